@@ -1,0 +1,344 @@
+//! Tables of slots that never move and that a fork empties, and the identity of this process's copy of the library.
+//!
+//! What a forked child must not inherit (live handles, held locks, free lists of slots) lies in pages that the kernel
+//! wipes in the child. So no call pays for the check: a handle of the parent finds an empty slot.
+
+use std::ops::Range;
+use std::ptr::null_mut;
+
+use crate::error::{Error, Result, Status};
+use crate::sync::{self, AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
+use crate::wait::{Deadline, futex};
+
+/// Types that are empty when all their bytes are zero.
+///
+/// # Safety
+///
+/// All-zero bytes are a legal value, shared references to it may cross threads, and dropping it does nothing.
+pub(crate) unsafe trait Zeroed: Sync + 'static {}
+
+// SAFETY: an array of such values is one.
+unsafe impl<T: Zeroed, const N: usize> Zeroed for [T; N] {}
+
+/// A value that begins as zeros, in the process and again in each forked child. Mapped at first use, never unmapped.
+#[derive(Debug)]
+pub(crate) struct Wiped<T> {
+    place: AtomicPtr<T>,
+}
+
+impl<T: Zeroed> Wiped<T> {
+    pub(crate) const fn new() -> Wiped<T> {
+        Wiped { place: AtomicPtr::new(null_mut()) }
+    }
+
+    /// The value, if it has been mapped.
+    #[inline(always)]
+    pub(crate) fn peek(&self) -> Option<&'static T> {
+        // Acquire pairs with the compare-and-swap in `get`: what is seen is mapped and marked.
+        // SAFETY: null, or a mapping of zeros that is large enough for T and stays for ever.
+        unsafe { self.place.load(Acquire).as_ref() }
+    }
+
+    /// The value, mapped if it was not.
+    pub(crate) fn get(&self) -> Result<&'static T> {
+        if let Some(value) = self.peek() {
+            return Ok(value);
+        }
+        const { assert!(align_of::<T>() <= 4096 && size_of::<T>() != 0) };
+        let fresh = map_wiped(size_of::<T>())?.cast::<T>();
+        if self.place.compare_exchange(null_mut(), fresh, AcqRel, Acquire).is_err() {
+            // SAFETY: mapped above, and nobody else has seen it.
+            unsafe { libc::munmap(fresh.cast(), size_of::<T>()) };
+        }
+        self.peek().ok_or_else(|| Error::of(Status::OutOfMemory))
+    }
+}
+
+fn map_wiped(bytes: usize) -> Result<*mut libc::c_void> {
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a new mapping at an address of the kernel's choice.
+    let place = unsafe { libc::mmap(null_mut(), bytes, protection, flags, -1, 0) };
+    if place == libc::MAP_FAILED {
+        return Err(Error::of(Status::OutOfMemory));
+    }
+    // SAFETY: exactly the mapping made above.
+    if unsafe { libc::madvise(place, bytes, libc::MADV_WIPEONFORK) } != 0 {
+        // SAFETY: as above; nobody else has seen it.
+        unsafe { libc::munmap(place, bytes) };
+        return Err(Error::text(
+            Status::Unsupported,
+            "the kernel cannot wipe memory on fork; Linux 4.14 or newer is needed",
+        ));
+    }
+    Ok(place)
+}
+
+/// A lock for the cold paths of tables. It lies in wiped memory, so that a child never inherits it held, and it parks on
+/// the bare futex, which allocates nothing.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    /// 0 free, 1 held, 2 held and waited for.
+    state: AtomicU32,
+}
+
+impl Lock {
+    #[cfg(test)]
+    const fn new() -> Lock {
+        Lock { state: AtomicU32::new(0) }
+    }
+
+    /// Runs `work` alone.
+    pub(crate) fn with<R>(&self, work: impl FnOnce() -> R) -> R {
+        struct Held<'a>(&'a AtomicU32);
+        impl Drop for Held<'_> {
+            fn drop(&mut self) {
+                if self.0.swap(0, Release) == 2 {
+                    futex::wake(self.0, 1);
+                }
+            }
+        }
+        if self.state.compare_exchange(0, 1, Acquire, Relaxed).is_err() {
+            while self.state.swap(2, Acquire) != 0 {
+                futex::wait(&self.state, 2, Deadline::NEVER);
+            }
+        }
+        let _held = Held(&self.state);
+        work()
+    }
+}
+
+/// Bits of a slot's index.
+pub(crate) const INDEX_BITS: u32 = 20;
+/// Slots in a chunk.
+const CHUNK: usize = 1 << 10;
+const CHUNKS: usize = (1 << INDEX_BITS) / CHUNK;
+
+/// A table that grows by chunks, up to 2²⁰ slots. Slots never move and are never freed; a fork zeroes them.
+#[derive(Debug)]
+pub(crate) struct Slots<T> {
+    growth: Wiped<Growth>,
+    chunks: [Wiped<[T; CHUNK]>; CHUNKS],
+}
+
+#[derive(Debug)]
+struct Growth {
+    lock: Lock,
+    chunks: AtomicU32,
+}
+
+// SAFETY: atomics.
+unsafe impl Zeroed for Growth {}
+
+impl<T: Zeroed> Slots<T> {
+    pub(crate) const fn new() -> Slots<T> {
+        Slots { growth: Wiped::new(), chunks: [const { Wiped::new() }; CHUNKS] }
+    }
+
+    /// The slot, if its chunk is mapped.
+    #[inline(always)]
+    pub(crate) fn get(&self, index: u32) -> Option<&'static T> {
+        let index = index as usize;
+        self.chunks.get(index / CHUNK)?.peek()?.get(index % CHUNK)
+    }
+
+    /// Adds a chunk of empty slots, which are the caller's to hand out. In a forked child the parent's chunks come first.
+    pub(crate) fn grow(&self) -> Result<Range<u32>> {
+        let growth = self.growth.get()?;
+        growth.lock.with(|| {
+            let number = growth.chunks.load(Relaxed);
+            let full = || Error::text(Status::Limit, "the table of objects is full; destroy or release some");
+            self.chunks.get(number as usize).ok_or_else(full)?.get()?;
+            growth.chunks.store(number + 1, Relaxed);
+            let first = number * CHUNK as u32;
+            Ok(first..first + CHUNK as u32)
+        })
+    }
+}
+
+/// Bits of a slot's generation.
+pub(crate) const GENERATION_BITS: u32 = 30;
+const TAGS: u32 = 1 << 10;
+
+/// One copy of the library in one process: each loaded copy has its own, and so has each forked child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Instance {
+    /// 1 to 1023, random, and none of the ancestors'.
+    pub(crate) tag: u16,
+    /// Where the generations of every slot begin, and end by wrapping: random, so that another copy's handles differ.
+    pub(crate) first_generation: u32,
+}
+
+#[derive(Debug)]
+struct Page {
+    lock: Lock,
+    /// tag | first_generation << 32, or 0.
+    instance: AtomicU64,
+}
+
+// SAFETY: atomics.
+unsafe impl Zeroed for Page {}
+
+static PAGE: Wiped<Page> = Wiped::new();
+
+/// The tags that this process and its ancestors have had, one bit each. A fork does not wipe it.
+static SEEN: [AtomicU64; TAGS as usize / 64] = [const { AtomicU64::new(0) }; TAGS as usize / 64];
+
+/// This process's instance, made at first use.
+pub(crate) fn instance() -> Result<Instance> {
+    match current() {
+        Some(instance) => Ok(instance),
+        None => make_instance(),
+    }
+}
+
+/// Whether `tag` is this process's own. False in a child for what was made before the fork.
+pub(crate) fn is_own(tag: u16) -> bool {
+    current().is_some_and(|instance| instance.tag == tag)
+}
+
+/// Whether `tag` was an ancestor's of this process.
+pub(crate) fn is_ancestors(tag: u16) -> bool {
+    !is_own(tag) && seen(tag).0.load(Relaxed) & seen(tag).1 != 0
+}
+
+#[inline(always)]
+fn current() -> Option<Instance> {
+    match PAGE.peek()?.instance.load(Acquire) {
+        0 => None,
+        word => Some(Instance { tag: word as u16, first_generation: (word >> 32) as u32 }),
+    }
+}
+
+#[cold]
+fn make_instance() -> Result<Instance> {
+    let page = PAGE.get()?;
+    sync::init();
+    Ok(page.lock.with(|| {
+        if let Some(instance) = current() {
+            return instance;
+        }
+        let instance =
+            Instance { tag: fresh_tag(), first_generation: random() as u32 >> (32 - GENERATION_BITS) };
+        page.instance.store(u64::from(instance.tag) | u64::from(instance.first_generation) << 32, Release);
+        instance
+    }))
+}
+
+/// A tag that no ancestor had; when all are spent, the oldest handles are forgotten.
+fn fresh_tag() -> u16 {
+    let start = random() as u32;
+    let candidates = (0..TAGS).map(|step| (start.wrapping_add(step) % TAGS) as u16).filter(|&tag| tag != 0);
+    let is_new = |tag: &u16| seen(*tag).0.fetch_or(seen(*tag).1, Relaxed) & seen(*tag).1 == 0;
+    candidates.clone().find(is_new).unwrap_or_else(|| {
+        SEEN.iter().for_each(|word| word.store(0, Relaxed));
+        candidates.clone().find(is_new).unwrap_or(1)
+    })
+}
+
+fn seen(tag: u16) -> (&'static AtomicU64, u64) {
+    (&SEEN[tag as usize % TAGS as usize / 64], 1 << (tag % 64))
+}
+
+/// Random bits, from the kernel if it has them ready. They tell copies apart and need no more strength than that.
+fn random() -> u64 {
+    let mut bits = 0u64;
+    // SAFETY: the kernel writes at most the eight bytes of a local.
+    let got =
+        unsafe { libc::syscall(libc::SYS_getrandom, &raw mut bits, size_of::<u64>(), libc::GRND_NONBLOCK) };
+    if got == size_of::<u64>() as libc::c_long {
+        return bits;
+    }
+    let place = (&raw const SEEN) as u64 ^ u64::from(std::process::id()) << 32;
+    (crate::wait::now() ^ place).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Runs `check` in a forked child, and whether it returned true there.
+    pub(crate) fn in_child(check: impl FnOnce() -> bool) -> bool {
+        // SAFETY: the child only runs `check`, which must not rely on the parent's other threads, and ends without unwinding.
+        unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                let fine = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).unwrap_or(false);
+                libc::_exit(if fine { 0 } else { 1 });
+            }
+            let mut status = 0;
+            assert_eq!(libc::waitpid(child, &mut status, 0), child);
+            libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
+        }
+    }
+
+    #[test]
+    fn a_table_grows_by_chunks_and_its_slots_stay() {
+        static TABLE: Slots<Growth> = Slots::new();
+        assert!(TABLE.get(0).is_none() && TABLE.get(u32::MAX).is_none());
+        assert_eq!(TABLE.grow().unwrap(), 0..1024);
+        let first = TABLE.get(3).unwrap();
+        first.chunks.store(9, Relaxed);
+        assert_eq!(TABLE.grow().unwrap(), 1024..2048);
+        assert!(std::ptr::eq(first, TABLE.get(3).unwrap()) && TABLE.get(2048).is_none());
+        assert_eq!(TABLE.get(2047).unwrap().chunks.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_full_table_says_so() {
+        static TABLE: Slots<Growth> = Slots::new();
+        for _ in 0..CHUNKS {
+            TABLE.grow().unwrap();
+        }
+        assert_eq!(TABLE.grow().unwrap_err().status(), Status::Limit);
+        assert!(TABLE.get((1 << INDEX_BITS) - 1).is_some());
+    }
+
+    #[test]
+    fn a_fork_empties_the_table_and_renews_the_instance() {
+        static TABLE: Slots<Growth> = Slots::new();
+        TABLE.grow().unwrap();
+        TABLE.grow().unwrap();
+        TABLE.get(7).unwrap().chunks.store(5, Relaxed);
+        let parent = instance().unwrap();
+        assert!(is_own(parent.tag) && !is_ancestors(parent.tag));
+        assert!(in_child(|| {
+            let gone = !is_own(parent.tag) && TABLE.get(7).unwrap().chunks.load(Relaxed) == 0;
+            let own = instance().unwrap();
+            let renewed =
+                own.tag != parent.tag && own.tag != 0 && is_ancestors(parent.tag) && is_own(own.tag);
+            let grandchild =
+                in_child(|| instance().is_ok() && is_ancestors(parent.tag) && is_ancestors(own.tag));
+            gone && renewed && grandchild && TABLE.grow().unwrap() == (0..1024)
+        }));
+        assert_eq!(instance().unwrap(), parent);
+        assert_eq!(TABLE.get(7).unwrap().chunks.load(Relaxed), 5);
+    }
+
+    #[test]
+    fn a_long_line_of_forks_never_runs_out_of_tags() {
+        assert!(in_child(|| (0..3000).all(|_| (1..1024).contains(&fresh_tag()))));
+    }
+
+    #[test]
+    fn a_child_never_inherits_a_held_lock() {
+        static GATE: Wiped<Growth> = Wiped::new();
+        let gate = GATE.get().unwrap();
+        let free_in_child = gate.lock.with(|| in_child(|| gate.lock.with(|| true)));
+        assert!(free_in_child);
+    }
+
+    #[test]
+    fn the_lock_excludes() {
+        let (lock, count) = (Lock::new(), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..2000 {
+                        lock.with(|| count.store(count.load(Relaxed) + 1, Relaxed));
+                    }
+                });
+            }
+        });
+        assert_eq!(count.load(Relaxed), 8000);
+    }
+}
