@@ -1,0 +1,45 @@
+/* Rain runs off a landscape: an engine that steps at full speed on a thread of its own and publishes each step through a manager.
+ *
+ * The state is a (FLOOD_PLANES, rows, cols) array of double: water depth, flow in x and y (flood_solver.h), and rain so far. Each
+ * front is one step, its tag the number of the step, and it holds exactly
+ *
+ *     sum(depth) == sum(rain) == tag * flood_rain_per_step(engine)
+ *
+ * to the last bit, whatever the order of summation: a front that mixes two steps cannot pass. */
+#ifndef FLOOD_H
+#define FLOOD_H
+#include "flood_solver.h"
+#include <backbuf.h>
+
+enum { FLOOD_RAIN = FLOOD_STEPPED, FLOOD_PLANES };
+
+typedef struct flood flood;
+
+typedef struct flood_config {
+    uint64_t rows, cols;  /* at least 8 each */
+    const double *ground; /* rows x cols elevations in metres; copied */
+    double dx, dy;        /* size of a cell in metres */
+    double step_seconds;  /* simulated time of a step: keep it below the time in which a wave crosses a cell */
+    double rain_mm_h;     /* rate in the middle of the storm */
+} flood_config;
+
+typedef struct flood_report {
+    uint64_t steps;
+    uint64_t wall_ns;       /* from the first step to the last */
+    uint64_t thread_cpu_ns; /* of the engine's thread */
+    uint64_t solver_cpu_ns; /* of the numerics, on whichever thread they ran */
+    uint64_t synchronize_p50_ns, synchronize_p99_ns;
+    uint64_t
+        waits_for_readers; /* times a synchronize found every copy held by readers, or timed out, and was tried again */
+} flood_report;
+
+bb_status flood_create(const flood_config *config, flood **engine);
+/* The manager: for reading, and for closing from outside, which ends the engine's thread. It stays the engine's. */
+bb_manager *flood_state(flood *engine);
+/* Metres of water, summed over all cells, that fall in each step. */
+double flood_rain_per_step(const flood *engine);
+bb_status flood_start(flood *engine);
+/* Closes the manager (its last front stays readable), ends the thread, and tells how it went. Once, after flood_start. */
+bb_status flood_stop(flood *engine, flood_report *report);
+void flood_destroy(flood *engine);
+#endif

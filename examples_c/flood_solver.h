@@ -1,0 +1,39 @@
+/* Shallow water on a grid of square-ish cells: the numerics of the flood example, with no word about threads or publishing.
+ *
+ * The scheme is the local inertial one (gravity, inertia, Chezy friction; no advection): explicit, cheap, and robust on steep ground.
+ * Water moves in whole multiples of FLOOD_UNIT, so every sum of depths below 2^21 m is exact in a double: water is conserved to the
+ * last bit, and whoever checks it needs no tolerance for an error to hide in.
+ *
+ * The outermost ring of cells is a gutter: it takes water, never gives any, and so holds all that ran off the map. */
+#ifndef FLOOD_SOLVER_H
+#define FLOOD_SOLVER_H
+#include <stdint.h>
+
+#define FLOOD_UNIT 0x1p-32 /* metres of depth */
+
+/* The planes that a step rewrites, in this order; each is rows x cols. */
+enum {
+    FLOOD_DEPTH,  /* metres of water on the cell */
+    FLOOD_FLOW_X, /* water that crossed to the next column during the step, in metres of the cell's depth */
+    FLOOD_FLOW_Y, /* ... to the next row */
+    FLOOD_STEPPED
+};
+
+typedef struct flood_solver {
+    uint64_t rows, cols;
+    const double *ground;          /* elevation in metres */
+    double *surface;               /* scratch of one plane: ground plus water */
+    double *keep;                  /* scratch of one plane: the part of its outflow that a cell can pay for */
+    double pull_x, pull_y;         /* g dt^2 / d^2: flow gained for each metre of drop and metre of depth */
+    double friction_x, friction_y; /* g d / C^2 */
+    double froude_x, froude_y;     /* sqrt(g) dt / d: flow of a wave's own speed at a depth of 1 m */
+} flood_solver;
+
+/* 0, or -1 when memory is short. `ground` stays the caller's. */
+int flood_solver_init(flood_solver *solver, uint64_t rows, uint64_t cols, const double *ground, double dx, double dy,
+                      double dt);
+void flood_solver_free(flood_solver *solver);
+
+/* One step of FLOOD_STEPPED planes from `now` to `next`, which must not overlap. All of `next` is written. */
+void flood_solver_step(flood_solver *solver, const double *now, double *next);
+#endif
