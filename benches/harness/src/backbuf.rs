@@ -1,0 +1,116 @@
+//! What the comparison uses of `backbuf.h`, as a C program would: through the shared library's exports.
+
+use libloading::Library;
+use std::ffi::{c_char, c_void, CStr};
+use std::path::Path;
+
+pub const FOREVER: u64 = u64::MAX;
+pub const U8: u32 = 1;
+pub const U64: u32 = 4;
+
+#[repr(C)]
+pub struct Update {
+    pub byte_offset: u64,
+    pub count: u64,
+    pub data: *const u8,
+}
+
+#[repr(C)]
+pub struct Front {
+    pub data: *const u8,
+    pub bytes: u64,
+    pub epoch: u64,
+    pub tag: u64,
+    pub lease: *mut c_void,
+}
+
+#[repr(C)]
+pub struct Config {
+    pub struct_size: u32,
+    pub copies: u32,
+    pub label: *const c_char,
+    pub initial: *const c_void,
+    pub queue_bytes: u64,
+    pub watchdog_ns: u64,
+    pub caller_budget_bytes: u64,
+    pub flush: Option<Flush>,
+    pub flush_user_data: *mut c_void,
+    pub flush_drop: Option<unsafe extern "C" fn(*mut c_void)>,
+    pub worker: u32,
+    pub worker_priority: i32,
+    pub worker_affinity: u64,
+}
+
+pub type Flush = unsafe extern "C" fn(*mut c_void) -> i32;
+type Status = i32;
+type Manager = *mut c_void;
+
+/// The library's functions, resolved once.
+#[derive(Clone, Copy)]
+pub struct Api {
+    config_init: unsafe extern "C" fn(*mut Config) -> Status,
+    create: unsafe extern "C" fn(u32, u32, *const u64, *const Config, *mut Manager) -> Status,
+    pub enqueue: unsafe extern "C" fn(Manager, *const Update, u64) -> Status,
+    pub synchronize: unsafe extern "C" fn(Manager, u64) -> Status,
+    pub acquire_front: unsafe extern "C" fn(Manager, *mut Front) -> Status,
+    pub lease_release: unsafe extern "C" fn(*mut c_void) -> Status,
+    pub destroy: unsafe extern "C" fn(Manager) -> Status,
+    last_error: unsafe extern "C" fn() -> *const c_char,
+    build_info: unsafe extern "C" fn() -> *const c_char,
+}
+
+impl Api {
+    /// The library stays open for the life of the process: it owns threads.
+    pub fn open(path: &Path) -> Result<Api, libloading::Error> {
+        // SAFETY: the types are those of backbuf.h.
+        unsafe {
+            let library = Box::leak(Box::new(Library::new(path)?));
+            Ok(Api {
+                config_init: *library.get(b"bb_manager_config_init")?,
+                create: *library.get(b"bb_manager_create")?,
+                enqueue: *library.get(b"bb_manager_enqueue")?,
+                synchronize: *library.get(b"bb_manager_synchronize")?,
+                acquire_front: *library.get(b"bb_manager_acquire_front")?,
+                lease_release: *library.get(b"bb_lease_release")?,
+                destroy: *library.get(b"bb_manager_destroy")?,
+                last_error: *library.get(b"bb_last_error")?,
+                build_info: *library.get(b"bb_build_info")?,
+            })
+        }
+    }
+
+    /// A one-dimensional manager with the default configuration but for what `adjust` sets.
+    pub fn manager(&self, dtype: u32, count: u64, adjust: impl FnOnce(&mut Config)) -> Manager {
+        let mut manager = std::ptr::null_mut();
+        // SAFETY: the configuration is initialised by the library before it is read.
+        unsafe {
+            let mut config = std::mem::MaybeUninit::uninit();
+            self.expect((self.config_init)(config.as_mut_ptr()));
+            let mut config = config.assume_init();
+            adjust(&mut config);
+            self.expect((self.create)(dtype, 1, &count, &config, &mut manager));
+        }
+        manager
+    }
+
+    #[inline(always)]
+    pub fn expect(&self, status: Status) {
+        if status != 0 {
+            self.fail(status);
+        }
+    }
+
+    #[cold]
+    fn fail(&self, status: Status) -> ! {
+        panic!("status {status}: {}", text(unsafe { (self.last_error)() }))
+    }
+
+    pub fn build_info(&self) -> String {
+        text(unsafe { (self.build_info)() })
+    }
+}
+
+fn text(pointer: *const c_char) -> String {
+    // SAFETY: the library returns a NUL-terminated string that lives until this thread's next call.
+    unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
+}

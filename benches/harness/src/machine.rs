@@ -1,0 +1,64 @@
+//! The machine: where caller and worker run, and how a report tells it, without its name.
+
+use peer::worker::pin;
+use serde_json::{json, Value};
+use std::fs::read_to_string;
+
+/// Which CPUs this process may use, and what they are used for.
+pub struct Cores {
+    pub all: Vec<usize>,
+    pub caller: usize,
+    pub worker: Option<usize>,
+    allowed: libc::cpu_set_t,
+}
+
+impl Cores {
+    pub fn find() -> Cores {
+        // SAFETY: a zeroed set is an empty one, which the call fills.
+        let allowed = unsafe {
+            let mut set: libc::cpu_set_t = std::mem::zeroed();
+            assert_eq!(libc::sched_getaffinity(0, size_of_val(&set), &mut set), 0);
+            set
+        };
+        // SAFETY: every number is within the set.
+        let is_allowed = |cpu: &usize| unsafe { libc::CPU_ISSET(*cpu, &allowed) };
+        // A worker's affinity is a mask of 64 bits.
+        let all: Vec<usize> = (0..64).filter(is_allowed).collect();
+        let caller = *all.first().expect("this process runs on one of the first 64 CPUs");
+        Cores { caller, worker: all.get(1).copied(), all, allowed }
+    }
+
+    /// Puts the calling thread on the caller's core, or lets it go where it may.
+    pub fn place(&self, pinned: bool) {
+        if pinned {
+            pin(self.caller as i32);
+        } else {
+            // SAFETY: the set is the one that this process began with.
+            unsafe { libc::sched_setaffinity(0, size_of_val(&self.allowed), &self.allowed) };
+        }
+    }
+}
+
+/// What a reader of the figures must know of the machine.
+pub fn describe(cores: &Cores, build_info: Option<String>) -> Value {
+    let first = |path: &str, key: &str| {
+        let text = read_to_string(path).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with(key))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    };
+    let trimmed = |path: &str| read_to_string(path).ok().map(|text| text.trim().to_owned());
+    json!({
+        "cpu": first("/proc/cpuinfo", "model name"),
+        "cores": cores.all.len(),
+        "memory": first("/proc/meminfo", "MemTotal"),
+        "kernel": trimmed("/proc/sys/kernel/osrelease"),
+        "huge_pages": trimmed("/sys/kernel/mm/transparent_hugepage/enabled"),
+        "load": load(),
+        "library": build_info,
+    })
+}
+
+/// Mean number of runnable tasks over the last minute.
+pub fn load() -> Option<f64> {
+    read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
+}

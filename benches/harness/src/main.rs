@@ -1,0 +1,97 @@
+//! `make bench`: the manager against its peers and limits, through the shared library's C ABI.
+
+mod backbuf;
+mod limits;
+mod machine;
+mod measure;
+mod probe;
+mod python;
+mod report;
+mod rows;
+mod scenario;
+mod subject;
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use measure::Effort;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Measures backbuf against its peers and the machine's limits, row by row, and says which goals are met.
+#[derive(Parser)]
+#[command(name = "bench")]
+struct Arguments {
+    /// Only rows whose name contains this; may be given several times
+    #[arg(long, value_name = "PATTERN")]
+    row: Vec<String>,
+    /// A fifth of the time a row, for a first look
+    #[arg(long)]
+    quick: bool,
+    /// The shared library under test
+    #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/release/libbackbuf.so"))]
+    library: PathBuf,
+    /// The Python that has the package backbuf
+    #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/venv/bin/python"))]
+    python: PathBuf,
+    /// Folder of report.json, report.md and machine.json
+    #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/bench"))]
+    output: PathBuf,
+    /// In a child process: print the peak memory of one subject
+    #[arg(long, hide = true)]
+    probe_memory: Option<String>,
+}
+
+const GOALS: &str = include_str!("../../goals.json");
+const PYTHON_ROWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../python/rows.py");
+
+fn main() -> std::io::Result<()> {
+    let arguments = Arguments::parse();
+    let api = backbuf::Api::open(&arguments.library);
+    let effort = if arguments.quick { QUICK } else { FULL };
+    let bench = rows::Bench {
+        api: api.as_ref().ok().copied(),
+        peers: subject::peers(),
+        cores: machine::Cores::find(),
+        effort,
+    };
+    if let Some(name) = &arguments.probe_memory {
+        probe::print_memory(&bench, name);
+        return Ok(());
+    }
+    if let Err(error) = &api {
+        let library = arguments.library.display();
+        eprintln!("bench: {library}: {error:?}; measuring the peers alone (run `make`, or give --library)");
+    }
+    if machine::load().is_some_and(|load| load > 0.5) {
+        eprintln!("bench: this machine is busy with other work; absolute figures will be worse than on a quiet one");
+    }
+
+    let all: Vec<report::Goals> = serde_json::from_str(GOALS)?;
+    let wanted = |name: &str| arguments.row.is_empty() || arguments.row.iter().any(|part| name.contains(part));
+    let goals: Vec<_> = all.iter().filter(|goals| wanted(&goals.name)).collect();
+    let bar = ProgressBar::new(goals.len() as u64)
+        .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}").expect("a valid template"));
+    let mut rows = Vec::new();
+    for goals in goals {
+        bar.set_message(goals.name.clone());
+        let figures = match goals.name.starts_with("manager.python.") {
+            true => python::measure(&arguments.python, Path::new(PYTHON_ROWS), &goals.name, effort.row),
+            false => bench.measure(&goals.name),
+        };
+        rows.push(goals.report(figures));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+
+    let table = report::table(&rows);
+    println!("{table}");
+    std::fs::create_dir_all(&arguments.output)?;
+    let write = |file: &str, text: &str| std::fs::write(arguments.output.join(file), text);
+    write("report.json", &serde_json::to_string_pretty(&rows)?)?;
+    write("report.md", &table)?;
+    let machine = machine::describe(&bench.cores, bench.api.map(|api| api.build_info()));
+    write("machine.json", &serde_json::to_string_pretty(&machine)?)
+}
+
+const FULL: Effort = Effort { row: Duration::from_millis(2500), burst: Duration::from_millis(2), rounds: 7 };
+const QUICK: Effort = Effort { row: Duration::from_millis(500), burst: Duration::from_millis(2), rounds: 3 };

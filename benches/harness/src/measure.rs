@@ -1,0 +1,87 @@
+//! Bursts of every entry of a row, taken in turn, and the median of each.
+
+use std::time::{Duration, Instant};
+
+/// What one burst took, and how many units it did.
+#[derive(Clone, Copy)]
+pub struct Burst {
+    pub time: Duration,
+    pub units: u64,
+}
+
+pub struct Entry<'a> {
+    pub name: String,
+    /// Runs that many cycles.
+    run: Box<dyn FnMut(u64) -> Burst + 'a>,
+    cycles: u64,
+    samples: Vec<f64>,
+}
+
+/// How long to measure: `row` is for all entries of a row together, `burst` for one turn of one.
+#[derive(Clone, Copy)]
+pub struct Effort {
+    pub row: Duration,
+    pub burst: Duration,
+    pub rounds: usize,
+}
+
+impl<'a> Entry<'a> {
+    pub fn new(name: impl Into<String>, run: impl FnMut(u64) -> Burst + 'a) -> Entry<'a> {
+        Entry { name: name.into(), run: Box::new(run), cycles: 1, samples: Vec::new() }
+    }
+
+    /// Warms up, and finds how many cycles fill a burst.
+    fn calibrate(&mut self, burst: Duration) {
+        loop {
+            let started = Instant::now();
+            (self.run)(self.cycles);
+            let took = started.elapsed();
+            if took * 2 >= burst {
+                break;
+            }
+            let factor = (burst.as_secs_f64() / took.as_secs_f64().max(1e-9)).clamp(1.5, 16.0);
+            self.cycles = (self.cycles as f64 * factor).ceil() as u64;
+        }
+    }
+
+    /// Seconds a unit.
+    pub fn median(&self) -> f64 {
+        quantile(&self.samples, 0.5)
+    }
+
+    /// Interquartile range over the median.
+    pub fn spread(&self) -> f64 {
+        (quantile(&self.samples, 0.75) - quantile(&self.samples, 0.25)) / self.median()
+    }
+}
+
+/// Takes turns, so that what disturbs the machine disturbs every entry alike.
+pub fn alternate(entries: &mut [Entry], effort: &Effort) {
+    for entry in entries.iter_mut() {
+        entry.calibrate(effort.burst);
+    }
+    let started = Instant::now();
+    let mut rounds = 0;
+    while rounds < effort.rounds || started.elapsed() < effort.row {
+        for entry in entries.iter_mut() {
+            let burst = (entry.run)(entry.cycles);
+            entry.samples.push(burst.time.as_secs_f64() / burst.units as f64);
+        }
+        rounds += 1;
+    }
+}
+
+fn quantile(samples: &[f64], q: f64) -> f64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let position = q * (sorted.len() - 1) as f64;
+    let (low, high) = (sorted[position.floor() as usize], sorted[position.ceil() as usize]);
+    low + (high - low) * position.fract()
+}
+
+/// What two readings of the clock cost when nothing lies between them.
+pub fn clock_overhead() -> Duration {
+    let times = 10_000;
+    let total: Duration = (0..times).map(|_| Instant::now().elapsed()).sum();
+    total / times
+}

@@ -1,0 +1,90 @@
+//! Rows that are no durations: memory, measured in a process of its own, and idle CPU time.
+
+use crate::backbuf::Api;
+use crate::report::Figures;
+use crate::rows::{Bench, NO_LIBRARY};
+use crate::subject::{Any, Maker, State, Subject};
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const MIB: u64 = 1 << 20;
+const STATE: u64 = 64 * MIB;
+/// The queue of the default configuration and the half MiB that the goal leaves out.
+const APART: u64 = MIB + MIB / 2;
+
+/// Peak resident memory of each subject over the state's size.
+pub fn memory(bench: &Bench) -> Result<Figures, String> {
+    bench.api.ok_or(NO_LIBRARY)?;
+    let mut ratios = BTreeMap::new();
+    for maker in bench.api.map(Maker::Ours).iter().chain(&bench.peers) {
+        let program = std::env::current_exe().map_err(|error| error.to_string())?;
+        let mut child = Command::new(program);
+        child.args(std::env::args().skip(1)).args(["--probe-memory", maker.name()]);
+        let output = child.output().map_err(|error| error.to_string())?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let peak: f64 = text.trim().parse().map_err(|_| format!("memory of {}: {text:?}", maker.name()))?;
+        ratios.insert(maker.name().to_owned(), peak);
+    }
+    Ok(Figures { ours: ratios.remove("ours"), peers: ratios, spread: 0.0, wrong: Vec::new() })
+}
+
+/// In the child: uses a state in every way that touches memory, and prints what that took at most.
+pub fn print_memory(bench: &Bench, name: &str) {
+    let mut makers = bench.api.map(Maker::Ours).into_iter().chain(bench.peers.iter().copied());
+    let maker = makers.find(|maker| maker.name() == name).expect("the parent took the name from this list");
+    let before = peak_bytes();
+    match maker.make(&State { bytes: STATE, worker_cpu: None, flush: None }) {
+        Any::Ours(ours) => exercise(&ours),
+        Any::Foreign(foreign) => exercise(&foreign),
+    }
+    let used = (peak_bytes() - before).saturating_sub(APART);
+    println!("{}", used as f64 / STATE as f64);
+}
+
+fn exercise(subject: &impl Subject) {
+    let slice = [7; 4096];
+    for _ in 0..3 {
+        for offset in (0..STATE).step_by(slice.len()) {
+            subject.enqueue(offset, &slice);
+            if offset % (16 * MIB) == 0 {
+                subject.synchronize();
+                subject.front(|data| std::hint::black_box(data));
+            }
+        }
+        subject.synchronize();
+    }
+}
+
+fn peak_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("Linux tells it");
+    let kib: u64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number of kB");
+    kib * 1024
+}
+
+/// CPU time of this process, in percent of the time that an idle manager is left alone.
+pub fn idle(api: Api, row: Duration) -> Result<Figures, String> {
+    let Any::Ours(ours) = Maker::Ours(api).make(&State { bytes: MIB, worker_cpu: None, flush: None }) else {
+        unreachable!("ours was asked for");
+    };
+    ours.enqueue(0, &[1; 4096]);
+    ours.synchronize();
+    // The worker may finish what it does in the background first.
+    std::thread::sleep(Duration::from_millis(200));
+    let (from, started) = (cpu_seconds(), Instant::now());
+    std::thread::sleep((row * 2).min(Duration::from_secs(5)));
+    let percent = 100.0 * (cpu_seconds() - from) / started.elapsed().as_secs_f64();
+    Ok(Figures { ours: Some(percent), peers: BTreeMap::new(), spread: 0.0, wrong: Vec::new() })
+}
+
+fn cpu_seconds() -> f64 {
+    // SAFETY: the call fills the structure.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        assert_eq!(libc::getrusage(libc::RUSAGE_SELF, &mut usage), 0);
+        usage
+    };
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+}

@@ -1,0 +1,34 @@
+//! The rows that are measured from Python, by a script of their own.
+
+use crate::report::Figures;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// A line of the script's output: figures in the row's unit, or why there are none.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Answer {
+    Figures { ours: f64, peers: BTreeMap<String, f64>, spread: f64 },
+    NotRun { not_run: String },
+}
+
+/// Runs the script for one row; seconds a call in, so that the report turns them into the row's unit.
+pub fn measure(interpreter: &Path, script: &Path, row: &str, time: Duration) -> Result<Figures, String> {
+    let mut command = Command::new(interpreter);
+    command.arg(script).arg(row).arg("--seconds").arg(time.as_secs_f64().to_string());
+    let output = command.output().map_err(|error| format!("{}: {error}", interpreter.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let answer = serde_json::from_str(text.trim()).map_err(|_| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        format!("the script failed: {}", said.trim().lines().last().unwrap_or("it said nothing"))
+    })?;
+    match answer {
+        Answer::Figures { ours, peers, spread } => {
+            Ok(Figures { ours: Some(ours), peers, spread, wrong: Vec::new() })
+        }
+        Answer::NotRun { not_run } => Err(not_run),
+    }
+}

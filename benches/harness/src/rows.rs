@@ -1,0 +1,206 @@
+//! The rows of the manager: which scenario, on which state, where caller and worker run.
+
+use crate::backbuf::Api;
+use crate::limits::{FutexWake, Memcpy};
+use crate::machine::Cores;
+use crate::measure::{alternate, Effort, Entry};
+use crate::probe;
+use crate::report::Figures;
+use crate::scenario::{check, Fronts, Places, Scenario, Timed, TwoProducers, Workload};
+use crate::subject::{Any, Maker, State};
+use peer::worker::pin;
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use std::time::Duration;
+
+pub struct Bench {
+    pub api: Option<Api>,
+    pub peers: Vec<Maker>,
+    pub cores: Cores,
+    pub effort: Effort,
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+/// Streams, and whatever says no size: two copies fit a second-level cache.
+const STATE: u64 = 256 * KIB;
+/// Long enough for any worker to be asleep.
+const PAUSE: Duration = Duration::from_micros(500);
+
+#[derive(Clone, Copy, PartialEq)]
+enum Placement {
+    Same,
+    Split,
+    Free,
+}
+
+impl Bench {
+    /// Measures one row; the error says why it cannot run here.
+    pub fn measure(&self, name: &str) -> Result<Figures, String> {
+        use Places::*;
+        use Timed::*;
+        let row = name.strip_prefix("manager.").ok_or("only the manager is built yet")?;
+        let (row, placement) = match row.rsplit_once('.') {
+            Some((row, "same")) => (row, Placement::Same),
+            Some((row, "split")) => (row, Placement::Split),
+            _ if row == "stream.8.starved" => (row, Placement::Free),
+            _ => (row, Placement::Split),
+        };
+        let run = Run { bench: self, name, placement };
+        match row {
+            "enqueue.8" => run.work(64 * KIB, 8, 8192, InOrder, Update),
+            "stream.8.1" => run.work(STATE, 8, 1, Random, Update),
+            "stream.8.100" => run.work(STATE, 8, 100, Random, Update),
+            "stream.8.10000" => run.work(STATE, 8, 10_000, Random, Update),
+            "stream.64.10000" => run.work(STATE, 64, 10_000, Random, Update),
+            "stream.1024.10000" => run.work(STATE, 1024, 10_000, Random, Update),
+            "stream.65536.10000" => run.work(STATE, 65_536, 10_000, Random, Update),
+            "sync_empty" => run.work(STATE, 8, 0, Random, Cycle),
+            "sync_1000" => run.work(STATE, 8, 1000, Random, Synchronize),
+            "sync_worker.hot" => run.flush(None),
+            "sync_worker.cold" => run.flush(Some(PAUSE)),
+            "dirty.1m.1pct.sync" => run.work(MIB, 64, 164, Random, Synchronize),
+            "dirty.1m.1pct.cycle" => run.work(MIB, 64, 164, Random, Cycle),
+            "rewrite.1m.cycle" => run.work(MIB, SLICE, MIB as usize / SLICE, InOrder, Cycle),
+            "rewrite.1m.sync" => run.work(MIB, SLICE, MIB as usize / SLICE, InOrder, Synchronize),
+            "publish.64m.64" => run.work(64 * MIB, 64, 1, Random, Cycle),
+            "stream.8.starved" => run.starved(),
+            "two_producers.64" => run.two_producers(),
+            "front" => run.fronts(),
+            "memory.64m" => probe::memory(self),
+            "idle_cpu" => probe::idle(self.api.ok_or(NO_LIBRARY)?, self.effort.row),
+            _ => Err("no such row in the harness".into()),
+        }
+    }
+}
+
+/// In which a rewrite of the whole state is enqueued.
+const SLICE: usize = 65_536;
+pub const NO_LIBRARY: &str = "the shared library is not built";
+
+struct Run<'a> {
+    bench: &'a Bench,
+    name: &'a str,
+    placement: Placement,
+}
+
+impl Run<'_> {
+    fn work(
+        &self,
+        state: u64,
+        size: usize,
+        per_sync: usize,
+        places: Places,
+        timed: Timed,
+    ) -> Result<Figures, String> {
+        let workload = Workload::new(state, size, per_sync, places, timed);
+        self.compare(&self.state(state)?, &workload, (size, per_sync), self.bench.effort)
+    }
+
+    /// Ours alone has a flush callback that must run on the worker.
+    fn flush(&self, pause: Option<Duration>) -> Result<Figures, String> {
+        let mut workload = Workload::new(STATE, 8, 1, Places::Random, Timed::Synchronize);
+        let mut effort = self.bench.effort;
+        if let Some(pause) = pause {
+            workload = workload.pausing(pause);
+            effort.burst = pause * 20;
+        }
+        let state = State { flush: Some(count_flush), ..self.state(STATE)? };
+        let before = FLUSHES.load(Relaxed);
+        let figures = self.compare(&state, &workload, (8, 1), effort)?;
+        match FLUSHES.load(Relaxed) == before && figures.ours.is_some() {
+            true => Err("the flush callback was not called".into()),
+            false => Ok(figures),
+        }
+    }
+
+    fn two_producers(&self) -> Result<Figures, String> {
+        let state = self.state(STATE)?;
+        let second = state.worker_cpu.ok_or("needs two cores")?;
+        self.compare(&state, &TwoProducers::new(STATE, 64, second), (64, 500), self.bench.effort)
+    }
+
+    fn fronts(&self) -> Result<Figures, String> {
+        self.compare(&self.state(STATE)?, &Fronts, (8, 100), self.bench.effort)
+    }
+
+    /// Every core is busy with other work; caller and worker run wherever they get a turn.
+    fn starved(&self) -> Result<Figures, String> {
+        let ended = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for &cpu in &self.bench.cores.all {
+                let ended = &ended;
+                scope.spawn(move || {
+                    pin(cpu as i32);
+                    while !ended.load(Relaxed) {
+                        std::hint::black_box(0);
+                    }
+                });
+            }
+            let workload = Workload::new(STATE, 8, 10_000, Places::Random, Timed::Update);
+            // Several time slices of the scheduler.
+            let effort = Effort { burst: Duration::from_millis(60), ..self.bench.effort };
+            let result = self.compare(&self.state(STATE)?, &workload, (8, 500), effort);
+            ended.store(true, Relaxed);
+            result
+        })
+    }
+
+    fn state(&self, bytes: u64) -> Result<State, String> {
+        let cores = &self.bench.cores;
+        let worker_cpu = match self.placement {
+            Placement::Same => Some(cores.caller),
+            Placement::Split => Some(cores.worker.ok_or("needs two cores")?),
+            Placement::Free => None,
+        };
+        Ok(State { bytes, worker_cpu, flush: None })
+    }
+
+    /// Checks every subject, then measures them by turns, with the limits that belong to the row.
+    fn compare(
+        &self,
+        state: &State,
+        scenario: &impl Scenario,
+        (size, per_sync): (usize, usize),
+        effort: Effort,
+    ) -> Result<Figures, String> {
+        self.bench.cores.place(self.placement != Placement::Free);
+        let mut wrong = Vec::new();
+        let mut subjects: Vec<(&str, Any)> = Vec::new();
+        for maker in self.bench.api.map(Maker::Ours).iter().chain(&self.bench.peers) {
+            let subject = maker.make(state);
+            match check(&subject, state.bytes, size, per_sync, maker.persists()) {
+                Ok(()) => subjects.push((maker.name(), subject)),
+                Err(error) => wrong.push(format!("{}: {error}", maker.name())),
+            }
+        }
+        let mut entries: Vec<Entry> = subjects
+            .iter()
+            .map(|(name, subject)| Entry::new(*name, |cycles| scenario.run(subject, cycles)))
+            .collect();
+        entries.extend(self.limit(state));
+        alternate(&mut entries, &effort);
+        Ok(Figures::of(&entries, wrong))
+    }
+
+    fn limit(&self, state: &State) -> Option<Entry<'static>> {
+        match self.name {
+            "manager.rewrite.1m.cycle" => {
+                let mut memcpy = Memcpy::new(state.bytes as usize, SLICE);
+                Some(Entry::new("limit.memcpy", move |cycles| memcpy.burst(cycles)))
+            }
+            "manager.sync_worker.cold.split" => {
+                let wake = FutexWake::new(state.worker_cpu?, PAUSE);
+                Some(Entry::new("limit.futex_wake", move |cycles| wake.burst(cycles)))
+            }
+            _ => None,
+        }
+    }
+}
+
+static FLUSHES: AtomicU64 = AtomicU64::new(0);
+
+unsafe extern "C" fn count_flush(_: *mut c_void) -> i32 {
+    FLUSHES.fetch_add(1, Relaxed);
+    0
+}

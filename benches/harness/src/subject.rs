@@ -1,0 +1,190 @@
+//! A double-buffered state under test: ours or a peer's, each called through C function pointers.
+
+use crate::backbuf::{self, Api};
+use libloading::Library;
+use peer::Functions;
+use std::ffi::c_void;
+use std::path::{Path, PathBuf};
+
+/// Calls that every scenario makes; a status that is not 0 ends the program.
+pub trait Subject: Sync {
+    fn enqueue(&self, offset: u64, data: &[u8]);
+    fn synchronize(&self);
+    /// Runs `read` on the front while it is held.
+    fn front<R>(&self, read: impl FnOnce(*const u8) -> R) -> R;
+}
+
+pub struct Ours {
+    api: Api,
+    manager: *mut c_void,
+    /// log2 of the element's size: the C call counts in elements.
+    shift: u32,
+}
+
+// SAFETY: managers may be used from any thread.
+unsafe impl Sync for Ours {}
+
+impl Ours {
+    fn create(api: Api, state: &State) -> Ours {
+        let (dtype, shift) = if state.bytes % 8 == 0 { (backbuf::U64, 3) } else { (backbuf::U8, 0) };
+        let manager = api.manager(dtype, state.bytes >> shift, |config| {
+            config.worker_affinity = state.worker_cpu.map_or(0, |cpu| 1 << cpu);
+            config.flush = state.flush;
+        });
+        Ours { api, manager, shift }
+    }
+}
+
+impl Subject for Ours {
+    #[inline(always)]
+    fn enqueue(&self, offset: u64, data: &[u8]) {
+        let count = data.len() as u64 >> self.shift;
+        let update = backbuf::Update { byte_offset: offset, count, data: data.as_ptr() };
+        // SAFETY: the manager is live and the data readable.
+        self.api.expect(unsafe { (self.api.enqueue)(self.manager, &update, backbuf::FOREVER) });
+    }
+
+    #[inline(always)]
+    fn synchronize(&self) {
+        // SAFETY: the manager is live.
+        self.api.expect(unsafe { (self.api.synchronize)(self.manager, backbuf::FOREVER) });
+    }
+
+    #[inline(always)]
+    fn front<R>(&self, read: impl FnOnce(*const u8) -> R) -> R {
+        let mut front = std::mem::MaybeUninit::<backbuf::Front>::uninit();
+        // SAFETY: the manager is live; the front is written on success.
+        unsafe {
+            self.api.expect((self.api.acquire_front)(self.manager, front.as_mut_ptr()));
+            let front = front.assume_init();
+            let result = read(front.data);
+            self.api.expect((self.api.lease_release)(front.lease));
+            result
+        }
+    }
+}
+
+impl Drop for Ours {
+    fn drop(&mut self) {
+        // SAFETY: nobody uses it any more.
+        self.api.expect(unsafe { (self.api.destroy)(self.manager) });
+    }
+}
+
+pub struct Foreign {
+    functions: &'static Functions,
+    peer: *mut c_void,
+}
+
+// SAFETY: every peer is made for several threads.
+unsafe impl Sync for Foreign {}
+
+impl Foreign {
+    fn create(functions: &'static Functions, state: &State) -> Foreign {
+        let cpu = state.worker_cpu.map_or(-1, |cpu| cpu as i32);
+        // SAFETY: the functions are the peer's own.
+        Foreign { functions, peer: unsafe { (functions.create)(state.bytes, cpu) } }
+    }
+}
+
+impl Subject for Foreign {
+    #[inline(always)]
+    fn enqueue(&self, offset: u64, data: &[u8]) {
+        // SAFETY: the peer is live and the data readable.
+        let status = unsafe {
+            (self.functions.enqueue)(self.peer, offset, data.as_ptr(), data.len() as u64)
+        };
+        assert_eq!(status, 0);
+    }
+
+    #[inline(always)]
+    fn synchronize(&self) {
+        // SAFETY: the peer is live.
+        assert_eq!(unsafe { (self.functions.synchronize)(self.peer) }, 0);
+    }
+
+    #[inline(always)]
+    fn front<R>(&self, read: impl FnOnce(*const u8) -> R) -> R {
+        let mut front = std::mem::MaybeUninit::uninit();
+        // SAFETY: the peer is live; the front is written and then released once.
+        unsafe {
+            assert_eq!((self.functions.acquire)(self.peer, front.as_mut_ptr()), 0);
+            let front = front.assume_init();
+            let result = read(front.data);
+            assert_eq!((self.functions.release)(self.peer, &front), 0);
+            result
+        }
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        // SAFETY: nobody uses it any more.
+        unsafe { (self.functions.destroy)(self.peer) };
+    }
+}
+
+/// What a scenario asks for; without a CPU the worker runs where the system puts it.
+#[derive(Clone, Copy)]
+pub struct State {
+    pub bytes: u64,
+    pub worker_cpu: Option<usize>,
+    /// Ours only: has to run on the worker before every publish.
+    pub flush: Option<backbuf::Flush>,
+}
+
+/// One way to make a subject.
+#[derive(Clone, Copy)]
+pub enum Maker {
+    Ours(Api),
+    Foreign(&'static str, &'static Functions),
+}
+
+impl Maker {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Maker::Ours(_) => "ours",
+            Maker::Foreign(name, _) => name,
+        }
+    }
+
+    /// The design's pseudo-code leaves the back copy one epoch behind after a swap.
+    pub fn persists(&self) -> bool {
+        self.name() != "seed_c"
+    }
+
+    pub fn make(&self, state: &State) -> Any {
+        match self {
+            Maker::Ours(api) => Any::Ours(Ours::create(*api, state)),
+            Maker::Foreign(_, functions) => Any::Foreign(Foreign::create(functions, state)),
+        }
+    }
+}
+
+/// A subject of either kind; scenarios branch on it once a burst, not once a call.
+pub enum Any {
+    Ours(Ours),
+    Foreign(Foreign),
+}
+
+const PEERS: [&str; 4] = ["left_right", "channel_bitmap", "channel_triple", "channel_arc_swap"];
+const SEEDS: [&str; 2] = ["seed_c", "seed_c_correct"];
+
+/// Opens the peers, which cargo put beside this program, and the seeds, which the build script made.
+pub fn peers() -> Vec<Maker> {
+    let beside = std::env::current_exe().expect("a path of its own");
+    let library = |name: &str| beside.with_file_name(format!("libpeer_{name}.so"));
+    let seed = |name: &str| PathBuf::from(env!("SEEDS")).join(format!("lib{name}.so"));
+    let peers = PEERS.iter().map(|name| open(name, &library(name)));
+    peers.chain(SEEDS.iter().map(|name| open(name, &seed(name)))).collect()
+}
+
+fn open(name: &'static str, path: &Path) -> Maker {
+    // SAFETY: `PEER` is a `Functions` in every peer; the library stays open.
+    unsafe {
+        let library = Library::new(path).unwrap_or_else(|error| panic!("peer {name}: {error}"));
+        let library = Box::leak(Box::new(library));
+        let functions: *const Functions = *library.get(b"PEER").expect("every peer has it");
+        Maker::Foreign(name, &*functions)
+    }
+}
