@@ -1,0 +1,55 @@
+# What a person types. The work is done by cargo, CMake and scripts/ (each with --help); see `make help`.
+
+CARGO ?= cargo
+CMAKE ?= cmake
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+# One command for everybody who builds the C artefacts (CMake and the Python package too), so that cargo builds them once.
+ARTEFACTS = $(CARGO) rustc --lib --crate-type cdylib,staticlib --release --features capi
+
+.PHONY: build demo test lint bench soak docs header format install clean help
+.DEFAULT_GOAL := build
+
+build: ## the C library, shared and static, in target/release
+	$(ARTEFACTS)
+
+demo: ## install what is missing, build, run the flood demo; leaves target/demo/flood.png
+	scripts/setup demo
+	scripts/demo
+
+test: ## install what is missing, build, run every test
+	scripts/setup test
+	scripts/test
+
+lint: ## install what is missing, look at format, lints, header drift, types and API reference
+	scripts/setup lint
+	scripts/lint
+
+bench: ## install what is missing, measure against the peers; leaves target/bench/report.json
+	scripts/setup bench
+	scripts/bench
+
+soak: ## the long forms of the tests (after `make test`); SOAK_MINUTES=30
+	scripts/soak
+
+docs: ## the API reference of Rust, C, C++ and Python in target/docs (after scripts/setup docs)
+	scripts/docs
+
+header: ## write include/backbuf.h anew from src/ffi
+	$(CARGO) run --quiet --manifest-path tools/header/Cargo.toml
+
+format: ## put Rust, C, C++ and Python into the project's format
+	scripts/lint --fix
+
+install: build ## headers, libraries, CMake package and pkg-config file under DESTDIR/PREFIX
+	$(CMAKE) -S . -B target/cmake/install -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$(PREFIX)"
+	$(CMAKE) --build target/cmake/install
+	DESTDIR="$(DESTDIR)" $(CMAKE) --install target/cmake/install
+
+clean: ## remove target/: all that was built or fetched
+	rm -rf target
+
+help: ## this list
+	@echo "usage: make [TARGET]   (BACKBUF_NO_INSTALL=1: nothing is installed)"
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12

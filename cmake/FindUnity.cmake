@@ -1,0 +1,32 @@
+# Unity::Unity, the C test framework: out of UNITY_ROOT, an installed CMake package of it, or target/unity, into which
+# scripts/fetch-unity puts it (not with BACKBUF_NO_INSTALL=1).
+set(UNITY_ROOT "$ENV{UNITY_ROOT}" CACHE PATH "Folder with unity.c, unity.h and unity_internals.h")
+
+if(NOT UNITY_ROOT)
+  find_package(unity CONFIG QUIET)
+endif()
+if(TARGET unity::framework)
+  add_library(Unity::Unity INTERFACE IMPORTED GLOBAL)
+  target_link_libraries(Unity::Unity INTERFACE unity::framework)
+  set(Unity_SOURCE "${unity_DIR}")
+else()
+  set(folder ${UNITY_ROOT})
+  if(NOT folder)
+    set(folder ${BACKBUF_TARGET_DIR}/unity)
+    if(NOT "$ENV{BACKBUF_NO_INSTALL}" STREQUAL "1")
+      execute_process(COMMAND ${PROJECT_SOURCE_DIR}/scripts/fetch-unity ${folder})
+    endif()
+  endif()
+  find_file(Unity_SOURCE unity.c PATHS ${folder} ${folder}/src NO_DEFAULT_PATH)
+  if(Unity_SOURCE AND NOT TARGET Unity::Unity)
+    cmake_path(GET Unity_SOURCE PARENT_PATH folder)
+    add_library(unity STATIC ${Unity_SOURCE})
+    target_include_directories(unity SYSTEM PUBLIC ${folder})
+    target_compile_definitions(unity PUBLIC UNITY_INCLUDE_DOUBLE UNITY_SUPPORT_64)
+    add_library(Unity::Unity ALIAS unity)
+  endif()
+endif()
+
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(Unity REQUIRED_VARS Unity_SOURCE
+  REASON_FAILURE_MESSAGE "set UNITY_ROOT to a folder with Unity's unity.c, or run scripts/fetch-unity")

@@ -1,0 +1,110 @@
+# c_tests/test_*.c, c_tests/cpp/test_*.cpp and the examples, each against the shared and the static library.
+# Labels: c, cpp, example, header, install, valgrind; shared or static beside them.
+list(APPEND CMAKE_MODULE_PATH ${PROJECT_SOURCE_DIR}/cmake)
+find_package(Unity REQUIRED)
+find_package(Threads REQUIRED)
+find_program(VALGRIND valgrind)
+
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_CXX_STANDARD 17)
+set(sources ${PROJECT_SOURCE_DIR})
+set(linkages shared static)
+
+add_library(backbuf_test_options INTERFACE)
+target_compile_options(backbuf_test_options INTERFACE -Wall -Wextra -UNDEBUG)
+target_link_libraries(backbuf_test_options INTERFACE Threads::Threads m)
+if(BACKBUF_SANITIZE STREQUAL address)
+  target_compile_options(backbuf_test_options INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer -g)
+  target_link_options(backbuf_test_options INTERFACE -fsanitize=address,undefined)
+elseif(BACKBUF_SANITIZE STREQUAL thread)
+  # Two runtimes in one program cannot see each other: the C side is instrumented by gcc and linked with rustc's.
+  set(linkages static)
+  execute_process(COMMAND ${RUSTC} --print target-libdir --target ${host} OUTPUT_VARIABLE libdir
+    OUTPUT_STRIP_TRAILING_WHITESPACE)
+  target_compile_options(backbuf_test_options INTERFACE -fsanitize=thread -g)
+  target_link_options(backbuf_test_options INTERFACE
+    "LINKER:--whole-archive,${libdir}/librustc-stable_rt.tsan.a,--no-whole-archive")
+endif()
+
+# backbuf_test(LABEL NAME SOURCES...): one program a linkage, `<name>_<linkage>`, and its test `<label>.<name>.<linkage>`.
+function(backbuf_test label name)
+  foreach(linkage IN LISTS linkages)
+    set(program ${name}_${linkage})
+    add_executable(${program} ${ARGN})
+    target_link_libraries(${program} PRIVATE backbuf_test_options backbuf::${linkage})
+    set(test ${label}.${name}.${linkage})
+    add_test(NAME ${test} COMMAND ${program})
+    set_tests_properties(${test} PROPERTIES LABELS "${label};${linkage}" TIMEOUT 300)
+  endforeach()
+endfunction()
+
+# --- C: one Unity program a file ---
+
+file(GLOB files CONFIGURE_DEPENDS ${sources}/c_tests/test_*.c)
+if(BACKBUF_SANITIZE STREQUAL thread)
+  list(FILTER files INCLUDE REGEX "/test_stress\\.c$")
+endif()
+foreach(file IN LISTS files)
+  cmake_path(GET file STEM name)
+  backbuf_test(c ${name} ${file})
+  foreach(linkage IN LISTS linkages)
+    target_link_libraries(${name}_${linkage} PRIVATE Unity::Unity)
+  endforeach()
+
+  if(VALGRIND AND NOT BACKBUF_SANITIZE)
+    add_test(NAME valgrind.${name} COMMAND ${VALGRIND} --quiet --error-exitcode=99 --leak-check=full
+      --errors-for-leak-kinds=definite --trace-children=no $<TARGET_FILE:${name}_shared>)
+    set_tests_properties(valgrind.${name} PROPERTIES LABELS valgrind TIMEOUT 600)
+  endif()
+endforeach()
+
+if(BACKBUF_SANITIZE STREQUAL thread)
+  return()
+endif()
+
+# --- C++, and the examples ---
+
+file(GLOB files CONFIGURE_DEPENDS ${sources}/c_tests/cpp/test_*.cpp)
+foreach(file IN LISTS files)
+  cmake_path(GET file STEM name)
+  backbuf_test(cpp cpp_${name} ${file})
+endforeach()
+
+# One file is one example; the flood engine of the demo is several.
+file(GLOB flood CONFIGURE_DEPENDS ${sources}/examples_c/flood*.c)
+file(GLOB files CONFIGURE_DEPENDS ${sources}/examples_c/*.c ${sources}/examples/*.cpp)
+list(REMOVE_ITEM files ${flood})
+backbuf_test(example example_flood ${flood})
+foreach(file IN LISTS files)
+  cmake_path(GET file STEM name)
+  backbuf_test(example example_${name} ${file})
+endforeach()
+
+if(BACKBUF_SANITIZE)
+  return()
+endif()
+
+# --- the headers compile alone and twice, by every standard they promise ---
+
+function(backbuf_header_test compiler standard file)
+  cmake_path(GET file STEM LAST_ONLY name)
+  add_test(NAME header.${name}.${standard} COMMAND ${compiler} -std=${standard} -fsyntax-only -pedantic -Wall -Wextra
+    -Wshadow -Wconversion -Werror -I ${sources}/include ${file})
+  set_tests_properties(header.${name}.${standard} PROPERTIES LABELS header)
+endfunction()
+
+foreach(standard c99 c11 c17)
+  backbuf_header_test(${CMAKE_C_COMPILER} ${standard} ${sources}/c_tests/header/backbuf_h.c)
+endforeach()
+foreach(standard c++11 c++17 c++20)
+  backbuf_header_test(${CMAKE_CXX_COMPILER} ${standard} ${sources}/c_tests/header/backbuf_h.cpp)
+endforeach()
+foreach(standard c++17 c++20)
+  backbuf_header_test(${CMAKE_CXX_COMPILER} ${standard} ${sources}/c_tests/header/backbuf_hpp.cpp)
+endforeach()
+
+# --- what is installed can be built against, from where it was moved to ---
+
+add_test(NAME install COMMAND ${sources}/c_tests/install/run ${PROJECT_BINARY_DIR})
+set_tests_properties(install PROPERTIES LABELS install TIMEOUT 300)
