@@ -16,7 +16,8 @@ build: ## the C library, shared and static, in target/release
 
 demo: ## install what is missing, build, run the flood demo; leaves target/demo/flood.png
 	scripts/setup demo
-	scripts/demo
+	scripts/python-package
+	scripts/demo $(ARGS)
 
 test: ## install what is missing, build, run every test
 	scripts/setup test
@@ -28,7 +29,8 @@ lint: ## install what is missing, look at format, lints, header drift, types and
 
 bench: ## install what is missing, measure against the peers; leaves target/bench/report.json
 	scripts/setup bench
-	scripts/bench
+	scripts/python-package
+	cd benches && $(CARGO) run --release --package bench -- $(ARGS)
 
 soak: ## the long forms of the tests (after `make test`); SOAK_MINUTES=30
 	scripts/soak
@@ -37,7 +39,7 @@ docs: ## the API reference of Rust, C, C++ and Python in target/docs (after scri
 	scripts/docs
 
 header: ## write include/backbuf.h anew from src/ffi
-	$(CARGO) run --quiet --manifest-path tools/header/Cargo.toml
+	$(CARGO) run --quiet --manifest-path tools/header/Cargo.toml --target-dir target/header
 
 format: ## put Rust, C, C++ and Python into the project's format
 	scripts/lint --fix
@@ -51,5 +53,5 @@ clean: ## remove target/: all that was built or fetched
 	rm -rf target
 
 help: ## this list
-	@echo "usage: make [TARGET]   (BACKBUF_NO_INSTALL=1: nothing is installed)"
+	@echo "usage: make [TARGET] [BACKBUF_NO_INSTALL=1] [ARGS=\"options of the demo or the bench\"]"
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
