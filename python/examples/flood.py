@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""Rain runs off a real landscape in an engine written in C; Python takes stable fronts from it while it runs.
+
+The engine (examples_c/flood.c) steps at full speed on a thread of its own and publishes every step. Python takes the
+newest front whenever it is ready for one, and checks that it holds exactly the water that had rained by its step: a
+front torn between two steps cannot. Leaves a picture, an animation and a table of what was measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import flood_engine
+import numpy as np
+from flood_engine import DEPTH, RAIN, Engine
+from flood_picture import Frame, Map
+from matplotlib.cbook import get_sample_data
+from tqdm import tqdm
+
+FRAMES_KEPT_PER_SECOND = 5
+FRAMES_SHOWN_PER_SECOND = 12
+
+
+def is_whole(state: np.ndarray, step: int, rain_per_step: float) -> bool:
+    """Whether all water that had rained by `step`, and no more, is in `state`.
+
+    To the last bit: the engine moves water in whole units of 2^-32 m, so that these sums are exact in any order.
+    """
+    return float(state[DEPTH].sum()) == float(state[RAIN].sum()) == step * rain_per_step
+
+
+def torn_on_purpose(older: np.ndarray, newer: np.ndarray, step: int) -> Iterator[tuple[np.ndarray, int]]:
+    """What a reader without a lease might see: mixtures of two states, and one under the number of another step."""
+    half = newer.shape[1] // 2
+    for part in (np.s_[:, :half], np.s_[DEPTH], np.s_[RAIN], np.s_[DEPTH, half:]):
+        torn = newer.copy()
+        torn[part] = older[part]
+        yield torn, step
+    yield newer, step - 1
+
+
+def landscape(rows: int | None) -> tuple[np.ndarray, float, float]:
+    """The Jacksboro fault of matplotlib's sample data: elevations at `rows` rows, and the size of a cell in metres."""
+    with np.load(get_sample_data("jacksboro_fault_dem.npz", asfileobj=False)) as dem:
+        ground = dem["elevation"].astype(float)
+        dy = 111_200 * float(dem["dy"])
+        dx = 111_200 * float(dem["dx"]) * np.cos(np.radians(float(dem["ymin"])))
+    if rows is not None:
+        old_rows, old_cols = ground.shape
+        cols = round(rows * old_cols / old_rows)
+        at_row, at_col = np.linspace(0, old_rows - 1, rows), np.linspace(0, old_cols - 1, cols)
+        ground = np.array([np.interp(at_col, np.arange(old_cols), line) for line in ground])
+        ground = np.array([np.interp(at_row, np.arange(old_rows), line) for line in ground.T]).T
+        dx, dy = dx * old_cols / cols, dy * old_rows / rows
+    return ground, dx, dy
+
+
+class Stopwatch:
+    """Processor time of the calling thread, summed over blocks."""
+
+    def __init__(self) -> None:
+        self.ns = 0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        start = time.thread_time_ns()
+        yield
+        self.ns += time.thread_time_ns() - start
+
+
+class Reader:
+    """Takes fronts from a running engine at its own rate, checks each, and keeps a few for the animation."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.fronts = engine.state.fronts(timeout=5.0)
+        self.in_library = Stopwatch()
+        self.taken = self.torn = 0
+        self.frames: list[Frame] = []
+        self.kept = self.kept_before = np.zeros(engine.state.shape)
+
+    def read(self, seconds: float) -> None:
+        start, next_frame = time.monotonic(), 0.0
+        style = "{l_bar}{bar}| {n:.0f}/{total:.0f} s{postfix}"
+        with tqdm(total=seconds, bar_format=style, disable=None) as bar:
+            while (elapsed := time.monotonic() - start) < seconds:
+                with self.in_library.running():
+                    front = next(self.fronts)
+                self.taken += 1
+                if not is_whole(front.array, front.tag, self.engine.rain_per_step):
+                    self.torn += 1
+                    bar.write(f"step {front.tag} is TORN")
+                if elapsed >= next_frame:
+                    next_frame = elapsed + 1 / FRAMES_KEPT_PER_SECOND
+                    self.keep(front.array, front.tag)
+                    bar.update(elapsed - bar.n)
+                    bar.set_postfix_str(f"step {front.tag}, {self.taken} fronts checked, {self.torn} torn")
+                with self.in_library.running():
+                    front.release()
+            bar.update(seconds - bar.n)
+
+    def keep(self, state: np.ndarray, step: int) -> None:
+        fell = state[RAIN] - self.kept[RAIN]
+        self.frames.append(Frame.of(state[DEPTH], fell, self.engine.hours(step)))
+        self.kept_before, self.kept = self.kept, state.copy()
+
+
+def run(engine: Engine, seconds: float) -> tuple[dict[str, Any], Reader, int]:
+    """What was measured, the reader with the engine's last state in `kept`, and the number of that step."""
+    reader = Reader(engine)
+    cpu_start, start = time.process_time_ns(), time.monotonic()
+    engine.start()
+    reader.read(seconds)
+    worker_cpu = engine.worker_cpu_ns()
+    report = engine.stop()
+    elapsed, cpu = time.monotonic() - start, time.process_time_ns() - cpu_start
+
+    with engine.state.front() as last:
+        step = last.tag
+        reader.torn += not is_whole(last.array, step, engine.rain_per_step)
+        reader.keep(last.array, step)
+    torn = list(torn_on_purpose(reader.kept_before, reader.kept, step))
+    caught = [not is_whole(state, claimed, engine.rain_per_step) for state, claimed in torn]
+
+    # What the engine's thread and the library's worker did beside the numerics (clock reads are in it).
+    publishing = report.thread_cpu_ns + worker_cpu - report.solver_cpu_ns
+    statistics = engine.state.statistics()
+    measured = {
+        "shape": engine.state.shape,
+        "state_bytes": engine.state.nbytes,
+        "seconds": elapsed,
+        "simulated_hours": engine.hours(step),
+        "steps_per_s": report.steps / report.wall_ns * 1e9,
+        "updates_per_s": statistics.updates / report.wall_ns * 1e9,
+        "fronts_per_s": reader.taken / elapsed,
+        "fronts_checked": reader.taken + 1,
+        "fronts_torn": reader.torn,
+        "torn_on_purpose": len(torn),
+        "torn_on_purpose_caught": sum(caught),
+        "synchronize_p50_us": report.synchronize_p50_ns / 1000,
+        "synchronize_p99_us": report.synchronize_p99_ns / 1000,
+        "waits_for_readers": report.waits_for_readers,
+        "copied_forward_bytes": statistics.copied_forward_bytes,
+        "full_copies_bytes": statistics.swaps * engine.state.nbytes,
+        "library_share_of_engine_cpu": publishing / (report.thread_cpu_ns + worker_cpu),
+        "library_share_of_process_cpu": (publishing + reader.in_library.ns) / cpu,
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+    return measured, reader, step
+
+
+def table(m: dict[str, Any]) -> str:
+    copied = m["copied_forward_bytes"] / m["full_copies_bytes"]
+    lines = (
+        ("state", f"{m['shape']} float64, {m['state_bytes'] / 1e6:.1f} MB"),
+        ("ran for", f"{m['seconds']:.1f} s, {m['simulated_hours']:.1f} h in the landscape"),
+        ("steps/s", f"{m['steps_per_s']:,.0f}"),
+        ("updates/s", f"{m['updates_per_s']:,.0f}"),
+        ("fronts/s", f"{m['fronts_per_s']:,.0f}"),
+        ("synchronize p50", f"{m['synchronize_p50_us']:.1f} us"),
+        ("synchronize p99", f"{m['synchronize_p99_us']:.1f} us"),
+        ("bytes copied forward", f"{m['copied_forward_bytes'] / 1e6:,.0f} MB"),
+        ("full copies would have cost", f"{m['full_copies_bytes'] / 1e6:,.0f} MB ({copied:.1%} of it was)"),
+        ("library's share of the CPU time", f"{m['library_share_of_process_cpu']:.1%}"),
+        ("  of the engine's alone", f"{m['library_share_of_engine_cpu']:.1%}"),
+        ("peak memory", f"{m['peak_memory_bytes'] / 1e6:.0f} MB, Python and all"),
+        ("torn fronts", f"{m['fronts_torn']} of {m['fronts_checked']:,}"),
+        ("  torn on purpose, and caught", f"{m['torn_on_purpose_caught']} of {m['torn_on_purpose']}"),
+    )
+    return "".join(f"{name:<34}{value}\n" for name, value in lines)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--seconds", type=float, default=25.0, help="how long the engine runs (default: %(default)g)")
+    add("--size", type=int, metavar="ROWS", help="resample the landscape to ROWS rows (default: its own 344)")
+    add("--rain", type=float, metavar="MM_H", default=100.0, help="in the middle of the storm (default: %(default)g)")
+    add("--output", type=Path, default=Path("target/demo"), help="where to leave the results (default: %(default)s)")
+    given = parser.parse_args()
+    if not given.seconds > 0:
+        parser.error(f"--seconds {given.seconds:g}: must be above 0")
+    if given.size is not None and not 16 <= given.size <= 4096:
+        parser.error(f"--size {given.size}: must be 16 to 4096 rows")
+    if not 0 < given.rain <= 1000:
+        parser.error(f"--rain {given.rain:g}: must be above 0 and at most 1000 mm/h")
+    return given
+
+
+def main() -> int:
+    given = arguments()
+    output: Path = given.output
+    library = flood_engine.build(output)
+    ground, dx, dy = landscape(given.size)
+    with Engine(library, ground, dx, dy, given.rain) as engine:
+        measured, reader, step = run(engine, given.seconds)
+
+    text = table(measured)
+    print(text, end="")
+    (output / "flood.txt").write_text(text)
+    (output / "flood.json").write_text(json.dumps(measured, indent=2) + "\n")
+    land = Map(ground, dx, dy)
+    title = f"Rain runs off the Jacksboro fault: after {measured['simulated_hours']:.1f} h"
+    note = f"step {step:,}; {measured['fronts_checked']:,} fronts read live, {measured['fronts_torn']} torn"
+    land.picture(reader.kept[DEPTH], title, note, output / "flood.png")
+    land.animation(reader.frames, output / "flood.webp", FRAMES_SHOWN_PER_SECOND)
+    print(f"left in {output}: flood.png, flood.webp, flood.txt, flood.json")
+    trusted = measured["torn_on_purpose_caught"] == measured["torn_on_purpose"]
+    return 0 if trusted and measured["fronts_torn"] == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""The flood demo: its check can fail, and a short run of it passes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+sys.path.insert(0, str(EXAMPLES))
+
+import flood  # noqa: E402  (an example, not a package)
+
+RAIN_PER_STEP = 0.375
+
+
+def state_after(step: int) -> np.ndarray:
+    """A (4, 6, 8) state whose water has run to other cells than those it rained on."""
+    state = np.zeros((4, 6, 8))
+    state[flood.RAIN, 2, :3] = step * RAIN_PER_STEP / 3 if step % 3 == 0 else 0
+    state[flood.RAIN, 1, 1] = step * RAIN_PER_STEP - state[flood.RAIN].sum()
+    state[flood.DEPTH, step % 6, 5] = step * RAIN_PER_STEP
+    return state
+
+
+def test_a_whole_front_passes() -> None:
+    for step in range(20):
+        assert flood.is_whole(state_after(step), step, RAIN_PER_STEP)
+
+
+def test_a_front_torn_between_two_steps_is_caught() -> None:
+    older, newer = state_after(7), state_after(9)
+    torn = list(flood.torn_on_purpose(older, newer, 9))
+    assert len(torn) == 5
+    for state, step in torn:
+        assert not flood.is_whole(state, step, RAIN_PER_STEP)
+
+
+def test_a_drop_too_little_is_caught() -> None:
+    state = state_after(9)
+    state[flood.DEPTH, 3, 5] -= 2.0**-32
+    assert not flood.is_whole(state, 9, RAIN_PER_STEP)
+
+
+def test_two_seconds_of_rain(tmp_path: Path) -> None:
+    command = [sys.executable, EXAMPLES / "flood.py", "--seconds", "2", "--size", "96", "--output", tmp_path]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    measured = json.loads((tmp_path / "flood.json").read_text())
+    assert measured["fronts_torn"] == 0
+    assert measured["fronts_checked"] > 10
+    assert measured["torn_on_purpose_caught"] == 5
+    # Only the rain plane is carried from copy to copy, and of that only where it rained.
+    assert 0 < measured["copied_forward_bytes"] < 0.25 * measured["full_copies_bytes"]
+    assert (tmp_path / "flood.txt").read_text() in done.stdout
+    with Image.open(tmp_path / "flood.png") as picture:
+        assert min(picture.size) > 500
+    with Image.open(tmp_path / "flood.webp") as film:
+        assert film.n_frames > 1
