@@ -36,10 +36,11 @@ static uint64_t now_ns(clockid_t clock) {
 
 /* --- one step, as the manager runs it ---
  *
- * Front and back of the manager are the solver's two time levels: the step is a kernel that reads the front and overwrites those
- * planes of the back, so that nothing is copied, neither into a queue nor from copy to copy. (bb_manager_reserve_back would do the
- * same for a state that is rewritten whole; here the rain plane lives on from step to step, and only its changed part is carried over.)
- * Kernels may run on the engine's thread, which holds the role of applier unless readers are in the way: no hand-over to the worker. */
+ * Front and back of the manager are the solver's two time levels: the step is a kernel that reads the front and
+ * overwrites those planes of the back, so that nothing is copied, neither into a queue nor from copy to copy.
+ * (bb_manager_reserve_back would do the same for a state that is rewritten whole; here the rain plane lives on from
+ * step to step, and only its changed part is carried over.) Kernels may run on the engine's thread, which holds the
+ * role of applier unless readers are in the way: no hand-over to the worker. */
 
 static void run_step(void *back, const void *front, uint64_t count, void *engine) {
     (void)count;
@@ -101,15 +102,22 @@ static bb_status enqueue_step(flood *f, uint64_t step) {
     bb_status status = bb_batch_begin(f->state, &batch);
     if (status != BB_OK)
         return status;
-    if ((status = bb_batch_kernel(batch, &flow)) == BB_OK && (status = bb_batch_kernel(batch, &rain)) == BB_OK &&
-        (status = bb_batch_region(batch, &gauge)) == BB_OK && (status = bb_batch_tag(batch, step)) == BB_OK &&
-        (status = bb_batch_commit(batch, BB_FOREVER)) == BB_OK)
-        return BB_OK;
-    bb_batch_cancel(batch);
+    status = bb_batch_kernel(batch, &flow);
+    if (status == BB_OK)
+        status = bb_batch_kernel(batch, &rain);
+    if (status == BB_OK)
+        status = bb_batch_region(batch, &gauge);
+    if (status == BB_OK)
+        status = bb_batch_tag(batch, step);
+    if (status == BB_OK)
+        status = bb_batch_commit(batch, BB_FOREVER);
+    if (status != BB_OK)
+        bb_batch_cancel(batch);
     return status;
 }
 
-/* The next step reads this one as its front, so it must be published first. Readers that hold every copy delay that; nothing is lost. */
+/* The next step reads this one as its front, so it must be published first. Readers that hold every copy delay that;
+ * nothing is lost. */
 static bb_status publish(flood *f) {
     for (;;) {
         uint64_t start = now_ns(CLOCK_MONOTONIC);
@@ -142,7 +150,10 @@ static void *run(void *engine) {
     for (uint64_t step = 1; status == BB_OK; step++) {
         move_storm(f, step);
         add_to_gauge(f);
-        if ((status = enqueue_step(f, step)) == BB_OK && (status = publish(f)) == BB_OK)
+        status = enqueue_step(f, step);
+        if (status == BB_OK)
+            status = publish(f);
+        if (status == BB_OK)
             f->report.steps = step;
     }
     f->report.wall_ns = now_ns(CLOCK_MONOTONIC) - start;
@@ -165,6 +176,14 @@ static void shape_storm(flood *f, double rain_mm_h) {
         }
 }
 
+static bb_status create_state(flood *f) {
+    const uint64_t shape[] = {FLOOD_PLANES, f->solver.rows, f->solver.cols};
+    bb_manager_config config;
+    bb_manager_config_init(&config);
+    config.label = "flood";
+    return bb_manager_create(BB_F64, 3, shape, &config, &f->state);
+}
+
 bb_status flood_create(const flood_config *config, flood **engine) {
     const uint64_t rows = config->rows, cols = config->cols, cells = rows * cols;
     if (rows < 8 || cols < 8)
@@ -178,14 +197,11 @@ bb_status flood_create(const flood_config *config, flood **engine) {
     f->gauge = calloc(cells, sizeof(double));
     f->storm = malloc(f->storm_size * f->storm_size * sizeof(double));
     bb_status status = BB_E_OUT_OF_MEMORY;
-    if (f->ground && f->gauge && f->storm &&
-        flood_solver_init(&f->solver, rows, cols, f->ground, config->dx, config->dy, config->step_seconds) == 0) {
+    if (f->ground && f->gauge && f->storm) {
         memcpy(f->ground, config->ground, cells * sizeof(double));
         shape_storm(f, config->rain_mm_h);
-        bb_manager_config settings;
-        bb_manager_config_init(&settings);
-        settings.label = "flood";
-        status = bb_manager_create(BB_F64, 3, (const uint64_t[]){FLOOD_PLANES, rows, cols}, &settings, &f->state);
+        if (flood_solver_init(&f->solver, rows, cols, f->ground, config->dx, config->dy, f->step_seconds) == 0)
+            status = create_state(f);
     }
     if (status == BB_OK)
         *engine = f;

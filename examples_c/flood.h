@@ -1,7 +1,8 @@
-/* Rain runs off a landscape: an engine that steps at full speed on a thread of its own and publishes each step through a manager.
+/* Rain runs off a landscape: an engine that steps at full speed on a thread of its own and publishes each step through
+ * a manager.
  *
- * The state is a (FLOOD_PLANES, rows, cols) array of double: water depth, flow in x and y (flood_solver.h), and rain so far. Each
- * front is one step, its tag the number of the step, and it holds exactly
+ * The state is a (FLOOD_PLANES, rows, cols) array of double: water depth, flow in x and y (flood_solver.h), and rain
+ * so far. Each front is one step, its tag the number of the step, and it holds exactly
  *
  *     sum(depth) == sum(rain) == tag * flood_rain_per_step(engine)
  *
@@ -39,7 +40,7 @@ bb_manager *flood_state(flood *engine);
 /* Metres of water, summed over all cells, that fall in each step. */
 double flood_rain_per_step(const flood *engine);
 bb_status flood_start(flood *engine);
-/* Closes the manager (its last front stays readable), ends the thread, and tells how it went. Once, after flood_start. */
+/* After flood_start, once: closes the manager (its last front stays readable), ends the thread, tells how it went. */
 bb_status flood_stop(flood *engine, flood_report *report);
 void flood_destroy(flood *engine);
 #endif

@@ -1,11 +1,13 @@
-/* The flood engine on a valley of its own making: the main thread takes fronts while the engine runs, and checks that each one
- * holds exactly the water that had rained by its step. flood.h tells why no front that mixes two steps can pass. */
+/* The flood engine on a valley of its own making: the main thread takes fronts while the engine runs, and checks that
+ * each one holds exactly the water that had rained by its step. flood.h tells why no front that mixes two steps can
+ * pass. */
 #include "flood.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ROWS = 48, COLS = 64, CELLS = ROWS * COLS, FRONTS = 200 };
+enum { ROWS = 48, COLS = 64, FRONTS = 200 };
+static const size_t CELLS = (size_t)ROWS * COLS;
 
 /* A valley along the middle row that falls by 2 m a cell towards the last column. */
 static double elevation(int row, int col) {
@@ -15,7 +17,7 @@ static double elevation(int row, int col) {
 
 static double sum(const double *plane) {
     double total = 0.0;
-    for (int i = 0; i < CELLS; i++)
+    for (size_t i = 0; i < CELLS; i++)
         total += plane[i];
     return total;
 }
@@ -39,7 +41,7 @@ static water look(const double *depth) {
 }
 
 int main(void) {
-    static double ground[CELLS];
+    static double ground[ROWS * COLS];
     for (int r = 0; r < ROWS; r++)
         for (int c = 0; c < COLS; c++)
             ground[r * COLS + c] = elevation(r, c);

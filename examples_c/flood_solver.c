@@ -43,7 +43,8 @@ static inline double whole_units(double flow) {
     return (flow + shift) - shift;
 }
 
-/* Flow over n edges, from the cells `a` to the cells `b`: gravity and inertia against friction, at most as fast as a wave. */
+/* Flow over n edges, from the cells `a` to the cells `b`: gravity and inertia against friction, at most as fast as a
+ * wave. */
 static void edges(uint64_t n, const double *surface_a, const double *surface_b, const double *ground_a,
                   const double *ground_b, const double *now, double *restrict next, double pull, double friction,
                   double froude) {

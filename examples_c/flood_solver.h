@@ -1,8 +1,9 @@
-/* Shallow water on a grid of square-ish cells: the numerics of the flood example, with no word about threads or publishing.
+/* Shallow water on a grid of square-ish cells: the numerics of the flood example, with no word about threads or
+ * publishing.
  *
- * The scheme is the local inertial one (gravity, inertia, Chezy friction; no advection): explicit, cheap, and robust on steep ground.
- * Water moves in whole multiples of FLOOD_UNIT, so every sum of depths below 2^21 m is exact in a double: water is conserved to the
- * last bit, and whoever checks it needs no tolerance for an error to hide in.
+ * The scheme is the local inertial one (gravity, inertia, Chezy friction; no advection): explicit, cheap, and robust
+ * on steep ground. Water moves in whole multiples of FLOOD_UNIT, so every sum of depths below 2^21 m is exact in a
+ * double: water is conserved to the last bit, and whoever checks it needs no tolerance for an error to hide in.
  *
  * The outermost ring of cells is a gutter: it takes water, never gives any, and so holds all that ran off the map. */
 #ifndef FLOOD_SOLVER_H
