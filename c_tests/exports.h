@@ -1,0 +1,184 @@
+/* Every export that takes a handle, each as a call whose other arguments are right for a manager of 8 u32.
+ * A call that succeeds puts back what it took, so it can be repeated. */
+#ifndef BACKBUF_TEST_EXPORTS_H
+#define BACKBUF_TEST_EXPORTS_H
+#include "support.h"
+
+static const uint32_t one_u32 = 1;
+static const bb_update one_update = {.byte_offset = 0, .count = 1, .data = &one_u32};
+static const bb_region one_region = {.start = SHAPE(0), .extent = SHAPE(1), .data = &one_u32};
+
+static inline void kernel_nothing(void *back, const void *front, uint64_t count, void *user_data) {
+    (void)back, (void)front, (void)count, (void)user_data;
+}
+static const bb_kernel one_kernel = {.function = kernel_nothing, .count = 1};
+
+static inline void release_nothing(void *user_data) { (void)user_data; }
+
+static inline void write_nothing(const char *bytes, uint64_t length, void *user_data) {
+    (void)bytes, (void)length, (void)user_data;
+}
+
+#define EXPORT(name, ...)                                                                                              \
+    static inline bb_status call_##name(void *h) { return __VA_ARGS__; }
+
+EXPORT(bb_handle_check, bb_handle_check(h))
+EXPORT(bb_manager_enqueue, bb_manager_enqueue(h, &one_update, 0))
+EXPORT(bb_manager_enqueue_many, bb_manager_enqueue_many(h, &one_update, 1, 0))
+EXPORT(bb_manager_enqueue_fill, bb_manager_enqueue_fill(h, 0, 1, &one_u32, 0))
+EXPORT(bb_manager_enqueue_region, bb_manager_enqueue_region(h, &one_region, 0))
+EXPORT(bb_manager_enqueue_borrowed, bb_manager_enqueue_borrowed(h, &one_update, release_nothing, NULL, 0))
+EXPORT(bb_manager_enqueue_kernel, bb_manager_enqueue_kernel(h, &one_kernel, 0))
+EXPORT(bb_manager_enqueue_tag, bb_manager_enqueue_tag(h, 1, 0))
+EXPORT(bb_manager_commit_back, bb_manager_commit_back(h, &(bb_back){.token = UINT64_MAX}, 0))
+EXPORT(bb_manager_cancel_back, bb_manager_cancel_back(h, &(bb_back){.token = UINT64_MAX}))
+EXPORT(bb_manager_synchronize, bb_manager_synchronize(h, BB_MS(1)))
+EXPORT(bb_manager_synchronize_async, bb_manager_synchronize_async(h, &(uint64_t){0}))
+EXPORT(bb_manager_wait, bb_manager_wait(h, 0, BB_MS(1), NULL))
+EXPORT(bb_manager_wait_epoch, bb_manager_wait_epoch(h, UINT64_MAX, BB_MS(1), NULL))
+EXPORT(bb_manager_trim, bb_manager_trim(h))
+EXPORT(bb_manager_epoch, bb_manager_epoch(h, &(uint64_t){0}))
+EXPORT(bb_manager_info_get, bb_manager_info_get(h, sizeof(bb_manager_info), &(bb_manager_info){0}))
+EXPORT(bb_manager_stats_get, bb_manager_stats_get(h, sizeof(bb_manager_stats), &(bb_manager_stats){0}))
+EXPORT(bb_manager_stats_write, bb_manager_stats_write(h, write_nothing, NULL))
+EXPORT(bb_manager_close, bb_manager_close(h, BB_MS(1)))
+EXPORT(bb_manager_destroy, bb_manager_destroy(h))
+EXPORT(bb_lease_release, bb_lease_release(h))
+EXPORT(bb_batch_update, bb_batch_update(h, &one_update))
+EXPORT(bb_batch_fill, bb_batch_fill(h, 0, 1, &one_u32))
+EXPORT(bb_batch_region, bb_batch_region(h, &one_region))
+EXPORT(bb_batch_kernel, bb_batch_kernel(h, &one_kernel))
+EXPORT(bb_batch_tag, bb_batch_tag(h, 1))
+EXPORT(bb_batch_commit, bb_batch_commit(h, 0))
+EXPORT(bb_batch_cancel, bb_batch_cancel(h))
+EXPORT(bb_task_end, bb_task_end(h))
+EXPORT(bb_watch_fd, bb_watch_fd(h, &(int32_t){0}))
+EXPORT(bb_watch_ticket, bb_watch_ticket(h, 0))
+EXPORT(bb_watch_wait, bb_watch_wait(h, BB_MS(1), NULL))
+EXPORT(bb_watch_destroy, bb_watch_destroy(h))
+
+static inline bb_status call_bb_manager_reserve_back(void *h) {
+    bb_back back;
+    const bb_status status = bb_manager_reserve_back(h, BB_BACK_KEEP, 0, &back);
+    if (status == BB_OK) {
+        (void)bb_manager_cancel_back(h, &back);
+    }
+    return status;
+}
+
+static inline bb_status call_bb_manager_acquire_front(void *h) {
+    bb_front front;
+    const bb_status status = bb_manager_acquire_front(h, &front);
+    return status == BB_OK ? bb_lease_release(front.lease) : status;
+}
+
+static inline bb_status call_bb_batch_begin(void *h) {
+    bb_batch *batch = NULL;
+    const bb_status status = bb_batch_begin(h, &batch);
+    if (status == BB_OK) {
+        (void)bb_batch_cancel(batch);
+    }
+    return status;
+}
+
+static inline bb_status call_bb_task_begin(void *h) {
+    bb_task *task = NULL;
+    const bb_status status = bb_task_begin(h, "task", &task);
+    if (status == BB_OK) {
+        (void)bb_task_end(task);
+    }
+    return status;
+}
+
+static inline bb_status call_bb_watch_create(void *h) {
+    bb_watch *watch = NULL;
+    const bb_status status = bb_watch_create(h, 0, &watch);
+    if (status == BB_OK) {
+        (void)bb_watch_destroy(watch);
+    }
+    return status;
+}
+
+typedef enum kind { ANY, MANAGER, LEASE, BATCH, TASK, WATCH, KINDS } kind;
+
+typedef struct export_case {
+    const char *name;
+    kind kind;           /* of its handle */
+    bool null_is_a_noop; /* as destroy and cancel of nothing are */
+    bb_status (*call)(void *handle);
+} export_case;
+
+#define CASE(name, kind) {#name, kind, false, call_##name}
+#define END(name, kind) {#name, kind, true, call_##name}
+static const export_case exports[] = {
+    CASE(bb_handle_check, ANY),
+    CASE(bb_manager_enqueue, MANAGER),
+    CASE(bb_manager_enqueue_many, MANAGER),
+    CASE(bb_manager_enqueue_fill, MANAGER),
+    CASE(bb_manager_enqueue_region, MANAGER),
+    CASE(bb_manager_enqueue_borrowed, MANAGER),
+    CASE(bb_manager_enqueue_kernel, MANAGER),
+    CASE(bb_manager_enqueue_tag, MANAGER),
+    CASE(bb_manager_reserve_back, MANAGER),
+    CASE(bb_manager_commit_back, MANAGER),
+    CASE(bb_manager_cancel_back, MANAGER),
+    CASE(bb_manager_synchronize, MANAGER),
+    CASE(bb_manager_synchronize_async, MANAGER),
+    CASE(bb_manager_wait, MANAGER),
+    CASE(bb_manager_wait_epoch, MANAGER),
+    CASE(bb_manager_acquire_front, MANAGER),
+    CASE(bb_manager_trim, MANAGER),
+    CASE(bb_manager_epoch, MANAGER),
+    CASE(bb_manager_info_get, MANAGER),
+    CASE(bb_manager_stats_get, MANAGER),
+    CASE(bb_manager_stats_write, MANAGER),
+    CASE(bb_batch_begin, MANAGER),
+    CASE(bb_task_begin, MANAGER),
+    CASE(bb_watch_create, MANAGER),
+    CASE(bb_manager_close, MANAGER),
+    END(bb_manager_destroy, MANAGER),
+    CASE(bb_lease_release, LEASE),
+    CASE(bb_batch_update, BATCH),
+    CASE(bb_batch_fill, BATCH),
+    CASE(bb_batch_region, BATCH),
+    CASE(bb_batch_kernel, BATCH),
+    CASE(bb_batch_tag, BATCH),
+    CASE(bb_batch_commit, BATCH),
+    END(bb_batch_cancel, BATCH),
+    CASE(bb_task_end, TASK),
+    CASE(bb_watch_fd, WATCH),
+    CASE(bb_watch_ticket, WATCH),
+    CASE(bb_watch_wait, WATCH),
+    END(bb_watch_destroy, WATCH),
+};
+
+/* One live object of each kind; the others belong to the manager. */
+typedef struct objects {
+    void *of[KINDS];
+} objects;
+
+static inline objects make_objects(void) {
+    objects o = {0};
+    bb_front front;
+    bb_batch *batch = NULL;
+    bb_task *task = NULL;
+    bb_watch *watch = NULL;
+    bb_manager_config config = defaults("objects");
+    bb_manager *m = make_u32(8, &config);
+    OK(bb_manager_acquire_front(m, &front));
+    OK(bb_batch_begin(m, &batch));
+    OK(bb_task_begin(m, "upload", &task));
+    OK(bb_watch_create(m, 0, &watch));
+    o.of[MANAGER] = m, o.of[LEASE] = front.lease, o.of[BATCH] = batch, o.of[TASK] = task, o.of[WATCH] = watch;
+    return o;
+}
+
+static inline void destroy_objects(objects o) {
+    OK(bb_watch_destroy(o.of[WATCH]));
+    OK(bb_task_end(o.of[TASK]));
+    OK(bb_batch_cancel(o.of[BATCH]));
+    OK(bb_lease_release(o.of[LEASE]));
+    OK(bb_manager_destroy(o.of[MANAGER]));
+}
+
+#endif

@@ -1,0 +1,222 @@
+/* The back copy in the caller's hand: keep, discard, cancel, commit, and who must wait meanwhile. */
+#include "support.h"
+
+enum { COUNT = 4096 };
+
+static bb_back reserve(bb_manager *m, uint32_t flags) {
+    bb_back back;
+    OK(bb_manager_reserve_back(m, flags, BB_FOREVER, &back));
+    TEST_ASSERT_EQUAL_UINT64(COUNT * sizeof(uint32_t), back.bytes);
+    TEST_ASSERT_EQUAL_UINT64(0, (uintptr_t)back.data % 64);
+    TEST_ASSERT_EQUAL_UINT64(epoch_of(m), back.epoch);
+    CHECK(back.data != back.front);
+    return back;
+}
+
+static void an_engine_steps_from_front_to_back(void) {
+    for (uint32_t flags = BB_BACK_KEEP; flags <= BB_BACK_DISCARD; flags++) {
+        bb_manager *m = make_u32(COUNT, NULL);
+        for (uint32_t step = 1; step <= 100; step++) {
+            const bb_back back = reserve(m, flags);
+            const uint32_t *previous = back.front;
+            uint32_t *next = back.data;
+            for (size_t i = 0; i < COUNT; i++) {
+                next[i] = previous[i] + 1;
+            }
+            OK(bb_manager_commit_back(m, &back, step));
+            TEST_ASSERT_EQUAL_UINT32(step - 1, get_u32(m, 0)); /* a commit does not publish */
+            OK(bb_manager_synchronize(m, BB_FOREVER));
+            bb_front front;
+            OK(bb_manager_acquire_front(m, &front));
+            TEST_ASSERT_EQUAL_UINT64(step, front.epoch);
+            TEST_ASSERT_EQUAL_UINT64(step, front.tag);
+            TEST_ASSERT_EACH_EQUAL_UINT32(step, front.data, COUNT);
+            OK(bb_lease_release(front.lease));
+        }
+        OK(bb_manager_destroy(m));
+    }
+}
+
+static void keep_shows_the_state_with_every_earlier_update(void) {
+    bb_manager *m = make_u32(COUNT, NULL);
+    for (uint32_t i = 1; i <= 50; i++) {
+        OK(put_u32(m, i, i, 0));
+        OK(bb_manager_synchronize(m, BB_FOREVER));
+        OK(put_u32(m, 0, i, 0)); /* not published yet */
+        const bb_back back = reserve(m, BB_BACK_KEEP);
+        uint32_t *state = back.data;
+        for (uint32_t k = 0; k < COUNT; k++) {
+            TEST_ASSERT_EQUAL_UINT32(k == 0 || k > i ? (k == 0 ? i : 0) : k, state[k]);
+        }
+        state[COUNT - 1] = 0;
+        OK(bb_manager_commit_back(m, &back, i));
+    }
+    OK(bb_manager_synchronize(m, BB_FOREVER));
+    TEST_ASSERT_EQUAL_UINT32(50, get_u32(m, 50));
+    OK(bb_manager_destroy(m));
+}
+
+static void cancel_undoes_what_was_written(void) {
+    bb_manager *m = make_u32(COUNT, NULL);
+    OK(bb_manager_enqueue_fill(m, 0, COUNT, &(uint32_t){7}, 0));
+    OK(bb_manager_synchronize(m, BB_FOREVER));
+    for (uint32_t flags = BB_BACK_KEEP; flags <= BB_BACK_DISCARD; flags++) {
+        OK(put_u32(m, 1, 8, 0)); /* accepted before: stays */
+        const bb_back back = reserve(m, flags);
+        memset(back.data, 0xEE, back.bytes);
+        OK(bb_manager_cancel_back(m, &back));
+        OK(bb_manager_synchronize(m, BB_FOREVER));
+        TEST_ASSERT_EQUAL_UINT32(7, get_u32(m, 0));
+        TEST_ASSERT_EQUAL_UINT32(8, get_u32(m, 1));
+        TEST_ASSERT_EQUAL_UINT32(7, get_u32(m, COUNT - 1));
+        OK(put_u32(m, 2, 9, 0));
+        OK(bb_manager_synchronize(m, BB_FOREVER));
+        TEST_ASSERT_EQUAL_UINT32(7, get_u32(m, COUNT / 2));
+        OK(put_u32(m, 2, 7, 0));
+    }
+    OK(bb_manager_destroy(m));
+}
+
+static void a_cancel_with_nothing_else_is_no_epoch(void) {
+    bb_manager *m = make_u32(COUNT, NULL);
+    const bb_back back = reserve(m, BB_BACK_KEEP);
+    OK(bb_manager_cancel_back(m, &back));
+    OK(bb_manager_synchronize(m, BB_FOREVER));
+    TEST_ASSERT_EQUAL_UINT64(0, epoch_of(m));
+    OK(bb_manager_destroy(m));
+}
+
+static void a_back_is_given_back_once(void) {
+    bb_manager *m = make_u32(COUNT, NULL);
+    const bb_back first = reserve(m, BB_BACK_KEEP);
+    OK(bb_manager_commit_back(m, &first, 1));
+    EXPECT(BB_E_STATE, bb_manager_commit_back(m, &first, 2));
+    EXPECT(BB_E_STATE, bb_manager_cancel_back(m, &first));
+    TOLD("bb_manager_cancel_back");
+    const bb_back second = reserve(m, BB_BACK_KEEP);
+    EXPECT(BB_E_STATE, bb_manager_commit_back(m, &first, 3)); /* an old token is not the present one */
+    bb_back forged = second;
+    forged.token ^= 1;
+    EXPECT(BB_E_STATE, bb_manager_cancel_back(m, &forged));
+    OK(bb_manager_cancel_back(m, &second));
+    OK(bb_manager_synchronize(m, BB_FOREVER));
+    TEST_ASSERT_EQUAL_UINT64(1, info_of(m).tag);
+    OK(bb_manager_destroy(m));
+}
+
+static void *try_to_reserve(void *m) {
+    bb_back back;
+    const bb_status status = bb_manager_reserve_back(m, BB_BACK_KEEP, 0, &back);
+    THREAD_CHECK(status == BB_E_TIMEOUT || status == BB_E_BUSY);
+    THREAD_CHECK(bb_manager_synchronize(m, 0) == BB_E_TIMEOUT);
+    THREAD_CHECK(bb_manager_synchronize(m, BB_MS(1)) == BB_E_TIMEOUT);
+    return NULL;
+}
+
+static void others_queue_and_wait_while_it_is_held(void) {
+    bb_manager *m = make_u32(COUNT, NULL);
+    const bb_back back = reserve(m, BB_BACK_KEEP);
+    OK(put_u32(m, 0, 5, 0)); /* after the back in hand, in order */
+    join(start(try_to_reserve, m));
+    ((uint32_t *)back.data)[0] = 4;
+    OK(bb_manager_commit_back(m, &back, 0));
+    OK(bb_manager_synchronize(m, BB_FOREVER));
+    TEST_ASSERT_EQUAL_UINT32(5, get_u32(m, 0));
+    TEST_ASSERT_EQUAL_UINT64(1, epoch_of(m));
+    OK(bb_manager_destroy(m));
+}
+
+/* What could only wait for itself is told instead. */
+static void the_holder_is_told_that_it_holds(void) {
+    bb_manager *m = make_u32(COUNT, NULL);
+    bb_back again;
+    uint64_t ticket = 0;
+    const bb_back back = reserve(m, BB_BACK_KEEP);
+    OK(put_u32(m, 0, 5, 0));
+    EXPECT(BB_E_RECURSIVE, bb_manager_reserve_back(m, BB_BACK_KEEP, BB_FOREVER, &again));
+    EXPECT(BB_E_RECURSIVE, bb_manager_synchronize(m, BB_FOREVER));
+    TOLD("bb_manager_synchronize");
+    OK(bb_manager_synchronize_async(m, &ticket));
+    EXPECT(BB_E_RECURSIVE, bb_manager_wait(m, ticket, BB_FOREVER, NULL));
+    EXPECT(BB_E_RECURSIVE, bb_manager_close(m, BB_FOREVER));
+    OK(bb_manager_commit_back(m, &back, 0));
+    OK(bb_manager_wait(m, ticket, BB_FOREVER, NULL));
+    TEST_ASSERT_EQUAL_UINT32(5, get_u32(m, 0));
+    OK(bb_manager_destroy(m));
+}
+
+typedef struct hand {
+    bb_manager *m;
+    bb_back back;
+} hand;
+
+static void *commit_elsewhere(void *argument) {
+    hand *h = argument;
+    ((uint32_t *)h->back.data)[0] += 1;
+    THREAD_OK(bb_manager_commit_back(h->m, &h->back, 0));
+    return NULL;
+}
+
+static void a_back_may_be_committed_on_another_thread(void) {
+    hand h = {.m = make_u32(COUNT, NULL)};
+    for (uint32_t i = 1; i <= 20; i++) {
+        h.back = reserve(h.m, BB_BACK_KEEP);
+        join(start(commit_elsewhere, &h));
+        OK(bb_manager_synchronize(h.m, BB_FOREVER));
+        TEST_ASSERT_EQUAL_UINT32(i, get_u32(h.m, 0));
+    }
+    OK(bb_manager_destroy(h.m));
+}
+
+static void *engine(void *argument) {
+    bb_manager *m = argument;
+    for (int i = 0; i < rounds(500); i++) {
+        bb_back back;
+        if (!THREAD_OK(bb_manager_reserve_back(m, BB_BACK_KEEP, BB_FOREVER, &back))) {
+            break;
+        }
+        uint32_t *state = back.data;
+        const uint32_t value = state[0];
+        for (size_t k = 0; k < COUNT; k++) {
+            THREAD_CHECK(state[k] == value); /* nobody else writes while it is in hand */
+            state[k] = value + 1;
+        }
+        THREAD_OK(bb_manager_commit_back(m, &back, 0));
+    }
+    return NULL;
+}
+
+static void many_engines_take_turns(void) {
+    bb_manager *m = make_u32(COUNT, NULL);
+    pthread_t threads[4];
+    for (size_t i = 0; i < LENGTH(threads); i++) {
+        threads[i] = start(engine, m);
+    }
+    for (int i = 0; i < rounds(200); i++) {
+        bb_front front;
+        OK(bb_manager_synchronize(m, BB_FOREVER));
+        OK(bb_manager_acquire_front(m, &front));
+        TEST_ASSERT_EACH_EQUAL_UINT32(*(const uint32_t *)front.data, front.data, COUNT);
+        OK(bb_lease_release(front.lease));
+    }
+    for (size_t i = 0; i < LENGTH(threads); i++) {
+        join(threads[i]);
+    }
+    OK(bb_manager_synchronize(m, BB_FOREVER));
+    TEST_ASSERT_EQUAL_UINT32(4 * (uint32_t)rounds(500), get_u32(m, COUNT - 1));
+    OK(bb_manager_destroy(m));
+}
+
+int main(void) {
+    UNITY_BEGIN();
+    RUN_TEST(an_engine_steps_from_front_to_back);
+    RUN_TEST(keep_shows_the_state_with_every_earlier_update);
+    RUN_TEST(cancel_undoes_what_was_written);
+    RUN_TEST(a_cancel_with_nothing_else_is_no_epoch);
+    RUN_TEST(a_back_is_given_back_once);
+    RUN_TEST(others_queue_and_wait_while_it_is_held);
+    RUN_TEST(the_holder_is_told_that_it_holds);
+    RUN_TEST(a_back_may_be_committed_on_another_thread);
+    RUN_TEST(many_engines_take_turns);
+    return UNITY_END();
+}

@@ -1,0 +1,345 @@
+/* Callbacks: what they may call, on which thread they run, and that drop comes exactly once and last. */
+#include "exports.h"
+
+/* What a callback got when it called back in. */
+typedef struct inside {
+    bb_manager *m;
+    bb_status enqueue, synchronize, wait, reserve, close, destroy;
+    uint64_t full_after; /* enqueues that went well before FULL */
+    atomic_int calls, drops, calls_after_drop;
+} inside;
+
+static void call_back_in(inside *i) {
+    bb_back back;
+    i->enqueue = put_u32(i->m, 1, 7, BB_FOREVER);
+    i->synchronize = bb_manager_synchronize(i->m, BB_FOREVER);
+    i->wait = bb_manager_wait_epoch(i->m, 1000000, BB_FOREVER, NULL);
+    i->reserve = bb_manager_reserve_back(i->m, BB_BACK_KEEP, BB_FOREVER, &back);
+    i->close = bb_manager_close(i->m, BB_FOREVER);
+    i->destroy = bb_manager_destroy(i->m);
+    atomic_fetch_add(&i->calls_after_drop, atomic_load(&i->drops));
+    atomic_fetch_add(&i->calls, 1);
+}
+
+static int32_t flush_calls_back(void *i) {
+    call_back_in(i);
+    return 0;
+}
+static void kernel_calls_back(void *back, const void *front, uint64_t count, void *i) {
+    (void)back, (void)front, (void)count;
+    call_back_in(i);
+}
+static void release_calls_back(void *i) { call_back_in(i); }
+static void drop_inside(void *i) { atomic_fetch_add(&((inside *)i)->drops, 1); }
+
+static void expect_refused_inside(const inside *i) {
+    TEST_ASSERT_EQUAL_INT(BB_OK, i->enqueue);
+    TEST_ASSERT_EQUAL_INT(BB_E_RECURSIVE, i->synchronize);
+    TEST_ASSERT_EQUAL_INT(BB_E_RECURSIVE, i->wait);
+    TEST_ASSERT_EQUAL_INT(BB_E_RECURSIVE, i->reserve);
+    TEST_ASSERT_EQUAL_INT(BB_E_RECURSIVE, i->close);
+    TEST_ASSERT_EQUAL_INT(BB_E_RECURSIVE, i->destroy);
+}
+
+static void flush_may_enqueue_but_not_wait(void) {
+    inside i = {0};
+    bb_manager_config config = defaults("inside");
+    config.flush = flush_calls_back;
+    config.flush_user_data = &i;
+    config.flush_drop = drop_inside;
+    bb_manager *m = i.m = make_u32(8, &config);
+    OK(put_u32(m, 0, 1, 0));
+    OK(bb_manager_synchronize(m, BB_FOREVER));
+    expect_refused_inside(&i);
+    OK(bb_manager_synchronize(m, BB_FOREVER));
+    TEST_ASSERT_EQUAL_UINT32(7, get_u32(m, 1));
+    OK(bb_manager_destroy(m));
+    TEST_ASSERT_EQUAL_INT(1, atomic_load(&i.drops));
+    TEST_ASSERT_EQUAL_INT(0, atomic_load(&i.calls_after_drop));
+}
+
+static void a_kernel_may_enqueue_but_not_wait(void) {
+    const uint32_t flags[] = {0, BB_KERNEL_ANY_THREAD};
+    for (size_t f = 0; f < LENGTH(flags); f++) {
+        inside i = {.m = make_u32(8, NULL)};
+        const bb_kernel k = {kernel_calls_back, &i, drop_inside, 0, 8, flags[f], 0};
+        OK(bb_manager_enqueue_kernel(i.m, &k, BB_FOREVER));
+        OK(bb_manager_synchronize(i.m, BB_FOREVER));
+        expect_refused_inside(&i);
+        OK(bb_manager_synchronize(i.m, BB_FOREVER));
+        TEST_ASSERT_EQUAL_UINT32(7, get_u32(i.m, 1));
+        OK(bb_manager_destroy(i.m));
+        TEST_ASSERT_EQUAL_INT(1, atomic_load(&i.calls));
+        TEST_ASSERT_EQUAL_INT(1, atomic_load(&i.drops));
+    }
+}
+
+static void a_release_may_enqueue_but_not_wait(void) {
+    inside i = {.m = make_u32(8, NULL)};
+    OK(bb_manager_enqueue_borrowed(i.m, &one_update, release_calls_back, &i, BB_FOREVER));
+    OK(bb_manager_synchronize(i.m, BB_FOREVER));
+    EVENTUALLY(atomic_load(&i.calls) == 1);
+    expect_refused_inside(&i);
+    OK(bb_manager_destroy(i.m));
+    TEST_ASSERT_EQUAL_INT(1, atomic_load(&i.calls));
+}
+
+/* Other managers are others': a callback may wait for them. */
+static void kernel_uses_another(void *back, const void *front, uint64_t count, void *user_data) {
+    (void)back, (void)front, (void)count;
+    inside *i = user_data;
+    i->enqueue = put_u32(i->m, 0, 9, BB_FOREVER);
+    i->synchronize = bb_manager_synchronize(i->m, BB_FOREVER);
+    atomic_fetch_add(&i->calls, 1);
+}
+
+static void a_callback_may_use_another_manager(void) {
+    bb_manager *m = make_u32(8, NULL);
+    inside i = {.m = make_u32(8, NULL)};
+    OK(bb_manager_enqueue_kernel(m, &(bb_kernel){kernel_uses_another, &i, NULL, 0, 8, 0, 0}, BB_FOREVER));
+    OK(bb_manager_synchronize(m, BB_FOREVER));
+    TEST_ASSERT_EQUAL_INT(BB_OK, i.enqueue);
+    TEST_ASSERT_EQUAL_INT(BB_OK, i.synchronize);
+    TEST_ASSERT_EQUAL_UINT32(9, get_u32(i.m, 0));
+    OK(bb_manager_destroy(i.m));
+    OK(bb_manager_destroy(m));
+}
+
+/* An enqueue from a callback never blocks: with FOREVER and a full queue it is FULL at once. */
+static int32_t flush_fills_the_queue(void *user_data) {
+    inside *i = user_data;
+    while ((i->enqueue = put_u32(i->m, 2, 3, BB_FOREVER)) == BB_OK && i->full_after < 1000000) {
+        i->full_after++;
+    }
+    atomic_fetch_add(&i->calls, 1);
+    return 0;
+}
+
+static void an_enqueue_from_a_callback_never_blocks(void) {
+    inside i = {0};
+    bb_manager_config config = defaults("full");
+    config.queue_bytes = 4096;
+    config.flush = flush_fills_the_queue;
+    config.flush_user_data = &i;
+    bb_manager *m = i.m = make_u32(8, &config);
+    OK(put_u32(m, 0, 1, 0));
+    OK(bb_manager_synchronize(m, BB_FOREVER));
+    TEST_ASSERT_EQUAL_INT(BB_E_FULL, i.enqueue);
+    CHECK(i.full_after > 0);
+    OK(bb_manager_synchronize(m, BB_FOREVER));
+    TEST_ASSERT_EQUAL_UINT32(3, get_u32(m, 2));
+    OK(bb_manager_destroy(m));
+}
+
+/* --- drop --- */
+
+static void a_config_that_is_refused_stays_the_callers(void) {
+    gate g = {0};
+    bb_manager *m = NULL;
+    bb_manager_config config = defaults("refused");
+    config.flush = gate_flush;
+    config.flush_user_data = &g;
+    config.flush_drop = gate_drop;
+    config.copies = 99;
+    EXPECT(BB_E_ARGUMENT, bb_manager_create(BB_U32, 1, SHAPE(8), &config, &m));
+    TEST_ASSERT_EQUAL_INT(0, atomic_load(&g.drops));
+    config.copies = 3;
+    OK(bb_manager_create(BB_U32, 1, SHAPE(8), &config, &m));
+    OK(bb_manager_destroy(m));
+    TEST_ASSERT_EQUAL_INT(1, atomic_load(&g.drops));
+    CHECK(!pthread_equal(g.drop_thread, pthread_self())); /* the worker's, as the callback itself */
+}
+
+static void *destroy_it(void *m) {
+    THREAD_OK(bb_manager_destroy(m));
+    return NULL;
+}
+
+static void drop_waits_for_the_call_that_runs(void) {
+    gate g = {.shut = true};
+    bb_manager_config config = defaults("overlap");
+    config.flush = gate_flush;
+    config.flush_user_data = &g;
+    config.flush_drop = gate_drop;
+    bb_manager *m = make_u32(8, &config);
+    uint64_t ticket = 0;
+    OK(put_u32(m, 0, 1, 0));
+    OK(bb_manager_synchronize_async(m, &ticket));
+    EVENTUALLY(atomic_load(&g.entered) == 1);
+    const pthread_t thread = start(destroy_it, m);
+    for (int i = 0; i < 20; i++) {
+        nap();
+        TEST_ASSERT_EQUAL_INT(0, atomic_load(&g.drops)); /* the callback is still inside */
+    }
+    atomic_store(&g.shut, false);
+    join(thread);
+    EVENTUALLY(atomic_load(&g.drops) == 1);
+    TEST_ASSERT_EQUAL_INT(1, atomic_load(&g.calls));
+}
+
+/* --- log --- */
+
+typedef struct log_lines {
+    pthread_mutex_t lock;
+    text all;
+    uint32_t worst;
+    atomic_int drops, lines;
+} log_lines;
+
+static void log_line(uint32_t level, const char *part, const char *label, const char *line, void *user_data) {
+    log_lines *l = user_data;
+    (void)pthread_mutex_lock(&l->lock);
+    char one[512];
+    const int length = snprintf(one, sizeof one, "%" PRIu32 " %s [%s] %s\n", level, part, label, line);
+    text_write(one, (uint64_t)length, &l->all);
+    l->worst = l->worst == 0 || level < l->worst ? level : l->worst;
+    (void)pthread_mutex_unlock(&l->lock);
+    atomic_fetch_add(&l->lines, 1);
+}
+
+static void drop_log(void *l) { atomic_fetch_add(&((log_lines *)l)->drops, 1); }
+
+static bool logged(log_lines *l, const char *part) {
+    (void)pthread_mutex_lock(&l->lock);
+    const bool found = strstr(l->all.bytes, part) != NULL;
+    (void)pthread_mutex_unlock(&l->lock);
+    return found;
+}
+
+static void the_log_tells_creation_stalls_leaks_and_destruction(void) {
+    static log_lines l = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    OK(bb_set_log(BB_LOG_DEBUG, log_line, &l, drop_log));
+    bb_manager_config config = defaults("chatty");
+    config.watchdog_ns = BB_MS(5);
+    bb_manager *m = make_u32(8, &config);
+    CHECK(logged(&l, "[chatty]"));
+    bb_task *task = NULL;
+    bb_front front;
+    OK(bb_task_begin(m, "slow upload", &task));
+    OK(put_u32(m, 0, 1, 0));
+    EXPECT(BB_E_STALLED, bb_manager_synchronize(m, BB_FOREVER));
+    EVENTUALLY(logged(&l, "slow upload"));
+    OK(bb_task_end(task));
+    OK(bb_manager_synchronize(m, BB_FOREVER));
+    OK(bb_manager_acquire_front(m, &front));
+    const int before = atomic_load(&l.lines);
+    OK(bb_manager_destroy(m));
+    EVENTUALLY(atomic_load(&l.lines) > before);
+    EVENTUALLY(logged(&l, "leak"));
+    OK(bb_lease_release(front.lease));
+    CHECK(l.worst <= BB_LOG_WARN);
+    OK(bb_set_log(BB_LOG_OFF, NULL, NULL, NULL));
+    TEST_ASSERT_EQUAL_INT(1, atomic_load(&l.drops));
+    const int last = atomic_load(&l.lines);
+    m = make_u32(8, NULL);
+    OK(bb_manager_destroy(m));
+    TEST_ASSERT_EQUAL_INT(last, atomic_load(&l.lines)); /* off is off */
+}
+
+static void a_level_hides_what_is_below_it(void) {
+    static log_lines l = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    OK(bb_set_log(BB_LOG_ERROR, log_line, &l, drop_log));
+    bb_manager *m = make_u32(8, NULL);
+    OK(bb_manager_destroy(m));
+    TEST_ASSERT_EQUAL_INT(0, atomic_load(&l.lines));
+    OK(bb_set_log(BB_LOG_OFF, NULL, NULL, NULL));
+    TEST_ASSERT_EQUAL_INT(1, atomic_load(&l.drops));
+}
+
+static void *create_and_destroy(void *argument) {
+    (void)argument;
+    for (int i = 0; i < rounds(300); i++) {
+        bb_manager *m = NULL;
+        THREAD_OK(bb_manager_create(BB_U8, 1, SHAPE(8), NULL, &m));
+        THREAD_OK(bb_manager_destroy(m));
+    }
+    return NULL;
+}
+
+static void count_log(uint32_t level, const char *part, const char *label, const char *line, void *user_data) {
+    (void)level, (void)part, (void)label, (void)line;
+    inside *i = user_data;
+    atomic_fetch_add(&i->calls_after_drop, atomic_load(&i->drops));
+    atomic_fetch_add(&i->calls, 1);
+}
+
+/* No call starts after drop starts, though other threads log while the callback is exchanged. */
+static void the_log_callback_is_exchanged_while_others_log(void) {
+    enum { EXCHANGES = 200 };
+    static inside sinks[EXCHANGES];
+    const pthread_t threads[] = {start(create_and_destroy, NULL), start(create_and_destroy, NULL)};
+    for (int i = 0; i < EXCHANGES; i++) {
+        OK(bb_set_log(BB_LOG_DEBUG, count_log, &sinks[i], drop_inside));
+    }
+    OK(bb_set_log(BB_LOG_OFF, NULL, NULL, NULL));
+    join(threads[0]);
+    join(threads[1]);
+    for (int i = 0; i < EXCHANGES; i++) {
+        TEST_ASSERT_EQUAL_INT(1, atomic_load(&sinks[i].drops));
+        TEST_ASSERT_EQUAL_INT(0, atomic_load(&sinks[i].calls_after_drop));
+    }
+}
+
+/* --- a log or write callback calls back in: no lock is held while calling out --- */
+
+static void log_calls_in(uint32_t level, const char *part, const char *label, const char *line, void *user_data) {
+    (void)level, (void)part, (void)label, (void)line;
+    inside *i = user_data;
+    if (atomic_fetch_add(&i->calls, 1) == 0) {
+        bb_manager *m = NULL;
+        THREAD_OK(bb_manager_create(BB_U8, 1, SHAPE(8), NULL, &m));
+        THREAD_OK(bb_manager_enqueue_fill(m, 0, 8, "x", BB_FOREVER));
+        THREAD_OK(bb_manager_synchronize(m, BB_FOREVER));
+        THREAD_OK(bb_manager_destroy(m));
+    }
+}
+
+static void a_log_callback_may_call_the_library(void) {
+    inside i = {0};
+    OK(bb_set_log(BB_LOG_DEBUG, log_calls_in, &i, drop_inside));
+    bb_manager *m = make_u32(8, NULL);
+    OK(bb_manager_destroy(m));
+    OK(bb_set_log(BB_LOG_OFF, NULL, NULL, NULL));
+    CHECK(atomic_load(&i.calls) > 0);
+    TEST_ASSERT_EQUAL_INT(1, atomic_load(&i.drops));
+}
+
+static void write_calls_in(const char *bytes, uint64_t length, void *user_data) {
+    (void)bytes, (void)length;
+    inside *i = user_data;
+    if (atomic_fetch_add(&i->calls, 1) == 0) {
+        THREAD_OK(put_u32(i->m, 0, 5, BB_FOREVER));
+        THREAD_OK(bb_manager_synchronize(i->m, BB_FOREVER));
+        bb_manager *m = NULL;
+        THREAD_OK(bb_manager_create(BB_U8, 1, SHAPE(8), NULL, &m));
+        THREAD_OK(bb_manager_destroy(m));
+        THREAD_CHECK(bb_manager_stats_write(i->m, write_nothing, NULL) == BB_OK);
+    }
+}
+
+static void a_write_callback_may_call_the_library(void) {
+    inside i = {.m = make_u32(8, NULL)};
+    OK(bb_manager_stats_write(i.m, write_calls_in, &i));
+    TEST_ASSERT_EQUAL_UINT32(5, get_u32(i.m, 0));
+    atomic_store(&i.calls, 0);
+    OK(bb_debug_dump(write_calls_in, &i));
+    CHECK(atomic_load(&i.calls) > 0);
+    OK(bb_manager_destroy(i.m));
+}
+
+int main(void) {
+    UNITY_BEGIN();
+    RUN_TEST(flush_may_enqueue_but_not_wait);
+    RUN_TEST(a_kernel_may_enqueue_but_not_wait);
+    RUN_TEST(a_release_may_enqueue_but_not_wait);
+    RUN_TEST(a_callback_may_use_another_manager);
+    RUN_TEST(an_enqueue_from_a_callback_never_blocks);
+    RUN_TEST(a_config_that_is_refused_stays_the_callers);
+    RUN_TEST(drop_waits_for_the_call_that_runs);
+    RUN_TEST(the_log_tells_creation_stalls_leaks_and_destruction);
+    RUN_TEST(a_level_hides_what_is_below_it);
+    RUN_TEST(the_log_callback_is_exchanged_while_others_log);
+    RUN_TEST(a_log_callback_may_call_the_library);
+    RUN_TEST(a_write_callback_may_call_the_library);
+    return UNITY_END();
+}

@@ -1,0 +1,210 @@
+/* Config and output structs of other versions, defaults, and what a field may hold. */
+#include "support.h"
+
+static bb_status create(const void *config) {
+    bb_manager *m = NULL;
+    const bb_status status = bb_manager_create(BB_U32, 1, SHAPE(8), config, &m);
+    if (status == BB_OK) {
+        OK(bb_manager_destroy(m));
+    } else {
+        CHECK(m == NULL);
+    }
+    return status;
+}
+
+static void defaults_are_those_of_the_header(void) {
+    bb_manager_config c;
+    memset(&c, 0xA5, sizeof c);
+    OK(bb_manager_config_init(&c));
+    TEST_ASSERT_EQUAL_UINT32(sizeof c, c.struct_size);
+    TEST_ASSERT_EQUAL_UINT32(3, c.copies);
+    CHECK(c.label == NULL && c.initial == NULL);
+    TEST_ASSERT_EQUAL_UINT64(1 << 20, c.queue_bytes);
+    TEST_ASSERT_EQUAL_UINT64(BB_SEC(2), c.watchdog_ns);
+    TEST_ASSERT_EQUAL_UINT64(256 << 10, c.caller_budget_bytes);
+    CHECK(c.flush == NULL && c.flush_user_data == NULL && c.flush_drop == NULL);
+    TEST_ASSERT_EQUAL_UINT32(BB_WORKER_SHARED, c.worker);
+    TEST_ASSERT_EQUAL_INT32(0, c.worker_priority);
+    TEST_ASSERT_EQUAL_UINT64(0, c.worker_affinity);
+    OK(create(&c));
+    OK(create(NULL));
+}
+
+static void a_shorter_struct_is_an_older_version(void) {
+    bb_manager_config c = defaults("old");
+    /* What lies beyond struct_size is never read: it may be anything. */
+    memset((char *)&c + offsetof(bb_manager_config, queue_bytes), 0xA5,
+           sizeof c - offsetof(bb_manager_config, queue_bytes));
+    c.struct_size = offsetof(bb_manager_config, queue_bytes);
+    c.copies = 2;
+    bb_manager *m = NULL;
+    OK(bb_manager_create(BB_U32, 1, SHAPE(8), &c, &m));
+    const bb_manager_info info = info_of(m);
+    TEST_ASSERT_EQUAL_UINT32(2, info.copies);
+    TEST_ASSERT_EQUAL_STRING("old", info.label);
+    OK(bb_manager_destroy(m));
+}
+
+static void a_struct_too_short_to_be_one_is_refused(void) {
+    bb_manager_config c = defaults(NULL);
+    for (uint32_t size = 0; size < sizeof(uint32_t); size++) {
+        c.struct_size = size;
+        EXPECT(BB_E_VERSION, create(&c));
+        TOLD("struct_size");
+    }
+}
+
+typedef struct longer {
+    bb_manager_config config;
+    uint64_t tail[8];
+} longer;
+
+static void a_longer_struct_needs_a_zero_tail(void) {
+    longer l = {.config = defaults("new")};
+    l.config.struct_size = sizeof l;
+    OK(create(&l));
+    for (size_t i = 0; i < sizeof l.tail; i++) {
+        ((char *)l.tail)[i] = 1;
+        EXPECT(BB_E_VERSION, create(&l));
+        TOLD("struct_size");
+        ((char *)l.tail)[i] = 0;
+    }
+    OK(create(&l));
+}
+
+static void fields_out_of_range_are_named(void) {
+    const uint32_t copies[] = {1, 9, 1000, UINT32_MAX};
+    for (size_t i = 0; i < LENGTH(copies); i++) {
+        bb_manager_config c = defaults(NULL);
+        c.copies = copies[i];
+        EXPECT(BB_E_ARGUMENT, create(&c));
+        TOLD("copies");
+    }
+    for (uint32_t good = 2; good <= 8; good++) {
+        bb_manager_config c = defaults(NULL);
+        c.copies = good;
+        OK(create(&c));
+    }
+    const uint32_t workers[] = {2, 77, UINT32_MAX};
+    for (size_t i = 0; i < LENGTH(workers); i++) {
+        bb_manager_config c = defaults(NULL);
+        c.worker = workers[i];
+        EXPECT(BB_E_ARGUMENT, create(&c));
+        TOLD("worker");
+    }
+    const int32_t priorities[] = {-21, 20, 100, 200, INT32_MAX, INT32_MIN};
+    for (size_t i = 0; i < LENGTH(priorities); i++) {
+        bb_manager_config c = defaults(NULL);
+        c.worker_priority = priorities[i];
+        EXPECT(BB_E_ARGUMENT, create(&c));
+        TOLD("worker_priority");
+    }
+}
+
+static void what_the_system_refuses_is_not_fatal(void) {
+    const int32_t priorities[] = {-20, 19, BB_REALTIME(1), BB_REALTIME(99)};
+    for (size_t i = 0; i < LENGTH(priorities); i++) {
+        bb_manager_config c = defaults(NULL);
+        c.worker_priority = priorities[i];
+        OK(create(&c));
+    }
+    bb_manager_config c = defaults(NULL);
+    c.worker_affinity = UINT64_C(1) << 63; /* a CPU that is not here */
+    OK(create(&c));
+    c.worker_affinity = 1;
+    OK(create(&c));
+}
+
+static void queue_bytes_at_both_ends(void) {
+    bb_manager_config c = defaults(NULL);
+    c.queue_bytes = UINT64_MAX;
+    const bb_status huge = create(&c);
+    CHECK(huge == BB_E_OUT_OF_MEMORY || huge == BB_E_LIMIT || huge == BB_E_ARGUMENT || huge == BB_E_RANGE);
+    c.queue_bytes = 1;
+    const bb_status tiny = create(&c);
+    CHECK(tiny == BB_OK || tiny == BB_E_ARGUMENT || tiny == BB_E_RANGE);
+}
+
+static void a_label_is_utf8_and_cut_at_a_character(void) {
+    const char *const wrong[] = {"\xff", "caf\xe9", "\xc3", "\xed\xa0\x80", "ok\xf8", "\xf4\x90\x80\x80"};
+    for (size_t i = 0; i < LENGTH(wrong); i++) {
+        bb_manager_config c = defaults(wrong[i]);
+        EXPECT(BB_E_ARGUMENT, create(&c));
+        TOLD("label");
+    }
+    char many[2 * 40 + 1] = "";
+    for (int i = 0; i < 40; i++) {
+        memcpy(many + 2 * i, "\xc3\xa9", 3);
+    }
+    bb_manager_config c = defaults(many);
+    bb_manager *m = make_u32(8, &c);
+    const bb_manager_info info = info_of(m);
+    TEST_ASSERT_EQUAL_size_t(62, strlen(info.label)); /* whole characters only */
+    CHECK(strncmp(many, info.label, 62) == 0);
+    OK(bb_manager_destroy(m));
+    c.label = "";
+    OK(create(&c));
+}
+
+static void the_callers_label_and_initial_are_copied(void) {
+    char label[] = "mine";
+    uint32_t initial[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    bb_manager_config c = defaults(label);
+    c.initial = initial;
+    bb_manager *m = make_u32(8, &c);
+    memset(label, 'x', sizeof label - 1);
+    memset(initial, 0, sizeof initial);
+    TEST_ASSERT_EQUAL_STRING("mine", info_of(m).label);
+    TEST_ASSERT_EQUAL_UINT32(8, get_u32(m, 7));
+    OK(bb_manager_destroy(m));
+}
+
+/* An output struct is filled as far as the caller's version of it goes. */
+static void outputs_respect_the_callers_size(void) {
+    bb_manager_config c = defaults("sized");
+    bb_manager *m = make_u32(8, &c);
+    union {
+        bb_manager_info info;
+        uint8_t bytes[sizeof(bb_manager_info) + 64];
+    } out;
+    const uint32_t sizes[] = {8, 16, offsetof(bb_manager_info, bytes), offsetof(bb_manager_info, label),
+                              sizeof(bb_manager_info)};
+    for (size_t i = 0; i < LENGTH(sizes); i++) {
+        memset(&out, 0xA5, sizeof out);
+        OK(bb_manager_info_get(m, sizes[i], &out.info));
+        TEST_ASSERT_EQUAL_UINT32(BB_U32, out.info.dtype);
+        TEST_ASSERT_EACH_EQUAL_HEX8(0xA5, out.bytes + sizes[i], sizeof out.bytes - sizes[i]);
+    }
+    TEST_ASSERT_EQUAL_UINT32(sizeof(bb_manager_info), out.info.struct_size);
+    TEST_ASSERT_EQUAL_STRING("sized", out.info.label);
+    /* A caller that is newer than the library is told where the struct ends, or refused. */
+    memset(&out, 0xA5, sizeof out);
+    const bb_status newer = bb_manager_info_get(m, sizeof out, &out.info);
+    CHECK(newer == BB_OK || newer == BB_E_VERSION);
+    if (newer == BB_OK) {
+        TEST_ASSERT_EQUAL_UINT32(sizeof(bb_manager_info), out.info.struct_size);
+    }
+    bb_manager_stats stats;
+    for (uint32_t size = 0; size < 4; size++) {
+        EXPECT(BB_E_VERSION, bb_manager_stats_get(m, size, &stats));
+        TOLD("struct_size");
+    }
+    OK(bb_manager_stats_get(m, sizeof stats, &stats));
+    TEST_ASSERT_EQUAL_UINT32(sizeof stats, stats.struct_size);
+    OK(bb_manager_destroy(m));
+}
+
+int main(void) {
+    UNITY_BEGIN();
+    RUN_TEST(defaults_are_those_of_the_header);
+    RUN_TEST(a_shorter_struct_is_an_older_version);
+    RUN_TEST(a_struct_too_short_to_be_one_is_refused);
+    RUN_TEST(a_longer_struct_needs_a_zero_tail);
+    RUN_TEST(fields_out_of_range_are_named);
+    RUN_TEST(what_the_system_refuses_is_not_fatal);
+    RUN_TEST(queue_bytes_at_both_ends);
+    RUN_TEST(a_label_is_utf8_and_cut_at_a_character);
+    RUN_TEST(the_callers_label_and_initial_are_copied);
+    RUN_TEST(outputs_respect_the_callers_size);
+    return UNITY_END();
+}

@@ -1,0 +1,202 @@
+/* Seeing inside: the dump lists objects, waiters, leases and open tasks with age and thread; statistics as text. */
+#include "support.h"
+
+static text out;
+
+static const char *dump(void) {
+    out.length = 0;
+    OK(bb_debug_dump(text_write, &out));
+    return out.bytes;
+}
+
+static bool dumped(const char *part) { return strstr(dump(), part) != NULL; }
+
+/* The line of the dump that tells of `part`, or "". */
+static const char *line_with(const char *part) {
+    static char line[1024];
+    line[0] = '\0';
+    const char *found = strstr(dump(), part);
+    if (found != NULL) {
+        const char *first = found, *last = strchr(found, '\n');
+        while (first > out.bytes && first[-1] != '\n') {
+            first--;
+        }
+        const size_t length = last == NULL ? strlen(first) : (size_t)(last - first);
+        (void)snprintf(line, sizeof line, "%.*s", (int)(length < sizeof line - 1 ? length : sizeof line - 1), first);
+    }
+    return line;
+}
+
+static void expect_age_and_thread(const char *line, pid_t thread) {
+    char number[32];
+    (void)snprintf(number, sizeof number, "%d", (int)thread);
+    TEST_ASSERT_NOT_NULL_MESSAGE(strstr(line, number), line);
+    TEST_ASSERT_NOT_NULL_MESSAGE(strstr(line, " s"), line); /* an age, in seconds */
+}
+
+static void it_lists_every_object_until_it_is_gone(void) {
+    bb_manager_config config = defaults("reservoir");
+    bb_manager *m = make_u32(8, &config);
+    bb_task *task = NULL;
+    bb_batch *batch = NULL;
+    bb_watch *watch = NULL;
+    bb_front front;
+    CHECK(dumped("reservoir"));
+    CHECK(!dumped("lease"));
+    OK(bb_manager_acquire_front(m, &front));
+    expect_age_and_thread(line_with("lease"), gettid());
+    OK(bb_task_begin(m, "upload of tiles", &task));
+    expect_age_and_thread(line_with("upload of tiles"), gettid());
+    OK(bb_batch_begin(m, &batch));
+    CHECK(dumped("batch"));
+    OK(bb_watch_create(m, 0, &watch));
+    CHECK(dumped("watch"));
+    OK(bb_watch_destroy(watch));
+    OK(bb_batch_cancel(batch));
+    OK(bb_task_end(task));
+    CHECK(!dumped("upload of tiles"));
+    OK(bb_lease_release(front.lease));
+    CHECK(!dumped("lease of"));
+    OK(bb_manager_destroy(m));
+    CHECK(!dumped("reservoir"));
+}
+
+typedef struct waiter {
+    bb_manager *m;
+    _Atomic pid_t thread;
+} waiter;
+
+static void *wait_for_an_epoch(void *argument) {
+    waiter *w = argument;
+    atomic_store(&w->thread, gettid());
+    THREAD_OK(bb_manager_wait_epoch(w->m, 0, BB_FOREVER, NULL));
+    return NULL;
+}
+
+static void it_lists_waiters(void) {
+    bb_manager_config config = defaults("awaited");
+    waiter w = {.m = make_u32(8, &config)};
+    const pthread_t thread = start(wait_for_an_epoch, &w);
+    EVENTUALLY(line_with("waiter")[0] != '\0');
+    expect_age_and_thread(line_with("waiter"), atomic_load(&w.thread));
+    OK(put_u32(w.m, 0, 1, 0));
+    OK(bb_manager_synchronize(w.m, BB_FOREVER));
+    join(thread);
+    EVENTUALLY(line_with("waiter")[0] == '\0');
+    OK(bb_manager_destroy(w.m));
+}
+
+static void a_lease_that_outlives_its_manager_is_still_listed(void) {
+    bb_manager_config config = defaults("gone");
+    bb_manager *m = make_u32(8, &config);
+    bb_front front;
+    OK(bb_manager_acquire_front(m, &front));
+    OK(bb_manager_destroy(m));
+    expect_age_and_thread(line_with("lease"), gettid());
+    OK(bb_lease_release(front.lease));
+}
+
+static void a_back_in_hand_is_listed(void) {
+    bb_manager_config config = defaults("held");
+    bb_manager *m = make_u32(8, &config);
+    bb_back back;
+    OK(bb_manager_reserve_back(m, BB_BACK_KEEP, 0, &back));
+    CHECK(dumped("held"));
+    expect_age_and_thread(line_with("back"), gettid());
+    OK(bb_manager_cancel_back(m, &back));
+    OK(bb_manager_destroy(m));
+}
+
+static void to_a_descriptor_it_is_the_same_text(void) {
+    bb_manager_config config = defaults("piped");
+    bb_manager *m = make_u32(8, &config);
+    int pipes[2];
+    char bytes[65536];
+    TEST_ASSERT_EQUAL_INT(0, pipe(pipes));
+    OK(bb_debug_dump_fd(pipes[1]));
+    (void)close(pipes[1]);
+    size_t length = 0;
+    for (ssize_t got; (got = read(pipes[0], bytes + length, sizeof bytes - 1 - length)) > 0;) {
+        length += (size_t)got;
+    }
+    bytes[length] = '\0';
+    (void)close(pipes[0]);
+    CHECK(strstr(bytes, "piped") != NULL);
+    OK(bb_manager_destroy(m));
+}
+
+static void it_can_be_called_while_everything_moves(void) {
+    waiter w = {.m = make_u32(8, NULL)};
+    for (int i = 0; i < rounds(300); i++) {
+        bb_manager_config config = defaults("moving");
+        bb_manager *m = make_u32(8, &config);
+        const pthread_t thread = start(wait_for_an_epoch, &w);
+        (void)dump();
+        OK(put_u32(w.m, 0, 1, BB_FOREVER));
+        OK(bb_manager_synchronize(w.m, BB_FOREVER));
+        OK(bb_manager_destroy(m));
+        join(thread);
+    }
+    OK(bb_manager_destroy(w.m));
+}
+
+static void statistics_as_text_name_every_field(void) {
+    bb_manager_config config = defaults("counted");
+    bb_manager *m = make_u32(8, &config);
+    bb_front front;
+    OK(put_u32(m, 0, 1, 0));
+    OK(bb_manager_synchronize(m, BB_FOREVER));
+    OK(bb_manager_acquire_front(m, &front));
+    EXPECT(BB_E_RANGE, put_u32(m, 8, 1, 0));
+    out.length = 0;
+    OK(bb_manager_stats_write(m, text_write, &out));
+    const char *const fields[] = {"counted", "updates", "bytes", "applied_by_caller", "applied_by_worker", "epochs",
+                                  "swaps", "copies_forward", "copied_forward_bytes", "queue_high_water_bytes", "waits",
+                                  "stalls", "leases_live", "leases_leaked", "outsized_updates", "refused"};
+    for (size_t i = 0; i < LENGTH(fields); i++) {
+        TEST_ASSERT_NOT_NULL_MESSAGE(strstr(out.bytes, fields[i]), fields[i]);
+    }
+    CHECK(strstr(out.bytes, "BB_E_RANGE") != NULL);
+    CHECK(out.bytes[out.length - 1] == '\n');
+    OK(bb_lease_release(front.lease));
+    OK(bb_manager_destroy(m));
+}
+
+static void statistics_count_what_happened(void) {
+    bb_manager *m = make_u32(1024, NULL);
+    bb_front front;
+    for (uint32_t i = 0; i < 10; i++) {
+        OK(bb_manager_enqueue_fill(m, 0, 16, &i, BB_FOREVER));
+        OK(bb_manager_synchronize(m, BB_FOREVER));
+    }
+    OK(bb_manager_acquire_front(m, &front));
+    EXPECT(BB_E_RANGE, put_u32(m, 1024, 1, 0));
+    EXPECT(BB_E_ALIGN, bb_manager_enqueue_fill(m, 1, 1, &(uint32_t){0}, 0));
+    const bb_manager_stats s = stats_of(m);
+    TEST_ASSERT_EQUAL_UINT64(10, s.updates);
+    TEST_ASSERT_EQUAL_UINT64(10 * 64, s.bytes);
+    TEST_ASSERT_EQUAL_UINT64(10, s.applied_by_caller + s.applied_by_worker);
+    TEST_ASSERT_EQUAL_UINT64(10, s.epochs);
+    TEST_ASSERT_EQUAL_UINT64(10, s.swaps);
+    TEST_ASSERT_EQUAL_UINT64(1, s.leases_live);
+    TEST_ASSERT_EQUAL_UINT64(0, s.leases_leaked);
+    TEST_ASSERT_EQUAL_UINT64(1, s.refused[-BB_E_RANGE]);
+    TEST_ASSERT_EQUAL_UINT64(1, s.refused[-BB_E_ALIGN]);
+    TEST_ASSERT_EQUAL_UINT64(2, s.refused_total);
+    TEST_ASSERT_EQUAL_UINT64(0, s.stalls);
+    OK(bb_lease_release(front.lease));
+    OK(bb_manager_destroy(m));
+}
+
+int main(void) {
+    UNITY_BEGIN();
+    RUN_TEST(it_lists_every_object_until_it_is_gone);
+    RUN_TEST(it_lists_waiters);
+    RUN_TEST(a_lease_that_outlives_its_manager_is_still_listed);
+    RUN_TEST(a_back_in_hand_is_listed);
+    RUN_TEST(to_a_descriptor_it_is_the_same_text);
+    RUN_TEST(it_can_be_called_while_everything_moves);
+    RUN_TEST(statistics_as_text_name_every_field);
+    RUN_TEST(statistics_count_what_happened);
+    return UNITY_END();
+}

@@ -1,0 +1,158 @@
+/* After a fork the child's inherited handles are told apart, new objects work, and the child ends by itself. */
+#include "exports.h"
+
+/* The child reports by its exit code: the line that failed, folded into a byte, or 0. */
+#define CHILD_CHECK(condition)                                                                                         \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            (void)fprintf(stderr, "child, line %d: %s; last: %s\n", __LINE__, #condition, bb_last_error());            \
+            exit(__LINE__ % 255 + 1);                                                                                  \
+        }                                                                                                              \
+    } while (0)
+
+static void in_child(void (*body)(objects *), objects *o) {
+    (void)fflush(NULL); /* or the child prints it again */
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        alarm(HANG_SECONDS);
+        body(o);
+        exit(0); /* with everything a normal exit runs */
+    }
+    TEST_ASSERT_EQUAL_INT(0, child_exit_code(child));
+}
+
+static void every_inherited_handle_is_told(objects *o) {
+    for (size_t i = 0; i < LENGTH(exports); i++) {
+        for (kind k = MANAGER; k < KINDS; k++) {
+            if (exports[i].kind == ANY || exports[i].kind == k) {
+                CHILD_CHECK(exports[i].call(o->of[k]) == BB_E_FORKED);
+                CHILD_CHECK(exports[i].kind == ANY || strstr(bb_last_error(), exports[i].name) != NULL);
+            }
+        }
+    }
+}
+
+static void new_objects_work(objects *o) {
+    for (int i = 0; i < 20; i++) {
+        bb_manager *m = NULL;
+        bb_front front;
+        bb_watch *w = NULL;
+        bb_task *task = NULL;
+        int32_t fd = -1;
+        uint32_t value = (uint32_t)i + 5;
+        CHILD_CHECK(bb_manager_create(BB_U32, 1, SHAPE(8), NULL, &m) == BB_OK);
+        CHILD_CHECK((void *)m != o->of[MANAGER]);
+        CHILD_CHECK(bb_watch_create(m, 0, &w) == BB_OK);
+        CHILD_CHECK(bb_watch_fd(w, &fd) == BB_OK);
+        CHILD_CHECK(bb_task_begin(m, "child", &task) == BB_OK);
+        CHILD_CHECK(bb_task_end(task) == BB_OK);
+        CHILD_CHECK(bb_manager_enqueue_kernel(m, &one_kernel, BB_FOREVER) == BB_OK); /* needs its worker */
+        CHILD_CHECK(bb_manager_enqueue_fill(m, 0, 8, &value, BB_FOREVER) == BB_OK);
+        CHILD_CHECK(bb_manager_synchronize(m, BB_FOREVER) == BB_OK);
+        CHILD_CHECK(bb_watch_wait(w, BB_FOREVER, NULL) == BB_OK);
+        CHILD_CHECK(bb_manager_acquire_front(m, &front) == BB_OK);
+        CHILD_CHECK(((const uint32_t *)front.data)[7] == value);
+        CHILD_CHECK(bb_lease_release(front.lease) == BB_OK);
+        CHILD_CHECK(bb_watch_destroy(w) == BB_OK);
+        CHILD_CHECK(bb_manager_destroy(m) == BB_OK);
+        CHILD_CHECK(bb_manager_destroy(m) == BB_E_STALE);
+    }
+    CHILD_CHECK(bb_handle_check(o->of[MANAGER]) == BB_E_FORKED);
+}
+
+static void leave_objects_behind(objects *o) {
+    (void)o;
+    bb_manager *m = NULL;
+    CHILD_CHECK(bb_manager_create(BB_U32, 1, SHAPE(8), NULL, &m) == BB_OK);
+}
+
+static void do_nothing(objects *o) { (void)o; }
+
+static void grandchild(objects *o) {
+    bb_manager *m = NULL;
+    CHILD_CHECK(bb_manager_create(BB_U32, 1, SHAPE(8), NULL, &m) == BB_OK);
+    const pid_t child = fork();
+    CHILD_CHECK(child >= 0);
+    if (child == 0) {
+        alarm(HANG_SECONDS);
+        CHILD_CHECK(bb_handle_check(m) == BB_E_FORKED);
+        new_objects_work(o);
+        exit(0);
+    }
+    CHILD_CHECK(child_exit_code(child) == 0);
+    CHILD_CHECK(bb_manager_destroy(m) == BB_OK);
+}
+
+static void queries_that_need_no_handle(objects *o) {
+    (void)o;
+    static text t;
+    CHILD_CHECK(bb_version() != 0);
+    CHILD_CHECK(bb_debug_dump(text_write, &t) == BB_OK);
+    CHILD_CHECK(bb_set_log(BB_LOG_OFF, NULL, NULL, NULL) == BB_OK);
+    CHILD_CHECK(bb_set_wait_flags(0) == BB_OK);
+}
+
+static objects o;
+
+static void in_the_child_every_inherited_handle_is_told(void) { in_child(every_inherited_handle_is_told, &o); }
+static void in_the_child_new_objects_work(void) { in_child(new_objects_work, &o); }
+static void the_child_exits_with_objects_alive(void) { in_child(leave_objects_behind, &o); }
+static void the_child_exits_though_it_never_called(void) { in_child(do_nothing, &o); }
+static void a_grandchild_works_too(void) { in_child(grandchild, &o); }
+static void in_the_child_queries_work(void) { in_child(queries_that_need_no_handle, &o); }
+
+static void the_parent_goes_on(void) {
+    in_child(every_inherited_handle_is_told, &o);
+    for (kind k = MANAGER; k < KINDS; k++) {
+        OK(bb_handle_check(o.of[k]));
+    }
+    OK(put_u32(o.of[MANAGER], 0, 3, BB_FOREVER));
+    OK(bb_task_end(o.of[TASK]));
+    OK(bb_manager_synchronize(o.of[MANAGER], BB_FOREVER));
+    TEST_ASSERT_EQUAL_UINT32(3, get_u32(o.of[MANAGER], 0));
+    OK(bb_task_begin(o.of[MANAGER], "upload", (bb_task **)&o.of[TASK]));
+}
+
+static atomic_bool stop;
+
+static void *keep_busy(void *argument) {
+    (void)argument;
+    while (!atomic_load(&stop)) {
+        bb_manager *m = NULL;
+        THREAD_OK(bb_manager_create(BB_U32, 1, SHAPE(8), NULL, &m));
+        for (int i = 0; i < 20; i++) {
+            THREAD_OK(put_u32(m, 0, 1, BB_FOREVER));
+            THREAD_OK(bb_manager_synchronize(m, BB_FOREVER));
+        }
+        THREAD_OK(bb_manager_destroy(m));
+    }
+    return NULL;
+}
+
+/* Whatever lock another thread held at the fork, the child does not wait for it. */
+static void a_fork_in_the_middle_of_other_threads_calls(void) {
+    atomic_store(&stop, false);
+    const pthread_t threads[] = {start(keep_busy, NULL), start(keep_busy, NULL)};
+    for (int i = 0; i < rounds(100); i++) {
+        in_child(new_objects_work, &o);
+    }
+    atomic_store(&stop, true);
+    join(threads[0]);
+    join(threads[1]);
+}
+
+int main(void) {
+    UNITY_BEGIN();
+    o = make_objects();
+    RUN_TEST(in_the_child_every_inherited_handle_is_told);
+    RUN_TEST(in_the_child_new_objects_work);
+    RUN_TEST(the_child_exits_with_objects_alive);
+    RUN_TEST(the_child_exits_though_it_never_called);
+    RUN_TEST(a_grandchild_works_too);
+    RUN_TEST(in_the_child_queries_work);
+    RUN_TEST(the_parent_goes_on);
+    RUN_TEST(a_fork_in_the_middle_of_other_threads_calls);
+    destroy_objects(o);
+    return UNITY_END();
+}

@@ -1,0 +1,248 @@
+/* A handle that is not what it should be is refused by name on every export, and nothing crashes. */
+#include "exports.h"
+
+static const export_case *each(size_t *at) { return *at < LENGTH(exports) ? &exports[(*at)++] : NULL; }
+
+static void refused(const export_case *e, void *handle, bb_status want) {
+    expect_status(want, e->call(handle), e->name, __LINE__);
+    if (e->kind != ANY) {
+        TOLD(e->name);
+    }
+}
+
+static void null_is_refused_or_a_noop(void) {
+    const export_case *e;
+    for (size_t at = 0; (e = each(&at)) != NULL;) {
+        expect_status(e->null_is_a_noop ? BB_OK : BB_E_NULL, e->call(NULL), e->name, __LINE__);
+    }
+}
+
+static void stale_is_told_on_every_export(void) {
+    const objects o = make_objects();
+    destroy_objects(o);
+    const export_case *e;
+    for (size_t at = 0; (e = each(&at)) != NULL;) {
+        for (kind k = MANAGER; k < KINDS; k++) {
+            if (e->kind == ANY || e->kind == k) {
+                refused(e, o.of[k], BB_E_STALE);
+            }
+        }
+    }
+}
+
+static void what_a_manager_leaves_behind_when_destroyed_can_still_be_ended(void) {
+    const objects o = make_objects();
+    OK(bb_manager_destroy(o.of[MANAGER]));
+    OK(bb_lease_release(o.of[LEASE]));
+    EXPECT(BB_E_STALE, bb_lease_release(o.of[LEASE]));
+    for (kind k = BATCH; k < KINDS; k++) {
+        const export_case *e;
+        for (size_t at = 0; (e = each(&at)) != NULL;) {
+            if (e->kind == k && !e->null_is_a_noop) {
+                const bb_status status = e->call(o.of[k]);
+                CHECK(status == BB_OK || status == BB_E_CLOSED || status == BB_E_STALE);
+            }
+        }
+    }
+    (void)bb_batch_cancel(o.of[BATCH]);
+    (void)bb_watch_destroy(o.of[WATCH]);
+    for (kind k = MANAGER; k < KINDS; k++) {
+        EXPECT(BB_E_STALE, bb_handle_check(o.of[k]));
+    }
+}
+
+static void a_slot_used_again_keeps_its_old_handle_stale(void) {
+    bb_manager *old = make_u32(8, NULL);
+    OK(bb_manager_destroy(old));
+    for (int i = 0; i < rounds(500); i++) {
+        bb_manager *m = make_u32(8, NULL);
+        CHECK(m != old);
+        EXPECT(BB_E_STALE, bb_manager_destroy(old));
+        OK(bb_manager_destroy(m));
+    }
+}
+
+static void a_handle_of_another_kind_is_refused(void) {
+    const objects o = make_objects();
+    const export_case *e;
+    for (size_t at = 0; (e = each(&at)) != NULL;) {
+        for (kind k = MANAGER; k < KINDS; k++) {
+            if (e->kind != ANY && e->kind != k) {
+                refused(e, o.of[k], BB_E_KIND);
+            }
+        }
+    }
+    destroy_objects(o);
+}
+
+static bool is_refusal_of_garbage(bb_status status) {
+    return status == BB_E_HANDLE || status == BB_E_STALE || status == BB_E_KIND || status == BB_E_FOREIGN;
+}
+
+static void garbage_is_refused(void) {
+    const objects o = make_objects();
+    uint64_t state = 88172645463325252u;
+    int on_the_stack = 0;
+    const uintptr_t chosen[] = {1,          2,         8,        64,
+                                0xDEADBEEF, UINTPTR_MAX, UINTPTR_MAX - 1, (uintptr_t)1 << 63,
+                                (uintptr_t)&on_the_stack, (uintptr_t)"text", (uintptr_t)exports};
+    for (int i = 0; i < rounds(2000); i++) {
+        state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+        const uintptr_t value = (size_t)i < LENGTH(chosen) ? chosen[i] : (uintptr_t)state;
+        const export_case *e;
+        for (size_t at = 0; (e = each(&at)) != NULL;) {
+            const bb_status status = e->call((void *)value);
+            TEST_ASSERT_TRUE_MESSAGE(is_refusal_of_garbage(status), e->name);
+            TEST_ASSERT_TRUE_MESSAGE(e->kind != ANY || status != BB_E_FOREIGN, "bb_handle_check never tells FOREIGN");
+        }
+    }
+    EXPECT(BB_E_HANDLE, bb_manager_synchronize((bb_manager *)1, 0)); // NOLINT(performance-no-int-to-ptr)
+    for (kind k = MANAGER; k < KINDS; k++) {
+        OK(bb_handle_check(o.of[k])); /* nothing above touched a live object */
+    }
+    destroy_objects(o);
+}
+
+static void a_flipped_bit_never_reaches_an_object(void) {
+    const objects o = make_objects();
+    for (kind k = MANAGER; k < KINDS; k++) {
+        for (int bit = 0; bit < 64; bit++) {
+            void *flipped = (void *)((uintptr_t)o.of[k] ^ (uintptr_t)1 << bit);
+            bool live = false; /* a neighbour in the table may be hit: only an object of ours */
+            for (kind other = MANAGER; other < KINDS; other++) {
+                live = live || o.of[other] == flipped;
+            }
+            if (!live) {
+                CHECK(bb_handle_check(flipped) != BB_OK);
+            }
+        }
+    }
+    destroy_objects(o);
+}
+
+static void destroyed_twice_is_told(void) {
+    const objects o = make_objects();
+    destroy_objects(o);
+    EXPECT(BB_E_STALE, bb_watch_destroy(o.of[WATCH]));
+    EXPECT(BB_E_STALE, bb_task_end(o.of[TASK]));
+    EXPECT(BB_E_STALE, bb_batch_cancel(o.of[BATCH]));
+    EXPECT(BB_E_STALE, bb_batch_commit(o.of[BATCH], 0));
+    EXPECT(BB_E_STALE, bb_lease_release(o.of[LEASE]));
+    EXPECT(BB_E_STALE, bb_manager_destroy(o.of[MANAGER]));
+    TOLD("bb_manager_destroy");
+}
+
+/* --- a call that races with the end of its object: it ends in CLOSED or STALE, and then stays STALE --- */
+
+typedef struct race {
+    const export_case *e;
+    void *handle;
+    atomic_int calls;
+} race;
+
+static void *call_until_refused(void *argument) {
+    race *r = argument;
+    for (;;) {
+        const bb_status status = r->e->call(r->handle);
+        atomic_fetch_add(&r->calls, 1);
+        if (status == BB_E_STALE || status == BB_E_CLOSED) {
+            return NULL;
+        }
+    }
+}
+
+static void a_call_that_races_with_destroy_ends_well(void) {
+    const export_case *e;
+    for (size_t at = 0; (e = each(&at)) != NULL;) {
+        if (e->kind != MANAGER) {
+            continue;
+        }
+        for (int round = 0; round < 3; round++) {
+            race r = {.e = e, .handle = make_u32(8, NULL)};
+            const pthread_t threads[] = {start(call_until_refused, &r), start(call_until_refused, &r)};
+            EVENTUALLY(atomic_load(&r.calls) >= 2 * round);
+            const bb_status status = bb_manager_destroy(r.handle);
+            CHECK(status == BB_OK || (e->call == call_bb_manager_destroy && status == BB_E_STALE));
+            join(threads[0]);
+            join(threads[1]);
+            EVENTUALLY(bb_handle_check(r.handle) == BB_E_STALE);
+        }
+    }
+}
+
+static void *end_it(void *argument) {
+    race *r = argument;
+    while (atomic_load(&r->calls) == 0) {
+        nap();
+    }
+    const bb_status status = r->e->call(r->handle);
+    THREAD_CHECK(status == BB_OK || status == BB_E_STALE);
+    return NULL;
+}
+
+static void what_hangs_on_a_manager_races_with_its_own_end(void) {
+    const struct {
+        kind kind;
+        bb_status (*call)(void *), (*end)(void *);
+    } pairs[] = {{LEASE, call_bb_handle_check, call_bb_lease_release}, {BATCH, call_bb_batch_update, call_bb_batch_cancel},
+                 {BATCH, call_bb_batch_update, call_bb_batch_commit},  {TASK, call_bb_handle_check, call_bb_task_end},
+                 {WATCH, call_bb_watch_fd, call_bb_watch_destroy},     {WATCH, call_bb_watch_wait, call_bb_watch_destroy}};
+    for (size_t i = 0; i < LENGTH(pairs); i++) {
+        for (int round = 0; round < rounds(50); round++) {
+            objects o = make_objects();
+            const export_case call = {"racing call", pairs[i].kind, false, pairs[i].call};
+            const export_case end = {"racing end", pairs[i].kind, false, pairs[i].end};
+            race calls = {.e = &call, .handle = o.of[pairs[i].kind]};
+            race ends = {.e = &end, .handle = o.of[pairs[i].kind], .calls = 1};
+            const pthread_t threads[] = {start(call_until_refused, &calls), start(end_it, &ends), start(end_it, &ends)};
+            for (size_t t = 0; t < LENGTH(threads); t++) {
+                join(threads[t]);
+            }
+            EXPECT(BB_E_STALE, bb_handle_check(o.of[pairs[i].kind]));
+            OK(bb_manager_destroy(o.of[MANAGER]));
+            (void)bb_lease_release(o.of[LEASE]);
+            (void)bb_task_end(o.of[TASK]);
+            (void)bb_batch_cancel(o.of[BATCH]);
+            (void)bb_watch_destroy(o.of[WATCH]);
+        }
+    }
+}
+
+static void *destroy_it(void *manager) {
+    const bb_status status = bb_manager_destroy(manager);
+    THREAD_CHECK(status == BB_OK || status == BB_E_STALE);
+    return (void *)(intptr_t)(status == BB_OK);
+}
+
+static void of_many_destroys_one_wins(void) {
+    for (int round = 0; round < rounds(200); round++) {
+        bb_manager *m = make_u32(8, NULL);
+        pthread_t threads[4];
+        intptr_t winners = 0;
+        for (size_t t = 0; t < LENGTH(threads); t++) {
+            threads[t] = start(destroy_it, m);
+        }
+        for (size_t t = 0; t < LENGTH(threads); t++) {
+            void *won = NULL;
+            TEST_ASSERT_EQUAL_INT(0, pthread_join(threads[t], &won));
+            winners += (intptr_t)won;
+        }
+        TEST_ASSERT_EQUAL_INT(1, winners);
+    }
+}
+
+int main(void) {
+    UNITY_BEGIN();
+    RUN_TEST(null_is_refused_or_a_noop);
+    RUN_TEST(stale_is_told_on_every_export);
+    RUN_TEST(what_a_manager_leaves_behind_when_destroyed_can_still_be_ended);
+    RUN_TEST(a_slot_used_again_keeps_its_old_handle_stale);
+    RUN_TEST(a_handle_of_another_kind_is_refused);
+    RUN_TEST(garbage_is_refused);
+    RUN_TEST(a_flipped_bit_never_reaches_an_object);
+    RUN_TEST(destroyed_twice_is_told);
+    RUN_TEST(a_call_that_races_with_destroy_ends_well);
+    RUN_TEST(what_hangs_on_a_manager_races_with_its_own_end);
+    RUN_TEST(of_many_destroys_one_wins);
+    return UNITY_END();
+}

@@ -1,0 +1,173 @@
+/* Signals restart every wait, unless the thread asked to be interrupted; the worker takes none. */
+#include "support.h"
+#include <dirent.h>
+
+static atomic_int signals_taken;
+
+static void take(int signal_number) {
+    (void)signal_number;
+    atomic_fetch_add(&signals_taken, 1);
+}
+
+typedef enum wait_kind { SYNCHRONIZE, WAIT_TICKET, WAIT_EPOCH, WATCH_WAIT, RESERVE, ENQUEUE, CLOSE, WAIT_KINDS } wait_kind;
+
+typedef struct waiter {
+    bb_manager *m;
+    bb_watch *watch;
+    uint64_t ticket;
+    wait_kind kind;
+    uint32_t flags;
+    bb_status status;
+    atomic_bool done;
+} waiter;
+
+static void *wait_for_ever(void *argument) {
+    waiter *w = argument;
+    bb_back back;
+    THREAD_OK(bb_set_wait_flags(w->flags));
+    switch (w->kind) {
+    case SYNCHRONIZE: w->status = bb_manager_synchronize(w->m, BB_FOREVER); break;
+    case WAIT_TICKET: w->status = bb_manager_wait(w->m, w->ticket, BB_FOREVER, NULL); break;
+    case WAIT_EPOCH: w->status = bb_manager_wait_epoch(w->m, 0, BB_FOREVER, NULL); break;
+    case WATCH_WAIT: w->status = bb_watch_wait(w->watch, BB_FOREVER, NULL); break;
+    case RESERVE:
+        w->status = bb_manager_reserve_back(w->m, BB_BACK_KEEP, BB_FOREVER, &back);
+        if (w->status == BB_OK) {
+            THREAD_OK(bb_manager_cancel_back(w->m, &back));
+        }
+        break;
+    case ENQUEUE:
+        do {
+            w->status = put_u32(w->m, 0, 1, BB_FOREVER);
+        } while (w->status == BB_OK && stats_of(w->m).updates < 2000);
+        break;
+    case CLOSE: w->status = bb_manager_close(w->m, BB_FOREVER); break;
+    case WAIT_KINDS: break;
+    }
+    atomic_store(&w->done, true);
+    return NULL;
+}
+
+/* The back copy is in the main thread's hand: every kind of wait waits for it. */
+typedef struct scene {
+    bb_manager *m;
+    bb_back back;
+    waiter w;
+} scene;
+
+static void begin(scene *s, wait_kind kind, uint32_t flags) {
+    bb_manager_config config = defaults("signals");
+    config.queue_bytes = 4096;
+    config.watchdog_ns = 0;
+    s->m = make_u32(8, &config);
+    s->w = (waiter){.m = s->m, .kind = kind, .flags = flags};
+    OK(bb_watch_create(s->m, 0, &s->w.watch));
+    OK(bb_manager_reserve_back(s->m, BB_BACK_KEEP, 0, &s->back));
+    OK(put_u32(s->m, 0, 1, 0));
+    OK(bb_manager_synchronize_async(s->m, &s->w.ticket));
+}
+
+static void end(scene *s) {
+    OK(bb_watch_destroy(s->w.watch));
+    OK(bb_manager_destroy(s->m));
+}
+
+static void waits_are_immune_to_signals(void) {
+    for (wait_kind kind = 0; kind < WAIT_KINDS; kind++) {
+        scene s;
+        begin(&s, kind, 0);
+        const pthread_t thread = start(wait_for_ever, &s.w);
+        const int before = atomic_load(&signals_taken);
+        for (int sent = 0; sent < 50; sent++) {
+            TEST_ASSERT_EQUAL_INT(0, pthread_kill(thread, SIGUSR1));
+            nap();
+        }
+        CHECK(!atomic_load(&s.w.done));
+        CHECK(atomic_load(&signals_taken) > before);
+        OK(bb_manager_commit_back(s.m, &s.back, 0));
+        if (kind == WAIT_EPOCH || kind == WATCH_WAIT) {
+            OK(bb_manager_synchronize(s.m, BB_FOREVER));
+        }
+        join(thread);
+        OK(s.w.status);
+        end(&s);
+    }
+}
+
+static void a_thread_that_asks_is_interrupted(void) {
+    for (wait_kind kind = 0; kind < WAIT_KINDS; kind++) {
+        scene s;
+        begin(&s, kind, BB_WAIT_INTERRUPTIBLE);
+        const pthread_t thread = start(wait_for_ever, &s.w);
+        EVENTUALLY(pthread_kill(thread, SIGUSR1) == 0 && atomic_load(&s.w.done)); /* a signal may come before the wait */
+        join(thread);
+        EXPECT(BB_E_INTERRUPTED, s.w.status);
+        OK(bb_manager_commit_back(s.m, &s.back, 0)); /* nothing is lost */
+        if (kind == CLOSE) {
+            OK(bb_manager_close(s.m, BB_FOREVER));
+        } else {
+            OK(bb_manager_synchronize(s.m, BB_FOREVER));
+        }
+        TEST_ASSERT_EQUAL_UINT32(1, get_u32(s.m, 0));
+        end(&s);
+    }
+}
+
+static void a_signal_does_not_lengthen_a_timeout(void) {
+    bb_manager *m = make_u32(8, NULL);
+    const struct timespec every = {.tv_nsec = 1000000};
+    timer_t timer;
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+    TEST_ASSERT_EQUAL_INT(0, timer_create(CLOCK_MONOTONIC, &event, &timer));
+    TEST_ASSERT_EQUAL_INT(0, timer_settime(timer, 0, &(struct itimerspec){every, every}, NULL));
+    EXPECT(BB_E_TIMEOUT, bb_manager_wait_epoch(m, 1000, BB_MS(50), NULL)); /* a restart would never end */
+    TEST_ASSERT_EQUAL_INT(0, timer_delete(timer));
+    OK(bb_manager_destroy(m));
+}
+
+/* The mask of every thread but the calling one: SigBlk in /proc. */
+static void the_worker_blocks_all_signals(void) {
+    bb_manager *m = make_u32(8, NULL);
+    DIR *tasks = opendir("/proc/self/task");
+    TEST_ASSERT_NOT_NULL(tasks);
+    int workers = 0;
+    for (struct dirent *entry; (entry = readdir(tasks)) != NULL;) {
+        if (entry->d_name[0] == '.' || atoi(entry->d_name) == (int)gettid()) {
+            continue;
+        }
+        char path[300], line[256];
+        (void)snprintf(path, sizeof path, "/proc/self/task/%s/status", entry->d_name);
+        FILE *status = fopen(path, "r");
+        if (status == NULL) {
+            continue; /* an earlier test's thread, gone meanwhile */
+        }
+        while (fgets(line, sizeof line, status) != NULL) {
+            uint64_t blocked = 0;
+            if (sscanf(line, "SigBlk: %" SCNx64, &blocked) == 1) {
+                const int wanted[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGCHLD, SIGHUP, SIGPIPE};
+                for (size_t i = 0; i < LENGTH(wanted); i++) {
+                    CHECK((blocked >> (wanted[i] - 1) & 1) == 1);
+                }
+                workers++;
+            }
+        }
+        (void)fclose(status);
+    }
+    (void)closedir(tasks);
+    TEST_ASSERT_EQUAL_INT(1, workers);
+    sigset_t mine;
+    TEST_ASSERT_EQUAL_INT(0, pthread_sigmask(SIG_SETMASK, NULL, &mine));
+    TEST_ASSERT_EQUAL_INT(0, sigismember(&mine, SIGUSR2)); /* the creator's mask is as it was */
+    OK(bb_manager_destroy(m));
+}
+
+int main(void) {
+    struct sigaction action = {.sa_handler = take}; /* no SA_RESTART */
+    (void)sigaction(SIGUSR1, &action, NULL);
+    UNITY_BEGIN();
+    RUN_TEST(waits_are_immune_to_signals);
+    RUN_TEST(a_thread_that_asks_is_interrupted);
+    RUN_TEST(a_signal_does_not_lengthen_a_timeout);
+    RUN_TEST(the_worker_blocks_all_signals);
+    return UNITY_END();
+}
