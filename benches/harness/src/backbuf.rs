@@ -1,7 +1,7 @@
 //! What the comparison uses of `backbuf.h`, as a C program would: through the shared library's exports.
 
 use libloading::Library;
-use std::ffi::{c_char, c_void, CStr};
+use std::ffi::{CStr, c_char, c_void};
 use std::path::Path;
 
 pub const FOREVER: u64 = u64::MAX;

@@ -2,8 +2,8 @@
 
 use crate::measure::Burst;
 use peer::worker::pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! The machine: where caller and worker run, and how a report tells it, without its name.
 
 use peer::worker::pin;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use std::fs::read_to_string;
 
 /// Which CPUs this process may use, and what they are used for.

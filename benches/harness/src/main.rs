@@ -43,6 +43,7 @@ struct Arguments {
 
 const GOALS: &str = include_str!("../../goals.json");
 const PYTHON_ROWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../python/rows.py");
+const PYTHON_PLOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../python/plot.py");
 
 fn main() -> std::io::Result<()> {
     let arguments = Arguments::parse();
@@ -63,14 +64,18 @@ fn main() -> std::io::Result<()> {
         eprintln!("bench: {library}: {error:?}; measuring the peers alone (run `make`, or give --library)");
     }
     if machine::load().is_some_and(|load| load > 0.5) {
-        eprintln!("bench: this machine is busy with other work; absolute figures will be worse than on a quiet one");
+        eprintln!(
+            "bench: this machine is busy with other work; absolute figures will be worse than on a quiet one"
+        );
     }
 
     let all: Vec<report::Goals> = serde_json::from_str(GOALS)?;
-    let wanted = |name: &str| arguments.row.is_empty() || arguments.row.iter().any(|part| name.contains(part));
+    let wanted =
+        |name: &str| arguments.row.is_empty() || arguments.row.iter().any(|part| name.contains(part));
     let goals: Vec<_> = all.iter().filter(|goals| wanted(&goals.name)).collect();
-    let bar = ProgressBar::new(goals.len() as u64)
-        .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}").expect("a valid template"));
+    let bar = ProgressBar::new(goals.len() as u64).with_style(
+        ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}").expect("a valid template"),
+    );
     let mut rows = Vec::new();
     for goals in goals {
         bar.set_message(goals.name.clone());
@@ -90,7 +95,9 @@ fn main() -> std::io::Result<()> {
     write("report.json", &serde_json::to_string_pretty(&rows)?)?;
     write("report.md", &table)?;
     let machine = machine::describe(&bench.cores, bench.api.map(|api| api.build_info()));
-    write("machine.json", &serde_json::to_string_pretty(&machine)?)
+    write("machine.json", &serde_json::to_string_pretty(&machine)?)?;
+    python::plot(&arguments.python, Path::new(PYTHON_PLOT), &arguments.output);
+    Ok(())
 }
 
 const FULL: Effort = Effort { row: Duration::from_millis(2500), burst: Duration::from_millis(2), rounds: 7 };

@@ -1,4 +1,4 @@
-//! The rows that are measured from Python, by a script of their own.
+//! What Python does: the rows that are measured from it, and the plot.
 
 use crate::report::Figures;
 use serde::Deserialize;
@@ -30,5 +30,13 @@ pub fn measure(interpreter: &Path, script: &Path, row: &str, time: Duration) -> 
             Ok(Figures { ours: Some(ours), peers, spread, wrong: Vec::new() })
         }
         Answer::NotRun { not_run } => Err(not_run),
+    }
+}
+
+/// Draws the report that lies in `folder`.
+pub fn plot(interpreter: &Path, script: &Path, folder: &Path) {
+    let drawn = Command::new(interpreter).arg(script).arg(folder).status();
+    if !drawn.is_ok_and(|status| status.success()) {
+        eprintln!("bench: no plot: {} has to run {}", interpreter.display(), script.display());
     }
 }

@@ -3,10 +3,10 @@
 use crate::backbuf::Api;
 use crate::limits::{FutexWake, Memcpy};
 use crate::machine::Cores;
-use crate::measure::{alternate, Effort, Entry};
+use crate::measure::{Effort, Entry, alternate};
 use crate::probe;
 use crate::report::Figures;
-use crate::scenario::{check, Fronts, Places, Scenario, Timed, TwoProducers, Workload};
+use crate::scenario::{Fronts, Places, Scenario, Timed, TwoProducers, Workload, check};
 use crate::subject::{Any, Maker, State};
 use peer::worker::pin;
 use std::ffi::c_void;
@@ -97,7 +97,7 @@ impl Run<'_> {
         self.compare(&self.state(state)?, &workload, (size, per_sync), self.bench.effort)
     }
 
-    /// Ours alone has a flush callback that must run on the worker.
+    /// Ours has a flush callback that must run on the worker; it is compared with what always goes there.
     fn flush(&self, pause: Option<Duration>) -> Result<Figures, String> {
         let mut workload = Workload::new(STATE, 8, 1, Places::Random, Timed::Synchronize);
         let mut effort = self.bench.effort;
@@ -167,7 +167,8 @@ impl Run<'_> {
         self.bench.cores.place(self.placement != Placement::Free);
         let mut wrong = Vec::new();
         let mut subjects: Vec<(&str, Any)> = Vec::new();
-        for maker in self.bench.api.map(Maker::Ours).iter().chain(&self.bench.peers) {
+        let made = |maker: &&Maker| state.flush.is_none() || maker.has_worker();
+        for maker in self.bench.api.map(Maker::Ours).iter().chain(&self.bench.peers).filter(made) {
             let subject = maker.make(state);
             match check(&subject, state.bytes, size, per_sync, maker.persists()) {
                 Ok(()) => subjects.push((maker.name(), subject)),

@@ -1,6 +1,6 @@
 //! What a row does to each subject.
 
-use crate::measure::{clock_overhead, Burst};
+use crate::measure::{Burst, clock_overhead};
 use crate::subject::{Any, Subject};
 use peer::worker::pin;
 use std::cell::Cell;

@@ -91,9 +91,7 @@ impl Subject for Foreign {
     #[inline(always)]
     fn enqueue(&self, offset: u64, data: &[u8]) {
         // SAFETY: the peer is live and the data readable.
-        let status = unsafe {
-            (self.functions.enqueue)(self.peer, offset, data.as_ptr(), data.len() as u64)
-        };
+        let status = unsafe { (self.functions.enqueue)(self.peer, offset, data.as_ptr(), data.len() as u64) };
         assert_eq!(status, 0);
     }
 
@@ -151,6 +149,11 @@ impl Maker {
     /// The design's pseudo-code leaves the back copy one epoch behind after a swap.
     pub fn persists(&self) -> bool {
         self.name() != "seed_c"
+    }
+
+    /// left-right publishes on the caller's thread and has no other.
+    pub fn has_worker(&self) -> bool {
+        self.name() != "left_right"
     }
 
     pub fn make(&self, state: &State) -> Any {

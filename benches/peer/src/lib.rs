@@ -56,12 +56,7 @@ unsafe extern "C" fn create<P: Peer>(bytes: u64, worker_cpu: i32) -> *mut c_void
     Box::into_raw(Box::new(P::create(bytes as usize, worker_cpu))).cast()
 }
 
-unsafe extern "C" fn enqueue<P: Peer>(
-    peer: *mut c_void,
-    offset: u64,
-    data: *const u8,
-    bytes: u64,
-) -> i32 {
+unsafe extern "C" fn enqueue<P: Peer>(peer: *mut c_void, offset: u64, data: *const u8, bytes: u64) -> i32 {
     // SAFETY: the harness passes what `create` gave and `bytes` readable bytes.
     unsafe {
         let data = std::slice::from_raw_parts(data, bytes as usize);

@@ -22,9 +22,7 @@ impl Update {
     #[inline]
     pub fn place(&self) -> (usize, &[u8]) {
         match self {
-            Update::Inline { offset, length, data } => {
-                (*offset as usize, &data[..*length as usize])
-            }
+            Update::Inline { offset, length, data } => (*offset as usize, &data[..*length as usize]),
             Update::Boxed { offset, data } => (*offset as usize, data),
         }
     }

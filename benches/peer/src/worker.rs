@@ -1,7 +1,7 @@
 //! A worker thread behind a bounded crossbeam channel: the half that the channel peers share.
 
 use crate::update::Update;
-use crossbeam_channel::{bounded, Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use std::thread::JoinHandle;
 
 const QUEUE: usize = 4096;

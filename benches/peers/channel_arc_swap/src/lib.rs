@@ -2,10 +2,10 @@
 
 use arc_swap::{ArcSwap, Guard};
 use peer::worker::{State, Worker};
-use peer::{update::Update, Front, Functions, Peer};
+use peer::{Front, Functions, Peer, update::Update};
 use std::sync::Arc;
 
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub static PEER: Functions = Functions::of::<ChannelArcSwap>();
 
 type Shared = Arc<ArcSwap<Vec<u8>>>;

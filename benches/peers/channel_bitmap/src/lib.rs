@@ -1,11 +1,11 @@
 //! A channel to a worker that owns two copies and a dirty bitmap of 64-byte granules.
 
 use peer::worker::{State, Worker};
-use peer::{update::Update, Front, Functions, Peer};
-use std::sync::atomic::{fence, AtomicUsize, Ordering::*};
+use peer::{Front, Functions, Peer, update::Update};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::*, fence};
 
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub static PEER: Functions = Functions::of::<ChannelBitmap>();
 
 const GRANULE: usize = 64;

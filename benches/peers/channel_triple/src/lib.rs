@@ -2,10 +2,10 @@
 
 use parking_lot::{Mutex, MutexGuard};
 use peer::worker::{State, Worker};
-use peer::{update::Update, Front, Functions, Peer};
-use triple_buffer::{triple_buffer, Input, Output};
+use peer::{Front, Functions, Peer, update::Update};
+use triple_buffer::{Input, Output, triple_buffer};
 
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub static PEER: Functions = Functions::of::<ChannelTriple>();
 
 struct Master {

@@ -1,12 +1,12 @@
 //! left-right with a mutex around its writer: updates are logged, and `publish` replays the log on each copy.
 
 use left_right::{Absorb, ReadGuard, ReadHandle, ReadHandleFactory, WriteHandle};
-use peer::{update::Update, Front, Functions, Peer};
+use peer::{Front, Functions, Peer, update::Update};
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub static PEER: Functions = Functions::of::<LeftRight>();
 
 #[derive(Clone)]
