@@ -150,12 +150,14 @@ static void *run(void *engine) {
     for (uint64_t step = 1; status == BB_OK; step++) {
         move_storm(f, step);
         add_to_gauge(f);
-        status = enqueue_step(f, step);
+        status = (double)step * f->storm_total < FLOOD_EXACT ? enqueue_step(f, step) : BB_E_LIMIT;
         if (status == BB_OK)
             status = publish(f);
         if (status == BB_OK)
             f->report.steps = step;
     }
+    if (status != BB_E_CLOSED)
+        bb_manager_close(f->state, 0); /* readers see the end */
     f->report.wall_ns = now_ns(CLOCK_MONOTONIC) - start;
     f->report.thread_cpu_ns = now_ns(CLOCK_THREAD_CPUTIME_ID);
     f->ended = status;

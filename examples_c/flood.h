@@ -6,7 +6,8 @@
  *
  *     sum(depth) == sum(rain) == tag * flood_rain_per_step(engine)
  *
- * to the last bit, whatever the order of summation: a front that mixes two steps cannot pass. */
+ * to the last bit, whatever the order of summation: a front that mixes two steps cannot pass. Where that would end, at
+ * FLOOD_EXACT of rain, the engine ends with BB_E_LIMIT. */
 #ifndef FLOOD_H
 #define FLOOD_H
 #include "flood_solver.h"

@@ -2,7 +2,7 @@
  * publishing.
  *
  * The scheme is the local inertial one (gravity, inertia, Chezy friction; no advection): explicit, cheap, and robust
- * on steep ground. Water moves in whole multiples of FLOOD_UNIT, so every sum of depths below 2^21 m is exact in a
+ * on steep ground. Water moves in whole multiples of FLOOD_UNIT, so every sum of depths below FLOOD_EXACT is exact in a
  * double: water is conserved to the last bit, and whoever checks it needs no tolerance for an error to hide in.
  *
  * The outermost ring of cells is a gutter: it takes water, never gives any, and so holds all that ran off the map. */
@@ -10,7 +10,8 @@
 #define FLOOD_SOLVER_H
 #include <stdint.h>
 
-#define FLOOD_UNIT 0x1p-32 /* metres of depth */
+#define FLOOD_UNIT 0x1p-32                /* metres of depth */
+#define FLOOD_EXACT (0x1p53 * FLOOD_UNIT) /* 2^21 m: the units that a double can count */
 
 /* The planes that a step rewrites, in this order; each is rows x cols. */
 enum {

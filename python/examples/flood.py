@@ -93,7 +93,9 @@ class Reader:
         with tqdm(total=seconds, bar_format=style, disable=None) as bar:
             while (elapsed := time.monotonic() - start) < seconds:
                 with self.in_library.running():
-                    front = next(self.fronts)
+                    front = next(self.fronts, None)
+                if front is None:
+                    break  # the engine ended by itself: its stop() tells why
                 self.taken += 1
                 if not is_whole(front.array, front.tag, self.engine.rain_per_step):
                     self.torn += 1
@@ -188,8 +190,8 @@ def arguments() -> argparse.Namespace:
     given = parser.parse_args()
     if not given.seconds > 0:
         parser.error(f"--seconds {given.seconds:g}: must be above 0")
-    if given.size is not None and not 16 <= given.size <= 4096:
-        parser.error(f"--size {given.size}: must be 16 to 4096 rows")
+    if given.size is not None and not 16 <= given.size <= 2048:
+        parser.error(f"--size {given.size}: must be 16 to 2048 rows")
     if not 0 < given.rain <= 1000:
         parser.error(f"--rain {given.rain:g}: must be above 0 and at most 1000 mm/h")
     return given
