@@ -69,6 +69,11 @@ file(GLOB files CONFIGURE_DEPENDS ${sources}/c_tests/cpp/test_*.cpp)
 foreach(file IN LISTS files)
   cmake_path(GET file STEM name)
   backbuf_test(cpp cpp_${name} ${file})
+  foreach(linkage IN LISTS linkages)
+    target_link_libraries(cpp_${name}_${linkage} PRIVATE Unity::Unity)
+  endforeach()
+  # Both standards at the price of one.
+  target_compile_features(cpp_${name}_static PRIVATE cxx_std_20)
 endforeach()
 
 # One file is one example; the flood engine of the demo is several.
