@@ -1,0 +1,65 @@
+"""backbuf: double-buffered state that Python shares with native code.
+
+`CBufferManager` holds one N-d array in two copies: writes are queued, `synchronize` publishes them as one epoch, and fronts are
+stable read-only arrays. `attach` borrows a manager that an engine in C owns.
+"""
+
+from ._batch import Back, Batch, Task
+from ._errors import (
+    ArgumentError,
+    BackbufError,
+    BackendError,
+    ClosedError,
+    ForkedError,
+    FullError,
+    HandleError,
+    LimitError,
+    OutOfMemoryError,
+    OutOfRangeError,
+    PinnedError,
+    PoisonedError,
+    StalledError,
+    StateError,
+    UnsupportedError,
+    WaitInterruptedError,
+    WaitTimeoutError,
+)
+from ._front import Front, Fronts
+from ._layout import BufferUpdate
+from ._library import __version__, get_cmake_dir, get_include, get_library
+from ._log import forward_log
+from ._manager import CBufferManager, attach, dump
+
+__all__ = [
+    "ArgumentError",
+    "Back",
+    "BackbufError",
+    "BackendError",
+    "Batch",
+    "BufferUpdate",
+    "CBufferManager",
+    "ClosedError",
+    "ForkedError",
+    "Front",
+    "Fronts",
+    "FullError",
+    "HandleError",
+    "LimitError",
+    "OutOfMemoryError",
+    "OutOfRangeError",
+    "PinnedError",
+    "PoisonedError",
+    "StalledError",
+    "StateError",
+    "Task",
+    "UnsupportedError",
+    "WaitInterruptedError",
+    "WaitTimeoutError",
+    "__version__",
+    "attach",
+    "dump",
+    "forward_log",
+    "get_cmake_dir",
+    "get_include",
+    "get_library",
+]

@@ -1,0 +1,231 @@
+"""Python functions that the library calls: kept while it may, their exceptions caught, and gone before the interpreter is."""
+
+from __future__ import annotations
+
+import atexit
+import collections
+import ctypes
+import functools
+import itertools
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from ._errors import error
+from ._layout import Layout, unsigned
+from ._library import address, ffi, lib
+from ._memory import Array
+from ._owner import Owner, memory
+
+_keys = itertools.count(1)
+_kept: dict[int, list[object]] = {}
+_lock = threading.RLock()
+
+
+def keep(thing: object, user_data: int | None = None) -> Any:
+    """`user_data` for a callback, by default a number that stands for `thing`; which is kept until the library runs the
+    `drop_function` on it."""
+    key = next(_keys) if user_data is None else user_data
+    with _lock:
+        _kept.setdefault(key, []).append(thing)
+    return ffi.cast("void *", key)
+
+
+def forget(user_data: Any) -> None:
+    """The end of one `keep`; also for a call that the library has refused, which drops nothing."""
+    key = address(user_data)
+    with _lock:
+        things = _kept.get(key)
+        if things and len(things) > 1:
+            things.pop()
+        else:
+            things = _kept.pop(key, None)
+    # What is let go here may run code of its own, outside of the lock.
+    del things
+
+
+@functools.cache
+def drop_function() -> Any:
+    return ffi.callback("void(void *)", forget)
+
+
+class Carried:
+    """The exceptions of one manager's callbacks, on their way to the call that waits for them."""
+
+    __slots__ = ("__weakref__", "flush", "kernels")
+
+    def __init__(self) -> None:
+        self.flush: BaseException | None = None
+        self.kernels: collections.deque[BaseException] = collections.deque()
+
+    def finish(self, status: int) -> None:
+        """Ends a synchronize: raises what a callback raised, or the status."""
+        flush = self.flush
+        if status == lib.BB_E_BACKEND and flush is not None:
+            raise flush from error(status)
+        if status != 0:
+            raise error(status)
+        if self.kernels:
+            raise self.kernels.popleft()
+
+
+class Flush:
+    """A flush callback: `function()` returns None or 0 when the work is done, or a code that BackendError tells."""
+
+    def __init__(self, function: Callable[[], int | None], carried: Carried) -> None:
+        self.function, self.carried = function, weakref.ref(carried)
+
+    def run(self) -> int:
+        failure, code = None, -1
+        try:
+            code = int(self.function() or 0)
+        except BaseException as exception:
+            failure = exception
+        carried = self.carried()
+        if carried is not None:
+            carried.flush = failure
+        return code
+
+
+@functools.cache
+def flush_function() -> Any:
+    def run(user_data: Any) -> int:
+        (flush,) = _kept[address(user_data)]
+        assert isinstance(flush, Flush)
+        return flush.run()
+
+    return ffi.callback("int32_t(void *)", run, error=-1)
+
+
+class Kernel:
+    """A Python function as a kernel: `function(back, front)` gets the range of both copies as 1-d arrays."""
+
+    def __init__(
+        self, function: Callable[[Array, Array], object], dtype: np.dtype[Any], owner: Owner | None, carried: Carried
+    ) -> None:
+        self.function, self.dtype, self.carried = function, dtype, weakref.ref(carried)
+        self.owner = weakref.ref(owner) if owner is not None else lambda: None  # the manager owns this kernel
+
+    def run(self, back: int, front: int, count: int) -> None:
+        owner, size = self.owner(), count * self.dtype.itemsize
+        try:
+            self.function(
+                memory(back, size, True, owner).array(self.dtype, (count,)),
+                memory(front, size, False, owner).array(self.dtype, (count,)),
+            )
+        except BaseException as exception:
+            carried = self.carried()
+            if carried is not None:
+                carried.kernels.append(exception)
+
+
+@functools.cache
+def kernel_function() -> Any:
+    def run(back: Any, front: Any, count: int, user_data: Any) -> None:
+        (kernel,) = _kept[address(user_data)]
+        assert isinstance(kernel, Kernel)
+        kernel.run(address(back), address(front), count)
+
+    return ffi.callback("void(void *, const void *, uint64_t, void *)", run)
+
+
+def native_address(thing: Any, what: str) -> int | None:
+    """The address that an int, a cffi or ctypes pointer, or a Numba `@cfunc` stands for; None for everything else."""
+    if isinstance(thing, bool):
+        raise TypeError(f"{what} is a bool: give an address")
+    if isinstance(thing, int):
+        return thing
+    if isinstance(thing, ffi.CData):
+        return address(thing)
+    if isinstance(thing, (ctypes._CFuncPtr, ctypes._Pointer, ctypes.c_void_p)):  # type: ignore[attr-defined]
+        return ctypes.cast(thing, ctypes.c_void_p).value or 0
+    found = getattr(thing, "address", None)
+    return found if isinstance(found, int) else None
+
+
+def data_address(thing: Any) -> tuple[int, object]:
+    """The address that `user_data` stands for, and what must be kept for it."""
+    if thing is None:
+        return 0, None
+    found = native_address(thing, "user_data")
+    if found is not None:
+        return found, None if isinstance(thing, int) else thing
+    if isinstance(thing, (ctypes.Structure, ctypes.Union, ctypes.Array, ctypes._SimpleCData)):
+        return ctypes.addressof(thing), thing
+    if isinstance(thing, np.ndarray):
+        return int(thing.ctypes.data), thing
+    raise TypeError(f"user_data is a {type(thing).__name__}: give an address, a cffi or ctypes object, or a NumPy array")
+
+
+class KernelStruct:
+    """A `bb_kernel`, as a context manager around the call that hands it over: what is kept for it goes if that fails."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        owner: Owner | None,
+        carried: Carried,
+        kernel: Any,
+        user_data: Any,
+        byte_offset: int,
+        count: int | None,
+        any_thread: bool,
+        overwrites: bool,
+    ) -> None:
+        self._keeps = False
+        self.struct = struct = ffi.new("bb_kernel *")
+        struct.byte_offset = unsigned(byte_offset, "byte_offset")
+        rest = max(0, layout.elements - byte_offset // layout.itemsize)
+        struct.count = rest if count is None else unsigned(count, "count")
+        struct.flags = any_thread * lib.BB_KERNEL_ANY_THREAD | overwrites * lib.BB_KERNEL_OVERWRITES
+        function = native_address(kernel, "kernel")
+        if function is not None:
+            struct.function = ffi.cast("bb_kernel_fn", function)
+            data, kept = data_address(user_data)
+            struct.user_data = ffi.cast("void *", data)
+            if kept is not None or not isinstance(kernel, int):
+                self._keep((kernel, kept), data)
+        elif not callable(kernel):
+            raise TypeError(f"kernel is a {type(kernel).__name__}: give an address, a native function or a Python function")
+        elif user_data is not None:
+            raise TypeError("user_data is for native kernels: a Python function brings its own data along")
+        else:
+            struct.function = kernel_function()
+            self._keep(Kernel(kernel, layout.dtype, owner, carried), None)
+
+    def _keep(self, thing: object, user_data: int | None) -> None:
+        self._keeps = True
+        self.struct.user_data = keep(thing, user_data)
+        self.struct.drop = drop_function()
+
+    def __enter__(self) -> Any:
+        return self.struct
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is not None and self._keeps:
+            forget(self.struct.user_data)
+
+
+def drain(seconds: float = 2.0) -> None:
+    """Waits for callbacks that are still on their way, of managers that belong to somebody else."""
+    end = time.monotonic() + seconds
+    while _kept and time.monotonic() < end:
+        time.sleep(0.001)
+
+
+def _in_child() -> None:
+    """The parent's callbacks are the parent's."""
+    global _lock
+    _lock = threading.RLock()
+    _kept.clear()
+
+
+os.register_at_fork(after_in_child=_in_child)
+# Hooks run in the reverse order: _owner's, registered later, comes first and takes our own managers out.
+atexit.register(drain)

@@ -1,0 +1,135 @@
+"""Statuses as exceptions: one class for each family, which also is the builtin that people expect."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from ._library import lib, text
+
+
+class BackbufError(Exception):
+    """What every failure of the library is. `status` is the C status, a negative number."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message, status)
+        self.status = status
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class ArgumentError(BackbufError, ValueError):
+    """A value that the call cannot take."""
+
+
+class OutOfRangeError(ArgumentError, IndexError):
+    """An offset, index or count that leaves the state."""
+
+
+class HandleError(BackbufError, ValueError):
+    """A handle that is stale, of another kind, of another copy of the library, or none at all."""
+
+
+class UnsupportedError(BackbufError, NotImplementedError):
+    """What this build or machine cannot do."""
+
+
+class LimitError(BackbufError, RuntimeError):
+    """A fixed limit of the library is reached."""
+
+
+class OutOfMemoryError(BackbufError, MemoryError):
+    """Memory that the system does not give."""
+
+
+class StateError(BackbufError, RuntimeError):
+    """A call at the wrong time, in the wrong place, or of what has ended."""
+
+
+class ClosedError(StateError, ValueError):
+    """The manager is closed: nothing new is accepted (a ValueError, as with closed files)."""
+
+
+class FullError(BackbufError, BufferError):
+    """The queue has no room, and the call was not to wait."""
+
+
+class PinnedError(BackbufError, BufferError):
+    """Fronts in use hold every copy: release one."""
+
+
+class WaitTimeoutError(BackbufError, TimeoutError):
+    """The timeout passed first."""
+
+
+class StalledError(WaitTimeoutError):
+    """A flush callback or task outlasts the watchdog."""
+
+
+class WaitInterruptedError(BackbufError, InterruptedError):
+    """A signal ended the wait."""
+
+
+class BackendError(BackbufError, RuntimeError):
+    """The flush callback or the device failed."""
+
+
+class ForkedError(BackbufError, RuntimeError):
+    """A handle from before a fork: objects stay in the process that made them."""
+
+
+class PoisonedError(BackbufError, RuntimeError):
+    """The library failed inside: fronts and statistics still work."""
+
+
+_FAMILIES: dict[type[BackbufError], str] = {
+    ArgumentError: "NULL ARGUMENT ALIGN VERSION EXISTS NO_PARENT NO_NAME ALIAS_SELF ALIAS_MISSING ALIAS_ORDER",
+    OutOfRangeError: "RANGE",
+    HandleError: "HANDLE STALE KIND FOREIGN",
+    UnsupportedError: "UNSUPPORTED",
+    LimitError: "LIMIT",
+    OutOfMemoryError: "OUT_OF_MEMORY",
+    StateError: "STATE BUSY ABORTED CANCELLED RECURSIVE WRONG_THREAD",
+    ClosedError: "CLOSED",
+    FullError: "FULL EMPTY",
+    PinnedError: "PINNED",
+    WaitTimeoutError: "TIMEOUT",
+    StalledError: "STALLED",
+    WaitInterruptedError: "INTERRUPTED",
+    BackendError: "BACKEND DEVICE_LOST",
+    ForkedError: "FORKED",
+    PoisonedError: "POISONED PANIC",
+}
+_CLASSES: dict[int, type[BackbufError]] = {
+    getattr(lib, f"BB_E_{word}"): family for family, words in _FAMILIES.items() for word in words.split()
+}
+
+
+def error(status: int) -> BackbufError:
+    """The exception for a status that the calling thread has just got."""
+    message = text(lib.bb_last_error()) or text(lib.bb_status_string(status))
+    return _CLASSES.get(status, BackbufError)(message, status)
+
+
+def fail(status: int) -> NoReturn:
+    raise error(status)
+
+
+def check(status: int) -> None:
+    if status != 0:
+        raise error(status)
+
+
+def closed(label: str, what: str) -> ClosedError:
+    """For objects whose handle this wrapper no longer has."""
+    return ClosedError(f"{label}: {what}", lib.BB_E_CLOSED)
+
+
+def status_names() -> dict[int, str]:
+    """Every status of the header by its number."""
+    names: dict[int, str] = {}
+    for name in dir(lib):
+        value: Any = getattr(lib, name)
+        if name.startswith("BB_E_"):
+            names[value] = name
+    return names

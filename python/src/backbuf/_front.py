@@ -1,0 +1,202 @@
+"""Fronts: whole epochs to read, by lease."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import _errors
+from ._layout import Layout
+from ._library import address, ffi, lib
+from ._memory import Array, Memory
+from ._wait import waiting
+
+if TYPE_CHECKING:
+    from ._manager import CBufferManager
+
+_T = TypeVar("_T")
+
+
+class _Lease(Memory):
+    """The memory of one front, which stays as it is while this lives, even when its manager is gone."""
+
+    __slots__ = ("_lease",)
+
+    def __init__(self, front: Any) -> None:
+        super().__init__(address(front.data), front.bytes, False, None)
+        self._lease = front.lease
+
+    def __del__(self) -> None:
+        lib.bb_lease_release(self._lease)
+
+
+class Front:
+    """A stable front: the state as it was published with `epoch`. Nothing changes it while it is held.
+
+    Its end is the end of its `with` block, `release()`, or its last reference; an array taken from it keeps the memory
+    beyond that for as long as the array, or a view of it, lives.
+
+    >>> m = backbuf.CBufferManager((2, 2), "i4")
+    >>> m[0] = 7
+    >>> _ = m.synchronize()
+    >>> with m.front() as f:
+    ...     print(f.epoch, f.array.sum(), f.array.flags.writeable)
+    1 14 False
+    """
+
+    __slots__ = ("_layout", "_lease", "epoch", "tag")
+
+    epoch: int
+    """The epoch that published it; 0 is the initial state."""
+    tag: int
+    """The last tag that was enqueued before it."""
+
+    def __init__(self, manager: Any, layout: Layout) -> None:
+        front = ffi.new("bb_front *")
+        _errors.check(lib.bb_manager_acquire_front(manager, front))
+        self._lease: _Lease | None = _Lease(front)
+        self._layout = layout
+        self.epoch, self.tag = front.epoch, front.tag
+
+    @property
+    def array(self) -> Array:
+        """The state as a read-only array, without a copy."""
+        if self._lease is None:
+            raise ValueError(f"the front of epoch {self.epoch} is released: take its array inside of the `with` block")
+        return self._lease.array(self._layout.dtype, self._layout.shape)
+
+    def release(self) -> None:
+        """Lets the front go (arrays that were taken from it keep the memory). Twice is fine."""
+        self._lease = None
+
+    def __dlpack__(
+        self,
+        *,
+        stream: int | None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[Any, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """For consumers of DLPack 1.0 and newer, which know a read-only flag; BufferError for older ones."""
+        if max_version is None or max_version < (1, 0):
+            raise BufferError("a front is read-only, which DLPack can tell from version 1.0 on: use .array, or a copy of it")
+        array = self.array
+        try:
+            return array.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)  # type: ignore[call-arg, arg-type, unused-ignore]
+        except TypeError:
+            raise BufferError("NumPy older than 2.1 cannot export read-only arrays by DLPack") from None
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.array.__dlpack_device__()
+
+    def __enter__(self) -> Front:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.release()
+
+    def __repr__(self) -> str:
+        state = "released" if self._lease is None else "held"
+        return f"<Front {self._layout.shape} {self._layout.dtype}, epoch {self.epoch}, tag {self.tag}, {state}>"
+
+
+class Watch:
+    """One waiter's own descriptor, for event loops."""
+
+    def __init__(self, manager: Any, after: int) -> None:
+        self._watch = ffi.NULL
+        watch = ffi.new("bb_watch **")
+        _errors.check(lib.bb_watch_create(manager, after, watch))
+        self._watch = watch[0]
+        number = ffi.new("int32_t *")
+        _errors.check(lib.bb_watch_fd(self._watch, number))
+        self._descriptor = int(number[0])
+
+    def ticket(self, ticket: int) -> None:
+        """Makes it readable too when the ticket can be waited for without blocking."""
+        _errors.check(lib.bb_watch_ticket(self._watch, ticket))
+
+    def clear(self) -> int:
+        """Takes what made the descriptor readable; the status tells whether that was an epoch."""
+        return int(lib.bb_watch_wait(self._watch, 0, ffi.new("uint64_t *")))
+
+    async def readable(self) -> None:
+        loop = asyncio.get_running_loop()
+        told = loop.create_future()
+        loop.add_reader(self._descriptor, lambda: None if told.done() else told.set_result(None))
+        try:
+            await told
+        finally:
+            loop.remove_reader(self._descriptor)
+
+    def close(self) -> None:
+        watch, self._watch = self._watch, ffi.NULL
+        lib.bb_watch_destroy(watch)
+
+    __del__ = close
+
+
+async def within(timeout: float | None, work: Coroutine[Any, Any, _T]) -> _T:
+    """`asyncio.wait_for`, with the package's own timeout error."""
+    try:
+        return await asyncio.wait_for(work, timeout)
+    except asyncio.TimeoutError as exception:  # the builtin from Python 3.11 on
+        if isinstance(exception, _errors.BackbufError):
+            raise
+        raise _errors.WaitTimeoutError(f"not done within {timeout} s", lib.BB_E_TIMEOUT) from None
+
+
+class Fronts:
+    """The newest front, again and again, never the same twice; ends when the manager closes. See `CBufferManager.fronts`."""
+
+    def __init__(self, manager: CBufferManager, after: int, timeout: float | None) -> None:
+        self._manager, self._after, self._timeout = manager, after, timeout
+        self._watch: Watch | None = None
+
+    def __iter__(self) -> Fronts:
+        return self
+
+    def __next__(self) -> Front:
+        front = self._next(self._timeout)
+        if front is None:
+            raise StopIteration
+        return front
+
+    def __aiter__(self) -> Fronts:
+        return self
+
+    async def __anext__(self) -> Front:
+        return await within(self._timeout, self._wait())
+
+    async def _wait(self) -> Front:
+        while True:
+            try:
+                front = self._next(0)
+            except _errors.WaitTimeoutError:
+                if self._watch is None:
+                    self._watch = Watch(self._manager._pointer(), self._after)
+                await self._watch.readable()
+                self._watch.clear()
+                continue
+            if front is None:
+                if self._watch is not None:
+                    self._watch.close()
+                raise StopAsyncIteration
+            return front
+
+    def _next(self, timeout: float | None) -> Front | None:
+        """The next front, or None at the end."""
+        epoch = ffi.new("uint64_t *")
+        try:
+            pointer = self._manager._pointer()
+            status = waiting(timeout, lambda left: int(lib.bb_manager_wait_epoch(pointer, self._after, left, epoch)))
+            if status in (lib.BB_E_CLOSED, lib.BB_E_STALE):
+                return None
+            _errors.check(status)
+            front = self._manager.front()
+        except (_errors.ClosedError, _errors.HandleError):  # destroyed meanwhile
+            return None
+        self._after = front.epoch
+        return front

@@ -1,0 +1,309 @@
+"""What a state is made of: its shape and dtype, in NumPy's words and in the library's; and values on their way into it."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._library import ffi, lib
+from ._memory import Array
+
+_OPAQUE = 1 << 31
+_PLAIN: dict[tuple[str, int], int] = {
+    ("b", 1): lib.BB_BOOL,
+    **{("u", size): getattr(lib, f"BB_U{8 * size}") for size in (1, 2, 4, 8)},
+    **{("i", size): getattr(lib, f"BB_I{8 * size}") for size in (1, 2, 4, 8)},
+    **{("f", size): getattr(lib, f"BB_F{8 * size}") for size in (2, 4, 8)},
+    **{("c", size): getattr(lib, f"BB_C{8 * size}") for size in (8, 16)},
+}
+# The kinds of dtype that each of Python's numbers goes into.
+_NUMBERS = {bool: "biufc", int: "iufc", float: "fc", complex: "c"}
+
+
+def dtype_code(dtype: np.dtype[Any]) -> int:
+    """The library's number for a dtype."""
+    if dtype.hasobject:
+        raise TypeError(f"dtype {dtype} holds Python objects: a state is bytes that native code can read")
+    if dtype.subdtype is not None:
+        raise TypeError(f"dtype {dtype} is a sub-array: put its axes into the shape")
+    if dtype.itemsize == 0:
+        raise TypeError(f"dtype {dtype} has no size: give one, as in 'S8'")
+    if not dtype.isnative and dtype.names is None:
+        raise TypeError(f"dtype {dtype!r} has another byte order: use dtype.newbyteorder('=')")
+    if _is_bfloat16(dtype):
+        return int(lib.BB_BF16)
+    if dtype.kind in "VSUmM":
+        return _OPAQUE | dtype.itemsize
+    try:
+        return _PLAIN[dtype.kind, dtype.itemsize]
+    except KeyError:
+        raise TypeError(f"dtype {dtype} has no counterpart in C's fixed-size types") from None
+
+
+def dtype_of(code: int) -> np.dtype[Any]:
+    """The dtype for the library's number."""
+    if code & _OPAQUE:
+        return np.dtype(f"V{code & ~_OPAQUE}")
+    if code == lib.BB_BF16:
+        try:
+            import ml_dtypes
+        except ImportError:
+            raise TypeError("the state is bfloat16: install ml_dtypes, or attach it with dtype='uint16'") from None
+        bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        return bfloat16
+    return next(np.dtype(f"{kind}{size}") for (kind, size), number in _PLAIN.items() if number == code)
+
+
+def _is_bfloat16(dtype: np.dtype[Any]) -> bool:
+    return dtype.name == "bfloat16" and dtype.itemsize == 2
+
+
+def shape_of(shape: int | Sequence[int]) -> tuple[int, ...]:
+    axes = (shape,) if isinstance(shape, (int, np.integer)) else shape
+    found = tuple(operator.index(axis) for axis in axes)
+    if any(not 0 <= axis < 1 << 64 for axis in found):
+        raise ValueError(f"shape is {found}: no axis may be negative or beyond 64 bits")
+    return found
+
+
+class Layout:
+    """A state's shape and dtype."""
+
+    __slots__ = ("dtype", "elements", "itemsize", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.shape, self.dtype, self.itemsize, self.elements = shape, dtype, dtype.itemsize, math.prod(shape)
+
+    def packed(self, data: Any) -> Array:
+        """`data` as packed elements of this dtype, for calls where its bytes decide: its dtype must be the state's own, in
+        either byte order. Python numbers adapt as in NumPy; bytes and bytearrays are raw and must be whole elements."""
+        if isinstance(data, (bytes, bytearray)):
+            if len(data) % self.itemsize:
+                raise ValueError(
+                    f"data has {len(data)} bytes, which is no whole number of {self.dtype} elements of {self.itemsize}"
+                )
+            return np.frombuffer(data, self.dtype)
+        if self._is_weak(data):
+            return self._number(data)
+        if isinstance(data, (list, tuple, str)):
+            raise TypeError(f"data is a {type(data).__name__}: give a number, an array, bytes, or a list of BufferUpdate")
+        array = np.asarray(data)
+        if not _same(array.dtype, self.dtype):
+            raise TypeError(f"data has dtype {array.dtype}, the state has {self.dtype}: convert it with .astype()")
+        return np.ascontiguousarray(array, self.dtype)
+
+    def cast(self, value: Any) -> Array:
+        """`value` in this dtype, for calls that assign as NumPy does: any cast of the same kind."""
+        if self._is_weak(value):
+            return self._number(value)
+        if isinstance(value, (list, tuple)):
+            return self._from_sequence(value)
+        array = np.asarray(value)
+        if not np.can_cast(array.dtype, self.dtype, "same_kind"):
+            raise TypeError(
+                f"values of dtype {array.dtype} do not fit a state of {self.dtype} by a same-kind cast: use .astype()"
+            )
+        return array.astype(self.dtype, copy=False)
+
+    def element(self, value: Any) -> Array:
+        """`value` as one element."""
+        array = self.cast(value)
+        if array.size != 1:
+            raise ValueError(f"value has {array.size} elements: one is needed")
+        return np.ascontiguousarray(array)
+
+    def _is_weak(self, value: Any) -> bool:
+        if isinstance(value, np.generic):  # np.float64 is a float as well
+            return False
+        return isinstance(value, tuple(_NUMBERS)) or (isinstance(value, tuple) and self.dtype.names is not None)
+
+    def _number(self, value: Any) -> Array:
+        """A Python number takes the state's dtype, if its kind goes there and it fits."""
+        kind = self.dtype.kind
+        if isinstance(value, tuple):
+            return np.array(value, self.dtype)
+        takes = next(kinds for number, kinds in _NUMBERS.items() if isinstance(value, number))
+        if kind not in takes and not (_is_bfloat16(self.dtype) and "f" in takes):
+            raise TypeError(f"{value!r} is no value of a state of {self.dtype}")
+        if kind in "iu":
+            limits = np.iinfo(self.dtype)
+            if not limits.min <= value <= limits.max:
+                raise OverflowError(f"{value} does not fit {self.dtype}")
+        return np.array(value).astype(self.dtype) if _is_bfloat16(self.dtype) else np.array(value, self.dtype)
+
+    def _from_sequence(self, value: Any) -> Array:
+        """A list has no dtype of its own: its numbers adapt like single ones."""
+        if self.dtype.names is not None:
+            return np.array(value, self.dtype)
+        array = np.asarray(value)
+        if array.size == 0:
+            return array.astype(self.dtype)
+        if array.dtype.kind in "iu" and self.dtype.kind in "iu":
+            limits = np.iinfo(self.dtype)
+            if int(array.min()) < limits.min or int(array.max()) > limits.max:
+                raise OverflowError(f"values from {array.min()} to {array.max()} do not fit {self.dtype}")
+            return array.astype(self.dtype)
+        return self.cast(array)
+
+
+def _same(given: np.dtype[Any], own: np.dtype[Any]) -> bool:
+    return given == own or (given.names is None and own.names is None and np.can_cast(given, own, "equiv"))
+
+
+@dataclass(frozen=True, eq=False)
+class BufferUpdate:
+    """One write: `length` elements of `data`, to `offset` bytes into the state."""
+
+    offset: int
+    length: int
+    data: Any
+
+
+def update_of(layout: Layout, data: Any, byte_offset: int = 0) -> Update:
+    """One write as people give it."""
+    if not isinstance(data, BufferUpdate):
+        return Update(layout, data, byte_offset)
+    if byte_offset:
+        raise ValueError("byte_offset: a BufferUpdate has its own offset")
+    update = Update(layout, data.data, data.offset)
+    if update.data.size != data.length:
+        raise ValueError(f"BufferUpdate: length is {data.length}, but its data has {update.data.size} elements")
+    return update
+
+
+def fill_of(layout: Layout, value: Any, byte_offset: int, count: int | None) -> tuple[Array, int, int]:
+    """A fill's element, first byte, and number of elements."""
+    start = unsigned(byte_offset, "byte_offset")
+    rest = max(0, layout.elements - start // layout.itemsize)
+    return layout.element(value), start, rest if count is None else unsigned(count, "count")
+
+
+class Update:
+    """A `bb_update`, and what its pointer needs."""
+
+    __slots__ = ("data", "struct")
+
+    def __init__(self, layout: Layout, data: Any, byte_offset: int) -> None:
+        self.data = layout.packed(data)
+        self.struct = ffi.new("bb_update *", (unsigned(byte_offset, "byte_offset"), self.data.size, pointer(self.data)))
+
+
+class Region:
+    """A `bb_region` made of a NumPy index and a value that is broadcast into it."""
+
+    __slots__ = ("_kept", "struct")
+
+    def __init__(self, layout: Layout, index: Any, value: Any) -> None:
+        start, extent, step, axes = _select(layout.shape, index)
+        target = tuple(1 if axis is None else extent[axis] for axis in axes)
+        source = layout.cast(value)
+        while source.ndim > len(target) and source.shape[0] == 1:
+            source = source[0]
+        if source.ndim > len(target):
+            raise ValueError(f"could not broadcast a value of shape {source.shape} into shape {target}")
+        source = np.broadcast_to(source, target)
+        strides = [0] * len(extent)
+        for axis, stride in zip(axes, source.strides, strict=True):
+            if axis is not None:
+                strides[axis] = stride
+        fields = (
+            ffi.new("uint64_t[]", start or [0]),
+            ffi.new("uint64_t[]", extent or [0]),
+            ffi.new("int64_t[]", step or [0]),
+            pointer(source),
+            ffi.new("int64_t[]", strides or [0]),
+        )
+        self._kept = (source, fields)
+        self.struct = ffi.new("bb_region *", fields)
+
+
+class Puts:
+    """An array of `bb_update`, one for each flat index."""
+
+    __slots__ = ("_kept", "count", "structs")
+
+    def __init__(self, layout: Layout, indices: Any, values: Any) -> None:
+        flat = np.asarray(indices)
+        if flat.size == 0:
+            flat = flat.astype(np.int64)
+        if flat.dtype.kind not in "iu":
+            raise TypeError(f"indices have dtype {flat.dtype}: they must be whole numbers")
+        source = np.ascontiguousarray(np.broadcast_to(layout.cast(values), flat.shape)).reshape(-1)
+        flat = flat.reshape(-1)
+        wrong = (flat < -layout.elements) | (flat >= layout.elements)
+        if wrong.any():
+            raise IndexError(f"index {flat[wrong][0]} is out of range for {layout.elements} elements")
+        flat = flat.astype(np.int64)
+        rows = np.empty((flat.size, 3), np.uint64)
+        rows[:, 0] = np.where(flat < 0, flat + layout.elements, flat) * layout.itemsize
+        rows[:, 1] = 1
+        rows[:, 2] = np.arange(flat.size, dtype=np.uint64) * np.uint64(layout.itemsize) + np.uint64(source.ctypes.data)
+        self._kept = (source, rows)
+        self.count = flat.size
+        self.structs = ffi.cast("bb_update *", rows.ctypes.data)
+
+
+def unsigned(value: Any, name: str) -> int:
+    number = operator.index(value)
+    if not 0 <= number < 1 << 64:
+        raise ValueError(f"{name} is {number}: it must be from 0 to 2**64 - 1")
+    return number
+
+
+def pointer(array: npt.NDArray[Any]) -> Any:
+    """To the array's first element; the array must be kept."""
+    return ffi.cast("void *", array.ctypes.data)
+
+
+def _select(shape: tuple[int, ...], index: Any) -> tuple[list[int], list[int], list[int], list[int | None]]:
+    """An index as start, extent and step of each axis, and the axes of the selection (None: a new one)."""
+    items = list(index) if isinstance(index, tuple) else [index]
+    used = sum(item is not None and item is not Ellipsis for item in items)
+    dots = [place for place, item in enumerate(items) if item is Ellipsis]
+    if len(dots) > 1:
+        raise IndexError("an index can have only one ellipsis ('...')")
+    if used > len(shape):
+        raise IndexError(f"too many indices: the state has {len(shape)} axes, {used} were indexed")
+    place = dots[0] if dots else len(items)
+    items[place : place + 1] = [slice(None)] * (len(shape) - used)
+    start: list[int] = []
+    extent: list[int] = []
+    step: list[int] = []
+    axes: list[int | None] = []
+    for item in items:
+        if item is None:
+            axes.append(None)
+            continue
+        axis = len(start)
+        length = shape[axis]
+        if isinstance(item, slice):
+            first, stop, stride = item.indices(length)
+            many = len(range(first, stop, stride))
+            start.append(first if many else 0)
+            extent.append(many)
+            step.append(stride if many > 1 else 1)
+            axes.append(axis)
+        else:
+            start.append(_position(item, axis, length))
+            extent.append(1)
+            step.append(1)
+    return start, extent, step, axes
+
+
+def _position(item: Any, axis: int, length: int) -> int:
+    many = isinstance(item, list) or (isinstance(item, np.ndarray) and item.ndim > 0)
+    if many or isinstance(item, (bool, np.bool_)):
+        raise TypeError("an index is made of whole numbers, slices, ... and None: for lists and arrays of indices use put()")
+    try:
+        number = operator.index(item)
+    except TypeError:
+        raise TypeError(f"index {item!r} is no whole number, slice, ... or None") from None
+    if not -length <= number < length:
+        raise IndexError(f"index {number} is out of bounds for axis {axis} with size {length}")
+    return number + length if number < 0 else number

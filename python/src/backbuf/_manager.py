@@ -1,0 +1,501 @@
+"""CBufferManager: double-buffered state in host memory."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _callbacks, _errors
+from ._batch import Back, Batch, Task
+from ._front import Front, Fronts, Watch, within
+from ._layout import Layout, Puts, Region, dtype_code, dtype_of, fill_of, pointer, shape_of, unsigned, update_of
+from ._library import address, ffi, hot, lib, text
+from ._memory import Array
+from ._owner import Owner
+from ._wait import waiting
+
+if TYPE_CHECKING or hot is None:
+
+    class _Base:
+        """What the extension's type has, when there is none."""
+
+        _plain: bool
+
+        def _aim(self, manager: int, dtype: object, kind: str, size: int, elements: int, /) -> None: ...
+
+else:
+    _Base = hot.Hot
+
+_STATES = ("open", "closing", "closed", "poisoned")
+
+
+class CBufferManager(_Base):
+    """One state, an N-d array, in two physical copies: writes are queued, `synchronize` publishes them at once as the next
+    epoch, and readers hold fronts that never change under them.
+
+    `m = CBufferManager(shape, dtype, label=...)` starts from zeros, or from `initial`. The other settings are those of
+    `bb_manager_config`: `queue_bytes`, `copies` (2 to 8), `watchdog_ns`, `caller_budget_bytes`, `flush` (a function that is
+    called on the worker before each publish), `worker` ("shared" or "only"), `worker_priority`, `worker_affinity` (CPUs).
+
+    Used as a context manager it closes on a clean exit, which publishes what was accepted, and discards on an exception.
+
+    >>> with backbuf.CBufferManager((100, 100), "f4", label="grid") as m:
+    ...     m[2:5, ::2] = 1.5
+    ...     epoch = m.synchronize()
+    ...     with m.front() as f:
+    ...         print(f.epoch >= epoch, f.array[3, :4])
+    True [1.5 0.  1.5 0. ]
+    """
+
+    _layout: Layout
+    _label: str
+    _owner: Owner | None
+    _carried: _callbacks.Carried
+    _id: Any
+
+    def __init__(
+        self,
+        shape: int | Sequence[int],
+        dtype: npt.DTypeLike = np.float64,
+        *,
+        label: str | None = None,
+        initial: npt.ArrayLike | None = None,
+        queue_bytes: int | None = None,
+        copies: int | None = None,
+        watchdog_ns: int | None = None,
+        caller_budget_bytes: int | None = None,
+        flush: Callable[[], int | None] | None = None,
+        worker: Literal["shared", "only"] = "shared",
+        worker_priority: int | None = None,
+        worker_affinity: Iterable[int] | None = None,
+    ) -> None:
+        layout = Layout(shape_of(shape), np.dtype(dtype))
+        code = dtype_code(layout.dtype)
+        config = ffi.new("bb_manager_config *")
+        _errors.check(lib.bb_manager_config_init(config))
+        kept: list[Any] = []
+        if label is not None:
+            kept.append(ffi.new("char[]", label.encode()))
+            config.label = kept[-1]
+        if initial is not None:
+            kept.append(np.ascontiguousarray(np.broadcast_to(layout.cast(initial), layout.shape)))
+            config.initial = pointer(kept[-1])
+        for name, number in (
+            ("queue_bytes", queue_bytes),
+            ("copies", copies),
+            ("watchdog_ns", watchdog_ns),
+            ("caller_budget_bytes", caller_budget_bytes),
+            ("worker_priority", worker_priority),
+        ):
+            if number is not None:
+                setattr(config, name, number)
+        config.worker = {"shared": lib.BB_WORKER_SHARED, "only": lib.BB_WORKER_ONLY}[worker]
+        config.worker_affinity = sum(1 << cpu for cpu in set(worker_affinity or ()))
+        self._carried = _callbacks.Carried()
+        if flush is not None:
+            config.flush = _callbacks.flush_function()
+            config.flush_user_data = _callbacks.keep(_callbacks.Flush(flush, self._carried))
+            config.flush_drop = _callbacks.drop_function()
+        made = ffi.new("bb_manager **")
+        status = lib.bb_manager_create(code, len(layout.shape), layout.shape or [0], config, made)
+        if status != 0:
+            _callbacks.forget(config.flush_user_data)
+            _errors.fail(status)
+        self._open(made[0], layout, label or "", Owner(made[0]))
+        self._plain = flush is None
+
+    @classmethod
+    def from_array(cls, array: npt.ArrayLike, **config: Any) -> CBufferManager:
+        """A manager with the shape, dtype and content of `array`.
+
+        >>> backbuf.CBufferManager.from_array(np.eye(3), label="eye")
+        <CBufferManager 'eye' (3, 3) float64, epoch 0, open>
+        """
+        initial = np.asarray(array)
+        dtype = initial.dtype if initial.dtype.names else initial.dtype.newbyteorder("=")
+        return cls(initial.shape, dtype, initial=initial.astype(dtype, copy=False), **config)
+
+    @classmethod
+    def _attached(cls, handle: Any, dtype: npt.DTypeLike | None) -> CBufferManager:
+        found = _callbacks.native_address(handle, "handle")
+        if found is None:
+            raise TypeError(f"handle is a {type(handle).__name__}: give an int, a cffi pointer or a ctypes pointer")
+        self = cls.__new__(cls)
+        self._carried = _callbacks.Carried()
+        self._id = ffi.cast("bb_manager *", found)
+        info = self._info()
+        own = dtype_of(info.dtype) if dtype is None else np.dtype(dtype)
+        if own.itemsize != info.element_size or own.hasobject:
+            raise TypeError(f"dtype {own} has {own.itemsize} bytes an element, the state has {info.element_size}")
+        self._open(self._id, Layout(tuple(info.shape[0 : info.ndim]), own), text(info.label), None)
+        self._plain = True
+        return self
+
+    def _open(self, manager: Any, layout: Layout, label: str, owner: Owner | None) -> None:
+        self._id, self._layout, self._label, self._owner = manager, layout, label, owner
+        kind = layout.dtype.kind if layout.dtype.kind in "fiu" and layout.dtype.isnative else "V"
+        self._aim(address(manager), layout.dtype, kind, layout.itemsize, layout.elements)
+
+    # --- what it is ---
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._layout.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._layout.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self._layout.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._layout.elements
+
+    @property
+    def nbytes(self) -> int:
+        return self._layout.elements * self._layout.itemsize
+
+    @property
+    def label(self) -> str:
+        return self._label
+
+    @property
+    def handle(self) -> int:
+        """The `bb_manager *` to give to C code, which borrows it: this object still owns the manager."""
+        return address(self._pointer())
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the newest front."""
+        epoch = ffi.new("uint64_t *")
+        _errors.check(lib.bb_manager_epoch(self._pointer(), epoch))
+        return int(epoch[0])
+
+    @property
+    def closed(self) -> bool:
+        """Whether new work is refused."""
+        return self._id is None or self._info().state != 0
+
+    def stats(self) -> dict[str, Any]:
+        """The counters of `bb_manager_stats` by name; `refused` by the name of the status.
+
+        >>> m = backbuf.CBufferManager(4, "f4")
+        >>> m.enqueue(1.0)
+        >>> m.stats()["updates"]
+        1
+        """
+        stats = ffi.new("bb_manager_stats *")
+        _errors.check(lib.bb_manager_stats_get(self._pointer(), ffi.sizeof("bb_manager_stats"), stats))
+        fields = ffi.typeof("bb_manager_stats").fields
+        found = {name: getattr(stats, name) for name, _ in fields if name not in ("struct_size", "reserved")}
+        names = _errors.status_names()
+        found["refused"] = {names[-code]: many for code, many in enumerate(found["refused"]) if many}
+        found["wait_histogram"] = list(found["wait_histogram"])
+        return found
+
+    def _info(self) -> Any:
+        info = ffi.new("bb_manager_info *")
+        _errors.check(lib.bb_manager_info_get(self._pointer(), ffi.sizeof("bb_manager_info"), info))
+        return info
+
+    def _pointer(self) -> Any:
+        if self._id is None:
+            raise _errors.closed(repr(self), "this object no longer has the manager")
+        return self._id
+
+    def _fail(self, status: int) -> NoReturn:
+        """For the extension."""
+        _errors.fail(status)
+
+    def __repr__(self) -> str:
+        if self._id is None:
+            state = "gone"
+        else:
+            try:
+                info = self._info()
+                state = f"epoch {info.epoch}, {_STATES[info.state]}"
+            except _errors.BackbufError as exception:
+                state = _errors.status_names()[exception.status]
+        label = f"'{self._label}' " if self._label else ""
+        return f"<CBufferManager {label}{self.shape} {self.dtype}, {state}>"
+
+    # --- writing ---
+
+    def enqueue(self, data: Any, byte_offset: int = 0, timeout: float | None = None) -> None:
+        """Queues a write of `data` at `byte_offset`: an array of the state's dtype, a number for one element, raw bytes of
+        whole elements, a `BufferUpdate`, or a list of those, which is one batch. The data is copied before the call returns.
+
+        A full queue is waited for, `timeout` seconds at most; 0 tries.
+
+        >>> m = backbuf.CBufferManager(8, "f4")
+        >>> m.enqueue(np.array([1, 2], "f4"), 4)
+        >>> m.enqueue([backbuf.BufferUpdate(0, 1, 9.0), backbuf.BufferUpdate(16, 1, 5.0)])
+        >>> _ = m.synchronize()
+        >>> m.snapshot()
+        array([9., 1., 2., 0., 5., 0., 0., 0.], dtype=float32)
+        """
+        if isinstance(data, list):
+            if byte_offset:
+                raise ValueError("byte_offset: each BufferUpdate of a list has its own offset")
+            updates = [update_of(self._layout, item) for item in data]
+            structs = ffi.new("bb_update[]", len(updates))
+            for place, update in enumerate(updates):
+                structs[place] = update.struct[0]
+            self._wait(lib.bb_manager_enqueue_many, timeout, structs, len(updates))
+            return
+        self._wait(lib.bb_manager_enqueue, timeout, update_of(self._layout, data, byte_offset).struct)
+
+    def fill(self, value: Any, byte_offset: int = 0, count: int | None = None, timeout: float | None = None) -> None:
+        """Queues `count` times the same element from `byte_offset` on; without a count, up to the state's end."""
+        element, start, many = fill_of(self._layout, value, byte_offset, count)
+        self._wait(lib.bb_manager_enqueue_fill, timeout, start, many, pointer(element))
+
+    def put(self, indices: Any, values: Any, timeout: float | None = None) -> None:
+        """Queues single elements by their flat indices, as one batch; `values` are broadcast and cast as in `m[...] = values`.
+
+        >>> m = backbuf.CBufferManager((2, 3), "i4")
+        >>> m.put([0, -1], [5, 6])
+        >>> _ = m.synchronize()
+        >>> m.snapshot()
+        array([[5, 0, 0],
+               [0, 0, 6]], dtype=int32)
+        """
+        puts = Puts(self._layout, indices, values)
+        self._wait(lib.bb_manager_enqueue_many, timeout, puts.structs, puts.count)
+
+    def tag(self, tag: int, timeout: float | None = None) -> None:
+        """Queues a number of your own, the engine's step say, which fronts show once what was queued before is in them."""
+        self._wait(lib.bb_manager_enqueue_tag, timeout, unsigned(tag, "tag"))
+
+    def enqueue_kernel(
+        self,
+        kernel: Any,
+        user_data: Any = None,
+        *,
+        byte_offset: int = 0,
+        count: int | None = None,
+        any_thread: bool = False,
+        overwrites: bool = False,
+        timeout: float | None = None,
+    ) -> None:
+        """Queues a function that runs on a range of the back copy, after all earlier writes: the address of a
+        `void (*)(void *back, const void *front, uint64_t count, void *user_data)`, a Numba `@cfunc`, a ctypes or cffi
+        function, which run without the GIL; or a Python function, which gets the range of both copies as 1-d arrays
+        (valid during the call), and whose exception the next `synchronize` raises.
+
+        `overwrites`: it writes all of its range and reads none of it. `any_thread`: not only the worker may run it.
+
+        >>> m = backbuf.CBufferManager(4, "f4", initial=[1, 2, 3, 4])
+        >>> m.enqueue_kernel(lambda back, front: np.multiply(front, 10, out=back))
+        >>> _ = m.synchronize()
+        >>> m.snapshot()
+        array([10., 20., 30., 40.], dtype=float32)
+        """
+        with self._kernel(kernel, user_data, byte_offset, count, any_thread, overwrites) as struct:
+            self._wait(lib.bb_manager_enqueue_kernel, timeout, struct)
+
+    def batch(self, timeout: float | None = None) -> Batch:
+        """Several writes as one, which are published together whoever synchronizes meanwhile; an exception cancels all.
+
+        >>> m = backbuf.CBufferManager((3, 3), "u1")
+        >>> with m.batch() as b:
+        ...     b[0, :] = 1
+        ...     b[:, 0] = 2
+        >>> _ = m.synchronize()
+        >>> m.snapshot()
+        array([[2, 1, 1],
+               [2, 0, 0],
+               [2, 0, 0]], dtype=uint8)
+        """
+        return Batch(self, timeout)
+
+    def back(self, discard: bool = False, tag: int = 0, timeout: float | None = None) -> Back:
+        """The back copy in hand, for loops that step from front to back: a writable array while the block lasts, which ends
+        with a commit, or undoes everything on an exception. Other writers queue meanwhile. `discard`: all of it will be
+        rewritten, so nothing is brought up to date first.
+
+        >>> m = backbuf.CBufferManager(3, "f8", initial=[1, 2, 3])
+        >>> with m.back(discard=True, tag=7) as a:
+        ...     a[:] = [4, 5, 6]
+        >>> _ = m.synchronize()
+        >>> m.front().tag, m.snapshot()
+        (7, array([4., 5., 6.]))
+        """
+        return Back(self, discard, tag, timeout)
+
+    def task(self, label: str) -> Task:
+        """Work of yours elsewhere that the next publish has to wait for: `with m.task("upload"): ...`, or `.end()`."""
+        return Task(self, label)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._wait(lib.bb_manager_enqueue_region, None, Region(self._layout, index, value).struct)
+
+    def __getitem__(self, index: Any) -> NoReturn:
+        raise TypeError("CBufferManager cannot be read by index (writes are queued): use m.front() or m.snapshot()")
+
+    def _kernel(self, kernel: Any, *how: Any) -> _callbacks.KernelStruct:
+        if _callbacks.native_address(kernel, "kernel") is None:
+            self._plain = False
+        return _callbacks.KernelStruct(self._layout, self._owner, self._carried, kernel, *how)
+
+    def _wait(self, function: Callable[..., int], timeout: float | None, *arguments: Any) -> None:
+        manager = self._pointer()
+        status = waiting(timeout, lambda left: function(manager, *arguments, left))
+        if status != 0:
+            _errors.fail(status)
+
+    # --- publishing ---
+
+    def synchronize(self, timeout: float | None = None) -> int:
+        """Publishes everything that was queued before, and gives the epoch that has it. With nothing new the epoch stays.
+
+        >>> m = backbuf.CBufferManager(2)
+        >>> m.synchronize()
+        0
+        >>> m[0] = 1
+        >>> m.synchronize(timeout=1.0)
+        1
+        """
+        manager = self._pointer()
+        status = waiting(timeout, lambda left: int(lib.bb_manager_synchronize(manager, left)))
+        self._carried.finish(status)
+        return self.epoch
+
+    async def synchronize_async(self, timeout: float | None = None) -> int:
+        """`synchronize` for asyncio: other tasks run meanwhile."""
+        return await within(timeout, self._synchronized())
+
+    async def _synchronized(self) -> int:
+        manager, ticket, epoch = self._pointer(), ffi.new("uint64_t *"), ffi.new("uint64_t *")
+        _errors.check(lib.bb_manager_synchronize_async(manager, ticket))
+        watch = None
+        while (status := lib.bb_manager_wait(manager, ticket[0], 0, epoch)) == lib.BB_E_TIMEOUT:
+            if watch is None:
+                watch = Watch(manager, lib.BB_FOREVER)
+                watch.ticket(ticket[0])
+            await watch.readable()
+            watch.clear()
+        self._carried.finish(status)
+        return int(epoch[0])
+
+    def wait_epoch(self, after: int, timeout: float | None = None) -> int:
+        """Waits for an epoch beyond `after`, and gives it."""
+        manager, epoch = self._pointer(), ffi.new("uint64_t *")
+        wanted = unsigned(after, "after")
+        _errors.check(waiting(timeout, lambda left: int(lib.bb_manager_wait_epoch(manager, wanted, left, epoch))))
+        return int(epoch[0])
+
+    # --- reading ---
+
+    def front(self) -> Front:
+        """The newest front, to hold for as long as you like: `with m.front() as f: f.array`."""
+        return Front(self._pointer(), self._layout)
+
+    def snapshot(self) -> Array:
+        """A copy of the newest front."""
+        with self.front() as front:
+            return np.array(front.array)
+
+    def fronts(self, timeout: float | None = None, after: int = 0) -> Fronts:
+        """Fronts as they are published, for `for` and `async for`: always the newest, never the same twice, from epochs
+        beyond `after` on, until the manager closes. TimeoutError when no new one comes within `timeout` seconds.
+
+        >>> m = backbuf.CBufferManager(2, "i4")
+        >>> m.enqueue(3)
+        >>> _ = m.synchronize()
+        >>> for f in m.fronts(timeout=1.0):
+        ...     print(f.epoch, f.array)
+        ...     m.close()
+        1 [3 0]
+        """
+        return Fronts(self, unsigned(after, "after"), timeout)
+
+    # --- the end ---
+
+    def trim(self) -> None:
+        """Gives back the memory of copies beyond the second that no front holds."""
+        _errors.check(lib.bb_manager_trim(self._pointer()))
+
+    def close(self, timeout: float | None = None) -> None:
+        """Refuses new work, publishes what was accepted, and lets waiters go. Fronts stay readable. Twice is fine."""
+        if self._id is not None:
+            manager = self._id
+            status = waiting(timeout, lambda left: int(lib.bb_manager_close(manager, left)))
+            self._carried.finish(0 if status == lib.BB_E_CLOSED else status)
+
+    def destroy(self) -> None:
+        """Ends the manager without publishing. Fronts that are held stay valid, and so do arrays of `back()` that outlived
+        their block: then the memory goes with the last of these. A borrowed manager is only let go."""
+        owner, self._owner = self._owner, None
+        self._forget()
+        if owner is not None:
+            owner.let_go()
+
+    def detach(self) -> int:
+        """Gives the manager away: the handle is now the receiver's, who destroys it by `bb_manager_destroy`."""
+        handle = address(self._pointer())
+        if not self._plain and self._owner is not None:
+            raise _errors.StateError(f"{self!r} has Python callbacks, so it must end with the interpreter", lib.BB_E_STATE)
+        if self._owner is not None:
+            self._owner.give_away()
+            self._owner = None
+        self._forget()
+        return handle
+
+    def _forget(self) -> None:
+        self._id = None
+        self._aim(0, self._layout.dtype, "V", self._layout.itemsize, self._layout.elements)
+
+    def __enter__(self) -> CBufferManager:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        if self._owner is None:
+            self._forget()
+        elif kind is None:
+            self.close()
+        else:
+            self.destroy()
+
+
+def attach(handle: Any, dtype: npt.DTypeLike | None = None) -> CBufferManager:
+    """Borrows a manager that C code owns, by its handle: an int, or a `bb_manager *` of cffi or ctypes. `dtype` says what
+    opaque elements are made of.
+
+    >>> owner = backbuf.CBufferManager(3, "f4", label="engine")
+    >>> backbuf.attach(owner.handle)
+    <CBufferManager 'engine' (3,) float32, epoch 0, open>
+    """
+    return CBufferManager._attached(handle, dtype)
+
+
+def dump() -> str:
+    """A text that lists every object, waiter, lease and open task of the library with age and thread."""
+    parts: list[bytes] = []
+    write = ffi.callback("void(const char *, uint64_t, void *)", lambda data, size, _: parts.append(ffi.buffer(data, size)[:]))
+    _errors.check(lib.bb_debug_dump(write, ffi.NULL))
+    return b"".join(parts).decode("utf-8", "replace")
+
+
+if hot is not None:
+    calls = (getattr(lib, f"bb_manager_{name}") for name in ("enqueue", "enqueue_many", "enqueue_tag", "synchronize", "epoch"))
+    hot.bind(tuple(map(address, calls)), np.ndarray, np.dtype(np.int64))
+    # help() and inspect read a C method's signature off the first line of its text.
+    hot.install(
+        CBufferManager,
+        {
+            name: f"{name}{signature}\n--\n\n{inspect.getdoc(form)}"
+            for name in ("enqueue", "put", "tag", "synchronize")
+            for form in [getattr(CBufferManager, name)]
+            for signature in ["($self" + str(inspect.signature(form)).partition(" ->")[0].removeprefix("(self")]
+        },
+    )
