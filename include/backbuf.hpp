@@ -652,12 +652,19 @@ struct MaybeBorrowed {
     bool borrowed_;
 };
 
+/// The first base of Handle, so that the handle comes first and is reached as in C.
+template <class Raw> struct Pointer {
+    Raw *raw_ = nullptr;
+};
+
 /// The one holder of a C handle. `Close` is what its end calls; a borrowed handle is left alone.
-template <class Raw, bb_status (*Close)(Raw *), class Owner = Owned> class Handle : private Owner {
+template <class Raw, bb_status (*Close)(Raw *), class Owner = Owned> class Handle : Pointer<Raw>, Owner {
+    using Pointer<Raw>::raw_;
+
   public:
     Handle() noexcept = default;
-    explicit Handle(Raw *raw, bool borrowed = false) noexcept : Owner(borrowed), raw_(raw) {}
-    Handle(Handle &&other) noexcept : Owner(other), raw_(std::exchange(other.raw_, nullptr)) {}
+    explicit Handle(Raw *raw, bool borrowed = false) noexcept : Pointer<Raw>{raw}, Owner(borrowed) {}
+    Handle(Handle &&other) noexcept : Pointer<Raw>{std::exchange(other.raw_, nullptr)}, Owner(other) {}
     Handle &operator=(Handle &&other) noexcept {
         if (this != &other) {
             reset();
@@ -681,9 +688,6 @@ template <class Raw, bb_status (*Close)(Raw *), class Owner = Owned> class Handl
     }
     /// Gives the C handle away: whoever takes it ends it. Empty afterwards.
     [[nodiscard]] Raw *release() noexcept { return std::exchange(raw_, nullptr); }
-
-  private:
-    Raw *raw_ = nullptr;
 };
 
 } // namespace detail

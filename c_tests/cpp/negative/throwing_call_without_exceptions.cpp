@@ -1,0 +1,4 @@
+// error: has no member named 'synchronize'|no member named 'synchronize' in
+// flags: -fno-exceptions
+#include <backbuf.hpp>
+void wrong(backbuf::Manager<float> &m) { m.synchronize(); }

@@ -1,0 +1,47 @@
+// What every C++ test shares. A hang is a failure: the alarm ends it.
+#ifndef BACKBUF_TEST_SUPPORT_HPP
+#define BACKBUF_TEST_SUPPORT_HPP
+#include <backbuf.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <unistd.h>
+
+#include "unity.h"
+
+using namespace std::chrono_literals;
+
+void setUp() { alarm(300); }
+void tearDown() { alarm(0); }
+
+#define EXPECT(condition) TEST_ASSERT_TRUE_MESSAGE((condition), #condition)
+#define EXPECT_STATUS(wanted, ...)                                                                                     \
+    do {                                                                                                               \
+        const backbuf::Status got = (__VA_ARGS__);                                                                     \
+        TEST_ASSERT_EQUAL_STRING_MESSAGE(bb_status_string(wanted), bb_status_string(got.code()), got.text());          \
+    } while (0)
+// The call throws an Error of this status, whose text says something.
+#define EXPECT_THROWS(wanted, ...)                                                                                     \
+    do {                                                                                                               \
+        bb_status got = BB_OK;                                                                                         \
+        try {                                                                                                          \
+            __VA_ARGS__;                                                                                               \
+        } catch (const backbuf::Error &e) {                                                                            \
+            got = e.status();                                                                                          \
+            TEST_ASSERT_NOT_EQUAL_MESSAGE('\0', *e.what(), "an Error without a text");                                 \
+        }                                                                                                              \
+        TEST_ASSERT_EQUAL_STRING_MESSAGE(bb_status_string(wanted), bb_status_string(got), #__VA_ARGS__);               \
+    } while (0)
+
+// A callback's doing, awaited by the test.
+inline void wait_until(const std::atomic<int> &value, int wanted) {
+    while (value.load() != wanted)
+        std::this_thread::sleep_for(1ms);
+}
+
+#endif

@@ -1,0 +1,153 @@
+// Front and Back: typed views on the two sides of the state.
+#include "support.hpp"
+
+#include <complex>
+#include <cstdint>
+#include <numeric>
+#include <type_traits>
+
+using backbuf::Back;
+using backbuf::BackMode;
+using backbuf::Front;
+using backbuf::Manager;
+
+struct Particle {
+    float position[3];
+    std::int32_t cell;
+};
+
+static_assert(std::is_same_v<decltype(std::declval<Front<float>>()(0)), const float &>);
+static_assert(std::is_same_v<decltype(std::declval<Back<float>>()(0)), float &>);
+static_assert(!std::is_copy_constructible_v<Front<float>> && std::is_nothrow_move_constructible_v<Front<float>>);
+static_assert(!std::is_copy_constructible_v<Back<float>> && std::is_nothrow_move_constructible_v<Back<float>>);
+
+static_assert(backbuf::dtype<bool>::value == BB_BOOL && backbuf::dtype<std::byte>::value == BB_U8);
+static_assert(backbuf::dtype<signed char>::value == BB_I8 && backbuf::dtype<unsigned short>::value == BB_U16);
+static_assert(backbuf::dtype<long>::value == BB_I64 && backbuf::dtype<unsigned long long>::value == BB_U64);
+static_assert(backbuf::dtype<std::uint32_t>::value == BB_U32 && backbuf::dtype<double>::value == BB_F64);
+static_assert(backbuf::dtype<std::complex<float>>::value == BB_C64);
+static_assert(backbuf::dtype<std::complex<double>>::value == BB_C128);
+static_assert(backbuf::dtype<Particle>::value == BB_OPAQUE(16));
+
+static void is_indexed_by_position() {
+    const Manager<int> m({2, 3, 4});
+    std::vector<int> all(24);
+    std::iota(all.begin(), all.end(), 0);
+    m.enqueue(0, all);
+    m.synchronize();
+    const auto f = m.front();
+    for (int i = 0, n = 0; i < 2; i++)
+        for (int j = 0; j < 3; j++)
+            for (int k = 0; k < 4; k++, n++)
+                EXPECT(f(i, j, k) == n && f.at(i, j, k) == n && f[static_cast<std::size_t>(n)] == n);
+    EXPECT_THROWS(BB_E_RANGE, f.at(2, 0, 0));
+    EXPECT_THROWS(BB_E_RANGE, f.at(0, -1, 0));
+    EXPECT_THROWS(BB_E_RANGE, f.at(0, 0));
+    EXPECT(f.size() == 24 && f.span().size() == 24 && f.span()[23] == 23 && f.shape()[2] == 4);
+    EXPECT(std::accumulate(f.begin(), f.end(), 0) == 23 * 12);
+    EXPECT(reinterpret_cast<std::uintptr_t>(f.data()) % 64 == 0);
+}
+
+static void outlives_its_manager() {
+    Front<double> f;
+    EXPECT(!f && f.size() == 0 && f.data() == nullptr);
+    {
+        const Manager<double> m({100});
+        m.enqueue_fill({}, 0.5);
+        m.enqueue_tag(3);
+        m.synchronize();
+        f = m.front();
+        m.enqueue_fill({}, 0.75);
+        m.synchronize();
+    }
+    EXPECT(f && f.tag() == 3 && f(99) == 0.5 && f.size() == 100);
+    bb_lease *raw = f.handle();
+    f.reset();
+    EXPECT(!f && f.data() == nullptr && bb_handle_check(raw) == BB_E_STALE);
+}
+
+static void moves_and_stays_empty_behind() {
+    const Manager<int> m({2});
+    auto a = m.front();
+    bb_lease *raw = a.handle();
+    auto b = std::move(a);
+    EXPECT(!a && a.data() == nullptr && a.size() == 0); // NOLINT(bugprone-use-after-move): what this test is about
+    EXPECT_THROWS(BB_E_RANGE, a.at(0));
+    EXPECT(b && b.handle() == raw);
+    b = m.front();
+    EXPECT(bb_handle_check(raw) == BB_E_STALE && b.handle() != raw);
+    raw = b.release();
+    EXPECT(!b && bb_lease_release(raw) == BB_OK);
+    EXPECT(m.stats().leases_live == 0);
+}
+
+static void elements_may_be_structs_and_complex() {
+    const Manager<Particle> m({10});
+    m.enqueue(4, Particle{{1, 2, 3}, 7});
+    m.enqueue_kernel([](backbuf::span<Particle> all) {
+        for (auto &p : all)
+            p.cell++;
+    });
+    m.synchronize();
+    EXPECT(m.front()(4).position[1] == 2 && m.front()(4).cell == 8 && m.front()(5).cell == 1);
+    const Manager<std::complex<float>> z({2});
+    z.enqueue(1, std::complex<float>(0, 1));
+    z.synchronize();
+    EXPECT(z.front()(1).imag() == 1);
+}
+
+static float sum(const backbuf::Grid<const float> &g) { return std::accumulate(g.begin(), g.end(), 0.f); }
+
+static void back_is_written_in_place() {
+    const Manager<float> m({2, 4});
+    for (std::uint64_t step = 1; step <= 5; step++) {
+        auto back = m.back(BackMode::discard);
+        EXPECT(back && back.epoch() == step - 1);
+        for (int i = 0; i < 2; i++)
+            for (int j = 0; j < 4; j++)
+                back(i, j) = back.front()(i, j) + 1.f;
+        back.commit(step);
+        EXPECT(!back && back.data() == nullptr);
+        m.synchronize();
+    }
+    EXPECT(sum(m.front()) == 40.f && m.front().tag() == 5 && m.epoch() == 5);
+    auto kept = m.back();
+    EXPECT(kept(1, 3) == 5.f);
+    kept(1, 3) = 6.f;
+    kept.commit(6);
+    m.synchronize();
+    EXPECT(sum(m.front()) == 41.f);
+}
+
+static void back_is_undone_unless_committed() {
+    const Manager<int> m({3});
+    m.enqueue_fill({}, 1);
+    m.synchronize();
+    {
+        auto back = m.back();
+        back[0] = 100;
+    }
+    auto a = m.back(BackMode::discard);
+    a[1] = 100;
+    Back<int> b(std::move(a));
+    EXPECT(!a); // NOLINT(bugprone-use-after-move): what this test is about
+    EXPECT_THROWS(BB_E_NULL, a.commit(1));
+    b.cancel();
+    b.cancel();
+    EXPECT_THROWS(BB_E_NULL, b.commit(1));
+    m.enqueue(2, 2);
+    m.synchronize();
+    const int wanted[] = {1, 1, 2};
+    TEST_ASSERT_EQUAL_INT_ARRAY(wanted, m.front().data(), 3);
+}
+
+int main() {
+    UNITY_BEGIN();
+    RUN_TEST(is_indexed_by_position);
+    RUN_TEST(outlives_its_manager);
+    RUN_TEST(moves_and_stays_empty_behind);
+    RUN_TEST(elements_may_be_structs_and_complex);
+    RUN_TEST(back_is_written_in_place);
+    RUN_TEST(back_is_undone_unless_committed);
+    return UNITY_END();
+}
