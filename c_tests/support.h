@@ -92,11 +92,13 @@ static inline uint64_t now_ns(void) {
         }                                                                                                              \
     } while (0)
 
-/* Valgrind runs one thread at a time, some thirty times slower: long loops are cut there. */
-static inline int rounds(int count) {
+static inline bool under_valgrind(void) {
     const char *preload = getenv("LD_PRELOAD");
-    return preload != NULL && strstr(preload, "vgpreload") != NULL ? count / 50 + 1 : count;
+    return preload != NULL && strstr(preload, "vgpreload") != NULL;
 }
+
+/* Valgrind runs one thread at a time, some thirty times slower: long loops are cut there. */
+static inline int rounds(int count) { return under_valgrind() ? count / 50 + 1 : count; }
 
 /* --- threads --- */
 

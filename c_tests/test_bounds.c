@@ -22,12 +22,12 @@ static const struct {
               {BYTES - 1, 1, BB_E_ALIGN},
               {0, MAX, BB_E_RANGE},
               {0, MAX / 4, BB_E_RANGE},
-              {0, MAX / 4 + 1, BB_E_RANGE},           /* × 4 wraps to 0 */
-              {0, MAX / 4 + 2, BB_E_RANGE},           /* × 4 wraps to 4 */
+              {0, MAX / 4 + 1, BB_E_RANGE}, /* × 4 wraps to 0 */
+              {0, MAX / 4 + 2, BB_E_RANGE}, /* × 4 wraps to 4 */
               {0, (uint64_t)1 << 62, BB_E_RANGE},
               {0, (uint64_t)1 << 63, BB_E_RANGE},
-              {MAX - 3, 1, BB_E_RANGE},               /* the sum wraps to 0 */
-              {MAX - 3, 2, BB_E_RANGE},               /* … to 4 */
+              {MAX - 3, 1, BB_E_RANGE}, /* the sum wraps to 0 */
+              {MAX - 3, 2, BB_E_RANGE}, /* … to 4 */
               {MAX - 7, 3, BB_E_RANGE},
               {(uint64_t)1 << 63, 1, BB_E_RANGE},
               {(uint64_t)1 << 63, (uint64_t)1 << 61, BB_E_RANGE},

@@ -150,9 +150,11 @@ static void statistics_as_text_name_every_field(void) {
     EXPECT(BB_E_RANGE, put_u32(m, 8, 1, 0));
     out.length = 0;
     OK(bb_manager_stats_write(m, text_write, &out));
-    const char *const fields[] = {"counted", "updates", "bytes", "applied_by_caller", "applied_by_worker", "epochs",
-                                  "swaps", "copies_forward", "copied_forward_bytes", "queue_high_water_bytes", "waits",
-                                  "stalls", "leases_live", "leases_leaked", "outsized_updates", "refused"};
+    const char *const fields[] = {
+        "counted", "updates", "bytes",          "applied_by_caller",    "applied_by_worker",
+        "epochs",  "swaps",   "copies_forward", "copied_forward_bytes", "queue_high_water_bytes",
+        "waits",   "stalls",  "leases_live",    "leases_leaked",        "outsized_updates",
+        "refused"};
     for (size_t i = 0; i < LENGTH(fields); i++) {
         TEST_ASSERT_NOT_NULL_MESSAGE(strstr(out.bytes, fields[i]), fields[i]);
     }

@@ -17,17 +17,28 @@ static void *wait_for_ever(void *argument) {
     bb_back back;
     atomic_store(&w->started, true);
     switch (w->kind) {
-    case SYNCHRONIZE: w->status = bb_manager_synchronize(w->m, BB_FOREVER); break;
-    case WAIT_TICKET: w->status = bb_manager_wait(w->m, w->ticket, BB_FOREVER, NULL); break;
-    case WAIT_EPOCH: w->status = bb_manager_wait_epoch(w->m, 1000, BB_FOREVER, NULL); break;
+    case SYNCHRONIZE:
+        w->status = bb_manager_synchronize(w->m, BB_FOREVER);
+        break;
+    case WAIT_TICKET:
+        w->status = bb_manager_wait(w->m, w->ticket, BB_FOREVER, NULL);
+        break;
+    case WAIT_EPOCH:
+        w->status = bb_manager_wait_epoch(w->m, 1000, BB_FOREVER, NULL);
+        break;
     case ENQUEUE:
         do {
             w->status = put_u32(w->m, 0, 1, BB_FOREVER);
         } while (w->status == BB_OK);
         break;
-    case RESERVE: w->status = bb_manager_reserve_back(w->m, BB_BACK_KEEP, BB_FOREVER, &back); break;
-    case WATCH_WAIT: w->status = bb_watch_wait(w->watch, BB_FOREVER, NULL); break;
-    case WAIT_KINDS: break;
+    case RESERVE:
+        w->status = bb_manager_reserve_back(w->m, BB_BACK_KEEP, BB_FOREVER, &back);
+        break;
+    case WATCH_WAIT:
+        w->status = bb_watch_wait(w->watch, BB_FOREVER, NULL);
+        break;
+    case WAIT_KINDS:
+        break;
     }
     return NULL;
 }
@@ -141,7 +152,7 @@ static void a_close_that_timed_out_can_be_repeated(void) {
     OK(bb_task_begin(m, "upload", &task));
     OK(put_u32(m, 0, 1, 0));
     EXPECT(BB_E_TIMEOUT, bb_manager_close(m, BB_MS(2)));
-    EXPECT(BB_E_CLOSED, put_u32(m, 0, 2, 0)); /* new work is refused from the first call on */
+    EXPECT(BB_E_CLOSED, put_u32(m, 0, 2, 0));      /* new work is refused from the first call on */
     TEST_ASSERT_EQUAL_UINT32(1, info_of(m).state); /* closing */
     OK(bb_task_end(task));
     OK(bb_manager_close(m, BB_FOREVER));

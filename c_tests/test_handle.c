@@ -83,9 +83,17 @@ static void garbage_is_refused(void) {
     const objects o = make_objects();
     uint64_t state = 88172645463325252u;
     int on_the_stack = 0;
-    const uintptr_t chosen[] = {1,          2,         8,        64,
-                                0xDEADBEEF, UINTPTR_MAX, UINTPTR_MAX - 1, (uintptr_t)1 << 63,
-                                (uintptr_t)&on_the_stack, (uintptr_t)"text", (uintptr_t)exports};
+    const uintptr_t chosen[] = {1,
+                                2,
+                                8,
+                                64,
+                                0xDEADBEEF,
+                                UINTPTR_MAX,
+                                UINTPTR_MAX - 1,
+                                (uintptr_t)1 << 63,
+                                (uintptr_t)&on_the_stack,
+                                (uintptr_t) "text",
+                                (uintptr_t)exports};
     for (int i = 0; i < rounds(2000); i++) {
         state ^= state << 13, state ^= state >> 7, state ^= state << 17;
         const uintptr_t value = (size_t)i < LENGTH(chosen) ? chosen[i] : (uintptr_t)state;
@@ -184,9 +192,10 @@ static void what_hangs_on_a_manager_races_with_its_own_end(void) {
     const struct {
         kind kind;
         bb_status (*call)(void *), (*end)(void *);
-    } pairs[] = {{LEASE, call_bb_handle_check, call_bb_lease_release}, {BATCH, call_bb_batch_update, call_bb_batch_cancel},
-                 {BATCH, call_bb_batch_update, call_bb_batch_commit},  {TASK, call_bb_handle_check, call_bb_task_end},
-                 {WATCH, call_bb_watch_fd, call_bb_watch_destroy},     {WATCH, call_bb_watch_wait, call_bb_watch_destroy}};
+    } pairs[] = {
+        {LEASE, call_bb_handle_check, call_bb_lease_release}, {BATCH, call_bb_batch_update, call_bb_batch_cancel},
+        {BATCH, call_bb_batch_update, call_bb_batch_commit},  {TASK, call_bb_handle_check, call_bb_task_end},
+        {WATCH, call_bb_watch_fd, call_bb_watch_destroy},     {WATCH, call_bb_watch_wait, call_bb_watch_destroy}};
     for (size_t i = 0; i < LENGTH(pairs); i++) {
         for (int round = 0; round < rounds(50); round++) {
             objects o = make_objects();

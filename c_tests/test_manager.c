@@ -6,10 +6,10 @@
 static void every_dtype_starts_as_zeros_at_epoch_0(void) {
     const struct {
         uint32_t dtype, size;
-    } cases[] = {{BB_U8, 1},    {BB_U16, 2},        {BB_U32, 4},         {BB_U64, 8},           {BB_I8, 1},
-                 {BB_I16, 2},   {BB_I32, 4},        {BB_I64, 8},         {BB_F16, 2},           {BB_BF16, 2},
-                 {BB_F32, 4},   {BB_F64, 8},        {BB_BOOL, 1},        {BB_C64, 8},           {BB_C128, 16},
-                 {BB_OPAQUE(1), 1}, {BB_OPAQUE(28), 28}, {BB_OPAQUE(4096), 4096}};
+    } cases[] = {
+        {BB_U8, 1},   {BB_U16, 2}, {BB_U32, 4},   {BB_U64, 8},       {BB_I8, 1},          {BB_I16, 2},
+        {BB_I32, 4},  {BB_I64, 8}, {BB_F16, 2},   {BB_BF16, 2},      {BB_F32, 4},         {BB_F64, 8},
+        {BB_BOOL, 1}, {BB_C64, 8}, {BB_C128, 16}, {BB_OPAQUE(1), 1}, {BB_OPAQUE(28), 28}, {BB_OPAQUE(4096), 4096}};
     static const char zeros[15 * 4096];
     for (size_t i = 0; i < LENGTH(cases); i++) {
         bb_manager *m = NULL;

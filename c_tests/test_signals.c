@@ -9,7 +9,16 @@ static void take(int signal_number) {
     atomic_fetch_add(&signals_taken, 1);
 }
 
-typedef enum wait_kind { SYNCHRONIZE, WAIT_TICKET, WAIT_EPOCH, WATCH_WAIT, RESERVE, ENQUEUE, CLOSE, WAIT_KINDS } wait_kind;
+typedef enum wait_kind {
+    SYNCHRONIZE,
+    WAIT_TICKET,
+    WAIT_EPOCH,
+    WATCH_WAIT,
+    RESERVE,
+    ENQUEUE,
+    CLOSE,
+    WAIT_KINDS
+} wait_kind;
 
 typedef struct waiter {
     bb_manager *m;
@@ -26,10 +35,18 @@ static void *wait_for_ever(void *argument) {
     bb_back back;
     THREAD_OK(bb_set_wait_flags(w->flags));
     switch (w->kind) {
-    case SYNCHRONIZE: w->status = bb_manager_synchronize(w->m, BB_FOREVER); break;
-    case WAIT_TICKET: w->status = bb_manager_wait(w->m, w->ticket, BB_FOREVER, NULL); break;
-    case WAIT_EPOCH: w->status = bb_manager_wait_epoch(w->m, 0, BB_FOREVER, NULL); break;
-    case WATCH_WAIT: w->status = bb_watch_wait(w->watch, BB_FOREVER, NULL); break;
+    case SYNCHRONIZE:
+        w->status = bb_manager_synchronize(w->m, BB_FOREVER);
+        break;
+    case WAIT_TICKET:
+        w->status = bb_manager_wait(w->m, w->ticket, BB_FOREVER, NULL);
+        break;
+    case WAIT_EPOCH:
+        w->status = bb_manager_wait_epoch(w->m, 0, BB_FOREVER, NULL);
+        break;
+    case WATCH_WAIT:
+        w->status = bb_watch_wait(w->watch, BB_FOREVER, NULL);
+        break;
     case RESERVE:
         w->status = bb_manager_reserve_back(w->m, BB_BACK_KEEP, BB_FOREVER, &back);
         if (w->status == BB_OK) {
@@ -41,8 +58,11 @@ static void *wait_for_ever(void *argument) {
             w->status = put_u32(w->m, 0, 1, BB_FOREVER);
         } while (w->status == BB_OK && stats_of(w->m).updates < 2000);
         break;
-    case CLOSE: w->status = bb_manager_close(w->m, BB_FOREVER); break;
-    case WAIT_KINDS: break;
+    case CLOSE:
+        w->status = bb_manager_close(w->m, BB_FOREVER);
+        break;
+    case WAIT_KINDS:
+        break;
     }
     atomic_store(&w->done, true);
     return NULL;
@@ -99,7 +119,8 @@ static void a_thread_that_asks_is_interrupted(void) {
         scene s;
         begin(&s, kind, BB_WAIT_INTERRUPTIBLE);
         const pthread_t thread = start(wait_for_ever, &s.w);
-        EVENTUALLY(pthread_kill(thread, SIGUSR1) == 0 && atomic_load(&s.w.done)); /* a signal may come before the wait */
+        EVENTUALLY(pthread_kill(thread, SIGUSR1) == 0 &&
+                   atomic_load(&s.w.done)); /* a signal may come before the wait */
         join(thread);
         EXPECT(BB_E_INTERRUPTED, s.w.status);
         OK(bb_manager_commit_back(s.m, &s.back, 0)); /* nothing is lost */

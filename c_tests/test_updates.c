@@ -52,19 +52,19 @@ typedef struct region_case {
 } region_case;
 
 static const region_case region_cases[] = {
-    {{0, 0, 0}, {5, 6, 7}, {1, 1, 1}, {0}},                        /* all of it, packed */
-    {{1, 2, 3}, {2, 3, 4}, {1, 1, 1}, {0}},                        /* a box */
-    {{0, 0, 0}, {3, 3, 4}, {2, 2, 2}, {0}},                        /* every second */
-    {{4, 5, 6}, {5, 6, 7}, {-1, -1, -1}, {0}},                     /* backwards on each axis */
-    {{4, 0, 6}, {3, 2, 3}, {-2, 3, -3}, {0}},                      /* mixed */
-    {{1, 1, 1}, {3, 4, 5}, {1, 1, 1}, {1, 3, 12}},                 /* a transposed source */
-    {{1, 1, 1}, {3, 4, 5}, {1, 1, 1}, {-20, -5, -1}},              /* a source read backwards */
-    {{2, 0, 0}, {1, 6, 7}, {1, 1, 1}, {0, 7, 1}},                  /* an axis of one: its stride is never used */
-    {{0, 3, 2}, {5, 1, 4}, {1, 1, 1}, {0, 0, 1}},                  /* broadcast over the first axis */
-    {{0, 0, 0}, {5, 6, 7}, {1, 1, 1}, {0, 0, 1}},                  /* one row everywhere */
-    {{4, 5, 0}, {5, 6, 7}, {-1, -1, 1}, {42, -7, 1}},              /* both sides at once */
-    {{3, 3, 3}, {0, 2, 2}, {1, 1, 1}, {0}},                        /* nothing */
-    {{0, 0, 6}, {5, 6, 1}, {1, 1, -7}, {6, 1, 0}},                 /* the last column */
+    {{0, 0, 0}, {5, 6, 7}, {1, 1, 1}, {0}},           /* all of it, packed */
+    {{1, 2, 3}, {2, 3, 4}, {1, 1, 1}, {0}},           /* a box */
+    {{0, 0, 0}, {3, 3, 4}, {2, 2, 2}, {0}},           /* every second */
+    {{4, 5, 6}, {5, 6, 7}, {-1, -1, -1}, {0}},        /* backwards on each axis */
+    {{4, 0, 6}, {3, 2, 3}, {-2, 3, -3}, {0}},         /* mixed */
+    {{1, 1, 1}, {3, 4, 5}, {1, 1, 1}, {1, 3, 12}},    /* a transposed source */
+    {{1, 1, 1}, {3, 4, 5}, {1, 1, 1}, {-20, -5, -1}}, /* a source read backwards */
+    {{2, 0, 0}, {1, 6, 7}, {1, 1, 1}, {0, 7, 1}},     /* an axis of one: its stride is never used */
+    {{0, 3, 2}, {5, 1, 4}, {1, 1, 1}, {0, 0, 1}},     /* broadcast over the first axis */
+    {{0, 0, 0}, {5, 6, 7}, {1, 1, 1}, {0, 0, 1}},     /* one row everywhere */
+    {{4, 5, 0}, {5, 6, 7}, {-1, -1, 1}, {42, -7, 1}}, /* both sides at once */
+    {{3, 3, 3}, {0, 2, 2}, {1, 1, 1}, {0}},           /* nothing */
+    {{0, 0, 6}, {5, 6, 1}, {1, 1, -7}, {6, 1, 0}},    /* the last column */
 };
 
 static void regions_do_what_a_loop_does(void) {
@@ -102,7 +102,8 @@ static void regions_do_what_a_loop_does(void) {
 static void a_fill_of_a_region_is_a_source_of_stride_0(void) {
     make(BB_F64, 2, SHAPE(3, 4));
     const double value = 1.5;
-    OK(bb_manager_enqueue_region(m, &(bb_region){SHAPE(1, 0), SHAPE(2, 2), (const int64_t[]){1, 2}, &value, (const int64_t[]){0, 0}}, 0));
+    OK(bb_manager_enqueue_region(
+        m, &(bb_region){SHAPE(1, 0), SHAPE(2, 2), (const int64_t[]){1, 2}, &value, (const int64_t[]){0, 0}}, 0));
     FRONT_IS(((const double[]){0, 0, 0, 0, 1.5, 0, 1.5, 0, 1.5, 0, 1.5, 0}));
     DONE();
 }
@@ -110,7 +111,8 @@ static void a_fill_of_a_region_is_a_source_of_stride_0(void) {
 static void a_step_of_0_would_write_twice_and_is_refused(void) {
     make(BB_F64, 2, SHAPE(3, 4));
     static const double data[4];
-    EXPECT(BB_E_ARGUMENT, bb_manager_enqueue_region(m, &(bb_region){SHAPE(0, 0), SHAPE(2, 2), (const int64_t[]){1, 0}, data, NULL}, 0));
+    EXPECT(BB_E_ARGUMENT, bb_manager_enqueue_region(
+                              m, &(bb_region){SHAPE(0, 0), SHAPE(2, 2), (const int64_t[]){1, 0}, data, NULL}, 0));
     TOLD("step");
     DONE();
 }
@@ -215,7 +217,8 @@ static void a_kernel_sees_every_earlier_update_in_its_range(void) {
 }
 
 static void kernels_run_in_order_with_every_flag(void) {
-    const uint32_t flags[] = {0, BB_KERNEL_ANY_THREAD, BB_KERNEL_OVERWRITES, BB_KERNEL_ANY_THREAD | BB_KERNEL_OVERWRITES};
+    const uint32_t flags[] = {0, BB_KERNEL_ANY_THREAD, BB_KERNEL_OVERWRITES,
+                              BB_KERNEL_ANY_THREAD | BB_KERNEL_OVERWRITES};
     for (size_t f = 0; f < LENGTH(flags); f++) {
         kernel_log log = {0};
         uint32_t want[8];
@@ -263,7 +266,8 @@ static void a_kernel_that_never_runs_is_dropped_once(void) {
 
 static void enqueue_many_is_one_batch(void) {
     make(BB_U32, 1, SHAPE(8));
-    const bb_update updates[] = {{0, 1, &(uint32_t){1}}, {12, 2, (uint32_t[]){2, 3}}, {0, 1, &(uint32_t){4}}, {28, 0, NULL}};
+    const bb_update updates[] = {
+        {0, 1, &(uint32_t){1}}, {12, 2, (uint32_t[]){2, 3}}, {0, 1, &(uint32_t){4}}, {28, 0, NULL}};
     OK(bb_manager_enqueue_many(m, updates, LENGTH(updates), 0));
     FRONT_IS(((const uint32_t[]){4, 0, 0, 2, 3, 0, 0, 0}));
     TEST_ASSERT_EQUAL_UINT64(1, epoch_of(m));
