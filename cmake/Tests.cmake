@@ -90,6 +90,13 @@ if(BACKBUF_SANITIZE)
   return()
 endif()
 
+# --- what must not compile does not, and what costs nothing costs nothing ---
+
+foreach(check negative overhead)
+  add_test(NAME cpp.${check} COMMAND ${sources}/c_tests/cpp/check_${check}.sh ${CMAKE_CXX_COMPILER})
+  set_tests_properties(cpp.${check} PROPERTIES LABELS cpp TIMEOUT 300)
+endforeach()
+
 # --- the headers compile alone and twice, by every standard they promise ---
 
 function(backbuf_header_test compiler standard file)
@@ -107,6 +114,13 @@ foreach(standard c++11 c++17 c++20)
 endforeach()
 foreach(standard c++17 c++20)
   backbuf_header_test(${CMAKE_CXX_COMPILER} ${standard} ${sources}/c_tests/header/backbuf_hpp.cpp)
+endforeach()
+
+# --- what must not compile does not, and the C++ header costs nothing over the C call ---
+
+foreach(check negative overhead)
+  add_test(NAME cpp.${check} COMMAND ${sources}/c_tests/cpp/check_${check}.sh ${CMAKE_CXX_COMPILER})
+  set_tests_properties(cpp.${check} PROPERTIES LABELS cpp TIMEOUT 300)
 endforeach()
 
 # --- what is installed can be built against, from where it was moved to ---
