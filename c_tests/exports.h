@@ -35,7 +35,7 @@ EXPORT(bb_manager_cancel_back, bb_manager_cancel_back(h, &(bb_back){.token = UIN
 EXPORT(bb_manager_synchronize, bb_manager_synchronize(h, BB_MS(1)))
 EXPORT(bb_manager_synchronize_async, bb_manager_synchronize_async(h, &(uint64_t){0}))
 EXPORT(bb_manager_wait, bb_manager_wait(h, 0, BB_MS(1), NULL))
-EXPORT(bb_manager_wait_epoch, bb_manager_wait_epoch(h, UINT64_MAX, BB_MS(1), NULL))
+EXPORT(bb_manager_wait_epoch, bb_manager_wait_epoch(h, UINT64_MAX, BB_MS(1), &(uint64_t){0}))
 EXPORT(bb_manager_trim, bb_manager_trim(h))
 EXPORT(bb_manager_epoch, bb_manager_epoch(h, &(uint64_t){0}))
 EXPORT(bb_manager_info_get, bb_manager_info_get(h, sizeof(bb_manager_info), &(bb_manager_info){0}))
@@ -54,7 +54,7 @@ EXPORT(bb_batch_cancel, bb_batch_cancel(h))
 EXPORT(bb_task_end, bb_task_end(h))
 EXPORT(bb_watch_fd, bb_watch_fd(h, &(int32_t){0}))
 EXPORT(bb_watch_ticket, bb_watch_ticket(h, 0))
-EXPORT(bb_watch_wait, bb_watch_wait(h, BB_MS(1), NULL))
+EXPORT(bb_watch_wait, bb_watch_wait(h, BB_MS(1), &(uint64_t){0}))
 EXPORT(bb_watch_destroy, bb_watch_destroy(h))
 
 static inline bb_status call_bb_manager_reserve_back(void *h) {

@@ -133,12 +133,12 @@ static void the_holder_is_told_that_it_holds(void) {
     uint64_t ticket = 0;
     const bb_back back = reserve(m, BB_BACK_KEEP);
     OK(put_u32(m, 0, 5, 0));
-    EXPECT(BB_E_RECURSIVE, bb_manager_reserve_back(m, BB_BACK_KEEP, BB_FOREVER, &again));
-    EXPECT(BB_E_RECURSIVE, bb_manager_synchronize(m, BB_FOREVER));
+    EXPECT(BB_E_STATE, bb_manager_reserve_back(m, BB_BACK_KEEP, BB_FOREVER, &again));
+    EXPECT(BB_E_STATE, bb_manager_synchronize(m, BB_FOREVER));
     TOLD("bb_manager_synchronize");
     OK(bb_manager_synchronize_async(m, &ticket));
-    EXPECT(BB_E_RECURSIVE, bb_manager_wait(m, ticket, BB_FOREVER, NULL));
-    EXPECT(BB_E_RECURSIVE, bb_manager_close(m, BB_FOREVER));
+    EXPECT(BB_E_STATE, bb_manager_wait(m, ticket, BB_FOREVER, NULL));
+    EXPECT(BB_E_STATE, bb_manager_close(m, BB_FOREVER));
     OK(bb_manager_commit_back(m, &back, 0));
     OK(bb_manager_wait(m, ticket, BB_FOREVER, NULL));
     TEST_ASSERT_EQUAL_UINT32(5, get_u32(m, 0));

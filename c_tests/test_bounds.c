@@ -227,9 +227,9 @@ static void timeouts_at_both_ends(void) {
         OK(bb_manager_synchronize_async(m, &ticket));
         OK(bb_manager_wait(m, ticket, BB_FOREVER, &epoch));
         OK(bb_manager_wait(m, ticket, ends[i], NULL));
-        OK(bb_manager_wait_epoch(m, 0, ends[i], NULL));
+        OK(bb_manager_wait_epoch(m, 0, ends[i], &(uint64_t){0}));
         OK(bb_watch_create(m, 0, &w));
-        OK(bb_watch_wait(w, ends[i], NULL));
+        OK(bb_watch_wait(w, ends[i], &(uint64_t){0}));
         OK(bb_watch_destroy(w));
         status = BB_E_TIMEOUT;
         while (status == BB_E_TIMEOUT) {

@@ -13,7 +13,7 @@ static void call_back_in(inside *i) {
     bb_back back;
     i->enqueue = put_u32(i->m, 1, 7, BB_FOREVER);
     i->synchronize = bb_manager_synchronize(i->m, BB_FOREVER);
-    i->wait = bb_manager_wait_epoch(i->m, 1000000, BB_FOREVER, NULL);
+    i->wait = bb_manager_wait_epoch(i->m, 1000000, BB_FOREVER, &(uint64_t){0});
     i->reserve = bb_manager_reserve_back(i->m, BB_BACK_KEEP, BB_FOREVER, &back);
     i->close = bb_manager_close(i->m, BB_FOREVER);
     i->destroy = bb_manager_destroy(i->m);
@@ -280,7 +280,7 @@ static void the_log_callback_is_exchanged_while_others_log(void) {
     }
 }
 
-/* --- a log or write callback calls back in: no lock is held while calling out --- */
+/* --- the log and the statistics call back in: no lock is held while calling out --- */
 
 static void log_calls_in(uint32_t level, const char *part, const char *label, const char *line, void *user_data) {
     (void)level, (void)part, (void)label, (void)line;
@@ -321,9 +321,6 @@ static void a_write_callback_may_call_the_library(void) {
     inside i = {.m = make_u32(8, NULL)};
     OK(bb_manager_stats_write(i.m, write_calls_in, &i));
     TEST_ASSERT_EQUAL_UINT32(5, get_u32(i.m, 0));
-    atomic_store(&i.calls, 0);
-    OK(bb_debug_dump(write_calls_in, &i));
-    CHECK(atomic_load(&i.calls) > 0);
     OK(bb_manager_destroy(i.m));
 }
 

@@ -69,7 +69,7 @@ typedef struct waiter {
 static void *wait_for_an_epoch(void *argument) {
     waiter *w = argument;
     atomic_store(&w->thread, gettid());
-    THREAD_OK(bb_manager_wait_epoch(w->m, 0, BB_FOREVER, NULL));
+    THREAD_OK(bb_manager_wait_epoch(w->m, 0, BB_FOREVER, &(uint64_t){0}));
     return NULL;
 }
 

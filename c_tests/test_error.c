@@ -124,8 +124,8 @@ static void a_refusal_at_creation_names_its_part(void) {
 
 static void *own_error(void *argument) {
     (void)argument;
-    THREAD_CHECK(bb_manager_config_init(NULL) == BB_E_NULL);
-    THREAD_CHECK(strstr(bb_last_error(), "bb_manager_config_init") != NULL);
+    THREAD_CHECK(bb_manager_trim(NULL) == BB_E_NULL);
+    THREAD_CHECK(strstr(bb_last_error(), "bb_manager_trim") != NULL);
     return NULL;
 }
 
@@ -137,7 +137,7 @@ static void *no_error_yet(void *argument) {
 }
 
 static void the_last_error_is_the_threads_own(void) {
-    EXPECT(BB_E_NULL, bb_handle_check(NULL));
+    EXPECT(BB_E_NULL, bb_manager_config_init(NULL));
     char before[512];
     (void)snprintf(before, sizeof before, "%s", bb_last_error());
     join(start(own_error, NULL));

@@ -183,7 +183,10 @@ static void *end_it(void *argument) {
     while (atomic_load(&r->calls) == 0) {
         nap();
     }
-    const bb_status status = r->e->call(r->handle);
+    bb_status status = BB_E_BUSY;
+    while (status == BB_E_BUSY) { /* a batch is one thread's at a time, and says so */
+        status = r->e->call(r->handle);
+    }
     THREAD_CHECK(status == BB_OK || status == BB_E_STALE);
     return NULL;
 }

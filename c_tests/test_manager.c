@@ -279,7 +279,7 @@ static void readers_wait_for_the_next_front(void) {
     }
     join(threads[0]);
     join(threads[1]);
-    EXPECT(BB_E_TIMEOUT, bb_manager_wait_epoch(m, 100, BB_MS(1), NULL));
+    EXPECT(BB_E_TIMEOUT, bb_manager_wait_epoch(m, 100, BB_MS(1), &(uint64_t){0}));
     uint64_t epoch = 0;
     OK(bb_manager_wait_epoch(m, 3, 0, &epoch));
     TEST_ASSERT_EQUAL_UINT64(100, epoch);

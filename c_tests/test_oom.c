@@ -153,7 +153,7 @@ static bb_status watch_fd(void) { return bb_watch_fd(watch, &descriptor); }
 static bb_status watch_ticket(void) { return bb_watch_ticket(watch, ticket); }
 static bb_status synchronize_async(void) { return bb_manager_synchronize_async(m, &ticket); }
 static bb_status wait_ticket(void) { return bb_manager_wait(m, ticket, BB_FOREVER, NULL); }
-static bb_status watch_wait(void) { return bb_watch_wait(watch, BB_FOREVER, NULL); }
+static bb_status watch_wait(void) { return bb_watch_wait(watch, BB_FOREVER, &(uint64_t){0}); }
 static bb_status acquire(void) { return bb_manager_acquire_front(m, &front); }
 static bb_status dump(void) { return bb_debug_dump(write_nothing, NULL); }
 static bb_status statistics(void) { return bb_manager_stats_write(m, write_nothing, NULL); }

@@ -213,7 +213,7 @@ static void a_timed_out_ticket_does_not_poison_the_next(void) {
         OK(bb_manager_reserve_back(m, BB_BACK_KEEP, BB_FOREVER, &back)); /* nothing can be published */
         OK(put_u32(m, 0, round, 0));
         OK(bb_manager_synchronize_async(m, &first));
-        EXPECT(BB_E_TIMEOUT, bb_manager_wait_epoch(m, epoch_of(m), BB_MS(1), NULL));
+        EXPECT(BB_E_TIMEOUT, bb_manager_wait_epoch(m, epoch_of(m), BB_MS(1), &(uint64_t){0}));
         OK(put_u32(m, 1, round, 0));
         OK(bb_manager_synchronize_async(m, &second));
         OK(bb_manager_cancel_back(m, &back));

@@ -42,10 +42,10 @@ static void *wait_for_ever(void *argument) {
         w->status = bb_manager_wait(w->m, w->ticket, BB_FOREVER, NULL);
         break;
     case WAIT_EPOCH:
-        w->status = bb_manager_wait_epoch(w->m, 0, BB_FOREVER, NULL);
+        w->status = bb_manager_wait_epoch(w->m, 0, BB_FOREVER, &(uint64_t){0});
         break;
     case WATCH_WAIT:
-        w->status = bb_watch_wait(w->watch, BB_FOREVER, NULL);
+        w->status = bb_watch_wait(w->watch, BB_FOREVER, &(uint64_t){0});
         break;
     case RESERVE:
         w->status = bb_manager_reserve_back(w->m, BB_BACK_KEEP, BB_FOREVER, &back);
@@ -141,7 +141,7 @@ static void a_signal_does_not_lengthen_a_timeout(void) {
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
     TEST_ASSERT_EQUAL_INT(0, timer_create(CLOCK_MONOTONIC, &event, &timer));
     TEST_ASSERT_EQUAL_INT(0, timer_settime(timer, 0, &(struct itimerspec){every, every}, NULL));
-    EXPECT(BB_E_TIMEOUT, bb_manager_wait_epoch(m, 1000, BB_MS(50), NULL)); /* a restart would never end */
+    EXPECT(BB_E_TIMEOUT, bb_manager_wait_epoch(m, 1000, BB_MS(50), &(uint64_t){0})); /* a restart would never end */
     TEST_ASSERT_EQUAL_INT(0, timer_delete(timer));
     OK(bb_manager_destroy(m));
 }

@@ -118,7 +118,7 @@ static void *reader(void *argument) {
     while (!atomic_load(&s.stop)) {
         bb_front front;
         if (slow) {
-            const bb_status status = bb_manager_wait_epoch(s.m, epoch, BB_MS(5), NULL);
+            const bb_status status = bb_manager_wait_epoch(s.m, epoch, BB_MS(5), &(uint64_t){0});
             THREAD_CHECK(status == BB_OK || status == BB_E_TIMEOUT);
         }
         if (!THREAD_OK(bb_manager_acquire_front(s.m, &front)) || !THREAD_CHECK(front.epoch >= epoch)) {

@@ -94,7 +94,7 @@ static void each_has_its_own_state(void) {
     publish(1);
     for (size_t i = 0; i < LENGTH(watches); i++) {
         READABLE(watches[i]);
-        OK(bb_watch_wait(watches[i], 0, NULL));
+        OK(bb_watch_wait(watches[i], 0, &(uint64_t){0}));
         QUIET(watches[i]);
         for (size_t k = i + 1; k < LENGTH(watches); k++) {
             READABLE(watches[k]); /* one waiter's wait is no other's */
@@ -119,7 +119,7 @@ static void it_becomes_readable_for_a_ticket(void) {
     OK(bb_manager_cancel_back(m, &back));
     READABLE(w);
     OK(bb_manager_wait(m, ticket, 0, NULL));
-    EXPECT(BB_E_TIMEOUT, bb_watch_wait(w, 0, NULL)); /* no epoch beyond 1,000; it clears the descriptor */
+    EXPECT(BB_E_TIMEOUT, bb_watch_wait(w, 0, &(uint64_t){0})); /* no epoch beyond 1,000; it clears the descriptor */
     QUIET(w);
     OK(bb_watch_ticket(w, ticket)); /* done already: readable at once */
     READABLE(w);
@@ -153,7 +153,7 @@ static void close_makes_it_readable_and_it_tells_the_last_front_first(void) {
     OK(put_u32(m, 0, 1, 0));
     OK(bb_manager_close(m, BB_FOREVER));
     READABLE(idle);
-    EXPECT(BB_E_CLOSED, bb_watch_wait(idle, BB_FOREVER, NULL));
+    EXPECT(BB_E_CLOSED, bb_watch_wait(idle, BB_FOREVER, &(uint64_t){0}));
     READABLE(idle); /* it stays so */
     READABLE(behind);
     OK(bb_watch_wait(behind, BB_FOREVER, &epoch));
@@ -170,7 +170,7 @@ static void it_outlives_its_manager(void) {
     bb_watch *w = watch(0);
     OK(bb_manager_destroy(m));
     READABLE(w);
-    EXPECT(BB_E_CLOSED, bb_watch_wait(w, BB_FOREVER, NULL));
+    EXPECT(BB_E_CLOSED, bb_watch_wait(w, BB_FOREVER, &(uint64_t){0}));
     OK(bb_watch_destroy(w));
 }
 

@@ -16,8 +16,10 @@
 
 using namespace std::chrono_literals;
 
+// Each test is one file that includes this once. NOLINTBEGIN(misc-definitions-in-headers)
 void setUp() { alarm(300); }
 void tearDown() { alarm(0); }
+// NOLINTEND(misc-definitions-in-headers)
 
 #define EXPECT(condition) TEST_ASSERT_TRUE_MESSAGE((condition), #condition)
 #define EXPECT_STATUS(wanted, ...)                                                                                     \

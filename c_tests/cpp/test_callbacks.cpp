@@ -180,7 +180,9 @@ static void the_log_is_heard_and_may_throw() {
             ++*lines;
         throw Custom{1};
     });
-    { const Manager<int> m({2}, Config().label("logged")); }
+    {
+        const Manager<int> m({2}, Config().label("logged"));
+    }
     EXPECT(*lines >= 2); // its creation and its end
     backbuf::clear_log();
     EXPECT(lines.use_count() == 1);

@@ -157,7 +157,9 @@ static void handles_are_borrowed_adopted_and_given_away() {
         EXPECT(owned.release() == raw && !owned);
     }
     EXPECT(bb_handle_check(raw) == BB_OK);
-    { const auto owned = Manager<float>::adopt(raw); }
+    {
+        const auto owned = Manager<float>::adopt(raw);
+    }
     EXPECT(bb_handle_check(raw) == BB_E_STALE);
     EXPECT_THROWS(BB_E_STALE, Manager<float>::attach(raw));
     EXPECT_THROWS(BB_E_NULL, Manager<float>::attach(nullptr));

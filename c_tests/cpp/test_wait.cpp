@@ -75,7 +75,9 @@ static void a_task_holds_the_publish_until_it_ends() {
 
 static void a_task_ends_with_its_scope_and_once() {
     const Manager<int> m({4});
-    { const auto task = m.task("scoped"); }
+    {
+        const auto task = m.task("scoped");
+    }
     auto task = m.task(std::string("explicit"));
     bb_task *raw = task.handle();
     auto moved = std::move(task);
