@@ -1,0 +1,1412 @@
+/*
+ * backbuf.h: hands bytes between sides that run at their own pace.
+ *
+ * Generated from src/ffi by `make header`; do not edit.
+ *
+ * Conventions
+ *
+ * - Every function that can fail returns a bb_status: BB_OK or a negative failure. A refused call changes nothing and writes
+ *   no output; bb_last_error() tells what was wrong with it.
+ * - Objects are opaque typed pointers whose value is a checked id, never an address: NULL, stale, garbage and mistaken handles
+ *   are statuses (BB_E_NULL, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED). To destroy NULL is a no-op.
+ *   Pointers to memory are trusted; NULL with length 0 is fine.
+ * - Timeouts are nanoseconds on the monotonic clock: 0 tries, BB_FOREVER waits without end.
+ * - Structs that begin with struct_size may grow: shorter means older, and what a newer caller has beyond this version must be
+ *   zero. Fill them by their _init function.
+ * - A callback is a function, its user_data, and where the library keeps it, a function that is told when user_data is not
+ *   needed any more: exactly once, after the last call, never beside one. No lock is held while calling out. A callback must
+ *   not throw, longjmp or end its thread. A call that fails keeps nothing: user_data stays the caller's.
+ * - No call but bb_debug_dump_fd() is async-signal-safe. A panic inside the library is BB_E_PANIC; it crosses nothing.
+ */
+
+
+#ifndef BACKBUF_H
+#define BACKBUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The version of this header; the library's own is bb_version(). */
+#define BB_VERSION_MAJOR 0
+#define BB_VERSION_MINOR 1
+#define BB_VERSION_PATCH 0
+
+/* How the functions are declared; may be predefined, such as to nothing. */
+#ifndef BB_API
+#if defined(__GNUC__)
+#define BB_API __attribute__((visibility("default")))
+#else
+#define BB_API
+#endif
+#endif
+
+/* Durations in nanoseconds. */
+#define BB_US(n) ((uint64_t)(n) * 1000u)
+#define BB_MS(n) ((uint64_t)(n) * 1000000u)
+#define BB_SEC(n) ((uint64_t)(n) * 1000000000u)
+
+/* The dtype of opaque elements of `size` bytes, 1 to 2^31 - 1. */
+#define BB_OPAQUE(size) (UINT32_C(0x80000000) | (uint32_t)(size))
+
+/* bb_manager_config.worker_priority: first in, first out, at real-time priority p, 1 to 99. */
+#define BB_REALTIME(p) (100 + (p))
+
+/* The design's name for it. */
+typedef struct bb_manager CBufferManager;
+
+
+/**
+ * A wait without end: the longest timeout. Timeouts are nanoseconds on the monotonic clock; 0 tries and never waits.
+ */
+#define BB_FOREVER UINT64_MAX
+
+/**
+ * `bb_set_wait_flags()`: waits of the calling thread end with `BB_E_INTERRUPTED` when it has handled a signal.
+ */
+#define BB_WAIT_INTERRUPTIBLE 1
+
+/**
+ * Log nothing.
+ */
+#define BB_LOG_OFF 0
+
+/**
+ * Log what failed.
+ */
+#define BB_LOG_ERROR 1
+
+/**
+ * Log also what deserves a look: stalls, leaks, failed callbacks.
+ */
+#define BB_LOG_WARN 2
+
+/**
+ * Log also what is made and destroyed, and what was chosen.
+ */
+#define BB_LOG_INFO 3
+
+/**
+ * Log everything.
+ */
+#define BB_LOG_DEBUG 4
+
+/**
+ * The most dimensions of a state.
+ */
+#define BB_MAX_DIMS 16
+
+/**
+ * `bb_manager_config.worker`: whoever holds the applier role applies, callers included.
+ */
+#define BB_WORKER_SHARED 0
+
+/**
+ * `bb_manager_config.worker`: only the worker thread applies.
+ */
+#define BB_WORKER_ONLY 1
+
+/**
+ * `bb_kernel.flags`: may run on any thread that applies, not only on the worker.
+ */
+#define BB_KERNEL_ANY_THREAD 1
+
+/**
+ * `bb_kernel.flags`: writes all of its range, so that nothing is brought up to date for it first.
+ */
+#define BB_KERNEL_OVERWRITES 2
+
+/**
+ * `bb_manager_reserve_back()`: the back copy shows the state.
+ */
+#define BB_BACK_KEEP 0
+
+/**
+ * `bb_manager_reserve_back()`: all of it will be rewritten, so nothing is brought up to date first.
+ */
+#define BB_BACK_DISCARD 1
+
+/**
+ * What every call that can fail returns: `BB_OK` or one of the failures, which are negative. A number is never reused.
+ *
+ * `bb_status_string()` explains a status, and `bb_last_error()` what was wrong with the calling thread's last refused call.
+ */
+enum bb_status
+#ifdef __cplusplus
+  : int32_t
+#endif // __cplusplus
+ {
+    /**
+     * Done.
+     */
+    BB_OK = 0,
+    /**
+     * A required pointer is NULL.
+     */
+    BB_E_NULL = -1,
+    /**
+     * Not a handle at all.
+     */
+    BB_E_HANDLE = -2,
+    /**
+     * The object behind the handle has been destroyed.
+     */
+    BB_E_STALE = -3,
+    /**
+     * The handle belongs to an object of another kind.
+     */
+    BB_E_KIND = -4,
+    /**
+     * The handle was made by another copy of the library in this process.
+     */
+    BB_E_FOREIGN = -5,
+    /**
+     * An unknown value, enum, flag or shape, or text that is not UTF-8.
+     */
+    BB_E_ARGUMENT = -6,
+    /**
+     * An offset is not a multiple of the element size.
+     */
+    BB_E_ALIGN = -7,
+    /**
+     * Out of bounds, or a sum that overflows.
+     */
+    BB_E_RANGE = -8,
+    /**
+     * A struct whose `struct_size` this version cannot serve.
+     */
+    BB_E_VERSION = -9,
+    /**
+     * Not available in this build or on this system.
+     */
+    BB_E_UNSUPPORTED = -10,
+    /**
+     * More than the library or the system can hold.
+     */
+    BB_E_LIMIT = -11,
+    /**
+     * Memory could not be had.
+     */
+    BB_E_OUT_OF_MEMORY = -12,
+    /**
+     * Not legal in the object's present state.
+     */
+    BB_E_STATE = -13,
+    /**
+     * Somebody else is using it.
+     */
+    BB_E_BUSY = -14,
+    /**
+     * No room now.
+     */
+    BB_E_FULL = -15,
+    /**
+     * Nothing there now.
+     */
+    BB_E_EMPTY = -16,
+    /**
+     * The time given is over.
+     */
+    BB_E_TIMEOUT = -17,
+    /**
+     * The object is closed.
+     */
+    BB_E_CLOSED = -18,
+    /**
+     * A lease keeps the copy that is needed.
+     */
+    BB_E_PINNED = -19,
+    /**
+     * Backend work outlasted the watchdog.
+     */
+    BB_E_STALLED = -20,
+    /**
+     * The backend reported a failure.
+     */
+    BB_E_BACKEND = -21,
+    /**
+     * The device is lost.
+     */
+    BB_E_DEVICE_LOST = -22,
+    /**
+     * The request was aborted by its owner.
+     */
+    BB_E_ABORTED = -23,
+    /**
+     * The request was cancelled.
+     */
+    BB_E_CANCELLED = -24,
+    /**
+     * A call from inside a callback that cannot be served there.
+     */
+    BB_E_RECURSIVE = -25,
+    /**
+     * A signal interrupted the wait, and the thread asked to be told.
+     */
+    BB_E_INTERRUPTED = -26,
+    /**
+     * Not legal on this thread.
+     */
+    BB_E_WRONG_THREAD = -27,
+    /**
+     * The handle was made before a fork.
+     */
+    BB_E_FORKED = -28,
+    /**
+     * An earlier panic left the object unusable; it can be queried and destroyed.
+     */
+    BB_E_POISONED = -29,
+    /**
+     * A panic was caught inside the library.
+     */
+    BB_E_PANIC = -30,
+    /**
+     * The name is taken.
+     */
+    BB_E_EXISTS = -31,
+    /**
+     * No such parent.
+     */
+    BB_E_NO_PARENT = -32,
+    /**
+     * No such name.
+     */
+    BB_E_NO_NAME = -33,
+    /**
+     * An alias of itself.
+     */
+    BB_E_ALIAS_SELF = -34,
+    /**
+     * The alias target is missing.
+     */
+    BB_E_ALIAS_MISSING = -35,
+    /**
+     * The alias target comes later, or the aliases form a cycle.
+     */
+    BB_E_ALIAS_ORDER = -36,
+};
+#ifndef __cplusplus
+typedef int32_t bb_status;
+#endif // __cplusplus
+
+/**
+ * Element types. Opaque elements of a given size are `BB_OPAQUE(size)`.
+ */
+enum bb_dtype
+#ifdef __cplusplus
+  : uint32_t
+#endif // __cplusplus
+ {
+    /**
+     * uint8_t
+     */
+    BB_U8 = 1,
+    /**
+     * uint16_t
+     */
+    BB_U16 = 2,
+    /**
+     * uint32_t
+     */
+    BB_U32 = 3,
+    /**
+     * uint64_t
+     */
+    BB_U64 = 4,
+    /**
+     * int8_t
+     */
+    BB_I8 = 5,
+    /**
+     * int16_t
+     */
+    BB_I16 = 6,
+    /**
+     * int32_t
+     */
+    BB_I32 = 7,
+    /**
+     * int64_t
+     */
+    BB_I64 = 8,
+    /**
+     * IEEE 754 half precision
+     */
+    BB_F16 = 9,
+    /**
+     * bfloat16
+     */
+    BB_BF16 = 10,
+    /**
+     * float
+     */
+    BB_F32 = 11,
+    /**
+     * double
+     */
+    BB_F64 = 12,
+    /**
+     * one byte, 0 or 1
+     */
+    BB_BOOL = 13,
+    /**
+     * two floats: real, imaginary
+     */
+    BB_C64 = 14,
+    /**
+     * two doubles: real, imaginary
+     */
+    BB_C128 = 15,
+};
+#ifndef __cplusplus
+typedef uint32_t bb_dtype;
+#endif // __cplusplus
+
+/**
+ * Where a manager stands in its life: `bb_manager_info.state`.
+ */
+enum bb_manager_state
+#ifdef __cplusplus
+  : uint32_t
+#endif // __cplusplus
+ {
+    /**
+     * Takes work.
+     */
+    BB_MANAGER_OPEN = 0,
+    /**
+     * Publishes what it has accepted, and takes no more.
+     */
+    BB_MANAGER_CLOSING = 1,
+    /**
+     * Fronts stay readable.
+     */
+    BB_MANAGER_CLOSED = 2,
+    /**
+     * A panic was caught; queries and destroy still work.
+     */
+    BB_MANAGER_POISONED = 3,
+};
+#ifndef __cplusplus
+typedef uint32_t bb_manager_state;
+#endif // __cplusplus
+
+/**
+ * Updates that become one element of the order. Made by `bb_batch_begin()`.
+ */
+typedef struct bb_batch bb_batch;
+
+/**
+ * Memory that stays as it is until it is released. Made by `bb_manager_acquire_front()`.
+ */
+typedef struct bb_lease bb_lease;
+
+/**
+ * One double-buffered state with its worker. Made by `bb_manager_create()`.
+ */
+typedef struct bb_manager bb_manager;
+
+/**
+ * Labelled backend work that a publish waits for. Made by `bb_task_begin()`.
+ */
+typedef struct bb_task bb_task;
+
+/**
+ * One waiter's own subscription to epochs. Made by `bb_watch_create()`.
+ */
+typedef struct bb_watch bb_watch;
+
+/**
+ * Takes one log record: its level, the part of the library, the object's label (may be empty) and the text, each
+ * NUL-terminated and valid during the call.
+ */
+typedef void (*bb_log_fn)(uint32_t level, const char *part, const char *label, const char *text, void *user_data);
+
+/**
+ * Told that `user_data` is not needed any more: called exactly once, after the last use.
+ */
+typedef void (*bb_drop_fn)(void *user_data);
+
+/**
+ * Takes a piece of text, `length` bytes that need not be NUL-terminated.
+ */
+typedef void (*bb_write_fn)(const char *text, uint64_t length, void *user_data);
+
+/**
+ * Waits for the backend before a publish: 0 if all is well, else a code that `BB_E_BACKEND`'s text tells. Runs on the
+ * worker only, never twice at once, and may enqueue, but not synchronize or destroy. Must not throw.
+ */
+typedef int32_t (*bb_flush_fn)(void *user_data);
+
+/**
+ * How a manager is made. Fill it by `bb_manager_config_init()`, then change what is needed.
+ */
+typedef struct bb_manager_config {
+    /**
+     * Bytes of this struct, as the caller knows it.
+     */
+    uint32_t struct_size;
+    /**
+     * Physical copies of the state: 2 to 8, default 3; 2 is strict double buffering.
+     */
+    uint32_t copies;
+    /**
+     * Name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
+     */
+    const char *label;
+    /**
+     * The state's bytes at epoch 0, or NULL for zeros. Read during the call only.
+     */
+    const void *initial;
+    /**
+     * Bytes of the queue, 1 MiB.
+     */
+    uint64_t queue_bytes;
+    /**
+     * After how many nanoseconds a flush or task is told as stalled, 2 s; 0 for never.
+     */
+    uint64_t watchdog_ns;
+    /**
+     * Bytes of a backlog that a caller applies before the worker takes over, 256 KiB.
+     */
+    uint64_t caller_budget_bytes;
+    /**
+     * Waits for the backend before each publish, or NULL.
+     */
+    bb_flush_fn flush;
+    /**
+     * Handed to `flush`.
+     */
+    void *flush_user_data;
+    /**
+     * Told once when `flush` will not be called again, or NULL.
+     */
+    bb_drop_fn flush_drop;
+    /**
+     * `BB_WORKER_SHARED` or `BB_WORKER_ONLY`.
+     */
+    uint32_t worker;
+    /**
+     * Nice value of the worker, -20 to 19 (0 inherits), or `BB_REALTIME(1 to 99)`. A refusal by the system is logged.
+     */
+    int32_t worker_priority;
+    /**
+     * Bit k lets the worker run on CPU k; 0 inherits.
+     */
+    uint64_t worker_affinity;
+} bb_manager_config;
+
+/**
+ * Some elements, to be copied into the state.
+ */
+typedef struct bb_update {
+    /**
+     * Where they go: bytes from the start of the state, a multiple of the element's size.
+     */
+    uint64_t byte_offset;
+    /**
+     * How many, in elements.
+     */
+    uint64_t count;
+    /**
+     * The elements, of any alignment; may be NULL if `count` is 0.
+     */
+    const void *data;
+} bb_update;
+
+/**
+ * An N-d part of the state, as in `state[2:5, ::2] = data`. Each array has as many entries as the state has dimensions.
+ */
+typedef struct bb_region {
+    /**
+     * The first index along each axis.
+     */
+    const uint64_t *start;
+    /**
+     * How many along each axis.
+     */
+    const uint64_t *extent;
+    /**
+     * From one to the next along each axis, in elements, negative allowed; NULL for 1 everywhere.
+     */
+    const int64_t *step;
+    /**
+     * The elements, of any alignment; may be NULL if an extent is 0.
+     */
+    const void *data;
+    /**
+     * From one to the next along each axis of `data`, in bytes, 0 and negative allowed; NULL if it is packed, row-major.
+     */
+    const int64_t *strides;
+} bb_region;
+
+/**
+ * Told that borrowed data is not needed any more: called exactly once for data that was accepted.
+ */
+typedef void (*bb_release_fn)(void *user_data);
+
+/**
+ * Changes a range of the back copy, which shows every earlier update. `front` is the same range of the newest published
+ * epoch; `count` elements each. Runs once; must not throw; may enqueue, but not synchronize or destroy.
+ */
+typedef void (*bb_kernel_fn)(void *back, const void *front, uint64_t count, void *user_data);
+
+/**
+ * A function that changes a range of the state in its place in the order.
+ */
+typedef struct bb_kernel {
+    /**
+     * Called once, on the worker unless `flags` say otherwise.
+     */
+    bb_kernel_fn function;
+    /**
+     * Handed to both functions.
+     */
+    void *user_data;
+    /**
+     * Told on the worker that `user_data` is not needed any more, or NULL.
+     */
+    bb_drop_fn drop;
+    /**
+     * Where the range begins, in bytes.
+     */
+    uint64_t byte_offset;
+    /**
+     * How long it is, in elements.
+     */
+    uint64_t count;
+    /**
+     * `BB_KERNEL_ANY_THREAD`, `BB_KERNEL_OVERWRITES`, or 0.
+     */
+    uint32_t flags;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} bb_kernel;
+
+/**
+ * The newest published copy of a state. Its bytes do not change until the lease is released.
+ */
+typedef struct bb_front {
+    /**
+     * The state, aligned to 64 bytes.
+     */
+    const void *data;
+    /**
+     * How long it is.
+     */
+    uint64_t bytes;
+    /**
+     * Its epoch.
+     */
+    uint64_t epoch;
+    /**
+     * The newest tag enqueued before it was published; 0 if there was none.
+     */
+    uint64_t tag;
+    /**
+     * Give it back by `bb_lease_release()`.
+     */
+    struct bb_lease *lease;
+} bb_front;
+
+/**
+ * The back copy, in the hands of one caller.
+ */
+typedef struct bb_back {
+    /**
+     * The back copy, aligned to 64 bytes: read and write.
+     */
+    void *data;
+    /**
+     * The newest published copy: read only.
+     */
+    const void *front;
+    /**
+     * How long each is.
+     */
+    uint64_t bytes;
+    /**
+     * The epoch of `front`.
+     */
+    uint64_t epoch;
+    /**
+     * Tells this reservation from others.
+     */
+    uint64_t token;
+} bb_back;
+
+/**
+ * What a manager is and where it stands.
+ */
+typedef struct bb_manager_info {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * A `bb_dtype`, or `BB_OPAQUE(size)`.
+     */
+    uint32_t dtype;
+    /**
+     * Bytes of an element.
+     */
+    uint32_t element_size;
+    /**
+     * Dimensions.
+     */
+    uint32_t ndim;
+    /**
+     * Elements along each dimension; zeros beyond `ndim`.
+     */
+    uint64_t shape[BB_MAX_DIMS];
+    /**
+     * Bytes of the state.
+     */
+    uint64_t bytes;
+    /**
+     * The newest published epoch.
+     */
+    uint64_t epoch;
+    /**
+     * The newest published tag.
+     */
+    uint64_t tag;
+    /**
+     * Physical copies.
+     */
+    uint32_t copies;
+    /**
+     * A `bb_manager_state`.
+     */
+    uint32_t state;
+    /**
+     * NUL-terminated.
+     */
+    char label[64];
+} bb_manager_info;
+
+/**
+ * What a manager has done, since it was made.
+ */
+typedef struct bb_manager_stats {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Updates accepted; a batch counts each of its own.
+     */
+    uint64_t updates;
+    /**
+     * Bytes of these updates.
+     */
+    uint64_t bytes;
+    /**
+     * Updates applied by threads that called.
+     */
+    uint64_t applied_by_caller;
+    /**
+     * Updates applied by the worker.
+     */
+    uint64_t applied_by_worker;
+    /**
+     * Epochs published.
+     */
+    uint64_t epochs;
+    /**
+     * Copies exchanged.
+     */
+    uint64_t swaps;
+    /**
+     * Times that a copy was brought up to date.
+     */
+    uint64_t copies_forward;
+    /**
+     * Bytes copied for that.
+     */
+    uint64_t copied_forward_bytes;
+    /**
+     * The most bytes that the queue has held.
+     */
+    uint64_t queue_high_water_bytes;
+    /**
+     * Calls that waited.
+     */
+    uint64_t waits;
+    /**
+     * Flushes and tasks that outlasted the watchdog.
+     */
+    uint64_t stalls;
+    /**
+     * Leases that are out.
+     */
+    uint64_t leases_live;
+    /**
+     * Leases in this process whose object was destroyed first.
+     */
+    uint64_t leases_leaked;
+    /**
+     * Updates that were larger than the queue.
+     */
+    uint64_t outsized_updates;
+    /**
+     * Calls refused.
+     */
+    uint64_t refused_total;
+    /**
+     * `[k]`: synchronizes that waited or ran a flush and took 2^k ns to 2^(k+1) ns.
+     */
+    uint64_t wait_histogram[64];
+    /**
+     * Refused calls by `-status`.
+     */
+    uint64_t refused[40];
+} bb_manager_stats;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the library that runs, as `major << 16 | minor << 8 | patch`. The header's is in `BB_VERSION_MAJOR`,
+ * `BB_VERSION_MINOR` and `BB_VERSION_PATCH`.
+ *
+ * @return the version
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API uint32_t bb_version(void);
+
+/**
+ * How the library was built: version, target, profile. Holds no date and no path.
+ *
+ * @return a static NUL-terminated string
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API const char *bb_build_info(void);
+
+/**
+ * The name of a status and what it means, as in "BB_E_FULL: no room now; wait, or drain the other side". Numbers that are
+ * no status get a text that says so.
+ *
+ * @param status a status, or any other number
+ * @return a static NUL-terminated string
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API const char *bb_status_string(int32_t status);
+
+/**
+ * What was wrong with the calling thread's last refused call: function, parameter, value, remedy, and the label of the
+ * object. Empty if no call of this thread was ever refused.
+ *
+ * @return a NUL-terminated string of at most 511 bytes, valid until this thread's next refused call
+ * @threadsafety safe to call from any thread; each has its own message
+ * @since 0.1
+ */
+BB_API const char *bb_last_error(void);
+
+/**
+ * Sends log records to `function`, in place of where they went before. Off at first.
+ *
+ * The function may be called from any thread, also from several at once and from within any call of this library. It must
+ * not throw, nor call this function; what it does with other objects logs nothing. `drop` is called exactly once, when the
+ * function is replaced and its last call has returned: this call waits for that. If the call fails, `user_data` stays the
+ * caller's and `drop` is not called.
+ *
+ * @param level the finest level wanted: `BB_LOG_OFF` to `BB_LOG_DEBUG`
+ * @param function takes the records, or NULL for none
+ * @param user_data handed to both functions
+ * @param drop told when `user_data` is not needed any more, or NULL
+ * @return BB_OK, BB_E_ARGUMENT (unknown level), BB_E_RECURSIVE (called from inside the function), BB_E_OUT_OF_MEMORY,
+ *         BB_E_UNSUPPORTED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_set_log(uint32_t level, bb_log_fn function, void *user_data, bb_drop_fn drop);
+
+/**
+ * Sets how the calling thread waits in every later call.
+ *
+ * Waits go on after a signal handler has run, unless `BB_WAIT_INTERRUPTIBLE` is set: then they return `BB_E_INTERRUPTED`,
+ * and nothing is lost.
+ *
+ * @param flags `BB_WAIT_INTERRUPTIBLE` or 0
+ * @return BB_OK, BB_E_ARGUMENT (unknown flags)
+ * @threadsafety safe to call from any thread; sets the calling thread's own
+ * @since 0.1
+ */
+BB_API bb_status bb_set_wait_flags(uint32_t flags);
+
+/**
+ * Lists every manager, waiter, lease and open task with its age and thread, as text.
+ *
+ * @param write takes the text, piece by piece, on the calling thread; must not call this library
+ * @param user_data handed to `write`
+ * @return BB_OK, BB_E_NULL
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_debug_dump(bb_write_fn write, void *user_data);
+
+/**
+ * Writes what `bb_debug_dump()` lists to a file descriptor. It takes no lock and allocates nothing, so that it can be called
+ * from a debugger or a signal handler.
+ *
+ * @param fd an open descriptor, such as 2
+ * @return BB_OK, BB_E_ARGUMENT (it cannot be written to)
+ * @threadsafety safe to call from any thread, and async-signal-safe
+ * @since 0.1
+ */
+BB_API
+bb_status bb_debug_dump_fd(int32_t fd);
+
+/**
+ * Whether `handle` names a live object of this copy of the library, whatever its kind. Sets no message.
+ *
+ * @param handle any value
+ * @return BB_OK, BB_E_NULL, BB_E_HANDLE (not this copy's), BB_E_STALE, BB_E_FORKED
+ * @threadsafety safe to call from any thread; what it says may have changed when it returns
+ * @since 0.1
+ */
+BB_API bb_status bb_handle_check(const void *handle);
+
+/**
+ * Fills a config with the defaults.
+ *
+ * @param config written
+ * @return BB_OK, BB_E_NULL
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_config_init(struct bb_manager_config *config);
+
+/**
+ * Makes a manager of a row-major N-d array, with its worker thread.
+ *
+ * The state is zeros, or the config's `initial`; its epoch is 0, and fronts may be acquired at once. States without elements
+ * and of no dimensions are legal. If the call fails, `flush_user_data` stays the caller's.
+ *
+ * @param dtype a `bb_dtype`, or `BB_OPAQUE(size)` for elements of that many bytes
+ * @param ndim dimensions, 0 to BB_MAX_DIMS
+ * @param shape elements along each dimension; may be NULL if there are none
+ * @param config how, or NULL for the defaults
+ * @param manager the handle is written here
+ * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (dtype, ndim, config, label that is not UTF-8), BB_E_RANGE (the state's size
+ *         overflows), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (threads, handles), BB_E_UNSUPPORTED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API
+bb_status bb_manager_create(uint32_t dtype,
+                            uint32_t ndim,
+                            const uint64_t *shape,
+                            const struct bb_manager_config *config,
+                            struct bb_manager **manager);
+
+/**
+ * Publishes every update that was accepted before, and returns when readers see it.
+ *
+ * With nothing new there is no new epoch; tasks, fences and the flush callback are waited for all the same. After a timeout
+ * nothing is lost, and a later call goes on. A call from the manager's own callbacks is refused.
+ *
+ * @param m the manager
+ * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED (a flush or task outlasts the
+ *         watchdog; told once a call), BB_E_BACKEND (the flush failed; the next call tries again), BB_E_CLOSED,
+ *         BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+ *         BB_E_FORKED
+ * @threadsafety safe to call from any thread, any number at once
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_synchronize(struct bb_manager *m, uint64_t timeout);
+
+/**
+ * Asks for a publish of every update that was accepted before, and does not wait.
+ *
+ * @param m the manager
+ * @param ticket the position in the order is written here; complete it by `bb_manager_wait()`
+ * @return BB_OK, BB_E_CLOSED, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_synchronize_async(struct bb_manager *m, uint64_t *ticket);
+
+/**
+ * Waits until a ticket's updates are published. A ticket whose wait timed out still completes, and may be waited for again.
+ *
+ * @param m the manager that gave the ticket
+ * @param ticket from `bb_manager_synchronize_async()`
+ * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @param epoch an epoch that holds the updates is written here, unless it is NULL
+ * @return BB_OK, BB_E_ARGUMENT (not a ticket of this manager), and what `bb_manager_synchronize()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_wait(struct bb_manager *m, uint64_t ticket, uint64_t timeout, uint64_t *epoch);
+
+/**
+ * Waits for an epoch beyond the one given: for the next front.
+ *
+ * @param m the manager
+ * @param after the newest epoch that the caller has seen
+ * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @param epoch the newest epoch is written here
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE,
+ *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_wait_epoch(struct bb_manager *m, uint64_t after, uint64_t timeout, uint64_t *epoch);
+
+/**
+ * Gives the memory of copies that nobody needs now back to the system. They come back when a lease makes them needed.
+ *
+ * @param m the manager
+ * @return BB_OK, BB_E_CLOSED, BB_E_RECURSIVE, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+ *         BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_trim(struct bb_manager *m);
+
+/**
+ * Refuses new work, publishes what was accepted, then lets waiters go with `BB_E_CLOSED`. Fronts stay readable. After a
+ * timeout the manager stays closing, and a later call goes on.
+ *
+ * @param m the manager
+ * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @return BB_OK (also when it is closed already), and what `bb_manager_synchronize()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_close(struct bb_manager *m, uint64_t timeout);
+
+/**
+ * Destroys the manager: closes it without publishing, wakes every waiter, returns once no call is inside and borrowed data
+ * is released. Copies that are leased stay until they are released. The handle is stale from here on.
+ *
+ * @param m the manager; NULL is a no-op
+ * @return BB_OK, BB_E_RECURSIVE (called from one of its own callbacks, or inside of a call on it), BB_E_STALE (also for
+ *         all but one of several threads that destroy it), BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_destroy(struct bb_manager *m);
+
+/**
+ * Enqueues one update. The data is copied before the call returns.
+ *
+ * @param m the manager
+ * @param update what goes where
+ * @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+ * @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_FULL (no room, timeout 0), BB_E_TIMEOUT, BB_E_PINNED (leases hold every other
+ *         copy and the queue is full), BB_E_STALLED, BB_E_CLOSED, BB_E_OUT_OF_MEMORY (larger than the queue),
+ *         BB_E_INTERRUPTED, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread; from callbacks too, where it never waits
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_enqueue(struct bb_manager *m, const struct bb_update *update, uint64_t timeout);
+
+/**
+ * Enqueues several updates as one batch: all of them in one epoch, or none.
+ *
+ * @param m the manager
+ * @param updates what goes where, applied in this order
+ * @param count how many; 0 is fine
+ * @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+ * @return what `bb_manager_enqueue()` returns; one bad update refuses them all
+ * @threadsafety safe to call from any thread; from callbacks too, where it never waits
+ * @since 0.1
+ */
+BB_API
+bb_status bb_manager_enqueue_many(struct bb_manager *m,
+                                  const struct bb_update *updates,
+                                  uint64_t count,
+                                  uint64_t timeout);
+
+/**
+ * Enqueues a range to be filled with one element.
+ *
+ * @param m the manager
+ * @param byte_offset where the range begins, in bytes, a multiple of the element's size
+ * @param count how long it is, in elements
+ * @param element one element, of any alignment
+ * @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+ * @return what `bb_manager_enqueue()` returns
+ * @threadsafety safe to call from any thread; from callbacks too, where it never waits
+ * @since 0.1
+ */
+BB_API
+bb_status bb_manager_enqueue_fill(struct bb_manager *m,
+                                  uint64_t byte_offset,
+                                  uint64_t count,
+                                  const void *element,
+                                  uint64_t timeout);
+
+/**
+ * Enqueues an N-d region. The data is copied before the call returns.
+ *
+ * @param m the manager
+ * @param region what goes where
+ * @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+ * @return BB_E_ARGUMENT (a step of 0), and what `bb_manager_enqueue()` returns
+ * @threadsafety safe to call from any thread; from callbacks too, where it never waits
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_enqueue_region(struct bb_manager *m, const struct bb_region *region, uint64_t timeout);
+
+/**
+ * Enqueues an update whose data is not copied before the call returns: it stays as it is until `release` has been called.
+ *
+ * `release` is called exactly once if the call succeeds, on the worker, also when the manager is destroyed first; never if
+ * the call fails: then the data stays the caller's.
+ *
+ * @param m the manager
+ * @param update what goes where
+ * @param release told when the data is not needed any more
+ * @param user_data handed to `release`
+ * @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+ * @return what `bb_manager_enqueue()` returns
+ * @threadsafety safe to call from any thread; from callbacks too, where it never waits
+ * @since 0.1
+ */
+BB_API
+bb_status bb_manager_enqueue_borrowed(struct bb_manager *m,
+                                      const struct bb_update *update,
+                                      bb_release_fn release,
+                                      void *user_data,
+                                      uint64_t timeout);
+
+/**
+ * Enqueues a kernel. If the call fails, `user_data` stays the caller's and `drop` is not called.
+ *
+ * @param m the manager
+ * @param kernel what runs on which range
+ * @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+ * @return BB_E_ARGUMENT (flags, reserved), and what `bb_manager_enqueue()` returns
+ * @threadsafety safe to call from any thread; from callbacks too, where it never waits
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_enqueue_kernel(struct bb_manager *m, const struct bb_kernel *kernel, uint64_t timeout);
+
+/**
+ * Enqueues a tag: it comes back with the first front that contains every earlier update of this thread, until a later tag.
+ *
+ * @param m the manager
+ * @param tag the caller's own number, such as a step
+ * @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+ * @return what `bb_manager_enqueue()` returns
+ * @threadsafety safe to call from any thread; from callbacks too, where it never waits
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_enqueue_tag(struct bb_manager *m, uint64_t tag, uint64_t timeout);
+
+/**
+ * Leases the newest front, in a bounded number of steps. It stays readable and unchanged until the lease is released,
+ * whatever is published meanwhile, even after the manager is destroyed.
+ *
+ * @param m the manager
+ * @param front written
+ * @return BB_OK, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+ *         BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread; any number of leases at once
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_acquire_front(struct bb_manager *m, struct bb_front *front);
+
+/**
+ * Gives leased memory back. It must not be read any more.
+ *
+ * @param lease from `bb_front.lease`
+ * @return BB_OK, BB_E_STALE (released before), BB_E_NULL, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread, not only the one that acquired it
+ * @since 0.1
+ */
+BB_API bb_status bb_lease_release(struct bb_lease *lease);
+
+/**
+ * Reserves the back copy: the caller changes it in place, for a loop that steps from front to back.
+ *
+ * Updates of others queue until it is committed or cancelled; synchronize waits for it. Enqueued updates of before are in it.
+ *
+ * @param m the manager
+ * @param flags `BB_BACK_KEEP`, or `BB_BACK_DISCARD` if all of it will be rewritten
+ * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @param back written
+ * @return BB_OK, BB_E_ARGUMENT (flags), BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED, BB_E_CLOSED,
+ *         BB_E_RECURSIVE (from a callback of the manager), BB_E_BUSY (this thread holds it), BB_E_INTERRUPTED,
+ *         BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread; one at a time holds the back copy
+ * @since 0.1
+ */
+BB_API
+bb_status bb_manager_reserve_back(struct bb_manager *m,
+                                  uint32_t flags,
+                                  uint64_t timeout,
+                                  struct bb_back *back);
+
+/**
+ * Gives the back copy back, changed. The next synchronize publishes it.
+ *
+ * @param m the manager
+ * @param back as `bb_manager_reserve_back()` wrote it
+ * @param tag the caller's own number, such as a step; comes back with the front
+ * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_CLOSED, BB_E_POISONED, BB_E_NULL,
+ *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread, not only the one that reserved it
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_commit_back(struct bb_manager *m, const struct bb_back *back, uint64_t tag);
+
+/**
+ * Gives the back copy back, and undoes what was written to it.
+ *
+ * @param m the manager
+ * @param back as `bb_manager_reserve_back()` wrote it
+ * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_CLOSED, BB_E_POISONED, BB_E_NULL,
+ *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread, not only the one that reserved it
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_cancel_back(struct bb_manager *m, const struct bb_back *back);
+
+/**
+ * The newest published epoch.
+ *
+ * @param m the manager
+ * @param epoch written
+ * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread; never waits
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_epoch(struct bb_manager *m, uint64_t *epoch);
+
+/**
+ * What the manager is and where it stands.
+ *
+ * @param m the manager
+ * @param struct_size `sizeof(bb_manager_info)` as the caller knows it
+ * @param info that many bytes are written
+ * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread; never waits
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_info_get(struct bb_manager *m, uint32_t struct_size, struct bb_manager_info *info);
+
+/**
+ * What the manager has done.
+ *
+ * @param m the manager
+ * @param struct_size `sizeof(bb_manager_stats)` as the caller knows it
+ * @param stats that many bytes are written
+ * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread; never waits. Counters that belong together may be read at different times
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_stats_get(struct bb_manager *m, uint32_t struct_size, struct bb_manager_stats *stats);
+
+/**
+ * Writes the statistics as text. Allocates nothing.
+ *
+ * @param m the manager
+ * @param write takes the text, piece by piece, on the calling thread
+ * @param user_data handed to `write`
+ * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_stats_write(struct bb_manager *m, bb_write_fn write, void *user_data);
+
+/**
+ * Begins a batch. Nothing of it is seen before it is committed; it holds no lock and nothing of the manager.
+ *
+ * @param m the manager
+ * @param batch the handle is written here; `bb_batch_commit()` and `bb_batch_cancel()` end it
+ * @return BB_OK, BB_E_CLOSED, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+ *         BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_batch_begin(struct bb_manager *m, struct bb_batch **batch);
+
+/**
+ * Adds an update. The data is copied before the call returns.
+ *
+ * @param b the batch
+ * @param update what goes where
+ * @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_CLOSED, BB_E_BUSY (another thread is inside), BB_E_NULL,
+ *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED. A refused update leaves the batch as it was
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_batch_update(struct bb_batch *b, const struct bb_update *update);
+
+/**
+ * Adds a range to be filled with one element.
+ *
+ * @param b the batch
+ * @param byte_offset where the range begins, in bytes, a multiple of the element's size
+ * @param count how long it is, in elements
+ * @param element one element, of any alignment
+ * @return what `bb_batch_update()` returns
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_batch_fill(struct bb_batch *b, uint64_t byte_offset, uint64_t count, const void *element);
+
+/**
+ * Adds an N-d region. The data is copied before the call returns.
+ *
+ * @param b the batch
+ * @param region what goes where
+ * @return BB_E_ARGUMENT (a step of 0), and what `bb_batch_update()` returns
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_batch_region(struct bb_batch *b, const struct bb_region *region);
+
+/**
+ * Adds a kernel. If the call fails, `user_data` stays the caller's; once it has succeeded, `drop` is called exactly once,
+ * also when the batch is cancelled.
+ *
+ * @param b the batch
+ * @param kernel what runs on which range
+ * @return BB_E_ARGUMENT (flags, reserved), and what `bb_batch_update()` returns
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_batch_kernel(struct bb_batch *b, const struct bb_kernel *kernel);
+
+/**
+ * Sets the tag that comes back with the first front that contains the batch.
+ *
+ * @param b the batch
+ * @param tag the caller's own number, such as a step
+ * @return what `bb_batch_update()` returns
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_batch_tag(struct bb_batch *b, uint64_t tag);
+
+/**
+ * Enqueues the batch: all of it in one epoch, whoever synchronizes meanwhile. Ends the handle; a commit that is refused
+ * leaves it, and it may be tried again.
+ *
+ * @param b the batch
+ * @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+ * @return BB_OK, BB_E_FULL (no room, timeout 0), BB_E_TIMEOUT, BB_E_PINNED, BB_E_STALLED, BB_E_CLOSED, BB_E_OUT_OF_MEMORY,
+ *         BB_E_INTERRUPTED, BB_E_POISONED, BB_E_BUSY (another thread is inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
+ *         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time; from callbacks too, where it never waits
+ * @since 0.1
+ */
+BB_API bb_status bb_batch_commit(struct bb_batch *b, uint64_t timeout);
+
+/**
+ * Drops the batch and ends the handle. Nothing of it is applied.
+ *
+ * @param b the batch; NULL is a no-op
+ * @return BB_OK, BB_E_BUSY (another thread is inside), BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_batch_cancel(struct bb_batch *b);
+
+/**
+ * Begins a task: every later synchronize waits until it has ended.
+ *
+ * @param m the manager
+ * @param label name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none
+ * @param task the handle is written here; `bb_task_end()` ends it
+ * @return BB_OK, BB_E_ARGUMENT (label that is not UTF-8), BB_E_CLOSED, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED,
+ *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_task_begin(struct bb_manager *m, const char *label, struct bb_task **task);
+
+/**
+ * Ends a task.
+ *
+ * @param task the task
+ * @return BB_OK, BB_E_STALE (ended before), BB_E_NULL, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread, not only the one that began it
+ * @since 0.1
+ */
+BB_API bb_status bb_task_end(struct bb_task *task);
+
+/**
+ * Subscribes to the epochs of a manager.
+ *
+ * @param m the manager
+ * @param after the newest epoch that the caller has seen
+ * @param watch the handle is written here; `bb_watch_destroy()` ends it
+ * @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_CLOSED, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+ *         BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_watch_create(struct bb_manager *m, uint64_t after, struct bb_watch **watch);
+
+/**
+ * The descriptor of the watch, for event loops. It is readable (POLLIN, level-triggered) while there is a newer epoch than
+ * the last one told, while the ticket asked for can be waited for without blocking, and once the manager has ended. It
+ * belongs to the watch: do not read or close it.
+ *
+ * @param w the watch
+ * @param fd written
+ * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_watch_fd(struct bb_watch *w, int32_t *fd);
+
+/**
+ * Makes the descriptor become readable also when a ticket can be waited for without blocking: done, failed or closed. A
+ * later ticket takes its place.
+ *
+ * @param w the watch
+ * @param ticket from `bb_manager_synchronize_async()` of the same manager
+ * @return BB_OK, BB_E_ARGUMENT (not a ticket of this manager), BB_E_CLOSED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+ *         BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_watch_ticket(struct bb_watch *w, uint64_t ticket);
+
+/**
+ * Waits for an epoch beyond the last one that this watch told, and makes the descriptor unreadable again.
+ *
+ * @param w the watch
+ * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @param epoch the newest epoch is written here
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (the manager or the watch has ended), BB_E_RECURSIVE, BB_E_INTERRUPTED,
+ *         BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread; each epoch is told to one of them
+ * @since 0.1
+ */
+BB_API bb_status bb_watch_wait(struct bb_watch *w, uint64_t timeout, uint64_t *epoch);
+
+/**
+ * Ends a subscription: its waiters return BB_E_CLOSED, and its descriptor is closed.
+ *
+ * @param w the watch; NULL is a no-op
+ * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_watch_destroy(struct bb_watch *w);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* BACKBUF_H */

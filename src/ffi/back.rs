@@ -1,0 +1,115 @@
+//! `bb_back`: the back copy in hand.
+
+use std::ffi::c_void;
+
+use super::guard::on;
+use super::input;
+use super::opaque::bb_manager;
+use super::status::bb_status;
+use crate::Timeout;
+use crate::error::{Error, Status};
+use crate::manager::{BackMode, Manager};
+
+/// `bb_manager_reserve_back()`: the back copy shows the state.
+pub const BB_BACK_KEEP: u32 = 0;
+/// `bb_manager_reserve_back()`: all of it will be rewritten, so nothing is brought up to date first.
+pub const BB_BACK_DISCARD: u32 = 1;
+
+/// The back copy, in the hands of one caller.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_back {
+    /// The back copy, aligned to 64 bytes: read and write.
+    pub data: *mut c_void,
+    /// The newest published copy: read only.
+    pub front: *const c_void,
+    /// How long each is.
+    pub bytes: u64,
+    /// The epoch of `front`.
+    pub epoch: u64,
+    /// Tells this reservation from others.
+    pub token: u64,
+}
+
+/// Reserves the back copy: the caller changes it in place, for a loop that steps from front to back.
+///
+/// Updates of others queue until it is committed or cancelled; synchronize waits for it. Enqueued updates of before are in it.
+///
+/// @param m the manager
+/// @param flags `BB_BACK_KEEP`, or `BB_BACK_DISCARD` if all of it will be rewritten
+/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+/// @param back written
+/// @return BB_OK, BB_E_ARGUMENT (flags), BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED, BB_E_CLOSED,
+///         BB_E_RECURSIVE (from a callback of the manager), BB_E_BUSY (this thread holds it), BB_E_INTERRUPTED,
+///         BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread; one at a time holds the back copy
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_reserve_back(
+    m: *mut bb_manager,
+    flags: u32,
+    timeout: u64,
+    back: *mut bb_back,
+) -> bb_status {
+    on("bb_manager_reserve_back", m, |m: &Manager| {
+        // SAFETY: the header asks for a place for a back.
+        let place = unsafe { input::output(back, "back") }?;
+        let mode = match flags {
+            BB_BACK_KEEP => BackMode::Keep,
+            BB_BACK_DISCARD => BackMode::Discard,
+            other => {
+                return Err(Error::value(
+                    Status::Argument,
+                    "flags",
+                    other,
+                    "use BB_BACK_KEEP or BB_BACK_DISCARD",
+                ));
+            }
+        };
+        let back = m.reserve_back_raw(mode, Timeout::nanos(timeout))?;
+        place.set(bb_back {
+            data: back.data.cast(),
+            front: back.front.cast(),
+            bytes: back.bytes,
+            epoch: back.epoch,
+            token: back.token,
+        })
+    })
+}
+
+/// Gives the back copy back, changed. The next synchronize publishes it.
+///
+/// @param m the manager
+/// @param back as `bb_manager_reserve_back()` wrote it
+/// @param tag the caller's own number, such as a step; comes back with the front
+/// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_CLOSED, BB_E_POISONED, BB_E_NULL,
+///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread, not only the one that reserved it
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_commit_back(
+    m: *mut bb_manager,
+    back: *const bb_back,
+    tag: u64,
+) -> bb_status {
+    on("bb_manager_commit_back", m, |m: &Manager| {
+        // SAFETY: the header asks for what `bb_manager_reserve_back` wrote.
+        m.commit_back_raw(unsafe { input::required(back, "back") }?.token, tag)
+    })
+}
+
+/// Gives the back copy back, and undoes what was written to it.
+///
+/// @param m the manager
+/// @param back as `bb_manager_reserve_back()` wrote it
+/// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_CLOSED, BB_E_POISONED, BB_E_NULL,
+///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread, not only the one that reserved it
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_cancel_back(m: *mut bb_manager, back: *const bb_back) -> bb_status {
+    on("bb_manager_cancel_back", m, |m: &Manager| {
+        // SAFETY: the header asks for what `bb_manager_reserve_back` wrote.
+        m.cancel_back_raw(unsafe { input::required(back, "back") }?.token)
+    })
+}

@@ -1,0 +1,190 @@
+//! `bb_batch`: updates that become one element of the order.
+
+use std::ffi::c_void;
+
+use parking_lot::Mutex;
+
+use super::callback::discard;
+use super::guard::{guard_handle, on, take};
+use super::handle::{self, Kind, Object};
+use super::input;
+use super::opaque::{bb_batch, bb_manager};
+use super::status::bb_status;
+use super::update::{bb_kernel, bb_region, bb_update, kernel_of, region_of};
+use crate::Timeout;
+use crate::error::{Error, Result, Status};
+use crate::manager::{Batch, Manager};
+
+/// A batch belongs to one thread at a time; a second one is told so. None once it is committed.
+struct Shared(Mutex<Option<Batch>>);
+
+impl Object for Shared {
+    const KIND: Kind = Kind::Batch;
+
+    fn close(&self) -> Result<()> {
+        if self.0.is_locked() { Err(in_use()) } else { Ok(()) }
+    }
+}
+
+#[cold]
+fn in_use() -> Error {
+    Error::text(Status::Busy, "another thread is inside of a call on the same batch")
+}
+
+impl Shared {
+    /// Lends the batch to one thread. Never waits, so that the lock never parks.
+    fn with(&self, work: impl FnOnce(&mut Batch) -> Result<()>) -> Result<()> {
+        let mut batch = self.0.try_lock().ok_or_else(in_use)?;
+        work(batch.as_mut().ok_or_else(|| Error::of(Status::Stale))?)
+    }
+
+    fn commit(&self, timeout: Timeout) -> Result<()> {
+        let mut batch = self.0.try_lock().ok_or_else(in_use)?;
+        batch.as_mut().ok_or_else(|| Error::of(Status::Stale))?.commit(timeout)?;
+        *batch = None;
+        Ok(())
+    }
+}
+
+/// Begins a batch. Nothing of it is seen before it is committed; it holds no lock and nothing of the manager.
+///
+/// @param m the manager
+/// @param batch the handle is written here; `bb_batch_commit()` and `bb_batch_cancel()` end it
+/// @return BB_OK, BB_E_CLOSED, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+///         BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_batch_begin(m: *mut bb_manager, batch: *mut *mut bb_batch) -> bb_status {
+    on("bb_batch_begin", m, |m: &Manager| {
+        // SAFETY: the header asks for a place for a handle.
+        let place = unsafe { input::output(batch, "batch") }?;
+        place.set(handle::create(|| Ok(Shared(Mutex::new(Some(m.batch()?)))))? as *mut bb_batch)
+    })
+}
+
+/// Adds an update. The data is copied before the call returns.
+///
+/// @param b the batch
+/// @param update what goes where
+/// @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_CLOSED, BB_E_BUSY (another thread is inside), BB_E_NULL,
+///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED. A refused update leaves the batch as it was
+/// @threadsafety one thread at a time
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_batch_update(b: *mut bb_batch, update: *const bb_update) -> bb_status {
+    // SAFETY: the header asks for an update whose data is that long.
+    on("bb_batch_update", b, |b: &Shared| unsafe {
+        let update = input::required(update, "update")?;
+        b.with(|b| b.update_raw(update.byte_offset, update.count, update.data.cast()))
+    })
+}
+
+/// Adds a range to be filled with one element.
+///
+/// @param b the batch
+/// @param byte_offset where the range begins, in bytes, a multiple of the element's size
+/// @param count how long it is, in elements
+/// @param element one element, of any alignment
+/// @return what `bb_batch_update()` returns
+/// @threadsafety one thread at a time
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_batch_fill(
+    b: *mut bb_batch,
+    byte_offset: u64,
+    count: u64,
+    element: *const c_void,
+) -> bb_status {
+    // SAFETY: the header asks for one element.
+    on("bb_batch_fill", b, |b: &Shared| unsafe {
+        let element = input::required(element.cast::<u8>(), "element")?;
+        b.with(|b| b.fill_raw(byte_offset, count, element))
+    })
+}
+
+/// Adds an N-d region. The data is copied before the call returns.
+///
+/// @param b the batch
+/// @param region what goes where
+/// @return BB_E_ARGUMENT (a step of 0), and what `bb_batch_update()` returns
+/// @threadsafety one thread at a time
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_batch_region(b: *mut bb_batch, region: *const bb_region) -> bb_status {
+    // SAFETY: the header asks for arrays of the state's dimensions, and data that they describe.
+    on("bb_batch_region", b, |b: &Shared| unsafe { b.with(|b| b.region_raw(&region_of(region, b.ndim())?)) })
+}
+
+/// Adds a kernel. If the call fails, `user_data` stays the caller's; once it has succeeded, `drop` is called exactly once,
+/// also when the batch is cancelled.
+///
+/// @param b the batch
+/// @param kernel what runs on which range
+/// @return BB_E_ARGUMENT (flags, reserved), and what `bb_batch_update()` returns
+/// @threadsafety one thread at a time
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_batch_kernel(b: *mut bb_batch, kernel: *const bb_kernel) -> bb_status {
+    on("bb_batch_kernel", b, |b: &Shared| {
+        // SAFETY: the header asks for a kernel.
+        let kernel = unsafe { input::required(kernel, "kernel") }?;
+        b.with(|b| {
+            b.kernel(kernel_of(kernel)?).map_err(|refused| {
+                discard(refused.value.run);
+                refused.error
+            })
+        })
+    })
+}
+
+/// Sets the tag that comes back with the first front that contains the batch.
+///
+/// @param b the batch
+/// @param tag the caller's own number, such as a step
+/// @return what `bb_batch_update()` returns
+/// @threadsafety one thread at a time
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_batch_tag(b: *mut bb_batch, tag: u64) -> bb_status {
+    on("bb_batch_tag", b, |b: &Shared| b.with(|b| b.tag(tag)))
+}
+
+/// Enqueues the batch: all of it in one epoch, whoever synchronizes meanwhile. Ends the handle; a commit that is refused
+/// leaves it, and it may be tried again.
+///
+/// @param b the batch
+/// @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+/// @return BB_OK, BB_E_FULL (no room, timeout 0), BB_E_TIMEOUT, BB_E_PINNED, BB_E_STALLED, BB_E_CLOSED, BB_E_OUT_OF_MEMORY,
+///         BB_E_INTERRUPTED, BB_E_POISONED, BB_E_BUSY (another thread is inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
+///         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety one thread at a time; from callbacks too, where it never waits
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_batch_commit(b: *mut bb_batch, timeout: u64) -> bb_status {
+    match on("bb_batch_commit", b, |b: &Shared| b.commit(Timeout::nanos(timeout))) {
+        bb_status::BB_OK => guard_handle("bb_batch_commit", b, |b| {
+            // Committed it is, even if another thread ends the handle at the same time.
+            drop(handle::remove::<Shared>(b));
+            Ok(())
+        }),
+        refused => refused,
+    }
+}
+
+/// Drops the batch and ends the handle. Nothing of it is applied.
+///
+/// @param b the batch; NULL is a no-op
+/// @return BB_OK, BB_E_BUSY (another thread is inside), BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety one thread at a time
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_batch_cancel(b: *mut bb_batch) -> bb_status {
+    if b.is_null() {
+        return bb_status::BB_OK;
+    }
+    take("bb_batch_cancel", b, |batch: Shared| {
+        drop(batch);
+        Ok(())
+    })
+}

@@ -1,0 +1,205 @@
+//! `bb_manager_config`: how a manager is made.
+
+use std::ffi::{c_char, c_void};
+
+use super::callback::{UserData, bb_drop_fn, discard};
+use super::guard::guard;
+use super::input;
+use super::status::bb_status;
+use crate::error::{Error, Result, Status};
+use crate::manager::{Config, Flush, Manager, Priority, WorkerMode};
+use crate::memory::try_box;
+use crate::{DType, Timeout};
+
+/// The most dimensions of a state.
+pub const BB_MAX_DIMS: usize = 16;
+
+/// `bb_manager_config.worker`: whoever holds the applier role applies, callers included.
+pub const BB_WORKER_SHARED: u32 = 0;
+/// `bb_manager_config.worker`: only the worker thread applies.
+pub const BB_WORKER_ONLY: u32 = 1;
+
+/// Element types. Opaque elements of a given size are `BB_OPAQUE(size)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum bb_dtype {
+    /// uint8_t
+    BB_U8 = 1,
+    /// uint16_t
+    BB_U16 = 2,
+    /// uint32_t
+    BB_U32 = 3,
+    /// uint64_t
+    BB_U64 = 4,
+    /// int8_t
+    BB_I8 = 5,
+    /// int16_t
+    BB_I16 = 6,
+    /// int32_t
+    BB_I32 = 7,
+    /// int64_t
+    BB_I64 = 8,
+    /// IEEE 754 half precision
+    BB_F16 = 9,
+    /// bfloat16
+    BB_BF16 = 10,
+    /// float
+    BB_F32 = 11,
+    /// double
+    BB_F64 = 12,
+    /// one byte, 0 or 1
+    BB_BOOL = 13,
+    /// two floats: real, imaginary
+    BB_C64 = 14,
+    /// two doubles: real, imaginary
+    BB_C128 = 15,
+}
+
+/// Waits for the backend before a publish: 0 if all is well, else a code that `BB_E_BACKEND`'s text tells. Runs on the
+/// worker only, never twice at once, and may enqueue, but not synchronize or destroy. Must not throw.
+pub type bb_flush_fn = Option<unsafe extern "C" fn(user_data: *mut c_void) -> i32>;
+
+/// How a manager is made. Fill it by `bb_manager_config_init()`, then change what is needed.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_manager_config {
+    /// Bytes of this struct, as the caller knows it.
+    pub struct_size: u32,
+    /// Physical copies of the state: 2 to 8, default 3; 2 is strict double buffering.
+    pub copies: u32,
+    /// Name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
+    pub label: *const c_char,
+    /// The state's bytes at epoch 0, or NULL for zeros. Read during the call only.
+    pub initial: *const c_void,
+    /// Bytes of the queue, 1 MiB.
+    pub queue_bytes: u64,
+    /// After how many nanoseconds a flush or task is told as stalled, 2 s; 0 for never.
+    pub watchdog_ns: u64,
+    /// Bytes of a backlog that a caller applies before the worker takes over, 256 KiB.
+    pub caller_budget_bytes: u64,
+    /// Waits for the backend before each publish, or NULL.
+    pub flush: bb_flush_fn,
+    /// Handed to `flush`.
+    pub flush_user_data: *mut c_void,
+    /// Told once when `flush` will not be called again, or NULL.
+    pub flush_drop: bb_drop_fn,
+    /// `BB_WORKER_SHARED` or `BB_WORKER_ONLY`.
+    pub worker: u32,
+    /// Nice value of the worker, -20 to 19 (0 inherits), or `BB_REALTIME(1 to 99)`. A refusal by the system is logged.
+    pub worker_priority: i32,
+    /// Bit k lets the worker run on CPU k; 0 inherits.
+    pub worker_affinity: u64,
+}
+
+/// Fills a config with the defaults.
+///
+/// @param config written
+/// @return BB_OK, BB_E_NULL
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_config_init(config: *mut bb_manager_config) -> bb_status {
+    // SAFETY: the header asks for a place for a config.
+    guard("bb_manager_config_init", || unsafe { input::output(config, "config") }?.set(defaults()))
+}
+
+fn defaults() -> bb_manager_config {
+    let core = Config::default();
+    bb_manager_config {
+        struct_size: size_of::<bb_manager_config>() as u32,
+        copies: core.copies,
+        label: std::ptr::null(),
+        initial: std::ptr::null(),
+        queue_bytes: core.queue_bytes,
+        watchdog_ns: core.watchdog.as_nanos(),
+        caller_budget_bytes: core.caller_budget_bytes,
+        flush: None,
+        flush_user_data: std::ptr::null_mut(),
+        flush_drop: None,
+        worker: BB_WORKER_SHARED,
+        worker_priority: 0,
+        worker_affinity: core.affinity,
+    }
+}
+
+/// # Safety
+///
+/// NULL, or a config with as many bytes as it says.
+pub(super) unsafe fn read(config: *const bb_manager_config) -> Result<bb_manager_config> {
+    // SAFETY: the caller's promise; integers and pointers are legal whatever their bits.
+    if config.is_null() { Ok(defaults()) } else { unsafe { input::versioned(config, defaults()) } }
+}
+
+/// # Safety
+///
+/// The config's pointers are as the header says.
+pub(super) unsafe fn make(dtype: DType, shape: &[u64], config: &bb_manager_config) -> Result<Manager> {
+    let overflow = || Error::text(Status::Range, "shape: the bytes of the state overflow");
+    let bytes = shape
+        .iter()
+        .try_fold(dtype.size(), |bytes, &length| bytes.checked_mul(length))
+        .ok_or_else(overflow)?;
+    let mut core = Config {
+        // SAFETY: the caller's promise.
+        label: unsafe { input::name(config.label, "label") }?,
+        queue_bytes: config.queue_bytes,
+        copies: config.copies,
+        watchdog: Timeout::nanos(config.watchdog_ns),
+        caller_budget_bytes: config.caller_budget_bytes,
+        worker: match config.worker {
+            BB_WORKER_SHARED => WorkerMode::Shared,
+            BB_WORKER_ONLY => WorkerMode::Only,
+            other => {
+                return Err(Error::value(
+                    Status::Argument,
+                    "worker",
+                    other,
+                    "no such mode; use BB_WORKER_SHARED or BB_WORKER_ONLY",
+                ));
+            }
+        },
+        priority: match config.worker_priority {
+            0 => Priority::Inherit,
+            nice @ -20..=19 => Priority::Nice(nice),
+            real @ 101..=199 => Priority::RealTime(real.wrapping_sub(100) as u32),
+            other => {
+                return Err(Error::value(
+                    Status::Argument,
+                    "worker_priority",
+                    other,
+                    "use -20 to 19, or BB_REALTIME(1 to 99)",
+                ));
+            }
+        },
+        affinity: config.worker_affinity,
+        ..Config::default()
+    };
+    if !config.initial.is_null() {
+        // SAFETY: the caller's promise: one state's bytes.
+        core.initial = Some(unsafe { input::many(config.initial.cast(), bytes, "initial") }?);
+    }
+    core.flush = flush(config)?;
+    Manager::with_config(dtype, shape, core).map_err(|refused| {
+        refused.value.map(discard);
+        refused.error
+    })
+}
+
+fn flush(config: &bb_manager_config) -> Result<Option<Flush>> {
+    let Some(function) = config.flush else { return Ok(None) };
+    let user_data = UserData::new(config.flush_user_data, config.flush_drop);
+    let flush = move || {
+        // SAFETY: the caller's function and data; the core calls it on the worker only, never twice at once.
+        match unsafe { function(user_data.get()) } {
+            0 => Ok(()),
+            code => Err(code),
+        }
+    };
+    match try_box(flush) {
+        Ok(flush) => Ok(Some(flush)),
+        Err(flush) => {
+            std::mem::forget(flush);
+            Err(Error::of(Status::OutOfMemory))
+        }
+    }
+}

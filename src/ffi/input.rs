@@ -1,0 +1,199 @@
+//! Reading what C hands over, and writing what it wants back.
+//!
+//! Raw pointers are trusted to point to what the header says; NULL, sizes, versions and encodings are checked.
+
+use std::ffi::{CStr, c_char};
+use std::slice;
+
+use crate::error::{Error, Result, Status};
+
+/// Something that must not be NULL.
+///
+/// # Safety
+///
+/// NULL, or what the header says, for as long as the call lasts.
+#[inline(always)]
+pub(super) unsafe fn required<'a, T>(given: *const T, param: &'static str) -> Result<&'a T> {
+    // SAFETY: the caller's promise.
+    unsafe { given.as_ref() }.ok_or_else(|| null(param))
+}
+
+/// A function that must not be NULL.
+pub(super) fn function<F>(given: Option<F>, param: &'static str) -> Result<F> {
+    given.ok_or_else(|| null(param))
+}
+
+#[cold]
+fn null(param: &'static str) -> Error {
+    Error::param(Status::Null, param, "is NULL")
+}
+
+/// `count` values; NULL is fine for none.
+///
+/// # Safety
+///
+/// NULL, or that many values that do not change while the call lasts.
+pub(super) unsafe fn many<'a, T>(given: *const T, count: u64, param: &'static str) -> Result<&'a [T]> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    let bytes = count.checked_mul(size_of::<T>() as u64).filter(|&bytes| bytes <= isize::MAX as u64);
+    match (given.is_null(), bytes) {
+        (true, _) => Err(null(param)),
+        (_, None) => Err(Error::value(Status::Range, param, count, "more than the address space holds")),
+        // SAFETY: the caller's promise; not NULL, and no larger than a slice may be.
+        _ => Ok(unsafe { slice::from_raw_parts(given, count as usize) }),
+    }
+}
+
+/// A NUL-terminated name; NULL is the empty one.
+///
+/// # Safety
+///
+/// NULL, or a NUL-terminated string that does not change while the call lasts.
+pub(super) unsafe fn name<'a>(given: *const c_char, param: &'static str) -> Result<&'a str> {
+    if given.is_null() {
+        return Ok("");
+    }
+    // SAFETY: the caller's promise.
+    let text = unsafe { CStr::from_ptr(given) };
+    text.to_str().map_err(|_| Error::param(Status::Argument, param, "is not UTF-8"))
+}
+
+/// Flags of which only `known` may be set.
+pub(super) fn flags(given: u32, known: u32, param: &'static str) -> Result<u32> {
+    if given & !known == 0 {
+        Ok(given)
+    } else {
+        Err(Error::value(Status::Argument, param, given, "unknown flags"))
+    }
+}
+
+/// Where an output goes.
+#[derive(Debug)]
+pub(super) struct Out<T>(*mut T);
+
+/// A place for an output, checked before the work is done.
+///
+/// # Safety
+///
+/// NULL, or a place for a T, which need not be initialised.
+#[inline(always)]
+pub(super) unsafe fn output<T>(place: *mut T, param: &'static str) -> Result<Out<T>> {
+    if place.is_null() { Err(null(param)) } else { Ok(Out(place)) }
+}
+
+impl<T> Out<T> {
+    /// Writes the output, once the call has succeeded.
+    #[inline(always)]
+    pub(super) fn set(self, value: T) -> Result<()> {
+        // SAFETY: promised to `output`.
+        unsafe { self.0.write(value) };
+        Ok(())
+    }
+}
+
+/// The smallest struct that any version had: its size and one more word.
+const SMALLEST: u32 = 8;
+
+fn size_error(size: u32, why: &'static str) -> Error {
+    Error::value(Status::Version, "struct_size", size, why)
+}
+
+/// A struct that begins with its `struct_size`: what an older caller does not have is taken from `defaults`; what a newer
+/// one has beyond ours must be zero.
+///
+/// # Safety
+///
+/// At least four readable bytes, and as many as they say. Every bit pattern is a legal T.
+pub(super) unsafe fn versioned<T: Copy>(given: *const T, defaults: T) -> Result<T> {
+    let ours = size_of::<T>();
+    // SAFETY: the caller's promise.
+    let size = unsafe { given.cast::<u32>().read_unaligned() };
+    if size < SMALLEST {
+        return Err(size_error(size, "too small; fill the struct with its _init function first"));
+    }
+    // SAFETY: the caller's promise: `size` bytes.
+    let given = unsafe { slice::from_raw_parts(given.cast::<u8>(), size as usize) };
+    let (known, unknown) = given.split_at(given.len().min(ours));
+    if unknown.iter().any(|&byte| byte != 0) {
+        return Err(size_error(size, "a field that this version does not know is set"));
+    }
+    let mut value = defaults;
+    // SAFETY: no more bytes than a T has, and every bit pattern is legal.
+    unsafe { (&raw mut value).cast::<u8>().copy_from_nonoverlapping(known.as_ptr(), known.len()) };
+    Ok(value)
+}
+
+/// Checks the `struct_size` of an output before the work is done.
+pub(super) fn versioned_output(size: u32) -> Result<u32> {
+    if size < SMALLEST { Err(size_error(size, "too small; pass sizeof the struct")) } else { Ok(size) }
+}
+
+/// Writes the first `size` bytes of a struct, and zeros for what a newer caller has beyond ours.
+///
+/// # Safety
+///
+/// `place` has room for `size` bytes.
+pub(super) unsafe fn write_versioned<T: Copy>(place: *mut T, size: u32, value: &T) {
+    let (size, ours) = (size as usize, size_of::<T>());
+    let (place, value) = (place.cast::<u8>(), (&raw const *value).cast::<u8>());
+    // SAFETY: the caller's promise, and no more bytes are read than a T has.
+    unsafe {
+        place.copy_from_nonoverlapping(value, size.min(ours));
+        place.add(size.min(ours)).write_bytes(0, size.saturating_sub(ours));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Known {
+        struct_size: u32,
+        first: u32,
+        second: u64,
+    }
+
+    const DEFAULTS: Known = Known { struct_size: 16, first: 1, second: 2 };
+
+    fn read(words: [u32; 6]) -> Result<Known> {
+        // SAFETY: six words are longer than any size that the tests give.
+        unsafe { versioned(words.as_ptr().cast(), DEFAULTS) }
+    }
+
+    #[test]
+    fn an_older_struct_gets_defaults_and_a_newer_one_must_end_in_zeros() {
+        assert_eq!(read([8, 7, 9, 9, 9, 9]), Ok(Known { struct_size: 8, first: 7, second: 2 }));
+        assert_eq!(read([16, 7, 5, 0, 9, 9]), Ok(Known { struct_size: 16, first: 7, second: 5 }));
+        assert_eq!(read([24, 7, 5, 0, 0, 0]), Ok(Known { struct_size: 24, first: 7, second: 5 }));
+        for wrong in [[0, 7, 5, 0, 0, 0], [4, 7, 5, 0, 0, 0], [24, 7, 5, 0, 0, 1]] {
+            assert_eq!(read(wrong).unwrap_err().status(), Status::Version);
+        }
+    }
+
+    #[test]
+    fn an_output_is_cut_for_an_older_caller_and_zero_filled_for_a_newer_one() {
+        let value = Known { struct_size: 16, first: 3, second: 4 };
+        let mut place = [9u32; 6];
+        // SAFETY: room for all sizes below.
+        unsafe { write_versioned(place.as_mut_ptr().cast(), 8, &value) };
+        assert_eq!(place, [16, 3, 9, 9, 9, 9]);
+        // SAFETY: as above.
+        unsafe { write_versioned(place.as_mut_ptr().cast(), 24, &value) };
+        assert_eq!(place, [16, 3, 4, 0, 0, 0]);
+    }
+
+    #[test]
+    fn lengths_beyond_the_address_space_are_refused() {
+        let one = 5u64;
+        // SAFETY: refused before anything is read.
+        unsafe {
+            assert_eq!(many(&raw const one, 1 << 61, "updates").unwrap_err().status(), Status::Range);
+            assert_eq!(many(std::ptr::null::<u64>(), 1, "updates").unwrap_err().status(), Status::Null);
+            assert_eq!(many(std::ptr::null::<u64>(), 0, "updates"), Ok(&[][..]));
+        }
+    }
+}

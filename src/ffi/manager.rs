@@ -1,0 +1,212 @@
+//! `bb_manager`: made, synchronized, closed, destroyed. Updates are in `update`, copies in hand in `front` and `back`.
+
+use std::mem::ManuallyDrop;
+
+use super::config::{self, BB_MAX_DIMS, bb_manager_config};
+use super::guard::{guard, on, take};
+use super::handle::{Kind, Object, Seat};
+use super::input;
+use super::opaque::bb_manager;
+use super::status::bb_status;
+use crate::error::{Error, Label, Result, Status};
+use crate::manager::{Manager, Ticket};
+use crate::{DType, Timeout};
+
+impl Object for Manager {
+    const KIND: Kind = Kind::Manager;
+
+    fn into_raw(self) -> Result<*mut ()> {
+        Ok(Manager::into_raw(self).cast_mut())
+    }
+
+    #[inline(always)]
+    unsafe fn with<R>(raw: *mut (), work: impl FnOnce(&Manager) -> R) -> R {
+        // SAFETY: promised by the caller.
+        let manager: ManuallyDrop<Manager> = unsafe { Manager::with_raw(raw) };
+        work(&manager)
+    }
+
+    unsafe fn from_raw(raw: *mut ()) -> Manager {
+        // SAFETY: promised by the caller.
+        unsafe { Manager::from_raw(raw) }
+    }
+
+    fn label(&self) -> Label {
+        Manager::label(self)
+    }
+
+    fn close(&self) -> Result<()> {
+        self.begin_destroy()
+    }
+
+    fn refuse(&self, status: Status) {
+        Manager::refuse(self, status);
+    }
+
+    fn poison(&self) {
+        Manager::poison(self);
+    }
+}
+
+/// Makes a manager of a row-major N-d array, with its worker thread.
+///
+/// The state is zeros, or the config's `initial`; its epoch is 0, and fronts may be acquired at once. States without elements
+/// and of no dimensions are legal. If the call fails, `flush_user_data` stays the caller's.
+///
+/// @param dtype a `bb_dtype`, or `BB_OPAQUE(size)` for elements of that many bytes
+/// @param ndim dimensions, 0 to BB_MAX_DIMS
+/// @param shape elements along each dimension; may be NULL if there are none
+/// @param config how, or NULL for the defaults
+/// @param manager the handle is written here
+/// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (dtype, ndim, config, label that is not UTF-8), BB_E_RANGE (the state's size
+///         overflows), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (threads, handles), BB_E_UNSUPPORTED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_create(
+    dtype: u32,
+    ndim: u32,
+    shape: *const u64,
+    config: *const bb_manager_config,
+    manager: *mut *mut bb_manager,
+) -> bb_status {
+    guard("bb_manager_create", || {
+        // SAFETY: the header asks for a place for a handle, `ndim` lengths, and a config or NULL.
+        let (place, config) = unsafe { (input::output(manager, "manager")?, config::read(config)?) };
+        let dtype = DType::from_code(dtype)?;
+        if ndim as usize > BB_MAX_DIMS {
+            return Err(Error::value(Status::Argument, "ndim", ndim, "more than BB_MAX_DIMS dimensions"));
+        }
+        // SAFETY: as above.
+        let shape = unsafe { input::many(shape, u64::from(ndim), "shape") }?;
+        let seat = Seat::take()?;
+        // SAFETY: the header asks that the config's pointers are as it says.
+        let manager = unsafe { config::make(dtype, shape, &config) }?;
+        place.set(seat.seat(manager)? as *mut bb_manager)
+    })
+}
+
+/// Publishes every update that was accepted before, and returns when readers see it.
+///
+/// With nothing new there is no new epoch; tasks, fences and the flush callback are waited for all the same. After a timeout
+/// nothing is lost, and a later call goes on. A call from the manager's own callbacks is refused.
+///
+/// @param m the manager
+/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+/// @return BB_OK, BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED (a flush or task outlasts the
+///         watchdog; told once a call), BB_E_BACKEND (the flush failed; the next call tries again), BB_E_CLOSED,
+///         BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+///         BB_E_FORKED
+/// @threadsafety safe to call from any thread, any number at once
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_manager_synchronize(m: *mut bb_manager, timeout: u64) -> bb_status {
+    on("bb_manager_synchronize", m, |m: &Manager| m.synchronize(Timeout::nanos(timeout)).map(|_| ()))
+}
+
+/// Asks for a publish of every update that was accepted before, and does not wait.
+///
+/// @param m the manager
+/// @param ticket the position in the order is written here; complete it by `bb_manager_wait()`
+/// @return BB_OK, BB_E_CLOSED, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_synchronize_async(m: *mut bb_manager, ticket: *mut u64) -> bb_status {
+    on("bb_manager_synchronize_async", m, |m: &Manager| {
+        // SAFETY: the header asks for a place for a number.
+        let place = unsafe { input::output(ticket, "ticket") }?;
+        place.set(m.synchronize_async()?.0)
+    })
+}
+
+/// Waits until a ticket's updates are published. A ticket whose wait timed out still completes, and may be waited for again.
+///
+/// @param m the manager that gave the ticket
+/// @param ticket from `bb_manager_synchronize_async()`
+/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+/// @param epoch an epoch that holds the updates is written here, unless it is NULL
+/// @return BB_OK, BB_E_ARGUMENT (not a ticket of this manager), and what `bb_manager_synchronize()` returns
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_wait(
+    m: *mut bb_manager,
+    ticket: u64,
+    timeout: u64,
+    epoch: *mut u64,
+) -> bb_status {
+    on("bb_manager_wait", m, |m: &Manager| {
+        let reached = m.wait(Ticket(ticket), Timeout::nanos(timeout))?;
+        // SAFETY: the header asks for NULL or a place for a number.
+        unsafe { input::output(epoch, "epoch") }.map_or(Ok(()), |place| place.set(reached))
+    })
+}
+
+/// Waits for an epoch beyond the one given: for the next front.
+///
+/// @param m the manager
+/// @param after the newest epoch that the caller has seen
+/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+/// @param epoch the newest epoch is written here
+/// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE,
+///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_wait_epoch(
+    m: *mut bb_manager,
+    after: u64,
+    timeout: u64,
+    epoch: *mut u64,
+) -> bb_status {
+    on("bb_manager_wait_epoch", m, |m: &Manager| {
+        // SAFETY: the header asks for a place for a number.
+        let place = unsafe { input::output(epoch, "epoch") }?;
+        place.set(m.wait_epoch(after, Timeout::nanos(timeout))?)
+    })
+}
+
+/// Gives the memory of copies that nobody needs now back to the system. They come back when a lease makes them needed.
+///
+/// @param m the manager
+/// @return BB_OK, BB_E_CLOSED, BB_E_RECURSIVE, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+///         BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_manager_trim(m: *mut bb_manager) -> bb_status {
+    on("bb_manager_trim", m, Manager::trim)
+}
+
+/// Refuses new work, publishes what was accepted, then lets waiters go with `BB_E_CLOSED`. Fronts stay readable. After a
+/// timeout the manager stays closing, and a later call goes on.
+///
+/// @param m the manager
+/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+/// @return BB_OK (also when it is closed already), and what `bb_manager_synchronize()` returns
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_manager_close(m: *mut bb_manager, timeout: u64) -> bb_status {
+    on("bb_manager_close", m, |m: &Manager| m.close(Timeout::nanos(timeout)))
+}
+
+/// Destroys the manager: closes it without publishing, wakes every waiter, returns once no call is inside and borrowed data
+/// is released. Copies that are leased stay until they are released. The handle is stale from here on.
+///
+/// @param m the manager; NULL is a no-op
+/// @return BB_OK, BB_E_RECURSIVE (called from one of its own callbacks, or inside of a call on it), BB_E_STALE (also for
+///         all but one of several threads that destroy it), BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_manager_destroy(m: *mut bb_manager) -> bb_status {
+    if m.is_null() {
+        return bb_status::BB_OK;
+    }
+    take("bb_manager_destroy", m, |m: Manager| {
+        drop(m);
+        Ok(())
+    })
+}

@@ -1,0 +1,41 @@
+//! The C ABI, and the only place with `extern "C"`: one file per C object, and the few pieces that all of them stand on.
+//!
+//! A C function checks its arguments, calls the core and returns a status. `handle`, `pin` and `records` turn handles into
+//! objects; `guard` is the wall that no panic passes; `input` reads what C hands over and `callback` what it wants called;
+//! `status` and `last_error` tell what went wrong.
+
+#![allow(non_camel_case_types)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+#[cfg(panic = "abort")]
+compile_error!("the feature `capi` needs `panic = \"unwind\"`: a caught panic is a status");
+
+mod back;
+mod batch;
+mod callback;
+mod config;
+mod foreign;
+mod front;
+mod guard;
+mod handle;
+mod input;
+mod last_error;
+mod library;
+mod manager;
+mod opaque;
+mod pin;
+mod query;
+mod records;
+mod status;
+mod task;
+mod update;
+mod watch;

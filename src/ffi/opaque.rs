@@ -1,0 +1,21 @@
+//! The types that C holds pointers to. The pointers are handles and never point to anything.
+
+/// One double-buffered state with its worker. Made by `bb_manager_create()`.
+#[derive(Debug)]
+pub struct bb_manager(());
+
+/// Updates that become one element of the order. Made by `bb_batch_begin()`.
+#[derive(Debug)]
+pub struct bb_batch(());
+
+/// Labelled backend work that a publish waits for. Made by `bb_task_begin()`.
+#[derive(Debug)]
+pub struct bb_task(());
+
+/// One waiter's own subscription to epochs. Made by `bb_watch_create()`.
+#[derive(Debug)]
+pub struct bb_watch(());
+
+/// Memory that stays as it is until it is released. Made by `bb_manager_acquire_front()`.
+#[derive(Debug)]
+pub struct bb_lease(());

@@ -1,0 +1,245 @@
+//! What a manager is, where it stands, and what it has done.
+
+use std::ffi::{c_char, c_void};
+use std::fmt::Write;
+
+use super::callback::{Writer, bb_write_fn};
+use super::config::BB_MAX_DIMS;
+use super::guard::on;
+use super::input;
+use super::opaque::bb_manager;
+use super::status::bb_status;
+use crate::error::Result;
+use crate::manager::{Manager, State, Statistics};
+
+/// Where a manager stands in its life: `bb_manager_info.state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum bb_manager_state {
+    /// Takes work.
+    BB_MANAGER_OPEN = 0,
+    /// Publishes what it has accepted, and takes no more.
+    BB_MANAGER_CLOSING = 1,
+    /// Fronts stay readable.
+    BB_MANAGER_CLOSED = 2,
+    /// A panic was caught; queries and destroy still work.
+    BB_MANAGER_POISONED = 3,
+}
+
+/// What a manager is and where it stands.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_manager_info {
+    /// Bytes of this struct that were written.
+    pub struct_size: u32,
+    /// A `bb_dtype`, or `BB_OPAQUE(size)`.
+    pub dtype: u32,
+    /// Bytes of an element.
+    pub element_size: u32,
+    /// Dimensions.
+    pub ndim: u32,
+    /// Elements along each dimension; zeros beyond `ndim`.
+    pub shape: [u64; BB_MAX_DIMS],
+    /// Bytes of the state.
+    pub bytes: u64,
+    /// The newest published epoch.
+    pub epoch: u64,
+    /// The newest published tag.
+    pub tag: u64,
+    /// Physical copies.
+    pub copies: u32,
+    /// A `bb_manager_state`.
+    pub state: u32,
+    /// NUL-terminated.
+    pub label: [c_char; 64],
+}
+
+/// What a manager has done, since it was made.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_manager_stats {
+    /// Bytes of this struct that were written.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Updates accepted; a batch counts each of its own.
+    pub updates: u64,
+    /// Bytes of these updates.
+    pub bytes: u64,
+    /// Updates applied by threads that called.
+    pub applied_by_caller: u64,
+    /// Updates applied by the worker.
+    pub applied_by_worker: u64,
+    /// Epochs published.
+    pub epochs: u64,
+    /// Copies exchanged.
+    pub swaps: u64,
+    /// Times that a copy was brought up to date.
+    pub copies_forward: u64,
+    /// Bytes copied for that.
+    pub copied_forward_bytes: u64,
+    /// The most bytes that the queue has held.
+    pub queue_high_water_bytes: u64,
+    /// Calls that waited.
+    pub waits: u64,
+    /// Flushes and tasks that outlasted the watchdog.
+    pub stalls: u64,
+    /// Leases that are out.
+    pub leases_live: u64,
+    /// Leases in this process whose object was destroyed first.
+    pub leases_leaked: u64,
+    /// Updates that were larger than the queue.
+    pub outsized_updates: u64,
+    /// Calls refused.
+    pub refused_total: u64,
+    /// `[k]`: synchronizes that waited or ran a flush and took 2^k ns to 2^(k+1) ns.
+    pub wait_histogram: [u64; 64],
+    /// Refused calls by `-status`.
+    pub refused: [u64; 40],
+}
+
+/// The newest published epoch.
+///
+/// @param m the manager
+/// @param epoch written
+/// @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread; never waits
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_epoch(m: *mut bb_manager, epoch: *mut u64) -> bb_status {
+    // SAFETY: the header asks for a place for a number.
+    on("bb_manager_epoch", m, |m: &Manager| unsafe { input::output(epoch, "epoch") }?.set(m.epoch()))
+}
+
+/// What the manager is and where it stands.
+///
+/// @param m the manager
+/// @param struct_size `sizeof(bb_manager_info)` as the caller knows it
+/// @param info that many bytes are written
+/// @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread; never waits
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_info_get(
+    m: *mut bb_manager,
+    struct_size: u32,
+    info: *mut bb_manager_info,
+) -> bb_status {
+    // SAFETY: the header asks for a place of `struct_size` bytes.
+    on("bb_manager_info_get", m, |m: &Manager| unsafe {
+        write(struct_size, info, "info", |size| describe(m, size))
+    })
+}
+
+/// What the manager has done.
+///
+/// @param m the manager
+/// @param struct_size `sizeof(bb_manager_stats)` as the caller knows it
+/// @param stats that many bytes are written
+/// @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread; never waits. Counters that belong together may be read at different times
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_stats_get(
+    m: *mut bb_manager,
+    struct_size: u32,
+    stats: *mut bb_manager_stats,
+) -> bb_status {
+    // SAFETY: the header asks for a place of `struct_size` bytes.
+    on("bb_manager_stats_get", m, |m: &Manager| unsafe {
+        write(struct_size, stats, "stats", |size| count(&m.statistics(), size))
+    })
+}
+
+/// Writes a struct of a size that the caller chose.
+///
+/// # Safety
+///
+/// NULL, or a place of `struct_size` bytes.
+unsafe fn write<T: Copy>(
+    struct_size: u32,
+    place: *mut T,
+    param: &'static str,
+    value: impl FnOnce(u32) -> T,
+) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe { input::output(place, param) }?;
+    let size = input::versioned_output(struct_size)?;
+    let value = value(size.min(size_of::<T>() as u32));
+    // SAFETY: the caller's promise.
+    unsafe { input::write_versioned(place, size, &value) };
+    Ok(())
+}
+
+fn describe(m: &Manager, struct_size: u32) -> bb_manager_info {
+    let mut shape = [0; BB_MAX_DIMS];
+    shape.iter_mut().zip(m.shape()).for_each(|(to, &from)| *to = from);
+    let mut label = [0; 64];
+    label.iter_mut().zip(Manager::label(m).as_str().bytes()).for_each(|(to, from)| *to = from as c_char);
+    bb_manager_info {
+        struct_size,
+        dtype: m.dtype().code(),
+        element_size: m.dtype().size() as u32,
+        ndim: m.shape().len() as u32,
+        shape,
+        bytes: m.bytes(),
+        epoch: m.epoch(),
+        tag: m.tag(),
+        copies: m.copies(),
+        state: match m.state() {
+            State::Open => bb_manager_state::BB_MANAGER_OPEN,
+            State::Closing => bb_manager_state::BB_MANAGER_CLOSING,
+            State::Closed => bb_manager_state::BB_MANAGER_CLOSED,
+            State::Poisoned => bb_manager_state::BB_MANAGER_POISONED,
+        } as u32,
+        label,
+    }
+}
+
+fn count(s: &Statistics, struct_size: u32) -> bb_manager_stats {
+    bb_manager_stats {
+        struct_size,
+        reserved: 0,
+        updates: s.updates,
+        bytes: s.bytes,
+        applied_by_caller: s.applied_by_caller,
+        applied_by_worker: s.applied_by_worker,
+        epochs: s.epochs,
+        swaps: s.swaps,
+        copies_forward: s.copies_forward,
+        copied_forward_bytes: s.copied_forward_bytes,
+        queue_high_water_bytes: s.queue_high_water_bytes,
+        waits: s.waits,
+        stalls: s.stalls,
+        leases_live: s.leases_live,
+        leases_leaked: s.leases_leaked,
+        outsized_updates: s.outsized_updates,
+        refused_total: s.refused_total,
+        wait_histogram: s.wait_histogram,
+        refused: s.refused,
+    }
+}
+
+/// Writes the statistics as text. Allocates nothing.
+///
+/// @param m the manager
+/// @param write takes the text, piece by piece, on the calling thread
+/// @param user_data handed to `write`
+/// @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_stats_write(
+    m: *mut bb_manager,
+    write: bb_write_fn,
+    user_data: *mut c_void,
+) -> bb_status {
+    on("bb_manager_stats_write", m, |m: &Manager| {
+        let write = input::function(write, "write")?;
+        // SAFETY: the header asks for a function that takes this data.
+        let mut writer = unsafe { Writer::new(write, user_data) };
+        // The writer itself never fails.
+        let _ = write!(writer, "{}", m.statistics());
+        Ok(())
+    })
+}

@@ -1,0 +1,137 @@
+//! Each thread's pin record, found through thread-local storage and listed for those who destroy.
+//!
+//! Records are never freed: a destroyer may be reading one when its thread ends. A thread that ends leaves its record to
+//! the next one. The key's destructor does that, since thread-local storage with a destructor of its own costs every call
+//! a check; the library stays loaded (`-z nodelete`), so that the destructor is there when the thread ends.
+
+use std::alloc::{Layout, alloc};
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::ptr::{null, null_mut};
+
+use super::pin::Record;
+use crate::error::{Error, Result, Status};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Ordering::*};
+
+/// A record in the list. Its own pair of cache lines: the thread writes it in every call.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Node {
+    record: Record,
+    taken: AtomicBool,
+    next: AtomicPtr<Node>,
+}
+
+static LIST: AtomicPtr<Node> = AtomicPtr::new(null_mut());
+
+thread_local!(static OWN: Cell<*const Node> = const { Cell::new(null()) });
+
+/// The calling thread's record.
+#[inline(always)]
+pub(crate) fn own() -> Result<&'static Record> {
+    // SAFETY: null, or a node of the list, and those are never freed.
+    match unsafe { OWN.get().as_ref() } {
+        Some(node) => Ok(&node.record),
+        None => adopt(),
+    }
+}
+
+/// All records there are, of living threads and of ended ones.
+pub(crate) fn all() -> impl Iterator<Item = &'static Record> {
+    nodes().map(|node| &node.record)
+}
+
+fn nodes() -> impl Iterator<Item = &'static Node> {
+    // SAFETY: null, or a node of the list, and those are never freed.
+    let node = |place: *mut Node| unsafe { place.as_ref() };
+    std::iter::successors(node(LIST.load(Acquire)), move |last| node(last.next.load(Acquire)))
+}
+
+/// Gives the calling thread a record: a dead thread's, or a new one.
+#[cold]
+#[inline(never)]
+fn adopt() -> Result<&'static Record> {
+    let key = key()?;
+    let left = nodes().find(|node| !node.taken.load(Relaxed) && !node.taken.swap(true, Acquire));
+    let node = left.map_or_else(add, Ok)?;
+    // SAFETY: a key of ours; the value is only handed back to `leave`.
+    if unsafe { libc::pthread_setspecific(key, (&raw const *node).cast()) } != 0 {
+        node.taken.store(false, Release);
+        return Err(Error::of(Status::OutOfMemory));
+    }
+    OWN.set(node);
+    Ok(&node.record)
+}
+
+fn add() -> Result<&'static Node> {
+    let layout = Layout::new::<Node>();
+    // SAFETY: the layout has a size; the place is checked, filled, and never freed.
+    let node = unsafe {
+        let place = alloc(layout).cast::<Node>();
+        if place.is_null() {
+            return Err(Error::of(Status::OutOfMemory));
+        }
+        place.write(Node {
+            record: Record::new(),
+            taken: AtomicBool::new(true),
+            next: AtomicPtr::new(null_mut()),
+        });
+        &*place
+    };
+    let mut first = LIST.load(Relaxed);
+    loop {
+        node.next.store(first, Relaxed);
+        // Release: whoever finds the node finds it filled.
+        match LIST.compare_exchange_weak(first, (&raw const *node).cast_mut(), Release, Relaxed) {
+            Ok(_) => return Ok(node),
+            Err(newer) => first = newer,
+        }
+    }
+}
+
+/// The key whose destructor runs at thread exit, made once.
+fn key() -> Result<libc::pthread_key_t> {
+    /// key + 1, or 0.
+    static KEY: AtomicU64 = AtomicU64::new(0);
+    if let Some(key) = KEY.load(Acquire).checked_sub(1) {
+        return Ok(key as libc::pthread_key_t);
+    }
+    let mut key: libc::pthread_key_t = 0;
+    // SAFETY: writes a local; the destructor stays loaded.
+    if unsafe { libc::pthread_key_create(&mut key, Some(leave)) } != 0 {
+        return Err(Error::text(Status::Limit, "no thread-specific key is left in this process"));
+    }
+    match KEY.compare_exchange(0, u64::from(key).wrapping_add(1), AcqRel, Acquire) {
+        Ok(_) => Ok(key),
+        Err(earlier) => {
+            // SAFETY: made above, and used by nobody.
+            unsafe { libc::pthread_key_delete(key) };
+            Ok(earlier.wrapping_sub(1) as libc::pthread_key_t)
+        }
+    }
+}
+
+/// Runs when a thread ends. A later destructor of the same thread may call the library again and adopt a record anew.
+unsafe extern "C" fn leave(node: *mut c_void) {
+    OWN.set(null());
+    // SAFETY: the value that `adopt` set: a node, and those are never freed.
+    let node = unsafe { &*node.cast_const().cast::<Node>() };
+    node.record.clear();
+    node.taken.store(false, Release);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_keeps_its_record_and_leaves_it_to_the_next() {
+        let mine = own().unwrap();
+        assert!(std::ptr::eq(mine, own().unwrap()) && all().any(|record| std::ptr::eq(record, mine)));
+        for _ in 0..100 {
+            std::thread::spawn(|| own().map(|_| ()).unwrap()).join().unwrap();
+        }
+        let others = std::thread::available_parallelism().map_or(1, |n| n.get());
+        assert!(all().count() < 64 + others, "records of ended threads are used again");
+    }
+}

@@ -1,0 +1,47 @@
+//! `bb_task`: labelled backend work that a publish waits for.
+
+use std::ffi::c_char;
+
+use super::guard::{on, take};
+use super::handle::{self, Kind, Object};
+use super::input;
+use super::opaque::{bb_manager, bb_task};
+use super::status::bb_status;
+use crate::manager::{Manager, Task};
+
+impl Object for Task {
+    const KIND: Kind = Kind::Task;
+}
+
+/// Begins a task: every later synchronize waits until it has ended.
+///
+/// @param m the manager
+/// @param label name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none
+/// @param task the handle is written here; `bb_task_end()` ends it
+/// @return BB_OK, BB_E_ARGUMENT (label that is not UTF-8), BB_E_CLOSED, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED,
+///         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_task_begin(
+    m: *mut bb_manager,
+    label: *const c_char,
+    task: *mut *mut bb_task,
+) -> bb_status {
+    on("bb_task_begin", m, |m: &Manager| {
+        // SAFETY: the header asks for a place for a handle, and a string or NULL.
+        let (place, label) = unsafe { (input::output(task, "task")?, input::name(label, "label")?) };
+        place.set(handle::create(|| m.task(label))? as *mut bb_task)
+    })
+}
+
+/// Ends a task.
+///
+/// @param task the task
+/// @return BB_OK, BB_E_STALE (ended before), BB_E_NULL, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread, not only the one that began it
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_task_end(task: *mut bb_task) -> bb_status {
+    take("bb_task_end", task, Task::end)
+}

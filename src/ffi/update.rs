@@ -1,0 +1,306 @@
+//! `bb_manager_enqueue…`: every way to change the state but in place.
+
+use std::ffi::c_void;
+
+use super::callback::{UserData, bb_drop_fn, bb_release_fn, discard};
+use super::guard::on;
+use super::input;
+use super::opaque::bb_manager;
+use super::status::bb_status;
+use crate::Timeout;
+use crate::error::{Error, Result, Status};
+use crate::manager::{Kernel, Manager, RawRegion, RawUpdate, Release};
+use crate::memory::try_box;
+
+/// `bb_kernel.flags`: may run on any thread that applies, not only on the worker.
+pub const BB_KERNEL_ANY_THREAD: u32 = 1;
+/// `bb_kernel.flags`: writes all of its range, so that nothing is brought up to date for it first.
+pub const BB_KERNEL_OVERWRITES: u32 = 2;
+
+/// Some elements, to be copied into the state.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_update {
+    /// Where they go: bytes from the start of the state, a multiple of the element's size.
+    pub byte_offset: u64,
+    /// How many, in elements.
+    pub count: u64,
+    /// The elements, of any alignment; may be NULL if `count` is 0.
+    pub data: *const c_void,
+}
+
+// What the core reads in place is this struct.
+const _: () = assert!(
+    size_of::<bb_update>() == size_of::<RawUpdate>()
+        && std::mem::offset_of!(bb_update, byte_offset) == std::mem::offset_of!(RawUpdate, byte_offset)
+        && std::mem::offset_of!(bb_update, count) == std::mem::offset_of!(RawUpdate, count)
+        && std::mem::offset_of!(bb_update, data) == std::mem::offset_of!(RawUpdate, data)
+);
+
+/// An N-d part of the state, as in `state[2:5, ::2] = data`. Each array has as many entries as the state has dimensions.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_region {
+    /// The first index along each axis.
+    pub start: *const u64,
+    /// How many along each axis.
+    pub extent: *const u64,
+    /// From one to the next along each axis, in elements, negative allowed; NULL for 1 everywhere.
+    pub step: *const i64,
+    /// The elements, of any alignment; may be NULL if an extent is 0.
+    pub data: *const c_void,
+    /// From one to the next along each axis of `data`, in bytes, 0 and negative allowed; NULL if it is packed, row-major.
+    pub strides: *const i64,
+}
+
+/// Changes a range of the back copy, which shows every earlier update. `front` is the same range of the newest published
+/// epoch; `count` elements each. Runs once; must not throw; may enqueue, but not synchronize or destroy.
+pub type bb_kernel_fn =
+    Option<unsafe extern "C" fn(back: *mut c_void, front: *const c_void, count: u64, user_data: *mut c_void)>;
+
+/// A function that changes a range of the state in its place in the order.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_kernel {
+    /// Called once, on the worker unless `flags` say otherwise.
+    pub function: bb_kernel_fn,
+    /// Handed to both functions.
+    pub user_data: *mut c_void,
+    /// Told on the worker that `user_data` is not needed any more, or NULL.
+    pub drop: bb_drop_fn,
+    /// Where the range begins, in bytes.
+    pub byte_offset: u64,
+    /// How long it is, in elements.
+    pub count: u64,
+    /// `BB_KERNEL_ANY_THREAD`, `BB_KERNEL_OVERWRITES`, or 0.
+    pub flags: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// Enqueues one update. The data is copied before the call returns.
+///
+/// @param m the manager
+/// @param update what goes where
+/// @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+/// @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_FULL (no room, timeout 0), BB_E_TIMEOUT, BB_E_PINNED (leases hold every other
+///         copy and the queue is full), BB_E_STALLED, BB_E_CLOSED, BB_E_OUT_OF_MEMORY (larger than the queue),
+///         BB_E_INTERRUPTED, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread; from callbacks too, where it never waits
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_enqueue(
+    m: *mut bb_manager,
+    update: *const bb_update,
+    timeout: u64,
+) -> bb_status {
+    // SAFETY: the header asks for an update whose data is that long.
+    on("bb_manager_enqueue", m, |m: &Manager| unsafe {
+        let update = input::required(update, "update")?;
+        m.enqueue_raw(update.byte_offset, update.count, update.data.cast(), Timeout::nanos(timeout))
+    })
+}
+
+/// Enqueues several updates as one batch: all of them in one epoch, or none.
+///
+/// @param m the manager
+/// @param updates what goes where, applied in this order
+/// @param count how many; 0 is fine
+/// @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+/// @return what `bb_manager_enqueue()` returns; one bad update refuses them all
+/// @threadsafety safe to call from any thread; from callbacks too, where it never waits
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_enqueue_many(
+    m: *mut bb_manager,
+    updates: *const bb_update,
+    count: u64,
+    timeout: u64,
+) -> bb_status {
+    // SAFETY: the header asks for that many updates, whose data is as long as they say.
+    on("bb_manager_enqueue_many", m, |m: &Manager| unsafe {
+        m.enqueue_many_raw(
+            input::many(updates.cast::<RawUpdate>(), count, "updates")?,
+            Timeout::nanos(timeout),
+        )
+    })
+}
+
+/// Enqueues a range to be filled with one element.
+///
+/// @param m the manager
+/// @param byte_offset where the range begins, in bytes, a multiple of the element's size
+/// @param count how long it is, in elements
+/// @param element one element, of any alignment
+/// @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+/// @return what `bb_manager_enqueue()` returns
+/// @threadsafety safe to call from any thread; from callbacks too, where it never waits
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_enqueue_fill(
+    m: *mut bb_manager,
+    byte_offset: u64,
+    count: u64,
+    element: *const c_void,
+    timeout: u64,
+) -> bb_status {
+    // SAFETY: the header asks for one element.
+    on("bb_manager_enqueue_fill", m, |m: &Manager| unsafe {
+        let element = input::required(element.cast::<u8>(), "element")?;
+        m.enqueue_fill_raw(byte_offset, count, element, Timeout::nanos(timeout))
+    })
+}
+
+/// Enqueues an N-d region. The data is copied before the call returns.
+///
+/// @param m the manager
+/// @param region what goes where
+/// @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+/// @return BB_E_ARGUMENT (a step of 0), and what `bb_manager_enqueue()` returns
+/// @threadsafety safe to call from any thread; from callbacks too, where it never waits
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_enqueue_region(
+    m: *mut bb_manager,
+    region: *const bb_region,
+    timeout: u64,
+) -> bb_status {
+    // SAFETY: the header asks for arrays of the state's dimensions, and data that they describe.
+    on("bb_manager_enqueue_region", m, |m: &Manager| unsafe {
+        m.enqueue_region_raw(&region_of(region, m.ndim())?, Timeout::nanos(timeout))
+    })
+}
+
+/// # Safety
+///
+/// NULL, or a region whose arrays have `ndim` entries.
+pub(super) unsafe fn region_of<'a>(region: *const bb_region, ndim: usize) -> Result<RawRegion<'a>> {
+    // SAFETY: the caller's promise, in all of them.
+    unsafe {
+        let region = input::required(region, "region")?;
+        let ndim = ndim as u64;
+        let optional = |given: *const i64, param| match given.is_null() {
+            true => Ok(None),
+            false => input::many(given, ndim, param).map(Some),
+        };
+        Ok(RawRegion {
+            start: input::many(region.start, ndim, "region.start")?,
+            extent: input::many(region.extent, ndim, "region.extent")?,
+            step: optional(region.step, "region.step")?,
+            data: region.data.cast(),
+            strides: optional(region.strides, "region.strides")?,
+        })
+    }
+}
+
+/// Enqueues an update whose data is not copied before the call returns: it stays as it is until `release` has been called.
+///
+/// `release` is called exactly once if the call succeeds, on the worker, also when the manager is destroyed first; never if
+/// the call fails: then the data stays the caller's.
+///
+/// @param m the manager
+/// @param update what goes where
+/// @param release told when the data is not needed any more
+/// @param user_data handed to `release`
+/// @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+/// @return what `bb_manager_enqueue()` returns
+/// @threadsafety safe to call from any thread; from callbacks too, where it never waits
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_enqueue_borrowed(
+    m: *mut bb_manager,
+    update: *const bb_update,
+    release: bb_release_fn,
+    user_data: *mut c_void,
+    timeout: u64,
+) -> bb_status {
+    on("bb_manager_enqueue_borrowed", m, |m: &Manager| {
+        let release = release_of(input::function(release, "release")?, user_data)?;
+        // SAFETY: the header asks for data that stays until the release.
+        let outcome = unsafe {
+            let update = input::required(update, "update")?;
+            m.enqueue_borrowed_raw(
+                update.byte_offset,
+                update.count,
+                update.data.cast(),
+                release,
+                Timeout::nanos(timeout),
+            )
+        };
+        // A release that was refused is dropped unrun.
+        outcome.map_err(|refused| refused.error)
+    })
+}
+
+fn release_of(release: unsafe extern "C" fn(*mut c_void), user_data: *mut c_void) -> Result<Release> {
+    let user_data = UserData::new(user_data, None);
+    // SAFETY: the caller's function and data; the core calls it exactly once.
+    let release = move || unsafe { release(user_data.get()) };
+    match try_box(release) {
+        Ok(release) => Ok(release),
+        Err(_) => Err(Error::of(Status::OutOfMemory)),
+    }
+}
+
+/// Enqueues a kernel. If the call fails, `user_data` stays the caller's and `drop` is not called.
+///
+/// @param m the manager
+/// @param kernel what runs on which range
+/// @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+/// @return BB_E_ARGUMENT (flags, reserved), and what `bb_manager_enqueue()` returns
+/// @threadsafety safe to call from any thread; from callbacks too, where it never waits
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_enqueue_kernel(
+    m: *mut bb_manager,
+    kernel: *const bb_kernel,
+    timeout: u64,
+) -> bb_status {
+    on("bb_manager_enqueue_kernel", m, |m: &Manager| {
+        // SAFETY: the header asks for a kernel.
+        let kernel = kernel_of(unsafe { input::required(kernel, "kernel") }?)?;
+        m.enqueue_kernel(kernel, Timeout::nanos(timeout)).map_err(|refused| {
+            discard(refused.value.run);
+            refused.error
+        })
+    })
+}
+
+pub(super) fn kernel_of(given: &bb_kernel) -> Result<Kernel> {
+    let function = input::function(given.function, "kernel.function")?;
+    let flags = input::flags(given.flags, BB_KERNEL_ANY_THREAD | BB_KERNEL_OVERWRITES, "kernel.flags")?;
+    if given.reserved != 0 {
+        return Err(Error::value(Status::Argument, "kernel.reserved", given.reserved, "must be 0"));
+    }
+    let (count, user_data) = (given.count, UserData::new(given.user_data, given.drop));
+    let run = move |back: &mut [u8], front: &[u8]| {
+        // SAFETY: the caller's function and data, on the range that was asked for.
+        unsafe { function(back.as_mut_ptr().cast(), front.as_ptr().cast(), count, user_data.get()) }
+    };
+    match try_box(run) {
+        Ok(run) => Ok(Kernel {
+            byte_offset: given.byte_offset,
+            count,
+            any_thread: flags & BB_KERNEL_ANY_THREAD != 0,
+            overwrites: flags & BB_KERNEL_OVERWRITES != 0,
+            run,
+        }),
+        Err(run) => {
+            std::mem::forget(run);
+            Err(Error::of(Status::OutOfMemory))
+        }
+    }
+}
+
+/// Enqueues a tag: it comes back with the first front that contains every earlier update of this thread, until a later tag.
+///
+/// @param m the manager
+/// @param tag the caller's own number, such as a step
+/// @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+/// @return what `bb_manager_enqueue()` returns
+/// @threadsafety safe to call from any thread; from callbacks too, where it never waits
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_manager_enqueue_tag(m: *mut bb_manager, tag: u64, timeout: u64) -> bb_status {
+    on("bb_manager_enqueue_tag", m, |m: &Manager| m.enqueue_tag(tag, Timeout::nanos(timeout)))
+}

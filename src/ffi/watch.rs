@@ -1,0 +1,105 @@
+//! `bb_watch`: one waiter's own subscription.
+
+use super::guard::{on, take};
+use super::handle::{self, Kind, Object};
+use super::input;
+use super::opaque::{bb_manager, bb_watch};
+use super::status::bb_status;
+use crate::Timeout;
+use crate::error::Result;
+use crate::manager::{Manager, Ticket, Watch};
+
+impl Object for Watch {
+    const KIND: Kind = Kind::Watch;
+
+    fn close(&self) -> Result<()> {
+        Watch::close(self);
+        Ok(())
+    }
+}
+
+/// Subscribes to the epochs of a manager.
+///
+/// @param m the manager
+/// @param after the newest epoch that the caller has seen
+/// @param watch the handle is written here; `bb_watch_destroy()` ends it
+/// @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_CLOSED, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+///         BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_watch_create(
+    m: *mut bb_manager,
+    after: u64,
+    watch: *mut *mut bb_watch,
+) -> bb_status {
+    on("bb_watch_create", m, |m: &Manager| {
+        // SAFETY: the header asks for a place for a handle.
+        let place = unsafe { input::output(watch, "watch") }?;
+        place.set(handle::create(|| m.watch(after))? as *mut bb_watch)
+    })
+}
+
+/// The descriptor of the watch, for event loops. It is readable (POLLIN, level-triggered) while there is a newer epoch than
+/// the last one told, while the ticket asked for can be waited for without blocking, and once the manager has ended. It
+/// belongs to the watch: do not read or close it.
+///
+/// @param w the watch
+/// @param fd written
+/// @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_watch_fd(w: *mut bb_watch, fd: *mut i32) -> bb_status {
+    // SAFETY: the header asks for a place for a number.
+    on("bb_watch_fd", w, |w: &Watch| unsafe { input::output(fd, "fd") }?.set(w.fd()?))
+}
+
+/// Makes the descriptor become readable also when a ticket can be waited for without blocking: done, failed or closed. A
+/// later ticket takes its place.
+///
+/// @param w the watch
+/// @param ticket from `bb_manager_synchronize_async()` of the same manager
+/// @return BB_OK, BB_E_ARGUMENT (not a ticket of this manager), BB_E_CLOSED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+///         BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_watch_ticket(w: *mut bb_watch, ticket: u64) -> bb_status {
+    on("bb_watch_ticket", w, |w: &Watch| w.ticket(Ticket(ticket)))
+}
+
+/// Waits for an epoch beyond the last one that this watch told, and makes the descriptor unreadable again.
+///
+/// @param w the watch
+/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+/// @param epoch the newest epoch is written here
+/// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (the manager or the watch has ended), BB_E_RECURSIVE, BB_E_INTERRUPTED,
+///         BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread; each epoch is told to one of them
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_watch_wait(w: *mut bb_watch, timeout: u64, epoch: *mut u64) -> bb_status {
+    on("bb_watch_wait", w, |w: &Watch| {
+        // SAFETY: the header asks for a place for a number.
+        let place = unsafe { input::output(epoch, "epoch") }?;
+        place.set(w.wait(Timeout::nanos(timeout))?)
+    })
+}
+
+/// Ends a subscription: its waiters return BB_E_CLOSED, and its descriptor is closed.
+///
+/// @param w the watch; NULL is a no-op
+/// @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_watch_destroy(w: *mut bb_watch) -> bb_status {
+    if w.is_null() {
+        return bb_status::BB_OK;
+    }
+    take("bb_watch_destroy", w, |watch: Watch| {
+        drop(watch);
+        Ok(())
+    })
+}
