@@ -1,6 +1,51 @@
 /* A handle that is not what it should be is refused by name on every export, and nothing crashes. */
 #include "exports.h"
 
+/* Exports that take no handle. */
+static const char *const without_handle[] = {
+    "bb_version",        "bb_build_info", "bb_status_string", "bb_last_error",          "bb_set_log",
+    "bb_set_wait_flags", "bb_debug_dump", "bb_debug_dump_fd", "bb_manager_config_init", "bb_manager_create"};
+
+static bool is_covered(const char *name) {
+    for (size_t i = 0; i < LENGTH(exports); i++) {
+        if (strcmp(exports[i].name, name) == 0) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < LENGTH(without_handle); i++) {
+        if (strcmp(without_handle[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A new function in the header fails here until the table knows it. */
+static void every_export_is_in_the_table(void) {
+    static char header[1 << 20];
+    char path[4096] = __FILE__;
+    char *const slash = strrchr(path, '/');
+    (void)snprintf(slash == NULL ? path : slash + 1, 64, "../include/backbuf.h");
+    FILE *const file = fopen(path, "r");
+    TEST_ASSERT_NOT_NULL_MESSAGE(file, path);
+    const size_t length = fread(header, 1, sizeof header - 1, file);
+    (void)fclose(file);
+    CHECK(length < sizeof header - 1);
+    size_t functions = 0;
+    for (const char *at = header; (at = strstr(at, "\nBB_API ")) != NULL; functions++) {
+        char name[64] = "";
+        const char *const end = strchr(++at, '(');
+        const char *first = end;
+        TEST_ASSERT_NOT_NULL(end);
+        while (first[-1] != ' ' && first[-1] != '*' && first[-1] != '\n') {
+            first--;
+        }
+        (void)snprintf(name, sizeof name, "%.*s", (int)(end - first), first);
+        TEST_ASSERT_TRUE_MESSAGE(is_covered(name), name);
+    }
+    TEST_ASSERT_EQUAL_size_t(LENGTH(exports) + LENGTH(without_handle), functions);
+}
+
 static const export_case *each(size_t *at) { return *at < LENGTH(exports) ? &exports[(*at)++] : NULL; }
 
 static void refused(const export_case *e, void *handle, bb_status want) {
@@ -245,6 +290,7 @@ static void of_many_destroys_one_wins(void) {
 
 int main(void) {
     UNITY_BEGIN();
+    RUN_TEST(every_export_is_in_the_table);
     RUN_TEST(null_is_refused_or_a_noop);
     RUN_TEST(stale_is_told_on_every_export);
     RUN_TEST(what_a_manager_leaves_behind_when_destroyed_can_still_be_ended);
