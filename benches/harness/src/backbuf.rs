@@ -5,7 +5,6 @@ use std::ffi::{CStr, c_char, c_void};
 use std::path::Path;
 
 pub const FOREVER: u64 = u64::MAX;
-pub const U8: u32 = 1;
 pub const U64: u32 = 4;
 
 #[repr(C)]

@@ -98,7 +98,9 @@ impl Scenario for Workload {
         }
         let mut time = Duration::ZERO;
         for _ in 0..cycles {
-            self.pause.map(std::thread::sleep);
+            if let Some(pause) = self.pause {
+                std::thread::sleep(pause);
+            }
             self.updates(subject);
             let started = Instant::now();
             subject.synchronize();
@@ -177,7 +179,7 @@ impl Scenario for Fronts {
     fn burst<S: Subject>(&self, subject: &S, cycles: u64) -> Burst {
         let started = Instant::now();
         for _ in 0..cycles {
-            subject.front(|data| std::hint::black_box(data));
+            subject.front(std::hint::black_box);
         }
         Burst { time: started.elapsed(), units: cycles }
     }

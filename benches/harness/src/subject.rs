@@ -14,11 +14,12 @@ pub trait Subject: Sync {
     fn front<R>(&self, read: impl FnOnce(*const u8) -> R) -> R;
 }
 
+/// Of 64-bit numbers, in which the C calls count.
+const ELEMENT: u64 = 8;
+
 pub struct Ours {
     api: Api,
     manager: *mut c_void,
-    /// log2 of the element's size: the C call counts in elements.
-    shift: u32,
 }
 
 // SAFETY: managers may be used from any thread.
@@ -26,19 +27,18 @@ unsafe impl Sync for Ours {}
 
 impl Ours {
     fn create(api: Api, state: &State) -> Ours {
-        let (dtype, shift) = if state.bytes % 8 == 0 { (backbuf::U64, 3) } else { (backbuf::U8, 0) };
-        let manager = api.manager(dtype, state.bytes >> shift, |config| {
+        let manager = api.manager(backbuf::U64, state.bytes / ELEMENT, |config| {
             config.worker_affinity = state.worker_cpu.map_or(0, |cpu| 1 << cpu);
             config.flush = state.flush;
         });
-        Ours { api, manager, shift }
+        Ours { api, manager }
     }
 }
 
 impl Subject for Ours {
     #[inline(always)]
     fn enqueue(&self, offset: u64, data: &[u8]) {
-        let count = data.len() as u64 >> self.shift;
+        let count = data.len() as u64 / ELEMENT;
         let update = backbuf::Update { byte_offset: offset, count, data: data.as_ptr() };
         // SAFETY: the manager is live and the data readable.
         self.api.expect(unsafe { (self.api.enqueue)(self.manager, &update, backbuf::FOREVER) });
