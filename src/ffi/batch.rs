@@ -6,8 +6,9 @@ use parking_lot::Mutex;
 
 use super::callback::discard;
 use super::guard::{guard_handle, on, take};
-use super::handle::{self, Kind, Object};
+use super::handle::Kind;
 use super::input;
+use super::object::{self, Object};
 use super::opaque::{bb_batch, bb_manager};
 use super::status::bb_status;
 use super::update::{bb_kernel, bb_region, bb_update, kernel_of, region_of};
@@ -59,7 +60,7 @@ pub unsafe extern "C" fn bb_batch_begin(m: *mut bb_manager, batch: *mut *mut bb_
     on("bb_batch_begin", m, |m: &Manager| {
         // SAFETY: the header asks for a place for a handle.
         let place = unsafe { input::output(batch, "batch") }?;
-        place.set(handle::create(|| Ok(Shared(Mutex::new(Some(m.batch()?)))))? as *mut bb_batch)
+        place.set(object::create(|| Ok(Shared(Mutex::new(Some(m.batch()?)))))? as *mut bb_batch)
     })
 }
 
@@ -165,7 +166,7 @@ pub extern "C" fn bb_batch_commit(b: *mut bb_batch, timeout: u64) -> bb_status {
     match on("bb_batch_commit", b, |b: &Shared| b.commit(Timeout::nanos(timeout))) {
         bb_status::BB_OK => guard_handle("bb_batch_commit", b, |b| {
             // Committed it is, even if another thread ends the handle at the same time.
-            drop(handle::remove::<Shared>(b));
+            drop(object::remove::<Shared>(b));
             Ok(())
         }),
         refused => refused,

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::handle::{self, Object};
+use super::object::{self, Object};
 use super::status::bb_status;
 use super::{foreign, last_error};
 use crate::error::{Error, Result, Status};
@@ -30,7 +30,7 @@ pub(crate) fn on<T: Object, H>(
         Ok(()) => bb_status::BB_OK,
         Err(error) => refused_by(call, object, &error),
     };
-    match catch_unwind(AssertUnwindSafe(|| handle::with_pin(handle, told))) {
+    match catch_unwind(AssertUnwindSafe(|| object::with_pin(handle, told))) {
         Ok(Ok(status)) => status,
         Ok(Err(error)) => refused_handle(call, handle, &error),
         Err(payload) => poisoned::<T>(call, handle, payload),
@@ -58,7 +58,7 @@ pub(crate) fn take<T: Object, H>(
     handle: *const H,
     work: impl FnOnce(T) -> Result<()>,
 ) -> bb_status {
-    guard_handle(call, handle, |handle| work(handle::remove(handle)?))
+    guard_handle(call, handle, |handle| work(object::remove(handle)?))
 }
 
 #[cold]
@@ -113,6 +113,6 @@ fn panicked(call: &str, payload: Box<dyn Any + Send>) -> bb_status {
 #[inline(never)]
 fn poisoned<T: Object>(call: &str, handle: u64, payload: Box<dyn Any + Send>) -> bb_status {
     // If the handle has ended meanwhile, there is nothing left to poison.
-    let _ = handle::with_pin(handle, T::poison);
+    let _ = object::with_pin(handle, T::poison);
     panicked(call, payload)
 }

@@ -1,17 +1,13 @@
-//! Handles: what C holds instead of addresses, and the table behind them.
+//! Handles: what C holds instead of addresses.
 //!
 //! A handle is `kind | tag << 4 | index << 14 | generation << 34`: the tag tells this copy of the library in this process,
 //! the index a slot, the generation how often the slot has been used. The word of a live slot *is* its handle.
 
-use std::ptr::null_mut;
-
-use super::foreign;
-use super::pin::{self, KIND_MASK, Refusal};
-use super::records;
-use crate::error::{Error, Label, Result, Status};
+use super::pin::KIND_MASK;
+use super::{foreign, object};
+use crate::error::{Error, Result, Status};
 use crate::lease::{self, LeaseId};
-use crate::slots::{self, GENERATION_BITS, INDEX_BITS, Instance, Lock, Slots, Wiped, Zeroed};
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
+use crate::slots::{self, GENERATION_BITS, INDEX_BITS, Instance};
 
 /// What a handle names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,205 +39,33 @@ impl Kind {
     }
 }
 
-/// An object that C can hold a handle of.
-pub(crate) trait Object: Send + Sync + Sized + 'static {
-    /// The object's kind.
-    const KIND: Kind;
-
-    /// Gives the object to a slot. It is dropped if there is no memory.
-    fn into_raw(self) -> Result<*mut ()>;
-
-    /// Lends the object.
-    ///
-    /// # Safety
-    ///
-    /// `raw` came from `into_raw`, and nobody takes it back meanwhile.
-    unsafe fn with<R>(raw: *mut (), work: impl FnOnce(&Self) -> R) -> R;
-
-    /// Takes the object back.
-    ///
-    /// # Safety
-    ///
-    /// `raw` came from `into_raw`, and nobody uses it any more.
-    unsafe fn from_raw(raw: *mut ()) -> Self;
-
-    /// The object's name in messages.
-    fn label(&self) -> Label {
-        Label::new("")
-    }
-
-    /// Refuses further work and wakes every call that waits inside. It may run more than once.
-    fn close(&self) -> Result<()> {
-        Ok(())
-    }
-
-    /// Counts a refused call.
-    fn refuse(&self, _status: Status) {}
-
-    /// A panic passed through a call: nothing but queries and destroy from here on.
-    fn poison(&self) {}
-}
-
-#[derive(Debug)]
-struct Slot {
-    /// The handle while live; with all kind bits while it closes or when it is spent; with none while free, the generation
-    /// being the next one's; 0 when never used.
-    word: AtomicU64,
-    object: AtomicPtr<()>,
-    /// The next free slot's index + 1.
-    next: AtomicU32,
-}
-
-// SAFETY: atomics, of which zero is a legal value.
-unsafe impl Zeroed for Slot {}
-
-#[derive(Debug)]
-struct Free {
-    lock: Lock,
-    /// The first free slot's index + 1.
-    head: AtomicU32,
-    /// Slots of the newest chunk that were never handed out.
-    fresh: AtomicU32,
-    fresh_end: AtomicU32,
-}
-
-// SAFETY: atomics, of which zero is a legal value.
-unsafe impl Zeroed for Free {}
-
-static SLOTS: Slots<Slot> = Slots::new();
-static FREE: Wiped<Free> = Wiped::new();
-
 const TAG_SHIFT: u32 = 4;
 const INDEX_SHIFT: u32 = 14;
 const GENERATION_SHIFT: u32 = INDEX_SHIFT + INDEX_BITS;
 const GENERATIONS: u32 = 1 << GENERATION_BITS;
 const TAG_MASK: u64 = (1 << INDEX_SHIFT) - (1 << TAG_SHIFT);
 
-const fn tag(handle: u64) -> u16 {
+pub(super) const fn tag(handle: u64) -> u16 {
     ((handle & TAG_MASK) >> TAG_SHIFT) as u16
 }
 
-const fn index(handle: u64) -> u32 {
+pub(super) const fn index(handle: u64) -> u32 {
     (handle >> INDEX_SHIFT) as u32 & ((1 << INDEX_BITS) - 1)
 }
 
-const fn generation(handle: u64) -> u32 {
+pub(super) const fn generation(handle: u64) -> u32 {
     (handle >> GENERATION_SHIFT) as u32
 }
 
-const fn compose(tag: u16, index: u32, generation: u32) -> u64 {
+pub(super) const fn compose(tag: u16, index: u32, generation: u32) -> u64 {
     (tag as u64) << TAG_SHIFT | (index as u64) << INDEX_SHIFT | (generation as u64) << GENERATION_SHIFT
 }
 
-/// Runs `work` on the live object that the handle names, which cannot go away meanwhile.
-#[inline(always)]
-pub(crate) fn with_pin<T: Object, R>(handle: u64, work: impl FnOnce(&T) -> R) -> Result<R> {
-    let record = records::own()?;
-    let Some(slot) = SLOTS.get(index(handle)).filter(|_| handle & KIND_MASK == T::KIND as u64) else {
-        return Err(why(handle, T::KIND));
-    };
-    match record.enter(&slot.word, handle) {
-        // SAFETY: a live slot has its object, and the pin keeps whoever closes the slot from taking it back.
-        Ok(_pin) => Ok(unsafe { T::with(slot.object.load(Relaxed), work) }),
-        Err(Refusal::Dead) => Err(why(handle, T::KIND)),
-        Err(Refusal::Deep) => Err(too_deep()),
-    }
-}
-
-#[cold]
-fn too_deep() -> Error {
-    Error::text(Status::Recursive, "more than 8 calls of this thread inside each other, through callbacks")
-}
-
-/// A slot that waits for its object. Taken first, so that what can fail has failed before an object exists.
-#[derive(Debug)]
-pub(crate) struct Seat {
-    handle: u64,
-    slot: &'static Slot,
-}
-
-impl Seat {
-    /// Takes a free slot.
-    pub(crate) fn take() -> Result<Seat> {
-        let instance = slots::instance()?;
-        let free = FREE.get()?;
-        let index = free.lock.with(|| {
-            if let Some(index) = free.head.load(Relaxed).checked_sub(1) {
-                let next = SLOTS.get(index).map_or(0, |slot| slot.next.load(Relaxed));
-                free.head.store(next, Relaxed);
-                return Ok(index);
-            }
-            if free.fresh.load(Relaxed) == free.fresh_end.load(Relaxed) {
-                let chunk = SLOTS.grow()?;
-                free.fresh.store(chunk.start, Relaxed);
-                free.fresh_end.store(chunk.end, Relaxed);
-            }
-            Ok(free.fresh.fetch_add(1, Relaxed))
-        })?;
-        let slot = SLOTS.get(index).ok_or_else(|| Error::of(Status::OutOfMemory))?;
-        let handle = match slot.word.load(Relaxed) {
-            0 => compose(instance.tag, index, instance.first_generation),
-            next => next,
-        };
-        Ok(Seat { handle, slot })
-    }
-
-    /// Seats the object: its handle is live when this returns.
-    pub(crate) fn seat<T: Object>(self, object: T) -> Result<u64> {
-        let handle = self.handle | T::KIND as u64;
-        self.slot.object.store(object.into_raw()?, Relaxed);
-        // Release: whoever sees the handle live sees the object.
-        self.slot.word.store(handle, Release);
-        std::mem::forget(self);
-        Ok(handle)
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        give_back(self.slot, index(self.handle));
-    }
-}
-
-fn give_back(slot: &Slot, index: u32) {
-    if let Some(free) = FREE.peek() {
-        free.lock.with(|| {
-            slot.next.store(free.head.load(Relaxed), Relaxed);
-            free.head.store(index.wrapping_add(1), Relaxed);
-        });
-    }
-}
-
-/// Makes an object and its handle.
-pub(crate) fn create<T: Object>(make: impl FnOnce() -> Result<T>) -> Result<u64> {
-    let seat = Seat::take()?;
-    seat.seat(make()?)
-}
-
-/// Closes the object, waits until no call is inside, ends the handle and hands the object over. Of several threads that
-/// try, one gets it; the others are told [`Status::Stale`].
-pub(crate) fn remove<T: Object>(handle: u64) -> Result<T> {
-    if handle != 0 && records::own()?.holds(handle) {
-        return Err(Error::text(
-            Status::Recursive,
-            "the calling thread is inside of a call on the same object",
-        ));
-    }
-    with_pin(handle, T::close)??;
-    let slot = SLOTS.get(index(handle)).ok_or_else(|| Error::of(Status::Handle))?;
-    if !pin::close(&slot.word, handle) {
-        return Err(why(handle, T::KIND));
-    }
-    pin::drain(handle, records::all(), |pauses| crate::wait::nap(1000 << pauses.min(10)));
-    // SAFETY: closed by this thread alone, and no call is inside.
-    let object = unsafe { T::from_raw(slot.object.swap(null_mut(), Relaxed)) };
+/// The word of a free slot that was under `handle` last; None when its generations are used up.
+pub(super) fn next(handle: u64) -> Result<Option<u64>> {
     let next = generation(handle).wrapping_add(1) % GENERATIONS;
-    // A slot whose generations are used up stays closed for ever.
-    if slots::instance()?.first_generation != next {
-        slot.word.store(compose(tag(handle), index(handle), next), Release);
-        give_back(slot, index(handle));
-    }
-    Ok(object)
+    let spent = slots::instance()?.first_generation == next;
+    Ok((!spent).then_some(compose(tag(handle), index(handle), next)))
 }
 
 /// The handle of a lease, made by an object of this copy.
@@ -275,7 +99,7 @@ pub(crate) fn check(handle: u64) -> std::result::Result<(), Status> {
         let id = LeaseId { index: index(handle), generation: generation(handle) };
         return if lease::is_live(id) { Ok(()) } else { Err(Status::Stale) };
     }
-    match SLOTS.get(index(handle)).map(|slot| slot.word.load(Acquire)) {
+    match object::word(index(handle)) {
         Some(word) if word == handle => Ok(()),
         Some(word) if was_issued(handle, word, instance) => Err(Status::Stale),
         _ => Err(Status::Handle),

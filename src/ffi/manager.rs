@@ -4,8 +4,9 @@ use std::mem::ManuallyDrop;
 
 use super::config::{self, BB_MAX_DIMS, bb_manager_config};
 use super::guard::{guard, on, take};
-use super::handle::{Kind, Object, Seat};
+use super::handle::Kind;
 use super::input;
+use super::object::{Object, Seat};
 use super::opaque::bb_manager;
 use super::status::bb_status;
 use crate::error::{Error, Label, Result, Status};

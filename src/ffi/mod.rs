@@ -1,7 +1,7 @@
 //! The C ABI, and the only place with `extern "C"`: one file per C object, and the few pieces that all of them stand on.
 //!
-//! A C function checks its arguments, calls the core and returns a status. `handle`, `pin` and `records` turn handles into
-//! objects; `guard` is the wall that no panic passes; `input` reads what C hands over and `callback` what it wants called;
+//! A C function checks its arguments, calls the core and returns a status. `handle`, `object`, `pin` and `records` turn handles
+//! into objects; `guard` is the wall that no panic passes; `input` reads what C hands over and `callback` what it wants called;
 //! `status` and `last_error` tell what went wrong.
 
 #![allow(non_camel_case_types)]
@@ -31,6 +31,7 @@ mod input;
 mod last_error;
 mod library;
 mod manager;
+mod object;
 mod opaque;
 mod pin;
 mod query;

@@ -3,8 +3,9 @@
 use std::ffi::c_char;
 
 use super::guard::{on, take};
-use super::handle::{self, Kind, Object};
+use super::handle::Kind;
 use super::input;
+use super::object::{self, Object};
 use super::opaque::{bb_manager, bb_task};
 use super::status::bb_status;
 use crate::manager::{Manager, Task};
@@ -31,7 +32,7 @@ pub unsafe extern "C" fn bb_task_begin(
     on("bb_task_begin", m, |m: &Manager| {
         // SAFETY: the header asks for a place for a handle, and a string or NULL.
         let (place, label) = unsafe { (input::output(task, "task")?, input::name(label, "label")?) };
-        place.set(handle::create(|| m.task(label))? as *mut bb_task)
+        place.set(object::create(|| m.task(label))? as *mut bb_task)
     })
 }
 

@@ -1,8 +1,9 @@
 //! `bb_watch`: one waiter's own subscription.
 
 use super::guard::{on, take};
-use super::handle::{self, Kind, Object};
+use super::handle::Kind;
 use super::input;
+use super::object::{self, Object};
 use super::opaque::{bb_manager, bb_watch};
 use super::status::bb_status;
 use crate::Timeout;
@@ -36,7 +37,7 @@ pub unsafe extern "C" fn bb_watch_create(
     on("bb_watch_create", m, |m: &Manager| {
         // SAFETY: the header asks for a place for a handle.
         let place = unsafe { input::output(watch, "watch") }?;
-        place.set(handle::create(|| m.watch(after))? as *mut bb_watch)
+        place.set(object::create(|| m.watch(after))? as *mut bb_watch)
     })
 }
 
