@@ -213,9 +213,9 @@ template <class T> class [[nodiscard]] Result {
 
     explicit operator bool() const noexcept { return static_cast<bool>(status_); }
     Status status() const noexcept { return status_; }
-    T &operator*() &noexcept { return assert(status_), value_; }
-    const T &operator*() const &noexcept { return assert(status_), value_; }
-    T &&operator*() &&noexcept { return assert(status_), std::move(value_); }
+    T &operator*() & noexcept { return assert(status_), value_; }
+    const T &operator*() const & noexcept { return assert(status_), value_; }
+    T &&operator*() && noexcept { return assert(status_), std::move(value_); }
     T *operator->() noexcept { return assert(status_), &value_; }
     const T *operator->() const noexcept { return assert(status_), &value_; }
     /// The value, or `other` where there is none.
@@ -459,6 +459,7 @@ enum class KernelFlags : std::uint32_t {
     overwrites = BB_KERNEL_OVERWRITES, ///< it writes all of its range: nothing is brought up to date before
 };
 constexpr KernelFlags operator|(KernelFlags a, KernelFlags b) noexcept {
+    // NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange): flags combine to what has no name of its own
     return static_cast<KernelFlags>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
 }
 
@@ -511,7 +512,8 @@ inline void carry(const bb_manager *owner, Origin origin) noexcept {
                 return;
         box.letters.push_back({owner, origin, std::current_exception()});
         letters.fetch_add(1, std::memory_order_relaxed);
-    } catch (...) { // no memory for the letter: then it is lost, but the library is not crossed
+    } catch (...) {
+        return; // no memory for the letter: it is lost, but nothing is thrown into the library
     }
 }
 

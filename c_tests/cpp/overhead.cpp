@@ -1,7 +1,6 @@
 // Pairs of functions, the same thing in C and in C++: check_overhead.sh compares their machine code.
 #include <backbuf.hpp>
 
-using backbuf::BackMode;
 using backbuf::Manager;
 using backbuf::Status;
 using backbuf::Timeout;

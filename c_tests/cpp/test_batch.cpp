@@ -89,7 +89,7 @@ static void moves_and_stays_empty_behind() {
     auto a = m.batch();
     a.update(0, 1);
     Batch<int> b(std::move(a));
-    EXPECT_THROWS(BB_E_NULL, a.update(0, 1)); // NOLINT(bugprone-use-after-move): what this test is about
+    EXPECT_THROWS(BB_E_NULL, a.update(0, 1)); // NOLINT: used after move on purpose
     EXPECT_THROWS(BB_E_NULL, a.commit());
     bb_batch *raw = b.handle();
     b = m.batch();

@@ -71,7 +71,7 @@ static void moves_and_stays_empty_behind() {
     auto a = m.front();
     bb_lease *raw = a.handle();
     auto b = std::move(a);
-    EXPECT(!a && a.data() == nullptr && a.size() == 0); // NOLINT(bugprone-use-after-move): what this test is about
+    EXPECT(!a && a.data() == nullptr && a.size() == 0); // NOLINT: used after move on purpose
     EXPECT_THROWS(BB_E_RANGE, a.at(0));
     EXPECT(b && b.handle() == raw);
     b = m.front();
@@ -130,8 +130,8 @@ static void back_is_undone_unless_committed() {
     auto a = m.back(BackMode::discard);
     a[1] = 100;
     Back<int> b(std::move(a));
-    EXPECT(!a); // NOLINT(bugprone-use-after-move): what this test is about
-    EXPECT_THROWS(BB_E_NULL, a.commit(1));
+    EXPECT(!a);                            // NOLINT: used after move on purpose
+    EXPECT_THROWS(BB_E_NULL, a.commit(1)); // NOLINT: used after move on purpose
     b.cancel();
     b.cancel();
     EXPECT_THROWS(BB_E_NULL, b.commit(1));

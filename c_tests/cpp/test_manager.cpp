@@ -25,7 +25,7 @@ static void shape_may_be_a_list_a_container_or_nothing() {
     EXPECT(Manager<double>({5}).size() == 5);
     EXPECT(Manager<double>(std::vector<std::uint64_t>{2, 3}).size() == 6);
     const int rows = 7;
-    EXPECT(Manager<double>({rows, 2u, 1l}).size() == 14);
+    EXPECT(Manager<double>({rows, 2U, 1L}).size() == 14);
     const Manager<double> scalar(backbuf::Shape{});
     EXPECT(scalar.size() == 1);
     scalar.enqueue(0, 2.5);
@@ -170,7 +170,7 @@ static void moves_and_stays_empty_behind() {
     bb_manager *raw = a.handle();
     Manager<float> b(std::move(a));
     EXPECT(b.handle() == raw && b.size() == 3);
-    EXPECT(!a && a.size() == 0); // NOLINT(bugprone-use-after-move): what this test is about
+    EXPECT(!a && a.size() == 0); // NOLINT: used after move on purpose
     EXPECT_THROWS(BB_E_NULL, a.synchronize());
     EXPECT_THROWS(BB_E_NULL, a.enqueue(0, 1.f));
     EXPECT_THROWS(BB_E_NULL, a.front());
@@ -188,6 +188,7 @@ static void moves_and_stays_empty_behind() {
 static void many_threads_share_one_object() {
     const Manager<std::uint64_t> m({8});
     std::vector<std::thread> threads;
+    threads.reserve(4);
     for (std::uint64_t t = 0; t < 4; t++)
         threads.emplace_back([&m, t] {
             for (std::uint64_t i = 1; i <= 200; i++) {
