@@ -700,7 +700,7 @@ template <class Raw, bb_status (*Close)(Raw *), class Owner = Owned> class Handl
  * @brief A span with a shape: row-major elements that can be indexed by position. It does not own them.
  *
  * @code
- * float sum(const backbuf::Grid<const float> &g) { return std::accumulate(g.begin(), g.end(), 0.f); }
+ * auto sum = [](const backbuf::Grid<const float> &g) { return std::accumulate(g.begin(), g.end(), 0.f); };
  * sum(m.front());
  * @endcode
  */

@@ -59,6 +59,7 @@ for compiler in "$@"; do
     fi
     "$objdump" -dr --no-show-raw-insn -j .text "$work/code.o" >"$work/code"
 
+    # shellcheck disable=SC2013 # names are words
     for name in $(sed -n 's/^[0-9a-f]* <same_\(.*\)_c>:$/\1/p' "$work/code"); do
         checked=$((checked + 1))
         body "same_${name}_c" >"$work/c"
@@ -68,6 +69,7 @@ for compiler in "$@"; do
 $(cat "$work/difference")"
     done
 
+    # shellcheck disable=SC2013 # names are words
     for name in $(sed -n 's/^[0-9a-f]* <\(once_.*\)>:$/\1/p' "$work/code" | grep -v 'cold'); do
         checked=$((checked + 1))
         calls=$(body "$name" | sed -nE 's/^R_[A-Z0-9_]+ (bb_[a-z_]+).*/\1/p' | wc -l)

@@ -1,0 +1,67 @@
+#!/bin/sh
+# The examples in backbuf.hpp's comments compile: each one is made the body of a function.
+set -u
+
+usage() {
+    cat <<'TEXT'
+usage: check_examples.sh [--help] [COMPILER...]
+
+Compiles every @code block of backbuf.hpp with each COMPILER (default: $CXX, else c++), each with the names that the
+comments take for granted: a manager `m`, a `tile`, a `step`, an epoch `seen`, a `draw` function. A block that begins with
+`template` stands outside of functions.
+
+environment: CXX; BACKBUF_INCLUDE, the folder of backbuf.h (default: the repository's include/)
+TEXT
+}
+
+case "${1:-}" in
+--help | -h)
+    usage
+    exit 0
+    ;;
+-*)
+    echo "check_examples.sh: unknown option '$1': see --help" >&2
+    exit 2
+    ;;
+esac
+
+here=$(cd "$(dirname "$0")" && pwd)
+include=${BACKBUF_INCLUDE:-$here/../../include}
+[ $# -gt 0 ] || set -- "${CXX:-c++}"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+cat >"$work/examples.cpp" <<'TEXT'
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+#include <numeric>
+#include <vector>
+#include <poll.h>
+#include <backbuf.hpp>
+using namespace std::chrono_literals;
+namespace my { struct half { unsigned short bits; }; }
+namespace {
+const std::vector<float> tile(3 * 32 * 32);
+std::uint64_t step, seen;
+backbuf::Manager<float> m;
+void draw(const backbuf::Front<float> &, std::uint64_t) {}
+template <class F> void start_upload(F &&) {}
+}
+TEXT
+awk '
+    / \* @endcode/ { if (inside) print (outer ? "" : "}"); inside = 0 }
+    inside { sub(/^ \* ?/, ""); if (!body++) { outer = /^template/; if (!outer) print head }; print }
+    / \* @code/ { inside = 1; body = 0; head = "#line " NR + 1 " \"backbuf.hpp, @code\"\n" \
+        "[[maybe_unused]] static void example_" NR "() {" }
+' "$include/backbuf.hpp" >>"$work/examples.cpp"
+
+count=$(grep -c '^\[\[maybe_unused\]\] static void example_' "$work/examples.cpp")
+[ "$count" -gt 0 ] || {
+    echo "check_examples.sh: no @code block in '$include/backbuf.hpp'" >&2
+    exit 1
+}
+for compiler in "$@"; do
+    "$compiler" -std=c++17 -Wall -Wextra -Wno-unused -Wno-shadow -Werror -fsyntax-only -I "$include" "$work/examples.cpp" || exit 1
+done
+echo "$count examples compile"
