@@ -1,0 +1,124 @@
+//! Host memory in whole pages: aligned, zeroed, pre-faulted where asked for, in huge pages where that helps.
+
+use std::ptr::{NonNull, null_mut};
+
+use crate::error::{Error, Result, Status};
+
+const HUGE: usize = 2 << 20;
+
+/// Linux 5.14.
+const MADV_POPULATE_WRITE: libc::c_int = 23;
+
+/// A mapping of its own; zeros when new.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    data: NonNull<u8>,
+    mapped: usize,
+}
+
+// SAFETY: memory with one owner.
+unsafe impl Send for Pages {}
+
+impl Pages {
+    /// At least `bytes` zeroed bytes; with `fault`, no first touch is left to pay later.
+    pub(crate) fn new(bytes: usize, fault: bool) -> Result<Pages> {
+        let page = setting(libc::_SC_PAGESIZE);
+        let none = || Error::value(Status::OutOfMemory, "bytes", bytes as u64, "memory could not be had");
+        let mapped = bytes.max(1).checked_next_multiple_of(page).ok_or_else(none)?;
+        // Where the kernel overcommits, touching more than there is would end the process.
+        if mapped / page > setting(libc::_SC_PHYS_PAGES) {
+            return Err(none());
+        }
+        let data = if mapped >= HUGE { map_huge(mapped) } else { map(mapped) };
+        let pages = Pages { data: data.ok_or_else(none)?, mapped };
+        if fault {
+            pages.fault(page)?;
+        }
+        Ok(pages)
+    }
+
+    pub(crate) fn data(&self) -> *mut u8 {
+        self.data.as_ptr()
+    }
+
+    /// Gives the mapping away; [`Pages::from_raw`] takes it back.
+    pub(crate) fn into_raw(self) -> (*mut u8, usize) {
+        let parts = (self.data.as_ptr(), self.mapped);
+        std::mem::forget(self);
+        parts
+    }
+
+    /// # Safety
+    /// The parts are what `into_raw` gave, once.
+    pub(crate) unsafe fn from_raw(data: NonNull<u8>, mapped: usize) -> Pages {
+        Pages { data, mapped }
+    }
+
+    fn fault(&self, page: usize) -> Result<()> {
+        // SAFETY: exactly this mapping.
+        if unsafe { libc::madvise(self.data.as_ptr().cast(), self.mapped, MADV_POPULATE_WRITE) } == 0 {
+            return Ok(());
+        }
+        if std::io::Error::last_os_error().raw_os_error() != Some(libc::EINVAL) {
+            return Err(Error::value(Status::OutOfMemory, "bytes", self.mapped as u64, "memory could not be had"));
+        }
+        for offset in (0..self.mapped).step_by(page) {
+            // SAFETY: within the mapping.
+            unsafe { self.data.as_ptr().add(offset).write_volatile(0) };
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: owned, and unmapped once.
+        unsafe { libc::munmap(self.data.as_ptr().cast(), self.mapped) };
+    }
+}
+
+fn setting(name: libc::c_int) -> usize {
+    // SAFETY: takes no pointers.
+    unsafe { libc::sysconf(name) }.max(1) as usize
+}
+
+fn map(bytes: usize) -> Option<NonNull<u8>> {
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a new mapping at an address of the kernel's choice.
+    let place = unsafe { libc::mmap(null_mut(), bytes, protection, flags, -1, 0) };
+    if place == libc::MAP_FAILED { None } else { NonNull::new(place.cast()) }
+}
+
+/// Aligned to a huge page, which the kernel then may use.
+fn map_huge(bytes: usize) -> Option<NonNull<u8>> {
+    let around = map(bytes.checked_add(HUGE)?)?;
+    let before = around.as_ptr().align_offset(HUGE);
+    let place = around.as_ptr().wrapping_add(before);
+    // SAFETY: the head and the tail of the mapping just made; what stays is the aligned middle.
+    unsafe {
+        if before > 0 {
+            libc::munmap(around.as_ptr().cast(), before);
+        }
+        libc::munmap(place.add(bytes).cast(), HUGE - before);
+        libc::madvise(place.cast(), bytes, libc::MADV_HUGEPAGE);
+    }
+    NonNull::new(place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_zero_aligned_and_refused_when_absurd() {
+        for bytes in [0, 1, 4097, HUGE, 3 * HUGE + 1] {
+            let pages = Pages::new(bytes, true).unwrap();
+            assert_eq!(pages.data() as usize % if bytes >= HUGE { HUGE } else { 4096 }, 0);
+            // SAFETY: within the mapping.
+            assert!((0..bytes).step_by(1000).all(|at| unsafe { *pages.data().add(at) } == 0));
+        }
+        for bytes in [1 << 50, usize::MAX, usize::MAX - 4096] {
+            assert_eq!(Pages::new(bytes, true).unwrap_err().status(), Status::OutOfMemory);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Element types of a state.
+
+use crate::error::{Error, Result, Status};
+
+/// The type of one element. The library moves elements whole and never looks inside them, so half floats and
+/// opaque structs cost nothing extra.
+///
+/// ```
+/// use backbuf::DType;
+/// assert_eq!(DType::C64.size(), 8);
+/// assert_eq!(DType::Opaque(12).size(), 12);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DType {
+    /// Unsigned, 1 byte.
+    U8,
+    /// Unsigned, 2 bytes.
+    U16,
+    /// Unsigned, 4 bytes.
+    U32,
+    /// Unsigned, 8 bytes.
+    U64,
+    /// Signed, 1 byte.
+    I8,
+    /// Signed, 2 bytes.
+    I16,
+    /// Signed, 4 bytes.
+    I32,
+    /// Signed, 8 bytes.
+    I64,
+    /// IEEE 754 half precision.
+    F16,
+    /// bfloat16.
+    Bf16,
+    /// IEEE 754 single precision.
+    F32,
+    /// IEEE 754 double precision.
+    F64,
+    /// One byte, 0 or 1; the library does not check which.
+    Bool,
+    /// Two `F32`: real, imaginary.
+    C64,
+    /// Two `F64`: real, imaginary.
+    C128,
+    /// A struct of that many bytes, 1 to 2³¹ − 1.
+    Opaque(u32),
+}
+
+/// Marks the codes of opaque elements; the rest of the code is the size.
+const OPAQUE: u32 = 1 << 31;
+
+const PLAIN: [DType; 15] = [
+    DType::U8,
+    DType::U16,
+    DType::U32,
+    DType::U64,
+    DType::I8,
+    DType::I16,
+    DType::I32,
+    DType::I64,
+    DType::F16,
+    DType::Bf16,
+    DType::F32,
+    DType::F64,
+    DType::Bool,
+    DType::C64,
+    DType::C128,
+];
+
+impl DType {
+    /// Bytes of one element.
+    pub const fn size(self) -> u64 {
+        match self {
+            DType::U8 | DType::I8 | DType::Bool => 1,
+            DType::U16 | DType::I16 | DType::F16 | DType::Bf16 => 2,
+            DType::U32 | DType::I32 | DType::F32 => 4,
+            DType::U64 | DType::I64 | DType::F64 | DType::C64 => 8,
+            DType::C128 => 16,
+            DType::Opaque(size) => size as u64,
+        }
+    }
+
+    /// The number of this type in the C ABI.
+    ///
+    /// ```
+    /// use backbuf::DType;
+    /// assert_eq!(DType::from_code(DType::F32.code())?, DType::F32);
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn code(self) -> u32 {
+        match self {
+            DType::Opaque(size) => OPAQUE | size,
+            plain => PLAIN.iter().position(|&other| other == plain).map_or(0, |at| at as u32 + 1),
+        }
+    }
+
+    /// The type with that number.
+    pub fn from_code(code: u32) -> Result<DType> {
+        let unknown = "no such element type; use BB_U8 … BB_C128, or BB_OPAQUE(size)";
+        let found = match code {
+            OPAQUE => None,
+            opaque if opaque & OPAQUE != 0 => Some(DType::Opaque(opaque & !OPAQUE)),
+            plain => PLAIN.get((plain as usize).wrapping_sub(1)).copied(),
+        };
+        found.ok_or_else(|| Error::value(Status::Argument, "dtype", code, unknown))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_round_trip_and_others_are_refused() {
+        for dtype in PLAIN.into_iter().chain([DType::Opaque(1), DType::Opaque(u32::MAX >> 1)]) {
+            assert_eq!(DType::from_code(dtype.code()), Ok(dtype));
+        }
+        for code in [0, 16, 99, OPAQUE] {
+            assert_eq!(DType::from_code(code).unwrap_err().status(), Status::Argument);
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The one list of what can go wrong.
+//!
+//! An [`Error`] is plain data: a [`Status`] and the facts behind it. It is built without allocating, so that a refusal
+//! costs nothing and works when memory has run out; the text is made when somebody asks for it.
+
+use std::fmt;
+
+/// What a refused or failed call ended with. The C ABI returns the same codes, negated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+#[non_exhaustive]
+pub enum Status {
+    /// A required pointer is NULL.
+    Null = 1,
+    /// Not a handle at all.
+    Handle = 2,
+    /// The object behind the handle has been destroyed.
+    Stale = 3,
+    /// The handle belongs to an object of another kind.
+    Kind = 4,
+    /// The handle was made by another copy of the library.
+    Foreign = 5,
+    /// An unknown value, enum, flag or shape, or text that is not UTF-8.
+    Argument = 6,
+    /// An offset is not a multiple of the element.
+    Align = 7,
+    /// Out of bounds, or a sum that overflows.
+    Range = 8,
+    /// A struct is from a newer version of the library.
+    Version = 9,
+    /// Not available in this build or on this system.
+    Unsupported = 10,
+    /// More than the library or the system can hold.
+    Limit = 11,
+    /// Memory could not be had.
+    OutOfMemory = 12,
+    /// Not legal in the object's present state.
+    State = 13,
+    /// Somebody else is using it.
+    Busy = 14,
+    /// No room now.
+    Full = 15,
+    /// Nothing there now.
+    Empty = 16,
+    /// The time given is over.
+    Timeout = 17,
+    /// The object is closed.
+    Closed = 18,
+    /// A lease keeps the copy that is needed.
+    Pinned = 19,
+    /// Backend work outlasted the watchdog.
+    Stalled = 20,
+    /// The backend reported a failure.
+    Backend = 21,
+    /// The device is lost.
+    DeviceLost = 22,
+    /// The request was aborted by its owner.
+    Aborted = 23,
+    /// The request was cancelled.
+    Cancelled = 24,
+    /// A call from inside a callback that cannot be served there.
+    Recursive = 25,
+    /// A signal interrupted the wait.
+    Interrupted = 26,
+    /// Not legal on this thread.
+    WrongThread = 27,
+    /// The handle was made before a fork.
+    Forked = 28,
+    /// An earlier panic left the object unusable.
+    Poisoned = 29,
+    /// A panic was caught.
+    Panic = 30,
+    /// The name is taken.
+    Exists = 31,
+    /// No such parent.
+    NoParent = 32,
+    /// No such name.
+    NoName = 33,
+    /// An alias of itself.
+    AliasSelf = 34,
+    /// The alias target is missing.
+    AliasMissing = 35,
+    /// The alias target comes later, or the aliases form a cycle.
+    AliasOrder = 36,
+}
+
+impl Status {
+    /// The sentence that explains the status.
+    ///
+    /// ```
+    /// assert_eq!(backbuf::Status::Full.summary(), "no room now; wait, or drain the other side");
+    /// ```
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Status::Null => "a required pointer is NULL",
+            Status::Handle => "not a handle of this library",
+            Status::Stale => "the object has been destroyed",
+            Status::Kind => "the handle belongs to an object of another kind",
+            Status::Foreign => "the handle was made by another copy of the library in this process",
+            Status::Argument => "an unknown value, flag, enum or shape, or text that is not UTF-8",
+            Status::Align => "an offset is not a multiple of the element size",
+            Status::Range => "out of bounds, or a sum that overflows",
+            Status::Version => "the struct is from a newer version of the library",
+            Status::Unsupported => "not available in this build or on this system",
+            Status::Limit => "more than the library or the system can hold",
+            Status::OutOfMemory => "memory could not be had",
+            Status::State => "not legal in the object's present state",
+            Status::Busy => "somebody else is using it",
+            Status::Full => "no room now; wait, or drain the other side",
+            Status::Empty => "nothing there now",
+            Status::Timeout => "the time given is over",
+            Status::Closed => "the object is closed",
+            Status::Pinned => "a lease keeps the copy that is needed; release it, or create with more copies",
+            Status::Stalled => "backend work outlasted the watchdog; it recovers when the work ends",
+            Status::Backend => "the backend reported a failure; nothing is lost, the next synchronize tries again",
+            Status::DeviceLost => "the device is lost",
+            Status::Aborted => "the request was aborted by its owner",
+            Status::Cancelled => "the request was cancelled",
+            Status::Recursive => "a call from inside a callback that cannot be served there",
+            Status::Interrupted => "a signal interrupted the wait",
+            Status::WrongThread => "not legal on this thread",
+            Status::Forked => "the handle was made before a fork; make a new object in this process",
+            Status::Poisoned => "an earlier panic left the object unusable; destroy it",
+            Status::Panic => "a panic was caught inside the library; this is a bug, please report it",
+            Status::Exists => "the name is taken",
+            Status::NoParent => "no such parent",
+            Status::NoName => "no such name",
+            Status::AliasSelf => "an alias of itself",
+            Status::AliasMissing => "the alias target is missing",
+            Status::AliasOrder => "the alias target comes later, or the aliases form a cycle",
+        }
+    }
+}
+
+/// A short name that travels without allocating: at most 63 bytes of UTF-8, longer ones are cut at a character.
+///
+/// ```
+/// let label = backbuf::Label::new("flood");
+/// assert_eq!(label.as_str(), "flood");
+/// assert_eq!(backbuf::Label::new(&"é".repeat(40)).as_str().len(), 62);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Label {
+    length: u8,
+    bytes: [u8; Label::CAPACITY],
+}
+
+impl Label {
+    /// The longest label, in bytes.
+    pub const CAPACITY: usize = 63;
+
+    /// A label of `text`, cut where it is too long.
+    pub fn new(text: &str) -> Label {
+        let cut = (0..=text.len().min(Label::CAPACITY)).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        let mut bytes = [0; Label::CAPACITY];
+        bytes[..cut].copy_from_slice(&text.as_bytes()[..cut]);
+        Label { length: cut as u8, bytes }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length as usize]).unwrap_or("")
+    }
+}
+
+impl fmt::Debug for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// The facts behind a status: enough to name the parameter, its value and the remedy.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Facts {
+    /// Nothing but the status.
+    None,
+    /// A sentence.
+    Text(&'static str),
+    /// `param` alone: NULL, or refused whatever its value.
+    Param { param: &'static str, why: &'static str },
+    /// `param = value`, and why it is refused.
+    Value { param: &'static str, value: i128, why: &'static str },
+    /// `param` ends at `end`, beyond `limit`.
+    Beyond { param: &'static str, end: u128, limit: u64, of: &'static str },
+    /// `param = value` is not a multiple of `align`.
+    Align { param: &'static str, value: u64, align: u64 },
+    /// Somebody holds what is needed.
+    Held { what: &'static str, label: Label, thread: u32, age_ns: u64, remedy: &'static str },
+    /// A foreign code.
+    Code { what: &'static str, code: i32 },
+}
+
+/// Why a call was refused or failed. Displays as one line that names the parameter, its value and the remedy.
+///
+/// ```
+/// use backbuf::{DType, Status, manager::Manager};
+/// let manager = Manager::new(DType::F32, &[4])?;
+/// let error = manager.enqueue(16, &1f32.to_ne_bytes(), backbuf::Timeout::TRY).unwrap_err();
+/// assert_eq!(error.status(), Status::Range);
+/// assert_eq!(error.to_string(), "out of bounds: byte_offset + data ends at 20, beyond 16 (the bytes of the state)");
+/// # Ok::<(), backbuf::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Error {
+    status: Status,
+    facts: Facts,
+}
+
+/// `Result` with this library's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// The status, for `match`.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    #[cold]
+    pub(crate) fn of(status: Status) -> Error {
+        Error { status, facts: Facts::None }
+    }
+
+    #[cold]
+    pub(crate) fn text(status: Status, text: &'static str) -> Error {
+        Error { status, facts: Facts::Text(text) }
+    }
+
+    #[cold]
+    pub(crate) fn param(status: Status, param: &'static str, why: &'static str) -> Error {
+        Error { status, facts: Facts::Param { param, why } }
+    }
+
+    #[cold]
+    pub(crate) fn value(status: Status, param: &'static str, value: impl Into<i128>, why: &'static str) -> Error {
+        Error { status, facts: Facts::Value { param, value: value.into(), why } }
+    }
+
+    #[cold]
+    pub(crate) fn beyond(param: &'static str, end: u128, limit: u64, of: &'static str) -> Error {
+        Error { status: Status::Range, facts: Facts::Beyond { param, end, limit, of } }
+    }
+
+    #[cold]
+    pub(crate) fn align(param: &'static str, value: u64, align: u64) -> Error {
+        Error { status: Status::Align, facts: Facts::Align { param, value, align } }
+    }
+
+    #[cold]
+    pub(crate) fn held(status: Status, what: &'static str, label: Label, thread: u32, age_ns: u64, remedy: &'static str) -> Error {
+        Error { status, facts: Facts::Held { what, label, thread, age_ns, remedy } }
+    }
+
+    #[cold]
+    pub(crate) fn code(status: Status, what: &'static str, code: i32) -> Error {
+        Error { status, facts: Facts::Code { what, code } }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.facts {
+            Facts::None => f.write_str(self.status.summary()),
+            Facts::Text(text) => f.write_str(text),
+            Facts::Param { param, why } => write!(f, "{param} {why}"),
+            Facts::Value { param, value, why } => write!(f, "{param} = {value}: {why}"),
+            Facts::Beyond { param, end, limit, of } => {
+                write!(f, "out of bounds: {param} ends at {end}, beyond {limit} (the {of})")
+            }
+            Facts::Align { param, value, align } => {
+                write!(f, "misaligned: {param} = {value} is not a multiple of {align} (the bytes of an element)")
+            }
+            Facts::Held { what, label, thread, age_ns, remedy } => {
+                f.write_str(what)?;
+                if !label.as_str().is_empty() {
+                    write!(f, " '{}'", label.as_str())?;
+                }
+                write!(f, " of thread {thread}, {}.{:03} s old: {remedy}", age_ns / 1_000_000_000, age_ns / 1_000_000 % 1000)
+            }
+            Facts::Code { what, code } => write!(f, "{what} returned {code}: {}", self.status.summary()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> std::io::Error {
+        use std::io::ErrorKind;
+        let kind = match error.status {
+            Status::Timeout | Status::Stalled => ErrorKind::TimedOut,
+            Status::Full | Status::Empty => ErrorKind::WouldBlock,
+            Status::Interrupted => ErrorKind::Interrupted,
+            Status::Closed => ErrorKind::BrokenPipe,
+            Status::OutOfMemory => ErrorKind::OutOfMemory,
+            Status::Unsupported => ErrorKind::Unsupported,
+            Status::Argument | Status::Range | Status::Align | Status::Null => ErrorKind::InvalidInput,
+            _ => ErrorKind::Other,
+        };
+        std::io::Error::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_held_thing_is_told_with_label_thread_and_age() {
+        let error = Error::held(Status::Stalled, "task", Label::new("upload"), 7, 2_345_000_000, "end it");
+        assert_eq!(error.to_string(), "task 'upload' of thread 7, 2.345 s old: end it");
+    }
+
+    #[test]
+    fn every_status_has_a_distinct_summary() {
+        let all: Vec<_> = (1..=36).map(|code| STATUSES[code - 1].summary()).collect();
+        let distinct: std::collections::HashSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), 36);
+    }
+
+    use Status::*;
+    const STATUSES: [Status; 36] = [
+        Null, Handle, Stale, Kind, Foreign, Argument, Align, Range, Version, Unsupported, Limit, OutOfMemory, State, Busy, Full,
+        Empty, Timeout, Closed, Pinned, Stalled, Backend, DeviceLost, Aborted, Cancelled, Recursive, Interrupted, WrongThread,
+        Forked, Poisoned, Panic, Exists, NoParent, NoName, AliasSelf, AliasMissing, AliasOrder,
+    ];
+}

@@ -1,0 +1,37 @@
+//! backbuf hands bytes between sides that run at their own pace: no race, no torn read, no stall, no copy that nobody
+//! asked for.
+//!
+//! - [`manager`]: double-buffered state. Many producers enqueue updates, `synchronize` publishes them as one epoch, readers
+//!   hold stable fronts for as long as they like.
+//!
+//! Below the parts lie the grounds: `device` owns memory, `wait` puts threads to sleep, `lease` keeps what outlives its
+//! object, `slots` holds tables that a fork empties, `log` and [`Error`] tell. Arrows run downwards only, and the C ABI, in
+//! `ffi`, stands on top: nothing knows of it.
+//!
+//! Linux on x86-64 and aarch64. One process; objects do not cross a fork.
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
+compile_error!("backbuf runs on 64-bit little-endian Linux; other systems need somebody who can test them");
+
+#[cfg(all(feature = "capi", panic = "abort"))]
+compile_error!("the C ABI catches panics at its border: build it with panic = \"unwind\"");
+
+mod device;
+mod dtype;
+mod dump;
+mod error;
+#[cfg(feature = "capi")]
+mod ffi;
+mod lease;
+mod log;
+pub mod manager;
+mod memory;
+mod slots;
+mod sync;
+mod text;
+mod wait;
+
+pub use dtype::DType;
+pub use dump::{dump, dump_fd};
+pub use error::{Error, Label, Result, Status};
+pub use wait::{Timeout, set_interruptible};

@@ -1,0 +1,238 @@
+//! The back copy in hand: the holder of the role writes the state itself.
+
+use std::ptr::NonNull;
+
+use super::patience::Patience;
+use super::shared::{Blocked, By, Shared};
+use super::forward::STEP;
+use super::tasks::Work;
+use crate::Timeout;
+use crate::error::{Error, Result, Status};
+use crate::memory::try_vec;
+use crate::sync::Ordering::*;
+use crate::wait::thread_id;
+
+/// What the back copy shows when it is handed out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BackMode {
+    /// The state, with every update so far.
+    #[default]
+    Keep,
+    /// Anything: all of it will be rewritten, so nothing is copied forward.
+    Discard,
+}
+
+/// The back copy as it is handed out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawBack {
+    pub(crate) data: *mut u8,
+    pub(crate) front: *const u8,
+    pub(crate) bytes: u64,
+    pub(crate) epoch: u64,
+    pub(crate) token: u64,
+}
+
+/// What is needed to undo: updates that were applied and not yet published, and the tag.
+#[derive(Debug, Default)]
+pub(crate) struct Hand {
+    ranges: Vec<(usize, usize)>,
+    bytes: Vec<u8>,
+    tag: u64,
+    tagged: bool,
+    given_out: u64,
+}
+
+impl Shared {
+    /// Whether the calling thread has the back copy in its hand.
+    pub(crate) fn in_hand_here(&self) -> bool {
+        self.token.load(Acquire) != 0 && self.holder.load(Relaxed) == thread_id()
+    }
+
+    /// Takes the role and hands the back copy out.
+    pub(crate) fn reserve_back(&self, mode: BackMode, timeout: Timeout) -> Result<RawBack> {
+        self.accepts()?;
+        self.may_wait()?;
+        let mut patience = Patience::new(self, timeout);
+        loop {
+            patience.take_role(self, "reserve_back")?;
+            match self.try_reserve(mode, &patience) {
+                Ok(back) => return Ok(back),
+                Err(refusal) => {
+                    self.role.drop();
+                    match refusal {
+                        Ok(Blocked::Panicked) => return Err(Error::of(Status::Poisoned)),
+                        Ok(blocked) => {
+                            if blocked == Blocked::Worker {
+                                self.ask(super::shared::duty::DRAIN);
+                            }
+                            let used = self.ring.used();
+                            patience.sleep(self, "reserve_back", blocked, || self.ring.used() < used || used == 0)?;
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+        }
+    }
+
+    fn try_reserve(&self, mode: BackMode, patience: &Patience) -> std::result::Result<RawBack, std::result::Result<Blocked, Error>> {
+        self.accepts().map_err(Err)?;
+        // SAFETY: the role is held.
+        let applier = unsafe { self.applier() };
+        self.drain(applier, self.ring.tail(), &mut self.budget.max(1), By::Caller).map_err(Ok)?;
+        if !applier.prepare(self.storage(), self.copies) {
+            return Err(Ok(Blocked::Pinned));
+        }
+        if mode == BackMode::Keep {
+            while !applier.forward.step(STEP) {
+                if patience.limit().passed() {
+                    return Err(Ok(Blocked::Late));
+                }
+            }
+        }
+        // SAFETY: the role is held.
+        let hand = unsafe { &mut *self.hand.get() };
+        hand.remember(applier).map_err(Err)?;
+        if mode == BackMode::Discard {
+            applier.forward.rewrite();
+        }
+        hand.given_out += 1;
+        self.tasks.busy(Work::new("the back copy in hand", self.label, 0));
+        self.holder.store(thread_id(), Relaxed);
+        self.token.store(hand.given_out, Release);
+        Ok(RawBack {
+            data: applier.forward.target(),
+            front: applier.forward.source(),
+            bytes: self.shape.bytes,
+            epoch: applier.epoch,
+            token: hand.given_out,
+        })
+    }
+
+    fn let_go(&self, token: u64) -> Result<()> {
+        if token == 0 || self.token.compare_exchange(token, 0, AcqRel, Relaxed).is_err() {
+            return Err(Error::text(Status::State, "back is not in hand: it was committed or cancelled, or never reserved"));
+        }
+        self.tasks.idle();
+        Ok(())
+    }
+
+    /// Takes the back copy as it is now for the state, with that tag.
+    pub(crate) fn commit_back(&self, token: u64, tag: u64) -> Result<()> {
+        self.let_go(token)?;
+        // SAFETY: the token shows that the role is held for this call.
+        let applier = unsafe { self.applier() };
+        applier.forward.rewrite();
+        (applier.tag, applier.tagged) = (tag, true);
+        self.count_applied(1, self.shape.bytes, By::Caller);
+        self.role.drop();
+        self.progress.signal();
+        Ok(())
+    }
+
+    /// The state is what it was when the back copy was reserved.
+    pub(crate) fn cancel_back(&self, token: u64) -> Result<()> {
+        self.let_go(token)?;
+        // SAFETY: the token shows that the role is held for this call.
+        let (applier, hand) = unsafe { (self.applier(), &mut *self.hand.get()) };
+        applier.forward.forsake();
+        let mut from = 0;
+        for &(start, end) in &hand.ranges {
+            // SAFETY: ranges of the state, and their bytes as they were.
+            unsafe { applier.forward.write(start, hand.bytes[from..].as_ptr(), end - start) };
+            from += end - start;
+        }
+        (applier.tag, applier.tagged) = (hand.tag, hand.tagged);
+        hand.forget();
+        self.role.drop();
+        self.progress.signal();
+        Ok(())
+    }
+}
+
+impl Hand {
+    /// Keeps what was applied in this epoch: a cancelled back copy must not lose it.
+    fn remember(&mut self, applier: &mut super::applier::Applier) -> Result<()> {
+        self.forget();
+        (self.tag, self.tagged) = (applier.tag, applier.tagged);
+        if !applier.forward.is_dirty() {
+            return Ok(());
+        }
+        let (mut count, mut sum) = (0, 0);
+        applier.forward.for_each_dirty(|start, end| (count, sum) = (count + 1, sum + (end - start)));
+        self.ranges = try_vec(count)?;
+        self.bytes = try_vec(sum)?;
+        let target = applier.forward.target();
+        let (ranges, bytes) = (&mut self.ranges, &mut self.bytes);
+        applier.forward.for_each_dirty(|start, end| {
+            ranges.push((start, end));
+            // SAFETY: a range of the back copy, which the role guards.
+            bytes.extend_from_slice(unsafe { std::slice::from_raw_parts(target.add(start), end - start) });
+        });
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        (self.ranges, self.bytes) = (Vec::new(), Vec::new());
+    }
+}
+
+/// The back copy in hand; dropped without [`Back::commit`] it is cancelled.
+///
+/// ```
+/// use backbuf::{DType, Timeout, manager::{BackMode, Manager}};
+/// let manager = Manager::new(DType::U8, &[4])?;
+/// let mut back = manager.reserve_back(BackMode::Discard, Timeout::FOREVER)?;
+/// back.bytes_mut().copy_from_slice(&[1, 2, 3, 4]);
+/// back.commit(9)?;
+/// manager.synchronize(Timeout::FOREVER)?;
+/// let front = manager.front()?;
+/// assert_eq!((front.bytes(), front.tag()), (&[1u8, 2, 3, 4][..], 9));
+/// # Ok::<(), backbuf::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Back<'a> {
+    shared: &'a Shared,
+    data: NonNull<u8>,
+    raw: RawBack,
+}
+
+// SAFETY: the bytes are this value's alone, and the role is not bound to a thread.
+unsafe impl Send for Back<'_> {}
+
+impl<'a> Back<'a> {
+    pub(crate) fn new(shared: &'a Shared, raw: RawBack) -> Back<'a> {
+        Back { shared, data: NonNull::new(raw.data).unwrap_or(NonNull::dangling()), raw }
+    }
+
+    /// The back copy.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: reserved for this value until it is committed or cancelled.
+        unsafe { std::slice::from_raw_parts_mut(self.data.as_ptr(), self.raw.bytes as usize) }
+    }
+
+    /// The front that it follows.
+    pub fn front(&self) -> &[u8] {
+        // SAFETY: a front stays as it is while the role is held.
+        unsafe { std::slice::from_raw_parts(self.raw.front, self.raw.bytes as usize) }
+    }
+
+    /// The epoch of that front.
+    pub fn epoch(&self) -> u64 {
+        self.raw.epoch
+    }
+
+    /// Takes the back copy as it is for the state, with that tag. The next synchronize publishes it.
+    pub fn commit(self, tag: u64) -> Result<()> {
+        let result = self.shared.commit_back(self.raw.token, tag);
+        std::mem::forget(self);
+        result
+    }
+}
+
+impl Drop for Back<'_> {
+    fn drop(&mut self) {
+        // Refused only if it has ended, and then there is nothing to undo.
+        let _ = self.shared.cancel_back(self.raw.token);
+    }
+}

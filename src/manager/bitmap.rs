@@ -1,0 +1,195 @@
+//! A set of 64-byte granules, in two levels: marking is O(1) for small ranges, walking follows what is marked.
+
+use crate::error::Result;
+use crate::memory::try_vec;
+
+/// Bytes of a granule.
+pub(crate) const GRANULE: usize = 64;
+
+/// Level 0 holds a bit a granule, level 1 a bit for each word of level 0 that is not zero.
+#[derive(Debug)]
+pub(crate) struct Bitmap {
+    words: Vec<u64>,
+    summary: Vec<u64>,
+    /// Bits set in `words`.
+    count: usize,
+    /// No bit is set in a summary word below this one.
+    first: usize,
+    granules: usize,
+}
+
+/// The bits `from ..= to` of one word.
+fn bits(from: usize, to: usize) -> u64 {
+    (!0u64 << (from & 63)) & (!0u64 >> (63 - (to & 63)))
+}
+
+fn zeros(length: usize) -> Result<Vec<u64>> {
+    let layout = std::alloc::Layout::array::<u64>(length).map_err(|_| crate::Error::of(crate::Status::Limit))?;
+    if length == 0 {
+        return try_vec(0);
+    }
+    // SAFETY: the layout has a size; zeroed memory from the global allocator is a vector of that length and capacity.
+    // Unlike filling a vector, this leaves fresh pages untouched until they are used.
+    unsafe {
+        let words = std::alloc::alloc_zeroed(layout).cast::<u64>();
+        if words.is_null() {
+            return Err(crate::Error::of(crate::Status::OutOfMemory));
+        }
+        Ok(Vec::from_raw_parts(words, length, length))
+    }
+}
+
+impl Bitmap {
+    /// An empty set over `bytes` bytes.
+    pub(crate) fn new(bytes: usize) -> Result<Bitmap> {
+        let granules = bytes.div_ceil(GRANULE);
+        let words = granules.div_ceil(64);
+        Ok(Bitmap { words: zeros(words)?, summary: zeros(words.div_ceil(64))?, count: 0, first: 0, granules })
+    }
+
+    /// Granules in the set.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Adds every granule that `start .. end` (bytes) touches.
+    pub(crate) fn insert(&mut self, start: usize, end: usize) {
+        let (from, to) = (start / GRANULE, (end - 1) / GRANULE);
+        for word in from / 64..=to / 64 {
+            let mask = bits(from.max(word * 64), to.min(word * 64 + 63));
+            self.count += (mask & !self.words[word]).count_ones() as usize;
+            self.words[word] |= mask;
+            self.summary[word / 64] |= 1 << (word % 64);
+        }
+        self.first = self.first.min(from / 4096);
+    }
+
+    /// Whether that granule is in the set.
+    pub(crate) fn contains(&self, granule: usize) -> bool {
+        self.words[granule / 64] & 1 << (granule % 64) != 0
+    }
+
+    /// Removes the granules `from ..= to`.
+    pub(crate) fn remove(&mut self, from: usize, to: usize) {
+        for word in from / 64..=to / 64 {
+            let mask = bits(from.max(word * 64), to.min(word * 64 + 63));
+            let left = self.words[word] & !mask;
+            self.count -= (self.words[word] & mask).count_ones() as usize;
+            self.words[word] = left;
+            if left == 0 {
+                self.summary[word / 64] &= !(1 << (word % 64));
+            }
+        }
+    }
+
+    /// Adds every granule.
+    pub(crate) fn insert_all(&mut self) {
+        if self.granules > 0 {
+            self.insert(0, self.granules * GRANULE);
+        }
+    }
+
+    /// Adds another set over the same bytes.
+    pub(crate) fn union(&mut self, other: &Bitmap) {
+        other.for_each_run(|first, count| self.insert(first * GRANULE, (first + count) * GRANULE));
+    }
+
+    /// Hands every run to `visit`: (first granule, how many).
+    pub(crate) fn for_each_run(&self, mut visit: impl FnMut(usize, usize)) {
+        for (group, &summary) in self.summary.iter().enumerate() {
+            let mut left = summary;
+            while left != 0 {
+                let word = group * 64 + left.trailing_zeros() as usize;
+                left &= left - 1;
+                let mut bits = self.words[word];
+                while bits != 0 {
+                    let start = bits.trailing_zeros() as usize;
+                    let length = (!(bits >> start)).trailing_zeros() as usize;
+                    visit(word * 64 + start, length);
+                    bits = if start + length == 64 { 0 } else { bits & (!0 << (start + length)) };
+                }
+            }
+        }
+    }
+
+    /// Empties the set.
+    pub(crate) fn clear(&mut self) {
+        while self.count > 0 {
+            self.pop_run(usize::MAX);
+        }
+    }
+
+    /// Takes a run of at most `most` neighbouring granules out of the set: (first granule, how many).
+    pub(crate) fn pop_run(&mut self, most: usize) -> Option<(usize, usize)> {
+        if self.count == 0 {
+            return None;
+        }
+        while self.summary[self.first] == 0 {
+            self.first += 1;
+        }
+        let mut word = self.first * 64 + self.summary[self.first].trailing_zeros() as usize;
+        let start = word * 64 + self.words[word].trailing_zeros() as usize;
+        let mut end = start;
+        // Runs go on over the ends of words.
+        loop {
+            let rest = self.words[word] >> (end % 64);
+            let length = (!rest).trailing_zeros() as usize;
+            let length = length.min(64 - end % 64).min(most - (end - start));
+            end += length;
+            if end % 64 != 0 || length == 0 || end - start == most || end / 64 == self.words.len() {
+                break;
+            }
+            word = end / 64;
+        }
+        self.remove(start, end - 1);
+        Some((start, end - start))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_plain_set(bytes in 1usize..700_000, edits in prop::collection::vec((any::<bool>(), any::<u32>(), any::<u16>()), 0..40)) {
+            let mut map = Bitmap::new(bytes).unwrap();
+            let mut plain = BTreeSet::new();
+            for (insert, start, length) in edits {
+                let start = start as usize % bytes;
+                let end = (start + 1 + length as usize).min(bytes);
+                let (from, to) = (start / GRANULE, (end - 1) / GRANULE);
+                if insert {
+                    map.insert(start, end);
+                    plain.extend(from..=to);
+                } else {
+                    map.remove(from, to);
+                    plain.retain(|granule| !(from..=to).contains(granule));
+                }
+                prop_assert_eq!(map.count(), plain.len());
+            }
+            let mut popped = BTreeSet::new();
+            while let Some((first, length)) = map.pop_run(100) {
+                prop_assert!((1..=100).contains(&length));
+                for granule in first..first + length {
+                    prop_assert!(popped.insert(granule));
+                }
+            }
+            prop_assert_eq!(popped, plain);
+        }
+    }
+
+    #[test]
+    fn everything_goes_in_and_out() {
+        let mut map = Bitmap::new(64 * 64 * 64 + 1).unwrap();
+        map.insert_all();
+        assert_eq!(map.count(), 4097);
+        assert_eq!(map.pop_run(usize::MAX), Some((0, 4097)));
+        assert!(!map.contains(0));
+        map.insert(70, 71);
+        map.clear();
+        assert_eq!(map.pop_run(1), None);
+    }
+}

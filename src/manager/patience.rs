@@ -1,0 +1,152 @@
+//! How long one call waits, and what it is told when that is over.
+
+use super::shared::{Blocked, Shared};
+use super::tasks::Verdict;
+use crate::error::{Error, Label, Result, Status};
+use crate::log::{self, Level};
+use crate::wait::{Deadline, Stop, nap, now};
+use crate::{Timeout, lease};
+
+/// The patience of one call: its own deadline, and the watchdog's.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    deadline: Deadline,
+    /// When to look for work that stalls.
+    look: Deadline,
+    /// Reports of the watchdog that came before this call.
+    known: u64,
+    /// The last thing that stood in the way.
+    blocked: Option<Blocked>,
+    nap_ns: u64,
+    pub(crate) waited: bool,
+}
+
+const REMEDY: &str = "waiting goes on when it ends";
+
+impl Patience {
+    pub(crate) fn new(shared: &Shared, timeout: Timeout) -> Patience {
+        let watched = shared.watchdog != 0 && timeout != Timeout::TRY;
+        Patience {
+            deadline: Deadline::after(timeout),
+            look: if watched { Deadline::at(now().saturating_add(shared.watchdog)) } else { Deadline::NEVER },
+            known: if watched { shared.tasks.reports() } else { 0 },
+            blocked: None,
+            nap_ns: 1_000,
+            waited: false,
+        }
+    }
+
+    /// Until when to sleep.
+    pub(crate) fn limit(&self) -> Deadline {
+        self.deadline.min(self.look)
+    }
+
+    /// A sleep ended with `stop`: whether the call goes on.
+    pub(crate) fn go_on(&mut self, shared: &Shared, stop: Stop) -> Result<()> {
+        match stop {
+            Stop::Interrupted => return Err(Error::text(Status::Interrupted, "a signal interrupted the wait; call again")),
+            Stop::Ended => return Err(Error::text(Status::Closed, "the manager is closed")),
+            Stop::TimedOut => {}
+        }
+        let pinned = self.blocked == Some(Blocked::Pinned);
+        if self.deadline.passed() {
+            return Err(if pinned { pinned_error(shared) } else { Error::of(Status::Timeout) });
+        }
+        if !self.look.passed() {
+            return Ok(());
+        }
+        if pinned {
+            return Err(pinned_error(shared));
+        }
+        match shared.tasks.judge(shared.watchdog, self.known) {
+            Verdict::Until(time) => {
+                self.look = Deadline::at(time);
+                Ok(())
+            }
+            Verdict::Stalled(work, first) => {
+                let label = if work.label.as_str().is_empty() { shared.label } else { work.label };
+                if first {
+                    shared.counters.stalls.bump(1);
+                    let age = work.age() / 1_000_000;
+                    let text = format_args!("{} '{}' of thread {} stalls, {age} ms old", work.what, label.as_str(), work.thread);
+                    log::record(Level::Warn, "manager", shared.label.as_str(), text);
+                }
+                Err(Error::held(Status::Stalled, work.what, label, work.thread, work.age(), REMEDY))
+            }
+        }
+    }
+
+    /// Sleeps until what blocked the call may have changed, or `ready`.
+    pub(crate) fn sleep(&mut self, shared: &Shared, what: &'static str, blocked: Blocked, ready: impl Fn() -> bool) -> Result<()> {
+        self.blocked = Some(blocked);
+        if self.deadline == Deadline::PAST {
+            return self.go_on(shared, Stop::TimedOut);
+        }
+        if !self.waited {
+            self.waited = true;
+            shared.counters.waits.bump(1);
+        }
+        let stop = match blocked {
+            Blocked::Uncommitted => self.doze(),
+            // A copy is free, yet there was no memory for it, or it has just come free.
+            Blocked::Pinned if shared.storage().want_any(shared.copies) => self.doze(),
+            Blocked::Pinned => {
+                let _listed = shared.waiters.enter(what);
+                let any_free = || ready() || shared.storage().want_any(shared.copies) || shared.lives().is_err();
+                shared.storage().released().wait(self.limit(), || any_free().then_some(()))
+            }
+            _ => {
+                let _listed = shared.waiters.enter(what);
+                shared.progress.wait(self.limit(), || (ready() || shared.lives().is_err()).then_some(()))
+            }
+        };
+        match stop {
+            Ok(()) => Ok(()),
+            Err(stop) => self.go_on(shared, stop),
+        }
+    }
+
+    /// Nobody will send word: looks again after ever longer naps.
+    fn doze(&mut self) -> std::result::Result<(), Stop> {
+        nap(self.nap_ns);
+        self.nap_ns = (self.nap_ns * 2).min(1_000_000);
+        if self.limit().passed() { Err(Stop::TimedOut) } else { Ok(()) }
+    }
+
+    /// Waits for the role.
+    pub(crate) fn take_role(&mut self, shared: &Shared, what: &'static str) -> Result<()> {
+        loop {
+            if shared.role.try_take() {
+                return Ok(());
+            }
+            if !self.waited && self.deadline != Deadline::PAST {
+                self.waited = true;
+                shared.counters.waits.bump(1);
+            }
+            let result = {
+                let _listed = shared.waiters.enter(what);
+                shared.role.take(self.limit())
+            };
+            match result {
+                Ok(()) => return Ok(()),
+                Err(stop) => self.go_on(shared, stop)?,
+            }
+        }
+    }
+}
+
+/// Names the oldest lease that is in the way.
+#[cold]
+pub(crate) fn pinned_error(shared: &Shared) -> Error {
+    let mut oldest: Option<lease::Seen> = None;
+    lease::for_each(|seen| {
+        if seen.number == shared.number && oldest.is_none_or(|other| seen.about < other.about) {
+            oldest = Some(seen);
+        }
+    });
+    let remedy = "release it, or create the manager with more copies";
+    match oldest {
+        Some(seen) => Error::held(Status::Pinned, "a lease of a front", Label::new(""), seen.thread, seen.age_ns, remedy),
+        None => Error::of(Status::Pinned),
+    }
+}

@@ -1,0 +1,454 @@
+//! What all who use a manager share, and the steps that the role's holder takes.
+
+use std::ptr::NonNull;
+
+use super::applier::{Applier, Panicked, Spent};
+use super::callback;
+use super::config::Flush;
+use super::forward::STEP;
+use super::op::Op;
+use super::region::MAX_DIMS;
+use super::ring::{Ring, UNIT};
+use super::role::Role;
+use super::statistics::Counters;
+use super::storage::Storage;
+use super::tasks::{Tasks, Work};
+use super::waiters::Waiters;
+use super::watch::Watches;
+use crate::error::{Error, Label, Result, Status};
+use crate::log::{self, Level};
+use crate::memory::Arc;
+use crate::sync::{AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
+use crate::wait::{Deadline, Event};
+use crate::{DType, lease};
+
+/// What a manager is doing with its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum State {
+    /// Accepts work.
+    Open = 0,
+    /// Publishes what it has accepted, and accepts nothing more.
+    Closing = 1,
+    /// Fronts stay readable; nothing else goes on.
+    Closed = 2,
+    /// A panic left it unusable.
+    Poisoned = 3,
+}
+
+/// Bits that tell the worker what to look after.
+pub(crate) mod duty {
+    /// Apply the backlog.
+    pub(crate) const DRAIN: u32 = 1;
+    /// End spent callbacks.
+    pub(crate) const SPENT: u32 = 2;
+    /// Bring the back copy up to date while nobody writes.
+    pub(crate) const CATCH_UP: u32 = 4;
+    /// A task ended: tickets may go on.
+    pub(crate) const TASK: u32 = 8;
+    /// Go home.
+    pub(crate) const STOP: u32 = 16;
+}
+
+/// Who holds the role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    Caller,
+    Worker,
+}
+
+/// Why the holder could not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blocked {
+    /// Leases hold every copy that could be written.
+    Pinned,
+    /// A producer has reserved its record and not yet committed it.
+    Uncommitted,
+    /// Only the worker may go on, or it should.
+    Worker,
+    /// A task that began earlier is open.
+    Tasks,
+    /// The deadline came in the middle.
+    Late,
+    /// The flush failed with that code.
+    Flush(i32),
+    /// A kernel panicked.
+    Panicked,
+}
+
+/// The shape of the state. Fixed at creation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) dtype: DType,
+    pub(crate) ndim: usize,
+    pub(crate) lengths: [u64; MAX_DIMS],
+    /// Bytes of an element, elements, bytes.
+    pub(crate) element: u64,
+    pub(crate) elements: u64,
+    pub(crate) bytes: u64,
+    /// element − 1 if that is a mask, else all ones.
+    pub(crate) mask: u64,
+}
+
+/// The last attempt of the worker that failed.
+#[derive(Debug, Default)]
+pub(crate) struct Failure {
+    /// Attempts that failed; written last.
+    pub(crate) count: AtomicU64,
+    /// Tickets up to here were in it.
+    pub(crate) upto: AtomicU64,
+    pub(crate) code: AtomicU32,
+    /// Nobody has been told yet.
+    pub(crate) untold: AtomicU32,
+}
+
+#[repr(C)]
+pub(crate) struct Shared {
+    pub(crate) role: Role,
+    pub(crate) worker_only: bool,
+    pub(crate) has_flush: bool,
+    pub(crate) copies: usize,
+    pub(crate) shape: Shape,
+    pub(crate) applier: UnsafeCell<Applier>,
+    pub(crate) counters: Counters,
+    pub(crate) ring: Ring,
+    pub(crate) storage: NonNull<Storage>,
+    pub(crate) epoch: AtomicU64,
+    /// The tag of that epoch, for queries.
+    pub(crate) tag_of_epoch: AtomicU64,
+    /// Tickets and tasks take their numbers here.
+    pub(crate) order: AtomicU64,
+    /// Tickets up to here are done.
+    pub(crate) completed: AtomicU64,
+    /// Tickets up to here the worker is asked to see to.
+    pub(crate) requested: AtomicU64,
+    pub(crate) failure: Failure,
+    /// Where callers wait for anything but a copy to be released.
+    pub(crate) progress: Event,
+    /// Where the worker waits.
+    pub(crate) work: Event,
+    pub(crate) duties: AtomicU32,
+    pub(crate) state: AtomicU32,
+    pub(crate) tasks: Tasks,
+    pub(crate) waiters: Waiters,
+    pub(crate) watches: Watches,
+    pub(crate) outsized: AtomicU64,
+    pub(crate) flush: UnsafeCell<Option<Flush>>,
+    pub(crate) hand: UnsafeCell<super::back::Hand>,
+    /// The token of the back copy in hand, 0 for none, and the thread that reserved it.
+    pub(crate) token: AtomicU64,
+    pub(crate) holder: AtomicU32,
+    pub(crate) label: Label,
+    pub(crate) number: u64,
+    pub(crate) watchdog: u64,
+    pub(crate) budget: u64,
+    /// Tells when the worker has gone.
+    pub(crate) exit: Arc<super::worker::Exit>,
+    /// The process that made it.
+    pub(crate) tag: u16,
+}
+
+// SAFETY: `applier`, `flush` and `hand` are touched by the role's holder alone; the storage is shared by design; the rest
+// is atomics and locks.
+unsafe impl Sync for Shared {}
+// SAFETY: as above; nothing is bound to a thread.
+unsafe impl Send for Shared {}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("number", &self.number).field("label", &self.label).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn storage(&self) -> &Storage {
+        // SAFETY: retired only when this is dropped.
+        unsafe { self.storage.as_ref() }
+    }
+
+    /// The applier.
+    ///
+    /// # Safety
+    /// The caller holds the role, and no other reference from this is alive.
+    #[expect(clippy::mut_from_ref, reason = "the role is the lock")]
+    #[inline(always)]
+    pub(crate) unsafe fn applier(&self) -> &mut Applier {
+        // SAFETY: the caller's promise.
+        unsafe { &mut *self.applier.get() }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        match self.state.load(Acquire) {
+            0 => State::Open,
+            1 => State::Closing,
+            2 => State::Closed,
+            _ => State::Poisoned,
+        }
+    }
+
+    /// Moves on from `from`; false if the state was another.
+    pub(crate) fn advance(&self, from: State, to: State) -> bool {
+        self.state.compare_exchange(from as u32, to as u32, AcqRel, Acquire).is_ok()
+    }
+
+    /// A panic left something half done: nothing but fronts, statistics and destroy works from here on.
+    pub(crate) fn poison(&self) {
+        if self.state.swap(State::Poisoned as u32, AcqRel) != State::Poisoned as u32 {
+            log::record(Level::Error, "manager", self.label.as_str(), format_args!("a panic left the manager unusable"));
+        }
+        self.ring.close();
+        self.wake_all();
+    }
+
+    /// Ends everything at once, without publishing.
+    pub(crate) fn end(&self) {
+        while matches!(self.state(), State::Open | State::Closing) {
+            let _ = self.advance(self.state(), State::Closed);
+        }
+        self.ring.close();
+        self.role.end();
+        self.wake_all();
+    }
+
+    /// An error if new work is refused.
+    pub(crate) fn accepts(&self) -> Result<()> {
+        match self.state() {
+            State::Open => Ok(()),
+            State::Poisoned => Err(Error::of(Status::Poisoned)),
+            State::Closing | State::Closed => Err(Error::text(Status::Closed, "the manager is closed")),
+        }
+    }
+
+    /// An error if waiting makes no sense any more.
+    pub(crate) fn lives(&self) -> Result<()> {
+        match self.state() {
+            State::Closing => Ok(()),
+            _ => self.accepts(),
+        }
+    }
+
+    /// An error if this thread is in a callback of this manager.
+    pub(crate) fn not_inside(&self) -> Result<()> {
+        if callback::inside(self.number) {
+            let why = "this call waits for the manager, and a callback of that manager is running on this thread";
+            return Err(Error::text(Status::Recursive, why));
+        }
+        Ok(())
+    }
+
+    /// Everybody who waits looks again.
+    pub(crate) fn wake_all(&self) {
+        self.notify();
+        self.work.signal();
+    }
+
+    /// Callers who wait look again.
+    #[inline(always)]
+    pub(crate) fn notify(&self) {
+        self.progress.signal();
+        self.storage().released().signal();
+        self.watches.notify(self);
+    }
+
+    /// Asks the worker to look after something.
+    pub(crate) fn ask(&self, duty: u32) {
+        if self.duties.load(Relaxed) & duty != duty {
+            self.duties.fetch_or(duty, AcqRel);
+        }
+        self.work.signal();
+    }
+
+    /// Asks the worker to complete tickets up to `ticket`.
+    pub(crate) fn request(&self, ticket: u64) {
+        self.requested.fetch_max(ticket, AcqRel);
+        self.work.signal();
+    }
+
+    #[inline(always)]
+    pub(crate) fn count_applied(&self, updates: u64, bytes: u64, by: By) {
+        self.counters.updates.add(updates);
+        self.counters.bytes.add(bytes);
+        if by == By::Worker {
+            self.counters.applied_by_worker.add(updates);
+        }
+    }
+
+    /// Applies one op that is next in the order. The role's holder only; the back is ready.
+    ///
+    /// # Safety
+    /// The op is alive; this ends it.
+    pub(crate) unsafe fn apply(&self, applier: &mut Applier, op: Op, by: By) -> std::result::Result<(), Blocked> {
+        let long = matches!(op, Op::Kernel { .. } | Op::Group { worker: true, .. } | Op::Outsized { .. });
+        if long {
+            self.tasks.busy(Work::new("kernel", Label::new(""), 0));
+        }
+        let outsized = if let Op::Outsized { record, .. } = op {
+            // SAFETY: the op is alive, so its record is.
+            unsafe { (*record).len() as u64 * 8 }
+        } else {
+            0
+        };
+        // SAFETY: the caller's promise.
+        let applied = unsafe { applier.apply(op) };
+        if long {
+            self.tasks.idle();
+        }
+        if outsized > 0 {
+            self.outsized.fetch_sub(outsized, AcqRel);
+        }
+        if !applier.spent.is_empty() {
+            self.ask(duty::SPENT);
+        }
+        match applied {
+            Ok(applied) => {
+                self.count_applied(applied.updates, applied.bytes, by);
+                Ok(())
+            }
+            Err(Panicked) => {
+                self.poison();
+                Err(Blocked::Panicked)
+            }
+        }
+    }
+
+    /// Applies records below `to`, as long as `budget` bytes last. The role's holder only.
+    pub(crate) fn drain(&self, applier: &mut Applier, to: u64, budget: &mut u64, by: By) -> std::result::Result<(), Blocked> {
+        while applier.head < to {
+            let Some(start) = self.ring.committed(applier.head) else { return Err(Blocked::Uncommitted) };
+            // SAFETY: a committed record, decoded for use once: `head` moves past it below.
+            let (op, size) = unsafe { Op::decode(self.ring.unit(start).0.get().cast::<u8>().cast_const()) };
+            if by == By::Caller && (self.worker_only || op.needs_worker() || *budget == 0) {
+                return Err(Blocked::Worker);
+            }
+            if !applier.prepare(self.storage(), self.copies) {
+                return Err(Blocked::Pinned);
+            }
+            *budget = budget.saturating_sub(size);
+            // SAFETY: as above.
+            let result = unsafe { self.apply(applier, op, by) };
+            applier.head = start + size.div_ceil(UNIT);
+            self.ring.consumed(applier.head);
+            result?;
+        }
+        Ok(())
+    }
+
+    /// Makes one attempt to complete every ticket given out so far. The role's holder only.
+    pub(crate) fn attempt(&self, applier: &mut Applier, budget: &mut u64, by: By, limit: Deadline) -> std::result::Result<(), Blocked> {
+        let tickets = self.tasks.allow(self.order.load(Acquire));
+        let to = self.ring.tail();
+        self.drain(applier, to, budget, by)?;
+        if tickets <= self.completed.load(Relaxed) {
+            return Err(Blocked::Tasks);
+        }
+        while applier.changed() && !applier.forward.step(STEP) {
+            if limit.passed() {
+                return Err(Blocked::Late);
+            }
+        }
+        if by == By::Worker {
+            self.run_flush(tickets)?;
+        } else if self.has_flush {
+            return Err(Blocked::Worker);
+        }
+        if applier.changed() {
+            self.publish(applier);
+        }
+        self.completed.store(tickets, Release);
+        self.notify();
+        Ok(())
+    }
+
+    /// Waits for the backend.
+    fn run_flush(&self, tickets: u64) -> std::result::Result<(), Blocked> {
+        // SAFETY: the caller holds the role.
+        let Some(flush) = (unsafe { &mut *self.flush.get() }) else { return Ok(()) };
+        self.tasks.busy(Work::new("flush", self.label, 0));
+        let inside = callback::enter(self.number);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(flush));
+        drop(inside);
+        self.tasks.idle();
+        match result {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(code)) => {
+                self.failure.upto.store(tickets, Relaxed);
+                self.failure.code.store(code as u32, Relaxed);
+                self.failure.untold.store(1, Relaxed);
+                self.failure.count.fetch_add(1, Release);
+                log::record(Level::Warn, "manager", self.label.as_str(), format_args!("the flush returned {code}"));
+                self.notify();
+                Err(Blocked::Flush(code))
+            }
+            Err(_) => {
+                self.poison();
+                Err(Blocked::Panicked)
+            }
+        }
+    }
+
+    /// Makes the back copy, which is ready and lacks nothing, the front.
+    #[inline]
+    pub(crate) fn publish(&self, applier: &mut Applier) {
+        applier.publish(self.storage());
+        self.counters.epochs.set(applier.epoch);
+        self.counters.copies_forward.set(applier.forward.copies_forward);
+        self.counters.copied_forward_bytes.set(applier.forward.copied_bytes);
+        self.tag_of_epoch.store(applier.tag, Relaxed);
+        self.epoch.store(applier.epoch, Release);
+        if applier.forward.is_lagging() && applier.forward.worth_catching_up() {
+            self.ask(duty::CATCH_UP);
+        }
+    }
+
+    /// Gives memory that nobody needs back.
+    pub(crate) fn trim(&self) -> Result<()> {
+        self.accepts()?;
+        self.may_wait()?;
+        self.role.take(Deadline::NEVER)?;
+        // SAFETY: the role is held.
+        unsafe { self.applier() }.trim(self.storage(), self.copies);
+        self.role.drop();
+        Ok(())
+    }
+
+    /// Takes the spent callbacks out, leaving `empty` in their place. The role's holder only.
+    pub(crate) fn take_spent(&self, applier: &mut Applier, empty: &mut Vec<Spent>) {
+        debug_assert!(empty.is_empty());
+        std::mem::swap(&mut applier.spent, empty);
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // In a forked child the worker's view is gone, and leases of the parent mean nothing: the memory is the parent's.
+        if !crate::slots::is_own(self.tag) {
+            return;
+        }
+        super::dump::forget(self);
+        let _inside = callback::enter(self.number);
+        let applier = self.applier.get_mut();
+        let to = self.ring.tail();
+        while applier.head < to {
+            // Uncommitted: a producer died between reserve and commit.
+            let Some(start) = self.ring.committed(applier.head) else { break };
+            // SAFETY: a committed record that nobody has decoded for use; it is ended here.
+            let size = unsafe {
+                let (op, size) = Op::decode(self.ring.unit(start).0.get().cast::<u8>().cast_const());
+                op.dispose();
+                size
+            };
+            applier.head = start + size.div_ceil(UNIT);
+        }
+        applier.spent.drain(..).for_each(Spent::end);
+        drop(self.flush.get_mut().take());
+        let held = self.storage().held();
+        if held > 0 {
+            lease::count_leaked(held);
+            let text = format_args!("destroyed with {held} leases unreleased; their copies live until they are released");
+            log::record(Level::Warn, "manager", self.label.as_str(), text);
+        }
+        log::record(Level::Info, "manager", self.label.as_str(), format_args!("destroyed"));
+        // SAFETY: called once, and nobody is inside any more.
+        unsafe { Storage::retire(self.storage) };
+    }
+}

@@ -1,0 +1,193 @@
+//! The copies' memory, and how long it lives: as long as the manager, and each copy as long as its last lease.
+
+use std::ptr::{NonNull, null_mut};
+
+use super::fronts::{Fronts, MOST, Released};
+use crate::device::host::Pages;
+use crate::error::Result;
+use crate::lease::{self, Giver, LeaseId};
+use crate::memory::try_box;
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
+use crate::wait::Event;
+use crate::{Error, Status};
+
+/// One copy: where it lies, and what it shows as a front. Written by the role's holder before it is published.
+#[derive(Debug)]
+struct Copy {
+    data: AtomicPtr<u8>,
+    mapped: AtomicU64,
+    epoch: AtomicU64,
+    tag: AtomicU64,
+}
+
+/// All copies of one state. Owned by itself: it goes when the manager and the last lease have gone.
+#[derive(Debug)]
+pub(crate) struct Storage {
+    fronts: Fronts,
+    copies: [Copy; MOST],
+    bytes: usize,
+    number: u64,
+    /// Copies that are not freed yet.
+    alive: AtomicU32,
+}
+
+/// A front that is held: its lease, and what it shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawFront {
+    pub(crate) data: *const u8,
+    pub(crate) bytes: u64,
+    pub(crate) epoch: u64,
+    pub(crate) tag: u64,
+    pub(crate) lease: LeaseId,
+}
+
+static GIVER: Giver = Giver { name: "front", release: release_part };
+
+/// Where waiters for a copy sleep. Not in the storage: when the last lease goes, that may be gone.
+static RELEASED: [Event; 16] = [const { Event::new() }; 16];
+
+unsafe fn release_part(owner: *mut (), part: u32) {
+    let storage = owner.cast::<Storage>();
+    // SAFETY: a lease holds its copy, and copies hold the storage, until this very call.
+    match unsafe { (*storage).fronts.release(part as usize) } {
+        Released::Done => {}
+        Released::Wanted => released_event(storage).signal(),
+        // SAFETY: the storage is retired, and this was the copy's last lease.
+        Released::Orphan => unsafe { free(storage, part as usize) },
+    }
+}
+
+fn released_event(storage: *const Storage) -> &'static Event {
+    &RELEASED[(storage as usize >> 7) % RELEASED.len()]
+}
+
+/// Frees a copy that nobody holds, and the storage with the last.
+///
+/// # Safety
+/// The storage is retired and the copy's leases are gone; called once a copy.
+unsafe fn free(storage: *mut Storage, copy: usize) {
+    // SAFETY: `alive` counts this copy, so the storage is there.
+    unsafe {
+        (*storage).unmap(copy);
+        if (*storage).alive.fetch_sub(1, AcqRel) == 1 {
+            drop(Box::from_raw(storage));
+        }
+    }
+}
+
+impl Storage {
+    /// `count` copies of `bytes` bytes, the first two with memory.
+    pub(crate) fn new(bytes: usize, count: usize, number: u64) -> Result<NonNull<Storage>> {
+        let pages = [Pages::new(bytes, true)?, Pages::new(bytes, true)?];
+        let none =
+            || Copy { data: AtomicPtr::new(null_mut()), mapped: AtomicU64::new(0), epoch: AtomicU64::new(0), tag: AtomicU64::new(0) };
+        let storage = Storage {
+            fronts: Fronts::new(),
+            copies: std::array::from_fn(|_| none()),
+            bytes,
+            number,
+            alive: AtomicU32::new(count as u32),
+        };
+        let storage = try_box(storage).map_err(|_| Error::of(Status::OutOfMemory))?;
+        for (copy, pages) in pages.into_iter().enumerate() {
+            storage.map(copy, pages);
+        }
+        Ok(NonNull::from(Box::leak(storage)))
+    }
+
+    fn map(&self, copy: usize, pages: Pages) {
+        let (data, mapped) = pages.into_raw();
+        self.copies[copy].data.store(data, Relaxed);
+        self.copies[copy].mapped.store(mapped as u64, Relaxed);
+    }
+
+    fn unmap(&self, copy: usize) {
+        if let Some(data) = NonNull::new(self.copies[copy].data.swap(null_mut(), Relaxed)) {
+            // SAFETY: what `map` stored, taken out once.
+            drop(unsafe { Pages::from_raw(data, self.copies[copy].mapped.load(Relaxed) as usize) });
+        }
+    }
+
+    /// Gives an absent copy memory.
+    pub(crate) fn provide(&self, copy: usize) -> Result<*mut u8> {
+        self.map(copy, Pages::new(self.bytes, false)?);
+        Ok(self.data(copy))
+    }
+
+    /// Takes the memory of a copy that nobody holds.
+    pub(crate) fn withdraw(&self, copy: usize) {
+        self.unmap(copy);
+    }
+
+    pub(crate) fn data(&self, copy: usize) -> *mut u8 {
+        self.copies[copy].data.load(Relaxed)
+    }
+
+    /// Takes a lease of the front.
+    #[inline(always)]
+    pub(crate) fn acquire(&self) -> Result<RawFront> {
+        let blank = lease::blank()?;
+        let index = self.fronts.acquire();
+        let copy = &self.copies[index % MOST];
+        let epoch = copy.epoch.load(Relaxed);
+        let owner = (&raw const *self).cast_mut().cast();
+        Ok(RawFront {
+            data: copy.data.load(Relaxed),
+            bytes: self.bytes as u64,
+            epoch,
+            tag: copy.tag.load(Relaxed),
+            lease: blank.fill(&GIVER, owner, index as u32, self.number, epoch),
+        })
+    }
+
+    /// Makes `copy` the front, as that epoch with that tag. The role's holder only.
+    pub(crate) fn publish(&self, copy: usize, epoch: u64, tag: u64) {
+        self.copies[copy].epoch.store(epoch, Relaxed);
+        self.copies[copy].tag.store(tag, Relaxed);
+        self.fronts.publish(copy);
+    }
+
+    /// Whether nobody holds that copy. The role's holder only, and not of the front.
+    pub(crate) fn is_free(&self, copy: usize) -> bool {
+        let free = self.fronts.is_free(copy);
+        if free {
+            self.fronts.settle(copy);
+        }
+        free
+    }
+
+    /// Asks for word when the last lease of any copy but the front goes; true if one of them is free now.
+    pub(crate) fn want_any(&self, copies: usize) -> bool {
+        let front = self.fronts.front();
+        (0..copies).any(|copy| copy != front && self.fronts.want(copy))
+    }
+
+    /// Where to wait for that word.
+    pub(crate) fn released(&self) -> &'static Event {
+        released_event(self)
+    }
+
+    /// Leases held now.
+    pub(crate) fn held(&self) -> u64 {
+        self.fronts.held()
+    }
+
+    /// The manager goes: copies that nobody holds are freed now, the others with their last lease.
+    ///
+    /// # Safety
+    /// Called once; nobody acquires or publishes any more, and the caller does not use the storage again.
+    pub(crate) unsafe fn retire(storage: NonNull<Storage>) {
+        // SAFETY: the manager's own claim: copies are counted in `alive` until the loop has seen them.
+        unsafe {
+            let count = storage.as_ref().alive.fetch_add(1, Relaxed);
+            for copy in 0..count as usize {
+                if storage.as_ref().fronts.retire(copy) {
+                    free(storage.as_ptr(), copy);
+                }
+            }
+            if storage.as_ref().alive.fetch_sub(1, AcqRel) == 1 {
+                drop(Box::from_raw(storage.as_ptr()));
+            }
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Publishing what was enqueued, and waiting for it.
+
+use super::patience::Patience;
+use super::shared::{Blocked, By, Shared, State};
+use crate::Timeout;
+use crate::error::{Error, Result, Status};
+use crate::sync::Ordering::*;
+use crate::wait::{Deadline, Event, now};
+
+/// A place in the order of updates, to wait for.
+///
+/// ```
+/// use backbuf::{DType, Timeout, manager::Manager};
+/// let manager = Manager::new(DType::U8, &[1])?;
+/// manager.enqueue(0, &[7], Timeout::TRY)?;
+/// let ticket = manager.synchronize_async()?;
+/// assert_eq!(manager.wait(ticket, Timeout::FOREVER)?, 1);
+/// # Ok::<(), backbuf::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub(crate) u64);
+
+impl Shared {
+    /// Publishes everything enqueued so far and says which epoch holds it.
+    #[inline]
+    pub(crate) fn synchronize(&self, timeout: Timeout) -> Result<u64> {
+        match self.publish_in_place() {
+            Some(epoch) => Ok(epoch),
+            None => self.synchronize_slowly(timeout),
+        }
+    }
+
+    /// The fast path: nothing queued, nothing to wait for.
+    #[inline(always)]
+    fn publish_in_place(&self) -> Option<u64> {
+        if self.has_flush || self.worker_only {
+            return None;
+        }
+        // Before the tasks: a task that comes before one of these tickets is seen below.
+        let tickets = self.order.load(Acquire);
+        if !self.tasks.none() || !self.role.try_take() {
+            return None;
+        }
+        // SAFETY: the role is held.
+        let applier = unsafe { self.applier() };
+        let current = self.ring.open_and_ends_at(applier.head);
+        // Copying a little forward here is quicker than handing it over.
+        let done = current && (!applier.changed() || !applier.forward.is_lagging());
+        let mut news = false;
+        if done {
+            if applier.changed() {
+                self.publish(applier);
+                news = true;
+            }
+            if self.completed.load(Relaxed) < tickets {
+                self.completed.store(tickets, Release);
+                news = true;
+            }
+        }
+        let epoch = applier.epoch;
+        self.role.drop();
+        if news {
+            self.notify();
+        }
+        done.then_some(epoch)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn synchronize_slowly(&self, timeout: Timeout) -> Result<u64> {
+        self.lives()?;
+        self.may_wait()?;
+        let ticket = self.order.fetch_add(1, AcqRel) + 1;
+        let start = now();
+        let mut patience = Patience::new(self, timeout);
+        let result = self.complete(ticket, &mut patience, "synchronize");
+        if patience.waited || self.has_flush {
+            self.counters.waited(now() - start);
+        }
+        if result.is_err() && self.lives().is_ok() {
+            // What could not be waited for still happens.
+            self.request(ticket);
+        }
+        result
+    }
+
+    /// An error if this thread would wait for itself.
+    pub(crate) fn may_wait(&self) -> Result<()> {
+        self.not_inside()?;
+        if self.in_hand_here() {
+            return Err(Error::text(Status::State, "this thread has the back copy in hand; commit or cancel it first"));
+        }
+        Ok(())
+    }
+
+    /// A ticket for everything enqueued so far. What can be published at once is.
+    pub(crate) fn synchronize_async(&self) -> Result<Ticket> {
+        self.accepts()?;
+        let ticket = self.order.fetch_add(1, AcqRel) + 1;
+        if self.publish_in_place().is_none() {
+            self.request(ticket);
+        }
+        Ok(Ticket(ticket))
+    }
+
+    /// Waits for a ticket.
+    pub(crate) fn wait(&self, ticket: u64, timeout: Timeout) -> Result<u64> {
+        if self.completed.load(Acquire) >= ticket {
+            return Ok(self.epoch.load(Acquire));
+        }
+        if ticket > self.order.load(Acquire) {
+            return Err(Error::value(Status::Argument, "ticket", ticket, "no such ticket has been given out"));
+        }
+        self.lives()?;
+        self.may_wait()?;
+        if self.failure.upto.load(Acquire) >= ticket && self.failure.untold.swap(0, AcqRel) != 0 {
+            return Err(self.failure_error());
+        }
+        let mut patience = Patience::new(self, timeout);
+        if timeout == Timeout::TRY {
+            return Err(Error::of(Status::Timeout));
+        }
+        self.complete(ticket, &mut patience, "wait for a ticket")
+    }
+
+    fn failure_error(&self) -> Error {
+        Error::code(Status::Backend, "the flush", self.failure.code.load(Acquire) as i32)
+    }
+
+    /// Sees to it that `ticket` is completed.
+    pub(crate) fn complete(&self, ticket: u64, patience: &mut Patience, what: &'static str) -> Result<u64> {
+        let failures = self.failure.count.load(Acquire);
+        let mut asked = 0;
+        loop {
+            if self.completed.load(Acquire) >= ticket {
+                return Ok(self.epoch.load(Acquire));
+            }
+            if self.failure.count.load(Acquire) != failures && self.failure.upto.load(Acquire) >= ticket {
+                self.failure.untold.store(0, Relaxed);
+                return Err(self.failure_error());
+            }
+            self.lives()?;
+            let blocked = if self.has_flush || self.worker_only {
+                Blocked::Worker
+            } else {
+                patience.take_role(self, what)?;
+                // SAFETY: the role is held.
+                let result = self.attempt(unsafe { self.applier() }, &mut self.budget.max(1), By::Caller, patience.limit());
+                self.role.drop();
+                match result {
+                    Ok(()) => continue,
+                    Err(Blocked::Panicked) => return Err(Error::of(Status::Poisoned)),
+                    Err(blocked) => blocked,
+                }
+            };
+            if matches!(blocked, Blocked::Worker | Blocked::Late) && asked == 0 {
+                // A number of its own: the worker has given up on those that failed before.
+                asked = self.order.fetch_add(1, AcqRel) + 1;
+                self.request(asked);
+            }
+            patience.sleep(self, what, blocked, || {
+                self.completed.load(Acquire) >= ticket
+                    || self.failure.count.load(Acquire) != failures
+                    || (blocked == Blocked::Tasks && self.tasks.allow(ticket) == ticket)
+            })?;
+        }
+    }
+
+    /// Waits for an epoch beyond `after`.
+    pub(crate) fn wait_epoch(&self, after: u64, timeout: Timeout, stop: impl Fn() -> bool) -> Result<u64> {
+        let newer = || Some(self.epoch.load(Acquire)).filter(|&epoch| epoch > after);
+        if let Some(epoch) = newer() {
+            return Ok(epoch);
+        }
+        self.not_inside()?;
+        let gone = || stop() || matches!(self.state(), State::Closed | State::Poisoned);
+        let deadline = Deadline::after(timeout);
+        if deadline != Deadline::PAST && !gone() {
+            self.counters.waits.bump(1);
+        }
+        let _listed = self.waiters.enter("wait for an epoch");
+        let progress: &Event = &self.progress;
+        let result = progress.wait(deadline, || newer().map(Some).or_else(|| gone().then_some(None)));
+        match result {
+            Ok(Some(epoch)) => Ok(epoch),
+            Ok(None) => newer().map_or_else(
+                || self.lives().and(Err(Error::text(Status::Closed, "closed while it was waited for"))),
+                Ok,
+            ),
+            Err(stop) => Err(stop.into()),
+        }
+    }
+
+    /// The tag of the newest epoch, without a lease.
+    pub(crate) fn published_tag(&self) -> u64 {
+        self.tag_of_epoch.load(Relaxed)
+    }
+
+    /// Refuses new work, publishes what was accepted, then lets waiters go.
+    pub(crate) fn close(&self, timeout: Timeout) -> Result<()> {
+        if self.state() == State::Closed {
+            return Ok(());
+        }
+        self.may_wait()?;
+        self.advance(State::Open, State::Closing);
+        self.ring.close();
+        self.lives()?;
+        let ticket = self.order.fetch_add(1, AcqRel) + 1;
+        let result = self.complete(ticket, &mut Patience::new(self, timeout), "close");
+        if self.state() == State::Closed {
+            return Ok(());
+        }
+        if let Err(error) = result {
+            self.request(ticket);
+            return Err(error);
+        }
+        self.advance(State::Closing, State::Closed);
+        self.wake_all();
+        Ok(())
+    }
+}

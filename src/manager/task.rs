@@ -1,0 +1,53 @@
+//! Tasks: backend work with a label that a publish waits for.
+
+use super::shared::{Shared, duty};
+use crate::error::{Error, Label, Result, Status};
+use crate::memory::{Arc, Weak};
+
+/// Open backend work. Every synchronize that comes after its beginning waits for its end. Dropping it ends it.
+///
+/// ```
+/// use backbuf::{DType, Status, Timeout, manager::Manager};
+/// let manager = Manager::new(DType::U8, &[1])?;
+/// let upload = manager.task("upload")?;
+/// assert_eq!(manager.synchronize(Timeout::TRY).unwrap_err().status(), Status::Timeout);
+/// upload.end()?;
+/// manager.synchronize(Timeout::FOREVER)?;
+/// # Ok::<(), backbuf::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Task {
+    shared: Weak<Shared>,
+    number: u64,
+}
+
+impl Task {
+    pub(crate) fn new(shared: &Arc<Shared>, label: &str) -> Result<Task> {
+        shared.accepts()?;
+        let number = shared.tasks.begin(Label::new(label), &shared.order)?;
+        Ok(Task { shared: Arc::downgrade(shared), number })
+    }
+
+    /// Ends it.
+    pub fn end(self) -> Result<()> {
+        let result = self.finish();
+        std::mem::forget(self);
+        result
+    }
+
+    fn finish(&self) -> Result<()> {
+        let closed = || Error::text(Status::Closed, "the manager has been destroyed");
+        let shared = self.shared.upgrade().ok_or_else(closed)?;
+        shared.tasks.end(self.number)?;
+        shared.ask(duty::TASK);
+        shared.progress.signal();
+        Ok(())
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        // Only the manager's end refuses it, and then there is nothing to tell.
+        let _ = self.finish();
+    }
+}

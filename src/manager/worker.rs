@@ -1,0 +1,232 @@
+//! The worker: a thread of the manager that applies backlogs, runs what is bound to a thread, and ends spent callbacks.
+
+use std::ffi::c_void;
+use std::ptr::{null, null_mut};
+use super::applier::Spent;
+use super::callback;
+use super::config::Priority;
+use super::forward::STEP;
+use super::shared::{Blocked, By, Shared, State, duty};
+use crate::error::{Error, Result, Status};
+use crate::log::{self, Level};
+use crate::memory::{Arc, try_box};
+use crate::sync::{AtomicU32, Ordering::*};
+use crate::text::Text;
+use crate::wait::{Deadline, Event, Stop, nap, now};
+
+/// What outlives the manager's memory: whether its worker has gone.
+#[derive(Debug, Default)]
+pub(crate) struct Exit {
+    gone: AtomicU32,
+    event: Event,
+}
+
+impl Exit {
+    /// Waits for the worker to go; false if it did not in time.
+    pub(crate) fn wait(&self, deadline: Deadline) -> bool {
+        self.event.wait(deadline, || (self.gone.load(Acquire) != 0).then_some(())).is_ok()
+    }
+}
+
+struct Start {
+    shared: Arc<Shared>,
+    priority: Priority,
+    affinity: u64,
+}
+
+extern "C" fn main(start: *mut c_void) -> *mut c_void {
+    // SAFETY: the box that `spawn` gave away, once.
+    let start = unsafe { Box::from_raw(start.cast::<Start>()) };
+    let Start { shared, priority, affinity } = *start;
+    schedule(&shared, priority, affinity);
+    Worker { shared: &shared, spent: Vec::new() }.run();
+    // The last to hold it ends what is left, and that shall be this thread: callbacks run on the worker.
+    while Arc::strong_count(&shared) > 1 {
+        nap(20_000);
+    }
+    let exit = shared.exit.clone();
+    drop(shared);
+    exit.gone.store(1, Release);
+    exit.event.signal();
+    null_mut()
+}
+
+/// Starts the worker. A failure is reported, not fatal, unlike that of `std::thread`.
+pub(crate) fn spawn(shared: &Arc<Shared>, priority: Priority, affinity: u64) -> Result<()> {
+    let start = Start { shared: shared.clone(), priority, affinity };
+    let start = try_box(start).map_err(|_| Error::of(Status::OutOfMemory))?;
+    let start = Box::into_raw(start);
+    // SAFETY: plain pthread calls on locals; the start box belongs to the thread if there is one.
+    let result = unsafe {
+        // Workers handle no signals: a program's handlers run on its own threads.
+        let (mut all, mut before) = (std::mem::zeroed::<libc::sigset_t>(), std::mem::zeroed::<libc::sigset_t>());
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        let mut thread = std::mem::zeroed::<libc::pthread_t>();
+        let result = libc::pthread_create(&mut thread, null(), main, start.cast());
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, null_mut());
+        if result == 0 {
+            name(thread, shared);
+            libc::pthread_detach(thread);
+        } else {
+            drop(Box::from_raw(start));
+        }
+        result
+    };
+    match result {
+        0 => Ok(()),
+        code => Err(Error::code(Status::OutOfMemory, "starting the worker: pthread_create", code)),
+    }
+}
+
+fn name(thread: libc::pthread_t, shared: &Shared) {
+    let name = match shared.label.as_str() {
+        "" => Text::<16>::of(format_args!("backbuf")),
+        label => Text::of(format_args!("bb-{label}")),
+    };
+    // SAFETY: a live thread and a terminated name of at most 15 bytes.
+    unsafe { libc::pthread_setname_np(thread, name.as_ptr()) };
+}
+
+/// Applies the wishes of the config to the calling thread; what the system refuses is told.
+fn schedule(shared: &Shared, priority: Priority, affinity: u64) {
+    // SAFETY: plain calls on locals.
+    unsafe {
+        let refused = match priority {
+            Priority::Inherit => false,
+            Priority::Nice(nice) => {
+                libc::setpriority(libc::PRIO_PROCESS, crate::wait::thread_id(), nice) != 0
+            }
+            Priority::RealTime(level) => {
+                let mut parameter = std::mem::zeroed::<libc::sched_param>();
+                parameter.sched_priority = level as i32;
+                libc::pthread_setschedparam(libc::pthread_self(), libc::SCHED_FIFO, &parameter) != 0
+            }
+        };
+        if refused {
+            log::record(Level::Warn, "manager", shared.label.as_str(), format_args!("the system refused {priority:?} for the worker"));
+        }
+        if affinity != 0 {
+            let mut set = std::mem::zeroed::<libc::cpu_set_t>();
+            (0..64).filter(|cpu| affinity & 1 << cpu != 0).for_each(|cpu| libc::CPU_SET(cpu, &mut set));
+            if libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) != 0 {
+                log::record(Level::Warn, "manager", shared.label.as_str(), format_args!("the system refused affinity {affinity:#x} for the worker"));
+            }
+        }
+    }
+}
+
+struct Worker<'a> {
+    shared: &'a Shared,
+    spent: Vec<Spent>,
+}
+
+impl Worker<'_> {
+    fn run(&mut self) {
+        loop {
+            let _ = self.shared.work.wait(Deadline::NEVER, || self.wanted().then_some(()));
+            let duties = self.shared.duties.swap(0, AcqRel);
+            if duties & duty::STOP != 0 {
+                return;
+            }
+            if !self.round(duties) {
+                return;
+            }
+        }
+    }
+
+    /// Whether there is anything to do.
+    fn wanted(&self) -> bool {
+        let shared = self.shared;
+        shared.duties.load(Acquire) & !duty::TASK != 0 || self.tickets_wanted()
+    }
+
+    /// Whether tickets wait for the worker that no task holds back, and that no failed attempt has covered.
+    fn tickets_wanted(&self) -> bool {
+        let shared = self.shared;
+        let requested = shared.requested.load(Acquire);
+        let done = shared.completed.load(Acquire).max(shared.failure.upto.load(Acquire));
+        requested > done && shared.tasks.allow(requested) > shared.completed.load(Acquire) && shared.lives().is_ok()
+    }
+
+    fn stopping(&self) -> bool {
+        self.shared.duties.load(Acquire) & duty::STOP != 0
+    }
+
+    /// One turn with the role; false when it is time to go.
+    fn round(&mut self, duties: u32) -> bool {
+        let shared = self.shared;
+        loop {
+            // The holder may keep it for long: look now and then whether it is time to go.
+            match shared.role.take(Deadline::at(now() + 100_000_000)) {
+                Ok(()) => break,
+                Err(Stop::Ended) => return false,
+                Err(_) if self.stopping() => return false,
+                Err(_) => {}
+            }
+        }
+        // SAFETY: the role is held.
+        let applier = unsafe { shared.applier() };
+        let all = &mut u64::MAX.clone();
+        let result = if self.tickets_wanted() {
+            shared.attempt(applier, all, By::Worker, Deadline::NEVER)
+        } else if duties & duty::DRAIN != 0 && shared.state() != State::Poisoned {
+            shared.drain(applier, shared.ring.tail(), all, By::Worker)
+        } else {
+            Ok(())
+        };
+        shared.take_spent(applier, &mut self.spent);
+        let idle = duties & duty::CATCH_UP != 0 && result.is_ok();
+        shared.role.drop();
+        shared.progress.signal();
+        self.end_spent();
+        match result {
+            Err(Blocked::Pinned) => self.wait_for_release(duties),
+            Err(Blocked::Uncommitted) => {
+                nap(20_000);
+                shared.duties.fetch_or(duty::DRAIN, AcqRel);
+            }
+            _ if idle => self.catch_up(),
+            _ => {}
+        }
+        true
+    }
+
+    /// Calls what is to be called, outside the role.
+    fn end_spent(&mut self) {
+        if !self.spent.is_empty() {
+            let _inside = callback::enter(self.shared.number);
+            self.spent.drain(..).for_each(Spent::end);
+        }
+    }
+
+    /// A lease stands in the way: sleeps until one goes, keeping in mind what is still to be done.
+    fn wait_for_release(&self, duties: u32) {
+        let shared = self.shared;
+        shared.duties.fetch_or(duties & duty::DRAIN, AcqRel);
+        let free = || shared.storage().want_any(shared.copies);
+        if free() {
+            nap(20_000);
+            return;
+        }
+        let urgent = || shared.duties.load(Acquire) & (duty::STOP | duty::SPENT) != 0 || shared.lives().is_err();
+        let _ = shared.storage().released().wait(Deadline::NEVER, || (free() || urgent()).then_some(()));
+    }
+
+    /// Copies forward in steps while nobody wants anything else.
+    fn catch_up(&self) {
+        let shared = self.shared;
+        let updates = shared.counters.updates.get();
+        // Whoever rewrites everything begins at once: then there is nothing to gain.
+        nap(500_000);
+        while !self.wanted() && shared.counters.updates.get() == updates && shared.role.try_take() {
+            // SAFETY: the role is held.
+            let applier = unsafe { shared.applier() };
+            let done = !applier.prepare(shared.storage(), shared.copies) || applier.forward.step(STEP);
+            shared.role.drop();
+            if done {
+                return;
+            }
+        }
+    }
+}

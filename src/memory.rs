@@ -1,0 +1,183 @@
+//! Allocation that reports failure instead of ending the process.
+
+use std::alloc::{Layout, alloc};
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering::*, fence};
+
+use crate::error::{Error, Result, Status};
+
+/// A box, or the value back when there is no memory.
+pub(crate) fn try_box<T>(value: T) -> std::result::Result<Box<T>, T> {
+    let layout = Layout::new::<T>();
+    if layout.size() == 0 {
+        return Ok(Box::new(value));
+    }
+    // SAFETY: the layout has a size; the pointer is checked, then owned by the box that it was allocated for.
+    unsafe {
+        let place = alloc(layout).cast::<T>();
+        if place.is_null() {
+            return Err(value);
+        }
+        place.write(value);
+        Ok(Box::from_raw(place))
+    }
+}
+
+/// An empty vector with room for `capacity`.
+pub(crate) fn try_vec<T>(capacity: usize) -> Result<Vec<T>> {
+    let mut vec = Vec::new();
+    vec.try_reserve_exact(capacity).map_err(|_| Error::of(Status::OutOfMemory))?;
+    Ok(vec)
+}
+
+struct Counted<T> {
+    strong: AtomicUsize,
+    /// References to the allocation; all strong ones together count as one.
+    weak: AtomicUsize,
+    value: ManuallyDrop<T>,
+}
+
+/// `std::sync::Arc` with a constructor that reports failure, and no more than is needed here.
+pub(crate) struct Arc<T>(NonNull<Counted<T>>);
+
+/// A reference that does not keep the value alive.
+pub(crate) struct Weak<T>(NonNull<Counted<T>>);
+
+// SAFETY: as those of the standard library: shared access from, and the drop on, any thread.
+unsafe impl<T: Send + Sync> Send for Arc<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for Arc<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Send for Weak<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for Weak<T> {}
+
+impl<T> Arc<T> {
+    /// The value behind a count of one, or back.
+    pub(crate) fn try_new(value: T) -> std::result::Result<Arc<T>, T> {
+        let counted = Counted { strong: AtomicUsize::new(1), weak: AtomicUsize::new(1), value: ManuallyDrop::new(value) };
+        match try_box(counted) {
+            Ok(counted) => Ok(Arc(NonNull::from(Box::leak(counted)))),
+            Err(counted) => Err(ManuallyDrop::into_inner(counted.value)),
+        }
+    }
+
+    fn counted(&self) -> &Counted<T> {
+        // SAFETY: the allocation lives as long as any reference.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// How many keep the value alive.
+    pub(crate) fn strong_count(this: &Arc<T>) -> usize {
+        this.counted().strong.load(Acquire)
+    }
+
+    pub(crate) fn downgrade(this: &Arc<T>) -> Weak<T> {
+        this.counted().weak.fetch_add(1, Relaxed);
+        Weak(this.0)
+    }
+
+    /// Gives the reference away as a pointer; [`Arc::from_raw`] takes it back.
+    #[cfg_attr(not(feature = "capi"), expect(dead_code, reason = "handles hold references as pointers"))]
+    pub(crate) fn into_raw(this: Arc<T>) -> *const () {
+        ManuallyDrop::new(this).0.as_ptr().cast_const().cast()
+    }
+
+    /// # Safety
+    /// What `into_raw` gave, once.
+    #[cfg_attr(not(feature = "capi"), expect(dead_code, reason = "handles hold references as pointers"))]
+    #[inline(always)]
+    pub(crate) unsafe fn from_raw(raw: *const ()) -> Arc<T> {
+        // SAFETY: the caller's promise.
+        Arc(unsafe { NonNull::new_unchecked(raw.cast_mut().cast()) })
+    }
+}
+
+impl<T> Deref for Arc<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        &self.counted().value
+    }
+}
+
+impl<T> Clone for Arc<T> {
+    fn clone(&self) -> Arc<T> {
+        self.counted().strong.fetch_add(1, Relaxed);
+        Arc(self.0)
+    }
+}
+
+impl<T> Drop for Arc<T> {
+    fn drop(&mut self) {
+        // Release: what was done through this reference comes before the drop of the value.
+        if self.counted().strong.fetch_sub(1, Release) == 1 {
+            fence(Acquire);
+            // SAFETY: the last strong reference, so nobody else has access; the weak one below frees the allocation.
+            unsafe { ManuallyDrop::drop(&mut self.0.as_mut().value) };
+            drop(Weak(self.0));
+        }
+    }
+}
+
+impl<T> Weak<T> {
+    /// The value, if something else keeps it alive.
+    pub(crate) fn upgrade(&self) -> Option<Arc<T>> {
+        // SAFETY: the allocation lives as long as any reference.
+        let strong = unsafe { &self.0.as_ref().strong };
+        let more = |count: usize| (count != 0).then_some(count + 1);
+        strong.fetch_update(Acquire, Relaxed, more).ok().map(|_| Arc(self.0))
+    }
+
+    /// How many keep the value alive.
+    pub(crate) fn strong_count(&self) -> usize {
+        // SAFETY: as above.
+        unsafe { self.0.as_ref().strong.load(Acquire) }
+    }
+}
+
+impl<T> Drop for Weak<T> {
+    fn drop(&mut self) {
+        // SAFETY: as above; the last reference of any kind frees what `try_new` made.
+        unsafe {
+            if self.0.as_ref().weak.fetch_sub(1, Release) == 1 {
+                fence(Acquire);
+                drop(Box::from_raw(self.0.as_ptr()));
+            }
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Arc<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl<T> fmt::Debug for Weak<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(Weak)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_value_goes_with_the_last_strong_reference() {
+        let probe = std::sync::Arc::new(());
+        let first = Arc::try_new(probe.clone()).unwrap();
+        let (second, weak) = (first.clone(), Arc::downgrade(&first));
+        drop(first);
+        assert_eq!((Arc::strong_count(&second), std::sync::Arc::strong_count(&probe)), (1, 2));
+        drop(weak.upgrade().unwrap());
+        drop(second);
+        assert_eq!((weak.strong_count(), std::sync::Arc::strong_count(&probe)), (0, 1));
+        assert!(weak.upgrade().is_none());
+    }
+}

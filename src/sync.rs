@@ -1,0 +1,56 @@
+//! The atomics that the protocols are written in, and the asymmetric barrier.
+//!
+//! The model checker compiles the protocol files against its own version of this module: they name no other primitive.
+
+pub(crate) use std::cell::UnsafeCell;
+pub(crate) use std::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering::{self, *}, fence,
+};
+
+use std::sync::atomic::compiler_fence;
+
+/// Whether `heavy` can make every running thread of the process pass a barrier. Until `init` has said so, both sides fence.
+static ASYMMETRIC: AtomicBool = AtomicBool::new(false);
+
+const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
+const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
+
+fn membarrier(command: libc::c_int) -> bool {
+    // SAFETY: membarrier takes no pointers.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+}
+
+/// Registers the process for the barrier. Every object that relies on `light` calls this before other threads can see it.
+pub(crate) fn init() {
+    if !ASYMMETRIC.load(Relaxed) && !cfg!(backbuf_fences) && membarrier(REGISTER_PRIVATE_EXPEDITED) {
+        ASYMMETRIC.store(true, SeqCst);
+    }
+}
+
+/// The frequent side of the asymmetric barrier: orders earlier stores before later loads, as seen by a thread that calls
+/// [`heavy`]. A compiler fence where the kernel provides the other half.
+#[inline(always)]
+pub(crate) fn light() {
+    if ASYMMETRIC.load(Relaxed) {
+        compiler_fence(SeqCst);
+    } else {
+        fence(SeqCst);
+    }
+}
+
+/// The rare side: after it, each thread's stores before its `light` are visible here, or that thread sees ours.
+pub(crate) fn heavy() {
+    fence(SeqCst);
+    if ASYMMETRIC.load(Relaxed) {
+        // A forked child is not registered any more.
+        if !membarrier(PRIVATE_EXPEDITED) && !(membarrier(REGISTER_PRIVATE_EXPEDITED) && membarrier(PRIVATE_EXPEDITED)) {
+            unreachable!("the kernel took back a barrier that it had granted");
+        }
+    }
+}
+
+/// Tells the processor that this is a spin.
+#[inline(always)]
+pub(crate) fn spin() {
+    std::hint::spin_loop();
+}
