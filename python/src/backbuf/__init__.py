@@ -29,6 +29,7 @@ from ._layout import BufferUpdate
 from ._library import __version__, get_cmake_dir, get_include, get_library
 from ._log import forward_log
 from ._manager import CBufferManager, attach, dump
+from ._statistics import Statistics
 
 __all__ = [
     "ArgumentError",
@@ -51,6 +52,7 @@ __all__ = [
     "PoisonedError",
     "StalledError",
     "StateError",
+    "Statistics",
     "Task",
     "UnsupportedError",
     "WaitInterruptedError",

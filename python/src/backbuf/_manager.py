@@ -17,6 +17,7 @@ from ._layout import Layout, Puts, Region, dtype_code, dtype_of, fill_of, pointe
 from ._library import address, ffi, hot, lib, text
 from ._memory import Array
 from ._owner import Owner
+from ._statistics import Statistics, statistics
 from ._wait import waiting
 
 if TYPE_CHECKING or hot is None:
@@ -185,22 +186,15 @@ class CBufferManager(_Base):
         """Whether new work is refused."""
         return self._id is None or self._info().state != 0
 
-    def stats(self) -> dict[str, Any]:
-        """The counters of `bb_manager_stats` by name; `refused` by the name of the status.
+    def statistics(self) -> Statistics:
+        """What the manager has done so far.
 
         >>> m = backbuf.CBufferManager(4, "f4")
         >>> m.enqueue(1.0)
-        >>> m.stats()["updates"]
+        >>> m.statistics().updates
         1
         """
-        stats = ffi.new("bb_manager_stats *")
-        _errors.check(lib.bb_manager_stats_get(self._pointer(), ffi.sizeof("bb_manager_stats"), stats))
-        fields = ffi.typeof("bb_manager_stats").fields
-        found = {name: getattr(stats, name) for name, _ in fields if name not in ("struct_size", "reserved")}
-        names = _errors.status_names()
-        found["refused"] = {names[-code]: many for code, many in enumerate(found["refused"]) if many}
-        found["wait_histogram"] = list(found["wait_histogram"])
-        return found
+        return statistics(self._pointer())
 
     def _info(self) -> Any:
         info = ffi.new("bb_manager_info *")

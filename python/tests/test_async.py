@@ -1,0 +1,146 @@
+"""asyncio: the same waits, with other tasks running meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+import uvloop
+
+import backbuf
+from backbuf import CBufferManager
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    def call(work: Coroutine[Any, Any, Any]) -> Any:
+        loop = uvloop.new_event_loop() if request.param == "uvloop" else asyncio.new_event_loop()
+        try:
+            return loop.run_until_complete(asyncio.wait_for(work, 30))
+        finally:
+            loop.close()
+
+    return call
+
+
+def test_synchronize(run: Run) -> None:
+    async def main() -> None:
+        m = CBufferManager(4)
+        assert await m.synchronize_async() == 0
+        m[:] = 3
+        assert await m.synchronize_async() == 1
+        assert m.snapshot().tolist() == [3] * 4
+
+    run(main())
+
+
+def test_other_tasks_run_while_one_waits(run: Run) -> None:
+    async def main() -> None:
+        m, ran = CBufferManager(4, watchdog_ns=0), 0
+        task = m.task("outside")
+        m[:] = 1
+
+        async def count() -> None:
+            nonlocal ran
+            for _ in range(20):
+                ran += 1
+                await asyncio.sleep(0.001)
+            task.end()
+
+        epochs = await asyncio.gather(*(m.synchronize_async() for _ in range(3)), count())
+        assert ran == 20
+        assert epochs[:3] == [1, 1, 1]
+
+    run(main())
+
+
+def test_timeouts_and_cancels(run: Run) -> None:
+    async def main() -> None:
+        m = CBufferManager(4, watchdog_ns=0)
+        m[:] = 1
+        with m.task("open"):
+            with pytest.raises(TimeoutError) as told:
+                await m.synchronize_async(timeout=0.01)
+            assert isinstance(told.value, backbuf.WaitTimeoutError)
+            waiting = asyncio.ensure_future(m.synchronize_async())
+            await asyncio.sleep(0.01)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        assert await m.synchronize_async(timeout=10) == 1
+        with pytest.raises(backbuf.WaitTimeoutError):
+            async for _ in m.fronts(timeout=0.01, after=1):
+                raise AssertionError("there is nothing new")
+        with pytest.raises(ValueError, match="timeout"):
+            await m.synchronize_async(timeout=-1)
+
+    run(main())
+
+
+def test_a_failing_flush_is_raised(run: Run) -> None:
+    async def main() -> None:
+        failures = [OSError("no disk")]
+
+        def flush() -> None:
+            if failures:
+                raise failures.pop()
+
+        m = CBufferManager(2, flush=flush)
+        m.enqueue(1.0)
+        with pytest.raises(OSError, match="no disk"):
+            await m.synchronize_async()
+        assert await m.synchronize_async() == 1
+
+    run(main())
+
+
+def test_fronts(run: Run) -> None:
+    async def main() -> None:
+        m = CBufferManager(64, "i8")
+
+        def engine() -> None:
+            for step in range(1, 200):
+                with m.batch() as b:
+                    b[:] = step
+                    b.tag(step)
+                m.synchronize()
+                time.sleep(0.0005)
+            m.close()
+
+        thread = threading.Thread(target=engine)
+        thread.start()
+        seen = []
+        async for f in m.fronts(timeout=10):
+            with f:
+                assert (f.array == f.tag).all()
+                seen.append(f.epoch)
+        thread.join()
+        assert seen == sorted(set(seen))
+        assert seen[-1] == 199
+
+    run(main())
+
+
+def test_fronts_end_with_destroy(run: Run) -> None:
+    async def main() -> None:
+        m = CBufferManager(2)
+        asyncio.get_running_loop().call_later(0.02, m.destroy)
+        assert [f async for f in m.fronts()] == []
+        assert [f async for f in m.fronts()] == []
+
+    run(main())
+
+
+def test_a_kernel_from_another_task_is_awaited(run: Run) -> None:
+    async def main() -> None:
+        m = CBufferManager(4, "f8", initial=1)
+        m.enqueue_kernel(lambda back, front: time.sleep(0.02))
+        assert await m.synchronize_async() == 1
+
+    run(main())

@@ -1,0 +1,164 @@
+"""What is in the package, and that it agrees with the header."""
+
+from __future__ import annotations
+
+import dataclasses
+import doctest
+import importlib
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Script
+
+import backbuf
+from backbuf import _errors, _library
+from backbuf._ffi import ffi
+
+ROOT = Path(__file__).parents[2]
+WITHOUT_EXTENSION = bool(os.environ.get("BACKBUF_NO_EXTENSION"))
+
+
+def test_the_binding_is_the_one_asked_for() -> None:
+    assert (_library.hot is None) == WITHOUT_EXTENSION
+    kind = "function" if WITHOUT_EXTENSION else "method_descriptor"
+    assert type(backbuf.CBufferManager.enqueue).__name__ == kind
+
+
+@pytest.mark.skipif(WITHOUT_EXTENSION, reason="this is the run without the extension")
+def test_everything_works_without_the_extension() -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__).parent)]
+    environment = {**os.environ, "BACKBUF_NO_EXTENSION": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT / "python")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
+
+
+def test_version_is_cargos() -> None:
+    lines = (ROOT / "Cargo.toml").read_text(encoding="utf-8").splitlines()
+    assert f'version = "{backbuf.__version__}"' in lines
+
+
+def test_paths_are_there() -> None:
+    assert (Path(backbuf.get_include()) / "backbuf.h").is_file()
+    assert (Path(backbuf.get_include()) / "backbuf.hpp").is_file()
+    assert (Path(backbuf.get_cmake_dir()) / "backbuf-config.cmake").is_file()
+    assert Path(backbuf.get_library()).is_file()
+
+
+def test_an_engine_links_against_the_package(tmp_path: Path) -> None:
+    source = tmp_path / "engine.c"
+    source.write_text("#include <backbuf.h>\nunsigned version(void) { return bb_version(); }\n", encoding="utf-8")
+    folder, engine = Path(backbuf.get_library()).parent, tmp_path / "engine.so"
+    flags = [f"-I{backbuf.get_include()}", f"-L{folder}", f"-Wl,-rpath,{folder},--no-undefined", "-lbackbuf"]
+    subprocess.run(["cc", "-shared", "-fPIC", str(source), "-o", str(engine), *flags], check=True)
+    assert ffi.dlopen(str(engine)) is not None
+    with open("/proc/self/maps", encoding="utf-8") as maps:
+        assert len({line.split()[-1] for line in maps if "libbackbuf" in line}) == 1
+
+
+def test_a_loaded_copy_is_used_before_our_own(script: Script, tmp_path: Path) -> None:
+    copy = tmp_path / "libbackbuf.so.0.1"
+    copy.write_bytes(Path(backbuf.get_library()).read_bytes())
+    text = f"""
+        import ctypes
+        ctypes.CDLL({str(copy)!r})
+        import backbuf
+        m = backbuf.CBufferManager(3)
+        m[:] = 1
+        m.synchronize()
+        print(backbuf.get_library())
+        """
+    assert script(text) == f"{copy}\n"
+
+
+def test_a_handle_of_another_copy_is_told_apart(script: Script, tmp_path: Path) -> None:
+    copy = tmp_path / "other.so"
+    copy.write_bytes(Path(backbuf.get_library()).read_bytes())
+    text = f"""
+        import ctypes
+        import backbuf
+        other, m = ctypes.CDLL({str(copy)!r}), ctypes.c_void_p()
+        assert other.bb_manager_create(1, 0, None, None, ctypes.byref(m)) == 0
+        try:
+            backbuf.attach(m)
+        except backbuf.HandleError as error:
+            assert error.status == -5, error.status
+            print(error)
+        """
+    told = script(text)
+    assert str(copy) in told
+    assert backbuf.get_library() in told
+
+
+def test_declarations_are_the_exports() -> None:
+    exports = subprocess.run(["nm", "-D", "--defined-only", backbuf.get_library()], capture_output=True, text=True, check=True)
+    names = {line.split()[-1].partition("@")[0] for line in exports.stdout.splitlines()}
+    declared = {name for name in dir(_library.lib) if name.startswith("bb_")}
+    assert declared == names
+
+
+def test_every_status_has_a_class() -> None:
+    for status, name in _errors.status_names().items():
+        assert status in _errors._CLASSES, name
+        builtins = [base for base in _errors._CLASSES[status].__mro__ if base.__module__ == "builtins"]
+        assert builtins[0] is not Exception, f"{name} is nothing that people know"
+
+
+@pytest.mark.parametrize(
+    ("word", "builtin"),
+    [
+        ("TIMEOUT", TimeoutError),
+        ("STALLED", TimeoutError),
+        ("ARGUMENT", ValueError),
+        ("RANGE", IndexError),
+        ("STALE", ValueError),
+        ("CLOSED", ValueError),
+        ("OUT_OF_MEMORY", MemoryError),
+        ("PINNED", BufferError),
+        ("FULL", BufferError),
+        ("BACKEND", RuntimeError),
+        ("FORKED", RuntimeError),
+        ("INTERRUPTED", InterruptedError),
+        ("UNSUPPORTED", NotImplementedError),
+    ],
+)
+def test_builtins_catch(word: str, builtin: type[Exception]) -> None:
+    status = getattr(_library.lib, f"BB_E_{word}")
+    error = _errors.error(status)
+    assert isinstance(error, builtin)
+    assert isinstance(error, backbuf.BackbufError)
+    assert error.status == status
+
+
+def test_statistics_are_the_headers() -> None:
+    fields = [name for name, _ in ffi.typeof("bb_manager_stats").fields if name not in ("struct_size", "reserved")]
+    assert sorted(fields) == sorted(field.name for field in dataclasses.fields(backbuf.Statistics))
+
+
+def test_hot_calls_have_signature_and_text() -> None:
+    for name in ("enqueue", "put", "tag", "synchronize"):
+        method = getattr(backbuf.CBufferManager, name)
+        assert next(iter(inspect.signature(method).parameters)) == "self"
+        assert "timeout" in inspect.signature(method).parameters
+        assert inspect.getdoc(method)
+
+
+@pytest.mark.parametrize("name", ["_manager", "_front", "_log", "_batch", "_layout"])
+def test_examples_run(name: str) -> None:
+    module = importlib.import_module(f"backbuf.{name}")
+    failed, tried = doctest.testmod(module, extraglobs={"backbuf": backbuf, "np": np})
+    assert failed == 0
+    assert tried or name in ("_batch", "_layout")
+
+
+def test_ctypes_alone() -> None:
+    program = Path(__file__).with_name("ctypes_program.py")
+    assert len(program.read_text(encoding="utf-8").splitlines()) <= 42
+    command = [sys.executable, "-I", str(program), backbuf.get_library()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "1 [0.0, 1.5, 2.5, 0.0, 0.0, 0.0]\n"
