@@ -441,7 +441,7 @@ typedef int32_t (*bb_flush_fn)(void *user_data);
 /**
  * How a manager is made. Fill it by `bb_manager_config_init()`, then change what is needed.
  */
-typedef struct bb_manager_config {
+typedef struct {
     /**
      * Bytes of this struct, as the caller knows it.
      */
@@ -499,7 +499,7 @@ typedef struct bb_manager_config {
 /**
  * Some elements, to be copied into the state.
  */
-typedef struct bb_update {
+typedef struct {
     /**
      * Where they go: bytes from the start of the state, a multiple of the element's size.
      */
@@ -517,7 +517,7 @@ typedef struct bb_update {
 /**
  * An N-d part of the state, as in `state[2:5, ::2] = data`. Each array has as many entries as the state has dimensions.
  */
-typedef struct bb_region {
+typedef struct {
     /**
      * The first index along each axis.
      */
@@ -554,7 +554,7 @@ typedef void (*bb_kernel_fn)(void *back, const void *front, uint64_t count, void
 /**
  * A function that changes a range of the state in its place in the order.
  */
-typedef struct bb_kernel {
+typedef struct {
     /**
      * Called once, on the worker unless `flags` say otherwise.
      */
@@ -588,7 +588,7 @@ typedef struct bb_kernel {
 /**
  * The newest published copy of a state. Its bytes do not change until the lease is released.
  */
-typedef struct bb_front {
+typedef struct {
     /**
      * The state, aligned to 64 bytes.
      */
@@ -608,13 +608,13 @@ typedef struct bb_front {
     /**
      * Give it back by `bb_lease_release()`.
      */
-    struct bb_lease *lease;
+    bb_lease *lease;
 } bb_front;
 
 /**
  * The back copy, in the hands of one caller.
  */
-typedef struct bb_back {
+typedef struct {
     /**
      * The back copy, aligned to 64 bytes: read and write.
      */
@@ -640,7 +640,7 @@ typedef struct bb_back {
 /**
  * What a manager is and where it stands.
  */
-typedef struct bb_manager_info {
+typedef struct {
     /**
      * Bytes of this struct that were written.
      */
@@ -690,7 +690,7 @@ typedef struct bb_manager_info {
 /**
  * What a manager has done, since it was made.
  */
-typedef struct bb_manager_stats {
+typedef struct {
     /**
      * Bytes of this struct that were written.
      */
@@ -865,8 +865,7 @@ BB_API bb_status bb_debug_dump(bb_write_fn write, void *user_data);
  * @threadsafety safe to call from any thread, and async-signal-safe
  * @since 0.1
  */
-BB_API
-bb_status bb_debug_dump_fd(int32_t fd);
+BB_API bb_status bb_debug_dump_fd(int32_t fd);
 
 /**
  * Whether `handle` names a live object of this copy of the library, whatever its kind. Sets no message.
@@ -886,7 +885,7 @@ BB_API bb_status bb_handle_check(const void *handle);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_manager_config_init(struct bb_manager_config *config);
+BB_API bb_status bb_manager_config_init(bb_manager_config *config);
 
 /**
  * Makes a manager of a row-major N-d array, with its worker thread.
@@ -904,12 +903,7 @@ BB_API bb_status bb_manager_config_init(struct bb_manager_config *config);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API
-bb_status bb_manager_create(uint32_t dtype,
-                            uint32_t ndim,
-                            const uint64_t *shape,
-                            const struct bb_manager_config *config,
-                            struct bb_manager **manager);
+BB_API bb_status bb_manager_create(uint32_t dtype, uint32_t ndim, const uint64_t *shape, const bb_manager_config *config, bb_manager **manager);
 
 /**
  * Publishes every update that was accepted before, and returns when readers see it.
@@ -920,13 +914,13 @@ bb_status bb_manager_create(uint32_t dtype,
  * @param m the manager
  * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
  * @return BB_OK, BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED (a flush or task outlasts the
- *         watchdog; told once a call), BB_E_BACKEND (the flush failed; the next call tries again), BB_E_CLOSED,
- *         BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
- *         BB_E_FORKED
+ *         watchdog; told once a call), BB_E_BACKEND (the flush failed; the next call tries again), BB_E_STATE (this thread
+ *         has the back copy in hand), BB_E_CLOSED, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, BB_E_NULL,
+ *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread, any number at once
  * @since 0.1
  */
-BB_API bb_status bb_manager_synchronize(struct bb_manager *m, uint64_t timeout);
+BB_API bb_status bb_manager_synchronize(bb_manager *m, uint64_t timeout);
 
 /**
  * Asks for a publish of every update that was accepted before, and does not wait.
@@ -937,7 +931,7 @@ BB_API bb_status bb_manager_synchronize(struct bb_manager *m, uint64_t timeout);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_manager_synchronize_async(struct bb_manager *m, uint64_t *ticket);
+BB_API bb_status bb_manager_synchronize_async(bb_manager *m, uint64_t *ticket);
 
 /**
  * Waits until a ticket's updates are published. A ticket whose wait timed out still completes, and may be waited for again.
@@ -950,7 +944,7 @@ BB_API bb_status bb_manager_synchronize_async(struct bb_manager *m, uint64_t *ti
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_manager_wait(struct bb_manager *m, uint64_t ticket, uint64_t timeout, uint64_t *epoch);
+BB_API bb_status bb_manager_wait(bb_manager *m, uint64_t ticket, uint64_t timeout, uint64_t *epoch);
 
 /**
  * Waits for an epoch beyond the one given: for the next front.
@@ -964,7 +958,7 @@ BB_API bb_status bb_manager_wait(struct bb_manager *m, uint64_t ticket, uint64_t
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_manager_wait_epoch(struct bb_manager *m, uint64_t after, uint64_t timeout, uint64_t *epoch);
+BB_API bb_status bb_manager_wait_epoch(bb_manager *m, uint64_t after, uint64_t timeout, uint64_t *epoch);
 
 /**
  * Gives the memory of copies that nobody needs now back to the system. They come back when a lease makes them needed.
@@ -975,7 +969,7 @@ BB_API bb_status bb_manager_wait_epoch(struct bb_manager *m, uint64_t after, uin
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_manager_trim(struct bb_manager *m);
+BB_API bb_status bb_manager_trim(bb_manager *m);
 
 /**
  * Refuses new work, publishes what was accepted, then lets waiters go with `BB_E_CLOSED`. Fronts stay readable. After a
@@ -987,7 +981,7 @@ BB_API bb_status bb_manager_trim(struct bb_manager *m);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_manager_close(struct bb_manager *m, uint64_t timeout);
+BB_API bb_status bb_manager_close(bb_manager *m, uint64_t timeout);
 
 /**
  * Destroys the manager: closes it without publishing, wakes every waiter, returns once no call is inside and borrowed data
@@ -999,7 +993,7 @@ BB_API bb_status bb_manager_close(struct bb_manager *m, uint64_t timeout);
  * @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
  * @since 0.1
  */
-BB_API bb_status bb_manager_destroy(struct bb_manager *m);
+BB_API bb_status bb_manager_destroy(bb_manager *m);
 
 /**
  * Enqueues one update. The data is copied before the call returns.
@@ -1013,7 +1007,7 @@ BB_API bb_status bb_manager_destroy(struct bb_manager *m);
  * @threadsafety safe to call from any thread; from callbacks too, where it never waits
  * @since 0.1
  */
-BB_API bb_status bb_manager_enqueue(struct bb_manager *m, const struct bb_update *update, uint64_t timeout);
+BB_API bb_status bb_manager_enqueue(bb_manager *m, const bb_update *update, uint64_t timeout);
 
 /**
  * Enqueues several updates as one batch: all of them in one epoch, or none.
@@ -1026,11 +1020,7 @@ BB_API bb_status bb_manager_enqueue(struct bb_manager *m, const struct bb_update
  * @threadsafety safe to call from any thread; from callbacks too, where it never waits
  * @since 0.1
  */
-BB_API
-bb_status bb_manager_enqueue_many(struct bb_manager *m,
-                                  const struct bb_update *updates,
-                                  uint64_t count,
-                                  uint64_t timeout);
+BB_API bb_status bb_manager_enqueue_many(bb_manager *m, const bb_update *updates, uint64_t count, uint64_t timeout);
 
 /**
  * Enqueues a range to be filled with one element.
@@ -1044,12 +1034,7 @@ bb_status bb_manager_enqueue_many(struct bb_manager *m,
  * @threadsafety safe to call from any thread; from callbacks too, where it never waits
  * @since 0.1
  */
-BB_API
-bb_status bb_manager_enqueue_fill(struct bb_manager *m,
-                                  uint64_t byte_offset,
-                                  uint64_t count,
-                                  const void *element,
-                                  uint64_t timeout);
+BB_API bb_status bb_manager_enqueue_fill(bb_manager *m, uint64_t byte_offset, uint64_t count, const void *element, uint64_t timeout);
 
 /**
  * Enqueues an N-d region. The data is copied before the call returns.
@@ -1061,7 +1046,7 @@ bb_status bb_manager_enqueue_fill(struct bb_manager *m,
  * @threadsafety safe to call from any thread; from callbacks too, where it never waits
  * @since 0.1
  */
-BB_API bb_status bb_manager_enqueue_region(struct bb_manager *m, const struct bb_region *region, uint64_t timeout);
+BB_API bb_status bb_manager_enqueue_region(bb_manager *m, const bb_region *region, uint64_t timeout);
 
 /**
  * Enqueues an update whose data is not copied before the call returns: it stays as it is until `release` has been called.
@@ -1078,12 +1063,7 @@ BB_API bb_status bb_manager_enqueue_region(struct bb_manager *m, const struct bb
  * @threadsafety safe to call from any thread; from callbacks too, where it never waits
  * @since 0.1
  */
-BB_API
-bb_status bb_manager_enqueue_borrowed(struct bb_manager *m,
-                                      const struct bb_update *update,
-                                      bb_release_fn release,
-                                      void *user_data,
-                                      uint64_t timeout);
+BB_API bb_status bb_manager_enqueue_borrowed(bb_manager *m, const bb_update *update, bb_release_fn release, void *user_data, uint64_t timeout);
 
 /**
  * Enqueues a kernel. If the call fails, `user_data` stays the caller's and `drop` is not called.
@@ -1095,7 +1075,7 @@ bb_status bb_manager_enqueue_borrowed(struct bb_manager *m,
  * @threadsafety safe to call from any thread; from callbacks too, where it never waits
  * @since 0.1
  */
-BB_API bb_status bb_manager_enqueue_kernel(struct bb_manager *m, const struct bb_kernel *kernel, uint64_t timeout);
+BB_API bb_status bb_manager_enqueue_kernel(bb_manager *m, const bb_kernel *kernel, uint64_t timeout);
 
 /**
  * Enqueues a tag: it comes back with the first front that contains every earlier update of this thread, until a later tag.
@@ -1107,7 +1087,7 @@ BB_API bb_status bb_manager_enqueue_kernel(struct bb_manager *m, const struct bb
  * @threadsafety safe to call from any thread; from callbacks too, where it never waits
  * @since 0.1
  */
-BB_API bb_status bb_manager_enqueue_tag(struct bb_manager *m, uint64_t tag, uint64_t timeout);
+BB_API bb_status bb_manager_enqueue_tag(bb_manager *m, uint64_t tag, uint64_t timeout);
 
 /**
  * Leases the newest front, in a bounded number of steps. It stays readable and unchanged until the lease is released,
@@ -1120,7 +1100,7 @@ BB_API bb_status bb_manager_enqueue_tag(struct bb_manager *m, uint64_t tag, uint
  * @threadsafety safe to call from any thread; any number of leases at once
  * @since 0.1
  */
-BB_API bb_status bb_manager_acquire_front(struct bb_manager *m, struct bb_front *front);
+BB_API bb_status bb_manager_acquire_front(bb_manager *m, bb_front *front);
 
 /**
  * Gives leased memory back. It must not be read any more.
@@ -1130,7 +1110,7 @@ BB_API bb_status bb_manager_acquire_front(struct bb_manager *m, struct bb_front 
  * @threadsafety safe to call from any thread, not only the one that acquired it
  * @since 0.1
  */
-BB_API bb_status bb_lease_release(struct bb_lease *lease);
+BB_API bb_status bb_lease_release(bb_lease *lease);
 
 /**
  * Reserves the back copy: the caller changes it in place, for a loop that steps from front to back.
@@ -1142,16 +1122,12 @@ BB_API bb_status bb_lease_release(struct bb_lease *lease);
  * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
  * @param back written
  * @return BB_OK, BB_E_ARGUMENT (flags), BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED, BB_E_CLOSED,
- *         BB_E_RECURSIVE (from a callback of the manager), BB_E_BUSY (this thread holds it), BB_E_INTERRUPTED,
+ *         BB_E_RECURSIVE (from a callback of the manager), BB_E_STATE (this thread has it already), BB_E_INTERRUPTED,
  *         BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread; one at a time holds the back copy
  * @since 0.1
  */
-BB_API
-bb_status bb_manager_reserve_back(struct bb_manager *m,
-                                  uint32_t flags,
-                                  uint64_t timeout,
-                                  struct bb_back *back);
+BB_API bb_status bb_manager_reserve_back(bb_manager *m, uint32_t flags, uint64_t timeout, bb_back *back);
 
 /**
  * Gives the back copy back, changed. The next synchronize publishes it.
@@ -1164,7 +1140,7 @@ bb_status bb_manager_reserve_back(struct bb_manager *m,
  * @threadsafety safe to call from any thread, not only the one that reserved it
  * @since 0.1
  */
-BB_API bb_status bb_manager_commit_back(struct bb_manager *m, const struct bb_back *back, uint64_t tag);
+BB_API bb_status bb_manager_commit_back(bb_manager *m, const bb_back *back, uint64_t tag);
 
 /**
  * Gives the back copy back, and undoes what was written to it.
@@ -1176,7 +1152,7 @@ BB_API bb_status bb_manager_commit_back(struct bb_manager *m, const struct bb_ba
  * @threadsafety safe to call from any thread, not only the one that reserved it
  * @since 0.1
  */
-BB_API bb_status bb_manager_cancel_back(struct bb_manager *m, const struct bb_back *back);
+BB_API bb_status bb_manager_cancel_back(bb_manager *m, const bb_back *back);
 
 /**
  * The newest published epoch.
@@ -1187,7 +1163,7 @@ BB_API bb_status bb_manager_cancel_back(struct bb_manager *m, const struct bb_ba
  * @threadsafety safe to call from any thread; never waits
  * @since 0.1
  */
-BB_API bb_status bb_manager_epoch(struct bb_manager *m, uint64_t *epoch);
+BB_API bb_status bb_manager_epoch(bb_manager *m, uint64_t *epoch);
 
 /**
  * What the manager is and where it stands.
@@ -1199,7 +1175,7 @@ BB_API bb_status bb_manager_epoch(struct bb_manager *m, uint64_t *epoch);
  * @threadsafety safe to call from any thread; never waits
  * @since 0.1
  */
-BB_API bb_status bb_manager_info_get(struct bb_manager *m, uint32_t struct_size, struct bb_manager_info *info);
+BB_API bb_status bb_manager_info_get(bb_manager *m, uint32_t struct_size, bb_manager_info *info);
 
 /**
  * What the manager has done.
@@ -1211,7 +1187,7 @@ BB_API bb_status bb_manager_info_get(struct bb_manager *m, uint32_t struct_size,
  * @threadsafety safe to call from any thread; never waits. Counters that belong together may be read at different times
  * @since 0.1
  */
-BB_API bb_status bb_manager_stats_get(struct bb_manager *m, uint32_t struct_size, struct bb_manager_stats *stats);
+BB_API bb_status bb_manager_stats_get(bb_manager *m, uint32_t struct_size, bb_manager_stats *stats);
 
 /**
  * Writes the statistics as text. Allocates nothing.
@@ -1223,7 +1199,7 @@ BB_API bb_status bb_manager_stats_get(struct bb_manager *m, uint32_t struct_size
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_manager_stats_write(struct bb_manager *m, bb_write_fn write, void *user_data);
+BB_API bb_status bb_manager_stats_write(bb_manager *m, bb_write_fn write, void *user_data);
 
 /**
  * Begins a batch. Nothing of it is seen before it is committed; it holds no lock and nothing of the manager.
@@ -1235,7 +1211,7 @@ BB_API bb_status bb_manager_stats_write(struct bb_manager *m, bb_write_fn write,
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_batch_begin(struct bb_manager *m, struct bb_batch **batch);
+BB_API bb_status bb_batch_begin(bb_manager *m, bb_batch **batch);
 
 /**
  * Adds an update. The data is copied before the call returns.
@@ -1247,7 +1223,7 @@ BB_API bb_status bb_batch_begin(struct bb_manager *m, struct bb_batch **batch);
  * @threadsafety one thread at a time
  * @since 0.1
  */
-BB_API bb_status bb_batch_update(struct bb_batch *b, const struct bb_update *update);
+BB_API bb_status bb_batch_update(bb_batch *b, const bb_update *update);
 
 /**
  * Adds a range to be filled with one element.
@@ -1260,7 +1236,7 @@ BB_API bb_status bb_batch_update(struct bb_batch *b, const struct bb_update *upd
  * @threadsafety one thread at a time
  * @since 0.1
  */
-BB_API bb_status bb_batch_fill(struct bb_batch *b, uint64_t byte_offset, uint64_t count, const void *element);
+BB_API bb_status bb_batch_fill(bb_batch *b, uint64_t byte_offset, uint64_t count, const void *element);
 
 /**
  * Adds an N-d region. The data is copied before the call returns.
@@ -1271,7 +1247,7 @@ BB_API bb_status bb_batch_fill(struct bb_batch *b, uint64_t byte_offset, uint64_
  * @threadsafety one thread at a time
  * @since 0.1
  */
-BB_API bb_status bb_batch_region(struct bb_batch *b, const struct bb_region *region);
+BB_API bb_status bb_batch_region(bb_batch *b, const bb_region *region);
 
 /**
  * Adds a kernel. If the call fails, `user_data` stays the caller's; once it has succeeded, `drop` is called exactly once,
@@ -1283,7 +1259,7 @@ BB_API bb_status bb_batch_region(struct bb_batch *b, const struct bb_region *reg
  * @threadsafety one thread at a time
  * @since 0.1
  */
-BB_API bb_status bb_batch_kernel(struct bb_batch *b, const struct bb_kernel *kernel);
+BB_API bb_status bb_batch_kernel(bb_batch *b, const bb_kernel *kernel);
 
 /**
  * Sets the tag that comes back with the first front that contains the batch.
@@ -1294,7 +1270,7 @@ BB_API bb_status bb_batch_kernel(struct bb_batch *b, const struct bb_kernel *ker
  * @threadsafety one thread at a time
  * @since 0.1
  */
-BB_API bb_status bb_batch_tag(struct bb_batch *b, uint64_t tag);
+BB_API bb_status bb_batch_tag(bb_batch *b, uint64_t tag);
 
 /**
  * Enqueues the batch: all of it in one epoch, whoever synchronizes meanwhile. Ends the handle; a commit that is refused
@@ -1308,7 +1284,7 @@ BB_API bb_status bb_batch_tag(struct bb_batch *b, uint64_t tag);
  * @threadsafety one thread at a time; from callbacks too, where it never waits
  * @since 0.1
  */
-BB_API bb_status bb_batch_commit(struct bb_batch *b, uint64_t timeout);
+BB_API bb_status bb_batch_commit(bb_batch *b, uint64_t timeout);
 
 /**
  * Drops the batch and ends the handle. Nothing of it is applied.
@@ -1318,7 +1294,7 @@ BB_API bb_status bb_batch_commit(struct bb_batch *b, uint64_t timeout);
  * @threadsafety one thread at a time
  * @since 0.1
  */
-BB_API bb_status bb_batch_cancel(struct bb_batch *b);
+BB_API bb_status bb_batch_cancel(bb_batch *b);
 
 /**
  * Begins a task: every later synchronize waits until it has ended.
@@ -1331,7 +1307,7 @@ BB_API bb_status bb_batch_cancel(struct bb_batch *b);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_task_begin(struct bb_manager *m, const char *label, struct bb_task **task);
+BB_API bb_status bb_task_begin(bb_manager *m, const char *label, bb_task **task);
 
 /**
  * Ends a task.
@@ -1341,7 +1317,7 @@ BB_API bb_status bb_task_begin(struct bb_manager *m, const char *label, struct b
  * @threadsafety safe to call from any thread, not only the one that began it
  * @since 0.1
  */
-BB_API bb_status bb_task_end(struct bb_task *task);
+BB_API bb_status bb_task_end(bb_task *task);
 
 /**
  * Subscribes to the epochs of a manager.
@@ -1354,7 +1330,7 @@ BB_API bb_status bb_task_end(struct bb_task *task);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_watch_create(struct bb_manager *m, uint64_t after, struct bb_watch **watch);
+BB_API bb_status bb_watch_create(bb_manager *m, uint64_t after, bb_watch **watch);
 
 /**
  * The descriptor of the watch, for event loops. It is readable (POLLIN, level-triggered) while there is a newer epoch than
@@ -1367,7 +1343,7 @@ BB_API bb_status bb_watch_create(struct bb_manager *m, uint64_t after, struct bb
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_watch_fd(struct bb_watch *w, int32_t *fd);
+BB_API bb_status bb_watch_fd(bb_watch *w, int32_t *fd);
 
 /**
  * Makes the descriptor become readable also when a ticket can be waited for without blocking: done, failed or closed. A
@@ -1380,7 +1356,7 @@ BB_API bb_status bb_watch_fd(struct bb_watch *w, int32_t *fd);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_watch_ticket(struct bb_watch *w, uint64_t ticket);
+BB_API bb_status bb_watch_ticket(bb_watch *w, uint64_t ticket);
 
 /**
  * Waits for an epoch beyond the last one that this watch told, and makes the descriptor unreadable again.
@@ -1393,7 +1369,7 @@ BB_API bb_status bb_watch_ticket(struct bb_watch *w, uint64_t ticket);
  * @threadsafety safe to call from any thread; each epoch is told to one of them
  * @since 0.1
  */
-BB_API bb_status bb_watch_wait(struct bb_watch *w, uint64_t timeout, uint64_t *epoch);
+BB_API bb_status bb_watch_wait(bb_watch *w, uint64_t timeout, uint64_t *epoch);
 
 /**
  * Ends a subscription: its waiters return BB_E_CLOSED, and its descriptor is closed.
@@ -1403,7 +1379,7 @@ BB_API bb_status bb_watch_wait(struct bb_watch *w, uint64_t timeout, uint64_t *e
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_watch_destroy(struct bb_watch *w);
+BB_API bb_status bb_watch_destroy(bb_watch *w);
 
 #ifdef __cplusplus
 }  // extern "C"

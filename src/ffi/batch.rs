@@ -13,17 +13,26 @@ use super::opaque::{bb_batch, bb_manager};
 use super::status::bb_status;
 use super::update::{bb_kernel, bb_region, bb_update, kernel_of, region_of};
 use crate::Timeout;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Label, Result, Status};
 use crate::manager::{Batch, Manager};
 
-/// A batch belongs to one thread at a time; a second one is told so. None once it is committed.
-struct Shared(Mutex<Option<Batch>>);
+/// A batch belongs to one thread at a time; a second one is told so.
+struct Shared {
+    /// The manager's.
+    label: Label,
+    /// None once it is committed.
+    batch: Mutex<Option<Batch>>,
+}
 
 impl Object for Shared {
     const KIND: Kind = Kind::Batch;
 
+    fn label(&self) -> Label {
+        self.label
+    }
+
     fn close(&self) -> Result<()> {
-        if self.0.is_locked() { Err(in_use()) } else { Ok(()) }
+        if self.batch.is_locked() { Err(in_use()) } else { Ok(()) }
     }
 }
 
@@ -35,12 +44,12 @@ fn in_use() -> Error {
 impl Shared {
     /// Lends the batch to one thread. Never waits, so that the lock never parks.
     fn with(&self, work: impl FnOnce(&mut Batch) -> Result<()>) -> Result<()> {
-        let mut batch = self.0.try_lock().ok_or_else(in_use)?;
+        let mut batch = self.batch.try_lock().ok_or_else(in_use)?;
         work(batch.as_mut().ok_or_else(|| Error::of(Status::Stale))?)
     }
 
     fn commit(&self, timeout: Timeout) -> Result<()> {
-        let mut batch = self.0.try_lock().ok_or_else(in_use)?;
+        let mut batch = self.batch.try_lock().ok_or_else(in_use)?;
         batch.as_mut().ok_or_else(|| Error::of(Status::Stale))?.commit(timeout)?;
         *batch = None;
         Ok(())
@@ -60,7 +69,8 @@ pub unsafe extern "C" fn bb_batch_begin(m: *mut bb_manager, batch: *mut *mut bb_
     on("bb_batch_begin", m, |m: &Manager| {
         // SAFETY: the header asks for a place for a handle.
         let place = unsafe { input::output(batch, "batch") }?;
-        place.set(object::create(|| Ok(Shared(Mutex::new(Some(m.batch()?)))))? as *mut bb_batch)
+        let begin = || Ok(Shared { label: m.label(), batch: Mutex::new(Some(m.batch()?)) });
+        place.set(object::create(begin)? as *mut bb_batch)
     })
 }
 

@@ -116,3 +116,73 @@ fn poisoned<T: Object>(call: &str, handle: u64, payload: Box<dyn Any + Send>) ->
     let _ = object::with_pin(handle, T::poison);
     panicked(call, payload)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CStr;
+    use std::sync::atomic::{AtomicI32, Ordering::*};
+
+    use super::*;
+    use crate::error::Label;
+    use crate::ffi::handle::Kind;
+
+    static REFUSED: AtomicI32 = AtomicI32::new(0);
+    static POISONED: AtomicI32 = AtomicI32::new(0);
+
+    struct Probe;
+
+    impl Object for Probe {
+        const KIND: Kind = Kind::Task;
+
+        fn label(&self) -> Label {
+            Label::new("flood")
+        }
+
+        fn refuse(&self, status: Status) {
+            REFUSED.store(status as i32, SeqCst);
+        }
+
+        fn poison(&self) {
+            POISONED.fetch_add(1, SeqCst);
+        }
+    }
+
+    fn message() -> &'static str {
+        // SAFETY: NUL-terminated; the tests use it before their next refusal.
+        unsafe { CStr::from_ptr(last_error::get()) }.to_str().unwrap()
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_function_facts_and_label_and_is_counted() {
+        let handle = object::create(|| Ok(Probe)).unwrap() as *const u8;
+        let beyond = |_: &Probe| Err(Error::beyond("byte_offset + data", 20, 16, "bytes of the state"));
+        assert_eq!(on("bb_x", handle, beyond), bb_status::BB_E_RANGE);
+        let text = "bb_x: out of bounds: byte_offset + data ends at 20, beyond 16 (the bytes of the state) [task 'flood']";
+        assert_eq!((message(), REFUSED.load(SeqCst)), (text, Status::Range as i32));
+        assert_eq!(on("bb_y", handle, |_: &Probe| Ok(())), bb_status::BB_OK);
+        assert_eq!(message(), text, "a call that succeeds leaves the message alone");
+        assert_eq!(take("bb_z", handle, |_: Probe| Ok(())), bb_status::BB_OK);
+        assert_eq!(take("bb_z", handle, |_: Probe| Ok(())), bb_status::BB_E_STALE);
+        assert!(message().starts_with("bb_z: task = "), "{}", message());
+    }
+
+    #[test]
+    fn a_panic_is_a_status_and_poisons_the_object() {
+        let handle = object::create(|| Ok(Probe)).unwrap() as *const u8;
+        assert_eq!(on("bb_x", handle, |_: &Probe| panic!("on purpose {}", 1)), bb_status::BB_E_PANIC);
+        assert!(message().starts_with("bb_x: ") && message().ends_with("(on purpose 1)"), "{}", message());
+        assert_eq!(POISONED.load(SeqCst), 1);
+        assert_eq!(guard("bb_y", || panic!("plainly")), bb_status::BB_E_PANIC);
+        assert!(message().ends_with("(plainly)"));
+        assert_eq!(take("bb_z", handle, |_: Probe| Ok(())), bb_status::BB_OK);
+    }
+
+    #[test]
+    fn a_long_message_is_cut_and_each_thread_has_its_own() {
+        let long: String = "é".repeat(400);
+        last_error::set(format_args!("x{long}"));
+        assert_eq!(message().len(), 511);
+        std::thread::spawn(|| assert_eq!(message(), "")).join().unwrap();
+        assert_eq!(message().len(), 511);
+    }
+}

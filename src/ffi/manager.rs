@@ -95,9 +95,9 @@ pub unsafe extern "C" fn bb_manager_create(
 /// @param m the manager
 /// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
 /// @return BB_OK, BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED (a flush or task outlasts the
-///         watchdog; told once a call), BB_E_BACKEND (the flush failed; the next call tries again), BB_E_CLOSED,
-///         BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
-///         BB_E_FORKED
+///         watchdog; told once a call), BB_E_BACKEND (the flush failed; the next call tries again), BB_E_STATE (this thread
+///         has the back copy in hand), BB_E_CLOSED, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, BB_E_NULL,
+///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread, any number at once
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -16,9 +16,6 @@
     )
 )]
 
-#[cfg(panic = "abort")]
-compile_error!("the feature `capi` needs `panic = \"unwind\"`: a caught panic is a status");
-
 mod back;
 mod batch;
 mod callback;

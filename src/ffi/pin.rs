@@ -73,7 +73,6 @@ impl Record {
     }
 
     /// Forgets every pin: the record's thread has ended.
-    #[cfg_attr(loom, allow(dead_code))]
     pub(crate) fn clear(&self) {
         self.pins.iter().for_each(|pin| pin.store(0, Release));
         self.depth.store(0, Relaxed);

@@ -95,3 +95,77 @@ pub(crate) fn set(level: u32, new: Option<Box<Take>>) -> std::result::Result<(),
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+
+    use super::super::record;
+    use super::*;
+
+    /// A sink for the records of these tests, which other tests of the process may mix theirs into.
+    struct Counting {
+        taken: Arc<AtomicUsize>,
+        dropped: Arc<AtomicUsize>,
+    }
+
+    impl Drop for Counting {
+        fn drop(&mut self) {
+            self.dropped.fetch_add(1, SeqCst);
+        }
+    }
+
+    fn counting() -> (Box<Take>, Arc<AtomicUsize>, Arc<AtomicUsize>) {
+        let (taken, dropped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let sink = Counting { taken: taken.clone(), dropped: dropped.clone() };
+        let take = move |_: Level, part: &Part, _: &Label, text: &Text| {
+            assert_eq!(sink.dropped.load(SeqCst), 0, "no call once the drop has begun");
+            if part.as_str() == "test" && text.as_str() == "seven is 7" {
+                sink.taken.fetch_add(1, SeqCst);
+                // From inside: neither comes back, nor replaces the sink.
+                record(Level::Error, "test", "", format_args!("seven is 7"));
+                assert!(set(0, None).is_err_and(|(error, _)| error.status() == Status::Recursive));
+            }
+        };
+        (Box::new(take), taken, dropped)
+    }
+
+    fn tell_seven(level: Level) {
+        record(level, "test", "label", format_args!("seven is {}", 7));
+    }
+
+    #[test]
+    fn a_sink_takes_its_levels_and_is_dropped_once_after_its_last_call() {
+        tell_seven(Level::Error);
+        let (first, taken, dropped) = counting();
+        assert!(set(Level::Warn as u32, Some(first)).is_ok());
+        tell_seven(Level::Error);
+        tell_seven(Level::Warn);
+        tell_seven(Level::Info);
+        assert_eq!((taken.load(SeqCst), dropped.load(SeqCst)), (2, 0));
+
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !done.load(SeqCst) {
+                        tell_seven(Level::Error);
+                    }
+                });
+            }
+            let all: Vec<_> = (0..200)
+                .map(|_| {
+                    let (next, _, dropped) = counting();
+                    assert!(set(Level::Error as u32, Some(next)).is_ok());
+                    dropped
+                })
+                .collect();
+            assert!(set(0, None).is_ok());
+            done.store(true, SeqCst);
+            assert!(all.iter().all(|dropped| dropped.load(SeqCst) == 1));
+        });
+        assert_eq!(dropped.load(SeqCst), 1);
+        tell_seven(Level::Error);
+    }
+}
