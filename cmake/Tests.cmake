@@ -90,13 +90,6 @@ if(BACKBUF_SANITIZE)
   return()
 endif()
 
-# --- what must not compile does not, and what costs nothing costs nothing ---
-
-foreach(check negative overhead examples)
-  add_test(NAME cpp.${check} COMMAND ${sources}/c_tests/cpp/check_${check}.sh ${CMAKE_CXX_COMPILER})
-  set_tests_properties(cpp.${check} PROPERTIES LABELS cpp TIMEOUT 300)
-endforeach()
-
 # --- the headers compile alone and twice, by every standard they promise ---
 
 function(backbuf_header_test compiler standard file)
