@@ -258,7 +258,6 @@ pub(crate) fn is_live(id: LeaseId) -> bool {
 pub(crate) struct Seen {
     pub(crate) name: &'static str,
     pub(crate) number: u64,
-    pub(crate) part: u32,
     pub(crate) about: u64,
     pub(crate) thread: u32,
     /// At least so old: since somebody first looked.
@@ -287,7 +286,6 @@ pub(crate) fn for_each(mut visit: impl FnMut(Seen)) {
             // SAFETY: a slot that was ever live names a giver, and givers are static.
             name: if giver.is_null() { "lease" } else { unsafe { (*giver).name } },
             number: slot.number.load(Relaxed),
-            part: slot.part.load(Relaxed),
             about: slot.about.load(Relaxed),
             thread: slot.thread.load(Relaxed),
             age_ns: time.saturating_sub(first),

@@ -81,22 +81,32 @@ pub(crate) struct Lock {
     state: AtomicU32,
 }
 
+/// While it lives, the lock is held.
+struct Held<'a>(&'a AtomicU32);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if self.0.swap(0, Release) == 2 {
+            futex::wake(self.0, 1);
+        }
+    }
+}
+
 impl Lock {
     #[cfg(test)]
     const fn new() -> Lock {
         Lock { state: AtomicU32::new(0) }
     }
 
+    /// Runs `work` alone, if nobody holds the lock: for those who must not wait.
+    pub(crate) fn try_with<R>(&self, work: impl FnOnce() -> R) -> Option<R> {
+        self.state.compare_exchange(0, 1, Acquire, Relaxed).ok()?;
+        let _held = Held(&self.state);
+        Some(work())
+    }
+
     /// Runs `work` alone.
     pub(crate) fn with<R>(&self, work: impl FnOnce() -> R) -> R {
-        struct Held<'a>(&'a AtomicU32);
-        impl Drop for Held<'_> {
-            fn drop(&mut self) {
-                if self.0.swap(0, Release) == 2 {
-                    futex::wake(self.0, 1);
-                }
-            }
-        }
         if self.state.compare_exchange(0, 1, Acquire, Relaxed).is_err() {
             while self.state.swap(2, Acquire) != 0 {
                 futex::wait(&self.state, 2, Deadline::NEVER);

@@ -37,10 +37,6 @@ impl Pages {
         Ok(pages)
     }
 
-    pub(crate) fn data(&self) -> *mut u8 {
-        self.data.as_ptr()
-    }
-
     /// Gives the mapping away; [`Pages::from_raw`] takes it back.
     pub(crate) fn into_raw(self) -> (*mut u8, usize) {
         let parts = (self.data.as_ptr(), self.mapped);
@@ -113,9 +109,9 @@ mod tests {
     fn pages_are_zero_aligned_and_refused_when_absurd() {
         for bytes in [0, 1, 4097, HUGE, 3 * HUGE + 1] {
             let pages = Pages::new(bytes, true).unwrap();
-            assert_eq!(pages.data() as usize % if bytes >= HUGE { HUGE } else { 4096 }, 0);
+            assert_eq!(pages.data.as_ptr() as usize % if bytes >= HUGE { HUGE } else { 4096 }, 0);
             // SAFETY: within the mapping.
-            assert!((0..bytes).step_by(1000).all(|at| unsafe { *pages.data().add(at) } == 0));
+            assert!((0..bytes).step_by(1000).all(|at| unsafe { *pages.data.as_ptr().add(at) } == 0));
         }
         for bytes in [1 << 50, usize::MAX, usize::MAX - 4096] {
             assert_eq!(Pages::new(bytes, true).unwrap_err().status(), Status::OutOfMemory);

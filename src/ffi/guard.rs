@@ -11,11 +11,11 @@ use crate::error::{Error, Result, Status};
 /// Runs a call that is about no object, or about one that it makes.
 #[inline(always)]
 pub(crate) fn guard(call: &'static str, work: impl FnOnce() -> Result<()>) -> bb_status {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(())) => bb_status::BB_OK,
-        Ok(Err(error)) => refused(call, &error),
-        Err(payload) => panicked(call, payload),
-    }
+    let told = || match work() {
+        Ok(()) => bb_status::BB_OK,
+        Err(error) => refused(call, &error),
+    };
+    catch_unwind(AssertUnwindSafe(told)).unwrap_or_else(|payload| panicked(call, payload))
 }
 
 /// Runs a call on the object that the handle names.
@@ -26,15 +26,16 @@ pub(crate) fn on<T: Object, H>(
     work: impl FnOnce(&T) -> Result<()>,
 ) -> bb_status {
     let handle = handle as u64;
+    // Every refusal is told where it arises: what travels from there is one number.
     let told = |object: &T| match work(object) {
         Ok(()) => bb_status::BB_OK,
         Err(error) => refused_by(call, object, &error),
     };
-    match catch_unwind(AssertUnwindSafe(|| object::with_pin(handle, told))) {
-        Ok(Ok(status)) => status,
-        Ok(Err(error)) => refused_handle(call, handle, &error),
-        Err(payload) => poisoned::<T>(call, handle, payload),
-    }
+    let entered = || match object::with_pin(handle, told) {
+        Ok(status) => status,
+        Err(refusal) => refused_handle(call, handle, &object::error::<T>(handle, refusal)),
+    };
+    catch_unwind(AssertUnwindSafe(entered)).unwrap_or_else(|payload| poisoned::<T>(call, handle, payload))
 }
 
 /// Runs a call on a handle whose object it looks up, or ends, by itself.
@@ -45,11 +46,11 @@ pub(crate) fn guard_handle<H>(
     work: impl FnOnce(u64) -> Result<()>,
 ) -> bb_status {
     let handle = handle as u64;
-    match catch_unwind(AssertUnwindSafe(|| work(handle))) {
-        Ok(Ok(())) => bb_status::BB_OK,
-        Ok(Err(error)) => refused_handle(call, handle, &error),
-        Err(payload) => panicked(call, payload),
-    }
+    let told = || match work(handle) {
+        Ok(()) => bb_status::BB_OK,
+        Err(error) => refused_handle(call, handle, &error),
+    };
+    catch_unwind(AssertUnwindSafe(told)).unwrap_or_else(|payload| panicked(call, payload))
 }
 
 /// Ends the handle and hands its object over.

@@ -5,7 +5,7 @@ use std::ptr::null_mut;
 use super::handle::{self, Kind};
 use super::pin::{self, KIND_MASK, Refusal};
 use super::records;
-use crate::error::{Error, Label, Result, Status};
+use crate::error::{Error, Label, Status};
 use crate::memory::try_box;
 use crate::slots::{self, Lock, Slots, Wiped, Zeroed};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
@@ -16,7 +16,7 @@ pub(crate) trait Object: Send + Sync + Sized + 'static {
     const KIND: Kind;
 
     /// Gives the object to a slot. It is dropped if there is no memory.
-    fn into_raw(self) -> Result<*mut ()> {
+    fn into_raw(self) -> crate::Result<*mut ()> {
         let object = try_box(self).map_err(|_| Error::of(Status::OutOfMemory))?;
         Ok(Box::into_raw(object).cast())
     }
@@ -48,7 +48,7 @@ pub(crate) trait Object: Send + Sync + Sized + 'static {
     }
 
     /// Refuses further work and wakes every call that waits inside. It may run more than once.
-    fn close(&self) -> Result<()> {
+    fn close(&self) -> crate::Result<()> {
         Ok(())
     }
 
@@ -95,22 +95,30 @@ pub(super) fn word(index: u32) -> Option<u64> {
 
 /// Runs `work` on the live object that the handle names, which cannot go away meanwhile.
 #[inline(always)]
-pub(crate) fn with_pin<T: Object, R>(handle: u64, work: impl FnOnce(&T) -> R) -> Result<R> {
-    let record = records::own()?;
-    let Some(slot) = SLOTS.get(handle::index(handle)).filter(|_| handle & KIND_MASK == T::KIND as u64) else {
-        return Err(handle::why(handle, T::KIND));
-    };
-    match record.enter(&slot.word, handle) {
-        // SAFETY: a live slot has its object, and the pin keeps whoever closes the slot from taking it back.
-        Ok(_pin) => Ok(unsafe { T::with(slot.object.load(Relaxed), work) }),
-        Err(Refusal::Dead) => Err(handle::why(handle, T::KIND)),
-        Err(Refusal::Deep) => Err(too_deep()),
+pub(crate) fn with_pin<T: Object, R>(handle: u64, work: impl FnOnce(&T) -> R) -> Result<R, Refusal> {
+    if handle & KIND_MASK != T::KIND as u64 {
+        return Err(Refusal::Dead);
     }
+    let (Some(record), Some(slot)) = (records::own(), SLOTS.get(handle::index(handle))) else {
+        return Err(Refusal::Dead);
+    };
+    let _pin = record.enter(&slot.word, handle)?;
+    // SAFETY: a live slot has its object, and the pin keeps whoever closes the slot from taking it back.
+    Ok(unsafe { T::with(slot.object.load(Relaxed), work) })
 }
 
+/// What was wrong with a handle that could not be entered. Made apart, since an error is large and calls are short.
 #[cold]
-fn too_deep() -> Error {
-    Error::text(Status::Recursive, "more than 8 calls of this thread inside each other, through callbacks")
+#[inline(never)]
+pub(crate) fn error<T: Object>(handle: u64, refusal: Refusal) -> Error {
+    match records::adopt() {
+        Err(error) => error,
+        Ok(_) if refusal == Refusal::Deep => {
+            let why = "more than 8 calls of this thread inside each other, through callbacks";
+            Error::text(Status::Recursive, why)
+        }
+        Ok(_) => handle::why(handle, T::KIND),
+    }
 }
 
 /// A slot that waits for its object. Taken first, so that what can fail has failed before an object exists.
@@ -122,7 +130,7 @@ pub(crate) struct Seat {
 
 impl Seat {
     /// Takes a free slot.
-    pub(crate) fn take() -> Result<Seat> {
+    pub(crate) fn take() -> crate::Result<Seat> {
         let instance = slots::instance()?;
         let free = FREE.get()?;
         let index = free.lock.with(|| {
@@ -147,7 +155,7 @@ impl Seat {
     }
 
     /// Seats the object: its handle is live when this returns.
-    pub(crate) fn seat<T: Object>(self, object: T) -> Result<u64> {
+    pub(crate) fn seat<T: Object>(self, object: T) -> crate::Result<u64> {
         let handle = self.handle | T::KIND as u64;
         self.slot.object.store(object.into_raw()?, Relaxed);
         // Release: whoever sees the handle live sees the object.
@@ -173,21 +181,19 @@ fn give_back(slot: &Slot, index: u32) {
 }
 
 /// Makes an object and its handle.
-pub(crate) fn create<T: Object>(make: impl FnOnce() -> Result<T>) -> Result<u64> {
+pub(crate) fn create<T: Object>(make: impl FnOnce() -> crate::Result<T>) -> crate::Result<u64> {
     let seat = Seat::take()?;
     seat.seat(make()?)
 }
 
 /// Closes the object, waits until no call is inside, ends the handle and hands the object over. Of several threads that
 /// try, one gets it; the others are told [`Status::Stale`].
-pub(crate) fn remove<T: Object>(handle: u64) -> Result<T> {
-    if handle != 0 && records::own()?.holds(handle) {
-        return Err(Error::text(
-            Status::Recursive,
-            "the calling thread is inside of a call on the same object",
-        ));
+pub(crate) fn remove<T: Object>(handle: u64) -> crate::Result<T> {
+    if handle != 0 && records::adopt()?.holds(handle) {
+        let why = "the calling thread is inside of a call on the same object";
+        return Err(Error::text(Status::Recursive, why));
     }
-    with_pin(handle, T::close)??;
+    with_pin(handle, T::close).map_err(|refusal| error::<T>(handle, refusal))??;
     let slot = SLOTS.get(handle::index(handle)).ok_or_else(|| Error::of(Status::Handle))?;
     if !pin::close(&slot.word, handle) {
         return Err(handle::why(handle, T::KIND));
@@ -223,7 +229,7 @@ mod tests {
     impl Object for Probe {
         const KIND: Kind = Kind::Watch;
 
-        fn close(&self) -> Result<()> {
+        fn close(&self) -> crate::Result<()> {
             self.closed.store(true, SeqCst);
             Ok(())
         }
@@ -247,7 +253,7 @@ mod tests {
     }
 
     fn status<T: Object>(handle: u64) -> Status {
-        with_pin(handle, |_: &T| ()).unwrap_err().status()
+        with_pin(handle, |_: &T| ()).map_err(|refusal| error::<T>(handle, refusal)).unwrap_err().status()
     }
 
     #[test]
@@ -315,7 +321,7 @@ mod tests {
         fn nest(handle: u64, depth: usize) -> (usize, Status) {
             match with_pin(handle, |_: &Probe| nest(handle, depth + 1)) {
                 Ok(deeper) => deeper,
-                Err(error) => (depth, error.status()),
+                Err(refusal) => (depth, error::<Probe>(handle, refusal).status()),
             }
         }
         let handle = probe();

@@ -26,13 +26,13 @@ static LIST: AtomicPtr<Node> = AtomicPtr::new(null_mut());
 
 thread_local!(static OWN: Cell<*const Node> = const { Cell::new(null()) });
 
-/// The calling thread's record.
+/// The calling thread's record; None if it could not get one, of which [`adopt`] tells why.
 #[inline(always)]
-pub(crate) fn own() -> Result<&'static Record> {
+pub(crate) fn own() -> Option<&'static Record> {
     // SAFETY: null, or a node of the list, and those are never freed.
     match unsafe { OWN.get().as_ref() } {
-        Some(node) => Ok(&node.record),
-        None => adopt(),
+        Some(node) => Some(&node.record),
+        None => adopt().ok(),
     }
 }
 
@@ -47,10 +47,14 @@ fn nodes() -> impl Iterator<Item = &'static Node> {
     std::iter::successors(node(LIST.load(Acquire)), move |last| node(last.next.load(Acquire)))
 }
 
-/// Gives the calling thread a record: a dead thread's, or a new one.
+/// Gives the calling thread a record if it has none: a dead thread's, or a new one.
 #[cold]
 #[inline(never)]
-fn adopt() -> Result<&'static Record> {
+pub(crate) fn adopt() -> Result<&'static Record> {
+    // SAFETY: null, or a node of the list, and those are never freed.
+    if let Some(node) = unsafe { OWN.get().as_ref() } {
+        return Ok(&node.record);
+    }
     let key = key()?;
     let left = nodes().find(|node| !node.taken.load(Relaxed) && !node.taken.swap(true, Acquire));
     let node = left.map_or_else(add, Ok)?;

@@ -1,49 +1,65 @@
 //! Every manager of the process, as text: for people who look from outside, when nothing moves any more.
 
 use std::fmt::Write;
-use std::ptr::NonNull;
-
-use parking_lot::Mutex;
 
 use super::shared::Shared;
-use crate::error::{Error, Result, Status};
-use crate::sync::Ordering::*;
+use crate::error::Result;
+use crate::slots::{Lock, Wiped, Zeroed};
+use crate::sync::{AtomicPtr, Ordering::*};
 use crate::wait::now;
 
-struct Listed(NonNull<Shared>);
+/// The managers of this process: a list through `Shared::next`. A forked child begins with none.
+#[derive(Debug)]
+struct Managers {
+    lock: Lock,
+    first: AtomicPtr<Shared>,
+}
 
-// SAFETY: only looked at under the lock, and taken out under it before the manager goes.
-unsafe impl Send for Listed {}
+// SAFETY: atomics, of which zero is a legal value.
+unsafe impl Zeroed for Managers {}
 
-static MANAGERS: Mutex<Vec<Listed>> = Mutex::new(Vec::new());
+static MANAGERS: Wiped<Managers> = Wiped::new();
 
 /// Puts a manager on the list.
 pub(crate) fn remember(shared: &Shared) -> Result<()> {
-    let mut managers = MANAGERS.lock();
-    managers.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
-    managers.push(Listed(NonNull::from(shared)));
+    let managers = MANAGERS.get()?;
+    managers.lock.with(|| {
+        shared.next.store(managers.first.load(Relaxed), Relaxed);
+        managers.first.store((&raw const *shared).cast_mut(), Relaxed);
+    });
     Ok(())
 }
 
 /// Takes it off.
 pub(crate) fn forget(shared: &Shared) {
-    MANAGERS.lock().retain(|listed| listed.0 != NonNull::from(shared));
+    let Some(managers) = MANAGERS.peek() else { return };
+    managers.lock.with(|| {
+        let mut link = &managers.first;
+        // SAFETY: what is on the list is alive: it takes itself off under this lock first.
+        while let Some(listed) = unsafe { link.load(Relaxed).as_ref() } {
+            if std::ptr::eq(listed, shared) {
+                link.store(shared.next.load(Relaxed), Relaxed);
+                return;
+            }
+            link = &listed.next;
+        }
+    });
 }
 
 /// One paragraph a manager: itself, who waits, which tasks are open. Takes locks only if they are free, and allocates
 /// nothing.
 pub(crate) fn dump(out: &mut dyn Write) {
-    let Some(managers) = MANAGERS.try_lock() else {
-        let _ = writeln!(out, "managers: the list is in use just now");
-        return;
-    };
-    for listed in managers.iter() {
-        // SAFETY: on the list, so alive; taking it off needs the lock.
-        let shared = unsafe { listed.0.as_ref() };
-        // A child sees the list of its parent.
-        if crate::slots::is_own(shared.tag) {
+    let Some(managers) = MANAGERS.peek() else { return };
+    let looked = managers.lock.try_with(|| {
+        let mut link = &managers.first;
+        // SAFETY: what is on the list is alive: it takes itself off under this lock first.
+        while let Some(shared) = unsafe { link.load(Relaxed).as_ref() } {
             let _ = one(shared, out);
+            link = &shared.next;
         }
+    });
+    if looked.is_none() {
+        let _ = writeln!(out, "managers: the list is in use just now");
     }
 }
 

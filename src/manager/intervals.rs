@@ -24,7 +24,6 @@ enum Mode {
 pub(crate) struct Intervals {
     mode: Mode,
     log: Vec<Interval>,
-    capacity: usize,
     bitmap: Bitmap,
     bytes: usize,
     /// Offsets are kept in units of 2^shift bytes, so that states beyond 4 GiB fit.
@@ -36,7 +35,7 @@ impl Intervals {
     pub(crate) fn new(bytes: usize) -> Result<Intervals> {
         let capacity = LOG.min((bytes / 8).max(64));
         let shift = (usize::BITS - bytes.leading_zeros()).saturating_sub(32);
-        Ok(Intervals { mode: Mode::Log, log: try_vec(capacity)?, capacity, bitmap: Bitmap::new(bytes)?, bytes, shift })
+        Ok(Intervals { mode: Mode::Log, log: try_vec(capacity)?, bitmap: Bitmap::new(bytes)?, bytes, shift })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -54,9 +53,15 @@ impl Intervals {
     /// Adds `start .. end`, which is not empty.
     #[inline(always)]
     pub(crate) fn insert(&mut self, start: usize, end: usize) {
-        if self.mode == Mode::Log && self.log.len() < self.capacity {
+        let length = self.log.len();
+        if self.mode == Mode::Log && length < self.log.capacity() {
             let round = (1usize << self.shift) - 1;
-            self.log.push(((start >> self.shift) as u32, ((end + round) >> self.shift) as u32));
+            let interval = ((start >> self.shift) as u32, ((end + round) >> self.shift) as u32);
+            // SAFETY: within the capacity, which is all that the log ever has.
+            unsafe {
+                self.log.as_mut_ptr().add(length).write(interval);
+                self.log.set_len(length + 1);
+            }
         } else {
             self.insert_beyond_log(start, end);
         }

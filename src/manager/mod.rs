@@ -53,7 +53,7 @@ use {op::Release, region::RawRegion};
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
 use crate::memory::{Arc, try_box, try_vec};
-use crate::sync::{AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
 use crate::wait::{Deadline, Event};
 use crate::{DType, Timeout, lease, slots};
 use op::Op;
@@ -232,6 +232,7 @@ impl Manager {
             number,
             watchdog: config.watchdog.as_nanos(),
             budget: config.caller_budget_bytes,
+            next: AtomicPtr::new(std::ptr::null_mut()),
             exit,
             tag: instance.tag,
         };

@@ -80,11 +80,6 @@ impl Ring {
         self.tail.0.load(Acquire) == position
     }
 
-    /// Whether the log has been ended.
-    pub(crate) fn closed(&self) -> bool {
-        self.tail.0.load(Acquire) & CLOSED != 0
-    }
-
     /// Ends the log: no reservation succeeds from here on.
     pub(crate) fn close(&self) {
         self.tail.0.fetch_or(CLOSED, AcqRel);

@@ -18,7 +18,7 @@ use super::watch::Watches;
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
 use crate::memory::Arc;
-use crate::sync::{AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
 use crate::wait::{Deadline, Event};
 use crate::{DType, lease};
 
@@ -142,6 +142,8 @@ pub(crate) struct Shared {
     pub(crate) number: u64,
     pub(crate) watchdog: u64,
     pub(crate) budget: u64,
+    /// The next manager of the process.
+    pub(crate) next: AtomicPtr<Shared>,
     /// Tells when the worker has gone.
     pub(crate) exit: Arc<super::worker::Exit>,
     /// The process that made it.

@@ -8,7 +8,7 @@ use super::synchronize::Ticket;
 use crate::Timeout;
 use crate::error::{Error, Result, Status};
 use crate::memory::{Arc, Weak};
-use crate::sync::{AtomicU32, AtomicU64, Ordering::*, light};
+use crate::sync::{AtomicU32, AtomicU64, Ordering::*, heavy, light};
 use crate::wait::Descriptor;
 
 /// What a watch waits for.
@@ -53,13 +53,17 @@ impl Watches {
 }
 
 impl Seat {
+    /// Whether the ticket asked for is done, or has failed and nobody was told.
+    fn ticket_is_decided(&self, shared: &Shared) -> bool {
+        let ticket = self.ticket.load(Acquire);
+        let failed = || shared.failure.upto.load(Acquire) >= ticket && shared.failure.untold.load(Acquire) != 0;
+        ticket != 0 && (shared.completed.load(Acquire) >= ticket || failed())
+    }
+
     /// Whether waiting would not block.
     fn has_news(&self, shared: &Shared) -> bool {
-        let ticket = self.ticket.load(Acquire);
         shared.epoch.load(Acquire) > self.after.load(Acquire)
-            || (ticket != 0
-                && (shared.completed.load(Acquire) >= ticket
-                    || (shared.failure.upto.load(Acquire) >= ticket && shared.failure.untold.load(Acquire) != 0)))
+            || self.ticket_is_decided(shared)
             || !matches!(shared.state(), State::Open | State::Closing)
             || self.closed.load(Acquire) != 0
     }
@@ -118,30 +122,30 @@ impl Watch {
     /// be waited for without blocking, and once the manager or the watch has ended. Do not read from it or close it: it
     /// belongs to the watch.
     pub fn fd(&self) -> Result<RawFd> {
+        let mut descriptor = self.seat.descriptor.lock();
+        if let Some(descriptor) = &*descriptor {
+            return Ok(descriptor.fd());
+        }
         let shared = self.shared()?;
-        let fd = {
-            let mut descriptor = self.seat.descriptor.lock();
-            match &*descriptor {
-                Some(descriptor) => descriptor.fd(),
-                None => {
-                    let new = Descriptor::new()?;
-                    shared.watches.polled.fetch_add(1, SeqCst);
-                    crate::sync::heavy();
-                    descriptor.insert(new).fd()
-                }
-            }
-        };
+        let fd = descriptor.insert(Descriptor::new()?).fd();
+        drop(descriptor);
+        // Announced, then looked at: who publishes meanwhile sees the one or is seen by the other.
+        shared.watches.polled.fetch_add(1, SeqCst);
+        heavy();
         self.seat.update(&shared);
         Ok(fd)
     }
 
-    /// Waits for an epoch beyond the last one told, and tells it.
+    /// Waits for an epoch beyond the last one told, and tells it. Forgets the ticket if that has been decided.
     pub fn wait(&self, timeout: Timeout) -> Result<u64> {
         let shared = self.shared()?;
         let after = self.seat.after.load(Acquire);
         let result = shared.wait_epoch(after, timeout, || self.seat.closed.load(Acquire) != 0);
         if let Ok(epoch) = result {
             self.seat.after.fetch_max(epoch, AcqRel);
+        }
+        if self.seat.ticket_is_decided(&shared) {
+            self.seat.ticket.store(0, SeqCst);
         }
         self.seat.update(&shared);
         result
