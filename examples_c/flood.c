@@ -194,7 +194,7 @@ bb_status flood_create(const flood_config *config, flood **engine) {
     if (!f)
         return BB_E_OUT_OF_MEMORY;
     f->step_seconds = config->step_seconds;
-    f->storm_size = (rows < cols ? rows : cols) / 2;
+    f->storm_size = (rows < cols ? rows : cols) / 3;
     f->ground = malloc(cells * sizeof(double));
     f->gauge = calloc(cells, sizeof(double));
     f->storm = malloc(f->storm_size * f->storm_size * sizeof(double));
