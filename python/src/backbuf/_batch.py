@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _errors
-from ._layout import Puts, Region, fill_of, pointer, unsigned, update_of
+from ._layout import Puts, Region, fill_of, pointer, unsigned, update_of, updates_of
 from ._library import address, ffi, lib
 from ._memory import Array
 from ._owner import memory
@@ -28,8 +28,10 @@ class Batch:
 
     def enqueue(self, data: Any, byte_offset: int = 0) -> None:
         """As `CBufferManager.enqueue`."""
-        for item in data if isinstance(data, list) else [data]:
-            _errors.check(lib.bb_batch_update(self._batch, update_of(self._layout, item, byte_offset).struct))
+        many = isinstance(data, list)
+        updates = updates_of(self._layout, data) if many else [update_of(self._layout, data, byte_offset)]
+        for update in updates:
+            _errors.check(lib.bb_batch_update(self._batch, update.struct))
 
     def fill(self, value: Any, byte_offset: int = 0, count: int | None = None) -> None:
         """As `CBufferManager.fill`."""
@@ -43,7 +45,8 @@ class Batch:
             _errors.check(lib.bb_batch_update(self._batch, puts.structs + place))
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        _errors.check(lib.bb_batch_region(self._batch, Region(self._layout, index, value).struct))
+        region = Region(self._layout, index, value)
+        _errors.check(lib.bb_batch_region(self._batch, region.struct))
 
     def kernel(
         self,

@@ -52,7 +52,7 @@ def forget(user_data: Any) -> None:
 
 @functools.cache
 def drop_function() -> Any:
-    return ffi.callback("void(void *)", forget)
+    return ffi.callback("bb_drop_fn", forget)
 
 
 class Carried:
@@ -100,7 +100,7 @@ def flush_function() -> Any:
         assert isinstance(flush, Flush)
         return flush.run()
 
-    return ffi.callback("int32_t(void *)", run, error=-1)
+    return ffi.callback("bb_flush_fn", run, error=-1)
 
 
 class Kernel:
@@ -132,7 +132,7 @@ def kernel_function() -> Any:
         assert isinstance(kernel, Kernel)
         kernel.run(address(back), address(front), count)
 
-    return ffi.callback("void(void *, const void *, uint64_t, void *)", run)
+    return ffi.callback("bb_kernel_fn", run)
 
 
 def native_address(thing: Any, what: str) -> int | None:

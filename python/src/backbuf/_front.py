@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from . import _errors
 from ._layout import Layout
 from ._library import address, ffi, lib
 from ._memory import Array, Memory
-from ._wait import waiting
+from ._wait import FOREVER, Deadline, waiting
 
 if TYPE_CHECKING:
     from ._manager import CBufferManager
-
-_T = TypeVar("_T")
 
 
 class _Lease(Memory):
@@ -122,12 +119,15 @@ class Watch:
         """Takes what made the descriptor readable; the status tells whether that was an epoch."""
         return int(lib.bb_watch_wait(self._watch, 0, ffi.new("uint64_t *")))
 
-    async def readable(self) -> None:
+    async def readable(self, left: int) -> None:
+        """Waits until the descriptor is readable, `left` nanoseconds at most."""
         loop = asyncio.get_running_loop()
         told = loop.create_future()
         loop.add_reader(self._descriptor, lambda: None if told.done() else told.set_result(None))
         try:
-            await told
+            await asyncio.wait_for(told, None if left == FOREVER else left / 1e9)
+        except asyncio.TimeoutError:  # the builtin from Python 3.11 on
+            raise _errors.WaitTimeoutError("the time given is over", lib.BB_E_TIMEOUT) from None
         finally:
             loop.remove_reader(self._descriptor)
 
@@ -136,16 +136,6 @@ class Watch:
         lib.bb_watch_destroy(watch)
 
     __del__ = close
-
-
-async def within(timeout: float | None, work: Coroutine[Any, Any, _T]) -> _T:
-    """`asyncio.wait_for`, with the package's own timeout error."""
-    try:
-        return await asyncio.wait_for(work, timeout)
-    except asyncio.TimeoutError as exception:  # the builtin from Python 3.11 on
-        if isinstance(exception, _errors.BackbufError):
-            raise
-        raise _errors.WaitTimeoutError(f"not done within {timeout} s", lib.BB_E_TIMEOUT) from None
 
 
 class Fronts:
@@ -168,16 +158,14 @@ class Fronts:
         return self
 
     async def __anext__(self) -> Front:
-        return await within(self._timeout, self._wait())
-
-    async def _wait(self) -> Front:
+        deadline = Deadline(self._timeout)
         while True:
             try:
                 front = self._next(0)
             except _errors.WaitTimeoutError:
                 if self._watch is None:
                     self._watch = Watch(self._manager._pointer(), self._after)
-                await self._watch.readable()
+                await self._watch.readable(deadline.left())
                 self._watch.clear()
                 continue
             if front is None:

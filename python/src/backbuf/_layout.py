@@ -177,6 +177,14 @@ def update_of(layout: Layout, data: Any, byte_offset: int = 0) -> Update:
     return update
 
 
+def updates_of(layout: Layout, data: list[Any]) -> list[Update]:
+    """Those of a list."""
+    for item in data:
+        if not isinstance(item, BufferUpdate):
+            raise TypeError(f"data is a list with a {type(item).__name__}: give a list of BufferUpdate, or an array")
+    return [update_of(layout, item) for item in data]
+
+
 def fill_of(layout: Layout, value: Any, byte_offset: int, count: int | None) -> tuple[Array, int, int]:
     """A fill's element, first byte, and number of elements."""
     start = unsigned(byte_offset, "byte_offset")
@@ -185,7 +193,7 @@ def fill_of(layout: Layout, value: Any, byte_offset: int, count: int | None) -> 
 
 
 class Update:
-    """A `bb_update`, and what its pointer needs."""
+    """A `bb_update`, and what its pointer needs: to be kept until the call has returned."""
 
     __slots__ = ("data", "struct")
 
@@ -195,7 +203,7 @@ class Update:
 
 
 class Region:
-    """A `bb_region` made of a NumPy index and a value that is broadcast into it."""
+    """As `Update`, a `bb_region` made of a NumPy index and a value that is broadcast into it."""
 
     __slots__ = ("_kept", "struct")
 

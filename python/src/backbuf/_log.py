@@ -42,7 +42,7 @@ def forward_log(level: int = logging.DEBUG) -> None:
         stop()
         return
     if _callback is None:
-        _callback = ffi.callback("void(uint32_t, const char *, const char *, const char *, void *)", _record)
+        _callback = ffi.callback("bb_log_fn", _record)
     check(lib.bb_set_log(wanted, _callback, _callbacks.keep(_logger), _callbacks.drop_function()))
 
 

@@ -12,13 +12,13 @@ import numpy.typing as npt
 
 from . import _callbacks, _errors
 from ._batch import Back, Batch, Task
-from ._front import Front, Fronts, Watch, within
-from ._layout import Layout, Puts, Region, dtype_code, dtype_of, fill_of, pointer, shape_of, unsigned, update_of
+from ._front import Front, Fronts, Watch
+from ._layout import Layout, Puts, Region, dtype_code, dtype_of, fill_of, pointer, shape_of, unsigned, update_of, updates_of
 from ._library import address, ffi, hot, lib, text
 from ._memory import Array
 from ._owner import Owner
 from ._statistics import Statistics, statistics
-from ._wait import waiting
+from ._wait import Deadline, waiting
 
 if TYPE_CHECKING or hot is None:
 
@@ -240,13 +240,14 @@ class CBufferManager(_Base):
         if isinstance(data, list):
             if byte_offset:
                 raise ValueError("byte_offset: each BufferUpdate of a list has its own offset")
-            updates = [update_of(self._layout, item) for item in data]
+            updates = updates_of(self._layout, data)
             structs = ffi.new("bb_update[]", len(updates))
             for place, update in enumerate(updates):
                 structs[place] = update.struct[0]
             self._wait(lib.bb_manager_enqueue_many, timeout, structs, len(updates))
             return
-        self._wait(lib.bb_manager_enqueue, timeout, update_of(self._layout, data, byte_offset).struct)
+        update = update_of(self._layout, data, byte_offset)
+        self._wait(lib.bb_manager_enqueue, timeout, update.struct)
 
     def fill(self, value: Any, byte_offset: int = 0, count: int | None = None, timeout: float | None = None) -> None:
         """Queues `count` times the same element from `byte_offset` on; without a count, up to the state's end."""
@@ -331,7 +332,8 @@ class CBufferManager(_Base):
         return Task(self, label)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        self._wait(lib.bb_manager_enqueue_region, None, Region(self._layout, index, value).struct)
+        region = Region(self._layout, index, value)
+        self._wait(lib.bb_manager_enqueue_region, None, region.struct)
 
     def __getitem__(self, index: Any) -> NoReturn:
         raise TypeError("CBufferManager cannot be read by index (writes are queued): use m.front() or m.snapshot()")
@@ -366,17 +368,14 @@ class CBufferManager(_Base):
 
     async def synchronize_async(self, timeout: float | None = None) -> int:
         """`synchronize` for asyncio: other tasks run meanwhile."""
-        return await within(timeout, self._synchronized())
-
-    async def _synchronized(self) -> int:
+        deadline, watch = Deadline(timeout), None
         manager, ticket, epoch = self._pointer(), ffi.new("uint64_t *"), ffi.new("uint64_t *")
         _errors.check(lib.bb_manager_synchronize_async(manager, ticket))
-        watch = None
         while (status := lib.bb_manager_wait(manager, ticket[0], 0, epoch)) == lib.BB_E_TIMEOUT:
             if watch is None:
                 watch = Watch(manager, lib.BB_FOREVER)
                 watch.ticket(ticket[0])
-            await watch.readable()
+            await watch.readable(deadline.left())
             watch.clear()
         self._carried.finish(status)
         return int(epoch[0])
@@ -475,7 +474,7 @@ def attach(handle: Any, dtype: npt.DTypeLike | None = None) -> CBufferManager:
 def dump() -> str:
     """A text that lists every object, waiter, lease and open task of the library with age and thread."""
     parts: list[bytes] = []
-    write = ffi.callback("void(const char *, uint64_t, void *)", lambda data, size, _: parts.append(ffi.buffer(data, size)[:]))
+    write = ffi.callback("bb_write_fn", lambda data, size, _: parts.append(ffi.buffer(data, size)[:]))
     _errors.check(lib.bb_debug_dump(write, ffi.NULL))
     return b"".join(parts).decode("utf-8", "replace")
 

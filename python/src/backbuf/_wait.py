@@ -18,21 +18,31 @@ def nanoseconds(timeout: float | None) -> int:
         return FOREVER
     if not timeout >= 0:
         raise ValueError(f"timeout is {timeout}: give seconds from 0 on, or None to wait for ever")
-    return min(int(timeout * 1e9), FOREVER - 1)
+    return int(min(timeout, 1e9) * 1e9)  # 30 years are within 64 bits
+
+
+class Deadline:
+    """When a timeout is over."""
+
+    def __init__(self, timeout: float | None) -> None:
+        left = nanoseconds(timeout)
+        self._end = FOREVER if left == FOREVER else time.monotonic_ns() + left
+
+    def left(self) -> int:
+        """The nanoseconds until then."""
+        return FOREVER if self._end == FOREVER else max(0, self._end - time.monotonic_ns())
 
 
 def waiting(timeout: float | None, call: Callable[[int], int]) -> int:
     """The status of `call(nanoseconds)`, which cffi makes without the GIL. A signal on the main thread ends the C wait, Python
     runs its handler (Ctrl-C raises here), and the wait goes on for what is left."""
-    left = nanoseconds(timeout)
-    if left == 0 or threading.get_ident() != threading.main_thread().ident:
-        return call(left)
-    end = None if left == FOREVER else time.monotonic_ns() + left
+    if timeout == 0 or threading.get_ident() != threading.main_thread().ident:
+        return call(nanoseconds(timeout))
+    deadline = Deadline(timeout)
     lib.bb_set_wait_flags(lib.BB_WAIT_INTERRUPTIBLE)
     try:
-        while (status := call(left)) == lib.BB_E_INTERRUPTED:
-            if end is not None:
-                left = max(0, end - time.monotonic_ns())
+        while (status := call(deadline.left())) == lib.BB_E_INTERRUPTED:
+            pass
         return status
     finally:
         lib.bb_set_wait_flags(0)
