@@ -37,7 +37,6 @@ static void a_publish_waits_for_open_tasks(void) {
     TEST_ASSERT_EQUAL_UINT64(0, epoch_of(m));
     OK(bb_task_end(second));
     EXPECT(BB_E_TIMEOUT, bb_manager_synchronize(m, BB_MS(2)));
-    TOLD("upload");
     OK(bb_task_end(first));
     OK(bb_manager_synchronize(m, BB_FOREVER));
     TEST_ASSERT_EQUAL_UINT32(1, get_u32(m, 0));

@@ -254,7 +254,7 @@ static void many_updates_in_one_call_at_the_edges(void) {
     OK(bb_manager_enqueue_many(m, &one, 0, 0));
     const bb_status status = bb_manager_enqueue_many(m, &one, MAX, 0);
     CHECK(status == BB_E_RANGE || status == BB_E_LIMIT || status == BB_E_ARGUMENT);
-    TOLD("count");
+    TOLD("updates");
     OK(bb_manager_synchronize(m, BB_FOREVER));
     TEST_ASSERT_EQUAL_UINT64(0, epoch_of(m));
     OK(bb_manager_destroy(m));

@@ -225,7 +225,7 @@ static void the_log_tells_creation_stalls_leaks_and_destruction(void) {
     const int before = atomic_load(&l.lines);
     OK(bb_manager_destroy(m));
     EVENTUALLY(atomic_load(&l.lines) > before);
-    EVENTUALLY(logged(&l, "leak"));
+    EVENTUALLY(logged(&l, "unreleased"));
     OK(bb_lease_release(front.lease));
     CHECK(l.worst <= BB_LOG_WARN);
     OK(bb_set_log(BB_LOG_OFF, NULL, NULL, NULL));

@@ -62,7 +62,7 @@ static void zero_size_states_are_legal(void) {
     const struct {
         uint32_t ndim;
         uint64_t shape[3];
-    } cases[] = {{1, {0}}, {3, {3, 0, 2}}, {2, {UINT64_MAX, 0}}};
+    } cases[] = {{1, {0}}, {3, {3, 0, 2}}, {2, {1000, 0}}};
     for (size_t i = 0; i < LENGTH(cases); i++) {
         bb_manager *m = NULL;
         bb_front front;

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <exception>
 #include <string>
 #include <thread>
 #include <utility>
@@ -39,6 +40,22 @@ void tearDown() { alarm(0); }
         }                                                                                                              \
         TEST_ASSERT_EQUAL_STRING_MESSAGE(bb_status_string(wanted), bb_status_string(got), #__VA_ARGS__);               \
     } while (0)
+
+// RUN_TEST, where an exception that escapes the test fails it and says what it was.
+template <void (*Test)()> void guarded() {
+    std::string escaped;
+    try {
+        return Test();
+    } catch (const std::exception &e) {
+        escaped = e.what();
+    } catch (...) {
+        escaped = "something that is no std::exception";
+    }
+    static char text[512];
+    text[escaped.copy(text, sizeof(text) - 1)] = '\0';
+    TEST_FAIL_MESSAGE(text);
+}
+#define RUN(test) UnityDefaultTestRun(guarded<test>, #test, __LINE__)
 
 // A callback's doing, awaited by the test.
 inline void wait_until(const std::atomic<int> &value, int wanted) {

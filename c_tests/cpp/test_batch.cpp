@@ -121,12 +121,12 @@ static void outlives_its_manager_and_is_refused() {
 
 int main() {
     UNITY_BEGIN();
-    RUN_TEST(one_frame_of_regions_fills_and_a_kernel);
-    RUN_TEST(leaving_the_scope_discards_it);
-    RUN_TEST(a_bad_update_leaves_the_others);
-    RUN_TEST(an_empty_one_is_accepted);
-    RUN_TEST(moves_and_stays_empty_behind);
-    RUN_TEST(given_away_it_is_committed_in_c);
-    RUN_TEST(outlives_its_manager_and_is_refused);
+    RUN(one_frame_of_regions_fills_and_a_kernel);
+    RUN(leaving_the_scope_discards_it);
+    RUN(a_bad_update_leaves_the_others);
+    RUN(an_empty_one_is_accepted);
+    RUN(moves_and_stays_empty_behind);
+    RUN(given_away_it_is_committed_in_c);
+    RUN(outlives_its_manager_and_is_refused);
     return UNITY_END();
 }

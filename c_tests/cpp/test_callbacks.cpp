@@ -197,18 +197,18 @@ static void what_a_writer_throws_goes_straight_through() {
 
 int main() {
     UNITY_BEGIN();
-    RUN_TEST(a_kernel_sees_its_range_and_the_front);
-    RUN_TEST(a_kernel_is_dropped_once_run_or_not);
-    RUN_TEST(what_a_kernel_throws_is_raised_by_synchronize);
-    RUN_TEST(what_a_batched_kernel_throws_is_raised_by_wait);
-    RUN_TEST(it_can_be_taken_without_being_thrown);
-    RUN_TEST(it_ends_with_its_manager);
-    RUN_TEST(a_flush_that_throws_fails_the_publish);
-    RUN_TEST(a_flush_may_return_a_code);
-    RUN_TEST(a_config_serves_several_managers);
-    RUN_TEST(what_a_release_throws_is_raised_later);
-    RUN_TEST(a_callback_may_enqueue_and_not_synchronize);
-    RUN_TEST(the_log_is_heard_and_may_throw);
-    RUN_TEST(what_a_writer_throws_goes_straight_through);
+    RUN(a_kernel_sees_its_range_and_the_front);
+    RUN(a_kernel_is_dropped_once_run_or_not);
+    RUN(what_a_kernel_throws_is_raised_by_synchronize);
+    RUN(what_a_batched_kernel_throws_is_raised_by_wait);
+    RUN(it_can_be_taken_without_being_thrown);
+    RUN(it_ends_with_its_manager);
+    RUN(a_flush_that_throws_fails_the_publish);
+    RUN(a_flush_may_return_a_code);
+    RUN(a_config_serves_several_managers);
+    RUN(what_a_release_throws_is_raised_later);
+    RUN(a_callback_may_enqueue_and_not_synchronize);
+    RUN(the_log_is_heard_and_may_throw);
+    RUN(what_a_writer_throws_goes_straight_through);
     return UNITY_END();
 }

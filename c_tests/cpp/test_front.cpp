@@ -143,11 +143,11 @@ static void back_is_undone_unless_committed() {
 
 int main() {
     UNITY_BEGIN();
-    RUN_TEST(is_indexed_by_position);
-    RUN_TEST(outlives_its_manager);
-    RUN_TEST(moves_and_stays_empty_behind);
-    RUN_TEST(elements_may_be_structs_and_complex);
-    RUN_TEST(back_is_written_in_place);
-    RUN_TEST(back_is_undone_unless_committed);
+    RUN(is_indexed_by_position);
+    RUN(outlives_its_manager);
+    RUN(moves_and_stays_empty_behind);
+    RUN(elements_may_be_structs_and_complex);
+    RUN(back_is_written_in_place);
+    RUN(back_is_undone_unless_committed);
     return UNITY_END();
 }

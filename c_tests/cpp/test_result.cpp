@@ -94,10 +94,10 @@ static void spans_are_made_of_what_is_contiguous() {
 
 int main() {
     UNITY_BEGIN();
-    RUN_TEST(a_status_is_true_when_all_is_well);
-    RUN_TEST(its_text_names_the_parameter);
-    RUN_TEST(a_result_holds_a_value_or_a_status);
-    RUN_TEST(nothing_is_thrown_by_try);
-    RUN_TEST(spans_are_made_of_what_is_contiguous);
+    RUN(a_status_is_true_when_all_is_well);
+    RUN(its_text_names_the_parameter);
+    RUN(a_result_holds_a_value_or_a_status);
+    RUN(nothing_is_thrown_by_try);
+    RUN(spans_are_made_of_what_is_contiguous);
     return UNITY_END();
 }

@@ -153,14 +153,14 @@ static void destroying_wakes_the_waiters() {
 
 int main() {
     UNITY_BEGIN();
-    RUN_TEST(a_timeout_that_is_no_number_is_a_try);
-    RUN_TEST(tickets_tell_the_epoch_that_covers_them);
-    RUN_TEST(epochs_can_be_waited_for);
-    RUN_TEST(a_task_holds_the_publish_until_it_ends);
-    RUN_TEST(a_task_ends_with_its_scope_and_once);
-    RUN_TEST(a_stall_is_told_once);
-    RUN_TEST(a_watch_has_a_descriptor_of_its_own);
-    RUN_TEST(a_watch_moves_and_ends);
-    RUN_TEST(destroying_wakes_the_waiters);
+    RUN(a_timeout_that_is_no_number_is_a_try);
+    RUN(tickets_tell_the_epoch_that_covers_them);
+    RUN(epochs_can_be_waited_for);
+    RUN(a_task_holds_the_publish_until_it_ends);
+    RUN(a_task_ends_with_its_scope_and_once);
+    RUN(a_stall_is_told_once);
+    RUN(a_watch_has_a_descriptor_of_its_own);
+    RUN(a_watch_moves_and_ends);
+    RUN(destroying_wakes_the_waiters);
     return UNITY_END();
 }
