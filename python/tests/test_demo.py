@@ -14,16 +14,17 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 sys.path.insert(0, str(EXAMPLES))
 
 import flood  # noqa: E402  (an example, not a package)
+from flood_engine import DEPTH, RAIN  # noqa: E402
 
 RAIN_PER_STEP = 0.375
 
 
 def state_after(step: int) -> np.ndarray:
     """A (4, 6, 8) state whose water has run to other cells than those it rained on."""
-    state = np.zeros((4, 6, 8))
-    state[flood.RAIN, 2, :3] = step * RAIN_PER_STEP / 3 if step % 3 == 0 else 0
-    state[flood.RAIN, 1, 1] = step * RAIN_PER_STEP - state[flood.RAIN].sum()
-    state[flood.DEPTH, step % 6, 5] = step * RAIN_PER_STEP
+    state: np.ndarray = np.zeros((4, 6, 8))
+    state[RAIN, 2, :3] = step * RAIN_PER_STEP / 3 if step % 3 == 0 else 0
+    state[RAIN, 1, 1] = step * RAIN_PER_STEP - state[RAIN].sum()
+    state[DEPTH, step % 6, 5] = step * RAIN_PER_STEP
     return state
 
 
@@ -42,12 +43,12 @@ def test_a_front_torn_between_two_steps_is_caught() -> None:
 
 def test_a_drop_too_little_is_caught() -> None:
     state = state_after(9)
-    state[flood.DEPTH, 3, 5] -= 2.0**-32
+    state[DEPTH, 3, 5] -= 2.0**-32
     assert not flood.is_whole(state, 9, RAIN_PER_STEP)
 
 
 def test_two_seconds_of_rain(tmp_path: Path) -> None:
-    command = [sys.executable, EXAMPLES / "flood.py", "--seconds", "2", "--size", "96", "--output", tmp_path]
+    command = [sys.executable, str(EXAMPLES / "flood.py"), "--seconds", "2", "--size", "96", "--output", str(tmp_path)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     measured = json.loads((tmp_path / "flood.json").read_text())
     assert measured["fronts_torn"] == 0
