@@ -20,6 +20,7 @@ pub const BB_WORKER_SHARED: u32 = 0;
 pub const BB_WORKER_ONLY: u32 = 1;
 
 /// Element types. Opaque elements of a given size are `BB_OPAQUE(size)`.
+#[allow(dead_code, reason = "for C")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum bb_dtype {
@@ -126,8 +127,11 @@ fn defaults() -> bb_manager_config {
 ///
 /// NULL, or a config with as many bytes as it says.
 pub(super) unsafe fn read(config: *const bb_manager_config) -> Result<bb_manager_config> {
+    if config.is_null() {
+        return Ok(defaults());
+    }
     // SAFETY: the caller's promise; integers and pointers are legal whatever their bits.
-    if config.is_null() { Ok(defaults()) } else { unsafe { input::versioned(config, defaults()) } }
+    unsafe { input::versioned(config, defaults()) }
 }
 
 /// # Safety
@@ -180,7 +184,9 @@ pub(super) unsafe fn make(dtype: DType, shape: &[u64], config: &bb_manager_confi
     }
     core.flush = flush(config)?;
     Manager::with_config(dtype, shape, core).map_err(|refused| {
-        refused.value.map(discard);
+        if let Some(flush) = refused.value {
+            discard(flush);
+        }
         refused.error
     })
 }
@@ -200,6 +206,24 @@ fn flush(config: &bb_manager_config) -> Result<Option<Flush>> {
         Err(flush) => {
             std::mem::forget(flush);
             Err(Error::of(Status::OutOfMemory))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn element_types_have_the_numbers_of_the_core() {
+        use bb_dtype::*;
+        let ours = [
+            BB_U8, BB_U16, BB_U32, BB_U64, BB_I8, BB_I16, BB_I32, BB_I64, BB_F16, BB_BF16, BB_F32, BB_F64,
+            BB_BOOL, BB_C64, BB_C128,
+        ];
+        for dtype in ours {
+            let core = format!("{:?}", DType::from_code(dtype as u32).unwrap()).to_uppercase();
+            assert_eq!(format!("{dtype:?}"), format!("BB_{core}"));
         }
     }
 }

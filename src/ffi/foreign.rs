@@ -5,6 +5,8 @@ use std::fmt;
 use std::mem::MaybeUninit;
 use std::ptr::null;
 
+use super::status::bb_status;
+
 /// The copy of the library that made a handle.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Owner(libc::Dl_info);
@@ -16,6 +18,7 @@ impl fmt::Display for Owner {
     }
 }
 
+/// `bb_handle_check`, as another version may have it.
 type Check = unsafe extern "C" fn(*const c_void) -> i32;
 
 /// The other copy that says that the handle is its own.
@@ -36,7 +39,7 @@ pub(crate) fn owner(handle: u64) -> Option<Owner> {
             // SAFETY: the symbol of another copy of this library, whose type this is; it never asks further.
             let status =
                 unsafe { std::mem::transmute::<*mut c_void, Check>(symbol)(handle as *const c_void) };
-            status != -(crate::error::Status::Handle as i32)
+            status != bb_status::BB_E_HANDLE as i32
         });
         // SAFETY: opened above; the count of an object that stays loaded goes back to what it was.
         unsafe { libc::dlclose(object) };

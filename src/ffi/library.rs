@@ -12,6 +12,7 @@ use crate::log::{Level, sink};
 use crate::memory::try_box;
 
 /// A wait without end: the longest timeout. Timeouts are nanoseconds on the monotonic clock; 0 tries and never waits.
+#[allow(dead_code, reason = "for C")]
 pub const BB_FOREVER: u64 = u64::MAX;
 
 /// `bb_set_wait_flags()`: waits of the calling thread end with `BB_E_INTERRUPTED` when it has handled a signal.
@@ -20,10 +21,13 @@ pub const BB_WAIT_INTERRUPTIBLE: u32 = 1;
 /// Log nothing.
 pub const BB_LOG_OFF: u32 = 0;
 /// Log what failed.
+#[allow(dead_code, reason = "for C")]
 pub const BB_LOG_ERROR: u32 = 1;
 /// Log also what deserves a look: stalls, leaks, failed callbacks.
+#[allow(dead_code, reason = "for C")]
 pub const BB_LOG_WARN: u32 = 2;
 /// Log also what is made and destroyed, and what was chosen.
+#[allow(dead_code, reason = "for C")]
 pub const BB_LOG_INFO: u32 = 3;
 /// Log everything.
 pub const BB_LOG_DEBUG: u32 = 4;
@@ -155,7 +159,9 @@ fn set_log(level: u32, function: bb_log_fn, user_data: UserData) -> Result<()> {
         Error::of(Status::OutOfMemory)
     })?;
     sink::set(level, Some(take)).map_err(|(error, take)| {
-        take.map(discard);
+        if let Some(take) = take {
+            discard(take);
+        }
         error
     })
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::ptr::null_mut;
 
 use super::Level;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Status};
 use crate::memory::try_box;
 use crate::slots::{Lock, Wiped, Zeroed};
 use crate::sync::{AtomicPtr, AtomicU32, Ordering::*};

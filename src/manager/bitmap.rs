@@ -64,11 +64,6 @@ impl Bitmap {
         self.first = self.first.min(from / 4096);
     }
 
-    /// Whether that granule is in the set.
-    pub(crate) fn contains(&self, granule: usize) -> bool {
-        self.words[granule / 64] & 1 << (granule % 64) != 0
-    }
-
     /// Removes the granules `from ..= to`.
     pub(crate) fn remove(&mut self, from: usize, to: usize) {
         for word in from / 64..=to / 64 {
@@ -119,30 +114,53 @@ impl Bitmap {
         }
     }
 
-    /// Takes a run of at most `most` neighbouring granules out of the set: (first granule, how many).
+    /// The first granule of the set that is not before `from`.
+    fn find(&self, from: usize) -> Option<usize> {
+        let rest = self.words.get(from / 64)? & (!0 << (from % 64));
+        if rest != 0 {
+            return Some(from / 64 * 64 + rest.trailing_zeros() as usize);
+        }
+        // On by the summary: a word of it stands for 4,096 granules.
+        let next = from / 64 + 1;
+        let mut group = next / 64;
+        let mut summary = self.summary.get(group)? & (!0 << (next % 64));
+        while summary == 0 {
+            group += 1;
+            summary = *self.summary.get(group)?;
+        }
+        let word = group * 64 + summary.trailing_zeros() as usize;
+        Some(word * 64 + self.words[word].trailing_zeros() as usize)
+    }
+
+    /// Takes the first run of neighbouring granules within `from ..= to` out of the set, `most` at most: (first granule,
+    /// how many).
+    pub(crate) fn take_run(&mut self, from: usize, to: usize, most: usize) -> Option<(usize, usize)> {
+        let start = self.find(from).filter(|&start| start <= to)?;
+        let limit = most.min(to + 1 - start);
+        let mut length = 0;
+        // Runs go on over the ends of words.
+        while length < limit {
+            let at = start + length;
+            let ones = (!(self.words[at / 64] >> (at % 64))).trailing_zeros() as usize;
+            let ones = ones.min(64 - at % 64);
+            length += ones;
+            if ones == 0 || (at + ones) % 64 != 0 || (at + ones) / 64 == self.words.len() {
+                break;
+            }
+        }
+        let length = length.min(limit);
+        self.remove(start, start + length - 1);
+        Some((start, length))
+    }
+
+    /// As `take_run`, of the whole set.
     pub(crate) fn pop_run(&mut self, most: usize) -> Option<(usize, usize)> {
         if self.count == 0 {
             return None;
         }
-        while self.summary[self.first] == 0 {
-            self.first += 1;
-        }
-        let mut word = self.first * 64 + self.summary[self.first].trailing_zeros() as usize;
-        let start = word * 64 + self.words[word].trailing_zeros() as usize;
-        let mut end = start;
-        // Runs go on over the ends of words.
-        loop {
-            let rest = self.words[word] >> (end % 64);
-            let length = (!rest).trailing_zeros() as usize;
-            let length = length.min(64 - end % 64).min(most - (end - start));
-            end += length;
-            if end % 64 != 0 || length == 0 || end - start == most || end / 64 == self.words.len() {
-                break;
-            }
-            word = end / 64;
-        }
-        self.remove(start, end - 1);
-        Some((start, end - start))
+        let run = self.take_run(self.first * 4096, self.granules - 1, most)?;
+        self.first = run.0 / 4096;
+        Some(run)
     }
 }
 
@@ -169,6 +187,7 @@ mod tests {
                     plain.retain(|granule| !(from..=to).contains(granule));
                 }
                 prop_assert_eq!(map.count(), plain.len());
+                prop_assert_eq!(map.find(from), plain.range(from..).next().copied());
             }
             let mut popped = BTreeSet::new();
             while let Some((first, length)) = map.pop_run(100) {
@@ -187,7 +206,7 @@ mod tests {
         map.insert_all();
         assert_eq!(map.count(), 4097);
         assert_eq!(map.pop_run(usize::MAX), Some((0, 4097)));
-        assert!(!map.contains(0));
+        assert_eq!(map.find(0), None);
         map.insert(70, 71);
         map.clear();
         assert_eq!(map.pop_run(1), None);

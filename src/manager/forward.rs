@@ -183,10 +183,7 @@ impl Forward {
     /// Prepares a range of the back copy for being read and changed.
     pub(crate) fn freshen(&mut self, offset: usize, length: usize) -> *mut u8 {
         if self.lagging && length > 0 && !self.settle_small() {
-            let (from, to) = (offset / GRANULE, (offset + length - 1) / GRANULE);
-            for granule in from..=to {
-                self.bring(granule);
-            }
+            self.bring(offset / GRANULE, (offset + length - 1) / GRANULE);
         }
         self.touch(offset, length)
     }
@@ -224,10 +221,10 @@ impl Forward {
         }
         let (from, to) = (start / GRANULE, (end - 1) / GRANULE);
         if start % GRANULE != 0 {
-            self.bring(from);
+            self.bring(from, from);
         }
         if end % GRANULE != 0 && end != self.bytes {
-            self.bring(to);
+            self.bring(to, to);
         }
         let granules = self.stale[self.back].granules();
         let before = granules.count();
@@ -239,13 +236,10 @@ impl Forward {
         }
     }
 
-    /// Brings one granule of the back copy up to date, if it is stale.
-    fn bring(&mut self, granule: usize) {
-        let set = self.stale[self.back].granules();
-        if set.contains(granule) {
-            set.remove(granule, granule);
-            let start = granule * GRANULE;
-            self.copy_forward(start, (start + GRANULE).min(self.bytes));
+    /// Brings the granules `from ..= to` of the back copy up to date, where they are stale.
+    fn bring(&mut self, from: usize, to: usize) {
+        while let Some((first, count)) = self.stale[self.back].granules().take_run(from, to, STEP / GRANULE) {
+            self.copy_forward(first * GRANULE, ((first + count) * GRANULE).min(self.bytes));
         }
     }
 

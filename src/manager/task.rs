@@ -29,9 +29,9 @@ impl Task {
     }
 
     /// Ends it.
-    pub fn end(self) -> Result<()> {
+    pub fn end(mut self) -> Result<()> {
         let result = self.finish();
-        std::mem::forget(self);
+        self.number = 0;
         result
     }
 
@@ -47,7 +47,9 @@ impl Task {
 
 impl Drop for Task {
     fn drop(&mut self) {
-        // Only the manager's end refuses it, and then there is nothing to tell.
-        let _ = self.finish();
+        // 0: ended already. Only the manager's end refuses it, and then there is nothing to tell.
+        if self.number != 0 {
+            let _ = self.finish();
+        }
     }
 }
