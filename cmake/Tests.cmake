@@ -80,6 +80,8 @@ endforeach()
 file(GLOB flood CONFIGURE_DEPENDS ${sources}/examples_c/flood*.c)
 file(GLOB files CONFIGURE_DEPENDS ${sources}/examples_c/*.c ${sources}/examples/*.cpp)
 list(REMOVE_ITEM files ${flood})
+# It shows that the header needs no exceptions.
+set_source_files_properties(${sources}/examples/results.cpp PROPERTIES COMPILE_OPTIONS -fno-exceptions)
 backbuf_test(example example_flood ${flood})
 foreach(file IN LISTS files)
   cmake_path(GET file STEM name)

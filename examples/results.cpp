@@ -1,4 +1,4 @@
-// Without exceptions: each call returns what it did, and the text names what was wrong.
+// Without exceptions, and built with -fno-exceptions: each call returns what it did, and the text names what was wrong.
 #include <backbuf.hpp>
 
 #include <chrono>
