@@ -149,14 +149,17 @@ static void statistics_as_text_name_every_field(void) {
     EXPECT(BB_E_RANGE, put_u32(m, 8, 1, 0));
     out.length = 0;
     OK(bb_manager_stats_write(m, text_write, &out));
-    const char *const fields[] = {
-        "updates", "bytes",          "applied_by_caller",    "applied_by_worker",      "epochs",
-        "swaps",   "copies_forward", "copied_forward_bytes", "queue_high_water_bytes", "waits",
-        "stalls",  "leases_live",    "leases_leaked",        "outsized_updates",       "refused"};
+    const char *const fields[] = {"updates: 1\n",      "bytes: 4\n",
+                                  "applied by caller", "applied by worker",
+                                  "epochs: 1\n",       "swaps: 1\n",
+                                  "copies forward",    "copied forward bytes",
+                                  "queue high water",  "waits",
+                                  "stalls: 0\n",       "leases live: 1\n",
+                                  "leases leaked",     "outsized updates",
+                                  "refused: 1\n",      "refused with status -8: 1\n"};
     for (size_t i = 0; i < LENGTH(fields); i++) {
         TEST_ASSERT_NOT_NULL_MESSAGE(strstr(out.bytes, fields[i]), fields[i]);
     }
-    CHECK(strstr(out.bytes, "BB_E_RANGE") != NULL);
     CHECK(out.bytes[out.length - 1] == '\n');
     OK(bb_lease_release(front.lease));
     OK(bb_manager_destroy(m));

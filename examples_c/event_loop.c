@@ -7,8 +7,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
-enum { STEPS = 1000 };
+enum { STEPS = 100 };
 
 static void need(bb_status status) {
     if (status != BB_OK) {
@@ -21,6 +22,7 @@ static void *engine(void *m) {
     for (uint64_t step = 1; step <= STEPS; step++) {
         need(bb_manager_enqueue(m, &(bb_update){.byte_offset = 0, .count = 1, .data = &step}, BB_FOREVER));
         need(bb_manager_synchronize(m, BB_FOREVER));
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL); /* the work of a step */
     }
     need(bb_manager_close(m, BB_FOREVER)); /* the loop below hears of it */
     return NULL;
