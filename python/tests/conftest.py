@@ -9,6 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Nothing is left in the folder that the tests run in.
+settings.register_profile("backbuf", database=None, deadline=None)
+settings.load_profile("backbuf")
 
 Script = Callable[..., str]
 

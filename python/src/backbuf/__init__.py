@@ -4,6 +4,9 @@
 stable read-only arrays. `attach` borrows a manager that an engine in C owns.
 """
 
+import atexit
+
+from . import _callbacks, _log, _owner
 from ._batch import Back, Batch, Task
 from ._errors import (
     ArgumentError,
@@ -65,3 +68,11 @@ __all__ = [
     "get_include",
     "get_library",
 ]
+
+
+@atexit.register
+def _at_exit() -> None:
+    """No other thread may call Python once the interpreter has ended: callbacks are taken out, and waited for."""
+    _owner.destroy_all()
+    _log.stop()
+    _callbacks.drain()

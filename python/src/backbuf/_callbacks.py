@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import collections
 import ctypes
 import functools
@@ -227,5 +226,3 @@ def _in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_in_child)
-# Hooks run in the reverse order: _owner's, registered later, comes first and takes our own managers out.
-atexit.register(drain)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 from typing import Any
 
@@ -52,7 +51,5 @@ def stop() -> None:
         lib.bb_set_log(lib.BB_LOG_OFF, ffi.NULL, ffi.NULL, ffi.NULL)
 
 
-# Before the callbacks that are still kept are waited for.
-atexit.register(stop)
 if is_own:
     forward_log()

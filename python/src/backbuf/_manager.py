@@ -482,13 +482,13 @@ def dump() -> str:
 if hot is not None:
     calls = (getattr(lib, f"bb_manager_{name}") for name in ("enqueue", "enqueue_many", "enqueue_tag", "synchronize", "epoch"))
     hot.bind(tuple(map(address, calls)), np.ndarray, np.dtype(np.int64))
-    # help() and inspect read a C method's signature off the first line of its text.
-    hot.install(
-        CBufferManager,
-        {
-            name: f"{name}{signature}\n--\n\n{inspect.getdoc(form)}"
-            for name in ("enqueue", "put", "tag", "synchronize")
-            for form in [getattr(CBufferManager, name)]
-            for signature in ["($self" + str(inspect.signature(form)).partition(" ->")[0].removeprefix("(self")]
-        },
-    )
+    # help() and inspect read a C method's signature off the first line of its text, where no annotations are allowed.
+    texts = {}
+    for name in ("enqueue", "put", "tag", "synchronize"):
+        form = getattr(CBufferManager, name)
+        bare = [
+            parameter.replace(annotation=inspect.Parameter.empty) for parameter in inspect.signature(form).parameters.values()
+        ]
+        signature = str(inspect.Signature(bare)).replace("self", "$self", 1)
+        texts[name] = f"{name}{signature}\n--\n\n{inspect.getdoc(form)}"
+    hot.install(CBufferManager, texts)

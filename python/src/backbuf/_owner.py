@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import threading
 import weakref
 from typing import Any
@@ -50,10 +49,7 @@ def memory(address: int, size: int, writable: bool, owner: Owner | None) -> Memo
     return lent
 
 
-def _destroy_all() -> None:
-    """Before the interpreter ends, since the workers may not call Python after it."""
+def destroy_all() -> None:
+    """Everything that this interpreter owns."""
     for owner in list(_owners):
         owner.destroy()
-
-
-atexit.register(_destroy_all)
