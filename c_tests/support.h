@@ -97,6 +97,15 @@ static inline bool under_valgrind(void) {
     return preload != NULL && strstr(preload, "vgpreload") != NULL;
 }
 
+/* Why memory is not the C library's own here, or NULL. */
+static inline const char *other_malloc(void) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return "a sanitizer brings its own malloc";
+#else
+    return under_valgrind() ? "valgrind brings its own malloc" : NULL;
+#endif
+}
+
 /* Valgrind runs one thread at a time, some thirty times slower: long loops are cut there. */
 static inline int rounds(int count) { return under_valgrind() ? count / 50 + 1 : count; }
 
