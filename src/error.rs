@@ -180,6 +180,9 @@ pub(crate) enum Facts {
     Param { param: &'static str, why: &'static str },
     /// `param = value`, and why it is refused.
     Value { param: &'static str, value: i128, why: &'static str },
+    /// `param` is not the handle of a live object of its kind.
+    #[cfg(feature = "capi")]
+    Handle { param: &'static str, value: u64, why: &'static str },
     /// `param` ends at `end`, beyond `limit`.
     Beyond { param: &'static str, end: u128, limit: u64, of: &'static str },
     /// `param = value` is not a multiple of `align`.
@@ -204,6 +207,8 @@ pub(crate) enum Facts {
 pub struct Error {
     status: Status,
     facts: Facts,
+    /// Which of several updates it is about.
+    update: Option<u32>,
 }
 
 /// `Result` with this library's [`Error`].
@@ -216,53 +221,75 @@ impl Error {
     }
 
     #[cold]
+    fn new(status: Status, facts: Facts) -> Error {
+        Error { status, facts, update: None }
+    }
+
+    #[cold]
     pub(crate) fn of(status: Status) -> Error {
-        Error { status, facts: Facts::None }
+        Error::new(status, Facts::None)
+    }
+
+    /// The same, about the update at `index` of several.
+    #[cold]
+    pub(crate) fn of_update(self, index: usize) -> Error {
+        Error { update: u32::try_from(index).ok(), ..self }
     }
 
     #[cold]
     pub(crate) fn text(status: Status, text: &'static str) -> Error {
-        Error { status, facts: Facts::Text(text) }
+        Error::new(status, Facts::Text(text))
     }
 
     #[cold]
     pub(crate) fn param(status: Status, param: &'static str, why: &'static str) -> Error {
-        Error { status, facts: Facts::Param { param, why } }
+        Error::new(status, Facts::Param { param, why })
     }
 
     #[cold]
     pub(crate) fn value(status: Status, param: &'static str, value: impl Into<i128>, why: &'static str) -> Error {
-        Error { status, facts: Facts::Value { param, value: value.into(), why } }
+        Error::new(status, Facts::Value { param, value: value.into(), why })
+    }
+
+    #[cfg(feature = "capi")]
+    #[cold]
+    pub(crate) fn handle(status: Status, param: &'static str, value: u64) -> Error {
+        Error::new(status, Facts::Handle { param, value, why: status.summary() })
     }
 
     #[cold]
     pub(crate) fn beyond(param: &'static str, end: u128, limit: u64, of: &'static str) -> Error {
-        Error { status: Status::Range, facts: Facts::Beyond { param, end, limit, of } }
+        Error::new(Status::Range, Facts::Beyond { param, end, limit, of })
     }
 
     #[cold]
     pub(crate) fn align(param: &'static str, value: u64, align: u64) -> Error {
-        Error { status: Status::Align, facts: Facts::Align { param, value, align } }
+        Error::new(Status::Align, Facts::Align { param, value, align })
     }
 
     #[cold]
     pub(crate) fn held(status: Status, what: &'static str, label: Label, thread: u32, age_ns: u64, remedy: &'static str) -> Error {
-        Error { status, facts: Facts::Held { what, label, thread, age_ns, remedy } }
+        Error::new(status, Facts::Held { what, label, thread, age_ns, remedy })
     }
 
     #[cold]
     pub(crate) fn code(status: Status, what: &'static str, code: i32) -> Error {
-        Error { status, facts: Facts::Code { what, code } }
+        Error::new(status, Facts::Code { what, code })
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(index) = self.update {
+            write!(f, "updates[{index}]: ")?;
+        }
         match self.facts {
             Facts::None => f.write_str(self.status.summary()),
             Facts::Text(text) => f.write_str(text),
             Facts::Param { param, why } => write!(f, "{param} {why}"),
             Facts::Value { param, value, why } => write!(f, "{param} = {value}: {why}"),
+            #[cfg(feature = "capi")]
+            Facts::Handle { param, value, why } => write!(f, "{param} = {value:#x}: {why}"),
             Facts::Beyond { param, end, limit, of } => {
                 write!(f, "out of bounds: {param} ends at {end}, beyond {limit} (the {of})")
             }

@@ -5,11 +5,13 @@
 //! operation at all; a slot released by another thread joins that thread's.
 
 use std::cell::Cell;
+use std::ffi::c_void;
 use std::fmt::Write;
 
 use crate::error::{Error, Result, Status};
 use crate::slots::{self, GENERATION_BITS, Lock, Slots, Wiped, Zeroed};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
+use crate::thread_exit::ThreadExit;
 use crate::wait::{now, thread_id};
 
 /// What gives leases: how one is called, and what to do when it is released.
@@ -75,21 +77,19 @@ struct Cache {
     id: Cell<u64>,
 }
 
-thread_local! {
-    static CACHE: Cache = const {
-        Cache { free: [const { Cell::new(0) }; KEPT], count: Cell::new(0), id: Cell::new(0) }
-    };
-    /// Gives the cache back when its thread ends. Apart, so that the cache itself needs no check for destruction.
-    static RETURN: Return = const { Return };
-}
+thread_local!(static CACHE: Cache = const {
+    Cache { free: [const { Cell::new(0) }; KEPT], count: Cell::new(0), id: Cell::new(0) }
+});
 
-#[derive(Debug)]
-struct Return;
+static EXIT: ThreadExit = ThreadExit::new(leave);
 
-impl Drop for Return {
-    fn drop(&mut self) {
-        CACHE.with(|cache| cache.give(cache.count.get()));
-    }
+/// Runs when a thread ends: its cache goes back to the pool.
+unsafe extern "C" fn leave(_: *mut c_void) {
+    CACHE.with(|cache| {
+        cache.give(cache.count.get());
+        // Whoever releases later on this thread begins a new one.
+        cache.id.set(0);
+    });
 }
 
 static NEXT_CACHE: AtomicU64 = AtomicU64::new(1);
@@ -113,10 +113,7 @@ impl Cache {
     #[cold]
     #[inline(never)]
     fn refill(&self) -> Result<(u32, &'static Slot)> {
-        if self.id.get() == 0 {
-            self.id.set(NEXT_CACHE.fetch_add(1, Relaxed));
-            RETURN.with(|_| ());
-        }
+        self.open()?;
         self.count.set(0);
         let pool = POOL.get()?;
         pool.lock.with(|| {
@@ -135,6 +132,15 @@ impl Cache {
         self.pop()
     }
 
+    /// Sees to it that the cache goes back when the thread ends.
+    fn open(&self) -> Result<()> {
+        if self.id.get() == 0 {
+            EXIT.set(std::ptr::NonNull::<c_void>::dangling().as_ptr())?;
+            self.id.set(NEXT_CACHE.fetch_add(1, Relaxed));
+        }
+        Ok(())
+    }
+
     fn keep(&self, index: u32) {
         if let Some(slot) = SLOTS.get(index) {
             slot.link.store(self.id.get(), Relaxed);
@@ -147,6 +153,10 @@ impl Cache {
     fn push(&self, index: u32) {
         if self.count.get() >= KEPT || self.id.get() == 0 {
             self.make_room();
+            // Without memory to note the cache, the slot is lost; the lease is not.
+            if self.id.get() == 0 {
+                return;
+            }
         }
         self.keep(index);
     }
@@ -154,9 +164,8 @@ impl Cache {
     #[cold]
     #[inline(never)]
     fn make_room(&self) {
-        if self.id.get() == 0 {
-            self.id.set(NEXT_CACHE.fetch_add(1, Relaxed));
-            RETURN.with(|_| ());
+        if self.open().is_err() {
+            return;
         }
         self.give(EXCHANGED.min(self.count.get()));
     }
@@ -233,10 +242,15 @@ impl Blank {
 pub(crate) fn release(id: LeaseId) -> Result<()> {
     let Some(slot) = SLOTS.get(id.index) else { return Err(Error::of(Status::Handle)) };
     let live = u64::from(id.generation) << 1 | 1;
+    let stale = || Error::text(Status::Stale, "the lease has been released");
+    // Acquire: what `fill` stored is visible.
+    if slot.word.load(Acquire) != live {
+        return Err(stale());
+    }
     // Read before the exchange: after it the slot may be somebody else's.
     let (giver, owner, part) = (slot.giver.load(Relaxed), slot.owner.load(Relaxed), slot.part.load(Relaxed));
     if slot.word.compare_exchange(live, live + 1, AcqRel, Relaxed).is_err() {
-        return Err(Error::text(Status::Stale, "the lease has been released"));
+        return Err(stale());
     }
     // A slot whose generations are spent is never used again.
     if id.generation + 1 < 1 << GENERATION_BITS {

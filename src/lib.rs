@@ -29,6 +29,7 @@ mod memory;
 mod slots;
 mod sync;
 mod text;
+mod thread_exit;
 mod wait;
 
 pub use dtype::DType;

@@ -70,9 +70,23 @@ impl<T> Arc<T> {
         unsafe { self.0.as_ref() }
     }
 
-    /// How many keep the value alive.
-    pub(crate) fn strong_count(this: &Arc<T>) -> usize {
-        this.counted().strong.load(Acquire)
+    /// Drops the value if nobody else keeps it alive, else gives the reference back.
+    pub(crate) fn drop_last(this: Arc<T>) -> std::result::Result<(), Arc<T>> {
+        if this.counted().strong.compare_exchange(1, 0, Acquire, Relaxed).is_err() {
+            return Err(this);
+        }
+        let this = ManuallyDrop::new(this);
+        // SAFETY: the count fell to 0 here, so nobody can reach the value, and this drop is the one.
+        unsafe { Arc::drop_value(this.0) };
+        Ok(())
+    }
+
+    /// # Safety
+    /// The strong count has fallen to 0, and this is called once.
+    unsafe fn drop_value(mut place: NonNull<Counted<T>>) {
+        // SAFETY: nobody else has access; the weak reference below frees the allocation.
+        unsafe { ManuallyDrop::drop(&mut place.as_mut().value) };
+        drop(Weak(place));
     }
 
     pub(crate) fn downgrade(this: &Arc<T>) -> Weak<T> {
@@ -117,9 +131,8 @@ impl<T> Drop for Arc<T> {
         // Release: what was done through this reference comes before the drop of the value.
         if self.counted().strong.fetch_sub(1, Release) == 1 {
             fence(Acquire);
-            // SAFETY: the last strong reference, so nobody else has access; the weak one below frees the allocation.
-            unsafe { ManuallyDrop::drop(&mut self.0.as_mut().value) };
-            drop(Weak(self.0));
+            // SAFETY: this was the last strong reference.
+            unsafe { Arc::drop_value(self.0) };
         }
     }
 }
@@ -174,9 +187,11 @@ mod tests {
         let first = Arc::try_new(probe.clone()).unwrap();
         let (second, weak) = (first.clone(), Arc::downgrade(&first));
         drop(first);
-        assert_eq!((Arc::strong_count(&second), std::sync::Arc::strong_count(&probe)), (1, 2));
-        drop(weak.upgrade().unwrap());
-        drop(second);
+        assert_eq!((weak.strong_count(), std::sync::Arc::strong_count(&probe)), (1, 2));
+        let other = weak.upgrade().unwrap();
+        let second = Arc::drop_last(second).unwrap_err();
+        drop(other);
+        Arc::drop_last(second).unwrap();
         assert_eq!((weak.strong_count(), std::sync::Arc::strong_count(&probe)), (0, 1));
         assert!(weak.upgrade().is_none());
     }

@@ -25,10 +25,6 @@ impl Pages {
         let page = setting(libc::_SC_PAGESIZE);
         let none = || Error::value(Status::OutOfMemory, "bytes", bytes as u64, "memory could not be had");
         let mapped = bytes.max(1).checked_next_multiple_of(page).ok_or_else(none)?;
-        // Where the kernel overcommits, touching more than there is would end the process.
-        if mapped / page > setting(libc::_SC_PHYS_PAGES) {
-            return Err(none());
-        }
         let data = if mapped >= HUGE { map_huge(mapped) } else { map(mapped) };
         let pages = Pages { data: data.ok_or_else(none)?, mapped };
         if fault {
@@ -73,6 +69,11 @@ impl Drop for Pages {
     }
 }
 
+/// Whether the machine has that much memory at all: where the kernel overcommits, touching more would end the process.
+pub(crate) fn exists(bytes: u64) -> bool {
+    bytes / setting(libc::_SC_PAGESIZE) as u64 <= setting(libc::_SC_PHYS_PAGES) as u64
+}
+
 fn setting(name: libc::c_int) -> usize {
     // SAFETY: takes no pointers.
     unsafe { libc::sysconf(name) }.max(1) as usize
@@ -113,7 +114,8 @@ mod tests {
             // SAFETY: within the mapping.
             assert!((0..bytes).step_by(1000).all(|at| unsafe { *pages.data.as_ptr().add(at) } == 0));
         }
-        for bytes in [1 << 50, usize::MAX, usize::MAX - 4096] {
+        assert!(exists(1 << 20) && !exists(1 << 60));
+        for bytes in [usize::MAX, usize::MAX - 4096] {
             assert_eq!(Pages::new(bytes, true).unwrap_err().status(), Status::OutOfMemory);
         }
     }

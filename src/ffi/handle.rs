@@ -125,8 +125,7 @@ pub(crate) fn why(handle: u64, wanted: Kind) -> Error {
             param,
             "was made by another copy of the library; link one copy, the shared one",
         ),
-        Err(Status::Handle) => Error::value(Status::Handle, param, handle, Status::Handle.summary()),
-        Err(Status::Forked) => Error::value(Status::Forked, param, handle, Status::Forked.summary()),
+        Err(status @ (Status::Handle | Status::Forked)) => Error::handle(status, param, handle),
         _ if handle & KIND_MASK != wanted as u64 => Error::param(
             Status::Kind,
             param,
@@ -138,6 +137,6 @@ pub(crate) fn why(handle: u64, wanted: Kind) -> Error {
                 _ => "is the handle of a lease",
             },
         ),
-        _ => Error::value(Status::Stale, param, handle, Status::Stale.summary()),
+        _ => Error::handle(Status::Stale, param, handle),
     }
 }

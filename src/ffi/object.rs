@@ -59,7 +59,9 @@ pub(crate) trait Object: Send + Sync + Sized + 'static {
     fn poison(&self) {}
 }
 
+/// Of a size that an index is shifted to, not multiplied.
 #[derive(Debug)]
+#[repr(align(32))]
 struct Slot {
     /// The handle while live; with all kind bits while it closes or when it is spent; with none while free, the generation
     /// being the next one's; 0 when never used.

@@ -1,8 +1,7 @@
 //! Each thread's pin record, found through thread-local storage and listed for those who destroy.
 //!
 //! Records are never freed: a destroyer may be reading one when its thread ends. A thread that ends leaves its record to
-//! the next one. The key's destructor does that, since thread-local storage with a destructor of its own costs every call
-//! a check; the library stays loaded (`-z nodelete`), so that the destructor is there when the thread ends.
+//! the next one.
 
 use std::alloc::{Layout, alloc};
 use std::cell::Cell;
@@ -11,7 +10,8 @@ use std::ptr::{null, null_mut};
 
 use super::pin::Record;
 use crate::error::{Error, Result, Status};
-use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Ordering::*};
+use crate::sync::{AtomicBool, AtomicPtr, Ordering::*};
+use crate::thread_exit::ThreadExit;
 
 /// A record in the list. Its own pair of cache lines: the thread writes it in every call.
 #[derive(Debug)]
@@ -55,13 +55,11 @@ pub(crate) fn adopt() -> Result<&'static Record> {
     if let Some(node) = unsafe { OWN.get().as_ref() } {
         return Ok(&node.record);
     }
-    let key = key()?;
     let left = nodes().find(|node| !node.taken.load(Relaxed) && !node.taken.swap(true, Acquire));
     let node = left.map_or_else(add, Ok)?;
-    // SAFETY: a key of ours; the value is only handed back to `leave`.
-    if unsafe { libc::pthread_setspecific(key, (&raw const *node).cast()) } != 0 {
+    if let Err(error) = EXIT.set((&raw const *node).cast()) {
         node.taken.store(false, Release);
-        return Err(Error::of(Status::OutOfMemory));
+        return Err(error);
     }
     OWN.set(node);
     Ok(&node.record)
@@ -93,27 +91,7 @@ fn add() -> Result<&'static Node> {
     }
 }
 
-/// The key whose destructor runs at thread exit, made once.
-fn key() -> Result<libc::pthread_key_t> {
-    /// key + 1, or 0.
-    static KEY: AtomicU64 = AtomicU64::new(0);
-    if let Some(key) = KEY.load(Acquire).checked_sub(1) {
-        return Ok(key as libc::pthread_key_t);
-    }
-    let mut key: libc::pthread_key_t = 0;
-    // SAFETY: writes a local; the destructor stays loaded.
-    if unsafe { libc::pthread_key_create(&mut key, Some(leave)) } != 0 {
-        return Err(Error::text(Status::Limit, "no thread-specific key is left in this process"));
-    }
-    match KEY.compare_exchange(0, u64::from(key).wrapping_add(1), AcqRel, Acquire) {
-        Ok(_) => Ok(key),
-        Err(earlier) => {
-            // SAFETY: made above, and used by nobody.
-            unsafe { libc::pthread_key_delete(key) };
-            Ok(earlier.wrapping_sub(1) as libc::pthread_key_t)
-        }
-    }
-}
+static EXIT: ThreadExit = ThreadExit::new(leave);
 
 /// Runs when a thread ends. A later destructor of the same thread may call the library again and adopt a record anew.
 unsafe extern "C" fn leave(node: *mut c_void) {

@@ -283,6 +283,7 @@ pub(super) fn kernel_of(given: &bb_kernel) -> Result<Kernel> {
             count,
             any_thread: flags & BB_KERNEL_ANY_THREAD != 0,
             overwrites: flags & BB_KERNEL_OVERWRITES != 0,
+            drops: given.drop.is_some(),
             run,
         }),
         Err(run) => {

@@ -157,11 +157,13 @@ impl Applier {
             }
             // SAFETY: an op's plan outlives it.
             Op::Region { plan, data } => unsafe { self.apply_region(&*plan, data) },
-            Op::Kernel { offset, length, overwrites, run, .. } => {
+            Op::Kernel { offset, length, overwrites, drops, run, .. } => {
                 // SAFETY: the op is alive: the callback is turned back into its box once.
                 let mut run = unsafe { Box::from_raw(run) };
                 self.run_kernel(offset as usize, length as usize, overwrites, &mut *run);
-                self.spend(Spent::Kernel(run));
+                if drops {
+                    self.spend(Spent::Kernel(run));
+                }
                 length
             }
             Op::Tag(tag) => {

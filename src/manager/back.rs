@@ -10,7 +10,7 @@ use crate::Timeout;
 use crate::error::{Error, Result, Status};
 use crate::memory::try_vec;
 use crate::sync::Ordering::*;
-use crate::wait::thread_id;
+use crate::wait::{Stop, thread_id};
 
 /// What the back copy shows when it is handed out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +61,7 @@ impl Shared {
                     self.role.drop();
                     match refusal {
                         Ok(Blocked::Panicked) => return Err(Error::of(Status::Poisoned)),
+                        Ok(Blocked::Late) => patience.go_on(self, Stop::TimedOut)?,
                         Ok(blocked) => {
                             if blocked == Blocked::Worker {
                                 self.ask(super::shared::duty::DRAIN);

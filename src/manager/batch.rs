@@ -7,6 +7,7 @@ use super::{Kernel, Refused, Region};
 use crate::Timeout;
 use crate::error::{Error, Result, Status};
 use crate::memory::{Arc, Weak};
+use crate::sync::Ordering::*;
 
 /// Collects updates without touching the manager. [`Batch::commit`] makes them one element of the order: all in one epoch,
 /// whoever synchronizes meanwhile. Dropped, it is as if it had never been.
@@ -37,6 +38,7 @@ unsafe impl Send for Batch {}
 impl Batch {
     pub(crate) fn new(shared: &Arc<Shared>) -> Result<Batch> {
         shared.accepts()?;
+        shared.batches.fetch_add(1, Relaxed);
         Ok(Batch { shared: Arc::downgrade(shared), shape: shared.shape, records: Vec::new(), worker: false })
     }
 
@@ -140,6 +142,9 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.batches.fetch_sub(1, Relaxed);
+        }
         let length = self.records.len() as u64 * 8;
         if length > 0 {
             // SAFETY: not committed, so the records' callbacks are still the batch's.

@@ -67,7 +67,7 @@ fn one(shared: &Shared, out: &mut dyn Write) -> std::fmt::Result {
     let ms = |nanoseconds: u64| nanoseconds / 1_000_000;
     writeln!(
         out,
-        "manager #{} '{}': {:?}, epoch {}, {} bytes, {} copies, {} leases, {} bytes queued",
+        "manager #{} '{}': {:?}, epoch {}, {} bytes, {} copies, {} leases, {} batches, {} watches, {} bytes queued",
         shared.number,
         shared.label.as_str(),
         shared.state(),
@@ -75,6 +75,8 @@ fn one(shared: &Shared, out: &mut dyn Write) -> std::fmt::Result {
         shared.shape.bytes,
         shared.copies,
         shared.storage().held(),
+        shared.batches.load(Relaxed),
+        shared.watches.count(),
         shared.ring.used() * super::ring::UNIT,
     )?;
     let looked = shared.tasks.look(|work| {

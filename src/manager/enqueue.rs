@@ -147,13 +147,14 @@ impl Shared {
             if self.outsized.fetch_update(AcqRel, Acquire, add).is_ok() {
                 break;
             }
-            self.make_room(&mut patience, timeout, || self.outsized.load(Acquire) == 0)?;
+            self.make_room(&mut patience, timeout, || add(self.outsized.load(Acquire)).is_some())?;
         }
         let result = self.push_patiently(op, timeout);
         match result {
             Ok(()) => self.counters.outsized.bump(1),
             Err(_) => {
                 self.outsized.fetch_sub(size, AcqRel);
+                self.progress.signal();
             }
         }
         result
@@ -188,8 +189,9 @@ impl Shared {
         if used * UNIT > self.counters.queue_high_water.get() {
             self.counters.queue_high_water.set(used * UNIT);
         }
-        // The worker is woken for what only it may do, for what is borrowed, and for a backlog.
-        if op.needs_worker() || op.is_borrowed() || used > self.ring.capacity() / 2 {
+        // The worker is woken for what only it may do, for what is large or borrowed, and for a backlog.
+        let heavy = op.needs_worker() || op.is_borrowed() || matches!(op, Op::Outsized { .. });
+        if heavy || used > self.ring.capacity() / 2 {
             self.ask(duty::DRAIN);
         }
         Ok(())

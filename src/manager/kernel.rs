@@ -49,6 +49,8 @@ pub struct Kernel {
     pub any_thread: bool,
     /// Whether it writes all of its range, so that nothing is brought up to date for it.
     pub overwrites: bool,
+    /// Whether dropping it does anything: then the worker drops it, else whoever ran it.
+    pub drops: bool,
     /// Gets the range of the back copy, and the same range of the front. Must not panic: that poisons the manager.
     pub run: Run,
 }
@@ -66,19 +68,20 @@ impl std::fmt::Debug for Kernel {
 
 impl Kernel {
     /// A kernel on `count` elements at `byte_offset` that runs on the worker and reads what it changes.
-    pub fn new(byte_offset: u64, count: u64, run: impl FnMut(&mut [u8], &[u8]) + Send + 'static) -> Kernel {
-        Kernel { byte_offset, count, any_thread: false, overwrites: false, run: Box::new(run) }
+    pub fn new<F: FnMut(&mut [u8], &[u8]) + Send + 'static>(byte_offset: u64, count: u64, run: F) -> Kernel {
+        let drops = std::mem::needs_drop::<F>();
+        Kernel { byte_offset, count, any_thread: false, overwrites: false, drops, run: Box::new(run) }
     }
 
     /// Offers it as an op; when that is refused, it is the caller's again.
     pub(crate) fn offer(self, shape: &Shape, offer: impl FnOnce(Op) -> Result<()>) -> std::result::Result<(), Refused<Kernel>> {
-        let Kernel { byte_offset: offset, count, any_thread, overwrites, run } = self;
+        let Kernel { byte_offset: offset, count, any_thread, overwrites, drops, run } = self;
         let run = Box::into_raw(run);
-        let op = |length| Op::Kernel { offset, length, any_thread, overwrites, run };
+        let op = |length| Op::Kernel { offset, length, any_thread, overwrites, drops, run };
         shape.check(offset, count).and_then(|length| offer(op(length))).map_err(|error| {
             // SAFETY: refused, so still this caller's.
             let run = unsafe { Box::from_raw(run) };
-            Refused { error, value: Kernel { byte_offset: offset, count, any_thread, overwrites, run } }
+            Refused { error, value: Kernel { byte_offset: offset, count, any_thread, overwrites, drops, run } }
         })
     }
 }

@@ -203,6 +203,7 @@ impl Manager {
         let shared = Shared {
             role: role::Role::default(),
             worker_only: config.worker == WorkerMode::Only,
+            calling_out: AtomicU32::new(0),
             has_flush,
             copies,
             shape,
@@ -215,6 +216,7 @@ impl Manager {
             order: AtomicU64::new(0),
             completed: AtomicU64::new(0),
             requested: AtomicU64::new(0),
+            last_ticket: AtomicU64::new(0),
             failure: Failure::default(),
             progress: Event::new(),
             work: Event::new(),
@@ -224,6 +226,8 @@ impl Manager {
             waiters: waiters::Waiters::new(),
             watches: watch::Watches::new(),
             outsized: AtomicU64::new(0),
+            worker_pinned: AtomicU32::new(0),
+            batches: AtomicU32::new(0),
             flush: UnsafeCell::new(None),
             hand: UnsafeCell::new(back::Hand::default()),
             token: AtomicU64::new(0),
@@ -273,8 +277,9 @@ impl Manager {
     /// Several updates as one batch, applied in this order: all of them in one epoch, or none.
     pub fn enqueue_many(&self, updates: &[Update<'_>], timeout: Timeout) -> Result<()> {
         let mut raw = try_vec(updates.len())?;
-        for update in updates {
-            let (byte_offset, count) = (update.byte_offset, self.shared.shape.count_of(update.data)?);
+        for (index, update) in updates.iter().enumerate() {
+            let count = self.shared.shape.count_of(update.data).map_err(|error| error.of_update(index))?;
+            let byte_offset = update.byte_offset;
             raw.push(RawUpdate { byte_offset, count, data: update.data.as_ptr() });
         }
         // SAFETY: the slices are readable.
@@ -285,8 +290,9 @@ impl Manager {
     /// Each update's data is readable.
     pub(crate) unsafe fn enqueue_many_raw(&self, updates: &[RawUpdate], timeout: Timeout) -> Result<()> {
         let shape = &self.shared.shape;
-        for update in updates {
-            shape.check_data(update.byte_offset, update.count, update.data)?;
+        for (index, update) in updates.iter().enumerate() {
+            let checked = shape.check_data(update.byte_offset, update.count, update.data);
+            checked.map_err(|error| error.of_update(index))?;
         }
         // SAFETY: checked; readable by the caller's promise.
         if unsafe { self.shared.write_many_in_place(updates) } {

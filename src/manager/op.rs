@@ -19,7 +19,7 @@ pub(crate) enum Op {
     Fill { offset: u64, length: u64, element: u64, data: *const u8 },
     Region { plan: *const Plan, data: *const u8 },
     Borrowed { offset: u64, length: u64, data: *const u8, release: *mut ReleaseFn },
-    Kernel { offset: u64, length: u64, any_thread: bool, overwrites: bool, run: *mut RunFn },
+    Kernel { offset: u64, length: u64, any_thread: bool, overwrites: bool, drops: bool, run: *mut RunFn },
     Tag(u64),
     /// Records one after the other: a batch.
     Group { records: *const u64, length: u64, worker: bool },
@@ -39,6 +39,7 @@ const OUTSIZED: u32 = 8;
 const ANY_THREAD: u32 = 1;
 const OVERWRITES: u32 = 2;
 const WORKER: u32 = 4;
+const DROPS: u32 = 8;
 
 /// The head of a record; its payload follows.
 #[derive(Clone, Copy, Debug)]
@@ -118,10 +119,11 @@ impl Op {
                     body.cast::<Callback<*mut ReleaseFn>>().write(Callback { data, call: release });
                     (BORROWED, 0, offset, length)
                 }
-                Op::Kernel { offset, length, any_thread, overwrites, run } => {
+                Op::Kernel { offset, length, any_thread, overwrites, drops, run } => {
                     body.cast::<Callback<*mut RunFn>>()
                         .write(Callback { data: std::ptr::null(), call: run });
-                    let flags = if any_thread { ANY_THREAD } else { 0 } | if overwrites { OVERWRITES } else { 0 };
+                    let flag = |on, flag| if on { flag } else { 0 };
+                    let flags = flag(any_thread, ANY_THREAD) | flag(overwrites, OVERWRITES) | flag(drops, DROPS);
                     (KERNEL, flags, offset, length)
                 }
                 Op::Tag(tag) => (TAG, 0, tag, 0),
@@ -161,7 +163,7 @@ impl Op {
                 KERNEL => {
                     let Callback { call, .. } = body.cast::<Callback<*mut RunFn>>().read();
                     let (any_thread, overwrites) = (head.flags & ANY_THREAD != 0, head.flags & OVERWRITES != 0);
-                    Op::Kernel { offset, length, any_thread, overwrites, run: call }
+                    Op::Kernel { offset, length, any_thread, overwrites, drops: head.flags & DROPS != 0, run: call }
                 }
                 TAG => Op::Tag(offset),
                 GROUP => Op::Group { records: body.cast(), length, worker },

@@ -4,6 +4,7 @@ use super::shared::{Blocked, Shared};
 use super::tasks::Verdict;
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
+use crate::sync::Ordering::Acquire;
 use crate::wait::{Deadline, Stop, nap, now};
 use crate::{Timeout, lease};
 
@@ -48,7 +49,8 @@ impl Patience {
             Stop::Ended => return Err(Error::text(Status::Closed, "the manager is closed")),
             Stop::TimedOut => {}
         }
-        let pinned = self.blocked == Some(Blocked::Pinned);
+        let behind_worker = self.blocked == Some(Blocked::Worker) && shared.worker_pinned.load(Acquire) != 0;
+        let pinned = behind_worker || self.blocked == Some(Blocked::Pinned);
         if self.deadline.passed() {
             return Err(if pinned { pinned_error(shared) } else { Error::of(Status::Timeout) });
         }

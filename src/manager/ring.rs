@@ -101,7 +101,13 @@ impl Ring {
             let skip = if count > left { left } else { 0 };
             let end = tail + skip + count;
             // Acquire: the consumer has read what lay here before.
-            if end - self.head.0.load(Acquire) > self.capacity() {
+            let head = self.head.0.load(Acquire);
+            if head > tail & !CLOSED {
+                // The tail is old: others have come and been consumed meanwhile.
+                tail = self.tail.0.load(Relaxed);
+                continue;
+            }
+            if end - head > self.capacity() {
                 return Err(Refusal::Full);
             }
             // AcqRel: a reservation is ordered after those that it follows, and closing sees it.

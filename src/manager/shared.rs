@@ -7,6 +7,7 @@ use super::callback;
 use super::config::Flush;
 use super::forward::STEP;
 use super::op::Op;
+use super::patience::Patience;
 use super::region::MAX_DIMS;
 use super::ring::{Ring, UNIT};
 use super::role::Role;
@@ -20,7 +21,7 @@ use crate::log::{self, Level};
 use crate::memory::Arc;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
 use crate::wait::{Deadline, Event};
-use crate::{DType, lease};
+use crate::{DType, Timeout, lease};
 
 /// What a manager is doing with its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +107,8 @@ pub(crate) struct Failure {
 pub(crate) struct Shared {
     pub(crate) role: Role,
     pub(crate) worker_only: bool,
+    /// Whether the worker is calling release or drop callbacks, which may not wait for the manager.
+    pub(crate) calling_out: AtomicU32,
     pub(crate) has_flush: bool,
     pub(crate) copies: usize,
     pub(crate) shape: Shape,
@@ -122,6 +125,8 @@ pub(crate) struct Shared {
     pub(crate) completed: AtomicU64,
     /// Tickets up to here the worker is asked to see to.
     pub(crate) requested: AtomicU64,
+    /// The ticket that ends a closing manager, or 0.
+    pub(crate) last_ticket: AtomicU64,
     pub(crate) failure: Failure,
     /// Where callers wait for anything but a copy to be released.
     pub(crate) progress: Event,
@@ -133,6 +138,10 @@ pub(crate) struct Shared {
     pub(crate) waiters: Waiters,
     pub(crate) watches: Watches,
     pub(crate) outsized: AtomicU64,
+    /// Whether the worker sleeps until a lease goes.
+    pub(crate) worker_pinned: AtomicU32,
+    /// Batches that are neither committed nor cancelled.
+    pub(crate) batches: AtomicU32,
     pub(crate) flush: UnsafeCell<Option<Flush>>,
     pub(crate) hand: UnsafeCell<super::back::Hand>,
     /// The token of the back copy in hand, 0 for none, and the thread that reserved it.
@@ -254,9 +263,7 @@ impl Shared {
 
     /// Asks the worker to look after something.
     pub(crate) fn ask(&self, duty: u32) {
-        if self.duties.load(Relaxed) & duty != duty {
-            self.duties.fetch_or(duty, AcqRel);
-        }
+        self.duties.fetch_or(duty, AcqRel);
         self.work.signal();
     }
 
@@ -358,6 +365,7 @@ impl Shared {
         }
         self.completed.store(tickets, Release);
         self.notify();
+        self.close_if_done();
         Ok(())
     }
 
@@ -406,7 +414,7 @@ impl Shared {
     pub(crate) fn trim(&self) -> Result<()> {
         self.accepts()?;
         self.may_wait()?;
-        self.role.take(Deadline::NEVER)?;
+        Patience::new(self, Timeout::FOREVER).take_role(self, "trim")?;
         // SAFETY: the role is held.
         unsafe { self.applier() }.trim(self.storage(), self.copies);
         self.role.drop();

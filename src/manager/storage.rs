@@ -3,7 +3,7 @@
 use std::ptr::{NonNull, null_mut};
 
 use super::fronts::{Fronts, MOST, Released};
-use crate::device::host::Pages;
+use crate::device::host::{self, Pages};
 use crate::error::Result;
 use crate::lease::{self, Giver, LeaseId};
 use crate::memory::try_box;
@@ -78,6 +78,10 @@ unsafe fn free(storage: *mut Storage, copy: usize) {
 impl Storage {
     /// `count` copies of `bytes` bytes, the first two with memory.
     pub(crate) fn new(bytes: usize, count: usize, number: u64) -> Result<NonNull<Storage>> {
+        // Both are touched at once.
+        if !host::exists((bytes as u64).saturating_mul(2)) {
+            return Err(Error::value(Status::OutOfMemory, "shape", bytes as u64, "bytes, twice: more memory than there is"));
+        }
         let pages = [Pages::new(bytes, true)?, Pages::new(bytes, true)?];
         let none =
             || Copy { data: AtomicPtr::new(null_mut()), mapped: AtomicU64::new(0), epoch: AtomicU64::new(0), tag: AtomicU64::new(0) };

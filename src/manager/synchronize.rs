@@ -33,7 +33,7 @@ impl Shared {
     /// The fast path: nothing queued, nothing to wait for.
     #[inline(always)]
     fn publish_in_place(&self) -> Option<u64> {
-        if self.has_flush || self.worker_only {
+        if self.has_flush || self.worker_only || self.calling_out.load(Relaxed) != 0 {
             return None;
         }
         // Before the tasks: a task that comes before one of these tickets is seen below.
@@ -129,16 +129,19 @@ impl Shared {
 
     /// Sees to it that `ticket` is completed.
     pub(crate) fn complete(&self, ticket: u64, patience: &mut Patience, what: &'static str) -> Result<u64> {
-        let failures = self.failure.count.load(Acquire);
+        let mut failures = self.failure.count.load(Acquire);
         let mut asked = 0;
         loop {
             if self.completed.load(Acquire) >= ticket {
                 return Ok(self.epoch.load(Acquire));
             }
-            if self.failure.count.load(Acquire) != failures && self.failure.upto.load(Acquire) >= ticket {
+            let failed = self.failure.count.load(Acquire);
+            if failed != failures && self.failure.upto.load(Acquire) >= ticket {
                 self.failure.untold.store(0, Relaxed);
                 return Err(self.failure_error());
             }
+            // An attempt that did not cover this ticket is none of its business.
+            failures = failed;
             self.lives()?;
             let blocked = if self.has_flush || self.worker_only {
                 Blocked::Worker
@@ -206,16 +209,25 @@ impl Shared {
         self.ring.close();
         self.lives()?;
         let ticket = self.order.fetch_add(1, AcqRel) + 1;
+        // Whoever completes it ends the manager, even if this call gives up before.
+        self.last_ticket.fetch_max(ticket, AcqRel);
         let result = self.complete(ticket, &mut Patience::new(self, timeout), "close");
-        if self.state() == State::Closed {
-            return Ok(());
+        self.close_if_done();
+        match result {
+            _ if self.state() == State::Closed => Ok(()),
+            Ok(_) => Ok(()),
+            Err(error) => {
+                self.request(ticket);
+                Err(error)
+            }
         }
-        if let Err(error) = result {
-            self.request(ticket);
-            return Err(error);
+    }
+
+    /// Ends a closing manager once everything that it accepted is published.
+    pub(crate) fn close_if_done(&self) {
+        let last = self.last_ticket.load(Acquire);
+        if last != 0 && self.completed.load(Acquire) >= last && self.advance(State::Closing, State::Closed) {
+            self.wake_all();
         }
-        self.advance(State::Closing, State::Closed);
-        self.wake_all();
-        Ok(())
     }
 }

@@ -25,6 +25,9 @@ impl Task {
     pub(crate) fn new(shared: &Arc<Shared>, label: &str) -> Result<Task> {
         shared.accepts()?;
         let number = shared.tasks.begin(Label::new(label), &shared.order)?;
+        // The bound that announced it may have held back a ticket from before it.
+        shared.progress.signal();
+        shared.work.signal();
         Ok(Task { shared: Arc::downgrade(shared), number })
     }
 

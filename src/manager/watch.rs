@@ -28,11 +28,17 @@ pub(crate) struct Watches {
     seats: Mutex<Vec<Weak<Seat>>>,
     /// Seats with a descriptor: nobody else needs to be told.
     polled: AtomicU32,
+    count: AtomicU32,
 }
 
 impl Watches {
     pub(crate) const fn new() -> Watches {
-        Watches { seats: Mutex::new(Vec::new()), polled: AtomicU32::new(0) }
+        Watches { seats: Mutex::new(Vec::new()), polled: AtomicU32::new(0), count: AtomicU32::new(0) }
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> u32 {
+        self.count.load(Relaxed)
     }
 
     /// Sets the descriptors of those who would not have to wait now. Costs a load when there are none.
@@ -111,6 +117,7 @@ impl Watch {
         seats.retain(|seat| seat.strong_count() > 0);
         seats.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
         seats.push(Arc::downgrade(&seat));
+        shared.watches.count.fetch_add(1, Relaxed);
         Ok(Watch { shared: Arc::downgrade(shared), seat })
     }
 
@@ -172,10 +179,10 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        if self.seat.descriptor.lock().take().is_some()
-            && let Some(shared) = self.shared.upgrade()
-        {
-            shared.watches.polled.fetch_sub(1, SeqCst);
+        let polled = self.seat.descriptor.lock().take().is_some();
+        if let Some(shared) = self.shared.upgrade() {
+            shared.watches.polled.fetch_sub(u32::from(polled), SeqCst);
+            shared.watches.count.fetch_sub(1, Relaxed);
         }
     }
 }

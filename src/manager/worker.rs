@@ -40,12 +40,15 @@ extern "C" fn main(start: *mut c_void) -> *mut c_void {
     let Start { shared, priority, affinity } = *start;
     schedule(&shared, priority, affinity);
     Worker { shared: &shared, spent: Vec::new() }.run();
-    // The last to hold it ends what is left, and that shall be this thread: callbacks run on the worker.
-    while Arc::strong_count(&shared) > 1 {
-        nap(20_000);
-    }
     let exit = shared.exit.clone();
-    drop(shared);
+    // The last to hold it ends what is left, and that shall be this thread: callbacks run on the worker.
+    let mut held = Some(shared);
+    while let Some(shared) = held.take() {
+        held = Arc::drop_last(shared).err();
+        if held.is_some() {
+            nap(20_000);
+        }
+    }
     exit.gone.store(1, Release);
     exit.event.signal();
     null_mut()
@@ -196,7 +199,9 @@ impl Worker<'_> {
     fn end_spent(&mut self) {
         if !self.spent.is_empty() {
             let _inside = callback::enter(self.shared.number);
+            self.shared.calling_out.store(1, Relaxed);
             self.spent.drain(..).for_each(Spent::end);
+            self.shared.calling_out.store(0, Relaxed);
         }
     }
 
@@ -210,7 +215,9 @@ impl Worker<'_> {
             return;
         }
         let urgent = || shared.duties.load(Acquire) & (duty::STOP | duty::SPENT) != 0 || shared.lives().is_err();
+        shared.worker_pinned.store(1, Release);
         let _ = shared.storage().released().wait(Deadline::NEVER, || (free() || urgent()).then_some(()));
+        shared.worker_pinned.store(0, Release);
     }
 
     /// Copies forward in steps while nobody wants anything else.

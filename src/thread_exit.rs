@@ -1,0 +1,53 @@
+//! What is to be done when a thread ends.
+//!
+//! By a key with a destructor: thread-local storage with a destructor of its own costs every access a check, and the C
+//! library ends the process when it has no memory to note it. The library stays loaded (`-z nodelete`), so that the
+//! destructor is there when the thread ends.
+
+use std::ffi::c_void;
+
+use crate::error::{Error, Result, Status};
+use crate::sync::{AtomicU64, Ordering::*};
+
+/// A function to be called with a value that the thread has set.
+#[derive(Debug)]
+pub(crate) struct ThreadExit {
+    /// key + 1, or 0.
+    key: AtomicU64,
+    leave: unsafe extern "C" fn(*mut c_void),
+}
+
+impl ThreadExit {
+    pub(crate) const fn new(leave: unsafe extern "C" fn(*mut c_void)) -> ThreadExit {
+        ThreadExit { key: AtomicU64::new(0), leave }
+    }
+
+    /// When the calling thread ends, the function is called with `value`, which is not null.
+    pub(crate) fn set(&self, value: *const c_void) -> Result<()> {
+        // SAFETY: a key of ours; the value is only handed back to the function.
+        match unsafe { libc::pthread_setspecific(self.key()?, value) } {
+            0 => Ok(()),
+            _ => Err(Error::of(Status::OutOfMemory)),
+        }
+    }
+
+    /// The key, made once.
+    fn key(&self) -> Result<libc::pthread_key_t> {
+        if let Some(key) = self.key.load(Acquire).checked_sub(1) {
+            return Ok(key as libc::pthread_key_t);
+        }
+        let mut key: libc::pthread_key_t = 0;
+        // SAFETY: writes a local; the function stays loaded.
+        if unsafe { libc::pthread_key_create(&mut key, Some(self.leave)) } != 0 {
+            return Err(Error::text(Status::Limit, "no thread-specific key is left in this process"));
+        }
+        match self.key.compare_exchange(0, u64::from(key) + 1, AcqRel, Acquire) {
+            Ok(_) => Ok(key),
+            Err(earlier) => {
+                // SAFETY: made above, and used by nobody.
+                unsafe { libc::pthread_key_delete(key) };
+                Ok((earlier - 1) as libc::pthread_key_t)
+            }
+        }
+    }
+}
