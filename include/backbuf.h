@@ -1,4 +1,5 @@
-/*
+/**
+ * @file
  * backbuf.h: hands bytes between sides that run at their own pace.
  *
  * Generated from src/ffi by `make header`; do not edit.
@@ -27,12 +28,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The version of this header; the library's own is bb_version(). */
+/**
+ * The version of this header; the library's own is bb_version().
+ * @{
+ */
 #define BB_VERSION_MAJOR 0
 #define BB_VERSION_MINOR 1
 #define BB_VERSION_PATCH 0
+/** @} */
 
-/* How the functions are declared; may be predefined, such as to nothing. */
+/** How the functions are declared; may be predefined, such as to nothing. */
 #ifndef BB_API
 #if defined(__GNUC__)
 #define BB_API __attribute__((visibility("default")))
@@ -41,18 +46,22 @@
 #endif
 #endif
 
-/* Durations in nanoseconds. */
+/**
+ * Durations in nanoseconds.
+ * @{
+ */
 #define BB_US(n) ((uint64_t)(n) * 1000u)
 #define BB_MS(n) ((uint64_t)(n) * 1000000u)
 #define BB_SEC(n) ((uint64_t)(n) * 1000000000u)
+/** @} */
 
-/* The dtype of opaque elements of `size` bytes, 1 to 2^31 - 1. */
+/** The dtype of opaque elements of `size` bytes, 1 to 2^31 - 1. */
 #define BB_OPAQUE(size) (UINT32_C(0x80000000) | (uint32_t)(size))
 
-/* bb_manager_config.worker_priority: first in, first out, at real-time priority p, 1 to 99. */
+/** bb_manager_config.worker_priority: first in, first out, at real-time priority p, 1 to 99. */
 #define BB_REALTIME(p) (100 + (p))
 
-/* The design's name for it. */
+/** The design's name for it. */
 typedef struct bb_manager CBufferManager;
 
 

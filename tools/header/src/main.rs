@@ -85,8 +85,8 @@ fn version_macros(manifest: &str) -> Result<String, Box<dyn Error>> {
         return Err(format!("{version} is not major.minor.patch").into());
     };
     Ok(format!(
-        "\n/* The version of this header; the library's own is bb_version(). */\n\
-         #define BB_VERSION_MAJOR {major}\n#define BB_VERSION_MINOR {minor}\n#define BB_VERSION_PATCH {patch}\n"
+        "\n/**\n * The version of this header; the library's own is bb_version().\n * @{{\n */\n\
+         #define BB_VERSION_MAJOR {major}\n#define BB_VERSION_MINOR {minor}\n#define BB_VERSION_PATCH {patch}\n/** @}} */\n"
     ))
 }
 
