@@ -185,7 +185,7 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--seconds", type=float, default=25.0, help="how long the engine runs (default: %(default)g)")
     add("--size", type=int, metavar="ROWS", help="resample the landscape to ROWS rows (default: its own 344)")
-    add("--rain", type=float, metavar="MM_H", default=150.0, help="in the middle of the storm (default: %(default)g)")
+    add("--rain", type=float, metavar="MM_H", default=200.0, help="in the middle of the storm (default: %(default)g)")
     add("--output", type=Path, default=Path("target/demo"), help="where to leave the results (default: %(default)s)")
     given = parser.parse_args()
     if not given.seconds > 0:

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.colors import LightSource, LinearSegmentedColormap, LogNorm
 from PIL import Image, ImageDraw, ImageFont
 
-SHALLOW, DEEP = 0.05, 20.0  # metres: what is drawn in the first and the last shade of blue
+SHALLOW, DEEP = 0.03, 20.0  # metres: what is drawn in the first and the last shade of blue
 SKY_SHADE = 0.35  # how much darker it is under the middle of the storm
 
 LAND = LinearSegmentedColormap.from_list("land", ["#6f7f5c", "#a8a57a", "#cbbf9a", "#efe9dc"])
@@ -61,7 +61,7 @@ class Map:
         axes.set_xlabel("km\n" + note)
         axes.set_ylabel("km")
         scale = figure.colorbar(drawn, ax=axes, shrink=0.8, label="depth of water")
-        scale.set_ticks([0.05, 0.2, 1, 5, 20], labels=["5 cm", "20 cm", "1 m", "5 m", "20 m"])
+        scale.set_ticks([0.03, 0.1, 0.5, 2, 5, 20], labels=["3 cm", "10 cm", "50 cm", "2 m", "5 m", "20 m"])
         scale.minorticks_off()
         figure.savefig(path, dpi=120)
         plt.close(figure)
