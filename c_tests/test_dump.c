@@ -5,6 +5,7 @@ static text out;
 
 static const char *dump(void) {
     out.length = 0;
+    out.bytes[0] = '\0'; /* nothing alive is nothing written */
     OK(bb_debug_dump(text_write, &out));
     return out.bytes;
 }
