@@ -31,7 +31,8 @@ impl Shared {
         if !self.worker_only && self.role.try_take() {
             // SAFETY: the role is held.
             let applier = unsafe { self.applier() };
-            if self.ring.open_and_ends_at(applier.head) && applier.ready {
+            let first = self.ring.open_and_ends_at(applier.head);
+            if first && (applier.ready || applier.prepare(self.storage(), self.copies)) {
                 // SAFETY: the caller's promise.
                 unsafe { applier.forward.write(offset as usize, data, length as usize) };
                 self.count_applied(1, length, By::Caller);

@@ -13,7 +13,8 @@ use crate::error::Result;
 /// Copies at most.
 pub(crate) const MOST: usize = 8;
 
-/// What is stale up to this size is copied at the first write of an epoch, and the hot path is back to one test.
+/// What is stale up to this size is copied at the first write of an epoch, and the hot path is back to one test. Where it
+/// is scattered, up to `STEP`: measured, following many small intervals costs more than copying them.
 pub(crate) const AT_ONCE: usize = 64 << 10;
 
 /// One step of a longer catch-up.
@@ -129,7 +130,7 @@ impl Forward {
 
     /// How much that copy lacks, roughly: for choosing among idle ones.
     pub(crate) fn lack(&self, copy: usize) -> usize {
-        self.stale[copy].bytes_up_to(usize::MAX)
+        self.stale[copy].bytes()
     }
 
     /// Makes another copy the back. Nothing may have been written to the present one in this epoch.
@@ -156,7 +157,7 @@ impl Forward {
     /// not simply overwritten.
     pub(crate) fn worth_catching_up(&self) -> bool {
         self.lagging
-            && self.stale[self.back].bytes_up_to(16 * STEP) >= 16 * STEP
+            && self.stale[self.back].bytes() >= 16 * STEP
             && self.overwritten * GRANULE < self.bytes / 4
     }
 
@@ -203,7 +204,8 @@ impl Forward {
     /// Brings all of a small stale set up; or spreads a large one. True when nothing is left.
     fn settle_small(&mut self) -> bool {
         let stale = &mut self.stale[self.back];
-        if stale.bytes_up_to(AT_ONCE) <= AT_ONCE {
+        let bytes = stale.bytes();
+        if bytes <= AT_ONCE || (bytes <= STEP && stale.is_scattered()) {
             self.step(usize::MAX);
         } else {
             stale.spread();

@@ -9,6 +9,9 @@ use crate::memory::try_vec;
 /// second-level cache.
 const LOG: usize = 16_384;
 
+/// Intervals that are worth following one by one.
+const FEW: usize = 8;
+
 /// Where one range starts and ends, in units of the set.
 type Interval = (u32, u32);
 
@@ -24,6 +27,8 @@ enum Mode {
 pub(crate) struct Intervals {
     mode: Mode,
     log: Vec<Interval>,
+    /// Bytes of the log's intervals; those that overlap count twice.
+    logged: usize,
     bitmap: Bitmap,
     bytes: usize,
     /// Offsets are kept in units of 2^shift bytes, so that states beyond 4 GiB fit.
@@ -35,7 +40,7 @@ impl Intervals {
     pub(crate) fn new(bytes: usize) -> Result<Intervals> {
         let capacity = LOG.min((bytes / 8).max(64));
         let shift = (usize::BITS - bytes.leading_zeros()).saturating_sub(32);
-        Ok(Intervals { mode: Mode::Log, log: try_vec(capacity)?, bitmap: Bitmap::new(bytes)?, bytes, shift })
+        Ok(Intervals { mode: Mode::Log, log: try_vec(capacity)?, logged: 0, bitmap: Bitmap::new(bytes)?, bytes, shift })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -62,6 +67,7 @@ impl Intervals {
                 self.log.as_mut_ptr().add(length).write(interval);
                 self.log.set_len(length + 1);
             }
+            self.logged += ((interval.1 - interval.0) as usize) << self.shift;
         } else {
             self.insert_beyond_log(start, end);
         }
@@ -108,27 +114,23 @@ impl Intervals {
 
     pub(crate) fn clear(&mut self) {
         self.log.clear();
+        self.logged = 0;
         self.bitmap.clear();
         self.mode = Mode::Log;
     }
 
-    /// Bytes in the set; intervals that overlap count twice. Stops counting beyond `most`.
-    pub(crate) fn bytes_up_to(&self, most: usize) -> usize {
+    /// Bytes in the set; intervals that overlap count twice.
+    pub(crate) fn bytes(&self) -> usize {
         match self.mode {
             Mode::All => self.bytes,
             Mode::Bitmap => self.bitmap.count() * GRANULE,
-            Mode::Log => {
-                let mut sum = 0;
-                for at in 0..self.log.len() {
-                    let (start, end) = self.range(at);
-                    sum += end - start;
-                    if sum > most {
-                        break;
-                    }
-                }
-                sum
-            }
+            Mode::Log => self.logged,
         }
+    }
+
+    /// Whether it is a log of more than a few intervals: following each costs more than it may spare.
+    pub(crate) fn is_scattered(&self) -> bool {
+        self.mode == Mode::Log && self.log.len() > FEW
     }
 
     #[inline(always)]
@@ -148,6 +150,7 @@ impl Intervals {
                     self.bitmap.insert(start, end);
                 }
                 self.log.clear();
+                self.logged = 0;
             }
         }
         self.mode = Mode::Bitmap;
@@ -168,9 +171,11 @@ impl Intervals {
             let step = most.max(GRANULE) >> self.shift;
             if end - start <= most || step == 0 {
                 self.log.pop();
+                self.logged = if at == 0 { 0 } else { self.logged - (end - start) };
                 return Some((start, end));
             }
             self.log[at].0 += step as u32;
+            self.logged -= step << self.shift;
             return Some((start, start + (step << self.shift)));
         }
         self.pop_granules(most)
