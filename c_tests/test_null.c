@@ -9,11 +9,9 @@
 
 static bb_manager *m;
 
-/* Every byte of an output that must stay untouched. */
-#define MARKED(type, name)                                                                                             \
-    type name;                                                                                                         \
-    memset(&name, 0xA5, sizeof name)
-#define UNTOUCHED(name) expect_marked(&name, sizeof name, __LINE__)
+/* Fills an output, every byte of which must stay as it is. */
+#define MARK(output) memset(&(output), 0xA5, sizeof(output))
+#define UNTOUCHED(output) expect_marked(&(output), sizeof(output), __LINE__)
 
 static void expect_marked(const void *bytes, size_t size, UNITY_LINE_TYPE line) {
     for (size_t i = 0; i < size; i++) {
@@ -29,7 +27,8 @@ static void of_the_library(void) {
 }
 
 static void of_create(void) {
-    MARKED(bb_manager *, out);
+    bb_manager *out;
+    MARK(out);
     NULL_NAMES("shape", bb_manager_create(BB_U32, 1, NULL, NULL, &out));
     UNTOUCHED(out);
     NULL_NAMES("manager", bb_manager_create(BB_U32, 1, SHAPE(8), NULL, NULL));
@@ -79,7 +78,8 @@ static void of_the_back_in_hand(void) {
     NULL_NAMES("back", bb_manager_reserve_back(m, BB_BACK_KEEP, 0, NULL));
     NULL_NAMES("back", bb_manager_commit_back(m, NULL, 0));
     NULL_NAMES("back", bb_manager_cancel_back(m, NULL));
-    MARKED(bb_back, back);
+    bb_back back;
+    MARK(back);
     EXPECT(BB_E_ARGUMENT, bb_manager_reserve_back(m, 77, 0, &back));
     UNTOUCHED(back);
 }
@@ -96,10 +96,12 @@ static void of_waits_and_queries(void) {
     OK(bb_manager_synchronize_async(m, &ticket));
     OK(bb_manager_wait(m, ticket, BB_FOREVER, NULL)); /* an epoch nobody asks for */
     EXPECT(BB_E_TIMEOUT, bb_manager_wait_epoch(m, UINT64_MAX, 0, &(uint64_t){0}));
-    MARKED(uint64_t, epoch);
+    uint64_t epoch;
+    MARK(epoch);
     EXPECT(BB_E_TIMEOUT, bb_manager_wait_epoch(m, UINT64_MAX, 0, &epoch));
     UNTOUCHED(epoch);
-    MARKED(bb_manager_info, info);
+    bb_manager_info info;
+    MARK(info);
     EXPECT(BB_E_VERSION, bb_manager_info_get(m, 0, &info));
     UNTOUCHED(info);
 }
@@ -132,15 +134,24 @@ static void of_tasks_and_watches(void) {
 }
 
 static void as_the_handle_leaves_outputs_alone(void) {
-    MARKED(bb_front, front);
-    MARKED(bb_back, back);
-    MARKED(uint64_t, number);
-    MARKED(bb_manager_info, info);
-    MARKED(bb_manager_stats, stats);
-    MARKED(bb_batch *, batch);
-    MARKED(bb_task *, task);
-    MARKED(bb_watch *, watch);
-    MARKED(int32_t, fd);
+    bb_front front;
+    MARK(front);
+    bb_back back;
+    MARK(back);
+    uint64_t number;
+    MARK(number);
+    bb_manager_info info;
+    MARK(info);
+    bb_manager_stats stats;
+    MARK(stats);
+    bb_batch *batch;
+    MARK(batch);
+    bb_task *task;
+    MARK(task);
+    bb_watch *watch;
+    MARK(watch);
+    int32_t fd;
+    MARK(fd);
     EXPECT(BB_E_NULL, bb_manager_acquire_front(NULL, &front));
     EXPECT(BB_E_NULL, bb_manager_reserve_back(NULL, BB_BACK_KEEP, 0, &back));
     EXPECT(BB_E_NULL, bb_manager_synchronize_async(NULL, &number));
