@@ -96,7 +96,7 @@ static NEXT_CACHE: AtomicU64 = AtomicU64::new(1);
 
 impl Cache {
     #[inline(always)]
-    fn pop(&self) -> Result<(u32, &'static Slot)> {
+    fn pop(&self) -> Option<Blank> {
         let count = self.count.get();
         if let Some(left) = count.checked_sub(1) {
             let index = self.free[left % KEPT].get();
@@ -104,15 +104,15 @@ impl Cache {
                 && slot.link.load(Relaxed) == self.id.get()
             {
                 self.count.set(left);
-                return Ok((index, slot));
+                return Some(Blank { index: u64::from(index), slot });
             }
         }
-        self.refill()
+        self.refill().ok().and_then(|()| self.pop())
     }
 
     #[cold]
     #[inline(never)]
-    fn refill(&self) -> Result<(u32, &'static Slot)> {
+    fn refill(&self) -> Result<()> {
         self.open()?;
         self.count.set(0);
         let pool = POOL.get()?;
@@ -127,9 +127,8 @@ impl Cache {
             {
                 self.keep(index);
             }
-            Ok::<(), Error>(())
-        })?;
-        self.pop()
+            Ok(())
+        })
     }
 
     /// Sees to it that the cache goes back when the thread ends.
@@ -203,14 +202,21 @@ impl Pool {
 /// A slot that `take` has got and not yet handed out.
 #[derive(Debug)]
 pub(crate) struct Blank {
-    index: u32,
+    index: u64,
     slot: &'static Slot,
 }
 
-/// Gets a slot, before anything is promised.
+/// Gets a slot, before anything is promised. None: see [`why_none`].
 #[inline(always)]
-pub(crate) fn blank() -> Result<Blank> {
-    CACHE.with(|cache| cache.pop()).map(|(index, slot)| Blank { index, slot })
+pub(crate) fn blank() -> Option<Blank> {
+    CACHE.with(Cache::pop)
+}
+
+/// Why there is no slot. Apart, since an error is large and taking a lease is short.
+#[cold]
+#[inline(never)]
+pub(crate) fn why_none() -> Error {
+    CACHE.with(Cache::refill).err().unwrap_or_else(|| Error::of(Status::OutOfMemory))
 }
 
 impl Blank {
@@ -233,7 +239,7 @@ impl Blank {
         }
         // Release: who finds it live sees what it is of.
         slot.word.store(word | 1, Release);
-        LeaseId { index: self.index, generation: (word >> 1) as u32 }
+        LeaseId { index: self.index as u32, generation: (word >> 1) as u32 }
     }
 }
 

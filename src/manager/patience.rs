@@ -22,8 +22,6 @@ pub(crate) struct Patience {
     pub(crate) waited: bool,
 }
 
-const REMEDY: &str = "waiting goes on when it ends";
-
 impl Patience {
     pub(crate) fn new(shared: &Shared, timeout: Timeout) -> Patience {
         let watched = shared.watchdog != 0 && timeout != Timeout::TRY;
@@ -73,7 +71,7 @@ impl Patience {
                     let text = format_args!("{} '{}' of thread {} stalls, {age} ms old", work.what, label.as_str(), work.thread);
                     log::record(Level::Warn, "manager", shared.label.as_str(), text);
                 }
-                Err(Error::held(Status::Stalled, work.what, label, work.thread, work.age(), REMEDY))
+                Err(Error::held(Status::Stalled, work.what, label, work.thread, work.age()))
             }
         }
     }
@@ -146,9 +144,8 @@ pub(crate) fn pinned_error(shared: &Shared) -> Error {
             oldest = Some(seen);
         }
     });
-    let remedy = "release it, or create the manager with more copies";
     match oldest {
-        Some(seen) => Error::held(Status::Pinned, "a lease of a front", Label::new(""), seen.thread, seen.age_ns, remedy),
+        Some(seen) => Error::held(Status::Pinned, "a lease of a front", Label::new(""), seen.thread, seen.age_ns),
         None => Error::of(Status::Pinned),
     }
 }

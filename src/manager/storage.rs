@@ -130,7 +130,7 @@ impl Storage {
     /// Takes a lease of the front.
     #[inline(always)]
     pub(crate) fn acquire(&self) -> Result<RawFront> {
-        let blank = lease::blank()?;
+        let Some(blank) = lease::blank() else { return Err(lease::why_none()) };
         let index = self.fronts.acquire();
         let copy = &self.copies[index % MOST];
         let epoch = copy.epoch.load(Relaxed);
