@@ -73,6 +73,6 @@ __all__ = [
 @atexit.register
 def _at_exit() -> None:
     """No other thread may call Python once the interpreter has ended: callbacks are taken out, and waited for."""
-    _owner.destroy_all()
     _log.stop()
+    _owner.destroy_all()
     _callbacks.drain()

@@ -10,6 +10,7 @@ from ._errors import check
 from ._library import ffi, is_own, lib, text
 
 _logger = logging.getLogger("backbuf")
+_logger.addHandler(logging.NullHandler())  # nothing is printed unless the program asks for logs
 _LEVELS = {
     lib.BB_LOG_ERROR: logging.ERROR,
     lib.BB_LOG_WARN: logging.WARNING,
