@@ -112,7 +112,9 @@ impl Status {
             Status::Closed => "the object is closed",
             Status::Pinned => "a lease keeps the copy that is needed; release it, or create with more copies",
             Status::Stalled => "backend work outlasted the watchdog; it recovers when the work ends",
-            Status::Backend => "the backend reported a failure; nothing is lost, the next synchronize tries again",
+            Status::Backend => {
+                "the backend reported a failure; nothing is lost, the next synchronize tries again"
+            }
             Status::DeviceLost => "the device is lost",
             Status::Aborted => "the request was aborted by its owner",
             Status::Cancelled => "the request was cancelled",
@@ -135,24 +137,21 @@ impl Status {
 /// A short name that travels without allocating: at most 63 bytes of UTF-8, longer ones are cut at a character.
 ///
 /// ```
-/// let label = backbuf::Label::new("flood");
+/// let label: backbuf::Label = backbuf::Label::new("flood");
 /// assert_eq!(label.as_str(), "flood");
-/// assert_eq!(backbuf::Label::new(&"é".repeat(40)).as_str().len(), 62);
+/// assert_eq!(<backbuf::Label>::new(&"é".repeat(40)).as_str().len(), 62);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Label {
+pub struct Label<const N: usize = 63> {
     length: u8,
-    bytes: [u8; Label::CAPACITY],
+    bytes: [u8; N],
 }
 
-impl Label {
-    /// The longest label, in bytes.
-    pub const CAPACITY: usize = 63;
-
+impl<const N: usize> Label<N> {
     /// A label of `text`, cut where it is too long.
-    pub fn new(text: &str) -> Label {
-        let cut = (0..=text.len().min(Label::CAPACITY)).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-        let mut bytes = [0; Label::CAPACITY];
+    pub fn new(text: &str) -> Label<N> {
+        let cut = (0..=text.len().min(N)).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        let mut bytes = [0; N];
         bytes[..cut].copy_from_slice(&text.as_bytes()[..cut]);
         Label { length: cut as u8, bytes }
     }
@@ -163,7 +162,7 @@ impl Label {
     }
 }
 
-impl fmt::Debug for Label {
+impl<const N: usize> fmt::Debug for Label<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), f)
     }
@@ -179,16 +178,18 @@ pub(crate) enum Facts {
     /// `param` alone: NULL, or refused whatever its value.
     Param { param: &'static str, why: &'static str },
     /// `param = value`, and why it is refused.
-    Value { param: &'static str, value: i128, why: &'static str },
+    Value { param: &'static str, value: u64, why: &'static str },
+    /// The same, below 0.
+    Negative { param: &'static str, value: i64, why: &'static str },
     /// `param` is not the handle of a live object of its kind.
     #[cfg(feature = "capi")]
     Handle { param: &'static str, value: u64, why: &'static str },
     /// `param` ends at `end`, beyond `limit`.
-    Beyond { param: &'static str, end: u128, limit: u64, of: &'static str },
+    Beyond { param: &'static str, end: u64, limit: u64, of: &'static str },
     /// `param = value` is not a multiple of `align`.
     Align { param: &'static str, value: u64, align: u64 },
     /// Somebody holds what is needed.
-    Held { what: &'static str, label: Label, thread: u32, age_ns: u64 },
+    Held { what: &'static str, label: Label<31>, thread: u32, age_ns: u64 },
     /// A foreign code.
     Code { what: &'static str, code: i32 },
 }
@@ -247,8 +248,20 @@ impl Error {
     }
 
     #[cold]
-    pub(crate) fn value(status: Status, param: &'static str, value: impl Into<i128>, why: &'static str) -> Error {
-        Error::new(status, Facts::Value { param, value: value.into(), why })
+    pub(crate) fn value(
+        status: Status,
+        param: &'static str,
+        value: impl Into<i128>,
+        why: &'static str,
+    ) -> Error {
+        let value = value.into();
+        Error::new(
+            status,
+            match u64::try_from(value) {
+                Ok(value) => Facts::Value { param, value, why },
+                Err(_) => Facts::Negative { param, value: value as i64, why },
+            },
+        )
     }
 
     #[cfg(feature = "capi")]
@@ -259,6 +272,8 @@ impl Error {
 
     #[cold]
     pub(crate) fn beyond(param: &'static str, end: u128, limit: u64, of: &'static str) -> Error {
+        // What overflows is told as the largest number there is.
+        let end = u64::try_from(end).unwrap_or(u64::MAX);
         Error::new(Status::Range, Facts::Beyond { param, end, limit, of })
     }
 
@@ -269,7 +284,7 @@ impl Error {
 
     #[cold]
     pub(crate) fn held(status: Status, what: &'static str, label: Label, thread: u32, age_ns: u64) -> Error {
-        Error::new(status, Facts::Held { what, label, thread, age_ns })
+        Error::new(status, Facts::Held { what, label: Label::new(label.as_str()), thread, age_ns })
     }
 
     #[cold]
@@ -288,13 +303,17 @@ impl fmt::Display for Error {
             Facts::Text(text) => f.write_str(text),
             Facts::Param { param, why } => write!(f, "{param} {why}"),
             Facts::Value { param, value, why } => write!(f, "{param} = {value}: {why}"),
+            Facts::Negative { param, value, why } => write!(f, "{param} = {value}: {why}"),
             #[cfg(feature = "capi")]
             Facts::Handle { param, value, why } => write!(f, "{param} = {value:#x}: {why}"),
             Facts::Beyond { param, end, limit, of } => {
                 write!(f, "out of bounds: {param} ends at {end}, beyond {limit} (the {of})")
             }
             Facts::Align { param, value, align } => {
-                write!(f, "misaligned: {param} = {value} is not a multiple of {align} (the bytes of an element)")
+                write!(
+                    f,
+                    "misaligned: {param} = {value} is not a multiple of {align} (the bytes of an element)"
+                )
             }
             Facts::Held { what, label, thread, age_ns } => {
                 f.write_str(what)?;
@@ -328,8 +347,8 @@ impl From<Error> for std::io::Error {
     }
 }
 
-// What larger errors would cost every `Result`, clippy tells every user.
-const _: () = assert!(size_of::<Error>() < 128);
+// An error travels in every `Result`, and together with what a refused call gives back.
+const _: () = assert!(size_of::<Error>() <= 80);
 
 #[cfg(test)]
 mod tests {
@@ -351,8 +370,41 @@ mod tests {
 
     use Status::*;
     const STATUSES: [Status; 36] = [
-        Null, Handle, Stale, Kind, Foreign, Argument, Align, Range, Version, Unsupported, Limit, OutOfMemory, State, Busy, Full,
-        Empty, Timeout, Closed, Pinned, Stalled, Backend, DeviceLost, Aborted, Cancelled, Recursive, Interrupted, WrongThread,
-        Forked, Poisoned, Panic, Exists, NoParent, NoName, AliasSelf, AliasMissing, AliasOrder,
+        Null,
+        Handle,
+        Stale,
+        Kind,
+        Foreign,
+        Argument,
+        Align,
+        Range,
+        Version,
+        Unsupported,
+        Limit,
+        OutOfMemory,
+        State,
+        Busy,
+        Full,
+        Empty,
+        Timeout,
+        Closed,
+        Pinned,
+        Stalled,
+        Backend,
+        DeviceLost,
+        Aborted,
+        Cancelled,
+        Recursive,
+        Interrupted,
+        WrongThread,
+        Forked,
+        Poisoned,
+        Panic,
+        Exists,
+        NoParent,
+        NoName,
+        AliasSelf,
+        AliasMissing,
+        AliasOrder,
     ];
 }

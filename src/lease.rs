@@ -222,7 +222,14 @@ pub(crate) fn why_none() -> Error {
 impl Blank {
     /// Makes it a live lease of `part` of `owner`, which is the object `number`.
     #[inline(always)]
-    pub(crate) fn fill(self, giver: &'static Giver, owner: *mut (), part: u32, number: u64, about: u64) -> LeaseId {
+    pub(crate) fn fill(
+        self,
+        giver: &'static Giver,
+        owner: *mut (),
+        part: u32,
+        number: u64,
+        about: u64,
+    ) -> LeaseId {
         let slot = self.slot;
         slot.giver.store((&raw const *giver).cast_mut(), Relaxed);
         slot.owner.store(owner, Relaxed);

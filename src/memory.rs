@@ -58,7 +58,11 @@ unsafe impl<T: Send + Sync> Sync for Weak<T> {}
 impl<T> Arc<T> {
     /// The value behind a count of one, or back.
     pub(crate) fn try_new(value: T) -> std::result::Result<Arc<T>, T> {
-        let counted = Counted { strong: AtomicUsize::new(1), weak: AtomicUsize::new(1), value: ManuallyDrop::new(value) };
+        let counted = Counted {
+            strong: AtomicUsize::new(1),
+            weak: AtomicUsize::new(1),
+            value: ManuallyDrop::new(value),
+        };
         match try_box(counted) {
             Ok(counted) => Ok(Arc(NonNull::from(Box::leak(counted)))),
             Err(counted) => Err(ManuallyDrop::into_inner(counted.value)),

@@ -4,7 +4,9 @@
 
 pub(crate) use std::cell::UnsafeCell;
 pub(crate) use std::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering::{self, *}, fence,
+    AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64,
+    Ordering::{self, *},
+    fence,
 };
 
 use std::sync::atomic::compiler_fence;
@@ -43,9 +45,11 @@ pub(crate) fn heavy() {
     fence(SeqCst);
     if ASYMMETRIC.load(Relaxed) {
         // A forked child is not registered any more.
-        if !membarrier(PRIVATE_EXPEDITED) && !(membarrier(REGISTER_PRIVATE_EXPEDITED) && membarrier(PRIVATE_EXPEDITED)) {
-            unreachable!("the kernel took back a barrier that it had granted");
-        }
+        let again = || membarrier(REGISTER_PRIVATE_EXPEDITED) && membarrier(PRIVATE_EXPEDITED);
+        assert!(
+            membarrier(PRIVATE_EXPEDITED) || again(),
+            "the kernel took back a barrier that it had granted"
+        );
     }
 }
 

@@ -52,7 +52,12 @@ impl Pages {
             return Ok(());
         }
         if std::io::Error::last_os_error().raw_os_error() != Some(libc::EINVAL) {
-            return Err(Error::value(Status::OutOfMemory, "bytes", self.mapped as u64, "memory could not be had"));
+            return Err(Error::value(
+                Status::OutOfMemory,
+                "bytes",
+                self.mapped as u64,
+                "memory could not be had",
+            ));
         }
         for offset in (0..self.mapped).step_by(page) {
             // SAFETY: within the mapping.

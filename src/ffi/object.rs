@@ -120,7 +120,9 @@ pub(crate) fn error<T: Object>(handle: u64, refusal: Refusal) -> Error {
             Error::text(Status::Recursive, why)
         }
         // Live, and yet not entered: the record could not be had then.
-        Ok(_) if handle & KIND_MASK == T::KIND as u64 && handle::check(handle).is_ok() => Error::of(Status::OutOfMemory),
+        Ok(_) if handle & KIND_MASK == T::KIND as u64 && handle::check(handle).is_ok() => {
+            Error::of(Status::OutOfMemory)
+        }
         Ok(_) => handle::why(handle, T::KIND),
     }
 }

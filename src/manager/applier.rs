@@ -54,14 +54,27 @@ pub(crate) struct Applied {
 
 impl std::fmt::Debug for Applier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Applier").field("head", &self.head).field("epoch", &self.epoch).finish_non_exhaustive()
+        f.debug_struct("Applier")
+            .field("head", &self.head)
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
     }
 }
 
 impl Applier {
     pub(crate) fn new(forward: Forward, number: u64) -> Applier {
         let spent = Vec::new();
-        Applier { forward, head: 0, ready: true, tagged: false, tag: 0, epoch: 0, number, spent, panicked: false }
+        Applier {
+            forward,
+            head: 0,
+            ready: true,
+            tagged: false,
+            tag: 0,
+            epoch: 0,
+            number,
+            spent,
+            panicked: false,
+        }
     }
 
     /// Whether a publish would show anything new.
@@ -182,12 +195,19 @@ impl Applier {
         plan.bytes()
     }
 
-    fn run_kernel(&mut self, offset: usize, length: usize, overwrites: bool, run: &mut (dyn FnMut(&mut [u8], &[u8]) + Send)) {
+    fn run_kernel(
+        &mut self,
+        offset: usize,
+        length: usize,
+        overwrites: bool,
+        run: &mut (dyn FnMut(&mut [u8], &[u8]) + Send),
+    ) {
         let (back, front): (&mut [u8], &[u8]) = if length == 0 {
             (&mut [], &[])
         } else {
             let forward = &mut self.forward;
-            let back = if overwrites { forward.touch(offset, length) } else { forward.freshen(offset, length) };
+            let back =
+                if overwrites { forward.touch(offset, length) } else { forward.freshen(offset, length) };
             // SAFETY: the range was checked; back and front are apart; the role keeps others away from the back, and
             // nobody writes to the front.
             unsafe {

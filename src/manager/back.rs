@@ -2,9 +2,9 @@
 
 use std::ptr::NonNull;
 
+use super::forward::STEP;
 use super::patience::Patience;
 use super::shared::{Blocked, By, Shared};
-use super::forward::STEP;
 use super::tasks::Work;
 use crate::Timeout;
 use crate::error::{Error, Result, Status};
@@ -67,7 +67,9 @@ impl Shared {
                                 self.ask(super::shared::duty::DRAIN);
                             }
                             let used = self.ring.used();
-                            patience.sleep(self, "reserve_back", blocked, || self.ring.used() < used || used == 0)?;
+                            patience.sleep(self, "reserve_back", blocked, || {
+                                self.ring.used() < used || used == 0
+                            })?;
                         }
                         Err(error) => return Err(error),
                     }
@@ -76,7 +78,11 @@ impl Shared {
         }
     }
 
-    fn try_reserve(&self, mode: BackMode, patience: &Patience) -> std::result::Result<RawBack, std::result::Result<Blocked, Error>> {
+    fn try_reserve(
+        &self,
+        mode: BackMode,
+        patience: &Patience,
+    ) -> std::result::Result<RawBack, std::result::Result<Blocked, Error>> {
         self.accepts().map_err(Err)?;
         // SAFETY: the role is held.
         let applier = unsafe { self.applier() };
@@ -112,7 +118,10 @@ impl Shared {
 
     fn let_go(&self, token: u64) -> Result<()> {
         if token == 0 || self.token.compare_exchange(token, 0, AcqRel, Relaxed).is_err() {
-            return Err(Error::text(Status::State, "back is not in hand: it was committed or cancelled, or never reserved"));
+            return Err(Error::text(
+                Status::State,
+                "back is not in hand: it was committed or cancelled, or never reserved",
+            ));
         }
         self.tasks.idle();
         Ok(())

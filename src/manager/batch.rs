@@ -131,7 +131,12 @@ impl Batch {
         if !self.records.is_empty() {
             let length = self.records.len() as u64 * 8;
             // SAFETY: the records are encoded ops; on success they belong to the order.
-            unsafe { shared.enqueue(Op::Group { records: self.records.as_ptr(), length, worker: self.worker }, timeout)? };
+            unsafe {
+                shared.enqueue(
+                    Op::Group { records: self.records.as_ptr(), length, worker: self.worker },
+                    timeout,
+                )?
+            };
         }
         // SAFETY: what the records own has moved; the words themselves are plain.
         unsafe { self.records.set_len(0) };
@@ -154,7 +159,10 @@ impl Drop for Batch {
 }
 
 /// Turns what is to be called into an op, offers it, and takes it back when it is refused.
-pub(crate) fn offer_release(release: Release, offer: impl FnOnce(*mut ReleaseFn) -> Result<()>) -> std::result::Result<(), Refused<Release>> {
+pub(crate) fn offer_release(
+    release: Release,
+    offer: impl FnOnce(*mut ReleaseFn) -> Result<()>,
+) -> std::result::Result<(), Refused<Release>> {
     let raw = Box::into_raw(release);
     offer(raw).map_err(|error| {
         // SAFETY: refused, so still this caller's.

@@ -24,7 +24,8 @@ fn bits(from: usize, to: usize) -> u64 {
 }
 
 fn zeros(length: usize) -> Result<Vec<u64>> {
-    let layout = std::alloc::Layout::array::<u64>(length).map_err(|_| crate::Error::of(crate::Status::Limit))?;
+    let layout =
+        std::alloc::Layout::array::<u64>(length).map_err(|_| crate::Error::of(crate::Status::Limit))?;
     if length == 0 {
         return try_vec(0);
     }
@@ -144,7 +145,7 @@ impl Bitmap {
             let ones = (!(self.words[at / 64] >> (at % 64))).trailing_zeros() as usize;
             let ones = ones.min(64 - at % 64);
             length += ones;
-            if ones == 0 || (at + ones) % 64 != 0 || (at + ones) / 64 == self.words.len() {
+            if ones == 0 || !(at + ones).is_multiple_of(64) || (at + ones) / 64 == self.words.len() {
                 break;
             }
         }

@@ -11,12 +11,19 @@ impl Shape {
     /// A shape whose bytes fit the address space.
     pub(crate) fn new(dtype: DType, lengths: &[u64]) -> Result<Shape> {
         if lengths.len() > MAX_DIMS {
-            return Err(Error::value(Status::Argument, "ndim", lengths.len() as u64, "more than 16 dimensions"));
+            return Err(Error::value(
+                Status::Argument,
+                "ndim",
+                lengths.len() as u64,
+                "more than 16 dimensions",
+            ));
         }
         let element = dtype.size();
         let overflow = || Error::param(Status::Range, "shape", "overflows the address space");
         // Zero-size states have no elements, however long their other axes are; those still must be sane.
-        let product = |bytes: u64, &length: &u64| bytes.checked_mul(length.max(1)).filter(|&bytes| bytes <= isize::MAX as u64);
+        let product = |bytes: u64, &length: &u64| {
+            bytes.checked_mul(length.max(1)).filter(|&bytes| bytes <= isize::MAX as u64)
+        };
         let most = lengths.iter().try_fold(element, product).ok_or_else(overflow)?;
         let bytes = if lengths.contains(&0) { 0 } else { most };
         let mut padded = [0; MAX_DIMS];
@@ -64,7 +71,12 @@ impl Shape {
     pub(crate) fn count_of(&self, data: &[u8]) -> Result<u64> {
         let length = data.len() as u64;
         if !length.is_multiple_of(self.element) {
-            return Err(Error::value(Status::Argument, "data.len()", length, "not a whole number of elements"));
+            return Err(Error::value(
+                Status::Argument,
+                "data.len()",
+                length,
+                "not a whole number of elements",
+            ));
         }
         Ok(length / self.element)
     }
@@ -85,9 +97,19 @@ impl Shape {
 
     /// A checked region.
     pub(crate) fn region(&self, region: &RawRegion<'_>) -> Result<Plan> {
-        let given = [Some(region.start.len()), Some(region.extent.len()), region.step.map(<[_]>::len), region.strides.map(<[_]>::len)];
+        let given = [
+            Some(region.start.len()),
+            Some(region.extent.len()),
+            region.step.map(<[_]>::len),
+            region.strides.map(<[_]>::len),
+        ];
         if let Some(length) = given.into_iter().flatten().find(|&length| length != self.ndim) {
-            return Err(Error::value(Status::Argument, "region", length as u64, "entries, which is not the state's number of dimensions"));
+            return Err(Error::value(
+                Status::Argument,
+                "region",
+                length as u64,
+                "entries, which is not the state's number of dimensions",
+            ));
         }
         let plan = Plan::new(self.lengths(), self.element, region)?;
         if plan.count() > 0 && region.data.is_null() {
@@ -102,7 +124,12 @@ impl Config<'_> {
     pub(crate) fn queue(&self) -> Result<u64> {
         let range = 4 << 10..=1 << 30;
         if !range.contains(&self.queue_bytes) {
-            return Err(Error::value(Status::Argument, "queue_bytes", self.queue_bytes, "use 4 KiB to 1 GiB"));
+            return Err(Error::value(
+                Status::Argument,
+                "queue_bytes",
+                self.queue_bytes,
+                "use 4 KiB to 1 GiB",
+            ));
         }
         Ok(self.queue_bytes.next_power_of_two())
     }
@@ -115,12 +142,21 @@ impl Config<'_> {
         if let Some(initial) = self.initial
             && initial.len() as u64 != shape.bytes
         {
-            return Err(Error::value(Status::Argument, "initial.len()", initial.len() as u64, "not the bytes of the state"));
+            return Err(Error::value(
+                Status::Argument,
+                "initial.len()",
+                initial.len() as u64,
+                "not the bytes of the state",
+            ));
         }
         let bad = |value: i128, why| Err(Error::value(Status::Argument, "worker_priority", value, why));
         match self.priority {
-            super::Priority::Nice(nice) if !(-20..=19).contains(&nice) => bad(nice.into(), "nice values are -20 to 19"),
-            super::Priority::RealTime(level) if !(1..=99).contains(&level) => bad(level.into(), "real-time priorities are 1 to 99"),
+            super::Priority::Nice(nice) if !(-20..=19).contains(&nice) => {
+                bad(nice.into(), "nice values are -20 to 19")
+            }
+            super::Priority::RealTime(level) if !(1..=99).contains(&level) => {
+                bad(level.into(), "real-time priorities are 1 to 99")
+            }
             _ => Ok(()),
         }
     }

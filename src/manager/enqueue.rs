@@ -7,10 +7,10 @@ use super::op::Op;
 use super::patience::Patience;
 use super::ring::{Refusal, UNIT};
 use super::shared::{Blocked, By, Shared, duty};
+use crate::Timeout;
 use crate::error::{Error, Result, Status};
 use crate::memory::{try_box, try_vec};
 use crate::sync::Ordering::*;
-use crate::Timeout;
 
 /// Records that a producer applies for others before its own.
 const COURTESY: u64 = 8;
@@ -27,7 +27,13 @@ impl Shared {
     /// # Safety
     /// The range lies within the state and `data` is readable.
     #[inline(always)]
-    pub(crate) unsafe fn enqueue_write(&self, offset: u64, length: u64, data: *const u8, timeout: Timeout) -> Result<()> {
+    pub(crate) unsafe fn enqueue_write(
+        &self,
+        offset: u64,
+        length: u64,
+        data: *const u8,
+        timeout: Timeout,
+    ) -> Result<()> {
         if !self.worker_only && self.role.try_take() {
             // SAFETY: the role is held.
             let applier = unsafe { self.applier() };
@@ -62,7 +68,9 @@ impl Shared {
                 let length = update.count * self.shape.element;
                 if length > 0 {
                     // SAFETY: the caller's promise.
-                    unsafe { applier.forward.write(update.byte_offset as usize, update.data, length as usize) };
+                    unsafe {
+                        applier.forward.write(update.byte_offset as usize, update.data, length as usize)
+                    };
                     bytes += length;
                 }
             }
@@ -118,7 +126,9 @@ impl Shared {
         };
         self.role.drop();
         match (result, courtesy) {
-            (Err(Blocked::Panicked), _) | (_, Err(Blocked::Panicked)) => Err(Error::text(Status::Panic, "a kernel panicked")),
+            (Err(Blocked::Panicked), _) | (_, Err(Blocked::Panicked)) => {
+                Err(Error::text(Status::Panic, "a kernel panicked"))
+            }
             _ => Ok(done),
         }
     }
@@ -126,7 +136,14 @@ impl Shared {
     /// Turns an op that is too large for the ring into one with an allocation of its own.
     fn box_up(&self, op: Op) -> Result<Op> {
         let size = op.size().ok_or_else(|| Error::of(Status::Limit))?;
-        let none = || Error::value(Status::OutOfMemory, "bytes", size, "memory for an update beyond the queue could not be had");
+        let none = || {
+            Error::value(
+                Status::OutOfMemory,
+                "bytes",
+                size,
+                "memory for an update beyond the queue could not be had",
+            )
+        };
         let mut record = try_vec::<u64>((size / 8) as usize).map_err(|_| none())?;
         // SAFETY: the capacity was just reserved, and all of it is written or never read.
         unsafe {
@@ -144,7 +161,8 @@ impl Shared {
         let size = unsafe { (*record).len() as u64 * 8 };
         let mut patience = None;
         loop {
-            let add = |flying: u64| (flying == 0 || flying + size <= self.shape.bytes).then_some(flying + size);
+            let add =
+                |flying: u64| (flying == 0 || flying + size <= self.shape.bytes).then_some(flying + size);
             if self.outsized.fetch_update(AcqRel, Acquire, add).is_ok() {
                 break;
             }
@@ -180,7 +198,9 @@ impl Shared {
             Ok(reserved) => reserved,
             Err(Refusal::Full) => return Err(NotPushed::Full),
             Err(Refusal::Closed) => {
-                return Err(NotPushed::Refused(self.accepts().err().unwrap_or_else(|| Error::of(Status::Closed))));
+                return Err(NotPushed::Refused(
+                    self.accepts().err().unwrap_or_else(|| Error::of(Status::Closed)),
+                ));
             }
         };
         // SAFETY: the units are this thread's until they are committed, and large enough.
@@ -199,12 +219,19 @@ impl Shared {
     }
 
     /// The log is full: helps to drain it, and sleeps if that cannot go on. An error ends the call.
-    fn make_room(&self, patience: &mut Option<Patience>, timeout: Timeout, roomy: impl Fn() -> bool) -> Result<()> {
+    fn make_room(
+        &self,
+        patience: &mut Option<Patience>,
+        timeout: Timeout,
+        roomy: impl Fn() -> bool,
+    ) -> Result<()> {
         self.lives()?;
         // A callback never waits for its own manager, nor does the thread that has the back copy in its hand.
         let stuck = callback::inside(self.number) || self.in_hand_here();
         let timeout = if stuck { Timeout::TRY } else { timeout };
-        let full = || Error::text(Status::Full, "the queue is full; wait, synchronize, or create with more queue_bytes");
+        let full = || {
+            Error::text(Status::Full, "the queue is full; wait, synchronize, or create with more queue_bytes")
+        };
         let patience = patience.get_or_insert_with(|| Patience::new(self, timeout));
         let blocked = if self.worker_only || stuck {
             Blocked::Worker
@@ -241,4 +268,3 @@ impl Shared {
         }
     }
 }
-

@@ -222,10 +222,10 @@ impl Forward {
             return;
         }
         let (from, to) = (start / GRANULE, (end - 1) / GRANULE);
-        if start % GRANULE != 0 {
+        if !start.is_multiple_of(GRANULE) {
             self.bring(from, from);
         }
-        if end % GRANULE != 0 && end != self.bytes {
+        if !end.is_multiple_of(GRANULE) && end != self.bytes {
             self.bring(to, to);
         }
         let granules = self.stale[self.back].granules();

@@ -40,7 +40,14 @@ impl Intervals {
     pub(crate) fn new(bytes: usize) -> Result<Intervals> {
         let capacity = LOG.min((bytes / 8).max(64));
         let shift = (usize::BITS - bytes.leading_zeros()).saturating_sub(32);
-        Ok(Intervals { mode: Mode::Log, log: try_vec(capacity)?, logged: 0, bitmap: Bitmap::new(bytes)?, bytes, shift })
+        Ok(Intervals {
+            mode: Mode::Log,
+            log: try_vec(capacity)?,
+            logged: 0,
+            bitmap: Bitmap::new(bytes)?,
+            bytes,
+            shift,
+        })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -203,7 +210,9 @@ impl Intervals {
             }),
             Mode::Bitmap => {
                 let bytes = self.bytes;
-                self.bitmap.for_each_run(|first, count| visit(first * GRANULE, ((first + count) * GRANULE).min(bytes)));
+                self.bitmap.for_each_run(|first, count| {
+                    visit(first * GRANULE, ((first + count) * GRANULE).min(bytes))
+                });
             }
         }
     }

@@ -74,14 +74,21 @@ impl Kernel {
     }
 
     /// Offers it as an op; when that is refused, it is the caller's again.
-    pub(crate) fn offer(self, shape: &Shape, offer: impl FnOnce(Op) -> Result<()>) -> std::result::Result<(), Refused<Kernel>> {
+    pub(crate) fn offer(
+        self,
+        shape: &Shape,
+        offer: impl FnOnce(Op) -> Result<()>,
+    ) -> std::result::Result<(), Refused<Kernel>> {
         let Kernel { byte_offset: offset, count, any_thread, overwrites, drops, run } = self;
         let run = Box::into_raw(run);
         let op = |length| Op::Kernel { offset, length, any_thread, overwrites, drops, run };
         shape.check(offset, count).and_then(|length| offer(op(length))).map_err(|error| {
             // SAFETY: refused, so still this caller's.
             let run = unsafe { Box::from_raw(run) };
-            Refused { error, value: Kernel { byte_offset: offset, count, any_thread, overwrites, drops, run } }
+            Refused {
+                error,
+                value: Kernel { byte_offset: offset, count, any_thread, overwrites, drops, run },
+            }
         })
     }
 }

@@ -119,7 +119,12 @@ impl<'a> Region<'a> {
         }
         if plan.count() > 0 && (ends.0 < 0 || ends.1 > data.len() as i128) {
             let end = if ends.0 < 0 { u128::MAX } else { ends.1 as u128 };
-            return Err(Error::beyond("region.strides * region.extent", end, data.len() as u64, "bytes of data"));
+            return Err(Error::beyond(
+                "region.strides * region.extent",
+                end,
+                data.len() as u64,
+                "bytes of data",
+            ));
         }
         Ok(raw)
     }
@@ -127,7 +132,12 @@ impl<'a> Region<'a> {
 
 fn check_element(shape: &Shape, element: &[u8]) -> Result<()> {
     if element.len() as u64 != shape.element {
-        return Err(Error::value(Status::Argument, "element.len()", element.len() as u64, "not the bytes of one element"));
+        return Err(Error::value(
+            Status::Argument,
+            "element.len()",
+            element.len() as u64,
+            "not the bytes of one element",
+        ));
     }
     Ok(())
 }
@@ -158,7 +168,11 @@ impl Manager {
     }
 
     /// A state of that shape, row-major. A flush that is refused comes back.
-    pub fn with_config(dtype: DType, shape: &[u64], mut config: Config<'_>) -> std::result::Result<Manager, Refused<Option<Flush>>> {
+    pub fn with_config(
+        dtype: DType,
+        shape: &[u64],
+        mut config: Config<'_>,
+    ) -> std::result::Result<Manager, Refused<Option<Flush>>> {
         let flush = config.flush.take();
         match Manager::build(dtype, shape, &config, flush.is_some()) {
             Ok(manager) => {
@@ -243,7 +257,10 @@ impl Manager {
         let shared = Arc::try_new(shared).map_err(|_| Error::of(Status::OutOfMemory))?;
         dump::remember(&shared)?;
         worker::spawn(&shared, config.priority, config.affinity)?;
-        let text = format_args!("created #{number}: {dtype:?} {lengths:?}, {} bytes, {copies} copies, host memory", shape.bytes);
+        let text = format_args!(
+            "created #{number}: {dtype:?} {lengths:?}, {} bytes, {copies} copies, host memory",
+            shape.bytes
+        );
         log::record(Level::Info, "manager", label.as_str(), text);
         Ok(Manager { shared: std::mem::ManuallyDrop::new(shared) })
     }
@@ -259,7 +276,13 @@ impl Manager {
     /// # Safety
     /// `data` is readable for `count` elements.
     #[inline(always)]
-    pub(crate) unsafe fn enqueue_raw(&self, byte_offset: u64, count: u64, data: *const u8, timeout: Timeout) -> Result<()> {
+    pub(crate) unsafe fn enqueue_raw(
+        &self,
+        byte_offset: u64,
+        count: u64,
+        data: *const u8,
+        timeout: Timeout,
+    ) -> Result<()> {
         let shape = &self.shared.shape;
         // At most `elements`, so this does not overflow where it matters.
         let length = count.wrapping_mul(shape.element);
@@ -322,7 +345,13 @@ impl Manager {
 
     /// # Safety
     /// `element` is readable.
-    pub(crate) unsafe fn enqueue_fill_raw(&self, byte_offset: u64, count: u64, element: *const u8, timeout: Timeout) -> Result<()> {
+    pub(crate) unsafe fn enqueue_fill_raw(
+        &self,
+        byte_offset: u64,
+        count: u64,
+        element: *const u8,
+        timeout: Timeout,
+    ) -> Result<()> {
         // SAFETY: checked; readable by the caller's promise.
         unsafe { self.shared.enqueue(self.shared.shape.fill(byte_offset, count, element)?, timeout) }
     }
@@ -384,12 +413,18 @@ impl Manager {
         };
         batch::offer_release(release, |release| {
             // SAFETY: checked; readable by the caller's promise.
-            unsafe { self.shared.enqueue(Op::Borrowed { offset: byte_offset, length, data, release }, timeout) }
+            unsafe {
+                self.shared.enqueue(Op::Borrowed { offset: byte_offset, length, data, release }, timeout)
+            }
         })
     }
 
     /// Enqueues code that changes a range of the state; see [`Kernel`]. A kernel that is refused comes back.
-    pub fn enqueue_kernel(&self, kernel: Kernel, timeout: Timeout) -> std::result::Result<(), Refused<Kernel>> {
+    pub fn enqueue_kernel(
+        &self,
+        kernel: Kernel,
+        timeout: Timeout,
+    ) -> std::result::Result<(), Refused<Kernel>> {
         // SAFETY: the op is checked before it is offered.
         kernel.offer(&self.shared.shape, |op| unsafe { self.shared.enqueue(op, timeout) })
     }

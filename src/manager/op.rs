@@ -15,16 +15,47 @@ pub(crate) type Run = Box<RunFn>;
 /// What is asked for. Offsets and lengths in bytes, all checked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Op {
-    Write { offset: u64, length: u64, data: *const u8 },
-    Fill { offset: u64, length: u64, element: u64, data: *const u8 },
-    Region { plan: *const Plan, data: *const u8 },
-    Borrowed { offset: u64, length: u64, data: *const u8, release: *mut ReleaseFn },
-    Kernel { offset: u64, length: u64, any_thread: bool, overwrites: bool, drops: bool, run: *mut RunFn },
+    Write {
+        offset: u64,
+        length: u64,
+        data: *const u8,
+    },
+    Fill {
+        offset: u64,
+        length: u64,
+        element: u64,
+        data: *const u8,
+    },
+    Region {
+        plan: *const Plan,
+        data: *const u8,
+    },
+    Borrowed {
+        offset: u64,
+        length: u64,
+        data: *const u8,
+        release: *mut ReleaseFn,
+    },
+    Kernel {
+        offset: u64,
+        length: u64,
+        any_thread: bool,
+        overwrites: bool,
+        drops: bool,
+        run: *mut RunFn,
+    },
     Tag(u64),
     /// Records one after the other: a batch.
-    Group { records: *const u64, length: u64, worker: bool },
+    Group {
+        records: *const u64,
+        length: u64,
+        worker: bool,
+    },
     /// A record too large for the ring, in an allocation of its own.
-    Outsized { record: *mut Vec<u64>, worker: bool },
+    Outsized {
+        record: *mut Vec<u64>,
+        worker: bool,
+    },
 }
 
 const WRITE: u32 = 1;
@@ -66,7 +97,12 @@ struct Callback<T> {
 impl Op {
     /// Whether only the worker may apply it.
     pub(crate) fn needs_worker(&self) -> bool {
-        matches!(self, Op::Kernel { any_thread: false, .. } | Op::Group { worker: true, .. } | Op::Outsized { worker: true, .. })
+        matches!(
+            self,
+            Op::Kernel { any_thread: false, .. }
+                | Op::Group { worker: true, .. }
+                | Op::Outsized { worker: true, .. }
+        )
     }
 
     /// Whether a producer hands it over even when it could apply it: the point of borrowing is not to copy there.
@@ -89,7 +125,10 @@ impl Op {
 
     /// Bytes of its record, or None beyond the address space.
     pub(crate) fn size(&self) -> Option<u64> {
-        self.payload().checked_add(HEAD as u64)?.checked_next_multiple_of(8).filter(|&size| size <= isize::MAX as u64)
+        self.payload()
+            .checked_add(HEAD as u64)?
+            .checked_next_multiple_of(8)
+            .filter(|&size| size <= isize::MAX as u64)
     }
 
     /// Writes the record. Ownership of what the op points to moves into it.
@@ -120,10 +159,10 @@ impl Op {
                     (BORROWED, 0, offset, length)
                 }
                 Op::Kernel { offset, length, any_thread, overwrites, drops, run } => {
-                    body.cast::<Callback<*mut RunFn>>()
-                        .write(Callback { data: std::ptr::null(), call: run });
+                    body.cast::<Callback<*mut RunFn>>().write(Callback { data: std::ptr::null(), call: run });
                     let flag = |on, flag| if on { flag } else { 0 };
-                    let flags = flag(any_thread, ANY_THREAD) | flag(overwrites, OVERWRITES) | flag(drops, DROPS);
+                    let flags =
+                        flag(any_thread, ANY_THREAD) | flag(overwrites, OVERWRITES) | flag(drops, DROPS);
                     (KERNEL, flags, offset, length)
                 }
                 Op::Tag(tag) => (TAG, 0, tag, 0),
@@ -162,8 +201,16 @@ impl Op {
                 }
                 KERNEL => {
                     let Callback { call, .. } = body.cast::<Callback<*mut RunFn>>().read();
-                    let (any_thread, overwrites) = (head.flags & ANY_THREAD != 0, head.flags & OVERWRITES != 0);
-                    Op::Kernel { offset, length, any_thread, overwrites, drops: head.flags & DROPS != 0, run: call }
+                    let (any_thread, overwrites) =
+                        (head.flags & ANY_THREAD != 0, head.flags & OVERWRITES != 0);
+                    Op::Kernel {
+                        offset,
+                        length,
+                        any_thread,
+                        overwrites,
+                        drops: head.flags & DROPS != 0,
+                        run: call,
+                    }
                 }
                 TAG => Op::Tag(offset),
                 GROUP => Op::Group { records: body.cast(), length, worker },

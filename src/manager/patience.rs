@@ -43,7 +43,9 @@ impl Patience {
     /// A sleep ended with `stop`: whether the call goes on.
     pub(crate) fn go_on(&mut self, shared: &Shared, stop: Stop) -> Result<()> {
         match stop {
-            Stop::Interrupted => return Err(Error::text(Status::Interrupted, "a signal interrupted the wait; call again")),
+            Stop::Interrupted => {
+                return Err(Error::text(Status::Interrupted, "a signal interrupted the wait; call again"));
+            }
             Stop::Ended => return Err(Error::text(Status::Closed, "the manager is closed")),
             Stop::TimedOut => {}
         }
@@ -68,7 +70,12 @@ impl Patience {
                 if first {
                     shared.counters.stalls.bump(1);
                     let age = work.age() / 1_000_000;
-                    let text = format_args!("{} '{}' of thread {} stalls, {age} ms old", work.what, label.as_str(), work.thread);
+                    let text = format_args!(
+                        "{} '{}' of thread {} stalls, {age} ms old",
+                        work.what,
+                        label.as_str(),
+                        work.thread
+                    );
                     log::record(Level::Warn, "manager", shared.label.as_str(), text);
                 }
                 Err(Error::held(Status::Stalled, work.what, label, work.thread, work.age()))
@@ -77,7 +84,13 @@ impl Patience {
     }
 
     /// Sleeps until what blocked the call may have changed, or `ready`.
-    pub(crate) fn sleep(&mut self, shared: &Shared, what: &'static str, blocked: Blocked, ready: impl Fn() -> bool) -> Result<()> {
+    pub(crate) fn sleep(
+        &mut self,
+        shared: &Shared,
+        what: &'static str,
+        blocked: Blocked,
+        ready: impl Fn() -> bool,
+    ) -> Result<()> {
         self.blocked = Some(blocked);
         if self.deadline == Deadline::PAST {
             return self.go_on(shared, Stop::TimedOut);
@@ -92,7 +105,8 @@ impl Patience {
             Blocked::Pinned if shared.storage().want_any(shared.copies) => self.doze(),
             Blocked::Pinned => {
                 let _listed = shared.waiters.enter(what);
-                let any_free = || ready() || shared.storage().want_any(shared.copies) || shared.lives().is_err();
+                let any_free =
+                    || ready() || shared.storage().want_any(shared.copies) || shared.lives().is_err();
                 shared.storage().released().wait(self.limit(), || any_free().then_some(()))
             }
             _ => {
@@ -145,7 +159,9 @@ pub(crate) fn pinned_error(shared: &Shared) -> Error {
         }
     });
     match oldest {
-        Some(seen) => Error::held(Status::Pinned, "a lease of a front", Label::new(""), seen.thread, seen.age_ns),
+        Some(seen) => {
+            Error::held(Status::Pinned, "a lease of a front", Label::new(""), seen.thread, seen.age_ns)
+        }
         None => Error::of(Status::Pinned),
     }
 }

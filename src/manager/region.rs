@@ -124,7 +124,9 @@ impl Plan {
         let element = self.element as i64;
         let axes = self.axes();
         let (run, outer) = match axes.first() {
-            Some(axis) if axis.to == element && axis.from == element => (axis.extent * self.element, &axes[1..]),
+            Some(axis) if axis.to == element && axis.from == element => {
+                (axis.extent * self.element, &axes[1..])
+            }
             _ => (self.element, axes),
         };
         let mut index = [0u64; MAX_DIMS];
@@ -173,20 +175,38 @@ impl Plan {
 
 fn check_axis(length: u64, start: u64, extent: u64, step: i64) -> Result<()> {
     if extent == 0 {
-        return if start > length { Err(Error::beyond("region.start", u128::from(start), length, "length of the axis")) } else { Ok(()) };
+        return if start > length {
+            Err(Error::beyond("region.start", u128::from(start), length, "length of the axis"))
+        } else {
+            Ok(())
+        };
     }
     if step == 0 && extent > 1 {
-        return Err(Error::param(Status::Argument, "region.step", "is 0 along an axis with more than one index"));
+        return Err(Error::param(
+            Status::Argument,
+            "region.step",
+            "is 0 along an axis with more than one index",
+        ));
     }
     if start >= length {
         return Err(Error::beyond("region.start", u128::from(start) + 1, length, "length of the axis"));
     }
     let last = i128::from(start) + i128::from(step) * i128::from(extent - 1);
     if last < 0 {
-        return Err(Error::value(Status::Range, "region.step", step, "the region reaches below index 0 of an axis"));
+        return Err(Error::value(
+            Status::Range,
+            "region.step",
+            step,
+            "the region reaches below index 0 of an axis",
+        ));
     }
     if last >= i128::from(length) {
-        return Err(Error::beyond("region.start + step * extent", last as u128 + 1, length, "length of the axis"));
+        return Err(Error::beyond(
+            "region.start + step * extent",
+            last as u128 + 1,
+            length,
+            "length of the axis",
+        ));
     }
     Ok(())
 }
@@ -258,14 +278,29 @@ mod tests {
     #[test]
     fn what_reaches_outside_is_refused() {
         let check = |start: u64, extent: u64, step: i64| {
-            let region = RawRegion { start: &[start], extent: &[extent], step: Some(&[step]), data: std::ptr::null(), strides: None };
+            let region = RawRegion {
+                start: &[start],
+                extent: &[extent],
+                step: Some(&[step]),
+                data: std::ptr::null(),
+                strides: None,
+            };
             Plan::new(&[10], 4, &region).map(|plan| plan.count()).map_err(|error| error.status())
         };
         assert_eq!(check(0, 10, 1), Ok(10));
         assert_eq!(check(9, 10, -1), Ok(10));
         assert_eq!(check(10, 0, 1), Ok(0));
         assert_eq!(check(0, 1, 0), Ok(1));
-        for (start, extent, step) in [(0, 11, 1), (1, 10, 1), (8, 10, -1), (0, 2, i64::MAX), (5, u64::MAX, 1), (9, 2, i64::MIN), (11, 0, 1), (u64::MAX, 1, 1)] {
+        for (start, extent, step) in [
+            (0, 11, 1),
+            (1, 10, 1),
+            (8, 10, -1),
+            (0, 2, i64::MAX),
+            (5, u64::MAX, 1),
+            (9, 2, i64::MIN),
+            (11, 0, 1),
+            (u64::MAX, 1, 1),
+        ] {
             assert_eq!(check(start, extent, step), Err(Status::Range), "{start} {extent} {step}");
         }
         assert_eq!(check(0, 2, 0), Err(Status::Argument));

@@ -167,7 +167,10 @@ unsafe impl Send for Shared {}
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("number", &self.number).field("label", &self.label).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("number", &self.number)
+            .field("label", &self.label)
+            .finish_non_exhaustive()
     }
 }
 
@@ -205,7 +208,12 @@ impl Shared {
     /// A panic left something half done: nothing but fronts, statistics and destroy works from here on.
     pub(crate) fn poison(&self) {
         if self.state.swap(State::Poisoned as u32, AcqRel) != State::Poisoned as u32 {
-            log::record(Level::Error, "manager", self.label.as_str(), format_args!("a panic left the manager unusable"));
+            log::record(
+                Level::Error,
+                "manager",
+                self.label.as_str(),
+                format_args!("a panic left the manager unusable"),
+            );
         }
         self.ring.close();
         self.wake_all();
@@ -241,7 +249,8 @@ impl Shared {
     /// An error if this thread is in a callback of this manager.
     pub(crate) fn not_inside(&self) -> Result<()> {
         if callback::inside(self.number) {
-            let why = "this call waits for the manager, and a callback of that manager is running on this thread";
+            let why =
+                "this call waits for the manager, and a callback of that manager is running on this thread";
             return Err(Error::text(Status::Recursive, why));
         }
         Ok(())
@@ -286,7 +295,12 @@ impl Shared {
     ///
     /// # Safety
     /// The op is alive; this ends it.
-    pub(crate) unsafe fn apply(&self, applier: &mut Applier, op: Op, by: By) -> std::result::Result<(), Blocked> {
+    pub(crate) unsafe fn apply(
+        &self,
+        applier: &mut Applier,
+        op: Op,
+        by: By,
+    ) -> std::result::Result<(), Blocked> {
         let long = matches!(op, Op::Kernel { .. } | Op::Group { worker: true, .. } | Op::Outsized { .. });
         if long {
             self.tasks.busy(Work::new("kernel", Label::new(""), 0));
@@ -321,7 +335,13 @@ impl Shared {
     }
 
     /// Applies records below `to`, as long as `budget` bytes last. The role's holder only.
-    pub(crate) fn drain(&self, applier: &mut Applier, to: u64, budget: &mut u64, by: By) -> std::result::Result<(), Blocked> {
+    pub(crate) fn drain(
+        &self,
+        applier: &mut Applier,
+        to: u64,
+        budget: &mut u64,
+        by: By,
+    ) -> std::result::Result<(), Blocked> {
         while applier.head < to {
             let Some(start) = self.ring.committed(applier.head) else { return Err(Blocked::Uncommitted) };
             // SAFETY: a committed record, decoded for use once: `head` moves past it below.
@@ -343,7 +363,13 @@ impl Shared {
     }
 
     /// Makes one attempt to complete every ticket given out so far. The role's holder only.
-    pub(crate) fn attempt(&self, applier: &mut Applier, budget: &mut u64, by: By, limit: Deadline) -> std::result::Result<(), Blocked> {
+    pub(crate) fn attempt(
+        &self,
+        applier: &mut Applier,
+        budget: &mut u64,
+        by: By,
+        limit: Deadline,
+    ) -> std::result::Result<(), Blocked> {
         let tickets = self.tasks.allow(self.order.load(Acquire));
         let to = self.ring.tail();
         self.drain(applier, to, budget, by)?;
@@ -385,7 +411,12 @@ impl Shared {
                 self.failure.code.store(code as u32, Relaxed);
                 self.failure.untold.store(1, Relaxed);
                 self.failure.count.fetch_add(1, Release);
-                log::record(Level::Warn, "manager", self.label.as_str(), format_args!("the flush returned {code}"));
+                log::record(
+                    Level::Warn,
+                    "manager",
+                    self.label.as_str(),
+                    format_args!("the flush returned {code}"),
+                );
                 self.notify();
                 Err(Blocked::Flush(code))
             }
@@ -454,7 +485,9 @@ impl Drop for Shared {
         let held = self.storage().held();
         if held > 0 {
             lease::count_leaked(held);
-            let text = format_args!("destroyed with {held} leases unreleased; their copies live until they are released");
+            let text = format_args!(
+                "destroyed with {held} leases unreleased; their copies live until they are released"
+            );
             log::record(Level::Warn, "manager", self.label.as_str(), text);
         }
         log::record(Level::Info, "manager", self.label.as_str(), format_args!("destroyed"));

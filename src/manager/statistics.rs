@@ -141,7 +141,12 @@ impl fmt::Display for Statistics {
             writeln!(f, "{name}: {value}")?;
         }
         for (power, count) in self.wait_histogram.iter().enumerate().filter(|(_, count)| **count > 0) {
-            writeln!(f, "synchronize waited {} to {} ns: {count}", 1u64 << power, (1u128 << (power + 1)) - 1)?;
+            writeln!(
+                f,
+                "synchronize waited {} to {} ns: {count}",
+                1u64 << power,
+                (1u128 << (power + 1)) - 1
+            )?;
         }
         for (code, count) in self.refused.iter().enumerate().filter(|(_, count)| **count > 0) {
             writeln!(f, "refused with status {}: {count}", -(code as i64))?;

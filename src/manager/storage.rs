@@ -80,11 +80,20 @@ impl Storage {
     pub(crate) fn new(bytes: usize, count: usize, number: u64) -> Result<NonNull<Storage>> {
         // Both are touched at once.
         if !host::exists((bytes as u64).saturating_mul(2)) {
-            return Err(Error::value(Status::OutOfMemory, "shape", bytes as u64, "bytes, twice: more memory than there is"));
+            return Err(Error::value(
+                Status::OutOfMemory,
+                "shape",
+                bytes as u64,
+                "bytes, twice: more memory than there is",
+            ));
         }
         let pages = [Pages::new(bytes, true)?, Pages::new(bytes, true)?];
-        let none =
-            || Copy { data: AtomicPtr::new(null_mut()), mapped: AtomicU64::new(0), epoch: AtomicU64::new(0), tag: AtomicU64::new(0) };
+        let none = || Copy {
+            data: AtomicPtr::new(null_mut()),
+            mapped: AtomicU64::new(0),
+            epoch: AtomicU64::new(0),
+            tag: AtomicU64::new(0),
+        };
         let storage = Storage {
             fronts: Fronts::new(),
             copies: std::array::from_fn(|_| none()),

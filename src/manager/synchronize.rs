@@ -89,7 +89,10 @@ impl Shared {
     pub(crate) fn may_wait(&self) -> Result<()> {
         self.not_inside()?;
         if self.in_hand_here() {
-            return Err(Error::text(Status::State, "this thread has the back copy in hand; commit or cancel it first"));
+            return Err(Error::text(
+                Status::State,
+                "this thread has the back copy in hand; commit or cancel it first",
+            ));
         }
         Ok(())
     }
@@ -110,7 +113,12 @@ impl Shared {
             return Ok(self.epoch.load(Acquire));
         }
         if ticket > self.order.load(Acquire) {
-            return Err(Error::value(Status::Argument, "ticket", ticket, "no such ticket has been given out"));
+            return Err(Error::value(
+                Status::Argument,
+                "ticket",
+                ticket,
+                "no such ticket has been given out",
+            ));
         }
         self.lives()?;
         self.may_wait()?;
@@ -149,7 +157,12 @@ impl Shared {
             } else {
                 patience.take_role(self, what)?;
                 // SAFETY: the role is held.
-                let result = self.attempt(unsafe { self.applier() }, &mut self.budget.max(1), By::Caller, patience.limit());
+                let result = self.attempt(
+                    unsafe { self.applier() },
+                    &mut self.budget.max(1),
+                    By::Caller,
+                    patience.limit(),
+                );
                 self.role.drop();
                 match result {
                     Ok(()) => continue,

@@ -1,7 +1,7 @@
 //! Watches: one waiter's own subscription to a manager, with a descriptor for event loops.
 
-use std::os::fd::RawFd;
 use parking_lot::Mutex;
+use std::os::fd::RawFd;
 
 use super::shared::{Shared, State};
 use super::synchronize::Ticket;
@@ -62,7 +62,8 @@ impl Seat {
     /// Whether the ticket asked for is done, or has failed and nobody was told.
     fn ticket_is_decided(&self, shared: &Shared) -> bool {
         let ticket = self.ticket.load(Acquire);
-        let failed = || shared.failure.upto.load(Acquire) >= ticket && shared.failure.untold.load(Acquire) != 0;
+        let failed =
+            || shared.failure.upto.load(Acquire) >= ticket && shared.failure.untold.load(Acquire) != 0;
         ticket != 0 && (shared.completed.load(Acquire) >= ticket || failed())
     }
 
@@ -167,7 +168,10 @@ impl Watch {
     }
 
     /// Lets whoever waits on this watch go with [`Status::Closed`].
-    #[cfg_attr(not(feature = "capi"), expect(dead_code, reason = "only a C handle can be destroyed under a waiter"))]
+    #[cfg_attr(
+        not(feature = "capi"),
+        expect(dead_code, reason = "only a C handle can be destroyed under a waiter")
+    )]
     pub(crate) fn close(&self) {
         self.seat.closed.store(1, SeqCst);
         if let Some(shared) = self.shared.upgrade() {

@@ -1,7 +1,5 @@
 //! The worker: a thread of the manager that applies backlogs, runs what is bound to a thread, and ends spent callbacks.
 
-use std::ffi::c_void;
-use std::ptr::{null, null_mut};
 use super::applier::Spent;
 use super::callback;
 use super::config::Priority;
@@ -13,6 +11,8 @@ use crate::memory::{Arc, try_box};
 use crate::sync::{AtomicU32, Ordering::*};
 use crate::text::Text;
 use crate::wait::{Deadline, Event, Stop, nap, now};
+use std::ffi::c_void;
+use std::ptr::{null, null_mut};
 
 /// What outlives the manager's memory: whether its worker has gone.
 #[derive(Debug, Default)]
@@ -62,7 +62,8 @@ pub(crate) fn spawn(shared: &Arc<Shared>, priority: Priority, affinity: u64) -> 
     // SAFETY: plain pthread calls on locals; the start box belongs to the thread if there is one.
     let result = unsafe {
         // Workers handle no signals: a program's handlers run on its own threads.
-        let (mut all, mut before) = (std::mem::zeroed::<libc::sigset_t>(), std::mem::zeroed::<libc::sigset_t>());
+        let (mut all, mut before) =
+            (std::mem::zeroed::<libc::sigset_t>(), std::mem::zeroed::<libc::sigset_t>());
         libc::sigfillset(&mut all);
         libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
         let mut thread = std::mem::zeroed::<libc::pthread_t>();
@@ -107,13 +108,23 @@ fn schedule(shared: &Shared, priority: Priority, affinity: u64) {
             }
         };
         if refused {
-            log::record(Level::Warn, "manager", shared.label.as_str(), format_args!("the system refused {priority:?} for the worker"));
+            log::record(
+                Level::Warn,
+                "manager",
+                shared.label.as_str(),
+                format_args!("the system refused {priority:?} for the worker"),
+            );
         }
         if affinity != 0 {
             let mut set = std::mem::zeroed::<libc::cpu_set_t>();
             (0..64).filter(|cpu| affinity & 1 << cpu != 0).for_each(|cpu| libc::CPU_SET(cpu, &mut set));
             if libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) != 0 {
-                log::record(Level::Warn, "manager", shared.label.as_str(), format_args!("the system refused affinity {affinity:#x} for the worker"));
+                log::record(
+                    Level::Warn,
+                    "manager",
+                    shared.label.as_str(),
+                    format_args!("the system refused affinity {affinity:#x} for the worker"),
+                );
             }
         }
     }
@@ -149,7 +160,9 @@ impl Worker<'_> {
         let shared = self.shared;
         let requested = shared.requested.load(Acquire);
         let done = shared.completed.load(Acquire).max(shared.failure.upto.load(Acquire));
-        requested > done && shared.tasks.allow(requested) > shared.completed.load(Acquire) && shared.lives().is_ok()
+        requested > done
+            && shared.tasks.allow(requested) > shared.completed.load(Acquire)
+            && shared.lives().is_ok()
     }
 
     fn stopping(&self) -> bool {
@@ -214,7 +227,8 @@ impl Worker<'_> {
             nap(20_000);
             return;
         }
-        let urgent = || shared.duties.load(Acquire) & (duty::STOP | duty::SPENT) != 0 || shared.lives().is_err();
+        let urgent =
+            || shared.duties.load(Acquire) & (duty::STOP | duty::SPENT) != 0 || shared.lives().is_err();
         shared.worker_pinned.store(1, Release);
         let _ = shared.storage().released().wait(Deadline::NEVER, || (free() || urgent()).then_some(()));
         shared.worker_pinned.store(0, Release);

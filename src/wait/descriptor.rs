@@ -17,7 +17,10 @@ impl Descriptor {
         // SAFETY: takes no pointers.
         let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
         if fd < 0 {
-            return Err(Error::text(Status::Limit, "no descriptor could be opened; raise the limit on open files"));
+            return Err(Error::text(
+                Status::Limit,
+                "no descriptor could be opened; raise the limit on open files",
+            ));
         }
         Ok(Descriptor { fd, set: AtomicBool::new(false) })
     }

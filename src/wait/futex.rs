@@ -22,7 +22,15 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Slept
     let operation = libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG;
     // SAFETY: the word outlives the call, and the time is null or a local.
     let result = unsafe {
-        libc::syscall(libc::SYS_futex, word.as_ptr(), operation, expected, until, std::ptr::null::<u32>(), u32::MAX)
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            operation,
+            expected,
+            until,
+            std::ptr::null::<u32>(),
+            u32::MAX,
+        )
     };
     if result == 0 {
         return Slept::Again;

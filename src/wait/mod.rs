@@ -73,7 +73,7 @@ impl Deadline {
 
     /// For the kernel: None waits for ever. Seconds are capped far beyond any uptime.
     fn timespec(self) -> Option<libc::timespec> {
-        (self != Deadline::NEVER).then(|| libc::timespec {
+        (self != Deadline::NEVER).then_some(libc::timespec {
             tv_sec: (self.0 / 1_000_000_000) as libc::time_t,
             tv_nsec: (self.0 % 1_000_000_000) as libc::c_long,
         })
@@ -156,7 +156,11 @@ pub(crate) fn spin<T>(mut ready: impl FnMut() -> Option<T>) -> Option<T> {
 
 impl Event {
     /// Waits until `ready` gives something: spins briefly, then sleeps.
-    pub(crate) fn wait<T>(&self, deadline: Deadline, mut ready: impl FnMut() -> Option<T>) -> Result<T, Stop> {
+    pub(crate) fn wait<T>(
+        &self,
+        deadline: Deadline,
+        mut ready: impl FnMut() -> Option<T>,
+    ) -> Result<T, Stop> {
         if let Some(value) = ready() {
             return Ok(value);
         }
