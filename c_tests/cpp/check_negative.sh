@@ -6,9 +6,9 @@ usage() {
     cat <<'TEXT'
 usage: check_negative.sh [--help] [COMPILER...]
 
-Compiles each file of negative/ as C++17 and as C++20 with each COMPILER (default: $CXX, else c++).
-A file whose first line is `// error: REGEX` must be refused with a message that matches; one that begins with
-`// compiles` must compile. `// flags: ...` on the second line adds flags.
+Compiles each file of negative/ with each COMPILER (default: $CXX, else c++).
+A file whose first line is `// error: REGEX` must be refused with a message that matches, as C++17; one that begins with
+`// compiles` must compile, as C++17 and as C++20. `// flags: ...` on the second line adds flags.
 
 environment: CXX; BACKBUF_INCLUDE, the folder of backbuf.h (default: the repository's include/)
 TEXT
@@ -45,7 +45,9 @@ for compiler in "$@"; do
     for file in "$here"/negative/*.cpp; do
         first=$(sed -n 1p "$file")
         flags=$(sed -n '2s|^// flags: ||p' "$file")
-        for standard in c++17 c++20; do
+        standards=c++17
+        case $first in '// compiles'*) standards='c++17 c++20' ;; esac
+        for standard in $standards; do
             name="$(basename "$file") ($compiler, $standard)"
             checked=$((checked + 1))
             # shellcheck disable=SC2086 # flags are words
