@@ -16,6 +16,7 @@ static atomic_bool for_good; /* every later one fails too */
 static atomic_int injected;  /* failures so far */
 static atomic_int live;      /* blocks and mappings held */
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 static bool fails(void) {
     if (!atomic_load(&armed)) {
         return false;
@@ -34,7 +35,6 @@ static void *held(void *block) {
     return block;
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *block, size_t size);

@@ -12,7 +12,8 @@ set(sources ${PROJECT_SOURCE_DIR})
 set(linkages shared static)
 
 add_library(backbuf_test_options INTERFACE)
-target_compile_options(backbuf_test_options INTERFACE -Wall -Wextra -UNDEBUG)
+# -O1: the tests are small and many, and what they test is built as it ships.
+target_compile_options(backbuf_test_options INTERFACE -Wall -Wextra -UNDEBUG -O1)
 target_link_libraries(backbuf_test_options INTERFACE Threads::Threads m)
 if(BACKBUF_SANITIZE STREQUAL address)
   target_compile_options(backbuf_test_options INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer -g)
