@@ -23,6 +23,7 @@ mod error;
 #[cfg(feature = "capi")]
 mod ffi;
 mod lease;
+mod local;
 mod log;
 pub mod manager;
 mod memory;

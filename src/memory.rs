@@ -5,7 +5,7 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicUsize, Ordering::*, fence};
+use std::sync::atomic::{AtomicUsize, Ordering::*};
 
 use crate::error::{Error, Result, Status};
 
@@ -132,9 +132,10 @@ impl<T> Clone for Arc<T> {
 
 impl<T> Drop for Arc<T> {
     fn drop(&mut self) {
-        // Release: what was done through this reference comes before the drop of the value.
+        // Release: what was done through this reference comes before the drop of the value. A load instead of a fence:
+        // ThreadSanitizer understands it.
         if self.counted().strong.fetch_sub(1, Release) == 1 {
-            fence(Acquire);
+            self.counted().strong.load(Acquire);
             // SAFETY: this was the last strong reference.
             unsafe { Arc::drop_value(self.0) };
         }
@@ -162,7 +163,7 @@ impl<T> Drop for Weak<T> {
         // SAFETY: as above; the last reference of any kind frees what `try_new` made.
         unsafe {
             if self.0.as_ref().weak.fetch_sub(1, Release) == 1 {
-                fence(Acquire);
+                self.0.as_ref().weak.load(Acquire);
                 drop(Box::from_raw(self.0.as_ptr()));
             }
         }

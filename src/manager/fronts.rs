@@ -91,7 +91,7 @@ impl Fronts {
         if count(before) != 1 {
             return Released::Done;
         }
-        if (before - count(before)) & RETIRED != 0 {
+        if before - count(before) >= RETIRED {
             fence(Acquire);
             return Released::Orphan;
         }
@@ -120,14 +120,23 @@ impl Fronts {
 
     /// Asks for word when the last lease of that copy, which is not the front, goes; true if there is none.
     pub(crate) fn want(&self, copy: usize) -> bool {
-        count(self.pins[copy].0.fetch_or(WANTED, AcqRel)) == 0
+        // By addition: the copy may have become the front meanwhile, and a count below zero borrows from the flags, so that
+        // no single bit tells.
+        let pins = &self.pins[copy].0;
+        let mut seen = pins.load(Acquire);
+        while seen - count(seen) == 0 {
+            match pins.compare_exchange_weak(seen, seen + WANTED, AcqRel, Acquire) {
+                Ok(_) => break,
+                Err(now) => seen = now,
+            }
+        }
+        count(seen) == 0
     }
 
     /// Publisher: a copy that is free is wanted no more.
     pub(crate) fn settle(&self, copy: usize) {
-        if self.pins[copy].0.load(Relaxed) >= FLAGGED {
-            self.pins[copy].0.fetch_and(!WANTED, AcqRel);
-        }
+        // Nobody acquires or releases a free copy, so the value is the bare flag.
+        let _ = self.pins[copy].0.compare_exchange(WANTED, 0, AcqRel, Relaxed);
     }
 
     /// Leases that are held now.
