@@ -1,4 +1,4 @@
-# c_tests/test_*.c, c_tests/cpp/test_*.cpp and the examples, each against the shared and the static library.
+# c_tests/test_*.c, c_tests/cpp/test_*.cpp and the examples, each against the shared and the static library (sanitizers: one of them).
 # Labels: c, cpp, example, header, install, valgrind; shared or static beside them.
 list(APPEND CMAKE_MODULE_PATH ${PROJECT_SOURCE_DIR}/cmake)
 find_package(Unity REQUIRED)
@@ -16,6 +16,7 @@ add_library(backbuf_test_options INTERFACE)
 target_compile_options(backbuf_test_options INTERFACE -Wall -Wextra -UNDEBUG -O1)
 target_link_libraries(backbuf_test_options INTERFACE Threads::Threads m)
 if(BACKBUF_SANITIZE STREQUAL address)
+  set(linkages shared)
   target_compile_options(backbuf_test_options INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer -g)
   target_link_options(backbuf_test_options INTERFACE -fsanitize=address,undefined)
 elseif(BACKBUF_SANITIZE STREQUAL thread)
