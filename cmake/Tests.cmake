@@ -80,7 +80,9 @@ foreach(file IN LISTS files)
     target_link_libraries(cpp_${name}_${linkage} PRIVATE Unity::Unity)
   endforeach()
   # Both standards at the price of one.
-  target_compile_features(cpp_${name}_static PRIVATE cxx_std_20)
+  if(TARGET cpp_${name}_static)
+    target_compile_features(cpp_${name}_static PRIVATE cxx_std_20)
+  endif()
 endforeach()
 
 # One file is one example; the flood engine of the demo is several.
