@@ -659,14 +659,25 @@ template <class Raw> struct Pointer {
     Raw *raw_ = nullptr;
 };
 
-/// The one holder of a C handle. `Close` is what its end calls; a borrowed handle is left alone.
-template <class Raw, bb_status (*Close)(Raw *), class Owner = Owned> class Handle : Pointer<Raw>, Owner {
-    using Pointer<Raw>::raw_;
+} // namespace detail
+
+/**
+ * @brief What Manager, Batch, Task and Watch are at heart: the one holder of a C handle, ended with it.
+ *
+ * @code
+ * bb_manager *raw = m.release(); // hands it to C code, which destroys it
+ * auto back_again = backbuf::Manager<float>::adopt(raw);
+ * @endcode
+ */
+template <class Raw, bb_status (*Close)(Raw *), class Owner = detail::Owned>
+class Handle : detail::Pointer<Raw>, Owner {
+    using Pointer = detail::Pointer<Raw>;
+    using Pointer::raw_;
 
   public:
     Handle() noexcept = default;
-    explicit Handle(Raw *raw, bool borrowed = false) noexcept : Pointer<Raw>{raw}, Owner(borrowed) {}
-    Handle(Handle &&other) noexcept : Pointer<Raw>{std::exchange(other.raw_, nullptr)}, Owner(other) {}
+    explicit Handle(Raw *raw, bool borrowed = false) noexcept : Pointer{raw}, Owner(borrowed) {}
+    Handle(Handle &&other) noexcept : Pointer{std::exchange(other.raw_, nullptr)}, Owner(other) {}
     Handle &operator=(Handle &&other) noexcept {
         if (this != &other) {
             reset();
@@ -691,8 +702,6 @@ template <class Raw, bb_status (*Close)(Raw *), class Owner = Owned> class Handl
     /// Gives the C handle away: whoever takes it ends it. Empty afterwards.
     [[nodiscard]] Raw *release() noexcept { return std::exchange(raw_, nullptr); }
 };
-
-} // namespace detail
 
 // ---- views ------------------------------------------------------------------------------------------------------
 
@@ -790,7 +799,7 @@ template <class T> class Front : public Grid<const T> {
     Front(const bb_front &raw, const Shape &shape) noexcept
         : Grid<const T>(static_cast<const T *>(raw.data), shape), lease_(raw.lease), epoch_(raw.epoch), tag_(raw.tag) {}
 
-    detail::Handle<bb_lease, bb_lease_release> lease_;
+    Handle<bb_lease, bb_lease_release> lease_;
     std::uint64_t epoch_ = 0;
     std::uint64_t tag_ = 0;
 };
@@ -934,7 +943,7 @@ Status kernel(const Target &target, F call, Range range, KernelFlags flags, Enqu
  * b.commit();
  * @endcode
  */
-template <class T> class Batch : public detail::Handle<bb_batch, bb_batch_cancel> {
+template <class T> class Batch : public Handle<bb_batch, bb_batch_cancel> {
   public:
     Batch() noexcept = default;
 
@@ -993,7 +1002,7 @@ template <class T> class Batch : public detail::Handle<bb_batch, bb_batch_cancel
   private:
     friend Manager<T>;
     Batch(bb_batch *raw, const detail::Target &target) noexcept
-        : detail::Handle<bb_batch, bb_batch_cancel>(raw), target_(target) {}
+        : Handle<bb_batch, bb_batch_cancel>(raw), target_(target) {}
     detail::Target target_;
 };
 
@@ -1005,7 +1014,7 @@ template <class T> class Batch : public detail::Handle<bb_batch, bb_batch_cancel
  * start_upload([t = std::move(upload)]() mutable { t.end(); });
  * @endcode
  */
-class Task : public detail::Handle<bb_task, bb_task_end> {
+class Task : public Handle<bb_task, bb_task_end> {
   public:
     Task() noexcept = default;
     Status try_end() noexcept { return bb_task_end(this->release()); }
@@ -1027,7 +1036,7 @@ class Task : public detail::Handle<bb_task, bb_task_end> {
  * while (poll(&p, 1, -1) > 0) draw(m.front(), w.wait(0ms));
  * @endcode
  */
-class Watch : public detail::Handle<bb_watch, bb_watch_destroy> {
+class Watch : public Handle<bb_watch, bb_watch_destroy> {
   public:
     Watch() noexcept = default;
 
@@ -1131,10 +1140,10 @@ class Config {
  * assert(m.front()(0, 64, 64) == 1.f);
  * @endcode
  */
-template <class T> class Manager : public detail::Handle<bb_manager, detail::destroy_manager, detail::MaybeBorrowed> {
+template <class T> class Manager : public Handle<bb_manager, detail::destroy_manager, detail::MaybeBorrowed> {
     static_assert(std::is_trivially_copyable_v<T>,
                   "backbuf: elements must be trivially copyable, as their bytes are copied");
-    using Base = detail::Handle<bb_manager, detail::destroy_manager, detail::MaybeBorrowed>;
+    using Base = Handle<bb_manager, detail::destroy_manager, detail::MaybeBorrowed>;
 
   public:
     using value_type = T;
