@@ -1,9 +1,9 @@
 //! Batches: several updates that become one element of the order.
 
+use super::kernel::{Kernel, Refused};
 use super::op::{Op, Release, ReleaseFn};
-use super::region::RawRegion;
+use super::region::{RawRegion, Region};
 use super::shared::{Shape, Shared};
-use super::{Kernel, Refused, Region};
 use crate::Timeout;
 use crate::error::{Error, Result, Status};
 use crate::memory::{Arc, Weak};
@@ -82,7 +82,7 @@ impl Batch {
 
     /// Adds a fill: `count` times `element` at `byte_offset`.
     pub fn fill(&mut self, byte_offset: u64, count: u64, element: &[u8]) -> Result<()> {
-        super::check_element(&self.shape, element)?;
+        self.shape.check_element(element)?;
         // SAFETY: the slice is one element.
         unsafe { self.fill_raw(byte_offset, count, element.as_ptr()) }
     }

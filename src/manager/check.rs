@@ -81,6 +81,19 @@ impl Shape {
         Ok(length / self.element)
     }
 
+    /// Whether a slice is one element.
+    pub(crate) fn check_element(&self, element: &[u8]) -> Result<()> {
+        if element.len() as u64 != self.element {
+            return Err(Error::value(
+                Status::Argument,
+                "element.len()",
+                element.len() as u64,
+                "not the bytes of one element",
+            ));
+        }
+        Ok(())
+    }
+
     /// A checked update.
     pub(crate) fn write(&self, byte_offset: u64, count: u64, data: *const u8) -> Result<Op> {
         Ok(Op::Write { offset: byte_offset, length: self.check_data(byte_offset, count, data)?, data })

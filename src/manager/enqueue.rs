@@ -1,10 +1,10 @@
 //! The way of an update: in place where the role is free and nothing is queued, else into the log.
 
-use super::RawUpdate;
 use super::callback;
 use super::forward::AT_ONCE;
 use super::op::Op;
 use super::patience::Patience;
+use super::raw::RawUpdate;
 use super::ring::{Refusal, UNIT};
 use super::shared::{Blocked, By, Shared, duty};
 use crate::Timeout;

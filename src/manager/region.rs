@@ -1,5 +1,6 @@
 //! N-d regions: from start, extent, step and strides to a checked plan of contiguous runs.
 
+use super::shared::Shape;
 use crate::error::{Error, Result, Status};
 
 /// Dimensions at most.
@@ -34,6 +35,58 @@ pub(crate) struct Plan {
     count: u64,
     dims: u64,
     axes: [Axis; MAX_DIMS],
+}
+
+/// An N-d part of the state, as in `state[2:5, ::2] = data`; each slice has an entry for each dimension.
+///
+/// ```
+/// use backbuf::{DType, Timeout, manager::{Manager, Region}};
+/// let manager = Manager::new(DType::U8, &[2, 4])?;
+/// let region = Region { start: &[0, 1], extent: &[2, 2], step: Some(&[1, 2]), data: &[1, 2, 3, 4], strides: None };
+/// manager.enqueue_region(&region, Timeout::TRY)?;
+/// manager.synchronize(Timeout::FOREVER)?;
+/// assert_eq!(manager.front()?.bytes(), [0, 1, 0, 2, 0, 3, 0, 4]);
+/// # Ok::<(), backbuf::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Region<'a> {
+    /// The first index along each axis.
+    pub start: &'a [u64],
+    /// How many along each axis.
+    pub extent: &'a [u64],
+    /// From one to the next, in elements; negative allowed. None is 1 everywhere.
+    pub step: Option<&'a [i64]>,
+    /// The source.
+    pub data: &'a [u8],
+    /// From one to the next in the source, in bytes; 0 allowed, negative not, as `data` begins at its first byte. None is
+    /// packed, row-major.
+    pub strides: Option<&'a [i64]>,
+}
+
+impl<'a> Region<'a> {
+    pub(super) fn raw(&self, shape: &Shape) -> Result<RawRegion<'a>> {
+        let Region { start, extent, step, data, strides } = *self;
+        let raw = RawRegion { start, extent, step, data: data.as_ptr(), strides };
+        let plan = shape.region(&raw)?;
+        let mut ends = (0, plan.payload() as i128);
+        if let Some(strides) = strides {
+            let reach = |wanted: fn(&i64) -> bool| -> i128 {
+                let axes = strides.iter().zip(extent).filter(|(stride, _)| wanted(stride));
+                axes.map(|(&stride, &extent)| i128::from(stride) * (i128::from(extent) - 1)).sum()
+            };
+            ends = (reach(|stride| *stride < 0), reach(|stride| *stride > 0) + i128::from(shape.element));
+        }
+        if plan.count() > 0 && (ends.0 < 0 || ends.1 > data.len() as i128) {
+            let end = if ends.0 < 0 { u128::MAX } else { ends.1 as u128 };
+            return Err(Error::beyond(
+                "region.strides * region.extent",
+                end,
+                data.len() as u64,
+                "bytes of data",
+            ));
+        }
+        Ok(raw)
+    }
 }
 
 fn overflow(param: &'static str) -> Error {

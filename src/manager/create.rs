@@ -1,0 +1,156 @@
+//! How a manager begins and ends.
+
+use super::api::Manager;
+use super::config::{Config, Flush, WorkerMode};
+use super::kernel::Refused;
+use super::ring::{Ring, UNIT, Unit};
+use super::shared::{Failure, Shape, Shared, State, duty};
+use super::{
+    applier, back, callback, dump, forward, role, statistics, storage, tasks, waiters, watch, worker,
+};
+use crate::error::{Error, Label, Result, Status};
+use crate::log::{self, Level};
+use crate::memory::{Arc, try_vec};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
+use crate::wait::{Deadline, Event};
+use crate::{DType, Timeout, slots};
+
+static NUMBERS: AtomicU64 = AtomicU64::new(1);
+
+impl Manager {
+    /// A state of that shape, row-major, all zeros, with the default [`Config`].
+    pub fn new(dtype: DType, shape: &[u64]) -> Result<Manager> {
+        Ok(Manager::with_config(dtype, shape, Config::default())?)
+    }
+
+    /// A state of that shape, row-major. A flush that is refused comes back.
+    pub fn with_config(
+        dtype: DType,
+        shape: &[u64],
+        mut config: Config<'_>,
+    ) -> std::result::Result<Manager, Refused<Option<Flush>>> {
+        let flush = config.flush.take();
+        match Manager::build(dtype, shape, &config, flush.is_some()) {
+            Ok(manager) => {
+                // SAFETY: the worker has been asked for nothing yet, so nobody else looks at it.
+                unsafe { *manager.shared.flush.get() = flush };
+                Ok(manager)
+            }
+            Err(error) => Err(Refused { error, value: flush }),
+        }
+    }
+
+    fn build(dtype: DType, lengths: &[u64], config: &Config<'_>, has_flush: bool) -> Result<Manager> {
+        let shape = Shape::new(dtype, lengths)?;
+        config.check(&shape)?;
+        let instance = slots::instance()?;
+        let units = (config.queue()? / UNIT) as usize;
+        let number = NUMBERS.fetch_add(1, Relaxed);
+        let copies = config.copies as usize;
+        let storage = storage::Storage::new(shape.bytes as usize, copies, number)?;
+        // SAFETY: just made; nobody else has it.
+        let (first, second) = unsafe { (storage.as_ref().data(0), storage.as_ref().data(1)) };
+        if let Some(initial) = config.initial {
+            for copy in [first, second] {
+                // SAFETY: both copies are as long as the initial state, which was checked.
+                unsafe { std::ptr::copy_nonoverlapping(initial.as_ptr(), copy, initial.len()) };
+            }
+        }
+        let parts = || -> Result<_> {
+            let forward = forward::Forward::new(shape.bytes as usize, copies, first, second)?;
+            let exit = Arc::try_new(worker::Exit::default()).map_err(|_| Error::of(Status::OutOfMemory))?;
+            Ok((forward, ring(units)?, tasks::Tasks::new()?, exit))
+        };
+        let (forward, ring, tasks, exit) = match parts() {
+            Ok(parts) => parts,
+            Err(error) => {
+                // SAFETY: just made; nobody holds anything.
+                unsafe { storage::Storage::retire(storage) };
+                return Err(error);
+            }
+        };
+        let label = Label::new(config.label);
+        let shared = Shared {
+            role: role::Role::default(),
+            worker_only: config.worker == WorkerMode::Only,
+            calling_out: AtomicU32::new(0),
+            has_flush,
+            copies,
+            shape,
+            applier: UnsafeCell::new(applier::Applier::new(forward, number)),
+            counters: statistics::Counters::new(),
+            ring,
+            storage,
+            epoch: AtomicU64::new(0),
+            tag_of_epoch: AtomicU64::new(0),
+            order: AtomicU64::new(0),
+            completed: AtomicU64::new(0),
+            requested: AtomicU64::new(0),
+            last_ticket: AtomicU64::new(0),
+            failure: Failure::default(),
+            progress: Event::new(),
+            work: Event::new(),
+            duties: AtomicU32::new(0),
+            state: AtomicU32::new(State::Open as u32),
+            tasks,
+            waiters: waiters::Waiters::new(),
+            watches: watch::Watches::new(),
+            outsized: AtomicU64::new(0),
+            worker_pinned: AtomicU32::new(0),
+            batches: AtomicU32::new(0),
+            flush: UnsafeCell::new(None),
+            hand: UnsafeCell::new(back::Hand::default()),
+            token: AtomicU64::new(0),
+            holder: AtomicU32::new(0),
+            label,
+            number,
+            watchdog: config.watchdog.as_nanos(),
+            budget: config.caller_budget_bytes,
+            next: AtomicPtr::new(std::ptr::null_mut()),
+            exit,
+            tag: instance.tag,
+        };
+        let shared = Arc::try_new(shared).map_err(|_| Error::of(Status::OutOfMemory))?;
+        dump::remember(&shared)?;
+        worker::spawn(&shared, config.priority, config.affinity)?;
+        let text = format_args!(
+            "created #{number}: {dtype:?} {lengths:?}, {} bytes, {copies} copies, host memory",
+            shape.bytes
+        );
+        log::record(Level::Info, "manager", label.as_str(), text);
+        Ok(Manager { shared: std::mem::ManuallyDrop::new(shared) })
+    }
+}
+
+/// Storage for the log. The commit words are zero; what the units hold does not matter.
+fn ring(units: usize) -> Result<Ring> {
+    let mut bytes = try_vec(units)?;
+    // SAFETY: the capacity was reserved; a unit is plain words, whatever their bits, and is written before it is read.
+    unsafe {
+        std::ptr::write_bytes(bytes.as_mut_ptr(), 0, 0);
+        bytes.set_len(units);
+    }
+    let mut commits = try_vec(units)?;
+    commits.resize_with(units, || AtomicU64::new(0));
+    let bytes: Vec<Unit> = bytes;
+    Ok(Ring::new(bytes.into_boxed_slice(), commits.into_boxed_slice()))
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        if !slots::is_own(self.shared.tag) {
+            // A forked child has neither the worker nor the leases; the memory is the parent's to care for.
+            return;
+        }
+        self.shared.end();
+        self.shared.ask(duty::STOP);
+        let (exit, number, label) = (self.shared.exit.clone(), self.shared.number, self.shared.label);
+        let patience = self.shared.watchdog.max(2_000_000_000);
+        // SAFETY: dropped once, here.
+        unsafe { std::mem::ManuallyDrop::drop(&mut self.shared) };
+        if !callback::inside(number) && !exit.wait(Deadline::after(Timeout::nanos(patience))) {
+            let text = format_args!("a callback did not return; what it may use stays until it does");
+            log::record(Level::Warn, "manager", label.as_str(), text);
+        }
+    }
+}
