@@ -15,6 +15,7 @@ use super::update::{bb_kernel, bb_region, bb_update, kernel_of, region_of};
 use crate::Timeout;
 use crate::error::{Error, Label, Result, Status};
 use crate::manager::{Batch, Manager};
+use crate::sync::{AtomicBool, Ordering::*};
 
 /// A batch belongs to one thread at a time; a second one is told so.
 struct Shared {
@@ -22,6 +23,8 @@ struct Shared {
     label: Label,
     /// None once it is committed.
     batch: Mutex<Option<Batch>>,
+    /// Then its handle ends, whoever is still inside of a call on it.
+    committed: AtomicBool,
 }
 
 impl Object for Shared {
@@ -32,7 +35,7 @@ impl Object for Shared {
     }
 
     fn close(&self) -> Result<()> {
-        if self.batch.is_locked() { Err(in_use()) } else { Ok(()) }
+        if !self.committed.load(Acquire) && self.batch.is_locked() { Err(in_use()) } else { Ok(()) }
     }
 }
 
@@ -52,6 +55,7 @@ impl Shared {
         let mut batch = self.batch.try_lock().ok_or_else(in_use)?;
         batch.as_mut().ok_or_else(|| Error::of(Status::Stale))?.commit(timeout)?;
         *batch = None;
+        self.committed.store(true, Release);
         Ok(())
     }
 }
@@ -69,7 +73,13 @@ pub unsafe extern "C" fn bb_batch_begin(m: *mut bb_manager, batch: *mut *mut bb_
     on("bb_batch_begin", m, |m: &Manager| {
         // SAFETY: the header asks for a place for a handle.
         let place = unsafe { input::output(batch, "batch") }?;
-        let begin = || Ok(Shared { label: m.label(), batch: Mutex::new(Some(m.batch()?)) });
+        let begin = || {
+            Ok(Shared {
+                label: m.label(),
+                batch: Mutex::new(Some(m.batch()?)),
+                committed: AtomicBool::new(false),
+            })
+        };
         place.set(object::create(begin)? as *mut bb_batch)
     })
 }
