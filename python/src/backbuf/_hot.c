@@ -1,14 +1,15 @@
-/* The hot calls of CBufferManager: the arguments that people pass in inner loops go straight to libbackbuf, with a timeout
- * of 0 and the GIL held, since giving the GIL up costs 26 us as soon as another Python thread runs. Whatever is not plain
- * (another dtype, a strided array, a full queue) is handed to the method's Python form, whose name has an underscore in
- * front; so each rule is written once, there. */
+/* The hot calls of CBufferManager: the arguments that people pass in inner loops go straight to libbackbuf, with
+ * a timeout of 0 and the GIL held, since giving the GIL up costs 26 us as soon as another Python thread runs.
+ * Whatever is not plain (another dtype, a strided array, a full queue) is handed to the method's Python form,
+ * whose name has an underscore in front; so each rule is written once, there. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <structmember.h>
 
 #define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
-/* The layout of arrays alone, none of NumPy's functions: nothing to import. The buffer protocol costs 5 times as much. */
+/* The layout of arrays alone, none of NumPy's functions, so nothing to import. Going through the buffer protocol
+ * would cost 5 times as much. */
 #include <numpy/ndarraytypes.h>
 #include <stdint.h>
 #include <string.h>
@@ -32,7 +33,7 @@ static PyTypeObject *array_type;
 static PyObject *index_dtype;
 
 typedef struct {
-    PyObject_HEAD
+    PyObject base;       /* what PyObject_HEAD stands for */
     bb_manager *manager; /* NULL: all calls take their Python form */
     PyObject *dtype;     /* of the state */
     uint64_t elements;
@@ -42,18 +43,22 @@ typedef struct {
 } Hot;
 
 /* The Python form of a method, with the arguments as they came. */
-static PyObject *python_form(PyObject *self, const char *name, PyObject *const *args, Py_ssize_t count, PyObject *names)
-{
-    PyObject *result = NULL, *positional = PyTuple_New(count), *named = NULL, *method = PyObject_GetAttrString(self, name);
-    if (!positional || !method) goto out;
+static PyObject *python_form(PyObject *self, const char *name, PyObject *const *args, Py_ssize_t count,
+                             PyObject *names) {
+    PyObject *result = NULL, *positional = PyTuple_New(count), *named = NULL,
+             *method = PyObject_GetAttrString(self, name);
+    if (!positional || !method)
+        goto out;
     for (Py_ssize_t i = 0; i < count; i++) {
         Py_INCREF(args[i]);
         PyTuple_SetItem(positional, i, args[i]);
     }
     if (names) {
-        if (!(named = PyDict_New())) goto out;
+        if (!(named = PyDict_New()))
+            goto out;
         for (Py_ssize_t i = 0; i < PyTuple_Size(names); i++)
-            if (PyDict_SetItem(named, PyTuple_GetItem(names, i), args[count + i]) < 0) goto out;
+            if (PyDict_SetItem(named, PyTuple_GetItem(names, i), args[count + i]) < 0)
+                goto out;
     }
     result = PyObject_Call(method, positional, named);
 out:
@@ -64,8 +69,7 @@ out:
 }
 
 /* None, an exception, or NULL alone where waiting may cure it: the Python form then tries again with the timeout. */
-static PyObject *done(PyObject *self, bb_status status)
-{
+static PyObject *done(PyObject *self, bb_status status) {
     switch (status) {
     case BB_OK:
         Py_RETURN_NONE;
@@ -81,18 +85,18 @@ static PyObject *done(PyObject *self, bb_status status)
     }
 }
 
-static int unsigned_of(PyObject *number, uint64_t *value)
-{
-    if (!PyLong_CheckExact(number)) return 0;
+static int unsigned_of(PyObject *number, uint64_t *value) {
+    if (!PyLong_CheckExact(number))
+        return 0;
     *value = PyLong_AsUnsignedLongLong(number);
-    if (*value != UINT64_MAX || !PyErr_Occurred()) return 1;
+    if (*value != UINT64_MAX || !PyErr_Occurred())
+        return 1;
     PyErr_Clear();
     return 0;
 }
 
 /* A Python number as one element; 0 where it does not fit or NumPy has to say what it is. */
-static int element_of(const Hot *hot, PyObject *number, void *element)
-{
+static int element_of(const Hot *hot, PyObject *number, void *element) {
     if (hot->kind == 'f' && hot->size >= 4) {
         double value;
         if (PyFloat_CheckExact(number)) {
@@ -116,7 +120,8 @@ static int element_of(const Hot *hot, PyObject *number, void *element)
         int overflow = 0;
         long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
         long long half = 1LL << (hot->size < 8 ? 8 * hot->size - 1 : 62);
-        if (overflow) return 0;
+        if (overflow)
+            return 0;
         if (hot->kind == 'u' ? value < 0 || (hot->size < 8 && value >= 2 * half)
                              : hot->size < 8 && (value < -half || value >= half))
             return 0;
@@ -127,20 +132,19 @@ static int element_of(const Hot *hot, PyObject *number, void *element)
 }
 
 /* The packed elements of an array of exactly this dtype; 0 for all other objects. */
-static int elements_of(PyObject *object, const PyObject *dtype, const void **data, uint64_t *count)
-{
+static int elements_of(PyObject *object, const PyObject *dtype, const void **data, uint64_t *count) {
     PyArrayObject *array = (PyArrayObject *)object;
     if (!Py_IS_TYPE(object, array_type) || (const PyObject *)PyArray_DESCR(array) != dtype ||
         !(PyArray_FLAGS(array) & NPY_ARRAY_C_CONTIGUOUS))
         return 0;
     *count = 1;
-    for (int axis = 0; axis < PyArray_NDIM(array); axis++) *count *= (uint64_t)PyArray_DIMS(array)[axis];
+    for (int axis = 0; axis < PyArray_NDIM(array); axis++)
+        *count *= (uint64_t)PyArray_DIMS(array)[axis];
     *data = PyArray_DATA(array);
     return 1;
 }
 
-static PyObject *hot_enqueue(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
-{
+static PyObject *hot_enqueue(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     const Hot *hot = (const Hot *)self;
     uint64_t element[2];
     bb_update update = {0, 1, element};
@@ -148,13 +152,13 @@ static PyObject *hot_enqueue(PyObject *self, PyObject *const *args, Py_ssize_t c
         (element_of(hot, args[0], element) ||
          (elements_of(args[0], hot->dtype, &update.data, &update.count) && update.count <= LONG_BYTES / hot->size))) {
         PyObject *result = done(self, library.enqueue(hot->manager, &update, 0));
-        if (result || PyErr_Occurred()) return result;
+        if (result || PyErr_Occurred())
+            return result;
     }
     return python_form(self, "_enqueue", args, count, names);
 }
 
-static PyObject *hot_put(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
-{
+static PyObject *hot_put(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     const Hot *hot = (const Hot *)self;
     const int64_t elements = (int64_t)hot->elements;
     const void *indices, *values;
@@ -163,33 +167,37 @@ static PyObject *hot_put(PyObject *self, PyObject *const *args, Py_ssize_t count
         elements_of(args[1], hot->dtype, &values, &given) && many == given && many <= MANY_UPDATES) {
         bb_update *updates = PyMem_Malloc((many + 1) * sizeof *updates);
         PyObject *result = NULL;
-        if (!updates) return PyErr_NoMemory();
+        if (!updates)
+            return PyErr_NoMemory();
         for (i = 0; i < many; i++) {
             int64_t index = ((const int64_t *)indices)[i];
-            if (index < 0) index += elements;
-            if (index < 0 || index >= elements) break;
+            if (index < 0)
+                index += elements;
+            if (index < 0 || index >= elements)
+                break;
             updates[i] = (bb_update){(uint64_t)index * hot->size, 1, (const char *)values + i * hot->size};
         }
-        if (i == many) result = done(self, library.enqueue_many(hot->manager, updates, many, 0));
+        if (i == many)
+            result = done(self, library.enqueue_many(hot->manager, updates, many, 0));
         PyMem_Free(updates);
-        if (result || PyErr_Occurred()) return result;
+        if (result || PyErr_Occurred())
+            return result;
     }
     return python_form(self, "_put", args, count, names);
 }
 
-static PyObject *hot_tag(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
-{
+static PyObject *hot_tag(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     const Hot *hot = (const Hot *)self;
     uint64_t tag;
     if (hot->manager && !names && count == 1 && unsigned_of(args[0], &tag)) {
         PyObject *result = done(self, library.enqueue_tag(hot->manager, tag, 0));
-        if (result || PyErr_Occurred()) return result;
+        if (result || PyErr_Occurred())
+            return result;
     }
     return python_form(self, "_tag", args, count, names);
 }
 
-static PyObject *hot_synchronize(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
-{
+static PyObject *hot_synchronize(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     const Hot *hot = (const Hot *)self;
     uint64_t epoch;
     /* No fast path for keywords: they may be wrong ones. */
@@ -203,14 +211,14 @@ static PyObject *hot_synchronize(PyObject *self, PyObject *const *args, Py_ssize
 static PyMethodDef hot_methods[] = {METHOD(enqueue), METHOD(put), METHOD(tag), METHOD(synchronize)};
 
 /* _aim(manager, dtype, kind, size, elements): where the hot calls go from now on; manager 0 turns them off. */
-static PyObject *hot_aim(PyObject *self, PyObject *args)
-{
+static PyObject *hot_aim(PyObject *self, PyObject *args) {
     Hot *hot = (Hot *)self;
     unsigned long long manager, elements;
     unsigned int size;
     PyObject *dtype;
     int kind;
-    if (!PyArg_ParseTuple(args, "KOCIK", &manager, &dtype, &kind, &size, &elements)) return NULL;
+    if (!PyArg_ParseTuple(args, "KOCIK", &manager, &dtype, &kind, &size, &elements))
+        return NULL;
     Py_INCREF(dtype);
     Py_XDECREF(hot->dtype);
     hot->dtype = dtype;
@@ -221,8 +229,7 @@ static PyObject *hot_aim(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
-static void hot_dealloc(PyObject *self)
-{
+static void hot_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     Py_XDECREF(((Hot *)self)->dtype);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
@@ -233,27 +240,30 @@ static PyMethodDef type_methods[] = {{"_aim", hot_aim, METH_VARARGS, NULL}, {NUL
 static PyMemberDef type_members[] = {{"_plain", T_BOOL, offsetof(Hot, plain), 0, NULL}, {NULL, 0, 0, 0, NULL}};
 static PyType_Slot type_slots[] = {
     {Py_tp_dealloc, hot_dealloc}, {Py_tp_methods, type_methods}, {Py_tp_members, type_members}, {0, NULL}};
-static PyType_Spec type_spec = {"backbuf._hot.Hot", sizeof(Hot), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, type_slots};
+static PyType_Spec type_spec = {"backbuf._hot.Hot", sizeof(Hot), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                                type_slots};
 
-/* bind(addresses, ndarray, dtype of indices): cffi gives the addresses, so that both call the same copy of the library. */
-static PyObject *module_bind(PyObject *module, PyObject *args)
-{
+/* bind(addresses, ndarray, dtype of indices): cffi gives the addresses, so that both call the same copy of the
+ * library. */
+static PyObject *module_bind(PyObject *module, PyObject *args) {
     unsigned long long a[5];
     (void)module;
-    if (!PyArg_ParseTuple(args, "(KKKKK)OO", &a[0], &a[1], &a[2], &a[3], &a[4], &array_type, &index_dtype)) return NULL;
+    if (!PyArg_ParseTuple(args, "(KKKKK)OO", &a[0], &a[1], &a[2], &a[3], &a[4], &array_type, &index_dtype))
+        return NULL;
     Py_INCREF(array_type);
     Py_INCREF(index_dtype);
     memcpy(&library, a, sizeof library);
     Py_RETURN_NONE;
 }
 
-/* install(cls, texts): makes the hot calls methods of this very class, since the interpreter's fastest way to call a method
- * wants its class to be the object's own. The Python forms stay, with an underscore in front, and lend their text to help(). */
-static PyObject *module_install(PyObject *module, PyObject *args)
-{
+/* install(cls, texts): makes the hot calls methods of this very class, since the interpreter's fastest way to call
+ * a method wants its class to be the object's own. The Python forms stay, with an underscore in front; `texts` are
+ * for help(). */
+static PyObject *module_install(PyObject *module, PyObject *args) {
     PyObject *cls, *texts;
     (void)module;
-    if (!PyArg_ParseTuple(args, "OO", &cls, &texts)) return NULL;
+    if (!PyArg_ParseTuple(args, "OO", &cls, &texts))
+        return NULL;
     Py_INCREF(texts); /* for as long as the methods point there */
     for (size_t i = 0; i < sizeof hot_methods / sizeof *hot_methods; i++) {
         const char *name = hot_methods[i].ml_name;
@@ -261,24 +271,27 @@ static PyObject *module_install(PyObject *module, PyObject *args)
         PyObject *text = PyDict_GetItemString(texts, name);
         int rc = -1;
         if (form && hidden && text && (hot_methods[i].ml_doc = PyUnicode_AsUTF8AndSize(text, NULL)) &&
-            PyObject_SetAttr(cls, hidden, form) == 0 && (method = PyDescr_NewMethod((PyTypeObject *)cls, &hot_methods[i])))
+            PyObject_SetAttr(cls, hidden, form) == 0 &&
+            (method = PyDescr_NewMethod((PyTypeObject *)cls, &hot_methods[i])))
             rc = PyObject_SetAttrString(cls, name, method);
         Py_XDECREF(form);
         Py_XDECREF(hidden);
         Py_XDECREF(method);
-        if (rc < 0) return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_KeyError, "%s", name);
+        if (rc < 0)
+            return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_KeyError, "%s", name);
     }
     Py_RETURN_NONE;
 }
 
 static PyMethodDef module_methods[] = {
     {"bind", module_bind, METH_VARARGS, NULL}, {"install", module_install, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
-static struct PyModuleDef module_def = {PyModuleDef_HEAD_INIT, "_hot", NULL, -1, module_methods, NULL, NULL, NULL, NULL};
+static struct PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT, "_hot", NULL, -1, module_methods, NULL, NULL, NULL, NULL};
 
-PyMODINIT_FUNC PyInit__hot(void)
-{
+PyMODINIT_FUNC PyInit__hot(void) {
     PyObject *module = PyModule_Create(&module_def), *type = module ? PyType_FromSpec(&type_spec) : NULL;
-    if (type && PyModule_AddObject(module, "Hot", type) == 0) return module;
+    if (type && PyModule_AddObject(module, "Hot", type) == 0)
+        return module;
     Py_XDECREF(type);
     Py_XDECREF(module);
     return NULL;

@@ -121,7 +121,7 @@ class Layout:
     def _is_weak(self, value: Any) -> bool:
         if isinstance(value, np.generic):  # np.float64 is a float as well
             return False
-        return isinstance(value, tuple(_NUMBERS)) or (isinstance(value, tuple) and self.dtype.names is not None)
+        return isinstance(value, (bool, int, float, complex)) or (isinstance(value, tuple) and self.dtype.names is not None)
 
     def _number(self, value: Any) -> Array:
         """A Python number takes the state's dtype, if its kind goes there and it fits."""
@@ -215,11 +215,12 @@ class Region:
             source = source[0]
         if source.ndim > len(target):
             raise ValueError(f"could not broadcast a value of shape {source.shape} into shape {target}")
-        source = np.broadcast_to(source, target)
         strides = [0] * len(extent)
-        for axis, stride in zip(axes, source.strides, strict=True):
-            if axis is not None:
-                strides[axis] = stride
+        if source.ndim:  # the strides of a single value are 0 already
+            source = np.broadcast_to(source, target)
+            for axis, stride in zip(axes, source.strides, strict=True):
+                if axis is not None:
+                    strides[axis] = stride
         fields = (
             ffi.new("uint64_t[]", start or [0]),
             ffi.new("uint64_t[]", extent or [0]),

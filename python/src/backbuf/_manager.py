@@ -32,6 +32,7 @@ if TYPE_CHECKING or hot is None:
 else:
     _Base = hot.Hot
 
+_WORKERS = {"shared": lib.BB_WORKER_SHARED, "only": lib.BB_WORKER_ONLY}
 _STATES = ("open", "closing", "closed", "poisoned")
 
 
@@ -58,6 +59,7 @@ class CBufferManager(_Base):
     _owner: Owner | None
     _carried: _callbacks.Carried
     _id: Any
+    _calls_python: bool
 
     def __init__(
         self,
@@ -95,7 +97,9 @@ class CBufferManager(_Base):
         ):
             if number is not None:
                 setattr(config, name, number)
-        config.worker = {"shared": lib.BB_WORKER_SHARED, "only": lib.BB_WORKER_ONLY}[worker]
+        if worker not in _WORKERS:
+            raise ValueError(f"worker is {worker!r}: it must be 'shared' or 'only'")
+        config.worker = _WORKERS[worker]
         config.worker_affinity = sum(1 << cpu for cpu in set(worker_affinity or ()))
         self._carried = _callbacks.Carried()
         if flush is not None:
@@ -108,7 +112,9 @@ class CBufferManager(_Base):
             _callbacks.forget(config.flush_user_data)
             _errors.fail(status)
         self._open(made[0], layout, label or "", Owner(made[0]))
-        self._plain = flush is None
+        self._calls_python = flush is not None
+        # Where the worker always has a part in it, there is no point in trying without it.
+        self._plain = flush is None and worker == "shared"
 
     @classmethod
     def from_array(cls, array: npt.ArrayLike, **config: Any) -> CBufferManager:
@@ -134,6 +140,7 @@ class CBufferManager(_Base):
         if own.itemsize != info.element_size or own.hasobject:
             raise TypeError(f"dtype {own} has {own.itemsize} bytes an element, the state has {info.element_size}")
         self._open(self._id, Layout(tuple(info.shape[0 : info.ndim]), own), text(info.label), None)
+        self._calls_python = False
         self._plain = True
         return self
 
@@ -340,7 +347,7 @@ class CBufferManager(_Base):
 
     def _kernel(self, kernel: Any, *how: Any) -> _callbacks.KernelStruct:
         if _callbacks.native_address(kernel, "kernel") is None:
-            self._plain = False
+            self._calls_python, self._plain = True, False
         return _callbacks.KernelStruct(self._layout, self._owner, self._carried, kernel, *how)
 
     def _wait(self, function: Callable[..., int], timeout: float | None, *arguments: Any) -> None:
@@ -436,7 +443,7 @@ class CBufferManager(_Base):
     def detach(self) -> int:
         """Gives the manager away: the handle is now the receiver's, who destroys it by `bb_manager_destroy`."""
         handle = address(self._pointer())
-        if not self._plain and self._owner is not None:
+        if self._calls_python and self._owner is not None:
             raise _errors.StateError(f"{self!r} has Python callbacks, so it must end with the interpreter", lib.BB_E_STATE)
         if self._owner is not None:
             self._owner.give_away()
