@@ -388,6 +388,35 @@ static void what_is_copied_forward_follows_what_changed(void) {
     OK(bb_manager_destroy(m));
 }
 
+static void states_beyond_4_gib_work(void) {
+    const uint64_t rows = (UINT64_C(1) << 20) + 3, columns = 4096;
+    const long memory = sysconf(_SC_AVPHYS_PAGES) / 1024 * (sysconf(_SC_PAGESIZE) / 1024); /* MiB */
+    if (getenv("BACKBUF_SOAK") == NULL || memory < 12 * 1024) {
+        TEST_IGNORE_MESSAGE("takes 9 GiB: runs with BACKBUF_SOAK set and 12 GiB free");
+    }
+    bb_manager *m = NULL;
+    OK(bb_manager_create(BB_U8, 2, SHAPE(rows, columns), NULL, &m));
+    OK(bb_manager_enqueue(m, &(bb_update){rows * columns - 3, 3, "abc"}, BB_FOREVER));
+    OK(bb_manager_enqueue_region(
+        m, &(bb_region){SHAPE(rows - 2, 1), SHAPE(2, 2), (const int64_t[]){-(1 << 20), 1}, "wxyz", NULL}, BB_FOREVER));
+    for (uint64_t epoch = 1; epoch <= 2; epoch++) { /* each copy in turn, and what is copied forward to it */
+        OK(bb_manager_enqueue_fill(m, epoch << 31, 1, "f", BB_FOREVER));
+        OK(bb_manager_synchronize(m, BB_FOREVER));
+        bb_front front;
+        OK(bb_manager_acquire_front(m, &front));
+        const char *const state = front.data;
+        TEST_ASSERT_EQUAL_UINT64(epoch, front.epoch);
+        TEST_ASSERT_EQUAL_MEMORY("abc", state + rows * columns - 3, 3);
+        TEST_ASSERT_EQUAL_MEMORY("wx", state + (rows - 2) * columns + 1, 2);
+        TEST_ASSERT_EQUAL_MEMORY("yz", state + (rows - 2 - (1 << 20)) * columns + 1, 2);
+        for (uint64_t k = 1; k <= epoch; k++) {
+            TEST_ASSERT_EQUAL_CHAR('f', state[k << 31]);
+        }
+        OK(bb_lease_release(front.lease));
+    }
+    OK(bb_manager_destroy(m));
+}
+
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(every_dtype_starts_as_zeros_at_epoch_0);
@@ -407,5 +436,6 @@ int main(void) {
     RUN_TEST(a_tag_alone_is_published);
     RUN_TEST(after_every_epoch_the_front_equals_the_model);
     RUN_TEST(what_is_copied_forward_follows_what_changed);
+    RUN_TEST(states_beyond_4_gib_work);
     return UNITY_END();
 }
