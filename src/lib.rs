@@ -37,3 +37,7 @@ pub use dtype::DType;
 pub use dump::{dump, dump_fd};
 pub use error::{Error, Label, Result, Status};
 pub use wait::{Timeout, set_interruptible};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
