@@ -29,8 +29,7 @@ lint: ## install what is missing, look at format, lints, header drift, types and
 
 bench: ## install what is missing, measure against the peers; leaves target/bench/report.json
 	scripts/setup bench
-	scripts/python-package
-	cd benches && $(CARGO) run --release --package bench -- $(ARGS)
+	benches/run $(ARGS)
 
 soak: ## the long forms of the tests (after `make test`); SOAK_MINUTES=30
 	scripts/soak
