@@ -1,0 +1,90 @@
+//! The event count, and tickets that are waited for on it.
+
+use loom::sync::Arc;
+use loom::thread;
+
+use super::event::Event;
+use crate::harness::explore;
+use crate::sync::{AtomicU64, Ordering::*};
+use crate::wait::{Deadline, Stop, futex};
+
+/// What a manager's callers and its worker tell each other: tickets given out and done.
+#[derive(Default)]
+struct Tickets {
+    requested: AtomicU64,
+    completed: AtomicU64,
+    /// Where callers wait, and where the worker does.
+    progress: Event,
+    work: Event,
+}
+
+impl Tickets {
+    fn done(&self, ticket: u64) -> Option<()> {
+        (self.completed.load(Acquire) >= ticket).then_some(())
+    }
+
+    fn complete(&self, ticket: u64) {
+        self.completed.store(ticket, Release);
+        self.progress.signal();
+    }
+}
+
+/// A waiter is woken however its way to sleep and the signal cross.
+pub fn a_wake_up_is_not_lost() {
+    explore(4, || {
+        let tickets = Arc::new(Tickets::default());
+        let waiter = tickets.clone();
+        let waiter = thread::spawn(move || waiter.progress.park(Deadline::NEVER, false, || waiter.done(1)));
+        tickets.complete(1);
+        assert_eq!(waiter.join().unwrap(), Ok(()));
+    });
+}
+
+/// Several callers share the event, each with a ticket of its own.
+pub fn several_tickets_share_an_event() {
+    explore(2, || {
+        let tickets = Arc::new(Tickets::default());
+        let wait_for = |ticket| {
+            let tickets = tickets.clone();
+            thread::spawn(move || tickets.progress.park(Deadline::NEVER, false, || tickets.done(ticket)))
+        };
+        let (first, second) = (wait_for(1), wait_for(2));
+        tickets.complete(1);
+        tickets.complete(2);
+        assert_eq!((first.join().unwrap(), second.join().unwrap()), (Ok(()), Ok(())));
+    });
+}
+
+/// A caller asks the worker and waits; the worker sleeps until it is asked: neither misses the other.
+pub fn the_worker_is_asked_and_answers() {
+    explore(3, || {
+        let tickets = Arc::new(Tickets::default());
+        let worker = tickets.clone();
+        let worker = thread::spawn(move || {
+            let wanted = || Some(worker.requested.load(Acquire)).filter(|&ticket| ticket > 0);
+            let ticket = worker.work.park(Deadline::NEVER, false, wanted).unwrap();
+            worker.complete(ticket);
+        });
+        tickets.requested.fetch_max(1, AcqRel);
+        tickets.work.signal();
+        assert_eq!(tickets.progress.park(Deadline::NEVER, false, || tickets.done(1)), Ok(()));
+        worker.join().unwrap();
+    });
+}
+
+/// A wait that timed out leaves the next one as it should be: the ticket still completes, and its waiter is woken.
+pub fn a_timeout_does_not_poison_the_next_wait() {
+    explore(2, || {
+        let tickets = Arc::new(Tickets::default());
+        let waiter = tickets.clone();
+        let waiter = thread::spawn(move || {
+            let first = waiter.progress.park(Deadline::SOON, false, || waiter.done(1));
+            assert!(matches!(first, Ok(()) | Err(Stop::TimedOut)));
+            waiter.progress.park(Deadline::NEVER, false, || waiter.done(1))
+        });
+        let clock = thread::spawn(futex::expire);
+        tickets.complete(1);
+        assert_eq!(waiter.join().unwrap(), Ok(()));
+        clock.join().unwrap();
+    });
+}

@@ -1,0 +1,183 @@
+//! C: leases of fronts against publishing, waiting for a copy, and the end of the storage.
+
+use loom::sync::Arc;
+use loom::thread;
+
+use super::event::Event;
+use super::fronts::{Fronts, Released};
+use crate::harness::explore;
+use crate::sync::{AtomicU64, Ordering::*, UnsafeCell};
+use crate::wait::Deadline;
+
+const COPIES: usize = 2;
+
+struct Storage {
+    fronts: Fronts,
+    copies: [UnsafeCell<u64>; COPIES],
+    released: Event,
+    freed: [AtomicU64; COPIES],
+}
+
+// SAFETY: that nobody writes a copy that is leased is what is proved.
+unsafe impl Sync for Storage {}
+// SAFETY: as above.
+unsafe impl Send for Storage {}
+
+impl Storage {
+    fn new() -> Arc<Storage> {
+        Arc::new(Storage {
+            fronts: Fronts::new(),
+            copies: [UnsafeCell::new(0), UnsafeCell::new(0)],
+            released: Event::default(),
+            freed: [AtomicU64::new(0), AtomicU64::new(0)],
+        })
+    }
+
+    fn content(&self, copy: usize) -> u64 {
+        // SAFETY: loom tells if somebody writes.
+        self.copies[copy].with(|content| unsafe { *content })
+    }
+
+    fn write(&self, copy: usize, epoch: u64) {
+        // SAFETY: loom tells if somebody reads or writes.
+        self.copies[copy].with_mut(|content| unsafe { *content = epoch });
+    }
+
+    fn release(&self, copy: usize) {
+        match self.fronts.release(copy) {
+            Released::Done => {}
+            Released::Wanted => self.released.signal(),
+            Released::Orphan => self.free(copy),
+        }
+    }
+
+    fn free(&self, copy: usize) {
+        self.write(copy, u64::MAX);
+        assert_eq!(self.freed[copy].fetch_add(1, Relaxed), 0, "freed twice");
+    }
+
+    /// A lease whose bytes stay as they are, twice looked at.
+    fn read(&self) -> u64 {
+        let copy = self.fronts.acquire();
+        let epoch = self.content(copy);
+        assert_eq!(epoch, self.content(copy));
+        self.release(copy);
+        epoch
+    }
+}
+
+/// Two readers against a publisher that turns as often as leases let it: a leased copy is never written, and when all are
+/// released every copy is free.
+pub fn leases_against_publish() {
+    explore(4, || {
+        let storage = Storage::new();
+        let readers = [(); 2].map(|()| {
+            let storage = storage.clone();
+            thread::spawn(move || {
+                storage.read();
+            })
+        });
+        let (mut front, mut back) = (0, 1);
+        for epoch in 1..=3 {
+            if storage.fronts.is_free(back) {
+                storage.write(back, epoch);
+                storage.fronts.publish(back);
+                (front, back) = (back, front);
+            }
+        }
+        readers.map(|reader| reader.join().unwrap());
+        assert_eq!(storage.fronts.front(), front);
+        assert!(storage.fronts.is_free(back));
+        assert_eq!(storage.fronts.held(), 0);
+    });
+}
+
+/// A reader that comes again sees no older epoch.
+pub fn epochs_do_not_go_back() {
+    explore(3, || {
+        let storage = Storage::new();
+        let reader = storage.clone();
+        let reader = thread::spawn(move || {
+            let first = reader.read();
+            assert!(first <= reader.read());
+        });
+        for (epoch, back) in [(1, 1), (2, 0)] {
+            if !storage.fronts.is_free(back) {
+                break;
+            }
+            storage.write(back, epoch);
+            storage.fronts.publish(back);
+        }
+        reader.join().unwrap();
+    });
+}
+
+/// A publisher that needs a leased copy is woken by its last release.
+pub fn the_last_release_wakes_who_wants_the_copy() {
+    explore(3, || {
+        let storage = Storage::new();
+        let held = storage.fronts.acquire();
+        storage.fronts.publish(1);
+        let reader = storage.clone();
+        let reader = thread::spawn(move || {
+            reader.content(held);
+            reader.release(held);
+        });
+        let free = || storage.fronts.want(held).then_some(());
+        storage.released.park(Deadline::NEVER, false, free).unwrap();
+        assert!(storage.fronts.is_free(held));
+        storage.fronts.settle(held);
+        storage.write(held, 2);
+        storage.fronts.publish(held);
+        reader.join().unwrap();
+        assert!(storage.fronts.is_free(1));
+    });
+}
+
+/// Somebody wants a copy that has become the front meanwhile, and again after it was released: it is neither taken for
+/// retired nor kept for ever.
+pub fn wanting_a_copy_twice_leaves_its_count() {
+    explore(3, || {
+        let storage = Storage::new();
+        let waiter = storage.clone();
+        let waiter = thread::spawn(move || {
+            waiter.fronts.want(0);
+            waiter.fronts.want(0);
+        });
+        storage.read();
+        storage.fronts.publish(1);
+        assert!(storage.fronts.is_free(0));
+        storage.fronts.settle(0);
+        storage.fronts.publish(0);
+        let held = storage.fronts.acquire();
+        storage.fronts.publish(1);
+        storage.release(held);
+        waiter.join().unwrap();
+        assert_eq!(storage.freed[0].load(Relaxed), 0);
+        assert!(storage.fronts.is_free(0));
+    });
+}
+
+/// The storage goes while leases are out: each copy is freed once, after its last reader.
+pub fn retired_copies_are_freed_once() {
+    explore(3, || {
+        let storage = Storage::new();
+        let old = storage.fronts.acquire();
+        storage.fronts.publish(1);
+        let readers = [storage.fronts.acquire(), storage.fronts.acquire()].map(|copy| {
+            let storage = storage.clone();
+            thread::spawn(move || {
+                storage.content(copy);
+                storage.release(copy);
+            })
+        });
+        for copy in 0..COPIES {
+            if storage.fronts.retire(copy) {
+                storage.free(copy);
+            }
+        }
+        storage.release(old);
+        readers.map(|reader| reader.join().unwrap());
+        assert_eq!([storage.freed[0].load(Relaxed), storage.freed[1].load(Relaxed)], [1, 1]);
+    });
+}

@@ -1,0 +1,36 @@
+//! How a scenario is explored, and how a mutant is shown to be rejected.
+
+use std::process::Command;
+
+/// Whether the long form is asked for.
+pub fn soak() -> bool {
+    std::env::var_os("BACKBUF_SOAK").is_some_and(|value| !value.is_empty() && value != "0")
+}
+
+/// Runs a scenario in every interleaving with at most `preemptions` forced switches between threads, and every value that
+/// the memory model lets a load see. One more in the long form.
+pub fn explore(preemptions: usize, scenario: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions + usize::from(soak()));
+    builder.max_branches = 20_000;
+    builder.check(scenario);
+}
+
+/// Fails unless `scenario`, which runs on a mutant, fails. It runs in a process of its own: a scenario that fails may
+/// leave loom's threads in any state.
+pub fn rejects(test: &str, scenario: fn()) {
+    const INSIDE: &str = "BACKBUF_MODELS_INSIDE";
+    if std::env::var_os(INSIDE).is_some() {
+        return scenario();
+    }
+    let mut child = Command::new(std::env::current_exe().expect("this test has a path"));
+    let output =
+        child.args([test, "--exact", "--nocapture"]).env(INSIDE, "1").output().expect("a test can be run");
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("running 1 test"), "{test} did not run: {text}");
+    assert!(!output.status.success(), "{test}: the scenario holds although the protocol is broken");
+    let reason =
+        text.lines().skip_while(|line| !line.contains("panicked at")).take(2).collect::<Vec<_>>().join(" ");
+    assert!(!reason.is_empty(), "{test} ended otherwise than by a failed scenario: {text}");
+    println!("{test}: rejected: {reason}");
+}

@@ -1,0 +1,102 @@
+//! A: the pin against destroy and the use of the slot for another object.
+
+use loom::sync::Arc;
+use loom::thread;
+
+use super::pin::{self, Record};
+use crate::harness::explore;
+use crate::sync::{AtomicU64, Ordering::*, UnsafeCell};
+
+/// Handles of one slot: two generations, one kind.
+const FIRST: u64 = 0x11;
+const SECOND: u64 = 0x21;
+
+struct Slot {
+    word: AtomicU64,
+    /// The object: the handle that it was made under.
+    object: UnsafeCell<u64>,
+    records: [Record; 2],
+}
+
+// SAFETY: that the object is not shared with whoever changes it is what is proved.
+unsafe impl Sync for Slot {}
+// SAFETY: as above.
+unsafe impl Send for Slot {}
+
+impl Slot {
+    fn new() -> Arc<Slot> {
+        let records = [Record::new(), Record::new()];
+        Arc::new(Slot { word: AtomicU64::new(FIRST), object: UnsafeCell::new(FIRST), records })
+    }
+
+    /// A call on the object: sees it as it was made, or not at all.
+    fn call(&self, thread: usize, handle: u64) {
+        if let Ok(_pin) = self.records[thread].enter(&self.word, handle) {
+            self.look(handle);
+        }
+    }
+
+    fn look(&self, handle: u64) {
+        // SAFETY: loom tells if somebody writes.
+        self.object.with(|object| assert_eq!(unsafe { *object }, handle));
+    }
+
+    /// Destroys the first object and makes a second one in its place; false if somebody else did.
+    fn replace(&self) -> bool {
+        if !pin::close(&self.word, FIRST) {
+            return false;
+        }
+        pin::drain(FIRST, self.records.iter(), |_| thread::yield_now());
+        // SAFETY: loom tells if somebody reads or writes.
+        self.object.with_mut(|object| unsafe { *object = SECOND });
+        self.word.store(SECOND, Release);
+        true
+    }
+}
+
+/// No call is inside of an object that has been destroyed, nor of another one than its handle names.
+pub fn calls_against_destroy_and_reuse() {
+    explore(2, || {
+        let slot = Slot::new();
+        let (one, other) = (slot.clone(), slot.clone());
+        let one = thread::spawn(move || one.call(0, FIRST));
+        let other = thread::spawn(move || {
+            other.call(1, FIRST);
+            other.call(1, SECOND);
+        });
+        assert!(slot.replace());
+        one.join().unwrap();
+        other.join().unwrap();
+    });
+}
+
+/// A call inside of a call, through a callback, leaves the outer one's pin alone.
+pub fn a_nested_call_keeps_the_outer_pin() {
+    explore(3, || {
+        let slot = Slot::new();
+        let caller = slot.clone();
+        let caller = thread::spawn(move || {
+            let other = AtomicU64::new(SECOND);
+            let record = &caller.records[0];
+            if let Ok(_outer) = record.enter(&caller.word, FIRST) {
+                assert!(record.holds(FIRST));
+                drop(record.enter(&other, SECOND));
+                caller.look(FIRST);
+            }
+            assert!(!record.holds(FIRST));
+        });
+        slot.replace();
+        caller.join().unwrap();
+    });
+}
+
+/// Of two that destroy, one does.
+pub fn one_of_two_destroys() {
+    explore(3, || {
+        let slot = Slot::new();
+        let other = slot.clone();
+        let other = thread::spawn(move || other.replace());
+        let here = slot.replace();
+        assert!(here != other.join().unwrap());
+    });
+}

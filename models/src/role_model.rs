@@ -1,0 +1,106 @@
+//! B, first half: the applier role as a lock.
+
+use loom::sync::Arc;
+use loom::thread;
+
+use super::role::Role;
+use crate::harness::explore;
+use crate::sync::UnsafeCell;
+use crate::wait::{Deadline, Stop, futex};
+
+#[derive(Default)]
+struct Guarded {
+    role: Role,
+    applied: UnsafeCell<u64>,
+}
+
+// SAFETY: that the role keeps its holders apart is what is proved.
+unsafe impl Sync for Guarded {}
+// SAFETY: as above.
+unsafe impl Send for Guarded {}
+
+impl Guarded {
+    /// As the holder: one more, and the role is free again.
+    fn apply(&self) {
+        // SAFETY: loom tells if another holder does so too.
+        self.applied.with_mut(|applied| unsafe { *applied += 1 });
+        self.role.drop();
+    }
+
+    fn applied(&self) -> u64 {
+        // SAFETY: loom tells if another holder writes.
+        self.applied.with(|applied| unsafe { *applied })
+    }
+}
+
+/// Whoever waits for the role gets it, however its way to sleep and the holder's release cross.
+pub fn a_waiter_gets_the_role() {
+    explore(4, || {
+        let guarded = Arc::new(Guarded::default());
+        assert!(guarded.role.try_take());
+        let waiter = guarded.clone();
+        let waiter = thread::spawn(move || {
+            waiter.role.take(Deadline::NEVER).unwrap();
+            waiter.apply();
+        });
+        guarded.apply();
+        waiter.join().unwrap();
+        assert_eq!(guarded.applied(), 2);
+    });
+}
+
+/// Two wait and one passes by: never two holders, and nobody is left asleep.
+pub fn holders_are_apart_and_nobody_is_left_asleep() {
+    explore(2, || {
+        let guarded = Arc::new(Guarded::default());
+        let waiters = [(); 2].map(|()| {
+            let guarded = guarded.clone();
+            thread::spawn(move || {
+                guarded.role.take(Deadline::NEVER).unwrap();
+                guarded.apply();
+            })
+        });
+        let passed = guarded.role.try_take();
+        if passed {
+            guarded.apply();
+        }
+        waiters.map(|waiter| waiter.join().unwrap());
+        assert!(guarded.role.try_take());
+        assert_eq!(guarded.applied(), 2 + u64::from(passed));
+    });
+}
+
+/// One waiter's deadline passes as the role comes free: the other one is woken all the same.
+pub fn a_timeout_keeps_no_wake_up() {
+    explore(2, || {
+        let guarded = Arc::new(Guarded::default());
+        assert!(guarded.role.try_take());
+        let wait = |deadline| {
+            let guarded = guarded.clone();
+            thread::spawn(move || {
+                let result = guarded.role.take(deadline);
+                if result.is_ok() {
+                    guarded.apply();
+                }
+                result
+            })
+        };
+        let (timed, patient) = (wait(Deadline::SOON), wait(Deadline::NEVER));
+        guarded.role.drop();
+        futex::expire();
+        assert!(matches!(timed.join().unwrap(), Ok(()) | Err(Stop::TimedOut)));
+        assert_eq!(patient.join().unwrap(), Ok(()));
+    });
+}
+
+/// The role is never given up: its end lets the waiter go.
+pub fn the_end_lets_waiters_go() {
+    explore(4, || {
+        let guarded = Arc::new(Guarded::default());
+        assert!(guarded.role.try_take());
+        let waiter = guarded.clone();
+        let waiter = thread::spawn(move || waiter.role.take(Deadline::NEVER));
+        guarded.role.end();
+        assert_eq!(waiter.join().unwrap(), Err(Stop::Ended));
+    });
+}

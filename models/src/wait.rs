@@ -1,0 +1,116 @@
+//! The library's `wait`: deadlines without a clock, and a futex over loom's mutex and park.
+
+/// When a wait ends. `SOON` is whenever [`futex::expire`] is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deadline {
+    Past,
+    Soon,
+    Never,
+}
+
+impl Deadline {
+    pub(crate) const PAST: Deadline = Deadline::Past;
+    pub(crate) const SOON: Deadline = Deadline::Soon;
+    pub(crate) const NEVER: Deadline = Deadline::Never;
+}
+
+/// Why a wait ended without what it waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    TimedOut,
+    Interrupted,
+    Ended,
+}
+
+/// Spinning proves nothing: a waiter goes to sleep at once.
+pub(crate) fn spin<T>(_ready: impl FnMut() -> Option<T>) -> Option<T> {
+    None
+}
+
+pub(crate) fn interruptible() -> bool {
+    false
+}
+
+pub(crate) mod futex {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    use loom::sync::Mutex;
+    use loom::thread::{self, Thread};
+
+    use super::Deadline;
+    use crate::sync::AtomicU32;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Slept {
+        Again,
+        TimedOut,
+        #[allow(dead_code, reason = "no signal comes here; the protocol files name it")]
+        Signalled,
+    }
+
+    struct Sleeper {
+        word: *const AtomicU32,
+        thread: Thread,
+        timed: bool,
+        timed_out: Arc<AtomicBool>,
+    }
+
+    /// What the kernel keeps: who sleeps, first come first woken, and whether deadlines have passed.
+    #[derive(Default)]
+    struct Kernel {
+        sleepers: Vec<Sleeper>,
+        expired: bool,
+    }
+
+    // SAFETY: the pointer is a key, and never followed.
+    unsafe impl Send for Kernel {}
+
+    loom::lazy_static! {
+        static ref KERNEL: Mutex<Kernel> = Mutex::new(Kernel::default());
+    }
+
+    pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Slept {
+        let timed_out = Arc::new(AtomicBool::new(false));
+        {
+            let mut kernel = KERNEL.lock().unwrap();
+            if word.load(Relaxed) != expected {
+                return Slept::Again;
+            }
+            let timed = deadline != Deadline::NEVER;
+            if timed && kernel.expired {
+                return Slept::TimedOut;
+            }
+            kernel.sleepers.push(Sleeper {
+                word,
+                thread: thread::current(),
+                timed,
+                timed_out: timed_out.clone(),
+            });
+        }
+        // Woken exactly once, by whoever took it off the list.
+        thread::park();
+        if timed_out.load(Relaxed) { Slept::TimedOut } else { Slept::Again }
+    }
+
+    pub(crate) fn wake(word: &AtomicU32, count: i32) {
+        let mut kernel = KERNEL.lock().unwrap();
+        for _ in 0..count {
+            let Some(at) = kernel.sleepers.iter().position(|sleeper| std::ptr::eq(sleeper.word, word)) else {
+                return;
+            };
+            kernel.sleepers.remove(at).thread.unpark();
+        }
+    }
+
+    /// Every deadline passes.
+    pub(crate) fn expire() {
+        let mut kernel = KERNEL.lock().unwrap();
+        kernel.expired = true;
+        while let Some(at) = kernel.sleepers.iter().position(|sleeper| sleeper.timed) {
+            let sleeper = kernel.sleepers.remove(at);
+            sleeper.timed_out.store(true, Relaxed);
+            sleeper.thread.unpark();
+        }
+    }
+}
