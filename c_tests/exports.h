@@ -108,10 +108,8 @@ typedef struct export_case {
     bb_status (*call)(void *handle);
 } export_case;
 
-#define CASE(name, kind)                                                                                               \
-    { #name, kind, false, call_##name }
-#define END(name, kind)                                                                                                \
-    { #name, kind, true, call_##name }
+#define CASE(name, kind) {#name, kind, false, call_##name}
+#define END(name, kind) {#name, kind, true, call_##name}
 static const export_case exports[] = {
     CASE(bb_handle_check, ANY),
     CASE(bb_manager_enqueue, MANAGER),

@@ -2,8 +2,7 @@
 #include "support.h"
 #include <limits.h>
 
-#define NAME(status)                                                                                                   \
-    { status, #status }
+#define NAME(status) {status, #status}
 static const struct {
     bb_status status;
     const char *name;

@@ -137,7 +137,7 @@ static void garbage_is_refused(void) {
                                 UINTPTR_MAX - 1,
                                 (uintptr_t)1 << 63,
                                 (uintptr_t)&on_the_stack,
-                                (uintptr_t) "text",
+                                (uintptr_t)"text",
                                 (uintptr_t)exports};
     for (int i = 0; i < rounds(2000); i++) {
         state ^= state << 13, state ^= state >> 7, state ^= state << 17;

@@ -161,8 +161,7 @@ static bb_status close_it(void) { return bb_manager_close(m, BB_FOREVER); }
 static bb_status destroy(void) { return bb_manager_destroy(m); }
 static bb_status log_off(void) { return bb_set_log(BB_LOG_OFF, NULL, NULL, NULL); }
 
-#define STEP(function)                                                                                                 \
-    { #function, function }
+#define STEP(function) {#function, function}
 static const struct {
     const char *name;
     bb_status (*call)(void);

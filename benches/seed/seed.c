@@ -53,16 +53,19 @@ static int32_t push(struct seed *s, struct item *item) {
     uint64_t ticket = s->asked += item->kind == SYNCHRONIZE;
     pthread_cond_signal(&s->pushed);
     if (item->kind == SYNCHRONIZE)
-        while (s->done < ticket) pthread_cond_wait(&s->event, &s->lock);
+        while (s->done < ticket)
+            pthread_cond_wait(&s->event, &s->lock);
     pthread_mutex_unlock(&s->lock);
     return 0;
 }
 
 static struct item *pop(struct seed *s) {
     pthread_mutex_lock(&s->lock);
-    while (!s->first) pthread_cond_wait(&s->pushed, &s->lock);
+    while (!s->first)
+        pthread_cond_wait(&s->pushed, &s->lock);
     struct item *item = s->first;
-    if (!(s->first = item->next)) s->last = &s->first;
+    if (!(s->first = item->next))
+        s->last = &s->first;
     pthread_mutex_unlock(&s->lock);
     return item;
 }
@@ -83,24 +86,29 @@ static void *work(void *seed) {
     for (;;) {
         struct item *item = pop(s);
         enum kind kind = item->kind;
-        if (kind == UPDATE) memcpy(s->copies[!s->front] + item->offset, item->data, item->bytes);
-        if (kind == SYNCHRONIZE) publish(s);
+        if (kind == UPDATE)
+            memcpy(s->copies[!s->front] + item->offset, item->data, item->bytes);
+        if (kind == SYNCHRONIZE)
+            publish(s);
         free(item);
-        if (kind == STOP) return NULL;
+        if (kind == STOP)
+            return NULL;
     }
 }
 
 static void *create(uint64_t bytes, int32_t worker_cpu) {
     struct seed *s = calloc(1, sizeof *s);
     pthread_attr_t attributes;
-    if (!s) abort();
+    if (!s)
+        abort();
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->pushed, NULL);
     pthread_cond_init(&s->event, NULL);
     s->last = &s->first;
     s->bytes = bytes;
     for (int i = 0; i < 2; i++)
-        if (!(s->copies[i] = calloc(1, bytes))) abort();
+        if (!(s->copies[i] = calloc(1, bytes)))
+            abort();
     pthread_attr_init(&attributes);
     if (worker_cpu >= 0) {
         cpu_set_t cpus;
@@ -108,14 +116,16 @@ static void *create(uint64_t bytes, int32_t worker_cpu) {
         CPU_SET((size_t)worker_cpu, &cpus);
         pthread_attr_setaffinity_np(&attributes, sizeof cpus, &cpus);
     }
-    if (pthread_create(&s->worker, &attributes, work, s)) abort();
+    if (pthread_create(&s->worker, &attributes, work, s))
+        abort();
     pthread_attr_destroy(&attributes);
     return s;
 }
 
 static struct item *item(enum kind kind, uint64_t bytes) {
     struct item *item = malloc(sizeof *item + bytes);
-    if (!item) abort();
+    if (!item)
+        abort();
     item->kind = kind;
     return item;
 }
@@ -128,9 +138,7 @@ static int32_t enqueue(void *seed, uint64_t offset, const void *data, uint64_t b
     return push(seed, update);
 }
 
-static int32_t synchronize(void *seed) {
-    return push(seed, item(SYNCHRONIZE, 0));
-}
+static int32_t synchronize(void *seed) { return push(seed, item(SYNCHRONIZE, 0)); }
 
 static int32_t acquire(void *seed, struct front *front) {
     struct seed *s = seed;
