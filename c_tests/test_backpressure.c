@@ -201,6 +201,39 @@ static void with_worker_only_no_caller_applies(void) {
     OK(bb_manager_destroy(m));
 }
 
+static atomic_bool stop_spinning;
+
+static void *spin(void *argument) {
+    (void)argument;
+    while (!atomic_load(&stop_spinning)) {
+    }
+    return NULL;
+}
+
+static void a_worker_starved_by_busy_threads_still_publishes(void) {
+    bb_manager_config config = defaults("starved");
+    config.worker = BB_WORKER_ONLY;
+    bb_manager *m = make_u32(8, &config);
+    pthread_t threads[64];
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    const size_t count = cores < (long)LENGTH(threads) ? (size_t)cores : LENGTH(threads);
+    atomic_store(&stop_spinning, false);
+    for (size_t i = 0; i < count; i++) {
+        threads[i] = start(spin, NULL);
+    }
+    for (uint32_t i = 1; i <= 5; i++) {
+        uint64_t ticket = 0;
+        OK(put_u32(m, 0, i, BB_FOREVER));
+        OK(bb_manager_synchronize_async(m, &ticket));
+        EVENTUALLY(epoch_of(m) == i); /* nobody waits for it */
+    }
+    atomic_store(&stop_spinning, true);
+    for (size_t i = 0; i < count; i++) {
+        join(threads[i]);
+    }
+    OK(bb_manager_destroy(m));
+}
+
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(a_full_queue_is_told_and_nothing_is_lost);
@@ -211,5 +244,6 @@ int main(void) {
     RUN_TEST(an_outsized_batch_keeps_its_place_in_the_order);
     RUN_TEST(outsized_producers_take_turns);
     RUN_TEST(with_worker_only_no_caller_applies);
+    RUN_TEST(a_worker_starved_by_busy_threads_still_publishes);
     return UNITY_END();
 }
