@@ -1,4 +1,4 @@
-// backbuf.hpp: the C++17 face of backbuf.h, header only.
+// The C++17 face of backbuf.h: one file, to be dropped beside that one.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #ifndef BACKBUF_HPP
 #define BACKBUF_HPP
