@@ -23,7 +23,6 @@ mod error;
 #[cfg(feature = "capi")]
 mod ffi;
 mod lease;
-mod local;
 mod log;
 pub mod manager;
 mod memory;

@@ -1,16 +1,17 @@
-//! Each thread's pin record, listed for those who destroy.
+//! Each thread's pin record, found through thread-local storage and listed for those who destroy.
 //!
 //! Records are never freed: a destroyer may be reading one when its thread ends. A thread that ends leaves its record to
 //! the next one.
 
 use std::alloc::{Layout, alloc};
+use std::cell::Cell;
 use std::ffi::c_void;
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 
 use super::pin::Record;
 use crate::error::{Error, Result, Status};
-use crate::local::Local;
 use crate::sync::{AtomicBool, AtomicPtr, Ordering::*};
+use crate::thread_exit::ThreadExit;
 
 /// A record in the list. Its own pair of cache lines: the thread writes it in every call.
 #[derive(Debug)]
@@ -23,12 +24,13 @@ struct Node {
 
 static LIST: AtomicPtr<Node> = AtomicPtr::new(null_mut());
 
-static OWN: Local<Node> = Local::new(leave);
+thread_local!(static OWN: Cell<*const Node> = const { Cell::new(null()) });
 
 /// The calling thread's record; None if it could not get one, of which [`adopt`] tells why.
 #[inline(always)]
 pub(crate) fn own() -> Option<&'static Record> {
-    match OWN.get() {
+    // SAFETY: null, or a node of the list, and those are never freed.
+    match unsafe { OWN.get().as_ref() } {
         Some(node) => Some(&node.record),
         None => adopt().ok(),
     }
@@ -49,18 +51,18 @@ fn nodes() -> impl Iterator<Item = &'static Node> {
 #[cold]
 #[inline(never)]
 pub(crate) fn adopt() -> Result<&'static Record> {
-    if let Some(node) = OWN.get() {
+    // SAFETY: null, or a node of the list, and those are never freed.
+    if let Some(node) = unsafe { OWN.get().as_ref() } {
         return Ok(&node.record);
     }
     let left = nodes().find(|node| !node.taken.load(Relaxed) && !node.taken.swap(true, Acquire));
     let node = left.map_or_else(add, Ok)?;
-    match OWN.set(node) {
-        Ok(()) => Ok(&node.record),
-        Err(error) => {
-            node.taken.store(false, Release);
-            Err(error)
-        }
+    if let Err(error) = EXIT.set((&raw const *node).cast()) {
+        node.taken.store(false, Release);
+        return Err(error);
     }
+    OWN.set(node);
+    Ok(&node.record)
 }
 
 fn add() -> Result<&'static Node> {
@@ -89,9 +91,11 @@ fn add() -> Result<&'static Node> {
     }
 }
 
+static EXIT: ThreadExit = ThreadExit::new(leave);
+
 /// Runs when a thread ends. A later destructor of the same thread may call the library again and adopt a record anew.
 unsafe extern "C" fn leave(node: *mut c_void) {
-    OWN.leave();
+    OWN.set(null());
     // SAFETY: the value that `adopt` set: a node, and those are never freed.
     let node = unsafe { &*node.cast_const().cast::<Node>() };
     node.record.clear();
