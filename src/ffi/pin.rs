@@ -56,7 +56,8 @@ impl Record {
     pub(crate) fn enter(&self, word: &AtomicU64, handle: u64) -> Result<Pin<'_>, Refusal> {
         let depth = self.depth.load(Relaxed);
         let Some(pin) = self.pins.get(depth as usize) else { return Err(Refusal::Deep) };
-        pin.store(handle, Relaxed);
+        // Release: who finds this handle where the last one was has seen the last call's end, too.
+        pin.store(handle, Release);
         light();
         // Acquire: what the creator wrote before it published the word is visible.
         if word.load(Acquire) != handle {
