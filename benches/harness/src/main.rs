@@ -69,6 +69,7 @@ fn main() -> std::io::Result<()> {
         );
     }
 
+    machine::go_first();
     let all: Vec<report::Goals> = serde_json::from_str(GOALS)?;
     let wanted =
         |name: &str| arguments.row.is_empty() || arguments.row.iter().any(|part| name.contains(part));
