@@ -1,6 +1,7 @@
 /* Two copies of the library in one process: each tells the other's handles apart, names both files, and goes on working. */
 #include "exports.h"
 #include <dlfcn.h>
+#include <fcntl.h>
 
 static char path[] = "/tmp/backbuf-copy-XXXXXX";
 static void *copy; /* of the library, loaded beside the one that this program is linked with */
@@ -28,14 +29,14 @@ static void load_a_copy(void) {
     if (own == NULL) {
         TEST_IGNORE_MESSAGE("linked statically: there is no file to load a second copy from");
     }
-    FILE *const from = fopen(own, "rb");
-    const int fd = mkstemp(path);
-    TEST_ASSERT_TRUE(from != NULL && fd >= 0);
-    for (size_t got; (got = fread(bytes, 1, sizeof bytes, from)) > 0;) {
-        TEST_ASSERT_EQUAL_INT64(got, write(fd, bytes, got));
+    const int from = open(own, O_RDONLY);
+    const int to = mkstemp(path);
+    TEST_ASSERT_TRUE(from >= 0 && to >= 0);
+    for (ssize_t got; (got = read(from, bytes, sizeof bytes)) > 0;) {
+        TEST_ASSERT_EQUAL_INT64(got, write(to, bytes, (size_t)got));
     }
-    (void)fclose(from);
-    (void)close(fd);
+    (void)close(from);
+    (void)close(to);
     copy = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     TEST_ASSERT_NOT_NULL_MESSAGE(copy, dlerror());
     TEST_ASSERT_TRUE(OTHER(bb_version) != bb_version);
