@@ -151,7 +151,7 @@ setup(
             ["src/backbuf/_hot.c"],
             include_dirs=[str(HEADER.parent), numpy.get_include()],
             define_macros=[("Py_LIMITED_API", "0x030A0000")],
-            extra_compile_args=["-std=c11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],
+            extra_compile_args=["-std=c11", "-O2", "-fno-plt", "-Wall", "-Wextra", "-fvisibility=hidden"],
             py_limited_api=True,
         )
     ]

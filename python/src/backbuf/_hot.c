@@ -69,10 +69,10 @@ out:
 }
 
 /* None, an exception, or NULL alone where waiting may cure it: the Python form then tries again with the timeout. */
-static PyObject *done(PyObject *self, bb_status status) {
-    switch (status) {
-    case BB_OK:
+static inline PyObject *done(PyObject *self, bb_status status) {
+    if (status == BB_OK)
         Py_RETURN_NONE;
+    switch (status) {
     case BB_E_FULL:
     case BB_E_TIMEOUT:
     case BB_E_BUSY:
@@ -85,7 +85,7 @@ static PyObject *done(PyObject *self, bb_status status) {
     }
 }
 
-static int unsigned_of(PyObject *number, uint64_t *value) {
+static inline int unsigned_of(PyObject *number, uint64_t *value) {
     if (!PyLong_CheckExact(number))
         return 0;
     *value = PyLong_AsUnsignedLongLong(number);
@@ -96,7 +96,7 @@ static int unsigned_of(PyObject *number, uint64_t *value) {
 }
 
 /* A Python number as one element; 0 where it does not fit or NumPy has to say what it is. */
-static int element_of(const Hot *hot, PyObject *number, void *element) {
+static inline int element_of(const Hot *hot, PyObject *number, void *element) {
     if (hot->kind == 'f' && hot->size >= 4) {
         double value;
         if (PyFloat_CheckExact(number)) {
@@ -144,11 +144,25 @@ static int elements_of(PyObject *object, const PyObject *dtype, const void **dat
     return 1;
 }
 
+/* Whether the arguments are the `wanted` ones and perhaps one more, by position or by this name; *last is that one. */
+static inline int arguments(PyObject *const *args, Py_ssize_t count, PyObject *names, Py_ssize_t wanted,
+                            const char *name, PyObject **last) {
+    if (names) {
+        *last = args[count];
+        return count == wanted && PyTuple_Size(names) == 1 &&
+               PyUnicode_CompareWithASCIIString(PyTuple_GetItem(names, 0), name) == 0;
+    }
+    *last = count > wanted ? args[wanted] : NULL;
+    return count >= wanted && count <= wanted + 1;
+}
+
 static PyObject *hot_enqueue(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     const Hot *hot = (const Hot *)self;
     uint64_t element[2];
     bb_update update = {0, 1, element};
-    if (hot->manager && !names && (count == 1 || (count == 2 && unsigned_of(args[1], &update.byte_offset))) &&
+    PyObject *offset;
+    if (hot->manager && arguments(args, count, names, 1, "byte_offset", &offset) &&
+        (!offset || unsigned_of(offset, &update.byte_offset)) &&
         (element_of(hot, args[0], element) ||
          (elements_of(args[0], hot->dtype, &update.data, &update.count) && update.count <= LONG_BYTES / hot->size))) {
         PyObject *result = done(self, library.enqueue(hot->manager, &update, 0));
@@ -197,12 +211,22 @@ static PyObject *hot_tag(PyObject *self, PyObject *const *args, Py_ssize_t count
     return python_form(self, "_tag", args, count, names);
 }
 
+/* Whether a call that need not wait may go without looking further at its timeout. */
+static int is_timeout(PyObject *seconds) {
+    if (!seconds || seconds == Py_None)
+        return 1;
+    if (PyFloat_CheckExact(seconds))
+        return PyFloat_AsDouble(seconds) >= 0;
+    uint64_t whole;
+    return unsigned_of(seconds, &whole);
+}
+
 static PyObject *hot_synchronize(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     const Hot *hot = (const Hot *)self;
     uint64_t epoch;
-    /* No fast path for keywords: they may be wrong ones. */
-    if (hot->manager && hot->plain && !names && count == 0 && library.synchronize(hot->manager, 0) == BB_OK &&
-        library.epoch(hot->manager, &epoch) == BB_OK)
+    PyObject *timeout;
+    if (hot->manager && hot->plain && arguments(args, count, names, 0, "timeout", &timeout) && is_timeout(timeout) &&
+        library.synchronize(hot->manager, 0) == BB_OK && library.epoch(hot->manager, &epoch) == BB_OK)
         return PyLong_FromUnsignedLongLong(epoch);
     return python_form(self, "_synchronize", args, count, names);
 }

@@ -42,7 +42,8 @@ class CBufferManager(_Base):
 
     `m = CBufferManager(shape, dtype, label=...)` starts from zeros, or from `initial`. The other settings are those of
     `bb_manager_config`: `queue_bytes`, `copies` (2 to 8), `watchdog_ns`, `caller_budget_bytes`, `flush` (a function that is
-    called on the worker before each publish), `worker` ("shared" or "only"), `worker_priority`, `worker_affinity` (CPUs).
+    called on the worker before each publish, and kept until the manager is destroyed), `worker` ("shared" or "only"),
+    `worker_priority`, `worker_affinity` (CPUs).
 
     Used as a context manager it closes on a clean exit, which publishes what was accepted, and discards on an exception.
 

@@ -35,7 +35,7 @@ class Statistics:
     wait_histogram: list[int]
     """At k: the synchronizes that waited or ran a flush, and took 2**k to 2**(k + 1) nanoseconds."""
     refused: dict[str, int]
-    """Refused calls by the name of their status."""
+    """Refused calls by the name of their status; a call that first tries and then waits, as Python's do, counts its try."""
 
 
 def statistics(manager: Any) -> Statistics:
