@@ -43,6 +43,7 @@ impl Batch {
     }
 
     /// Dimensions of the state.
+    #[cfg(feature = "capi")]
     pub(crate) fn ndim(&self) -> usize {
         self.shape.ndim
     }
