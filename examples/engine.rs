@@ -24,11 +24,10 @@ fn step(front: &[u8], back: &mut [u8]) {
 
 fn engine(manager: &Manager) -> Result<()> {
     for number in 1.. {
-        let front = manager.front()?;
-        let mut back = manager.reserve_back(BackMode::Discard, Timeout::FOREVER)?;
-        step(&front, back.bytes_mut());
-        drop(front); // a front that is not held pins nothing
-        back.commit(number)?;
+        let mut hand = manager.reserve_back(BackMode::Discard, Timeout::FOREVER)?;
+        let (back, front) = hand.split();
+        step(front, back);
+        hand.commit(number)?;
         manager.synchronize(Timeout::FOREVER)?;
     }
     Ok(())

@@ -227,6 +227,26 @@ impl<'a> Back<'a> {
         unsafe { std::slice::from_raw_parts(self.raw.front, self.raw.bytes as usize) }
     }
 
+    /// Both at once, for an engine that steps from the one to the other.
+    ///
+    /// ```
+    /// use backbuf::{DType, Timeout, manager::{BackMode, Manager}};
+    /// let manager = Manager::new(DType::U8, &[4])?;
+    /// let mut hand = manager.reserve_back(BackMode::Discard, Timeout::FOREVER)?;
+    /// let (back, front) = hand.split();
+    /// back.iter_mut().zip(front).for_each(|(next, last)| *next = last + 1);
+    /// hand.commit(1)?;
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn split(&mut self) -> (&mut [u8], &[u8]) {
+        // SAFETY: the two copies lie apart; each half as in the methods above.
+        unsafe {
+            let bytes = self.raw.bytes as usize;
+            let back = std::slice::from_raw_parts_mut(self.data.as_ptr(), bytes);
+            (back, std::slice::from_raw_parts(self.raw.front, bytes))
+        }
+    }
+
     /// The epoch of that front.
     pub fn epoch(&self) -> u64 {
         self.raw.epoch

@@ -56,6 +56,16 @@ impl Bitmap {
     /// Adds every granule that `start .. end` (bytes) touches.
     pub(crate) fn insert(&mut self, start: usize, end: usize) {
         let (from, to) = (start / GRANULE, (end - 1) / GRANULE);
+        if from == to {
+            let (word, bit) = (from / 64, 1 << (from % 64));
+            if self.words[word] & bit == 0 {
+                self.words[word] |= bit;
+                self.summary[word / 64] |= 1 << (word % 64);
+                self.count += 1;
+                self.first = self.first.min(from / 4096);
+            }
+            return;
+        }
         for word in from / 64..=to / 64 {
             let mask = bits(from.max(word * 64), to.min(word * 64 + 63));
             self.count += (mask & !self.words[word]).count_ones() as usize;
@@ -67,6 +77,10 @@ impl Bitmap {
 
     /// Removes the granules `from ..= to`.
     pub(crate) fn remove(&mut self, from: usize, to: usize) {
+        // The most frequent case needs no counting of bits.
+        if from == to && self.words[from / 64] & 1 << (from % 64) == 0 {
+            return;
+        }
         for word in from / 64..=to / 64 {
             let mask = bits(from.max(word * 64), to.min(word * 64 + 63));
             let left = self.words[word] & !mask;

@@ -42,7 +42,7 @@ pub(crate) struct Forward {
     /// Ranges copied forward, and their bytes.
     pub(crate) copies_forward: u64,
     pub(crate) copied_bytes: u64,
-    /// Of the last stale set that was spread: granules overwritten before anybody had to copy them.
+    /// Of this epoch's stale set: granules overwritten before anybody had to copy them.
     overwritten: usize,
 }
 
@@ -184,6 +184,7 @@ impl Forward {
     /// Prepares a range of the back copy for being read and changed.
     pub(crate) fn freshen(&mut self, offset: usize, length: usize) -> *mut u8 {
         if self.lagging && length > 0 && !self.settle_small() {
+            self.stale[self.back].spread();
             self.bring(offset / GRANULE, (offset + length - 1) / GRANULE);
         }
         self.touch(offset, length)
@@ -201,14 +202,12 @@ impl Forward {
         }
     }
 
-    /// Brings all of a small stale set up; or spreads a large one. True when nothing is left.
+    /// Brings all of a small stale set up. True when nothing is left.
     fn settle_small(&mut self) -> bool {
         let stale = &mut self.stale[self.back];
         let bytes = stale.bytes();
         if bytes <= AT_ONCE || (bytes <= STEP && stale.is_scattered()) {
-            self.step(usize::MAX);
-        } else {
-            stale.spread();
+            self.bring_all();
         }
         !self.lagging
     }
@@ -221,6 +220,12 @@ impl Forward {
         if self.settle_small() {
             return;
         }
+        if let Some(covered) = self.stale[self.back].subtract(start, end) {
+            self.overwritten += covered / GRANULE;
+            self.lagging = !self.stale[self.back].is_empty();
+            return;
+        }
+        self.stale[self.back].spread();
         let (from, to) = (start / GRANULE, (end - 1) / GRANULE);
         if !start.is_multiple_of(GRANULE) {
             self.bring(from, from);
@@ -252,6 +257,21 @@ impl Forward {
         unsafe { copy(from, self.target.wrapping_add(start), end - start) };
         self.copies_forward += 1;
         self.copied_bytes += (end - start) as u64;
+    }
+
+    /// Brings up everything that is stale in the back copy.
+    fn bring_all(&mut self) {
+        let (from, to) = (self.data[self.front], self.target);
+        let (mut ranges, mut bytes) = (0, 0);
+        let done = self.stale[self.back].drain_log(|start, end| {
+            // SAFETY: both copies are `bytes` long and apart, and sets never reach beyond them.
+            unsafe { copy(from.wrapping_add(start), to.wrapping_add(start), end - start) };
+            (ranges, bytes) = (ranges + 1, bytes + (end - start) as u64);
+        });
+        self.copies_forward += ranges;
+        self.copied_bytes += bytes;
+        self.lagging = !done;
+        self.step(usize::MAX);
     }
 
     /// Brings up about `most` stale bytes of the back copy. True when nothing is left.
@@ -317,7 +337,7 @@ impl Forward {
             }
         }
         // The old front lacked nothing: its empty set becomes the next epoch's dirty set.
-        std::mem::swap(&mut self.dirty, &mut self.stale[old]);
+        self.dirty.trade(&mut self.stale[old]);
         (self.front, self.back) = (new, old);
         self.target = self.data[old];
         self.lagging = !self.stale[old].is_empty();

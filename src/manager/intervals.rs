@@ -146,6 +146,57 @@ impl Intervals {
         ((start as usize) << self.shift, ((end as usize) << self.shift).min(self.bytes))
     }
 
+    /// Trades contents. Logs alone where that is all: it happens at every publish.
+    pub(crate) fn trade(&mut self, other: &mut Intervals) {
+        if self.mode == Mode::Log && other.mode == Mode::Log {
+            std::mem::swap(&mut self.log, &mut other.log);
+            std::mem::swap(&mut self.logged, &mut other.logged);
+        } else {
+            std::mem::swap(self, other);
+        }
+    }
+
+    /// Hands every interval of a log to `visit` and forgets them all. False if this is no log.
+    #[inline(always)]
+    pub(crate) fn drain_log(&mut self, mut visit: impl FnMut(usize, usize)) -> bool {
+        if self.mode == Mode::Log {
+            (0..self.log.len()).map(|at| self.range(at)).for_each(|(start, end)| visit(start, end));
+            self.log.clear();
+            self.logged = 0;
+        }
+        self.mode == Mode::Log
+    }
+
+    /// Takes what `start .. end` covers out of a log of few intervals, exactly; how many bytes that were. None if this is
+    /// no such log.
+    pub(crate) fn subtract(&mut self, start: usize, end: usize) -> Option<usize> {
+        if self.mode != Mode::Log || self.log.len() + 1 > FEW.min(self.log.capacity()) {
+            return None;
+        }
+        // Units that are covered in part stay.
+        let start = start.div_ceil(1 << self.shift) as u32;
+        let end = if end == self.bytes { u32::MAX } else { (end >> self.shift) as u32 };
+        let before = self.logged;
+        let mut at = 0;
+        while let Some(&(low, high)) = self.log.get(at) {
+            if end <= low || start >= high || start >= end {
+                at += 1;
+            } else if start <= low && end >= high {
+                self.log.swap_remove(at);
+            } else if start <= low {
+                self.log[at].0 = end;
+            } else {
+                self.log[at].1 = start;
+                if end < high {
+                    self.log.push((end, high));
+                }
+                at += 1;
+            }
+        }
+        self.logged = (0..self.log.len()).map(|at| self.range(at)).map(|(start, end)| end - start).sum();
+        Some(before.saturating_sub(self.logged))
+    }
+
     /// Turns the set into a bitmap, so that ranges can be taken out of it.
     pub(crate) fn spread(&mut self) {
         match self.mode {
@@ -175,7 +226,8 @@ impl Intervals {
         if self.mode == Mode::Log {
             let at = self.log.len().checked_sub(1)?;
             let (start, end) = self.range(at);
-            let step = most.max(GRANULE) >> self.shift;
+            let most = most.max(GRANULE);
+            let step = most >> self.shift;
             if end - start <= most || step == 0 {
                 self.log.pop();
                 self.logged = if at == 0 { 0 } else { self.logged - (end - start) };

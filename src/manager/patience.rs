@@ -5,7 +5,7 @@ use super::tasks::Verdict;
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
 use crate::sync::Ordering::Acquire;
-use crate::wait::{Deadline, Stop, nap, now};
+use crate::wait::{Deadline, Stop, interruptible, nap, now, spin};
 use crate::{Timeout, lease};
 
 /// The patience of one call: its own deadline, and the watchdog's.
@@ -110,8 +110,13 @@ impl Patience {
                 shared.storage().released().wait(self.limit(), || any_free().then_some(()))
             }
             _ => {
+                let mut news = || (ready() || shared.lives().is_err()).then_some(());
+                // Only who sleeps is listed: most waits for the worker end while this spins.
+                if spin(&mut news).is_some() {
+                    return Ok(());
+                }
                 let _listed = shared.waiters.enter(what);
-                shared.progress.wait(self.limit(), || (ready() || shared.lives().is_err()).then_some(()))
+                shared.progress.park(self.limit(), interruptible(), news)
             }
         };
         match stop {

@@ -171,8 +171,9 @@ impl Shared {
                 }
             };
             if matches!(blocked, Blocked::Worker | Blocked::Late) && asked == 0 {
-                // A number of its own: the worker has given up on those that failed before.
-                asked = self.order.fetch_add(1, AcqRel) + 1;
+                // The worker has given up on tickets that failed before: those ask under a new number.
+                let failed_before = self.failure.upto.load(Acquire) >= ticket;
+                asked = if failed_before { self.order.fetch_add(1, AcqRel) + 1 } else { ticket };
                 self.request(asked);
             }
             patience.sleep(self, what, blocked, || {

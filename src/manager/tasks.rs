@@ -41,13 +41,14 @@ struct Open {
     tasks: Vec<Work>,
     /// What the role's holder is busy with, if that may take long.
     busy: Option<Work>,
-    reports: u64,
 }
 
 /// All work that is open.
 #[derive(Debug)]
 pub(crate) struct Tasks {
     open: Mutex<Open>,
+    /// Stalls reported so far.
+    reports: AtomicU64,
     /// The lowest number of an open task, or a lower bound while one begins.
     oldest: AtomicU64,
 }
@@ -64,7 +65,11 @@ pub(crate) enum Verdict {
 impl Tasks {
     pub(crate) fn new() -> Result<Tasks> {
         let tasks = try_vec(16)?;
-        Ok(Tasks { open: Mutex::new(Open { tasks, busy: None, reports: 0 }), oldest: AtomicU64::new(NONE) })
+        Ok(Tasks {
+            open: Mutex::new(Open { tasks, busy: None }),
+            reports: AtomicU64::new(0),
+            oldest: AtomicU64::new(NONE),
+        })
     }
 
     /// Opens a task; its place in the order comes from `order`.
@@ -122,14 +127,14 @@ impl Tasks {
 
     /// Reports so far: what was reported before a wait began is no news to it.
     pub(crate) fn reports(&self) -> u64 {
-        self.open.lock().reports
+        self.reports.load(Acquire)
     }
 
     /// Looks for work older than `limit` that was not reported when the count stood at `known`.
     pub(crate) fn judge(&self, limit: u64, known: u64) -> Verdict {
         let mut open = self.open.lock();
-        let (time, next) = (now(), open.reports + 1);
-        let Open { tasks, busy, reports } = &mut *open;
+        let (time, next) = (now(), self.reports.load(Relaxed) + 1);
+        let Open { tasks, busy } = &mut *open;
         let mut until = time + limit;
         for work in tasks.iter_mut().chain(busy.iter_mut()) {
             let end = work.began.saturating_add(limit);
@@ -137,7 +142,8 @@ impl Tasks {
             if end <= time && !old_news {
                 let first = work.reported == 0;
                 if first {
-                    (work.reported, *reports) = (next, next);
+                    work.reported = next;
+                    self.reports.store(next, Release);
                 }
                 return Verdict::Stalled(*work, first);
             }

@@ -139,7 +139,10 @@ impl Worker<'_> {
     fn run(&mut self) {
         loop {
             let _ = self.shared.work.wait(Deadline::NEVER, || self.wanted().then_some(()));
-            let duties = self.shared.duties.swap(0, AcqRel);
+            let duties = match self.shared.duties.load(Acquire) {
+                0 => 0,
+                _ => self.shared.duties.swap(0, AcqRel),
+            };
             if duties & duty::STOP != 0 {
                 return;
             }
@@ -172,7 +175,7 @@ impl Worker<'_> {
     /// One turn with the role; false when it is time to go.
     fn round(&mut self, duties: u32) -> bool {
         let shared = self.shared;
-        loop {
+        while !shared.role.try_take() {
             // The holder may keep it for long: look now and then whether it is time to go.
             match shared.role.take(Deadline::at(now() + 100_000_000)) {
                 Ok(()) => break,
