@@ -709,15 +709,15 @@ typedef struct {
      */
     uint32_t reserved;
     /**
-     * Updates accepted; a batch counts each of its own.
+     * Updates applied; a batch counts each of its own.
      */
     uint64_t updates;
     /**
-     * Bytes of these updates.
+     * Bytes that updates wrote.
      */
     uint64_t bytes;
     /**
-     * Updates applied by threads that called.
+     * Updates applied by callers.
      */
     uint64_t applied_by_caller;
     /**

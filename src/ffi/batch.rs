@@ -34,6 +34,12 @@ impl Object for Shared {
         self.label
     }
 
+    fn refuse(&self, status: Status) {
+        if let Some(batch) = self.batch.try_lock().as_deref().and_then(Option::as_ref) {
+            batch.refuse(status);
+        }
+    }
+
     fn close(&self) -> Result<()> {
         if !self.committed.load(Acquire) && self.batch.is_locked() { Err(in_use()) } else { Ok(()) }
     }
@@ -208,4 +214,34 @@ pub extern "C" fn bb_batch_cancel(b: *mut bb_batch) -> bb_status {
         drop(batch);
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ptr::{null, null_mut};
+
+    use super::super::manager::{bb_manager_create, bb_manager_destroy};
+    use super::super::query::{bb_manager_stats, bb_manager_stats_get};
+    use super::*;
+
+    #[test]
+    fn a_refused_update_is_counted_on_the_manager_and_leaves_the_batch() {
+        let (mut m, mut b, shape, one) = (null_mut(), null_mut(), [4u64], 1u8);
+        let bad = bb_update { byte_offset: 4, count: 1, data: (&raw const one).cast() };
+        let good = bb_update { byte_offset: 3, ..bad };
+        // SAFETY: everything is as the header says; the counters are zeros or written.
+        unsafe {
+            let mut stats: bb_manager_stats = std::mem::zeroed();
+            assert_eq!(bb_manager_create(1, 1, shape.as_ptr(), null(), &mut m), bb_status::BB_OK);
+            assert_eq!(bb_batch_begin(m, &mut b), bb_status::BB_OK);
+            assert_eq!(bb_batch_update(b, &bad), bb_status::BB_E_RANGE);
+            assert_eq!(bb_batch_update(b, &good), bb_status::BB_OK);
+            assert_eq!(bb_batch_commit(b, 0), bb_status::BB_OK);
+            assert_eq!(bb_batch_commit(b, 0), bb_status::BB_E_STALE);
+            let size = size_of::<bb_manager_stats>() as u32;
+            assert_eq!(bb_manager_stats_get(m, size, &mut stats), bb_status::BB_OK);
+            assert_eq!((stats.refused[8], stats.refused_total), (1, 1));
+            assert_eq!(bb_manager_destroy(m), bb_status::BB_OK);
+        }
+    }
 }

@@ -62,11 +62,11 @@ pub struct bb_manager_stats {
     pub struct_size: u32,
     /// 0.
     pub reserved: u32,
-    /// Updates accepted; a batch counts each of its own.
+    /// Updates applied; a batch counts each of its own.
     pub updates: u64,
-    /// Bytes of these updates.
+    /// Bytes that updates wrote.
     pub bytes: u64,
-    /// Updates applied by threads that called.
+    /// Updates applied by callers.
     pub applied_by_caller: u64,
     /// Updates applied by the worker.
     pub applied_by_worker: u64,

@@ -48,6 +48,14 @@ impl Batch {
         self.shape.ndim
     }
 
+    /// Counts a refused call on the batch as one on its manager.
+    #[cfg(feature = "capi")]
+    pub(crate) fn refuse(&self, status: Status) {
+        if let Ok(shared) = self.alive() {
+            shared.counters.refuse(status);
+        }
+    }
+
     fn alive(&self) -> Result<Arc<Shared>> {
         self.shared.upgrade().ok_or_else(|| Error::text(Status::Closed, "the manager has been destroyed"))
     }

@@ -150,9 +150,7 @@ impl Manager {
 
     /// Counts a refused call.
     pub(crate) fn refuse(&self, status: Status) {
-        if let Some(counter) = self.shared.counters.refused.get(status as usize) {
-            counter.bump(1);
-        }
+        self.shared.counters.refuse(status);
     }
 
     /// Gives it away as one pointer.
