@@ -286,8 +286,12 @@ def test_config_is_checked() -> None:
     for config in ({"copies": 1}, {"copies": 9}, {"worker_priority": 1000}):
         with pytest.raises(backbuf.BackbufError):
             CBufferManager(2, **config)
-    with pytest.raises(ValueError, match="worker"):
-        CBufferManager(2, worker="none")
+    for name, value in (("label", 5), ("flush", 5)):
+        with pytest.raises(TypeError, match=f"{name} is a int"):
+            CBufferManager(2, **{name: value})
+    for name, value in (("worker", "none"), ("worker_affinity", [64]), ("queue_bytes", -1), ("copies", -1)):
+        with pytest.raises(ValueError, match=f"{name} is"):
+            CBufferManager(2, **{name: value})
     with pytest.raises(TypeError):
         CBufferManager(2, initial=np.array([1.5, 2.5], "c8"))
     m = CBufferManager((2, 2), "i4", initial=[1, 2], worker="only", worker_affinity={0}, queue_bytes=8192, copies=2)

@@ -84,6 +84,8 @@ class CBufferManager(_Base):
         _errors.check(lib.bb_manager_config_init(config))
         kept: list[Any] = []
         if label is not None:
+            if not isinstance(label, str):
+                raise TypeError(f"label is a {type(label).__name__}: give a str")
             kept.append(ffi.new("char[]", label.encode()))
             config.label = kept[-1]
         if initial is not None:
@@ -94,23 +96,30 @@ class CBufferManager(_Base):
             ("copies", copies),
             ("watchdog_ns", watchdog_ns),
             ("caller_budget_bytes", caller_budget_bytes),
-            ("worker_priority", worker_priority),
         ):
             if number is not None:
-                setattr(config, name, number)
+                setattr(config, name, unsigned(number, name))
+        if worker_priority is not None:
+            config.worker_priority = worker_priority
         if worker not in _WORKERS:
             raise ValueError(f"worker is {worker!r}: it must be 'shared' or 'only'")
         config.worker = _WORKERS[worker]
-        config.worker_affinity = sum(1 << cpu for cpu in set(worker_affinity or ()))
+        cpus = set(worker_affinity or ())
+        if not cpus <= set(range(64)):
+            raise ValueError(f"worker_affinity is {sorted(cpus)}: give CPUs from 0 to 63")
+        config.worker_affinity = sum(1 << cpu for cpu in cpus)
         self._carried = _callbacks.Carried()
         if flush is not None:
+            if not callable(flush):
+                raise TypeError(f"flush is a {type(flush).__name__}: give a function")
             config.flush = _callbacks.flush_function()
             config.flush_user_data = _callbacks.keep(_callbacks.Flush(flush, self._carried))
             config.flush_drop = _callbacks.drop_function()
         made = ffi.new("bb_manager **")
         status = lib.bb_manager_create(code, len(layout.shape), layout.shape or [0], config, made)
         if status != 0:
-            _callbacks.forget(config.flush_user_data)
+            if flush is not None:
+                _callbacks.forget(config.flush_user_data)
             _errors.fail(status)
         self._open(made[0], layout, label or "", Owner(made[0]))
         self._calls_python = flush is not None
