@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import array
+import contextlib
+import gc
+import sys
 from typing import Any
 
 import ml_dtypes
@@ -161,6 +164,34 @@ def test_offsets_are_checked() -> None:
     refused = m.statistics().refused
     assert refused["BB_E_ALIGN"] == 2
     assert not state(m).any()
+
+
+def test_calls_keep_no_references() -> None:
+    m = CBufferManager(100, "f4")
+    array, indices, offset, wrong = np.ones(4, "f4"), np.arange(4), 2**40, np.ones(4)
+    calls = (
+        lambda: m.enqueue(array),
+        lambda: m.enqueue(array, byte_offset=4),
+        lambda: m.enqueue(array[::2]),
+        lambda: m.put(indices, array),
+        lambda: m.put(indices[::2], 1.0),
+        lambda: m.enqueue(array, offset),
+        lambda: m.enqueue(wrong),
+        lambda: m.synchronize(timeout=1),
+        lambda: m.synchronize(offset),
+        lambda: m.tag(offset),
+    )
+
+    def references() -> list[int]:
+        return [sys.getrefcount(thing) for thing in (array, indices, offset, wrong, m.dtype, m, CBufferManager)]
+
+    before = references()
+    for call in calls:
+        for _ in range(50):
+            with contextlib.suppress(IndexError, TypeError):
+                call()
+    gc.collect()
+    assert references() == before
 
 
 def test_arguments_by_keyword() -> None:
