@@ -27,7 +27,8 @@ def load(folder: Path) -> ModuleType:
     builder.set_source("backbuf_bare", SOURCE, extra_compile_args=["-O2"])
     path = builder.compile(tmpdir=str(folder))
     spec = importlib.util.spec_from_file_location("backbuf_bare", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

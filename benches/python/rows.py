@@ -60,15 +60,21 @@ def from_buffer_loop(cffi: ModuleType, data: np.ndarray) -> Loop:
 
 def alternate(loops: dict[str, Loop], seconds: float) -> dict[str, list[float]]:
     """Short bursts by turns, so that what disturbs the machine disturbs every entry alike."""
-    times = {name: 16 for name in loops}
-    for name, run in loops.items():
-        while (took := run(times[name])) < BURST / 2:
+    times = dict.fromkeys(loops, 16)
+
+    def turn(name: str) -> float:
+        # A burst that was held up may look longer than it is: how long they are is looked after at every turn.
+        while (took := loops[name](times[name])) < BURST / 2:
             times[name] = int(times[name] * min(16, max(1.5, BURST / max(took, 1e-9))))
+        return took / times[name]
+
+    for name in loops:
+        turn(name)
     samples: dict[str, list[float]] = {name: [] for name in loops}
     ends = time.perf_counter() + seconds
     while time.perf_counter() < ends or len(samples["ours"]) < MIN_ROUNDS:
-        for name, run in loops.items():
-            samples[name].append(run(times[name]) / times[name])
+        for name, times_taken in samples.items():
+            times_taken.append(turn(name))
     return samples
 
 
