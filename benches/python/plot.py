@@ -37,9 +37,7 @@ def draw(rows: list[dict[str, Any]], file: Path) -> None:
         marker, color = STYLES.get(name, ("|", "black"))
         points = [(ratio(row, row["peers"][name]), y) for y, row in enumerate(rows) if name in row["peers"]]
         axes.scatter(*zip(*points, strict=True), marker=marker, color=color, label=name)
-    wanted = [
-        (goal["ratio"], y) for y, row in enumerate(rows) for goal in row["goals"] if goal.get("versus") == "best_peer"
-    ]
+    wanted = [(goal["ratio"], y) for y, row in enumerate(rows) for goal in row["goals"] if goal.get("versus") == "best_peer"]
     if wanted:
         axes.scatter(*zip(*wanted, strict=True), marker="d", s=18, color="none", edgecolors="grey", label="goal, best peer")
     axes.axvline(1, color="black", linewidth=0.8)
