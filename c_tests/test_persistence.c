@@ -65,6 +65,7 @@ static void take_in_hand(bb_manager *m, char *model, uint32_t *seed) {
 
 static void after_every_epoch_the_front_equals_the_model(void) {
     static char model[STATE], noise[STATE];
+    const int epochs = getenv("BACKBUF_SOAK") == NULL ? rounds(400) : 10000;
     for (uint32_t copies = 2; copies <= 4; copies++) {
         uint32_t seed = copies;
         bb_lease *held = NULL;
@@ -76,7 +77,7 @@ static void after_every_epoch_the_front_equals_the_model(void) {
         for (size_t i = 0; i < sizeof noise; i++) {
             noise[i] = (char)next_random(&seed);
         }
-        for (int epoch = 1; epoch <= rounds(400); epoch++) {
+        for (int epoch = 1; epoch <= epochs; epoch++) {
             bb_front front;
             write_some(m, model, noise, &seed);
             if (next_random(&seed) % 8 == 0) {
