@@ -184,7 +184,7 @@ impl Forward {
     /// Prepares a range of the back copy for being read and changed.
     pub(crate) fn freshen(&mut self, offset: usize, length: usize) -> *mut u8 {
         if self.lagging && length > 0 && !self.settle_small() {
-            self.stale[self.back].spread();
+            self.spread();
             self.bring(offset / GRANULE, (offset + length - 1) / GRANULE);
         }
         self.touch(offset, length)
@@ -225,7 +225,7 @@ impl Forward {
             self.lagging = !self.stale[self.back].is_empty();
             return;
         }
-        self.stale[self.back].spread();
+        self.spread();
         let (from, to) = (start / GRANULE, (end - 1) / GRANULE);
         if !start.is_multiple_of(GRANULE) {
             self.bring(from, from);
@@ -241,6 +241,23 @@ impl Forward {
         if !self.lagging {
             self.stale[self.back].clear();
         }
+    }
+
+    /// Turns what is stale in the back copy into granules. What was written in this epoch lies beside it to the byte, and
+    /// must not become stale again with the rest of its granule.
+    fn spread(&mut self) {
+        if !self.is_dirty() {
+            return self.stale[self.back].spread();
+        }
+        let (from, to) = (self.data[self.front], self.target);
+        let (mut ranges, mut bytes) = (0, 0);
+        self.stale[self.back].spread_exactly(|start, end| {
+            // SAFETY: both copies are `bytes` long and apart, and sets never reach beyond them.
+            unsafe { copy(from.wrapping_add(start), to.wrapping_add(start), end - start) };
+            (ranges, bytes) = (ranges + 1, bytes + (end - start) as u64);
+        });
+        self.copies_forward += ranges;
+        self.copied_bytes += bytes;
     }
 
     /// Brings the granules `from ..= to` of the back copy up to date, where they are stale.

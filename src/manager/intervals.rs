@@ -214,6 +214,33 @@ impl Intervals {
         self.mode = Mode::Bitmap;
     }
 
+    /// As `spread`, but only granules that lie wholly within an interval go into the bitmap; what is left at the ends of an
+    /// interval is handed to `rest`. For a set beside whose intervals lie bytes that must not be taken for members.
+    pub(crate) fn spread_exactly(&mut self, mut rest: impl FnMut(usize, usize)) {
+        if self.mode == Mode::Log {
+            for at in 0..self.log.len() {
+                let (start, end) = self.range(at);
+                let first = start.next_multiple_of(GRANULE);
+                let last = if end == self.bytes { end } else { end / GRANULE * GRANULE };
+                if first >= last {
+                    rest(start, end);
+                    continue;
+                }
+                self.bitmap.insert(first, last);
+                if start < first {
+                    rest(start, first);
+                }
+                if last < end {
+                    rest(last, end);
+                }
+            }
+            self.log.clear();
+            self.logged = 0;
+            self.mode = Mode::Bitmap;
+        }
+        self.spread();
+    }
+
     /// The granules of a set that has been spread.
     pub(crate) fn granules(&mut self) -> &mut Bitmap {
         debug_assert_eq!(self.mode, Mode::Bitmap);
