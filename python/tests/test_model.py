@@ -11,18 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from backbuf import BufferUpdate, CBufferManager, Front
 
-ROWS, COLUMNS = 12, 17
-SIZE = ROWS * COLUMNS
-
-numbers = st.integers(-(2**15), 2**15 - 1)
+numbers = st.integers(0, 127)
 seeds = st.integers(0, 2**32 - 1)
 tags = st.integers(0, 2**64 - 1)
-# A run of elements, as its first and how many.
-runs = st.integers(0, SIZE - 1).flatmap(lambda first: st.tuples(st.just(first), st.integers(1, SIZE - first)))
-
-
-def noise(seed: int, shape: Any) -> Any:
-    return np.random.default_rng(seed).integers(-9, 9, shape, "i2")
+# A run of elements: its first and how many, short and long ones; `Model.fit` brings it into the state.
+runs = st.tuples(st.integers(0, 2**20), st.one_of(st.integers(1, 100), st.integers(1, 2**18)))
+indices = st.integers(0, 2**20)
 
 
 class Model(RuleBasedStateMachine):
@@ -33,17 +27,25 @@ class Model(RuleBasedStateMachine):
         queue_bytes=st.sampled_from([4096, 1 << 20]),
         worker=st.sampled_from(["shared", "only"]),
         budget=st.sampled_from([64, 1 << 18]),
+        state=st.sampled_from([((12, 17), "i2"), ((397, 1009), "u1")]),  # the second is brought up to date in many ways
     )
-    def create(self, copies: int, queue_bytes: int, worker: Any, budget: int) -> None:
-        self.m = CBufferManager(
-            (ROWS, COLUMNS), "i2", copies=copies, queue_bytes=queue_bytes, worker=worker, caller_budget_bytes=budget
-        )
-        self.back, self.front = np.zeros((2, ROWS, COLUMNS), "i2")
+    def create(self, copies: int, queue_bytes: int, worker: Any, budget: int, state: Any) -> None:
+        shape, dtype = state
+        self.m = CBufferManager(shape, dtype, copies=copies, queue_bytes=queue_bytes, worker=worker, caller_budget_bytes=budget)
+        self.back, self.front = np.zeros((2, *shape), dtype)
+        self.size, self.itemsize = self.back.size, self.back.itemsize
         self.tag = self.epoch = 0
         self.dirty = False
         # So many that there is always a copy to write to: what happens without one is tested elsewhere.
         self.held: list[tuple[Front, Any, int, int]] = []
         self.may_hold = copies - 2
+
+    def fit(self, run: tuple[int, int]) -> tuple[int, int]:
+        first = run[0] % self.size
+        return first, min(run[1], self.size - first)
+
+    def noise(self, seed: int, shape: Any) -> Any:
+        return np.random.default_rng(seed).integers(0, 100, shape, self.back.dtype)
 
     @property
     def flat(self) -> Any:
@@ -52,56 +54,61 @@ class Model(RuleBasedStateMachine):
 
     @rule(value=numbers, run=runs)
     def enqueue_number(self, value: int, run: tuple[int, int]) -> None:
-        self.m.enqueue(value, 2 * run[0])
-        self.flat[run[0]] = value
+        first, _ = self.fit(run)
+        self.m.enqueue(value, self.itemsize * first)
+        self.flat[first] = value
 
     @rule(seed=seeds, run=runs)
     def enqueue_array(self, seed: int, run: tuple[int, int]) -> None:
-        first, count = run
-        data = noise(seed, count)
-        self.m.enqueue(data, 2 * first)
+        first, count = self.fit(run)
+        data = self.noise(seed, count)
+        self.m.enqueue(data, self.itemsize * first)
         self.flat[first : first + count] = data
 
-    @rule(seed=seeds, many=st.lists(runs, min_size=1, max_size=5))
-    def enqueue_updates(self, seed: int, many: list[tuple[int, int]]) -> None:
-        data = noise(seed, SIZE)
-        self.m.enqueue([BufferUpdate(2 * first, count, data[:count]) for first, count in many])
-        for first, count in many:
+    @rule(seed=seeds, many=st.lists(runs, min_size=1, max_size=12), batch=st.booleans())
+    def enqueue_updates(self, seed: int, many: list[tuple[int, int]], batch: bool) -> None:
+        data = self.noise(seed, self.size)
+        updates = [BufferUpdate(self.itemsize * first, count, data[:count]) for first, count in map(self.fit, many)]
+        for call in [updates] if batch else updates:
+            self.m.enqueue(call)
+        for first, count in map(self.fit, many):
             self.flat[first : first + count] = data[:count]
 
-    @rule(seed=seeds, index=st.tuples(st.slices(ROWS), st.slices(COLUMNS)))
-    def assign(self, seed: int, index: Any) -> None:
-        data = noise(seed, self.back[index].shape)
+    @rule(seed=seeds, index=st.tuples(st.slices(12), st.slices(17)), times=st.sampled_from([1, 33]))
+    def assign(self, seed: int, index: Any, times: int) -> None:
+        index = tuple(slice(*(None if part is None else part * times for part in (s.start, s.stop)), s.step) for s in index)
+        data = self.noise(seed, self.back[index].shape)
         self.m[index] = data
         self.back[index] = data
         self.dirty |= data.size > 0
 
-    @rule(seed=seeds, indices=st.lists(st.integers(-SIZE, SIZE - 1), min_size=1, max_size=40))
-    def put(self, seed: int, indices: list[int]) -> None:
-        data = noise(seed, len(indices))
-        self.m.put(np.array(indices), data)
-        for index, value in zip(indices, data, strict=True):
+    @rule(seed=seeds, places=st.lists(indices, min_size=1, max_size=40))
+    def put(self, seed: int, places: list[int]) -> None:
+        data = self.noise(seed, len(places))
+        flat = np.array(places) % (2 * self.size) - self.size
+        self.m.put(flat, data)
+        for index, value in zip(flat, data, strict=True):
             self.flat[index] = value
 
     @rule(value=numbers, run=runs)
     def fill(self, value: int, run: tuple[int, int]) -> None:
-        first, count = run
-        self.m.fill(value, 2 * first, count)
+        first, count = self.fit(run)
+        self.m.fill(value, self.itemsize * first, count)
         self.flat[first : first + count] = value
 
     @rule(run=runs)
     def kernel(self, run: tuple[int, int]) -> None:
-        first, count = run
-        self.m.enqueue_kernel(lambda back, front: np.invert(back, out=back), byte_offset=2 * first, count=count)
-        self.flat[first : first + count] ^= -1
+        first, count = self.fit(run)
+        self.m.enqueue_kernel(lambda back, front: np.invert(back, out=back), byte_offset=self.itemsize * first, count=count)
+        np.invert(self.flat[first : first + count], out=self.flat[first : first + count])
 
-    @rule(value=numbers, row=st.integers(0, ROWS - 1), run=runs, tag=tags, cancel=st.booleans(), between=st.booleans())
+    @rule(value=numbers, row=st.integers(0, 11), run=runs, tag=tags, cancel=st.booleans(), between=st.booleans())
     def batch(self, value: int, row: int, run: tuple[int, int], tag: int, cancel: bool, between: bool) -> None:
-        first, count = run
+        first, count = self.fit(run)
         batch = self.m.batch()
         batch[row] = value
-        batch.fill(3, 2 * first, count)
-        batch.kernel(lambda back, front: np.add(back, 1, out=back), byte_offset=2 * first, count=count)
+        batch.fill(3, self.itemsize * first, count)
+        batch.kernel(lambda back, front: np.add(back, 1, out=back), byte_offset=self.itemsize * first, count=count)
         batch.enqueue(value, 0)
         batch.tag(tag)
         if between:
@@ -117,7 +124,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(discard=st.booleans(), cancel=st.booleans(), seed=seeds, tag=tags)
     def back_in_hand(self, discard: bool, cancel: bool, seed: int, tag: int) -> None:
-        data = noise(seed, (ROWS, COLUMNS))
+        data = self.noise(seed, self.back.shape)
         try:
             with self.m.back(discard=discard, tag=tag) as array:
                 if not discard:
