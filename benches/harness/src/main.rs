@@ -80,6 +80,8 @@ fn main() -> std::io::Result<()> {
     let mut rows = Vec::new();
     for goals in goals {
         bar.set_message(goals.name.clone());
+        // What a row starts, Python for one, must not inherit the place of the row before.
+        bench.cores.place(false);
         let figures = match goals.name.starts_with("manager.python.") {
             true => python::measure(&arguments.python, Path::new(PYTHON_ROWS), &goals.name, effort.row),
             false => bench.measure(&goals.name),

@@ -30,16 +30,17 @@ impl<'a> Entry<'a> {
         Entry { name: name.into(), run: Box::new(run), cycles: 1, samples: Vec::new() }
     }
 
-    /// Warms up, and finds how many cycles fill a burst.
-    fn calibrate(&mut self, burst: Duration) {
+    /// Runs until one burst is long enough, with ever more cycles: one that was held up may look longer than it is, so
+    /// this is looked after at every turn.
+    fn turn(&mut self, least: Duration) -> f64 {
         loop {
             let started = Instant::now();
-            (self.run)(self.cycles);
+            let burst = (self.run)(self.cycles);
             let took = started.elapsed();
-            if took * 2 >= burst {
-                break;
+            if took * 2 >= least {
+                return burst.time.as_secs_f64() / burst.units as f64;
             }
-            let factor = (burst.as_secs_f64() / took.as_secs_f64().max(1e-9)).clamp(1.5, 16.0);
+            let factor = (least.as_secs_f64() / took.as_secs_f64().max(1e-9)).clamp(1.5, 16.0);
             self.cycles = (self.cycles as f64 * factor).ceil() as u64;
         }
     }
@@ -57,15 +58,16 @@ impl<'a> Entry<'a> {
 
 /// Takes turns, so that what disturbs the machine disturbs every entry alike.
 pub fn alternate(entries: &mut [Entry], effort: &Effort) {
+    // The first turn warms up.
     for entry in entries.iter_mut() {
-        entry.calibrate(effort.burst);
+        entry.turn(effort.burst);
     }
     let started = Instant::now();
     let mut rounds = 0;
     while rounds < effort.rounds || started.elapsed() < effort.row {
         for entry in entries.iter_mut() {
-            let burst = (entry.run)(entry.cycles);
-            entry.samples.push(burst.time.as_secs_f64() / burst.units as f64);
+            let sample = entry.turn(effort.burst);
+            entry.samples.push(sample);
         }
         rounds += 1;
     }
