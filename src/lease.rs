@@ -75,10 +75,12 @@ struct Cache {
     free: [Cell<u32>; KEPT],
     count: Cell<usize>,
     id: Cell<u64>,
+    /// Its thread.
+    thread: Cell<u32>,
 }
 
 thread_local!(static CACHE: Cache = const {
-    Cache { free: [const { Cell::new(0) }; KEPT], count: Cell::new(0), id: Cell::new(0) }
+    Cache { free: [const { Cell::new(0) }; KEPT], count: Cell::new(0), id: Cell::new(0), thread: Cell::new(0) }
 });
 
 static EXIT: ThreadExit = ThreadExit::new(leave);
@@ -104,7 +106,7 @@ impl Cache {
                 && slot.link.load(Relaxed) == self.id.get()
             {
                 self.count.set(left);
-                return Some(Blank { index: u64::from(index), slot });
+                return Some(Blank { index: u64::from(index), slot, thread: self.thread.get() });
             }
         }
         self.refill().ok().and_then(|()| self.pop())
@@ -124,8 +126,9 @@ impl Cache {
             }
             while self.count.get() < EXCHANGED
                 && let Some(index) = pool.pop()
+                && let Some(slot) = SLOTS.get(index)
             {
-                self.keep(index);
+                self.keep(index, slot);
             }
             Ok(())
         })
@@ -136,20 +139,21 @@ impl Cache {
         if self.id.get() == 0 {
             EXIT.set(std::ptr::NonNull::<c_void>::dangling().as_ptr())?;
             self.id.set(NEXT_CACHE.fetch_add(1, Relaxed));
+            self.thread.set(thread_id());
         }
         Ok(())
     }
 
-    fn keep(&self, index: u32) {
-        if let Some(slot) = SLOTS.get(index) {
-            slot.link.store(self.id.get(), Relaxed);
-            self.free[self.count.get() % KEPT].set(index);
-            self.count.set(self.count.get() + 1);
-        }
+    #[inline(always)]
+    fn keep(&self, index: u32, slot: &Slot) {
+        let count = self.count.get();
+        slot.link.store(self.id.get(), Relaxed);
+        self.free[count % KEPT].set(index);
+        self.count.set(count + 1);
     }
 
     #[inline(always)]
-    fn push(&self, index: u32) {
+    fn push(&self, index: u32, slot: &Slot) {
         if self.count.get() >= KEPT || self.id.get() == 0 {
             self.make_room();
             // Without memory to note the cache, the slot is lost; the lease is not.
@@ -157,7 +161,7 @@ impl Cache {
                 return;
             }
         }
-        self.keep(index);
+        self.keep(index, slot);
     }
 
     #[cold]
@@ -204,6 +208,7 @@ impl Pool {
 pub(crate) struct Blank {
     index: u64,
     slot: &'static Slot,
+    thread: u32,
 }
 
 /// Gets a slot, before anything is promised. None: see [`why_none`].
@@ -234,11 +239,10 @@ impl Blank {
         slot.giver.store((&raw const *giver).cast_mut(), Relaxed);
         slot.owner.store(owner, Relaxed);
         slot.part.store(part, Relaxed);
-        slot.thread.store(thread_id(), Relaxed);
+        slot.thread.store(self.thread, Relaxed);
         slot.number.store(number, Relaxed);
         slot.about.store(about, Relaxed);
         slot.seen.store(0, Relaxed);
-        slot.link.store(0, Relaxed);
         let mut word = slot.word.load(Relaxed);
         if word == 0 {
             // Another copy's leases begin elsewhere, so that they are told apart.
@@ -267,7 +271,7 @@ pub(crate) fn release(id: LeaseId) -> Result<()> {
     }
     // A slot whose generations are spent is never used again.
     if id.generation + 1 < 1 << GENERATION_BITS {
-        CACHE.with(|cache| cache.push(id.index));
+        CACHE.with(|cache| cache.push(id.index, slot));
     }
     // SAFETY: the slot was live with this generation, so these are what `fill` stored, and this is the one release.
     unsafe { ((*giver).release)(owner, part) };

@@ -67,9 +67,9 @@ impl Shared {
                                 self.ask(super::shared::duty::DRAIN);
                             }
                             let used = self.ring.used();
-                            patience.sleep(self, "reserve_back", blocked, || {
-                                self.ring.used() < used || used == 0
-                            })?;
+                            let drained = || self.ring.used() < used || used == 0;
+                            let worker = blocked == Blocked::Worker;
+                            patience.sleep(self, "reserve_back", blocked, || worker && drained())?;
                         }
                         Err(error) => return Err(error),
                     }

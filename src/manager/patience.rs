@@ -120,6 +120,8 @@ impl Patience {
             }
         };
         match stop {
+            // Woken again and again for nothing, a call must still come to its end.
+            Ok(()) if !ready() && self.limit().passed() => self.go_on(shared, Stop::TimedOut),
             Ok(()) => Ok(()),
             Err(stop) => self.go_on(shared, stop),
         }
