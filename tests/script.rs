@@ -1,0 +1,21 @@
+//! Random scripts of calls against a plain sequential model.
+
+#[path = "common/script.rs"]
+mod script;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// As many as fit a short test; BACKBUF_SOAK asks for more.
+fn cases() -> u32 {
+    if std::env::var_os("BACKBUF_SOAK").is_some() { 20_000 } else { 1000 }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_manager_does_what_a_plain_model_does(setup: script::Word, calls in vec(any::<script::Word>(), 1..60)) {
+        script::run(setup, &calls);
+    }
+}
