@@ -31,7 +31,7 @@ bench: ## install what is missing, measure against the peers; leaves target/benc
 	scripts/setup bench
 	benches/run $(ARGS)
 
-soak: ## the long forms of the tests (after `make test`); SOAK_MINUTES=30
+soak: ## the long forms of the tests (after `make test`); SOAK_MINUTES=30 for the timed ones
 	scripts/soak
 
 docs: ## the API reference of Rust, C, C++ and Python in target/docs (after scripts/setup docs)
