@@ -58,7 +58,7 @@ fn main() {
 fn world(worlds: &mut String, here: &Path, model: &Model, name: &str, place: impl Fn(&str) -> PathBuf) {
     writeln!(
         worlds,
-        "#[allow(dead_code, unused)] pub mod {name} {{ use crate::wait::{{Deadline, Stop, futex}};"
+        "#[allow(unused, clippy::all)] pub mod {name} {{ use crate::wait::{{Deadline, Stop, futex}};"
     )
     .unwrap();
     for file in model.files {

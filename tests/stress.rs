@@ -80,7 +80,7 @@ fn write(manager: &Manager, writer: usize, count: u64) {
         2 => again(|| {
             let row = row.clone();
             let mut kernel = Kernel::new(at, ROW as u64, move |back, _| back.copy_from_slice(&row));
-            (kernel.any_thread, kernel.overwrites) = (count % 4 == 0, count % 3 == 0);
+            (kernel.any_thread, kernel.overwrites) = (count.is_multiple_of(4), count.is_multiple_of(3));
             manager.enqueue_kernel(kernel, timeout).map_err(Error::from)
         }),
         3 => {

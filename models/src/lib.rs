@@ -2,6 +2,8 @@
 //!
 //! `sync` and `wait` stand in for those of the library: what the protocol files name is checked by loom here. See README.md.
 
+#![allow(clippy::duplicate_mod, reason = "worlds share the files that their mutant leaves alone")]
+
 #[allow(dead_code)]
 #[path = "../../src/error.rs"]
 mod error;
