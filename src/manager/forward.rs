@@ -217,13 +217,15 @@ impl Forward {
     #[cold]
     #[inline(never)]
     fn settle(&mut self, start: usize, end: usize) {
-        if self.settle_small() {
-            return;
-        }
-        if let Some(covered) = self.stale[self.back].subtract(start, end) {
-            self.overwritten += covered / GRANULE;
-            self.lagging = !self.stale[self.back].is_empty();
-            return;
+        if self.stale[self.back].is_log() {
+            if self.settle_small() {
+                return;
+            }
+            if let Some(covered) = self.stale[self.back].subtract(start, end) {
+                self.overwritten += covered / GRANULE;
+                self.lagging = !self.stale[self.back].is_empty();
+                return;
+            }
         }
         self.spread();
         let (from, to) = (start / GRANULE, (end - 1) / GRANULE);
@@ -237,9 +239,8 @@ impl Forward {
         let before = granules.count();
         granules.remove(from, to);
         self.overwritten += before - granules.count();
-        self.lagging = granules.count() != 0;
-        if !self.lagging {
-            self.stale[self.back].clear();
+        if granules.count() * GRANULE <= AT_ONCE {
+            self.step(usize::MAX);
         }
     }
 

@@ -58,6 +58,11 @@ impl Intervals {
         }
     }
 
+    /// Whether it is a log: to the byte.
+    pub(crate) fn is_log(&self) -> bool {
+        self.mode == Mode::Log
+    }
+
     pub(crate) fn is_all(&self) -> bool {
         self.mode == Mode::All
     }
@@ -202,6 +207,12 @@ impl Intervals {
         match self.mode {
             Mode::Bitmap => {}
             Mode::All => self.bitmap.insert_all(),
+            // More than all of it: telling the intervals apart is not worth it, and a set may be told larger.
+            Mode::Log if self.logged >= self.bytes => {
+                self.bitmap.insert_all();
+                self.log.clear();
+                self.logged = 0;
+            }
             Mode::Log => {
                 for at in 0..self.log.len() {
                     let (start, end) = self.range(at);

@@ -51,14 +51,16 @@ impl Patience {
         }
         let behind_worker = self.blocked == Some(Blocked::Worker) && shared.worker_pinned.load(Acquire) != 0;
         let pinned = behind_worker || self.blocked == Some(Blocked::Pinned);
+        // If the lease has gone meanwhile, it is not to blame.
+        let pinned = if pinned { pinned_error(shared) } else { None };
         if self.deadline.passed() {
-            return Err(if pinned { pinned_error(shared) } else { Error::of(Status::Timeout) });
+            return Err(pinned.unwrap_or_else(|| Error::of(Status::Timeout)));
         }
         if !self.look.passed() {
             return Ok(());
         }
-        if pinned {
-            return Err(pinned_error(shared));
+        if let Some(error) = pinned {
+            return Err(error);
         }
         match shared.tasks.judge(shared.watchdog, self.known) {
             Verdict::Until(time) => {
@@ -156,19 +158,16 @@ impl Patience {
     }
 }
 
-/// Names the oldest lease that is in the way.
+/// Names the oldest lease that is in the way, if there still is one.
 #[cold]
-pub(crate) fn pinned_error(shared: &Shared) -> Error {
+fn pinned_error(shared: &Shared) -> Option<Error> {
     let mut oldest: Option<lease::Seen> = None;
     lease::for_each(|seen| {
         if seen.number == shared.number && oldest.is_none_or(|other| seen.about < other.about) {
             oldest = Some(seen);
         }
     });
-    match oldest {
-        Some(seen) => {
-            Error::held(Status::Pinned, "a lease of a front", Label::new(""), seen.thread, seen.age_ns)
-        }
-        None => Error::of(Status::Pinned),
-    }
+    oldest.map(|seen| {
+        Error::held(Status::Pinned, "a lease of a front", Label::new(""), seen.thread, seen.age_ns)
+    })
 }

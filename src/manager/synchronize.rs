@@ -222,7 +222,11 @@ impl Shared {
         self.may_wait()?;
         self.advance(State::Open, State::Closing);
         self.ring.close();
-        self.lives()?;
+        match self.state() {
+            // The worker may have completed an earlier close just now.
+            State::Closed => return Ok(()),
+            _ => self.lives()?,
+        }
         let ticket = self.order.fetch_add(1, AcqRel) + 1;
         // Whoever completes it ends the manager, even if this call gives up before.
         self.last_ticket.fetch_max(ticket, AcqRel);
