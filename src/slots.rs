@@ -172,7 +172,7 @@ const TAGS: u32 = 1 << 10;
 /// One copy of the library in one process: each loaded copy has its own, and so has each forked child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Instance {
-    /// 1 to 1023, random, and none of the ancestors'.
+    /// 1 to 1023, another one for each copy, and none of the ancestors'.
     pub(crate) tag: u16,
     /// Where the generations of every slot begin, and end by wrapping: random, so that another copy's handles differ.
     pub(crate) first_generation: u32,
@@ -237,8 +237,10 @@ fn make_instance() -> Result<Instance> {
 
 /// A tag that no ancestor had; when all are spent, the oldest handles are forgotten.
 fn fresh_tag() -> u16 {
-    let start = random() as u32;
-    let candidates = (0..TAGS).map(|step| (start.wrapping_add(step) % TAGS) as u16).filter(|&tag| tag != 0);
+    // By where this copy lies: two copies of one process never begin with the same one, as random ones sometimes would.
+    let start = (&raw const SEEN as usize >> 12) as u32;
+    let step_to = |step: u32| (start.wrapping_add(step.wrapping_mul(389)) % TAGS) as u16;
+    let candidates = (0..TAGS).map(step_to).filter(|&tag| tag != 0);
     let is_new = |tag: &u16| seen(*tag).0.fetch_or(seen(*tag).1, Relaxed) & seen(*tag).1 == 0;
     candidates.clone().find(is_new).unwrap_or_else(|| {
         SEEN.iter().for_each(|word| word.store(0, Relaxed));

@@ -52,6 +52,7 @@ impl Patience {
         let behind_worker = self.blocked == Some(Blocked::Worker) && shared.worker_pinned.load(Acquire) != 0;
         let pinned = behind_worker || self.blocked == Some(Blocked::Pinned);
         // If the lease has gone meanwhile, it is not to blame.
+        let pinned = pinned && !shared.storage().want_any(shared.copies);
         let pinned = if pinned { pinned_error(shared) } else { None };
         if self.deadline.passed() {
             return Err(pinned.unwrap_or_else(|| Error::of(Status::Timeout)));
