@@ -1,4 +1,4 @@
-/* clang-format off: the program of the README, as it stands there */
+/* clang-format off: written as densely as a slide */
 /* an engine thread that rewrites its state each step; the main thread watches */
 #include <backbuf.h>
 #include <pthread.h>

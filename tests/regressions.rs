@@ -332,3 +332,25 @@ fn destroying_wakes_who_waits() {
     drop(manager);
     assert!(begin.elapsed() < Duration::from_secs(30));
 }
+
+#[test]
+fn of_two_tickets_in_one_failed_attempt_neither_is_forgotten() {
+    let (gate, pass) = gate();
+    let manager = bytes(1, Config { flush: Some(gated_flush(pass)), ..Config::default() });
+    let task = manager.task("until both are asked for").unwrap();
+    manager.enqueue(0, &[1], Timeout::TRY).unwrap();
+    let (first, second) = (manager.synchronize_async().unwrap(), manager.synchronize_async().unwrap());
+    task.end().unwrap();
+    let poll = |ticket| loop {
+        match manager.wait(ticket, Timeout::TRY).map_err(|error| error.status()) {
+            Err(Status::Timeout) => thread::sleep(Duration::from_millis(1)),
+            decided => break decided,
+        }
+    };
+    gate.arrived.recv().unwrap();
+    gate.open.send(7).unwrap();
+    assert_eq!(poll(first), Err(Status::Backend));
+    // The other one was not told; its poll asks for the next attempt, which nobody else would.
+    drop(gate);
+    assert_eq!(poll(second), Ok(1));
+}

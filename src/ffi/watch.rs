@@ -77,7 +77,7 @@ pub extern "C" fn bb_watch_ticket(w: *mut bb_watch, ticket: u64) -> bb_status {
 /// @param epoch the newest epoch is written here
 /// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (the manager or the watch has ended), BB_E_RECURSIVE, BB_E_INTERRUPTED,
 ///         BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
-/// @threadsafety safe to call from any thread; each epoch is told to one of them
+/// @threadsafety safe to call from any thread; two that wait at once may be told the same epoch
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_watch_wait(w: *mut bb_watch, timeout: u64, epoch: *mut u64) -> bb_status {

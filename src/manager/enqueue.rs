@@ -207,9 +207,7 @@ impl Shared {
         unsafe { op.encode(self.ring.unit(reserved.at).0.get().cast()) };
         self.ring.commit(reserved);
         let used = self.ring.used();
-        if used * UNIT > self.counters.queue_high_water.get() {
-            self.counters.queue_high_water.set(used * UNIT);
-        }
+        self.counters.queue_high_water.raise(used * UNIT);
         // The worker is woken for what only it may do, for what is large or borrowed, and for a backlog.
         let heavy = op.needs_worker() || op.is_borrowed() || matches!(op, Op::Outsized { .. });
         if heavy || used > self.ring.capacity() / 2 {

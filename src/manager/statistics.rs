@@ -18,6 +18,13 @@ impl Counter {
         self.0.store(value, Relaxed);
     }
 
+    /// For high waters, which have several writers.
+    pub(crate) fn raise(&self, value: u64) {
+        if value > self.get() {
+            self.0.fetch_max(value, Relaxed);
+        }
+    }
+
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }

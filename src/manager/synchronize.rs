@@ -127,6 +127,10 @@ impl Shared {
         }
         let mut patience = Patience::new(self, timeout);
         if timeout == Timeout::TRY {
+            if self.failure.upto.load(Acquire) >= ticket {
+                // Its attempt has failed, and another waiter was told: this one asks for the next.
+                self.request(self.order.fetch_add(1, AcqRel) + 1);
+            }
             return Err(Error::of(Status::Timeout));
         }
         self.complete(ticket, &mut patience, "wait for a ticket")
@@ -190,7 +194,7 @@ impl Shared {
         if let Some(epoch) = newer() {
             return Ok(epoch);
         }
-        self.not_inside()?;
+        self.may_wait()?;
         let gone = || stop() || matches!(self.state(), State::Closed | State::Poisoned);
         let deadline = Deadline::after(timeout);
         if deadline != Deadline::PAST && !gone() {

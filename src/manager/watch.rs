@@ -152,8 +152,10 @@ impl Watch {
         if let Ok(epoch) = result {
             self.seat.after.fetch_max(epoch, AcqRel);
         }
+        let ticket = self.seat.ticket.load(Acquire);
         if self.seat.ticket_is_decided(&shared) {
-            self.seat.ticket.store(0, SeqCst);
+            // Unless another one has been asked for meanwhile.
+            let _ = self.seat.ticket.compare_exchange(ticket, 0, SeqCst, Relaxed);
         }
         self.seat.update(&shared);
         result
@@ -162,6 +164,14 @@ impl Watch {
     /// Makes the descriptor also tell when that ticket is done, has failed, or will never be.
     pub fn ticket(&self, ticket: Ticket) -> Result<()> {
         let shared = self.shared()?;
+        if ticket.0 > shared.order.load(Acquire) {
+            return Err(Error::value(
+                Status::Argument,
+                "ticket",
+                ticket.0,
+                "no such ticket has been given out",
+            ));
+        }
         self.seat.ticket.store(ticket.0, SeqCst);
         self.seat.update(&shared);
         Ok(())

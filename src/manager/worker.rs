@@ -186,7 +186,7 @@ impl Worker<'_> {
         }
         // SAFETY: the role is held.
         let applier = unsafe { shared.applier() };
-        let all = &mut u64::MAX.clone();
+        let all = &mut { u64::MAX };
         let result = if self.tickets_wanted() {
             shared.attempt(applier, all, By::Worker, Deadline::NEVER)
         } else if duties & duty::DRAIN != 0 && shared.state() != State::Poisoned {

@@ -163,14 +163,17 @@ class CBufferManager(_Base):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Elements along each axis."""
         return self._layout.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """The type of an element."""
         return self._layout.dtype
 
     @property
     def ndim(self) -> int:
+        """How many axes there are."""
         return len(self._layout.shape)
 
     @property
@@ -180,10 +183,12 @@ class CBufferManager(_Base):
 
     @property
     def nbytes(self) -> int:
+        """Bytes of the state."""
         return self._layout.elements * self._layout.itemsize
 
     @property
     def label(self) -> str:
+        """The name in errors, logs and dumps."""
         return self._label
 
     @property
