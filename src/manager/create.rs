@@ -96,7 +96,6 @@ impl Manager {
             waiters: waiters::Waiters::new(),
             watches: watch::Watches::new(),
             outsized: AtomicU64::new(0),
-            worker_pinned: AtomicU32::new(0),
             batches: AtomicU32::new(0),
             flush: UnsafeCell::new(None),
             hand: UnsafeCell::new(back::Hand::default()),

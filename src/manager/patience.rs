@@ -4,7 +4,6 @@ use super::shared::{Blocked, Shared};
 use super::tasks::Verdict;
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
-use crate::sync::Ordering::Acquire;
 use crate::wait::{Deadline, Stop, interruptible, nap, now, spin};
 use crate::{Timeout, lease};
 
@@ -49,11 +48,15 @@ impl Patience {
             Stop::Ended => return Err(Error::text(Status::Closed, "the manager is closed")),
             Stop::TimedOut => {}
         }
-        let behind_worker = self.blocked == Some(Blocked::Worker) && shared.worker_pinned.load(Acquire) != 0;
-        let pinned = behind_worker || self.blocked == Some(Blocked::Pinned);
-        // If the lease has gone meanwhile, it is not to blame.
-        let pinned = pinned && !shared.storage().want_any(shared.copies);
-        let pinned = if pinned { pinned_error(shared) } else { None };
+        // Updates wait and no copy is free for them, whoever found that out; if the lease has gone meanwhile, it is not to
+        // blame.
+        let other = matches!(self.blocked, Some(Blocked::Tasks | Blocked::Uncommitted | Blocked::Late));
+        let waiting = self.blocked == Some(Blocked::Pinned) || shared.ring.used() > 0;
+        let pinned = if !other && waiting && !shared.storage().want_any(shared.copies) {
+            pinned_error(shared)
+        } else {
+            None
+        };
         if self.deadline.passed() {
             return Err(pinned.unwrap_or_else(|| Error::of(Status::Timeout)));
         }

@@ -138,8 +138,6 @@ pub(crate) struct Shared {
     pub(crate) waiters: Waiters,
     pub(crate) watches: Watches,
     pub(crate) outsized: AtomicU64,
-    /// Whether the worker sleeps until a lease goes.
-    pub(crate) worker_pinned: AtomicU32,
     /// Batches that are neither committed nor cancelled.
     pub(crate) batches: AtomicU32,
     pub(crate) flush: UnsafeCell<Option<Flush>>,

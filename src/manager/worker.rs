@@ -232,9 +232,7 @@ impl Worker<'_> {
         }
         let urgent =
             || shared.duties.load(Acquire) & (duty::STOP | duty::SPENT) != 0 || shared.lives().is_err();
-        shared.worker_pinned.store(1, Release);
         let _ = shared.storage().released().wait(Deadline::NEVER, || (free() || urgent()).then_some(()));
-        shared.worker_pinned.store(0, Release);
     }
 
     /// Copies forward in steps while nobody wants anything else.
