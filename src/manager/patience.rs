@@ -48,15 +48,13 @@ impl Patience {
             Stop::Ended => return Err(Error::text(Status::Closed, "the manager is closed")),
             Stop::TimedOut => {}
         }
-        // Updates wait and no copy is free for them, whoever found that out; if the lease has gone meanwhile, it is not to
-        // blame.
-        let other = matches!(self.blocked, Some(Blocked::Tasks | Blocked::Uncommitted | Blocked::Late));
-        let waiting = self.blocked == Some(Blocked::Pinned) || shared.ring.used() > 0;
-        let pinned = if !other && waiting && !shared.storage().want_any(shared.copies) {
-            pinned_error(shared)
-        } else {
-            None
+        let pinned = match self.blocked {
+            Some(Blocked::Pinned) => true,
+            Some(Blocked::Tasks | Blocked::Uncommitted | Blocked::Late) => false,
+            // Somebody else has the role: updates wait, and no copy is free for them.
+            _ => shared.ring.used() > 0 && !shared.storage().want_any(shared.copies),
         };
+        let pinned = if pinned { pinned_error(shared) } else { None };
         if self.deadline.passed() {
             return Err(pinned.unwrap_or_else(|| Error::of(Status::Timeout)));
         }

@@ -194,7 +194,7 @@ impl Shared {
         if let Some(epoch) = newer() {
             return Ok(epoch);
         }
-        self.may_wait()?;
+        self.not_inside()?;
         let gone = || stop() || matches!(self.state(), State::Closed | State::Poisoned);
         let deadline = Deadline::after(timeout);
         if deadline != Deadline::PAST && !gone() {
