@@ -60,7 +60,7 @@ foreach(file IN LISTS files)
     if(name STREQUAL test_fork)
       set(leaks none)
     endif()
-    add_test(NAME valgrind.${name} COMMAND ${VALGRIND} --quiet --error-exitcode=99 --leak-check=full
+    add_test(NAME valgrind.${name} COMMAND ${VALGRIND} --quiet --fair-sched=yes --error-exitcode=99 --leak-check=full
       --errors-for-leak-kinds=${leaks} --trace-children=no $<TARGET_FILE:${name}_shared>)
     set_tests_properties(valgrind.${name} PROPERTIES LABELS valgrind TIMEOUT 600)
   endif()
