@@ -56,6 +56,7 @@ fn main() {
 }
 
 fn world(worlds: &mut String, here: &Path, model: &Model, name: &str, place: impl Fn(&str) -> PathBuf) {
+    // Silenced, since a mutant leaves imports and branches without a use: that is what it breaks.
     writeln!(
         worlds,
         "#[allow(unused, clippy::all)] pub mod {name} {{ use crate::wait::{{Deadline, Stop, futex}};"

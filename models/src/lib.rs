@@ -4,10 +4,10 @@
 
 #![allow(clippy::duplicate_mod, reason = "worlds share the files that their mutant leaves alone")]
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the models use a part of it")]
 #[path = "../../src/error.rs"]
 mod error;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the models use a part of it")]
 #[path = "../../src/memory.rs"]
 mod memory;
 

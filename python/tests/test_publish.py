@@ -115,7 +115,7 @@ def test_back_in_hand() -> None:
         a[...] = back.front * 10
         back.tag = 6
     with pytest.raises(ValueError, match="with"):
-        back.front  # noqa: B018
+        back.front  # noqa: B018  (reading is what must be refused)
     with pytest.raises(ZeroDivisionError), m.back() as a:
         a[...] = 1 / 0
     m.synchronize()
@@ -167,7 +167,7 @@ def test_arrays_of_back_outlive_the_manager() -> None:
     m.destroy()
     assert part.sum() == 100
     with pytest.raises(ValueError, match="gone"):
-        m.epoch  # noqa: B018
+        m.epoch  # noqa: B018  (reading is what must be refused)
 
 
 @numba.cfunc("void(CPointer(float32), CPointer(float32), uint64, CPointer(float32))")

@@ -54,11 +54,11 @@ def test_release() -> None:
     assert "released" in repr(f)
     assert m.statistics().leases_live == 0
     with pytest.raises(ValueError, match="released"):
-        f.array  # noqa: B018
+        f.array  # noqa: B018  (reading is what must be refused)
     with m.front() as g:
         pass
     with pytest.raises(ValueError, match="with"):
-        g.array  # noqa: B018
+        g.array  # noqa: B018  (reading is what must be refused)
     m.front()
     assert m.statistics().leases_live == 0
 

@@ -4,7 +4,7 @@
 //! into objects; `guard` is the wall that no panic passes; `input` reads what C hands over and `callback` what it wants called;
 //! `status` and `last_error` tell what went wrong.
 
-#![allow(non_camel_case_types)]
+#![allow(non_camel_case_types, reason = "C names its types so")]
 #![cfg_attr(
     not(test),
     deny(

@@ -7,7 +7,7 @@ use crate::error::Status;
 /// What every call that can fail returns: `BB_OK` or one of the failures, which are negative. A number is never reused.
 ///
 /// `bb_status_string()` explains a status, and `bb_last_error()` what was wrong with the calling thread's last refused call.
-#[allow(non_camel_case_types)]
+#[allow(non_camel_case_types, reason = "C names its constants so")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum bb_status {

@@ -142,6 +142,7 @@ def native_address(thing: Any, what: str) -> int | None:
         return thing
     if isinstance(thing, ffi.CData):
         return address(thing)
+    # The public bases of all ctypes functions and pointers have no public names.
     if isinstance(thing, (ctypes._CFuncPtr, ctypes._Pointer, ctypes.c_void_p)):  # type: ignore[attr-defined]
         return ctypes.cast(thing, ctypes.c_void_p).value or 0
     found = getattr(thing, "address", None)

@@ -81,6 +81,7 @@ class Front:
             raise BufferError("a front is read-only, which DLPack can tell from version 1.0 on: use .array, or a copy of it")
         array = self.array
         try:
+            # The stubs of older NumPy versions know neither argument.
             return array.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)  # type: ignore[call-arg, arg-type, unused-ignore]
         except TypeError:
             raise BufferError("NumPy older than 2.1 cannot export read-only arrays by DLPack") from None
