@@ -5,8 +5,8 @@
 //!   hold stable fronts for as long as they like.
 //!
 //! Below the parts lie the grounds: `device` owns memory, `wait` puts threads to sleep, `lease` keeps what outlives its
-//! object, `slots` holds tables that a fork empties, `log` and [`Error`] tell. Arrows run downwards only, and the C ABI, in
-//! `ffi`, stands on top: nothing knows of it.
+//! object, `slots` holds tables that a fork empties, `roster` lists what is alive, `counter` counts, `log` and [`Error`] tell.
+//! Arrows run downwards only, and the C ABI, in `ffi`, stands on top: nothing knows of it.
 //!
 //! Linux on x86-64 and aarch64. One process; objects do not cross a fork.
 
@@ -16,6 +16,7 @@ compile_error!("backbuf runs on 64-bit little-endian Linux; other systems need s
 #[cfg(all(feature = "capi", panic = "abort"))]
 compile_error!("the C ABI catches panics at its border: build it with panic = \"unwind\"");
 
+mod counter;
 mod device;
 mod dtype;
 mod dump;
@@ -26,6 +27,7 @@ mod lease;
 mod log;
 pub mod manager;
 mod memory;
+mod roster;
 mod slots;
 mod sync;
 mod text;
