@@ -29,10 +29,6 @@ template <class T> constexpr std::uint64_t bytes(std::uint64_t elements) noexcep
     return (elements < most ? elements : most) * sizeof(T);
 }
 
-template <class T> bb_update update(std::uint64_t first, const Data<T> &data) noexcept {
-    return {bytes<T>(first), data.size(), data.data()};
-}
-
 /// What a batch has to know of its manager: who hears of exceptions, and the sizes that C does not check.
 struct Target {
     const bb_manager *manager = nullptr;
@@ -79,6 +75,23 @@ Status kernel(const Target &target, F call, Range range, KernelFlags flags, Enqu
 } // namespace detail
 
 /**
+ * @brief Elements from the flat place `first` on: one of those that Manager::enqueue_many takes.
+ *
+ * A parameter type like Data: it does not own, so keep it no longer than its elements.
+ */
+template <class T> class Update {
+  public:
+    template <class I, class = std::enable_if_t<std::is_integral_v<I>>>
+    constexpr Update(I first, const Data<T> &data) noexcept
+        : raw_{detail::bytes<T>(static_cast<std::uint64_t>(first)), data.size(), data.data()} {}
+    /// It as C takes it; an array of them is one of C's.
+    constexpr const bb_update *raw() const noexcept { return &raw_; }
+
+  private:
+    bb_update raw_;
+};
+
+/**
  * @brief Updates that are published together, whoever synchronizes meanwhile. Leaving the scope without commit() discards them.
  *
  * Everything is checked and copied when it is added; a bad update is refused and the batch goes on without it. It may
@@ -98,8 +111,7 @@ template <class T> class Batch : public Handle<bb_batch, bb_batch_cancel> {
 
     /// Elements from the flat place `first` on.
     Status try_update(std::uint64_t first, const Data<T> &data) noexcept {
-        const bb_update raw = detail::update(first, data);
-        return bb_batch_update(this->handle(), &raw);
+        return bb_batch_update(this->handle(), Update<T>(first, data).raw());
     }
     /// One value all over a flat range; `{}` is the whole state.
     Status try_fill(Range range, const T &value) noexcept {

@@ -1,4 +1,4 @@
-// What concerns the library as a whole: its log, and what lives in it.
+// What concerns the library as a whole: its log, what lives in it, and how this thread waits.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #ifndef BACKBUF_LIBRARY_HPP
 #define BACKBUF_LIBRARY_HPP
@@ -50,6 +50,18 @@ template <class F> Status try_dump(F &&write) {
     detail::Writer<std::remove_reference_t<F>> writer{write};
     return writer.finish(bb_debug_dump(writer.call, &writer));
 }
+/// The same to an open descriptor, such as 2. It takes no lock and allocates nothing: for signal handlers and debuggers.
+inline Status try_dump_fd(int fd) noexcept { return bb_debug_dump_fd(fd); }
+
+/// How a thread waits.
+enum class WaitFlags : std::uint32_t {
+    none = 0,                              ///< waits go on after a signal handler has run
+    interruptible = BB_WAIT_INTERRUPTIBLE, ///< they end with `BB_E_INTERRUPTED` then, and nothing is lost
+};
+/// Sets how the calling thread waits in every later call.
+inline Status try_set_wait_flags(WaitFlags flags) noexcept {
+    return bb_set_wait_flags(static_cast<std::uint32_t>(flags));
+}
 #if BACKBUF_EXCEPTIONS
 template <class F> void set_log(Level level, F call) { detail::check(try_set_log(level, std::move(call))); }
 inline void clear_log() { detail::check(try_clear_log()); }
@@ -58,6 +70,8 @@ inline std::string dump() {
     detail::check(try_dump([&](std::string_view piece) { all += piece; }));
     return all;
 }
+inline void dump_fd(int fd) { detail::check(try_dump_fd(fd)); }
+inline void set_wait_flags(WaitFlags flags) { detail::check(try_set_wait_flags(flags)); }
 #endif
 
 } // namespace backbuf

@@ -7,6 +7,7 @@
 #include "front.hpp"
 
 #include <functional>
+#include <initializer_list>
 #include <string>
 
 namespace backbuf {
@@ -209,8 +210,17 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
 
     /// Elements from the flat place `first` on.
     Status try_enqueue(std::uint64_t first, const Data<T> &data, Timeout timeout = forever) const noexcept {
-        const bb_update raw = detail::update(first, data);
-        return bb_manager_enqueue(this->handle(), &raw, timeout.nanoseconds());
+        const Update<T> update(first, data);
+        return bb_manager_enqueue(this->handle(), update.raw(), timeout.nanoseconds());
+    }
+    /// Several updates as one batch: all of them in one epoch, or none.
+    Status try_enqueue_many(span<const Update<T>> updates, Timeout timeout = forever) const noexcept {
+        static_assert(sizeof(Update<T>) == sizeof(bb_update) && std::is_standard_layout_v<Update<T>>);
+        const bb_update *first = updates.empty() ? nullptr : updates.data()->raw();
+        return bb_manager_enqueue_many(this->handle(), first, updates.size(), timeout.nanoseconds());
+    }
+    Status try_enqueue_many(std::initializer_list<Update<T>> updates, Timeout timeout = forever) const noexcept {
+        return try_enqueue_many(span<const Update<T>>(updates.begin(), updates.size()), timeout);
     }
     /// One value all over a flat range; `{}` is the whole state.
     Status try_enqueue_fill(Range range, const T &value, Timeout timeout = forever) const noexcept {
@@ -238,9 +248,8 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
         auto box = detail::Box<F>::make(this->handle(), std::move(done));
         if (!box)
             return {BB_E_OUT_OF_MEMORY, detail::Note::memory};
-        const bb_update raw = detail::update(first, data);
-        const Status status = bb_manager_enqueue_borrowed(this->handle(), &raw, detail::Box<F>::release, box.get(),
-                                                          timeout.nanoseconds());
+        const Status status = bb_manager_enqueue_borrowed(this->handle(), Update<T>(first, data).raw(),
+                                                          detail::Box<F>::release, box.get(), timeout.nanoseconds());
         if (status)
             static_cast<void>(box.release());
         return status;
@@ -370,6 +379,12 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
 
     void enqueue(std::uint64_t first, const Data<T> &data, Timeout timeout = forever) const {
         detail::check(try_enqueue(first, data, timeout));
+    }
+    void enqueue_many(span<const Update<T>> updates, Timeout timeout = forever) const {
+        detail::check(try_enqueue_many(updates, timeout));
+    }
+    void enqueue_many(std::initializer_list<Update<T>> updates, Timeout timeout = forever) const {
+        detail::check(try_enqueue_many(updates, timeout));
     }
     void enqueue_fill(Range range, const T &value, Timeout timeout = forever) const {
         detail::check(try_enqueue_fill(range, value, timeout));
