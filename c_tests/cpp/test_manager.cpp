@@ -99,7 +99,8 @@ static void many_updates_are_one() {
     m.enqueue_many({{0, pair}, {1, 3}, {place, pair}});
     m.synchronize();
     EXPECT_THROWS(BB_E_RANGE, m.enqueue_many({{0, 9}, {7, pair}})); // one bad update refuses them all
-    std::vector<backbuf::Update<int>> kept{{4, 5}};
+    const int five = 5;
+    std::vector<backbuf::Update<int>> kept{{4, five}};
     kept.emplace_back(5, pair.front());
     m.enqueue_many(kept, 1s);
     m.enqueue_many({});

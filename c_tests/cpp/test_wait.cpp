@@ -1,11 +1,11 @@
 // Waiting: timeouts, tickets, epochs, tasks, watches.
 #include "support.hpp"
 
+#include <csignal>
 #include <limits>
 #include <ratio>
 #include <type_traits>
 
-#include <csignal>
 #include <poll.h>
 #include <pthread.h>
 
