@@ -3,6 +3,7 @@
 //!
 //! - [`manager`]: double-buffered state. Many producers enqueue updates, `synchronize` publishes them as one epoch, readers
 //!   hold stable fronts for as long as they like.
+//! - [`spsc`]: a ring of bytes from one thread to another, copied or lent, waited for or streamed in chunks that can be held.
 //!
 //! Below the parts lie the grounds: `device` owns memory, `wait` puts threads to sleep, `lease` keeps what outlives its
 //! object, `slots` holds tables that a fork empties, `roster` lists what is alive, `counter` counts, `log` and [`Error`] tell.
@@ -29,6 +30,7 @@ pub mod manager;
 mod memory;
 mod roster;
 mod slots;
+pub mod spsc;
 mod sync;
 mod text;
 mod thread_exit;

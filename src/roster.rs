@@ -48,18 +48,24 @@ impl<T: Listed> Roster<T> {
 
     /// Takes it off.
     pub(crate) fn remove(&self, object: &T) {
-        let Some(list) = self.list.peek() else { return };
+        self.take(|listed| std::ptr::eq(listed, object));
+    }
+
+    /// Takes off the first one that is `wanted`. Of several threads that want the same one, one gets it.
+    pub(crate) fn take(&self, wanted: impl Fn(&T) -> bool) -> Option<*const T> {
+        let list = self.list.peek()?;
         list.lock.with(|| {
             let mut link = &list.first;
-            // SAFETY: what is on the list is alive: it takes itself off under this lock first.
+            // SAFETY: what is on the list is alive: it is taken off under this lock first.
             while let Some(listed) = unsafe { link.load(Relaxed).as_ref() } {
-                if std::ptr::eq(listed, object) {
-                    link.store(object.next().load(Relaxed), Relaxed);
-                    return;
+                if wanted(listed) {
+                    link.store(listed.next().load(Relaxed), Relaxed);
+                    return Some(&raw const *listed);
                 }
                 link = listed.next();
             }
-        });
+            None
+        })
     }
 
     /// Looks at each, if the list is not in use. Allocates nothing.
