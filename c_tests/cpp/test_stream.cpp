@@ -10,7 +10,6 @@
 #include <poll.h>
 
 using backbuf::Chunk;
-using backbuf::forever;
 using backbuf::ring;
 using backbuf::Sender;
 using backbuf::Stream;
