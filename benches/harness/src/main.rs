@@ -1,4 +1,4 @@
-//! `make bench`: the manager against its peers and limits, through the shared library's C ABI.
+//! `make bench`: every part against its peers and limits, through the shared library's C ABI.
 
 mod backbuf;
 mod limits;
@@ -7,6 +7,7 @@ mod manager;
 mod measure;
 mod python;
 mod report;
+mod spsc;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -57,6 +58,7 @@ fn main() -> std::io::Result<()> {
     let effort = if arguments.quick { QUICK } else { FULL };
     let bench = Bench { api: api.as_ref().ok().copied(), cores: machine::Cores::find(), effort };
     let manager = manager::Manager::new(&bench);
+    let spsc = spsc::Spsc::new(&bench);
     if let Some(name) = &arguments.probe_memory {
         manager.print_memory(name);
         return Ok(());
@@ -89,6 +91,7 @@ fn main() -> std::io::Result<()> {
                 python::measure(&arguments.python, Path::new(PYTHON_ROWS), &goals.name, effort.row)
             }
             Some(("manager", row)) => manager.measure(row),
+            Some(("spsc", row)) => spsc.measure(row),
             _ => Err("this part is not built yet".into()),
         };
         rows.push(goals.report(figures));

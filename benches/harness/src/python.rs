@@ -27,7 +27,7 @@ pub fn measure(interpreter: &Path, script: &Path, row: &str, time: Duration) -> 
     })?;
     match answer {
         Answer::Figures { ours, peers, spread } => {
-            Ok(Figures { ours: Some(ours), peers, spread, wrong: Vec::new() })
+            Ok(Figures { ours: Some(ours), peers, spread, wrong: Vec::new(), missing: Vec::new() })
         }
         Answer::NotRun { not_run } => Err(not_run),
     }
