@@ -242,11 +242,15 @@ impl Rx {
         }
     }
 
-    /// The span that is still open when the end is destroyed.
+    /// Whether a span is open.
+    pub(crate) fn has_claim(&self) -> bool {
+        self.claim.load(Acquire) != 0
+    }
+
+    /// What the span needs that is still open when the end is destroyed.
     #[cfg(feature = "capi")]
     pub(crate) fn open_claim(&self) -> Option<super::Claim> {
-        let open = self.claim.load(Acquire) != 0;
-        open.then(|| super::Claim { ring: self.ring.clone(), place: |ring| &ring.receiver })
+        self.has_claim().then(|| super::Claim { ring: self.ring.clone(), place: |ring| &ring.receiver })
     }
 
     pub(crate) fn statistics(&self) -> EndStatistics {
@@ -375,7 +379,7 @@ impl Drop for Rx {
     fn drop(&mut self) {
         self.close();
         // With a span still open, its memory is in use and the place stays taken.
-        if self.claim.load(Acquire) == 0 {
+        if !self.has_claim() {
             self.ring.receiver.side.leave();
         }
     }

@@ -239,11 +239,15 @@ impl Tx {
         self.ring.sender.rouse();
     }
 
-    /// The span that is still open when the end is destroyed.
+    /// Whether a span is open.
+    pub(crate) fn has_claim(&self) -> bool {
+        self.claim.load(Acquire) != 0
+    }
+
+    /// What the span needs that is still open when the end is destroyed.
     #[cfg(feature = "capi")]
     pub(crate) fn open_claim(&self) -> Option<super::Claim> {
-        let open = self.claim.load(Acquire) != 0;
-        open.then(|| super::Claim { ring: self.ring.clone(), place: |ring| &ring.sender })
+        self.has_claim().then(|| super::Claim { ring: self.ring.clone(), place: |ring| &ring.sender })
     }
 
     pub(crate) fn statistics(&self) -> EndStatistics {
@@ -326,9 +330,11 @@ impl Tx {
         let (indices, wanted) = (&self.ring.indices, data.len() as u64);
         let mut room = self.producer.room(indices);
         if room < wanted {
-            self.publish_if_behind();
             self.producer.look(indices);
             room = self.producer.room(indices);
+            if room < wanted {
+                self.publish_if_behind();
+            }
             self.counters.saw(self.ring.capacity() - room + wanted.min(room));
         }
         let bytes = wanted.min(room);
@@ -376,7 +382,7 @@ impl Drop for Tx {
     fn drop(&mut self) {
         self.close();
         // With a span still open, its memory is in use and the place stays taken.
-        if self.claim.load(Acquire) == 0 {
+        if !self.has_claim() {
             self.ring.sender.side.leave();
         }
     }
