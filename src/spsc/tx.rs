@@ -332,9 +332,6 @@ impl Tx {
         if room < wanted {
             self.producer.look(indices);
             room = self.producer.room(indices);
-            if room < wanted {
-                self.publish_if_behind();
-            }
             self.counters.saw(self.ring.capacity() - room + wanted.min(room));
         }
         let bytes = wanted.min(room);
@@ -343,6 +340,9 @@ impl Tx {
         self.producer.write(bytes);
         if publish && bytes > 0 {
             self.publish();
+        } else if bytes < wanted {
+            // A full ring publishes what was fed: the other side must see it to make room.
+            self.publish_if_behind();
         }
         bytes
     }
