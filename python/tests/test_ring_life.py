@@ -240,13 +240,11 @@ def test_views_outlive_the_module(script: Script) -> None:
         arrays[0][:] += 1
         class Last:
             def __del__(self, arrays=arrays, views=views):
-                print(sum(int(array.sum()) for array in arrays), bytes(views[1]))
+                print(bytes(arrays[0][3:5]), bytes(views[1]))
         last = Last()
         atexit.register(lambda: print(bytes(views[2])))
         """
-    # Three chunks of 1000 bytes, in the first of which each byte is one more.
-    view = bytes([3, 4])
-    assert script(text) == f"{view}\n{3 * 4 * sum(range(250)) + 1000} {view}\n"
+    assert script(text) == f"{bytes([3, 4])}\n{bytes([4, 5])} {bytes([3, 4])}\n"
 
 
 def test_memory_of_a_long_stream_is_bounded(script: Script) -> None:

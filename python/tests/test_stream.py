@@ -194,7 +194,7 @@ def test_many_ready_chunks_at_once() -> None:
     tx.write(bytes(1 << 16))
     batch = next(stream.ready_chunks(2**63))
     assert sum(map(len, batch)) == 1 << 16
-    assert stream.statistics().live == len(batch)
+    assert stream.statistics().live == len(batch) > 16
 
 
 def test_lists_of_chunks_are_returned_to_the_pool() -> None:

@@ -40,7 +40,7 @@ class Statistics:
 
 @dataclass(frozen=True)
 class EndStatistics:
-    """The counters of one end of a ring (`bb_end_stats`), since the ring was made."""
+    """The counters of one end of a ring (`bb_end_stats`), since that end was made."""
 
     capacity: int
     """The ring's, in bytes."""
@@ -87,7 +87,8 @@ def counters(kind: str, thing: Any) -> dict[str, Any]:
     stats = ffi.new(f"{struct} *")
     check(getattr(lib, f"bb_{kind}_stats_get")(thing, ffi.sizeof(struct), stats))
     found = {name: getattr(stats, name) for name, _ in ffi.typeof(struct).fields}
-    found = {name: list(value) if name.endswith("histogram") else value for name, value in found.items()}
+    # An array is memory of the struct, which ends here.
+    found = {name: list(value) if isinstance(value, ffi.CData) else value for name, value in found.items()}
     del found["struct_size"], found["reserved"]
     return found
 

@@ -85,11 +85,11 @@ class SPSCReceiverStream(End):
         """Lists of `n` chunks, fewer only at the end, for `async for` and `for`.
 
         >>> tx, rx = backbuf.spsc_buffer(1024)
-        >>> tx.send(bytes(100))
-        100
+        >>> tx.send(bytes(60))
+        60
         >>> tx.close()
-        >>> [[len(chunk) for chunk in batch] for batch in rx.into_stream(buffer_size=16).chunks(5)]
-        [[16, 16, 16, 16, 16], [16, 4]]
+        >>> [[len(chunk) for chunk in batch] for batch in rx.into_stream(buffer_size=16).chunks(3)]
+        [[16, 16, 16], [12]]
         """
         return Batches(self, size_of(n, "n", 1), True)
 
@@ -243,6 +243,8 @@ class Batches:
         try:
             while len(stream._kept) < self._most and (found := stream._take(self._most - len(stream._kept))):
                 stream._kept += found
+                if self._least == 1:
+                    break  # a fast producer would have it take chunks for ever
         except _errors.BackbufError:
             if not stream._kept:
                 raise
