@@ -72,11 +72,14 @@ impl Producer {
         self.end.load(Relaxed).wrapping_sub(self.next())
     }
 
-    /// Looks at the other side's index.
+    /// Looks at the other side's index: the bytes of room. Not by what is kept: a second thread that tries to wait on the end,
+    /// and is told that it may not, looks too, and might put back what it saw before.
     #[inline(always)]
-    pub(crate) fn look(&self, indices: &Indices) {
+    pub(crate) fn look(&self, indices: &Indices) -> u64 {
         // Acquire: the other side has read what lies below `head`, so that it may be written over.
-        self.end.store(indices.head.0.load(Acquire).wrapping_add(indices.capacity), Relaxed);
+        let end = indices.head.0.load(Acquire).wrapping_add(indices.capacity);
+        self.end.store(end, Relaxed);
+        end.wrapping_sub(self.next()).min(indices.capacity)
     }
 
     /// Counts `bytes` as written.
@@ -146,11 +149,13 @@ impl Consumer {
         self.tail.load(Relaxed).wrapping_sub(self.next())
     }
 
-    /// Looks at the other side's index.
+    /// Looks at the other side's index: the bytes that can be received. As [`Producer::look`], not by what is kept.
     #[inline(always)]
-    pub(crate) fn look(&self, indices: &Indices) {
+    pub(crate) fn look(&self, indices: &Indices) -> u64 {
         // Acquire: the bytes below `tail` are visible.
-        self.tail.store(indices.tail.0.load(Acquire), Relaxed);
+        let tail = indices.tail.0.load(Acquire);
+        self.tail.store(tail, Relaxed);
+        tail.wrapping_sub(self.next()).min(indices.capacity)
     }
 
     /// Gives the room of the next `bytes` back; the new `head`.

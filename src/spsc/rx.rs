@@ -338,8 +338,7 @@ impl Rx {
     /// How much is there, after a look at the sender's index.
     #[inline(always)]
     fn look(&self) -> u64 {
-        self.consumer.look(&self.ring.indices);
-        let there = self.consumer.there(&self.ring.indices);
+        let there = self.consumer.look(&self.ring.indices);
         self.counters.saw(there);
         there
     }

@@ -9,6 +9,7 @@ use std::os::fd::RawFd;
 use super::end::check_claim;
 use super::end::{Busy, check_min};
 use super::indices::Producer;
+use super::pace::Pace;
 use super::ring::Ring;
 use super::statistics::{Counters, EndStatistics};
 use super::{Flow, Moved, PIECE, copy};
@@ -23,6 +24,7 @@ use crate::wait::Deadline;
 #[repr(align(128))]
 pub(crate) struct Tx {
     producer: Producer,
+    pace: Pace,
     /// What a span holds that is reserved and not committed, plus one; 0 for none.
     claim: AtomicU64,
     closed: AtomicBool,
@@ -45,6 +47,7 @@ impl Tx {
     pub(crate) fn new(ring: Arc<Ring>) -> Tx {
         let producer = Producer::new(&ring.indices);
         Tx {
+            pace: Pace::default(),
             claim: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             busy: Busy::new(ring.checked),
@@ -168,12 +171,10 @@ impl Tx {
     pub(super) fn room(&self, min: u64) -> Result<std::result::Result<(*mut u8, u64), Flow>> {
         check_min(min, self.ring.capacity())?;
         let indices = &self.ring.indices;
-        self.producer.look(indices);
-        let mut room = self.producer.room(indices);
+        let mut room = self.producer.look(indices);
         if room < min.max(1) {
             self.publish_if_behind();
-            self.producer.look(indices);
-            room = self.producer.room(indices);
+            room = self.producer.look(indices);
             if room < min.max(1) {
                 self.counters.misses.add(1);
                 return Ok(Err(Flow::Full));
@@ -220,8 +221,7 @@ impl Tx {
         if self.is_closed() {
             return Some(Flow::Closed);
         }
-        self.producer.look(&self.ring.indices);
-        (self.producer.room(&self.ring.indices) >= bytes).then_some(Flow::Done)
+        (self.producer.look(&self.ring.indices) >= bytes).then_some(Flow::Done)
     }
 
     pub(crate) fn fd(&self) -> Result<RawFd> {
@@ -330,8 +330,7 @@ impl Tx {
         let (indices, wanted) = (&self.ring.indices, data.len() as u64);
         let mut room = self.producer.room(indices);
         if room < wanted {
-            self.producer.look(indices);
-            room = self.producer.room(indices);
+            room = self.look_paced(room);
             self.counters.saw(self.ring.capacity() - room + wanted.min(room));
         }
         let bytes = wanted.min(room);
@@ -345,6 +344,18 @@ impl Tx {
             self.publish_if_behind();
         }
         bytes
+    }
+
+    /// How much room there is, after a look at the receiver's index.
+    #[inline(always)]
+    fn look_paced(&self, before: u64) -> u64 {
+        if !self.ring.backoff {
+            return self.producer.look(&self.ring.indices);
+        }
+        self.pace.before();
+        let room = self.producer.look(&self.ring.indices);
+        self.pace.after(room.wrapping_sub(before));
+        room
     }
 
     #[inline(always)]
