@@ -6,7 +6,8 @@
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 
-enum { CAPACITY = 4096, BYTES = 4000000, WELL = 0, MADE_A_CALL = 10, ALLOCATED, WRONG_BYTES, NO_SECCOMP };
+enum { CAPACITY = 4096, BYTES = 4000000 };
+enum { WELL = 0, MADE_A_CALL = 10, ALLOCATED = 11, WRONG_BYTES = 12, NO_SECCOMP = 13 }; /* how a child ends */
 
 static void tell_the_call(int signal_number, siginfo_t *info, void *context) {
     (void)signal_number, (void)context;
