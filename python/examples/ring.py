@@ -42,7 +42,7 @@ def build(folder: Path) -> ctypes.CDLL:
     folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(command, check=True)
     producer = ctypes.CDLL(str(target.resolve()))
-    producer.producer_start.argtypes = (ctypes.c_uint64, ctypes.c_uint64)
+    producer.producer_start.argtypes = (ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
     producer.producer_join.restype = ctypes.c_uint64
     return producer
 
@@ -82,7 +82,8 @@ async def run(producer: ctypes.CDLL, given: argparse.Namespace) -> tuple[Reader,
     reader = Reader()
     async with rx.into_stream(buffer_size=given.buffer << 10, record_size=8) as stream:
         sampler = asyncio.create_task(reader.sample(stream))
-        if producer.producer_start(tx.detach(), given.message) != 0:
+        room = max(given.message, tx.capacity // 4)
+        if producer.producer_start(tx.detach(), given.message, room) != 0:
             raise OSError("the producer's thread could not be started")
         asyncio.get_running_loop().call_later(given.seconds, producer.producer_stop)
         await reader.take(stream)

@@ -11,7 +11,7 @@ static struct {
     bb_sender *sender; /* this thread's own, to the end */
     pthread_t thread;
     atomic_bool stop;
-    uint64_t message;
+    uint64_t message, room;
     uint64_t sent;
 } producer;
 
@@ -21,7 +21,7 @@ static void *produce(void *unused) {
     (void)unused;
     while (!atomic_load_explicit(&producer.stop, memory_order_relaxed)) {
         bb_span span;
-        if (bb_sender_wait_writable(producer.sender, producer.message, BB_FOREVER) != BB_OK ||
+        if (bb_sender_wait_writable(producer.sender, producer.room, BB_FOREVER) != BB_OK ||
             bb_sender_reserve(producer.sender, producer.message, &span) != BB_OK)
             break;
         /* All the room there is, message by message; written where the reader finds it, so nothing is copied here. */
@@ -37,10 +37,12 @@ static void *produce(void *unused) {
     return NULL;
 }
 
-/* Takes the sender over. `message` is in bytes, a multiple of 8. */
-int producer_start(uint64_t sender, uint64_t message) {
+/* Takes the sender over. `message` is in bytes, a multiple of 8; `room`, no less, is what it waits for when the ring is full:
+ * a good part of the ring, so that it seldom sleeps and wakes. */
+int producer_start(uint64_t sender, uint64_t message, uint64_t room) {
     producer.sender = (bb_sender *)(uintptr_t)sender;
     producer.message = message;
+    producer.room = room;
     producer.sent = 0;
     atomic_store(&producer.stop, false);
     return pthread_create(&producer.thread, NULL, produce, NULL);
