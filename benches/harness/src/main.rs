@@ -49,6 +49,8 @@ pub struct Bench {
 pub const NO_LIBRARY: &str = "the shared library is not built";
 
 const GOALS: &str = include_str!("../../goals.json");
+/// Rows that a script measures.
+const PYTHON_PARTS: [&str; 2] = ["manager.python.", "spsc.asyncio."];
 const PYTHON_ROWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../python/rows.py");
 const PYTHON_PLOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../python/plot.py");
 
@@ -87,7 +89,7 @@ fn main() -> std::io::Result<()> {
         // What a row starts, Python for one, must not inherit the place of the row before.
         bench.cores.place(false);
         let figures = match goals.name.split_once('.') {
-            Some(("manager", row)) if row.starts_with("python.") => {
+            _ if PYTHON_PARTS.iter().any(|part| goals.name.starts_with(part)) => {
                 python::measure(&arguments.python, Path::new(PYTHON_ROWS), &goals.name, effort.row)
             }
             Some(("manager", row)) => manager.measure(row),

@@ -2,7 +2,6 @@
 
 use crate::{Functions, Receiver, Ring, Sender};
 use std::marker::PhantomData;
-use std::num::NonZeroUsize;
 
 /// The largest message that travels inside of the queue.
 pub const TYPED: usize = 64;
@@ -112,8 +111,6 @@ pub const fn functions<C: Channel>() -> Functions {
 pub struct Crossbeam;
 pub struct Flume;
 pub struct Kanal;
-/// gil's queue whose receiver can sleep.
-pub struct GilParking;
 
 const OPEN: &str = "the other end is open";
 
@@ -188,29 +185,5 @@ impl Channel for Kanal {
     #[inline]
     fn recv<T: Send>(rx: &mut Self::Rx<T>) -> T {
         rx.recv().expect(OPEN)
-    }
-}
-
-impl Channel for GilParking {
-    type Tx<T: Send> = gil::spsc::parking::Sender<T>;
-    type Rx<T: Send> = gil::spsc::parking::Receiver<T>;
-
-    fn bounded<T: Send>(messages: usize) -> (Self::Tx<T>, Self::Rx<T>) {
-        gil::spsc::parking::channel(NonZeroUsize::new(messages).expect("a ring holds a chunk"))
-    }
-
-    #[inline]
-    fn try_send<T: Send>(tx: &mut Self::Tx<T>, message: T) -> Result<(), T> {
-        tx.try_send(message)
-    }
-
-    #[inline]
-    fn try_recv<T: Send>(rx: &mut Self::Rx<T>) -> Option<T> {
-        rx.try_recv()
-    }
-
-    #[inline]
-    fn recv<T: Send>(rx: &mut Self::Rx<T>) -> T {
-        rx.recv()
     }
 }

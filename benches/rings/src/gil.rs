@@ -1,4 +1,4 @@
-//! gil. Its variant that can sleep is among the channels.
+//! gil. Its variant that can sleep lost wake-ups in a ping-pong within seconds, so it is not compared where they sleep.
 
 use crate::{Receiver, Ring, Sender};
 use gil::read_guard::BatchReader;

@@ -10,7 +10,7 @@ use crate::report::Figures;
 use rings::{bbqueue::Bbqueue, gil::Gil, ringbuf::Ringbuf, rtrb::Rtrb};
 use scenario::{Idle, RoundTrip, Scenario, Throughput, Timed, Wake, check};
 use std::time::Duration;
-use subject::{Foreigners, Inlined, Ours, Publish, Subject};
+use subject::{Direct, Foreigners, Inlined, Ours, Publish, Subject};
 
 pub struct Spsc<'a> {
     bench: &'a Bench,
@@ -57,6 +57,9 @@ impl<'a> Spsc<'a> {
     fn throughput(&self, chunk: usize, capacity: usize, publish: Publish) -> Result<Figures, String> {
         let scenario = Throughput { capacity, chunk, second_cpu: self.second_cpu()? };
         let mut row = self.row(scenario, Peers::Polling, publish);
+        if publish == Publish::Each {
+            row.add("backbuf_rust", &Direct);
+        }
         row.add("rtrb", &Inlined::<Rtrb>::NEW);
         row.add("ringbuf", &Inlined::<Ringbuf>::NEW);
         row.add("bbqueue", &Inlined::<Bbqueue>::NEW);

@@ -1,6 +1,7 @@
 //! A ring under test: ours or a peer's, each called through C function pointers, and Rust peers inlined beside that.
 
 use crate::backbuf::{Api, EMPTY, FULL};
+use ::backbuf::spsc;
 use libloading::Library;
 use rings::{Functions, Receiver, Ring, Sender, channel};
 use std::error::Error;
@@ -136,6 +137,36 @@ impl Drop for OurReceiver {
     }
 }
 
+/// Ours through the Rust API, inlined.
+pub struct Direct;
+
+pub struct DirectSender(spsc::Sender);
+pub struct DirectReceiver(spsc::Receiver);
+
+impl Subject for Direct {
+    type Tx = DirectSender;
+    type Rx = DirectReceiver;
+
+    fn make(&self, capacity: usize, _chunk: usize) -> Option<(DirectSender, DirectReceiver)> {
+        let (tx, rx) = spsc::ring(capacity).expect("memory for a ring");
+        Some((DirectSender(tx), DirectReceiver(rx)))
+    }
+}
+
+impl Sender for DirectSender {
+    #[inline(always)]
+    fn send(&mut self, data: &[u8]) -> usize {
+        self.0.send(data).unwrap_or_default()
+    }
+}
+
+impl Receiver for DirectReceiver {
+    #[inline(always)]
+    fn recv(&mut self, data: &mut [u8]) -> usize {
+        self.0.recv(data).unwrap_or_default()
+    }
+}
+
 /// Somebody else's, behind C functions.
 #[derive(Clone, Copy)]
 pub struct Foreign {
@@ -233,16 +264,15 @@ pub struct Foreigners {
     pub missing: Vec<String>,
 }
 
-/// Name in the report, name in the library, typed, only where it sleeps.
-const RUST: [(&str, &str, bool, bool); 8] = [
-    ("rtrb_c_abi", "RTRB", false, false),
-    ("ringbuf_c_abi", "RINGBUF", false, false),
-    ("bbqueue_c_abi", "BBQUEUE", false, false),
-    ("gil_c_abi", "GIL", false, false),
-    ("gil", "GIL_PARKING", true, true),
-    ("crossbeam", "CROSSBEAM", true, false),
-    ("flume", "FLUME", true, false),
-    ("kanal", "KANAL", true, false),
+/// Name in the report, name in the library, typed.
+const RUST: [(&str, &str, bool); 7] = [
+    ("rtrb_c_abi", "RTRB", false),
+    ("ringbuf_c_abi", "RINGBUF", false),
+    ("bbqueue_c_abi", "BBQUEUE", false),
+    ("gil_c_abi", "GIL", false),
+    ("crossbeam", "CROSSBEAM", true),
+    ("flume", "FLUME", true),
+    ("kanal", "KANAL", true),
 ];
 
 /// Name in the report, library, Debian's package, typed, only where it sleeps.
@@ -261,7 +291,7 @@ impl Foreigners {
         let beside = std::env::current_exe().expect("a path of its own");
         let path = beside.with_file_name("librings_c_abi.so");
         let functions = |symbol| open(&path, symbol).unwrap_or_else(|error| panic!("{error}"));
-        let rust = |(name, symbol, typed, slow)| Foreign { name, functions: functions(symbol), typed, slow };
+        let rust = |(name, symbol, typed)| Foreign { name, functions: functions(symbol), typed, slow: false };
         let mut all: Vec<_> = RUST.into_iter().map(rust).collect();
         let mut missing = Vec::new();
         for (name, library, package, typed, slow) in NATIVE {

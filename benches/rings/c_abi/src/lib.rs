@@ -1,7 +1,7 @@
 //! The Rust peers behind C functions, in a library of their own: what a C program would get of them.
 
 use rings::bbqueue::Bbqueue;
-use rings::channel::{self, Crossbeam, Flume, GilParking, Kanal};
+use rings::channel::{self, Crossbeam, Flume, Kanal};
 use rings::{Functions, gil::Gil, ringbuf::Ringbuf, rtrb::Rtrb};
 
 #[unsafe(no_mangle)]
@@ -12,8 +12,6 @@ pub static RINGBUF: Functions = Functions::of::<Ringbuf>();
 pub static BBQUEUE: Functions = Functions::of::<Bbqueue>();
 #[unsafe(no_mangle)]
 pub static GIL: Functions = Functions::of::<Gil>();
-#[unsafe(no_mangle)]
-pub static GIL_PARKING: Functions = channel::functions::<GilParking>();
 #[unsafe(no_mangle)]
 pub static CROSSBEAM: Functions = channel::functions::<Crossbeam>();
 #[unsafe(no_mangle)]
