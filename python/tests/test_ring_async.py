@@ -127,8 +127,7 @@ def test_waits_see_what_comes(run: Run) -> None:
         loop = asyncio.get_running_loop()
         loop.call_soon(tx.send, b"0123")
         assert await rx.recv_async(100) == b"0123"
-        loop.call_soon(tx.send, b"4567")
-        loop.call_later(0.001, tx.send, b"89")
+        loop.call_soon(lambda: (tx.send(b"4567"), loop.call_soon(tx.send, b"89")))
         await rx.wait_for(6)
         assert rx.recv(100) == b"456789"
         tx.send(bytes(64))
