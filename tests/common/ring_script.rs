@@ -272,7 +272,9 @@ impl Run {
             Ok(chunks) => {
                 assert!(!chunks.is_empty() && chunks.len() <= count);
                 for chunk in chunks {
-                    assert!(chunk.len() % record == 0 && chunk.as_ptr() as usize % 64 == 0);
+                    assert!(
+                        chunk.len().is_multiple_of(record) && (chunk.as_ptr() as usize).is_multiple_of(64)
+                    );
                     assert!(chunk.len() >= least || ended);
                     let bytes: Vec<u8> = self.sent.drain(..chunk.len()).collect();
                     self.held.push((chunk, bytes));
@@ -318,11 +320,11 @@ impl Run {
                     self.held.clear();
                 }
             },
-            _ => self.into_stream(call),
+            _ => self.make_stream(call),
         }
     }
 
-    fn into_stream(&mut self, call: &mut Bytes) {
+    fn make_stream(&mut self, call: &mut Bytes) {
         let config = StreamConfig {
             buffer_size: call.size(self.capacity) as u64,
             min_size: (call.next() % 20) as u64,
