@@ -14,10 +14,12 @@ static struct {
 
 static bool send_one(const uint64_t *message) {
     uint64_t sent = 0;
-    if (self.sender) return bb_sender_send_all(self.sender, message, self.bytes, BB_FOREVER, &sent) == BB_OK;
+    if (self.sender)
+        return bb_sender_send_all(self.sender, message, self.bytes, BB_FOREVER, &sent) == BB_OK;
     while (sent < self.bytes) {
         ssize_t written = write(self.file, (const char *)message + sent, self.bytes - sent);
-        if (written < 0) return false;
+        if (written < 0)
+            return false;
         sent += (uint64_t)written;
     }
     return true;
@@ -51,6 +53,4 @@ int join(void) {
     return pthread_join(self.thread, &failed) != 0 || failed != NULL;
 }
 
-void end(uint64_t sender) {
-    bb_sender_destroy((bb_sender *)(uintptr_t)sender);
-}
+void end(uint64_t sender) { bb_sender_destroy((bb_sender *)(uintptr_t)sender); }

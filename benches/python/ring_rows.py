@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import ctypes
 import importlib
+import importlib.util
 import os
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from turns import alternate, figures
@@ -27,8 +27,6 @@ QUEUED = 256
 
 UNITS = {"4096": 1, "65536": 65536}
 """Of what a row counts, in a message."""
-
-Consume = Callable[[int], Awaitable[None]]
 
 
 def build() -> ctypes.CDLL:
@@ -299,11 +297,10 @@ def measure(row: str, seconds: float) -> dict[str, object]:
         return {"not_run": f"{error} in {sys.prefix}"}
     size, missing = int(row), []
     loop = asyncio.new_event_loop()
-    entries: dict[str, Entry] = {}
     with contextlib.ExitStack() as stack:
         stack.callback(loop.close)
         ours = Ours(loop, size, producer)
-        entries = {
+        entries: dict[str, Entry] = {
             "ours": ours,
             "socketpair_streams": Streams(loop, size, producer, pipe=False),
             "pipe_streams": Streams(loop, size, producer, pipe=True),
@@ -311,9 +308,9 @@ def measure(row: str, seconds: float) -> dict[str, object]:
             "asyncio_queue": Queue(loop, size),
         }
         for name, make in {"janus": Janus, "culsans": Culsans}.items():
-            try:
+            if importlib.util.find_spec(name):
                 entries[name] = make(loop, size)
-            except ImportError:
+            else:
                 missing.append(f"{name}: it is not installed in {sys.prefix}")
         for entry in entries.values():
             stack.callback(entry.close)

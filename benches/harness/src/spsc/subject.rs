@@ -85,7 +85,7 @@ impl Sender for OurSender {
             self.api.expect(status);
         }
         if let Publish::Every(times) = self.publish {
-            self.fed += 1;
+            self.fed += u32::from(sent > 0);
             if self.fed >= times {
                 self.flush();
             }
