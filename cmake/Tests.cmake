@@ -45,7 +45,7 @@ endfunction()
 
 file(GLOB files CONFIGURE_DEPENDS ${sources}/c_tests/test_*.c)
 if(BACKBUF_SANITIZE STREQUAL thread)
-  list(FILTER files INCLUDE REGEX "/test_(spsc_)?stress\\.c$")
+  list(FILTER files INCLUDE REGEX "stress\\.c$")
 endif()
 foreach(file IN LISTS files)
   cmake_path(GET file STEM name)
