@@ -393,7 +393,7 @@ fn poll(fd: i32) {
 /// The same through descriptors.
 #[test]
 fn no_descriptor_is_forgotten() {
-    let (truth, (mut sender, mut receiver), total) = (&Truth::new(), ends(16, 0), times(50_000, 20_000_000));
+    let (truth, (mut sender, mut receiver), total) = (&Truth::new(), ends(16, 0), times(50_000, 5_000_000));
     thread::scope(|threads| {
         threads.spawn(move || {
             let (mut random, mut sent, fd) = (Random(10), 0, sender.fd().unwrap());
