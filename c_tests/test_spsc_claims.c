@@ -270,6 +270,29 @@ static void claims_outlive_both_ends(void) {
     EXPECT(BB_E_STALE, bb_receiver_destroy(r.rx));
 }
 
+static void *destroy_it(void *tx) { return bb_sender_destroy(tx) == BB_OK ? tx : NULL; }
+
+static void of_two_that_destroy_one_keeps_the_claim(void) {
+    for (int round = 0; round < 500; round++) {
+        ring r = make_ring(64);
+        bb_span span;
+        bb_sender *next;
+        void *other;
+        OK(bb_sender_reserve(r.tx, 8, &span));
+        const pthread_t thread = start(destroy_it, r.tx);
+        const bool mine = bb_sender_destroy(r.tx) == BB_OK;
+        CHECK(pthread_join(thread, &other) == 0);
+        CHECK(mine != (other != NULL));
+        EXPECT(BB_E_BUSY, bb_receiver_attach_sender(r.rx, &next));
+        EXPECT(BB_E_CLOSED, bb_sender_commit(r.tx, 8));
+        OK(bb_receiver_attach_sender(r.rx, &next));
+        EXPECT(BB_E_STALE, bb_sender_commit(r.tx, 8)); /* and the new sender stays */
+        EXPECT(BB_E_BUSY, bb_receiver_attach_sender(r.rx, &r.tx));
+        OK(bb_sender_destroy(next));
+        OK(bb_receiver_destroy(r.rx));
+    }
+}
+
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(a_span_is_all_there_is_and_contiguous_at_every_offset);
@@ -285,5 +308,6 @@ int main(void) {
     RUN_TEST(a_sender_destroyed_with_a_claim_keeps_the_memory);
     RUN_TEST(a_receiver_destroyed_with_a_claim_keeps_the_memory);
     RUN_TEST(claims_outlive_both_ends);
+    RUN_TEST(of_two_that_destroy_one_keeps_the_claim);
     return UNITY_END();
 }

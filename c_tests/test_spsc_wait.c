@@ -349,6 +349,35 @@ static void an_interrupted_send_tells_how_much_went(void) {
     end(&s);
 }
 
+typedef struct asker {
+    bb_receiver *rx;
+    atomic_bool *done;
+} asker;
+
+static void *ask_again_and_again(void *context) {
+    const asker *a = context;
+    while (!atomic_load(a->done)) {
+        (void)bb_receiver_wait_readable(a->rx, 1, 0);
+    }
+    return NULL;
+}
+
+/* One who may not wait here looks all the same: what it sees late must not reach the end's own thread. */
+static void a_thread_that_only_asks_does_no_harm(void) {
+    ring r = make_ring(64);
+    atomic_bool done = false;
+    asker a = {r.rx, &done};
+    const pthread_t thread = start(ask_again_and_again, &a);
+    for (int round = 0; round < 200000; round++) {
+        SEND(BB_OK, &r, 8, 8);
+        RECV(BB_OK, &r, 8, 8);
+        RECV(BB_E_EMPTY, &r, 8, 0);
+    }
+    atomic_store(&done, true);
+    join(thread);
+    end_ring(r);
+}
+
 int main(void) {
     struct sigaction action = {.sa_handler = take}; /* no SA_RESTART */
     (void)sigaction(SIGUSR1, &action, NULL);
@@ -363,5 +392,6 @@ int main(void) {
     RUN_TEST(waits_are_immune_to_signals);
     RUN_TEST(a_thread_that_asks_is_interrupted_and_loses_nothing);
     RUN_TEST(an_interrupted_send_tells_how_much_went);
+    RUN_TEST(a_thread_that_only_asks_does_no_harm);
     return UNITY_END();
 }

@@ -1069,7 +1069,7 @@ BB_API bb_status bb_set_log(uint32_t level, bb_log_fn function, void *user_data,
 BB_API bb_status bb_set_wait_flags(uint32_t flags);
 
 /**
- * Lists every manager, waiter, lease and open task with its age and thread, as text.
+ * Lists every manager, ring, waiter, lease and open task with its age and thread, as text.
  *
  * @param write takes the text, piece by piece, on the calling thread; must not call this library
  * @param user_data handed to `write`
@@ -1667,7 +1667,7 @@ BB_API bb_status bb_sender_send_all(bb_sender *tx, const void *data, uint64_t by
 
 /**
  * As `bb_sender_send()`, but the receiver sees it only after `bb_sender_flush()`, a send, a close or destroy of this end, or
- * once the ring is full: several small writes become visible at once, for the price of one.
+ * once a send or feed finds no room for all of its bytes: several small writes become visible at once, for the price of one.
  *
  * @param tx the sender
  * @param data the bytes, copied before the call returns; may be NULL if there are none
@@ -1763,7 +1763,8 @@ BB_API bb_status bb_sender_arm(bb_sender *tx, uint64_t bytes);
 
 /**
  * Publishes what was fed and sends no more. The receiver gets what is in the ring, then BB_E_CLOSED; a thread that waits in
- * this end returns BB_E_CLOSED. Closing twice is fine.
+ * this end returns BB_E_CLOSED. Closing twice is fine. What another thread sends at this very moment may be lost, or come after
+ * the receiver was told BB_E_CLOSED.
  *
  * @param tx the sender
  * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
@@ -1798,7 +1799,7 @@ BB_API bb_status bb_sender_stats_get(bb_sender *tx, uint32_t struct_size, bb_end
 
 /**
  * Publishes what was fed and ends this end: the receiver is woken at once and gets what is in the ring, then BB_E_CLOSED. A
- * thread that waits inside returns BB_E_CLOSED first.
+ * thread that waits inside returns BB_E_CLOSED first. If a span is open, its memory stays until it is committed.
  *
  * @param tx the sender; NULL is a no-op
  * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED

@@ -630,10 +630,13 @@ pub const MODELS: &[Model] = &[
                 changes: &[("index.wrapping_sub(needed) as i64 >= 0", "index >= needed")],
             },
             Mutant {
-                name: "a_look_by_what_is_kept",
+                name: "a_glance_that_keeps",
                 breaks: "one_waiter_a_side",
                 file: "spsc/indices.rs",
-                changes: &[("tail.wrapping_sub(self.next()).min(indices.capacity)", "self.there(indices)")],
+                changes: &[(
+                    "indices.tail.0.load(Acquire).wrapping_sub(self.next()).min(indices.capacity)",
+                    "{ self.look(indices); self.there(indices) }",
+                )],
             },
             Mutant {
                 name: "claim_by_load_and_store",
@@ -778,8 +781,8 @@ pub const MODELS: &[Model] = &[
                 breaks: "a_receiver_that_waits_gets_everything_and_the_end",
                 file: "spsc/rx.rs",
                 changes: &[(
-                    "let ended = self.ring.sender.side.is_closed(); match self.look() >= bytes {",
-                    "let there = self.look(); let ended = self.ring.sender.side.is_closed(); match there >= bytes {",
+                    "let ended = self.ring.sender.side.is_closed(); match self.consumer.glance(&self.ring.indices) >= bytes {",
+                    "let there = self.consumer.glance(&self.ring.indices); let ended = self.ring.sender.side.is_closed(); match there >= bytes {",
                 )],
             },
             Mutant {

@@ -51,7 +51,9 @@ template <class End, class Byte, bb_status (*Settle)(End *, std::uint64_t)> clas
     Claim(Claim &&other) noexcept : end_(std::exchange(other.end_, nullptr)), bytes_(std::exchange(other.bytes_, {})) {}
     Claim &operator=(Claim &&other) noexcept {
         Claim taken(std::move(other));
-        return std::swap(end_, taken.end_), std::swap(bytes_, taken.bytes_), *this;
+        std::swap(end_, taken.end_);
+        std::swap(bytes_, taken.bytes_);
+        return *this;
     }
     ~Claim() { cancel(); }
 
@@ -172,7 +174,7 @@ class RingConfig {
     RingConfig &label(std::string_view text) { return label_ = std::string(text), *this; }
     /// An end that is used by two threads at once tells the second one `BB_E_BUSY`, at the cost of an atomic exchange a call.
     RingConfig &checked(bool on = true) noexcept { return set(BB_SPSC_CHECKED, on); }
-    /// Whether the receiver may pause for an instant to let a stream of tiny chunks gather: faster, but later. It may, unless told.
+    /// Whether an end may pause for an instant to let a stream of tiny chunks gather: faster, but later. It may, unless told.
     RingConfig &backoff(bool on) noexcept { return set(BB_SPSC_NO_BACKOFF, !on); }
 
   private:
@@ -211,7 +213,7 @@ class Sender : public Handle<bb_sender, bb_sender_destroy> {
         const bb_status code = bb_sender_send_all(handle(), data.data(), data.size(), timeout.nanoseconds(), &sent);
         return {code, sent};
     }
-    /// As send, but told to the receiver later: by flush, send, close, or a full ring.
+    /// As send, but told to the receiver later: by flush, send, close, or once a call finds no room for all of its bytes.
     Transfer try_feed(Bytes data) noexcept {
         std::uint64_t sent = 0;
         const bb_status code = bb_sender_feed(handle(), data.data(), data.size(), &sent);

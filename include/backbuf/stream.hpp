@@ -27,7 +27,8 @@ class Chunk {
     Chunk(Chunk &&other) noexcept : raw_(std::exchange(other.raw_, {})) {}
     Chunk &operator=(Chunk &&other) noexcept {
         Chunk taken(std::move(other));
-        return std::swap(raw_, taken.raw_), *this;
+        std::swap(raw_, taken.raw_);
+        return *this;
     }
     ~Chunk() { reset(); }
 

@@ -9,27 +9,17 @@ use crate::sync::AtomicPtr;
 
 /// An end that can have a span open.
 pub(super) trait End: Object {
-    /// Whether a span is open.
-    fn has_claim(&self) -> bool;
-    /// What it needs.
+    /// What the open span needs, if there is one.
     fn open_claim(&self) -> Option<Claim>;
 }
 
 impl End for Tx {
-    fn has_claim(&self) -> bool {
-        Tx::has_claim(self)
-    }
-
     fn open_claim(&self) -> Option<Claim> {
         Tx::open_claim(self)
     }
 }
 
 impl End for Rx {
-    fn has_claim(&self) -> bool {
-        Rx::has_claim(self)
-    }
-
     fn open_claim(&self) -> Option<Claim> {
         Rx::open_claim(self)
     }
@@ -52,17 +42,13 @@ static KEPT: Roster<Kept> = Roster::new();
 
 /// Destroys an end, and keeps what its open span needs.
 pub(super) fn destroy<T: End>(handle: u64) -> Result<()> {
-    // Kept before the handle becomes stale, so that whoever ends the span from then on finds it.
-    let open = object::with_pin(handle, |end: &T| end.close().map(|()| end.open_claim()));
-    if let Ok(Ok(Some(claim))) = open {
-        keep(handle, claim);
-    }
-    let end = object::remove::<T>(handle)?;
-    if !end.has_claim() {
-        // Ended meanwhile, in the usual way.
-        self::end(handle);
-    }
-    Ok(())
+    // Kept before the handle is known to be stale, so that whoever ends the span from then on finds it.
+    let last = |end: &T| {
+        if let Some(claim) = end.open_claim() {
+            keep(handle, claim);
+        }
+    };
+    object::remove_with(handle, last).map(drop)
 }
 
 fn keep(handle: u64, claim: Claim) {
@@ -75,7 +61,19 @@ fn keep(handle: u64, claim: Claim) {
 
 /// Ends the span of an end that was destroyed. False if it has none.
 pub(super) fn end(handle: u64) -> bool {
-    let taken = KEPT.take(|kept| kept.handle == handle);
-    // SAFETY: leaked by `keep`, and taken off by this call alone.
-    taken.map(|kept| drop(unsafe { Box::from_raw(kept.cast_mut()) })).is_some()
+    // Bounded: a slot whose generations are spent stays closing for ever.
+    for _ in 0..1000 {
+        // Asked before the look: a thread that is about to destroy the end will have kept the span when it has done so.
+        let closing = object::is_closing(handle);
+        if let Some(kept) = KEPT.take(|kept| kept.handle == handle) {
+            // SAFETY: leaked by `keep`, and taken off by this call alone.
+            drop(unsafe { Box::from_raw(kept.cast_mut()) });
+            return true;
+        }
+        if !closing {
+            return false;
+        }
+        crate::wait::nap(1000);
+    }
+    false
 }

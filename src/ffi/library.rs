@@ -184,7 +184,7 @@ pub extern "C" fn bb_set_wait_flags(flags: u32) -> bb_status {
     })
 }
 
-/// Lists every manager, waiter, lease and open task with its age and thread, as text.
+/// Lists every manager, ring, waiter, lease and open task with its age and thread, as text.
 ///
 /// @param write takes the text, piece by piece, on the calling thread; must not call this library
 /// @param user_data handed to `write`

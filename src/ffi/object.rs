@@ -205,16 +205,27 @@ pub(crate) fn create<T: Object>(make: impl FnOnce() -> crate::Result<T>) -> crat
 /// Closes the object, waits until no call is inside, ends the handle and hands the object over. Of several threads that
 /// try, one gets it; the others are told [`Status::Stale`].
 pub(crate) fn remove<T: Object>(handle: u64) -> crate::Result<T> {
+    remove_with(handle, |_| {})
+}
+
+/// The same; `last` as in [`hand_over`].
+pub(crate) fn remove_with<T: Object>(handle: u64, last: impl FnOnce(&T)) -> crate::Result<T> {
     if handle != 0 && records::adopt()?.holds(handle) {
         let why = "the calling thread is inside of a call on the same object";
         return Err(Error::text(Status::Recursive, why));
     }
     with_pin(handle, T::close).map_err(|refusal| error::<T>(handle, refusal))??;
-    hand_over(handle)
+    hand_over(handle, last)
 }
 
-/// Ends the handle and hands the object over, without closing it: it goes on as another one.
-pub(crate) fn hand_over<T: Object>(handle: u64) -> crate::Result<T> {
+/// Whether a thread is about to end the handle.
+pub(crate) fn is_closing(handle: u64) -> bool {
+    word(handle::index(handle)) == Some(handle | KIND_MASK)
+}
+
+/// Ends the handle and hands the object over, without closing it: it goes on as another one. `last` sees it when no call is
+/// inside any more, and before the handle is known to be stale.
+pub(crate) fn hand_over<T: Object>(handle: u64, last: impl FnOnce(&T)) -> crate::Result<T> {
     let slot = SLOTS.get(handle::index(handle)).ok_or_else(|| Error::of(Status::Handle))?;
     if !pin::close(&slot.word, handle) {
         return Err(handle::why(handle, T::KIND));
@@ -222,6 +233,7 @@ pub(crate) fn hand_over<T: Object>(handle: u64) -> crate::Result<T> {
     pin::drain(handle, records::all(), |pauses| crate::wait::nap(1000 << pauses.min(10)));
     // SAFETY: closed by this thread alone, and no call is inside.
     let object = unsafe { T::from_raw(slot.object.swap(null_mut(), Relaxed)) };
+    last(&object);
     // A slot whose generations are used up stays closed for ever.
     if let Some(next) = handle::next(handle)? {
         slot.word.store(next, Release);

@@ -101,7 +101,7 @@ pub unsafe extern "C" fn bb_sender_send_all(
 }
 
 /// As `bb_sender_send()`, but the receiver sees it only after `bb_sender_flush()`, a send, a close or destroy of this end, or
-/// once the ring is full: several small writes become visible at once, for the price of one.
+/// once a send or feed finds no room for all of its bytes: several small writes become visible at once, for the price of one.
 ///
 /// @param tx the sender
 /// @param data the bytes, copied before the call returns; may be NULL if there are none
@@ -221,7 +221,8 @@ pub extern "C" fn bb_sender_arm(tx: *mut bb_sender, bytes: u64) -> bb_status {
 }
 
 /// Publishes what was fed and sends no more. The receiver gets what is in the ring, then BB_E_CLOSED; a thread that waits in
-/// this end returns BB_E_CLOSED. Closing twice is fine.
+/// this end returns BB_E_CLOSED. Closing twice is fine. What another thread sends at this very moment may be lost, or come after
+/// the receiver was told BB_E_CLOSED.
 ///
 /// @param tx the sender
 /// @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
@@ -277,7 +278,7 @@ pub unsafe extern "C" fn bb_sender_stats_get(
 }
 
 /// Publishes what was fed and ends this end: the receiver is woken at once and gets what is in the ring, then BB_E_CLOSED. A
-/// thread that waits inside returns BB_E_CLOSED first.
+/// thread that waits inside returns BB_E_CLOSED first. If a span is open, its memory stays until it is committed.
 ///
 /// @param tx the sender; NULL is a no-op
 /// @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED

@@ -154,7 +154,7 @@ pub unsafe extern "C" fn bb_spsc_into_stream(
     });
     let Some((place, core, pool, room, seat)) = ready else { return checked };
     guard_handle("bb_spsc_into_stream", rx, |handle| {
-        let rx = object::hand_over::<Rx>(handle)?;
+        let rx = object::hand_over::<Rx>(handle, |_| {})?;
         place.set(seat.seat_boxed(Box::write(room, Source::new(rx, pool, &core))) as *mut bb_stream)
     })
 }

@@ -72,14 +72,23 @@ impl Producer {
         self.end.load(Relaxed).wrapping_sub(self.next())
     }
 
-    /// Looks at the other side's index: the bytes of room. Not by what is kept: a second thread that tries to wait on the end,
-    /// and is told that it may not, looks too, and might put back what it saw before.
+    /// Looks at the other side's index: the bytes of room.
     #[inline(always)]
     pub(crate) fn look(&self, indices: &Indices) -> u64 {
-        // Acquire: the other side has read what lies below `head`, so that it may be written over.
-        let end = indices.head.0.load(Acquire).wrapping_add(indices.capacity);
+        let end = Producer::end_now(indices);
         self.end.store(end, Relaxed);
         end.wrapping_sub(self.next()).min(indices.capacity)
+    }
+
+    /// The same, and keeps nothing: a second thread that tries to wait on the end, and is told that it may not, does no harm.
+    pub(crate) fn glance(&self, indices: &Indices) -> u64 {
+        Producer::end_now(indices).wrapping_sub(self.next()).min(indices.capacity)
+    }
+
+    #[inline(always)]
+    fn end_now(indices: &Indices) -> u64 {
+        // Acquire: the other side has read what lies below `head`, so that it may be written over.
+        indices.head.0.load(Acquire).wrapping_add(indices.capacity)
     }
 
     /// Counts `bytes` as written.
@@ -149,13 +158,18 @@ impl Consumer {
         self.tail.load(Relaxed).wrapping_sub(self.next())
     }
 
-    /// Looks at the other side's index: the bytes that can be received. As [`Producer::look`], not by what is kept.
+    /// Looks at the other side's index: the bytes that can be received.
     #[inline(always)]
     pub(crate) fn look(&self, indices: &Indices) -> u64 {
         // Acquire: the bytes below `tail` are visible.
         let tail = indices.tail.0.load(Acquire);
         self.tail.store(tail, Relaxed);
         tail.wrapping_sub(self.next()).min(indices.capacity)
+    }
+
+    /// The same, and keeps nothing: as [`Producer::glance`].
+    pub(crate) fn glance(&self, indices: &Indices) -> u64 {
+        indices.tail.0.load(Acquire).wrapping_sub(self.next()).min(indices.capacity)
     }
 
     /// Gives the room of the next `bytes` back; the new `head`.

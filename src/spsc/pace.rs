@@ -10,7 +10,7 @@ use crate::wait::now;
 const PAUSE_NS: u64 = 250;
 /// A look that brings at least so much is worth its price.
 const BATCH: u64 = 4096;
-/// After so many tiny looks in a row the receiver pauses.
+/// After so many tiny looks in a row the end pauses.
 const TINY_LOOKS: u32 = 4;
 
 /// What the last looks brought. Written by the end's thread.

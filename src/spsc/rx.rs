@@ -211,7 +211,7 @@ impl Rx {
             return Some(Flow::Closed);
         }
         let ended = self.ring.sender.side.is_closed();
-        match self.look() >= bytes {
+        match self.consumer.glance(&self.ring.indices) >= bytes {
             true => Some(Flow::Done),
             false => ended.then_some(Flow::Closed),
         }

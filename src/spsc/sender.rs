@@ -53,8 +53,8 @@ impl Sender {
         self.0.send_all(data, timeout)?.flow.result()
     }
 
-    /// As [`Sender::send`], but the receiver sees it only after [`Sender::flush`], a send, the end's close, or once the ring is
-    /// full: several small writes become visible at once, for the price of one.
+    /// As [`Sender::send`], but the receiver sees it only after [`Sender::flush`], a send, the end's close, or once a call finds no
+    /// room for all of its bytes: several small writes become visible at once, for the price of one.
     ///
     /// ```
     /// let (mut sender, mut receiver) = backbuf::spsc::ring(64)?;

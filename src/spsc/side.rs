@@ -133,7 +133,12 @@ impl Side {
                 break Ok(value);
             }
             match futex::wait(&self.word, announced, deadline) {
-                futex::Slept::Again => {}
+                // Before it announces itself anew: the barrier is slow, and mostly this was what it waited for.
+                futex::Slept::Again => {
+                    if let Some(value) = ready() {
+                        break Ok(value);
+                    }
+                }
                 futex::Slept::TimedOut => break ready().ok_or(Stop::TimedOut),
                 futex::Slept::Signalled if interruptible => break ready().ok_or(Stop::Interrupted),
                 futex::Slept::Signalled => {}

@@ -187,7 +187,9 @@ impl Tx {
     pub(super) fn fill(&self, bytes: u64) {
         self.producer.write(bytes);
         self.publish();
-        self.moved();
+        if bytes > 0 {
+            self.moved();
+        }
         self.counters.saw(self.used());
     }
 
@@ -221,7 +223,7 @@ impl Tx {
         if self.is_closed() {
             return Some(Flow::Closed);
         }
-        (self.producer.look(&self.ring.indices) >= bytes).then_some(Flow::Done)
+        (self.producer.glance(&self.ring.indices) >= bytes).then_some(Flow::Done)
     }
 
     pub(crate) fn fd(&self) -> Result<RawFd> {

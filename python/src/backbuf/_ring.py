@@ -26,7 +26,7 @@ def spsc_buffer(
     """A ring of bytes for one sender and one receiver. `capacity` is rounded up to a power of two, and all of it is usable.
 
     Either end may be used here or be given to C code (`detach`), which is how a native thread feeds Python. `checked`: two
-    threads inside of one end at once are told so. `backoff`: a receiver of tiny pieces pauses for some hundred nanoseconds to
+    threads inside of one end at once are told so. `backoff`: an end that moves tiny pieces pauses for some hundred nanoseconds to
     let more of them gather.
 
     >>> tx, rx = backbuf.spsc_buffer(1024)
@@ -122,7 +122,7 @@ class SPSCSender(RingEnd):
         return self._moved(lib.bb_sender_send, data)
 
     def feed(self, data: Any) -> int:
-        """As `send`, but the receiver sees it later: at the next `flush`, `send` or `close`, or when the ring is full. Small
+        """As `send`, but the receiver sees it later: at the next `flush`, `send` or `close`, or when a call finds too little room. Small
         pieces cost less this way."""
         return self._moved(lib.bb_sender_feed, data)
 
@@ -174,11 +174,11 @@ class SPSCSender(RingEnd):
 
     async def _send_all(self, call: Callable[[Any], int], data: Any, timeout: float | None) -> int:
         sent, deadline = 0, Deadline(timeout)
-        if self._turns.worked():
-            await self._turns.give()
         with buffer_of(data, "data") as view:
             try:
                 while True:
+                    if self._turns.worked():
+                        await self._turns.give()
                     with suppress(_errors.ChannelFull):
                         sent += call(view[sent:])
                     if sent == len(view):

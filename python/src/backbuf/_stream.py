@@ -227,10 +227,13 @@ class Batches:
 
     async def __anext__(self) -> list[memoryview]:
         stream = self._stream
-        if stream._turns.worked(self._most):
-            await stream._turns.give()
         try:
-            while self._lacks():
+            while True:
+                before, lacks = len(stream._kept), self._lacks()
+                if stream._turns.worked(max(1, len(stream._kept) - before)):
+                    await stream._turns.give()
+                if not lacks:
+                    break
                 await stream._readable()
         except (_errors.SendersDisconnected, _errors.ClosedError):
             if not stream._kept:
@@ -241,10 +244,8 @@ class Batches:
         """Takes what is there, and tells whether that is too little. A failure waits for the chunks before it."""
         stream = self._stream
         try:
-            while len(stream._kept) < self._most and (found := stream._take(self._most - len(stream._kept))):
-                stream._kept += found
-                if self._least == 1:
-                    break  # a fast producer would have it take chunks for ever
+            if len(stream._kept) < self._most:
+                stream._kept += stream._take(self._most - len(stream._kept))
         except _errors.BackbufError:
             if not stream._kept:
                 raise
