@@ -101,6 +101,7 @@ def test_ctrl_c_ends_a_wait(wait: str, script: Script) -> None:
     text = f"""
         import os, signal, threading, time
         import backbuf
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job begins with it ignored
         tx, rx = backbuf.spsc_buffer(64)
         if {WAITS[wait][0]!r} == "stream":
             stream = rx.into_stream()
