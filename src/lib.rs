@@ -3,6 +3,7 @@
 //!
 //! - [`manager`]: double-buffered state. Many producers enqueue updates, `synchronize` publishes them as one epoch, readers
 //!   hold stable fronts for as long as they like.
+//! - [`registry`]: memory layout for CUDA kernels. Named buffers in shared, persistent-local and local memory.
 //!
 //! Below the parts lie the grounds: `device` owns memory, `wait` puts threads to sleep, `lease` keeps what outlives its
 //! object, `slots` holds tables that a fork empties, `log` and [`Error`] tell. Arrows run downwards only, and the C ABI, in
@@ -26,6 +27,7 @@ mod lease;
 mod log;
 pub mod manager;
 mod memory;
+pub mod registry;
 mod slots;
 mod sync;
 mod text;

@@ -1,0 +1,37 @@
+//! Memory layout for CUDA kernels: named buffers in shared, persistent-local and local memory.
+//!
+//! A kernel's scratch is a set of named buffers. Each lives in the block's **shared** memory, in a **persistent** per-thread
+//! array that outlives a call, or in plain **local** arrays. A [`Registry`] records what each owner, the *parent*, asks for,
+//! and works out where everything lies. A parent is the caller's own 64-bit key.
+//!
+//! - [`Registry`] finds the parent's group and delegates; one lock, and every query returns a copy.
+//! - A group holds its buffers in registration order, and its layout once somebody has asked for it.
+//! - [`Buffer`] is what was asked for, [`Placed`] where it lies, [`Allocator`] how a kernel gets it.
+//!
+//! Offsets and sizes are elements; what counts bytes has `bytes` in its name.
+//!
+//! ```
+//! use backbuf::registry::{Buffer, Registry, Totals};
+//! let registry = Registry::new();
+//! registry.register(1, &Buffer::shared("k1", 100))?;
+//! registry.register(1, &Buffer::shared("tmp", 30).aliasing("k1"))?;
+//! registry.register(1, &Buffer::persistent("history", 8))?;
+//! assert_eq!(registry.totals(1)?, Totals { shared: 100, persistent: 8, local: 0 });
+//! # Ok::<(), backbuf::Error>(())
+//! ```
+
+mod arrange;
+mod buffer;
+mod group;
+mod hash;
+mod layout;
+mod limits;
+mod options;
+#[allow(clippy::module_inception, reason = "the type of that name lives there")]
+mod registry;
+
+pub use buffer::{Buffer, Lifetime, Location, Precision, Update};
+pub use layout::{Allocator, Layout, Origin, Placed, Region, Space, Totals};
+pub use limits::{Arch, Limits};
+pub use options::{Options, SharedPer};
+pub use registry::{Registry, Updated};
