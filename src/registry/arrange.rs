@@ -35,6 +35,10 @@ impl Place {
     pub(super) fn precision(&self) -> Option<Precision> {
         self.mix.precision()
     }
+
+    pub(super) fn is_aligned(&self) -> bool {
+        self.start.is_multiple_of(self.align)
+    }
 }
 
 /// The precisions in a region.
@@ -97,7 +101,12 @@ impl Extent {
     }
 
     pub(super) fn elements(self) -> u64 {
-        if self.typed { self.units / self.mix.element_bytes() } else { self.units }
+        self.units / self.unit_of_element()
+    }
+
+    /// Units of an element of the region.
+    pub(super) fn unit_of_element(self) -> u64 {
+        if self.typed { self.mix.element_bytes() } else { 1 }
     }
 
     pub(super) fn bytes(self) -> Result<u64> {

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::layout::Space;
 use crate::error::{Error, Result, Status};
+use crate::memory::try_string;
 
 /// The memory that a buffer asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -247,6 +248,17 @@ impl Buffer {
     /// ```
     pub const fn space(&self) -> Space {
         self.spec().space()
+    }
+
+    /// A copy, if there is memory for one.
+    pub(super) fn try_clone(&self) -> Result<Buffer> {
+        let aliases = self.aliases.as_deref().map(try_string).transpose()?;
+        Ok(Buffer::new(try_string(&self.name)?, aliases, self.spec()))
+    }
+
+    pub(super) const fn new(name: String, aliases: Option<String>, spec: Spec) -> Buffer {
+        let Spec { size, location, persistent, precision, lifetime } = spec;
+        Buffer { name, size, location, persistent, aliases, precision, lifetime }
     }
 
     pub(super) const fn spec(&self) -> Spec {

@@ -194,15 +194,8 @@ impl Group {
     /// A copy of what was asked for.
     pub(super) fn buffer(&self, index: usize) -> Result<Buffer> {
         let entry = &self.entries[index];
-        Ok(Buffer {
-            name: try_string(&entry.name)?,
-            size: entry.spec.size,
-            location: entry.spec.location,
-            persistent: entry.spec.persistent,
-            aliases: self.alias_name(entry).map(try_string).transpose()?,
-            precision: entry.spec.precision,
-            lifetime: entry.spec.lifetime,
-        })
+        let aliases = self.alias_name(entry).map(try_string).transpose()?;
+        Ok(Buffer::new(try_string(&entry.name)?, aliases, entry.spec))
     }
 
     /// The children, each once a pair of hidden buffers.

@@ -2,6 +2,7 @@
 
 use super::buffer::{Buffer, Precision};
 use super::options::Options;
+use crate::error::Result;
 
 /// The memory in which a buffer lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -135,6 +136,13 @@ pub struct Placed {
     pub allocator: Allocator,
     /// The parent whose region this is, if it is a child's hidden buffer.
     pub child: Option<u64>,
+}
+
+impl Placed {
+    /// A copy, if there is memory for one.
+    pub(crate) fn try_clone(&self) -> Result<Placed> {
+        Ok(Placed { buffer: self.buffer.try_clone()?, allocator: self.allocator, child: self.child })
+    }
 }
 
 /// The layout of one group.

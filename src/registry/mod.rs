@@ -22,16 +22,25 @@
 
 mod arrange;
 mod buffer;
+mod check;
+mod diff;
 mod group;
 mod hash;
+mod json;
 mod layout;
+mod lifetimes;
 mod limits;
+mod occupancy;
 mod options;
 #[allow(clippy::module_inception, reason = "the type of that name lives there")]
 mod registry;
 
 pub use buffer::{Buffer, Lifetime, Location, Precision, Update};
+pub use check::{Fit, Refusal, Unfit};
+pub use diff::{Change, Diff, diff};
 pub use layout::{Allocator, Layout, Origin, Placed, Region, Space, Totals};
+pub use lifetimes::Overlap;
 pub use limits::{Arch, Limits};
+pub use occupancy::{Banks, Bound, Launch, Occupancy};
 pub use options::{Options, SharedPer};
 pub use registry::{Registry, Updated};

@@ -60,7 +60,7 @@ pub(super) fn no_parent(parent: u64) -> Error {
     Error::value(Status::NoParent, "parent", parent, "nothing is registered under this key")
 }
 
-fn no_name(name: &str) -> Error {
+pub(super) fn no_name(name: &str) -> Error {
     Error::named(Status::NoName, "name", name, "this parent has no such buffer")
 }
 
@@ -193,42 +193,7 @@ impl Registry {
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn register_child(&self, parent: u64, name: &str, child: u64) -> Result<()> {
-        group::vet_name(name)?;
-        let mut hidden = [String::new(), String::new()];
-        for (hidden, region) in hidden.iter_mut().zip([".shared", ".persistent"]) {
-            let room = hidden.try_reserve_exact(name.len() + region.len());
-            room.map_err(|_| Error::of(Status::OutOfMemory))?;
-            hidden.push_str(name);
-            hidden.push_str(region);
-        }
-        let shared = Spec {
-            size: 0,
-            location: Location::Shared,
-            persistent: false,
-            precision: Precision::F32,
-            lifetime: None,
-        };
-        let persistent = Spec { location: Location::Local, persistent: true, ..shared };
-        let mut state = self.lock();
-        if state.reaches(child, parent)? {
-            let why = "holds this parent already, so that each would hold the other; roll up one way only";
-            return Err(Error::value(Status::State, "child", child, why));
-        }
-        state.hosts.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
-        let mut hosts = state.hosts.remove(&child).unwrap_or_default();
-        let done = hosts.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory)).and_then(|()| {
-            let names = [hidden[0].as_str(), hidden[1].as_str()];
-            state.change(parent, self.defaults, |group| {
-                group.register_child(names, [shared, persistent], child)
-            })
-        });
-        if done.is_ok() {
-            hosts.push(parent);
-        }
-        if !hosts.is_empty() {
-            state.hosts.insert(child, hosts);
-        }
-        done
+        self.lock().register_child(parent, self.defaults, name, child)
     }
 
     /// Drops the layout, and the plan with it: the next query works the layout out by the rules. An unknown parent is fine.
@@ -484,7 +449,7 @@ impl State {
     }
 
     /// Changes a group, which comes into being if it does not exist and the change succeeds.
-    fn change(
+    pub(super) fn change(
         &mut self,
         parent: u64,
         defaults: Options,
@@ -499,6 +464,78 @@ impl State {
         work(&mut group)?;
         self.groups.insert(parent, group);
         self.touch(parent, &lineage);
+        Ok(())
+    }
+
+    pub(super) fn register_child(
+        &mut self,
+        parent: u64,
+        defaults: Options,
+        name: &str,
+        child: u64,
+    ) -> Result<()> {
+        group::vet_name(name)?;
+        let mut hidden = [String::new(), String::new()];
+        for (hidden, region) in hidden.iter_mut().zip([".shared", ".persistent"]) {
+            let room = hidden.try_reserve_exact(name.len() + region.len());
+            room.map_err(|_| Error::of(Status::OutOfMemory))?;
+            hidden.push_str(name);
+            hidden.push_str(region);
+        }
+        let shared = Spec {
+            size: 0,
+            location: Location::Shared,
+            persistent: false,
+            precision: Precision::F32,
+            lifetime: None,
+        };
+        let persistent = Spec { location: Location::Local, persistent: true, ..shared };
+        if self.reaches(child, parent)? {
+            let why = "holds this parent already, so that each would hold the other; roll up one way only";
+            return Err(Error::value(Status::State, "child", child, why));
+        }
+        self.hosts.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        let mut hosts = self.hosts.remove(&child).unwrap_or_default();
+        let done = hosts.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory)).and_then(|()| {
+            let names = [hidden[0].as_str(), hidden[1].as_str()];
+            self.change(parent, defaults, |group| group.register_child(names, [shared, persistent], child))
+        });
+        if done.is_ok() {
+            hosts.push(parent);
+        }
+        if !hosts.is_empty() {
+            self.hosts.insert(child, hosts);
+        }
+        done
+    }
+
+    /// Whether a parent or a child has the key.
+    pub(super) fn knows(&self, key: u64) -> bool {
+        self.groups.contains_key(&key) || self.is_child(key)
+    }
+
+    /// Whether somebody rolls it up.
+    pub(super) fn is_child(&self, key: u64) -> bool {
+        self.hosts.contains_key(&key)
+    }
+
+    /// Takes the groups of another state in, whose keys nobody has here.
+    pub(super) fn merge(&mut self, parent: u64, other: State) -> Result<()> {
+        let lineage = self.lineage(parent)?;
+        let room = self.groups.try_reserve(other.groups.len());
+        room.and_then(|()| self.hosts.try_reserve(other.hosts.len()))
+            .map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.clock += 1;
+        for (key, mut group) in other.groups {
+            group.version = self.clock;
+            self.groups.insert(key, group);
+        }
+        self.hosts.extend(other.hosts);
+        for key in lineage {
+            if let Some(group) = self.groups.get_mut(&key) {
+                group.touch(self.clock);
+            }
+        }
         Ok(())
     }
 
