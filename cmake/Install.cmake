@@ -3,7 +3,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/backbuf)
 
-install(FILES include/backbuf.h include/backbuf.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 install(FILES ${output}/libbackbuf.a DESTINATION ${CMAKE_INSTALL_LIBDIR})
 set(real_name libbackbuf.so.${PROJECT_VERSION})
 install(PROGRAMS ${output}/libbackbuf.so DESTINATION ${CMAKE_INSTALL_LIBDIR} RENAME ${real_name})

@@ -103,21 +103,21 @@ endif()
 
 # --- the headers compile alone and twice, by every standard they promise ---
 
-function(backbuf_header_test compiler standard file)
-  cmake_path(GET file STEM LAST_ONLY name)
-  add_test(NAME header.${name}.${standard} COMMAND ${compiler} -std=${standard} -fsyntax-only -pedantic -Wall -Wextra
-    -Wshadow -Wconversion -Werror -I ${sources}/include ${file})
-  set_tests_properties(header.${name}.${standard} PROPERTIES LABELS header)
+# backbuf_header_test(HEADER COMPILER SOURCE STANDARDS...)
+function(backbuf_header_test header compiler source)
+  foreach(standard IN LISTS ARGN)
+    set(test header.${header}.${standard})
+    add_test(NAME ${test} COMMAND ${compiler} -std=${standard} -fsyntax-only -pedantic -Wall -Wextra -Wshadow -Wconversion
+      -Werror -I ${sources}/include -DHEADER=<${header}> ${sources}/c_tests/header/${source})
+    set_tests_properties(${test} PROPERTIES LABELS header)
+  endforeach()
 endfunction()
 
-foreach(standard c99 c11 c17)
-  backbuf_header_test(${CMAKE_C_COMPILER} ${standard} ${sources}/c_tests/header/backbuf_h.c)
-endforeach()
-foreach(standard c++11 c++17 c++20)
-  backbuf_header_test(${CMAKE_CXX_COMPILER} ${standard} ${sources}/c_tests/header/backbuf_h.cpp)
-endforeach()
-foreach(standard c++17 c++20)
-  backbuf_header_test(${CMAKE_CXX_COMPILER} ${standard} ${sources}/c_tests/header/backbuf_hpp.cpp)
+backbuf_header_test(backbuf.h ${CMAKE_C_COMPILER} twice.c c99 c11 c17)
+backbuf_header_test(backbuf.h ${CMAKE_CXX_COMPILER} twice.cpp c++11 c++17 c++20)
+file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${sources}/include ${sources}/include/backbuf.hpp ${sources}/include/backbuf/*.hpp)
+foreach(header IN LISTS headers)
+  backbuf_header_test(${header} ${CMAKE_CXX_COMPILER} twice.cpp c++17 c++20)
 endforeach()
 
 # --- what must not compile does not, the C++ header costs nothing over C, its examples compile ---

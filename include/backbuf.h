@@ -7,7 +7,8 @@
  * Conventions
  *
  * - Every function that can fail returns a bb_status: BB_OK or a negative failure. A refused call changes nothing and writes
- *   no output; bb_last_error() tells what was wrong with it.
+ *   no output; bb_last_error() tells what was wrong with it. The calls that move bytes through a ring are the exception: they
+ *   tell how many went however they end, and BB_E_FULL, BB_E_EMPTY, BB_E_TIMEOUT and BB_E_CLOSED of a ring set no message.
  * - Objects are opaque typed pointers whose value is a checked id, never an address: NULL, stale, garbage and mistaken handles
  *   are statuses (BB_E_NULL, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED). To destroy NULL is a no-op.
  *   Pointers to memory are trusted; NULL with length 0 is fine.
@@ -134,6 +135,17 @@ typedef struct bb_manager CBufferManager;
  * `bb_manager_reserve_back()`: all of it will be rewritten, so nothing is brought up to date first.
  */
 #define BB_BACK_DISCARD 1
+
+/**
+ * `bb_spsc_config.flags`: a second thread inside of one end is told `BB_E_BUSY`, at the cost of an atomic exchange a call.
+ */
+#define BB_SPSC_CHECKED 1
+
+/**
+ * `bb_spsc_config.flags`: the receiver never pauses. Without it a receiver that keeps up with a stream of tiny chunks pauses
+ * for a fraction of a microsecond, so that a batch gathers and the stream gains a multiple of its throughput.
+ */
+#define BB_SPSC_NO_BACKOFF 2
 
 /**
  * What every call that can fail returns: `BB_OK` or one of the failures, which are negative. A number is never reused.
@@ -406,7 +418,7 @@ typedef uint32_t bb_manager_state;
 typedef struct bb_batch bb_batch;
 
 /**
- * Memory that stays as it is until it is released. Made by `bb_manager_acquire_front()`.
+ * Memory that stays as it is until it is released. Made by `bb_manager_acquire_front()` and `bb_stream_next()`.
  */
 typedef struct bb_lease bb_lease;
 
@@ -414,6 +426,21 @@ typedef struct bb_lease bb_lease;
  * One double-buffered state with its worker. Made by `bb_manager_create()`.
  */
 typedef struct bb_manager bb_manager;
+
+/**
+ * The receiving end of a ring of bytes. Made by `bb_spsc_create()`.
+ */
+typedef struct bb_receiver bb_receiver;
+
+/**
+ * The sending end of a ring of bytes. Made by `bb_spsc_create()`.
+ */
+typedef struct bb_sender bb_sender;
+
+/**
+ * What arrives in a ring, as chunks that can be held. Made by `bb_spsc_into_stream()`.
+ */
+typedef struct bb_stream bb_stream;
 
 /**
  * Labelled backend work that a publish waits for. Made by `bb_task_begin()`.
@@ -777,6 +804,193 @@ typedef struct {
      */
     uint64_t refused[40];
 } bb_manager_stats;
+
+/**
+ * How a ring is made. Fill it by `bb_spsc_config_init()`, then change what is needed.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct, as the caller knows it.
+     */
+    uint32_t struct_size;
+    /**
+     * `BB_SPSC_CHECKED`, `BB_SPSC_NO_BACKOFF`, both or 0.
+     */
+    uint32_t flags;
+    /**
+     * Name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
+     */
+    const char *label;
+} bb_spsc_config;
+
+/**
+ * Memory of a ring to write to: what `bb_sender_reserve()` gives.
+ */
+typedef struct {
+    /**
+     * The first byte.
+     */
+    void *data;
+    /**
+     * How many there are.
+     */
+    uint64_t bytes;
+} bb_span;
+
+/**
+ * What one end of a ring has counted, since it was made.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Bytes that the ring holds.
+     */
+    uint64_t capacity;
+    /**
+     * Bytes that went through this end.
+     */
+    uint64_t bytes;
+    /**
+     * Calls that moved bytes.
+     */
+    uint64_t operations;
+    /**
+     * Calls that found the ring full (sender) or empty (receiver).
+     */
+    uint64_t misses;
+    /**
+     * Waits that could not be answered at once.
+     */
+    uint64_t waits;
+    /**
+     * Times that this end woke the other one.
+     */
+    uint64_t wakes;
+    /**
+     * The most bytes that this end found in the ring, when it looked.
+     */
+    uint64_t high_water;
+    /**
+     * How long waits took: element k counts those of 2^k to 2^(k+1) nanoseconds.
+     */
+    uint64_t wait_histogram[64];
+} bb_end_stats;
+
+/**
+ * Memory of a ring to read from: what `bb_receiver_peek()` gives.
+ */
+typedef struct {
+    /**
+     * The first byte.
+     */
+    const void *data;
+    /**
+     * How many there are.
+     */
+    uint64_t bytes;
+} bb_const_span;
+
+/**
+ * How a stream makes chunks. Fill it by `bb_stream_config_init()`, then change what is needed.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct, as the caller knows it.
+     */
+    uint32_t struct_size;
+    /**
+     * Buffers that are kept for use again, 16; more than that are freed when they are released.
+     */
+    uint32_t pool_size;
+    /**
+     * Bytes of a buffer, at least, 8192. After 4 full ones in a row it doubles, up to the ring's capacity; after 64 in a row
+     * below a quarter it halves, down to this.
+     */
+    uint64_t buffer_size;
+    /**
+     * Fewer bytes make no chunk, but at the end, 1.
+     */
+    uint64_t min_size;
+    /**
+     * Bytes of a record, 0 for none: each chunk is a whole number of records.
+     */
+    uint64_t record_size;
+    /**
+     * Name in messages and logs: UTF-8, cut at 63 bytes; NULL for the ring's.
+     */
+    const char *label;
+} bb_stream_config;
+
+/**
+ * A managed buffer, filled from the ring.
+ */
+typedef struct {
+    /**
+     * The bytes, aligned to 64. They are the holder's to read and write until the lease is released.
+     */
+    void *data;
+    /**
+     * How many there are.
+     */
+    uint64_t bytes;
+    /**
+     * Give it back by `bb_lease_release()`, on any thread, also after the stream has gone.
+     */
+    bb_lease *lease;
+} bb_chunk;
+
+/**
+ * What a stream has counted, since it was made.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Chunks given.
+     */
+    uint64_t chunks;
+    /**
+     * Bytes in them.
+     */
+    uint64_t bytes;
+    /**
+     * Buffers taken from the pool.
+     */
+    uint64_t hits;
+    /**
+     * Buffers allocated.
+     */
+    uint64_t misses;
+    /**
+     * Chunks that have not been released.
+     */
+    uint64_t live;
+    /**
+     * Buffers that wait in the pool.
+     */
+    uint64_t kept;
+    /**
+     * Bytes of the next buffer.
+     */
+    uint64_t buffer_size;
+    /**
+     * Waits that could not be answered at once.
+     */
+    uint64_t waits;
+} bb_stream_stats;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1389,6 +1603,496 @@ BB_API bb_status bb_watch_wait(bb_watch *w, uint64_t timeout, uint64_t *epoch);
  * @since 0.1
  */
 BB_API bb_status bb_watch_destroy(bb_watch *w);
+
+/**
+ * Fills a config with the defaults.
+ *
+ * @param config written
+ * @return BB_OK, BB_E_NULL
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_spsc_config_init(bb_spsc_config *config);
+
+/**
+ * Makes a ring of bytes for one producer and one consumer.
+ *
+ * Each end is an object of its own, with a life of its own, and belongs to one thread at a time; it may be moved to another.
+ * The ring lives as long as one of them. Nothing on the plain path makes a system call or allocates.
+ *
+ * @param capacity bytes that the ring holds, rounded up to a power of two; all of it is usable
+ * @param config how, or NULL for the defaults
+ * @param sender the handle of the sending end is written here
+ * @param receiver the handle of the receiving end is written here
+ * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (a capacity of 0, flags, label that is not UTF-8), BB_E_RANGE (a capacity beyond the
+ *         address space), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (handles, descriptors)
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_spsc_create(uint64_t capacity, const bb_spsc_config *config, bb_sender **sender, bb_receiver **receiver);
+
+/**
+ * Sends as much as fits, and never waits.
+ *
+ * `sent` is written also beside BB_E_FULL and BB_E_CLOSED, which set no message.
+ *
+ * @param tx the sender
+ * @param data the bytes, copied before the call returns; may be NULL if there are none
+ * @param bytes how many there are
+ * @param sent how many went is written here
+ * @return BB_OK (some went, or there were none), BB_E_FULL (nothing fits), BB_E_CLOSED (the receiver has gone, or this end is
+ *         closed), BB_E_STATE (a reserved span is open), BB_E_RANGE, BB_E_BUSY (another thread is inside, in the checked
+ *         mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_sender_send(bb_sender *tx, const void *data, uint64_t bytes, uint64_t *sent);
+
+/**
+ * Sends all of it, waiting for room.
+ *
+ * `sent` is written also beside BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED, which set no message.
+ *
+ * @param tx the sender
+ * @param data the bytes, copied before the call returns; may be NULL if there are none
+ * @param bytes how many there are
+ * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @param sent how many went is written here
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a reserved span is open), BB_E_RANGE, BB_E_BUSY
+ *         (another thread waits on this end), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_sender_send_all(bb_sender *tx, const void *data, uint64_t bytes, uint64_t timeout, uint64_t *sent);
+
+/**
+ * As `bb_sender_send()`, but the receiver sees it only after `bb_sender_flush()`, a send, a close or destroy of this end, or
+ * once the ring is full: several small writes become visible at once, for the price of one.
+ *
+ * @param tx the sender
+ * @param data the bytes, copied before the call returns; may be NULL if there are none
+ * @param bytes how many there are
+ * @param sent how many went is written here
+ * @return what `bb_sender_send()` returns
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_sender_feed(bb_sender *tx, const void *data, uint64_t bytes, uint64_t *sent);
+
+/**
+ * Publishes what was fed.
+ *
+ * @param tx the sender
+ * @return BB_OK, BB_E_CLOSED, BB_E_STATE (a reserved span is open), BB_E_BUSY (another thread is inside, in the checked mode),
+ *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_sender_flush(bb_sender *tx);
+
+/**
+ * Lends all the room that there is, to be written in place: one contiguous span, always.
+ *
+ * The span belongs to this end, whatever becomes of the other one, until `bb_sender_commit()`. If this end is destroyed
+ * meanwhile, the memory stays until then.
+ *
+ * @param tx the sender
+ * @param min fewer bytes will not do; 0 counts as 1
+ * @param span written
+ * @return BB_OK, BB_E_FULL (less than `min` is free; sets no message), BB_E_CLOSED, BB_E_RANGE (more than the ring holds),
+ *         BB_E_STATE (a span is open already), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL,
+ *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_sender_reserve(bb_sender *tx, uint64_t min, bb_span *span);
+
+/**
+ * Publishes the first bytes of the reserved span, and ends it.
+ *
+ * @param tx the sender
+ * @param bytes how many were written; 0 drops the span
+ * @return BB_OK, BB_E_STATE (more than was reserved, or nothing is; nothing changes), BB_E_CLOSED (the receiver has gone or this
+ *         end was closed or destroyed meanwhile: the span ends, its bytes are dropped), BB_E_BUSY (another thread is inside, in
+ *         the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_sender_commit(bb_sender *tx, uint64_t bytes);
+
+/**
+ * Waits until there is room for `bytes`, or for all that the ring holds if that is less.
+ *
+ * @param tx the sender
+ * @param bytes how much room; 0 counts as 1
+ * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (the receiver has gone, or this end is closed), BB_E_INTERRUPTED; these set no
+ *         message; BB_E_BUSY (another thread waits on this end), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+ *         BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_sender_wait_writable(bb_sender *tx, uint64_t bytes, uint64_t timeout);
+
+/**
+ * A descriptor for event loops. It becomes readable (POLLIN, level-triggered) when what `bb_sender_arm()` asked for has come.
+ * It belongs to the ring: neither read nor close it.
+ *
+ * @param tx the sender
+ * @param fd written
+ * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_sender_fd(bb_sender *tx, int32_t *fd);
+
+/**
+ * Asks for the descriptor to tell. Call it before each poll: a path without system calls cannot signal a descriptor that
+ * nobody waits for.
+ *
+ * @param tx the sender
+ * @param bytes how much room, at most what the ring holds; 0 counts as 1
+ * @return BB_OK (there is so much now), BB_E_FULL (armed: the descriptor becomes readable when there is, or when the receiver
+ *         goes, and stays so until the next call that returns BB_E_FULL), BB_E_CLOSED; these set no message; BB_E_LIMIT (no
+ *         descriptor left), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
+ *         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_sender_arm(bb_sender *tx, uint64_t bytes);
+
+/**
+ * Publishes what was fed and sends no more. The receiver gets what is in the ring, then BB_E_CLOSED; a thread that waits in
+ * this end returns BB_E_CLOSED. Closing twice is fine.
+ *
+ * @param tx the sender
+ * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_sender_close(bb_sender *tx);
+
+/**
+ * Makes a new receiver where the old one was destroyed. It finds the bytes that were not received.
+ *
+ * @param tx the sender
+ * @param receiver the handle is written here
+ * @return BB_OK, BB_E_BUSY (the old one lives: not destroyed, or a span of its is open), BB_E_OUT_OF_MEMORY, BB_E_LIMIT,
+ *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_sender_attach_receiver(bb_sender *tx, bb_receiver **receiver);
+
+/**
+ * What this end has counted.
+ *
+ * @param tx the sender
+ * @param struct_size `sizeof(bb_end_stats)` as the caller knows it
+ * @param stats written
+ * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_sender_stats_get(bb_sender *tx, uint32_t struct_size, bb_end_stats *stats);
+
+/**
+ * Publishes what was fed and ends this end: the receiver is woken at once and gets what is in the ring, then BB_E_CLOSED. A
+ * thread that waits inside returns BB_E_CLOSED first.
+ *
+ * @param tx the sender; NULL is a no-op
+ * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_sender_destroy(bb_sender *tx);
+
+/**
+ * Receives what is there, and never waits. Everything that was sent is delivered before BB_E_CLOSED.
+ *
+ * `got` is written also beside BB_E_EMPTY and BB_E_CLOSED, which set no message.
+ *
+ * @param rx the receiver
+ * @param dst where the bytes go; may be NULL if there is no room
+ * @param bytes how much room it has
+ * @param got how many came is written here
+ * @return BB_OK (some came, or there was no room), BB_E_EMPTY (nothing is there yet), BB_E_CLOSED (the sender has gone and the
+ *         ring is empty, or this end is closed), BB_E_STATE (a peeked span is open), BB_E_RANGE, BB_E_BUSY (another thread is
+ *         inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_receiver_recv(bb_receiver *rx, void *dst, uint64_t bytes, uint64_t *got);
+
+/**
+ * Fills all of `dst`, waiting for the rest.
+ *
+ * `got` is written also beside BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED, which set no message.
+ *
+ * @param rx the receiver
+ * @param dst where the bytes go; may be NULL if there is no room
+ * @param bytes how much room it has
+ * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @param got how many came is written here
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a peeked span is open), BB_E_RANGE, BB_E_BUSY (another
+ *         thread waits on this end), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_receiver_recv_all(bb_receiver *rx, void *dst, uint64_t bytes, uint64_t timeout, uint64_t *got);
+
+/**
+ * Lends all that is there, to be read in place: one contiguous span, always.
+ *
+ * The span belongs to this end, whatever becomes of the other one, until `bb_receiver_consume()`. If this end is destroyed
+ * meanwhile, the memory stays until then.
+ *
+ * @param rx the receiver
+ * @param min fewer bytes will not do; 0 counts as 1
+ * @param span written
+ * @return BB_OK, BB_E_EMPTY (fewer than `min` are there; sets no message), BB_E_CLOSED (and no more can come; if fewer than
+ *         `min` are there, ask for less), BB_E_RANGE (more than the ring holds), BB_E_STATE (a span is open already), BB_E_BUSY
+ *         (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+ *         BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_receiver_peek(bb_receiver *rx, uint64_t min, bb_const_span *span);
+
+/**
+ * Gives the first bytes of the peeked span back to the sender, and ends it. What is left comes again.
+ *
+ * @param rx the receiver
+ * @param bytes how many were used; 0 leaves all
+ * @return BB_OK, BB_E_STATE (more than was peeked, or nothing is; nothing changes), BB_E_CLOSED (this end was closed or destroyed
+ *         meanwhile: the span ends), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE,
+ *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_receiver_consume(bb_receiver *rx, uint64_t bytes);
+
+/**
+ * Waits until `bytes` are there, or as many as the ring holds if that is less.
+ *
+ * @param rx the receiver
+ * @param bytes how many; 0 counts as 1
+ * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (so many can no longer come, or this end is closed), BB_E_INTERRUPTED; these set no
+ *         message; BB_E_BUSY (another thread waits on this end), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+ *         BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_receiver_wait_readable(bb_receiver *rx, uint64_t bytes, uint64_t timeout);
+
+/**
+ * A descriptor for event loops. It becomes readable (POLLIN, level-triggered) when what `bb_receiver_arm()` asked for has
+ * come. It belongs to the ring: neither read nor close it.
+ *
+ * @param rx the receiver
+ * @param fd written
+ * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_receiver_fd(bb_receiver *rx, int32_t *fd);
+
+/**
+ * Asks for the descriptor to tell. Call it before each poll: a path without system calls cannot signal a descriptor that
+ * nobody waits for.
+ *
+ * @param rx the receiver
+ * @param bytes how many, at most what the ring holds; 0 counts as 1
+ * @return BB_OK (so many are there now), BB_E_EMPTY (armed: the descriptor becomes readable when they are, or when the sender
+ *         goes, and stays so until the next call that returns BB_E_EMPTY), BB_E_CLOSED (so many can no longer come); these set
+ *         no message; BB_E_LIMIT (no descriptor left), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL,
+ *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_receiver_arm(bb_receiver *rx, uint64_t bytes);
+
+/**
+ * Receives no more: the sender gets BB_E_CLOSED, and so does a thread that waits in this end. Closing twice is fine.
+ *
+ * @param rx the receiver
+ * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_receiver_close(bb_receiver *rx);
+
+/**
+ * Makes a new sender where the old one was destroyed.
+ *
+ * @param rx the receiver
+ * @param sender the handle is written here
+ * @return BB_OK, BB_E_BUSY (the old one lives: not destroyed, or a span of its is open), BB_E_OUT_OF_MEMORY, BB_E_LIMIT,
+ *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_receiver_attach_sender(bb_receiver *rx, bb_sender **sender);
+
+/**
+ * What this end has counted.
+ *
+ * @param rx the receiver
+ * @param struct_size `sizeof(bb_end_stats)` as the caller knows it
+ * @param stats written
+ * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_receiver_stats_get(bb_receiver *rx, uint32_t struct_size, bb_end_stats *stats);
+
+/**
+ * Ends this end: the sender is woken at once and gets BB_E_CLOSED. A thread that waits inside returns BB_E_CLOSED first. Bytes
+ * that were not received stay for a receiver that is attached later.
+ *
+ * @param rx the receiver; NULL is a no-op
+ * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_receiver_destroy(bb_receiver *rx);
+
+/**
+ * Fills a config with the defaults.
+ *
+ * @param config written
+ * @return BB_OK, BB_E_NULL
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_stream_config_init(bb_stream_config *config);
+
+/**
+ * Turns a receiver into a stream. Its handle ends; if the call fails, it stays as it was.
+ *
+ * @param rx the receiver
+ * @param config how, or NULL for the defaults
+ * @param stream the handle is written here
+ * @return BB_OK, BB_E_ARGUMENT (a buffer_size of 0, label that is not UTF-8), BB_E_RANGE (min_size or record_size beyond the
+ *         buffer or the ring), BB_E_VERSION (struct_size), BB_E_STATE (a peeked span is open), BB_E_BUSY (a thread waits on the
+ *         receiver), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time for the receiver
+ * @since 0.1
+ */
+BB_API bb_status bb_spsc_into_stream(bb_receiver *rx, const bb_stream_config *config, bb_stream **stream);
+
+/**
+ * The next chunk: what is there, as much as a buffer holds.
+ *
+ * @param s the stream
+ * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @param chunk written; `bb_lease_release(chunk->lease)` gives it back
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (the end of the stream, or it is closed), BB_E_INTERRUPTED; these set no message;
+ *         BB_E_ALIGN (the stream has ended inside of a record), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (too many leases), BB_E_BUSY
+ *         (another thread is inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_stream_next(bb_stream *s, uint64_t timeout, bb_chunk *chunk);
+
+/**
+ * `count` chunks together; fewer only at the end of the stream. What a call that did not get them all has gathered comes with
+ * the next one.
+ *
+ * @param s the stream
+ * @param count how many
+ * @param timeout nanoseconds for all of them; 0 tries, BB_FOREVER waits without end
+ * @param chunks the first `got` are written
+ * @param got how many there are is written here; 0 beside BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED
+ * @return what `bb_stream_next()` returns
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_stream_chunks(bb_stream *s, uint64_t count, uint64_t timeout, bb_chunk *chunks, uint64_t *got);
+
+/**
+ * What is there: at least one chunk, which it waits for, and at most `count`.
+ *
+ * @param s the stream
+ * @param count how many at most
+ * @param timeout nanoseconds for the first; 0 tries, BB_FOREVER waits without end
+ * @param chunks the first `got` are written
+ * @param got how many there are is written here; 0 beside BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED
+ * @return what `bb_stream_next()` returns
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_stream_ready_chunks(bb_stream *s, uint64_t count, uint64_t timeout, bb_chunk *chunks, uint64_t *got);
+
+/**
+ * A descriptor for event loops. It becomes readable (POLLIN, level-triggered) when what `bb_stream_arm()` asked for has come.
+ * It belongs to the ring: neither read nor close it.
+ *
+ * @param s the stream
+ * @param fd written
+ * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_stream_fd(bb_stream *s, int32_t *fd);
+
+/**
+ * Asks for the descriptor to tell when a chunk or the end can be had. Call it before each poll.
+ *
+ * @param s the stream
+ * @return BB_OK (now), BB_E_EMPTY (armed: the descriptor becomes readable when it can, and stays so until the next call that
+ *         returns BB_E_EMPTY; sets no message), BB_E_LIMIT (no descriptor left), BB_E_BUSY (another thread is inside), BB_E_NULL,
+ *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_stream_arm(bb_stream *s);
+
+/**
+ * Receives no more: the sender gets BB_E_CLOSED, and so does a thread that waits in this stream. Chunks that are held stay.
+ * Closing twice is fine.
+ *
+ * @param s the stream
+ * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_stream_close(bb_stream *s);
+
+/**
+ * Makes a new sender where the old one was destroyed: the stream goes on.
+ *
+ * @param s the stream
+ * @param sender the handle is written here
+ * @return BB_OK, BB_E_BUSY (the old one lives: not destroyed, or a span of its is open), BB_E_OUT_OF_MEMORY, BB_E_LIMIT,
+ *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_stream_attach_sender(bb_stream *s, bb_sender **sender);
+
+/**
+ * What the stream and its pool have counted.
+ *
+ * @param s the stream
+ * @param struct_size `sizeof(bb_stream_stats)` as the caller knows it
+ * @param stats written
+ * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_stream_stats_get(bb_stream *s, uint32_t struct_size, bb_stream_stats *stats);
+
+/**
+ * Ends the stream and its receiving end: the sender gets BB_E_CLOSED. Chunks that are held stay valid until they are released.
+ *
+ * @param s the stream; NULL is a no-op
+ * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_stream_destroy(bb_stream *s);
 
 #ifdef __cplusplus
 }  // extern "C"

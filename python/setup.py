@@ -121,13 +121,12 @@ class BuildPy(build_py):
     def run(self) -> None:
         super().run()
         package = HERE / "src" / "backbuf" if self.editable_mode else Path(self.build_lib) / "backbuf"
-        for folder in ("lib", "include", "cmake"):
+        for folder in ("lib", "cmake"):
             (package / folder).mkdir(parents=True, exist_ok=True)
+        shutil.copytree(HEADER.parent, package / "include", dirs_exist_ok=True)
         shutil.copy2(cargo_build(), package / "lib" / soname())
         # One file with the library's bytes, since two would be two libraries to the loader.
         (package / "lib" / "libbackbuf.so").write_text(f"INPUT({soname()})\n", encoding="utf-8")
-        for header in ("backbuf.h", "backbuf.hpp"):
-            shutil.copy2(HEADER.parent / header, package / "include" / header)
         major, minor, _ = VERSION.split(".", 2)
         marks = {"@SONAME@": soname(), "@VERSION@": VERSION, "@MAJOR@": major, "@MINOR@": minor}
         for name, template in (("backbuf-config", CMAKE_CONFIG), ("backbuf-config-version", CMAKE_VERSION)):

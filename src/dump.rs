@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use crate::error::{Error, Result, Status};
-use crate::{lease, manager};
+use crate::{lease, manager, spsc};
 
 struct Sink<'a>(&'a mut dyn FnMut(&str));
 
@@ -14,7 +14,7 @@ impl Write for Sink<'_> {
     }
 }
 
-/// Tells of every manager, waiter, open task and lease of the process, with age and thread. Takes locks only if they are
+/// Tells of every manager, waiter, open task, ring and lease of the process, with age and thread. Takes locks only if they are
 /// free, and allocates nothing.
 ///
 /// ```
@@ -29,6 +29,7 @@ impl Write for Sink<'_> {
 pub fn dump(write: &mut dyn FnMut(&str)) {
     let mut out = Sink(write);
     manager::dump::dump(&mut out);
+    spsc::dump(&mut out);
     lease::dump(&mut out);
 }
 

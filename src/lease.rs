@@ -17,7 +17,10 @@ use crate::wait::{now, thread_id};
 /// What gives leases: how one is called, and what to do when it is released.
 #[derive(Debug)]
 pub(crate) struct Giver {
+    /// What is leased, of what kind of object, and what the number in `about` is: for those who look.
     pub(crate) name: &'static str,
+    pub(crate) object: &'static str,
+    pub(crate) about: &'static str,
     /// Gets what `take` was given. Called exactly once a lease.
     pub(crate) release: unsafe fn(owner: *mut (), part: u32),
 }
@@ -287,7 +290,8 @@ pub(crate) fn is_live(id: LeaseId) -> bool {
 /// A live lease, as somebody who looks sees it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
-    pub(crate) name: &'static str,
+    /// None while its giver is not known yet.
+    pub(crate) giver: Option<&'static Giver>,
     pub(crate) number: u64,
     pub(crate) about: u64,
     pub(crate) thread: u32,
@@ -312,10 +316,9 @@ pub(crate) fn for_each(mut visit: impl FnMut(Seen)) {
             }
             first => first,
         };
-        let giver = slot.giver.load(Relaxed);
         let seen = Seen {
-            // SAFETY: a slot that was ever live names a giver, and givers are static.
-            name: if giver.is_null() { "lease" } else { unsafe { (*giver).name } },
+            // SAFETY: null, or what `fill` was given, and givers are static.
+            giver: unsafe { slot.giver.load(Relaxed).as_ref() },
             number: slot.number.load(Relaxed),
             about: slot.about.load(Relaxed),
             thread: slot.thread.load(Relaxed),
@@ -342,14 +345,13 @@ pub(crate) fn leaked() -> u64 {
 /// One line a lease.
 pub(crate) fn dump(out: &mut dyn Write) {
     for_each(|lease| {
+        let Some(giver) = lease.giver else { return };
+        let (name, object, about) = (giver.name, giver.object, giver.about);
+        let (number, age_ms) = (lease.number, lease.age_ns / 1_000_000);
         let _ = writeln!(
             out,
-            "lease: {} of manager #{}, epoch {}, thread {}, at least {} ms old",
-            lease.name,
-            lease.number,
-            lease.about,
-            lease.thread,
-            lease.age_ns / 1_000_000
+            "lease: {name} of {object} #{number}, {about} {}, thread {}, at least {age_ms} ms old",
+            lease.about, lease.thread
         );
     });
 }

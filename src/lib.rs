@@ -3,11 +3,12 @@
 //!
 //! - [`manager`]: double-buffered state. Many producers enqueue updates, `synchronize` publishes them as one epoch, readers
 //!   hold stable fronts for as long as they like.
+//! - [`spsc`]: a ring of bytes from one thread to another, copied or lent, waited for or streamed in chunks that can be held.
 //! - [`registry`]: memory layout for CUDA kernels. Named buffers in shared, persistent-local and local memory.
 //!
 //! Below the parts lie the grounds: `device` owns memory, `wait` puts threads to sleep, `lease` keeps what outlives its
-//! object, `slots` holds tables that a fork empties, `log` and [`Error`] tell. Arrows run downwards only, and the C ABI, in
-//! `ffi`, stands on top: nothing knows of it.
+//! object, `slots` holds tables that a fork empties, `roster` lists what is alive, `counter` counts, `log` and [`Error`] tell.
+//! Arrows run downwards only, and the C ABI, in `ffi`, stands on top: nothing knows of it.
 //!
 //! Linux on x86-64 and aarch64. One process; objects do not cross a fork.
 
@@ -17,6 +18,7 @@ compile_error!("backbuf runs on 64-bit little-endian Linux; other systems need s
 #[cfg(all(feature = "capi", panic = "abort"))]
 compile_error!("the C ABI catches panics at its border: build it with panic = \"unwind\"");
 
+mod counter;
 mod device;
 mod dtype;
 mod dump;
@@ -28,7 +30,9 @@ mod log;
 pub mod manager;
 mod memory;
 pub mod registry;
+mod roster;
 mod slots;
+pub mod spsc;
 mod sync;
 mod text;
 mod thread_exit;

@@ -35,6 +35,7 @@ fn tell(level: Level, part: &'static str, label: &str, text: fmt::Arguments<'_>)
         let text = format_args!("{open}{label}{close}{text}");
         let target = match part {
             "manager" => "backbuf::manager",
+            "spsc" => "backbuf::spsc",
             _ => "backbuf",
         };
         log::logger().log(&log::Record::builder().level(level).target(target).args(text).build());

@@ -26,6 +26,11 @@ pub(crate) fn try_box<T>(value: T) -> std::result::Result<Box<T>, T> {
     }
 }
 
+/// A box, or [`Status::OutOfMemory`]; the value is dropped then.
+pub(crate) fn boxed<T>(value: T) -> Result<Box<T>> {
+    try_box(value).map_err(|_| Error::of(Status::OutOfMemory))
+}
+
 /// An empty vector with room for `capacity`.
 pub(crate) fn try_vec<T>(capacity: usize) -> Result<Vec<T>> {
     let mut vec = Vec::new();
@@ -107,14 +112,12 @@ impl<T> Arc<T> {
     }
 
     /// Gives the reference away as a pointer; [`Arc::from_raw`] takes it back.
-    #[cfg_attr(not(feature = "capi"), expect(dead_code, reason = "handles hold references as pointers"))]
     pub(crate) fn into_raw(this: Arc<T>) -> *const () {
         ManuallyDrop::new(this).0.as_ptr().cast_const().cast()
     }
 
     /// # Safety
     /// What `into_raw` gave, once.
-    #[cfg_attr(not(feature = "capi"), expect(dead_code, reason = "handles hold references as pointers"))]
     #[inline(always)]
     pub(crate) unsafe fn from_raw(raw: *const ()) -> Arc<T> {
         // SAFETY: the caller's promise.

@@ -1,12 +1,12 @@
 #!/bin/sh
-# The examples in backbuf.hpp's comments compile: each one is made the body of a function.
+# The examples in the C++ headers' comments compile: each one is made the body of a function.
 set -u
 
 usage() {
     cat <<'TEXT'
 usage: check_examples.sh [--help] [COMPILER...]
 
-Compiles every @code block of backbuf.hpp with each COMPILER (default: $CXX, else c++), each with the names that the
+Compiles every @code block of backbuf.hpp and backbuf/*.hpp with each COMPILER (default: $CXX, else c++), each with the names that the
 comments take for granted: a manager `m`, a `tile`, a `step`, an epoch `seen`, a `draw` function. A block that begins with
 `template` stands outside of functions.
 
@@ -52,13 +52,13 @@ TEXT
 awk '
     / \* @endcode/ { if (inside) print (outer ? "" : "}"); inside = 0 }
     inside { sub(/^ \* ?/, ""); if (!body++) { outer = /^template/; if (!outer) print head }; print }
-    / \* @code/ { inside = 1; body = 0; head = "#line " NR + 1 " \"backbuf.hpp, @code\"\n" \
+    / \* @code/ { inside = 1; body = 0; head = "#line " FNR + 1 " \"" FILENAME ", @code\"\n" \
         "[[maybe_unused]] static void example_" NR "() {" }
-' "$include/backbuf.hpp" >>"$work/examples.cpp"
+' "$include"/backbuf.hpp "$include"/backbuf/*.hpp >>"$work/examples.cpp"
 
 count=$(grep -c '^\[\[maybe_unused\]\] static void example_' "$work/examples.cpp")
 [ "$count" -gt 0 ] || {
-    echo "check_examples.sh: no @code block in '$include/backbuf.hpp'" >&2
+    echo "check_examples.sh: no @code block in the C++ headers of '$include'" >&2
     exit 1
 }
 for compiler in "$@"; do

@@ -92,6 +92,24 @@ static void every_update_is_seen() {
         EXPECT(f[i] == wanted[i]); // the older front is untouched
 }
 
+static void many_updates_are_one() {
+    const Manager<int> m({8});
+    const std::vector<int> pair{1, 2};
+    const int place = 6;
+    m.enqueue_many({{0, pair}, {1, 3}, {place, pair}});
+    m.synchronize();
+    EXPECT_THROWS(BB_E_RANGE, m.enqueue_many({{0, 9}, {7, pair}})); // one bad update refuses them all
+    const int five = 5;
+    std::vector<backbuf::Update<int>> kept{{4, five}};
+    kept.emplace_back(5, pair.front());
+    m.enqueue_many(kept, 1s);
+    m.enqueue_many({});
+    EXPECT_STATUS(BB_OK, m.try_enqueue_many({{3, 7}}));
+    m.synchronize();
+    const int wanted[] = {1, 3, 0, 7, 5, 1, 1, 2};
+    TEST_ASSERT_EQUAL_INT_ARRAY(wanted, m.front().data(), 8);
+}
+
 static void regions_have_steps_and_strides() {
     const Manager<int> m({4, 6});
     const int data[] = {1, 2, 3, 4};
@@ -214,6 +232,14 @@ static void closes_and_tells() {
     EXPECT_THROWS(BB_E_CLOSED, m.enqueue(0, 1));
     EXPECT(m.stats_text().find("updates") != std::string::npos);
     EXPECT(backbuf::dump().find("closing") != std::string::npos);
+    int ends[2];
+    EXPECT(pipe(ends) == 0);
+    backbuf::dump_fd(ends[1]);
+    char text[4096]; // less than a pipe holds
+    const auto size = read(ends[0], text, sizeof(text));
+    EXPECT(size > 0 && std::string(text, static_cast<std::size_t>(size)).find("closing") != std::string::npos);
+    close(ends[0]), close(ends[1]);
+    EXPECT_THROWS(BB_E_ARGUMENT, backbuf::dump_fd(-1));
 }
 
 int main() {
@@ -224,6 +250,7 @@ int main() {
     RUN(initial_must_fit);
     RUN(bad_creation_is_refused);
     RUN(every_update_is_seen);
+    RUN(many_updates_are_one);
     RUN(regions_have_steps_and_strides);
     RUN(bad_updates_are_refused_and_change_nothing);
     RUN(borrowed_data_is_released_once);

@@ -1,11 +1,13 @@
 // Waiting: timeouts, tickets, epochs, tasks, watches.
 #include "support.hpp"
 
+#include <csignal>
 #include <limits>
 #include <ratio>
 #include <type_traits>
 
 #include <poll.h>
+#include <pthread.h>
 
 using backbuf::Config;
 using backbuf::forever;
@@ -151,6 +153,27 @@ static void destroying_wakes_the_waiters() {
     EXPECT(told == BB_E_CLOSED || told == BB_E_STALE);
 }
 
+static void a_signal_ends_the_waits_of_a_thread_that_asks_for_it() {
+    struct sigaction action{};
+    action.sa_handler = [](int) {};
+    EXPECT(sigaction(SIGUSR1, &action, nullptr) == 0);
+    const Manager<int> m({4});
+    std::atomic<bool> done{false};
+    std::atomic<int> status{BB_OK};
+    std::thread waiter([&] {
+        backbuf::set_wait_flags(backbuf::WaitFlags::interruptible);
+        status = m.try_wait_epoch(0, 1min).status().code();
+        done = true;
+    });
+    while (!done) { // a signal that comes before the wait is missed by it
+        pthread_kill(waiter.native_handle(), SIGUSR1);
+        std::this_thread::sleep_for(1ms);
+    }
+    waiter.join();
+    EXPECT_STATUS(BB_E_INTERRUPTED, static_cast<bb_status>(status.load()));
+    EXPECT_STATUS(BB_OK, backbuf::try_set_wait_flags(backbuf::WaitFlags::none));
+}
+
 int main() {
     UNITY_BEGIN();
     RUN(a_timeout_that_is_no_number_is_a_try);
@@ -162,5 +185,6 @@ int main() {
     RUN(a_watch_has_a_descriptor_of_its_own);
     RUN(a_watch_moves_and_ends);
     RUN(destroying_wakes_the_waiters);
+    RUN(a_signal_ends_the_waits_of_a_thread_that_asks_for_it);
     return UNITY_END();
 }

@@ -47,6 +47,7 @@ def test_version_is_cargos() -> None:
 def test_paths_are_there() -> None:
     assert (Path(backbuf.get_include()) / "backbuf.h").is_file()
     assert (Path(backbuf.get_include()) / "backbuf.hpp").is_file()
+    assert (Path(backbuf.get_include()) / "backbuf" / "core.hpp").is_file()
     assert (Path(backbuf.get_cmake_dir()) / "backbuf-config.cmake").is_file()
     assert Path(backbuf.get_library()).is_file()
 

@@ -22,13 +22,12 @@ unsafe impl Send for Pages {}
 impl Pages {
     /// At least `bytes` zeroed bytes; with `fault`, no first touch is left to pay later.
     pub(crate) fn new(bytes: usize, fault: bool) -> Result<Pages> {
-        let page = setting(libc::_SC_PAGESIZE);
         let none = || Error::value(Status::OutOfMemory, "bytes", bytes as u64, "memory could not be had");
-        let mapped = bytes.max(1).checked_next_multiple_of(page).ok_or_else(none)?;
+        let mapped = bytes.max(1).checked_next_multiple_of(page()).ok_or_else(none)?;
         let data = if mapped >= HUGE { map_huge(mapped) } else { map(mapped) };
         let pages = Pages { data: data.ok_or_else(none)?, mapped };
         if fault {
-            pages.fault(page)?;
+            touch(pages.data, mapped)?;
         }
         Ok(pages)
     }
@@ -45,26 +44,6 @@ impl Pages {
     pub(crate) unsafe fn from_raw(data: NonNull<u8>, mapped: usize) -> Pages {
         Pages { data, mapped }
     }
-
-    fn fault(&self, page: usize) -> Result<()> {
-        // SAFETY: exactly this mapping.
-        if unsafe { libc::madvise(self.data.as_ptr().cast(), self.mapped, MADV_POPULATE_WRITE) } == 0 {
-            return Ok(());
-        }
-        if std::io::Error::last_os_error().raw_os_error() != Some(libc::EINVAL) {
-            return Err(Error::value(
-                Status::OutOfMemory,
-                "bytes",
-                self.mapped as u64,
-                "memory could not be had",
-            ));
-        }
-        for offset in (0..self.mapped).step_by(page) {
-            // SAFETY: within the mapping.
-            unsafe { self.data.as_ptr().add(offset).write_volatile(0) };
-        }
-        Ok(())
-    }
 }
 
 impl Drop for Pages {
@@ -76,7 +55,34 @@ impl Drop for Pages {
 
 /// Whether the machine has that much memory at all: where the kernel overcommits, touching more would end the process.
 pub(crate) fn exists(bytes: u64) -> bool {
-    bytes / setting(libc::_SC_PAGESIZE) as u64 <= setting(libc::_SC_PHYS_PAGES) as u64
+    bytes / page() as u64 <= setting(libc::_SC_PHYS_PAGES) as u64
+}
+
+/// Has the kernel back every page now, so that no first touch is left to pay later.
+///
+/// The pages are mapped for writing, and their contents stay.
+pub(super) fn touch(data: NonNull<u8>, bytes: usize) -> Result<()> {
+    let none = || Error::value(Status::OutOfMemory, "bytes", bytes as u64, "memory could not be had");
+    // SAFETY: it only faults pages in.
+    if unsafe { libc::madvise(data.as_ptr().cast(), bytes, MADV_POPULATE_WRITE) } == 0 {
+        return Ok(());
+    }
+    if std::io::Error::last_os_error().raw_os_error() != Some(libc::EINVAL) {
+        return Err(none());
+    }
+    for offset in (0..bytes).step_by(page()) {
+        // SAFETY: within the mapping, which nobody else sees yet.
+        unsafe {
+            let place = data.as_ptr().add(offset);
+            place.write_volatile(place.read_volatile());
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of a page.
+pub(super) fn page() -> usize {
+    setting(libc::_SC_PAGESIZE)
 }
 
 fn setting(name: libc::c_int) -> usize {

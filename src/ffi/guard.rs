@@ -20,15 +20,15 @@ pub(crate) fn guard(call: &'static str, work: impl FnOnce() -> Result<()>) -> bb
 
 /// Runs a call on the object that the handle names.
 #[inline(always)]
-pub(crate) fn on<T: Object, H>(
+pub(crate) fn on<T: Object, H, S: Into<bb_status>>(
     call: &'static str,
     handle: *const H,
-    work: impl FnOnce(&T) -> Result<()>,
+    work: impl FnOnce(&T) -> Result<S>,
 ) -> bb_status {
     let handle = handle as u64;
     // Every refusal is told where it arises: what travels from there is one number.
     let told = |object: &T| match work(object) {
-        Ok(()) => bb_status::BB_OK,
+        Ok(ended) => ended.into(),
         Err(error) => refused_by(call, object, &error),
     };
     let entered = || match object::with_pin(handle, told) {
@@ -156,7 +156,9 @@ mod tests {
     #[test]
     fn a_refusal_is_told_with_function_facts_and_label_and_is_counted() {
         let handle = object::create(|| Ok(Probe)).unwrap() as *const u8;
-        let beyond = |_: &Probe| Err(Error::beyond("byte_offset + data", 20, 16, "bytes of the state"));
+        let beyond = |_: &Probe| -> Result<()> {
+            Err(Error::beyond("byte_offset + data", 20, 16, "bytes of the state"))
+        };
         assert_eq!(on("bb_x", handle, beyond), bb_status::BB_E_RANGE);
         let text = "bb_x: out of bounds: byte_offset + data ends at 20, beyond 16 (the bytes of the state) [task 'flood']";
         assert_eq!((message(), REFUSED.load(SeqCst)), (text, Status::Range as i32));
@@ -170,7 +172,10 @@ mod tests {
     #[test]
     fn a_panic_is_a_status_and_poisons_the_object() {
         let handle = object::create(|| Ok(Probe)).unwrap() as *const u8;
-        assert_eq!(on("bb_x", handle, |_: &Probe| panic!("on purpose {}", 1)), bb_status::BB_E_PANIC);
+        assert_eq!(
+            on("bb_x", handle, |_: &Probe| -> Result<()> { panic!("on purpose {}", 1) }),
+            bb_status::BB_E_PANIC
+        );
         assert!(message().starts_with("bb_x: ") && message().ends_with("(on purpose 1)"), "{}", message());
         assert_eq!(POISONED.load(SeqCst), 1);
         assert_eq!(guard("bb_y", || panic!("plainly")), bb_status::BB_E_PANIC);

@@ -18,13 +18,14 @@ pub(crate) enum Kind {
     Task = 3,
     Watch = 4,
     Lease = 5,
+    Sender = 6,
+    Receiver = 7,
+    Stream = 8,
 }
 
 impl Kind {
     fn of(handle: u64) -> Option<Kind> {
-        [Kind::Manager, Kind::Batch, Kind::Task, Kind::Watch, Kind::Lease]
-            .into_iter()
-            .find(|&kind| kind as u64 == handle & KIND_MASK)
+        KINDS.into_iter().find(|&kind| kind as u64 == handle & KIND_MASK)
     }
 
     /// The word for it in messages.
@@ -35,9 +36,37 @@ impl Kind {
             Kind::Task => "task",
             Kind::Watch => "watch",
             Kind::Lease => "lease",
+            Kind::Sender => "sender",
+            Kind::Receiver => "receiver",
+            Kind::Stream => "stream",
+        }
+    }
+
+    /// The sentence for a handle that should have been of another kind.
+    const fn is(self) -> &'static str {
+        match self {
+            Kind::Manager => "is the handle of a manager",
+            Kind::Batch => "is the handle of a batch",
+            Kind::Task => "is the handle of a task",
+            Kind::Watch => "is the handle of a watch",
+            Kind::Lease => "is the handle of a lease",
+            Kind::Sender => "is the handle of a sender",
+            Kind::Receiver => "is the handle of a receiver",
+            Kind::Stream => "is the handle of a stream",
         }
     }
 }
+
+const KINDS: [Kind; 8] = [
+    Kind::Manager,
+    Kind::Batch,
+    Kind::Task,
+    Kind::Watch,
+    Kind::Lease,
+    Kind::Sender,
+    Kind::Receiver,
+    Kind::Stream,
+];
 
 const TAG_SHIFT: u32 = 4;
 const INDEX_SHIFT: u32 = 14;
@@ -126,17 +155,9 @@ pub(crate) fn why(handle: u64, wanted: Kind) -> Error {
             "was made by another copy of the library; link one copy, the shared one",
         ),
         Err(status @ (Status::Handle | Status::Forked)) => Error::handle(status, param, handle),
-        _ if handle & KIND_MASK != wanted as u64 => Error::param(
-            Status::Kind,
-            param,
-            match Kind::of(handle) {
-                Some(Kind::Manager) => "is the handle of a manager",
-                Some(Kind::Batch) => "is the handle of a batch",
-                Some(Kind::Task) => "is the handle of a task",
-                Some(Kind::Watch) => "is the handle of a watch",
-                _ => "is the handle of a lease",
-            },
-        ),
+        _ if handle & KIND_MASK != wanted as u64 => {
+            Error::param(Status::Kind, param, Kind::of(handle).map_or("is another handle", Kind::is))
+        }
         _ => Error::handle(Status::Stale, param, handle),
     }
 }

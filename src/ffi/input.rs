@@ -125,9 +125,26 @@ pub(super) unsafe fn versioned<T: Copy>(given: *const T, defaults: T) -> Result<
     Ok(value)
 }
 
-/// Checks the `struct_size` of an output before the work is done.
-pub(super) fn versioned_output(size: u32) -> Result<u32> {
-    if size < SMALLEST { Err(size_error(size, "too small; pass sizeof the struct")) } else { Ok(size) }
+/// Writes a struct of a size that the caller chose; `value` is told how many bytes of it are written.
+///
+/// # Safety
+///
+/// NULL, or a place of `struct_size` bytes.
+pub(super) unsafe fn write_sized<T: Copy>(
+    struct_size: u32,
+    place: *mut T,
+    param: &'static str,
+    value: impl FnOnce(u32) -> T,
+) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe { output(place, param) }?;
+    if struct_size < SMALLEST {
+        return Err(size_error(struct_size, "too small; pass sizeof the struct"));
+    }
+    let value = value(struct_size.min(size_of::<T>() as u32));
+    // SAFETY: the caller's promise.
+    unsafe { write_versioned(place, struct_size, &value) };
+    Ok(())
 }
 
 /// Writes the first `size` bytes of a struct, and zeros for what a newer caller has beyond ours.
@@ -135,7 +152,7 @@ pub(super) fn versioned_output(size: u32) -> Result<u32> {
 /// # Safety
 ///
 /// `place` has room for `size` bytes.
-pub(super) unsafe fn write_versioned<T: Copy>(place: *mut T, size: u32, value: &T) {
+unsafe fn write_versioned<T: Copy>(place: *mut T, size: u32, value: &T) {
     let (size, ours) = (size as usize, size_of::<T>());
     let (place, value) = (place.cast::<u8>(), (&raw const *value).cast::<u8>());
     // SAFETY: the caller's promise, and no more bytes are read than a T has.

@@ -162,12 +162,22 @@ impl Seat {
 
     /// Seats the object: its handle is live when this returns.
     pub(crate) fn seat<T: Object>(self, object: T) -> crate::Result<u64> {
+        let raw = object.into_raw()?;
+        Ok(self.put::<T>(raw))
+    }
+
+    /// The same, for an object that has its memory already.
+    pub(crate) fn seat_boxed<T: Object>(self, object: Box<T>) -> u64 {
+        self.put::<T>(Box::into_raw(object).cast())
+    }
+
+    fn put<T: Object>(self, raw: *mut ()) -> u64 {
         let handle = self.handle | T::KIND as u64;
-        self.slot.object.store(object.into_raw()?, Relaxed);
+        self.slot.object.store(raw, Relaxed);
         // Release: whoever sees the handle live sees the object.
         self.slot.word.store(handle, Release);
         std::mem::forget(self);
-        Ok(handle)
+        handle
     }
 }
 
@@ -200,6 +210,11 @@ pub(crate) fn remove<T: Object>(handle: u64) -> crate::Result<T> {
         return Err(Error::text(Status::Recursive, why));
     }
     with_pin(handle, T::close).map_err(|refusal| error::<T>(handle, refusal))??;
+    hand_over(handle)
+}
+
+/// Ends the handle and hands the object over, without closing it: it goes on as another one.
+pub(crate) fn hand_over<T: Object>(handle: u64) -> crate::Result<T> {
     let slot = SLOTS.get(handle::index(handle)).ok_or_else(|| Error::of(Status::Handle))?;
     if !pin::close(&slot.word, handle) {
         return Err(handle::why(handle, T::KIND));

@@ -16,6 +16,18 @@ pub struct bb_task(());
 #[derive(Debug)]
 pub struct bb_watch(());
 
-/// Memory that stays as it is until it is released. Made by `bb_manager_acquire_front()`.
+/// Memory that stays as it is until it is released. Made by `bb_manager_acquire_front()` and `bb_stream_next()`.
 #[derive(Debug)]
 pub struct bb_lease(());
+
+/// The sending end of a ring of bytes. Made by `bb_spsc_create()`.
+#[derive(Debug)]
+pub struct bb_sender(());
+
+/// The receiving end of a ring of bytes. Made by `bb_spsc_create()`.
+#[derive(Debug)]
+pub struct bb_receiver(());
+
+/// What arrives in a ring, as chunks that can be held. Made by `bb_spsc_into_stream()`.
+#[derive(Debug)]
+pub struct bb_stream(());

@@ -9,7 +9,6 @@ use super::guard::on;
 use super::input;
 use super::opaque::bb_manager;
 use super::status::bb_status;
-use crate::error::Result;
 use crate::manager::{Manager, State, Statistics};
 
 /// Where a manager stands in its life: `bb_manager_info.state`.
@@ -127,7 +126,7 @@ pub unsafe extern "C" fn bb_manager_info_get(
 ) -> bb_status {
     // SAFETY: the header asks for a place of `struct_size` bytes.
     on("bb_manager_info_get", m, |m: &Manager| unsafe {
-        write(struct_size, info, "info", |size| describe(m, size))
+        input::write_sized(struct_size, info, "info", |size| describe(m, size))
     })
 }
 
@@ -147,28 +146,8 @@ pub unsafe extern "C" fn bb_manager_stats_get(
 ) -> bb_status {
     // SAFETY: the header asks for a place of `struct_size` bytes.
     on("bb_manager_stats_get", m, |m: &Manager| unsafe {
-        write(struct_size, stats, "stats", |size| count(&m.statistics(), size))
+        input::write_sized(struct_size, stats, "stats", |size| count(&m.statistics(), size))
     })
-}
-
-/// Writes a struct of a size that the caller chose.
-///
-/// # Safety
-///
-/// NULL, or a place of `struct_size` bytes.
-unsafe fn write<T: Copy>(
-    struct_size: u32,
-    place: *mut T,
-    param: &'static str,
-    value: impl FnOnce(u32) -> T,
-) -> Result<()> {
-    // SAFETY: the caller's promise.
-    unsafe { input::output(place, param) }?;
-    let size = input::versioned_output(struct_size)?;
-    let value = value(size.min(size_of::<T>() as u32));
-    // SAFETY: the caller's promise.
-    unsafe { input::write_versioned(place, size, &value) };
-    Ok(())
 }
 
 fn describe(m: &Manager, struct_size: u32) -> bb_manager_info {

@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 
 use crate::error::Status;
+use crate::spsc::Flow;
 
 /// What every call that can fail returns: `BB_OK` or one of the failures, which are negative. A number is never reused.
 ///
@@ -85,6 +86,27 @@ pub enum bb_status {
     BB_E_ALIAS_MISSING = -35,
     /// The alias target comes later, or the aliases form a cycle.
     BB_E_ALIAS_ORDER = -36,
+}
+
+impl From<()> for bb_status {
+    #[inline(always)]
+    fn from((): ()) -> bb_status {
+        bb_status::BB_OK
+    }
+}
+
+impl From<Flow> for bb_status {
+    #[inline(always)]
+    fn from(flow: Flow) -> bb_status {
+        match flow {
+            Flow::Done => bb_status::BB_OK,
+            Flow::Full => bb_status::BB_E_FULL,
+            Flow::Empty => bb_status::BB_E_EMPTY,
+            Flow::Timeout => bb_status::BB_E_TIMEOUT,
+            Flow::Interrupted => bb_status::BB_E_INTERRUPTED,
+            Flow::Closed => bb_status::BB_E_CLOSED,
+        }
+    }
 }
 
 impl From<Status> for bb_status {

@@ -244,7 +244,7 @@ impl Manager {
             leases_leaked: lease::leaked(),
             outsized_updates: counters.outsized.get(),
             refused_total: counters.refused.iter().map(|counter| counter.get()).sum(),
-            wait_histogram: std::array::from_fn(|power| counters.histogram[power].get()),
+            wait_histogram: counters.waited.get(),
             refused: std::array::from_fn(|code| counters.refused[code].get()),
         }
     }

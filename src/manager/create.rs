@@ -2,20 +2,17 @@
 
 use super::api::Manager;
 use super::config::{Config, Flush, WorkerMode};
+use super::dump::MANAGERS;
 use super::kernel::Refused;
 use super::ring::{Ring, UNIT, Unit};
 use super::shared::{Failure, Shape, Shared, State, duty};
-use super::{
-    applier, back, callback, dump, forward, role, statistics, storage, tasks, waiters, watch, worker,
-};
+use super::{applier, back, callback, forward, role, statistics, storage, tasks, waiters, watch, worker};
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
 use crate::memory::{Arc, try_vec};
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, UnsafeCell};
 use crate::wait::{Deadline, Event};
-use crate::{DType, Timeout, slots};
-
-static NUMBERS: AtomicU64 = AtomicU64::new(1);
+use crate::{DType, Timeout, roster, slots};
 
 impl Manager {
     /// A state of that shape, row-major, all zeros, with the default [`Config`].
@@ -45,7 +42,7 @@ impl Manager {
         config.check(&shape)?;
         let instance = slots::instance()?;
         let units = (config.queue()? / UNIT) as usize;
-        let number = NUMBERS.fetch_add(1, Relaxed);
+        let number = roster::number();
         let copies = config.copies as usize;
         let storage = storage::Storage::new(shape.bytes as usize, copies, number)?;
         // SAFETY: just made; nobody else has it.
@@ -110,7 +107,7 @@ impl Manager {
             tag: instance.tag,
         };
         let shared = Arc::try_new(shared).map_err(|_| Error::of(Status::OutOfMemory))?;
-        dump::remember(&shared)?;
+        MANAGERS.add(&shared)?;
         worker::spawn(&shared, config.priority, config.affinity)?;
         let text = format_args!(
             "created #{number}: {dtype:?} {lengths:?}, {} bytes, {copies} copies, host memory",

@@ -3,62 +3,26 @@
 use std::fmt::Write;
 
 use super::shared::Shared;
-use crate::error::Result;
-use crate::slots::{Lock, Wiped, Zeroed};
+use crate::roster::{Listed, Roster};
 use crate::sync::{AtomicPtr, Ordering::*};
 use crate::wait::now;
 
-/// The managers of this process: a list through `Shared::next`. A forked child begins with none.
-#[derive(Debug)]
-struct Managers {
-    lock: Lock,
-    first: AtomicPtr<Shared>,
-}
+/// The managers of this process.
+pub(crate) static MANAGERS: Roster<Shared> = Roster::new();
 
-// SAFETY: atomics, of which zero is a legal value.
-unsafe impl Zeroed for Managers {}
-
-static MANAGERS: Wiped<Managers> = Wiped::new();
-
-/// Puts a manager on the list.
-pub(crate) fn remember(shared: &Shared) -> Result<()> {
-    let managers = MANAGERS.get()?;
-    managers.lock.with(|| {
-        shared.next.store(managers.first.load(Relaxed), Relaxed);
-        managers.first.store((&raw const *shared).cast_mut(), Relaxed);
-    });
-    Ok(())
-}
-
-/// Takes it off.
-pub(crate) fn forget(shared: &Shared) {
-    let Some(managers) = MANAGERS.peek() else { return };
-    managers.lock.with(|| {
-        let mut link = &managers.first;
-        // SAFETY: what is on the list is alive: it takes itself off under this lock first.
-        while let Some(listed) = unsafe { link.load(Relaxed).as_ref() } {
-            if std::ptr::eq(listed, shared) {
-                link.store(shared.next.load(Relaxed), Relaxed);
-                return;
-            }
-            link = &listed.next;
-        }
-    });
+impl Listed for Shared {
+    fn next(&self) -> &AtomicPtr<Shared> {
+        &self.next
+    }
 }
 
 /// One paragraph a manager: itself, who waits, which tasks are open. Takes locks only if they are free, and allocates
 /// nothing.
 pub(crate) fn dump(out: &mut dyn Write) {
-    let Some(managers) = MANAGERS.peek() else { return };
-    let looked = managers.lock.try_with(|| {
-        let mut link = &managers.first;
-        // SAFETY: what is on the list is alive: it takes itself off under this lock first.
-        while let Some(shared) = unsafe { link.load(Relaxed).as_ref() } {
-            let _ = one(shared, out);
-            link = &shared.next;
-        }
+    let looked = MANAGERS.look(|shared| {
+        let _ = one(shared, out);
     });
-    if looked.is_none() {
+    if !looked {
         let _ = writeln!(out, "managers: the list is in use just now");
     }
 }

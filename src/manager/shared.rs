@@ -463,7 +463,7 @@ impl Drop for Shared {
         if !crate::slots::is_own(self.tag) {
             return;
         }
-        super::dump::forget(self);
+        super::dump::MANAGERS.remove(self);
         let _inside = callback::enter(self.number);
         let applier = self.applier.get_mut();
         let to = self.ring.tail();

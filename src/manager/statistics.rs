@@ -2,38 +2,7 @@
 
 use std::fmt;
 
-use crate::sync::{AtomicU64, Ordering::*};
-
-/// A counter that only the role's holder writes.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    #[inline(always)]
-    pub(crate) fn add(&self, more: u64) {
-        self.0.store(self.0.load(Relaxed).wrapping_add(more), Relaxed);
-    }
-
-    pub(crate) fn set(&self, value: u64) {
-        self.0.store(value, Relaxed);
-    }
-
-    /// For high waters, which have several writers.
-    pub(crate) fn raise(&self, value: u64) {
-        if value > self.get() {
-            self.0.fetch_max(value, Relaxed);
-        }
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-
-    /// For counters with several writers.
-    pub(crate) fn bump(&self, more: u64) {
-        self.0.fetch_add(more, Relaxed);
-    }
-}
+use crate::counter::{self, Counter, Histogram};
 
 /// The counters of one manager.
 #[derive(Debug)]
@@ -48,7 +17,8 @@ pub(crate) struct Counters {
     pub(crate) waits: Counter,
     pub(crate) stalls: Counter,
     pub(crate) outsized: Counter,
-    pub(crate) histogram: [Counter; 64],
+    /// Synchronizes that waited or ran a flush.
+    pub(crate) waited: Histogram,
     pub(crate) refused: [Counter; 40],
 }
 
@@ -73,14 +43,9 @@ impl Counters {
             waits: Counter::default(),
             stalls: Counter::default(),
             outsized: Counter::default(),
-            histogram: std::array::from_fn(|_| Counter::default()),
+            waited: Histogram::new(),
             refused: std::array::from_fn(|_| Counter::default()),
         }
-    }
-
-    /// Counts a synchronize that waited or ran a flush.
-    pub(crate) fn waited(&self, nanoseconds: u64) {
-        self.histogram[nanoseconds.max(1).ilog2() as usize].bump(1);
     }
 }
 
@@ -155,14 +120,7 @@ impl fmt::Display for Statistics {
         for (name, value) in lines {
             writeln!(f, "{name}: {value}")?;
         }
-        for (power, count) in self.wait_histogram.iter().enumerate().filter(|(_, count)| **count > 0) {
-            writeln!(
-                f,
-                "synchronize waited {} to {} ns: {count}",
-                1u64 << power,
-                (1u128 << (power + 1)) - 1
-            )?;
-        }
+        counter::write_histogram(f, "synchronize waited", &self.wait_histogram)?;
         for (code, count) in self.refused.iter().enumerate().filter(|(_, count)| **count > 0) {
             writeln!(f, "refused with status {}: {count}", -(code as i64))?;
         }

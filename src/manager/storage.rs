@@ -41,7 +41,7 @@ pub(crate) struct RawFront {
     pub(crate) lease: LeaseId,
 }
 
-static GIVER: Giver = Giver { name: "front", release: release_part };
+static GIVER: Giver = Giver { name: "front", object: "manager", about: "epoch", release: release_part };
 
 /// Where waiters for a copy sleep. Not in the storage: when the last lease goes, that may be gone.
 static RELEASED: [Event; 16] = [const { Event::new() }; 16];

@@ -76,7 +76,7 @@ impl Shared {
         let mut patience = Patience::new(self, timeout);
         let result = self.complete(ticket, &mut patience, "synchronize");
         if patience.waited || self.has_flush {
-            self.counters.waited(now() - start);
+            self.counters.waited.count(now() - start);
         }
         if result.is_err() && self.lives().is_ok() {
             // What could not be waited for still happens.

@@ -3,13 +3,10 @@
 mod backbuf;
 mod limits;
 mod machine;
+mod manager;
 mod measure;
-mod probe;
 mod python;
 mod report;
-mod rows;
-mod scenario;
-mod subject;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -41,6 +38,15 @@ struct Arguments {
     probe_memory: Option<String>,
 }
 
+/// What every part's rows need.
+pub struct Bench {
+    pub api: Option<backbuf::Api>,
+    pub cores: machine::Cores,
+    pub effort: Effort,
+}
+
+pub const NO_LIBRARY: &str = "the shared library is not built";
+
 const GOALS: &str = include_str!("../../goals.json");
 const PYTHON_ROWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../python/rows.py");
 const PYTHON_PLOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../python/plot.py");
@@ -49,14 +55,10 @@ fn main() -> std::io::Result<()> {
     let arguments = Arguments::parse();
     let api = backbuf::Api::open(&arguments.library);
     let effort = if arguments.quick { QUICK } else { FULL };
-    let bench = rows::Bench {
-        api: api.as_ref().ok().copied(),
-        peers: subject::peers(),
-        cores: machine::Cores::find(),
-        effort,
-    };
+    let bench = Bench { api: api.as_ref().ok().copied(), cores: machine::Cores::find(), effort };
+    let manager = manager::Manager::new(&bench);
     if let Some(name) = &arguments.probe_memory {
-        probe::print_memory(&bench, name);
+        manager.print_memory(name);
         return Ok(());
     }
     if let Err(error) = &api {
@@ -82,9 +84,12 @@ fn main() -> std::io::Result<()> {
         bar.set_message(goals.name.clone());
         // What a row starts, Python for one, must not inherit the place of the row before.
         bench.cores.place(false);
-        let figures = match goals.name.starts_with("manager.python.") {
-            true => python::measure(&arguments.python, Path::new(PYTHON_ROWS), &goals.name, effort.row),
-            false => bench.measure(&goals.name),
+        let figures = match goals.name.split_once('.') {
+            Some(("manager", row)) if row.starts_with("python.") => {
+                python::measure(&arguments.python, Path::new(PYTHON_ROWS), &goals.name, effort.row)
+            }
+            Some(("manager", row)) => manager.measure(row),
+            _ => Err("this part is not built yet".into()),
         };
         rows.push(goals.report(figures));
         bar.inc(1);

@@ -1,23 +1,23 @@
 //! The rows of the manager: which scenario, on which state, where caller and worker run.
 
-use crate::backbuf::Api;
+mod probe;
+mod scenario;
+mod subject;
+
 use crate::limits::{FutexWake, Memcpy};
-use crate::machine::Cores;
 use crate::measure::{Effort, Entry, alternate};
-use crate::probe;
 use crate::report::Figures;
-use crate::scenario::{Fronts, Places, Scenario, Timed, TwoProducers, Workload, check};
-use crate::subject::{Any, Maker, State};
+use crate::{Bench, NO_LIBRARY};
 use peer::worker::pin;
+use scenario::{Fronts, Places, Scenario, Timed, TwoProducers, Workload, check};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use std::time::Duration;
+use subject::{Any, Maker, State};
 
-pub struct Bench {
-    pub api: Option<Api>,
-    pub peers: Vec<Maker>,
-    pub cores: Cores,
-    pub effort: Effort,
+pub struct Manager<'a> {
+    bench: &'a Bench,
+    peers: Vec<Maker>,
 }
 
 const KIB: u64 = 1 << 10;
@@ -34,19 +34,32 @@ enum Placement {
     Free,
 }
 
-impl Bench {
-    /// Measures one row; the error says why it cannot run here.
+impl<'a> Manager<'a> {
+    pub fn new(bench: &'a Bench) -> Manager<'a> {
+        Manager { bench, peers: subject::peers() }
+    }
+
+    /// Everybody that a row compares, ours first.
+    fn makers(&self) -> impl Iterator<Item = Maker> {
+        self.bench.api.map(Maker::Ours).into_iter().chain(self.peers.iter().copied())
+    }
+
+    /// In a child process: prints the peak memory of one subject.
+    pub fn print_memory(&self, name: &str) {
+        probe::print_memory(self.makers(), name);
+    }
+
+    /// Measures one row, its name without the part's; the error says why it cannot run here.
     pub fn measure(&self, name: &str) -> Result<Figures, String> {
         use Places::*;
         use Timed::*;
-        let row = name.strip_prefix("manager.").ok_or("only the manager is built yet")?;
-        let (row, placement) = match row.rsplit_once('.') {
+        let (row, placement) = match name.rsplit_once('.') {
             Some((row, "same")) => (row, Placement::Same),
             Some((row, "split")) => (row, Placement::Split),
-            _ if row == "stream.8.starved" => (row, Placement::Free),
-            _ => (row, Placement::Split),
+            _ if name == "stream.8.starved" => (name, Placement::Free),
+            _ => (name, Placement::Split),
         };
-        let run = Run { bench: self, name, placement };
+        let run = Run { manager: self, bench: self.bench, name, placement };
         match row {
             "enqueue.8" => run.work(64 * KIB, 8, 8192, InOrder, Update),
             "stream.8.1" => run.work(STATE, 8, 1, Random, Update),
@@ -67,8 +80,8 @@ impl Bench {
             "stream.8.starved" => run.starved(),
             "two_producers.64" => run.two_producers(),
             "front" => run.fronts(),
-            "memory.64m" => probe::memory(self),
-            "idle_cpu" => probe::idle(self.api.ok_or(NO_LIBRARY)?, self.effort.row),
+            "memory.64m" => probe::memory(self.makers()),
+            "idle_cpu" => probe::idle(self.bench.api.ok_or(NO_LIBRARY)?, self.bench.effort.row),
             _ => Err("no such row in the harness".into()),
         }
     }
@@ -76,9 +89,9 @@ impl Bench {
 
 /// In which a rewrite of the whole state is enqueued.
 const SLICE: usize = 65_536;
-pub const NO_LIBRARY: &str = "the shared library is not built";
 
 struct Run<'a> {
+    manager: &'a Manager<'a>,
     bench: &'a Bench,
     name: &'a str,
     placement: Placement,
@@ -167,8 +180,8 @@ impl Run<'_> {
         self.bench.cores.place(self.placement != Placement::Free);
         let mut wrong = Vec::new();
         let mut subjects: Vec<(&str, Any)> = Vec::new();
-        let made = |maker: &&Maker| state.flush.is_none() || maker.has_worker();
-        for maker in self.bench.api.map(Maker::Ours).iter().chain(&self.bench.peers).filter(made) {
+        let made = |maker: &Maker| state.flush.is_none() || maker.has_worker();
+        for maker in self.manager.makers().filter(made) {
             let subject = maker.make(state);
             match check(&subject, state.bytes, size, per_sync, maker.persists()) {
                 Ok(()) => subjects.push((maker.name(), subject)),
@@ -186,11 +199,11 @@ impl Run<'_> {
 
     fn limit(&self, state: &State) -> Option<Entry<'static>> {
         match self.name {
-            "manager.rewrite.1m.cycle" => {
+            "rewrite.1m.cycle" => {
                 let mut memcpy = Memcpy::new(state.bytes as usize, SLICE);
                 Some(Entry::new("limit.memcpy", move |cycles| memcpy.burst(cycles)))
             }
-            "manager.sync_worker.cold.split" => {
+            "sync_worker.cold.split" => {
                 let wake = FutexWake::new(state.worker_cpu?, PAUSE);
                 Some(Entry::new("limit.futex_wake", move |cycles| wake.burst(cycles)))
             }

@@ -1,9 +1,9 @@
 //! Rows that are no durations: memory, measured in a process of its own, and idle CPU time.
 
+use super::subject::{Any, Maker, State, Subject};
+use crate::NO_LIBRARY;
 use crate::backbuf::Api;
 use crate::report::Figures;
-use crate::rows::{Bench, NO_LIBRARY};
-use crate::subject::{Any, Maker, State, Subject};
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -14,10 +14,9 @@ const STATE: u64 = 64 * MIB;
 const APART: u64 = MIB + MIB / 2;
 
 /// Peak resident memory of each subject over the state's size.
-pub fn memory(bench: &Bench) -> Result<Figures, String> {
-    bench.api.ok_or(NO_LIBRARY)?;
+pub fn memory(makers: impl Iterator<Item = Maker>) -> Result<Figures, String> {
     let mut ratios = BTreeMap::new();
-    for maker in bench.api.map(Maker::Ours).iter().chain(&bench.peers) {
+    for maker in makers {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut child = Command::new(program);
         child.args(std::env::args().skip(1)).args(["--probe-memory", maker.name()]);
@@ -26,12 +25,12 @@ pub fn memory(bench: &Bench) -> Result<Figures, String> {
         let peak: f64 = text.trim().parse().map_err(|_| format!("memory of {}: {text:?}", maker.name()))?;
         ratios.insert(maker.name().to_owned(), peak);
     }
-    Ok(Figures { ours: ratios.remove("ours"), peers: ratios, spread: 0.0, wrong: Vec::new() })
+    let ours = ratios.remove("ours").ok_or(NO_LIBRARY)?;
+    Ok(Figures { ours: Some(ours), peers: ratios, spread: 0.0, wrong: Vec::new() })
 }
 
 /// In the child: uses a state in every way that touches memory, and prints what that took at most.
-pub fn print_memory(bench: &Bench, name: &str) {
-    let mut makers = bench.api.map(Maker::Ours).into_iter().chain(bench.peers.iter().copied());
+pub fn print_memory(mut makers: impl Iterator<Item = Maker>, name: &str) {
     let maker = makers.find(|maker| maker.name() == name).expect("the parent took the name from this list");
     let before = peak_bytes();
     match maker.make(&State { bytes: STATE, worker_cpu: None, flush: None }) {

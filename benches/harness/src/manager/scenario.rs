@@ -1,7 +1,7 @@
 //! What a row does to each subject.
 
+use super::subject::{Any, Subject};
 use crate::measure::{Burst, clock_overhead};
-use crate::subject::{Any, Subject};
 use peer::worker::pin;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering::*};

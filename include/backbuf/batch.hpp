@@ -1,0 +1,172 @@
+// Updates: how they are checked and handed over, and several of them as one Batch.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#ifndef BACKBUF_BATCH_HPP
+#define BACKBUF_BATCH_HPP
+
+#include "array.hpp"
+#include "callback.hpp"
+
+namespace backbuf {
+
+template <class T> class Manager;
+
+/// How a kernel may run; combine with `|`.
+enum class KernelFlags : std::uint32_t {
+    none = 0,
+    any_thread = BB_KERNEL_ANY_THREAD, ///< on whichever thread applies, not only on the worker
+    overwrites = BB_KERNEL_OVERWRITES, ///< it writes all of its range: nothing is brought up to date before
+};
+constexpr KernelFlags operator|(KernelFlags a, KernelFlags b) noexcept {
+    // NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange): flags combine to what has no name of its own
+    return static_cast<KernelFlags>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+}
+
+namespace detail {
+
+/// Positions in elements as offsets in bytes. What would overflow stays beyond every state, and is refused there.
+template <class T> constexpr std::uint64_t bytes(std::uint64_t elements) noexcept {
+    constexpr std::uint64_t most = UINT64_MAX / sizeof(T);
+    return (elements < most ? elements : most) * sizeof(T);
+}
+
+/// What a batch has to know of its manager: who hears of exceptions, and the sizes that C does not check.
+struct Target {
+    const bb_manager *manager = nullptr;
+    std::uint32_t ndim = 0;
+    std::uint64_t size = 0;
+
+    std::uint64_t count(Range range) const noexcept {
+        if (range.count != Range::to_the_end)
+            return range.count;
+        return range.first <= size ? size - range.first : 1; // 1: so that a start beyond the end is refused
+    }
+};
+
+template <class T, class Enqueue>
+Status region(const Target &target, const Index &start, const Index &extent, const Source<T> &source, const Steps &step,
+              Enqueue enqueue) noexcept {
+    const std::uint32_t strides = source.strides().size();
+    if (start.size() != target.ndim || extent.size() != target.ndim ||
+        (step.size() != 0 && step.size() != target.ndim) || (strides != 0 && strides != target.ndim))
+        return {BB_E_ARGUMENT, Note::rank};
+    if (source.size() < extent.product())
+        return {BB_E_RANGE, Note::short_data};
+    const bb_region raw{start.data(), extent.data(), step.size() != 0 ? step.data() : nullptr, source.data(),
+                        strides != 0 ? source.strides().data() : nullptr};
+    return enqueue(&raw);
+}
+
+template <class T, class F, class Enqueue>
+Status kernel(const Target &target, F call, Range range, KernelFlags flags, Enqueue enqueue) {
+    static_assert(std::is_invocable_v<F &, span<T>> || std::is_invocable_v<F &, span<T>, span<const T>>,
+                  "backbuf: a kernel is called with (span<T> back) or with (span<T> back, span<const T> front)");
+    auto box = Box<F>::make(target.manager, std::move(call));
+    if (!box)
+        return {BB_E_OUT_OF_MEMORY, Note::memory};
+    const bb_kernel raw{
+        Box<F>::template kernel<T>,        box.get(), Box<F>::drop, bytes<T>(range.first), target.count(range),
+        static_cast<std::uint32_t>(flags), 0};
+    const Status status = enqueue(&raw);
+    if (status)
+        static_cast<void>(box.release()); // a refused call leaves it ours
+    return status;
+}
+
+} // namespace detail
+
+/**
+ * @brief Elements from the flat place `first` on: one of those that Manager::enqueue_many takes.
+ *
+ * A parameter type like Data: it does not own, so keep it no longer than its elements.
+ */
+template <class T> class Update {
+  public:
+    template <class I, class = std::enable_if_t<std::is_integral_v<I>>>
+    constexpr Update(I first, const Data<T> &data) noexcept
+        : raw_{detail::bytes<T>(static_cast<std::uint64_t>(first)), data.size(), data.data()} {}
+    /// It as C takes it; an array of them is one of C's.
+    constexpr const bb_update *raw() const noexcept { return &raw_; }
+
+  private:
+    bb_update raw_;
+};
+
+/**
+ * @brief Updates that are published together, whoever synchronizes meanwhile. Leaving the scope without commit() discards them.
+ *
+ * Everything is checked and copied when it is added; a bad update is refused and the batch goes on without it. It may
+ * outlive its manager; its calls are then refused.
+ *
+ * @code
+ * auto b = m.batch();
+ * b.region({0, 64, 64}, {3, 32, 32}, tile);
+ * b.fill({1, 0, 0}, {2, 256, 1}, 0.f);
+ * b.kernel([](backbuf::span<float> all) { for (float &x : all) x = std::max(x, 0.f); });
+ * b.commit();
+ * @endcode
+ */
+template <class T> class Batch : public Handle<bb_batch, bb_batch_cancel> {
+  public:
+    Batch() noexcept = default;
+
+    /// Elements from the flat place `first` on.
+    Status try_update(std::uint64_t first, const Data<T> &data) noexcept {
+        return bb_batch_update(this->handle(), Update<T>(first, data).raw());
+    }
+    /// One value all over a flat range; `{}` is the whole state.
+    Status try_fill(Range range, const T &value) noexcept {
+        return bb_batch_fill(this->handle(), detail::bytes<T>(range.first), target_.count(range), &value);
+    }
+    /// One value all over a region.
+    Status try_fill(const Index &start, const Index &extent, const T &value, const Steps &step = {}) noexcept {
+        return try_region(start, extent, Source<T>::repeat(value, target_.ndim), step);
+    }
+    /// An N-d region: where it starts, how many along each dimension, and every how many.
+    Status try_region(const Index &start, const Index &extent, const Source<T> &source,
+                      const Steps &step = {}) noexcept {
+        return detail::region<T>(target_, start, extent, source, step,
+                                 [&](const bb_region *raw) { return bb_batch_region(this->handle(), raw); });
+    }
+    /// A function on a range of the state: see Manager::enqueue_kernel.
+    template <class F> Status try_kernel(F call, Range range = {}, KernelFlags flags = KernelFlags::none) {
+        return detail::kernel<T>(target_, std::move(call), range, flags,
+                                 [&](const bb_kernel *raw) { return bb_batch_kernel(this->handle(), raw); });
+    }
+    /// The tag of the epoch that this batch will be part of.
+    Status try_tag(std::uint64_t tag) noexcept { return bb_batch_tag(this->handle(), tag); }
+    /// Hands all of it over. Empty afterwards; where it is refused (`BB_E_FULL`), it stays and may be tried again.
+    Status try_commit(Timeout timeout = forever) noexcept {
+        const Status status = bb_batch_commit(this->handle(), timeout.nanoseconds());
+        if (status)
+            static_cast<void>(this->release());
+        return status;
+    }
+    /// Discards all of it. Empty afterwards.
+    void cancel() noexcept { this->reset(); }
+
+#if BACKBUF_EXCEPTIONS
+    void update(std::uint64_t first, const Data<T> &data) { detail::check(try_update(first, data)); }
+    void fill(Range range, const T &value) { detail::check(try_fill(range, value)); }
+    void fill(const Index &start, const Index &extent, const T &value, const Steps &step = {}) {
+        detail::check(try_fill(start, extent, value, step));
+    }
+    void region(const Index &start, const Index &extent, const Source<T> &source, const Steps &step = {}) {
+        detail::check(try_region(start, extent, source, step));
+    }
+    template <class F> void kernel(F call, Range range = {}, KernelFlags flags = KernelFlags::none) {
+        detail::check(try_kernel(std::move(call), range, flags));
+    }
+    void tag(std::uint64_t tag) { detail::check(try_tag(tag)); }
+    void commit(Timeout timeout = forever) { detail::check(try_commit(timeout)); }
+#endif
+
+  private:
+    friend Manager<T>;
+    Batch(bb_batch *raw, const detail::Target &target) noexcept
+        : Handle<bb_batch, bb_batch_cancel>(raw), target_(target) {}
+    detail::Target target_;
+};
+
+} // namespace backbuf
+
+#endif // BACKBUF_BATCH_HPP

@@ -1,0 +1,178 @@
+// Callables as C callbacks, and the way of what they throw to the caller who is told.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#ifndef BACKBUF_CALLBACK_HPP
+#define BACKBUF_CALLBACK_HPP
+
+#include "core.hpp"
+
+#include <atomic>
+#include <memory>
+#include <new>
+#include <string_view>
+#if BACKBUF_EXCEPTIONS
+#include <exception>
+#include <mutex>
+#include <vector>
+#endif
+
+namespace backbuf::detail {
+
+#if BACKBUF_EXCEPTIONS
+enum class Origin { update, flush, none };
+
+/// Exceptions on their way from a callback to the caller who is told. By handle, as these are never used twice.
+struct BACKBUF_SHARED Mailbox {
+    struct Letter {
+        const bb_manager *owner;
+        Origin origin;
+        std::exception_ptr exception;
+    };
+    std::mutex lock;
+    std::vector<Letter> letters;
+
+    // Never destroyed: a worker may still carry while the program's statics go.
+    BACKBUF_SHARED static Mailbox &get() {
+        static Mailbox *box = new Mailbox;
+        return *box;
+    }
+};
+/// Letters in the mailbox: what every synchronize looks at, so that it costs one load.
+BACKBUF_SHARED inline std::atomic<std::size_t> letters{0};
+
+inline void carry(const bb_manager *owner, Origin origin) noexcept {
+    if (origin == Origin::none)
+        return;
+    try {
+        Mailbox &box = Mailbox::get();
+        const std::lock_guard<std::mutex> held(box.lock);
+        for (const auto &letter : box.letters)
+            if (letter.owner == owner && letter.origin == origin)
+                return;
+        box.letters.push_back({owner, origin, std::current_exception()});
+        letters.fetch_add(1, std::memory_order_relaxed);
+    } catch (...) {
+        return; // no memory for the letter: it is lost, but nothing is thrown into the library
+    }
+}
+
+inline std::exception_ptr take(const bb_manager *owner, Origin origin) noexcept {
+    if (letters.load(std::memory_order_relaxed) == 0)
+        return nullptr;
+    Mailbox &box = Mailbox::get();
+    const std::lock_guard<std::mutex> held(box.lock);
+    for (auto letter = box.letters.begin(); letter != box.letters.end(); ++letter) {
+        if (letter->owner != owner || letter->origin != origin)
+            continue;
+        std::exception_ptr taken = std::move(letter->exception);
+        box.letters.erase(letter);
+        letters.fetch_sub(1, std::memory_order_relaxed);
+        return taken;
+    }
+    return nullptr;
+}
+
+[[gnu::cold, gnu::noinline]] inline void deliver(const bb_manager *owner, Status status) {
+    std::exception_ptr taken;
+    if (status)
+        taken = take(owner, Origin::update);
+    else if (status.code() == BB_E_BACKEND)
+        taken = take(owner, Origin::flush);
+    if (taken)
+        std::rethrow_exception(taken);
+}
+
+/// The end of every waiting call that may throw.
+inline void settle(const bb_manager *owner, Status status) {
+    if (letters.load(std::memory_order_relaxed) != 0)
+        deliver(owner, status);
+    check(status);
+}
+
+inline void forget(const bb_manager *owner) noexcept { take(owner, Origin::update), take(owner, Origin::flush); }
+
+/// Runs a callback's body so that nothing is thrown into the library. False when it threw.
+template <class Body> bool contain(const bb_manager *owner, Origin origin, Body &&body) noexcept {
+    try {
+        body();
+        return true;
+    } catch (...) {
+        carry(owner, origin);
+        return false;
+    }
+}
+#else
+enum class Origin { update, flush, none };
+inline void forget(const bb_manager *) noexcept {}
+template <class Body> bool contain(const bb_manager *, Origin, Body &&body) noexcept { return body(), true; }
+#endif
+
+/// A callable on the heap, with the manager that hears of its exceptions. The library drops it, once.
+template <class F> struct Box {
+    const bb_manager *owner;
+    F call;
+
+    static std::unique_ptr<Box> make(const bb_manager *owner, F call) {
+        return std::unique_ptr<Box>(new (std::nothrow) Box{owner, std::move(call)});
+    }
+    static Box &from(void *user_data) noexcept { return *static_cast<Box *>(user_data); }
+    static void drop(void *user_data) noexcept { delete static_cast<Box *>(user_data); }
+
+    template <class T>
+    static void kernel(void *back, const void *front, std::uint64_t count, void *user_data) noexcept {
+        Box &box = from(user_data);
+        contain(box.owner, Origin::update, [&] {
+            const span<T> all(static_cast<T *>(back), static_cast<std::size_t>(count));
+            if constexpr (std::is_invocable_v<F &, span<T>, span<const T>>)
+                box.call(all, span<const T>(static_cast<const T *>(front), static_cast<std::size_t>(count)));
+            else
+                box.call(all);
+        });
+    }
+    static void release(void *user_data) noexcept {
+        const std::unique_ptr<Box> box(&from(user_data));
+        contain(box->owner, Origin::update, [&] { box->call(); });
+    }
+    static std::int32_t flush(void *user_data) noexcept {
+        Box &box = from(user_data);
+        std::int32_t code = -1; // what BB_E_BACKEND's text shows when the function threw
+        if (contain(box.owner, Origin::flush, [&] { code = box.call(); }) && code == 0) {
+#if BACKBUF_EXCEPTIONS
+            take(box.owner, Origin::flush); // an earlier attempt's, which nobody waited for
+#endif
+        }
+        return code;
+    }
+};
+
+/// A text callback that runs inside the call it is given to: what it throws goes straight on to the caller.
+template <class F> struct Writer {
+    F &write;
+#if BACKBUF_EXCEPTIONS
+    std::exception_ptr thrown = nullptr;
+#endif
+    static void call(const char *text, std::uint64_t length, void *user_data) noexcept {
+        auto &self = *static_cast<Writer *>(user_data);
+#if BACKBUF_EXCEPTIONS
+        if (self.thrown)
+            return;
+        try {
+            self.write(std::string_view(text, static_cast<std::size_t>(length)));
+        } catch (...) {
+            self.thrown = std::current_exception();
+        }
+#else
+        self.write(std::string_view(text, static_cast<std::size_t>(length)));
+#endif
+    }
+    Status finish(bb_status status) {
+#if BACKBUF_EXCEPTIONS
+        if (thrown)
+            std::rethrow_exception(thrown);
+#endif
+        return status;
+    }
+};
+
+} // namespace backbuf::detail
+
+#endif // BACKBUF_CALLBACK_HPP

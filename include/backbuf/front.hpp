@@ -1,0 +1,137 @@
+// The two sides of a state: a Front to read, a Back to write.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#ifndef BACKBUF_FRONT_HPP
+#define BACKBUF_FRONT_HPP
+
+#include "array.hpp"
+
+namespace backbuf {
+
+template <class T> class Manager;
+
+/// What a back copy in hand shows at first.
+enum class BackMode : std::uint32_t {
+    keep = BB_BACK_KEEP,       ///< the state
+    discard = BB_BACK_DISCARD, ///< anything: all of it will be rewritten, nothing is brought up to date
+};
+
+/**
+ * @brief A stable front: the whole state at one epoch, read-only, until this object is gone.
+ *
+ * It holds a lease, so keep it as long as you read and not longer: a lease pins one of the copies.
+ * It outlives its manager.
+ *
+ * @code
+ * auto f = m.front();
+ * std::printf("step %llu: %f\n", static_cast<unsigned long long>(f.tag()), f(0, 64, 64));
+ * @endcode
+ */
+template <class T> class Front : public Grid<const T> {
+  public:
+    Front() noexcept = default;
+    Front(Front &&other) noexcept : Front() { swap(other); }
+    Front &operator=(Front &&other) noexcept {
+        Front(std::move(other)).swap(*this);
+        return *this;
+    }
+    void swap(Front &other) noexcept {
+        std::swap(static_cast<Grid<const T> &>(*this), static_cast<Grid<const T> &>(other));
+        std::swap(lease_, other.lease_);
+        std::swap(epoch_, other.epoch_);
+        std::swap(tag_, other.tag_);
+    }
+
+    /// The publish it shows: 0 is the initial state.
+    std::uint64_t epoch() const noexcept { return epoch_; }
+    /// The last tag that was enqueued before that publish.
+    std::uint64_t tag() const noexcept { return tag_; }
+
+    explicit operator bool() const noexcept { return static_cast<bool>(lease_); }
+    bb_lease *handle() const noexcept { return lease_.handle(); }
+    /// Lets go of the state now. Empty afterwards.
+    void reset() noexcept { Front().swap(*this); }
+    /// Gives the lease away, for `bb_lease_release`; data() must be asked for before. Empty afterwards.
+    [[nodiscard]] bb_lease *release() noexcept {
+        Front taken(std::move(*this));
+        return taken.lease_.release();
+    }
+
+  private:
+    friend Manager<T>;
+    Front(const bb_front &raw, const Shape &shape) noexcept
+        : Grid<const T>(static_cast<const T *>(raw.data), shape), lease_(raw.lease), epoch_(raw.epoch), tag_(raw.tag) {}
+
+    Handle<bb_lease, bb_lease_release> lease_;
+    std::uint64_t epoch_ = 0;
+    std::uint64_t tag_ = 0;
+};
+
+/**
+ * @brief The back copy in hand, to be written in place. Others queue meanwhile, so be brief. Leaving the scope without
+ * commit() undoes what was written. It must not outlive its manager.
+ *
+ * @code
+ * auto back = m.back(backbuf::BackMode::discard);
+ * for (std::size_t i = 0; i < back.size(); i++) back[i] = 0.99f * back.front()[i] + 0.01f;
+ * back.commit(step);
+ * m.synchronize();
+ * @endcode
+ */
+template <class T> class Back : public Grid<T> {
+  public:
+    Back() noexcept = default;
+    Back(Back &&other) noexcept : Back() { swap(other); }
+    Back &operator=(Back &&other) noexcept {
+        Back(std::move(other)).swap(*this);
+        return *this;
+    }
+    ~Back() { static_cast<void>(try_cancel()); }
+    void swap(Back &other) noexcept {
+        std::swap(static_cast<Grid<T> &>(*this), static_cast<Grid<T> &>(other));
+        std::swap(manager_, other.manager_);
+        std::swap(raw_, other.raw_);
+    }
+
+    /// The state as it was published last, beside the copy that is written.
+    Grid<const T> front() const noexcept { return {static_cast<const T *>(raw_.front), this->shape()}; }
+    /// The epoch of front().
+    std::uint64_t epoch() const noexcept { return raw_.epoch; }
+    explicit operator bool() const noexcept { return manager_ != nullptr; }
+
+    /// Makes what was written part of the next publish, under this tag. Empty afterwards, unless refused.
+    Status try_commit(std::uint64_t tag) noexcept {
+        const Status status = bb_manager_commit_back(manager_, &raw_, tag);
+        if (status)
+            forget();
+        return status;
+    }
+    /// Undoes what was written. Empty afterwards; nothing to do where it is empty already.
+    Status try_cancel() noexcept {
+        if (manager_ == nullptr)
+            return BB_OK;
+        const Status status = bb_manager_cancel_back(manager_, &raw_);
+        forget();
+        return status;
+    }
+#if BACKBUF_EXCEPTIONS
+    void commit(std::uint64_t tag) { detail::check(try_commit(tag)); }
+    void cancel() { detail::check(try_cancel()); }
+#endif
+
+  private:
+    friend Manager<T>;
+    Back(bb_manager *manager, const bb_back &raw, const Shape &shape) noexcept
+        : Grid<T>(static_cast<T *>(raw.data), shape), manager_(manager), raw_(raw) {}
+    void forget() noexcept {
+        static_cast<Grid<T> &>(*this) = {};
+        manager_ = nullptr;
+        raw_ = {};
+    }
+
+    bb_manager *manager_ = nullptr;
+    bb_back raw_{};
+};
+
+} // namespace backbuf
+
+#endif // BACKBUF_FRONT_HPP

@@ -1,0 +1,79 @@
+// What concerns the library as a whole: its log, what lives in it, and how this thread waits.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#ifndef BACKBUF_LIBRARY_HPP
+#define BACKBUF_LIBRARY_HPP
+
+#include "callback.hpp"
+
+#include <string>
+
+namespace backbuf {
+
+/// How much is logged.
+enum class Level : std::uint32_t { error = BB_LOG_ERROR, warn = BB_LOG_WARN, info = BB_LOG_INFO, debug = BB_LOG_DEBUG };
+
+/// One line of the log; the texts end with the call.
+struct LogRecord {
+    Level level;
+    std::string_view part, label, text;
+};
+
+/**
+ * @brief Sends the library's log to `call(const LogRecord &)`, from whichever thread has something to say.
+ *
+ * @code
+ * backbuf::set_log(backbuf::Level::warn, [](const backbuf::LogRecord &r) { std::cerr << r.part << ": " << r.text << '\n'; });
+ * @endcode
+ */
+template <class F> Status try_set_log(Level level, F call) {
+    static_assert(std::is_invocable_v<F &, const LogRecord &>,
+                  "backbuf: a log function is called with (const LogRecord &)");
+    using Box = detail::Box<F>;
+    auto box = Box::make(nullptr, std::move(call));
+    if (!box)
+        return {BB_E_OUT_OF_MEMORY, detail::Note::memory};
+    const bb_log_fn log = [](std::uint32_t of, const char *part, const char *label, const char *text,
+                             void *user_data) noexcept {
+        const auto view = [](const char *s) { return s == nullptr ? std::string_view() : std::string_view(s); };
+        const LogRecord record{static_cast<Level>(of), view(part), view(label), view(text)};
+        detail::contain(nullptr, detail::Origin::none, [&] { Box::from(user_data).call(record); });
+    };
+    const Status status = bb_set_log(static_cast<std::uint32_t>(level), log, box.get(), Box::drop);
+    if (status)
+        static_cast<void>(box.release());
+    return status;
+}
+/// Switches the log off.
+inline Status try_clear_log() noexcept { return bb_set_log(BB_LOG_OFF, nullptr, nullptr, nullptr); }
+/// Everything that lives in the library, as text in pieces: `write(std::string_view)`.
+template <class F> Status try_dump(F &&write) {
+    detail::Writer<std::remove_reference_t<F>> writer{write};
+    return writer.finish(bb_debug_dump(writer.call, &writer));
+}
+/// The same to an open descriptor, such as 2. It takes no lock and allocates nothing: for signal handlers and debuggers.
+inline Status try_dump_fd(int fd) noexcept { return bb_debug_dump_fd(fd); }
+
+/// How a thread waits.
+enum class WaitFlags : std::uint32_t {
+    none = 0,                              ///< waits go on after a signal handler has run
+    interruptible = BB_WAIT_INTERRUPTIBLE, ///< they end with `BB_E_INTERRUPTED` then, and nothing is lost
+};
+/// Sets how the calling thread waits in every later call.
+inline Status try_set_wait_flags(WaitFlags flags) noexcept {
+    return bb_set_wait_flags(static_cast<std::uint32_t>(flags));
+}
+#if BACKBUF_EXCEPTIONS
+template <class F> void set_log(Level level, F call) { detail::check(try_set_log(level, std::move(call))); }
+inline void clear_log() { detail::check(try_clear_log()); }
+inline std::string dump() {
+    std::string all;
+    detail::check(try_dump([&](std::string_view piece) { all += piece; }));
+    return all;
+}
+inline void dump_fd(int fd) { detail::check(try_dump_fd(fd)); }
+inline void set_wait_flags(WaitFlags flags) { detail::check(try_set_wait_flags(flags)); }
+#endif
+
+} // namespace backbuf
+
+#endif // BACKBUF_LIBRARY_HPP

@@ -1,0 +1,470 @@
+// The manager: one state that producers update and readers see only whole.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#ifndef BACKBUF_MANAGER_HPP
+#define BACKBUF_MANAGER_HPP
+
+#include "batch.hpp"
+#include "front.hpp"
+
+#include <functional>
+#include <initializer_list>
+#include <string>
+
+namespace backbuf {
+
+namespace detail {
+inline bb_status destroy_manager(bb_manager *manager) noexcept {
+    const bb_status status = bb_manager_destroy(manager);
+    forget(manager);
+    return status;
+}
+} // namespace detail
+
+/// Who may apply updates.
+enum class Worker : std::uint32_t {
+    shared = BB_WORKER_SHARED, ///< whoever is there first: producers, synchronizers, the worker
+    only = BB_WORKER_ONLY,     ///< the worker thread alone
+};
+
+/**
+ * @brief Backend work that a publish waits for, under a label that the watchdog tells. Ends with the scope. Any thread may end it.
+ *
+ * @code
+ * backbuf::Task upload = m.task("texture upload");
+ * start_upload([t = std::move(upload)]() mutable { t.end(); });
+ * @endcode
+ */
+class Task : public Handle<bb_task, bb_task_end> {
+  public:
+    Task() noexcept = default;
+    Status try_end() noexcept { return bb_task_end(this->release()); }
+#if BACKBUF_EXCEPTIONS
+    void end() { detail::check(try_end()); }
+#endif
+
+  private:
+    template <class T> friend class Manager;
+    explicit Task(bb_task *raw) noexcept : Handle(raw) {}
+};
+
+/**
+ * @brief One waiter's own subscription to new epochs, with a descriptor for `poll`.
+ *
+ * @code
+ * backbuf::Watch w = m.watch();
+ * pollfd p{w.fd(), POLLIN, 0};
+ * while (poll(&p, 1, -1) > 0) draw(m.front(), w.wait(0ms));
+ * @endcode
+ */
+class Watch : public Handle<bb_watch, bb_watch_destroy> {
+  public:
+    Watch() noexcept = default;
+
+    /// Readable while there is an epoch that wait() has not told, or the ticket is done. Poll it; never read or close it.
+    Result<int> try_fd() const noexcept {
+        std::int32_t fd = -1;
+        if (const Status status = bb_watch_fd(this->handle(), &fd); !status)
+            return status;
+        return static_cast<int>(fd);
+    }
+    /// The next epoch beyond the last one it told.
+    Result<std::uint64_t> try_wait(Timeout timeout = forever) noexcept {
+        std::uint64_t epoch = 0;
+        if (const Status status = bb_watch_wait(this->handle(), timeout.nanoseconds(), &epoch); !status)
+            return status;
+        return epoch;
+    }
+    /// The descriptor also tells when Manager::wait for this ticket would not block.
+    Status try_ticket(std::uint64_t ticket) noexcept { return bb_watch_ticket(this->handle(), ticket); }
+#if BACKBUF_EXCEPTIONS
+    int fd() const { return try_fd().value(); }
+    std::uint64_t wait(Timeout timeout = forever) { return try_wait(timeout).value(); }
+    void ticket(std::uint64_t ticket) { detail::check(try_ticket(ticket)); }
+#endif
+
+  private:
+    template <class T> friend class Manager;
+    explicit Watch(bb_watch *raw) noexcept : Handle(raw) {}
+};
+
+/**
+ * @brief How a manager is made. What is not said has the library's default. May be used for several managers.
+ *
+ * @code
+ * backbuf::Manager<float> m({256, 256}, backbuf::Config().label("heat").copies(2).watchdog(500ms));
+ * @endcode
+ */
+class Config {
+  public:
+    Config() noexcept { static_cast<void>(bb_manager_config_init(&raw_)); }
+
+    /// Names it in messages, logs and dumps.
+    Config &label(std::string_view text) { return label_ = std::string(text), *this; }
+    /// The state at epoch 0, copied at creation: `data` must live until then.
+    template <class C> Config &initial(const C &data) noexcept {
+        using U = std::conditional_t<std::is_array_v<C>, std::remove_cv_t<std::remove_all_extents_t<C>>,
+                                     detail::pointee_t<C>>;
+        const Data<U> all(data);
+        raw_.initial = all.data();
+        initial_size_ = all.size();
+        initial_dtype_ = dtype<U>::value;
+        return *this;
+    }
+    /// Bytes that may wait to be applied before enqueue has to wait.
+    Config &queue_bytes(std::uint64_t bytes) noexcept { return raw_.queue_bytes = bytes, *this; }
+    /// Physical copies, 2 to 8.
+    Config &copies(std::uint32_t copies) noexcept { return raw_.copies = copies, *this; }
+    /// After how long a flush or a task counts as stalled; zero is never.
+    Config &watchdog(Timeout after) noexcept { return raw_.watchdog_ns = after.nanoseconds(), *this; }
+    /// How much of a backlog a caller applies before the worker takes over.
+    Config &caller_budget_bytes(std::uint64_t bytes) noexcept { return raw_.caller_budget_bytes = bytes, *this; }
+    /// Runs on the worker before each publish. What it returns, if anything, is 0 or a code of its own; failing or throwing, nothing is
+    /// published and the next synchronize tries again. Each manager gets a copy.
+    template <class F> Config &flush(F call) {
+        using R = std::invoke_result_t<F &>;
+        static_assert(std::is_void_v<R> || (std::is_integral_v<R> && !std::is_same_v<R, bool>),
+                      "backbuf: a flush function returns nothing, or 0 for success and else a code");
+        if constexpr (std::is_void_v<R>)
+            flush_ = [call = std::move(call)]() mutable { return call(), std::int32_t{0}; };
+        else
+            flush_ = [call = std::move(call)]() mutable { return static_cast<std::int32_t>(call()); };
+        return *this;
+    }
+    Config &worker(Worker mode) noexcept { return raw_.worker = static_cast<std::uint32_t>(mode), *this; }
+    /// A nice value (-20 to 19), or `BB_REALTIME(1 to 99)`. Refusal by the system is logged, not fatal.
+    Config &worker_priority(std::int32_t priority) noexcept { return raw_.worker_priority = priority, *this; }
+    /// Bit k: the worker may run on CPU k.
+    Config &worker_affinity(std::uint64_t cpus) noexcept { return raw_.worker_affinity = cpus, *this; }
+
+  private:
+    template <class T> friend class Manager;
+    bb_manager_config raw_{};
+    std::string label_;
+    std::function<std::int32_t()> flush_;
+    std::uint64_t initial_size_ = 0;
+    std::uint32_t initial_dtype_ = 0;
+};
+
+/**
+ * @brief One logical state, an N-d array of T, that producers update and readers see only whole.
+ *
+ * Destroying it discards what was not published; close() publishes it first. See the namespace for threads,
+ * errors and aliasing.
+ *
+ * @code
+ * backbuf::Manager<float> m({3, 256, 256});
+ * m.enqueue(m.shape().flat(0, 64, 64), 1.f);
+ * m.synchronize(5ms);
+ * assert(m.front()(0, 64, 64) == 1.f);
+ * @endcode
+ */
+template <class T> class Manager : public Handle<bb_manager, detail::destroy_manager, detail::MaybeBorrowed> {
+    static_assert(std::is_trivially_copyable_v<T>,
+                  "backbuf: elements must be trivially copyable, as their bytes are copied");
+    using Base = Handle<bb_manager, detail::destroy_manager, detail::MaybeBorrowed>;
+
+  public:
+    using value_type = T;
+
+    Manager() noexcept = default;
+
+    /// A new manager of this shape, zeros unless Config::initial is given.
+    static Result<Manager> try_create(const Shape &shape, const Config &config = {}) {
+        using Flush = detail::Box<std::function<std::int32_t()>>;
+        bb_manager_config raw = config.raw_;
+        if (!config.label_.empty())
+            raw.label = config.label_.c_str();
+        if (config.initial_dtype_ != 0 &&
+            (config.initial_dtype_ != dtype<T>::value || config.initial_size_ != shape.product()))
+            return Status(BB_E_ARGUMENT, detail::Note::initial);
+        std::unique_ptr<Flush> flush;
+        if (config.flush_) {
+            flush = Flush::make(nullptr, config.flush_);
+            if (!flush)
+                return Status(BB_E_OUT_OF_MEMORY, detail::Note::memory);
+            raw.flush = Flush::flush;
+            raw.flush_user_data = flush.get();
+            raw.flush_drop = Flush::drop;
+        }
+        bb_manager *made = nullptr;
+        if (const Status status = bb_manager_create(dtype<T>::value, shape.size(), shape.data(), &raw, &made); !status)
+            return status;
+        // No flush runs before somebody has the handle to ask for a publish, so this is in time.
+        if (Flush *box = flush.release())
+            box->owner = made;
+        return Manager(made, shape, false);
+    }
+    /// Borrows a manager that other code owns: this object never destroys it. Its dtype must be that of T.
+    static Result<Manager> try_attach(bb_manager *manager) noexcept { return over(manager, true); }
+    /// Takes a manager over from code that gives it away.
+    static Result<Manager> try_adopt(bb_manager *manager) noexcept { return over(manager, false); }
+
+    /// The extents of the state. They never change.
+    const Shape &shape() const noexcept { return shape_; }
+    /// How many elements the state has.
+    std::size_t size() const noexcept {
+        return this->handle() == nullptr ? 0 : static_cast<std::size_t>(shape_.product());
+    }
+
+    // -- produce --
+
+    /// Elements from the flat place `first` on.
+    Status try_enqueue(std::uint64_t first, const Data<T> &data, Timeout timeout = forever) const noexcept {
+        const Update<T> update(first, data);
+        return bb_manager_enqueue(this->handle(), update.raw(), timeout.nanoseconds());
+    }
+    /// Several updates as one batch: all of them in one epoch, or none.
+    Status try_enqueue_many(span<const Update<T>> updates, Timeout timeout = forever) const noexcept {
+        static_assert(sizeof(Update<T>) == sizeof(bb_update) && std::is_standard_layout_v<Update<T>>);
+        const bb_update *first = updates.empty() ? nullptr : updates.data()->raw();
+        return bb_manager_enqueue_many(this->handle(), first, updates.size(), timeout.nanoseconds());
+    }
+    Status try_enqueue_many(std::initializer_list<Update<T>> updates, Timeout timeout = forever) const noexcept {
+        return try_enqueue_many(span<const Update<T>>(updates.begin(), updates.size()), timeout);
+    }
+    /// One value all over a flat range; `{}` is the whole state.
+    Status try_enqueue_fill(Range range, const T &value, Timeout timeout = forever) const noexcept {
+        return bb_manager_enqueue_fill(this->handle(), detail::bytes<T>(range.first), target().count(range), &value,
+                                       timeout.nanoseconds());
+    }
+    /// One value all over a region.
+    Status try_enqueue_fill(const Index &start, const Index &extent, const T &value, const Steps &step = {},
+                            Timeout timeout = forever) const noexcept {
+        return try_enqueue_region(start, extent, Source<T>::repeat(value, shape_.size()), step, timeout);
+    }
+    /// An N-d region: where it starts, how many along each dimension, and every how many.
+    Status try_enqueue_region(const Index &start, const Index &extent, const Source<T> &source, const Steps &step = {},
+                              Timeout timeout = forever) const noexcept {
+        return detail::region<T>(target(), start, extent, source, step, [&](const bb_region *raw) {
+            return bb_manager_enqueue_region(this->handle(), raw, timeout.nanoseconds());
+        });
+    }
+    /// Elements that are read later: they must stay as they are until `done()` is called, on the worker. Refused, they stay
+    /// yours and it is not called. To hand a container over, let the function own it: `enqueue_borrowed(0, *v, [v] {})`
+    /// with a `std::shared_ptr`.
+    template <class F>
+    Status try_enqueue_borrowed(std::uint64_t first, const Data<T> &data, F done, Timeout timeout = forever) const {
+        static_assert(std::is_invocable_v<F &>, "backbuf: a release function is called without arguments");
+        auto box = detail::Box<F>::make(this->handle(), std::move(done));
+        if (!box)
+            return {BB_E_OUT_OF_MEMORY, detail::Note::memory};
+        const Status status = bb_manager_enqueue_borrowed(this->handle(), Update<T>(first, data).raw(),
+                                                          detail::Box<F>::release, box.get(), timeout.nanoseconds());
+        if (status)
+            static_cast<void>(box.release());
+        return status;
+    }
+    /// A function on a range of the state, called as `call(span<T> back)` or `call(span<T> back, span<const T> front)` in its
+    /// turn: it sees every earlier update. On the worker, unless KernelFlags::any_thread.
+    template <class F>
+    Status try_enqueue_kernel(F call, Range range = {}, KernelFlags flags = KernelFlags::none,
+                              Timeout timeout = forever) const {
+        return detail::kernel<T>(target(), std::move(call), range, flags, [&](const bb_kernel *raw) {
+            return bb_manager_enqueue_kernel(this->handle(), raw, timeout.nanoseconds());
+        });
+    }
+    /// The tag of what has been enqueued so far: the engine's own step number.
+    Status try_enqueue_tag(std::uint64_t tag, Timeout timeout = forever) const noexcept {
+        return bb_manager_enqueue_tag(this->handle(), tag, timeout.nanoseconds());
+    }
+    /// An empty batch.
+    Result<Batch<T>> try_batch() const noexcept {
+        bb_batch *raw = nullptr;
+        if (const Status status = bb_batch_begin(this->handle(), &raw); !status)
+            return status;
+        return Batch<T>(raw, target());
+    }
+    /// The back copy, to be written in place.
+    Result<Back<T>> try_back(BackMode mode = BackMode::keep, Timeout timeout = forever) const noexcept {
+        bb_back raw{};
+        const Status status =
+            bb_manager_reserve_back(this->handle(), static_cast<std::uint32_t>(mode), timeout.nanoseconds(), &raw);
+        if (!status)
+            return status;
+        return Back<T>(this->handle(), raw, shape_);
+    }
+    /// Begins backend work that publishes wait for.
+    Result<Task> try_task(const char *label) const noexcept {
+        bb_task *raw = nullptr;
+        if (const Status status = bb_task_begin(this->handle(), label, &raw); !status)
+            return status;
+        return Task(raw);
+    }
+
+    // -- publish and wait --
+
+    /// Returns when all that was enqueued before is published. Afterwards epoch() is at least that publish's.
+    Status try_synchronize(Timeout timeout = forever) const noexcept {
+        return bb_manager_synchronize(this->handle(), timeout.nanoseconds());
+    }
+    /// Asks for a publish without waiting: the ticket is for wait().
+    Result<std::uint64_t> try_synchronize_async() const noexcept {
+        std::uint64_t ticket = 0;
+        if (const Status status = bb_manager_synchronize_async(this->handle(), &ticket); !status)
+            return status;
+        return ticket;
+    }
+    /// Waits for a ticket, and tells the epoch that covers it.
+    Result<std::uint64_t> try_wait(std::uint64_t ticket, Timeout timeout = forever) const noexcept {
+        std::uint64_t epoch = 0;
+        if (const Status status = bb_manager_wait(this->handle(), ticket, timeout.nanoseconds(), &epoch); !status)
+            return status;
+        return epoch;
+    }
+    /// Waits for an epoch beyond `after`, and tells it: how a reader waits for the next front.
+    Result<std::uint64_t> try_wait_epoch(std::uint64_t after, Timeout timeout = forever) const noexcept {
+        std::uint64_t epoch = 0;
+        if (const Status status = bb_manager_wait_epoch(this->handle(), after, timeout.nanoseconds(), &epoch); !status)
+            return status;
+        return epoch;
+    }
+    /// A subscription to epochs beyond `after`.
+    Result<Watch> try_watch(std::uint64_t after = 0) const noexcept {
+        bb_watch *raw = nullptr;
+        if (const Status status = bb_watch_create(this->handle(), after, &raw); !status)
+            return status;
+        return Watch(raw);
+    }
+
+    // -- read and query --
+
+    /// The newest front.
+    Result<Front<T>> try_front() const noexcept {
+        bb_front raw{};
+        if (const Status status = bb_manager_acquire_front(this->handle(), &raw); !status)
+            return status;
+        return Front<T>(raw, shape_);
+    }
+    /// The newest epoch.
+    Result<std::uint64_t> try_epoch() const noexcept {
+        std::uint64_t epoch = 0;
+        if (const Status status = bb_manager_epoch(this->handle(), &epoch); !status)
+            return status;
+        return epoch;
+    }
+    Result<bb_manager_info> try_info() const noexcept {
+        bb_manager_info info{};
+        if (const Status status = bb_manager_info_get(this->handle(), sizeof(info), &info); !status)
+            return status;
+        return info;
+    }
+    Result<bb_manager_stats> try_stats() const noexcept {
+        bb_manager_stats stats{};
+        if (const Status status = bb_manager_stats_get(this->handle(), sizeof(stats), &stats); !status)
+            return status;
+        return stats;
+    }
+    /// The statistics as text, in pieces: `write(std::string_view)`. What it throws goes through to the caller.
+    template <class F> Status try_stats_write(F &&write) const {
+        detail::Writer<std::remove_reference_t<F>> writer{write};
+        return writer.finish(bb_manager_stats_write(this->handle(), writer.call, &writer));
+    }
+
+    // -- end --
+
+    /// Gives memory back that only leases needed.
+    Status try_trim() const noexcept { return bb_manager_trim(this->handle()); }
+    /// Refuses new work, publishes what was accepted, lets waiters go. Fronts stay readable.
+    Status try_close(Timeout timeout = forever) const noexcept {
+        return bb_manager_close(this->handle(), timeout.nanoseconds());
+    }
+
+#if BACKBUF_EXCEPTIONS
+    // A template, so that `({5})` is a shape and never a Manager to be moved from.
+    template <class S = Shape,
+              class = std::enable_if_t<std::is_convertible_v<const S &, Shape> && !std::is_integral_v<S>>>
+    explicit Manager(const S &shape, const Config &config = {}) : Manager(try_create(shape, config).value()) {}
+    static Manager attach(bb_manager *manager) { return try_attach(manager).value(); }
+    static Manager adopt(bb_manager *manager) { return try_adopt(manager).value(); }
+
+    void enqueue(std::uint64_t first, const Data<T> &data, Timeout timeout = forever) const {
+        detail::check(try_enqueue(first, data, timeout));
+    }
+    void enqueue_many(span<const Update<T>> updates, Timeout timeout = forever) const {
+        detail::check(try_enqueue_many(updates, timeout));
+    }
+    void enqueue_many(std::initializer_list<Update<T>> updates, Timeout timeout = forever) const {
+        detail::check(try_enqueue_many(updates, timeout));
+    }
+    void enqueue_fill(Range range, const T &value, Timeout timeout = forever) const {
+        detail::check(try_enqueue_fill(range, value, timeout));
+    }
+    void enqueue_fill(const Index &start, const Index &extent, const T &value, const Steps &step = {},
+                      Timeout timeout = forever) const {
+        detail::check(try_enqueue_fill(start, extent, value, step, timeout));
+    }
+    void enqueue_region(const Index &start, const Index &extent, const Source<T> &source, const Steps &step = {},
+                        Timeout timeout = forever) const {
+        detail::check(try_enqueue_region(start, extent, source, step, timeout));
+    }
+    template <class F>
+    void enqueue_borrowed(std::uint64_t first, const Data<T> &data, F done, Timeout timeout = forever) const {
+        detail::check(try_enqueue_borrowed(first, data, std::move(done), timeout));
+    }
+    template <class F>
+    void enqueue_kernel(F call, Range range = {}, KernelFlags flags = KernelFlags::none,
+                        Timeout timeout = forever) const {
+        detail::check(try_enqueue_kernel(std::move(call), range, flags, timeout));
+    }
+    void enqueue_tag(std::uint64_t tag, Timeout timeout = forever) const {
+        detail::check(try_enqueue_tag(tag, timeout));
+    }
+    Batch<T> batch() const { return try_batch().value(); }
+    Back<T> back(BackMode mode = BackMode::keep, Timeout timeout = forever) const {
+        return try_back(mode, timeout).value();
+    }
+    Task task(const char *label) const { return try_task(label).value(); }
+    Task task(const std::string &label) const { return task(label.c_str()); }
+
+    void synchronize(Timeout timeout = forever) const { detail::settle(this->handle(), try_synchronize(timeout)); }
+    std::uint64_t synchronize_async() const { return try_synchronize_async().value(); }
+    std::uint64_t wait(std::uint64_t ticket, Timeout timeout = forever) const {
+        auto epoch = try_wait(ticket, timeout);
+        detail::settle(this->handle(), epoch.status());
+        return *epoch;
+    }
+    std::uint64_t wait_epoch(std::uint64_t after, Timeout timeout = forever) const {
+        return try_wait_epoch(after, timeout).value();
+    }
+    Watch watch(std::uint64_t after = 0) const { return try_watch(after).value(); }
+    /// Takes the exception that a callback of this manager left, or null: for those who call only `try_` functions.
+    std::exception_ptr take_exception() const noexcept {
+        auto taken = detail::take(this->handle(), detail::Origin::update);
+        return taken ? taken : detail::take(this->handle(), detail::Origin::flush);
+    }
+
+    Front<T> front() const {
+        bb_front raw{}; // not by way of Result: a front is made where it stays
+        detail::check(bb_manager_acquire_front(this->handle(), &raw));
+        return Front<T>(raw, shape_);
+    }
+    std::uint64_t epoch() const { return try_epoch().value(); }
+    bb_manager_info info() const { return try_info().value(); }
+    bb_manager_stats stats() const { return try_stats().value(); }
+    std::string stats_text() const {
+        std::string all;
+        detail::check(try_stats_write([&](std::string_view piece) { all += piece; }));
+        return all;
+    }
+    void trim() const { detail::check(try_trim()); }
+    void close(Timeout timeout = forever) const { detail::settle(this->handle(), try_close(timeout)); }
+#endif
+
+  private:
+    Manager(bb_manager *raw, const Shape &shape, bool borrowed) noexcept : Base(raw, borrowed), shape_(shape) {}
+    static Result<Manager> over(bb_manager *manager, bool borrowed) noexcept {
+        bb_manager_info info{};
+        if (const Status status = bb_manager_info_get(manager, sizeof(info), &info); !status)
+            return status;
+        if (info.dtype != dtype<T>::value)
+            return Status(BB_E_ARGUMENT, detail::Note::dtype);
+        return Manager(manager, Shape(backbuf::span<const std::uint64_t>(info.shape, info.ndim)), borrowed);
+    }
+    detail::Target target() const noexcept { return {this->handle(), shape_.size(), size()}; }
+
+    Shape shape_;
+};
+
+} // namespace backbuf
+
+#endif // BACKBUF_MANAGER_HPP

@@ -1,0 +1,114 @@
+//! A ring of bytes in host memory: the same pages mapped twice in a row, so that every stretch of the ring is contiguous.
+
+use std::ptr::{NonNull, null_mut};
+
+use super::host::{page, touch};
+use crate::error::{Error, Result, Status};
+
+/// The pages of a ring. Byte `i` and byte `i + period` are the same memory.
+#[derive(Debug)]
+pub(crate) struct Mirror {
+    data: NonNull<u8>,
+    period: usize,
+}
+
+// SAFETY: memory with one owner.
+unsafe impl Send for Mirror {}
+// SAFETY: as above; who accesses which bytes is the ring's business.
+unsafe impl Sync for Mirror {}
+
+impl Mirror {
+    /// At least `bytes`, a power of two, rounded up to whole pages; zeros, with no first touch left to pay.
+    pub(crate) fn new(bytes: usize) -> Result<Mirror> {
+        let period = bytes.max(page());
+        let none = || Error::value(Status::OutOfMemory, "capacity", bytes as u64, "memory could not be had");
+        let twice = period.checked_mul(2).filter(|&twice| twice <= isize::MAX as usize).ok_or_else(none)?;
+        let file = File::new(period)?;
+        let (nothing, anywhere) =
+            (libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE);
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let place = unsafe { libc::mmap(null_mut(), twice, nothing, anywhere, -1, 0) };
+        let data = NonNull::new(place.cast::<u8>()).filter(|_| place != libc::MAP_FAILED).ok_or_else(none)?;
+        let mirror = Mirror { data, period };
+        let (protection, here) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_FIXED);
+        for half in [0, period] {
+            // SAFETY: within the mapping just made, which this replaces.
+            let place = unsafe { libc::mmap(place.add(half), period, protection, here, file.0, 0) };
+            if place == libc::MAP_FAILED {
+                return Err(none());
+            }
+        }
+        touch(data, twice)?;
+        Ok(mirror)
+    }
+
+    /// The first byte. As many follow as two periods have.
+    pub(crate) fn data(&self) -> NonNull<u8> {
+        self.data
+    }
+
+    /// After how many bytes the ring repeats: a power of two.
+    pub(crate) fn period(&self) -> usize {
+        self.period
+    }
+}
+
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        // SAFETY: owned, and unmapped once.
+        unsafe { libc::munmap(self.data.as_ptr().cast(), 2 * self.period) };
+    }
+}
+
+/// Memory that can be mapped more than once. The mappings outlive it.
+struct File(libc::c_int);
+
+impl File {
+    fn new(bytes: usize) -> Result<File> {
+        // SAFETY: reads a constant.
+        let fd = unsafe { libc::memfd_create(c"backbuf-ring".as_ptr(), libc::MFD_CLOEXEC) };
+        if fd < 0 {
+            let why = "no descriptor could be opened to map the ring; raise the limit on open files";
+            return Err(Error::text(Status::Limit, why));
+        }
+        let file = File(fd);
+        // SAFETY: takes numbers.
+        if unsafe { libc::ftruncate(fd, bytes as libc::off_t) } != 0 {
+            return Err(Error::value(
+                Status::OutOfMemory,
+                "capacity",
+                bytes as u64,
+                "memory could not be had",
+            ));
+        }
+        Ok(file)
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // SAFETY: owned, and closed once.
+        unsafe { libc::close(self.0) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_halves_are_the_same_memory() {
+        for bytes in [1, 1 << 12, 1 << 16] {
+            let mirror = Mirror::new(bytes).unwrap();
+            let (data, period) = (mirror.data().as_ptr(), mirror.period());
+            assert!(period >= bytes && period.is_power_of_two() && data as usize % 4096 == 0);
+            // SAFETY: two periods are mapped.
+            unsafe {
+                data.add(3).write(7);
+                data.add(2 * period - 1).write(9);
+                assert_eq!((data.add(period + 3).read(), data.add(period - 1).read()), (7, 9));
+            }
+        }
+        assert_eq!(Mirror::new(1 << 62).unwrap_err().status(), Status::OutOfMemory);
+    }
+}

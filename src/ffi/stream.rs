@@ -1,0 +1,406 @@
+//! `bb_stream`: what arrives in a ring, as chunks that can be held.
+
+use std::ffi::{c_char, c_void};
+use std::mem::MaybeUninit;
+
+use super::guard::{guard, guard_handle, on, take};
+use super::handle::{self, Kind};
+use super::input;
+use super::object::{self, Object, Seat};
+use super::opaque::{bb_lease, bb_receiver, bb_sender, bb_stream};
+use super::status::bb_status;
+use crate::error::{Error, Label, Result};
+use crate::lease::{self, Giver};
+use crate::memory::boxed;
+use crate::spsc::{Flow, Held, Pool, Rx, Source, StreamConfig, StreamStatistics, Tx};
+use crate::{Timeout, slots};
+
+impl Object for Source {
+    const KIND: Kind = Kind::Stream;
+
+    fn label(&self) -> Label {
+        Source::label(self)
+    }
+
+    fn close(&self) -> Result<()> {
+        Source::close(self);
+        Ok(())
+    }
+}
+
+/// How a stream makes chunks. Fill it by `bb_stream_config_init()`, then change what is needed.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_stream_config {
+    /// Bytes of this struct, as the caller knows it.
+    pub struct_size: u32,
+    /// Buffers that are kept for use again, 16; more than that are freed when they are released.
+    pub pool_size: u32,
+    /// Bytes of a buffer, at least, 8192. After 4 full ones in a row it doubles, up to the ring's capacity; after 64 in a row
+    /// below a quarter it halves, down to this.
+    pub buffer_size: u64,
+    /// Fewer bytes make no chunk, but at the end, 1.
+    pub min_size: u64,
+    /// Bytes of a record, 0 for none: each chunk is a whole number of records.
+    pub record_size: u64,
+    /// Name in messages and logs: UTF-8, cut at 63 bytes; NULL for the ring's.
+    pub label: *const c_char,
+}
+
+/// A managed buffer, filled from the ring.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_chunk {
+    /// The bytes, aligned to 64. They are the holder's to read and write until the lease is released.
+    pub data: *mut c_void,
+    /// How many there are.
+    pub bytes: u64,
+    /// Give it back by `bb_lease_release()`, on any thread, also after the stream has gone.
+    pub lease: *mut bb_lease,
+}
+
+/// What a stream has counted, since it was made.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_stream_stats {
+    /// Bytes of this struct that were written.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Chunks given.
+    pub chunks: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+    /// Buffers taken from the pool.
+    pub hits: u64,
+    /// Buffers allocated.
+    pub misses: u64,
+    /// Chunks that have not been released.
+    pub live: u64,
+    /// Buffers that wait in the pool.
+    pub kept: u64,
+    /// Bytes of the next buffer.
+    pub buffer_size: u64,
+    /// Waits that could not be answered at once.
+    pub waits: u64,
+}
+
+fn defaults() -> bb_stream_config {
+    let core = StreamConfig::default();
+    bb_stream_config {
+        struct_size: size_of::<bb_stream_config>() as u32,
+        pool_size: core.pool_size,
+        buffer_size: core.buffer_size,
+        min_size: core.min_size,
+        record_size: core.record_size,
+        label: std::ptr::null(),
+    }
+}
+
+/// Fills a config with the defaults.
+///
+/// @param config written
+/// @return BB_OK, BB_E_NULL
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_stream_config_init(config: *mut bb_stream_config) -> bb_status {
+    // SAFETY: the header asks for a place for a config.
+    guard("bb_stream_config_init", || unsafe { input::output(config, "config") }?.set(defaults()))
+}
+
+/// Turns a receiver into a stream. Its handle ends; if the call fails, it stays as it was.
+///
+/// @param rx the receiver
+/// @param config how, or NULL for the defaults
+/// @param stream the handle is written here
+/// @return BB_OK, BB_E_ARGUMENT (a buffer_size of 0, label that is not UTF-8), BB_E_RANGE (min_size or record_size beyond the
+///         buffer or the ring), BB_E_VERSION (struct_size), BB_E_STATE (a peeked span is open), BB_E_BUSY (a thread waits on the
+///         receiver), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety one thread at a time for the receiver
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_spsc_into_stream(
+    rx: *mut bb_receiver,
+    config: *const bb_stream_config,
+    stream: *mut *mut bb_stream,
+) -> bb_status {
+    let mut ready = None;
+    let checked = on("bb_spsc_into_stream", rx, |rx: &Rx| {
+        // SAFETY: the header asks for a place for a handle, and a config that is as long as it says, or NULL.
+        let (place, config) = unsafe {
+            let place = input::output(stream, "stream")?;
+            (place, if config.is_null() { defaults() } else { input::versioned(config, defaults())? })
+        };
+        let core = StreamConfig {
+            buffer_size: config.buffer_size,
+            min_size: config.min_size,
+            pool_size: config.pool_size,
+            record_size: config.record_size,
+            // SAFETY: the header asks for a string or NULL.
+            label: unsafe { input::name(config.label, "label") }?,
+        };
+        rx.check_idle()?;
+        Source::check(rx.ring(), &core)?;
+        // What can fail comes first, so that the receiver is ended only for a stream.
+        ready = Some((
+            place,
+            core,
+            Pool::new(core.pool_size.into())?,
+            boxed(MaybeUninit::<Source>::uninit())?,
+            Seat::take()?,
+        ));
+        Ok(())
+    });
+    let Some((place, core, pool, room, seat)) = ready else { return checked };
+    guard_handle("bb_spsc_into_stream", rx, |handle| {
+        let rx = object::hand_over::<Rx>(handle)?;
+        place.set(seat.seat_boxed(Box::write(room, Source::new(rx, pool, &core))) as *mut bb_stream)
+    })
+}
+
+static GIVER: Giver = Giver { name: "chunk", object: "ring", about: "bytes", release };
+
+unsafe fn release(owner: *mut (), _part: u32) {
+    // SAFETY: what `leased` gave away, once.
+    drop(unsafe { Held::from_raw(owner) });
+}
+
+/// A chunk as C holds it.
+fn leased(held: Held, number: u64, tag: u16) -> std::result::Result<bb_chunk, (Held, Error)> {
+    let Some(blank) = lease::blank() else { return Err((held, lease::why_none())) };
+    let (data, bytes) = (held.data().cast(), held.bytes);
+    let lease = blank.fill(&GIVER, held.into_raw(), 0, number, bytes);
+    Ok(bb_chunk { data, bytes, lease: handle::of_lease(lease, handle::compose(tag, 0, 0)) as *mut bb_lease })
+}
+
+/// Takes chunks, each to the place that `place` gives for it.
+fn gather(
+    s: &Source,
+    count: u64,
+    ready: bool,
+    timeout: u64,
+    mut place: impl FnMut(bb_chunk),
+) -> Result<std::result::Result<usize, Flow>> {
+    let tag = slots::instance()?.tag;
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    s.gather(count, ready, Timeout::nanos(timeout), |held| {
+        place(leased(held, s.ring().number(), tag)?);
+        Ok(())
+    })
+}
+
+/// The next chunk: what is there, as much as a buffer holds.
+///
+/// @param s the stream
+/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+/// @param chunk written; `bb_lease_release(chunk->lease)` gives it back
+/// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (the end of the stream, or it is closed), BB_E_INTERRUPTED; these set no message;
+///         BB_E_ALIGN (the stream has ended inside of a record), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (too many leases), BB_E_BUSY
+///         (another thread is inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety one thread at a time
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_stream_next(s: *mut bb_stream, timeout: u64, chunk: *mut bb_chunk) -> bb_status {
+    on("bb_stream_next", s, |s: &Source| {
+        // SAFETY: the header asks for a place for a chunk.
+        unsafe { input::output(chunk, "chunk") }?;
+        // SAFETY: as above.
+        let given = gather(s, 1, true, timeout, |next| unsafe { chunk.write(next) })?;
+        Ok(given.map_or_else(|flow| flow, |_| Flow::Done))
+    })
+}
+
+/// `count` chunks together; fewer only at the end of the stream. What a call that did not get them all has gathered comes with
+/// the next one.
+///
+/// @param s the stream
+/// @param count how many
+/// @param timeout nanoseconds for all of them; 0 tries, BB_FOREVER waits without end
+/// @param chunks the first `got` are written
+/// @param got how many there are is written here; 0 beside BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED
+/// @return what `bb_stream_next()` returns
+/// @threadsafety one thread at a time
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_stream_chunks(
+    s: *mut bb_stream,
+    count: u64,
+    timeout: u64,
+    chunks: *mut bb_chunk,
+    got: *mut u64,
+) -> bb_status {
+    // SAFETY: the header asks for places for that many chunks and a number.
+    unsafe { several("bb_stream_chunks", s, (chunks, count), false, timeout, got) }
+}
+
+/// What is there: at least one chunk, which it waits for, and at most `count`.
+///
+/// @param s the stream
+/// @param count how many at most
+/// @param timeout nanoseconds for the first; 0 tries, BB_FOREVER waits without end
+/// @param chunks the first `got` are written
+/// @param got how many there are is written here; 0 beside BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED
+/// @return what `bb_stream_next()` returns
+/// @threadsafety one thread at a time
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_stream_ready_chunks(
+    s: *mut bb_stream,
+    count: u64,
+    timeout: u64,
+    chunks: *mut bb_chunk,
+    got: *mut u64,
+) -> bb_status {
+    // SAFETY: the header asks for places for that many chunks and a number.
+    unsafe { several("bb_stream_ready_chunks", s, (chunks, count), true, timeout, got) }
+}
+
+/// # Safety
+///
+/// NULL, or places for that many chunks; NULL, or a place for a number.
+unsafe fn several(
+    call: &'static str,
+    s: *mut bb_stream,
+    (chunks, count): (*mut bb_chunk, u64),
+    ready: bool,
+    timeout: u64,
+    got: *mut u64,
+) -> bb_status {
+    on(call, s, |s: &Source| {
+        // SAFETY: the caller's promise; the chunks are checked, and not read.
+        let place = unsafe {
+            input::many(chunks.cast::<MaybeUninit<bb_chunk>>().cast_const(), count, "chunks")?;
+            input::output(got, "got")?
+        };
+        let mut at = chunks;
+        let given = gather(s, count, ready, timeout, |chunk| {
+            // SAFETY: at most `count` are given.
+            unsafe {
+                at.write(chunk);
+                at = at.add(1);
+            }
+        })?;
+        let (given, flow) = match given {
+            Ok(given) => (given, Flow::Done),
+            Err(flow) => (0, flow),
+        };
+        place.set(given as u64)?;
+        Ok(flow)
+    })
+}
+
+/// A descriptor for event loops. It becomes readable (POLLIN, level-triggered) when what `bb_stream_arm()` asked for has come.
+/// It belongs to the ring: neither read nor close it.
+///
+/// @param s the stream
+/// @param fd written
+/// @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_stream_fd(s: *mut bb_stream, fd: *mut i32) -> bb_status {
+    // SAFETY: the header asks for a place for a number.
+    on("bb_stream_fd", s, |s: &Source| unsafe { input::output(fd, "fd") }?.set(s.fd()?))
+}
+
+/// Asks for the descriptor to tell when a chunk or the end can be had. Call it before each poll.
+///
+/// @param s the stream
+/// @return BB_OK (now), BB_E_EMPTY (armed: the descriptor becomes readable when it can, and stays so until the next call that
+///         returns BB_E_EMPTY; sets no message), BB_E_LIMIT (no descriptor left), BB_E_BUSY (another thread is inside), BB_E_NULL,
+///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety one thread at a time
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_stream_arm(s: *mut bb_stream) -> bb_status {
+    on("bb_stream_arm", s, Source::arm)
+}
+
+/// Receives no more: the sender gets BB_E_CLOSED, and so does a thread that waits in this stream. Chunks that are held stay.
+/// Closing twice is fine.
+///
+/// @param s the stream
+/// @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_stream_close(s: *mut bb_stream) -> bb_status {
+    on("bb_stream_close", s, |s: &Source| {
+        Source::close(s);
+        Ok(())
+    })
+}
+
+/// Makes a new sender where the old one was destroyed: the stream goes on.
+///
+/// @param s the stream
+/// @param sender the handle is written here
+/// @return BB_OK, BB_E_BUSY (the old one lives: not destroyed, or a span of its is open), BB_E_OUT_OF_MEMORY, BB_E_LIMIT,
+///         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_stream_attach_sender(
+    s: *mut bb_stream,
+    sender: *mut *mut bb_sender,
+) -> bb_status {
+    on("bb_stream_attach_sender", s, |s: &Source| {
+        // SAFETY: the header asks for a place for a handle.
+        let place = unsafe { input::output(sender, "sender") }?;
+        let seat = Seat::take()?;
+        place.set(seat.seat_boxed(boxed(Tx::attach(s.ring())?)?) as *mut bb_sender)
+    })
+}
+
+/// What the stream and its pool have counted.
+///
+/// @param s the stream
+/// @param struct_size `sizeof(bb_stream_stats)` as the caller knows it
+/// @param stats written
+/// @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_stream_stats_get(
+    s: *mut bb_stream,
+    struct_size: u32,
+    stats: *mut bb_stream_stats,
+) -> bb_status {
+    // SAFETY: the header asks for a place of `struct_size` bytes.
+    on("bb_stream_stats_get", s, |s: &Source| unsafe {
+        input::write_sized(struct_size, stats, "stats", |size| stats_of(&s.statistics(), size))
+    })
+}
+
+fn stats_of(s: &StreamStatistics, struct_size: u32) -> bb_stream_stats {
+    bb_stream_stats {
+        struct_size,
+        reserved: 0,
+        chunks: s.chunks,
+        bytes: s.bytes,
+        hits: s.hits,
+        misses: s.misses,
+        live: s.live,
+        kept: s.kept,
+        buffer_size: s.buffer_size,
+        waits: s.waits,
+    }
+}
+
+/// Ends the stream and its receiving end: the sender gets BB_E_CLOSED. Chunks that are held stay valid until they are released.
+///
+/// @param s the stream; NULL is a no-op
+/// @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_stream_destroy(s: *mut bb_stream) -> bb_status {
+    if s.is_null() {
+        return bb_status::BB_OK;
+    }
+    take("bb_stream_destroy", s, |stream: Source| {
+        drop(stream);
+        Ok(())
+    })
+}

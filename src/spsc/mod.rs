@@ -1,0 +1,94 @@
+//! A ring of bytes for one producer and one consumer.
+//!
+//! [`ring`] makes the two ends. Each belongs to one thread at a time and may be moved to another. Sending and receiving copy;
+//! [`Sender::reserve`] and [`Receiver::peek`] lend the ring's own memory, always as one contiguous span, since the ring is
+//! mapped twice in a row. Nothing on the plain path makes a system call or allocates; a side that waits spins for at most
+//! 2 µs and then sleeps, and is woken once. [`Receiver::into_stream`] turns the receiving end into chunks that can be held.
+//!
+//! `indices` hands the bytes over, `side` puts to sleep and wakes, `place` adds the descriptor; `tx` and `rx` are the ends
+//! as both Rust and C use them, `sender` and `receiver` what Rust sees. `source` makes chunks of what arrives, in buffers of `pool`, and `stream` is Rust's.
+
+mod copy;
+mod end;
+mod growth;
+mod indices;
+mod pace;
+mod place;
+mod pool;
+mod receiver;
+mod returns;
+mod ring;
+mod rx;
+mod sender;
+mod side;
+mod source;
+mod statistics;
+mod stream;
+mod tx;
+
+pub use receiver::{Peek, Receiver, Refused};
+pub use ring::{Config, ring, ring_with};
+pub use sender::{Reservation, Sender};
+pub use statistics::{EndStatistics, StreamStatistics};
+pub use stream::{Chunk, Stream, StreamConfig};
+
+pub(crate) use ring::dump;
+#[cfg(feature = "capi")]
+pub(crate) use {
+    pool::{Held, Pool},
+    ring::{Claim, Ring},
+    source::Source,
+};
+pub(crate) use {rx::Rx, tx::Tx};
+
+use crate::error::{Error, Result, Status};
+use crate::wait::{Deadline, Stop, futex};
+
+/// How a call ended that was not refused. All but [`Flow::Done`] are everyday life, so they carry no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    Done,
+    Full,
+    Empty,
+    Timeout,
+    Interrupted,
+    Closed,
+}
+
+impl Flow {
+    pub(crate) fn status(self) -> Option<Status> {
+        match self {
+            Flow::Done => None,
+            Flow::Full => Some(Status::Full),
+            Flow::Empty => Some(Status::Empty),
+            Flow::Timeout => Some(Status::Timeout),
+            Flow::Interrupted => Some(Status::Interrupted),
+            Flow::Closed => Some(Status::Closed),
+        }
+    }
+
+    /// As Rust tells it.
+    fn result(self) -> Result<()> {
+        self.status().map_or(Ok(()), |status| Err(Error::of(status)))
+    }
+}
+
+/// How much went, and how that ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moved {
+    pub(crate) bytes: u64,
+    pub(crate) flow: Flow,
+}
+
+impl Moved {
+    /// As Rust tells it: what went, if anything did.
+    fn result(self) -> Result<usize> {
+        match self.flow.status() {
+            Some(status) if self.bytes == 0 => Err(Error::of(status)),
+            _ => Ok(self.bytes as usize),
+        }
+    }
+}
+
+/// Bytes that go at once. Longer ones go in pieces, so that the other side begins while the rest is still copied.
+const PIECE: u64 = 8192;

@@ -1,0 +1,268 @@
+//! The receiving end for Rust.
+
+use std::fmt;
+use std::io;
+use std::mem::MaybeUninit;
+use std::ops::Deref;
+use std::os::fd::RawFd;
+
+use super::pool::Pool;
+use super::sender::{armed, io_error};
+use super::source::Source;
+use super::{EndStatistics, Rx, Sender, Stream, StreamConfig, Tx};
+use crate::error::{Error, Result, Status};
+use crate::memory::boxed;
+use crate::wait::Timeout;
+
+/// The receiving end of a ring. Dropping it closes it.
+///
+/// ```
+/// let (mut sender, mut receiver) = backbuf::spsc::ring(64)?;
+/// sender.send(b"abc")?;
+/// drop(sender);
+/// let mut got = [0; 8];
+/// assert_eq!(receiver.recv(&mut got)?, 3);
+/// assert_eq!(receiver.recv(&mut got).unwrap_err().status(), backbuf::Status::Closed);
+/// # Ok::<(), backbuf::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Receiver(pub(super) Box<Rx>);
+
+impl Receiver {
+    /// Bytes that the ring holds.
+    ///
+    /// ```
+    /// assert_eq!(backbuf::spsc::ring(100)?.1.capacity(), 128);
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn capacity(&self) -> usize {
+        self.0.ring().capacity() as usize
+    }
+
+    /// Receives what is there, without waiting; how much that was. [`Status::Empty`] if there is nothing yet,
+    /// [`Status::Closed`] once the sender has gone and everything that it sent has been received.
+    #[inline]
+    pub fn recv(&mut self, to: &mut [u8]) -> Result<usize> {
+        // SAFETY: the slice is that long.
+        unsafe { self.0.recv(to.as_mut_ptr(), to.len() as u64) }?.result()
+    }
+
+    /// Fills all of `to`, waiting for the rest. An error comes after part of it has been received; [`Receiver::statistics`]
+    /// tell how much.
+    ///
+    /// ```
+    /// use backbuf::{Status, Timeout};
+    /// let (mut sender, mut receiver) = backbuf::spsc::ring(8)?;
+    /// sender.send(b"abc")?;
+    /// drop(sender);
+    /// let mut got = [0; 4];
+    /// assert_eq!(receiver.recv_all(&mut got, Timeout::FOREVER).unwrap_err().status(), Status::Closed);
+    /// assert_eq!(&got, b"abc\0");
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn recv_all(&mut self, to: &mut [u8], timeout: Timeout) -> Result<()> {
+        // SAFETY: the slice is that long.
+        unsafe { self.0.recv_all(to.as_mut_ptr(), to.len() as u64, timeout) }?.flow.result()
+    }
+
+    /// Lends all that is there, at least `min` bytes (0 counts as 1): one contiguous span of the ring itself.
+    /// [`Status::Empty`] if there is less, [`Status::Closed`] if no more can come, [`Status::Range`] if the ring could never
+    /// hold so much.
+    ///
+    /// ```
+    /// let (mut sender, mut receiver) = backbuf::spsc::ring(64)?;
+    /// sender.send(b"header, body")?;
+    /// let span = receiver.peek(6)?;
+    /// assert_eq!(&span[..6], b"header");
+    /// span.consume(8)?;
+    /// assert_eq!(&receiver.peek(1)?[..], b"body");
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn peek(&mut self, min: usize) -> Result<Peek<'_>> {
+        if self.0.is_closed() {
+            return Err(Error::of(Status::Closed));
+        }
+        match self.0.there(min as u64)? {
+            Ok((data, bytes)) => Ok(Peek { receiver: self, data, bytes: bytes as usize }),
+            Err(flow) => Err(Error::of(flow.status().unwrap_or(Status::Empty))),
+        }
+    }
+
+    /// Waits until `bytes` are there, or as many as the ring holds if that is less. [`Status::Closed`] if so many can no
+    /// longer come.
+    ///
+    /// ```
+    /// use backbuf::{Status, Timeout};
+    /// let (mut sender, mut receiver) = backbuf::spsc::ring(8)?;
+    /// sender.send(b"ab")?;
+    /// receiver.wait_readable(2, Timeout::FOREVER)?;
+    /// drop(sender);
+    /// assert_eq!(receiver.wait_readable(3, Timeout::FOREVER).unwrap_err().status(), Status::Closed);
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn wait_readable(&mut self, bytes: usize, timeout: Timeout) -> Result<()> {
+        self.0.wait_readable(bytes as u64, timeout)?.result()
+    }
+
+    /// A descriptor for event loops, readable once [`Receiver::arm`] has asked for it and the bytes are there. It belongs to
+    /// the ring: neither read nor close it.
+    ///
+    /// ```
+    /// let (mut sender, mut receiver) = backbuf::spsc::ring(4)?;
+    /// assert!(receiver.fd()? >= 0);
+    /// assert!(!receiver.arm(1)?, "the descriptor will tell");
+    /// sender.send(b"1")?;
+    /// assert!(receiver.arm(1)?, "a byte is there now");
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn fd(&self) -> Result<RawFd> {
+        self.0.fd()
+    }
+
+    /// Whether `bytes` are there now. If not, the descriptor becomes readable when they are, or when the sender goes, and stays
+    /// so until the next call that finds too little. [`Status::Closed`] if so many can no longer come.
+    pub fn arm(&mut self, bytes: usize) -> Result<bool> {
+        armed(self.0.arm(bytes as u64)?)
+    }
+
+    /// Receives no more: the sender gets [`Status::Closed`]. Closing twice is fine.
+    pub fn close(&mut self) {
+        self.0.close();
+    }
+
+    /// A new sender where the old one was dropped. [`Status::Busy`] while the old one lives.
+    ///
+    /// ```
+    /// let (sender, mut receiver) = backbuf::spsc::ring(8)?;
+    /// drop(sender);
+    /// let mut sender = receiver.attach_sender()?;
+    /// sender.send(b"ab")?;
+    /// assert_eq!(receiver.recv(&mut [0; 8])?, 2);
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn attach_sender(&mut self) -> Result<Sender> {
+        Ok(Sender(boxed(Tx::attach(self.0.ring())?)?))
+    }
+
+    /// What this end has counted.
+    pub fn statistics(&self) -> EndStatistics {
+        self.0.statistics()
+    }
+
+    /// A stream of chunks that can be held for as long as one likes. If it is refused, the receiver comes back.
+    ///
+    /// ```
+    /// use backbuf::spsc::{self, StreamConfig};
+    /// let (mut sender, receiver) = spsc::ring(64)?;
+    /// let refused = receiver.into_stream(StreamConfig { buffer_size: 0, ..StreamConfig::default() }).unwrap_err();
+    /// let stream = refused.receiver.into_stream(StreamConfig::default())?;
+    /// sender.send(b"abc")?;
+    /// drop(sender);
+    /// for chunk in stream {
+    ///     assert_eq!(&chunk?[..], b"abc");
+    /// }
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn into_stream(self, config: StreamConfig<'_>) -> std::result::Result<Stream, Refused> {
+        // What can fail comes first, so that the receiver is given away only for a stream.
+        let prepare = || {
+            Source::check(self.0.ring(), &config)?;
+            Ok((Pool::new(config.pool_size.into())?, boxed(MaybeUninit::uninit())?))
+        };
+        match prepare() {
+            Ok((pool, room)) => Ok(Stream(Box::write(room, Source::new(*self.0, pool, &config)))),
+            Err(error) => Err(Refused { receiver: self, error }),
+        }
+    }
+}
+
+/// A receiver that did not become a stream, and why.
+///
+/// ```
+/// use backbuf::spsc::{self, StreamConfig};
+/// let (_sender, receiver) = spsc::ring(64)?;
+/// let refused = receiver.into_stream(StreamConfig { min_size: 65, ..StreamConfig::default() }).unwrap_err();
+/// assert_eq!(refused.error.status(), backbuf::Status::Range);
+/// # Ok::<(), backbuf::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Refused {
+    /// As it was.
+    pub receiver: Receiver,
+    /// Why.
+    pub error: Error,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Error {
+        refused.error
+    }
+}
+
+/// Reading waits for the first byte; the end reads as 0 bytes.
+///
+/// ```
+/// use std::io::Read;
+/// let (mut sender, mut receiver) = backbuf::spsc::ring(64)?;
+/// sender.send(b"all of it")?;
+/// drop(sender);
+/// let mut text = String::new();
+/// receiver.read_to_string(&mut text)?;
+/// assert_eq!(text, "all of it");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl io::Read for Receiver {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        if to.is_empty() {
+            return Ok(0);
+        }
+        match self.wait_readable(1, Timeout::FOREVER).and_then(|()| self.recv(to)) {
+            Err(error) if error.status() == Status::Closed => Ok(0),
+            result => result.map_err(io_error),
+        }
+    }
+}
+
+/// Bytes of the ring, lent to be read. Dropping it consumes nothing.
+#[derive(Debug)]
+pub struct Peek<'a> {
+    receiver: &'a mut Receiver,
+    data: *const u8,
+    bytes: usize,
+}
+
+impl Peek<'_> {
+    /// Gives the first `bytes` of it back to the sender. [`Status::State`] if it has fewer; then nothing is consumed.
+    ///
+    /// ```
+    /// let (mut sender, mut receiver) = backbuf::spsc::ring(4)?;
+    /// sender.send(b"ab")?;
+    /// assert_eq!(receiver.peek(1)?.consume(3).unwrap_err().status(), backbuf::Status::State);
+    /// receiver.peek(1)?.consume(2)?;
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn consume(self, bytes: usize) -> Result<()> {
+        if bytes > self.bytes {
+            return Err(Error::value(Status::State, "bytes", bytes as u64, "more than was peeked"));
+        }
+        self.receiver.0.free(bytes as u64);
+        Ok(())
+    }
+}
+
+impl Deref for Peek<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: what is there is the receiver's while this borrows it.
+        unsafe { std::slice::from_raw_parts(self.data, self.bytes) }
+    }
+}

@@ -1,0 +1,176 @@
+//! The ring: what its two ends share, and how it is made.
+
+use std::fmt::Write;
+
+use super::indices::Indices;
+use super::place::Place;
+use super::{Receiver, Rx, Sender, Tx};
+use crate::device::host::exists;
+use crate::device::mirror::Mirror;
+use crate::error::{Error, Label, Result, Status};
+use crate::log::{self, Level};
+use crate::memory::{Arc, boxed};
+use crate::roster::{self, Listed, Roster};
+use crate::sync::{self, AtomicPtr};
+
+/// How a ring is made.
+///
+/// ```
+/// use backbuf::spsc::{Config, ring_with};
+/// let (sender, receiver) = ring_with(4096, &Config { label: "samples", ..Config::default() })?;
+/// # Ok::<(), backbuf::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Config<'a> {
+    /// Name in messages, logs and dumps; cut at 63 bytes.
+    pub label: &'a str,
+    /// Whether the receiver pauses for a fraction of a microsecond where a stream of tiny chunks would otherwise move cache
+    /// lines to and fro for each of them. On by default: the stream gains a multiple of its throughput.
+    pub backoff: bool,
+}
+
+impl Default for Config<'_> {
+    fn default() -> Self {
+        Config { label: "", backoff: true }
+    }
+}
+
+/// A ring of at least `capacity` bytes, rounded up to a power of two; all of it is usable.
+///
+/// ```
+/// use backbuf::Timeout;
+/// let (mut sender, mut receiver) = backbuf::spsc::ring(1 << 16)?;
+/// let producer = std::thread::spawn(move || sender.send_all(&[7; 100_000], Timeout::FOREVER));
+/// let mut all = vec![0; 100_000];
+/// receiver.recv_all(&mut all, Timeout::FOREVER)?;
+/// assert!(all.iter().all(|&byte| byte == 7));
+/// producer.join().unwrap()?;
+/// # Ok::<(), backbuf::Error>(())
+/// ```
+pub fn ring(capacity: usize) -> Result<(Sender, Receiver)> {
+    ring_with(capacity, &Config::default())
+}
+
+/// The same, with a [`Config`].
+///
+/// ```
+/// use backbuf::spsc::{Config, ring_with};
+/// let (sender, _receiver) = ring_with(1000, &Config { label: "samples", backoff: false })?;
+/// assert_eq!(sender.capacity(), 1024);
+/// # Ok::<(), backbuf::Error>(())
+/// ```
+pub fn ring_with(capacity: usize, config: &Config<'_>) -> Result<(Sender, Receiver)> {
+    let ring = Ring::new(capacity as u64, config, false, 0)?;
+    Ok((Sender(boxed(Tx::new(ring.clone()))?), Receiver(boxed(Rx::new(ring))?)))
+}
+
+/// What the ends share.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    pub(crate) indices: Indices,
+    /// Where the receiver waits. The sender looks here each time that it publishes.
+    pub(crate) receiver: Place,
+    /// Where the sender waits.
+    pub(crate) sender: Place,
+    pub(crate) memory: Mirror,
+    pub(crate) backoff: bool,
+    /// Whether its ends tell a second thread inside of them.
+    pub(crate) checked: bool,
+    pub(crate) label: Label,
+    number: u64,
+    next: AtomicPtr<Ring>,
+}
+
+/// The rings of this process.
+static RINGS: Roster<Ring> = Roster::new();
+
+impl Listed for Ring {
+    fn next(&self) -> &AtomicPtr<Ring> {
+        &self.next
+    }
+}
+
+impl Ring {
+    /// A ring whose counts of bytes begin at `start`.
+    pub(crate) fn new(capacity: u64, config: &Config<'_>, checked: bool, start: u64) -> Result<Arc<Ring>> {
+        if capacity == 0 {
+            return Err(Error::value(Status::Argument, "capacity", 0, "a ring holds at least one byte"));
+        }
+        let absurd =
+            || Error::value(Status::Range, "capacity", capacity, "more than the address space holds");
+        let rounded =
+            capacity.checked_next_power_of_two().filter(|&bytes| bytes <= 1 << 46).ok_or_else(absurd)?;
+        if !exists(rounded) {
+            return Err(Error::value(
+                Status::OutOfMemory,
+                "capacity",
+                capacity,
+                "more than the machine's memory",
+            ));
+        }
+        sync::init();
+        let ring = Ring {
+            indices: Indices::new(rounded, start),
+            receiver: Place::default(),
+            sender: Place::default(),
+            memory: Mirror::new(rounded as usize)?,
+            backoff: config.backoff,
+            checked,
+            label: Label::new(config.label),
+            number: roster::number(),
+            next: AtomicPtr::default(),
+        };
+        let ring = Arc::try_new(ring).map_err(|_| Error::of(Status::OutOfMemory))?;
+        RINGS.add(&ring)?;
+        log::record(Level::Info, "spsc", ring.label.as_str(), format_args!("created: {rounded} bytes"));
+        Ok(ring)
+    }
+
+    pub(crate) fn capacity(&self) -> u64 {
+        self.indices.capacity()
+    }
+
+    /// Its number among the objects of the process.
+    #[cfg(feature = "capi")]
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        RINGS.remove(self);
+        log::record(Level::Info, "spsc", self.label.as_str(), format_args!("destroyed"));
+    }
+}
+
+/// A claim that outlived its end: it keeps the ring's memory, and the end's place taken, until it is dropped.
+#[cfg(feature = "capi")]
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(super) ring: Arc<Ring>,
+    pub(super) place: fn(&Ring) -> &Place,
+}
+
+#[cfg(feature = "capi")]
+impl Drop for Claim {
+    fn drop(&mut self) {
+        (self.place)(&self.ring).side.leave();
+    }
+}
+
+/// One line a ring. Takes locks only if they are free, and allocates nothing.
+pub(crate) fn dump(out: &mut dyn Write) {
+    let looked = RINGS.look(|ring| {
+        let (number, label, used) = (ring.number, ring.label.as_str(), ring.indices.used());
+        let (sender, receiver) = (ring.sender.side.state(), ring.receiver.side.state());
+        let capacity = ring.capacity();
+        let _ = writeln!(
+            out,
+            "ring #{number} '{label}': {used} of {capacity} bytes, sender {sender}, receiver {receiver}"
+        );
+    });
+    if !looked {
+        let _ = writeln!(out, "rings: the list is in use just now");
+    }
+}

@@ -1,0 +1,346 @@
+//! The sending end, as both Rust and C use it.
+//!
+//! One thread at a time may use an end. Nothing here relies on it for memory safety: what an end keeps is atomic, and no
+//! count that two threads could have mixed up ever leads beyond the ring. In the checked mode a second thread is refused.
+
+use std::os::fd::RawFd;
+
+#[cfg(feature = "capi")]
+use super::end::check_claim;
+use super::end::{Busy, check_min};
+use super::indices::Producer;
+use super::ring::Ring;
+use super::statistics::{Counters, EndStatistics};
+use super::{Flow, Moved, PIECE, copy};
+use crate::Timeout;
+use crate::error::{Error, Result, Status};
+use crate::memory::Arc;
+use crate::sync::{AtomicBool, AtomicU64, Ordering::*};
+use crate::wait::Deadline;
+
+/// Written by its own thread, on lines that the other end never touches.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Tx {
+    producer: Producer,
+    /// What a span holds that is reserved and not committed, plus one; 0 for none.
+    claim: AtomicU64,
+    closed: AtomicBool,
+    busy: Busy,
+    /// The ring's memory, and the mask that an index becomes an offset by.
+    data: *mut u8,
+    mask: u64,
+    first: u64,
+    counters: Counters,
+    ring: Arc<Ring>,
+}
+
+// SAFETY: atomics, and memory that the indices hand over.
+unsafe impl Send for Tx {}
+// SAFETY: as above; what two threads at once would write lies within the ring.
+unsafe impl Sync for Tx {}
+
+impl Tx {
+    /// The end of a place that is free: a new ring's, or one that [`super::side::Side::enter`] has taken.
+    pub(crate) fn new(ring: Arc<Ring>) -> Tx {
+        let producer = Producer::new(&ring.indices);
+        Tx {
+            claim: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            busy: Busy::new(ring.checked),
+            data: ring.memory.data().as_ptr(),
+            mask: ring.memory.period() as u64 - 1,
+            first: producer.next(),
+            counters: Counters::new(),
+            producer,
+            ring,
+        }
+    }
+
+    /// A new end where the old one was destroyed.
+    pub(crate) fn attach(ring: &Arc<Ring>) -> Result<Tx> {
+        if ring.sender.side.enter() {
+            Ok(Tx::new(ring.clone()))
+        } else {
+            Err(Error::text(Status::Busy, "the old sender lives; destroy it first"))
+        }
+    }
+
+    pub(crate) fn ring(&self) -> &Arc<Ring> {
+        &self.ring
+    }
+
+    /// Sends as much as fits.
+    #[inline(always)]
+    pub(crate) fn send(&self, data: &[u8]) -> Result<Moved> {
+        let _inside = self.busy.enter()?;
+        match self.obstacle()? {
+            None => Ok(self.put(data, true)),
+            Some(flow) => Ok(Moved { bytes: 0, flow }),
+        }
+    }
+
+    /// The same; the other side sees it after [`Tx::flush`].
+    #[inline(always)]
+    pub(crate) fn feed(&self, data: &[u8]) -> Result<Moved> {
+        let _inside = self.busy.enter()?;
+        match self.obstacle()? {
+            None => Ok(self.put(data, false)),
+            Some(flow) => Ok(Moved { bytes: 0, flow }),
+        }
+    }
+
+    /// Publishes what was fed.
+    pub(crate) fn flush(&self) -> Result<Flow> {
+        let _inside = self.busy.enter()?;
+        if let Some(flow) = self.obstacle()? {
+            return Ok(flow);
+        }
+        self.publish_if_behind();
+        Ok(Flow::Done)
+    }
+
+    /// Sends all of it, waiting for room.
+    pub(crate) fn send_all(&self, data: &[u8], timeout: Timeout) -> Result<Moved> {
+        let _inside = self.busy.enter()?;
+        let deadline = Deadline::after(timeout);
+        let mut bytes = 0;
+        loop {
+            if let Some(flow) = self.obstacle()? {
+                return Ok(Moved { bytes, flow });
+            }
+            bytes += self.put(&data[bytes as usize..], true).bytes;
+            if bytes as usize == data.len() {
+                return Ok(Moved { bytes, flow: Flow::Done });
+            }
+            let flow = self.wait_for(1, deadline)?;
+            if flow != Flow::Done {
+                return Ok(Moved { bytes, flow });
+            }
+        }
+    }
+
+    /// All the room that there is, at least `min` bytes.
+    #[cfg(feature = "capi")]
+    pub(crate) fn reserve(&self, min: u64) -> Result<std::result::Result<(*mut u8, u64), Flow>> {
+        let _inside = self.busy.enter()?;
+        if let Some(flow) = self.obstacle()? {
+            return Ok(Err(flow));
+        }
+        let span = self.room(min)?;
+        if let Ok((_, bytes)) = span {
+            self.claim.store(bytes + 1, Release);
+        }
+        Ok(span)
+    }
+
+    /// Publishes the first `bytes` of the span and ends the claim.
+    #[cfg(feature = "capi")]
+    pub(crate) fn commit(&self, bytes: u64) -> Result<Flow> {
+        let _inside = self.busy.enter()?;
+        check_claim(&self.claim, bytes, "no span is reserved", "more than was reserved")?;
+        self.claim.store(0, Release);
+        if self.is_closed() {
+            return Ok(Flow::Closed);
+        }
+        self.fill(bytes);
+        Ok(Flow::Done)
+    }
+
+    /// The room there is, at least `min` bytes, without a claim.
+    pub(super) fn room(&self, min: u64) -> Result<std::result::Result<(*mut u8, u64), Flow>> {
+        check_min(min, self.ring.capacity())?;
+        let indices = &self.ring.indices;
+        self.producer.look(indices);
+        let mut room = self.producer.room(indices);
+        if room < min.max(1) {
+            self.publish_if_behind();
+            self.producer.look(indices);
+            room = self.producer.room(indices);
+            if room < min.max(1) {
+                self.counters.misses.add(1);
+                return Ok(Err(Flow::Full));
+            }
+        }
+        Ok(Ok((self.place(), room)))
+    }
+
+    /// Counts the next `bytes` of the room as written and publishes them.
+    pub(super) fn fill(&self, bytes: u64) {
+        self.producer.write(bytes);
+        self.publish();
+        self.moved();
+        self.counters.saw(self.used());
+    }
+
+    /// Waits until there is room for `bytes`, or for all that the ring holds.
+    pub(crate) fn wait_writable(&self, bytes: u64, timeout: Timeout) -> Result<Flow> {
+        let _inside = self.busy.enter()?;
+        self.publish_if_behind();
+        self.wait_for(bytes, Deadline::after(timeout))
+    }
+
+    fn wait_for(&self, bytes: u64, deadline: Deadline) -> Result<Flow> {
+        let bytes = bytes.clamp(1, self.ring.capacity());
+        self.ring.sender.wait(self.needed(bytes), deadline, &self.counters, || self.writable(bytes))
+    }
+
+    /// Has the descriptor told when there is room for `bytes`. None: it will be.
+    pub(crate) fn arm(&self, bytes: u64) -> Result<Flow> {
+        let _inside = self.busy.enter()?;
+        self.publish_if_behind();
+        let bytes = bytes.clamp(1, self.ring.capacity());
+        let flow = self.ring.sender.arm(self.needed(bytes), || self.writable(bytes))?;
+        Ok(flow.unwrap_or(Flow::Full))
+    }
+
+    /// The index that the receiver comes to when there is room for `bytes`.
+    fn needed(&self, bytes: u64) -> u64 {
+        self.producer.next().wrapping_add(bytes).wrapping_sub(self.ring.capacity())
+    }
+
+    fn writable(&self, bytes: u64) -> Option<Flow> {
+        if self.is_closed() {
+            return Some(Flow::Closed);
+        }
+        self.producer.look(&self.ring.indices);
+        (self.producer.room(&self.ring.indices) >= bytes).then_some(Flow::Done)
+    }
+
+    pub(crate) fn fd(&self) -> Result<RawFd> {
+        self.ring.sender.fd()
+    }
+
+    /// Publishes what was fed and sends no more. From any thread, also while the end's own waits.
+    pub(crate) fn close(&self) {
+        if self.closed.swap(true, AcqRel) {
+            return;
+        }
+        self.producer.publish_from_outside(&self.ring.indices);
+        self.ring.sender.side.close();
+        self.ring.receiver.rouse();
+        self.ring.sender.rouse();
+    }
+
+    /// The span that is still open when the end is destroyed.
+    #[cfg(feature = "capi")]
+    pub(crate) fn open_claim(&self) -> Option<super::Claim> {
+        let open = self.claim.load(Acquire) != 0;
+        open.then(|| super::Claim { ring: self.ring.clone(), place: |ring| &ring.sender })
+    }
+
+    pub(crate) fn statistics(&self) -> EndStatistics {
+        let bytes = self.producer.next().wrapping_sub(self.first);
+        self.counters.read(self.ring.capacity(), bytes)
+    }
+
+    #[inline(always)]
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Acquire) || self.ring.receiver.side.is_closed()
+    }
+
+    /// What keeps a call from sending: a claim, or nobody to send to.
+    #[inline(always)]
+    fn obstacle(&self) -> Result<Option<Flow>> {
+        if self.claim.load(Relaxed) != 0 {
+            return Err(Error::text(
+                Status::State,
+                "a reserved span is open; commit it first, 0 bytes to drop it",
+            ));
+        }
+        Ok(self.is_closed().then_some(Flow::Closed))
+    }
+
+    #[inline(always)]
+    fn put(&self, data: &[u8], publish: bool) -> Moved {
+        let bytes = match data.len() as u64 <= PIECE {
+            true => self.put_piece(data, publish),
+            false => self.put_pieces(data, publish),
+        };
+        if bytes > 0 {
+            self.moved();
+        } else if !data.is_empty() {
+            return self.full();
+        }
+        Moved { bytes, flow: Flow::Done }
+    }
+
+    #[cold]
+    fn full(&self) -> Moved {
+        self.counters.misses.add(1);
+        Moved { bytes: 0, flow: Flow::Full }
+    }
+
+    #[inline(never)]
+    fn put_pieces(&self, data: &[u8], publish: bool) -> u64 {
+        let mut sent = 0;
+        for piece in data.chunks(PIECE as usize) {
+            let now = self.put_piece(piece, publish);
+            sent += now;
+            if now < piece.len() as u64 {
+                break;
+            }
+        }
+        sent
+    }
+
+    #[inline(always)]
+    fn put_piece(&self, data: &[u8], publish: bool) -> u64 {
+        let (indices, wanted) = (&self.ring.indices, data.len() as u64);
+        let mut room = self.producer.room(indices);
+        if room < wanted {
+            self.publish_if_behind();
+            self.producer.look(indices);
+            room = self.producer.room(indices);
+            self.counters.saw(self.ring.capacity() - room + wanted.min(room));
+        }
+        let bytes = wanted.min(room);
+        // SAFETY: the room is the sender's, contiguous from here on, and no longer than the ring.
+        unsafe { copy::into_ring(data.as_ptr(), self.place(), bytes as usize) };
+        self.producer.write(bytes);
+        if publish && bytes > 0 {
+            self.publish();
+        }
+        bytes
+    }
+
+    #[inline(always)]
+    fn place(&self) -> *mut u8 {
+        // SAFETY: within the first period of the mapping.
+        unsafe { self.data.add((self.producer.next() & self.mask) as usize) }
+    }
+
+    #[inline(always)]
+    fn publish(&self) {
+        let tail = self.producer.publish(&self.ring.indices);
+        if self.ring.receiver.signal(tail) {
+            self.counters.wakes.add(1);
+        }
+    }
+
+    #[inline(always)]
+    fn publish_if_behind(&self) {
+        if self.producer.is_behind(&self.ring.indices) {
+            self.publish();
+        }
+    }
+
+    fn used(&self) -> u64 {
+        self.ring.capacity() - self.producer.room(&self.ring.indices)
+    }
+
+    #[inline(always)]
+    fn moved(&self) {
+        self.counters.operations.add(1);
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        self.close();
+        // With a span still open, its memory is in use and the place stays taken.
+        if self.claim.load(Acquire) == 0 {
+            self.ring.sender.side.leave();
+        }
+    }
+}
