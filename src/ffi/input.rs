@@ -60,12 +60,42 @@ pub(super) unsafe fn name<'a>(given: *const c_char, param: &'static str) -> Resu
     text.to_str().map_err(|_| Error::param(Status::Argument, param, "is not UTF-8"))
 }
 
+/// A NUL-terminated name that must not be NULL.
+///
+/// # Safety
+///
+/// NULL, or a NUL-terminated string that does not change while the call lasts.
+pub(super) unsafe fn required_name<'a>(given: *const c_char, param: &'static str) -> Result<&'a str> {
+    // SAFETY: the caller's promise.
+    unsafe { if given.is_null() { Err(null(param)) } else { name(given, param) } }
+}
+
+/// Text of a given length.
+///
+/// # Safety
+///
+/// NULL with length 0, or that many bytes that do not change while the call lasts.
+pub(super) unsafe fn utf8<'a>(given: *const c_char, length: u64, param: &'static str) -> Result<&'a str> {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { many(given.cast::<u8>(), length, param) }?;
+    std::str::from_utf8(bytes).map_err(|_| Error::param(Status::Argument, param, "is not UTF-8"))
+}
+
 /// Flags of which only `known` may be set.
 pub(super) fn flags(given: u32, known: u32, param: &'static str) -> Result<u32> {
     if given & !known == 0 {
         Ok(given)
     } else {
         Err(Error::value(Status::Argument, param, given, "unknown flags"))
+    }
+}
+
+/// Yes or no, as an integer.
+pub(super) fn flag(given: u32, param: &'static str) -> Result<bool> {
+    match given {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(Error::value(Status::Argument, param, other, "use 0 or 1")),
     }
 }
 

@@ -298,9 +298,10 @@ impl Spec {
 
     /// Refuses what no layout can hold.
     pub(super) fn vet(&self) -> Result<()> {
-        if self.size > i64::MAX as u64 || self.size.checked_mul(self.precision.bytes()).is_none() {
-            let why = "negative, or more elements than 64 bits can count the bytes of";
-            return Err(Error::value(Status::Range, "size", self.size as i64, why));
+        vet_size(self.size)?;
+        if self.size.checked_mul(self.precision.bytes()).is_none() {
+            let why = "more elements than 64 bits can count the bytes of";
+            return Err(Error::value(Status::Range, "size", self.size, why));
         }
         match self.lifetime {
             Some(Lifetime { begin, end }) if end <= begin => Err(Error::value(
@@ -316,6 +317,12 @@ impl Spec {
     pub(super) fn lifetime(&self) -> Lifetime {
         self.lifetime.unwrap_or(Lifetime::ALWAYS)
     }
+}
+
+/// Refuses a size that was negative before it came here.
+pub(crate) fn vet_size(size: u64) -> Result<()> {
+    let why = "negative, or beyond 2^63 - 1 elements";
+    if size > i64::MAX as u64 { Err(Error::value(Status::Range, "size", size as i64, why)) } else { Ok(()) }
 }
 
 /// What to change of a buffer: each field that is given.

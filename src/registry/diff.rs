@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
+#[cfg(feature = "capi")]
+use std::fmt::Write;
 
 use super::layout::{Layout, Placed, Totals};
 use crate::error::{Error, Result, Status};
 use crate::memory::try_string;
+#[cfg(feature = "capi")]
+use crate::text::compose;
 
 /// A buffer that is not where, or what, it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +48,12 @@ impl Diff {
     /// ```
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.same_hash
+    }
+
+    /// What it displays, if there is memory for it.
+    #[cfg(feature = "capi")]
+    pub(crate) fn text(&self) -> Result<String> {
+        compose(|out| write!(out, "{self}"))
     }
 }
 

@@ -208,6 +208,9 @@ impl Group {
 pub(super) fn vet_name(name: &str) -> Result<()> {
     match name.len() {
         0 => Err(Error::param(Status::Argument, "name", "is empty; a name has 1 to 255 bytes")),
+        1..=LONGEST_NAME if name.contains('\0') => {
+            Err(Error::named(Status::Argument, "name", name, "has a NUL inside, at which C would end it"))
+        }
         1..=LONGEST_NAME => Ok(()),
         _ => Err(Error::named(Status::Argument, "name", name, "too long; a name has 1 to 255 bytes")),
     }

@@ -36,6 +36,7 @@ mod options;
 mod registry;
 
 pub use buffer::{Buffer, Lifetime, Location, Precision, Update};
+pub(crate) use buffer::{Spec, vet_size};
 pub use check::{Fit, Refusal, Unfit};
 pub use diff::{Change, Diff, diff};
 pub use layout::{Allocator, Layout, Origin, Placed, Region, Space, Totals};

@@ -10,6 +10,8 @@ use super::hash;
 use super::layout::{Allocator, Layout, Placed, Space, Totals};
 use super::options::Options;
 use crate::error::{Error, Label, Result, Status};
+#[cfg(feature = "capi")]
+use crate::memory::try_string;
 use crate::memory::try_vec;
 
 /// What an update met.
@@ -92,8 +94,13 @@ impl Registry {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        // A call that panicked has poisoned the handle that it came through.
+        // What a panic has left is still worth a look.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same, to change something. A panic has left the lock poisoned: nothing is changed from then on.
+    pub(super) fn lock_to_change(&self) -> Result<MutexGuard<'_, State>> {
+        self.state.lock().map_err(|_| Error::of(Status::Poisoned))
     }
 
     /// Adds a buffer at the end of the parent's order.
@@ -123,7 +130,7 @@ impl Registry {
         aliases: Option<&str>,
         spec: impl FnOnce() -> Result<Spec>,
     ) -> Result<()> {
-        self.lock().change(parent, self.defaults, |group| group.register(name, aliases, spec))
+        self.lock_to_change()?.change(parent, self.defaults, |group| group.register(name, aliases, spec))
     }
 
     /// Gives a name that is taken another buffer, in its old place of the order.
@@ -148,7 +155,7 @@ impl Registry {
         aliases: Option<&str>,
         spec: impl FnOnce() -> Result<Spec>,
     ) -> Result<()> {
-        let mut state = self.lock();
+        let mut state = self.lock_to_change()?;
         group::vet_name(name)?;
         let index = state.group(parent)?.find(name).ok_or_else(|| no_name(name))?;
         state.alter(parent, |group| group.change(index, Some(aliases), |_| spec())).map(|_| ())
@@ -170,7 +177,7 @@ impl Registry {
         aliases: Option<Option<&str>>,
         spec: impl FnOnce(Spec) -> Result<Spec>,
     ) -> Result<Updated> {
-        let mut state = self.lock();
+        let mut state = self.lock_to_change()?;
         let Some(index) = state.groups.get(&parent).and_then(|group| group.find(name)) else {
             return Ok(Updated { recognized: false, changed: false });
         };
@@ -193,12 +200,12 @@ impl Registry {
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn register_child(&self, parent: u64, name: &str, child: u64) -> Result<()> {
-        self.lock().register_child(parent, self.defaults, name, child)
+        self.lock_to_change()?.register_child(parent, self.defaults, name, child)
     }
 
     /// Drops the layout, and the plan with it: the next query works the layout out by the rules. An unknown parent is fine.
     pub fn clear_layout(&self, parent: u64) -> Result<()> {
-        let mut state = self.lock();
+        let mut state = self.lock_to_change()?;
         match state.groups.get_mut(&parent) {
             Some(group) if group.plan.is_some() => state.alter(parent, |_| Ok(true)).map(|_| ()),
             Some(group) => {
@@ -211,7 +218,7 @@ impl Registry {
 
     /// Forgets a parent and all of its buffers. Where it is a child, it takes nothing from then on. An unknown parent is fine.
     pub fn clear_parent(&self, parent: u64) -> Result<()> {
-        let mut state = self.lock();
+        let mut state = self.lock_to_change()?;
         if !state.groups.contains_key(&parent) {
             return Ok(());
         }
@@ -240,7 +247,7 @@ impl Registry {
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn set_options(&self, parent: u64, options: Options) -> Result<()> {
-        let mut state = self.lock();
+        let mut state = self.lock_to_change()?;
         if state.group(parent)?.options == options {
             return Ok(());
         }
@@ -344,6 +351,26 @@ impl Registry {
         let state = self.lock();
         let group = state.group(parent)?;
         group.buffer(group.find(name).ok_or_else(|| no_name(name))?)
+    }
+
+    /// The name of a buffer by its place in the order.
+    #[cfg(feature = "capi")]
+    pub(crate) fn buffer_name(&self, parent: u64, index: u64) -> Result<String> {
+        let state = self.lock();
+        let entries = &state.group(parent)?.entries;
+        let entry = usize::try_from(index).ok().and_then(|index| entries.get(index));
+        try_string(
+            &entry
+                .ok_or_else(|| {
+                    Error::beyond(
+                        "index",
+                        u128::from(index) + 1,
+                        entries.len() as u64,
+                        "buffers of the parent",
+                    )
+                })?
+                .name,
+        )
     }
 
     /// Where everything of the parent lies.

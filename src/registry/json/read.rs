@@ -260,7 +260,7 @@ impl Registry {
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn load_json(&self, parent: u64, text: &str) -> Result<()> {
-        let mut state = self.lock();
+        let mut state = self.lock_to_change()?;
         if state.groups.contains_key(&parent) {
             let why = "has buffers already; clear_parent forgets them";
             return Err(Error::value(Status::Exists, "parent", parent, why));

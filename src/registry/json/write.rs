@@ -87,6 +87,41 @@ impl Registry {
     }
 }
 
+#[cfg(feature = "capi")]
+impl Registry {
+    /// [`Registry::overlaps`] as a JSON list.
+    pub(crate) fn overlaps_json(&self, parent: u64) -> Result<String> {
+        let overlaps = self.overlaps(parent)?;
+        compose(|out| {
+            out.write_str("[")?;
+            for (at, o) in overlaps.iter().enumerate() {
+                let (comma, first, second) =
+                    (if at == 0 { "" } else { ", " }, Quoted(&o.first), Quoted(&o.second));
+                let (space, start, stop, steps) = (o.space.name(), o.start, o.stop, o.steps);
+                write!(out, "{comma}{{\"first\": {first}, \"second\": {second}, \"space\": \"{space}\", ")?;
+                write!(out, "\"start\": {start}, \"stop\": {stop}, \"steps\": {steps}}}")?;
+            }
+            out.write_str("]")
+        })
+    }
+
+    /// [`Registry::banks`] as a JSON object.
+    pub(crate) fn banks_json(&self, parent: u64) -> Result<String> {
+        let banks = self.banks(parent)?;
+        compose(|out| {
+            let (stride, free) = (banks.stride_bytes, OrNull(banks.conflict_free_stride_bytes));
+            write!(
+                out,
+                "{{\"stride_bytes\": {stride}, \"conflict_free_stride_bytes\": {free}, \"ways\": {{"
+            )?;
+            for (at, (name, ways)) in banks.ways.iter().enumerate() {
+                write!(out, "{}{}: {ways}", if at == 0 { "" } else { ", " }, Quoted(name))?;
+            }
+            out.write_str("}}")
+        })
+    }
+}
+
 fn document(out: &mut Draft, state: &State, keys: &[u64]) -> fmt::Result {
     writeln!(out, "{{\n  \"format\": {},\n  \"version\": {VERSION},\n  \"groups\": [", Quoted(FORMAT))?;
     for (at, key) in keys.iter().enumerate() {
