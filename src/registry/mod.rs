@@ -24,6 +24,7 @@ mod arrange;
 mod buffer;
 mod check;
 mod diff;
+mod emit;
 mod group;
 mod hash;
 mod json;
@@ -32,8 +33,10 @@ mod lifetimes;
 mod limits;
 mod occupancy;
 mod options;
+mod printable;
 #[allow(clippy::module_inception, reason = "the type of that name lives there")]
 mod registry;
+mod table;
 
 pub use buffer::{Buffer, Lifetime, Location, Precision, Update};
 pub(crate) use buffer::{Spec, vet_size};
