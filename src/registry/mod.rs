@@ -39,6 +39,7 @@ mod registry;
 mod table;
 
 pub use buffer::{Buffer, Lifetime, Location, Precision, Update};
+#[cfg(feature = "capi")]
 pub(crate) use buffer::{Spec, vet_size};
 pub use check::{Fit, Refusal, Unfit};
 pub use diff::{Change, Diff, diff};
