@@ -1,4 +1,4 @@
-/* Every export that takes a handle, each as a call whose other arguments are right for a manager of 8 u32.
+/* Every export that takes a handle, each as a call whose other arguments are right for a manager of 8 u32 or a ring.
  * A call that succeeds puts back what it took, so it can be repeated. */
 #ifndef BACKBUF_TEST_EXPORTS_H
 #define BACKBUF_TEST_EXPORTS_H
@@ -56,6 +56,34 @@ EXPORT(bb_watch_fd, bb_watch_fd(h, &(int32_t){0}))
 EXPORT(bb_watch_ticket, bb_watch_ticket(h, 0))
 EXPORT(bb_watch_wait, bb_watch_wait(h, BB_MS(1), &(uint64_t){0}))
 EXPORT(bb_watch_destroy, bb_watch_destroy(h))
+EXPORT(bb_sender_send, bb_sender_send(h, &one_u32, 4, &(uint64_t){0}))
+EXPORT(bb_sender_send_all, bb_sender_send_all(h, &one_u32, 4, BB_MS(1), &(uint64_t){0}))
+EXPORT(bb_sender_feed, bb_sender_feed(h, &one_u32, 4, &(uint64_t){0}))
+EXPORT(bb_sender_flush, bb_sender_flush(h))
+EXPORT(bb_sender_commit, bb_sender_commit(h, 0))
+EXPORT(bb_sender_wait_writable, bb_sender_wait_writable(h, 1, BB_MS(1)))
+EXPORT(bb_sender_fd, bb_sender_fd(h, &(int32_t){0}))
+EXPORT(bb_sender_arm, bb_sender_arm(h, 1))
+EXPORT(bb_sender_close, bb_sender_close(h))
+EXPORT(bb_sender_attach_receiver, bb_sender_attach_receiver(h, &(bb_receiver *){NULL}))
+EXPORT(bb_sender_stats_get, bb_sender_stats_get(h, sizeof(bb_end_stats), &(bb_end_stats){0}))
+EXPORT(bb_sender_destroy, bb_sender_destroy(h))
+EXPORT(bb_receiver_recv, bb_receiver_recv(h, &(uint32_t){0}, 4, &(uint64_t){0}))
+EXPORT(bb_receiver_recv_all, bb_receiver_recv_all(h, &(uint32_t){0}, 4, BB_MS(1), &(uint64_t){0}))
+EXPORT(bb_receiver_consume, bb_receiver_consume(h, 0))
+EXPORT(bb_receiver_wait_readable, bb_receiver_wait_readable(h, 1, BB_MS(1)))
+EXPORT(bb_receiver_fd, bb_receiver_fd(h, &(int32_t){0}))
+EXPORT(bb_receiver_arm, bb_receiver_arm(h, 1))
+EXPORT(bb_receiver_close, bb_receiver_close(h))
+EXPORT(bb_receiver_attach_sender, bb_receiver_attach_sender(h, &(bb_sender *){NULL}))
+EXPORT(bb_receiver_stats_get, bb_receiver_stats_get(h, sizeof(bb_end_stats), &(bb_end_stats){0}))
+EXPORT(bb_receiver_destroy, bb_receiver_destroy(h))
+EXPORT(bb_stream_fd, bb_stream_fd(h, &(int32_t){0}))
+EXPORT(bb_stream_arm, bb_stream_arm(h))
+EXPORT(bb_stream_close, bb_stream_close(h))
+EXPORT(bb_stream_attach_sender, bb_stream_attach_sender(h, &(bb_sender *){NULL}))
+EXPORT(bb_stream_stats_get, bb_stream_stats_get(h, sizeof(bb_stream_stats), &(bb_stream_stats){0}))
+EXPORT(bb_stream_destroy, bb_stream_destroy(h))
 
 static inline bb_status call_bb_manager_reserve_back(void *h) {
     bb_back back;
@@ -99,7 +127,46 @@ static inline bb_status call_bb_watch_create(void *h) {
     return status;
 }
 
-typedef enum kind { ANY, MANAGER, LEASE, BATCH, TASK, WATCH, KINDS } kind;
+static inline bb_status call_bb_sender_reserve(void *h) {
+    bb_span span;
+    const bb_status status = bb_sender_reserve(h, 1, &span);
+    return status == BB_OK ? bb_sender_commit(h, 0) : status;
+}
+
+static inline bb_status call_bb_receiver_peek(void *h) {
+    bb_const_span span;
+    const bb_status status = bb_receiver_peek(h, 1, &span);
+    return status == BB_OK ? bb_receiver_consume(h, 0) : status;
+}
+
+/* The one that ends its handle: the stream is the receiver from there on. */
+static inline bb_status call_bb_spsc_into_stream(void *h) {
+    bb_stream *stream = NULL;
+    const bb_status status = bb_spsc_into_stream(h, NULL, &stream);
+    return status == BB_OK ? bb_stream_destroy(stream) : status;
+}
+
+static inline bb_status call_bb_stream_next(void *h) {
+    bb_chunk chunk;
+    const bb_status status = bb_stream_next(h, BB_MS(1), &chunk);
+    return status == BB_OK ? bb_lease_release(chunk.lease) : status;
+}
+
+static inline bb_status call_bb_stream_chunks(void *h) {
+    bb_chunk chunk;
+    uint64_t got = 0;
+    const bb_status status = bb_stream_chunks(h, 1, BB_MS(1), &chunk, &got);
+    return status == BB_OK ? bb_lease_release(chunk.lease) : status;
+}
+
+static inline bb_status call_bb_stream_ready_chunks(void *h) {
+    bb_chunk chunk;
+    uint64_t got = 0;
+    const bb_status status = bb_stream_ready_chunks(h, 1, BB_MS(1), &chunk, &got);
+    return status == BB_OK ? bb_lease_release(chunk.lease) : status;
+}
+
+typedef enum kind { ANY, MANAGER, LEASE, BATCH, TASK, WATCH, SENDER, RECEIVER, STREAM, KINDS } kind;
 
 typedef struct export_case {
     const char *name;
@@ -150,11 +217,46 @@ static const export_case exports[] = {
     CASE(bb_watch_ticket, WATCH),
     CASE(bb_watch_wait, WATCH),
     END(bb_watch_destroy, WATCH),
+    CASE(bb_sender_send, SENDER),
+    CASE(bb_sender_send_all, SENDER),
+    CASE(bb_sender_feed, SENDER),
+    CASE(bb_sender_flush, SENDER),
+    CASE(bb_sender_reserve, SENDER),
+    CASE(bb_sender_commit, SENDER),
+    CASE(bb_sender_wait_writable, SENDER),
+    CASE(bb_sender_fd, SENDER),
+    CASE(bb_sender_arm, SENDER),
+    CASE(bb_sender_attach_receiver, SENDER),
+    CASE(bb_sender_stats_get, SENDER),
+    CASE(bb_sender_close, SENDER),
+    END(bb_sender_destroy, SENDER),
+    CASE(bb_receiver_recv, RECEIVER),
+    CASE(bb_receiver_recv_all, RECEIVER),
+    CASE(bb_receiver_peek, RECEIVER),
+    CASE(bb_receiver_consume, RECEIVER),
+    CASE(bb_receiver_wait_readable, RECEIVER),
+    CASE(bb_receiver_fd, RECEIVER),
+    CASE(bb_receiver_arm, RECEIVER),
+    CASE(bb_receiver_attach_sender, RECEIVER),
+    CASE(bb_receiver_stats_get, RECEIVER),
+    CASE(bb_spsc_into_stream, RECEIVER),
+    CASE(bb_receiver_close, RECEIVER),
+    END(bb_receiver_destroy, RECEIVER),
+    CASE(bb_stream_next, STREAM),
+    CASE(bb_stream_chunks, STREAM),
+    CASE(bb_stream_ready_chunks, STREAM),
+    CASE(bb_stream_fd, STREAM),
+    CASE(bb_stream_arm, STREAM),
+    CASE(bb_stream_attach_sender, STREAM),
+    CASE(bb_stream_stats_get, STREAM),
+    CASE(bb_stream_close, STREAM),
+    END(bb_stream_destroy, STREAM),
 };
 
-/* One live object of each kind; the others belong to the manager. */
+/* One live object of each kind: a manager with what belongs to it, a ring, and a stream that a second ring feeds. */
 typedef struct objects {
     void *of[KINDS];
+    bb_sender *feeder;
 } objects;
 
 static inline objects make_objects(void) {
@@ -163,14 +265,28 @@ static inline objects make_objects(void) {
     bb_batch *batch = NULL;
     bb_task *task = NULL;
     bb_watch *watch = NULL;
+    bb_sender *sender = NULL;
+    bb_receiver *receiver = NULL, *streamed = NULL;
+    bb_stream *stream = NULL;
     bb_manager_config config = defaults("objects");
     bb_manager *m = make_u32(8, &config);
     OK(bb_manager_acquire_front(m, &front));
     OK(bb_batch_begin(m, &batch));
     OK(bb_task_begin(m, "upload", &task));
     OK(bb_watch_create(m, 0, &watch));
+    OK(bb_spsc_create(64, NULL, &sender, &receiver));
+    OK(bb_spsc_create(64, NULL, &o.feeder, &streamed));
+    OK(bb_spsc_into_stream(streamed, NULL, &stream));
     o.of[MANAGER] = m, o.of[LEASE] = front.lease, o.of[BATCH] = batch, o.of[TASK] = task, o.of[WATCH] = watch;
+    o.of[SENDER] = sender, o.of[RECEIVER] = receiver, o.of[STREAM] = stream;
     return o;
+}
+
+static inline void destroy_rings(objects o) {
+    OK(bb_sender_destroy(o.of[SENDER]));
+    OK(bb_receiver_destroy(o.of[RECEIVER]));
+    OK(bb_stream_destroy(o.of[STREAM]));
+    OK(bb_sender_destroy(o.feeder));
 }
 
 static inline void destroy_objects(objects o) {
@@ -179,6 +295,7 @@ static inline void destroy_objects(objects o) {
     OK(bb_batch_cancel(o.of[BATCH]));
     OK(bb_lease_release(o.of[LEASE]));
     OK(bb_manager_destroy(o.of[MANAGER]));
+    destroy_rings(o);
 }
 
 #endif

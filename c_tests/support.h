@@ -7,6 +7,7 @@
 #endif
 #include <backbuf.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -104,6 +105,26 @@ static inline const char *other_malloc(void) {
 #else
     return under_valgrind() ? "valgrind brings its own malloc" : NULL;
 #endif
+}
+
+/* A descriptor as an event loop sees it. */
+static inline bool is_readable(int fd, int timeout_ms) {
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    const int ready = poll(&p, 1, timeout_ms);
+    TEST_ASSERT_TRUE_MESSAGE(ready >= 0 && (p.revents & ~POLLIN) == 0, "poll");
+    return ready == 1;
+}
+
+#define FD_READABLE(fd) CHECK(is_readable(fd, HANG_SECONDS * 1000))
+#define FD_QUIET(fd) CHECK(!is_readable(fd, 0))
+
+static inline int open_descriptors(void) {
+    int count = 0;
+    for (int fd = 0; fd < 1024; fd++) {
+        struct pollfd p = {.fd = fd};
+        count += poll(&p, 1, 0) == 0 || (p.revents & POLLNVAL) == 0;
+    }
+    return count;
 }
 
 /* Valgrind runs one thread at a time, some thirty times slower: long loops are cut there. */

@@ -81,6 +81,29 @@ static void a_foreign_lease_is_told_and_stays_the_others(void) {
     OK(OTHER(bb_manager_destroy)(foreign));
 }
 
+static void the_ends_of_a_foreign_ring_are_told_on_every_export(void) {
+    need_the_copy();
+    void *foreign[KINDS] = {NULL};
+    bb_sender *tx = NULL, *feeder = NULL;
+    bb_receiver *rx = NULL, *streamed = NULL;
+    bb_stream *stream = NULL;
+    OK(OTHER(bb_spsc_create)(64, NULL, &tx, &rx));
+    OK(OTHER(bb_spsc_create)(64, NULL, &feeder, &streamed));
+    OK(OTHER(bb_spsc_into_stream)(streamed, NULL, &stream));
+    foreign[SENDER] = tx, foreign[RECEIVER] = rx, foreign[STREAM] = stream;
+    for (size_t i = 0; i < LENGTH(exports); i++) {
+        if (foreign[exports[i].kind] != NULL) {
+            expect_status(BB_E_FOREIGN, exports[i].call(foreign[exports[i].kind]), exports[i].name, __LINE__);
+            TOLD(exports[i].name);
+            TOLD(path);
+        }
+    }
+    OK(OTHER(bb_sender_destroy)(tx));
+    OK(OTHER(bb_receiver_destroy)(rx));
+    OK(OTHER(bb_stream_destroy)(stream));
+    OK(OTHER(bb_sender_destroy)(feeder));
+}
+
 static void it_works_in_both_directions(void) {
     need_the_copy();
     bb_manager *const own = make_u32(8, NULL);
@@ -112,6 +135,7 @@ int main(void) {
     RUN_TEST(load_a_copy);
     RUN_TEST(a_foreign_manager_is_told_on_every_export);
     RUN_TEST(a_foreign_lease_is_told_and_stays_the_others);
+    RUN_TEST(the_ends_of_a_foreign_ring_are_told_on_every_export);
     RUN_TEST(it_works_in_both_directions);
     RUN_TEST(both_copies_work_side_by_side);
     (void)unlink(path);

@@ -61,10 +61,40 @@ static void new_objects_work(objects *o) {
     CHILD_CHECK(bb_handle_check(o->of[MANAGER]) == BB_E_FORKED);
 }
 
+static void *wait_for_a_byte(void *rx) { return (void *)(intptr_t)bb_receiver_wait_readable(rx, 1, BB_FOREVER); }
+
+static void new_rings_work(objects *o) {
+    for (int i = 0; i < 20; i++) {
+        bb_sender *tx = NULL;
+        bb_receiver *rx = NULL;
+        bb_stream *s = NULL;
+        bb_chunk chunk;
+        pthread_t thread;
+        void *waited = NULL;
+        uint64_t sent = 0;
+        CHILD_CHECK(bb_spsc_create(64, NULL, &tx, &rx) == BB_OK);
+        CHILD_CHECK((void *)tx != o->of[SENDER] && (void *)rx != o->of[RECEIVER]);
+        CHILD_CHECK(pthread_create(&thread, NULL, wait_for_a_byte, rx) == 0); /* wakes work here too */
+        CHILD_CHECK(bb_sender_send(tx, "parted", 6, &sent) == BB_OK && sent == 6);
+        CHILD_CHECK(pthread_join(thread, &waited) == 0 && (intptr_t)waited == BB_OK);
+        CHILD_CHECK(bb_spsc_into_stream(rx, NULL, &s) == BB_OK);
+        CHILD_CHECK(bb_stream_next(s, 0, &chunk) == BB_OK);
+        CHILD_CHECK(chunk.bytes == 6 && memcmp(chunk.data, "parted", 6) == 0);
+        CHILD_CHECK(bb_lease_release(chunk.lease) == BB_OK);
+        CHILD_CHECK(bb_stream_destroy(s) == BB_OK);
+        CHILD_CHECK(bb_sender_destroy(tx) == BB_OK);
+        CHILD_CHECK(bb_sender_destroy(tx) == BB_E_STALE);
+    }
+    CHILD_CHECK(bb_handle_check(o->of[SENDER]) == BB_E_FORKED);
+}
+
 static void leave_objects_behind(objects *o) {
     (void)o;
     bb_manager *m = NULL;
+    bb_sender *tx = NULL;
+    bb_receiver *rx = NULL;
     CHILD_CHECK(bb_manager_create(BB_U32, 1, SHAPE(8), NULL, &m) == BB_OK);
+    CHILD_CHECK(bb_spsc_create(64, NULL, &tx, &rx) == BB_OK);
 }
 
 static void do_nothing(objects *o) { (void)o; }
@@ -78,6 +108,7 @@ static void grandchild(objects *o) {
         alarm(HANG_SECONDS);
         CHILD_CHECK(bb_handle_check(m) == BB_E_FORKED);
         new_objects_work(o);
+        new_rings_work(o);
         exit(0);
     }
     CHILD_CHECK(child_exit_code(child) == 0);
@@ -97,6 +128,7 @@ static objects o;
 
 static void in_the_child_every_inherited_handle_is_told(void) { in_child(every_inherited_handle_is_told, &o); }
 static void in_the_child_new_objects_work(void) { in_child(new_objects_work, &o); }
+static void in_the_child_new_rings_work(void) { in_child(new_rings_work, &o); }
 static void the_child_exits_with_objects_alive(void) { in_child(leave_objects_behind, &o); }
 static void the_child_exits_though_it_never_called(void) { in_child(do_nothing, &o); }
 static void a_grandchild_works_too(void) { in_child(grandchild, &o); }
@@ -112,6 +144,11 @@ static void the_parent_goes_on(void) {
     OK(bb_manager_synchronize(o.of[MANAGER], BB_FOREVER));
     TEST_ASSERT_EQUAL_UINT32(3, get_u32(o.of[MANAGER], 0));
     OK(bb_task_begin(o.of[MANAGER], "upload", (bb_task **)&o.of[TASK]));
+    uint64_t n = 0;
+    uint32_t value = 0;
+    OK(bb_sender_send(o.of[SENDER], &one_u32, 4, &n));
+    OK(bb_receiver_recv(o.of[RECEIVER], &value, 4, &n));
+    TEST_ASSERT_EQUAL_UINT32(one_u32, value);
 }
 
 static atomic_bool stop;
@@ -126,6 +163,11 @@ static void *keep_busy(void *argument) {
             THREAD_OK(bb_manager_synchronize(m, BB_FOREVER));
         }
         THREAD_OK(bb_manager_destroy(m));
+        bb_sender *tx = NULL;
+        bb_receiver *rx = NULL;
+        THREAD_OK(bb_spsc_create(64, NULL, &tx, &rx));
+        THREAD_OK(bb_sender_destroy(tx));
+        THREAD_OK(bb_receiver_destroy(rx));
     }
     return NULL;
 }
@@ -138,7 +180,7 @@ static void a_fork_in_the_middle_of_other_threads_calls(void) {
     atomic_store(&stop, false);
     const pthread_t threads[] = {start(keep_busy, NULL), start(keep_busy, NULL)};
     for (int i = 0; i < rounds(100); i++) {
-        in_child(new_objects_work, &o);
+        in_child(i % 2 == 0 ? new_objects_work : new_rings_work, &o);
     }
     atomic_store(&stop, true);
     join(threads[0]);
@@ -150,6 +192,7 @@ int main(void) {
     o = make_objects();
     RUN_TEST(in_the_child_every_inherited_handle_is_told);
     RUN_TEST(in_the_child_new_objects_work);
+    RUN_TEST(in_the_child_new_rings_work);
     RUN_TEST(the_child_exits_with_objects_alive);
     RUN_TEST(the_child_exits_though_it_never_called);
     RUN_TEST(a_grandchild_works_too);

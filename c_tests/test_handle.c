@@ -3,8 +3,9 @@
 
 /* Exports that take no handle. */
 static const char *const without_handle[] = {
-    "bb_version",        "bb_build_info", "bb_status_string", "bb_last_error",          "bb_set_log",
-    "bb_set_wait_flags", "bb_debug_dump", "bb_debug_dump_fd", "bb_manager_config_init", "bb_manager_create"};
+    "bb_version",          "bb_build_info",  "bb_status_string",     "bb_last_error",          "bb_set_log",
+    "bb_set_wait_flags",   "bb_debug_dump",  "bb_debug_dump_fd",     "bb_manager_config_init", "bb_manager_create",
+    "bb_spsc_config_init", "bb_spsc_create", "bb_stream_config_init"};
 
 static bool is_covered(const char *name) {
     for (size_t i = 0; i < LENGTH(exports); i++) {
@@ -80,7 +81,7 @@ static void what_a_manager_leaves_behind_when_destroyed_can_still_be_ended(void)
     OK(bb_manager_destroy(o.of[MANAGER]));
     OK(bb_lease_release(o.of[LEASE]));
     EXPECT(BB_E_STALE, bb_lease_release(o.of[LEASE]));
-    for (kind k = BATCH; k < KINDS; k++) {
+    for (kind k = BATCH; k <= WATCH; k++) {
         const export_case *e;
         for (size_t at = 0; (e = each(&at)) != NULL;) {
             if (e->kind == k && !e->null_is_a_noop) {
@@ -91,9 +92,10 @@ static void what_a_manager_leaves_behind_when_destroyed_can_still_be_ended(void)
     }
     (void)bb_batch_cancel(o.of[BATCH]);
     (void)bb_watch_destroy(o.of[WATCH]);
-    for (kind k = MANAGER; k < KINDS; k++) {
+    for (kind k = MANAGER; k <= WATCH; k++) {
         EXPECT(BB_E_STALE, bb_handle_check(o.of[k]));
     }
+    destroy_rings(o);
 }
 
 static void a_slot_used_again_keeps_its_old_handle_stale(void) {
@@ -183,6 +185,10 @@ static void destroyed_twice_is_told(void) {
     EXPECT(BB_E_STALE, bb_lease_release(o.of[LEASE]));
     EXPECT(BB_E_STALE, bb_manager_destroy(o.of[MANAGER]));
     TOLD("bb_manager_destroy");
+    EXPECT(BB_E_STALE, bb_sender_destroy(o.of[SENDER]));
+    EXPECT(BB_E_STALE, bb_receiver_destroy(o.of[RECEIVER]));
+    EXPECT(BB_E_STALE, bb_stream_destroy(o.of[STREAM]));
+    TOLD("bb_stream_destroy");
 }
 
 /* --- a call that races with the end of its object: it ends in CLOSED or STALE, and then stays STALE --- */
@@ -204,21 +210,50 @@ static void *call_until_refused(void *argument) {
     }
 }
 
+/* What stands by itself, and how many threads may use it at once. */
+static const struct {
+    kind kind;
+    bb_status (*end)(void *);
+    size_t threads;
+} roots[] = {{MANAGER, call_bb_manager_destroy, 2},
+             {SENDER, call_bb_sender_destroy, 1},
+             {RECEIVER, call_bb_receiver_destroy, 1},
+             {STREAM, call_bb_stream_destroy, 1}};
+
+/* Whatever a race has left of them. */
+static void end_what_is_left(objects o) {
+    (void)bb_watch_destroy(o.of[WATCH]);
+    (void)bb_task_end(o.of[TASK]);
+    (void)bb_batch_cancel(o.of[BATCH]);
+    (void)bb_lease_release(o.of[LEASE]);
+    (void)bb_manager_destroy(o.of[MANAGER]);
+    (void)bb_sender_destroy(o.of[SENDER]);
+    (void)bb_receiver_destroy(o.of[RECEIVER]);
+    (void)bb_stream_destroy(o.of[STREAM]);
+    (void)bb_sender_destroy(o.feeder);
+}
+
 static void a_call_that_races_with_destroy_ends_well(void) {
-    const export_case *e;
-    for (size_t at = 0; (e = each(&at)) != NULL;) {
-        if (e->kind != MANAGER) {
-            continue;
-        }
-        for (int round = 0; round < 3; round++) {
-            race r = {.e = e, .handle = make_u32(8, NULL)};
-            const pthread_t threads[] = {start(call_until_refused, &r), start(call_until_refused, &r)};
-            EVENTUALLY(atomic_load(&r.calls) >= round);
-            const bb_status status = bb_manager_destroy(r.handle);
-            CHECK(status == BB_OK || (e->call == call_bb_manager_destroy && status == BB_E_STALE));
-            join(threads[0]);
-            join(threads[1]);
-            EVENTUALLY(bb_handle_check(r.handle) == BB_E_STALE);
+    for (size_t i = 0; i < LENGTH(roots); i++) {
+        const export_case *e;
+        for (size_t at = 0; (e = each(&at)) != NULL;) {
+            for (int round = 0; e->kind == roots[i].kind && round < 3; round++) {
+                const objects o = make_objects();
+                race r = {.e = e, .handle = o.of[e->kind]};
+                pthread_t threads[2];
+                for (size_t t = 0; t < roots[i].threads; t++) {
+                    threads[t] = start(call_until_refused, &r);
+                }
+                EVENTUALLY(atomic_load(&r.calls) >= round);
+                const bb_status status = roots[i].end(r.handle);
+                const bool ends_itself = e->call == roots[i].end || e->call == call_bb_spsc_into_stream;
+                CHECK(status == BB_OK || (ends_itself && status == BB_E_STALE));
+                for (size_t t = 0; t < roots[i].threads; t++) {
+                    join(threads[t]);
+                }
+                EVENTUALLY(bb_handle_check(r.handle) == BB_E_STALE);
+                end_what_is_left(o);
+            }
         }
     }
 }
@@ -257,34 +292,34 @@ static void what_hangs_on_a_manager_races_with_its_own_end(void) {
             }
             EXPECT(BB_E_STALE, bb_handle_check(o.of[pairs[i].kind]));
             OK(bb_manager_destroy(o.of[MANAGER]));
-            (void)bb_lease_release(o.of[LEASE]);
-            (void)bb_task_end(o.of[TASK]);
-            (void)bb_batch_cancel(o.of[BATCH]);
-            (void)bb_watch_destroy(o.of[WATCH]);
+            end_what_is_left(o);
         }
     }
 }
 
-static void *destroy_it(void *manager) {
-    const bb_status status = bb_manager_destroy(manager);
+static void *destroy_it(void *argument) {
+    race *r = argument;
+    const bb_status status = r->e->call(r->handle);
     THREAD_CHECK(status == BB_OK || status == BB_E_STALE);
-    return (void *)(intptr_t)(status == BB_OK);
+    atomic_fetch_add(&r->calls, status == BB_OK);
+    return NULL;
 }
 
 static void of_many_destroys_one_wins(void) {
-    for (int round = 0; round < rounds(200); round++) {
-        bb_manager *m = make_u32(8, NULL);
+    for (int round = 0; round < rounds(400); round++) {
+        const size_t i = (size_t)round % LENGTH(roots);
+        const objects o = make_objects();
+        const export_case end = {"destroy", roots[i].kind, true, roots[i].end};
+        race r = {.e = &end, .handle = o.of[roots[i].kind]};
         pthread_t threads[4];
-        intptr_t winners = 0;
         for (size_t t = 0; t < LENGTH(threads); t++) {
-            threads[t] = start(destroy_it, m);
+            threads[t] = start(destroy_it, &r);
         }
         for (size_t t = 0; t < LENGTH(threads); t++) {
-            void *won = NULL;
-            TEST_ASSERT_EQUAL_INT(0, pthread_join(threads[t], &won));
-            winners += (intptr_t)won;
+            join(threads[t]);
         }
-        TEST_ASSERT_EQUAL_INT(1, winners);
+        TEST_ASSERT_EQUAL_INT(1, atomic_load(&r.calls)); /* winners */
+        end_what_is_left(o);
     }
 }
 

@@ -69,6 +69,54 @@ static void use_everything_once(uint32_t round) {
     OK(bb_watch_destroy(watch));
 }
 
+static void use_a_ring_once(uint32_t round) {
+    static uint8_t bytes[4096];
+    bb_sender *tx = NULL;
+    bb_receiver *rx = NULL;
+    bb_stream *stream = NULL;
+    bb_chunk chunks[3];
+    bb_span free;
+    bb_const_span full;
+    int32_t fd = -1;
+    uint64_t n = 0;
+    OK(bb_spsc_create(UINT64_C(64) << round % 8, NULL, &tx, &rx));
+    OK(bb_sender_send(tx, bytes, sizeof bytes, &n));
+    OK(bb_receiver_fd(rx, &fd));
+    OK(bb_sender_fd(tx, &fd));
+    EXPECT(BB_E_TIMEOUT, bb_sender_wait_writable(tx, UINT64_MAX, 0));
+    OK(bb_receiver_peek(rx, 1, &full));
+    if (round % 4 == 0) { /* with a claim open */
+        OK(bb_receiver_destroy(rx));
+        EXPECT(BB_E_CLOSED, bb_receiver_consume(rx, 0));
+    } else {
+        OK(bb_receiver_consume(rx, full.bytes));
+        OK(bb_receiver_destroy(rx));
+    }
+    OK(bb_sender_attach_receiver(tx, &rx));
+    bb_stream_config config;
+    OK(bb_stream_config_init(&config));
+    config.buffer_size = 32;
+    config.pool_size = round % 3;
+    OK(bb_spsc_into_stream(rx, &config, &stream));
+    for (size_t i = 0; i < LENGTH(chunks); i++) {
+        (void)bb_sender_send(tx, bytes, 32, &n);
+        OK(bb_stream_next(stream, 0, &chunks[i]));
+    }
+    OK(bb_lease_release(chunks[0].lease));
+    OK(bb_lease_release(chunks[1].lease));
+    if (round % 2 == 0) {
+        (void)bb_sender_reserve(tx, 1, &free);
+        OK(bb_sender_destroy(tx));
+        (void)bb_sender_commit(tx, 0);
+    } else {
+        OK(bb_sender_destroy(tx));
+        OK(bb_stream_attach_sender(stream, &tx));
+        OK(bb_sender_destroy(tx));
+    }
+    OK(bb_stream_destroy(stream));
+    OK(bb_lease_release(chunks[2].lease));
+}
+
 static void expect_flat(usage before, usage after) {
     char told[256];
     (void)snprintf(told, sizeof told,
@@ -94,6 +142,43 @@ static void many_managers_leave_nothing(void) {
     }
     EVENTUALLY(measure().threads == 1);
     expect_flat(before, measure());
+}
+
+static void many_rings_leave_nothing(void) {
+    const int count = rounds(10000);
+    for (int i = 0; i < count / 10; i++) {
+        use_a_ring_once((uint32_t)i);
+    }
+    const usage before = measure();
+    for (int i = 0; i < count; i++) {
+        use_a_ring_once((uint32_t)i);
+    }
+    expect_flat(before, measure());
+}
+
+/* What a long-running stream takes, it takes at its beginning. */
+static void a_long_stream_leaves_nothing(void) {
+    static uint8_t bytes[4096];
+    bb_sender *tx = NULL;
+    bb_receiver *rx = NULL;
+    bb_stream *stream = NULL;
+    OK(bb_spsc_create(sizeof bytes, NULL, &tx, &rx));
+    OK(bb_spsc_into_stream(rx, NULL, &stream));
+    usage before = {0};
+    for (int i = 0; i < rounds(200000); i++) {
+        bb_chunk chunk;
+        uint64_t sent = 0;
+        if (i == rounds(200000) / 10) {
+            before = measure();
+        }
+        OK(bb_sender_send(tx, bytes, 1 + (uint64_t)i * 37 % sizeof bytes, &sent));
+        OK(bb_stream_next(stream, 0, &chunk));
+        TEST_ASSERT_EQUAL_UINT64(sent, chunk.bytes);
+        OK(bb_lease_release(chunk.lease));
+    }
+    expect_flat(before, measure());
+    OK(bb_stream_destroy(stream));
+    OK(bb_sender_destroy(tx));
 }
 
 static void *use_it_from_here(void *m) {
@@ -192,6 +277,8 @@ static void leaked_leases_are_told_and_give_their_memory_back_late(void) {
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(many_managers_leave_nothing);
+    RUN_TEST(many_rings_leave_nothing);
+    RUN_TEST(a_long_stream_leaves_nothing);
     RUN_TEST(many_threads_leave_nothing);
     RUN_TEST(a_lease_outlives_its_thread);
     RUN_TEST(leaked_leases_are_told_and_give_their_memory_back_late);

@@ -133,6 +133,80 @@ static void of_tasks_and_watches(void) {
     OK(bb_watch_destroy(w));
 }
 
+static void of_rings(void) {
+    bb_sender *tx;
+    bb_receiver *rx;
+    MARK(tx);
+    MARK(rx);
+    NULL_NAMES("config", bb_spsc_config_init(NULL));
+    NULL_NAMES("sender", bb_spsc_create(64, NULL, NULL, &rx));
+    NULL_NAMES("receiver", bb_spsc_create(64, NULL, &tx, NULL));
+    EXPECT(BB_E_ARGUMENT, bb_spsc_create(0, NULL, &tx, &rx));
+    UNTOUCHED(tx);
+    UNTOUCHED(rx);
+    OK(bb_spsc_create(64, NULL, &tx, &rx));
+
+    uint64_t n = 0;
+    NULL_NAMES("data", bb_sender_send(tx, NULL, 1, &n));
+    NULL_NAMES("data", bb_sender_send_all(tx, NULL, 1, 0, &n));
+    NULL_NAMES("data", bb_sender_feed(tx, NULL, 1, &n));
+    NULL_NAMES("dst", bb_receiver_recv(rx, NULL, 1, &n));
+    NULL_NAMES("dst", bb_receiver_recv_all(rx, NULL, 1, 0, &n));
+    NULL_NAMES("sent", bb_sender_send(tx, &one_u32, 1, NULL));
+    NULL_NAMES("sent", bb_sender_send_all(tx, &one_u32, 1, 0, NULL));
+    NULL_NAMES("sent", bb_sender_feed(tx, &one_u32, 1, NULL));
+    NULL_NAMES("got", bb_receiver_recv(rx, &(uint32_t){0}, 1, NULL));
+    NULL_NAMES("got", bb_receiver_recv_all(rx, &(uint32_t){0}, 1, 0, NULL));
+    NULL_NAMES("span", bb_sender_reserve(tx, 1, NULL));
+    NULL_NAMES("span", bb_receiver_peek(rx, 1, NULL));
+    NULL_NAMES("fd", bb_sender_fd(tx, NULL));
+    NULL_NAMES("fd", bb_receiver_fd(rx, NULL));
+    NULL_NAMES("receiver", bb_sender_attach_receiver(tx, NULL));
+    NULL_NAMES("sender", bb_receiver_attach_sender(rx, NULL));
+    NULL_NAMES("stats", bb_sender_stats_get(tx, sizeof(bb_end_stats), NULL));
+    NULL_NAMES("stats", bb_receiver_stats_get(rx, sizeof(bb_end_stats), NULL));
+
+    bb_span free;
+    bb_const_span full;
+    MARK(free);
+    MARK(full);
+    EXPECT(BB_E_RANGE, bb_sender_reserve(tx, 65, &free));
+    EXPECT(BB_E_EMPTY, bb_receiver_peek(rx, 1, &full));
+    UNTOUCHED(free);
+    UNTOUCHED(full);
+    OK(bb_sender_reserve(tx, 1, &free)); /* no claim was left open */
+    OK(bb_sender_commit(tx, 0));
+    OK(bb_sender_destroy(tx));
+    OK(bb_receiver_destroy(rx));
+}
+
+static void of_streams(void) {
+    bb_sender *tx = NULL;
+    bb_receiver *rx = NULL;
+    bb_stream *stream = NULL;
+    bb_chunk chunk;
+    uint64_t n = 0;
+    OK(bb_spsc_create(64, NULL, &tx, &rx));
+    NULL_NAMES("config", bb_stream_config_init(NULL));
+    NULL_NAMES("stream", bb_spsc_into_stream(rx, NULL, NULL));
+    OK(bb_spsc_into_stream(rx, NULL, &stream));
+    NULL_NAMES("chunk", bb_stream_next(stream, 0, NULL));
+    NULL_NAMES("chunks", bb_stream_chunks(stream, 1, 0, NULL, &n));
+    NULL_NAMES("chunks", bb_stream_ready_chunks(stream, 1, 0, NULL, &n));
+    NULL_NAMES("got", bb_stream_chunks(stream, 1, 0, &chunk, NULL));
+    NULL_NAMES("got", bb_stream_ready_chunks(stream, 1, 0, &chunk, NULL));
+    NULL_NAMES("fd", bb_stream_fd(stream, NULL));
+    NULL_NAMES("stats", bb_stream_stats_get(stream, sizeof(bb_stream_stats), NULL));
+    NULL_NAMES("sender", bb_stream_attach_sender(stream, NULL));
+    MARK(chunk);
+    EXPECT(BB_E_TIMEOUT, bb_stream_next(stream, 0, &chunk));
+    UNTOUCHED(chunk);
+    EXPECT(BB_E_TIMEOUT, bb_stream_chunks(stream, 1, 0, &chunk, &n));
+    UNTOUCHED(chunk);
+    OK(bb_stream_destroy(stream));
+    OK(bb_sender_destroy(tx));
+}
+
 static void as_the_handle_leaves_outputs_alone(void) {
     bb_front front;
     MARK(front);
@@ -152,6 +226,14 @@ static void as_the_handle_leaves_outputs_alone(void) {
     MARK(watch);
     int32_t fd;
     MARK(fd);
+    bb_span span;
+    MARK(span);
+    bb_const_span const_span;
+    MARK(const_span);
+    bb_end_stats end_stats;
+    MARK(end_stats);
+    bb_chunk chunk;
+    MARK(chunk);
     EXPECT(BB_E_NULL, bb_manager_acquire_front(NULL, &front));
     EXPECT(BB_E_NULL, bb_manager_reserve_back(NULL, BB_BACK_KEEP, 0, &back));
     EXPECT(BB_E_NULL, bb_manager_synchronize_async(NULL, &number));
@@ -165,6 +247,15 @@ static void as_the_handle_leaves_outputs_alone(void) {
     EXPECT(BB_E_NULL, bb_watch_create(NULL, 0, &watch));
     EXPECT(BB_E_NULL, bb_watch_fd(NULL, &fd));
     EXPECT(BB_E_NULL, bb_watch_wait(NULL, 0, &number));
+    EXPECT(BB_E_NULL, bb_sender_reserve(NULL, 1, &span));
+    EXPECT(BB_E_NULL, bb_receiver_peek(NULL, 1, &const_span));
+    EXPECT(BB_E_NULL, bb_sender_fd(NULL, &fd));
+    EXPECT(BB_E_NULL, bb_sender_stats_get(NULL, sizeof end_stats, &end_stats));
+    EXPECT(BB_E_NULL, bb_stream_next(NULL, 0, &chunk));
+    UNTOUCHED(span);
+    UNTOUCHED(const_span);
+    UNTOUCHED(end_stats);
+    UNTOUCHED(chunk);
     UNTOUCHED(front);
     UNTOUCHED(back);
     UNTOUCHED(number);
@@ -195,6 +286,8 @@ int main(void) {
     RUN_TEST(of_waits_and_queries);
     RUN_TEST(of_batches);
     RUN_TEST(of_tasks_and_watches);
+    RUN_TEST(of_rings);
+    RUN_TEST(of_streams);
     RUN_TEST(as_the_handle_leaves_outputs_alone);
     RUN_TEST(refused_calls_changed_nothing);
     (void)bb_manager_destroy(m);

@@ -1,95 +1,5 @@
-/* The n-th allocation during the library's calls fails, for every n, one child process each: the call tells
- * BB_E_OUT_OF_MEMORY or does without, nothing crashes, and the same call works once there is memory again. */
-#include "support.h"
-#include <dlfcn.h>
-#include <errno.h>
-#include <malloc.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-
-/* --- memory as the library gets it: these names come before the C library's, also for the shared library --- */
-
-static atomic_bool armed;    /* a call of the library runs, on whatever thread it allocates */
-static atomic_int countdown; /* allocations until the one that fails */
-static atomic_bool for_good; /* every later one fails too */
-static atomic_int injected;  /* failures so far */
-static atomic_int live;      /* blocks and mappings held */
-
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-static bool fails(void) {
-    if (!atomic_load(&armed)) {
-        return false;
-    }
-    const int left = atomic_fetch_sub(&countdown, 1);
-    if (left == 1 || (left < 1 && atomic_load(&for_good))) {
-        atomic_fetch_add(&injected, 1);
-        errno = ENOMEM;
-        return true;
-    }
-    return false;
-}
-
-static void *held(void *block) {
-    atomic_fetch_add(&live, block != NULL);
-    return block;
-}
-
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *block, size_t size);
-void *__libc_memalign(size_t alignment, size_t size);
-void __libc_free(void *block);
-
-void *malloc(size_t size) { return fails() ? NULL : held(__libc_malloc(size)); }
-void *calloc(size_t count, size_t size) { return fails() ? NULL : held(__libc_calloc(count, size)); }
-void *aligned_alloc(size_t alignment, size_t size) { return fails() ? NULL : held(__libc_memalign(alignment, size)); }
-void *memalign(size_t alignment, size_t size) { return fails() ? NULL : held(__libc_memalign(alignment, size)); }
-
-void *realloc(void *block, size_t size) {
-    if (fails()) {
-        return NULL;
-    }
-    void *moved = __libc_realloc(block, size);
-    return block == NULL ? held(moved) : moved;
-}
-
-int posix_memalign(void **block, size_t alignment, size_t size) {
-    void *got = memalign(alignment, size);
-    if (got != NULL) {
-        *block = got;
-    }
-    return got == NULL ? ENOMEM : 0;
-}
-
-void free(void *block) {
-    atomic_fetch_sub(&live, block != NULL);
-    __libc_free(block);
-}
-
-void *mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset) {
-    if (fails()) {
-        return MAP_FAILED;
-    }
-    void *mapped = (void *)syscall(SYS_mmap, address, length, protection, flags, fd, offset);
-    atomic_fetch_add(&live, mapped != MAP_FAILED && (flags & MAP_FIXED) == 0);
-    return mapped;
-}
-
-int munmap(void *address, size_t length) {
-    atomic_fetch_sub(&live, 1);
-    return (int)syscall(SYS_munmap, address, length);
-}
-
-int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *), void *argument) {
-    int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) = NULL;
-    const bool fail = fails();
-    *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
-    return fail ? EAGAIN : real(thread, attributes, function, argument);
-}
-#endif
-
-/* --- a script over every export that may allocate; each step can be repeated after a failure --- */
+/* A manager's life in scarcity of memory. */
+#include "scarcity.h"
 
 static bb_manager *m;
 static bb_batch *batch;
@@ -161,73 +71,45 @@ static bb_status close_it(void) { return bb_manager_close(m, BB_FOREVER); }
 static bb_status destroy(void) { return bb_manager_destroy(m); }
 static bb_status log_off(void) { return bb_set_log(BB_LOG_OFF, NULL, NULL, NULL); }
 
-#define STEP(function) {#function, function}
-static const struct {
-    const char *name;
-    bb_status (*call)(void);
-} steps[] = {STEP(set_log),
-             STEP(create),
-             STEP(acquire),
-             STEP(enqueue),
-             STEP(synchronize),
-             STEP(reserve),
-             STEP(enqueue),
-             STEP(enqueue_region),
-             STEP(enqueue_borrowed),
-             STEP(enqueue_kernel),
-             STEP(enqueue_outsized),
-             STEP(cancel_back),
-             STEP(synchronize),
-             STEP(enqueue),
-             STEP(synchronize),
-             STEP(batch_begin),
-             STEP(batch_fill),
-             STEP(batch_update),
-             STEP(batch_kernel),
-             STEP(batch_commit),
-             STEP(task_begin),
-             STEP(watch_create),
-             STEP(watch_fd),
-             STEP(task_end),
-             STEP(synchronize_async),
-             STEP(watch_ticket),
-             STEP(wait_ticket),
-             STEP(watch_wait),
-             STEP(dump),
-             STEP(statistics),
-             STEP(release),
-             STEP(trim),
-             STEP(enqueue),
-             STEP(close_it),
-             STEP(watch_destroy),
-             STEP(destroy),
-             STEP(log_off)};
+static const step steps[] = {STEP(set_log),
+                             STEP(create),
+                             STEP(acquire),
+                             STEP(enqueue),
+                             STEP(synchronize),
+                             STEP(reserve),
+                             STEP(enqueue),
+                             STEP(enqueue_region),
+                             STEP(enqueue_borrowed),
+                             STEP(enqueue_kernel),
+                             STEP(enqueue_outsized),
+                             STEP(cancel_back),
+                             STEP(synchronize),
+                             STEP(enqueue),
+                             STEP(synchronize),
+                             STEP(batch_begin),
+                             STEP(batch_fill),
+                             STEP(batch_update),
+                             STEP(batch_kernel),
+                             STEP(batch_commit),
+                             STEP(task_begin),
+                             STEP(watch_create),
+                             STEP(watch_fd),
+                             STEP(task_end),
+                             STEP(synchronize_async),
+                             STEP(watch_ticket),
+                             STEP(wait_ticket),
+                             STEP(watch_wait),
+                             STEP(dump),
+                             STEP(statistics),
+                             STEP(release),
+                             STEP(trim),
+                             STEP(enqueue),
+                             STEP(close_it),
+                             STEP(watch_destroy),
+                             STEP(destroy),
+                             STEP(log_off)};
 
-enum { NOT_REACHED = 77 };
-
-/* A child has no Unity: it says what went wrong and ends with 1. */
-static void need(bool right, const char *step, const char *what, bb_status status) {
-    if (!right) {
-        (void)fprintf(stderr, "%s: %s (%s); last: %s\n", step, what, bb_status_string(status), bb_last_error());
-        _exit(1);
-    }
-}
-
-static void run_script(void) {
-    for (size_t i = 0; i < LENGTH(steps); i++) {
-        atomic_store(&armed, true);
-        bb_status status = steps[i].call();
-        atomic_store(&armed, false);
-        /* PINNED: a further copy could not be had, and the lease that makes it needed is named. */
-        need(status == BB_OK || status == BB_E_OUT_OF_MEMORY || status == BB_E_PINNED, steps[i].name,
-             "neither well nor out of memory", status);
-        if (status != BB_OK) {
-            need(atomic_load(&injected) > 0, steps[i].name, "out of memory for no reason", status);
-            atomic_store(&for_good, false); /* there is memory again */
-            status = steps[i].call();
-            need(status == BB_OK, steps[i].name, "does not work again", status);
-        }
-    }
+static void every_callback_was_told_once(void) {
     need(atomic_load(&released.calls) == 1, "borrowed data", "was not released exactly once", BB_OK);
     need(atomic_load(&released.drops) == 2, "kernels", "were not dropped exactly once", BB_OK);
     need(atomic_load(&flush.drops) == 1, "flush", "was not dropped exactly once", BB_OK);
@@ -235,62 +117,12 @@ static void run_script(void) {
     memset(&flush, 0, sizeof flush);
 }
 
-/* Blocks and mappings held once the worker has gone, which frees its own after it has said goodbye. */
-static int live_alone(void) {
-    struct stat tasks;
-    while (stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink > 3) { /* ".", ".." and this thread */
-        nap();
-    }
-    return atomic_load(&live);
-}
+static const script life = {steps, LENGTH(steps), every_callback_was_told_once};
 
-static void child(int n, bool all, bool warm) {
-    alarm(HANG_SECONDS);
-    atomic_store(&countdown, INT32_MAX);
-    int before = 0;
-    if (warm) { /* what is made once and kept is there: the rest must come back */
-        run_script();
-        run_script();
-        before = live_alone();
-    }
-    atomic_store(&injected, 0);
-    atomic_store(&countdown, n);
-    atomic_store(&for_good, all);
-    run_script();
-    atomic_store(&for_good, false);
-    const int left = live_alone() - before;
-    if (warm && left > 0) {
-        (void)fprintf(stderr, "n = %d: %d blocks are left\n", n, left);
-        _exit(1);
-    }
-    _exit(atomic_load(&injected) > 0 ? 0 : NOT_REACHED);
-}
-
-static void every_allocation_fails_once(bool all, bool warm) {
-    if (other_malloc() != NULL) {
-        TEST_IGNORE_MESSAGE(other_malloc());
-    }
-    int n = 1;
-    for (int code = 0; code != NOT_REACHED; n++) {
-        (void)fflush(NULL);
-        const pid_t pid = fork();
-        CHECK(pid >= 0);
-        if (pid == 0) {
-            child(n, all, warm);
-        }
-        code = child_exit_code(pid);
-        char told[64];
-        (void)snprintf(told, sizeof told, "allocation %d: the child ended with %d", n, code);
-        TEST_ASSERT_TRUE_MESSAGE(code == 0 || code == NOT_REACHED, told);
-    }
-    printf("%d allocations\n", n - 2);
-    CHECK(warm || n > 10);
-}
-
-static void at_first_use(void) { every_allocation_fails_once(false, false); }
-static void at_first_use_and_from_then_on(void) { every_allocation_fails_once(true, false); }
-static void later_with_nothing_left_behind(void) { every_allocation_fails_once(false, true); }
-static void from_then_on_with_nothing_left_behind(void) { every_allocation_fails_once(true, true); }
+static void at_first_use(void) { every_allocation_fails_once(&life, false, false); }
+static void at_first_use_and_from_then_on(void) { every_allocation_fails_once(&life, true, false); }
+static void later_with_nothing_left_behind(void) { every_allocation_fails_once(&life, false, true); }
+static void from_then_on_with_nothing_left_behind(void) { every_allocation_fails_once(&life, true, true); }
 
 int main(void) {
     UNITY_BEGIN();

@@ -1,6 +1,5 @@
 /* A watch is one waiter's own subscription, with a descriptor for event loops. */
 #include "support.h"
-#include <poll.h>
 
 static bb_manager *m;
 
@@ -17,16 +16,8 @@ static int fd_of(bb_watch *w) {
     return fd;
 }
 
-static bool readable(bb_watch *w, int timeout_ms) {
-    struct pollfd p = {.fd = fd_of(w), .events = POLLIN};
-    const int ready = poll(&p, 1, timeout_ms);
-    CHECK(ready >= 0);
-    CHECK((p.revents & ~POLLIN) == 0);
-    return ready == 1;
-}
-
-#define READABLE(w) CHECK(readable(w, HANG_SECONDS * 1000))
-#define QUIET(w) CHECK(!readable(w, 0))
+#define READABLE(w) FD_READABLE(fd_of(w))
+#define QUIET(w) FD_QUIET(fd_of(w))
 
 static void publish(uint32_t value) {
     OK(put_u32(m, 0, value, BB_FOREVER));
@@ -220,15 +211,6 @@ static void event_loops_miss_nothing_while_publishes_race(void) {
         OK(bb_watch_destroy(loops[i].watch));
     }
     OK(bb_manager_destroy(m));
-}
-
-static int open_descriptors(void) {
-    int count = 0;
-    for (int fd = 0; fd < 1024; fd++) {
-        struct pollfd p = {.fd = fd};
-        count += poll(&p, 1, 0) == 0 || (p.revents & POLLNVAL) == 0;
-    }
-    return count;
 }
 
 static void descriptors_are_given_back(void) {

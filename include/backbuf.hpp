@@ -5,27 +5,31 @@
 
 #include "backbuf/library.hpp"
 #include "backbuf/manager.hpp"
+#include "backbuf/spsc.hpp"
 
 /**
- * @brief Double-buffered state for C++: move-only objects over the handles of backbuf.h.
+ * @brief Double-buffered state and rings of bytes for C++: move-only objects over the handles of backbuf.h.
+ *
+ * Manager is where a state begins, ring() where a ring does. What they share:
  *
  * **Names.** A function has the name of its C function without the prefix: `bb_manager_wait_epoch` is
  * `Manager::wait_epoch`. What returns an object is a noun: Manager::front, Manager::back, Manager::batch,
- * Manager::task, Manager::watch. Positions and counts are in elements, never in bytes.
+ * Manager::task, Manager::watch. Positions and counts of a Manager are in elements, never in bytes; a ring's are in bytes.
  *
  * **Errors.** Each function that can fail comes twice. `f(…)` throws Error; `try_f(…)` throws nothing of its own and
  * returns a Status, or a Result where there is a value. Objects that were moved from are empty: they may be
  * assigned and destroyed, and everything else fails with `BB_E_NULL`.
  *
  * **Threads.** What is `const` may be called from many threads at once: all of Manager but moving, assigning,
- * Manager::reset and Manager::release. Batch, Front, Back, Task and Watch belong to one thread at a time, and may be moved to
- * another. A callback runs on the thread that its function names; it may enqueue (this never blocks there: `BB_E_FULL`),
- * and must not synchronize or destroy its own manager (`BB_E_RECURSIVE`).
+ * Manager::reset and Manager::release; of a ring's ends and streams what others may do meanwhile, such as to close them. All else
+ * belongs to one thread at a time, and may be moved to another. A callback runs on the thread that its function names; it may
+ * enqueue (this never blocks there: `BB_E_FULL`), and must not synchronize or destroy its own manager (`BB_E_RECURSIVE`).
  *
- * **Aliasing.** What is enqueued is copied before the call returns, so its memory is yours again; only
+ * **Aliasing.** What is enqueued or sent is copied before the call returns, so its memory is yours again; only
  * Manager::enqueue_borrowed reads later. A Front reads memory that nobody writes until the front is gone. The two
- * sides of a Back and the two spans of a kernel never overlap. Spans and grids do not own: they end with the Front, the Back or the
- * kernel call that they came from. Fronts do not need their manager: they stay valid when it is closed or destroyed.
+ * sides of a Back and the two spans of a kernel never overlap. Spans and grids do not own: they end with the Front, the Back, the
+ * kernel call, the Reservation, the Peek or the Chunk that they came from. Fronts and chunks need neither their manager nor their
+ * stream: they stay valid when it is closed or destroyed.
  *
  * **Callbacks that throw.** No exception crosses into the library. What a kernel or a release function throws is
  * carried to the next `synchronize`, `wait` or `close` of that manager that succeeds, and raised there; what it wrote

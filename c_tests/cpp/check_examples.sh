@@ -6,9 +6,10 @@ usage() {
     cat <<'TEXT'
 usage: check_examples.sh [--help] [COMPILER...]
 
-Compiles every @code block of backbuf.hpp and backbuf/*.hpp with each COMPILER (default: $CXX, else c++), each with the names that the
-comments take for granted: a manager `m`, a `tile`, a `step`, an epoch `seen`, a `draw` function. A block that begins with
-`template` stands outside of functions.
+Compiles every @code block of backbuf.hpp and backbuf/*.hpp with each COMPILER (default: $CXX, else c++), each with the
+names that the comments take for granted: a manager `m`, a `tile`, a `step`, an epoch `seen`, a `draw` function; the ends
+`tx` and `rx` of a ring, a `stream`, `samples`, a `Record`, and functions `next`, `last`, `use`. A block that begins with `template`
+stands outside of functions.
 
 environment: CXX; BACKBUF_INCLUDE, the folder of backbuf.h (default: the repository's include/)
 TEXT
@@ -33,6 +34,7 @@ trap 'rm -rf "$work"' EXIT
 
 cat >"$work/examples.cpp" <<'TEXT'
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <iostream>
 #include <numeric>
@@ -47,6 +49,16 @@ std::uint64_t step, seen;
 backbuf::Manager<float> m;
 void draw(const backbuf::Front<float> &, std::uint64_t) {}
 template <class F> void start_upload(F &&) {}
+struct Record { double value; };
+backbuf::Sender tx;
+backbuf::Receiver rx;
+backbuf::Stream stream;
+std::vector<float> samples;
+std::vector<backbuf::Chunk> kept;
+Record next() { return {}; }
+bool last() { return true; }
+void do_something_else() {}
+template <class... T> void use(T &&...) {}
 }
 TEXT
 awk '

@@ -25,20 +25,20 @@ void tearDown() { alarm(0); }
 #define EXPECT(condition) TEST_ASSERT_TRUE_MESSAGE((condition), #condition)
 #define EXPECT_STATUS(wanted, ...)                                                                                     \
     do {                                                                                                               \
-        const backbuf::Status got = (__VA_ARGS__);                                                                     \
-        TEST_ASSERT_EQUAL_STRING_MESSAGE(bb_status_string(wanted), bb_status_string(got.code()), got.text());          \
+        const backbuf::Status told = (__VA_ARGS__);                                                                    \
+        TEST_ASSERT_EQUAL_STRING_MESSAGE(bb_status_string(wanted), bb_status_string(told.code()), told.text());        \
     } while (0)
 // The call throws an Error of this status, whose text says something.
 #define EXPECT_THROWS(wanted, ...)                                                                                     \
     do {                                                                                                               \
-        bb_status got = BB_OK;                                                                                         \
+        bb_status thrown = BB_OK;                                                                                      \
         try {                                                                                                          \
             __VA_ARGS__;                                                                                               \
         } catch (const backbuf::Error &e) {                                                                            \
-            got = e.status();                                                                                          \
+            thrown = e.status();                                                                                       \
             TEST_ASSERT_NOT_EQUAL_MESSAGE('\0', *e.what(), "an Error without a text");                                 \
         }                                                                                                              \
-        TEST_ASSERT_EQUAL_STRING_MESSAGE(bb_status_string(wanted), bb_status_string(got), #__VA_ARGS__);               \
+        TEST_ASSERT_EQUAL_STRING_MESSAGE(bb_status_string(wanted), bb_status_string(thrown), #__VA_ARGS__);            \
     } while (0)
 
 // RUN_TEST, where an exception that escapes the test fails it and says what it was.

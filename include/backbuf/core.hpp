@@ -73,8 +73,21 @@ template <class T> class span {
 
 namespace detail {
 
-/// What this header refuses by itself, before the library is asked. Kept beside the status, in one word with it.
-enum class Note : std::int32_t { none, rank, dtype, short_data, initial, position, memory };
+/// What this header refuses by itself, before the library is asked; `plain` is a status that comes without a message.
+/// Kept beside the status, in one word with it.
+enum class Note : std::int32_t {
+    none,
+    rank,
+    dtype,
+    short_data,
+    initial,
+    position,
+    memory,
+    alignment,
+    ragged,
+    cut_short,
+    plain
+};
 
 constexpr std::int32_t note_step = 1000;
 
@@ -92,6 +105,13 @@ constexpr const char *note_text(Note note) noexcept {
         return "index: one for each dimension, each within the shape, of a front or back that is not empty";
     case Note::memory:
         return "no memory for the callback";
+    case Note::alignment:
+        return "these bytes do not begin where an element of this type may: move only multiples of its alignment";
+    case Note::ragged:
+        return "the chunk is not a whole number of elements: give StreamConfig::record_size, or use span()";
+    case Note::cut_short:
+        return "the sender is gone, and ended inside of what was to be received";
+    case Note::plain:
     case Note::none:
         break;
     }
@@ -120,8 +140,11 @@ class [[nodiscard]] Status {
     const char *text() const noexcept {
         if (raw_ == BB_OK)
             return "";
-        if (raw_ <= -detail::note_step)
-            return detail::note_text(static_cast<detail::Note>(raw_ / -detail::note_step));
+        const auto note = static_cast<detail::Note>(raw_ / -detail::note_step);
+        if (note == detail::Note::plain)
+            return bb_status_string(code());
+        if (note != detail::Note::none)
+            return detail::note_text(note);
         const char *last = bb_last_error();
         return *last != '\0' ? last : bb_status_string(raw_);
     }

@@ -115,7 +115,7 @@ impl Source {
                 Ok(Ok(held)) => state.waiting.push_back(held),
                 // What is there, or the last ones: what ended the stream is told when nothing is left to give.
                 Ok(Err(flow)) if some && (ready || flow == Flow::Closed) => break,
-                Err(_) if some && ready => break,
+                Err(error) if some && (ready || error.status() == Status::Align) => break,
                 Ok(Err(flow)) => return Ok(Err(flow)),
                 Err(error) => return Err(error),
             }

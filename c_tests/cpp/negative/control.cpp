@@ -1,6 +1,7 @@
 // compiles: what the others get wrong, done right. If this fails, their failing proves nothing.
 #include <backbuf.hpp>
 #include <chrono>
+#include <string_view>
 #include <vector>
 float right(const std::vector<float> &data) {
     backbuf::Manager<float> m({2, 2});
@@ -17,4 +18,22 @@ float right(const std::vector<float> &data) {
     back.commit(1);
     auto front = moved.front();
     return front(0, 0);
+}
+float right(backbuf::Sender &tx, backbuf::Receiver &rx, const backbuf::Sender &shared) {
+    float value = 0;
+    const std::vector<float> data{1, 2};
+    if (tx.send(data) == 0 || tx.send({data.data(), 8}) == 0 || tx.send(5) == 0 ||
+        !tx.send_all(std::string_view("text")))
+        return 0;
+    if (auto room = tx.reserve())
+        room.as<float>()[0] = 1.f;
+    auto seen = rx.peek(4);
+    const float first = seen.as<float>()[0];
+    seen.consume(4);
+    shared.close();
+    auto stream = rx.into_stream();
+    for (auto &chunk : stream)
+        for (float &x : chunk.as<float>())
+            x = first;
+    return rx.recv_all(value) ? value : 0;
 }

@@ -15,3 +15,23 @@ float right() {
     const auto front = m.try_front();
     return front ? (*front)(0, 1) : 0;
 }
+std::size_t right(int value) {
+    auto made = backbuf::try_ring(64, backbuf::RingConfig().label("ring").checked().backoff(false));
+    if (!made)
+        return 0;
+    auto [tx, rx] = *std::move(made);
+    auto room = tx.try_reserve(4, backbuf::forever);
+    if (!tx.try_send(value) || !room || !room->try_commit(0) || !tx.try_flush() || !tx.try_close())
+        return 0;
+    std::size_t all = 0;
+    if (auto got = rx.try_recv(value); got && !got.closed())
+        all += got.bytes();
+    if (auto seen = rx.try_peek(); seen && seen->try_as<int>() && seen->try_consume(0))
+        all++;
+    auto stream = rx.try_into_stream();
+    if (!stream)
+        return all;
+    for (auto chunk = stream->try_next(); chunk; chunk = stream->try_next())
+        all += chunk->size();
+    return all;
+}

@@ -1,0 +1,103 @@
+/* The n-th allocation during the library's calls fails, for every n, one child process each: the call tells
+ * BB_E_OUT_OF_MEMORY or does without, nothing crashes, and the same call works once there is memory again. */
+#ifndef BACKBUF_TEST_SCARCITY_H
+#define BACKBUF_TEST_SCARCITY_H
+#include "counted_memory.h"
+#include <sys/stat.h>
+
+typedef struct step {
+    const char *name;
+    bb_status (*call)(void);
+} step;
+
+#define STEP(function) {#function, function}
+
+/* Steps over every export that may allocate, each of which can be repeated after a failure; check: what must hold then. */
+typedef struct script {
+    const step *steps;
+    size_t count;
+    void (*check)(void);
+} script;
+
+enum { NOT_REACHED = 77 };
+
+/* A child has no Unity: it says what went wrong and ends with 1. */
+static void need(bool right, const char *step, const char *what, bb_status status) {
+    if (!right) {
+        (void)fprintf(stderr, "%s: %s (%s); last: %s\n", step, what, bb_status_string(status), bb_last_error());
+        _exit(1);
+    }
+}
+
+static void run_script(const script *s) {
+    for (size_t i = 0; i < s->count; i++) {
+        const step *const at = &s->steps[i];
+        atomic_store(&memory.armed, true);
+        bb_status status = at->call();
+        atomic_store(&memory.armed, false);
+        /* PINNED: a further copy could not be had, and the lease that makes it needed is named. */
+        need(status == BB_OK || status == BB_E_OUT_OF_MEMORY || status == BB_E_PINNED, at->name,
+             "neither well nor out of memory", status);
+        if (status != BB_OK) {
+            need(atomic_load(&memory.injected) > 0, at->name, "out of memory for no reason", status);
+            atomic_store(&memory.for_good, false); /* there is memory again */
+            status = at->call();
+            need(status == BB_OK, at->name, "does not work again", status);
+        }
+    }
+    s->check();
+}
+
+/* Blocks and mappings held once a worker has gone, which frees its own after it has said goodbye. */
+static int live_alone(void) {
+    struct stat tasks;
+    while (stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink > 3) { /* ".", ".." and this thread */
+        nap();
+    }
+    return atomic_load(&memory.live);
+}
+
+static void child(const script *s, int n, bool all, bool warm) {
+    alarm(HANG_SECONDS);
+    atomic_store(&memory.countdown, INT32_MAX);
+    int before = 0;
+    if (warm) { /* what is made once and kept is there: the rest must come back */
+        run_script(s);
+        run_script(s);
+        before = live_alone();
+    }
+    atomic_store(&memory.injected, 0);
+    atomic_store(&memory.countdown, n);
+    atomic_store(&memory.for_good, all);
+    run_script(s);
+    atomic_store(&memory.for_good, false);
+    const int left = live_alone() - before;
+    if (warm && left > 0) {
+        (void)fprintf(stderr, "n = %d: %d blocks are left\n", n, left);
+        _exit(1);
+    }
+    _exit(atomic_load(&memory.injected) > 0 ? 0 : NOT_REACHED);
+}
+
+static void every_allocation_fails_once(const script *s, bool all, bool warm) {
+    if (other_malloc() != NULL) {
+        TEST_IGNORE_MESSAGE(other_malloc());
+    }
+    int n = 1;
+    for (int code = 0; code != NOT_REACHED; n++) {
+        (void)fflush(NULL);
+        const pid_t pid = fork();
+        CHECK(pid >= 0);
+        if (pid == 0) {
+            child(s, n, all, warm);
+        }
+        code = child_exit_code(pid);
+        char told[64];
+        (void)snprintf(told, sizeof told, "allocation %d: the child ended with %d", n, code);
+        TEST_ASSERT_TRUE_MESSAGE(code == 0 || code == NOT_REACHED, told);
+    }
+    printf("%d allocations\n", n - 2);
+    CHECK(warm || n > 5);
+}
+
+#endif

@@ -1,0 +1,414 @@
+/* Two threads on a ring whose bytes follow from their position: sizes, pauses, closes and hand-offs at random.
+ * BACKBUF_SOAK=1 runs the long forms: 10^10 bytes, a million closes, 20 million hand-offs. */
+#include "ring.h"
+#include <sched.h>
+
+static bool soak(void) { return getenv("BACKBUF_SOAK") != NULL; }
+
+static uint64_t amount(uint64_t in_short, uint64_t in_long) {
+    return soak() ? in_long : (uint64_t)rounds((int)in_short);
+}
+
+/* --- a watchdog: as long as the counter moves all is well; a lost wake-up tells where everybody waits --- */
+
+static atomic_ullong progress;
+
+static void watch_until(const atomic_int *finished, int threads) {
+    uint64_t seen = 0, since = now_ns();
+    alarm(0);
+    while (atomic_load(finished) < threads) {
+        const uint64_t now = atomic_load(&progress);
+        if (now != seen) {
+            seen = now, since = now_ns();
+        } else if (now_ns() - since > BB_SEC(HANG_SECONDS)) {
+            (void)fprintf(stderr, "nothing has moved for %d s, after %" PRIu64 " steps\n", HANG_SECONDS, seen);
+            (void)bb_debug_dump_fd(2);
+            abort();
+        }
+        nap();
+    }
+}
+
+static void pause_at_random(uint64_t *state) {
+    const uint64_t dice = next_random(state) % 1024;
+    if (dice == 0) {
+        nap();
+    } else if (dice < 16) {
+        for (volatile uint64_t spin = next_random(state) % 2000; spin > 0; spin--) {
+        }
+    }
+}
+
+/* --- bytes --- */
+
+typedef struct side {
+    ring r;
+    uint64_t capacity, bytes; /* of the ring; to move */
+    uint64_t seed;
+    atomic_int *finished;
+} side;
+
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* Two sides that each wait for more than half of the ring would wait for each other. */
+static uint64_t patience(const side *s) { return s->capacity / 2 + (s->capacity == 1); }
+
+/* One call of any kind for up to `want` bytes; how many went, or UINT64_MAX for a failure. */
+static uint64_t put_some(side *s, uint64_t at, uint64_t want, uint8_t *data, uint64_t *state) {
+    uint64_t sent = 0;
+    bb_span span;
+    bb_status status;
+    switch (next_random(state) % 4) {
+    case 0:
+        status = bb_sender_reserve(s->r.tx, want, &span);
+        if (status == BB_E_FULL) {
+            status = bb_sender_wait_writable(s->r.tx, least(want, patience(s)), BB_FOREVER);
+            return THREAD_CHECK(status == BB_OK) ? 0 : UINT64_MAX;
+        }
+        content_fill(span.data, at, want);
+        return THREAD_CHECK(status == BB_OK) && THREAD_OK(bb_sender_commit(s->r.tx, want)) ? want : UINT64_MAX;
+    case 1:
+        content_fill(data, at, want);
+        status = bb_sender_feed(s->r.tx, data, want, &sent);
+        if (next_random(state) % 4 == 0) {
+            THREAD_OK(bb_sender_flush(s->r.tx));
+        }
+        return THREAD_CHECK(status == BB_OK || status == BB_E_FULL) ? sent : UINT64_MAX;
+    case 2:
+        content_fill(data, at, want);
+        status = bb_sender_send(s->r.tx, data, want, &sent);
+        return THREAD_CHECK(status == BB_OK || status == BB_E_FULL) ? sent : UINT64_MAX;
+    default:
+        content_fill(data, at, want);
+        status = bb_sender_send_all(s->r.tx, data, want, BB_FOREVER, &sent);
+        return THREAD_CHECK(status == BB_OK && sent == want) ? sent : UINT64_MAX;
+    }
+}
+
+static void *send_bytes(void *argument) {
+    side *s = argument;
+    uint64_t state = s->seed * 2 + 1, at = 0;
+    uint8_t *data = malloc(s->capacity);
+    while (at < s->bytes) {
+        const uint64_t want = least(random_between(&state, 1, s->capacity), s->bytes - at);
+        const uint64_t sent = put_some(s, at, want, data, &state);
+        if (sent == UINT64_MAX) {
+            break;
+        }
+        at += sent;
+        pause_at_random(&state);
+    }
+    THREAD_OK(bb_sender_close(s->r.tx));
+    free(data);
+    atomic_fetch_add(s->finished, 1);
+    return NULL;
+}
+
+/* One call of any kind; what it tells. `out` moves on. */
+static bb_status take_some(side *s, uint64_t *out, uint8_t *data, uint64_t *state) {
+    const uint64_t want = random_between(state, 1, s->capacity);
+    uint64_t got = 0;
+    bb_const_span span;
+    bb_status status;
+    switch (next_random(state) % 3) {
+    case 0:
+        status = bb_receiver_peek(s->r.rx, 1, &span);
+        if (status == BB_OK) {
+            got = least(want, span.bytes);
+            THREAD_CHECK(content_is(span.data, *out, span.bytes));
+            THREAD_OK(bb_receiver_consume(s->r.rx, got));
+        } else if (status == BB_E_EMPTY) {
+            status = bb_receiver_wait_readable(s->r.rx, least(want, patience(s)), BB_FOREVER);
+            status = status == BB_E_CLOSED ? BB_OK : status; /* less may be left */
+        }
+        *out += got;
+        return status;
+    case 1:
+        status = bb_receiver_recv(s->r.rx, data, want, &got);
+        status = status == BB_E_EMPTY ? BB_OK : status;
+        break;
+    default:
+        status = bb_receiver_recv_all(s->r.rx, data, want, BB_FOREVER, &got);
+        break;
+    }
+    THREAD_CHECK(content_is(data, *out, got));
+    *out += got;
+    return status;
+}
+
+static void *receive_bytes(void *argument) {
+    side *s = argument;
+    uint64_t state = s->seed * 2 + 3, out = 0;
+    uint8_t *data = malloc(s->capacity);
+    bb_status status = BB_OK;
+    while (status == BB_OK && atomic_load_explicit(&thread_failures, memory_order_relaxed) == 0) {
+        status = take_some(s, &out, data, &state);
+        atomic_store_explicit(&progress, out, memory_order_relaxed);
+        pause_at_random(&state);
+    }
+    THREAD_CHECK(status == BB_E_CLOSED);
+    THREAD_CHECK(out == s->bytes);
+    (void)bb_receiver_close(s->r.rx); /* after a failure: the sender must not wait for ever */
+    free(data);
+    atomic_fetch_add(s->finished, 1);
+    return NULL;
+}
+
+static void every_byte_arrives_in_its_place(void) {
+    const struct {
+        uint64_t capacity, flags, in_short, in_long;
+    } cases[] = {{1, 0, 20000, 2000000},
+                 {64, BB_SPSC_NO_BACKOFF, 1000000, 100000000},
+                 {64, BB_SPSC_CHECKED, 1000000, 100000000},
+                 {4096, 0, 20000000, 2000000000},
+                 {65536, 0, 40000000, 4000000000},
+                 {1 << 20, BB_SPSC_CHECKED, 40000000, 4000000000}};
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        atomic_int finished = 0;
+        side s = {.r = make_ring_with(cases[i].capacity, (uint32_t)cases[i].flags),
+                  .capacity = cases[i].capacity,
+                  .bytes = amount(cases[i].in_short, cases[i].in_long),
+                  .seed = i + 1,
+                  .finished = &finished};
+        const uint64_t before = now_ns();
+        const pthread_t threads[] = {start(send_bytes, &s), start(receive_bytes, &s)};
+        watch_until(&finished, 2);
+        join(threads[0]);
+        join(threads[1]);
+        const bb_end_stats tx = sender_stats(s.r.tx), rx = receiver_stats(s.r.rx);
+        TEST_ASSERT_EQUAL_UINT64(s.bytes, tx.bytes);
+        TEST_ASSERT_EQUAL_UINT64(s.bytes, rx.bytes);
+        printf("%" PRIu64 " bytes through %" PRIu64 ": %.2f s, %" PRIu64 " and %" PRIu64 " waits\n", s.bytes,
+               s.capacity, (double)(now_ns() - before) / 1e9, tx.waits, rx.waits);
+        end_ring(s.r);
+    }
+}
+
+/* --- an end that goes at any instant: what was sent arrives, and nobody is left waiting --- */
+
+enum { CLOSING_CAPACITY = 256 };
+
+/* How an end goes: by its own thread or another, closed or destroyed. */
+typedef struct closing {
+    bb_sender *tx;
+    bb_receiver *rx;
+    uint64_t sent, received;
+    uint64_t seed;
+} closing;
+
+static struct {
+    _Atomic(closing *) job; /* for the partner's thread, which puts NULL when it is done */
+    atomic_bool stop;
+    atomic_int finished;
+    uint64_t rounds;
+} c;
+
+static void send_until_closed(closing *j, uint64_t calls) {
+    uint64_t state = j->seed;
+    bb_status status = BB_OK;
+    for (uint64_t i = 0; i < calls && status == BB_OK; i++) {
+        uint8_t data[CLOSING_CAPACITY];
+        uint64_t sent = 0;
+        const uint64_t want = random_between(&state, 1, sizeof data);
+        content_fill(data, j->sent, want);
+        if (i % 4 == 3) {
+            status = bb_sender_feed(j->tx, data, want, &sent);
+            status = status == BB_E_FULL ? BB_OK : status;
+        } else {
+            status = bb_sender_send_all(j->tx, data, want, BB_FOREVER, &sent);
+        }
+        j->sent += sent;
+    }
+    THREAD_CHECK(status == BB_OK || status == BB_E_CLOSED);
+}
+
+static void receive_until_closed(closing *j, uint64_t calls) {
+    uint64_t state = j->seed;
+    bb_status status = BB_OK;
+    for (uint64_t i = 0; i < calls && status == BB_OK; i++) {
+        uint8_t data[CLOSING_CAPACITY];
+        uint64_t got = 0;
+        const uint64_t want = random_between(&state, 1, sizeof data);
+        status = bb_receiver_recv_all(j->rx, data, want, BB_FOREVER, &got);
+        THREAD_CHECK(content_is(data, j->received, got));
+        j->received += got;
+    }
+    THREAD_CHECK(status == BB_OK || status == BB_E_CLOSED);
+}
+
+/* Receives when the main thread's sender goes, sends when its receiver goes. */
+static void *partner(void *argument) {
+    (void)argument;
+    while (!atomic_load(&c.stop)) {
+        closing *j = atomic_load(&c.job);
+        if (j == NULL) {
+            (void)sched_yield();
+            continue;
+        }
+        if (j->rx != NULL) {
+            receive_until_closed(j, UINT64_MAX);
+        } else {
+            send_until_closed(j, UINT64_MAX);
+        }
+        atomic_store(&c.job, NULL);
+    }
+    return NULL;
+}
+
+static void *close_at_random(void *argument) {
+    (void)argument;
+    uint64_t state = 77;
+    for (uint64_t i = 0; i < c.rounds && atomic_load(&thread_failures) == 0; i++) {
+        bb_sender *tx = NULL;
+        bb_receiver *rx = NULL;
+        THREAD_OK(bb_spsc_create(CLOSING_CAPACITY, NULL, &tx, &rx));
+        const bool senders_end = i % 2 == 0;
+        const uint64_t seed = next_random(&state) | 1, calls = next_random(&state) % 8;
+        closing mine = {.tx = tx, .rx = rx, .seed = seed ^ 2};
+        closing theirs = {.tx = senders_end ? NULL : tx, .rx = senders_end ? rx : NULL, .seed = seed};
+        atomic_store(&c.job, &theirs);
+        if (senders_end) {
+            send_until_closed(&mine, calls);
+        } else {
+            receive_until_closed(&mine, calls);
+        }
+        for (volatile uint64_t spin = next_random(&state) % 4000; spin > 0; spin--) {
+        }
+        const bool destroy = i % 4 < 2;
+        if (senders_end) {
+            THREAD_OK(destroy ? bb_sender_destroy(tx) : bb_sender_close(tx));
+        } else {
+            THREAD_OK(destroy ? bb_receiver_destroy(rx) : bb_receiver_close(rx));
+        }
+        while (atomic_load(&c.job) != NULL) {
+            (void)sched_yield();
+        }
+        THREAD_CHECK(senders_end ? theirs.received == mine.sent : theirs.sent >= mine.received);
+        THREAD_OK(destroy && senders_end ? BB_OK : bb_sender_destroy(tx));
+        THREAD_OK(destroy && !senders_end ? BB_OK : bb_receiver_destroy(rx));
+        atomic_fetch_add(&progress, 1);
+    }
+    atomic_store(&c.stop, true);
+    atomic_fetch_add(&c.finished, 1);
+    return NULL;
+}
+
+static void an_end_may_go_at_any_instant(void) {
+    memset(&c, 0, sizeof c);
+    c.rounds = amount(10000, 1000000);
+    const pthread_t threads[] = {start(partner, NULL), start(close_at_random, NULL)};
+    watch_until(&c.finished, 1);
+    join(threads[0]);
+    join(threads[1]);
+}
+
+/* Its own thread is inside of a wait while another ends it. */
+static void *wait_inside(void *argument) {
+    closing *j = argument;
+    const bb_status status =
+        j->rx != NULL ? bb_receiver_wait_readable(j->rx, 1, BB_FOREVER) : bb_sender_wait_writable(j->tx, 1, BB_FOREVER);
+    THREAD_CHECK(status == BB_E_CLOSED || status == BB_E_STALE);
+    return NULL;
+}
+
+static void an_end_may_be_ended_while_its_own_thread_waits(void) {
+    uint64_t state = 5;
+    const int count = (int)amount(2000, 50000);
+    alarm(soak() ? 0 : 5 * HANG_SECONDS);
+    for (int i = 0; i < count; i++) {
+        ring r = make_ring(64);
+        closing j = {.tx = i % 2 == 0 ? r.tx : NULL, .rx = i % 2 == 0 ? NULL : r.rx};
+        if (i % 2 == 0) {
+            SEND(BB_OK, &r, 64, 64);
+        }
+        const pthread_t thread = start(wait_inside, &j);
+        for (volatile uint64_t spin = next_random(&state) % 20000; spin > 0; spin--) {
+        }
+        if (i % 4 < 2) {
+            OK(i % 2 == 0 ? bb_sender_close(r.tx) : bb_receiver_close(r.rx));
+            join(thread);
+            end_ring(r);
+        } else {
+            end_ring(r);
+            join(thread);
+        }
+    }
+}
+
+/* --- hand-offs: each side sleeps for the other again and again --- */
+
+static struct {
+    ring there, back;
+    uint64_t count;
+    atomic_int finished;
+} h;
+
+static void delay(uint64_t *state) {
+    const uint64_t dice = next_random(state) % 4096;
+    if (dice == 0) {
+        nap();
+    } else if (dice % 4 == 1) { /* around the time that a waiter spins before it sleeps */
+        for (volatile uint64_t spin = next_random(state) % 3000; spin > 0; spin--) {
+        }
+    }
+}
+
+static void *ping(void *argument) {
+    (void)argument;
+    uint64_t state = 11;
+    for (uint64_t i = 0; i < h.count; i++) {
+        uint64_t n = 0, answer = 0;
+        delay(&state);
+        if (!THREAD_OK(bb_sender_send_all(h.there.tx, &i, 8, BB_FOREVER, &n)) ||
+            !THREAD_OK(bb_receiver_recv_all(h.back.rx, &answer, 8, BB_FOREVER, &n)) || !THREAD_CHECK(answer == ~i)) {
+            break;
+        }
+        atomic_store_explicit(&progress, i, memory_order_relaxed);
+    }
+    (void)bb_sender_close(h.there.tx);
+    atomic_fetch_add(&h.finished, 1);
+    return NULL;
+}
+
+static void *pong(void *argument) {
+    (void)argument;
+    uint64_t state = 13;
+    for (uint64_t i = 0;; i++) {
+        uint64_t n = 0, question = 0, answer = 0;
+        if (bb_receiver_wait_readable(h.there.rx, 8, BB_FOREVER) != BB_OK) {
+            break;
+        }
+        THREAD_OK(bb_receiver_recv(h.there.rx, &question, 8, &n));
+        THREAD_CHECK(question == i && n == 8);
+        answer = ~question;
+        delay(&state);
+        THREAD_OK(bb_sender_send(h.back.tx, &answer, 8, &n));
+    }
+    atomic_fetch_add(&h.finished, 1);
+    return NULL;
+}
+
+static void no_wake_up_is_lost_in_hand_offs(void) {
+    memset(&h, 0, sizeof h);
+    h.there = make_ring(8); /* so small that a sender may wait as well */
+    h.back = make_ring(8);
+    h.count = amount(50000, 10000000); /* two hand-offs each */
+    const pthread_t threads[] = {start(ping, NULL), start(pong, NULL)};
+    watch_until(&h.finished, 2);
+    join(threads[0]);
+    join(threads[1]);
+    TEST_ASSERT_EQUAL_UINT64(8 * h.count, receiver_stats(h.back.rx).bytes);
+    printf("%" PRIu64 " hand-offs, %" PRIu64 " and %" PRIu64 " waits\n", 2 * h.count, receiver_stats(h.there.rx).waits,
+           receiver_stats(h.back.rx).waits);
+    end_ring(h.there);
+    end_ring(h.back);
+}
+
+int main(void) {
+    UNITY_BEGIN();
+    RUN_TEST(every_byte_arrives_in_its_place);
+    RUN_TEST(an_end_may_go_at_any_instant);
+    RUN_TEST(an_end_may_be_ended_while_its_own_thread_waits);
+    RUN_TEST(no_wake_up_is_lost_in_hand_offs);
+    return UNITY_END();
+}
