@@ -24,6 +24,7 @@ mod arrange;
 mod buffer;
 mod check;
 mod diff;
+mod draw;
 mod emit;
 mod group;
 mod hash;

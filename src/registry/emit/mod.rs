@@ -130,9 +130,10 @@ fn region(out: &mut Draft, name: &str, bytes_suffix: &str, region: &Region) -> f
     constant(out, name, "_align_bytes", region.align_bytes)?;
     let element = type_of(region.precision);
     if region.elements > 0 {
-        writeln!(
+        write!(
             out,
-            "static_assert({name}_length * sizeof({element}) == {name}{bytes_suffix}, \"{name}: length and bytes differ\");"
+            "static_assert({name}_length * sizeof({element}) == {name}{bytes_suffix}, \"{name}: length and bytes differ\");\n\
+             static_assert({name}_align_bytes % alignof({element}) == 0, \"{name}: less aligned than its elements\");\n"
         )?;
     }
     Ok(())
@@ -197,8 +198,8 @@ fn stop(placed: &Placed) -> u64 {
 fn locals(out: &mut Draft, layout: &Layout, all: &[Named]) -> fmt::Result {
     constant(out, "local", "_length", layout.local)?;
     constant(out, "local", "_bytes", layout.local_bytes)?;
-    let mut sums = [0u64; 2];
-    for named in all.iter().filter(|named| !named.in_region()) {
+    let locals = || all.iter().filter(|named| !named.in_region());
+    for named in locals() {
         let (stem, place) = (&named.stem, &named.placed.allocator);
         let element = type_of(place.precision);
         out.write_char('\n')?;
@@ -211,8 +212,14 @@ fn locals(out: &mut Draft, layout: &Layout, all: &[Named]) -> fmt::Result {
              static_assert(sizeof({stem}_array) == {stem}_bytes, \"{stem}: length and bytes differ\");\n\
              static_assert({stem}_zero_fill <= {stem}_length, \"{stem}: more zeros than elements\");\n"
         )?;
-        sums[0] += place.length;
-        sums[1] += place.length * place.element_bytes();
+    }
+    out.write_char('\n')?;
+    for suffix in ["_length", "_bytes"] {
+        out.write_str("static_assert(0")?;
+        for named in locals() {
+            write!(out, " + {}{suffix}", named.stem)?;
+        }
+        writeln!(out, " == local{suffix}, \"local: not what its arrays take\");")?;
     }
     Ok(())
 }
@@ -221,10 +228,6 @@ fn locals(out: &mut Draft, layout: &Layout, all: &[Named]) -> fmt::Result {
 fn launches(out: &mut Draft, layout: &Layout) -> fmt::Result {
     let per_thread = layout.options.shared_per == SharedPer::Thread;
     writeln!(out, "constexpr bool shared_per_thread = {per_thread};")?;
-    out.write_str(match per_thread {
-        true => "// From one thread's region to the next one's.\n",
-        false => "// The block's region.\n",
-    })?;
     constant(out, "shared", "_stride_bytes", layout.shared_stride_bytes.unwrap_or(0))?;
     out.write_str(
         "static_assert(shared_region_bytes <= shared_stride_bytes, \"a region is longer than its stride\");\n",
@@ -237,30 +240,22 @@ fn launches(out: &mut Draft, layout: &Layout) -> fmt::Result {
              return static_cast<unsigned char *>(shared_of_block) + thread * shared_stride_bytes;\n}\n",
         )?;
     }
-    write!(
-        out,
+    out.write_str(
         "\n// Dynamic shared memory of a block, in bytes.\n\
-         __host__ __device__ constexpr unsigned long long shared_bytes(unsigned{}) {{\n    return {}shared_stride_bytes;\n}}\n",
-        if per_thread { " threads" } else { "" },
-        if per_thread { "threads * " } else { "" },
+         __host__ __device__ constexpr unsigned long long shared_bytes(unsigned threads) {\n    \
+         return (shared_per_thread ? threads : 1) * shared_stride_bytes;\n}\n\n\
+         // Beyond this a kernel opts in (cudaFuncAttributeMaxDynamicSharedMemorySize).\n\
+         __host__ __device__ constexpr bool needs_opt_in(unsigned threads) {\n    \
+         return shared_bytes(threads) > 48 * 1024;\n}\n\n\
+         // The most that a block gets on compute capability cc / 10, in bytes; 0 of one that is not in the table.\n\
+         __host__ __device__ constexpr unsigned long long shared_limit_bytes(unsigned cc) {\n    return ",
     )?;
-    write!(
-        out,
-        "\n// Beyond this a kernel opts in (cudaFuncAttributeMaxDynamicSharedMemorySize).\n\
-         __host__ __device__ constexpr bool needs_opt_in(unsigned threads) {{\n    \
-         return shared_bytes(threads) > 48 * 1024;\n}}\n\
-         \n// The most that a block gets on compute capability cc / 10, in bytes; 0 of one that is not in the table.\n\
-         __host__ __device__ constexpr unsigned long long shared_limit_bytes(unsigned cc) {{\n    return "
-    )?;
-    for (at, arch) in Arch::all().enumerate() {
-        let bytes = arch.limits().shared_block_bytes;
-        write!(out, "{}cc == {} ? {bytes} :", if at % 4 == 3 { "\n        " } else { "" }, arch.cc())?;
-        out.write_char(' ')?;
+    for arch in Arch::all() {
+        write!(out, "cc == {} ? {} :\n        ", arch.cc(), arch.limits().shared_block_bytes)?;
     }
-    write!(
-        out,
-        "0;\n}}\n\n__host__ __device__ constexpr bool fits(unsigned cc, unsigned threads) {{\n    \
-         return threads <= 1024 && shared_limit_bytes(cc) != 0 && shared_bytes(threads) <= shared_limit_bytes(cc);\n}}\n"
+    out.write_str(
+        "0;\n}\n\n__host__ __device__ constexpr bool fits(unsigned cc, unsigned threads) {\n    \
+         return threads <= 1024 && shared_limit_bytes(cc) != 0 && shared_bytes(threads) <= shared_limit_bytes(cc);\n}\n",
     )
 }
 
@@ -323,7 +318,11 @@ impl Layout {
         out.write_str(
             "// The same for equal layouts: tells a kernel built before a change from one built after.\n",
         )?;
-        writeln!(out, "constexpr unsigned long long layout_hash = 0x{:016x}ULL;\n", self.hash)?;
+        writeln!(
+            out,
+            "[[maybe_unused]] constexpr unsigned long long layout_hash = 0x{:016x}ULL;\n",
+            self.hash
+        )?;
         for precision in Precision::ALL {
             if precisions().any(|found| found == Some(precision)) {
                 let (element, bytes) = (type_of(Some(precision)), precision.bytes());
@@ -356,5 +355,17 @@ impl Registry {
     /// The parent's layout as CUDA C++ for a kernel to include: [`Layout::emit_cuda_header`].
     pub fn emit_cuda_header(&self, parent: u64, namespace: &str) -> Result<String> {
         self.layout(parent)?.emit_cuda_header(namespace)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_architecture_has_what_the_header_takes_for_granted() {
+        for limits in Arch::all().map(Arch::limits) {
+            assert_eq!((limits.shared_static_bytes, limits.threads_per_block), (48 * 1024, 1024));
+        }
     }
 }
