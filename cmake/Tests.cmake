@@ -47,6 +47,17 @@ file(GLOB files CONFIGURE_DEPENDS ${sources}/c_tests/test_*.c)
 if(BACKBUF_SANITIZE STREQUAL thread)
   list(FILTER files INCLUDE REGEX "/test_stress\\.c$")
 endif()
+# The registry's scenarios, as tables that C can read.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+set(vectors ${sources}/tests/data/registry/vectors.json)
+set(generated ${PROJECT_BINARY_DIR}/generated)
+file(MAKE_DIRECTORY ${generated})
+add_custom_command(OUTPUT ${generated}/registry_vectors.h
+  COMMAND Python3::Interpreter ${sources}/c_tests/vectors.py ${vectors} ${generated}/registry_vectors.h
+  DEPENDS ${sources}/c_tests/vectors.py ${vectors} VERBATIM)
+set_source_files_properties(${sources}/c_tests/test_registry_vectors.c PROPERTIES
+  OBJECT_DEPENDS ${generated}/registry_vectors.h INCLUDE_DIRECTORIES ${generated})
+
 foreach(file IN LISTS files)
   cmake_path(GET file STEM name)
   backbuf_test(c ${name} ${file})

@@ -108,7 +108,7 @@ fn largest(group: &Group, all: &super::arrange::Arrangement) -> Result<Vec<(Stri
         let place = &all.places[index];
         place.space == Space::Shared && place.origin != Origin::Aliased && place.length > 0
     }));
-    indices.sort_by_key(|&index| std::cmp::Reverse(bytes(index)));
+    indices.sort_unstable_by_key(|&index| (std::cmp::Reverse(bytes(index)), index));
     indices.truncate(4);
     let mut list = try_vec(indices.len())?;
     for index in indices {
