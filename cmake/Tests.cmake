@@ -108,6 +108,15 @@ foreach(file IN LISTS files)
   backbuf_test(example example_${name} ${file})
 endforeach()
 
+# The kernel of the Lorenz example on the CPU, laid out by the registry.
+backbuf_cuda_layout(lorenz/lorenz_layout.h FROM ${sources}/examples/lorenz/lorenz.json NAMESPACE lorenz)
+add_executable(example_lorenz ${sources}/examples/lorenz/main.cpp ${CMAKE_CURRENT_BINARY_DIR}/lorenz/lorenz_layout.h)
+target_include_directories(example_lorenz PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/lorenz)
+target_compile_features(example_lorenz PRIVATE cxx_std_20)
+target_link_libraries(example_lorenz PRIVATE backbuf_test_options)
+add_test(NAME example.lorenz COMMAND example_lorenz)
+set_tests_properties(example.lorenz PROPERTIES LABELS example)
+
 if(BACKBUF_SANITIZE)
   return()
 endif()

@@ -19,8 +19,7 @@ Reads layouts as the registry stores them (JSON); - reads standard input.
   diff OLD NEW                    what moved, changed, came and went; nothing if nothing did
   draw FILE                       a picture: SVG, or with --as text an aligned table
 
-  --output PATH                   write there instead of to standard output (emit, draw); a file that is the same already
-                                  is left alone
+  --output PATH                   write there instead of to standard output (emit, draw)
   --help, --version
 
 Status: 0; 1 if check says that it does not fit, or diff that the layouts differ; 2 if the question was malformed, a file
@@ -112,10 +111,6 @@ impl Words {
     /// Writes what a command makes to where it was asked for.
     fn write(&self, text: &str) -> Outcome {
         let Some(path) = self.option("--output") else { return print(text) };
-        // A build that depends on the file is not done again for the same text.
-        if std::fs::read(path).is_ok_and(|there| there == text.as_bytes()) {
-            return Ok(());
-        }
         std::fs::write(path, text).or_else(|error| failed(format_args!("{path}: {error}")))
     }
 }
