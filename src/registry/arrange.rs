@@ -36,6 +36,10 @@ impl Place {
         self.mix.precision()
     }
 
+    pub(super) fn align(&self) -> u64 {
+        self.align
+    }
+
     pub(super) fn is_aligned(&self) -> bool {
         self.start.is_multiple_of(self.align)
     }
@@ -80,7 +84,7 @@ pub(super) struct Extent {
 }
 
 #[cold]
-fn overflow() -> Error {
+pub(super) fn overflow() -> Error {
     Error::text(
         Status::Range,
         "the sizes of the parent's buffers, and of its children's, add up beyond 64 bits",
@@ -156,9 +160,16 @@ pub(super) struct Arrangement {
     /// Elements of all local arrays, and their bytes.
     pub(super) local: u64,
     pub(super) local_bytes: u64,
+    /// Where planned buffers begin in the shared and the persistent region.
+    bases: [u64; 2],
 }
 
 impl Arrangement {
+    /// Where planned buffers begin.
+    pub(super) fn base(&self, space: Space) -> u64 {
+        self.bases[usize::from(space == Space::Persistent)]
+    }
+
     pub(super) fn extent(&self, space: Space) -> Extent {
         match space {
             Space::Shared => self.shared,
@@ -203,6 +214,7 @@ pub(super) fn arrange(group: &Group, child: impl Fn(u64, Space) -> Extent) -> Re
         persistent: empty,
         local: 0,
         local_bytes: 0,
+        bases: [0; 2],
     };
     for entry in entries {
         let rolled = entry.child.map(|key| child(key, entry.spec.space()));
@@ -279,6 +291,7 @@ fn follow_plan(group: &Group, all: &mut Arrangement) -> Result<()> {
         };
         let align = (0..group.entries.len()).filter(planned).map(|index| all.places[index].align).max();
         let base = align_up(all.extent(space).units, align.unwrap_or(1))?;
+        all.bases[usize::from(space == Space::Persistent)] = base;
         for index in (0..group.entries.len()).filter(planned) {
             let mut place = all.places[index];
             place.start = base.checked_add(group.planned(index)).ok_or_else(overflow)?;

@@ -1,9 +1,8 @@
 //! A parent's buffers, in registration order.
 
-use std::collections::HashMap;
-
 use super::arrange::Arrangement;
 use super::buffer::{Buffer, Spec};
+use super::hasher::Map;
 use super::options::Options;
 use crate::error::{Error, Result, Status};
 use crate::memory::{try_string, try_vec};
@@ -29,7 +28,7 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) entries: Vec<Entry>,
-    names: HashMap<String, u32>,
+    names: Map<String, u32>,
     pub(super) options: Options,
     pub(super) version: u64,
     /// None until somebody asks.
@@ -54,7 +53,7 @@ impl Group {
     pub(super) fn new(options: Options) -> Group {
         Group {
             entries: Vec::new(),
-            names: HashMap::new(),
+            names: Map::default(),
             options,
             version: 0,
             arrangement: None,

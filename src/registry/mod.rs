@@ -28,12 +28,14 @@ mod draw;
 mod emit;
 mod group;
 mod hash;
+mod hasher;
 mod json;
 mod layout;
 mod lifetimes;
 mod limits;
 mod occupancy;
 mod options;
+pub mod plan;
 mod printable;
 #[allow(clippy::module_inception, reason = "the type of that name lives there")]
 mod registry;

@@ -1,12 +1,12 @@
 //! The registry: finds a parent's group, and delegates.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::arrange::{self, Arrangement, Extent};
 use super::buffer::{Buffer, Location, Precision, Spec, Update};
 use super::group::{self, Group};
 use super::hash;
+use super::hasher::Map;
 use super::layout::{Allocator, Layout, Placed, Space, Totals};
 use super::options::Options;
 use crate::error::{Error, Label, Result, Status};
@@ -45,9 +45,9 @@ pub struct Registry {
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    pub(super) groups: HashMap<u64, Group>,
+    pub(super) groups: Map<u64, Group>,
     /// By child: the parents that roll it up, once a registration.
-    hosts: HashMap<u64, Vec<u64>>,
+    hosts: Map<u64, Vec<u64>>,
     /// The newest version.
     clock: u64,
 }
@@ -581,6 +581,16 @@ impl State {
         Ok(changed)
     }
 
+    /// Gives a group a plan.
+    pub(super) fn set_plan(&mut self, parent: u64, plan: Vec<u64>) -> Result<()> {
+        self.alter(parent, |_| Ok(true))?;
+        // Not before: a change takes the plan of before away.
+        if let Some(group) = self.groups.get_mut(&parent) {
+            group.plan = Some(plan);
+        }
+        Ok(())
+    }
+
     fn touch(&mut self, parent: u64, lineage: &[u64]) {
         self.clock += 1;
         for key in lineage.iter().chain([&parent]) {
@@ -596,14 +606,14 @@ impl State {
         if self.hosts.is_empty() {
             return Ok(found);
         }
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = Map::default();
         let mut next = Some(parent);
         let mut at = 0;
         while let Some(key) = next {
             for &host in self.hosts.get(&key).map_or(&[][..], Vec::as_slice) {
                 let room = seen.try_reserve(1).and_then(|()| found.try_reserve(1));
                 room.map_err(|_| Error::of(Status::OutOfMemory))?;
-                if seen.insert(host) {
+                if seen.insert(host, ()).is_none() {
                     found.push(host);
                 }
             }
