@@ -130,13 +130,15 @@ fn region(out: &mut Draft, name: &str, bytes_suffix: &str, region: &Region) -> f
     constant(out, name, "_align_bytes", region.align_bytes)?;
     let element = type_of(region.precision);
     if region.elements > 0 {
-        write!(
+        writeln!(
             out,
-            "static_assert({name}_length * sizeof({element}) == {name}{bytes_suffix}, \"{name}: length and bytes differ\");\n\
-             static_assert({name}_align_bytes % alignof({element}) == 0, \"{name}: less aligned than its elements\");\n"
+            "static_assert({name}_length * sizeof({element}) == {name}{bytes_suffix}, \"{name}: length and bytes differ\");"
         )?;
     }
-    Ok(())
+    writeln!(
+        out,
+        "static_assert(({name}_align_bytes & ({name}_align_bytes - 1)) == 0, \"{name}: no alignment\");"
+    )
 }
 
 /// The constants of a buffer in a region, and its accessor.
@@ -153,6 +155,7 @@ fn buffer(out: &mut Draft, named: &Named, region: &str, region_bytes: &str) -> f
         "static_assert({stem}_offset * sizeof({element}) == {stem}_byte_offset, \"{stem}: offset and bytes differ\");\n\
          static_assert({stem}_length * sizeof({element}) == {stem}_bytes, \"{stem}: length and bytes differ\");\n\
          static_assert({stem}_byte_offset + {stem}_bytes <= {region_bytes}, \"{stem} ends beyond the {region} region\");\n\
+         static_assert({region}_align_bytes % alignof({element}) == 0, \"{stem} is not aligned\");\n\
          __device__ __forceinline__ {element} *{accessor}(void *{region}) {{\n    \
          return reinterpret_cast<{element} *>(static_cast<unsigned char *>({region}) + {stem}_byte_offset);\n}}\n"
     )
@@ -210,7 +213,7 @@ fn locals(out: &mut Draft, layout: &Layout, all: &[Named]) -> fmt::Result {
             out,
             "using {stem}_array = {element}[{stem}_length];\n\
              static_assert(sizeof({stem}_array) == {stem}_bytes, \"{stem}: length and bytes differ\");\n\
-             static_assert({stem}_zero_fill <= {stem}_length, \"{stem}: more zeros than elements\");\n"
+             static_assert({stem}_zero_fill == {stem}_length || {stem}_zero_fill == 0, \"{stem}: not the zeros of its size\");\n"
         )?;
     }
     out.write_char('\n')?;
@@ -229,9 +232,11 @@ fn launches(out: &mut Draft, layout: &Layout) -> fmt::Result {
     let per_thread = layout.options.shared_per == SharedPer::Thread;
     writeln!(out, "constexpr bool shared_per_thread = {per_thread};")?;
     constant(out, "shared", "_stride_bytes", layout.shared_stride_bytes.unwrap_or(0))?;
-    out.write_str(
-        "static_assert(shared_region_bytes <= shared_stride_bytes, \"a region is longer than its stride\");\n",
-    )?;
+    let (relation, told) = match per_thread {
+        true => ("<=", "a region is longer than its stride"),
+        false => ("==", "a block has one region"),
+    };
+    writeln!(out, "static_assert(shared_region_bytes {relation} shared_stride_bytes, \"{told}\");")?;
     if per_thread {
         out.write_str(
             "static_assert(shared_stride_bytes % shared_align_bytes == 0, \"the stride keeps the alignment\");\n\n\
