@@ -160,16 +160,9 @@ pub(super) struct Arrangement {
     /// Elements of all local arrays, and their bytes.
     pub(super) local: u64,
     pub(super) local_bytes: u64,
-    /// Where planned buffers begin in the shared and the persistent region.
-    bases: [u64; 2],
 }
 
 impl Arrangement {
-    /// Where planned buffers begin.
-    pub(super) fn base(&self, space: Space) -> u64 {
-        self.bases[usize::from(space == Space::Persistent)]
-    }
-
     pub(super) fn extent(&self, space: Space) -> Extent {
         match space {
             Space::Shared => self.shared,
@@ -200,7 +193,7 @@ impl Arrangement {
     }
 }
 
-fn align_up(value: u64, align: u64) -> Result<u64> {
+pub(super) fn align_up(value: u64, align: u64) -> Result<u64> {
     value.checked_next_multiple_of(align).ok_or_else(overflow)
 }
 
@@ -214,7 +207,6 @@ pub(super) fn arrange(group: &Group, child: impl Fn(u64, Space) -> Extent) -> Re
         persistent: empty,
         local: 0,
         local_bytes: 0,
-        bases: [0; 2],
     };
     for entry in entries {
         let rolled = entry.child.map(|key| child(key, entry.spec.space()));
@@ -291,7 +283,6 @@ fn follow_plan(group: &Group, all: &mut Arrangement) -> Result<()> {
         };
         let align = (0..group.entries.len()).filter(planned).map(|index| all.places[index].align).max();
         let base = align_up(all.extent(space).units, align.unwrap_or(1))?;
-        all.bases[usize::from(space == Space::Persistent)] = base;
         for index in (0..group.entries.len()).filter(planned) {
             let mut place = all.places[index];
             place.start = base.checked_add(group.planned(index)).ok_or_else(overflow)?;

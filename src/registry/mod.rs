@@ -36,6 +36,7 @@ mod limits;
 mod occupancy;
 mod options;
 pub mod plan;
+mod planning;
 mod printable;
 #[allow(clippy::module_inception, reason = "the type of that name lives there")]
 mod registry;
@@ -51,4 +52,6 @@ pub use lifetimes::Overlap;
 pub use limits::{Arch, Limits};
 pub use occupancy::{Banks, Bound, Launch, Occupancy};
 pub use options::{Options, SharedPer};
+pub use plan::Options as PlanOptions;
+pub use planning::{Planned, Plans};
 pub use registry::{Registry, Updated};
