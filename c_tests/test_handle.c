@@ -21,7 +21,8 @@ static const char *const without_handle[] = {"bb_version",
                                              "bb_layout_diff",
                                              "bb_arch_parse",
                                              "bb_limits_init",
-                                             "bb_launch_init"};
+                                             "bb_launch_init",
+                                             "bb_plan_config_init"};
 
 static bool is_covered(const char *name) {
     for (size_t i = 0; i < LENGTH(exports); i++) {

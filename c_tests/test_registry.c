@@ -272,6 +272,66 @@ static void text_comes_by_two_calls(void) {
     OK(bb_registry_destroy(r));
 }
 
+static int32_t ask(void *asked) {
+    atomic_fetch_add((atomic_int *)asked, 1);
+    return 1;
+}
+
+static void a_plan_places_what_is_never_alive_together(void) {
+    r = make_registry();
+    static const struct {
+        const char *name;
+        uint64_t size, begin, end;
+    } all[] = {{"a", 4, 0, 3}, {"b", 4, 3, 9}, {"c", 4, 0, 9}, {"d", 4, 9, 21}, {"e", 4, 0, 21}};
+    for (size_t i = 0; i < LENGTH(all); i++) {
+        bb_registry_buffer buffer = shared(all[i].name, all[i].size);
+        buffer.begin = all[i].begin, buffer.end = all[i].end;
+        put(buffer);
+    }
+    put(shared("always", 3));
+    bb_plan plan;
+    bb_plan_config config;
+    atomic_int asked = 0;
+    EXPECT(BB_E_NO_PARENT, bb_registry_plan(r, 99, NULL, sizeof plan, &plan));
+    EXPECT(BB_E_NULL, bb_registry_plan(r, PARENT, NULL, sizeof plan, NULL));
+    EXPECT(BB_E_VERSION, bb_registry_plan(r, PARENT, NULL, 4, &plan));
+    expect_sizes(r, PARENT, (const uint64_t[]){23, 0, 0}); /* by the rules: nothing has changed */
+    OK(bb_registry_plan(r, PARENT, NULL, sizeof plan, &plan));
+    CHECK(plan.shared_exact == 1 && plan.shared_height == 15 && plan.shared_lower_bound == 15);
+    CHECK(plan.shared_buffers == 5 && plan.persistent_buffers == 0);
+    expect_sizes(r, PARENT, (const uint64_t[]){15, 0, 0});
+    OK(bb_plan_config_init(&config));
+    config.cancelled = ask, config.cancelled_user_data = &asked, config.threads = 2;
+    OK(bb_registry_plan(r, PARENT, &config, sizeof plan, &plan));
+    CHECK(atomic_load(&asked) > 0 && plan.shared_height <= 23);
+    char *const stored = json_of(r, PARENT);
+    OK(bb_registry_load_json(r, 2, stored, strlen(stored)));
+    expect_sizes(r, 2, (const uint64_t[]){plan.shared_height, 0, 0});
+    free(stored);
+    put(shared("one more", 1));
+    expect_sizes(r, PARENT, (const uint64_t[]){24, 0, 0}); /* a change takes the plan away */
+    OK(bb_registry_plan(r, PARENT, NULL, sizeof plan, &plan));
+    OK(bb_registry_clear_layout(r, PARENT));
+    expect_sizes(r, PARENT, (const uint64_t[]){24, 0, 0});
+    OK(bb_registry_destroy(r));
+}
+
+static void a_layout_is_told_as_code_table_and_picture(void) {
+    r = make_registry();
+    put(shared("a", 4));
+    char text[1 << 16];
+    uint64_t length = 0;
+    OK(bb_registry_emit_cuda_header(r, PARENT, "solver", text, sizeof text, &length));
+    CHECK(strstr(text, "namespace solver") != NULL && strlen(text) == length);
+    EXPECT(BB_E_ARGUMENT, bb_registry_emit_cuda_header(r, PARENT, "no name", text, sizeof text, &length));
+    EXPECT(BB_E_NULL, bb_registry_emit_cuda_header(r, PARENT, NULL, text, sizeof text, &length));
+    OK(bb_registry_table(r, PARENT, text, sizeof text, &length));
+    CHECK(strstr(text, "shared") != NULL && strlen(text) == length);
+    OK(bb_registry_svg(r, PARENT, text, sizeof text, &length));
+    CHECK(strncmp(text, "<svg", 4) == 0 && strlen(text) == length);
+    OK(bb_registry_destroy(r));
+}
+
 static void *register_many(void *argument) {
     const uint64_t parent = *(const uint64_t *)argument;
     for (uint64_t i = 0; i < 1000; i++) {
@@ -339,6 +399,8 @@ int main(void) {
     RUN_TEST(bytes_of_mixed_precisions_need_the_typed_layout);
     RUN_TEST(a_launch_that_does_not_fit_is_told_what_would);
     RUN_TEST(text_comes_by_two_calls);
+    RUN_TEST(a_plan_places_what_is_never_alive_together);
+    RUN_TEST(a_layout_is_told_as_code_table_and_picture);
     RUN_TEST(any_thread_may_call_at_any_time);
     RUN_TEST(a_label_is_told_and_equal_layouts_have_equal_hashes);
     return UNITY_END();

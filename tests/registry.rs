@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use backbuf::Status;
 use backbuf::registry::{
-    Buffer, Layout, Lifetime, Location, Options, Origin, Placed, Precision, Registry, SharedPer, Space,
-    Update, Updated,
+    Buffer, Layout, Lifetime, Location, Options, Origin, Placed, PlanOptions, Precision, Registry, SharedPer,
+    Space, Update, Updated,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -331,8 +331,22 @@ fn related(layout: &Layout, a: &Placed, b: &Placed) -> bool {
     false
 }
 
+/// When the memory of each buffer is in use: by itself, or by what is a slice of it.
+fn spans(layout: &Layout) -> BTreeMap<&str, Lifetime> {
+    let own = |placed: &Placed| placed.buffer.lifetime.unwrap_or(Lifetime::ALWAYS);
+    let mut spans: BTreeMap<_, _> =
+        layout.buffers.iter().map(|placed| (placed.buffer.name.as_str(), own(placed))).collect();
+    for placed in layout.buffers.iter().rev().filter(|placed| placed.allocator.origin == Origin::Aliased) {
+        let slice = spans[placed.buffer.name.as_str()];
+        let span = spans.get_mut(placed.buffer.aliases.as_deref().unwrap()).unwrap();
+        *span = Lifetime { begin: span.begin.min(slice.begin), end: span.end.max(slice.end) };
+    }
+    spans
+}
+
 /// What holds of every layout.
 fn sound(layout: &Layout) {
+    let spans = spans(layout);
     for (space, region) in [(Space::Shared, layout.shared), (Space::Persistent, layout.persistent)] {
         // Bytes where they are known, elements otherwise.
         let range = |placed: &Placed| {
@@ -352,7 +366,9 @@ fn sound(layout: &Layout) {
             }
             for other in &all[at + 1..] {
                 let (a, b) = (range(one), range(other));
-                let overlap = a.start.max(b.start) < a.end.min(b.end);
+                let turns = layout.planned
+                    && !spans[one.buffer.name.as_str()].meets(spans[other.buffer.name.as_str()]);
+                let overlap = a.start.max(b.start) < a.end.min(b.end) && !turns;
                 assert!(!overlap || related(layout, one, other) || related(layout, other, one));
             }
         }
@@ -392,6 +408,34 @@ proptest! {
                 prop_assert_eq!(layout.buffers.iter().map(row).collect::<Vec<_>>(), rows);
                 prop_assert_eq!([layout.shared.elements, layout.persistent.elements], ends);
             }
+        }
+    }
+
+    #[test]
+    fn a_plan_keeps_apart_what_is_alive_together_and_goes_with_the_next_change(ops in vec(op(), 1..40)) {
+        let registry = Registry::new();
+        for op in &ops {
+            let _ = run(&registry, op);
+        }
+        for parent in PARENTS {
+            let Ok(before) = registry.layout(parent) else { continue };
+            let plans = registry.plan(parent, &PlanOptions { nodes: 1000, ..PlanOptions::default() }).unwrap();
+            let layout = registry.layout(parent).unwrap();
+            sound(&layout);
+            prop_assert_eq!(layout.planned, plans.shared.buffers + plans.persistent.buffers > 0);
+            for (planned, region, was) in
+                [(plans.shared, layout.shared, before.shared), (plans.persistent, layout.persistent, before.persistent)]
+            {
+                prop_assert!(planned.lower_bound <= planned.height && planned.height <= region.elements);
+                prop_assert!(planned.height <= planned.heuristic_height);
+                prop_assert!(planned.buffers > 0 || before.planned || region == was);
+            }
+            let stored = registry.json(parent).unwrap();
+            let loaded = Registry::new();
+            loaded.load_json(7, &stored).unwrap();
+            prop_assert_eq!(loaded.json(7).unwrap(), stored);
+            registry.register(parent, &Buffer::local("another", 1)).unwrap();
+            prop_assert!(!registry.layout(parent).unwrap().planned);
         }
     }
 

@@ -155,6 +155,20 @@ pub(super) unsafe fn versioned<T: Copy>(given: *const T, defaults: T) -> Result<
     Ok(value)
 }
 
+/// Checks the place and the size of a struct that is written once the work is done.
+///
+/// # Safety
+///
+/// NULL, or a place of `struct_size` bytes.
+pub(super) unsafe fn sized_output<T>(struct_size: u32, place: *mut T, param: &'static str) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe { output(place, param) }?;
+    if struct_size < SMALLEST {
+        return Err(size_error(struct_size, "too small; pass sizeof the struct"));
+    }
+    Ok(())
+}
+
 /// Writes a struct of a size that the caller chose; `value` is told how many bytes of it are written.
 ///
 /// # Safety
@@ -167,10 +181,7 @@ pub(super) unsafe fn write_sized<T: Copy>(
     value: impl FnOnce(u32) -> T,
 ) -> Result<()> {
     // SAFETY: the caller's promise.
-    unsafe { output(place, param) }?;
-    if struct_size < SMALLEST {
-        return Err(size_error(struct_size, "too small; pass sizeof the struct"));
-    }
+    unsafe { sized_output(struct_size, place, param) }?;
     let value = value(struct_size.min(size_of::<T>() as u32));
     // SAFETY: the caller's promise.
     unsafe { write_versioned(place, struct_size, &value) };

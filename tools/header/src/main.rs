@@ -71,7 +71,7 @@ fn generate(root: &Path) -> Result<String, Box<dyn Error>> {
 }
 
 /// The files of src/ffi that C sees something of, in the order of the header.
-const PARTS: [&str; 21] = [
+const PARTS: [&str; 23] = [
     "opaque",
     "status",
     "callback",
@@ -93,6 +93,8 @@ const PARTS: [&str; 21] = [
     "registry",
     "registry_query",
     "registry_limits",
+    "registry_plan",
+    "registry_text",
 ];
 
 /// The version in a manifest, as macros.
