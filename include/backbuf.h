@@ -1428,6 +1428,112 @@ typedef struct {
     uint32_t bound;
 } bb_fit;
 
+/**
+ * Asked now and then, from any of the threads that search: anything but 0 ends the search, which keeps the best plan so far.
+ * Must not throw, nor destroy the registry.
+ */
+typedef int32_t (*bb_cancelled_fn)(void *user_data);
+
+/**
+ * How long and how to look for a plan. Fill it by `bb_plan_config_init()`, then change what is needed.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct, as the caller knows it.
+     */
+    uint32_t struct_size;
+    /**
+     * Threads that search; 0 and 1 both mean the caller's alone.
+     */
+    uint32_t threads;
+    /**
+     * Nanoseconds for everything, 1 s; 0 for one quick plan, BB_FOREVER for as long as it takes.
+     */
+    uint64_t budget_ns;
+    /**
+     * Where the random numbers begin. The same seed leads to the same plan, unless the time ends the search.
+     */
+    uint64_t seed;
+    /**
+     * Steps of the search at most, whatever the time; UINT64_MAX for any number.
+     */
+    uint64_t nodes;
+    /**
+     * Elements of a region that are good enough; 0 for as few as it goes.
+     */
+    uint64_t target;
+    /**
+     * Whether to stop, or NULL.
+     */
+    bb_cancelled_fn cancelled;
+    /**
+     * Handed to `cancelled`.
+     */
+    void *cancelled_user_data;
+} bb_plan_config;
+
+/**
+ * What a plan came to. Heights are elements of the region, what is always alive included.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * 1: no plan of the shared region is lower.
+     */
+    uint32_t shared_exact;
+    /**
+     * 1: no plan of the persistent region is lower.
+     */
+    uint32_t persistent_exact;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Shared buffers that were placed.
+     */
+    uint64_t shared_buffers;
+    /**
+     * How far they reach.
+     */
+    uint64_t shared_height;
+    /**
+     * The most that is alive at any one step: no plan is lower. The gap is the height less this.
+     */
+    uint64_t shared_lower_bound;
+    /**
+     * How far they reached before any search.
+     */
+    uint64_t shared_heuristic_height;
+    /**
+     * Steps of the search.
+     */
+    uint64_t shared_nodes;
+    /**
+     * The same of the persistent region.
+     */
+    uint64_t persistent_buffers;
+    /**
+     * Likewise.
+     */
+    uint64_t persistent_height;
+    /**
+     * Likewise.
+     */
+    uint64_t persistent_lower_bound;
+    /**
+     * Likewise.
+     */
+    uint64_t persistent_heuristic_height;
+    /**
+     * Likewise.
+     */
+    uint64_t persistent_nodes;
+} bb_plan;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -2959,6 +3065,80 @@ BB_API bb_status bb_registry_needs_opt_in(bb_registry *r, uint64_t parent, uint3
  * @since 0.1
  */
 BB_API bb_status bb_registry_banks(bb_registry *r, uint64_t parent, char *text, uint64_t capacity, uint64_t *length);
+
+/**
+ * Fills a config with the defaults.
+ *
+ * @param config written
+ * @return BB_OK, BB_E_NULL
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_plan_config_init(bb_plan_config *config);
+
+/**
+ * Places the buffers with lifetimes in the least memory that it finds: what is never alive at the same time may share it. The
+ * plan stands until the parent or one of its children changes, or `bb_registry_clear_layout()`. The registry is not locked
+ * meanwhile.
+ *
+ * @param r the registry
+ * @param parent who must have buffers
+ * @param config how, or NULL for the defaults
+ * @param struct_size `sizeof(bb_plan)` as the caller knows it
+ * @param plan that many bytes are written
+ * @return BB_OK, BB_E_NO_PARENT, BB_E_BUSY (the parent has changed meanwhile: its change stands, plan again), BB_E_RANGE (sizes
+ *         that overflow), BB_E_STATE (a child's region mixes precisions), BB_E_VERSION (a struct_size), BB_E_OUT_OF_MEMORY,
+ *         BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_plan(bb_registry *r, uint64_t parent, const bb_plan_config *config, uint32_t struct_size, bb_plan *plan);
+
+/**
+ * The parent's layout as CUDA C++ for a kernel to include: `constexpr` offsets and lengths, assertions that hold it
+ * together, and an accessor a buffer. It includes nothing, and is the same text for the same layout. Plain C++17 takes it, too.
+ *
+ * @param r the registry
+ * @param parent who must have buffers
+ * @param name_space the C++ namespace that all is in, such as solver or app::solver
+ * @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+ * @param capacity bytes at `text`
+ * @param length the text's bytes without the NUL are written here
+ * @return BB_OK, BB_E_ARGUMENT (no name of a namespace), BB_E_EXISTS (two buffers' names collide as names of C++, or one with
+ *         a name that the header defines), BB_E_STATE (a region mixes precisions in a layout that is not typed), and what
+ *         `bb_registry_json()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_emit_cuda_header(bb_registry *r, uint64_t parent, const char *name_space, char *text, uint64_t capacity, uint64_t *length);
+
+/**
+ * A picture of the parent's layout as SVG: regions, buffers, slices and gaps to scale; with lifetimes, memory over time.
+ *
+ * @param r the registry
+ * @param parent who must have buffers
+ * @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+ * @param capacity bytes at `text`
+ * @param length the text's bytes without the NUL are written here
+ * @return what `bb_registry_json()` returns, and BB_E_RANGE (sizes that do not fit into 64 bits)
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_svg(bb_registry *r, uint64_t parent, char *text, uint64_t capacity, uint64_t *length);
+
+/**
+ * The parent's layout as an aligned text table, in layout order.
+ *
+ * @param r the registry
+ * @param parent who must have buffers
+ * @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+ * @param capacity bytes at `text`
+ * @param length the text's bytes without the NUL are written here
+ * @return what `bb_registry_svg()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_table(bb_registry *r, uint64_t parent, char *text, uint64_t capacity, uint64_t *length);
 
 #ifdef __cplusplus
 }  // extern "C"
