@@ -1,4 +1,4 @@
-"""Headers that `backbuf-layout emit` writes compile with NVRTC, and so does the kernel of the example."""
+"""Headers that `backbuf-layout emit` writes compile with NVRTC, and so does the example's kernel; what it draws is SVG."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import subprocess
 import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 TOP = Path(__file__).parents[2]
 EXAMPLE = TOP / "examples" / "lorenz"
+SVG = "{http://www.w3.org/2000/svg}"
 ARCHITECTURES = ["sm_75", "sm_80", "sm_90"]
 
 MIXED = {
@@ -90,9 +92,12 @@ def nvrtc() -> Iterator[Nvrtc]:
     pytest.skip("no NVRTC here: pip install nvidia-cuda-nvrtc-cu12, or a CUDA toolkit")
 
 
+def run(tool: Path, layout: str, *words: str) -> str:
+    return subprocess.run([tool, *words], input=layout, capture_output=True, text=True, check=True).stdout
+
+
 def emit(tool: Path, layout: str, namespace: str) -> str:
-    command = [tool, "emit", "-", "--namespace", namespace]
-    return subprocess.run(command, input=layout, capture_output=True, text=True, check=True).stdout
+    return run(tool, layout, "emit", "-", "--namespace", namespace)
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +146,63 @@ def test_a_header_that_was_changed_by_hand_is_refused(nvrtc: Nvrtc, lorenz: str)
     compiled, log, _ = nvrtc.compile(changed, {}, "-arch=sm_80")
     assert not compiled
     assert "k3: offset and bytes differ" in log
+
+
+def draw(tool: Path, groups: list[dict[str, Any]]) -> tuple[ElementTree.Element, dict[str, ElementTree.Element]]:
+    """The picture, and the box of each buffer by the first line of what it tells."""
+    document = json.dumps({"format": "backbuf-layout", "version": 1, "groups": groups})
+    picture = ElementTree.fromstring(run(tool, document, "draw", "-"))
+    boxes = {}
+    for group in picture.iter(f"{SVG}g"):
+        title, box = group.find(f"{SVG}title"), group.find(f"{SVG}rect")
+        assert title is not None
+        assert title.text is not None
+        assert box is not None
+        boxes[title.text.split("\n")[0]] = box
+    return picture, boxes
+
+
+def test_a_picture_is_to_scale_and_survives_any_name(tool: Path) -> None:
+    names = ["k1", "</svg>&\"'", "größe", "\u202e\n\t", "k 2"]
+    buffers: list[dict[str, Any]] = [
+        {"name": name, "size": 10 * (index + 1), "location": "shared"} for index, name in enumerate(names)
+    ]
+    buffers.append({"name": "slice", "size": 5, "location": "shared", "aliases": "größe"})
+    picture, boxes = draw(tool, [{"buffers": buffers}])
+    assert picture.tag == f"{SVG}svg"
+    assert len(boxes) == 6
+    heights = {title: float(box.attrib["height"]) for title, box in boxes.items()}
+    assert heights["k 2: 50 f32"] == pytest.approx(5 * heights["k1: 10 f32"], abs=0.5)
+    assert "</svg>&\"': 20 f32" in boxes
+    assert "U+202EU+000AU+0009: 40 f32" in boxes
+    assert boxes["slice: 5 f32"].attrib["y"] == boxes["größe: 30 f32"].attrib["y"]
+    shown = "".join(picture.itertext())
+    assert all(word in shown for word in ["shared: 600 bytes a block", "slice of another", "nothing there"])
+    assert "font-face" not in shown
+
+
+def test_a_picture_of_lifetimes_has_time_to_the_right(tool: Path) -> None:
+    buffers: list[dict[str, Any]] = [
+        {"name": name, "size": 8, "location": "shared", "lifetime": steps}
+        for name, steps in [("early", [10, 14]), ("late", [14, 18])]
+    ]
+    _, boxes = draw(tool, [{"buffers": buffers, "plan": [["early", 0], ["late", 0]]}])
+    early, late = (boxes[f"{name}: 8 f32"].attrib for name in ("early", "late"))
+    assert early["y"] == late["y"]
+    assert float(late["x"]) == pytest.approx(float(early["x"]) + float(early["width"]))
+    assert float(late["width"]) == pytest.approx(float(early["width"]))
+
+
+def test_a_picture_of_nothing_and_of_very_much_is_finite(tool: Path) -> None:
+    huge = 2**58
+    buffers: list[dict[str, Any]] = [
+        {"name": "none", "size": 0, "location": "shared"},
+        {"name": "huge", "size": huge, "location": "shared", "lifetime": [0, 2**64 - 1]},
+        {"name": "empty", "size": 0, "location": "local", "persistent": True},
+        {"child": "inner", "group": None},
+    ]
+    picture, boxes = draw(tool, [{"buffers": buffers}])
+    assert len(boxes) == 5
+    for box in boxes.values():
+        assert all(0 <= float(box.attrib[key]) < 10_000 for key in ("x", "y", "width", "height"))
+    assert float(picture.attrib["height"]) < 10_000

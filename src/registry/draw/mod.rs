@@ -61,10 +61,10 @@ impl<T: Display> Display for Escaped<T> {
 fn legend(out: &mut Draft, panels: &[Panel], y: f64) -> fmt::Result {
     let mut x = MARGIN;
     let mut item = |out: &mut Draft, class: &str, fill: &str, text: &str| {
-        write!(
+        writeln!(
             out,
             "<rect class=\"{class}\"{fill} x=\"{x}\" y=\"{}\" width=\"18\" height=\"12\"/>\
-             <text x=\"{}\" y=\"{y}\">{text}</text>\n",
+             <text x=\"{}\" y=\"{y}\">{text}</text>",
             y - 10.0,
             x + 24.0
         )?;
