@@ -70,16 +70,20 @@ static bb_status check_in_vain(void) {
     const bb_status status = bb_registry_check(r, 1, &limits, &launch, sizeof fit, &fit);
     return status == BB_E_LIMIT ? BB_OK : status;
 }
+static bb_status emit(void) { return bb_registry_emit_cuda_header(r, 1, "solver", NULL, 0, &length); }
+static bb_status table(void) { return bb_registry_table(r, 1, NULL, 0, &length); }
+static bb_status draw(void) { return bb_registry_svg(r, 1, NULL, 0, &length); }
 static bb_status clear_layout(void) { return bb_registry_clear_layout(r, 1); }
 static bb_status clear_child(void) { return bb_registry_clear_parent(r, 2); }
 static bb_status clear(void) { return bb_registry_clear_parent(r, 1); }
 static bb_status destroy(void) { return bb_registry_destroy(r); }
 
-static const step steps[] = {STEP(create),        STEP(first),       STEP(second), STEP(inner),    STEP(add_child),
-                             STEP(deeper),        STEP(innermost),   STEP(update), STEP(sizes),    STEP(find),
-                             STEP(info),          STEP(name),        STEP(banks),  STEP(overlaps), STEP(check),
-                             STEP(check_in_vain), STEP(measure),     STEP(store),  STEP(load),     STEP(compare),
-                             STEP(clear_layout),  STEP(clear_child), STEP(clear),  STEP(destroy)};
+static const step steps[] = {STEP(create),        STEP(first),     STEP(second),  STEP(inner),        STEP(add_child),
+                             STEP(deeper),        STEP(innermost), STEP(update),  STEP(sizes),        STEP(find),
+                             STEP(info),          STEP(name),      STEP(banks),   STEP(overlaps),     STEP(check),
+                             STEP(check_in_vain), STEP(emit),      STEP(table),   STEP(draw),         STEP(measure),
+                             STEP(store),         STEP(load),      STEP(compare), STEP(clear_layout), STEP(clear_child),
+                             STEP(clear),         STEP(destroy)};
 
 static void nothing_more(void) {}
 
