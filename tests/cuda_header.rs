@@ -4,9 +4,10 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use backbuf::Status;
-use backbuf::registry::{Buffer, Layout, Options, Precision, Registry, SharedPer, Space};
+use backbuf::registry::{Buffer, Layout, Options, PlanOptions, Precision, Registry, SharedPer, Space};
 
 const WARNINGS: &[&str] = &[
     "-Wall",
@@ -89,6 +90,9 @@ fn random_layout(seed: u64) -> Layout {
     }
     if options.typed && random.below(3) == 0 {
         registry.register_child(1, "child", 2).unwrap();
+    }
+    if random.below(2) == 0 {
+        registry.plan(1, &PlanOptions { budget: Duration::ZERO, ..PlanOptions::default() }).unwrap();
     }
     registry.layout(1).unwrap()
 }
@@ -314,6 +318,18 @@ fn the_header_counts_as_the_registry_does() {
     std::fs::write(folder.join("counts.cpp"), text).unwrap();
     must(compiler(&folder).args(["-std=c++17", "-fsyntax-only", "counts.cpp"]).output().unwrap(), "counting");
     assert!(asserts > 200);
+}
+
+#[test]
+fn the_stored_layout_of_the_example_is_as_low_as_any_plan() {
+    let text = std::fs::read_to_string(top().join("examples/lorenz/lorenz.json")).unwrap();
+    let registry = Registry::new();
+    registry.load_json(1, &text).unwrap();
+    let stored = registry.shared_buffer_size(1).unwrap();
+    registry.clear_layout(1).unwrap();
+    assert!(registry.shared_buffer_size(1).unwrap() > stored, "the plan saves something");
+    let plan = registry.plan(1, &PlanOptions::default()).unwrap().shared;
+    assert_eq!((plan.height, plan.lower_bound, plan.exact), (stored, stored, true));
 }
 
 #[test]
