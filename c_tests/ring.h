@@ -163,6 +163,27 @@ static inline bb_end_stats receiver_stats(bb_receiver *rx) {
     return stats;
 }
 
+/* --- the ways in which an end goes --- */
+
+static inline bb_status close_sender(ring *r) { return bb_sender_close(r->tx); }
+
+static inline bb_status destroy_sender(ring *r) {
+    const bb_status status = bb_sender_destroy(r->tx);
+    r->tx = NULL;
+    return status;
+}
+
+static inline bb_status close_receiver(ring *r) { return bb_receiver_close(r->rx); }
+
+static inline bb_status destroy_receiver(ring *r) {
+    const bb_status status = bb_receiver_destroy(r->rx);
+    r->rx = NULL;
+    return status;
+}
+
+static bb_status (*const sender_ends[])(ring *) = {close_sender, destroy_sender};
+static bb_status (*const receiver_ends[])(ring *) = {close_receiver, destroy_receiver};
+
 /* --- streams --- */
 
 static inline bb_stream_config stream_defaults(void) {

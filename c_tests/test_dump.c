@@ -87,6 +87,24 @@ static void it_lists_waiters(void) {
     OK(bb_manager_destroy(w.m));
 }
 
+static void it_lists_rings_and_how_full_they_are(void) {
+    bb_sender *tx = NULL;
+    bb_receiver *rx = NULL;
+    bb_spsc_config config;
+    uint64_t sent = 0;
+    OK(bb_spsc_config_init(&config));
+    config.label = "telemetry";
+    OK(bb_spsc_create(64, &config, &tx, &rx));
+    OK(bb_sender_send(tx, "0123456789", 10, &sent));
+    TEST_ASSERT_NOT_NULL(strstr(line_with("telemetry"), "10 of 64"));
+    OK(bb_sender_close(tx));
+    TEST_ASSERT_NOT_NULL(strstr(line_with("telemetry"), "closed"));
+    OK(bb_sender_destroy(tx));
+    CHECK(dumped("telemetry")); /* the other end is left */
+    OK(bb_receiver_destroy(rx));
+    CHECK(!dumped("telemetry"));
+}
+
 static void a_lease_that_outlives_its_manager_is_still_listed(void) {
     bb_manager_config config = defaults("gone");
     bb_manager *m = make_u32(8, &config);
@@ -197,6 +215,7 @@ int main(void) {
     UNITY_BEGIN();
     RUN_TEST(it_lists_every_object_until_it_is_gone);
     RUN_TEST(it_lists_waiters);
+    RUN_TEST(it_lists_rings_and_how_full_they_are);
     RUN_TEST(a_lease_that_outlives_its_manager_is_still_listed);
     RUN_TEST(a_back_in_hand_is_listed);
     RUN_TEST(to_a_descriptor_it_is_the_same_text);

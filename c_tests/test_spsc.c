@@ -1,8 +1,6 @@
 /* What each call of the ring's two ends does: bytes in order, none lost, counts beside every status. */
 #include "ring.h"
 
-static const uint64_t capacities[] = {1, 2, 8, 64, 1024, 4096, 8192, 65536};
-
 /* --- capacity --- */
 
 static void capacity_is_a_power_of_two_and_all_of_it_usable(void) {
@@ -92,25 +90,6 @@ static void a_try_of_all_tells_how_much_went(void) {
 
 /* --- the end: everything sent is delivered before it --- */
 
-static bb_status close_sender(ring *r) { return bb_sender_close(r->tx); }
-
-static bb_status destroy_sender(ring *r) {
-    const bb_status status = bb_sender_destroy(r->tx);
-    r->tx = NULL;
-    return status;
-}
-
-static bb_status close_receiver(ring *r) { return bb_receiver_close(r->rx); }
-
-static bb_status destroy_receiver(ring *r) {
-    const bb_status status = bb_receiver_destroy(r->rx);
-    r->rx = NULL;
-    return status;
-}
-
-static bb_status (*const sender_ends[])(ring *) = {close_sender, destroy_sender};
-static bb_status (*const receiver_ends[])(ring *) = {close_receiver, destroy_receiver};
-
 static void everything_sent_comes_before_the_senders_end(void) {
     for (size_t i = 0; i < LENGTH(sender_ends); i++) {
         bb_const_span span;
@@ -191,8 +170,7 @@ static bb_status commit_one(ring *r) {
 }
 
 static bb_status fill_up(ring *r) {
-    FEED(BB_OK, r, 100, 54);
-    FEED(BB_E_FULL, r, 1, 0);
+    FEED(BB_OK, r, 100, 54); /* what does not fit shows that the ring is full */
     return BB_OK;
 }
 
@@ -228,125 +206,12 @@ static void a_full_ring_publishes_what_was_fed(void) {
     ring r = make_ring(64);
     for (int turn = 0; turn < 100; turn++) {
         FEED(BB_OK, &r, 40, 40);
-        FEED(BB_OK, &r, 40, 24);
+        FEED(BB_OK, &r, 24, 24);
+        RECV(BB_E_EMPTY, &r, 64, 0); /* full, but nobody has been turned away */
         FEED(BB_E_FULL, &r, 40, 0);
         RECV(BB_OK, &r, 64, 64);
     }
     end_ring(r);
-}
-
-/* --- claims --- */
-
-static void a_span_is_all_there_is_and_contiguous_at_every_offset(void) {
-    for (size_t i = 0; i < LENGTH(capacities); i++) {
-        const uint64_t capacity = capacities[i];
-        const uint64_t step = capacity <= 1024 ? 1 : capacity / 64 + 7;
-        ring r = make_ring(capacity);
-        for (uint64_t turn = 0; turn <= 2 * capacity / step; turn++) {
-            bb_span free;
-            bb_const_span full;
-            OK(bb_sender_reserve(r.tx, capacity, &free));
-            TEST_ASSERT_EQUAL_UINT64(capacity, free.bytes);
-            content_fill(free.data, r.in, capacity);
-            OK(bb_sender_commit(r.tx, capacity));
-            r.in += capacity;
-            OK(bb_receiver_peek(r.rx, capacity, &full));
-            TEST_ASSERT_EQUAL_UINT64(capacity, full.bytes);
-            CHECK(content_is(full.data, r.out, capacity));
-            OK(bb_receiver_consume(r.rx, step));
-            r.out += step;
-            RECV(capacity == step ? BB_E_EMPTY : BB_OK, &r, capacity, capacity - step);
-            SEND(BB_OK, &r, step, step); /* the next begins elsewhere */
-            RECV(BB_OK, &r, step, step);
-        }
-        end_ring(r);
-    }
-}
-
-static void reserve_gives_the_free_space(void) {
-    ring r = make_ring(64);
-    bb_span span;
-    SEND(BB_OK, &r, 50, 50);
-    OK(bb_sender_reserve(r.tx, 0, &span)); /* 0 counts as 1 */
-    TEST_ASSERT_EQUAL_UINT64(14, span.bytes);
-    OK(bb_sender_commit(r.tx, 0)); /* given up */
-    READABLE(&r, 50);
-    EXPECT(BB_E_FULL, bb_sender_reserve(r.tx, 15, &span));
-    OK(bb_sender_reserve(r.tx, 14, &span));
-    content_fill(span.data, r.in, 4);
-    OK(bb_sender_commit(r.tx, 4)); /* less than was reserved */
-    r.in += 4;
-    READABLE(&r, 54);
-    SEND(BB_OK, &r, 10, 10);
-    EXPECT(BB_E_FULL, bb_sender_reserve(r.tx, 0, &span));
-    RECV(BB_OK, &r, 64, 64);
-    OK(bb_sender_reserve(r.tx, 64, &span));
-    TEST_ASSERT_EQUAL_UINT64(64, span.bytes);
-    OK(bb_sender_commit(r.tx, 0));
-    end_ring(r);
-}
-
-static void peek_gives_what_is_readable(void) {
-    ring r = make_ring(64);
-    bb_const_span span;
-    EXPECT(BB_E_EMPTY, bb_receiver_peek(r.rx, 0, &span));
-    SEND(BB_OK, &r, 30, 30);
-    EXPECT(BB_E_EMPTY, bb_receiver_peek(r.rx, 31, &span));
-    OK(bb_receiver_peek(r.rx, 0, &span));
-    TEST_ASSERT_EQUAL_UINT64(30, span.bytes);
-    OK(bb_receiver_consume(r.rx, 0));
-    OK(bb_receiver_peek(r.rx, 30, &span));
-    TEST_ASSERT_EQUAL_UINT64(30, span.bytes);
-    SEND(BB_OK, &r, 30, 30); /* does not change the open claim */
-    CHECK(content_is(span.data, r.out, 30));
-    OK(bb_receiver_consume(r.rx, 10));
-    r.out += 10;
-    READABLE(&r, 50);
-    RECV(BB_OK, &r, 64, 50);
-    end_ring(r);
-}
-
-static void a_claim_keeps_its_bytes_from_the_other_end(void) {
-    ring r = make_ring(64);
-    bb_span free;
-    bb_const_span full;
-    SEND(BB_OK, &r, 64, 64);
-    OK(bb_receiver_peek(r.rx, 64, &full));
-    SEND(BB_E_FULL, &r, 1, 0); /* peeked is not free */
-    OK(bb_receiver_consume(r.rx, 64));
-    r.out += 64;
-    OK(bb_sender_reserve(r.tx, 64, &free));
-    memset(free.data, 1, 64);
-    RECV(BB_E_EMPTY, &r, 64, 0); /* reserved is not sent */
-    OK(bb_sender_commit(r.tx, 0));
-    RECV(BB_E_EMPTY, &r, 64, 0);
-    end_ring(r);
-}
-
-static void the_other_ends_death_does_not_touch_a_claim(void) {
-    for (size_t i = 0; i < LENGTH(receiver_ends); i++) {
-        bb_span free;
-        ring r = make_ring(65536);
-        OK(bb_sender_reserve(r.tx, 65536, &free));
-        OK(receiver_ends[i](&r));
-        memset(free.data, 7, free.bytes);
-        EXPECT(BB_E_CLOSED, bb_sender_commit(r.tx, free.bytes));
-        EXPECT(BB_E_STATE, bb_sender_commit(r.tx, 0)); /* the claim has ended */
-        end_ring(r);
-    }
-    for (size_t i = 0; i < LENGTH(sender_ends); i++) {
-        bb_const_span full;
-        ring r = make_ring(65536);
-        SEND(BB_OK, &r, 65536, 65536);
-        OK(bb_receiver_peek(r.rx, 1, &full));
-        OK(sender_ends[i](&r));
-        CHECK(content_is(full.data, 0, 65536));
-        OK(bb_receiver_consume(r.rx, 1));
-        r.out++;
-        RECV(BB_OK, &r, 65536, 65535);
-        RECV(BB_E_CLOSED, &r, 1, 0);
-        end_ring(r);
-    }
 }
 
 /* --- waits that need no second thread --- */
@@ -449,11 +314,6 @@ int main(void) {
     RUN_TEST(what_is_fed_shows_at_once_when_published);
     RUN_TEST(flush_of_nothing_is_fine);
     RUN_TEST(a_full_ring_publishes_what_was_fed);
-    RUN_TEST(a_span_is_all_there_is_and_contiguous_at_every_offset);
-    RUN_TEST(reserve_gives_the_free_space);
-    RUN_TEST(peek_gives_what_is_readable);
-    RUN_TEST(a_claim_keeps_its_bytes_from_the_other_end);
-    RUN_TEST(the_other_ends_death_does_not_touch_a_claim);
     RUN_TEST(a_wait_that_is_answered_does_not_wait);
     RUN_TEST(a_new_sender_goes_on_where_the_old_one_stopped);
     RUN_TEST(a_new_receiver_finds_the_unread_bytes);

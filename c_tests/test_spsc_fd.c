@@ -290,9 +290,11 @@ static void no_descriptor_left_is_told_and_passes(void) {
     TEST_ASSERT_EQUAL_INT(0, getrlimit(RLIMIT_NOFILE, &before));
     TEST_ASSERT_EQUAL_INT(0, setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, before.rlim_max}));
     const bb_status sender = bb_sender_fd(r.tx, &fd), receiver = bb_receiver_fd(r.rx, &fd);
+    const bb_status another = bb_spsc_create(64, NULL, &(bb_sender *){NULL}, &(bb_receiver *){NULL});
     TEST_ASSERT_EQUAL_INT(0, setrlimit(RLIMIT_NOFILE, &before));
     EXPECT(BB_E_LIMIT, sender);
     EXPECT(BB_E_LIMIT, receiver);
+    EXPECT(BB_E_LIMIT, another); /* its memory is mapped twice, through a descriptor */
     TEST_ASSERT_EQUAL_INT32(-1, fd);
     (void)sender_fd(r.tx);
     EXPECT(BB_E_EMPTY, bb_receiver_arm(r.rx, 1));

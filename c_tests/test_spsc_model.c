@@ -50,18 +50,9 @@ static bb_status sender_state(const model *m) {
     return m->reserved != 0 ? BB_E_STATE : !m->sender_open || !m->receiver_open ? BB_E_CLOSED : BB_OK;
 }
 
-static void do_flush(run *t) {
-    model *m = &t->m;
-    const bb_status want = sender_state(m);
-    agree(t, "flush", want, bb_sender_flush(t->tx), 0, 0);
-    if (want == BB_OK) {
-        m->published = m->fed;
-    }
-}
-
 static void put(run *t, const char *name, put_call call, bb_status short_of_room, bool publishes) {
     model *m = &t->m;
-    const uint64_t bytes = some_bytes(t);
+    const uint64_t bytes = most(1, some_bytes(t));
     uint64_t sent = UINT64_MAX, moved = 0;
     bb_status want = sender_state(m);
     const bool open = want == BB_OK;
@@ -74,16 +65,23 @@ static void put(run *t, const char *name, put_call call, bb_status short_of_room
     }
     const bb_status got = call(t->tx, scratch, bytes, &sent);
     agree(t, name, want, got, tells_count(want) ? moved : UINT64_MAX, sent);
-    if (open && publishes && moved > 0) {
+    if (open && (publishes || moved < bytes)) { /* a full ring publishes what was fed */
         m->published = m->fed;
-    } else if (open && (publishes || moved < bytes)) {
-        do_flush(t); /* what a short feed and a send of nothing publish is theirs to choose */
     }
 }
 
 static void do_send(run *t) { put(t, "send", bb_sender_send, BB_E_FULL, true); }
 static void do_send_all(run *t) { put(t, "send_all", send_all_now, BB_E_TIMEOUT, true); }
 static void do_feed(run *t) { put(t, "feed", bb_sender_feed, BB_E_FULL, false); }
+
+static void do_flush(run *t) {
+    model *m = &t->m;
+    const bb_status want = sender_state(m);
+    agree(t, "flush", want, bb_sender_flush(t->tx), 0, 0);
+    if (want == BB_OK) {
+        m->published = m->fed;
+    }
+}
 
 static void do_reserve(run *t) {
     model *m = &t->m;
@@ -277,7 +275,7 @@ static void the_ring_does_what_the_model_does(void) {
         return;
     }
     const bool soak = getenv("BACKBUF_SOAK") != NULL;
-    const uint64_t seeds = soak ? 300000 : (uint64_t)rounds(3000);
+    const uint64_t seeds = soak ? 1000000 : (uint64_t)rounds(10000);
     if (soak) {
         alarm(0);
     }

@@ -241,6 +241,30 @@ static void chunks_outlive_stream_and_ring(void) {
     end_ring(other);
 }
 
+static text log_text;
+
+static void log_line(uint32_t level, const char *part, const char *label, const char *line, void *user_data) {
+    (void)level, (void)part, (void)user_data;
+    text_write(label, strlen(label), &log_text);
+    text_write(line, strlen(line), &log_text);
+}
+
+static void chunks_left_at_the_end_are_logged(void) {
+    ring r = make_ring(1024);
+    bb_stream_config c = stream_defaults();
+    c.label = "leaky";
+    bb_stream *s = make_stream(&r, &c);
+    const bb_chunk first = pass_one(s, &r), second = pass_one(s, &r);
+    OK(bb_set_log(BB_LOG_WARN, log_line, NULL, NULL));
+    OK(bb_stream_destroy(s));
+    OK(bb_set_log(BB_LOG_OFF, NULL, NULL, NULL));
+    TEST_ASSERT_NOT_NULL_MESSAGE(strstr(log_text.bytes, "leaky"), log_text.bytes);
+    TEST_ASSERT_NOT_NULL_MESSAGE(strstr(log_text.bytes, "2 chunks"), log_text.bytes);
+    OK(bb_lease_release(first.lease));
+    OK(bb_lease_release(second.lease));
+    end_ring(r);
+}
+
 static void a_chunk_released_twice_is_told(void) {
     ring r = make_ring(1024);
     bb_stream *s = make_pooled(&r, 256, 4);
@@ -351,6 +375,7 @@ int main(void) {
     RUN_TEST(a_held_buffer_of_an_old_size_is_returned_all_the_same);
     RUN_TEST(held_chunks_never_change_while_the_stream_goes_on);
     RUN_TEST(chunks_outlive_stream_and_ring);
+    RUN_TEST(chunks_left_at_the_end_are_logged);
     RUN_TEST(a_chunk_released_twice_is_told);
     RUN_TEST(chunks_may_be_released_on_other_threads);
     RUN_TEST(a_release_may_race_with_the_streams_end);

@@ -45,7 +45,7 @@ endfunction()
 
 file(GLOB files CONFIGURE_DEPENDS ${sources}/c_tests/test_*.c)
 if(BACKBUF_SANITIZE STREQUAL thread)
-  list(FILTER files INCLUDE REGEX "/test_stress\\.c$")
+  list(FILTER files INCLUDE REGEX "/test_(spsc_)?stress\\.c$")
 endif()
 # The registry's scenarios, as tables that C can read.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)

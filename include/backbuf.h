@@ -144,8 +144,8 @@ typedef struct bb_registry BufferRegistry;
 #define BB_SPSC_CHECKED 1
 
 /**
- * `bb_spsc_config.flags`: the receiver never pauses. Without it a receiver that keeps up with a stream of tiny chunks pauses
- * for a fraction of a microsecond, so that a batch gathers and the stream gains a multiple of its throughput.
+ * `bb_spsc_config.flags`: no end ever pauses. Without it an end that keeps up with a stream of tiny chunks pauses for a
+ * fraction of a microsecond, so that a batch gathers and the stream gains a multiple of its throughput.
  */
 #define BB_SPSC_NO_BACKOFF 2
 

@@ -22,24 +22,19 @@ fn main() {
         model.files.iter().for_each(|file| println!("cargo::rerun-if-changed=../src/{file}"));
         writeln!(worlds, "pub mod {} {{", model.name).unwrap();
         writeln!(tests, "mod {} {{", model.name).unwrap();
-        world(&mut worlds, &here, model, "real", |file| here.join("../src").join(file));
+        world(&mut worlds, &here, &out, model, "real", model.files[0], &[]);
         for scenario in model.scenarios {
-            let call = format!("models::{}::real::model::{scenario}()", model.name);
+            writeln!(worlds, "pub use self::real::model::{scenario};").unwrap();
+            let call = format!("models::{}::{scenario}()", model.name);
             writeln!(tests, "#[test] fn {scenario}() {{ {call} }}").unwrap();
         }
         writeln!(tests, "mod rejects {{").unwrap();
         for mutant in model.mutants {
-            let folder = out.join(model.name).join(mutant.name);
-            let changed = folder.join(Path::new(mutant.file).file_name().unwrap());
-            fs::create_dir_all(&folder).unwrap();
-            fs::write(&changed, mutate(&here, mutant)).unwrap();
-            let place = |file: &str| {
-                if file == mutant.file { changed.clone() } else { here.join("../src").join(file) }
-            };
-            world(&mut worlds, &here, model, mutant.name, place);
+            world(&mut worlds, &here, &out, model, mutant.name, mutant.file, mutant.changes);
             let (model, Mutant { name, breaks, .. }) = (model.name, mutant);
-            let (test, call) =
-                (format!("{model}::rejects::{name}"), format!("models::{model}::{name}::model::{breaks}"));
+            // Only what is called is visible, so that only that is compiled to the end.
+            writeln!(worlds, "pub use self::{name}::model::{breaks} as {name};").unwrap();
+            let (test, call) = (format!("{model}::rejects::{name}"), format!("models::{model}::{name}"));
             writeln!(tests, "#[test] fn {name}() {{ models::harness::rejects(\"{test}\", {call}) }}")
                 .unwrap();
         }
@@ -55,28 +50,45 @@ fn main() {
     println!("cargo::rustc-cfg=loom");
 }
 
-fn world(worlds: &mut String, here: &Path, model: &Model, name: &str, place: impl Fn(&str) -> PathBuf) {
+/// One world: the files of the model as they are, but for `changes` in one of them and what every world reads otherwise.
+fn world(
+    worlds: &mut String,
+    here: &Path,
+    out: &Path,
+    model: &Model,
+    name: &str,
+    changed: &str,
+    changes: &[(&str, &str)],
+) {
     // Silenced, since a mutant leaves imports and branches without a use: that is what it breaks.
     writeln!(
         worlds,
-        "#[allow(unused, clippy::all)] pub mod {name} {{ use crate::wait::{{Deadline, Stop, futex}};"
+        "#[allow(unused, clippy::all)] mod {name} {{ use crate::wait::{{Deadline, Stop, futex}};"
     )
     .unwrap();
     for file in model.files {
+        let mut path = here.join("../src").join(file);
+        let given = if *file == model.files[0] { model.given } else { &[] };
+        let changes = if *file == changed { changes } else { &[] };
+        if !given.is_empty() || !changes.is_empty() {
+            let what = format!("{}::{name} in src/{file}", model.name);
+            let source = change(&what, fs::read_to_string(&path).unwrap(), given);
+            path = out.join(model.name).join(name).join(Path::new(file).file_name().unwrap());
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, change(&what, source, changes)).unwrap();
+        }
         let module = Path::new(file).file_stem().unwrap().to_str().unwrap();
-        writeln!(worlds, "#[path = {:?}] pub(crate) mod {module};", place(file)).unwrap();
+        writeln!(worlds, "#[path = {path:?}] pub(crate) mod {module};").unwrap();
     }
     let source = here.join("src").join(format!("{}_model.rs", model.name));
-    writeln!(worlds, "#[path = {source:?}] pub mod model; }}").unwrap();
+    // What the model brings stands beside the files, for them to find.
+    writeln!(worlds, "#[path = {source:?}] pub mod model; use model::*; }}").unwrap();
 }
 
-fn mutate(here: &Path, mutant: &Mutant) -> String {
-    let mut source = fs::read_to_string(here.join("../src").join(mutant.file)).unwrap();
-    for (find, replace) in mutant.changes {
+fn change(what: &str, mut source: String, changes: &[(&str, &str)]) -> String {
+    for (find, replace) in changes {
         let places = places(&source, find);
-        let [place] = &places[..] else {
-            panic!("mutant {}: {find:?} occurs {} times in src/{}", mutant.name, places.len(), mutant.file)
-        };
+        let [place] = &places[..] else { panic!("{what}: {find:?} occurs {} times", places.len()) };
         source.replace_range(place.clone(), replace);
     }
     source

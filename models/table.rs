@@ -4,6 +4,8 @@ pub struct Model {
     /// `src/<name>_model.rs` holds the scenarios.
     pub name: &'static str,
     pub files: &'static [&'static str],
+    /// What of the first file every world reads otherwise, and why the table says so there.
+    pub given: &'static [(&'static str, &'static str)],
     pub scenarios: &'static [&'static str],
     pub mutants: &'static [Mutant],
 }
@@ -21,6 +23,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "pin",
         files: &["ffi/pin.rs"],
+        given: &[],
         scenarios: &[
             "calls_against_destroy_and_reuse",
             "a_nested_call_keeps_the_outer_pin",
@@ -77,6 +80,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "event",
         files: &["wait/event.rs"],
+        given: &[],
         scenarios: &[
             "a_wake_up_is_not_lost",
             "several_tickets_share_an_event",
@@ -122,6 +126,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "role",
         files: &["manager/role.rs"],
+        given: &[],
         scenarios: &[
             "a_waiter_gets_the_role",
             "holders_are_apart_and_nobody_is_left_asleep",
@@ -179,6 +184,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "log",
         files: &["manager/role.rs", "manager/ring.rs"],
+        given: &[],
         scenarios: &[
             "order_is_kept",
             "laps_do_not_mix",
@@ -264,6 +270,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "fronts",
         files: &["manager/fronts.rs", "wait/event.rs"],
+        given: &[],
         scenarios: &[
             "leases_against_publish",
             "epochs_do_not_go_back",
@@ -349,6 +356,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "forward",
         files: &["manager/forward.rs", "manager/intervals.rs", "manager/bitmap.rs"],
+        given: &[],
         scenarios: &["copies_agree_with_a_flat_state"],
         mutants: &[
             Mutant {
@@ -419,6 +427,428 @@ pub const MODELS: &[Model] = &[
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/intervals.rs",
                 changes: &[("self.log[at].0 += step as u32;", "self.log.pop();")],
+            },
+        ],
+    },
+    Model {
+        name: "indices",
+        files: &["spsc/indices.rs"],
+        // loom does not know that a store comes after an exchange which replaced an older value.
+        given: &[("indices.tail.0.store(next, Release);", "indices.tail.0.swap(next, Release);")],
+        scenarios: &[
+            "bytes_are_handed_over",
+            "what_is_fed_waits_for_its_publish",
+            "another_thread_publishes",
+            "another_thread_publishes_what_was_fed",
+        ],
+        mutants: &[
+            Mutant {
+                name: "publish_relaxed",
+                breaks: "bytes_are_handed_over",
+                file: "spsc/indices.rs",
+                changes: &[("indices.tail.0.swap(next, Release);", "indices.tail.0.swap(next, Relaxed);")],
+            },
+            Mutant {
+                name: "receiver_looks_relaxed",
+                breaks: "bytes_are_handed_over",
+                file: "spsc/indices.rs",
+                changes: &[(
+                    "let tail = indices.tail.0.load(Acquire);",
+                    "let tail = indices.tail.0.load(Relaxed);",
+                )],
+            },
+            Mutant {
+                name: "free_relaxed",
+                breaks: "bytes_are_handed_over",
+                file: "spsc/indices.rs",
+                changes: &[("indices.head.0.store(next, Release);", "indices.head.0.store(next, Relaxed);")],
+            },
+            Mutant {
+                name: "sender_looks_relaxed",
+                breaks: "bytes_are_handed_over",
+                file: "spsc/indices.rs",
+                changes: &[(
+                    "indices.head.0.load(Acquire).wrapping_add",
+                    "indices.head.0.load(Relaxed).wrapping_add",
+                )],
+            },
+            Mutant {
+                name: "write_over_what_is_unread",
+                breaks: "bytes_are_handed_over",
+                file: "spsc/indices.rs",
+                changes: &[("self.end.load(Relaxed).wrapping_sub(self.next())", "u64::MAX")],
+            },
+            Mutant {
+                name: "read_what_is_not_there",
+                breaks: "bytes_are_handed_over",
+                file: "spsc/indices.rs",
+                changes: &[("self.tail.load(Relaxed).wrapping_sub(self.next())", "u64::MAX")],
+            },
+            Mutant {
+                name: "counts_do_not_wrap",
+                breaks: "bytes_are_handed_over",
+                file: "spsc/indices.rs",
+                changes: &[(
+                    "self.tail.load(Relaxed).wrapping_sub(self.next())",
+                    "self.tail.load(Relaxed).saturating_sub(self.next())",
+                )],
+            },
+            Mutant {
+                name: "publish_from_outside_by_store",
+                breaks: "another_thread_publishes",
+                file: "spsc/indices.rs",
+                changes: &[(
+                    "let _ = indices.tail.0.compare_exchange(tail, next, Release, Relaxed);",
+                    "indices.tail.0.swap(next, Release);",
+                )],
+            },
+            Mutant {
+                name: "publish_from_outside_backwards",
+                breaks: "another_thread_publishes",
+                file: "spsc/indices.rs",
+                changes: &[("if next.wrapping_sub(tail) as i64 > 0 {", "if true {")],
+            },
+            Mutant {
+                name: "write_relaxed",
+                breaks: "another_thread_publishes_what_was_fed",
+                file: "spsc/indices.rs",
+                changes: &[(
+                    "self.next.store(self.next().wrapping_add(bytes), Release);",
+                    "self.next.store(self.next().wrapping_add(bytes), Relaxed);",
+                )],
+            },
+            Mutant {
+                name: "publish_from_outside_reads_relaxed",
+                breaks: "another_thread_publishes_what_was_fed",
+                file: "spsc/indices.rs",
+                changes: &[("let next = self.next.load(Acquire);", "let next = self.next.load(Relaxed);")],
+            },
+            Mutant {
+                name: "publish_from_outside_relaxed",
+                breaks: "another_thread_publishes_what_was_fed",
+                file: "spsc/indices.rs",
+                changes: &[(
+                    "compare_exchange(tail, next, Release, Relaxed)",
+                    "compare_exchange(tail, next, Relaxed, Relaxed)",
+                )],
+            },
+        ],
+    },
+    Model {
+        name: "ends",
+        files: &[
+            "spsc/indices.rs",
+            "spsc/side.rs",
+            "spsc/place.rs",
+            "spsc/end.rs",
+            "spsc/pace.rs",
+            "spsc/tx.rs",
+            "spsc/rx.rs",
+        ],
+        given: &[],
+        scenarios: &[
+            "a_receiver_is_woken",
+            "a_sender_is_woken",
+            "sides_wait_for_each_other",
+            "a_sleeper_is_woken_once",
+            "a_timeout_leaves_the_next_wait_whole",
+            "one_waiter_a_side",
+            "a_receiver_that_waits_gets_everything_and_the_end",
+            "a_receiver_that_looks_gets_everything_and_the_end",
+            "a_receiver_that_peeks_gets_everything_and_the_end",
+            "a_sender_that_waits_is_told_of_the_end",
+            "another_thread_closes_an_end_that_waits",
+            "one_of_two_takes_the_place",
+            "a_new_receiver_goes_on",
+            "a_descriptor_tells",
+        ],
+        mutants: &[
+            Mutant {
+                name: "signal_without_light",
+                breaks: "a_receiver_is_woken",
+                file: "spsc/side.rs",
+                changes: &[("light(); self.word.load(Relaxed)", "self.word.load(Relaxed)")],
+            },
+            Mutant {
+                name: "park_without_heavy",
+                breaks: "a_receiver_is_woken",
+                file: "spsc/side.rs",
+                changes: &[("heavy(); if let", "if let")],
+            },
+            Mutant {
+                name: "park_without_announcement",
+                breaks: "a_receiver_is_woken",
+                file: "spsc/side.rs",
+                changes: &[("self.word.fetch_or(ASLEEP, Release) | ASLEEP;", "self.word.load(Relaxed);")],
+            },
+            Mutant {
+                name: "park_looks_before_it_announces",
+                breaks: "a_sender_is_woken",
+                file: "spsc/side.rs",
+                changes: &[
+                    (
+                        "self.asleep_for.store(needed, Relaxed); let announced",
+                        "let looked = ready(); self.asleep_for.store(needed, Relaxed); let announced",
+                    ),
+                    ("heavy(); if let Some(value) = ready() {", "heavy(); if let Some(value) = looked {"),
+                ],
+            },
+            Mutant {
+                name: "threshold_after_the_announcement",
+                breaks: "a_timeout_leaves_the_next_wait_whole",
+                file: "spsc/side.rs",
+                changes: &[
+                    ("self.asleep_for.store(needed, Relaxed);", ""),
+                    ("heavy(); if let", "heavy(); self.asleep_for.store(needed, Relaxed); if let"),
+                ],
+            },
+            Mutant {
+                name: "wake_leaves_the_announcement",
+                breaks: "a_receiver_is_woken",
+                file: "spsc/side.rs",
+                changes: &[("self.word.fetch_and(!bit, AcqRel) & bit != 0", "true")],
+            },
+            Mutant {
+                name: "wake_at_any_index",
+                breaks: "a_sleeper_is_woken_once",
+                file: "spsc/side.rs",
+                changes: &[("index.wrapping_sub(needed) as i64 >= 0", "true")],
+            },
+            Mutant {
+                name: "wake_one_byte_late",
+                breaks: "a_sender_is_woken",
+                file: "spsc/side.rs",
+                changes: &[(
+                    "index.wrapping_sub(needed) as i64 >= 0",
+                    "index.wrapping_sub(needed) as i64 > 0",
+                )],
+            },
+            Mutant {
+                name: "thresholds_do_not_wrap",
+                breaks: "a_receiver_is_woken",
+                file: "spsc/side.rs",
+                changes: &[("index.wrapping_sub(needed) as i64 >= 0", "index >= needed")],
+            },
+            Mutant {
+                name: "a_look_by_what_is_kept",
+                breaks: "one_waiter_a_side",
+                file: "spsc/indices.rs",
+                changes: &[("tail.wrapping_sub(self.next()).min(indices.capacity)", "self.there(indices)")],
+            },
+            Mutant {
+                name: "claim_by_load_and_store",
+                breaks: "one_waiter_a_side",
+                file: "spsc/side.rs",
+                changes: &[(
+                    "self.waiting.compare_exchange(false, true, Acquire, Relaxed).is_ok()",
+                    "!self.waiting.load(Acquire) && { self.waiting.store(true, Release); true }",
+                )],
+            },
+            Mutant {
+                name: "close_relaxed",
+                breaks: "a_receiver_that_looks_gets_everything_and_the_end",
+                file: "spsc/side.rs",
+                changes: &[("self.word.fetch_or(CLOSED, Release);", "self.word.fetch_or(CLOSED, Relaxed);")],
+            },
+            Mutant {
+                name: "closed_relaxed",
+                breaks: "a_receiver_that_looks_gets_everything_and_the_end",
+                file: "spsc/side.rs",
+                changes: &[(
+                    "self.word.load(Acquire) & CLOSED != 0",
+                    "self.word.load(Relaxed) & CLOSED != 0",
+                )],
+            },
+            Mutant {
+                name: "rouse_without_light",
+                breaks: "a_sender_that_waits_is_told_of_the_end",
+                file: "spsc/side.rs",
+                changes: &[("light(); self.wake", "self.wake")],
+            },
+            Mutant {
+                name: "rouse_by_index",
+                breaks: "a_sender_that_waits_is_told_of_the_end",
+                file: "spsc/side.rs",
+                changes: &[("self.wake(|_| true, ring)", "self.wake(|_| false, ring)")],
+            },
+            Mutant {
+                name: "enter_relaxed",
+                breaks: "a_new_receiver_goes_on",
+                file: "spsc/side.rs",
+                changes: &[(
+                    "compare_exchange(CLOSED | GONE, 0, AcqRel, Relaxed)",
+                    "compare_exchange(CLOSED | GONE, 0, Relaxed, Relaxed)",
+                )],
+            },
+            Mutant {
+                name: "enter_by_load_and_store",
+                breaks: "one_of_two_takes_the_place",
+                file: "spsc/side.rs",
+                changes: &[(
+                    "self.word.compare_exchange(CLOSED | GONE, 0, AcqRel, Relaxed).is_ok()",
+                    "self.word.load(Acquire) == CLOSED | GONE && { self.word.store(0, Release); true }",
+                )],
+            },
+            Mutant {
+                name: "enter_while_the_old_one_lives",
+                breaks: "one_of_two_takes_the_place",
+                file: "spsc/side.rs",
+                changes: &[(
+                    "self.word.compare_exchange(CLOSED | GONE, 0, AcqRel, Relaxed).is_ok()",
+                    "self.word.fetch_and(0, AcqRel) != 77",
+                )],
+            },
+            Mutant {
+                name: "arm_without_heavy",
+                breaks: "a_descriptor_tells",
+                file: "spsc/side.rs",
+                changes: &[("heavy(); let now", "let now")],
+            },
+            Mutant {
+                name: "arm_without_announcement",
+                breaks: "a_descriptor_tells",
+                file: "spsc/side.rs",
+                changes: &[("self.word.fetch_or(ARMED, Release);", "")],
+            },
+            Mutant {
+                name: "armed_and_not_rung",
+                breaks: "a_descriptor_tells",
+                file: "spsc/side.rs",
+                changes: &[("if armed { ring(); }", "")],
+            },
+            Mutant {
+                name: "cleared_after_arming",
+                breaks: "a_descriptor_tells",
+                file: "spsc/place.rs",
+                changes: &[(
+                    "if let Some(bell) = &*self.bell.lock() { bell.clear(); } let now = self.side.arm(needed, ready);",
+                    "let now = self.side.arm(needed, ready); if let Some(bell) = &*self.bell.lock() { bell.clear(); }",
+                )],
+            },
+            Mutant {
+                name: "wait_without_a_claim",
+                breaks: "one_waiter_a_side",
+                file: "spsc/place.rs",
+                changes: &[(
+                    "let Some(_waiting) = self.side.claim() else {",
+                    "let Some(_waiting) = Some(()) else {",
+                )],
+            },
+            Mutant {
+                name: "close_forgets_the_feed",
+                breaks: "a_receiver_that_waits_gets_everything_and_the_end",
+                file: "spsc/tx.rs",
+                changes: &[("self.producer.publish_from_outside(&self.ring.indices);", "")],
+            },
+            Mutant {
+                name: "sender_publishes_after_its_close",
+                breaks: "a_receiver_that_waits_gets_everything_and_the_end",
+                file: "spsc/tx.rs",
+                changes: &[(
+                    "self.producer.publish_from_outside(&self.ring.indices); self.ring.sender.side.close();",
+                    "self.ring.sender.side.close(); self.producer.publish_from_outside(&self.ring.indices);",
+                )],
+            },
+            Mutant {
+                name: "sender_goes_silently",
+                breaks: "a_receiver_that_waits_gets_everything_and_the_end",
+                file: "spsc/tx.rs",
+                changes: &[("self.ring.receiver.rouse();", "")],
+            },
+            Mutant {
+                name: "sender_leaves_itself_asleep",
+                breaks: "another_thread_closes_an_end_that_waits",
+                file: "spsc/tx.rs",
+                changes: &[("self.ring.sender.rouse();", "")],
+            },
+            Mutant {
+                name: "receiver_goes_silently",
+                breaks: "a_sender_that_waits_is_told_of_the_end",
+                file: "spsc/rx.rs",
+                changes: &[("self.ring.sender.rouse();", "")],
+            },
+            Mutant {
+                name: "receiver_leaves_itself_asleep",
+                breaks: "another_thread_closes_an_end_that_waits",
+                file: "spsc/rx.rs",
+                changes: &[("self.ring.receiver.rouse();", "")],
+            },
+            Mutant {
+                name: "wait_looks_before_it_asks_for_the_end",
+                breaks: "a_receiver_that_waits_gets_everything_and_the_end",
+                file: "spsc/rx.rs",
+                changes: &[(
+                    "let ended = self.ring.sender.side.is_closed(); match self.look() >= bytes {",
+                    "let there = self.look(); let ended = self.ring.sender.side.is_closed(); match there >= bytes {",
+                )],
+            },
+            Mutant {
+                name: "peek_looks_before_it_asks_for_the_end",
+                breaks: "a_receiver_that_peeks_gets_everything_and_the_end",
+                file: "spsc/rx.rs",
+                changes: &[(
+                    "let ended = self.ring.sender.side.is_closed(); let there = self.look();",
+                    "let there = self.look(); let ended = self.ring.sender.side.is_closed();",
+                )],
+            },
+            Mutant {
+                name: "the_end_without_another_look",
+                breaks: "a_receiver_that_looks_gets_everything_and_the_end",
+                file: "spsc/rx.rs",
+                changes: &[("return match self.look() {", "return match 0 {")],
+            },
+        ],
+    },
+    Model {
+        name: "returns",
+        files: &["spsc/returns.rs"],
+        given: &[],
+        scenarios: &["buffers_come_back_from_other_threads", "the_newest_comes_first"],
+        mutants: &[
+            Mutant {
+                name: "push_relaxed",
+                breaks: "buffers_come_back_from_other_threads",
+                file: "spsc/returns.rs",
+                changes: &[(
+                    "compare_exchange_weak(first, node.as_ptr(), Release, Relaxed)",
+                    "compare_exchange_weak(first, node.as_ptr(), Relaxed, Relaxed)",
+                )],
+            },
+            Mutant {
+                name: "take_relaxed",
+                breaks: "buffers_come_back_from_other_threads",
+                file: "spsc/returns.rs",
+                changes: &[("self.first.swap(null_mut(), Acquire)", "self.first.swap(null_mut(), Relaxed)")],
+            },
+            Mutant {
+                name: "push_by_load_and_store",
+                breaks: "buffers_come_back_from_other_threads",
+                file: "spsc/returns.rs",
+                changes: &[(
+                    "self.first.compare_exchange_weak(first, node.as_ptr(), Release, Relaxed)",
+                    "{ self.first.store(node.as_ptr(), Release); Ok::<*mut T, *mut T>(first) }",
+                )],
+            },
+            Mutant {
+                name: "take_by_load_and_store",
+                breaks: "buffers_come_back_from_other_threads",
+                file: "spsc/returns.rs",
+                changes: &[(
+                    "self.first.swap(null_mut(), Acquire)",
+                    "{ let first = self.first.load(Acquire); self.first.store(null_mut(), Release); first }",
+                )],
+            },
+            Mutant {
+                name: "push_links_to_what_was_first",
+                breaks: "buffers_come_back_from_other_threads",
+                file: "spsc/returns.rs",
+                changes: &[("loop { next.store(first, Relaxed);", "next.store(first, Relaxed); loop {")],
+            },
+            Mutant {
+                name: "push_forgets_the_rest",
+                breaks: "the_newest_comes_first",
+                file: "spsc/returns.rs",
+                changes: &[("next.store(first, Relaxed);", "next.store(null_mut(), Relaxed);")],
             },
         ],
     },

@@ -140,6 +140,8 @@ class BuildPy(build_py):
 
 # Without the extension (another Python, or one without the GIL) every call goes through cffi.
 with_extension = platform.python_implementation() == "CPython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
+# The buffer protocol belongs to the limited API since 3.11; an extension that 3.10 builds is for 3.10.
+limited = sys.version_info >= (3, 11)
 
 setup(
     version=VERSION,
@@ -147,14 +149,15 @@ setup(
     ext_modules=[
         Extension(
             "backbuf._hot",
-            ["src/backbuf/_hot.c"],
+            ["src/backbuf/_hot.c", "src/backbuf/_hot_ring.c"],
+            depends=["src/backbuf/_hot.h"],
             include_dirs=[str(HEADER.parent), numpy.get_include()],
-            define_macros=[("Py_LIMITED_API", "0x030A0000")],
+            define_macros=[("Py_LIMITED_API", "0x030B0000")] if limited else [],
             extra_compile_args=["-std=c11", "-O2", "-fno-plt", "-Wall", "-Wextra", "-fvisibility=hidden"],
-            py_limited_api=True,
+            py_limited_api=limited,
         )
     ]
     if with_extension
     else [],
-    options={"bdist_wheel": {"py_limited_api": "cp310"}} if with_extension else {},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if with_extension and limited else {},
 )

@@ -1,5 +1,7 @@
 //! Random scripts of calls against a plain sequential model.
 
+#[path = "common/ring_script.rs"]
+mod ring_script;
 #[path = "common/script.rs"]
 mod script;
 
@@ -17,5 +19,10 @@ proptest! {
     #[test]
     fn a_manager_does_what_a_plain_model_does(setup: script::Word, calls in vec(any::<script::Word>(), 1..60)) {
         script::run(setup, &calls);
+    }
+
+    #[test]
+    fn a_ring_does_what_a_plain_queue_does(setup: ring_script::Word, calls in vec(any::<ring_script::Word>(), 1..100)) {
+        ring_script::run(setup, &calls);
     }
 }

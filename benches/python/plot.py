@@ -12,16 +12,9 @@ import matplotlib as mpl
 
 mpl.use("svg")
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 
-STYLES = {
-    "left_right": ("o", "tab:blue"),
-    "channel_bitmap": ("s", "tab:orange"),
-    "channel_triple": ("^", "tab:green"),
-    "channel_arc_swap": ("v", "tab:olive"),
-    "seed_c": ("x", "tab:red"),
-    "seed_c_correct": ("+", "tab:purple"),
-    "seed_python": ("x", "tab:brown"),
-}
+MARKERS = "os^vDPX<>*"
 
 
 def ratio(row: dict[str, Any], value: float) -> float:
@@ -29,24 +22,26 @@ def ratio(row: dict[str, Any], value: float) -> float:
     return value / row["ours"] if row["better"] == "lower" else row["ours"] / value
 
 
-def draw(rows: list[dict[str, Any]], file: Path) -> None:
+def draw(axes: Axes, part: str, rows: list[dict[str, Any]]) -> None:
     """One line a row, one mark a peer, on a logarithmic scale."""
-    rows = [row for row in rows if row["ours"] and row["peers"]][::-1]
-    figure, axes = plt.subplots(figsize=(10, 1.5 + 0.28 * len(rows)), layout="constrained")
-    for name in sorted({name for row in rows for name in row["peers"]}):
-        marker, color = STYLES.get(name, ("|", "black"))
+    names = sorted({name for row in rows for name in row["peers"]}, key=lambda name: (name.startswith("limit."), name))
+    for index, name in enumerate(names):
         points = [(ratio(row, row["peers"][name]), y) for y, row in enumerate(rows) if name in row["peers"]]
-        axes.scatter(*zip(*points, strict=True), marker=marker, color=color, label=name)
-    wanted = [(goal["ratio"], y) for y, row in enumerate(rows) for goal in row["goals"] if goal.get("versus") == "best_peer"]
+        style = {"marker": "|", "color": "black"}
+        if not name.startswith("limit."):
+            style = {"marker": MARKERS[index % len(MARKERS)], "color": f"C{(index + index // 10) % 10}"}
+        axes.scatter(*zip(*points, strict=True), label=name, **style)
+    best = ("best_peer", "best_byte_ring")
+    wanted = [(goal["ratio"], y) for y, row in enumerate(rows) for goal in row["goals"] if goal.get("versus") in best]
     if wanted:
         axes.scatter(*zip(*wanted, strict=True), marker="d", s=18, color="none", edgecolors="grey", label="goal, best peer")
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xscale("log")
-    axes.set_yticks(range(len(rows)), [row["name"].removeprefix("manager.") for row in rows])
+    axes.set_yticks(range(len(rows)), [row["name"].removeprefix(f"{part}.") for row in rows])
+    axes.set_title(part)
     axes.set_xlabel("times as good as the peer (right of 1: backbuf is better)")
     axes.grid(axis="both", alpha=0.3)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.07), ncols=4, fontsize="small")
-    figure.savefig(file)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small")
 
 
 def main() -> None:
@@ -55,8 +50,20 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where report.json lies and comparison.svg goes")
     folder = parser.parse_args().folder
     rows = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    if any(row["ours"] and row["peers"] for row in rows):
-        draw(rows, folder / "comparison.svg")
+    parts: dict[str, list[dict[str, Any]]] = {}
+    for row in reversed(rows):
+        if row["ours"] and row["peers"]:
+            parts.setdefault(row["name"].partition(".")[0], []).append(row)
+    if parts:
+        # A line has this height, a legend as many lines at least.
+        heights = [1.2 + 0.28 * max(len(lines), 10) for lines in parts.values()]
+        size = (10, sum(heights))
+        figure, panels = plt.subplots(
+            len(parts), figsize=size, layout="constrained", squeeze=False, gridspec_kw={"height_ratios": heights}
+        )
+        for axes, (part, lines) in zip(panels[:, 0], parts.items(), strict=True):
+            draw(axes, part, lines)
+        figure.savefig(folder / "comparison.svg")
         print(f"drawn: {folder / 'comparison.svg'}")
 
 

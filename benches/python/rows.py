@@ -1,162 +1,13 @@
 #!/usr/bin/env python3
-"""Measures one manager.python.* row and prints it as one line of JSON: seconds a call, ours and the others."""
+"""Measures one row of manager.python or spsc.asyncio and prints it as one line of JSON."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
-import statistics
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from itertools import repeat
-from pathlib import Path
-from types import ModuleType
 
-import bare
-import numpy as np
-from seed import Seed
-
-HERE = Path(__file__).resolve().parent
-CACHE = HERE.parent.parent / "target" / "bench" / "cffi"
-
-ELEMENTS = 32 * 1024
-SMALL = 16
-MANY = 1000
-BURST = 0.002
-MIN_ROUNDS = 7
-
-Loop = Callable[[int], float]
-
-
-def loop(call: Callable[..., object], *arguments: object, after: Callable[[], object] | None = None) -> Loop:
-    """Times that many calls, and `after` them what makes the queue of a peer empty again."""
-
-    def run(times: int) -> float:
-        started = time.perf_counter()
-        for _ in repeat(None, times):
-            call(*arguments)
-        if after:
-            after()
-        return time.perf_counter() - started
-
-    return run
-
-
-def from_buffer_loop(cffi: ModuleType, data: np.ndarray) -> Loop:
-    """The same around a bare cffi call with a buffer, written out: a function around it would cost as much again."""
-    copy, from_buffer, null = cffi.lib.bare_copy, cffi.ffi.from_buffer, cffi.ffi.NULL
-
-    def run(times: int) -> float:
-        started = time.perf_counter()
-        for _ in repeat(None, times):
-            copy(null, 64, from_buffer(data), SMALL)
-        return time.perf_counter() - started
-
-    return run
-
-
-def alternate(loops: dict[str, Loop], seconds: float) -> dict[str, list[float]]:
-    """Short bursts by turns, so that what disturbs the machine disturbs every entry alike."""
-    times = dict.fromkeys(loops, 16)
-
-    def turn(name: str) -> float:
-        # A burst that was held up may look longer than it is: how long they are is looked after at every turn.
-        while (took := loops[name](times[name])) < BURST / 2:
-            times[name] = int(times[name] * min(16, max(1.5, BURST / max(took, 1e-9))))
-        return took / times[name]
-
-    for name in loops:
-        turn(name)
-    samples: dict[str, list[float]] = {name: [] for name in loops}
-    ends = time.perf_counter() + seconds
-    while time.perf_counter() < ends or len(samples["ours"]) < MIN_ROUNDS:
-        for name, times_taken in samples.items():
-            times_taken.append(turn(name))
-    return samples
-
-
-@contextmanager
-def busy_thread() -> Iterator[None]:
-    """Another Python thread that never waits."""
-    ended = False
-
-    def count() -> None:
-        while not ended:
-            pass
-
-    thread = threading.Thread(target=count)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended = True
-        thread.join()
-
-
-def measure(row: str, seconds: float) -> dict[str, object]:
-    """All that one row needs, checked once before it is timed."""
-    try:
-        import backbuf
-    except ImportError as error:
-        return {"not_run": f"{error} in {sys.prefix}"}
-
-    cffi = bare.load(CACHE)
-    small = np.arange(SMALL, dtype="f8")
-    indices = np.random.default_rng(1).permutation(ELEMENTS)[:MANY]
-    values = np.arange(MANY, dtype="f8")
-    with ExitStack() as stack:
-        m = stack.enter_context(backbuf.CBufferManager((ELEMENTS,), dtype="f8"))
-        seed = Seed(ELEMENTS)
-        stack.callback(seed.close)
-
-        def published() -> np.ndarray:
-            m.synchronize()
-            with m.front() as front:
-                return front.array.copy()
-
-        loops: dict[str, Loop]
-        per_call = 1
-        if row in ("scalar", "scalar_threads"):
-            m.enqueue(1.5, 64)
-            right = published()[8] == 1.5
-            update = cffi.ffi.new("char[24]")
-            null = cffi.ffi.NULL
-            loops = {"ours": loop(m.enqueue, 1.5, 64)}
-            if row == "scalar":
-                loops["limit.cffi_call"] = loop(cffi.lib.bare_call, null, update, 0)
-        elif row == "numpy":
-            m.enqueue(small, 64)
-            right = bool((published()[8 : 8 + SMALL] == small).all())
-            loops = {
-                "ours": loop(m.enqueue, small, 64),
-                "seed_python": loop(seed.enqueue, small, 64, after=seed.synchronize),
-                "limit.cffi_from_buffer": from_buffer_loop(cffi, small),
-            }
-        elif row == "many":
-            m.put(indices, values)
-            right = bool((published()[indices] == values).all())
-            per_call = MANY
-            # Each thousand is published: without that, ever more of the same epoch would be measured.
-            loops = {"ours": loop(lambda: (m.put(indices, values), m.synchronize()))}
-        elif row == "sync_empty":
-            epoch = m.synchronize()
-            right = m.synchronize() == epoch
-            loops = {"ours": loop(m.synchronize), "seed_python": loop(seed.synchronize)}
-        else:
-            return {"not_run": "no such row in the script"}
-        if not right:
-            return {"not_run": "ours gave a wrong answer"}
-        if row == "scalar_threads":
-            stack.enter_context(busy_thread())
-        samples = alternate(loops, seconds)
-
-    figures = {name: statistics.median(values) / per_call for name, values in samples.items()}
-    ours = figures.pop("ours")
-    low, _, high = statistics.quantiles(samples["ours"], n=4)
-    return {"ours": ours, "peers": figures, "spread": (high - low) / per_call / ours}
+PARTS = {"manager.python": "manager_rows", "spsc.asyncio": "ring_rows"}
 
 
 def main() -> None:
@@ -165,7 +16,10 @@ def main() -> None:
     parser.add_argument("row", help="manager.python.scalar and so on")
     parser.add_argument("--seconds", type=float, default=2.5, help="how long to measure (default: %(default)s)")
     arguments = parser.parse_args()
-    print(json.dumps(measure(arguments.row.rpartition(".")[2], arguments.seconds)))
+    part, _, row = arguments.row.rpartition(".")
+    if part not in PARTS:
+        parser.error(f'no row "{arguments.row}": they begin with {" or ".join(PARTS)}')
+    print(json.dumps(importlib.import_module(PARTS[part]).measure(row, arguments.seconds)))
 
 
 if __name__ == "__main__":

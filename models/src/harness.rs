@@ -13,7 +13,14 @@ pub fn explore(preemptions: usize, scenario: impl Fn() + Send + Sync + 'static) 
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions + usize::from(soak()));
     builder.max_branches = 20_000;
-    builder.check(scenario);
+    // Behind a pointer, so that the checker is compiled once.
+    builder.check(Box::new(scenario) as Box<dyn Fn() + Send + Sync>);
+}
+
+/// Lets the other threads go first where the exploration begins. A thread's load hides from loom that its later write matters
+/// to whoever loaded before it; who loads after the write is seen to matter.
+pub fn last() {
+    loom::thread::yield_now();
 }
 
 /// Fails unless `scenario`, which runs on a mutant, fails. It runs in a process of its own: a scenario that fails may

@@ -13,9 +13,15 @@ mod memory;
 
 pub mod harness;
 mod script;
+mod spsc;
 mod sync;
 mod wait;
 
+// What the files name `parking_lot` is this crate's, too.
+extern crate self as parking_lot;
+pub use spsc::Mutex;
+
 use error::{Error, Status};
+use wait::Timeout;
 
 include!(concat!(env!("OUT_DIR"), "/worlds.rs"));

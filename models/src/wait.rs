@@ -12,6 +12,17 @@ impl Deadline {
     pub(crate) const PAST: Deadline = Deadline::Past;
     pub(crate) const SOON: Deadline = Deadline::Soon;
     pub(crate) const NEVER: Deadline = Deadline::Never;
+
+    pub(crate) fn after(timeout: Timeout) -> Deadline {
+        timeout
+    }
+}
+
+/// Without a clock, the same.
+pub(crate) type Timeout = Deadline;
+
+pub(crate) fn now() -> u64 {
+    0
 }
 
 /// Why a wait ended without what it waited for.
@@ -29,6 +40,59 @@ pub(crate) fn spin<T>(_ready: impl FnMut() -> Option<T>) -> Option<T> {
 
 pub(crate) fn interruptible() -> bool {
     false
+}
+
+pub(crate) use descriptor::Descriptor;
+
+pub(crate) mod descriptor {
+    use std::os::fd::RawFd;
+    use std::sync::Arc;
+
+    use loom::sync::Mutex;
+
+    use super::{Deadline, futex};
+    use crate::error::Result;
+    use crate::sync::{AtomicU32, Ordering::*};
+
+    loom::lazy_static! {
+        /// What numbers stand for: 1 is readable.
+        static ref OPEN: Mutex<Vec<Arc<AtomicU32>>> = Mutex::new(Vec::new());
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Descriptor {
+        fd: RawFd,
+        state: Arc<AtomicU32>,
+    }
+
+    impl Descriptor {
+        pub(crate) fn new() -> Result<Descriptor> {
+            let (mut open, state) = (OPEN.lock().unwrap(), Arc::new(AtomicU32::new(0)));
+            open.push(state.clone());
+            Ok(Descriptor { fd: open.len() as RawFd - 1, state })
+        }
+
+        pub(crate) fn fd(&self) -> RawFd {
+            self.fd
+        }
+
+        pub(crate) fn set(&self) {
+            self.state.store(1, Release);
+            futex::wake(&self.state, 1);
+        }
+
+        pub(crate) fn clear(&self) {
+            self.state.store(0, Relaxed);
+        }
+    }
+
+    /// Waits until the descriptor is readable.
+    pub(crate) fn poll(fd: RawFd) {
+        let state = OPEN.lock().unwrap()[fd as usize].clone();
+        while state.load(Acquire) == 0 {
+            futex::wait(&state, 0, Deadline::NEVER);
+        }
+    }
 }
 
 pub(crate) mod futex {

@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
+import asyncio
+import ctypes
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvloop
 from hypothesis import settings
+
+import backbuf
 
 # Nothing is left in the folder that the tests run in.
 settings.register_profile("backbuf", database=None, deadline=None)
 settings.load_profile("backbuf")
 
 Script = Callable[..., str]
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Runs a coroutine in a loop of either kind."""
+
+    def call(work: Coroutine[Any, Any, Any]) -> Any:
+        loop = uvloop.new_event_loop() if request.param == "uvloop" else asyncio.new_event_loop()
+        try:
+            return loop.run_until_complete(asyncio.wait_for(work, 60))
+        finally:
+            loop.close()
+
+    return call
+
+
+def compile_engine(source: str, folder: Path) -> ctypes.CDLL:
+    """C code against the package's header and library."""
+    program, library = folder / "engine.c", folder / "engine.so"
+    program.write_text(source, encoding="utf-8")
+    package = Path(backbuf.get_library()).parent
+    flags = [f"-I{backbuf.get_include()}", f"-L{package}", f"-Wl,-rpath,{package}", "-lbackbuf", "-lpthread"]
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", str(program), "-o", str(library), *flags], check=True)
+    return ctypes.CDLL(str(library))
 
 
 @pytest.fixture

@@ -5,28 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 import pytest
-import uvloop
+from conftest import Run
 
 import backbuf
 from backbuf import CBufferManager
-
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    def call(work: Coroutine[Any, Any, Any]) -> Any:
-        loop = uvloop.new_event_loop() if request.param == "uvloop" else asyncio.new_event_loop()
-        try:
-            return loop.run_until_complete(asyncio.wait_for(work, 30))
-        finally:
-            loop.close()
-
-    return call
 
 
 def test_synchronize(run: Run) -> None:

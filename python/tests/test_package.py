@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import doctest
+import errno
 import importlib
 import inspect
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,6 +39,19 @@ def test_everything_works_without_the_extension() -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT / "python")
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
+
+
+def test_errors_of_the_ring() -> None:
+    for cls, builtin in (
+        (backbuf.ChannelFull, BufferError),
+        (backbuf.ReceiversDisconnected, BrokenPipeError),
+        (backbuf.SendersDisconnected, EOFError),
+    ):
+        error = cls("told", -1)
+        assert isinstance(error, builtin)
+        assert isinstance(error, backbuf.BackbufError)
+        assert (str(error), error.status) == ("told", -1)
+    assert backbuf.ReceiversDisconnected("told", -1).errno == errno.EPIPE
 
 
 def test_version_is_cargos() -> None:
@@ -137,20 +152,45 @@ def test_builtins_catch(word: str, builtin: type[Exception]) -> None:
     assert error.status == status
 
 
-def test_statistics_are_the_headers() -> None:
-    fields = [name for name, _ in ffi.typeof("bb_manager_stats").fields if name not in ("struct_size", "reserved")]
-    assert sorted(fields) == sorted(field.name for field in dataclasses.fields(backbuf.Statistics))
+@pytest.mark.parametrize(
+    ("struct", "cls"),
+    [
+        ("bb_manager_stats", backbuf.Statistics),
+        ("bb_end_stats", backbuf.EndStatistics),
+        ("bb_stream_stats", backbuf.StreamStatistics),
+    ],
+)
+def test_statistics_are_the_headers(struct: str, cls: Any) -> None:
+    fields = [name for name, _ in ffi.typeof(struct).fields if name not in ("struct_size", "reserved")]
+    assert sorted(fields) == sorted(field.name for field in dataclasses.fields(cls))
+
+
+HOT = {
+    backbuf.CBufferManager: ("enqueue", "put", "tag", "synchronize"),
+    backbuf.SPSCSender: ("send", "feed"),
+    backbuf.SPSCReceiver: ("recv", "recv_into"),
+    backbuf.SPSCReceiverStream: ("_next", "_take"),
+}
 
 
 def test_hot_calls_have_signature_and_text() -> None:
-    for name in ("enqueue", "put", "tag", "synchronize"):
-        method = getattr(backbuf.CBufferManager, name)
-        assert next(iter(inspect.signature(method).parameters)) == "self"
-        assert "timeout" in inspect.signature(method).parameters
-        assert inspect.getdoc(method)
+    for cls, names in HOT.items():
+        for name in names:
+            method = getattr(cls, name)
+            parameters = inspect.signature(method).parameters
+            assert next(iter(parameters)) == "self"
+            assert cls is not backbuf.CBufferManager or "timeout" in parameters
+            assert inspect.getdoc(method)
 
 
-@pytest.mark.parametrize("name", ["_manager", "_front", "_log", "_batch", "_layout"])
+def test_pages_run() -> None:
+    pages = ROOT / "docs" / "python" / "ring.rst"
+    failed, tried = doctest.testfile(str(pages), module_relative=False)
+    assert failed == 0
+    assert tried > 10
+
+
+@pytest.mark.parametrize("name", ["_manager", "_front", "_log", "_batch", "_layout", "_end", "_ring", "_sink", "_stream"])
 def test_examples_run(name: str) -> None:
     module = importlib.import_module(f"backbuf.{name}")
     failed, tried = doctest.testmod(module, extraglobs={"backbuf": backbuf, "np": np})

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import compile_engine
 
 import backbuf
 
@@ -44,12 +44,7 @@ int engine_end(void) { return bb_manager_destroy(state); }
 
 
 def test_read_a_live_state(tmp_path: Path) -> None:
-    source, library = tmp_path / "engine.c", tmp_path / "engine.so"
-    source.write_text(ENGINE, encoding="utf-8")
-    folder = Path(backbuf.get_library()).parent
-    flags = [f"-I{backbuf.get_include()}", f"-L{folder}", f"-Wl,-rpath,{folder}", "-lbackbuf", "-lpthread"]
-    subprocess.run(["cc", "-O2", "-shared", "-fPIC", str(source), "-o", str(library), *flags], check=True)
-    engine = ctypes.CDLL(str(library))
+    engine = compile_engine(ENGINE, tmp_path)
     engine.engine_start.restype = ctypes.c_void_p
 
     m = backbuf.attach(engine.engine_start())

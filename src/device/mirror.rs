@@ -101,7 +101,7 @@ mod tests {
         for bytes in [1, 1 << 12, 1 << 16] {
             let mirror = Mirror::new(bytes).unwrap();
             let (data, period) = (mirror.data().as_ptr(), mirror.period());
-            assert!(period >= bytes && period.is_power_of_two() && data as usize % 4096 == 0);
+            assert!(period >= bytes && period.is_power_of_two() && (data as usize).is_multiple_of(4096));
             // SAFETY: two periods are mapped.
             unsafe {
                 data.add(3).write(7);

@@ -9,17 +9,27 @@ use crate::sync::AtomicPtr;
 
 /// An end that can have a span open.
 pub(super) trait End: Object {
-    /// What the open span needs, if there is one.
+    /// Whether a span is open.
+    fn has_claim(&self) -> bool;
+    /// What it needs.
     fn open_claim(&self) -> Option<Claim>;
 }
 
 impl End for Tx {
+    fn has_claim(&self) -> bool {
+        Tx::has_claim(self)
+    }
+
     fn open_claim(&self) -> Option<Claim> {
         Tx::open_claim(self)
     }
 }
 
 impl End for Rx {
+    fn has_claim(&self) -> bool {
+        Rx::has_claim(self)
+    }
+
     fn open_claim(&self) -> Option<Claim> {
         Rx::open_claim(self)
     }
@@ -48,7 +58,7 @@ pub(super) fn destroy<T: End>(handle: u64) -> Result<()> {
         keep(handle, claim);
     }
     let end = object::remove::<T>(handle)?;
-    if end.open_claim().is_none() {
+    if !end.has_claim() {
         // Ended meanwhile, in the usual way.
         self::end(handle);
     }

@@ -12,8 +12,8 @@ use crate::spsc::{Config, EndStatistics, Ring, Rx, Tx};
 
 /// `bb_spsc_config.flags`: a second thread inside of one end is told `BB_E_BUSY`, at the cost of an atomic exchange a call.
 pub const BB_SPSC_CHECKED: u32 = 1;
-/// `bb_spsc_config.flags`: the receiver never pauses. Without it a receiver that keeps up with a stream of tiny chunks pauses
-/// for a fraction of a microsecond, so that a batch gathers and the stream gains a multiple of its throughput.
+/// `bb_spsc_config.flags`: no end ever pauses. Without it an end that keeps up with a stream of tiny chunks pauses for a
+/// fraction of a microsecond, so that a batch gathers and the stream gains a multiple of its throughput.
 pub const BB_SPSC_NO_BACKOFF: u32 = 2;
 
 /// How a ring is made. Fill it by `bb_spsc_config_init()`, then change what is needed.

@@ -5,6 +5,9 @@ use std::ptr::{copy_nonoverlapping, read_unaligned as read, write_unaligned as w
 /// Chunks of this size and more ask for their target's lines before they write.
 const PREFETCH_FROM: usize = 256;
 
+/// What [`copy`] does without a call.
+pub(crate) const SHORT: u64 = 64;
+
 /// Copies `n` bytes to where the other core has just read: its cache lines are asked for, ready to write, before the copy
 /// stalls on the first of them.
 ///

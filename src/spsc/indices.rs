@@ -42,14 +42,16 @@ impl Indices {
 pub(crate) struct Producer {
     /// Where the next byte goes; what lies between `tail` and here is written and not published.
     next: AtomicU64,
-    /// `head` as last seen.
-    head: AtomicU64,
+    /// Where the room ends: a ring beyond `head` as last seen.
+    end: AtomicU64,
 }
 
 impl Producer {
     pub(crate) fn new(indices: &Indices) -> Producer {
         let next = AtomicU64::new(indices.tail.0.load(Acquire));
-        Producer { next, head: AtomicU64::new(indices.head.0.load(Acquire)) }
+        let producer = Producer { next, end: AtomicU64::new(0) };
+        producer.look(indices);
+        producer
     }
 
     /// Where the next byte goes.
@@ -61,15 +63,23 @@ impl Producer {
     /// Bytes of room, as far as known. Never more than the ring has, even when threads misuse an end.
     #[inline(always)]
     pub(crate) fn room(&self, indices: &Indices) -> u64 {
-        let used = self.next().wrapping_sub(self.head.load(Relaxed));
-        indices.capacity.wrapping_sub(used).min(indices.capacity)
+        self.room_unchecked().min(indices.capacity)
     }
 
-    /// Looks at the other side's index.
+    /// The same, but for threads that misuse an end: then it may be anything.
     #[inline(always)]
-    pub(crate) fn look(&self, indices: &Indices) {
+    pub(crate) fn room_unchecked(&self) -> u64 {
+        self.end.load(Relaxed).wrapping_sub(self.next())
+    }
+
+    /// Looks at the other side's index: the bytes of room. Not by what is kept: a second thread that tries to wait on the end,
+    /// and is told that it may not, looks too, and might put back what it saw before.
+    #[inline(always)]
+    pub(crate) fn look(&self, indices: &Indices) -> u64 {
         // Acquire: the other side has read what lies below `head`, so that it may be written over.
-        self.head.store(indices.head.0.load(Acquire), Relaxed);
+        let end = indices.head.0.load(Acquire).wrapping_add(indices.capacity);
+        self.end.store(end, Relaxed);
+        end.wrapping_sub(self.next()).min(indices.capacity)
     }
 
     /// Counts `bytes` as written.
@@ -130,14 +140,22 @@ impl Consumer {
     /// Bytes that can be received, as far as known. Never more than the ring has.
     #[inline(always)]
     pub(crate) fn there(&self, indices: &Indices) -> u64 {
-        self.tail.load(Relaxed).wrapping_sub(self.next()).min(indices.capacity)
+        self.there_unchecked().min(indices.capacity)
     }
 
-    /// Looks at the other side's index.
+    /// The same, but for threads that misuse an end: then it may be anything.
     #[inline(always)]
-    pub(crate) fn look(&self, indices: &Indices) {
+    pub(crate) fn there_unchecked(&self) -> u64 {
+        self.tail.load(Relaxed).wrapping_sub(self.next())
+    }
+
+    /// Looks at the other side's index: the bytes that can be received. As [`Producer::look`], not by what is kept.
+    #[inline(always)]
+    pub(crate) fn look(&self, indices: &Indices) -> u64 {
         // Acquire: the bytes below `tail` are visible.
-        self.tail.store(indices.tail.0.load(Acquire), Relaxed);
+        let tail = indices.tail.0.load(Acquire);
+        self.tail.store(tail, Relaxed);
+        tail.wrapping_sub(self.next()).min(indices.capacity)
     }
 
     /// Gives the room of the next `bytes` back; the new `head`.

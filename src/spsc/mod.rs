@@ -24,6 +24,8 @@ mod side;
 mod source;
 mod statistics;
 mod stream;
+#[cfg(test)]
+mod stress;
 mod tx;
 
 pub use receiver::{Peek, Receiver, Refused};

@@ -1,7 +1,7 @@
-//! The receiver's pace: a stream of tiny chunks whose two sides run in lockstep moves a pair of cache lines to and fro for
-//! each chunk. A receiver that finds itself there pauses for a moment before it looks at the sender's index again, so
-//! that a batch gathers. It never pauses where it has just found the ring empty more than twice in a row: that is a
-//! ping-pong, where each nanosecond counts.
+//! The pace of an end: a stream of tiny chunks whose two sides run in lockstep moves a pair of cache lines to and fro for each
+//! chunk, whether the ring is nearly empty or nearly full. An end that finds itself there pauses for a moment before it looks
+//! at the other one's index again, so that a batch gathers. It never pauses where it has just looked in vain more than twice
+//! in a row: that is a ping-pong, where each nanosecond counts.
 
 use crate::sync::{AtomicU32, Ordering::*};
 use crate::wait::now;
@@ -21,7 +21,7 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Before a look at the sender's index.
+    /// Before a look at the other index.
     #[inline(always)]
     pub(crate) fn before(&self) {
         if self.tiny.load(Relaxed) >= TINY_LOOKS {

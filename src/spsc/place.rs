@@ -48,6 +48,10 @@ impl Place {
     pub(crate) fn arm(&self, needed: u64, ready: impl Fn() -> Option<Flow>) -> Result<Option<Flow>> {
         self.fd()?;
         if let Some(flow) = ready() {
+            // An event loop may look at the descriptor before it asks: the end is readable for good.
+            if flow == Flow::Closed {
+                self.ring();
+            }
             return Ok(Some(flow));
         }
         if let Some(bell) = &*self.bell.lock() {

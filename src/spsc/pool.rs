@@ -227,7 +227,7 @@ mod tests {
         let pool = Pool::new(2).unwrap();
         let [a, b, c] = std::array::from_fn(|_| Pool::lend(&pool, 100).unwrap());
         let places = [a.data(), b.data()];
-        assert!(places.iter().all(|place| *place as usize % 64 == 0));
+        assert!(places.iter().all(|place| (*place as usize).is_multiple_of(64)));
         assert_eq!((pool.live(), pool.kept(), pool.misses.get()), (3, 0, 3));
         [a, b, c].into_iter().for_each(drop);
         assert_eq!((pool.live(), pool.kept()), (0, 2));

@@ -24,8 +24,8 @@ use crate::sync::{self, AtomicPtr};
 pub struct Config<'a> {
     /// Name in messages, logs and dumps; cut at 63 bytes.
     pub label: &'a str,
-    /// Whether the receiver pauses for a fraction of a microsecond where a stream of tiny chunks would otherwise move cache
-    /// lines to and fro for each of them. On by default: the stream gains a multiple of its throughput.
+    /// Whether an end pauses for a fraction of a microsecond where a stream of tiny chunks would otherwise move cache lines to
+    /// and fro for each of them. On by default: the stream gains a multiple of its throughput.
     pub backoff: bool,
 }
 

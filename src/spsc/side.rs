@@ -46,6 +46,12 @@ impl Side {
         self.word.load(Acquire) & CLOSED != 0
     }
 
+    /// The same, as a number that is 0 while it is open.
+    #[inline(always)]
+    pub(crate) fn closed_bit(&self) -> u64 {
+        u64::from(self.word.load(Acquire) & CLOSED)
+    }
+
     /// For those who look from outside.
     #[cfg(not(loom))]
     pub(crate) fn state(&self) -> &'static str {

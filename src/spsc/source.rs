@@ -56,7 +56,7 @@ impl Source {
                 "more than the address space holds",
             ));
         }
-        for (param, value) in [("min_size", config.min_size), ("record_size", config.record_size)] {
+        for (param, value) in [("record_size", config.record_size), ("min_size", least(config))] {
             if value > size.min(capacity) {
                 let why = "more than a buffer or the ring holds; raise buffer_size or the ring's capacity";
                 return Err(Error::value(Status::Range, param, value, why));
@@ -75,7 +75,7 @@ impl Source {
         Source {
             pool,
             label,
-            least: config.min_size.max(config.record_size).max(1),
+            least: least(config),
             record: config.record_size,
             state: Mutex::new(State {
                 growth: Growth::new(config.buffer_size, capacity),
@@ -108,11 +108,19 @@ impl Source {
     ) -> Result<std::result::Result<usize, Flow>> {
         let state = &mut *self.state.try_lock().ok_or_else(in_use)?;
         let deadline = Deadline::after(timeout);
+        // Of what is ready: the bytes there were when the first chunk was made. A sender that keeps up would go on for ever.
+        let mut ready_bytes = None;
         while state.waiting.len() < count {
             let some = !state.waiting.is_empty();
+            if ready && ready_bytes.is_some_and(|left| left < self.least) {
+                break;
+            }
             let patience = if ready && some { Deadline::PAST } else { deadline };
             match self.one(state, patience) {
-                Ok(Ok(held)) => state.waiting.push_back(held),
+                Ok(Ok((held, there))) => {
+                    ready_bytes = Some(ready_bytes.unwrap_or(there).saturating_sub(held.bytes));
+                    state.waiting.push_back(held);
+                }
                 // What is there, or the last ones: what ended the stream is told when nothing is left to give.
                 Ok(Err(flow)) if some && (ready || flow == Flow::Closed) => break,
                 Err(error) if some && (ready || error.status() == Status::Align) => break,
@@ -136,7 +144,8 @@ impl Source {
         Ok(Ok(given))
     }
 
-    fn one(&self, state: &mut State, deadline: Deadline) -> Result<std::result::Result<Held, Flow>> {
+    /// A chunk, and how many bytes there were for it.
+    fn one(&self, state: &mut State, deadline: Deadline) -> Result<std::result::Result<(Held, u64), Flow>> {
         state.waiting.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
         let there = match self.rx.wait_for(self.least, deadline)? {
             Flow::Done => self.rx.there(1)?,
@@ -145,7 +154,7 @@ impl Source {
             flow => return Ok(Err(flow)),
         };
         match there {
-            Ok((_, there)) => self.fill(state, there).map(Ok),
+            Ok((_, there)) => Ok(Ok((self.fill(state, there)?, there))),
             Err(flow) => Ok(Err(flow)),
         }
     }
@@ -199,6 +208,11 @@ impl Source {
             waits: self.rx.statistics().waits,
         }
     }
+}
+
+/// The least that makes a chunk: `min_size`, in whole records.
+fn least(config: &StreamConfig<'_>) -> u64 {
+    config.min_size.max(1).checked_next_multiple_of(config.record_size.max(1)).unwrap_or(u64::MAX)
 }
 
 #[cold]

@@ -9,6 +9,7 @@ use std::os::fd::RawFd;
 use super::end::check_claim;
 use super::end::{Busy, check_min};
 use super::indices::Producer;
+use super::pace::Pace;
 use super::ring::Ring;
 use super::statistics::{Counters, EndStatistics};
 use super::{Flow, Moved, PIECE, copy};
@@ -23,6 +24,7 @@ use crate::wait::Deadline;
 #[repr(align(128))]
 pub(crate) struct Tx {
     producer: Producer,
+    pace: Pace,
     /// What a span holds that is reserved and not committed, plus one; 0 for none.
     claim: AtomicU64,
     closed: AtomicBool,
@@ -45,6 +47,7 @@ impl Tx {
     pub(crate) fn new(ring: Arc<Ring>) -> Tx {
         let producer = Producer::new(&ring.indices);
         Tx {
+            pace: Pace::default(),
             claim: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             busy: Busy::new(ring.checked),
@@ -73,6 +76,15 @@ impl Tx {
     /// Sends as much as fits.
     #[inline(always)]
     pub(crate) fn send(&self, data: &[u8]) -> Result<Moved> {
+        if self.put_short(data) {
+            self.publish();
+            return Ok(Moved { bytes: data.len() as u64, flow: Flow::Done });
+        }
+        self.send_any(data)
+    }
+
+    #[inline(never)]
+    fn send_any(&self, data: &[u8]) -> Result<Moved> {
         let _inside = self.busy.enter()?;
         match self.obstacle()? {
             None => Ok(self.put(data, true)),
@@ -83,6 +95,14 @@ impl Tx {
     /// The same; the other side sees it after [`Tx::flush`].
     #[inline(always)]
     pub(crate) fn feed(&self, data: &[u8]) -> Result<Moved> {
+        if self.put_short(data) {
+            return Ok(Moved { bytes: data.len() as u64, flow: Flow::Done });
+        }
+        self.feed_any(data)
+    }
+
+    #[inline(never)]
+    fn feed_any(&self, data: &[u8]) -> Result<Moved> {
         let _inside = self.busy.enter()?;
         match self.obstacle()? {
             None => Ok(self.put(data, false)),
@@ -151,12 +171,10 @@ impl Tx {
     pub(super) fn room(&self, min: u64) -> Result<std::result::Result<(*mut u8, u64), Flow>> {
         check_min(min, self.ring.capacity())?;
         let indices = &self.ring.indices;
-        self.producer.look(indices);
-        let mut room = self.producer.room(indices);
+        let mut room = self.producer.look(indices);
         if room < min.max(1) {
             self.publish_if_behind();
-            self.producer.look(indices);
-            room = self.producer.room(indices);
+            room = self.producer.look(indices);
             if room < min.max(1) {
                 self.counters.misses.add(1);
                 return Ok(Err(Flow::Full));
@@ -203,8 +221,7 @@ impl Tx {
         if self.is_closed() {
             return Some(Flow::Closed);
         }
-        self.producer.look(&self.ring.indices);
-        (self.producer.room(&self.ring.indices) >= bytes).then_some(Flow::Done)
+        (self.producer.look(&self.ring.indices) >= bytes).then_some(Flow::Done)
     }
 
     pub(crate) fn fd(&self) -> Result<RawFd> {
@@ -222,11 +239,15 @@ impl Tx {
         self.ring.sender.rouse();
     }
 
-    /// The span that is still open when the end is destroyed.
+    /// Whether a span is open.
+    pub(crate) fn has_claim(&self) -> bool {
+        self.claim.load(Acquire) != 0
+    }
+
+    /// What the span needs that is still open when the end is destroyed.
     #[cfg(feature = "capi")]
     pub(crate) fn open_claim(&self) -> Option<super::Claim> {
-        let open = self.claim.load(Acquire) != 0;
-        open.then(|| super::Claim { ring: self.ring.clone(), place: |ring| &ring.sender })
+        self.has_claim().then(|| super::Claim { ring: self.ring.clone(), place: |ring| &ring.sender })
     }
 
     pub(crate) fn statistics(&self) -> EndStatistics {
@@ -249,6 +270,26 @@ impl Tx {
             ));
         }
         Ok(self.is_closed().then_some(Flow::Closed))
+    }
+
+    /// Writes a short chunk where nothing stands in the way: no look at the other side, no call, one branch for all that is not
+    /// plain. False if it is not so simple.
+    #[inline(always)]
+    fn put_short(&self, data: &[u8]) -> bool {
+        let bytes = data.len() as u64;
+        let hurdles = self.claim.load(Relaxed)
+            | u64::from(self.closed.load(Relaxed))
+            | u64::from(self.busy.checked())
+            | self.ring.receiver.side.closed_bit();
+        // Where threads misuse an end the room may be wrong: so short a chunk stays within the mapping all the same.
+        if hurdles != 0 || bytes.wrapping_sub(1) >= copy::SHORT || bytes > self.producer.room_unchecked() {
+            return false;
+        }
+        // SAFETY: the room is the sender's, contiguous from here on.
+        unsafe { copy::copy(data.as_ptr(), self.place(), bytes as usize) };
+        self.producer.write(bytes);
+        self.moved();
+        true
     }
 
     #[inline(always)]
@@ -289,9 +330,7 @@ impl Tx {
         let (indices, wanted) = (&self.ring.indices, data.len() as u64);
         let mut room = self.producer.room(indices);
         if room < wanted {
-            self.publish_if_behind();
-            self.producer.look(indices);
-            room = self.producer.room(indices);
+            room = self.look_paced(room);
             self.counters.saw(self.ring.capacity() - room + wanted.min(room));
         }
         let bytes = wanted.min(room);
@@ -300,8 +339,23 @@ impl Tx {
         self.producer.write(bytes);
         if publish && bytes > 0 {
             self.publish();
+        } else if bytes < wanted {
+            // A full ring publishes what was fed: the other side must see it to make room.
+            self.publish_if_behind();
         }
         bytes
+    }
+
+    /// How much room there is, after a look at the receiver's index.
+    #[inline(always)]
+    fn look_paced(&self, before: u64) -> u64 {
+        if !self.ring.backoff {
+            return self.producer.look(&self.ring.indices);
+        }
+        self.pace.before();
+        let room = self.producer.look(&self.ring.indices);
+        self.pace.after(room.wrapping_sub(before));
+        room
     }
 
     #[inline(always)]
@@ -339,7 +393,7 @@ impl Drop for Tx {
     fn drop(&mut self) {
         self.close();
         // With a span still open, its memory is in use and the place stays taken.
-        if self.claim.load(Acquire) == 0 {
+        if !self.has_claim() {
             self.ring.sender.side.leave();
         }
     }

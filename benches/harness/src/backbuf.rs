@@ -5,6 +5,8 @@ use std::ffi::{CStr, c_char, c_void};
 use std::path::Path;
 
 pub const FOREVER: u64 = u64::MAX;
+pub const FULL: Status = -15;
+pub const EMPTY: Status = -16;
 pub const U64: u32 = 4;
 
 #[repr(C)]
@@ -43,6 +45,9 @@ pub struct Config {
 pub type Flush = unsafe extern "C" fn(*mut c_void) -> i32;
 type Status = i32;
 type Manager = *mut c_void;
+type Sender = *mut c_void;
+type Receiver = *mut c_void;
+type Send = unsafe extern "C" fn(Sender, data: *const u8, bytes: u64, sent: *mut u64) -> Status;
 
 /// The library's functions, resolved once.
 #[derive(Clone, Copy)]
@@ -54,6 +59,14 @@ pub struct Api {
     pub acquire_front: unsafe extern "C" fn(Manager, *mut Front) -> Status,
     pub lease_release: unsafe extern "C" fn(*mut c_void) -> Status,
     pub destroy: unsafe extern "C" fn(Manager) -> Status,
+    spsc_create: unsafe extern "C" fn(u64, config: *const c_void, *mut Sender, *mut Receiver) -> Status,
+    pub send: Send,
+    pub feed: Send,
+    pub flush: unsafe extern "C" fn(Sender) -> Status,
+    pub sender_destroy: unsafe extern "C" fn(Sender) -> Status,
+    pub recv: unsafe extern "C" fn(Receiver, data: *mut u8, bytes: u64, got: *mut u64) -> Status,
+    pub wait_readable: unsafe extern "C" fn(Receiver, bytes: u64, timeout: u64) -> Status,
+    pub receiver_destroy: unsafe extern "C" fn(Receiver) -> Status,
     last_error: unsafe extern "C" fn() -> *const c_char,
     build_info: unsafe extern "C" fn() -> *const c_char,
 }
@@ -72,6 +85,14 @@ impl Api {
                 acquire_front: *library.get(b"bb_manager_acquire_front")?,
                 lease_release: *library.get(b"bb_lease_release")?,
                 destroy: *library.get(b"bb_manager_destroy")?,
+                spsc_create: *library.get(b"bb_spsc_create")?,
+                send: *library.get(b"bb_sender_send")?,
+                feed: *library.get(b"bb_sender_feed")?,
+                flush: *library.get(b"bb_sender_flush")?,
+                sender_destroy: *library.get(b"bb_sender_destroy")?,
+                recv: *library.get(b"bb_receiver_recv")?,
+                wait_readable: *library.get(b"bb_receiver_wait_readable")?,
+                receiver_destroy: *library.get(b"bb_receiver_destroy")?,
                 last_error: *library.get(b"bb_last_error")?,
                 build_info: *library.get(b"bb_build_info")?,
             })
@@ -90,6 +111,14 @@ impl Api {
             self.expect((self.create)(dtype, 1, &count, &config, &mut manager));
         }
         manager
+    }
+
+    /// A ring with the default configuration.
+    pub fn ring(&self, capacity: u64) -> (Sender, Receiver) {
+        let (mut sender, mut receiver) = (std::ptr::null_mut(), std::ptr::null_mut());
+        // SAFETY: there is room for both ends.
+        self.expect(unsafe { (self.spsc_create)(capacity, std::ptr::null(), &mut sender, &mut receiver) });
+        (sender, receiver)
     }
 
     #[inline(always)]

@@ -1,11 +1,12 @@
-//! What the machine can do at best.
+//! What the machine can do at best. What goes from core to core does so as a ring would, without what a ring must do beside it.
 
 use crate::measure::Burst;
-use peer::worker::pin;
+use crate::spsc::subject::Subject;
+use rings::{Receiver, Sender};
+use std::cell::UnsafeCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
+use std::time::Instant;
 
 /// Copies a source in slices into two destinations by turns.
 pub struct Memcpy {
@@ -34,90 +35,184 @@ impl Memcpy {
     }
 }
 
-/// One way of a raw futex: from before the wake-up until the sleeper runs.
-pub struct FutexWake {
-    shared: Arc<Shared>,
-    sleeper: Option<JoinHandle<()>>,
-    pause: Duration,
-}
+/// A raw futex, which moves nothing.
+pub struct Futex;
+pub struct Waker(Arc<AtomicU32>);
+pub struct Sleeper(Arc<AtomicU32>, u32);
 
-struct Shared {
-    word: AtomicU32,
-    seen: AtomicU32,
-    ended: AtomicBool,
-    started: Instant,
-    woken_ns: AtomicU64,
-}
+impl Subject for Futex {
+    type Tx = Waker;
+    type Rx = Sleeper;
 
-impl FutexWake {
-    pub fn new(cpu: usize, pause: Duration) -> FutexWake {
-        let shared = Arc::new(Shared {
-            word: AtomicU32::new(0),
-            seen: AtomicU32::new(0),
-            ended: AtomicBool::new(false),
-            started: Instant::now(),
-            woken_ns: AtomicU64::new(0),
-        });
-        let theirs = shared.clone();
-        let sleeper = std::thread::spawn(move || {
-            pin(cpu as i32);
-            theirs.sleep();
-        });
-        FutexWake { shared, sleeper: Some(sleeper), pause }
-    }
-
-    pub fn burst(&self, cycles: u64) -> Burst {
-        let mut time = Duration::ZERO;
-        for _ in 0..cycles {
-            std::thread::sleep(self.pause);
-            let from = self.shared.now_ns();
-            let turn = self.shared.wake();
-            while self.shared.seen.load(Acquire) != turn {
-                std::hint::spin_loop();
-            }
-            time += Duration::from_nanos(self.shared.woken_ns.load(Relaxed) - from);
-        }
-        Burst { time, units: cycles }
+    fn make(&self, _capacity: usize, _chunk: usize) -> Option<(Waker, Sleeper)> {
+        let word = Arc::new(AtomicU32::new(0));
+        Some((Waker(word.clone()), Sleeper(word, 0)))
     }
 }
 
-impl Shared {
-    fn now_ns(&self) -> u64 {
-        self.started.elapsed().as_nanos() as u64
-    }
-
-    fn wake(&self) -> u32 {
-        let turn = self.word.fetch_add(1, AcqRel) + 1;
+impl Sender for Waker {
+    fn send(&mut self, data: &[u8]) -> usize {
+        self.0.fetch_add(1, AcqRel);
         // SAFETY: the word lives as long as `self`.
         unsafe {
             let wake = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
-            libc::syscall(libc::SYS_futex, self.word.as_ptr(), wake, 1);
+            libc::syscall(libc::SYS_futex, self.0.as_ptr(), wake, 1);
         }
-        turn
-    }
-
-    fn sleep(&self) {
-        let mut turn = 0;
-        while !self.ended.load(Acquire) {
-            while self.word.load(Acquire) == turn {
-                // SAFETY: the word lives as long as `self`; no timeout is passed.
-                unsafe {
-                    let wait = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
-                    let forever = std::ptr::null::<libc::timespec>();
-                    libc::syscall(libc::SYS_futex, self.word.as_ptr(), wait, turn, forever);
-                }
-            }
-            self.woken_ns.store(self.now_ns(), Relaxed);
-            turn += 1;
-            self.seen.store(turn, Release);
-        }
+        data.len()
     }
 }
 
-impl Drop for FutexWake {
-    fn drop(&mut self) {
-        self.shared.ended.store(true, Release);
-        self.shared.wake();
-        self.sleeper.take().map(JoinHandle::join);
+impl Receiver for Sleeper {
+    fn recv(&mut self, data: &mut [u8]) -> usize {
+        let there = self.0.load(Acquire) != self.1;
+        self.1 += u32::from(there);
+        if there { data.len() } else { 0 }
+    }
+
+    fn wait(&mut self, data: &mut [u8]) -> usize {
+        while self.0.load(Acquire) == self.1 {
+            // SAFETY: the word lives as long as `self`; no timeout is passed.
+            unsafe {
+                let wait = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+                let forever = std::ptr::null::<libc::timespec>();
+                libc::syscall(libc::SYS_futex, self.0.as_ptr(), wait, self.1, forever);
+            }
+        }
+        self.recv(data)
+    }
+}
+
+/// One word a direction, each on a line of its own: a round trip moves two lines.
+pub struct TwoLineBounce;
+
+#[repr(align(128))]
+struct Line(AtomicU64);
+
+pub struct LineEnd(Arc<Line>, u64);
+
+impl Subject for TwoLineBounce {
+    type Tx = LineEnd;
+    type Rx = LineEnd;
+
+    fn make(&self, _capacity: usize, _chunk: usize) -> Option<(LineEnd, LineEnd)> {
+        let line = Arc::new(Line(AtomicU64::new(0)));
+        Some((LineEnd(line.clone(), 0), LineEnd(line, 0)))
+    }
+}
+
+impl Sender for LineEnd {
+    #[inline(always)]
+    fn send(&mut self, data: &[u8]) -> usize {
+        self.1 += 1;
+        self.0.0.store(self.1, Release);
+        data.len()
+    }
+}
+
+impl Receiver for LineEnd {
+    #[inline(always)]
+    fn recv(&mut self, data: &mut [u8]) -> usize {
+        let there = self.0.0.load(Acquire) != self.1;
+        self.1 += u64::from(there);
+        if there { data.len() } else { 0 }
+    }
+}
+
+/// One thread writes a region, the other reads it, and they meet only at the ends of its parts.
+pub struct CrossCoreCopy;
+
+const PARTS: u64 = 16;
+
+pub struct Region {
+    bytes: Box<[UnsafeCell<u8>]>,
+    written: Line,
+    read: Line,
+}
+
+// SAFETY: what lies between `read` and `written` is the reader's, the rest the writer's.
+unsafe impl Sync for Region {}
+
+/// One side of the region: how far it has come, and how far it may go.
+pub struct Side {
+    region: Arc<Region>,
+    position: u64,
+    until: u64,
+}
+
+impl Subject for CrossCoreCopy {
+    type Tx = Writer;
+    type Rx = Reader;
+
+    fn make(&self, capacity: usize, _chunk: usize) -> Option<(Writer, Reader)> {
+        let line = || Line(AtomicU64::new(0));
+        let bytes = (0..capacity).map(|_| UnsafeCell::new(0)).collect();
+        let region = Arc::new(Region { bytes, written: line(), read: line() });
+        let side = |region| Side { region, position: 0, until: 0 };
+        Some((Writer(side(region.clone())), Reader(side(region))))
+    }
+}
+
+pub struct Writer(Side);
+pub struct Reader(Side);
+
+impl Side {
+    /// Where this side is, and how many of `bytes` lie between there and the next place where the two meet.
+    #[inline(always)]
+    fn here(&self, bytes: usize) -> (*mut u8, usize) {
+        let at = (self.position & (self.region.bytes.len() as u64 - 1)) as usize;
+        let left = (self.until - self.position).min(self.part() - (self.position & (self.part() - 1)));
+        (self.region.bytes[at].get(), bytes.min(left as usize))
+    }
+
+    /// A power of two, as the capacity is.
+    #[inline(always)]
+    fn part(&self) -> u64 {
+        self.region.bytes.len() as u64 / PARTS
+    }
+
+    /// Goes on, and says whether it has come to such a place.
+    #[inline(always)]
+    fn advance(&mut self, bytes: usize) -> bool {
+        self.position += bytes as u64;
+        self.position & (self.part() - 1) == 0
+    }
+}
+
+impl Sender for Writer {
+    #[inline(always)]
+    fn send(&mut self, data: &[u8]) -> usize {
+        let Writer(side) = self;
+        if side.position == side.until {
+            let read = side.region.read.0.load(Acquire);
+            side.until = (read + side.region.bytes.len() as u64) & !(side.part() - 1);
+        }
+        let (target, length) = side.here(data.len());
+        // SAFETY: the reader is not here.
+        unsafe { target.copy_from_nonoverlapping(data.as_ptr(), length) };
+        if side.advance(length) {
+            side.region.written.0.store(side.position, Release);
+        }
+        length
+    }
+
+    fn flush(&mut self) {
+        self.0.region.written.0.store(self.0.position, Release);
+    }
+}
+
+impl Receiver for Reader {
+    #[inline(always)]
+    fn recv(&mut self, data: &mut [u8]) -> usize {
+        let Reader(side) = self;
+        if side.position == side.until {
+            side.until = side.region.written.0.load(Acquire);
+        }
+        let (source, length) = side.here(data.len());
+        // SAFETY: the writer is not here.
+        unsafe { source.copy_to_nonoverlapping(data.as_mut_ptr(), length) };
+        if side.advance(length) {
+            side.region.read.0.store(side.position, Release);
+        }
+        length
     }
 }

@@ -3,6 +3,9 @@
 use peer::worker::pin;
 use serde_json::{Value, json};
 use std::fs::read_to_string;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::thread::{Scope, ScopedJoinHandle};
 
 /// Which CPUs this process may use, and what they are used for.
 pub struct Cores {
@@ -37,6 +40,26 @@ impl Cores {
             unsafe { libc::sched_setaffinity(0, size_of_val(&self.allowed), &self.allowed) };
         }
     }
+}
+
+/// Starts a thread on that core, and returns when it is about to work.
+pub fn start<'s, T: Send + 's>(
+    scope: &'s Scope<'s, '_>,
+    cpu: usize,
+    work: impl FnOnce() -> T + Send + 's,
+) -> ScopedJoinHandle<'s, T> {
+    let ready = Arc::new(AtomicBool::new(false));
+    let theirs = ready.clone();
+    let thread = scope.spawn(move || {
+        pin(cpu as i32);
+        theirs.store(true, Release);
+        work()
+    });
+    // It begins on this thread's core.
+    while !ready.load(Acquire) {
+        std::thread::yield_now();
+    }
+    thread
 }
 
 /// Takes the highest priority that an ordinary thread can have, where the system grants it: other work disturbs less.

@@ -1,4 +1,4 @@
-//! `make bench`: the manager against its peers and limits, through the shared library's C ABI.
+//! `make bench`: every part against its peers and limits, through the shared library's C ABI.
 
 mod backbuf;
 mod limits;
@@ -7,6 +7,7 @@ mod manager;
 mod measure;
 mod python;
 mod report;
+mod spsc;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -48,6 +49,8 @@ pub struct Bench {
 pub const NO_LIBRARY: &str = "the shared library is not built";
 
 const GOALS: &str = include_str!("../../goals.json");
+/// Rows that a script measures.
+const PYTHON_PARTS: [&str; 2] = ["manager.python.", "spsc.asyncio."];
 const PYTHON_ROWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../python/rows.py");
 const PYTHON_PLOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../python/plot.py");
 
@@ -57,6 +60,7 @@ fn main() -> std::io::Result<()> {
     let effort = if arguments.quick { QUICK } else { FULL };
     let bench = Bench { api: api.as_ref().ok().copied(), cores: machine::Cores::find(), effort };
     let manager = manager::Manager::new(&bench);
+    let spsc = spsc::Spsc::new(&bench);
     if let Some(name) = &arguments.probe_memory {
         manager.print_memory(name);
         return Ok(());
@@ -85,10 +89,11 @@ fn main() -> std::io::Result<()> {
         // What a row starts, Python for one, must not inherit the place of the row before.
         bench.cores.place(false);
         let figures = match goals.name.split_once('.') {
-            Some(("manager", row)) if row.starts_with("python.") => {
+            _ if PYTHON_PARTS.iter().any(|part| goals.name.starts_with(part)) => {
                 python::measure(&arguments.python, Path::new(PYTHON_ROWS), &goals.name, effort.row)
             }
             Some(("manager", row)) => manager.measure(row),
+            Some(("spsc", row)) => spsc.measure(row),
             _ => Err("this part is not built yet".into()),
         };
         rows.push(goals.report(figures));

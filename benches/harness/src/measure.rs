@@ -73,7 +73,7 @@ pub fn alternate(entries: &mut [Entry], effort: &Effort) {
     }
 }
 
-fn quantile(samples: &[f64], q: f64) -> f64 {
+pub fn quantile(samples: &[f64], q: f64) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     let position = q * (sorted.len() - 1) as f64;

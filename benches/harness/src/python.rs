@@ -11,8 +11,16 @@ use std::time::Duration;
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Answer {
-    Figures { ours: f64, peers: BTreeMap<String, f64>, spread: f64 },
-    NotRun { not_run: String },
+    Figures {
+        ours: f64,
+        peers: BTreeMap<String, f64>,
+        spread: f64,
+        #[serde(default)]
+        missing: Vec<String>,
+    },
+    NotRun {
+        not_run: String,
+    },
 }
 
 /// Runs the script for one row; seconds a call in, so that the report turns them into the row's unit.
@@ -26,8 +34,8 @@ pub fn measure(interpreter: &Path, script: &Path, row: &str, time: Duration) -> 
         format!("the script failed: {}", said.trim().lines().last().unwrap_or("it said nothing"))
     })?;
     match answer {
-        Answer::Figures { ours, peers, spread } => {
-            Ok(Figures { ours: Some(ours), peers, spread, wrong: Vec::new() })
+        Answer::Figures { ours, peers, spread, missing } => {
+            Ok(Figures { ours: Some(ours), peers, spread, wrong: Vec::new(), missing })
         }
         Answer::NotRun { not_run } => Err(not_run),
     }

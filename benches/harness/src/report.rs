@@ -2,7 +2,7 @@
 
 use crate::measure::Entry;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A row of goals.json.
 #[derive(Deserialize)]
@@ -36,6 +36,8 @@ pub struct Figures {
     pub spread: f64,
     /// Whose answers were wrong; they are not timed.
     pub wrong: Vec<String>,
+    /// What this machine lacks for a comparison with others.
+    pub missing: Vec<String>,
 }
 
 impl Figures {
@@ -44,7 +46,7 @@ impl Figures {
         let mut peers: BTreeMap<_, _> = entries.iter().map(|e| (e.name.clone(), e.median())).collect();
         let ours = peers.remove("ours");
         let spread = entries.iter().find(|e| e.name == "ours").map_or(0.0, Entry::spread);
-        Figures { ours, peers, spread, wrong }
+        Figures { ours, peers, spread, wrong, missing: Vec::new() }
     }
 }
 
@@ -62,6 +64,8 @@ pub struct Row {
     goals: Vec<Verdict>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     wrong: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     not_run: Option<String>,
 }
@@ -75,8 +79,10 @@ struct Verdict {
     met: Option<bool>,
 }
 
-/// The pseudo-code of the design is shown and has goals of its own, but is no library's answer.
-const NO_PEER: [&str; 2] = ["limit.", "seed_"];
+/// The pseudo-code of the design is shown and has goals of its own, but is no library's answer; nor is ours in another way.
+const NO_PEER: [&str; 4] = ["limit.", "seed_", "spsc.", "backbuf_"];
+/// Queues of typed messages are no rings of bytes.
+const NO_BYTE_RING: [&str; 2] = ["_typed", "_vec"];
 
 impl Goals {
     pub fn report(&self, figures: Result<Figures, String>) -> Row {
@@ -87,7 +93,8 @@ impl Goals {
         let unit = |value: &f64| match self.unit.as_str() {
             "ns" => value * 1e9,
             "us" => value * 1e6,
-            "updates/s" => 1.0 / value,
+            "GB/s" => 1e-9 / value,
+            "updates/s" | "msg/s" => 1.0 / value,
             _ => *value,
         };
         let ours = figures.ours.as_ref().map(unit);
@@ -100,12 +107,19 @@ impl Goals {
             Better::Lower => Some(other? / ours?),
             Better::Higher => Some(ours? / other?),
         };
-        let best_peer = ratio(best(&|name| !NO_PEER.iter().any(|prefix| name.starts_with(prefix))));
+        // A Rust peer counts by its figure behind the C ABI where there is one.
+        let is_peer = |name: &str| {
+            !NO_PEER.iter().any(|prefix| name.starts_with(prefix))
+                && !peers.contains_key(&format!("{name}_c_abi"))
+        };
+        let is_ring = |name: &str| is_peer(name) && !NO_BYTE_RING.iter().any(|ending| name.ends_with(ending));
+        let best_peer = ratio(best(&is_peer));
         let judge = |goal: &Goal| {
             let (reached, met) = match goal {
                 Goal::Ratio { versus, ratio: wanted } => {
                     let reached = match versus.as_str() {
                         "best_peer" => best_peer,
+                        "best_byte_ring" => ratio(best(&is_ring)),
                         name => ratio(peers.get(name).copied()),
                     };
                     (reached, reached.map(|reached| reached >= *wanted))
@@ -127,32 +141,81 @@ impl Goals {
             peers,
             spread: figures.spread,
             wrong: figures.wrong,
+            missing: figures.missing,
             not_run,
         }
     }
 }
 
-const COLUMNS: [(&str, &[&str]); 7] = [
-    ("left-right", &["left_right"]),
-    ("bitmap", &["channel_bitmap"]),
-    ("triple", &["channel_triple"]),
-    ("arc-swap", &["channel_arc_swap"]),
-    ("seed", &["seed_c", "seed_python"]),
-    ("seed + copy", &["seed_c_correct"]),
-    ("limit", &["limit.memcpy", "limit.futex_wake", "limit.cffi_call", "limit.cffi_from_buffer"]),
+/// Title of a column, and whose figures it holds.
+type Column = (&'static str, &'static [&'static str]);
+
+/// A table for each part, of the columns that some row fills.
+const PARTS: [(&str, &[Column]); 2] = [
+    (
+        "manager.",
+        &[
+            ("left-right", &["left_right"]),
+            ("bitmap", &["channel_bitmap"]),
+            ("triple", &["channel_triple"]),
+            ("arc-swap", &["channel_arc_swap"]),
+            ("seed", &["seed_c", "seed_python"]),
+            ("seed + copy", &["seed_c_correct"]),
+            ("limit", &["limit.memcpy", "limit.futex_wake", "limit.cffi_call", "limit.cffi_from_buffer"]),
+        ],
+    ),
+    (
+        "spsc.",
+        &[
+            ("in Rust", &["backbuf_rust"]),
+            ("rtrb", &["rtrb_c_abi"]),
+            ("inlined", &["rtrb"]),
+            ("ringbuf", &["ringbuf_c_abi"]),
+            ("bbqueue", &["bbqueue_c_abi"]),
+            ("gil", &["gil_c_abi", "gil"]),
+            ("boost", &["boost"]),
+            ("jack", &["jack"]),
+            ("dpdk", &["dpdk"]),
+            ("pipewire", &["pipewire"]),
+            ("crossbeam", &["crossbeam_typed", "crossbeam_vec", "crossbeam"]),
+            ("flume", &["flume_typed", "flume_vec", "flume"]),
+            ("kanal", &["kanal_typed", "kanal_vec", "kanal"]),
+            ("moodycamel", &["moodycamel_typed", "moodycamel_vec", "moodycamel"]),
+            ("sockets", &["socketpair_streams"]),
+            ("protocol", &["socketpair_protocol"]),
+            ("pipe", &["pipe_streams"]),
+            ("queue", &["asyncio_queue"]),
+            ("janus", &["janus"]),
+            ("culsans", &["culsans"]),
+            ("limit", &["limit.cross_core_copy", "limit.two_line_bounce", "limit.futex_wake"]),
+        ],
+    ),
 ];
 
-/// The measured rows side by side, as a Markdown table; after it, why the others were not run.
+/// The measured rows side by side, as a Markdown table a part; after them, what they do not show.
 pub fn table(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for (part, columns) in PARTS {
+        let of_part = |row: &&Row| row.name.starts_with(part) && row.not_run.is_none();
+        let measured: Vec<_> = rows.iter().filter(of_part).collect();
+        if !measured.is_empty() {
+            text += &part_table(&measured, columns);
+            text.push('\n');
+        }
+    }
+    text + &remarks(rows) + &tally(rows)
+}
+
+fn part_table(rows: &[&Row], columns: &[Column]) -> String {
+    let value = |row: &Row, names: &[&str]| names.iter().find_map(|name| row.peers.get(*name).copied());
+    let filled = |column: &&Column| rows.iter().any(|row| value(row, column.1).is_some());
+    let columns: Vec<_> = columns.iter().filter(filled).collect();
     let mut cells = vec![["row", "unit", "ours"].map(String::from).to_vec()];
-    cells[0].extend(COLUMNS.map(|(title, _)| title.to_owned()));
+    cells[0].extend(columns.iter().map(|(title, _)| String::from(*title)));
     cells[0].extend(["spread", "goals: reached / wanted"].map(String::from));
-    for row in rows.iter().filter(|row| row.not_run.is_none()) {
+    for row in rows {
         let mut line = vec![row.name.clone(), row.unit.clone(), row.ours.map_or("-".into(), number)];
-        line.extend(COLUMNS.map(|(_, names)| {
-            let value = names.iter().find_map(|name| row.peers.get(*name));
-            value.map_or(String::new(), |value| number(*value))
-        }));
+        line.extend(columns.iter().map(|(_, names)| value(row, names).map_or(String::new(), number)));
         line.push(format!("{:.0} %", 100.0 * row.spread));
         line.push(row.goals.iter().map(Verdict::text).collect::<Vec<_>>().join("; "));
         cells.push(line);
@@ -171,12 +234,16 @@ pub fn table(rows: &[Row]) -> String {
             text += &format!("|{}|\n", rules.join("|"));
         }
     }
-    text + &remarks(rows) + &tally(rows)
+    text
 }
 
-/// What the table does not show: wrong answers, and rows that were not run, by reason.
+/// What the tables do not show: wrong answers, peers that are missing, and rows that were not run, by reason.
 fn remarks(rows: &[Row]) -> String {
-    let mut text = String::from("\n");
+    let mut text = String::new();
+    let missing: BTreeSet<_> = rows.iter().flat_map(|row| &row.missing).collect();
+    for what in missing {
+        text += &format!("Not compared: {what}\n");
+    }
     for row in rows {
         for wrong in &row.wrong {
             text += &format!("Wrong answer, not timed: {}, {wrong}\n", row.name);

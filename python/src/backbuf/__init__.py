@@ -1,7 +1,10 @@
-"""backbuf: double-buffered state that Python shares with native code.
+"""backbuf: state and bytes that Python shares with native code.
 
 `CBufferManager` holds one N-d array in two copies: writes are queued, `synchronize` publishes them as one epoch, and fronts are
 stable read-only arrays. `attach` borrows a manager that an engine in C owns.
+
+`spsc_buffer` makes a ring of bytes between two threads, native or Python's, or an event loop: one end sends, the other
+receives, as a stream of memory that stays.
 """
 
 import atexit
@@ -12,6 +15,7 @@ from ._errors import (
     ArgumentError,
     BackbufError,
     BackendError,
+    ChannelFull,
     ClosedError,
     ForkedError,
     FullError,
@@ -21,6 +25,8 @@ from ._errors import (
     OutOfRangeError,
     PinnedError,
     PoisonedError,
+    ReceiversDisconnected,
+    SendersDisconnected,
     StalledError,
     StateError,
     UnsupportedError,
@@ -32,7 +38,10 @@ from ._layout import BufferUpdate
 from ._library import __version__, get_cmake_dir, get_include, get_library
 from ._log import forward_log
 from ._manager import CBufferManager, attach, dump
-from ._statistics import Statistics
+from ._ring import SPSCReceiver, SPSCSender, spsc_buffer
+from ._sink import SPSCSink
+from ._statistics import EndStatistics, Statistics, StreamStatistics
+from ._stream import Batches, ManagedBuffer, SPSCReceiverStream
 
 __all__ = [
     "ArgumentError",
@@ -40,22 +49,33 @@ __all__ = [
     "BackbufError",
     "BackendError",
     "Batch",
+    "Batches",
     "BufferUpdate",
     "CBufferManager",
+    "ChannelFull",
     "ClosedError",
+    "EndStatistics",
     "ForkedError",
     "Front",
     "Fronts",
     "FullError",
     "HandleError",
     "LimitError",
+    "ManagedBuffer",
     "OutOfMemoryError",
     "OutOfRangeError",
     "PinnedError",
     "PoisonedError",
+    "ReceiversDisconnected",
+    "SPSCReceiver",
+    "SPSCReceiverStream",
+    "SPSCSender",
+    "SPSCSink",
+    "SendersDisconnected",
     "StalledError",
     "StateError",
     "Statistics",
+    "StreamStatistics",
     "Task",
     "UnsupportedError",
     "WaitInterruptedError",
@@ -67,6 +87,7 @@ __all__ = [
     "get_cmake_dir",
     "get_include",
     "get_library",
+    "spsc_buffer",
 ]
 
 

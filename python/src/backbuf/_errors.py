@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import EPIPE
 from typing import Any, NoReturn
 
 from ._library import lib, text
@@ -54,12 +55,31 @@ class FullError(BackbufError, BufferError):
     """The queue has no room, and the call was not to wait."""
 
 
+class ChannelFull(FullError):
+    """Nothing fits into the ring now: wait for room, or let the other side read."""
+
+
+class ReceiversDisconnected(BackbufError, BrokenPipeError):
+    """The receiver is gone: nobody will read what is sent."""
+
+    errno = EPIPE
+    sent = 0
+    """The bytes of this call that went into the ring before."""
+
+
+class SendersDisconnected(BackbufError, EOFError):
+    """The sender is gone, and all that it sent was read."""
+
+
 class PinnedError(BackbufError, BufferError):
     """Fronts in use hold every copy: release one."""
 
 
 class WaitTimeoutError(BackbufError, TimeoutError):
     """The timeout passed first."""
+
+    sent = 0
+    """Of a ring's `write` and `send_async`: the bytes that went into the ring before."""
 
 
 class StalledError(WaitTimeoutError):

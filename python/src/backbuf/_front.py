@@ -10,7 +10,7 @@ from . import _errors
 from ._layout import Layout
 from ._library import address, ffi, lib
 from ._memory import Array, Memory
-from ._wait import FOREVER, Deadline, waiting
+from ._wait import Deadline, readable, waiting
 
 if TYPE_CHECKING:
     from ._manager import CBufferManager
@@ -120,17 +120,9 @@ class Watch:
         """Takes what made the descriptor readable; the status tells whether that was an epoch."""
         return int(lib.bb_watch_wait(self._watch, 0, ffi.new("uint64_t *")))
 
-    async def readable(self, left: int) -> None:
-        """Waits until the descriptor is readable, `left` nanoseconds at most."""
-        loop = asyncio.get_running_loop()
-        told = loop.create_future()
-        loop.add_reader(self._descriptor, lambda: None if told.done() else told.set_result(None))
-        try:
-            await asyncio.wait_for(told, None if left == FOREVER else left / 1e9)
-        except asyncio.TimeoutError:  # the builtin from Python 3.11 on
-            raise _errors.WaitTimeoutError("the time given is over", lib.BB_E_TIMEOUT) from None
-        finally:
-            loop.remove_reader(self._descriptor)
+    async def readable(self, timeout: float | None) -> None:
+        """Waits until the descriptor is readable, `timeout` seconds at most."""
+        await readable(self._descriptor, asyncio.get_running_loop().create_future(), timeout)
 
     def close(self) -> None:
         watch, self._watch = self._watch, ffi.NULL
@@ -166,7 +158,7 @@ class Fronts:
             except _errors.WaitTimeoutError:
                 if self._watch is None:
                     self._watch = Watch(self._manager._pointer(), self._after)
-                await self._watch.readable(deadline.left())
+                await self._watch.readable(deadline.seconds())
                 self._watch.clear()
                 continue
             if front is None:

@@ -3,21 +3,13 @@
  * Whatever is not plain (another dtype, a strided array, a full queue) is handed to the method's Python form,
  * whose name has an underscore in front; so each rule is written once, there. */
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include <structmember.h>
+#include "_hot.h"
 
 #define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
 /* The layout of arrays alone, none of NumPy's functions, so nothing to import. Going through the buffer protocol
  * would cost 5 times as much. */
 #include <numpy/ndarraytypes.h>
-#include <stdint.h>
-#include <string.h>
 
-#include "backbuf.h"
-
-/* More than this is written without the GIL: the Python form does. */
-#define LONG_BYTES (64 * 1024)
 #define MANY_UPDATES 4096
 
 static struct {
@@ -42,9 +34,7 @@ typedef struct {
     char plain;    /* no Python callback may have an exception for synchronize */
 } Hot;
 
-/* The Python form of a method, with the arguments as they came. */
-static PyObject *python_form(PyObject *self, const char *name, PyObject *const *args, Py_ssize_t count,
-                             PyObject *names) {
+PyObject *python_form(PyObject *self, const char *name, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     PyObject *result = NULL, *positional = PyTuple_New(count), *named = NULL,
              *method = PyObject_GetAttrString(self, name);
     if (!positional || !method)
@@ -85,7 +75,7 @@ static inline PyObject *done(PyObject *self, bb_status status) {
     }
 }
 
-static inline int unsigned_of(PyObject *number, uint64_t *value) {
+int unsigned_of(PyObject *number, uint64_t *value) {
     if (!PyLong_CheckExact(number))
         return 0;
     *value = PyLong_AsUnsignedLongLong(number);
@@ -231,8 +221,8 @@ static PyObject *hot_synchronize(PyObject *self, PyObject *const *args, Py_ssize
     return python_form(self, "_synchronize", args, count, names);
 }
 
-#define METHOD(name) {#name, (PyCFunction)(void (*)(void))hot_##name, METH_FASTCALL | METH_KEYWORDS, NULL}
-static PyMethodDef hot_methods[] = {METHOD(enqueue), METHOD(put), METHOD(tag), METHOD(synchronize)};
+static PyMethodDef manager_methods[] = {HOT_METHOD(enqueue, hot_enqueue), HOT_METHOD(put, hot_put),
+                                        HOT_METHOD(tag, hot_tag), HOT_METHOD(synchronize, hot_synchronize), HOT_END};
 
 /* _aim(manager, dtype, kind, size, elements): where the hot calls go from now on; manager 0 turns them off. */
 static PyObject *hot_aim(PyObject *self, PyObject *args) {
@@ -274,10 +264,32 @@ static PyObject *module_bind(PyObject *module, PyObject *args) {
     (void)module;
     if (!PyArg_ParseTuple(args, "(KKKKK)OO", &a[0], &a[1], &a[2], &a[3], &a[4], &array_type, &index_dtype))
         return NULL;
-    Py_INCREF(array_type);
+    Py_INCREF((PyObject *)array_type);
     Py_INCREF(index_dtype);
     memcpy(&library, a, sizeof library);
     Py_RETURN_NONE;
+}
+
+/* The methods of the class of that name, or NULL. */
+static PyMethodDef *methods_of(PyObject *cls) {
+    const struct {
+        const char *name;
+        PyMethodDef *methods;
+    } classes[] = {{"CBufferManager", manager_methods},
+                   {"SPSCSender", sender_methods},
+                   {"SPSCReceiver", receiver_methods},
+                   {"SPSCReceiverStream", stream_methods}};
+    PyMethodDef *found = NULL;
+    PyObject *name = PyObject_GetAttrString(cls, "__name__");
+    if (!name)
+        return NULL;
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if (PyUnicode_CompareWithASCIIString(name, classes[i].name) == 0)
+            found = classes[i].methods;
+    if (!found)
+        PyErr_Format(PyExc_KeyError, "%U", name);
+    Py_DECREF(name);
+    return found;
 }
 
 /* install(cls, texts): makes the hot calls methods of this very class, since the interpreter's fastest way to call
@@ -285,18 +297,18 @@ static PyObject *module_bind(PyObject *module, PyObject *args) {
  * for help(). */
 static PyObject *module_install(PyObject *module, PyObject *args) {
     PyObject *cls, *texts;
+    PyMethodDef *methods;
     (void)module;
-    if (!PyArg_ParseTuple(args, "OO", &cls, &texts))
+    if (!PyArg_ParseTuple(args, "OO", &cls, &texts) || !(methods = methods_of(cls)))
         return NULL;
     Py_INCREF(texts); /* for as long as the methods point there */
-    for (size_t i = 0; i < sizeof hot_methods / sizeof *hot_methods; i++) {
-        const char *name = hot_methods[i].ml_name;
+    for (; methods->ml_name; methods++) {
+        const char *name = methods->ml_name;
         PyObject *form = PyObject_GetAttrString(cls, name), *hidden = PyUnicode_FromFormat("_%s", name), *method = NULL;
         PyObject *text = PyDict_GetItemString(texts, name);
         int rc = -1;
-        if (form && hidden && text && (hot_methods[i].ml_doc = PyUnicode_AsUTF8AndSize(text, NULL)) &&
-            PyObject_SetAttr(cls, hidden, form) == 0 &&
-            (method = PyDescr_NewMethod((PyTypeObject *)cls, &hot_methods[i])))
+        if (form && hidden && text && (methods->ml_doc = PyUnicode_AsUTF8AndSize(text, NULL)) &&
+            PyObject_SetAttr(cls, hidden, form) == 0 && (method = PyDescr_NewMethod((PyTypeObject *)cls, methods)))
             rc = PyObject_SetAttrString(cls, name, method);
         Py_XDECREF(form);
         Py_XDECREF(hidden);
@@ -307,16 +319,25 @@ static PyObject *module_install(PyObject *module, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-static PyMethodDef module_methods[] = {
-    {"bind", module_bind, METH_VARARGS, NULL}, {"install", module_install, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
+static PyMethodDef module_methods[] = {{"bind", module_bind, METH_VARARGS, NULL},
+                                       {"bind_ring", ring_bind, METH_VARARGS, NULL},
+                                       {"chunk", ring_chunk, METH_VARARGS, NULL},
+                                       {"install", module_install, METH_VARARGS, NULL},
+                                       {NULL, NULL, 0, NULL}};
 static struct PyModuleDef module_def = {
     PyModuleDef_HEAD_INIT, "_hot", NULL, -1, module_methods, NULL, NULL, NULL, NULL};
 
-PyMODINIT_FUNC PyInit__hot(void) {
-    PyObject *module = PyModule_Create(&module_def), *type = module ? PyType_FromSpec(&type_spec) : NULL;
-    if (type && PyModule_AddObject(module, "Hot", type) == 0)
-        return module;
+int add_type(PyObject *module, const char *name, PyType_Spec *spec) {
+    PyObject *type = PyType_FromSpec(spec);
+    int rc = type ? PyModule_AddObjectRef(module, name, type) : -1;
     Py_XDECREF(type);
+    return rc;
+}
+
+PyMODINIT_FUNC PyInit__hot(void) {
+    PyObject *module = PyModule_Create(&module_def);
+    if (module && add_type(module, "Hot", &type_spec) == 0 && ring_add(module) == 0)
+        return module;
     Py_XDECREF(module);
     return NULL;
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +70,25 @@ try:
     hot: Any = _hot
 except ImportError:
     hot = None
+
+
+def use_extension(cls: type[Any], *names: str) -> None:
+    """Makes these methods of `cls` the extension's, where there is one; their Python forms get an underscore in front."""
+    if hot is None:
+        return
+    # help() and inspect read a C method's signature off the first line of its text, where no annotations are allowed.
+    texts = {}
+    for name in names:
+        form = getattr(cls, name)
+        bare = [one.replace(annotation=inspect.Parameter.empty) for one in inspect.signature(form).parameters.values()]
+        signature = str(inspect.Signature(bare)).replace("self", "$self", 1)
+        texts[name] = f"{name}{signature}\n--\n\n{inspect.getdoc(form)}"
+    hot.install(cls, texts)
+
+
+def addresses(*functions: str) -> tuple[int, ...]:
+    """Those of the library's functions, for the extension: both call the same copy of the library."""
+    return tuple(address(getattr(lib, name)) for name in functions)
 
 
 def address(pointer: Any) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
@@ -14,7 +13,7 @@ from . import _callbacks, _errors
 from ._batch import Back, Batch, Task
 from ._front import Front, Fronts, Watch
 from ._layout import Layout, Puts, Region, dtype_code, dtype_of, fill_of, pointer, shape_of, unsigned, update_of, updates_of
-from ._library import address, ffi, hot, lib, text
+from ._library import address, addresses, ffi, hot, lib, text, use_extension
 from ._memory import Array
 from ._owner import Owner
 from ._statistics import Statistics, statistics
@@ -397,7 +396,7 @@ class CBufferManager(_Base):
             if watch is None:
                 watch = Watch(manager, lib.BB_FOREVER)
                 watch.ticket(ticket[0])
-            await watch.readable(deadline.left())
+            await watch.readable(deadline.seconds())
             watch.clear()
         self._carried.finish(status)
         return int(epoch[0])
@@ -502,15 +501,6 @@ def dump() -> str:
 
 
 if hot is not None:
-    calls = (getattr(lib, f"bb_manager_{name}") for name in ("enqueue", "enqueue_many", "enqueue_tag", "synchronize", "epoch"))
-    hot.bind(tuple(map(address, calls)), np.ndarray, np.dtype(np.int64))
-    # help() and inspect read a C method's signature off the first line of its text, where no annotations are allowed.
-    texts = {}
-    for name in ("enqueue", "put", "tag", "synchronize"):
-        form = getattr(CBufferManager, name)
-        bare = [
-            parameter.replace(annotation=inspect.Parameter.empty) for parameter in inspect.signature(form).parameters.values()
-        ]
-        signature = str(inspect.Signature(bare)).replace("self", "$self", 1)
-        texts[name] = f"{name}{signature}\n--\n\n{inspect.getdoc(form)}"
-    hot.install(CBufferManager, texts)
+    calls = (f"bb_manager_{name}" for name in ("enqueue", "enqueue_many", "enqueue_tag", "synchronize", "epoch"))
+    hot.bind(addresses(*calls), np.ndarray, np.dtype(np.int64))
+use_extension(CBufferManager, "enqueue", "put", "tag", "synchronize")

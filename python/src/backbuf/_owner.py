@@ -1,15 +1,27 @@
-"""Whose a manager in C is, and how it ends."""
+"""Who owns objects in C, and how these end."""
 
 from __future__ import annotations
 
 import threading
 import weakref
-from typing import Any
+from typing import Any, Protocol
 
 from ._library import lib
 from ._memory import Memory
 
-_owners: weakref.WeakSet[Owner] = weakref.WeakSet()
+
+class Owning(Protocol):
+    """What owns something in C, which ends with it."""
+
+    def __del__(self) -> None: ...
+
+
+_owners: weakref.WeakSet[Owning] = weakref.WeakSet()
+
+
+def remember(owner: Owning) -> None:
+    """For the interpreter's end."""
+    _owners.add(owner)
 
 
 class Owner:
@@ -20,7 +32,7 @@ class Owner:
     def __init__(self, pointer: Any) -> None:
         self._pointer = pointer
         self.lent: weakref.WeakSet[Memory] = weakref.WeakSet()
-        _owners.add(self)
+        remember(self)
 
     def give_away(self) -> None:
         self._pointer = None
@@ -50,6 +62,6 @@ def memory(address: int, size: int, writable: bool, owner: Owner | None) -> Memo
 
 
 def destroy_all() -> None:
-    """Everything that this interpreter owns."""
+    """Everything that this interpreter owns, as if nobody held it any more."""
     for owner in list(_owners):
-        owner.destroy()
+        owner.__del__()

@@ -1,4 +1,4 @@
-"""What a manager has done, as numbers."""
+"""What managers, ends and streams have done, as numbers."""
 
 from __future__ import annotations
 
@@ -38,12 +38,63 @@ class Statistics:
     """Refused calls by the name of their status; a call that first tries and then waits, as Python's do, counts its try."""
 
 
-def statistics(manager: Any) -> Statistics:
-    stats = ffi.new("bb_manager_stats *")
-    check(lib.bb_manager_stats_get(manager, ffi.sizeof("bb_manager_stats"), stats))
-    found = {name: getattr(stats, name) for name, _ in ffi.typeof("bb_manager_stats").fields}
+@dataclass(frozen=True)
+class EndStatistics:
+    """The counters of one end of a ring (`bb_end_stats`), since that end was made."""
+
+    capacity: int
+    """The ring's, in bytes."""
+    bytes: int
+    """Moved through this end."""
+    operations: int
+    """Calls that moved bytes."""
+    misses: int
+    """Calls that found the ring full (of a sender) or empty (of a receiver)."""
+    waits: int
+    """Waits that could not be answered at once."""
+    wakes: int
+    """How often this end woke the other."""
+    high_water: int
+    """The most bytes that this end found in the ring."""
+    wait_histogram: list[int]
+    """At k: the waits that took 2**k to 2**(k + 1) nanoseconds."""
+
+
+@dataclass(frozen=True)
+class StreamStatistics:
+    """The counters of a stream and its pool (`bb_stream_stats`)."""
+
+    chunks: int
+    """Given, with `bytes` in them."""
+    bytes: int
+    hits: int
+    """Buffers that were used again."""
+    misses: int
+    """Buffers that had to be allocated."""
+    live: int
+    """Chunks that somebody still holds."""
+    kept: int
+    """Buffers that wait in the pool."""
+    buffer_size: int
+    """Of the next chunk, in bytes."""
+    waits: int
+    """Waits that could not be answered at once."""
+
+
+def counters(kind: str, thing: Any) -> dict[str, Any]:
+    """The `bb_<kind>_stats` of a handle, by their names in the header."""
+    struct = "bb_end_stats" if kind in ("sender", "receiver") else f"bb_{kind}_stats"
+    stats = ffi.new(f"{struct} *")
+    check(getattr(lib, f"bb_{kind}_stats_get")(thing, ffi.sizeof(struct), stats))
+    found = {name: getattr(stats, name) for name, _ in ffi.typeof(struct).fields}
+    # An array is memory of the struct, which ends here.
+    found = {name: list(value) if isinstance(value, ffi.CData) else value for name, value in found.items()}
     del found["struct_size"], found["reserved"]
+    return found
+
+
+def statistics(manager: Any) -> Statistics:
+    found = counters("manager", manager)
     names = status_names()
-    found["wait_histogram"] = list(found["wait_histogram"])
     found["refused"] = {names[-code]: many for code, many in enumerate(found["refused"]) if many}
     return Statistics(**found)

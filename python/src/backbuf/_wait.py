@@ -1,12 +1,14 @@
-"""Timeouts, and waits that Ctrl-C can end."""
+"""Timeouts, waits that Ctrl-C can end, and waits in an event loop."""
 
 from __future__ import annotations
 
+import asyncio
 import math
 import threading
 import time
 from collections.abc import Callable
 
+from ._errors import WaitTimeoutError
 from ._library import lib
 
 FOREVER: int = lib.BB_FOREVER
@@ -32,6 +34,10 @@ class Deadline:
         """The nanoseconds until then."""
         return FOREVER if self._end == FOREVER else max(0, self._end - time.monotonic_ns())
 
+    def seconds(self) -> float | None:
+        """The same as a timeout."""
+        return None if self._end == FOREVER else self.left() / 1e9
+
 
 def waiting(timeout: float | None, call: Callable[[int], int]) -> int:
     """The status of `call(nanoseconds)`, which cffi makes without the GIL. A signal on the main thread ends the C wait, Python
@@ -46,3 +52,45 @@ def waiting(timeout: float | None, call: Callable[[int], int]) -> int:
         return status
     finally:
         lib.bb_set_wait_flags(0)
+
+
+def wake(told: asyncio.Future[None]) -> None:
+    """Ends a wait of `readable`."""
+    if not told.done():
+        told.set_result(None)
+
+
+async def readable(descriptor: int, told: asyncio.Future[None], timeout: float | None) -> None:
+    """Waits until the descriptor is readable or `told` is done, `timeout` seconds at most."""
+    loop = told.get_loop()
+    loop.add_reader(descriptor, wake, told)
+    try:
+        await asyncio.wait_for(told, timeout)
+    except asyncio.TimeoutError:  # the builtin from Python 3.11 on
+        raise WaitTimeoutError("the time given is over", lib.BB_E_TIMEOUT) from None
+    finally:
+        if not loop.is_closed():
+            loop.remove_reader(descriptor)
+
+
+class Turns:
+    """When a loop that never has to wait lets the other tasks run: every 32 pieces of work, if half a millisecond has passed.
+    So they run each millisecond or 64 pieces, whichever is later, and the clock is read seldom."""
+
+    __slots__ = ("_since", "_worked")
+
+    def __init__(self) -> None:
+        self._since, self._worked = 0, 0
+
+    def worked(self, pieces: int = 1) -> bool:
+        """Whether it is time to `give` a turn."""
+        self._worked += pieces
+        if self._worked < 32:
+            return False
+        self._worked = 0
+        return time.monotonic_ns() - self._since >= 500_000
+
+    async def give(self) -> None:
+        """Lets the other tasks run once."""
+        await asyncio.sleep(0)
+        self._since = time.monotonic_ns()

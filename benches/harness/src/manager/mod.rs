@@ -4,9 +4,10 @@ mod probe;
 mod scenario;
 mod subject;
 
-use crate::limits::{FutexWake, Memcpy};
+use crate::limits::{Futex, Memcpy};
 use crate::measure::{Effort, Entry, alternate};
 use crate::report::Figures;
+use crate::spsc::scenario::{Scenario as _, Wake};
 use crate::{Bench, NO_LIBRARY};
 use peer::worker::pin;
 use scenario::{Fronts, Places, Scenario, Timed, TwoProducers, Workload, check};
@@ -204,8 +205,8 @@ impl Run<'_> {
                 Some(Entry::new("limit.memcpy", move |cycles| memcpy.burst(cycles)))
             }
             "sync_worker.cold.split" => {
-                let wake = FutexWake::new(state.worker_cpu?, PAUSE);
-                Some(Entry::new("limit.futex_wake", move |cycles| wake.burst(cycles)))
+                let wake = Wake { pause: PAUSE, second_cpu: state.worker_cpu? };
+                Some(Entry::new("limit.futex_wake", wake.prepare(&Futex)?))
             }
             _ => None,
         }

@@ -26,7 +26,7 @@ pub fn memory(makers: impl Iterator<Item = Maker>) -> Result<Figures, String> {
         ratios.insert(maker.name().to_owned(), peak);
     }
     let ours = ratios.remove("ours").ok_or(NO_LIBRARY)?;
-    Ok(Figures { ours: Some(ours), peers: ratios, spread: 0.0, wrong: Vec::new() })
+    Ok(Figures { ours: Some(ours), peers: ratios, spread: 0.0, wrong: Vec::new(), missing: Vec::new() })
 }
 
 /// In the child: uses a state in every way that touches memory, and prints what that took at most.
@@ -74,7 +74,13 @@ pub fn idle(api: Api, row: Duration) -> Result<Figures, String> {
     let (from, started) = (cpu_seconds(), Instant::now());
     std::thread::sleep((row * 2).min(Duration::from_secs(5)));
     let percent = 100.0 * (cpu_seconds() - from) / started.elapsed().as_secs_f64();
-    Ok(Figures { ours: Some(percent), peers: BTreeMap::new(), spread: 0.0, wrong: Vec::new() })
+    Ok(Figures {
+        ours: Some(percent),
+        peers: BTreeMap::new(),
+        spread: 0.0,
+        wrong: Vec::new(),
+        missing: Vec::new(),
+    })
 }
 
 fn cpu_seconds() -> f64 {

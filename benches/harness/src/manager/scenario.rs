@@ -1,8 +1,8 @@
 //! What a row does to each subject.
 
 use super::subject::{Any, Subject};
+use crate::machine::start;
 use crate::measure::{Burst, clock_overhead};
-use peer::worker::pin;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering::*};
 use std::time::{Duration, Instant};
@@ -155,8 +155,7 @@ impl Scenario for TwoProducers {
             }
         };
         let time = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                pin(self.second_cpu as i32);
+            start(scope, self.second_cpu, || {
                 meet(2);
                 self.produce(subject, cycles * TURN, OFFSETS / 2);
                 meet(3);

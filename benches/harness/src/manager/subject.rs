@@ -177,7 +177,7 @@ const SEEDS: [&str; 2] = ["seed_c", "seed_c_correct"];
 pub fn peers() -> Vec<Maker> {
     let beside = std::env::current_exe().expect("a path of its own");
     let library = |name: &str| beside.with_file_name(format!("libpeer_{name}.so"));
-    let seed = |name: &str| PathBuf::from(env!("SEEDS")).join(format!("lib{name}.so"));
+    let seed = |name: &str| PathBuf::from(env!("NATIVE")).join(format!("lib{name}.so"));
     let peers = PEERS.iter().map(|name| open(name, &library(name)));
     peers.chain(SEEDS.iter().map(|name| open(name, &seed(name)))).collect()
 }

@@ -1,0 +1,129 @@
+"""The rows of manager.python: seconds a call, ours and the others."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import repeat
+from pathlib import Path
+from types import ModuleType
+
+import bare
+import numpy as np
+from seed import Seed
+from turns import Loop, alternate, figures
+
+HERE = Path(__file__).resolve().parent
+CACHE = HERE.parent.parent / "target" / "bench" / "cffi"
+
+ELEMENTS = 32 * 1024
+SMALL = 16
+MANY = 1000
+
+
+def loop(call: Callable[..., object], *arguments: object, after: Callable[[], object] | None = None) -> Loop:
+    """Times that many calls, and `after` them what makes the queue of a peer empty again."""
+
+    def run(times: int) -> float:
+        started = time.perf_counter()
+        for _ in repeat(None, times):
+            call(*arguments)
+        if after:
+            after()
+        return time.perf_counter() - started
+
+    return run
+
+
+def from_buffer_loop(cffi: ModuleType, data: np.ndarray) -> Loop:
+    """The same around a bare cffi call with a buffer, written out: a function around it would cost as much again."""
+    copy, from_buffer, null = cffi.lib.bare_copy, cffi.ffi.from_buffer, cffi.ffi.NULL
+
+    def run(times: int) -> float:
+        started = time.perf_counter()
+        for _ in repeat(None, times):
+            copy(null, 64, from_buffer(data), SMALL)
+        return time.perf_counter() - started
+
+    return run
+
+
+@contextmanager
+def busy_thread() -> Iterator[None]:
+    """Another Python thread that never waits."""
+    ended = False
+
+    def count() -> None:
+        while not ended:
+            pass
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended = True
+        thread.join()
+
+
+def measure(row: str, seconds: float) -> dict[str, object]:
+    """All that one row needs, checked once before it is timed."""
+    try:
+        import backbuf
+    except ImportError as error:
+        return {"not_run": f"{error} in {sys.prefix}"}
+
+    cffi = bare.load(CACHE)
+    small = np.arange(SMALL, dtype="f8")
+    indices = np.random.default_rng(1).permutation(ELEMENTS)[:MANY]
+    values = np.arange(MANY, dtype="f8")
+    with ExitStack() as stack:
+        m = stack.enter_context(backbuf.CBufferManager((ELEMENTS,), dtype="f8"))
+        seed = Seed(ELEMENTS)
+        stack.callback(seed.close)
+
+        def published() -> np.ndarray:
+            m.synchronize()
+            with m.front() as front:
+                return front.array.copy()
+
+        loops: dict[str, Loop]
+        per_call = 1
+        if row in ("scalar", "scalar_threads"):
+            m.enqueue(1.5, 64)
+            right = published()[8] == 1.5
+            update = cffi.ffi.new("char[24]")
+            null = cffi.ffi.NULL
+            loops = {"ours": loop(m.enqueue, 1.5, 64)}
+            if row == "scalar":
+                loops["limit.cffi_call"] = loop(cffi.lib.bare_call, null, update, 0)
+        elif row == "numpy":
+            m.enqueue(small, 64)
+            right = bool((published()[8 : 8 + SMALL] == small).all())
+            loops = {
+                "ours": loop(m.enqueue, small, 64),
+                "seed_python": loop(seed.enqueue, small, 64, after=seed.synchronize),
+                "limit.cffi_from_buffer": from_buffer_loop(cffi, small),
+            }
+        elif row == "many":
+            m.put(indices, values)
+            right = bool((published()[indices] == values).all())
+            per_call = MANY
+            # Each thousand is published: without that, ever more of the same epoch would be measured.
+            loops = {"ours": loop(lambda: (m.put(indices, values), m.synchronize()))}
+        elif row == "sync_empty":
+            epoch = m.synchronize()
+            right = m.synchronize() == epoch
+            loops = {"ours": loop(m.synchronize), "seed_python": loop(seed.synchronize)}
+        else:
+            return {"not_run": "no such row in the script"}
+        if not right:
+            return {"not_run": "ours gave a wrong answer"}
+        if row == "scalar_threads":
+            stack.enter_context(busy_thread())
+        samples = alternate(loops, seconds)
+
+    return figures(samples, per_call)

@@ -1,0 +1,41 @@
+"""Bursts of every entry of a row, taken in turn, and what the report wants of them."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+BURST = 0.002
+MIN_ROUNDS = 7
+
+Loop = Callable[[int], float]
+"""Does something so many times, and tells how many seconds that took."""
+
+
+def alternate(loops: dict[str, Loop], seconds: float, burst: float = BURST) -> dict[str, list[float]]:
+    """Short bursts by turns, so that what disturbs the machine disturbs every entry alike."""
+    times = dict.fromkeys(loops, 16)
+
+    def turn(name: str) -> float:
+        # A burst that was held up may look longer than it is: how long they are is looked after at every turn.
+        while (took := loops[name](times[name])) < burst / 2:
+            times[name] = int(times[name] * min(16, max(1.5, burst / max(took, 1e-9))))
+        return took / times[name]
+
+    for name in loops:
+        turn(name)
+    samples: dict[str, list[float]] = {name: [] for name in loops}
+    ends = time.perf_counter() + seconds
+    while time.perf_counter() < ends or len(samples["ours"]) < MIN_ROUNDS:
+        for name, times_taken in samples.items():
+            times_taken.append(turn(name))
+    return samples
+
+
+def figures(samples: dict[str, list[float]], units: float = 1) -> dict[str, object]:
+    """Medians of seconds a unit, where each of the times was so many units; the spread is that of ours."""
+    medians = {name: statistics.median(values) / units for name, values in samples.items()}
+    ours = medians.pop("ours")
+    low, _, high = statistics.quantiles(samples["ours"], n=4)
+    return {"ours": ours, "peers": medians, "spread": (high - low) / units / ours}

@@ -1,0 +1,306 @@
+//! The ends of a ring as they are, with their waits, closes and places, over memory that loom watches.
+
+use loom::sync::Arc;
+use loom::thread;
+
+pub(crate) use super::place::Place;
+pub(crate) use crate::spsc::{Flow, Moved, PIECE, copy, statistics};
+
+use super::rx::Rx;
+use super::tx::Tx;
+use crate::harness::explore;
+use crate::memory;
+use crate::wait::{Deadline, descriptor, futex};
+
+pub(crate) mod ring {
+    use super::super::indices::Indices;
+    use super::Place;
+    use crate::spsc::Mirror;
+
+    /// What of the ring the ends use.
+    #[derive(Debug)]
+    pub(crate) struct Ring {
+        pub(crate) indices: Indices,
+        pub(crate) receiver: Place,
+        pub(crate) sender: Place,
+        pub(crate) memory: Mirror,
+        pub(crate) backoff: bool,
+        pub(crate) checked: bool,
+    }
+
+    impl Ring {
+        pub(crate) fn capacity(&self) -> u64 {
+            self.indices.capacity()
+        }
+    }
+}
+
+/// A ring that holds the bytes from 1 up to `full`. Its counts wrap after the second byte.
+fn ends(capacity: u64, full: u8) -> (Arc<Tx>, Arc<Rx>) {
+    let ring = ring::Ring {
+        indices: super::indices::Indices::new(capacity, u64::MAX - 1),
+        receiver: Place::default(),
+        sender: Place::default(),
+        memory: crate::spsc::Mirror::new(capacity),
+        backoff: false,
+        checked: false,
+    };
+    let ring = memory::Arc::try_new(ring).unwrap();
+    let (tx, rx) = (Tx::new(ring.clone()), Rx::new(ring));
+    let bytes: Vec<u8> = (1..=full).collect();
+    assert_eq!(tx.send(&bytes).unwrap().bytes, u64::from(full));
+    (Arc::new(tx), Arc::new(rx))
+}
+
+/// Receives `count` bytes, or what comes before the end, which must be `first` and those after it.
+fn recv_all(rx: &Rx, first: u8, count: u64) -> Moved {
+    let mut got = [0; 8];
+    // SAFETY: no more than eight are asked for.
+    let moved = unsafe { rx.recv_all(got.as_mut_ptr(), count, Deadline::NEVER) }.unwrap();
+    assert!(got.iter().take(moved.bytes as usize).copied().eq(first..first + moved.bytes as u8));
+    moved
+}
+
+/// The same without waiting.
+fn recv(rx: &Rx, first: u8, most: u64) -> Moved {
+    let mut got = [0; 8];
+    // SAFETY: no more than eight are asked for.
+    let moved = unsafe { rx.recv(got.as_mut_ptr(), most) }.unwrap();
+    assert!(got.iter().take(moved.bytes as usize).copied().eq(first..first + moved.bytes as u8));
+    moved
+}
+
+fn moved(bytes: u64, flow: Flow) -> Moved {
+    Moved { bytes, flow }
+}
+
+/// A receiver is woken however its way to sleep and the sender's publish cross.
+pub fn a_receiver_is_woken() {
+    explore(4, || {
+        let (tx, rx) = ends(2, 0);
+        let receiver =
+            thread::spawn(move || assert_eq!(rx.wait_readable(1, Deadline::NEVER), Ok(Flow::Done)));
+        assert_eq!(tx.send(&[1, 2]), Ok(moved(2, Flow::Done)));
+        receiver.join().unwrap();
+    });
+}
+
+/// The same for a sender that waits for room.
+pub fn a_sender_is_woken() {
+    explore(4, || {
+        let (tx, rx) = ends(1, 1);
+        let sender = thread::spawn(move || assert_eq!(tx.wait_writable(1, Deadline::NEVER), Ok(Flow::Done)));
+        assert_eq!(recv(&rx, 1, 1), moved(1, Flow::Done));
+        sender.join().unwrap();
+    });
+}
+
+/// Both sides wait for each other in turn, through a ring that is always full or empty.
+pub fn sides_wait_for_each_other() {
+    explore(2, || {
+        let (tx, rx) = ends(1, 0);
+        let sender = thread::spawn(move || {
+            assert_eq!(tx.send_all(&[1, 2, 3], Deadline::NEVER), Ok(moved(3, Flow::Done)));
+            tx
+        });
+        assert_eq!(recv_all(&rx, 1, 3), moved(3, Flow::Done));
+        sender.join().unwrap();
+    });
+}
+
+/// Who waits for two bytes is not woken by the first, and once.
+pub fn a_sleeper_is_woken_once() {
+    explore(3, || {
+        let (tx, rx) = ends(2, 0);
+        let receiver =
+            thread::spawn(move || assert_eq!(rx.wait_readable(2, Deadline::NEVER), Ok(Flow::Done)));
+        assert_eq!(tx.send(&[1]), Ok(moved(1, Flow::Done)));
+        assert_eq!(tx.send(&[2]), Ok(moved(1, Flow::Done)));
+        receiver.join().unwrap();
+        assert!(tx.statistics().wakes <= 1);
+    });
+}
+
+/// A wait for two that timed out leaves the next one, for one byte, as it should be.
+pub fn a_timeout_leaves_the_next_wait_whole() {
+    explore(2, || {
+        let (tx, rx) = ends(2, 0);
+        let receiver = thread::spawn(move || {
+            assert_eq!(rx.wait_readable(2, Deadline::SOON), Ok(Flow::Timeout));
+            assert_eq!(rx.wait_readable(1, Deadline::NEVER), Ok(Flow::Done));
+        });
+        let clock = thread::spawn(futex::expire);
+        assert_eq!(tx.send(&[1]), Ok(moved(1, Flow::Done)));
+        receiver.join().unwrap();
+        clock.join().unwrap();
+    });
+}
+
+/// Of two that wait on a side, one does and the other is told so; neither is left asleep.
+pub fn one_waiter_a_side() {
+    explore(2, || {
+        let (tx, rx) = ends(1, 0);
+        let wait = || {
+            let rx = rx.clone();
+            thread::spawn(move || rx.wait_readable(1, Deadline::NEVER))
+        };
+        let waiters = [wait(), wait()];
+        assert_eq!(tx.send(&[1]), Ok(moved(1, Flow::Done)));
+        let waited = waiters.map(|waiter| waiter.join().unwrap());
+        assert!(waited.contains(&Ok(Flow::Done)));
+        for failed in waited.into_iter().filter_map(Result::err) {
+            assert_eq!(failed.status(), crate::Status::Busy);
+        }
+    });
+}
+
+/// All that was sent or fed before the sender went is received, then the end, by one who waits.
+pub fn a_receiver_that_waits_gets_everything_and_the_end() {
+    explore(3, || {
+        let (tx, rx) = ends(2, 0);
+        let sender = thread::spawn(move || {
+            assert_eq!(tx.send(&[1]), Ok(moved(1, Flow::Done)));
+            assert_eq!(tx.feed(&[2]), Ok(moved(1, Flow::Done)));
+            drop(tx);
+        });
+        assert_eq!(recv_all(&rx, 1, 3), moved(2, Flow::Closed));
+        sender.join().unwrap();
+    });
+}
+
+/// The same for one who looks now and then.
+pub fn a_receiver_that_looks_gets_everything_and_the_end() {
+    explore(3, || {
+        let (tx, rx) = ends(2, 0);
+        let sender = thread::spawn(move || {
+            assert_eq!(tx.feed(&[1]), Ok(moved(1, Flow::Done)));
+            drop(tx);
+        });
+        let mut bytes = 0;
+        for _ in 0..2 {
+            let look = recv(&rx, bytes as u8 + 1, 2);
+            bytes += look.bytes;
+            assert!(look.flow != Flow::Closed || bytes == 1, "the end comes before the last byte");
+        }
+        sender.join().unwrap();
+        bytes += recv(&rx, bytes as u8 + 1, 2).bytes;
+        assert_eq!((bytes, recv(&rx, 2, 1)), (1, moved(0, Flow::Closed)));
+    });
+}
+
+/// The same through spans.
+pub fn a_receiver_that_peeks_gets_everything_and_the_end() {
+    explore(3, || {
+        let (tx, rx) = ends(2, 0);
+        let sender = thread::spawn(move || {
+            assert_eq!(tx.send(&[1]), Ok(moved(1, Flow::Done)));
+            drop(tx);
+        });
+        match rx.there(1).unwrap() {
+            Ok((_, bytes)) => assert_eq!(bytes, 1),
+            Err(flow) => assert_eq!(flow, Flow::Empty),
+        }
+        sender.join().unwrap();
+        assert_eq!(rx.there(1).unwrap().map(|(_, bytes)| bytes), Ok(1));
+        rx.free(1);
+        assert_eq!(rx.there(1).unwrap(), Err(Flow::Closed));
+    });
+}
+
+/// A sender that waits for room is told when the receiver goes.
+pub fn a_sender_that_waits_is_told_of_the_end() {
+    explore(3, || {
+        let (tx, rx) = ends(1, 1);
+        let receiver = thread::spawn(move || drop(rx));
+        assert_eq!(tx.send_all(&[2], Deadline::NEVER), Ok(moved(0, Flow::Closed)));
+        receiver.join().unwrap();
+    });
+}
+
+/// An end that another thread closes does not wait any longer.
+pub fn another_thread_closes_an_end_that_waits() {
+    explore(3, || {
+        let (tx, rx) = ends(1, 0);
+        let waiter = rx.clone();
+        let waiter = thread::spawn(move || waiter.wait_readable(1, Deadline::NEVER));
+        rx.close();
+        assert_eq!(waiter.join().unwrap(), Ok(Flow::Closed));
+        drop(tx);
+    });
+    explore(3, || {
+        let (tx, rx) = ends(1, 1);
+        let waiter = tx.clone();
+        let waiter = thread::spawn(move || waiter.wait_writable(1, Deadline::NEVER));
+        tx.close();
+        assert_eq!(waiter.join().unwrap(), Ok(Flow::Closed));
+        drop(rx);
+    });
+}
+
+/// The place of a sender that goes is taken by one of two, which goes on where the old one stopped.
+pub fn one_of_two_takes_the_place() {
+    explore(2, || {
+        let (tx, rx) = ends(2, 0);
+        let ring = rx.ring().clone();
+        let take = || {
+            let ring = ring.clone();
+            thread::spawn(move || match Tx::attach(&ring) {
+                // The one after the other, too: then the ring is full.
+                Ok(tx) => tx.send(&[2]).unwrap().bytes,
+                Err(error) => {
+                    assert_eq!(error.status(), crate::Status::Busy);
+                    0
+                }
+            })
+        };
+        let takers = [take(), take()];
+        assert_eq!(tx.send(&[1]), Ok(moved(1, Flow::Done)));
+        drop(tx);
+        let sent: u64 = takers.into_iter().map(|taker| taker.join().unwrap()).sum();
+        assert!(sent <= 1);
+        assert_eq!(recv(&rx, 1, 2), moved(1 + sent, Flow::Done));
+    });
+}
+
+/// A receiver's place that is taken again: the sender goes on, and what was not received is.
+pub fn a_new_receiver_goes_on() {
+    explore(3, || {
+        let (tx, rx) = ends(2, 2);
+        let ring = tx.ring().clone();
+        let old = thread::spawn(move || {
+            assert_eq!(recv(&rx, 1, 1), moved(1, Flow::Done));
+            drop(rx);
+        });
+        let taken = Rx::attach(&ring).ok();
+        old.join().unwrap();
+        let rx = taken.unwrap_or_else(|| Rx::attach(&ring).unwrap());
+        assert_eq!(tx.send(&[3]), Ok(moved(1, Flow::Done)));
+        assert_eq!(recv(&rx, 2, 2), moved(2, Flow::Done));
+    });
+}
+
+/// A descriptor that was armed becomes readable however that crosses with the sender's publish, or its end.
+pub fn a_descriptor_tells() {
+    for goes in [false, true] {
+        explore(3, move || {
+            let (tx, rx) = ends(1, 0);
+            let sender = thread::spawn(move || {
+                if !goes {
+                    assert_eq!(tx.send(&[1]), Ok(moved(1, Flow::Done)));
+                }
+                tx.close();
+            });
+            let expected = if goes { Flow::Closed } else { Flow::Done };
+            match rx.arm(1).unwrap() {
+                Flow::Empty => descriptor::poll(rx.fd().unwrap()),
+                flow => assert_eq!(flow, expected),
+            }
+            // Once more: what was armed has been told, and is there.
+            if rx.arm(1).unwrap() != expected {
+                assert!(!goes, "the end was told before it came");
+                panic!("readable without a byte");
+            }
+            sender.join().unwrap();
+        });
+    }
+}

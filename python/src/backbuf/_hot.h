@@ -1,0 +1,31 @@
+/* What the halves of the extension share: _hot.c for the manager, _hot_ring.c for the ring. */
+
+#ifndef BACKBUF_HOT_H
+#define BACKBUF_HOT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdint.h>
+#include <string.h>
+#include <structmember.h>
+
+#include "backbuf.h"
+
+/* More than this is copied without the GIL: the Python form does. */
+#define LONG_BYTES (64 * 1024)
+
+#define HOT_METHOD(name, function) {#name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS, NULL}
+#define HOT_END {NULL, NULL, 0, NULL}
+
+/* The Python form of a method, with the arguments as they came. */
+PyObject *python_form(PyObject *self, const char *name, PyObject *const *args, Py_ssize_t count, PyObject *names);
+/* Whether it is a plain int that fits. */
+int unsigned_of(PyObject *number, uint64_t *value);
+
+extern PyMethodDef sender_methods[], receiver_methods[], stream_methods[];
+PyObject *ring_bind(PyObject *module, PyObject *args);
+PyObject *ring_chunk(PyObject *module, PyObject *args);
+int ring_add(PyObject *module);
+int add_type(PyObject *module, const char *name, PyType_Spec *spec);
+
+#endif

@@ -1,0 +1,311 @@
+/* The hot calls of the ring: they try with the GIL held and never wait. What would have to wait, a failure, and what is
+ * not plain go to the Python form, as in _hot.c. And the managed buffer, whose memory the stream's chunks are. */
+
+#include "_hot.h"
+
+/* One call takes no more chunks, so that they can be listed on the stack. */
+#define MANY_CHUNKS 256
+
+static struct {
+    bb_status (*send)(bb_sender *, const void *, uint64_t, uint64_t *);
+    bb_status (*feed)(bb_sender *, const void *, uint64_t, uint64_t *);
+    bb_status (*recv)(bb_receiver *, void *, uint64_t, uint64_t *);
+    bb_status (*peek)(bb_receiver *, uint64_t, bb_const_span *);
+    bb_status (*consume)(bb_receiver *, uint64_t);
+    bb_status (*next)(bb_stream *, uint64_t, bb_chunk *);
+    bb_status (*ready_chunks)(bb_stream *, uint64_t, uint64_t, bb_chunk *, uint64_t *);
+    bb_status (*lease_release)(bb_lease *);
+} library;
+
+/* Makes the exception for access to a managed buffer after its release. */
+static PyObject *released_error;
+
+/* --- ManagedBuffer --- */
+
+static PyTypeObject *managed_type;
+
+typedef struct {
+    PyObject base;
+    void *data;
+    bb_lease *lease; /* NULL: the memory has gone back */
+    Py_ssize_t bytes;
+    Py_ssize_t exports; /* views that point there */
+    char released;      /* asked for; the last view's end does it */
+} Managed;
+
+static void give_back(Managed *managed) {
+    bb_lease *lease = managed->lease;
+    managed->lease = NULL;
+    if (lease)
+        library.lease_release(lease);
+}
+
+static int is_there(const Managed *managed) {
+    PyObject *error;
+    if (!managed->released)
+        return 1;
+    if ((error = PyObject_CallNoArgs(released_error))) {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+        Py_DECREF(error);
+    }
+    return 0;
+}
+
+static int managed_getbuffer(PyObject *self, Py_buffer *view, int flags) {
+    Managed *managed = (Managed *)self;
+    view->obj = NULL;
+    if (!is_there(managed) || PyBuffer_FillInfo(view, self, managed->data, managed->bytes, 0, flags) < 0)
+        return -1;
+    managed->exports++;
+    return 0;
+}
+
+static void managed_releasebuffer(PyObject *self, Py_buffer *view) {
+    Managed *managed = (Managed *)self;
+    (void)view;
+    if (--managed->exports == 0 && managed->released)
+        give_back(managed);
+}
+
+static PyObject *managed_release(PyObject *self, PyObject *unused) {
+    Managed *managed = (Managed *)self;
+    (void)unused;
+    managed->released = 1;
+    if (managed->exports == 0)
+        give_back(managed);
+    Py_RETURN_NONE;
+}
+
+static PyObject *managed_enter(PyObject *self, PyObject *unused) {
+    (void)unused;
+    if (!is_there((Managed *)self))
+        return NULL;
+    Py_INCREF(self);
+    return self;
+}
+
+static PyObject *managed_exit(PyObject *self, PyObject *args) { return managed_release(self, args); }
+
+static Py_ssize_t managed_length(PyObject *self) {
+    const Managed *managed = (const Managed *)self;
+    return is_there(managed) ? managed->bytes : -1;
+}
+
+static PyObject *managed_repr(PyObject *self) {
+    const Managed *managed = (const Managed *)self;
+    return PyUnicode_FromFormat("<ManagedBuffer of %zd bytes%s>", managed->bytes,
+                                managed->released ? ", released" : "");
+}
+
+static void managed_dealloc(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    give_back((Managed *)self);
+    ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef managed_methods[] = {
+    {"release", managed_release, METH_NOARGS,
+     "release($self)\n--\n\nGives the memory back, at once or when the last view of it goes; twice is fine."},
+    {"__enter__", managed_enter, METH_NOARGS, NULL},
+    {"__exit__", managed_exit, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL}};
+static PyMemberDef managed_members[] = {
+    {"released", T_BOOL, offsetof(Managed, released), READONLY, "Whether release() was called."},
+    {NULL, 0, 0, 0, NULL}};
+static const char managed_doc[] =
+    "The memory of one chunk of a stream: bytes to read and to write, by the buffer protocol.\n\n"
+    "Each chunk that a stream gives is a memoryview on one, its `obj`. The memory goes back to the stream's pool when "
+    "the\n"
+    "last view of it is gone. After `release()`, which need not wait for the garbage collector, every access is a\n"
+    "RuntimeError; views that are there already stay valid.";
+static PyType_Slot managed_slots[] = {{Py_tp_dealloc, managed_dealloc},
+                                      {Py_tp_methods, managed_methods},
+                                      {Py_tp_members, managed_members},
+                                      {Py_tp_repr, managed_repr},
+                                      {Py_tp_doc, (void *)managed_doc},
+                                      {Py_sq_length, managed_length},
+                                      {Py_bf_getbuffer, managed_getbuffer},
+                                      {Py_bf_releasebuffer, managed_releasebuffer},
+                                      {0, NULL}};
+static PyType_Spec managed_spec = {"backbuf.ManagedBuffer", sizeof(Managed), 0,
+                                   Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, managed_slots};
+
+/* A memoryview on a managed buffer that owns the chunk's lease; where there is no memory for it the lease goes back. */
+static PyObject *view_of(const bb_chunk *chunk) {
+    PyObject *view;
+    Managed *managed = PyObject_New(Managed, managed_type);
+    if (!managed) {
+        library.lease_release(chunk->lease);
+        return NULL;
+    }
+    managed->data = chunk->data;
+    managed->lease = chunk->lease;
+    managed->bytes = (Py_ssize_t)chunk->bytes;
+    managed->exports = 0;
+    managed->released = 0;
+    view = PyMemoryView_FromObject((PyObject *)managed);
+    Py_DECREF(managed);
+    return view;
+}
+
+/* chunk(data, bytes, lease): the same for a chunk that was waited for. */
+PyObject *ring_chunk(PyObject *module, PyObject *args) {
+    unsigned long long data, bytes, lease;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "KKK", &data, &bytes, &lease))
+        return NULL;
+    return view_of(&(bb_chunk){(void *)(uintptr_t)data, bytes, (bb_lease *)(uintptr_t)lease});
+}
+
+/* --- the ends and the stream --- */
+
+typedef struct {
+    PyObject base;
+    unsigned long long handle; /* 0: it is gone, and all calls take their Python form */
+} End;
+
+#define HANDLE(self, type) ((type *)(uintptr_t)((const End *)(self))->handle)
+
+static PyMemberDef end_members[] = {{"_handle", T_ULONGLONG, offsetof(End, handle), 0, NULL}, {NULL, 0, 0, 0, NULL}};
+static void end_dealloc(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+    Py_DECREF(type);
+}
+static PyType_Slot end_slots[] = {{Py_tp_dealloc, end_dealloc}, {Py_tp_members, end_members}, {0, NULL}};
+static PyType_Spec end_spec = {"backbuf._hot.End", sizeof(End), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, end_slots};
+
+static PyObject *fail(PyObject *self, bb_status status) { return PyObject_CallMethod(self, "_fail", "i", (int)status); }
+
+static PyObject *moved(PyObject *self, bb_status status, uint64_t bytes) {
+    return status == BB_OK ? PyLong_FromUnsignedLongLong(bytes) : fail(self, status);
+}
+
+/* One argument, by position, whose bytes are few enough to be copied with the GIL held. */
+static int short_buffer(PyObject *const *args, Py_ssize_t count, PyObject *names, int flags, Py_buffer *data) {
+    if (names || count != 1)
+        return 0;
+    if (PyObject_GetBuffer(args[0], data, flags) < 0) {
+        PyErr_Clear();
+        return 0;
+    }
+    if (data->len <= LONG_BYTES)
+        return 1;
+    PyBuffer_Release(data);
+    return 0;
+}
+
+static PyObject *sender_send(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    Py_buffer data;
+    uint64_t sent = 0;
+    bb_status status;
+    if (!short_buffer(args, count, names, PyBUF_SIMPLE, &data))
+        return python_form(self, "_send", args, count, names);
+    status = library.send(HANDLE(self, bb_sender), data.buf, (uint64_t)data.len, &sent);
+    PyBuffer_Release(&data);
+    return moved(self, status, sent);
+}
+
+static PyObject *sender_feed(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    Py_buffer data;
+    uint64_t sent = 0;
+    bb_status status;
+    if (!short_buffer(args, count, names, PyBUF_SIMPLE, &data))
+        return python_form(self, "_feed", args, count, names);
+    status = library.feed(HANDLE(self, bb_sender), data.buf, (uint64_t)data.len, &sent);
+    PyBuffer_Release(&data);
+    return moved(self, status, sent);
+}
+
+static PyObject *receiver_recv(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    bb_const_span span;
+    bb_status status;
+    PyObject *data;
+    uint64_t most;
+    if (names || count != 1 || !unsigned_of(args[0], &most) || most == 0 || most > LONG_BYTES)
+        return python_form(self, "_recv", args, count, names);
+    status = library.peek(HANDLE(self, bb_receiver), 1, &span);
+    if (status == BB_E_EMPTY)
+        return PyByteArray_FromStringAndSize(NULL, 0);
+    if (status != BB_OK)
+        return fail(self, status);
+    if (most > span.bytes)
+        most = span.bytes;
+    data = PyByteArray_FromStringAndSize(span.data, (Py_ssize_t)most);
+    library.consume(HANDLE(self, bb_receiver), data ? most : 0);
+    return data;
+}
+
+static PyObject *receiver_recv_into(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    Py_buffer data;
+    uint64_t got = 0;
+    bb_status status;
+    if (!short_buffer(args, count, names, PyBUF_WRITABLE, &data))
+        return python_form(self, "_recv_into", args, count, names);
+    status = library.recv(HANDLE(self, bb_receiver), data.buf, (uint64_t)data.len, &got);
+    PyBuffer_Release(&data);
+    return moved(self, status == BB_E_EMPTY ? BB_OK : status, got);
+}
+
+/* _next(): the next chunk, or None when there is none yet. */
+static PyObject *stream_next(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    bb_chunk chunk;
+    bb_status status;
+    if (names || count != 0)
+        return python_form(self, "__next", args, count, names);
+    status = library.next(HANDLE(self, bb_stream), 0, &chunk);
+    if (status == BB_E_TIMEOUT)
+        Py_RETURN_NONE;
+    return status == BB_OK ? view_of(&chunk) : fail(self, status);
+}
+
+static PyObject *list_of(const bb_chunk *chunks, uint64_t got) {
+    PyObject *list = PyList_New((Py_ssize_t)got), *view;
+    uint64_t i = 0;
+    for (; list && i < got; i++) {
+        view = view_of(&chunks[i]);
+        if (!view || PyList_SetItem(list, (Py_ssize_t)i, view) < 0)
+            Py_CLEAR(list);
+    }
+    for (; i < got; i++) /* no memory for them */
+        library.lease_release(chunks[i].lease);
+    return list;
+}
+
+/* _take(count): a list of the chunks that are there, at most so many, or None when there is none yet. */
+static PyObject *stream_take(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    bb_chunk chunks[MANY_CHUNKS];
+    uint64_t most, got = 0;
+    bb_status status;
+    if (names || count != 1 || !unsigned_of(args[0], &most))
+        return python_form(self, "__take", args, count, names);
+    if (most > MANY_CHUNKS)
+        most = MANY_CHUNKS;
+    status = library.ready_chunks(HANDLE(self, bb_stream), most, 0, chunks, &got);
+    if (status == BB_E_TIMEOUT)
+        Py_RETURN_NONE;
+    return status == BB_OK ? list_of(chunks, got) : fail(self, status);
+}
+
+PyMethodDef sender_methods[] = {HOT_METHOD(send, sender_send), HOT_METHOD(feed, sender_feed), HOT_END};
+PyMethodDef receiver_methods[] = {HOT_METHOD(recv, receiver_recv), HOT_METHOD(recv_into, receiver_recv_into), HOT_END};
+PyMethodDef stream_methods[] = {HOT_METHOD(_next, stream_next), HOT_METHOD(_take, stream_take), HOT_END};
+
+/* bind_ring(addresses, released error), as bind. */
+PyObject *ring_bind(PyObject *module, PyObject *args) {
+    unsigned long long a[8];
+    (void)module;
+    if (!PyArg_ParseTuple(args, "(KKKKKKKK)O", &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &a[6], &a[7], &released_error))
+        return NULL;
+    Py_INCREF(released_error);
+    memcpy(&library, a, sizeof library);
+    Py_RETURN_NONE;
+}
+
+int ring_add(PyObject *module) {
+    if (add_type(module, "End", &end_spec) < 0 || add_type(module, "ManagedBuffer", &managed_spec) < 0)
+        return -1;
+    managed_type = (PyTypeObject *)PyObject_GetAttrString(module, "ManagedBuffer");
+    return managed_type ? 0 : -1;
+}
