@@ -4,14 +4,17 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <stdexcept>
 #include <type_traits>
 
 using backbuf::Arch;
 using backbuf::BufferUpdate;
 using backbuf::CUDABuffer;
+using backbuf::forever;
 using backbuf::Launch;
 using backbuf::Location;
 using backbuf::Parent;
+using backbuf::PlanConfig;
 using backbuf::Precision;
 using backbuf::Registry;
 using backbuf::RegistryConfig;
@@ -283,6 +286,102 @@ static void overlaps_and_banks_are_told() {
     EXPECT_THROWS(BB_E_NO_PARENT, r.banks(2));
 }
 
+static void three_of_which_two_are_alive(const Registry &r, Parent parent) {
+    r.register_buffer(parent, CUDABuffer::shared("k1", 100).alive(0, 2));
+    r.register_buffer(parent, CUDABuffer::shared("k2", 60).alive(1, 3));
+    r.register_buffer(parent, CUDABuffer::shared("k3", 90).alive(2, 4));
+}
+
+static void a_plan_places_what_takes_turns_in_the_same_memory() {
+    const auto r = Registry::create();
+    three_of_which_two_are_alive(r, 1);
+    EXPECT(r.shared_buffer_size(1) == 250);
+    const bb_plan plan = r.plan(1);
+    EXPECT(plan.shared_height == 160 && plan.shared_lower_bound == 160 && plan.shared_exact == 1);
+    EXPECT(plan.shared_buffers == 3 && plan.persistent_buffers == 0);
+    EXPECT(r.shared_buffer_size(1) == 160 && r.layout_info(1).planned == 1);
+    r.clear_layout(1);
+    EXPECT(r.shared_buffer_size(1) == 250 && r.layout_info(1).planned == 0);
+    const auto config = PlanConfig().budget(0ms).seed(3).threads(2).nodes(1000).target(200);
+    EXPECT(r.plan(1, config).shared_height <= 200);
+    EXPECT_THROWS(BB_E_NO_PARENT, r.plan(2));
+    EXPECT_STATUS(BB_E_NO_PARENT, r.try_plan(2).status());
+}
+
+// Sizes and lifetimes for which no height is easily proved, from a generator of its own.
+static void many_that_are_alive(const Registry &r, Parent parent) {
+    std::uint32_t state = 7;
+    const auto next = [&](std::uint32_t below) {
+        state = state * 1664525 + 1013904223;
+        return (state >> 8) % below;
+    };
+    for (int i = 0; i < 300; i++) {
+        const std::uint64_t begin = next(200);
+        r.register_buffer(parent,
+                          CUDABuffer::shared(std::to_string(i), 1 + next(997)).alive(begin, begin + 1 + next(60)));
+    }
+}
+
+static void a_search_is_ended_by_the_function_that_is_asked() {
+    const auto r = Registry::create();
+    many_that_are_alive(r, 1);
+    std::atomic<int> asked{0};
+    const bb_plan plan = r.plan(1, PlanConfig().budget(forever).threads(2).cancelled([&] { return ++asked >= 3; }));
+    EXPECT(asked >= 3 && plan.shared_height >= plan.shared_lower_bound && plan.shared_buffers == 300);
+    EXPECT(r.shared_buffer_size(1) == plan.shared_height && r.layout_info(1).planned == 1);
+
+    const auto broken = PlanConfig().budget(forever).threads(2).cancelled(
+        []() -> bool { throw std::runtime_error("the light went out"); });
+    std::string raised;
+    try {
+        r.plan(1, broken);
+    } catch (const std::runtime_error &e) {
+        raised = e.what();
+    }
+    EXPECT(raised == "the light went out");
+}
+
+static void a_parent_that_changes_meanwhile_is_not_planned() {
+    const auto r = Registry::create();
+    many_that_are_alive(r, 1);
+    bool changed = false;
+    EXPECT_THROWS(BB_E_BUSY, r.plan(1, PlanConfig().budget(forever).cancelled([&] {
+        if (!std::exchange(changed, true))
+            r.register_buffer(1, CUDABuffer::shared("late", 1));
+        return true;
+    })));
+    EXPECT(changed && r.layout_info(1).planned == 0 && r.layout_info(1).buffers == 301);
+}
+
+static void a_layout_is_told_as_cuda_table_and_picture() {
+    const auto r = Registry::create();
+    const Solver solver;
+    r.register_buffer(&solver, CUDABuffer::shared("k1", 100));
+    r.register_buffer(&solver, CUDABuffer::shared("tmp", 30).aliasing("k1"));
+    r.register_buffer(&solver, CUDABuffer::local("history", 8).persistent());
+    const std::string header = r.emit_cuda_header(&solver, "solver::lorenz");
+    EXPECT(tells(header, "namespace solver::lorenz {") &&
+           tells(header, "constexpr unsigned long long k1_length = 100;"));
+    EXPECT(header == r.emit_cuda_header(&solver, std::string("solver::lorenz")));
+    EXPECT_THROWS(BB_E_ARGUMENT, r.emit_cuda_header(&solver, "no namespace"));
+    EXPECT_THROWS(BB_E_ARGUMENT, r.emit_cuda_header(&solver, std::string("cut\0here", 8)));
+    EXPECT(r.table(&solver) == "name     space       offset  length  type  bytes  origin\n"
+                               "k1       shared           0     100  f32     400  own\n"
+                               "tmp      shared           0      30  f32     120  in k1\n"
+                               "history  persistent       0       8  f32      32  own\n"
+                               "shared: 100 f32, 400 bytes a block\n"
+                               "persistent: 8 f32, 32 bytes\n");
+    const std::string picture = r.svg(&solver);
+    EXPECT(picture.rfind("<svg ", 0) == 0 && tells(picture, "history") && tells(picture, "</svg>"));
+    EXPECT_STATUS(BB_E_NO_PARENT, r.try_emit_cuda_header(2, "a").status());
+    EXPECT_STATUS(BB_E_NO_PARENT, r.try_table(2).status());
+    EXPECT_STATUS(BB_E_NO_PARENT, r.try_svg(2).status());
+    r.register_buffer(&solver, CUDABuffer::shared("tmp_length", 1));
+    EXPECT_THROWS(BB_E_EXISTS, r.emit_cuda_header(&solver, "taken"));
+    r.update_buffer(&solver, "k1", BufferUpdate().of<double>());
+    EXPECT_THROWS(BB_E_STATE, r.emit_cuda_header(&solver, "mixed"));
+}
+
 static void a_launch_fits_a_device_or_is_told_why_not() {
     const auto r = Registry::create();
     r.register_buffer(1, CUDABuffer::shared("tile", 20000));
@@ -395,6 +494,10 @@ int main() {
     RUN(options_say_how_a_parent_lays_out);
     RUN(layouts_are_stored_loaded_and_compared);
     RUN(overlaps_and_banks_are_told);
+    RUN(a_plan_places_what_takes_turns_in_the_same_memory);
+    RUN(a_search_is_ended_by_the_function_that_is_asked);
+    RUN(a_parent_that_changes_meanwhile_is_not_planned);
+    RUN(a_layout_is_told_as_cuda_table_and_picture);
     RUN(a_launch_fits_a_device_or_is_told_why_not);
     RUN(nothing_is_thrown_by_try);
     RUN(handles_are_given_away_and_adopted);

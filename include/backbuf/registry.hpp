@@ -3,6 +3,7 @@
 #ifndef BACKBUF_REGISTRY_HPP
 #define BACKBUF_REGISTRY_HPP
 
+#include "plan.hpp"
 #include "registry_buffer.hpp"
 
 namespace backbuf {
@@ -145,7 +146,36 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
         return number(bb_registry_layout_hash, parent);
     }
 
+    /// Places buffers with lifetimes in the least memory that it finds, until the parent or one of its children changes. Others may call
+    /// meanwhile; `BB_E_BUSY` where they have changed the parent. What PlanConfig::cancelled throws is raised here, too.
+    Result<bb_plan> try_plan(Parent parent, const PlanConfig &config = {}) const {
+        bb_plan_config raw = config.raw_;
+        detail::Cancel cancel(config.cancelled_);
+        if (config.cancelled_) {
+            raw.cancelled = cancel.call;
+            raw.cancelled_user_data = &cancel;
+        }
+        bb_plan plan{};
+        if (const Status status = cancel.finish(bb_registry_plan(handle(), parent.key(), &raw, sizeof(plan), &plan));
+            !status)
+            return status;
+        return plan;
+    }
+
     // -- as text --
+
+    /// CUDA C++ for a kernel to include, which includes nothing itself: all in this namespace, such as `solver::lorenz`.
+    Result<std::string> try_emit_cuda_header(Parent parent, const std::string &name_space) const noexcept {
+        if (!detail::whole(name_space))
+            return Status{BB_E_ARGUMENT, detail::Note::zero};
+        return detail::text([&](char *text, std::uint64_t room, std::uint64_t *length) noexcept {
+            return bb_registry_emit_cuda_header(handle(), parent.key(), name_space.c_str(), text, room, length);
+        });
+    }
+    /// An aligned table.
+    Result<std::string> try_table(Parent parent) const noexcept { return text(bb_registry_table, parent); }
+    /// A picture: regions, buffers, aliases and gaps; with lifetimes, space over time.
+    Result<std::string> try_svg(Parent parent) const noexcept { return text(bb_registry_svg, parent); }
 
     /// The name of a buffer by its place in the order; `bb_layout_info.buffers` tells how many there are.
     Result<std::string> try_buffer_name(Parent parent, std::uint64_t index) const noexcept {
@@ -226,6 +256,12 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
     bb_layout_info layout_info(Parent parent) const { return try_layout_info(parent).value(); }
     std::uint64_t version(Parent parent) const { return try_version(parent).value(); }
     std::uint64_t layout_hash(Parent parent) const { return try_layout_hash(parent).value(); }
+    bb_plan plan(Parent parent, const PlanConfig &config = {}) const { return try_plan(parent, config).value(); }
+    std::string emit_cuda_header(Parent parent, const std::string &name_space) const {
+        return try_emit_cuda_header(parent, name_space).value();
+    }
+    std::string table(Parent parent) const { return try_table(parent).value(); }
+    std::string svg(Parent parent) const { return try_svg(parent).value(); }
     std::string buffer_name(Parent parent, std::uint64_t index) const { return try_buffer_name(parent, index).value(); }
     std::string json(Parent parent) const { return try_json(parent).value(); }
     std::string overlaps(Parent parent) const { return try_overlaps(parent).value(); }

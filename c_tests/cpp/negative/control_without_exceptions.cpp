@@ -37,7 +37,8 @@ std::size_t right(int value) {
 }
 std::uint64_t right(const int &solver) {
     auto made = backbuf::Registry::try_create(backbuf::RegistryConfig().typed());
-    if (!made || !made->try_register_buffer(&solver, backbuf::CUDABuffer::shared("k1", 3)) || !made->try_json(&solver))
+    if (!made || !made->try_register_buffer(&solver, backbuf::CUDABuffer::shared("k1", 3)) ||
+        !made->try_plan(&solver, backbuf::PlanConfig().cancelled([] { return true; })) || !made->try_json(&solver))
         return 0;
     const auto limits = backbuf::Arch(9, 0).try_limits();
     const auto fit = limits ? made->try_check(&solver, *limits, backbuf::Launch(128)) : limits.status();
