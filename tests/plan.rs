@@ -23,8 +23,8 @@ fn untimed(nodes: u64) -> Options<'static> {
     Options { budget: Duration::from_secs(3600), nodes, ..Options::default() }
 }
 
-/// The least height: in an optimal plan that is pressed down each item lies upon one that comes before it when they are sorted by
-/// offset, so some order of placing each upon those before it finds it.
+/// The least height: in an optimal plan that is pressed down each item lies upon one that comes before it when they
+/// are sorted by offset, so some order of placing each upon those before it finds it.
 fn brute_force(items: &[Item]) -> u64 {
     fn extend(items: &[Item], placed: &mut Vec<(Item, u64)>, left: &mut Vec<usize>, best: &mut u64) {
         if left.is_empty() {
@@ -53,7 +53,14 @@ fn items(most: usize, moments: u64, aligns: Vec<u64>) -> impl Strategy<Value = V
     prop::collection::vec(item, 0..=most)
 }
 
+/// As many as fit a short test; BACKBUF_SOAK asks for more.
+fn cases() -> u32 {
+    if std::env::var_os("BACKBUF_SOAK").is_some() { 10_000 } else { 64 }
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn tiny_plans_are_the_best_there_are(items in items(6, 7, vec![1, 1, 2, 3, 4, 8])) {
         let plan = plan(&items, &untimed(u64::MAX)).unwrap();
@@ -92,7 +99,7 @@ proptest! {
 #[test]
 fn published_instances_fit_their_capacity() {
     let all = std::env::var_os("BACKBUF_SOAK").is_some();
-    let names = if all { "ABCDEFGHIJK" } else { "ACF" };
+    let names = if all { "ABCDEFGHIJK" } else { "ABCF" };
     for name in names.chars() {
         let items = instance(&name.to_string());
         let begin = Instant::now();
@@ -117,9 +124,9 @@ fn the_heuristic_alone_is_within_its_goal() {
 
 #[test]
 fn the_plan_does_not_depend_on_the_number_of_threads() {
-    let items = instance("B");
+    let items = instance("E");
     let on = |threads| {
-        plan(&items, &Options { threads, target: Some(CAPACITY), seed: 3, ..untimed(4_000) }).unwrap()
+        plan(&items, &Options { threads, target: Some(CAPACITY), seed: 3, ..untimed(8_000) }).unwrap()
     };
     let alone = on(1);
     assert_eq!(alone.offsets, on(1).offsets);

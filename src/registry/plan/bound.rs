@@ -1,11 +1,12 @@
 //! The lower bound that needs no search: the maximum load.
 //!
-//! At each moment the living items lie above each other. If `g` divides all their alignments, each starts at a multiple of `g`
-//! above the one below, so each but the highest takes its size rounded up to `g`.
+//! At each moment the living items lie above each other. If `g` divides all their alignments, each starts at a
+//! multiple of `g` above the one below, so each but the highest takes its size rounded up to `g`.
 
 use super::problem::{Problem, gcd};
 
-/// The maximum load in units. O(n log n) for the loads; alignments cost what the sections hold, so they count only where they differ from 1.
+/// The maximum load in units. O(n log n) for the loads; alignments cost what the sections hold, so they count only
+/// where they differ from 1.
 pub(super) fn load_bound(problem: &Problem) -> u64 {
     let mut change = vec![0_u64; problem.sections + 1];
     for block in &problem.blocks {

@@ -17,9 +17,11 @@ pub enum Violation {
     Overlap(usize, usize),
 }
 
-/// Checks that no two items share bytes while both are alive and that each offset is aligned; tells the height of the plan.
+/// Checks that no two items share bytes while both are alive and that each offset is aligned; tells the height of the
+/// plan.
 ///
-/// O(n log n): items enter and leave a map by offset in the order of time, and one that enters looks at its two neighbours only.
+/// O(n log n): items enter and leave a map by offset in the order of time, and one that enters looks at its two
+/// neighbours only.
 ///
 /// ```
 /// use backbuf::registry::plan::{Item, Violation, check};

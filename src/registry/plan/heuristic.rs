@@ -1,12 +1,13 @@
 //! The plan that is there at once.
 //!
-//! Whatever the size, the three plans of `quick`. Where the pairs that overlap in time can be listed, also *lowest first*: of all blocks
-//! left the one that can lie lowest is placed there, and of several that can lie equally low the one with the greatest rank, as a
-//! mason would lay stones (the best-fit skyline rule of strip packing: Burke, Kendall, Whitwell 2004). Ranks by size, by
-//! area, and by mixtures of both are tried; then a local search shakes the ranks of the best, lifts those of the blocks that make
-//! up the top, and keeps what is no worse.
+//! Whatever the size, the three plans of `quick`. Where the pairs that overlap in time can be listed, also *lowest
+//! first*: of all blocks left the one that can lie lowest is placed there, and of several that can lie equally low
+//! the one with the greatest rank, as a mason would lay stones (the best-fit skyline rule of strip packing: Burke,
+//! Kendall, Whitwell 2004). Ranks by size, by area, and by mixtures of both are tried; then a local search shakes the
+//! ranks of the best, lifts those of the blocks that make up the top, and keeps what is no worse.
 //!
-//! One placement costs O(p log p) for p pairs; the number of rounds shrinks as p grows, so that all of them cost about the same.
+//! One placement costs O(p log p) for p pairs; the number of rounds shrinks as p grows, so that all of them cost
+//! about the same.
 
 use super::problem::Problem;
 use super::quick;
@@ -46,7 +47,8 @@ impl Rank {
     }
 }
 
-/// The best plan found, until the height is `enough` or the rounds are over. The first plan is made whatever `stop` says.
+/// The best plan found, until the height is `enough` or the rounds are over. The first plan is made whatever `stop`
+/// says.
 pub(super) fn heuristic(
     problem: &Problem,
     neighbours: Option<&[Vec<u32>]>,

@@ -1,7 +1,8 @@
-//! Memory of failed states: what the search has refuted once it does not enter again, also in later runs for the same capacity.
+//! Memory of failed states: what the search has refuted once it does not enter again, also in later runs for the same
+//! capacity.
 //!
-//! A fixed table of 64-bit hashes, each slot holding what came last. A false match (some 1 in 10^12 for the states of a minute)
-//! could only cost a solution, never make a wrong one.
+//! A fixed table of 64-bit hashes, each slot holding what came last. Every plan is a real one whatever the hashes; a
+//! false match (some 1 in 10^9 in a minute of search) could only hide one, and so make a refutation wrong.
 
 use super::random::scramble;
 

@@ -1,8 +1,8 @@
 //! From a plan to the lowest one: which capacities to ask the portfolio for.
 //!
-//! The lower bound first, which is often reached, then capacities half-way between it and the best plan, ever nearer to the plan, until one
-//! succeeds; each gets so many nodes, and when none succeeds the number is raised. A plan found lowers the upper end, a refutation
-//! raises the lower one. When they meet the height is proven.
+//! The lower bound first, which is often reached, then capacities half-way between it and the best plan, ever nearer
+//! to the plan, until one succeeds; each gets so many nodes, and when none succeeds the number is raised. A plan
+//! found lowers the upper end, a refutation raises the lower one. When they meet the height is proven.
 
 use super::portfolio::Portfolio;
 use super::problem::Problem;

@@ -1,11 +1,14 @@
-//! Where to put things that live for a while: static memory planning, the *dynamic storage allocation* problem of Garey and Johnson.
+//! Where to put things that live for a while: static memory planning, the *dynamic storage allocation* problem of
+//! Garey and Johnson.
 //!
-//! Each [`Item`] has a size and a half-open lifetime. Two items that are alive at the same time may not share bytes; [`plan`] looks for
-//! offsets that make the highest end, the *height*, as small as it can. That is NP-hard, so there are three steps:
+//! Each [`Item`] has a size and a half-open lifetime. Two items that are alive at the same time may not share bytes;
+//! [`plan`] looks for offsets that make the highest end, the *height*, as small as it can. That is NP-hard, so there
+//! are three steps:
 //!
-//! 1. a heuristic (`quick`, `heuristic`) gives a plan at once, and the maximum load (`bound`) tells how far from the best it can be at most;
-//! 2. a search for a plan within a given capacity (`search`, on `partial` plans and the `section`s of time, with a `memory` of what has failed)
-//!    finds one or proves that there is none, restarted in several ways (`portfolio`);
+//! 1. a heuristic (`quick`, `heuristic`) gives a plan at once, and the maximum load (`bound`) tells how far from the
+//!    best it can be at most;
+//! 2. a search for a plan within a given capacity (`search`, on `partial` plans and the `section`s of time, with a
+//!    `memory` of what has failed) finds one or proves that there is none, restarted in several ways (`portfolio`);
 //! 3. the capacity goes down from the heuristic's height (`minimise`) until the height is proven or the time is over.
 //!
 //! [`check`] judges a plan independently of all that.
@@ -58,13 +61,16 @@ impl Item {
 
 /// How hard to look for a lower plan.
 pub struct Options<'a> {
-    /// The time for everything; looked at between placements of the heuristic and every few steps of the search. Zero: one quick plan.
+    /// The time for everything; looked at between placements of the heuristic and every few steps of the search.
+    /// Zero: one quick plan.
     pub budget: Duration,
-    /// Steps of the search at most, whatever the time. With a limit here and time enough for it the plan is the same on every machine.
+    /// Steps of the search at most, whatever the time. With a limit here and time enough for it the plan is the same
+    /// on every machine.
     pub nodes: u64,
     /// Where the random numbers begin.
     pub seed: u64,
-    /// Threads for the search; 0 and 1 both mean the caller's alone. The plan does not depend on it unless the time ends the search.
+    /// Threads for the search; 0 and 1 both mean the caller's alone. The plan does not depend on it unless the time
+    /// ends the search.
     pub threads: usize,
     /// A height that is good enough.
     pub target: Option<u64>,
@@ -150,10 +156,11 @@ impl std::error::Error for PlanError {}
 
 /// Places the items so that the height is small: as small as can be if the plan is [exact](Plan::exact).
 ///
-/// The same items, options and number of nodes give the same plan; only where the budget or `cancelled` ends the search may it depend on how
-/// far that came. The plan is never worse than the heuristic's. For `n` items, of which `p` pairs overlap in time, the heuristic takes
-/// O(n log n + p log p) steps, without the second part from some four million pairs on. Instances beyond that, or with as many moments of
-/// life, are not searched: their plan is exact only where the heuristic meets the bound.
+/// The same items, options and number of nodes give the same plan; only where the budget or `cancelled` ends the
+/// search may it depend on how far that came. The plan is never worse than the heuristic's. For `n` items, of which
+/// `p` pairs overlap in time, the heuristic takes O(n log n + p log p) steps, without the second part from some four
+/// million pairs on. Instances beyond that, or with as many moments of life, are not searched: their plan is exact
+/// only where the heuristic meets the bound.
 ///
 /// ```
 /// use backbuf::registry::plan::{Item, Options, plan};

@@ -1,10 +1,11 @@
 //! A partial plan: some blocks are fixed, the others are loose, and everything can be taken back.
 //!
-//! Of each loose block is known the lowest place where it fits between the fixed ones (`low`). A *postponed* block is one that shall
-//! not lie there: it waits until that place is taken, and cannot come to lie below `floor`, the lowest top that could carry it.
+//! Of each loose block is known the lowest place where it fits between the fixed ones (`low`). A *postponed* block is
+//! one that shall not lie there: it waits until that place is taken, and cannot come to lie below `floor`, the lowest
+//! top that could carry it.
 //!
-//! Of each section is known its *view* (see `section`), which is what prunes: the room in its gaps that the loose blocks can use has to be
-//! as large as they are.
+//! Of each section is known its *view* (see `section`), which is what prunes: the room in its gaps that the loose
+//! blocks can use has to be as large as they are.
 
 use super::problem::{Block, Problem};
 use super::section::{View, Viewer};
@@ -28,7 +29,6 @@ pub(super) struct Partial<'p> {
     pub(super) loose_count: usize,
     stale: Vec<bool>,
     stale_list: Vec<u32>,
-    suspect: usize,
     viewer: Viewer,
     trail: Vec<Change>,
 }
@@ -69,7 +69,6 @@ impl<'p> Partial<'p> {
             loose_count: blocks.len(),
             stale: vec![true; sections],
             stale_list: (0..sections as u32).collect(),
-            suspect: 0,
             viewer: Viewer::default(),
             trail: Vec::new(),
         }
@@ -115,7 +114,8 @@ impl<'p> Partial<'p> {
                 if low + moving.size > self.capacity {
                     return Err(block.first.max(moving.first) as usize);
                 }
-                // No longer postponed, if it was; the floor it had then was the lowest top that it could come to lie upon.
+                // No longer postponed, if it was; the floor it had then was the lowest top that it could come to lie
+                // upon.
                 self.set_loose(other, low, low);
             }
         }
@@ -170,8 +170,8 @@ impl<'p> Partial<'p> {
         }
     }
 
-    /// The block shall not lie at its lowest place. False if nothing that is loose can take that place, so that a plan with this block higher
-    /// would gain nothing by it, or if there is no room higher up.
+    /// The block shall not lie at its lowest place. False if nothing that is loose can take that place, so that a
+    /// plan with this block higher would gain nothing by it, or if there is no room higher up.
     pub(super) fn postpone(&mut self, k: u32) -> bool {
         let block = self.block(k);
         let low = self.low[k as usize];
@@ -216,28 +216,22 @@ impl<'p> Partial<'p> {
 
     /// Looks at all sections that have changed, or tells one that cannot hold its blocks.
     pub(super) fn refresh(&mut self) -> Result<(), usize> {
-        // The one that failed last is the most likely to fail again.
-        if self.stale[self.suspect] {
-            self.look(self.suspect)?;
-        }
+        // In the order of time: that the first to fail is always the first of several makes the weights of sections
+        // tell apart.
+        self.stale_list.sort_unstable_by_key(|&section| std::cmp::Reverse(section));
         while let Some(section) = self.stale_list.pop() {
+            self.stale[section as usize] = false;
             self.look(section as usize)?;
         }
         Ok(())
     }
 
     fn look(&mut self, section: usize) -> Result<(), usize> {
-        if std::mem::take(&mut self.stale[section]) {
-            let mut viewer = std::mem::take(&mut self.viewer);
-            let view = viewer.view(self, section);
-            self.viewer = viewer;
-            let Some(view) = view else {
-                self.suspect = section;
-                return Err(section);
-            };
-            let old = std::mem::replace(&mut self.views[section], view);
-            self.trail.push(Change::View { section: section as u32, view: old });
-        }
+        let mut viewer = std::mem::take(&mut self.viewer);
+        let view = viewer.view(self, section);
+        self.viewer = viewer;
+        let old = std::mem::replace(&mut self.views[section], view.ok_or(section)?);
+        self.trail.push(Change::View { section: section as u32, view: old });
         Ok(())
     }
 

@@ -1,11 +1,13 @@
 //! Several searches for one capacity, restarted again and again.
 //!
-//! How long one search takes has a heavy tail: an unlucky early choice is never taken back in time, while another order of the candidates runs
-//! straight to a plan. So there are several *lanes*, each with its rule and its ranks, and rounds in which each lane runs once, with shaken
-//! ranks and a limit of nodes after Luby's sequence (Luby, Sinclair, Zuckerman 1993). What a lane learns about sections and failed
-//! states stays with it. A refutation by any lane ends them all.
+//! How long one search takes has a heavy tail: an unlucky early choice is never taken back in time, while another
+//! order of the candidates runs straight to a plan. So there are several *lanes*, each with its rule and its ranks,
+//! and rounds in which each lane runs once, with shaken ranks and a limit of nodes after Luby's sequence (Luby,
+//! Sinclair, Zuckerman 1993). What a lane learns about sections and failed states stays with it. A refutation by any
+//! lane ends them all.
 //!
-//! Lanes share nothing, and of those that end in one round the first counts: the outcome is the same on one thread and on many.
+//! Lanes share nothing, and of those that end in one round the first counts: the outcome is the same on one thread
+//! and on many.
 
 use super::heuristic::Rank;
 use super::memory::Memory;
@@ -15,16 +17,16 @@ use super::search::{Experience, Outcome, Rule, Search};
 use super::stop::Stop;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-const LANES: [(Rule, Rank); 6] = [
+const LANES: [(Rule, Rank); 5] = [
     (Rule::LowestPlace, Rank::Size),
-    (Rule::FewestPreferred, Rank::Lifetime),
+    (Rule::FewestWithoutWaste, Rank::Lifetime),
     (Rule::LowestPlace, Rank::Area),
     (Rule::FewestCandidates, Rank::Lifetime),
     (Rule::LowestPlace, Rank::Lifetime),
-    (Rule::FewestCandidates, Rank::LifetimeThenSize),
 ];
-/// Nodes of the shortest runs.
-const SHORTEST: u64 = 500;
+/// Nodes of the first runs, whose ranks are not shaken yet, and of the shortest after them.
+const FIRST: u64 = 4_000;
+const SHORTEST: u64 = 1_000;
 
 pub(super) struct Portfolio<'p> {
     problem: &'p Problem,
@@ -66,7 +68,8 @@ impl<'p> Portfolio<'p> {
         while self.nodes < enough && !stop.is_over() {
             round += 1;
             let left = (enough - self.nodes).div_ceil(LANES.len() as u64);
-            let limit = (SHORTEST * luby(round)).min(left);
+            let limit = if round == 1 { FIRST } else { SHORTEST * luby(round - 1) };
+            let limit = limit.min(left);
             let outcome = self.round(capacity, limit, stop);
             self.nodes = self.lanes.iter().map(|lane| lane.nodes).sum();
             if outcome != Outcome::Open {

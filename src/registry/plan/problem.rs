@@ -1,9 +1,10 @@
 //! What the planner works on: blocks without the trivial ones, in units, with time cut into sections.
 //!
 //! Two items overlap in time exactly if some *section* holds both, where a section is a moment at which as many items
-//! are alive as can be: an item's start that is followed by an end before the next start. All other moments hold a subset of a
-//! section's items and say nothing new (intervals have the Helly property), so at most `n` sections tell all. Sizes, alignments and capacity are
-//! counted in units, as large as the items allow, so that "one higher" means as much as it can.
+//! are alive as can be: an item's start that is followed by an end before the next start. All other moments hold a
+//! subset of a section's items and say nothing new (intervals have the Helly property), so at most `n` sections tell
+//! all. Sizes, alignments and capacity are counted in units, as large as the items allow, so that "one higher" means
+//! as much as it can.
 
 use super::{Item, PlanError};
 
@@ -118,7 +119,8 @@ impl Problem {
     }
 }
 
-/// The greatest divisor of all sizes such that each alignment divides it or is a multiple of it: then all places that a plan needs are multiples.
+/// The greatest divisor of all sizes such that each alignment divides it or is a multiple of it: then all places that
+/// a plan needs are multiples.
 fn unit<'a>(items: impl Iterator<Item = &'a Item> + Clone) -> u64 {
     let mut unit = items.clone().fold(0, |unit, item| gcd(unit, item.size)).max(1);
     loop {

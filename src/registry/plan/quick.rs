@@ -1,8 +1,8 @@
 //! Plans in O(n log n), whatever the items look like: what even a hundred thousand items get at once.
 //!
-//! `by_time` runs through time as an allocator would: an item that begins takes the smallest hole that has room, one that ends gives
-//! its place back. `by_order` takes the items in a given order and puts each upon the highest of those before it that it
-//! overlaps in time: the skyline lies in a segment tree over the sections.
+//! `by_time` runs through time as an allocator would: an item that begins takes the smallest hole that has room, one
+//! that ends gives its place back. `by_order` takes the items in a given order and puts each upon the highest of
+//! those before it that it overlaps in time: the skyline lies in a segment tree over the sections.
 
 use super::problem::Problem;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,7 +51,8 @@ impl Holes {
         self.by_size.remove(&(size, place));
     }
 
-    /// The smallest hole that has room wherever it begins; so that one look is enough, a hole that would do by luck does not count.
+    /// The smallest hole that has room wherever it begins; so that one look is enough, a hole that would do by luck
+    /// does not count.
     fn take(&mut self, size: u64, align: u64) -> u64 {
         let hole = self.by_size.range((size + align - 1, 0)..).next().copied();
         let (room, place) = hole.unwrap_or_else(|| {
@@ -98,7 +99,8 @@ pub(super) fn by_order(problem: &Problem, order: &[u32]) -> Vec<u64> {
     places
 }
 
-/// The height of each section, as a segment tree: `covered` holds for all of a node's range, `highest` is the maximum in it.
+/// The height of each section, as a segment tree: `covered` holds for all of a node's range, `highest` is the maximum
+/// in it.
 struct Skyline {
     leaves: usize,
     highest: Vec<u64>,

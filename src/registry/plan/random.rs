@@ -1,5 +1,5 @@
-//! A small generator of random numbers whose sequence belongs to the planner alone: the same seed means the same plan in every version
-//! of every dependency (SplitMix64, Steele, Lea, Flood 2014).
+//! A small generator of random numbers whose sequence belongs to the planner alone: the same seed means the same plan
+//! in every version of every dependency (SplitMix64, Steele, Lea, Flood 2014).
 
 #[derive(Clone, Debug)]
 pub(super) struct Random(u64);

@@ -1,12 +1,13 @@
 //! Is there a plan within a capacity? A depth-first search that places or postpones.
 //!
-//! Every plan can be pressed down until no block can be moved to a lower free place. Only such *active* plans are looked for,
-//! so it suffices to ask of one block at a time: does it lie at the lowest place where it fits now, or is it *postponed*, because
-//! another block will come to lie there? (Le Pape's schedule-or-postpone, with Moffitt's canonical solutions: "MiniMalloc", ASPLOS
-//! 2023, doi 10.1145/3623278.3624752.) Which block is asked for comes from the sections:
-//! the one with the lowest open place, or the one with the fewest candidates, weighed by how often it has failed
-//! (Boussemart's weighted degree). When the loose blocks fall apart in time, each part is solved by itself, and a part
-//! without a plan sends the search back to what concerns it, past all that was done for the others.
+//! Every plan can be pressed down until no block can be moved to a lower free place. Only such *active* plans are
+//! looked for, so it suffices to ask of one block at a time: does it lie at the lowest place where it fits now, or is
+//! it *postponed*, because another block will come to lie there? (Le Pape's schedule-or-postpone, with Moffitt's
+//! canonical solutions: "MiniMalloc", ASPLOS 2023, doi 10.1145/3623278.3624752.) Which block is asked for comes from
+//! the sections: the one with the lowest open place, or the one with the fewest candidates, weighed by how often it
+//! has failed (Boussemart's weighted degree). When the loose blocks fall apart in time, each part is solved by
+//! itself, and a part without a plan sends the search back to what concerns it, past all that was done for the
+//! others.
 //!
 //! The path is an explicit stack: the depth is bounded by memory, not by the thread's stack.
 
@@ -22,9 +23,9 @@ pub(super) enum Rule {
     LowestPlace,
     /// Where there is the least choice.
     FewestCandidates,
-    /// Where there is the least choice of blocks that waste nothing, or little where there is slack; where the waste is not
-    /// forbidden this guesses, and guesses well.
-    FewestPreferred,
+    /// Where there is the least choice of blocks that waste no more than the slack, as if no others could ever be the
+    /// lowest. That is a guess: this search may miss a plan, and refutes nothing.
+    FewestWithoutWaste,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -81,7 +82,8 @@ impl<'p> Search<'p> {
         }
         let mut nodes = 0;
         loop {
-            let step = self.partial.refresh().and_then(|()| {
+            let fresh = self.partial.refresh().inspect_err(|&section| known.weights[section] += 1.0);
+            let step = fresh.and_then(|()| {
                 if self.partial.loose_count == 0 {
                     return Ok(Some(Outcome::Found(self.partial.places.clone())));
                 }
@@ -94,12 +96,9 @@ impl<'p> Search<'p> {
             match step {
                 Ok(None) => {}
                 Ok(Some(outcome)) => return (outcome, nodes),
-                Err(section) => {
-                    known.weights[section] += 1.0;
-                    if !self.go_back(section, known) {
-                        return (Outcome::Refuted, nodes);
-                    }
-                }
+                Err(section) if self.go_back(section, known) => {}
+                Err(_) if self.rule == Rule::FewestWithoutWaste => return (Outcome::Open, nodes),
+                Err(_) => return (Outcome::Refuted, nodes),
             }
         }
     }
@@ -117,8 +116,8 @@ impl<'p> Search<'p> {
         self.partial.fix(block)
     }
 
-    /// The part that holds the section cannot be completed: postpones the last block that has to do with it, was fixed, and can be postponed.
-    /// False if there is none left.
+    /// The part that holds the section cannot be completed: postpones the last block that has to do with it, was
+    /// fixed, and can be postponed. False if there is none left.
     fn go_back(&mut self, section: usize, known: &mut Experience) -> bool {
         let mut failed = section..section + 1;
         while let Some(step) = self.path.pop() {
@@ -149,22 +148,24 @@ impl<'p> Search<'p> {
         let sections = begun.unwrap_or(0..partial.views.len());
         // How far up the candidates lie, and how many they are.
         let choice = |view: &View| match self.rule {
-            Rule::FewestCandidates => (view.reach, view.candidates),
-            _ if view.preferred == 0 => (view.reach, view.candidates),
-            _ => (view.near, view.preferred),
+            Rule::FewestWithoutWaste => (view.near, view.hopeful),
+            Rule::LowestPlace if view.preferred > 0 => (view.near, view.preferred),
+            _ => (view.reach, view.candidates),
         };
         let urgency = |&section: &usize| {
             let view = &partial.views[section];
+            let choice = f64::from(choice(view).1);
             match self.rule {
-                Rule::LowestPlace => (view.open as f64, f64::from(choice(view).1)),
-                _ => (f64::from(choice(view).1) / weights[section], view.open as f64),
+                Rule::LowestPlace => (view.open as f64, choice),
+                _ => (choice / weights[section], view.open as f64),
             }
         };
-        let section = sections
-            .clone()
-            .filter(|&section| partial.views[section].candidates > 0)
-            .map(|section| (urgency(&section), section))
-            .min_by(|(a, _), (b, _)| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        let askable = |&section: &usize| match self.rule {
+            Rule::FewestWithoutWaste => !partial.loose[section].is_empty(),
+            _ => partial.views[section].candidates > 0,
+        };
+        let section = sections.clone().filter(askable).map(|section| (urgency(&section), section));
+        let section = section.min_by(|(a, _), (b, _)| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
         let Some((_, section)) = section else {
             // None that must be used now: any block that is not postponed will do.
             let mut loose =

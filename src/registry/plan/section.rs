@@ -1,9 +1,10 @@
 //! What a section tells about a partial plan.
 //!
-//! The fixed blocks leave *gaps*. Into a gap may come the loose blocks that fit into it above their floors; more room than from the lowest of their
-//! places to the gap's end, or than their sizes, cannot be used. What all gaps can take together must reach the load; the
-//! surplus is the *slack*. A gap that can take more than the slack must be used, and low enough for the rest to lie above: the few
-//! blocks that can be its lowest are the candidates among which the search branches.
+//! The fixed blocks leave *gaps*. Into a gap may come the loose blocks that fit into it above their floors; more room
+//! than from the lowest of their places to the gap's end, or than their sizes, cannot be used. What all gaps can take
+//! together must reach the load; the surplus is the *slack*. A gap that can take more than the slack must be used,
+//! and low enough for the rest to lie above: the few blocks that can be its lowest are the candidates among which the
+//! search branches.
 
 use super::memory::mix;
 use super::partial::Partial;
@@ -11,7 +12,8 @@ use super::problem::Block;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct View {
-    /// The candidates lie at `open..=reach` and end at `end` or below; those up to `near` waste no more than the slack.
+    /// The candidates lie at `open..=reach` and end at `end` or below; those up to `near` waste no more than the
+    /// slack.
     pub(super) open: u64,
     pub(super) near: u64,
     pub(super) reach: u64,
@@ -19,6 +21,8 @@ pub(super) struct View {
     /// How many candidates are not postponed, and how many of them lie near.
     pub(super) candidates: u32,
     pub(super) preferred: u32,
+    /// How many blocks could be the lowest and lie near, postponed or not.
+    pub(super) hopeful: u32,
     /// A hash of all that matters for what is still loose: gaps, places, floors.
     pub(super) key: u64,
 }
@@ -80,15 +84,16 @@ impl Viewer {
         let (open, end) = gap.map_or((self.gaps[0].open, partial.capacity), |gap| (gap.open, gap.end));
         let reach = end - gap.map_or(0, |gap| gap.usable - slack);
         let near = reach.min(open + slack);
-        let (mut possible, mut candidates, mut preferred) = (gap.is_none(), 0, 0);
+        let (mut possible, mut candidates, mut preferred, mut hopeful) = (gap.is_none(), 0, 0, 0);
         for block in &self.loose {
             if block.floor <= reach && block.floor + block.size <= end {
                 possible = true;
+                hopeful += u32::from(block.floor <= near);
                 candidates += u32::from(!block.postponed);
                 preferred += u32::from(!block.postponed && block.floor <= near);
             }
         }
-        possible.then_some(View { open, near, reach, end, candidates, preferred, key })
+        possible.then_some(View { open, near, reach, end, candidates, preferred, hopeful, key })
     }
 
     fn gap(&self, from: u64, end: u64) -> Option<Gap> {
