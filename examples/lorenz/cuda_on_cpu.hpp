@@ -18,9 +18,7 @@ inline thread_local Index threadIdx;
 inline Index blockIdx, blockDim, gridDim;
 inline std::barrier<> *barrier_of_block;
 
-inline void __syncthreads() {
-    barrier_of_block->arrive_and_wait();
-}
+inline void __syncthreads() { barrier_of_block->arrive_and_wait(); }
 
 /// Runs `kernel(arguments...)`; the shared memory is the array that the kernel declares, and the program defines.
 template <class Kernel, class... Arguments>
@@ -38,6 +36,7 @@ void launch(unsigned blocks, unsigned threads, Kernel kernel, Arguments... argum
                 kernel(arguments...);
             });
         }
-        for (std::thread &thread : running) thread.join();
+        for (std::thread &thread : running)
+            thread.join();
     }
 }

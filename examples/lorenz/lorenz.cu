@@ -16,7 +16,8 @@ __device__ __forceinline__ void rate(const float *y, float *k) {
 } // namespace
 
 /// Solves up to `until` from `start[thread]` to `end[thread]`, and tells the steps of each block.
-extern "C" __global__ void lorenz_solve(const float *start, float *end, int *steps_of_block, double until, float tolerance) {
+extern "C" __global__ void lorenz_solve(const float *start, float *end, int *steps_of_block, double until,
+                                        float tolerance) {
     constexpr int n = static_cast<int>(lorenz::state_length);
     void *shared = lorenz::shared_of_thread(memory, threadIdx.x);
     alignas(lorenz::persistent_align_bytes) unsigned char persistent[lorenz::persistent_bytes];
@@ -29,18 +30,22 @@ extern "C" __global__ void lorenz_solve(const float *start, float *end, int *ste
     int *steps = lorenz::steps(shared);
 
     const unsigned trajectory = blockIdx.x * blockDim.x + threadIdx.x;
-    for (int i = 0; i < n; ++i) y[i] = start[trajectory * n + i];
+    for (int i = 0; i < n; ++i)
+        y[i] = start[trajectory * n + i];
     *time = 0.0;
     *steps = 0;
     rate(y, k1);
     float h = 1e-3f;
     while (*time < until) {
         h = fminf(h, static_cast<float>(until - *time));
-        for (int i = 0; i < n; ++i) stage[i] = y[i] + h * (0.2f * k1[i]);
+        for (int i = 0; i < n; ++i)
+            stage[i] = y[i] + h * (0.2f * k1[i]);
         rate(stage, k2);
-        for (int i = 0; i < n; ++i) stage[i] = y[i] + h * (3.0f / 40 * k1[i] + 9.0f / 40 * k2[i]);
+        for (int i = 0; i < n; ++i)
+            stage[i] = y[i] + h * (3.0f / 40 * k1[i] + 9.0f / 40 * k2[i]);
         rate(stage, k3);
-        for (int i = 0; i < n; ++i) stage[i] = y[i] + h * (44.0f / 45 * k1[i] - 56.0f / 15 * k2[i] + 32.0f / 9 * k3[i]);
+        for (int i = 0; i < n; ++i)
+            stage[i] = y[i] + h * (44.0f / 45 * k1[i] - 56.0f / 15 * k2[i] + 32.0f / 9 * k3[i]);
         rate(stage, k4);
         for (int i = 0; i < n; ++i)
             stage[i] = y[i] + h * (19372.0f / 6561 * k1[i] - 25360.0f / 2187 * k2[i] + 64448.0f / 6561 * k3[i] -
@@ -72,7 +77,8 @@ extern "C" __global__ void lorenz_solve(const float *start, float *end, int *ste
         }
         h *= fminf(5.0f, fmaxf(0.2f, 0.9f * powf(fmaxf(worst, 1e-6f), -0.2f)));
     }
-    for (int i = 0; i < n; ++i) end[trajectory * n + i] = y[i];
+    for (int i = 0; i < n; ++i)
+        end[trajectory * n + i] = y[i];
 
     __syncthreads();
     if (threadIdx.x == 0) {

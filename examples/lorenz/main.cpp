@@ -25,11 +25,14 @@ static void reference(double *y, double until) {
         double k[3] = {}, sum[3] = {};
         for (int stage = 0; stage < 4; ++stage) {
             double at[3];
-            for (int i = 0; i < 3; ++i) at[i] = y[i] + h * reach[stage] * k[i];
+            for (int i = 0; i < 3; ++i)
+                at[i] = y[i] + h * reach[stage] * k[i];
             rate(at, k);
-            for (int i = 0; i < 3; ++i) sum[i] += weight[stage] * k[i];
+            for (int i = 0; i < 3; ++i)
+                sum[i] += weight[stage] * k[i];
         }
-        for (int i = 0; i < 3; ++i) y[i] += h / 6 * sum[i];
+        for (int i = 0; i < 3; ++i)
+            y[i] += h / 6 * sum[i];
     }
 }
 
@@ -49,9 +52,10 @@ int main() {
     for (unsigned i = 0; i < count; ++i) {
         double y[3] = {start[i * 3], start[i * 3 + 1], start[i * 3 + 2]};
         reference(y, until);
-        for (int j = 0; j < 3; ++j) worst = std::fmax(worst, std::fabs(y[j] - end[i * 3 + j]) / (1 + std::fabs(y[j])));
+        for (int j = 0; j < 3; ++j)
+            worst = std::fmax(worst, std::fabs(y[j] - end[i * 3 + j]) / (1 + std::fabs(y[j])));
     }
-    std::printf("%u trajectories to t = %g: %d and %d steps a block, worst relative deviation %.1e\n", count, until, steps[0],
-                steps[1], worst);
+    std::printf("%u trajectories to t = %g: %d and %d steps a block, worst relative deviation %.1e\n", count, until,
+                steps[0], steps[1], worst);
     return worst < 1e-3 && steps[0] > 0 && steps[1] > 0 ? 0 : 1;
 }
