@@ -30,6 +30,7 @@ void launch(unsigned blocks, unsigned threads, Kernel kernel, Arguments... argum
         barrier_of_block = &barrier;
         blockIdx.x = block;
         std::vector<std::thread> running;
+        running.reserve(threads);
         for (unsigned thread = 0; thread < threads; ++thread) {
             running.emplace_back([=] {
                 threadIdx.x = thread;

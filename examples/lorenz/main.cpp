@@ -8,7 +8,8 @@
 constexpr unsigned blocks = 2, threads = 32;
 
 // Not a byte more than the layout asks for, so that a sanitizer sees whatever lies beyond.
-double memory[lorenz::shared_bytes(threads) / sizeof(double)];
+constexpr unsigned long long doubles = lorenz::shared_bytes(threads) / sizeof(double);
+double memory[doubles];
 static_assert(sizeof memory == lorenz::shared_bytes(threads), "the layout asks for whole doubles");
 static_assert(lorenz::fits(90, threads) && !lorenz::needs_opt_in(threads), "a launch of so many threads fits");
 
