@@ -213,3 +213,11 @@ fn what_cannot_be_planned_is_refused() {
     assert_eq!(check(&huge, &[0]), Err(Violation::Count));
     assert_eq!(check(&[Item { align: 4, ..good }], &[2]), Err(Violation::Misaligned(0)));
 }
+
+#[test]
+fn a_target_that_is_met_ends_the_search_and_not_the_heuristic() {
+    let items = instance("A");
+    let easy = plan(&items, &Options { target: Some(u64::MAX), ..untimed(u64::MAX) }).unwrap();
+    let alone = plan(&items, &untimed(0)).unwrap();
+    assert_eq!((easy.height, easy.nodes), (alone.height, 0));
+}

@@ -47,19 +47,19 @@ impl Rank {
     }
 }
 
-/// The best plan found, until the height is `enough` or the rounds are over. The first plan is made whatever `stop`
+/// The best plan found, until the height is the `bound` or the rounds are over. The first plan is made whatever `stop`
 /// says.
 pub(super) fn heuristic(
     problem: &Problem,
     neighbours: Option<&[Vec<u32>]>,
-    enough: u64,
+    bound: u64,
     seed: u64,
     stop: &Stop,
 ) -> Vec<u64> {
-    let mut best = Best { places: quick::by_time(problem), problem, height: 0, enough };
+    let mut best = Best { places: quick::by_time(problem), problem, height: 0, bound };
     best.height = problem.height(&best.places);
     for rank in [Rank::Size, Rank::Area] {
-        if best.is_enough() || stop.is_over() {
+        if best.is_lowest() || stop.is_over() {
             return best.places;
         }
         let rank = rank.of(problem);
@@ -77,7 +77,7 @@ struct Best<'a> {
     problem: &'a Problem,
     places: Vec<u64>,
     height: u64,
-    enough: u64,
+    bound: u64,
 }
 
 impl Best<'_> {
@@ -89,8 +89,8 @@ impl Best<'_> {
         height
     }
 
-    fn is_enough(&self) -> bool {
-        self.height <= self.enough
+    fn is_lowest(&self) -> bool {
+        self.height == self.bound
     }
 }
 
@@ -103,7 +103,7 @@ fn local_search(best: &mut Best, neighbours: &[Vec<u32>], seed: u64, stop: &Stop
     let mut ranks = Vec::new();
     let mut height = u64::MAX;
     for rank in Rank::ALL {
-        if best.is_enough() || stop.is_over() {
+        if best.is_lowest() || stop.is_over() {
             return;
         }
         let rank = rank.of(problem);
@@ -115,7 +115,7 @@ fn local_search(best: &mut Best, neighbours: &[Vec<u32>], seed: u64, stop: &Stop
     let mut places = lowest.place(&ranks);
     let mut random = Random::new(seed);
     for _ in 0..rounds {
-        if best.is_enough() || stop.is_over() {
+        if best.is_lowest() || stop.is_over() {
             return;
         }
         let mut shaken = ranks.clone();

@@ -72,7 +72,7 @@ pub struct Options<'a> {
     /// Threads for the search; 0 and 1 both mean the caller's alone. The plan does not depend on it unless the time
     /// ends the search.
     pub threads: usize,
-    /// A height that is good enough.
+    /// A height that is good enough: with it, there is no search or it ends. The heuristic does all its rounds anyway.
     pub target: Option<u64>,
     /// Asked often, from any of the threads; once true the best plan so far is returned.
     pub cancelled: &'a (dyn Fn() -> bool + Sync),
@@ -182,7 +182,7 @@ pub fn plan(items: &[Item], options: &Options) -> Result<Plan, PlanError> {
     let neighbours =
         (problem.count_pairs() <= heuristic::MOST_PAIRS && !stop.is_over()).then(|| problem.neighbours());
     let enough = target.unwrap_or(0).max(bound);
-    let places = heuristic::heuristic(&problem, neighbours.as_deref(), enough, options.seed, &stop);
+    let places = heuristic::heuristic(&problem, neighbours.as_deref(), bound, options.seed, &stop);
     let height = problem.height(&places);
     let mut ends = Ends { bound, height, places };
     let mut nodes = 0;
