@@ -54,7 +54,6 @@ template <class Self> class BufferFields {
     }
 
   protected:
-    BufferFields() noexcept { static_cast<void>(bb_registry_buffer_init(&raw_)); }
     Self &said(std::uint32_t field) noexcept { return fields_ |= field, static_cast<Self &>(*this); }
     /// Calls with what C asks for.
     template <class Call> Status with(const std::string &name, const Call &call) const noexcept {
@@ -68,6 +67,10 @@ template <class Self> class BufferFields {
     bb_registry_buffer raw_{};
     std::uint32_t fields_ = 0;
     std::optional<std::string> aliases_;
+
+  private:
+    friend Self;
+    BufferFields() noexcept { static_cast<void>(bb_registry_buffer_init(&raw_)); }
 };
 
 } // namespace detail
