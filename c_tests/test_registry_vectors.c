@@ -6,12 +6,12 @@ typedef enum { REGISTER, UPDATE_BUFFER, CLEAR_LAYOUT, QUERY } operation_kind;
 enum { ANY_ALIAS_REFUSAL = 1 };
 
 typedef struct operation {
-    operation_kind kind;
+    uint64_t totals[3];
     bb_registry_buffer buffer;
+    operation_kind kind;
     uint32_t fields;
     int32_t status;
     bool recognized, changed;
-    uint64_t totals[3];
 } operation;
 
 typedef struct place {
