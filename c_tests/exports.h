@@ -85,6 +85,42 @@ EXPORT(bb_stream_attach_sender, bb_stream_attach_sender(h, &(bb_sender *){NULL})
 EXPORT(bb_stream_stats_get, bb_stream_stats_get(h, sizeof(bb_stream_stats), &(bb_stream_stats){0}))
 EXPORT(bb_stream_destroy, bb_stream_destroy(h))
 
+static const bb_registry_buffer one_buffer = {
+    .struct_size = sizeof one_buffer, .location = BB_LOCATION_SHARED, .name = "one", .size = 8, .precision = BB_F32};
+static const bb_limits no_limits = {.struct_size = sizeof no_limits, .threads_per_block = 1};
+static const bb_launch one_thread = {.struct_size = sizeof one_thread, .threads = 1};
+static const char no_layout[] = "{}";
+
+EXPORT(bb_registry_register, bb_registry_register(h, 0, &one_buffer))
+EXPORT(bb_registry_replace, bb_registry_replace(h, 1, &one_buffer))
+EXPORT(bb_registry_update_buffer, bb_registry_update_buffer(h, 1, BB_FIELD_SIZE, &one_buffer, NULL, NULL))
+EXPORT(bb_registry_register_child, bb_registry_register_child(h, 1, "one", 1))
+EXPORT(bb_registry_set_options, bb_registry_set_options(h, 1, NULL))
+EXPORT(bb_registry_load_json, bb_registry_load_json(h, 2, no_layout, 2))
+EXPORT(bb_registry_clear_layout, bb_registry_clear_layout(h, 1))
+EXPORT(bb_registry_clear_parent, bb_registry_clear_parent(h, 0))
+EXPORT(bb_registry_shared_buffer_size, bb_registry_shared_buffer_size(h, 1, &(uint64_t){0}))
+EXPORT(bb_registry_persistent_local_buffer_size, bb_registry_persistent_local_buffer_size(h, 1, &(uint64_t){0}))
+EXPORT(bb_registry_local_buffer_size, bb_registry_local_buffer_size(h, 1, &(uint64_t){0}))
+EXPORT(bb_registry_get_allocator, bb_registry_get_allocator(h, 1, "one", sizeof(bb_allocator), &(bb_allocator){0}))
+EXPORT(bb_registry_layout_info, bb_registry_layout_info(h, 1, sizeof(bb_layout_info), &(bb_layout_info){0}))
+EXPORT(bb_registry_version, bb_registry_version(h, 1, &(uint64_t){0}))
+EXPORT(bb_registry_layout_hash, bb_registry_layout_hash(h, 1, &(uint64_t){0}))
+EXPORT(bb_registry_buffer_name, bb_registry_buffer_name(h, 1, 0, NULL, 0, &(uint64_t){0}))
+EXPORT(bb_registry_json, bb_registry_json(h, 1, NULL, 0, &(uint64_t){0}))
+EXPORT(bb_registry_overlaps, bb_registry_overlaps(h, 1, NULL, 0, &(uint64_t){0}))
+EXPORT(bb_registry_check, bb_registry_check(h, 1, &no_limits, &one_thread, sizeof(bb_fit), &(bb_fit){0}))
+EXPORT(bb_registry_shared_bytes, bb_registry_shared_bytes(h, 1, 32, &(uint64_t){0}))
+EXPORT(bb_registry_shared_stride_bytes, bb_registry_shared_stride_bytes(h, 1, &(uint64_t){0}))
+EXPORT(bb_registry_fits, bb_registry_fits(h, 1, 90, 32, &(bool){false}))
+EXPORT(bb_registry_needs_opt_in, bb_registry_needs_opt_in(h, 1, 32, &(bool){false}))
+EXPORT(bb_registry_banks, bb_registry_banks(h, 1, NULL, 0, &(uint64_t){0}))
+EXPORT(bb_registry_plan, bb_registry_plan(h, 1, NULL, sizeof(bb_plan), &(bb_plan){0}))
+EXPORT(bb_registry_emit_cuda_header, bb_registry_emit_cuda_header(h, 1, "one", NULL, 0, &(uint64_t){0}))
+EXPORT(bb_registry_table, bb_registry_table(h, 1, NULL, 0, &(uint64_t){0}))
+EXPORT(bb_registry_svg, bb_registry_svg(h, 1, NULL, 0, &(uint64_t){0}))
+EXPORT(bb_registry_destroy, bb_registry_destroy(h))
+
 static inline bb_status call_bb_manager_reserve_back(void *h) {
     bb_back back;
     const bb_status status = bb_manager_reserve_back(h, BB_BACK_KEEP, 0, &back);
@@ -166,7 +202,7 @@ static inline bb_status call_bb_stream_ready_chunks(void *h) {
     return status == BB_OK ? bb_lease_release(chunk.lease) : status;
 }
 
-typedef enum kind { ANY, MANAGER, LEASE, BATCH, TASK, WATCH, SENDER, RECEIVER, STREAM, KINDS } kind;
+typedef enum kind { ANY, MANAGER, LEASE, BATCH, TASK, WATCH, SENDER, RECEIVER, STREAM, REGISTRY, KINDS } kind;
 
 typedef struct export_case {
     const char *name;
@@ -251,9 +287,38 @@ static const export_case exports[] = {
     CASE(bb_stream_stats_get, STREAM),
     CASE(bb_stream_close, STREAM),
     END(bb_stream_destroy, STREAM),
+    CASE(bb_registry_register, REGISTRY),
+    CASE(bb_registry_replace, REGISTRY),
+    CASE(bb_registry_update_buffer, REGISTRY),
+    CASE(bb_registry_register_child, REGISTRY),
+    CASE(bb_registry_set_options, REGISTRY),
+    CASE(bb_registry_load_json, REGISTRY),
+    CASE(bb_registry_clear_layout, REGISTRY),
+    CASE(bb_registry_clear_parent, REGISTRY),
+    CASE(bb_registry_shared_buffer_size, REGISTRY),
+    CASE(bb_registry_persistent_local_buffer_size, REGISTRY),
+    CASE(bb_registry_local_buffer_size, REGISTRY),
+    CASE(bb_registry_get_allocator, REGISTRY),
+    CASE(bb_registry_layout_info, REGISTRY),
+    CASE(bb_registry_version, REGISTRY),
+    CASE(bb_registry_layout_hash, REGISTRY),
+    CASE(bb_registry_buffer_name, REGISTRY),
+    CASE(bb_registry_json, REGISTRY),
+    CASE(bb_registry_overlaps, REGISTRY),
+    CASE(bb_registry_check, REGISTRY),
+    CASE(bb_registry_shared_bytes, REGISTRY),
+    CASE(bb_registry_shared_stride_bytes, REGISTRY),
+    CASE(bb_registry_fits, REGISTRY),
+    CASE(bb_registry_needs_opt_in, REGISTRY),
+    CASE(bb_registry_banks, REGISTRY),
+    CASE(bb_registry_plan, REGISTRY),
+    CASE(bb_registry_emit_cuda_header, REGISTRY),
+    CASE(bb_registry_table, REGISTRY),
+    CASE(bb_registry_svg, REGISTRY),
+    END(bb_registry_destroy, REGISTRY),
 };
 
-/* One live object of each kind: a manager with what belongs to it, a ring, and a stream that a second ring feeds. */
+/* One live object of each kind: a manager with what belongs to it, a ring, a stream that a second ring feeds, and a registry. */
 typedef struct objects {
     void *of[KINDS];
     bb_sender *feeder;
@@ -268,6 +333,7 @@ static inline objects make_objects(void) {
     bb_sender *sender = NULL;
     bb_receiver *receiver = NULL, *streamed = NULL;
     bb_stream *stream = NULL;
+    bb_registry *registry = NULL;
     bb_manager_config config = defaults("objects");
     bb_manager *m = make_u32(8, &config);
     OK(bb_manager_acquire_front(m, &front));
@@ -277,8 +343,10 @@ static inline objects make_objects(void) {
     OK(bb_spsc_create(64, NULL, &sender, &receiver));
     OK(bb_spsc_create(64, NULL, &o.feeder, &streamed));
     OK(bb_spsc_into_stream(streamed, NULL, &stream));
+    OK(bb_registry_create(NULL, &registry));
+    OK(bb_registry_register(registry, 1, &one_buffer));
     o.of[MANAGER] = m, o.of[LEASE] = front.lease, o.of[BATCH] = batch, o.of[TASK] = task, o.of[WATCH] = watch;
-    o.of[SENDER] = sender, o.of[RECEIVER] = receiver, o.of[STREAM] = stream;
+    o.of[SENDER] = sender, o.of[RECEIVER] = receiver, o.of[STREAM] = stream, o.of[REGISTRY] = registry;
     return o;
 }
 
@@ -296,6 +364,7 @@ static inline void destroy_objects(objects o) {
     OK(bb_lease_release(o.of[LEASE]));
     OK(bb_manager_destroy(o.of[MANAGER]));
     destroy_rings(o);
+    OK(bb_registry_destroy(o.of[REGISTRY]));
 }
 
 #endif

@@ -2,10 +2,27 @@
 #include "exports.h"
 
 /* Exports that take no handle. */
-static const char *const without_handle[] = {
-    "bb_version",          "bb_build_info",  "bb_status_string",     "bb_last_error",          "bb_set_log",
-    "bb_set_wait_flags",   "bb_debug_dump",  "bb_debug_dump_fd",     "bb_manager_config_init", "bb_manager_create",
-    "bb_spsc_config_init", "bb_spsc_create", "bb_stream_config_init"};
+static const char *const without_handle[] = {"bb_version",
+                                             "bb_build_info",
+                                             "bb_status_string",
+                                             "bb_last_error",
+                                             "bb_set_log",
+                                             "bb_set_wait_flags",
+                                             "bb_debug_dump",
+                                             "bb_debug_dump_fd",
+                                             "bb_manager_config_init",
+                                             "bb_manager_create",
+                                             "bb_spsc_config_init",
+                                             "bb_spsc_create",
+                                             "bb_stream_config_init",
+                                             "bb_registry_config_init",
+                                             "bb_registry_create",
+                                             "bb_registry_buffer_init",
+                                             "bb_layout_diff",
+                                             "bb_arch_parse",
+                                             "bb_limits_init",
+                                             "bb_launch_init",
+                                             "bb_plan_config_init"};
 
 static bool is_covered(const char *name) {
     for (size_t i = 0; i < LENGTH(exports); i++) {
@@ -96,6 +113,7 @@ static void what_a_manager_leaves_behind_when_destroyed_can_still_be_ended(void)
         EXPECT(BB_E_STALE, bb_handle_check(o.of[k]));
     }
     destroy_rings(o);
+    OK(bb_registry_destroy(o.of[REGISTRY]));
 }
 
 static void a_slot_used_again_keeps_its_old_handle_stale(void) {
@@ -163,7 +181,8 @@ static void a_flipped_bit_never_reaches_an_object(void) {
     for (kind k = MANAGER; k < KINDS; k++) {
         for (int bit = 0; bit < 64; bit++) {
             void *flipped = (void *)((uintptr_t)o.of[k] ^ (uintptr_t)1 << bit);
-            bool live = false; /* a neighbour in the table may be hit: only an object of ours */
+            /* A neighbour in the table may be hit: only an object of ours. */
+            bool live = flipped == (void *)o.feeder;
             for (kind other = MANAGER; other < KINDS; other++) {
                 live = live || o.of[other] == flipped;
             }
@@ -218,7 +237,8 @@ static const struct {
 } roots[] = {{MANAGER, call_bb_manager_destroy, 2},
              {SENDER, call_bb_sender_destroy, 1},
              {RECEIVER, call_bb_receiver_destroy, 1},
-             {STREAM, call_bb_stream_destroy, 1}};
+             {STREAM, call_bb_stream_destroy, 1},
+             {REGISTRY, call_bb_registry_destroy, 2}};
 
 /* Whatever a race has left of them. */
 static void end_what_is_left(objects o) {
@@ -231,6 +251,7 @@ static void end_what_is_left(objects o) {
     (void)bb_receiver_destroy(o.of[RECEIVER]);
     (void)bb_stream_destroy(o.of[STREAM]);
     (void)bb_sender_destroy(o.feeder);
+    (void)bb_registry_destroy(o.of[REGISTRY]);
 }
 
 static void a_call_that_races_with_destroy_ends_well(void) {

@@ -70,6 +70,18 @@ set_target_properties(backbuf::static PROPERTIES
 add_dependencies(backbuf::shared backbuf_cargo)
 add_dependencies(backbuf::static backbuf_cargo)
 
+# The command line, which backbuf_cuda_layout() calls. A tool of the build, so never with a sanitizer.
+set(layout_tool ${BACKBUF_TARGET_DIR}/release/backbuf-layout)
+add_custom_target(backbuf_layout_tool ALL
+  COMMAND ${CARGO} build --release --bin backbuf-layout --target-dir ${BACKBUF_TARGET_DIR}
+  BYPRODUCTS ${layout_tool}
+  WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+  COMMENT "cargo builds ${layout_tool}"
+  USES_TERMINAL VERBATIM)
+add_executable(backbuf::layout IMPORTED GLOBAL)
+set_target_properties(backbuf::layout PROPERTIES IMPORTED_LOCATION ${layout_tool})
+add_dependencies(backbuf::layout backbuf_layout_tool)
+
 # The one to link without a choice: shared, unless BUILD_SHARED_LIBS says no.
 add_library(backbuf::backbuf INTERFACE IMPORTED GLOBAL)
 if(DEFINED BUILD_SHARED_LIBS AND NOT BUILD_SHARED_LIBS)

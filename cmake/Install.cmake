@@ -1,4 +1,4 @@
-# Headers, libraries with the usual links, CMake package and pkg-config file; all relocatable.
+# Headers, libraries with the usual links, the command line, CMake package and pkg-config file; all relocatable.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/backbuf)
@@ -13,11 +13,13 @@ file(CREATE_LINK ${BACKBUF_SONAME} ${PROJECT_BINARY_DIR}/links/libbackbuf.so SYM
 install(FILES ${PROJECT_BINARY_DIR}/links/${BACKBUF_SONAME} ${PROJECT_BINARY_DIR}/links/libbackbuf.so
   DESTINATION ${CMAKE_INSTALL_LIBDIR})
 
+install(PROGRAMS ${layout_tool} DESTINATION ${CMAKE_INSTALL_BINDIR})
+
 configure_package_config_file(cmake/backbufConfig.cmake.in ${PROJECT_BINARY_DIR}/backbufConfig.cmake
-  INSTALL_DESTINATION ${package_dir} PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)
+  INSTALL_DESTINATION ${package_dir} PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_BINDIR)
 # Before 1.0 a minor version may break, as the soname says.
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/backbufConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${PROJECT_BINARY_DIR}/backbufConfig.cmake ${PROJECT_BINARY_DIR}/backbufConfigVersion.cmake
+install(FILES ${PROJECT_BINARY_DIR}/backbufConfig.cmake ${PROJECT_BINARY_DIR}/backbufConfigVersion.cmake cmake/Layout.cmake
   DESTINATION ${package_dir})
 
 file(RELATIVE_PATH prefix_from_pc /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)

@@ -47,6 +47,17 @@ file(GLOB files CONFIGURE_DEPENDS ${sources}/c_tests/test_*.c)
 if(BACKBUF_SANITIZE STREQUAL thread)
   list(FILTER files INCLUDE REGEX "stress\\.c$")
 endif()
+# The registry's scenarios, as tables that C can read.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+set(vectors ${sources}/tests/data/registry/vectors.json)
+set(generated ${PROJECT_BINARY_DIR}/generated)
+file(MAKE_DIRECTORY ${generated})
+add_custom_command(OUTPUT ${generated}/registry_vectors.h
+  COMMAND Python3::Interpreter ${sources}/c_tests/vectors.py ${vectors} ${generated}/registry_vectors.h
+  DEPENDS ${sources}/c_tests/vectors.py ${vectors} VERBATIM)
+set_source_files_properties(${sources}/c_tests/test_registry_vectors.c PROPERTIES
+  OBJECT_DEPENDS ${generated}/registry_vectors.h INCLUDE_DIRECTORIES ${generated})
+
 foreach(file IN LISTS files)
   cmake_path(GET file STEM name)
   backbuf_test(c ${name} ${file})
@@ -96,6 +107,15 @@ foreach(file IN LISTS files)
   cmake_path(GET file STEM name)
   backbuf_test(example example_${name} ${file})
 endforeach()
+
+# The kernel of the Lorenz example on the CPU, laid out by the registry.
+backbuf_cuda_layout(lorenz/lorenz_layout.h FROM ${sources}/examples/lorenz/lorenz.json NAMESPACE lorenz)
+add_executable(example_lorenz ${sources}/examples/lorenz/main.cpp ${CMAKE_CURRENT_BINARY_DIR}/lorenz/lorenz_layout.h)
+target_include_directories(example_lorenz PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/lorenz)
+target_compile_features(example_lorenz PRIVATE cxx_std_20)
+target_link_libraries(example_lorenz PRIVATE backbuf_test_options)
+add_test(NAME example.lorenz COMMAND example_lorenz)
+set_tests_properties(example.lorenz PROPERTIES LABELS example)
 
 if(BACKBUF_SANITIZE)
   return()

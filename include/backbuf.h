@@ -64,6 +64,8 @@
 
 /** The design's name for it. */
 typedef struct bb_manager CBufferManager;
+/** The design's name for it. */
+typedef struct bb_registry BufferRegistry;
 
 
 /**
@@ -146,6 +148,111 @@ typedef struct bb_manager CBufferManager;
  * fraction of a microsecond, so that a batch gathers and the stream gains a multiple of its throughput.
  */
 #define BB_SPSC_NO_BACKOFF 2
+
+/**
+ * `bb_registry_buffer.location`: the block's shared memory.
+ */
+#define BB_LOCATION_SHARED 1
+
+/**
+ * `bb_registry_buffer.location`: memory of the thread; in its persistent array, if the buffer is persistent.
+ */
+#define BB_LOCATION_LOCAL 2
+
+/**
+ * `bb_registry_update_buffer()`: change the size.
+ */
+#define BB_FIELD_SIZE 1
+
+/**
+ * `bb_registry_update_buffer()`: change the location.
+ */
+#define BB_FIELD_LOCATION 2
+
+/**
+ * `bb_registry_update_buffer()`: change whether it is persistent.
+ */
+#define BB_FIELD_PERSISTENT 4
+
+/**
+ * `bb_registry_update_buffer()`: change the alias.
+ */
+#define BB_FIELD_ALIASES 8
+
+/**
+ * `bb_registry_update_buffer()`: change the precision.
+ */
+#define BB_FIELD_PRECISION 16
+
+/**
+ * `bb_registry_update_buffer()`: change the lifetime.
+ */
+#define BB_FIELD_LIFETIME 32
+
+/**
+ * `shared_per`: a block has one shared region, which its threads share.
+ */
+#define BB_SHARED_PER_BLOCK 1
+
+/**
+ * `shared_per`: each thread of a block has a shared region of its own.
+ */
+#define BB_SHARED_PER_THREAD 2
+
+/**
+ * `bb_allocator.space`: the shared region.
+ */
+#define BB_SPACE_SHARED 1
+
+/**
+ * `bb_allocator.space`: the persistent region of the thread.
+ */
+#define BB_SPACE_PERSISTENT 2
+
+/**
+ * `bb_allocator.space`: an array of its own.
+ */
+#define BB_SPACE_LOCAL 3
+
+/**
+ * `bb_allocator.origin`: no alias.
+ */
+#define BB_ORIGIN_OWN 1
+
+/**
+ * `bb_allocator.origin`: a slice of its alias target.
+ */
+#define BB_ORIGIN_ALIASED 2
+
+/**
+ * `bb_allocator.origin`: an alias whose target had no room for it, or was not shared: placed by its own location.
+ */
+#define BB_ORIGIN_FELL_BACK 3
+
+/**
+ * Bytes that nobody can tell: the region mixes precisions, and the layout is not typed.
+ */
+#define BB_NO_BYTES UINT64_MAX
+
+/**
+ * `bb_fit.bound`: shared memory keeps further blocks off a multiprocessor.
+ */
+#define BB_BOUND_SHARED 1
+
+/**
+ * `bb_fit.bound`: registers do.
+ */
+#define BB_BOUND_REGISTERS 2
+
+/**
+ * `bb_fit.bound`: threads do.
+ */
+#define BB_BOUND_THREADS 3
+
+/**
+ * `bb_fit.bound`: the number of blocks itself does.
+ */
+#define BB_BOUND_BLOCKS 4
 
 /**
  * What every call that can fail returns: `BB_OK` or one of the failures, which are negative. A number is never reused.
@@ -431,6 +538,11 @@ typedef struct bb_manager bb_manager;
  * The receiving end of a ring of bytes. Made by `bb_spsc_create()`.
  */
 typedef struct bb_receiver bb_receiver;
+
+/**
+ * Named buffers of CUDA kernels and where they lie. Made by `bb_registry_create()`.
+ */
+typedef struct bb_registry bb_registry;
 
 /**
  * The sending end of a ring of bytes. Made by `bb_spsc_create()`.
@@ -991,6 +1103,436 @@ typedef struct {
      */
     uint64_t waits;
 } bb_stream_stats;
+
+/**
+ * A buffer as its owner asks for it. Fill it by `bb_registry_buffer_init()`, then set the name and what else is needed.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct, as the caller knows it.
+     */
+    uint32_t struct_size;
+    /**
+     * `BB_LOCATION_SHARED`, the default, or `BB_LOCATION_LOCAL`.
+     */
+    uint32_t location;
+    /**
+     * Its name, 1 to 255 bytes of UTF-8, once among the parent's.
+     */
+    const char *name;
+    /**
+     * The buffer, registered before, whose memory it would rather share; NULL for none.
+     */
+    const char *aliases;
+    /**
+     * Elements; 0 is legal.
+     */
+    uint64_t size;
+    /**
+     * `BB_F16`, `BB_F32` (the default), `BB_F64`, `BB_I32` or `BB_I64`.
+     */
+    uint32_t precision;
+    /**
+     * 1: it outlives a call. Matters where it is local.
+     */
+    uint32_t persistent;
+    /**
+     * The first step in which it is alive.
+     */
+    uint64_t begin;
+    /**
+     * The step behind the last. Both 0: it is always alive.
+     */
+    uint64_t end;
+} bb_registry_buffer;
+
+/**
+ * How a registry is made, or how one parent lays out. Fill it by `bb_registry_config_init()`, then change what is needed.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct, as the caller knows it.
+     */
+    uint32_t struct_size;
+    /**
+     * 1: offsets are worked out in bytes and aligned by precision, so that a region may mix precisions. 0: a region counts
+     * elements, and one that mixes precisions has no bytes.
+     */
+    uint32_t typed;
+    /**
+     * Name of the registry in messages: UTF-8, cut at 63 bytes; NULL for none.
+     */
+    const char *label;
+    /**
+     * 1, the default: in a typed layout of 4-byte elements that belongs to a thread, the stride from thread to thread is an
+     * odd number of words.
+     */
+    uint32_t bank_skew;
+    /**
+     * 1: an alias never overlaps a persistent buffer. 0 by default.
+     */
+    uint32_t protect_persistent;
+    /**
+     * What a shared region belongs to: `BB_SHARED_PER_BLOCK`, the default, or `BB_SHARED_PER_THREAD`.
+     */
+    uint32_t shared_per;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} bb_registry_config;
+
+/**
+ * How a kernel gets a buffer.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * The memory in which it lies: `BB_SPACE_SHARED`, `BB_SPACE_PERSISTENT` or `BB_SPACE_LOCAL`.
+     */
+    uint32_t space;
+    /**
+     * How it came to lie there: `BB_ORIGIN_OWN`, `BB_ORIGIN_ALIASED` or `BB_ORIGIN_FELL_BACK`.
+     */
+    uint32_t origin;
+    /**
+     * The type of its elements, a `bb_dtype`; `BB_U8` for bytes, of a child's region that mixes precisions.
+     */
+    uint32_t precision;
+    /**
+     * Where it begins in its region, in elements of its own; 0 in an array of its own.
+     */
+    uint64_t offset;
+    /**
+     * How long it is, in elements.
+     */
+    uint64_t length;
+    /**
+     * How many elements to fill with zeros: its size, also where the array is longer.
+     */
+    uint64_t zero_fill;
+    /**
+     * Where it begins in its region, in bytes, or `BB_NO_BYTES`.
+     */
+    uint64_t byte_offset;
+} bb_allocator;
+
+/**
+ * What a parent takes, and how it lays out.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * Whether buffers with lifetimes lie where a plan has put them: 0 or 1.
+     */
+    uint32_t planned;
+    /**
+     * What `bb_registry_version()` tells.
+     */
+    uint64_t version;
+    /**
+     * What `bb_registry_layout_hash()` tells.
+     */
+    uint64_t layout_hash;
+    /**
+     * Buffers, children's hidden ones included.
+     */
+    uint64_t buffers;
+    /**
+     * Elements of the shared region. Those of a typed region that mixes precisions are bytes.
+     */
+    uint64_t shared;
+    /**
+     * Elements of the persistent region, likewise.
+     */
+    uint64_t persistent;
+    /**
+     * Elements of all local arrays together.
+     */
+    uint64_t local;
+    /**
+     * Bytes of the shared region, or `BB_NO_BYTES`.
+     */
+    uint64_t shared_bytes;
+    /**
+     * Bytes of the persistent region, or `BB_NO_BYTES`.
+     */
+    uint64_t persistent_bytes;
+    /**
+     * Bytes of all local arrays together.
+     */
+    uint64_t local_bytes;
+    /**
+     * Bytes from one thread's shared region to the next one's, if it belongs to a thread; else the region's; or `BB_NO_BYTES`.
+     */
+    uint64_t shared_stride_bytes;
+    /**
+     * The alignment in bytes that the start of the shared region needs.
+     */
+    uint64_t shared_align_bytes;
+    /**
+     * The alignment in bytes that the start of the persistent region needs.
+     */
+    uint64_t persistent_align_bytes;
+    /**
+     * Type of the shared region's elements, a `bb_dtype`; 0 if it is empty or mixes precisions.
+     */
+    uint32_t shared_precision;
+    /**
+     * Type of the persistent region's elements, likewise.
+     */
+    uint32_t persistent_precision;
+    /**
+     * How the parent lays out: what `bb_registry_config` says.
+     */
+    uint32_t typed;
+    /**
+     * Likewise.
+     */
+    uint32_t bank_skew;
+    /**
+     * Likewise.
+     */
+    uint32_t protect_persistent;
+    /**
+     * Likewise.
+     */
+    uint32_t shared_per;
+} bb_layout_info;
+
+/**
+ * What a device allows. `bb_limits_init()` fills it for a compute capability; a caller may change any of it.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct, as the caller knows it.
+     */
+    uint32_t struct_size;
+    /**
+     * Threads of a block at most.
+     */
+    uint32_t threads_per_block;
+    /**
+     * Threads of a multiprocessor at most.
+     */
+    uint32_t threads_per_sm;
+    /**
+     * Blocks of a multiprocessor at most.
+     */
+    uint32_t blocks_per_sm;
+    /**
+     * Registers of a multiprocessor, and of a block at most.
+     */
+    uint32_t registers_per_sm;
+    /**
+     * Registers of a thread at most.
+     */
+    uint32_t registers_per_thread;
+    /**
+     * A warp gets registers in multiples of this.
+     */
+    uint32_t register_granule;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Shared memory that a block gets without asking, in bytes.
+     */
+    uint64_t shared_static_bytes;
+    /**
+     * Shared memory that a block gets at most, if its kernel opts in, in bytes.
+     */
+    uint64_t shared_block_bytes;
+    /**
+     * Shared memory of a multiprocessor, in bytes.
+     */
+    uint64_t shared_sm_bytes;
+    /**
+     * Shared memory that the system takes of each block, in bytes.
+     */
+    uint64_t shared_reserved_bytes;
+    /**
+     * Shared memory is given out in multiples of this, in bytes.
+     */
+    uint64_t shared_granule_bytes;
+} bb_limits;
+
+/**
+ * A launch of a kernel. Fill it by `bb_launch_init()`, then change what is needed.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct, as the caller knows it.
+     */
+    uint32_t struct_size;
+    /**
+     * Threads of a block.
+     */
+    uint32_t threads;
+    /**
+     * Registers of a thread, as the compiler tells; 0 if nobody knows.
+     */
+    uint32_t registers_per_thread;
+    /**
+     * What the shared region belongs to; 0 for what the parent says.
+     */
+    uint32_t shared_per;
+    /**
+     * Shared memory that the kernel declares beside the parent's, in bytes.
+     */
+    uint64_t static_shared_bytes;
+} bb_launch;
+
+/**
+ * What a launch that fits takes.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * 1: the kernel must opt in to so much (`cudaFuncAttributeMaxDynamicSharedMemorySize`).
+     */
+    uint32_t needs_opt_in;
+    /**
+     * Dynamic shared memory of a block, in bytes.
+     */
+    uint64_t shared_bytes;
+    /**
+     * Bytes from one thread's region to the next one's; of a block's region, its bytes.
+     */
+    uint64_t shared_stride_bytes;
+    /**
+     * Blocks on a multiprocessor at once.
+     */
+    uint32_t blocks_per_sm;
+    /**
+     * Warps on a multiprocessor at once.
+     */
+    uint32_t warps_per_sm;
+    /**
+     * Warps that the device could have at once.
+     */
+    uint32_t max_warps_per_sm;
+    /**
+     * What keeps further blocks off: `BB_BOUND_SHARED`, …
+     */
+    uint32_t bound;
+} bb_fit;
+
+/**
+ * Asked now and then, from any of the threads that search: anything but 0 ends the search, which keeps the best plan so far.
+ * Must not throw, nor destroy the registry.
+ */
+typedef int32_t (*bb_cancelled_fn)(void *user_data);
+
+/**
+ * How long and how to look for a plan. Fill it by `bb_plan_config_init()`, then change what is needed.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct, as the caller knows it.
+     */
+    uint32_t struct_size;
+    /**
+     * Threads that search; 0 and 1 both mean the caller's alone.
+     */
+    uint32_t threads;
+    /**
+     * Nanoseconds for everything, 1 s; 0 for one quick plan, BB_FOREVER for as long as it takes.
+     */
+    uint64_t budget_ns;
+    /**
+     * Where the random numbers begin. The same seed leads to the same plan, unless the time ends the search.
+     */
+    uint64_t seed;
+    /**
+     * Steps of the search at most, whatever the time; UINT64_MAX for any number.
+     */
+    uint64_t nodes;
+    /**
+     * Elements of a region that are good enough; 0 for as few as it goes.
+     */
+    uint64_t target;
+    /**
+     * Whether to stop, or NULL.
+     */
+    bb_cancelled_fn cancelled;
+    /**
+     * Handed to `cancelled`.
+     */
+    void *cancelled_user_data;
+} bb_plan_config;
+
+/**
+ * What a plan came to. Heights are elements of the region, what is always alive included.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * 1: no plan of the shared region is lower.
+     */
+    uint32_t shared_exact;
+    /**
+     * 1: no plan of the persistent region is lower.
+     */
+    uint32_t persistent_exact;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Shared buffers that were placed.
+     */
+    uint64_t shared_buffers;
+    /**
+     * How far they reach.
+     */
+    uint64_t shared_height;
+    /**
+     * The most that is alive at any one step: no plan is lower. The gap is the height less this.
+     */
+    uint64_t shared_lower_bound;
+    /**
+     * How far they reached before any search.
+     */
+    uint64_t shared_heuristic_height;
+    /**
+     * Steps of the search.
+     */
+    uint64_t shared_nodes;
+    /**
+     * The same of the persistent region.
+     */
+    uint64_t persistent_buffers;
+    /**
+     * Likewise.
+     */
+    uint64_t persistent_height;
+    /**
+     * Likewise.
+     */
+    uint64_t persistent_lower_bound;
+    /**
+     * Likewise.
+     */
+    uint64_t persistent_heuristic_height;
+    /**
+     * Likewise.
+     */
+    uint64_t persistent_nodes;
+} bb_plan;
 
 #ifdef __cplusplus
 extern "C" {
@@ -2094,6 +2636,510 @@ BB_API bb_status bb_stream_stats_get(bb_stream *s, uint32_t struct_size, bb_stre
  * @since 0.1
  */
 BB_API bb_status bb_stream_destroy(bb_stream *s);
+
+/**
+ * Fills a buffer with the defaults: no name, no elements, shared, f32.
+ *
+ * @param buffer written
+ * @return BB_OK, BB_E_NULL
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_buffer_init(bb_registry_buffer *buffer);
+
+/**
+ * Fills a config with the defaults.
+ *
+ * @param config written
+ * @return BB_OK, BB_E_NULL
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_config_init(bb_registry_config *config);
+
+/**
+ * Makes an empty registry: it records which named buffers each owner, the parent, asks for, and works out where they lie.
+ *
+ * A parent is any number that the caller chooses, such as the address of its own object; it is never dereferenced. A registry
+ * has one lock; every query returns a copy.
+ *
+ * @param config how parents lay out at first, or NULL for the defaults
+ * @param registry the handle is written here
+ * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (config, label that is not UTF-8), BB_E_VERSION (struct_size),
+ *         BB_E_OUT_OF_MEMORY, BB_E_LIMIT (handles)
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_create(const bb_registry_config *config, bb_registry **registry);
+
+/**
+ * Adds a buffer at the end of the parent's order. The parent comes into being with its first buffer.
+ *
+ * Checked in this order: an empty, over-long or non-UTF-8 name; an alias of itself; a name that is taken; an alias target that
+ * is missing; size, location, precision, lifetime.
+ *
+ * @param r the registry
+ * @param parent whose buffer it is
+ * @param buffer what is asked for; read during the call only
+ * @return BB_OK, BB_E_ARGUMENT (name, location, precision, persistent), BB_E_ALIAS_SELF, BB_E_EXISTS (use
+ *         `bb_registry_replace()`), BB_E_ALIAS_MISSING, BB_E_RANGE (size, lifetime, a sum that overflows), BB_E_VERSION,
+ *         BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+ *         BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_register(bb_registry *r, uint64_t parent, const bb_registry_buffer *buffer);
+
+/**
+ * Gives a name that is taken another buffer, in its old place of the order.
+ *
+ * @param r the registry
+ * @param parent whose buffer it is
+ * @param buffer what is asked for now; its alias target comes before it in the order
+ * @return BB_E_NO_PARENT, BB_E_NO_NAME, BB_E_ALIAS_ORDER (the target comes later), BB_E_STATE (stands for a child), and what
+ *         `bb_registry_register()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_replace(bb_registry *r, uint64_t parent, const bb_registry_buffer *buffer);
+
+/**
+ * Changes some fields of a buffer. A parent or a name that is unknown is no error: `recognized` tells.
+ *
+ * @param r the registry
+ * @param parent whose buffer it is
+ * @param fields which fields to change: `BB_FIELD_SIZE`, `BB_FIELD_LOCATION`, …, added up; 0 is legal
+ * @param values the buffer's name, and the new values of those fields; with `BB_FIELD_ALIASES`, NULL is no alias
+ * @param recognized whether there is such a buffer; may be NULL
+ * @param changed whether anything is different now; may be NULL
+ * @return BB_OK, BB_E_ARGUMENT (fields, location, precision, persistent, text that is not UTF-8), BB_E_ALIAS_SELF,
+ *         BB_E_ALIAS_MISSING, BB_E_ALIAS_ORDER (the target comes later, or would be cyclic), BB_E_RANGE (size, lifetime, a sum
+ *         that overflows), BB_E_STATE (stands for a child), BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_POISONED, BB_E_NULL,
+ *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_update_buffer(bb_registry *r, uint64_t parent, uint32_t fields, const bb_registry_buffer *values, bool *recognized, bool *changed);
+
+/**
+ * Rolls a child's shared and persistent totals up into a parent, as the hidden buffers `<name>.shared` and
+ * `<name>.persistent` at the end of its order. They are live: whatever changes in the child moves what comes after them.
+ *
+ * @param r the registry
+ * @param parent the host
+ * @param name what the child is called there
+ * @param child the parent that is rolled up; it may be unknown yet
+ * @return BB_OK, BB_E_ARGUMENT (name), BB_E_EXISTS, BB_E_STATE (the child holds this parent already), BB_E_OUT_OF_MEMORY,
+ *         BB_E_LIMIT, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_register_child(bb_registry *r, uint64_t parent, const char *name, uint64_t child);
+
+/**
+ * How a parent lays out from now on.
+ *
+ * @param r the registry
+ * @param parent who must have buffers
+ * @param config how, or NULL for the defaults; its label is not looked at
+ * @return BB_OK, BB_E_NO_PARENT, BB_E_ARGUMENT, BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_POISONED, BB_E_NULL,
+ *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_set_options(bb_registry *r, uint64_t parent, const bb_registry_config *config);
+
+/**
+ * Registers what `bb_registry_json()` wrote, or a person in its form. The document's first group becomes `parent`, its
+ * children get keys of their own. A malformed document loads nothing, and the message tells line and column.
+ *
+ * @param r the registry
+ * @param parent a parent without buffers
+ * @param json the document, UTF-8
+ * @param length its bytes
+ * @return BB_OK, BB_E_EXISTS (the parent has buffers, or a name is taken), BB_E_ARGUMENT (malformed, or not UTF-8), what
+ *         `bb_registry_register()` and `bb_registry_register_child()` return
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_load_json(bb_registry *r, uint64_t parent, const char *json, uint64_t length);
+
+/**
+ * Drops a parent's layout, and its plan with it: the next query works the layout out by the rules. An unknown parent is fine.
+ *
+ * @param r the registry
+ * @param parent whose layout
+ * @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_clear_layout(bb_registry *r, uint64_t parent);
+
+/**
+ * Forgets a parent and all of its buffers. Where it is a child, it takes nothing from then on. An unknown parent is fine.
+ *
+ * @param r the registry
+ * @param parent who is forgotten
+ * @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_clear_parent(bb_registry *r, uint64_t parent);
+
+/**
+ * Ends a registry and all it holds.
+ *
+ * @param r the registry; NULL is a no-op
+ * @return BB_OK, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_destroy(bb_registry *r);
+
+/**
+ * Elements of the shared region: its largest stop.
+ *
+ * @param r the registry
+ * @param parent whose region; an unknown one takes nothing
+ * @param elements written
+ * @return BB_OK, BB_E_RANGE (children's sizes overflow), BB_E_STATE (a child's region mixes precisions), BB_E_OUT_OF_MEMORY,
+ *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_shared_buffer_size(bb_registry *r, uint64_t parent, uint64_t *elements);
+
+/**
+ * Elements of the persistent region: its largest stop.
+ *
+ * @param r the registry
+ * @param parent whose region; an unknown one takes nothing
+ * @param elements written
+ * @return what `bb_registry_shared_buffer_size()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_persistent_local_buffer_size(bb_registry *r, uint64_t parent, uint64_t *elements);
+
+/**
+ * Elements of all local arrays together.
+ *
+ * @param r the registry
+ * @param parent whose arrays; an unknown one takes nothing
+ * @param elements written
+ * @return what `bb_registry_shared_buffer_size()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_local_buffer_size(bb_registry *r, uint64_t parent, uint64_t *elements);
+
+/**
+ * How a kernel gets a buffer.
+ *
+ * @param r the registry
+ * @param parent whose buffer
+ * @param name the buffer
+ * @param struct_size `sizeof(bb_allocator)` as the caller knows it
+ * @param allocator that many bytes are written
+ * @return BB_E_NO_PARENT, BB_E_NO_NAME, BB_E_ARGUMENT (name that is not UTF-8), BB_E_VERSION (struct_size), and what
+ *         `bb_registry_shared_buffer_size()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_get_allocator(bb_registry *r, uint64_t parent, const char *name, uint32_t struct_size, bb_allocator *allocator);
+
+/**
+ * What a parent takes, and how it lays out.
+ *
+ * @param r the registry
+ * @param parent who must have buffers
+ * @param struct_size `sizeof(bb_layout_info)` as the caller knows it
+ * @param info that many bytes are written
+ * @return BB_E_NO_PARENT, BB_E_VERSION (struct_size), and what `bb_registry_shared_buffer_size()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_layout_info(bb_registry *r, uint64_t parent, uint32_t struct_size, bb_layout_info *info);
+
+/**
+ * A number that is another one after every change of the parent or of its children, and never one that was before.
+ *
+ * @param r the registry
+ * @param parent whose version; an unknown one has 0
+ * @param version written
+ * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_version(bb_registry *r, uint64_t parent, uint64_t *version);
+
+/**
+ * A number that is the same for equal layouts, in every process: it tells a kernel built before a change from one built after.
+ *
+ * @param r the registry
+ * @param parent who must have buffers
+ * @param hash written
+ * @return BB_E_NO_PARENT, and what `bb_registry_shared_buffer_size()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_layout_hash(bb_registry *r, uint64_t parent, uint64_t *hash);
+
+/**
+ * The name of a buffer by its place in the order, from 0; `bb_layout_info.buffers` tells how many there are.
+ *
+ * @param r the registry
+ * @param parent whose buffer
+ * @param index its place
+ * @param text room for the name and a NUL, or NULL with capacity 0 to ask for the length
+ * @param capacity bytes at `text`
+ * @param length the name's bytes without the NUL are written here
+ * @return BB_OK, BB_E_NO_PARENT, BB_E_RANGE (index, capacity), BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
+ *         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_buffer_name(bb_registry *r, uint64_t parent, uint64_t index, char *text, uint64_t capacity, uint64_t *length);
+
+/**
+ * The parent, and every child that it rolls up, as JSON: the same text for the same registrations, in every process.
+ *
+ * @param r the registry
+ * @param parent who must have buffers
+ * @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+ * @param capacity bytes at `text`
+ * @param length the text's bytes without the NUL are written here
+ * @return BB_OK, BB_E_NO_PARENT, BB_E_RANGE (capacity), BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+ *         BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_json(bb_registry *r, uint64_t parent, char *text, uint64_t capacity, uint64_t *length);
+
+/**
+ * Buffers that overlap in both space and time, as a JSON list of objects with `first`, `second`, `space`, `start`, `stop`
+ * (elements) and `steps`: aliases that do not take turns. A buffer without a lifetime is always alive.
+ *
+ * @param r the registry
+ * @param parent who must have buffers
+ * @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+ * @param capacity bytes at `text`
+ * @param length the text's bytes without the NUL are written here
+ * @return BB_E_NO_PARENT, BB_E_RANGE (capacity), and what `bb_registry_shared_buffer_size()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_overlaps(bb_registry *r, uint64_t parent, char *text, uint64_t capacity, uint64_t *length);
+
+/**
+ * What moved, changed, came and went between two documents of `bb_registry_json()`: one line a change, empty if none.
+ *
+ * @param before the older document, UTF-8
+ * @param before_length its bytes
+ * @param after the newer document
+ * @param after_length its bytes
+ * @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+ * @param capacity bytes at `text`
+ * @param length the text's bytes without the NUL are written here
+ * @return BB_OK, BB_E_NULL, BB_E_RANGE (capacity), what `bb_registry_load_json()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_layout_diff(const char *before, uint64_t before_length, const char *after, uint64_t after_length, char *text, uint64_t capacity, uint64_t *length);
+
+/**
+ * The compute capability that a name stands for: `sm_90`, `compute_90`, `9.0` or `90`.
+ *
+ * @param name one of the table: 7.0 to 12.1
+ * @param cc ten times the compute capability is written here
+ * @return BB_OK, BB_E_ARGUMENT (none of the table), BB_E_NULL
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_arch_parse(const char *name, uint32_t *cc);
+
+/**
+ * Fills limits with those of a compute capability.
+ *
+ * @param cc ten times the compute capability: 70 to 121
+ * @param limits written
+ * @return BB_OK, BB_E_ARGUMENT (none of the table), BB_E_NULL
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_limits_init(uint32_t cc, bb_limits *limits);
+
+/**
+ * Fills a launch: so many threads a block, and nothing else known.
+ *
+ * @param threads threads of a block
+ * @param launch written
+ * @return BB_OK, BB_E_NULL
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_launch_init(uint32_t threads, bb_launch *launch);
+
+/**
+ * Whether a launch fits a device: what it takes, or, in `bb_last_error()`, the largest buffers and what would make it fit.
+ *
+ * @param r the registry
+ * @param parent who must have buffers
+ * @param limits what the device allows
+ * @param launch how the kernel is launched
+ * @param struct_size `sizeof(bb_fit)` as the caller knows it
+ * @param fit that many bytes are written if it fits
+ * @return BB_OK, BB_E_LIMIT (it does not fit), BB_E_NO_PARENT, BB_E_STATE (the region mixes precisions and the layout is not
+ *         typed), BB_E_RANGE (threads, registers_per_thread, bytes that overflow), BB_E_ARGUMENT (shared_per, reserved),
+ *         BB_E_VERSION (a struct_size), BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+ *         BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_check(bb_registry *r, uint64_t parent, const bb_limits *limits, const bb_launch *launch, uint32_t struct_size, bb_fit *fit);
+
+/**
+ * Bytes of shared memory that a block takes.
+ *
+ * @param r the registry
+ * @param parent whose region; an unknown one takes nothing
+ * @param threads threads of a block: they matter where each has a region of its own
+ * @param bytes written
+ * @return BB_OK, BB_E_STATE (the region mixes precisions and the layout is not typed), BB_E_RANGE (bytes that overflow),
+ *         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_shared_bytes(bb_registry *r, uint64_t parent, uint32_t threads, uint64_t *bytes);
+
+/**
+ * Bytes from one thread's shared region to the next one's; of a block's region, its bytes.
+ *
+ * @param r the registry
+ * @param parent whose region; an unknown one takes nothing
+ * @param bytes written
+ * @return what `bb_registry_shared_bytes()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_shared_stride_bytes(bb_registry *r, uint64_t parent, uint64_t *bytes);
+
+/**
+ * Whether the shared memory of a block fits a device.
+ *
+ * @param r the registry
+ * @param parent whose region; an unknown one takes nothing
+ * @param cc ten times the device's compute capability, 70 to 121
+ * @param threads threads of a block
+ * @param fits written
+ * @return BB_E_ARGUMENT (cc), and what `bb_registry_shared_bytes()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_fits(bb_registry *r, uint64_t parent, uint32_t cc, uint32_t threads, bool *fits);
+
+/**
+ * Whether a kernel must opt in to the shared memory of a block: beyond 48 KiB, on every device.
+ *
+ * @param r the registry
+ * @param parent whose region; an unknown one takes nothing
+ * @param threads threads of a block
+ * @param needs written
+ * @return what `bb_registry_shared_bytes()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_needs_opt_in(bb_registry *r, uint64_t parent, uint32_t threads, bool *needs);
+
+/**
+ * How the threads of a warp meet the banks of shared memory when each reads the same element of its own region: a JSON object
+ * with `stride_bytes`, `conflict_free_stride_bytes` (or null), and `ways`, by buffer the turns into which its worst access is
+ * split.
+ *
+ * @param r the registry
+ * @param parent who must have buffers
+ * @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+ * @param capacity bytes at `text`
+ * @param length the text's bytes without the NUL are written here
+ * @return BB_E_NO_PARENT, and what `bb_registry_shared_bytes()` returns; BB_E_RANGE also for the capacity
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_banks(bb_registry *r, uint64_t parent, char *text, uint64_t capacity, uint64_t *length);
+
+/**
+ * Fills a config with the defaults.
+ *
+ * @param config written
+ * @return BB_OK, BB_E_NULL
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_plan_config_init(bb_plan_config *config);
+
+/**
+ * Places the buffers with lifetimes in the least memory that it finds: what is never alive at the same time may share it. The
+ * plan stands until the parent or one of its children changes, or `bb_registry_clear_layout()`. The registry is not locked
+ * meanwhile.
+ *
+ * @param r the registry
+ * @param parent who must have buffers
+ * @param config how, or NULL for the defaults
+ * @param struct_size `sizeof(bb_plan)` as the caller knows it
+ * @param plan that many bytes are written
+ * @return BB_OK, BB_E_NO_PARENT, BB_E_BUSY (the parent has changed meanwhile: its change stands, plan again), BB_E_RANGE (sizes
+ *         that overflow), BB_E_STATE (a child's region mixes precisions), BB_E_VERSION (a struct_size), BB_E_OUT_OF_MEMORY,
+ *         BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_plan(bb_registry *r, uint64_t parent, const bb_plan_config *config, uint32_t struct_size, bb_plan *plan);
+
+/**
+ * The parent's layout as CUDA C++ for a kernel to include: `constexpr` offsets and lengths, assertions that hold it
+ * together, and an accessor a buffer. It includes nothing, and is the same text for the same layout. Plain C++17 takes it, too.
+ *
+ * @param r the registry
+ * @param parent who must have buffers
+ * @param name_space the C++ namespace that all is in, such as solver or app::solver
+ * @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+ * @param capacity bytes at `text`
+ * @param length the text's bytes without the NUL are written here
+ * @return BB_OK, BB_E_ARGUMENT (no name of a namespace), BB_E_EXISTS (two buffers' names collide as names of C++, or one with
+ *         a name that the header defines), BB_E_STATE (a region mixes precisions in a layout that is not typed), and what
+ *         `bb_registry_json()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_emit_cuda_header(bb_registry *r, uint64_t parent, const char *name_space, char *text, uint64_t capacity, uint64_t *length);
+
+/**
+ * A picture of the parent's layout as SVG: regions, buffers, slices and gaps to scale; with lifetimes, memory over time.
+ *
+ * @param r the registry
+ * @param parent who must have buffers
+ * @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+ * @param capacity bytes at `text`
+ * @param length the text's bytes without the NUL are written here
+ * @return what `bb_registry_json()` returns, and BB_E_RANGE (sizes that do not fit into 64 bits)
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_svg(bb_registry *r, uint64_t parent, char *text, uint64_t capacity, uint64_t *length);
+
+/**
+ * The parent's layout as an aligned text table, in layout order.
+ *
+ * @param r the registry
+ * @param parent who must have buffers
+ * @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+ * @param capacity bytes at `text`
+ * @param length the text's bytes without the NUL are written here
+ * @return what `bb_registry_svg()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_table(bb_registry *r, uint64_t parent, char *text, uint64_t capacity, uint64_t *length);
 
 #ifdef __cplusplus
 }  // extern "C"

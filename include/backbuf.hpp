@@ -5,23 +5,25 @@
 
 #include "backbuf/library.hpp"
 #include "backbuf/manager.hpp"
+#include "backbuf/registry.hpp"
 #include "backbuf/spsc.hpp"
 
 /**
- * @brief Double-buffered state and rings of bytes for C++: move-only objects over the handles of backbuf.h.
+ * @brief Double-buffered state, rings of bytes and memory layouts of kernels for C++: move-only objects over the handles of backbuf.h.
  *
- * Manager is where a state begins, ring() where a ring does. What they share:
+ * Manager is where a state begins, ring() where a ring does, Registry::create where a layout does. What they share:
  *
  * **Names.** A function has the name of its C function without the prefix: `bb_manager_wait_epoch` is
  * `Manager::wait_epoch`. What returns an object is a noun: Manager::front, Manager::back, Manager::batch,
- * Manager::task, Manager::watch. Positions and counts of a Manager are in elements, never in bytes; a ring's are in bytes.
+ * Manager::task, Manager::watch. Positions and counts of a Manager are in elements, never in bytes; a ring's are in bytes; a
+ * Registry's are in elements but where the name says `bytes`.
  *
  * **Errors.** Each function that can fail comes twice. `f(…)` throws Error; `try_f(…)` throws nothing of its own and
  * returns a Status, or a Result where there is a value. Objects that were moved from are empty: they may be
  * assigned and destroyed, and everything else fails with `BB_E_NULL`.
  *
- * **Threads.** What is `const` may be called from many threads at once: all of Manager but moving, assigning,
- * Manager::reset and Manager::release; of a ring's ends and streams what others may do meanwhile, such as to close them. All else
+ * **Threads.** What is `const` may be called from many threads at once: all of Manager and Registry but moving,
+ * assigning, `reset` and `release`; of a ring's ends and streams what others may do meanwhile, such as to close them. All else
  * belongs to one thread at a time, and may be moved to another. A callback runs on the thread that its function names; it may
  * enqueue (this never blocks there: `BB_E_FULL`), and must not synchronize or destroy its own manager (`BB_E_RECURSIVE`).
  *

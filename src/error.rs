@@ -181,6 +181,10 @@ pub(crate) enum Facts {
     Value { param: &'static str, value: u64, why: &'static str },
     /// The same, below 0.
     Negative { param: &'static str, value: i64, why: &'static str },
+    /// `param = 'name'`, and why it is refused.
+    Named { param: &'static str, name: Label<30>, why: &'static str },
+    /// `param`, a text, is malformed there.
+    At { param: &'static str, line: u64, column: u64, why: &'static str },
     /// `param` is not the handle of a live object of its kind.
     #[cfg(feature = "capi")]
     Handle { param: &'static str, value: u64, why: &'static str },
@@ -264,6 +268,16 @@ impl Error {
         )
     }
 
+    #[cold]
+    pub(crate) fn named(status: Status, param: &'static str, name: &str, why: &'static str) -> Error {
+        Error::new(status, Facts::Named { param, name: Label::new(name), why })
+    }
+
+    #[cold]
+    pub(crate) fn at(param: &'static str, line: u64, column: u64, why: &'static str) -> Error {
+        Error::new(Status::Argument, Facts::At { param, line, column, why })
+    }
+
     #[cfg(feature = "capi")]
     #[cold]
     pub(crate) fn handle(status: Status, param: &'static str, value: u64) -> Error {
@@ -304,6 +318,10 @@ impl fmt::Display for Error {
             Facts::Param { param, why } => write!(f, "{param} {why}"),
             Facts::Value { param, value, why } => write!(f, "{param} = {value}: {why}"),
             Facts::Negative { param, value, why } => write!(f, "{param} = {value}: {why}"),
+            Facts::Named { param, name, why } => write!(f, "{param} = '{}': {why}", name.as_str()),
+            Facts::At { param, line, column, why } => {
+                write!(f, "{param}, line {line}, column {column}: {why}")
+            }
             #[cfg(feature = "capi")]
             Facts::Handle { param, value, why } => write!(f, "{param} = {value:#x}: {why}"),
             Facts::Beyond { param, end, limit, of } => {

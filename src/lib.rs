@@ -4,6 +4,7 @@
 //! - [`manager`]: double-buffered state. Many producers enqueue updates, `synchronize` publishes them as one epoch, readers
 //!   hold stable fronts for as long as they like.
 //! - [`spsc`]: a ring of bytes from one thread to another, copied or lent, waited for or streamed in chunks that can be held.
+//! - [`registry`]: memory layout for CUDA kernels. Named buffers in shared, persistent-local and local memory.
 //!
 //! Below the parts lie the grounds: `device` owns memory, `wait` puts threads to sleep, `lease` keeps what outlives its
 //! object, `slots` holds tables that a fork empties, `roster` lists what is alive, `counter` counts, `log` and [`Error`] tell.
@@ -28,6 +29,7 @@ mod lease;
 mod log;
 pub mod manager;
 mod memory;
+pub mod registry;
 mod roster;
 mod slots;
 pub mod spsc;

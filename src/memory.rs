@@ -38,6 +38,14 @@ pub(crate) fn try_vec<T>(capacity: usize) -> Result<Vec<T>> {
     Ok(vec)
 }
 
+/// A copy of a text.
+pub(crate) fn try_string(text: &str) -> Result<String> {
+    let mut copy = String::new();
+    copy.try_reserve_exact(text.len()).map_err(|_| Error::of(Status::OutOfMemory))?;
+    copy.push_str(text);
+    Ok(copy)
+}
+
 struct Counted<T> {
     strong: AtomicUsize,
     /// References to the allocation; all strong ones together count as one.

@@ -1,6 +1,8 @@
-//! Text in a fixed place: what must be told without allocating.
+//! Text in a fixed place: what must be told without allocating. And text that grows, which tells when it cannot.
 
 use std::fmt;
+
+use crate::error::{Error, Result, Status};
 
 /// Up to `N - 1` bytes of UTF-8, always NUL-terminated. What does not fit is cut at a character.
 #[derive(Clone, Copy)]
@@ -46,6 +48,27 @@ impl<const N: usize> fmt::Write for Text<N> {
 impl<const N: usize> fmt::Debug for Text<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// Text that grows as it is written. Where there is no memory for more, writing fails.
+#[derive(Debug)]
+pub(crate) struct Draft(String);
+
+impl fmt::Write for Draft {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        self.0.try_reserve(part.len()).map_err(|_| fmt::Error)?;
+        self.0.push_str(part);
+        Ok(())
+    }
+}
+
+/// The text that `write` writes, or [`Status::OutOfMemory`].
+pub(crate) fn compose(write: impl FnOnce(&mut Draft) -> fmt::Result) -> Result<String> {
+    let mut draft = Draft(String::new());
+    match write(&mut draft) {
+        Ok(()) => Ok(draft.0),
+        Err(fmt::Error) => Err(Error::of(Status::OutOfMemory)),
     }
 }
 

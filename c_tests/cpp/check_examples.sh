@@ -8,8 +8,8 @@ usage: check_examples.sh [--help] [COMPILER...]
 
 Compiles every @code block of backbuf.hpp and backbuf/*.hpp with each COMPILER (default: $CXX, else c++), each with the
 names that the comments take for granted: a manager `m`, a `tile`, a `step`, an epoch `seen`, a `draw` function; the ends
-`tx` and `rx` of a ring, a `stream`, `samples`, a `Record`, and functions `next`, `last`, `use`. A block that begins with `template`
-stands outside of functions.
+`tx` and `rx` of a ring, a `stream`, `samples`, a `Record`, and functions `next`, `last`, `use`; a `registry` and a `solver`. A block
+that begins with `template` stands outside of functions.
 
 environment: CXX; BACKBUF_INCLUDE, the folder of backbuf.h (default: the repository's include/)
 TEXT
@@ -58,6 +58,8 @@ std::vector<backbuf::Chunk> kept;
 Record next() { return {}; }
 bool last() { return true; }
 void do_something_else() {}
+backbuf::Registry registry;
+struct {} solver;
 template <class... T> void use(T &&...) {}
 }
 TEXT

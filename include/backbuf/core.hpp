@@ -86,6 +86,7 @@ enum class Note : std::int32_t {
     alignment,
     ragged,
     cut_short,
+    zero,
     plain
 };
 
@@ -104,13 +105,15 @@ constexpr const char *note_text(Note note) noexcept {
     case Note::position:
         return "index: one for each dimension, each within the shape, of a front or back that is not empty";
     case Note::memory:
-        return "no memory for the callback";
+        return "no memory for the callback, or for the text";
     case Note::alignment:
         return "these bytes do not begin where an element of this type may: move only multiples of its alignment";
     case Note::ragged:
         return "the chunk is not a whole number of elements: give StreamConfig::record_size, or use span()";
     case Note::cut_short:
         return "the sender is gone, and ended inside of what was to be received";
+    case Note::zero:
+        return "name: a zero byte inside of it, where C would end it";
     case Note::plain:
     case Note::none:
         break;

@@ -21,6 +21,7 @@ pub(crate) enum Kind {
     Sender = 6,
     Receiver = 7,
     Stream = 8,
+    Registry = 9,
 }
 
 impl Kind {
@@ -39,6 +40,7 @@ impl Kind {
             Kind::Sender => "sender",
             Kind::Receiver => "receiver",
             Kind::Stream => "stream",
+            Kind::Registry => "registry",
         }
     }
 
@@ -53,11 +55,12 @@ impl Kind {
             Kind::Sender => "is the handle of a sender",
             Kind::Receiver => "is the handle of a receiver",
             Kind::Stream => "is the handle of a stream",
+            Kind::Registry => "is the handle of a registry",
         }
     }
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind::Manager,
     Kind::Batch,
     Kind::Task,
@@ -66,6 +69,7 @@ const KINDS: [Kind; 8] = [
     Kind::Sender,
     Kind::Receiver,
     Kind::Stream,
+    Kind::Registry,
 ];
 
 const TAG_SHIFT: u32 = 4;

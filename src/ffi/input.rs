@@ -60,12 +60,42 @@ pub(super) unsafe fn name<'a>(given: *const c_char, param: &'static str) -> Resu
     text.to_str().map_err(|_| Error::param(Status::Argument, param, "is not UTF-8"))
 }
 
+/// A NUL-terminated name that must not be NULL.
+///
+/// # Safety
+///
+/// NULL, or a NUL-terminated string that does not change while the call lasts.
+pub(super) unsafe fn required_name<'a>(given: *const c_char, param: &'static str) -> Result<&'a str> {
+    // SAFETY: the caller's promise.
+    unsafe { if given.is_null() { Err(null(param)) } else { name(given, param) } }
+}
+
+/// Text of a given length.
+///
+/// # Safety
+///
+/// NULL with length 0, or that many bytes that do not change while the call lasts.
+pub(super) unsafe fn utf8<'a>(given: *const c_char, length: u64, param: &'static str) -> Result<&'a str> {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { many(given.cast::<u8>(), length, param) }?;
+    std::str::from_utf8(bytes).map_err(|_| Error::param(Status::Argument, param, "is not UTF-8"))
+}
+
 /// Flags of which only `known` may be set.
 pub(super) fn flags(given: u32, known: u32, param: &'static str) -> Result<u32> {
     if given & !known == 0 {
         Ok(given)
     } else {
         Err(Error::value(Status::Argument, param, given, "unknown flags"))
+    }
+}
+
+/// Yes or no, as an integer.
+pub(super) fn flag(given: u32, param: &'static str) -> Result<bool> {
+    match given {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(Error::value(Status::Argument, param, other, "use 0 or 1")),
     }
 }
 
@@ -125,6 +155,20 @@ pub(super) unsafe fn versioned<T: Copy>(given: *const T, defaults: T) -> Result<
     Ok(value)
 }
 
+/// Checks the place and the size of a struct that is written once the work is done.
+///
+/// # Safety
+///
+/// NULL, or a place of `struct_size` bytes.
+pub(super) unsafe fn sized_output<T>(struct_size: u32, place: *mut T, param: &'static str) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe { output(place, param) }?;
+    if struct_size < SMALLEST {
+        return Err(size_error(struct_size, "too small; pass sizeof the struct"));
+    }
+    Ok(())
+}
+
 /// Writes a struct of a size that the caller chose; `value` is told how many bytes of it are written.
 ///
 /// # Safety
@@ -137,10 +181,7 @@ pub(super) unsafe fn write_sized<T: Copy>(
     value: impl FnOnce(u32) -> T,
 ) -> Result<()> {
     // SAFETY: the caller's promise.
-    unsafe { output(place, param) }?;
-    if struct_size < SMALLEST {
-        return Err(size_error(struct_size, "too small; pass sizeof the struct"));
-    }
+    unsafe { sized_output(struct_size, place, param) }?;
     let value = value(struct_size.min(size_of::<T>() as u32));
     // SAFETY: the caller's promise.
     unsafe { write_versioned(place, struct_size, &value) };

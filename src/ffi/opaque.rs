@@ -31,3 +31,7 @@ pub struct bb_receiver(());
 /// What arrives in a ring, as chunks that can be held. Made by `bb_spsc_into_stream()`.
 #[derive(Debug)]
 pub struct bb_stream(());
+
+/// Named buffers of CUDA kernels and where they lie. Made by `bb_registry_create()`.
+#[derive(Debug)]
+pub struct bb_registry(());

@@ -6,6 +6,7 @@ mod machine;
 mod manager;
 mod measure;
 mod python;
+mod registry;
 mod report;
 mod spsc;
 
@@ -61,6 +62,7 @@ fn main() -> std::io::Result<()> {
     let bench = Bench { api: api.as_ref().ok().copied(), cores: machine::Cores::find(), effort };
     let manager = manager::Manager::new(&bench);
     let spsc = spsc::Spsc::new(&bench);
+    let registry = registry::Registry::new(&bench, &arguments.library);
     if let Some(name) = &arguments.probe_memory {
         manager.print_memory(name);
         return Ok(());
@@ -94,6 +96,7 @@ fn main() -> std::io::Result<()> {
             }
             Some(("manager", row)) => manager.measure(row),
             Some(("spsc", row)) => spsc.measure(row),
+            Some(("registry", row)) => registry.measure(row),
             _ => Err("this part is not built yet".into()),
         };
         rows.push(goals.report(figures));

@@ -35,3 +35,12 @@ std::size_t right(int value) {
         all += chunk->size();
     return all;
 }
+std::uint64_t right(const int &solver) {
+    auto made = backbuf::Registry::try_create(backbuf::RegistryConfig().typed());
+    if (!made || !made->try_register_buffer(&solver, backbuf::CUDABuffer::shared("k1", 3)) ||
+        !made->try_plan(&solver, backbuf::PlanConfig().cancelled([] { return true; })) || !made->try_json(&solver))
+        return 0;
+    const auto limits = backbuf::Arch(9, 0).try_limits();
+    const auto fit = limits ? made->try_check(&solver, *limits, backbuf::Launch(128)) : limits.status();
+    return fit ? fit->shared_bytes : made->try_shared_buffer_size(&solver).value_or(0);
+}

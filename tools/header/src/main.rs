@@ -71,9 +71,30 @@ fn generate(root: &Path) -> Result<String, Box<dyn Error>> {
 }
 
 /// The files of src/ffi that C sees something of, in the order of the header.
-const PARTS: [&str; 17] = [
-    "opaque", "status", "callback", "library", "config", "manager", "update", "front", "back", "query",
-    "batch", "task", "watch", "spsc", "sender", "receiver", "stream",
+const PARTS: [&str; 23] = [
+    "opaque",
+    "status",
+    "callback",
+    "library",
+    "config",
+    "manager",
+    "update",
+    "front",
+    "back",
+    "query",
+    "batch",
+    "task",
+    "watch",
+    "spsc",
+    "sender",
+    "receiver",
+    "stream",
+    "registry_buffer",
+    "registry",
+    "registry_query",
+    "registry_limits",
+    "registry_plan",
+    "registry_text",
 ];
 
 /// The version in a manifest, as macros.

@@ -1,0 +1,104 @@
+/* Every allocation of the registry can fail, and then nothing has changed. See scarcity.h. */
+#include "registry.h"
+#include "scarcity.h"
+
+static bb_registry *r;
+static char *stored;
+static uint64_t length;
+
+static bb_status create(void) { return bb_registry_create(NULL, &r); }
+
+static bb_status put(uint64_t parent, const char *name, const char *aliases) {
+    const bb_registry_buffer buffer = {.struct_size = sizeof buffer,
+                                       .location = BB_LOCATION_SHARED,
+                                       .name = name,
+                                       .aliases = aliases,
+                                       .size = 8,
+                                       .precision = BB_F32,
+                                       .begin = 1,
+                                       .end = 3};
+    return bb_registry_register(r, parent, &buffer);
+}
+static bb_status first(void) { return put(1, "a", NULL); }
+static bb_status second(void) { return put(1, "b", "a"); }
+static bb_status inner(void) { return put(2, "inner", NULL); }
+static bb_status add_child(void) { return bb_registry_register_child(r, 1, "solver", 2); }
+static bb_status deeper(void) { return bb_registry_register_child(r, 2, "lower", 3); }
+static bb_status innermost(void) { return put(3, "innermost", NULL); }
+static bb_status update(void) {
+    const bb_registry_buffer buffer = {.struct_size = sizeof buffer, .name = "b", .size = 3};
+    return bb_registry_update_buffer(r, 1, BB_FIELD_SIZE | BB_FIELD_ALIASES, &buffer, NULL, NULL);
+}
+static bb_status sizes(void) { return bb_registry_shared_buffer_size(r, 1, &length); }
+static bb_status find(void) {
+    bb_allocator found;
+    return bb_registry_get_allocator(r, 1, "b", sizeof found, &found);
+}
+static bb_status info(void) {
+    bb_layout_info told;
+    return bb_registry_layout_info(r, 1, sizeof told, &told);
+}
+static bb_status name(void) { return bb_registry_buffer_name(r, 1, 0, NULL, 0, &length); }
+static bb_status overlaps(void) { return bb_registry_overlaps(r, 1, NULL, 0, &length); }
+static bb_status banks(void) { return bb_registry_banks(r, 1, NULL, 0, &length); }
+static bb_status measure(void) { return bb_registry_json(r, 1, NULL, 0, &length); }
+static bb_status store(void) {
+    static char place[1 << 14];
+    stored = place;
+    return bb_registry_json(r, 1, stored, sizeof place, &length);
+}
+static bb_status load(void) { return bb_registry_load_json(r, 7, stored, length); }
+static bb_status compare(void) {
+    uint64_t told = 0;
+    return bb_layout_diff(stored, length, stored, length, NULL, 0, &told);
+}
+static bb_status check(void) {
+    bb_limits limits;
+    bb_launch launch;
+    bb_fit fit;
+    (void)bb_limits_init(90, &limits);
+    (void)bb_launch_init(32, &launch);
+    return bb_registry_check(r, 1, &limits, &launch, sizeof fit, &fit);
+}
+static bb_status check_in_vain(void) {
+    bb_limits limits;
+    bb_launch launch;
+    bb_fit fit;
+    (void)bb_limits_init(90, &limits);
+    (void)bb_launch_init(32, &launch);
+    limits.shared_block_bytes = 1;
+    const bb_status status = bb_registry_check(r, 1, &limits, &launch, sizeof fit, &fit);
+    return status == BB_E_LIMIT ? BB_OK : status;
+}
+static bb_status emit(void) { return bb_registry_emit_cuda_header(r, 1, "solver", NULL, 0, &length); }
+static bb_status table(void) { return bb_registry_table(r, 1, NULL, 0, &length); }
+static bb_status draw(void) { return bb_registry_svg(r, 1, NULL, 0, &length); }
+static bb_status clear_layout(void) { return bb_registry_clear_layout(r, 1); }
+static bb_status clear_child(void) { return bb_registry_clear_parent(r, 2); }
+static bb_status clear(void) { return bb_registry_clear_parent(r, 1); }
+static bb_status destroy(void) { return bb_registry_destroy(r); }
+
+static const step steps[] = {STEP(create),        STEP(first),     STEP(second),  STEP(inner),        STEP(add_child),
+                             STEP(deeper),        STEP(innermost), STEP(update),  STEP(sizes),        STEP(find),
+                             STEP(info),          STEP(name),      STEP(banks),   STEP(overlaps),     STEP(check),
+                             STEP(check_in_vain), STEP(emit),      STEP(table),   STEP(draw),         STEP(measure),
+                             STEP(store),         STEP(load),      STEP(compare), STEP(clear_layout), STEP(clear_child),
+                             STEP(clear),         STEP(destroy)};
+
+static void nothing_more(void) {}
+
+static const script life = {steps, LENGTH(steps), nothing_more};
+
+static void at_first_use(void) { every_allocation_fails_once(&life, false, false); }
+static void at_first_use_and_from_then_on(void) { every_allocation_fails_once(&life, true, false); }
+static void later_with_nothing_left_behind(void) { every_allocation_fails_once(&life, false, true); }
+static void from_then_on_with_nothing_left_behind(void) { every_allocation_fails_once(&life, true, true); }
+
+int main(void) {
+    UNITY_BEGIN();
+    RUN_TEST(at_first_use);
+    RUN_TEST(at_first_use_and_from_then_on);
+    RUN_TEST(later_with_nothing_left_behind);
+    RUN_TEST(from_then_on_with_nothing_left_behind);
+    return UNITY_END();
+}

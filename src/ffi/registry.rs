@@ -1,0 +1,341 @@
+//! `bb_registry`: made, filled, destroyed. What it answers is in `registry_query` and `registry_limits`.
+
+use std::ffi::c_char;
+
+use super::guard::{guard, on, take};
+use super::handle::Kind;
+use super::input;
+use super::object::{Object, Seat};
+use super::opaque::bb_registry;
+use super::registry_buffer::{self, bb_registry_buffer};
+use super::status::bb_status;
+use crate::error::{Error, Label, Result, Status};
+use crate::registry::{Options, Registry, SharedPer};
+
+/// `shared_per`: a block has one shared region, which its threads share.
+pub const BB_SHARED_PER_BLOCK: u32 = 1;
+/// `shared_per`: each thread of a block has a shared region of its own.
+pub const BB_SHARED_PER_THREAD: u32 = 2;
+
+/// How a registry is made, or how one parent lays out. Fill it by `bb_registry_config_init()`, then change what is needed.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_registry_config {
+    /// Bytes of this struct, as the caller knows it.
+    pub struct_size: u32,
+    /// 1: offsets are worked out in bytes and aligned by precision, so that a region may mix precisions. 0: a region counts
+    /// elements, and one that mixes precisions has no bytes.
+    pub typed: u32,
+    /// Name of the registry in messages: UTF-8, cut at 63 bytes; NULL for none.
+    pub label: *const c_char,
+    /// 1, the default: in a typed layout of 4-byte elements that belongs to a thread, the stride from thread to thread is an
+    /// odd number of words.
+    pub bank_skew: u32,
+    /// 1: an alias never overlaps a persistent buffer. 0 by default.
+    pub protect_persistent: u32,
+    /// What a shared region belongs to: `BB_SHARED_PER_BLOCK`, the default, or `BB_SHARED_PER_THREAD`.
+    pub shared_per: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+impl Object for Registry {
+    const KIND: Kind = Kind::Registry;
+
+    fn label(&self) -> Label {
+        Registry::label(self)
+    }
+}
+
+fn defaults() -> bb_registry_config {
+    let core = Options::default();
+    bb_registry_config {
+        struct_size: size_of::<bb_registry_config>() as u32,
+        typed: u32::from(core.typed),
+        label: std::ptr::null(),
+        bank_skew: u32::from(core.bank_skew),
+        protect_persistent: u32::from(core.protect_persistent),
+        shared_per: per_code(core.shared_per),
+        reserved: 0,
+    }
+}
+
+pub(super) fn per_code(per: SharedPer) -> u32 {
+    match per {
+        SharedPer::Block => BB_SHARED_PER_BLOCK,
+        SharedPer::Thread => BB_SHARED_PER_THREAD,
+    }
+}
+
+pub(super) fn per_of(code: u32) -> Result<SharedPer> {
+    match code {
+        BB_SHARED_PER_BLOCK => Ok(SharedPer::Block),
+        BB_SHARED_PER_THREAD => Ok(SharedPer::Thread),
+        other => Err(Error::value(
+            Status::Argument,
+            "shared_per",
+            other,
+            "no such owner; use BB_SHARED_PER_BLOCK or BB_SHARED_PER_THREAD",
+        )),
+    }
+}
+
+/// The options and the label of a config; NULL is the defaults.
+///
+/// # Safety
+///
+/// NULL, or a config that is as long as it says, with a label that is a string or NULL.
+unsafe fn read<'a>(config: *const bb_registry_config) -> Result<(&'a str, Options)> {
+    let config = match config.is_null() {
+        true => defaults(),
+        // SAFETY: the caller's promise.
+        false => unsafe { input::versioned(config, defaults()) }?,
+    };
+    if config.reserved != 0 {
+        return Err(Error::value(Status::Argument, "reserved", config.reserved, "must be 0"));
+    }
+    let options = Options {
+        typed: input::flag(config.typed, "typed")?,
+        bank_skew: input::flag(config.bank_skew, "bank_skew")?,
+        protect_persistent: input::flag(config.protect_persistent, "protect_persistent")?,
+        shared_per: per_of(config.shared_per)?,
+    };
+    // SAFETY: the caller's promise.
+    Ok((unsafe { input::name(config.label, "label") }?, options))
+}
+
+/// Fills a config with the defaults.
+///
+/// @param config written
+/// @return BB_OK, BB_E_NULL
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_config_init(config: *mut bb_registry_config) -> bb_status {
+    // SAFETY: the header asks for a place for a config.
+    guard("bb_registry_config_init", || unsafe { input::output(config, "config") }?.set(defaults()))
+}
+
+/// Makes an empty registry: it records which named buffers each owner, the parent, asks for, and works out where they lie.
+///
+/// A parent is any number that the caller chooses, such as the address of its own object; it is never dereferenced. A registry
+/// has one lock; every query returns a copy.
+///
+/// @param config how parents lay out at first, or NULL for the defaults
+/// @param registry the handle is written here
+/// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (config, label that is not UTF-8), BB_E_VERSION (struct_size),
+///         BB_E_OUT_OF_MEMORY, BB_E_LIMIT (handles)
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_create(
+    config: *const bb_registry_config,
+    registry: *mut *mut bb_registry,
+) -> bb_status {
+    guard("bb_registry_create", || {
+        // SAFETY: the header asks for a place for a handle, and a config or NULL.
+        let (place, (label, options)) = unsafe { (input::output(registry, "registry")?, read(config)?) };
+        let seat = Seat::take()?;
+        place.set(seat.seat(Registry::with_options(label, options))? as *mut bb_registry)
+    })
+}
+
+/// Adds a buffer at the end of the parent's order. The parent comes into being with its first buffer.
+///
+/// Checked in this order: an empty, over-long or non-UTF-8 name; an alias of itself; a name that is taken; an alias target that
+/// is missing; size, location, precision, lifetime.
+///
+/// @param r the registry
+/// @param parent whose buffer it is
+/// @param buffer what is asked for; read during the call only
+/// @return BB_OK, BB_E_ARGUMENT (name, location, precision, persistent), BB_E_ALIAS_SELF, BB_E_EXISTS (use
+///         `bb_registry_replace()`), BB_E_ALIAS_MISSING, BB_E_RANGE (size, lifetime, a sum that overflows), BB_E_VERSION,
+///         BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+///         BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_register(
+    r: *mut bb_registry,
+    parent: u64,
+    buffer: *const bb_registry_buffer,
+) -> bb_status {
+    on("bb_registry_register", r, |r: &Registry| {
+        // SAFETY: the header asks for a buffer with its strings.
+        let buffer = unsafe { registry_buffer::read(buffer, "buffer") }?;
+        r.register_with(parent, buffer.name, buffer.aliases, || buffer.spec())
+    })
+}
+
+/// Gives a name that is taken another buffer, in its old place of the order.
+///
+/// @param r the registry
+/// @param parent whose buffer it is
+/// @param buffer what is asked for now; its alias target comes before it in the order
+/// @return BB_E_NO_PARENT, BB_E_NO_NAME, BB_E_ALIAS_ORDER (the target comes later), BB_E_STATE (stands for a child), and what
+///         `bb_registry_register()` returns
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_replace(
+    r: *mut bb_registry,
+    parent: u64,
+    buffer: *const bb_registry_buffer,
+) -> bb_status {
+    on("bb_registry_replace", r, |r: &Registry| {
+        // SAFETY: the header asks for a buffer with its strings.
+        let buffer = unsafe { registry_buffer::read(buffer, "buffer") }?;
+        r.replace_with(parent, buffer.name, buffer.aliases, || buffer.spec())
+    })
+}
+
+/// Changes some fields of a buffer. A parent or a name that is unknown is no error: `recognized` tells.
+///
+/// @param r the registry
+/// @param parent whose buffer it is
+/// @param fields which fields to change: `BB_FIELD_SIZE`, `BB_FIELD_LOCATION`, …, added up; 0 is legal
+/// @param values the buffer's name, and the new values of those fields; with `BB_FIELD_ALIASES`, NULL is no alias
+/// @param recognized whether there is such a buffer; may be NULL
+/// @param changed whether anything is different now; may be NULL
+/// @return BB_OK, BB_E_ARGUMENT (fields, location, precision, persistent, text that is not UTF-8), BB_E_ALIAS_SELF,
+///         BB_E_ALIAS_MISSING, BB_E_ALIAS_ORDER (the target comes later, or would be cyclic), BB_E_RANGE (size, lifetime, a sum
+///         that overflows), BB_E_STATE (stands for a child), BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_POISONED, BB_E_NULL,
+///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_update_buffer(
+    r: *mut bb_registry,
+    parent: u64,
+    fields: u32,
+    values: *const bb_registry_buffer,
+    recognized: *mut bool,
+    changed: *mut bool,
+) -> bb_status {
+    on("bb_registry_update_buffer", r, |r: &Registry| {
+        // SAFETY: the header asks for a buffer with its strings.
+        let values = unsafe { registry_buffer::read(values, "values") }?;
+        let fields = registry_buffer::fields(fields)?;
+        let aliases = fields.aliases.then_some(values.aliases);
+        let updated = r.update_with(parent, values.name, aliases, |spec| values.change(spec, fields))?;
+        for (place, value) in [(recognized, updated.recognized), (changed, updated.changed)] {
+            if !place.is_null() {
+                // SAFETY: the header asks for places for answers.
+                unsafe { place.write(value) };
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Rolls a child's shared and persistent totals up into a parent, as the hidden buffers `<name>.shared` and
+/// `<name>.persistent` at the end of its order. They are live: whatever changes in the child moves what comes after them.
+///
+/// @param r the registry
+/// @param parent the host
+/// @param name what the child is called there
+/// @param child the parent that is rolled up; it may be unknown yet
+/// @return BB_OK, BB_E_ARGUMENT (name), BB_E_EXISTS, BB_E_STATE (the child holds this parent already), BB_E_OUT_OF_MEMORY,
+///         BB_E_LIMIT, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_register_child(
+    r: *mut bb_registry,
+    parent: u64,
+    name: *const c_char,
+    child: u64,
+) -> bb_status {
+    on("bb_registry_register_child", r, |r: &Registry| {
+        // SAFETY: the header asks for a string.
+        let name = unsafe { input::required_name(name, "name") }?;
+        r.register_child(parent, name, child)
+    })
+}
+
+/// How a parent lays out from now on.
+///
+/// @param r the registry
+/// @param parent who must have buffers
+/// @param config how, or NULL for the defaults; its label is not looked at
+/// @return BB_OK, BB_E_NO_PARENT, BB_E_ARGUMENT, BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_POISONED, BB_E_NULL,
+///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_set_options(
+    r: *mut bb_registry,
+    parent: u64,
+    config: *const bb_registry_config,
+) -> bb_status {
+    on("bb_registry_set_options", r, |r: &Registry| {
+        // SAFETY: the header asks for a config or NULL.
+        let (_, options) = unsafe { read(config) }?;
+        r.set_options(parent, options)
+    })
+}
+
+/// Registers what `bb_registry_json()` wrote, or a person in its form. The document's first group becomes `parent`, its
+/// children get keys of their own. A malformed document loads nothing, and the message tells line and column.
+///
+/// @param r the registry
+/// @param parent a parent without buffers
+/// @param json the document, UTF-8
+/// @param length its bytes
+/// @return BB_OK, BB_E_EXISTS (the parent has buffers, or a name is taken), BB_E_ARGUMENT (malformed, or not UTF-8), what
+///         `bb_registry_register()` and `bb_registry_register_child()` return
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_load_json(
+    r: *mut bb_registry,
+    parent: u64,
+    json: *const c_char,
+    length: u64,
+) -> bb_status {
+    on("bb_registry_load_json", r, |r: &Registry| {
+        // SAFETY: the header asks for so many bytes.
+        r.load_json(parent, unsafe { input::utf8(json, length, "json") }?)
+    })
+}
+
+/// Drops a parent's layout, and its plan with it: the next query works the layout out by the rules. An unknown parent is fine.
+///
+/// @param r the registry
+/// @param parent whose layout
+/// @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_registry_clear_layout(r: *mut bb_registry, parent: u64) -> bb_status {
+    on("bb_registry_clear_layout", r, |r: &Registry| r.clear_layout(parent))
+}
+
+/// Forgets a parent and all of its buffers. Where it is a child, it takes nothing from then on. An unknown parent is fine.
+///
+/// @param r the registry
+/// @param parent who is forgotten
+/// @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_registry_clear_parent(r: *mut bb_registry, parent: u64) -> bb_status {
+    on("bb_registry_clear_parent", r, |r: &Registry| r.clear_parent(parent))
+}
+
+/// Ends a registry and all it holds.
+///
+/// @param r the registry; NULL is a no-op
+/// @return BB_OK, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_registry_destroy(r: *mut bb_registry) -> bb_status {
+    if r.is_null() {
+        return bb_status::BB_OK;
+    }
+    take("bb_registry_destroy", r, |registry: Registry| {
+        drop(registry);
+        Ok(())
+    })
+}

@@ -1,0 +1,192 @@
+//! `bb_registry_buffer`: what a parent asks for.
+
+use std::ffi::c_char;
+
+use super::config::bb_dtype;
+use super::guard::guard;
+use super::input;
+use super::status::bb_status;
+use crate::error::{Error, Result, Status};
+use crate::registry::{Lifetime, Location, Precision, Spec};
+
+/// `bb_registry_buffer.location`: the block's shared memory.
+pub const BB_LOCATION_SHARED: u32 = 1;
+/// `bb_registry_buffer.location`: memory of the thread; in its persistent array, if the buffer is persistent.
+pub const BB_LOCATION_LOCAL: u32 = 2;
+
+/// `bb_registry_update_buffer()`: change the size.
+pub const BB_FIELD_SIZE: u32 = 1;
+/// `bb_registry_update_buffer()`: change the location.
+pub const BB_FIELD_LOCATION: u32 = 2;
+/// `bb_registry_update_buffer()`: change whether it is persistent.
+pub const BB_FIELD_PERSISTENT: u32 = 4;
+/// `bb_registry_update_buffer()`: change the alias.
+pub const BB_FIELD_ALIASES: u32 = 8;
+/// `bb_registry_update_buffer()`: change the precision.
+pub const BB_FIELD_PRECISION: u32 = 16;
+/// `bb_registry_update_buffer()`: change the lifetime.
+pub const BB_FIELD_LIFETIME: u32 = 32;
+
+const ALL_FIELDS: u32 = 63;
+
+/// A buffer as its owner asks for it. Fill it by `bb_registry_buffer_init()`, then set the name and what else is needed.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_registry_buffer {
+    /// Bytes of this struct, as the caller knows it.
+    pub struct_size: u32,
+    /// `BB_LOCATION_SHARED`, the default, or `BB_LOCATION_LOCAL`.
+    pub location: u32,
+    /// Its name, 1 to 255 bytes of UTF-8, once among the parent's.
+    pub name: *const c_char,
+    /// The buffer, registered before, whose memory it would rather share; NULL for none.
+    pub aliases: *const c_char,
+    /// Elements; 0 is legal.
+    pub size: u64,
+    /// `BB_F16`, `BB_F32` (the default), `BB_F64`, `BB_I32` or `BB_I64`.
+    pub precision: u32,
+    /// 1: it outlives a call. Matters where it is local.
+    pub persistent: u32,
+    /// The first step in which it is alive.
+    pub begin: u64,
+    /// The step behind the last. Both 0: it is always alive.
+    pub end: u64,
+}
+
+/// The struct, checked as far as it is text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Given<'a> {
+    pub(super) name: &'a str,
+    pub(super) aliases: Option<&'a str>,
+    raw: bb_registry_buffer,
+}
+
+/// Which fields an update changes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fields {
+    bits: u32,
+    pub(super) aliases: bool,
+}
+
+pub(super) fn fields(bits: u32) -> Result<Fields> {
+    let bits = input::flags(bits, ALL_FIELDS, "fields")?;
+    Ok(Fields { bits, aliases: bits & BB_FIELD_ALIASES != 0 })
+}
+
+fn defaults() -> bb_registry_buffer {
+    bb_registry_buffer {
+        struct_size: size_of::<bb_registry_buffer>() as u32,
+        location: BB_LOCATION_SHARED,
+        name: std::ptr::null(),
+        aliases: std::ptr::null(),
+        size: 0,
+        precision: bb_dtype::BB_F32 as u32,
+        persistent: 0,
+        begin: 0,
+        end: 0,
+    }
+}
+
+/// Fills a buffer with the defaults: no name, no elements, shared, f32.
+///
+/// @param buffer written
+/// @return BB_OK, BB_E_NULL
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_buffer_init(buffer: *mut bb_registry_buffer) -> bb_status {
+    // SAFETY: the header asks for a place for a buffer.
+    guard("bb_registry_buffer_init", || unsafe { input::output(buffer, "buffer") }?.set(defaults()))
+}
+
+/// Reads the struct and its strings.
+///
+/// # Safety
+///
+/// NULL, or a struct that is as long as it says, with strings or NULL.
+pub(super) unsafe fn read<'a>(given: *const bb_registry_buffer, param: &'static str) -> Result<Given<'a>> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        input::required(given, param)?;
+        let raw = input::versioned(given, defaults())?;
+        let name = input::required_name(raw.name, "name")?;
+        let aliases = match raw.aliases.is_null() {
+            true => None,
+            false => Some(input::name(raw.aliases, "aliases")?),
+        };
+        Ok(Given { name, aliases, raw })
+    }
+}
+
+fn location_of(code: u32) -> Result<Location> {
+    match code {
+        BB_LOCATION_SHARED => Ok(Location::Shared),
+        BB_LOCATION_LOCAL => Ok(Location::Local),
+        other => Err(Error::value(
+            Status::Argument,
+            "location",
+            other,
+            "no such location; use BB_LOCATION_SHARED or BB_LOCATION_LOCAL",
+        )),
+    }
+}
+
+/// The element type that stands for a precision.
+pub(super) fn precision_code(precision: Precision) -> u32 {
+    (match precision {
+        Precision::F16 => bb_dtype::BB_F16,
+        Precision::F32 => bb_dtype::BB_F32,
+        Precision::F64 => bb_dtype::BB_F64,
+        Precision::I32 => bb_dtype::BB_I32,
+        Precision::I64 => bb_dtype::BB_I64,
+    }) as u32
+}
+
+fn precision_of(code: u32) -> Result<Precision> {
+    Precision::ALL.into_iter().find(|&precision| precision_code(precision) == code).ok_or_else(|| {
+        let why = "no precision; use BB_F16, BB_F32, BB_F64, BB_I32 or BB_I64";
+        Error::value(Status::Argument, "precision", code, why)
+    })
+}
+
+impl Given<'_> {
+    fn lifetime(&self) -> Option<Lifetime> {
+        let Lifetime { begin, end } = Lifetime { begin: self.raw.begin, end: self.raw.end };
+        ((begin, end) != (0, 0)).then_some(Lifetime { begin, end })
+    }
+
+    /// What the buffer is. Looked at after the names.
+    pub(super) fn spec(&self) -> Result<Spec> {
+        // A size out of range is told before a location that is none.
+        crate::registry::vet_size(self.raw.size)?;
+        Ok(Spec {
+            size: self.raw.size,
+            location: location_of(self.raw.location)?,
+            persistent: input::flag(self.raw.persistent, "persistent")?,
+            precision: precision_of(self.raw.precision)?,
+            lifetime: self.lifetime(),
+        })
+    }
+
+    /// `spec` with some fields of this one.
+    pub(super) fn change(&self, mut spec: Spec, fields: Fields) -> Result<Spec> {
+        let wanted = |field| fields.bits & field != 0;
+        if wanted(BB_FIELD_SIZE) {
+            crate::registry::vet_size(self.raw.size)?;
+            spec.size = self.raw.size;
+        }
+        if wanted(BB_FIELD_LOCATION) {
+            spec.location = location_of(self.raw.location)?;
+        }
+        if wanted(BB_FIELD_PERSISTENT) {
+            spec.persistent = input::flag(self.raw.persistent, "persistent")?;
+        }
+        if wanted(BB_FIELD_PRECISION) {
+            spec.precision = precision_of(self.raw.precision)?;
+        }
+        if wanted(BB_FIELD_LIFETIME) {
+            spec.lifetime = self.lifetime();
+        }
+        Ok(spec)
+    }
+}

@@ -1,0 +1,391 @@
+//! Whether what a `bb_registry` holds fits a device.
+
+use std::ffi::c_char;
+
+use super::guard::{guard, on};
+use super::opaque::bb_registry;
+use super::registry::per_of;
+use super::status::bb_status;
+use super::{input, last_error, text};
+use crate::error::{Error, Status};
+use crate::registry::{Arch, Bound, Fit, Launch, Limits, Refusal, Registry};
+
+/// `bb_fit.bound`: shared memory keeps further blocks off a multiprocessor.
+pub const BB_BOUND_SHARED: u32 = 1;
+/// `bb_fit.bound`: registers do.
+pub const BB_BOUND_REGISTERS: u32 = 2;
+/// `bb_fit.bound`: threads do.
+pub const BB_BOUND_THREADS: u32 = 3;
+/// `bb_fit.bound`: the number of blocks itself does.
+pub const BB_BOUND_BLOCKS: u32 = 4;
+
+/// What a device allows. `bb_limits_init()` fills it for a compute capability; a caller may change any of it.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_limits {
+    /// Bytes of this struct, as the caller knows it.
+    pub struct_size: u32,
+    /// Threads of a block at most.
+    pub threads_per_block: u32,
+    /// Threads of a multiprocessor at most.
+    pub threads_per_sm: u32,
+    /// Blocks of a multiprocessor at most.
+    pub blocks_per_sm: u32,
+    /// Registers of a multiprocessor, and of a block at most.
+    pub registers_per_sm: u32,
+    /// Registers of a thread at most.
+    pub registers_per_thread: u32,
+    /// A warp gets registers in multiples of this.
+    pub register_granule: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Shared memory that a block gets without asking, in bytes.
+    pub shared_static_bytes: u64,
+    /// Shared memory that a block gets at most, if its kernel opts in, in bytes.
+    pub shared_block_bytes: u64,
+    /// Shared memory of a multiprocessor, in bytes.
+    pub shared_sm_bytes: u64,
+    /// Shared memory that the system takes of each block, in bytes.
+    pub shared_reserved_bytes: u64,
+    /// Shared memory is given out in multiples of this, in bytes.
+    pub shared_granule_bytes: u64,
+}
+
+/// A launch of a kernel. Fill it by `bb_launch_init()`, then change what is needed.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_launch {
+    /// Bytes of this struct, as the caller knows it.
+    pub struct_size: u32,
+    /// Threads of a block.
+    pub threads: u32,
+    /// Registers of a thread, as the compiler tells; 0 if nobody knows.
+    pub registers_per_thread: u32,
+    /// What the shared region belongs to; 0 for what the parent says.
+    pub shared_per: u32,
+    /// Shared memory that the kernel declares beside the parent's, in bytes.
+    pub static_shared_bytes: u64,
+}
+
+/// What a launch that fits takes.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_fit {
+    /// Bytes of this struct that were written.
+    pub struct_size: u32,
+    /// 1: the kernel must opt in to so much (`cudaFuncAttributeMaxDynamicSharedMemorySize`).
+    pub needs_opt_in: u32,
+    /// Dynamic shared memory of a block, in bytes.
+    pub shared_bytes: u64,
+    /// Bytes from one thread's region to the next one's; of a block's region, its bytes.
+    pub shared_stride_bytes: u64,
+    /// Blocks on a multiprocessor at once.
+    pub blocks_per_sm: u32,
+    /// Warps on a multiprocessor at once.
+    pub warps_per_sm: u32,
+    /// Warps that the device could have at once.
+    pub max_warps_per_sm: u32,
+    /// What keeps further blocks off: `BB_BOUND_SHARED`, …
+    pub bound: u32,
+}
+
+/// The compute capability that a name stands for: `sm_90`, `compute_90`, `9.0` or `90`.
+///
+/// @param name one of the table: 7.0 to 12.1
+/// @param cc ten times the compute capability is written here
+/// @return BB_OK, BB_E_ARGUMENT (none of the table), BB_E_NULL
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_arch_parse(name: *const c_char, cc: *mut u32) -> bb_status {
+    guard("bb_arch_parse", || {
+        // SAFETY: the header asks for a string and a place for a number.
+        let (name, place) = unsafe { (input::required_name(name, "name")?, input::output(cc, "cc")?) };
+        place.set(name.parse::<Arch>()?.cc())
+    })
+}
+
+/// Fills limits with those of a compute capability.
+///
+/// @param cc ten times the compute capability: 70 to 121
+/// @param limits written
+/// @return BB_OK, BB_E_ARGUMENT (none of the table), BB_E_NULL
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_limits_init(cc: u32, limits: *mut bb_limits) -> bb_status {
+    guard("bb_limits_init", || {
+        // SAFETY: the header asks for a place for limits.
+        let place = unsafe { input::output(limits, "limits") }?;
+        place.set(limits_code(&Arch::of(cc)?.limits()))
+    })
+}
+
+fn limits_code(core: &Limits) -> bb_limits {
+    bb_limits {
+        struct_size: size_of::<bb_limits>() as u32,
+        threads_per_block: core.threads_per_block,
+        threads_per_sm: core.threads_per_sm,
+        blocks_per_sm: core.blocks_per_sm,
+        registers_per_sm: core.registers_per_sm,
+        registers_per_thread: core.registers_per_thread,
+        register_granule: core.register_granule,
+        reserved: 0,
+        shared_static_bytes: core.shared_static_bytes,
+        shared_block_bytes: core.shared_block_bytes,
+        shared_sm_bytes: core.shared_sm_bytes,
+        shared_reserved_bytes: core.shared_reserved_bytes,
+        shared_granule_bytes: core.shared_granule_bytes,
+    }
+}
+
+fn limits_of(given: &bb_limits) -> Limits {
+    Limits {
+        shared_static_bytes: given.shared_static_bytes,
+        shared_block_bytes: given.shared_block_bytes,
+        shared_sm_bytes: given.shared_sm_bytes,
+        shared_reserved_bytes: given.shared_reserved_bytes,
+        shared_granule_bytes: given.shared_granule_bytes,
+        threads_per_block: given.threads_per_block,
+        threads_per_sm: given.threads_per_sm,
+        blocks_per_sm: given.blocks_per_sm,
+        registers_per_sm: given.registers_per_sm,
+        registers_per_thread: given.registers_per_thread,
+        register_granule: given.register_granule,
+    }
+}
+
+const LAUNCH: bb_launch = bb_launch {
+    struct_size: size_of::<bb_launch>() as u32,
+    threads: 0,
+    registers_per_thread: 0,
+    shared_per: 0,
+    static_shared_bytes: 0,
+};
+
+/// Fills a launch: so many threads a block, and nothing else known.
+///
+/// @param threads threads of a block
+/// @param launch written
+/// @return BB_OK, BB_E_NULL
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_launch_init(threads: u32, launch: *mut bb_launch) -> bb_status {
+    guard("bb_launch_init", || {
+        // SAFETY: the header asks for a place for a launch.
+        unsafe { input::output(launch, "launch") }?.set(bb_launch { threads, ..LAUNCH })
+    })
+}
+
+/// Whether a launch fits a device: what it takes, or, in `bb_last_error()`, the largest buffers and what would make it fit.
+///
+/// @param r the registry
+/// @param parent who must have buffers
+/// @param limits what the device allows
+/// @param launch how the kernel is launched
+/// @param struct_size `sizeof(bb_fit)` as the caller knows it
+/// @param fit that many bytes are written if it fits
+/// @return BB_OK, BB_E_LIMIT (it does not fit), BB_E_NO_PARENT, BB_E_STATE (the region mixes precisions and the layout is not
+///         typed), BB_E_RANGE (threads, registers_per_thread, bytes that overflow), BB_E_ARGUMENT (shared_per, reserved),
+///         BB_E_VERSION (a struct_size), BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+///         BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_check(
+    r: *mut bb_registry,
+    parent: u64,
+    limits: *const bb_limits,
+    launch: *const bb_launch,
+    struct_size: u32,
+    fit: *mut bb_fit,
+) -> bb_status {
+    const CALL: &str = "bb_registry_check";
+    let mut unfit = None;
+    let status = on(CALL, r, |r: &Registry| {
+        // SAFETY: the header asks for both structs, as long as they say.
+        let (limits, launch) = unsafe {
+            input::required(limits, "limits")?;
+            input::required(launch, "launch")?;
+            (input::versioned(limits, NO_LIMITS)?, input::versioned(launch, LAUNCH)?)
+        };
+        if limits.reserved != 0 {
+            return Err(Error::value(Status::Argument, "reserved", limits.reserved, "must be 0"));
+        }
+        let launch = Launch {
+            threads: launch.threads,
+            registers_per_thread: launch.registers_per_thread,
+            static_shared_bytes: launch.static_shared_bytes,
+            shared_per: match launch.shared_per {
+                0 => None,
+                per => Some(per_of(per)?),
+            },
+        };
+        match r.check(parent, &limits_of(&limits), &launch) {
+            // SAFETY: the header asks for a place of `struct_size` bytes.
+            Ok(fits) => unsafe { input::write_sized(struct_size, fit, "fit", |size| fit_code(&fits, size)) },
+            Err(Refusal::Call(error)) => Err(error),
+            Err(Refusal::Unfit(told)) => {
+                unfit = Some(told);
+                Err(Error::of(Status::Limit))
+            }
+        }
+    });
+    // It tells more than an error holds.
+    if let Some(unfit) = unfit {
+        last_error::set(format_args!("{CALL}: {unfit}"));
+    }
+    status
+}
+
+/// What is not given is not there.
+const NO_LIMITS: bb_limits = bb_limits {
+    struct_size: size_of::<bb_limits>() as u32,
+    threads_per_block: 0,
+    threads_per_sm: 0,
+    blocks_per_sm: 0,
+    registers_per_sm: 0,
+    registers_per_thread: 0,
+    register_granule: 0,
+    reserved: 0,
+    shared_static_bytes: 0,
+    shared_block_bytes: 0,
+    shared_sm_bytes: 0,
+    shared_reserved_bytes: 0,
+    shared_granule_bytes: 0,
+};
+
+fn fit_code(fit: &Fit, struct_size: u32) -> bb_fit {
+    bb_fit {
+        struct_size,
+        needs_opt_in: u32::from(fit.needs_opt_in),
+        shared_bytes: fit.shared_bytes,
+        shared_stride_bytes: fit.shared_stride_bytes,
+        blocks_per_sm: fit.occupancy.blocks_per_sm,
+        warps_per_sm: fit.occupancy.warps_per_sm,
+        max_warps_per_sm: fit.occupancy.max_warps_per_sm,
+        bound: match fit.occupancy.bound {
+            Bound::Shared => BB_BOUND_SHARED,
+            Bound::Registers => BB_BOUND_REGISTERS,
+            Bound::Threads => BB_BOUND_THREADS,
+            Bound::Blocks => BB_BOUND_BLOCKS,
+        },
+    }
+}
+
+/// Bytes of shared memory that a block takes.
+///
+/// @param r the registry
+/// @param parent whose region; an unknown one takes nothing
+/// @param threads threads of a block: they matter where each has a region of its own
+/// @param bytes written
+/// @return BB_OK, BB_E_STATE (the region mixes precisions and the layout is not typed), BB_E_RANGE (bytes that overflow),
+///         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_shared_bytes(
+    r: *mut bb_registry,
+    parent: u64,
+    threads: u32,
+    bytes: *mut u64,
+) -> bb_status {
+    // SAFETY: the header asks for a place for a number.
+    on("bb_registry_shared_bytes", r, |r: &Registry| unsafe {
+        input::output(bytes, "bytes")?.set(r.shared_bytes(parent, threads)?)
+    })
+}
+
+/// Bytes from one thread's shared region to the next one's; of a block's region, its bytes.
+///
+/// @param r the registry
+/// @param parent whose region; an unknown one takes nothing
+/// @param bytes written
+/// @return what `bb_registry_shared_bytes()` returns
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_shared_stride_bytes(
+    r: *mut bb_registry,
+    parent: u64,
+    bytes: *mut u64,
+) -> bb_status {
+    // SAFETY: the header asks for a place for a number.
+    on("bb_registry_shared_stride_bytes", r, |r: &Registry| unsafe {
+        input::output(bytes, "bytes")?.set(r.shared_stride_bytes(parent)?)
+    })
+}
+
+/// Whether the shared memory of a block fits a device.
+///
+/// @param r the registry
+/// @param parent whose region; an unknown one takes nothing
+/// @param cc ten times the device's compute capability, 70 to 121
+/// @param threads threads of a block
+/// @param fits written
+/// @return BB_E_ARGUMENT (cc), and what `bb_registry_shared_bytes()` returns
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_fits(
+    r: *mut bb_registry,
+    parent: u64,
+    cc: u32,
+    threads: u32,
+    fits: *mut bool,
+) -> bb_status {
+    // SAFETY: the header asks for a place for an answer.
+    on("bb_registry_fits", r, |r: &Registry| unsafe {
+        input::output(fits, "fits")?.set(r.fits(parent, &Arch::of(cc)?.limits(), threads)?)
+    })
+}
+
+/// Whether a kernel must opt in to the shared memory of a block: beyond 48 KiB, on every device.
+///
+/// @param r the registry
+/// @param parent whose region; an unknown one takes nothing
+/// @param threads threads of a block
+/// @param needs written
+/// @return what `bb_registry_shared_bytes()` returns
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_needs_opt_in(
+    r: *mut bb_registry,
+    parent: u64,
+    threads: u32,
+    needs: *mut bool,
+) -> bb_status {
+    // SAFETY: the header asks for a place for an answer.
+    on("bb_registry_needs_opt_in", r, |r: &Registry| unsafe {
+        input::output(needs, "needs")?.set(r.needs_opt_in(parent, threads)?)
+    })
+}
+
+/// How the threads of a warp meet the banks of shared memory when each reads the same element of its own region: a JSON object
+/// with `stride_bytes`, `conflict_free_stride_bytes` (or null), and `ways`, by buffer the turns into which its worst access is
+/// split.
+///
+/// @param r the registry
+/// @param parent who must have buffers
+/// @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+/// @param capacity bytes at `text`
+/// @param length the text's bytes without the NUL are written here
+/// @return BB_E_NO_PARENT, and what `bb_registry_shared_bytes()` returns; BB_E_RANGE also for the capacity
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_banks(
+    r: *mut bb_registry,
+    parent: u64,
+    text: *mut c_char,
+    capacity: u64,
+    length: *mut u64,
+) -> bb_status {
+    on("bb_registry_banks", r, |r: &Registry| {
+        let json = r.banks_json(parent)?;
+        // SAFETY: the header asks for room and a place.
+        unsafe { text::write(&json, text, capacity, length) }
+    })
+}

@@ -1,0 +1,410 @@
+//! What a `bb_registry` answers: sizes, allocators, versions, text.
+
+use std::ffi::c_char;
+
+use super::config::bb_dtype;
+use super::guard::{guard, on};
+use super::input;
+use super::opaque::bb_registry;
+use super::registry_buffer::precision_code;
+use super::status::bb_status;
+use super::text;
+use crate::error::Result;
+use crate::registry::{Layout, Origin, Registry, Space, diff};
+
+/// `bb_allocator.space`: the shared region.
+pub const BB_SPACE_SHARED: u32 = 1;
+/// `bb_allocator.space`: the persistent region of the thread.
+pub const BB_SPACE_PERSISTENT: u32 = 2;
+/// `bb_allocator.space`: an array of its own.
+pub const BB_SPACE_LOCAL: u32 = 3;
+
+/// `bb_allocator.origin`: no alias.
+pub const BB_ORIGIN_OWN: u32 = 1;
+/// `bb_allocator.origin`: a slice of its alias target.
+pub const BB_ORIGIN_ALIASED: u32 = 2;
+/// `bb_allocator.origin`: an alias whose target had no room for it, or was not shared: placed by its own location.
+pub const BB_ORIGIN_FELL_BACK: u32 = 3;
+
+/// Bytes that nobody can tell: the region mixes precisions, and the layout is not typed.
+pub const BB_NO_BYTES: u64 = u64::MAX;
+
+/// How a kernel gets a buffer.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_allocator {
+    /// Bytes of this struct that were written.
+    pub struct_size: u32,
+    /// The memory in which it lies: `BB_SPACE_SHARED`, `BB_SPACE_PERSISTENT` or `BB_SPACE_LOCAL`.
+    pub space: u32,
+    /// How it came to lie there: `BB_ORIGIN_OWN`, `BB_ORIGIN_ALIASED` or `BB_ORIGIN_FELL_BACK`.
+    pub origin: u32,
+    /// The type of its elements, a `bb_dtype`; `BB_U8` for bytes, of a child's region that mixes precisions.
+    pub precision: u32,
+    /// Where it begins in its region, in elements of its own; 0 in an array of its own.
+    pub offset: u64,
+    /// How long it is, in elements.
+    pub length: u64,
+    /// How many elements to fill with zeros: its size, also where the array is longer.
+    pub zero_fill: u64,
+    /// Where it begins in its region, in bytes, or `BB_NO_BYTES`.
+    pub byte_offset: u64,
+}
+
+/// What a parent takes, and how it lays out.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_layout_info {
+    /// Bytes of this struct that were written.
+    pub struct_size: u32,
+    /// Whether buffers with lifetimes lie where a plan has put them: 0 or 1.
+    pub planned: u32,
+    /// What `bb_registry_version()` tells.
+    pub version: u64,
+    /// What `bb_registry_layout_hash()` tells.
+    pub layout_hash: u64,
+    /// Buffers, children's hidden ones included.
+    pub buffers: u64,
+    /// Elements of the shared region. Those of a typed region that mixes precisions are bytes.
+    pub shared: u64,
+    /// Elements of the persistent region, likewise.
+    pub persistent: u64,
+    /// Elements of all local arrays together.
+    pub local: u64,
+    /// Bytes of the shared region, or `BB_NO_BYTES`.
+    pub shared_bytes: u64,
+    /// Bytes of the persistent region, or `BB_NO_BYTES`.
+    pub persistent_bytes: u64,
+    /// Bytes of all local arrays together.
+    pub local_bytes: u64,
+    /// Bytes from one thread's shared region to the next one's, if it belongs to a thread; else the region's; or `BB_NO_BYTES`.
+    pub shared_stride_bytes: u64,
+    /// The alignment in bytes that the start of the shared region needs.
+    pub shared_align_bytes: u64,
+    /// The alignment in bytes that the start of the persistent region needs.
+    pub persistent_align_bytes: u64,
+    /// Type of the shared region's elements, a `bb_dtype`; 0 if it is empty or mixes precisions.
+    pub shared_precision: u32,
+    /// Type of the persistent region's elements, likewise.
+    pub persistent_precision: u32,
+    /// How the parent lays out: what `bb_registry_config` says.
+    pub typed: u32,
+    /// Likewise.
+    pub bank_skew: u32,
+    /// Likewise.
+    pub protect_persistent: u32,
+    /// Likewise.
+    pub shared_per: u32,
+}
+
+/// Elements of the shared region: its largest stop.
+///
+/// @param r the registry
+/// @param parent whose region; an unknown one takes nothing
+/// @param elements written
+/// @return BB_OK, BB_E_RANGE (children's sizes overflow), BB_E_STATE (a child's region mixes precisions), BB_E_OUT_OF_MEMORY,
+///         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_shared_buffer_size(
+    r: *mut bb_registry,
+    parent: u64,
+    elements: *mut u64,
+) -> bb_status {
+    // SAFETY: the header asks for a place for a number.
+    on("bb_registry_shared_buffer_size", r, |r: &Registry| unsafe {
+        input::output(elements, "elements")?.set(r.shared_buffer_size(parent)?)
+    })
+}
+
+/// Elements of the persistent region: its largest stop.
+///
+/// @param r the registry
+/// @param parent whose region; an unknown one takes nothing
+/// @param elements written
+/// @return what `bb_registry_shared_buffer_size()` returns
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_persistent_local_buffer_size(
+    r: *mut bb_registry,
+    parent: u64,
+    elements: *mut u64,
+) -> bb_status {
+    // SAFETY: the header asks for a place for a number.
+    on("bb_registry_persistent_local_buffer_size", r, |r: &Registry| unsafe {
+        input::output(elements, "elements")?.set(r.persistent_local_buffer_size(parent)?)
+    })
+}
+
+/// Elements of all local arrays together.
+///
+/// @param r the registry
+/// @param parent whose arrays; an unknown one takes nothing
+/// @param elements written
+/// @return what `bb_registry_shared_buffer_size()` returns
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_local_buffer_size(
+    r: *mut bb_registry,
+    parent: u64,
+    elements: *mut u64,
+) -> bb_status {
+    // SAFETY: the header asks for a place for a number.
+    on("bb_registry_local_buffer_size", r, |r: &Registry| unsafe {
+        input::output(elements, "elements")?.set(r.local_buffer_size(parent)?)
+    })
+}
+
+/// How a kernel gets a buffer.
+///
+/// @param r the registry
+/// @param parent whose buffer
+/// @param name the buffer
+/// @param struct_size `sizeof(bb_allocator)` as the caller knows it
+/// @param allocator that many bytes are written
+/// @return BB_E_NO_PARENT, BB_E_NO_NAME, BB_E_ARGUMENT (name that is not UTF-8), BB_E_VERSION (struct_size), and what
+///         `bb_registry_shared_buffer_size()` returns
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_get_allocator(
+    r: *mut bb_registry,
+    parent: u64,
+    name: *const c_char,
+    struct_size: u32,
+    allocator: *mut bb_allocator,
+) -> bb_status {
+    on("bb_registry_get_allocator", r, |r: &Registry| {
+        // SAFETY: the header asks for a string.
+        let name = unsafe { input::required_name(name, "name") }?;
+        let found = r.get_allocator(parent, name)?;
+        let written = |struct_size| bb_allocator {
+            struct_size,
+            space: match found.space {
+                Space::Shared => BB_SPACE_SHARED,
+                Space::Persistent => BB_SPACE_PERSISTENT,
+                Space::Local => BB_SPACE_LOCAL,
+            },
+            origin: match found.origin {
+                Origin::Own => BB_ORIGIN_OWN,
+                Origin::Aliased => BB_ORIGIN_ALIASED,
+                Origin::FellBack => BB_ORIGIN_FELL_BACK,
+            },
+            precision: found.precision.map_or(bb_dtype::BB_U8 as u32, precision_code),
+            offset: found.offset,
+            length: found.length,
+            zero_fill: found.zero_fill,
+            byte_offset: found.byte_offset.unwrap_or(BB_NO_BYTES),
+        };
+        // SAFETY: the header asks for a place of `struct_size` bytes.
+        unsafe { input::write_sized(struct_size, allocator, "allocator", written) }
+    })
+}
+
+/// What a parent takes, and how it lays out.
+///
+/// @param r the registry
+/// @param parent who must have buffers
+/// @param struct_size `sizeof(bb_layout_info)` as the caller knows it
+/// @param info that many bytes are written
+/// @return BB_E_NO_PARENT, BB_E_VERSION (struct_size), and what `bb_registry_shared_buffer_size()` returns
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_layout_info(
+    r: *mut bb_registry,
+    parent: u64,
+    struct_size: u32,
+    info: *mut bb_layout_info,
+) -> bb_status {
+    on("bb_registry_layout_info", r, |r: &Registry| {
+        let l: Layout = r.layout(parent)?;
+        // SAFETY: the header asks for a place of `struct_size` bytes.
+        unsafe { input::write_sized(struct_size, info, "info", |size| describe(&l, size)) }
+    })
+}
+
+fn describe(l: &Layout, struct_size: u32) -> bb_layout_info {
+    bb_layout_info {
+        struct_size,
+        planned: u32::from(l.planned),
+        version: l.version,
+        layout_hash: l.hash,
+        buffers: l.buffers.len() as u64,
+        shared: l.shared.elements,
+        persistent: l.persistent.elements,
+        local: l.local,
+        shared_bytes: l.shared.bytes.unwrap_or(BB_NO_BYTES),
+        persistent_bytes: l.persistent.bytes.unwrap_or(BB_NO_BYTES),
+        local_bytes: l.local_bytes,
+        shared_stride_bytes: l.shared_stride_bytes.unwrap_or(BB_NO_BYTES),
+        shared_align_bytes: l.shared.align_bytes,
+        persistent_align_bytes: l.persistent.align_bytes,
+        shared_precision: l.shared.precision.map_or(0, precision_code),
+        persistent_precision: l.persistent.precision.map_or(0, precision_code),
+        typed: u32::from(l.options.typed),
+        bank_skew: u32::from(l.options.bank_skew),
+        protect_persistent: u32::from(l.options.protect_persistent),
+        shared_per: super::registry::per_code(l.options.shared_per),
+    }
+}
+
+/// A number that is another one after every change of the parent or of its children, and never one that was before.
+///
+/// @param r the registry
+/// @param parent whose version; an unknown one has 0
+/// @param version written
+/// @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_version(
+    r: *mut bb_registry,
+    parent: u64,
+    version: *mut u64,
+) -> bb_status {
+    // SAFETY: the header asks for a place for a number.
+    on("bb_registry_version", r, |r: &Registry| unsafe {
+        input::output(version, "version")?.set(r.version(parent))
+    })
+}
+
+/// A number that is the same for equal layouts, in every process: it tells a kernel built before a change from one built after.
+///
+/// @param r the registry
+/// @param parent who must have buffers
+/// @param hash written
+/// @return BB_E_NO_PARENT, and what `bb_registry_shared_buffer_size()` returns
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_layout_hash(
+    r: *mut bb_registry,
+    parent: u64,
+    hash: *mut u64,
+) -> bb_status {
+    // SAFETY: the header asks for a place for a number.
+    on("bb_registry_layout_hash", r, |r: &Registry| unsafe {
+        input::output(hash, "hash")?.set(r.layout_hash(parent)?)
+    })
+}
+
+/// The name of a buffer by its place in the order, from 0; `bb_layout_info.buffers` tells how many there are.
+///
+/// @param r the registry
+/// @param parent whose buffer
+/// @param index its place
+/// @param text room for the name and a NUL, or NULL with capacity 0 to ask for the length
+/// @param capacity bytes at `text`
+/// @param length the name's bytes without the NUL are written here
+/// @return BB_OK, BB_E_NO_PARENT, BB_E_RANGE (index, capacity), BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
+///         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_buffer_name(
+    r: *mut bb_registry,
+    parent: u64,
+    index: u64,
+    text: *mut c_char,
+    capacity: u64,
+    length: *mut u64,
+) -> bb_status {
+    on("bb_registry_buffer_name", r, |r: &Registry| {
+        let name = r.buffer_name(parent, index)?;
+        // SAFETY: the header asks for room and a place.
+        unsafe { text::write(&name, text, capacity, length) }
+    })
+}
+
+/// The parent, and every child that it rolls up, as JSON: the same text for the same registrations, in every process.
+///
+/// @param r the registry
+/// @param parent who must have buffers
+/// @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+/// @param capacity bytes at `text`
+/// @param length the text's bytes without the NUL are written here
+/// @return BB_OK, BB_E_NO_PARENT, BB_E_RANGE (capacity), BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+///         BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_json(
+    r: *mut bb_registry,
+    parent: u64,
+    text: *mut c_char,
+    capacity: u64,
+    length: *mut u64,
+) -> bb_status {
+    on("bb_registry_json", r, |r: &Registry| {
+        let json = r.json(parent)?;
+        // SAFETY: the header asks for room and a place.
+        unsafe { text::write(&json, text, capacity, length) }
+    })
+}
+
+/// Buffers that overlap in both space and time, as a JSON list of objects with `first`, `second`, `space`, `start`, `stop`
+/// (elements) and `steps`: aliases that do not take turns. A buffer without a lifetime is always alive.
+///
+/// @param r the registry
+/// @param parent who must have buffers
+/// @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+/// @param capacity bytes at `text`
+/// @param length the text's bytes without the NUL are written here
+/// @return BB_E_NO_PARENT, BB_E_RANGE (capacity), and what `bb_registry_shared_buffer_size()` returns
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_overlaps(
+    r: *mut bb_registry,
+    parent: u64,
+    text: *mut c_char,
+    capacity: u64,
+    length: *mut u64,
+) -> bb_status {
+    on("bb_registry_overlaps", r, |r: &Registry| {
+        let json = r.overlaps_json(parent)?;
+        // SAFETY: the header asks for room and a place.
+        unsafe { text::write(&json, text, capacity, length) }
+    })
+}
+
+/// What moved, changed, came and went between two documents of `bb_registry_json()`: one line a change, empty if none.
+///
+/// @param before the older document, UTF-8
+/// @param before_length its bytes
+/// @param after the newer document
+/// @param after_length its bytes
+/// @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+/// @param capacity bytes at `text`
+/// @param length the text's bytes without the NUL are written here
+/// @return BB_OK, BB_E_NULL, BB_E_RANGE (capacity), what `bb_registry_load_json()` returns
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_layout_diff(
+    before: *const c_char,
+    before_length: u64,
+    after: *const c_char,
+    after_length: u64,
+    text: *mut c_char,
+    capacity: u64,
+    length: *mut u64,
+) -> bb_status {
+    guard("bb_layout_diff", || {
+        // SAFETY: the header asks for so many bytes each.
+        let (before, after) = unsafe {
+            (input::utf8(before, before_length, "before")?, input::utf8(after, after_length, "after")?)
+        };
+        let told = told(before, after)?;
+        // SAFETY: the header asks for room and a place.
+        unsafe { text::write(&told, text, capacity, length) }
+    })
+}
+
+fn told(before: &str, after: &str) -> Result<String> {
+    diff(&Layout::from_json(before)?, &Layout::from_json(after)?)?.text()
+}

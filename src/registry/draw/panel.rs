@@ -1,0 +1,351 @@
+//! One region as a picture.
+
+use std::collections::HashMap;
+use std::fmt::{self, Display, Write};
+
+use super::{Escaped, LINE, MARGIN, WIDTH, out_of_memory};
+use crate::error::Result;
+use crate::memory::try_vec;
+use crate::registry::Lifetime;
+use crate::registry::layout::{Layout, Origin, Placed, Space};
+use crate::registry::options::SharedPer;
+use crate::registry::printable::Printable;
+use crate::text::Draft;
+
+/// Where the figures of the axis end and the memory begins.
+const LEFT: f64 = MARGIN + 72.0;
+/// How wide memory is drawn that has no time; labels stand beside it.
+const COLUMN: f64 = 300.0;
+/// Of a character, near enough.
+const GLYPH: f64 = 7.3;
+const LABEL: f64 = 15.0;
+const TITLE: f64 = 26.0;
+
+/// How a buffer came to lie there, by colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Own,
+    Aliased,
+    FellBack,
+    Child,
+}
+
+impl Kind {
+    pub(super) const ALL: [Kind; 4] = [Kind::Own, Kind::Aliased, Kind::FellBack, Kind::Child];
+
+    fn of(placed: &Placed) -> Kind {
+        match (placed.child, placed.allocator.origin) {
+            (Some(_), _) => Kind::Child,
+            (None, Origin::Own) => Kind::Own,
+            (None, Origin::Aliased) => Kind::Aliased,
+            (None, Origin::FellBack) => Kind::FellBack,
+        }
+    }
+
+    pub(super) fn class(self) -> &'static str {
+        match self {
+            Kind::Own => "own",
+            Kind::Aliased => "in",
+            Kind::FellBack => "back",
+            Kind::Child => "child",
+        }
+    }
+
+    pub(super) fn legend(self) -> &'static str {
+        match self {
+            Kind::Own => "memory of its own",
+            Kind::Aliased => "slice of another",
+            Kind::FellBack => "alias that fell back",
+            Kind::Child => "a child's region",
+        }
+    }
+}
+
+/// A buffer, in units of the region.
+struct Block<'a> {
+    placed: &'a Placed,
+    start: u64,
+    extent: u64,
+    /// How many buffers it is a slice of a slice of.
+    depth: u32,
+}
+
+impl Block<'_> {
+    fn length_of_name(&self) -> f64 {
+        GLYPH * self.placed.buffer.name.chars().count() as f64
+    }
+}
+
+/// Name, length and type.
+impl Display for Block<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = &self.placed.allocator;
+        let element = place.precision.map_or("bytes", |precision| precision.name());
+        write!(f, "{}: {} {element}", Printable(&self.placed.buffer.name), place.length)
+    }
+}
+
+/// One region, or all local arrays.
+pub(super) struct Panel<'a> {
+    layout: &'a Layout,
+    space: Space,
+    blocks: Vec<Block<'a>>,
+    /// The region, and what is drawn of it: with what lies between two threads' regions.
+    extent: u64,
+    drawn: u64,
+    unit: &'static str,
+    /// From the first step to the last, if anything has a lifetime.
+    steps: Option<Lifetime>,
+}
+
+impl<'a> Panel<'a> {
+    pub(super) fn of(layout: &'a Layout, space: Space) -> Result<Panel<'a>> {
+        let region = if space == Space::Persistent { &layout.persistent } else { &layout.shared };
+        let in_bytes = space == Space::Local || region.bytes.is_some();
+        let mut panel = Panel {
+            layout,
+            space,
+            blocks: try_vec(layout.buffers.len())?,
+            extent: match space {
+                Space::Local => layout.local_bytes,
+                _ => region.bytes.unwrap_or(region.elements),
+            },
+            drawn: 0,
+            unit: if in_bytes { "bytes" } else { "elements" },
+            steps: None,
+        };
+        let mut depths = HashMap::new();
+        depths.try_reserve(layout.buffers.len()).map_err(out_of_memory)?;
+        let mut end = 0;
+        for placed in layout.of(space) {
+            let place = &placed.allocator;
+            let target = placed.buffer.aliases.as_deref().filter(|_| place.origin == Origin::Aliased);
+            let depth = target.and_then(|target| depths.get(target)).map_or(0, |depth| depth + 1);
+            depths.insert(placed.buffer.name.as_str(), depth);
+            let extent = place.length * if in_bytes { place.element_bytes() } else { 1 };
+            let start = match space {
+                Space::Local => end,
+                _ => place.byte_offset.unwrap_or(place.offset),
+            };
+            end += if space == Space::Local { extent } else { 0 };
+            panel.blocks.push(Block { placed, start, extent, depth });
+            if let (Some(alive), false) = (placed.buffer.lifetime, space == Space::Local) {
+                let all = panel.steps.get_or_insert(alive);
+                all.begin = all.begin.min(alive.begin);
+                all.end = all.end.max(alive.end);
+            }
+        }
+        let stride = layout.shared_stride_bytes.filter(|_| space == Space::Shared && in_bytes);
+        panel.drawn = panel.extent.max(stride.unwrap_or(0)).max(1);
+        Ok(panel)
+    }
+
+    pub(super) fn shows(&self, kind: Kind) -> bool {
+        self.blocks.iter().any(|block| Kind::of(block.placed) == kind)
+    }
+
+    fn map_height(&self) -> f64 {
+        let rows = self.blocks.len() as f64;
+        match self.steps {
+            None => (rows * LABEL).max(120.0),
+            Some(_) => (rows * 24.0).clamp(160.0, 640.0),
+        }
+    }
+
+    /// With its title, and what stands below the map.
+    pub(super) fn height(&self) -> f64 {
+        let below = if self.steps.is_some() { LINE * 2.0 } else { LINE };
+        TITLE + self.map_height() + below
+    }
+
+    fn map_width(&self) -> f64 {
+        if self.steps.is_some() { WIDTH - MARGIN - LEFT } else { COLUMN }
+    }
+
+    /// Pixels from the top of the map.
+    fn down(&self, units: u64) -> f64 {
+        units as f64 / self.drawn as f64 * self.map_height()
+    }
+
+    /// Pixels from the left: where a block begins and how wide it is.
+    fn across(&self, block: &Block) -> (f64, f64) {
+        let width = self.map_width();
+        let (inset, (from, to)) = match self.steps {
+            None => (f64::from(block.depth) * 28.0, (0.0, width)),
+            Some(all) => {
+                let alive = block.placed.buffer.lifetime.unwrap_or(all);
+                let at = |step: u64| (step - all.begin) as f64 / (all.end - all.begin) as f64 * width;
+                (f64::from(block.depth) * 4.0, (at(alive.begin), at(alive.end)))
+            }
+        };
+        let inset = inset.min((to - from) / 2.0);
+        (LEFT + from + inset, to - from - inset)
+    }
+
+    pub(super) fn draw(&self, out: &mut Draft, top: f64) -> fmt::Result {
+        write!(out, "<text x=\"{MARGIN}\" y=\"{:.1}\" font-weight=\"bold\">", top + 12.0)?;
+        self.title(out)?;
+        out.write_str("</text>\n")?;
+        let top = top + TITLE;
+        let (width, height) = (self.map_width(), self.map_height());
+        writeln!(
+            out,
+            "<rect class=\"gap\" fill=\"url(#gap)\" x=\"{LEFT}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"/>"
+        )?;
+        self.axis(out, top)?;
+        for block in &self.blocks {
+            self.block(out, block, top)?;
+        }
+        match self.steps {
+            Some(steps) => self.time(out, steps, top),
+            None => self.labels(out, top),
+        }
+    }
+
+    fn title(&self, out: &mut Draft) -> fmt::Result {
+        let name = self.space.name();
+        if self.space == Space::Local {
+            return write!(out, "{name}: {} bytes in arrays of their own", self.extent);
+        }
+        write!(out, "{name}: {} {}", self.extent, self.unit)?;
+        if self.space == Space::Shared {
+            write!(out, " a {}", self.layout.options.shared_per.name())?;
+            if self.layout.options.shared_per == SharedPer::Thread && self.drawn > self.extent {
+                write!(out, ", {} from one to the next", self.drawn)?;
+            }
+        }
+        let planned = self.layout.planned && self.steps.is_some();
+        out.write_str(if planned { ", planned" } else { "" })
+    }
+
+    fn block(&self, out: &mut Draft, block: &Block, top: f64) -> fmt::Result {
+        let (x, width) = self.across(block);
+        let (y, height) = (top + self.down(block.start), self.down(block.extent).max(1.0));
+        let (buffer, kind) = (&block.placed.buffer, Kind::of(block.placed));
+        write!(
+            out,
+            "<g><title>{}\n{} {}..{} of {}",
+            Escaped(block),
+            self.unit,
+            block.start,
+            block.start + block.extent,
+            self.space.name(),
+        )?;
+        if let Some(target) = &buffer.aliases {
+            let how = if kind == Kind::Aliased { "slice of" } else { "fell back from" };
+            write!(out, "\n{how} {}", Escaped(Printable(target)))?;
+        }
+        if let Some(alive) = buffer.lifetime {
+            write!(out, "\nalive in steps {}..{}", alive.begin, alive.end)?;
+        }
+        write!(
+            out,
+            "</title><rect class=\"{}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"/>",
+            kind.class()
+        )?;
+        // Over time there is no room beside the map: the name stands inside, where it fits.
+        if self.steps.is_some() && height >= 13.0 && width >= block.length_of_name() + 10.0 {
+            let name = Escaped(Printable(&buffer.name));
+            write!(out, "<text x=\"{:.1}\" y=\"{:.1}\">{name}</text>", x + 5.0, y + height / 2.0 + 4.0)?;
+        }
+        out.write_str("</g>\n")
+    }
+
+    /// Names beside the map, each as near to its buffer as the others let it.
+    fn labels(&self, out: &mut Draft, top: f64) -> fmt::Result {
+        let middle = |block: &Block| self.down(block.start) + self.down(block.extent) / 2.0;
+        let mut order = try_vec(self.blocks.len()).map_err(|_| fmt::Error)?;
+        order.extend(self.blocks.iter());
+        order.sort_by(|one, other| middle(one).total_cmp(&middle(other)));
+        let mut places: Vec<f64> = try_vec(order.len()).map_err(|_| fmt::Error)?;
+        let mut free = LABEL / 2.0;
+        for block in &order {
+            places.push(middle(block).max(free));
+            free = places[places.len() - 1] + LABEL;
+        }
+        let mut free = self.map_height() - LABEL / 2.0;
+        for place in places.iter_mut().rev() {
+            *place = place.min(free);
+            free = *place - LABEL;
+        }
+        for (block, place) in order.into_iter().zip(places) {
+            let (right, x) = (LEFT + self.map_width(), LEFT + self.map_width() + 36.0);
+            let (from, to) = (top + middle(block), top + place);
+            write!(
+                out,
+                "<path class=\"lead\" d=\"M{right:.1} {from:.1}L{:.1} {to:.1}H{:.1}\"/>\
+                 <text x=\"{x:.1}\" y=\"{:.1}\">{}",
+                right + 20.0,
+                right + 30.0,
+                to + 4.0,
+                Escaped(block)
+            )?;
+            if let Some(target) = &block.placed.buffer.aliases {
+                let how = if Kind::of(block.placed) == Kind::Aliased { "in" } else { "fell back from" };
+                write!(out, "<tspan class=\"dim\" dx=\"8\">{how} {}</tspan>", Escaped(Printable(target)))?;
+            }
+            out.write_str("</text>\n")?;
+        }
+        Ok(())
+    }
+
+    /// Offsets beside the map.
+    fn axis(&self, out: &mut Draft, top: f64) -> fmt::Result {
+        let mut figure = |units: u64| {
+            let y = top + self.down(units);
+            writeln!(
+                out,
+                "<path class=\"grid\" d=\"M{:.1} {y:.1}H{LEFT}\"/>\
+                 <text class=\"dim\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{units}</text>",
+                LEFT - 6.0,
+                LEFT - 10.0,
+                y + 4.0
+            )
+        };
+        let step = tick(self.drawn, self.map_height() / 30.0);
+        let mut at = 0;
+        while self.down(self.drawn - at) > 14.0 {
+            figure(at)?;
+            at = match at.checked_add(step) {
+                Some(next) if next < self.drawn => next,
+                _ => break,
+            };
+        }
+        figure(self.drawn)
+    }
+
+    /// Steps below the map.
+    fn time(&self, out: &mut Draft, steps: Lifetime, top: f64) -> fmt::Result {
+        let (width, bottom) = (self.map_width(), top + self.map_height());
+        let count = steps.end - steps.begin;
+        let step = tick(count, width / 60.0);
+        let mut at = 0;
+        loop {
+            let x = LEFT + at as f64 / count as f64 * width;
+            writeln!(
+                out,
+                "<path class=\"grid\" d=\"M{x:.1} {bottom:.1}v6\"/>\
+                 <text class=\"dim\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+                bottom + 18.0,
+                steps.begin + at
+            )?;
+            at = match at.checked_add(step) {
+                Some(next) if next <= count => next,
+                _ => break,
+            };
+        }
+        writeln!(
+            out,
+            "<text class=\"dim\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">steps</text>",
+            LEFT + width,
+            bottom + 34.0
+        )
+    }
+}
+
+/// The distance between the figures of an axis: a round number, so that there are not more than `most`.
+fn tick(extent: u64, most: f64) -> u64 {
+    let rounds = |decade: u32| [1, 2, 5].map(|digit| 10u64.checked_pow(decade)?.checked_mul(digit));
+    let few = |&step: &u64| extent as f64 / step as f64 <= most;
+    (0..20).flat_map(rounds).flatten().find(few).unwrap_or(u64::MAX)
+}

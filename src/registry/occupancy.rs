@@ -1,0 +1,269 @@
+//! How many blocks share a multiprocessor, and how threads meet the banks of shared memory.
+
+use super::layout::Space;
+use super::limits::Limits;
+use super::options::SharedPer;
+use super::registry::Registry;
+use crate::error::{Error, Result, Status};
+use crate::memory::{try_string, try_vec};
+
+/// A launch of the kernel, as far as it matters here.
+///
+/// ```
+/// use backbuf::registry::Launch;
+/// let launch = Launch { registers_per_thread: 64, ..Launch::of(256) };
+/// assert_eq!(launch.static_shared_bytes, 0);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Launch {
+    /// Threads of a block.
+    pub threads: u32,
+    /// Registers of a thread, as the compiler tells; 0 if nobody knows.
+    pub registers_per_thread: u32,
+    /// Shared memory that the kernel declares beside the group's, in bytes.
+    pub static_shared_bytes: u64,
+    /// What the shared region belongs to, if not what the group says.
+    pub shared_per: Option<SharedPer>,
+}
+
+impl Launch {
+    /// A launch of blocks of so many threads.
+    ///
+    /// ```
+    /// assert_eq!(backbuf::registry::Launch::of(128).threads, 128);
+    /// ```
+    pub const fn of(threads: u32) -> Launch {
+        Launch { threads, registers_per_thread: 0, static_shared_bytes: 0, shared_per: None }
+    }
+}
+
+/// What keeps further blocks off a multiprocessor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bound {
+    /// Shared memory.
+    Shared,
+    /// Registers.
+    Registers,
+    /// Threads.
+    Threads,
+    /// The number of blocks itself.
+    Blocks,
+}
+
+impl Bound {
+    /// Its name in text.
+    ///
+    /// ```
+    /// assert_eq!(backbuf::registry::Bound::Shared.name(), "shared memory");
+    /// ```
+    pub const fn name(self) -> &'static str {
+        match self {
+            Bound::Shared => "shared memory",
+            Bound::Registers => "registers",
+            Bound::Threads => "threads",
+            Bound::Blocks => "blocks",
+        }
+    }
+}
+
+/// How many blocks share a multiprocessor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Occupancy {
+    /// Blocks at once; 0 if not even one fits.
+    pub blocks_per_sm: u32,
+    /// Warps at once.
+    pub warps_per_sm: u32,
+    /// Warps that the device could have at once.
+    pub max_warps_per_sm: u32,
+    /// What keeps further blocks off.
+    pub bound: Bound,
+}
+
+const WARP: u32 = 32;
+/// A multiprocessor has four partitions, each with its share of the registers.
+const PARTITIONS: u32 = 4;
+
+impl Limits {
+    /// How many blocks of `launch`, each with so much shared memory, are on a multiprocessor at once.
+    ///
+    /// ```
+    /// use backbuf::registry::{Arch, Bound, Launch};
+    /// let limits = Arch::of(90)?.limits();
+    /// let occupancy = limits.occupancy(&Launch::of(256), 100 << 10);
+    /// assert_eq!((occupancy.blocks_per_sm, occupancy.bound), (2, Bound::Shared));
+    /// assert_eq!((occupancy.warps_per_sm, occupancy.max_warps_per_sm), (16, 64));
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn occupancy(&self, launch: &Launch, shared_bytes: u64) -> Occupancy {
+        let warps = launch.threads.div_ceil(WARP).max(1);
+        let max_warps = self.threads_per_sm / WARP;
+        let per_block = shared_bytes
+            .checked_add(launch.static_shared_bytes)
+            .and_then(|bytes| bytes.checked_add(self.shared_reserved_bytes))
+            .and_then(|bytes| bytes.checked_next_multiple_of(self.shared_granule_bytes.max(1)));
+        let by_shared = match per_block {
+            None => 0,
+            Some(0) => u32::MAX,
+            Some(bytes) => u32::try_from(self.shared_sm_bytes / bytes).unwrap_or(u32::MAX),
+        };
+        let by_registers = match launch.registers_per_thread {
+            0 => u32::MAX,
+            registers if registers > self.registers_per_thread => 0,
+            registers => {
+                let warp = (registers * WARP).next_multiple_of(self.register_granule.max(1));
+                self.registers_per_sm / PARTITIONS / warp * PARTITIONS / warps
+            }
+        };
+        let by_threads = if launch.threads > self.threads_per_block { 0 } else { max_warps / warps };
+        // Of equal bounds the one that a layout can do something about is told.
+        let bounds = [
+            (by_shared, Bound::Shared),
+            (by_registers, Bound::Registers),
+            (by_threads, Bound::Threads),
+            (self.blocks_per_sm, Bound::Blocks),
+        ];
+        let (blocks, bound) =
+            bounds.into_iter().min_by_key(|&(blocks, _)| blocks).unwrap_or((0, Bound::Blocks));
+        Occupancy { blocks_per_sm: blocks, warps_per_sm: blocks * warps, max_warps_per_sm: max_warps, bound }
+    }
+}
+
+/// How the threads of a warp meet the banks when each reads the same element of its own region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Banks {
+    /// From one thread's region to the next one's.
+    pub stride_bytes: u64,
+    /// The shortest stride without conflicts, if there is one within the next 128 bytes.
+    pub conflict_free_stride_bytes: Option<u64>,
+    /// By buffer in shared memory: into how many turns the worst access of it is split; 1 is none.
+    pub ways: Vec<(String, u32)>,
+}
+
+const BANKS: usize = 32;
+const BANK_BYTES: u64 = 4;
+
+/// Into how many turns a warp's access is split that reads `width` bytes at `offset` of each thread's region.
+fn ways(stride: u64, offset: u64, width: u64) -> u32 {
+    // The hardware takes 128 bytes a turn: of wide elements, a part of the warp.
+    let threads = (BANKS as u64 * BANK_BYTES / width).min(BANKS as u64);
+    let mut words = [[u64::MAX; BANKS * 2]; BANKS];
+    let mut counts = [0usize; BANKS];
+    for thread in 0..threads {
+        let first = (thread * stride + offset) / BANK_BYTES;
+        let last = (thread * stride + offset + width - 1) / BANK_BYTES;
+        for word in first..=last {
+            let bank = (word % BANKS as u64) as usize;
+            let count = counts[bank];
+            if !words[bank][..count].contains(&word) {
+                words[bank][count] = word;
+                counts[bank] += 1;
+            }
+        }
+    }
+    counts.into_iter().max().unwrap_or(0) as u32
+}
+
+impl Registry {
+    /// How threads meet the banks of shared memory, if each has its own region: whatever the group says its region belongs to.
+    ///
+    /// ```
+    /// use backbuf::registry::{Buffer, Options, Registry, SharedPer};
+    /// let registry = Registry::with_options("", Options { shared_per: SharedPer::Thread, ..Options::default() });
+    /// registry.register(1, &Buffer::shared("k1", 8))?;
+    /// let banks = registry.banks(1)?;
+    /// assert_eq!(banks.ways, [("k1".to_owned(), 8)]);
+    /// assert_eq!((banks.stride_bytes, banks.conflict_free_stride_bytes), (32, Some(36)));
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn banks(&self, parent: u64) -> Result<Banks> {
+        let mut state = self.lock();
+        let (group, all) = state.known(parent)?;
+        let options = crate::registry::Options { shared_per: SharedPer::Thread, ..group.options };
+        let stride_bytes = all.shared.stride_bytes(options)?;
+        let shared = || {
+            let indices = 0..group.entries.len();
+            indices
+                .map(|index| (index, all.allocator(index)))
+                .filter(|(_, place)| place.space == Space::Shared && place.length > 0)
+        };
+        let of = |stride, place: &super::Allocator| {
+            // Only where it lies among the banks matters, and small numbers do not overflow.
+            let round = BANKS as u64 * BANK_BYTES;
+            ways(stride % round + round, place.byte_offset.unwrap_or(0) % round, place.element_bytes())
+        };
+        let mut list = try_vec(shared().count())?;
+        for (index, place) in shared() {
+            list.push((try_string(&group.entries[index].name)?, of(stride_bytes, &place)));
+        }
+        let align = all.shared.region().align_bytes;
+        let free = |stride: &u64| shared().all(|(_, place)| of(*stride, &place) == 1);
+        let mut strides = (0..=BANKS as u64 * BANK_BYTES / align).map(|step| stride_bytes + step * align);
+        Ok(Banks { stride_bytes, conflict_free_stride_bytes: strides.find(free), ways: list })
+    }
+
+    /// How many blocks of a launch share a multiprocessor.
+    ///
+    /// ```
+    /// use backbuf::registry::{Arch, Bound, Buffer, Launch, Registry};
+    /// let registry = Registry::new();
+    /// registry.register(1, &Buffer::shared("tile", 6 << 10))?;
+    /// let occupancy = registry.occupancy(1, &Arch::of(86)?.limits(), &Launch::of(128))?;
+    /// assert_eq!((occupancy.blocks_per_sm, occupancy.bound), (4, Bound::Shared));
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn occupancy(&self, parent: u64, limits: &Limits, launch: &Launch) -> Result<Occupancy> {
+        launch.vet(limits)?;
+        let mut state = self.lock();
+        let (group, all) = state.known(parent)?;
+        let options = launch.options(group.options);
+        Ok(limits.occupancy(launch, all.shared_bytes(options, launch.threads)?))
+    }
+}
+
+impl Launch {
+    /// Refuses what no block is, however small its group.
+    pub(super) fn vet(&self, limits: &Limits) -> Result<()> {
+        if self.threads == 0 {
+            return Err(Error::value(Status::Range, "threads", 0, "a block has one thread at least"));
+        }
+        if self.registers_per_thread > limits.registers_per_thread {
+            let why = "more than a thread of the device has; compile with -maxrregcount or launch bounds";
+            return Err(Error::value(Status::Range, "registers_per_thread", self.registers_per_thread, why));
+        }
+        Ok(())
+    }
+
+    /// A group's options, with what the launch says otherwise.
+    pub(super) fn options(&self, options: super::Options) -> super::Options {
+        super::Options { shared_per: self.shared_per.unwrap_or(options.shared_per), ..options }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::Arch;
+
+    #[test]
+    fn an_odd_stride_in_words_meets_every_bank_once() {
+        for words in 1..100u64 {
+            let expected = 1 << words.trailing_zeros().min(5);
+            assert_eq!(ways(words * 4, 0, 4), expected, "{words} words");
+        }
+        assert_eq!((ways(8, 0, 8), ways(16, 0, 8), ways(24, 8, 8)), (1, 2, 1));
+        assert_eq!((ways(2, 0, 2), ways(64, 0, 2), ways(68, 2, 2)), (1, 16, 1));
+    }
+
+    #[test]
+    fn registers_come_by_warps_and_partitions() {
+        let limits = Arch::of(80).unwrap().limits();
+        let blocks = |registers, threads| {
+            limits
+                .occupancy(&Launch { registers_per_thread: registers, ..Launch::of(threads) }, 0)
+                .blocks_per_sm
+        };
+        assert_eq!([blocks(32, 256), blocks(33, 256), blocks(64, 256), blocks(128, 512)], [8, 6, 4, 1]);
+        assert_eq!([blocks(255, 1024), blocks(256, 32), blocks(0, 1025)], [0, 0, 0]);
+        assert_eq!(blocks(16, 32), 32);
+    }
+}

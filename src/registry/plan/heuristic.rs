@@ -1,0 +1,181 @@
+//! The plan that is there at once.
+//!
+//! Whatever the size, the three plans of `quick`. Where the pairs that overlap in time can be listed, also *lowest
+//! first*: of all blocks left the one that can lie lowest is placed there, and of several that can lie equally low
+//! the one with the greatest rank, as a mason would lay stones (the best-fit skyline rule of strip packing: Burke,
+//! Kendall, Whitwell 2004). Ranks by size, by area, and by mixtures of both are tried; then a local search shakes the
+//! ranks of the best, lifts those of the blocks that make up the top, and keeps what is no worse.
+//!
+//! One placement costs O(p log p) for p pairs; the number of rounds shrinks as p grows, so that all of them cost
+//! about the same.
+
+use super::problem::Problem;
+use super::quick;
+use super::random::Random;
+use super::stop::Stop;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Above this many pairs the blocks get `quick`'s plans only.
+pub(super) const MOST_PAIRS: usize = 1 << 22;
+/// Pairs looked at in all rounds of the local search together.
+const EFFORT: usize = 1 << 23;
+
+/// How to rank blocks: by the product of powers of size and lifetime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rank {
+    Size,
+    Area,
+    SizeThenLifetime,
+    LifetimeThenSize,
+    Lifetime,
+}
+
+impl Rank {
+    pub(super) const ALL: [Rank; 5] =
+        [Rank::Size, Rank::Area, Rank::SizeThenLifetime, Rank::LifetimeThenSize, Rank::Lifetime];
+
+    pub(super) fn of(self, problem: &Problem) -> Vec<f64> {
+        let rank = |size: f64, lifetime: f64| match self {
+            Rank::Size => size,
+            Rank::Area => size * lifetime,
+            Rank::SizeThenLifetime => size * lifetime.sqrt(),
+            Rank::LifetimeThenSize => size.sqrt() * lifetime,
+            Rank::Lifetime => lifetime,
+        };
+        problem.blocks.iter().map(|block| rank(block.size as f64, block.sections().len() as f64)).collect()
+    }
+}
+
+/// The best plan found, until the height is the `bound` or the rounds are over. The first plan is made whatever `stop`
+/// says.
+pub(super) fn heuristic(
+    problem: &Problem,
+    neighbours: Option<&[Vec<u32>]>,
+    bound: u64,
+    seed: u64,
+    stop: &Stop,
+) -> Vec<u64> {
+    let mut best = Best { places: quick::by_time(problem), problem, height: 0, bound };
+    best.height = problem.height(&best.places);
+    for rank in [Rank::Size, Rank::Area] {
+        if best.is_lowest() || stop.is_over() {
+            return best.places;
+        }
+        let rank = rank.of(problem);
+        let mut order: Vec<u32> = (0..problem.blocks.len() as u32).collect();
+        order.sort_by(|&a, &b| rank[b as usize].total_cmp(&rank[a as usize]).then(a.cmp(&b)));
+        best.offer(quick::by_order(problem, &order));
+    }
+    if let Some(neighbours) = neighbours {
+        local_search(&mut best, neighbours, seed, stop);
+    }
+    best.places
+}
+
+struct Best<'a> {
+    problem: &'a Problem,
+    places: Vec<u64>,
+    height: u64,
+    bound: u64,
+}
+
+impl Best<'_> {
+    fn offer(&mut self, places: Vec<u64>) -> u64 {
+        let height = self.problem.height(&places);
+        if height < self.height {
+            (self.places, self.height) = (places, height);
+        }
+        height
+    }
+
+    fn is_lowest(&self) -> bool {
+        self.height == self.bound
+    }
+}
+
+fn local_search(best: &mut Best, neighbours: &[Vec<u32>], seed: u64, stop: &Stop) {
+    let problem = best.problem;
+    let blocks = &problem.blocks;
+    let pairs: usize = neighbours.iter().map(Vec::len).sum::<usize>() + blocks.len();
+    let rounds = (EFFORT / pairs.max(1)).clamp(4, 1000);
+    let mut lowest = LowestFirst::new(problem, neighbours);
+    let mut ranks = Vec::new();
+    let mut height = u64::MAX;
+    for rank in Rank::ALL {
+        if best.is_lowest() || stop.is_over() {
+            return;
+        }
+        let rank = rank.of(problem);
+        let found = best.offer(lowest.place(&rank));
+        if found < height {
+            (height, ranks) = (found, rank);
+        }
+    }
+    let mut places = lowest.place(&ranks);
+    let mut random = Random::new(seed);
+    for _ in 0..rounds {
+        if best.is_lowest() || stop.is_over() {
+            return;
+        }
+        let mut shaken = ranks.clone();
+        for (k, rank) in shaken.iter_mut().enumerate() {
+            let top = places[k] + blocks[k].size == height;
+            if top || random.unit() < 0.08 {
+                *rank *= if top { 1.0 + random.unit() } else { 0.4 + 1.2 * random.unit() };
+            }
+        }
+        let tried = lowest.place(&shaken);
+        let found = problem.height(&tried);
+        if found <= height {
+            (height, ranks, places) = (found, shaken, tried.clone());
+        }
+        best.offer(tried);
+    }
+}
+
+/// Places blocks, the one that can lie lowest first.
+struct LowestFirst<'a> {
+    problem: &'a Problem,
+    neighbours: &'a [Vec<u32>],
+    queue: BinaryHeap<Reverse<(u64, u32, u32)>>,
+    by_rank: Vec<u32>,
+    position: Vec<u32>,
+}
+
+impl<'a> LowestFirst<'a> {
+    fn new(problem: &'a Problem, neighbours: &'a [Vec<u32>]) -> Self {
+        let count = problem.blocks.len();
+        let by_rank = (0..count as u32).collect();
+        LowestFirst { problem, neighbours, queue: BinaryHeap::new(), by_rank, position: vec![0; count] }
+    }
+
+    fn place(&mut self, rank: &[f64]) -> Vec<u64> {
+        const PLACED: u64 = u64::MAX;
+        let blocks = &self.problem.blocks;
+        self.by_rank.sort_by(|&a, &b| rank[b as usize].total_cmp(&rank[a as usize]).then(a.cmp(&b)));
+        for (position, &k) in self.by_rank.iter().enumerate() {
+            self.position[k as usize] = position as u32;
+        }
+        let mut lowest = vec![0; blocks.len()];
+        let mut places = vec![0; blocks.len()];
+        self.queue.extend((0..blocks.len()).map(|k| Reverse((0, self.position[k], k as u32))));
+        while let Some(Reverse((place, _, k))) = self.queue.pop() {
+            // Entries that a later one has replaced stay in the queue until they come up.
+            if lowest[k as usize] != place {
+                continue;
+            }
+            places[k as usize] = place;
+            lowest[k as usize] = PLACED;
+            let top = place + blocks[k as usize].size;
+            for &other in &self.neighbours[k as usize] {
+                let low = &mut lowest[other as usize];
+                if *low < top {
+                    *low = blocks[other as usize].align_up(top);
+                    self.queue.push(Reverse((*low, self.position[other as usize], other)));
+                }
+            }
+        }
+        places
+    }
+}

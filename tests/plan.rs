@@ -1,0 +1,223 @@
+//! The planner against its checker, a brute force, published instances, and bad input.
+
+use backbuf::registry::plan::{Item, Options, PlanError, Violation, check, plan};
+use proptest::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+const CAPACITY: u64 = 1 << 20;
+
+/// The instances of tests/data/minimalloc.
+fn instance(name: &str) -> Vec<Item> {
+    let path = format!("{}/tests/data/minimalloc/{name}.1048576.csv", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).expect(&path);
+    let item = |line: &str| {
+        let fields: Vec<u64> = line.split(',').map(|field| field.parse().expect(line)).collect();
+        Item::new(fields[1], fields[2], fields[3])
+    };
+    text.lines().skip(1).map(item).collect()
+}
+
+/// So much time that the nodes end the search first.
+fn untimed(nodes: u64) -> Options<'static> {
+    Options { budget: Duration::from_secs(3600), nodes, ..Options::default() }
+}
+
+/// The least height: in an optimal plan that is pressed down each item lies upon one that comes before it when they
+/// are sorted by offset, so some order of placing each upon those before it finds it.
+fn brute_force(items: &[Item]) -> u64 {
+    fn extend(items: &[Item], placed: &mut Vec<(Item, u64)>, left: &mut Vec<usize>, best: &mut u64) {
+        if left.is_empty() {
+            *best = placed.iter().map(|(item, at)| at + item.size).max().unwrap_or(0).min(*best);
+        }
+        for k in 0..left.len() {
+            let index = left.remove(k);
+            let item = items[index];
+            let below = placed.iter().filter(|(other, _)| other.start < item.end && item.start < other.end);
+            let top = below.map(|(other, at)| at + other.size).max().unwrap_or(0);
+            placed.push((item, top.next_multiple_of(item.align)));
+            extend(items, placed, left, best);
+            placed.pop();
+            left.insert(k, index);
+        }
+    }
+    let mut best = u64::MAX;
+    let alive = (0..items.len()).filter(|&k| items[k].size > 0 && items[k].start < items[k].end);
+    extend(items, &mut Vec::new(), &mut alive.collect(), &mut best);
+    best
+}
+
+fn items(most: usize, moments: u64, aligns: Vec<u64>) -> impl Strategy<Value = Vec<Item>> {
+    let item = (0..moments, 0..moments, 0..12_u64, prop::sample::select(aligns))
+        .prop_map(|(a, b, size, align)| Item { start: a.min(b), end: a.max(b), size, align });
+    prop::collection::vec(item, 0..=most)
+}
+
+/// As many as fit a short test; BACKBUF_SOAK asks for more.
+fn cases() -> u32 {
+    if std::env::var_os("BACKBUF_SOAK").is_some() { 10_000 } else { 64 }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn tiny_plans_are_the_best_there_are(items in items(6, 7, vec![1, 1, 2, 3, 4, 8])) {
+        let plan = plan(&items, &untimed(u64::MAX)).unwrap();
+        prop_assert_eq!(check(&items, &plan.offsets), Ok(plan.height));
+        prop_assert!(plan.exact);
+        prop_assert_eq!(plan.height, brute_force(&items));
+        prop_assert_eq!(plan.lower_bound, plan.height);
+    }
+
+    #[test]
+    fn plans_are_valid_whatever_the_order(items in items(60, 25, vec![1, 4, 6, 16]), turn in 0..60_usize, seed: u64) {
+        let first = plan(&items, &Options { seed, ..untimed(2_000) }).unwrap();
+        prop_assert_eq!(check(&items, &first.offsets), Ok(first.height));
+        prop_assert!(first.lower_bound <= first.height && first.height <= first.heuristic_height);
+        let mut turned = items.clone();
+        turned.rotate_left(turn.min(items.len()));
+        let second = plan(&turned, &Options { seed, ..untimed(2_000) }).unwrap();
+        prop_assert_eq!(check(&turned, &second.offsets), Ok(second.height));
+        prop_assert!(second.lower_bound <= first.height && first.lower_bound <= second.height);
+    }
+
+    #[test]
+    fn the_checker_sees_every_overlap(items in items(5, 6, vec![1]), offsets in prop::collection::vec(0..20_u64, 5)) {
+        let offsets = &offsets[..items.len()];
+        let apart = |a: usize, b: usize| {
+            let ((x, at), (y, other)) = ((items[a], offsets[a]), (items[b], offsets[b]));
+            x.end <= y.start || y.end <= x.start || at + x.size <= other || other + y.size <= at
+                || x.size == 0 || y.size == 0 || x.start == x.end || y.start == y.end
+        };
+        let valid = (0..items.len()).all(|a| (0..a).all(|b| apart(a, b)));
+        prop_assert_eq!(check(&items, offsets).is_ok(), valid);
+    }
+}
+
+/// Those that are solved at once; BACKBUF_SOAK asks for all of them.
+#[test]
+fn published_instances_fit_their_capacity() {
+    let all = std::env::var_os("BACKBUF_SOAK").is_some();
+    let names = if all { "ABCDEFGHIJK" } else { "ABCF" };
+    for name in names.chars() {
+        let items = instance(&name.to_string());
+        let begin = Instant::now();
+        let plan = plan(&items, &Options { target: Some(CAPACITY), ..untimed(u64::MAX) }).unwrap();
+        println!("{name}: {} nodes, {:.2?}", plan.nodes, begin.elapsed());
+        assert_eq!(check(&items, &plan.offsets), Ok(plan.height));
+        assert!(plan.height <= CAPACITY, "{name}: {}", plan.height);
+    }
+}
+
+#[test]
+fn the_heuristic_alone_is_within_its_goal() {
+    let heuristic = |name: &str| {
+        let items = instance(name);
+        let plan = plan(&items, &untimed(0)).unwrap();
+        assert_eq!((check(&items, &plan.offsets), plan.nodes), (Ok(plan.height), 0));
+        plan.height as f64 / CAPACITY as f64
+    };
+    let mean = ["A", "B", "F", "K"].map(heuristic).iter().sum::<f64>() / 4.0;
+    assert!(mean <= 1.15, "{mean}");
+}
+
+#[test]
+fn the_plan_does_not_depend_on_the_number_of_threads() {
+    let items = instance("E");
+    let on = |threads| {
+        plan(&items, &Options { threads, target: Some(CAPACITY), seed: 3, ..untimed(8_000) }).unwrap()
+    };
+    let alone = on(1);
+    assert_eq!(alone.offsets, on(1).offsets);
+    assert_eq!(alone.offsets, on(2).offsets);
+    assert_eq!(alone.offsets, on(3).offsets);
+}
+
+#[test]
+fn a_cancelled_search_returns_the_best_so_far() {
+    let items = instance("E");
+    let asked = AtomicUsize::new(0);
+    for calls in [0, 1, 5, 50] {
+        asked.store(0, Ordering::Relaxed);
+        let cancelled = || asked.fetch_add(1, Ordering::Relaxed) >= calls;
+        let plan = plan(&items, &Options { cancelled: &cancelled, ..untimed(u64::MAX) }).unwrap();
+        assert_eq!(check(&items, &plan.offsets), Ok(plan.height));
+        assert!(plan.lower_bound <= plan.height && plan.height <= plan.heuristic_height);
+        assert_eq!(asked.load(Ordering::Relaxed), calls + 1, "not asked again after it has said so");
+    }
+}
+
+#[test]
+fn no_time_means_one_quick_plan() {
+    let items = instance("K");
+    let plan = plan(&items, &Options { budget: Duration::ZERO, ..Options::default() }).unwrap();
+    assert_eq!((check(&items, &plan.offsets), plan.nodes), (Ok(plan.height), 0));
+}
+
+#[test]
+fn parts_that_never_meet_are_planned_one_by_one() {
+    // Each needs an order that a greedy placement misses; together they would be too many to try.
+    let part = [(0, 2, 3), (1, 4, 2), (3, 6, 3), (5, 8, 2), (0, 3, 2), (4, 8, 1), (2, 5, 1), (6, 8, 2)];
+    let items: Vec<Item> = (0..50)
+        .flat_map(|k| part.map(|(start, end, size)| Item::new(10 * k + start, 10 * k + end, size)))
+        .collect();
+    let one = plan(&items[..part.len()], &untimed(u64::MAX)).unwrap();
+    let all = plan(&items, &untimed(100_000)).unwrap();
+    assert_eq!((all.height, all.exact), (one.height, true));
+    assert_eq!(check(&items, &all.offsets), Ok(all.height));
+}
+
+#[test]
+fn a_hundred_thousand_items_get_a_plan() {
+    let short = |k: u64| Item {
+        start: k,
+        end: k + 3 + k * 7919 % 40,
+        size: 1 + k * 104_729 % 1000,
+        align: 1 << (k % 5),
+    };
+    let mixed: Vec<Item> = (0..100_000).map(short).collect();
+    let stacked = vec![Item::new(0, 1, 3); 100_000];
+    let nested: Vec<Item> = (0..100_000).map(|k| Item::new(k, 200_000 - k, 1 + k % 7)).collect();
+    for items in [mixed, stacked, nested] {
+        let plan =
+            plan(&items, &Options { budget: Duration::from_millis(200), ..Options::default() }).unwrap();
+        assert_eq!(check(&items, &plan.offsets), Ok(plan.height));
+        assert!(plan.lower_bound <= plan.height);
+    }
+}
+
+#[test]
+fn what_takes_no_space_or_no_time_takes_no_memory() {
+    let empty = plan(&[], &Options::default()).unwrap();
+    assert_eq!((empty.height, empty.exact, empty.offsets.len()), (0, true, 0));
+    let items =
+        [Item::new(0, 9, 0), Item::new(4, 4, 7), Item::new(u64::MAX, u64::MAX, 7), Item::new(0, u64::MAX, 5)];
+    let plan = plan(&items, &Options::default()).unwrap();
+    assert_eq!((plan.height, plan.lower_bound, plan.exact), (5, 5, true));
+    assert_eq!(check(&items, &plan.offsets), Ok(5));
+}
+
+#[test]
+fn what_cannot_be_planned_is_refused() {
+    let refused = |items: &[Item]| plan(items, &Options::default()).unwrap_err();
+    let good = Item::new(0, 1, 1);
+    assert_eq!(refused(&[good, Item::new(2, 1, 1)]), PlanError::EndsBeforeStart { index: 1 });
+    assert_eq!(refused(&[Item { align: 0, ..good }]), PlanError::NoAlignment { index: 0 });
+    assert_eq!(refused(&[good, Item::new(5, 6, u64::MAX)]), PlanError::TooLarge { index: 1 });
+    assert_eq!(refused(&[Item { align: u64::MAX, ..Item::new(0, 1, 2) }]), PlanError::TooLarge { index: 0 });
+    let huge = [Item::new(0, 2, u64::MAX - 1), good];
+    let plan = plan(&huge, &Options::default()).unwrap();
+    assert_eq!((plan.height, check(&huge, &plan.offsets)), (u64::MAX, Ok(u64::MAX)));
+    assert_eq!(check(&huge, &[2, 0]), Err(Violation::Overflow(0)));
+    assert_eq!(check(&huge, &[0]), Err(Violation::Count));
+    assert_eq!(check(&[Item { align: 4, ..good }], &[2]), Err(Violation::Misaligned(0)));
+}
+
+#[test]
+fn a_target_that_is_met_ends_the_search_and_not_the_heuristic() {
+    let items = instance("A");
+    let easy = plan(&items, &Options { target: Some(u64::MAX), ..untimed(u64::MAX) }).unwrap();
+    let alone = plan(&items, &untimed(0)).unwrap();
+    assert_eq!((easy.height, easy.nodes), (alone.height, 0));
+}
