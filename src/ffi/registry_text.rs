@@ -34,7 +34,8 @@ pub unsafe extern "C" fn bb_registry_emit_cuda_header(
 ) -> bb_status {
     on("bb_registry_emit_cuda_header", r, |r: &Registry| {
         // SAFETY: the header asks for a NUL-terminated name.
-        let header = r.emit_cuda_header(parent, unsafe { input::required_name(name_space, "name_space") }?)?;
+        let header =
+            r.emit_cuda_header(parent, unsafe { input::required_name(name_space, "name_space") }?)?;
         // SAFETY: the header asks for room and a place.
         unsafe { text::write(&header, text, capacity, length) }
     })

@@ -26,8 +26,8 @@ def spsc_buffer(
     """A ring of bytes for one sender and one receiver. `capacity` is rounded up to a power of two, and all of it is usable.
 
     Either end may be used here or be given to C code (`detach`), which is how a native thread feeds Python. `checked`: two
-    threads inside of one end at once are told so. `backoff`: an end that moves tiny pieces pauses for some hundred nanoseconds to
-    let more of them gather.
+    threads inside of one end at once are told so. `backoff`: an end that moves tiny pieces pauses for some hundred nanoseconds
+    to let more of them gather.
 
     >>> tx, rx = backbuf.spsc_buffer(1024)
     >>> tx.send(b"twelve bytes")
@@ -122,8 +122,8 @@ class SPSCSender(RingEnd):
         return self._moved(lib.bb_sender_send, data)
 
     def feed(self, data: Any) -> int:
-        """As `send`, but the receiver sees it later: at the next `flush`, `send` or `close`, or when a call finds too little room. Small
-        pieces cost less this way."""
+        """As `send`, but the receiver sees it later: at the next `flush`, `send` or `close`, or when a call finds too little
+        room. Small pieces cost less this way."""
         return self._moved(lib.bb_sender_feed, data)
 
     def flush(self) -> None:

@@ -244,8 +244,8 @@ class Batches:
         """Takes what is there, and tells whether that is too little. A failure waits for the chunks before it."""
         stream = self._stream
         try:
-            if len(stream._kept) < self._most:
-                stream._kept += stream._take(self._most - len(stream._kept))
+            if len(stream._kept) < self._most and (found := stream._take(self._most - len(stream._kept))):
+                stream._kept += found
         except _errors.BackbufError:
             if not stream._kept:
                 raise
