@@ -229,7 +229,7 @@ class Batches:
         stream = self._stream
         try:
             while True:
-                before, lacks = len(stream._kept), self._lacks()
+                before, lacks = len(stream._kept), self._lacks(once=True)
                 if stream._turns.worked(max(1, len(stream._kept) - before)):
                     await stream._turns.give()
                 if not lacks:
@@ -240,12 +240,15 @@ class Batches:
                 raise StopAsyncIteration from None
         return self._batch()
 
-    def _lacks(self) -> bool:
-        """Takes what is there, and tells whether that is too little. A failure waits for the chunks before it."""
+    def _lacks(self, *, once: bool = False) -> bool:
+        """Takes what is there, and tells whether that is too little. A failure waits for the chunks before it. `once`: no
+        second look, for loops that have other tasks."""
         stream = self._stream
         try:
-            if len(stream._kept) < self._most and (found := stream._take(self._most - len(stream._kept))):
+            while len(stream._kept) < self._most and (found := stream._take(self._most - len(stream._kept))):
                 stream._kept += found
+                if once or self._least == 1:
+                    break  # a fast producer would have it take chunks for ever
         except _errors.BackbufError:
             if not stream._kept:
                 raise
