@@ -327,13 +327,14 @@ impl Run {
     fn back(&mut self, mut bytes: Bytes) {
         let (mode, commits, seed) = (bytes.flag(), bytes.flag(), bytes.next());
         let mode = if mode { BackMode::Discard } else { BackMode::Keep };
-        // Leases may be in the way, and a flush or a task of the worker.
-        let reserve = |manager: &Manager| manager.reserve_back(mode, Timeout::nanos(5_000_000)).map(drop);
-        if reserve(&self.manager).is_err() {
+        let mut back = loop {
+            // Leases may be in the way, and a flush or a task of the worker.
+            if let Ok(back) = self.manager.reserve_back(mode, Timeout::nanos(5_000_000)) {
+                break back;
+            }
             self.let_go();
             self.tasks.clear();
-        }
-        let mut back = self.manager.reserve_back(mode, Timeout::FOREVER).unwrap();
+        };
         if mode == BackMode::Keep {
             assert!(*back.bytes_mut() == self.now.bytes, "the back copy in hand is not the state");
         }
