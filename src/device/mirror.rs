@@ -2,7 +2,7 @@
 
 use std::ptr::{NonNull, null_mut};
 
-use super::host::{page, touch};
+use super::pages::{page, touch};
 use crate::error::{Error, Result, Status};
 
 /// The pages of a ring. Byte `i` and byte `i + period` are the same memory.

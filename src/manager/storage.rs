@@ -3,7 +3,7 @@
 use std::ptr::{NonNull, null_mut};
 
 use super::fronts::{Fronts, MOST, Released};
-use crate::device::host::{self, Pages};
+use crate::device::pages::{self, Pages};
 use crate::error::Result;
 use crate::lease::{self, Giver, LeaseId};
 use crate::memory::try_box;
@@ -79,7 +79,7 @@ impl Storage {
     /// `count` copies of `bytes` bytes, the first two with memory.
     pub(crate) fn new(bytes: usize, count: usize, number: u64) -> Result<NonNull<Storage>> {
         // Both are touched at once.
-        if !host::exists((bytes as u64).saturating_mul(2)) {
+        if !pages::exists((bytes as u64).saturating_mul(2)) {
             return Err(Error::value(
                 Status::OutOfMemory,
                 "shape",
