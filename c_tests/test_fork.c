@@ -101,7 +101,12 @@ static void do_nothing(objects *o) { (void)o; }
 
 static void grandchild(objects *o) {
     bb_manager *m = NULL;
-    CHILD_CHECK(bb_manager_create(BB_U32, 1, SHAPE(8), NULL, &m) == BB_OK);
+    bb_manager_config config;
+    CHILD_CHECK(bb_manager_config_init(&config) == BB_OK);
+    config.worker = BB_WORKER_ONLY;
+    CHILD_CHECK(bb_manager_create(BB_U32, 1, SHAPE(8), &config, &m) == BB_OK);
+    /* The worker has begun, and holds no lock of malloc that the grandchild would find locked. */
+    CHILD_CHECK(bb_manager_synchronize(m, BB_FOREVER) == BB_OK);
     const pid_t child = fork();
     CHILD_CHECK(child >= 0);
     if (child == 0) {
