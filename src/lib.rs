@@ -35,6 +35,7 @@ mod slots;
 pub mod spsc;
 mod sync;
 mod text;
+mod thread;
 mod thread_exit;
 mod wait;
 

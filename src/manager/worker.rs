@@ -5,14 +5,12 @@ use super::callback;
 use super::config::Priority;
 use super::forward::STEP;
 use super::shared::{Blocked, By, Shared, State, duty};
-use crate::error::{Error, Result, Status};
+use crate::error::Result;
 use crate::log::{self, Level};
-use crate::memory::{Arc, try_box};
+use crate::memory::Arc;
 use crate::sync::{AtomicU32, Ordering::*};
-use crate::text::Text;
+use crate::thread;
 use crate::wait::{Deadline, Event, Stop, nap, now};
-use std::ffi::c_void;
-use std::ptr::{null, null_mut};
 
 /// What outlives the manager's memory: whether its worker has gone.
 #[derive(Debug, Default)]
@@ -34,10 +32,8 @@ struct Start {
     affinity: u64,
 }
 
-extern "C" fn main(start: *mut c_void) -> *mut c_void {
-    // SAFETY: the box that `spawn` gave away, once.
-    let start = unsafe { Box::from_raw(start.cast::<Start>()) };
-    let Start { shared, priority, affinity } = *start;
+fn main(start: Start) {
+    let Start { shared, priority, affinity } = start;
     schedule(&shared, priority, affinity);
     Worker { shared: &shared, spent: Vec::new() }.run();
     let exit = shared.exit.clone();
@@ -51,45 +47,11 @@ extern "C" fn main(start: *mut c_void) -> *mut c_void {
     }
     exit.gone.store(1, Release);
     exit.event.signal();
-    null_mut()
 }
 
-/// Starts the worker. A failure is reported, not fatal, unlike that of `std::thread`.
+/// Starts the worker.
 pub(crate) fn spawn(shared: &Arc<Shared>, priority: Priority, affinity: u64) -> Result<()> {
-    let start = Start { shared: shared.clone(), priority, affinity };
-    let start = try_box(start).map_err(|_| Error::of(Status::OutOfMemory))?;
-    let start = Box::into_raw(start);
-    // SAFETY: plain pthread calls on locals; the start box belongs to the thread if there is one.
-    let result = unsafe {
-        // Workers handle no signals: a program's handlers run on its own threads.
-        let (mut all, mut before) =
-            (std::mem::zeroed::<libc::sigset_t>(), std::mem::zeroed::<libc::sigset_t>());
-        libc::sigfillset(&mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
-        let mut thread = std::mem::zeroed::<libc::pthread_t>();
-        let result = libc::pthread_create(&mut thread, null(), main, start.cast());
-        libc::pthread_sigmask(libc::SIG_SETMASK, &before, null_mut());
-        if result == 0 {
-            name(thread, shared);
-            libc::pthread_detach(thread);
-        } else {
-            drop(Box::from_raw(start));
-        }
-        result
-    };
-    match result {
-        0 => Ok(()),
-        code => Err(Error::code(Status::OutOfMemory, "starting the worker: pthread_create", code)),
-    }
-}
-
-fn name(thread: libc::pthread_t, shared: &Shared) {
-    let name = match shared.label.as_str() {
-        "" => Text::<16>::of(format_args!("backbuf")),
-        label => Text::of(format_args!("bb-{label}")),
-    };
-    // SAFETY: a live thread and a terminated name of at most 15 bytes.
-    unsafe { libc::pthread_setname_np(thread, name.as_ptr()) };
+    thread::start(shared.label.as_str(), Start { shared: shared.clone(), priority, affinity }, main)
 }
 
 /// Applies the wishes of the config to the calling thread; what the system refuses is told.

@@ -1,0 +1,57 @@
+//! Threads of the library's own.
+
+use std::ffi::c_void;
+use std::ptr::{null, null_mut};
+
+use crate::error::{Error, Result, Status};
+use crate::memory::boxed;
+use crate::text::Text;
+
+struct Start<T> {
+    main: fn(T),
+    value: T,
+}
+
+extern "C" fn enter<T>(start: *mut c_void) -> *mut c_void {
+    // SAFETY: the box that `start` gave away, once.
+    let start = unsafe { Box::from_raw(start.cast::<Start<T>>()) };
+    (start.main)(start.value);
+    null_mut()
+}
+
+/// Starts a thread named after the object that it serves. A failure is reported, not fatal, unlike that of `std::thread`;
+/// the value is dropped then.
+pub(crate) fn start<T: Send + 'static>(label: &str, value: T, main: fn(T)) -> Result<()> {
+    let start = Box::into_raw(boxed(Start { main, value })?);
+    // SAFETY: plain pthread calls on locals; the start box belongs to the thread if there is one.
+    let result = unsafe {
+        // A program's handlers run on its own threads: these handle no signals.
+        let (mut all, mut before) =
+            (std::mem::zeroed::<libc::sigset_t>(), std::mem::zeroed::<libc::sigset_t>());
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        let mut thread = std::mem::zeroed::<libc::pthread_t>();
+        let result = libc::pthread_create(&mut thread, null(), enter::<T>, start.cast());
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, null_mut());
+        if result == 0 {
+            name(thread, label);
+            libc::pthread_detach(thread);
+        } else {
+            drop(Box::from_raw(start));
+        }
+        result
+    };
+    match result {
+        0 => Ok(()),
+        code => Err(Error::code(Status::OutOfMemory, "starting a thread: pthread_create", code)),
+    }
+}
+
+fn name(thread: libc::pthread_t, label: &str) {
+    let name = match label {
+        "" => Text::<16>::of(format_args!("backbuf")),
+        label => Text::of(format_args!("bb-{label}")),
+    };
+    // SAFETY: a live thread and a terminated name of at most 15 bytes.
+    unsafe { libc::pthread_setname_np(thread, name.as_ptr()) };
+}
