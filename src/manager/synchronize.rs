@@ -226,10 +226,9 @@ impl Shared {
         self.may_wait()?;
         self.advance(State::Open, State::Closing);
         self.ring.close();
-        match self.state() {
-            // The worker may have completed an earlier close just now.
-            State::Closed => return Ok(()),
-            _ => self.lives()?,
+        if let Err(error) = self.lives() {
+            // The worker may have completed an earlier close just now. Asked last: closed is for good.
+            return if self.state() == State::Closed { Ok(()) } else { Err(error) };
         }
         let ticket = self.order.fetch_add(1, AcqRel) + 1;
         // Whoever completes it ends the manager, even if this call gives up before.
