@@ -260,6 +260,24 @@ impl Blank {
 /// Ends a lease. [`Status::Stale`] if it has ended before.
 #[inline(always)]
 pub(crate) fn release(id: LeaseId) -> Result<()> {
+    end(id)?.finish();
+    Ok(())
+}
+
+/// A lease that is no longer live and whose memory is not given back yet: this is the one release of it.
+#[derive(Debug)]
+#[must_use = "a lease that is neither finished nor restored is lost"]
+pub(crate) struct Ending {
+    id: LeaseId,
+    slot: &'static Slot,
+    pub(crate) giver: &'static Giver,
+    pub(crate) owner: *mut (),
+    pub(crate) part: u32,
+}
+
+/// Begins to end a lease, for whoever has something to do before its memory goes back.
+#[inline(always)]
+pub(crate) fn end(id: LeaseId) -> Result<Ending> {
     let Some(slot) = SLOTS.get(id.index) else { return Err(Error::of(Status::Handle)) };
     let live = u64::from(id.generation) << 1 | 1;
     let stale = || Error::text(Status::Stale, "the lease has been released");
@@ -272,13 +290,26 @@ pub(crate) fn release(id: LeaseId) -> Result<()> {
     if slot.word.compare_exchange(live, live + 1, AcqRel, Relaxed).is_err() {
         return Err(stale());
     }
-    // A slot whose generations are spent is never used again.
-    if id.generation + 1 < 1 << GENERATION_BITS {
-        CACHE.with(|cache| cache.push(id.index, slot));
+    // SAFETY: the slot was live with this generation, so this is what `fill` stored, and givers are static.
+    Ok(Ending { id, slot, giver: unsafe { &*giver }, owner, part })
+}
+
+impl Ending {
+    /// Gives the memory back.
+    #[inline(always)]
+    pub(crate) fn finish(self) {
+        // A slot whose generations are spent is never used again.
+        if self.id.generation + 1 < 1 << GENERATION_BITS {
+            CACHE.with(|cache| cache.push(self.id.index, self.slot));
+        }
+        // SAFETY: what `fill` stored, and `end` lets one release through.
+        unsafe { (self.giver.release)(self.owner, self.part) };
     }
-    // SAFETY: the slot was live with this generation, so these are what `fill` stored, and this is the one release.
-    unsafe { ((*giver).release)(owner, part) };
-    Ok(())
+
+    /// The lease is live again, as if nothing had been tried.
+    pub(crate) fn restore(self) {
+        self.slot.word.store(u64::from(self.id.generation) << 1 | 1, Release);
+    }
 }
 
 /// Whether that lease has not been released.
