@@ -5,6 +5,9 @@ stable read-only arrays. `attach` borrows a manager that an engine in C owns.
 
 `spsc_buffer` makes a ring of bytes between two threads, native or Python's, or an event loop: one end sends, the other
 receives, as a stream of memory that stays.
+
+`BufferRegistry` lays out the named buffers of CUDA kernels in shared, persistent and local memory; `buffer_registry` is one
+that is there.
 """
 
 import atexit
@@ -21,6 +24,7 @@ from ._errors import (
     FullError,
     HandleError,
     LimitError,
+    NotRegisteredError,
     OutOfMemoryError,
     OutOfRangeError,
     PinnedError,
@@ -42,29 +46,55 @@ from ._ring import SPSCReceiver, SPSCSender, spsc_buffer
 from ._sink import SPSCSink
 from ._statistics import EndStatistics, Statistics, StreamStatistics
 from ._stream import Batches, ManagedBuffer, SPSCReceiverStream
+from .registry import (
+    Banks,
+    BufferGroup,
+    BufferRegistry,
+    CUDABuffer,
+    Fit,
+    LayoutInfo,
+    Limits,
+    Overlap,
+    Placement,
+    Plan,
+    PlannedRegion,
+    buffer_registry,
+)
 
 __all__ = [
     "ArgumentError",
     "Back",
     "BackbufError",
     "BackendError",
+    "Banks",
     "Batch",
     "Batches",
+    "BufferGroup",
+    "BufferRegistry",
     "BufferUpdate",
     "CBufferManager",
+    "CUDABuffer",
     "ChannelFull",
     "ClosedError",
     "EndStatistics",
+    "Fit",
     "ForkedError",
     "Front",
     "Fronts",
     "FullError",
     "HandleError",
+    "LayoutInfo",
     "LimitError",
+    "Limits",
     "ManagedBuffer",
+    "NotRegisteredError",
     "OutOfMemoryError",
     "OutOfRangeError",
+    "Overlap",
     "PinnedError",
+    "Placement",
+    "Plan",
+    "PlannedRegion",
     "PoisonedError",
     "ReceiversDisconnected",
     "SPSCReceiver",
@@ -82,6 +112,7 @@ __all__ = [
     "WaitTimeoutError",
     "__version__",
     "attach",
+    "buffer_registry",
     "dump",
     "forward_log",
     "get_cmake_dir",

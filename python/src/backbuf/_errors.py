@@ -27,6 +27,10 @@ class OutOfRangeError(ArgumentError, IndexError):
     """An offset, index or count that leaves the state."""
 
 
+class NotRegisteredError(ArgumentError, KeyError):
+    """A parent or a buffer that the registry does not know."""
+
+
 class HandleError(BackbufError, ValueError):
     """A handle that is stale, of another kind, of another copy of the library, or none at all."""
 
@@ -103,7 +107,8 @@ class PoisonedError(BackbufError, RuntimeError):
 
 
 _FAMILIES: dict[type[BackbufError], str] = {
-    ArgumentError: "NULL ARGUMENT ALIGN VERSION EXISTS NO_PARENT NO_NAME ALIAS_SELF ALIAS_MISSING ALIAS_ORDER",
+    ArgumentError: "NULL ARGUMENT ALIGN VERSION EXISTS ALIAS_SELF ALIAS_MISSING ALIAS_ORDER",
+    NotRegisteredError: "NO_PARENT NO_NAME",
     OutOfRangeError: "RANGE",
     HandleError: "HANDLE STALE KIND FOREIGN",
     UnsupportedError: "UNSUPPORTED",

@@ -258,10 +258,10 @@ class Puts:
         self.structs = ffi.cast("bb_update *", rows.ctypes.data)
 
 
-def unsigned(value: Any, name: str) -> int:
+def unsigned(value: Any, name: str, bits: int = 64) -> int:
     number = operator.index(value)
-    if not 0 <= number < 1 << 64:
-        raise ValueError(f"{name} is {number}: it must be from 0 to 2**64 - 1")
+    if not 0 <= number < 1 << bits:
+        raise ValueError(f"{name} is {number}: it must be from 0 to 2**{bits} - 1")
     return number
 
 

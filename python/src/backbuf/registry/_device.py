@@ -1,0 +1,115 @@
+"""Devices: what they allow, and what a launch takes of it."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from backbuf import _errors
+from backbuf._layout import unsigned
+from backbuf._library import ffi, lib
+
+from ._native import SHARED_PER, c_text, choice
+
+_BOUNDS = {
+    lib.BB_BOUND_SHARED: "shared",
+    lib.BB_BOUND_REGISTERS: "registers",
+    lib.BB_BOUND_THREADS: "threads",
+    lib.BB_BOUND_BLOCKS: "blocks",
+}
+
+
+def compute_capability(arch: str | int) -> int:
+    """Ten times the compute capability: of `"sm_90"`, `"9.0"` or 90."""
+    cc = ffi.new("uint32_t *")
+    name = arch if isinstance(arch, str) else str(operator.index(arch))
+    _errors.check(lib.bb_arch_parse(c_text(name, "arch"), cc))
+    return int(cc[0])
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a device allows. `dataclasses.replace` changes what is different on yours.
+
+    >>> backbuf.Limits.of("sm_90").shared_block_bytes
+    232448
+    """
+
+    threads_per_block: int
+    threads_per_sm: int
+    blocks_per_sm: int
+    registers_per_sm: int
+    registers_per_thread: int
+    register_granule: int
+    """A warp gets registers in multiples of this."""
+    shared_static_bytes: int
+    """Shared memory that a block gets without asking."""
+    shared_block_bytes: int
+    """Shared memory that a block gets at most, if its kernel opts in."""
+    shared_sm_bytes: int
+    shared_reserved_bytes: int
+    """Shared memory that the system takes of each block."""
+    shared_granule_bytes: int
+    """Shared memory is given out in multiples of this."""
+
+    @classmethod
+    def of(cls, arch: str | int) -> Limits:
+        """Those of a compute capability from 7.0 to 12.1, by a name as `"sm_90"`, `"9.0"` or 90."""
+        struct = ffi.new("bb_limits *")
+        _errors.check(lib.bb_limits_init(compute_capability(arch), struct))
+        return cls(**{field.name: getattr(struct, field.name) for field in fields(cls)})
+
+
+def limits_struct(arch: str | int | Limits) -> Any:
+    """A `bb_limits`."""
+    limits = arch if isinstance(arch, Limits) else Limits.of(arch)
+    struct = ffi.new("bb_limits *", {"struct_size": ffi.sizeof("bb_limits")})
+    for field in fields(limits):
+        bits = 8 * ffi.sizeof(ffi.typeof(f"{_TYPES[field.name]} *").item)
+        setattr(struct, field.name, unsigned(getattr(limits, field.name), field.name, bits))
+    return struct
+
+
+_TYPES = {name: field.type.cname for name, field in ffi.typeof("bb_limits").fields}
+
+
+def launch_struct(threads: int, shared_per: str | None, registers_per_thread: int | None, static_shared_bytes: int) -> Any:
+    """A `bb_launch`."""
+    struct = ffi.new("bb_launch *")
+    _errors.check(lib.bb_launch_init(unsigned(threads, "threads_per_block", 32), struct))
+    if shared_per is not None:
+        struct.shared_per = choice(SHARED_PER, shared_per, "shared_per")
+    if registers_per_thread is not None:
+        struct.registers_per_thread = unsigned(registers_per_thread, "registers_per_thread", 32)
+    struct.static_shared_bytes = unsigned(static_shared_bytes, "static_shared_bytes")
+    return struct
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a launch that fits takes."""
+
+    needs_opt_in: bool
+    """Whether the kernel must opt in to so much (`cudaFuncAttributeMaxDynamicSharedMemorySize`)."""
+    shared_bytes: int
+    """Dynamic shared memory of a block."""
+    shared_stride_bytes: int
+    """From one thread's region to the next one's; of a block's region, its bytes."""
+    blocks_per_sm: int
+    """Blocks on a multiprocessor at once."""
+    warps_per_sm: int
+    max_warps_per_sm: int
+    bound: str
+    """What keeps further blocks off: "shared", "registers", "threads" or "blocks"."""
+
+    @property
+    def occupancy(self) -> float:
+        """The share of the warps that the device could have at once."""
+        return self.warps_per_sm / self.max_warps_per_sm
+
+
+def fit_of(struct: Any) -> Fit:
+    """The same of a `bb_fit`."""
+    found = {field.name: getattr(struct, field.name) for field in fields(Fit)}
+    return Fit(**found | {"needs_opt_in": bool(struct.needs_opt_in), "bound": _BOUNDS[struct.bound]})

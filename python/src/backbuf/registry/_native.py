@@ -1,0 +1,160 @@
+"""A `bb_registry`, and the keys by which it knows Python's parents."""
+
+from __future__ import annotations
+
+import itertools
+import numbers
+import reprlib
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NoReturn
+
+import numpy as np
+
+from backbuf import _errors
+from backbuf._library import ffi, lib
+from backbuf._owner import remember
+
+# What has no identity of its own: equal ones are the same parent, as they are the same key of a dict.
+_VALUES = (str, bytes, numbers.Number, np.generic, tuple, frozenset, type(None))
+
+LAYOUTS = {"elements": 0, "typed": 1}
+SHARED_PER = {"block": lib.BB_SHARED_PER_BLOCK, "thread": lib.BB_SHARED_PER_THREAD}
+
+
+def choice(table: Mapping[str, int], name: Any, what: str) -> int:
+    """The number of a word."""
+    if not isinstance(name, str) or name not in table:
+        raise ValueError(f"{what} is {name!r}: it must be {' or '.join(map(repr, table))}")
+    return table[name]
+
+
+def flag(value: Any, what: str) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{what} is a {type(value).__name__}: give True or False")
+    return bool(value)
+
+
+def c_text(value: Any, what: str) -> Any:
+    """A str as a C string, which the caller keeps."""
+    if not isinstance(value, str):
+        raise TypeError(f"{what} is a {type(value).__name__}: give a str")
+    if "\0" in value:
+        raise _errors.ArgumentError(f"{what} is {value!r}: it has a NUL inside, at which C would end it", lib.BB_E_ARGUMENT)
+    return ffi.new("char[]", value.encode())
+
+
+def text_of(call: Callable[[Any, int, Any], int], check: Callable[[int], None] = _errors.check) -> str:
+    """A text by two calls: how long, then what; and again where another thread has made it longer in between."""
+    length = ffi.new("uint64_t *")
+    while True:
+        check(call(ffi.NULL, 0, length))
+        room = ffi.new("char[]", length[0] + 1)
+        status = call(room, len(room), length)
+        if status != lib.BB_E_RANGE:
+            check(status)
+            return str(ffi.buffer(room, length[0])[:], "utf-8")
+
+
+class Native:
+    """The registry in C. It is made when it is first used, so that a process that only forks has none to lose."""
+
+    __slots__ = ("__weakref__", "_config", "_kept", "_keys", "_lock", "_objects", "_pointer", "_values")
+
+    def __init__(
+        self,
+        layout: str = "elements",
+        shared_per: str = "block",
+        bank_skew: bool = True,
+        protect_persistent: bool = False,
+        label: str | None = None,
+    ) -> None:
+        self._config = self.config(layout, shared_per, bank_skew, protect_persistent)
+        self._kept = None if label is None else c_text(label, "label")
+        if self._kept is not None:
+            self._config.label = self._kept
+        self._pointer: Any = None
+        # Reentrant, since the end of a parent may come anywhere.
+        self._lock = threading.RLock()
+        self._keys = itertools.count(1)
+        self._values: dict[Any, int] = {}
+        self._objects: dict[int, tuple[Callable[[], object], int]] = {}
+
+    @staticmethod
+    def config(layout: str, shared_per: str, bank_skew: bool, protect_persistent: bool) -> Any:
+        config = ffi.new("bb_registry_config *")
+        _errors.check(lib.bb_registry_config_init(config))
+        config.typed = choice(LAYOUTS, layout, "layout")
+        config.shared_per = choice(SHARED_PER, shared_per, "shared_per")
+        config.bank_skew = flag(bank_skew, "bank_skew")
+        config.protect_persistent = flag(protect_persistent, "protect_persistent")
+        return config
+
+    def pointer(self) -> Any:
+        with self._lock:
+            if self._pointer is None:
+                made = ffi.new("bb_registry **")
+                _errors.check(lib.bb_registry_create(self._config, made))
+                self._pointer = made[0]
+                remember(self)
+            return self._pointer
+
+    def __del__(self) -> None:
+        pointer, self._pointer = self._pointer, None
+        if pointer is not None:
+            lib.bb_registry_destroy(pointer)
+
+    # --- parents ---
+
+    def find(self, parent: object) -> int:
+        """The parent's key; 0, which is nobody's, for one that was never given any."""
+        if isinstance(parent, _VALUES):
+            return self._values.get(parent, 0)
+        known, key = self._objects.get(id(parent), (None, 0))
+        return key if known is not None and known() is parent else 0
+
+    def key(self, parent: object) -> int:
+        """The parent's key, a new one where it has none."""
+        with self._lock:
+            key = self.find(parent)
+            if key:
+                return key
+            key = next(self._keys)
+            if isinstance(parent, _VALUES):
+                self._values[parent] = key
+                return key
+            known: Callable[[], object]
+            try:
+                known = weakref.ref(parent, partial(_ended, weakref.ref(self), id(parent), key))
+            except TypeError:
+                known = lambda: parent  # noqa: E731 - it has the parent
+            self._objects[id(parent)] = known, key
+            return key
+
+    # --- calls ---
+
+    def check(self, status: int, **named: object) -> None:
+        """Raises what a status means; `named` are the parents in its text, which knows them by key."""
+        if status != 0:
+            self.fail(status, **named)
+
+    def fail(self, status: int, **named: object) -> NoReturn:
+        error = _errors.error(status)
+        told = str(error)
+        for name, parent in named.items():
+            told = told.replace(f"{name} = {self.find(parent)}:", f"{name} = {reprlib.repr(parent)}:")
+        raise type(error)(told, status)
+
+
+def _ended(native: weakref.ref[Native], identity: int, key: int, _: object) -> None:
+    """A parent is no more: neither are its buffers."""
+    registry = native()
+    if registry is None:
+        return
+    with registry._lock:
+        if registry._objects.get(identity, (None, 0))[1] == key:
+            del registry._objects[identity]
+    if registry._pointer is not None:
+        lib.bb_registry_clear_parent(registry._pointer, key)
