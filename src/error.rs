@@ -196,6 +196,9 @@ pub(crate) enum Facts {
     Held { what: &'static str, label: Label<31>, thread: u32, age_ns: u64 },
     /// A foreign code.
     Code { what: &'static str, code: i32 },
+    /// A driver's code for a step that failed, and its words.
+    #[cfg(feature = "gl")]
+    Driver { step: &'static str, code: u32, text: Label<40> },
 }
 
 /// Why a call was refused or failed. Displays as one line that names the parameter, its value and the remedy.
@@ -305,6 +308,12 @@ impl Error {
     pub(crate) fn code(status: Status, what: &'static str, code: i32) -> Error {
         Error::new(status, Facts::Code { what, code })
     }
+
+    #[cfg(feature = "gl")]
+    #[cold]
+    pub(crate) fn driver(status: Status, step: &'static str, code: u32, text: &str) -> Error {
+        Error::new(status, Facts::Driver { step, code, text: Label::new(text) })
+    }
 }
 
 impl fmt::Display for Error {
@@ -342,6 +351,10 @@ impl fmt::Display for Error {
                 write!(f, " of thread {thread}, {s}.{ms:03} s old: {}", self.status.summary())
             }
             Facts::Code { what, code } => write!(f, "{what} returned {code}: {}", self.status.summary()),
+            #[cfg(feature = "gl")]
+            Facts::Driver { step, code, text } => {
+                write!(f, "{}: {step}: {} ({code:#x})", self.status.summary(), text.as_str())
+            }
         }
     }
 }

@@ -71,6 +71,15 @@ impl Deadline {
         self != Deadline::NEVER && (self == Deadline::PAST || now() >= self.0)
     }
 
+    /// Nanoseconds until then.
+    #[cfg(feature = "gl")]
+    pub(crate) fn left(self) -> u64 {
+        match self {
+            Deadline::NEVER | Deadline::PAST => self.0,
+            Deadline(at) => at.saturating_sub(now()),
+        }
+    }
+
     /// For the kernel: None waits for ever. Seconds are capped far beyond any uptime.
     fn timespec(self) -> Option<libc::timespec> {
         (self != Deadline::NEVER).then_some(libc::timespec {

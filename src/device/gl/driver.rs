@@ -1,0 +1,380 @@
+//! The driver: buffers, writes, copies and mappings in OpenGL's own words, each checked before OpenGL sees it.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::ptr::NonNull;
+
+use glow::HasContext;
+
+use super::api::{Api, Loaded, announce};
+use super::capabilities::{Allowed, Capabilities};
+use super::context::Context;
+use super::debug::Messages;
+use super::fences::Fences;
+use super::renderer::GlRenderer;
+use super::staging::Staging;
+use crate::device::driver::{Driver, Fence, Foreign, Info, MapMode, Native, Renderer};
+use crate::device::usage::Usage;
+use crate::error::{Error, Label, Result, Status};
+use crate::log::{self, Level};
+use crate::memory::Arc;
+use crate::wait::Timeout;
+
+pub(super) struct GlDriver {
+    /// The first field: what it calls back, and the entry points, outlive it.
+    context: Context,
+    api: Arc<Api>,
+    info: Info,
+    used: Capabilities,
+    label: Label,
+    reset: Option<unsafe extern "system" fn() -> u32>,
+    messages: Arc<Messages>,
+    buffers: HashMap<u32, Buffer>,
+    fences: Fences,
+    staging: Option<Staging>,
+    /// Why nothing is to be had from the context any more.
+    lost: Option<Error>,
+}
+
+struct Buffer {
+    bytes: u64,
+    mapped: bool,
+}
+
+const READ: u32 = glow::COPY_READ_BUFFER;
+const WRITE: u32 = glow::COPY_WRITE_BUFFER;
+
+impl GlDriver {
+    pub(super) fn new(context: Context, allowed: Allowed, label: Label) -> Result<GlDriver> {
+        let messages = Messages::new(label);
+        let messages = Arc::try_new(messages).map_err(|_| Error::of(Status::OutOfMemory))?;
+        let Loaded { api, used, info, reset } = Api::load(&context, allowed, &messages)?;
+        let staging = if used.staging { Staging::new(&api.gl) } else { None };
+        let api = Arc::try_new(api).map_err(|_| Error::of(Status::OutOfMemory))?;
+        announce(label.as_str(), &info);
+        let (buffers, fences) = Default::default();
+        Ok(GlDriver {
+            context,
+            api,
+            info,
+            used,
+            label,
+            reset,
+            messages,
+            buffers,
+            fences,
+            staging,
+            lost: None,
+        })
+    }
+
+    /// Before every call: the context is there, and is the device's.
+    fn ready(&mut self) -> Result<()> {
+        if let Some(lost) = self.lost {
+            return Err(lost);
+        }
+        if let Err(error) = self.context.make_current() {
+            return Err(self.lose(error));
+        }
+        if !self.context.is_own() && !self.api.is_current() {
+            return Err(Error::text(
+                Status::State,
+                "the context that the device was made with is not current on its owner thread: make it current before \
+                 bb_device_poll",
+            ));
+        }
+        Ok(())
+    }
+
+    fn lose(&mut self, error: Error) -> Error {
+        self.lost = Some(error);
+        log::record(Level::Error, "device", self.label.as_str(), format_args!("lost: {error}"));
+        error
+    }
+
+    /// Whether the driver was reset meanwhile.
+    fn look_for_reset(&mut self) -> Result<()> {
+        let Some(reset) = self.reset else { return Ok(()) };
+        // SAFETY: the context's own function, which takes nothing.
+        match unsafe { reset() } {
+            glow::NO_ERROR => Ok(()),
+            code => {
+                let text = match code {
+                    glow::GUILTY_CONTEXT_RESET => "GL_GUILTY_CONTEXT_RESET",
+                    glow::INNOCENT_CONTEXT_RESET => "GL_INNOCENT_CONTEXT_RESET",
+                    _ => "GL_UNKNOWN_CONTEXT_RESET",
+                };
+                Err(self.lose(Error::driver(Status::DeviceLost, "the graphics driver was reset", code, text)))
+            }
+        }
+    }
+
+    /// What OpenGL says of the last call, with the driver's own words where it told.
+    fn outcome(&mut self, call: &'static str) -> Result<()> {
+        // SAFETY: takes nothing.
+        match unsafe { self.api.gl.get_error() } {
+            glow::NO_ERROR => Ok(()),
+            code => {
+                self.forget_errors();
+                let told = self.messages.take();
+                let (status, name) = match code {
+                    glow::OUT_OF_MEMORY => (Status::OutOfMemory, "GL_OUT_OF_MEMORY"),
+                    glow::INVALID_ENUM => (Status::Backend, "GL_INVALID_ENUM"),
+                    glow::INVALID_VALUE => (Status::Backend, "GL_INVALID_VALUE"),
+                    glow::INVALID_OPERATION => (Status::Backend, "GL_INVALID_OPERATION"),
+                    glow::CONTEXT_LOST => (Status::DeviceLost, "GL_CONTEXT_LOST"),
+                    _ => (Status::Backend, "an unknown error"),
+                };
+                let told = if told.as_str().is_empty() { name } else { told.as_str() };
+                let error = Error::driver(status, call, code, told);
+                Err(if status == Status::DeviceLost { self.lose(error) } else { error })
+            }
+        }
+    }
+
+    /// Clears the flags of earlier calls. There are few; a lost context has no end of them.
+    fn forget_errors(&self) {
+        // SAFETY: takes nothing.
+        for _ in 0..8 {
+            if unsafe { self.api.gl.get_error() } == glow::NO_ERROR {
+                return;
+            }
+        }
+    }
+
+    /// The buffer of that name, and the range in it as OpenGL takes it.
+    fn range(
+        &self,
+        buffer: Native,
+        param: &'static str,
+        offset: u64,
+        bytes: u64,
+    ) -> Result<(glow::Buffer, i32, i32)> {
+        let name = u32::try_from(buffer.0).ok().and_then(NonZeroU32::new);
+        let Some((name, known)) = name.and_then(|name| Some((name, self.buffers.get(&name.get())?))) else {
+            return Err(Error::value(Status::Handle, "buffer", buffer.0, "is not a buffer of this device"));
+        };
+        let end = u128::from(offset) + u128::from(bytes);
+        if end > u128::from(known.bytes) {
+            return Err(Error::beyond(param, end, known.bytes, "bytes of the buffer"));
+        }
+        if known.mapped {
+            return Err(Error::value(Status::State, "buffer", buffer.0, "is mapped: unmap it first"));
+        }
+        // Within a buffer, which is at most as large as such a number.
+        Ok((glow::NativeBuffer(name), offset as i32, bytes as i32))
+    }
+
+    /// Zeros: a piece from here, and the rest by the device from what it has by then.
+    fn clear(&self, bytes: i32) {
+        static ZEROS: [u8; 16 << 10] = [0; 16 << 10];
+        let gl = &self.api.gl;
+        let mut done = bytes.min(ZEROS.len() as i32);
+        // SAFETY: ranges of the bound buffer, which do not overlap.
+        unsafe {
+            gl.buffer_sub_data_u8_slice(WRITE, 0, &ZEROS[..done as usize]);
+            while done < bytes {
+                let more = done.min(bytes - done);
+                gl.copy_buffer_sub_data(WRITE, WRITE, 0, done, more);
+                done += more;
+            }
+        }
+    }
+}
+
+// SAFETY: a range is mapped only inside its buffer, and OpenGL keeps the mapping until `unmap` or `delete`.
+unsafe impl Driver for GlDriver {
+    fn info(&self) -> Info {
+        self.info.clone()
+    }
+
+    fn create(&mut self, bytes: u64, usage: Usage, label: &str) -> Result<Native> {
+        self.ready()?;
+        if bytes == 0 || bytes > self.info.limits.max_buffer_size {
+            let why = "a buffer of OpenGL has at least 1 byte and at most 2147483647";
+            return Err(Error::value(Status::Limit, "bytes", bytes, why));
+        }
+        self.buffers.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.forget_errors();
+        let hint = if usage.contains(Usage::MAP_READ) {
+            glow::STREAM_READ
+        } else if usage.contains(Usage::MAP_WRITE) {
+            glow::STREAM_DRAW
+        } else {
+            glow::STATIC_DRAW
+        };
+        // SAFETY: a new buffer, bound to a target that nothing draws from.
+        let buffer = unsafe {
+            let gl = &self.api.gl;
+            let buffer =
+                gl.create_buffer().map_err(|_| Error::text(Status::Backend, "glGenBuffers gave no name"))?;
+            gl.bind_buffer(WRITE, Some(buffer));
+            gl.buffer_data_size(WRITE, bytes as i32, hint);
+            buffer
+        };
+        if let Err(error) = self.outcome("glBufferData") {
+            // SAFETY: made above.
+            unsafe { self.api.gl.delete_buffer(buffer) };
+            return Err(error);
+        }
+        self.clear(bytes as i32);
+        if self.used.debug && !label.is_empty() {
+            // SAFETY: a buffer of this context; glow cuts the label to what the driver takes.
+            unsafe { self.api.gl.object_label(glow::BUFFER, buffer.0.get(), Some(label)) };
+        }
+        self.buffers.insert(buffer.0.get(), Buffer { bytes, mapped: false });
+        Ok(Native(buffer.0.get().into()))
+    }
+
+    fn delete(&mut self, buffer: Native) {
+        let Ok(name) = u32::try_from(buffer.0) else { return };
+        // Of a context that is gone the buffers are too, unless others share them: then they are the host's to end.
+        if self.ready().is_err() || self.buffers.remove(&name).is_none() {
+            return;
+        }
+        if let Some(name) = NonZeroU32::new(name) {
+            // SAFETY: made here, deleted once. OpenGL keeps its memory until the work that uses it is done.
+            unsafe { self.api.gl.delete_buffer(glow::NativeBuffer(name)) };
+        }
+    }
+
+    fn write(&mut self, to: Native, offset: u64, data: &[u8]) -> Result<()> {
+        self.ready()?;
+        let (to, offset, _) = self.range(to, "offset + data", offset, data.len() as u64)?;
+        if data.is_empty() {
+            return Ok(());
+        }
+        let gl = &self.api.gl;
+        // SAFETY: a buffer of this context.
+        unsafe { gl.bind_buffer(WRITE, Some(to)) };
+        if let Some(staging) = &mut self.staging
+            && staging.write(gl, offset, data, self.fences.next(), self.fences.passed())?
+        {
+            return Ok(());
+        }
+        // SAFETY: the range was checked.
+        unsafe { gl.buffer_sub_data_u8_slice(WRITE, offset, data) };
+        Ok(())
+    }
+
+    fn copy(&mut self, from: Native, from_offset: u64, to: Native, to_offset: u64, bytes: u64) -> Result<()> {
+        self.ready()?;
+        let (from, from_offset, length) = self.range(from, "from_offset + bytes", from_offset, bytes)?;
+        let (to, to_offset, _) = self.range(to, "to_offset + bytes", to_offset, bytes)?;
+        if from == to && from_offset.abs_diff(to_offset) < length as u32 {
+            return Err(Error::text(Status::Argument, "a copy within a buffer must not overlap itself"));
+        }
+        // SAFETY: buffers of this context; the ranges were checked.
+        unsafe {
+            let gl = &self.api.gl;
+            gl.bind_buffer(READ, Some(from));
+            gl.bind_buffer(WRITE, Some(to));
+            gl.copy_buffer_sub_data(READ, WRITE, from_offset, to_offset, length);
+        }
+        Ok(())
+    }
+
+    fn map(&mut self, buffer: Native, mode: MapMode, offset: u64, bytes: u64) -> Result<NonNull<u8>> {
+        self.ready()?;
+        let (name, offset, length) = self.range(buffer, "offset + bytes", offset, bytes)?;
+        if length == 0 {
+            return Err(Error::value(Status::Range, "bytes", bytes, "OpenGL maps at least one byte"));
+        }
+        self.forget_errors();
+        // Whoever maps has waited for the fences: for writes, OpenGL need not do so again.
+        let access = match mode {
+            MapMode::Read => glow::MAP_READ_BIT,
+            MapMode::Write => glow::MAP_WRITE_BIT | glow::MAP_UNSYNCHRONIZED_BIT,
+        };
+        // SAFETY: a buffer of this context that is not mapped; the range was checked.
+        let mapped = unsafe {
+            self.api.gl.bind_buffer(READ, Some(name));
+            self.api.gl.map_buffer_range(READ, offset, length, access)
+        };
+        let Some(mapped) = NonNull::new(mapped) else {
+            self.outcome("glMapBufferRange")?;
+            return Err(Error::text(Status::OutOfMemory, "glMapBufferRange gave no address"));
+        };
+        if let Some(known) = self.buffers.get_mut(&name.0.get()) {
+            known.mapped = true;
+        }
+        Ok(mapped)
+    }
+
+    fn unmap(&mut self, buffer: Native) -> Result<()> {
+        self.ready()?;
+        let name = u32::try_from(buffer.0).unwrap_or(0);
+        let mapped = self.buffers.get_mut(&name).filter(|known| known.mapped);
+        let (Some(known), Some(name)) = (mapped, NonZeroU32::new(name)) else {
+            return Err(Error::value(Status::State, "buffer", buffer.0, "is not mapped"));
+        };
+        known.mapped = false;
+        // SAFETY: a buffer of this context that is mapped.
+        unsafe {
+            self.api.gl.bind_buffer(READ, Some(glow::NativeBuffer(name)));
+            self.api.gl.unmap_buffer(READ);
+        }
+        Ok(())
+    }
+
+    fn submit(&mut self) -> Result<Fence> {
+        self.ready()?;
+        self.look_for_reset()?;
+        if self.context.is_own() {
+            // In a host's context the flags may be the host's.
+            self.outcome("a write, copy or mapping of this submit")?;
+        }
+        self.fences.submit(&self.api.gl)
+    }
+
+    fn wait(&mut self, fence: Fence, timeout: Timeout) -> Result<bool> {
+        self.ready()?;
+        let passed = self.fences.wait(&self.api.gl, fence, timeout);
+        // A reset lets fences pass, and is what makes them fail.
+        self.look_for_reset()?;
+        match passed {
+            Err(error) if error.status() == Status::DeviceLost => Err(self.lose(error)),
+            passed => passed,
+        }
+    }
+
+    fn export(&mut self) -> Result<Foreign> {
+        self.ready()?;
+        self.api.export()
+    }
+
+    fn import(&mut self, fence: Foreign) -> Result<()> {
+        self.ready()?;
+        self.api.wait(fence);
+        self.api.discard(fence);
+        Ok(())
+    }
+
+    fn discard(&mut self, fence: Foreign) {
+        if self.ready().is_ok() {
+            self.api.discard(fence);
+        }
+    }
+
+    fn renderer(&mut self) -> Option<Box<dyn Renderer>> {
+        crate::memory::boxed(GlRenderer(self.api.clone())).ok().map(|renderer| renderer as Box<dyn Renderer>)
+    }
+}
+
+impl Drop for GlDriver {
+    fn drop(&mut self) {
+        // With another context current, the names would be others'. They went with the device's own.
+        let current = self.context.make_current().is_ok() && self.api.is_current();
+        if current {
+            for name in self.buffers.keys().copied().filter_map(NonZeroU32::new) {
+                // SAFETY: made here; each is deleted once. A host's context that shares them would keep them.
+                unsafe { self.api.gl.delete_buffer(glow::NativeBuffer(name)) };
+            }
+            self.fences.clear(&self.api.gl);
+            if let Some(staging) = &mut self.staging {
+                staging.delete(&self.api.gl);
+            }
+        }
+        self.api.end(current);
+    }
+}
