@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use crate::error::{Error, Result, Status};
-use crate::{lease, manager, spsc};
+use crate::{device, lease, manager, spsc};
 
 struct Sink<'a>(&'a mut dyn FnMut(&str));
 
@@ -14,8 +14,8 @@ impl Write for Sink<'_> {
     }
 }
 
-/// Tells of every manager, waiter, open task, ring and lease of the process, with age and thread. Takes locks only if they are
-/// free, and allocates nothing.
+/// Tells of every manager, waiter, open task, ring, device and lease of the process, with age and thread. Takes locks only
+/// if they are free, and allocates nothing.
 ///
 /// ```
 /// use backbuf::{DType, manager::{Config, Manager}};
@@ -30,6 +30,7 @@ pub fn dump(write: &mut dyn FnMut(&str)) {
     let mut out = Sink(write);
     manager::dump::dump(&mut out);
     spsc::dump(&mut out);
+    device::dump(&mut out);
     lease::dump(&mut out);
 }
 

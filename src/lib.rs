@@ -4,10 +4,13 @@
 //! - [`manager`]: double-buffered state. Many producers enqueue updates, `synchronize` publishes them as one epoch, readers
 //!   hold stable fronts for as long as they like.
 //! - [`spsc`]: a ring of bytes from one thread to another, copied or lent, waited for or streamed in chunks that can be held.
+//! - [`device`]: memory and a timeline on an owner thread: the host's, OpenGL's, or a backend of your own. Managers stand on
+//!   it.
 //! - [`registry`]: memory layout for CUDA kernels. Named buffers in shared, persistent-local and local memory.
 //!
-//! Below the parts lie the grounds: `device` owns memory, `wait` puts threads to sleep, `lease` keeps what outlives its
-//! object, `slots` holds tables that a fork empties, `roster` lists what is alive, `counter` counts, `log` and [`Error`] tell.
+//! Below the parts lie the grounds: `thread` starts threads, `wait` puts them to sleep, `lease` keeps what outlives its
+//! object, `slots` holds tables that a fork empties, `roster` lists what is alive, `counter` counts, `log` and [`Error`]
+//! tell.
 //! Arrows run downwards only, and the C ABI, in `ffi`, stands on top: nothing knows of it.
 //!
 //! Linux on x86-64 and aarch64. One process; objects do not cross a fork.
@@ -19,7 +22,7 @@ compile_error!("backbuf runs on 64-bit little-endian Linux; other systems need s
 compile_error!("the C ABI catches panics at its border: build it with panic = \"unwind\"");
 
 mod counter;
-mod device;
+pub mod device;
 mod dtype;
 mod dump;
 mod error;

@@ -35,6 +35,7 @@ fn tell(level: Level, part: &'static str, label: &str, text: fmt::Arguments<'_>)
         let text = format_args!("{open}{label}{close}{text}");
         let target = match part {
             "manager" => "backbuf::manager",
+            "device" => "backbuf::device",
             "spsc" => "backbuf::spsc",
             _ => "backbuf",
         };

@@ -1,10 +1,12 @@
-//! Threads of the library's own.
+//! Threads of the library's own, and which thread is which.
 
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 
 use crate::error::{Error, Result, Status};
 use crate::memory::boxed;
+use crate::sync::{AtomicU64, Ordering::*};
 use crate::text::Text;
 
 struct Start<T> {
@@ -54,4 +56,16 @@ fn name(thread: libc::pthread_t, label: &str) {
     };
     // SAFETY: a live thread and a terminated name of at most 15 bytes.
     unsafe { libc::pthread_setname_np(thread, name.as_ptr()) };
+}
+
+/// A number of the calling thread. Unlike the kernel's, no other thread of the process ever has the same one.
+pub(crate) fn current() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    thread_local!(static NUMBER: Cell<u64> = const { Cell::new(0) });
+    NUMBER.with(|number| {
+        if number.get() == 0 {
+            number.set(NEXT.fetch_add(1, Relaxed));
+        }
+        number.get()
+    })
 }

@@ -1,4 +1,34 @@
-//! Who owns memory and a timeline. So far there is the host; its memory needs no timeline but the caller's.
+//! Who owns memory and a timeline.
+//!
+//! A [`Device`] is a [`Driver`] on its owner thread: the one place where buffers are made, written, copied and deleted, and
+//! where work is submitted. Any thread calls it; calls queue up for the owner thread and are waited for there, with a
+//! timeout. Each submit gives a [`Fence`], which passes when the device has done everything up to it.
+//!
+//! The *host device* ([`Device::host`]) keeps its buffers in host memory and its work on a timeline that can be held back
+//! and disturbed: it is what other backends are compared with, and where faults are tried.
 
+mod books;
+mod calls;
+mod claim;
+mod counting;
+#[expect(clippy::module_inception, reason = "the noun of this module")]
+mod device;
+mod driver;
+mod dump;
+mod faults;
+mod host;
 pub(crate) mod mirror;
+mod owner;
 pub(crate) mod pages;
+mod shared;
+mod statistics;
+mod usage;
+
+pub use books::LiveBuffer;
+pub use device::Device;
+pub use driver::{DeviceKind, Driver, Fence, Foreign, Info, Limits, MapMode, Native, Renderer};
+pub(crate) use dump::dump;
+pub use faults::Faults;
+pub use host::HostConfig;
+pub use statistics::Statistics;
+pub use usage::Usage;

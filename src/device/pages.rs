@@ -32,6 +32,11 @@ impl Pages {
         Ok(pages)
     }
 
+    /// The first byte.
+    pub(crate) fn data(&self) -> NonNull<u8> {
+        self.data
+    }
+
     /// Gives the mapping away; [`Pages::from_raw`] takes it back.
     pub(crate) fn into_raw(self) -> (*mut u8, usize) {
         let parts = (self.data.as_ptr(), self.mapped);

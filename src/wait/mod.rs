@@ -72,7 +72,6 @@ impl Deadline {
     }
 
     /// Nanoseconds until then.
-    #[cfg(feature = "gl")]
     pub(crate) fn left(self) -> u64 {
         match self {
             Deadline::NEVER | Deadline::PAST => self.0,

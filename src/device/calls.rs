@@ -1,0 +1,107 @@
+//! Calls that cross to the owner thread. A caller waits for its own, so that what the call works on may lie on its stack.
+
+use super::claim::Claim;
+use super::driver::Driver;
+use super::shared::Shared;
+use crate::error::{Error, Result, Status};
+use crate::memory::Arc;
+use crate::wait::{Deadline, Stop};
+
+/// A call in the queue.
+#[derive(Debug)]
+pub(crate) struct Call {
+    claim: Claim,
+    /// The caller's [`Slot`], there until the claim is decided and, where that says so, done.
+    slot: *mut (),
+    run: unsafe fn(*mut (), &Shared),
+}
+
+// SAFETY: the claim decides who touches the slot, and what is in it is `Send`.
+unsafe impl Send for Call {}
+// SAFETY: as above.
+unsafe impl Sync for Call {}
+
+impl Call {
+    /// Runs it, unless its caller has taken it back. The owner thread only.
+    pub(crate) fn run(&self, shared: &Shared) {
+        if self.claim.begin() {
+            // SAFETY: begun, so the caller waits, and the slot is as the call was made.
+            unsafe { (self.run)(self.slot, shared) };
+            self.claim.finish();
+        }
+    }
+}
+
+/// What a call is about, on its caller's stack.
+struct Slot<W, R> {
+    work: Option<W>,
+    result: Option<Result<R>>,
+}
+
+/// # Safety
+/// The slot is of that type, and nobody else touches it.
+unsafe fn run<W, R>(slot: *mut (), shared: &Shared)
+where
+    W: FnOnce(&mut dyn Driver) -> Result<R>,
+{
+    // SAFETY: the caller's promise.
+    let slot = unsafe { &mut *slot.cast::<Slot<W, R>>() };
+    slot.result = slot.work.take().map(|work| shared.enter(work));
+}
+
+/// A call that has been made. However its caller leaves, the owner thread is done with it by then.
+struct Pending<'a> {
+    shared: &'a Shared,
+    call: Arc<Call>,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        // What runs is waited for to its end, whatever signals come.
+        while !self.call.claim.take_back() && !self.call.claim.is_done() {
+            let _ = self.shared.progress.wait(Deadline::NEVER, || self.call.claim.is_done().then_some(()));
+        }
+    }
+}
+
+/// Has `work` run on the owner thread, and waits for it. On an error of its own it never ran.
+pub(crate) fn cross<W, R>(shared: &Shared, deadline: Deadline, stop: &dyn Fn() -> bool, work: W) -> Result<R>
+where
+    W: FnOnce(&mut dyn Driver) -> Result<R> + Send,
+    R: Send,
+{
+    let mut slot = Slot { work: Some(work), result: None };
+    let call = Call { claim: Claim::new(), slot: (&raw mut slot).cast(), run: run::<W, R> };
+    let call = Arc::try_new(call).map_err(|_| Error::of(Status::OutOfMemory))?;
+    let stopped = {
+        let pending = Pending { shared, call };
+        let over = || stop() || shared.alive().is_err();
+        let mut queued = false;
+        let mut settled = || {
+            queued = queued || shared.queue(&pending.call);
+            (pending.call.claim.is_done() || over()).then_some(())
+        };
+        shared.progress.wait(deadline, &mut settled).err()
+    };
+    match slot.result {
+        Some(result) => result,
+        None => Err(shared.why(stopped)),
+    }
+}
+
+impl Shared {
+    /// Puts a call into the queue and tells the owner thread; false if the queue is full.
+    fn queue(&self, call: &Arc<Call>) -> bool {
+        let room = self.calls.push(call.clone()).is_ok();
+        if room {
+            self.work.signal();
+        }
+        room
+    }
+
+    /// Why a wait ended without what it waited for.
+    pub(crate) fn why(&self, stopped: Option<Stop>) -> Error {
+        let gone = self.alive().err();
+        gone.unwrap_or_else(|| stopped.unwrap_or(Stop::Ended).into())
+    }
+}

@@ -1,0 +1,334 @@
+//! The handle of a device.
+
+use super::books::LiveBuffer;
+use super::calls;
+use super::driver::{Driver, Fence, Foreign, Info, Native, Renderer};
+use super::owner::{self, Start};
+use super::shared::Shared;
+use super::statistics::Statistics;
+use crate::error::{Error, Label, Result, Status};
+use crate::log::{self, Level};
+use crate::memory::{Arc, boxed};
+use crate::sync::Ordering::*;
+use crate::wait::{Deadline, Timeout};
+use crate::{slots, thread};
+
+/// How long the end of a device waits for its owner thread.
+const PATIENCE: Timeout = Timeout::nanos(2_000_000_000);
+
+/// Memory and a timeline: a driver on its owner thread, and the way to it from any thread. Clones are the same device; it
+/// ends with `destroy`, or with the last clone and what stands on it.
+///
+/// A device that is *host-driven* has no thread of its own: the thread that makes it owns it. What other threads want of
+/// it waits until that thread is in [`Device::poll`] or in a call that waits for the device.
+#[derive(Clone, Debug)]
+pub struct Device {
+    door: Arc<Door>,
+}
+
+/// All handles together: with the last one the device ends.
+#[derive(Debug)]
+struct Door {
+    shared: Arc<Shared>,
+}
+
+impl Device {
+    /// A device on a driver of the caller's. `make` runs on the owner thread: one of the library's, or the calling one of a
+    /// `host_driven` device. See [`Driver`].
+    pub fn with_driver(
+        label: &str,
+        host_driven: bool,
+        make: impl FnOnce() -> Result<Box<dyn Driver>> + Send + 'static,
+    ) -> Result<Device> {
+        let shared = Shared::new(label, host_driven)?;
+        let make = boxed(make)?;
+        if host_driven {
+            if !shared.begin(make) {
+                shared.finish();
+            }
+        } else {
+            thread::start(label, Start { shared: shared.clone(), make }, owner::main)?;
+            let begun = || (shared.facts.get().is_some() || shared.gone.load(Acquire)).then_some(());
+            while shared.progress.wait(Deadline::NEVER, begun).is_err() {}
+        }
+        match (shared.facts.get(), shared.loss.get()) {
+            (None, Some(error)) => Err(*error),
+            _ => Ok(Device {
+                door: Arc::try_new(Door { shared }).map_err(|_| Error::of(Status::OutOfMemory))?,
+            }),
+        }
+    }
+
+    /// Runs `work` with the driver, on the owner thread, and waits for it; at once if that is the calling thread. If it
+    /// cannot begin in time, it never will: [`Status::Timeout`].
+    ///
+    /// ```
+    /// use backbuf::{Timeout, device::{Device, Fence, HostConfig}};
+    /// let device = Device::host(HostConfig::default())?;
+    /// assert_eq!(device.run(Timeout::FOREVER, |driver| driver.submit())?, Fence(1));
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn run<R: Send>(
+        &self,
+        timeout: Timeout,
+        work: impl FnOnce(&mut dyn Driver) -> Result<R> + Send,
+    ) -> Result<R> {
+        self.call(Deadline::after(timeout), &|| false, work)
+    }
+
+    /// Waits for a fence. [`Timeout::TRY`] tells what is known, and has the owner thread look again.
+    ///
+    /// ```
+    /// use backbuf::{Timeout, device::{Device, HostConfig}};
+    /// let device = Device::host(HostConfig::default())?;
+    /// let fence = device.run(Timeout::FOREVER, |driver| driver.submit())?;
+    /// device.wait_fence(fence, Timeout::FOREVER)?;
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn wait_fence(&self, fence: Fence, timeout: Timeout) -> Result<()> {
+        self.wait(fence, Deadline::after(timeout), &|| false)
+    }
+
+    /// Drives a host-driven device on its owner thread: runs the calls that wait, until there are none or the budget is
+    /// used up (one runs in any case), looks at fences, and gives back what was retired.
+    ///
+    /// ```
+    /// use backbuf::{Timeout, device::{Device, HostConfig}};
+    /// let device = Device::host(HostConfig { host_driven: true, ..HostConfig::default() })?;
+    /// let other = device.clone();
+    /// let thread = std::thread::spawn(move || other.run(Timeout::FOREVER, |driver| driver.submit()));
+    /// while !thread.is_finished() {
+    ///     device.poll(Timeout::nanos(1_000_000))?;
+    /// }
+    /// assert_eq!(thread.join().unwrap()?.0, 1);
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn poll(&self, budget: Timeout) -> Result<()> {
+        let deadline = Deadline::after(budget);
+        let shared = self.shared();
+        shared.may_pump()?;
+        while shared.run_one() && !deadline.passed() {}
+        shared.tidy();
+        shared.look(0);
+        shared.alive()
+    }
+
+    /// What is known of it.
+    ///
+    /// ```
+    /// use backbuf::device::{Device, DeviceKind, HostConfig};
+    /// let device = Device::host(HostConfig::default())?;
+    /// assert_eq!(device.info().kind, DeviceKind::Host);
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn info(&self) -> &Info {
+        &self.shared().facts().info
+    }
+
+    /// Its label.
+    ///
+    /// ```
+    /// use backbuf::device::{Device, HostConfig};
+    /// let device = Device::host(HostConfig { label: "oracle", ..HostConfig::default() })?;
+    /// assert_eq!(device.label().as_str(), "oracle");
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn label(&self) -> Label {
+        self.shared().label
+    }
+
+    /// What it has counted.
+    ///
+    /// ```
+    /// use backbuf::device::{Device, HostConfig};
+    /// let device = Device::host(HostConfig::default())?;
+    /// assert_eq!(device.statistics().buffers_created, 0);
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn statistics(&self) -> Statistics {
+        Statistics::of(self.shared())
+    }
+
+    /// The leak report: every buffer that has not been given back.
+    ///
+    /// ```
+    /// use backbuf::{Timeout, device::{Device, HostConfig, Usage}};
+    /// let device = Device::host(HostConfig::default())?;
+    /// device.run(Timeout::FOREVER, |driver| driver.create(64, Usage::VERTEX, "mesh"))?;
+    /// let live = device.live_buffers()?;
+    /// assert!(live.len() == 1 && live[0].to_string().starts_with("buffer 'mesh'"));
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn live_buffers(&self) -> Result<Vec<LiveBuffer>> {
+        self.shared().books.live()
+    }
+
+    /// Ends the device at once: buffers that were not given back go with it, and whatever stands on it gets
+    /// [`Status::DeviceLost`]. A host-driven device ends on its owner thread only. Does nothing the second time.
+    ///
+    /// ```
+    /// use backbuf::{Status, Timeout, device::{Device, HostConfig}};
+    /// let device = Device::host(HostConfig::default())?;
+    /// device.destroy()?;
+    /// let error = device.run(Timeout::FOREVER, |driver| driver.submit()).unwrap_err();
+    /// assert_eq!(error.status(), Status::DeviceLost);
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn destroy(&self) -> Result<()> {
+        let shared = self.shared();
+        if !slots::is_own(shared.tag) {
+            return shared.alive();
+        }
+        if shared.is_owner() && shared.is_inside() {
+            let why = "a device cannot be destroyed from inside of one of its calls";
+            return Err(Error::text(Status::Recursive, why));
+        }
+        if shared.host_driven && !shared.is_owner() {
+            let why = "a host-driven device is destroyed on the thread that made it";
+            return Err(Error::text(Status::WrongThread, why));
+        }
+        shared.end();
+        Ok(())
+    }
+
+    /// Runs `work` as [`Device::run`] does; [`Status::Closed`] if `stop` holds before it has begun.
+    pub(crate) fn call<R: Send>(
+        &self,
+        deadline: Deadline,
+        stop: &dyn Fn() -> bool,
+        work: impl FnOnce(&mut dyn Driver) -> Result<R> + Send,
+    ) -> Result<R> {
+        let shared = self.shared();
+        shared.alive()?;
+        shared.books.counters.calls.bump(1);
+        if shared.is_owner() { shared.enter(work) } else { calls::cross(shared, deadline, stop, work) }
+    }
+
+    /// Waits for a fence; [`Status::Closed`] if `stop` holds first. On the owner thread of a host-driven device it pumps.
+    pub(crate) fn wait(&self, fence: Fence, deadline: Deadline, stop: &dyn Fn() -> bool) -> Result<()> {
+        self.shared().wait(fence, deadline, stop)
+    }
+
+    /// Everybody who waits for the device looks again.
+    pub(crate) fn nudge(&self) {
+        self.shared().nudge();
+    }
+
+    /// Drives a host-driven device on its owner thread until `ready`.
+    pub(crate) fn pump(&self, deadline: Deadline, ready: &dyn Fn() -> bool) -> Result<()> {
+        self.shared().pump(deadline, ready)
+    }
+
+    /// Has the owner thread delete a buffer, after the work that uses it. Never fails, and waits for nobody.
+    pub(crate) fn retire(&self, buffer: Native) {
+        let shared = self.shared();
+        if slots::is_own(shared.tag) && shared.books.retire(buffer) {
+            shared.work.signal();
+        }
+    }
+
+    /// Has the owner thread discard a fence. Never fails, and waits for nobody.
+    pub(crate) fn discard(&self, fence: Foreign) {
+        let shared = self.shared();
+        if fence == Foreign(0) || !slots::is_own(shared.tag) || shared.alive().is_err() {
+            return;
+        }
+        if shared.books.discard(fence) {
+            shared.work.signal();
+        } else {
+            let text = format_args!("there was no memory to note that a fence is done with: it leaks");
+            log::record(Level::Warn, "device", shared.label.as_str(), text);
+        }
+    }
+
+    pub(crate) fn is_owner(&self) -> bool {
+        self.shared().is_owner()
+    }
+
+    pub(crate) fn is_host_driven(&self) -> bool {
+        self.shared().host_driven
+    }
+
+    /// What renderers call, where other contexts use the device's buffers.
+    pub(crate) fn renderer(&self) -> Option<&dyn Renderer> {
+        self.shared().facts().renderer.as_deref()
+    }
+
+    /// Why it does nothing any more.
+    pub(crate) fn lost(&self) -> Option<Error> {
+        self.shared().alive().err()
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.door.shared
+    }
+}
+
+impl Shared {
+    fn wait(&self, fence: Fence, deadline: Deadline, stop: &dyn Fn() -> bool) -> Result<()> {
+        if self.has_passed(fence) {
+            return Ok(());
+        }
+        self.alive()?;
+        self.is_submitted(fence)?;
+        self.wanted.fetch_max(fence.0, AcqRel);
+        self.asked.store(true, Release);
+        self.waiting.fetch_add(1, AcqRel);
+        let over = || self.has_passed(fence) || stop() || self.alive().is_err();
+        let result = if self.host_driven && self.is_owner() {
+            self.pump(deadline, &over)
+        } else if self.is_owner() {
+            self.may_pump()
+        } else {
+            self.books.counters.waits.bump(1);
+            self.work.signal();
+            self.progress.wait(deadline, || over().then_some(())).map_err(|stop| self.why(Some(stop)))
+        };
+        self.waiting.fetch_sub(1, AcqRel);
+        match result {
+            _ if self.has_passed(fence) => Ok(()),
+            Ok(()) => Err(self.why(None)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An error if a fence is not of this device, or not yet.
+    pub(crate) fn is_submitted(&self, fence: Fence) -> Result<()> {
+        if fence.0 > self.submitted.load(Acquire) {
+            let why = "nothing has been submitted that this fence could stand for";
+            return Err(Error::value(Status::Argument, "fence", fence.0, why));
+        }
+        Ok(())
+    }
+
+    /// Ends the device. Not from inside of the driver; on a host-driven device by its owner thread.
+    fn end(&self) {
+        if self.host_driven {
+            if !self.ended.load(Acquire) {
+                self.finish();
+            }
+            return;
+        }
+        self.ended.store(true, Release);
+        self.nudge();
+        let gone = || self.gone.load(Acquire).then_some(());
+        let deadline = Deadline::after(PATIENCE);
+        while !self.is_owner() && gone().is_none() {
+            if self.progress.wait(deadline, gone) == Err(crate::wait::Stop::TimedOut) {
+                let text = format_args!("a call does not return; the driver stays until it does");
+                log::record(Level::Warn, "device", self.label.as_str(), text);
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        let shared = &self.shared;
+        // In a forked child neither the owner thread nor what the driver holds is there.
+        if slots::is_own(shared.tag) && (!shared.host_driven || shared.is_owner()) {
+            shared.end();
+        }
+    }
+}
