@@ -5,7 +5,8 @@
 //! timeout. Each submit gives a [`Fence`], which passes when the device has done everything up to it.
 //!
 //! The *host device* ([`Device::host`]) keeps its buffers in host memory and its work on a timeline that can be held back
-//! and disturbed: it is what other backends are compared with, and where faults are tried.
+//! and disturbed: it is what other backends are compared with, and where faults are tried. One *on OpenGL* ([`Device::gl`])
+//! has a context of its own, without a window, shares buffers with one of the program's, or works in that one.
 
 mod books;
 mod calls;
@@ -16,6 +17,7 @@ mod device;
 mod driver;
 mod dump;
 mod faults;
+mod gl;
 mod host;
 pub(crate) mod mirror;
 mod owner;
@@ -29,6 +31,7 @@ pub use device::Device;
 pub use driver::{DeviceKind, Driver, Fence, Foreign, Info, Limits, MapMode, Native, Renderer};
 pub(crate) use dump::dump;
 pub use faults::Faults;
+pub use gl::{GetProcAddress, GlConfig, GlContext};
 pub use host::HostConfig;
 pub use statistics::Statistics;
 pub use usage::Usage;
