@@ -124,14 +124,16 @@ fn the_heuristic_alone_is_within_its_goal() {
 
 #[test]
 fn the_plan_does_not_depend_on_the_number_of_threads() {
-    let items = instance("E");
-    let on = |threads| {
-        plan(&items, &Options { threads, target: Some(CAPACITY), seed: 3, ..untimed(8_000) }).unwrap()
-    };
-    let alone = on(1);
-    assert_eq!(alone.offsets, on(1).offsets);
-    assert_eq!(alone.offsets, on(2).offsets);
-    assert_eq!(alone.offsets, on(3).offsets);
+    // To a target, and down from capacity to capacity.
+    for (name, target, nodes) in [("E", Some(CAPACITY), 8_000), ("C", None, 60_000)] {
+        let items = instance(name);
+        let on = |threads| plan(&items, &Options { threads, target, seed: 3, ..untimed(nodes) }).unwrap();
+        let alone = on(1);
+        assert!(alone.nodes > 0);
+        for threads in [1, 2, 3, 16] {
+            assert_eq!(on(threads), alone, "{name} on {threads}");
+        }
+    }
 }
 
 #[test]

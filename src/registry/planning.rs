@@ -6,7 +6,7 @@ use super::arrange::{self, Arrangement};
 use super::group::{Group, NOT_PLANNED};
 use super::layout::Space;
 use super::lifetimes;
-use super::plan::{self, Item, Options};
+use super::plan::{self, Item, Options, PlanError};
 use super::registry::Registry;
 use crate::error::{Error, Result, Status};
 use crate::memory::try_vec;
@@ -97,7 +97,10 @@ impl Task {
             target: target.map(|units| units.saturating_sub(self.base)),
             ..*options
         };
-        let plan = plan::plan(&self.items, &search).map_err(|_| arrange::overflow())?;
+        let plan = plan::plan(&self.items, &search).map_err(|error| match error {
+            PlanError::OutOfMemory => Error::of(Status::OutOfMemory),
+            _ => arrange::overflow(),
+        })?;
         for (&index, &offset) in self.indices.iter().zip(&plan.offsets) {
             offsets[index] = offset;
         }

@@ -255,11 +255,11 @@ impl<'a> Panel<'a> {
     fn labels(&self, out: &mut Draft, top: f64) -> fmt::Result {
         let middle = |block: &Block| self.down(block.start) + self.down(block.extent) / 2.0;
         let mut order = try_vec(self.blocks.len()).map_err(|_| fmt::Error)?;
-        order.extend(self.blocks.iter());
-        order.sort_by(|one, other| middle(one).total_cmp(&middle(other)));
+        order.extend(self.blocks.iter().enumerate());
+        order.sort_unstable_by(|(a, one), (b, other)| middle(one).total_cmp(&middle(other)).then(a.cmp(b)));
         let mut places: Vec<f64> = try_vec(order.len()).map_err(|_| fmt::Error)?;
         let mut free = LABEL / 2.0;
-        for block in &order {
+        for (_, block) in &order {
             places.push(middle(block).max(free));
             free = places[places.len() - 1] + LABEL;
         }
@@ -268,7 +268,7 @@ impl<'a> Panel<'a> {
             *place = place.min(free);
             free = *place - LABEL;
         }
-        for (block, place) in order.into_iter().zip(places) {
+        for ((_, block), place) in order.into_iter().zip(places) {
             let (right, x) = (LEFT + self.map_width(), LEFT + self.map_width() + 36.0);
             let (from, to) = (top + middle(block), top + place);
             write!(

@@ -21,7 +21,7 @@ pub enum Violation {
 /// plan.
 ///
 /// O(n log n): items enter and leave a map by offset in the order of time, and one that enters looks at its two
-/// neighbours only.
+/// neighbours only. Takes memory for granted.
 ///
 /// ```
 /// use backbuf::registry::plan::{Item, Violation, check};

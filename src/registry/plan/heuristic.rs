@@ -9,9 +9,11 @@
 //! One placement costs O(p log p) for p pairs; the number of rounds shrinks as p grows, so that all of them cost
 //! about the same.
 
+use super::PlanError;
 use super::problem::Problem;
 use super::quick;
 use super::random::Random;
+use super::room::{collected, filled, out_of_memory};
 use super::stop::Stop;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -35,7 +37,7 @@ impl Rank {
     pub(super) const ALL: [Rank; 5] =
         [Rank::Size, Rank::Area, Rank::SizeThenLifetime, Rank::LifetimeThenSize, Rank::Lifetime];
 
-    pub(super) fn of(self, problem: &Problem) -> Vec<f64> {
+    pub(super) fn of(self, problem: &Problem) -> Result<Vec<f64>, PlanError> {
         let rank = |size: f64, lifetime: f64| match self {
             Rank::Size => size,
             Rank::Area => size * lifetime,
@@ -43,7 +45,7 @@ impl Rank {
             Rank::LifetimeThenSize => size.sqrt() * lifetime,
             Rank::Lifetime => lifetime,
         };
-        problem.blocks.iter().map(|block| rank(block.size as f64, block.sections().len() as f64)).collect()
+        collected(problem.blocks.iter().map(|block| rank(block.size as f64, block.sections().len() as f64)))
     }
 }
 
@@ -55,22 +57,22 @@ pub(super) fn heuristic(
     bound: u64,
     seed: u64,
     stop: &Stop,
-) -> Vec<u64> {
-    let mut best = Best { places: quick::by_time(problem), problem, height: 0, bound };
+) -> Result<Vec<u64>, PlanError> {
+    let mut best = Best { places: quick::by_time(problem)?, problem, height: 0, bound };
     best.height = problem.height(&best.places);
     for rank in [Rank::Size, Rank::Area] {
         if best.is_lowest() || stop.is_over() {
-            return best.places;
+            return Ok(best.places);
         }
-        let rank = rank.of(problem);
-        let mut order: Vec<u32> = (0..problem.blocks.len() as u32).collect();
-        order.sort_by(|&a, &b| rank[b as usize].total_cmp(&rank[a as usize]).then(a.cmp(&b)));
-        best.offer(quick::by_order(problem, &order));
+        let rank = rank.of(problem)?;
+        let mut order = collected(0..problem.blocks.len() as u32)?;
+        order.sort_unstable_by(|&a, &b| rank[b as usize].total_cmp(&rank[a as usize]).then(a.cmp(&b)));
+        best.offer(&quick::by_order(problem, &order)?);
     }
     if let Some(neighbours) = neighbours {
-        local_search(&mut best, neighbours, seed, stop);
+        local_search(&mut best, neighbours, seed, stop)?;
     }
-    best.places
+    Ok(best.places)
 }
 
 struct Best<'a> {
@@ -81,10 +83,11 @@ struct Best<'a> {
 }
 
 impl Best<'_> {
-    fn offer(&mut self, places: Vec<u64>) -> u64 {
-        let height = self.problem.height(&places);
+    fn offer(&mut self, places: &[u64]) -> u64 {
+        let height = self.problem.height(places);
         if height < self.height {
-            (self.places, self.height) = (places, height);
+            self.height = height;
+            self.places.copy_from_slice(places);
         }
         height
     }
@@ -94,44 +97,49 @@ impl Best<'_> {
     }
 }
 
-fn local_search(best: &mut Best, neighbours: &[Vec<u32>], seed: u64, stop: &Stop) {
+fn local_search(best: &mut Best, neighbours: &[Vec<u32>], seed: u64, stop: &Stop) -> Result<(), PlanError> {
     let problem = best.problem;
     let blocks = &problem.blocks;
     let pairs: usize = neighbours.iter().map(Vec::len).sum::<usize>() + blocks.len();
     let rounds = (EFFORT / pairs.max(1)).clamp(4, 1000);
-    let mut lowest = LowestFirst::new(problem, neighbours);
+    let mut lowest = LowestFirst::new(problem, neighbours)?;
     let mut ranks = Vec::new();
     let mut height = u64::MAX;
     for rank in Rank::ALL {
         if best.is_lowest() || stop.is_over() {
-            return;
+            return Ok(());
         }
-        let rank = rank.of(problem);
-        let found = best.offer(lowest.place(&rank));
+        let rank = rank.of(problem)?;
+        lowest.place(&rank)?;
+        let found = best.offer(&lowest.places);
         if found < height {
             (height, ranks) = (found, rank);
         }
     }
-    let mut places = lowest.place(&ranks);
+    lowest.place(&ranks)?;
+    let mut places = collected(lowest.places.iter().copied())?;
+    let mut shaken = filled(0.0, blocks.len())?;
     let mut random = Random::new(seed);
     for _ in 0..rounds {
         if best.is_lowest() || stop.is_over() {
-            return;
+            return Ok(());
         }
-        let mut shaken = ranks.clone();
+        shaken.copy_from_slice(&ranks);
         for (k, rank) in shaken.iter_mut().enumerate() {
             let top = places[k] + blocks[k].size == height;
             if top || random.unit() < 0.08 {
                 *rank *= if top { 1.0 + random.unit() } else { 0.4 + 1.2 * random.unit() };
             }
         }
-        let tried = lowest.place(&shaken);
-        let found = problem.height(&tried);
+        lowest.place(&shaken)?;
+        let found = best.offer(&lowest.places);
         if found <= height {
-            (height, ranks, places) = (found, shaken, tried.clone());
+            height = found;
+            ranks.copy_from_slice(&shaken);
+            places.copy_from_slice(&lowest.places);
         }
-        best.offer(tried);
     }
+    Ok(())
 }
 
 /// Places blocks, the one that can lie lowest first.
@@ -141,41 +149,53 @@ struct LowestFirst<'a> {
     queue: BinaryHeap<Reverse<(u64, u32, u32)>>,
     by_rank: Vec<u32>,
     position: Vec<u32>,
+    /// Of those that are not placed yet.
+    lowest: Vec<u64>,
+    places: Vec<u64>,
 }
 
 impl<'a> LowestFirst<'a> {
-    fn new(problem: &'a Problem, neighbours: &'a [Vec<u32>]) -> Self {
+    fn new(problem: &'a Problem, neighbours: &'a [Vec<u32>]) -> Result<Self, PlanError> {
         let count = problem.blocks.len();
-        let by_rank = (0..count as u32).collect();
-        LowestFirst { problem, neighbours, queue: BinaryHeap::new(), by_rank, position: vec![0; count] }
+        Ok(LowestFirst {
+            problem,
+            neighbours,
+            queue: BinaryHeap::new(),
+            by_rank: collected(0..count as u32)?,
+            position: filled(0, count)?,
+            lowest: filled(0, count)?,
+            places: filled(0, count)?,
+        })
     }
 
-    fn place(&mut self, rank: &[f64]) -> Vec<u64> {
+    /// Leaves the `places`.
+    fn place(&mut self, rank: &[f64]) -> Result<(), PlanError> {
         const PLACED: u64 = u64::MAX;
         let blocks = &self.problem.blocks;
-        self.by_rank.sort_by(|&a, &b| rank[b as usize].total_cmp(&rank[a as usize]).then(a.cmp(&b)));
+        self.by_rank.sort_unstable_by(|&a, &b| rank[b as usize].total_cmp(&rank[a as usize]).then(a.cmp(&b)));
         for (position, &k) in self.by_rank.iter().enumerate() {
             self.position[k as usize] = position as u32;
         }
-        let mut lowest = vec![0; blocks.len()];
-        let mut places = vec![0; blocks.len()];
+        self.lowest.fill(0);
+        self.queue.try_reserve(blocks.len()).map_err(out_of_memory)?;
         self.queue.extend((0..blocks.len()).map(|k| Reverse((0, self.position[k], k as u32))));
         while let Some(Reverse((place, _, k))) = self.queue.pop() {
             // Entries that a later one has replaced stay in the queue until they come up.
-            if lowest[k as usize] != place {
+            if self.lowest[k as usize] != place {
                 continue;
             }
-            places[k as usize] = place;
-            lowest[k as usize] = PLACED;
+            self.places[k as usize] = place;
+            self.lowest[k as usize] = PLACED;
             let top = place + blocks[k as usize].size;
             for &other in &self.neighbours[k as usize] {
-                let low = &mut lowest[other as usize];
+                let low = &mut self.lowest[other as usize];
                 if *low < top {
                     *low = blocks[other as usize].align_up(top);
+                    self.queue.try_reserve(1).map_err(out_of_memory)?;
                     self.queue.push(Reverse((*low, self.position[other as usize], other)));
                 }
             }
         }
-        places
+        Ok(())
     }
 }

@@ -4,7 +4,9 @@
 //! A fixed table of 64-bit hashes, each slot holding what came last. Every plan is a real one whatever the hashes; a
 //! false match (some 1 in 10^9 in a minute of search) could only hide one, and so make a refutation wrong.
 
+use super::PlanError;
 use super::random::scramble;
+use super::room::filled;
 
 const SLOTS: usize = 1 << 18;
 
@@ -12,8 +14,8 @@ const SLOTS: usize = 1 << 18;
 pub(super) struct Memory(Vec<u64>);
 
 impl Memory {
-    pub(super) fn new() -> Memory {
-        Memory(vec![0; SLOTS])
+    pub(super) fn new() -> Result<Memory, PlanError> {
+        Ok(Memory(filled(0, SLOTS)?))
     }
 
     pub(super) fn contains(&self, state: u64) -> bool {
@@ -22,10 +24,6 @@ impl Memory {
 
     pub(super) fn insert(&mut self, state: u64) {
         self.0[state as usize % SLOTS] = state;
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.0.fill(0);
     }
 }
 

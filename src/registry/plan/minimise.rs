@@ -4,6 +4,7 @@
 //! to the plan, until one succeeds; each gets so many nodes, and when none succeeds the number is raised. A plan
 //! found lowers the upper end, a refutation raises the lower one. When they meet the height is proven.
 
+use super::PlanError;
 use super::portfolio::Portfolio;
 use super::problem::Problem;
 use super::search::Outcome;
@@ -27,7 +28,7 @@ pub(super) fn minimise(
     target: Option<u64>,
     nodes: u64,
     stop: &Stop,
-) {
+) -> Result<(), PlanError> {
     let mut effort = FIRST_PASS;
     let mut part = 1;
     let done = |ends: &Ends| ends.height <= target.unwrap_or(0).max(ends.bound);
@@ -37,7 +38,7 @@ pub(super) fn minimise(
             Some(target) if target >= ends.bound => (target, u64::MAX),
             _ => (ends.height - lower, effort),
         };
-        match portfolio.run(capacity, limit.min(nodes - portfolio.nodes), stop) {
+        match portfolio.run(capacity, limit.min(nodes - portfolio.nodes), stop)? {
             Outcome::Found(places) => {
                 ends.height = problem.height(&places);
                 ends.places = places;
@@ -47,4 +48,5 @@ pub(super) fn minimise(
             Outcome::Open => (part, effort) = (1, effort.saturating_mul(4)),
         }
     }
+    Ok(())
 }

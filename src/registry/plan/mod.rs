@@ -15,6 +15,7 @@
 
 mod bound;
 mod check;
+mod crew;
 mod heuristic;
 mod memory;
 mod minimise;
@@ -23,8 +24,10 @@ mod portfolio;
 mod problem;
 mod quick;
 mod random;
+mod room;
 mod search;
 mod section;
+mod sorted;
 mod stop;
 
 pub use check::{Violation, check};
@@ -138,6 +141,8 @@ pub enum PlanError {
         /// The first item that is too much.
         index: usize,
     },
+    /// Memory could not be had.
+    OutOfMemory,
 }
 
 impl fmt::Display for PlanError {
@@ -148,6 +153,7 @@ impl fmt::Display for PlanError {
             PlanError::TooLarge { index } => {
                 write!(f, "the sizes up to item {index} add up to more than 64 bits")
             }
+            PlanError::OutOfMemory => f.write_str("memory could not be had"),
         }
     }
 }
@@ -178,22 +184,22 @@ pub fn plan(items: &[Item], options: &Options) -> Result<Plan, PlanError> {
         begin.checked_add(options.budget).unwrap_or(begin + Duration::from_secs(u64::from(u32::MAX)));
     let stop = Stop::new(deadline, options.cancelled);
     let target = options.target.map(|target| target / problem.unit);
-    let bound = bound::load_bound(&problem);
-    let neighbours =
-        (problem.count_pairs() <= heuristic::MOST_PAIRS && !stop.is_over()).then(|| problem.neighbours());
+    let bound = bound::load_bound(&problem)?;
+    let few = problem.count_pairs()? <= heuristic::MOST_PAIRS && !stop.is_over();
+    let neighbours = if few { Some(problem.neighbours()?) } else { None };
     let enough = target.unwrap_or(0).max(bound);
-    let places = heuristic::heuristic(&problem, neighbours.as_deref(), bound, options.seed, &stop);
+    let places = heuristic::heuristic(&problem, neighbours.as_deref(), bound, options.seed, &stop)?;
     let height = problem.height(&places);
     let mut ends = Ends { bound, height, places };
     let mut nodes = 0;
     let entries: usize = problem.blocks.iter().map(|block| block.sections().len()).sum();
     if let Some(neighbours) = neighbours.filter(|_| entries <= MOST_ENTRIES && height > enough) {
-        let mut portfolio = Portfolio::new(&problem, &neighbours, options.seed, options.threads);
-        minimise(&mut ends, &problem, &mut portfolio, target, options.nodes, &stop);
+        let mut portfolio = Portfolio::new(&problem, &neighbours, options.seed, options.threads)?;
+        minimise(&mut ends, &problem, &mut portfolio, target, options.nodes, &stop)?;
         nodes = portfolio.nodes;
     }
     Ok(Plan {
-        offsets: problem.offsets(&ends.places),
+        offsets: problem.offsets(&ends.places)?,
         height: ends.height * problem.unit,
         lower_bound: ends.bound * problem.unit,
         exact: ends.height == ends.bound,

@@ -7,7 +7,9 @@
 //! Of each section is known its *view* (see `section`), which is what prunes: the room in its gaps that the loose
 //! blocks can use has to be as large as they are.
 
+use super::PlanError;
 use super::problem::{Block, Problem};
+use super::room::{collected, filled, lists, push, room};
 use super::section::{View, Viewer};
 use std::ops::Range;
 
@@ -39,39 +41,61 @@ enum Change {
     View { section: u32, view: View },
 }
 
+/// Why a search cannot go on like that.
+pub(super) enum Stuck {
+    /// A section that cannot be completed.
+    Section(usize),
+    Failed(PlanError),
+}
+
+impl From<PlanError> for Stuck {
+    fn from(error: PlanError) -> Stuck {
+        Stuck::Failed(error)
+    }
+}
+
 /// How far to take back.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark(usize);
 
 impl<'p> Partial<'p> {
-    pub(super) fn new(problem: &'p Problem, neighbours: &'p [Vec<u32>], capacity: u64) -> Partial<'p> {
+    pub(super) fn new(
+        problem: &'p Problem,
+        neighbours: &'p [Vec<u32>],
+        capacity: u64,
+    ) -> Result<Self, PlanError> {
         let (blocks, sections) = (&problem.blocks, problem.sections);
-        let mut loose = vec![Vec::new(); sections];
-        let mut crossing = vec![0; sections];
+        let mut loose = lists(sections)?;
+        let mut crossing = filled(0, sections)?;
         for (k, block) in blocks.iter().enumerate() {
             for section in block.sections() {
-                loose[section].push(k as u32);
+                push(&mut loose[section], k as u32)?;
                 crossing[section] += u32::from(section + 1 < block.past as usize);
             }
         }
-        Partial {
+        // A block is either loose or fixed: nothing but the trail grows from here on.
+        let mut stack = room(sections)?;
+        for loose in &loose {
+            stack.push(room(loose.len())?);
+        }
+        Ok(Partial {
             problem,
             neighbours,
             capacity,
-            places: vec![0; blocks.len()],
-            fixed: vec![false; blocks.len()],
-            low: vec![0; blocks.len()],
-            floor: vec![0; blocks.len()],
+            places: filled(0, blocks.len())?,
+            fixed: filled(false, blocks.len())?,
+            low: filled(0, blocks.len())?,
+            floor: filled(0, blocks.len())?,
+            viewer: Viewer::new(loose.iter().map(Vec::len).max().unwrap_or(0))?,
             loose,
-            stack: vec![Vec::new(); sections],
-            views: vec![View::default(); sections],
+            stack,
+            views: filled(View::default(), sections)?,
             crossing,
             loose_count: blocks.len(),
-            stale: vec![true; sections],
-            stale_list: (0..sections as u32).collect(),
-            viewer: Viewer::default(),
+            stale: filled(true, sections)?,
+            stale_list: collected(0..sections as u32)?,
             trail: Vec::new(),
-        }
+        })
     }
 
     pub(super) fn block(&self, k: u32) -> &'p Block {
@@ -87,7 +111,7 @@ impl<'p> Partial<'p> {
     }
 
     /// Fixes a block at its lowest place. If that leaves some block without a place, tells a section where.
-    pub(super) fn fix(&mut self, k: u32) -> Result<(), usize> {
+    pub(super) fn fix(&mut self, k: u32) -> Result<(), Stuck> {
         let block = self.block(k);
         let place = self.low[k as usize];
         let top = place + block.size;
@@ -112,11 +136,11 @@ impl<'p> Partial<'p> {
             if !self.fixed[other as usize] && low < top && place < low + moving.size {
                 let low = self.lowest_from(moving, top);
                 if low + moving.size > self.capacity {
-                    return Err(block.first.max(moving.first) as usize);
+                    return Err(Stuck::Section(block.first.max(moving.first) as usize));
                 }
                 // No longer postponed, if it was; the floor it had then was the lowest top that it could come to lie
                 // upon.
-                self.set_loose(other, low, low);
+                self.set_loose(other, low, low)?;
             }
         }
         Ok(())
@@ -172,7 +196,7 @@ impl<'p> Partial<'p> {
 
     /// The block shall not lie at its lowest place. False if nothing that is loose can take that place, so that a
     /// plan with this block higher would gain nothing by it, or if there is no room higher up.
-    pub(super) fn postpone(&mut self, k: u32) -> bool {
+    pub(super) fn postpone(&mut self, k: u32) -> Result<bool, PlanError> {
         let block = self.block(k);
         let low = self.low[k as usize];
         let mut taken = false;
@@ -191,20 +215,21 @@ impl<'p> Partial<'p> {
             }
         }
         if !taken || block.align_up(floor) + block.size > self.capacity {
-            return false;
+            return Ok(false);
         }
-        self.set_loose(k, low, block.align_up(floor));
-        true
+        self.set_loose(k, low, block.align_up(floor))?;
+        Ok(true)
     }
 
-    fn set_loose(&mut self, k: u32, low: u64, floor: u64) {
+    fn set_loose(&mut self, k: u32, low: u64, floor: u64) -> Result<(), PlanError> {
         let old = (self.low[k as usize], self.floor[k as usize]);
-        self.trail.push(Change::Loose { block: k, low: old.0, floor: old.1 });
+        push(&mut self.trail, Change::Loose { block: k, low: old.0, floor: old.1 })?;
         self.low[k as usize] = low;
         self.floor[k as usize] = floor;
         for section in self.block(k).sections() {
             self.touch(section);
         }
+        Ok(())
     }
 
     fn touch(&mut self, section: usize) {
@@ -215,7 +240,7 @@ impl<'p> Partial<'p> {
     }
 
     /// Looks at all sections that have changed, or tells one that cannot hold its blocks.
-    pub(super) fn refresh(&mut self) -> Result<(), usize> {
+    pub(super) fn refresh(&mut self) -> Result<(), Stuck> {
         // In the order of time: that the first to fail is always the first of several makes the weights of sections
         // tell apart.
         self.stale_list.sort_unstable_by_key(|&section| std::cmp::Reverse(section));
@@ -226,12 +251,12 @@ impl<'p> Partial<'p> {
         Ok(())
     }
 
-    fn look(&mut self, section: usize) -> Result<(), usize> {
+    fn look(&mut self, section: usize) -> Result<(), Stuck> {
         let mut viewer = std::mem::take(&mut self.viewer);
         let view = viewer.view(self, section);
         self.viewer = viewer;
-        let old = std::mem::replace(&mut self.views[section], view.ok_or(section)?);
-        self.trail.push(Change::View { section: section as u32, view: old });
+        let old = std::mem::replace(&mut self.views[section], view.ok_or(Stuck::Section(section))?);
+        push(&mut self.trail, Change::View { section: section as u32, view: old })?;
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 //! all. Sizes, alignments and capacity are counted in units, as large as the items allow, so that "one higher" means
 //! as much as it can.
 
+use super::room::{collected, filled, lists, push};
 use super::{Item, PlanError};
 
 /// An item that takes space for some time: alive in the sections `first..past`.
@@ -54,10 +55,11 @@ impl Problem {
             let room = item.size.checked_add(item.align - 1);
             sum = room.and_then(|room| sum.checked_add(room)).ok_or(PlanError::TooLarge { index })?;
         }
-        let origin: Vec<usize> =
-            (0..items.len()).filter(|&k| items[k].size > 0 && items[k].start < items[k].end).collect();
-        let unit = unit(origin.iter().map(|&k| &items[k]));
-        let moments = sections(&origin.iter().map(|&k| items[k]).collect::<Vec<_>>());
+        let matters = |k: &usize| items[*k].size > 0 && items[*k].start < items[*k].end;
+        let origin = collected((0..items.len()).filter(matters))?;
+        let chosen = origin.iter().map(|&k| &items[k]);
+        let unit = unit(chosen.clone());
+        let moments = sections(chosen)?;
         let section = |moment| moments.partition_point(|&m| m < moment) as u32;
         let block = |&k: &usize| Block {
             first: section(items[k].start),
@@ -65,7 +67,7 @@ impl Problem {
             size: items[k].size / unit,
             align: (items[k].align / unit).max(1),
         };
-        let blocks = origin.iter().map(block).collect();
+        let blocks = collected(origin.iter().map(block))?;
         Ok(Problem { blocks, sections: moments.len(), unit, origin, items: items.len() })
     }
 
@@ -75,18 +77,18 @@ impl Problem {
     }
 
     /// The offsets of the items, from the blocks' places.
-    pub(super) fn offsets(&self, places: &[u64]) -> Vec<u64> {
-        let mut offsets = vec![0; self.items];
+    pub(super) fn offsets(&self, places: &[u64]) -> Result<Vec<u64>, PlanError> {
+        let mut offsets = filled(0, self.items)?;
         for (&item, place) in self.origin.iter().zip(places) {
             offsets[item] = place * self.unit;
         }
-        offsets
+        Ok(offsets)
     }
 
     /// The pairs of blocks that overlap in time, without listing them. O(n log n).
-    pub(super) fn count_pairs(&self) -> usize {
-        let mut ends: Vec<u32> = self.blocks.iter().map(|block| block.past).collect();
-        let mut starts: Vec<u32> = self.blocks.iter().map(|block| block.first).collect();
+    pub(super) fn count_pairs(&self) -> Result<usize, PlanError> {
+        let mut ends = collected(self.blocks.iter().map(|block| block.past))?;
+        let mut starts = collected(self.blocks.iter().map(|block| block.first))?;
         ends.sort_unstable();
         starts.sort_unstable();
         let mut gone = 0;
@@ -97,25 +99,25 @@ impl Problem {
             }
             pairs += before - gone;
         }
-        pairs
+        Ok(pairs)
     }
 
     /// For each block those that overlap it in time: space and time in the number of such pairs.
-    pub(super) fn neighbours(&self) -> Vec<Vec<u32>> {
-        let mut neighbours = vec![Vec::new(); self.blocks.len()];
-        let mut order: Vec<u32> = (0..self.blocks.len() as u32).collect();
-        order.sort_by_key(|&k| self.blocks[k as usize].first);
+    pub(super) fn neighbours(&self) -> Result<Vec<Vec<u32>>, PlanError> {
+        let mut neighbours = lists(self.blocks.len())?;
+        let mut order = collected(0..self.blocks.len() as u32)?;
+        order.sort_unstable_by_key(|&k| (self.blocks[k as usize].first, k));
         let mut alive: Vec<u32> = Vec::new();
         for k in order {
             let block = &self.blocks[k as usize];
             alive.retain(|&other| self.blocks[other as usize].past > block.first);
             for &other in &alive {
-                neighbours[other as usize].push(k);
-                neighbours[k as usize].push(other);
+                push(&mut neighbours[other as usize], k)?;
+                push(&mut neighbours[k as usize], other)?;
             }
-            alive.push(k);
+            push(&mut alive, k)?;
         }
-        neighbours
+        Ok(neighbours)
     }
 }
 
@@ -145,13 +147,14 @@ pub(super) fn gcd(a: u64, b: u64) -> u64 {
 }
 
 /// The starts that an end follows before the next start.
-fn sections(items: &[Item]) -> Vec<u64> {
-    let mut starts: Vec<u64> = items.iter().map(|item| item.start).collect();
-    let mut ends: Vec<u64> = items.iter().map(|item| item.end).collect();
+fn sections<'a>(items: impl Iterator<Item = &'a Item> + Clone) -> Result<Vec<u64>, PlanError> {
+    let mut starts = collected(items.clone().map(|item| item.start))?;
+    let mut ends = collected(items.map(|item| item.end))?;
     starts.sort_unstable();
     starts.dedup();
     ends.sort_unstable();
     let next = |k: usize| starts.get(k + 1).copied().unwrap_or(u64::MAX);
     let ended = |moment: u64| ends.partition_point(|&end| end <= moment);
-    (0..starts.len()).filter(|&k| ended(next(k)) > ended(starts[k])).map(|k| starts[k]).collect()
+    let last = |&k: &usize| ended(next(k)) > ended(starts[k]);
+    collected((0..starts.len()).filter(last).map(|k| starts[k]))
 }

@@ -11,9 +11,11 @@
 //!
 //! The path is an explicit stack: the depth is bounded by memory, not by the thread's stack.
 
+use super::PlanError;
 use super::memory::{Memory, mix};
-use super::partial::{Mark, Partial};
+use super::partial::{Mark, Partial, Stuck};
 use super::problem::Problem;
+use super::room::push;
 use super::section::View;
 use std::ops::Range;
 
@@ -66,8 +68,8 @@ impl<'p> Search<'p> {
         capacity: u64,
         rule: Rule,
         rank: Vec<f64>,
-    ) -> Self {
-        Search { partial: Partial::new(problem, neighbours, capacity), rule, rank, path: Vec::new() }
+    ) -> Result<Self, PlanError> {
+        Ok(Search { partial: Partial::new(problem, neighbours, capacity)?, rule, rank, path: Vec::new() })
     }
 
     /// The outcome and the nodes it took.
@@ -76,16 +78,19 @@ impl<'p> Search<'p> {
         limit: u64,
         known: &mut Experience,
         stop: &dyn Fn() -> bool,
-    ) -> (Outcome, u64) {
+    ) -> Result<(Outcome, u64), PlanError> {
         if self.partial.problem.blocks.iter().any(|block| block.size > self.partial.capacity) {
-            return (Outcome::Refuted, 0);
+            return Ok((Outcome::Refuted, 0));
         }
         let mut nodes = 0;
         loop {
-            let fresh = self.partial.refresh().inspect_err(|&section| known.weights[section] += 1.0);
+            let fresh = self.partial.refresh();
+            if let Err(Stuck::Section(section)) = fresh {
+                known.weights[section] += 1.0;
+            }
             let step = fresh.and_then(|()| {
                 if self.partial.loose_count == 0 {
-                    return Ok(Some(Outcome::Found(self.partial.places.clone())));
+                    return Ok(Some(Outcome::Found(std::mem::take(&mut self.partial.places))));
                 }
                 if nodes >= limit || (nodes % 8 == 0 && stop()) {
                     return Ok(Some(Outcome::Open));
@@ -95,30 +100,31 @@ impl<'p> Search<'p> {
             });
             match step {
                 Ok(None) => {}
-                Ok(Some(outcome)) => return (outcome, nodes),
-                Err(section) if self.go_back(section, known) => {}
-                Err(_) if self.rule == Rule::FewestWithoutWaste => return (Outcome::Open, nodes),
-                Err(_) => return (Outcome::Refuted, nodes),
+                Ok(Some(outcome)) => return Ok((outcome, nodes)),
+                Err(Stuck::Failed(error)) => return Err(error),
+                Err(Stuck::Section(section)) if self.go_back(section, known)? => {}
+                Err(_) if self.rule == Rule::FewestWithoutWaste => return Ok((Outcome::Open, nodes)),
+                Err(_) => return Ok((Outcome::Refuted, nodes)),
             }
         }
     }
 
     /// Fixes one more block, or tells a section of the part that cannot be completed.
-    fn go_on(&mut self, known: &mut Experience) -> Result<(), usize> {
-        let (block, section) = self.choose(&known.weights)?;
+    fn go_on(&mut self, known: &mut Experience) -> Result<(), Stuck> {
+        let (block, section) = self.choose(&known.weights).map_err(Stuck::Section)?;
         let part = self.partial.part(section);
         let state =
             part.clone().fold(part.start as u64 + 1, |state, s| mix(state, self.partial.views[s].key));
         if known.memory.contains(state) {
-            return Err(section);
+            return Err(Stuck::Section(section));
         }
-        self.path.push(Step { block, postponed: false, before: self.partial.mark(), part, state });
+        push(&mut self.path, Step { block, postponed: false, before: self.partial.mark(), part, state })?;
         self.partial.fix(block)
     }
 
     /// The part that holds the section cannot be completed: postpones the last block that has to do with it, was
     /// fixed, and can be postponed. False if there is none left.
-    fn go_back(&mut self, section: usize, known: &mut Experience) -> bool {
+    fn go_back(&mut self, section: usize, known: &mut Experience) -> Result<bool, PlanError> {
         let mut failed = section..section + 1;
         while let Some(step) = self.path.pop() {
             self.take_back(&step);
@@ -126,14 +132,14 @@ impl<'p> Search<'p> {
             if step.part.end <= failed.start || failed.end <= step.part.start {
                 continue;
             }
-            if !step.postponed && self.partial.postpone(step.block) {
-                self.path.push(Step { postponed: true, ..step });
-                return true;
+            if !step.postponed && self.partial.postpone(step.block)? {
+                push(&mut self.path, Step { postponed: true, ..step })?;
+                return Ok(true);
             }
             known.memory.insert(step.state);
             failed = step.part;
         }
-        false
+        Ok(false)
     }
 
     fn take_back(&mut self, step: &Step) {

@@ -6,9 +6,11 @@
 //! and low enough for the rest to lie above: the few blocks that can be its lowest are the candidates among which the
 //! search branches.
 
+use super::PlanError;
 use super::memory::mix;
 use super::partial::Partial;
 use super::problem::Block;
+use super::room::room;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct View {
@@ -48,6 +50,11 @@ struct Gap {
 }
 
 impl Viewer {
+    /// For sections of at most so many blocks.
+    pub(super) fn new(most: usize) -> Result<Viewer, PlanError> {
+        Ok(Viewer { loose: room(most)?, gaps: room(most + 1)? })
+    }
+
     /// None if the loose blocks have no room.
     pub(super) fn view(&mut self, partial: &Partial, section: usize) -> Option<View> {
         self.loose.clear();
