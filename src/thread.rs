@@ -25,27 +25,41 @@ extern "C" fn enter<T>(start: *mut c_void) -> *mut c_void {
 /// the value is dropped then.
 pub(crate) fn start<T: Send + 'static>(label: &str, value: T, main: fn(T)) -> Result<()> {
     let start = Box::into_raw(boxed(Start { main, value })?);
-    // SAFETY: plain pthread calls on locals; the start box belongs to the thread if there is one.
-    let result = unsafe {
+    // SAFETY: the start box belongs to the thread if there is one.
+    match unsafe { create(enter::<T>, start.cast()) } {
+        Ok(thread) => {
+            name(thread, label);
+            // SAFETY: the thread from above, which nobody else detaches or joins.
+            unsafe { libc::pthread_detach(thread) };
+            Ok(())
+        }
+        Err(code) => {
+            // SAFETY: the box from above, which nobody has taken.
+            drop(unsafe { Box::from_raw(start) });
+            Err(Error::code(Status::OutOfMemory, "starting a thread: pthread_create", code))
+        }
+    }
+}
+
+/// A thread for somebody to join or to detach, or the system's error.
+///
+/// # Safety
+/// `argument` is what `main` expects, on another thread, for as long as that uses it.
+pub(crate) unsafe fn create(
+    main: extern "C" fn(*mut c_void) -> *mut c_void,
+    argument: *mut c_void,
+) -> std::result::Result<libc::pthread_t, i32> {
+    // SAFETY: plain pthread calls on locals; the caller's promise.
+    unsafe {
         // A program's handlers run on its own threads: these handle no signals.
         let (mut all, mut before) =
             (std::mem::zeroed::<libc::sigset_t>(), std::mem::zeroed::<libc::sigset_t>());
         libc::sigfillset(&mut all);
         libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
         let mut thread = std::mem::zeroed::<libc::pthread_t>();
-        let result = libc::pthread_create(&mut thread, null(), enter::<T>, start.cast());
+        let result = libc::pthread_create(&mut thread, null(), main, argument);
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, null_mut());
-        if result == 0 {
-            name(thread, label);
-            libc::pthread_detach(thread);
-        } else {
-            drop(Box::from_raw(start));
-        }
-        result
-    };
-    match result {
-        0 => Ok(()),
-        code => Err(Error::code(Status::OutOfMemory, "starting a thread: pthread_create", code)),
+        if result == 0 { Ok(thread) } else { Err(result) }
     }
 }
 

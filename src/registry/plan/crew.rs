@@ -1,9 +1,10 @@
 //! Several threads at one piece of work. Where memory is short, the standard library's threads end the process; here one that
 //! cannot be started is done without.
 
+use crate::thread::create;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::{from_ref, null, null_mut};
+use std::ptr::{from_ref, null_mut};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 struct Crew<'a> {
@@ -24,26 +25,13 @@ extern "C" fn join_in(crew: *mut c_void) -> *mut c_void {
 struct Others(Vec<libc::pthread_t>);
 
 impl Others {
-    /// As many of so many as can be started. They handle no signals: a program's handlers run on its own threads.
+    /// As many of so many as can be started.
     fn start(count: usize, crew: &Crew) -> Others {
         let mut others = Others(Vec::new());
-        if others.0.try_reserve_exact(count).is_err() {
-            return others;
-        }
-        // SAFETY: plain pthread calls on locals; whoever has the crew drops these threads first, which only look at it.
-        unsafe {
-            let (mut all, mut before) =
-                (std::mem::zeroed::<libc::sigset_t>(), std::mem::zeroed::<libc::sigset_t>());
-            libc::sigfillset(&mut all);
-            libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
-            for _ in 0..count {
-                let mut thread = std::mem::zeroed::<libc::pthread_t>();
-                if libc::pthread_create(&mut thread, null(), join_in, from_ref(crew).cast_mut().cast()) != 0 {
-                    break;
-                }
-                others.0.push(thread);
-            }
-            libc::pthread_sigmask(libc::SIG_SETMASK, &before, null_mut());
+        if others.0.try_reserve_exact(count).is_ok() {
+            // SAFETY: whoever has the crew drops these threads first, which only look at it.
+            let start = || unsafe { create(join_in, from_ref(crew).cast_mut().cast()) };
+            others.0.extend(std::iter::repeat_with(start).take(count).map_while(Result::ok));
         }
         others
     }
