@@ -249,8 +249,15 @@ impl Error {
         Error::new(status, Facts::Text(text))
     }
 
+    /// `param` is refused: for those who implement a trait of the library. `why` follows the name.
+    ///
+    /// ```
+    /// use backbuf::{Error, Status};
+    /// let error = Error::param(Status::Limit, "bytes", "is beyond 1 GiB");
+    /// assert_eq!(error.to_string(), "bytes is beyond 1 GiB");
+    /// ```
     #[cold]
-    pub(crate) fn param(status: Status, param: &'static str, why: &'static str) -> Error {
+    pub fn param(status: Status, param: &'static str, why: &'static str) -> Error {
         Error::new(status, Facts::Param { param, why })
     }
 
@@ -304,8 +311,15 @@ impl Error {
         Error::new(status, Facts::Held { what, label: Label::new(label.as_str()), thread, age_ns })
     }
 
+    /// `what`, a call of a system or a driver, failed with a code.
+    ///
+    /// ```
+    /// use backbuf::{Error, Status};
+    /// let error = Error::code(Status::DeviceLost, "vkQueueSubmit", -4);
+    /// assert_eq!(error.to_string(), "vkQueueSubmit returned -4: the device is lost");
+    /// ```
     #[cold]
-    pub(crate) fn code(status: Status, what: &'static str, code: i32) -> Error {
+    pub fn code(status: Status, what: &'static str, code: i32) -> Error {
         Error::new(status, Facts::Code { what, code })
     }
 

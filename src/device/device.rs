@@ -109,7 +109,7 @@ impl Device {
         shared.may_pump()?;
         while shared.run_one() && !deadline.passed() {}
         shared.tidy();
-        shared.look(0);
+        shared.look(0)?;
         shared.alive()
     }
 
@@ -327,7 +327,8 @@ impl Drop for Door {
     fn drop(&mut self) {
         let shared = &self.shared;
         // In a forked child neither the owner thread nor what the driver holds is there.
-        if slots::is_own(shared.tag) && (!shared.host_driven || shared.is_owner()) {
+        let may_end = !shared.host_driven || shared.is_owner() && !shared.is_inside();
+        if slots::is_own(shared.tag) && may_end {
             shared.end();
         }
     }

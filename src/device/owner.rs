@@ -63,10 +63,20 @@ impl Shared {
         let mut slice = SLICE_NS.0;
         while !self.ended.load(Acquire) {
             let _ = self.work.wait(Deadline::NEVER, || self.is_wanted().then_some(()));
-            while self.run_one() {}
+            self.run_queued();
             self.tidy();
-            slice = self.look(slice);
+            slice = self.look(slice).unwrap_or_else(|error| {
+                // Nobody is left hanging on a fence that cannot be asked for.
+                let why = "a fence could not be waited for; make a new device";
+                self.lose(Error::text(Status::DeviceLost, why), format_args!("waiting for a fence: {error}"));
+                slice
+            });
         }
+    }
+
+    /// Runs what is queued now. What comes meanwhile waits until fences have been looked at.
+    fn run_queued(&self) {
+        (0..self.calls.len()).all(|_| self.run_one());
     }
 
     /// Whether there is something to do.
@@ -99,24 +109,19 @@ impl Shared {
     }
 
     /// Waits for the next fence that somebody waits for, at most `slice` ns; says how long to wait next time.
-    pub(crate) fn look(&self, slice: u64) -> u64 {
+    pub(crate) fn look(&self, slice: u64) -> Result<u64> {
         let before = self.passed.load(Relaxed);
         let once = self.asked.swap(false, AcqRel);
         while self.is_waited_for() || once && !self.has_passed(Fence(self.wanted.load(Acquire))) {
             let next = Fence(self.passed.load(Relaxed) + 1);
             let busy = !self.is_waited_for() || !self.calls.is_empty();
             let timeout = if busy { Timeout::TRY } else { Timeout::nanos(slice) };
-            match self.enter(|driver| driver.wait(next, timeout)) {
-                Ok(true) => {}
-                Ok(false) => break,
-                // Nobody is left hanging on a fence that cannot be asked for.
-                Err(error) => {
-                    self.lose(error, format_args!("waiting for a fence: {error}"));
-                    break;
-                }
+            if !self.enter(|driver| driver.wait(next, timeout))? {
+                break;
             }
         }
-        if self.passed.load(Relaxed) != before { SLICE_NS.0 } else { (slice * 2).min(SLICE_NS.1) }
+        let moved = self.passed.load(Relaxed) != before;
+        Ok(if moved { SLICE_NS.0 } else { (slice * 2).clamp(SLICE_NS.0, SLICE_NS.1) })
     }
 
     /// Does what the owner thread does, until `ready`. For the owner thread of a host-driven device, outside of the driver.
@@ -128,7 +133,7 @@ impl Shared {
             self.tidy();
             // Only a thread that sleeps in the kernel hears of signals.
             let in_driver = self.is_waited_for() && !interruptible() && !ready();
-            slice = self.look(if in_driver { slice.min(deadline.left()) } else { 0 });
+            slice = self.look(if in_driver { slice.min(deadline.left()) } else { 0 })?;
             if ready() {
                 return Ok(());
             }
