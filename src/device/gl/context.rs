@@ -43,6 +43,17 @@ const VERSION: &[EGLint] = &[
 ];
 const DEBUG: &[EGLint] = &[egl::CONTEXT_OPENGL_DEBUG as EGLint, egl::TRUE as EGLint];
 
+/// What a context without a config has: `EGL_NO_CONFIG_KHR`.
+const NO_CONFIG: EGLConfig = null();
+/// A config for a surface of such a context.
+const SMALL: &[EGLint] = &[
+    egl::SURFACE_TYPE as EGLint,
+    egl::PBUFFER_BIT as EGLint,
+    egl::RENDERABLE_TYPE as EGLint,
+    egl::OPENGL_BIT as EGLint,
+    egl::NONE as EGLint,
+];
+
 /// What contexts must have in common to share buffers, by trial: EGL does not tell it of a context.
 const PLAIN: &[EGLint] = &[];
 const ROBUST: &[EGLint] = &[
@@ -119,7 +130,10 @@ impl Context {
                 "is a context of another API: one made after eglBindAPI(EGL_OPENGL_API) is needed",
             ));
         }
-        let config = egl.config(display, query(egl::CONFIG_ID)?)?;
+        let config = match query(egl::CONFIG_ID)? {
+            0 => NO_CONFIG,
+            id => egl.config(display, &[egl::CONFIG_ID as EGLint, id, egl::NONE as EGLint])?,
+        };
         let variants = [PLAIN, ROBUST, RESETTING, WITHOUT_ERRORS];
         Own::new(egl, display, config, context, &variants, allowed, None).map(Context::Own)
     }
@@ -188,15 +202,7 @@ impl Own {
         let context = egl.create_context(display, config, share, variants, allowed.debug)?;
         let mut own = Own { egl, display, context, surface: egl::NO_SURFACE, _display: owner };
         if !(allowed.surfaceless && egl.has(display, "EGL_KHR_surfaceless_context")) {
-            let size = [egl::WIDTH as EGLint, 1, egl::HEIGHT as EGLint, 1, egl::NONE as EGLint];
-            // SAFETY: a display and a config of it; the list is terminated.
-            own.surface = unsafe { egl.api.CreatePbufferSurface(display, config, size.as_ptr()) };
-            if own.surface == egl::NO_SURFACE {
-                return Err(egl.failure(
-                    Status::Unsupported,
-                    "making a surface without a window: eglCreatePbufferSurface",
-                ));
-            }
+            own.surface = egl.surface(display, config)?;
         }
         own.make_current()?;
         Ok(own)
@@ -248,19 +254,31 @@ impl Library {
         Err(self.failure(Status::Unsupported, "this EGL has no OpenGL, only OpenGL ES: eglBindAPI"))
     }
 
-    /// The config with that number. A context that was made without one has number 0.
-    fn config(&self, display: EGLDisplay, id: EGLint) -> Result<EGLConfig> {
-        if id == 0 {
-            return Ok(null()); // EGL_NO_CONFIG_KHR
-        }
-        let wanted = [egl::CONFIG_ID as EGLint, id, egl::NONE as EGLint];
+    /// The first config that is as the list says.
+    fn config(&self, display: EGLDisplay, wanted: &[EGLint]) -> Result<EGLConfig> {
         let (mut config, mut found) = (null(), 0);
         // SAFETY: a terminated list and room for one config.
         let ok = unsafe { self.api.ChooseConfig(display, wanted.as_ptr(), &mut config, 1, &mut found) };
         if ok == egl::TRUE && found == 1 {
             return Ok(config);
         }
-        Err(self.failure(Status::Unsupported, "finding the config of egl_context: eglChooseConfig"))
+        Err(self.failure(Status::Unsupported, "finding a config for the context: eglChooseConfig"))
+    }
+
+    /// A surface that nobody sees, for a context that does not go without.
+    fn surface(&self, display: EGLDisplay, config: EGLConfig) -> Result<EGLSurface> {
+        let config = match config {
+            NO_CONFIG => self.config(display, SMALL)?,
+            config => config,
+        };
+        let size = [egl::WIDTH as EGLint, 1, egl::HEIGHT as EGLint, 1, egl::NONE as EGLint];
+        // SAFETY: a display and a config of it; the list is terminated.
+        let surface = unsafe { self.api.CreatePbufferSurface(display, config, size.as_ptr()) };
+        if surface == egl::NO_SURFACE {
+            let step = "making a surface without a window: eglCreatePbufferSurface";
+            return Err(self.failure(Status::Unsupported, step));
+        }
+        Ok(surface)
     }
 
     /// A core context of 3.3, or of whatever newer version the driver prefers to give.
@@ -273,9 +291,17 @@ impl Library {
         debug: bool,
     ) -> Result<EGLContext> {
         let modern = self.string(display, egl::VERSION).is_some_and(|version| version >= "1.5");
+        let silent = self.has(display, "EGL_KHR_create_context_no_error");
         let mut refusal = None;
-        // The attributes of EGL 1.5 are more than older ones know.
-        for &variant in variants.iter().filter(|variant| modern || variant.is_empty()) {
+        for &variant in variants {
+            let known = match variant {
+                PLAIN => true,
+                WITHOUT_ERRORS => silent,
+                _ => modern,
+            };
+            if !known {
+                continue;
+            }
             let mut attributes = [egl::NONE as EGLint; 16];
             // A context that tells no errors cannot debug.
             let debugs = debug && modern && variant != WITHOUT_ERRORS;
