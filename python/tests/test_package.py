@@ -183,14 +183,20 @@ def test_hot_calls_have_signature_and_text() -> None:
             assert inspect.getdoc(method)
 
 
-def test_pages_run() -> None:
-    pages = ROOT / "docs" / "python" / "ring.rst"
-    failed, tried = doctest.testfile(str(pages), module_relative=False)
+@pytest.mark.parametrize("page", ["ring", "registry"])
+def test_pages_run(page: str) -> None:
+    path = ROOT / "docs" / "python" / f"{page}.rst"
+    failed, tried = doctest.testfile(str(path), module_relative=False, optionflags=doctest.ELLIPSIS)
     assert failed == 0
     assert tried > 10
 
 
-@pytest.mark.parametrize("name", ["_manager", "_front", "_log", "_batch", "_layout", "_end", "_ring", "_sink", "_stream"])
+OF_THE_REGISTRY = [f"registry.{name}" for name in ("_buffer", "_device", "_group", "_registry")]
+
+
+@pytest.mark.parametrize(
+    "name", ["_manager", "_front", "_log", "_batch", "_layout", "_end", "_ring", "_sink", "_stream", *OF_THE_REGISTRY]
+)
 def test_examples_run(name: str) -> None:
     module = importlib.import_module(f"backbuf.{name}")
     failed, tried = doctest.testmod(module, extraglobs={"backbuf": backbuf, "np": np})

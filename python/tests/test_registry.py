@@ -1,0 +1,570 @@
+"""The registry: what Python adds to the layout rules, which the scenarios hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import inspect
+import json
+import random
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Script
+
+import backbuf
+from backbuf._ffi import ffi
+from backbuf.registry._scenarios import differences, run
+
+ROOT = Path(__file__).parents[2]
+VECTORS = ROOT / "tests" / "data" / "registry" / "vectors.json"
+SCENARIOS = json.loads(VECTORS.read_text(encoding="utf-8"))["scenarios"]
+
+
+class Solver:
+    """An owner of buffers."""
+
+
+@pytest.fixture
+def registry() -> backbuf.BufferRegistry:
+    return backbuf.BufferRegistry(label="test")
+
+
+# --- scenarios, and the door for them ---
+
+
+def test_every_scenario_lies_where_it_should() -> None:
+    assert len(SCENARIOS) == 144
+    for scenario in SCENARIOS:
+        result = run(scenario)
+        assert differences(scenario, result) == [], scenario["id"]
+        if "undefined_upstream" not in scenario:
+            assert result["layout"] == scenario["expected"]["layout"], scenario["id"]
+
+
+def door(*words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "backbuf.registry", *words]
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+
+
+def test_the_door_prints_a_result_a_line() -> None:
+    done = door("run", str(VECTORS))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "144 scenarios: 144 agree, 0 differ\n"
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [result["id"] for result in results] == [scenario["id"] for scenario in SCENARIOS]
+    for scenario, result in zip(SCENARIOS, results, strict=True):
+        assert result["agrees"] is True
+        if "undefined_upstream" not in scenario:
+            assert {"ops": result["ops"], "layout": result["layout"]} == scenario["expected"]
+
+
+def test_the_door_tells_what_differs() -> None:
+    wrong, bare = json.loads(json.dumps(SCENARIOS[:2]))
+    wrong["expected"]["layout"]["totals"]["shared"] += 1
+    del bare["expected"]
+    done = door("run", "-", stdin=json.dumps({"scenarios": [wrong, bare]}))
+    assert done.returncode == 1
+    assert [json.loads(line)["agrees"] for line in done.stdout.splitlines()] == [False, None]
+    assert f"{wrong['id']}: layout.totals: {{'shared': 100" in done.stderr
+    assert done.stderr.endswith("2 scenarios: 0 agree, 1 differ\n")
+
+
+def test_an_accepted_impossible_alias_differs() -> None:
+    scenario = next(scenario for scenario in SCENARIOS if "undefined_upstream" in scenario)
+    result = run(scenario)
+    place = next(place for place, op in enumerate(scenario["ops"]) if op["op"] == "update_buffer")
+    assert result["ops"][place]["ok"] is False
+    result["ops"][place] = {"ok": True, "recognized": True, "changed": True}
+    assert "accepted" in differences(scenario, result)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "line 1 column 2"),
+        ("[]", "scenarios"),
+        ('{"scenarios": [{"id": 1}]}', "scenarios[0] is no scenario"),
+        ('{"scenarios": [{"id": 1, "ops": [{"op": "fly"}]}]}', "there is no operation 'fly'"),
+    ],
+)
+def test_the_door_refuses_what_is_no_file_of_scenarios(text: str, told: str) -> None:
+    done = door("run", "-", stdin=text)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_door_has_help_and_tells_a_missing_file() -> None:
+    assert "vectors.json" in door("run", "--help").stdout
+    done = door("run", "nowhere.json")
+    assert done.returncode == 2
+    assert "nowhere.json" in done.stderr
+
+
+# --- the calls ---
+
+
+def test_a_group_is_the_same_without_the_parent(registry: backbuf.BufferRegistry) -> None:
+    solver = Solver()
+    group = registry.group(solver)
+    assert group.parent is solver
+    assert group.entries == {}
+    group.register("k1", 100, "shared")
+    group.register("tmp", 30, "local", aliases="k1")
+    group.register("more", 80, "local", True, aliases="k1")
+    group.register("y", 0, "local")
+    assert registry.group(solver).entries == {
+        "k1": backbuf.CUDABuffer("k1", 100, "shared"),
+        "tmp": backbuf.CUDABuffer("tmp", 30, "local", aliases="k1"),
+        "more": backbuf.CUDABuffer("more", 80, "local", persistent=True, aliases="k1"),
+        "y": backbuf.CUDABuffer("y", 0, "local"),
+    }
+    assert group.build_shared_layout() == {"k1": slice(0, 100), "tmp": slice(0, 30)}
+    assert group.build_persistent_layout() == {"more": slice(0, 80)}
+    assert group.build_local_sizes() == {"y": 1}
+    group.invalidate_layouts()
+    assert (group.shared_buffer_size(), group.persistent_local_buffer_size(), group.local_buffer_size()) == (100, 80, 1)
+    assert group.placement("more") == backbuf.Placement(
+        "persistent", 0, 80, np.dtype("f4"), zero_fill=80, origin="fell back", byte_offset=0
+    )
+    assert (group.placement("y").length, group.placement("y").zero_fill) == (1, 0)
+    assert repr(group).endswith(": k1, tmp, more, y>")
+    group.clear()
+    assert group.entries == {}
+
+
+def test_registry_and_group_have_the_same_calls() -> None:
+    own = {"group", "diff", "clear_parent"}
+    for name, call in inspect.getmembers(backbuf.BufferRegistry, inspect.isfunction):
+        if name.startswith("_") or name in own:
+            continue
+        of_group = inspect.signature(getattr(backbuf.BufferGroup, name))
+        of_registry = inspect.signature(call)
+        assert [*of_group.parameters] == [one for one in of_registry.parameters if one != "parent"], name
+        assert of_group.return_annotation == of_registry.return_annotation, name
+        for one in of_group.parameters.values():
+            assert one.default == of_registry.parameters[one.name].default, name
+
+
+def test_the_registry_that_is_there_serves_the_usual_pattern() -> None:
+    class Loop:
+        def __init__(self, size: int) -> None:
+            backbuf.buffer_registry.clear_parent(self)
+            backbuf.buffer_registry.register("state", self, size, "shared")
+
+    one, other = Loop(3), Loop(5)
+    assert backbuf.buffer_registry.shared_buffer_size(one) == 3
+    assert backbuf.buffer_registry.shared_buffer_size(other) == 5
+    one.__init__(7)  # type: ignore[misc]
+    assert backbuf.buffer_registry.shared_buffer_size(one) == 7
+
+
+def test_buffers_are_plain_data() -> None:
+    buffer = backbuf.CUDABuffer("k1", 3, "local", persistent=True, precision="f64")  # type: ignore[arg-type]
+    assert (buffer.is_shared, buffer.is_local, buffer.is_persistent_local) == (False, False, True)
+    assert {field.name for field in dataclasses.fields(buffer)} == {
+        *("name", "size", "location", "persistent", "aliases", "precision", "lifetime")
+    }
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        buffer.size = 4  # type: ignore[misc]
+    with pytest.raises(ValueError, match="'shared' or 'local'"):
+        backbuf.CUDABuffer("k1", 3, "global")  # type: ignore[arg-type]
+    registry, solver = backbuf.BufferRegistry(), Solver()
+    registry.register("k1", solver, 3, "shared")
+    kept = registry.group(solver).entries["k1"]
+    assert not any(isinstance(one, (Solver, backbuf.BufferGroup, backbuf.BufferRegistry)) for one in gc.get_referents(kept))
+    gone = weakref.ref(registry)
+    del registry
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize("precision", ["f16", "f32", "f64", "i32", "i64"])
+def test_precisions_by_any_name(registry: backbuf.BufferRegistry, precision: str) -> None:
+    dtype = {"f16": np.float16, "f32": np.float32, "f64": np.float64, "i32": np.int32, "i64": np.int64}[precision]
+    for place, name in enumerate((precision, dtype, np.dtype(dtype), np.dtype(dtype).name)):
+        registry.register(f"b{place}", "solver", 2, "shared", precision=name)
+        assert registry.placement(f"b{place}", "solver").precision == dtype
+    assert registry.info("solver").shared_precision == dtype
+
+
+def test_lifetimes_and_updates(registry: backbuf.BufferRegistry) -> None:
+    registry.register("k1", "solver", 4, "shared", lifetime=(0, 3))
+    registry.register("in", "solver", 2, "shared", aliases="k1", lifetime=(2, 5))
+    assert registry.overlaps("solver") == [backbuf.Overlap("k1", "in", "shared", 0, 2, (2, 3))]
+    assert registry.update_buffer("in", "solver", lifetime=(3, 5), precision=np.float32) == (True, True)
+    assert registry.overlaps("solver") == []
+    assert registry.update_buffer("in", "solver", lifetime=(3, 5)) == (True, False)
+    assert registry.update_buffer("in", "solver", lifetime=None, aliases=None, persistent=np.True_) == (True, True)
+    assert registry.group("solver").entries["in"] == backbuf.CUDABuffer("in", 2, "shared", persistent=True)
+    assert registry.update_buffer("in", "solver") == (True, False)
+    assert registry.update_buffer("none", "solver", size=-1) == (False, False)
+    assert registry.update_buffer("none", "nobody", location="nowhere") == (False, False)
+    registry.replace("k1", "solver", 9, "local", precision="i64")
+    assert [*registry.group("solver").entries] == ["k1", "in"]
+    assert registry.local_buffer_size("solver") == 9
+
+
+def test_children_are_live_and_typed_layouts_mix() -> None:
+    registry = backbuf.BufferRegistry("typed", shared_per="thread")
+    host, child = Solver(), Solver()
+    registry.register_child("inner", host, child)
+    registry.register("k1", host, 3, "shared", precision="f64")
+    version = registry.version(host)
+    registry.register("flags", child, 3, "shared", precision="i32")
+    registry.register("sum", child, 1, "shared", precision="f64")
+    assert registry.version(host) != version
+    assert registry.group(host).build_shared_layout() == {"inner.shared": slice(0, 24), "k1": slice(3, 6)}
+    entries = registry.group(host).entries
+    assert [*entries] == ["inner.shared", "inner.persistent", "k1"]
+    assert (entries["inner.shared"].size, entries["inner.shared"].precision) == (24, np.uint8)
+    assert entries["inner.persistent"].is_persistent_local
+    info = registry.info(host)
+    assert (info.layout, info.shared_per, info.shared_bytes, info.shared_stride_bytes) == ("typed", "thread", 48, 48)
+    assert (info.shared_precision, info.shared_align_bytes, info.version) == (None, 8, registry.version(host))
+    with pytest.raises(backbuf.StateError, match="roll up one way only"):
+        registry.register_child("outer", child, host)
+    registry.clear_parent(child)
+    assert registry.shared_buffer_size(host) == 3
+    registry.register("sum", child, 1, "shared", precision="f64")
+    assert registry.shared_buffer_size(host) == 4
+
+
+def test_options_of_a_parent(registry: backbuf.BufferRegistry) -> None:
+    registry.register("k1", "solver", 4, "shared")
+    registry.set_options("solver", shared_per="thread")
+    assert registry.shared_bytes("solver", 10) == 160
+    registry.set_options("solver", layout="typed")
+    assert (registry.shared_stride_bytes("solver"), registry.shared_bytes("solver", 10)) == (20, 200)
+    assert registry.banks("solver") == backbuf.Banks(20, 20, {"k1": 1})
+    registry.set_options("solver", bank_skew=False, protect_persistent=True)
+    info = registry.info("solver")
+    assert (info.bank_skew, info.protect_persistent, info.layout, info.shared_per) == (False, True, "typed", "thread")
+    assert registry.banks("solver").ways == {"k1": 4}
+    with pytest.raises(KeyError):
+        registry.set_options("nobody", layout="typed")
+
+
+def test_a_launch_fits_or_is_told_what_would(registry: backbuf.BufferRegistry) -> None:
+    registry.register("small", "solver", 3, "shared")
+    registry.register("large", "solver", 97, "shared")
+    fit = registry.check("solver", arch="sm_90", threads_per_block=128, shared_per="thread", registers_per_thread=32)
+    assert (fit.shared_bytes, fit.needs_opt_in, fit.bound, fit.blocks_per_sm) == (51200, True, "shared", 4)
+    assert fit.occupancy == 0.25
+    assert registry.check("solver", 90, 128).shared_bytes == 400
+    with pytest.raises(
+        backbuf.LimitError, match=r"largest buffers are large \(388\), small \(12\); it would fit with at most 163"
+    ):
+        registry.check("solver", arch="7.5", threads_per_block=256, shared_per="thread")
+    mine = dataclasses.replace(backbuf.Limits.of("sm_75"), shared_block_bytes=399)
+    with pytest.raises(backbuf.LimitError, match="beyond 399"):
+        registry.check("solver", mine, 1)
+    registry.set_options("solver", shared_per="thread")
+    assert (registry.fits("solver", "sm_75", 163), registry.fits("solver", 75, 164)) == (True, False)
+    assert (registry.needs_opt_in("solver", 122), registry.needs_opt_in("solver", 123)) == (False, True)
+    with pytest.raises(ValueError, match="sm_1"):
+        registry.fits("solver", "sm_1", 1)
+    with pytest.raises(ValueError, match="threads_per_block"):
+        registry.check("solver", "sm_75", -1)
+
+
+def test_texts_go_round(registry: backbuf.BufferRegistry) -> None:
+    registry.register("größe", "solver", 3, "shared", precision="f64", lifetime=(0, 2))
+    registry.register("tmp", "solver", 2, "local", aliases="größe", precision="f64")
+    registry.register_child("inner", "solver", "newton")
+    registry.register("jacobian", "newton", 9, "shared", precision="f64")
+    registry.plan("solver")
+    stored = registry.to_json("solver")
+    registry.from_json("copy", stored)
+    assert registry.to_json("copy") == stored
+    assert registry.layout_hash("copy") == registry.layout_hash("solver")
+    assert registry.info("copy").planned
+    assert registry.diff(stored, registry.to_json("copy")) == []
+    registry.update_buffer("größe", "solver", size=4)
+    assert registry.layout_hash("copy") != registry.layout_hash("solver")
+    assert registry.diff(stored, registry.to_json("solver"))[0].startswith("größe: ")
+    header = registry.emit_cuda_header("solver", "app::lorenz")
+    assert "namespace app::lorenz" in header
+    assert f"{registry.layout_hash('solver'):016x}" in header
+    assert registry.table("solver").splitlines()[1].startswith("größe")
+    assert registry.svg("solver").startswith("<svg ")
+
+
+def test_the_program_of_the_design() -> None:
+    reg = backbuf.BufferRegistry(layout="typed")
+    for k in ("k1", "k2", "k3"):
+        reg.register(k, "lorenz", 3, location="shared", precision="f32")
+    reg.register("tmp", "lorenz", 3, location="shared", precision="f32", aliases="k1")
+    reg.register("hist", "lorenz", 8, location="local", precision="f64", persistent=True)
+    assert "hist" in reg.table("lorenz")
+    reg.check("lorenz", arch="sm_90", threads_per_block=256, shared_per="thread")
+    header = reg.emit_cuda_header("lorenz", namespace="lorenz")
+    for word in ("k1(", "k1_length", "shared_stride_bytes", "layout_hash"):
+        assert word in header
+
+
+# --- bad input ---
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "told"),
+    [
+        ({"name": ""}, ValueError, "empty"),
+        ({"name": "x" * 256}, ValueError, "too long"),
+        ({"name": "a\0b"}, ValueError, "NUL"),
+        ({"name": "\ud800"}, ValueError, "surrogates"),
+        ({"name": 3}, TypeError, "name is a int"),
+        ({"aliases": ""}, ValueError, "no such buffer"),
+        ({"aliases": "none"}, ValueError, "no such buffer"),
+        ({"aliases": "new"}, ValueError, "alias of itself"),
+        ({"aliases": 3}, TypeError, "aliases is a int"),
+        ({"name": "k1"}, ValueError, "name is taken"),
+        ({"name": "k1", "size": -1}, ValueError, "name is taken"),
+        ({"name": "", "size": -1, "location": "global"}, ValueError, "name is empty"),
+        ({"aliases": "none", "precision": "u1"}, ValueError, "no such buffer"),
+        ({"size": -1}, ValueError, "size is -1"),
+        ({"size": 2**64}, ValueError, "size is 18446744073709551616"),
+        ({"size": 2**63 - 1}, ValueError, "more elements than"),
+        ({"size": 2.5}, TypeError, "integer"),
+        ({"size": True}, TypeError, "bool"),
+        ({"location": "global"}, ValueError, "'shared' or 'local'"),
+        ({"location": None}, ValueError, "'shared' or 'local'"),
+        ({"precision": "u1"}, ValueError, "precision is uint8"),
+        ({"precision": ">f4"}, ValueError, "precision is >f4"),
+        ({"precision": "nonsense"}, TypeError, "nonsense"),
+        ({"persistent": "no"}, TypeError, "True or False"),
+        ({"lifetime": (3, 3)}, ValueError, r"lifetime is \(3, 3\)"),
+        ({"lifetime": (0, 0)}, ValueError, r"lifetime is \(0, 0\)"),
+        ({"lifetime": (-1, 3)}, ValueError, r"lifetime is \(-1, 3\)"),
+        ({"lifetime": (0, 2**64)}, ValueError, "lifetime is"),
+        ({"lifetime": 3}, TypeError, "iterable"),
+        ({"colour": "red"}, TypeError, "colour"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["register", "update_buffer", "replace"])
+def test_a_refused_call_changes_nothing(
+    registry: backbuf.BufferRegistry, verb: str, change: dict[str, Any], error: type[Exception], told: str
+) -> None:
+    registry.register("k1", "solver", 3, "shared")
+    before = registry.to_json("solver")
+    call: Callable[..., Any] = getattr(registry, verb)
+    if verb == "register":
+        given = {"name": "new", "parent": "solver", "size": 3, "location": "shared"} | change
+    else:
+        registry.register("new", "solver", 3, "shared")
+        before = registry.to_json("solver")
+        if "name" in change:
+            return  # they only look names up
+        given = {"name": "new", "parent": "solver", **({"size": 3, "location": "shared"} if verb == "replace" else {})} | change
+    with pytest.raises(error, match=told):
+        call(**given)
+    assert registry.to_json("solver") == before
+    with pytest.raises(error):
+        registry.register(**{"name": "new", "parent": "nobody", "size": 3, "location": "shared", "aliases": ""} | change)
+    assert registry.version("nobody") == 0
+
+
+def test_what_is_unknown(registry: backbuf.BufferRegistry) -> None:
+    solver = Solver()
+    totals = (registry.shared_buffer_size, registry.local_buffer_size, registry.persistent_local_buffer_size, registry.version)
+    assert [ask(solver) for ask in totals] == [0, 0, 0, 0]
+    assert registry.shared_bytes(solver, 32) == registry.shared_stride_bytes(solver) == 0
+    registry.clear_layout(solver)
+    registry.clear_parent(solver)
+    statuses = set()
+    for name, parent in (("k1", solver), ("k2", "solver")):
+        registry.clear_parent("solver")
+        registry.register("k1", "solver", 3, "shared")
+        for ask in (registry.placement, registry.get_allocator):
+            with pytest.raises(backbuf.NotRegisteredError) as caught:
+                ask(name, parent)
+            assert isinstance(caught.value, KeyError)
+            assert isinstance(caught.value, ValueError)
+            statuses.add(caught.value.status)
+    assert len(statuses) == 2
+    with pytest.raises(KeyError, match=r"parent = <.*0x[0-9a-f]+>: nothing is registered"):
+        registry.table(solver)
+    with pytest.raises(KeyError):
+        registry.plan(solver)
+    with pytest.raises(ValueError, match="parent = 'solver': has buffers already"):
+        registry.from_json("solver", "{}")
+    with pytest.raises(ValueError, match="line 2, column 12"):
+        registry.from_json("new", '{\n "format": 7}')
+    assert registry.version("new") == 0
+    with pytest.raises(TypeError, match="give a str"):
+        registry.from_json("new", b"{}")  # type: ignore[arg-type]
+
+
+def test_a_region_without_bytes_names_the_option(registry: backbuf.BufferRegistry) -> None:
+    registry.register("a", "solver", 3, "shared")
+    registry.register("b", "solver", 3, "shared", precision="f64")
+    info = registry.info("solver")
+    assert (info.shared, info.shared_bytes, info.shared_stride_bytes, info.shared_precision) == (6, None, None, None)
+    assert registry.placement("b", "solver").byte_offset is None
+    for ask in (lambda: registry.shared_bytes("solver", 1), lambda: registry.emit_cuda_header("solver", "x")):
+        with pytest.raises(backbuf.StateError, match="typed"):
+            ask()
+
+
+def test_bad_options() -> None:
+    with pytest.raises(ValueError, match="'elements' or 'typed'"):
+        backbuf.BufferRegistry("bytes")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="'block' or 'thread'"):
+        backbuf.BufferRegistry(shared_per="warp")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="bank_skew"):
+        backbuf.BufferRegistry(bank_skew="no")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="colour"):
+        backbuf.BufferRegistry(colour=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="label"):
+        backbuf.BufferRegistry(label=1)  # type: ignore[arg-type]
+
+
+# --- parents ---
+
+
+def test_parents_by_identity_and_held_weakly(registry: backbuf.BufferRegistry) -> None:
+    class Equal:
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        def __hash__(self) -> int:
+            return 1
+
+    one, other = Equal(), Equal()
+    registry.register("k1", one, 3, "shared")
+    assert registry.shared_buffer_size(other) == 0
+    registry.register_child("one", other, one)
+    assert registry.shared_buffer_size(other) == 3
+    gone = weakref.ref(one)
+    del one
+    gc.collect()
+    assert gone() is None
+    assert registry.shared_buffer_size(other) == 0, "its buffers went with it"
+
+
+def test_an_address_that_is_used_again_is_another_parent(registry: backbuf.BufferRegistry) -> None:
+    seen = set()
+    for _ in range(100):
+        solver = Solver()
+        seen.add(id(solver))
+        assert registry.version(solver) == 0
+        registry.register("k1", solver, 3, "shared")
+        del solver
+    assert len(seen) < 100, "no address was used again: nothing was tested"
+
+
+def test_parents_by_value_and_those_that_are_kept(registry: backbuf.BufferRegistry) -> None:
+    for place, (parent, equal) in enumerate(
+        [("a" * 50, "".join(["a"] * 50)), (10**30, 10**30), ((1, "b"), (1, "b")), (None, None)]
+    ):
+        registry.register("k1", parent, place + 1, "shared")
+        assert registry.shared_buffer_size(equal) == place + 1
+
+    class Slotted:
+        __slots__ = ("x",)
+
+    slotted, listed = Slotted(), [1]
+    registry.register("k1", slotted, 5, "shared")
+    registry.register("k1", listed, 6, "shared")
+    address = id(slotted)
+    assert (registry.shared_buffer_size(slotted), registry.shared_buffer_size(listed)) == (5, 6)
+    assert registry.shared_buffer_size([1]) == 0
+    del slotted
+    assert id(Slotted()) != address, "it is held as long as the registry"
+    with pytest.raises(TypeError, match="unhashable"):
+        registry.register("k1", ([],), 1, "shared")
+
+
+def test_threads_at_once(registry: backbuf.BufferRegistry) -> None:
+    parents = [Solver() for _ in range(4)]
+    wrong: list[str] = []
+
+    def work(seed: int) -> None:
+        chance = random.Random(seed)
+        for step in range(300):
+            parent = chance.choice(parents)
+            name = f"b{seed}-{step}"
+            registry.register(name, parent, chance.randrange(9), chance.choice(["shared", "local"]))  # type: ignore[arg-type]
+            place = registry.placement(name, parent)
+            if place.zero_fill != registry.group(parent).entries[name].size:
+                wrong.append(name)
+            registry.update_buffer(name, parent, size=chance.randrange(9))
+            registry.version(Solver())
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert sum(len(registry.group(parent).entries) for parent in parents) == 1200
+    for parent in parents:
+        group = registry.group(parent)
+        assert group.shared_buffer_size() == max(at.stop for at in group.build_shared_layout().values())
+
+
+# --- ends ---
+
+
+def test_registries_and_parents_at_the_interpreters_end(script: Script) -> None:
+    assert (
+        script("""
+        import atexit, backbuf
+        class Solver: pass
+        kept = [Solver() for _ in range(10)]
+        r = backbuf.BufferRegistry()
+        for parent in [*kept, "text"]:
+            r.register("k1", parent, 3, "shared")
+            backbuf.buffer_registry.register("k1", parent, 3, "shared")
+        kept[0].me = kept[0], r
+        print(r, backbuf.buffer_registry)
+    """)
+        == "<BufferRegistry> <BufferRegistry 'backbuf.buffer_registry'>\n"
+    )
+
+
+def test_a_fork_gets_a_registry_that_was_not_used_before(script: Script) -> None:
+    assert (
+        script("""
+        import os, backbuf
+        used = backbuf.BufferRegistry()
+        used.register("k1", "solver", 3, "shared")
+        if (child := os.fork()) == 0:
+            backbuf.buffer_registry.register("k1", "solver", 3, "shared")
+            try:
+                used.shared_buffer_size("solver")
+            except backbuf.ForkedError:
+                os._exit(backbuf.buffer_registry.shared_buffer_size("solver"))
+            os._exit(1)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), used.shared_buffer_size("solver"))
+    """)
+        == "3 3\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("struct", "cls", "renamed"),
+    [
+        ("bb_limits", backbuf.Limits, {}),
+        ("bb_fit", backbuf.Fit, {}),
+        ("bb_allocator", backbuf.Placement, {}),
+        ("bb_layout_info", backbuf.LayoutInfo, {"typed": "layout"}),
+    ],
+)
+def test_what_is_told_is_the_headers(struct: str, cls: Any, renamed: dict[str, str]) -> None:
+    names = [name for name, _ in ffi.typeof(struct).fields if name not in ("struct_size", "reserved")]
+    assert sorted(renamed.get(name, name) for name in names) == sorted(field.name for field in dataclasses.fields(cls))
+
+
+def test_a_plans_figures_are_the_headers() -> None:
+    names = {name for name, _ in ffi.typeof("bb_plan").fields if name not in ("struct_size", "reserved")}
+    regions, figures = ("shared", "persistent"), [field.name for field in dataclasses.fields(backbuf.PlannedRegion)]
+    assert names == {f"{region}_{figure}" for region in regions for figure in figures}
