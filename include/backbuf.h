@@ -139,6 +139,21 @@ typedef struct bb_registry BufferRegistry;
 #define BB_BACK_DISCARD 1
 
 /**
+ * The calling thread owns the device: its work runs in `bb_device_poll()` and in waits on that thread.
+ */
+#define BB_DEVICE_HOST_DRIVEN 1
+
+/**
+ * `bb_device_info.kind`: host memory.
+ */
+#define BB_DEVICE_HOST 1
+
+/**
+ * `bb_device_info.kind`: OpenGL.
+ */
+#define BB_DEVICE_GL 2
+
+/**
  * `bb_spsc_config.flags`: a second thread inside of one end is told `BB_E_BUSY`, at the cost of an atomic exchange a call.
  */
 #define BB_SPSC_CHECKED 1
@@ -523,6 +538,11 @@ typedef uint32_t bb_manager_state;
  * Updates that become one element of the order. Made by `bb_batch_begin()`.
  */
 typedef struct bb_batch bb_batch;
+
+/**
+ * Who owns memory and a timeline: host memory, or OpenGL. Made by `bb_device_create_gl()` and `bb_device_create_host()`.
+ */
+typedef struct bb_device bb_device;
 
 /**
  * Memory that stays as it is until it is released. Made by `bb_manager_acquire_front()` and `bb_stream_next()`.
@@ -916,6 +936,160 @@ typedef struct {
      */
     uint64_t refused[40];
 } bb_manager_stats;
+
+/**
+ * Where OpenGL's functions are: `SDL_GL_GetProcAddress`, `glfwGetProcAddress`, `eglGetProcAddress` and their like.
+ */
+typedef void *(*bb_gl_get_proc)(const char *name);
+
+/**
+ * How an OpenGL device is made. All zeros but `struct_size`, or NULL, is a headless one.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct, as the caller knows it.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
+     */
+    const char *label;
+    /**
+     * The `EGLDisplay` of the program's own context, to share objects with it; NULL for none.
+     */
+    void *egl_display;
+    /**
+     * The `EGLContext` to share objects with; NULL for none. It may be current on any thread, and must outlive the call only.
+     */
+    void *egl_context;
+} bb_gl_config;
+
+/**
+ * What a device is.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * `BB_DEVICE_HOST`, `BB_DEVICE_GL`.
+     */
+    uint32_t kind;
+    /**
+     * Bytes of the largest buffer.
+     */
+    uint64_t max_buffer_size;
+    /**
+     * Offsets of uniform ranges are multiples of it.
+     */
+    uint64_t uniform_offset_alignment;
+    /**
+     * Offsets of storage ranges are multiples of it.
+     */
+    uint64_t storage_offset_alignment;
+    /**
+     * Who renders; NUL-terminated.
+     */
+    char name[128];
+    /**
+     * The version of the API and of the driver; NUL-terminated.
+     */
+    char version[128];
+    /**
+     * The optional abilities that are used, separated by commas; NUL-terminated.
+     */
+    char capabilities[128];
+    /**
+     * NUL-terminated.
+     */
+    char label[64];
+} bb_device_info;
+
+/**
+ * What a device has done.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * 1 once the device is lost.
+     */
+    uint32_t lost;
+    /**
+     * Native buffers made.
+     */
+    uint64_t buffers_created;
+    /**
+     * Native buffers given back.
+     */
+    uint64_t buffers_deleted;
+    /**
+     * Bytes of the native buffers that are there.
+     */
+    uint64_t bytes_live;
+    /**
+     * Bytes written from host memory.
+     */
+    uint64_t bytes_written;
+    /**
+     * Bytes copied from buffer to buffer.
+     */
+    uint64_t bytes_copied;
+    /**
+     * Submits, each with a fence.
+     */
+    uint64_t submits;
+    /**
+     * Calls run on the owner thread.
+     */
+    uint64_t calls;
+    /**
+     * Waits for fences that had not passed at once.
+     */
+    uint64_t waits;
+} bb_device_stats;
+
+/**
+ * The newest published copy of a state, in an OpenGL buffer.
+ */
+typedef struct {
+    /**
+     * The buffer's name.
+     */
+    uint32_t buffer;
+    /**
+     * Which of the manager's copies it is. A slot's buffer is the same for the manager's life, so that vertex array objects
+     * may be kept by slot.
+     */
+    uint32_t slot;
+    /**
+     * Where the state begins in the buffer, in bytes.
+     */
+    uint64_t offset;
+    /**
+     * How long it is, in bytes.
+     */
+    uint64_t bytes;
+    /**
+     * Its epoch.
+     */
+    uint64_t epoch;
+    /**
+     * The newest tag enqueued before it was published; 0 if there was none.
+     */
+    uint64_t tag;
+    /**
+     * Give it back by `bb_lease_release_gl()`.
+     */
+    bb_lease *lease;
+} bb_gl_front;
 
 /**
  * How a ring is made. Fill it by `bb_spsc_config_init()`, then change what is needed.
@@ -2145,6 +2319,158 @@ BB_API bb_status bb_watch_wait(bb_watch *w, uint64_t timeout, uint64_t *epoch);
  * @since 0.1
  */
 BB_API bb_status bb_watch_destroy(bb_watch *w);
+
+/**
+ * Makes a device on host memory: the same as OpenGL to whoever uses it, with no driver needed.
+ *
+ * @param flags 0, or `BB_DEVICE_HOST_DRIVEN`
+ * @param label name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none
+ * @param device the handle is written here
+ * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, label that is not UTF-8), BB_E_OUT_OF_MEMORY, BB_E_LIMIT
+ * @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
+ * @since 0.1
+ */
+BB_API bb_status bb_device_create_host(uint32_t flags, const char *label, bb_device **device);
+
+/**
+ * Makes a device on OpenGL 3.3 or newer.
+ *
+ * - Headless: no flags, `get_proc` and `config` NULL. The library's own thread owns a context of its own, made by EGL.
+ * - Shared: as headless, and the config gives the program's `EGLDisplay` and `EGLContext`. What the library makes is known
+ *   there.
+ * - Host-driven: `BB_DEVICE_HOST_DRIVEN` and a `get_proc`. The program's context, current on the calling thread, is used as it
+ *   is, by calls of `bb_device_poll()` on this thread. It works with every window system. Between polls the context must be
+ *   current when the library is called on this thread, and the library leaves no state changed but what is bound to
+ *   `GL_COPY_READ_BUFFER` and `GL_COPY_WRITE_BUFFER`.
+ *
+ * The environment variable `BACKBUF_GL_CAPS` lists the optional abilities that may be used: `none`, or some of
+ * `buffer_storage,debug,robustness`; all of them where it is not set.
+ *
+ * @param flags 0, or `BB_DEVICE_HOST_DRIVEN`
+ * @param get_proc where functions are, or NULL; needed with `BB_DEVICE_HOST_DRIVEN`, refused otherwise
+ * @param config how, or NULL for the defaults
+ * @param device the handle is written here
+ * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, get_proc, config, a context of another API), BB_E_VERSION,
+ *         BB_E_UNSUPPORTED (no EGL, no driver, no context, too old a version: the message tells which), BB_E_OUT_OF_MEMORY,
+ *         BB_E_LIMIT
+ * @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
+ * @since 0.1
+ */
+BB_API bb_status bb_device_create_gl(uint32_t flags, bb_gl_get_proc get_proc, const bb_gl_config *config, bb_device **device);
+
+/**
+ * Runs a host-driven device's work: uploads, copies and fences of whatever stands on it, on the thread that owns it.
+ *
+ * It ends when there is nothing to do or the budget is used up; the step that is running then, at most 1 MiB of an upload, is
+ * finished. It does not wait for more work.
+ *
+ * @param device a device made with `BB_DEVICE_HOST_DRIVEN`
+ * @param budget nanoseconds to spend; 0 runs one step, BB_FOREVER all there is
+ * @return BB_OK, BB_E_STATE (the library's own thread drives it), BB_E_WRONG_THREAD, BB_E_RECURSIVE (inside the device's own
+ *         work), BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety on the owner thread only
+ * @since 0.1
+ */
+BB_API bb_status bb_device_poll(bb_device *device, uint64_t budget);
+
+/**
+ * Tells what a device is.
+ *
+ * @param device the device
+ * @param struct_size `sizeof(bb_device_info)`
+ * @param info written
+ * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_device_info_get(bb_device *device, uint32_t struct_size, bb_device_info *info);
+
+/**
+ * Tells what a device has done.
+ *
+ * @param device the device
+ * @param struct_size `sizeof(bb_device_stats)`
+ * @param stats written
+ * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_device_stats_get(bb_device *device, uint32_t struct_size, bb_device_stats *stats);
+
+/**
+ * Names each native buffer that is there: label, bytes, usage. Nothing is written where there is none.
+ *
+ * @param device the device
+ * @param write called with pieces of text on this thread
+ * @param user_data handed to `write`
+ * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_device_leak_report(bb_device *device, bb_write_fn write, void *user_data);
+
+/**
+ * Destroys a device, with its context if that is the library's own. Native buffers of what still stands on it go with it: its
+ * managers go on in host memory, and publish no more (`BB_E_DEVICE_LOST`).
+ *
+ * A host-driven device is destroyed on its owner thread, while its context is current there.
+ *
+ * @param device the device; NULL is a no-op
+ * @return BB_OK, BB_E_WRONG_THREAD, BB_E_RECURSIVE (inside the device's own work), BB_E_STALE (also all but one of several
+ *         threads that destroy it), BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread, but for host-driven ones
+ * @since 0.1
+ */
+BB_API bb_status bb_device_destroy(bb_device *device);
+
+/**
+ * Makes a manager whose fronts are OpenGL buffers, too.
+ *
+ * It is a manager as `bb_manager_create()` makes it: updates, kernels and CPU fronts are in host memory. Beside each copy lies
+ * a buffer of OpenGL, and what changed is uploaded to it, by the device's owner thread, before the copy is published. On a
+ * host-driven device that happens in `bb_device_poll()` and in waits on its owner thread; made on another thread, the manager
+ * waits for such a poll, at most for the config's `watchdog_ns`.
+ *
+ * @param device an OpenGL device
+ * @param dtype a `bb_dtype`, or `BB_OPAQUE(size)` for elements of that many bytes
+ * @param ndim dimensions, 0 to BB_MAX_DIMS
+ * @param shape elements along each dimension; may be NULL if there are none
+ * @param config how, or NULL for the defaults
+ * @param manager the handle is written here
+ * @return what `bb_manager_create()` returns, BB_E_ARGUMENT (also a device of another kind), BB_E_LIMIT (also more bytes than a
+ *         buffer of the device can have), BB_E_TIMEOUT (nobody polled), BB_E_DEVICE_LOST, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+ *         BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_create_gl(bb_device *device, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const bb_manager_config *config, bb_manager **manager);
+
+/**
+ * Leases the newest front for a renderer. The context that is current on this thread gets the wait for the upload's fence by
+ * itself; its content does not change until the lease is released.
+ *
+ * @param m a manager made by `bb_manager_create_gl()`
+ * @param front written
+ * @return BB_OK, BB_E_STATE (a manager on host memory; no context is current on this thread), BB_E_WRONG_THREAD (not the owner
+ *         thread of a host-driven device), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, BB_E_NULL,
+ *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety on any thread with a context that shares the device's objects
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_acquire_front_gl(bb_manager *m, bb_gl_front *front);
+
+/**
+ * Gives a front back once the renderer's work so far is done: a fence goes into the context that is current on this thread,
+ * and the buffer is not written again before it has passed. The CPU does not wait.
+ *
+ * @param lease from `bb_gl_front.lease`
+ * @return BB_OK, BB_E_ARGUMENT (not a lease of a `bb_gl_front`), BB_E_STATE (no context is current on this thread),
+ *         BB_E_WRONG_THREAD (not the owner thread of a host-driven device), BB_E_STALE (released before), BB_E_OUT_OF_MEMORY,
+ *         BB_E_NULL, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety on any thread with a context that shares the device's objects
+ * @since 0.1
+ */
+BB_API bb_status bb_lease_release_gl(bb_lease *lease);
 
 /**
  * Fills a config with the defaults.

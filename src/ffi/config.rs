@@ -6,6 +6,7 @@ use super::callback::{UserData, bb_drop_fn, discard};
 use super::guard::guard;
 use super::input;
 use super::status::bb_status;
+use crate::device::Device;
 use crate::error::{Error, Result, Status};
 use crate::manager::{Config, Flush, Manager, Priority, WorkerMode};
 use crate::memory::try_box;
@@ -137,7 +138,12 @@ pub(super) unsafe fn read(config: *const bb_manager_config) -> Result<bb_manager
 /// # Safety
 ///
 /// The config's pointers are as the header says.
-pub(super) unsafe fn make(dtype: DType, shape: &[u64], config: &bb_manager_config) -> Result<Manager> {
+pub(super) unsafe fn make(
+    device: Option<&Device>,
+    dtype: DType,
+    shape: &[u64],
+    config: &bb_manager_config,
+) -> Result<Manager> {
     let overflow = || Error::text(Status::Range, "shape: the bytes of the state overflow");
     let bytes = shape
         .iter()
@@ -150,6 +156,7 @@ pub(super) unsafe fn make(dtype: DType, shape: &[u64], config: &bb_manager_confi
         copies: config.copies,
         watchdog: Timeout::nanos(config.watchdog_ns),
         caller_budget_bytes: config.caller_budget_bytes,
+        device,
         worker: match config.worker {
             BB_WORKER_SHARED => WorkerMode::Shared,
             BB_WORKER_ONLY => WorkerMode::Only,

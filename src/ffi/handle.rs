@@ -22,6 +22,7 @@ pub(crate) enum Kind {
     Receiver = 7,
     Stream = 8,
     Registry = 9,
+    Device = 10,
 }
 
 impl Kind {
@@ -41,6 +42,7 @@ impl Kind {
             Kind::Receiver => "receiver",
             Kind::Stream => "stream",
             Kind::Registry => "registry",
+            Kind::Device => "device",
         }
     }
 
@@ -56,11 +58,12 @@ impl Kind {
             Kind::Receiver => "is the handle of a receiver",
             Kind::Stream => "is the handle of a stream",
             Kind::Registry => "is the handle of a registry",
+            Kind::Device => "is the handle of a device",
         }
     }
 }
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 10] = [
     Kind::Manager,
     Kind::Batch,
     Kind::Task,
@@ -70,6 +73,7 @@ const KINDS: [Kind; 9] = [
     Kind::Receiver,
     Kind::Stream,
     Kind::Registry,
+    Kind::Device,
 ];
 
 const TAG_SHIFT: u32 = 4;

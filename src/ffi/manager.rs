@@ -9,6 +9,7 @@ use super::input;
 use super::object::{Object, Seat};
 use super::opaque::bb_manager;
 use super::status::bb_status;
+use crate::device::Device;
 use crate::error::{Error, Label, Result, Status};
 use crate::manager::{Manager, Ticket};
 use crate::{DType, Timeout};
@@ -73,18 +74,35 @@ pub unsafe extern "C" fn bb_manager_create(
 ) -> bb_status {
     guard("bb_manager_create", || {
         // SAFETY: the header asks for a place for a handle, `ndim` lengths, and a config or NULL.
-        let (place, config) = unsafe { (input::output(manager, "manager")?, config::read(config)?) };
-        let dtype = DType::from_code(dtype)?;
-        if ndim as usize > BB_MAX_DIMS {
-            return Err(Error::value(Status::Argument, "ndim", ndim, "more than BB_MAX_DIMS dimensions"));
-        }
-        // SAFETY: as above.
-        let shape = unsafe { input::many(shape, u64::from(ndim), "shape") }?;
-        let seat = Seat::take()?;
-        // SAFETY: the header asks that the config's pointers are as it says.
-        let manager = unsafe { config::make(dtype, shape, &config) }?;
-        place.set(seat.seat(manager)? as *mut bb_manager)
+        unsafe { create(None, dtype, ndim, shape, config, manager) }
     })
+}
+
+/// Makes a manager, on a device if there is one.
+///
+/// # Safety
+///
+/// As `bb_manager_create` asks.
+pub(super) unsafe fn create(
+    device: Option<&Device>,
+    dtype: u32,
+    ndim: u32,
+    shape: *const u64,
+    config: *const bb_manager_config,
+    manager: *mut *mut bb_manager,
+) -> Result<()> {
+    // SAFETY: the caller's promise.
+    let (place, config) = unsafe { (input::output(manager, "manager")?, config::read(config)?) };
+    let dtype = DType::from_code(dtype)?;
+    if ndim as usize > BB_MAX_DIMS {
+        return Err(Error::value(Status::Argument, "ndim", ndim, "more than BB_MAX_DIMS dimensions"));
+    }
+    // SAFETY: as above.
+    let shape = unsafe { input::many(shape, u64::from(ndim), "shape") }?;
+    let seat = Seat::take()?;
+    // SAFETY: the caller's promise: the config's pointers are as the header says.
+    let manager = unsafe { config::make(device, dtype, shape, &config) }?;
+    place.set(seat.seat(manager)? as *mut bb_manager)
 }
 
 /// Publishes every update that was accepted before, and returns when readers see it.

@@ -32,6 +32,10 @@ pub struct bb_receiver(());
 #[derive(Debug)]
 pub struct bb_stream(());
 
+/// Who owns memory and a timeline: host memory, or OpenGL. Made by `bb_device_create_gl()` and `bb_device_create_host()`.
+#[derive(Debug)]
+pub struct bb_device(());
+
 /// Named buffers of CUDA kernels and where they lie. Made by `bb_registry_create()`.
 #[derive(Debug)]
 pub struct bb_registry(());

@@ -1,6 +1,7 @@
 //! How a manager is made.
 
 use crate::Timeout;
+use crate::device::Device;
 
 /// Waits for the work of a backend before each publish; an error is handed to the waiters.
 pub type Flush = Box<dyn FnMut() -> std::result::Result<(), i32> + Send>;
@@ -51,6 +52,9 @@ pub struct Config<'a> {
     pub caller_budget_bytes: u64,
     /// Runs on the worker before each publish.
     pub flush: Option<Flush>,
+    /// Where each copy has a twin, for renderers; see [`Manager::device_front`](super::Manager::device_front). Host memory
+    /// alone without it.
+    pub device: Option<&'a Device>,
     /// Who may apply updates.
     pub worker: WorkerMode,
     /// How the worker is scheduled.
@@ -69,6 +73,7 @@ impl Default for Config<'_> {
             watchdog: Timeout::nanos(2_000_000_000),
             caller_budget_bytes: 256 << 10,
             flush: None,
+            device: None,
             worker: WorkerMode::Shared,
             priority: Priority::Inherit,
             affinity: 0,

@@ -6,6 +6,7 @@ use super::dump::MANAGERS;
 use super::kernel::Refused;
 use super::ring::{Ring, UNIT, Unit};
 use super::shared::{Failure, Shape, Shared, State, duty};
+use super::twins::{Behind, Twins};
 use super::{applier, back, callback, forward, role, statistics, storage, tasks, waiters, watch, worker};
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
@@ -44,7 +45,8 @@ impl Manager {
         let units = (config.queue()? / UNIT) as usize;
         let number = roster::number();
         let copies = config.copies as usize;
-        let storage = storage::Storage::new(shape.bytes as usize, copies, number)?;
+        let twins = config.device.map(|device| Twins::new(device, shape.bytes, copies)).transpose()?;
+        let storage = storage::Storage::new(shape.bytes as usize, copies, number, twins)?;
         // SAFETY: just made; nobody else has it.
         let (first, second) = unsafe { (storage.as_ref().data(0), storage.as_ref().data(1)) };
         if let Some(initial) = config.initial {
@@ -56,9 +58,18 @@ impl Manager {
         let parts = || -> Result<_> {
             let forward = forward::Forward::new(shape.bytes as usize, copies, first, second)?;
             let exit = Arc::try_new(worker::Exit::default()).map_err(|_| Error::of(Status::OutOfMemory))?;
-            Ok((forward, ring(units)?, tasks::Tasks::new()?, exit))
+            // SAFETY: just made; it is retired only if this fails.
+            let behind = match unsafe { storage.as_ref() }.twins() {
+                Some(twins) => {
+                    let mut behind = Behind::new(shape.bytes, copies)?;
+                    behind.begin(twins, first, Deadline::after(config.watchdog))?;
+                    Some(behind)
+                }
+                None => None,
+            };
+            Ok((forward, ring(units)?, tasks::Tasks::new()?, exit, behind))
         };
-        let (forward, ring, tasks, exit) = match parts() {
+        let (forward, ring, tasks, exit, behind) = match parts() {
             Ok(parts) => parts,
             Err(error) => {
                 // SAFETY: just made; nobody holds anything.
@@ -72,6 +83,7 @@ impl Manager {
             worker_only: config.worker == WorkerMode::Only,
             calling_out: AtomicU32::new(0),
             has_flush,
+            on_device: behind.is_some(),
             copies,
             shape,
             applier: UnsafeCell::new(applier::Applier::new(forward, number)),
@@ -95,6 +107,7 @@ impl Manager {
             outsized: AtomicU64::new(0),
             batches: AtomicU32::new(0),
             flush: UnsafeCell::new(None),
+            behind: UnsafeCell::new(behind),
             hand: UnsafeCell::new(back::Hand::default()),
             token: AtomicU64::new(0),
             holder: AtomicU32::new(0),

@@ -104,6 +104,11 @@ impl Patience {
             shared.counters.waits.bump(1);
         }
         let stop = match blocked {
+            _ if let Some(device) = shared.pumped() => {
+                let _listed = shared.waiters.enter(what);
+                let freed = || blocked == Blocked::Pinned && shared.storage().want_any(shared.copies);
+                device.pump(self.limit(), || (ready() || freed() || shared.lives().is_err()).then_some(()))
+            }
             Blocked::Uncommitted => self.doze(),
             // A copy is free, yet there was no memory for it, or it has just come free.
             Blocked::Pinned if shared.storage().want_any(shared.copies) => self.doze(),
@@ -150,7 +155,10 @@ impl Patience {
             }
             let result = {
                 let _listed = shared.waiters.enter(what);
-                shared.role.take(self.limit())
+                match shared.pumped() {
+                    Some(device) => device.pump(self.limit(), || shared.role.try_take().then_some(())),
+                    None => shared.role.take(self.limit()),
+                }
             };
             match result {
                 Ok(()) => return Ok(()),

@@ -2,6 +2,8 @@
 
 use std::ptr::NonNull;
 
+use parking_lot::Mutex;
+
 use super::applier::{Applier, Panicked, Spent};
 use super::callback;
 use super::config::Flush;
@@ -14,8 +16,10 @@ use super::role::Role;
 use super::statistics::Counters;
 use super::storage::Storage;
 use super::tasks::{Tasks, Work};
+use super::twins::{Behind, Twins};
 use super::waiters::Waiters;
 use super::watch::Watches;
+use crate::device::Device;
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
 use crate::memory::Arc;
@@ -71,8 +75,8 @@ pub(crate) enum Blocked {
     Tasks,
     /// The deadline came in the middle.
     Late,
-    /// The flush failed with that code.
-    Flush(i32),
+    /// The flush failed, or the device did.
+    Failed,
     /// A kernel panicked.
     Panicked,
 }
@@ -98,7 +102,7 @@ pub(crate) struct Failure {
     pub(crate) count: AtomicU64,
     /// Tickets up to here were in it.
     pub(crate) upto: AtomicU64,
-    pub(crate) code: AtomicU32,
+    pub(crate) error: Mutex<Option<Error>>,
     /// Nobody has been told yet.
     pub(crate) untold: AtomicU32,
 }
@@ -110,6 +114,8 @@ pub(crate) struct Shared {
     /// Whether the worker is calling release or drop callbacks, which may not wait for the manager.
     pub(crate) calling_out: AtomicU32,
     pub(crate) has_flush: bool,
+    /// Whether copies have twins on a device, which the worker brings up to date.
+    pub(crate) on_device: bool,
     pub(crate) copies: usize,
     pub(crate) shape: Shape,
     pub(crate) applier: UnsafeCell<Applier>,
@@ -141,6 +147,7 @@ pub(crate) struct Shared {
     /// Batches that are neither committed nor cancelled.
     pub(crate) batches: AtomicU32,
     pub(crate) flush: UnsafeCell<Option<Flush>>,
+    pub(crate) behind: UnsafeCell<Option<Behind>>,
     pub(crate) hand: UnsafeCell<super::back::Hand>,
     /// The token of the back copy in hand, 0 for none, and the thread that reserved it.
     pub(crate) token: AtomicU64,
@@ -157,7 +164,7 @@ pub(crate) struct Shared {
     pub(crate) tag: u16,
 }
 
-// SAFETY: `applier`, `flush` and `hand` are touched by the role's holder alone; the storage is shared by design; the rest
+// SAFETY: `applier`, `flush`, `behind` and `hand` are touched by the role's holder alone; the storage is shared by design; the rest
 // is atomics and locks.
 unsafe impl Sync for Shared {}
 // SAFETY: as above; nothing is bound to a thread.
@@ -215,6 +222,7 @@ impl Shared {
         }
         self.ring.close();
         self.wake_all();
+        self.nudge();
     }
 
     /// Ends everything at once, without publishing.
@@ -225,6 +233,7 @@ impl Shared {
         self.ring.close();
         self.role.end();
         self.wake_all();
+        self.nudge();
     }
 
     /// An error if new work is refused.
@@ -266,6 +275,28 @@ impl Shared {
         self.progress.signal();
         self.storage().released().signal();
         self.watches.notify(self);
+        if self.on_device && self.device().is_some_and(Device::is_host_driven) {
+            // Its owner may be waiting for this manager, in a wait of its own.
+            self.nudge();
+        }
+    }
+
+    /// The device that the twins are on.
+    pub(crate) fn device(&self) -> Option<&Device> {
+        self.storage().twins().map(Twins::device)
+    }
+
+    /// Who waits at the device looks again.
+    fn nudge(&self) {
+        self.device().inspect(|device| device.nudge());
+    }
+
+    /// The device whose work this thread must do while it waits, if there is one.
+    pub(crate) fn pumped(&self) -> Option<&Device> {
+        if !self.on_device {
+            return None;
+        }
+        self.device().filter(|device| device.is_host_driven() && device.is_owner())
     }
 
     /// Asks the worker to look after something.
@@ -381,7 +412,10 @@ impl Shared {
         }
         if by == By::Worker {
             self.run_flush(tickets)?;
-        } else if self.has_flush {
+            if self.on_device && applier.changed() {
+                self.upload(applier, tickets)?;
+            }
+        } else if self.has_flush || (self.on_device && applier.changed()) {
             return Err(Blocked::Worker);
         }
         if applier.changed() {
@@ -404,25 +438,37 @@ impl Shared {
         self.tasks.idle();
         match result {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(code)) => {
-                self.failure.upto.store(tickets, Relaxed);
-                self.failure.code.store(code as u32, Relaxed);
-                self.failure.untold.store(1, Relaxed);
-                self.failure.count.fetch_add(1, Release);
-                log::record(
-                    Level::Warn,
-                    "manager",
-                    self.label.as_str(),
-                    format_args!("the flush returned {code}"),
-                );
-                self.notify();
-                Err(Blocked::Flush(code))
-            }
+            Ok(Err(code)) => Err(self.failed(tickets, Error::code(Status::Backend, "the flush", code))),
             Err(_) => {
                 self.poison();
                 Err(Blocked::Panicked)
             }
         }
+    }
+
+    /// Brings the twin of the back copy up to date. The role's holder only, on the worker.
+    fn upload(&self, applier: &mut Applier, tickets: u64) -> std::result::Result<(), Blocked> {
+        // SAFETY: the caller holds the role.
+        let (Some(twins), Some(behind)) = (self.storage().twins(), unsafe { &mut *self.behind.get() }) else {
+            return Ok(());
+        };
+        let stopped = || !matches!(self.state(), State::Open | State::Closing);
+        self.tasks.busy(Work::new("upload to device", twins.device().label(), 0));
+        let result = behind.upload(twins, &mut applier.forward, &stopped);
+        self.tasks.idle();
+        result.map_err(|error| if stopped() { Blocked::Worker } else { self.failed(tickets, error) })
+    }
+
+    /// An attempt failed: its waiters are told, and the next one tries again.
+    fn failed(&self, tickets: u64, error: Error) -> Blocked {
+        self.failure.upto.store(tickets, Relaxed);
+        *self.failure.error.lock() = Some(error);
+        self.failure.untold.store(1, Relaxed);
+        self.failure.count.fetch_add(1, Release);
+        let text = format_args!("nothing was published: {error}");
+        log::record(Level::Warn, "manager", self.label.as_str(), text);
+        self.notify();
+        Blocked::Failed
     }
 
     /// Makes the back copy, which is ready and lacks nothing, the front.

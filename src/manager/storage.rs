@@ -3,9 +3,10 @@
 use std::ptr::{NonNull, null_mut};
 
 use super::fronts::{Fronts, MOST, Released};
+use super::twins::Twins;
 use crate::device::pages::{self, Pages};
 use crate::error::Result;
-use crate::lease::{self, Giver, LeaseId};
+use crate::lease::{self, Ending, Giver, LeaseId};
 use crate::memory::try_box;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use crate::wait::Event;
@@ -27,6 +28,8 @@ pub(crate) struct Storage {
     copies: [Copy; MOST],
     bytes: usize,
     number: u64,
+    /// Their twins on a device, if the manager has one.
+    twins: Option<Twins>,
     /// Copies that are not freed yet.
     alive: AtomicU32,
 }
@@ -42,6 +45,10 @@ pub(crate) struct RawFront {
 }
 
 static GIVER: Giver = Giver { name: "front", object: "manager", about: "epoch", release: release_part };
+
+/// Gives leases of fronts together with their twins.
+static TWIN_GIVER: Giver =
+    Giver { name: "device front", object: "manager", about: "epoch", release: release_part };
 
 /// Where waiters for a copy sleep. Not in the storage: when the last lease goes, that may be gone.
 static RELEASED: [Event; 16] = [const { Event::new() }; 16];
@@ -69,6 +76,9 @@ unsafe fn free(storage: *mut Storage, copy: usize) {
     // SAFETY: `alive` counts this copy, so the storage is there.
     unsafe {
         (*storage).unmap(copy);
+        if let Some(twins) = &(*storage).twins {
+            twins.free(copy);
+        }
         if (*storage).alive.fetch_sub(1, AcqRel) == 1 {
             drop(Box::from_raw(storage));
         }
@@ -77,7 +87,12 @@ unsafe fn free(storage: *mut Storage, copy: usize) {
 
 impl Storage {
     /// `count` copies of `bytes` bytes, the first two with memory.
-    pub(crate) fn new(bytes: usize, count: usize, number: u64) -> Result<NonNull<Storage>> {
+    pub(crate) fn new(
+        bytes: usize,
+        count: usize,
+        number: u64,
+        twins: Option<Twins>,
+    ) -> Result<NonNull<Storage>> {
         // Both are touched at once.
         if !pages::exists((bytes as u64).saturating_mul(2)) {
             return Err(Error::value(
@@ -99,6 +114,7 @@ impl Storage {
             copies: std::array::from_fn(|_| none()),
             bytes,
             number,
+            twins,
             alive: AtomicU32::new(count as u32),
         };
         let storage = try_box(storage).map_err(|_| Error::of(Status::OutOfMemory))?;
@@ -139,18 +155,40 @@ impl Storage {
     /// Takes a lease of the front.
     #[inline(always)]
     pub(crate) fn acquire(&self) -> Result<RawFront> {
+        self.lease(&GIVER).map(|(front, _)| front)
+    }
+
+    /// Takes a lease of the front and its twin, and says which copy they are.
+    pub(crate) fn acquire_with_twin(&self) -> Result<(RawFront, usize)> {
+        self.lease(&TWIN_GIVER)
+    }
+
+    /// Where the front of a lease that is ending lies, if it was leased with its twin.
+    pub(crate) fn of_device_front(ending: &Ending) -> Option<(*const Storage, usize)> {
+        let with_twin = std::ptr::eq(ending.giver, &TWIN_GIVER);
+        with_twin.then(|| (ending.owner.cast_const().cast(), ending.part as usize))
+    }
+
+    /// The twins, where there is a device.
+    pub(crate) fn twins(&self) -> Option<&Twins> {
+        self.twins.as_ref()
+    }
+
+    #[inline(always)]
+    fn lease(&self, giver: &'static Giver) -> Result<(RawFront, usize)> {
         let Some(blank) = lease::blank() else { return Err(lease::why_none()) };
         let index = self.fronts.acquire();
         let copy = &self.copies[index % MOST];
         let epoch = copy.epoch.load(Relaxed);
         let owner = (&raw const *self).cast_mut().cast();
-        Ok(RawFront {
+        let front = RawFront {
             data: copy.data.load(Relaxed),
             bytes: self.bytes as u64,
             epoch,
             tag: copy.tag.load(Relaxed),
-            lease: blank.fill(&GIVER, owner, index as u32, self.number, epoch),
-        })
+            lease: blank.fill(giver, owner, index as u32, self.number, epoch),
+        };
+        Ok((front, index % MOST))
     }
 
     /// Makes `copy` the front, as that epoch with that tag. The role's holder only.

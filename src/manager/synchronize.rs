@@ -45,8 +45,8 @@ impl Shared {
         // SAFETY: the role is held.
         let applier = unsafe { self.applier() };
         let current = self.ring.open_and_ends_at(applier.head);
-        // One step of copying forward is quicker than any other way.
-        let done = current && (!applier.changed() || applier.forward.step(STEP));
+        // One step of copying forward is quicker than any other way; a device is the worker's business.
+        let done = current && (!applier.changed() || !self.on_device && applier.forward.step(STEP));
         let mut news = false;
         if done {
             if applier.changed() {
@@ -137,7 +137,7 @@ impl Shared {
     }
 
     fn failure_error(&self) -> Error {
-        Error::code(Status::Backend, "the flush", self.failure.code.load(Acquire) as i32)
+        (*self.failure.error.lock()).unwrap_or(Error::of(Status::Backend))
     }
 
     /// Sees to it that `ticket` is completed.
@@ -202,7 +202,11 @@ impl Shared {
         }
         let _listed = self.waiters.enter("wait for an epoch");
         let progress: &Event = &self.progress;
-        let result = progress.wait(deadline, || newer().map(Some).or_else(|| gone().then_some(None)));
+        let mut news = || newer().map(Some).or_else(|| gone().then_some(None));
+        let result = match self.pumped() {
+            Some(device) => device.pump(deadline, &mut news),
+            None => progress.wait(deadline, news),
+        };
         match result {
             Ok(Some(epoch)) => Ok(epoch),
             Ok(None) => newer().map_or_else(

@@ -71,7 +71,7 @@ fn generate(root: &Path) -> Result<String, Box<dyn Error>> {
 }
 
 /// The files of src/ffi that C sees something of, in the order of the header.
-const PARTS: [&str; 23] = [
+const PARTS: [&str; 25] = [
     "opaque",
     "status",
     "callback",
@@ -85,6 +85,8 @@ const PARTS: [&str; 23] = [
     "batch",
     "task",
     "watch",
+    "device",
+    "front_gl",
     "spsc",
     "sender",
     "receiver",

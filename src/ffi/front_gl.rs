@@ -1,0 +1,113 @@
+//! `bb_gl_front`: the front where a renderer draws from it, and the manager that gives it.
+
+use super::config::bb_manager_config;
+use super::guard::{guard_handle, on};
+use super::opaque::{bb_device, bb_lease, bb_manager};
+use super::status::bb_status;
+use super::{handle, input, manager as manager_of};
+use crate::device::{Device, DeviceKind};
+use crate::error::{Error, Status};
+use crate::manager::{Manager, release_device_front};
+
+/// The newest published copy of a state, in an OpenGL buffer.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_gl_front {
+    /// The buffer's name.
+    pub buffer: u32,
+    /// Which of the manager's copies it is. A slot's buffer is the same for the manager's life, so that vertex array objects
+    /// may be kept by slot.
+    pub slot: u32,
+    /// Where the state begins in the buffer, in bytes.
+    pub offset: u64,
+    /// How long it is, in bytes.
+    pub bytes: u64,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The newest tag enqueued before it was published; 0 if there was none.
+    pub tag: u64,
+    /// Give it back by `bb_lease_release_gl()`.
+    pub lease: *mut bb_lease,
+}
+
+/// Makes a manager whose fronts are OpenGL buffers, too.
+///
+/// It is a manager as `bb_manager_create()` makes it: updates, kernels and CPU fronts are in host memory. Beside each copy lies
+/// a buffer of OpenGL, and what changed is uploaded to it, by the device's owner thread, before the copy is published. On a
+/// host-driven device that happens in `bb_device_poll()` and in waits on its owner thread; made on another thread, the manager
+/// waits for such a poll, at most for the config's `watchdog_ns`.
+///
+/// @param device an OpenGL device
+/// @param dtype a `bb_dtype`, or `BB_OPAQUE(size)` for elements of that many bytes
+/// @param ndim dimensions, 0 to BB_MAX_DIMS
+/// @param shape elements along each dimension; may be NULL if there are none
+/// @param config how, or NULL for the defaults
+/// @param manager the handle is written here
+/// @return what `bb_manager_create()` returns, BB_E_ARGUMENT (also a device of another kind), BB_E_LIMIT (also more bytes than a
+///         buffer of the device can have), BB_E_TIMEOUT (nobody polled), BB_E_DEVICE_LOST, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+///         BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_create_gl(
+    device: *mut bb_device,
+    dtype: u32,
+    ndim: u32,
+    shape: *const u64,
+    config: *const bb_manager_config,
+    manager: *mut *mut bb_manager,
+) -> bb_status {
+    on("bb_manager_create_gl", device, |device: &Device| {
+        if device.info().kind != DeviceKind::Gl {
+            let why = "is not on OpenGL: make it by bb_device_create_gl()";
+            return Err(Error::param(Status::Argument, "device", why));
+        }
+        // SAFETY: the header asks for a place for a handle, `ndim` lengths, and a config or NULL.
+        unsafe { manager_of::create(Some(device), dtype, ndim, shape, config, manager) }
+    })
+}
+
+/// Leases the newest front for a renderer. The context that is current on this thread gets the wait for the upload's fence by
+/// itself; its content does not change until the lease is released.
+///
+/// @param m a manager made by `bb_manager_create_gl()`
+/// @param front written
+/// @return BB_OK, BB_E_STATE (a manager on host memory; no context is current on this thread), BB_E_WRONG_THREAD (not the owner
+///         thread of a host-driven device), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, BB_E_NULL,
+///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety on any thread with a context that shares the device's objects
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_acquire_front_gl(
+    m: *mut bb_manager,
+    front: *mut bb_gl_front,
+) -> bb_status {
+    on("bb_manager_acquire_front_gl", m, |own: &Manager| {
+        // SAFETY: the header asks for a place for a front.
+        let place = unsafe { input::output(front, "front") }?;
+        let leased = own.acquire_device_front()?;
+        place.set(bb_gl_front {
+            buffer: leased.native.0 as u32,
+            slot: leased.slot,
+            offset: 0,
+            bytes: leased.front.bytes,
+            epoch: leased.front.epoch,
+            tag: leased.front.tag,
+            lease: handle::of_lease(leased.front.lease, m as u64) as *mut bb_lease,
+        })
+    })
+}
+
+/// Gives a front back once the renderer's work so far is done: a fence goes into the context that is current on this thread,
+/// and the buffer is not written again before it has passed. The CPU does not wait.
+///
+/// @param lease from `bb_gl_front.lease`
+/// @return BB_OK, BB_E_ARGUMENT (not a lease of a `bb_gl_front`), BB_E_STATE (no context is current on this thread),
+///         BB_E_WRONG_THREAD (not the owner thread of a host-driven device), BB_E_STALE (released before), BB_E_OUT_OF_MEMORY,
+///         BB_E_NULL, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety on any thread with a context that shares the device's objects
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_lease_release_gl(lease: *mut bb_lease) -> bb_status {
+    guard_handle("bb_lease_release_gl", lease, |lease| release_device_front(handle::to_lease(lease)?))
+}
