@@ -1,6 +1,6 @@
 //! `bb_device`: who owns memory and a timeline. Made, polled, looked at, destroyed.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::fmt::Write;
 
 use super::callback::{Writer, bb_write_fn};
@@ -11,8 +11,9 @@ use super::object::{Object, Seat};
 use super::opaque::bb_device;
 use super::status::bb_status;
 use crate::Timeout;
-use crate::device::{Device, GlConfig, GlContext, HostConfig, Info, Statistics};
+use crate::device::{Device, GlConfig, GlContext, HostConfig, Info};
 use crate::error::{Error, Label, Result, Status};
+use crate::memory::try_box;
 
 /// The calling thread owns the device: its work runs in `bb_device_poll()` and in waits on that thread.
 pub const BB_DEVICE_HOST_DRIVEN: u32 = 1;
@@ -78,15 +79,21 @@ pub struct bb_device_stats {
     /// Native buffers given back.
     pub buffers_deleted: u64,
     /// Bytes of the native buffers that are there.
-    pub bytes_live: u64,
-    /// Bytes written from host memory.
-    pub bytes_written: u64,
-    /// Bytes copied from buffer to buffer.
-    pub bytes_copied: u64,
-    /// Submits, each with a fence.
-    pub submits: u64,
+    pub live_bytes: u64,
     /// Calls run on the owner thread.
     pub calls: u64,
+    /// Writes from host memory.
+    pub writes: u64,
+    /// Bytes of them.
+    pub bytes_written: u64,
+    /// Copies from buffer to buffer.
+    pub copies: u64,
+    /// Bytes of them.
+    pub bytes_copied: u64,
+    /// Ranges mapped.
+    pub maps: u64,
+    /// Submits, each with a fence.
+    pub submits: u64,
     /// Waits for fences that had not passed at once.
     pub waits: u64,
 }
@@ -99,7 +106,7 @@ impl Object for Device {
     }
 
     fn close(&self) -> Result<()> {
-        self.may_destroy()
+        self.destroy()
     }
 }
 
@@ -164,8 +171,7 @@ pub unsafe extern "C" fn bb_device_create_gl(
         // SAFETY: the header asks for a string or NULL.
         let label = unsafe { input::name(config.label, "label") }?;
         let seat = Seat::take()?;
-        // SAFETY: the header asks for a display and a context of EGL, or a function that finds OpenGL's.
-        let device = unsafe { Device::gl(GlConfig { label, context }) }?;
+        let device = Device::gl(GlConfig { label, context })?;
         place.set(seat.seat(device)? as *mut bb_device)
     })
 }
@@ -191,7 +197,15 @@ unsafe fn read(config: *const bb_gl_config) -> Result<bb_gl_config> {
 fn context(host_driven: bool, get_proc: bb_gl_get_proc, config: &bb_gl_config) -> Result<GlContext> {
     let shared = !config.egl_display.is_null() || !config.egl_context.is_null();
     match (host_driven, get_proc) {
-        (true, Some(get_proc)) if !shared => Ok(GlContext::HostDriven(get_proc)),
+        (true, Some(get_proc)) if !shared => {
+            let find = try_box(move |name: &CStr| {
+                // SAFETY: the caller's function, on the owner thread, with a terminated name.
+                unsafe { get_proc(name.as_ptr()) }.cast_const()
+            })
+            .map_err(|_| Error::of(Status::OutOfMemory))?;
+            // SAFETY: what it finds are OpenGL's functions, as the header asks.
+            Ok(unsafe { GlContext::host_driven(find) })
+        }
         (true, None) => Err(Error::param(Status::Null, "get_proc", "is NULL; BB_DEVICE_HOST_DRIVEN needs it")),
         (true, Some(_)) => Err(Error::param(
             Status::Argument,
@@ -201,14 +215,15 @@ fn context(host_driven: bool, get_proc: bb_gl_get_proc, config: &bb_gl_config) -
         (false, Some(_)) => {
             Err(Error::param(Status::Argument, "get_proc", "goes only with BB_DEVICE_HOST_DRIVEN"))
         }
-        (false, None) if !shared => Ok(GlContext::Headless),
+        (false, None) if !shared => Ok(GlContext::headless()),
         (false, None) if config.egl_display.is_null() => {
             Err(Error::param(Status::Null, "config.egl_display", "is NULL, and egl_context is not"))
         }
         (false, None) if config.egl_context.is_null() => {
             Err(Error::param(Status::Null, "config.egl_context", "is NULL, and egl_display is not"))
         }
-        (false, None) => Ok(GlContext::Shared { display: config.egl_display, context: config.egl_context }),
+        // SAFETY: a display and a context of EGL, as the header asks.
+        (false, None) => Ok(unsafe { GlContext::shared(config.egl_display, config.egl_context) }),
     }
 }
 
@@ -266,7 +281,7 @@ pub unsafe extern "C" fn bb_device_stats_get(
 ) -> bb_status {
     // SAFETY: the header asks for a place of `struct_size` bytes.
     on("bb_device_stats_get", device, |device: &Device| unsafe {
-        input::write_sized(struct_size, stats, "stats", |size| count(&device.statistics(), size))
+        input::write_sized(struct_size, stats, "stats", |size| count(device, size))
     })
 }
 
@@ -288,7 +303,9 @@ pub unsafe extern "C" fn bb_device_leak_report(
         let write = input::function(write, "write")?;
         // SAFETY: the header asks for a function that may be called with its user data.
         let mut writer = unsafe { Writer::new(write, user_data) };
-        let _ = write!(writer, "{}", device.leaks());
+        for buffer in device.live_buffers()? {
+            let _ = writeln!(writer, "{buffer}");
+        }
         Ok(())
     })
 }
@@ -308,7 +325,7 @@ pub extern "C" fn bb_device_destroy(device: *mut bb_device) -> bb_status {
     if device.is_null() {
         return bb_status::BB_OK;
     }
-    take("bb_device_destroy", device, |device: Device| device.destroy())
+    take("bb_device_destroy", device, |_: Device| Ok(()))
 }
 
 fn text<const N: usize>(from: &str) -> [c_char; N] {
@@ -331,17 +348,21 @@ fn describe(info: &Info, label: &Label, struct_size: u32) -> bb_device_info {
     }
 }
 
-fn count(stats: &Statistics, struct_size: u32) -> bb_device_stats {
+fn count(device: &Device, struct_size: u32) -> bb_device_stats {
+    let stats = device.statistics();
     bb_device_stats {
         struct_size,
-        lost: u32::from(stats.lost),
+        lost: u32::from(device.is_lost()),
         buffers_created: stats.buffers_created,
         buffers_deleted: stats.buffers_deleted,
-        bytes_live: stats.bytes_live,
-        bytes_written: stats.bytes_written,
-        bytes_copied: stats.bytes_copied,
-        submits: stats.submits,
+        live_bytes: stats.live_bytes,
         calls: stats.calls,
+        writes: stats.writes,
+        bytes_written: stats.bytes_written,
+        copies: stats.copies,
+        bytes_copied: stats.bytes_copied,
+        maps: stats.maps,
+        submits: stats.submits,
         waits: stats.waits,
     }
 }

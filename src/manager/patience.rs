@@ -107,7 +107,7 @@ impl Patience {
             _ if let Some(device) = shared.pumped() => {
                 let _listed = shared.waiters.enter(what);
                 let freed = || blocked == Blocked::Pinned && shared.storage().want_any(shared.copies);
-                device.pump(self.limit(), || (ready() || freed() || shared.lives().is_err()).then_some(()))
+                shared.pump(device, self.limit(), &|| ready() || freed() || shared.lives().is_err())
             }
             Blocked::Uncommitted => self.doze(),
             // A copy is free, yet there was no memory for it, or it has just come free.
@@ -156,7 +156,10 @@ impl Patience {
             let result = {
                 let _listed = shared.waiters.enter(what);
                 match shared.pumped() {
-                    Some(device) => device.pump(self.limit(), || shared.role.try_take().then_some(())),
+                    Some(device) => match shared.pump(device, self.limit(), &|| shared.role.is_free()) {
+                        Ok(()) => continue,
+                        stop => stop,
+                    },
                     None => shared.role.take(self.limit()),
                 }
             };

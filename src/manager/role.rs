@@ -27,6 +27,11 @@ impl Role {
         self.wanted.load(Relaxed) == 0 && self.grab()
     }
 
+    /// Whether `try_take` may be worth trying.
+    pub(crate) fn is_free(&self) -> bool {
+        self.wanted.load(Relaxed) == 0 && self.word.load(Relaxed) == FREE
+    }
+
     #[inline(always)]
     fn grab(&self) -> bool {
         // The load spares the cache line when the role is taken.

@@ -24,7 +24,7 @@ use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
 use crate::memory::Arc;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
-use crate::wait::{Deadline, Event};
+use crate::wait::{Deadline, Event, Stop};
 use crate::{DType, Timeout, lease};
 
 /// What a manager is doing with its life.
@@ -296,7 +296,28 @@ impl Shared {
         if !self.on_device {
             return None;
         }
-        self.device().filter(|device| device.is_host_driven() && device.is_owner())
+        self.device().filter(|device| device.is_host_driven() && device.is_owner() && device.lost().is_none())
+    }
+
+    /// Waits on the owner thread of a host-driven device, doing its work meanwhile.
+    pub(crate) fn pump(
+        &self,
+        device: &Device,
+        limit: Deadline,
+        ready: &dyn Fn() -> bool,
+    ) -> std::result::Result<(), Stop> {
+        loop {
+            // What has no event that the device hears of is looked at now and then.
+            let soon = limit.min(Deadline::after(Timeout::nanos(1_000_000)));
+            match device.pump(soon, ready).map_err(|error| error.status()) {
+                Ok(()) => return Ok(()),
+                Err(Status::Interrupted) => return Err(Stop::Interrupted),
+                Err(_) if limit.passed() => return Err(Stop::TimedOut),
+                // Lost meanwhile: who waits looks again, and finds nothing to pump.
+                Err(Status::DeviceLost) => return Ok(()),
+                Err(_) => {}
+            }
+        }
     }
 
     /// Asks the worker to look after something.

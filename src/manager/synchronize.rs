@@ -202,10 +202,9 @@ impl Shared {
         }
         let _listed = self.waiters.enter("wait for an epoch");
         let progress: &Event = &self.progress;
-        let mut news = || newer().map(Some).or_else(|| gone().then_some(None));
         let result = match self.pumped() {
-            Some(device) => device.pump(deadline, &mut news),
-            None => progress.wait(deadline, news),
+            Some(device) => self.pump(device, deadline, &|| newer().is_some() || gone()).map(|()| newer()),
+            None => progress.wait(deadline, || newer().map(Some).or_else(|| gone().then_some(None))),
         };
         match result {
             Ok(Some(epoch)) => Ok(epoch),
