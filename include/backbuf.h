@@ -1033,23 +1033,35 @@ typedef struct {
     /**
      * Bytes of the native buffers that are there.
      */
-    uint64_t bytes_live;
-    /**
-     * Bytes written from host memory.
-     */
-    uint64_t bytes_written;
-    /**
-     * Bytes copied from buffer to buffer.
-     */
-    uint64_t bytes_copied;
-    /**
-     * Submits, each with a fence.
-     */
-    uint64_t submits;
+    uint64_t live_bytes;
     /**
      * Calls run on the owner thread.
      */
     uint64_t calls;
+    /**
+     * Writes from host memory.
+     */
+    uint64_t writes;
+    /**
+     * Bytes of them.
+     */
+    uint64_t bytes_written;
+    /**
+     * Copies from buffer to buffer.
+     */
+    uint64_t copies;
+    /**
+     * Bytes of them.
+     */
+    uint64_t bytes_copied;
+    /**
+     * Ranges mapped.
+     */
+    uint64_t maps;
+    /**
+     * Submits, each with a fence.
+     */
+    uint64_t submits;
     /**
      * Waits for fences that had not passed at once.
      */

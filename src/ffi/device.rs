@@ -11,7 +11,7 @@ use super::object::{Object, Seat};
 use super::opaque::bb_device;
 use super::status::bb_status;
 use crate::Timeout;
-use crate::device::{Device, GlConfig, GlContext, HostConfig, Info};
+use crate::device::{Device, DeviceKind, GlConfig, GlContext, HostConfig, Info};
 use crate::error::{Error, Label, Result, Status};
 use crate::memory::try_box;
 
@@ -337,7 +337,11 @@ fn text<const N: usize>(from: &str) -> [c_char; N] {
 fn describe(info: &Info, label: &Label, struct_size: u32) -> bb_device_info {
     bb_device_info {
         struct_size,
-        kind: info.kind as u32,
+        kind: match info.kind {
+            DeviceKind::Host => BB_DEVICE_HOST,
+            DeviceKind::Gl => BB_DEVICE_GL,
+            other => other as u32,
+        },
         max_buffer_size: info.limits.max_buffer_size,
         uniform_offset_alignment: info.limits.uniform_offset_alignment,
         storage_offset_alignment: info.limits.storage_offset_alignment,
@@ -352,7 +356,7 @@ fn count(device: &Device, struct_size: u32) -> bb_device_stats {
     let stats = device.statistics();
     bb_device_stats {
         struct_size,
-        lost: u32::from(device.is_lost()),
+        lost: u32::from(device.lost().is_some()),
         buffers_created: stats.buffers_created,
         buffers_deleted: stats.buffers_deleted,
         live_bytes: stats.live_bytes,

@@ -8,14 +8,14 @@
 use parking_lot::Mutex;
 
 use super::bitmap::GRANULE;
-use super::forward::{Forward, MOST};
+use super::forward::Forward;
 use super::intervals::Intervals;
-use crate::device::{Device, Fence, Foreign, Native, Usage};
-use crate::error::{Error, Result, Status};
+use crate::device::{Device, Driver, Fence, Foreign, Native, Usage};
+use crate::error::{Error, Label, Result, Status};
 use crate::memory::try_vec;
 use crate::sync::{AtomicU64, Ordering::*};
 use crate::wait::Deadline;
-use crate::{Timeout, device::Driver};
+use crate::Timeout;
 
 /// Bytes that the owner thread moves in one turn, so that a poll with a budget comes to its end.
 const TURN: usize = 1 << 20;
@@ -41,6 +41,8 @@ struct Slot {
 #[derive(Debug)]
 pub(crate) struct Twins {
     device: Device,
+    /// Names the buffers.
+    label: Label,
     bytes: u64,
     slots: Vec<Slot>,
 }
@@ -53,10 +55,11 @@ pub(crate) struct Published {
 }
 
 impl Twins {
-    pub(crate) fn new(device: &Device, bytes: u64, copies: usize) -> Result<Twins> {
+    pub(crate) fn new(device: &Device, label: &str, bytes: u64, copies: usize) -> Result<Twins> {
         let most = device.info().limits.max_buffer_size;
         if bytes > most {
-            return Err(Error::beyond_limit("shape", bytes, most, "bytes in one buffer of the device"));
+            let why = "bytes: more than a buffer of the device can have";
+            return Err(Error::value(Status::Limit, "shape", bytes, why));
         }
         let mut slots = try_vec(copies)?;
         for _ in 0..copies {
@@ -66,7 +69,7 @@ impl Twins {
                 released: Mutex::new(try_vec(8)?),
             });
         }
-        Ok(Twins { device: device.clone(), bytes, slots })
+        Ok(Twins { device: device.clone(), label: Label::new(label), bytes, slots })
     }
 
     pub(crate) fn device(&self) -> &Device {
@@ -102,14 +105,14 @@ impl Twins {
 
 impl Slot {
     /// Makes it writable: there is a buffer, and what renderers still draw comes first.
-    fn open(&self, driver: &mut dyn Driver, bytes: u64) -> Result<Native> {
+    fn open(&self, driver: &mut dyn Driver, twins: &Twins) -> Result<Native> {
         while let Some(fence) = self.released.lock().pop() {
             driver.import(fence)?;
         }
         match self.native.load(Relaxed) {
             0 => {
                 // Empty states have a buffer too; and drivers like whole words.
-                let native = driver.create(bytes.max(4).next_multiple_of(4), usage(), label)?;
+                let native = driver.create(twins.bytes.max(4).next_multiple_of(4), usage(), twins.label.as_str())?;
                 self.native.store(native.0, Release);
                 Ok(native)
             }
@@ -139,8 +142,8 @@ pub(crate) struct Behind {
 
 /// One turn's view of an upload; it crosses to the owner thread and back.
 struct Upload<'a> {
+    twins: &'a Twins,
     slot: &'a Slot,
-    bytes: u64,
     /// The front's twin, and what is still to be copied from it.
     front: Native,
     old: &'a mut Intervals,
@@ -226,8 +229,8 @@ impl Behind {
         stop: &dyn Fn() -> bool,
     ) -> Result<()> {
         let mut upload = Upload {
+            twins,
             slot: &twins.slots[copy],
-            bytes: twins.bytes,
             front,
             old: &mut self.sets[copy],
             fresh: &mut self.fresh,
@@ -248,7 +251,7 @@ impl Behind {
 impl Upload<'_> {
     /// One turn on the owner thread. The fence of the last one; `Fence(0)` if it has passed already.
     fn turn(&mut self, driver: &mut dyn Driver) -> Result<Option<Fence>> {
-        let native = self.slot.open(driver, self.bytes)?;
+        let native = self.slot.open(driver, self.twins)?;
         let mut left = TURN;
         while left > 0
             && let Some((start, end)) = self.old.pop(left)

@@ -1,0 +1,352 @@
+//! A manager on a device: twins hold what fronts hold, whatever goes wrong on the device, and nothing is lost or left.
+
+use std::sync::mpsc;
+use std::thread;
+
+use backbuf::device::{Device, Faults, HostConfig, MapMode};
+use backbuf::manager::{Config, DeviceFront, Manager};
+use backbuf::{DType, Result, Status, Timeout};
+use proptest::prelude::*;
+
+const MS: Timeout = Timeout::nanos(1_000_000);
+const FOREVER: Timeout = Timeout::FOREVER;
+
+struct Rig {
+    faults: Faults,
+    device: Device,
+}
+
+fn rig(host_driven: bool) -> Rig {
+    let faults = Faults::new().unwrap();
+    let config = HostConfig { label: "rig", host_driven, faults: Some(faults.clone()) };
+    Rig { faults, device: Device::host(config).unwrap() }
+}
+
+impl Rig {
+    fn manager(&self, bytes: u64) -> Manager {
+        self.try_manager(bytes, Config::default()).unwrap()
+    }
+
+    fn try_manager(&self, bytes: u64, config: Config<'_>) -> Result<Manager> {
+        let config = Config { label: "twins", device: Some(&self.device), ..config };
+        Ok(Manager::with_config(DType::U8, &[bytes], config)?)
+    }
+
+    /// What the twin of a leased front holds.
+    fn twin(&self, front: &DeviceFront) -> Vec<u8> {
+        let (native, length) = (front.native(), front.len());
+        let read = self.device.run(FOREVER, move |driver| {
+            let data = driver.map(native, MapMode::Read, 0, length)?;
+            // SAFETY: mapped for reading, and the front is leased.
+            let bytes = unsafe { std::slice::from_raw_parts(data.as_ptr(), length as usize) }.to_vec();
+            driver.unmap(native)?;
+            Ok(bytes)
+        });
+        read.unwrap()
+    }
+
+    fn assert_nothing_left(self) {
+        let Rig { device, .. } = self;
+        // Buffers are given back by the owner thread, in its turn.
+        device.run(FOREVER, |_| Ok(())).unwrap();
+        assert_eq!(device.live_buffers().unwrap(), []);
+        let statistics = device.statistics();
+        assert_eq!(statistics.buffers_created, statistics.buffers_deleted);
+    }
+}
+
+fn put(manager: &Manager, at: u64, data: &[u8]) {
+    manager.enqueue(at, data, FOREVER).unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Each published twin is the state, byte for byte, and stays so while it is leased.
+    #[test]
+    fn twins_hold_what_fronts_hold(
+        bytes in prop_oneof![1u64..300, 60_000u64..200_000],
+        epochs in prop::collection::vec(prop::collection::vec((any::<u32>(), 1u16..5000, any::<u8>()), 0..24), 1..12),
+        held in any::<u64>(),
+        delay in 0u32..3,
+        reverse in any::<bool>(),
+    ) {
+        let rig = rig(false);
+        rig.faults.delay(delay);
+        rig.faults.reverse(reverse);
+        let manager = rig.manager(bytes);
+        let mut model = vec![0; bytes as usize];
+        let mut leases: Vec<(DeviceFront, Vec<u8>)> = Vec::new();
+        for (round, updates) in epochs.iter().enumerate() {
+            for &(at, length, value) in updates {
+                let at = u64::from(at) % bytes;
+                let end = (at + u64::from(length)).min(bytes);
+                model[at as usize..end as usize].fill(value);
+                put(&manager, at, &vec![value; (end - at) as usize]);
+            }
+            manager.synchronize(FOREVER).unwrap();
+            let front = manager.device_front().unwrap();
+            prop_assert!(front.bytes() == model && rig.twin(&front) == model);
+            for (front, then) in &leases {
+                prop_assert!(rig.twin(front) == *then, "a leased twin changed");
+            }
+            // One is kept over some epochs: with three copies that blocks nobody.
+            leases.clear();
+            if held >> (round % 64) & 1 == 1 {
+                leases.push((front, model.clone()));
+            }
+        }
+        leases.clear();
+        drop(manager);
+        rig.assert_nothing_left();
+    }
+}
+
+#[test]
+fn nothing_native_is_made_in_the_steady_state() {
+    let rig = rig(false);
+    let manager = rig.manager(4096);
+    let mut natives = [None; 8];
+    for step in 0..2000u64 {
+        put(&manager, step * 8 % 4096, &step.to_ne_bytes());
+        manager.synchronize(FOREVER).unwrap();
+        let front = manager.device_front().unwrap();
+        let native = *natives[front.slot()].get_or_insert(front.native());
+        assert_eq!(native, front.native(), "a slot has one buffer for life");
+        front.release().unwrap();
+    }
+    let statistics = rig.device.statistics();
+    assert!(statistics.buffers_created <= 3, "{statistics}");
+    // Eight bytes an epoch, and as many forward: granules at the most.
+    assert!(statistics.bytes_written < 2000 * 64 + 3 * 4096, "{statistics}");
+    drop(manager);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn a_publish_waits_for_the_device_and_an_empty_one_does_not() {
+    let rig = rig(false);
+    let manager = rig.manager(64);
+    rig.faults.hold();
+    put(&manager, 0, &[1]);
+    assert_eq!(manager.synchronize(MS).unwrap_err().status(), Status::Timeout);
+    assert_eq!((manager.epoch(), manager.front().unwrap()[0]), (0, 0));
+    put(&manager, 1, &[2]);
+    rig.faults.release();
+    assert!(manager.synchronize(FOREVER).unwrap() >= 1);
+    let front = manager.device_front().unwrap();
+    assert_eq!((front.bytes()[..2].to_vec(), &rig.twin(&front)[..2]), (vec![1, 2], &[1, 2][..]));
+    let submits = rig.device.statistics().submits;
+    manager.synchronize(Timeout::TRY).unwrap();
+    assert_eq!(rig.device.statistics().submits, submits);
+}
+
+#[test]
+fn a_device_that_does_not_finish_is_reported_and_recovers() {
+    let rig = rig(false);
+    let manager = rig.try_manager(64, Config { watchdog: MS, ..Config::default() }).unwrap();
+    rig.faults.hold();
+    put(&manager, 0, &[1]);
+    let error = manager.synchronize(FOREVER).unwrap_err();
+    assert_eq!(error.status(), Status::Stalled);
+    assert!(error.to_string().contains("upload to device"), "{error}");
+    rig.faults.release();
+    while manager.synchronize(FOREVER).is_err() {}
+    assert_eq!(manager.statistics().stalls, 1);
+    assert_eq!(manager.front().unwrap()[0], 1);
+}
+
+#[test]
+fn a_failed_allocation_is_told_and_the_next_synchronize_goes_on() {
+    let rig = rig(false);
+    rig.faults.fail_allocation(1);
+    assert_eq!(rig.try_manager(64, Config::default()).unwrap_err().status(), Status::OutOfMemory);
+    let manager = rig.manager(64);
+    rig.faults.fail_allocation(1);
+    put(&manager, 0, &[7]);
+    assert_eq!(manager.synchronize(FOREVER).unwrap_err().status(), Status::OutOfMemory);
+    assert_eq!((manager.epoch(), manager.device_front().unwrap().epoch()), (0, 0));
+    assert_eq!(manager.synchronize(FOREVER).unwrap(), 1);
+    let front = manager.device_front().unwrap();
+    assert_eq!(rig.twin(&front)[0], 7);
+    drop((front, manager));
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn a_device_lost_at_any_step_loses_no_state_and_leaves_nobody_waiting() {
+    for step in 1..24 {
+        let rig = rig(false);
+        let manager = rig.manager(64);
+        rig.faults.lose_at(step);
+        let mut published = 0;
+        let error = loop {
+            put(&manager, 0, &[published + 1]);
+            match manager.synchronize(FOREVER) {
+                Ok(_) => published += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.status(), Status::DeviceLost, "{error}");
+        let front = manager.front().unwrap();
+        assert_eq!((front.epoch(), front[0]), (u64::from(published), published));
+        assert_eq!(manager.device_front().unwrap_err().status(), Status::DeviceLost);
+        assert_eq!(manager.synchronize(FOREVER).unwrap_err().status(), Status::DeviceLost);
+        drop(manager);
+        assert_eq!((front.epoch(), front[0]), (u64::from(published), published));
+    }
+}
+
+#[test]
+fn a_manager_ends_while_its_device_hangs() {
+    let rig = rig(false);
+    let manager = rig.manager(64);
+    rig.faults.hold();
+    put(&manager, 0, &[1]);
+    let ticket = manager.synchronize_async().unwrap();
+    assert_eq!(manager.wait(ticket, MS).unwrap_err().status(), Status::Timeout);
+    drop(manager);
+    rig.faults.release();
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn a_device_may_go_first() {
+    let rig = rig(false);
+    let manager = rig.manager(64);
+    put(&manager, 0, &[1]);
+    manager.synchronize(FOREVER).unwrap();
+    let front = manager.device_front().unwrap();
+    rig.device.destroy().unwrap();
+    put(&manager, 0, &[2]);
+    assert_eq!(manager.synchronize(FOREVER).unwrap_err().status(), Status::DeviceLost);
+    drop(manager);
+    assert_eq!(front.bytes()[0], 1);
+    front.release().unwrap();
+}
+
+#[test]
+fn a_front_outlives_its_manager_on_the_device_too() {
+    let rig = rig(false);
+    let manager = rig.manager(64);
+    put(&manager, 0, &[1]);
+    manager.synchronize(FOREVER).unwrap();
+    let front = manager.device_front().unwrap();
+    drop(manager);
+    assert_eq!(rig.twin(&front)[0], 1);
+    front.release().unwrap();
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn leases_of_every_copy_pin_and_release_frees() {
+    let rig = rig(false);
+    let config = Config { copies: 2, watchdog: MS, ..Config::default() };
+    let manager = rig.try_manager(64, config).unwrap();
+    let first = manager.device_front().unwrap();
+    put(&manager, 0, &[1]);
+    manager.synchronize(FOREVER).unwrap();
+    put(&manager, 0, &[2]);
+    assert_eq!(manager.synchronize(MS).unwrap_err().status(), Status::Pinned);
+    assert_eq!(rig.twin(&first)[0], 0);
+    first.release().unwrap();
+    manager.synchronize(FOREVER).unwrap();
+    assert_eq!(rig.twin(&manager.device_front().unwrap())[0], 2);
+}
+
+#[test]
+fn a_tag_alone_is_an_epoch_and_empty_states_are_legal() {
+    let rig = rig(false);
+    for bytes in [0, 1, 5] {
+        let manager = rig.manager(bytes);
+        manager.enqueue_tag(42, FOREVER).unwrap();
+        manager.synchronize(FOREVER).unwrap();
+        let front = manager.device_front().unwrap();
+        assert_eq!((front.epoch(), front.tag(), front.len()), (1, 42, bytes));
+    }
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn waits_on_the_owner_thread_do_the_work() {
+    let rig = rig(true);
+    let manager = rig.manager(1 << 22);
+    for round in 1..20u8 {
+        put(&manager, 0, &vec![round; 1 << 22]);
+        match round % 3 {
+            0 => assert_eq!(manager.synchronize(FOREVER).unwrap(), u64::from(round)),
+            1 => {
+                let ticket = manager.synchronize_async().unwrap();
+                assert_eq!(manager.wait(ticket, FOREVER).unwrap(), u64::from(round));
+            }
+            _ => {
+                manager.synchronize_async().unwrap();
+                manager.wait_epoch(u64::from(round) - 1, FOREVER).unwrap();
+            }
+        }
+        let front = manager.device_front().unwrap();
+        assert!(rig.twin(&front).iter().all(|&byte| byte == round));
+    }
+    manager.close(FOREVER).unwrap();
+    drop(manager);
+    rig.device.poll(FOREVER).unwrap();
+    assert_eq!(rig.device.live_buffers().unwrap(), []);
+}
+
+#[test]
+fn an_engine_elsewhere_waits_for_the_owner_thread_to_poll() {
+    let rig = rig(true);
+    let manager = rig.try_manager(4096, Config { watchdog: Timeout::TRY, ..Config::default() });
+    assert_eq!(manager.unwrap().epoch(), 0);
+    let manager = rig.manager(4096);
+    let (done, steps) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            put(&manager, 0, &[1]);
+            let late = manager.synchronize(MS).unwrap_err().status();
+            done.send(u64::from(late == Status::Timeout)).unwrap();
+            for step in 2..50u8 {
+                put(&manager, 0, &[step]);
+                manager.synchronize(FOREVER).unwrap();
+            }
+            done.send(2).unwrap();
+        });
+        assert_eq!(steps.recv().unwrap(), 1, "nobody polled, yet it was published");
+        while steps.try_recv().is_err() {
+            rig.device.poll(MS).unwrap();
+            let front = manager.device_front().unwrap();
+            assert_eq!(rig.twin(&front), front.bytes());
+        }
+    });
+    assert_eq!(manager.front().unwrap()[0], 49);
+    drop(manager);
+    rig.device.poll(FOREVER).unwrap();
+    assert_eq!(rig.device.live_buffers().unwrap(), []);
+}
+
+#[test]
+fn a_manager_made_elsewhere_waits_for_a_poll() {
+    let rig = rig(true);
+    thread::scope(|scope| {
+        let late = scope.spawn(|| {
+            let config = Config { watchdog: MS, ..Config::default() };
+            rig.try_manager(64, config).unwrap_err().status()
+        });
+        assert_eq!(late.join().unwrap(), Status::Timeout);
+        let made = scope.spawn(|| rig.manager(64));
+        while !made.is_finished() {
+            rig.device.poll(MS).unwrap();
+        }
+        drop(made.join().unwrap());
+    });
+    rig.device.poll(FOREVER).unwrap();
+    assert_eq!(rig.device.live_buffers().unwrap(), []);
+}
+
+#[test]
+fn a_manager_on_host_memory_has_no_device_fronts() {
+    let manager = Manager::new(DType::U8, &[4]).unwrap();
+    let error = manager.device_front().unwrap_err();
+    assert_eq!(error.status(), Status::State);
+    assert!(error.to_string().contains("create it on a device"), "{error}");
+}
