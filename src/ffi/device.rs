@@ -206,7 +206,9 @@ fn context(host_driven: bool, get_proc: bb_gl_get_proc, config: &bb_gl_config) -
             // SAFETY: what it finds are OpenGL's functions, as the header asks.
             Ok(unsafe { GlContext::host_driven(find) })
         }
-        (true, None) => Err(Error::param(Status::Null, "get_proc", "is NULL; BB_DEVICE_HOST_DRIVEN needs it")),
+        (true, None) => {
+            Err(Error::param(Status::Null, "get_proc", "is NULL; BB_DEVICE_HOST_DRIVEN needs it"))
+        }
         (true, Some(_)) => Err(Error::param(
             Status::Argument,
             "config.egl_context",

@@ -45,7 +45,8 @@ impl Manager {
         let units = (config.queue()? / UNIT) as usize;
         let number = roster::number();
         let copies = config.copies as usize;
-        let twins = config.device.map(|device| Twins::new(device, config.label, shape.bytes, copies)).transpose()?;
+        let twins =
+            config.device.map(|device| Twins::new(device, config.label, shape.bytes, copies)).transpose()?;
         let storage = storage::Storage::new(shape.bytes as usize, copies, number, twins)?;
         // SAFETY: just made; nobody else has it.
         let (first, second) = unsafe { (storage.as_ref().data(0), storage.as_ref().data(1)) };

@@ -10,12 +10,12 @@ use parking_lot::Mutex;
 use super::bitmap::GRANULE;
 use super::forward::Forward;
 use super::intervals::Intervals;
+use crate::Timeout;
 use crate::device::{Device, Driver, Fence, Foreign, Native, Usage};
 use crate::error::{Error, Label, Result, Status};
 use crate::memory::try_vec;
 use crate::sync::{AtomicU64, Ordering::*};
 use crate::wait::Deadline;
-use crate::Timeout;
 
 /// Bytes that the owner thread moves in one turn, so that a poll with a budget comes to its end.
 const TURN: usize = 1 << 20;
@@ -112,7 +112,8 @@ impl Slot {
         match self.native.load(Relaxed) {
             0 => {
                 // Empty states have a buffer too; and drivers like whole words.
-                let native = driver.create(twins.bytes.max(4).next_multiple_of(4), usage(), twins.label.as_str())?;
+                let native =
+                    driver.create(twins.bytes.max(4).next_multiple_of(4), usage(), twins.label.as_str())?;
                 self.native.store(native.0, Release);
                 Ok(native)
             }
@@ -238,7 +239,8 @@ impl Behind {
         };
         loop {
             let turn = &mut upload;
-            let fence = twins.device.call(patience, stop, move |driver: &mut dyn Driver| turn.turn(driver))?;
+            let fence =
+                twins.device.call(patience, stop, move |driver: &mut dyn Driver| turn.turn(driver))?;
             match fence {
                 None => {}
                 Some(fence) if fence == Fence(0) => return Ok(()),
