@@ -141,6 +141,7 @@ impl DeviceFront {
 
     /// Releases it, as dropping does, and tells what went wrong: then nothing was fenced, and the front is held until it is
     /// dropped elsewhere.
+    #[expect(clippy::result_large_err, reason = "a front that cannot be released comes back")]
     pub fn release(self) -> std::result::Result<(), super::Refused<DeviceFront>> {
         release_device_front(self.0.front.lease).map_err(|error| super::Refused { error, value: self })
     }

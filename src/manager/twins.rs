@@ -243,7 +243,7 @@ impl Behind {
                 twins.device.call(patience, stop, move |driver: &mut dyn Driver| turn.turn(driver))?;
             match fence {
                 None => {}
-                Some(fence) if fence == Fence(0) => return Ok(()),
+                Some(Fence(0)) => return Ok(()),
                 Some(fence) => return twins.device.wait(fence, patience, stop),
             }
         }
