@@ -4,7 +4,7 @@
 
 use super::buffer::{Precision, Spec};
 use super::group::{Group, NOT_PLANNED};
-use super::layout::{Origin, Region, Space};
+use super::layout::{Allocator, Origin, Region, Space};
 use super::options::{Options, SharedPer};
 use crate::error::{Error, Result, Status};
 use crate::memory::try_vec;
@@ -60,7 +60,8 @@ impl Mix {
 
     /// The only precision.
     fn precision(self) -> Option<Precision> {
-        Precision::ALL.into_iter().find(|&precision| Mix::of(precision) == self)
+        let lowest = Precision::ALL.get(self.0.trailing_zeros() as usize).copied();
+        lowest.filter(|&precision| Mix::of(precision) == self)
     }
 
     fn is_mixed(self) -> bool {
@@ -169,6 +170,42 @@ impl Arrangement {
             Space::Persistent => self.persistent,
             Space::Local => Extent::default(),
         }
+    }
+
+    /// How a kernel gets a buffer.
+    pub(super) fn allocator(&self, index: usize) -> Allocator {
+        let place = &self.places[index];
+        let typed = self.shared.is_typed();
+        let precision = place.precision();
+        let element = precision.map_or(1, Precision::bytes);
+        let local = place.space == Space::Local;
+        let byte_offset = match (local, typed) {
+            (true, _) => Some(0),
+            (_, true) => Some(place.start),
+            // All of one precision, or nobody knows.
+            (_, false) => self.extent(place.space).bytes().ok().map(|_| place.start * element),
+        };
+        Allocator {
+            space: place.space,
+            offset: if typed { place.start / element } else { place.start },
+            length: place.length,
+            precision,
+            zero_fill: if local { place.extent / if typed { element } else { 1 } } else { place.length },
+            origin: place.origin,
+            byte_offset,
+        }
+    }
+
+    /// Bytes of shared memory that a block takes.
+    pub(super) fn shared_bytes(&self, options: Options, threads: u32) -> Result<u64> {
+        let stride = self.shared.stride_bytes(options)?;
+        let copies = match options.shared_per {
+            SharedPer::Block => 1,
+            SharedPer::Thread => u64::from(threads),
+        };
+        stride.checked_mul(copies).ok_or_else(|| {
+            Error::value(Status::Range, "threads", threads, "the block's bytes do not fit into 64 bits")
+        })
     }
 
     fn extent_mut(&mut self, space: Space) -> &mut Extent {

@@ -139,7 +139,7 @@ impl Registry {
     /// ```
     pub fn check(&self, parent: u64, limits: &Limits, launch: &Launch) -> std::result::Result<Fit, Refusal> {
         launch.vet(limits)?;
-        let mut state = self.lock();
+        let state = self.lock();
         let (group, all) = state.known(parent)?;
         let options = launch.options(group.options);
         let stride = all.shared.stride_bytes(options)?;

@@ -1,5 +1,7 @@
 //! A parent's buffers, in registration order.
 
+use std::cell::OnceCell;
+
 use super::arrange::Arrangement;
 use super::buffer::{Buffer, Spec};
 use super::hasher::Map;
@@ -31,8 +33,8 @@ pub(super) struct Group {
     names: Map<String, u32>,
     pub(super) options: Options,
     pub(super) version: u64,
-    /// None until somebody asks.
-    pub(super) arrangement: Option<Arrangement>,
+    /// Empty until somebody asks.
+    pub(super) arrangement: OnceCell<Arrangement>,
     /// By index: the offset above what is always alive, in units, or [`NOT_PLANNED`].
     pub(super) plan: Option<Vec<u64>>,
     /// Bytes of all buffers, each with what its alignment may cost: what cannot be added up is refused early.
@@ -56,7 +58,7 @@ impl Group {
             names: Map::default(),
             options,
             version: 0,
-            arrangement: None,
+            arrangement: OnceCell::new(),
             plan: None,
             weight: 0,
         }
@@ -75,7 +77,7 @@ impl Group {
     /// Something has changed: layout and plan are those of before.
     pub(super) fn touch(&mut self, version: u64) {
         self.version = version;
-        self.arrangement = None;
+        self.arrangement = OnceCell::new();
         self.plan = None;
     }
 

@@ -41,7 +41,7 @@ impl Registry {
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn overlaps(&self, parent: u64) -> Result<Vec<Overlap>> {
-        let mut state = self.lock();
+        let state = self.lock();
         let (group, all) = state.known(parent)?;
         let mut found = Vec::new();
         for space in [Space::Shared, Space::Persistent] {

@@ -40,6 +40,7 @@ mod planning;
 mod printable;
 #[allow(clippy::module_inception, reason = "the type of that name lives there")]
 mod registry;
+mod state;
 mod table;
 
 pub use buffer::{Buffer, Lifetime, Location, Precision, Update};

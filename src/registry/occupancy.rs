@@ -176,7 +176,7 @@ impl Registry {
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn banks(&self, parent: u64) -> Result<Banks> {
-        let mut state = self.lock();
+        let state = self.lock();
         let (group, all) = state.known(parent)?;
         let options = crate::registry::Options { shared_per: SharedPer::Thread, ..group.options };
         let stride_bytes = all.shared.stride_bytes(options)?;
@@ -213,7 +213,7 @@ impl Registry {
     /// ```
     pub fn occupancy(&self, parent: u64, limits: &Limits, launch: &Launch) -> Result<Occupancy> {
         launch.vet(limits)?;
-        let mut state = self.lock();
+        let state = self.lock();
         let (group, all) = state.known(parent)?;
         let options = launch.options(group.options);
         Ok(limits.occupancy(launch, all.shared_bytes(options, launch.threads)?))

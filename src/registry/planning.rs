@@ -142,7 +142,7 @@ impl Registry {
     pub fn plan(&self, parent: u64, options: &Options<'_>) -> Result<Plans> {
         let begun = Instant::now();
         let (version, buffers, tasks) = {
-            let mut state = self.lock();
+            let state = self.lock();
             let (group, all) = state.known(parent)?;
             let task = |space| Task::new(group, all, space);
             (group.version, group.entries.len(), [task(Space::Shared)?, task(Space::Persistent)?])

@@ -2,13 +2,12 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::arrange::{self, Arrangement, Extent};
-use super::buffer::{Buffer, Location, Precision, Spec, Update};
+use super::buffer::{Buffer, Spec, Update};
 use super::group::{self, Group};
 use super::hash;
-use super::hasher::Map;
-use super::layout::{Allocator, Layout, Placed, Space, Totals};
+use super::layout::{Allocator, Layout, Placed, Totals};
 use super::options::Options;
+use super::state::{State, no_name};
 use crate::error::{Error, Label, Result, Status};
 #[cfg(feature = "capi")]
 use crate::memory::try_string;
@@ -43,27 +42,10 @@ pub struct Registry {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct State {
-    pub(super) groups: Map<u64, Group>,
-    /// By child: the parents that roll it up, once a registration.
-    hosts: Map<u64, Vec<u64>>,
-    /// The newest version.
-    clock: u64,
-}
-
 impl Default for Registry {
     fn default() -> Registry {
         Registry::new()
     }
-}
-
-pub(super) fn no_parent(parent: u64) -> Error {
-    Error::value(Status::NoParent, "parent", parent, "nothing is registered under this key")
-}
-
-pub(super) fn no_name(name: &str) -> Error {
-    Error::named(Status::NoName, "name", name, "this parent has no such buffer")
 }
 
 impl Registry {
@@ -209,7 +191,7 @@ impl Registry {
         match state.groups.get_mut(&parent) {
             Some(group) if group.plan.is_some() => state.alter(parent, |_| Ok(true)).map(|_| ()),
             Some(group) => {
-                group.arrangement = None;
+                group.arrangement.take();
                 Ok(())
             }
             None => Ok(()),
@@ -218,21 +200,7 @@ impl Registry {
 
     /// Forgets a parent and all of its buffers. Where it is a child, it takes nothing from then on. An unknown parent is fine.
     pub fn clear_parent(&self, parent: u64) -> Result<()> {
-        let mut state = self.lock_to_change()?;
-        if !state.groups.contains_key(&parent) {
-            return Ok(());
-        }
-        state.alter(parent, |_| Ok(true))?;
-        let Some(group) = state.groups.remove(&parent) else { return Ok(()) };
-        for child in group.children() {
-            if let Some(hosts) = state.hosts.get_mut(&child) {
-                hosts.retain(|&host| host != parent);
-                if hosts.is_empty() {
-                    state.hosts.remove(&child);
-                }
-            }
-        }
-        Ok(())
+        self.lock_to_change()?.forget(parent)
     }
 
     /// How the parent lays out from now on.
@@ -290,13 +258,13 @@ impl Registry {
 
     /// The same for equal layouts, in every process.
     pub fn layout_hash(&self, parent: u64) -> Result<u64> {
-        let mut state = self.lock();
+        let state = self.lock();
         state.known(parent).map(|(group, all)| hash::of(group, all))
     }
 
     /// What the parent takes, in elements: 0 for an unknown one.
     pub fn totals(&self, parent: u64) -> Result<Totals> {
-        let mut state = self.lock();
+        let state = self.lock();
         Ok(state.settled(parent)?.map_or_else(Totals::default, |(_, all)| Totals {
             shared: all.shared.elements(),
             persistent: all.persistent.elements(),
@@ -332,7 +300,7 @@ impl Registry {
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn get_allocator(&self, parent: u64, name: &str) -> Result<Allocator> {
-        let mut state = self.lock();
+        let state = self.lock();
         let (group, all) = state.known(parent)?;
         let index = group.find(name).ok_or_else(|| no_name(name))?;
         Ok(all.allocator(index))
@@ -375,7 +343,7 @@ impl Registry {
 
     /// Where everything of the parent lies.
     pub fn layout(&self, parent: u64) -> Result<Layout> {
-        let mut state = self.lock();
+        let state = self.lock();
         let (group, all) = state.known(parent)?;
         let mut buffers = try_vec(group.entries.len())?;
         for (index, entry) in group.entries.iter().enumerate() {
@@ -412,256 +380,13 @@ impl Registry {
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn shared_stride_bytes(&self, parent: u64) -> Result<u64> {
-        let mut state = self.lock();
+        let state = self.lock();
         state.settled(parent)?.map_or(Ok(0), |(group, all)| all.shared.stride_bytes(group.options))
     }
 
     /// Bytes of shared memory that a block of `threads` threads takes. 0 for an unknown parent.
     pub fn shared_bytes(&self, parent: u64, threads: u32) -> Result<u64> {
-        let mut state = self.lock();
+        let state = self.lock();
         state.settled(parent)?.map_or(Ok(0), |(group, all)| all.shared_bytes(group.options, threads))
-    }
-}
-
-impl State {
-    pub(super) fn group(&self, parent: u64) -> Result<&Group> {
-        self.groups.get(&parent).ok_or_else(|| no_parent(parent))
-    }
-
-    /// A group with its layout, if the parent is known.
-    pub(super) fn settled(&mut self, parent: u64) -> Result<Option<(&Group, &Arrangement)>> {
-        match self.groups.get(&parent) {
-            None => return Ok(None),
-            Some(group) if group.arrangement.is_some() => {}
-            Some(_) => self.settle(parent)?,
-        }
-        Ok(self.groups.get(&parent).and_then(|group| Some((group, group.arrangement.as_ref()?))))
-    }
-
-    /// The same of a parent that must be known.
-    pub(super) fn known(&mut self, parent: u64) -> Result<(&Group, &Arrangement)> {
-        self.settled(parent)?.ok_or_else(|| no_parent(parent))
-    }
-
-    /// Works out a layout, children first. A stack of its own: however deep children go, the thread's does not grow.
-    #[cold]
-    fn settle(&mut self, parent: u64) -> Result<()> {
-        let mut open = try_vec(8)?;
-        open.push(parent);
-        while let Some(&next) = open.last() {
-            let group = self.group(next)?;
-            let lacks = |child: &u64| self.groups.get(child).is_some_and(|child| child.arrangement.is_none());
-            let before = open.len();
-            for child in group.children().filter(lacks) {
-                open.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
-                open.push(child);
-            }
-            if open.len() > before {
-                continue;
-            }
-            open.pop();
-            if group.arrangement.is_some() {
-                continue;
-            }
-            let reach = |child: u64, space: Space| {
-                let child = self.groups.get(&child).and_then(|group| group.arrangement.as_ref());
-                child.map_or_else(Extent::default, |all| all.extent(space))
-            };
-            let all = arrange::arrange(group, reach)?;
-            if let Some(group) = self.groups.get_mut(&next) {
-                group.arrangement = Some(all);
-            }
-        }
-        Ok(())
-    }
-
-    /// Changes a group, which comes into being if it does not exist and the change succeeds.
-    pub(super) fn change(
-        &mut self,
-        parent: u64,
-        defaults: Options,
-        work: impl FnOnce(&mut Group) -> Result<()>,
-    ) -> Result<()> {
-        if self.groups.contains_key(&parent) {
-            return self.alter(parent, |group| work(group).map(|()| true)).map(|_| ());
-        }
-        let lineage = self.lineage(parent)?;
-        self.groups.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
-        let mut group = Group::new(defaults);
-        work(&mut group)?;
-        self.groups.insert(parent, group);
-        self.touch(parent, &lineage);
-        Ok(())
-    }
-
-    pub(super) fn register_child(
-        &mut self,
-        parent: u64,
-        defaults: Options,
-        name: &str,
-        child: u64,
-    ) -> Result<()> {
-        group::vet_name(name)?;
-        let mut hidden = [String::new(), String::new()];
-        for (hidden, region) in hidden.iter_mut().zip([".shared", ".persistent"]) {
-            let room = hidden.try_reserve_exact(name.len() + region.len());
-            room.map_err(|_| Error::of(Status::OutOfMemory))?;
-            hidden.push_str(name);
-            hidden.push_str(region);
-        }
-        let shared = Spec {
-            size: 0,
-            location: Location::Shared,
-            persistent: false,
-            precision: Precision::F32,
-            lifetime: None,
-        };
-        let persistent = Spec { location: Location::Local, persistent: true, ..shared };
-        if self.reaches(child, parent)? {
-            let why = "holds this parent already, so that each would hold the other; roll up one way only";
-            return Err(Error::value(Status::State, "child", child, why));
-        }
-        self.hosts.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
-        let mut hosts = self.hosts.remove(&child).unwrap_or_default();
-        let done = hosts.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory)).and_then(|()| {
-            let names = [hidden[0].as_str(), hidden[1].as_str()];
-            self.change(parent, defaults, |group| group.register_child(names, [shared, persistent], child))
-        });
-        if done.is_ok() {
-            hosts.push(parent);
-        }
-        if !hosts.is_empty() {
-            self.hosts.insert(child, hosts);
-        }
-        done
-    }
-
-    /// Whether a parent or a child has the key.
-    pub(super) fn knows(&self, key: u64) -> bool {
-        self.groups.contains_key(&key) || self.is_child(key)
-    }
-
-    /// Whether somebody rolls it up.
-    pub(super) fn is_child(&self, key: u64) -> bool {
-        self.hosts.contains_key(&key)
-    }
-
-    /// Takes the groups of another state in, whose keys nobody has here.
-    pub(super) fn merge(&mut self, parent: u64, other: State) -> Result<()> {
-        let lineage = self.lineage(parent)?;
-        let room = self.groups.try_reserve(other.groups.len());
-        room.and_then(|()| self.hosts.try_reserve(other.hosts.len()))
-            .map_err(|_| Error::of(Status::OutOfMemory))?;
-        self.clock += 1;
-        for (key, mut group) in other.groups {
-            group.version = self.clock;
-            self.groups.insert(key, group);
-        }
-        self.hosts.extend(other.hosts);
-        for key in lineage {
-            if let Some(group) = self.groups.get_mut(&key) {
-                group.touch(self.clock);
-            }
-        }
-        Ok(())
-    }
-
-    /// Changes a group that exists. Whoever rolls it up changes with it.
-    pub(super) fn alter(
-        &mut self,
-        parent: u64,
-        work: impl FnOnce(&mut Group) -> Result<bool>,
-    ) -> Result<bool> {
-        let lineage = self.lineage(parent)?;
-        let group = self.groups.get_mut(&parent).ok_or_else(|| no_parent(parent))?;
-        let changed = work(group)?;
-        if changed {
-            self.touch(parent, &lineage);
-        }
-        Ok(changed)
-    }
-
-    /// Gives a group a plan.
-    pub(super) fn set_plan(&mut self, parent: u64, plan: Vec<u64>) -> Result<()> {
-        self.alter(parent, |_| Ok(true))?;
-        // Not before: a change takes the plan of before away.
-        if let Some(group) = self.groups.get_mut(&parent) {
-            group.plan = Some(plan);
-        }
-        Ok(())
-    }
-
-    fn touch(&mut self, parent: u64, lineage: &[u64]) {
-        self.clock += 1;
-        for key in lineage.iter().chain([&parent]) {
-            if let Some(group) = self.groups.get_mut(key) {
-                group.touch(self.clock);
-            }
-        }
-    }
-
-    /// Every parent that rolls this one up, at whatever depth.
-    fn lineage(&self, parent: u64) -> Result<Vec<u64>> {
-        let mut found = Vec::new();
-        if self.hosts.is_empty() {
-            return Ok(found);
-        }
-        let mut seen = Map::default();
-        let mut next = Some(parent);
-        let mut at = 0;
-        while let Some(key) = next {
-            for &host in self.hosts.get(&key).map_or(&[][..], Vec::as_slice) {
-                let room = seen.try_reserve(1).and_then(|()| found.try_reserve(1));
-                room.map_err(|_| Error::of(Status::OutOfMemory))?;
-                if seen.insert(host, ()).is_none() {
-                    found.push(host);
-                }
-            }
-            next = found.get(at).copied();
-            at += 1;
-        }
-        Ok(found)
-    }
-
-    /// Whether `to` is `from`, or rolled up into it at whatever depth.
-    fn reaches(&self, from: u64, to: u64) -> Result<bool> {
-        Ok(from == to || self.lineage(to)?.contains(&from))
-    }
-}
-
-impl Arrangement {
-    /// How a kernel gets a buffer.
-    pub(super) fn allocator(&self, index: usize) -> Allocator {
-        let place = &self.places[index];
-        let typed = self.shared.is_typed();
-        let element = place.precision().map_or(1, Precision::bytes);
-        let local = place.space == Space::Local;
-        let byte_offset = match (local, typed) {
-            (true, _) => Some(0),
-            (_, true) => Some(place.start),
-            // All of one precision, or nobody knows.
-            (_, false) => self.extent(place.space).bytes().ok().map(|_| place.start * element),
-        };
-        Allocator {
-            space: place.space,
-            offset: if typed { place.start / element } else { place.start },
-            length: place.length,
-            precision: place.precision(),
-            zero_fill: if local { place.extent / if typed { element } else { 1 } } else { place.length },
-            origin: place.origin,
-            byte_offset,
-        }
-    }
-
-    /// Bytes of shared memory that a block takes.
-    pub(super) fn shared_bytes(&self, options: Options, threads: u32) -> Result<u64> {
-        let stride = self.shared.stride_bytes(options)?;
-        let copies = match options.shared_per {
-            super::SharedPer::Block => 1,
-            super::SharedPer::Thread => u64::from(threads),
-        };
-        stride.checked_mul(copies).ok_or_else(|| {
-            Error::value(Status::Range, "threads", threads, "the block's bytes do not fit into 64 bits")
-        })
     }
 }

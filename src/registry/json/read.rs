@@ -7,7 +7,8 @@ use crate::memory::try_vec;
 use crate::registry::buffer::Spec;
 use crate::registry::group::NOT_PLANNED;
 use crate::registry::lifetimes;
-use crate::registry::registry::{Registry, State, no_name};
+use crate::registry::registry::Registry;
+use crate::registry::state::{State, no_name};
 use crate::registry::{Layout, Lifetime, Location, Options, Precision, SharedPer};
 
 /// A document while it is read.

@@ -8,7 +8,8 @@ use crate::memory::try_vec;
 use crate::registry::arrange::Extent;
 use crate::registry::group::{Group, NOT_PLANNED};
 use crate::registry::layout::Space;
-use crate::registry::registry::{Registry, State};
+use crate::registry::registry::Registry;
+use crate::registry::state::State;
 use crate::registry::{Lifetime, hash};
 use crate::text::{Draft, compose};
 
@@ -62,7 +63,7 @@ impl Registry {
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn json(&self, parent: u64) -> Result<String> {
-        let mut state = self.lock();
+        let state = self.lock();
         state.group(parent)?;
         let mut keys = try_vec(1)?;
         keys.push(parent);
@@ -199,7 +200,7 @@ fn region(out: &mut Draft, name: &str, extent: Extent) -> fmt::Result {
 }
 
 fn write_layout(out: &mut Draft, group: &Group) -> fmt::Result {
-    let Some(all) = &group.arrangement else { return out.write_str("null") };
+    let Some(all) = group.arrangement.get() else { return out.write_str("null") };
     write!(out, "{{\n        \"hash\": \"{:016x}\",", hash::of(group, all))?;
     region(out, "shared", all.extent(Space::Shared))?;
     region(out, "persistent", all.extent(Space::Persistent))?;
