@@ -1,31 +1,18 @@
-"""The registry: what Python adds to the layout rules, which the scenarios hold."""
+"""The registry's calls in Python, and what they refuse; the layout rules are the scenarios'."""
 
 from __future__ import annotations
 
 import dataclasses
 import gc
 import inspect
-import json
-import random
-import subprocess
-import sys
-import threading
 import weakref
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Script
 
 import backbuf
 from backbuf._ffi import ffi
-from backbuf.registry._scenarios import differences, run
-
-ROOT = Path(__file__).parents[2]
-VECTORS = ROOT / "tests" / "data" / "registry" / "vectors.json"
-SCENARIOS = json.loads(VECTORS.read_text(encoding="utf-8"))["scenarios"]
 
 
 class Solver:
@@ -35,81 +22,6 @@ class Solver:
 @pytest.fixture
 def registry() -> backbuf.BufferRegistry:
     return backbuf.BufferRegistry(label="test")
-
-
-# --- scenarios, and the door for them ---
-
-
-def test_every_scenario_lies_where_it_should() -> None:
-    assert len(SCENARIOS) == 144
-    for scenario in SCENARIOS:
-        result = run(scenario)
-        assert differences(scenario, result) == [], scenario["id"]
-        if "undefined_upstream" not in scenario:
-            assert result["layout"] == scenario["expected"]["layout"], scenario["id"]
-
-
-def door(*words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "backbuf.registry", *words]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
-
-
-def test_the_door_prints_a_result_a_line() -> None:
-    done = door("run", str(VECTORS))
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == "144 scenarios: 144 agree, 0 differ\n"
-    results = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [result["id"] for result in results] == [scenario["id"] for scenario in SCENARIOS]
-    for scenario, result in zip(SCENARIOS, results, strict=True):
-        assert result["agrees"] is True
-        if "undefined_upstream" not in scenario:
-            assert {"ops": result["ops"], "layout": result["layout"]} == scenario["expected"]
-
-
-def test_the_door_tells_what_differs() -> None:
-    wrong, bare = json.loads(json.dumps(SCENARIOS[:2]))
-    wrong["expected"]["layout"]["totals"]["shared"] += 1
-    del bare["expected"]
-    done = door("run", "-", stdin=json.dumps({"scenarios": [wrong, bare]}))
-    assert done.returncode == 1
-    assert [json.loads(line)["agrees"] for line in done.stdout.splitlines()] == [False, None]
-    assert f"{wrong['id']}: layout.totals: {{'shared': 100" in done.stderr
-    assert done.stderr.endswith("2 scenarios: 0 agree, 1 differ\n")
-
-
-def test_an_accepted_impossible_alias_differs() -> None:
-    scenario = next(scenario for scenario in SCENARIOS if "undefined_upstream" in scenario)
-    result = run(scenario)
-    place = next(place for place, op in enumerate(scenario["ops"]) if op["op"] == "update_buffer")
-    assert result["ops"][place]["ok"] is False
-    result["ops"][place] = {"ok": True, "recognized": True, "changed": True}
-    assert "accepted" in differences(scenario, result)[0]
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("{", "line 1 column 2"),
-        ("[]", "scenarios"),
-        ('{"scenarios": [{"id": 1}]}', "scenarios[0] is no scenario"),
-        ('{"scenarios": [{"id": 1, "ops": [{"op": "fly"}]}]}', "there is no operation 'fly'"),
-    ],
-)
-def test_the_door_refuses_what_is_no_file_of_scenarios(text: str, told: str) -> None:
-    done = door("run", "-", stdin=text)
-    assert done.returncode == 2
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_the_door_has_help_and_tells_a_missing_file() -> None:
-    assert "vectors.json" in door("run", "--help").stdout
-    done = door("run", "nowhere.json")
-    assert done.returncode == 2
-    assert "nowhere.json" in done.stderr
-
-
-# --- the calls ---
 
 
 def test_a_group_is_the_same_without_the_parent(registry: backbuf.BufferRegistry) -> None:
@@ -311,65 +223,72 @@ def test_the_program_of_the_design() -> None:
         assert word in header
 
 
-# --- bad input ---
+NAMES = [
+    ({"name": ""}, ValueError, "empty"),
+    ({"name": "x" * 256}, ValueError, "too long"),
+    ({"name": "a\0b"}, ValueError, "NUL"),
+    ({"name": "\ud800"}, ValueError, "surrogates"),
+    ({"name": 3}, TypeError, "name is a int"),
+    ({"name": "k1"}, ValueError, "name is taken"),
+    ({"name": "k1", "size": -1}, ValueError, "name is taken"),
+    ({"name": "", "size": -1, "location": "global"}, ValueError, "name is empty"),
+]
+FIELDS = [
+    ({"aliases": ""}, ValueError, "no such buffer"),
+    ({"aliases": "none"}, ValueError, "no such buffer"),
+    ({"aliases": "none", "precision": "u1"}, ValueError, "no such buffer"),
+    ({"aliases": "new"}, ValueError, "alias of itself"),
+    ({"aliases": 3}, TypeError, "aliases is a int"),
+    ({"size": -1}, ValueError, "size is -1"),
+    ({"size": 2**64}, ValueError, "size is 18446744073709551616"),
+    ({"size": 2**63 - 1}, ValueError, "more elements than"),
+    ({"size": 2.5}, TypeError, "integer"),
+    ({"size": True}, TypeError, "bool"),
+    ({"location": "global"}, ValueError, "'shared' or 'local'"),
+    ({"location": None}, ValueError, "'shared' or 'local'"),
+    ({"precision": "u1"}, ValueError, "precision is uint8"),
+    ({"precision": ">f4"}, ValueError, "precision is >f4"),
+    ({"precision": "nonsense"}, TypeError, "nonsense"),
+    ({"persistent": "no"}, TypeError, "True or False"),
+    ({"lifetime": (3, 3)}, ValueError, r"lifetime is \(3, 3\)"),
+    ({"lifetime": (0, 0)}, ValueError, r"lifetime is \(0, 0\)"),
+    ({"lifetime": (-1, 3)}, ValueError, r"lifetime is \(-1, 3\)"),
+    ({"lifetime": (0, 2**64)}, ValueError, "lifetime is"),
+    ({"lifetime": 3}, TypeError, "iterable"),
+    ({"colour": "red"}, TypeError, "colour"),
+]
+PLAIN = {"name": "new", "size": 3, "location": "shared"}
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "told"),
-    [
-        ({"name": ""}, ValueError, "empty"),
-        ({"name": "x" * 256}, ValueError, "too long"),
-        ({"name": "a\0b"}, ValueError, "NUL"),
-        ({"name": "\ud800"}, ValueError, "surrogates"),
-        ({"name": 3}, TypeError, "name is a int"),
-        ({"aliases": ""}, ValueError, "no such buffer"),
-        ({"aliases": "none"}, ValueError, "no such buffer"),
-        ({"aliases": "new"}, ValueError, "alias of itself"),
-        ({"aliases": 3}, TypeError, "aliases is a int"),
-        ({"name": "k1"}, ValueError, "name is taken"),
-        ({"name": "k1", "size": -1}, ValueError, "name is taken"),
-        ({"name": "", "size": -1, "location": "global"}, ValueError, "name is empty"),
-        ({"aliases": "none", "precision": "u1"}, ValueError, "no such buffer"),
-        ({"size": -1}, ValueError, "size is -1"),
-        ({"size": 2**64}, ValueError, "size is 18446744073709551616"),
-        ({"size": 2**63 - 1}, ValueError, "more elements than"),
-        ({"size": 2.5}, TypeError, "integer"),
-        ({"size": True}, TypeError, "bool"),
-        ({"location": "global"}, ValueError, "'shared' or 'local'"),
-        ({"location": None}, ValueError, "'shared' or 'local'"),
-        ({"precision": "u1"}, ValueError, "precision is uint8"),
-        ({"precision": ">f4"}, ValueError, "precision is >f4"),
-        ({"precision": "nonsense"}, TypeError, "nonsense"),
-        ({"persistent": "no"}, TypeError, "True or False"),
-        ({"lifetime": (3, 3)}, ValueError, r"lifetime is \(3, 3\)"),
-        ({"lifetime": (0, 0)}, ValueError, r"lifetime is \(0, 0\)"),
-        ({"lifetime": (-1, 3)}, ValueError, r"lifetime is \(-1, 3\)"),
-        ({"lifetime": (0, 2**64)}, ValueError, "lifetime is"),
-        ({"lifetime": 3}, TypeError, "iterable"),
-        ({"colour": "red"}, TypeError, "colour"),
-    ],
-)
-@pytest.mark.parametrize("verb", ["register", "update_buffer", "replace"])
-def test_a_refused_call_changes_nothing(
-    registry: backbuf.BufferRegistry, verb: str, change: dict[str, Any], error: type[Exception], told: str
+@pytest.mark.parametrize(("change", "error", "told"), NAMES + FIELDS)
+def test_a_refused_registration_changes_nothing(
+    registry: backbuf.BufferRegistry, change: dict[str, Any], error: type[Exception], told: str
 ) -> None:
     registry.register("k1", "solver", 3, "shared")
     before = registry.to_json("solver")
-    call: Callable[..., Any] = getattr(registry, verb)
-    if verb == "register":
-        given = {"name": "new", "parent": "solver", "size": 3, "location": "shared"} | change
-    else:
-        registry.register("new", "solver", 3, "shared")
-        before = registry.to_json("solver")
-        if "name" in change:
-            return  # they only look names up
-        given = {"name": "new", "parent": "solver", **({"size": 3, "location": "shared"} if verb == "replace" else {})} | change
     with pytest.raises(error, match=told):
-        call(**given)
+        registry.register(**PLAIN | {"parent": "solver"} | change)
     assert registry.to_json("solver") == before
     with pytest.raises(error):
-        registry.register(**{"name": "new", "parent": "nobody", "size": 3, "location": "shared", "aliases": ""} | change)
+        registry.register(**PLAIN | {"parent": "nobody", "aliases": ""} | change)
     assert registry.version("nobody") == 0
+
+
+@pytest.mark.parametrize(("change", "error", "told"), FIELDS)
+@pytest.mark.parametrize("verb", ["update_buffer", "replace"])
+def test_a_refused_change_changes_nothing(
+    registry: backbuf.BufferRegistry, verb: str, change: dict[str, Any], error: type[Exception], told: str
+) -> None:
+    registry.register("k1", "solver", 3, "shared")
+    registry.register("new", "solver", 3, "shared")
+    registry.register("later", "solver", 3, "shared")
+    before = registry.to_json("solver")
+    plain = PLAIN if verb == "replace" else {"name": "new"}
+    with pytest.raises(error, match=told):
+        getattr(registry, verb)(**plain | {"parent": "solver"} | change)
+    with pytest.raises(backbuf.ArgumentError, match="later"):
+        getattr(registry, verb)(**plain | {"parent": "solver", "aliases": "later"})
+    assert registry.to_json("solver") == before
 
 
 def test_what_is_unknown(registry: backbuf.BufferRegistry) -> None:
@@ -425,129 +344,6 @@ def test_bad_options() -> None:
         backbuf.BufferRegistry(colour=1)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="label"):
         backbuf.BufferRegistry(label=1)  # type: ignore[arg-type]
-
-
-# --- parents ---
-
-
-def test_parents_by_identity_and_held_weakly(registry: backbuf.BufferRegistry) -> None:
-    class Equal:
-        def __eq__(self, other: object) -> bool:
-            return True
-
-        def __hash__(self) -> int:
-            return 1
-
-    one, other = Equal(), Equal()
-    registry.register("k1", one, 3, "shared")
-    assert registry.shared_buffer_size(other) == 0
-    registry.register_child("one", other, one)
-    assert registry.shared_buffer_size(other) == 3
-    gone = weakref.ref(one)
-    del one
-    gc.collect()
-    assert gone() is None
-    assert registry.shared_buffer_size(other) == 0, "its buffers went with it"
-
-
-def test_an_address_that_is_used_again_is_another_parent(registry: backbuf.BufferRegistry) -> None:
-    seen = set()
-    for _ in range(100):
-        solver = Solver()
-        seen.add(id(solver))
-        assert registry.version(solver) == 0
-        registry.register("k1", solver, 3, "shared")
-        del solver
-    assert len(seen) < 100, "no address was used again: nothing was tested"
-
-
-def test_parents_by_value_and_those_that_are_kept(registry: backbuf.BufferRegistry) -> None:
-    for place, (parent, equal) in enumerate(
-        [("a" * 50, "".join(["a"] * 50)), (10**30, 10**30), ((1, "b"), (1, "b")), (None, None)]
-    ):
-        registry.register("k1", parent, place + 1, "shared")
-        assert registry.shared_buffer_size(equal) == place + 1
-
-    class Slotted:
-        __slots__ = ("x",)
-
-    slotted, listed = Slotted(), [1]
-    registry.register("k1", slotted, 5, "shared")
-    registry.register("k1", listed, 6, "shared")
-    address = id(slotted)
-    assert (registry.shared_buffer_size(slotted), registry.shared_buffer_size(listed)) == (5, 6)
-    assert registry.shared_buffer_size([1]) == 0
-    del slotted
-    assert id(Slotted()) != address, "it is held as long as the registry"
-    with pytest.raises(TypeError, match="unhashable"):
-        registry.register("k1", ([],), 1, "shared")
-
-
-def test_threads_at_once(registry: backbuf.BufferRegistry) -> None:
-    parents = [Solver() for _ in range(4)]
-    wrong: list[str] = []
-
-    def work(seed: int) -> None:
-        chance = random.Random(seed)
-        for step in range(300):
-            parent = chance.choice(parents)
-            name = f"b{seed}-{step}"
-            registry.register(name, parent, chance.randrange(9), chance.choice(["shared", "local"]))  # type: ignore[arg-type]
-            place = registry.placement(name, parent)
-            if place.zero_fill != registry.group(parent).entries[name].size:
-                wrong.append(name)
-            registry.update_buffer(name, parent, size=chance.randrange(9))
-            registry.version(Solver())
-
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
-    assert sum(len(registry.group(parent).entries) for parent in parents) == 1200
-    for parent in parents:
-        group = registry.group(parent)
-        assert group.shared_buffer_size() == max(at.stop for at in group.build_shared_layout().values())
-
-
-# --- ends ---
-
-
-def test_registries_and_parents_at_the_interpreters_end(script: Script) -> None:
-    assert (
-        script("""
-        import atexit, backbuf
-        class Solver: pass
-        kept = [Solver() for _ in range(10)]
-        r = backbuf.BufferRegistry()
-        for parent in [*kept, "text"]:
-            r.register("k1", parent, 3, "shared")
-            backbuf.buffer_registry.register("k1", parent, 3, "shared")
-        kept[0].me = kept[0], r
-        print(r, backbuf.buffer_registry)
-    """)
-        == "<BufferRegistry> <BufferRegistry 'backbuf.buffer_registry'>\n"
-    )
-
-
-def test_a_fork_gets_a_registry_that_was_not_used_before(script: Script) -> None:
-    assert (
-        script("""
-        import os, backbuf
-        used = backbuf.BufferRegistry()
-        used.register("k1", "solver", 3, "shared")
-        if (child := os.fork()) == 0:
-            backbuf.buffer_registry.register("k1", "solver", 3, "shared")
-            try:
-                used.shared_buffer_size("solver")
-            except backbuf.ForkedError:
-                os._exit(backbuf.buffer_registry.shared_buffer_size("solver"))
-            os._exit(1)
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), used.shared_buffer_size("solver"))
-    """)
-        == "3 3\n"
-    )
 
 
 @pytest.mark.parametrize(
