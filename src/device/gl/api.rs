@@ -10,7 +10,6 @@ use super::context::Context;
 use super::debug::Messages;
 use crate::device::driver::{DeviceKind, Foreign, Info, Limits};
 use crate::error::{Error, Label, Result, Status};
-use crate::log::{self, Level};
 use crate::memory::Arc;
 use crate::text::Text;
 
@@ -225,11 +224,6 @@ fn parse(version: &str) -> Option<(u32, u32)> {
 
 fn is_software(renderer: &str) -> bool {
     ["llvmpipe", "softpipe", "SWR", "swrast", "SwiftShader"].iter().any(|name| renderer.contains(name))
-}
-
-/// Tells what was made.
-pub(super) fn announce(label: &str, info: &Info) {
-    log::record(Level::Info, "device", label, format_args!("made on OpenGL: {info}"));
 }
 
 #[cfg(test)]

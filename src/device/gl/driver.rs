@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 use glow::HasContext;
 
-use super::api::{Api, Loaded, announce};
+use super::api::{Api, Loaded};
 use super::capabilities::{Allowed, Capabilities};
 use super::context::Context;
 use super::debug::Messages;
@@ -51,7 +51,6 @@ impl GlDriver {
         let Loaded { api, used, info, reset } = Api::load(&context, allowed, &messages)?;
         let staging = if used.staging { Staging::new(&api.gl) } else { None };
         let api = Arc::try_new(api).map_err(|_| Error::of(Status::OutOfMemory))?;
-        announce(label.as_str(), &info);
         let (buffers, fences) = Default::default();
         Ok(GlDriver {
             context,
