@@ -163,6 +163,21 @@ def test_options_of_a_parent(registry: backbuf.BufferRegistry) -> None:
     assert registry.banks("solver").ways == {"k1": 4}
     with pytest.raises(KeyError):
         registry.set_options("nobody", layout="typed")
+    with pytest.raises(ValueError, match="'elements' or 'typed'"):
+        registry.set_options("solver", layout="bytes")  # type: ignore[arg-type]
+
+
+def test_an_option_makes_possible_what_was_not(registry: backbuf.BufferRegistry) -> None:
+    registry.register_child("inner", "host", "child")
+    registry.register("a", "child", 3, "shared")
+    registry.register("b", "child", 3, "shared", precision="f64")
+    registry.set_options("child", layout="typed")
+    with pytest.raises(backbuf.StateError, match="typed"):
+        registry.shared_buffer_size("host")
+    with pytest.raises(backbuf.StateError, match="typed"):
+        registry.group("host").build_shared_layout()
+    registry.set_options("host", layout="typed")
+    assert registry.shared_buffer_size("host") == 40
 
 
 def test_a_launch_fits_or_is_told_what_would(registry: backbuf.BufferRegistry) -> None:

@@ -14,12 +14,12 @@ from ._library import lib
 FOREVER: int = lib.BB_FOREVER
 
 
-def nanoseconds(timeout: float | None) -> int:
+def nanoseconds(timeout: float | None, name: str = "timeout") -> int:
     """Seconds (None: for ever) as the library counts them."""
     if timeout is None or timeout == math.inf:
         return FOREVER
     if not timeout >= 0:
-        raise ValueError(f"timeout is {timeout}: give seconds from 0 on, or None to wait for ever")
+        raise ValueError(f"{name} is {timeout}: give seconds from 0 on, or None for ever")
     return int(min(timeout, 1e9) * 1e9)  # 30 years are within 64 bits
 
 

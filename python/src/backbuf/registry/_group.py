@@ -108,13 +108,16 @@ class BufferGroup:
         protect_persistent: bool | None = None,
     ) -> None:
         """`BufferRegistry.set_options`."""
-        now = self.info()
-        config = Native.config(
-            now.layout if layout is None else layout,
-            now.shared_per if shared_per is None else shared_per,
-            now.bank_skew if bank_skew is None else bank_skew,
-            now.protect_persistent if protect_persistent is None else protect_persistent,
-        )
+        # Not by info(), which there is none of where only another option makes a layout possible.
+        now = json.loads(self.to_json())["groups"][0]["options"]
+        now["layout"] = "typed" if now.pop("typed") else "elements"
+        given = {
+            "layout": layout,
+            "shared_per": shared_per,
+            "bank_skew": bank_skew,
+            "protect_persistent": protect_persistent,
+        }
+        config = Native.config(**now | {name: value for name, value in given.items() if value is not None})
         self._do(lib.bb_registry_set_options, config)
 
     def from_json(self, text: str) -> None:

@@ -20,6 +20,9 @@ from backbuf._owner import remember
 # What has no identity of its own: equal ones are the same parent, as they are the same key of a dict.
 _VALUES = (str, bytes, numbers.Number, np.generic, tuple, frozenset, type(None))
 
+_SHOWN = reprlib.Repr()
+_SHOWN.maxstring = _SHOWN.maxother = 100
+
 LAYOUTS = {"elements": 0, "typed": 1}
 SHARED_PER = {"block": lib.BB_SHARED_PER_BLOCK, "thread": lib.BB_SHARED_PER_THREAD}
 
@@ -71,11 +74,11 @@ class Native:
         protect_persistent: bool = False,
         label: str | None = None,
     ) -> None:
+        self._pointer: Any = None
         self._config = self.config(layout, shared_per, bank_skew, protect_persistent)
         self._kept = None if label is None else c_text(label, "label")
         if self._kept is not None:
             self._config.label = self._kept
-        self._pointer: Any = None
         # Reentrant, since the end of a parent may come anywhere.
         self._lock = threading.RLock()
         self._keys = itertools.count(1)
@@ -144,7 +147,7 @@ class Native:
         error = _errors.error(status)
         told = str(error)
         for name, parent in named.items():
-            told = told.replace(f"{name} = {self.find(parent)}:", f"{name} = {reprlib.repr(parent)}:")
+            told = told.replace(f"{name} = {self.find(parent)}:", f"{name} = {_SHOWN.repr(parent)}:")
         raise type(error)(told, status)
 
 

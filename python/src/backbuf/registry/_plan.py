@@ -59,7 +59,7 @@ def plan(
     """Searches on a thread of its own, without the GIL, while this one is there for Ctrl-C and for `cancelled`."""
     config, found = ffi.new("bb_plan_config *"), ffi.new("bb_plan *")
     _errors.check(lib.bb_plan_config_init(config))
-    config.budget_ns = nanoseconds(budget)
+    config.budget_ns = nanoseconds(budget, "budget")
     config.threads = unsigned(threads, "threads", 32)
     config.seed = unsigned(seed, "seed")
     if nodes is not None:
