@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import backbuf
 from backbuf._ffi import ffi
@@ -223,6 +225,38 @@ def test_texts_go_round(registry: backbuf.BufferRegistry) -> None:
     assert f"{registry.layout_hash('solver'):016x}" in header
     assert registry.table("solver").splitlines()[1].startswith("größe")
     assert registry.svg("solver").startswith("<svg ")
+
+
+NAME = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40)
+BUFFER = st.fixed_dictionaries(
+    {
+        "size": st.integers(0, 10**12),
+        "location": st.sampled_from(["shared", "local"]),
+        "persistent": st.booleans(),
+        "precision": st.sampled_from([np.float16, np.float32, np.float64, np.int32, np.int64]),
+        "lifetime": st.none() | st.tuples(st.integers(0, 9), st.integers(10, 19)),
+    }
+)
+
+
+@given(st.dictionaries(NAME, BUFFER, min_size=1, max_size=8), st.data())
+def test_whatever_is_registered_comes_back(buffers: dict[str, dict[str, Any]], data: st.DataObject) -> None:
+    registry = backbuf.BufferRegistry("typed")
+    asked, earlier = {}, [None]
+    for name, fields in buffers.items():
+        aliases = data.draw(st.sampled_from(earlier))
+        registry.register(name, "solver", aliases=aliases, **fields)
+        asked[name] = backbuf.CUDABuffer(name, aliases=aliases, **fields)
+        earlier.append(name)
+    group = registry.group("solver")
+    assert group.entries == asked
+    assert [*group.entries] == [*buffers]
+    registry.from_json("copy", registry.to_json("solver"))
+    assert registry.to_json("copy") == registry.to_json("solver")
+    assert registry.group("copy").entries == asked
+    laid_out = [*group.build_shared_layout(), *group.build_persistent_layout(), *group.build_local_sizes()]
+    assert sorted(laid_out) == sorted(buffers)
+    assert registry.local_buffer_size("solver") == sum(group.build_local_sizes().values())
 
 
 def test_the_program_of_the_design() -> None:
