@@ -259,7 +259,7 @@ impl Device {
         self.shared().alive().err()
     }
 
-    fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &Shared {
         &self.door.shared
     }
 }

@@ -23,10 +23,10 @@ use crate::wait::{Deadline, Event};
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Faults(Arc<Plan>);
+pub struct Faults(pub(super) Arc<Plan>);
 
 #[derive(Debug, Default)]
-struct Plan {
+pub(super) struct Plan {
     delay: AtomicU32,
     reverse: AtomicBool,
     held: AtomicBool,

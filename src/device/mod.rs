@@ -24,6 +24,8 @@ mod owner;
 pub(crate) mod pages;
 mod shared;
 mod statistics;
+#[cfg(test)]
+mod tests;
 mod usage;
 
 pub use books::LiveBuffer;
