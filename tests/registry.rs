@@ -401,6 +401,11 @@ proptest! {
         for parent in PARENTS {
             let Ok(layout) = registry.layout(parent) else { continue };
             sound(&layout);
+            // The picture marks what the report tells, where there is time to show it in.
+            let timed = |space| layout.of(space).any(|placed| placed.buffer.lifetime.is_some());
+            let told = registry.overlaps(parent).unwrap().iter().filter(|overlap| timed(overlap.space)).count();
+            let marked = layout.svg().unwrap().matches("<rect class=\"clash\"").count();
+            prop_assert_eq!(marked, if told > 0 { told + 1 } else { 0 }, "one of them is the legend's");
             let plain = !layout.options.typed && !layout.options.protect_persistent;
             let alone = layout.buffers.iter().all(|placed| placed.child.is_none());
             if plain && (alone || ops.iter().all(|op| !matches!(op, Op::Options(..)))) {

@@ -1,5 +1,7 @@
 //! Who is alive with whom: overlaps in space and time, and the load that a plan has to carry.
 
+use std::ops::Range;
+
 use super::arrange::{Arrangement, Place};
 use super::buffer::Lifetime;
 use super::group::{Group, NOT_PLANNED};
@@ -46,7 +48,7 @@ impl Registry {
         let mut found = Vec::new();
         for space in [Space::Shared, Space::Persistent] {
             let element = all.extent(space).unit_of_element();
-            sweep(&all.places, space, |a, b| {
+            sweep_places(&all.places, space, |a, b| {
                 let [first, second] = [a.min(b), a.max(b)];
                 let lives = [first, second].map(|index| group.entries[index].spec.lifetime());
                 if !lives[0].meets(lives[1]) {
@@ -72,18 +74,31 @@ impl Registry {
     }
 }
 
-/// Visits every pair of places of a space that have a unit in common.
-fn sweep(places: &[Place], space: Space, mut visit: impl FnMut(usize, usize) -> Result<()>) -> Result<()> {
-    let mut order = try_vec(places.len())?;
-    let mut open: Vec<usize> = try_vec(places.len())?;
-    order.extend((0..places.len()).filter(|&index| places[index].space == space && places[index].extent > 0));
-    order.sort_unstable_by_key(|&index| (places[index].start, index));
+/// Visits every pair of so many that have something in common, of what each takes.
+pub(super) fn sweep(
+    count: usize,
+    takes: impl Fn(usize) -> Range<u64>,
+    mut visit: impl FnMut(usize, usize) -> Result<()>,
+) -> Result<()> {
+    let mut order = try_vec(count)?;
+    let mut open: Vec<usize> = try_vec(count)?;
+    order.extend((0..count).filter(|&index| !takes(index).is_empty()));
+    order.sort_unstable_by_key(|&index| (takes(index).start, index));
     for index in order {
-        open.retain(|&other| places[other].stop() > places[index].start);
+        open.retain(|&other| takes(other).end > takes(index).start);
         open.iter().try_for_each(|&other| visit(other, index))?;
         open.push(index);
     }
     Ok(())
+}
+
+/// Visits every pair of places of a space that have a unit in common.
+fn sweep_places(places: &[Place], space: Space, visit: impl FnMut(usize, usize) -> Result<()>) -> Result<()> {
+    let takes = |index: usize| match &places[index] {
+        place if place.space == space => place.start..place.stop(),
+        _ => 0..0,
+    };
+    sweep(places.len(), takes, visit)
 }
 
 /// By index: when the memory of a buffer is in use, by itself or by what is a slice of it.
@@ -108,7 +123,7 @@ pub(super) fn plan_holds(group: &Group, all: &Arrangement) -> Result<bool> {
     let own = |index: usize| all.places[index].origin == Origin::Own;
     let mut holds = all.places.iter().all(Place::is_aligned);
     for space in [Space::Shared, Space::Persistent] {
-        sweep(&all.places, space, |a, b| {
+        sweep_places(&all.places, space, |a, b| {
             holds &= !(own(a) && own(b) && spans[a].meets(spans[b]));
             Ok(())
         })?;

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::fmt::{self, Display, Write};
 
-use super::{Escaped, LINE, MARGIN, WIDTH, out_of_memory};
+use super::{Escaped, GLYPH, LINE, MARGIN, WIDTH, out_of_memory};
 use crate::error::Result;
 use crate::memory::try_vec;
 use crate::registry::Lifetime;
 use crate::registry::layout::{Layout, Origin, Placed, Space};
+use crate::registry::lifetimes::sweep;
 use crate::registry::options::SharedPer;
 use crate::registry::printable::Printable;
 use crate::text::Draft;
@@ -16,8 +17,6 @@ use crate::text::Draft;
 const LEFT: f64 = MARGIN + 72.0;
 /// How wide memory is drawn that has no time; labels stand beside it.
 const COLUMN: f64 = 300.0;
-/// Of a character, near enough.
-const GLYPH: f64 = 7.3;
 const LABEL: f64 = 15.0;
 const TITLE: f64 = 26.0;
 
@@ -71,6 +70,14 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
+    fn stop(&self) -> u64 {
+        self.start + self.extent
+    }
+
+    fn alive(&self) -> Lifetime {
+        self.placed.buffer.lifetime.unwrap_or(Lifetime::ALWAYS)
+    }
+
     fn length_of_name(&self) -> f64 {
         GLYPH * self.placed.buffer.name.chars().count() as f64
     }
@@ -96,6 +103,8 @@ pub(super) struct Panel<'a> {
     unit: &'static str,
     /// From the first step to the last, if anything has a lifetime.
     steps: Option<Lifetime>,
+    /// Blocks that share memory while both are alive. Without steps that is what a slice is, and nothing to point at.
+    clashes: Vec<[usize; 2]>,
 }
 
 impl<'a> Panel<'a> {
@@ -113,6 +122,7 @@ impl<'a> Panel<'a> {
             drawn: 0,
             unit: if in_bytes { "bytes" } else { "elements" },
             steps: None,
+            clashes: Vec::new(),
         };
         let mut depths = HashMap::new();
         depths.try_reserve(layout.buffers.len()).map_err(out_of_memory)?;
@@ -137,11 +147,32 @@ impl<'a> Panel<'a> {
         }
         let stride = layout.shared_stride_bytes.filter(|_| space == Space::Shared && in_bytes);
         panel.drawn = panel.extent.max(stride.unwrap_or(0)).max(1);
+        if panel.steps.is_some() {
+            panel.clashes = panel.find_clashes()?;
+        }
         Ok(panel)
+    }
+
+    fn find_clashes(&self) -> Result<Vec<[usize; 2]>> {
+        let mut clashes = Vec::new();
+        let blocks = &self.blocks;
+        let takes = |index: usize| blocks[index].start..blocks[index].stop();
+        sweep(blocks.len(), takes, |a, b| {
+            if blocks[a].alive().meets(blocks[b].alive()) {
+                clashes.try_reserve(1).map_err(out_of_memory)?;
+                clashes.push([a.min(b), a.max(b)]);
+            }
+            Ok(())
+        })?;
+        Ok(clashes)
     }
 
     pub(super) fn shows(&self, kind: Kind) -> bool {
         self.blocks.iter().any(|block| Kind::of(block.placed) == kind)
+    }
+
+    pub(super) fn has_clashes(&self) -> bool {
+        !self.clashes.is_empty()
     }
 
     fn map_height(&self) -> f64 {
@@ -197,7 +228,11 @@ impl<'a> Panel<'a> {
             self.block(out, block, top)?;
         }
         match self.steps {
-            Some(steps) => self.time(out, steps, top),
+            Some(steps) => {
+                self.clashes.iter().try_for_each(|clash| self.clash(out, *clash, steps, top))?;
+                self.blocks.iter().try_for_each(|block| self.name(out, block, top))?;
+                self.time(out, steps, top)
+            }
             None => self.labels(out, top),
         }
     }
@@ -228,7 +263,7 @@ impl<'a> Panel<'a> {
             Escaped(block),
             self.unit,
             block.start,
-            block.start + block.extent,
+            block.stop(),
             self.space.name(),
         )?;
         if let Some(target) = &buffer.aliases {
@@ -238,17 +273,44 @@ impl<'a> Panel<'a> {
         if let Some(alive) = buffer.lifetime {
             write!(out, "\nalive in steps {}..{}", alive.begin, alive.end)?;
         }
-        write!(
+        writeln!(
             out,
-            "</title><rect class=\"{}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"/>",
+            "</title><rect class=\"{}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"/></g>",
             kind.class()
-        )?;
-        // Over time there is no room beside the map: the name stands inside, where it fits.
-        if self.steps.is_some() && height >= 13.0 && width >= block.length_of_name() + 10.0 {
-            let name = Escaped(Printable(&buffer.name));
-            write!(out, "<text x=\"{:.1}\" y=\"{:.1}\">{name}</text>", x + 5.0, y + height / 2.0 + 4.0)?;
+        )
+    }
+
+    /// What two share while both are alive.
+    fn clash(&self, out: &mut Draft, clash: [usize; 2], steps: Lifetime, top: f64) -> fmt::Result {
+        let [one, other] = clash.map(|index| &self.blocks[index]);
+        let [(x, width), (x2, width2)] = [one, other].map(|block| self.across(block));
+        let (left, right) = (x.max(x2), (x + width).min(x2 + width2));
+        let [alive, alive2] = [one, other].map(Block::alive);
+        let (start, stop) = (one.start.max(other.start), one.stop().min(other.stop()));
+        writeln!(
+            out,
+            "<g><title>{} and {} share {} {start}..{stop}\nin steps {}..{}</title>\
+             <rect class=\"clash\" fill=\"url(#clash)\" x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/></g>",
+            Escaped(Printable(&one.placed.buffer.name)),
+            Escaped(Printable(&other.placed.buffer.name)),
+            self.unit,
+            alive.begin.max(alive2.begin).max(steps.begin),
+            alive.end.min(alive2.end).min(steps.end),
+            top + self.down(start),
+            (right - left).max(1.0),
+            self.down(stop - start).max(1.0)
+        )
+    }
+
+    /// Over time there is no room beside the map: the name stands inside, where it fits.
+    fn name(&self, out: &mut Draft, block: &Block, top: f64) -> fmt::Result {
+        let ((x, width), height) = (self.across(block), self.down(block.extent));
+        if height < 13.0 || width < block.length_of_name() + 10.0 {
+            return Ok(());
         }
-        out.write_str("</g>\n")
+        let y = top + self.down(block.start) + height / 2.0 + 4.0;
+        let name = Escaped(Printable(&block.placed.buffer.name));
+        writeln!(out, "<text pointer-events=\"none\" x=\"{:.1}\" y=\"{y:.1}\">{name}</text>", x + 5.0)
     }
 
     /// Names beside the map, each as near to its buffer as the others let it.

@@ -33,7 +33,7 @@ def png(svg: str, dark: bool, scale: float) -> bytes:
     for element in (*root.findall("./*"), *root.findall(f"./{_SVG}g/*")):
         look = style.get(element.get("class", ""), {})
         if element.tag == f"{_SVG}rect" and element.get("class") != "page":
-            _rectangle(axes, element, look, style["hatch"]["stroke"])
+            _rectangle(axes, element, look, (style["hatch"] if element.get("class") == "gap" else look)["stroke"])
         elif element.tag == f"{_SVG}path":
             _line(axes, element.attrib["d"], look["stroke"])
         elif element.tag == f"{_SVG}text":
