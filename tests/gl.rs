@@ -14,6 +14,7 @@ use std::ffi::{CStr, c_void};
 use std::process::Command;
 use std::ptr::{null, null_mut};
 use std::rc::Rc;
+use std::sync::Barrier;
 use std::sync::mpsc::channel;
 use std::thread;
 
@@ -64,7 +65,7 @@ fn with_nothing_beyond_the_floor() {
 
 #[test]
 fn with_writes_through_staging() {
-    for driver in ["llvmpipe", "softpipe", "zink"] {
+    for driver in ["llvmpipe", "zink"] {
         let list = "buffer_storage,staging,surfaceless";
         all_tests(&[("LIBGL_ALWAYS_SOFTWARE", "1"), ("GALLIUM_DRIVER", driver), ("BACKBUF_GL_CAPS", list)]);
     }
@@ -291,11 +292,14 @@ fn devices_come_and_go_on_many_threads() {
     let Some(device) = headless() else { return };
     drop(device);
     let round = |count: usize| {
+        // All at once: what the driver keeps follows from how many there were.
+        let together = Barrier::new(8);
         thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(move || {
+                scope.spawn(|| {
                     for _ in 0..count {
                         let device = headless().unwrap();
+                        together.wait();
                         let target = buffer(&device, 100_000);
                         now(&device, |driver| driver.write(target, 5, b"five")).unwrap();
                         assert_eq!(read(&device, target, 5, 4), b"five");

@@ -47,6 +47,7 @@ pub struct GlConfig<'a> {
 /// with commas of `buffer_storage`, `debug`, `robustness`, `staging` and `surfaceless`, or `none`, hides what it does not list.
 pub struct GlContext(Source);
 
+#[cfg_attr(not(feature = "gl"), expect(dead_code, reason = "a device is refused whatever its context"))]
 enum Source {
     Headless,
     Shared { display: *mut c_void, context: *mut c_void },

@@ -61,7 +61,11 @@ impl Staging {
 
     pub(super) fn delete(&mut self, gl: &glow::Context) {
         // SAFETY: made here, deleted once: the driver is being dropped.
-        unsafe { gl.delete_buffer(self.buffer) };
+        unsafe {
+            gl.bind_buffer(glow::COPY_READ_BUFFER, Some(self.buffer));
+            gl.unmap_buffer(glow::COPY_READ_BUFFER);
+            gl.delete_buffer(self.buffer);
+        }
     }
 }
 
