@@ -6,8 +6,8 @@
 
 #[path = "common/conformance.rs"]
 mod conformance;
-#[path = "common/egl_host.rs"]
-mod egl_host;
+#[path = "../src/device/gl/test_host.rs"]
+mod test_host;
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_void};
@@ -20,9 +20,9 @@ use std::thread;
 
 use backbuf::device::{Device, Driver, Fence, Foreign, GlConfig, GlContext, MapMode, Native, Usage};
 use backbuf::{Error, Result, Status, Timeout};
-use egl_host::Host;
 use glow::HasContext;
 use glutin::context::{ContextApi, Robustness, Version};
+use test_host::Host;
 
 // --- environments ---
 
@@ -276,7 +276,7 @@ fn what_the_driver_says_is_in_the_error() {
     let mistake = now(&device, |driver| {
         // A mistake that no check of the device's would let through.
         // SAFETY: the device's context is current on its owner thread.
-        unsafe { egl_host::current().bind_buffer(0xdead, None) };
+        unsafe { test_host::current().bind_buffer(0xdead, None) };
         driver.submit().map(drop)
     });
     let error = mistake.unwrap_err();

@@ -18,6 +18,9 @@ mod fences;
 mod renderer;
 #[cfg(feature = "gl")]
 mod staging;
+#[cfg(all(test, feature = "gl"))]
+#[expect(dead_code, reason = "tests/gl.rs uses the rest")]
+mod test_host;
 
 use std::ffi::{CStr, c_void};
 use std::fmt;

@@ -28,3 +28,63 @@ impl Renderer for GlRenderer {
         self.0.export()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_host::Host;
+    use crate::device::{Device, Foreign, GlConfig, GlContext, Usage};
+    use crate::{Status, Timeout};
+    use glow::HasContext;
+
+    #[test]
+    fn a_renderer_waits_for_the_device_and_the_device_for_it() {
+        let forever = Timeout::FOREVER;
+        let headless = match Device::gl(GlConfig::default()) {
+            Err(error) if std::env::var_os("BACKBUF_NO_INSTALL").is_some() => {
+                return println!("skipped, and BACKBUF_NO_INSTALL is set: {error}");
+            }
+            device => device.expect("OpenGL on the CPU, which scripts/setup test installs"),
+        };
+        let host = Host::new();
+        // SAFETY: what EGL gave.
+        let context = unsafe { GlContext::shared(host.display(), host.context()) };
+        let device = Device::gl(GlConfig { label: "beside", context }).unwrap();
+        let renderer = device.renderer().expect("OpenGL has one");
+        renderer.check().unwrap();
+
+        let write = |bytes: [u8; 4]| {
+            device.run(forever, move |driver| {
+                let buffer = driver.create(4, Usage::VERTEX, "drawn")?;
+                driver.write(buffer, 0, &bytes)?;
+                Ok((buffer, driver.export()?))
+            })
+        };
+        let (buffer, written) = write([1, 2, 3, 4]).unwrap();
+        renderer.wait(written);
+        renderer.wait(Foreign(0));
+        let mut bytes = [0; 4];
+        // SAFETY: the host's context is current, and the buffer is alive.
+        unsafe {
+            let name = u32::try_from(buffer.0).unwrap().try_into().unwrap();
+            host.gl.bind_buffer(glow::COPY_READ_BUFFER, Some(glow::NativeBuffer(name)));
+            host.gl.get_buffer_sub_data(glow::COPY_READ_BUFFER, 0, &mut bytes);
+        }
+        assert_eq!(bytes, [1, 2, 3, 4]);
+        let drawn = renderer.fence().unwrap();
+        device.run(forever, |driver| driver.import(drawn)).unwrap();
+        device.discard(written);
+
+        // A device alone, a context of others, none at all, and a device that is gone.
+        let refused = |result: crate::Result<()>| result.unwrap_err().status();
+        assert_eq!(refused(headless.renderer().unwrap().check()), Status::State);
+        let other = Host::new();
+        assert_eq!(refused(renderer.check()), Status::State);
+        other.leave();
+        assert_eq!(refused(renderer.check()), Status::State);
+        assert_eq!(refused(renderer.fence().map(drop)), Status::State);
+        host.enter();
+        renderer.check().unwrap();
+        device.destroy().unwrap();
+        assert_eq!(refused(renderer.check()), Status::State);
+    }
+}
