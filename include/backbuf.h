@@ -2363,6 +2363,7 @@ BB_API bb_status bb_device_create_host(uint32_t flags, const char *label, bb_dev
  * @param config how, or NULL for the defaults
  * @param device the handle is written here
  * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, get_proc, config, a context of another API), BB_E_VERSION,
+ *         BB_E_STATE (host-driven, and no context is current on this thread),
  *         BB_E_UNSUPPORTED (no EGL, no driver, no context, too old a version: the message tells which), BB_E_OUT_OF_MEMORY,
  *         BB_E_LIMIT
  * @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
@@ -2441,7 +2442,7 @@ BB_API bb_status bb_device_destroy(bb_device *device);
  * It is a manager as `bb_manager_create()` makes it: updates, kernels and CPU fronts are in host memory. Beside each copy lies
  * a buffer of OpenGL, and what changed is uploaded to it, by the device's owner thread, before the copy is published. On a
  * host-driven device that happens in `bb_device_poll()` and in waits on its owner thread; made on another thread, the manager
- * waits for such a poll, at most for the config's `watchdog_ns`.
+ * waits for such a poll, at most for the config's `watchdog_ns` (0: without end).
  *
  * @param device an OpenGL device
  * @param dtype a `bb_dtype`, or `BB_OPAQUE(size)` for elements of that many bytes
@@ -2463,8 +2464,8 @@ BB_API bb_status bb_manager_create_gl(bb_device *device, uint32_t dtype, uint32_
  *
  * @param m a manager made by `bb_manager_create_gl()`
  * @param front written
- * @return BB_OK, BB_E_STATE (a manager on host memory; no context is current on this thread), BB_E_WRONG_THREAD (not the owner
- *         thread of a host-driven device), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, BB_E_NULL,
+ * @return BB_OK, BB_E_STATE (a manager on host memory; no context that shares the device's objects is current on this
+ *         thread), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, BB_E_NULL,
  *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety on any thread with a context that shares the device's objects
  * @since 0.1
@@ -2476,8 +2477,8 @@ BB_API bb_status bb_manager_acquire_front_gl(bb_manager *m, bb_gl_front *front);
  * and the buffer is not written again before it has passed. The CPU does not wait.
  *
  * @param lease from `bb_gl_front.lease`
- * @return BB_OK, BB_E_ARGUMENT (not a lease of a `bb_gl_front`), BB_E_STATE (no context is current on this thread),
- *         BB_E_WRONG_THREAD (not the owner thread of a host-driven device), BB_E_STALE (released before), BB_E_OUT_OF_MEMORY,
+ * @return BB_OK, BB_E_ARGUMENT (not a lease of a `bb_gl_front`), BB_E_STATE (no context that shares the
+ *         device's objects is current on this thread), BB_E_STALE (released before), BB_E_OUT_OF_MEMORY,
  *         BB_E_NULL, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety on any thread with a context that shares the device's objects
  * @since 0.1

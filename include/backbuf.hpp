@@ -3,6 +3,7 @@
 #ifndef BACKBUF_HPP
 #define BACKBUF_HPP
 
+#include "backbuf/device.hpp"
 #include "backbuf/library.hpp"
 #include "backbuf/manager.hpp"
 #include "backbuf/registry.hpp"
@@ -11,11 +12,12 @@
 /**
  * @brief Double-buffered state, rings of bytes and memory layouts of kernels for C++: move-only objects over the handles of backbuf.h.
  *
- * Manager is where a state begins, ring() where a ring does, Registry::create where a layout does. What they share:
+ * Manager is where a state begins, and GLBufferManager where one that a renderer draws does; ring() where a ring does,
+ * Registry::create where a layout does. What they share:
  *
  * **Names.** A function has the name of its C function without the prefix: `bb_manager_wait_epoch` is
  * `Manager::wait_epoch`. What returns an object is a noun: Manager::front, Manager::back, Manager::batch,
- * Manager::task, Manager::watch. Positions and counts of a Manager are in elements, never in bytes; a ring's are in bytes; a
+ * Manager::task, Manager::watch, GLBufferManager::front_gl. Positions and counts of a Manager are in elements, never in bytes; a ring's are in bytes; a
  * Registry's are in elements but where the name says `bytes`.
  *
  * **Errors.** Each function that can fail comes twice. `f(…)` throws Error; `try_f(…)` throws nothing of its own and

@@ -170,34 +170,12 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
 
     /// A new manager of this shape, zeros unless Config::initial is given.
     static Result<Manager> try_create(const Shape &shape, const Config &config = {}) {
-        using Flush = detail::Box<std::function<std::int32_t()>>;
-        bb_manager_config raw = config.raw_;
-        if (!config.label_.empty())
-            raw.label = config.label_.c_str();
-        if (config.initial_dtype_ != 0 &&
-            (config.initial_dtype_ != dtype<T>::value || config.initial_size_ != shape.product()))
-            return Status(BB_E_ARGUMENT, detail::Note::initial);
-        std::unique_ptr<Flush> flush;
-        if (config.flush_) {
-            flush = Flush::make(nullptr, config.flush_);
-            if (!flush)
-                return Status(BB_E_OUT_OF_MEMORY, detail::Note::memory);
-            raw.flush = Flush::flush;
-            raw.flush_user_data = flush.get();
-            raw.flush_drop = Flush::drop;
-        }
-        bb_manager *made = nullptr;
-        if (const Status status = bb_manager_create(dtype<T>::value, shape.size(), shape.data(), &raw, &made); !status)
-            return status;
-        // No flush runs before somebody has the handle to ask for a publish, so this is in time.
-        if (Flush *box = flush.release())
-            box->owner = made;
-        return Manager(made, shape, false);
+        return open<Manager>(bb_manager_create, shape, config);
     }
     /// Borrows a manager that other code owns: this object never destroys it. Its dtype must be that of T.
-    static Result<Manager> try_attach(bb_manager *manager) noexcept { return over(manager, true); }
+    static Result<Manager> try_attach(bb_manager *manager) noexcept { return over<Manager>(manager, true); }
     /// Takes a manager over from code that gives it away.
-    static Result<Manager> try_adopt(bb_manager *manager) noexcept { return over(manager, false); }
+    static Result<Manager> try_adopt(bb_manager *manager) noexcept { return over<Manager>(manager, false); }
 
     /// The extents of the state. They never change.
     const Shape &shape() const noexcept { return shape_; }
@@ -450,16 +428,45 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
     void close(Timeout timeout = forever) const { detail::settle(this->handle(), try_close(timeout)); }
 #endif
 
-  private:
+  protected:
     Manager(bb_manager *raw, const Shape &shape, bool borrowed) noexcept : Base(raw, borrowed), shape_(shape) {}
-    static Result<Manager> over(bb_manager *manager, bool borrowed) noexcept {
+    /// A new one by `create`, which takes what bb_manager_create takes.
+    template <class M, class F> static Result<M> open(F create, const Shape &shape, const Config &config) {
+        using Flush = detail::Box<std::function<std::int32_t()>>;
+        bb_manager_config raw = config.raw_;
+        if (!config.label_.empty())
+            raw.label = config.label_.c_str();
+        if (config.initial_dtype_ != 0 &&
+            (config.initial_dtype_ != dtype<T>::value || config.initial_size_ != shape.product()))
+            return Status(BB_E_ARGUMENT, detail::Note::initial);
+        std::unique_ptr<Flush> flush;
+        if (config.flush_) {
+            flush = Flush::make(nullptr, config.flush_);
+            if (!flush)
+                return Status(BB_E_OUT_OF_MEMORY, detail::Note::memory);
+            raw.flush = Flush::flush;
+            raw.flush_user_data = flush.get();
+            raw.flush_drop = Flush::drop;
+        }
+        bb_manager *made = nullptr;
+        if (const Status status = create(dtype<T>::value, shape.size(), shape.data(), &raw, &made); !status)
+            return status;
+        // No flush runs before somebody has the handle to ask for a publish, so this is in time.
+        if (Flush *box = flush.release())
+            box->owner = made;
+        return M(made, shape, false);
+    }
+    /// One that there is already.
+    template <class M> static Result<M> over(bb_manager *manager, bool borrowed) noexcept {
         bb_manager_info info{};
         if (const Status status = bb_manager_info_get(manager, sizeof(info), &info); !status)
             return status;
         if (info.dtype != dtype<T>::value)
             return Status(BB_E_ARGUMENT, detail::Note::dtype);
-        return Manager(manager, Shape(backbuf::span<const std::uint64_t>(info.shape, info.ndim)), borrowed);
+        return M(manager, Shape(backbuf::span<const std::uint64_t>(info.shape, info.ndim)), borrowed);
     }
+
+  private:
     detail::Target target() const noexcept { return {this->handle(), shape_.size(), size()}; }
 
     Shape shape_;

@@ -152,6 +152,7 @@ pub unsafe extern "C" fn bb_device_create_host(
 /// @param config how, or NULL for the defaults
 /// @param device the handle is written here
 /// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, get_proc, config, a context of another API), BB_E_VERSION,
+///         BB_E_STATE (host-driven, and no context is current on this thread),
 ///         BB_E_UNSUPPORTED (no EGL, no driver, no context, too old a version: the message tells which), BB_E_OUT_OF_MEMORY,
 ///         BB_E_LIMIT
 /// @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device

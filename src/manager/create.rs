@@ -63,7 +63,7 @@ impl Manager {
             let behind = match unsafe { storage.as_ref() }.twins() {
                 Some(twins) => {
                     let mut behind = Behind::new(shape.bytes, copies)?;
-                    behind.begin(twins, first, Deadline::after(config.watchdog))?;
+                    behind.begin(twins, first, patience(twins, config.watchdog))?;
                     Some(behind)
                 }
                 None => None,
@@ -129,6 +129,15 @@ impl Manager {
         );
         log::record(Level::Info, "manager", label.as_str(), text);
         Ok(Manager { shared: std::mem::ManuallyDrop::new(shared) })
+    }
+}
+
+/// How long a new manager waits for its first upload: where nobody may ever poll, as long as for stalled work.
+fn patience(twins: &Twins, watchdog: Timeout) -> Deadline {
+    match watchdog {
+        Timeout::TRY => Deadline::NEVER,
+        limit if twins.device().is_host_driven() => Deadline::after(limit),
+        _ => Deadline::NEVER,
     }
 }
 

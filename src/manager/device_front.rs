@@ -37,8 +37,7 @@ impl Manager {
     /// Leases the newest front on the manager's device, for a renderer on this thread.
     ///
     /// On OpenGL a context that shares the device's objects must be current here, and gets the wait for the upload's fence
-    /// by itself. [`Status::State`] on host memory, and where no context is current; [`Status::WrongThread`] away from the
-    /// owner thread of a host-driven device; [`Status::DeviceLost`].
+    /// by itself. [`Status::State`] on host memory, and where no such context is current; [`Status::DeviceLost`].
     pub fn device_front(&self) -> Result<DeviceFront> {
         self.acquire_device_front().map(DeviceFront)
     }
