@@ -125,9 +125,8 @@ impl Host {
         }
         if self.faults.is_reverse() {
             let last = self.timeline.iter().rposition(|submission| !submission.complete);
-            match last.map(|last| self.timeline[last].late_by) {
-                Some(0) => self.complete(last.unwrap_or(0)),
-                _ => {}
+            if let Some(last) = last.filter(|last| self.timeline[*last].late_by == 0) {
+                self.complete(last);
             }
         } else {
             while let Some(next) = self.timeline.iter().position(|submission| !submission.complete)
@@ -143,10 +142,15 @@ impl Host {
             self.timeline.pop_front();
             self.passed += 1;
         }
-        let dead = self.buffers.iter().filter(|(_, buffer)| buffer.dead).map(|(native, _)| *native);
-        if let Some(native) = dead.clone().find(|native| !self.is_used(*native)) {
+        while let Some(native) = self.done_with() {
             self.buffers.remove(&native);
         }
+    }
+
+    /// A deleted buffer whose work has been done.
+    fn done_with(&self) -> Option<Native> {
+        let mut dead = self.buffers.iter().filter(|(_, buffer)| buffer.dead).map(|(native, _)| *native);
+        dead.find(|native| !self.is_used(*native))
     }
 
     /// One submission completes. Work is done in order all the same, as a device's queue does it.
