@@ -1,7 +1,8 @@
 """backbuf: state and bytes that Python shares with native code.
 
 `CBufferManager` holds one N-d array in two copies: writes are queued, `synchronize` publishes them as one epoch, and fronts are
-stable read-only arrays. `attach` borrows a manager that an engine in C owns.
+stable read-only arrays. `attach` borrows a manager that an engine in C owns. The fronts of a `GLBufferManager` are buffers of
+OpenGL, too, for renderers; a `Device` says in which context.
 
 `spsc_buffer` makes a ring of bytes between two threads, native or Python's, or an event loop: one end sends, the other
 receives, as a stream of memory that stays.
@@ -14,12 +15,14 @@ import atexit
 
 from . import _callbacks, _log, _owner
 from ._batch import Back, Batch, Task
+from ._device import Device, DeviceInfo
 from ._errors import (
     ArgumentError,
     BackbufError,
     BackendError,
     ChannelFull,
     ClosedError,
+    DeviceLostError,
     ForkedError,
     FullError,
     HandleError,
@@ -38,13 +41,14 @@ from ._errors import (
     WaitTimeoutError,
 )
 from ._front import Front, Fronts
+from ._gl import GLBufferManager, GLFront
 from ._layout import BufferUpdate
 from ._library import __version__, get_cmake_dir, get_include, get_library
 from ._log import forward_log
 from ._manager import CBufferManager, attach, dump
 from ._ring import SPSCReceiver, SPSCSender, spsc_buffer
 from ._sink import SPSCSink
-from ._statistics import EndStatistics, Statistics, StreamStatistics
+from ._statistics import DeviceStatistics, EndStatistics, Statistics, StreamStatistics
 from ._stream import Batches, ManagedBuffer, SPSCReceiverStream
 from .registry import (
     Banks,
@@ -76,12 +80,18 @@ __all__ = [
     "CUDABuffer",
     "ChannelFull",
     "ClosedError",
+    "Device",
+    "DeviceInfo",
+    "DeviceLostError",
+    "DeviceStatistics",
     "EndStatistics",
     "Fit",
     "ForkedError",
     "Front",
     "Fronts",
     "FullError",
+    "GLBufferManager",
+    "GLFront",
     "HandleError",
     "LayoutInfo",
     "LimitError",

@@ -98,6 +98,10 @@ class BackendError(BackbufError, RuntimeError):
     """The flush callback or the device failed."""
 
 
+class DeviceLostError(BackendError):
+    """The device is lost or destroyed: what was published before stays readable, and nothing more is published."""
+
+
 class ForkedError(BackbufError, RuntimeError):
     """A handle from before a fork: objects stay in the process that made them."""
 
@@ -121,7 +125,8 @@ _FAMILIES: dict[type[BackbufError], str] = {
     WaitTimeoutError: "TIMEOUT",
     StalledError: "STALLED",
     WaitInterruptedError: "INTERRUPTED",
-    BackendError: "BACKEND DEVICE_LOST",
+    BackendError: "BACKEND",
+    DeviceLostError: "DEVICE_LOST",
     ForkedError: "FORKED",
     PoisonedError: "POISONED PANIC",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,13 @@ def address(pointer: Any) -> int:
 def text(pointer: Any) -> str:
     """A C string as Python's."""
     return str(ffi.string(pointer).decode("utf-8", "replace")) if pointer else ""
+
+
+def collect(call: Callable[[Any], None]) -> str:
+    """What the library writes in pieces to the `bb_write_fn` that `call` gets."""
+    parts: list[bytes] = []
+    call(ffi.callback("bb_write_fn", lambda data, size, _: parts.append(ffi.buffer(data, size)[:])))
+    return b"".join(parts).decode("utf-8", "replace")
 
 
 __version__ = "{}.{}.{}".format(*(lib.bb_version() >> shift & 0xFF for shift in (16, 8, 0)))

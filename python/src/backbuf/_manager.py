@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from . import _callbacks, _errors
 from ._batch import Back, Batch, Task
 from ._front import Front, Fronts, Watch
 from ._layout import Layout, Puts, Region, dtype_code, dtype_of, fill_of, pointer, shape_of, unsigned, update_of, updates_of
-from ._library import address, addresses, ffi, hot, lib, text, use_extension
+from ._library import address, addresses, collect, ffi, hot, lib, text, use_extension
 from ._memory import Array
 from ._owner import Owner
 from ._statistics import Statistics, statistics
@@ -32,6 +32,7 @@ else:
     _Base = hot.Hot
 
 _WORKERS = {"shared": lib.BB_WORKER_SHARED, "only": lib.BB_WORKER_ONLY}
+Self = TypeVar("Self", bound="CBufferManager")
 _STATES = ("open", "closing", "closed", "poisoned")
 
 
@@ -57,6 +58,7 @@ class CBufferManager(_Base):
     _layout: Layout
     _label: str
     _owner: Owner | None
+    _device: object = None
     _carried: _callbacks.Carried
     _id: Any
     _calls_python: bool
@@ -115,18 +117,21 @@ class CBufferManager(_Base):
             config.flush_user_data = _callbacks.keep(_callbacks.Flush(flush, self._carried))
             config.flush_drop = _callbacks.drop_function()
         made = ffi.new("bb_manager **")
-        status = lib.bb_manager_create(code, len(layout.shape), layout.shape or [0], config, made)
+        status = self._create(code, layout, config, made)
         if status != 0:
             if flush is not None:
                 _callbacks.forget(config.flush_user_data)
             _errors.fail(status)
-        self._open(made[0], layout, label or "", Owner(made[0]))
+        self._open(made[0], layout, label or "", Owner(made[0], self._device))
         self._calls_python = flush is not None
         # Where the worker always has a part in it, there is no point in trying without it.
         self._plain = flush is None and worker == "shared"
 
+    def _create(self, code: int, layout: Layout, config: Any, made: Any) -> int:
+        return int(lib.bb_manager_create(code, len(layout.shape), layout.shape or [0], config, made))
+
     @classmethod
-    def from_array(cls, array: npt.ArrayLike, **config: Any) -> CBufferManager:
+    def from_array(cls: type[Self], array: npt.ArrayLike, **config: Any) -> Self:
         """A manager with the shape, dtype and content of `array`.
 
         >>> backbuf.CBufferManager.from_array(np.eye(3), label="eye")
@@ -137,7 +142,7 @@ class CBufferManager(_Base):
         return cls(initial.shape, dtype, initial=initial.astype(dtype, copy=False), **config)
 
     @classmethod
-    def _attached(cls, handle: Any, dtype: npt.DTypeLike | None) -> CBufferManager:
+    def _attached(cls: type[Self], handle: Any, dtype: npt.DTypeLike | None) -> Self:
         found = _callbacks.native_address(handle, "handle")
         if found is None:
             raise TypeError(f"handle is a {type(handle).__name__}: give an int, a cffi pointer or a ctypes pointer")
@@ -241,7 +246,7 @@ class CBufferManager(_Base):
             except _errors.BackbufError as exception:
                 state = _errors.status_names()[exception.status]
         label = f"'{self._label}' " if self._label else ""
-        return f"<CBufferManager {label}{self.shape} {self.dtype}, {state}>"
+        return f"<{type(self).__name__} {label}{self.shape} {self.dtype}, {state}>"
 
     # --- writing ---
 
@@ -357,7 +362,7 @@ class CBufferManager(_Base):
         self._wait(lib.bb_manager_enqueue_region, None, region.struct)
 
     def __getitem__(self, index: Any) -> NoReturn:
-        raise TypeError("CBufferManager cannot be read by index (writes are queued): use m.front() or m.snapshot()")
+        raise TypeError(f"{type(self).__name__} cannot be read by index (writes are queued): use m.front() or m.snapshot()")
 
     def _kernel(self, kernel: Any, *how: Any) -> _callbacks.KernelStruct:
         if _callbacks.native_address(kernel, "kernel") is None:
@@ -469,7 +474,7 @@ class CBufferManager(_Base):
         self._id = None
         self._aim(0, self._layout.dtype, "V", self._layout.itemsize, self._layout.elements)
 
-    def __enter__(self) -> CBufferManager:
+    def __enter__(self: Self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
@@ -494,10 +499,7 @@ def attach(handle: Any, dtype: npt.DTypeLike | None = None) -> CBufferManager:
 
 def dump() -> str:
     """A text that lists every object, waiter, lease and open task of the library with age and thread."""
-    parts: list[bytes] = []
-    write = ffi.callback("bb_write_fn", lambda data, size, _: parts.append(ffi.buffer(data, size)[:]))
-    _errors.check(lib.bb_debug_dump(write, ffi.NULL))
-    return b"".join(parts).decode("utf-8", "replace")
+    return collect(lambda write: _errors.check(lib.bb_debug_dump(write, ffi.NULL)))
 
 
 if hot is not None:

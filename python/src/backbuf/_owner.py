@@ -27,10 +27,11 @@ def remember(owner: Owning) -> None:
 class Owner:
     """Destroys its manager when the last one lets go: the wrapper, and arrays of `back()` that outlive their block."""
 
-    __slots__ = ("__weakref__", "_pointer", "lent")
+    __slots__ = ("__weakref__", "_device", "_pointer", "lent")
 
-    def __init__(self, pointer: Any) -> None:
+    def __init__(self, pointer: Any, device: object = None) -> None:
         self._pointer = pointer
+        self._device = device  # it ends after its managers
         self.lent: weakref.WeakSet[Memory] = weakref.WeakSet()
         remember(self)
 

@@ -1,4 +1,4 @@
-"""What managers, ends and streams have done, as numbers."""
+"""What managers, ends, streams and devices have done, as numbers."""
 
 from __future__ import annotations
 
@@ -81,6 +81,31 @@ class StreamStatistics:
     """Waits that could not be answered at once."""
 
 
+@dataclass(frozen=True)
+class DeviceStatistics:
+    """The counters of a device (`bb_device_stats`)."""
+
+    lost: bool
+    """Whether it is lost."""
+    buffers_created: int
+    buffers_deleted: int
+    live_bytes: int
+    """Of the buffers that are there."""
+    calls: int
+    """Run on the owner thread."""
+    writes: int
+    """From host memory, with `bytes_written` in all."""
+    bytes_written: int
+    copies: int
+    """From buffer to buffer, with `bytes_copied` in all."""
+    bytes_copied: int
+    maps: int
+    submits: int
+    """Each with a fence."""
+    waits: int
+    """For fences that had not passed at once."""
+
+
 def counters(kind: str, thing: Any) -> dict[str, Any]:
     """The `bb_<kind>_stats` of a handle, by their names in the header."""
     struct = "bb_end_stats" if kind in ("sender", "receiver") else f"bb_{kind}_stats"
@@ -89,8 +114,7 @@ def counters(kind: str, thing: Any) -> dict[str, Any]:
     found = {name: getattr(stats, name) for name, _ in ffi.typeof(struct).fields}
     # An array is memory of the struct, which ends here.
     found = {name: list(value) if isinstance(value, ffi.CData) else value for name, value in found.items()}
-    del found["struct_size"], found["reserved"]
-    return found
+    return {name: value for name, value in found.items() if name not in ("struct_size", "reserved")}
 
 
 def statistics(manager: Any) -> Statistics:

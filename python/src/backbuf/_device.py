@@ -1,0 +1,229 @@
+"""Device: OpenGL's owner thread and timeline, for managers whose fronts are drawn from."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from . import _errors
+from ._callbacks import native_address
+from ._library import address, collect, ffi, lib, text
+from ._owner import remember
+from ._statistics import DeviceStatistics, counters
+from ._wait import nanoseconds
+
+_KINDS = {lib.BB_DEVICE_HOST: "host", lib.BB_DEVICE_GL: "gl"}
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """What a device is, as `bb_device_info` tells."""
+
+    kind: str
+    """"gl"."""
+    name: str
+    """Who renders."""
+    version: str
+    """Of the API and of the driver."""
+    capabilities: tuple[str, ...]
+    """The optional abilities that are used."""
+    max_buffer_size: int
+    """Bytes of the largest buffer."""
+    uniform_offset_alignment: int
+    storage_offset_alignment: int
+
+
+class Device:
+    """OpenGL 3.3 or newer, for the `GLBufferManager`s made on it.
+
+    `Device()` is headless: a context of its own, made by EGL, on a thread of the library's. `Device.shared()` shares
+    buffers with a context of the program, `Device.host_driven()` works in it. UnsupportedError tells what is missing where
+    there is no OpenGL.
+
+    It ends with `close()`, its `with` block or its last reference, of which each manager on it has one.
+
+    >>> with backbuf.Device(label="renderer") as device:
+    ...     print(device, device.info().kind)
+    <Device 'renderer' open> gl
+    """
+
+    def __init__(self, *, label: str | None = None) -> None:
+        self._open(label)
+
+    @classmethod
+    def shared(cls, display: Any = None, context: Any = None, *, label: str | None = None) -> Device:
+        """A device whose buffers are known in `context`, an `EGLContext` of the `EGLDisplay` `display`: ints, or ctypes or
+        cffi pointers. Without them it is the context that is current on this thread. The library works on a thread and in
+        a context of its own.
+        """
+        if (display is None) != (context is None):
+            raise ValueError("display and context go together: give both, or neither for the context that is current")
+        if display is None:
+            display, context = _current()
+        self = cls.__new__(cls)
+        self._open(label, egl_display=_pointer(display, "display"), egl_context=_pointer(context, "context"))
+        return self
+
+    @classmethod
+    def host_driven(cls, get_proc_address: Any, *, label: str | None = None) -> Device:
+        """A device that works in the context that is current on this thread, whatever made it, while this thread calls
+        `poll()` or waits. `get_proc_address` finds OpenGL's functions by name: a Python function `(str) -> int`, or a
+        native one as an int or a ctypes or cffi pointer. It is used during this call only.
+        """
+        found = native_address(get_proc_address, "get_proc_address")
+        failures: list[BaseException] = []
+        if found is not None:
+            function = ffi.cast("bb_gl_get_proc", found)
+        elif callable(get_proc_address):
+            function = ffi.callback("bb_gl_get_proc", _finder(get_proc_address, failures))
+        else:
+            kind = type(get_proc_address).__name__
+            raise TypeError(f"get_proc_address is a {kind}: give a function, or the address of a native one")
+        self = cls.__new__(cls)
+        try:
+            self._open(label, lib.BB_DEVICE_HOST_DRIVEN, function)
+        except _errors.BackbufError as error:
+            if failures:
+                raise failures[0] from error
+            raise
+        return self
+
+    def _open(self, label: str | None, flags: int = 0, get_proc: Any = ffi.NULL, **pointers: Any) -> None:
+        self._label, self._handle = label or "", ffi.NULL
+        if not isinstance(self._label, str):
+            raise TypeError(f"label is a {type(label).__name__}: give a str")
+        name = ffi.new("char[]", self._label.encode())
+        config = ffi.new("bb_gl_config *", {"struct_size": ffi.sizeof("bb_gl_config"), "label": name, **pointers})
+        made = ffi.new("bb_device **")
+        _errors.check(lib.bb_device_create_gl(flags, get_proc, config, made))
+        self._handle = made[0]
+        remember(self)
+
+    @property
+    def label(self) -> str:
+        """The name in errors, logs and dumps."""
+        return self._label
+
+    @property
+    def handle(self) -> int:
+        """The `bb_device *` to give to C code, which borrows it: this object still owns the device."""
+        return address(self._pointer())
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return not self._handle
+
+    def info(self) -> DeviceInfo:
+        """What it is.
+
+        >>> backbuf.Device().info().max_buffer_size
+        2147483647
+        """
+        info = ffi.new("bb_device_info *")
+        _errors.check(lib.bb_device_info_get(self._pointer(), ffi.sizeof("bb_device_info"), info))
+        capabilities = text(info.capabilities)
+        return DeviceInfo(
+            kind=_KINDS[info.kind],
+            name=text(info.name),
+            version=text(info.version),
+            capabilities=tuple(capabilities.split(",")) if capabilities else (),
+            max_buffer_size=info.max_buffer_size,
+            uniform_offset_alignment=info.uniform_offset_alignment,
+            storage_offset_alignment=info.storage_offset_alignment,
+        )
+
+    def statistics(self) -> DeviceStatistics:
+        """What it has done so far.
+
+        >>> device = backbuf.Device()
+        >>> m = backbuf.GLBufferManager(1000, "f4", device)
+        >>> device.statistics().live_bytes >= 4000
+        True
+        """
+        found = counters("device", self._pointer())
+        return DeviceStatistics(**{**found, "lost": bool(found["lost"])})
+
+    def leak_report(self) -> str:
+        """A line for each buffer that is there: label, bytes, usage.
+
+        >>> device = backbuf.Device()
+        >>> m = backbuf.GLBufferManager(1000, "f4", device, label="cloud")
+        >>> "cloud" in device.leak_report()
+        True
+        >>> m.destroy()
+        """
+        device = self._pointer()
+        return collect(lambda write: _errors.check(lib.bb_device_leak_report(device, write, ffi.NULL)))
+
+    def poll(self, budget: float | None = 0.001) -> None:
+        """Does a host-driven device's work on the thread that owns it, for `budget` seconds at most; 0 for one step, None
+        for all there is. Once a frame is a good rhythm."""
+        _errors.check(lib.bb_device_poll(self._pointer(), nanoseconds(budget, "budget")))
+
+    def close(self) -> None:
+        """Ends it, and the context if that is its own. Managers on it keep their state and publish no more
+        (DeviceLostError). A host-driven device is closed on its own thread. Twice is fine."""
+        if self._handle:
+            _errors.check(lib.bb_device_destroy(self._handle))
+            self._handle = ffi.NULL
+
+    def __del__(self) -> None:
+        # One that is not on its own thread here stays until the process ends.
+        handle = self.__dict__.pop("_handle", ffi.NULL)
+        if handle:
+            lib.bb_device_destroy(handle)
+
+    def _pointer(self) -> Any:
+        if not self._handle:
+            raise _errors.closed(repr(self), "close() has ended it")
+        return self._handle
+
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        label = f"'{self._label}' " if self._label else ""
+        return f"<Device {label}{'closed' if self.closed else 'open'}>"
+
+
+def _current() -> tuple[int, int]:
+    """EGL's display and context that are current on this thread."""
+    try:
+        egl = ctypes.CDLL("libEGL.so.1")
+    except OSError as error:
+        raise _errors.UnsupportedError(f"Device.shared: {error} (Debian: libegl1)", lib.BB_E_UNSUPPORTED) from None
+    egl.eglGetCurrentDisplay.restype = egl.eglGetCurrentContext.restype = ctypes.c_void_p
+    display, context = egl.eglGetCurrentDisplay(), egl.eglGetCurrentContext()
+    if not context:
+        raise _errors.StateError(
+            "Device.shared: no context of EGL is current on this thread: make it current, give display and context, or use "
+            "Device.host_driven() for those that EGL did not make",
+            lib.BB_E_STATE,
+        )
+    return display, context
+
+
+def _pointer(thing: Any, name: str) -> Any:
+    found = native_address(thing, name)
+    if found is None:
+        raise TypeError(f"{name} is a {type(thing).__name__}: give an int, or a ctypes or cffi pointer")
+    return ffi.cast("void *", found)
+
+
+def _finder(get_proc_address: Callable[[str], Any], failures: list[BaseException]) -> Callable[[Any], Any]:
+    def find(name: Any) -> Any:
+        try:
+            found = get_proc_address(text(name))
+            return ffi.cast("void *", (native_address(found, "get_proc_address's result") or 0) if found else 0)
+        except BaseException as exception:
+            failures.append(exception)
+            return ffi.NULL
+
+    return find
