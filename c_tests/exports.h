@@ -120,6 +120,14 @@ EXPORT(bb_registry_emit_cuda_header, bb_registry_emit_cuda_header(h, 1, "one", N
 EXPORT(bb_registry_table, bb_registry_table(h, 1, NULL, 0, &(uint64_t){0}))
 EXPORT(bb_registry_svg, bb_registry_svg(h, 1, NULL, 0, &(uint64_t){0}))
 EXPORT(bb_registry_destroy, bb_registry_destroy(h))
+EXPORT(bb_device_poll, bb_device_poll(h, 0))
+EXPORT(bb_device_info_get, bb_device_info_get(h, sizeof(bb_device_info), &(bb_device_info){0}))
+EXPORT(bb_device_stats_get, bb_device_stats_get(h, sizeof(bb_device_stats), &(bb_device_stats){0}))
+EXPORT(bb_device_leak_report, bb_device_leak_report(h, write_nothing, NULL))
+EXPORT(bb_device_destroy, bb_device_destroy(h))
+EXPORT(bb_manager_create_gl, bb_manager_create_gl(h, BB_U32, 1, SHAPE(8), NULL, &(bb_manager *){NULL}))
+EXPORT(bb_manager_acquire_front_gl, bb_manager_acquire_front_gl(h, &(bb_gl_front){0}))
+EXPORT(bb_lease_release_gl, bb_lease_release_gl(h))
 
 static inline bb_status call_bb_manager_reserve_back(void *h) {
     bb_back back;
@@ -202,7 +210,7 @@ static inline bb_status call_bb_stream_ready_chunks(void *h) {
     return status == BB_OK ? bb_lease_release(chunk.lease) : status;
 }
 
-typedef enum kind { ANY, MANAGER, LEASE, BATCH, TASK, WATCH, SENDER, RECEIVER, STREAM, REGISTRY, KINDS } kind;
+typedef enum kind { ANY, MANAGER, LEASE, BATCH, TASK, WATCH, SENDER, RECEIVER, STREAM, REGISTRY, DEVICE, KINDS } kind;
 
 typedef struct export_case {
     const char *name;
@@ -230,6 +238,7 @@ static const export_case exports[] = {
     CASE(bb_manager_wait, MANAGER),
     CASE(bb_manager_wait_epoch, MANAGER),
     CASE(bb_manager_acquire_front, MANAGER),
+    CASE(bb_manager_acquire_front_gl, MANAGER),
     CASE(bb_manager_trim, MANAGER),
     CASE(bb_manager_epoch, MANAGER),
     CASE(bb_manager_info_get, MANAGER),
@@ -241,6 +250,7 @@ static const export_case exports[] = {
     CASE(bb_manager_close, MANAGER),
     END(bb_manager_destroy, MANAGER),
     CASE(bb_lease_release, LEASE),
+    CASE(bb_lease_release_gl, LEASE),
     CASE(bb_batch_update, BATCH),
     CASE(bb_batch_fill, BATCH),
     CASE(bb_batch_region, BATCH),
@@ -316,9 +326,16 @@ static const export_case exports[] = {
     CASE(bb_registry_table, REGISTRY),
     CASE(bb_registry_svg, REGISTRY),
     END(bb_registry_destroy, REGISTRY),
+    CASE(bb_device_poll, DEVICE),
+    CASE(bb_device_info_get, DEVICE),
+    CASE(bb_device_stats_get, DEVICE),
+    CASE(bb_device_leak_report, DEVICE),
+    CASE(bb_manager_create_gl, DEVICE),
+    END(bb_device_destroy, DEVICE),
 };
 
-/* One live object of each kind: a manager with what belongs to it, a ring, a stream that a second ring feeds, and a registry. */
+/* One live object of each kind: a manager with what belongs to it, a ring, a stream that a second ring feeds, a registry,
+ * and a device on host memory. */
 typedef struct objects {
     void *of[KINDS];
     bb_sender *feeder;
@@ -334,6 +351,7 @@ static inline objects make_objects(void) {
     bb_receiver *receiver = NULL, *streamed = NULL;
     bb_stream *stream = NULL;
     bb_registry *registry = NULL;
+    bb_device *device = NULL;
     bb_manager_config config = defaults("objects");
     bb_manager *m = make_u32(8, &config);
     OK(bb_manager_acquire_front(m, &front));
@@ -345,16 +363,21 @@ static inline objects make_objects(void) {
     OK(bb_spsc_into_stream(streamed, NULL, &stream));
     OK(bb_registry_create(NULL, &registry));
     OK(bb_registry_register(registry, 1, &one_buffer));
+    OK(bb_device_create_host(0, "objects", &device));
     o.of[MANAGER] = m, o.of[LEASE] = front.lease, o.of[BATCH] = batch, o.of[TASK] = task, o.of[WATCH] = watch;
     o.of[SENDER] = sender, o.of[RECEIVER] = receiver, o.of[STREAM] = stream, o.of[REGISTRY] = registry;
+    o.of[DEVICE] = device;
     return o;
 }
 
-static inline void destroy_rings(objects o) {
+/* What stands beside the manager. */
+static inline void destroy_others(objects o) {
     OK(bb_sender_destroy(o.of[SENDER]));
     OK(bb_receiver_destroy(o.of[RECEIVER]));
     OK(bb_stream_destroy(o.of[STREAM]));
     OK(bb_sender_destroy(o.feeder));
+    OK(bb_registry_destroy(o.of[REGISTRY]));
+    OK(bb_device_destroy(o.of[DEVICE]));
 }
 
 static inline void destroy_objects(objects o) {
@@ -363,8 +386,7 @@ static inline void destroy_objects(objects o) {
     OK(bb_batch_cancel(o.of[BATCH]));
     OK(bb_lease_release(o.of[LEASE]));
     OK(bb_manager_destroy(o.of[MANAGER]));
-    destroy_rings(o);
-    OK(bb_registry_destroy(o.of[REGISTRY]));
+    destroy_others(o);
 }
 
 #endif

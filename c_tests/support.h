@@ -204,6 +204,8 @@ static inline void text_write(const char *bytes, uint64_t length, void *user_dat
 
 /* --- managers --- */
 
+#include "on_device.h"
+
 static inline bb_manager_config defaults(const char *label) {
     bb_manager_config config;
     OK(bb_manager_config_init(&config));

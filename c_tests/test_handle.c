@@ -12,6 +12,8 @@ static const char *const without_handle[] = {"bb_version",
                                              "bb_debug_dump_fd",
                                              "bb_manager_config_init",
                                              "bb_manager_create",
+                                             "bb_device_create_host",
+                                             "bb_device_create_gl",
                                              "bb_spsc_config_init",
                                              "bb_spsc_create",
                                              "bb_stream_config_init",
@@ -112,8 +114,7 @@ static void what_a_manager_leaves_behind_when_destroyed_can_still_be_ended(void)
     for (kind k = MANAGER; k <= WATCH; k++) {
         EXPECT(BB_E_STALE, bb_handle_check(o.of[k]));
     }
-    destroy_rings(o);
-    OK(bb_registry_destroy(o.of[REGISTRY]));
+    destroy_others(o);
 }
 
 static void a_slot_used_again_keeps_its_old_handle_stale(void) {
@@ -234,11 +235,9 @@ static const struct {
     kind kind;
     bb_status (*end)(void *);
     size_t threads;
-} roots[] = {{MANAGER, call_bb_manager_destroy, 2},
-             {SENDER, call_bb_sender_destroy, 1},
-             {RECEIVER, call_bb_receiver_destroy, 1},
-             {STREAM, call_bb_stream_destroy, 1},
-             {REGISTRY, call_bb_registry_destroy, 2}};
+} roots[] = {{MANAGER, call_bb_manager_destroy, 2},   {SENDER, call_bb_sender_destroy, 1},
+             {RECEIVER, call_bb_receiver_destroy, 1}, {STREAM, call_bb_stream_destroy, 1},
+             {REGISTRY, call_bb_registry_destroy, 2}, {DEVICE, call_bb_device_destroy, 2}};
 
 /* Whatever a race has left of them. */
 static void end_what_is_left(objects o) {
@@ -252,6 +251,7 @@ static void end_what_is_left(objects o) {
     (void)bb_stream_destroy(o.of[STREAM]);
     (void)bb_sender_destroy(o.feeder);
     (void)bb_registry_destroy(o.of[REGISTRY]);
+    (void)bb_device_destroy(o.of[DEVICE]);
 }
 
 static void a_call_that_races_with_destroy_ends_well(void) {

@@ -8,7 +8,8 @@ usage: check_examples.sh [--help] [COMPILER...]
 
 Compiles every @code block of backbuf.hpp and backbuf/*.hpp with each COMPILER (default: $CXX, else c++), each with the
 names that the comments take for granted: a manager `m`, a `tile`, a `step`, an epoch `seen`, a `draw` function; the ends
-`tx` and `rx` of a ring, a `stream`, `samples`, a `Record`, and functions `next`, `last`, `use`; a `registry` and a `solver`. A block
+`tx` and `rx` of a ring, a `stream`, `samples`, a `Record`, and functions `next`, `last`, `use`; a `registry` and a `solver`; a `device`, a manager `points` on it, and functions
+`draw_buffer` and `get_proc_address`. A block
 that begins with `template` stands outside of functions.
 
 environment: CXX; BACKBUF_INCLUDE, the folder of backbuf.h (default: the repository's include/)
@@ -59,6 +60,10 @@ Record next() { return {}; }
 bool last() { return true; }
 void do_something_else() {}
 backbuf::Registry registry;
+backbuf::Device device;
+backbuf::GLBufferManager<float> points;
+void draw_buffer(unsigned, std::uint64_t) {}
+void *get_proc_address(const char *) { return nullptr; }
 struct {} solver;
 template <class... T> void use(T &&...) {}
 }

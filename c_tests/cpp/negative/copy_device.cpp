@@ -1,0 +1,3 @@
+// error: use of deleted function|call to (implicitly-)?deleted (copy )?constructor
+#include <backbuf.hpp>
+void wrong(const backbuf::Device &d) { backbuf::Device copy = d; }

@@ -1,0 +1,3 @@
+// error: ignoring return(ed)? value
+#include <backbuf.hpp>
+void wrong(backbuf::GLFront &f) { f.try_end(); }

@@ -1,0 +1,101 @@
+/* A part of support.h. BACKBUF_TEST_DEVICE=gl runs a test's managers on OpenGL: one device for the program, which shares
+ * buffers with a context of the main thread, where each front that is acquired is compared with its twin. Without it, managers are
+ * in host memory. */
+#ifndef BACKBUF_TEST_ON_DEVICE_H
+#define BACKBUF_TEST_ON_DEVICE_H
+#include "gl.h"
+
+static inline bb_device *device_beside(const gl_context *c, const char *label) {
+    bb_device *device = NULL;
+    const bb_gl_config config = {
+        .struct_size = sizeof config, .label = label, .egl_display = c->display, .egl_context = c->context};
+    OK(bb_device_create_gl(0, NULL, &config, &device));
+    return device;
+}
+
+static inline bb_device_stats device_stats(bb_device *device) {
+    bb_device_stats stats;
+    OK(bb_device_stats_get(device, sizeof stats, &stats));
+    return stats;
+}
+
+static struct {
+    pthread_once_t once;
+    pthread_t thread; /* where the context is current */
+    pid_t process;
+    gl_context context;
+    bb_device *device; /* NULL: host memory */
+} on = {.once = PTHREAD_ONCE_INIT};
+
+/* Nothing of the managers is left on the device, unless a test that failed left them. */
+static void leave_device(void) {
+    if (getpid() != on.process || Unity.TestFailures != 0) {
+        return;
+    }
+    const uint64_t deadline = now_ns() + BB_SEC(HANG_SECONDS);
+    bb_device_stats stats;
+    do {
+        nap(); /* buffers go back on the owner thread */
+        OK(bb_device_stats_get(on.device, sizeof stats, &stats));
+    } while (stats.live_bytes != 0 && now_ns() < deadline);
+    static text report;
+    OK(bb_device_leak_report(on.device, text_write, &report));
+    OK(bb_device_destroy(on.device));
+    if (report.length != 0 || stats.buffers_created != stats.buffers_deleted || stats.lost != 0) {
+        (void)fprintf(stderr, "left on the device:\n%s", report.bytes);
+        (void)fflush(NULL);
+        _exit(1);
+    }
+}
+
+static void open_device(void) {
+    const char *wanted = getenv("BACKBUF_TEST_DEVICE");
+    if (wanted == NULL || strcmp(wanted, "host") == 0) {
+        return;
+    }
+    TEST_ASSERT_EQUAL_STRING_MESSAGE("gl", wanted, "BACKBUF_TEST_DEVICE");
+    on.context = gl_open();
+    on.thread = pthread_self();
+    on.process = getpid();
+    on.device = device_beside(&on.context, "tests");
+    (void)atexit(leave_device);
+}
+
+static inline bb_device *test_device(void) {
+    (void)pthread_once(&on.once, open_device);
+    return on.device;
+}
+
+static inline bb_status create_on_device(uint32_t dtype, uint32_t ndim, const uint64_t *shape,
+                                         const bb_manager_config *config, bb_manager **manager) {
+    bb_device *device = test_device();
+    return device == NULL ? bb_manager_create(dtype, ndim, shape, config, manager)
+                          : bb_manager_create_gl(device, dtype, ndim, shape, config, manager);
+}
+
+/* What is cheap to read back. */
+#define MOST_COMPARED (1u << 16)
+
+static inline bb_status acquire_on_device(bb_manager *m, bb_front *front) {
+    const bb_status status = bb_manager_acquire_front(m, front);
+    bb_gl_front twin;
+    if (status != BB_OK || on.device == NULL || !pthread_equal(pthread_self(), on.thread) || front->bytes == 0 ||
+        front->bytes > MOST_COMPARED) {
+        return status;
+    }
+    static unsigned char bytes[MOST_COMPARED];
+    OK(bb_manager_acquire_front_gl(m, &twin));
+    if (twin.epoch == front->epoch) {
+        TEST_ASSERT_EQUAL_UINT64(front->bytes, twin.bytes);
+        gl_read(twin.buffer, twin.offset, twin.bytes, bytes);
+        TEST_ASSERT_EQUAL_MEMORY_MESSAGE(front->data, bytes, twin.bytes, "a front and its twin on the device");
+    }
+    OK(bb_lease_release_gl(twin.lease));
+    return status;
+}
+
+/* The tests' own words stay as they are. */
+#define bb_manager_create create_on_device
+#define bb_manager_acquire_front acquire_on_device
+
+#endif

@@ -1,0 +1,260 @@
+// Devices, and the manager whose fronts a renderer draws from.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#ifndef BACKBUF_DEVICE_HPP
+#define BACKBUF_DEVICE_HPP
+
+#include "manager.hpp"
+
+namespace backbuf {
+
+/// Who drives a device.
+enum class DeviceFlags : std::uint32_t {
+    none = 0,                            ///< a thread of the library's own
+    host_driven = BB_DEVICE_HOST_DRIVEN, ///< the thread that makes it, in Device::poll and in waits
+};
+
+/**
+ * @brief How a device on OpenGL is made. What is not said has the library's default: a context of its own, without a window.
+ *
+ * @code
+ * auto device = backbuf::Device::gl(backbuf::GLConfig().label("renderer").host_driven(get_proc_address));
+ * @endcode
+ */
+class GLConfig {
+  public:
+    GLConfig() noexcept { raw_.struct_size = sizeof(raw_); }
+
+    /// Names it in messages, logs and dumps.
+    GLConfig &label(std::string_view text) { return label_ = std::string(text), *this; }
+    /// Shares buffers with the program's own context: an `EGLDisplay` and an `EGLContext` of it, which may be current anywhere.
+    GLConfig &share(void *egl_display, void *egl_context) noexcept {
+        raw_.egl_display = egl_display;
+        raw_.egl_context = egl_context;
+        return *this;
+    }
+    /// The calling thread owns the device, whose work runs in the context that is current there, by Device::poll. The function
+    /// tells where OpenGL's functions are: `SDL_GL_GetProcAddress`, `glfwGetProcAddress`, `eglGetProcAddress` and their like.
+    template <class R> GLConfig &host_driven(R (*get_proc)(const char *)) noexcept {
+        static_assert(std::is_pointer_v<R>, "backbuf: get_proc tells where a function is: it returns a pointer");
+        get_proc_ = reinterpret_cast<bb_gl_get_proc>(get_proc);
+        flags_ = DeviceFlags::host_driven;
+        return *this;
+    }
+
+  private:
+    friend class Device;
+    bb_gl_config raw_{};
+    std::string label_;
+    bb_gl_get_proc get_proc_ = nullptr;
+    DeviceFlags flags_ = DeviceFlags::none;
+};
+
+/**
+ * @brief Who owns memory and a timeline: OpenGL, or host memory. Everything that stands on it should end first.
+ *
+ * One that is host-driven belongs to the thread that made it, which also has to end it.
+ *
+ * @code
+ * auto device = backbuf::Device::gl();
+ * std::printf("%s\n", device.info().name);
+ * backbuf::GLBufferManager<float> m(device, {100000, 3});
+ * @endcode
+ */
+class Device : public Handle<bb_device, bb_device_destroy> {
+  public:
+    Device() noexcept = default;
+
+    /// One on OpenGL 3.3 or newer; `BB_E_UNSUPPORTED` says what is missing.
+    static Result<Device> try_gl(const GLConfig &config = {}) noexcept {
+        bb_gl_config raw = config.raw_;
+        if (!config.label_.empty())
+            raw.label = config.label_.c_str();
+        bb_device *made = nullptr;
+        const auto flags = static_cast<std::uint32_t>(config.flags_);
+        if (const Status status = bb_device_create_gl(flags, config.get_proc_, &raw, &made); !status)
+            return status;
+        return Device(made);
+    }
+    /// One on host memory, which needs no driver.
+    static Result<Device> try_host(const char *label = "", DeviceFlags flags = DeviceFlags::none) noexcept {
+        bb_device *made = nullptr;
+        if (const Status status = bb_device_create_host(static_cast<std::uint32_t>(flags), label, &made); !status)
+            return status;
+        return Device(made);
+    }
+    /// Takes a device over from code that gives it away.
+    static Device adopt(bb_device *device) noexcept { return Device(device); }
+
+    /// Does a host-driven device's work on its thread, until there is none or the budget is used up. Zero is one step.
+    Status try_poll(Timeout budget) noexcept { return bb_device_poll(this->handle(), budget.nanoseconds()); }
+    /// Ends it, and tells where that is refused: on another thread than a host-driven one's. Then it is still there.
+    Status try_destroy() noexcept {
+        const Status status = bb_device_destroy(this->handle());
+        if (status)
+            static_cast<void>(this->release());
+        return status;
+    }
+
+    Result<bb_device_info> try_info() const noexcept {
+        bb_device_info info{};
+        if (const Status status = bb_device_info_get(this->handle(), sizeof(info), &info); !status)
+            return status;
+        return info;
+    }
+    Result<bb_device_stats> try_stats() const noexcept {
+        bb_device_stats stats{};
+        if (const Status status = bb_device_stats_get(this->handle(), sizeof(stats), &stats); !status)
+            return status;
+        return stats;
+    }
+    /// Each native buffer that is there, as text in pieces: `write(std::string_view)`. Nothing is written where there is none.
+    template <class F> Status try_leak_report(F &&write) const {
+        detail::Writer<std::remove_reference_t<F>> writer{write};
+        return writer.finish(bb_device_leak_report(this->handle(), writer.call, &writer));
+    }
+
+#if BACKBUF_EXCEPTIONS
+    static Device gl(const GLConfig &config = {}) { return try_gl(config).value(); }
+    static Device host(const char *label = "", DeviceFlags flags = DeviceFlags::none) {
+        return try_host(label, flags).value();
+    }
+    void poll(Timeout budget) { detail::check(try_poll(budget)); }
+    void destroy() { detail::check(try_destroy()); }
+    bb_device_info info() const { return try_info().value(); }
+    bb_device_stats stats() const { return try_stats().value(); }
+    std::string leak_report() const {
+        std::string all;
+        detail::check(try_leak_report([&](std::string_view piece) { all += piece; }));
+        return all;
+    }
+#endif
+
+  private:
+    explicit Device(bb_device *raw) noexcept : Handle(raw) {}
+};
+
+namespace detail {
+// A front that is gone must not pin its copy, also where nothing can be fenced: without a context, say.
+inline bb_status release_gl_front(bb_lease *lease) noexcept {
+    const bb_status status = bb_lease_release_gl(lease);
+    return status == BB_OK ? status : bb_lease_release(lease);
+}
+} // namespace detail
+
+/**
+ * @brief A stable front in an OpenGL buffer: the whole state at one epoch, to draw from until this object is gone.
+ *
+ * The context that was current when it was leased waits for the upload by itself. Leaving the scope fences what was drawn, in the
+ * context that is current then; the buffer is not written again before that has passed. It outlives its manager.
+ *
+ * @code
+ * auto f = points.front_gl();
+ * draw_buffer(f.buffer(), f.offset());
+ * f.end(); // or the end of the scope, which tells nobody where it cannot fence
+ * @endcode
+ */
+class GLFront {
+  public:
+    GLFront() noexcept = default;
+    GLFront(GLFront &&other) noexcept : lease_(std::move(other.lease_)), raw_(std::exchange(other.raw_, {})) {}
+    GLFront &operator=(GLFront &&other) noexcept {
+        lease_ = std::move(other.lease_);
+        raw_ = std::exchange(other.raw_, {});
+        return *this;
+    }
+
+    /// The buffer's name in OpenGL.
+    std::uint32_t buffer() const noexcept { return raw_.buffer; }
+    /// Which of the manager's copies it is. Its buffer is the same for the manager's life: vertex array objects may be kept by slot.
+    std::uint32_t slot() const noexcept { return raw_.slot; }
+    /// Where the state begins in the buffer, in bytes.
+    std::uint64_t offset() const noexcept { return raw_.offset; }
+    /// How long it is, in bytes.
+    std::uint64_t bytes() const noexcept { return raw_.bytes; }
+    /// The publish it shows: 0 is the initial state.
+    std::uint64_t epoch() const noexcept { return raw_.epoch; }
+    /// The last tag that was enqueued before that publish.
+    std::uint64_t tag() const noexcept { return raw_.tag; }
+
+    explicit operator bool() const noexcept { return static_cast<bool>(lease_); }
+    bb_lease *handle() const noexcept { return lease_.handle(); }
+    /// Fences what was drawn and lets go. Empty afterwards, unless refused.
+    Status try_end() noexcept {
+        const Status status = bb_lease_release_gl(lease_.handle());
+        if (status)
+            static_cast<void>(release());
+        return status;
+    }
+    /// Lets go of the state now. Empty afterwards.
+    void reset() noexcept { *this = GLFront(); }
+    /// Gives the lease away, for `bb_lease_release_gl`. Empty afterwards.
+    [[nodiscard]] bb_lease *release() noexcept { return raw_ = {}, lease_.release(); }
+#if BACKBUF_EXCEPTIONS
+    void end() { detail::check(try_end()); }
+#endif
+
+  private:
+    template <class T> friend class GLBufferManager;
+    explicit GLFront(const bb_gl_front &raw) noexcept : lease_(raw.lease), raw_(raw) {}
+
+    Handle<bb_lease, detail::release_gl_front> lease_;
+    bb_gl_front raw_{};
+};
+
+/**
+ * @brief A Manager whose fronts are OpenGL buffers, too: what changed is uploaded before it is published.
+ *
+ * Everything of a Manager works as there. On a host-driven device the uploads run in Device::poll, and in waits on its thread.
+ *
+ * @code
+ * backbuf::GLBufferManager<float> m(device, {100000, 3}, backbuf::Config().label("points"));
+ * m.enqueue(0, samples);
+ * m.synchronize();
+ * auto f = m.front_gl();
+ * draw_buffer(f.buffer(), f.offset());
+ * @endcode
+ */
+template <class T> class GLBufferManager : public Manager<T> {
+  public:
+    GLBufferManager() noexcept = default;
+
+    /// A new manager of this shape on an OpenGL device, zeros unless Config::initial is given.
+    static Result<GLBufferManager> try_create(const Device &device, const Shape &shape, const Config &config = {}) {
+        const auto create = [&device](auto... arguments) noexcept {
+            return bb_manager_create_gl(device.handle(), arguments...);
+        };
+        return GLBufferManager::template open<GLBufferManager>(create, shape, config);
+    }
+    /// Borrows a manager that other code owns: this object never destroys it. Its dtype must be that of T.
+    static Result<GLBufferManager> try_attach(bb_manager *manager) noexcept {
+        return GLBufferManager::template over<GLBufferManager>(manager, true);
+    }
+    /// Takes a manager over from code that gives it away.
+    static Result<GLBufferManager> try_adopt(bb_manager *manager) noexcept {
+        return GLBufferManager::template over<GLBufferManager>(manager, false);
+    }
+
+    /// The newest front for a renderer on this thread, where a context that shares the device's buffers is current.
+    Result<GLFront> try_front_gl() const noexcept {
+        bb_gl_front raw{};
+        if (const Status status = bb_manager_acquire_front_gl(this->handle(), &raw); !status)
+            return status;
+        return GLFront(raw);
+    }
+
+#if BACKBUF_EXCEPTIONS
+    explicit GLBufferManager(const Device &device, const Shape &shape, const Config &config = {})
+        : GLBufferManager(try_create(device, shape, config).value()) {}
+    static GLBufferManager attach(bb_manager *manager) { return try_attach(manager).value(); }
+    static GLBufferManager adopt(bb_manager *manager) { return try_adopt(manager).value(); }
+    GLFront front_gl() const { return try_front_gl().value(); }
+#endif
+
+  private:
+    friend Manager<T>;
+    GLBufferManager(bb_manager *raw, const Shape &shape, bool borrowed) noexcept : Manager<T>(raw, shape, borrowed) {}
+};
+
+} // namespace backbuf
+
+#endif // BACKBUF_DEVICE_HPP
