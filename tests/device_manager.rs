@@ -344,6 +344,16 @@ fn a_manager_made_elsewhere_waits_for_a_poll() {
 }
 
 #[test]
+fn a_call_of_the_device_cannot_wait_for_a_manager_on_it() {
+    let rig = rig(false);
+    let manager = rig.manager(64);
+    put(&manager, 0, &[1]);
+    let error = rig.device.run(FOREVER, |_| manager.synchronize(FOREVER)).unwrap_err();
+    assert_eq!(error.status(), Status::Recursive);
+    manager.synchronize(FOREVER).unwrap();
+}
+
+#[test]
 fn a_manager_on_host_memory_has_no_device_fronts() {
     let manager = Manager::new(DType::U8, &[4]).unwrap();
     let error = manager.device_front().unwrap_err();

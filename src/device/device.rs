@@ -245,6 +245,11 @@ impl Device {
         self.shared().is_owner()
     }
 
+    /// Whether this thread is in the middle of one of the device's calls.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.is_owner() && self.shared().is_inside()
+    }
+
     pub(crate) fn is_host_driven(&self) -> bool {
         self.shared().host_driven
     }

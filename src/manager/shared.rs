@@ -253,11 +253,15 @@ impl Shared {
         }
     }
 
-    /// An error if this thread is in a callback of this manager.
+    /// An error if this thread is in a callback of this manager, or in the middle of its device.
     pub(crate) fn not_inside(&self) -> Result<()> {
         if callback::inside(self.number) {
             let why =
                 "this call waits for the manager, and a callback of that manager is running on this thread";
+            return Err(Error::text(Status::Recursive, why));
+        }
+        if self.on_device && self.device().is_some_and(Device::is_inside) {
+            let why = "this call waits for the manager's device, which is busy further up on this thread";
             return Err(Error::text(Status::Recursive, why));
         }
         Ok(())
