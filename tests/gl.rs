@@ -11,6 +11,7 @@ mod test_host;
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_void};
+use std::io::Write;
 use std::process::Command;
 use std::ptr::{null, null_mut};
 use std::rc::Rc;
@@ -38,6 +39,10 @@ fn run(environment: &[(&str, &str)], arguments: &[&str]) {
     let output = command.output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{environment:?}\n{out}{err}");
+    // Also told when all goes well: the harness keeps only what is printed by macros.
+    for line in out.lines().filter(|line| line.contains("renderer: ") || line.contains("skipped")) {
+        let _ = writeln!(std::io::stdout(), "{line}");
+    }
     assert!(output.status.success(), "{environment:?}: {}", output.status);
     assert!(out.contains("test result: ok. ") && !out.contains("ok. 0 passed"), "no test ran");
 }
