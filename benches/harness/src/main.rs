@@ -1,6 +1,7 @@
 //! `make bench`: every part against its peers and limits, through the shared library's C ABI.
 
 mod backbuf;
+mod gl;
 mod limits;
 mod machine;
 mod manager;
@@ -63,6 +64,7 @@ fn main() -> std::io::Result<()> {
     let manager = manager::Manager::new(&bench);
     let spsc = spsc::Spsc::new(&bench);
     let registry = registry::Registry::new(&bench, &arguments.library);
+    let gl = gl::Gl::new(&bench, &arguments.library);
     if let Some(name) = &arguments.probe_memory {
         manager.print_memory(name);
         return Ok(());
@@ -97,6 +99,7 @@ fn main() -> std::io::Result<()> {
             Some(("manager", row)) => manager.measure(row),
             Some(("spsc", row)) => spsc.measure(row),
             Some(("registry", row)) => registry.measure(row),
+            Some(("gl", row)) => gl.measure(row),
             _ => Err("this part is not built yet".into()),
         };
         rows.push(goals.report(figures));

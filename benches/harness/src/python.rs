@@ -35,7 +35,7 @@ pub fn measure(interpreter: &Path, script: &Path, row: &str, time: Duration) -> 
     })?;
     match answer {
         Answer::Figures { ours, peers, spread, missing } => {
-            Ok(Figures { ours: Some(ours), peers, spread, wrong: Vec::new(), missing })
+            Ok(Figures { ours: Some(ours), peers, spread, wrong: Vec::new(), missing, renderer: None })
         }
         Answer::NotRun { not_run } => Err(not_run),
     }

@@ -38,6 +38,8 @@ pub struct Figures {
     pub wrong: Vec<String>,
     /// What this machine lacks for a comparison with others.
     pub missing: Vec<String>,
+    /// Whose driver the figures are of, where that matters.
+    pub renderer: Option<String>,
 }
 
 impl Figures {
@@ -46,7 +48,7 @@ impl Figures {
         let mut peers: BTreeMap<_, _> = entries.iter().map(|e| (e.name.clone(), e.median())).collect();
         let ours = peers.remove("ours");
         let spread = entries.iter().find(|e| e.name == "ours").map_or(0.0, Entry::spread);
-        Figures { ours, peers, spread, wrong, missing: Vec::new() }
+        Figures { ours, peers, spread, wrong, missing: Vec::new(), renderer: None }
     }
 }
 
@@ -66,6 +68,8 @@ pub struct Row {
     wrong: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     missing: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    renderer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     not_run: Option<String>,
 }
@@ -142,6 +146,7 @@ impl Goals {
             spread: figures.spread,
             wrong: figures.wrong,
             missing: figures.missing,
+            renderer: figures.renderer,
             not_run,
         }
     }
@@ -151,7 +156,7 @@ impl Goals {
 type Column = (&'static str, &'static [&'static str]);
 
 /// A table for each part, of the columns that some row fills.
-const PARTS: [(&str, &[Column]); 2] = [
+const PARTS: [(&str, &[Column]); 3] = [
     (
         "manager.",
         &[
@@ -188,6 +193,18 @@ const PARTS: [(&str, &[Column]); 2] = [
             ("janus", &["janus"]),
             ("culsans", &["culsans"]),
             ("limit", &["limit.cross_core_copy", "limit.two_line_bounce", "limit.futex_wake"]),
+        ],
+    ),
+    (
+        "gl.",
+        &[
+            ("fence", &["limit.gl_fence"]),
+            ("best", &["limit.gl_best_readback", "limit.gl_best_upload"]),
+            ("SubData", &["limit.glBufferSubData", "limit.glGetBufferSubData"]),
+            ("mapped", &["limit.glMapBufferRange"]),
+            ("orphaned", &["limit.gl_orphan"]),
+            ("copied, mapped", &["limit.gl_copy_and_map"]),
+            ("persistent", &["limit.gl_persistent"]),
         ],
     ),
 ];
@@ -237,9 +254,13 @@ fn part_table(rows: &[&Row], columns: &[Column]) -> String {
     text
 }
 
-/// What the tables do not show: wrong answers, peers that are missing, and rows that were not run, by reason.
+/// What the tables do not show: who rendered, peers that are missing, wrong answers, and rows that were not run, by reason.
 fn remarks(rows: &[Row]) -> String {
     let mut text = String::new();
+    let renderers: BTreeSet<_> = rows.iter().filter_map(|row| row.renderer.as_ref()).collect();
+    for renderer in renderers {
+        text += &format!("OpenGL by {renderer}\n");
+    }
     let missing: BTreeSet<_> = rows.iter().flat_map(|row| &row.missing).collect();
     for what in missing {
         text += &format!("Not compared: {what}\n");

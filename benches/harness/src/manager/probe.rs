@@ -26,7 +26,14 @@ pub fn memory(makers: impl Iterator<Item = Maker>) -> Result<Figures, String> {
         ratios.insert(maker.name().to_owned(), peak);
     }
     let ours = ratios.remove("ours").ok_or(NO_LIBRARY)?;
-    Ok(Figures { ours: Some(ours), peers: ratios, spread: 0.0, wrong: Vec::new(), missing: Vec::new() })
+    Ok(Figures {
+        ours: Some(ours),
+        peers: ratios,
+        spread: 0.0,
+        wrong: Vec::new(),
+        missing: Vec::new(),
+        renderer: None,
+    })
 }
 
 /// In the child: uses a state in every way that touches memory, and prints what that took at most.
@@ -80,6 +87,7 @@ pub fn idle(api: Api, row: Duration) -> Result<Figures, String> {
         spread: 0.0,
         wrong: Vec::new(),
         missing: Vec::new(),
+        renderer: None,
     })
 }
 

@@ -121,7 +121,14 @@ fn instance<'a>(api: &'a Api, path: &Path) -> Result<Scratch<'a>, String> {
 }
 
 fn single(ours: f64, wrong: Vec<String>) -> Figures {
-    Figures { ours: Some(ours), peers: BTreeMap::new(), spread: 0.0, wrong, missing: Vec::new() }
+    Figures {
+        ours: Some(ours),
+        peers: BTreeMap::new(),
+        spread: 0.0,
+        wrong,
+        missing: Vec::new(),
+        renderer: None,
+    }
 }
 
 /// Seconds until every instance lies within the capacity.
