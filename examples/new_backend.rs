@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::ptr::NonNull;
 
 use backbuf::device::{Device, DeviceKind, Driver, Fence, Info, Limits, MapMode, Native, Usage};
-use backbuf::{Error, Label, Result, Status, Timeout};
+use backbuf::manager::{Config, Manager};
+use backbuf::{DType, Error, Label, Result, Status, Timeout};
 
 /// Buffers by their numbers, and the fences so far.
 #[derive(Default)]
@@ -90,17 +91,18 @@ pub fn device(label: &str) -> Result<Device> {
     Device::with_driver(label, false, || Ok(Box::new(Heap::default())))
 }
 
-fn main() -> Result<()> {
+pub fn main() -> Result<()> {
     let device = device("mine")?;
     println!("{}", device.info());
-    let fence = device.run(Timeout::FOREVER, |driver| {
-        let buffer = driver.create(16, Usage::COPY_DST, "greeting")?;
-        driver.write(buffer, 0, b"hello")?;
-        driver.submit()
-    })?;
-    device.wait_fence(fence, Timeout::FOREVER)?;
+
+    // Whatever stands on a device stands on this one.
+    let config = Config { label: "state", device: Some(&device), ..Config::default() };
+    let manager = Manager::with_config(DType::F32, &[256], config)?;
+    manager.enqueue(64, &1f32.to_ne_bytes(), Timeout::FOREVER)?;
+    let epoch = manager.synchronize(Timeout::FOREVER)?;
+    println!("epoch {epoch} is on the device");
     for buffer in device.live_buffers()? {
-        println!("still there: {buffer}");
+        println!("{buffer}");
     }
     Ok(())
 }

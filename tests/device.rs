@@ -11,7 +11,6 @@ use backbuf::{Error, Result, Status, Timeout};
 #[path = "common/conformance.rs"]
 mod conformance;
 #[path = "../examples/new_backend.rs"]
-#[expect(dead_code, reason = "an example has a main of its own")]
 mod new_backend;
 
 use conformance::{FOREVER, both, create, delete, finish, read};
@@ -69,8 +68,9 @@ fn the_host_conforms_when_it_is_driven() {
 }
 
 #[test]
-fn the_example_of_a_backend_conforms() {
+fn the_example_of_a_backend_conforms_and_runs() {
     conformance::run(&|| new_backend::device("example").unwrap());
+    new_backend::main().unwrap();
 }
 
 #[test]
