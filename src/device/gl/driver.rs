@@ -133,8 +133,8 @@ impl GlDriver {
 
     /// Clears the flags of earlier calls. There are few; a lost context has no end of them.
     fn forget_errors(&self) {
-        // SAFETY: takes nothing.
         for _ in 0..8 {
+            // SAFETY: takes nothing.
             if unsafe { self.api.gl.get_error() } == glow::NO_ERROR {
                 return;
             }
