@@ -229,7 +229,7 @@ static void updates_made_during_a_flush_are_not_part_of_its_publish_or_wholly(vo
 
 static void a_stalled_flush_is_told_once_and_recovers(void) {
     gate flush = {.shut = true};
-    bb_manager *m = make(&flush, BB_MS(10));
+    bb_manager *m = make(&flush, short_watchdog());
     OK(put_u32(m, 0, 1, 0));
     EXPECT(BB_E_STALLED, bb_manager_synchronize(m, BB_FOREVER));
     TOLD("bb_manager_synchronize");
@@ -247,7 +247,7 @@ static void a_stalled_flush_is_told_once_and_recovers(void) {
 }
 
 static void a_stalled_task_is_named(void) {
-    bb_manager *m = make(NULL, BB_MS(10));
+    bb_manager *m = make(NULL, short_watchdog());
     bb_task *task = NULL;
     OK(bb_task_begin(m, "upload of tiles", &task));
     OK(put_u32(m, 0, 1, 0));

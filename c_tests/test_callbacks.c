@@ -210,7 +210,7 @@ static void the_log_tells_creation_stalls_leaks_and_destruction(void) {
     static log_lines l = {.lock = PTHREAD_MUTEX_INITIALIZER};
     OK(bb_set_log(BB_LOG_DEBUG, log_line, &l, drop_log));
     bb_manager_config config = defaults("chatty");
-    config.watchdog_ns = BB_MS(5);
+    config.watchdog_ns = short_watchdog();
     bb_manager *m = make_u32(8, &config);
     CHECK(logged(&l, "[chatty]"));
     bb_task *task = NULL;

@@ -116,7 +116,7 @@ static void a_pinned_copy_is_told_with_its_holder(void) {
 
 static void a_wait_for_ever_that_only_a_lease_can_end_tells_why(void) {
     bb_front held;
-    bb_manager *m = make_pinned(BB_MS(20), &held);
+    bb_manager *m = make_pinned(short_watchdog(), &held);
     EXPECT(BB_E_PINNED, bb_manager_synchronize(m, BB_FOREVER));
     TOLD("lease");
     OK(bb_lease_release(held.lease));

@@ -129,7 +129,7 @@ endforeach()
 # One file is one example; the flood engine of the demo is several.
 file(GLOB flood CONFIGURE_DEPENDS ${sources}/examples_c/flood*.c)
 file(GLOB files CONFIGURE_DEPENDS ${sources}/examples_c/*.c ${sources}/examples/*.cpp)
-list(REMOVE_ITEM files ${flood})
+list(REMOVE_ITEM files ${flood} ${sources}/examples_c/gl_window.c)
 # It shows that the header needs no exceptions.
 set_source_files_properties(${sources}/examples/results.cpp PROPERTIES COMPILE_OPTIONS -fno-exceptions)
 backbuf_test(example example_flood ${flood})
@@ -137,6 +137,28 @@ foreach(file IN LISTS files)
   cmake_path(GET file STEM name)
   backbuf_test(example example_${name} ${file})
 endforeach()
+
+# The window: with a context of GLX, host-driven, and with one of EGL, shared.
+find_package(PkgConfig)
+if(PkgConfig_FOUND)
+  pkg_check_modules(SDL2 IMPORTED_TARGET sdl2 gl)
+endif()
+if(SDL2_FOUND AND NOT BACKBUF_SANITIZE)
+  add_executable(example_gl_window ${sources}/examples_c/gl_window.c)
+  target_link_libraries(example_gl_window PRIVATE backbuf_test_options backbuf::shared PkgConfig::SDL2)
+  foreach(way IN ITEMS host_driven shared)
+    set(arguments --check 100 ${PROJECT_BINARY_DIR}/gl_window_${way}.ppm)
+    if(way STREQUAL shared)
+      list(PREPEND arguments --shared)
+    endif()
+    add_test(NAME example.gl_window.${way}
+      COMMAND ${sources}/c_tests/with_display.sh $<TARGET_FILE:example_gl_window> ${arguments})
+    set_tests_properties(example.gl_window.${way} PROPERTIES LABELS "example;gl" TIMEOUT 300
+      SKIP_RETURN_CODE ${skipped} ENVIRONMENT "LIBGL_ALWAYS_SOFTWARE=1;GALLIUM_DRIVER=llvmpipe")
+  endforeach()
+elseif(NOT BACKBUF_SANITIZE)
+  message(STATUS "examples_c/gl_window.c is left out: SDL2 is not installed (Debian: libsdl2-dev)")
+endif()
 
 # The kernel of the Lorenz example on the CPU, laid out by the registry.
 backbuf_cuda_layout(lorenz/lorenz_layout.h FROM ${sources}/examples/lorenz/lorenz.json NAMESPACE lorenz)
