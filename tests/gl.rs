@@ -138,6 +138,14 @@ fn buffer(device: &Device, bytes: u64) -> Native {
         .unwrap()
 }
 
+fn delete(device: &Device, buffer: Native) {
+    now(device, |driver| {
+        driver.delete(buffer);
+        Ok(())
+    })
+    .unwrap();
+}
+
 /// The bytes of a range, once all work is done.
 fn read(device: &Device, buffer: Native, offset: u64, bytes: usize) -> Vec<u8> {
     let fence = now(device, |driver| driver.submit()).unwrap();
@@ -260,16 +268,20 @@ fn what_cannot_be_is_refused_by_name() {
     for stranger in [0, 12345, u64::MAX] {
         refuse(Status::Handle, "not a buffer", &|driver| driver.write(Native(stranger), 0, b""));
         refuse(Status::Handle, "not a buffer", &|driver| driver.copy(small, 0, Native(stranger), 0, 4));
-        now(&device, |driver| Ok(driver.delete(Native(stranger)))).unwrap();
+        delete(&device, Native(stranger));
     }
     // A stranger's fence is left alone, whatever it is.
     now(&device, |driver| driver.import(Foreign(0x1234_5678))).unwrap();
-    now(&device, |driver| Ok(driver.discard(Foreign(0x1234_5678)))).unwrap();
+    let discard = |driver: &mut dyn Driver| {
+        driver.discard(Foreign(0x1234_5678));
+        Ok(())
+    };
+    now(&device, discard).unwrap();
     assert_eq!(status(device.wait_fence(Fence(1 << 40), Timeout::TRY)), Some(Status::Argument));
     assert_eq!(read(&device, small, 0, 16), [0; 16], "what is refused changes nothing");
     let live = device.live_buffers().unwrap();
     assert_eq!((live.len(), live[0].bytes, live[0].label.as_str()), (1, 16, "buffer"));
-    now(&device, |driver| Ok(driver.delete(small))).unwrap();
+    delete(&device, small);
     assert!(device.live_buffers().unwrap().is_empty());
 }
 
@@ -374,6 +386,7 @@ fn two_contexts_hand_a_buffer_back_and_forth() {
             };
             to_device.send(back.0 as u64).unwrap();
         }
+        // SAFETY: takes nothing.
         assert_eq!(unsafe { gl.get_error() }, glow::NO_ERROR);
     });
     const TURNS: u64 = 20_000;
@@ -536,6 +549,7 @@ fn a_host_drives_a_device_in_its_own_context() {
 
     // Not current: refused, and nothing is done to whatever else is current.
     let other = Host::new();
+    // SAFETY: the other context is current.
     let theirs = unsafe { other.gl.create_buffer() }.unwrap();
     assert_eq!(status(now(&device, |driver| driver.write(target, 0, b"wrong!"))), Some(Status::State));
     other.leave();

@@ -15,7 +15,8 @@ pub fn both() -> Usage {
 
 /// Runs the suite on devices that `make` makes, one for each check.
 pub fn run(make: &dyn Fn() -> Device) {
-    let checks: [(&str, fn(&Device)); 12] = [
+    type Check = (&'static str, fn(&Device));
+    let checks: [Check; 12] = [
         ("tells what it is", tells_what_it_is),
         ("new buffers are zero", new_buffers_are_zero),
         ("work is done in its order", work_is_done_in_its_order),
@@ -45,7 +46,11 @@ pub fn create(device: &Device, bytes: u64, usage: Usage) -> Native {
 }
 
 pub fn delete(device: &Device, buffers: &[Native]) {
-    device.run(FOREVER, |driver| Ok(buffers.iter().for_each(|buffer| driver.delete(*buffer)))).unwrap();
+    let delete = |driver: &mut dyn Driver| {
+        buffers.iter().for_each(|buffer| driver.delete(*buffer));
+        Ok(())
+    };
+    device.run(FOREVER, delete).unwrap();
 }
 
 /// Submits what was asked for so far, and waits until it is done.
@@ -138,7 +143,7 @@ fn data_is_read_at_once(device: &Device) {
 fn any_offset_and_size_will_do(device: &Device) {
     let size = 3 << 20 | 1;
     let [a, b] = [(); 2].map(|()| create(device, size, both()));
-    let data: Vec<u8> = (0..size).map(|at| (at * at >> 3) as u8).collect();
+    let data: Vec<u8> = (0..size).map(|at| ((at * at) >> 3) as u8).collect();
     device.run(FOREVER, |driver| driver.write(a, 0, &data)).unwrap();
     let script = |driver: &mut dyn Driver| {
         driver.copy(a, 1, b, 0, size - 1)?;
