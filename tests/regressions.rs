@@ -1,5 +1,8 @@
 //! The published ways to get double-buffered state wrong, and those that were found here: one test each.
 
+#[path = "common/device.rs"]
+mod device;
+
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -10,6 +13,7 @@ use backbuf::manager::{BackMode, Config, Kernel, Manager, WorkerMode};
 use backbuf::{DType, Error, Status, Timeout};
 
 fn bytes(count: u64, config: Config<'_>) -> Manager {
+    let config = Config { device: device::device(), ..config };
     Manager::with_config(DType::U8, &[count], config).map_err(Error::from).unwrap()
 }
 
@@ -50,6 +54,7 @@ fn the_back_copy_is_not_one_epoch_stale_after_the_swap() {
             manager.enqueue(at as u64, &[epoch as u8; 10], Timeout::TRY).unwrap();
             assert_eq!(manager.synchronize(Timeout::FOREVER).unwrap(), epoch as u64);
             assert_eq!(manager.front().unwrap().bytes(), state);
+            device::check_twin(&manager);
         }
     }
 }

@@ -4,6 +4,9 @@
 //! updates of every kind. A reader checks that each row is of one piece, that no count goes back, and that a front does not
 //! change while it is held. Short by default; BACKBUF_SOAK=seconds makes it longer.
 
+#[path = "common/device.rs"]
+mod device;
+
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use std::time::{Duration, Instant};
@@ -98,6 +101,7 @@ fn write(manager: &Manager, writer: usize, count: u64) {
 }
 
 fn stress(config: Config<'_>, seconds: f64) {
+    let config = Config { device: device::device(), ..config };
     let manager =
         Manager::with_config(DType::U64, &[WRITERS as u64, ROW as u64], config).map_err(Error::from).unwrap();
     let written: [AtomicU64; WRITERS] = Default::default();
@@ -181,6 +185,7 @@ fn stress(config: Config<'_>, seconds: f64) {
         std::array::from_fn(|writer| written[writer].load(Acquire)),
         "what was accepted is published"
     );
+    device::check_twin(&manager);
     let statistics = manager.statistics();
     assert_eq!(statistics.leases_live, 0);
     assert!(fronts.load(Relaxed) > 0 && synchronizes.load(Relaxed) > 0);

@@ -5,6 +5,9 @@
 //! model's state, and between two of them it is one of the states since the last: never a half of a batch, never older than
 //! what was shown before.
 
+#[path = "device.rs"]
+mod device;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -96,6 +99,7 @@ impl Run {
             queue_bytes: if setup.flag() { 4 << 10 } else { 1 << 20 },
             watchdog: Timeout::nanos(20_000_000),
             initial: Some(&initial),
+            device: device::device(),
             ..Config::default()
         };
         let mode = setup.next();
@@ -462,6 +466,7 @@ impl Run {
         let at = self.possible.iter().position(shown).expect("the front is a state between two calls");
         self.possible.drain(..at);
         self.held.iter().for_each(Held::check);
+        device::check_twin(&self.manager);
     }
 
     fn end(mut self) {

@@ -1,0 +1,43 @@
+//! BACKBUF_TEST_DEVICE runs a test's managers on a device: `host`, the host's, or `gl`, OpenGL without a window. In host memory
+//! alone without it.
+
+use std::sync::OnceLock;
+
+use backbuf::device::{Device, DeviceKind, GlConfig, HostConfig, MapMode};
+use backbuf::manager::Manager;
+use backbuf::{Status, Timeout};
+
+/// The one device of the process.
+pub fn device() -> Option<&'static Device> {
+    static DEVICE: OnceLock<Option<Device>> = OnceLock::new();
+    let open = || match std::env::var("BACKBUF_TEST_DEVICE").as_deref() {
+        Err(_) => None,
+        Ok("host") => Some(Device::host(HostConfig { label: "tests", ..HostConfig::default() }).unwrap()),
+        Ok("gl") => match Device::gl(GlConfig { label: "tests", ..GlConfig::default() }) {
+            Err(error) if error.status() == Status::Unsupported => {
+                println!("in host memory instead: {error}");
+                None
+            }
+            device => Some(device.unwrap()),
+        },
+        Ok(other) => panic!("BACKBUF_TEST_DEVICE is host or gl, not {other}"),
+    };
+    DEVICE.get_or_init(open).as_ref()
+}
+
+/// The newest front is the same on the host's device. (On OpenGL only a renderer could look at it.)
+pub fn check_twin(manager: &Manager) {
+    let Some(device) = device().filter(|device| device.info().kind == DeviceKind::Host) else { return };
+    let front = manager.device_front().unwrap();
+    let (native, bytes) = (front.native(), front.bytes());
+    let same = device.run(Timeout::FOREVER, |driver| {
+        if bytes.is_empty() {
+            return Ok(true);
+        }
+        let data = driver.map(native, MapMode::Read, 0, bytes.len() as u64)?;
+        // SAFETY: mapped for reading, and the front is leased.
+        let same = bytes == unsafe { std::slice::from_raw_parts(data.as_ptr(), bytes.len()) };
+        driver.unmap(native).map(|()| same)
+    });
+    assert!(same.unwrap(), "a front is another on the device");
+}
