@@ -137,6 +137,10 @@ static void updates_tell_what_they_met(void) {
     OK(bb_registry_update_buffer(r, PARENT, 63, &all, &recognized, &changed));
     CHECK(recognized && !changed);
     EXPECT(BB_E_ALIAS_MISSING, bb_registry_replace(r, PARENT, &values));
+    values.aliases = "a";
+    EXPECT(BB_E_ALIAS_SELF, bb_registry_replace(r, PARENT, &values));
+    values.aliases = "b"; /* which is an alias of it */
+    EXPECT(BB_E_ALIAS_ORDER, bb_registry_replace(r, PARENT, &values));
     values = shared("z", 1);
     EXPECT(BB_E_NO_NAME, bb_registry_replace(r, PARENT, &values));
     EXPECT(BB_E_NO_PARENT, bb_registry_replace(r, 99, &values));

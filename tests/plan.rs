@@ -150,6 +150,38 @@ fn a_cancelled_search_returns_the_best_so_far() {
     }
 }
 
+/// What this thread has computed so far. Unlike the clock on the wall it does not go on while others have the processor.
+fn computed() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes a local.
+    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) }, 0);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+#[test]
+fn no_more_is_computed_than_the_budget_and_a_tenth() {
+    for name in ["D", "E", "G", "I", "J", "K"] {
+        let (items, budget) = (instance(name), Duration::from_millis(400));
+        let begin = computed();
+        let plan = plan(&items, &Options { budget, ..Options::default() }).unwrap();
+        let took = computed() - begin;
+        assert!(plan.exact || took <= budget.mul_f64(1.1), "{name} took {took:.1?}");
+        assert_eq!(check(&items, &plan.offsets), Ok(plan.height));
+    }
+}
+
+#[test]
+fn a_search_asks_every_few_steps_whether_to_stop() {
+    let items = instance("E");
+    let asks = 2_000;
+    for threads in [1, 2] {
+        let asked = AtomicUsize::new(0);
+        let cancelled = || asked.fetch_add(1, Ordering::Relaxed) >= asks;
+        let plan = plan(&items, &Options { cancelled: &cancelled, threads, ..untimed(u64::MAX) }).unwrap();
+        assert!((1..=8 * asks as u64).contains(&plan.nodes), "{} steps between {asks} questions", plan.nodes);
+    }
+}
+
 #[test]
 fn no_time_means_one_quick_plan() {
     let items = instance("K");
