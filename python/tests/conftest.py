@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
+import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Coroutine
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import moderngl
 import pytest
 import uvloop
 from hypothesis import settings
 
 import backbuf
+from backbuf import CBufferManager, Device, Front, GLBufferManager
 
 # Nothing is left in the folder that the tests run in.
 settings.register_profile("backbuf", database=None, deadline=None)
 settings.load_profile("backbuf")
 
+# By default OpenGL is Mesa's on the CPU, whatever GPU there is.
+os.environ.setdefault("LIBGL_ALWAYS_SOFTWARE", "1")
+
+Manager = type[CBufferManager]
 Script = Callable[..., str]
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -64,3 +75,58 @@ def script(tmp_path: Path) -> Script:
         return done.stdout
 
     return run
+
+
+@dataclass
+class Stage:
+    """OpenGL on the main thread, and a device that shares buffers with it."""
+
+    context: moderngl.Context
+    device: Device
+
+    def read(self, buffer: int, size: int) -> bytes:
+        return bytes(self.context.external_buffer(buffer, size).read())
+
+
+@pytest.fixture(scope="session")
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """The tests' OpenGL, where nothing may be left in the end."""
+    try:
+        Device().close()
+    except backbuf.UnsupportedError as error:
+        if "BACKBUF_NO_INSTALL" not in os.environ:
+            raise
+        pytest.skip(f"BACKBUF_NO_INSTALL is set, and there is no OpenGL: {error}")
+    context = moderngl.create_context(require=330, standalone=True, backend="egl")
+    device = Device.shared(label="tests")
+    yield Stage(context, device)
+    if request.session.testsfailed == 0:
+        gc.collect()
+        for _ in range(1000):  # buffers go back on the device's own thread
+            if device.statistics().live_bytes == 0:
+                break
+            time.sleep(0.01)
+        assert device.leak_report() == ""
+    device.close()
+
+
+@pytest.fixture(scope="session", params=["host", "gl"])
+def manager(request: pytest.FixtureRequest) -> Manager:
+    """What makes the managers of a test: in host memory, and on OpenGL. There each front is compared with its buffer."""
+    if request.param == "host":
+        return CBufferManager
+    stage: Stage = request.getfixturevalue("stage")
+
+    class OnStage(GLBufferManager):
+        def __init__(self, shape: Any, dtype: Any = "f8", **config: Any) -> None:
+            super().__init__(shape, dtype, stage.device, **config)
+
+        def front(self) -> Front:
+            front = super().front()
+            if threading.current_thread() is threading.main_thread():
+                with self.front_gl() as twin:
+                    if twin.epoch == front.epoch and 0 < twin.nbytes <= 1 << 16:
+                        assert stage.read(twin.buffer, twin.nbytes) == front.array.tobytes(), "a front and its buffer"
+            return front
+
+    return OnStage

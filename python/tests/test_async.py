@@ -7,15 +7,14 @@ import threading
 import time
 
 import pytest
-from conftest import Run
+from conftest import Manager, Run
 
 import backbuf
-from backbuf import CBufferManager
 
 
-def test_synchronize(run: Run) -> None:
+def test_synchronize(manager: Manager, run: Run) -> None:
     async def main() -> None:
-        m = CBufferManager(4)
+        m = manager(4)
         assert await m.synchronize_async() == 0
         m[:] = 3
         assert await m.synchronize_async() == 1
@@ -24,9 +23,9 @@ def test_synchronize(run: Run) -> None:
     run(main())
 
 
-def test_other_tasks_run_while_one_waits(run: Run) -> None:
+def test_other_tasks_run_while_one_waits(manager: Manager, run: Run) -> None:
     async def main() -> None:
-        m, ran = CBufferManager(4, watchdog_ns=0), 0
+        m, ran = manager(4, watchdog_ns=0), 0
         task = m.task("outside")
         m[:] = 1
 
@@ -44,9 +43,9 @@ def test_other_tasks_run_while_one_waits(run: Run) -> None:
     run(main())
 
 
-def test_timeouts_and_cancels(run: Run) -> None:
+def test_timeouts_and_cancels(manager: Manager, run: Run) -> None:
     async def main() -> None:
-        m = CBufferManager(4, watchdog_ns=0)
+        m = manager(4, watchdog_ns=0)
         m[:] = 1
         with m.task("open"):
             with pytest.raises(TimeoutError) as told:
@@ -69,7 +68,7 @@ def test_timeouts_and_cancels(run: Run) -> None:
     run(main())
 
 
-def test_a_failing_flush_is_raised(run: Run) -> None:
+def test_a_failing_flush_is_raised(manager: Manager, run: Run) -> None:
     async def main() -> None:
         failures = [OSError("no disk")]
 
@@ -77,7 +76,7 @@ def test_a_failing_flush_is_raised(run: Run) -> None:
             if failures:
                 raise failures.pop()
 
-        m = CBufferManager(2, flush=flush)
+        m = manager(2, flush=flush)
         m.enqueue(1.0)
         with pytest.raises(OSError, match="no disk"):
             await m.synchronize_async()
@@ -86,9 +85,9 @@ def test_a_failing_flush_is_raised(run: Run) -> None:
     run(main())
 
 
-def test_fronts(run: Run) -> None:
+def test_fronts(manager: Manager, run: Run) -> None:
     async def main() -> None:
-        m = CBufferManager(64, "i8")
+        m = manager(64, "i8")
 
         def engine() -> None:
             for step in range(1, 200):
@@ -113,9 +112,9 @@ def test_fronts(run: Run) -> None:
     run(main())
 
 
-def test_fronts_end_with_destroy(run: Run) -> None:
+def test_fronts_end_with_destroy(manager: Manager, run: Run) -> None:
     async def main() -> None:
-        m = CBufferManager(2)
+        m = manager(2)
         asyncio.get_running_loop().call_later(0.02, m.destroy)
         assert [f async for f in m.fronts()] == []
         assert [f async for f in m.fronts()] == []
@@ -123,9 +122,9 @@ def test_fronts_end_with_destroy(run: Run) -> None:
     run(main())
 
 
-def test_a_kernel_from_another_task_is_awaited(run: Run) -> None:
+def test_a_kernel_from_another_task_is_awaited(manager: Manager, run: Run) -> None:
     async def main() -> None:
-        m = CBufferManager(4, "f8", initial=1)
+        m = manager(4, "f8", initial=1)
         m.enqueue_kernel(lambda back, front: time.sleep(0.02))
         assert await m.synchronize_async() == 1
 

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import Manager
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-
-from backbuf import CBufferManager
 
 SHAPE = (4, 5, 3)
 
@@ -41,8 +40,8 @@ CASES: list[tuple[Any, Any]] = [
 
 
 @pytest.mark.parametrize(("index", "value"), CASES)
-def test_as_numpy(index: Any, value: Any) -> None:
-    m, expected = CBufferManager(SHAPE, "f4"), np.zeros(SHAPE, "f4")
+def test_as_numpy(manager: Manager, index: Any, value: Any) -> None:
+    m, expected = manager(SHAPE, "f4"), np.zeros(SHAPE, "f4")
     m[index] = value
     expected[index] = value
     m.synchronize()
@@ -70,16 +69,16 @@ def test_as_numpy(index: Any, value: Any) -> None:
         (0, [[1, 2], [3]], ValueError, "inhomogeneous"),
     ],
 )
-def test_refused(index: Any, value: Any, error: type[Exception], text: str) -> None:
-    m = CBufferManager(SHAPE, "f4")
+def test_refused(manager: Manager, index: Any, value: Any, error: type[Exception], text: str) -> None:
+    m = manager(SHAPE, "f4")
     with pytest.raises(error, match=text):
         m[index] = value
     m.synchronize()
     assert m.epoch == 0
 
 
-def test_same_kind_casts_only() -> None:
-    m = CBufferManager(3, "i2")
+def test_same_kind_casts_only(manager: Manager) -> None:
+    m = manager(3, "i2")
     m[:] = np.array([1, 2, 3], "i8")
     m[0] = np.uint8(7)
     m[1:] = [8, 9]
@@ -92,8 +91,8 @@ def test_same_kind_casts_only() -> None:
     assert m.snapshot().tolist() == [7, 8, 9]
 
 
-def test_reading_by_index_says_what_to_do() -> None:
-    m = CBufferManager(3)
+def test_reading_by_index_says_what_to_do(manager: Manager) -> None:
+    m = manager(3)
     with pytest.raises(TypeError, match=r"m.front\(\) or m.snapshot\(\)"):
         m[0] += 1
     with pytest.raises(TypeError, match="front"):
@@ -102,7 +101,7 @@ def test_reading_by_index_says_what_to_do() -> None:
 
 @settings(deadline=None, max_examples=200)
 @given(st.data())
-def test_any_index_as_numpy(data: st.DataObject) -> None:
+def test_any_index_as_numpy(manager: Manager, data: st.DataObject) -> None:
     shape = data.draw(arrays.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=4))
     index = data.draw(arrays.basic_indices(shape, allow_newaxis=True))
     expected = np.zeros(shape, "i4")
@@ -110,7 +109,7 @@ def test_any_index_as_numpy(data: st.DataObject) -> None:
     # Any axis of the value may be 1, and the first ones may be missing.
     source = tuple(data.draw(st.sampled_from([1, side])) for side in target)[data.draw(st.integers(0, len(target))) :]
     value = data.draw(arrays.arrays("i4", source))
-    m = CBufferManager(shape, "i4")
+    m = manager(shape, "i4")
     m[index] = value
     expected[index] = value
     m.synchronize()

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 import pytest
-from conftest import Script
+from conftest import Manager, Script
 
 import backbuf
 from backbuf import CBufferManager
@@ -29,14 +29,14 @@ def test_repr() -> None:
     assert repr(CBufferManager(2)) == "<CBufferManager (2,) float64, epoch 0, open>"
 
 
-def test_what_it_is() -> None:
-    m = CBufferManager((2, 3), "i2", label="é")
+def test_what_it_is(manager: Manager) -> None:
+    m = manager((2, 3), "i2", label="é")
     assert (m.shape, m.ndim, m.size, m.nbytes, m.dtype.str, m.label) == ((2, 3), 2, 6, 12, "<i2", "é")
     assert not m.closed
 
 
-def test_a_clean_exit_publishes_and_closes() -> None:
-    with CBufferManager(2) as m:
+def test_a_clean_exit_publishes_and_closes(manager: Manager) -> None:
+    with manager(2) as m:
         m[0] = 5
     assert m.closed
     assert m.snapshot().tolist() == [5, 0]
@@ -47,8 +47,8 @@ def test_a_clean_exit_publishes_and_closes() -> None:
     m.close()
 
 
-def test_an_exception_discards() -> None:
-    with pytest.raises(KeyError), CBufferManager(2) as m:
+def test_an_exception_discards(manager: Manager) -> None:
+    with pytest.raises(KeyError), manager(2) as m:
         handle = m.handle
         m[0] = 5
         raise KeyError
@@ -62,8 +62,8 @@ def test_an_exception_discards() -> None:
     assert m.closed
 
 
-def test_garbage_is_destroyed() -> None:
-    m = CBufferManager(2, label="garbage")
+def test_garbage_is_destroyed(manager: Manager) -> None:
+    m = manager(2, label="garbage")
     handle = m.handle
     del m
     gc.collect()
@@ -72,8 +72,8 @@ def test_garbage_is_destroyed() -> None:
     assert "garbage" not in backbuf.dump()
 
 
-def test_a_manager_whose_last_reference_goes_in_its_own_callback() -> None:
-    m = CBufferManager(2, label="ouroboros")
+def test_a_manager_whose_last_reference_goes_in_its_own_callback(manager: Manager) -> None:
+    m = manager(2, label="ouroboros")
     handle, started = m.handle, threading.Event()
     holder: list[Any] = [m]
 
@@ -91,8 +91,8 @@ def test_a_manager_whose_last_reference_goes_in_its_own_callback() -> None:
     assert lib.bb_handle_check(ffi.cast("void *", handle)) == lib.BB_E_STALE
 
 
-def test_attach_borrows() -> None:
-    m = CBufferManager(4, "f4", label="engine")
+def test_attach_borrows(manager: Manager) -> None:
+    m = manager(4, "f4", label="engine")
     for handle in (m.handle, ffi.cast("bb_manager *", m.handle), ctypes.c_void_p(m.handle)):
         with backbuf.attach(handle) as seen:
             assert (seen.shape, seen.dtype, seen.label) == ((4,), m.dtype, "engine")
@@ -125,8 +125,8 @@ def test_bad_handles() -> None:
             backbuf.attach(handle)
 
 
-def test_detach_gives_away() -> None:
-    m = CBufferManager(4)
+def test_detach_gives_away(manager: Manager) -> None:
+    m = manager(4)
     handle = m.detach()
     with pytest.raises(backbuf.ClosedError):
         m.synchronize()
@@ -134,11 +134,11 @@ def test_detach_gives_away() -> None:
     assert lib.bb_handle_check(ffi.cast("void *", handle)) == 0
     assert lib.bb_manager_destroy(ffi.cast("bb_manager *", handle)) == 0
     with pytest.raises(backbuf.StateError, match="Python callbacks"):
-        CBufferManager(4, flush=lambda: None).detach()
+        manager(4, flush=lambda: None).detach()
 
 
-def test_close_ends_waits_and_loops() -> None:
-    m = CBufferManager(2)
+def test_close_ends_waits_and_loops(manager: Manager) -> None:
+    m = manager(2)
     ends: list[Any] = []
 
     def wait() -> None:
@@ -172,8 +172,8 @@ def test_close_ends_waits_and_loops() -> None:
     assert any(isinstance(end, list) and end[-1] == 2 for end in ends)
 
 
-def test_fronts_time_out() -> None:
-    m = CBufferManager(2)
+def test_fronts_time_out(manager: Manager) -> None:
+    m = manager(2)
     with pytest.raises(TimeoutError):
         next(m.fronts(timeout=0.01))
     m.enqueue(1.0)
@@ -231,8 +231,8 @@ def test_ctrl_c_ends_a_wait(wait: str, script: Script) -> None:
     assert int(script(text)) < 100
 
 
-def test_other_signals_only_run_their_handler() -> None:
-    m = CBufferManager(2, watchdog_ns=0)
+def test_other_signals_only_run_their_handler(manager: Manager) -> None:
+    m = manager(2, watchdog_ns=0)
     m.enqueue(1.0)
     handled: list[int] = []
     before = signal.signal(signal.SIGALRM, lambda number, frame: handled.append(number))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from conftest import Manager
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from backbuf import BufferUpdate, CBufferManager, Front
+from backbuf import BufferUpdate, Front
 
 numbers = st.integers(0, 127)
 seeds = st.integers(0, 2**32 - 1)
@@ -22,6 +23,10 @@ indices = st.integers(0, 2**20)
 class Model(RuleBasedStateMachine):
     """`back` is what was written so far, `front` what was published. One thread calls, so each call has one right outcome."""
 
+    def __init__(self, manager: Manager) -> None:
+        super().__init__()
+        self.manager = manager
+
     @initialize(
         copies=st.integers(2, 4),
         queue_bytes=st.sampled_from([4096, 1 << 20]),
@@ -31,7 +36,7 @@ class Model(RuleBasedStateMachine):
     )
     def create(self, copies: int, queue_bytes: int, worker: Any, budget: int, state: Any) -> None:
         shape, dtype = state
-        self.m = CBufferManager(shape, dtype, copies=copies, queue_bytes=queue_bytes, worker=worker, caller_budget_bytes=budget)
+        self.m = self.manager(shape, dtype, copies=copies, queue_bytes=queue_bytes, worker=worker, caller_budget_bytes=budget)
         self.back, self.front = np.zeros((2, *shape), dtype)
         self.size, self.itemsize = self.back.size, self.back.itemsize
         self.tag = self.epoch = 0
@@ -179,5 +184,6 @@ class Model(RuleBasedStateMachine):
         self.m.destroy()
 
 
-TestModel = Model.TestCase
-TestModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+def test_model(manager: Manager) -> None:
+    short = settings(max_examples=60, stateful_step_count=40, deadline=None)
+    run_state_machine_as_test(lambda: Model(manager), settings=short)

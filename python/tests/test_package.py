@@ -139,6 +139,7 @@ def test_every_status_has_a_class() -> None:
         ("PINNED", BufferError),
         ("FULL", BufferError),
         ("BACKEND", RuntimeError),
+        ("DEVICE_LOST", RuntimeError),
         ("FORKED", RuntimeError),
         ("INTERRUPTED", InterruptedError),
         ("UNSUPPORTED", NotImplementedError),
@@ -158,6 +159,7 @@ def test_builtins_catch(word: str, builtin: type[Exception]) -> None:
         ("bb_manager_stats", backbuf.Statistics),
         ("bb_end_stats", backbuf.EndStatistics),
         ("bb_stream_stats", backbuf.StreamStatistics),
+        ("bb_device_stats", backbuf.DeviceStatistics),
     ],
 )
 def test_statistics_are_the_headers(struct: str, cls: Any) -> None:
@@ -183,21 +185,28 @@ def test_hot_calls_have_signature_and_text() -> None:
             assert inspect.getdoc(method)
 
 
-@pytest.mark.parametrize("page", ["ring", "registry"])
-def test_pages_run(page: str) -> None:
+@pytest.mark.parametrize("page", ["ring", "registry", "opengl"])
+def test_pages_run(page: str, request: pytest.FixtureRequest) -> None:
+    stage = request.getfixturevalue("stage") if page == "opengl" else None
     path = ROOT / "docs" / "python" / f"{page}.rst"
     failed, tried = doctest.testfile(str(path), module_relative=False, optionflags=doctest.ELLIPSIS)
+    if stage:
+        stage.context.__enter__()  # the page's own is current
     assert failed == 0
     assert tried > 10
 
 
 OF_THE_REGISTRY = [f"registry.{name}" for name in ("_buffer", "_device", "_group", "_registry")]
+ON_OPENGL = ["_device", "_gl"]
 
 
 @pytest.mark.parametrize(
-    "name", ["_manager", "_front", "_log", "_batch", "_layout", "_end", "_ring", "_sink", "_stream", *OF_THE_REGISTRY]
+    "name",
+    ["_manager", "_front", "_log", "_batch", "_layout", "_end", "_ring", "_sink", "_stream", *OF_THE_REGISTRY, *ON_OPENGL],
 )
-def test_examples_run(name: str) -> None:
+def test_examples_run(name: str, request: pytest.FixtureRequest) -> None:
+    if name in ON_OPENGL:
+        request.getfixturevalue("stage")
     module = importlib.import_module(f"backbuf.{name}")
     failed, tried = doctest.testmod(module, extraglobs={"backbuf": backbuf, "np": np})
     assert failed == 0

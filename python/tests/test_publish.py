@@ -11,14 +11,15 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
+from conftest import Manager
 
 import backbuf
 from backbuf import CBufferManager
 from backbuf._ffi import ffi
 
 
-def test_epochs() -> None:
-    m = CBufferManager(2)
+def test_epochs(manager: Manager) -> None:
+    m = manager(2)
     assert (m.epoch, m.synchronize(), m.epoch) == (0, 0, 0)
     m.enqueue(1.0)
     assert m.epoch == 0
@@ -40,15 +41,15 @@ def test_bad_timeouts(timeout: float) -> None:
         m.synchronize("1")
 
 
-def test_long_timeouts() -> None:
-    m = CBufferManager(2)
+def test_long_timeouts(manager: Manager) -> None:
+    m = manager(2)
     for timeout in (1e9, 1e300, float("inf"), None, 10**30):
         m.enqueue(1.0)
         m.synchronize(timeout)
 
 
-def test_tags_travel_in_order() -> None:
-    m = CBufferManager(2)
+def test_tags_travel_in_order(manager: Manager) -> None:
+    m = manager(2)
     m.enqueue(1.0)
     m.tag(2**64 - 1)
     m.synchronize()
@@ -61,8 +62,8 @@ def test_tags_travel_in_order() -> None:
         m.tag(1.5)
 
 
-def test_batches_are_whole() -> None:
-    m = CBufferManager((3, 4), "i4")
+def test_batches_are_whole(manager: Manager) -> None:
+    m = manager((3, 4), "i4")
     with m.batch() as b:
         b[0] = 1
         b.enqueue(np.array([2, 3], "i4"), 16)
@@ -78,8 +79,8 @@ def test_batches_are_whole() -> None:
     assert m.front().tag == 9
 
 
-def test_an_exception_cancels_a_batch() -> None:
-    m = CBufferManager(4)
+def test_an_exception_cancels_a_batch(manager: Manager) -> None:
+    m = manager(4)
     with pytest.raises(KeyError), m.batch() as b:
         b[:] = 1
         raise KeyError
@@ -100,8 +101,8 @@ def test_an_exception_cancels_a_batch() -> None:
     assert m.snapshot()[0] == 3
 
 
-def test_back_in_hand() -> None:
-    m = CBufferManager((2, 2), "f4", initial=1)
+def test_back_in_hand(manager: Manager) -> None:
+    m = manager((2, 2), "f4", initial=1)
     with m.back(tag=5) as a:
         assert a.tolist() == [[1, 1], [1, 1]]
         a[0] += 1
@@ -123,8 +124,8 @@ def test_back_in_hand() -> None:
     assert m.front().tag == 6
 
 
-def test_back_cancelled_undoes() -> None:
-    m = CBufferManager(1000, "i4", initial=3)
+def test_back_cancelled_undoes(manager: Manager) -> None:
+    m = manager(1000, "i4", initial=3)
     m[5] = 4
     with pytest.raises(KeyError), m.back() as a:
         assert a[5] == 4
@@ -135,8 +136,8 @@ def test_back_cancelled_undoes() -> None:
     assert m.snapshot().sum() == 3 * 999 + 4
 
 
-def test_only_one_has_the_back_in_hand() -> None:
-    m = CBufferManager(2)
+def test_only_one_has_the_back_in_hand(manager: Manager) -> None:
+    m = manager(2)
     back = m.back()
     with back as a:
         a[0] = 1
@@ -159,8 +160,8 @@ def test_only_one_has_the_back_in_hand() -> None:
     assert m.snapshot().tolist() == [1, 2]
 
 
-def test_arrays_of_back_outlive_the_manager() -> None:
-    m = CBufferManager(1 << 16, "u1")
+def test_arrays_of_back_outlive_the_manager(manager: Manager) -> None:
+    m = manager(1 << 16, "u1")
     with m.back() as a:
         a[:] = 1
         part = a[100:200]
@@ -197,7 +198,7 @@ def scale_by_cffi(back: Any, _front: Any, count: int, factor: Any) -> None:
 @pytest.mark.parametrize(
     "kernel", [scale, scale.address, scale_by_ctypes, scale_by_cffi], ids=["numba", "int", "ctypes", "cffi"]
 )
-def test_native_kernels(kernel: Any) -> None:
+def test_native_kernels(manager: Manager, kernel: Any) -> None:
     factor = np.array([3], "f4")
     for data in (
         factor,
@@ -206,7 +207,7 @@ def test_native_kernels(kernel: Any) -> None:
         ctypes.c_float(3),
         ctypes.pointer(ctypes.c_float(3)),
     ):
-        m = CBufferManager(6, "f4", initial=2)
+        m = manager(6, "f4", initial=2)
         m[3] = 4
         m.enqueue_kernel(kernel, data, byte_offset=4, count=3)
         m.synchronize()
@@ -242,8 +243,8 @@ def test_bad_kernels() -> None:
         m.enqueue_kernel(0)
 
 
-def test_python_kernels_and_their_exceptions() -> None:
-    m = CBufferManager(4, "f8", initial=1)
+def test_python_kernels_and_their_exceptions(manager: Manager) -> None:
+    m = manager(4, "f8", initial=1)
 
     def fails(back: Any, front: Any) -> None:
         raise LookupError("in the kernel")
@@ -256,8 +257,8 @@ def test_python_kernels_and_their_exceptions() -> None:
     assert m.snapshot().tolist() == [2] * 4
 
 
-def test_a_kernel_may_enqueue_but_not_synchronize() -> None:
-    m = CBufferManager(4, "f8")
+def test_a_kernel_may_enqueue_but_not_synchronize(manager: Manager) -> None:
+    m = manager(4, "f8")
     told: list[BaseException] = []
 
     def kernel(back: Any, front: Any) -> None:
@@ -274,20 +275,20 @@ def test_a_kernel_may_enqueue_but_not_synchronize() -> None:
     assert m.snapshot()[1] == 5
 
 
-def test_flush_callback() -> None:
+def test_flush_callback(manager: Manager) -> None:
     threads: list[int] = []
 
     def flush() -> None:
         threads.append(threading.get_ident())
 
-    m = CBufferManager(2, flush=flush)
+    m = manager(2, flush=flush)
     m.enqueue(1.0)
     assert m.synchronize() == 1
     assert threads
     assert threading.get_ident() not in threads
 
 
-def test_a_failing_flush_is_told_and_tried_again() -> None:
+def test_a_failing_flush_is_told_and_tried_again(manager: Manager) -> None:
     results: list[Any] = [ValueError("boom"), 42, None]
 
     def flush() -> Any:
@@ -296,7 +297,7 @@ def test_a_failing_flush_is_told_and_tried_again() -> None:
             raise result
         return result
 
-    m = CBufferManager(2, flush=flush)
+    m = manager(2, flush=flush)
     m.enqueue(1.0)
     with pytest.raises(ValueError, match="boom") as told:
         m.synchronize()
@@ -308,8 +309,8 @@ def test_a_failing_flush_is_told_and_tried_again() -> None:
     assert m.snapshot()[0] == 1
 
 
-def test_tasks_hold_the_publish() -> None:
-    m = CBufferManager(2, label="busy", watchdog_ns=0)
+def test_tasks_hold_the_publish(manager: Manager) -> None:
+    m = manager(2, label="busy", watchdog_ns=0)
     m.enqueue(1.0)
     with m.task("upload"):
         assert "upload" in backbuf.dump()
@@ -322,8 +323,8 @@ def test_tasks_hold_the_publish() -> None:
         task.end()
 
 
-def test_a_stall_is_told() -> None:
-    m = CBufferManager(2, watchdog_ns=20_000_000)
+def test_a_stall_is_told(manager: Manager) -> None:
+    m = manager(2, watchdog_ns=20_000_000)
     m.enqueue(1.0)
     with m.task("slow"), pytest.raises(backbuf.StalledError, match="slow"):
         m.synchronize()
@@ -331,8 +332,8 @@ def test_a_stall_is_told() -> None:
     assert m.statistics().stalls == 1
 
 
-def test_full_queue() -> None:
-    m = CBufferManager(1 << 16, "f8", queue_bytes=4096, worker="only")
+def test_full_queue(manager: Manager) -> None:
+    m = manager(1 << 16, "f8", queue_bytes=4096, worker="only")
     with pytest.raises((backbuf.FullError, backbuf.WaitTimeoutError)), m.back():
         for _ in range(10_000):
             m.enqueue(1.0, 0, 0)
@@ -340,8 +341,8 @@ def test_full_queue() -> None:
     m.enqueue(2.0)
 
 
-def test_waiting_lets_other_threads_run() -> None:
-    m = CBufferManager(2)
+def test_waiting_lets_other_threads_run(manager: Manager) -> None:
+    m = manager(2)
     counted = 0
 
     def count(task: backbuf.Task) -> None:
@@ -359,8 +360,8 @@ def test_waiting_lets_other_threads_run() -> None:
     assert counted > 1000
 
 
-def test_many_threads_write_and_synchronize() -> None:
-    m = CBufferManager(8 * 64, "i8")
+def test_many_threads_write_and_synchronize(manager: Manager) -> None:
+    m = manager(8 * 64, "i8")
 
     def write(mine: int) -> None:
         for step in range(200):
@@ -377,8 +378,8 @@ def test_many_threads_write_and_synchronize() -> None:
     assert (m.snapshot() == 199).all()
 
 
-def test_statistics() -> None:
-    m = CBufferManager(100, "f4")
+def test_statistics(manager: Manager) -> None:
+    m = manager(100, "f4")
     calls: list[Callable[[], object]] = [lambda: m.enqueue(1.0), lambda: m.put([1, 2], 3), lambda: m.synchronize()]
     for call in calls:
         call()
@@ -388,8 +389,8 @@ def test_statistics() -> None:
     assert len(found.wait_histogram) == 64
 
 
-def test_trim() -> None:
-    m = CBufferManager(1 << 16, copies=4)
+def test_trim(manager: Manager) -> None:
+    m = manager(1 << 16, copies=4)
     held = []
     for step in range(1, 4):
         m[:] = step

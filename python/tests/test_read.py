@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Script
+from conftest import Manager, Script
 
 import backbuf
 from backbuf import CBufferManager
 
 
-def test_a_front_never_changes() -> None:
-    m = CBufferManager(1000, "i8")
+def test_a_front_never_changes(manager: Manager) -> None:
+    m = manager(1000, "i8")
     held = []
     for step in range(1, 4):
         m[:] = step
@@ -28,8 +28,8 @@ def test_a_front_never_changes() -> None:
     assert set(m.snapshot().tolist()) == {3}
 
 
-def test_a_front_is_read_only() -> None:
-    m = CBufferManager((2, 2), "f4")
+def test_a_front_is_read_only(manager: Manager) -> None:
+    m = manager((2, 2), "f4")
     with m.front() as f:
         for view in (f.array, f.array[0], f.array.T, f.array.view("u4"), np.asarray(f.array), f.array.base):
             assert isinstance(view, np.ndarray)
@@ -44,8 +44,8 @@ def test_a_front_is_read_only() -> None:
     assert snapshot.flags.owndata
 
 
-def test_release() -> None:
-    m = CBufferManager(3)
+def test_release(manager: Manager) -> None:
+    m = manager(3)
     f = m.front()
     assert m.statistics().leases_live == 1
     assert "held" in repr(f)
@@ -63,8 +63,8 @@ def test_release() -> None:
     assert m.statistics().leases_live == 0
 
 
-def test_escaped_arrays_keep_the_lease() -> None:
-    m = CBufferManager((4, 4), "f4", label="escapes")
+def test_escaped_arrays_keep_the_lease(manager: Manager) -> None:
+    m = manager((4, 4), "f4", label="escapes")
     m[...] = 1
     m.synchronize()
     with m.front() as f:
@@ -81,8 +81,8 @@ def test_escaped_arrays_keep_the_lease() -> None:
     assert m.statistics().leases_live == 0
 
 
-def test_views_outlive_the_manager() -> None:
-    m = CBufferManager(1 << 16, "u1")
+def test_views_outlive_the_manager(manager: Manager) -> None:
+    m = manager(1 << 16, "u1")
     m[:] = 7
     m.synchronize()
     array, front = m.front().array, m.front()
@@ -113,8 +113,8 @@ def test_views_outlive_the_interpreter_s_end(script: Script) -> None:
     assert script(text, stderr="") == "3000.0\n3000.0\n"
 
 
-def test_all_copies_held_is_told() -> None:
-    m = CBufferManager(4, copies=2, label="pinned")
+def test_all_copies_held_is_told(manager: Manager) -> None:
+    m = manager(4, copies=2, label="pinned")
     held = []
     with pytest.raises(backbuf.PinnedError, match="pinned") as told:
         for step in range(4):
@@ -128,8 +128,8 @@ def test_all_copies_held_is_told() -> None:
     assert m.snapshot()[0] > 0
 
 
-def test_two_copies_are_enough_for_one_reader() -> None:
-    m = CBufferManager(4, copies=2)
+def test_two_copies_are_enough_for_one_reader(manager: Manager) -> None:
+    m = manager(4, copies=2)
     for step in range(1, 5):
         m[:] = step
         m.synchronize(timeout=5)
@@ -149,8 +149,8 @@ class Consumer:
         return self.front.__dlpack_device__()
 
 
-def test_dlpack_says_read_only_or_refuses() -> None:
-    m = CBufferManager((2, 3), "f4", initial=5)
+def test_dlpack_says_read_only_or_refuses(manager: Manager) -> None:
+    m = manager((2, 3), "f4", initial=5)
     with m.front() as f:
         assert f.__dlpack_device__() == (1, 0)
         for old in ({}, {"max_version": None}, {"max_version": (0, 8)}):
@@ -169,8 +169,8 @@ def test_dlpack_says_read_only_or_refuses() -> None:
     assert m.statistics().leases_live == 0
 
 
-def test_fronts_in_many_threads() -> None:
-    m = CBufferManager(4096, "i8")
+def test_fronts_in_many_threads(manager: Manager) -> None:
+    m = manager(4096, "i8")
     torn, ended = [], threading.Event()
 
     def read() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from conftest import Manager
 
 import backbuf
 from backbuf import BufferUpdate, CBufferManager
@@ -25,18 +26,18 @@ def state(m: CBufferManager) -> Any:
 
 
 @pytest.mark.parametrize("dtype", [*NUMBERS, PARTICLE, ml_dtypes.bfloat16, "S5", "U3", "V7", "M8[s]", "m8[ms]"])
-def test_every_dtype(dtype: Any) -> None:
+def test_every_dtype(manager: Manager, dtype: Any) -> None:
     dtype = np.dtype(dtype)
     raw = np.random.default_rng(1).integers(0, 2 if dtype == np.bool_ else 127, 6 * dtype.itemsize, dtype="u1")
     values = raw.view(dtype)
-    m = CBufferManager((2, 3), dtype)
+    m = manager((2, 3), dtype)
     m.enqueue(values[:4], 2 * dtype.itemsize)
     m[0, :2] = values[4:]
     expected = np.concatenate([values[4:], values[:4]]).reshape(2, 3)
     got = state(m)
     assert got.dtype == dtype
     assert got.tobytes() == expected.tobytes()
-    again = CBufferManager.from_array(got)
+    again = manager.from_array(got)
     assert again.dtype == dtype
     assert again.snapshot().tobytes() == got.tobytes()
     if dtype.kind != "V" or dtype.names is None:
@@ -50,8 +51,8 @@ def test_dtypes_refused(dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", NUMBERS[:-1])
-def test_numbers_are_elements(dtype: str) -> None:
-    m = CBufferManager(4, dtype)
+def test_numbers_are_elements(manager: Manager, dtype: str) -> None:
+    m = manager(4, dtype)
     size = m.dtype.itemsize
     m.enqueue(7)
     m.enqueue(True, size)
@@ -61,8 +62,8 @@ def test_numbers_are_elements(dtype: str) -> None:
 
 
 @pytest.mark.parametrize(("dtype", "low", "high"), [(d, np.iinfo(d).min, np.iinfo(d).max) for d in NUMBERS[:8]])
-def test_whole_numbers_must_fit(dtype: str, low: int, high: int) -> None:
-    m = CBufferManager(2, dtype)
+def test_whole_numbers_must_fit(manager: Manager, dtype: str, low: int, high: int) -> None:
+    m = manager(2, dtype)
     m.enqueue(low)
     m.enqueue(high, m.dtype.itemsize)
     for wrong in (low - 1, high + 1, 1 << 70, -(1 << 70)):
@@ -73,8 +74,8 @@ def test_whole_numbers_must_fit(dtype: str, low: int, high: int) -> None:
 
 
 @pytest.mark.parametrize(("dtype", "value"), [("i4", 1.5), ("u1", 1j), ("f4", 1j), ("?", 2), ("i8", "1"), ("f8", None)])
-def test_other_kinds_are_refused(dtype: str, value: Any) -> None:
-    m = CBufferManager(2, dtype)
+def test_other_kinds_are_refused(manager: Manager, dtype: str, value: Any) -> None:
+    m = manager(2, dtype)
     for call in (m.enqueue, m.fill, lambda v: m.__setitem__(0, v), lambda v: m.put([0], v)):
         with pytest.raises(TypeError):
             call(value)
@@ -82,15 +83,15 @@ def test_other_kinds_are_refused(dtype: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("given", ["f8", "i4", "u4", "c8", "f2", "?"])
-def test_enqueue_never_reinterprets(given: str) -> None:
-    m = CBufferManager(4, "f4")
+def test_enqueue_never_reinterprets(manager: Manager, given: str) -> None:
+    m = manager(4, "f4")
     with pytest.raises(TypeError, match=f"data has dtype {np.dtype(given)}, the state has float32"):
         m.enqueue(np.zeros(2, given))
     with pytest.raises(TypeError, match="data has dtype"):
         m.enqueue(np.zeros(2, given)[0])
 
 
-def test_enqueue_takes_any_layout() -> None:
+def test_enqueue_takes_any_layout(manager: Manager) -> None:
     source = np.arange(24, dtype="f4").reshape(4, 6)
     frozen = source.copy()
     frozen.flags.writeable = False
@@ -104,7 +105,7 @@ def test_enqueue_takes_any_layout() -> None:
         source[1:1],
         source[0, 0, None],
     ):
-        m = CBufferManager(24, "f4")
+        m = manager(24, "f4")
         m.enqueue(data)
         assert state(m)[: data.size].tolist() == data.ravel().tolist()
     m.enqueue(np.float32(4))
@@ -114,8 +115,8 @@ def test_enqueue_takes_any_layout() -> None:
     assert state(m)[:10].tolist() == [4, 5, 0, 1, 2, 3, 4, 5, 1, 2]
 
 
-def test_raw_bytes_are_whole_elements() -> None:
-    m = CBufferManager(4, "<i4")
+def test_raw_bytes_are_whole_elements(manager: Manager) -> None:
+    m = manager(4, "<i4")
     m.enqueue(b"\1\0\0\0\2\0\0\0")
     m.enqueue(bytearray(b"\3\0\0\0"), 8)
     assert state(m).tolist() == [1, 2, 3, 0]
@@ -123,21 +124,21 @@ def test_raw_bytes_are_whole_elements() -> None:
         m.enqueue(b"123456")
     with pytest.raises(TypeError, match="data has dtype uint8"):
         m.enqueue(memoryview(b"1234"))
-    u = CBufferManager(4, "u1")
+    u = manager(4, "u1")
     u.enqueue(b"abc", 1)
     u.enqueue(memoryview(b"z"))
     assert state(u).tobytes() == b"zabc"
 
 
 @pytest.mark.parametrize("data", [[1, 2], (1, 2), "text", object(), {}, [np.zeros(1)]])
-def test_other_objects_are_refused(data: Any) -> None:
-    m = CBufferManager(4, "f8")
+def test_other_objects_are_refused(manager: Manager, data: Any) -> None:
+    m = manager(4, "f8")
     with pytest.raises(TypeError):
         m.enqueue(data)
 
 
-def test_a_tuple_is_a_structured_element() -> None:
-    m = CBufferManager(2, PARTICLE)
+def test_a_tuple_is_a_structured_element(manager: Manager) -> None:
+    m = manager(2, PARTICLE)
     m.enqueue(((1, 2, 3), 4), PARTICLE.itemsize)
     m[0] = ((5, 6, 7), 8)
     assert state(m).tobytes() == np.array([((5, 6, 7), 8), ((1, 2, 3), 4)], PARTICLE).tobytes()
@@ -145,8 +146,8 @@ def test_a_tuple_is_a_structured_element() -> None:
         m.enqueue(np.zeros(1, [("x", "f4", (3,)), ("other", "u2")]))
 
 
-def test_offsets_are_checked() -> None:
-    m = CBufferManager(4, "f4", label="pond")
+def test_offsets_are_checked(manager: Manager) -> None:
+    m = manager(4, "f4", label="pond")
     for data in (1.0, np.zeros(1, "f4")):
         with pytest.raises(backbuf.ArgumentError, match="byte_offset"):
             m.enqueue(data, 2)
@@ -166,8 +167,8 @@ def test_offsets_are_checked() -> None:
     assert not state(m).any()
 
 
-def test_calls_keep_no_references() -> None:
-    m = CBufferManager(100, "f4")
+def test_calls_keep_no_references(manager: Manager) -> None:
+    m = manager(100, "f4")
     array, indices, offset, wrong = np.ones(4, "f4"), np.arange(4), 2**40, np.ones(4)
     calls = (
         lambda: m.enqueue(array),
@@ -183,7 +184,7 @@ def test_calls_keep_no_references() -> None:
     )
 
     def references() -> list[int]:
-        return [sys.getrefcount(thing) for thing in (array, indices, offset, wrong, m.dtype, m, CBufferManager)]
+        return [sys.getrefcount(thing) for thing in (array, indices, offset, wrong, m.dtype, m, manager)]
 
     before = references()
     for call in calls:
@@ -194,8 +195,8 @@ def test_calls_keep_no_references() -> None:
     assert references() == before
 
 
-def test_arguments_by_keyword() -> None:
-    m = CBufferManager(4, "f4")
+def test_arguments_by_keyword(manager: Manager) -> None:
+    m = manager(4, "f4")
     m.enqueue(data=1.0, byte_offset=4, timeout=1)
     m.enqueue(2.0, byte_offset=8)
     m.put(indices=[3], values=[3.0], timeout=1)
@@ -213,8 +214,8 @@ def test_arguments_by_keyword() -> None:
         m.synchronize(time=1)
 
 
-def test_updates_of_the_design() -> None:
-    m = CBufferManager(6, "i2")
+def test_updates_of_the_design(manager: Manager) -> None:
+    m = manager(6, "i2")
     m.enqueue(BufferUpdate(2, 2, np.array([1, 2], "i2")))
     m.enqueue([BufferUpdate(6, 1, 3), BufferUpdate(8, 2, np.array([4, 5], "i2"))])
     m.enqueue([])
@@ -228,8 +229,8 @@ def test_updates_of_the_design() -> None:
     assert state(m).tolist() == [0, 1, 2, 3, 4, 5], "a batch is accepted whole or not at all"
 
 
-def test_put() -> None:
-    m = CBufferManager((3, 4), "i4")
+def test_put(manager: Manager) -> None:
+    m = manager((3, 4), "i4")
     m.put(np.array([0, 5, -1]), np.array([1, 2, 3], "i4"))
     m.put([[1, 2], [3, 4]], 7)
     m.put(np.uint8(6), 8)
@@ -251,10 +252,10 @@ def test_put() -> None:
     assert state(m).ravel().tolist() == expected.tolist()
 
 
-def test_put_of_many() -> None:
+def test_put_of_many(manager: Manager) -> None:
     rng = np.random.default_rng(2)
     for many in (1_000, 5_000, 100_000):
-        m, expected = CBufferManager(50_000, "f4"), np.zeros(50_000, "f4")
+        m, expected = manager(50_000, "f4"), np.zeros(50_000, "f4")
         indices, values = rng.integers(-50_000, 50_000, many), rng.random(many, "f4")
         m.put(indices, values)
         for index, value in zip(indices, values, strict=True):
@@ -262,8 +263,8 @@ def test_put_of_many() -> None:
         assert (state(m) == expected).all()
 
 
-def test_large_arrays_and_full_queue() -> None:
-    m = CBufferManager((64, 1024), "f8", queue_bytes=4096)
+def test_large_arrays_and_full_queue(manager: Manager) -> None:
+    m = manager((64, 1024), "f8", queue_bytes=4096)
     data = np.random.default_rng(3).random((64, 1024))
     m.enqueue(data)
     m[3] = data[4]
@@ -271,8 +272,8 @@ def test_large_arrays_and_full_queue() -> None:
     assert (state(m) == data).all()
 
 
-def test_fill() -> None:
-    m = CBufferManager((2, 4), "u2")
+def test_fill(manager: Manager) -> None:
+    m = manager((2, 4), "u2")
     m.fill(3)
     m.fill(np.uint16(4), 4, 2)
     m.fill(5, 16, 0)
@@ -284,8 +285,8 @@ def test_fill() -> None:
 
 
 @pytest.mark.parametrize("shape", [0, (0,), (3, 0, 2), ()])
-def test_states_without_elements_or_axes(shape: Any) -> None:
-    m = CBufferManager(shape, "f4")
+def test_states_without_elements_or_axes(manager: Manager, shape: Any) -> None:
+    m = manager(shape, "f4")
     m[...] = 2
     m[()] = 3
     m.enqueue(np.zeros(0, "f4"))
@@ -313,25 +314,25 @@ def test_bad_shapes() -> None:
         CBufferManager(2**50, "u1")
 
 
-def test_config_is_checked() -> None:
+def test_config_is_checked(manager: Manager) -> None:
     for config in ({"copies": 1}, {"copies": 9}, {"worker_priority": 1000}):
         with pytest.raises(backbuf.BackbufError):
-            CBufferManager(2, **config)
+            manager(2, **config)
     for name, value in (("label", 5), ("flush", 5)):
         with pytest.raises(TypeError, match=f"{name} is a int"):
-            CBufferManager(2, **{name: value})
+            manager(2, **{name: value})
     for name, value in (("worker", "none"), ("worker_affinity", [64]), ("queue_bytes", -1), ("copies", -1)):
         with pytest.raises(ValueError, match=f"{name} is"):
-            CBufferManager(2, **{name: value})
+            manager(2, **{name: value})
     with pytest.raises(TypeError):
-        CBufferManager(2, initial=np.array([1.5, 2.5], "c8"))
-    m = CBufferManager((2, 2), "i4", initial=[1, 2], worker="only", worker_affinity={0}, queue_bytes=8192, copies=2)
+        manager(2, initial=np.array([1.5, 2.5], "c8"))
+    m = manager((2, 2), "i4", initial=[1, 2], worker="only", worker_affinity={0}, queue_bytes=8192, copies=2)
     assert m.snapshot().tolist() == [[1, 2], [1, 2]]
     m[0, 0] = 5
     assert state(m).tolist() == [[5, 2], [1, 2]]
 
 
-def test_from_array_takes_any_array() -> None:
+def test_from_array_takes_any_array(manager: Manager) -> None:
     for source in (
         np.arange(6).reshape(2, 3).T,
         np.arange(6, dtype=">f4")[::-2],
@@ -339,7 +340,7 @@ def test_from_array_takes_any_array() -> None:
         [[1, 2], [3, 4]],
         np.zeros((0, 2)),
     ):
-        m = CBufferManager.from_array(source, label="copy")
+        m = manager.from_array(source, label="copy")
         assert m.shape == np.shape(source)
         assert m.dtype.isnative
         assert (m.snapshot() == source).all()

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""A galaxy turns on a thread of its own, and ModernGL draws it straight out of the shared buffer, without a window.
+
+The engine rewrites the state, the place of each star, and publishes every step. The renderer takes the newest front when it is
+ready for one and counts the stars in each pixel. Each picture is compared with what the state of the same epoch says. Leaves
+the last one, and ends with status 1 if one is wrong. Needs ModernGL and Pillow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from pathlib import Path
+
+import moderngl
+import numpy as np
+from PIL import Image
+
+import backbuf
+
+SIZE = 512  # pixels; a power of two, so that the shader and NumPy place a star by the same arithmetic
+
+VERTEX = f"""#version 330
+in vec2 place;  // 0 to 1
+void main() {{
+    vec2 middle_of_pixel = (floor(place * {SIZE}.0) + 0.5) / {SIZE}.0;
+    gl_Position = vec4(2.0 * middle_of_pixel - 1.0, 0.0, 1.0);
+}}"""
+
+FRAGMENT = """#version 330
+out float stars;
+void main() { stars = 1.0; }"""
+
+
+class Galaxy(threading.Thread):
+    """Two arms of stars, the inner ones faster. Its thread knows nothing of OpenGL."""
+
+    def __init__(self, state: backbuf.GLBufferManager) -> None:
+        super().__init__()
+        self.state = state
+        rng, stars = np.random.default_rng(7), state.shape[0]
+        self.radius = 0.02 + 0.4 * rng.random(stars) ** 0.7
+        arm = np.pi * rng.integers(0, 2, stars)
+        self.angle = arm + 2.2 * np.log(self.radius) + rng.normal(0, 0.25, stars)
+        self.scatter = rng.normal(0, 0.012, (2, stars))
+
+    def run(self) -> None:
+        step = 0
+        try:
+            while True:
+                step += 1
+                with self.state.back(discard=True, tag=step) as place:
+                    angle = self.angle + step * 0.002 / self.radius
+                    place[:, 0] = 0.5 + self.radius * np.cos(angle) + self.scatter[0]
+                    place[:, 1] = 0.5 + 0.8 * self.radius * np.sin(angle) + self.scatter[1]
+                self.state.synchronize()
+        except backbuf.ClosedError:
+            pass  # the renderer has seen enough
+
+
+class Renderer:
+    """Counts the stars in each pixel."""
+
+    def __init__(self, context: moderngl.Context, state: backbuf.GLBufferManager) -> None:
+        self.context, self.state = context, state
+        self.program = context.program(vertex_shader=VERTEX, fragment_shader=FRAGMENT)
+        self.target = context.framebuffer([context.texture((SIZE, SIZE), 1, dtype="f4")])
+        self.arrays: dict[int, moderngl.VertexArray] = {}
+        context.enable(moderngl.BLEND)
+        context.blend_func = moderngl.ONE, moderngl.ONE
+
+    def draw(self, front: backbuf.GLFront) -> None:
+        if front.slot not in self.arrays:  # a slot has the same buffer for the manager's life
+            buffer = self.context.external_buffer(front.buffer, front.nbytes)
+            self.arrays[front.slot] = self.context.vertex_array(self.program, [(buffer, "2f", "place")])
+        self.target.use()
+        self.target.clear()
+        self.arrays[front.slot].render(moderngl.POINTS, vertices=self.state.shape[0])
+
+    def picture(self) -> np.ndarray:
+        return np.frombuffer(self.target.read(components=1, dtype="f4"), "f4").reshape(SIZE, SIZE)
+
+
+def expected(places: np.ndarray) -> np.ndarray:
+    """The picture that the state says."""
+    column, row = np.floor(places * np.float32(SIZE)).astype(int).T
+    seen = (column >= 0) & (column < SIZE) & (row >= 0) & (row < SIZE)
+    return np.bincount(row[seen] * SIZE + column[seen], minlength=SIZE * SIZE).reshape(SIZE, SIZE)
+
+
+def save(stars: np.ndarray, path: Path) -> None:
+    light = 1 - np.exp(-stars[::-1, :, None] / 4)
+    Image.fromarray((255 * light ** np.array([1.3, 0.9, 0.6])).astype("u1")).save(path)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--frames", type=int, default=100, help="how many pictures are drawn and compared (default: %(default)s)")
+    add("--stars", type=int, default=100_000, help="(default: %(default)s)")
+    add("--output", type=Path, default=Path("target/gl_points.png"), help="the last picture (default: %(default)s)")
+    given = parser.parse_args()
+    for name in ("frames", "stars"):
+        if not 0 < getattr(given, name) <= 10_000_000:
+            parser.error(f"--{name} {getattr(given, name)}: must be 1 to 10000000")
+    return given
+
+
+def main() -> int:
+    given = arguments()
+    context = moderngl.create_context(require=330, standalone=True, backend="egl")
+    device = backbuf.Device.shared(label="galaxy")  # with the context that is current
+    wrong, epochs = 0, []
+    with backbuf.GLBufferManager((given.stars, 2), "f4", device, label="stars") as state:
+        renderer, galaxy = Renderer(context, state), Galaxy(state)
+        galaxy.start()
+        while len(epochs) < given.frames:
+            state.wait_epoch(epochs[-1] if epochs else 0)
+            with state.front_gl() as front, state.front() as in_host_memory:
+                renderer.draw(front)
+                if front.epoch != in_host_memory.epoch:
+                    continue  # one was published between the two, so there is nothing to compare with
+                wrong += not np.array_equal(renderer.picture(), expected(in_host_memory.array))
+                epochs.append(front.epoch)
+        save(renderer.picture(), given.output)
+        state.close()
+        galaxy.join()
+    print(f"{device.info().name}: {len(epochs)} pictures of epochs {epochs[0]} to {epochs[-1]}, {wrong} of them wrong")
+    print(f"left {given.output}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
