@@ -127,6 +127,15 @@ static inline int open_descriptors(void) {
     return count;
 }
 
+static inline long resident_kib(void) {
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    TEST_ASSERT_NOT_NULL(file);
+    TEST_ASSERT_EQUAL_INT(1, fscanf(file, "%*d %ld", &pages));
+    (void)fclose(file);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
 /* Valgrind runs one thread at a time, some thirty times slower: long loops are cut there. */
 static inline int rounds(int count) { return under_valgrind() ? count / 50 + 1 : count; }
 

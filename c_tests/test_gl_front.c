@@ -335,6 +335,7 @@ static void ten_thousand_epochs_make_nothing_new(void) {
     const scene s = make(FRAME, 3);
     const int count = rounds(10000);
     int descriptors = 0;
+    long resident = 0;
     bb_device_stats before = {0};
     for (int i = 0; i < count; i++) {
         bb_gl_front f;
@@ -345,12 +346,14 @@ static void ten_thousand_epochs_make_nothing_new(void) {
         if (i == count / 10) {
             before = device_stats(s.device);
             descriptors = open_descriptors();
+            resident = resident_kib();
         }
     }
     const bb_device_stats after = device_stats(s.device);
     TEST_ASSERT_EQUAL_UINT64(before.buffers_created, after.buffers_created);
     TEST_ASSERT_EQUAL_UINT64(before.live_bytes, after.live_bytes);
     TEST_ASSERT_EQUAL_INT(descriptors, open_descriptors());
+    CHECK(other_malloc() != NULL || resident_kib() - resident < 1024);
     CHECK(after.submits - before.submits <= (uint64_t)count); /* one for each publish */
     /* What changed, not what there is: an epoch here is one word, and what the copies lack of the last ones. */
     const uint64_t epochs = (uint64_t)(count - count / 10 - 1);

@@ -195,15 +195,6 @@ static void fronts_may_be_held_as_far_as_copies_go(void) {
     OK(bb_manager_destroy(m));
 }
 
-static long resident_kib(void) {
-    long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    TEST_ASSERT_NOT_NULL(file);
-    TEST_ASSERT_EQUAL_INT(1, fscanf(file, "%*d %ld", &pages));
-    (void)fclose(file);
-    return pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
 static void memory_is_two_copies_until_a_lease_needs_more_and_trim_gives_it_back(void) {
     enum { MIB = 32 };
     if (other_malloc() != NULL) {
