@@ -341,6 +341,25 @@ fn heap() -> usize {
     heap.uordblks + heap.hblkhd
 }
 
+#[test]
+#[ignore = "run by the others, in a process with an environment of its own"]
+fn a_forked_child_is_told() {
+    let Some(device) = headless() else { return };
+    // SAFETY: the child makes nothing but calls of this library, which stands a fork, and ends at once.
+    unsafe {
+        let child = libc::fork();
+        if child == 0 {
+            let refused = status(now(&device, |driver| driver.submit())) == Some(Status::Forked);
+            let another = status(Device::gl(GlConfig::default())) == Some(Status::Forked);
+            libc::_exit(!(refused && another) as i32);
+        }
+        let mut left = 0;
+        assert_eq!(libc::waitpid(child, &mut left, 0), child);
+        assert_eq!(left, 0, "the child was refused both, and ended");
+    }
+    now(&device, |driver| driver.submit()).unwrap();
+}
+
 // --- beside a context of the program ---
 
 /// A device that shares with a host's context; the host stays current on this thread.

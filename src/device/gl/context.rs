@@ -56,13 +56,8 @@ const SMALL: &[EGLint] = &[
 
 /// What contexts must have in common to share buffers, by trial: EGL does not tell it of a context.
 const PLAIN: &[EGLint] = &[];
-const ROBUST: &[EGLint] = &[
-    egl::CONTEXT_OPENGL_RESET_NOTIFICATION_STRATEGY as EGLint,
-    egl::LOSE_CONTEXT_ON_RESET as EGLint,
-    egl::CONTEXT_OPENGL_ROBUST_ACCESS as EGLint,
-    egl::TRUE as EGLint,
-];
-const RESETTING: &[EGLint] = ROBUST.split_at(2).0;
+const RESETTING: &[EGLint] =
+    &[egl::CONTEXT_OPENGL_RESET_NOTIFICATION_STRATEGY as EGLint, egl::LOSE_CONTEXT_ON_RESET as EGLint];
 const WITHOUT_ERRORS: &[EGLint] = &[egl::CONTEXT_OPENGL_NO_ERROR_KHR as EGLint, egl::TRUE as EGLint];
 
 impl Context {
@@ -134,7 +129,7 @@ impl Context {
             0 => NO_CONFIG,
             id => egl.config(display, &[egl::CONFIG_ID as EGLint, id, egl::NONE as EGLint])?,
         };
-        let variants = [PLAIN, ROBUST, RESETTING, WITHOUT_ERRORS];
+        let variants = [PLAIN, RESETTING, WITHOUT_ERRORS];
         Own::new(egl, display, config, context, &variants, allowed, None).map(Context::Own)
     }
 
@@ -184,7 +179,7 @@ impl Own {
                 "the EGL device has no config for OpenGL, only for OpenGL ES",
             ));
         };
-        let variants: &[&[EGLint]] = if allowed.robustness { &[ROBUST, RESETTING, PLAIN] } else { &[PLAIN] };
+        let variants: &[&[EGLint]] = if allowed.robustness { &[RESETTING, PLAIN] } else { &[PLAIN] };
         let alone = egl::NO_CONTEXT;
         Own::new(egl, raw.cast(), config.cast(), alone, variants, allowed, Some(display))
     }

@@ -151,3 +151,15 @@ fn open(config: GlConfig<'_>) -> Result<Device> {
         Ok(Box::new(GlDriver::new(context, allowed, label)?))
     })
 }
+
+#[cfg(all(test, not(feature = "gl")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_without_opengl_says_so() {
+        let error = Device::gl(GlConfig::default()).unwrap_err();
+        assert_eq!(error.status(), crate::Status::Unsupported);
+        assert!(error.to_string().contains("Cargo feature \"gl\""), "{error}");
+    }
+}
