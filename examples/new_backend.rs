@@ -11,7 +11,7 @@ use backbuf::manager::{Config, Manager};
 use backbuf::{DType, Error, Label, Result, Status, Timeout};
 
 /// Buffers by their numbers, and the fences so far.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Heap {
     buffers: HashMap<u64, Box<[u8]>>,
     created: u64,
@@ -91,6 +91,7 @@ pub fn device(label: &str) -> Result<Device> {
     Device::with_driver(label, false, || Ok(Box::new(Heap::default())))
 }
 
+/// Shows it at work.
 pub fn main() -> Result<()> {
     let device = device("mine")?;
     println!("{}", device.info());

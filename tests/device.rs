@@ -387,7 +387,10 @@ fn waits_of_the_owner_thread_serve_the_others() {
     faults.hold();
     let fence = submit(&device);
     assert_eq!(status(device.wait_fence(fence, SOON)), Status::Timeout);
-    let release = |_: &mut dyn Driver| Ok(faults.release());
+    let release = |_: &mut dyn Driver| {
+        faults.release();
+        Ok(())
+    };
     thread::scope(|scope| {
         let other = scope.spawn(|| {
             let own = submit(&device);
