@@ -4,6 +4,7 @@ CARGO ?= cargo
 CMAKE ?= cmake
 PREFIX ?= /usr/local
 DESTDIR ?=
+DEVICE ?= host
 
 # One command for everybody who builds the C artefacts (CMake and the Python package too), so that cargo builds them once.
 ARTEFACTS = $(CARGO) rustc --lib --crate-type cdylib,staticlib --release --features capi
@@ -14,10 +15,10 @@ ARTEFACTS = $(CARGO) rustc --lib --crate-type cdylib,staticlib --release --featu
 build: ## the C library, shared and static, in target/release
 	$(ARTEFACTS)
 
-demo: ## install what is missing, build, run the flood demo; leaves target/demo/flood.png
+demo: ## install what is missing, build, run the flood demo (DEVICE=gl: on OpenGL); leaves target/demo/flood.png
 	scripts/setup demo
 	scripts/python-package
-	scripts/demo $(ARGS)
+	scripts/demo --device $(DEVICE) $(ARGS)
 
 test: ## install what is missing, build, run every test
 	scripts/setup test

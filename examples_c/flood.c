@@ -178,11 +178,13 @@ static void shape_storm(flood *f, double rain_mm_h) {
         }
 }
 
-static bb_status create_state(flood *f) {
+static bb_status create_state(flood *f, bb_device *device) {
     const uint64_t shape[] = {FLOOD_PLANES, f->solver.rows, f->solver.cols};
     bb_manager_config config;
     bb_manager_config_init(&config);
     config.label = "flood";
+    if (device)
+        return bb_manager_create_gl(device, BB_F64, 3, shape, &config, &f->state);
     return bb_manager_create(BB_F64, 3, shape, &config, &f->state);
 }
 
@@ -203,7 +205,7 @@ bb_status flood_create(const flood_config *config, flood **engine) {
         memcpy(f->ground, config->ground, cells * sizeof(double));
         shape_storm(f, config->rain_mm_h);
         if (flood_solver_init(&f->solver, rows, cols, f->ground, config->dx, config->dy, f->step_seconds) == 0)
-            status = create_state(f);
+            status = create_state(f, config->device);
     }
     if (status == BB_OK)
         *engine = f;

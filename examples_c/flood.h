@@ -23,6 +23,7 @@ typedef struct flood_config {
     double dx, dy;        /* size of a cell in metres */
     double step_seconds;  /* simulated time of a step: keep it below the time in which a wave crosses a cell */
     double rain_mm_h;     /* rate in the middle of the storm */
+    bb_device *device;    /* of OpenGL, if the fronts are to be drawn from; NULL for host memory alone */
 } flood_config;
 
 typedef struct flood_report {

@@ -4,6 +4,8 @@
 The engine (examples_c/flood.c) steps at full speed on a thread of its own and publishes every step. Python takes the
 newest front whenever it is ready for one, and checks that it holds exactly the water that had rained by its step: a
 front torn between two steps cannot. Leaves a picture, an animation and a table of what was measured.
+
+With --device gl the state is in buffers of OpenGL, too, and is read from there now and then, and checked in the same way.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from flood_engine import DEPTH, RAIN, Engine
 from flood_picture import Frame, Map
 from matplotlib.cbook import get_sample_data
 from tqdm import tqdm
+
+import backbuf
 
 FRAMES_KEPT_PER_SECOND = 5
 FRAMES_SHOWN_PER_SECOND = 12
@@ -63,6 +67,18 @@ def landscape(rows: int | None) -> tuple[np.ndarray, float, float]:
     return ground, dx, dy
 
 
+def opengl() -> Any:
+    """A context of OpenGL, without a window; None where there is none, which is told."""
+    try:
+        import moderngl
+
+        backbuf.Device().close()
+    except (ImportError, backbuf.UnsupportedError) as error:
+        print(f"no OpenGL here, so the state is in host memory alone: {error}")
+        return None
+    return moderngl.create_context(require=330, standalone=True, backend="egl")
+
+
 class Stopwatch:
     """Processor time of the calling thread, summed over blocks."""
 
@@ -79,11 +95,12 @@ class Stopwatch:
 class Reader:
     """Takes fronts from a running engine at its own rate, checks each, and keeps a few for the animation."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, context: Any) -> None:
+        self.engine, self.context = engine, context
+        self.read_from = context.buffer(reserve=engine.state.nbytes) if context else None
         self.fronts = engine.state.fronts(timeout=5.0)
         self.in_library = Stopwatch()
-        self.taken = self.torn = 0
+        self.taken = self.taken_gl = self.torn = 0
         self.frames: list[Frame] = []
         self.kept = self.kept_before = np.zeros(engine.state.shape)
 
@@ -97,17 +114,29 @@ class Reader:
                 if front is None:
                     break  # the engine ended by itself: its stop() tells why
                 self.taken += 1
-                if not is_whole(front.array, front.tag, self.engine.rain_per_step):
-                    self.torn += 1
-                    bar.write(f"step {front.tag} is TORN")
+                self.check(front.array, front.tag)
                 if elapsed >= next_frame:
                     next_frame = elapsed + 1 / FRAMES_KEPT_PER_SECOND
                     self.keep(front.array, front.tag)
+                    self.check_gl()
                     bar.update(elapsed - bar.n)
                     bar.set_postfix_str(f"step {front.tag}, {self.taken} fronts checked, {self.torn} torn")
                 with self.in_library.running():
                     front.release()
             bar.update(seconds - bar.n)
+
+    def check(self, state: np.ndarray, step: int) -> None:
+        if not is_whole(state, step, self.engine.rain_per_step):
+            self.torn += 1
+            tqdm.write(f"step {step} is TORN")
+
+    def check_gl(self) -> None:
+        """The newest front as a renderer has it."""
+        if self.context:
+            with self.engine.state.front_gl() as front:
+                self.context.copy_buffer(self.read_from, self.context.external_buffer(front.buffer, front.nbytes))
+            self.check(np.frombuffer(self.read_from.read()).reshape(self.engine.state.shape), front.tag)
+            self.taken_gl += 1
 
     def keep(self, state: np.ndarray, step: int) -> None:
         fell = state[RAIN] - self.kept[RAIN]
@@ -115,9 +144,9 @@ class Reader:
         self.kept_before, self.kept = self.kept, state.copy()
 
 
-def run(engine: Engine, seconds: float) -> tuple[dict[str, Any], Reader, int]:
+def run(engine: Engine, seconds: float, context: Any) -> tuple[dict[str, Any], Reader, int]:
     """What was measured, the reader with the engine's last state in `kept`, and the number of that step."""
-    reader = Reader(engine)
+    reader = Reader(engine, context)
     cpu_start, start = time.process_time_ns(), time.monotonic()
     engine.start()
     reader.read(seconds)
@@ -127,8 +156,9 @@ def run(engine: Engine, seconds: float) -> tuple[dict[str, Any], Reader, int]:
 
     with engine.state.front() as last:
         step = last.tag
-        reader.torn += not is_whole(last.array, step, engine.rain_per_step)
+        reader.check(last.array, step)
         reader.keep(last.array, step)
+        reader.check_gl()
     torn = list(torn_on_purpose(reader.kept_before, reader.kept, step))
     caught = [not is_whole(state, claimed, engine.rain_per_step) for state, claimed in torn]
 
@@ -144,6 +174,7 @@ def run(engine: Engine, seconds: float) -> tuple[dict[str, Any], Reader, int]:
         "updates_per_s": statistics.updates / report.wall_ns * 1e9,
         "fronts_per_s": reader.taken / elapsed,
         "fronts_checked": reader.taken + 1,
+        "fronts_checked_on_gl": reader.taken_gl,
         "fronts_torn": reader.torn,
         "torn_on_purpose": len(torn),
         "torn_on_purpose_caught": sum(caught),
@@ -155,13 +186,15 @@ def run(engine: Engine, seconds: float) -> tuple[dict[str, Any], Reader, int]:
         "library_share_of_engine_cpu": publishing / (report.thread_cpu_ns + worker_cpu),
         "library_share_of_process_cpu": (publishing + reader.in_library.ns) / cpu,
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "device": engine.device.info().name if engine.device else None,
+        "uploaded_bytes": engine.device.statistics().bytes_written if engine.device else 0,
     }
     return measured, reader, step
 
 
 def table(m: dict[str, Any]) -> str:
     copied = m["copied_forward_bytes"] / m["full_copies_bytes"]
-    lines = (
+    lines: tuple[tuple[str, str], ...] = (
         ("state", f"{m['shape']} float64, {m['state_bytes'] / 1e6:.1f} MB"),
         ("ran for", f"{m['seconds']:.1f} s, {m['simulated_hours']:.1f} h in the landscape"),
         ("steps/s", f"{m['steps_per_s']:,.0f}"),
@@ -174,9 +207,15 @@ def table(m: dict[str, Any]) -> str:
         ("library's share of the CPU time", f"{m['library_share_of_process_cpu']:.1%}"),
         ("  of the engine's alone", f"{m['library_share_of_engine_cpu']:.1%}"),
         ("peak memory", f"{m['peak_memory_bytes'] / 1e6:.0f} MB, Python and all"),
-        ("torn fronts", f"{m['fronts_torn']} of {m['fronts_checked']:,}"),
+        ("torn fronts", f"{m['fronts_torn']} of {m['fronts_checked'] + m['fronts_checked_on_gl']:,}"),
         ("  torn on purpose, and caught", f"{m['torn_on_purpose_caught']} of {m['torn_on_purpose']}"),
     )
+    if m["device"]:
+        lines += (
+            ("OpenGL", m["device"]),
+            ("  uploaded", f"{m['uploaded_bytes'] / 1e6:,.0f} MB"),
+            ("  fronts read from there", f"{m['fronts_checked_on_gl']}"),
+        )
     return "".join(f"{name:<34}{value}\n" for name, value in lines)
 
 
@@ -186,6 +225,7 @@ def arguments() -> argparse.Namespace:
     add("--seconds", type=float, default=25.0, help="how long the engine runs (default: %(default)g)")
     add("--size", type=int, metavar="ROWS", help="resample the landscape to ROWS rows (default: its own 344)")
     add("--rain", type=float, metavar="MM_H", default=200.0, help="in the middle of the storm (default: %(default)g)")
+    add("--device", choices=("host", "gl"), default="host", help="where the state is, too (default: %(default)s memory alone)")
     add("--output", type=Path, default=Path("target/demo"), help="where to leave the results (default: %(default)s)")
     given = parser.parse_args()
     if not given.seconds > 0:
@@ -202,8 +242,9 @@ def main() -> int:
     output: Path = given.output
     library = flood_engine.build(output)
     ground, dx, dy = landscape(given.size)
-    with Engine(library, ground, dx, dy, given.rain) as engine:
-        measured, reader, step = run(engine, given.seconds)
+    context = opengl() if given.device == "gl" else None
+    with Engine(library, ground, dx, dy, given.rain, on_gl=context is not None) as engine:
+        measured, reader, step = run(engine, given.seconds, context)
 
     text = table(measured)
     print(text, end="")

@@ -43,6 +43,7 @@ class Config(ctypes.Structure):
         ("dy", ctypes.c_double),
         ("step_seconds", ctypes.c_double),
         ("rain_mm_h", ctypes.c_double),
+        ("device", ctypes.c_void_p),
     )
 
 
@@ -64,23 +65,27 @@ class Report(ctypes.Structure):
 
 
 class Engine:
-    """Rain on `ground`, stepped by a thread in C that Python never waits for."""
+    """Rain on `ground`, stepped by a thread in C that Python never waits for. `on_gl`: its fronts are known in the context of
+    OpenGL that is current on this thread."""
 
-    def __init__(self, library: Path, ground: np.ndarray, dx: float, dy: float, rain_mm_h: float) -> None:
+    def __init__(self, library: Path, ground: np.ndarray, dx: float, dy: float, rain_mm_h: float, on_gl: bool) -> None:
         self.step_seconds = 3.0 * min(dx, dy) / 75.0  # a wave on 25 m of water crosses 64 % of a cell
         self._c = ctypes.CDLL(str(library))
         self._c.bb_status_string.restype = ctypes.c_char_p
         self._c.flood_state.restype = ctypes.c_void_p
         self._c.flood_rain_per_step.restype = ctypes.c_double
         ground = np.ascontiguousarray(ground, dtype=np.float64)
-        config = Config(*ground.shape, ground.ctypes.data, dx, dy, self.step_seconds, rain_mm_h)
         self._handle = ctypes.c_void_p()
         others = set(os.listdir("/proc/self/task"))
+        self.device = backbuf.Device.shared(label="flood") if on_gl else None
+        device = self.device.handle if self.device else None
+        config = Config(*ground.shape, ground.ctypes.data, dx, dy, self.step_seconds, rain_mm_h, device)
         self._check(self._c.flood_create(ctypes.byref(config), ctypes.byref(self._handle)))
         # Linux names the processor clock of any thread by its id.
         self._worker_clocks = [(~int(task) << 3) | 6 for task in set(os.listdir("/proc/self/task")) - others]
         self.rain_per_step: float = self._c.flood_rain_per_step(self._handle)
-        self.state = backbuf.attach(self._c.flood_state(self._handle))
+        state = self._c.flood_state(self._handle)
+        self.state = backbuf.GLBufferManager.attach(state) if on_gl else backbuf.attach(state)
 
     def hours(self, step: int) -> float:
         """Time in the landscape."""
@@ -104,6 +109,8 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         self._c.flood_destroy(self._handle)
+        if self.device:
+            self.device.close()
 
     def _check(self, status: int) -> None:
         if status != 0:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -47,16 +50,39 @@ def test_a_drop_too_little_is_caught() -> None:
     assert not flood.is_whole(state, 9, RAIN_PER_STEP)
 
 
+def demo(output: Path, *options: str, **environment: str) -> tuple[dict[str, Any], str]:
+    """What a short run measured, and what it told."""
+    command = [sys.executable, str(EXAMPLES / "flood.py"), "--seconds", "2", "--size", "96", "--output", str(output), *options]
+    environment = {**os.environ, **environment}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads((output / "flood.json").read_text()), done.stdout
+
+
+@pytest.mark.usefixtures("stage")
+def test_rain_on_opengl(tmp_path: Path) -> None:
+    measured, told = demo(tmp_path, "--device", "gl")
+    assert measured["fronts_torn"] == 0
+    assert measured["fronts_checked_on_gl"] > 3
+    # Three of the four planes change in each step.
+    assert measured["uploaded_bytes"] > 0.7 * measured["full_copies_bytes"]
+    assert measured["device"] in told
+    assert "no OpenGL here" not in told
+
+
+def test_without_opengl_it_rains_in_host_memory(tmp_path: Path) -> None:
+    measured, told = demo(tmp_path, "--device", "gl", MESA_GL_VERSION_OVERRIDE="3.2", LIBGL_ALWAYS_SOFTWARE="1")
+    assert told.startswith("no OpenGL here, so the state is in host memory alone: ")
+    assert (measured["device"], measured["fronts_torn"], measured["fronts_checked_on_gl"]) == (None, 0, 0)
+
+
 def test_two_seconds_of_rain(tmp_path: Path) -> None:
-    command = [sys.executable, str(EXAMPLES / "flood.py"), "--seconds", "2", "--size", "96", "--output", str(tmp_path)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    measured = json.loads((tmp_path / "flood.json").read_text())
+    measured, told = demo(tmp_path)
     assert measured["fronts_torn"] == 0
     assert measured["fronts_checked"] > 10
     assert measured["torn_on_purpose_caught"] == 5
     # Only the rain plane is carried from copy to copy, and of that only where it rained.
     assert 0 < measured["copied_forward_bytes"] < 0.25 * measured["full_copies_bytes"]
-    assert (tmp_path / "flood.txt").read_text() in done.stdout
+    assert (tmp_path / "flood.txt").read_text() in told
     with Image.open(tmp_path / "flood.png") as picture:
         assert min(picture.size) > 500
     with Image.open(tmp_path / "flood.webp") as film:

@@ -26,7 +26,7 @@ class GLFront:
     __slots__ = ("_lease", "buffer", "epoch", "nbytes", "offset", "slot", "tag")
 
     buffer: int
-    """The buffer's name."""
+    """The buffer's name. It must not be mapped, which OpenGL does to read it: copy it into another to do so."""
     slot: int
     """Which of the manager's copies it is. A slot has the same buffer for the manager's life, so that vertex arrays may be
     kept by slot."""
