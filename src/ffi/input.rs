@@ -57,6 +57,11 @@ pub(super) unsafe fn name<'a>(given: *const c_char, param: &'static str) -> Resu
     }
     // SAFETY: the caller's promise.
     let text = unsafe { CStr::from_ptr(given) };
+    if text.to_bytes().is_ascii() {
+        // Nearly every name; the full check takes a tenth of a look-up.
+        // SAFETY: ASCII is UTF-8.
+        return Ok(unsafe { str::from_utf8_unchecked(text.to_bytes()) });
+    }
     text.to_str().map_err(|_| Error::param(Status::Argument, param, "is not UTF-8"))
 }
 
