@@ -200,7 +200,8 @@ unsafe impl Driver for GlDriver {
         } else if usage.contains(Usage::MAP_WRITE) {
             glow::STREAM_DRAW
         } else {
-            glow::STATIC_DRAW
+            // What is copied to is written again and again.
+            glow::DYNAMIC_DRAW
         };
         // SAFETY: a new buffer, bound to a target that nothing draws from.
         let buffer = unsafe {
