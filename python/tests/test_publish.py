@@ -23,12 +23,18 @@ def test_epochs(manager: Manager) -> None:
     assert (m.epoch, m.synchronize(), m.epoch) == (0, 0, 0)
     m.enqueue(1.0)
     assert m.epoch == 0
-    assert (m.synchronize(), m.synchronize(timeout=0), m.epoch) == (1, 1, 1)
+    assert (m.synchronize(), m.synchronize(timeout=10), m.epoch) == (1, 1, 1)
     assert m.wait_epoch(0) == 1
     with pytest.raises(TimeoutError):
         m.wait_epoch(1, timeout=0.01)
     threading.Timer(0.05, lambda: (m.enqueue(2.0), m.synchronize())).start()
     assert m.wait_epoch(1, timeout=10) == 2
+
+
+def test_a_timeout_of_0_tries() -> None:
+    m = CBufferManager(2)  # in host memory, where nobody else has a part in it
+    m.enqueue(1.0, timeout=0)
+    assert (m.synchronize(timeout=0), m.synchronize(timeout=0)) == (1, 1)
 
 
 @pytest.mark.parametrize("timeout", [-1, float("nan"), -0.001])
