@@ -20,7 +20,8 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use backbuf::device::{Device, Driver, Fence, Foreign, GlConfig, GlContext, MapMode, Native, Usage};
-use backbuf::{Error, Result, Status, Timeout};
+use backbuf::manager::{Config, Manager};
+use backbuf::{DType, Error, Result, Status, Timeout};
 use glow::HasContext;
 use glutin::context::{ContextApi, Robustness, Version};
 use test_host::Host;
@@ -653,4 +654,63 @@ fn a_reset_is_a_lost_device() {
     assert_eq!(after.status(), Status::DeviceLost);
     assert_eq!(status(device.poll(Timeout::TRY)), Some(Status::DeviceLost));
     device.destroy().unwrap();
+}
+
+thread_local! {
+    /// Fences made less fences deleted by this thread, and what really does so.
+    static OPEN: Cell<i64> = const { Cell::new(0) };
+    static FENCE: Cell<*const c_void> = const { Cell::new(null()) };
+    static DELETE: Cell<*const c_void> = const { Cell::new(null()) };
+}
+
+extern "system" fn fence_sync(condition: u32, flags: u32) -> *const c_void {
+    OPEN.set(OPEN.get() + 1);
+    // SAFETY: the entry point of that name.
+    unsafe {
+        std::mem::transmute::<*const c_void, extern "system" fn(u32, u32) -> *const c_void>(FENCE.get())(
+            condition, flags,
+        )
+    }
+}
+
+extern "system" fn delete_sync(sync: *const c_void) {
+    OPEN.set(OPEN.get() - 1);
+    // SAFETY: as above.
+    unsafe { std::mem::transmute::<*const c_void, extern "system" fn(*const c_void)>(DELETE.get())(sync) }
+}
+
+#[test]
+#[ignore = "run by the others, in a process with an environment of its own"]
+fn a_front_that_is_drawn_from_for_long_gathers_no_fences() {
+    if headless().is_none() {
+        return;
+    }
+    let host = Host::new();
+    let real = host.loader();
+    FENCE.set(real(c"glFenceSync"));
+    DELETE.set(real(c"glDeleteSync"));
+    let device = in_context(Box::new(move |name| match name.to_str() {
+        Ok("glFenceSync") => fence_sync as *const c_void,
+        Ok("glDeleteSync") => delete_sync as *const c_void,
+        _ => real(name),
+    }))
+    .unwrap();
+    let config = Config { device: Some(&device), ..Config::default() };
+    let manager = Manager::with_config(DType::U8, &[64], config).map_err(Error::from).unwrap();
+    let draw = || manager.device_front().unwrap().release().unwrap();
+    let mut most = 0;
+    for epoch in 0..3_u8 {
+        for _ in 0..1_000 {
+            draw();
+            // SAFETY: the host's context is current. What is drawn has passed, as it has a frame or two later.
+            unsafe { host.gl.finish() };
+            most = most.max(OPEN.get());
+        }
+        manager.enqueue(0, &[epoch], Timeout::TRY).unwrap();
+        manager.synchronize(Timeout::FOREVER).unwrap();
+    }
+    assert!(most < 50, "{most} fences at once");
+    drop(manager);
+    device.destroy().unwrap();
+    assert_eq!(OPEN.get(), 0, "fences left");
 }

@@ -166,4 +166,7 @@ pub trait Renderer: Send + Sync {
 
     /// A fence behind all that this thread's context did so far.
     fn fence(&self) -> Result<Foreign>;
+
+    /// Ends a fence that has passed; false if it has not. Never waits.
+    fn reap(&self, fence: Foreign) -> bool;
 }

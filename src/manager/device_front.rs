@@ -93,7 +93,7 @@ impl Storage {
         match device.renderer() {
             Some(renderer) if device.lost().is_none() => {
                 renderer.check()?;
-                twins.released(copy, renderer.fence()?)
+                twins.fence(copy, renderer)
             }
             _ => Ok(()),
         }

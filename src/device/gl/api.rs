@@ -158,6 +158,19 @@ impl Api {
         }
     }
 
+    /// Ends a fence that has passed; false if it has not.
+    pub(super) fn reap(&self, fence: Foreign) -> bool {
+        // SAFETY: as above. Whoever made it has flushed.
+        let open = unsafe {
+            self.gl.is_sync(sync(fence))
+                && self.gl.client_wait_sync(sync(fence), 0, 0) == glow::TIMEOUT_EXPIRED
+        };
+        if !open {
+            self.discard(fence);
+        }
+        !open
+    }
+
     pub(super) fn discard(&self, fence: Foreign) {
         // SAFETY: as above.
         unsafe {

@@ -27,6 +27,10 @@ impl Renderer for GlRenderer {
         self.check()?;
         self.0.export()
     }
+
+    fn reap(&self, fence: Foreign) -> bool {
+        self.0.reap(fence)
+    }
 }
 
 #[cfg(test)]
