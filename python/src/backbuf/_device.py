@@ -37,7 +37,7 @@ class DeviceInfo:
 
 
 class Device:
-    """OpenGL 3.3 or newer, for the `GLBufferManager`s made on it.
+    """OpenGL 3.3 or newer, for each `GLBufferManager` made on it.
 
     `Device()` is headless: a context of its own, made by EGL, on a thread of the library's. `Device.shared()` shares
     buffers with a context of the program, `Device.host_driven()` works in it. UnsupportedError tells what is missing where
