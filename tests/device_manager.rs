@@ -344,6 +344,24 @@ fn a_manager_made_elsewhere_waits_for_a_poll() {
 }
 
 #[test]
+fn a_front_that_a_renderer_has_mapped_is_no_hindrance() {
+    let rig = rig(false);
+    let manager = rig.manager(1 << 16);
+    put(&manager, 0, &vec![1; 1 << 16]);
+    manager.synchronize(FOREVER).unwrap();
+    let front = manager.device_front().unwrap();
+    let native = front.native();
+    rig.device.run(FOREVER, |driver| driver.map(native, MapMode::Read, 0, 1 << 16).map(drop)).unwrap();
+    // The other twin has missed the first epoch, and cannot be given it from the mapped one.
+    put(&manager, 0, &[2]);
+    manager.synchronize(FOREVER).unwrap();
+    let newer = manager.device_front().unwrap();
+    assert_eq!(rig.twin(&newer), newer.bytes());
+    assert_eq!((newer.bytes()[0], newer.bytes()[1]), (2, 1));
+    rig.device.run(FOREVER, |driver| driver.unmap(native)).unwrap();
+}
+
+#[test]
 fn a_call_of_the_device_cannot_wait_for_a_manager_on_it() {
     let rig = rig(false);
     let manager = rig.manager(64);

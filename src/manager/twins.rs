@@ -266,14 +266,21 @@ impl Upload<'_> {
         while left > 0
             && let Some((start, end)) = self.old.pop(left)
         {
-            if end - start < LONG {
+            let (at, length) = (start as u64, (end - start) as u64);
+            let copied = end - start >= LONG
+                && match driver.copy(self.front, at, native, at, length) {
+                    Ok(()) => true,
+                    Err(error) if error.status() == Status::DeviceLost => return Err(error),
+                    // Such as while a renderer has the front mapped.
+                    Err(_) => false,
+                };
+            if copied {
+                left = left.saturating_sub(end - start);
+            } else {
+                // The host has it, too.
                 self.fresh.spread();
                 self.fresh.insert(start, end);
-                continue;
             }
-            let (at, length) = (start as u64, (end - start) as u64);
-            driver.copy(self.front, at, native, at, length)?;
-            left = left.saturating_sub(end - start);
         }
         let mut pending: Option<(usize, usize)> = None;
         while left > 0
