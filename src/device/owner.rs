@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::driver::{Driver, Fence};
-use super::shared::{Facts, Shared};
+use super::shared::{DEVICES, Facts, Shared};
 use crate::error::{Error, Result, Status};
 use crate::log::{self, Level};
 use crate::memory::Arc;
@@ -191,6 +191,8 @@ impl Shared {
             }
             log::record(Level::Info, "device", self.label.as_str(), format_args!("destroyed"));
         }
+        // Whoever sees that it is gone finds it on no list any more.
+        DEVICES.remove(self);
         self.gone.store(true, Release);
         self.nudge();
     }
