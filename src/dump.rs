@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use crate::error::{Error, Result, Status};
-use crate::{device, lease, manager, spsc};
+use crate::{buffers, device, lease, manager, spsc};
 
 struct Sink<'a>(&'a mut dyn FnMut(&str));
 
@@ -14,7 +14,7 @@ impl Write for Sink<'_> {
     }
 }
 
-/// Tells of every manager, waiter, open task, ring, device and lease of the process, with age and thread. Takes locks only
+/// Tells of every manager, waiter, open task, ring, device, buffer and lease of the process, with age and thread. Takes locks only
 /// if they are free, and allocates nothing.
 ///
 /// ```
@@ -31,6 +31,7 @@ pub fn dump(write: &mut dyn FnMut(&str)) {
     manager::dump::dump(&mut out);
     spsc::dump(&mut out);
     device::dump(&mut out);
+    buffers::dump(&mut out);
     lease::dump(&mut out);
 }
 

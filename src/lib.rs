@@ -4,8 +4,9 @@
 //! - [`manager`]: double-buffered state. Many producers enqueue updates, `synchronize` publishes them as one epoch, readers
 //!   hold stable fronts for as long as they like.
 //! - [`spsc`]: a ring of bytes from one thread to another, copied or lent, waited for or streamed in chunks that can be held.
-//! - [`device`]: memory and a timeline on an owner thread: the host's, OpenGL's, or a backend of your own. Managers stand on
-//!   it.
+//! - [`device`]: memory and a timeline on an owner thread: the host's, OpenGL's, or a backend of your own. Managers and
+//!   buffers stand on it.
+//! - [`buffers`]: buffers of a device that host and device use by turns: mapped, copied, and told when each may.
 //! - [`registry`]: memory layout for CUDA kernels. Named buffers in shared, persistent-local and local memory.
 //!
 //! Below the parts lie the grounds: `thread` starts threads, `wait` puts them to sleep, `lease` keeps what outlives its
@@ -21,6 +22,7 @@ compile_error!("backbuf runs on 64-bit little-endian Linux; other systems need s
 #[cfg(all(feature = "capi", panic = "abort"))]
 compile_error!("the C ABI catches panics at its border: build it with panic = \"unwind\"");
 
+pub mod buffers;
 mod counter;
 pub mod device;
 mod dtype;

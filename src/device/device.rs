@@ -2,6 +2,7 @@
 
 use super::books::LiveBuffer;
 use super::calls;
+use super::completions::Completion;
 use super::driver::{Driver, Fence, Foreign, Info, Native, Renderer};
 use super::owner::{self, Start};
 use super::shared::Shared;
@@ -109,7 +110,9 @@ impl Device {
         shared.may_pump()?;
         while shared.run_one() && !deadline.passed() {}
         shared.tidy();
-        shared.look(0)?;
+        let looked = shared.look(0);
+        shared.complete();
+        looked?;
         shared.alive()
     }
 
@@ -179,8 +182,8 @@ impl Device {
         if !slots::is_own(shared.tag) {
             return shared.alive();
         }
-        if shared.is_owner() && shared.is_inside() {
-            let why = "a device cannot be destroyed from inside of one of its calls";
+        if shared.is_owner() && (shared.is_inside() || shared.is_completing()) {
+            let why = "a device cannot be destroyed from inside of one of its calls or callbacks";
             return Err(Error::text(Status::Recursive, why));
         }
         if shared.host_driven && !shared.is_owner() {
@@ -217,6 +220,49 @@ impl Device {
     /// Drives a host-driven device on its owner thread until `ready`.
     pub(crate) fn pump(&self, deadline: Deadline, ready: &dyn Fn() -> bool) -> Result<()> {
         self.shared().pump(deadline, ready)
+    }
+
+    /// Has the owner thread run `completion`, outside of the driver, once `fence` has passed or the device is lost or ends.
+    pub(crate) fn after(&self, fence: Fence, completion: Completion) -> Result<()> {
+        self.shared().after(fence, completion)
+    }
+
+    /// Waits until `ready`, which completions or others bring about; drives the device where that is this thread's part.
+    pub(crate) fn wait_until(&self, deadline: Deadline, ready: &dyn Fn() -> bool) -> Result<()> {
+        let shared = self.shared();
+        if ready() {
+            return Ok(());
+        }
+        if shared.is_owner() && (!shared.host_driven || shared.is_completing()) {
+            let why = "a callback on the device's owner thread cannot wait for the device";
+            return Err(Error::text(Status::Recursive, why));
+        }
+        if shared.is_owner() {
+            return shared.pump(deadline, ready);
+        }
+        shared.progress.wait(deadline, || ready().then_some(())).map_err(Error::from)
+    }
+
+    /// Holds the memory of mapped buffers: until [`Device::let_go`], the end of the device leaves it alone.
+    pub(crate) fn hold(&self) -> Result<()> {
+        let shared = self.shared();
+        shared.held.fetch_add(1, SeqCst);
+        // SeqCst: the end sees the hold, or is seen here.
+        if shared.ended.load(SeqCst) || shared.alive().is_err() {
+            self.let_go();
+            shared.alive()?;
+        }
+        Ok(())
+    }
+
+    /// Ends a hold.
+    pub(crate) fn let_go(&self) {
+        self.shared().held.fetch_sub(1, Release);
+    }
+
+    /// Whether both are the same device.
+    pub(crate) fn is(&self, other: &Device) -> bool {
+        std::ptr::eq(self.shared(), other.shared())
     }
 
     /// Has the owner thread delete a buffer, after the work that uses it. Never fails, and waits for nobody.

@@ -26,7 +26,7 @@ pub struct Foreign(pub u64);
 pub enum MapMode {
     /// The mapped bytes are read.
     Read = 1,
-    /// The mapped bytes are written; before that, what they are is not said.
+    /// The mapped bytes are written; those that are not stay what they were.
     Write = 2,
 }
 

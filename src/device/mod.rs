@@ -11,6 +11,7 @@
 mod books;
 mod calls;
 mod claim;
+mod completions;
 mod counting;
 #[expect(clippy::module_inception, reason = "the noun of this module")]
 mod device;

@@ -71,6 +71,7 @@ impl Shared {
                 self.lose(Error::text(Status::DeviceLost, why), format_args!("waiting for a fence: {error}"));
                 slice
             });
+            self.complete();
         }
     }
 
@@ -85,7 +86,7 @@ impl Shared {
     }
 
     fn has_errands(&self) -> bool {
-        !self.calls.is_empty() || self.books.has_spent() || self.asked.load(Acquire)
+        !self.calls.is_empty() || self.books.has_spent() || self.asked.load(Acquire) || self.has_completions()
     }
 
     /// Runs the next call, if there is one.
@@ -133,7 +134,9 @@ impl Shared {
             self.tidy();
             // Only a thread that sleeps in the kernel hears of signals.
             let in_driver = self.is_waited_for() && !interruptible() && !ready();
-            slice = self.look(if in_driver { slice.min(deadline.left()) } else { 0 })?;
+            let looked = self.look(if in_driver { slice.min(deadline.left()) } else { 0 });
+            self.complete();
+            slice = looked?;
             if ready() {
                 return Ok(());
             }
@@ -166,8 +169,8 @@ impl Shared {
             let why = "only the thread that made a host-driven device may drive it";
             return Err(Error::text(Status::WrongThread, why));
         }
-        if self.is_inside() {
-            let why = "the device cannot be driven from inside of one of its calls";
+        if self.is_inside() || self.is_completing() {
+            let why = "the device cannot be driven from inside of one of its calls or callbacks";
             return Err(Error::text(Status::Recursive, why));
         }
         Ok(())
@@ -175,15 +178,23 @@ impl Shared {
 
     /// Ends the driver, on the owner thread. What still waits is told that the device is gone.
     pub(crate) fn finish(&self) {
-        self.ended.store(true, Release);
+        // SeqCst: whoever holds mapped bytes is seen here, or sees the end; see `Device::hold`.
+        self.ended.store(true, SeqCst);
         while self.run_one() {}
+        self.complete_all();
+        // SAFETY: the owner thread is this one, and it is not in the driver.
+        let take = || unsafe { (*self.driver.get()).take() };
+        if self.held.load(SeqCst) > 0 {
+            let text = format_args!("destroyed while mapped ranges are held: its driver stays for ever");
+            log::record(Level::Warn, "device", self.label.as_str(), text);
+            std::mem::forget(take());
+        }
         let _ = self.touch(|driver| {
             driver.tidy();
             driver.delete_all();
             Ok(())
         });
-        // SAFETY: the owner thread is this one, and it is not in the driver.
-        let driver = unsafe { (*self.driver.get()).take() };
+        let driver = take();
         if driver.is_some() {
             let dropped = catch_unwind(AssertUnwindSafe(|| drop(driver)));
             if let Err(panic) = dropped {

@@ -9,6 +9,7 @@ use crossbeam_queue::ArrayQueue;
 
 use super::books::Books;
 use super::calls::Call;
+use super::completions::Completions;
 use super::counting::Counting;
 use super::driver::{Driver, Fence, Info, Renderer};
 use crate::error::{Error, Label, Result, Status};
@@ -63,6 +64,9 @@ pub(crate) struct Shared {
     pub(crate) gone: AtomicBool,
     pub(crate) loss: OnceLock<Error>,
     pub(crate) books: Books,
+    pub(crate) completions: Completions,
+    /// How many hold bytes of mapped buffers, which a device that ends leaves alone then.
+    pub(crate) held: AtomicU64,
     next: AtomicPtr<Shared>,
 }
 
@@ -110,6 +114,8 @@ impl Shared {
             gone: AtomicBool::new(false),
             loss: OnceLock::new(),
             books: Books::new(),
+            completions: Completions::new(),
+            held: AtomicU64::new(0),
             next: AtomicPtr::new(std::ptr::null_mut()),
         };
         let shared = Arc::try_new(shared).map_err(|_| Error::of(Status::OutOfMemory))?;

@@ -1,0 +1,262 @@
+//! What the handle of a buffer, its requests and encoders share.
+
+use std::ptr::NonNull;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::desc::BufferDesc;
+use super::machine::{BufferState, Machine};
+use super::promise;
+use super::request::{Answer, Outcome, Request};
+use crate::device::{Device, Driver, Fence, MapMode, Native, Usage};
+use crate::error::{Error, Label, Result, Status};
+use crate::memory::{Arc, boxed};
+use crate::roster::{Listed, Roster};
+use crate::sync::{AtomicBool, AtomicPtr, Ordering::*};
+use crate::wait::Deadline;
+
+/// The buffers of this process.
+pub(crate) static BUFFERS: Roster<Inner> = Roster::new();
+
+/// The first of the mapped bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place(pub(crate) NonNull<u8>);
+
+// SAFETY: an address; who reads and writes there is the machine's business.
+unsafe impl Send for Place {}
+
+/// What is decided under a buffer's lock. Nobody who has it waits for the device's owner thread, which takes it too.
+#[derive(Debug)]
+pub(crate) struct Locked {
+    pub(crate) machine: Machine,
+    /// Where the mapped bytes are.
+    pub(crate) place: Place,
+    /// The pending request's.
+    answer: Option<Answer>,
+    /// The last submit that uses it.
+    pub(crate) last_use: Fence,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) device: Device,
+    pub(crate) native: Native,
+    pub(crate) size: u64,
+    pub(crate) usage: Usage,
+    pub(crate) label: Label,
+    locked: Mutex<Locked>,
+    /// Whether the driver has it mapped, which ends when the driver is needed next. The owner thread's.
+    mapped: AtomicBool,
+    next: AtomicPtr<Inner>,
+}
+
+impl Listed for Inner {
+    fn next(&self) -> &AtomicPtr<Inner> {
+        &self.next
+    }
+}
+
+impl Inner {
+    pub(crate) fn new(device: &Device, desc: &BufferDesc<'_>) -> Result<Arc<Inner>> {
+        desc.check(&device.info().limits)?;
+        let mapped = desc.mapped_at_creation && desc.size > 0;
+        let create = |driver: &mut dyn Driver| {
+            let native = driver.create(desc.native_size(), desc.usage, desc.label)?;
+            let place = if mapped {
+                driver.map(native, MapMode::Write, 0, desc.size)
+            } else {
+                Ok(NonNull::dangling())
+            };
+            match place {
+                Ok(place) => Ok((native, Place(place))),
+                Err(error) => {
+                    driver.delete(native);
+                    Err(error)
+                }
+            }
+        };
+        let (native, place) = device.call(Deadline::NEVER, &|| false, create)?;
+        let mut machine = Machine::new(desc);
+        machine.created(desc.mapped_at_creation);
+        let inner = Inner {
+            device: device.clone(),
+            native,
+            size: desc.size,
+            usage: desc.usage,
+            label: Label::new(desc.label),
+            locked: Mutex::new(Locked { machine, place, answer: None, last_use: Fence(0) }),
+            mapped: AtomicBool::new(mapped),
+            next: AtomicPtr::new(std::ptr::null_mut()),
+        };
+        let inner = Arc::try_new(inner).map_err(|inner| {
+            inner.device.retire(native);
+            Error::of(Status::OutOfMemory)
+        })?;
+        BUFFERS.add(&inner)?;
+        Ok(inner)
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Locked> {
+        self.locked.lock()
+    }
+
+    pub(crate) fn state(&self) -> BufferState {
+        self.lock().machine.state()
+    }
+
+    /// Where it stands, unless somebody has the lock.
+    pub(crate) fn try_state(&self) -> Option<BufferState> {
+        self.locked.try_lock().map(|locked| locked.machine.state())
+    }
+
+    fn outcome(&self, result: Result<()>, state: BufferState) -> Outcome {
+        Outcome { result, label: self.label, state }
+    }
+
+    pub(crate) fn map_async(
+        this: &Arc<Inner>,
+        mode: MapMode,
+        offset: u64,
+        size: Option<u64>,
+    ) -> Result<Request> {
+        let lost = Error::text(Status::DeviceLost, "the device went before the map request was answered");
+        let (answer, pledge) = promise::pair(this.outcome(Err(lost), BufferState::Ready))?;
+        let mut locked = this.lock();
+        if let (Some(lost), BufferState::Ready) = (this.device.lost(), locked.machine.state()) {
+            return Err(lost);
+        }
+        let number = locked.machine.request(mode, offset, size)?;
+        let buffer = Arc::downgrade(this);
+        let completion = boxed(move || {
+            if let Some(buffer) = buffer.upgrade() {
+                buffer.complete(number, mode);
+            }
+        });
+        let last_use = locked.last_use;
+        let queued = completion.and_then(|completion| this.device.after(last_use, completion));
+        match queued {
+            Ok(()) => locked.answer = Some(answer),
+            Err(error) => {
+                locked.machine.not_mapped(number);
+                return Err(error);
+            }
+        }
+        Ok(Request::new(pledge, this, number))
+    }
+
+    /// Maps what was asked for. The owner thread, once the work that uses the buffer has been done, or the device is lost.
+    fn complete(&self, number: u64, mode: MapMode) {
+        let window = {
+            let locked = self.lock();
+            if !locked.machine.is_pending(number) {
+                return;
+            }
+            locked.machine.window()
+        };
+        let map = |driver: &mut dyn Driver| {
+            self.end_mapping(driver)?;
+            if window.bytes() == 0 {
+                return Ok(Place(NonNull::dangling()));
+            }
+            let place = driver.map(self.native, mode, window.begin, window.bytes())?;
+            self.mapped.store(true, Relaxed);
+            Ok(Place(place))
+        };
+        let mapped = self.device.call(Deadline::NEVER, &|| false, map);
+        let mut locked = self.lock();
+        // Who took the request back meanwhile has answered it; what is mapped is unmapped when the driver is needed next.
+        let (state, result) = match mapped {
+            Ok(place) if locked.machine.mapped(number) => {
+                locked.place = place;
+                (BufferState::Mapped, Ok(()))
+            }
+            Err(error) if locked.machine.not_mapped(number) => (BufferState::Ready, Err(error)),
+            _ => return,
+        };
+        let answer = locked.answer.take();
+        drop(locked);
+        self.settle(answer, result, state);
+    }
+
+    /// Ends what the driver has mapped and nobody uses. The owner thread only.
+    pub(crate) fn end_mapping(&self, driver: &mut dyn Driver) -> Result<()> {
+        if self.mapped.swap(false, Relaxed) { driver.unmap(self.native) } else { Ok(()) }
+    }
+
+    fn settle(&self, answer: Option<Answer>, result: Result<()>, state: BufferState) {
+        if let Some(answer) = answer {
+            answer.keep(self.outcome(result, state));
+        }
+    }
+
+    pub(crate) fn cancel(&self, number: u64) -> bool {
+        let mut locked = self.lock();
+        if !locked.machine.not_mapped(number) {
+            return false;
+        }
+        let answer = locked.answer.take();
+        drop(locked);
+        let error = Error::of(Status::Cancelled);
+        self.settle(answer, Err(error), BufferState::Ready);
+        true
+    }
+
+    pub(crate) fn unmap(&self) {
+        let mut locked = self.lock();
+        locked.machine.unmap();
+        let (answer, state) = (locked.answer.take(), locked.machine.state());
+        drop(locked);
+        let error =
+            Error::text(Status::Aborted, "the buffer was unmapped before the map request was answered");
+        self.settle(answer, Err(error), state);
+    }
+
+    pub(crate) fn destroy(&self) {
+        let mut locked = self.lock();
+        if !locked.machine.destroy() {
+            return;
+        }
+        let answer = locked.answer.take();
+        drop(locked);
+        self.device.retire(self.native);
+        let error =
+            Error::text(Status::Aborted, "the buffer was destroyed before the map request was answered");
+        self.settle(answer, Err(error), BufferState::Destroyed);
+    }
+
+    /// What it is to the driver, with nothing of it mapped that nobody uses.
+    pub(crate) fn native(&self) -> Result<Native> {
+        let tidy = |driver: &mut dyn Driver| {
+            let locked = self.lock();
+            locked.machine.usable("buffer", self.label.as_str())?;
+            self.end_mapping(driver)
+        };
+        self.device.call(Deadline::NEVER, &|| false, tidy)?;
+        Ok(self.native)
+    }
+
+    /// Where a range of the mapped bytes is, and its number.
+    pub(crate) fn lend(
+        &self,
+        offset: u64,
+        size: Option<u64>,
+        writable: bool,
+    ) -> Result<(NonNull<u8>, usize, u64)> {
+        let mut locked = self.lock();
+        if let (BufferState::Mapped, Some(lost)) = (locked.machine.state(), self.device.lost()) {
+            return Err(lost);
+        }
+        let (window, number) = locked.machine.lend(offset, size, writable)?;
+        let at = window.begin - locked.machine.window().begin;
+        // SAFETY: inside of what is mapped; an empty range is at most one past it.
+        let place = unsafe { locked.place.0.add(at as usize) };
+        Ok((place, window.bytes() as usize, number))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        BUFFERS.remove(self);
+        self.destroy();
+    }
+}

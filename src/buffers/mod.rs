@@ -1,0 +1,27 @@
+//! Buffers of a device that host and device use by turns.
+//!
+//! A [`Buffer`] follows WebGPU's rules of mapping on every device: it is the host's while it is mapped, and the device's
+//! otherwise, and what breaks the rules is a status that names the buffer and where it stands. To map it is to ask for it:
+//! a [`Request`] is answered, exactly once, when the work that uses the buffer has been done. Copies are recorded in an
+//! [`Encoder`] and submitted together.
+
+mod buffer;
+mod desc;
+mod encoder;
+mod inner;
+mod machine;
+mod promise;
+mod range;
+mod report;
+mod request;
+#[cfg(test)]
+mod tests;
+
+pub use buffer::Buffer;
+pub use desc::BufferDesc;
+pub use encoder::Encoder;
+pub use machine::BufferState;
+pub use range::{MappedRange, MappedRangeMut};
+pub(crate) use report::dump;
+pub use report::{LiveBuffer, leak_report};
+pub use request::{Outcome, Request};

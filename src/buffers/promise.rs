@@ -1,0 +1,108 @@
+//! An answer that somebody owes: given exactly once, whatever threads race for it.
+//!
+//! Who owns the [`Promise`] owes the answer, and giving it uses the promise up; a promise that is dropped gives the answer it
+//! was made with. Whoever looks, waits or left a callback has the [`Pledge`]. The model checker compiles this file: it names
+//! nothing but `parking_lot::Mutex`, `crate::sync`, `crate::memory` and `crate::error`.
+
+use parking_lot::Mutex;
+
+use crate::error::{Error, Result, Status};
+use crate::memory::Arc;
+use crate::sync::{AtomicBool, Ordering::*};
+
+/// What is called with the answer.
+pub(crate) type Callback<T> = Box<dyn FnOnce(T) + Send>;
+
+enum Slot<T> {
+    Open(Option<Callback<T>>),
+    Given(T),
+}
+
+struct Desk<T> {
+    slot: Mutex<Slot<T>>,
+    /// Whether the answer is there: for those who look again and again.
+    given: AtomicBool,
+}
+
+/// The duty to answer.
+pub(crate) struct Promise<T: Copy> {
+    desk: Arc<Desk<T>>,
+    otherwise: Option<T>,
+}
+
+/// The right to an answer.
+pub(crate) struct Pledge<T: Copy>(Arc<Desk<T>>);
+
+impl<T: Copy> std::fmt::Debug for Promise<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(Promise)")
+    }
+}
+
+/// A duty and a right; a promise that is dropped gives `otherwise`.
+pub(crate) fn pair<T: Copy>(otherwise: T) -> Result<(Promise<T>, Pledge<T>)> {
+    let desk = Desk { slot: Mutex::new(Slot::Open(None)), given: AtomicBool::new(false) };
+    let desk = Arc::try_new(desk).map_err(|_| Error::of(Status::OutOfMemory))?;
+    Ok((Promise { desk: desk.clone(), otherwise: Some(otherwise) }, Pledge(desk)))
+}
+
+impl<T: Copy> Promise<T> {
+    /// Gives the answer. A callback runs here, so no lock may be held.
+    pub(crate) fn keep(mut self, answer: T) {
+        self.otherwise = None;
+        self.give(answer);
+    }
+
+    fn give(&self, answer: T) {
+        let before = {
+            let mut slot = self.desk.slot.lock();
+            let before = std::mem::replace(&mut *slot, Slot::Given(answer));
+            // Release: who sees it goes for the answer.
+            self.desk.given.store(true, Release);
+            before
+        };
+        if let Slot::Open(Some(callback)) = before {
+            callback(answer);
+        }
+    }
+}
+
+impl<T: Copy> Drop for Promise<T> {
+    fn drop(&mut self) {
+        if let Some(answer) = self.otherwise.take() {
+            self.give(answer);
+        }
+    }
+}
+
+impl<T: Copy> Pledge<T> {
+    pub(crate) fn is_given(&self) -> bool {
+        self.0.given.load(Acquire)
+    }
+
+    /// The answer, if it is there.
+    pub(crate) fn look(&self) -> Option<T> {
+        if !self.is_given() {
+            return None;
+        }
+        match *self.0.slot.lock() {
+            Slot::Given(answer) => Some(answer),
+            Slot::Open(_) => None,
+        }
+    }
+
+    /// Leaves a callback: it runs here if the answer is there, else where the answer is given.
+    pub(crate) fn then(self, callback: Callback<T>) {
+        let answer = {
+            let mut slot = self.0.slot.lock();
+            match *slot {
+                Slot::Given(answer) => answer,
+                Slot::Open(_) => {
+                    *slot = Slot::Open(Some(callback));
+                    return;
+                }
+            }
+        };
+        callback(answer);
+    }
+}
