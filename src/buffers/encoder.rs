@@ -1,6 +1,7 @@
 //! Copies on the device: recorded, and checked as one when they are submitted.
 
 use super::buffer::Buffer;
+use super::device_buffer::DeviceBuffer;
 use super::inner::Inner;
 use super::machine::SIZE_ALIGN;
 use crate::device::{Device, Driver, Fence, Usage};
@@ -87,8 +88,14 @@ impl Encoder {
         self.record(&from.inner, from_offset, &to.inner, to_offset, bytes)
     }
 
-    /// The same, of any bytes.
-    fn record(
+    /// All bytes of a staging buffer, to a device buffer.
+    pub(crate) fn upload(&mut self, from: &Buffer, to: &DeviceBuffer, offset: u64, bytes: u64) -> Result<()> {
+        to.check("offset + bytes", offset, bytes)?;
+        self.record(&from.inner, 0, &to.buffer().inner, offset, bytes)
+    }
+
+    /// A copy of any bytes: what roles are made of, and drivers can do.
+    pub(crate) fn record(
         &mut self,
         from: &Arc<Inner>,
         from_offset: u64,

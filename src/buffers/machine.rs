@@ -179,6 +179,11 @@ impl Machine {
         Ok((window, self.numbers))
     }
 
+    /// Whether somebody has a range of it.
+    pub(crate) fn is_lent(&self) -> bool {
+        !self.lent.is_empty()
+    }
+
     /// A range has come back.
     pub(crate) fn give_back(&mut self, number: u64) {
         self.lent.retain(|lent| lent.number != number);

@@ -4,24 +4,33 @@
 //! otherwise, and what breaks the rules is a status that names the buffer and where it stands. To map it is to ask for it:
 //! a [`Request`] is answered, exactly once, when the work that uses the buffer has been done. Copies are recorded in an
 //! [`Encoder`] and submitted together.
+//!
+//! On it stand *roles*, which name what a buffer is for and take any number of bytes: a [`DeviceBuffer`] that the device alone
+//! uses; an [`ImmediateStagingBuffer`] and a [`DeferredStagingBuffer`] on the way to it; a [`ReadbackBuffer`] on the way back.
 
 mod buffer;
 mod desc;
+mod device_buffer;
 mod encoder;
 mod inner;
 mod machine;
 mod promise;
 mod range;
+mod readback;
 mod report;
 mod request;
+mod staging;
 #[cfg(test)]
 mod tests;
 
 pub use buffer::Buffer;
 pub use desc::BufferDesc;
+pub use device_buffer::DeviceBuffer;
 pub use encoder::Encoder;
 pub use machine::BufferState;
 pub use range::{MappedRange, MappedRangeMut};
+pub use readback::{ReadbackBuffer, ReadbackConfig, ReadbackStatistics, Reading, WhenFull};
 pub(crate) use report::dump;
 pub use report::{LiveBuffer, leak_report};
 pub use request::{Outcome, Request};
+pub use staging::{DeferredStagingBuffer, ImmediateStagingBuffer};

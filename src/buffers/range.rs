@@ -45,12 +45,24 @@ impl Drop for Lent<'_> {
 }
 
 impl<'a> MappedRange<'a> {
+    /// The first `bytes` of it.
+    pub(crate) fn cut(mut self, bytes: usize) -> MappedRange<'a> {
+        self.0.bytes = self.0.bytes.min(bytes);
+        self
+    }
+
     pub(crate) fn new(buffer: &'a Inner, offset: u64, size: Option<u64>) -> Result<MappedRange<'a>> {
         Lent::new(buffer, offset, size, false).map(MappedRange)
     }
 }
 
 impl<'a> MappedRangeMut<'a> {
+    /// The first `bytes` of it.
+    pub(crate) fn cut(mut self, bytes: usize) -> MappedRangeMut<'a> {
+        self.0.bytes = self.0.bytes.min(bytes);
+        self
+    }
+
     pub(crate) fn new(buffer: &'a Inner, offset: u64, size: Option<u64>) -> Result<MappedRangeMut<'a>> {
         Lent::new(buffer, offset, size, true).map(MappedRangeMut)
     }
