@@ -943,7 +943,10 @@ pub const MODELS: &[Model] = &[
                 name: "given_relaxed",
                 breaks: "who_sees_an_answer_has_it",
                 file: "buffers/promise.rs",
-                changes: &[("self.desk.given.store(true, Release);", "self.desk.given.store(true, Relaxed);")],
+                changes: &[(
+                    "self.desk.given.store(true, Release);",
+                    "self.desk.given.store(true, Relaxed);",
+                )],
             },
             Mutant {
                 name: "seen_relaxed",

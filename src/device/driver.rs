@@ -124,8 +124,8 @@ pub unsafe trait Driver {
     /// Copies from one buffer to another.
     fn copy(&mut self, from: Native, from_offset: u64, to: Native, to_offset: u64, bytes: u64) -> Result<()>;
 
-    /// The bytes of a range, at least 1. Whoever asks has waited for the fences of the work that uses the buffer, and gives it no
-    /// work before `unmap`.
+    /// The bytes of a range, at least 1, of a buffer with MAP_READ or MAP_WRITE, or of a new one, whatever its usage. Whoever
+    /// asks has waited for the fences of the work that uses the buffer, and gives it no work before `unmap`.
     fn map(&mut self, buffer: Native, mode: MapMode, offset: u64, bytes: u64) -> Result<NonNull<u8>>;
 
     /// Ends a mapping.

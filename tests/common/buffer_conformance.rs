@@ -9,9 +9,12 @@ use backbuf::{Result, Status, Timeout};
 
 const FOREVER: Timeout = Timeout::FOREVER;
 
+/// One rule, on a device of its own.
+type Check = (&'static str, fn(&Device));
+
 /// Runs the suite on devices that `make` makes, one for each check.
 pub fn run(make: &dyn Fn() -> Device) {
-    let checks: [(&str, fn(&Device)); 17] = [
+    let checks: [Check; 17] = [
         ("usages", usages_go_together_or_not),
         ("sizes", any_size_will_do),
         ("creation", mapped_at_creation_goes_with_any_usage),
