@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char};
 use std::sync::atomic::{AtomicBool, Ordering::*};
 
 use glow::HasContext;
+use parking_lot::Mutex;
 
 use super::capabilities::{Allowed, Capabilities};
 use super::context::Context;
@@ -18,6 +19,8 @@ pub(super) struct Api {
     pub(super) gl: glow::Context,
     /// A sync that the contexts which know the device's buffers know, and no other.
     mark: Foreign,
+    /// Fences that were given out and not ended: they would stay with a host's context.
+    out: Mutex<Vec<Foreign>>,
     /// The device is gone, and with it the mark.
     gone: AtomicBool,
 }
@@ -130,7 +133,8 @@ impl Api {
             messages.listen(messages, &mut gl);
         }
         let mark = Foreign(fence(&gl)?.0 as u64);
-        Ok(Loaded { api: Api { gl, mark, gone: AtomicBool::new(false) }, used, info, reset })
+        let api = Api { gl, mark, out: Mutex::default(), gone: AtomicBool::new(false) };
+        Ok(Loaded { api, used, info, reset })
     }
 
     /// Whether the calling thread's context knows the device's objects.
@@ -141,10 +145,14 @@ impl Api {
 
     /// A fence behind all that the calling thread's context did, which other contexts may wait for.
     pub(super) fn export(&self) -> Result<Foreign> {
-        let fence = fence(&self.gl)?;
+        let mut out = self.out.lock();
+        out.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        let fence = Foreign(fence(&self.gl)?.0 as u64);
+        out.push(fence);
+        drop(out);
         // SAFETY: takes nothing. A fence that is not flushed may never pass for others.
         unsafe { self.gl.flush() };
-        Ok(Foreign(fence.0 as u64))
+        Ok(fence)
     }
 
     /// Has what the calling thread's context does next wait for that fence.
@@ -172,6 +180,8 @@ impl Api {
     }
 
     pub(super) fn discard(&self, fence: Foreign) {
+        // Before it is deleted: the next one may have its number.
+        self.out.lock().retain(|&other| other != fence);
         // SAFETY: as above.
         unsafe {
             if fence != self.mark && self.gl.is_sync(sync(fence)) {
@@ -186,6 +196,8 @@ impl Api {
         if current {
             // SAFETY: made in this context's share group; the device ends once.
             unsafe { self.gl.delete_sync(sync(self.mark)) };
+            let out = std::mem::take(&mut *self.out.lock());
+            out.into_iter().for_each(|fence| self.discard(fence));
         }
     }
 }
