@@ -22,6 +22,7 @@ mod front;
 mod fronts;
 mod intervals;
 mod kernel;
+mod on_device;
 mod op;
 mod patience;
 mod raw;

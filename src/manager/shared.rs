@@ -16,7 +16,7 @@ use super::role::Role;
 use super::statistics::Counters;
 use super::storage::Storage;
 use super::tasks::{Tasks, Work};
-use super::twins::{Behind, Twins};
+use super::twins::Behind;
 use super::waiters::Waiters;
 use super::watch::Watches;
 use crate::device::Device;
@@ -24,7 +24,7 @@ use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
 use crate::memory::Arc;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
-use crate::wait::{Deadline, Event, Stop};
+use crate::wait::{Deadline, Event};
 use crate::{DType, Timeout, lease};
 
 /// What a manager is doing with its life.
@@ -285,45 +285,6 @@ impl Shared {
         }
     }
 
-    /// The device that the twins are on.
-    pub(crate) fn device(&self) -> Option<&Device> {
-        self.storage().twins().map(Twins::device)
-    }
-
-    /// Who waits at the device looks again.
-    fn nudge(&self) {
-        self.device().inspect(|device| device.nudge());
-    }
-
-    /// The device whose work this thread must do while it waits, if there is one.
-    pub(crate) fn pumped(&self) -> Option<&Device> {
-        if !self.on_device {
-            return None;
-        }
-        self.device().filter(|device| device.is_host_driven() && device.is_owner() && device.lost().is_none())
-    }
-
-    /// Waits on the owner thread of a host-driven device, doing its work meanwhile.
-    pub(crate) fn pump(
-        &self,
-        device: &Device,
-        limit: Deadline,
-        ready: &dyn Fn() -> bool,
-    ) -> std::result::Result<(), Stop> {
-        loop {
-            // What has no event that the device hears of is looked at now and then.
-            let soon = limit.min(Deadline::after(Timeout::nanos(1_000_000)));
-            match device.pump(soon, ready).map_err(|error| error.status()) {
-                Ok(()) => return Ok(()),
-                Err(Status::Interrupted) => return Err(Stop::Interrupted),
-                Err(_) if limit.passed() => return Err(Stop::TimedOut),
-                // Lost meanwhile: who waits looks again, and finds nothing to pump.
-                Err(Status::DeviceLost) => return Ok(()),
-                Err(_) => {}
-            }
-        }
-    }
-
     /// Asks the worker to look after something.
     pub(crate) fn ask(&self, duty: u32) {
         self.duties.fetch_or(duty, AcqRel);
@@ -471,21 +432,8 @@ impl Shared {
         }
     }
 
-    /// Brings the twin of the back copy up to date. The role's holder only, on the worker.
-    fn upload(&self, applier: &mut Applier, tickets: u64) -> std::result::Result<(), Blocked> {
-        // SAFETY: the caller holds the role.
-        let (Some(twins), Some(behind)) = (self.storage().twins(), unsafe { &mut *self.behind.get() }) else {
-            return Ok(());
-        };
-        let stopped = || !matches!(self.state(), State::Open | State::Closing);
-        self.tasks.busy(Work::new("upload to device", twins.device().label(), 0));
-        let result = behind.upload(twins, &mut applier.forward, &stopped);
-        self.tasks.idle();
-        result.map_err(|error| if stopped() { Blocked::Worker } else { self.failed(tickets, error) })
-    }
-
     /// An attempt failed: its waiters are told, and the next one tries again.
-    fn failed(&self, tickets: u64, error: Error) -> Blocked {
+    pub(super) fn failed(&self, tickets: u64, error: Error) -> Blocked {
         self.failure.upto.store(tickets, Relaxed);
         *self.failure.error.lock() = Some(error);
         self.failure.untold.store(1, Relaxed);
