@@ -361,27 +361,6 @@ static void the_leak_report_names_each_buffer(void) {
     OK(bb_device_destroy(device));
 }
 
-static void a_forked_child_leaves_the_parents_device_alone(void) {
-    bb_device *device = device_beside(&own, "the parent's");
-    bb_manager *m = NULL;
-    OK(bb_manager_create_gl(device, BB_U32, 1, SHAPE(4), NULL, &m));
-    const pid_t child = fork();
-    if (child == 0) {
-        bb_device_stats stats;
-        bb_device *made = NULL;
-        alarm(HANG_SECONDS);
-        const bool told = bb_device_stats_get(device, sizeof stats, &stats) == BB_E_FORKED &&
-                          bb_manager_synchronize(m, 0) == BB_E_FORKED && bb_device_destroy(device) == BB_E_FORKED;
-        _exit(told && bb_device_create_host(0, NULL, &made) == BB_OK && bb_device_destroy(made) == BB_OK ? 0 : 1);
-    }
-    TEST_ASSERT_EQUAL_INT(0, child_exit_code(child));
-    OK(put_u32(m, 0, 3, 0));
-    OK(bb_manager_synchronize(m, BB_FOREVER));
-    TEST_ASSERT_EQUAL_UINT32(3, get_u32(m, 0));
-    OK(bb_manager_destroy(m));
-    OK(bb_device_destroy(device));
-}
-
 static void capabilities_can_be_hidden_but_not_misspelt(void) {
     const char *before = getenv("BACKBUF_GL_CAPS");
     char *const kept = before == NULL ? NULL : strdup(before);
@@ -430,7 +409,6 @@ int main(void) {
     RUN_TEST(a_shared_context_may_end_before_the_device);
     RUN_TEST(a_buffer_may_have_no_more_than_2_gib);
     RUN_TEST(the_leak_report_names_each_buffer);
-    RUN_TEST(a_forked_child_leaves_the_parents_device_alone);
     RUN_TEST(capabilities_can_be_hidden_but_not_misspelt);
     return UNITY_END();
 }
