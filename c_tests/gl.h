@@ -2,6 +2,7 @@
  * skips. */
 #ifndef BACKBUF_TEST_GL_H
 #define BACKBUF_TEST_GL_H
+/* NOLINTBEGIN(modernize-use-nullptr): it is C, which tests in C++ include, too. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -217,5 +218,6 @@ static inline uint32_t gl_buffer(uint64_t bytes) {
     gl.BufferData(GL_COPY_WRITE_BUFFER, (intptr_t)bytes, NULL, GL_DYNAMIC_COPY);
     return name;
 }
+/* NOLINTEND(modernize-use-nullptr) */
 
 #endif

@@ -82,8 +82,8 @@ static inline bb_status create_on_device(uint32_t dtype, uint32_t ndim, const ui
 static inline bb_status acquire_on_device(bb_manager *m, bb_front *front) {
     const bb_status status = bb_manager_acquire_front(m, front);
     bb_gl_front twin;
-    if (status != BB_OK || on.device == NULL || !pthread_equal(pthread_self(), on.thread) || front->bytes == 0 ||
-        front->bytes > MOST_COMPARED) {
+    if (status != BB_OK || front == NULL || on.device == NULL || !pthread_equal(pthread_self(), on.thread) ||
+        front->bytes == 0 || front->bytes > MOST_COMPARED) {
         return status;
     }
     static unsigned char bytes[MOST_COMPARED];
