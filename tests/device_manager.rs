@@ -365,11 +365,11 @@ fn a_front_that_a_renderer_has_mapped_is_no_hindrance() {
     let native = front.native();
     rig.device.run(FOREVER, |driver| driver.map(native, MapMode::Read, 0, 1 << 16).map(drop)).unwrap();
     // The other twin has missed the first epoch, and cannot be given it from the mapped one.
-    put(&manager, 0, &[2]);
+    put(&manager, 0, &[2; 64]);
     manager.synchronize(FOREVER).unwrap();
     let newer = manager.device_front().unwrap();
     assert_eq!(rig.twin(&newer), newer.bytes());
-    assert_eq!((newer.bytes()[0], newer.bytes()[1]), (2, 1));
+    assert_eq!((newer.bytes()[63], newer.bytes()[64]), (2, 1));
     rig.device.run(FOREVER, |driver| driver.unmap(native)).unwrap();
 }
 
