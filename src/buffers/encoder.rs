@@ -1,4 +1,4 @@
-//! Copies on the device: recorded, and checked as one when they are submitted.
+//! Copies and writes on the device: recorded, and checked as one when they are submitted.
 
 use super::buffer::Buffer;
 use super::device_buffer::DeviceBuffer;
@@ -9,10 +9,10 @@ use crate::error::{Error, Result, Status};
 use crate::memory::{Arc, try_vec};
 use crate::wait::Deadline;
 
-/// Records copies for one submit.
+/// Records copies and writes for one submit after the other.
 ///
-/// What can be known of a copy is checked when it is recorded; where its buffers stand is checked at the submit. Either all
-/// copies of a submit are done, or none.
+/// What can be known of a copy is checked when it is recorded; where its buffers stand is checked at the submit. A submit that
+/// is refused does nothing and forgets nothing: it can be tried again.
 ///
 /// ```
 /// use backbuf::{Timeout, buffers::{Buffer, BufferDesc, Encoder}, device::{Device, HostConfig, MapMode, Usage}};
@@ -33,21 +33,40 @@ use crate::wait::Deadline;
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Encoder {
+pub struct Encoder<'a> {
     device: Device,
-    copies: Vec<Copy>,
+    steps: Vec<Step<'a>>,
 }
 
+/// Something to be done.
 #[derive(Debug)]
-struct Copy {
-    from: Arc<Inner>,
-    from_offset: u64,
-    to: Arc<Inner>,
-    to_offset: u64,
-    bytes: u64,
+enum Step<'a> {
+    Copy { from: Arc<Inner>, from_offset: u64, to: Arc<Inner>, to_offset: u64, bytes: u64 },
+    Write { to: Arc<Inner>, offset: u64, data: &'a [u8] },
 }
 
-impl Encoder {
+impl Step<'_> {
+    /// The buffers that it uses, by their parts.
+    fn buffers(&self) -> impl Iterator<Item = (&'static str, &Inner)> {
+        let (from, to) = match self {
+            Step::Copy { from, to, .. } => (Some(("from", &**from)), to),
+            Step::Write { to, .. } => (None, to),
+        };
+        from.into_iter().chain([("to", &**to)])
+    }
+
+    fn perform(&self, driver: &mut dyn Driver) -> Result<()> {
+        match self {
+            Step::Copy { from, from_offset, to, to_offset, bytes } if *bytes > 0 => {
+                driver.copy(from.native, *from_offset, to.native, *to_offset, *bytes)
+            }
+            Step::Write { to, offset, data } if !data.is_empty() => driver.write(to.native, *offset, data),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<'a> Encoder<'a> {
     /// An encoder with nothing recorded.
     ///
     /// ```
@@ -56,8 +75,8 @@ impl Encoder {
     /// assert_eq!(Encoder::new(&device).submit()?, Fence(1));
     /// # Ok::<(), backbuf::Error>(())
     /// ```
-    pub fn new(device: &Device) -> Encoder {
-        Encoder { device: device.clone(), copies: Vec::new() }
+    pub fn new(device: &Device) -> Encoder<'a> {
+        Encoder { device: device.clone(), steps: Vec::new() }
     }
 
     /// A copy between two buffers. Offsets and the size are multiples of 4; the source has COPY_SRC, the destination COPY_DST.
@@ -88,6 +107,30 @@ impl Encoder {
         self.record(&from.inner, from_offset, &to.inner, to_offset, bytes)
     }
 
+    /// Bytes of the caller's own, to a device buffer: the way of data that lies in memory already, since nothing else is
+    /// copied. They are read when they are submitted, and borrowed until the encoder has gone.
+    ///
+    /// ```
+    /// # use backbuf::{Timeout, buffers::*, device::{Device, HostConfig, Usage}};
+    /// # let device = Device::host(HostConfig::default())?;
+    /// # let usage = Usage::VERTEX | Usage::COPY_SRC;
+    /// # let mesh = DeviceBuffer::new(&device, &BufferDesc { size: 61, usage, ..BufferDesc::default() })?;
+    /// # let readback = ReadbackBuffer::new(&device, ReadbackConfig { size: 61, ..ReadbackConfig::default() })?;
+    /// let mut encoder = Encoder::new(&device);
+    /// encoder.write(&mesh, 5, b"seven")?;
+    /// encoder.submit()?;
+    /// # let reading = readback.read(&mesh, 5, 5)?;
+    /// # reading.wait(Timeout::FOREVER)?;
+    /// # assert_eq!(*reading.bytes()?, *b"seven");
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn write(&mut self, to: &DeviceBuffer, offset: u64, data: &'a [u8]) -> Result<()> {
+        to.check("offset + data", offset, data.len() as u64)?;
+        let to = &to.buffer().inner;
+        self.own("to", to)?;
+        self.push(Step::Write { to: to.clone(), offset, data })
+    }
+
     /// All bytes of a staging buffer, to a device buffer.
     pub(crate) fn upload(&mut self, from: &Buffer, to: &DeviceBuffer, offset: u64, bytes: u64) -> Result<()> {
         to.check("offset + bytes", offset, bytes)?;
@@ -103,13 +146,9 @@ impl Encoder {
         to_offset: u64,
         bytes: u64,
     ) -> Result<()> {
-        let refused =
-            |name, buffer: &Inner, why| Err(Error::named(Status::Argument, name, buffer.label.as_str(), why));
-        for (name, buffer) in [("from", from), ("to", to)] {
-            if !buffer.device.is(&self.device) {
-                return refused(name, buffer, "is of another device");
-            }
-        }
+        let refused = |name, buffer: &Inner, why| Err(not_fit(name, buffer, why));
+        self.own("from", from)?;
+        self.own("to", to)?;
         if std::ptr::eq(&raw const **from, &raw const **to) {
             return refused("to", to, "is the source as well; a copy needs two buffers");
         }
@@ -127,25 +166,58 @@ impl Encoder {
                 return Err(Error::beyond(name, end, size, "bytes of the buffer"));
             }
         }
-        self.copies.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
-        self.copies.push(Copy { from: from.clone(), from_offset, to: to.clone(), to_offset, bytes });
+        self.push(Step::Copy { from: from.clone(), from_offset, to: to.clone(), to_offset, bytes })
+    }
+
+    fn own(&self, name: &'static str, buffer: &Inner) -> Result<()> {
+        if buffer.device.is(&self.device) {
+            Ok(())
+        } else {
+            Err(not_fit(name, buffer, "is of another device"))
+        }
+    }
+
+    fn push(&mut self, step: Step<'a>) -> Result<()> {
+        self.steps.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.steps.push(step);
         Ok(())
     }
 
-    /// Has the device do what was recorded, and says which fence passes then. A buffer that is mapped, pending or destroyed is
-    /// an error that names it, and nothing is done.
-    pub fn submit(self) -> Result<Fence> {
-        let Encoder { device, copies } = &self;
-        device.call(Deadline::NEVER, &|| false, |driver| submit(copies, driver))
+    /// Has the device do what was recorded, and says which fence passes then; the encoder is empty again. A buffer that is
+    /// mapped, pending or destroyed is an error that names it: then nothing is done, and what was recorded stays.
+    ///
+    /// ```
+    /// # use backbuf::{Status, buffers::{Buffer, BufferDesc, Encoder}, device::{Device, Fence, HostConfig, Usage}};
+    /// # let device = Device::host(HostConfig::default())?;
+    /// # let make = |mapped_at_creation| {
+    /// #     let usage = Usage::COPY_SRC | Usage::COPY_DST;
+    /// #     Buffer::new(&device, &BufferDesc { size: 8, usage, mapped_at_creation, ..BufferDesc::default() })
+    /// # };
+    /// let (mut from, to) = (make(true)?, make(false)?);
+    /// let mut encoder = Encoder::new(&device);
+    /// encoder.copy(&from, 0, &to, 0, 8)?;
+    /// assert_eq!(encoder.submit().unwrap_err().status(), Status::State, "it is mapped");
+    /// from.unmap();
+    /// assert_eq!(encoder.submit()?, Fence(1));
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn submit(&mut self) -> Result<Fence> {
+        let steps = &self.steps;
+        let fence = self.device.call(Deadline::NEVER, &|| false, |driver| submit(steps, driver))?;
+        self.steps.clear();
+        Ok(fence)
     }
 }
 
+fn not_fit(name: &'static str, buffer: &Inner, why: &'static str) -> Error {
+    Error::named(Status::Argument, name, buffer.label.as_str(), why)
+}
+
 /// On the owner thread, where requests are answered too.
-fn submit(copies: &[Copy], driver: &mut dyn Driver) -> Result<Fence> {
-    let mut buffers = try_vec(2 * copies.len())?;
-    for copy in copies {
-        buffers.push((&raw const *copy.from, "from", &*copy.from));
-        buffers.push((&raw const *copy.to, "to", &*copy.to));
+fn submit(steps: &[Step<'_>], driver: &mut dyn Driver) -> Result<Fence> {
+    let mut buffers = try_vec(2 * steps.len())?;
+    for (name, buffer) in steps.iter().flat_map(Step::buffers) {
+        buffers.push((&raw const *buffer, name, buffer));
     }
     buffers.sort_unstable_by_key(|(place, ..)| *place);
     buffers.dedup_by_key(|(place, ..)| *place);
@@ -159,9 +231,7 @@ fn submit(copies: &[Copy], driver: &mut dyn Driver) -> Result<Fence> {
     for (_, _, buffer) in &buffers {
         buffer.end_mapping(driver)?;
     }
-    let done = copies.iter().filter(|copy| copy.bytes > 0).try_for_each(|copy| {
-        driver.copy(copy.from.native, copy.from_offset, copy.to.native, copy.to_offset, copy.bytes)
-    });
+    let done = steps.iter().try_for_each(|step| step.perform(driver));
     // What a driver that fails half-way has begun uses the buffers all the same.
     let fence = driver.submit();
     if let Ok(fence) = fence {

@@ -38,7 +38,7 @@ impl Staging {
         Ok(())
     }
 
-    fn upload_to(&mut self, encoder: &mut Encoder, to: &DeviceBuffer, offset: u64) -> Result<()> {
+    fn upload_to(&mut self, encoder: &mut Encoder<'_>, to: &DeviceBuffer, offset: u64) -> Result<()> {
         encoder.upload(&self.buffer, to, offset, self.size)?;
         self.buffer.unmap();
         Ok(())
@@ -89,7 +89,7 @@ impl ImmediateStagingBuffer {
     }
 
     /// Unmaps it, and records its copy to `offset` of a device buffer: all of its bytes, and no others.
-    pub fn upload_to(&mut self, encoder: &mut Encoder, to: &DeviceBuffer, offset: u64) -> Result<()> {
+    pub fn upload_to(&mut self, encoder: &mut Encoder<'_>, to: &DeviceBuffer, offset: u64) -> Result<()> {
         self.0.upload_to(encoder, to, offset)
     }
 
@@ -171,7 +171,7 @@ impl DeferredStagingBuffer {
     }
 
     /// Unmaps it, and records its copy to `offset` of a device buffer: all of its bytes, and no others.
-    pub fn upload_to(&mut self, encoder: &mut Encoder, to: &DeviceBuffer, offset: u64) -> Result<()> {
+    pub fn upload_to(&mut self, encoder: &mut Encoder<'_>, to: &DeviceBuffer, offset: u64) -> Result<()> {
         self.0.upload_to(encoder, to, offset)
     }
 
