@@ -18,6 +18,7 @@ mod device;
 mod driver;
 mod dump;
 mod faults;
+pub(crate) mod frame_ring;
 mod gl;
 mod host;
 pub(crate) mod mirror;

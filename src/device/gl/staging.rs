@@ -2,22 +2,21 @@
 //!
 //! It never waits. What does not fit, because the device is behind or the data is large, goes the driver's own way.
 
-use std::collections::VecDeque;
-
 use glow::HasContext;
 
-use crate::error::{Error, Result, Status};
+use crate::device::frame_ring::FrameRing;
+use crate::error::Result;
 
 const BYTES: usize = 4 << 20;
 /// Larger writes gain nothing from it.
 const LARGEST: usize = BYTES / 4;
 /// What a copy on the device likes.
-const ALIGN: usize = 64;
+const ALIGN: u64 = 64;
 
 pub(super) struct Staging {
     buffer: glow::Buffer,
     bytes: *mut u8,
-    ring: Ring,
+    ring: FrameRing,
 }
 
 impl Staging {
@@ -34,7 +33,7 @@ impl Staging {
                 gl.delete_buffer(buffer);
                 return None;
             }
-            Some(Staging { buffer, bytes, ring: Ring::default() })
+            Some(Staging { buffer, bytes, ring: FrameRing::new(BYTES as u64) })
         }
     }
 
@@ -48,7 +47,12 @@ impl Staging {
         next: u64,
         passed: u64,
     ) -> Result<bool> {
-        let Some(at) = self.ring.claim(data.len(), next, passed)? else { return Ok(false) };
+        if data.len() > LARGEST {
+            return Ok(false);
+        }
+        self.ring.free(passed);
+        let Some(at) = self.ring.claim(data.len() as u64, ALIGN, next)? else { return Ok(false) };
+        let at = at as usize;
         // SAFETY: the range is inside the mapping, and the device is done with it; the other range was checked.
         unsafe {
             data.as_ptr().copy_to_nonoverlapping(self.bytes.add(at), data.len());
@@ -66,78 +70,5 @@ impl Staging {
             gl.unmap_buffer(glow::COPY_READ_BUFFER);
             gl.delete_buffer(self.buffer);
         }
-    }
-}
-
-/// Which bytes are in use until which submit has passed.
-#[derive(Default)]
-struct Ring {
-    head: usize,
-    used: usize,
-    /// Bytes of each submit, its waste at the wrap included.
-    marks: VecDeque<(u64, usize)>,
-}
-
-impl Ring {
-    /// Where that many bytes may go, if they may.
-    fn claim(&mut self, bytes: usize, next: u64, passed: u64) -> Result<Option<usize>> {
-        if bytes > LARGEST {
-            return Ok(None);
-        }
-        while let Some(&(number, freed)) = self.marks.front().filter(|(number, _)| *number <= passed) {
-            debug_assert!(number < next);
-            self.used -= freed;
-            self.marks.pop_front();
-        }
-        if self.used == 0 {
-            self.head = 0;
-        }
-        let bytes = bytes.next_multiple_of(ALIGN);
-        let waste = if self.head + bytes > BYTES { BYTES - self.head } else { 0 };
-        if self.used + waste + bytes > BYTES {
-            return Ok(None);
-        }
-        match self.marks.back_mut().filter(|(number, _)| *number == next) {
-            Some((_, charged)) => *charged += waste + bytes,
-            None => {
-                self.marks.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
-                self.marks.push_back((next, waste + bytes));
-            }
-        }
-        let at = if waste > 0 { 0 } else { self.head };
-        self.head = (at + bytes) % BYTES;
-        self.used += waste + bytes;
-        Ok(Some(at))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_come_back_when_their_submit_has_passed() {
-        let mut ring = Ring::default();
-        for submit in 1..=4 {
-            assert_eq!(ring.claim(LARGEST, submit, 0), Ok(Some((submit as usize - 1) * LARGEST)));
-        }
-        assert_eq!(ring.claim(1, 5, 0), Ok(None));
-        assert_eq!(ring.claim(LARGEST + 1, 5, 4), Ok(None));
-        assert_eq!(ring.claim(100, 5, 1), Ok(Some(0)));
-        assert_eq!(ring.claim(1, 5, 1), Ok(Some(128)));
-        assert_eq!(ring.claim(LARGEST, 5, 1), Ok(None));
-    }
-
-    #[test]
-    fn the_end_of_the_ring_is_charged_when_it_is_left_out() {
-        let mut ring = Ring::default();
-        let most = BYTES - LARGEST / 2;
-        for _ in 0..3 {
-            ring.claim(LARGEST, 1, 0).unwrap().unwrap();
-        }
-        ring.claim(most - 3 * LARGEST, 2, 0).unwrap().unwrap();
-        assert_eq!(ring.claim(LARGEST, 3, 1), Ok(Some(0)));
-        assert_eq!(ring.used, LARGEST + LARGEST / 2 + LARGEST / 2);
-        assert_eq!(ring.claim(LARGEST, 4, 3), Ok(Some(0)), "empty again: from the beginning");
     }
 }
