@@ -2,37 +2,12 @@
 //! makes and copies no more than it needs, and a full ring does as its policy says.
 
 use backbuf::buffers::*;
-use backbuf::device::{Device, Faults, GlConfig, HostConfig, Usage};
+use backbuf::device::{Device, Faults, Usage};
 use backbuf::{Result, Status, Timeout};
 
-#[path = "../examples/new_backend.rs"]
-#[expect(dead_code, reason = "an example has a main of its own")]
-mod new_backend;
-
-const FOREVER: Timeout = Timeout::FOREVER;
-
-fn host(faults: &Faults, host_driven: bool) -> Device {
-    Device::host(HostConfig { label: "roles", host_driven, faults: Some(faults.clone()) }).unwrap()
-}
-
-/// Runs a check on every kind of device that is there.
-fn everywhere(check: fn(&Device)) {
-    for (delay, host_driven) in [(0, false), (2, false), (0, true), (2, true)] {
-        let faults = Faults::new().unwrap();
-        faults.delay(delay);
-        check(&host(&faults, host_driven));
-    }
-    check(&new_backend::device("example").unwrap());
-    match Device::gl(GlConfig { label: "gl", ..GlConfig::default() }) {
-        Ok(device) => check(&device),
-        Err(error) if error.status() == Status::Unsupported => println!("left out: {error}"),
-        Err(error) => panic!("{error}"),
-    }
-}
-
-fn status<T: std::fmt::Debug>(result: Result<T>) -> Status {
-    result.unwrap_err().status()
-}
+#[path = "common/everywhere.rs"]
+mod everywhere;
+use everywhere::*;
 
 fn mesh(device: &Device, size: u64) -> DeviceBuffer {
     let usage = Usage::VERTEX | Usage::COPY_SRC;
@@ -41,14 +16,6 @@ fn mesh(device: &Device, size: u64) -> DeviceBuffer {
 
 fn readback(device: &Device, size: u64, frames: u32, when_full: WhenFull) -> ReadbackBuffer {
     ReadbackBuffer::new(device, ReadbackConfig { size, frames, when_full, label: "back" }).unwrap()
-}
-
-/// What a device buffer holds.
-fn contents(device: &Device, of: &DeviceBuffer) -> Vec<u8> {
-    let readback = readback(device, of.size(), 1, WhenFull::Skip);
-    let reading = readback.read(of, 0, of.size()).unwrap();
-    reading.wait(FOREVER).unwrap();
-    reading.bytes().unwrap().to_vec()
 }
 
 fn upload(device: &Device, data: &[u8], to: &DeviceBuffer, offset: u64) -> Result<()> {

@@ -229,7 +229,7 @@ fn submit(steps: &[Step<'_>], driver: &mut dyn Driver) -> Result<Fence> {
         locked.push(lock);
     }
     for (_, _, buffer) in &buffers {
-        buffer.end_mapping(driver)?;
+        buffer.prepare(driver)?;
     }
     let done = steps.iter().try_for_each(|step| step.perform(driver));
     // What a driver that fails half-way has begun uses the buffers all the same.

@@ -8,6 +8,7 @@ use super::desc::BufferDesc;
 use super::machine::{BufferState, Machine};
 use super::promise;
 use super::request::{Answer, Outcome, Request};
+use super::staged::Staged;
 use crate::device::{Device, Driver, Fence, MapMode, Native, Usage};
 use crate::error::{Error, Label, Result, Status};
 use crate::memory::{Arc, boxed};
@@ -24,6 +25,8 @@ pub(crate) struct Place(pub(crate) NonNull<u8>);
 
 // SAFETY: an address; who reads and writes there is the machine's business.
 unsafe impl Send for Place {}
+// SAFETY: as above.
+unsafe impl Sync for Place {}
 
 /// What is decided under a buffer's lock. Nobody who has it waits for the device's owner thread, which takes it too.
 #[derive(Debug)]
@@ -47,6 +50,8 @@ pub(crate) struct Inner {
     locked: Mutex<Locked>,
     /// Whether the driver has it mapped, which ends when the driver is needed next. The owner thread's.
     mapped: AtomicBool,
+    /// What the host has written elsewhere, since the device has no memory for both.
+    pub(crate) staged: Option<Staged>,
     next: AtomicPtr<Inner>,
 }
 
@@ -76,6 +81,36 @@ impl Inner {
             }
         };
         let (native, place) = device.call(Deadline::NEVER, &|| false, create)?;
+        Inner::wrap(device, desc, native, place, mapped, None)
+    }
+
+    /// A buffer that the host writes to in place while the device uses it, and where: in its own memory, or else in pages
+    /// that are brought up to date before the device uses it. It has no MAP usage.
+    pub(crate) fn persistent(device: &Device, desc: &BufferDesc<'_>) -> Result<(Arc<Inner>, Place)> {
+        desc.check(&device.info().limits)?;
+        let create = |driver: &mut dyn Driver| {
+            Ok(match driver.create_persistent(desc.native_size(), desc.usage, desc.label)? {
+                Some((native, place)) => (native, Some(Place(place))),
+                None => (driver.create(desc.native_size(), desc.usage, desc.label)?, None),
+            })
+        };
+        let (native, place) = device.call(Deadline::NEVER, &|| false, create)?;
+        let staged = match place {
+            Some(_) => None,
+            None => Some(Staged::new(desc.native_size()).inspect_err(|_| device.retire(native))?),
+        };
+        let place = place.or(staged.as_ref().map(Staged::place)).unwrap_or(Place(NonNull::dangling()));
+        Ok((Inner::wrap(device, desc, native, place, false, staged)?, place))
+    }
+
+    fn wrap(
+        device: &Device,
+        desc: &BufferDesc<'_>,
+        native: Native,
+        place: Place,
+        mapped: bool,
+        staged: Option<Staged>,
+    ) -> Result<Arc<Inner>> {
         let mut machine = Machine::new(desc);
         machine.created(desc.mapped_at_creation);
         let inner = Inner {
@@ -86,6 +121,7 @@ impl Inner {
             label: Label::new(desc.label),
             locked: Mutex::new(Locked { machine, place, answer: None, last_use: Fence(0) }),
             mapped: AtomicBool::new(mapped),
+            staged,
             next: AtomicPtr::new(std::ptr::null_mut()),
         };
         let inner = Arc::try_new(inner).map_err(|inner| {
@@ -154,7 +190,7 @@ impl Inner {
             locked.machine.window()
         };
         let map = |driver: &mut dyn Driver| {
-            self.end_mapping(driver)?;
+            self.prepare(driver)?;
             if window.bytes() == 0 {
                 return Ok(Place(NonNull::dangling()));
             }
@@ -178,9 +214,12 @@ impl Inner {
         self.settle(answer, result, state);
     }
 
-    /// Ends what the driver has mapped and nobody uses. The owner thread only.
-    pub(crate) fn end_mapping(&self, driver: &mut dyn Driver) -> Result<()> {
-        if self.mapped.swap(false, Relaxed) { driver.unmap(self.native) } else { Ok(()) }
+    /// Before the driver uses it: ends what is mapped and nobody uses, and writes what is staged. The owner thread only.
+    pub(crate) fn prepare(&self, driver: &mut dyn Driver) -> Result<()> {
+        if self.mapped.swap(false, Relaxed) {
+            driver.unmap(self.native)?;
+        }
+        self.staged.as_ref().map_or(Ok(()), |staged| staged.write(driver, self.native))
     }
 
     fn settle(&self, answer: Option<Answer>, result: Result<()>, state: BufferState) {
@@ -229,7 +268,7 @@ impl Inner {
         let tidy = |driver: &mut dyn Driver| {
             let locked = self.lock();
             locked.machine.usable("buffer", self.label.as_str())?;
-            self.end_mapping(driver)
+            self.prepare(driver)
         };
         self.device.call(Deadline::NEVER, &|| false, tidy)?;
         Ok(self.native)

@@ -6,12 +6,16 @@
 //! [`Encoder`] and submitted together.
 //!
 //! On it stand *roles*, which name what a buffer is for and take any number of bytes: a [`DeviceBuffer`] that the device alone
-//! uses; an [`ImmediateStagingBuffer`] and a [`DeferredStagingBuffer`] on the way to it; a [`ReadbackBuffer`] on the way back.
+//! uses, and a [`GrowableBuffer`] of them; an [`ImmediateStagingBuffer`] and a [`DeferredStagingBuffer`] on the way to it; a
+//! [`ReadbackBuffer`] on the way back; and a [`DynamicBuffer`] for what changes with every frame.
 
 mod buffer;
 mod desc;
 mod device_buffer;
+mod dynamic;
+mod dynamic_ring;
 mod encoder;
+mod growable;
 mod inner;
 mod machine;
 mod promise;
@@ -19,14 +23,19 @@ mod range;
 mod readback;
 mod report;
 mod request;
+mod staged;
 mod staging;
+mod storage;
 #[cfg(test)]
 mod tests;
 
 pub use buffer::Buffer;
 pub use desc::BufferDesc;
 pub use device_buffer::DeviceBuffer;
+pub use dynamic::{DynamicBuffer, DynamicConfig, DynamicSlice, RingPolicy};
+pub use dynamic_ring::DynamicStatistics;
 pub use encoder::Encoder;
+pub use growable::GrowableBuffer;
 pub use machine::BufferState;
 pub use range::{MappedRange, MappedRangeMut};
 pub use readback::{ReadbackBuffer, ReadbackConfig, ReadbackStatistics, Reading, WhenFull};

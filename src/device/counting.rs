@@ -67,6 +67,21 @@ unsafe impl Driver for Counting<'_> {
         Ok(native)
     }
 
+    fn create_persistent(
+        &mut self,
+        bytes: u64,
+        usage: Usage,
+        label: &str,
+    ) -> Result<Option<(Native, NonNull<u8>)>> {
+        self.shared.books.reserve()?;
+        let result = self.driver.create_persistent(bytes, usage, label);
+        let made = self.note(result)?;
+        if let Some((native, _)) = made {
+            self.shared.books.enter(LiveBuffer { native, label: Label::new(label), bytes, usage });
+        }
+        Ok(made)
+    }
+
     fn delete(&mut self, buffer: Native) {
         if self.shared.books.strike(buffer) {
             self.driver.delete(buffer);

@@ -212,6 +212,17 @@ impl Device {
         self.shared().wait(fence, deadline, stop)
     }
 
+    pub(crate) fn has_passed(&self, fence: Fence) -> bool {
+        self.shared().has_passed(fence)
+    }
+
+    /// Looks whether fences up to this one, which has been submitted, have passed. Within a call.
+    pub(crate) fn look(&self, driver: &mut dyn Driver, fence: Fence) -> Result<()> {
+        let next = || Fence(self.shared().passed.load(Acquire) + 1);
+        while !self.has_passed(fence) && driver.wait(next(), Timeout::TRY)? {}
+        Ok(())
+    }
+
     /// Everybody who waits for the device looks again.
     pub(crate) fn nudge(&self) {
         self.shared().nudge();

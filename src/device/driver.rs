@@ -107,13 +107,24 @@ impl fmt::Display for Info {
 /// # Safety
 ///
 /// The bytes that `map` gives stay valid, for reads and in [`MapMode::Write`] for writes, until `unmap` or `delete` of that
-/// buffer or the drop of the driver.
+/// buffer or the drop of the driver; those that `create_persistent` gives, until `delete` or the drop.
 pub unsafe trait Driver {
     /// What is known of it. Asked once.
     fn info(&self) -> Info;
 
     /// A buffer of that many bytes, at least 1, all zeros.
     fn create(&mut self, bytes: u64, usage: Usage, label: &str) -> Result<Native>;
+
+    /// A buffer as `create` makes it, that the host writes to in place while the device uses it: what is written before a
+    /// submit is seen by it. None where the API has no such memory. It is never mapped nor unmapped.
+    fn create_persistent(
+        &mut self,
+        _bytes: u64,
+        _usage: Usage,
+        _label: &str,
+    ) -> Result<Option<(Native, NonNull<u8>)>> {
+        Ok(None)
+    }
 
     /// Gives a buffer back, once the work that uses it has been done.
     fn delete(&mut self, buffer: Native);

@@ -207,6 +207,16 @@ unsafe impl Driver for Host {
         Ok(native)
     }
 
+    fn create_persistent(
+        &mut self,
+        bytes: u64,
+        usage: Usage,
+        label: &str,
+    ) -> Result<Option<(Native, NonNull<u8>)>> {
+        let native = self.create(bytes, usage, label)?;
+        Ok(self.buffers.get(&native).map(|buffer| (native, buffer.pages.data())))
+    }
+
     fn delete(&mut self, native: Native) {
         if self.is_used(native) {
             if let Some(buffer) = self.buffers.get_mut(&native) {

@@ -59,6 +59,16 @@ impl Usage {
         if bits < 1 << Usage::NAMES.len() { Some(Usage(bits)) } else { None }
     }
 
+    /// Whether it has any of what `some` has.
+    ///
+    /// ```
+    /// use backbuf::device::Usage;
+    /// assert!((Usage::VERTEX | Usage::COPY_DST).intersects(Usage::COPY_DST | Usage::COPY_SRC));
+    /// ```
+    pub const fn intersects(self, some: Usage) -> bool {
+        self.0 & some.0 != 0
+    }
+
     /// Whether it has all of those.
     pub const fn contains(self, all: Usage) -> bool {
         self.0 & all.0 == all.0

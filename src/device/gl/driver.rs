@@ -164,6 +164,43 @@ impl GlDriver {
         Ok((glow::NativeBuffer(name), offset as i32, bytes as i32))
     }
 
+    /// A new buffer, bound for writing, with memory as `call` gives it.
+    fn allocate(
+        &mut self,
+        bytes: u64,
+        label: &str,
+        name: &'static str,
+        call: impl FnOnce(&glow::Context),
+    ) -> Result<Native> {
+        self.ready()?;
+        if bytes == 0 || bytes > self.info.limits.max_buffer_size {
+            let why = "a buffer of OpenGL has at least 1 byte and at most 2147483647";
+            return Err(Error::value(Status::Limit, "bytes", bytes, why));
+        }
+        self.buffers.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.forget_errors();
+        // SAFETY: a new buffer, bound to a target that nothing draws from.
+        let buffer = unsafe {
+            let gl = &self.api.gl;
+            let buffer =
+                gl.create_buffer().map_err(|_| Error::text(Status::Backend, "glGenBuffers gave no name"))?;
+            gl.bind_buffer(WRITE, Some(buffer));
+            buffer
+        };
+        call(&self.api.gl);
+        if let Err(error) = self.outcome(name) {
+            // SAFETY: made above.
+            unsafe { self.api.gl.delete_buffer(buffer) };
+            return Err(error);
+        }
+        if self.used.debug && !label.is_empty() {
+            // SAFETY: a buffer of this context; glow cuts the label to what the driver takes.
+            unsafe { self.api.gl.object_label(glow::BUFFER, buffer.0.get(), Some(label)) };
+        }
+        self.buffers.insert(buffer.0.get(), Buffer { bytes, mapped: false });
+        Ok(Native(buffer.0.get().into()))
+    }
+
     /// Zeros: a piece from here, and the rest by the device from what it has by then.
     fn clear(&self, bytes: i32) {
         static ZEROS: [u8; 16 << 10] = [0; 16 << 10];
@@ -188,13 +225,6 @@ unsafe impl Driver for GlDriver {
     }
 
     fn create(&mut self, bytes: u64, usage: Usage, label: &str) -> Result<Native> {
-        self.ready()?;
-        if bytes == 0 || bytes > self.info.limits.max_buffer_size {
-            let why = "a buffer of OpenGL has at least 1 byte and at most 2147483647";
-            return Err(Error::value(Status::Limit, "bytes", bytes, why));
-        }
-        self.buffers.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
-        self.forget_errors();
         let hint = if usage.contains(Usage::MAP_READ) {
             glow::STREAM_READ
         } else if usage.contains(Usage::MAP_WRITE) {
@@ -203,27 +233,39 @@ unsafe impl Driver for GlDriver {
             // What is copied to is written again and again.
             glow::DYNAMIC_DRAW
         };
-        // SAFETY: a new buffer, bound to a target that nothing draws from.
-        let buffer = unsafe {
-            let gl = &self.api.gl;
-            let buffer =
-                gl.create_buffer().map_err(|_| Error::text(Status::Backend, "glGenBuffers gave no name"))?;
-            gl.bind_buffer(WRITE, Some(buffer));
-            gl.buffer_data_size(WRITE, bytes as i32, hint);
-            buffer
-        };
-        if let Err(error) = self.outcome("glBufferData") {
-            // SAFETY: made above.
-            unsafe { self.api.gl.delete_buffer(buffer) };
-            return Err(error);
-        }
+        let buffer = self.allocate(bytes, label, "glBufferData", |gl| {
+            // SAFETY: of the buffer just made, which is bound.
+            unsafe { gl.buffer_data_size(WRITE, bytes as i32, hint) };
+        })?;
         self.clear(bytes as i32);
-        if self.used.debug && !label.is_empty() {
-            // SAFETY: a buffer of this context; glow cuts the label to what the driver takes.
-            unsafe { self.api.gl.object_label(glow::BUFFER, buffer.0.get(), Some(label)) };
+        Ok(buffer)
+    }
+
+    fn create_persistent(
+        &mut self,
+        bytes: u64,
+        _usage: Usage,
+        label: &str,
+    ) -> Result<Option<(Native, NonNull<u8>)>> {
+        if !self.used.buffer_storage {
+            return Ok(None);
         }
-        self.buffers.insert(buffer.0.get(), Buffer { bytes, mapped: false });
-        Ok(Native(buffer.0.get().into()))
+        let flags = glow::MAP_WRITE_BIT | glow::MAP_PERSISTENT_BIT | glow::MAP_COHERENT_BIT;
+        let buffer = self.allocate(bytes, label, "glBufferStorage", |gl| {
+            // SAFETY: of the buffer just made, which is bound.
+            unsafe { gl.buffer_storage(WRITE, bytes as i32, None, flags) };
+        })?;
+        // SAFETY: the whole of the buffer, which is bound still. Deleting it ends the mapping.
+        let mapped = unsafe { self.api.gl.map_buffer_range(WRITE, 0, bytes as i32, flags) };
+        let Some(mapped) = NonNull::new(mapped) else {
+            let outcome = self.outcome("glMapBufferRange");
+            self.delete(buffer);
+            outcome?;
+            return Err(Error::text(Status::OutOfMemory, "glMapBufferRange gave no address"));
+        };
+        // SAFETY: all of the mapping, which nobody else has.
+        unsafe { mapped.as_ptr().write_bytes(0, bytes as usize) };
+        Ok(Some((buffer, mapped)))
     }
 
     fn delete(&mut self, buffer: Native) {

@@ -1,0 +1,412 @@
+//! Buffers that change with every frame, and such that grow: on every device, with the device behind, and under each policy.
+
+use backbuf::buffers::*;
+use backbuf::device::{Device, Faults, HostConfig, Usage};
+use backbuf::{Status, Timeout};
+
+#[path = "common/everywhere.rs"]
+mod everywhere;
+use everywhere::*;
+
+fn dynamic(device: &Device, size: u64, frames: u32, policy: RingPolicy) -> DynamicBuffer {
+    let usage = Usage::UNIFORM | Usage::COPY_SRC;
+    DynamicBuffer::new(device, &DynamicConfig { size, usage, frames, policy, label: "dynamic" }).unwrap()
+}
+
+fn target(device: &Device, size: u64) -> DeviceBuffer {
+    let usage = Usage::STORAGE | Usage::COPY_SRC;
+    DeviceBuffer::new(device, &BufferDesc { size, usage, label: "target", ..BufferDesc::default() }).unwrap()
+}
+
+/// Some bytes that tell where they were meant to be.
+fn pattern(frame: u64, update: u64, bytes: usize) -> Vec<u8> {
+    (0..bytes as u64).map(|at| (frame.wrapping_mul(31) ^ update.wrapping_mul(7) ^ at) as u8 | 1).collect()
+}
+
+#[test]
+fn what_a_frame_writes_is_what_its_submit_sees() {
+    everywhere(|device| {
+        let mut updates = dynamic(device, 1024, 3, RingPolicy::Block(FOREVER));
+        let mut encoder = Encoder::new(device);
+        let mut made = 0;
+        for frame in 0..40 {
+            let targets: Vec<_> = [4u64, 60, 256, 12].iter().map(|size| target(device, *size)).collect();
+            for (number, to) in targets.iter().enumerate() {
+                let mut update = updates.begin_update(to.size()).unwrap();
+                update.copy_from_slice(&pattern(frame, number as u64, to.size() as usize));
+                encoder.copy(update.buffer(), update.offset(), to.buffer(), 0, to.size()).unwrap();
+            }
+            encoder.submit().unwrap();
+            updates.end_frame().unwrap();
+            for (number, to) in targets.iter().enumerate() {
+                let expected = pattern(frame, number as u64, to.size() as usize);
+                assert_eq!(contents(device, to), expected, "frame {frame}, update {number}");
+            }
+            made += targets.len() as u64;
+        }
+        let statistics = updates.statistics();
+        assert_eq!((statistics.frames, statistics.updates, statistics.bytes), (40, made, 40 * 332));
+        assert_eq!((statistics.refused, statistics.grown, statistics.dedicated), (0, 0, 0));
+    });
+}
+
+#[test]
+fn a_flush_brings_what_is_written_and_leaves_what_is_not() {
+    everywhere(|device| {
+        let mut updates = dynamic(device, 1024, 2, RingPolicy::Fail);
+        let to = target(device, 8);
+        let copied = |slice: (&Buffer, u64), at| {
+            let mut encoder = Encoder::new(device);
+            encoder.copy(slice.0, slice.1, to.buffer(), at, 4).unwrap();
+            encoder.submit().unwrap();
+        };
+        let mut one = updates.begin_update(4).unwrap();
+        let mut two = updates.begin_update(4).unwrap();
+        one.copy_from_slice(b"one!");
+        let (buffer, offset) = (two.buffer().native().unwrap(), one.offset());
+        drop(one);
+        updates.flush().unwrap();
+        updates.flush().unwrap();
+        copied((two.buffer(), offset), 0);
+        // The flush, and the submit after it, have not taken the other one half-written.
+        two.copy_from_slice(b"two!");
+        let (again, offset) = (updates.begin_update(4).unwrap(), two.offset());
+        drop(two);
+        copied((again.buffer(), offset), 4);
+        assert_eq!(again.buffer().native().unwrap(), buffer);
+        assert_eq!(contents(device, &to), *b"one!two!");
+        drop(again);
+        updates.end_frame().unwrap();
+    });
+}
+
+#[test]
+fn ten_thousand_frames_in_flat_memory() {
+    everywhere(|device| {
+        let mut updates = dynamic(device, 2048, 3, RingPolicy::Block(FOREVER));
+        let frame = |updates: &mut DynamicBuffer, frame: u64| {
+            for bytes in [64, 256, 1000] {
+                updates.begin_update(bytes).unwrap().fill(frame as u8);
+            }
+            updates.flush().unwrap();
+            updates.end_frame().unwrap();
+        };
+        (0..10).for_each(|number| frame(&mut updates, number));
+        let before = device.statistics();
+        (0..10_000).for_each(|number| frame(&mut updates, number));
+        let after = device.statistics();
+        assert_eq!(after.buffers_created, before.buffers_created);
+        assert_eq!(after.live_bytes, before.live_bytes);
+        // Written in place, or what the ring holds of a frame at once: twice where it wraps.
+        let writes = after.writes - before.writes;
+        assert!(writes == 0 || writes <= 20_000, "{writes}");
+        // A submit a frame, and one for the flush where it is needed.
+        assert!((10_000..=20_000).contains(&(after.submits - before.submits)));
+        drop(updates);
+        let _ = device.poll(Timeout::TRY);
+        assert_eq!(device.live_buffers().unwrap(), []);
+    });
+}
+
+/// A dynamic buffer of 3 frames of 256 bytes, all of them in flight on a device that completes nothing.
+fn full(faults: &Faults, policy: RingPolicy) -> (Device, DynamicBuffer) {
+    let device = host(faults, false);
+    let mut updates = dynamic(&device, 256, 3, policy);
+    faults.hold();
+    for frame in 0..3 {
+        updates.begin_update(200).unwrap().fill(frame);
+        updates.end_frame().unwrap();
+    }
+    (device, updates)
+}
+
+#[test]
+fn a_ring_that_fails_says_so_and_goes_on_when_there_is_room() {
+    let faults = Faults::new().unwrap();
+    let (device, mut updates) = full(&faults, RingPolicy::Fail);
+    let error = updates.begin_update(4).unwrap_err();
+    assert_eq!(error.status(), Status::Full);
+    assert!(error.to_string().contains("more frames"), "{error}");
+    assert_eq!((updates.statistics().refused, updates.statistics().stalls), (1, 0));
+    faults.release();
+    updates.begin_update(256).unwrap().fill(9);
+    updates.end_frame().unwrap();
+    assert_eq!(device.statistics().buffers_created, 1);
+}
+
+#[test]
+fn a_ring_that_blocks_waits_for_the_oldest_frame() {
+    let faults = Faults::new().unwrap();
+    let (_device, updates) = full(&faults, RingPolicy::Block(Timeout::nanos(5_000_000)));
+    assert_eq!(status(updates.begin_update(4)), Status::Timeout);
+    let statistics = updates.statistics();
+    assert_eq!(statistics.stalls, 1);
+    assert!(statistics.stalled_ns >= 5_000_000);
+    // Somebody else lets the device go on.
+    let faults = Faults::new().unwrap();
+    let (_device, updates) = full(&faults, RingPolicy::Block(FOREVER));
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| updates.begin_update(256).unwrap().fill(1));
+        while updates.statistics().updates == 3 && !waiting.is_finished() {
+            std::thread::yield_now();
+            faults.release();
+        }
+        waiting.join().unwrap();
+    });
+    assert_eq!(updates.statistics().updates, 4);
+}
+
+#[test]
+fn a_frame_that_fills_the_ring_alone_is_not_waited_for() {
+    let faults = Faults::new().unwrap();
+    let updates = dynamic(&host(&faults, false), 256, 2, RingPolicy::Block(FOREVER));
+    let (_one, _two) = (updates.begin_update(256).unwrap(), updates.begin_update(256).unwrap());
+    let error = updates.begin_update(1).unwrap_err();
+    assert_eq!(error.status(), Status::Full);
+    assert!(error.to_string().contains("this frame alone"), "{error}");
+}
+
+#[test]
+fn a_ring_grows_to_its_most_and_shrinks_when_it_is_idle() {
+    let faults = Faults::new().unwrap();
+    let (device, mut updates) = full(&faults, RingPolicy::Grow { most: 4096 });
+    let first = updates.begin_update(200).unwrap();
+    let grown = first.buffer().native().unwrap();
+    drop(first);
+    updates.end_frame().unwrap();
+    assert_eq!((updates.capacity(), updates.statistics().grown), (1536, 1));
+    // The old storage stays for the frames that use it.
+    assert_eq!(device.live_buffers().unwrap().len(), 2);
+    for _ in 0..64 {
+        match updates.begin_update(256) {
+            Ok(update) => drop(update),
+            Err(error) => assert_eq!(error.status(), Status::Full),
+        }
+        updates.end_frame().unwrap();
+    }
+    assert_eq!(updates.capacity(), 4096);
+    assert!(updates.statistics().refused > 0);
+    faults.release();
+    for _ in 0..100 {
+        let update = updates.begin_update(200).unwrap();
+        assert_ne!(update.buffer().native().unwrap(), grown);
+        drop(update);
+        updates.end_frame().unwrap();
+    }
+    assert_eq!((updates.capacity(), updates.statistics().trimmed), (768, 1));
+    // The device has done all; the next frame notes it.
+    while device.live_buffers().unwrap().len() > 1 {
+        updates.begin_update(4).unwrap().fill(0);
+        updates.end_frame().unwrap();
+    }
+}
+
+#[test]
+fn what_is_larger_than_the_ring_has_a_buffer_until_its_frame_has_passed() {
+    everywhere(|device| {
+        let mut updates = dynamic(device, 256, 2, RingPolicy::Block(FOREVER));
+        let to = target(device, 5000);
+        let mut encoder = Encoder::new(device);
+        for frame in 0..5 {
+            let bytes = pattern(frame, 0, 5000);
+            let mut update = updates.begin_update(5000).unwrap();
+            update.copy_from_slice(&bytes);
+            encoder.copy(update.buffer(), update.offset(), to.buffer(), 0, 5000).unwrap();
+            drop(update);
+            updates.begin_update(16).unwrap().fill(1);
+            encoder.submit().unwrap();
+            updates.end_frame().unwrap();
+            assert_eq!(contents(device, &to), bytes);
+        }
+        assert_eq!(updates.statistics().dedicated, 5);
+        updates.begin_update(16).unwrap().fill(1);
+        updates.end_frame().unwrap();
+        let _ = device.poll(Timeout::TRY);
+        let live = device.live_buffers().unwrap();
+        assert!(live.len() <= 3, "the ring, the target, and at most the last frame's: {live:?}");
+    });
+}
+
+#[test]
+fn threads_share_a_frame() {
+    everywhere(|device| {
+        let mut updates = dynamic(device, 64 << 10, 2, RingPolicy::Block(FOREVER));
+        for frame in 0..4 {
+            let results: Vec<_> = std::thread::scope(|scope| {
+                let work = |thread: u64| {
+                    let updates = &updates;
+                    move || {
+                        let write = |number: u64| {
+                            let mut update = updates.begin_update(48).unwrap();
+                            update.copy_from_slice(&pattern(frame, thread * 100 + number, 48));
+                            (update.offset(), thread * 100 + number)
+                        };
+                        (0..20).map(write).collect::<Vec<_>>()
+                    }
+                };
+                // A host-driven device is driven by this thread alone, which has nothing to do in them.
+                let threads: Vec<_> = (0..8).map(|thread| scope.spawn(work(thread))).collect();
+                threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+            });
+            let to = target(device, 160 * 48);
+            let mut encoder = Encoder::new(device);
+            let update = updates.begin_update(4).unwrap();
+            for (at, (offset, _)) in results.iter().enumerate() {
+                encoder.copy(update.buffer(), *offset, to.buffer(), at as u64 * 48, 48).unwrap();
+            }
+            encoder.submit().unwrap();
+            drop(update);
+            updates.end_frame().unwrap();
+            let expected = results.iter().flat_map(|(_, number)| pattern(frame, *number, 48));
+            assert_eq!(contents(device, &to), expected.collect::<Vec<_>>());
+        }
+    });
+}
+
+#[test]
+fn a_lost_device_and_one_that_ends_are_told() {
+    let faults = Faults::new().unwrap();
+    let device = host(&faults, false);
+    let mut updates = dynamic(&device, 256, 2, RingPolicy::Fail);
+    let mut held = updates.begin_update(16).unwrap();
+    faults.lose();
+    assert_eq!(status(device.run(FOREVER, |driver| driver.submit())), Status::DeviceLost);
+    assert_eq!(status(updates.begin_update(16)), Status::DeviceLost);
+    assert_eq!(status(updates.begin_update(1 << 20)), Status::DeviceLost);
+    device.destroy().unwrap();
+    held.fill(7);
+    assert_eq!(held[..], [7; 16]);
+    drop(held);
+    assert_eq!(status(updates.end_frame()), Status::DeviceLost);
+    drop(updates);
+}
+
+#[test]
+fn bad_wishes_and_scarce_memory_change_nothing() {
+    let faults = Faults::new().unwrap();
+    let device = host(&faults, false);
+    let refused = |size, frames, usage| {
+        let config = DynamicConfig { size, frames, usage, label: "bad", ..DynamicConfig::default() };
+        status(DynamicBuffer::new(&device, &config))
+    };
+    assert_eq!(refused(64, 0, Usage::UNIFORM), Status::Argument);
+    assert_eq!(refused(64, 17, Usage::UNIFORM), Status::Argument);
+    assert_eq!(refused(64, 3, Usage::NONE), Status::Argument);
+    assert_eq!(refused(64, 3, Usage::MAP_WRITE | Usage::COPY_SRC), Status::Argument);
+    assert_eq!(refused(u64::MAX, 3, Usage::UNIFORM), Status::Limit);
+    assert_eq!(refused(u64::MAX / 2, 3, Usage::UNIFORM), Status::Limit);
+    let mut updates = dynamic(&device, 256, 2, RingPolicy::Fail);
+    assert_eq!(status(updates.begin_update(u64::MAX)), Status::Limit);
+    faults.fail_allocation(1);
+    assert_eq!(status(updates.begin_update(1 << 20)), Status::OutOfMemory);
+    updates.begin_update(1 << 20).unwrap().fill(1);
+    updates.end_frame().unwrap();
+    assert_eq!(updates.statistics().dedicated, 1);
+
+    let config =
+        DynamicConfig { size: 256, policy: RingPolicy::Grow { most: 1 << 20 }, ..DynamicConfig::default() };
+    let growing = DynamicBuffer::new(&device, &config).unwrap();
+    faults.fail_allocation(1);
+    assert_eq!(status(growing.begin_update(2048)), Status::OutOfMemory);
+    assert_eq!(growing.begin_update(2048).unwrap().len(), 2048);
+    assert_eq!(growing.statistics().grown, 1);
+}
+
+#[test]
+fn a_host_driven_ring_is_written_by_any_thread_and_looked_after_by_its_own() {
+    let device = Device::host(HostConfig { host_driven: true, ..HostConfig::default() }).unwrap();
+    let mut updates = dynamic(&device, 256, 2, RingPolicy::Fail);
+    for _ in 0..2 {
+        updates.begin_update(256).unwrap().fill(1);
+        updates.end_frame().unwrap();
+    }
+    // Another thread cannot have the device looked at, and does not wait for somebody who does.
+    std::thread::scope(|scope| {
+        let there = scope.spawn(|| updates.begin_update(256).map(drop));
+        let result = there.join().unwrap();
+        assert!(result.is_ok() || result.unwrap_err().status() == Status::Full);
+    });
+    updates.end_frame().unwrap();
+    updates.begin_update(256).unwrap().fill(2);
+    updates.end_frame().unwrap();
+}
+
+#[test]
+fn what_grows_keeps_its_bytes_and_says_that_it_is_another_buffer() {
+    everywhere(|device| {
+        let desc = BufferDesc { size: 10, usage: Usage::VERTEX, label: "grows", ..BufferDesc::default() };
+        let mut grows = GrowableBuffer::new(device, &desc).unwrap();
+        let mut encoder = Encoder::new(device);
+        encoder.write(grows.buffer(), 0, b"0123456789").unwrap();
+        encoder.submit().unwrap();
+        assert!(!grows.reserve(10).unwrap() && grows.generation() == 1);
+        assert!(grows.reserve(11).unwrap());
+        assert_eq!((grows.size(), grows.generation()), (20, 2), "twice as much");
+        assert!(grows.reserve(1000).unwrap());
+        assert_eq!((grows.size(), grows.generation(), grows.label().as_str()), (1000, 3, "grows"));
+        let mut expected = b"0123456789".to_vec();
+        expected.resize(1000, 0);
+        assert_eq!(contents(device, grows.buffer()), expected);
+        // The old ones are given back.
+        let _ = device.poll(Timeout::TRY);
+        assert_eq!(device.live_buffers().unwrap().len(), 1);
+
+        encoder.write(grows.buffer(), 0, b"late").unwrap();
+        let most = device.info().limits.max_buffer_size;
+        if most < u64::MAX {
+            assert_eq!(status(grows.reserve(most + 1)), Status::Limit);
+        }
+        assert_eq!((grows.size(), grows.generation()), (1000, 3));
+        grows.reserve(2000).unwrap();
+        let error = encoder.submit().unwrap_err();
+        assert_eq!(error.status(), Status::State);
+        assert!(error.to_string().contains("grows") && error.to_string().contains("destroyed"), "{error}");
+        assert_eq!(contents(device, grows.buffer())[..10], *b"0123456789");
+    });
+}
+
+#[test]
+fn growing_that_fails_changes_nothing() {
+    let faults = Faults::new().unwrap();
+    let device = host(&faults, false);
+    let desc = BufferDesc { size: 16, usage: Usage::VERTEX, label: "grows", ..BufferDesc::default() };
+    let mut grows = GrowableBuffer::new(&device, &desc).unwrap();
+    faults.fail_allocation(1);
+    assert_eq!(status(grows.reserve(100)), Status::OutOfMemory);
+    assert_eq!((grows.size(), grows.generation()), (16, 1));
+    assert!(grows.reserve(100).unwrap());
+    // What is in flight uses the old memory: it stays until that is done.
+    faults.hold();
+    let mut encoder = Encoder::new(&device);
+    encoder.write(grows.buffer(), 0, &[7; 100]).unwrap();
+    encoder.submit().unwrap();
+    grows.reserve(1000).unwrap();
+    faults.release();
+    assert_eq!(contents(&device, grows.buffer())[..100], [7; 100]);
+}
+
+#[test]
+fn bytes_of_ones_own_are_written_at_any_offset_and_touch_no_neighbour() {
+    everywhere(|device| {
+        let own: Vec<u8> = (1..=64).collect();
+        for bytes in (0..=9).chain([15, 16, 17, 31, 32, 33]) {
+            for offset in 0..=8 {
+                let to = target(device, 64);
+                let mut encoder = Encoder::new(device);
+                encoder.write(&to, 0, &[0xee; 64]).unwrap();
+                encoder.write(&to, offset as u64, &own[..bytes]).unwrap();
+                encoder.submit().unwrap();
+                let mut expected = [0xee; 64];
+                expected[offset..offset + bytes].copy_from_slice(&own[..bytes]);
+                assert_eq!(contents(device, &to), expected, "{bytes} at {offset}");
+            }
+        }
+        let to = target(device, 64);
+        let mut encoder = Encoder::new(device);
+        assert_eq!(status(encoder.write(&to, 1, &own)), Status::Range);
+        assert_eq!(status(encoder.write(&to, u64::MAX, &own)), Status::Range);
+        let other = host(&Faults::new().unwrap(), false);
+        assert_eq!(status(Encoder::new(&other).write(&to, 0, &own)), Status::Argument);
+        assert_eq!(contents(device, &to), [0; 64]);
+    });
+}

@@ -1,0 +1,43 @@
+//! What the tests of roles share: every kind of device that is there, and a device buffer's bytes.
+
+use backbuf::buffers::*;
+use backbuf::device::{Device, Faults, GlConfig, HostConfig};
+use backbuf::{Result, Status, Timeout};
+
+#[path = "../../examples/new_backend.rs"]
+#[expect(dead_code, reason = "an example has a main of its own")]
+mod new_backend;
+
+pub const FOREVER: Timeout = Timeout::FOREVER;
+
+pub fn host(faults: &Faults, host_driven: bool) -> Device {
+    Device::host(HostConfig { label: "roles", host_driven, faults: Some(faults.clone()) }).unwrap()
+}
+
+/// Runs a check on every kind of device that is there.
+pub fn everywhere(check: fn(&Device)) {
+    for (delay, host_driven) in [(0, false), (2, false), (0, true), (2, true)] {
+        let faults = Faults::new().unwrap();
+        faults.delay(delay);
+        check(&host(&faults, host_driven));
+    }
+    check(&new_backend::device("example").unwrap());
+    match Device::gl(GlConfig { label: "gl", ..GlConfig::default() }) {
+        Ok(device) => check(&device),
+        Err(error) if error.status() == Status::Unsupported => println!("left out: {error}"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+pub fn status<T: std::fmt::Debug>(result: Result<T>) -> Status {
+    result.unwrap_err().status()
+}
+
+/// What a device buffer holds.
+pub fn contents(device: &Device, of: &DeviceBuffer) -> Vec<u8> {
+    let config = ReadbackConfig { size: of.size(), frames: 1, ..ReadbackConfig::default() };
+    let readback = ReadbackBuffer::new(device, config).unwrap();
+    let reading = readback.read(of, 0, of.size()).unwrap();
+    reading.wait(FOREVER).unwrap();
+    reading.bytes().unwrap().to_vec()
+}
