@@ -2387,6 +2387,20 @@ BB_API bb_status bb_device_create_gl(uint32_t flags, bb_gl_get_proc get_proc, co
 BB_API bb_status bb_device_poll(bb_device *device, uint64_t budget);
 
 /**
+ * Waits until everything that was submitted up to a fence is done. On the owner thread of a host-driven device this drives it.
+ *
+ * @param device the device
+ * @param fence from `bb_encoder_submit()`
+ * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_ARGUMENT (nothing was submitted under that number), BB_E_DEVICE_LOST, BB_E_RECURSIVE (in a
+ *         callback on the owner thread), BB_E_STATE (on the owner thread), BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
+ *         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_device_wait_fence(bb_device *device, uint64_t fence, uint64_t timeout);
+
+/**
  * Tells what a device is.
  *
  * @param device the device
@@ -2411,7 +2425,8 @@ BB_API bb_status bb_device_info_get(bb_device *device, uint32_t struct_size, bb_
 BB_API bb_status bb_device_stats_get(bb_device *device, uint32_t struct_size, bb_device_stats *stats);
 
 /**
- * Names each native buffer that is there: label, bytes, usage. Nothing is written where there is none.
+ * Names each buffer that is there: label, bytes, usage, and the state of those that are mapped by requests (`MapPending`: one has
+ * not been answered). Nothing is written where there is none.
  *
  * @param device the device
  * @param write called with pieces of text on this thread

@@ -169,6 +169,14 @@ impl<T> Weak<T> {
     }
 }
 
+impl<T> Clone for Weak<T> {
+    fn clone(&self) -> Weak<T> {
+        // SAFETY: as above.
+        unsafe { self.0.as_ref().weak.fetch_add(1, Relaxed) };
+        Weak(self.0)
+    }
+}
+
 impl<T> Drop for Weak<T> {
     fn drop(&mut self) {
         // SAFETY: as above; the last reference of any kind frees what `try_new` made.

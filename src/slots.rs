@@ -166,7 +166,7 @@ impl<T: Zeroed> Slots<T> {
 }
 
 /// Bits of a slot's generation.
-pub(crate) const GENERATION_BITS: u32 = 30;
+pub(crate) const GENERATION_BITS: u32 = 29;
 const TAGS: u32 = 1 << 10;
 
 /// One copy of the library in one process: each loaded copy has its own, and so has each forked child.

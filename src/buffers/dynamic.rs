@@ -239,6 +239,11 @@ unsafe impl Send for DynamicSlice<'_> {}
 unsafe impl Sync for DynamicSlice<'_> {}
 
 impl DynamicSlice<'_> {
+    #[cfg(feature = "capi")]
+    pub(crate) fn claim(&self) -> &Claim {
+        &self.claim
+    }
+
     /// The buffer that they are in, for this frame.
     ///
     /// ```

@@ -72,6 +72,14 @@ struct State {
     idle: u32,
 }
 
+impl State {
+    /// The storage of this frame or of one in flight.
+    fn find(&self, native: Native) -> Option<&Arc<Storage>> {
+        let retired = self.retired.iter().map(|(_, storage)| storage);
+        retired.chain([&self.storage]).find(|storage| storage.native() == native)
+    }
+}
+
 /// What helps where there is no room.
 enum Remedy {
     Grow {
@@ -287,9 +295,13 @@ impl Ring {
         Err(Error::value(Status::Stale, "slice.frame", frame, "has ended; begin an update of this frame"))
     }
 
-    /// An error unless that frame is the one being written.
-    pub(crate) fn check(&self, frame: u64) -> Result<()> {
-        self.current(frame).map(drop)
+    /// Where an update of that frame lies; an error unless the frame is the one being written.
+    #[cfg(feature = "capi")]
+    pub(crate) fn storage(&self, native: Native, frame: u64) -> Result<Arc<Storage>> {
+        let state = self.current(frame)?;
+        let unknown =
+            || Error::value(Status::Argument, "slice.buffer", native.0, "is not this dynamic buffer's");
+        state.find(native).cloned().ok_or_else(unknown)
     }
 
     /// An update of `frame` has been written.
@@ -299,10 +311,7 @@ impl Ring {
             return Err(Error::text(Status::State, "this update has been ended already"));
         };
         state.open.swap_remove(at);
-        let retired = state.retired.iter().map(|(_, storage)| storage);
-        let mut storages = retired.chain([&state.storage]);
-        let storage = storages.find(|storage| storage.native() == native);
-        if let Some(staged) = storage.and_then(|storage| storage.buffer.inner.staged.as_ref()) {
+        if let Some(staged) = state.find(native).and_then(|storage| storage.buffer.inner.staged.as_ref()) {
             staged.end(offset);
         }
         Ok(())
@@ -382,10 +391,6 @@ impl Ring {
     /// Bytes of the ring now.
     pub(crate) fn capacity(&self) -> u64 {
         self.state.lock().room.bytes()
-    }
-
-    pub(crate) fn frame(&self) -> u64 {
-        self.state.lock().frame
     }
 
     pub(crate) fn statistics(&self) -> DynamicStatistics {

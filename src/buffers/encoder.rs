@@ -131,6 +131,32 @@ impl<'a> Encoder<'a> {
         self.push(Step::Write { to: to.clone(), offset, data })
     }
 
+    /// A copy between two device buffers, of any bytes. The source has COPY_SRC.
+    ///
+    /// ```
+    /// # use backbuf::{buffers::*, device::{Device, HostConfig, Usage}};
+    /// # let device = Device::host(HostConfig::default())?;
+    /// # let usage = Usage::VERTEX | Usage::COPY_SRC;
+    /// # let make = || DeviceBuffer::new(&device, &BufferDesc { size: 61, usage, ..BufferDesc::default() });
+    /// let (from, to) = (make()?, make()?);
+    /// let mut encoder = Encoder::new(&device);
+    /// encoder.copy_bytes(&from, 1, &to, 7, 5)?;
+    /// encoder.submit()?;
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn copy_bytes(
+        &mut self,
+        from: &DeviceBuffer,
+        from_offset: u64,
+        to: &DeviceBuffer,
+        to_offset: u64,
+        bytes: u64,
+    ) -> Result<()> {
+        from.check("from_offset + bytes", from_offset, bytes)?;
+        to.check("to_offset + bytes", to_offset, bytes)?;
+        self.record(&from.buffer().inner, from_offset, &to.buffer().inner, to_offset, bytes)
+    }
+
     /// All bytes of a staging buffer, to a device buffer.
     pub(crate) fn upload(&mut self, from: &Buffer, to: &DeviceBuffer, offset: u64, bytes: u64) -> Result<()> {
         to.check("offset + bytes", offset, bytes)?;

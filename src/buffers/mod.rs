@@ -36,10 +36,16 @@ pub use dynamic::{DynamicBuffer, DynamicConfig, DynamicSlice, RingPolicy};
 pub use dynamic_ring::DynamicStatistics;
 pub use encoder::Encoder;
 pub use growable::GrowableBuffer;
+#[cfg(feature = "capi")]
+pub(crate) use inner::Inner;
 pub use machine::BufferState;
 pub use range::{MappedRange, MappedRangeMut};
 pub use readback::{ReadbackBuffer, ReadbackConfig, ReadbackStatistics, Reading, WhenFull};
 pub(crate) use report::dump;
 pub use report::{LiveBuffer, leak_report};
 pub use request::{Outcome, Request};
+#[cfg(feature = "capi")]
+pub(crate) use staging::Staging;
 pub use staging::{DeferredStagingBuffer, ImmediateStagingBuffer};
+#[cfg(feature = "capi")]
+pub(crate) use storage::Claim;

@@ -75,6 +75,12 @@ impl<T: Copy> Drop for Promise<T> {
     }
 }
 
+impl<T: Copy> Clone for Pledge<T> {
+    fn clone(&self) -> Self {
+        Pledge(self.0.clone())
+    }
+}
+
 impl<T: Copy> Pledge<T> {
     pub(crate) fn is_given(&self) -> bool {
         self.0.given.load(Acquire)
@@ -92,7 +98,7 @@ impl<T: Copy> Pledge<T> {
     }
 
     /// Leaves a callback: it runs here if the answer is there, else where the answer is given.
-    pub(crate) fn then(self, callback: Callback<T>) {
+    pub(crate) fn then(&self, callback: Callback<T>) {
         let answer = {
             let mut slot = self.0.slot.lock();
             match *slot {

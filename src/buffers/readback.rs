@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::buffer::Buffer;
 use super::desc::BufferDesc;
@@ -287,12 +287,17 @@ impl Slot {
         &self.ring.buffers[self.at]
     }
 
-    fn bytes(&self, bytes: usize) -> Result<MappedRange<'_>> {
-        // Under the lock, so that nobody takes the buffer meanwhile.
+    /// That the buffer is this reading's still, for as long as the lock is held.
+    fn claimed(&self) -> Result<MutexGuard<'_, Taken>> {
         let taken = self.ring.taken.lock();
         if taken.by[self.at] != self.number {
             return Err(Error::text(Status::Aborted, "the reading was given up for a newer one"));
         }
+        Ok(taken)
+    }
+
+    fn bytes(&self, bytes: usize) -> Result<MappedRange<'_>> {
+        let _taken = self.claimed()?;
         Ok(self.buffer().range(0, None)?.cut(bytes))
     }
 }
@@ -349,6 +354,15 @@ impl Reading {
         self.slot.bytes(self.bytes)
     }
 
+    /// Where the bytes are, and how many: until it is dropped. Nobody takes its buffer for a newer reading then.
+    #[cfg(feature = "capi")]
+    pub(crate) fn place(&self) -> Result<(*const u8, u64)> {
+        let taken = self.slot.claimed()?;
+        let (place, ..) = self.slot.buffer().inner.lend(0, None, false)?;
+        drop(taken);
+        Ok((place.as_ptr().cast_const(), self.bytes as u64))
+    }
+
     /// Leaves the bytes to a callback, which runs once, as that of [`Request::then`]; the buffer goes back to the ring after
     /// it.
     ///
@@ -364,8 +378,11 @@ impl Reading {
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn then(self, callback: impl FnOnce(Result<&[u8]>) + Send + 'static) -> Result<()> {
+        self.leave_to(boxed(callback)?)
+    }
+
+    pub(crate) fn leave_to(self, callback: Box<dyn FnOnce(Result<&[u8]>) + Send>) -> Result<()> {
         let Reading { request, slot, bytes } = self;
-        let callback = boxed(callback)?;
         request.then(move |outcome| match outcome.result.and_then(|()| slot.bytes(bytes)) {
             Ok(range) => callback(Ok(&range)),
             Err(error) => callback(Err(error)),

@@ -4,13 +4,15 @@ use std::fmt::{self, Write};
 
 use super::inner::{BUFFERS, Inner};
 use super::machine::BufferState;
-use crate::device::{Device, Usage};
+use crate::device::{Device, Native, Usage};
 use crate::error::{Error, Label, Result, Status};
 use crate::memory::try_vec;
 
 /// A buffer that has not been given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveBuffer {
+    /// What it is to the driver.
+    pub native: Native,
     /// Its label.
     pub label: Label,
     /// Its size.
@@ -23,7 +25,7 @@ pub struct LiveBuffer {
 
 impl fmt::Display for LiveBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LiveBuffer { label, bytes, usage, state } = self;
+        let LiveBuffer { label, bytes, usage, state, .. } = self;
         write!(f, "buffer '{}': {bytes} bytes, {usage:?}, {state:?}", label.as_str())
     }
 }
@@ -62,9 +64,9 @@ pub fn leak_report(device: &Device) -> Result<Vec<LiveBuffer>> {
 }
 
 fn live(buffer: &Inner) -> Option<LiveBuffer> {
-    let Inner { label, size: bytes, usage, .. } = *buffer;
+    let Inner { native, label, size: bytes, usage, .. } = *buffer;
     let state = buffer.state();
-    (state != BufferState::Destroyed).then_some(LiveBuffer { label, bytes, usage, state })
+    (state != BufferState::Destroyed).then_some(LiveBuffer { native, label, bytes, usage, state })
 }
 
 /// A line a buffer. Takes locks only if they are free, and allocates nothing.

@@ -141,6 +141,13 @@ impl Request {
         Ok(())
     }
 
+    /// Another view of the same request.
+    #[cfg(feature = "capi")]
+    pub(crate) fn share(&self) -> Request {
+        let Request { pledge, device, buffer, number } = self;
+        Request { pledge: pledge.clone(), device: device.clone(), buffer: buffer.clone(), number: *number }
+    }
+
     pub(crate) fn new(pledge: Pledge<Outcome>, buffer: &Arc<Inner>, number: u64) -> Request {
         Request { pledge, device: buffer.device.clone(), buffer: Arc::downgrade(buffer), number }
     }

@@ -11,8 +11,9 @@ use crate::device::{Device, MapMode, Usage};
 use crate::error::{Error, Result};
 
 /// What both kinds are made of.
+/// What both kinds are. The program owns the order in which it is written and uploaded: in Rust by exclusive references.
 #[derive(Debug)]
-struct Staging {
+pub(crate) struct Staging {
     buffer: Buffer,
     size: u64,
 }
@@ -24,23 +25,44 @@ impl Staging {
         Ok(Staging { buffer: padded(device, &desc)?, size })
     }
 
-    fn bytes(&mut self) -> Result<MappedRangeMut<'_>> {
+    fn bytes(&self) -> Result<MappedRangeMut<'_>> {
         Ok(self.buffer.range_mut(0, None)?.cut(self.size as usize))
     }
 
-    fn write(&mut self, offset: u64, data: &[u8]) -> Result<()> {
+    pub(crate) fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
         let end = u128::from(offset) + data.len() as u128;
         if end > u128::from(self.size) {
             return Err(Error::beyond("offset + data", end, self.size, "bytes of the staging buffer"));
         }
-        let at = offset as usize;
-        self.bytes()?[at..at + data.len()].copy_from_slice(data);
+        self.buffer.inner.device.hold()?;
+        let place = self.place().inspect_err(|_| self.buffer.inner.device.let_go());
+        let (place, _) = place?;
+        // SAFETY: inside of what is mapped, for as long as nobody uploads it meanwhile, and the device is held.
+        unsafe { place.add(offset as usize).copy_from_nonoverlapping(data.as_ptr(), data.len()) };
+        self.buffer.inner.device.let_go();
         Ok(())
     }
 
-    fn upload_to(&mut self, encoder: &mut Encoder<'_>, to: &DeviceBuffer, offset: u64) -> Result<()> {
+    /// Where its bytes are while it is mapped, and how many.
+    pub(crate) fn place(&self) -> Result<(*mut u8, u64)> {
+        let (place, _, number) = self.buffer.inner.lend(0, None, true)?;
+        self.buffer.inner.lock().machine.give_back(number);
+        Ok((place.as_ptr(), self.size))
+    }
+
+    #[cfg(feature = "capi")]
+    pub(crate) fn label(&self) -> crate::error::Label {
+        self.buffer.label()
+    }
+
+    #[cfg(feature = "capi")]
+    pub(crate) fn inner(&self) -> &crate::memory::Arc<super::inner::Inner> {
+        &self.buffer.inner
+    }
+
+    pub(crate) fn upload_to(&self, encoder: &mut Encoder<'_>, to: &DeviceBuffer, offset: u64) -> Result<()> {
         encoder.upload(&self.buffer, to, offset, self.size)?;
-        self.buffer.unmap();
+        self.buffer.inner.unmap();
         Ok(())
     }
 }
@@ -61,7 +83,7 @@ impl Staging {
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct ImmediateStagingBuffer(Staging);
+pub struct ImmediateStagingBuffer(pub(crate) Staging);
 
 impl ImmediateStagingBuffer {
     /// `size` bytes, all zeros, mapped.
@@ -139,7 +161,7 @@ impl ImmediateStagingBuffer {
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct DeferredStagingBuffer(Staging);
+pub struct DeferredStagingBuffer(pub(crate) Staging);
 
 impl DeferredStagingBuffer {
     /// `size` bytes, not mapped.

@@ -11,7 +11,7 @@ use super::object::{Object, Seat};
 use super::opaque::bb_device;
 use super::status::bb_status;
 use crate::Timeout;
-use crate::device::{Device, DeviceKind, GlConfig, GlContext, HostConfig, Info};
+use crate::device::{Device, DeviceKind, Fence, GlConfig, GlContext, HostConfig, Info};
 use crate::error::{Error, Label, Result, Status};
 use crate::memory::try_box;
 
@@ -246,6 +246,23 @@ pub extern "C" fn bb_device_poll(device: *mut bb_device, budget: u64) -> bb_stat
     on("bb_device_poll", device, |device: &Device| device.poll(Timeout::nanos(budget)))
 }
 
+/// Waits until everything that was submitted up to a fence is done. On the owner thread of a host-driven device this drives it.
+///
+/// @param device the device
+/// @param fence from `bb_encoder_submit()`
+/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+/// @return BB_OK, BB_E_TIMEOUT, BB_E_ARGUMENT (nothing was submitted under that number), BB_E_DEVICE_LOST, BB_E_RECURSIVE (in a
+///         callback on the owner thread), BB_E_STATE (on the owner thread), BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
+///         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_device_wait_fence(device: *mut bb_device, fence: u64, timeout: u64) -> bb_status {
+    on("bb_device_wait_fence", device, |device: &Device| {
+        device.wait_fence(Fence(fence), Timeout::nanos(timeout))
+    })
+}
+
 /// Tells what a device is.
 ///
 /// @param device the device
@@ -288,7 +305,8 @@ pub unsafe extern "C" fn bb_device_stats_get(
     })
 }
 
-/// Names each native buffer that is there: label, bytes, usage. Nothing is written where there is none.
+/// Names each buffer that is there: label, bytes, usage, and the state of those that are mapped by requests (`MapPending`: one has
+/// not been answered). Nothing is written where there is none.
 ///
 /// @param device the device
 /// @param write called with pieces of text on this thread
@@ -306,7 +324,13 @@ pub unsafe extern "C" fn bb_device_leak_report(
         let write = input::function(write, "write")?;
         // SAFETY: the header asks for a function that may be called with its user data.
         let mut writer = unsafe { Writer::new(write, user_data) };
-        for buffer in device.live_buffers()? {
+        let mapped = crate::buffers::leak_report(device)?;
+        for buffer in &mapped {
+            let _ = writeln!(writer, "{buffer}");
+        }
+        // What managers and drivers of one's own have besides.
+        let others = device.live_buffers()?;
+        for buffer in others.iter().filter(|other| mapped.iter().all(|known| known.native != other.native)) {
             let _ = writeln!(writer, "{buffer}");
         }
         Ok(())
@@ -331,7 +355,8 @@ pub extern "C" fn bb_device_destroy(device: *mut bb_device) -> bb_status {
     take("bb_device_destroy", device, |_: Device| Ok(()))
 }
 
-fn text<const N: usize>(from: &str) -> [c_char; N] {
+/// Text of a struct that C reads, cut where it does not fit.
+pub(super) fn text<const N: usize>(from: &str) -> [c_char; N] {
     let mut place = [0; N];
     place.iter_mut().zip(from.bytes()).for_each(|(to, from)| *to = from as c_char);
     place

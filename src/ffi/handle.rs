@@ -1,6 +1,6 @@
 //! Handles: what C holds instead of addresses.
 //!
-//! A handle is `kind | tag << 4 | index << 14 | generation << 34`: the tag tells this copy of the library in this process,
+//! A handle is `kind | tag << 5 | index << 15 | generation << 35`: the tag tells this copy of the library in this process,
 //! the index a slot, the generation how often the slot has been used. The word of a live slot *is* its handle.
 
 use super::pin::KIND_MASK;
@@ -23,6 +23,15 @@ pub(crate) enum Kind {
     Stream = 8,
     Registry = 9,
     Device = 10,
+    Buffer = 11,
+    Request = 12,
+    Encoder = 13,
+    DeviceBuffer = 14,
+    ImmediateStaging = 15,
+    DeferredStaging = 16,
+    Readback = 17,
+    Reading = 18,
+    Dynamic = 19,
 }
 
 impl Kind {
@@ -43,6 +52,15 @@ impl Kind {
             Kind::Stream => "stream",
             Kind::Registry => "registry",
             Kind::Device => "device",
+            Kind::Buffer => "buffer",
+            Kind::Request => "request",
+            Kind::Encoder => "encoder",
+            Kind::DeviceBuffer => "device buffer",
+            Kind::ImmediateStaging => "immediate staging buffer",
+            Kind::DeferredStaging => "deferred staging buffer",
+            Kind::Readback => "readback buffer",
+            Kind::Reading => "reading",
+            Kind::Dynamic => "dynamic buffer",
         }
     }
 
@@ -59,11 +77,20 @@ impl Kind {
             Kind::Stream => "is the handle of a stream",
             Kind::Registry => "is the handle of a registry",
             Kind::Device => "is the handle of a device",
+            Kind::Buffer => "is the handle of a buffer",
+            Kind::Request => "is the handle of a request",
+            Kind::Encoder => "is the handle of an encoder",
+            Kind::DeviceBuffer => "is the handle of a device buffer",
+            Kind::ImmediateStaging => "is the handle of an immediate staging buffer",
+            Kind::DeferredStaging => "is the handle of a deferred staging buffer",
+            Kind::Readback => "is the handle of a readback buffer",
+            Kind::Reading => "is the handle of a reading",
+            Kind::Dynamic => "is the handle of a dynamic buffer",
         }
     }
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 19] = [
     Kind::Manager,
     Kind::Batch,
     Kind::Task,
@@ -74,10 +101,19 @@ const KINDS: [Kind; 10] = [
     Kind::Stream,
     Kind::Registry,
     Kind::Device,
+    Kind::Buffer,
+    Kind::Request,
+    Kind::Encoder,
+    Kind::DeviceBuffer,
+    Kind::ImmediateStaging,
+    Kind::DeferredStaging,
+    Kind::Readback,
+    Kind::Reading,
+    Kind::Dynamic,
 ];
 
-const TAG_SHIFT: u32 = 4;
-const INDEX_SHIFT: u32 = 14;
+const TAG_SHIFT: u32 = 5;
+const INDEX_SHIFT: u32 = 15;
 const GENERATION_SHIFT: u32 = INDEX_SHIFT + INDEX_BITS;
 const GENERATIONS: u32 = 1 << GENERATION_BITS;
 const TAG_MASK: u64 = (1 << INDEX_SHIFT) - (1 << TAG_SHIFT);

@@ -322,11 +322,11 @@ mod tests {
         assert_eq!(status::<Other>(handle), Status::Kind);
         let garbage = [
             1,
-            15,
+            KIND_MASK,
             u64::MAX,
-            handle | 15,
-            handle & !15,
-            handle ^ 1 << 5,
+            handle | KIND_MASK,
+            handle & !KIND_MASK,
+            handle ^ 1 << 6,
             handle + (1 << 50),
             0x7fff_dead_beef,
         ];

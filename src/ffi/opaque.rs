@@ -39,3 +39,39 @@ pub struct bb_device(());
 /// Named buffers of CUDA kernels and where they lie. Made by `bb_registry_create()`.
 #[derive(Debug)]
 pub struct bb_registry(());
+
+/// Memory that host and device use by turns. Made by `bb_buffer_create()`.
+#[derive(Debug)]
+pub struct bb_buffer(());
+
+/// A map request that was accepted. Made by `bb_buffer_map_async()`.
+#[derive(Debug)]
+pub struct bb_request(());
+
+/// Copies and writes for one submit. Made by `bb_encoder_create()`.
+#[derive(Debug)]
+pub struct bb_encoder(());
+
+/// Memory that the device alone uses. Made by `bb_device_buffer_create()`.
+#[derive(Debug)]
+pub struct bb_device_buffer(());
+
+/// Bytes on their way to the device, once. Made by `bb_immediate_staging_create()`.
+#[derive(Debug)]
+pub struct bb_immediate_staging(());
+
+/// Bytes on their way to the device, again and again. Made by `bb_deferred_staging_create()`.
+#[derive(Debug)]
+pub struct bb_deferred_staging(());
+
+/// A ring of buffers for bytes on their way back. Made by `bb_readback_create()`.
+#[derive(Debug)]
+pub struct bb_readback(());
+
+/// A read that is under way, or done. Made by `bb_readback_read()`.
+#[derive(Debug)]
+pub struct bb_reading(());
+
+/// Bytes that change with every frame. Made by `bb_dynamic_create()`.
+#[derive(Debug)]
+pub struct bb_dynamic(());

@@ -11,7 +11,7 @@ use crate::sync::{AtomicU64, Ordering::*, heavy, light};
 pub(crate) const DEPTH: usize = 8;
 
 /// The low bits of a word: the kind of a live object, 0 for a free slot, all ones while it closes.
-pub(crate) const KIND_MASK: u64 = 15;
+pub(crate) const KIND_MASK: u64 = 31;
 
 /// The handles that one thread is inside of. Written by its thread, read by whoever destroys.
 #[derive(Debug)]

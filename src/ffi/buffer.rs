@@ -1,0 +1,430 @@
+//! `bb_buffer`: memory that host and device use by turns. Made, mapped, looked at, ended, released.
+
+use std::ffi::c_char;
+
+use super::callback::discard;
+use super::device::text;
+use super::guard::{guard, on, take};
+use super::handle::Kind;
+use super::input;
+use super::object::{Object, Seat};
+use super::opaque::{bb_buffer, bb_device, bb_request};
+use super::request::{answered, bb_map_callback};
+use super::spsc::{bb_const_span, bb_span};
+use super::status::bb_status;
+use crate::buffers::{Buffer, BufferDesc, BufferState, Inner};
+use crate::device::{Device, MapMode, Usage};
+use crate::error::{Error, Label, Result, Status};
+use crate::memory::Arc;
+
+/// `bb_buffer_desc.usage`: vertices are read from it.
+pub const BB_USAGE_VERTEX: u32 = 1;
+/// `bb_buffer_desc.usage`: indices are read from it.
+pub const BB_USAGE_INDEX: u32 = 2;
+/// `bb_buffer_desc.usage`: shaders read it as uniforms.
+pub const BB_USAGE_UNIFORM: u32 = 4;
+/// `bb_buffer_desc.usage`: shaders read and write it.
+pub const BB_USAGE_STORAGE: u32 = 8;
+/// `bb_buffer_desc.usage`: copied from.
+pub const BB_USAGE_COPY_SRC: u32 = 16;
+/// `bb_buffer_desc.usage`: copied to.
+pub const BB_USAGE_COPY_DST: u32 = 32;
+/// `bb_buffer_desc.usage`: mapped for reading. Goes with `BB_USAGE_COPY_DST` alone.
+pub const BB_USAGE_MAP_READ: u32 = 64;
+/// `bb_buffer_desc.usage`: mapped for writing. Goes with `BB_USAGE_COPY_SRC` alone.
+pub const BB_USAGE_MAP_WRITE: u32 = 128;
+/// `bb_buffer_desc.usage`: draws read their parameters from it.
+pub const BB_USAGE_INDIRECT: u32 = 256;
+
+// The core's own values.
+const _: () = {
+    assert!(BB_USAGE_VERTEX == Usage::VERTEX.bits());
+    assert!(BB_USAGE_INDEX == Usage::INDEX.bits());
+    assert!(BB_USAGE_UNIFORM == Usage::UNIFORM.bits());
+    assert!(BB_USAGE_STORAGE == Usage::STORAGE.bits());
+    assert!(BB_USAGE_COPY_SRC == Usage::COPY_SRC.bits());
+    assert!(BB_USAGE_COPY_DST == Usage::COPY_DST.bits());
+    assert!(BB_USAGE_MAP_READ == Usage::MAP_READ.bits());
+    assert!(BB_USAGE_MAP_WRITE == Usage::MAP_WRITE.bits());
+    assert!(BB_USAGE_INDIRECT == Usage::INDIRECT.bits());
+    assert!(BB_MAP_READ == MapMode::Read as u32 && BB_MAP_WRITE == MapMode::Write as u32);
+};
+
+/// The mapped bytes are read.
+pub const BB_MAP_READ: u32 = 1;
+/// The mapped bytes are written; those that are not stay what they were.
+pub const BB_MAP_WRITE: u32 = 2;
+/// The rest of the buffer, or of what is mapped.
+pub const BB_WHOLE_SIZE: u64 = u64::MAX;
+
+/// Where a buffer stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum bb_buffer_state {
+    /// It has no memory yet.
+    BB_BUFFER_UNINITIALIZED = 0,
+    /// The device may use it.
+    BB_BUFFER_READY = 1,
+    /// The host reads or writes its bytes.
+    BB_BUFFER_MAPPED = 2,
+    /// A map request has not been answered.
+    BB_BUFFER_MAP_PENDING = 3,
+    /// Its memory has been given back.
+    BB_BUFFER_DESTROYED = 4,
+}
+
+impl From<BufferState> for bb_buffer_state {
+    fn from(state: BufferState) -> bb_buffer_state {
+        match state {
+            BufferState::Uninitialized => bb_buffer_state::BB_BUFFER_UNINITIALIZED,
+            BufferState::Ready => bb_buffer_state::BB_BUFFER_READY,
+            BufferState::Mapped => bb_buffer_state::BB_BUFFER_MAPPED,
+            BufferState::MapPending => bb_buffer_state::BB_BUFFER_MAP_PENDING,
+            BufferState::Destroyed => bb_buffer_state::BB_BUFFER_DESTROYED,
+        }
+    }
+}
+
+/// How a buffer is made. Fill it by `bb_buffer_desc_init()`, then change what is needed.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_buffer_desc {
+    /// Bytes of this struct, as the caller knows it.
+    pub struct_size: u32,
+    /// What it is for: some of `BB_USAGE_…`.
+    pub usage: u32,
+    /// Its bytes; 0 is legal.
+    pub size: u64,
+    /// Whether it begins mapped for writing, as a whole, all zeros: 0 or 1. Goes with any usage.
+    pub mapped_at_creation: u8,
+    /// 0.
+    pub reserved: [u8; 7],
+    /// Name in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none.
+    pub label: *const c_char,
+}
+
+/// What is known of a buffer.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_buffer_info {
+    /// Bytes of this struct that were written.
+    pub struct_size: u32,
+    /// A `bb_buffer_state`.
+    pub state: bb_buffer_state,
+    /// Its bytes.
+    pub size: u64,
+    /// What it is for.
+    pub usage: u32,
+    /// 1 unless it has been destroyed or its device is lost.
+    pub valid: u32,
+    /// How often it has grown, and 1 more; 1 for what does not grow.
+    pub generation: u64,
+    /// NUL-terminated.
+    pub label: [c_char; 64],
+}
+
+const DEFAULTS: bb_buffer_desc = bb_buffer_desc {
+    struct_size: size_of::<bb_buffer_desc>() as u32,
+    usage: 0,
+    size: 0,
+    mapped_at_creation: 0,
+    reserved: [0; 7],
+    label: std::ptr::null(),
+};
+
+impl Object for Buffer {
+    const KIND: Kind = Kind::Buffer;
+
+    fn label(&self) -> Label {
+        Buffer::label(self)
+    }
+}
+
+/// What C says of a buffer to be made.
+///
+/// # Safety
+///
+/// NULL, or a desc with as many bytes as it says.
+pub(super) unsafe fn desc<'a>(given: *const bb_buffer_desc) -> Result<BufferDesc<'a>> {
+    // SAFETY: the caller's promise; integers and pointers are legal whatever their bits.
+    let given = unsafe {
+        input::required(given.cast::<u8>(), "desc")?;
+        input::versioned(given, DEFAULTS)?
+    };
+    let unknown = || Error::value(Status::Argument, "desc.usage", given.usage, "unknown flags");
+    Ok(BufferDesc {
+        size: given.size,
+        usage: Usage::from_bits(given.usage).ok_or_else(unknown)?,
+        mapped_at_creation: input::flag(given.mapped_at_creation.into(), "desc.mapped_at_creation")?,
+        // SAFETY: the header asks for a string or NULL.
+        label: unsafe { input::name(given.label, "desc.label") }?,
+    })
+}
+
+pub(super) fn describe(buffer: &Buffer, size: u64, generation: u64, struct_size: u32) -> bb_buffer_info {
+    let state = buffer.state();
+    let valid = state != BufferState::Destroyed && buffer.inner.device.lost().is_none();
+    bb_buffer_info {
+        struct_size,
+        state: state.into(),
+        size,
+        usage: buffer.usage().bits(),
+        valid: valid.into(),
+        generation,
+        label: text(Buffer::label(buffer).as_str()),
+    }
+}
+
+pub(super) fn mode(given: u32) -> Result<MapMode> {
+    match given {
+        BB_MAP_READ => Ok(MapMode::Read),
+        BB_MAP_WRITE => Ok(MapMode::Write),
+        other => {
+            Err(Error::value(Status::Argument, "mode", other, "use BB_MAP_READ or BB_MAP_WRITE, not both"))
+        }
+    }
+}
+
+pub(super) fn size(given: u64) -> Option<u64> {
+    (given != BB_WHOLE_SIZE).then_some(given)
+}
+
+/// What the handle's buffer shares, for work that may call back: no call is inside of the buffer then, so that the callback
+/// may release it.
+fn inner(call: &'static str, buffer: *mut bb_buffer) -> std::result::Result<Arc<Inner>, bb_status> {
+    let mut found = None;
+    let status = on(call, buffer, |buffer: &Buffer| {
+        found = Some(buffer.inner.clone());
+        Ok(())
+    });
+    found.ok_or(status)
+}
+
+/// Fills a desc with the defaults.
+///
+/// @param desc written
+/// @return BB_OK, BB_E_NULL
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_buffer_desc_init(desc: *mut bb_buffer_desc) -> bb_status {
+    // SAFETY: the header asks for a place for a desc.
+    guard("bb_buffer_desc_init", || unsafe { input::output(desc, "desc") }?.set(DEFAULTS))
+}
+
+/// Makes a buffer of zeros, which follows WebGPU's rules of mapping on every device.
+///
+/// @param device whose memory it is
+/// @param desc how
+/// @param buffer the handle is written here; `bb_buffer_release()` ends it
+/// @return BB_OK, BB_E_ARGUMENT (usage, label), BB_E_ALIGN (mapped at creation, and the size is no multiple of 4), BB_E_LIMIT (too
+///         large for the device), BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
+///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_buffer_create(
+    device: *mut bb_device,
+    desc: *const bb_buffer_desc,
+    buffer: *mut *mut bb_buffer,
+) -> bb_status {
+    on("bb_buffer_create", device, |device: &Device| {
+        // SAFETY: the header asks for a place for a handle, and a desc.
+        let (place, desc) = unsafe { (input::output(buffer, "buffer")?, self::desc(desc)?) };
+        let seat = Seat::take()?;
+        place.set(seat.seat(Buffer::new(device, &desc)?)? as *mut bb_buffer)
+    })
+}
+
+/// Asks for bytes to be mapped, as soon as the work that uses the buffer is done. Refused at once while it is mapped or a request is
+/// pending, which leaves the first one alone.
+///
+/// An accepted request is answered exactly once, with no lock held: mapped, BB_E_ABORTED by unmap, destroy or release,
+/// BB_E_CANCELLED, BB_E_DEVICE_LOST, or what the backend says. It goes on when its handle is released.
+///
+/// @param buffer a buffer with `BB_USAGE_MAP_READ` or `BB_USAGE_MAP_WRITE`
+/// @param mode `BB_MAP_READ` or `BB_MAP_WRITE`
+/// @param offset where it begins, in bytes, a multiple of 8
+/// @param size how many bytes, a multiple of 4; `BB_WHOLE_SIZE` for the rest
+/// @param callback called with the answer, or NULL: on the device's owner thread, on the thread that unmaps, destroys or cancels, or
+///        inside of this call. It may use, destroy and release any buffer, but not wait for the device
+/// @param request a handle to poll, wait and cancel is written here; `bb_request_release()` ends it. NULL for none
+/// @return BB_OK, BB_E_STATE (not ready: the message tells the state), BB_E_ARGUMENT (mode, or not in the usage), BB_E_ALIGN,
+///         BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+///         BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_buffer_map_async(
+    buffer: *mut bb_buffer,
+    mode: u32,
+    offset: u64,
+    size: u64,
+    callback: *const bb_map_callback,
+    request: *mut *mut bb_request,
+) -> bb_status {
+    let inner = match inner("bb_buffer_map_async", buffer) {
+        Ok(inner) => inner,
+        Err(status) => return status,
+    };
+    guard("bb_buffer_map_async", || {
+        let mode = self::mode(mode)?;
+        // SAFETY: the header asks for a callback or NULL, and for a place for a handle or NULL.
+        unsafe { answered(callback, request, || Inner::map_async(&inner, mode, offset, self::size(size))) }
+    })
+}
+
+fn lend(buffer: &Buffer, offset: u64, bytes: u64, writable: bool) -> Result<(*mut u8, u64)> {
+    let (place, bytes, _) = buffer.inner.lend(offset, size(bytes), writable)?;
+    Ok((place.as_ptr(), bytes as u64))
+}
+
+/// Mapped bytes, to be written. Valid until the buffer is unmapped, destroyed or released, or its device destroyed; until then
+/// no other range may overlap them.
+///
+/// @param buffer a buffer that is mapped for writing
+/// @param offset where they begin in the buffer, in bytes, a multiple of 8
+/// @param size how many, a multiple of 4; `BB_WHOLE_SIZE` for the rest of what is mapped
+/// @param span written
+/// @return BB_OK, BB_E_STATE (not mapped), BB_E_ARGUMENT (mapped for reading), BB_E_BUSY (overlaps another range), BB_E_ALIGN,
+///         BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+///         BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_buffer_mapped_range(
+    buffer: *mut bb_buffer,
+    offset: u64,
+    size: u64,
+    span: *mut bb_span,
+) -> bb_status {
+    on("bb_buffer_mapped_range", buffer, |buffer: &Buffer| {
+        // SAFETY: the header asks for a place for a span.
+        let place = unsafe { input::output(span, "span") }?;
+        let (data, bytes) = lend(buffer, offset, size, true)?;
+        place.set(bb_span { data: data.cast(), bytes })
+    })
+}
+
+/// Mapped bytes, to be read. Ranges like it may overlap, one that is written may not.
+///
+/// @param buffer a buffer that is mapped
+/// @param offset where they begin in the buffer, in bytes, a multiple of 8
+/// @param size how many, a multiple of 4; `BB_WHOLE_SIZE` for the rest of what is mapped
+/// @param span written
+/// @return what `bb_buffer_mapped_range()` returns
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_buffer_const_mapped_range(
+    buffer: *mut bb_buffer,
+    offset: u64,
+    size: u64,
+    span: *mut bb_const_span,
+) -> bb_status {
+    on("bb_buffer_const_mapped_range", buffer, |buffer: &Buffer| {
+        // SAFETY: the header asks for a place for a span.
+        let place = unsafe { input::output(span, "span") }?;
+        let (data, bytes) = lend(buffer, offset, size, false)?;
+        place.set(bb_const_span { data: data.cast_const().cast(), bytes })
+    })
+}
+
+/// Gives the bytes to the device; a pending request is answered with BB_E_ABORTED. Does nothing if there is nothing to do.
+///
+/// @param buffer the buffer
+/// @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_buffer_unmap(buffer: *mut bb_buffer) -> bb_status {
+    match inner("bb_buffer_unmap", buffer) {
+        Ok(inner) => guard("bb_buffer_unmap", || {
+            inner.unmap();
+            Ok(())
+        }),
+        Err(status) => status,
+    }
+}
+
+/// Gives the memory back once the device is done with it; the handle stays, and tells `BB_BUFFER_DESTROYED`. A pending request
+/// is answered with BB_E_ABORTED. Does nothing the second time.
+///
+/// @param buffer the buffer; NULL is a no-op
+/// @return BB_OK, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread, also in the buffer's own callback
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_buffer_destroy(buffer: *mut bb_buffer) -> bb_status {
+    if buffer.is_null() {
+        return bb_status::BB_OK;
+    }
+    match inner("bb_buffer_destroy", buffer) {
+        Ok(inner) => guard("bb_buffer_destroy", || {
+            inner.destroy();
+            Ok(())
+        }),
+        Err(status) => status,
+    }
+}
+
+/// Tells what a buffer is, and where it stands.
+///
+/// @param buffer the buffer
+/// @param struct_size `sizeof(bb_buffer_info)`
+/// @param info written
+/// @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_buffer_info_get(
+    buffer: *mut bb_buffer,
+    struct_size: u32,
+    info: *mut bb_buffer_info,
+) -> bb_status {
+    // SAFETY: the header asks for a place of `struct_size` bytes.
+    on("bb_buffer_info_get", buffer, |buffer: &Buffer| unsafe {
+        input::write_sized(struct_size, info, "info", |size| describe(buffer, buffer.size(), 1, size))
+    })
+}
+
+/// What the buffer is to its backend: the name of an OpenGL buffer, an address in host memory. For work of the program's own.
+///
+/// @param buffer a buffer that is ready
+/// @param native written
+/// @return BB_OK, BB_E_STATE (mapped, pending or destroyed), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE,
+///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_buffer_native(buffer: *mut bb_buffer, native: *mut u64) -> bb_status {
+    on("bb_buffer_native", buffer, |buffer: &Buffer| {
+        // SAFETY: the header asks for a place for a number.
+        unsafe { input::output(native, "native") }?.set(buffer.native()?.0)
+    })
+}
+
+/// Gives the handle back, and with it the memory, as `bb_buffer_destroy()` does.
+///
+/// @param buffer the buffer; NULL is a no-op
+/// @return BB_OK, BB_E_STALE (also all but one of several threads that release it), BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN,
+///         BB_E_FORKED
+/// @threadsafety safe to call from any thread, also in the buffer's own callback
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_buffer_release(buffer: *mut bb_buffer) -> bb_status {
+    if buffer.is_null() {
+        return bb_status::BB_OK;
+    }
+    take("bb_buffer_release", buffer, |buffer: Buffer| {
+        drop(buffer);
+        Ok(())
+    })
+}
+
+/// Frees a refused callback: its user data stays the caller's.
+pub(super) fn keep<T: ?Sized>(callback: Option<Box<T>>) {
+    if let Some(callback) = callback {
+        discard(callback);
+    }
+}

@@ -1,0 +1,202 @@
+//! `bb_device_buffer`: memory that the device alone uses, of a fixed size or growing.
+
+use parking_lot::Mutex;
+
+use super::buffer::{bb_buffer_desc, bb_buffer_info, desc, describe};
+use super::guard::{on, take};
+use super::handle::Kind;
+use super::input;
+use super::object::{Object, Seat};
+use super::opaque::{bb_device, bb_device_buffer};
+use super::status::bb_status;
+use crate::buffers::{DeviceBuffer, GrowableBuffer};
+use crate::device::Device;
+use crate::error::{Error, Label, Result, Status};
+
+/// The two kinds of it.
+pub(super) enum Role {
+    Fixed(DeviceBuffer),
+    Growable(Mutex<GrowableBuffer>),
+}
+
+impl Object for Role {
+    const KIND: Kind = Kind::DeviceBuffer;
+
+    fn label(&self) -> Label {
+        match self {
+            Role::Fixed(buffer) => buffer.buffer().label(),
+            // Growing may hold the lock for long, and refusals are told while it does.
+            Role::Growable(buffer) => {
+                buffer.try_lock().map_or(Label::new(""), |buffer| GrowableBuffer::label(&buffer))
+            }
+        }
+    }
+}
+
+impl Role {
+    /// The buffer as it is now.
+    pub(super) fn with<R>(&self, work: impl FnOnce(&DeviceBuffer) -> R) -> R {
+        match self {
+            Role::Fixed(buffer) => work(buffer),
+            Role::Growable(buffer) => work(buffer.lock().buffer()),
+        }
+    }
+
+    fn generation(&self) -> u64 {
+        match self {
+            Role::Fixed(_) => 1,
+            Role::Growable(buffer) => buffer.lock().generation(),
+        }
+    }
+}
+
+/// # Safety
+///
+/// A place for a handle and a desc, or NULL.
+unsafe fn create(
+    desc: *const bb_buffer_desc,
+    buffer: *mut *mut bb_device_buffer,
+    make: impl FnOnce(crate::buffers::BufferDesc<'_>) -> Result<Role>,
+) -> Result<()> {
+    // SAFETY: the caller's promise.
+    let (place, desc) = unsafe { (input::output(buffer, "buffer")?, self::desc(desc)?) };
+    let seat = Seat::take()?;
+    place.set(seat.seat(make(desc)?)? as *mut bb_device_buffer)
+}
+
+/// Makes a buffer that is never mapped: filled by staging buffers and `bb_encoder_write()`, read by `bb_readback_read()`, of any
+/// number of bytes.
+///
+/// @param device whose memory it is
+/// @param desc how; `BB_USAGE_COPY_DST` is added
+/// @param buffer the handle is written here; `bb_device_buffer_destroy()` ends it
+/// @return BB_OK, BB_E_ARGUMENT (usage, label, mapped at creation), BB_E_LIMIT (too large for the device), BB_E_VERSION,
+///         BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+///         BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_device_buffer_create(
+    device: *mut bb_device,
+    desc: *const bb_buffer_desc,
+    buffer: *mut *mut bb_device_buffer,
+) -> bb_status {
+    // SAFETY: the header asks for a place for a handle, and a desc.
+    on("bb_device_buffer_create", device, |device: &Device| unsafe {
+        create(desc, buffer, |desc| DeviceBuffer::new(device, &desc).map(Role::Fixed))
+    })
+}
+
+/// Makes a device buffer that grows by `bb_device_buffer_reserve()`.
+///
+/// @param device whose memory it is
+/// @param desc how; `BB_USAGE_COPY_SRC` and `BB_USAGE_COPY_DST` are added
+/// @param buffer the handle is written here; `bb_device_buffer_destroy()` ends it
+/// @return what `bb_device_buffer_create()` returns
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_device_buffer_create_growable(
+    device: *mut bb_device,
+    desc: *const bb_buffer_desc,
+    buffer: *mut *mut bb_device_buffer,
+) -> bb_status {
+    // SAFETY: the header asks for a place for a handle, and a desc.
+    on("bb_device_buffer_create_growable", device, |device: &Device| unsafe {
+        create(desc, buffer, |desc| Ok(Role::Growable(Mutex::new(GrowableBuffer::new(device, &desc)?))))
+    })
+}
+
+/// Makes sure of `size` bytes: a growable buffer that is smaller becomes another one, at least twice as large, to which the device
+/// copies the old bytes. Its native handle and its generation are new ones; the old memory is given back when the device is done
+/// with it. Copies that were recorded and not submitted name the old buffer, and are refused.
+///
+/// @param buffer a buffer made by `bb_device_buffer_create_growable()`
+/// @param size bytes wanted
+/// @param grew 1 is written here if it grew, else 0; may be NULL
+/// @return BB_OK, BB_E_STATE (it does not grow), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_NULL,
+///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_device_buffer_reserve(
+    buffer: *mut bb_device_buffer,
+    size: u64,
+    grew: *mut u32,
+) -> bb_status {
+    on("bb_device_buffer_reserve", buffer, |buffer: &Role| {
+        let Role::Growable(buffer) = buffer else {
+            let why = "the buffer does not grow: make it by bb_device_buffer_create_growable()";
+            return Err(Error::text(Status::State, why));
+        };
+        let grown = buffer.lock().reserve(size)?;
+        if !grew.is_null() {
+            // SAFETY: the header asks for a place for a number or NULL.
+            unsafe { grew.write(grown.into()) };
+        }
+        Ok(())
+    })
+}
+
+/// Tells what a device buffer is, and where it stands.
+///
+/// @param buffer the buffer
+/// @param struct_size `sizeof(bb_buffer_info)`
+/// @param info written
+/// @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_device_buffer_info_get(
+    buffer: *mut bb_device_buffer,
+    struct_size: u32,
+    info: *mut bb_buffer_info,
+) -> bb_status {
+    // SAFETY: the header asks for a place of `struct_size` bytes.
+    on("bb_device_buffer_info_get", buffer, |buffer: &Role| unsafe {
+        let generation = buffer.generation();
+        buffer.with(|buffer| {
+            input::write_sized(struct_size, info, "info", |size| {
+                describe(buffer.buffer(), buffer.size(), generation, size)
+            })
+        })
+    })
+}
+
+/// What the buffer is to its backend: the name of an OpenGL buffer, an address in host memory. For work of the program's own, which
+/// waits for the fences of what was submitted.
+///
+/// @param buffer the buffer
+/// @param native written
+/// @return BB_OK, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_device_buffer_native(
+    buffer: *mut bb_device_buffer,
+    native: *mut u64,
+) -> bb_status {
+    on("bb_device_buffer_native", buffer, |buffer: &Role| {
+        // SAFETY: the header asks for a place for a number.
+        let place = unsafe { input::output(native, "native") }?;
+        place.set(buffer.with(|buffer| buffer.buffer().native())?.0)
+    })
+}
+
+/// Destroys a device buffer. Its memory is given back once the device is done with it.
+///
+/// @param buffer the buffer; NULL is a no-op
+/// @return BB_OK, BB_E_STALE (also all but one of several threads that destroy it), BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN,
+///         BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_device_buffer_destroy(buffer: *mut bb_device_buffer) -> bb_status {
+    if buffer.is_null() {
+        return bb_status::BB_OK;
+    }
+    take("bb_device_buffer_destroy", buffer, |buffer: Role| {
+        drop(buffer);
+        Ok(())
+    })
+}

@@ -1,0 +1,236 @@
+//! `bb_encoder`: copies and writes for one submit after the other.
+
+use std::ffi::c_void;
+
+use parking_lot::Mutex;
+
+use super::device_buffer::Role;
+use super::dynamic::bb_dynamic_slice;
+use super::guard::{on, take};
+use super::handle::Kind;
+use super::input;
+use super::object::{self, Object, Seat};
+use super::opaque::{bb_buffer, bb_device, bb_device_buffer, bb_dynamic, bb_encoder};
+use super::status::bb_status;
+use crate::buffers::{Buffer, DynamicBuffer, Encoder};
+use crate::device::Device;
+use crate::error::{Error, Result, Status};
+
+/// An encoder belongs to one thread at a time; a second one is told so.
+pub(super) struct Shared(Mutex<Encoder<'static>>);
+
+impl Object for Shared {
+    const KIND: Kind = Kind::Encoder;
+}
+
+impl Shared {
+    /// Lends the encoder to one thread. Never waits.
+    pub(super) fn with(&self, work: impl FnOnce(&mut Encoder<'static>) -> Result<()>) -> Result<()> {
+        let why = "another thread is inside of a call on the same encoder";
+        let mut encoder = self.0.try_lock().ok_or_else(|| Error::text(Status::Busy, why))?;
+        work(&mut encoder)
+    }
+}
+
+/// The object behind another handle of the same call.
+pub(super) fn with<T: Object, H, R>(handle: *const H, work: impl FnOnce(&T) -> Result<R>) -> Result<R> {
+    let handle = handle as u64;
+    object::with_pin(handle, work).map_err(|refusal| object::error::<T>(handle, refusal))?
+}
+
+/// Makes an encoder with nothing recorded.
+///
+/// @param device whose buffers it is for
+/// @param encoder the handle is written here; `bb_encoder_destroy()` ends it
+/// @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_encoder_create(
+    device: *mut bb_device,
+    encoder: *mut *mut bb_encoder,
+) -> bb_status {
+    on("bb_encoder_create", device, |device: &Device| {
+        // SAFETY: the header asks for a place for a handle.
+        let place = unsafe { input::output(encoder, "encoder") }?;
+        let seat = Seat::take()?;
+        place.set(seat.seat(Shared(Mutex::new(Encoder::new(device))))? as *mut bb_encoder)
+    })
+}
+
+/// Records a copy between two buffers. Where they stand is looked at when it is submitted.
+///
+/// @param encoder the encoder
+/// @param from a buffer with `BB_USAGE_COPY_SRC`
+/// @param from_offset where the bytes begin there, a multiple of 4
+/// @param to another buffer, with `BB_USAGE_COPY_DST`
+/// @param to_offset where they go there, a multiple of 4
+/// @param bytes how many, a multiple of 4
+/// @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_ARGUMENT (usage, another device, the same buffer), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another
+///         thread is inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety one thread at a time
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_encoder_copy(
+    encoder: *mut bb_encoder,
+    from: *mut bb_buffer,
+    from_offset: u64,
+    to: *mut bb_buffer,
+    to_offset: u64,
+    bytes: u64,
+) -> bb_status {
+    on("bb_encoder_copy", encoder, |encoder: &Shared| {
+        with(from, |from: &Buffer| {
+            with(to, |to: &Buffer| {
+                encoder.with(|encoder| encoder.copy(from, from_offset, to, to_offset, bytes))
+            })
+        })
+    })
+}
+
+/// Records a copy between two device buffers, of any bytes.
+///
+/// @param encoder the encoder
+/// @param from a device buffer with `BB_USAGE_COPY_SRC`
+/// @param from_offset where the bytes begin there
+/// @param to another device buffer
+/// @param to_offset where they go there
+/// @param bytes how many
+/// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device, the same buffer), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread is
+///         inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety one thread at a time
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_encoder_copy_bytes(
+    encoder: *mut bb_encoder,
+    from: *mut bb_device_buffer,
+    from_offset: u64,
+    to: *mut bb_device_buffer,
+    to_offset: u64,
+    bytes: u64,
+) -> bb_status {
+    on("bb_encoder_copy_bytes", encoder, |encoder: &Shared| {
+        if from == to {
+            let why = "is the source as well; a copy needs two buffers";
+            return with(from, |_: &Role| Err::<(), _>(Error::param(Status::Argument, "to", why)));
+        }
+        with(from, |from: &Role| {
+            from.with(|from| {
+                with(to, |to: &Role| {
+                    to.with(|to| {
+                        encoder.with(|encoder| encoder.copy_bytes(from, from_offset, to, to_offset, bytes))
+                    })
+                })
+            })
+        })
+    })
+}
+
+/// Records a write of bytes of the caller's own to a device buffer: the way of data that lies in memory already, since nothing
+/// else is copied. They are read when they are submitted, and must be there until then.
+///
+/// @param encoder the encoder
+/// @param to the device buffer
+/// @param offset where they go there
+/// @param data the bytes
+/// @param bytes how many
+/// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread is inside), BB_E_NULL,
+///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety one thread at a time
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_encoder_write(
+    encoder: *mut bb_encoder,
+    to: *mut bb_device_buffer,
+    offset: u64,
+    data: *const c_void,
+    bytes: u64,
+) -> bb_status {
+    on("bb_encoder_write", encoder, |encoder: &Shared| {
+        // SAFETY: the header asks for that many bytes, which stay until the submit.
+        let data: &'static [u8] = unsafe { input::many(data.cast::<u8>(), bytes, "data") }?;
+        with(to, |to: &Role| to.with(|to| encoder.with(|encoder| encoder.write(to, offset, data))))
+    })
+}
+
+/// Records a copy of an update of this frame to a device buffer.
+///
+/// @param encoder the encoder
+/// @param dynamic the dynamic buffer, with `BB_USAGE_COPY_SRC`
+/// @param slice an update of the frame that is being made
+/// @param to the device buffer
+/// @param offset where it goes there
+/// @return BB_OK, BB_E_STALE (the update's frame has ended), BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_OUT_OF_MEMORY,
+///         BB_E_BUSY (another thread is inside), BB_E_NULL, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety one thread at a time
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_encoder_copy_update(
+    encoder: *mut bb_encoder,
+    dynamic: *mut bb_dynamic,
+    slice: *const bb_dynamic_slice,
+    to: *mut bb_device_buffer,
+    offset: u64,
+) -> bb_status {
+    on("bb_encoder_copy_update", encoder, |encoder: &Shared| {
+        // SAFETY: the header asks for a slice.
+        let slice = unsafe { input::required(slice, "slice") }?;
+        with(dynamic, |dynamic: &DynamicBuffer| {
+            let storage = dynamic.ring.storage(slice.native(), slice.frame)?;
+            with(to, |to: &Role| {
+                to.with(|to| {
+                    encoder.with(|encoder| {
+                        to.check("offset + slice.bytes", offset, slice.bytes)?;
+                        encoder.record(
+                            &storage.buffer.inner,
+                            slice.offset,
+                            &to.buffer().inner,
+                            offset,
+                            slice.bytes,
+                        )
+                    })
+                })
+            })
+        })
+    })
+}
+
+/// Has the device do what was recorded; the encoder is empty again. A buffer that is mapped, pending or destroyed by then is an
+/// error that names it: nothing is done, and what was recorded stays.
+///
+/// @param encoder the encoder
+/// @param fence what passes when it is done, for `bb_device_wait_fence()`, is written here; may be NULL
+/// @return BB_OK, BB_E_STATE (a buffer is not ready), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_BUSY (another thread is
+///         inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety one thread at a time
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_encoder_submit(encoder: *mut bb_encoder, fence: *mut u64) -> bb_status {
+    on("bb_encoder_submit", encoder, |encoder: &Shared| {
+        encoder.with(|encoder| {
+            let submitted = encoder.submit()?;
+            if !fence.is_null() {
+                // SAFETY: the header asks for a place for a number or NULL.
+                unsafe { fence.write(submitted.0) };
+            }
+            Ok(())
+        })
+    })
+}
+
+/// Ends an encoder. What was recorded and not submitted is not done.
+///
+/// @param encoder the encoder; NULL is a no-op
+/// @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_encoder_destroy(encoder: *mut bb_encoder) -> bb_status {
+    if encoder.is_null() {
+        return bb_status::BB_OK;
+    }
+    take("bb_encoder_destroy", encoder, |encoder: Shared| {
+        drop(encoder);
+        Ok(())
+    })
+}

@@ -1,0 +1,269 @@
+//! `bb_request`: a map request that was accepted. Looked at, waited for, cancelled, released.
+
+use std::ffi::{c_char, c_void};
+
+use super::buffer::{bb_buffer_state, keep};
+use super::callback::{UserData, bb_drop_fn};
+use super::device::text;
+use super::guard::{guard, on, take};
+use super::handle::Kind;
+use super::input;
+use super::object::{self, Object, Seat};
+use super::opaque::bb_request;
+use super::status::bb_status;
+use crate::Timeout;
+use crate::buffers::{Outcome, Request};
+use crate::error::{Error, Label, Result, Status};
+use crate::memory::{boxed, try_vec};
+use crate::text::Text;
+
+/// What became of a map request.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_map_outcome {
+    /// Bytes of this struct that were written.
+    pub struct_size: u32,
+    /// BB_OK: the buffer is mapped. Else why not: BB_E_ABORTED, BB_E_CANCELLED, BB_E_DEVICE_LOST, BB_E_BACKEND,
+    /// BB_E_OUT_OF_MEMORY.
+    pub status: bb_status,
+    /// Where the buffer stood then.
+    pub state: bb_buffer_state,
+    /// 0.
+    pub reserved: u32,
+    /// The buffer's label; NUL-terminated.
+    pub label: [c_char; 64],
+    /// The same as the status in words; NUL-terminated, empty if it is mapped.
+    pub text: [c_char; 256],
+}
+
+/// Who is told what became of a map request.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_map_callback {
+    /// Called once; the outcome is there for the call only. It may use, destroy and release any buffer, but not wait for the
+    /// device: that is BB_E_RECURSIVE.
+    pub call: Option<unsafe extern "C" fn(user_data: *mut c_void, outcome: *const bb_map_outcome)>,
+    /// Handed to it.
+    pub user_data: *mut c_void,
+    /// Told that `user_data` is not needed any more, after the call; may be NULL.
+    pub drop: bb_drop_fn,
+}
+
+impl bb_map_outcome {
+    fn of(outcome: &Outcome, struct_size: u32) -> bb_map_outcome {
+        let (status, told) = match &outcome.result {
+            Ok(()) => (bb_status::BB_OK, Text::<256>::of(format_args!(""))),
+            Err(error) => (error.status().into(), Text::of(format_args!("{error}"))),
+        };
+        bb_map_outcome {
+            struct_size,
+            status,
+            state: outcome.state.into(),
+            reserved: 0,
+            label: text(outcome.label.as_str()),
+            text: text(told.as_str()),
+        }
+    }
+}
+
+impl Object for Request {
+    const KIND: Kind = Kind::Request;
+
+    fn label(&self) -> Label {
+        self.buffer.upgrade().map_or(Label::new(""), |buffer| buffer.label)
+    }
+}
+
+/// A closure that tells the callback.
+///
+/// # Safety
+///
+/// NULL, or a callback that may be called once on any thread.
+unsafe fn teller(callback: *const bb_map_callback) -> Result<Option<Box<dyn FnOnce(Outcome) + Send>>> {
+    // SAFETY: the caller's promise.
+    let Some(given) = (unsafe { callback.as_ref() }) else { return Ok(None) };
+    let call = input::function(given.call, "callback.call")?;
+    // Refused, it is freed without the drop of what it holds.
+    let user_data = UserData::new(given.user_data, given.drop);
+    let tell = move |outcome: Outcome| {
+        let told = bb_map_outcome::of(&outcome, size_of::<bb_map_outcome>() as u32);
+        // SAFETY: the caller's own function, called once, with its user data.
+        unsafe { call(user_data.get(), &raw const told) };
+    };
+    crate::memory::try_box(tell).map_or_else(
+        |tell| {
+            std::mem::forget(tell);
+            Err(Error::of(Status::OutOfMemory))
+        },
+        |tell| Ok(Some(tell as Box<dyn FnOnce(Outcome) + Send>)),
+    )
+}
+
+/// Asks for a mapping, and has its answer told, watched for, both or neither.
+///
+/// # Safety
+///
+/// A callback as above; NULL, or a place for a handle.
+pub(super) unsafe fn answered(
+    callback: *const bb_map_callback,
+    place: *mut *mut bb_request,
+    ask: impl FnOnce() -> Result<Request>,
+) -> Result<()> {
+    let seat = if place.is_null() { None } else { Some(Seat::take()?) };
+    // SAFETY: the caller's promise.
+    let teller = unsafe { teller(callback) }?;
+    // Room for the handle's object, so that nothing can fail once the request is accepted.
+    let spot = seat.is_some().then(|| boxed(std::mem::MaybeUninit::<Request>::uninit())).transpose();
+    let asked = spot.and_then(|spot| Ok((spot, ask()?)));
+    let (spot, request) = match asked {
+        Ok(asked) => asked,
+        Err(error) => {
+            keep(teller);
+            return Err(error);
+        }
+    };
+    if let (Some(seat), Some(spot)) = (seat, spot) {
+        let handle = seat.seat_boxed(Box::write(spot, request.share()));
+        // SAFETY: the caller's promise: not NULL, since there is a seat.
+        unsafe { place.write(handle as *mut bb_request) };
+    }
+    if let Some(teller) = teller {
+        request.pledge.then(teller);
+    }
+    Ok(())
+}
+
+/// Tells what became of a request, if that is known. It does not drive the device.
+///
+/// @param request the request
+/// @param struct_size `sizeof(bb_map_outcome)`
+/// @param outcome written
+/// @return BB_OK (it is known: `outcome` tells how it ended), BB_E_TIMEOUT (not yet), BB_E_VERSION (struct_size), BB_E_NULL,
+///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_request_poll(
+    request: *mut bb_request,
+    struct_size: u32,
+    outcome: *mut bb_map_outcome,
+) -> bb_status {
+    on("bb_request_poll", request, |request: &Request| {
+        // SAFETY: the header asks for a place of `struct_size` bytes.
+        unsafe { input::sized_output(struct_size, outcome, "outcome") }?;
+        let known = request.poll().ok_or_else(|| Error::of(Status::Timeout))?;
+        // SAFETY: as above.
+        unsafe {
+            input::write_sized(struct_size, outcome, "outcome", |size| bb_map_outcome::of(&known, size))
+        }
+    })
+}
+
+/// Waits for a request. On the owner thread of a host-driven device this drives the device.
+///
+/// @param request the request
+/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+/// @param struct_size `sizeof(bb_map_outcome)`
+/// @param outcome written
+/// @return BB_OK (it is known: `outcome` tells how it ended), BB_E_TIMEOUT, BB_E_RECURSIVE (in a callback on the owner thread),
+///         BB_E_INTERRUPTED, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_request_wait(
+    request: *mut bb_request,
+    timeout: u64,
+    struct_size: u32,
+    outcome: *mut bb_map_outcome,
+) -> bb_status {
+    let mut shared = None;
+    let status = on("bb_request_wait", request, |request: &Request| {
+        // SAFETY: the header asks for a place of `struct_size` bytes.
+        unsafe { input::sized_output(struct_size, outcome, "outcome") }?;
+        shared = Some(request.share());
+        Ok(())
+    });
+    let Some(request) = shared else { return status };
+    // No call is inside of the handle while this waits: others may release it.
+    guard("bb_request_wait", || {
+        let known = request.wait(Timeout::nanos(timeout))?;
+        // SAFETY: as above.
+        unsafe {
+            input::write_sized(struct_size, outcome, "outcome", |size| bb_map_outcome::of(&known, size))
+        }
+    })
+}
+
+/// Waits until one of several requests of one device is known.
+///
+/// @param requests the requests
+/// @param count how many
+/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+/// @param index the index of the first one that is known is written here
+/// @return BB_OK, BB_E_ARGUMENT (none, or of several devices), BB_E_TIMEOUT, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_OUT_OF_MEMORY,
+///         BB_E_RANGE, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_request_wait_any(
+    requests: *const *mut bb_request,
+    count: u64,
+    timeout: u64,
+    index: *mut u64,
+) -> bb_status {
+    guard("bb_request_wait_any", || {
+        // SAFETY: the header asks for that many handles, and a place for a number.
+        let (handles, place) =
+            unsafe { (input::many(requests, count, "requests")?, input::output(index, "index")?) };
+        let mut shared = try_vec(handles.len())?;
+        for handle in handles.iter().map(|handle| *handle as u64) {
+            let request = object::with_pin(handle, Request::share);
+            shared.push(request.map_err(|refusal| object::error::<Request>(handle, refusal))?);
+        }
+        let mut all = try_vec(shared.len())?;
+        all.extend(shared.iter());
+        place.set(Request::wait_any(&all, Timeout::nanos(timeout))? as u64)
+    })
+}
+
+/// Takes a request back: it is answered with BB_E_CANCELLED, unless it has been answered before.
+///
+/// @param request the request
+/// @param in_time 1 is written here if it was in time, else 0; may be NULL
+/// @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_request_cancel(request: *mut bb_request, in_time: *mut u32) -> bb_status {
+    let mut shared = None;
+    let status = on("bb_request_cancel", request, |request: &Request| {
+        shared = Some(request.share());
+        Ok(())
+    });
+    let Some(request) = shared else { return status };
+    guard("bb_request_cancel", || {
+        let cancelled = request.cancel();
+        if !in_time.is_null() {
+            // SAFETY: the header asks for a place for a number or NULL.
+            unsafe { in_time.write(cancelled.into()) };
+        }
+        Ok(())
+    })
+}
+
+/// Gives the handle back. The request goes on, and is answered to its callback.
+///
+/// @param request the request; NULL is a no-op
+/// @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_request_release(request: *mut bb_request) -> bb_status {
+    if request.is_null() {
+        return bb_status::BB_OK;
+    }
+    take("bb_request_release", request, |request: Request| {
+        drop(request);
+        Ok(())
+    })
+}
