@@ -2,6 +2,7 @@
  * A call that succeeds puts back what it took, so it can be repeated. */
 #ifndef BACKBUF_TEST_EXPORTS_H
 #define BACKBUF_TEST_EXPORTS_H
+#include "buffer_exports.h"
 #include "support.h"
 
 static const uint32_t one_u32 = 1;
@@ -210,7 +211,21 @@ static inline bb_status call_bb_stream_ready_chunks(void *h) {
     return status == BB_OK ? bb_lease_release(chunk.lease) : status;
 }
 
-typedef enum kind { ANY, MANAGER, LEASE, BATCH, TASK, WATCH, SENDER, RECEIVER, STREAM, REGISTRY, DEVICE, KINDS } kind;
+typedef enum kind {
+    ANY,
+    MANAGER,
+    LEASE,
+    BATCH,
+    TASK,
+    WATCH,
+    SENDER,
+    RECEIVER,
+    STREAM,
+    REGISTRY,
+    DEVICE,
+    BUFFER_KINDS,
+    KINDS
+} kind;
 
 typedef struct export_case {
     const char *name;
@@ -332,14 +347,69 @@ static const export_case exports[] = {
     CASE(bb_device_leak_report, DEVICE),
     CASE(bb_manager_create_gl, DEVICE),
     END(bb_device_destroy, DEVICE),
+    BUFFER_CASES,
 };
 
 /* One live object of each kind: a manager with what belongs to it, a ring, a stream that a second ring feeds, a registry,
- * and a device on host memory. */
+ * and a device on host memory with its buffers. */
 typedef struct objects {
     void *of[KINDS];
     bb_sender *feeder;
 } objects;
+
+static inline void make_buffers(bb_device *device, void **of) {
+    bb_buffer *buffer = NULL;
+    bb_request *request = NULL;
+    bb_encoder *encoder = NULL;
+    bb_device_buffer *device_buffer = NULL;
+    bb_immediate_staging *immediate = NULL;
+    bb_deferred_staging *deferred = NULL;
+    bb_readback *readback = NULL;
+    bb_reading *reading = NULL;
+    bb_dynamic *dynamic = NULL;
+    OK(bb_buffer_create(device, &one_desc, &buffer));
+    OK(bb_buffer_map_async(buffer, BB_MAP_WRITE, 0, BB_WHOLE_SIZE, NULL, &request));
+    OK(bb_encoder_create(device, &encoder));
+    OK(bb_device_buffer_create_growable(device, &two_desc, &device_buffer));
+    OK(bb_immediate_staging_create(device, 9, "up", &immediate));
+    OK(bb_deferred_staging_create(device, 9, "up", &deferred));
+    OK(bb_readback_create(device, &one_readback, &readback));
+    OK(bb_readback_read(readback, device_buffer, 0, 9, &reading));
+    OK(bb_dynamic_create(device, &one_dynamic, &dynamic));
+    of[BUFFER] = buffer, of[REQUEST] = request, of[ENCODER] = encoder, of[DEVICE_BUFFER] = device_buffer;
+    of[IMMEDIATE] = immediate, of[DEFERRED] = deferred, of[READBACK] = readback, of[READING] = reading;
+    of[DYNAMIC] = dynamic;
+    beside.device = device;
+    OK(bb_encoder_create(device, &beside.encoder));
+    OK(bb_buffer_create(device, &two_desc, &beside.buffer));
+    OK(bb_device_buffer_create(device, &two_desc, &beside.target));
+    OK(bb_dynamic_create(device, &one_dynamic, &beside.dynamic));
+    OK(bb_dynamic_update(beside.dynamic, "abc", 3, &beside.slice));
+}
+
+/* Whatever is left of them. */
+static inline void end_buffers(void **of) {
+    (void)bb_reading_release(of[READING]);
+    (void)bb_readback_destroy(of[READBACK]);
+    (void)bb_request_release(of[REQUEST]);
+    (void)bb_buffer_release(of[BUFFER]);
+    (void)bb_encoder_destroy(of[ENCODER]);
+    (void)bb_device_buffer_destroy(of[DEVICE_BUFFER]);
+    (void)bb_immediate_staging_destroy(of[IMMEDIATE]);
+    (void)bb_deferred_staging_destroy(of[DEFERRED]);
+    (void)bb_dynamic_destroy(of[DYNAMIC]);
+    OK(bb_encoder_destroy(beside.encoder));
+    OK(bb_buffer_release(beside.buffer));
+    OK(bb_device_buffer_destroy(beside.target));
+    OK(bb_dynamic_destroy(beside.dynamic));
+}
+
+static inline void destroy_buffers(void **of) {
+    for (kind k = BUFFER; k < KINDS; k++) {
+        OK(bb_handle_check(of[k]));
+    }
+    end_buffers(of);
+}
 
 static inline objects make_objects(void) {
     objects o = {0};
@@ -367,11 +437,13 @@ static inline objects make_objects(void) {
     o.of[MANAGER] = m, o.of[LEASE] = front.lease, o.of[BATCH] = batch, o.of[TASK] = task, o.of[WATCH] = watch;
     o.of[SENDER] = sender, o.of[RECEIVER] = receiver, o.of[STREAM] = stream, o.of[REGISTRY] = registry;
     o.of[DEVICE] = device;
+    make_buffers(device, o.of);
     return o;
 }
 
 /* What stands beside the manager. */
 static inline void destroy_others(objects o) {
+    destroy_buffers(o.of);
     OK(bb_sender_destroy(o.of[SENDER]));
     OK(bb_receiver_destroy(o.of[RECEIVER]));
     OK(bb_stream_destroy(o.of[STREAM]));

@@ -24,7 +24,10 @@ static const char *const without_handle[] = {"bb_version",
                                              "bb_arch_parse",
                                              "bb_limits_init",
                                              "bb_launch_init",
-                                             "bb_plan_config_init"};
+                                             "bb_plan_config_init",
+                                             "bb_buffer_desc_init",
+                                             "bb_readback_config_init",
+                                             "bb_dynamic_config_init"};
 
 static bool is_covered(const char *name) {
     for (size_t i = 0; i < LENGTH(exports); i++) {
@@ -235,9 +238,21 @@ static const struct {
     kind kind;
     bb_status (*end)(void *);
     size_t threads;
-} roots[] = {{MANAGER, call_bb_manager_destroy, 2},   {SENDER, call_bb_sender_destroy, 1},
-             {RECEIVER, call_bb_receiver_destroy, 1}, {STREAM, call_bb_stream_destroy, 1},
-             {REGISTRY, call_bb_registry_destroy, 2}, {DEVICE, call_bb_device_destroy, 2}};
+} roots[] = {{MANAGER, call_bb_manager_destroy, 2},
+             {SENDER, call_bb_sender_destroy, 1},
+             {RECEIVER, call_bb_receiver_destroy, 1},
+             {STREAM, call_bb_stream_destroy, 1},
+             {REGISTRY, call_bb_registry_destroy, 2},
+             {DEVICE, call_bb_device_destroy, 2},
+             {BUFFER, call_bb_buffer_release, 2},
+             {REQUEST, call_bb_request_release, 2},
+             {ENCODER, call_bb_encoder_destroy, 2},
+             {DEVICE_BUFFER, call_bb_device_buffer_destroy, 2},
+             {IMMEDIATE, call_bb_immediate_staging_destroy, 2},
+             {DEFERRED, call_bb_deferred_staging_destroy, 2},
+             {READBACK, call_bb_readback_destroy, 2},
+             {READING, call_bb_reading_release, 2},
+             {DYNAMIC, call_bb_dynamic_destroy, 2}};
 
 /* Whatever a race has left of them. */
 static void end_what_is_left(objects o) {
@@ -251,6 +266,7 @@ static void end_what_is_left(objects o) {
     (void)bb_stream_destroy(o.of[STREAM]);
     (void)bb_sender_destroy(o.feeder);
     (void)bb_registry_destroy(o.of[REGISTRY]);
+    end_buffers(o.of);
     (void)bb_device_destroy(o.of[DEVICE]);
 }
 

@@ -154,6 +154,97 @@ typedef struct bb_registry BufferRegistry;
 #define BB_DEVICE_GL 2
 
 /**
+ * `bb_buffer_desc.usage`: vertices are read from it.
+ */
+#define BB_USAGE_VERTEX 1
+
+/**
+ * `bb_buffer_desc.usage`: indices are read from it.
+ */
+#define BB_USAGE_INDEX 2
+
+/**
+ * `bb_buffer_desc.usage`: shaders read it as uniforms.
+ */
+#define BB_USAGE_UNIFORM 4
+
+/**
+ * `bb_buffer_desc.usage`: shaders read and write it.
+ */
+#define BB_USAGE_STORAGE 8
+
+/**
+ * `bb_buffer_desc.usage`: copied from.
+ */
+#define BB_USAGE_COPY_SRC 16
+
+/**
+ * `bb_buffer_desc.usage`: copied to.
+ */
+#define BB_USAGE_COPY_DST 32
+
+/**
+ * `bb_buffer_desc.usage`: mapped for reading. Goes with `BB_USAGE_COPY_DST` alone.
+ */
+#define BB_USAGE_MAP_READ 64
+
+/**
+ * `bb_buffer_desc.usage`: mapped for writing. Goes with `BB_USAGE_COPY_SRC` alone.
+ */
+#define BB_USAGE_MAP_WRITE 128
+
+/**
+ * `bb_buffer_desc.usage`: draws read their parameters from it.
+ */
+#define BB_USAGE_INDIRECT 256
+
+/**
+ * The mapped bytes are read.
+ */
+#define BB_MAP_READ 1
+
+/**
+ * The mapped bytes are written; those that are not stay what they were.
+ */
+#define BB_MAP_WRITE 2
+
+/**
+ * The rest of the buffer, or of what is mapped.
+ */
+#define BB_WHOLE_SIZE UINT64_MAX
+
+/**
+ * `bb_readback_config.when_full`: a read says BB_E_FULL.
+ */
+#define BB_READBACK_SKIP 0
+
+/**
+ * `bb_readback_config.when_full`: a read waits until a reading is released, for `timeout_ns` at most.
+ */
+#define BB_READBACK_WAIT 1
+
+/**
+ * `bb_readback_config.when_full`: a read takes the oldest reading's buffer, unless somebody has its bytes; that reading says
+ * BB_E_ABORTED.
+ */
+#define BB_READBACK_DROP_OLDEST 2
+
+/**
+ * `bb_dynamic_config.policy`: an update waits for the oldest frame, for `timeout_ns` at most.
+ */
+#define BB_RING_BLOCK 0
+
+/**
+ * `bb_dynamic_config.policy`: an update says BB_E_FULL.
+ */
+#define BB_RING_FAIL 1
+
+/**
+ * `bb_dynamic_config.policy`: the ring gets larger, up to `most` bytes; it shrinks again when it is idle.
+ */
+#define BB_RING_GROW 2
+
+/**
  * `bb_spsc_config.flags`: a second thread inside of one end is told `BB_E_BUSY`, at the cost of an atomic exchange a call.
  */
 #define BB_SPSC_CHECKED 1
@@ -433,6 +524,39 @@ typedef int32_t bb_status;
 #endif // __cplusplus
 
 /**
+ * Where a buffer stands.
+ */
+enum bb_buffer_state
+#ifdef __cplusplus
+  : uint32_t
+#endif // __cplusplus
+ {
+    /**
+     * It has no memory yet.
+     */
+    BB_BUFFER_UNINITIALIZED = 0,
+    /**
+     * The device may use it.
+     */
+    BB_BUFFER_READY = 1,
+    /**
+     * The host reads or writes its bytes.
+     */
+    BB_BUFFER_MAPPED = 2,
+    /**
+     * A map request has not been answered.
+     */
+    BB_BUFFER_MAP_PENDING = 3,
+    /**
+     * Its memory has been given back.
+     */
+    BB_BUFFER_DESTROYED = 4,
+};
+#ifndef __cplusplus
+typedef uint32_t bb_buffer_state;
+#endif // __cplusplus
+
+/**
  * Element types. Opaque elements of a given size are `BB_OPAQUE(size)`.
  */
 enum bb_dtype
@@ -540,9 +664,39 @@ typedef uint32_t bb_manager_state;
 typedef struct bb_batch bb_batch;
 
 /**
+ * Memory that host and device use by turns. Made by `bb_buffer_create()`.
+ */
+typedef struct bb_buffer bb_buffer;
+
+/**
+ * Bytes on their way to the device, again and again. Made by `bb_deferred_staging_create()`.
+ */
+typedef struct bb_deferred_staging bb_deferred_staging;
+
+/**
  * Who owns memory and a timeline: host memory, or OpenGL. Made by `bb_device_create_gl()` and `bb_device_create_host()`.
  */
 typedef struct bb_device bb_device;
+
+/**
+ * Memory that the device alone uses. Made by `bb_device_buffer_create()`.
+ */
+typedef struct bb_device_buffer bb_device_buffer;
+
+/**
+ * Bytes that change with every frame. Made by `bb_dynamic_create()`.
+ */
+typedef struct bb_dynamic bb_dynamic;
+
+/**
+ * Copies and writes for one submit. Made by `bb_encoder_create()`.
+ */
+typedef struct bb_encoder bb_encoder;
+
+/**
+ * Bytes on their way to the device, once. Made by `bb_immediate_staging_create()`.
+ */
+typedef struct bb_immediate_staging bb_immediate_staging;
 
 /**
  * Memory that stays as it is until it is released. Made by `bb_manager_acquire_front()` and `bb_stream_next()`.
@@ -555,6 +709,16 @@ typedef struct bb_lease bb_lease;
 typedef struct bb_manager bb_manager;
 
 /**
+ * A ring of buffers for bytes on their way back. Made by `bb_readback_create()`.
+ */
+typedef struct bb_readback bb_readback;
+
+/**
+ * A read that is under way, or done. Made by `bb_readback_read()`.
+ */
+typedef struct bb_reading bb_reading;
+
+/**
  * The receiving end of a ring of bytes. Made by `bb_spsc_create()`.
  */
 typedef struct bb_receiver bb_receiver;
@@ -563,6 +727,11 @@ typedef struct bb_receiver bb_receiver;
  * Named buffers of CUDA kernels and where they lie. Made by `bb_registry_create()`.
  */
 typedef struct bb_registry bb_registry;
+
+/**
+ * A map request that was accepted. Made by `bb_buffer_map_async()`.
+ */
+typedef struct bb_request bb_request;
 
 /**
  * The sending end of a ring of bytes. Made by `bb_spsc_create()`.
@@ -1069,6 +1238,357 @@ typedef struct {
 } bb_device_stats;
 
 /**
+ * How a buffer is made. Fill it by `bb_buffer_desc_init()`, then change what is needed.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct, as the caller knows it.
+     */
+    uint32_t struct_size;
+    /**
+     * What it is for: some of `BB_USAGE_…`.
+     */
+    uint32_t usage;
+    /**
+     * Its bytes; 0 is legal.
+     */
+    uint64_t size;
+    /**
+     * Whether it begins mapped for writing, as a whole, all zeros: 0 or 1. Goes with any usage.
+     */
+    uint8_t mapped_at_creation;
+    /**
+     * 0.
+     */
+    uint8_t reserved[7];
+    /**
+     * Name in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none.
+     */
+    const char *label;
+} bb_buffer_desc;
+
+/**
+ * What became of a map request.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * BB_OK: the buffer is mapped. Else why not: BB_E_ABORTED, BB_E_CANCELLED, BB_E_DEVICE_LOST, BB_E_BACKEND,
+     * BB_E_OUT_OF_MEMORY.
+     */
+    bb_status status;
+    /**
+     * Where the buffer stood then.
+     */
+    bb_buffer_state state;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * The buffer's label; NUL-terminated.
+     */
+    char label[64];
+    /**
+     * The same as the status in words; NUL-terminated, empty if it is mapped.
+     */
+    char text[256];
+} bb_map_outcome;
+
+/**
+ * Who is told what became of a map request.
+ */
+typedef struct {
+    /**
+     * Called once; the outcome is there for the call only. It may use, destroy and release any buffer, but not wait for the
+     * device: that is BB_E_RECURSIVE.
+     */
+    void (*call)(void *user_data, const bb_map_outcome *outcome);
+    /**
+     * Handed to it.
+     */
+    void *user_data;
+    /**
+     * Told that `user_data` is not needed any more, after the call; may be NULL.
+     */
+    bb_drop_fn drop;
+} bb_map_callback;
+
+/**
+ * Memory of a ring to write to: what `bb_sender_reserve()` gives.
+ */
+typedef struct {
+    /**
+     * The first byte.
+     */
+    void *data;
+    /**
+     * How many there are.
+     */
+    uint64_t bytes;
+} bb_span;
+
+/**
+ * Memory of a ring to read from: what `bb_receiver_peek()` gives.
+ */
+typedef struct {
+    /**
+     * The first byte.
+     */
+    const void *data;
+    /**
+     * How many there are.
+     */
+    uint64_t bytes;
+} bb_const_span;
+
+/**
+ * What is known of a buffer.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * A `bb_buffer_state`.
+     */
+    bb_buffer_state state;
+    /**
+     * Its bytes.
+     */
+    uint64_t size;
+    /**
+     * What it is for.
+     */
+    uint32_t usage;
+    /**
+     * 1 unless it has been destroyed or its device is lost.
+     */
+    uint32_t valid;
+    /**
+     * How often it has grown, and 1 more; 1 for what does not grow.
+     */
+    uint64_t generation;
+    /**
+     * NUL-terminated.
+     */
+    char label[64];
+} bb_buffer_info;
+
+/**
+ * An update of one frame. It may be used until the frame ends; BB_E_STALE tells that it has.
+ */
+typedef struct {
+    /**
+     * Where it is written, aligned as the usage wants it. What is there is left over from earlier frames: do not read it.
+     */
+    void *data;
+    /**
+     * How many bytes.
+     */
+    uint64_t bytes;
+    /**
+     * What the buffer is to its backend: the name of an OpenGL buffer, an address in host memory.
+     */
+    uint64_t buffer;
+    /**
+     * Where the update begins in it.
+     */
+    uint64_t offset;
+    /**
+     * The frame.
+     */
+    uint64_t frame;
+} bb_dynamic_slice;
+
+/**
+ * How a ring of readbacks is made. Fill it by `bb_readback_config_init()`, then change what is needed.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct, as the caller knows it.
+     */
+    uint32_t struct_size;
+    /**
+     * Buffers, and so readings under way, 1 to 16.
+     */
+    uint32_t frames;
+    /**
+     * Bytes of a read at most, any number.
+     */
+    uint64_t size;
+    /**
+     * What a read does when all buffers are in use: one of `BB_READBACK_…`.
+     */
+    uint32_t when_full;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * For `BB_READBACK_WAIT`, in nanoseconds.
+     */
+    uint64_t timeout_ns;
+    /**
+     * Name in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none.
+     */
+    const char *label;
+} bb_readback_config;
+
+/**
+ * Who is given the bytes of a read.
+ */
+typedef struct {
+    /**
+     * Called once: BB_OK and the bytes, which are there for the call only; else why they do not come, and NULL. It may use any
+     * buffer, but not wait for the device: that is BB_E_RECURSIVE.
+     */
+    void (*call)(void *user_data, bb_status status, const void *data, uint64_t bytes);
+    /**
+     * Handed to it.
+     */
+    void *user_data;
+    /**
+     * Told that `user_data` is not needed any more, after the call; may be NULL.
+     */
+    bb_drop_fn drop;
+} bb_read_callback;
+
+/**
+ * What a ring of readbacks has counted.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Reads begun.
+     */
+    uint64_t reads;
+    /**
+     * Bytes of them.
+     */
+    uint64_t bytes;
+    /**
+     * Reads that waited for a buffer.
+     */
+    uint64_t stalls;
+    /**
+     * Nanoseconds that they waited.
+     */
+    uint64_t stalled_ns;
+    /**
+     * Reads that were left out.
+     */
+    uint64_t skipped;
+    /**
+     * Readings that were given up for newer ones.
+     */
+    uint64_t dropped;
+} bb_readback_stats;
+
+/**
+ * How a dynamic buffer is made. Fill it by `bb_dynamic_config_init()`, then change what is needed.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct, as the caller knows it.
+     */
+    uint32_t struct_size;
+    /**
+     * What the bytes are for: some of `BB_USAGE_…`, none of `BB_USAGE_MAP_…`. `BB_USAGE_COPY_DST` is added.
+     */
+    uint32_t usage;
+    /**
+     * Bytes that a frame writes, more or less.
+     */
+    uint64_t size;
+    /**
+     * Frames that may be in flight, 1 to 16: the ring has that many times `size`. Fences guard the bytes, not this number.
+     */
+    uint32_t frames;
+    /**
+     * What happens when there is no room: one of `BB_RING_…`.
+     */
+    uint32_t policy;
+    /**
+     * For `BB_RING_BLOCK`, in nanoseconds.
+     */
+    uint64_t timeout_ns;
+    /**
+     * For `BB_RING_GROW`, in bytes.
+     */
+    uint64_t most;
+    /**
+     * Name in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none.
+     */
+    const char *label;
+} bb_dynamic_config;
+
+/**
+ * What a dynamic buffer has counted.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Bytes of the ring now.
+     */
+    uint64_t capacity;
+    /**
+     * Updates begun.
+     */
+    uint64_t updates;
+    /**
+     * Bytes of them.
+     */
+    uint64_t bytes;
+    /**
+     * Frames ended that had updates.
+     */
+    uint64_t frames;
+    /**
+     * Updates that waited for room.
+     */
+    uint64_t stalls;
+    /**
+     * Nanoseconds that they waited.
+     */
+    uint64_t stalled_ns;
+    /**
+     * Updates refused for want of room.
+     */
+    uint64_t refused;
+    /**
+     * Times that the ring grew.
+     */
+    uint64_t grown;
+    /**
+     * Times that it shrank again.
+     */
+    uint64_t trimmed;
+    /**
+     * Updates larger than the ring, which got a buffer of their own.
+     */
+    uint64_t dedicated;
+} bb_dynamic_stats;
+
+/**
  * The newest published copy of a state, in an OpenGL buffer.
  */
 typedef struct {
@@ -1122,20 +1642,6 @@ typedef struct {
 } bb_spsc_config;
 
 /**
- * Memory of a ring to write to: what `bb_sender_reserve()` gives.
- */
-typedef struct {
-    /**
-     * The first byte.
-     */
-    void *data;
-    /**
-     * How many there are.
-     */
-    uint64_t bytes;
-} bb_span;
-
-/**
  * What one end of a ring has counted, since it was made.
  */
 typedef struct {
@@ -1180,20 +1686,6 @@ typedef struct {
      */
     uint64_t wait_histogram[64];
 } bb_end_stats;
-
-/**
- * Memory of a ring to read from: what `bb_receiver_peek()` gives.
- */
-typedef struct {
-    /**
-     * The first byte.
-     */
-    const void *data;
-    /**
-     * How many there are.
-     */
-    uint64_t bytes;
-} bb_const_span;
 
 /**
  * How a stream makes chunks. Fill it by `bb_stream_config_init()`, then change what is needed.
@@ -2450,6 +2942,750 @@ BB_API bb_status bb_device_leak_report(bb_device *device, bb_write_fn write, voi
  * @since 0.1
  */
 BB_API bb_status bb_device_destroy(bb_device *device);
+
+/**
+ * Fills a desc with the defaults.
+ *
+ * @param desc written
+ * @return BB_OK, BB_E_NULL
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_buffer_desc_init(bb_buffer_desc *desc);
+
+/**
+ * Makes a buffer of zeros, which follows WebGPU's rules of mapping on every device.
+ *
+ * @param device whose memory it is
+ * @param desc how
+ * @param buffer the handle is written here; `bb_buffer_release()` ends it
+ * @return BB_OK, BB_E_ARGUMENT (usage, label), BB_E_ALIGN (mapped at creation, and the size is no multiple of 4), BB_E_LIMIT (too
+ *         large for the device), BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
+ *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_buffer_create(bb_device *device, const bb_buffer_desc *desc, bb_buffer **buffer);
+
+/**
+ * Asks for bytes to be mapped, as soon as the work that uses the buffer is done. Refused at once while it is mapped or a request is
+ * pending, which leaves the first one alone.
+ *
+ * An accepted request is answered exactly once, with no lock held: mapped, BB_E_ABORTED by unmap, destroy or release,
+ * BB_E_CANCELLED, BB_E_DEVICE_LOST, or what the backend says. It goes on when its handle is released.
+ *
+ * @param buffer a buffer with `BB_USAGE_MAP_READ` or `BB_USAGE_MAP_WRITE`
+ * @param mode `BB_MAP_READ` or `BB_MAP_WRITE`
+ * @param offset where it begins, in bytes, a multiple of 8
+ * @param size how many bytes, a multiple of 4; `BB_WHOLE_SIZE` for the rest
+ * @param callback called with the answer, or NULL: on the device's owner thread, on the thread that unmaps, destroys or cancels, or
+ *        inside of this call. It may use, destroy and release any buffer, but not wait for the device
+ * @param request a handle to poll, wait and cancel is written here; `bb_request_release()` ends it. NULL for none
+ * @return BB_OK, BB_E_STATE (not ready: the message tells the state), BB_E_ARGUMENT (mode, or not in the usage), BB_E_ALIGN,
+ *         BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+ *         BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_buffer_map_async(bb_buffer *buffer, uint32_t mode, uint64_t offset, uint64_t size, const bb_map_callback *callback, bb_request **request);
+
+/**
+ * Mapped bytes, to be written. Valid until the buffer is unmapped, destroyed or released, or its device destroyed; until then
+ * no other range may overlap them.
+ *
+ * @param buffer a buffer that is mapped for writing
+ * @param offset where they begin in the buffer, in bytes, a multiple of 8
+ * @param size how many, a multiple of 4; `BB_WHOLE_SIZE` for the rest of what is mapped
+ * @param span written
+ * @return BB_OK, BB_E_STATE (not mapped), BB_E_ARGUMENT (mapped for reading), BB_E_BUSY (overlaps another range), BB_E_ALIGN,
+ *         BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+ *         BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_buffer_mapped_range(bb_buffer *buffer, uint64_t offset, uint64_t size, bb_span *span);
+
+/**
+ * Mapped bytes, to be read. Ranges like it may overlap, one that is written may not.
+ *
+ * @param buffer a buffer that is mapped
+ * @param offset where they begin in the buffer, in bytes, a multiple of 8
+ * @param size how many, a multiple of 4; `BB_WHOLE_SIZE` for the rest of what is mapped
+ * @param span written
+ * @return what `bb_buffer_mapped_range()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_buffer_const_mapped_range(bb_buffer *buffer, uint64_t offset, uint64_t size, bb_const_span *span);
+
+/**
+ * Gives the bytes to the device; a pending request is answered with BB_E_ABORTED. Does nothing if there is nothing to do.
+ *
+ * @param buffer the buffer
+ * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_buffer_unmap(bb_buffer *buffer);
+
+/**
+ * Gives the memory back once the device is done with it; the handle stays, and tells `BB_BUFFER_DESTROYED`. A pending request
+ * is answered with BB_E_ABORTED. Does nothing the second time.
+ *
+ * @param buffer the buffer; NULL is a no-op
+ * @return BB_OK, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread, also in the buffer's own callback
+ * @since 0.1
+ */
+BB_API bb_status bb_buffer_destroy(bb_buffer *buffer);
+
+/**
+ * Tells what a buffer is, and where it stands.
+ *
+ * @param buffer the buffer
+ * @param struct_size `sizeof(bb_buffer_info)`
+ * @param info written
+ * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_buffer_info_get(bb_buffer *buffer, uint32_t struct_size, bb_buffer_info *info);
+
+/**
+ * What the buffer is to its backend: the name of an OpenGL buffer, an address in host memory. For work of the program's own.
+ *
+ * @param buffer a buffer that is ready
+ * @param native written
+ * @return BB_OK, BB_E_STATE (mapped, pending or destroyed), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE,
+ *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_buffer_native(bb_buffer *buffer, uint64_t *native);
+
+/**
+ * Gives the handle back, and with it the memory, as `bb_buffer_destroy()` does.
+ *
+ * @param buffer the buffer; NULL is a no-op
+ * @return BB_OK, BB_E_STALE (also all but one of several threads that release it), BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN,
+ *         BB_E_FORKED
+ * @threadsafety safe to call from any thread, also in the buffer's own callback
+ * @since 0.1
+ */
+BB_API bb_status bb_buffer_release(bb_buffer *buffer);
+
+/**
+ * Tells what became of a request, if that is known. It does not drive the device.
+ *
+ * @param request the request
+ * @param struct_size `sizeof(bb_map_outcome)`
+ * @param outcome written
+ * @return BB_OK (it is known: `outcome` tells how it ended), BB_E_TIMEOUT (not yet), BB_E_VERSION (struct_size), BB_E_NULL,
+ *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_request_poll(bb_request *request, uint32_t struct_size, bb_map_outcome *outcome);
+
+/**
+ * Waits for a request. On the owner thread of a host-driven device this drives the device.
+ *
+ * @param request the request
+ * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @param struct_size `sizeof(bb_map_outcome)`
+ * @param outcome written
+ * @return BB_OK (it is known: `outcome` tells how it ended), BB_E_TIMEOUT, BB_E_RECURSIVE (in a callback on the owner thread),
+ *         BB_E_INTERRUPTED, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_request_wait(bb_request *request, uint64_t timeout, uint32_t struct_size, bb_map_outcome *outcome);
+
+/**
+ * Waits until one of several requests of one device is known.
+ *
+ * @param requests the requests
+ * @param count how many
+ * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @param index the index of the first one that is known is written here
+ * @return BB_OK, BB_E_ARGUMENT (none, or of several devices), BB_E_TIMEOUT, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_OUT_OF_MEMORY,
+ *         BB_E_RANGE, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_request_wait_any(bb_request *const *requests, uint64_t count, uint64_t timeout, uint64_t *index);
+
+/**
+ * Takes a request back: it is answered with BB_E_CANCELLED, unless it has been answered before.
+ *
+ * @param request the request
+ * @param in_time 1 is written here if it was in time, else 0; may be NULL
+ * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_request_cancel(bb_request *request, uint32_t *in_time);
+
+/**
+ * Gives the handle back. The request goes on, and is answered to its callback.
+ *
+ * @param request the request; NULL is a no-op
+ * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_request_release(bb_request *request);
+
+/**
+ * Makes a buffer that is never mapped: filled by staging buffers and `bb_encoder_write()`, read by `bb_readback_read()`, of any
+ * number of bytes.
+ *
+ * @param device whose memory it is
+ * @param desc how; `BB_USAGE_COPY_DST` is added
+ * @param buffer the handle is written here; `bb_device_buffer_destroy()` ends it
+ * @return BB_OK, BB_E_ARGUMENT (usage, label, mapped at creation), BB_E_LIMIT (too large for the device), BB_E_VERSION,
+ *         BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+ *         BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_device_buffer_create(bb_device *device, const bb_buffer_desc *desc, bb_device_buffer **buffer);
+
+/**
+ * Makes a device buffer that grows by `bb_device_buffer_reserve()`.
+ *
+ * @param device whose memory it is
+ * @param desc how; `BB_USAGE_COPY_SRC` and `BB_USAGE_COPY_DST` are added
+ * @param buffer the handle is written here; `bb_device_buffer_destroy()` ends it
+ * @return what `bb_device_buffer_create()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_device_buffer_create_growable(bb_device *device, const bb_buffer_desc *desc, bb_device_buffer **buffer);
+
+/**
+ * Makes sure of `size` bytes: a growable buffer that is smaller becomes another one, at least twice as large, to which the device
+ * copies the old bytes. Its native handle and its generation are new ones; the old memory is given back when the device is done
+ * with it. Copies that were recorded and not submitted name the old buffer, and are refused.
+ *
+ * @param buffer a buffer made by `bb_device_buffer_create_growable()`
+ * @param size bytes wanted
+ * @param grew 1 is written here if it grew, else 0; may be NULL
+ * @return BB_OK, BB_E_STATE (it does not grow), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_NULL,
+ *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_device_buffer_reserve(bb_device_buffer *buffer, uint64_t size, uint32_t *grew);
+
+/**
+ * Tells what a device buffer is, and where it stands.
+ *
+ * @param buffer the buffer
+ * @param struct_size `sizeof(bb_buffer_info)`
+ * @param info written
+ * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_device_buffer_info_get(bb_device_buffer *buffer, uint32_t struct_size, bb_buffer_info *info);
+
+/**
+ * What the buffer is to its backend: the name of an OpenGL buffer, an address in host memory. For work of the program's own, which
+ * waits for the fences of what was submitted.
+ *
+ * @param buffer the buffer
+ * @param native written
+ * @return BB_OK, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_device_buffer_native(bb_device_buffer *buffer, uint64_t *native);
+
+/**
+ * Destroys a device buffer. Its memory is given back once the device is done with it.
+ *
+ * @param buffer the buffer; NULL is a no-op
+ * @return BB_OK, BB_E_STALE (also all but one of several threads that destroy it), BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN,
+ *         BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_device_buffer_destroy(bb_device_buffer *buffer);
+
+/**
+ * Makes an encoder with nothing recorded.
+ *
+ * @param device whose buffers it is for
+ * @param encoder the handle is written here; `bb_encoder_destroy()` ends it
+ * @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_encoder_create(bb_device *device, bb_encoder **encoder);
+
+/**
+ * Records a copy between two buffers. Where they stand is looked at when it is submitted.
+ *
+ * @param encoder the encoder
+ * @param from a buffer with `BB_USAGE_COPY_SRC`
+ * @param from_offset where the bytes begin there, a multiple of 4
+ * @param to another buffer, with `BB_USAGE_COPY_DST`
+ * @param to_offset where they go there, a multiple of 4
+ * @param bytes how many, a multiple of 4
+ * @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_ARGUMENT (usage, another device, the same buffer), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another
+ *         thread is inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_encoder_copy(bb_encoder *encoder, bb_buffer *from, uint64_t from_offset, bb_buffer *to, uint64_t to_offset, uint64_t bytes);
+
+/**
+ * Records a copy between two device buffers, of any bytes.
+ *
+ * @param encoder the encoder
+ * @param from a device buffer with `BB_USAGE_COPY_SRC`
+ * @param from_offset where the bytes begin there
+ * @param to another device buffer
+ * @param to_offset where they go there
+ * @param bytes how many
+ * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device, the same buffer), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread is
+ *         inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_encoder_copy_bytes(bb_encoder *encoder, bb_device_buffer *from, uint64_t from_offset, bb_device_buffer *to, uint64_t to_offset, uint64_t bytes);
+
+/**
+ * Records a write of bytes of the caller's own to a device buffer: the way of data that lies in memory already, since nothing
+ * else is copied. They are read when they are submitted, and must be there until then.
+ *
+ * @param encoder the encoder
+ * @param to the device buffer
+ * @param offset where they go there
+ * @param data the bytes
+ * @param bytes how many
+ * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread is inside), BB_E_NULL,
+ *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_encoder_write(bb_encoder *encoder, bb_device_buffer *to, uint64_t offset, const void *data, uint64_t bytes);
+
+/**
+ * Records a copy of an update of this frame to a device buffer.
+ *
+ * @param encoder the encoder
+ * @param dynamic the dynamic buffer, with `BB_USAGE_COPY_SRC`
+ * @param slice an update of the frame that is being made
+ * @param to the device buffer
+ * @param offset where it goes there
+ * @return BB_OK, BB_E_STALE (the update's frame has ended), BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_OUT_OF_MEMORY,
+ *         BB_E_BUSY (another thread is inside), BB_E_NULL, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_encoder_copy_update(bb_encoder *encoder, bb_dynamic *dynamic, const bb_dynamic_slice *slice, bb_device_buffer *to, uint64_t offset);
+
+/**
+ * Has the device do what was recorded; the encoder is empty again. A buffer that is mapped, pending or destroyed by then is an
+ * error that names it: nothing is done, and what was recorded stays.
+ *
+ * @param encoder the encoder
+ * @param fence what passes when it is done, for `bb_device_wait_fence()`, is written here; may be NULL
+ * @return BB_OK, BB_E_STATE (a buffer is not ready), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_BUSY (another thread is
+ *         inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_encoder_submit(bb_encoder *encoder, uint64_t *fence);
+
+/**
+ * Ends an encoder. What was recorded and not submitted is not done.
+ *
+ * @param encoder the encoder; NULL is a no-op
+ * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_encoder_destroy(bb_encoder *encoder);
+
+/**
+ * Makes a staging buffer that is mapped from the beginning and used up by its upload: for what is loaded once.
+ *
+ * @param device whose memory it is
+ * @param size its bytes, any number
+ * @param label name in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none
+ * @param staging the handle is written here; `bb_immediate_staging_destroy()` ends it
+ * @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
+ *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_immediate_staging_create(bb_device *device, uint64_t size, const char *label, bb_immediate_staging **staging);
+
+/**
+ * Writes bytes to a staging buffer.
+ *
+ * @param staging the staging buffer, not uploaded yet
+ * @param offset where they go, in bytes
+ * @param data the bytes
+ * @param bytes how many
+ * @return BB_OK, BB_E_STATE (uploaded: not mapped), BB_E_RANGE, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE,
+ *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread; two that write the same bytes race
+ * @since 0.1
+ */
+BB_API bb_status bb_immediate_staging_write(bb_immediate_staging *staging, uint64_t offset, const void *data, uint64_t bytes);
+
+/**
+ * The bytes of a staging buffer, to be written in place, and not read. Valid until the upload, the destroy, or the end of the
+ * device.
+ *
+ * @param staging the staging buffer, not uploaded yet
+ * @param span written
+ * @return BB_OK, BB_E_STATE (uploaded: not mapped), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
+ *         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_immediate_staging_bytes(bb_immediate_staging *staging, bb_span *span);
+
+/**
+ * Records the copy of all of it to a device buffer, and unmaps it. It may be destroyed once that is submitted.
+ *
+ * @param staging the staging buffer
+ * @param encoder the encoder
+ * @param to the device buffer
+ * @param offset where it goes there, in bytes
+ * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread is inside of the encoder),
+ *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_immediate_staging_upload_to(bb_immediate_staging *staging, bb_encoder *encoder, bb_device_buffer *to, uint64_t offset);
+
+/**
+ * Destroys a staging buffer. Its memory is given back once the device is done with it; what was recorded and not submitted is
+ * refused then.
+ *
+ * @param staging the staging buffer; NULL is a no-op
+ * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_immediate_staging_destroy(bb_immediate_staging *staging);
+
+/**
+ * Makes a staging buffer that is mapped when it is asked for and free, again and again: for what streams.
+ *
+ * @param device whose memory it is
+ * @param size its bytes, any number
+ * @param label name in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none
+ * @param staging the handle is written here; `bb_deferred_staging_destroy()` ends it
+ * @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
+ *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_deferred_staging_create(bb_device *device, uint64_t size, const char *label, bb_deferred_staging **staging);
+
+/**
+ * Asks for the staging buffer to be mapped, as soon as its last upload is done. As `bb_buffer_map_async()` in all else.
+ *
+ * @param staging the staging buffer
+ * @param callback called with the answer, or NULL
+ * @param request a handle to poll, wait and cancel is written here; NULL for none
+ * @return BB_OK, BB_E_STATE (mapped or pending), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
+ *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_deferred_staging_map_async(bb_deferred_staging *staging, const bb_map_callback *callback, bb_request **request);
+
+/**
+ * Writes bytes to a staging buffer.
+ *
+ * @param staging the staging buffer, mapped
+ * @param offset where they go, in bytes
+ * @param data the bytes
+ * @param bytes how many
+ * @return BB_OK, BB_E_STATE (not mapped), BB_E_RANGE, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
+ *         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread; two that write the same bytes race
+ * @since 0.1
+ */
+BB_API bb_status bb_deferred_staging_write(bb_deferred_staging *staging, uint64_t offset, const void *data, uint64_t bytes);
+
+/**
+ * The bytes of a staging buffer, to be written in place, and not read. Valid until the upload, the destroy, or the end of the
+ * device.
+ *
+ * @param staging the staging buffer, mapped
+ * @param span written
+ * @return BB_OK, BB_E_STATE (not mapped), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+ *         BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_deferred_staging_bytes(bb_deferred_staging *staging, bb_span *span);
+
+/**
+ * Records the copy of all of it to a device buffer, and unmaps it: once that is submitted, it may be asked for again.
+ *
+ * @param staging the staging buffer
+ * @param encoder the encoder
+ * @param to the device buffer
+ * @param offset where it goes there, in bytes
+ * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread is inside of the encoder),
+ *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_deferred_staging_upload_to(bb_deferred_staging *staging, bb_encoder *encoder, bb_device_buffer *to, uint64_t offset);
+
+/**
+ * Destroys a staging buffer, as `bb_immediate_staging_destroy()` does. A pending request is answered with BB_E_ABORTED.
+ *
+ * @param staging the staging buffer; NULL is a no-op
+ * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread, also in its own callback
+ * @since 0.1
+ */
+BB_API bb_status bb_deferred_staging_destroy(bb_deferred_staging *staging);
+
+/**
+ * Fills a config with the defaults: 3 frames, of no bytes.
+ *
+ * @param config written
+ * @return BB_OK, BB_E_NULL
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_readback_config_init(bb_readback_config *config);
+
+/**
+ * Makes a ring of buffers that reads are copied to, so that no frame waits for its own.
+ *
+ * @param device whose memory it is
+ * @param config how; its size is needed
+ * @param readback the handle is written here; `bb_readback_destroy()` ends it
+ * @return BB_OK, BB_E_ARGUMENT (frames, when_full, label), BB_E_LIMIT, BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_BACKEND,
+ *         BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_readback_create(bb_device *device, const bb_readback_config *config, bb_readback **readback);
+
+/**
+ * Submits a copy of what a device buffer holds by then, and asks for it to be mapped. When all buffers are in use, the ring does as
+ * it was told.
+ *
+ * @param readback the ring
+ * @param from a device buffer with `BB_USAGE_COPY_SRC`
+ * @param offset where the bytes begin there
+ * @param bytes how many, at most the ring's size
+ * @param reading the handle is written here; `bb_reading_release()` gives its buffer back to the ring
+ * @return BB_OK, BB_E_FULL, BB_E_TIMEOUT, BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY,
+ *         BB_E_BACKEND, BB_E_LIMIT, BB_E_RECURSIVE (waiting in a callback), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+ *         BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_readback_read(bb_readback *readback, bb_device_buffer *from, uint64_t offset, uint64_t bytes, bb_reading **reading);
+
+/**
+ * The same, and leaves the bytes to a callback: on the device's owner thread, on a thread that drops the reading for a newer one, or
+ * inside of this call. The buffer goes back to the ring after it.
+ *
+ * @param readback the ring
+ * @param from a device buffer with `BB_USAGE_COPY_SRC`
+ * @param offset where the bytes begin there
+ * @param bytes how many, at most the ring's size
+ * @param callback called once if the call succeeds
+ * @return what `bb_readback_read()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_readback_read_then(bb_readback *readback, bb_device_buffer *from, uint64_t offset, uint64_t bytes, const bb_read_callback *callback);
+
+/**
+ * Whether the bytes of a read are there. It does not drive the device.
+ *
+ * @param reading the reading
+ * @return BB_OK (they are), BB_E_TIMEOUT (not yet), BB_E_ABORTED (given up for a newer one), BB_E_DEVICE_LOST, BB_E_BACKEND,
+ *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_reading_poll(bb_reading *reading);
+
+/**
+ * Waits for the bytes of a read. On the owner thread of a host-driven device this drives the device.
+ *
+ * @param reading the reading
+ * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @return BB_OK (they are there), BB_E_TIMEOUT, BB_E_ABORTED (given up for a newer one), BB_E_DEVICE_LOST, BB_E_BACKEND,
+ *         BB_E_RECURSIVE (in a callback on the owner thread), BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+ *         BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_reading_wait(bb_reading *reading, uint64_t timeout);
+
+/**
+ * The bytes of a read, once they are there. Valid until the reading is released, or the device destroyed.
+ *
+ * @param reading the reading
+ * @param span written
+ * @return BB_OK, BB_E_STATE (not there yet), BB_E_ABORTED (given up for a newer one), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY,
+ *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_reading_bytes(bb_reading *reading, bb_const_span *span);
+
+/**
+ * Gives the reading's buffer back to the ring.
+ *
+ * @param reading the reading; NULL is a no-op
+ * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_reading_release(bb_reading *reading);
+
+/**
+ * Tells what a ring of readbacks has counted.
+ *
+ * @param readback the ring
+ * @param struct_size `sizeof(bb_readback_stats)`
+ * @param stats written
+ * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_readback_stats_get(bb_readback *readback, uint32_t struct_size, bb_readback_stats *stats);
+
+/**
+ * Destroys a ring of readbacks. Readings that are there keep their buffers until they are released.
+ *
+ * @param readback the ring; NULL is a no-op
+ * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_readback_destroy(bb_readback *readback);
+
+/**
+ * Fills a config with the defaults: uniforms, 3 frames of no bytes, waiting for a second where the ring is full.
+ *
+ * @param config written
+ * @return BB_OK, BB_E_NULL
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_dynamic_config_init(bb_dynamic_config *config);
+
+/**
+ * Makes a dynamic buffer: an update takes room in a ring, is written in place, and is used by what is submitted after it. Nothing waits
+ * as long as the device is no more than the ring's frames behind.
+ *
+ * @param device whose memory it is
+ * @param config how; its size is needed
+ * @param dynamic the handle is written here; `bb_dynamic_destroy()` ends it
+ * @return BB_OK, BB_E_ARGUMENT (frames, policy, usage, label), BB_E_LIMIT, BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_BACKEND,
+ *         BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_dynamic_create(bb_device *device, const bb_dynamic_config *config, bb_dynamic **dynamic);
+
+/**
+ * Room for an update of this frame, to be written in place and ended by `bb_dynamic_end_update()`. More bytes than the ring holds get
+ * a buffer of their own until the device is done with the frame.
+ *
+ * @param dynamic the dynamic buffer
+ * @param bytes how many
+ * @param slice written
+ * @return BB_OK, BB_E_FULL, BB_E_TIMEOUT (BB_RING_BLOCK), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST,
+ *         BB_E_RECURSIVE (waiting in a callback on the owner thread), BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
+ *         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_dynamic_begin_update(bb_dynamic *dynamic, uint64_t bytes, bb_dynamic_slice *slice);
+
+/**
+ * Says that an update has been written: what is submitted from now on sees it.
+ *
+ * @param dynamic the dynamic buffer
+ * @param slice the update
+ * @return BB_OK, BB_E_STALE (its frame has ended), BB_E_STATE (it has been ended before), BB_E_NULL, BB_E_HANDLE, BB_E_KIND,
+ *         BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_dynamic_end_update(bb_dynamic *dynamic, const bb_dynamic_slice *slice);
+
+/**
+ * An update whose bytes are there already: begun, written and ended in one call.
+ *
+ * @param dynamic the dynamic buffer
+ * @param data the bytes
+ * @param bytes how many
+ * @param slice where they are is written here
+ * @return what `bb_dynamic_begin_update()` returns, BB_E_RANGE
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_dynamic_update(bb_dynamic *dynamic, const void *data, uint64_t bytes, bb_dynamic_slice *slice);
+
+/**
+ * Brings updates that have ended to the device, and has what this thread's context draws wait for them. For draws of the program's own:
+ * `bb_encoder_submit()` does it itself. Costs nothing where updates are written in place.
+ *
+ * @param dynamic the dynamic buffer
+ * @return BB_OK, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+ *         BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_dynamic_flush(bb_dynamic *dynamic);
+
+/**
+ * Ends the frame, once whatever uses its updates has been submitted; or drawn by this thread, whose context then says when they have
+ * been used. Their room is free again when that is done. A frame without updates costs nothing.
+ *
+ * @param dynamic the dynamic buffer
+ * @return BB_OK, BB_E_STATE (an update has not been ended), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_NULL,
+ *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_dynamic_end_frame(bb_dynamic *dynamic);
+
+/**
+ * Tells what a dynamic buffer has counted.
+ *
+ * @param dynamic the dynamic buffer
+ * @param struct_size `sizeof(bb_dynamic_stats)`
+ * @param stats written
+ * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_dynamic_stats_get(bb_dynamic *dynamic, uint32_t struct_size, bb_dynamic_stats *stats);
+
+/**
+ * Destroys a dynamic buffer. Its memory is given back once the device is done with it.
+ *
+ * @param dynamic the dynamic buffer; NULL is a no-op
+ * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_dynamic_destroy(bb_dynamic *dynamic);
 
 /**
  * Makes a manager whose fronts are OpenGL buffers, too.
