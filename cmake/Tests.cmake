@@ -89,7 +89,8 @@ endif()
 # --- OpenGL: the tests of devices, and what a manager promises with its copies on one, by each driver that renders on the CPU;
 # llvmpipe also as the plain OpenGL 3.3 that is left when all else is hidden ---
 
-set(on_device back backend backpressure bounds callbacks ends leases manager persistence regressions stress updates watch)
+set(on_device back backend backpressure bounds buffer callbacks ends leases manager persistence regressions request roles stress
+  updates watch)
 set(drivers llvmpipe plain softpipe zink)
 if(BACKBUF_SANITIZE)
   set(drivers llvmpipe)

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use super::callback::discard;
 use super::device::text;
-use super::guard::{guard, on, take};
+use super::guard::{beside, guard, on, take};
 use super::handle::Kind;
 use super::input;
 use super::object::{Object, Seat};
@@ -267,7 +267,7 @@ pub unsafe extern "C" fn bb_buffer_map_async(
         Ok(inner) => inner,
         Err(status) => return status,
     };
-    guard("bb_buffer_map_async", || {
+    beside("bb_buffer_map_async", Kind::Buffer, inner.label, || {
         let mode = self::mode(mode)?;
         // SAFETY: the header asks for a callback or NULL, and for a place for a handle or NULL.
         unsafe { answered(callback, request, || Inner::map_async(&inner, mode, offset, self::size(size))) }

@@ -3,10 +3,11 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::handle::Kind;
 use super::object::{self, Object};
 use super::status::bb_status;
 use super::{foreign, last_error};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Label, Result, Status};
 
 /// Runs a call that is about no object, or about one that it makes.
 #[inline(always)]
@@ -14,6 +15,20 @@ pub(crate) fn guard(call: &'static str, work: impl FnOnce() -> Result<()>) -> bb
     let told = || match work() {
         Ok(()) => bb_status::BB_OK,
         Err(error) => refused(call, &error),
+    };
+    catch_unwind(AssertUnwindSafe(told)).unwrap_or_else(|payload| panicked(call, payload))
+}
+
+/// Runs a call that is about an object, but not inside of it: so that a callback may end the handle.
+pub(crate) fn beside(
+    call: &'static str,
+    kind: Kind,
+    label: Label,
+    work: impl FnOnce() -> Result<()>,
+) -> bb_status {
+    let told = || match work() {
+        Ok(()) => bb_status::BB_OK,
+        Err(error) => refused_with(call, kind, label, &error),
     };
     catch_unwind(AssertUnwindSafe(told)).unwrap_or_else(|payload| panicked(call, payload))
 }
@@ -73,11 +88,14 @@ fn refused(call: &str, error: &Error) -> bb_status {
 #[inline(never)]
 fn refused_by<T: Object>(call: &str, object: &T, error: &Error) -> bb_status {
     object.refuse(error.status());
-    let (kind, label) = (T::KIND.name(), object.label());
+    refused_with(call, T::KIND, object.label(), error)
+}
+
+fn refused_with(call: &str, kind: Kind, label: Label, error: &Error) -> bb_status {
     match label.as_str() {
         "" => refused(call, error),
         label => {
-            last_error::set(format_args!("{call}: {error} [{kind} '{label}']"));
+            last_error::set(format_args!("{call}: {error} [{} '{label}']", kind.name()));
             error.status().into()
         }
     }
@@ -124,8 +142,6 @@ mod tests {
     use std::sync::atomic::{AtomicI32, Ordering::*};
 
     use super::*;
-    use crate::error::Label;
-    use crate::ffi::handle::Kind;
 
     static REFUSED: AtomicI32 = AtomicI32::new(0);
     static POISONED: AtomicI32 = AtomicI32::new(0);

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 
 use super::device_buffer::Role;
 use super::encoder::{self, with};
-use super::guard::{guard, on, take};
+use super::guard::{beside, on, take};
 use super::handle::Kind;
 use super::input;
 use super::object::{Object, Seat};
@@ -215,7 +215,7 @@ pub unsafe extern "C" fn bb_deferred_staging_map_async(
     });
     let Some(inner) = inner else { return status };
     // No call is inside of the handle while the callback runs.
-    guard("bb_deferred_staging_map_async", || {
+    beside("bb_deferred_staging_map_async", Kind::DeferredStaging, inner.label, || {
         // SAFETY: the header asks for a callback or NULL, and for a place for a handle or NULL.
         unsafe { answered(callback, request, || Inner::map_async(&inner, MapMode::Write, 0, None)) }
     })

@@ -1,0 +1,273 @@
+/* Map requests: answered exactly once, whoever races, and whatever a callback does. */
+#include "buffers.h"
+
+typedef struct answer {
+    atomic_int calls, drops;
+    _Atomic int32_t status, inside;
+    bb_buffer *released;
+} answer;
+
+static void on_answer(void *user_data, const bb_map_outcome *outcome) {
+    answer *a = user_data;
+    THREAD_CHECK(atomic_load(&a->drops) == 0);
+    atomic_store(&a->status, outcome->status);
+    THREAD_CHECK((outcome->status == BB_OK) == (outcome->text[0] == '\0'));
+    THREAD_CHECK(strcmp(outcome->label, "tested") == 0);
+    if (a->released != NULL) {
+        THREAD_CHECK(bb_buffer_destroy(a->released) == BB_OK);
+        THREAD_CHECK(bb_buffer_release(a->released) == BB_OK);
+    }
+    atomic_fetch_add(&a->calls, 1);
+}
+
+static void on_drop(void *user_data) {
+    answer *a = user_data;
+    THREAD_CHECK(atomic_load(&a->calls) == 1);
+    atomic_fetch_add(&a->drops, 1);
+}
+
+static bb_map_callback telling(answer *a) {
+    return (bb_map_callback){.call = on_answer, .user_data = a, .drop = on_drop};
+}
+
+#define ANSWERED(a, want)                                                                                              \
+    do {                                                                                                               \
+        EVENTUALLY(atomic_load(&(a).drops) == 1);                                                                      \
+        TEST_ASSERT_EQUAL_INT(1, atomic_load(&(a).calls));                                                             \
+        TEST_ASSERT_EQUAL_INT32(want, atomic_load(&(a).status));                                                       \
+    } while (0)
+
+static void a_callback_and_a_handle_see_the_same(void) {
+    answer a = {0};
+    const bb_map_callback callback = telling(&a);
+    bb_buffer *buffer = make_buffer(64, WRITE_USAGE, false);
+    bb_request *request = NULL;
+    OK(bb_buffer_map_async(buffer, BB_MAP_WRITE, 0, 64, &callback, &request));
+    TEST_ASSERT_EQUAL_INT32(BB_OK, outcome_of(request).status);
+    ANSWERED(a, BB_OK);
+    OK(bb_buffer_release(buffer));
+}
+
+static void a_refused_callback_stays_the_callers(void) {
+    answer a = {0};
+    bb_map_callback callback = telling(&a);
+    bb_buffer *buffer = make_buffer(64, WRITE_USAGE, false);
+    bb_request *request = NULL;
+    EXPECT(BB_E_ALIGN, bb_buffer_map_async(buffer, BB_MAP_WRITE, 3, 4, &callback, &request));
+    callback.call = NULL;
+    EXPECT(BB_E_NULL, bb_buffer_map_async(buffer, BB_MAP_WRITE, 0, 64, &callback, &request));
+    TOLD("callback.call");
+    TEST_ASSERT_NULL(request);
+    CHECK(atomic_load(&a.calls) == 0 && atomic_load(&a.drops) == 0);
+    TEST_ASSERT_EQUAL_INT(BB_BUFFER_READY, state_of(buffer));
+    OK(bb_buffer_release(buffer));
+}
+
+/* On a device that nobody drives a request stays pending. */
+static bb_buffer *pending(bb_device **device, answer *a, bb_request **request) {
+    const bb_buffer_desc desc = described(64, WRITE_USAGE, false);
+    const bb_map_callback callback = telling(a);
+    bb_buffer *buffer = NULL;
+    OK(bb_device_create_host(BB_DEVICE_HOST_DRIVEN, "driven", device));
+    OK(bb_buffer_create(*device, &desc, &buffer));
+    OK(bb_buffer_map_async(buffer, BB_MAP_WRITE, 0, BB_WHOLE_SIZE, &callback, request));
+    TEST_ASSERT_EQUAL_INT(BB_BUFFER_MAP_PENDING, state_of(buffer));
+    return buffer;
+}
+
+static bb_status unmap_it(bb_buffer *buffer, bb_request *request) { return (void)request, bb_buffer_unmap(buffer); }
+static bb_status destroy_it(bb_buffer *buffer, bb_request *request) { return (void)request, bb_buffer_destroy(buffer); }
+static bb_status release_it(bb_buffer *buffer, bb_request *request) { return (void)request, bb_buffer_release(buffer); }
+static bb_status cancel_it(bb_buffer *buffer, bb_request *request) {
+    uint32_t in_time = 7;
+    (void)buffer;
+    const bb_status status = bb_request_cancel(request, &in_time);
+    CHECK(in_time == 1 && bb_request_cancel(request, &in_time) == BB_OK && in_time == 0);
+    return status;
+}
+
+static void what_is_pending_is_aborted_or_cancelled_and_told_once(void) {
+    static const struct {
+        bb_status (*end)(bb_buffer *, bb_request *);
+        bb_status want;
+    } rows[] = {
+        {unmap_it, BB_E_ABORTED}, {destroy_it, BB_E_ABORTED}, {release_it, BB_E_ABORTED}, {cancel_it, BB_E_CANCELLED}};
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        answer a = {0};
+        bb_device *device = NULL;
+        bb_request *request = NULL;
+        bb_map_outcome outcome;
+        bb_buffer *buffer = pending(&device, &a, &request);
+        EXPECT(BB_E_TIMEOUT, bb_request_poll(request, sizeof outcome, &outcome));
+        OK(rows[i].end(buffer, request));
+        ANSWERED(a, rows[i].want);
+        OK(bb_request_poll(request, sizeof outcome, &outcome));
+        TEST_ASSERT_EQUAL_INT32(rows[i].want, outcome.status);
+        OK(bb_device_poll(device, BB_FOREVER)); /* too late for it */
+        TEST_ASSERT_EQUAL_INT(1, atomic_load(&a.calls));
+        OK(bb_request_release(request));
+        (void)bb_buffer_release(buffer);
+        OK(bb_device_destroy(device));
+    }
+}
+
+static void a_callback_may_release_its_own_buffer(void) {
+    bb_status (*const ends[])(bb_buffer *, bb_request *) = {unmap_it, destroy_it, NULL};
+    for (size_t i = 0; i < LENGTH(ends); i++) {
+        answer a = {0};
+        bb_device *device = NULL;
+        bb_request *request = NULL;
+        bb_buffer *buffer = pending(&device, &a, &request);
+        a.released = buffer;
+        if (ends[i] == NULL) {
+            OK(bb_device_poll(device, BB_FOREVER));
+        } else {
+            OK(ends[i](buffer, request));
+        }
+        EVENTUALLY(atomic_load(&a.drops) == 1);
+        EXPECT(BB_E_STALE, bb_buffer_release(buffer));
+        OK(bb_request_release(request));
+        OK(bb_device_destroy(device));
+    }
+}
+
+static void a_device_that_ends_answers_everything(void) {
+    answer a = {0};
+    bb_device *device = NULL;
+    bb_request *request = NULL;
+    bb_buffer *buffer = pending(&device, &a, &request);
+    OK(bb_device_destroy(device));
+    ANSWERED(a, BB_E_DEVICE_LOST);
+    TEST_ASSERT_EQUAL_INT32(BB_E_DEVICE_LOST, outcome_of(request).status);
+    bb_span span;
+    bb_buffer_info info;
+    CHECK(bb_buffer_mapped_range(buffer, 0, 8, &span) < 0);
+    EXPECT(BB_E_DEVICE_LOST, bb_buffer_map_async(buffer, BB_MAP_WRITE, 0, 8, NULL, &request));
+    OK(bb_buffer_info_get(buffer, sizeof info, &info));
+    TEST_ASSERT_EQUAL_UINT32(0, info.valid);
+    OK(bb_buffer_unmap(buffer));
+    OK(bb_buffer_destroy(buffer));
+    OK(bb_buffer_release(buffer));
+}
+
+static void waiting_for_several(void) {
+    bb_buffer *buffers[20];
+    bb_request *requests[20];
+    uint64_t index = 99;
+    EXPECT(BB_E_ARGUMENT, bb_request_wait_any(NULL, 0, 0, &index));
+    for (size_t i = 0; i < LENGTH(buffers); i++) {
+        buffers[i] = make_buffer(64, WRITE_USAGE, false);
+        requests[i] = map(buffers[i], BB_MAP_WRITE, 0, 64);
+    }
+    OK(bb_request_wait_any(requests, LENGTH(requests), BB_SEC(HANG_SECONDS), &index));
+    CHECK(index < LENGTH(requests));
+    EXPECT(BB_E_RANGE, bb_request_wait_any(requests, UINT64_MAX, 0, &index));
+    for (size_t i = 0; i < LENGTH(buffers); i++) {
+        TEST_ASSERT_EQUAL_INT32(BB_OK, outcome_of(requests[i]).status);
+        OK(bb_buffer_release(buffers[i]));
+    }
+    EXPECT(BB_E_STALE, bb_request_wait_any(requests, LENGTH(requests), 0, &index));
+}
+
+typedef struct racer {
+    bb_buffer *buffer;
+    _Atomic(bb_request *) request;
+    atomic_bool go, stop;
+    int number;
+} racer;
+
+static void *race(void *argument) {
+    racer *r = argument;
+    while (!atomic_load(&r->go)) {
+    }
+    for (int i = 0; !atomic_load(&r->stop); i++) {
+        uint32_t in_time;
+        switch ((i + r->number) % 4) {
+        case 0:
+            (void)bb_request_cancel(atomic_load(&r->request), &in_time);
+            break;
+        case 1:
+            THREAD_CHECK(bb_buffer_unmap(r->buffer) == BB_OK);
+            break;
+        case 2:
+            (void)bb_request_wait(atomic_load(&r->request), BB_US(50), sizeof(bb_map_outcome), &(bb_map_outcome){0});
+            break;
+        default:
+            (void)bb_request_release(atomic_load(&r->request));
+        }
+    }
+    return NULL;
+}
+
+static void exactly_once_under_eight_threads(void) {
+    for (int round = 0; round < rounds(30); round++) {
+        racer r = {.buffer = make_buffer(64, WRITE_USAGE, false)};
+        answer answers[40];
+        memset(answers, 0, sizeof answers);
+        pthread_t threads[8];
+        for (size_t t = 0; t < LENGTH(threads); t++) {
+            r.number = (int)t;
+            threads[t] = start(race, &r);
+        }
+        atomic_store(&r.go, true);
+        int accepted = 0;
+        for (size_t i = 0; i < LENGTH(answers); i++) {
+            bb_request *request = NULL;
+            const bb_map_callback callback = telling(&answers[i]);
+            if (bb_buffer_map_async(r.buffer, BB_MAP_WRITE, 0, 64, &callback, &request) == BB_OK) {
+                atomic_store(&r.request, request);
+                accepted++;
+            } else {
+                atomic_store(&answers[i].calls, -1);
+            }
+        }
+        OK(bb_buffer_destroy(r.buffer));
+        atomic_store(&r.stop, true);
+        for (size_t t = 0; t < LENGTH(threads); t++) {
+            join(threads[t]);
+        }
+        CHECK(accepted > 0);
+        for (size_t i = 0; i < LENGTH(answers); i++) {
+            if (atomic_load(&answers[i].calls) != -1) {
+                EVENTUALLY(atomic_load(&answers[i].drops) == 1);
+                TEST_ASSERT_EQUAL_INT(1, atomic_load(&answers[i].calls));
+            }
+        }
+        OK(bb_buffer_release(r.buffer));
+    }
+}
+
+static void wait_inside(void *user_data, const bb_map_outcome *outcome) {
+    answer *a = user_data;
+    bb_request *again = NULL;
+    (void)outcome;
+    THREAD_CHECK(bb_buffer_unmap(a->released) == BB_OK);
+    THREAD_CHECK(bb_buffer_map_async(a->released, BB_MAP_WRITE, 0, 8, NULL, &again) == BB_OK);
+    atomic_store(&a->inside, bb_request_wait(again, BB_SEC(1), sizeof(bb_map_outcome), &(bb_map_outcome){0}));
+    THREAD_CHECK(bb_request_release(again) == BB_OK);
+    atomic_fetch_add(&a->calls, 1);
+}
+
+static void a_callback_cannot_wait_for_what_it_holds_up(void) {
+    answer a = {0};
+    a.released = make_buffer(64, WRITE_USAGE, false);
+    const bb_map_callback callback = {.call = wait_inside, .user_data = &a};
+    OK(bb_buffer_map_async(a.released, BB_MAP_WRITE, 0, 64, &callback, NULL));
+    EVENTUALLY(atomic_load(&a.calls) == 1);
+    /* Answered already, it was told on this thread, which may wait. */
+    CHECK(atomic_load(&a.inside) == BB_E_RECURSIVE || atomic_load(&a.inside) == BB_OK);
+    OK(bb_buffer_release(a.released));
+}
+
+int main(void) {
+    UNITY_BEGIN();
+    RUN_TEST(a_callback_and_a_handle_see_the_same);
+    RUN_TEST(a_refused_callback_stays_the_callers);
+    RUN_TEST(what_is_pending_is_aborted_or_cancelled_and_told_once);
+    RUN_TEST(a_callback_may_release_its_own_buffer);
+    RUN_TEST(a_device_that_ends_answers_everything);
+    RUN_TEST(waiting_for_several);
+    RUN_TEST(exactly_once_under_eight_threads);
+    RUN_TEST(a_callback_cannot_wait_for_what_it_holds_up);
+    return UNITY_END();
+}
