@@ -3,6 +3,7 @@
 #ifndef BACKBUF_HPP
 #define BACKBUF_HPP
 
+#include "backbuf/buffers.hpp"
 #include "backbuf/device.hpp"
 #include "backbuf/library.hpp"
 #include "backbuf/manager.hpp"

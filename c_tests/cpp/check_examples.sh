@@ -65,6 +65,17 @@ backbuf::GLBufferManager<float> points;
 void draw_buffer(unsigned, std::uint64_t) {}
 void *get_proc_address(const char *) { return nullptr; }
 struct {} solver;
+backbuf::BufferFactory factory(device);
+backbuf::Buffer buffer;
+backbuf::DeviceBuffer mesh, result;
+backbuf::DeferredStagingBuffer staging;
+const std::vector<float> vertices;
+std::uint64_t size_of_it;
+float sum;
+void fill(backbuf::View<float>) {}
+void show(backbuf::View<const float>) {}
+struct Camera { float place[16]; } camera;
+void draw_with(std::uint64_t, std::uint64_t) {}
 template <class... T> void use(T &&...) {}
 }
 TEXT

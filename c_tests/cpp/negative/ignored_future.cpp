@@ -1,0 +1,3 @@
+// error: ignoring return(ed)? value
+#include <backbuf.hpp>
+void wrong(backbuf::Buffer &b) { b.mapAsync(); }

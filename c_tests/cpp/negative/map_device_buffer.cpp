@@ -1,0 +1,3 @@
+// error: no member named|has no member named
+#include <backbuf.hpp>
+void wrong(backbuf::DeviceBuffer &b) { b.mapAsync(); }

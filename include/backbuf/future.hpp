@@ -1,0 +1,252 @@
+// What has been asked for of a device: futures whose waits drive it, and mapped bytes that unmap themselves.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#ifndef BACKBUF_FUTURE_HPP
+#define BACKBUF_FUTURE_HPP
+
+#include "core.hpp"
+
+#if BACKBUF_EXCEPTIONS
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+namespace backbuf {
+
+/// A pointer and a count, where either is wanted.
+template <class T> class View {
+  public:
+    constexpr View() noexcept = default;
+    constexpr View(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
+    constexpr T *data() const noexcept { return data_; }
+    constexpr std::size_t size() const noexcept { return size_; }
+    constexpr std::size_t size_bytes() const noexcept { return size_ * sizeof(T); }
+    constexpr bool empty() const noexcept { return size_ == 0; }
+    constexpr T *begin() const noexcept { return data_; }
+    constexpr T *end() const noexcept { return data_ + size_; }
+    template <class I, class = std::enable_if_t<std::is_integral_v<I>>> constexpr T &operator[](I i) const {
+        return data_[i];
+    }
+    constexpr operator T *() const noexcept { return data_; }
+    constexpr operator span<T>() const noexcept { return {data_, size_}; }
+
+  private:
+    T *data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+namespace detail {
+/// The mapped bytes of a buffer as they are, whoever else has them.
+inline void *mapped_data(bb_buffer *buffer) noexcept {
+    bb_const_span span{};
+    return bb_buffer_const_mapped_range(buffer, 0, BB_WHOLE_SIZE, &span) == BB_OK ? const_cast<void *>(span.data)
+                                                                                  : nullptr;
+}
+template <class Raw, bb_status (*End)(Raw *)> void end(void *raw) noexcept {
+    static_cast<void>(End(static_cast<Raw *>(raw)));
+}
+} // namespace detail
+
+/**
+ * @brief Mapped bytes. When it goes, a buffer is unmapped, and a reading gives its buffer back to the ring; a staging buffer
+ * stays mapped until its upload.
+ *
+ * @code
+ * auto data = buffer.mapAsync(backbuf::MapMode::Read).get();
+ * for (float x : data.as<const float>()) sum += x;
+ * @endcode
+ */
+class MappedData {
+  public:
+    MappedData() noexcept = default;
+    MappedData(void *data, std::uint64_t bytes, void *owner = nullptr, void (*end)(void *) noexcept = nullptr) noexcept
+        : data_(data), bytes_(static_cast<std::size_t>(bytes)), owner_(owner), end_(end) {}
+    MappedData(MappedData &&other) noexcept
+        : data_(other.data_), bytes_(other.bytes_), owner_(other.owner_), end_(std::exchange(other.end_, nullptr)) {}
+    MappedData &operator=(MappedData &&other) noexcept {
+        if (this != &other) {
+            reset();
+            data_ = other.data_, bytes_ = other.bytes_, owner_ = other.owner_;
+            end_ = std::exchange(other.end_, nullptr);
+        }
+        return *this;
+    }
+    MappedData(const MappedData &) = delete;
+    MappedData &operator=(const MappedData &) = delete;
+    ~MappedData() { reset(); }
+
+    /// As elements, as many as there are whole ones.
+    template <class T> View<T> as() noexcept { return {static_cast<T *>(data_), bytes_ / sizeof(T)}; }
+    template <class T> View<const T> as() const noexcept { return {static_cast<const T *>(data_), bytes_ / sizeof(T)}; }
+    const void *data() const noexcept { return data_; }
+    void *data() noexcept { return data_; }
+    std::size_t size() const noexcept { return bytes_; }
+    /// Ends the mapping now.
+    void reset() noexcept {
+        if (auto end = std::exchange(end_, nullptr))
+            end(owner_);
+        data_ = nullptr, bytes_ = 0;
+    }
+
+    static MappedData of(bb_buffer *buffer, bool reads, std::uint64_t offset, std::uint64_t size) {
+        bb_span span{};
+        bb_const_span seen{};
+        detail::check(reads ? bb_buffer_const_mapped_range(buffer, offset, size, &seen)
+                            : bb_buffer_mapped_range(buffer, offset, size, &span));
+        void *data = reads ? const_cast<void *>(seen.data) : span.data;
+        return {data, reads ? seen.bytes : span.bytes, buffer, detail::end<bb_buffer, bb_buffer_unmap>};
+    }
+
+  private:
+    void *data_ = nullptr;
+    std::size_t bytes_ = 0;
+    void *owner_ = nullptr;
+    void (*end_)(void *) noexcept = nullptr;
+};
+
+namespace detail {
+/// What a future and its answer share.
+template <class T> struct Asked {
+    std::mutex lock;
+    std::optional<bb_status> status{};
+    std::string text{};
+    std::function<T()> take{};
+    std::function<void()> then{};
+
+    void answer(bb_status told, const char *why) {
+        std::function<void()> call;
+        {
+            const std::lock_guard<std::mutex> held(lock);
+            status = told;
+            text = why;
+            call = std::move(then);
+        }
+        if (call)
+            call();
+    }
+};
+
+/// An Error with a text that was told elsewhere.
+class Told : public Error {
+  public:
+    Told(bb_status status, std::string text) : Error(Status(status, Note::plain)), text_(std::move(text)) {}
+    const char *what() const noexcept override { return text_.empty() ? Error::what() : text_.c_str(); }
+
+  private:
+    std::string text_;
+};
+} // namespace detail
+
+/**
+ * @brief Something that a device has been asked for. It goes on when the future goes.
+ *
+ * Waits drive a host-driven device on its own thread, so that `get` ends there. A continuation runs once, on the device's owner
+ * thread, on the thread that unmaps or cancels, or at once; it may use any buffer, and must not wait for the device.
+ *
+ * @code
+ * staging.mapAsync().then([&](backbuf::MappedData &data) { fill(data.as<float>()); });
+ * @endcode
+ */
+template <class T> class [[nodiscard]] Future {
+  public:
+    Future() noexcept = default;
+    Future(std::shared_ptr<detail::Asked<T>> asked, bb_request *request) noexcept
+        : asked_(std::move(asked)), request_(request) {}
+
+    /// Whether the answer is there.
+    bool ready() const {
+        const std::lock_guard<std::mutex> held(asked_->lock);
+        return asked_->status.has_value();
+    }
+    /// Waits for the answer, whatever it is; false if the time is over.
+    bool wait_for(Timeout timeout) const {
+        bb_map_outcome outcome{};
+        const Status status = bb_request_wait(request_.handle(), timeout.nanoseconds(), sizeof(outcome), &outcome);
+        if (status.code() == BB_E_TIMEOUT)
+            return false;
+        detail::check(status);
+        // The callback comes with the answer, perhaps a moment later.
+        while (!ready())
+            std::this_thread::yield();
+        return true;
+    }
+    void wait() const { static_cast<void>(wait_for(forever)); }
+    /// Waits, and gives what was asked for; throws Error where it does not come. Once.
+    T get() {
+        wait();
+        return take(*asked_);
+    }
+    /// Takes the question back: it is answered with `BB_E_CANCELLED` if this is in time.
+    bool cancel() {
+        std::uint32_t in_time = 0;
+        detail::check(bb_request_cancel(request_.handle(), &in_time));
+        return in_time != 0;
+    }
+    /// Leaves what was asked for to a function; another one is told where it does not come.
+    template <class F> void then(F call) && {
+        std::move(*this).then(std::move(call), [](const Error &) {});
+    }
+    template <class F, class G> void then(F call, G failed) && {
+        auto asked = asked_;
+        auto run = [asked = asked.get(), call = std::move(call), failed = std::move(failed)]() mutable {
+            try {
+                T value = take(*asked);
+                call(value);
+            } catch (const Error &error) {
+                failed(error);
+            } catch (...) { // nobody is there to hear of it
+            }
+        };
+        {
+            const std::lock_guard<std::mutex> held(asked->lock);
+            if (!asked->status) {
+                asked->then = std::move(run);
+                return;
+            }
+        }
+        run();
+    }
+
+  private:
+    static T take(detail::Asked<T> &asked) {
+        std::function<T()> take;
+        {
+            const std::lock_guard<std::mutex> held(asked.lock);
+            if (*asked.status != BB_OK)
+                throw detail::Told(*asked.status, asked.text);
+            take = std::move(asked.take);
+        }
+        if (!take)
+            throw detail::Told(BB_E_STATE, "the future has been taken from before");
+        return take();
+    }
+
+    std::shared_ptr<detail::Asked<T>> asked_;
+    Handle<bb_request, bb_request_release> request_;
+};
+
+namespace detail {
+/// Asks by `call(callback, request)`; what comes is `take()`.
+template <class T, class Call, class Take> Future<T> ask(Call &&call, Take take) {
+    auto asked = std::make_shared<Asked<T>>();
+    asked->take = std::move(take);
+    auto held = std::make_unique<std::shared_ptr<Asked<T>>>(asked);
+    bb_map_callback callback{};
+    callback.user_data = held.get();
+    callback.call = [](void *user_data, const bb_map_outcome *outcome) {
+        (*static_cast<std::shared_ptr<Asked<T>> *>(user_data))->answer(outcome->status, outcome->text);
+    };
+    callback.drop = [](void *user_data) { delete static_cast<std::shared_ptr<Asked<T>> *>(user_data); };
+    bb_request *request = nullptr;
+    check(call(&callback, &request));
+    static_cast<void>(held.release()); // the library drops it
+    return Future<T>(std::move(asked), request);
+}
+} // namespace detail
+
+} // namespace backbuf
+#endif
+
+#endif // BACKBUF_FUTURE_HPP

@@ -1,0 +1,386 @@
+// What buffers are for: the device's own, staging at once and by turns, readback, and what changes with every frame.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#ifndef BACKBUF_ROLES_HPP
+#define BACKBUF_ROLES_HPP
+
+#include "buffers.hpp"
+
+#if BACKBUF_EXCEPTIONS
+#include <algorithm>
+
+namespace backbuf {
+
+class ReadbackBuffer;
+
+/**
+ * @brief Memory that the device alone uses, of any number of bytes: filled by staging buffers and Encoder::write.
+ *
+ * @code
+ * backbuf::DeviceBuffer mesh({size_of_it, backbuf::BufferUsage::Vertex, false, "mesh"}, factory);
+ * @endcode
+ */
+class DeviceBuffer : public detail::Described<bb_device_buffer, bb_device_buffer_destroy, bb_device_buffer_info_get,
+                                              bb_device_buffer_native> {
+  public:
+    DeviceBuffer() noexcept = default;
+    DeviceBuffer(const BufferDesc &desc, IBufferFactory &factory) : Described(make(desc, factory, false)) {}
+
+  protected:
+    DeviceBuffer(const BufferDesc &desc, IBufferFactory &factory, bool grows) : Described(make(desc, factory, grows)) {}
+
+  private:
+    static bb_device_buffer *make(const BufferDesc &desc, IBufferFactory &factory, bool grows) {
+        const bb_buffer_desc raw = detail::raw(desc);
+        bb_device_buffer *made = nullptr;
+        detail::check(grows ? bb_device_buffer_create_growable(factory.getDevice(), &raw, &made)
+                            : bb_device_buffer_create(factory.getDevice(), &raw, &made));
+        return made;
+    }
+};
+
+/// A device buffer that grows and keeps its bytes: bind it anew when getGeneration() has changed.
+class GrowableBuffer : public DeviceBuffer {
+  public:
+    GrowableBuffer(const BufferDesc &desc, IBufferFactory &factory) : DeviceBuffer(desc, factory, true) {}
+    /// Makes sure of that many bytes, and says whether it grew.
+    bool reserve(std::uint64_t bytes) {
+        std::uint32_t grew = 0;
+        detail::check(bb_device_buffer_reserve(handle(), bytes, &grew));
+        return grew != 0;
+    }
+};
+
+/**
+ * @brief Copies and writes for one submit after the other.
+ *
+ * @code
+ * backbuf::Encoder encoder(factory);
+ * encoder.write(mesh, vertices); // read at the submit: they must be there until then
+ * encoder.submit();
+ * @endcode
+ */
+class Encoder : public Handle<bb_encoder, bb_encoder_destroy> {
+  public:
+    Encoder() noexcept = default;
+    explicit Encoder(IBufferFactory &factory) : Handle(make(factory)) {}
+
+    void copyBufferToBuffer(const Buffer &src, std::uint64_t srcOffset, Buffer &dst, std::uint64_t dstOffset,
+                            std::uint64_t bytes) {
+        detail::check(bb_encoder_copy(handle(), src.handle(), srcOffset, dst.handle(), dstOffset, bytes));
+    }
+    /// All of it.
+    void copyBufferToBuffer(const Buffer &src, Buffer &dst) { copyBufferToBuffer(src, 0, dst, 0, src.getSize()); }
+    void copyBufferToBuffer(const DeviceBuffer &src, std::uint64_t srcOffset, DeviceBuffer &dst,
+                            std::uint64_t dstOffset, std::uint64_t bytes) {
+        detail::check(bb_encoder_copy_bytes(handle(), src.handle(), srcOffset, dst.handle(), dstOffset, bytes));
+    }
+    void copyBufferToBuffer(const DeviceBuffer &src, DeviceBuffer &dst) {
+        copyBufferToBuffer(src, 0, dst, 0, src.getSize());
+    }
+    /// Says what ReadbackBuffer::readAsync reads next: all of `src`, as it is then.
+    inline void copyBufferToBuffer(const DeviceBuffer &src, ReadbackBuffer &dst);
+
+    /// Bytes of the caller's own, which must be there until the submit.
+    void write(DeviceBuffer &to, std::uint64_t offset, const void *data, std::uint64_t bytes) {
+        detail::check(bb_encoder_write(handle(), to.handle(), offset, data, bytes));
+    }
+    template <class C, class P = decltype(std::data(std::declval<const C &>()))>
+    void write(DeviceBuffer &to, const C &data, std::uint64_t offset = 0) {
+        static_assert(std::is_trivially_copyable_v<std::remove_pointer_t<P>>, "backbuf: bytes are copied as they are");
+        write(to, offset, std::data(data), std::size(data) * sizeof(*std::data(data)));
+    }
+    template <class C> void write(DeviceBuffer &, const C &&, std::uint64_t = 0) = delete; // it would be gone by then
+    /// Has the device do what was recorded, and gives the fence that passes then. Where it throws, what was recorded stays.
+    std::uint64_t submit() {
+        std::uint64_t fence = 0;
+        detail::check(bb_encoder_submit(handle(), &fence));
+        return fence;
+    }
+
+  private:
+    static bb_encoder *make(IBufferFactory &factory) {
+        bb_encoder *made = nullptr;
+        detail::check(bb_encoder_create(factory.getDevice(), &made));
+        return made;
+    }
+};
+
+/// Bytes on their way to the device, once: mapped from the beginning, used up by the upload.
+class ImmediateStagingBuffer : public Handle<bb_immediate_staging, bb_immediate_staging_destroy> {
+  public:
+    ImmediateStagingBuffer() noexcept = default;
+    ImmediateStagingBuffer(const BufferDesc &desc, IBufferFactory &factory) : Handle(make(desc, factory)) {}
+
+    void write(const void *data, std::uint64_t bytes, std::uint64_t offset = 0) {
+        detail::check(bb_immediate_staging_write(handle(), offset, data, bytes));
+    }
+    template <class C, class P = decltype(std::data(std::declval<const C &>()))>
+    void write(const C &data, std::uint64_t offset = 0) {
+        static_assert(std::is_trivially_copyable_v<std::remove_pointer_t<P>>, "backbuf: bytes are copied as they are");
+        write(static_cast<const void *>(std::data(data)), std::size(data) * sizeof(*std::data(data)), offset);
+    }
+    /// Its bytes, to be written in place before the upload.
+    MappedData getMappedData() {
+        bb_span span{};
+        detail::check(bb_immediate_staging_bytes(handle(), &span));
+        return {span.data, span.bytes};
+    }
+    void uploadTo(Encoder &encoder, DeviceBuffer &to, std::uint64_t offset = 0) {
+        detail::check(bb_immediate_staging_upload_to(handle(), encoder.handle(), to.handle(), offset));
+    }
+
+  private:
+    static bb_immediate_staging *make(const BufferDesc &desc, IBufferFactory &factory) {
+        bb_immediate_staging *made = nullptr;
+        detail::check(bb_immediate_staging_create(factory.getDevice(), desc.size, desc.debugName.c_str(), &made));
+        return made;
+    }
+};
+
+/// Bytes on their way to the device, again and again: mapped when the last upload is done.
+class DeferredStagingBuffer : public Handle<bb_deferred_staging, bb_deferred_staging_destroy> {
+  public:
+    DeferredStagingBuffer() noexcept = default;
+    DeferredStagingBuffer(const BufferDesc &desc, IBufferFactory &factory) : Handle(make(desc, factory)) {}
+
+    Future<MappedData> mapAsync() {
+        return detail::ask<MappedData>(
+            [&](const bb_map_callback *callback, bb_request **request) {
+                return bb_deferred_staging_map_async(handle(), callback, request);
+            },
+            [raw = handle()] {
+                bb_span span{};
+                detail::check(bb_deferred_staging_bytes(raw, &span));
+                return MappedData(span.data, span.bytes);
+            });
+    }
+    void write(const void *data, std::uint64_t bytes, std::uint64_t offset = 0) {
+        detail::check(bb_deferred_staging_write(handle(), offset, data, bytes));
+    }
+    template <class C, class P = decltype(std::data(std::declval<const C &>()))>
+    void write(const C &data, std::uint64_t offset = 0) {
+        static_assert(std::is_trivially_copyable_v<std::remove_pointer_t<P>>, "backbuf: bytes are copied as they are");
+        write(static_cast<const void *>(std::data(data)), std::size(data) * sizeof(*std::data(data)), offset);
+    }
+    void uploadTo(Encoder &encoder, DeviceBuffer &to, std::uint64_t offset = 0) {
+        detail::check(bb_deferred_staging_upload_to(handle(), encoder.handle(), to.handle(), offset));
+    }
+
+  private:
+    static bb_deferred_staging *make(const BufferDesc &desc, IBufferFactory &factory) {
+        bb_deferred_staging *made = nullptr;
+        detail::check(bb_deferred_staging_create(factory.getDevice(), desc.size, desc.debugName.c_str(), &made));
+        return made;
+    }
+};
+
+/// What a ring of readbacks does when all of its buffers are in use.
+enum class WhenFull : std::uint32_t {
+    Skip = BB_READBACK_SKIP,
+    Wait = BB_READBACK_WAIT,
+    DropOldest = BB_READBACK_DROP_OLDEST,
+};
+
+/**
+ * @brief Bytes on their way back, in a ring of buffers, so that no frame waits for its own.
+ *
+ * @code
+ * backbuf::ReadbackBuffer readback({size_of_it}, factory);
+ * readback.readAsync(result).then([](const backbuf::MappedData &data) { show(data.as<float>()); });
+ * @endcode
+ */
+class ReadbackBuffer : public Handle<bb_readback, bb_readback_destroy> {
+  public:
+    ReadbackBuffer() noexcept = default;
+    ReadbackBuffer(const BufferDesc &desc, IBufferFactory &factory, std::uint32_t frames = 3,
+                   WhenFull when_full = WhenFull::Skip, Timeout timeout = forever)
+        : Handle(make(desc, factory, frames, when_full, timeout)), size_(desc.size) {}
+
+    /// A read that is under way: waited for, or left to a function, as a Future is.
+    class Reading : public Handle<bb_reading, bb_reading_release> {
+      public:
+        using Handle::Handle;
+        bool ready() const { return Status(bb_reading_poll(handle())).code() != BB_E_TIMEOUT; }
+        bool wait_for(Timeout timeout) const {
+            return Status(bb_reading_wait(handle(), timeout.nanoseconds())).code() != BB_E_TIMEOUT;
+        }
+        /// Waits, and gives the bytes, which go back to the ring with them.
+        MappedData get() {
+            detail::check(bb_reading_wait(handle(), BB_FOREVER));
+            bb_const_span span{};
+            detail::check(bb_reading_bytes(handle(), &span));
+            return {const_cast<void *>(span.data), span.bytes, release(), detail::end<bb_reading, bb_reading_release>};
+        }
+    };
+    Reading readAsync(const DeviceBuffer &from, std::uint64_t offset, std::uint64_t bytes) {
+        bb_reading *reading = nullptr;
+        detail::check(bb_readback_read(handle(), from.handle(), offset, bytes, &reading));
+        return Reading(reading);
+    }
+    /// Leaves the bytes to `call(const MappedData &)`: on the device's owner thread, or at once.
+    template <class F> void readThen(const DeviceBuffer &from, std::uint64_t offset, std::uint64_t bytes, F call) {
+        auto held = std::make_unique<F>(std::move(call));
+        bb_read_callback callback{};
+        callback.user_data = held.get();
+        callback.call = [](void *user_data, bb_status status, const void *data, std::uint64_t count) {
+            if (status != BB_OK)
+                return;
+            const MappedData seen(const_cast<void *>(data), count);
+            try {
+                (*static_cast<F *>(user_data))(seen);
+            } catch (...) { // nobody is there to hear of it
+            }
+        };
+        callback.drop = [](void *user_data) { delete static_cast<F *>(user_data); };
+        detail::check(bb_readback_read_then(handle(), from.handle(), offset, bytes, &callback));
+        static_cast<void>(held.release()); // the library drops it
+    }
+    /// What has been asked of a ring and not begun: `get` or `then` begins it.
+    class Asked {
+      public:
+        Asked(ReadbackBuffer &ring, const DeviceBuffer &from) noexcept : ring_(ring), from_(from) {}
+        MappedData get() { return ring_.readAsync(from_, 0, bytes()).get(); }
+        template <class F> void then(F call) { ring_.readThen(from_, 0, bytes(), std::move(call)); }
+
+      private:
+        std::uint64_t bytes() const { return std::min(ring_.size_, from_.getSize()); }
+        ReadbackBuffer &ring_;
+        const DeviceBuffer &from_;
+    };
+    /// All of it, or as much as the ring takes.
+    Asked readAsync(const DeviceBuffer &from) noexcept { return {*this, from}; }
+    /// What Encoder::copyBufferToBuffer named last, which must be there still.
+    Asked readAsync() {
+        if (from_ == nullptr)
+            throw detail::Told(BB_E_STATE, "name what is read: readAsync(buffer), or Encoder::copyBufferToBuffer");
+        return {*this, *from_};
+    }
+    bb_readback_stats stats() const {
+        bb_readback_stats stats{};
+        detail::check(bb_readback_stats_get(handle(), sizeof(stats), &stats));
+        return stats;
+    }
+
+  private:
+    friend class Encoder;
+    static bb_readback *make(const BufferDesc &desc, IBufferFactory &factory, std::uint32_t frames, WhenFull when_full,
+                             Timeout timeout) {
+        bb_readback_config config{};
+        detail::check(bb_readback_config_init(&config));
+        config.size = desc.size;
+        config.frames = frames;
+        config.when_full = static_cast<std::uint32_t>(when_full);
+        config.timeout_ns = timeout.nanoseconds();
+        config.label = desc.debugName.c_str();
+        bb_readback *made = nullptr;
+        detail::check(bb_readback_create(factory.getDevice(), &config, &made));
+        return made;
+    }
+    std::uint64_t size_ = 0;
+    const DeviceBuffer *from_ = nullptr;
+};
+
+inline void Encoder::copyBufferToBuffer(const DeviceBuffer &src, ReadbackBuffer &dst) { dst.from_ = &src; }
+
+/// What a dynamic ring does that is full of frames which the device has not done.
+enum class RingPolicy : std::uint32_t { Block = BB_RING_BLOCK, Fail = BB_RING_FAIL, Grow = BB_RING_GROW };
+
+/// An update of this frame, written in place. Leaving the scope says that it is written.
+class DynamicData {
+  public:
+    DynamicData(bb_dynamic *dynamic, const bb_dynamic_slice &slice) noexcept : dynamic_(dynamic), slice_(slice) {}
+    DynamicData(DynamicData &&other) noexcept
+        : dynamic_(std::exchange(other.dynamic_, nullptr)), slice_(other.slice_) {}
+    DynamicData(const DynamicData &) = delete;
+    DynamicData &operator=(const DynamicData &) = delete;
+    DynamicData &operator=(DynamicData &&) = delete;
+    ~DynamicData() { end(); }
+
+    template <class T> View<T> as() noexcept {
+        return {static_cast<T *>(slice_.data), static_cast<std::size_t>(slice_.bytes) / sizeof(T)};
+    }
+    /// The buffer that it is in for this frame: the name of an OpenGL buffer, an address in host memory.
+    std::uint64_t getBuffer() const noexcept { return slice_.buffer; }
+    std::uint64_t getOffset() const noexcept { return slice_.offset; }
+    const bb_dynamic_slice &slice() const noexcept { return slice_; }
+    /// It is written.
+    void end() noexcept {
+        if (dynamic_ != nullptr)
+            static_cast<void>(bb_dynamic_end_update(std::exchange(dynamic_, nullptr), &slice_));
+    }
+
+  private:
+    bb_dynamic *dynamic_;
+    bb_dynamic_slice slice_;
+};
+
+/**
+ * @brief Bytes that change with every frame, written in place while the device still uses those of the frames before.
+ *
+ * @code
+ * backbuf::DynamicBuffer uniforms({sizeof(Camera), backbuf::BufferUsage::Uniform, false, "camera"}, factory);
+ * auto update = uniforms.beginUpdate().get();
+ * update.as<Camera>()[0] = camera;
+ * update.end();
+ * uniforms.flush();                       // before draws of your own
+ * draw_with(update.getBuffer(), update.getOffset());
+ * uniforms.endFrame();
+ * @endcode
+ */
+class DynamicBuffer : public Handle<bb_dynamic, bb_dynamic_destroy> {
+  public:
+    DynamicBuffer() noexcept = default;
+    DynamicBuffer(const BufferDesc &desc, IBufferFactory &factory, std::uint32_t frames = 3,
+                  RingPolicy policy = RingPolicy::Block, Timeout timeout = std::chrono::seconds(1),
+                  std::uint64_t most = 0)
+        : Handle(make(desc, factory, frames, policy, timeout, most)), size_(desc.size) {}
+
+    /// An update that is there at once.
+    class Begun {
+      public:
+        explicit Begun(DynamicData data) noexcept : data_(std::move(data)) {}
+        DynamicData get() noexcept { return std::move(data_); }
+        template <class F> void then(F call) { call(data_), data_.end(); }
+
+      private:
+        DynamicData data_;
+    };
+    /// Room for an update of this frame: of the size that the buffer was made for, if nothing is said.
+    Begun beginUpdate(std::uint64_t bytes = 0) {
+        bb_dynamic_slice slice{};
+        detail::check(bb_dynamic_begin_update(handle(), bytes == 0 ? size_ : bytes, &slice));
+        return Begun(DynamicData(handle(), slice));
+    }
+    /// Brings what is written to the device, for draws of the program's own.
+    void flush() { detail::check(bb_dynamic_flush(handle())); }
+    /// Ends the frame, once whatever uses its updates has been submitted, or drawn by this thread.
+    void endFrame() { detail::check(bb_dynamic_end_frame(handle())); }
+    bb_dynamic_stats stats() const {
+        bb_dynamic_stats stats{};
+        detail::check(bb_dynamic_stats_get(handle(), sizeof(stats), &stats));
+        return stats;
+    }
+
+  private:
+    static bb_dynamic *make(const BufferDesc &desc, IBufferFactory &factory, std::uint32_t frames, RingPolicy policy,
+                            Timeout timeout, std::uint64_t most) {
+        bb_dynamic_config config{};
+        detail::check(bb_dynamic_config_init(&config));
+        config.size = desc.size;
+        config.usage = static_cast<std::uint32_t>(desc.usage);
+        config.frames = frames;
+        config.policy = static_cast<std::uint32_t>(policy);
+        config.timeout_ns = timeout.nanoseconds();
+        config.most = most;
+        config.label = desc.debugName.c_str();
+        bb_dynamic *made = nullptr;
+        detail::check(bb_dynamic_create(factory.getDevice(), &config, &made));
+        return made;
+    }
+    std::uint64_t size_ = 0;
+};
+
+} // namespace backbuf
+#endif
+
+#endif // BACKBUF_ROLES_HPP

@@ -1,0 +1,21 @@
+// A Future as a std::future. Apart, since <future> is a large header.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#ifndef BACKBUF_STD_FUTURE_HPP
+#define BACKBUF_STD_FUTURE_HPP
+
+#include "future.hpp"
+
+#if BACKBUF_EXCEPTIONS
+#include <future>
+
+namespace backbuf {
+
+/// The same as a `std::future`. It is deferred, so that its `get` drives the device as Future::get does.
+template <class T> std::future<T> to_std(Future<T> asked) {
+    return std::async(std::launch::deferred, [asked = std::move(asked)]() mutable { return asked.get(); });
+}
+
+} // namespace backbuf
+#endif
+
+#endif // BACKBUF_STD_FUTURE_HPP
