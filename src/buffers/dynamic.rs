@@ -7,6 +7,7 @@ use super::dynamic_ring::{DynamicStatistics, Ring};
 use super::storage::Claim;
 use crate::device::{Device, Usage};
 use crate::error::{Error, Label, Result, Status};
+use crate::memory::Arc;
 use crate::wait::Timeout;
 
 /// What a ring does that is full of frames which the device has not done.
@@ -92,7 +93,7 @@ impl Default for DynamicConfig<'_> {
 /// ```
 #[derive(Debug)]
 pub struct DynamicBuffer {
-    pub(crate) ring: Ring,
+    pub(crate) ring: Arc<Ring>,
     size: u64,
 }
 
@@ -113,7 +114,8 @@ impl DynamicBuffer {
             let why = "a dynamic buffer is never mapped: leave out MAP_READ and MAP_WRITE";
             return Err(Error::value(Status::Argument, "usage", config.usage.bits(), why));
         }
-        Ok(DynamicBuffer { ring: Ring::new(device, config)?, size: config.size })
+        let ring = Arc::try_new(Ring::new(device, config)?).map_err(|_| Error::of(Status::OutOfMemory))?;
+        Ok(DynamicBuffer { ring, size: config.size })
     }
 
     /// Room for `bytes` bytes of this frame, aligned as the usage wants it. What they hold is left over from earlier frames.
@@ -157,7 +159,7 @@ impl DynamicBuffer {
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn end_frame(&mut self) -> Result<()> {
-        self.ring.end_frame()
+        Ring::end_frame(&self.ring)
     }
 
     /// Bytes that a frame writes, more or less, as it was made.
@@ -239,11 +241,6 @@ unsafe impl Send for DynamicSlice<'_> {}
 unsafe impl Sync for DynamicSlice<'_> {}
 
 impl DynamicSlice<'_> {
-    #[cfg(feature = "capi")]
-    pub(crate) fn claim(&self) -> &Claim {
-        &self.claim
-    }
-
     /// The buffer that they are in, for this frame.
     ///
     /// ```

@@ -8,13 +8,21 @@ use super::dynamic::{DynamicConfig, RingPolicy};
 use super::storage::{Claim, Storage};
 use crate::counter::Counter;
 use crate::device::frame_ring::FrameRing;
-use crate::device::{Device, Driver, Fence, Native, Usage};
+use crate::device::{Device, Driver, Fence, Foreign, Native, Usage};
 use crate::error::{Error, Label, Result, Status};
-use crate::memory::{Arc, try_vec};
+use crate::log::{self, Level};
+use crate::memory::{Arc, boxed, try_vec};
 use crate::wait::{Deadline, now};
 
 /// A ring that grew shrinks again after so many frames that would have fitted before.
 const IDLE_FRAMES: u32 = 64;
+/// How often a ring that does not wait looks for a frame that is just being ended.
+const SOON: u32 = 200;
+/// Larger updates are copied outside of the lock.
+#[cfg(feature = "capi")]
+const SMALL: usize = 4096;
+const FULL: &str =
+    "the ring is full of frames that the device has not done; give it more frames, or a policy that waits";
 /// The least alignment of an update: what a vertex of four numbers wants.
 const ALIGN: u64 = 16;
 
@@ -73,6 +81,16 @@ struct State {
 }
 
 impl State {
+    /// An update is written; false if it has been before.
+    fn close(&mut self, native: Native, offset: u64) -> bool {
+        let Some(at) = self.open.iter().rposition(|open| *open == (native, offset)) else { return false };
+        self.open.swap_remove(at);
+        if let Some(staged) = self.find(native).and_then(|storage| storage.buffer.inner.staged.as_ref()) {
+            staged.end(offset);
+        }
+        true
+    }
+
     /// The storage of this frame or of one in flight.
     fn find(&self, native: Native) -> Option<&Arc<Storage>> {
         let retired = self.retired.iter().map(|(_, storage)| storage);
@@ -133,12 +151,43 @@ impl Ring {
         Ok(Ring { device, usage, label, align, base, policy, state, counters })
     }
 
+    /// A whole update, and where it is. Small ones, where there is room, are written under the one lock.
+    #[cfg(feature = "capi")]
+    pub(crate) fn update(&self, data: &[u8]) -> Result<Claim> {
+        if let Some(lost) = self.device.lost() {
+            return Err(lost);
+        }
+        let (bytes, mut claim) = (data.len() as u64, None);
+        self.device.hold()?;
+        let result = (|| {
+            if data.len() <= SMALL {
+                let mut state = self.state.lock();
+                claim = self.claim(&mut state, bytes)?;
+                if let Some(claim) = &claim {
+                    // SAFETY: room that is nobody else's, of a device that is held.
+                    unsafe { claim.data().copy_from_nonoverlapping(data.as_ptr(), data.len()) };
+                    state.close(claim.native(), claim.offset);
+                }
+            }
+            if claim.is_none() {
+                let begun = self.begin(bytes)?;
+                // SAFETY: as above.
+                unsafe { begun.data().copy_from_nonoverlapping(data.as_ptr(), data.len()) };
+                self.end(begun.native(), begun.offset, begun.frame)?;
+                claim = Some(begun);
+            }
+            claim.ok_or_else(|| Error::of(Status::Full))
+        })();
+        self.device.let_go();
+        result
+    }
+
     /// Room for an update of this frame, by the policy.
     pub(crate) fn begin(&self, bytes: u64) -> Result<Claim> {
         if let Some(lost) = self.device.lost() {
             return Err(lost);
         }
-        let (mut looked, mut stalled) = (false, None);
+        let (mut looked, mut soon, mut stalled) = (false, 0, None);
         let result = loop {
             let remedy = {
                 let mut state = self.state.lock();
@@ -158,7 +207,20 @@ impl Ring {
                 continue;
             }
             match remedy {
-                Remedy::Soon => std::thread::yield_now(),
+                Remedy::Soon => match self.policy {
+                    RingPolicy::Block(timeout) => {
+                        let (_, deadline) = *stalled.get_or_insert_with(|| (now(), Deadline::after(timeout)));
+                        let known = || !matches!(self.state.lock().ended.front(), Some((_, None)));
+                        if let Err(error) = self.device.wait_until(deadline, &known) {
+                            break Err(error);
+                        }
+                    }
+                    _ if soon < SOON => {
+                        soon += 1;
+                        std::thread::yield_now();
+                    }
+                    _ => break Err(self.full(bytes, FULL)),
+                },
                 Remedy::Grow { to } => self.replace(to, &self.counters.grown)?,
                 Remedy::Dedicated => break self.dedicated(bytes),
                 Remedy::Wait(fence) => {
@@ -168,10 +230,7 @@ impl Ring {
                         break Err(error);
                     }
                 }
-                Remedy::None(why) => {
-                    self.counters.refused.bump(1);
-                    break Err(Error::value(Status::Full, "bytes", bytes, why));
-                }
+                Remedy::None(why) => break Err(self.full(bytes, why)),
             }
         };
         if let Some((began, _)) = stalled {
@@ -179,6 +238,11 @@ impl Ring {
             self.counters.stalled_ns.bump(now().saturating_sub(began));
         }
         result
+    }
+
+    fn full(&self, bytes: u64, why: &'static str) -> Error {
+        self.counters.refused.bump(1);
+        Error::value(Status::Full, "bytes", bytes, why)
     }
 
     fn claim(&self, state: &mut State, bytes: u64) -> Result<Option<Claim>> {
@@ -223,9 +287,7 @@ impl Ring {
             (RingPolicy::Block(_), None) => {
                 Remedy::None("this frame alone fills the ring; end it, or give the ring a larger size")
             }
-            _ => Remedy::None(
-                "the ring is full of frames that the device has not done; give it more frames, or a policy that waits",
-            ),
+            _ => Remedy::None(FULL),
         }
     }
 
@@ -307,12 +369,8 @@ impl Ring {
     /// An update of `frame` has been written.
     pub(crate) fn end(&self, native: Native, offset: u64, frame: u64) -> Result<()> {
         let mut state = self.current(frame)?;
-        let Some(at) = state.open.iter().rposition(|open| *open == (native, offset)) else {
+        if !state.close(native, offset) {
             return Err(Error::text(Status::State, "this update has been ended already"));
-        };
-        state.open.swap_remove(at);
-        if let Some(staged) = state.find(native).and_then(|storage| storage.buffer.inner.staged.as_ref()) {
-            staged.end(offset);
         }
         Ok(())
     }
@@ -345,16 +403,16 @@ impl Ring {
     }
 
     /// Ends the frame: whatever uses its updates has been submitted, or drawn on this thread.
-    pub(crate) fn end_frame(&self) -> Result<()> {
+    pub(crate) fn end_frame(this: &Arc<Ring>) -> Result<()> {
         let (frame, behind, shrink) = {
-            let mut state = self.state.lock();
+            let mut state = this.state.lock();
             if !state.open.is_empty() {
                 let (open, why) =
                     (state.open.len(), "updates of this frame are being written still; end them first");
                 return Err(Error::value(Status::State, "open", open as u64, why));
             }
             if !state.used {
-                self.free(&mut state);
+                this.free(&mut state);
                 return Ok(());
             }
             let behind = Ring::behind(&state)?;
@@ -363,29 +421,44 @@ impl Ring {
             state.ended.push_back((frame, None));
             state.frame += 1;
             state.used = false;
-            state.idle = if state.room.used() > self.base { 0 } else { state.idle.saturating_add(1) };
-            (frame, behind, state.room.bytes() > self.base && state.idle >= IDLE_FRAMES)
+            state.idle = if state.room.used() > this.base { 0 } else { state.idle.saturating_add(1) };
+            (frame, behind, state.room.bytes() > this.base && state.idle >= IDLE_FRAMES)
         };
-        let renderer = self.device.renderer().filter(|renderer| renderer.check().is_ok());
+        this.counters.frames.bump(1);
+        let renderer = this.device.renderer().filter(|renderer| renderer.check().is_ok());
         let drawn = renderer.map(|renderer| renderer.fence()).transpose()?;
-        let submitted = self.device.call(Deadline::NEVER, &|| false, |driver| {
-            bring_over(&behind, driver)?;
+        if this.device.is_owner() {
+            this.submit_frame(frame, &behind, drawn)?;
+        } else {
+            // The caller does not wait for the owner thread: this is on a renderer's way.
+            let ring = this.clone();
+            let submit = boxed(move || {
+                if let Err(error) = ring.submit_frame(frame, &behind, drawn) {
+                    let text = format_args!("frame {frame} is guarded by the next one: {error}");
+                    log::record(Level::Warn, "buffers", ring.label.as_str(), text);
+                }
+            })?;
+            this.device.after(Fence(0), submit)?;
+        }
+        if shrink { this.replace(this.base, &this.counters.trimmed) } else { Ok(()) }
+    }
+
+    /// Has a fence put behind what uses a frame. Without one of its own a frame passes with the next.
+    fn submit_frame(&self, frame: u64, behind: &[Arc<Storage>], drawn: Option<Foreign>) -> Result<()> {
+        let fence = self.device.call(Deadline::NEVER, &|| false, |driver| {
+            bring_over(behind, driver)?;
             if let Some(drawn) = drawn {
                 driver.import(drawn)?;
             }
             let fence = driver.submit()?;
             self.device.look(driver, fence)?;
             Ok(fence)
-        });
-        // A frame without a fence of its own passes with the next one.
-        let fence = submitted?;
-        self.counters.frames.bump(1);
+        })?;
         let mut state = self.state.lock();
         let before = state.ended.iter_mut().filter(|(number, fence)| *number <= frame && fence.is_none());
         before.for_each(|(_, unknown)| *unknown = Some(fence));
         self.free(&mut state);
-        drop(state);
-        if shrink { self.replace(self.base, &self.counters.trimmed) } else { Ok(()) }
+        Ok(())
     }
 
     /// Bytes of the ring now.

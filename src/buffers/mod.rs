@@ -34,6 +34,8 @@ pub use desc::BufferDesc;
 pub use device_buffer::DeviceBuffer;
 pub use dynamic::{DynamicBuffer, DynamicConfig, DynamicSlice, RingPolicy};
 pub use dynamic_ring::DynamicStatistics;
+#[cfg(feature = "capi")]
+pub(crate) use dynamic_ring::Ring;
 pub use encoder::Encoder;
 pub use growable::GrowableBuffer;
 #[cfg(feature = "capi")]

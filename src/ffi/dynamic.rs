@@ -9,7 +9,7 @@ use super::object::{Object, Seat};
 use super::opaque::{bb_device, bb_dynamic};
 use super::status::bb_status;
 use crate::Timeout;
-use crate::buffers::{Claim, DynamicBuffer, DynamicConfig, RingPolicy};
+use crate::buffers::{Claim, DynamicBuffer, DynamicConfig, Ring, RingPolicy};
 use crate::device::{Device, Native, Usage};
 use crate::error::{Error, Label, Result, Status};
 
@@ -248,9 +248,7 @@ pub unsafe extern "C" fn bb_dynamic_update(
         // SAFETY: the header asks for that many bytes, and a place for a slice.
         let (data, place) =
             unsafe { (input::many(data.cast::<u8>(), bytes, "data")?, input::output(slice, "slice")?) };
-        let mut update = dynamic.begin_update(bytes)?;
-        update.copy_from_slice(data);
-        place.set(bb_dynamic_slice::of(update.claim()))
+        place.set(bb_dynamic_slice::of(&dynamic.ring.update(data)?))
     })
 }
 
@@ -277,7 +275,7 @@ pub extern "C" fn bb_dynamic_flush(dynamic: *mut bb_dynamic) -> bb_status {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_dynamic_end_frame(dynamic: *mut bb_dynamic) -> bb_status {
-    on("bb_dynamic_end_frame", dynamic, |dynamic: &DynamicBuffer| dynamic.ring.end_frame())
+    on("bb_dynamic_end_frame", dynamic, |dynamic: &DynamicBuffer| Ring::end_frame(&dynamic.ring))
 }
 
 /// Tells what a dynamic buffer has counted.

@@ -1,6 +1,7 @@
 //! `make bench`: every part against its peers and limits, through the shared library's C ABI.
 
 mod backbuf;
+mod buffers;
 mod gl;
 mod limits;
 mod machine;
@@ -65,6 +66,7 @@ fn main() -> std::io::Result<()> {
     let spsc = spsc::Spsc::new(&bench);
     let registry = registry::Registry::new(&bench, &arguments.library);
     let gl = gl::Gl::new(&bench, &arguments.library);
+    let buffers = buffers::Buffers::new(&bench, &arguments.library);
     if let Some(name) = &arguments.probe_memory {
         manager.print_memory(name);
         return Ok(());
@@ -100,6 +102,7 @@ fn main() -> std::io::Result<()> {
             Some(("spsc", row)) => spsc.measure(row),
             Some(("registry", row)) => registry.measure(row),
             Some(("gl", row)) => gl.measure(row),
+            Some(("buffers", row)) => buffers.measure(row),
             _ => Err("this part is not built yet".into()),
         };
         rows.push(goals.report(figures));

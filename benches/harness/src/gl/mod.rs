@@ -6,7 +6,7 @@ mod subject;
 use crate::measure::{Burst, Entry, alternate};
 use crate::report::Figures;
 use crate::{Bench, NO_LIBRARY};
-use bare::{Bare, Buffer};
+pub use bare::{Bare, Buffer};
 use std::cell::Cell;
 use std::path::Path;
 use std::time::Instant;
@@ -157,7 +157,7 @@ impl Row<'_> {
 }
 
 /// A figure for the best of the bare ways, whichever that is.
-fn best(mut figures: Figures, name: &str) -> Figures {
+pub fn best(mut figures: Figures, name: &str) -> Figures {
     if let Some(least) = figures.peers.values().copied().reduce(f64::min) {
         figures.peers.insert(name.into(), least);
     }
