@@ -42,6 +42,8 @@ pub use growable::GrowableBuffer;
 pub(crate) use inner::Inner;
 pub use machine::BufferState;
 pub use range::{MappedRange, MappedRangeMut};
+#[cfg(feature = "capi")]
+pub(crate) use readback::Receiver;
 pub use readback::{ReadbackBuffer, ReadbackConfig, ReadbackStatistics, Reading, WhenFull};
 pub(crate) use report::dump;
 pub use report::{LiveBuffer, leak_report};

@@ -317,6 +317,9 @@ impl Drop for Slot {
     }
 }
 
+/// Who is given the bytes of a read.
+pub(crate) type Receiver = Box<dyn FnOnce(Result<&[u8]>) + Send>;
+
 /// A read that is under way, or done. Dropping it gives its buffer back to the ring.
 ///
 /// ```
@@ -381,7 +384,7 @@ impl Reading {
         self.leave_to(boxed(callback)?)
     }
 
-    pub(crate) fn leave_to(self, callback: Box<dyn FnOnce(Result<&[u8]>) + Send>) -> Result<()> {
+    pub(crate) fn leave_to(self, callback: Receiver) -> Result<()> {
         let Reading { request, slot, bytes } = self;
         request.then(move |outcome| match outcome.result.and_then(|()| slot.bytes(bytes)) {
             Ok(range) => callback(Ok(&range)),

@@ -14,7 +14,7 @@ use super::opaque::{bb_device, bb_device_buffer, bb_readback, bb_reading};
 use super::spsc::bb_const_span;
 use super::status::bb_status;
 use crate::Timeout;
-use crate::buffers::{ReadbackBuffer, ReadbackConfig, Reading, WhenFull};
+use crate::buffers::{ReadbackBuffer, ReadbackConfig, Reading, Receiver, WhenFull};
 use crate::device::Device;
 use crate::error::{Error, Label, Result, Status};
 
@@ -221,7 +221,7 @@ pub unsafe extern "C" fn bb_readback_read_then(
             // SAFETY: the caller's own function, called once, with its user data.
             unsafe { call(user_data.get(), status, data.cast(), length) };
         };
-        let tell: Box<dyn FnOnce(Result<&[u8]>) + Send> = match crate::memory::try_box(tell) {
+        let tell: Receiver = match crate::memory::try_box(tell) {
             Ok(tell) => tell,
             Err(tell) => {
                 std::mem::forget(tell);

@@ -74,12 +74,15 @@ impl Object for Request {
     }
 }
 
+/// Who tells a C callback.
+type Teller = Box<dyn FnOnce(Outcome) + Send>;
+
 /// A closure that tells the callback.
 ///
 /// # Safety
 ///
 /// NULL, or a callback that may be called once on any thread.
-unsafe fn teller(callback: *const bb_map_callback) -> Result<Option<Box<dyn FnOnce(Outcome) + Send>>> {
+unsafe fn teller(callback: *const bb_map_callback) -> Result<Option<Teller>> {
     // SAFETY: the caller's promise.
     let Some(given) = (unsafe { callback.as_ref() }) else { return Ok(None) };
     let call = input::function(given.call, "callback.call")?;
@@ -95,7 +98,7 @@ unsafe fn teller(callback: *const bb_map_callback) -> Result<Option<Box<dyn FnOn
             std::mem::forget(tell);
             Err(Error::of(Status::OutOfMemory))
         },
-        |tell| Ok(Some(tell as Box<dyn FnOnce(Outcome) + Send>)),
+        |tell| Ok(Some(tell as Teller)),
     )
 }
 
