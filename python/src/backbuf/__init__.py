@@ -7,6 +7,9 @@ OpenGL, too, for renderers; a `Device` says in which context.
 `spsc_buffer` makes a ring of bytes between two threads, native or Python's, or an event loop: one end sends, the other
 receives, as a stream of memory that stays.
 
+A `Buffer` is memory of a device that host and device use by turns; `DeviceBuffer`, the staging buffers, `ReadbackBuffer` and
+`DynamicBuffer` are what buffers are for.
+
 `BufferRegistry` lays out the named buffers of CUDA kernels in shared, persistent and local memory; `buffer_registry` is one
 that is there.
 """
@@ -15,6 +18,19 @@ import atexit
 
 from . import _callbacks, _log, _owner
 from ._batch import Back, Batch, Task
+from ._buffers import (
+    Buffer,
+    BufferState,
+    BufferUsage,
+    DeferredStagingBuffer,
+    DeviceBuffer,
+    DynamicBuffer,
+    Encoder,
+    GrowableBuffer,
+    ImmediateStagingBuffer,
+    MapMode,
+    ReadbackBuffer,
+)
 from ._device import Device, DeviceInfo
 from ._errors import (
     ArgumentError,
@@ -46,9 +62,17 @@ from ._layout import BufferUpdate
 from ._library import __version__, get_cmake_dir, get_include, get_library
 from ._log import forward_log
 from ._manager import CBufferManager, attach, dump
+from ._mapping import MappedArray
 from ._ring import SPSCReceiver, SPSCSender, spsc_buffer
 from ._sink import SPSCSink
-from ._statistics import DeviceStatistics, EndStatistics, Statistics, StreamStatistics
+from ._statistics import (
+    DeviceStatistics,
+    DynamicStatistics,
+    EndStatistics,
+    ReadbackStatistics,
+    Statistics,
+    StreamStatistics,
+)
 from ._stream import Batches, ManagedBuffer, SPSCReceiverStream
 from .registry import (
     Banks,
@@ -73,17 +97,25 @@ __all__ = [
     "Banks",
     "Batch",
     "Batches",
+    "Buffer",
     "BufferGroup",
     "BufferRegistry",
+    "BufferState",
     "BufferUpdate",
+    "BufferUsage",
     "CBufferManager",
     "CUDABuffer",
     "ChannelFull",
     "ClosedError",
+    "DeferredStagingBuffer",
     "Device",
+    "DeviceBuffer",
     "DeviceInfo",
     "DeviceLostError",
     "DeviceStatistics",
+    "DynamicBuffer",
+    "DynamicStatistics",
+    "Encoder",
     "EndStatistics",
     "Fit",
     "ForkedError",
@@ -92,11 +124,15 @@ __all__ = [
     "FullError",
     "GLBufferManager",
     "GLFront",
+    "GrowableBuffer",
     "HandleError",
+    "ImmediateStagingBuffer",
     "LayoutInfo",
     "LimitError",
     "Limits",
     "ManagedBuffer",
+    "MapMode",
+    "MappedArray",
     "NotRegisteredError",
     "OutOfMemoryError",
     "OutOfRangeError",
@@ -106,6 +142,8 @@ __all__ = [
     "Plan",
     "PlannedRegion",
     "PoisonedError",
+    "ReadbackBuffer",
+    "ReadbackStatistics",
     "ReceiversDisconnected",
     "SPSCReceiver",
     "SPSCReceiverStream",

@@ -1,4 +1,4 @@
-"""Device: OpenGL's owner thread and timeline, for managers whose fronts are drawn from."""
+"""Device: who owns memory and a timeline: OpenGL, or host memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._callbacks import native_address
 from ._library import address, collect, ffi, lib, text
 from ._owner import remember
 from ._statistics import DeviceStatistics, counters
-from ._wait import nanoseconds
+from ._wait import nanoseconds, waiting
 
 _KINDS = {lib.BB_DEVICE_HOST: "host", lib.BB_DEVICE_GL: "gl"}
 
@@ -23,7 +23,7 @@ class DeviceInfo:
     """What a device is, as `bb_device_info` tells."""
 
     kind: str
-    """"gl"."""
+    """"gl" or "host"."""
     name: str
     """Who renders."""
     version: str
@@ -65,6 +65,23 @@ class Device:
             display, context = _current()
         self = cls.__new__(cls)
         self._open(label, egl_display=_pointer(display, "display"), egl_context=_pointer(context, "context"))
+        return self
+
+    @classmethod
+    def host(cls, *, label: str | None = None, host_driven: bool = False) -> Device:
+        """A device in host memory, which needs no driver: for buffers, the same as OpenGL to whoever uses them. Host-driven, it
+        works on the calling thread, in `poll()` and waits.
+
+        >>> backbuf.Device.host(label="oracle").info().kind
+        'host'
+        """
+        self = cls.__new__(cls)
+        self._label, self._handle = label or "", ffi.NULL
+        made = ffi.new("bb_device **")
+        flags = lib.BB_DEVICE_HOST_DRIVEN if host_driven else 0
+        _errors.check(lib.bb_device_create_host(flags, ffi.new("char[]", self._label.encode()), made))
+        self._handle = made[0]
+        remember(self)
         return self
 
     @classmethod
@@ -163,6 +180,11 @@ class Device:
         """Does a host-driven device's work on the thread that owns it, for `budget` seconds at most; 0 for one step, None
         for all there is. Once a frame is a good rhythm."""
         _errors.check(lib.bb_device_poll(self._pointer(), nanoseconds(budget, "budget")))
+
+    def wait_fence(self, fence: int, timeout: float | None = None) -> None:
+        """Waits until everything that was submitted up to a fence is done."""
+        device = self._pointer()
+        _errors.check(waiting(timeout, lambda left: lib.bb_device_wait_fence(device, fence, left)))
 
     def close(self) -> None:
         """Ends it, and the context if that is its own. Managers on it keep their state and publish no more

@@ -141,6 +141,11 @@ def error(status: int) -> BackbufError:
     return _CLASSES.get(status, BackbufError)(message, status)
 
 
+def told(status: int, message: str) -> BackbufError:
+    """The exception for a status that came with a message of its own."""
+    return _CLASSES.get(status, BackbufError)(message, status)
+
+
 def fail(status: int) -> NoReturn:
     raise error(status)
 

@@ -106,6 +106,43 @@ class DeviceStatistics:
     """For fences that had not passed at once."""
 
 
+@dataclass(frozen=True)
+class ReadbackStatistics:
+    """The counters of a ring of readbacks (`bb_readback_stats`)."""
+
+    reads: int
+    """Begun, with `bytes` in them."""
+    bytes: int
+    stalls: int
+    """Reads that waited for a buffer, `stalled_ns` in all."""
+    stalled_ns: int
+    skipped: int
+    """Reads that were left out."""
+    dropped: int
+    """Readings that were given up for newer ones."""
+
+
+@dataclass(frozen=True)
+class DynamicStatistics:
+    """The counters of a dynamic buffer (`bb_dynamic_stats`)."""
+
+    capacity: int
+    """Bytes of the ring now."""
+    updates: int
+    """Begun, with `bytes` in them."""
+    bytes: int
+    frames: int
+    """Ended, and had updates."""
+    stalls: int
+    """Updates that waited for room, `stalled_ns` in all."""
+    stalled_ns: int
+    refused: int
+    grown: int
+    trimmed: int
+    dedicated: int
+    """Updates larger than the ring, which got a buffer of their own."""
+
+
 def counters(kind: str, thing: Any) -> dict[str, Any]:
     """The `bb_<kind>_stats` of a handle, by their names in the header."""
     struct = "bb_end_stats" if kind in ("sender", "receiver") else f"bb_{kind}_stats"
