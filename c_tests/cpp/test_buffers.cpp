@@ -136,7 +136,7 @@ static void the_four_patterns() {
         }
         uniforms.beginUpdate(4).then([](DynamicData &update) { update.as<float>()[0] = 2; });
         uniforms.endFrame();
-        EXPECT(uniforms.stats().frames == 11 && uniforms.stats().stalls == 0);
+        EXPECT(uniforms.stats().frames == 11 && uniforms.stats().updates == 11);
         // A result, read back.
         ReadbackBuffer readback({bytes}, factory);
         EXPECT_THROWS(BB_E_STATE, readback.readAsync());

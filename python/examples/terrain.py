@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""A real landscape is streamed to a device in tiles, shaded there, and read back.
+
+The elevations of the Jacksboro fault go up through two staging buffers by turns, so that one is always free to be written.
+On OpenGL a compute shader shades the slopes by the light of a low sun; on host memory a function does. The result comes back
+through a ring of readbacks, is compared with NumPy's own, and drawn. Ends with status 1 where they differ. Needs matplotlib and
+Pillow; OpenGL 4.3 and ModernGL for `--device gl`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.cbook import get_sample_data
+from PIL import Image
+from tqdm import tqdm
+
+from backbuf import BufferUsage, DeferredStagingBuffer, Device, DeviceBuffer, Encoder, ReadbackBuffer
+
+Grid = npt.NDArray[np.float32]
+CELL = 30.0  # metres between two elevations, about
+SUN = np.array([-1.0, 1.0, 0.8], "f4") / np.float32(np.sqrt(2.64))  # from the north-west, low
+ROWS = 16  # of a tile
+TOLERANCE = 1e-5
+
+SHADER = """#version 430
+layout(local_size_x = 64) in;
+layout(std430, binding = 0) readonly buffer Ground { float ground[]; };
+layout(std430, binding = 1) writeonly buffer Shade { float shade[]; };
+uniform int rows, columns;
+uniform float cell;
+uniform vec3 sun;
+float at(int row, int column) {
+    return ground[clamp(row, 0, rows - 1) * columns + clamp(column, 0, columns - 1)];
+}
+void main() {
+    int index = int(gl_GlobalInvocationID.x);
+    if (index >= rows * columns) return;
+    int row = index / columns, column = index % columns;
+    float east = (at(row, column + 1) - at(row, column - 1)) / (2.0 * cell);
+    float north = (at(row - 1, column) - at(row + 1, column)) / (2.0 * cell);
+    shade[index] = max(dot(normalize(vec3(-east, -north, 1.0)), sun), 0.0);
+}"""
+
+
+def shaded(ground: Grid) -> Grid:
+    """What the shader does, in NumPy."""
+    padded = np.pad(ground, 1, mode="edge")
+    east = (padded[1:-1, 2:] - padded[1:-1, :-2]) / np.float32(2 * CELL)
+    north = (padded[:-2, 1:-1] - padded[2:, 1:-1]) / np.float32(2 * CELL)
+    normal = np.stack([-east, -north, np.ones_like(east)], axis=-1)
+    normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
+    return np.maximum(normal @ SUN, 0).astype("f4")
+
+
+def landscape() -> Grid:
+    with np.load(get_sample_data("jacksboro_fault_dem.npz", asfileobj=False)) as dem:
+        return np.ascontiguousarray(dem["elevation"], "f4")
+
+
+def upload(device: Device, ground: Grid, target: DeviceBuffer) -> int:
+    """In tiles, through two staging buffers by turns; the fence of the last one."""
+    tile = ROWS * ground.shape[1] * ground.itemsize
+    turns = [DeferredStagingBuffer(device, tile, label=f"turn {number}") for number in range(2)]
+    encoder, flat, fence = Encoder(device), ground.reshape(-1).view(np.uint8), 0
+    for number, start in enumerate(tqdm(range(0, flat.nbytes, tile), desc="tiles", unit="tile", disable=None)):
+        part, staging = flat[start : start + tile], turns[number % 2]
+        if len(part) < tile:  # the last one: from where it lies
+            encoder.write(target, part, start)
+        else:
+            with staging.map() as array:
+                array[:] = part
+            staging.upload_to(encoder, target, start)
+        fence = encoder.submit()
+    return fence
+
+
+def on_host(source: DeviceBuffer, target: DeviceBuffer, shape: tuple[int, int]) -> None:
+    """The pass where the device's memory is the process's own."""
+    size = shape[0] * shape[1] * 4
+    ground, shade = ((ctypes.c_char * size).from_address(buffer.native) for buffer in (source, target))
+    np.frombuffer(shade, "f4").reshape(shape)[:] = shaded(np.frombuffer(ground, "f4").reshape(shape))
+
+
+def on_gl() -> tuple[Device, Callable[[DeviceBuffer, DeviceBuffer, tuple[int, int]], None]]:
+    """A device beside a context of OpenGL 4.3, and the pass there."""
+    import moderngl
+
+    context = moderngl.create_context(require=430, standalone=True, backend="egl")
+    program = context.compute_shader(SHADER)
+
+    def run(source: DeviceBuffer, target: DeviceBuffer, shape: tuple[int, int]) -> None:
+        for binding, buffer in enumerate((source, target)):
+            context.external_buffer(buffer.native, buffer.size).bind_to_storage_buffer(binding)
+        program["rows"], program["columns"], program["cell"], program["sun"] = *shape, CELL, tuple(SUN)
+        program.run((shape[0] * shape[1] + 63) // 64)
+        context.finish()
+
+    return Device.shared(label="terrain"), run
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("host", "gl"), default="host", help="where it is shaded (default: %(default)s)")
+    parser.add_argument("--output", type=Path, default=Path("target/terrain.png"), help="the picture (default: %(default)s)")
+    return parser.parse_args()
+
+
+def main() -> int:
+    given = arguments()
+    if given.device == "gl":
+        device, compute = on_gl()
+    else:
+        device, compute = Device.host(label="terrain"), on_host
+    ground = landscape()
+    usage = BufferUsage.STORAGE | BufferUsage.COPY_SRC
+    source = DeviceBuffer(device, ground.nbytes, usage, label="ground")
+    target = DeviceBuffer(device, ground.nbytes, usage, label="shade")
+    device.wait_fence(upload(device, ground, source))
+    compute(source, target, ground.shape)
+    with ReadbackBuffer(device, ground.nbytes, label="back") as ring:
+        reading = ring.read(target, dtype="f4")
+        expected = shaded(ground)  # meanwhile
+        shade = reading.wait().reshape(ground.shape)
+        stalls = ring.statistics().stalls
+    worst = float(np.abs(shade - expected).max())
+    given.output.parent.mkdir(parents=True, exist_ok=True)
+    height = (ground - ground.min()) / np.ptp(ground)
+    tint = np.stack([0.35 + 0.6 * height, 0.55 + 0.35 * height, 0.3 + 0.45 * height], axis=-1)
+    Image.fromarray((255 * np.clip(tint * shade[..., None] * 1.25, 0, 1)).astype("u1")).save(given.output)
+    print(
+        f"{device.info().name}: {ground.shape[0]} x {ground.shape[1]} elevations, {stalls} stalls, off by {worst:.1e} at most"
+    )
+    print(f"left {given.output}")
+    return 0 if worst <= TOLERANCE else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
