@@ -66,12 +66,21 @@ static void child(const script *s, int n, bool all, bool warm) {
         run_script(s);
         before = live_alone();
     }
-    atomic_store(&memory.injected, 0);
-    atomic_store(&memory.countdown, n);
-    atomic_store(&memory.for_good, all);
-    run_script(s);
-    atomic_store(&memory.for_good, false);
-    const int left = live_alone() - before;
+    /* What is kept for the next thread may grow once, when two threads happened to overlap; a leak is there every time. */
+    int left = 0;
+    for (int round = 0; round < 3; round++) {
+        atomic_store(&memory.injected, 0);
+        atomic_store(&memory.countdown, n);
+        atomic_store(&memory.for_good, all);
+        run_script(s);
+        atomic_store(&memory.for_good, false);
+        const int now = live_alone();
+        left = now - before;
+        before = now;
+        if (!warm || left <= 0) {
+            break;
+        }
+    }
     if (warm && left > 0) {
         (void)fprintf(stderr, "n = %d: %d blocks are left\n", n, left);
         _exit(1);
