@@ -199,6 +199,9 @@ pub(crate) enum Facts {
     /// A driver's code for a step that failed, and its words.
     #[cfg(feature = "gl")]
     Driver { step: &'static str, code: u32, text: Label<40> },
+    /// What a backend says of a step that failed.
+    #[cfg(feature = "wgpu")]
+    Told { step: &'static str, text: Label<44> },
 }
 
 /// Why a call was refused or failed. Displays as one line that names the parameter, its value and the remedy.
@@ -328,6 +331,12 @@ impl Error {
     pub(crate) fn driver(status: Status, step: &'static str, code: u32, text: &str) -> Error {
         Error::new(status, Facts::Driver { step, code, text: Label::new(text) })
     }
+
+    #[cfg(feature = "wgpu")]
+    #[cold]
+    pub(crate) fn told(status: Status, step: &'static str, text: &str) -> Error {
+        Error::new(status, Facts::Told { step, text: Label::new(text) })
+    }
 }
 
 impl fmt::Display for Error {
@@ -369,6 +378,8 @@ impl fmt::Display for Error {
             Facts::Driver { step, code, text } => {
                 write!(f, "{}: {step}: {} ({code:#x})", self.status.summary(), text.as_str())
             }
+            #[cfg(feature = "wgpu")]
+            Facts::Told { step, text } => write!(f, "{}: {step}: {}", self.status.summary(), text.as_str()),
         }
     }
 }

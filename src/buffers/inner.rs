@@ -66,18 +66,11 @@ impl Inner {
         desc.check(&device.info().limits)?;
         let mapped = desc.mapped_at_creation && desc.size > 0;
         let create = |driver: &mut dyn Driver| {
-            let native = driver.create(desc.native_size(), desc.usage, desc.label)?;
-            let place = if mapped {
-                driver.map(native, MapMode::Write, 0, desc.size)
+            let (bytes, usage, label) = (desc.native_size(), desc.usage, desc.label);
+            if mapped {
+                driver.create_mapped(bytes, usage, label).map(|(native, place)| (native, Place(place)))
             } else {
-                Ok(NonNull::dangling())
-            };
-            match place {
-                Ok(place) => Ok((native, Place(place))),
-                Err(error) => {
-                    driver.delete(native);
-                    Err(error)
-                }
+                Ok((driver.create(bytes, usage, label)?, Place(NonNull::dangling())))
             }
         };
         let (native, place) = device.call(Deadline::NEVER, &|| false, create)?;

@@ -59,6 +59,7 @@ pub(crate) struct Counters {
     pub(crate) maps: Counter,
     pub(crate) submits: Counter,
     pub(crate) waits: Counter,
+    pub(crate) native_calls: Counter,
 }
 
 /// See the module.

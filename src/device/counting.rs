@@ -1,5 +1,6 @@
 //! The driver as calls see it: everything that they do is counted, and buffers are kept in the books.
 
+use std::any::Any;
 use std::ptr::NonNull;
 
 use super::books::{LiveBuffer, Spent};
@@ -24,6 +25,14 @@ impl Counting<'_> {
                 self.shared.lose(*error, format_args!("{error}"));
             }
         })
+    }
+
+    /// A buffer is going to be made.
+    fn expect_one(&self, bytes: u64) -> Result<()> {
+        if bytes == 0 {
+            return Err(Error::value(Status::Argument, "bytes", bytes, "a buffer has at least one byte"));
+        }
+        self.shared.books.reserve()
     }
 
     /// Gives back what other threads have retired.
@@ -57,14 +66,20 @@ unsafe impl Driver for Counting<'_> {
     }
 
     fn create(&mut self, bytes: u64, usage: Usage, label: &str) -> Result<Native> {
-        if bytes == 0 {
-            return Err(Error::value(Status::Argument, "bytes", bytes, "a buffer has at least one byte"));
-        }
-        self.shared.books.reserve()?;
+        self.expect_one(bytes)?;
         let result = self.driver.create(bytes, usage, label);
         let native = self.note(result)?;
         self.shared.books.enter(LiveBuffer { native, label: Label::new(label), bytes, usage });
         Ok(native)
+    }
+
+    fn create_mapped(&mut self, bytes: u64, usage: Usage, label: &str) -> Result<(Native, NonNull<u8>)> {
+        self.expect_one(bytes)?;
+        let result = self.driver.create_mapped(bytes, usage, label);
+        let (native, place) = self.note(result)?;
+        self.shared.books.enter(LiveBuffer { native, label: Label::new(label), bytes, usage });
+        self.shared.books.counters.maps.add(1);
+        Ok((native, place))
     }
 
     fn create_persistent(
@@ -73,7 +88,7 @@ unsafe impl Driver for Counting<'_> {
         usage: Usage,
         label: &str,
     ) -> Result<Option<(Native, NonNull<u8>)>> {
-        self.shared.books.reserve()?;
+        self.expect_one(bytes)?;
         let result = self.driver.create_persistent(bytes, usage, label);
         let made = self.note(result)?;
         if let Some((native, _)) = made {
@@ -123,7 +138,9 @@ unsafe impl Driver for Counting<'_> {
         let fence = self.note(result)?;
         let before = self.shared.submitted.swap(fence.0, AcqRel);
         assert!(fence.0 == before + 1, "the driver gave fence {} after {before}", fence.0);
-        self.shared.books.counters.submits.add(1);
+        let counters = &self.shared.books.counters;
+        counters.submits.add(1);
+        counters.native_calls.set(self.driver.native_calls());
         Ok(fence)
     }
 
@@ -140,6 +157,14 @@ unsafe impl Driver for Counting<'_> {
             shared.progress.signal();
         }
         Ok(passed)
+    }
+
+    fn native_calls(&self) -> u64 {
+        self.driver.native_calls()
+    }
+
+    fn as_any(&mut self) -> Option<&mut dyn Any> {
+        self.driver.as_any()
     }
 
     fn export(&mut self) -> Result<Foreign> {

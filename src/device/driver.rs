@@ -1,5 +1,6 @@
 //! What a backend implements: memory on a device, work that is submitted, and fences.
 
+use std::any::Any;
 use std::fmt;
 use std::ptr::NonNull;
 
@@ -39,6 +40,8 @@ pub enum DeviceKind {
     Host = 1,
     /// OpenGL.
     Gl = 2,
+    /// WebGPU.
+    Wgpu = 3,
     /// A driver that somebody else wrote.
     Custom = 4,
 }
@@ -107,13 +110,27 @@ impl fmt::Display for Info {
 /// # Safety
 ///
 /// The bytes that `map` gives stay valid, for reads and in [`MapMode::Write`] for writes, until `unmap` or `delete` of that
-/// buffer or the drop of the driver; those that `create_persistent` gives, until `delete` or the drop.
+/// buffer or the drop of the driver; so do those that `create_mapped` gives. Those that `create_persistent` gives do until
+/// `delete` or the drop.
 pub unsafe trait Driver {
     /// What is known of it. Asked once.
     fn info(&self) -> Info;
 
     /// A buffer of that many bytes, at least 1, all zeros.
     fn create(&mut self, bytes: u64, usage: Usage, label: &str) -> Result<Native>;
+
+    /// A buffer as `create` makes it that begins mapped for writing as a whole, whatever its usage, and where its bytes are.
+    /// For drivers that can map any buffer while it is new, there is nothing to do.
+    fn create_mapped(&mut self, bytes: u64, usage: Usage, label: &str) -> Result<(Native, NonNull<u8>)> {
+        let buffer = self.create(bytes, usage, label)?;
+        match self.map(buffer, MapMode::Write, 0, bytes) {
+            Ok(place) => Ok((buffer, place)),
+            Err(error) => {
+                self.delete(buffer);
+                Err(error)
+            }
+        }
+    }
 
     /// A buffer as `create` makes it, that the host writes to in place while the device uses it: what is written before a
     /// submit is seen by it. None where the API has no such memory. It is never mapped nor unmapped.
@@ -163,6 +180,16 @@ pub unsafe trait Driver {
 
     /// What renderers call on their own threads. Asked once.
     fn renderer(&mut self) -> Option<Box<dyn Renderer>> {
+        None
+    }
+
+    /// Calls of the API so far that carried writes and copies; 0 where they are not counted.
+    fn native_calls(&self) -> u64 {
+        0
+    }
+
+    /// The driver itself, for those who know its type.
+    fn as_any(&mut self) -> Option<&mut dyn Any> {
         None
     }
 }

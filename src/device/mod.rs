@@ -6,7 +6,8 @@
 //!
 //! The *host device* ([`Device::host`]) keeps its buffers in host memory and its work on a timeline that can be held back
 //! and disturbed: it is what other backends are compared with, and where faults are tried. One *on OpenGL* ([`Device::gl`])
-//! has a context of its own, without a window, shares buffers with one of the program's, or works in that one.
+//! has a context of its own, without a window, shares buffers with one of the program's, or works in that one. One *on WebGPU*
+//! ([`Device::wgpu`]), where the crate was built for it, opens an adapter of its own, or works on a device of the program's.
 
 mod books;
 mod calls;
@@ -29,6 +30,7 @@ mod statistics;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod wgpu;
 
 pub use books::LiveBuffer;
 pub use device::Device;
@@ -39,3 +41,6 @@ pub use gl::{GetProcAddress, GlConfig, GlContext};
 pub use host::HostConfig;
 pub use statistics::Statistics;
 pub use usage::Usage;
+pub use wgpu::WgpuConfig;
+#[cfg(feature = "wgpu")]
+pub use wgpu::WgpuHandles;

@@ -44,6 +44,8 @@ pub struct Statistics {
     pub submits: u64,
     /// Waits for fences that could not be answered at once.
     pub waits: u64,
+    /// Calls of the API that carried writes and copies, up to the last submit; 0 where the backend does not count them.
+    pub native_calls: u64,
 }
 
 impl Statistics {
@@ -61,6 +63,7 @@ impl Statistics {
             maps: counters.maps.get(),
             submits: counters.submits.get(),
             waits: counters.waits.get(),
+            native_calls: counters.native_calls.get(),
         }
     }
 }
@@ -79,6 +82,7 @@ impl fmt::Display for Statistics {
             ("maps", self.maps),
             ("submits", self.submits),
             ("waits", self.waits),
+            ("native calls", self.native_calls),
         ];
         lines.iter().try_for_each(|(name, value)| writeln!(f, "{name}: {value}"))
     }

@@ -1,0 +1,106 @@
+//! wgpu's own objects, for the program's own work on the device's buffers.
+
+use super::driver::WgpuDriver;
+use crate::device::{Device, Driver, Native};
+use crate::error::{Error, Result, Status};
+use crate::wait::Timeout;
+
+/// A device of wgpu and its queue: a program's, to make a [`Device`] on ([`WgpuConfig`](super::WgpuConfig)), or those that one
+/// stands on ([`Device::wgpu_handles`]).
+#[derive(Clone, Debug)]
+pub struct WgpuHandles {
+    /// Makes buffers, pipelines and encoders.
+    pub device: wgpu::Device,
+    /// Takes work.
+    pub queue: wgpu::Queue,
+}
+
+impl Device {
+    /// What a device on WebGPU stands on; [`Status::Unsupported`] on others.
+    ///
+    /// Work that the program submits to the queue comes after what the device has been told to submit, and before what it
+    /// submits later. Between the two a buffer of the device ([`Device::wgpu_buffer`]) is the program's to use:
+    ///
+    /// ```
+    /// use backbuf::{Status, Timeout, buffers::{Buffer, BufferDesc, Encoder}};
+    /// use backbuf::device::{Device, MapMode, Usage, WgpuConfig};
+    /// let device = match Device::wgpu(WgpuConfig::default()) {
+    ///     Err(error) if error.status() == Status::Unsupported => return Ok(()),
+    ///     device => device?,
+    /// };
+    /// let make = |usage| Buffer::new(&device, &BufferDesc { size: 16, usage, ..BufferDesc::default() });
+    /// let numbers = make(Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST)?;
+    /// let result = make(Usage::MAP_READ | Usage::COPY_DST)?;
+    /// let native = numbers.native()?;
+    /// device.run(Timeout::FOREVER, |driver| {
+    ///     driver.write(native, 0, &[1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0])?;
+    ///     driver.submit()
+    /// })?;
+    ///
+    /// let gpu = device.wgpu_handles()?;
+    /// let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+    ///     label: None,
+    ///     source: wgpu::ShaderSource::Wgsl("
+    ///         @group(0) @binding(0) var<storage, read_write> numbers: array<u32>;
+    ///         @compute @workgroup_size(4) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    ///             numbers[id.x] *= 10u;
+    ///         }".into()),
+    /// });
+    /// let pipeline = gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+    ///     label: None,
+    ///     layout: None,
+    ///     module: &module,
+    ///     entry_point: None,
+    ///     compilation_options: Default::default(),
+    ///     cache: None,
+    /// });
+    /// let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+    ///     label: None,
+    ///     layout: &pipeline.get_bind_group_layout(0),
+    ///     entries: &[wgpu::BindGroupEntry {
+    ///         binding: 0,
+    ///         resource: device.wgpu_buffer(native)?.as_entire_binding(),
+    ///     }],
+    /// });
+    /// let mut encoder = gpu.device.create_command_encoder(&Default::default());
+    /// let mut pass = encoder.begin_compute_pass(&Default::default());
+    /// pass.set_pipeline(&pipeline);
+    /// pass.set_bind_group(0, &group, &[]);
+    /// pass.dispatch_workgroups(1, 1, 1);
+    /// drop(pass);
+    /// gpu.queue.submit([encoder.finish()]);
+    ///
+    /// let mut encoder = Encoder::new(&device);
+    /// encoder.copy(&numbers, 0, &result, 0, 16)?;
+    /// encoder.submit()?;
+    /// result.map_async(MapMode::Read, 0, None)?.wait(Timeout::FOREVER)?.result?;
+    /// assert_eq!(result.range(0, None)?[..], [10, 0, 0, 0, 20, 0, 0, 0, 30, 0, 0, 0, 40, 0, 0, 0]);
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    ///
+    /// Work for OpenGL ES is best submitted from the device's owner thread, in [`Device::run`]: two threads that meet in that
+    /// backend of wgpu wait for each other, and a long wait there is a panic.
+    pub fn wgpu_handles(&self) -> Result<WgpuHandles> {
+        self.run(Timeout::FOREVER, |driver| own(driver).map(|driver| driver.handles()))
+    }
+
+    /// wgpu's buffer behind one of a device on WebGPU, for the program's own work as in [`Device::wgpu_handles`]. Its size is the
+    /// next multiple of 4. The program neither maps nor destroys it; [`Status::Handle`] if it is not of this device.
+    ///
+    /// ```
+    /// use backbuf::{Timeout, device::{Device, Usage, WgpuConfig}};
+    /// let device = Device::wgpu(WgpuConfig { adapter: "noop", ..WgpuConfig::default() })?;
+    /// let native = device.run(Timeout::FOREVER, |driver| driver.create(61, Usage::VERTEX, "mesh"))?;
+    /// let buffer = device.wgpu_buffer(native)?;
+    /// assert!(buffer.size() == 64 && buffer.usage().contains(wgpu::BufferUsages::VERTEX));
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn wgpu_buffer(&self, native: Native) -> Result<wgpu::Buffer> {
+        self.run(Timeout::FOREVER, |driver| own(driver)?.buffer(native))
+    }
+}
+
+fn own(driver: &mut dyn Driver) -> Result<&mut WgpuDriver> {
+    let own = driver.as_any().and_then(|driver| driver.downcast_mut());
+    own.ok_or(Error::text(Status::Unsupported, "the device is not on WebGPU"))
+}
