@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Run
+from conftest import Run, Script
 
 import backbuf
 from backbuf import (
@@ -201,3 +201,51 @@ def test_data_is_kept_until_the_submit(device: Device) -> None:
         encoder.write(target, np.zeros((4, 4))[:, 1])
     with pytest.raises(backbuf.OutOfRangeError):
         encoder.write(target, bytes(9), (1 << 16) - 8)
+
+
+# Each ends the memory under an array, by another way. Those that are refused leave it as it was; large, so that it is unmapped.
+ENDS = {
+    "buffer and request are dropped": "a = Buffer(d, N, UP).map(MapMode.WRITE).wait(); gc.collect()",
+    "the device is closed under an array": "a = Buffer(d, N, UP).map(MapMode.WRITE).wait(); d.close()",
+    "the device is closed under a view": "a = Buffer(d, N, UP).map(MapMode.WRITE).wait()[:]; refused(d.close)",
+    "a view outlives everything": "a = Buffer(d, N, UP).map(MapMode.WRITE).wait()[:]; del d; gc.collect()",
+    "a staging buffer is closed": "s = DeferredStagingBuffer(d, N); a = s.map().wait(); s.close()",
+    "a staging buffer is closed under a view": "s = DeferredStagingBuffer(d, N); a = s.map().wait()[:]; refused(s.close)",
+    "a lent reading is dropped": "a = ReadbackBuffer(d, N).read(DeviceBuffer(d, N, MESH)).__enter__(); gc.collect()",
+    "an update's ring is closed": "y = DynamicBuffer(d, N); u = y.update(N); a = u.array; y.close(); del y, u; gc.collect()",
+    "an update's ring is dropped": "a = DynamicBuffer(d, N).update(N).array; gc.collect()",
+    "an update's ring is closed under a view": "y = DynamicBuffer(d, N); a = y.update(N).array[:]; refused(y.close)",
+    "a mapping ends before it is looked at": "b = Buffer(d, N, UP); a = b.map(MapMode.WRITE).wait(); b.unmap()",
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_no_array_reaches_memory_that_has_gone(end: str, script: Script) -> None:
+    said = script(
+        f"""
+        import gc, time
+        from backbuf import *
+        N, UP, MESH = 8 << 20, BufferUsage.MAP_WRITE | BufferUsage.COPY_SRC, BufferUsage.VERTEX | BufferUsage.COPY_SRC
+        def refused(call):
+            try:
+                call()
+            except BufferError:
+                return
+            raise AssertionError("it was not refused")
+        d = Device.host()
+        {end}
+        time.sleep(0.05)
+        try:
+            print(int(a[5]))
+        except StateError:
+            print("ended")
+        """
+    )
+    assert said in ("0\n", "ended\n")
+
+
+def test_an_update_that_nobody_ends_does_not_keep_its_frame(device: Device) -> None:
+    with DynamicBuffer(device, 64) as dynamic:
+        dynamic.update(8)
+        dynamic.end_frame()
+        assert dynamic.statistics().frames == 1

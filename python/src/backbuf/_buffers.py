@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import weakref
 from types import TracebackType
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from . import _errors
 from ._device import Device
 from ._library import ffi, lib, text
-from ._mapping import MappedArray, MapRequest, Request, bytes_of, mapped, pointer_to
+from ._mapping import Lender, MappedArray, MapRequest, Request, bytes_of, pointer_to
 from ._memory import Array
 from ._statistics import DynamicStatistics, ReadbackStatistics, counters
 from ._wait import nanoseconds, waiting
@@ -49,7 +50,7 @@ class MapMode(enum.IntEnum):
     WRITE = lib.BB_MAP_WRITE
 
 
-class _Object:
+class _Object(Lender):
     """Something of a device in C: it ends with `close()`, its `with` block or its last reference."""
 
     _end: Any
@@ -65,7 +66,9 @@ class _Object:
         return self._handle
 
     def close(self) -> None:
-        """Ends it; its memory goes back once the device is done with it. Twice is fine."""
+        """Ends it; its memory goes back once the device is done with it. BufferError where arrays over its mapped bytes are
+        alive: then it stays. Twice is fine."""
+        self._end_mapping(f"{type(self).__name__}.close")
         handle, self._handle = self.__dict__.get("_handle", ffi.NULL), ffi.NULL
         if handle:
             _errors.check(type(self)._end(handle))
@@ -151,7 +154,6 @@ class Buffer(_Described):
 
     def __init__(self, device: Device, size: int, usage: int, *, mapped_at_creation: bool = False, label: str = "") -> None:
         desc, self._name = _desc(size, usage, mapped_at_creation, label)
-        self._mapped: MappedArray | None = None
         super().__init__(device, lib.bb_buffer_create, "bb_buffer", desc)
 
     def map(self, mode: MapMode, offset: int = 0, size: int | None = None, *, dtype: npt.DTypeLike = np.uint8) -> MapRequest:
@@ -169,37 +171,22 @@ class Buffer(_Described):
         return self._range(True, 0, lib.BB_WHOLE_SIZE, dtype)
 
     def _range(self, writable: bool, offset: int, size: int, dtype: npt.DTypeLike) -> MappedArray:
-        if self._mapped is None:
-            span = ffi.new("bb_span *" if writable else "bb_const_span *")
-            call = lib.bb_buffer_mapped_range if writable else lib.bb_buffer_const_mapped_range
-            _errors.check(call(self._pointer(), offset, size, span))
-            self._mapped = mapped(span, writable, dtype)
-        return self._mapped
+        if self._mapping is not None:
+            return MappedArray(self._mapping, self, dtype)
+        span = ffi.new("bb_span *" if writable else "bb_const_span *")
+        call = lib.bb_buffer_mapped_range if writable else lib.bb_buffer_const_mapped_range
+        _errors.check(call(self._pointer(), offset, size, span))
+        return self._lend(self._device, span, writable, dtype)
 
     def unmap(self) -> None:
         """Gives the bytes to the device. BufferError where arrays over them are alive: then they stay mapped."""
-        self._ends("unmap")
+        self._end_mapping("Buffer.unmap")
         _errors.check(lib.bb_buffer_unmap(self._pointer()))
 
     def destroy(self) -> None:
         """Gives the memory back; the object stays. BufferError as for `unmap`."""
-        self._ends("destroy")
+        self._end_mapping("Buffer.destroy")
         _errors.check(lib.bb_buffer_destroy(self._pointer()))
-
-    def close(self) -> None:
-        """Ends it. BufferError as for `unmap`. Twice is fine."""
-        self._ends("close")
-        super().close()
-
-    def _ends(self, what: str) -> None:
-        if self._mapped is not None:
-            self._mapped._end(f"Buffer.{what}")
-            self._mapped = None
-
-    def __del__(self) -> None:
-        # Arrays that are alive keep the mapping, and with it the buffer, for ever: better than none.
-        if self.__dict__.get("_mapped") is None or not self._mapped._lent:  # type: ignore[union-attr]
-            super().__del__()
 
     def __enter__(self) -> Buffer:
         return self
@@ -326,7 +313,6 @@ class DeferredStagingBuffer(_Staging):
 
     def __init__(self, device: Device, size: int, *, label: str = "") -> None:
         name = ffi.new("char[]", label.encode())
-        self._mapped: MappedArray | None = None
         super().__init__(device, lib.bb_deferred_staging_create, "bb_deferred_staging", size, name)
 
     def map(self, *, dtype: npt.DTypeLike = np.uint8) -> MapRequest:
@@ -337,55 +323,48 @@ class DeferredStagingBuffer(_Staging):
         def take() -> MappedArray:
             span = ffi.new("bb_span *")
             _errors.check(lib.bb_deferred_staging_bytes(self._pointer(), span))
-            self._mapped = mapped(span, True, dtype)
-            return self._mapped
+            return self._lend(self._device, span, True, dtype)
 
-        return MapRequest(place[0], take, lambda array: array._end("DeferredStagingBuffer.map"), "a staging buffer")
+        return MapRequest(place[0], take, lambda _: self._end_mapping("DeferredStagingBuffer.map"), "a staging buffer")
 
     def upload_to(self, encoder: Encoder, target: DeviceBuffer, offset: int = 0) -> None:
         """Records the copy of all of it, and unmaps it. BufferError where arrays over its bytes are alive."""
-        if self._mapped is not None:
-            self._mapped._end("DeferredStagingBuffer.upload_to")
-            self._mapped = None
+        self._end_mapping("DeferredStagingBuffer.upload_to")
         super().upload_to(encoder, target, offset)
 
     def __enter__(self) -> DeferredStagingBuffer:
         return self
 
 
-class Reading(Request[Array]):
+class Reading(Request[Array], Lender):
     """A read that is under way: `await` or `wait` gives the bytes as an array of one's own; a `with` block lends those of
     the ring, and gives them back at its end."""
 
-    def __init__(self, handle: Any, dtype: npt.DTypeLike) -> None:
-        self._handle, self._dtype = ffi.gc(handle, lib.bb_reading_release), dtype
-        self._lent: MappedArray | None = None
+    def __init__(self, device: Device, handle: Any, dtype: npt.DTypeLike) -> None:
+        self._device, self._handle, self._dtype = device, ffi.gc(handle, lib.bb_reading_release), dtype
         super().__init__(lambda timeout: lib.bb_reading_wait(self._handle, timeout), self._copy, lambda _: None, "a reading")
 
     def _copy(self) -> Array:
-        copy: Array = np.array(self._lend())
+        copy: Array = np.array(self._bytes())
         self._release()
         return copy
 
-    def _lend(self) -> MappedArray:
+    def _bytes(self) -> MappedArray:
         span = ffi.new("bb_const_span *")
         _errors.check(lib.bb_reading_bytes(self._handle, span))
-        self._lent = mapped(span, False, self._dtype)
-        return self._lent
+        return self._lend(self._device, span, False, self._dtype)
 
     def _release(self) -> None:
-        if self._lent is not None:
-            self._lent._end("Reading")
-            self._lent = None
+        self._end_mapping("Reading")
         ffi.release(self._handle)
 
     def __enter__(self) -> MappedArray:  # type: ignore[override]
         _errors.check(waiting(None, self._look))
-        return self._lend()
+        return self._bytes()
 
     async def __aenter__(self) -> MappedArray:  # type: ignore[override]
         await self._known()
-        return self._lend()
+        return self._bytes()
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self._release()
@@ -418,7 +397,7 @@ class ReadbackBuffer(_Object):
         place = ffi.new("bb_reading **")
         length = source.size - offset if size is None else size
         _errors.check(lib.bb_readback_read(self._pointer(), source._pointer(), offset, length, place))
-        return Reading(place[0], dtype)
+        return Reading(self._device, place[0], dtype)
 
     def statistics(self) -> ReadbackStatistics:
         """What it has counted."""
@@ -428,12 +407,31 @@ class ReadbackBuffer(_Object):
         return self
 
 
-class Update:
+class Update(Lender):
     """An update of a frame: `array` is written within the `with` block; `buffer` and `offset` tell where it is."""
 
     def __init__(self, dynamic: DynamicBuffer, slice_: Any, dtype: npt.DTypeLike) -> None:
-        self._dynamic, self._slice = dynamic, slice_
-        self.array = mapped(slice_, True, dtype)
+        self._dynamic, self._slice, self._open, self._dtype = dynamic, slice_, True, dtype
+        dynamic._updates.add(self)
+        self._lend(dynamic._device, slice_, True, dtype)
+
+    @property
+    def array(self) -> MappedArray:
+        """Its bytes, until the block ends."""
+        if self._mapping is None:
+            raise _errors.told(lib.BB_E_STATE, "the update has ended: begin another one")
+        return MappedArray(self._mapping, self, self._dtype)
+
+    def _close(self, what: str) -> None:
+        self._end_mapping(what)
+        if self._open:
+            self._open = False
+            _errors.check(lib.bb_dynamic_end_update(self._dynamic._pointer(), self._slice))
+
+    def __del__(self) -> None:
+        # One that nobody ended must not keep its frame from ending. Its arrays are gone, or it would be here still.
+        if self.__dict__.get("_open") and self._dynamic.__dict__.get("_handle"):
+            lib.bb_dynamic_end_update(self._dynamic._handle, self._slice)
 
     @property
     def buffer(self) -> int:
@@ -454,8 +452,7 @@ class Update:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        self.array._end("Update")
-        _errors.check(lib.bb_dynamic_end_update(self._dynamic._pointer(), self._slice))
+        self._close("Update")
 
 
 class DynamicBuffer(_Object):
@@ -496,7 +493,14 @@ class DynamicBuffer(_Object):
         config.size, config.usage, config.frames, config.most, config.label = size, usage, frames, most, name
         config.policy = ways[policy] if isinstance(policy, str) else lib.BB_RING_BLOCK
         config.timeout_ns = 0 if isinstance(policy, str) else nanoseconds(policy, "policy")
+        self._updates: weakref.WeakSet[Update] = weakref.WeakSet()
         super().__init__(device, lib.bb_dynamic_create, "bb_dynamic", config)
+
+    def close(self) -> None:
+        """Ends it. BufferError where arrays over an update are alive: then it stays. Twice is fine."""
+        for update in list(self._updates):
+            update._close("DynamicBuffer.close")
+        super().close()
 
     def update(self, size: int, *, dtype: npt.DTypeLike = np.uint8) -> Update:
         """Room for an update of this frame."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -76,7 +77,7 @@ class Device:
         'host'
         """
         self = cls.__new__(cls)
-        self._label, self._handle = label or "", ffi.NULL
+        self._label, self._handle, self._lenders = label or "", ffi.NULL, weakref.WeakSet[Any]()
         made = ffi.new("bb_device **")
         flags = lib.BB_DEVICE_HOST_DRIVEN if host_driven else 0
         _errors.check(lib.bb_device_create_host(flags, ffi.new("char[]", self._label.encode()), made))
@@ -109,7 +110,7 @@ class Device:
         return self
 
     def _open(self, label: str | None, flags: int = 0, get_proc: Any = ffi.NULL, **pointers: Any) -> None:
-        self._label, self._handle = label or "", ffi.NULL
+        self._label, self._handle, self._lenders = label or "", ffi.NULL, weakref.WeakSet[Any]()
         if not isinstance(self._label, str):
             raise TypeError(f"label is a {type(label).__name__}: give a str")
         name = ffi.new("char[]", self._label.encode())
@@ -188,12 +189,23 @@ class Device:
 
     def close(self) -> None:
         """Ends it, and the context if that is its own. Managers on it keep their state and publish no more
-        (DeviceLostError). A host-driven device is closed on its own thread. Twice is fine."""
+        (DeviceLostError). BufferError where arrays over mapped bytes of its buffers are alive: then it stays. A host-driven
+        device is closed on its own thread. Twice is fine."""
         if self._handle:
+            self._end_mappings()
             _errors.check(lib.bb_device_destroy(self._handle))
             self._handle = ffi.NULL
 
+    def _end_mappings(self) -> None:
+        mappings = [lender._mapping for lender in list(self._lenders) if lender._mapping is not None]
+        for mapping in mappings:
+            mapping.end("Device.close")
+
     def __del__(self) -> None:
+        try:
+            self._end_mappings()
+        except (BufferError, AttributeError):  # at the interpreter's end: what is still used stays
+            return
         # One that is not on its own thread here stays until the process ends.
         handle = self.__dict__.pop("_handle", ffi.NULL)
         if handle:

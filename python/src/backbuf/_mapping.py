@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import weakref
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,35 +19,71 @@ from ._library import address, ffi, lib
 from ._memory import Array, Memory
 from ._wait import waiting
 
+if TYPE_CHECKING:
+    from ._device import Device
+
 T = TypeVar("T")
+
+
+class Mapping:
+    """Mapped bytes, and the arrays over them that are alive. What owns them in C holds this, and ends it before them."""
+
+    def __init__(self, place: int, size: int, writable: bool) -> None:
+        self.size, self._place, self._writable = size, place, writable
+        self._lent: weakref.WeakSet[Memory] = weakref.WeakSet()
+        # Whoever makes an array is seen by whoever ends the mapping, or sees that it has ended.
+        self._lock = threading.Lock()
+        self.ended = False
+
+    def memory(self, owner: object) -> Memory:
+        """For an array, which keeps `owner`, and with it these bytes."""
+        with self._lock:
+            if self.ended:
+                raise StateError("the mapping of these bytes has ended: map the buffer again", lib.BB_E_STATE)
+            memory = Memory(self._place, self.size, self._writable, owner)
+            self._lent.add(memory)
+            return memory
+
+    def end(self, what: str) -> None:
+        """No array can be made from here on. BufferError where some are alive: then nothing has changed."""
+        with self._lock:
+            if self._lent:
+                raise BufferError(f"{what}: {len(self._lent)} arrays of its mapping are alive; let go of them (del) first")
+            self.ended = True
+
+
+class Lender:
+    """What owns mapped bytes in C. Its arrays keep it alive, and its device asks it before that ends."""
+
+    _mapping: Mapping | None = None
+
+    def _lend(self, device: Device, span: Any, writable: bool, dtype: npt.DTypeLike) -> MappedArray:
+        self._mapping = Mapping(address(span.data), span.bytes, writable)
+        device._lenders.add(self)
+        return MappedArray(self._mapping, self, dtype)
+
+    def _end_mapping(self, what: str) -> None:
+        if self._mapping is not None:
+            self._mapping.end(what)
+            self._mapping = None
 
 
 class MappedArray(NDArrayOperatorsMixin):
     """Mapped bytes, used as a NumPy array: indexed, assigned, computed with. It ends with its mapping, and says so then.
 
     `np.asarray(mapped)`, slices and views are arrays over the same memory: the mapping cannot end while one of them is alive
-    (BufferError).
+    (BufferError), nor can the buffer and its device.
     """
 
-    __slots__ = ("_dtype", "_lent", "_place", "_size", "_writable")
+    __slots__ = ("_dtype", "_mapping", "_owner")
 
-    def __init__(self, place: int, size: int, writable: bool, dtype: npt.DTypeLike) -> None:
-        self._place, self._size, self._writable, self._dtype = place, size, writable, np.dtype(dtype)
-        if size % self._dtype.itemsize:
-            raise ValueError(f"dtype: {size} mapped bytes are no whole number of {self._dtype}")
-        self._lent: weakref.WeakSet[Memory] | None = weakref.WeakSet()
+    def __init__(self, mapping: Mapping, owner: object, dtype: npt.DTypeLike) -> None:
+        self._mapping, self._owner, self._dtype = mapping, owner, np.dtype(dtype)
+        if mapping.size % self._dtype.itemsize:
+            raise ValueError(f"dtype: {mapping.size} mapped bytes are no whole number of {self._dtype}")
 
     def _array(self) -> Array:
-        if self._lent is None:
-            raise StateError("the mapping of these bytes has ended: map the buffer again", lib.BB_E_STATE)
-        memory = Memory(self._place, self._size, self._writable, None)
-        self._lent.add(memory)
-        return memory.array(self._dtype, (self._size // self._dtype.itemsize,))
-
-    def _end(self, what: str) -> None:
-        if self._lent:
-            raise BufferError(f"{what}: {len(self._lent)} arrays of its mapping are alive; let go of them (del) first")
-        self._lent = None
+        return self._mapping.memory(self._owner).array(self._dtype, (len(self),))
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         array = self._array()
@@ -70,13 +107,15 @@ class MappedArray(NDArrayOperatorsMixin):
         self._array()[index] = value._array() if isinstance(value, MappedArray) else value
 
     def __len__(self) -> int:
-        return self._size // self._dtype.itemsize
+        return int(self._mapping.size // self._dtype.itemsize)
 
     def __getattr__(self, name: str) -> Any:
+        if name in MappedArray.__slots__:  # of one that was not made by its constructor
+            raise AttributeError(name)
         return getattr(self._array(), name)
 
     def __repr__(self) -> str:
-        return "<MappedArray, ended>" if self._lent is None else f"<MappedArray of {len(self)} {self._dtype}>"
+        return "<MappedArray, ended>" if self._mapping.ended else f"<MappedArray of {len(self)} {self._dtype}>"
 
 
 class Request(Generic[T]):
@@ -173,8 +212,3 @@ def bytes_of(data: Any) -> memoryview:
 def pointer_to(view: memoryview) -> Any:
     """Where the bytes are, for as long as the result is kept."""
     return ffi.from_buffer(view) if len(view) else ffi.NULL
-
-
-def mapped(span: Any, writable: bool, dtype: npt.DTypeLike) -> MappedArray:
-    """A `bb_span` or `bb_const_span` as an array."""
-    return MappedArray(address(span.data), span.bytes, writable, dtype)
