@@ -2279,7 +2279,8 @@ BB_API bb_status bb_set_log(uint32_t level, bb_log_fn function, void *user_data,
  * Sets how the calling thread waits in every later call.
  *
  * Waits go on after a signal handler has run, unless `BB_WAIT_INTERRUPTIBLE` is set: then they return `BB_E_INTERRUPTED`,
- * and nothing is lost.
+ * and nothing is lost: call again. They also do so every 50 ms without one, since a signal that was handled just before the
+ * thread slept could not wake it.
  *
  * @param flags `BB_WAIT_INTERRUPTIBLE` or 0
  * @return BB_OK, BB_E_ARGUMENT (unknown flags)

@@ -133,6 +133,7 @@ thread_local!(static INTERRUPTIBLE: Cell<bool> = const { Cell::new(false) });
 
 /// Whether waits of the calling thread end with [`Status::Interrupted`] when the thread has handled a signal.
 ///
+/// It may have been just before the thread slept, when it wakes nobody, so a wait also ends so every 50 ms: look, and wait again.
 /// Without it waits go on. An event loop or an interpreter that must run its handlers asks for it.
 ///
 /// ```
