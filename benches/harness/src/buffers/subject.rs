@@ -189,7 +189,7 @@ impl Ours {
     }
 
     /// The staging buffer's bytes, once they are mapped.
-    pub fn map(&self) -> &mut [u8] {
+    pub fn map(&mut self) -> &mut [u8] {
         // SAFETY: places for what is written; the bytes are there until the upload.
         unsafe {
             let (mut request, mut index) = (null_mut(), 0);
