@@ -154,6 +154,11 @@ typedef struct bb_registry BufferRegistry;
 #define BB_DEVICE_GL 2
 
 /**
+ * `bb_device_info.kind`: WebGPU.
+ */
+#define BB_DEVICE_WGPU 3
+
+/**
  * `bb_buffer_desc.usage`: vertices are read from it.
  */
 #define BB_USAGE_VERTEX 1
@@ -1138,6 +1143,29 @@ typedef struct {
 } bb_gl_config;
 
 /**
+ * How a WebGPU device is made. All zeros but `struct_size`, or NULL, is one on the best adapter.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct, as the caller knows it.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
+     */
+    const char *label;
+    /**
+     * Which adapter: `vulkan` or `gl`, or part of an adapter's name, in whatever case. NULL or empty: a GPU before a driver that
+     * renders on the CPU, and Vulkan before OpenGL ES. `noop` is for tests: it needs no driver, and has no shaders.
+     */
+    const char *adapter;
+} bb_wgpu_config;
+
+/**
  * What a device is.
  */
 typedef struct {
@@ -1146,7 +1174,7 @@ typedef struct {
      */
     uint32_t struct_size;
     /**
-     * `BB_DEVICE_HOST`, `BB_DEVICE_GL`.
+     * `BB_DEVICE_HOST`, `BB_DEVICE_GL`, `BB_DEVICE_WGPU`.
      */
     uint32_t kind;
     /**
@@ -2863,6 +2891,21 @@ BB_API bb_status bb_device_create_host(uint32_t flags, const char *label, bb_dev
  * @since 0.1
  */
 BB_API bb_status bb_device_create_gl(uint32_t flags, bb_gl_get_proc get_proc, const bb_gl_config *config, bb_device **device);
+
+/**
+ * Makes a device on WebGPU, on an adapter of its own. The library must be built with it: CMake's `BACKBUF_WGPU`, Cargo's feature
+ * `wgpu`.
+ *
+ * @param flags 0, or `BB_DEVICE_HOST_DRIVEN`
+ * @param config how, or NULL for the defaults
+ * @param device the handle is written here
+ * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, label or adapter that is not UTF-8), BB_E_VERSION,
+ *         BB_E_UNSUPPORTED (a build without WebGPU, no driver, no such adapter: the message tells which), BB_E_OUT_OF_MEMORY,
+ *         BB_E_LIMIT
+ * @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
+ * @since 0.1
+ */
+BB_API bb_status bb_device_create_wgpu(uint32_t flags, const bb_wgpu_config *config, bb_device **device);
 
 /**
  * Runs a host-driven device's work: uploads, copies and fences of whatever stands on it, on the thread that owns it.

@@ -128,11 +128,8 @@ fn defaults() -> bb_manager_config {
 ///
 /// NULL, or a config with as many bytes as it says.
 pub(super) unsafe fn read(config: *const bb_manager_config) -> Result<bb_manager_config> {
-    if config.is_null() {
-        return Ok(defaults());
-    }
     // SAFETY: the caller's promise; integers and pointers are legal whatever their bits.
-    unsafe { input::versioned(config, defaults()) }
+    unsafe { input::optional(config, defaults()) }
 }
 
 /// # Safety

@@ -160,6 +160,19 @@ pub(super) unsafe fn versioned<T: Copy>(given: *const T, defaults: T) -> Result<
     Ok(value)
 }
 
+/// As [`versioned`]; NULL stands for the defaults.
+///
+/// # Safety
+///
+/// As there, or NULL.
+pub(super) unsafe fn optional<T: Copy>(given: *const T, defaults: T) -> Result<T> {
+    if given.is_null() {
+        return Ok(defaults);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { versioned(given, defaults) }
+}
+
 /// Checks the place and the size of a struct that is written once the work is done.
 ///
 /// # Safety

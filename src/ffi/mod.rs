@@ -24,6 +24,7 @@ mod claims;
 mod config;
 mod device;
 mod device_buffer;
+mod device_create;
 mod dynamic;
 mod encoder;
 mod foreign;

@@ -86,11 +86,8 @@ pub(super) fn per_of(code: u32) -> Result<SharedPer> {
 ///
 /// NULL, or a config that is as long as it says, with a label that is a string or NULL.
 unsafe fn read<'a>(config: *const bb_registry_config) -> Result<(&'a str, Options)> {
-    let config = match config.is_null() {
-        true => defaults(),
-        // SAFETY: the caller's promise.
-        false => unsafe { input::versioned(config, defaults()) }?,
-    };
+    // SAFETY: the caller's promise.
+    let config = unsafe { input::optional(config, defaults()) }?;
     if config.reserved != 0 {
         return Err(Error::value(Status::Argument, "reserved", config.reserved, "must be 0"));
     }

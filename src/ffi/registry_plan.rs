@@ -119,11 +119,8 @@ pub unsafe extern "C" fn bb_registry_plan(
     plan: *mut bb_plan,
 ) -> bb_status {
     on("bb_registry_plan", r, |r: &Registry| {
-        let config = match config.is_null() {
-            true => defaults(),
-            // SAFETY: the header asks for a config that is as long as it says.
-            false => unsafe { input::versioned(config, defaults()) }?,
-        };
+        // SAFETY: the header asks for a config that is as long as it says, or NULL.
+        let config = unsafe { input::optional(config, defaults()) }?;
         // SAFETY: the header asks for a place; what it is written to is checked before the work.
         unsafe { input::sized_output(struct_size, plan, "plan") }?;
         let user_data = UserData::new(config.cancelled_user_data, None);

@@ -112,11 +112,8 @@ pub unsafe extern "C" fn bb_spsc_create(
     guard("bb_spsc_create", || {
         // SAFETY: the header asks for places for handles.
         let places = unsafe { (input::output(sender, "sender")?, input::output(receiver, "receiver")?) };
-        let config = match config.is_null() {
-            true => DEFAULTS,
-            // SAFETY: the header asks for a config that is as long as it says.
-            false => unsafe { input::versioned(config, DEFAULTS) }?,
-        };
+        // SAFETY: the header asks for a config that is as long as it says, or NULL.
+        let config = unsafe { input::optional(config, DEFAULTS) }?;
         let flags = input::flags(config.flags, BB_SPSC_CHECKED | BB_SPSC_NO_BACKOFF, "flags")?;
         // SAFETY: the header asks for a string or NULL.
         let label = unsafe { input::name(config.label, "label") }?;

@@ -128,10 +128,8 @@ pub unsafe extern "C" fn bb_spsc_into_stream(
     let mut ready = None;
     let checked = on("bb_spsc_into_stream", rx, |rx: &Rx| {
         // SAFETY: the header asks for a place for a handle, and a config that is as long as it says, or NULL.
-        let (place, config) = unsafe {
-            let place = input::output(stream, "stream")?;
-            (place, if config.is_null() { defaults() } else { input::versioned(config, defaults())? })
-        };
+        let (place, config) =
+            unsafe { (input::output(stream, "stream")?, input::optional(config, defaults())?) };
         let core = StreamConfig {
             buffer_size: config.buffer_size,
             min_size: config.min_size,

@@ -219,7 +219,7 @@ impl Recorder {
         let window = down(first * 4);
         let count = last + 1 - first;
         let head = u32::MAX << (to_offset % 4 * 8);
-        let tail = u32::MAX >> (3 - (to_offset + bytes - 1) % 4) * 8;
+        let tail = u32::MAX >> ((3 - (to_offset + bytes - 1) % 4) * 8);
         // Where the first byte of the first word is; up to three before it are masked out.
         let place = (from_offset - begin) as u32;
         let place = place.wrapping_sub((to_offset % 4) as u32);

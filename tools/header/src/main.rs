@@ -71,7 +71,7 @@ fn generate(root: &Path) -> Result<String, Box<dyn Error>> {
 }
 
 /// The files of src/ffi that C sees something of, in the order of the header.
-const PARTS: [&str; 32] = [
+const PARTS: [&str; 33] = [
     "opaque",
     "status",
     "callback",
@@ -85,6 +85,7 @@ const PARTS: [&str; 32] = [
     "batch",
     "task",
     "watch",
+    "device_create",
     "device",
     "buffer",
     "request",
