@@ -50,7 +50,29 @@ class GLConfig {
 };
 
 /**
- * @brief Who owns memory and a timeline: OpenGL, or host memory. Everything that stands on it should end first.
+ * @brief How a device on WebGPU is made. What is not said has the library's default: the best adapter there is.
+ *
+ * @code
+ * auto device = backbuf::Device::try_wgpu(backbuf::WgpuConfig().label("renderer").adapter("vulkan"));
+ * @endcode
+ */
+class WgpuConfig {
+  public:
+    /// Names it in messages, logs and dumps.
+    WgpuConfig &label(std::string_view text) { return label_ = std::string(text), *this; }
+    /// `vulkan` or `gl`, or part of an adapter's name; `noop` is for tests.
+    WgpuConfig &adapter(std::string_view text) { return adapter_ = std::string(text), *this; }
+    /// The calling thread owns the device, whose work runs in Device::poll.
+    WgpuConfig &host_driven() noexcept { return flags_ = DeviceFlags::host_driven, *this; }
+
+  private:
+    friend class Device;
+    std::string label_, adapter_;
+    DeviceFlags flags_ = DeviceFlags::none;
+};
+
+/**
+ * @brief Who owns memory and a timeline: OpenGL, WebGPU, or host memory. Everything that stands on it should end first.
  *
  * One that is host-driven belongs to the thread that made it, which also has to end it.
  *
@@ -72,6 +94,18 @@ class Device : public Handle<bb_device, bb_device_destroy> {
         bb_device *made = nullptr;
         const auto flags = static_cast<std::uint32_t>(config.flags_);
         if (const Status status = bb_device_create_gl(flags, config.get_proc_, &raw, &made); !status)
+            return status;
+        return Device(made);
+    }
+    /// One on WebGPU; `BB_E_UNSUPPORTED` says what is missing, also where the library was built without it.
+    static Result<Device> try_wgpu(const WgpuConfig &config = {}) noexcept {
+        bb_wgpu_config raw{};
+        raw.struct_size = sizeof(raw);
+        raw.label = config.label_.c_str();
+        raw.adapter = config.adapter_.c_str();
+        bb_device *made = nullptr;
+        const auto flags = static_cast<std::uint32_t>(config.flags_);
+        if (const Status status = bb_device_create_wgpu(flags, &raw, &made); !status)
             return status;
         return Device(made);
     }
@@ -115,6 +149,7 @@ class Device : public Handle<bb_device, bb_device_destroy> {
 
 #if BACKBUF_EXCEPTIONS
     static Device gl(const GLConfig &config = {}) { return try_gl(config).value(); }
+    static Device wgpu(const WgpuConfig &config = {}) { return try_wgpu(config).value(); }
     static Device host(const char *label = "", DeviceFlags flags = DeviceFlags::none) {
         return try_host(label, flags).value();
     }
