@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import platform
 import shlex
 import shutil
@@ -32,6 +33,9 @@ if not HEADER.is_file():
     sys.exit(f"backbuf: {HEADER} is missing: build from a clone of the repository, as in `pip install ./python`")
 
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["package"]["version"]
+
+# With devices on WebGPU, whose crates are larger than the library, for those who ask for them.
+FEATURES = "capi,wgpu" if os.environ.get("BACKBUF_WGPU") == "1" else "capi"
 
 # The system headers that backbuf.h includes, as far as the preprocessor must know them: cffi knows the types.
 STAND_INS = {
@@ -75,7 +79,7 @@ def soname() -> str:
 
 def cargo_build() -> Path:
     """Builds the shared library (the project's one command for it) and gives its path."""
-    command = "cargo rustc --lib --crate-type cdylib,staticlib --release --features capi"
+    command = f"cargo rustc --lib --crate-type cdylib,staticlib --release --features {FEATURES}"
     try:
         told = [*command.split(), "--message-format", "json-render-diagnostics"]
         done = subprocess.run(told, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True)

@@ -1,4 +1,4 @@
-"""Device: who owns memory and a timeline: OpenGL, or host memory."""
+"""Device: who owns memory and a timeline: OpenGL, WebGPU, or host memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ._owner import remember
 from ._statistics import DeviceStatistics, counters
 from ._wait import nanoseconds, waiting
 
-_KINDS = {lib.BB_DEVICE_HOST: "host", lib.BB_DEVICE_GL: "gl"}
+_KINDS = {lib.BB_DEVICE_HOST: "host", lib.BB_DEVICE_GL: "gl", lib.BB_DEVICE_WGPU: "wgpu"}
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class DeviceInfo:
     """What a device is, as `bb_device_info` tells."""
 
     kind: str
-    """"gl" or "host"."""
+    """"gl", "wgpu" or "host"."""
     name: str
     """Who renders."""
     version: str
@@ -38,11 +38,11 @@ class DeviceInfo:
 
 
 class Device:
-    """OpenGL 3.3 or newer, for each `GLBufferManager` made on it.
+    """What buffers are made on: OpenGL 3.3 or newer, also for each `GLBufferManager` on it, WebGPU, or host memory.
 
-    `Device()` is headless: a context of its own, made by EGL, on a thread of the library's. `Device.shared()` shares
-    buffers with a context of the program, `Device.host_driven()` works in it. UnsupportedError tells what is missing where
-    there is no OpenGL.
+    `Device()` is OpenGL, headless: a context of its own, made by EGL, on a thread of the library's. `Device.shared()` shares
+    buffers with a context of the program, `Device.host_driven()` works in it. `Device.wgpu()` and `Device.host()` are the
+    others. UnsupportedError tells what is missing.
 
     It ends with `close()`, its `with` block or its last reference, of which each manager on it has one.
 
@@ -77,12 +77,35 @@ class Device:
         'host'
         """
         self = cls.__new__(cls)
-        self._label, self._handle, self._lenders = label or "", ffi.NULL, weakref.WeakSet[Any]()
-        made = ffi.new("bb_device **")
         flags = lib.BB_DEVICE_HOST_DRIVEN if host_driven else 0
-        _errors.check(lib.bb_device_create_host(flags, ffi.new("char[]", self._label.encode()), made))
-        self._handle = made[0]
-        remember(self)
+        self._make(label, lambda name, made: lib.bb_device_create_host(flags, name, made))
+        return self
+
+    @classmethod
+    def wgpu(cls, adapter: str | None = None, *, label: str | None = None, host_driven: bool = False) -> Device:
+        """A device on WebGPU, for buffers. `adapter` is "vulkan" or "gl", or part of an adapter's name; without it, the best
+        there is. Host-driven, it works on the calling thread, in `poll()` and waits. UnsupportedError tells what is missing:
+        also where the library was built without WebGPU, which is the default.
+
+        >>> try:
+        ...     device = backbuf.Device.wgpu("vulkan", label="renderer")
+        ... except backbuf.UnsupportedError as error:
+        ...     device = None
+        >>> device is None or device.info().kind == "wgpu"
+        True
+        """
+        if adapter is not None and not isinstance(adapter, str):
+            raise TypeError(f"adapter is a {type(adapter).__name__}: give a str")
+        self = cls.__new__(cls)
+        flags = lib.BB_DEVICE_HOST_DRIVEN if host_driven else 0
+        wanted = ffi.new("char[]", (adapter or "").encode())
+
+        def make(name: Any, made: Any) -> Any:
+            size = ffi.sizeof("bb_wgpu_config")
+            config = ffi.new("bb_wgpu_config *", {"struct_size": size, "label": name, "adapter": wanted})
+            return lib.bb_device_create_wgpu(flags, config, made)
+
+        self._make(label, make)
         return self
 
     @classmethod
@@ -110,13 +133,19 @@ class Device:
         return self
 
     def _open(self, label: str | None, flags: int = 0, get_proc: Any = ffi.NULL, **pointers: Any) -> None:
+        def make(name: Any, made: Any) -> Any:
+            size = ffi.sizeof("bb_gl_config")
+            config = ffi.new("bb_gl_config *", {"struct_size": size, "label": name, **pointers})
+            return lib.bb_device_create_gl(flags, get_proc, config, made)
+
+        self._make(label, make)
+
+    def _make(self, label: str | None, make: Callable[[Any, Any], Any]) -> None:
         self._label, self._handle, self._lenders = label or "", ffi.NULL, weakref.WeakSet[Any]()
         if not isinstance(self._label, str):
             raise TypeError(f"label is a {type(label).__name__}: give a str")
-        name = ffi.new("char[]", self._label.encode())
-        config = ffi.new("bb_gl_config *", {"struct_size": ffi.sizeof("bb_gl_config"), "label": name, **pointers})
         made = ffi.new("bb_device **")
-        _errors.check(lib.bb_device_create_gl(flags, get_proc, config, made))
+        _errors.check(make(ffi.new("char[]", self._label.encode()), made))
         self._handle = made[0]
         remember(self)
 
