@@ -3,16 +3,37 @@
 #define BACKBUF_TEST_BUFFERS_H
 #include "support.h"
 
-/* On host memory, or what BACKBUF_TEST_DEVICE names. It lives as long as the program. */
+/* On WebGPU, on the adapter that BACKBUF_TEST_ADAPTER names; where there is none, the program ends. */
+static inline bb_device *wgpu_device(void) {
+    bb_device *device = NULL;
+    const bb_wgpu_config config = {
+        .struct_size = sizeof config, .label = "tests", .adapter = getenv("BACKBUF_TEST_ADAPTER")};
+    const bb_status status = bb_device_create_wgpu(0, &config, &device);
+    if (status == BB_E_UNSUPPORTED) {
+        printf("skipped: %s\n", bb_last_error());
+        exit(SKIPPED);
+    }
+    OK(status);
+    return device;
+}
+
+static bb_device *own_device;
+static void leave_own_device(void) { end_device(own_device); }
+
+/* On host memory, or what BACKBUF_TEST_DEVICE names. It lives as long as the program, and nothing is left on it. */
 static inline bb_device *buffer_device(void) {
-    static bb_device *host;
     if (test_device() != NULL) {
         return test_device();
     }
-    if (host == NULL) {
-        OK(bb_device_create_host(0, "tests", &host));
+    if (own_device == NULL) {
+        if (is_wanted("wgpu")) {
+            own_device = wgpu_device();
+        } else {
+            OK(bb_device_create_host(0, "tests", &own_device));
+        }
+        (void)atexit(leave_own_device);
     }
-    return host;
+    return own_device;
 }
 
 static inline bb_buffer_desc described(uint64_t size, uint32_t usage, bool mapped) {

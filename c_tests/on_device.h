@@ -1,5 +1,5 @@
 /* A part of support.h. BACKBUF_TEST_DEVICE=gl runs a test's managers on OpenGL: one device for the program, which shares
- * buffers with a context of the main thread, where each front that is acquired is compared with its twin. Without it, managers are
+ * buffers with a context of the main thread, where each front that is acquired is compared with its twin. Otherwise managers are
  * in host memory. */
 #ifndef BACKBUF_TEST_ON_DEVICE_H
 #define BACKBUF_TEST_ON_DEVICE_H
@@ -27,8 +27,8 @@ static struct {
     bb_device *device; /* NULL: host memory */
 } on = {.once = PTHREAD_ONCE_INIT};
 
-/* Nothing of the managers is left on the device, unless a test that failed left them. */
-static void leave_device(void) {
+/* Nothing of what stood on a device is left, unless a test that failed left it. */
+static inline void end_device(bb_device *device) {
     if (getpid() != on.process || Unity.TestFailures != 0) {
         return;
     }
@@ -36,11 +36,11 @@ static void leave_device(void) {
     bb_device_stats stats;
     do {
         nap(); /* buffers go back on the owner thread */
-        OK(bb_device_stats_get(on.device, sizeof stats, &stats));
+        OK(bb_device_stats_get(device, sizeof stats, &stats));
     } while (stats.live_bytes != 0 && now_ns() < deadline);
     static text report;
-    OK(bb_device_leak_report(on.device, text_write, &report));
-    OK(bb_device_destroy(on.device));
+    OK(bb_device_leak_report(device, text_write, &report));
+    OK(bb_device_destroy(device));
     if (report.length != 0 || stats.buffers_created != stats.buffers_deleted || stats.lost != 0) {
         (void)fprintf(stderr, "left on the device:\n%s", report.bytes);
         (void)fflush(NULL);
@@ -48,15 +48,21 @@ static void leave_device(void) {
     }
 }
 
-static void open_device(void) {
+static void leave_device(void) { end_device(on.device); }
+
+static inline bool is_wanted(const char *device) {
     const char *wanted = getenv("BACKBUF_TEST_DEVICE");
-    if (wanted == NULL || strcmp(wanted, "host") == 0) {
+    return strcmp(device, wanted == NULL ? "host" : wanted) == 0;
+}
+
+static void open_device(void) {
+    on.process = getpid();
+    if (is_wanted("host") || is_wanted("wgpu")) {
         return;
     }
-    TEST_ASSERT_EQUAL_STRING_MESSAGE("gl", wanted, "BACKBUF_TEST_DEVICE");
+    TEST_ASSERT_TRUE_MESSAGE(is_wanted("gl"), "BACKBUF_TEST_DEVICE is host, gl or wgpu");
     on.context = gl_open();
     on.thread = pthread_self();
-    on.process = getpid();
     on.device = device_beside(&on.context, "tests");
     (void)atexit(leave_device);
 }

@@ -187,6 +187,64 @@ static void where_egl_finds_no_driver_the_reason_is_told_and_the_rest_works(void
     TEST_ASSERT_EQUAL_INT(0, child_exit_code(child));
 }
 
+/* --- on WebGPU: its own backend for tests, which needs no driver --- */
+
+static bb_status create_wgpu(uint32_t flags, const char *adapter, bb_device **device) {
+    const bb_wgpu_config config = {.struct_size = sizeof config, .label = "webgpu", .adapter = adapter};
+    return bb_device_create_wgpu(flags, &config, device);
+}
+
+static void webgpu_is_refused_by_name(void) {
+    bb_device *device = NULL;
+    bb_wgpu_config config = {.struct_size = sizeof config};
+    EXPECT(BB_E_NULL, bb_device_create_wgpu(0, &config, NULL));
+    TOLD("device");
+    EXPECT(BB_E_ARGUMENT, bb_device_create_wgpu(2, &config, &device));
+    TOLD("flags");
+    config.label = "\xff";
+    EXPECT(BB_E_ARGUMENT, bb_device_create_wgpu(0, &config, &device));
+    TOLD("config.label");
+    config.label = NULL, config.adapter = "\xff";
+    EXPECT(BB_E_ARGUMENT, bb_device_create_wgpu(0, &config, &device));
+    TOLD("config.adapter");
+    config.adapter = NULL, config.reserved = 1;
+    EXPECT(BB_E_ARGUMENT, bb_device_create_wgpu(0, &config, &device));
+    TOLD("config.reserved");
+    config.reserved = 0, config.struct_size = 3;
+    EXPECT(BB_E_VERSION, bb_device_create_wgpu(0, &config, &device));
+    EXPECT(BB_E_UNSUPPORTED, create_wgpu(0, "no adapter is called so", &device));
+    TEST_ASSERT_NULL(device);
+}
+
+#ifdef BACKBUF_WGPU
+static void a_device_on_webgpu_is_one(void) {
+    bb_device *device = NULL;
+    EXPECT(BB_E_UNSUPPORTED, create_wgpu(0, "no adapter is called so", &device));
+    TOLD("no adapter is called so");
+    OK(create_wgpu(0, "noop", &device));
+    const bb_device_info info = device_info(device);
+    TEST_ASSERT_EQUAL_UINT32(BB_DEVICE_WGPU, info.kind);
+    TEST_ASSERT_EQUAL_STRING("webgpu", info.label);
+    CHECK(strncmp(info.version, "wgpu ", 5) == 0 && info.max_buffer_size > 0);
+    bb_manager *m = NULL;
+    EXPECT(BB_E_ARGUMENT, bb_manager_create_gl(device, BB_U8, 1, SHAPE(8), NULL, &m));
+    EXPECT(BB_E_STATE, bb_device_poll(device, 0));
+    OK(bb_device_destroy(device));
+    OK(create_wgpu(BB_DEVICE_HOST_DRIVEN, "NOOP", &device));
+    OK(bb_device_poll(device, BB_FOREVER));
+    join(start(not_the_owner, device));
+    OK(bb_device_destroy(device));
+}
+#else
+static void a_build_without_webgpu_says_so(void) {
+    bb_device *device = NULL;
+    EXPECT(BB_E_UNSUPPORTED, create_wgpu(0, NULL, &device));
+    TOLD("without WebGPU");
+    EXPECT(BB_E_UNSUPPORTED, bb_device_create_wgpu(0, NULL, &device));
+    TEST_ASSERT_NULL(device);
+}
+#endif
+
 /* --- on OpenGL --- */
 
 static gl_context own;
@@ -391,6 +449,12 @@ int main(void) {
     RUN_TEST(many_threads_make_and_end_devices);
     RUN_TEST(devices_are_in_the_dump);
     RUN_TEST(arguments_must_fit_together);
+    RUN_TEST(webgpu_is_refused_by_name);
+#ifdef BACKBUF_WGPU
+    RUN_TEST(a_device_on_webgpu_is_one);
+#else
+    RUN_TEST(a_build_without_webgpu_says_so);
+#endif
     const int failed = UNITY_END();
     if (failed != 0) {
         return failed;

@@ -21,6 +21,11 @@ else()
   set(BACKBUF_SONAME libbackbuf.so.${PROJECT_VERSION_MAJOR})
 endif()
 
+set(features capi)
+if(BACKBUF_WGPU)
+  string(APPEND features ,wgpu)
+endif()
+
 set(target_dir ${BACKBUF_TARGET_DIR})
 set(environment)
 set(profile release)
@@ -48,7 +53,7 @@ endif()
 # Always run: cargo decides what is stale, in 0.2 s when nothing is.
 add_custom_target(backbuf_cargo ALL
   COMMAND ${CMAKE_COMMAND} -E env ${environment}
-          ${CARGO} rustc --lib --crate-type cdylib,staticlib --features capi --target-dir ${target_dir} ${cargo_options}
+          ${CARGO} rustc --lib --crate-type cdylib,staticlib --features ${features} --target-dir ${target_dir} ${cargo_options}
   COMMAND ${CMAKE_COMMAND} -E create_symlink libbackbuf.so ${output}/${BACKBUF_SONAME}
   BYPRODUCTS ${output}/libbackbuf.so ${output}/libbackbuf.a
   WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}

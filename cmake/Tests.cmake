@@ -1,5 +1,5 @@
 # c_tests/test_*.c, c_tests/cpp/test_*.cpp and the examples, each against the shared and the static library (sanitizers: one of them).
-# Labels: c, cpp, example, gl, header, install, valgrind; shared or static beside them.
+# Labels: c, cpp, example, gl, header, install, valgrind, wgpu; shared or static beside them.
 list(APPEND CMAKE_MODULE_PATH ${PROJECT_SOURCE_DIR}/cmake)
 find_package(Unity REQUIRED)
 find_package(Threads REQUIRED)
@@ -15,6 +15,9 @@ add_library(backbuf_test_options INTERFACE)
 # -O1: the tests are small and many, and what they test is built as it ships.
 target_compile_options(backbuf_test_options INTERFACE -Wall -Wextra -UNDEBUG -O1)
 target_link_libraries(backbuf_test_options INTERFACE Threads::Threads m ${CMAKE_DL_LIBS})
+if(BACKBUF_WGPU)
+  target_compile_definitions(backbuf_test_options INTERFACE BACKBUF_WGPU)
+endif()
 # A test that lacks what it needs says so and ends with this.
 set(skipped 77)
 if(BACKBUF_SANITIZE STREQUAL address)
@@ -145,6 +148,16 @@ foreach(file IN LISTS files)
   backbuf_test(example example_${name} ${file})
 endforeach()
 
+# How buffers are used, on every kind of device.
+file(GLOB patterns CONFIGURE_DEPENDS ${sources}/examples/buffers/*.cpp)
+foreach(file IN LISTS patterns)
+  cmake_path(GET file STEM name)
+  backbuf_test(example example_buffers_${name} ${file})
+  add_test(NAME example.buffers_${name}.gl COMMAND example_buffers_${name}_${linkage} gl)
+  set_tests_properties(example.buffers_${name}.gl PROPERTIES LABELS "example;gl" TIMEOUT 300 SKIP_RETURN_CODE ${skipped}
+    ENVIRONMENT "LIBGL_ALWAYS_SOFTWARE=1")
+endforeach()
+
 # The window: with a context of GLX, host-driven, and with one of EGL, shared.
 find_package(PkgConfig)
 if(PkgConfig_FOUND)
@@ -175,6 +188,35 @@ target_compile_features(example_lorenz PRIVATE cxx_std_20)
 target_link_libraries(example_lorenz PRIVATE backbuf_test_options)
 add_test(NAME example.lorenz COMMAND example_lorenz)
 set_tests_properties(example.lorenz PROPERTIES LABELS example)
+
+# --- WebGPU: devices and buffers, by each driver that renders on the CPU ---
+
+if(BACKBUF_WGPU)
+  set(programs cpp_test_buffers cpp_test_device test_device)
+  # wgpu_test(NAME PROGRAM ADAPTER ARGUMENTS...)
+  function(wgpu_test name program adapter)
+    add_test(NAME wgpu.${name}.${adapter} COMMAND ${program}_${linkage} ${ARGN})
+    set_tests_properties(wgpu.${name}.${adapter} PROPERTIES LABELS wgpu TIMEOUT 300 SKIP_RETURN_CODE ${skipped}
+      ENVIRONMENT "LIBGL_ALWAYS_SOFTWARE=1;BACKBUF_TEST_DEVICE=wgpu;BACKBUF_TEST_ADAPTER=${adapter}")
+  endfunction()
+  set_property(TEST cpp.cpp_test_buffers.${linkage} cpp.cpp_test_device.${linkage} c.test_device.${linkage}
+    APPEND PROPERTY LABELS wgpu)
+  foreach(adapter IN ITEMS vulkan gl)
+    foreach(name IN ITEMS buffer request roles)
+      wgpu_test(test_${name} test_${name} ${adapter})
+      list(APPEND programs test_${name})
+    endforeach()
+    foreach(file IN LISTS patterns)
+      cmake_path(GET file STEM name)
+      wgpu_test(buffers_${name} example_buffers_${name} ${adapter} wgpu ${adapter})
+      list(APPEND programs example_buffers_${name})
+    endforeach()
+  endforeach()
+  list(REMOVE_DUPLICATES programs)
+  list(TRANSFORM programs APPEND _${linkage})
+  # What the tests of this label need.
+  add_custom_target(wgpu_tests DEPENDS ${programs})
+endif()
 
 if(BACKBUF_SANITIZE)
   return()

@@ -1,4 +1,4 @@
-// Buffers and their roles in C++: on the host, and on OpenGL where there is some.
+// Buffers and their roles in C++: on the host, and on what there is of OpenGL and WebGPU.
 #include "support.hpp"
 
 #include <backbuf/std_future.hpp>
@@ -21,10 +21,13 @@ static const BufferUsage from_device = BufferUsage::MapRead | BufferUsage::CopyD
 
 template <class F> static void everywhere(F check) {
     check(Device::host("host"));
-    if (auto device = Device::try_gl())
-        check(std::move(*device));
-    else
-        std::puts(device.status().text());
+    Result<Device> others[] = {Device::try_gl(), Device::try_wgpu(WgpuConfig().adapter("vulkan")),
+                               Device::try_wgpu(WgpuConfig().adapter("gl"))};
+    for (auto &device : others)
+        if (device)
+            check(std::move(*device));
+        else
+            std::puts(device.status().text());
 }
 
 static std::vector<float> contents(const DeviceBuffer &of, IBufferFactory &factory) {
@@ -93,7 +96,7 @@ static void futures_are_waited_for_cancelled_or_left() {
     EXPECT_THROWS(BB_E_DEVICE_LOST, lost.get());
 }
 
-static void the_four_patterns() {
+static void every_role() {
     everywhere([](Device device) {
         BufferFactory factory(device);
         std::vector<float> data(1000);
@@ -159,6 +162,6 @@ int main() {
     UNITY_BEGIN();
     RUN(a_buffer_goes_there_and_back);
     RUN(futures_are_waited_for_cancelled_or_left);
-    RUN(the_four_patterns);
+    RUN(every_role);
     return UNITY_END();
 }

@@ -62,6 +62,18 @@ static void what_cannot_be_made_throws() {
     EXPECT(Device::try_gl(GLConfig().label("\xff")).status() == BB_E_ARGUMENT);
 }
 
+static void a_device_on_webgpu() {
+    auto device = Device::try_wgpu(backbuf::WgpuConfig().label("webgpu").adapter("noop").host_driven());
+#ifdef BACKBUF_WGPU
+    EXPECT(device->info().kind == BB_DEVICE_WGPU && std::string(device->info().label) == "webgpu");
+    device->poll(forever);
+#else
+    EXPECT_STATUS(BB_E_UNSUPPORTED, device.status());
+    EXPECT_THROWS(BB_E_UNSUPPORTED, Device::wgpu());
+#endif
+    EXPECT(Device::try_wgpu(backbuf::WgpuConfig().label("\xff")).status() == BB_E_ARGUMENT);
+}
+
 // ---- OpenGL -----------------------------------------------------------------------------------------------------
 
 static gl_context own;
@@ -183,6 +195,7 @@ int main() {
     RUN(a_device_on_host_memory);
     RUN(a_host_driven_device_is_ended_on_its_thread);
     RUN(what_cannot_be_made_throws);
+    RUN(a_device_on_webgpu);
     if (const int failed = UNITY_END(); failed != 0)
         return failed;
     own = gl_open();

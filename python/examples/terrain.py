@@ -3,15 +3,18 @@
 
 The elevations of the Jacksboro fault go up through two staging buffers by turns, so that one is always free to be written.
 On OpenGL a compute shader shades the slopes by the light of a low sun; on host memory a function does. The result comes back
-through a ring of readbacks, is compared with NumPy's own, and drawn. Ends with status 1 where they differ. Needs matplotlib and
-Pillow; OpenGL 4.3 and ModernGL for `--device gl`.
+through a ring of readbacks, is compared with NumPy's own, and drawn. Ends with status 1 where they differ. On WebGPU the
+same is done by `examples/terrain.rs`, since compute passes there are Rust's. Needs matplotlib and Pillow; OpenGL 4.3 and
+ModernGL for `--device gl`, a clone of the repository and cargo for `--device wgpu`.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,38 +108,52 @@ def on_gl() -> tuple[Device, Callable[[DeviceBuffer, DeviceBuffer, tuple[int, in
     return Device.shared(label="terrain"), run
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", choices=("host", "gl"), default="host", help="where it is shaded (default: %(default)s)")
-    parser.add_argument("--output", type=Path, default=Path("target/terrain.png"), help="the picture (default: %(default)s)")
-    return parser.parse_args()
+def on_wgpu(ground: Grid, adapter: str) -> tuple[str, Grid]:
+    """All of it by the Rust program; what it tells, and the result."""
+    root = Path(__file__).resolve().parents[2]
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / "ground.f32", Path(folder) / "shade.f32"]
+        ground.tofile(files[0])
+        rows, columns = map(str, ground.shape)
+        program = ["cargo", "run", "--quiet", "--features", "wgpu", "--example", "terrain", "--"]
+        arguments = [str(files[0]), rows, columns, str(files[1]), adapter]
+        done = subprocess.run([*program, *arguments], cwd=root, stdout=subprocess.PIPE, text=True, check=True)
+        return done.stdout.strip(), np.fromfile(files[1], "f4").reshape(ground.shape)
 
 
-def main() -> int:
-    given = arguments()
-    if given.device == "gl":
-        device, compute = on_gl()
-    else:
-        device, compute = Device.host(label="terrain"), on_host
-    ground = landscape()
+def by_buffers(kind: str, ground: Grid) -> tuple[str, Grid]:
+    """What the device is and did, and the result."""
+    device, compute = on_gl() if kind == "gl" else (Device.host(label="terrain"), on_host)
     usage = BufferUsage.STORAGE | BufferUsage.COPY_SRC
     source = DeviceBuffer(device, ground.nbytes, usage, label="ground")
     target = DeviceBuffer(device, ground.nbytes, usage, label="shade")
     device.wait_fence(upload(device, ground, source))
     compute(source, target, ground.shape)
     with ReadbackBuffer(device, ground.nbytes, label="back") as ring:
-        reading = ring.read(target, dtype="f4")
-        expected = shaded(ground)  # meanwhile
-        shade = reading.wait().reshape(ground.shape)
+        shade = ring.read(target, dtype="f4").wait().reshape(ground.shape)
         stalls = ring.statistics().stalls
-    worst = float(np.abs(shade - expected).max())
+    rows, columns = ground.shape
+    return f"{device.info().name}: {rows} x {columns} elevations, {stalls} stalls", shade
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("host", "gl", "wgpu"), default="host", help="where it is shaded (default: %(default)s)")
+    parser.add_argument("--adapter", default="", help="of WebGPU: vulkan, gl, or part of its name (default: the best)")
+    parser.add_argument("--output", type=Path, default=Path("target/terrain.png"), help="the picture (default: %(default)s)")
+    return parser.parse_args()
+
+
+def main() -> int:
+    given = arguments()
+    ground = landscape()
+    told, shade = on_wgpu(ground, given.adapter) if given.device == "wgpu" else by_buffers(given.device, ground)
+    worst = float(np.abs(shade - shaded(ground)).max())
     given.output.parent.mkdir(parents=True, exist_ok=True)
     height = (ground - ground.min()) / np.ptp(ground)
     tint = np.stack([0.35 + 0.6 * height, 0.55 + 0.35 * height, 0.3 + 0.45 * height], axis=-1)
     Image.fromarray((255 * np.clip(tint * shade[..., None] * 1.25, 0, 1)).astype("u1")).save(given.output)
-    print(
-        f"{device.info().name}: {ground.shape[0]} x {ground.shape[1]} elevations, {stalls} stalls, off by {worst:.1e} at most"
-    )
+    print(f"{told}, off by {worst:.1e} at most")
     print(f"left {given.output}")
     return 0 if worst <= TOLERANCE else 1
 

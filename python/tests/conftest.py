@@ -93,6 +93,10 @@ class Stage:
         return content
 
 
+# The adapters of WebGPU that tests run on: where the library is one that was built with it.
+WGPU = ["wgpu-vulkan", "wgpu-gl"] if os.environ.get("BACKBUF_TEST_WGPU") == "1" else []
+
+
 @pytest.fixture(scope="session")
 def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     """The tests' OpenGL, where nothing may be left in the end."""

@@ -1,14 +1,16 @@
-"""Buffers and their roles: on host memory, and on OpenGL where there is some."""
+"""Buffers and their roles: on host memory, on OpenGL where there is some, and on WebGPU where the library has it."""
 
 from __future__ import annotations
 
+import functools
 import gc
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Run, Script
+from conftest import WGPU, Run, Script
 
 import backbuf
 from backbuf import (
@@ -31,11 +33,15 @@ FROM_DEVICE = BufferUsage.MAP_READ | BufferUsage.COPY_DST
 MESH = BufferUsage.VERTEX | BufferUsage.COPY_SRC
 
 
-@pytest.fixture(params=["host", "gl"])
+@pytest.fixture(params=["host", "gl", *WGPU])
 def device(request: pytest.FixtureRequest) -> Iterator[Device]:
+    kind, _, adapter = request.param.partition("-")
+    make = {"host": Device.host, "gl": Device, "wgpu": functools.partial(Device.wgpu, adapter)}
     try:
-        made = Device.host(label="tests") if request.param == "host" else Device(label="tests")
+        made = make[kind](label="tests")
     except backbuf.UnsupportedError as error:
+        if kind == "wgpu" and "BACKBUF_NO_INSTALL" not in os.environ:
+            raise
         pytest.skip(str(error))
     with made:
         yield made
@@ -46,6 +52,20 @@ def device(request: pytest.FixtureRequest) -> Iterator[Device]:
 def contents(device: Device, of: DeviceBuffer, dtype: Any = np.uint8) -> Any:
     with ReadbackBuffer(device, of.size) as ring:
         return ring.read(of, dtype=dtype).wait()
+
+
+def test_webgpu_is_made_or_missed() -> None:
+    if WGPU:
+        with Device.wgpu("noop", label="none", host_driven=True) as device:
+            assert (device.info().kind, device.label) == ("wgpu", "none")
+            device.poll()
+    else:
+        with pytest.raises(backbuf.UnsupportedError, match="without WebGPU"):
+            Device.wgpu()
+    with pytest.raises(backbuf.UnsupportedError):
+        Device.wgpu("no adapter is called so")
+    with pytest.raises(TypeError, match="adapter is a int"):
+        Device.wgpu(1)  # type: ignore[arg-type]
 
 
 def test_what_is_mapped_goes_there_and_back(device: Device) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import WGPU
 from PIL import Image
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "terrain.py"
@@ -16,11 +17,12 @@ sys.path.insert(0, str(EXAMPLE.parent))
 import terrain  # noqa: E402  (an example, not a package)
 
 
-@pytest.mark.parametrize("device", ["host", "gl"])
+@pytest.mark.parametrize("device", ["host", "gl", *WGPU])
 def test_a_landscape_is_shaded(device: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     if device == "gl":
         request.getfixturevalue("stage")
-    options = ["--device", device, "--output", str(tmp_path / "terrain.png")]
+    kind, _, adapter = device.partition("-")
+    options = ["--device", kind, "--adapter", adapter, "--output", str(tmp_path / "terrain.png")]
     done = subprocess.run([sys.executable, str(EXAMPLE), *options], stdout=subprocess.PIPE, text=True, check=True)
     assert "344 x 403 elevations, 0 stalls" in done.stdout
     with Image.open(tmp_path / "terrain.png") as picture:

@@ -1,11 +1,21 @@
-//! BACKBUF_TEST_DEVICE runs a test's managers on a device: `host`, the host's, or `gl`, OpenGL without a window. In host memory
-//! alone without it.
+//! BACKBUF_TEST_DEVICE runs a test's managers on a device: `host`, the host's, `gl`, OpenGL without a window, or `wgpu`. In host
+//! memory alone without it.
 
 use std::sync::OnceLock;
 
-use backbuf::device::{Device, DeviceKind, GlConfig, HostConfig, MapMode};
+use backbuf::device::{Device, DeviceKind, GlConfig, HostConfig, MapMode, WgpuConfig};
 use backbuf::manager::Manager;
-use backbuf::{Status, Timeout};
+use backbuf::{Result, Status, Timeout};
+
+fn there(device: Result<Device>) -> Option<Device> {
+    match device {
+        Err(error) if error.status() == Status::Unsupported => {
+            println!("in host memory instead: {error}");
+            None
+        }
+        device => Some(device.unwrap()),
+    }
+}
 
 /// The one device of the process.
 pub fn device() -> Option<&'static Device> {
@@ -13,14 +23,9 @@ pub fn device() -> Option<&'static Device> {
     let open = || match std::env::var("BACKBUF_TEST_DEVICE").as_deref() {
         Err(_) => None,
         Ok("host") => Some(Device::host(HostConfig { label: "tests", ..HostConfig::default() }).unwrap()),
-        Ok("gl") => match Device::gl(GlConfig { label: "tests", ..GlConfig::default() }) {
-            Err(error) if error.status() == Status::Unsupported => {
-                println!("in host memory instead: {error}");
-                None
-            }
-            device => Some(device.unwrap()),
-        },
-        Ok(other) => panic!("BACKBUF_TEST_DEVICE is host or gl, not {other}"),
+        Ok("gl") => there(Device::gl(GlConfig { label: "tests", ..GlConfig::default() })),
+        Ok("wgpu") => there(Device::wgpu(WgpuConfig { label: "tests", ..WgpuConfig::default() })),
+        Ok(other) => panic!("BACKBUF_TEST_DEVICE is host, gl or wgpu, not {other}"),
     };
     DEVICE.get_or_init(open).as_ref()
 }

@@ -1,7 +1,7 @@
 //! What the tests of roles share: every kind of device that is there, and a device buffer's bytes.
 
 use backbuf::buffers::*;
-use backbuf::device::{Device, Faults, GlConfig, HostConfig};
+use backbuf::device::{Device, Faults, GlConfig, HostConfig, WgpuConfig};
 use backbuf::{Result, Status, Timeout};
 
 #[path = "../../examples/new_backend.rs"]
@@ -22,10 +22,14 @@ pub fn everywhere(check: fn(&Device)) {
         check(&host(&faults, host_driven));
     }
     check(&new_backend::device("example").unwrap());
-    match Device::gl(GlConfig { label: "gl", ..GlConfig::default() }) {
-        Ok(device) => check(&device),
-        Err(error) if error.status() == Status::Unsupported => println!("left out: {error}"),
-        Err(error) => panic!("{error}"),
+    let wgpu = |adapter| Device::wgpu(WgpuConfig { label: "wgpu", adapter, ..WgpuConfig::default() });
+    let gl = Device::gl(GlConfig { label: "gl", ..GlConfig::default() });
+    for device in [gl, wgpu("vulkan"), wgpu("gl")] {
+        match device {
+            Ok(device) => check(&device),
+            Err(error) if error.status() == Status::Unsupported => println!("left out: {error}"),
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 
