@@ -138,7 +138,9 @@ def by_buffers(kind: str, ground: Grid) -> tuple[str, Grid]:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", choices=("host", "gl", "wgpu"), default="host", help="where it is shaded (default: %(default)s)")
+    parser.add_argument(
+        "--device", choices=("host", "gl", "wgpu"), default="host", help="where it is shaded (default: %(default)s)"
+    )
     parser.add_argument("--adapter", default="", help="of WebGPU: vulkan, gl, or part of its name (default: the best)")
     parser.add_argument("--output", type=Path, default=Path("target/terrain.png"), help="the picture (default: %(default)s)")
     return parser.parse_args()

@@ -259,7 +259,7 @@ fn remarks(rows: &[Row]) -> String {
     let mut text = String::new();
     let renderers: BTreeSet<_> = rows.iter().filter_map(|row| row.renderer.as_ref()).collect();
     for renderer in renderers {
-        text += &format!("OpenGL by {renderer}\n");
+        text += &format!("Device: {renderer}\n");
     }
     let missing: BTreeSet<_> = rows.iter().flat_map(|row| &row.missing).collect();
     for what in missing {

@@ -1,6 +1,7 @@
-//! The rows of buffers: on host memory beside memcpy, on OpenGL beside bare calls in a context of the same process.
+//! The rows of buffers: on host memory beside memcpy, on OpenGL and WebGPU beside bare calls in the same process.
 
 mod subject;
+mod webgpu;
 
 use crate::gl::{Bare, Buffer};
 use crate::measure::{Burst, Entry, alternate, quantile};
@@ -34,6 +35,7 @@ impl<'a> Buffers<'a> {
         match name.split_once('.') {
             Some(("host", row)) => self.host(row),
             Some(("gl", row)) => self.gl(row),
+            Some(("wgpu", row)) => webgpu::measure(self.bench, row),
             _ => Err("no such row in the harness".into()),
         }
     }
@@ -60,7 +62,8 @@ impl<'a> Buffers<'a> {
         let memcpy = bytes("limit.memcpy", pages(), move |data| to.copy_from_slice(data));
         match row {
             "staging_write" => {
-                let mapped = ours.map();
+                // SAFETY: nobody else looks at them, and nothing is uploaded.
+                let mapped = unsafe { &mut *ours.map() };
                 Ok(self.compare(vec![bytes("ours", from, |data| mapped.copy_from_slice(data)), memcpy]))
             }
             "upload.8m" => Ok(self.compare(vec![
@@ -84,7 +87,7 @@ impl<'a> Buffers<'a> {
             "dynamic.share" => Figures { ours: Some(frames(&ours, 120, FRAME).1), ..alone() },
             _ => return Err("no such row in the harness".into()),
         };
-        Ok(Figures { renderer: Some(bare.renderer()), ..figures })
+        Ok(Figures { renderer: Some(format!("OpenGL by {}", bare.renderer())), ..figures })
     }
 
     fn upload(&self, ours: &Ours, bare: &Bare, buffer: &Buffer<'_>) -> Figures {
@@ -194,6 +197,6 @@ fn bytes<'a>(name: &str, mut data: Vec<u8>, mut cycle: impl FnMut(&mut [u8]) + '
     Entry::new(name, move |cycles| {
         let started = Instant::now();
         (0..cycles).for_each(|_| cycle(std::hint::black_box(&mut data)));
-        Burst { time: started.elapsed(), units: cycles * SIZE as u64 }
+        Burst { time: started.elapsed(), units: cycles * data.len() as u64 }
     })
 }

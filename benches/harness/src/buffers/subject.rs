@@ -188,9 +188,9 @@ impl Ours {
         self.api.of_managers.expect(status);
     }
 
-    /// The staging buffer's bytes, once they are mapped.
-    pub fn map(&mut self) -> &mut [u8] {
-        // SAFETY: places for what is written; the bytes are there until the upload.
+    /// The staging buffer's bytes, once they are mapped: there until the upload.
+    pub fn map(&self) -> *mut [u8] {
+        // SAFETY: places for what is written.
         unsafe {
             let (mut request, mut index) = (null_mut(), 0);
             self.expect((self.api.staging_map)(self.staging, null(), &mut request));
@@ -198,7 +198,7 @@ impl Ours {
             self.expect((self.api.request_release)(request));
             let mut span = Span { data: null_mut(), bytes: 0 };
             self.expect((self.api.staging_bytes)(self.staging, &mut span));
-            std::slice::from_raw_parts_mut(span.data, span.bytes as usize)
+            std::ptr::slice_from_raw_parts_mut(span.data, span.bytes as usize)
         }
     }
 
@@ -213,7 +213,8 @@ impl Ours {
 
     /// Through the staging buffer, until it is done.
     pub fn upload(&self, data: &[u8]) {
-        self.map()[..data.len()].copy_from_slice(data);
+        // SAFETY: mapped, and nobody else's until the upload.
+        unsafe { (&mut *self.map())[..data.len()].copy_from_slice(data) };
         // SAFETY: handles.
         self.expect(unsafe { (self.api.staging_upload)(self.staging, self.encoder, self.target, 0) });
         self.submit();

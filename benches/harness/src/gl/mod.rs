@@ -48,7 +48,7 @@ impl<'a> Gl<'a> {
             "upload.8m" => row.upload(),
             _ => return Err("no such row in the harness".into()),
         };
-        Ok(Figures { renderer: Some(bare.renderer()), ..figures })
+        Ok(Figures { renderer: Some(format!("OpenGL by {}", bare.renderer())), ..figures })
     }
 }
 
