@@ -5,7 +5,7 @@ use std::fmt;
 use super::group::Group;
 use super::layout::{Origin, Space};
 use super::limits::{Arch, Limits};
-use super::occupancy::{Launch, Occupancy};
+use super::occupancy::{Bound, Launch, Occupancy};
 use super::options::SharedPer;
 use super::registry::Registry;
 use crate::error::{Error, Result, Status};
@@ -80,6 +80,9 @@ impl fmt::Display for Unfit {
                 write!(f, "{}{name} ({bytes})", if at == 0 { "" } else { ", " })?;
             }
         }
+        if self.threads == 0 && self.excess_bytes == 0 && self.arch.is_none() {
+            return f.write_str("; neither fewer threads nor a smaller layout would make it fit");
+        }
         f.write_str("; it would fit")?;
         let mut or = "";
         if self.threads > 0 {
@@ -150,6 +153,13 @@ impl Registry {
             Error::value(Status::Range, "static_shared_bytes", launch.static_shared_bytes, why)
         })?;
         let room = |limits: &Limits| limits.shared_block_bytes.checked_sub(launch.static_shared_bytes);
+        // By how much the region is longer than what there is room for.
+        let excess = |room: u64| {
+            Ok::<_, Error>(match options.shared_per {
+                SharedPer::Block => all.shared.bytes()?.saturating_sub(room),
+                SharedPer::Thread => stride - (room / u64::from(launch.threads)).min(stride),
+            })
+        };
         let mut unfit = Unfit {
             what: "bytes of shared memory",
             needs,
@@ -164,26 +174,50 @@ impl Registry {
             unfit.largest = largest(group, all)?;
             unfit.arch =
                 Arch::all().find(|arch| room(&arch.limits()).is_some_and(|room| shared_bytes <= room));
-            let region = all.shared.bytes()?;
-            let room = room(limits).unwrap_or(0);
-            unfit.excess_bytes = match options.shared_per {
-                SharedPer::Block => region.saturating_sub(room),
-                SharedPer::Thread => {
-                    unfit.threads = u32::try_from(room / stride).unwrap_or(u32::MAX);
-                    stride - (room / u64::from(launch.threads)).min(stride)
+            // Where the kernel's own bytes are too many, no layout helps.
+            if let Some(room) = room(limits) {
+                unfit.excess_bytes = excess(room)?;
+                if options.shared_per == SharedPer::Thread {
+                    let threads = room.checked_div(stride).unwrap_or(0);
+                    unfit.threads = u32::try_from(threads).unwrap_or(u32::MAX);
                 }
-            };
+            }
         } else if launch.threads > limits.threads_per_block {
             let (needs, limit) = (u64::from(launch.threads), u64::from(limits.threads_per_block));
             unfit = Unfit { what: "threads", needs, limit, threads: limits.threads_per_block, ..unfit };
         } else if occupancy.blocks_per_sm == 0 {
-            let registers = u64::from(launch.registers_per_thread);
-            let (needs, limit) = (registers * u64::from(launch.threads), u64::from(limits.registers_per_sm));
-            let fits = |threads: &u32| {
-                limits.occupancy(&Launch { threads: *threads, ..*launch }, 0).blocks_per_sm > 0
+            let threads = u64::from(launch.threads);
+            let (what, needs, limit) = match occupancy.bound {
+                Bound::Shared => {
+                    let taken = limits.shared_taken(launch, shared_bytes).unwrap_or(u64::MAX);
+                    ("bytes of a multiprocessor's shared memory", taken, limits.shared_sm_bytes)
+                }
+                Bound::Registers => {
+                    let registers = u64::from(launch.registers_per_thread) * threads;
+                    ("registers", registers, u64::from(limits.registers_per_sm))
+                }
+                Bound::Threads => {
+                    // A warp is whole.
+                    let limit = u64::from(limits.threads_per_sm);
+                    ("threads of a multiprocessor", threads.next_multiple_of(32), limit)
+                }
+                Bound::Blocks => ("blocks of a multiprocessor", 1, u64::from(limits.blocks_per_sm)),
             };
-            let threads = (1..launch.threads).rev().find(fits).unwrap_or(0);
-            unfit = Unfit { what: "registers", needs, limit, threads, ..unfit };
+            unfit = Unfit { what, needs, limit, ..unfit };
+            if let (Bound::Shared, Some(room)) = (occupancy.bound, limits.shared_room(launch)) {
+                unfit.excess_bytes = excess(room)?;
+            }
+            // Fewer threads never take more: those that fit are the first ones.
+            let (mut fit, mut too_many) = (0, launch.threads);
+            while too_many - fit > 1 {
+                let threads = fit + (too_many - fit) / 2;
+                let bytes = all.shared_bytes(options, threads)?;
+                match limits.occupancy(&Launch { threads, ..*launch }, bytes).blocks_per_sm {
+                    0 => too_many = threads,
+                    _ => fit = threads,
+                }
+            }
+            unfit.threads = fit;
         } else {
             let needs_opt_in = needs > limits.shared_static_bytes;
             return Ok(Fit { shared_bytes, shared_stride_bytes: stride, needs_opt_in, occupancy });

@@ -84,6 +84,20 @@ const WARP: u32 = 32;
 const PARTITIONS: u32 = 4;
 
 impl Limits {
+    /// Shared memory of a multiprocessor that a block takes; none if the number is too large.
+    pub(super) fn shared_taken(&self, launch: &Launch, shared_bytes: u64) -> Option<u64> {
+        let bytes = shared_bytes.checked_add(launch.static_shared_bytes)?;
+        let bytes = bytes.checked_add(self.shared_reserved_bytes)?;
+        bytes.checked_next_multiple_of(self.shared_granule_bytes.max(1))
+    }
+
+    /// The most shared memory of a block, beside what the kernel declares, with which one fits on a multiprocessor.
+    pub(super) fn shared_room(&self, launch: &Launch) -> Option<u64> {
+        let granule = self.shared_granule_bytes.max(1);
+        let whole = self.shared_sm_bytes / granule * granule;
+        whole.checked_sub(self.shared_reserved_bytes)?.checked_sub(launch.static_shared_bytes)
+    }
+
     /// How many blocks of `launch`, each with so much shared memory, are on a multiprocessor at once.
     ///
     /// ```
@@ -97,11 +111,7 @@ impl Limits {
     pub fn occupancy(&self, launch: &Launch, shared_bytes: u64) -> Occupancy {
         let warps = launch.threads.div_ceil(WARP).max(1);
         let max_warps = self.threads_per_sm / WARP;
-        let per_block = shared_bytes
-            .checked_add(launch.static_shared_bytes)
-            .and_then(|bytes| bytes.checked_add(self.shared_reserved_bytes))
-            .and_then(|bytes| bytes.checked_next_multiple_of(self.shared_granule_bytes.max(1)));
-        let by_shared = match per_block {
+        let by_shared = match self.shared_taken(launch, shared_bytes) {
             None => 0,
             Some(0) => u32::MAX,
             Some(bytes) => u32::try_from(self.shared_sm_bytes / bytes).unwrap_or(u32::MAX),
@@ -110,8 +120,10 @@ impl Limits {
             0 => u32::MAX,
             registers if registers > self.registers_per_thread => 0,
             registers => {
-                let warp = (registers * WARP).next_multiple_of(self.register_granule.max(1));
-                self.registers_per_sm / PARTITIONS / warp * PARTITIONS / warps
+                let granule = u64::from(self.register_granule.max(1));
+                let warp = (u64::from(registers) * u64::from(WARP)).next_multiple_of(granule);
+                // No more than a multiprocessor has registers.
+                (u64::from(self.registers_per_sm / PARTITIONS) / warp) as u32 * PARTITIONS / warps
             }
         };
         let by_threads = if launch.threads > self.threads_per_block { 0 } else { max_warps / warps };
@@ -124,7 +136,12 @@ impl Limits {
         ];
         let (blocks, bound) =
             bounds.into_iter().min_by_key(|&(blocks, _)| blocks).unwrap_or((0, Bound::Blocks));
-        Occupancy { blocks_per_sm: blocks, warps_per_sm: blocks * warps, max_warps_per_sm: max_warps, bound }
+        Occupancy {
+            blocks_per_sm: blocks,
+            warps_per_sm: blocks.saturating_mul(warps),
+            max_warps_per_sm: max_warps,
+            bound,
+        }
     }
 }
 
