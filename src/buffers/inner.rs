@@ -2,7 +2,7 @@
 
 use std::ptr::NonNull;
 
-use parking_lot::{Mutex, MutexGuard};
+use crate::lock::{Mutex, MutexGuard};
 
 use super::desc::BufferDesc;
 use super::machine::{BufferState, Machine};

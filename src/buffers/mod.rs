@@ -13,7 +13,6 @@ mod buffer;
 mod desc;
 mod device_buffer;
 mod dynamic;
-mod dynamic_ring;
 mod encoder;
 mod growable;
 mod inner;
@@ -32,10 +31,9 @@ mod tests;
 pub use buffer::Buffer;
 pub use desc::BufferDesc;
 pub use device_buffer::DeviceBuffer;
-pub use dynamic::{DynamicBuffer, DynamicConfig, DynamicSlice, RingPolicy};
-pub use dynamic_ring::DynamicStatistics;
 #[cfg(feature = "capi")]
-pub(crate) use dynamic_ring::Ring;
+pub(crate) use dynamic::Ring;
+pub use dynamic::{DynamicBuffer, DynamicConfig, DynamicSlice, DynamicStatistics, RingPolicy};
 pub use encoder::Encoder;
 pub use growable::GrowableBuffer;
 #[cfg(feature = "capi")]

@@ -2,9 +2,9 @@
 //!
 //! Who owns the [`Promise`] owes the answer, and giving it uses the promise up; a promise that is dropped gives the answer it
 //! was made with. Whoever looks, waits or left a callback has the [`Pledge`]. The model checker compiles this file: it names
-//! nothing but `parking_lot::Mutex`, `crate::sync`, `crate::memory` and `crate::error`.
+//! nothing but `crate::lock`, `crate::sync`, `crate::memory` and `crate::error`.
 
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 
 use crate::error::{Error, Result, Status};
 use crate::memory::Arc;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use parking_lot::{Mutex, MutexGuard};
+use crate::lock::{Mutex, MutexGuard};
 
 use super::buffer::Buffer;
 use super::desc::BufferDesc;

@@ -1,6 +1,6 @@
 //! What the host writes where it cannot write to the device's memory: pages of its own, brought over piece by piece.
 
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 
 use super::inner::Place;
 use crate::device::pages::Pages;

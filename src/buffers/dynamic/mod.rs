@@ -1,14 +1,20 @@
 //! Bytes that change with every frame: written in place while the device still uses those of the frames before.
 
+mod frame;
+mod ring;
+mod statistics;
+
 use std::ops::{Deref, DerefMut};
 
 use super::buffer::Buffer;
-use super::dynamic_ring::{DynamicStatistics, Ring};
 use super::storage::Claim;
 use crate::device::{Device, Usage};
 use crate::error::{Error, Label, Result, Status};
 use crate::memory::Arc;
 use crate::wait::Timeout;
+
+pub(crate) use ring::Ring;
+pub use statistics::DynamicStatistics;
 
 /// What a ring does that is full of frames which the device has not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

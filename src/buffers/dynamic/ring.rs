@@ -2,20 +2,18 @@
 
 use std::collections::VecDeque;
 
-use parking_lot::{Mutex, MutexGuard};
+use crate::lock::{Mutex, MutexGuard};
 
-use super::dynamic::{DynamicConfig, RingPolicy};
-use super::storage::{Claim, Storage};
+use super::statistics::{Counters, DynamicStatistics};
+use super::{DynamicConfig, RingPolicy};
+use crate::buffers::storage::{Claim, Storage};
 use crate::counter::Counter;
 use crate::device::frame_ring::FrameRing;
-use crate::device::{Device, Driver, Fence, Foreign, Native, Usage};
+use crate::device::{Device, Fence, Native, Usage};
 use crate::error::{Error, Label, Result, Status};
-use crate::log::{self, Level};
-use crate::memory::{Arc, boxed, try_vec};
+use crate::memory::Arc;
 use crate::wait::{Deadline, now};
 
-/// A ring that grew shrinks again after so many frames that would have fitted before.
-const IDLE_FRAMES: u32 = 64;
 /// How often a ring that does not wait looks for a frame that is just being ended.
 const SOON: u32 = 200;
 /// Larger updates are copied outside of the lock.
@@ -26,58 +24,22 @@ const FULL: &str =
 /// The least alignment of an update: what a vertex of four numbers wants.
 const ALIGN: u64 = 16;
 
-/// What a dynamic buffer has counted since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DynamicStatistics {
-    /// Updates begun, and bytes of them.
-    pub updates: u64,
-    /// Bytes of the updates.
-    pub bytes: u64,
-    /// Frames ended that had updates.
-    pub frames: u64,
-    /// Updates that waited for room, because the device is behind.
-    pub stalls: u64,
-    /// Nanoseconds that they waited.
-    pub stalled_ns: u64,
-    /// Updates refused for want of room.
-    pub refused: u64,
-    /// Times that the ring grew.
-    pub grown: u64,
-    /// Times that it shrank again.
-    pub trimmed: u64,
-    /// Updates larger than the ring, which got a buffer of their own.
-    pub dedicated: u64,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    updates: Counter,
-    bytes: Counter,
-    frames: Counter,
-    stalls: Counter,
-    stalled_ns: Counter,
-    refused: Counter,
-    grown: Counter,
-    trimmed: Counter,
-    dedicated: Counter,
-}
-
 #[derive(Debug)]
-struct State {
-    storage: Arc<Storage>,
-    room: FrameRing,
+pub(super) struct State {
+    pub(super) storage: Arc<Storage>,
+    pub(super) room: FrameRing,
     /// The frame that is being written, from 1 on.
-    frame: u64,
+    pub(super) frame: u64,
     /// Its updates that have not ended.
-    open: Vec<(Native, u64)>,
+    pub(super) open: Vec<(Native, u64)>,
     /// Whether it had any.
-    used: bool,
+    pub(super) used: bool,
     /// Frames that have ended, and the fence of each once it is known.
-    ended: VecDeque<(u64, Option<Fence>)>,
+    pub(super) ended: VecDeque<(u64, Option<Fence>)>,
     /// Storage that has been replaced, and such for one update, until the last frame that uses it has passed.
-    retired: VecDeque<(u64, Arc<Storage>)>,
+    pub(super) retired: VecDeque<(u64, Arc<Storage>)>,
     /// How many frames in a row would have fitted into the ring as it was made.
-    idle: u32,
+    pub(super) idle: u32,
 }
 
 impl State {
@@ -117,10 +79,10 @@ pub(crate) struct Ring {
     pub(crate) label: Label,
     align: u64,
     /// Bytes of it as it was made.
-    base: u64,
+    pub(super) base: u64,
     policy: RingPolicy,
-    state: Mutex<State>,
-    counters: Counters,
+    pub(super) state: Mutex<State>,
+    pub(super) counters: Counters,
 }
 
 impl Ring {
@@ -292,7 +254,7 @@ impl Ring {
     }
 
     /// Takes back what frames that have passed were charged.
-    fn free(&self, state: &mut State) {
+    pub(super) fn free(&self, state: &mut State) {
         let mut passed = 0;
         while let Some((frame, Some(fence))) = state.ended.front()
             && self.device.has_passed(*fence)
@@ -318,7 +280,7 @@ impl Ring {
     }
 
     /// Another storage, of that many bytes, for this frame's next updates and for later frames.
-    fn replace(&self, bytes: u64, counter: &Counter) -> Result<()> {
+    pub(super) fn replace(&self, bytes: u64, counter: &Counter) -> Result<()> {
         let before = self.state.lock().storage.native();
         let storage = Storage::new(&self.device, bytes, self.usage, self.label.as_str())?;
         let mut state = self.state.lock();
@@ -375,114 +337,12 @@ impl Ring {
         Ok(())
     }
 
-    /// Storages with updates that have not come to the device.
-    fn behind(state: &State) -> Result<Vec<Arc<Storage>>> {
-        let retired = state.retired.iter().map(|(_, storage)| storage);
-        let mut behind = try_vec(state.retired.len() + 1)?;
-        behind.extend(retired.chain([&state.storage]).filter(|storage| storage.is_behind()).cloned());
-        Ok(behind)
-    }
-
-    /// Brings what has been written to the device, where it lies elsewhere.
-    pub(crate) fn flush(&self) -> Result<()> {
-        let behind = Ring::behind(&self.state.lock())?;
-        if behind.is_empty() {
-            return Ok(());
-        }
-        let renderer = self.device.renderer().filter(|renderer| renderer.check().is_ok());
-        let exported = self.device.call(Deadline::NEVER, &|| false, |driver| {
-            bring_over(&behind, driver)?;
-            driver.submit()?;
-            if renderer.is_some() { driver.export().map(Some) } else { Ok(None) }
-        })?;
-        if let (Some(renderer), Some(fence)) = (renderer, exported) {
-            renderer.wait(fence);
-            self.device.discard(fence);
-        }
-        Ok(())
-    }
-
-    /// Ends the frame: whatever uses its updates has been submitted, or drawn on this thread.
-    pub(crate) fn end_frame(this: &Arc<Ring>) -> Result<()> {
-        let (frame, behind, shrink) = {
-            let mut state = this.state.lock();
-            if !state.open.is_empty() {
-                let (open, why) =
-                    (state.open.len(), "updates of this frame are being written still; end them first");
-                return Err(Error::value(Status::State, "open", open as u64, why));
-            }
-            if !state.used {
-                this.free(&mut state);
-                return Ok(());
-            }
-            let behind = Ring::behind(&state)?;
-            state.ended.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
-            let frame = state.frame;
-            state.ended.push_back((frame, None));
-            state.frame += 1;
-            state.used = false;
-            state.idle = if state.room.used() > this.base { 0 } else { state.idle.saturating_add(1) };
-            (frame, behind, state.room.bytes() > this.base && state.idle >= IDLE_FRAMES)
-        };
-        this.counters.frames.bump(1);
-        let renderer = this.device.renderer().filter(|renderer| renderer.check().is_ok());
-        let drawn = renderer.map(|renderer| renderer.fence()).transpose()?;
-        if this.device.is_owner() {
-            this.submit_frame(frame, &behind, drawn)?;
-        } else {
-            // The caller does not wait for the owner thread: this is on a renderer's way.
-            let ring = this.clone();
-            let submit = boxed(move || {
-                if let Err(error) = ring.submit_frame(frame, &behind, drawn) {
-                    let text = format_args!("frame {frame} is guarded by the next one: {error}");
-                    log::record(Level::Warn, "buffers", ring.label.as_str(), text);
-                }
-            })?;
-            this.device.after(Fence(0), submit)?;
-        }
-        if shrink { this.replace(this.base, &this.counters.trimmed) } else { Ok(()) }
-    }
-
-    /// Has a fence put behind what uses a frame. Without one of its own a frame passes with the next.
-    fn submit_frame(&self, frame: u64, behind: &[Arc<Storage>], drawn: Option<Foreign>) -> Result<()> {
-        let fence = self.device.call(Deadline::NEVER, &|| false, |driver| {
-            bring_over(behind, driver)?;
-            if let Some(drawn) = drawn {
-                driver.import(drawn)?;
-            }
-            let fence = driver.submit()?;
-            self.device.look(driver, fence)?;
-            Ok(fence)
-        })?;
-        let mut state = self.state.lock();
-        let before = state.ended.iter_mut().filter(|(number, fence)| *number <= frame && fence.is_none());
-        before.for_each(|(_, unknown)| *unknown = Some(fence));
-        self.free(&mut state);
-        Ok(())
+    pub(crate) fn statistics(&self) -> DynamicStatistics {
+        self.counters.seen()
     }
 
     /// Bytes of the ring now.
     pub(crate) fn capacity(&self) -> u64 {
         self.state.lock().room.bytes()
     }
-
-    pub(crate) fn statistics(&self) -> DynamicStatistics {
-        let Counters { updates, bytes, frames, stalls, stalled_ns, refused, grown, trimmed, dedicated } =
-            &self.counters;
-        DynamicStatistics {
-            updates: updates.get(),
-            bytes: bytes.get(),
-            frames: frames.get(),
-            stalls: stalls.get(),
-            stalled_ns: stalled_ns.get(),
-            refused: refused.get(),
-            grown: grown.get(),
-            trimmed: trimmed.get(),
-            dedicated: dedicated.get(),
-        }
-    }
-}
-
-fn bring_over(storages: &[Arc<Storage>], driver: &mut dyn Driver) -> Result<()> {
-    storages.iter().try_for_each(|storage| storage.buffer.inner.prepare(driver))
 }
