@@ -259,6 +259,34 @@ static void a_callback_cannot_wait_for_what_it_holds_up(void) {
     OK(bb_buffer_release(a.released));
 }
 
+static atomic_int warnings;
+static void count_warnings(uint32_t level, const char *part, const char *label, const char *line, void *user_data) {
+    (void)part, (void)user_data;
+    if (level == BB_LOG_WARN && strcmp(label, "forgotten") == 0 && strstr(line, "poll") != NULL) {
+        atomic_fetch_add(&warnings, 1);
+    }
+}
+
+static void a_host_that_never_polls_is_told_once(void) {
+    const bb_buffer_desc desc = described(64, WRITE_USAGE, false);
+    bb_device *device = NULL;
+    bb_buffer *buffer = NULL;
+    OK(bb_set_log(BB_LOG_WARN, count_warnings, NULL, NULL));
+    OK(bb_device_create_host(BB_DEVICE_HOST_DRIVEN, "forgotten", &device));
+    OK(bb_buffer_create(device, &desc, &buffer));
+    for (int i = 0; i < 1000; i++) {
+        if (i < 500 && i % 200 == 199) {
+            OK(bb_device_poll(device, 0));
+        }
+        OK(bb_buffer_map_async(buffer, BB_MAP_WRITE, 0, 64, NULL, NULL));
+        OK(bb_buffer_unmap(buffer));
+        TEST_ASSERT_EQUAL_INT(i < 399 + 255 ? 0 : 1, atomic_load(&warnings));
+    }
+    OK(bb_set_log(BB_LOG_OFF, NULL, NULL, NULL));
+    OK(bb_buffer_release(buffer));
+    OK(bb_device_destroy(device));
+}
+
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(a_callback_and_a_handle_see_the_same);
@@ -269,5 +297,6 @@ int main(void) {
     RUN_TEST(waiting_for_several);
     RUN_TEST(exactly_once_under_eight_threads);
     RUN_TEST(a_callback_cannot_wait_for_what_it_holds_up);
+    RUN_TEST(a_host_that_never_polls_is_told_once);
     return UNITY_END();
 }

@@ -6,13 +6,16 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 
 use super::driver::Fence;
 use super::shared::Shared;
 use crate::error::{Error, Result, Status};
 use crate::log::{self, Level};
 use crate::sync::{AtomicBool, AtomicU64, Ordering::*};
+
+/// A host that has left so many requests and frames alone has forgotten to drive its device.
+const FORGOTTEN: u32 = 256;
 
 /// Nothing waits.
 const NONE: u64 = u64::MAX;
@@ -72,7 +75,17 @@ impl Shared {
             self.waiting.fetch_sub(1, AcqRel);
         }
         self.work.signal();
+        if self.host_driven && self.left.fetch_add(1, Relaxed) + 1 == FORGOTTEN {
+            let why = "requests and frames wait, and nobody has driven the device since the first: poll it once a frame, on \
+                       the thread that made it";
+            log::record(Level::Warn, "device", self.label.as_str(), format_args!("{FORGOTTEN} {why}"));
+        }
         result
+    }
+
+    /// The host drives its device.
+    pub(crate) fn note_driven(&self) {
+        self.left.store(0, Relaxed);
     }
 
     /// Whether something can be run now.

@@ -108,6 +108,7 @@ impl Device {
         let deadline = Deadline::after(budget);
         let shared = self.shared();
         shared.may_pump()?;
+        shared.note_driven();
         while shared.run_one() && !deadline.passed() {}
         shared.tidy();
         let looked = shared.look(0);

@@ -128,6 +128,7 @@ impl Shared {
     /// Does what the owner thread does, until `ready`. For the owner thread of a host-driven device, outside of the driver.
     pub(crate) fn pump(&self, deadline: Deadline, ready: &dyn Fn() -> bool) -> Result<()> {
         self.may_pump()?;
+        self.note_driven();
         let mut slice = SLICE_NS.0;
         loop {
             while !ready() && self.run_one() && !deadline.passed() {}
