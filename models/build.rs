@@ -46,7 +46,7 @@ fn main() {
     println!("cargo::rerun-if-changed=table.rs");
     // As the protocol files expect of a model checker's build.
     println!("cargo::rustc-check-cfg=cfg(loom)");
-    println!("cargo::rustc-check-cfg=cfg(feature, values(\"capi\", \"gl\"))");
+    println!("cargo::rustc-check-cfg=cfg(feature, values(\"capi\", \"gl\", \"wgpu\"))");
     println!("cargo::rustc-cfg=loom");
 }
 

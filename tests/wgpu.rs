@@ -7,7 +7,6 @@ use backbuf::{Result, Status};
 #[path = "common/buffer_conformance.rs"]
 mod buffer_conformance;
 #[path = "common/conformance.rs"]
-#[expect(dead_code, reason = "tests/device.rs uses the rest")]
 mod conformance;
 
 fn open(adapter: &str) -> Result<Device> {

@@ -23,7 +23,8 @@ static std::vector<Vertex> sphere(int rings) {
     std::vector<Vertex> all;
     for (int ring = 0; ring < rings; ring++)
         for (int step = 0; step < 2 * rings; step++) {
-            const float down = 3.14159265f * float(ring) / float(rings), around = 3.14159265f * float(step) / float(rings);
+            const float down = 3.14159265f * float(ring) / float(rings),
+                        around = 3.14159265f * float(step) / float(rings);
             all.push_back({std::sin(down) * std::cos(around), std::cos(down), std::sin(down) * std::sin(around)});
         }
     return all;

@@ -37,7 +37,8 @@ int main(int argc, char **argv) try {
         } // each update ends with its scope
         uniforms.flush(); // before draws of one's own
         for (const Draw &draw : draws)
-            right = right && draw.buffer != 0 && draw.offset % alignment == 0; // bind_buffer_range(draw.buffer, draw.offset, ...)
+            right = right && draw.buffer != 0 &&
+                    draw.offset % alignment == 0; // bind_buffer_range(draw.buffer, draw.offset, ...)
         uniforms.endFrame();
     }
     const auto stats = uniforms.stats();

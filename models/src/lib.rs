@@ -17,9 +17,9 @@ mod spsc;
 mod sync;
 mod wait;
 
-// What the files name `parking_lot` is this crate's, too.
-extern crate self as parking_lot;
-pub use spsc::Mutex;
+mod lock {
+    pub(crate) use crate::spsc::Mutex;
+}
 
 use error::{Error, Status};
 use wait::Timeout;

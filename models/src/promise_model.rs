@@ -2,7 +2,7 @@
 
 use loom::sync::Arc;
 use loom::thread;
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 
 use super::promise::{Promise, pair};
 use crate::harness::{explore, last};

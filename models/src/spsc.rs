@@ -4,7 +4,7 @@ use loom::sync::MutexGuard;
 
 use crate::sync::UnsafeCell;
 
-/// A lock as parking_lot's, over loom's.
+/// A lock as the library's, over loom's.
 #[derive(Debug, Default)]
 pub struct Mutex<T>(loom::sync::Mutex<T>);
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 
 use super::driver::{Foreign, Native};
 use super::usage::Usage;

@@ -1,10 +1,15 @@
 //! Calls that cross to the owner thread. A caller waits for its own, so that what the call works on may lie on its stack.
 
+use std::collections::VecDeque;
+
+use crate::lock::Mutex;
+
 use super::claim::Claim;
 use super::driver::Driver;
 use super::shared::Shared;
 use crate::error::{Error, Result, Status};
 use crate::memory::Arc;
+use crate::sync::{AtomicU32, Ordering::*};
 use crate::wait::{Deadline, Stop};
 
 /// A call in the queue.
@@ -29,6 +34,54 @@ impl Call {
             unsafe { (self.run)(self.slot, shared) };
             self.claim.finish();
         }
+    }
+}
+
+/// Calls that may wait at once; more wait for room.
+const ROOM: usize = 256;
+
+/// Calls that wait, in their order. Its memory is there from the beginning.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    waiting: Mutex<VecDeque<Arc<Call>>>,
+    /// As many, for those who only look.
+    length: AtomicU32,
+}
+
+impl Queue {
+    pub(crate) fn new() -> Result<Queue> {
+        let mut waiting = VecDeque::new();
+        waiting.try_reserve_exact(ROOM).map_err(|_| Error::of(Status::OutOfMemory))?;
+        Ok(Queue { waiting: Mutex::new(waiting), length: AtomicU32::new(0) })
+    }
+
+    /// False if it is full.
+    fn push(&self, call: &Arc<Call>) -> bool {
+        let mut waiting = self.waiting.lock();
+        let room = waiting.len() < ROOM;
+        if room {
+            waiting.push_back(call.clone());
+            self.length.store(waiting.len() as u32, Release);
+        }
+        room
+    }
+
+    pub(crate) fn pop(&self) -> Option<Arc<Call>> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut waiting = self.waiting.lock();
+        let call = waiting.pop_front();
+        self.length.store(waiting.len() as u32, Release);
+        call
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.length.load(Acquire) as usize
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
@@ -92,7 +145,7 @@ where
 impl Shared {
     /// Puts a call into the queue and tells the owner thread; false if the queue is full.
     fn queue(&self, call: &Arc<Call>) -> bool {
-        let room = self.calls.push(call.clone()).is_ok();
+        let room = self.calls.push(call);
         if room {
             self.work.signal();
         }

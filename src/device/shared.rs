@@ -5,10 +5,8 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
-use crossbeam_queue::ArrayQueue;
-
 use super::books::Books;
-use super::calls::Call;
+use super::calls;
 use super::completions::Completions;
 use super::counting::Counting;
 use super::driver::{Driver, Fence, Info, Renderer};
@@ -20,9 +18,6 @@ use crate::slots;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
 use crate::thread;
 use crate::wait::Event;
-
-/// Calls that may wait at once; more wait for room.
-const CALLS: usize = 256;
 
 /// The devices of this process.
 pub(crate) static DEVICES: Roster<Shared> = Roster::new();
@@ -46,7 +41,7 @@ pub(crate) struct Shared {
     pub(crate) driver: UnsafeCell<ManuallyDrop<Option<Box<dyn Driver>>>>,
     /// Whether the owner thread is in the driver.
     inside: AtomicBool,
-    pub(crate) calls: ArrayQueue<Arc<Call>>,
+    pub(crate) calls: calls::Queue,
     /// Where the owner thread waits.
     pub(crate) work: Event,
     /// Where everybody else waits.
@@ -65,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) loss: OnceLock<Error>,
     pub(crate) books: Books,
     pub(crate) completions: Completions,
+    /// What has been left to a host that drives the device, since it last did.
+    pub(crate) left: AtomicU32,
     /// How many hold bytes of mapped buffers, which a device that ends leaves alone then.
     pub(crate) held: AtomicU64,
     next: AtomicPtr<Shared>,
@@ -102,7 +99,7 @@ impl Shared {
             facts: OnceLock::new(),
             driver: UnsafeCell::new(ManuallyDrop::new(None)),
             inside: AtomicBool::new(false),
-            calls: ArrayQueue::new(CALLS),
+            calls: calls::Queue::new()?,
             work: Event::new(),
             progress: Event::new(),
             submitted: AtomicU64::new(0),
@@ -115,6 +112,7 @@ impl Shared {
             loss: OnceLock::new(),
             books: Books::new(),
             completions: Completions::new(),
+            left: AtomicU32::new(0),
             held: AtomicU64::new(0),
             next: AtomicPtr::new(std::ptr::null_mut()),
         };

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 
 use super::callback::discard;
 use super::guard::{guard_handle, on, take};
@@ -41,7 +41,7 @@ impl Object for Shared {
     }
 
     fn close(&self) -> Result<()> {
-        if !self.committed.load(Acquire) && self.batch.is_locked() { Err(in_use()) } else { Ok(()) }
+        if !self.committed.load(Acquire) && self.batch.try_lock().is_none() { Err(in_use()) } else { Ok(()) }
     }
 }
 

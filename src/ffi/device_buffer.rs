@@ -1,6 +1,6 @@
 //! `bb_device_buffer`: memory that the device alone uses, of a fixed size or growing.
 
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 
 use super::buffer::{bb_buffer_desc, bb_buffer_info, desc, describe};
 use super::guard::{on, take};

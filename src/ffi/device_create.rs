@@ -189,7 +189,12 @@ pub unsafe extern "C" fn bb_device_create_wgpu(
             (input::name(config.label, "config.label")?, input::name(config.adapter, "config.adapter")?)
         };
         let seat = Seat::take()?;
-        let device = Device::wgpu(WgpuConfig { label, host_driven, adapter, ..WgpuConfig::default() })?;
+        #[cfg_attr(
+            not(feature = "wgpu"),
+            expect(clippy::needless_update, reason = "with it there is a field more")
+        )]
+        let config = WgpuConfig { label, host_driven, adapter, ..WgpuConfig::default() };
+        let device = Device::wgpu(config)?;
         place.set(seat.seat(device)? as *mut bb_device)
     })
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 
 use super::device_buffer::Role;
 use super::dynamic::bb_dynamic_slice;

@@ -2,7 +2,7 @@
 
 use std::ptr::NonNull;
 
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 
 use super::applier::{Applier, Panicked, Spent};
 use super::callback;

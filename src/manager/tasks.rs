@@ -1,6 +1,6 @@
 //! Backend work that a publish waits for, and the watchdog's view of it.
 
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 
 use crate::error::{Error, Label, Result, Status};
 use crate::memory::try_vec;

@@ -5,7 +5,7 @@
 //! nothing. Invariant: outside `behind[k]` twin `k` equals the front. Before copy `k` is published, long runs that the front's
 //! twin has are copied from it on the device; short ones, and what changed in this epoch, are written from the host copy.
 
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 
 use super::bitmap::GRANULE;
 use super::forward::Forward;

@@ -1,6 +1,6 @@
 //! Who waits for a manager, since when and for what: for the dump.
 
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 
 use crate::wait::{now, thread_id};
 

@@ -1,6 +1,6 @@
 //! Watches: one waiter's own subscription to a manager, with a descriptor for event loops.
 
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 use std::os::fd::RawFd;
 
 use super::shared::{Shared, State};

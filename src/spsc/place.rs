@@ -2,7 +2,7 @@
 
 use std::os::fd::RawFd;
 
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 
 use super::side::Side;
 use super::statistics::Counters;

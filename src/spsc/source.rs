@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
 
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 
 use super::growth::Growth;
 use super::pool::{Held, Pool};

@@ -3,8 +3,8 @@
 use std::ffi::{CStr, c_char};
 use std::sync::atomic::{AtomicBool, Ordering::*};
 
+use crate::lock::Mutex;
 use glow::HasContext;
-use parking_lot::Mutex;
 
 use super::capabilities::{Allowed, Capabilities};
 use super::context::Context;

@@ -3,9 +3,9 @@
 use glow::HasContext;
 
 use crate::error::Label;
+use crate::lock::Mutex;
 use crate::log::{self, Level};
 use crate::memory::Arc;
-use parking_lot::Mutex;
 
 /// Messages of one context, which come during the calls that cause them.
 pub(super) struct Messages {
