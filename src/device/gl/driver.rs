@@ -22,21 +22,38 @@ use crate::wait::Timeout;
 
 pub(super) struct GlDriver {
     /// The first field: what it calls back, and the entry points, outlive it.
-    context: Context,
-    api: Arc<Api>,
-    info: Info,
-    used: Capabilities,
-    label: Label,
-    reset: Option<unsafe extern "system" fn() -> u32>,
-    messages: Arc<Messages>,
-    buffers: HashMap<u32, Buffer>,
-    fences: Fences,
-    staging: Option<Staging>,
+    pub(super) context: Context,
+    pub(super) api: Arc<Api>,
+    pub(super) info: Info,
+    pub(super) used: Capabilities,
+    pub(super) label: Label,
+    pub(super) reset: Option<unsafe extern "system" fn() -> u32>,
+    pub(super) messages: Arc<Messages>,
+    pub(super) buffers: HashMap<u32, Buffer>,
+    pub(super) fences: Fences,
+    pub(super) staging: Option<Staging>,
+    pub(super) late: Late,
     /// Why nothing is to be had from the context any more.
-    lost: Option<Error>,
+    pub(super) lost: Option<Error>,
 }
 
-struct Buffer {
+/// What is to be deleted once a host's context is current again.
+#[derive(Default)]
+pub(super) struct Late {
+    pub(super) buffers: Vec<glow::Buffer>,
+    pub(super) fences: Vec<Foreign>,
+}
+
+fn later<T>(list: &mut Vec<T>, what: T, label: &Label) {
+    if list.try_reserve(1).is_ok() {
+        list.push(what);
+    } else {
+        let text = format_args!("there was no memory to note what is to be deleted: it leaks");
+        log::record(Level::Warn, "device", label.as_str(), text);
+    }
+}
+
+pub(super) struct Buffer {
     bytes: u64,
     mapped: bool,
 }
@@ -63,82 +80,26 @@ impl GlDriver {
             buffers,
             fences,
             staging,
+            late: Late::default(),
             lost: None,
         })
     }
 
-    /// Before every call: the context is there, and is the device's.
-    fn ready(&mut self) -> Result<()> {
-        if let Some(lost) = self.lost {
-            return Err(lost);
-        }
-        if let Err(error) = self.context.make_current() {
-            return Err(self.lose(error));
-        }
-        if !self.context.is_own() && !self.api.is_current() {
-            return Err(Error::text(
-                Status::State,
-                "the context that the device was made with is not current on its owner thread: make it current before \
-                 bb_device_poll",
-            ));
-        }
-        Ok(())
-    }
-
-    fn lose(&mut self, error: Error) -> Error {
-        self.lost = Some(error);
-        log::record(Level::Error, "device", self.label.as_str(), format_args!("lost: {error}"));
-        error
-    }
-
-    /// Whether the driver was reset meanwhile.
-    fn look_for_reset(&mut self) -> Result<()> {
-        let Some(reset) = self.reset else { return Ok(()) };
-        // SAFETY: the context's own function, which takes nothing.
-        match unsafe { reset() } {
-            glow::NO_ERROR => Ok(()),
-            code => {
-                let text = match code {
-                    glow::GUILTY_CONTEXT_RESET => "GL_GUILTY_CONTEXT_RESET",
-                    glow::INNOCENT_CONTEXT_RESET => "GL_INNOCENT_CONTEXT_RESET",
-                    _ => "GL_UNKNOWN_CONTEXT_RESET",
-                };
-                Err(self.lose(Error::driver(Status::DeviceLost, "the graphics driver was reset", code, text)))
-            }
-        }
-    }
-
-    /// What OpenGL says of the last call, with the driver's own words where it told.
-    fn outcome(&mut self, call: &'static str) -> Result<()> {
-        // SAFETY: takes nothing.
-        match unsafe { self.api.gl.get_error() } {
-            glow::NO_ERROR => Ok(()),
-            code => {
-                self.forget_errors();
-                let told = self.messages.take();
-                let (status, name) = match code {
-                    glow::OUT_OF_MEMORY => (Status::OutOfMemory, "GL_OUT_OF_MEMORY"),
-                    glow::INVALID_ENUM => (Status::Backend, "GL_INVALID_ENUM"),
-                    glow::INVALID_VALUE => (Status::Backend, "GL_INVALID_VALUE"),
-                    glow::INVALID_OPERATION => (Status::Backend, "GL_INVALID_OPERATION"),
-                    glow::CONTEXT_LOST => (Status::DeviceLost, "GL_CONTEXT_LOST"),
-                    _ => (Status::Backend, "an unknown error"),
-                };
-                let told = if told.as_str().is_empty() { name } else { told.as_str() };
-                let error = Error::driver(status, call, code, told);
-                Err(if status == Status::DeviceLost { self.lose(error) } else { error })
-            }
-        }
-    }
-
-    /// Clears the flags of earlier calls. There are few; a lost context has no end of them.
-    fn forget_errors(&self) {
-        for _ in 0..8 {
-            // SAFETY: takes nothing.
-            if unsafe { self.api.gl.get_error() } == glow::NO_ERROR {
-                return;
-            }
-        }
+    /// Maps the whole of the buffer that was just made and is bound for writing, and fills it with zeros: nothing of it waits in
+    /// the device's queue, which a mapping does not wait for.
+    fn map_zeros(&mut self, buffer: Native, bytes: u64) -> Result<NonNull<u8>> {
+        let access = glow::MAP_WRITE_BIT | glow::MAP_INVALIDATE_BUFFER_BIT;
+        // SAFETY: the whole of the buffer.
+        let mapped = unsafe { self.api.gl.map_buffer_range(WRITE, 0, bytes as i32, access) };
+        let Some(mapped) = NonNull::new(mapped) else {
+            let outcome = self.outcome("glMapBufferRange");
+            self.delete(buffer);
+            outcome?;
+            return Err(Error::text(Status::OutOfMemory, "glMapBufferRange gave no address"));
+        };
+        // SAFETY: all of the mapping, which nobody else has.
+        unsafe { mapped.as_ptr().write_bytes(0, bytes as usize) };
+        Ok(mapped)
     }
 
     /// The buffer of that name, and the range in it as OpenGL takes it.
@@ -201,6 +162,22 @@ impl GlDriver {
         Ok(Native(buffer.0.get().into()))
     }
 
+    /// A buffer of what was there before, bound for writing.
+    fn make(&mut self, bytes: u64, usage: Usage, label: &str) -> Result<Native> {
+        let hint = if usage.contains(Usage::MAP_READ) {
+            glow::STREAM_READ
+        } else if usage.contains(Usage::MAP_WRITE) {
+            glow::STREAM_DRAW
+        } else {
+            // What is copied to is written again and again.
+            glow::DYNAMIC_DRAW
+        };
+        self.allocate(bytes, label, "glBufferData", |gl| {
+            // SAFETY: of the buffer just made, which is bound.
+            unsafe { gl.buffer_data_size(WRITE, bytes as i32, hint) };
+        })
+    }
+
     /// Zeros: a piece from here, and the rest by the device from what it has by then.
     fn clear(&self, bytes: i32) {
         static ZEROS: [u8; 16 << 10] = [0; 16 << 10];
@@ -225,20 +202,24 @@ unsafe impl Driver for GlDriver {
     }
 
     fn create(&mut self, bytes: u64, usage: Usage, label: &str) -> Result<Native> {
-        let hint = if usage.contains(Usage::MAP_READ) {
-            glow::STREAM_READ
-        } else if usage.contains(Usage::MAP_WRITE) {
-            glow::STREAM_DRAW
+        let buffer = self.make(bytes, usage, label)?;
+        if usage.intersects(Usage::MAP_READ | Usage::MAP_WRITE) {
+            self.map_zeros(buffer, bytes)?;
+            // SAFETY: bound still.
+            unsafe { self.api.gl.unmap_buffer(WRITE) };
         } else {
-            // What is copied to is written again and again.
-            glow::DYNAMIC_DRAW
-        };
-        let buffer = self.allocate(bytes, label, "glBufferData", |gl| {
-            // SAFETY: of the buffer just made, which is bound.
-            unsafe { gl.buffer_data_size(WRITE, bytes as i32, hint) };
-        })?;
-        self.clear(bytes as i32);
+            self.clear(bytes as i32);
+        }
         Ok(buffer)
+    }
+
+    fn create_mapped(&mut self, bytes: u64, usage: Usage, label: &str) -> Result<(Native, NonNull<u8>)> {
+        let buffer = self.make(bytes, usage, label)?;
+        let mapped = self.map_zeros(buffer, bytes)?;
+        if let Some(known) = u32::try_from(buffer.0).ok().and_then(|name| self.buffers.get_mut(&name)) {
+            known.mapped = true;
+        }
+        Ok((buffer, mapped))
     }
 
     fn create_persistent(
@@ -270,13 +251,16 @@ unsafe impl Driver for GlDriver {
 
     fn delete(&mut self, buffer: Native) {
         let Ok(name) = u32::try_from(buffer.0) else { return };
-        // Of a context that is gone the buffers are too, unless others share them: then they are the host's to end.
-        if self.ready().is_err() || self.buffers.remove(&name).is_none() {
+        let ready = self.ready().is_ok();
+        if self.buffers.remove(&name).is_none() {
             return;
         }
-        if let Some(name) = NonZeroU32::new(name) {
+        match NonZeroU32::new(name).map(glow::NativeBuffer) {
             // SAFETY: made here, deleted once. OpenGL keeps its memory until the work that uses it is done.
-            unsafe { self.api.gl.delete_buffer(glow::NativeBuffer(name)) };
+            Some(name) if ready => unsafe { self.api.gl.delete_buffer(name) },
+            // Of a context that is gone the buffers are too, unless others share them: then they are the host's to end.
+            Some(name) if self.lost.is_none() => later(&mut self.late.buffers, name, &self.label),
+            _ => {}
         }
     }
 
@@ -286,17 +270,19 @@ unsafe impl Driver for GlDriver {
         if data.is_empty() {
             return Ok(());
         }
-        let gl = &self.api.gl;
-        // SAFETY: a buffer of this context.
-        unsafe { gl.bind_buffer(WRITE, Some(to)) };
-        if let Some(staging) = &mut self.staging
-            && staging.write(gl, offset, data, self.fences.next(), self.fences.passed())?
-        {
-            return Ok(());
-        }
-        // SAFETY: the range was checked.
-        unsafe { gl.buffer_sub_data_u8_slice(WRITE, offset, data) };
-        Ok(())
+        self.checked("glBufferSubData", |this| {
+            let gl = &this.api.gl;
+            // SAFETY: a buffer of this context.
+            unsafe { gl.bind_buffer(WRITE, Some(to)) };
+            if let Some(staging) = &mut this.staging
+                && staging.write(gl, offset, data, this.fences.next(), this.fences.passed())?
+            {
+                return Ok(());
+            }
+            // SAFETY: the range was checked.
+            unsafe { gl.buffer_sub_data_u8_slice(WRITE, offset, data) };
+            Ok(())
+        })
     }
 
     fn copy(&mut self, from: Native, from_offset: u64, to: Native, to_offset: u64, bytes: u64) -> Result<()> {
@@ -306,14 +292,16 @@ unsafe impl Driver for GlDriver {
         if from == to && from_offset.abs_diff(to_offset) < length as u32 {
             return Err(Error::text(Status::Argument, "a copy within a buffer must not overlap itself"));
         }
-        // SAFETY: buffers of this context; the ranges were checked.
-        unsafe {
-            let gl = &self.api.gl;
-            gl.bind_buffer(READ, Some(from));
-            gl.bind_buffer(WRITE, Some(to));
-            gl.copy_buffer_sub_data(READ, WRITE, from_offset, to_offset, length);
-        }
-        Ok(())
+        self.checked("glCopyBufferSubData", |this| {
+            // SAFETY: buffers of this context; the ranges were checked.
+            unsafe {
+                let gl = &this.api.gl;
+                gl.bind_buffer(READ, Some(from));
+                gl.bind_buffer(WRITE, Some(to));
+                gl.copy_buffer_sub_data(READ, WRITE, from_offset, to_offset, length);
+            }
+            Ok(())
+        })
     }
 
     fn map(&mut self, buffer: Native, mode: MapMode, offset: u64, bytes: u64) -> Result<NonNull<u8>> {
@@ -395,6 +383,8 @@ unsafe impl Driver for GlDriver {
     fn discard(&mut self, fence: Foreign) {
         if self.ready().is_ok() {
             self.api.discard(fence);
+        } else if self.lost.is_none() {
+            later(&mut self.late.fences, fence, &self.label);
         }
     }
 
@@ -408,6 +398,10 @@ impl Drop for GlDriver {
         // With another context current, the names would be others'. They went with the device's own.
         let current = self.context.make_current().is_ok() && self.api.is_current();
         if current {
+            for buffer in self.late.buffers.drain(..) {
+                // SAFETY: as below.
+                unsafe { self.api.gl.delete_buffer(buffer) };
+            }
             for name in self.buffers.keys().copied().filter_map(NonZeroU32::new) {
                 // SAFETY: made here; each is deleted once. A host's context that shares them would keep them.
                 unsafe { self.api.gl.delete_buffer(glow::NativeBuffer(name)) };

@@ -21,6 +21,8 @@ mod staging;
 #[cfg(all(test, feature = "gl"))]
 #[expect(dead_code, reason = "tests/gl.rs uses the rest")]
 mod test_host;
+#[cfg(feature = "gl")]
+mod trouble;
 
 use std::ffi::{CStr, c_void};
 use std::fmt;
