@@ -61,6 +61,8 @@ ON_HANDLE(bb_buffer_mapped_range, bb_buffer_mapped_range(h, 0, 8, &(bb_span){0})
 ON_HANDLE(bb_buffer_const_mapped_range, bb_buffer_const_mapped_range(h, 0, 8, &(bb_const_span){0}))
 ON_HANDLE(bb_buffer_unmap, bb_buffer_unmap(h))
 ON_HANDLE(bb_buffer_destroy, bb_buffer_destroy(h))
+ON_HANDLE(bb_buffer_mapping_get, bb_buffer_mapping_get(h, sizeof(bb_mapping), &(bb_mapping){0}))
+ON_HANDLE(bb_buffer_unmap_only, bb_buffer_unmap_only(h, 0))
 ON_HANDLE(bb_buffer_info_get, bb_buffer_info_get(h, sizeof(bb_buffer_info), &(bb_buffer_info){0}))
 ON_HANDLE(bb_buffer_native, bb_buffer_native(h, &(uint64_t){0}))
 ON_HANDLE(bb_buffer_release, bb_buffer_release(h))
@@ -125,23 +127,23 @@ ON_HANDLE(bb_dynamic_destroy, bb_dynamic_destroy(h))
         CASE(bb_immediate_staging_create, DEVICE), CASE(bb_deferred_staging_create, DEVICE),                           \
         CASE(bb_readback_create, DEVICE), CASE(bb_dynamic_create, DEVICE), CASE(bb_buffer_map_async, BUFFER),          \
         CASE(bb_buffer_mapped_range, BUFFER), CASE(bb_buffer_const_mapped_range, BUFFER),                              \
-        CASE(bb_buffer_unmap, BUFFER), CASE(bb_buffer_info_get, BUFFER), CASE(bb_buffer_native, BUFFER),               \
-        END(bb_buffer_destroy, BUFFER), END(bb_buffer_release, BUFFER), CASE(bb_request_poll, REQUEST),                \
-        CASE(bb_request_wait, REQUEST), CASE(bb_request_wait_any, REQUEST), CASE(bb_request_cancel, REQUEST),          \
-        END(bb_request_release, REQUEST), CASE(bb_encoder_copy, ENCODER), CASE(bb_encoder_copy_bytes, ENCODER),        \
-        CASE(bb_encoder_write, ENCODER), CASE(bb_encoder_copy_update, ENCODER), CASE(bb_encoder_submit, ENCODER),      \
-        END(bb_encoder_destroy, ENCODER), CASE(bb_device_buffer_reserve, DEVICE_BUFFER),                               \
-        CASE(bb_device_buffer_info_get, DEVICE_BUFFER), CASE(bb_device_buffer_native, DEVICE_BUFFER),                  \
-        END(bb_device_buffer_destroy, DEVICE_BUFFER), CASE(bb_immediate_staging_write, IMMEDIATE),                     \
-        CASE(bb_immediate_staging_bytes, IMMEDIATE), CASE(bb_immediate_staging_upload_to, IMMEDIATE),                  \
-        END(bb_immediate_staging_destroy, IMMEDIATE), CASE(bb_deferred_staging_map_async, DEFERRED),                   \
-        CASE(bb_deferred_staging_write, DEFERRED), CASE(bb_deferred_staging_bytes, DEFERRED),                          \
-        CASE(bb_deferred_staging_upload_to, DEFERRED), END(bb_deferred_staging_destroy, DEFERRED),                     \
-        CASE(bb_readback_read, READBACK), CASE(bb_readback_read_then, READBACK),                                       \
-        CASE(bb_readback_stats_get, READBACK), END(bb_readback_destroy, READBACK), CASE(bb_reading_poll, READING),     \
-        CASE(bb_reading_wait, READING), CASE(bb_reading_bytes, READING), END(bb_reading_release, READING),             \
-        CASE(bb_dynamic_begin_update, DYNAMIC), CASE(bb_dynamic_end_update, DYNAMIC),                                  \
-        CASE(bb_dynamic_update, DYNAMIC), CASE(bb_dynamic_flush, DYNAMIC), CASE(bb_dynamic_end_frame, DYNAMIC),        \
-        CASE(bb_dynamic_stats_get, DYNAMIC), END(bb_dynamic_destroy, DYNAMIC)
+        CASE(bb_buffer_unmap, BUFFER), CASE(bb_buffer_mapping_get, BUFFER), CASE(bb_buffer_unmap_only, BUFFER),        \
+        CASE(bb_buffer_info_get, BUFFER), CASE(bb_buffer_native, BUFFER), END(bb_buffer_destroy, BUFFER),              \
+        END(bb_buffer_release, BUFFER), CASE(bb_request_poll, REQUEST), CASE(bb_request_wait, REQUEST),                \
+        CASE(bb_request_wait_any, REQUEST), CASE(bb_request_cancel, REQUEST), END(bb_request_release, REQUEST),        \
+        CASE(bb_encoder_copy, ENCODER), CASE(bb_encoder_copy_bytes, ENCODER), CASE(bb_encoder_write, ENCODER),         \
+        CASE(bb_encoder_copy_update, ENCODER), CASE(bb_encoder_submit, ENCODER), END(bb_encoder_destroy, ENCODER),     \
+        CASE(bb_device_buffer_reserve, DEVICE_BUFFER), CASE(bb_device_buffer_info_get, DEVICE_BUFFER),                 \
+        CASE(bb_device_buffer_native, DEVICE_BUFFER), END(bb_device_buffer_destroy, DEVICE_BUFFER),                    \
+        CASE(bb_immediate_staging_write, IMMEDIATE), CASE(bb_immediate_staging_bytes, IMMEDIATE),                      \
+        CASE(bb_immediate_staging_upload_to, IMMEDIATE), END(bb_immediate_staging_destroy, IMMEDIATE),                 \
+        CASE(bb_deferred_staging_map_async, DEFERRED), CASE(bb_deferred_staging_write, DEFERRED),                      \
+        CASE(bb_deferred_staging_bytes, DEFERRED), CASE(bb_deferred_staging_upload_to, DEFERRED),                      \
+        END(bb_deferred_staging_destroy, DEFERRED), CASE(bb_readback_read, READBACK),                                  \
+        CASE(bb_readback_read_then, READBACK), CASE(bb_readback_stats_get, READBACK),                                  \
+        END(bb_readback_destroy, READBACK), CASE(bb_reading_poll, READING), CASE(bb_reading_wait, READING),            \
+        CASE(bb_reading_bytes, READING), END(bb_reading_release, READING), CASE(bb_dynamic_begin_update, DYNAMIC),     \
+        CASE(bb_dynamic_end_update, DYNAMIC), CASE(bb_dynamic_update, DYNAMIC), CASE(bb_dynamic_flush, DYNAMIC),       \
+        CASE(bb_dynamic_end_frame, DYNAMIC), CASE(bb_dynamic_stats_get, DYNAMIC), END(bb_dynamic_destroy, DYNAMIC)
 
 #endif

@@ -28,6 +28,52 @@ static void usages_and_sizes(void) {
     TOLD("size");
 }
 
+/* Large enough for a driver that has not cleared it yet. */
+static void whatever_is_new_is_zero(void) {
+    static const unsigned char zeros[1 << 20];
+    for (int round = 0; round < rounds(16); round++) {
+        bb_buffer *buffer = make_buffer(sizeof zeros, round % 2 == 0 ? BB_USAGE_VERTEX : WRITE_USAGE, round % 4 < 2);
+        if (round % 4 == 2) { /* it is never mapped */
+            OK(bb_buffer_release(buffer));
+            continue;
+        }
+        if (round % 4 == 3) {
+            map_now(buffer, BB_MAP_WRITE);
+        }
+        bb_const_span span;
+        OK(bb_buffer_const_mapped_range(buffer, 0, BB_WHOLE_SIZE, &span));
+        TEST_ASSERT_EQUAL_UINT64(sizeof zeros, span.bytes);
+        TEST_ASSERT_EQUAL_MEMORY(zeros, span.data, sizeof zeros);
+        OK(bb_buffer_release(buffer));
+    }
+}
+
+static void a_mapping_is_told_and_ended_by_its_number(void) {
+    bb_buffer *buffer = make_buffer(64, WRITE_USAGE, false);
+    bb_mapping mapping = {0};
+    OK(bb_buffer_mapping_get(buffer, sizeof mapping, &mapping));
+    CHECK(mapping.mode == 0 && mapping.data == NULL && mapping.bytes == 0);
+    OK(bb_request_release(map(buffer, BB_MAP_WRITE, 0, BB_WHOLE_SIZE)));
+    bb_request *request = NULL;
+    EXPECT(BB_E_STATE, bb_buffer_map_async(buffer, BB_MAP_WRITE, 0, 64, NULL, &request));
+    EVENTUALLY(state_of(buffer) == BB_BUFFER_MAPPED);
+    bb_span span;
+    OK(bb_buffer_mapped_range(buffer, 8, 16, &span));
+    OK(bb_buffer_mapping_get(buffer, sizeof mapping, &mapping)); /* whoever has a range */
+    CHECK(mapping.mode == BB_MAP_WRITE && mapping.bytes == 64 && (char *)mapping.data + 8 == (char *)span.data);
+    const uint64_t first = mapping.number;
+    OK(bb_buffer_unmap(buffer));
+    map_now(buffer, BB_MAP_WRITE);
+    OK(bb_buffer_unmap_only(buffer, first));
+    TEST_ASSERT_EQUAL_INT(BB_BUFFER_MAPPED, state_of(buffer));
+    OK(bb_buffer_mapping_get(buffer, sizeof mapping, &mapping));
+    OK(bb_buffer_unmap_only(buffer, mapping.number));
+    TEST_ASSERT_EQUAL_INT(BB_BUFFER_READY, state_of(buffer));
+    EXPECT(BB_E_NULL, bb_buffer_mapping_get(buffer, sizeof mapping, NULL));
+    EXPECT(BB_E_VERSION, bb_buffer_mapping_get(buffer, 3, &mapping));
+    OK(bb_buffer_release(buffer));
+}
+
 static void descs_are_versioned_and_labels_checked(void) {
     bb_buffer *buffer = NULL;
     bb_buffer_desc desc = described(16, BB_USAGE_VERTEX, false);
@@ -234,6 +280,8 @@ static void the_leak_report_tells_state_and_usage(void) {
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(usages_and_sizes);
+    RUN_TEST(whatever_is_new_is_zero);
+    RUN_TEST(a_mapping_is_told_and_ended_by_its_number);
     RUN_TEST(descs_are_versioned_and_labels_checked);
     RUN_TEST(map_ranges_at_their_edges);
     RUN_TEST(mapped_ranges);

@@ -290,6 +290,90 @@ static void a_device_buffer_is_never_mapped(void) {
     TEST_ASSERT_NULL(buffer);
 }
 
+/* --- growing beside others --- */
+
+static bb_device_buffer *make_growable(uint64_t size) {
+    const bb_buffer_desc desc = described(size, BB_USAGE_STORAGE, false);
+    bb_device_buffer *buffer = NULL;
+    OK(bb_device_buffer_create_growable(buffer_device(), &desc, &buffer));
+    return buffer;
+}
+
+typedef struct crossing {
+    bb_device_buffer *from, *to;
+} crossing;
+
+static void *copy_across(void *argument) {
+    const crossing *c = argument;
+    bb_encoder *encoder = NULL;
+    THREAD_OK(bb_encoder_create(buffer_device(), &encoder));
+    for (int i = 0; i < 2000; i++) {
+        THREAD_OK(bb_encoder_copy_bytes(encoder, c->from, 0, c->to, 0, 4));
+    }
+    THREAD_OK(bb_encoder_destroy(encoder));
+    return NULL;
+}
+
+static void two_that_copy_across_do_not_wait_for_each_other(void) {
+    bb_device_buffer *a = make_growable(16), *b = make_growable(16);
+    crossing there = {a, b}, back = {b, a};
+    const pthread_t thread = start(copy_across, &there);
+    (void)copy_across(&back);
+    join(thread);
+    OK(bb_device_buffer_destroy(a));
+    OK(bb_device_buffer_destroy(b));
+}
+
+static void look_at_it(void *user_data, const bb_map_outcome *outcome) {
+    bb_buffer_info info;
+    (void)outcome;
+    THREAD_OK(bb_device_buffer_info_get(user_data, sizeof info, &info));
+}
+
+static void a_callback_may_look_at_what_grows(void) {
+    bb_device_buffer *grows = make_growable(16);
+    bb_buffer *buffer = make_buffer(64, WRITE_USAGE, false);
+    const bb_map_callback callback = {.call = look_at_it, .user_data = grows};
+    for (uint64_t size = 32; size < 32 + 400; size++) {
+        OK(bb_buffer_map_async(buffer, BB_MAP_WRITE, 0, 64, &callback, NULL));
+        OK(bb_device_buffer_reserve(grows, size * 8, NULL));
+        OK(bb_buffer_unmap(buffer));
+    }
+    /* What a call that waits has is let go by it, not by the handle. */
+    OK(bb_device_buffer_destroy(grows));
+    OK(bb_buffer_release(buffer));
+}
+
+static void *wait_for_it(void *reading) {
+    THREAD_CHECK(bb_reading_wait(reading, BB_SEC(HANG_SECONDS)) == BB_E_ABORTED);
+    return NULL;
+}
+
+static void what_is_waited_for_may_be_released(void) {
+    bb_device *device = NULL;
+    bb_device_buffer *target = NULL;
+    bb_readback *readback = NULL;
+    bb_reading *reading = NULL;
+    bb_readback_config config;
+    const bb_buffer_desc desc = described(64, BB_USAGE_STORAGE | BB_USAGE_COPY_SRC, false);
+    OK(bb_device_create_host(BB_DEVICE_HOST_DRIVEN, "nobody drives", &device));
+    OK(bb_device_buffer_create(device, &desc, &target));
+    OK(bb_readback_config_init(&config));
+    config.size = 64;
+    OK(bb_readback_create(device, &config, &readback));
+    OK(bb_readback_read(readback, target, 0, 64, &reading));
+    const pthread_t thread = start(wait_for_it, reading);
+    for (int i = 0; i < 10; i++) {
+        nap();
+    }
+    OK(bb_reading_release(reading));
+    join(thread);
+    EXPECT(BB_E_STALE, bb_reading_wait(reading, 0));
+    OK(bb_readback_destroy(readback));
+    OK(bb_device_buffer_destroy(target));
+    OK(bb_device_destroy(device));
+}
+
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(any_number_of_bytes_touches_no_neighbour);
@@ -299,5 +383,8 @@ int main(void) {
     RUN_TEST(ten_thousand_frames_make_no_buffers);
     RUN_TEST(what_grows_keeps_its_bytes);
     RUN_TEST(a_device_buffer_is_never_mapped);
+    RUN_TEST(two_that_copy_across_do_not_wait_for_each_other);
+    RUN_TEST(a_callback_may_look_at_what_grows);
+    RUN_TEST(what_is_waited_for_may_be_released);
     return UNITY_END();
 }

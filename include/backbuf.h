@@ -1346,34 +1346,6 @@ typedef struct {
 } bb_map_callback;
 
 /**
- * Memory of a ring to write to: what `bb_sender_reserve()` gives.
- */
-typedef struct {
-    /**
-     * The first byte.
-     */
-    void *data;
-    /**
-     * How many there are.
-     */
-    uint64_t bytes;
-} bb_span;
-
-/**
- * Memory of a ring to read from: what `bb_receiver_peek()` gives.
- */
-typedef struct {
-    /**
-     * The first byte.
-     */
-    const void *data;
-    /**
-     * How many there are.
-     */
-    uint64_t bytes;
-} bb_const_span;
-
-/**
  * What is known of a buffer.
  */
 typedef struct {
@@ -1406,6 +1378,60 @@ typedef struct {
      */
     char label[64];
 } bb_buffer_info;
+
+/**
+ * Memory of a ring to write to: what `bb_sender_reserve()` gives.
+ */
+typedef struct {
+    /**
+     * The first byte.
+     */
+    void *data;
+    /**
+     * How many there are.
+     */
+    uint64_t bytes;
+} bb_span;
+
+/**
+ * Memory of a ring to read from: what `bb_receiver_peek()` gives.
+ */
+typedef struct {
+    /**
+     * The first byte.
+     */
+    const void *data;
+    /**
+     * How many there are.
+     */
+    uint64_t bytes;
+} bb_const_span;
+
+/**
+ * The mapping of a buffer, whoever has ranges of it.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * `BB_MAP_READ` or `BB_MAP_WRITE`; 0 where nothing is mapped.
+     */
+    uint32_t mode;
+    /**
+     * The first of the mapped bytes; NULL where nothing is mapped.
+     */
+    void *data;
+    /**
+     * How many are mapped.
+     */
+    uint64_t bytes;
+    /**
+     * Which mapping of the buffer it is: each has another number.
+     */
+    uint64_t number;
+} bb_mapping;
 
 /**
  * An update of one frame. It may be used until the frame ends; BB_E_STALE tells that it has.
@@ -3034,45 +3060,6 @@ BB_API bb_status bb_buffer_create(bb_device *device, const bb_buffer_desc *desc,
 BB_API bb_status bb_buffer_map_async(bb_buffer *buffer, uint32_t mode, uint64_t offset, uint64_t size, const bb_map_callback *callback, bb_request **request);
 
 /**
- * Mapped bytes, to be written. Valid until the buffer is unmapped, destroyed or released, or its device destroyed; until then
- * no other range may overlap them.
- *
- * @param buffer a buffer that is mapped for writing
- * @param offset where they begin in the buffer, in bytes, a multiple of 8
- * @param size how many, a multiple of 4; `BB_WHOLE_SIZE` for the rest of what is mapped
- * @param span written
- * @return BB_OK, BB_E_STATE (not mapped), BB_E_ARGUMENT (mapped for reading), BB_E_BUSY (overlaps another range), BB_E_ALIGN,
- *         BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
- *         BB_E_FORKED
- * @threadsafety safe to call from any thread
- * @since 0.1
- */
-BB_API bb_status bb_buffer_mapped_range(bb_buffer *buffer, uint64_t offset, uint64_t size, bb_span *span);
-
-/**
- * Mapped bytes, to be read. Ranges like it may overlap, one that is written may not.
- *
- * @param buffer a buffer that is mapped
- * @param offset where they begin in the buffer, in bytes, a multiple of 8
- * @param size how many, a multiple of 4; `BB_WHOLE_SIZE` for the rest of what is mapped
- * @param span written
- * @return what `bb_buffer_mapped_range()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
- */
-BB_API bb_status bb_buffer_const_mapped_range(bb_buffer *buffer, uint64_t offset, uint64_t size, bb_const_span *span);
-
-/**
- * Gives the bytes to the device; a pending request is answered with BB_E_ABORTED. Does nothing if there is nothing to do.
- *
- * @param buffer the buffer
- * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
- * @threadsafety safe to call from any thread
- * @since 0.1
- */
-BB_API bb_status bb_buffer_unmap(bb_buffer *buffer);
-
-/**
  * Gives the memory back once the device is done with it; the handle stays, and tells `BB_BUFFER_DESTROYED`. A pending request
  * is answered with BB_E_ABORTED. Does nothing the second time.
  *
@@ -3117,6 +3104,69 @@ BB_API bb_status bb_buffer_native(bb_buffer *buffer, uint64_t *native);
  * @since 0.1
  */
 BB_API bb_status bb_buffer_release(bb_buffer *buffer);
+
+/**
+ * Mapped bytes, to be written. Valid until the buffer is unmapped, destroyed or released, or its device destroyed; until then
+ * no other range may overlap them.
+ *
+ * @param buffer a buffer that is mapped for writing
+ * @param offset where they begin in the buffer, in bytes, a multiple of 8
+ * @param size how many, a multiple of 4; `BB_WHOLE_SIZE` for the rest of what is mapped
+ * @param span written
+ * @return BB_OK, BB_E_STATE (not mapped), BB_E_ARGUMENT (mapped for reading), BB_E_BUSY (overlaps another range), BB_E_ALIGN,
+ *         BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+ *         BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_buffer_mapped_range(bb_buffer *buffer, uint64_t offset, uint64_t size, bb_span *span);
+
+/**
+ * Mapped bytes, to be read. Ranges like it may overlap, one that is written may not.
+ *
+ * @param buffer a buffer that is mapped
+ * @param offset where they begin in the buffer, in bytes, a multiple of 8
+ * @param size how many, a multiple of 4; `BB_WHOLE_SIZE` for the rest of what is mapped
+ * @param span written
+ * @return what `bb_buffer_mapped_range()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_buffer_const_mapped_range(bb_buffer *buffer, uint64_t offset, uint64_t size, bb_const_span *span);
+
+/**
+ * Tells what is mapped, and lends nothing: ranges are for those who share a buffer, this is for who owns all of it.
+ *
+ * @param buffer the buffer
+ * @param struct_size `sizeof(bb_mapping)`
+ * @param mapping written
+ * @return BB_OK, BB_E_DEVICE_LOST (mapped, and the device is gone), BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE,
+ *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_buffer_mapping_get(bb_buffer *buffer, uint32_t struct_size, bb_mapping *mapping);
+
+/**
+ * Gives the bytes to the device as `bb_buffer_unmap()` does, if that mapping is there still; a later one stays.
+ *
+ * @param buffer the buffer
+ * @param number from `bb_buffer_mapping_get()`
+ * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_buffer_unmap_only(bb_buffer *buffer, uint64_t number);
+
+/**
+ * Gives the bytes to the device; a pending request is answered with BB_E_ABORTED. Does nothing if there is nothing to do.
+ *
+ * @param buffer the buffer
+ * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_buffer_unmap(bb_buffer *buffer);
 
 /**
  * Tells what became of a request, if that is known. It does not drive the device.

@@ -5,6 +5,7 @@ use super::device_buffer::DeviceBuffer;
 use super::encoder::Encoder;
 use crate::device::{Device, Usage};
 use crate::error::{Error, Label, Result, Status};
+use crate::memory::Arc;
 
 /// A device buffer that grows and keeps what it holds. Growing makes a new one, has the device copy the old bytes over, and
 /// gives the old one back when the device is done with it: whoever has bound it looks at [`GrowableBuffer::generation`].
@@ -25,7 +26,7 @@ use crate::error::{Error, Label, Result, Status};
 #[derive(Debug)]
 pub struct GrowableBuffer {
     device: Device,
-    buffer: DeviceBuffer,
+    buffer: Arc<DeviceBuffer>,
     usage: Usage,
     label: Label,
     generation: u64,
@@ -38,7 +39,7 @@ impl GrowableBuffer {
         let buffer = DeviceBuffer::new(device, &BufferDesc { usage, ..*desc })?;
         Ok(GrowableBuffer {
             device: device.clone(),
-            buffer,
+            buffer: Arc::try_new(buffer).map_err(|_| Error::of(Status::OutOfMemory))?,
             usage,
             label: Label::new(desc.label),
             generation: 1,
@@ -49,9 +50,19 @@ impl GrowableBuffer {
     /// step is not copied at each. New bytes are zero. A copy that was recorded and not submitted names the old buffer, and is
     /// refused; where growing fails, nothing has changed.
     pub fn reserve(&mut self, size: u64) -> Result<bool> {
+        let next = self.grown(size)?;
+        let grew = next.is_some();
+        if let Some(next) = next {
+            *self = next;
+        }
+        Ok(grew)
+    }
+
+    /// What follows it where it has not `size` bytes. It stays as it is.
+    pub(crate) fn grown(&self, size: u64) -> Result<Option<GrowableBuffer>> {
         let old = self.buffer.size();
         if size <= old {
-            return Ok(false);
+            return Ok(None);
         }
         let most = self.device.info().limits.max_buffer_size;
         if size > most {
@@ -71,9 +82,15 @@ impl GrowableBuffer {
             encoder.record(&self.buffer.buffer().inner, 0, &buffer.buffer().inner, 0, old)?;
             encoder.submit()?;
         }
-        self.buffer = buffer;
-        self.generation += 1;
-        Ok(true)
+        let buffer = Arc::try_new(buffer).map_err(|_| Error::of(Status::OutOfMemory))?;
+        let (device, generation) = (self.device.clone(), self.generation + 1);
+        Ok(Some(GrowableBuffer { device, buffer, generation, ..*self }))
+    }
+
+    /// The buffer of this generation, for as long as it is held.
+    #[cfg(feature = "capi")]
+    pub(crate) fn share(&self) -> Arc<DeviceBuffer> {
+        self.buffer.clone()
     }
 
     /// The buffer of this generation.

@@ -2,8 +2,6 @@
 
 use std::ptr::NonNull;
 
-use crate::lock::{Mutex, MutexGuard};
-
 use super::desc::BufferDesc;
 use super::machine::{BufferState, Machine};
 use super::promise;
@@ -11,6 +9,7 @@ use super::request::{Answer, Outcome, Request};
 use super::staged::Staged;
 use crate::device::{Device, Driver, Fence, MapMode, Native, Usage};
 use crate::error::{Error, Label, Result, Status};
+use crate::lock::{Mutex, MutexGuard};
 use crate::memory::{Arc, boxed};
 use crate::roster::{Listed, Roster};
 use crate::sync::{AtomicBool, AtomicPtr, Ordering::*};
@@ -234,7 +233,30 @@ impl Inner {
     }
 
     pub(crate) fn unmap(&self) {
-        let mut locked = self.lock();
+        self.end_mapping(self.lock());
+    }
+
+    /// Unmaps, if that mapping is there still.
+    #[cfg(feature = "capi")]
+    pub(crate) fn unmap_only(&self, number: u64) {
+        let locked = self.lock();
+        if locked.machine.mapping().is_some_and(|(is, _)| is == number) {
+            self.end_mapping(locked);
+        }
+    }
+
+    /// The mapping that is there: its number and mode, where it is, and its bytes. It lends nothing.
+    #[cfg(feature = "capi")]
+    pub(crate) fn mapping(&self) -> Result<Option<(u64, MapMode, *mut u8, u64)>> {
+        let locked = self.lock();
+        let Some((number, mode)) = locked.machine.mapping() else { return Ok(None) };
+        match self.device.lost() {
+            Some(lost) => Err(lost),
+            None => Ok(Some((number, mode, locked.place.0.as_ptr(), locked.machine.window().bytes()))),
+        }
+    }
+
+    fn end_mapping(&self, mut locked: MutexGuard<'_, Locked>) {
         locked.machine.unmap();
         let (answer, state) = (locked.answer.take(), locked.machine.state());
         drop(locked);

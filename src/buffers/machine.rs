@@ -97,6 +97,16 @@ impl Machine {
         debug_assert_eq!(self.state, BufferState::Uninitialized);
         self.state = if mapped { BufferState::Mapped } else { BufferState::Ready };
         self.window = Window { begin: 0, end: if mapped { self.size } else { 0 } };
+        if mapped {
+            self.numbers += 1;
+            self.request = self.numbers;
+        }
+    }
+
+    /// The number of the mapping that is there, which no other of this buffer has, and what it is for.
+    #[cfg(feature = "capi")]
+    pub(crate) fn mapping(&self) -> Option<(u64, MapMode)> {
+        (self.state == BufferState::Mapped).then_some((self.request, self.mode))
     }
 
     /// A map request, of the rest of the buffer where no size is given; its number.

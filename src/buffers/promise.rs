@@ -4,9 +4,8 @@
 //! was made with. Whoever looks, waits or left a callback has the [`Pledge`]. The model checker compiles this file: it names
 //! nothing but `crate::lock`, `crate::sync`, `crate::memory` and `crate::error`.
 
-use crate::lock::Mutex;
-
 use crate::error::{Error, Result, Status};
+use crate::lock::Mutex;
 use crate::memory::Arc;
 use crate::sync::{AtomicBool, Ordering::*};
 

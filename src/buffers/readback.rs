@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::lock::{Mutex, MutexGuard};
-
 use super::buffer::Buffer;
 use super::desc::BufferDesc;
 use super::device_buffer::{DeviceBuffer, padded};
@@ -13,6 +11,7 @@ use super::request::Request;
 use crate::counter::Counter;
 use crate::device::{Device, MapMode, Usage};
 use crate::error::{Error, Label, Result, Status};
+use crate::lock::{Mutex, MutexGuard};
 use crate::memory::{Arc, boxed, try_vec};
 use crate::wait::{Deadline, Timeout, now};
 
@@ -154,6 +153,13 @@ impl ReadbackBuffer {
         let ring = Ring { device: device.clone(), buffers, taken, counters: Counters::default() };
         let ring = Arc::try_new(ring).map_err(|_| Error::of(Status::OutOfMemory))?;
         Ok(ReadbackBuffer { ring, size, when_full })
+    }
+
+    /// Another handle of the same ring.
+    #[cfg(feature = "capi")]
+    pub(crate) fn share(&self) -> ReadbackBuffer {
+        let ReadbackBuffer { ring, size, when_full } = self;
+        ReadbackBuffer { ring: ring.clone(), size: *size, when_full: *when_full }
     }
 
     /// Submits a copy of what a device buffer holds by then, and asks for it to be mapped. The source has COPY_SRC.
@@ -350,6 +356,12 @@ impl Reading {
     /// Waits for the bytes. On the owner thread of a host-driven device this drives the device.
     pub fn wait(&self, timeout: Timeout) -> Result<()> {
         self.request.wait(timeout)?.result
+    }
+
+    /// What is waited for, for who must not keep the reading meanwhile.
+    #[cfg(feature = "capi")]
+    pub(crate) fn request(&self) -> Request {
+        self.request.share()
     }
 
     /// The bytes, once they are there.

@@ -1,11 +1,10 @@
 //! What the host writes where it cannot write to the device's memory: pages of its own, brought over piece by piece.
 
-use crate::lock::Mutex;
-
 use super::inner::Place;
 use crate::device::pages::Pages;
 use crate::device::{Driver, Native};
 use crate::error::{Error, Result, Status};
+use crate::lock::Mutex;
 use crate::memory::try_vec;
 
 /// See the module. Its pages look as the buffer does on the device once everything has been brought over.

@@ -1,5 +1,7 @@
 //! Bytes on their way to the device.
 
+use std::sync::{PoisonError, RwLock};
+
 use super::buffer::Buffer;
 use super::desc::BufferDesc;
 use super::device_buffer::{DeviceBuffer, padded};
@@ -11,18 +13,19 @@ use crate::device::{Device, MapMode, Usage};
 use crate::error::{Error, Result};
 
 /// What both kinds are made of.
-/// What both kinds are. The program owns the order in which it is written and uploaded: in Rust by exclusive references.
 #[derive(Debug)]
 pub(crate) struct Staging {
     buffer: Buffer,
     size: u64,
+    /// Held by those who write, and by who uploads alone.
+    written: RwLock<()>,
 }
 
 impl Staging {
     fn new(device: &Device, size: u64, label: &str, mapped_at_creation: bool) -> Result<Staging> {
         let usage = Usage::MAP_WRITE | Usage::COPY_SRC;
         let desc = BufferDesc { size, usage, mapped_at_creation, label };
-        Ok(Staging { buffer: padded(device, &desc)?, size })
+        Ok(Staging { buffer: padded(device, &desc)?, size, written: RwLock::new(()) })
     }
 
     fn bytes(&self) -> Result<MappedRangeMut<'_>> {
@@ -34,10 +37,11 @@ impl Staging {
         if end > u128::from(self.size) {
             return Err(Error::beyond("offset + data", end, self.size, "bytes of the staging buffer"));
         }
+        let _writing = self.written.read().unwrap_or_else(PoisonError::into_inner);
         self.buffer.inner.device.hold()?;
         let place = self.place().inspect_err(|_| self.buffer.inner.device.let_go());
         let (place, _) = place?;
-        // SAFETY: inside of what is mapped, for as long as nobody uploads it meanwhile, and the device is held.
+        // SAFETY: inside of what is mapped, which nobody uploads meanwhile, and the device is held.
         unsafe { place.add(offset as usize).copy_from_nonoverlapping(data.as_ptr(), data.len()) };
         self.buffer.inner.device.let_go();
         Ok(())
@@ -61,6 +65,7 @@ impl Staging {
     }
 
     pub(crate) fn upload_to(&self, encoder: &mut Encoder<'_>, to: &DeviceBuffer, offset: u64) -> Result<()> {
+        let _alone = self.written.write().unwrap_or_else(PoisonError::into_inner);
         encoder.upload(&self.buffer, to, offset, self.size)?;
         self.buffer.inner.unmap();
         Ok(())

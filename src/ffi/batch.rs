@@ -2,8 +2,6 @@
 
 use std::ffi::c_void;
 
-use crate::lock::Mutex;
-
 use super::callback::discard;
 use super::guard::{guard_handle, on, take};
 use super::handle::Kind;
@@ -14,6 +12,7 @@ use super::status::bb_status;
 use super::update::{bb_kernel, bb_region, bb_update, kernel_of, region_of};
 use crate::Timeout;
 use crate::error::{Error, Label, Result, Status};
+use crate::lock::Mutex;
 use crate::manager::{Batch, Manager};
 use crate::sync::{AtomicBool, Ordering::*};
 

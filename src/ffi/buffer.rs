@@ -10,7 +10,6 @@ use super::input;
 use super::object::{Object, Seat};
 use super::opaque::{bb_buffer, bb_device, bb_request};
 use super::request::{answered, bb_map_callback};
-use super::spsc::{bb_const_span, bb_span};
 use super::status::bb_status;
 use crate::buffers::{Buffer, BufferDesc, BufferState, Inner};
 use crate::device::{Device, MapMode, Usage};
@@ -191,7 +190,10 @@ pub(super) fn size(given: u64) -> Option<u64> {
 
 /// What the handle's buffer shares, for work that may call back: no call is inside of the buffer then, so that the callback
 /// may release it.
-fn inner(call: &'static str, buffer: *mut bb_buffer) -> std::result::Result<Arc<Inner>, bb_status> {
+pub(super) fn inner(
+    call: &'static str,
+    buffer: *mut bb_buffer,
+) -> std::result::Result<Arc<Inner>, bb_status> {
     let mut found = None;
     let status = on(call, buffer, |buffer: &Buffer| {
         found = Some(buffer.inner.clone());
@@ -272,79 +274,6 @@ pub unsafe extern "C" fn bb_buffer_map_async(
         // SAFETY: the header asks for a callback or NULL, and for a place for a handle or NULL.
         unsafe { answered(callback, request, || Inner::map_async(&inner, mode, offset, self::size(size))) }
     })
-}
-
-fn lend(buffer: &Buffer, offset: u64, bytes: u64, writable: bool) -> Result<(*mut u8, u64)> {
-    let (place, bytes, _) = buffer.inner.lend(offset, size(bytes), writable)?;
-    Ok((place.as_ptr(), bytes as u64))
-}
-
-/// Mapped bytes, to be written. Valid until the buffer is unmapped, destroyed or released, or its device destroyed; until then
-/// no other range may overlap them.
-///
-/// @param buffer a buffer that is mapped for writing
-/// @param offset where they begin in the buffer, in bytes, a multiple of 8
-/// @param size how many, a multiple of 4; `BB_WHOLE_SIZE` for the rest of what is mapped
-/// @param span written
-/// @return BB_OK, BB_E_STATE (not mapped), BB_E_ARGUMENT (mapped for reading), BB_E_BUSY (overlaps another range), BB_E_ALIGN,
-///         BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
-///         BB_E_FORKED
-/// @threadsafety safe to call from any thread
-/// @since 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bb_buffer_mapped_range(
-    buffer: *mut bb_buffer,
-    offset: u64,
-    size: u64,
-    span: *mut bb_span,
-) -> bb_status {
-    on("bb_buffer_mapped_range", buffer, |buffer: &Buffer| {
-        // SAFETY: the header asks for a place for a span.
-        let place = unsafe { input::output(span, "span") }?;
-        let (data, bytes) = lend(buffer, offset, size, true)?;
-        place.set(bb_span { data: data.cast(), bytes })
-    })
-}
-
-/// Mapped bytes, to be read. Ranges like it may overlap, one that is written may not.
-///
-/// @param buffer a buffer that is mapped
-/// @param offset where they begin in the buffer, in bytes, a multiple of 8
-/// @param size how many, a multiple of 4; `BB_WHOLE_SIZE` for the rest of what is mapped
-/// @param span written
-/// @return what `bb_buffer_mapped_range()` returns
-/// @threadsafety safe to call from any thread
-/// @since 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bb_buffer_const_mapped_range(
-    buffer: *mut bb_buffer,
-    offset: u64,
-    size: u64,
-    span: *mut bb_const_span,
-) -> bb_status {
-    on("bb_buffer_const_mapped_range", buffer, |buffer: &Buffer| {
-        // SAFETY: the header asks for a place for a span.
-        let place = unsafe { input::output(span, "span") }?;
-        let (data, bytes) = lend(buffer, offset, size, false)?;
-        place.set(bb_const_span { data: data.cast_const().cast(), bytes })
-    })
-}
-
-/// Gives the bytes to the device; a pending request is answered with BB_E_ABORTED. Does nothing if there is nothing to do.
-///
-/// @param buffer the buffer
-/// @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
-/// @threadsafety safe to call from any thread
-/// @since 0.1
-#[unsafe(no_mangle)]
-pub extern "C" fn bb_buffer_unmap(buffer: *mut bb_buffer) -> bb_status {
-    match inner("bb_buffer_unmap", buffer) {
-        Ok(inner) => guard("bb_buffer_unmap", || {
-            inner.unmap();
-            Ok(())
-        }),
-        Err(status) => status,
-    }
 }
 
 /// Gives the memory back once the device is done with it; the handle stays, and tells `BB_BUFFER_DESTROYED`. A pending request

@@ -1,7 +1,5 @@
 //! `bb_device_buffer`: memory that the device alone uses, of a fixed size or growing.
 
-use crate::lock::Mutex;
-
 use super::buffer::{bb_buffer_desc, bb_buffer_info, desc, describe};
 use super::guard::{on, take};
 use super::handle::Kind;
@@ -12,11 +10,13 @@ use super::status::bb_status;
 use crate::buffers::{DeviceBuffer, GrowableBuffer};
 use crate::device::Device;
 use crate::error::{Error, Label, Result, Status};
+use crate::lock::Mutex;
+use crate::memory::Arc;
 
-/// The two kinds of it.
+/// The two kinds of it. Locks are held to look, never across a call of the device: callbacks look as well.
 pub(super) enum Role {
-    Fixed(DeviceBuffer),
-    Growable(Mutex<GrowableBuffer>),
+    Fixed(Arc<DeviceBuffer>),
+    Growable(Mutex<Arc<GrowableBuffer>>),
 }
 
 impl Object for Role {
@@ -25,20 +25,17 @@ impl Object for Role {
     fn label(&self) -> Label {
         match self {
             Role::Fixed(buffer) => buffer.buffer().label(),
-            // Growing may hold the lock for long, and refusals are told while it does.
-            Role::Growable(buffer) => {
-                buffer.try_lock().map_or(Label::new(""), |buffer| GrowableBuffer::label(&buffer))
-            }
+            Role::Growable(buffer) => GrowableBuffer::label(&buffer.lock()),
         }
     }
 }
 
 impl Role {
-    /// The buffer as it is now.
-    pub(super) fn with<R>(&self, work: impl FnOnce(&DeviceBuffer) -> R) -> R {
+    /// The buffer as it is now, which stays for as long as it is held.
+    pub(super) fn share(&self) -> Arc<DeviceBuffer> {
         match self {
-            Role::Fixed(buffer) => work(buffer),
-            Role::Growable(buffer) => work(buffer.lock().buffer()),
+            Role::Fixed(buffer) => buffer.clone(),
+            Role::Growable(buffer) => buffer.lock().share(),
         }
     }
 
@@ -48,6 +45,41 @@ impl Role {
             Role::Growable(buffer) => buffer.lock().generation(),
         }
     }
+
+    fn reserve(&self, size: u64) -> Result<bool> {
+        let Role::Growable(now) = self else {
+            let why = "the buffer does not grow: make it by bb_device_buffer_create_growable()";
+            return Err(Error::text(Status::State, why));
+        };
+        loop {
+            let before = now.lock().clone();
+            let Some(next) = before.grown(size)? else { return Ok(false) };
+            let next = shared(next)?;
+            let mut now = now.lock();
+            // Otherwise somebody else was quicker, and it may be large enough.
+            if std::ptr::eq(&raw const **now, &raw const *before) {
+                *now = next;
+                drop(now);
+                end(&before.share());
+                return Ok(true);
+            }
+        }
+    }
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        end(&self.share());
+    }
+}
+
+/// To those who have recorded something with it, it is destroyed, whoever holds it.
+fn end(buffer: &DeviceBuffer) {
+    buffer.buffer().inner.destroy();
+}
+
+fn shared<T>(value: T) -> Result<Arc<T>> {
+    Arc::try_new(value).map_err(|_| Error::of(Status::OutOfMemory))
 }
 
 /// # Safety
@@ -83,7 +115,7 @@ pub unsafe extern "C" fn bb_device_buffer_create(
 ) -> bb_status {
     // SAFETY: the header asks for a place for a handle, and a desc.
     on("bb_device_buffer_create", device, |device: &Device| unsafe {
-        create(desc, buffer, |desc| DeviceBuffer::new(device, &desc).map(Role::Fixed))
+        create(desc, buffer, |desc| Ok(Role::Fixed(shared(DeviceBuffer::new(device, &desc)?)?)))
     })
 }
 
@@ -103,7 +135,9 @@ pub unsafe extern "C" fn bb_device_buffer_create_growable(
 ) -> bb_status {
     // SAFETY: the header asks for a place for a handle, and a desc.
     on("bb_device_buffer_create_growable", device, |device: &Device| unsafe {
-        create(desc, buffer, |desc| Ok(Role::Growable(Mutex::new(GrowableBuffer::new(device, &desc)?))))
+        create(desc, buffer, |desc| {
+            Ok(Role::Growable(Mutex::new(shared(GrowableBuffer::new(device, &desc)?)?)))
+        })
     })
 }
 
@@ -125,11 +159,7 @@ pub unsafe extern "C" fn bb_device_buffer_reserve(
     grew: *mut u32,
 ) -> bb_status {
     on("bb_device_buffer_reserve", buffer, |buffer: &Role| {
-        let Role::Growable(buffer) = buffer else {
-            let why = "the buffer does not grow: make it by bb_device_buffer_create_growable()";
-            return Err(Error::text(Status::State, why));
-        };
-        let grown = buffer.lock().reserve(size)?;
+        let grown = buffer.reserve(size)?;
         if !grew.is_null() {
             // SAFETY: the header asks for a place for a number or NULL.
             unsafe { grew.write(grown.into()) };
@@ -154,11 +184,9 @@ pub unsafe extern "C" fn bb_device_buffer_info_get(
 ) -> bb_status {
     // SAFETY: the header asks for a place of `struct_size` bytes.
     on("bb_device_buffer_info_get", buffer, |buffer: &Role| unsafe {
-        let generation = buffer.generation();
-        buffer.with(|buffer| {
-            input::write_sized(struct_size, info, "info", |size| {
-                describe(buffer.buffer(), buffer.size(), generation, size)
-            })
+        let (generation, buffer) = (buffer.generation(), buffer.share());
+        input::write_sized(struct_size, info, "info", |size| {
+            describe(buffer.buffer(), buffer.size(), generation, size)
         })
     })
 }
@@ -179,7 +207,7 @@ pub unsafe extern "C" fn bb_device_buffer_native(
     on("bb_device_buffer_native", buffer, |buffer: &Role| {
         // SAFETY: the header asks for a place for a number.
         let place = unsafe { input::output(native, "native") }?;
-        place.set(buffer.with(|buffer| buffer.buffer().native())?.0)
+        place.set(buffer.share().buffer().native()?.0)
     })
 }
 

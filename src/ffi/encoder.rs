@@ -2,8 +2,6 @@
 
 use std::ffi::c_void;
 
-use crate::lock::Mutex;
-
 use super::device_buffer::Role;
 use super::dynamic::bb_dynamic_slice;
 use super::guard::{on, take};
@@ -12,9 +10,11 @@ use super::input;
 use super::object::{self, Object, Seat};
 use super::opaque::{bb_buffer, bb_device, bb_device_buffer, bb_dynamic, bb_encoder};
 use super::status::bb_status;
-use crate::buffers::{Buffer, DynamicBuffer, Encoder};
+use crate::buffers::{Buffer, DeviceBuffer, DynamicBuffer, Encoder};
 use crate::device::Device;
 use crate::error::{Error, Result, Status};
+use crate::lock::Mutex;
+use crate::memory::Arc;
 
 /// An encoder belongs to one thread at a time; a second one is told so.
 pub(super) struct Shared(Mutex<Encoder<'static>>);
@@ -36,6 +36,11 @@ impl Shared {
 pub(super) fn with<T: Object, H, R>(handle: *const H, work: impl FnOnce(&T) -> Result<R>) -> Result<R> {
     let handle = handle as u64;
     object::with_pin(handle, work).map_err(|refusal| object::error::<T>(handle, refusal))?
+}
+
+/// The device buffer behind another handle of the same call, as it is now.
+pub(super) fn target(handle: *const bb_device_buffer) -> Result<Arc<DeviceBuffer>> {
+    with(handle, |role: &Role| Ok(role.share()))
 }
 
 /// Makes an encoder with nothing recorded.
@@ -114,15 +119,8 @@ pub extern "C" fn bb_encoder_copy_bytes(
             let why = "is the source as well; a copy needs two buffers";
             return with(from, |_: &Role| Err::<(), _>(Error::param(Status::Argument, "to", why)));
         }
-        with(from, |from: &Role| {
-            from.with(|from| {
-                with(to, |to: &Role| {
-                    to.with(|to| {
-                        encoder.with(|encoder| encoder.copy_bytes(from, from_offset, to, to_offset, bytes))
-                    })
-                })
-            })
-        })
+        let (from, to) = (target(from)?, target(to)?);
+        encoder.with(|encoder| encoder.copy_bytes(&from, from_offset, &to, to_offset, bytes))
     })
 }
 
@@ -149,7 +147,8 @@ pub unsafe extern "C" fn bb_encoder_write(
     on("bb_encoder_write", encoder, |encoder: &Shared| {
         // SAFETY: the header asks for that many bytes, which stay until the submit.
         let data: &'static [u8] = unsafe { input::many(data.cast::<u8>(), bytes, "data") }?;
-        with(to, |to: &Role| to.with(|to| encoder.with(|encoder| encoder.write(to, offset, data))))
+        let to = target(to)?;
+        encoder.with(|encoder| encoder.write(&to, offset, data))
     })
 }
 
@@ -177,20 +176,10 @@ pub unsafe extern "C" fn bb_encoder_copy_update(
         let slice = unsafe { input::required(slice, "slice") }?;
         with(dynamic, |dynamic: &DynamicBuffer| {
             let storage = dynamic.ring.storage(slice.native(), slice.frame)?;
-            with(to, |to: &Role| {
-                to.with(|to| {
-                    encoder.with(|encoder| {
-                        to.check("offset + slice.bytes", offset, slice.bytes)?;
-                        encoder.record(
-                            &storage.buffer.inner,
-                            slice.offset,
-                            &to.buffer().inner,
-                            offset,
-                            slice.bytes,
-                        )
-                    })
-                })
-            })
+            let to = target(to)?;
+            to.check("offset + slice.bytes", offset, slice.bytes)?;
+            let (from, to) = (&storage.buffer.inner, &to.buffer().inner);
+            encoder.with(|encoder| encoder.record(from, slice.offset, to, offset, slice.bytes))
         })
     })
 }

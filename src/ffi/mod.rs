@@ -36,6 +36,7 @@ mod input;
 mod last_error;
 mod library;
 mod manager;
+mod mapping;
 mod object;
 mod opaque;
 mod pin;

@@ -4,9 +4,8 @@ use std::ffi::{c_char, c_void};
 
 use super::buffer::keep;
 use super::callback::{UserData, bb_drop_fn};
-use super::device_buffer::Role;
-use super::encoder::with;
-use super::guard::{guard, on, take};
+use super::encoder::target;
+use super::guard::{beside, guard, on, take};
 use super::handle::Kind;
 use super::input;
 use super::object::{Object, Seat};
@@ -180,11 +179,18 @@ pub unsafe extern "C" fn bb_readback_read(
     bytes: u64,
     reading: *mut *mut bb_reading,
 ) -> bb_status {
-    on("bb_readback_read", readback, |readback: &ReadbackBuffer| {
+    const CALL: &str = "bb_readback_read";
+    let mut shared = None;
+    let status = on(CALL, readback, |readback: &ReadbackBuffer| {
         // SAFETY: the header asks for a place for a handle.
-        let place = unsafe { input::output(reading, "reading") }?;
+        shared = Some((unsafe { input::output(reading, "reading") }?, readback.share(), target(from)?));
+        Ok(())
+    });
+    let Some((place, readback, from)) = shared else { return status };
+    // No call is inside of the handles while this waits for a buffer.
+    beside(CALL, Kind::Readback, readback.label(), || {
         let seat = Seat::take()?;
-        let reading = with(from, |from: &Role| from.with(|from| readback.read(from, offset, bytes)))?;
+        let reading = readback.read(&from, offset, bytes)?;
         place.set(seat.seat(reading)? as *mut bb_reading)
     })
 }
@@ -208,10 +214,18 @@ pub unsafe extern "C" fn bb_readback_read_then(
     bytes: u64,
     callback: *const bb_read_callback,
 ) -> bb_status {
-    on("bb_readback_read_then", readback, |readback: &ReadbackBuffer| {
+    const CALL: &str = "bb_readback_read_then";
+    let mut shared = None;
+    let status = on(CALL, readback, |readback: &ReadbackBuffer| {
         // SAFETY: the header asks for a callback.
         let given = unsafe { input::required(callback, "callback") }?;
         let call = input::function(given.call, "callback.call")?;
+        shared = Some((given, call, readback.share(), target(from)?));
+        Ok(())
+    });
+    let Some((given, call, readback, from)) = shared else { return status };
+    // As above; and a callback that runs in here may end them.
+    beside(CALL, Kind::Readback, readback.label(), || {
         let user_data = UserData::new(given.user_data, given.drop);
         let tell = move |bytes: Result<&[u8]>| {
             let (status, data, length) = match bytes {
@@ -228,7 +242,7 @@ pub unsafe extern "C" fn bb_readback_read_then(
                 return Err(Error::of(Status::OutOfMemory));
             }
         };
-        match with(from, |from: &Role| from.with(|from| readback.read(from, offset, bytes))) {
+        match readback.read(&from, offset, bytes) {
             Ok(reading) => reading.leave_to(tell),
             Err(error) => {
                 keep(Some(tell));
@@ -263,7 +277,14 @@ pub extern "C" fn bb_reading_poll(reading: *mut bb_reading) -> bb_status {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_reading_wait(reading: *mut bb_reading, timeout: u64) -> bb_status {
-    on("bb_reading_wait", reading, |reading: &Reading| reading.wait(Timeout::nanos(timeout)))
+    let mut shared = None;
+    let status = on("bb_reading_wait", reading, |reading: &Reading| {
+        shared = Some(reading.request());
+        Ok(())
+    });
+    let Some(request) = shared else { return status };
+    // No call is inside of the handle while this waits: others may release it.
+    guard("bb_reading_wait", || request.wait(Timeout::nanos(timeout))?.result)
 }
 
 /// The bytes of a read, once they are there. Valid until the reading is released, or the device destroyed.

@@ -2,8 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::device_buffer::Role;
-use super::encoder::{self, with};
+use super::encoder::{self, target, with};
 use super::guard::{beside, on, take};
 use super::handle::Kind;
 use super::input;
@@ -54,7 +53,8 @@ unsafe fn bytes(staging: &Staging, span: *mut bb_span) -> Result<()> {
 
 fn upload(staging: &Staging, encoder: *mut bb_encoder, to: *mut bb_device_buffer, offset: u64) -> Result<()> {
     with(encoder, |encoder: &encoder::Shared| {
-        with(to, |to: &Role| to.with(|to| encoder.with(|encoder| staging.upload_to(encoder, to, offset))))
+        let to = target(to)?;
+        encoder.with(|encoder| staging.upload_to(encoder, &to, offset))
     })
 }
 

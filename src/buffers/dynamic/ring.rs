@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 
-use crate::lock::{Mutex, MutexGuard};
-
 use super::statistics::{Counters, DynamicStatistics};
 use super::{DynamicConfig, RingPolicy};
 use crate::buffers::storage::{Claim, Storage};
@@ -11,6 +9,7 @@ use crate::counter::Counter;
 use crate::device::frame_ring::FrameRing;
 use crate::device::{Device, Fence, Native, Usage};
 use crate::error::{Error, Label, Result, Status};
+use crate::lock::{Mutex, MutexGuard};
 use crate::memory::Arc;
 use crate::wait::{Deadline, now};
 

@@ -71,7 +71,7 @@ fn generate(root: &Path) -> Result<String, Box<dyn Error>> {
 }
 
 /// The files of src/ffi that C sees something of, in the order of the header.
-const PARTS: [&str; 33] = [
+const PARTS: [&str; 34] = [
     "opaque",
     "status",
     "callback",
@@ -88,6 +88,7 @@ const PARTS: [&str; 33] = [
     "device_create",
     "device",
     "buffer",
+    "mapping",
     "request",
     "device_buffer",
     "encoder",
