@@ -72,7 +72,7 @@ class BACKBUF_SHARED IBuffer {
 /// A buffer that host and device use by turns.
 class BACKBUF_SHARED IMappableBuffer : public IBuffer {
   public:
-    /// The first of the mapped bytes, or null where nothing is mapped.
+    /// The first of the mapped bytes; null where nothing is mapped, and to be written, where it is mapped for reading.
     virtual void *getMappedData() = 0;
     virtual const void *getMappedData() const = 0;
     virtual Future<MappedData> mapAsync(MapMode mode = MapMode::Write) = 0;
@@ -197,8 +197,11 @@ class BufferFactory final : public IBufferFactory {
         std::uint64_t getNativeHandle() const override { return buffer_.getNativeHandle(); }
         bool isValid() const override { return buffer_.isValid(); }
         BufferState getState() const override { return buffer_.getState(); }
-        void *getMappedData() override { return detail::mapped_data(buffer_.handle()); }
-        const void *getMappedData() const override { return detail::mapped_data(buffer_.handle()); }
+        void *getMappedData() override {
+            const auto mapping = detail::mapping(buffer_.handle());
+            return mapping.mode == BB_MAP_WRITE ? mapping.data : nullptr;
+        }
+        const void *getMappedData() const override { return detail::mapping(buffer_.handle()).data; }
         Future<MappedData> mapAsync(MapMode mode) override { return buffer_.mapAsync(mode); }
         void unmap() override { buffer_.unmap(); }
         bool isMapped() const override { return buffer_.getState() == BufferState::Mapped; }

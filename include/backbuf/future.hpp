@@ -38,14 +38,10 @@ template <class T> class View {
 };
 
 namespace detail {
-/// The mapped bytes of a buffer as they are, whoever else has them.
-inline void *mapped_data(bb_buffer *buffer) noexcept {
-    bb_const_span span{};
-    return bb_buffer_const_mapped_range(buffer, 0, BB_WHOLE_SIZE, &span) == BB_OK ? const_cast<void *>(span.data)
-                                                                                  : nullptr;
-}
-template <class Raw, bb_status (*End)(Raw *)> void end(void *raw) noexcept {
-    static_cast<void>(End(static_cast<Raw *>(raw)));
+/// What is mapped of a buffer, whoever has it; nothing where that fails.
+inline bb_mapping mapping(bb_buffer *buffer) noexcept {
+    bb_mapping mapping{};
+    return bb_buffer_mapping_get(buffer, sizeof(mapping), &mapping) == BB_OK ? mapping : bb_mapping{};
 }
 } // namespace detail
 
@@ -61,15 +57,16 @@ template <class Raw, bb_status (*End)(Raw *)> void end(void *raw) noexcept {
 class MappedData {
   public:
     MappedData() noexcept = default;
-    MappedData(void *data, std::uint64_t bytes, void *owner = nullptr, void (*end)(void *) noexcept = nullptr) noexcept
-        : data_(data), bytes_(static_cast<std::size_t>(bytes)), owner_(owner), end_(end) {}
+    MappedData(void *data, std::uint64_t bytes) noexcept : data_(data), bytes_(static_cast<std::size_t>(bytes)) {}
     MappedData(MappedData &&other) noexcept
-        : data_(other.data_), bytes_(other.bytes_), owner_(other.owner_), end_(std::exchange(other.end_, nullptr)) {}
+        : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)),
+          buffer_(std::exchange(other.buffer_, nullptr)), number_(other.number_), reading_(std::move(other.reading_)) {}
     MappedData &operator=(MappedData &&other) noexcept {
         if (this != &other) {
             reset();
-            data_ = other.data_, bytes_ = other.bytes_, owner_ = other.owner_;
-            end_ = std::exchange(other.end_, nullptr);
+            data_ = std::exchange(other.data_, nullptr), bytes_ = std::exchange(other.bytes_, 0);
+            buffer_ = std::exchange(other.buffer_, nullptr), number_ = other.number_;
+            reading_ = std::move(other.reading_);
         }
         return *this;
     }
@@ -83,10 +80,11 @@ class MappedData {
     const void *data() const noexcept { return data_; }
     void *data() noexcept { return data_; }
     std::size_t size() const noexcept { return bytes_; }
-    /// Ends the mapping now.
+    /// Ends the mapping now. One that the buffer has got since stays.
     void reset() noexcept {
-        if (auto end = std::exchange(end_, nullptr))
-            end(owner_);
+        if (auto *buffer = std::exchange(buffer_, nullptr))
+            static_cast<void>(bb_buffer_unmap_only(buffer, number_));
+        reading_.reset();
         data_ = nullptr, bytes_ = 0;
     }
 
@@ -95,18 +93,41 @@ class MappedData {
         bb_const_span seen{};
         detail::check(reads ? bb_buffer_const_mapped_range(buffer, offset, size, &seen)
                             : bb_buffer_mapped_range(buffer, offset, size, &span));
-        void *data = reads ? const_cast<void *>(seen.data) : span.data;
-        return {data, reads ? seen.bytes : span.bytes, buffer, detail::end<bb_buffer, bb_buffer_unmap>};
+        MappedData made(reads ? const_cast<void *>(seen.data) : span.data, reads ? seen.bytes : span.bytes);
+        made.buffer_ = buffer, made.number_ = detail::mapping(buffer).number;
+        return made;
+    }
+    static MappedData of(bb_reading *reading) {
+        MappedData made;
+        made.reading_ = Handle<bb_reading, bb_reading_release>(reading);
+        bb_const_span seen{};
+        detail::check(bb_reading_bytes(reading, &seen));
+        made.data_ = const_cast<void *>(seen.data), made.bytes_ = static_cast<std::size_t>(seen.bytes);
+        return made;
     }
 
   private:
     void *data_ = nullptr;
     std::size_t bytes_ = 0;
-    void *owner_ = nullptr;
-    void (*end_)(void *) noexcept = nullptr;
+    // What ends with it: a mapping of a buffer, or a reading.
+    bb_buffer *buffer_ = nullptr;
+    std::uint64_t number_ = 0;
+    Handle<bb_reading, bb_reading_release> reading_;
 };
 
 namespace detail {
+/// Runs `work`, and has `failed` told of an Error. Other exceptions end here: nobody is there to hear of them.
+template <class G, class W> void answered(G &failed, W &&work) noexcept {
+    try {
+        try {
+            work();
+        } catch (const Error &error) {
+            failed(error);
+        }
+    } catch (...) {
+    }
+}
+
 /// What a future and its answer share.
 template <class T> struct Asked {
     std::mutex lock;
@@ -190,14 +211,13 @@ template <class T> class [[nodiscard]] Future {
     }
     template <class F, class G> void then(F call, G failed) && {
         auto asked = asked_;
-        auto run = [asked = asked.get(), call = std::move(call), failed = std::move(failed)]() mutable {
-            try {
+        // Behind a pointer: functions that cannot be copied are welcome.
+        auto both = std::make_shared<std::pair<F, G>>(std::move(call), std::move(failed));
+        auto run = [asked = asked.get(), both = std::move(both)] {
+            detail::answered(both->second, [&] {
                 T value = take(*asked);
-                call(value);
-            } catch (const Error &error) {
-                failed(error);
-            } catch (...) { // nobody is there to hear of it
-            }
+                both->first(value);
+            });
         };
         {
             const std::lock_guard<std::mutex> held(asked->lock);

@@ -196,7 +196,7 @@ class ReadbackBuffer : public Handle<bb_readback, bb_readback_destroy> {
                    WhenFull when_full = WhenFull::Skip, Timeout timeout = forever)
         : Handle(make(desc, factory, frames, when_full, timeout)), size_(desc.size) {}
 
-    /// A read that is under way: waited for, or left to a function, as a Future is.
+    /// A read that is under way.
     class Reading : public Handle<bb_reading, bb_reading_release> {
       public:
         using Handle::Handle;
@@ -207,9 +207,7 @@ class ReadbackBuffer : public Handle<bb_readback, bb_readback_destroy> {
         /// Waits, and gives the bytes, which go back to the ring with them.
         MappedData get() {
             detail::check(bb_reading_wait(handle(), BB_FOREVER));
-            bb_const_span span{};
-            detail::check(bb_reading_bytes(handle(), &span));
-            return {const_cast<void *>(span.data), span.bytes, release(), detail::end<bb_reading, bb_reading_release>};
+            return MappedData::of(release());
         }
     };
     Reading readAsync(const DeviceBuffer &from, std::uint64_t offset, std::uint64_t bytes) {
@@ -217,30 +215,39 @@ class ReadbackBuffer : public Handle<bb_readback, bb_readback_destroy> {
         detail::check(bb_readback_read(handle(), from.handle(), offset, bytes, &reading));
         return Reading(reading);
     }
-    /// Leaves the bytes to `call(const MappedData &)`: on the device's owner thread, or at once.
+    /// Leaves the bytes to `call(const MappedData &)`: on the device's owner thread, or at once. Another function,
+    /// `failed(const Error &)`, is told where they do not come.
     template <class F> void readThen(const DeviceBuffer &from, std::uint64_t offset, std::uint64_t bytes, F call) {
-        auto held = std::make_unique<F>(std::move(call));
+        readThen(from, offset, bytes, std::move(call), [](const Error &) {});
+    }
+    template <class F, class G>
+    void readThen(const DeviceBuffer &from, std::uint64_t offset, std::uint64_t bytes, F call, G failed) {
+        using Both = std::pair<F, G>;
+        auto held = std::make_unique<Both>(std::move(call), std::move(failed));
         bb_read_callback callback{};
         callback.user_data = held.get();
         callback.call = [](void *user_data, bb_status status, const void *data, std::uint64_t count) {
-            if (status != BB_OK)
-                return;
-            const MappedData seen(const_cast<void *>(data), count);
-            try {
-                (*static_cast<F *>(user_data))(seen);
-            } catch (...) { // nobody is there to hear of it
-            }
+            auto &both = *static_cast<Both *>(user_data);
+            detail::answered(both.second, [&] {
+                if (status != BB_OK)
+                    throw detail::Told(status, bb_status_string(status));
+                const MappedData seen(const_cast<void *>(data), count);
+                both.first(seen);
+            });
         };
-        callback.drop = [](void *user_data) { delete static_cast<F *>(user_data); };
+        callback.drop = [](void *user_data) { delete static_cast<Both *>(user_data); };
         detail::check(bb_readback_read_then(handle(), from.handle(), offset, bytes, &callback));
         static_cast<void>(held.release()); // the library drops it
     }
     /// What has been asked of a ring and not begun: `get` or `then` begins it.
-    class Asked {
+    class [[nodiscard]] Asked {
       public:
         Asked(ReadbackBuffer &ring, const DeviceBuffer &from) noexcept : ring_(ring), from_(from) {}
         MappedData get() { return ring_.readAsync(from_, 0, bytes()).get(); }
         template <class F> void then(F call) { ring_.readThen(from_, 0, bytes(), std::move(call)); }
+        template <class F, class G> void then(F call, G failed) {
+            ring_.readThen(from_, 0, bytes(), std::move(call), std::move(failed));
+        }
 
       private:
         std::uint64_t bytes() const { return std::min(ring_.size_, from_.getSize()); }

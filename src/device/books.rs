@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use crate::lock::Mutex;
-
 use super::driver::{Foreign, Native};
 use super::usage::Usage;
 use crate::counter::Counter;
 use crate::error::{Error, Label, Result, Status};
+use crate::lock::Mutex;
 use crate::sync::{AtomicBool, Ordering::*};
 
 /// A buffer that has not been given back.

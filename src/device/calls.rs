@@ -2,12 +2,11 @@
 
 use std::collections::VecDeque;
 
-use crate::lock::Mutex;
-
 use super::claim::Claim;
 use super::driver::Driver;
 use super::shared::Shared;
 use crate::error::{Error, Result, Status};
+use crate::lock::Mutex;
 use crate::memory::Arc;
 use crate::sync::{AtomicU32, Ordering::*};
 use crate::wait::{Deadline, Stop};

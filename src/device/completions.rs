@@ -6,11 +6,10 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::lock::Mutex;
-
 use super::driver::Fence;
 use super::shared::Shared;
 use crate::error::{Error, Result, Status};
+use crate::lock::Mutex;
 use crate::log::{self, Level};
 use crate::sync::{AtomicBool, AtomicU64, Ordering::*};
 

@@ -2,8 +2,6 @@
 
 use std::ptr::NonNull;
 
-use crate::lock::Mutex;
-
 use super::applier::{Applier, Panicked, Spent};
 use super::callback;
 use super::config::Flush;
@@ -21,6 +19,7 @@ use super::waiters::Waiters;
 use super::watch::Watches;
 use crate::device::Device;
 use crate::error::{Error, Label, Result, Status};
+use crate::lock::Mutex;
 use crate::log::{self, Level};
 use crate::memory::Arc;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};

@@ -1,8 +1,7 @@
 //! Backend work that a publish waits for, and the watchdog's view of it.
 
-use crate::lock::Mutex;
-
 use crate::error::{Error, Label, Result, Status};
+use crate::lock::Mutex;
 use crate::memory::try_vec;
 use crate::sync::{AtomicU64, Ordering::*};
 use crate::wait::{now, thread_id};

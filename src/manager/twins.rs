@@ -5,14 +5,13 @@
 //! nothing. Invariant: outside `behind[k]` twin `k` equals the front. Before copy `k` is published, long runs that the front's
 //! twin has are copied from it on the device; short ones, and what changed in this epoch, are written from the host copy.
 
-use crate::lock::Mutex;
-
 use super::bitmap::GRANULE;
 use super::forward::Forward;
 use super::intervals::Intervals;
 use crate::Timeout;
 use crate::device::{Device, Driver, Fence, Foreign, Native, Renderer, Usage};
 use crate::error::{Error, Label, Result, Status};
+use crate::lock::Mutex;
 use crate::memory::try_vec;
 use crate::sync::{AtomicU64, Ordering::*};
 use crate::wait::Deadline;

@@ -1,7 +1,6 @@
 //! Who waits for a manager, since when and for what: for the dump.
 
 use crate::lock::Mutex;
-
 use crate::wait::{now, thread_id};
 
 /// Waiters listed at most; more are only counted.

@@ -2,12 +2,11 @@
 
 use std::os::fd::RawFd;
 
-use crate::lock::Mutex;
-
 use super::side::Side;
 use super::statistics::Counters;
 use super::{Deadline, Flow, Stop};
 use crate::error::{Error, Result, Status};
+use crate::lock::Mutex;
 use crate::wait::{self, Descriptor, now};
 
 #[derive(Debug, Default)]

@@ -3,8 +3,6 @@
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
 
-use crate::lock::Mutex;
-
 use super::growth::Growth;
 use super::pool::{Held, Pool};
 use super::ring::Ring;
@@ -13,6 +11,7 @@ use super::statistics::StreamStatistics;
 use super::{Flow, StreamConfig};
 use crate::counter::Counter;
 use crate::error::{Error, Label, Result, Status};
+use crate::lock::Mutex;
 use crate::log::{self, Level};
 use crate::memory::Arc;
 use crate::sync::{AtomicU64, Ordering::*};
