@@ -173,13 +173,30 @@ fn no_more_is_computed_than_the_budget_and_a_tenth() {
 #[test]
 fn a_search_asks_every_few_steps_whether_to_stop() {
     let items = instance("E");
-    let asks = 2_000;
+    let asks = 40_000;
     for threads in [1, 2] {
         let asked = AtomicUsize::new(0);
         let cancelled = || asked.fetch_add(1, Ordering::Relaxed) >= asks;
         let plan = plan(&items, &Options { cancelled: &cancelled, threads, ..untimed(u64::MAX) }).unwrap();
         assert!((1..=8 * asks as u64).contains(&plan.nodes), "{} steps between {asks} questions", plan.nodes);
     }
+}
+
+#[test]
+fn a_plan_that_is_given_up_at_any_moment_is_one() {
+    // Many enough for each step of the heuristic to ask several times.
+    let items: Vec<Item> = (0..3000).map(|k| Item::new(k, k + 1 + k * 7919 % 40, 1 + k * 104_729 % 1000)).collect();
+    let quick = plan(&items, &Options { budget: Duration::ZERO, ..Options::default() }).unwrap();
+    let mut heights = Vec::new();
+    for asks in 0..200 {
+        let asked = AtomicUsize::new(0);
+        let cancelled = || asked.fetch_add(1, Ordering::Relaxed) >= asks;
+        let plan = plan(&items, &Options { cancelled: &cancelled, ..untimed(100) }).unwrap();
+        assert_eq!(check(&items, &plan.offsets), Ok(plan.height));
+        assert!(plan.height <= quick.height);
+        heights.push(plan.height);
+    }
+    assert!(heights.is_sorted_by(|early, late| early >= late), "more time is never worse");
 }
 
 #[test]

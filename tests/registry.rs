@@ -539,7 +539,7 @@ proptest! {
         let registry = Registry::new();
         registry.register(1, &Buffer::local("kept", 1)).unwrap();
         for (index, size) in sizes.iter().enumerate() {
-            registry.register(1, &Buffer::shared(&format!("b{index}"), *size)).unwrap();
+            registry.register(1, &Buffer::shared(format!("b{index}"), *size)).unwrap();
         }
         if let Err(Refusal::Unfit(unfit)) = registry.check(1, &limits, &launch) {
             let text = unfit.to_string();

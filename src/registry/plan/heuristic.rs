@@ -67,7 +67,8 @@ pub(super) fn heuristic(
         let rank = rank.of(problem)?;
         let mut order = collected(0..problem.blocks.len() as u32)?;
         order.sort_unstable_by(|&a, &b| rank[b as usize].total_cmp(&rank[a as usize]).then(a.cmp(&b)));
-        best.offer(&quick::by_order(problem, &order)?);
+        let Some(places) = quick::by_order(problem, &order, stop)? else { return Ok(best.places) };
+        best.offer(&places);
     }
     if let Some(neighbours) = neighbours {
         local_search(&mut best, neighbours, seed, stop)?;
@@ -110,13 +111,17 @@ fn local_search(best: &mut Best, neighbours: &[Vec<u32>], seed: u64, stop: &Stop
             return Ok(());
         }
         let rank = rank.of(problem)?;
-        lowest.place(&rank)?;
+        if !lowest.place(&rank, stop)? {
+            return Ok(());
+        }
         let found = best.offer(&lowest.places);
         if found < height {
             (height, ranks) = (found, rank);
         }
     }
-    lowest.place(&ranks)?;
+    if !lowest.place(&ranks, stop)? {
+        return Ok(());
+    }
     let mut places = collected(lowest.places.iter().copied())?;
     let mut shaken = filled(0.0, blocks.len())?;
     let mut random = Random::new(seed);
@@ -131,7 +136,9 @@ fn local_search(best: &mut Best, neighbours: &[Vec<u32>], seed: u64, stop: &Stop
                 *rank *= if top { 1.0 + random.unit() } else { 0.4 + 1.2 * random.unit() };
             }
         }
-        lowest.place(&shaken)?;
+        if !lowest.place(&shaken, stop)? {
+            return Ok(());
+        }
         let found = best.offer(&lowest.places);
         if found <= height {
             height = found;
@@ -168,8 +175,8 @@ impl<'a> LowestFirst<'a> {
         })
     }
 
-    /// Leaves the `places`.
-    fn place(&mut self, rank: &[f64]) -> Result<(), PlanError> {
+    /// Leaves the `places`; false if there was not the time for all of them.
+    fn place(&mut self, rank: &[f64], stop: &Stop) -> Result<bool, PlanError> {
         const PLACED: u64 = u64::MAX;
         let blocks = &self.problem.blocks;
         self.by_rank.sort_unstable_by(|&a, &b| rank[b as usize].total_cmp(&rank[a as usize]).then(a.cmp(&b)));
@@ -179,7 +186,13 @@ impl<'a> LowestFirst<'a> {
         self.lowest.fill(0);
         self.queue.try_reserve(blocks.len()).map_err(out_of_memory)?;
         self.queue.extend((0..blocks.len()).map(|k| Reverse((0, self.position[k], k as u32))));
+        let mut step = 0;
         while let Some(Reverse((place, _, k))) = self.queue.pop() {
+            step += 1;
+            if stop.is_over_at(step) {
+                self.queue.clear();
+                return Ok(false);
+            }
             // Entries that a later one has replaced stay in the queue until they come up.
             if self.lowest[k as usize] != place {
                 continue;
@@ -196,6 +209,6 @@ impl<'a> LowestFirst<'a> {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 }

@@ -64,8 +64,7 @@ impl Item {
 
 /// How hard to look for a lower plan.
 pub struct Options<'a> {
-    /// The time for everything; looked at between placements of the heuristic and every few steps of the search.
-    /// Zero: one quick plan.
+    /// The time for everything; looked at every few steps, once there is one quick plan. Zero: that one.
     pub budget: Duration,
     /// Steps of the search at most, whatever the time. With a limit here and time enough for it the plan is the same
     /// on every machine.
@@ -177,8 +176,8 @@ impl std::error::Error for PlanError {}
 /// # Ok::<(), backbuf::registry::plan::PlanError>(())
 /// ```
 pub fn plan(items: &[Item], options: &Options) -> Result<Plan, PlanError> {
-    let problem = Problem::new(items)?;
     let begin = Instant::now();
+    let problem = Problem::new(items)?;
     // A budget beyond what the clock can tell is as good as none.
     let deadline =
         begin.checked_add(options.budget).unwrap_or(begin + Duration::from_secs(u64::from(u32::MAX)));
@@ -186,7 +185,7 @@ pub fn plan(items: &[Item], options: &Options) -> Result<Plan, PlanError> {
     let target = options.target.map(|target| target / problem.unit);
     let bound = bound::load_bound(&problem)?;
     let few = problem.count_pairs()? <= heuristic::MOST_PAIRS && !stop.is_over();
-    let neighbours = if few { Some(problem.neighbours()?) } else { None };
+    let neighbours = if few { problem.neighbours(&stop)? } else { None };
     let enough = target.unwrap_or(0).max(bound);
     let places = heuristic::heuristic(&problem, neighbours.as_deref(), bound, options.seed, &stop)?;
     let height = problem.height(&places);

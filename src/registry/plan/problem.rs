@@ -7,6 +7,7 @@
 //! as much as it can.
 
 use super::room::{collected, filled, lists, push};
+use super::stop::Stop;
 use super::{Item, PlanError};
 
 /// An item that takes space for some time: alive in the sections `first..past`.
@@ -102,13 +103,17 @@ impl Problem {
         Ok(pairs)
     }
 
-    /// For each block those that overlap it in time: space and time in the number of such pairs.
-    pub(super) fn neighbours(&self) -> Result<Vec<Vec<u32>>, PlanError> {
+    /// For each block those that overlap it in time: space and time in the number of such pairs. None if there was not the time
+    /// for it.
+    pub(super) fn neighbours(&self, stop: &Stop) -> Result<Option<Vec<Vec<u32>>>, PlanError> {
         let mut neighbours = lists(self.blocks.len())?;
         let mut order = collected(0..self.blocks.len() as u32)?;
         order.sort_unstable_by_key(|&k| (self.blocks[k as usize].first, k));
         let mut alive: Vec<u32> = Vec::new();
-        for k in order {
+        for (step, k) in order.into_iter().enumerate() {
+            if stop.is_over_at(step) {
+                return Ok(None);
+            }
             let block = &self.blocks[k as usize];
             alive.retain(|&other| self.blocks[other as usize].past > block.first);
             for &other in &alive {
@@ -117,7 +122,7 @@ impl Problem {
             }
             push(&mut alive, k)?;
         }
-        Ok(neighbours)
+        Ok(Some(neighbours))
     }
 }
 

@@ -8,6 +8,7 @@ use super::PlanError;
 use super::problem::Problem;
 use super::room::{filled, room};
 use super::sorted::Sorted;
+use super::stop::Stop;
 
 /// Best fit over time.
 pub(super) fn by_time(problem: &Problem) -> Result<Vec<u64>, PlanError> {
@@ -87,17 +88,20 @@ impl Holes {
     }
 }
 
-/// Each block upon the skyline of those before it in `order`.
-pub(super) fn by_order(problem: &Problem, order: &[u32]) -> Result<Vec<u64>, PlanError> {
+/// Each block upon the skyline of those before it in `order`; none if there was not the time for all of them.
+pub(super) fn by_order(problem: &Problem, order: &[u32], stop: &Stop) -> Result<Option<Vec<u64>>, PlanError> {
     let mut skyline = Skyline::new(problem.sections)?;
     let mut places = filled(0, problem.blocks.len())?;
-    for &k in order {
+    for (step, &k) in order.iter().enumerate() {
+        if stop.is_over_at(step) {
+            return Ok(None);
+        }
         let block = &problem.blocks[k as usize];
         let place = block.align_up(skyline.highest(block.sections()));
         places[k as usize] = place;
         skyline.raise(block.sections(), place + block.size);
     }
-    Ok(places)
+    Ok(Some(places))
 }
 
 /// The height of each section, as a segment tree: `covered` holds for all of a node's range, `highest` is the maximum

@@ -14,6 +14,11 @@ impl<'a> Stop<'a> {
         Stop { deadline, cancelled, over: AtomicBool::new(false) }
     }
 
+    /// The same, at every so many steps of a loop.
+    pub(super) fn is_over_at(&self, step: usize) -> bool {
+        step.is_multiple_of(256) && self.is_over()
+    }
+
     /// Once true, always true.
     pub(super) fn is_over(&self) -> bool {
         // A flag that guards no data.
