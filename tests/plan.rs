@@ -185,7 +185,8 @@ fn a_search_asks_every_few_steps_whether_to_stop() {
 #[test]
 fn a_plan_that_is_given_up_at_any_moment_is_one() {
     // Many enough for each step of the heuristic to ask several times.
-    let items: Vec<Item> = (0..3000).map(|k| Item::new(k, k + 1 + k * 7919 % 40, 1 + k * 104_729 % 1000)).collect();
+    let items: Vec<Item> =
+        (0..3000).map(|k| Item::new(k, k + 1 + k * 7919 % 40, 1 + k * 104_729 % 1000)).collect();
     let quick = plan(&items, &Options { budget: Duration::ZERO, ..Options::default() }).unwrap();
     let mut heights = Vec::new();
     for asks in 0..200 {

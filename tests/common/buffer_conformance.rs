@@ -374,6 +374,21 @@ fn submits_take_ready_buffers_only(device: &Device) {
     request.wait(FOREVER).unwrap();
     from.unmap();
 
+    // What is written to is looked at as well.
+    let mut down = buffer(device, 16, read_usage(), false);
+    let mut encoder = Encoder::new(device);
+    encoder.copy(&from, 0, &down, 0, 16).unwrap();
+    let request = down.map_async(MapMode::Read, 0, None).unwrap();
+    let error = encoder.submit().unwrap_err();
+    assert!(error.status() == Status::State && error.to_string().starts_with("to = 'tested'"), "{error}");
+    request.wait(FOREVER).unwrap();
+    assert_eq!(encoder.submit().unwrap_err().to_string(), "to = 'tested': is mapped; unmap it first");
+    down.unmap();
+    encoder.submit().unwrap();
+    encoder.copy(&from, 0, &down, 0, 16).unwrap();
+    down.destroy();
+    assert_eq!(encoder.submit().unwrap_err().to_string(), "to = 'tested': is destroyed");
+
     // A copy of nothing needs a buffer that is ready all the same.
     let mut encoder = Encoder::new(device);
     encoder.copy(&from, 16, &to, 16, 0).unwrap();

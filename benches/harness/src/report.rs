@@ -156,7 +156,7 @@ impl Goals {
 type Column = (&'static str, &'static [&'static str]);
 
 /// A table for each part, of the columns that some row fills.
-const PARTS: [(&str, &[Column]); 3] = [
+const PARTS: [(&str, &[Column]); 5] = [
     (
         "manager.",
         &[
@@ -207,6 +207,22 @@ const PARTS: [(&str, &[Column]); 3] = [
             ("persistent", &["limit.gl_persistent"]),
         ],
     ),
+    (
+        "buffers.",
+        &[
+            ("staged", &["backbuf_staging"]),
+            ("in place", &["backbuf_in_place"]),
+            ("scattered", &["backbuf_scattered"]),
+            ("memcpy", &["limit.memcpy"]),
+            ("GL's best", &["limit.gl_best_readback", "limit.gl_best_upload"]),
+            ("SubData", &["limit.glBufferSubData_256", "limit.glBufferSubData", "limit.glGetBufferSubData"]),
+            ("write_buffer", &["wgpu_write_buffer"]),
+            ("StagingBelt", &["wgpu_staging_belt"]),
+            ("DownloadBuffer", &["wgpu_download_buffer"]),
+            ("writes", &["writes"]),
+        ],
+    ),
+    ("registry.", &[]),
 ];
 
 /// The measured rows side by side, as a Markdown table a part; after them, what they do not show.

@@ -74,7 +74,6 @@ pub(super) struct Belt {
     free: Vec<Chunk>,
     total: u64,
     submits: u64,
-    pub(super) created: u64,
 }
 
 impl Chunk {
@@ -151,7 +150,6 @@ impl Belt {
         }
         let chunk = Chunk::new(gpu, bytes)?;
         self.total += bytes;
-        self.created += 1;
         Ok(Some(chunk))
     }
 
@@ -191,8 +189,12 @@ impl Belt {
     }
 
     /// The submit has been made: asks for its chunks to be mapped again.
-    pub(super) fn call_back(&mut self) {
+    pub(super) fn call_back(&mut self, gpu: &Gpu) -> Result<()> {
         self.submits += 1;
+        gpu.guarded("Buffer::map_async", || self.ask_back())
+    }
+
+    fn ask_back(&mut self) {
         for mut chunk in self.filled.drain(..).chain(self.current.take()) {
             chunk.last = self.submits;
             chunk.answer = Arc::try_new(AtomicU8::new(0)).ok();

@@ -23,6 +23,8 @@ pub(super) struct Gpu {
     /// Bytes of a buffer that a shader sees at once, and where they may begin.
     pub(super) binding: u64,
     pub(super) binding_alignment: u64,
+    /// The program's own, where what no scope catches is the program's to hear of, and by default a panic.
+    adopted: bool,
     health: Arc<Health>,
 }
 
@@ -76,7 +78,7 @@ impl Gpu {
         let limits = device.limits();
         // A device without shaders has nothing to run them in.
         let compute = limits.max_compute_invocations_per_workgroup >= super::kernels::GROUP;
-        Gpu::new(device, queue, label, compute)
+        Ok(Gpu { adopted: true, ..Gpu::new(device, queue, label, compute)? })
     }
 
     fn new(device: wgpu::Device, queue: wgpu::Queue, label: Label, compute: bool) -> Result<Gpu> {
@@ -116,6 +118,7 @@ impl Gpu {
             binding_alignment: u64::from(limits.min_storage_buffer_offset_alignment).max(4),
             device,
             queue,
+            adopted: false,
             health,
         })
     }
@@ -146,6 +149,11 @@ impl Gpu {
         }
         self.alive()?;
         Ok(result)
+    }
+
+    /// The same for calls that fail only where the program broke something: on a device of one's own the log tells of it.
+    pub(super) fn guarded<R>(&self, step: &'static str, work: impl FnOnce() -> R) -> Result<R> {
+        if self.adopted { self.checked(step, work) } else { Ok(work()) }
     }
 
     fn failed(&self, step: &'static str, error: &wgpu::Error) -> Error {

@@ -282,9 +282,8 @@ impl Recorder {
                 none.insert(gpu.checked("Device::create_command_encoder", create)?)
             }
         };
-        call(encoder);
         self.calls += 1;
-        Ok(())
+        gpu.guarded("a copy or a shader of the device's own", || call(encoder))
     }
 
     /// Has all of it done.
@@ -296,7 +295,7 @@ impl Recorder {
             gpu.checked("Queue::submit", || gpu.queue.submit(encoder.map(wgpu::CommandEncoder::finish)));
         self.submissions += 1;
         match submitted {
-            Ok(_) => self.belt.call_back(),
+            Ok(_) => self.belt.call_back(gpu)?,
             Err(_) => self.belt.forget(),
         }
         submitted
