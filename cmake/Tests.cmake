@@ -50,7 +50,7 @@ endfunction()
 
 file(GLOB files CONFIGURE_DEPENDS ${sources}/c_tests/test_*.c)
 if(BACKBUF_SANITIZE STREQUAL thread)
-  list(FILTER files INCLUDE REGEX "stress\\.c$")
+  list(FILTER files INCLUDE REGEX "(request|stress)\\.c$")
 elseif(BACKBUF_SANITIZE STREQUAL address)
   # A child forked while a thread of the driver is in gcc's AddressSanitizer inherits its allocator locked for ever.
   list(FILTER files EXCLUDE REGEX "gl_fork\\.c$")

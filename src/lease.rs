@@ -9,7 +9,8 @@ use std::ffi::c_void;
 use std::fmt::Write;
 
 use crate::error::{Error, Result, Status};
-use crate::slots::{self, GENERATION_BITS, Lock, Slots, Wiped, Zeroed};
+use crate::lock::Lock;
+use crate::slots::{self, GENERATION_BITS, Slots, Wiped, Zeroed};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use crate::thread_exit::ThreadExit;
 use crate::wait::{now, thread_id};

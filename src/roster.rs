@@ -1,7 +1,8 @@
 //! Lists of what is alive, for people who look from outside. A forked child begins with empty ones.
 
 use crate::error::Result;
-use crate::slots::{Lock, Wiped, Zeroed};
+use crate::lock::Lock;
+use crate::slots::{Wiped, Zeroed};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering::*};
 
 static NUMBERS: AtomicU64 = AtomicU64::new(1);

@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::ptr::null_mut;
 
 use crate::error::{Error, Result, Status};
+use crate::lock::Lock;
 use crate::sync::{self, AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
-use crate::wait::{Deadline, futex};
 
 /// Types that are empty when all their bytes are zero.
 ///
@@ -71,50 +71,6 @@ fn map_wiped(bytes: usize) -> Result<*mut libc::c_void> {
         ));
     }
     Ok(place)
-}
-
-/// A lock for the cold paths of tables. It lies in wiped memory, so that a child never inherits it held, and it parks on
-/// the bare futex, which allocates nothing.
-#[derive(Debug)]
-pub(crate) struct Lock {
-    /// 0 free, 1 held, 2 held and waited for.
-    state: AtomicU32,
-}
-
-/// While it lives, the lock is held.
-struct Held<'a>(&'a AtomicU32);
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        if self.0.swap(0, Release) == 2 {
-            futex::wake(self.0, 1);
-        }
-    }
-}
-
-impl Lock {
-    #[cfg(test)]
-    const fn new() -> Lock {
-        Lock { state: AtomicU32::new(0) }
-    }
-
-    /// Runs `work` alone, if nobody holds the lock: for those who must not wait.
-    pub(crate) fn try_with<R>(&self, work: impl FnOnce() -> R) -> Option<R> {
-        self.state.compare_exchange(0, 1, Acquire, Relaxed).ok()?;
-        let _held = Held(&self.state);
-        Some(work())
-    }
-
-    /// Runs `work` alone.
-    pub(crate) fn with<R>(&self, work: impl FnOnce() -> R) -> R {
-        if self.state.compare_exchange(0, 1, Acquire, Relaxed).is_err() {
-            while self.state.swap(2, Acquire) != 0 {
-                futex::wait(&self.state, 2, Deadline::NEVER);
-            }
-        }
-        let _held = Held(&self.state);
-        work()
-    }
 }
 
 /// Bits of a slot's index.

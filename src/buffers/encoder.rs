@@ -203,6 +203,11 @@ impl<'a> Encoder<'a> {
         }
     }
 
+    /// Forgets what was recorded last.
+    pub(crate) fn take_back(&mut self) {
+        self.steps.pop();
+    }
+
     fn push(&mut self, step: Step<'a>) -> Result<()> {
         self.steps.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
         self.steps.push(step);

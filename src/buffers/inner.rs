@@ -256,6 +256,16 @@ impl Inner {
         }
     }
 
+    /// Unmaps if that may be, which is asked under the lock.
+    pub(crate) fn unmap_if(&self, may: impl FnOnce() -> bool) -> bool {
+        let locked = self.lock();
+        let may = may();
+        if may {
+            self.end_mapping(locked);
+        }
+        may
+    }
+
     fn end_mapping(&self, mut locked: MutexGuard<'_, Locked>) {
         locked.machine.unmap();
         let (answer, state) = (locked.answer.take(), locked.machine.state());

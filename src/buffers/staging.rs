@@ -1,7 +1,5 @@
 //! Bytes on their way to the device.
 
-use std::sync::{PoisonError, RwLock};
-
 use super::buffer::Buffer;
 use super::desc::BufferDesc;
 use super::device_buffer::{DeviceBuffer, padded};
@@ -10,22 +8,23 @@ use super::machine::BufferState;
 use super::range::MappedRangeMut;
 use super::request::Request;
 use crate::device::{Device, MapMode, Usage};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Status};
+use crate::sync::{AtomicU32, Ordering::*};
 
 /// What both kinds are made of.
 #[derive(Debug)]
 pub(crate) struct Staging {
     buffer: Buffer,
     size: u64,
-    /// Held by those who write, and by who uploads alone.
-    written: RwLock<()>,
+    /// How many write, by calls that copy.
+    writing: AtomicU32,
 }
 
 impl Staging {
     fn new(device: &Device, size: u64, label: &str, mapped_at_creation: bool) -> Result<Staging> {
         let usage = Usage::MAP_WRITE | Usage::COPY_SRC;
         let desc = BufferDesc { size, usage, mapped_at_creation, label };
-        Ok(Staging { buffer: padded(device, &desc)?, size, written: RwLock::new(()) })
+        Ok(Staging { buffer: padded(device, &desc)?, size, writing: AtomicU32::new(0) })
     }
 
     fn bytes(&self) -> Result<MappedRangeMut<'_>> {
@@ -37,14 +36,16 @@ impl Staging {
         if end > u128::from(self.size) {
             return Err(Error::beyond("offset + data", end, self.size, "bytes of the staging buffer"));
         }
-        let _writing = self.written.read().unwrap_or_else(PoisonError::into_inner);
         self.buffer.inner.device.hold()?;
-        let place = self.place().inspect_err(|_| self.buffer.inner.device.let_go());
-        let (place, _) = place?;
-        // SAFETY: inside of what is mapped, which nobody uploads meanwhile, and the device is held.
-        unsafe { place.add(offset as usize).copy_from_nonoverlapping(data.as_ptr(), data.len()) };
+        // Before the look whether it is mapped: an upload, which ends that under the same lock, sees this, or is seen there.
+        self.writing.fetch_add(1, SeqCst);
+        let written = self.place().map(|(place, _)| {
+            // SAFETY: inside of what is mapped, which nobody uploads meanwhile, and the device is held.
+            unsafe { place.add(offset as usize).copy_from_nonoverlapping(data.as_ptr(), data.len()) };
+        });
+        self.writing.fetch_sub(1, Release);
         self.buffer.inner.device.let_go();
-        Ok(())
+        written
     }
 
     /// Where its bytes are while it is mapped, and how many.
@@ -65,10 +66,15 @@ impl Staging {
     }
 
     pub(crate) fn upload_to(&self, encoder: &mut Encoder<'_>, to: &DeviceBuffer, offset: u64) -> Result<()> {
-        let _alone = self.written.write().unwrap_or_else(PoisonError::into_inner);
         encoder.upload(&self.buffer, to, offset, self.size)?;
-        self.buffer.inner.unmap();
-        Ok(())
+        if self.buffer.inner.unmap_if(|| self.writing.load(SeqCst) == 0) {
+            return Ok(());
+        }
+        encoder.take_back();
+        Err(Error::text(
+            Status::Busy,
+            "another thread is writing to the staging buffer; upload it after that",
+        ))
     }
 }
 

@@ -6,8 +6,9 @@ use super::handle::{self, Kind};
 use super::pin::{self, KIND_MASK, Refusal};
 use super::records;
 use crate::error::{Error, Label, Status};
+use crate::lock::Lock;
 use crate::memory::try_box;
-use crate::slots::{self, Lock, Slots, Wiped, Zeroed};
+use crate::slots::{self, Slots, Wiped, Zeroed};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 
 /// An object that C can hold a handle of.

@@ -9,8 +9,9 @@ use std::ptr::null_mut;
 
 use super::Level;
 use crate::error::{Error, Status};
+use crate::lock::Lock;
 use crate::memory::try_box;
-use crate::slots::{Lock, Wiped, Zeroed};
+use crate::slots::{Wiped, Zeroed};
 use crate::sync::{AtomicPtr, AtomicU32, Ordering::*};
 use crate::text;
 
