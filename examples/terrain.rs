@@ -4,13 +4,14 @@
 //! `cargo run --features wgpu --example terrain -- GROUND ROWS COLUMNS SHADE [ADAPTER]`: elevations are read from the file GROUND, the
 //! light of each is written to the file SHADE, both as 32-bit floats.
 
+use std::collections::VecDeque;
 use std::error::Error;
 use std::fs;
 use std::process::ExitCode;
 
 use backbuf::Timeout;
 use backbuf::buffers::{
-    BufferDesc, DeferredStagingBuffer, DeviceBuffer, Encoder, ReadbackBuffer, ReadbackConfig,
+    BufferDesc, DeferredStagingBuffer, DeviceBuffer, Encoder, ReadbackBuffer, ReadbackConfig, Reading,
 };
 use backbuf::device::{Device, Fence, Usage, WgpuConfig};
 
@@ -54,6 +55,27 @@ fn upload(device: &Device, ground: &[u8], tile: usize, target: &DeviceBuffer) ->
         encoder.submit()?;
     }
     encoder.submit()
+}
+
+/// In tiles, as many at once as the ring has buffers: the copies of later ones run while earlier ones are taken.
+fn download(device: &Device, from: &DeviceBuffer, tile: usize) -> backbuf::Result<(Vec<u8>, u64)> {
+    let config = ReadbackConfig { size: tile as u64, frames: 4, ..ReadbackConfig::default() };
+    let ring = ReadbackBuffer::new(device, config)?;
+    let mut all = Vec::with_capacity(from.size() as usize);
+    let mut waiting = VecDeque::new();
+    let mut take = |reading: Reading| -> backbuf::Result<()> {
+        reading.wait(Timeout::FOREVER)?;
+        all.extend_from_slice(&reading.bytes()?);
+        Ok(())
+    };
+    for start in (0..from.size()).step_by(tile) {
+        if waiting.len() == 4 {
+            waiting.pop_front().map_or(Ok(()), &mut take)?;
+        }
+        waiting.push_back(ring.read(from, start, ring.size().min(from.size() - start))?);
+    }
+    waiting.into_iter().try_for_each(&mut take)?;
+    Ok((all, ring.statistics().stalls))
 }
 
 /// The program's own work on the device's buffers, between two submits.
@@ -119,16 +141,9 @@ fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
     let (ground, light) = (make("ground")?, make("shade")?);
     device.wait_fence(upload(&device, &elevations, ROWS * width * 4, &ground)?, Timeout::FOREVER)?;
     shade(&device, &ground, &light, SHADER.replace("{rows}", rows).replace("{columns}", columns))?;
-    let ring =
-        ReadbackBuffer::new(&device, ReadbackConfig { size: light.size(), ..ReadbackConfig::default() })?;
-    let reading = ring.read(&light, 0, light.size())?;
-    reading.wait(Timeout::FOREVER)?;
-    fs::write(to, &reading.bytes()?[..])?;
-    println!(
-        "{}: {rows} x {columns} elevations, {} stalls",
-        device.info().name.as_str(),
-        ring.statistics().stalls
-    );
+    let (shades, stalls) = download(&device, &light, ROWS * width * 4)?;
+    fs::write(to, shades)?;
+    println!("{}: {rows} x {columns} elevations, {stalls} stalls", device.info().name.as_str());
     Ok(())
 }
 

@@ -27,10 +27,9 @@ int main(int argc, char **argv) try {
     std::uint64_t made = 0;
     for (std::uint64_t number = 0; number < tiles; number++) {
         auto &staging = turns[number % 2];
-        {
-            auto data = staging.mapAsync().get(); // as soon as its last tile is there
-            decode(number, data.as<std::uint32_t>());
-        }
+        // As soon as its last tile is there. Who has other things to do leaves it to a function: mapAsync().then(...).
+        auto data = staging.mapAsync().get();
+        decode(number, data.as<std::uint32_t>());
         staging.uploadTo(encoder, texture, number * tile);
         encoder.submit();
         if (number == 1)

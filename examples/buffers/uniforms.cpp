@@ -14,32 +14,36 @@ struct alignas(16) Object {
     std::uint32_t frame, number, unused[2];
 };
 
-// Where an object's draw looks.
-struct Draw {
-    std::uint64_t buffer, offset;
-};
-
 int main(int argc, char **argv) try {
     const auto device = open_device(argc, argv);
     BufferFactory factory(device);
     const auto alignment = device.info().uniform_offset_alignment;
     const auto room = (sizeof(Object) + alignment - 1) / alignment * alignment;
-    DynamicBuffer uniforms({room * objects, BufferUsage::Uniform, false, "objects"}, factory);
+    DynamicBuffer uniforms({room * objects, BufferUsage::Uniform | BufferUsage::CopySrc, false, "objects"}, factory);
+    // In place of a picture: what each object's draw has read.
+    DeviceBuffer drawn({sizeof(Object) * objects, BufferUsage::Storage | BufferUsage::CopySrc, false, "drawn"},
+                       factory);
+    ReadbackBuffer readback({drawn.getSize()}, factory);
+    Encoder encoder(factory);
     bool right = true;
     for (std::uint32_t frame = 0; frame < frames; frame++) {
-        std::vector<Draw> draws;
         for (std::uint32_t number = 0; number < objects; number++) {
             auto update = uniforms.beginUpdate(sizeof(Object)).get();
             Object &object = update.as<Object>()[0];
             object = {};
             object.frame = frame, object.number = number;
-            draws.push_back({update.getBuffer(), update.getOffset()});
-        } // each update ends with its scope
-        uniforms.flush(); // before draws of one's own
-        for (const Draw &draw : draws)
-            right = right && draw.buffer != 0 &&
-                    draw.offset % alignment == 0; // bind_buffer_range(draw.buffer, draw.offset, ...)
+            update.end();
+            // A draw binds update.getBuffer() at update.getOffset(), after uniforms.flush().
+            right = right && update.getBuffer() != 0 && update.getOffset() % alignment == 0;
+            encoder.copyUpdate(uniforms, update.slice(), drawn, number * sizeof(Object));
+        }
+        encoder.submit();
         uniforms.endFrame();
+        if (frame % 100 == 99) {
+            const auto data = readback.readAsync(drawn).get();
+            for (std::uint32_t number = 0; number < objects; number++)
+                right = right && data.as<Object>()[number].frame == frame && data.as<Object>()[number].number == number;
+        }
     }
     const auto stats = uniforms.stats();
     std::printf("%d frames of %d objects: %d stalls, %d buffers beside the ring\n", frames, objects, int(stats.stalls),

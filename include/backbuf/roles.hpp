@@ -11,6 +11,7 @@
 namespace backbuf {
 
 class ReadbackBuffer;
+class DynamicBuffer;
 
 /**
  * @brief Memory that the device alone uses, of any number of bytes: filled by staging buffers and Encoder::write.
@@ -79,6 +80,10 @@ class Encoder : public Handle<bb_encoder, bb_encoder_destroy> {
     }
     /// Says what ReadbackBuffer::readAsync reads next: all of `src`, as it is then.
     inline void copyBufferToBuffer(const DeviceBuffer &src, ReadbackBuffer &dst);
+
+    /// An update of the frame that is being made, to a device buffer.
+    inline void copyUpdate(const DynamicBuffer &src, const bb_dynamic_slice &update, DeviceBuffer &dst,
+                           std::uint64_t dstOffset = 0);
 
     /// Bytes of the caller's own, which must be there until the submit.
     void write(DeviceBuffer &to, std::uint64_t offset, const void *data, std::uint64_t bytes) {
@@ -386,6 +391,11 @@ class DynamicBuffer : public Handle<bb_dynamic, bb_dynamic_destroy> {
     }
     std::uint64_t size_ = 0;
 };
+
+inline void Encoder::copyUpdate(const DynamicBuffer &src, const bb_dynamic_slice &update, DeviceBuffer &dst,
+                                std::uint64_t dstOffset) {
+    detail::check(bb_encoder_copy_update(handle(), src.handle(), &update, dst.handle(), dstOffset));
+}
 
 } // namespace backbuf
 #endif

@@ -15,8 +15,10 @@ import ctypes
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +86,26 @@ def upload(device: Device, ground: Grid, target: DeviceBuffer) -> int:
     return fence
 
 
+def download(device: Device, source: DeviceBuffer, shape: tuple[int, int]) -> tuple[Grid, int]:
+    """In tiles, as many at once as the ring has buffers: the copies of later ones run while earlier ones are taken."""
+    shade = np.empty(shape, "f4")
+    tile, flat, waiting = ROWS * shape[1] * 4, shade.reshape(-1).view(np.uint8), deque[tuple[int, Any]]()
+
+    def take() -> None:
+        start, reading = waiting.popleft()
+        with reading as array:
+            flat[start : start + len(array)] = array
+
+    with ReadbackBuffer(device, tile, frames=4, label="back") as ring:
+        for start in tqdm(range(0, flat.nbytes, tile), desc="back", unit="tile", disable=None):
+            if len(waiting) == 4:
+                take()
+            waiting.append((start, ring.read(source, start, min(tile, flat.nbytes - start))))
+        while waiting:
+            take()
+        return shade, ring.statistics().stalls
+
+
 def on_host(source: DeviceBuffer, target: DeviceBuffer, shape: tuple[int, int]) -> None:
     """The pass where the device's memory is the process's own."""
     size = shape[0] * shape[1] * 4
@@ -129,9 +151,7 @@ def by_buffers(kind: str, ground: Grid) -> tuple[str, Grid]:
     target = DeviceBuffer(device, ground.nbytes, usage, label="shade")
     device.wait_fence(upload(device, ground, source))
     compute(source, target, ground.shape)
-    with ReadbackBuffer(device, ground.nbytes, label="back") as ring:
-        shade = ring.read(target, dtype="f4").wait().reshape(ground.shape)
-        stalls = ring.statistics().stalls
+    shade, stalls = download(device, target, ground.shape)
     rows, columns = ground.shape
     return f"{device.info().name}: {rows} x {columns} elevations, {stalls} stalls", shade
 
