@@ -11,7 +11,7 @@ static inline bb_device *wgpu_device(void) {
     const bb_status status = bb_device_create_wgpu(0, &config, &device);
     if (status == BB_E_UNSUPPORTED) {
         printf("skipped: %s\n", bb_last_error());
-        exit(SKIPPED);
+        exit(skipped());
     }
     OK(status);
     return device;

@@ -16,8 +16,8 @@
 
 #include "unity.h"
 
-/* What CTest counts as skipped. */
-#define SKIPPED 77
+/* What CTest counts as skipped: where something is missing that may be. BACKBUF_TEST_ALL says that nothing may. */
+static inline int skipped(void) { return getenv("BACKBUF_TEST_ALL") == NULL ? 77 : 1; }
 
 enum {
     EGL_PLATFORM_DEVICE = 0x313F,
@@ -192,7 +192,7 @@ static inline gl_context gl_open(void) {
     if (why != NULL) {
         printf("skipped: %s, and %s is wanted\n", why, driver == NULL ? "OpenGL" : driver);
         (void)fflush(stdout);
-        _exit(SKIPPED);
+        _exit(skipped());
     }
     return c;
 }

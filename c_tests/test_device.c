@@ -373,6 +373,29 @@ static void a_host_that_ends_its_context_first_gets_a_status(void) {
     CHECK(gl_current(&own));
 }
 
+/* Another context's names are not the device's: it waits for its own. */
+static void what_cannot_be_deleted_yet_is_deleted_later(void) {
+    bb_device *device = NULL;
+    bb_buffer *buffer = NULL, *other = NULL;
+    uint64_t name = 0, other_name = 0;
+    const bb_buffer_desc desc = {.struct_size = sizeof desc, .size = 64, .usage = BB_USAGE_VERTEX, .label = "late"};
+    OK(bb_device_create_gl(BB_DEVICE_HOST_DRIVEN, egl.GetProcAddress, NULL, &device));
+    OK(bb_buffer_create(device, &desc, &buffer));
+    OK(bb_buffer_native(buffer, &name));
+    CHECK(gl.IsBuffer((uint32_t)name));
+    gl_leave(&own);
+    OK(bb_buffer_release(buffer));
+    (void)bb_device_poll(device, BB_FOREVER);
+    CHECK(gl_current(&own) && gl.IsBuffer((uint32_t)name));
+    OK(bb_buffer_create(device, &desc, &other));
+    OK(bb_buffer_native(other, &other_name));
+    OK(bb_buffer_release(other));
+    OK(bb_device_poll(device, BB_FOREVER));
+    CHECK(!gl.IsBuffer((uint32_t)name) && !gl.IsBuffer((uint32_t)other_name));
+    OK(bb_device_destroy(device));
+    CHECK(gl.GetError() == 0);
+}
+
 /* What it shares with goes first: objects live on with those that share them. */
 static void a_shared_context_may_end_before_the_device(void) {
     gl_context first;
@@ -470,6 +493,7 @@ int main(void) {
     RUN_TEST(a_host_without_a_current_context_is_refused);
     RUN_TEST(a_host_driven_device_is_its_threads_alone);
     RUN_TEST(a_host_that_ends_its_context_first_gets_a_status);
+    RUN_TEST(what_cannot_be_deleted_yet_is_deleted_later);
     RUN_TEST(a_shared_context_may_end_before_the_device);
     RUN_TEST(a_buffer_may_have_no_more_than_2_gib);
     RUN_TEST(the_leak_report_names_each_buffer);

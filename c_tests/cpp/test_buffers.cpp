@@ -171,9 +171,15 @@ static void every_role() {
         std::atomic<int> seen{0};
         readback.readAsync().then([&](const MappedData &back) { seen = static_cast<int>(back.as<float>()[7]) + 1; });
         wait_until(seen, 3);
+        DeviceBuffer first({bytes, usage, false, "first"}, factory);
+        encoder.copyBufferToBuffer(first, readback);
+        DeviceBuffer moved = std::move(first);
+        EXPECT(readback.readAsync().get().size() == bytes);
+        moved.reset();
+        EXPECT_THROWS(BB_E_STALE, readback.readAsync().get());
         auto reading = readback.readAsync(mesh, 4, 8);
         EXPECT(reading.wait_for(forever) && reading.ready() && reading.get().size() == 8);
-        EXPECT(readback.stats().reads == 2);
+        EXPECT(readback.stats().reads == 3);
         GrowableBuffer grows({8, usage, false, "grows"}, factory);
         encoder.copyBufferToBuffer(mesh, 0, grows, 0, 8);
         encoder.submit();

@@ -216,9 +216,7 @@ class ReadbackBuffer : public Handle<bb_readback, bb_readback_destroy> {
         }
     };
     Reading readAsync(const DeviceBuffer &from, std::uint64_t offset, std::uint64_t bytes) {
-        bb_reading *reading = nullptr;
-        detail::check(bb_readback_read(handle(), from.handle(), offset, bytes, &reading));
-        return Reading(reading);
+        return read(from.handle(), offset, bytes);
     }
     /// Leaves the bytes to `call(const MappedData &)`: on the device's owner thread, or at once. Another function,
     /// `failed(const Error &)`, is told where they do not come.
@@ -227,6 +225,52 @@ class ReadbackBuffer : public Handle<bb_readback, bb_readback_destroy> {
     }
     template <class F, class G>
     void readThen(const DeviceBuffer &from, std::uint64_t offset, std::uint64_t bytes, F call, G failed) {
+        read(from.handle(), offset, bytes, std::move(call), std::move(failed));
+    }
+    /// What has been asked of a ring and not begun: `get` or `then` begins it.
+    class [[nodiscard]] Asked {
+      public:
+        Asked(ReadbackBuffer &ring, bb_device_buffer *from) noexcept : ring_(ring), from_(from) {}
+        MappedData get() { return ring_.read(from_, 0, bytes()).get(); }
+        template <class F> void then(F call) {
+            then(std::move(call), [](const Error &) {});
+        }
+        template <class F, class G> void then(F call, G failed) {
+            ring_.read(from_, 0, bytes(), std::move(call), std::move(failed));
+        }
+
+      private:
+        std::uint64_t bytes() const {
+            bb_buffer_info info{};
+            detail::check(bb_device_buffer_info_get(from_, sizeof(info), &info));
+            return std::min(ring_.size_, info.size);
+        }
+        ReadbackBuffer &ring_;
+        bb_device_buffer *from_;
+    };
+    /// All of it, or as much as the ring takes.
+    Asked readAsync(const DeviceBuffer &from) noexcept { return {*this, from.handle()}; }
+    /// What Encoder::copyBufferToBuffer named last; `BB_E_STALE` where that has gone.
+    Asked readAsync() {
+        if (from_ == nullptr)
+            throw detail::Told(BB_E_STATE, "name what is read: readAsync(buffer), or Encoder::copyBufferToBuffer");
+        return {*this, from_};
+    }
+    bb_readback_stats stats() const {
+        bb_readback_stats stats{};
+        detail::check(bb_readback_stats_get(handle(), sizeof(stats), &stats));
+        return stats;
+    }
+
+  private:
+    friend class Encoder;
+    Reading read(bb_device_buffer *from, std::uint64_t offset, std::uint64_t bytes) {
+        bb_reading *reading = nullptr;
+        detail::check(bb_readback_read(handle(), from, offset, bytes, &reading));
+        return Reading(reading);
+    }
+    template <class F, class G>
+    void read(bb_device_buffer *from, std::uint64_t offset, std::uint64_t bytes, F call, G failed) {
         using Both = std::pair<F, G>;
         auto held = std::make_unique<Both>(std::move(call), std::move(failed));
         bb_read_callback callback{};
@@ -241,40 +285,9 @@ class ReadbackBuffer : public Handle<bb_readback, bb_readback_destroy> {
             });
         };
         callback.drop = [](void *user_data) { delete static_cast<Both *>(user_data); };
-        detail::check(bb_readback_read_then(handle(), from.handle(), offset, bytes, &callback));
+        detail::check(bb_readback_read_then(handle(), from, offset, bytes, &callback));
         static_cast<void>(held.release()); // the library drops it
     }
-    /// What has been asked of a ring and not begun: `get` or `then` begins it.
-    class [[nodiscard]] Asked {
-      public:
-        Asked(ReadbackBuffer &ring, const DeviceBuffer &from) noexcept : ring_(ring), from_(from) {}
-        MappedData get() { return ring_.readAsync(from_, 0, bytes()).get(); }
-        template <class F> void then(F call) { ring_.readThen(from_, 0, bytes(), std::move(call)); }
-        template <class F, class G> void then(F call, G failed) {
-            ring_.readThen(from_, 0, bytes(), std::move(call), std::move(failed));
-        }
-
-      private:
-        std::uint64_t bytes() const { return std::min(ring_.size_, from_.getSize()); }
-        ReadbackBuffer &ring_;
-        const DeviceBuffer &from_;
-    };
-    /// All of it, or as much as the ring takes.
-    Asked readAsync(const DeviceBuffer &from) noexcept { return {*this, from}; }
-    /// What Encoder::copyBufferToBuffer named last, which must be there still.
-    Asked readAsync() {
-        if (from_ == nullptr)
-            throw detail::Told(BB_E_STATE, "name what is read: readAsync(buffer), or Encoder::copyBufferToBuffer");
-        return {*this, *from_};
-    }
-    bb_readback_stats stats() const {
-        bb_readback_stats stats{};
-        detail::check(bb_readback_stats_get(handle(), sizeof(stats), &stats));
-        return stats;
-    }
-
-  private:
-    friend class Encoder;
     static bb_readback *make(const BufferDesc &desc, IBufferFactory &factory, std::uint32_t frames, WhenFull when_full,
                              Timeout timeout) {
         bb_readback_config config{};
@@ -289,10 +302,10 @@ class ReadbackBuffer : public Handle<bb_readback, bb_readback_destroy> {
         return made;
     }
     std::uint64_t size_ = 0;
-    const DeviceBuffer *from_ = nullptr;
+    bb_device_buffer *from_ = nullptr;
 };
 
-inline void Encoder::copyBufferToBuffer(const DeviceBuffer &src, ReadbackBuffer &dst) { dst.from_ = &src; }
+inline void Encoder::copyBufferToBuffer(const DeviceBuffer &src, ReadbackBuffer &dst) { dst.from_ = src.handle(); }
 
 /// What a dynamic ring does that is full of frames which the device has not done.
 enum class RingPolicy : std::uint32_t { Block = BB_RING_BLOCK, Fail = BB_RING_FAIL, Grow = BB_RING_GROW };

@@ -215,7 +215,8 @@ impl<'a> Encoder<'a> {
     }
 
     /// Has the device do what was recorded, and says which fence passes then; the encoder is empty again. A buffer that is
-    /// mapped, pending or destroyed is an error that names it: then nothing is done, and what was recorded stays.
+    /// mapped, pending or destroyed is an error that names it: then nothing is done, and what was recorded stays. Where the
+    /// driver itself fails, steps before the one that failed have been done; what was recorded stays as well.
     ///
     /// ```
     /// # use backbuf::{Status, buffers::{Buffer, BufferDesc, Encoder}, device::{Device, Fence, HostConfig, Usage}};

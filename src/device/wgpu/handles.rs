@@ -85,7 +85,8 @@ impl Device {
     }
 
     /// wgpu's buffer behind one of a device on WebGPU, for the program's own work as in [`Device::wgpu_handles`]. Its size is the
-    /// next multiple of 4. The program neither maps nor destroys it; [`Status::Handle`] if it is not of this device.
+    /// next multiple of 4. The program neither maps nor destroys it, and asks for it again before it writes to it again, so that
+    /// mappings of it see what was written; [`Status::Handle`] if it is not of this device.
     ///
     /// ```
     /// use backbuf::{Timeout, device::{Device, Usage, WgpuConfig}};
