@@ -96,7 +96,9 @@ ON_HANDLE(bb_deferred_staging_upload_to, bb_deferred_staging_upload_to(h, beside
 ON_HANDLE(bb_deferred_staging_destroy, bb_deferred_staging_destroy(h))
 
 MAKES(bb_readback_read, bb_reading, bb_reading_release, bb_readback_read(h, beside.target, 1, 5, &made))
-ON_HANDLE(bb_readback_read_then, bb_readback_read_then(h, beside.target, 1, 5, &one_read))
+MAKES(bb_readback_read_in, bb_reading, bb_reading_release,
+      bb_readback_read_in(h, beside.encoder, beside.target, 1, 5, &made))
+ON_HANDLE(bb_reading_then, bb_reading_then(h, &one_read))
 ON_HANDLE(bb_readback_stats_get, bb_readback_stats_get(h, sizeof(bb_readback_stats), &(bb_readback_stats){0}))
 ON_HANDLE(bb_readback_destroy, bb_readback_destroy(h))
 ON_HANDLE(bb_reading_poll, bb_reading_poll(h))
@@ -140,7 +142,7 @@ ON_HANDLE(bb_dynamic_destroy, bb_dynamic_destroy(h))
         CASE(bb_deferred_staging_map_async, DEFERRED), CASE(bb_deferred_staging_write, DEFERRED),                      \
         CASE(bb_deferred_staging_bytes, DEFERRED), CASE(bb_deferred_staging_upload_to, DEFERRED),                      \
         END(bb_deferred_staging_destroy, DEFERRED), CASE(bb_readback_read, READBACK),                                  \
-        CASE(bb_readback_read_then, READBACK), CASE(bb_readback_stats_get, READBACK),                                  \
+        CASE(bb_readback_read_in, READBACK), CASE(bb_reading_then, READING), CASE(bb_readback_stats_get, READBACK),    \
         END(bb_readback_destroy, READBACK), CASE(bb_reading_poll, READING), CASE(bb_reading_wait, READING),            \
         CASE(bb_reading_bytes, READING), END(bb_reading_release, READING), CASE(bb_dynamic_begin_update, DYNAMIC),     \
         CASE(bb_dynamic_end_update, DYNAMIC), CASE(bb_dynamic_update, DYNAMIC), CASE(bb_dynamic_flush, DYNAMIC),       \

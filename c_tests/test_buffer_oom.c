@@ -114,6 +114,17 @@ static bb_status read_back(void) {
     }
     return status;
 }
+static bb_status read_recorded(void) {
+    bb_reading *reading = NULL;
+    bb_status status = bb_readback_read_in(readback, encoder, mesh, 0, SIZE, &reading);
+    if (status == BB_OK) {
+        status = bb_encoder_submit(encoder, &fence);
+        status = status == BB_OK ? bb_reading_wait(reading, BB_FOREVER) : status;
+        const bb_status released = bb_reading_release(reading);
+        status = status == BB_OK ? released : status;
+    }
+    return status;
+}
 static bb_status create_dynamic(void) {
     bb_dynamic_config config;
     const bb_status status = bb_dynamic_config_init(&config);
@@ -171,6 +182,7 @@ static const step steps[] = {
     STEP(submit_it),
     STEP(create_readback),
     STEP(read_back),
+    STEP(read_recorded),
     STEP(create_dynamic),
     STEP(update),
     STEP(begin_update),

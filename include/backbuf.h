@@ -1494,25 +1494,6 @@ typedef struct {
 } bb_readback_config;
 
 /**
- * Who is given the bytes of a read.
- */
-typedef struct {
-    /**
-     * Called once: BB_OK and the bytes, which are there for the call only; else why they do not come, and NULL. It may use any
-     * buffer, but not wait for the device: that is BB_E_RECURSIVE.
-     */
-    void (*call)(void *user_data, bb_status status, const void *data, uint64_t bytes);
-    /**
-     * Handed to it.
-     */
-    void *user_data;
-    /**
-     * Told that `user_data` is not needed any more, after the call; may be NULL.
-     */
-    bb_drop_fn drop;
-} bb_read_callback;
-
-/**
  * What a ring of readbacks has counted.
  */
 typedef struct {
@@ -1549,6 +1530,25 @@ typedef struct {
      */
     uint64_t dropped;
 } bb_readback_stats;
+
+/**
+ * Who is given the bytes of a read.
+ */
+typedef struct {
+    /**
+     * Called once: BB_OK and the bytes, which are there for the call only; else why they do not come, and NULL. It may use any
+     * buffer, but not wait for the device: that is BB_E_RECURSIVE.
+     */
+    void (*call)(void *user_data, bb_status status, const void *data, uint64_t bytes);
+    /**
+     * Handed to it.
+     */
+    void *user_data;
+    /**
+     * Told that `user_data` is not needed any more, after the call; may be NULL.
+     */
+    bb_drop_fn drop;
+} bb_read_callback;
 
 /**
  * How a dynamic buffer is made. Fill it by `bb_dynamic_config_init()`, then change what is needed.
@@ -3589,19 +3589,42 @@ BB_API bb_status bb_readback_create(bb_device *device, const bb_readback_config 
 BB_API bb_status bb_readback_read(bb_readback *readback, bb_device_buffer *from, uint64_t offset, uint64_t bytes, bb_reading **reading);
 
 /**
- * The same, and leaves the bytes to a callback: on the device's owner thread, on a thread that drops the reading for a newer one, or
- * inside of this call. The buffer goes back to the ring after it.
+ * Records the same copy in an encoder, among other steps: the reading has what the buffer holds then. Its submit asks for the
+ * mapping; an encoder that goes without one answers it with BB_E_ABORTED. The buffer of the ring is in use from now on.
  *
  * @param readback the ring
+ * @param encoder the encoder
  * @param from a device buffer with `BB_USAGE_COPY_SRC`
  * @param offset where the bytes begin there
  * @param bytes how many, at most the ring's size
- * @param callback called once if the call succeeds
- * @return what `bb_readback_read()` returns
+ * @param reading the handle is written here; `bb_reading_release()` gives its buffer back to the ring
+ * @return what `bb_readback_read()` returns, BB_E_BUSY (another thread is inside of the encoder)
+ * @threadsafety one thread at a time for the encoder
+ * @since 0.1
+ */
+BB_API bb_status bb_readback_read_in(bb_readback *readback, bb_encoder *encoder, bb_device_buffer *from, uint64_t offset, uint64_t bytes, bb_reading **reading);
+
+/**
+ * Tells what a ring of readbacks has counted.
+ *
+ * @param readback the ring
+ * @param struct_size `sizeof(bb_readback_stats)`
+ * @param stats written
+ * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_readback_read_then(bb_readback *readback, bb_device_buffer *from, uint64_t offset, uint64_t bytes, const bb_read_callback *callback);
+BB_API bb_status bb_readback_stats_get(bb_readback *readback, uint32_t struct_size, bb_readback_stats *stats);
+
+/**
+ * Destroys a ring of readbacks. Readings that are there keep their buffers until they are released.
+ *
+ * @param readback the ring; NULL is a no-op
+ * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_readback_destroy(bb_readback *readback);
 
 /**
  * Whether the bytes of a read are there. It does not drive the device.
@@ -3640,6 +3663,18 @@ BB_API bb_status bb_reading_wait(bb_reading *reading, uint64_t timeout);
 BB_API bb_status bb_reading_bytes(bb_reading *reading, bb_const_span *span);
 
 /**
+ * Leaves a read to a callback: it is called once, on the device's owner thread, on a thread that gives the reading up, or inside of
+ * this call where the answer is known. The handle ends, and the buffer goes back to the ring after the callback.
+ *
+ * @param reading the reading
+ * @param callback called once if the call succeeds
+ * @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_reading_then(bb_reading *reading, const bb_read_callback *callback);
+
+/**
  * Gives the reading's buffer back to the ring.
  *
  * @param reading the reading; NULL is a no-op
@@ -3648,28 +3683,6 @@ BB_API bb_status bb_reading_bytes(bb_reading *reading, bb_const_span *span);
  * @since 0.1
  */
 BB_API bb_status bb_reading_release(bb_reading *reading);
-
-/**
- * Tells what a ring of readbacks has counted.
- *
- * @param readback the ring
- * @param struct_size `sizeof(bb_readback_stats)`
- * @param stats written
- * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
- * @threadsafety safe to call from any thread
- * @since 0.1
- */
-BB_API bb_status bb_readback_stats_get(bb_readback *readback, uint32_t struct_size, bb_readback_stats *stats);
-
-/**
- * Destroys a ring of readbacks. Readings that are there keep their buffers until they are released.
- *
- * @param readback the ring; NULL is a no-op
- * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
- * @threadsafety safe to call from any thread
- * @since 0.1
- */
-BB_API bb_status bb_readback_destroy(bb_readback *readback);
 
 /**
  * Fills a config with the defaults: uniforms, 3 frames of no bytes, waiting for a second where the ring is full.

@@ -111,6 +111,10 @@ impl<T> Mutex<T> {
         self.lock.try_hold().map(|held| MutexGuard { _held: held, value: &self.value })
     }
 
+    pub(crate) fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
+
     /// What nobody else can reach.
     pub(crate) fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()

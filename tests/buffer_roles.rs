@@ -203,6 +203,67 @@ fn who_waits_for_a_buffer_gets_the_one_that_comes_back() {
 }
 
 #[test]
+fn a_read_that_is_recorded_sees_its_place_among_the_steps() {
+    everywhere(|device| {
+        let usage = Usage::STORAGE | Usage::COPY_SRC;
+        let desc = BufferDesc { size: 5, usage, label: "source", ..BufferDesc::default() };
+        let from = DeviceBuffer::new(device, &desc).unwrap();
+        let config = ReadbackConfig { size: 5, frames: 3, when_full: WhenFull::DropOldest, label: "ring" };
+        let ring = ReadbackBuffer::new(device, config).unwrap();
+        let text = |reading: &Reading| {
+            reading.wait(FOREVER).unwrap();
+            reading.bytes().unwrap().to_vec()
+        };
+        let mut encoder = Encoder::new(device);
+        encoder.write(&from, 0, b"first").unwrap();
+        let first = ring.read_in(&mut encoder, &from, 0, 5).unwrap();
+        encoder.write(&from, 1, b"l").unwrap();
+        let second = ring.read_in(&mut encoder, &from, 1, 3).unwrap();
+        assert!(first.poll().is_none() && status(first.wait(Timeout::TRY)) == Status::Timeout);
+        // One whose reading goes before the submit is copied for nobody.
+        drop(ring.read_in(&mut encoder, &from, 0, 5).unwrap());
+        // All three are the encoder's: none of them is taken for a newer one.
+        assert_eq!(status(ring.read(&from, 0, 5)), Status::Full);
+        encoder.submit().unwrap();
+        assert_eq!((text(&first), text(&second)), (b"first".to_vec(), b"lrs".to_vec()));
+        drop((first, second));
+
+        // Without a submit.
+        let mut encoder = Encoder::new(device);
+        let never = ring.read_in(&mut encoder, &from, 0, 5).unwrap();
+        drop(encoder);
+        let error = never.wait(FOREVER).unwrap_err();
+        assert!(
+            error.status() == Status::Aborted && error.to_string().contains("without a submit"),
+            "{error}"
+        );
+        assert!(never.bytes().is_err());
+        drop(never);
+
+        // A submit that is refused keeps it, and the next one answers it.
+        let desc = BufferDesc { size: 8, usage: Usage::COPY_SRC, mapped_at_creation: true, label: "mapped" };
+        let mut mapped = Buffer::new(device, &desc).unwrap();
+        let target =
+            DeviceBuffer::new(device, &BufferDesc { size: 8, usage, ..BufferDesc::default() }).unwrap();
+        let mut encoder = Encoder::new(device);
+        encoder.copy(&mapped, 0, target.buffer(), 0, 8).unwrap();
+        let kept = ring.read_in(&mut encoder, &from, 0, 5).unwrap();
+        assert_eq!(status(encoder.submit()), Status::State);
+        assert!(kept.poll().is_none());
+        mapped.unmap();
+        encoder.submit().unwrap();
+        assert_eq!(text(&kept), b"flrst");
+        // More than the ring has, one after the other.
+        drop(kept);
+        for _ in 0..10 {
+            let reading = ring.read_in(&mut encoder, &from, 0, 5).unwrap();
+            encoder.submit().unwrap();
+            assert_eq!(text(&reading), b"flrst");
+        }
+    });
+}
+
+#[test]
 fn a_callback_gets_the_bytes_or_the_reason() {
     everywhere(|device| {
         let from = mesh(device, 9);

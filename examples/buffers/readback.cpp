@@ -42,7 +42,9 @@ int main(int argc, char **argv) try {
         look();
     // Who need not look at a certain time leaves the bytes to a function.
     std::atomic<int> told{0};
-    readback.readAsync(result).then(
+    encoder.copyBufferToBuffer(result, readback); // among other steps, of which it sees those before
+    encoder.submit();
+    readback.readAsync().then(
         [&](const MappedData &data) { told = data.as<std::uint32_t>()[1] == frames - 1 ? 1 : -1; },
         [&](const Error &) { told = -1; });
     while (told == 0)

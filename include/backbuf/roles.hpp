@@ -7,6 +7,7 @@
 
 #if BACKBUF_EXCEPTIONS
 #include <algorithm>
+#include <deque>
 
 namespace backbuf {
 
@@ -78,7 +79,7 @@ class Encoder : public Handle<bb_encoder, bb_encoder_destroy> {
     void copyBufferToBuffer(const DeviceBuffer &src, DeviceBuffer &dst) {
         copyBufferToBuffer(src, 0, dst, 0, src.getSize());
     }
-    /// Says what ReadbackBuffer::readAsync reads next: all of `src`, as it is then.
+    /// All of `src`, or as much as the ring takes, on its way back: ReadbackBuffer::readAsync gives it.
     inline void copyBufferToBuffer(const DeviceBuffer &src, ReadbackBuffer &dst);
 
     /// An update of the frame that is being made, to a device buffer.
@@ -201,7 +202,7 @@ class ReadbackBuffer : public Handle<bb_readback, bb_readback_destroy> {
                    WhenFull when_full = WhenFull::Skip, Timeout timeout = forever)
         : Handle(make(desc, factory, frames, when_full, timeout)), size_(desc.size) {}
 
-    /// A read that is under way.
+    /// A read that is under way: waited for, or left to a function, as a Future is.
     class Reading : public Handle<bb_reading, bb_reading_release> {
       public:
         using Handle::Handle;
@@ -214,47 +215,49 @@ class ReadbackBuffer : public Handle<bb_readback, bb_readback_destroy> {
             detail::check(bb_reading_wait(handle(), BB_FOREVER));
             return MappedData::of(release());
         }
-    };
-    Reading readAsync(const DeviceBuffer &from, std::uint64_t offset, std::uint64_t bytes) {
-        return read(from.handle(), offset, bytes);
-    }
-    /// Leaves the bytes to `call(const MappedData &)`: on the device's owner thread, or at once. Another function,
-    /// `failed(const Error &)`, is told where they do not come.
-    template <class F> void readThen(const DeviceBuffer &from, std::uint64_t offset, std::uint64_t bytes, F call) {
-        readThen(from, offset, bytes, std::move(call), [](const Error &) {});
-    }
-    template <class F, class G>
-    void readThen(const DeviceBuffer &from, std::uint64_t offset, std::uint64_t bytes, F call, G failed) {
-        read(from.handle(), offset, bytes, std::move(call), std::move(failed));
-    }
-    /// What has been asked of a ring and not begun: `get` or `then` begins it.
-    class [[nodiscard]] Asked {
-      public:
-        Asked(ReadbackBuffer &ring, bb_device_buffer *from) noexcept : ring_(ring), from_(from) {}
-        MappedData get() { return ring_.read(from_, 0, bytes()).get(); }
+        /// Leaves the bytes to `call(const MappedData &)`: on the device's owner thread, or at once. Another function,
+        /// `failed(const Error &)`, is told where they do not come. Empty afterwards.
         template <class F> void then(F call) {
             then(std::move(call), [](const Error &) {});
         }
         template <class F, class G> void then(F call, G failed) {
-            ring_.read(from_, 0, bytes(), std::move(call), std::move(failed));
+            using Both = std::pair<F, G>;
+            auto held = std::make_unique<Both>(std::move(call), std::move(failed));
+            bb_read_callback callback{};
+            callback.user_data = held.get();
+            callback.call = [](void *user_data, bb_status status, const void *data, std::uint64_t count) {
+                auto &both = *static_cast<Both *>(user_data);
+                detail::answered(both.second, [&] {
+                    if (status != BB_OK)
+                        throw detail::Told(status, bb_status_string(status));
+                    const MappedData seen(const_cast<void *>(data), count);
+                    both.first(seen);
+                });
+            };
+            callback.drop = [](void *user_data) { delete static_cast<Both *>(user_data); };
+            detail::check(bb_reading_then(handle(), &callback));
+            static_cast<void>(held.release()); // the library drops it
+            static_cast<void>(release());      // it has ended
         }
-
-      private:
-        std::uint64_t bytes() const {
-            bb_buffer_info info{};
-            detail::check(bb_device_buffer_info_get(from_, sizeof(info), &info));
-            return std::min(ring_.size_, info.size);
-        }
-        ReadbackBuffer &ring_;
-        bb_device_buffer *from_;
     };
+    /// Reads what the buffer holds by now.
+    [[nodiscard]] Reading readAsync(const DeviceBuffer &from, std::uint64_t offset, std::uint64_t bytes) {
+        bb_reading *reading = nullptr;
+        detail::check(bb_readback_read(handle(), from.handle(), offset, bytes, &reading));
+        return Reading(reading);
+    }
     /// All of it, or as much as the ring takes.
-    Asked readAsync(const DeviceBuffer &from) noexcept { return {*this, from.handle()}; }
-    /// What Encoder::copyBufferToBuffer named last; `BB_E_STALE` where that has gone.
-    Asked readAsync() {
-        if (from_ == nullptr)
-            throw detail::Told(BB_E_STATE, "name what is read: readAsync(buffer), or Encoder::copyBufferToBuffer");
-        return {*this, from_};
+    [[nodiscard]] Reading readAsync(const DeviceBuffer &from) {
+        return readAsync(from, 0, std::min(size_, from.getSize()));
+    }
+    /// What Encoder::copyBufferToBuffer recorded, one after the other: what the buffer held at that step.
+    [[nodiscard]] Reading readAsync() {
+        if (recorded_.empty())
+            throw detail::Told(BB_E_STATE,
+                               "say what is read: readAsync(buffer), or Encoder::copyBufferToBuffer before");
+        Reading first = std::move(recorded_.front());
+        recorded_.pop_front();
+        return first;
     }
     bb_readback_stats stats() const {
         bb_readback_stats stats{};
@@ -264,30 +267,6 @@ class ReadbackBuffer : public Handle<bb_readback, bb_readback_destroy> {
 
   private:
     friend class Encoder;
-    Reading read(bb_device_buffer *from, std::uint64_t offset, std::uint64_t bytes) {
-        bb_reading *reading = nullptr;
-        detail::check(bb_readback_read(handle(), from, offset, bytes, &reading));
-        return Reading(reading);
-    }
-    template <class F, class G>
-    void read(bb_device_buffer *from, std::uint64_t offset, std::uint64_t bytes, F call, G failed) {
-        using Both = std::pair<F, G>;
-        auto held = std::make_unique<Both>(std::move(call), std::move(failed));
-        bb_read_callback callback{};
-        callback.user_data = held.get();
-        callback.call = [](void *user_data, bb_status status, const void *data, std::uint64_t count) {
-            auto &both = *static_cast<Both *>(user_data);
-            detail::answered(both.second, [&] {
-                if (status != BB_OK)
-                    throw detail::Told(status, bb_status_string(status));
-                const MappedData seen(const_cast<void *>(data), count);
-                both.first(seen);
-            });
-        };
-        callback.drop = [](void *user_data) { delete static_cast<Both *>(user_data); };
-        detail::check(bb_readback_read_then(handle(), from, offset, bytes, &callback));
-        static_cast<void>(held.release()); // the library drops it
-    }
     static bb_readback *make(const BufferDesc &desc, IBufferFactory &factory, std::uint32_t frames, WhenFull when_full,
                              Timeout timeout) {
         bb_readback_config config{};
@@ -302,10 +281,15 @@ class ReadbackBuffer : public Handle<bb_readback, bb_readback_destroy> {
         return made;
     }
     std::uint64_t size_ = 0;
-    bb_device_buffer *from_ = nullptr;
+    std::deque<Reading> recorded_;
 };
 
-inline void Encoder::copyBufferToBuffer(const DeviceBuffer &src, ReadbackBuffer &dst) { dst.from_ = src.handle(); }
+inline void Encoder::copyBufferToBuffer(const DeviceBuffer &src, ReadbackBuffer &dst) {
+    bb_reading *reading = nullptr;
+    const std::uint64_t bytes = std::min(dst.size_, src.getSize());
+    detail::check(bb_readback_read_in(dst.handle(), handle(), src.handle(), 0, bytes, &reading));
+    dst.recorded_.emplace_back(reading);
+}
 
 /// What a dynamic ring does that is full of frames which the device has not done.
 enum class RingPolicy : std::uint32_t { Block = BB_RING_BLOCK, Fail = BB_RING_FAIL, Grow = BB_RING_GROW };

@@ -165,6 +165,22 @@ def test_any_number_of_bytes_comes_through(device: Device) -> None:
         assert contents(device, target).tobytes() == b"\xee" * 5 + data + b"\xee" * (59 - count)
 
 
+def test_a_read_that_is_recorded_sees_its_step(device: Device) -> None:
+    with DeviceBuffer(device, 5, MESH) as source, ReadbackBuffer(device, 5) as ring:
+        with Encoder(device) as encoder:
+            encoder.write(source, b"first")
+            first = ring.read_in(encoder, source)
+            encoder.write(source, b"later")
+            later = ring.read_in(encoder, source, 1, 3)
+        assert (bytes(first.wait()), bytes(later.wait())) == (b"first", b"ate")
+        encoder = Encoder(device)
+        never = ring.read_in(encoder, source)
+        encoder.close()
+        with pytest.raises(backbuf.StateError, match="without a submit"):
+            never.wait()
+        del never
+
+
 def test_frames(device: Device, run: Run) -> None:
     target = DeviceBuffer(device, 256, MESH)
     with DynamicBuffer(device, 1024, BufferUsage.UNIFORM | BufferUsage.COPY_SRC, label="camera") as dynamic:

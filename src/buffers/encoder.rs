@@ -4,8 +4,12 @@ use super::buffer::Buffer;
 use super::device_buffer::DeviceBuffer;
 use super::inner::Inner;
 use super::machine::SIZE_ALIGN;
-use crate::device::{Device, Driver, Fence, Usage};
+use super::promise::Callback;
+use super::readback::Slot;
+use super::request::Outcome;
+use crate::device::{Device, Driver, Fence, MapMode, Usage};
 use crate::error::{Error, Result, Status};
+use crate::lock::Mutex;
 use crate::memory::{Arc, try_vec};
 use crate::wait::Deadline;
 
@@ -41,11 +45,50 @@ pub struct Encoder<'a> {
 /// Something to be done.
 #[derive(Debug)]
 enum Step<'a> {
-    Copy { from: Arc<Inner>, from_offset: u64, to: Arc<Inner>, to_offset: u64, bytes: u64 },
-    Write { to: Arc<Inner>, offset: u64, data: &'a [u8] },
+    Copy {
+        from: Arc<Inner>,
+        from_offset: u64,
+        to: Arc<Inner>,
+        to_offset: u64,
+        bytes: u64,
+        then: Option<Then>,
+    },
+    Write {
+        to: Arc<Inner>,
+        offset: u64,
+        data: &'a [u8],
+    },
+}
+
+/// What follows a copy that is read back: its target is mapped.
+pub(super) struct Then {
+    /// Told of it. One that is dropped tells that there was no submit.
+    pub(super) tell: Mutex<Callback<Outcome>>,
+    /// Keeps the target from being another reading's meanwhile.
+    pub(super) slot: Arc<Slot>,
+}
+
+impl std::fmt::Debug for Then {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Then").field(&self.slot).finish()
+    }
 }
 
 impl Step<'_> {
+    /// It has been submitted.
+    fn done(self) {
+        if let Step::Copy { to, then: Some(Then { tell, slot }), .. } = self {
+            match Inner::map_async(&to, MapMode::Read, 0, None) {
+                Ok(request) => request.pledge.then(tell.into_inner()),
+                Err(error) => {
+                    tell.into_inner()(Outcome { result: Err(error), label: to.label, state: to.state() })
+                }
+            }
+            // Where the reading has gone, this gives it up.
+            drop(slot);
+        }
+    }
+
     /// The buffers that it uses, by their parts.
     fn buffers(&self) -> impl Iterator<Item = (&'static str, &Inner)> {
         let (from, to) = match self {
@@ -57,7 +100,7 @@ impl Step<'_> {
 
     fn perform(&self, driver: &mut dyn Driver) -> Result<()> {
         match self {
-            Step::Copy { from, from_offset, to, to_offset, bytes } if *bytes > 0 => {
+            Step::Copy { from, from_offset, to, to_offset, bytes, .. } if *bytes > 0 => {
                 driver.copy(from.native, *from_offset, to.native, *to_offset, *bytes)
             }
             Step::Write { to, offset, data } if !data.is_empty() => driver.write(to.native, *offset, data),
@@ -172,6 +215,17 @@ impl<'a> Encoder<'a> {
         to_offset: u64,
         bytes: u64,
     ) -> Result<()> {
+        self.record_then((from, from_offset), (to, to_offset), bytes, None)
+    }
+
+    /// The same, with what follows it.
+    pub(super) fn record_then(
+        &mut self,
+        (from, from_offset): (&Arc<Inner>, u64),
+        (to, to_offset): (&Arc<Inner>, u64),
+        bytes: u64,
+        then: Option<Then>,
+    ) -> Result<()> {
         let refused = |name, buffer: &Inner, why| Err(not_fit(name, buffer, why));
         self.own("from", from)?;
         self.own("to", to)?;
@@ -192,7 +246,7 @@ impl<'a> Encoder<'a> {
                 return Err(Error::beyond(name, end, size, "bytes of the buffer"));
             }
         }
-        self.push(Step::Copy { from: from.clone(), from_offset, to: to.clone(), to_offset, bytes })
+        self.push(Step::Copy { from: from.clone(), from_offset, to: to.clone(), to_offset, bytes, then })
     }
 
     fn own(&self, name: &'static str, buffer: &Inner) -> Result<()> {
@@ -236,7 +290,7 @@ impl<'a> Encoder<'a> {
     pub fn submit(&mut self) -> Result<Fence> {
         let steps = &self.steps;
         let fence = self.device.call(Deadline::NEVER, &|| false, |driver| submit(steps, driver))?;
-        self.steps.clear();
+        self.steps.drain(..).for_each(Step::done);
         Ok(fence)
     }
 }

@@ -1,15 +1,16 @@
 //! Bytes on their way back from the device: a ring of buffers, so that one is read while others are being filled.
 
-use std::fmt;
-
 use super::buffer::Buffer;
 use super::desc::BufferDesc;
 use super::device_buffer::{DeviceBuffer, padded};
-use super::encoder::Encoder;
+use super::encoder::{Encoder, Then};
+use super::machine::BufferState;
+use super::promise::{self, Callback};
 use super::range::MappedRange;
-use super::request::Request;
+use super::reading::Reading;
+use super::request::{Outcome, Request};
 use crate::counter::Counter;
-use crate::device::{Device, MapMode, Usage};
+use crate::device::{Device, Usage};
 use crate::error::{Error, Label, Result, Status};
 use crate::lock::{Mutex, MutexGuard};
 use crate::memory::{Arc, boxed, try_vec};
@@ -95,10 +96,10 @@ struct Taken {
 
 /// A buffer of the ring, until it is dropped.
 #[derive(Debug)]
-struct Slot {
+pub(super) struct Slot {
     ring: Arc<Ring>,
     at: usize,
-    number: u64,
+    pub(super) number: u64,
 }
 
 /// Reads what device buffers hold, several reads at a time, so that no frame waits for its own. It can be used from any thread.
@@ -164,16 +165,50 @@ impl ReadbackBuffer {
 
     /// Submits a copy of what a device buffer holds by then, and asks for it to be mapped. The source has COPY_SRC.
     pub fn read(&self, from: &DeviceBuffer, offset: u64, bytes: u64) -> Result<Reading> {
+        let mut encoder = Encoder::new(&self.ring.device);
+        let reading = self.read_in(&mut encoder, from, offset, bytes)?;
+        encoder.submit()?;
+        Ok(reading)
+    }
+
+    /// Records the same copy in an encoder, among other steps: the reading has what the buffer holds then. It says
+    /// [`Status::Aborted`] where the encoder goes without a submit; and a submit of an encoder answers it, perhaps at once.
+    ///
+    /// ```
+    /// # use backbuf::{Timeout, buffers::*, device::{Device, HostConfig, Usage}};
+    /// # let device = Device::host(HostConfig::default())?;
+    /// # let usage = Usage::STORAGE | Usage::COPY_SRC;
+    /// # let result = DeviceBuffer::new(&device, &BufferDesc { size: 5, usage, ..BufferDesc::default() })?;
+    /// # let readback = ReadbackBuffer::new(&device, ReadbackConfig { size: 5, ..ReadbackConfig::default() })?;
+    /// let mut encoder = Encoder::new(&device);
+    /// encoder.write(&result, 0, b"first")?;
+    /// let reading = readback.read_in(&mut encoder, &result, 0, 5)?;
+    /// encoder.write(&result, 0, b"later")?;
+    /// encoder.submit()?;
+    /// reading.wait(Timeout::FOREVER)?;
+    /// assert_eq!(*reading.bytes()?, *b"first");
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn read_in(
+        &self,
+        encoder: &mut Encoder<'_>,
+        from: &DeviceBuffer,
+        offset: u64,
+        bytes: u64,
+    ) -> Result<Reading> {
         from.check("offset + bytes", offset, bytes)?;
         if bytes > self.size {
             return Err(Error::beyond("bytes", bytes.into(), self.size, "bytes of the readback buffer"));
         }
-        let slot = self.claim()?;
-        let to = slot.buffer();
-        let mut encoder = Encoder::new(&self.ring.device);
-        encoder.record(&from.buffer().inner, offset, &to.inner, 0, bytes)?;
-        encoder.submit()?;
-        let request = to.map_async(MapMode::Read, 0, None)?;
+        let slot = Arc::try_new(self.claim()?).map_err(|_| Error::of(Status::OutOfMemory))?;
+        let to = &slot.buffer().inner;
+        let never = Error::text(Status::Aborted, "the encoder that it was recorded in went without a submit");
+        let (answer, pledge) =
+            promise::pair(Outcome { result: Err(never), label: to.label, state: to.state() })?;
+        let tell: Callback<Outcome> = boxed(move |outcome| answer.keep(outcome))?;
+        let then = Then { tell: Mutex::new(tell), slot: slot.clone() };
+        encoder.record_then((&from.buffer().inner, offset), (to, 0), bytes, Some(then))?;
+        let request = Request::new(pledge, to, 0);
         let counters = &self.ring.counters;
         counters.reads.bump(1);
         counters.bytes.bump(bytes);
@@ -277,7 +312,11 @@ impl ReadbackBuffer {
     fn drop_oldest(&self) -> Option<Slot> {
         let Ring { buffers, counters, .. } = &*self.ring;
         let mut taken = self.ring.taken.lock();
-        let unused = |at: &usize| !buffers[*at].inner.lock().machine.is_lent();
+        // What is ready has only been recorded, and is an encoder's.
+        let unused = |at: &usize| {
+            let buffer = buffers[*at].inner.lock();
+            !buffer.machine.is_lent() && buffer.machine.state() != BufferState::Ready
+        };
         let at = (0..buffers.len()).filter(unused).min_by_key(|at| taken.by[*at])?;
         let slot = self.take(&mut taken, at);
         drop(taken);
@@ -289,7 +328,7 @@ impl ReadbackBuffer {
 }
 
 impl Slot {
-    fn buffer(&self) -> &Buffer {
+    pub(super) fn buffer(&self) -> &Buffer {
         &self.ring.buffers[self.at]
     }
 
@@ -302,7 +341,15 @@ impl Slot {
         Ok(taken)
     }
 
-    fn bytes(&self, bytes: usize) -> Result<MappedRange<'_>> {
+    /// Where its bytes are, which stay this reading's from now on.
+    #[cfg(feature = "capi")]
+    pub(super) fn place(&self) -> Result<*const u8> {
+        let _taken = self.claimed()?;
+        let (place, ..) = self.buffer().inner.lend(0, None, false)?;
+        Ok(place.as_ptr().cast_const())
+    }
+
+    pub(super) fn bytes(&self, bytes: usize) -> Result<MappedRange<'_>> {
         let _taken = self.claimed()?;
         Ok(self.buffer().range(0, None)?.cut(bytes))
     }
@@ -320,93 +367,5 @@ impl Drop for Slot {
         taken.by[self.at] = 0;
         drop(taken);
         self.ring.device.nudge();
-    }
-}
-
-/// Who is given the bytes of a read.
-pub(crate) type Receiver = Box<dyn FnOnce(Result<&[u8]>) + Send>;
-
-/// A read that is under way, or done. Dropping it gives its buffer back to the ring.
-///
-/// ```
-/// # use backbuf::{Timeout, buffers::*, device::{Device, HostConfig, Usage}};
-/// # let device = Device::host(HostConfig::default())?;
-/// # let usage = Usage::STORAGE | Usage::COPY_SRC;
-/// # let result = DeviceBuffer::new(&device, &BufferDesc { size: 61, usage, ..BufferDesc::default() })?;
-/// # let readback = ReadbackBuffer::new(&device, ReadbackConfig { size: 61, ..ReadbackConfig::default() })?;
-/// let reading = readback.read(&result, 5, 3)?;
-/// while reading.poll().is_none() {
-///     std::thread::yield_now(); // render the next frame
-/// }
-/// assert_eq!(*reading.bytes()?, [0; 3]);
-/// # Ok::<(), backbuf::Error>(())
-/// ```
-pub struct Reading {
-    request: Request,
-    slot: Slot,
-    bytes: usize,
-}
-
-impl Reading {
-    /// Whether the bytes are there, or why they will not come; none if that is not known.
-    pub fn poll(&self) -> Option<Result<()>> {
-        self.request.poll().map(|outcome| outcome.result)
-    }
-
-    /// Waits for the bytes. On the owner thread of a host-driven device this drives the device.
-    pub fn wait(&self, timeout: Timeout) -> Result<()> {
-        self.request.wait(timeout)?.result
-    }
-
-    /// What is waited for, for who must not keep the reading meanwhile.
-    #[cfg(feature = "capi")]
-    pub(crate) fn request(&self) -> Request {
-        self.request.share()
-    }
-
-    /// The bytes, once they are there.
-    pub fn bytes(&self) -> Result<MappedRange<'_>> {
-        self.slot.bytes(self.bytes)
-    }
-
-    /// Where the bytes are, and how many: until it is dropped. Nobody takes its buffer for a newer reading then.
-    #[cfg(feature = "capi")]
-    pub(crate) fn place(&self) -> Result<(*const u8, u64)> {
-        let taken = self.slot.claimed()?;
-        let (place, ..) = self.slot.buffer().inner.lend(0, None, false)?;
-        drop(taken);
-        Ok((place.as_ptr().cast_const(), self.bytes as u64))
-    }
-
-    /// Leaves the bytes to a callback, which runs once, as that of [`Request::then`]; the buffer goes back to the ring after
-    /// it.
-    ///
-    /// ```
-    /// # use backbuf::{Timeout, buffers::*, device::{Device, HostConfig, Usage}};
-    /// # let device = Device::host(HostConfig::default())?;
-    /// # let usage = Usage::STORAGE | Usage::COPY_SRC;
-    /// # let result = DeviceBuffer::new(&device, &BufferDesc { size: 61, usage, ..BufferDesc::default() })?;
-    /// # let readback = ReadbackBuffer::new(&device, ReadbackConfig { size: 61, ..ReadbackConfig::default() })?;
-    /// let (tell, told) = std::sync::mpsc::channel();
-    /// readback.read(&result, 0, 61)?.then(move |bytes| tell.send(bytes.map(<[u8]>::len)).unwrap())?;
-    /// assert_eq!(told.recv().unwrap(), Ok(61));
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
-    pub fn then(self, callback: impl FnOnce(Result<&[u8]>) + Send + 'static) -> Result<()> {
-        self.leave_to(boxed(callback)?)
-    }
-
-    pub(crate) fn leave_to(self, callback: Receiver) -> Result<()> {
-        let Reading { request, slot, bytes } = self;
-        request.then(move |outcome| match outcome.result.and_then(|()| slot.bytes(bytes)) {
-            Ok(range) => callback(Ok(&range)),
-            Err(error) => callback(Err(error)),
-        })
-    }
-}
-
-impl fmt::Debug for Reading {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reading").field("number", &self.slot.number).field("request", &self.request).finish()
     }
 }

@@ -42,6 +42,7 @@ mod opaque;
 mod pin;
 mod query;
 mod readback;
+mod reading;
 mod receiver;
 mod records;
 mod registry;

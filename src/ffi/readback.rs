@@ -1,19 +1,16 @@
-//! `bb_readback` and `bb_reading`: bytes on their way back from the device.
+//! `bb_readback`: bytes on their way back from the device.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::c_char;
 
-use super::buffer::keep;
-use super::callback::{UserData, bb_drop_fn};
-use super::encoder::target;
+use super::encoder::{self, target, with};
 use super::guard::{beside, guard, on, take};
 use super::handle::Kind;
 use super::input;
 use super::object::{Object, Seat};
-use super::opaque::{bb_device, bb_device_buffer, bb_readback, bb_reading};
-use super::spsc::bb_const_span;
+use super::opaque::{bb_device, bb_device_buffer, bb_encoder, bb_readback, bb_reading};
 use super::status::bb_status;
 use crate::Timeout;
-use crate::buffers::{ReadbackBuffer, ReadbackConfig, Reading, Receiver, WhenFull};
+use crate::buffers::{ReadbackBuffer, ReadbackConfig, WhenFull};
 use crate::device::Device;
 use crate::error::{Error, Label, Result, Status};
 
@@ -67,21 +64,6 @@ pub struct bb_readback_stats {
     pub dropped: u64,
 }
 
-/// Who is given the bytes of a read.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct bb_read_callback {
-    /// Called once: BB_OK and the bytes, which are there for the call only; else why they do not come, and NULL. It may use any
-    /// buffer, but not wait for the device: that is BB_E_RECURSIVE.
-    pub call: Option<
-        unsafe extern "C" fn(user_data: *mut c_void, status: bb_status, data: *const c_void, bytes: u64),
-    >,
-    /// Handed to it.
-    pub user_data: *mut c_void,
-    /// Told that `user_data` is not needed any more, after the call; may be NULL.
-    pub drop: bb_drop_fn,
-}
-
 const DEFAULTS: bb_readback_config = bb_readback_config {
     struct_size: size_of::<bb_readback_config>() as u32,
     frames: 3,
@@ -98,10 +80,6 @@ impl Object for ReadbackBuffer {
     fn label(&self) -> Label {
         ReadbackBuffer::label(self)
     }
-}
-
-impl Object for Reading {
-    const KIND: Kind = Kind::Reading;
 }
 
 fn config<'a>(given: bb_readback_config) -> Result<ReadbackConfig<'a>> {
@@ -195,130 +173,39 @@ pub unsafe extern "C" fn bb_readback_read(
     })
 }
 
-/// The same, and leaves the bytes to a callback: on the device's owner thread, on a thread that drops the reading for a newer one, or
-/// inside of this call. The buffer goes back to the ring after it.
+/// Records the same copy in an encoder, among other steps: the reading has what the buffer holds then. Its submit asks for the
+/// mapping; an encoder that goes without one answers it with BB_E_ABORTED. The buffer of the ring is in use from now on.
 ///
 /// @param readback the ring
+/// @param encoder the encoder
 /// @param from a device buffer with `BB_USAGE_COPY_SRC`
 /// @param offset where the bytes begin there
 /// @param bytes how many, at most the ring's size
-/// @param callback called once if the call succeeds
-/// @return what `bb_readback_read()` returns
-/// @threadsafety safe to call from any thread
+/// @param reading the handle is written here; `bb_reading_release()` gives its buffer back to the ring
+/// @return what `bb_readback_read()` returns, BB_E_BUSY (another thread is inside of the encoder)
+/// @threadsafety one thread at a time for the encoder
 /// @since 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn bb_readback_read_then(
+pub unsafe extern "C" fn bb_readback_read_in(
     readback: *mut bb_readback,
+    encoder: *mut bb_encoder,
     from: *mut bb_device_buffer,
     offset: u64,
     bytes: u64,
-    callback: *const bb_read_callback,
+    reading: *mut *mut bb_reading,
 ) -> bb_status {
-    const CALL: &str = "bb_readback_read_then";
-    let mut shared = None;
-    let status = on(CALL, readback, |readback: &ReadbackBuffer| {
-        // SAFETY: the header asks for a callback.
-        let given = unsafe { input::required(callback, "callback") }?;
-        let call = input::function(given.call, "callback.call")?;
-        shared = Some((given, call, readback.share(), target(from)?));
-        Ok(())
-    });
-    let Some((given, call, readback, from)) = shared else { return status };
-    // As above; and a callback that runs in here may end them.
-    beside(CALL, Kind::Readback, readback.label(), || {
-        let user_data = UserData::new(given.user_data, given.drop);
-        let tell = move |bytes: Result<&[u8]>| {
-            let (status, data, length) = match bytes {
-                Ok(bytes) => (bb_status::BB_OK, bytes.as_ptr(), bytes.len() as u64),
-                Err(error) => (error.status().into(), std::ptr::null(), 0),
-            };
-            // SAFETY: the caller's own function, called once, with its user data.
-            unsafe { call(user_data.get(), status, data.cast(), length) };
-        };
-        let tell: Receiver = match crate::memory::try_box(tell) {
-            Ok(tell) => tell,
-            Err(tell) => {
-                std::mem::forget(tell);
-                return Err(Error::of(Status::OutOfMemory));
-            }
-        };
-        match readback.read(&from, offset, bytes) {
-            Ok(reading) => reading.leave_to(tell),
-            Err(error) => {
-                keep(Some(tell));
-                Err(error)
-            }
-        }
-    })
-}
-
-/// Whether the bytes of a read are there. It does not drive the device.
-///
-/// @param reading the reading
-/// @return BB_OK (they are), BB_E_TIMEOUT (not yet), BB_E_ABORTED (given up for a newer one), BB_E_DEVICE_LOST, BB_E_BACKEND,
-///         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
-/// @threadsafety safe to call from any thread
-/// @since 0.1
-#[unsafe(no_mangle)]
-pub extern "C" fn bb_reading_poll(reading: *mut bb_reading) -> bb_status {
-    on("bb_reading_poll", reading, |reading: &Reading| {
-        reading.poll().unwrap_or_else(|| Err(Error::of(Status::Timeout)))
-    })
-}
-
-/// Waits for the bytes of a read. On the owner thread of a host-driven device this drives the device.
-///
-/// @param reading the reading
-/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
-/// @return BB_OK (they are there), BB_E_TIMEOUT, BB_E_ABORTED (given up for a newer one), BB_E_DEVICE_LOST, BB_E_BACKEND,
-///         BB_E_RECURSIVE (in a callback on the owner thread), BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
-///         BB_E_FOREIGN, BB_E_FORKED
-/// @threadsafety safe to call from any thread
-/// @since 0.1
-#[unsafe(no_mangle)]
-pub extern "C" fn bb_reading_wait(reading: *mut bb_reading, timeout: u64) -> bb_status {
-    let mut shared = None;
-    let status = on("bb_reading_wait", reading, |reading: &Reading| {
-        shared = Some(reading.request());
-        Ok(())
-    });
-    let Some(request) = shared else { return status };
-    // No call is inside of the handle while this waits: others may release it.
-    guard("bb_reading_wait", || request.wait(Timeout::nanos(timeout))?.result)
-}
-
-/// The bytes of a read, once they are there. Valid until the reading is released, or the device destroyed.
-///
-/// @param reading the reading
-/// @param span written
-/// @return BB_OK, BB_E_STATE (not there yet), BB_E_ABORTED (given up for a newer one), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY,
-///         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
-/// @threadsafety safe to call from any thread
-/// @since 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bb_reading_bytes(reading: *mut bb_reading, span: *mut bb_const_span) -> bb_status {
-    on("bb_reading_bytes", reading, |reading: &Reading| {
-        // SAFETY: the header asks for a place for a span.
-        let place = unsafe { input::output(span, "span") }?;
-        let (data, bytes) = reading.place()?;
-        place.set(bb_const_span { data: data.cast(), bytes })
-    })
-}
-
-/// Gives the reading's buffer back to the ring.
-///
-/// @param reading the reading; NULL is a no-op
-/// @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
-/// @threadsafety safe to call from any thread
-/// @since 0.1
-#[unsafe(no_mangle)]
-pub extern "C" fn bb_reading_release(reading: *mut bb_reading) -> bb_status {
-    if reading.is_null() {
-        return bb_status::BB_OK;
-    }
-    take("bb_reading_release", reading, |reading: Reading| {
-        drop(reading);
-        Ok(())
+    on("bb_readback_read_in", readback, |readback: &ReadbackBuffer| {
+        // SAFETY: the header asks for a place for a handle.
+        let place = unsafe { input::output(reading, "reading") }?;
+        let (seat, from) = (Seat::take()?, target(from)?);
+        let mut made = None;
+        with(encoder, |encoder: &encoder::Shared| {
+            encoder.with(|encoder| {
+                made = Some(readback.read_in(encoder, &from, offset, bytes)?);
+                Ok(())
+            })
+        })?;
+        made.map_or(Ok(()), |reading| place.set(seat.seat(reading)? as *mut bb_reading))
     })
 }
 

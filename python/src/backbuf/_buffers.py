@@ -399,6 +399,23 @@ class ReadbackBuffer(_Object):
         _errors.check(lib.bb_readback_read(self._pointer(), source._pointer(), offset, length, place))
         return Reading(self._device, place[0], dtype)
 
+    def read_in(
+        self,
+        encoder: Encoder,
+        source: DeviceBuffer,
+        offset: int = 0,
+        size: int | None = None,
+        *,
+        dtype: npt.DTypeLike = np.uint8,
+    ) -> Reading:
+        """Records the same copy in an encoder: what the device buffer holds at that step. StateError where the encoder is
+        closed without a submit."""
+        place = ffi.new("bb_reading **")
+        length = source.size - offset if size is None else size
+        places = (encoder._pointer(), source._pointer(), offset, length)
+        _errors.check(lib.bb_readback_read_in(self._pointer(), *places, place))
+        return Reading(self._device, place[0], dtype)
+
     def statistics(self) -> ReadbackStatistics:
         """What it has counted."""
         return ReadbackStatistics(**counters("readback", self._pointer()))
