@@ -49,7 +49,7 @@ impl Device {
             }
         } else {
             thread::start(label, Start { shared: shared.clone(), make }, owner::main)?;
-            let begun = || (shared.facts.get().is_some() || shared.gone.load(Acquire)).then_some(());
+            let begun = || (shared.begun.load(Acquire) || shared.gone.load(Acquire)).then_some(());
             while shared.progress.wait(Deadline::NEVER, begun).is_err() {}
         }
         match (shared.facts.get(), shared.loss.get()) {

@@ -48,6 +48,7 @@ impl Shared {
                 let text = format_args!("created #{}: {}", self.number, facts.info);
                 log::record(Level::Info, "device", self.label.as_str(), text);
                 let _ = self.facts.set(facts);
+                self.begun.store(true, Release);
                 self.progress.signal();
                 true
             }

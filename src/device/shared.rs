@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) owner: AtomicU64,
     /// Known once the driver is made.
     pub(crate) facts: OnceLock<Facts>,
+    /// That they are known, in a word that ThreadSanitizer sees.
+    pub(crate) begun: AtomicBool,
     pub(crate) driver: UnsafeCell<ManuallyDrop<Option<Box<dyn Driver>>>>,
     /// Whether the owner thread is in the driver.
     inside: AtomicBool,
@@ -97,6 +99,7 @@ impl Shared {
             tag: instance.tag,
             owner: AtomicU64::new(0),
             facts: OnceLock::new(),
+            begun: AtomicBool::new(false),
             driver: UnsafeCell::new(ManuallyDrop::new(None)),
             inside: AtomicBool::new(false),
             calls: calls::Queue::new()?,
