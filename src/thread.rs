@@ -21,17 +21,34 @@ extern "C" fn enter<T>(start: *mut c_void) -> *mut c_void {
     null_mut()
 }
 
+/// A thread of the library's own, for somebody to join or to detach.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Thread(libc::pthread_t);
+
+impl Thread {
+    /// Leaves it alone.
+    pub(crate) fn detach(self) {
+        // SAFETY: a thread that nobody else detaches or joins.
+        unsafe { libc::pthread_detach(self.0) };
+    }
+
+    /// Waits until it is gone, with all that others have it do at its end.
+    pub(crate) fn join(self) {
+        // SAFETY: as above.
+        unsafe { libc::pthread_join(self.0, null_mut()) };
+    }
+}
+
 /// Starts a thread named after the object that it serves. A failure is reported, not fatal, unlike that of `std::thread`;
 /// the value is dropped then.
-pub(crate) fn start<T: Send + 'static>(label: &str, value: T, main: fn(T)) -> Result<()> {
+pub(crate) fn start<T: Send + 'static>(label: &str, value: T, main: fn(T)) -> Result<Thread> {
     let start = Box::into_raw(boxed(Start { main, value })?);
     // SAFETY: the start box belongs to the thread if there is one.
     match unsafe { create(enter::<T>, start.cast()) } {
         Ok(thread) => {
             name(thread, label);
-            // SAFETY: the thread from above, which nobody else detaches or joins.
-            unsafe { libc::pthread_detach(thread) };
-            Ok(())
+            Ok(Thread(thread))
         }
         Err(code) => {
             // SAFETY: the box from above, which nobody has taken.

@@ -29,12 +29,14 @@ enum class BufferUsage : std::uint32_t {
     Indirect = BB_USAGE_INDIRECT,
 };
 #pragma GCC diagnostic pop
+// NOLINTBEGIN(clang-analyzer-optin.core.EnumCastOutOfRange): flags go together.
 constexpr BufferUsage operator|(BufferUsage a, BufferUsage b) noexcept {
     return static_cast<BufferUsage>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
 }
 constexpr BufferUsage operator&(BufferUsage a, BufferUsage b) noexcept {
     return static_cast<BufferUsage>(static_cast<std::uint32_t>(a) & static_cast<std::uint32_t>(b));
 }
+// NOLINTEND(clang-analyzer-optin.core.EnumCastOutOfRange)
 
 /// Where a buffer stands.
 enum class BufferState : std::uint32_t {

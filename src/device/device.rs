@@ -10,9 +10,10 @@ use super::statistics::Statistics;
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
 use crate::memory::{Arc, boxed};
+use crate::slots;
 use crate::sync::Ordering::*;
+use crate::thread::{self, Thread};
 use crate::wait::{Deadline, Timeout};
-use crate::{slots, thread};
 
 /// How long the end of a device waits for its owner thread.
 const PATIENCE: Timeout = Timeout::nanos(2_000_000_000);
@@ -48,15 +49,16 @@ impl Device {
                 shared.finish();
             }
         } else {
-            thread::start(label, Start { shared: shared.clone(), make }, owner::main)?;
+            let thread = thread::start(label, Start { shared: shared.clone(), make }, owner::main)?;
+            *shared.thread.lock() = Some(thread);
             let begun = || (shared.begun.load(Acquire) || shared.gone.load(Acquire)).then_some(());
             while shared.progress.wait(Deadline::NEVER, begun).is_err() {}
         }
-        match (shared.facts.get(), shared.loss.get()) {
+        // From here on the door ends it, also where there is no memory for one.
+        let door = Door { shared };
+        match (door.shared.facts.get(), door.shared.loss.get()) {
             (None, Some(error)) => Err(*error),
-            _ => Ok(Device {
-                door: Arc::try_new(Door { shared }).map_err(|_| Error::of(Status::OutOfMemory))?,
-            }),
+            _ => Ok(Device { door: Arc::try_new(door).map_err(|_| Error::of(Status::OutOfMemory))? }),
         }
     }
 
@@ -374,14 +376,22 @@ impl Shared {
         }
         self.ended.store(true, Release);
         self.nudge();
+        let thread = self.thread.lock().take();
+        if self.is_owner() {
+            return thread.map_or((), Thread::detach);
+        }
         let gone = || self.gone.load(Acquire).then_some(());
         let deadline = Deadline::after(PATIENCE);
-        while !self.is_owner() && gone().is_none() {
+        while gone().is_none() {
             if self.progress.wait(deadline, gone) == Err(crate::wait::Stop::TimedOut) {
                 let text = format_args!("a call does not return; the driver stays until it does");
                 log::record(Level::Warn, "device", self.label.as_str(), text);
-                return;
+                return thread.map_or((), Thread::detach);
             }
+        }
+        // Drivers keep things by thread, which its end gives back: not while the program is ending as well.
+        if let Some(thread) = thread {
+            thread.join();
         }
     }
 }

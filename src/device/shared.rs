@@ -11,12 +11,13 @@ use super::completions::Completions;
 use super::counting::Counting;
 use super::driver::{Driver, Fence, Info, Renderer};
 use crate::error::{Error, Label, Result, Status};
+use crate::lock::Mutex;
 use crate::log::{self, Level};
 use crate::memory::Arc;
 use crate::roster::{Listed, Roster};
 use crate::slots;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
-use crate::thread;
+use crate::thread::{self, Thread};
 use crate::wait::Event;
 
 /// The devices of this process.
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) facts: OnceLock<Facts>,
     /// That they are known, in a word that ThreadSanitizer sees.
     pub(crate) begun: AtomicBool,
+    /// The owner thread, where the library started it: for who ends the device to join.
+    pub(crate) thread: Mutex<Option<Thread>>,
     pub(crate) driver: UnsafeCell<ManuallyDrop<Option<Box<dyn Driver>>>>,
     /// Whether the owner thread is in the driver.
     inside: AtomicBool,
@@ -100,6 +103,7 @@ impl Shared {
             owner: AtomicU64::new(0),
             facts: OnceLock::new(),
             begun: AtomicBool::new(false),
+            thread: Mutex::new(None),
             driver: UnsafeCell::new(ManuallyDrop::new(None)),
             inside: AtomicBool::new(false),
             calls: calls::Queue::new()?,

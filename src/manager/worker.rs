@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::log::{self, Level};
 use crate::memory::Arc;
 use crate::sync::{AtomicU32, Ordering::*};
-use crate::thread;
+use crate::thread::{self, Thread};
 use crate::wait::{Deadline, Event, Stop, nap, now};
 
 /// What outlives the manager's memory: whether its worker has gone.
@@ -51,7 +51,8 @@ fn main(start: Start) {
 
 /// Starts the worker.
 pub(crate) fn spawn(shared: &Arc<Shared>, priority: Priority, affinity: u64) -> Result<()> {
-    thread::start(shared.label.as_str(), Start { shared: shared.clone(), priority, affinity }, main)
+    let start = Start { shared: shared.clone(), priority, affinity };
+    thread::start(shared.label.as_str(), start, main).map(Thread::detach)
 }
 
 /// Applies the wishes of the config to the calling thread; what the system refuses is told.
