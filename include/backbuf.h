@@ -2900,7 +2900,8 @@ BB_API bb_status bb_device_create_host(uint32_t flags, const char *label, bb_dev
  * - Host-driven: `BB_DEVICE_HOST_DRIVEN` and a `get_proc`. The program's context, current on the calling thread, is used as it
  *   is, by calls of `bb_device_poll()` on this thread. It works with every window system. Between polls the context must be
  *   current when the library is called on this thread, and the library leaves no state changed but what is bound to
- *   `GL_COPY_READ_BUFFER` and `GL_COPY_WRITE_BUFFER`.
+ *   `GL_COPY_READ_BUFFER` and `GL_COPY_WRITE_BUFFER`. An error of OpenGL that the program has not asked for is cleared, and told
+ *   in the log.
  *
  * The environment variable `BACKBUF_GL_CAPS` lists the optional abilities that may be used: `none`, or some of
  * `buffer_storage,debug,robustness`; all of them where it is not set.
