@@ -2,7 +2,7 @@
 #![cfg(feature = "wgpu")]
 
 use backbuf::buffers::Encoder;
-use backbuf::device::{Device, MapMode, WgpuConfig};
+use backbuf::device::{Device, Driver, MapMode, Usage, WgpuConfig};
 use backbuf::{Result, Status, Timeout};
 
 #[path = "common/buffer_conformance.rs"]
@@ -75,5 +75,70 @@ fn a_device_that_the_program_destroys_is_lost() {
             buffer.map_async(MapMode::Write, 0, None).and_then(|request| request.wait(Timeout::FOREVER));
         let refused = mapped.map_or_else(Err, |outcome| outcome.result).unwrap_err();
         assert_eq!(refused.status(), Status::DeviceLost);
+    });
+}
+
+/// Large writes go straight to where they belong if nothing is on its way, and in their turn otherwise: to a reader it is the same.
+#[test]
+fn writes_keep_their_place_whichever_way_they_go() {
+    const BYTES: usize = 1 << 20;
+    everywhere(|make| {
+        let device = make();
+        let usage = Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST;
+        let create = |driver: &mut dyn Driver, usage| driver.create(BYTES as u64, usage, "written");
+        let [a, b, back] = device
+            .run(Timeout::FOREVER, |driver| {
+                Ok([
+                    create(driver, usage)?,
+                    create(driver, usage)?,
+                    create(driver, buffer_conformance::read_usage())?,
+                ])
+            })
+            .unwrap();
+        let mut model = [vec![0u8; BYTES], vec![0u8; BYTES]];
+        let mut seed = 0x9E37_79B9_7F4A_7C15u64;
+        let mut random = move |below: usize| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            (seed % below as u64) as usize
+        };
+        for round in 0..200 {
+            let which = random(2);
+            let (to, from) = if which == 0 { (a, b) } else { (b, a) };
+            let offset = random(BYTES / 2) & if random(3) > 0 { !7 } else { !0 };
+            let bytes = 1 + random(BYTES / 2 - 1);
+            let bytes = if random(3) > 0 { bytes.next_multiple_of(4) } else { bytes };
+            let data: Vec<u8> = (0..bytes).map(|at| (at * 7 + round * 13) as u8).collect();
+            if random(3) > 0 {
+                device.run(Timeout::FOREVER, |driver| driver.write(to, offset as u64, &data)).unwrap();
+                model[which][offset..offset + bytes].copy_from_slice(&data);
+            } else {
+                let (at, length) = (offset as u64, bytes as u64);
+                device.run(Timeout::FOREVER, |driver| driver.copy(from, at, to, at, length)).unwrap();
+                let copied = model[1 - which][offset..offset + bytes].to_vec();
+                model[which][offset..offset + bytes].copy_from_slice(&copied);
+            }
+            if random(2) == 0 {
+                let fence = device.run(Timeout::FOREVER, |driver| driver.submit()).unwrap();
+                if random(2) == 0 {
+                    device.wait_fence(fence, Timeout::FOREVER).unwrap();
+                }
+            }
+        }
+        for (native, expected) in [(a, &model[0]), (b, &model[1])] {
+            let fence = device.run(Timeout::FOREVER, |driver| {
+                driver.copy(native, 0, back, 0, BYTES as u64)?;
+                driver.submit()
+            });
+            device.wait_fence(fence.unwrap(), Timeout::FOREVER).unwrap();
+            let same = device.run(Timeout::FOREVER, |driver| {
+                let place = driver.map(back, MapMode::Read, 0, BYTES as u64)?;
+                // SAFETY: so many bytes are mapped there until the unmap.
+                let same = unsafe { std::slice::from_raw_parts(place.as_ptr(), BYTES) } == &expected[..];
+                driver.unmap(back).map(|()| same)
+            });
+            assert!(same.unwrap(), "not what was written");
+        }
     });
 }

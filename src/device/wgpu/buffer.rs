@@ -26,6 +26,8 @@ pub(super) struct Buffer {
     /// As was asked for. There are whole words behind.
     pub(super) bytes: u64,
     pub(super) usage: Usage,
+    /// It may be mapped to be written, whatever it was made for.
+    pub(super) direct: bool,
     /// Shaders may read and write it.
     pub(super) shaders: bool,
     view: Option<View>,
@@ -69,12 +71,13 @@ impl Buffer {
         let worked =
             Native::COPY_SRC | Native::COPY_DST | if gpu.compute { Native::STORAGE } else { Native::empty() };
         let twin = reads && gpu.compute && !gpu.mappable;
+        let direct = gpu.direct && !reads && !usage.contains(Usage::MAP_WRITE);
         let native = if usage.contains(Usage::MAP_WRITE) || reads && !gpu.compute {
             translate(usage)
         } else if twin {
             worked
         } else {
-            translate(usage) | worked
+            translate(usage) | worked | if direct { Native::MAP_WRITE } else { Native::empty() }
         };
         let desc =
             wgpu::BufferDescriptor { label: Some(label), size, usage: native, mapped_at_creation: mapped };
@@ -91,6 +94,7 @@ impl Buffer {
             behind: 0..0,
             bytes,
             usage,
+            direct,
             shaders: native.contains(Native::STORAGE),
             view: None,
             begun: None,
@@ -149,13 +153,35 @@ impl Buffer {
 
     /// Maps a range, at least a byte, of a buffer with nothing to be done.
     pub(super) fn map(&mut self, gpu: &Gpu, mode: MapMode, offset: u64, bytes: u64) -> Result<NonNull<u8>> {
-        let (needed, native, why) = match mode {
-            MapMode::Read => (Usage::MAP_READ, wgpu::MapMode::Read, "its usage has no MAP_READ"),
-            MapMode::Write => (Usage::MAP_WRITE, wgpu::MapMode::Write, "its usage has no MAP_WRITE"),
+        let (needed, why) = match mode {
+            MapMode::Read => (Usage::MAP_READ, "its usage has no MAP_READ"),
+            MapMode::Write => (Usage::MAP_WRITE, "its usage has no MAP_WRITE"),
         };
         if !self.usage.contains(needed) {
             return Err(Error::param(Status::Argument, "buffer", why));
         }
+        self.map_range(gpu, mode, offset, bytes)
+    }
+
+    /// Writes a range of a direct buffer with nothing to be done, which begins at a multiple of 8 and ends at one of 4.
+    pub(super) fn write_direct(
+        &mut self,
+        gpu: &Gpu,
+        offset: u64,
+        data: &[u8],
+        submissions: u64,
+    ) -> Result<()> {
+        let place = self.map_range(gpu, MapMode::Write, offset, data.len() as u64)?;
+        // SAFETY: so many bytes are mapped there until the unmap.
+        unsafe { place.as_ptr().copy_from_nonoverlapping(data.as_ptr(), data.len()) };
+        self.unmap(gpu, submissions)
+    }
+
+    fn map_range(&mut self, gpu: &Gpu, mode: MapMode, offset: u64, bytes: u64) -> Result<NonNull<u8>> {
+        let native = match mode {
+            MapMode::Read => wgpu::MapMode::Read,
+            MapMode::Write => wgpu::MapMode::Write,
+        };
         let range = offset & !7..(offset + bytes).next_multiple_of(4);
         let skipped = (offset - range.start) as usize;
         let answer = Arc::try_new(AtomicU8::new(0)).map_err(|_| Error::of(Status::OutOfMemory))?;

@@ -15,6 +15,9 @@ use crate::error::{Error, Result, Status};
 use crate::memory::try_vec;
 use crate::wait::{Deadline, Timeout};
 
+/// From so many bytes on, a write to where they go is worth the mapping.
+const DIRECT: u64 = 64 << 10;
+
 pub(super) struct WgpuDriver {
     buffers: HashMap<Native, Buffer>,
     /// Those whose fronts are behind.
@@ -22,16 +25,19 @@ pub(super) struct WgpuDriver {
     recorder: Recorder,
     fences: Fences,
     created: u64,
+    /// The program has wgpu's own objects, and may submit what nobody here sees.
+    lent: bool,
     gpu: Gpu,
 }
 
 impl WgpuDriver {
     pub(super) fn new(gpu: Gpu) -> WgpuDriver {
         let (buffers, behind, recorder, fences) = Default::default();
-        WgpuDriver { buffers, behind, recorder, fences, created: 0, gpu }
+        WgpuDriver { buffers, behind, recorder, fences, created: 0, lent: false, gpu }
     }
 
-    pub(super) fn handles(&self) -> WgpuHandles {
+    pub(super) fn handles(&mut self) -> WgpuHandles {
+        self.lent = true;
         WgpuHandles { device: self.gpu.device.clone(), queue: self.gpu.queue.clone() }
     }
 
@@ -39,6 +45,7 @@ impl WgpuDriver {
     pub(super) fn buffer(&mut self, native: Native) -> Result<wgpu::Buffer> {
         let unknown = || Error::value(Status::Handle, "buffer", native.0, "is not a buffer of this device");
         let buffer = self.buffers.get_mut(&native).ok_or_else(unknown)?;
+        self.lent = true;
         let main = buffer.main.clone();
         let bytes = buffer.bytes;
         self.touch(native, 0, bytes)?;
@@ -74,6 +81,11 @@ impl WgpuDriver {
         }
         self.buffers.insert(native, buffer);
         Ok((native, place))
+    }
+
+    /// Whether nothing is to be done, on any buffer.
+    fn is_idle(&mut self) -> Result<bool> {
+        Ok(!self.lent && self.recorder.is_empty() && self.fences.are_passed(&self.gpu)?)
     }
 
     /// That range of a buffer will be another.
@@ -135,6 +147,16 @@ unsafe impl Driver for WgpuDriver {
         stored(buffer.usage, Usage::COPY_DST, to, "its usage has no COPY_DST")?;
         if bytes == 0 {
             return Ok(());
+        }
+        let fits = offset.is_multiple_of(8) && bytes.is_multiple_of(4) && bytes >= DIRECT;
+        if fits && buffer.direct && self.is_idle()? {
+            let Some(buffer) = self.buffers.get_mut(&to) else { return Err(Error::of(Status::Handle)) };
+            let submissions = self.recorder.submissions;
+            // What the first mapping of a buffer wrote arrives with the submit that follows it.
+            if buffer.begun != Some(submissions) {
+                self.recorder.count();
+                return buffer.write_direct(&self.gpu, offset, data, submissions);
+            }
         }
         self.touch(to, offset, bytes)?;
         let Some(buffer) = self.buffers.get(&to) else { return Err(Error::of(Status::Handle)) };

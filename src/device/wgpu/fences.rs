@@ -30,6 +30,11 @@ impl Fences {
         Fence(self.last)
     }
 
+    /// Whether all that was submitted is done, as far as can be told without a wait.
+    pub(super) fn are_passed(&mut self, gpu: &Gpu) -> Result<bool> {
+        self.wait(gpu, Fence(self.last), Timeout::TRY)
+    }
+
     /// Waits for a fence; false if it has not passed in time.
     pub(super) fn wait(&mut self, gpu: &Gpu, fence: Fence, timeout: Timeout) -> Result<bool> {
         if fence.0 > self.last {

@@ -18,6 +18,8 @@ pub(super) struct Gpu {
     pub(super) info: Info,
     /// MAP_READ goes with other usages.
     pub(super) mappable: bool,
+    /// Its memory is the host's: what is idle is best written where it is.
+    pub(super) direct: bool,
     /// Shaders run.
     pub(super) compute: bool,
     /// Bytes of a buffer that a shader sees at once, and where they may begin.
@@ -58,6 +60,9 @@ impl Gpu {
     ) -> Result<Gpu> {
         let flags = adapter.get_downlevel_capabilities().flags;
         let gpu = Gpu::new(device, queue, label, flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS))?;
+        let about = adapter.get_info();
+        let on_cpu = about.device_type == wgpu::DeviceType::Cpu && about.backend == wgpu::Backend::Vulkan;
+        let gpu = Gpu { direct: gpu.mappable && on_cpu, ..gpu };
         let health = gpu.health.clone();
         gpu.device.set_device_lost_callback(move |reason, text| {
             if reason != wgpu::DeviceLostReason::Destroyed {
@@ -113,6 +118,7 @@ impl Gpu {
         Ok(Gpu {
             info,
             mappable,
+            direct: false,
             compute,
             binding: limits.max_storage_buffer_binding_size & !3,
             binding_alignment: u64::from(limits.min_storage_buffer_offset_alignment).max(4),

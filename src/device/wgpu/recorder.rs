@@ -39,6 +39,16 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
+    /// Whether nothing waits for the next submit.
+    pub(super) fn is_empty(&self) -> bool {
+        self.encoder.is_none() && self.pending.is_none() && self.mends.of().is_none()
+    }
+
+    /// A write that needed no call of its own here.
+    pub(super) fn count(&mut self) {
+        self.calls += 1;
+    }
+
     /// Calls of wgpu so far that carried writes and copies.
     pub(super) fn calls(&self) -> u64 {
         self.calls
