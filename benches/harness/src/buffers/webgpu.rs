@@ -1,12 +1,13 @@
-//! The rows of buffers on WebGPU, beside wgpu's own ways on the same device and queue.
+//! The rows of buffers on WebGPU, beside wgpu's own ways on the same adapter.
 
 use super::{SIZE, alone, bytes, pages};
 use crate::Bench;
 use crate::measure::{Burst, Entry, alternate};
 use crate::report::Figures;
-use ::backbuf::Timeout;
 use ::backbuf::buffers::*;
 use ::backbuf::device::{Device, Usage, WgpuConfig, WgpuHandles};
+use ::backbuf::{Status, Timeout};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 const SMALL: usize = 4096;
@@ -39,9 +40,15 @@ impl Ours {
     fn new(size: usize) -> Outcome<Ours> {
         let device = Device::wgpu(WgpuConfig { label: "bench", ..WgpuConfig::default() })?;
         let usage = Usage::STORAGE | Usage::COPY_SRC;
-        let target =
-            DeviceBuffer::new(&device, &BufferDesc { size: size as u64, usage, ..BufferDesc::default() })?;
-        let (native, gpu) = (device.wgpu_buffer(target.buffer().native()?)?, device.wgpu_handles()?);
+        let desc = BufferDesc { size: size as u64, usage, ..BufferDesc::default() };
+        let target = DeviceBuffer::new(&device, &desc)?;
+        let gpu = bare(device.info().name.as_str())?;
+        let native = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: size as u64,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
         let ours = Ours { device, target, native, gpu };
         // What it carries must be what was given to it.
         let data: Vec<u8> = (0..size).map(|at| (at * 31) as u8).collect();
@@ -93,6 +100,27 @@ impl Ours {
         alternate(&mut entries, &bench.effort);
         let renderer = Some(format!("WebGPU by {}", self.device.info().name.as_str()));
         Figures { renderer, ..Figures::of(&entries, Vec::new()) }
+    }
+}
+
+/// A device for the bare calls, as a program of wgpu's own makes it, on that adapter: one of ours whose objects are lent out is no
+/// longer the library's alone.
+fn bare(name: &str) -> Outcome<WgpuHandles> {
+    let none = || ::backbuf::Error::param(Status::Unsupported, "adapter", "wgpu makes no device on it");
+    let mut desc = wgpu::InstanceDescriptor::new_without_display_handle();
+    desc.backends = wgpu::Backends::VULKAN | wgpu::Backends::GL;
+    let instance = wgpu::Instance::new(desc);
+    let adapters = now(instance.enumerate_adapters(wgpu::Backends::all())).ok_or_else(none)?;
+    let adapter = adapters.into_iter().find(|adapter| adapter.get_info().name == name).ok_or_else(none)?;
+    let made = now(adapter.request_device(&wgpu::DeviceDescriptor::default())).and_then(Result::ok);
+    made.map(|(device, queue)| WgpuHandles { device, queue }).ok_or_else(none)
+}
+
+/// What wgpu has at once.
+fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
     }
 }
 
