@@ -119,16 +119,4 @@ static void every_callback_was_told_once(void) {
 
 static const script life = {steps, LENGTH(steps), every_callback_was_told_once};
 
-static void at_first_use(void) { every_allocation_fails_once(&life, false, false); }
-static void at_first_use_and_from_then_on(void) { every_allocation_fails_once(&life, true, false); }
-static void later_with_nothing_left_behind(void) { every_allocation_fails_once(&life, false, true); }
-static void from_then_on_with_nothing_left_behind(void) { every_allocation_fails_once(&life, true, true); }
-
-int main(void) {
-    UNITY_BEGIN();
-    RUN_TEST(at_first_use);
-    RUN_TEST(at_first_use_and_from_then_on);
-    RUN_TEST(later_with_nothing_left_behind);
-    RUN_TEST(from_then_on_with_nothing_left_behind);
-    return UNITY_END();
-}
+int main(void) { return lives_in_scarcity(&life); }

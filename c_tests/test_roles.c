@@ -341,6 +341,47 @@ typedef struct crossing {
     bb_device_buffer *from, *to;
 } crossing;
 
+static atomic_bool stop_writing;
+
+static void *write_on(void *staging) {
+    static const unsigned char bytes[4 << 20];
+    while (!atomic_load(&stop_writing)) {
+        const bb_status status = bb_deferred_staging_write(staging, 0, bytes, sizeof bytes);
+        THREAD_CHECK(status == BB_OK || status == BB_E_STATE); /* between two mappings */
+    }
+    return NULL;
+}
+
+static void what_is_being_written_is_not_uploaded(void) {
+    bb_device_buffer *target = make_target(4 << 20);
+    bb_encoder *encoder = make_encoder();
+    bb_deferred_staging *staging = NULL;
+    OK(bb_deferred_staging_create(buffer_device(), 4 << 20, "busy", &staging));
+    atomic_store(&stop_writing, false);
+    const pthread_t thread = start(write_on, staging);
+    int refused = 0;
+    for (int round = 0; round < 10000 && refused == 0; round++) {
+        bb_request *request = NULL;
+        OK(bb_deferred_staging_map_async(staging, NULL, &request));
+        TEST_ASSERT_EQUAL_INT32(BB_OK, outcome_of(request).status);
+        nap();
+        bb_status status;
+        while ((status = bb_deferred_staging_upload_to(staging, encoder, target, 0)) == BB_E_BUSY) {
+            TOLD("writing");
+            refused++;
+            atomic_store(&stop_writing, true); /* or there might be no end of it */
+        }
+        OK(status);
+        submit(encoder); /* what was refused is not in it */
+    }
+    atomic_store(&stop_writing, true);
+    join(thread);
+    CHECK(refused > 0);
+    OK(bb_deferred_staging_destroy(staging));
+    OK(bb_encoder_destroy(encoder));
+    OK(bb_device_buffer_destroy(target));
+}
+
 static void *copy_across(void *argument) {
     const crossing *c = argument;
     bb_encoder *encoder = NULL;
@@ -428,6 +469,7 @@ int main(void) {
     RUN_TEST(ten_thousand_frames_make_no_buffers);
     RUN_TEST(what_grows_keeps_its_bytes);
     RUN_TEST(a_device_buffer_is_never_mapped);
+    RUN_TEST(what_is_being_written_is_not_uploaded);
     RUN_TEST(two_that_copy_across_do_not_wait_for_each_other);
     RUN_TEST(a_callback_may_look_at_what_grows);
     RUN_TEST(what_is_waited_for_may_be_released);

@@ -65,7 +65,7 @@ def test_webgpu_is_made_or_missed() -> None:
     with pytest.raises(backbuf.UnsupportedError):
         Device.wgpu("no adapter is called so")
     with pytest.raises(TypeError, match="adapter is a int"):
-        Device.wgpu(1)  # type: ignore[arg-type]
+        Device.wgpu(1)  # type: ignore[arg-type]  # what the types refuse, the call does too
 
 
 def test_what_is_mapped_goes_there_and_back(device: Device) -> None:

@@ -198,14 +198,14 @@ pub unsafe extern "C" fn bb_readback_read_in(
         // SAFETY: the header asks for a place for a handle.
         let place = unsafe { input::output(reading, "reading") }?;
         let (seat, from) = (Seat::take()?, target(from)?);
-        let mut made = None;
         with(encoder, |encoder: &encoder::Shared| {
             encoder.with(|encoder| {
-                made = Some(readback.read_in(encoder, &from, offset, bytes)?);
-                Ok(())
+                let reading = readback.read_in(encoder, &from, offset, bytes)?;
+                // What nobody gets a handle of is not recorded.
+                let handle = seat.seat(reading).inspect_err(|_| encoder.take_back())?;
+                place.set(handle as *mut bb_reading)
             })
-        })?;
-        made.map_or(Ok(()), |reading| place.set(seat.seat(reading)? as *mut bb_reading))
+        })
     })
 }
 

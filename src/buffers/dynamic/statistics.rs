@@ -5,7 +5,7 @@ use crate::counter::Counter;
 /// What a dynamic buffer has counted since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DynamicStatistics {
-    /// Updates begun, and bytes of them.
+    /// Updates begun.
     pub updates: u64,
     /// Bytes of the updates.
     pub bytes: u64,

@@ -60,6 +60,8 @@ pub(super) struct Buffer {
 
 const READ: u32 = glow::COPY_READ_BUFFER;
 const WRITE: u32 = glow::COPY_WRITE_BUFFER;
+/// How a buffer is mapped of which nothing is there yet.
+const NEW: u32 = glow::MAP_WRITE_BIT | glow::MAP_INVALIDATE_BUFFER_BIT;
 
 impl GlDriver {
     pub(super) fn new(context: Context, allowed: Allowed, label: Label) -> Result<GlDriver> {
@@ -87,9 +89,8 @@ impl GlDriver {
 
     /// Maps the whole of the buffer that was just made and is bound for writing, and fills it with zeros: nothing of it waits in
     /// the device's queue, which a mapping does not wait for.
-    fn map_zeros(&mut self, buffer: Native, bytes: u64) -> Result<NonNull<u8>> {
-        let access = glow::MAP_WRITE_BIT | glow::MAP_INVALIDATE_BUFFER_BIT;
-        // SAFETY: the whole of the buffer.
+    fn map_zeros(&mut self, buffer: Native, bytes: u64, access: u32) -> Result<NonNull<u8>> {
+        // SAFETY: the whole of the buffer. Deleting it ends the mapping.
         let mapped = unsafe { self.api.gl.map_buffer_range(WRITE, 0, bytes as i32, access) };
         let Some(mapped) = NonNull::new(mapped) else {
             let outcome = self.outcome("glMapBufferRange");
@@ -204,7 +205,7 @@ unsafe impl Driver for GlDriver {
     fn create(&mut self, bytes: u64, usage: Usage, label: &str) -> Result<Native> {
         let buffer = self.make(bytes, usage, label)?;
         if usage.intersects(Usage::MAP_READ | Usage::MAP_WRITE) {
-            self.map_zeros(buffer, bytes)?;
+            self.map_zeros(buffer, bytes, NEW)?;
             // SAFETY: bound still.
             unsafe { self.api.gl.unmap_buffer(WRITE) };
         } else {
@@ -215,7 +216,7 @@ unsafe impl Driver for GlDriver {
 
     fn create_mapped(&mut self, bytes: u64, usage: Usage, label: &str) -> Result<(Native, NonNull<u8>)> {
         let buffer = self.make(bytes, usage, label)?;
-        let mapped = self.map_zeros(buffer, bytes)?;
+        let mapped = self.map_zeros(buffer, bytes, NEW)?;
         if let Some(known) = u32::try_from(buffer.0).ok().and_then(|name| self.buffers.get_mut(&name)) {
             known.mapped = true;
         }
@@ -236,17 +237,7 @@ unsafe impl Driver for GlDriver {
             // SAFETY: of the buffer just made, which is bound.
             unsafe { gl.buffer_storage(WRITE, bytes as i32, None, flags) };
         })?;
-        // SAFETY: the whole of the buffer, which is bound still. Deleting it ends the mapping.
-        let mapped = unsafe { self.api.gl.map_buffer_range(WRITE, 0, bytes as i32, flags) };
-        let Some(mapped) = NonNull::new(mapped) else {
-            let outcome = self.outcome("glMapBufferRange");
-            self.delete(buffer);
-            outcome?;
-            return Err(Error::text(Status::OutOfMemory, "glMapBufferRange gave no address"));
-        };
-        // SAFETY: all of the mapping, which nobody else has.
-        unsafe { mapped.as_ptr().write_bytes(0, bytes as usize) };
-        Ok(Some((buffer, mapped)))
+        Ok(Some((buffer, self.map_zeros(buffer, bytes, flags)?)))
     }
 
     fn delete(&mut self, buffer: Native) {
