@@ -1,0 +1,102 @@
+"""The functions of include/backbuf.h, read from the header: parameters, and the statuses that each `@return` lists.
+
+`functions()` returns them by name. A list may refer to another function's: "what `bb_manager_synchronize()` returns" adds all
+that bb_manager_synchronize returns. BB_E_PANIC is in no list: it reports a fault of the library and is never expected.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+HEADER = Path(__file__).resolve().parent.parent / "include" / "backbuf.h"
+
+_DECLARATION = re.compile(r"/\*\*((?:(?!\*/).)*)\*/\s*BB_API ([^;(]*?)(bb_\w+)\(([^;]*)\);", re.DOTALL)
+_RETURNS = re.compile(r"@return\s+(.*?)(?=\n\s*@|\Z)", re.DOTALL)
+_REFERENCE = re.compile(r"what ((?:`bb_\w+\(\)`(?:, | and )?)+) returns?")
+_STATUS = re.compile(r"\bBB_(?:OK|E_[A-Z_]+)\b")
+_STATUS_VALUE = re.compile(r"^\s+(BB_OK|BB_E_[A-Z_]+) = (-?\d+),", re.MULTILINE)
+
+
+class HeaderError(ValueError):
+    """The header does not follow the form that this module reads."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter: `type` is C's, such as `const bb_update *`; `doc` is the text of its `@param`."""
+
+    type: str
+    name: str
+    doc: str
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function. `statuses` holds the names of all that it returns, BB_OK included; empty where it returns no bb_status."""
+
+    name: str
+    returns: str
+    parameters: tuple[Parameter, ...]
+    statuses: frozenset[str]
+
+
+def status_values(header: Path = HEADER) -> dict[str, int]:
+    """The number of each bb_status by its name."""
+    return {name: int(value) for name, value in _STATUS_VALUE.findall(header.read_text(encoding="utf-8"))}
+
+
+def functions(header: Path = HEADER) -> dict[str, Function]:
+    """Every function of the header by its name, in the header's order."""
+    text = header.read_text(encoding="utf-8")
+    declarations = {match[3]: match for match in _DECLARATION.finditer(text)}
+    if len(declarations) != len(re.findall(r"^BB_API ", text, re.MULTILINE)):
+        raise HeaderError(f"{header}: a function has no documentation, or a form that {__name__} does not read")
+    docs = {name: re.sub(r"\n[ \t]*\*[ \t]?", "\n", match[1]) for name, match in declarations.items()}
+    lists = {name: _return_list(name, docs[name]) for name, match in declarations.items() if _returns(match) == "bb_status"}
+    known = status_values(header).keys()
+    found = {}
+    for name, match in declarations.items():
+        statuses = _statuses(name, lists, ()) if name in lists else frozenset()
+        if unknown := statuses - known:
+            raise HeaderError(f"{name}: @return lists {', '.join(sorted(unknown))}, which is not a bb_status")
+        parameters = tuple(_parameter(name, part, docs[name]) for part in match[4].split(",") if part.strip() != "void")
+        found[name] = Function(name, _returns(match), parameters, statuses)
+    return found
+
+
+def _returns(match: re.Match[str]) -> str:
+    return match[2].strip()
+
+
+def _return_list(name: str, doc: str) -> str:
+    """The text of `@return` on one line, without its remarks in parentheses."""
+    match = _RETURNS.search(doc)
+    if match is None:
+        raise HeaderError(f"{name}: no @return")
+    text, before = " ".join(match[1].split()), ""
+    while text != before:
+        text, before = re.sub(r" ?(?<!\w)\((?:`\w+\(\)`|[^()])*\)", "", text), text
+    return text
+
+
+def _statuses(name: str, lists: dict[str, str], path: tuple[str, ...]) -> frozenset[str]:
+    if name not in lists or name in path:
+        raise HeaderError(f"{(*path, name)}: @return refers to a function that has no list of its own")
+    text = lists[name]
+    statuses = set(_STATUS.findall(text))
+    for reference in _REFERENCE.findall(text):
+        for other in re.findall(r"bb_\w+", reference):
+            statuses |= _statuses(other, lists, (*path, name))
+    if "BB_OK" not in statuses:
+        raise HeaderError(f"{name}: @return does not list BB_OK: {text}")
+    return frozenset(statuses)
+
+
+def _parameter(function: str, text: str, doc: str) -> Parameter:
+    match = re.fullmatch(r"(.*?[\s*])(\w+)", " ".join(text.split()))
+    if match is None:
+        raise HeaderError(f"{function}: cannot read the parameter `{text}`")
+    described = re.search(rf"@param(?:\[\w+\])? {match[2]}\s+(.*?)(?=\n\s*@|\Z)", doc, re.DOTALL)
+    return Parameter(match[1].strip(), match[2], " ".join(described[1].split()) if described else "")
