@@ -181,6 +181,7 @@ def test_a_closed_sender_is_drained_first() -> None:
         assert isinstance(told.value, EOFError)
         assert told.value.status == lib.BB_E_CLOSED
     assert rx.read(1) == rx.read(1) == b""
+    assert (rx.recv(0), rx.recv_into(bytearray())) == (b"", 0), "nothing is asked for"
 
 
 def test_a_closed_receiver_is_told() -> None:

@@ -503,3 +503,41 @@ def test_one_ring_in_several_loops(run: Run) -> None:
 
     run(main())
     run(main())
+
+
+@pytest.mark.parametrize("side", ["receiver", "sender", "stream"])
+def test_an_end_closes_while_its_loop_ends(side: str) -> None:
+    class Ending(asyncio.SelectorEventLoop):
+        """Ends between a look whether it has, and the next call."""
+
+        ending = False
+
+        def is_closed(self) -> bool:
+            closed = super().is_closed()
+            if self.ending and not closed:
+                self.ending = False
+                self.close()
+            return closed
+
+        def call_soon_threadsafe(self, *args: Any, **kwargs: Any) -> Any:
+            self.is_closed()
+            return super().call_soon_threadsafe(*args, **kwargs)
+
+    tx, rx = spsc_buffer(1 << 12)
+    stream = rx.into_stream() if side == "stream" else None
+    if side == "sender":
+        tx.write(bytes(4096))
+    loop = Ending()
+    work = {"receiver": lambda: rx.recv_async(4), "sender": lambda: tx.send_async(b"x"), "stream": lambda: stream.__anext__()}
+    task = loop.create_task(work[side]())
+    loop.run_until_complete(asyncio.sleep(0.01))
+    loop.ending = True
+    {"receiver": rx, "sender": tx, "stream": stream}[side].close()
+    if side == "sender":
+        assert rx.read(5000, timeout=30) == bytes(4096)
+        assert rx.read(1, timeout=30) == b""
+    else:
+        with pytest.raises(backbuf.ReceiversDisconnected):
+            tx.write(bytes(100_000), timeout=30)
+    assert loop.is_closed() and not task.done()
+    task._log_destroy_pending = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import importlib.util
+import logging
 import threading
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 import backbuf
 from backbuf import ManagedBuffer, SPSCReceiverStream, SPSCSender, spsc_buffer
-from backbuf._library import hot
+from backbuf._library import ffi, hot, lib
 
 
 def stream_of(data: bytes, capacity: int = 1 << 16, **config: Any) -> tuple[SPSCSender, SPSCReceiverStream]:
@@ -123,6 +124,17 @@ def test_close() -> None:
         stream.next()
     assert list(stream) == []
     assert list(stream.ready_chunks(2)) == []
+
+
+def test_a_chunk_that_outlives_its_stream_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "backbuf")
+    tx, stream = stream_of(b"the last chunk")
+    tx.close()
+    chunks = list(stream)
+    handle = stream.detach()
+    lib.bb_stream_destroy(ffi.cast("bb_stream *", handle))
+    assert bytes(chunks[0]) == b"the last chunk"
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_min_size_and_the_tail() -> None:

@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::os::fd::RawFd;
 
 use super::pool::Pool;
-use super::sender::{armed, io_error};
+use super::sender::armed;
 use super::source::Source;
 use super::{EndStatistics, Rx, Sender, Stream, StreamConfig, Tx};
 use crate::error::{Error, Result, Status};
@@ -40,7 +40,8 @@ impl Receiver {
     }
 
     /// Receives what is there, without waiting; how much that was. [`Status::Empty`] if there is nothing yet,
-    /// [`Status::Closed`] once the sender has gone and everything that it sent has been received.
+    /// [`Status::Closed`] once the sender has gone and everything that it sent has been received. An empty `to` receives 0 bytes,
+    /// also then.
     #[inline]
     pub fn recv(&mut self, to: &mut [u8]) -> Result<usize> {
         // SAFETY: the slice is that long.
@@ -226,7 +227,7 @@ impl io::Read for Receiver {
         }
         match self.wait_readable(1, Timeout::FOREVER).and_then(|()| self.recv(to)) {
             Err(error) if error.status() == Status::Closed => Ok(0),
-            result => result.map_err(io_error),
+            result => Ok(result?),
         }
     }
 }

@@ -167,17 +167,6 @@ pub(super) fn armed(flow: Flow) -> Result<bool> {
     }
 }
 
-/// As `std::io` tells of errors.
-pub(super) fn io_error(error: Error) -> io::Error {
-    let kind = match error.status() {
-        Status::Closed => io::ErrorKind::BrokenPipe,
-        Status::Interrupted => io::ErrorKind::Interrupted,
-        Status::Timeout => io::ErrorKind::TimedOut,
-        _ => io::ErrorKind::Other,
-    };
-    io::Error::new(kind, error)
-}
-
 /// Writing waits for room.
 ///
 /// ```
@@ -185,6 +174,8 @@ pub(super) fn io_error(error: Error) -> io::Error {
 /// let (mut sender, mut receiver) = backbuf::spsc::ring(64)?;
 /// write!(sender, "{} apples", 3)?;
 /// assert_eq!(&receiver.peek(1)?[..], b"3 apples");
+/// drop(receiver);
+/// assert_eq!(write!(sender, "pears").unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 impl io::Write for Sender {
@@ -192,11 +183,12 @@ impl io::Write for Sender {
         if data.is_empty() {
             return Ok(0);
         }
-        self.wait_writable(1, Timeout::FOREVER).and_then(|()| self.send(data)).map_err(io_error)
+        self.wait_writable(1, Timeout::FOREVER)?;
+        Ok(self.send(data)?)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Sender::flush(self).map_err(io_error)
+        Ok(Sender::flush(self)?)
     }
 }
 

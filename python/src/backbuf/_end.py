@@ -69,7 +69,8 @@ class End(_Base):
     _descriptor = -1
     _told: asyncio.Future[None] | None = None
     _last: dict[str, Any] | None = None
-    _ended: Any = None
+    _ended: Any
+    """The handle of an end that is closed and not destroyed yet."""
 
     def __init__(self) -> None:
         raise TypeError(f"{type(self).__name__} objects are made by spsc_buffer(), and from handles by attach()")
@@ -124,12 +125,12 @@ class End(_Base):
             return
         pointer = self._pointer()
         self._forget()
-        if self._wake():
-            # The loop still watches the descriptor, whose number must not be used again before that ends.
-            self._call("close", pointer)
-            self._ended = pointer
-        else:
-            self._call("destroy", pointer)
+        # While a loop watches the descriptor its number must not be used again: then the task that waits destroys the end. The
+        # other side is woken first, whatever becomes of that task.
+        self._call("close", pointer)
+        self._ended = pointer
+        if not self._wake():
+            self._destroy_ended()
 
     def __del__(self) -> None:
         if self._handle:
@@ -221,15 +222,23 @@ class End(_Base):
             await readable(self.fileno(), self._told, deadline.seconds())
         finally:
             self._told = None
-            if self._ended is not None:
-                self._call("destroy", self._ended)
+            self._destroy_ended()
+
+    def _destroy_ended(self) -> None:
+        """Destroys a closed end whose handle was kept: once, whichever thread comes first."""
+        pointer = self.__dict__.pop("_ended", None)
+        if pointer is not None:
+            self._call("destroy", pointer)
 
     def _wake(self) -> bool:
-        """Tells the task that waits, where there is one."""
+        """Wakes the task that waits. False: there is none, or its loop has ended."""
         told = self._told
-        if told is None or told.get_loop().is_closed():
+        if told is None:
             return False
-        told.get_loop().call_soon_threadsafe(wake, told)
+        try:
+            told.get_loop().call_soon_threadsafe(wake, told)
+        except RuntimeError:  # the loop is closed: asking it before would not do, for it may close in between
+            return False
         return True
 
     def __enter__(self: Self) -> Self:

@@ -211,8 +211,8 @@ class SPSCReceiver(RingEnd):
     _gone = _errors.SendersDisconnected
 
     def recv(self, n: int) -> bytearray:
-        """What is there now, at most `n` bytes; empty when there is nothing yet. Never waits. Raises SendersDisconnected when
-        the sender has gone and everything it sent was read.
+        """What is there now, at most `n` bytes; empty when there is nothing yet, and always when `n` is 0. Never waits. Raises
+        SendersDisconnected when `n` is not 0, the sender has gone and everything it sent was read.
 
         >>> tx, rx = backbuf.spsc_buffer(1024)
         >>> rx.recv(10)
