@@ -33,6 +33,8 @@ EXPORT(bb_manager_enqueue_kernel, bb_manager_enqueue_kernel(h, &one_kernel, 0))
 EXPORT(bb_manager_enqueue_tag, bb_manager_enqueue_tag(h, 1, 0))
 EXPORT(bb_manager_commit_back, bb_manager_commit_back(h, &(bb_back){.token = UINT64_MAX}, 0))
 EXPORT(bb_manager_cancel_back, bb_manager_cancel_back(h, &(bb_back){.token = UINT64_MAX}))
+EXPORT(bb_manager_lease_back, bb_manager_lease_back(h, &(bb_back){.token = UINT64_MAX}, &(bb_lease *){NULL}))
+EXPORT(bb_manager_replace_back, bb_manager_replace_back(h, &(bb_back){.token = UINT64_MAX}, &(bb_back){0}))
 EXPORT(bb_manager_synchronize, bb_manager_synchronize(h, BB_MS(1)))
 EXPORT(bb_manager_synchronize_async, bb_manager_synchronize_async(h, &(uint64_t){0}))
 EXPORT(bb_manager_wait, bb_manager_wait(h, 0, BB_MS(1), NULL))
@@ -248,6 +250,8 @@ static const export_case exports[] = {
     CASE(bb_manager_reserve_back, MANAGER),
     CASE(bb_manager_commit_back, MANAGER),
     CASE(bb_manager_cancel_back, MANAGER),
+    CASE(bb_manager_lease_back, MANAGER),
+    CASE(bb_manager_replace_back, MANAGER),
     CASE(bb_manager_synchronize, MANAGER),
     CASE(bb_manager_synchronize_async, MANAGER),
     CASE(bb_manager_wait, MANAGER),

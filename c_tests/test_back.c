@@ -207,6 +207,101 @@ static void many_engines_take_turns(void) {
     OK(bb_manager_destroy(m));
 }
 
+static void leased_memory_outlives_the_manager(void) {
+    for (int end = 0; end < 3; end++) { /* committed, cancelled, or still reserved */
+        bb_manager *m = make_u32(COUNT, NULL);
+        const bb_back back = reserve(m, BB_BACK_KEEP);
+        bb_lease *lease = NULL;
+        OK(bb_manager_lease_back(m, &back, &lease));
+        uint32_t *data = back.data;
+        data[7] = 8;
+        if (end == 0) {
+            OK(bb_manager_commit_back(m, &back, 1));
+        } else if (end == 1) {
+            OK(bb_manager_cancel_back(m, &back));
+        }
+        OK(bb_manager_destroy(m));
+        memset(data, 0xEE, back.bytes);
+        TEST_ASSERT_EQUAL_UINT32(0xEEEEEEEE, data[COUNT - 1]);
+        EXPECT(BB_E_STALE, bb_manager_commit_back(m, &back, 1));
+        OK(bb_lease_release(lease));
+        EXPECT(BB_E_STALE, bb_lease_release(lease));
+    }
+}
+
+static void a_lease_of_the_back_keeps_nobody_waiting(void) {
+    bb_manager_config config;
+    OK(bb_manager_config_init(&config));
+    config.copies = 2;
+    bb_manager *m = make_u32(COUNT, &config);
+    bb_lease *leases[8];
+    for (uint32_t step = 0; step < LENGTH(leases); step++) {
+        const bb_back back = reserve(m, BB_BACK_KEEP);
+        OK(bb_manager_lease_back(m, &back, &leases[step]));
+        ((uint32_t *)back.data)[0] = step;
+        OK(bb_manager_commit_back(m, &back, step));
+        OK(bb_manager_synchronize(m, 0));
+        TEST_ASSERT_EQUAL_UINT32(step, get_u32(m, 0));
+    }
+    OK(bb_manager_destroy(m));
+    for (size_t i = 0; i < LENGTH(leases); i++) {
+        OK(bb_lease_release(leases[i]));
+    }
+}
+
+/* What still writes to the old memory of a replaced back copy reaches no front. */
+static void a_replaced_back_is_out_of_reach(void) {
+    for (int commit = 0; commit < 2; commit++) {
+        bb_manager *m = make_u32(COUNT, NULL);
+        OK(bb_manager_enqueue_fill(m, 0, COUNT, &(uint32_t){7}, 0));
+        OK(bb_manager_synchronize(m, BB_FOREVER));
+        OK(put_u32(m, 1, 8, 0)); /* accepted before: stays */
+        bb_back back = reserve(m, BB_BACK_KEEP);
+        uint32_t *old = back.data;
+        bb_lease *lease = NULL;
+        OK(bb_manager_lease_back(m, &back, &lease));
+        old[2] = 9;
+        OK(bb_manager_replace_back(m, &back, &back));
+        CHECK(back.data != old);
+        TEST_ASSERT_EQUAL_UINT64(0, (uintptr_t)back.data % 64);
+        TEST_ASSERT_EQUAL_MEMORY(old, back.data, back.bytes);
+        memset(old, 0xEE, back.bytes);
+        ((uint32_t *)back.data)[3] = 10;
+        if (commit) {
+            OK(bb_manager_commit_back(m, &back, 1));
+        } else {
+            OK(bb_manager_cancel_back(m, &back));
+        }
+        for (uint32_t step = 0; step < 4; step++) { /* every copy has been the front */
+            OK(put_u32(m, 0, step, 0));
+            OK(bb_manager_synchronize(m, BB_FOREVER));
+            memset(old, 0xEE, back.bytes);
+            TEST_ASSERT_EQUAL_UINT32(step, get_u32(m, 0));
+            TEST_ASSERT_EQUAL_UINT32(8, get_u32(m, 1));
+            TEST_ASSERT_EQUAL_UINT32(commit ? 9 : 7, get_u32(m, 2));
+            TEST_ASSERT_EQUAL_UINT32(commit ? 10 : 7, get_u32(m, 3));
+            TEST_ASSERT_EQUAL_UINT32(7, get_u32(m, COUNT - 1));
+        }
+        OK(bb_manager_destroy(m));
+        TEST_ASSERT_EQUAL_UINT32(0xEEEEEEEE, old[COUNT - 1]);
+        OK(bb_lease_release(lease));
+    }
+}
+
+static void a_back_that_has_ended_is_neither_leased_nor_replaced(void) {
+    bb_manager *m = make_u32(COUNT, NULL);
+    bb_back back = reserve(m, BB_BACK_KEEP);
+    OK(bb_manager_commit_back(m, &back, 1));
+    const bb_back before = back;
+    bb_lease *lease = NULL;
+    EXPECT(BB_E_STATE, bb_manager_lease_back(m, &back, &lease));
+    CHECK(lease == NULL);
+    EXPECT(BB_E_STATE, bb_manager_replace_back(m, &back, &back));
+    TOLD("bb_manager_replace_back");
+    TEST_ASSERT_EQUAL_MEMORY(&before, &back, sizeof back);
+    OK(bb_manager_destroy(m));
+}
+
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(an_engine_steps_from_front_to_back);
@@ -218,5 +313,9 @@ int main(void) {
     RUN_TEST(the_holder_is_told_that_it_holds);
     RUN_TEST(a_back_may_be_committed_on_another_thread);
     RUN_TEST(many_engines_take_turns);
+    RUN_TEST(leased_memory_outlives_the_manager);
+    RUN_TEST(a_lease_of_the_back_keeps_nobody_waiting);
+    RUN_TEST(a_replaced_back_is_out_of_reach);
+    RUN_TEST(a_back_that_has_ended_is_neither_leased_nor_replaced);
     return UNITY_END();
 }

@@ -7,6 +7,7 @@ static bb_task *task;
 static bb_watch *watch;
 static bb_front front;
 static bb_back back;
+static bb_lease *back_lease;
 static uint64_t ticket;
 static int32_t descriptor;
 static gate flush, released;
@@ -61,6 +62,9 @@ static bb_status watch_ticket(void) { return bb_watch_ticket(watch, ticket); }
 static bb_status synchronize_async(void) { return bb_manager_synchronize_async(m, &ticket); }
 static bb_status wait_ticket(void) { return bb_manager_wait(m, ticket, BB_FOREVER, NULL); }
 static bb_status watch_wait(void) { return bb_watch_wait(watch, BB_FOREVER, &(uint64_t){0}); }
+static bb_status lease_back(void) { return bb_manager_lease_back(m, &back, &back_lease); }
+static bb_status replace_back(void) { return bb_manager_replace_back(m, &back, &back); }
+static bb_status release_back(void) { return bb_lease_release(back_lease); }
 static bb_status acquire(void) { return bb_manager_acquire_front(m, &front); }
 static bb_status dump(void) { return bb_debug_dump(write_nothing, NULL); }
 static bb_status statistics(void) { return bb_manager_stats_write(m, write_nothing, NULL); }
@@ -71,43 +75,15 @@ static bb_status close_it(void) { return bb_manager_close(m, BB_FOREVER); }
 static bb_status destroy(void) { return bb_manager_destroy(m); }
 static bb_status log_off(void) { return bb_set_log(BB_LOG_OFF, NULL, NULL, NULL); }
 
-static const step steps[] = {STEP(set_log),
-                             STEP(create),
-                             STEP(acquire),
-                             STEP(enqueue),
-                             STEP(synchronize),
-                             STEP(reserve),
-                             STEP(enqueue),
-                             STEP(enqueue_region),
-                             STEP(enqueue_borrowed),
-                             STEP(enqueue_kernel),
-                             STEP(enqueue_outsized),
-                             STEP(cancel_back),
-                             STEP(synchronize),
-                             STEP(enqueue),
-                             STEP(synchronize),
-                             STEP(batch_begin),
-                             STEP(batch_fill),
-                             STEP(batch_update),
-                             STEP(batch_kernel),
-                             STEP(batch_commit),
-                             STEP(task_begin),
-                             STEP(watch_create),
-                             STEP(watch_fd),
-                             STEP(task_end),
-                             STEP(synchronize_async),
-                             STEP(watch_ticket),
-                             STEP(wait_ticket),
-                             STEP(watch_wait),
-                             STEP(dump),
-                             STEP(statistics),
-                             STEP(release),
-                             STEP(trim),
-                             STEP(enqueue),
-                             STEP(close_it),
-                             STEP(watch_destroy),
-                             STEP(destroy),
-                             STEP(log_off)};
+static const step steps[] = {
+    STEP(set_log),          STEP(create),       STEP(acquire),           STEP(enqueue),          STEP(synchronize),
+    STEP(reserve),          STEP(enqueue),      STEP(enqueue_region),    STEP(enqueue_borrowed), STEP(enqueue_kernel),
+    STEP(enqueue_outsized), STEP(lease_back),   STEP(replace_back),      STEP(cancel_back),      STEP(release_back),
+    STEP(synchronize),      STEP(enqueue),      STEP(synchronize),       STEP(batch_begin),      STEP(batch_fill),
+    STEP(batch_update),     STEP(batch_kernel), STEP(batch_commit),      STEP(task_begin),       STEP(watch_create),
+    STEP(watch_fd),         STEP(task_end),     STEP(synchronize_async), STEP(watch_ticket),     STEP(wait_ticket),
+    STEP(watch_wait),       STEP(dump),         STEP(statistics),        STEP(release),          STEP(trim),
+    STEP(enqueue),          STEP(close_it),     STEP(watch_destroy),     STEP(destroy),          STEP(log_off)};
 
 static void every_callback_was_told_once(void) {
     need(atomic_load(&released.calls) == 1, "borrowed data", "was not released exactly once", BB_OK);

@@ -2628,6 +2628,38 @@ BB_API bb_status bb_lease_release(bb_lease *lease);
 BB_API bb_status bb_manager_reserve_back(bb_manager *m, uint32_t flags, uint64_t timeout, bb_back *back);
 
 /**
+ * Leases the memory of the reserved back copy: it stays mapped until the lease is released, also after the commit and after
+ * the manager is destroyed. For bindings whose language may keep views of it.
+ *
+ * The lease of a front keeps its bytes; this one does not: after the commit the library goes on using the memory as a copy
+ * of the state, unless `bb_manager_replace_back()` has moved the copy away. It does not keep a copy from being written, so
+ * nothing waits for it.
+ *
+ * @param m the manager
+ * @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
+ * @param lease written; give it back by `bb_lease_release()`
+ * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_LIMIT (too many leases),
+ *         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread, not only the one that reserved it
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_lease_back(bb_manager *m, const bb_back *back, bb_lease **lease);
+
+/**
+ * Moves the reserved back copy to new memory with the same bytes. The old memory belongs to its leases alone: the library
+ * neither reads nor writes it again, so writes through views of it that are left reach no front.
+ *
+ * @param m the manager
+ * @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
+ * @param replaced the same reservation in its new memory is written here; may be `back` itself
+ * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE,
+ *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread, not only the one that reserved it
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_replace_back(bb_manager *m, const bb_back *back, bb_back *replaced);
+
+/**
  * Gives the back copy back, changed. The next synchronize publishes it.
  *
  * @param m the manager

@@ -36,19 +36,6 @@ impl Pages {
     pub(crate) fn data(&self) -> NonNull<u8> {
         self.data
     }
-
-    /// Gives the mapping away; [`Pages::from_raw`] takes it back.
-    pub(crate) fn into_raw(self) -> (*mut u8, usize) {
-        let parts = (self.data.as_ptr(), self.mapped);
-        std::mem::forget(self);
-        parts
-    }
-
-    /// # Safety
-    /// The parts are what `into_raw` gave, once.
-    pub(crate) unsafe fn from_raw(data: NonNull<u8>, mapped: usize) -> Pages {
-        Pages { data, mapped }
-    }
 }
 
 impl Drop for Pages {

@@ -3,12 +3,12 @@
 use std::ffi::c_void;
 
 use super::guard::on;
-use super::input;
-use super::opaque::bb_manager;
+use super::opaque::{bb_lease, bb_manager};
 use super::status::bb_status;
+use super::{handle, input};
 use crate::Timeout;
 use crate::error::{Error, Status};
-use crate::manager::{BackMode, Manager};
+use crate::manager::{BackMode, Manager, RawBack};
 
 /// `bb_manager_reserve_back()`: the back copy shows the state.
 pub const BB_BACK_KEEP: u32 = 0;
@@ -66,14 +66,70 @@ pub unsafe extern "C" fn bb_manager_reserve_back(
                 ));
             }
         };
-        let back = m.reserve_back_raw(mode, Timeout::nanos(timeout))?;
-        place.set(bb_back {
+        place.set(m.reserve_back_raw(mode, Timeout::nanos(timeout))?.into())
+    })
+}
+
+impl From<RawBack> for bb_back {
+    fn from(back: RawBack) -> bb_back {
+        bb_back {
             data: back.data.cast(),
             front: back.front.cast(),
             bytes: back.bytes,
             epoch: back.epoch,
             token: back.token,
-        })
+        }
+    }
+}
+
+/// Leases the memory of the reserved back copy: it stays mapped until the lease is released, also after the commit and after
+/// the manager is destroyed. For bindings whose language may keep views of it.
+///
+/// The lease of a front keeps its bytes; this one does not: after the commit the library goes on using the memory as a copy
+/// of the state, unless `bb_manager_replace_back()` has moved the copy away. It does not keep a copy from being written, so
+/// nothing waits for it.
+///
+/// @param m the manager
+/// @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
+/// @param lease written; give it back by `bb_lease_release()`
+/// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_LIMIT (too many leases),
+///         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread, not only the one that reserved it
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_lease_back(
+    m: *mut bb_manager,
+    back: *const bb_back,
+    lease: *mut *mut bb_lease,
+) -> bb_status {
+    on("bb_manager_lease_back", m, |own: &Manager| {
+        // SAFETY: the header asks for what `bb_manager_reserve_back` wrote, and a place for a handle.
+        let (back, place) = unsafe { (input::required(back, "back")?, input::output(lease, "lease")?) };
+        place.set(handle::of_lease(own.lease_back_raw(back.token)?, m as u64) as *mut bb_lease)
+    })
+}
+
+/// Moves the reserved back copy to new memory with the same bytes. The old memory belongs to its leases alone: the library
+/// neither reads nor writes it again, so writes through views of it that are left reach no front.
+///
+/// @param m the manager
+/// @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
+/// @param replaced the same reservation in its new memory is written here; may be `back` itself
+/// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE,
+///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread, not only the one that reserved it
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_replace_back(
+    m: *mut bb_manager,
+    back: *const bb_back,
+    replaced: *mut bb_back,
+) -> bb_status {
+    on("bb_manager_replace_back", m, |m: &Manager| {
+        // SAFETY: the header asks for what `bb_manager_reserve_back` wrote, and a place for a back.
+        let (token, place) =
+            unsafe { (input::required(back, "back")?.token, input::output(replaced, "replaced")?) };
+        place.set(m.replace_back_raw(token)?.into())
     })
 }
 

@@ -11,6 +11,8 @@ use crate::error::{Error, Result, Status};
 use crate::memory::try_vec;
 use crate::sync::Ordering::*;
 use crate::wait::{Stop, thread_id};
+#[cfg(feature = "capi")]
+use {super::applier::Applier, crate::lease::LeaseId};
 
 /// What the back copy shows when it is handed out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,13 +120,41 @@ impl Shared {
 
     fn let_go(&self, token: u64) -> Result<()> {
         if token == 0 || self.token.compare_exchange(token, 0, AcqRel, Relaxed).is_err() {
-            return Err(Error::text(
-                Status::State,
-                "back is not in hand: it was committed or cancelled, or never reserved",
-            ));
+            return Err(not_reserved());
         }
         self.tasks.idle();
         Ok(())
+    }
+
+    /// Runs `work` as the holder of the reservation; meanwhile nobody else can end it.
+    #[cfg(feature = "capi")]
+    fn with_reserved<T>(&self, token: u64, work: impl FnOnce(&mut Applier) -> Result<T>) -> Result<T> {
+        if token == 0 || self.token.compare_exchange(token, 0, AcqRel, Relaxed).is_err() {
+            return Err(not_reserved());
+        }
+        // SAFETY: the token shows that the role is held for this call, and it is this call's until it is stored back.
+        let result = work(unsafe { self.applier() });
+        self.token.store(token, Release);
+        result
+    }
+
+    /// Leases the memory of the reserved back copy.
+    #[cfg(feature = "capi")]
+    pub(crate) fn lease_back(&self, token: u64) -> Result<LeaseId> {
+        self.with_reserved(token, |applier| {
+            self.storage().lease_memory(applier.forward.back(), applier.epoch)
+        })
+    }
+
+    /// Moves the reserved back copy to new memory.
+    #[cfg(feature = "capi")]
+    pub(crate) fn replace_back(&self, token: u64) -> Result<RawBack> {
+        self.with_reserved(token, |applier| {
+            let data = self.storage().replace_memory(applier.forward.back())?;
+            applier.forward.move_back(data);
+            let (front, epoch) = (applier.forward.source(), applier.epoch);
+            Ok(RawBack { data, front, bytes: self.shape.bytes, epoch, token })
+        })
     }
 
     /// Takes the back copy as it is now for the state, with that tag.
@@ -158,6 +188,10 @@ impl Shared {
         self.progress.signal();
         Ok(())
     }
+}
+
+fn not_reserved() -> Error {
+    Error::text(Status::State, "back is not in hand: it was committed or cancelled, or never reserved")
 }
 
 impl Hand {

@@ -111,6 +111,13 @@ impl Forward {
         self.target
     }
 
+    /// The back copy has moved to other memory, with the same bytes.
+    #[cfg(feature = "capi")]
+    pub(crate) fn move_back(&mut self, data: *mut u8) {
+        self.data[self.back] = data;
+        self.target = data;
+    }
+
     /// Whether that copy has memory.
     pub(crate) fn present(&self, copy: usize) -> bool {
         !self.data[copy].is_null()

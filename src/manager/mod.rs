@@ -13,6 +13,7 @@ mod bitmap;
 mod callback;
 mod check;
 mod config;
+mod copy_memory;
 mod create;
 mod device_front;
 pub(crate) mod dump;
@@ -55,4 +56,6 @@ pub use task::Task;
 pub use watch::Watch;
 
 #[cfg(feature = "capi")]
-pub(crate) use {device_front::release_device_front, op::Release, raw::RawUpdate, region::RawRegion};
+pub(crate) use {
+    back::RawBack, device_front::release_device_front, op::Release, raw::RawUpdate, region::RawRegion,
+};

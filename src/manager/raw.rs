@@ -9,7 +9,7 @@ use crate::error::Result;
 #[cfg(feature = "capi")]
 use {
     super::{BackMode, back::RawBack, storage::RawFront},
-    crate::{Status, memory::Arc},
+    crate::{Status, lease::LeaseId, memory::Arc},
 };
 
 /// An update as C gives it.
@@ -121,6 +121,14 @@ impl Manager {
 
     pub(crate) fn reserve_back_raw(&self, mode: BackMode, timeout: Timeout) -> Result<RawBack> {
         self.shared.reserve_back(mode, timeout)
+    }
+
+    pub(crate) fn lease_back_raw(&self, token: u64) -> Result<LeaseId> {
+        self.shared.lease_back(token)
+    }
+
+    pub(crate) fn replace_back_raw(&self, token: u64) -> Result<RawBack> {
+        self.shared.replace_back(token)
     }
 
     pub(crate) fn commit_back_raw(&self, token: u64, tag: u64) -> Result<()> {

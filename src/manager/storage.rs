@@ -2,6 +2,7 @@
 
 use std::ptr::{NonNull, null_mut};
 
+use super::copy_memory::CopyMemory;
 use super::fronts::{Fronts, MOST, Released};
 use super::twins::Twins;
 use crate::device::pages::{self, Pages};
@@ -16,7 +17,7 @@ use crate::{Error, Status};
 #[derive(Debug)]
 struct Copy {
     data: AtomicPtr<u8>,
-    mapped: AtomicU64,
+    memory: AtomicPtr<CopyMemory>,
     epoch: AtomicU64,
     tag: AtomicU64,
 }
@@ -105,7 +106,7 @@ impl Storage {
         let pages = [Pages::new(bytes, true)?, Pages::new(bytes, true)?];
         let none = || Copy {
             data: AtomicPtr::new(null_mut()),
-            mapped: AtomicU64::new(0),
+            memory: AtomicPtr::new(null_mut()),
             epoch: AtomicU64::new(0),
             tag: AtomicU64::new(0),
         };
@@ -119,27 +120,55 @@ impl Storage {
         };
         let storage = try_box(storage).map_err(|_| Error::of(Status::OutOfMemory))?;
         for (copy, pages) in pages.into_iter().enumerate() {
-            storage.map(copy, pages);
+            if let Err(error) = storage.map(copy, pages) {
+                (0..copy).for_each(|mapped| storage.unmap(mapped));
+                return Err(error);
+            }
         }
         Ok(NonNull::from(Box::leak(storage)))
     }
 
-    fn map(&self, copy: usize, pages: Pages) {
-        let (data, mapped) = pages.into_raw();
-        self.copies[copy].data.store(data, Relaxed);
-        self.copies[copy].mapped.store(mapped as u64, Relaxed);
+    fn map(&self, copy: usize, pages: Pages) -> Result<()> {
+        let memory = CopyMemory::new(pages)?;
+        // SAFETY: just made.
+        self.copies[copy].data.store(unsafe { memory.as_ref() }.data(), Relaxed);
+        self.copies[copy].memory.store(memory.as_ptr(), Relaxed);
+        Ok(())
     }
 
     fn unmap(&self, copy: usize) {
-        if let Some(data) = NonNull::new(self.copies[copy].data.swap(null_mut(), Relaxed)) {
-            // SAFETY: what `map` stored, taken out once.
-            drop(unsafe { Pages::from_raw(data, self.copies[copy].mapped.load(Relaxed) as usize) });
+        self.copies[copy].data.store(null_mut(), Relaxed);
+        let memory = self.copies[copy].memory.swap(null_mut(), Relaxed);
+        if !memory.is_null() {
+            // SAFETY: the reference that `map` stored, taken out once.
+            unsafe { CopyMemory::release(memory) };
         }
     }
 
     /// Gives an absent copy memory.
     pub(crate) fn provide(&self, copy: usize) -> Result<*mut u8> {
-        self.map(copy, Pages::new(self.bytes, false)?);
+        self.map(copy, Pages::new(self.bytes, false)?)?;
+        Ok(self.data(copy))
+    }
+
+    /// Leases the memory of a copy: it stays mapped, whatever becomes of the copy. The role's holder only.
+    #[cfg(feature = "capi")]
+    pub(crate) fn lease_memory(&self, copy: usize, epoch: u64) -> Result<LeaseId> {
+        // SAFETY: a copy that the role's holder writes to has memory.
+        unsafe { &*self.copies[copy].memory.load(Relaxed) }.lease(self.number, epoch)
+    }
+
+    /// Moves a copy that no front lease holds to new memory. What leases of the old memory still reach is theirs alone.
+    /// The role's holder only.
+    #[cfg(feature = "capi")]
+    pub(crate) fn replace_memory(&self, copy: usize) -> Result<*mut u8> {
+        let pages = Pages::new(self.bytes, false)?;
+        // SAFETY: both are as long as the state, and apart.
+        unsafe { std::ptr::copy_nonoverlapping(self.data(copy), pages.data().as_ptr(), self.bytes) };
+        let old = self.copies[copy].memory.load(Relaxed);
+        self.map(copy, pages)?;
+        // SAFETY: the reference of the memory that was there before.
+        unsafe { CopyMemory::release(old) };
         Ok(self.data(copy))
     }
 
