@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _errors
 from ._layout import Puts, Region, fill_of, pointer, unsigned, update_of, updates_of
 from ._library import address, ffi, lib
-from ._memory import Array
-from ._owner import memory
+from ._memory import Array, LeasedMemory, is_kept
 from ._wait import waiting
 
 if TYPE_CHECKING:
@@ -98,38 +98,50 @@ class Back:
         self.tag = unsigned(tag, "tag")
         """The tag that the commit sets; it may still be changed inside of the block."""
         self._back: Any = None
-        self._array: Array | None = None
+        self._array: list[Array] = []
 
     @property
     def front(self) -> Array:
-        """The front that the back copy follows, read-only."""
+        """The front that the back copy follows, read-only. As with `CBufferManager.front`, an array that is kept holds it."""
         if self._back is None:
             raise ValueError("the front is there inside of the `with` block")
-        return self._over(self._back.front, False)
-
-    def _over(self, data: Any, writable: bool) -> Array:
-        lent = memory(address(data), self._back.bytes, writable, self._manager._owner)
-        return lent.array(self._layout.dtype, self._layout.shape)
+        return self._manager.front().array  # nothing is published while the back copy is reserved
 
     def __enter__(self) -> Array:
         if self._back is not None:
             raise _errors.StateError("this back copy is in hand already: call back() again", lib.BB_E_STATE)
-        manager, back = self._manager._pointer(), ffi.new("bb_back *")
-        _errors.check(waiting(self._timeout, lambda left: int(lib.bb_manager_reserve_back(manager, self._flags, left, back))))
-        self._back = back
-        self._array = self._over(back.data, True)
-        return self._array
+        owner, back, lease = self._manager, ffi.new("bb_back *"), ffi.new("bb_lease **")
+        manager = owner._pointer()
+        owner._check(waiting(self._timeout, lambda left: int(lib.bb_manager_reserve_back(manager, self._flags, left, back))))
+        # Another thread may destroy the manager from here on: what has a lease stays mapped.
+        status = lib.bb_manager_lease_back(manager, back, lease)
+        if status != 0:
+            failure = owner._error(status)
+            lib.bb_manager_cancel_back(manager, back)
+            raise failure
+        memory = LeasedMemory(address(back.data), back.bytes, True, lease[0])
+        self._back, self._array = back, [memory.array(self._layout.dtype, self._layout.shape)]
+        return self._array[0]
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         back, array = self._back, self._array
-        self._back = self._array = None
-        if array is not None:
-            array.flags.writeable = False
-        manager = self._manager._pointer()
-        if kind is None:
-            _errors.check(lib.bb_manager_commit_back(manager, back, self.tag))
-        else:
+        if back is None:
+            raise _errors.StateError("this back copy is not in hand: it is reserved by a `with` block", lib.BB_E_STATE)
+        self._back, self._array = None, []
+        # First: an array that another thread makes from it now is read-only, too.
+        array[0].flags.writeable = False
+        kept = is_kept(array, sys._getframe(1))
+        owner, manager = self._manager, self._manager._id
+        status = lib.BB_E_CLOSED if manager is None else 0
+        if status == 0 and kept:
+            status = lib.bb_manager_replace_back(manager, back, back)
+        failure = None if status == 0 else owner._error(status)
+        if manager is not None and (kind is not None or failure is not None):
             lib.bb_manager_cancel_back(manager, back)
+        elif failure is None:
+            owner._check(lib.bb_manager_commit_back(manager, back, self.tag))
+        if kind is None and failure is not None:
+            raise failure
 
 
 class Task:

@@ -19,8 +19,7 @@ import numpy as np
 from ._errors import error
 from ._layout import Layout, unsigned
 from ._library import address, ffi, lib
-from ._memory import Array
-from ._owner import Owner, memory
+from ._memory import Array, LeasedMemory, Memory
 
 _keys = itertools.count(1)
 _kept: dict[int, list[object]] = {}
@@ -103,25 +102,45 @@ def flush_function() -> Any:
 
 
 class Kernel:
-    """A Python function as a kernel: `function(back, front)` gets the range of both copies as 1-d arrays."""
+    """A Python function as a kernel: `function(back, front)` gets the range of both copies as 1-d arrays.
+
+    The arrays may be kept: that of the back copy has memory of its own, which is copied into the state when the function
+    returns, and that of the front holds a lease. A function that raises changes nothing.
+    """
 
     def __init__(
-        self, function: Callable[[Array, Array], object], dtype: np.dtype[Any], owner: Owner | None, carried: Carried
+        self, function: Callable[[Array, Array], object], layout: Layout, manager: Any, carried: Carried, struct: Any
     ) -> None:
-        self.function, self.dtype, self.carried = function, dtype, weakref.ref(carried)
-        self.owner = weakref.ref(owner) if owner is not None else lambda: None  # the manager owns this kernel
+        self.function, self.dtype, self.manager, self.carried = function, layout.dtype, manager, weakref.ref(carried)
+        self.offset, self.overwrites = int(struct.byte_offset), bool(struct.flags & lib.BB_KERNEL_OVERWRITES)
 
     def run(self, back: int, front: int, count: int) -> None:
-        owner, size = self.owner(), count * self.dtype.itemsize
+        size = count * self.dtype.itemsize
+        state, before = (Memory(place, size, True, None).array(np.dtype(np.uint8), (size,)) for place in (back, front))
+        own = before.copy() if self.overwrites else state.copy()
         try:
-            self.function(
-                memory(back, size, True, owner).array(self.dtype, (count,)),
-                memory(front, size, False, owner).array(self.dtype, (count,)),
-            )
+            self.function(own.view(self.dtype), self._front(before))
         except BaseException as exception:
+            if self.overwrites:  # else nothing was brought up to date
+                state[:] = before
             carried = self.carried()
             if carried is not None:
                 carried.kernels.append(exception)
+        else:
+            state[:] = own
+
+    def _front(self, range_: Array) -> Array:
+        """The range of the front, by a lease; by a copy where the manager is being destroyed."""
+        front = ffi.new("bb_front *")
+        if lib.bb_manager_acquire_front(self.manager, front) != 0:
+            kept = range_.copy()
+            kept.flags.writeable = False
+            copied: Array = kept.view(self.dtype)
+            return copied
+        memory = LeasedMemory(address(front.data), front.bytes, False, front.lease)
+        whole: Array = memory.array(np.dtype(np.uint8), (front.bytes,))
+        found: Array = whole[self.offset : self.offset + range_.size].view(self.dtype)
+        return found
 
 
 @functools.cache
@@ -169,7 +188,7 @@ class KernelStruct:
     def __init__(
         self,
         layout: Layout,
-        owner: Owner | None,
+        manager: Any,
         carried: Carried,
         kernel: Any,
         user_data: Any,
@@ -197,7 +216,7 @@ class KernelStruct:
             raise TypeError("user_data is for native kernels: a Python function brings its own data along")
         else:
             struct.function = kernel_function()
-            self._keep(Kernel(kernel, layout.dtype, owner, carried), None)
+            self._keep(Kernel(kernel, layout, manager, carried, struct), None)
 
     def _keep(self, thing: object, user_data: int | None) -> None:
         self._keeps = True

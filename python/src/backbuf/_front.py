@@ -9,24 +9,11 @@ from typing import TYPE_CHECKING, Any
 from . import _errors
 from ._layout import Layout
 from ._library import address, ffi, lib
-from ._memory import Array, Memory
+from ._memory import Array, LeasedMemory
 from ._wait import Deadline, readable, waiting
 
 if TYPE_CHECKING:
     from ._manager import CBufferManager
-
-
-class _Lease(Memory):
-    """The memory of one front, which stays as it is while this lives, even when its manager is gone."""
-
-    __slots__ = ("_lease",)
-
-    def __init__(self, front: Any) -> None:
-        super().__init__(address(front.data), front.bytes, False, None)
-        self._lease = front.lease
-
-    def __del__(self) -> None:
-        lib.bb_lease_release(self._lease)
 
 
 class Front:
@@ -50,10 +37,10 @@ class Front:
     tag: int
     """The last tag that was enqueued before it."""
 
-    def __init__(self, manager: Any, layout: Layout) -> None:
+    def __init__(self, manager: CBufferManager, layout: Layout) -> None:
         front = ffi.new("bb_front *")
-        _errors.check(lib.bb_manager_acquire_front(manager, front))
-        self._lease: _Lease | None = _Lease(front)
+        manager._check(lib.bb_manager_acquire_front(manager._pointer(), front))
+        self._lease: LeasedMemory | None = LeasedMemory(address(front.data), front.bytes, False, front.lease)
         self._layout = layout
         self.epoch, self.tag = front.epoch, front.tag
 

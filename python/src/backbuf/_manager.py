@@ -57,10 +57,10 @@ class CBufferManager(_Base):
 
     _layout: Layout
     _label: str
-    _owner: Owner | None
+    _owner: Owner | None = None
     _device: object = None
     _carried: _callbacks.Carried
-    _id: Any
+    _id: Any = None
     _calls_python: bool
 
     def __init__(
@@ -204,7 +204,7 @@ class CBufferManager(_Base):
     def epoch(self) -> int:
         """The epoch of the newest front."""
         epoch = ffi.new("uint64_t *")
-        _errors.check(lib.bb_manager_epoch(self._pointer(), epoch))
+        self._check(lib.bb_manager_epoch(self._pointer(), epoch))
         return int(epoch[0])
 
     @property
@@ -224,17 +224,38 @@ class CBufferManager(_Base):
 
     def _info(self) -> Any:
         info = ffi.new("bb_manager_info *")
-        _errors.check(lib.bb_manager_info_get(self._pointer(), ffi.sizeof("bb_manager_info"), info))
+        self._check(lib.bb_manager_info_get(self._pointer(), ffi.sizeof("bb_manager_info"), info))
         return info
 
     def _pointer(self) -> Any:
         if self._id is None:
-            raise _errors.closed(repr(self), "this object no longer has the manager")
+            raise self._gone()
         return self._id
 
+    def _error(self, status: int) -> _errors.BackbufError:
+        """The exception for a status. A handle that is stale because this object, or the interpreter's end, has destroyed the
+        manager is a closed manager."""
+        if status in (lib.BB_E_STALE, lib.BB_E_CLOSED) and self._id is None:
+            return self._gone()
+        if status == lib.BB_E_STALE and self._owner is not None:
+            return _errors.closed(repr(self), "the manager has ended with the interpreter")
+        return _errors.error(status)
+
     def _fail(self, status: int) -> NoReturn:
-        """For the extension."""
-        _errors.fail(status)
+        raise self._error(status)
+
+    def _check(self, status: int) -> None:
+        if status != 0:
+            raise self._error(status)
+
+    def _finish(self, status: int) -> None:
+        """Ends a synchronize: raises what a callback raised, or the status."""
+        if status == lib.BB_E_STALE:
+            raise self._error(status)
+        self._carried.finish(status)
+
+    def _gone(self) -> _errors.ClosedError:
+        return _errors.closed(repr(self), "this object no longer has the manager")
 
     def __repr__(self) -> str:
         if self._id is None:
@@ -311,7 +332,8 @@ class CBufferManager(_Base):
         """Queues a function that runs on a range of the back copy, after all earlier writes: the address of a
         `void (*)(void *back, const void *front, uint64_t count, void *user_data)`, a Numba `@cfunc`, a ctypes or cffi
         function, which run without the GIL; or a Python function, which gets the range of both copies as 1-d arrays
-        (valid during the call), and whose exception the next `synchronize` raises.
+        and may keep them: the front's holds its copy, the back copy's is copied into the state when the function returns. The
+        next `synchronize` raises its exception; then it has changed nothing.
 
         `overwrites`: it writes all of its range and reads none of it. `any_thread`: not only the worker may run it.
 
@@ -344,6 +366,10 @@ class CBufferManager(_Base):
         with a commit, or undoes everything on an exception. Other writers queue meanwhile. `discard`: all of it will be
         rewritten, so nothing is brought up to date first.
 
+        After the block the array is read-only, and shows whatever its copy holds. A view of it that is kept (a slice, a
+        memoryview, a tensor) stays as it is and may be written, but its memory is no longer the manager's: the block's end
+        copies the state for that, which `del view` before the end saves.
+
         >>> m = backbuf.CBufferManager(3, "f8", initial=[1, 2, 3])
         >>> with m.back(discard=True, tag=7) as a:
         ...     a[:] = [4, 5, 6]
@@ -367,13 +393,11 @@ class CBufferManager(_Base):
     def _kernel(self, kernel: Any, *how: Any) -> _callbacks.KernelStruct:
         if _callbacks.native_address(kernel, "kernel") is None:
             self._calls_python, self._plain = True, False
-        return _callbacks.KernelStruct(self._layout, self._owner, self._carried, kernel, *how)
+        return _callbacks.KernelStruct(self._layout, self._pointer(), self._carried, kernel, *how)
 
     def _wait(self, function: Callable[..., int], timeout: float | None, *arguments: Any) -> None:
         manager = self._pointer()
-        status = waiting(timeout, lambda left: function(manager, *arguments, left))
-        if status != 0:
-            _errors.fail(status)
+        self._check(waiting(timeout, lambda left: function(manager, *arguments, left)))
 
     # --- publishing ---
 
@@ -389,35 +413,35 @@ class CBufferManager(_Base):
         """
         manager = self._pointer()
         status = waiting(timeout, lambda left: int(lib.bb_manager_synchronize(manager, left)))
-        self._carried.finish(status)
+        self._finish(status)
         return self.epoch
 
     async def synchronize_async(self, timeout: float | None = None) -> int:
         """`synchronize` for asyncio: other tasks run meanwhile."""
         deadline, watch = Deadline(timeout), None
         manager, ticket, epoch = self._pointer(), ffi.new("uint64_t *"), ffi.new("uint64_t *")
-        _errors.check(lib.bb_manager_synchronize_async(manager, ticket))
+        self._check(lib.bb_manager_synchronize_async(manager, ticket))
         while (status := lib.bb_manager_wait(manager, ticket[0], 0, epoch)) == lib.BB_E_TIMEOUT:
             if watch is None:
                 watch = Watch(manager, lib.BB_FOREVER)
                 watch.ticket(ticket[0])
             await watch.readable(deadline.seconds())
             watch.clear()
-        self._carried.finish(status)
+        self._finish(status)
         return int(epoch[0])
 
     def wait_epoch(self, after: int, timeout: float | None = None) -> int:
         """Waits for an epoch beyond `after`, and gives it."""
         manager, epoch = self._pointer(), ffi.new("uint64_t *")
         wanted = unsigned(after, "after")
-        _errors.check(waiting(timeout, lambda left: int(lib.bb_manager_wait_epoch(manager, wanted, left, epoch))))
+        self._check(waiting(timeout, lambda left: int(lib.bb_manager_wait_epoch(manager, wanted, left, epoch))))
         return int(epoch[0])
 
     # --- reading ---
 
     def front(self) -> Front:
         """The newest front, to hold for as long as you like: `with m.front() as f: f.array`."""
-        return Front(self._pointer(), self._layout)
+        return Front(self, self._layout)
 
     def snapshot(self) -> Array:
         """A copy of the newest front."""
@@ -442,22 +466,22 @@ class CBufferManager(_Base):
 
     def trim(self) -> None:
         """Gives back the memory of copies beyond the second that no front holds."""
-        _errors.check(lib.bb_manager_trim(self._pointer()))
+        self._check(lib.bb_manager_trim(self._pointer()))
 
     def close(self, timeout: float | None = None) -> None:
         """Refuses new work, publishes what was accepted, and lets waiters go. Fronts stay readable. Twice is fine."""
         if self._id is not None:
             manager = self._id
             status = waiting(timeout, lambda left: int(lib.bb_manager_close(manager, left)))
-            self._carried.finish(0 if status == lib.BB_E_CLOSED else status)
+            self._finish(0 if status == lib.BB_E_CLOSED else status)
 
     def destroy(self) -> None:
-        """Ends the manager without publishing. Fronts that are held stay valid, and so do arrays of `back()` that outlived
-        their block: then the memory goes with the last of these. A borrowed manager is only let go."""
+        """Ends the manager without publishing. Fronts that are held stay valid, and so do arrays of `back()`, also of a block
+        that another thread is in, which then raises ClosedError at its end. A borrowed manager is only let go."""
         owner, self._owner = self._owner, None
         self._forget()
         if owner is not None:
-            owner.let_go()
+            owner.destroy()
 
     def detach(self) -> int:
         """Gives the manager away: the handle is now the receiver's, who destroys it by `bb_manager_destroy`."""

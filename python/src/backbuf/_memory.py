@@ -1,18 +1,23 @@
-"""Arrays over memory that the library owns."""
+"""Arrays over memory that the library owns, and whether any of them outlives the block that lent it."""
 
 from __future__ import annotations
 
+import inspect
+import sys
+from types import FrameType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from ._library import lib
 
 Array = npt.NDArray[Any]
 
 
 class Memory:
     """What an array over foreign memory has as its base: it lives as long as the array or any view of it, and so does what it
-    holds (the manager, or with a front its lease)."""
+    holds (the owner of mapped bytes)."""
 
     __slots__ = ("__array_interface__", "__weakref__", "_owner", "_size", "_writable")
 
@@ -26,3 +31,60 @@ class Memory:
             empty.flags.writeable = self._writable
             return empty
         return np.asarray(self).view(dtype).reshape(shape)
+
+
+class LeasedMemory(Memory):
+    """Memory with a lease, which ends with the last array over it: until then it stays mapped, whatever becomes of its
+    manager, also at the interpreter's end."""
+
+    __slots__ = ("_lease",)
+
+    def __init__(self, address: int, size: int, writable: bool, lease: Any) -> None:
+        self._lease = lease
+        super().__init__(address, size, writable, None)
+
+    def __del__(self, release: Any = lib.bb_lease_release) -> None:
+        release(self._lease)
+
+
+def _references(box: list[Array]) -> int:
+    return sys.getrefcount(box[0])
+
+
+# Of an array that nothing but the box refers to. Other implementations of Python count no references.
+_BOX = _references([np.empty(0)]) if hasattr(sys, "getrefcount") else None
+
+
+def is_kept(box: list[Array], frame: FrameType | None) -> bool:
+    """Whether anything may still reach the memory of an array that `LeasedMemory.array` made, besides the box, and the one
+    variable that a `with` block in `frame` gave it to, which has it as a read-only array.
+
+    Slices and reshapes refer to the array's base; memoryviews, tensors and subclasses to the array. A single reference to
+    the array is harmless where it is a variable's: so the variables are looked at, of the function and of the two that
+    called it (`ExitStack`).
+    """
+    if box[0].size == 0:
+        return False
+    if _BOX is None:
+        return True
+    base = box[0].base
+    assert base is not None
+    views = _references([base]) - _BOX - 2  # the array's, and that of `base`
+    others = _references(box) - _BOX
+    return views > 0 or others > 1 or (others == 1 and not _is_variable(box[0], frame))
+
+
+def _is_variable(array: Array, frame: FrameType | None) -> bool:
+    for _ in range(3):
+        if frame is None:
+            break
+        variables = frame.f_locals
+        found = any(value is array for value in variables.values())
+        # Before Python 3.13 this is a copy that the frame keeps: it must not keep arrays alive. With a third reference it is
+        # one that the program asked for, by locals().
+        if sys.version_info < (3, 13) and frame.f_code.co_flags & inspect.CO_OPTIMIZED and sys.getrefcount(variables) == 3:
+            variables.clear()
+        if found:
+            return True
+        frame = frame.f_back
+    return False

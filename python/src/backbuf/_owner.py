@@ -7,7 +7,6 @@ import weakref
 from typing import Any, Protocol
 
 from ._library import lib
-from ._memory import Memory
 
 
 class Owning(Protocol):
@@ -25,14 +24,13 @@ def remember(owner: Owning) -> None:
 
 
 class Owner:
-    """Destroys its manager when the last one lets go: the wrapper, and arrays of `back()` that outlive their block."""
+    """Destroys its manager when the last one lets go. Arrays have leases of their own, so they may outlive it."""
 
-    __slots__ = ("__weakref__", "_device", "_pointer", "lent")
+    __slots__ = ("__weakref__", "_device", "_pointer")
 
     def __init__(self, pointer: Any, device: object = None) -> None:
         self._pointer = pointer
         self._device = device  # it ends after its managers
-        self.lent: weakref.WeakSet[Memory] = weakref.WeakSet()
         remember(self)
 
     def give_away(self) -> None:
@@ -45,21 +43,6 @@ class Owner:
             threading.Thread(target=lib.bb_manager_destroy, args=(pointer,)).start()
 
     __del__ = destroy
-
-    def let_go(self) -> None:
-        """The wrapper's end: at once, or when the last of the memory that is lent comes back; until then it is closed."""
-        if self.lent:
-            lib.bb_manager_close(self._pointer, 0)
-        else:
-            self.destroy()
-
-
-def memory(address: int, size: int, writable: bool, owner: Owner | None) -> Memory:
-    """A manager's own memory; a borrowed manager (no owner) must outlive the arrays by itself."""
-    lent = Memory(address, size, writable, owner)
-    if owner is not None:
-        owner.lent.add(lent)
-    return lent
 
 
 def destroy_all() -> None:
