@@ -1,4 +1,4 @@
-/* Seeing inside: the dump lists objects, waiters, leases and open tasks with age and thread; statistics as text. */
+/* Seeing inside: the queue of log records; the dump lists objects, waiters, leases and open tasks with age and thread; statistics as text. */
 #include "support.h"
 
 static text out;
@@ -211,6 +211,69 @@ static void statistics_count_what_happened(void) {
     OK(bb_manager_destroy(m));
 }
 
+static void *make_and_destroy(void *label) {
+    for (int i = 0; i < 200; i++) {
+        bb_manager_config config = defaults(label);
+        OK(bb_manager_destroy(make_u32(8, &config)));
+    }
+    return NULL;
+}
+
+/* Records of other threads wait in the queue, lose no order, and are lost by count alone. */
+static void log_records_wait_in_a_queue(void) {
+    bb_log_record record;
+    EXPECT(BB_E_CLOSED, bb_log_next(0, sizeof record, &record));
+    EXPECT(BB_E_ARGUMENT, bb_set_log_queue(BB_LOG_OFF, 8));
+    EXPECT(BB_E_ARGUMENT, bb_set_log_queue(BB_LOG_DEBUG + 1, 8));
+    EXPECT(BB_E_RANGE, bb_set_log_queue(BB_LOG_DEBUG, 0));
+    EXPECT(BB_E_RANGE, bb_set_log_queue(BB_LOG_DEBUG, UINT64_MAX));
+    OK(bb_set_log_queue(BB_LOG_DEBUG, 8));
+    EXPECT(BB_E_TIMEOUT, bb_log_next(0, sizeof record, &record));
+    EXPECT(BB_E_TIMEOUT, bb_log_next(BB_MS(1), sizeof record, &record));
+    join(start(make_and_destroy, "queued"));
+    EXPECT(BB_E_NULL, bb_log_next(0, sizeof record, NULL));
+    EXPECT(BB_E_VERSION, bb_log_next(0, 1, &record));
+    uint64_t taken = 0, lost = 0;
+    while (bb_log_next(0, sizeof record, &record) == BB_OK) {
+        TEST_ASSERT_EQUAL_UINT32(sizeof record, record.struct_size);
+        TEST_ASSERT_EQUAL_STRING("manager", record.part);
+        TEST_ASSERT_EQUAL_STRING("queued", record.label);
+        CHECK(record.level >= BB_LOG_ERROR && record.level <= BB_LOG_DEBUG && record.text[0] != '\0');
+        taken++;
+        lost += record.lost;
+    }
+    TEST_ASSERT_EQUAL_UINT64(8, taken);
+    CHECK(lost >= 392);
+    /* What is there when the queue ends may still be taken. */
+    make_and_destroy("last");
+    OK(bb_set_log(BB_LOG_OFF, NULL, NULL, NULL));
+    make_and_destroy("after");
+    for (taken = 0; bb_log_next(BB_FOREVER, sizeof record, &record) == BB_OK; taken++) {
+        TEST_ASSERT_EQUAL_STRING("last", record.label);
+    }
+    TEST_ASSERT_EQUAL_UINT64(8, taken);
+    EXPECT(BB_E_CLOSED, bb_log_next(BB_FOREVER, sizeof record, &record));
+}
+
+static void *take_all(void *taken) {
+    bb_log_record record;
+    while (bb_log_next(BB_FOREVER, sizeof record, &record) == BB_OK) {
+        *(uint64_t *)taken += 1 + record.lost;
+    }
+    return NULL;
+}
+
+static void a_consumer_sleeps_until_the_queue_ends(void) {
+    uint64_t taken = 0;
+    OK(bb_set_log_queue(BB_LOG_INFO, 4));
+    const pthread_t consumer = start(take_all, &taken), other = start(make_and_destroy, "other");
+    make_and_destroy("one");
+    join(other);
+    OK(bb_set_log(BB_LOG_OFF, NULL, NULL, NULL));
+    join(consumer);
+    CHECK(taken >= 796); /* what is lost behind the last record is not told */
+}
+
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(it_lists_every_object_until_it_is_gone);
@@ -222,5 +285,7 @@ int main(void) {
     RUN_TEST(it_can_be_called_while_everything_moves);
     RUN_TEST(statistics_as_text_name_every_field);
     RUN_TEST(statistics_count_what_happened);
+    RUN_TEST(log_records_wait_in_a_queue);
+    RUN_TEST(a_consumer_sleeps_until_the_queue_ends);
     return UNITY_END();
 }

@@ -770,6 +770,36 @@ typedef void (*bb_log_fn)(uint32_t level, const char *part, const char *label, c
 typedef void (*bb_drop_fn)(void *user_data);
 
 /**
+ * One log record, as `bb_log_next()` takes it out of the queue.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * `BB_LOG_ERROR` to `BB_LOG_DEBUG`.
+     */
+    uint32_t level;
+    /**
+     * Records that were lost before this one, because the queue was full.
+     */
+    uint64_t lost;
+    /**
+     * The part of the library, NUL-terminated.
+     */
+    char part[16];
+    /**
+     * The object's label, NUL-terminated; may be empty.
+     */
+    char label[64];
+    /**
+     * The text, NUL-terminated.
+     */
+    char text[1024];
+} bb_log_record;
+
+/**
  * Takes a piece of text, `length` bytes that need not be NUL-terminated.
  */
 typedef void (*bb_write_fn)(const char *text, uint64_t length, void *user_data);
@@ -2328,6 +2358,36 @@ BB_API const char *bb_last_error(void);
  * @since 0.1
  */
 BB_API bb_status bb_set_log(uint32_t level, bb_log_fn function, void *user_data, bb_drop_fn drop);
+
+/**
+ * Sends log records into a queue, in place of where they went before: for programs whose log function must not run on the
+ * library's threads, such as those of languages with an interpreter lock.
+ *
+ * Calls of the library never wait for the queue: where it is full the record is lost, and counted. `bb_log_next()` takes
+ * the records out. `bb_set_log()` and another call of this function end the queue; what is in it by then may still be taken
+ * out, unless there is another one.
+ *
+ * @param level the finest level wanted: `BB_LOG_ERROR` to `BB_LOG_DEBUG`
+ * @param records how many the queue holds, 1 to 65536; each takes about 1.1 KiB
+ * @return BB_OK, BB_E_ARGUMENT (unknown level), BB_E_RANGE (records), BB_E_RECURSIVE (called from inside a log function),
+ *         BB_E_OUT_OF_MEMORY, BB_E_UNSUPPORTED
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_set_log_queue(uint32_t level, uint64_t records);
+
+/**
+ * Takes the next record out of the queue of `bb_set_log_queue()`.
+ *
+ * @param timeout nanoseconds to wait for one; 0 tries, BB_FOREVER waits without end
+ * @param struct_size `sizeof(bb_log_record)` as the caller knows it
+ * @param record that many bytes are written
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (there is no queue, or it has ended and is empty), BB_E_INTERRUPTED,
+ *         BB_E_VERSION (struct_size), BB_E_NULL
+ * @threadsafety safe to call from any thread; a record goes to one of several
+ * @since 0.1
+ */
+BB_API bb_status bb_log_next(uint64_t timeout, uint32_t struct_size, bb_log_record *record);
 
 /**
  * Sets how the calling thread waits in every later call.

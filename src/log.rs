@@ -4,6 +4,8 @@
 //! held while it is handed out.
 
 #[cfg(feature = "capi")]
+pub(crate) mod queue;
+#[cfg(feature = "capi")]
 pub(crate) mod sink;
 
 use std::fmt;

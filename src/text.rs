@@ -28,6 +28,12 @@ impl<const N: usize> Text<N> {
         self.bytes.get(..self.length).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or("")
     }
 
+    /// The bytes, with NULs behind them.
+    #[cfg(feature = "capi")]
+    pub(crate) fn to_chars(self) -> [std::ffi::c_char; N] {
+        self.bytes.map(|byte| byte as std::ffi::c_char)
+    }
+
     /// The bytes, with the NUL behind them.
     pub(crate) fn as_ptr(&self) -> *const std::ffi::c_char {
         self.bytes.as_ptr().cast()

@@ -6,10 +6,12 @@ use super::callback::{UserData, Writer, bb_drop_fn, bb_write_fn, discard};
 use super::guard::guard;
 use super::status::{self, bb_status};
 use super::{handle, input, last_error};
+use crate::Timeout;
 use crate::dump;
 use crate::error::{Error, Result, Status};
-use crate::log::{Level, sink};
+use crate::log::{Level, queue, sink};
 use crate::memory::try_box;
+use crate::wait::Deadline;
 
 /// A wait without end: the longest timeout. Timeouts are nanoseconds on the monotonic clock; 0 tries and never waits.
 #[allow(dead_code, reason = "for C")]
@@ -21,7 +23,6 @@ pub const BB_WAIT_INTERRUPTIBLE: u32 = 1;
 /// Log nothing.
 pub const BB_LOG_OFF: u32 = 0;
 /// Log what failed.
-#[allow(dead_code, reason = "for C")]
 pub const BB_LOG_ERROR: u32 = 1;
 /// Log also what deserves a look: stalls, leaks, failed callbacks.
 #[allow(dead_code, reason = "for C")]
@@ -163,6 +164,84 @@ fn set_log(level: u32, function: bb_log_fn, user_data: UserData) -> Result<()> {
             discard(take);
         }
         error
+    })
+}
+
+/// One log record, as `bb_log_next()` takes it out of the queue.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_log_record {
+    /// Bytes of this struct that were written.
+    pub struct_size: u32,
+    /// `BB_LOG_ERROR` to `BB_LOG_DEBUG`.
+    pub level: u32,
+    /// Records that were lost before this one, because the queue was full.
+    pub lost: u64,
+    /// The part of the library, NUL-terminated.
+    pub part: [c_char; 16],
+    /// The object's label, NUL-terminated; may be empty.
+    pub label: [c_char; 64],
+    /// The text, NUL-terminated.
+    pub text: [c_char; 1024],
+}
+
+/// Sends log records into a queue, in place of where they went before: for programs whose log function must not run on the
+/// library's threads, such as those of languages with an interpreter lock.
+///
+/// Calls of the library never wait for the queue: where it is full the record is lost, and counted. `bb_log_next()` takes
+/// the records out. `bb_set_log()` and another call of this function end the queue; what is in it by then may still be taken
+/// out, unless there is another one.
+///
+/// @param level the finest level wanted: `BB_LOG_ERROR` to `BB_LOG_DEBUG`
+/// @param records how many the queue holds, 1 to 65536; each takes about 1.1 KiB
+/// @return BB_OK, BB_E_ARGUMENT (unknown level), BB_E_RANGE (records), BB_E_RECURSIVE (called from inside a log function),
+///         BB_E_OUT_OF_MEMORY, BB_E_UNSUPPORTED
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_set_log_queue(level: u32, records: u64) -> bb_status {
+    guard("bb_set_log_queue", || {
+        if !(BB_LOG_ERROR..=BB_LOG_DEBUG).contains(&level) {
+            let why = "no such level; use BB_LOG_ERROR … BB_LOG_DEBUG, or bb_set_log() for none";
+            return Err(Error::value(Status::Argument, "level", level, why));
+        }
+        if !(1..=queue::MOST).contains(&records) {
+            return Err(Error::value(Status::Range, "records", records, "must be from 1 to 65536"));
+        }
+        queue::set(level, records)
+    })
+}
+
+/// Takes the next record out of the queue of `bb_set_log_queue()`.
+///
+/// @param timeout nanoseconds to wait for one; 0 tries, BB_FOREVER waits without end
+/// @param struct_size `sizeof(bb_log_record)` as the caller knows it
+/// @param record that many bytes are written
+/// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (there is no queue, or it has ended and is empty), BB_E_INTERRUPTED,
+///         BB_E_VERSION (struct_size), BB_E_NULL
+/// @threadsafety safe to call from any thread; a record goes to one of several
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_log_next(
+    timeout: u64,
+    struct_size: u32,
+    record: *mut bb_log_record,
+) -> bb_status {
+    guard("bb_log_next", || {
+        // SAFETY: the header asks for a place of that size.
+        unsafe { input::sized_output(struct_size, record, "record") }?;
+        let (next, lost) = queue::next(Deadline::after(Timeout::nanos(timeout)))?;
+        // SAFETY: as above.
+        unsafe {
+            input::write_sized(struct_size, record, "record", |struct_size| bb_log_record {
+                struct_size,
+                level: next.level as u32,
+                lost,
+                part: next.part.to_chars(),
+                label: next.label.to_chars(),
+                text: next.text.to_chars(),
+            })
+        }
     })
 }
 

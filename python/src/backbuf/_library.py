@@ -60,7 +60,6 @@ def _open() -> tuple[Any, str]:
 
 
 lib, _path = _open()
-is_own = _path == _own()
 
 try:
     if os.environ.get("BACKBUF_NO_EXTENSION"):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+import os
+import threading
 
-from . import _callbacks
 from ._errors import check
-from ._library import ffi, is_own, lib, text
+from ._library import ffi, lib, text
 
 _logger = logging.getLogger("backbuf")
 _logger.addHandler(logging.NullHandler())  # nothing is printed unless the program asks for logs
@@ -17,40 +17,64 @@ _LEVELS = {
     lib.BB_LOG_INFO: logging.INFO,
     lib.BB_LOG_DEBUG: logging.DEBUG,
 }
-_callback: Any = None
+_RECORDS = 1024
+_thread: threading.Thread | None = None
+_level = logging.CRITICAL + 1
+_lock = threading.Lock()
 
 
-def _record(level: int, part: Any, label: Any, message: Any, _user_data: Any) -> None:
-    number = _LEVELS.get(level, logging.DEBUG)
-    if _logger.isEnabledFor(number):
-        name = text(label)
-        _logger.log(number, "%s%s: %s", text(part), f" '{name}'" if name else "", text(message))
+def _forward() -> None:
+    """Hands on what is in the library's queue, until that has ended. The wait is without the GIL."""
+    record = ffi.new("bb_log_record *")
+    while (status := lib.bb_log_next(lib.BB_FOREVER, ffi.sizeof("bb_log_record"), record)) != lib.BB_E_CLOSED:
+        if status != 0:
+            continue
+        if record.lost:
+            _logger.warning("%d records were lost: the program logged faster than its handlers", record.lost)
+        level = _LEVELS.get(record.level, logging.DEBUG)
+        if _logger.isEnabledFor(level):
+            name = text(record.label)
+            _logger.log(level, "%s%s: %s", text(record.part), f" '{name}'" if name else "", text(record.text))
 
 
 def forward_log(level: int = logging.DEBUG) -> None:
-    """Sends the library's log to `logging.getLogger("backbuf")`, from the given `logging` level on.
+    """Sends the library's log to `logging.getLogger("backbuf")`, from the given `logging` level on. It is off until this is
+    called, and a level above CRITICAL turns it off again, once all records so far have been handled.
 
-    This is so from the import on, unless the process had loaded the library before: then an engine may have a log of its
-    own, which this call replaces. Levels above CRITICAL turn the log off.
+    The library's threads never wait for Python: they put records into a queue, which a thread of this package empties. Where
+    handlers are slower than the program, records are lost, and the log says how many. An engine may have a log function of
+    its own (`bb_set_log`), which this call replaces.
 
     >>> import logging
     >>> backbuf.forward_log(logging.WARNING)
+    >>> backbuf.forward_log(logging.CRITICAL + 1)
     """
-    global _callback
+    global _thread, _level
     wanted = max((ours for ours, theirs in _LEVELS.items() if theirs >= level), default=lib.BB_LOG_OFF)
-    if wanted == lib.BB_LOG_OFF:
-        stop()
-        return
-    if _callback is None:
-        _callback = ffi.callback("bb_log_fn", _record)
-    check(lib.bb_set_log(wanted, _callback, _callbacks.keep(_logger), _callbacks.drop_function()))
+    with _lock:
+        before, _thread, _level = _thread, None, level
+        if before is not None:
+            check(lib.bb_set_log(lib.BB_LOG_OFF, ffi.NULL, ffi.NULL, ffi.NULL))
+            if before is not threading.current_thread():
+                before.join()
+        if wanted != lib.BB_LOG_OFF:
+            check(lib.bb_set_log_queue(wanted, _RECORDS))
+            _thread = threading.Thread(target=_forward, name="backbuf log", daemon=True)
+            _thread.start()
 
 
 def stop() -> None:
-    """Takes Python out of the log; once it is dropped, no other thread is in it."""
-    if _callback is not None:
-        lib.bb_set_log(lib.BB_LOG_OFF, ffi.NULL, ffi.NULL, ffi.NULL)
+    """The interpreter ends: what was logged so far is handled."""
+    forward_log(logging.CRITICAL + 1)
 
 
-if is_own:
-    forward_log()
+def _in_child() -> None:
+    """A forked child has neither the queue nor the thread."""
+    global _lock, _thread
+    _lock = threading.Lock()
+    if _thread is not None:
+        _thread = None
+        forward_log(_level)
+
+
+os.register_at_fork(after_in_child=_in_child)

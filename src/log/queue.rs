@@ -1,0 +1,217 @@
+//! A bounded queue of log records, for programs whose log function must not run on the library's threads.
+//!
+//! Producers never wait and allocate nothing: where the queue is full the record is lost, and counted. Each slot has a turn
+//! (D. Vyukov's bounded queue): `n` while it is free for the record numbered `n`, `n + 1` while it holds that record. A
+//! producer takes the number by advancing `tail`, writes the slot and passes the turn on by a release store; a consumer
+//! does the same with `head`.
+
+use std::ptr::null_mut;
+
+use super::Level;
+use super::sink::{self, Label, Part, Text};
+use crate::error::{Error, Result, Status};
+use crate::lock::Lock;
+use crate::memory::{Arc, try_box, try_vec};
+use crate::slots::{Wiped, Zeroed};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
+use crate::wait::{Deadline, Event};
+
+/// The most records that a queue holds.
+pub(crate) const MOST: u64 = 1 << 16;
+
+/// One record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record {
+    pub(crate) level: Level,
+    pub(crate) part: Part,
+    pub(crate) label: Label,
+    pub(crate) text: Text,
+}
+
+const EMPTY: Record =
+    Record { level: Level::Error, part: Part::new(), label: Label::new(), text: Text::new() };
+
+#[derive(Debug)]
+struct Slot {
+    turn: AtomicU64,
+    record: UnsafeCell<Record>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    slots: Vec<Slot>,
+    head: AtomicU64,
+    tail: AtomicU64,
+    lost: AtomicU64,
+    closed: AtomicU32,
+    event: Event,
+}
+
+// SAFETY: a record is touched only by whoever has its slot's turn.
+unsafe impl Sync for Queue {}
+// SAFETY: as above.
+unsafe impl Send for Queue {}
+
+impl Queue {
+    fn new(records: u64) -> Result<Queue> {
+        let mut slots = try_vec(records as usize)?;
+        slots.extend((0..records).map(|n| Slot { turn: AtomicU64::new(n), record: UnsafeCell::new(EMPTY) }));
+        let (head, tail, lost) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Queue { slots, head, tail, lost, closed: AtomicU32::new(0), event: Event::new() })
+    }
+
+    fn slot(&self, number: u64) -> Option<&Slot> {
+        self.slots.get((number % self.slots.len() as u64) as usize)
+    }
+
+    fn push(&self, record: Record) {
+        loop {
+            let number = self.tail.load(Relaxed);
+            let Some(slot) = self.slot(number) else { return };
+            let turn = slot.turn.load(Acquire);
+            if turn < number {
+                self.lost.fetch_add(1, Relaxed);
+                return;
+            }
+            if turn == number && self.tail.compare_exchange(number, number + 1, Relaxed, Relaxed).is_ok() {
+                // SAFETY: the slot was free, and its turn is this producer's alone since the exchange.
+                unsafe { *slot.record.get() = record };
+                slot.turn.store(number + 1, Release);
+                self.event.signal();
+                return;
+            }
+        }
+    }
+
+    fn pop(&self) -> Option<Record> {
+        loop {
+            let number = self.head.load(Relaxed);
+            let slot = self.slot(number)?;
+            let turn = slot.turn.load(Acquire);
+            if turn <= number {
+                return None;
+            }
+            if turn == number + 1 && self.head.compare_exchange(number, number + 1, Relaxed, Relaxed).is_ok()
+            {
+                // SAFETY: the slot held this record, and its turn is this consumer's alone since the exchange.
+                let record = unsafe { *slot.record.get() };
+                slot.turn.store(number + self.slots.len() as u64, Release);
+                return Some(record);
+            }
+        }
+    }
+
+    fn close(&self) {
+        self.closed.store(1, Release);
+        self.event.signal();
+    }
+}
+
+/// The sink's reference: when the sink goes, nothing more comes.
+struct Producer(Arc<Queue>);
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// The queue that [`next`] takes from. In wiped memory: a forked child has no consumer.
+#[derive(Debug)]
+struct Current {
+    lock: Lock,
+    queue: AtomicPtr<()>,
+}
+
+// SAFETY: atomics, of which zero is a legal value.
+unsafe impl Zeroed for Current {}
+
+static CURRENT: Wiped<Current> = Wiped::new();
+
+/// Sends records of that level and above into a new queue, in place of where they went before.
+pub(crate) fn set(level: u32, records: u64) -> Result<()> {
+    let current = CURRENT.get()?;
+    let queue = Arc::try_new(Queue::new(records)?).map_err(|_| Error::of(Status::OutOfMemory))?;
+    let producer = Producer(queue.clone());
+    let take = move |level: Level, part: &Part, label: &Label, text: &Text| {
+        producer.0.push(Record { level, part: *part, label: *label, text: *text });
+    };
+    let take = try_box(take).map_err(|_| Error::of(Status::OutOfMemory))?;
+    sink::set(level, Some(take)).map_err(|(error, _)| error)?;
+    let new = Arc::into_raw(queue).cast_mut();
+    let old = current.lock.with(|| current.queue.swap(new, AcqRel));
+    if !old.is_null() {
+        // SAFETY: what `into_raw` gave to an earlier call, taken out once.
+        drop(unsafe { Arc::<Queue>::from_raw(old) });
+    }
+    Ok(())
+}
+
+/// Waits for the next record; with it comes how many were lost since the one before. [`Status::Closed`] once the queue is not
+/// the sink any more and everything was taken out.
+pub(crate) fn next(deadline: Deadline) -> Result<(Record, u64)> {
+    let none = || Error::text(Status::Closed, "no log queue is set: call bb_set_log_queue first");
+    let current = CURRENT.peek().ok_or_else(none)?;
+    let queue = current.lock.with(|| {
+        let queue = current.queue.load(Acquire);
+        if queue == null_mut() {
+            return None;
+        }
+        // SAFETY: what `into_raw` gave; the count of the place in CURRENT stays there.
+        let queue = std::mem::ManuallyDrop::new(unsafe { Arc::<Queue>::from_raw(queue) });
+        Some(Arc::clone(&queue))
+    });
+    let queue = queue.ok_or_else(none)?;
+    let taken = queue.event.wait(deadline, || {
+        // Before the look at the records: what was pushed before the end is seen.
+        let closed = queue.closed.load(Acquire) != 0;
+        queue.pop().map(Some).or(closed.then_some(None))
+    })?;
+    let record = taken.ok_or_else(|| Error::text(Status::Closed, "the log queue has ended"))?;
+    Ok((record, queue.lost.swap(0, Relaxed)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(number: u64) -> Record {
+        Record { text: Text::of(format_args!("{number}")), ..EMPTY }
+    }
+
+    fn number(record: Record) -> u64 {
+        record.text.as_str().parse().unwrap()
+    }
+
+    #[test]
+    fn what_does_not_fit_is_lost_and_counted() {
+        let queue = Queue::new(4).unwrap();
+        for round in 0..3 {
+            (0..6).for_each(|n| queue.push(record(round * 10 + n)));
+            assert_eq!(queue.lost.swap(0, Relaxed), 2);
+            assert!((0..4).all(|n| queue.pop().map(number) == Some(round * 10 + n)));
+            assert!(queue.pop().is_none());
+        }
+    }
+
+    #[test]
+    fn records_of_many_producers_come_once_and_in_each_one_s_order() {
+        let queue = Queue::new(8).unwrap();
+        let mut taken = 0;
+        std::thread::scope(|scope| {
+            for producer in 0..4u64 {
+                let queue = &queue;
+                scope.spawn(move || (0..2000).for_each(|n| queue.push(record(producer * 10_000 + n))));
+            }
+            let mut newest = [None; 4];
+            while taken + queue.lost.load(Relaxed) < 8000 {
+                let Some(number) = queue.pop().map(number) else { continue };
+                let (producer, n) = ((number / 10_000) as usize, number % 10_000);
+                assert!(newest[producer] < Some(n));
+                newest[producer] = Some(n);
+                taken += 1;
+            }
+        });
+        assert!(taken > 0 && queue.pop().is_none());
+    }
+}
