@@ -194,6 +194,121 @@ static void outputs_respect_the_callers_size(void) {
     OK(bb_manager_destroy(m));
 }
 
+/* --- an uninitialised struct_size: refused without a look at what would follow, the cause named, by every function --- */
+
+static struct {
+    bb_manager *m;
+    bb_sender *tx;
+    bb_receiver *rx;
+    bb_registry *r;
+    bb_device *device;
+    bb_buffer *buffer;
+    bb_request *request;
+} all;
+
+/* Of more bytes than any struct, and never initialised. */
+static union {
+    bb_manager_config manager;
+    bb_buffer_desc buffer;
+    bb_map_outcome outcome;
+    bb_buffer_info info;
+    bb_mapping mapping;
+    bb_readback_config readback;
+    bb_dynamic_config dynamic;
+    bb_spsc_config spsc;
+    bb_stream_config stream;
+    bb_registry_config registry;
+    bb_registry_buffer registered;
+    bb_limits limits;
+    bb_launch launch;
+    bb_plan_config plan;
+    bb_gl_config gl;
+    bb_wgpu_config wgpu;
+    uint32_t struct_size;
+} given;
+
+static union {
+    void *handle;
+    bb_manager_info manager;
+    bb_manager_stats stats;
+    bb_device_info device;
+    bb_device_stats device_stats;
+    bb_end_stats end;
+    bb_allocator allocator;
+    bb_layout_info layout;
+    bb_fit fit;
+    bb_plan plan;
+} out;
+
+#define HANDLE (void *)&out.handle
+static void every_function_refuses(uint32_t size) {
+    given.struct_size = size;
+    bool recognized, changed;
+    const bb_launch launch = {.struct_size = sizeof launch, .threads = 1};
+#define REFUSES(call)                                                                                                  \
+    EXPECT(BB_E_VERSION, call);                                                                                        \
+    TOLD("struct_size = ");                                                                                            \
+    TOLD("seems uninitialised")
+    REFUSES(bb_manager_create(BB_U32, 1, SHAPE(8), &given.manager, HANDLE));
+    REFUSES(bb_manager_info_get(all.m, size, &out.manager));
+    REFUSES(bb_manager_stats_get(all.m, size, &out.stats));
+    REFUSES(bb_spsc_create(64, &given.spsc, HANDLE, HANDLE));
+    REFUSES(bb_sender_stats_get(all.tx, size, &out.end));
+    REFUSES(bb_receiver_stats_get(all.rx, size, &out.end));
+    REFUSES(bb_spsc_into_stream(all.rx, &given.stream, HANDLE));
+    REFUSES(bb_device_info_get(all.device, size, &out.device));
+    REFUSES(bb_device_stats_get(all.device, size, &out.device_stats));
+    REFUSES(bb_buffer_create(all.device, &given.buffer, HANDLE));
+    REFUSES(bb_buffer_info_get(all.buffer, size, &given.info));
+    REFUSES(bb_buffer_mapping_get(all.buffer, size, &given.mapping));
+    given.struct_size = size;
+    REFUSES(bb_request_poll(all.request, size, &given.outcome));
+    REFUSES(bb_request_wait(all.request, 0, size, &given.outcome));
+    REFUSES(bb_device_buffer_create(all.device, &given.buffer, HANDLE));
+    REFUSES(bb_device_buffer_create_growable(all.device, &given.buffer, HANDLE));
+    REFUSES(bb_readback_create(all.device, &given.readback, HANDLE));
+    REFUSES(bb_dynamic_create(all.device, &given.dynamic, HANDLE));
+    REFUSES(bb_registry_create(&given.registry, HANDLE));
+    REFUSES(bb_registry_register(all.r, 1, &given.registered));
+    REFUSES(bb_registry_replace(all.r, 1, &given.registered));
+    REFUSES(bb_registry_update_buffer(all.r, 1, BB_FIELD_SIZE, &given.registered, &recognized, &changed));
+    REFUSES(bb_registry_set_options(all.r, 1, &given.registry));
+    REFUSES(bb_registry_get_allocator(all.r, 1, "b", size, &out.allocator));
+    REFUSES(bb_registry_layout_info(all.r, 1, size, &out.layout));
+    REFUSES(bb_registry_check(all.r, 1, &given.limits, &launch, sizeof out.fit, &out.fit));
+    REFUSES(bb_registry_plan(all.r, 1, &given.plan, sizeof out.plan, &out.plan));
+    REFUSES(bb_registry_plan(all.r, 1, NULL, size, &out.plan));
+    const bb_status gl = bb_device_create_gl(0, NULL, &given.gl, HANDLE);
+    CHECK(gl == BB_E_VERSION || gl == BB_E_UNSUPPORTED); /* the latter: a build without it */
+    const bb_status wgpu = bb_device_create_wgpu(0, &given.wgpu, HANDLE);
+    CHECK(wgpu == BB_E_VERSION || wgpu == BB_E_UNSUPPORTED);
+}
+
+static void an_uninitialised_struct_is_refused_and_named(void) {
+    const bb_registry_buffer buffer = {
+        .struct_size = sizeof buffer, .location = BB_LOCATION_SHARED, .name = "b", .size = 8, .precision = BB_F32};
+    const bb_buffer_desc desc = {
+        .struct_size = sizeof desc, .size = 64, .usage = BB_USAGE_MAP_WRITE | BB_USAGE_COPY_SRC};
+    all.m = make_u32(8, NULL);
+    OK(bb_spsc_create(64, NULL, &all.tx, &all.rx));
+    OK(bb_registry_create(NULL, &all.r));
+    OK(bb_registry_register(all.r, 1, &buffer));
+    OK(bb_device_create_host(0, NULL, &all.device));
+    OK(bb_buffer_create(all.device, &desc, &all.buffer));
+    OK(bb_buffer_map_async(all.buffer, BB_MAP_WRITE, 0, BB_WHOLE_SIZE, NULL, &all.request));
+    const uint32_t sizes[] = {65537, 0xA5A5A5A5, INT32_MAX, UINT32_MAX};
+    for (size_t i = 0; i < LENGTH(sizes); i++) {
+        every_function_refuses(sizes[i]);
+    }
+    OK(bb_request_release(all.request));
+    OK(bb_buffer_destroy(all.buffer));
+    OK(bb_device_destroy(all.device));
+    OK(bb_registry_destroy(all.r));
+    OK(bb_sender_destroy(all.tx));
+    OK(bb_receiver_destroy(all.rx));
+    OK(bb_manager_destroy(all.m));
+}
+
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(defaults_are_those_of_the_header);
@@ -206,5 +321,6 @@ int main(void) {
     RUN_TEST(a_label_is_utf8_and_cut_at_a_character);
     RUN_TEST(the_callers_label_and_initial_are_copied);
     RUN_TEST(outputs_respect_the_callers_size);
+    RUN_TEST(an_uninitialised_struct_is_refused_and_named);
     return UNITY_END();
 }

@@ -130,6 +130,18 @@ impl<T> Out<T> {
 
 /// The smallest struct that any version had: its size and one more word.
 const SMALLEST: u32 = 8;
+/// Far more than any version will have. A larger size is what an uninitialised struct or variable holds, and would have the
+/// library read or write up to 4 GiB.
+const LARGEST: u32 = 64 << 10;
+
+/// Refuses sizes that no version's struct has.
+fn check_size(size: u32, too_small: &'static str, too_large: &'static str) -> Result<()> {
+    match size {
+        SMALLEST..=LARGEST => Ok(()),
+        ..SMALLEST => Err(size_error(size, too_small)),
+        _ => Err(size_error(size, too_large)),
+    }
+}
 
 fn size_error(size: u32, why: &'static str) -> Error {
     Error::value(Status::Version, "struct_size", size, why)
@@ -140,14 +152,16 @@ fn size_error(size: u32, why: &'static str) -> Error {
 ///
 /// # Safety
 ///
-/// At least four readable bytes, and as many as they say. Every bit pattern is a legal T.
+/// At least four readable bytes, and as many as they say if that is at most [`LARGEST`]. Every bit pattern is a legal T.
 pub(super) unsafe fn versioned<T: Copy>(given: *const T, defaults: T) -> Result<T> {
     let ours = size_of::<T>();
     // SAFETY: the caller's promise.
     let size = unsafe { given.cast::<u32>().read_unaligned() };
-    if size < SMALLEST {
-        return Err(size_error(size, "too small; fill the struct with its _init function first"));
-    }
+    check_size(
+        size,
+        "too small; fill the struct by its _init function first",
+        "more than 65536; the struct seems uninitialised: call its _init function first, or zero it and set its size",
+    )?;
     // SAFETY: the caller's promise: `size` bytes.
     let given = unsafe { slice::from_raw_parts(given.cast::<u8>(), size as usize) };
     let (known, unknown) = given.split_at(given.len().min(ours));
@@ -181,10 +195,11 @@ pub(super) unsafe fn optional<T: Copy>(given: *const T, defaults: T) -> Result<T
 pub(super) unsafe fn sized_output<T>(struct_size: u32, place: *mut T, param: &'static str) -> Result<()> {
     // SAFETY: the caller's promise.
     unsafe { output(place, param) }?;
-    if struct_size < SMALLEST {
-        return Err(size_error(struct_size, "too small; pass sizeof the struct"));
-    }
-    Ok(())
+    check_size(
+        struct_size,
+        "too small; pass sizeof the struct",
+        "more than 65536; it seems uninitialised: pass sizeof the struct",
+    )
 }
 
 /// Writes a struct of a size that the caller chose; `value` is told how many bytes of it are written.
@@ -245,7 +260,8 @@ mod tests {
         assert_eq!(read([8, 7, 9, 9, 9, 9]), Ok(Known { struct_size: 8, first: 7, second: 2 }));
         assert_eq!(read([16, 7, 5, 0, 9, 9]), Ok(Known { struct_size: 16, first: 7, second: 5 }));
         assert_eq!(read([24, 7, 5, 0, 0, 0]), Ok(Known { struct_size: 24, first: 7, second: 5 }));
-        for wrong in [[0, 7, 5, 0, 0, 0], [4, 7, 5, 0, 0, 0], [24, 7, 5, 0, 0, 1]] {
+        let too_large = [LARGEST + 1, 7, 5, 0, 0, 0];
+        for wrong in [[0, 7, 5, 0, 0, 0], [4, 7, 5, 0, 0, 0], [24, 7, 5, 0, 0, 1], too_large] {
             assert_eq!(read(wrong).unwrap_err().status(), Status::Version);
         }
     }
