@@ -37,7 +37,9 @@ static void run_script(const script *s) {
         bb_status status = at->call();
         atomic_store(&memory.armed, false);
         /* PINNED: a further copy could not be had, and the lease that makes it needed is named. */
-        need(status == BB_OK || status == BB_E_OUT_OF_MEMORY || status == BB_E_PINNED, at->name,
+        /* The C library says EAGAIN of a thread, whether memory or a limit is short. */
+        const bool no_thread = status == BB_E_LIMIT && strstr(bb_last_error(), "pthread_create") != NULL;
+        need(status == BB_OK || status == BB_E_OUT_OF_MEMORY || status == BB_E_PINNED || no_thread, at->name,
              "neither well nor out of memory", status);
         if (status != BB_OK) {
             need(atomic_load(&memory.injected) > 0, at->name, "out of memory for no reason", status);

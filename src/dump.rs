@@ -46,16 +46,51 @@ pub fn dump_fd(fd: i32) -> Result<()> {
     if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
         return Err(Error::value(Status::Argument, "fd", fd, "not an open descriptor"));
     }
-    dump(&mut |text| {
-        let mut rest = text.as_bytes();
-        while !rest.is_empty() {
-            // SAFETY: writes from a slice to a descriptor; a failure ends it.
-            let done = unsafe { libc::write(fd, rest.as_ptr().cast(), rest.len()) };
-            if done <= 0 {
-                return;
-            }
-            rest = &rest[done as usize..];
+    let mut written = true;
+    without_write_signals(|| dump(&mut |text| written = written && write_all(fd, text.as_bytes())));
+    match written {
+        true => Ok(()),
+        false => Err(Error::value(
+            Status::Argument,
+            "fd",
+            fd,
+            "cannot be written to; pass one that takes the whole text",
+        )),
+    }
+}
+
+/// Whether the descriptor took all of it.
+fn write_all(fd: i32, mut rest: &[u8]) -> bool {
+    while !rest.is_empty() {
+        // SAFETY: writes from a slice to a descriptor; a failure ends it.
+        let done = unsafe { libc::write(fd, rest.as_ptr().cast(), rest.len()) };
+        match done {
+            1.. => rest = &rest[done as usize..],
+            _ if std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted => {}
+            _ => return false,
         }
-    });
-    Ok(())
+    }
+    true
+}
+
+/// Runs `work` without the signals that a failed write sends its thread: SIGPIPE of a pipe that has no reader, SIGXFSZ of a file
+/// at its limit. Both end the process by default. One that was pending before stays pending.
+fn without_write_signals(work: impl FnOnce()) {
+    // SAFETY: plain calls on locals, all of them async-signal-safe.
+    unsafe {
+        let (mut blocked, mut before, mut pending) =
+            (std::mem::zeroed::<libc::sigset_t>(), std::mem::zeroed(), std::mem::zeroed());
+        libc::sigemptyset(&mut blocked);
+        libc::sigpending(&mut pending);
+        for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
+            if libc::sigismember(&pending, signal) == 0 {
+                libc::sigaddset(&mut blocked, signal);
+            }
+        }
+        libc::pthread_sigmask(libc::SIG_BLOCK, &blocked, &mut before);
+        work();
+        let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        while libc::sigtimedwait(&blocked, std::ptr::null_mut(), &at_once) > 0 {}
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+    }
 }

@@ -196,6 +196,8 @@ pub(crate) enum Facts {
     Held { what: &'static str, label: Label<31>, thread: u32, age_ns: u64 },
     /// A foreign code.
     Code { what: &'static str, code: i32 },
+    /// A call of the operating system that failed, the error's name, and the remedy.
+    System { call: &'static str, errno: i32, name: &'static str, remedy: &'static str },
     /// A driver's code for a step that failed, and its words.
     #[cfg(feature = "gl")]
     Driver { step: &'static str, code: u32, text: Label<40> },
@@ -224,6 +226,8 @@ pub struct Error {
 
 /// `Result` with this library's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
+
+const SANDBOX: &str = "the kernel or a sandbox refuses this call; allow it (seccomp)";
 
 impl Error {
     /// The status, for `match`.
@@ -326,6 +330,33 @@ impl Error {
         Error::new(status, Facts::Code { what, code })
     }
 
+    /// `call`, of the operating system, failed with `errno`, which decides status and remedy.
+    #[cold]
+    pub(crate) fn system(call: &'static str, errno: i32) -> Error {
+        let (status, name, remedy) = match errno {
+            libc::EMFILE => (Status::Limit, "EMFILE", "raise the limit on open files (ulimit -n)"),
+            libc::ENFILE => (Status::Limit, "ENFILE", "the system's table of open files is full"),
+            libc::EFBIG => (Status::Limit, "EFBIG", "raise the limit on the size of files (ulimit -f)"),
+            libc::EAGAIN => (
+                Status::Limit,
+                "EAGAIN",
+                "raise the limit on threads (ulimit -u, or pids.max) or free memory",
+            ),
+            libc::ENOMEM => (Status::OutOfMemory, "ENOMEM", "memory could not be had"),
+            libc::ENOSYS => (Status::Unsupported, "ENOSYS", SANDBOX),
+            libc::EPERM => (Status::Unsupported, "EPERM", SANDBOX),
+            libc::EACCES => (Status::Unsupported, "EACCES", SANDBOX),
+            _ => (Status::Unsupported, "another error", "the system refuses this call"),
+        };
+        Error::new(status, Facts::System { call, errno, name, remedy })
+    }
+
+    /// As [`Error::system`], with the calling thread's `errno`.
+    #[cold]
+    pub(crate) fn last_system(call: &'static str) -> Error {
+        Error::system(call, std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
+    }
+
     #[cfg(feature = "gl")]
     #[cold]
     pub(crate) fn driver(status: Status, step: &'static str, code: u32, text: &str) -> Error {
@@ -372,6 +403,9 @@ impl fmt::Display for Error {
                 }
                 let (s, ms) = (age_ns / 1_000_000_000, age_ns / 1_000_000 % 1000);
                 write!(f, " of thread {thread}, {s}.{ms:03} s old: {}", self.status.summary())
+            }
+            Facts::System { call, errno, name, remedy } => {
+                write!(f, "{call} failed with {name} ({errno}): {remedy}")
             }
             Facts::Code { what, code } => write!(f, "{what} returned {code}: {}", self.status.summary()),
             #[cfg(feature = "gl")]

@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result};
+use crate::loader::keep_own;
 use crate::memory::boxed;
 use crate::sync::{AtomicU64, Ordering::*};
 use crate::text::Text;
@@ -53,7 +54,7 @@ pub(crate) fn start<T: Send + 'static>(label: &str, value: T, main: fn(T)) -> Re
         Err(code) => {
             // SAFETY: the box from above, which nobody has taken.
             drop(unsafe { Box::from_raw(start) });
-            Err(Error::code(Status::OutOfMemory, "starting a thread: pthread_create", code))
+            Err(Error::system("pthread_create", code))
         }
     }
 }
@@ -66,6 +67,7 @@ pub(crate) unsafe fn create(
     main: extern "C" fn(*mut c_void) -> *mut c_void,
     argument: *mut c_void,
 ) -> std::result::Result<libc::pthread_t, i32> {
+    keep_own();
     // SAFETY: plain pthread calls on locals; the caller's promise.
     unsafe {
         // A program's handlers run on its own threads: these handle no signals.

@@ -1,12 +1,13 @@
 //! What is to be done when a thread ends.
 //!
 //! By a key with a destructor: thread-local storage with a destructor of its own costs every access a check, and the C
-//! library ends the process when it has no memory to note it. The library stays loaded (`-z nodelete`), so that the
+//! library ends the process when it has no memory to note it. The object that contains the library stays loaded, so that the
 //! destructor is there when the thread ends.
 
 use std::ffi::c_void;
 
 use crate::error::{Error, Result, Status};
+use crate::loader::keep_own;
 use crate::sync::{AtomicU64, Ordering::*};
 
 /// A function to be called with a value that the thread has set.
@@ -36,6 +37,7 @@ impl ThreadExit {
         if let Some(key) = self.key.load(Acquire).checked_sub(1) {
             return Ok(key as libc::pthread_key_t);
         }
+        keep_own();
         let mut key: libc::pthread_key_t = 0;
         // SAFETY: writes a local; the function stays loaded.
         if unsafe { libc::pthread_key_create(&mut key, Some(self.leave)) } != 0 {

@@ -68,18 +68,16 @@ impl File {
         // SAFETY: reads a constant.
         let fd = unsafe { libc::memfd_create(c"backbuf-ring".as_ptr(), libc::MFD_CLOEXEC) };
         if fd < 0 {
-            let why = "no descriptor could be opened to map the ring; raise the limit on open files";
-            return Err(Error::text(Status::Limit, why));
+            return Err(Error::last_system("memfd_create"));
         }
         let file = File(fd);
+        // Beyond this limit, which counts for files in memory too, ftruncate() ends the process by SIGXFSZ.
+        if file_size_limit() < bytes as u64 {
+            return Err(Error::system("ftruncate", libc::EFBIG));
+        }
         // SAFETY: takes numbers.
         if unsafe { libc::ftruncate(fd, bytes as libc::off_t) } != 0 {
-            return Err(Error::value(
-                Status::OutOfMemory,
-                "capacity",
-                bytes as u64,
-                "memory could not be had",
-            ));
+            return Err(Error::last_system("ftruncate"));
         }
         Ok(file)
     }
@@ -90,6 +88,14 @@ impl Drop for File {
         // SAFETY: owned, and closed once.
         unsafe { libc::close(self.0) };
     }
+}
+
+/// The most bytes that a file of this process may have.
+fn file_size_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: writes a local.
+    unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) };
+    limit.rlim_cur
 }
 
 #[cfg(test)]

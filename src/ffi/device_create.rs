@@ -53,7 +53,8 @@ pub struct bb_wgpu_config {
 /// @param flags 0, or `BB_DEVICE_HOST_DRIVEN`
 /// @param label name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none
 /// @param device the handle is written here
-/// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, label that is not UTF-8), BB_E_OUT_OF_MEMORY, BB_E_LIMIT
+/// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, label that is not UTF-8), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (threads, handles),
+///         BB_E_UNSUPPORTED (the system refuses a thread)
 /// @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
 /// @since 0.1
 #[unsafe(no_mangle)]

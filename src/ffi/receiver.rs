@@ -173,7 +173,8 @@ pub extern "C" fn bb_receiver_wait_readable(rx: *mut bb_receiver, bytes: u64, ti
 ///
 /// @param rx the receiver
 /// @param fd written
-/// @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_NULL, BB_E_HANDLE,
+///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -187,10 +188,11 @@ pub unsafe extern "C" fn bb_receiver_fd(rx: *mut bb_receiver, fd: *mut i32) -> b
 ///
 /// @param rx the receiver
 /// @param bytes how many, at most what the ring holds; 0 counts as 1
-/// @return BB_OK (so many are there now), BB_E_EMPTY (armed: the descriptor becomes readable when they are, or when the sender
-///         goes, and stays so until the next call that returns BB_E_EMPTY), BB_E_CLOSED (so many can no longer come); these set
-///         no message; BB_E_LIMIT (no descriptor left), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL,
-///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK (so many are there now), BB_E_EMPTY (armed: the descriptor becomes readable when they are, or when the
+///         sender goes, and stays so until the next call that returns BB_E_EMPTY), BB_E_CLOSED (so many can no longer
+///         come); these set no message; BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one),
+///         BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+///         BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -195,7 +195,8 @@ pub extern "C" fn bb_sender_wait_writable(tx: *mut bb_sender, bytes: u64, timeou
 ///
 /// @param tx the sender
 /// @param fd written
-/// @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_NULL, BB_E_HANDLE,
+///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -209,10 +210,10 @@ pub unsafe extern "C" fn bb_sender_fd(tx: *mut bb_sender, fd: *mut i32) -> bb_st
 ///
 /// @param tx the sender
 /// @param bytes how much room, at most what the ring holds; 0 counts as 1
-/// @return BB_OK (there is so much now), BB_E_FULL (armed: the descriptor becomes readable when there is, or when the receiver
-///         goes, and stays so until the next call that returns BB_E_FULL), BB_E_CLOSED; these set no message; BB_E_LIMIT (no
-///         descriptor left), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
-///         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK (there is so much now), BB_E_FULL (armed: the descriptor becomes readable when there is, or when the
+///         receiver goes, and stays so until the next call that returns BB_E_FULL), BB_E_CLOSED; these set no message;
+///         BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_BUSY (another thread is inside,
+///         in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -293,7 +293,8 @@ unsafe fn several(
 ///
 /// @param s the stream
 /// @param fd written
-/// @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_NULL, BB_E_HANDLE,
+///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -305,9 +306,10 @@ pub unsafe extern "C" fn bb_stream_fd(s: *mut bb_stream, fd: *mut i32) -> bb_sta
 /// Asks for the descriptor to tell when a chunk or the end can be had. Call it before each poll.
 ///
 /// @param s the stream
-/// @return BB_OK (now), BB_E_EMPTY (armed: the descriptor becomes readable when it can, and stays so until the next call that
-///         returns BB_E_EMPTY; sets no message), BB_E_LIMIT (no descriptor left), BB_E_BUSY (another thread is inside), BB_E_NULL,
-///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK (now), BB_E_EMPTY (armed: the descriptor becomes readable when it can, and stays so until the next call
+///         that returns BB_E_EMPTY; sets no message), BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses
+///         one), BB_E_BUSY (another thread is inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+///         BB_E_FORKED
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -39,7 +39,8 @@ pub unsafe extern "C" fn bb_task_begin(
 /// Ends a task.
 ///
 /// @param task the task
-/// @return BB_OK, BB_E_STALE (ended before), BB_E_NULL, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_STALE (ended before), BB_E_CLOSED (the manager has been destroyed; the task has ended with it),
+///         BB_E_NULL, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread, not only the one that began it
 /// @since 0.1
 #[unsafe(no_mangle)]

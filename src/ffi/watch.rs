@@ -47,7 +47,8 @@ pub unsafe extern "C" fn bb_watch_create(
 ///
 /// @param w the watch
 /// @param fd written
-/// @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_CLOSED (the manager has
+///         been destroyed), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -3,7 +3,7 @@
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result};
 
 /// An eventfd that is readable between [`Descriptor::set`] and [`Descriptor::clear`]. Callers serialise the two.
 #[derive(Debug)]
@@ -17,10 +17,7 @@ impl Descriptor {
         // SAFETY: takes no pointers.
         let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
         if fd < 0 {
-            return Err(Error::text(
-                Status::Limit,
-                "no descriptor could be opened; raise the limit on open files",
-            ));
+            return Err(Error::last_system("eventfd"));
         }
         Ok(Descriptor { fd, set: AtomicBool::new(false) })
     }
