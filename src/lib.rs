@@ -31,6 +31,7 @@ mod error;
 #[cfg(feature = "capi")]
 mod ffi;
 mod lease;
+mod loader;
 mod lock;
 mod log;
 pub mod manager;

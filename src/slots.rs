@@ -8,7 +8,7 @@ use std::ptr::null_mut;
 
 use crate::error::{Error, Result, Status};
 use crate::lock::Lock;
-use crate::sync::{self, AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
+use crate::sync::{self, AtomicPtr, AtomicU32, AtomicU64, Ordering::*, fence};
 
 /// Types that are empty when all their bytes are zero.
 ///
@@ -128,7 +128,7 @@ const TAGS: u32 = 1 << 10;
 /// One copy of the library in one process: each loaded copy has its own, and so has each forked child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Instance {
-    /// 1 to 1023, another one for each copy, and none of the ancestors'.
+    /// 1 to 1023, another one for each copy that the others can find, and none of the ancestors'.
     pub(crate) tag: u16,
     /// Where the generations of every slot begin, and end by wrapping: random, so that another copy's handles differ.
     pub(crate) first_generation: u32,
@@ -151,9 +151,14 @@ static SEEN: [AtomicU64; TAGS as usize / 64] = [const { AtomicU64::new(0) }; TAG
 
 /// This process's instance, made at first use.
 pub(crate) fn instance() -> Result<Instance> {
+    instance_unlike(|_| false)
+}
+
+/// The same; a new one's tag is none that `is_others` says other copies of the library have.
+pub(crate) fn instance_unlike(is_others: impl Fn(u16) -> bool) -> Result<Instance> {
     match current() {
         Some(instance) => Ok(instance),
-        None => make_instance(),
+        None => make_instance(is_others),
     }
 }
 
@@ -165,11 +170,12 @@ pub(crate) fn is_own(tag: u16) -> bool {
 /// Whether `tag` was an ancestor's of this process.
 #[cfg(any(feature = "capi", test))]
 pub(crate) fn is_ancestors(tag: u16) -> bool {
-    !is_own(tag) && seen(tag).0.load(Relaxed) & seen(tag).1 != 0
+    !is_own(tag) && seen(tag).0.load(SeqCst) & seen(tag).1 != 0
 }
 
+/// This process's instance, if it has been made.
 #[inline(always)]
-fn current() -> Option<Instance> {
+pub(crate) fn current() -> Option<Instance> {
     match PAGE.peek()?.instance.load(Acquire) {
         0 => None,
         word => Some(Instance { tag: word as u16, first_generation: (word >> 32) as u32 }),
@@ -177,30 +183,47 @@ fn current() -> Option<Instance> {
 }
 
 #[cold]
-fn make_instance() -> Result<Instance> {
+fn make_instance(is_others: impl Fn(u16) -> bool) -> Result<Instance> {
     let page = PAGE.get()?;
     sync::init();
+    // Outside of the lock: `is_others` may wait for the loader, and who holds that may call the library.
+    let tag = fresh_tag(is_others);
     Ok(page.lock.with(|| {
         if let Some(instance) = current() {
+            // Another thread was faster, with a tag of its own.
+            seen(tag).0.fetch_and(!seen(tag).1, SeqCst);
             return instance;
         }
-        let instance =
-            Instance { tag: fresh_tag(), first_generation: random() as u32 >> (32 - GENERATION_BITS) };
+        let instance = Instance { tag, first_generation: random() as u32 >> (32 - GENERATION_BITS) };
         page.instance.store(u64::from(instance.tag) | u64::from(instance.first_generation) << 32, Release);
         instance
     }))
 }
 
-/// A tag that no ancestor had; when all are spent, the oldest handles are forgotten.
-fn fresh_tag() -> u16 {
-    // By where this copy lies: two copies of one process never begin with the same one, as random ones sometimes would.
-    let start = (&raw const SEEN as usize >> 12) as u32;
-    let step_to = |step: u32| (start.wrapping_add(step.wrapping_mul(389)) % TAGS) as u16;
+/// A tag that no ancestor had, and no other copy; when all are spent, the oldest handles are forgotten.
+fn fresh_tag(is_others: impl Fn(u16) -> bool) -> u16 {
+    // By where this copy lies, so that copies rarely want the same one, and not the same one next.
+    let place = &raw const SEEN as usize;
+    let (start, stride) = ((place >> 12) as u32, (place >> 22) as u32 % 256 * 2 + 389);
+    let step_to = |step: u32| (start.wrapping_add(step.wrapping_mul(stride)) % TAGS) as u16;
     let candidates = (0..TAGS).map(step_to).filter(|&tag| tag != 0);
-    let is_new = |tag: &u16| seen(*tag).0.fetch_or(seen(*tag).1, Relaxed) & seen(*tag).1 == 0;
-    candidates.clone().find(is_new).unwrap_or_else(|| {
+    let claim = |&tag: &u16| {
+        let (word, bit) = seen(tag);
+        if word.fetch_or(bit, SeqCst) & bit != 0 {
+            return false;
+        }
+        // Claimed before the others are asked: of two copies that want the same tag at once, at least one sees the other's
+        // claim, and leaves the tag. SeqCst orders each one's claim before its question.
+        fence(SeqCst);
+        let others = is_others(tag);
+        if others {
+            word.fetch_and(!bit, SeqCst);
+        }
+        !others
+    };
+    candidates.clone().find(claim).unwrap_or_else(|| {
         SEEN.iter().for_each(|word| word.store(0, Relaxed));
-        candidates.clone().find(is_new).unwrap_or(1)
+        candidates.clone().find(claim).unwrap_or(1)
     })
 }
 
@@ -285,7 +308,17 @@ pub(crate) mod tests {
 
     #[test]
     fn a_long_line_of_forks_never_runs_out_of_tags() {
-        assert!(in_child(|| (0..3000).all(|_| (1..1024).contains(&fresh_tag()))));
+        assert!(in_child(|| (0..3000).all(|_| (1..1024).contains(&fresh_tag(|_| false)))));
+    }
+
+    #[test]
+    fn a_fresh_tag_is_none_that_another_copy_has() {
+        assert!(in_child(|| {
+            let first = fresh_tag(|_| false);
+            // What the other copies have stays free here, for them to be told apart.
+            (0..300).all(|_| fresh_tag(|tag| tag % 3 == 0 || tag == first) % 3 != 0)
+                && (3..1024).step_by(3).all(|tag| !is_ancestors(tag) || tag == first)
+        }));
     }
 
     #[test]

@@ -1,11 +1,15 @@
-//! Other loaded copies of the library: a handle that is theirs is told apart from garbage, and both places are named.
+//! Other loaded copies of the library: which tags they have, and whether a handle is theirs.
+//!
+//! A copy is found by its `bb_handle_check`. The loader is searched once, and again only when it has loaded something since.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::fmt;
-use std::mem::MaybeUninit;
-use std::ptr::null;
+use std::ptr::null_mut;
 
-use super::status::bb_status;
+use super::handle;
+use crate::error::Status;
+use crate::loader::{keep, object_of, own_address};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 
 /// The copy of the library that made a handle.
 #[derive(Clone, Copy, Debug)]
@@ -13,76 +17,121 @@ pub(crate) struct Owner(libc::Dl_info);
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let own = home(own_place());
+        let own = object_of(own_address());
         write!(f, "made by {}, given to {}", path(&self.0), own.as_ref().map_or("?", path))
     }
 }
 
-/// `bb_handle_check`, as another version may have it.
+/// `bb_handle_check`, as another version may have it. It asks no other copy.
 type Check = unsafe extern "C" fn(*const c_void) -> i32;
 
 /// The other copy that says that the handle is its own.
 pub(crate) fn owner(handle: u64) -> Option<Owner> {
-    let own = home(own_place())?;
-    let mut loaded = Loaded { names: [null(); MOST], count: 0 };
-    // SAFETY: `note` is given the place that it expects, and only during the call.
-    unsafe { libc::dl_iterate_phdr(Some(note), (&raw mut loaded).cast()) };
-    loaded.names.iter().take(loaded.count).find_map(|&name| {
-        // SAFETY: the name is the linker's, and nothing is loaded that is not: at worst the answer is null.
-        let object = unsafe { libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
-        if object.is_null() {
-            return None;
+    search();
+    found().find(|&copy| knows(copy, handle)).and_then(object_of).map(Owner)
+}
+
+/// Whether another copy has this tag, or had it before a fork.
+pub(crate) fn has_tag(tag: u16) -> bool {
+    // A forked child does not search: its parent's other threads may have held the loader's locks.
+    // SAFETY: takes nothing.
+    let process = unsafe { libc::getpid() } as u32;
+    if SEARCHED_BY.compare_exchange(0, process, Relaxed, Relaxed).map_or_else(|by| by == process, |_| true) {
+        search();
+    }
+    found().any(|copy| knows(copy, handle::never_given(tag)))
+}
+
+/// Whether the copy takes the handle for one of its own, live or not.
+fn knows(copy: *const c_void, handle: u64) -> bool {
+    // SAFETY: the symbol of another copy of this library, which stays loaded and whose type this is.
+    let status = unsafe { std::mem::transmute::<*const c_void, Check>(copy)(handle as *const c_void) };
+    status != -(Status::Handle as i32)
+}
+
+/// More copies than a process has been seen with; what is beyond is not found.
+const MOST: usize = 16;
+
+/// The `bb_handle_check` of each copy that was found. They stay loaded.
+static FOUND: [AtomicPtr<c_void>; MOST] = [const { AtomicPtr::new(null_mut()) }; MOST];
+
+/// How many objects the loader had ever loaded when it was searched last; 0 for never.
+static SEARCHED: AtomicU64 = AtomicU64::new(0);
+
+/// The process that first searched; a forked child inherits it.
+static SEARCHED_BY: AtomicU32 = AtomicU32::new(0);
+
+fn found() -> impl Iterator<Item = *const c_void> {
+    FOUND.iter().map(|copy| copy.load(Acquire).cast_const()).take_while(|copy| !copy.is_null())
+}
+
+/// Notes a copy, if it was not found before.
+fn add(copy: *mut c_void) {
+    for free in &FOUND {
+        match free.compare_exchange(null_mut(), copy, AcqRel, Acquire) {
+            Ok(_) => return,
+            Err(earlier) if earlier == copy => return,
+            Err(_) => {}
         }
-        // SAFETY: an open object and a string.
-        let symbol = unsafe { libc::dlsym(object, c"bb_handle_check".as_ptr()) };
-        let found = home(symbol).filter(|info| info.dli_fbase != own.dli_fbase).filter(|_| {
-            // SAFETY: the symbol of another copy of this library, whose type this is; it never asks further.
-            let status =
-                unsafe { std::mem::transmute::<*mut c_void, Check>(symbol)(handle as *const c_void) };
-            status != bb_status::BB_E_HANDLE as i32
-        });
-        // SAFETY: opened above; the count of an object that stays loaded goes back to what it was.
-        unsafe { libc::dlclose(object) };
-        found.map(Owner)
-    })
+    }
 }
 
-/// Something of this copy. Not an exported function: its address could be resolved into another copy.
-fn own_place() -> *mut c_void {
-    static PLACE: u8 = 0;
-    (&raw const PLACE).cast_mut().cast()
+/// Finds the copies that the loader has loaded since the last time.
+fn search() {
+    let mut loads = 0u64;
+    // SAFETY: `note_loads` is given the place that it expects, and only during the call.
+    unsafe { libc::dl_iterate_phdr(Some(note_loads), (&raw mut loads).cast()) };
+    if loads == SEARCHED.load(Acquire) {
+        return;
+    }
+    let mut names = Vec::new();
+    // SAFETY: as above.
+    unsafe { libc::dl_iterate_phdr(Some(note_name), (&raw mut names).cast()) };
+    let own = object_of(own_address()).map(|info| info.dli_fbase);
+    for name in
+        names.split_inclusive(|&byte| byte == 0).filter_map(|name| CStr::from_bytes_with_nul(name).ok())
+    {
+        // SAFETY: nothing is loaded that is not: at worst the answer is null. The object is open while it is looked at, and
+        // closed once; a copy that it contains or depends on is kept before that.
+        unsafe {
+            let object = libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD);
+            if object.is_null() {
+                continue;
+            }
+            let check = libc::dlsym(object, c"bb_handle_check".as_ptr());
+            if object_of(check).is_some_and(|info| Some(info.dli_fbase) != own) {
+                keep(check);
+                add(check);
+            }
+            libc::dlclose(object);
+        }
+    }
+    SEARCHED.store(loads, Release);
 }
 
-/// Which loaded object an address belongs to.
-fn home(place: *mut c_void) -> Option<libc::Dl_info> {
-    let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
-    // SAFETY: writes a local that zero bytes are legal for; any address may be asked for.
-    unsafe { (!place.is_null() && libc::dladdr(place, info.as_mut_ptr()) != 0).then(|| info.assume_init()) }
+/// Notes how many objects have ever been loaded, which each object's record says; and ends the iteration.
+unsafe extern "C" fn note_loads(info: *mut libc::dl_phdr_info, _: usize, place: *mut c_void) -> c_int {
+    // SAFETY: what `search` passed, and what the loader passes.
+    unsafe { place.cast::<u64>().write((*info).dlpi_adds) };
+    1
+}
+
+/// Notes one object's name. The objects are asked afterwards: the loader's lock is held here.
+unsafe extern "C" fn note_name(info: *mut libc::dl_phdr_info, _: usize, place: *mut c_void) -> c_int {
+    // SAFETY: what `search` passed, and what the loader passes.
+    let (names, name) = unsafe { (&mut *place.cast::<Vec<u8>>(), CStr::from_ptr((*info).dlpi_name)) };
+    let name = name.to_bytes_with_nul();
+    if names.try_reserve(name.len()).is_err() {
+        return 1;
+    }
+    names.extend_from_slice(name);
+    0
 }
 
 fn path(info: &libc::Dl_info) -> &str {
     if info.dli_fname.is_null() {
         return "?";
     }
-    // SAFETY: a string of the dynamic linker, which stays while the object is loaded.
+    // SAFETY: a string of the dynamic loader, which stays while the object is loaded.
     unsafe { CStr::from_ptr(info.dli_fname) }.to_str().unwrap_or("?")
-}
-
-/// More loaded objects than any program has been seen with.
-const MOST: usize = 1024;
-
-struct Loaded {
-    names: [*const c_char; MOST],
-    count: usize,
-}
-
-/// Notes one object's name. The objects are asked afterwards: the linker's lock is held here.
-unsafe extern "C" fn note(info: *mut libc::dl_phdr_info, _: usize, place: *mut c_void) -> c_int {
-    // SAFETY: what `owner` passed, and what the linker passes.
-    let (loaded, name) = unsafe { (&mut *place.cast::<Loaded>(), (*info).dlpi_name) };
-    if let Some(free) = loaded.names.get_mut(loaded.count) {
-        *free = name;
-        loaded.count = loaded.count.saturating_add(1);
-    }
-    0
 }

@@ -134,6 +134,11 @@ pub(super) const fn compose(tag: u16, index: u32, generation: u32) -> u64 {
     (tag as u64) << TAG_SHIFT | (index as u64) << INDEX_SHIFT | (generation as u64) << GENERATION_SHIFT
 }
 
+/// A handle with that tag which is nobody's. A copy that has the tag takes it for its own all the same, as a released lease's.
+pub(super) const fn never_given(tag: u16) -> u64 {
+    compose(tag, 0, 0) | Kind::Lease as u64
+}
+
 /// The word of a free slot that was under `handle` last; None when its generations are used up.
 pub(super) fn next(handle: u64) -> Result<Option<u64>> {
     let next = generation(handle).wrapping_add(1) % GENERATIONS;
@@ -165,7 +170,8 @@ pub(crate) fn check(handle: u64) -> std::result::Result<(), Status> {
     if slots::is_ancestors(tag(handle)) {
         return Err(Status::Forked);
     }
-    let Some(instance) = slots::instance().ok().filter(|instance| instance.tag == tag(handle)) else {
+    // Not made here: another copy may ask while it looks for a tag that no copy has.
+    let Some(instance) = slots::current().filter(|instance| instance.tag == tag(handle)) else {
         return Err(Status::Handle);
     };
     if kind == Kind::Lease {

@@ -2,6 +2,7 @@
 
 use std::ptr::null_mut;
 
+use super::foreign;
 use super::handle::{self, Kind};
 use super::pin::{self, KIND_MASK, Refusal};
 use super::records;
@@ -122,7 +123,7 @@ pub(crate) fn error<T: Object>(handle: u64, refusal: Refusal) -> Error {
         }
         // Live, and yet not entered: the record could not be had then.
         Ok(_) if handle & KIND_MASK == T::KIND as u64 && handle::check(handle).is_ok() => {
-            Error::of(Status::OutOfMemory)
+            records::out_of_memory()
         }
         Ok(_) => handle::why(handle, T::KIND),
     }
@@ -138,7 +139,7 @@ pub(crate) struct Seat {
 impl Seat {
     /// Takes a free slot.
     pub(crate) fn take() -> crate::Result<Seat> {
-        let instance = slots::instance()?;
+        let instance = slots::instance_unlike(foreign::has_tag)?;
         let free = FREE.get()?;
         let index = free.lock.with(|| {
             if let Some(index) = free.head.load(Relaxed).checked_sub(1) {
