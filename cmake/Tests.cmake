@@ -46,6 +46,21 @@ function(backbuf_test label name)
   endforeach()
 endfunction()
 
+# --- every call of these programs is held against the statuses that the header lists for it ---
+
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+set(generated ${PROJECT_BINARY_DIR}/generated)
+file(MAKE_DIRECTORY ${generated})
+set(wrappers ${generated}/listed_statuses.c)
+set(wrapper_options ${generated}/listed_statuses.options)
+add_custom_command(OUTPUT ${wrappers} ${wrapper_options}
+  COMMAND Python3::Interpreter ${sources}/c_tests/listed_statuses.py ${wrappers} ${wrapper_options}
+  DEPENDS ${sources}/c_tests/listed_statuses.py ${sources}/tools/c_api.py ${sources}/include/backbuf.h VERBATIM)
+add_library(backbuf_listed_statuses OBJECT ${wrappers})
+target_link_libraries(backbuf_listed_statuses PRIVATE backbuf_test_options)
+target_include_directories(backbuf_listed_statuses PRIVATE ${sources}/include)
+target_link_options(backbuf_listed_statuses INTERFACE @${wrapper_options})
+
 # --- C: one Unity program a file ---
 
 file(GLOB files CONFIGURE_DEPENDS ${sources}/c_tests/test_*.c)
@@ -56,10 +71,7 @@ elseif(BACKBUF_SANITIZE STREQUAL address)
   list(FILTER files EXCLUDE REGEX "gl_fork\\.c$")
 endif()
 # The registry's scenarios, as tables that C can read.
-find_package(Python3 REQUIRED COMPONENTS Interpreter)
 set(vectors ${sources}/tests/data/registry/vectors.json)
-set(generated ${PROJECT_BINARY_DIR}/generated)
-file(MAKE_DIRECTORY ${generated})
 add_custom_command(OUTPUT ${generated}/registry_vectors.h
   COMMAND Python3::Interpreter ${sources}/c_tests/vectors.py ${vectors} ${generated}/registry_vectors.h
   DEPENDS ${sources}/c_tests/vectors.py ${vectors} VERBATIM)
@@ -70,7 +82,7 @@ foreach(file IN LISTS files)
   cmake_path(GET file STEM name)
   backbuf_test(c ${name} ${file})
   foreach(linkage IN LISTS linkages)
-    target_link_libraries(${name}_${linkage} PRIVATE Unity::Unity)
+    target_link_libraries(${name}_${linkage} PRIVATE Unity::Unity backbuf_listed_statuses)
   endforeach()
 
   if(VALGRIND AND NOT BACKBUF_SANITIZE)
@@ -128,7 +140,7 @@ foreach(file IN LISTS files)
   cmake_path(GET file STEM name)
   backbuf_test(cpp cpp_${name} ${file})
   foreach(linkage IN LISTS linkages)
-    target_link_libraries(cpp_${name}_${linkage} PRIVATE Unity::Unity)
+    target_link_libraries(cpp_${name}_${linkage} PRIVATE Unity::Unity backbuf_listed_statuses)
   endforeach()
   # Both standards at the price of one.
   if(TARGET cpp_${name}_static)

@@ -9,12 +9,15 @@
  * - Every function that can fail returns a bb_status: BB_OK or a negative failure. A refused call changes nothing and writes
  *   no output; bb_last_error() tells what was wrong with it. The calls that move bytes through a ring are the exception: they
  *   tell how many went however they end, and BB_E_FULL, BB_E_EMPTY, BB_E_TIMEOUT and BB_E_CLOSED of a ring set no message.
+ * - Beside what its list says, any call with a handle may return BB_E_OUT_OF_MEMORY or BB_E_LIMIT (its thread's first call,
+ *   where the thread cannot be recorded) and BB_E_RECURSIVE (more than 8 calls of one thread inside each other, through
+ *   callbacks).
  * - Objects are opaque typed pointers whose value is a checked id, never an address: NULL, stale, garbage and mistaken handles
  *   are statuses (BB_E_NULL, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED). To destroy NULL is a no-op.
  *   Pointers to memory are trusted; NULL with length 0 is fine.
  * - Timeouts are nanoseconds on the monotonic clock: 0 tries, BB_FOREVER waits without end.
  * - Structs that begin with struct_size may grow: shorter means older, and what a newer caller has beyond this version must be
- *   zero. Fill them by their _init function.
+ *   zero. Fill them by their _init function. A struct_size above 65536 is that of an uninitialised struct: BB_E_VERSION.
  * - A callback is a function, its user_data, and where the library keeps it, a function that is told when user_data is not
  *   needed any more: exactly once, after the last call, never beside one. No lock is held while calling out. A callback must
  *   not throw, longjmp or end its thread. A call that fails keeps nothing: user_data stays the caller's.
@@ -2472,8 +2475,9 @@ BB_API bb_status bb_manager_create(uint32_t dtype, uint32_t ndim, const uint64_t
  * @param m the manager
  * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
  * @return BB_OK, BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED (a flush or task outlasts the
- *         watchdog; told once a call), BB_E_BACKEND (the flush failed; the next call tries again), BB_E_STATE (this thread
- *         has the back copy in hand), BB_E_CLOSED, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, BB_E_NULL,
+ *         watchdog; told once a call), BB_E_BACKEND (the flush failed, or the upload to the manager's device; the next
+ *         call tries again), BB_E_DEVICE_LOST (of a manager on a device), BB_E_OUT_OF_MEMORY (of its device), BB_E_STATE (this
+ *         thread has the back copy in hand), BB_E_CLOSED, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, BB_E_NULL,
  *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread, any number at once
  * @since 0.1
@@ -2681,7 +2685,7 @@ BB_API bb_status bb_lease_release(bb_lease *lease);
  * @param back written
  * @return BB_OK, BB_E_ARGUMENT (flags), BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED, BB_E_CLOSED,
  *         BB_E_RECURSIVE (from a callback of the manager), BB_E_STATE (this thread has it already), BB_E_INTERRUPTED,
- *         BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ *         BB_E_OUT_OF_MEMORY, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread; one at a time holds the back copy
  * @since 0.1
  */
@@ -2903,7 +2907,8 @@ BB_API bb_status bb_task_begin(bb_manager *m, const char *label, bb_task **task)
  * Ends a task.
  *
  * @param task the task
- * @return BB_OK, BB_E_STALE (ended before), BB_E_NULL, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_STALE (ended before), BB_E_CLOSED (the manager has been destroyed; the task has ended with it),
+ *         BB_E_NULL, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread, not only the one that began it
  * @since 0.1
  */
@@ -2929,7 +2934,8 @@ BB_API bb_status bb_watch_create(bb_manager *m, uint64_t after, bb_watch **watch
  *
  * @param w the watch
  * @param fd written
- * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_CLOSED (the manager has
+ *         been destroyed), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -2977,7 +2983,8 @@ BB_API bb_status bb_watch_destroy(bb_watch *w);
  * @param flags 0, or `BB_DEVICE_HOST_DRIVEN`
  * @param label name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none
  * @param device the handle is written here
- * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, label that is not UTF-8), BB_E_OUT_OF_MEMORY, BB_E_LIMIT
+ * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, label that is not UTF-8), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (threads, handles),
+ *         BB_E_UNSUPPORTED (the system refuses a thread)
  * @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
  * @since 0.1
  */
@@ -3086,7 +3093,7 @@ BB_API bb_status bb_device_stats_get(bb_device *device, uint32_t struct_size, bb
  * @param device the device
  * @param write called with pieces of text on this thread
  * @param user_data handed to `write`
- * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3518,8 +3525,8 @@ BB_API bb_status bb_immediate_staging_create(bb_device *device, uint64_t size, c
  * @param offset where they go, in bytes
  * @param data the bytes
  * @param bytes how many
- * @return BB_OK, BB_E_STATE (uploaded: not mapped), BB_E_RANGE, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE,
- *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_STATE (uploaded: not mapped), BB_E_RANGE, BB_E_BUSY (the bytes are lent), BB_E_DEVICE_LOST,
+ *         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread; two that write the same bytes race
  * @since 0.1
  */
@@ -3597,8 +3604,8 @@ BB_API bb_status bb_deferred_staging_map_async(bb_deferred_staging *staging, con
  * @param offset where they go, in bytes
  * @param data the bytes
  * @param bytes how many
- * @return BB_OK, BB_E_STATE (not mapped), BB_E_RANGE, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
- *         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_STATE (not mapped), BB_E_RANGE, BB_E_BUSY (the bytes are lent), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY,
+ *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread; two that write the same bytes race
  * @since 0.1
  */
@@ -3736,8 +3743,8 @@ BB_API bb_status bb_reading_poll(bb_reading *reading);
  * @param reading the reading
  * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
  * @return BB_OK (they are there), BB_E_TIMEOUT, BB_E_ABORTED (given up for a newer one), BB_E_DEVICE_LOST, BB_E_BACKEND,
- *         BB_E_RECURSIVE (in a callback on the owner thread), BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
- *         BB_E_FOREIGN, BB_E_FORKED
+ *         BB_E_OUT_OF_MEMORY, BB_E_RECURSIVE (in a callback on the owner thread), BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE,
+ *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3956,8 +3963,9 @@ BB_API bb_status bb_spsc_config_init(bb_spsc_config *config);
  * @param config how, or NULL for the defaults
  * @param sender the handle of the sending end is written here
  * @param receiver the handle of the receiving end is written here
- * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (a capacity of 0, flags, label that is not UTF-8), BB_E_RANGE (a capacity beyond the
- *         address space), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (handles, descriptors)
+ * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (a capacity of 0, flags, label that is not UTF-8), BB_E_RANGE (a capacity beyond
+ *         the address space), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (handles, descriptors, the size
+ *         of files), BB_E_UNSUPPORTED (the system refuses memfd_create)
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -4072,7 +4080,8 @@ BB_API bb_status bb_sender_wait_writable(bb_sender *tx, uint64_t bytes, uint64_t
  *
  * @param tx the sender
  * @param fd written
- * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_NULL, BB_E_HANDLE,
+ *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -4084,10 +4093,10 @@ BB_API bb_status bb_sender_fd(bb_sender *tx, int32_t *fd);
  *
  * @param tx the sender
  * @param bytes how much room, at most what the ring holds; 0 counts as 1
- * @return BB_OK (there is so much now), BB_E_FULL (armed: the descriptor becomes readable when there is, or when the receiver
- *         goes, and stays so until the next call that returns BB_E_FULL), BB_E_CLOSED; these set no message; BB_E_LIMIT (no
- *         descriptor left), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
- *         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK (there is so much now), BB_E_FULL (armed: the descriptor becomes readable when there is, or when the
+ *         receiver goes, and stays so until the next call that returns BB_E_FULL), BB_E_CLOSED; these set no message;
+ *         BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_BUSY (another thread is inside,
+ *         in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety one thread at a time
  * @since 0.1
  */
@@ -4225,7 +4234,8 @@ BB_API bb_status bb_receiver_wait_readable(bb_receiver *rx, uint64_t bytes, uint
  *
  * @param rx the receiver
  * @param fd written
- * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_NULL, BB_E_HANDLE,
+ *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -4237,10 +4247,11 @@ BB_API bb_status bb_receiver_fd(bb_receiver *rx, int32_t *fd);
  *
  * @param rx the receiver
  * @param bytes how many, at most what the ring holds; 0 counts as 1
- * @return BB_OK (so many are there now), BB_E_EMPTY (armed: the descriptor becomes readable when they are, or when the sender
- *         goes, and stays so until the next call that returns BB_E_EMPTY), BB_E_CLOSED (so many can no longer come); these set
- *         no message; BB_E_LIMIT (no descriptor left), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL,
- *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK (so many are there now), BB_E_EMPTY (armed: the descriptor becomes readable when they are, or when the
+ *         sender goes, and stays so until the next call that returns BB_E_EMPTY), BB_E_CLOSED (so many can no longer
+ *         come); these set no message; BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one),
+ *         BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+ *         BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety one thread at a time
  * @since 0.1
  */
@@ -4364,7 +4375,8 @@ BB_API bb_status bb_stream_ready_chunks(bb_stream *s, uint64_t count, uint64_t t
  *
  * @param s the stream
  * @param fd written
- * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_NULL, BB_E_HANDLE,
+ *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -4374,9 +4386,10 @@ BB_API bb_status bb_stream_fd(bb_stream *s, int32_t *fd);
  * Asks for the descriptor to tell when a chunk or the end can be had. Call it before each poll.
  *
  * @param s the stream
- * @return BB_OK (now), BB_E_EMPTY (armed: the descriptor becomes readable when it can, and stays so until the next call that
- *         returns BB_E_EMPTY; sets no message), BB_E_LIMIT (no descriptor left), BB_E_BUSY (another thread is inside), BB_E_NULL,
- *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK (now), BB_E_EMPTY (armed: the descriptor becomes readable when it can, and stays so until the next call
+ *         that returns BB_E_EMPTY; sets no message), BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses
+ *         one), BB_E_BUSY (another thread is inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+ *         BB_E_FORKED
  * @threadsafety one thread at a time
  * @since 0.1
  */
@@ -4911,7 +4924,8 @@ BB_API bb_status bb_registry_emit_cuda_header(bb_registry *r, uint64_t parent, c
  * @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
  * @param capacity bytes at `text`
  * @param length the text's bytes without the NUL are written here
- * @return what `bb_registry_json()` returns, and BB_E_RANGE (sizes that do not fit into 64 bits)
+ * @return what `bb_registry_json()` returns, BB_E_RANGE (sizes that do not fit into 64 bits), BB_E_STATE (a region mixes
+ *         precisions in a layout that is not typed)
  * @threadsafety safe to call from any thread
  * @since 0.1
  */

@@ -1,7 +1,8 @@
 """The functions of include/backbuf.h, read from the header: parameters, and the statuses that each `@return` lists.
 
 `functions()` returns them by name. A list may refer to another function's: "what `bb_manager_synchronize()` returns" adds all
-that bb_manager_synchronize returns. BB_E_PANIC is in no list: it reports a fault of the library and is never expected.
+that bb_manager_synchronize returns. `UNLISTED` are those that the header's conventions name once for all calls with a handle.
+BB_E_PANIC is in no list: it reports a fault of the library and is never expected.
 """
 
 from __future__ import annotations
@@ -17,6 +18,14 @@ _RETURNS = re.compile(r"@return\s+(.*?)(?=\n\s*@|\Z)", re.DOTALL)
 _REFERENCE = re.compile(r"what ((?:`bb_\w+\(\)`(?:, | and )?)+) returns?")
 _STATUS = re.compile(r"\bBB_(?:OK|E_[A-Z_]+)\b")
 _STATUS_VALUE = re.compile(r"^\s+(BB_OK|BB_E_[A-Z_]+) = (-?\d+),", re.MULTILINE)
+
+
+# Statuses that any call with a handle may return, each with a part of the message that it then sets.
+UNLISTED = {
+    "BB_E_OUT_OF_MEMORY": "the record of this thread's first call",
+    "BB_E_LIMIT": "no thread-specific key is left",
+    "BB_E_RECURSIVE": "calls of this thread inside each other",
+}
 
 
 class HeaderError(ValueError):

@@ -59,10 +59,15 @@ pub(crate) fn adopt() -> Result<&'static Record> {
     let node = left.map_or_else(add, Ok)?;
     if let Err(error) = EXIT.set((&raw const *node).cast()) {
         node.taken.store(false, Release);
-        return Err(error);
+        return Err(if error.status() == Status::OutOfMemory { out_of_memory() } else { error });
     }
     OWN.set(node);
     Ok(&node.record)
+}
+
+/// Any function may return this: its text says that it is not about the function's own work.
+pub(super) fn out_of_memory() -> Error {
+    Error::text(Status::OutOfMemory, "out of memory: the record of this thread's first call")
 }
 
 fn add() -> Result<&'static Node> {
@@ -71,7 +76,7 @@ fn add() -> Result<&'static Node> {
     let node = unsafe {
         let place = alloc(layout).cast::<Node>();
         if place.is_null() {
-            return Err(Error::of(Status::OutOfMemory));
+            return Err(out_of_memory());
         }
         place.write(Node {
             record: Record::new(),

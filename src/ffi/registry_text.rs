@@ -48,7 +48,8 @@ pub unsafe extern "C" fn bb_registry_emit_cuda_header(
 /// @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
 /// @param capacity bytes at `text`
 /// @param length the text's bytes without the NUL are written here
-/// @return what `bb_registry_json()` returns, and BB_E_RANGE (sizes that do not fit into 64 bits)
+/// @return what `bb_registry_json()` returns, BB_E_RANGE (sizes that do not fit into 64 bits), BB_E_STATE (a region mixes
+///         precisions in a layout that is not typed)
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -90,8 +90,8 @@ pub unsafe extern "C" fn bb_immediate_staging_create(
 /// @param offset where they go, in bytes
 /// @param data the bytes
 /// @param bytes how many
-/// @return BB_OK, BB_E_STATE (uploaded: not mapped), BB_E_RANGE, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE,
-///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_STATE (uploaded: not mapped), BB_E_RANGE, BB_E_BUSY (the bytes are lent), BB_E_DEVICE_LOST,
+///         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread; two that write the same bytes race
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -227,8 +227,8 @@ pub unsafe extern "C" fn bb_deferred_staging_map_async(
 /// @param offset where they go, in bytes
 /// @param data the bytes
 /// @param bytes how many
-/// @return BB_OK, BB_E_STATE (not mapped), BB_E_RANGE, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
-///         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_STATE (not mapped), BB_E_RANGE, BB_E_BUSY (the bytes are lent), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY,
+///         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread; two that write the same bytes race
 /// @since 0.1
 #[unsafe(no_mangle)]
