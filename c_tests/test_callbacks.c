@@ -150,6 +150,22 @@ static void a_config_that_is_refused_stays_the_callers(void) {
     CHECK(!pthread_equal(g.drop_thread, pthread_self())); /* the worker's, as the callback itself */
 }
 
+static void data_that_no_flush_uses_is_released_at_once(void) {
+    gate g = {0};
+    bb_manager *m = NULL;
+    bb_manager_config config = defaults("no flush");
+    config.flush_user_data = &g;
+    config.flush_drop = gate_drop;
+    config.copies = 99;
+    EXPECT(BB_E_ARGUMENT, bb_manager_create(BB_U32, 1, SHAPE(8), &config, &m));
+    TEST_ASSERT_EQUAL_INT(0, atomic_load(&g.drops));
+    config.copies = 3;
+    OK(bb_manager_create(BB_U32, 1, SHAPE(8), &config, &m));
+    TEST_ASSERT_EQUAL_INT(1, atomic_load(&g.drops));
+    OK(bb_manager_destroy(m));
+    TEST_ASSERT_EQUAL_INT(1, atomic_load(&g.drops));
+}
+
 static void *destroy_it(void *m) {
     THREAD_OK(bb_manager_destroy(m));
     return NULL;
@@ -332,6 +348,7 @@ int main(void) {
     RUN_TEST(a_callback_may_use_another_manager);
     RUN_TEST(an_enqueue_from_a_callback_never_blocks);
     RUN_TEST(a_config_that_is_refused_stays_the_callers);
+    RUN_TEST(data_that_no_flush_uses_is_released_at_once);
     RUN_TEST(drop_waits_for_the_call_that_runs);
     RUN_TEST(the_log_tells_creation_stalls_leaks_and_destruction);
     RUN_TEST(a_level_hides_what_is_below_it);

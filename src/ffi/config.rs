@@ -83,7 +83,7 @@ pub struct bb_manager_config {
     pub flush: bb_flush_fn,
     /// Handed to `flush`.
     pub flush_user_data: *mut c_void,
-    /// Told once when `flush` will not be called again, or NULL.
+    /// Called once when `flush` will not be called again, or NULL. Without a `flush`, the call that makes the manager calls it.
     pub flush_drop: bb_drop_fn,
     /// `BB_WORKER_SHARED` or `BB_WORKER_ONLY`.
     pub worker: u32,

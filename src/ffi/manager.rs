@@ -2,6 +2,7 @@
 
 use std::mem::ManuallyDrop;
 
+use super::callback::UserData;
 use super::config::{self, BB_MAX_DIMS, bb_manager_config};
 use super::guard::{guard, on, take};
 use super::handle::Kind;
@@ -102,7 +103,12 @@ pub(super) unsafe fn create(
     let seat = Seat::take()?;
     // SAFETY: the caller's promise: the config's pointers are as the header says.
     let manager = unsafe { config::make(device, dtype, shape, &config) }?;
-    place.set(seat.seat(manager)? as *mut bb_manager)
+    place.set(seat.seat(manager)? as *mut bb_manager)?;
+    if config.flush.is_none() {
+        // Nothing will ever use the data: it is released here, as by `bb_set_log()` without a function.
+        drop(UserData::new(config.flush_user_data, config.flush_drop));
+    }
+    Ok(())
 }
 
 /// Publishes every update that was accepted before, and returns when readers see it.
