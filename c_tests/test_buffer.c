@@ -177,6 +177,22 @@ static void mapped_ranges(void) {
     OK(bb_buffer_release(buffer));
 }
 
+/* Ranges are lent for one mapping: the next one lends the same bytes again, however this one has ended. */
+static void ranges_end_with_their_mapping(void) {
+    bb_buffer *buffer = make_buffer(64, WRITE_USAGE, false);
+    for (int round = 0; round < 3; round++) {
+        bb_span span;
+        bb_mapping mapping;
+        map_now(buffer, BB_MAP_WRITE);
+        OK(bb_buffer_mapped_range(buffer, 0, 64, &span));
+        EXPECT(BB_E_BUSY, bb_buffer_mapped_range(buffer, 8, 8, &span));
+        OK(bb_buffer_mapping_get(buffer, sizeof mapping, &mapping));
+        OK(round % 2 == 0 ? bb_buffer_unmap(buffer) : bb_buffer_unmap_only(buffer, mapping.number));
+        EXPECT(BB_E_STATE, bb_buffer_mapped_range(buffer, 0, 64, &span));
+    }
+    OK(bb_buffer_release(buffer));
+}
+
 static void a_second_map_leaves_the_first_alone(void) {
     bb_buffer *buffer = make_buffer(64, WRITE_USAGE, false);
     bb_request *first = map(buffer, BB_MAP_WRITE, 8, 16), *second = NULL;
@@ -285,6 +301,7 @@ int main(void) {
     RUN_TEST(descs_are_versioned_and_labels_checked);
     RUN_TEST(map_ranges_at_their_edges);
     RUN_TEST(mapped_ranges);
+    RUN_TEST(ranges_end_with_their_mapping);
     RUN_TEST(a_second_map_leaves_the_first_alone);
     RUN_TEST(data_goes_there_and_back);
     RUN_TEST(other_devices_are_refused);

@@ -296,6 +296,34 @@ static void the_log_callback_is_exchanged_while_others_log(void) {
     }
 }
 
+static void log_through(uint32_t level, const char *part, const char *label, const char *line, void *g) {
+    (void)level, (void)part, (void)label, (void)line;
+    gate_pass(g);
+}
+
+static void *replace_the_log(void *argument) {
+    (void)argument;
+    THREAD_OK(bb_set_log(BB_LOG_OFF, NULL, NULL, NULL));
+    return NULL;
+}
+
+static void the_log_callback_is_dropped_when_its_last_call_has_returned(void) {
+    gate g = {.shut = true};
+    OK(bb_set_log(BB_LOG_DEBUG, log_through, &g, gate_drop));
+    const pthread_t logging = start(create_and_destroy, NULL);
+    EVENTUALLY(atomic_load(&g.entered) == 1);
+    const pthread_t replacing = start(replace_the_log, NULL);
+    for (int i = 0; i < 100; i++) {
+        nap();
+        TEST_ASSERT_EQUAL_INT(0, atomic_load(&g.drops)); /* the callback is still inside */
+    }
+    atomic_store(&g.shut, false);
+    join(replacing);
+    TEST_ASSERT_EQUAL_INT(1, atomic_load(&g.drops));
+    join(logging);
+    TEST_ASSERT_EQUAL_INT(atomic_load(&g.entered), atomic_load(&g.calls));
+}
+
 /* --- the log and the statistics call back in: no lock is held while calling out --- */
 
 static void log_calls_in(uint32_t level, const char *part, const char *label, const char *line, void *user_data) {
@@ -353,6 +381,7 @@ int main(void) {
     RUN_TEST(the_log_tells_creation_stalls_leaks_and_destruction);
     RUN_TEST(a_level_hides_what_is_below_it);
     RUN_TEST(the_log_callback_is_exchanged_while_others_log);
+    RUN_TEST(the_log_callback_is_dropped_when_its_last_call_has_returned);
     RUN_TEST(a_log_callback_may_call_the_library);
     RUN_TEST(a_write_callback_may_call_the_library);
     return UNITY_END();

@@ -326,6 +326,26 @@ static void a_refused_part_leaves_the_rest_of_the_batch(void) {
     DONE();
 }
 
+/* The role is free, and everything else of the batch may be applied by its caller. */
+static void a_kernel_of_a_batch_runs_on_the_worker_unless_it_says_so(void) {
+    kernel_log worker = {0}, any = {0}, behind = {0};
+    make(BB_U32, 1, SHAPE(8));
+    for (int i = 0; i < 20; i++) {
+        bb_batch *b = NULL;
+        OK(bb_batch_begin(m, &b));
+        OK(bb_batch_fill(b, 0, 8, &(uint32_t){1}));
+        OK(bb_batch_kernel(b, &(bb_kernel){add_1000, &any, NULL, 0, 8, BB_KERNEL_ANY_THREAD, 0}));
+        OK(bb_batch_kernel(b, &(bb_kernel){add_1000, &worker, NULL, 0, 8, 0, 0}));
+        OK(bb_batch_kernel(b, &(bb_kernel){add_1000, &behind, NULL, 0, 8, BB_KERNEL_ANY_THREAD, 0}));
+        OK(bb_batch_commit(b, BB_FOREVER));
+        OK(bb_manager_synchronize(m, BB_FOREVER));
+        TEST_ASSERT_EQUAL_INT(i + 1, atomic_load(&worker.calls));
+        CHECK(!pthread_equal(worker.thread, pthread_self()));
+    }
+    FRONT_IS(((const uint32_t[]){3001, 3001, 3001, 3001, 3001, 3001, 3001, 3001}));
+    DONE();
+}
+
 static void a_cancelled_batch_leaves_nothing(void) {
     kernel_log log = {0};
     bb_batch *b = NULL;
@@ -370,6 +390,7 @@ int main(void) {
     RUN_TEST(one_bad_update_in_the_middle_changes_nothing);
     RUN_TEST(a_batch_holds_every_kind_in_its_order);
     RUN_TEST(a_refused_part_leaves_the_rest_of_the_batch);
+    RUN_TEST(a_kernel_of_a_batch_runs_on_the_worker_unless_it_says_so);
     RUN_TEST(a_cancelled_batch_leaves_nothing);
     RUN_TEST(an_empty_batch_is_nothing_new);
     return UNITY_END();

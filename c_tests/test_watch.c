@@ -166,6 +166,35 @@ static void it_outlives_its_manager(void) {
     OK(bb_watch_destroy(w));
 }
 
+/* --- its end --- */
+
+static bool dump_has(const char *part) {
+    static text dump;
+    dump.length = 0;
+    OK(bb_debug_dump(text_write, &dump));
+    return strstr(dump.bytes, part) != NULL;
+}
+
+static void *wait_for_ever(void *w) {
+    uint64_t epoch = 7;
+    THREAD_CHECK(bb_watch_wait(w, BB_FOREVER, &epoch) == BB_E_CLOSED);
+    THREAD_CHECK(epoch == 7);
+    return NULL;
+}
+
+static void destroying_it_wakes_its_waiter(void) {
+    m = make_u32(8, NULL);
+    bb_watch *w = watch(0), *other = watch(0);
+    const pthread_t waiter = start(wait_for_ever, w);
+    EVENTUALLY(dump_has("  waiter: "));
+    OK(bb_watch_destroy(w));
+    join(waiter);
+    publish(1);
+    OK(bb_watch_wait(other, BB_FOREVER, &(uint64_t){0})); /* another one goes on */
+    OK(bb_watch_destroy(other));
+    OK(bb_manager_destroy(m));
+}
+
 typedef struct loop {
     bb_watch *watch;
     uint64_t last;
@@ -238,6 +267,7 @@ int main(void) {
     RUN_TEST(it_becomes_readable_for_a_ticket_that_failed);
     RUN_TEST(close_makes_it_readable_and_it_tells_the_last_front_first);
     RUN_TEST(it_outlives_its_manager);
+    RUN_TEST(destroying_it_wakes_its_waiter);
     RUN_TEST(event_loops_miss_nothing_while_publishes_race);
     RUN_TEST(descriptors_are_given_back);
     return UNITY_END();
