@@ -854,7 +854,7 @@ typedef struct {
      */
     void *flush_user_data;
     /**
-     * Told once when `flush` will not be called again, or NULL.
+     * Called once when `flush` will not be called again, or NULL. Without a `flush`, the call that makes the manager calls it.
      */
     bb_drop_fn flush_drop;
     /**
