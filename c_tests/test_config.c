@@ -26,6 +26,7 @@ static void defaults_are_those_of_the_header(void) {
     TEST_ASSERT_EQUAL_UINT32(BB_WORKER_SHARED, c.worker);
     TEST_ASSERT_EQUAL_INT32(0, c.worker_priority);
     TEST_ASSERT_EQUAL_UINT64(0, c.worker_affinity);
+    TEST_ASSERT_EQUAL_UINT32(BB_EXTRA_COPIES_AUTO, c.max_extra_copies);
     OK(create(&c));
     OK(create(NULL));
 }
@@ -41,6 +42,7 @@ static void a_shorter_struct_is_an_older_version(void) {
     OK(bb_manager_create(BB_U32, 1, SHAPE(8), &c, &m));
     const bb_manager_info info = info_of(m);
     TEST_ASSERT_EQUAL_UINT32(2, info.copies);
+    TEST_ASSERT_EQUAL_UINT32(0, info.max_extra_copies);
     TEST_ASSERT_EQUAL_STRING("old", info.label);
     OK(bb_manager_destroy(m));
 }
@@ -84,6 +86,17 @@ static void fields_out_of_range_are_named(void) {
         bb_manager_config c = defaults(NULL);
         c.copies = good;
         OK(create(&c));
+    }
+    for (uint32_t total = 31; total <= 34; total++) {
+        bb_manager_config c = defaults(NULL);
+        c.copies = 4;
+        c.max_extra_copies = total - c.copies;
+        if (total <= 32 && test_device() == NULL) {
+            OK(create(&c));
+        } else {
+            EXPECT(BB_E_ARGUMENT, create(&c));
+            TOLD("max_extra_copies");
+        }
     }
     const uint32_t workers[] = {2, 77, UINT32_MAX};
     for (size_t i = 0; i < LENGTH(workers); i++) {

@@ -170,7 +170,7 @@ static void statistics_as_text_name_every_field(void) {
     OK(bb_manager_stats_write(m, text_write, &out));
     const char *const fields[] = {"updates: 1\n",      "bytes: 4\n",
                                   "applied by caller", "applied by worker",
-                                  "epochs: 1\n",       "swaps: 1\n",
+                                  "epochs: 1\n",       "copies replaced: 0\n",
                                   "copies forward",    "copied forward bytes",
                                   "queue high water",  "waits",
                                   "stalls: 0\n",       "leases live: 1\n",
@@ -200,7 +200,8 @@ static void statistics_count_what_happened(void) {
     TEST_ASSERT_EQUAL_UINT64(10 * 64, s.bytes);
     TEST_ASSERT_EQUAL_UINT64(10, s.applied_by_caller + s.applied_by_worker);
     TEST_ASSERT_EQUAL_UINT64(10, s.epochs);
-    TEST_ASSERT_EQUAL_UINT64(10, s.swaps);
+    TEST_ASSERT_EQUAL_UINT64(0, s.copies_replaced);
+    TEST_ASSERT_EQUAL_UINT64(2, s.copies_present);
     TEST_ASSERT_EQUAL_UINT64(1, s.leases_live);
     TEST_ASSERT_EQUAL_UINT64(leaked, s.leases_leaked);
     TEST_ASSERT_EQUAL_UINT64(1, s.refused[-BB_E_RANGE]);

@@ -193,12 +193,12 @@ static void an_empty_synchronize_keeps_the_epoch(void) {
     OK(put_u32(m, 0, 7, 0));
     TEST_ASSERT_EQUAL_UINT32(0, get_u32(m, 0)); /* not before it is published */
     OK(bb_manager_synchronize(m, BB_FOREVER));
-    const uint64_t swaps = stats_of(m).swaps;
+    const uint64_t epochs = stats_of(m).epochs;
     for (int i = 0; i < 5; i++) {
         OK(bb_manager_synchronize(m, BB_FOREVER));
     }
     TEST_ASSERT_EQUAL_UINT64(1, epoch_of(m));
-    TEST_ASSERT_EQUAL_UINT64(swaps, stats_of(m).swaps);
+    TEST_ASSERT_EQUAL_UINT64(epochs, stats_of(m).epochs);
     TEST_ASSERT_EQUAL_UINT32(7, get_u32(m, 0));
     OK(bb_manager_destroy(m));
 }

@@ -122,6 +122,11 @@ typedef struct bb_registry BufferRegistry;
 #define BB_WORKER_ONLY 1
 
 /**
+ * `bb_manager_config.max_extra_copies`: 24, but 0 if `copies` is 2, or on a device.
+ */
+#define BB_EXTRA_COPIES_AUTO UINT32_MAX
+
+/**
  * `bb_kernel.flags`: may run on any thread that applies, not only on the worker.
  */
 #define BB_KERNEL_ANY_THREAD 1
@@ -822,7 +827,8 @@ typedef struct {
      */
     uint32_t struct_size;
     /**
-     * Physical copies of the state: 2 to 8, default 3; 2 is strict double buffering.
+     * Physical copies of the state: 2 to 8, default 3; 2 is strict double buffering. The third and further take memory only
+     * while leases hold the others.
      */
     uint32_t copies;
     /**
@@ -869,6 +875,17 @@ typedef struct {
      * Bit k lets the worker run on CPU k; 0 inherits.
      */
     uint64_t worker_affinity;
+    /**
+     * Copies that may be added while leases hold all of `copies`, so that a reader never stops the producer; with `copies`
+     * at most 32. They take memory when they are needed, and give it back when they have not been needed for a second or
+     * two. The default, `BB_EXTRA_COPIES_AUTO`, is 24; but 0 if `copies` is 2, or on a device, where any other number is
+     * refused since slots are fixed.
+     */
+    uint32_t max_extra_copies;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
 } bb_manager_config;
 
 /**
@@ -1049,7 +1066,7 @@ typedef struct {
      */
     uint64_t tag;
     /**
-     * Physical copies.
+     * Physical copies, without extra ones.
      */
     uint32_t copies;
     /**
@@ -1060,6 +1077,14 @@ typedef struct {
      * NUL-terminated.
      */
     char label[64];
+    /**
+     * Extra copies at most.
+     */
+    uint32_t max_extra_copies;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
 } bb_manager_info;
 
 /**
@@ -1095,15 +1120,15 @@ typedef struct {
      */
     uint64_t epochs;
     /**
-     * Copies exchanged.
+     * Times that a lease held the copy to be written next, so that another copy was written instead.
      */
-    uint64_t swaps;
+    uint64_t copies_replaced;
     /**
-     * Times that a copy was brought up to date.
+     * Ranges copied forward to a copy that lacked them.
      */
     uint64_t copies_forward;
     /**
-     * Bytes copied for that.
+     * Bytes of these ranges.
      */
     uint64_t copied_forward_bytes;
     /**
@@ -1142,6 +1167,30 @@ typedef struct {
      * Refused calls by `-status`.
      */
     uint64_t refused[40];
+    /**
+     * Copies that have memory now: two, and those that leases made necessary.
+     */
+    uint64_t copies_present;
+    /**
+     * Those of them beyond `bb_manager_config.copies`.
+     */
+    uint64_t extra_copies;
+    /**
+     * The most extra copies that there were at once.
+     */
+    uint64_t extra_copies_most;
+    /**
+     * The epoch of the oldest front that is held now; 0 if none is held.
+     */
+    uint64_t oldest_lease_epoch;
+    /**
+     * The thread that took that lease, as the system numbers threads; 0 if none is held.
+     */
+    uint64_t oldest_lease_thread;
+    /**
+     * How long that lease has been held at least: since a report or a query first saw it.
+     */
+    uint64_t oldest_lease_age_ns;
 } bb_manager_stats;
 
 /**
@@ -2523,7 +2572,9 @@ BB_API bb_status bb_manager_wait(bb_manager *m, uint64_t ticket, uint64_t timeou
 BB_API bb_status bb_manager_wait_epoch(bb_manager *m, uint64_t after, uint64_t timeout, uint64_t *epoch);
 
 /**
- * Gives the memory of copies that nobody needs now back to the system. They come back when a lease makes them needed.
+ * Gives memory that is not needed now back to the system: that of copies beyond the second that no lease holds, and, of
+ * states larger than 8 MiB, that of the back copy if nothing was written since the last publish. One copy of an idle state
+ * is left. It comes back as it is needed; the back copy is then copied from the front.
  *
  * @param m the manager
  * @return BB_OK, BB_E_CLOSED, BB_E_RECURSIVE, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,

@@ -376,8 +376,8 @@ pub const MODELS: &[Model] = &[
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/forward.rs",
                 changes: &[(
-                    "if copy != old && copy != new {",
-                    "if copy != old && copy != new && copy != 2 {",
+                    "self.present & !(1 << old | 1 << new)",
+                    "self.present & !(1 << old | 1 << new | 1 << 2)",
                 )],
             },
             Mutant {
@@ -408,7 +408,7 @@ pub const MODELS: &[Model] = &[
                 name: "memory_given_back_is_believed",
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/forward.rs",
-                changes: &[("self.stale[copy].insert_all();", "")],
+                changes: &[("stale.insert_all();", "")],
             },
             Mutant {
                 name: "a_full_log_forgets",

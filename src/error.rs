@@ -110,7 +110,9 @@ impl Status {
             Status::Empty => "nothing there now",
             Status::Timeout => "the time given is over",
             Status::Closed => "the object is closed",
-            Status::Pinned => "a lease keeps the copy that is needed; release it, or create with more copies",
+            Status::Pinned => {
+                "leases hold every copy; release fronts, keep snapshots instead, or raise max_extra_copies"
+            }
             Status::Stalled => "backend work outlasted the watchdog; it recovers when the work ends",
             Status::Backend => {
                 "the backend reported a failure; nothing is lost, the next synchronize tries again"

@@ -102,7 +102,7 @@ fn several_synchronizers_do_not_share_one_event() {
 
 #[test]
 fn a_front_is_not_rewritten_under_its_reader() {
-    let manager = bytes(100, Config::default());
+    let manager = bytes(100, Config { max_extra_copies: Some(0), ..Config::default() });
     let mut held = Vec::new();
     for turn in 0..2 {
         held.push((manager.front().unwrap(), turn));

@@ -42,6 +42,7 @@ static void config_reaches_the_library() {
                                               .initial(initial)
                                               .queue_bytes(1 << 16)
                                               .copies(2)
+                                              .max_extra_copies(1)
                                               .watchdog(500ms)
                                               .caller_budget_bytes(1 << 12)
                                               .worker(backbuf::Worker::only)
@@ -49,7 +50,7 @@ static void config_reaches_the_library() {
                                               .worker_affinity(0));
     const bb_manager_info info = m.info();
     TEST_ASSERT_EQUAL_STRING("small", info.label);
-    EXPECT(info.copies == 2 && info.dtype == BB_I16 && info.ndim == 2 && info.shape[1] == 3 && info.bytes == 12);
+    EXPECT(info.copies == 2 && info.max_extra_copies == 1 && info.dtype == BB_I16 && info.ndim == 2 && info.shape[1] == 3 && info.bytes == 12);
     EXPECT(m.front()(1, 2) == 6);
 }
 

@@ -114,6 +114,9 @@ class Config {
     Config &queue_bytes(std::uint64_t bytes) noexcept { return raw_.queue_bytes = bytes, *this; }
     /// Physical copies, 2 to 8.
     Config &copies(std::uint32_t copies) noexcept { return raw_.copies = copies, *this; }
+    /// Copies that may be added while leases hold all of `copies`; with those at most 32. Default: 24, but 0 if `copies` is 2, or on a
+    /// device.
+    Config &max_extra_copies(std::uint32_t copies) noexcept { return raw_.max_extra_copies = copies, *this; }
     /// After how long a flush or a task counts as stalled; zero is never.
     Config &watchdog(Timeout after) noexcept { return raw_.watchdog_ns = after.nanoseconds(), *this; }
     /// How much of a backlog a caller applies before the worker takes over.

@@ -43,7 +43,7 @@ impl World {
             if !self.forward.present(copy) {
                 self.memory[copy].fill(0xee);
                 let place = self.memory[copy].as_mut_ptr();
-                self.forward.provide(copy, place);
+                self.forward.provide(copy, place).unwrap();
             }
             self.forward.turn_to(copy);
         }

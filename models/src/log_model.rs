@@ -1,6 +1,8 @@
 //! B, second half: the role with the update log. `enqueue`, `drain` and `synchronize` are the steps of
 //! `manager/enqueue.rs` and `manager/shared.rs`, over the library's own role and ring.
 
+use std::mem::MaybeUninit;
+
 use loom::sync::Arc;
 use loom::sync::atomic::AtomicU64;
 use loom::thread;
@@ -30,7 +32,7 @@ unsafe impl Send for Log {}
 
 impl Log {
     fn new(units: usize) -> Arc<Log> {
-        let bytes = (0..units).map(|_| Unit(UnsafeCell::new([0; 8]))).collect();
+        let bytes = (0..units).map(|_| Unit(UnsafeCell::new(MaybeUninit::uninit()))).collect();
         let commits = (0..units).map(|_| AtomicU64::new(0)).collect();
         Arc::new(Log { role: Role::default(), ring: Ring::new(bytes, commits), applier: UnsafeCell::default() })
     }
@@ -40,7 +42,7 @@ impl Log {
         while applier.head < to {
             let Some(start) = self.ring.committed(applier.head) else { return false };
             // SAFETY: loom tells if a producer writes here now.
-            let [value, units, ..] = self.ring.unit(start).0.with(|unit| unsafe { *unit });
+            let [value, units, ..] = self.ring.unit(start).0.with(|unit| unsafe { (*unit).assume_init() });
             applier.applied.push(value);
             applier.head = start + units;
             self.ring.consumed(applier.head);
@@ -73,7 +75,7 @@ impl Log {
         for unit in 0..units {
             let record = [value, units, 0, 0, 0, 0, 0, 0];
             // SAFETY: loom tells if the holder reads here now.
-            self.ring.unit(reserved.at + unit).0.with_mut(|unit| unsafe { *unit = record });
+            self.ring.unit(reserved.at + unit).0.with_mut(|unit| unsafe { (*unit).write(record) });
         }
         self.ring.commit(reserved);
         Ok(())

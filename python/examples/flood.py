@@ -182,7 +182,7 @@ def run(engine: Engine, seconds: float, context: Any) -> tuple[dict[str, Any], R
         "synchronize_p99_us": report.synchronize_p99_ns / 1000,
         "waits_for_readers": report.waits_for_readers,
         "copied_forward_bytes": statistics.copied_forward_bytes,
-        "full_copies_bytes": statistics.swaps * engine.state.nbytes,
+        "full_copies_bytes": statistics.epochs * engine.state.nbytes,
         "library_share_of_engine_cpu": publishing / (report.thread_cpu_ns + worker_cpu),
         "library_share_of_process_cpu": (publishing + reader.in_library.ns) / cpu,
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,

@@ -113,6 +113,40 @@ def test_views_outlive_the_interpreter_s_end(script: Script) -> None:
     assert script(text, stderr="") == "3000.0\n3000.0\n"
 
 
+def test_arrays_that_are_kept_do_not_stop_the_producer() -> None:
+    m = CBufferManager(16, "f4")
+    outputs = []  # as those of a notebook's cells
+    for step in range(12):
+        m[:] = step
+        m.synchronize(timeout=30)
+        outputs.append(m.front().array)
+    trail: list[Any] = []  # as the lines of an animation
+    for step in range(100):
+        m[:] = step
+        m.synchronize(timeout=30)
+        trail = [*trail[-3:], m.front().array]
+    assert [int(a[0]) for a in outputs] == list(range(12))
+    assert [int(a[0]) for a in trail] == [96, 97, 98, 99]
+    statistics = m.statistics()
+    assert statistics.extra_copies_most >= 12
+    assert (statistics.oldest_lease_epoch, statistics.oldest_lease_thread) == (1, threading.get_native_id())
+    del outputs, trail
+    gc.collect()
+
+
+def test_extra_copies_have_a_limit() -> None:
+    m = CBufferManager(4, max_extra_copies=2)
+    held = []
+    with pytest.raises(backbuf.PinnedError, match="max_extra_copies"):
+        for step in range(10):
+            held.append(m.front())
+            m[:] = step + 1
+            m.synchronize(timeout=0.2)
+    assert m.statistics().extra_copies == 2
+    held.clear()
+    m.synchronize()
+
+
 def test_all_copies_held_is_told(manager: Manager) -> None:
     m = manager(4, copies=2, label="pinned")
     held = []

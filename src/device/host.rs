@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 use super::device::Device;
 use super::driver::{DeviceKind, Driver, Fence, Info, Limits, MapMode, Native};
 use super::faults::Faults;
-use super::pages::{Pages, exists};
+use super::pages::{Pages, check_available};
 use super::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
 use crate::memory::{boxed, try_vec};
@@ -113,13 +113,13 @@ impl Host {
         Ok(())
     }
 
-    /// Whether work that is still to be done uses a buffer.
     /// Whether nothing waits, nor would: then a write may be done at once, without a copy of its data.
     fn is_idle(&self) -> bool {
         let late = self.faults.is_held() || self.faults.late_by() > 0;
         self.recorded.is_empty() && self.timeline.is_empty() && !late
     }
 
+    /// Whether work that is still to be done uses a buffer.
     fn is_used(&self, buffer: Native) -> bool {
         let pending = self.timeline.iter().flat_map(|submission| &submission.work);
         pending.chain(&self.recorded).any(|work| work.uses(buffer))
@@ -206,7 +206,8 @@ unsafe impl Driver for Host {
     fn create(&mut self, bytes: u64, _usage: Usage, _label: &str) -> Result<Native> {
         self.faults.allocate()?;
         let none = || Error::value(Status::OutOfMemory, "bytes", bytes, "memory could not be had");
-        let length = usize::try_from(bytes).ok().filter(|_| exists(bytes)).ok_or_else(none)?;
+        let length = usize::try_from(bytes).map_err(|_| none())?;
+        check_available(bytes, "bytes", "more memory than is available")?;
         self.buffers.try_reserve(1).map_err(|_| none())?;
         let pages = Pages::new(length, false)?;
         let native = Native(pages.data().as_ptr() as u64);

@@ -2,7 +2,7 @@
 
 use std::ptr::{NonNull, null_mut};
 
-use super::pages::{page, touch};
+use super::pages::{page, prefault};
 use crate::error::{Error, Result, Status};
 
 /// The pages of a ring. Byte `i` and byte `i + period` are the same memory.
@@ -18,7 +18,7 @@ unsafe impl Send for Mirror {}
 unsafe impl Sync for Mirror {}
 
 impl Mirror {
-    /// At least `bytes`, a power of two, rounded up to whole pages; zeros, with no first touch left to pay.
+    /// At least `bytes`, a power of two, rounded up to whole pages; zeros. Small ones have no first touch left to pay.
     pub(crate) fn new(bytes: usize) -> Result<Mirror> {
         let period = bytes.max(page());
         let none = || Error::value(Status::OutOfMemory, "capacity", bytes as u64, "memory could not be had");
@@ -38,7 +38,7 @@ impl Mirror {
                 return Err(none());
             }
         }
-        touch(data, twice)?;
+        prefault(data, twice)?;
         Ok(mirror)
     }
 

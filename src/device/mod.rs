@@ -9,6 +9,7 @@
 //! has a context of its own, without a window, shares buffers with one of the program's, or works in that one. One *on WebGPU*
 //! ([`Device::wgpu`]), where the crate was built for it, opens an adapter of its own, or works on a device of the program's.
 
+mod available;
 mod books;
 mod calls;
 mod claim;

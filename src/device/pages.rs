@@ -1,8 +1,12 @@
-//! Host memory in whole pages: aligned, zeroed, pre-faulted where asked for, in huge pages where that helps.
+//! Host memory in whole pages: aligned, zeroed, small mappings pre-faulted where asked for, in huge pages where that helps.
 
 use std::ptr::{NonNull, null_mut};
 
+use super::available::available_memory;
 use crate::error::{Error, Result, Status};
+
+/// What is larger is faulted in as it is used: faulting in 4 GiB takes seconds, and commits memory that may never be used.
+pub(crate) const PREFAULTED_MOST: usize = 8 << 20;
 
 const HUGE: usize = 2 << 20;
 
@@ -20,14 +24,14 @@ pub(crate) struct Pages {
 unsafe impl Send for Pages {}
 
 impl Pages {
-    /// At least `bytes` zeroed bytes; with `fault`, no first touch is left to pay later.
+    /// At least `bytes` zeroed bytes; with `fault`, and up to [`PREFAULTED_MOST`], no first touch is left to pay later.
     pub(crate) fn new(bytes: usize, fault: bool) -> Result<Pages> {
         let none = || Error::value(Status::OutOfMemory, "bytes", bytes as u64, "memory could not be had");
         let mapped = bytes.max(1).checked_next_multiple_of(page()).ok_or_else(none)?;
         let data = if mapped >= HUGE { map_huge(mapped) } else { map(mapped) };
         let pages = Pages { data: data.ok_or_else(none)?, mapped };
         if fault {
-            touch(pages.data, mapped)?;
+            prefault(pages.data, mapped)?;
         }
         Ok(pages)
     }
@@ -45,15 +49,25 @@ impl Drop for Pages {
     }
 }
 
-/// Whether the machine has that much memory at all: where the kernel overcommits, touching more would end the process.
-pub(crate) fn exists(bytes: u64) -> bool {
-    bytes / page() as u64 <= setting(libc::_SC_PHYS_PAGES) as u64
+/// Fails with [`Status::OutOfMemory`] if more memory is asked for than is available to this process: where the kernel
+/// overcommits, filling it later would end the process. Small requests are left to the kernel.
+pub(crate) fn check_available(bytes: u64, param: &'static str, why: &'static str) -> Result<()> {
+    if bytes <= PREFAULTED_MOST as u64 {
+        return Ok(());
+    }
+    let physical = || (setting(libc::_SC_PHYS_PAGES) as u64).saturating_mul(page() as u64);
+    if bytes <= available_memory().unwrap_or_else(physical) {
+        return Ok(());
+    }
+    Err(Error::value(Status::OutOfMemory, param, bytes, why))
 }
 
-/// Has the kernel back every page now, so that no first touch is left to pay later.
-///
-/// The pages are mapped for writing, and their contents stay.
-pub(super) fn touch(data: NonNull<u8>, bytes: usize) -> Result<()> {
+/// Has the kernel back every page of a mapping of up to [`PREFAULTED_MOST`] bytes now, so that no first touch is left to pay
+/// later. The pages are mapped for writing, and their contents stay.
+pub(super) fn prefault(data: NonNull<u8>, bytes: usize) -> Result<()> {
+    if bytes > PREFAULTED_MOST {
+        return Ok(());
+    }
     let none = || Error::value(Status::OutOfMemory, "bytes", bytes as u64, "memory could not be had");
     // SAFETY: it only faults pages in.
     if unsafe { libc::madvise(data.as_ptr().cast(), bytes, MADV_POPULATE_WRITE) } == 0 {
@@ -118,7 +132,9 @@ mod tests {
             // SAFETY: within the mapping.
             assert!((0..bytes).step_by(1000).all(|at| unsafe { *pages.data.as_ptr().add(at) } == 0));
         }
-        assert!(exists(1 << 20) && !exists(1 << 60));
+        assert!(check_available(1 << 20, "bytes", "").is_ok());
+        let refused = check_available(1 << 60, "bytes", "more than is available").unwrap_err();
+        assert_eq!(refused.status(), Status::OutOfMemory);
         for bytes in [usize::MAX, usize::MAX - 4096] {
             assert_eq!(Pages::new(bytes, true).unwrap_err().status(), Status::OutOfMemory);
         }

@@ -20,6 +20,9 @@ pub const BB_WORKER_SHARED: u32 = 0;
 /// `bb_manager_config.worker`: only the worker thread applies.
 pub const BB_WORKER_ONLY: u32 = 1;
 
+/// `bb_manager_config.max_extra_copies`: 24, but 0 if `copies` is 2, or on a device.
+pub const BB_EXTRA_COPIES_AUTO: u32 = u32::MAX;
+
 /// Element types. Opaque elements of a given size are `BB_OPAQUE(size)`.
 #[allow(dead_code, reason = "for C")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +70,8 @@ pub type bb_flush_fn = Option<unsafe extern "C" fn(user_data: *mut c_void) -> i3
 pub struct bb_manager_config {
     /// Bytes of this struct, as the caller knows it.
     pub struct_size: u32,
-    /// Physical copies of the state: 2 to 8, default 3; 2 is strict double buffering.
+    /// Physical copies of the state: 2 to 8, default 3; 2 is strict double buffering. The third and further take memory only
+    /// while leases hold the others.
     pub copies: u32,
     /// Name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
     pub label: *const c_char,
@@ -91,6 +95,13 @@ pub struct bb_manager_config {
     pub worker_priority: i32,
     /// Bit k lets the worker run on CPU k; 0 inherits.
     pub worker_affinity: u64,
+    /// Copies that may be added while leases hold all of `copies`, so that a reader never stops the producer; with `copies`
+    /// at most 32. They take memory when they are needed, and give it back when they have not been needed for a second or
+    /// two. The default, `BB_EXTRA_COPIES_AUTO`, is 24; but 0 if `copies` is 2, or on a device, where any other number is
+    /// refused since slots are fixed.
+    pub max_extra_copies: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// Fills a config with the defaults.
@@ -121,6 +132,8 @@ fn defaults() -> bb_manager_config {
         worker: BB_WORKER_SHARED,
         worker_priority: 0,
         worker_affinity: core.affinity,
+        max_extra_copies: BB_EXTRA_COPIES_AUTO,
+        reserved: 0,
     }
 }
 
@@ -180,11 +193,16 @@ pub(super) unsafe fn make(
             }
         },
         affinity: config.worker_affinity,
+        max_extra_copies: (config.max_extra_copies != BB_EXTRA_COPIES_AUTO)
+            .then_some(config.max_extra_copies),
         ..Config::default()
     };
     if !config.initial.is_null() {
         // SAFETY: the caller's promise: one state's bytes.
         core.initial = Some(unsafe { input::many(config.initial.cast(), bytes, "initial") }?);
+    }
+    if config.reserved != 0 {
+        return Err(Error::value(Status::Argument, "config.reserved", config.reserved, "must be 0"));
     }
     core.flush = flush(config)?;
     Manager::with_config(dtype, shape, core).map_err(|refused| {

@@ -193,7 +193,9 @@ pub unsafe extern "C" fn bb_manager_wait_epoch(
     })
 }
 
-/// Gives the memory of copies that nobody needs now back to the system. They come back when a lease makes them needed.
+/// Gives memory that is not needed now back to the system: that of copies beyond the second that no lease holds, and, of
+/// states larger than 8 MiB, that of the back copy if nothing was written since the last publish. One copy of an idle state
+/// is left. It comes back as it is needed; the back copy is then copied from the front.
 ///
 /// @param m the manager
 /// @return BB_OK, BB_E_CLOSED, BB_E_RECURSIVE, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,

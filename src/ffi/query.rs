@@ -45,12 +45,16 @@ pub struct bb_manager_info {
     pub epoch: u64,
     /// The newest published tag.
     pub tag: u64,
-    /// Physical copies.
+    /// Physical copies, without extra ones.
     pub copies: u32,
     /// A `bb_manager_state`.
     pub state: u32,
     /// NUL-terminated.
     pub label: [c_char; 64],
+    /// Extra copies at most.
+    pub max_extra_copies: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// What a manager has done, since it was made.
@@ -71,11 +75,11 @@ pub struct bb_manager_stats {
     pub applied_by_worker: u64,
     /// Epochs published.
     pub epochs: u64,
-    /// Copies exchanged.
-    pub swaps: u64,
-    /// Times that a copy was brought up to date.
+    /// Times that a lease held the copy to be written next, so that another copy was written instead.
+    pub copies_replaced: u64,
+    /// Ranges copied forward to a copy that lacked them.
     pub copies_forward: u64,
-    /// Bytes copied for that.
+    /// Bytes of these ranges.
     pub copied_forward_bytes: u64,
     /// The most bytes that the queue has held.
     pub queue_high_water_bytes: u64,
@@ -95,6 +99,18 @@ pub struct bb_manager_stats {
     pub wait_histogram: [u64; 64],
     /// Refused calls by `-status`.
     pub refused: [u64; 40],
+    /// Copies that have memory now: two, and those that leases made necessary.
+    pub copies_present: u64,
+    /// Those of them beyond `bb_manager_config.copies`.
+    pub extra_copies: u64,
+    /// The most extra copies that there were at once.
+    pub extra_copies_most: u64,
+    /// The epoch of the oldest front that is held now; 0 if none is held.
+    pub oldest_lease_epoch: u64,
+    /// The thread that took that lease, as the system numbers threads; 0 if none is held.
+    pub oldest_lease_thread: u64,
+    /// How long that lease has been held at least: since a report or a query first saw it.
+    pub oldest_lease_age_ns: u64,
 }
 
 /// The newest published epoch.
@@ -172,6 +188,8 @@ fn describe(m: &Manager, struct_size: u32) -> bb_manager_info {
             State::Poisoned => bb_manager_state::BB_MANAGER_POISONED,
         } as u32,
         label,
+        max_extra_copies: m.max_extra_copies(),
+        reserved: 0,
     }
 }
 
@@ -184,7 +202,7 @@ fn count(s: &Statistics, struct_size: u32) -> bb_manager_stats {
         applied_by_caller: s.applied_by_caller,
         applied_by_worker: s.applied_by_worker,
         epochs: s.epochs,
-        swaps: s.swaps,
+        copies_replaced: s.copies_replaced,
         copies_forward: s.copies_forward,
         copied_forward_bytes: s.copied_forward_bytes,
         queue_high_water_bytes: s.queue_high_water_bytes,
@@ -196,6 +214,12 @@ fn count(s: &Statistics, struct_size: u32) -> bb_manager_stats {
         refused_total: s.refused_total,
         wait_histogram: s.wait_histogram,
         refused: s.refused,
+        copies_present: s.copies_present,
+        extra_copies: s.extra_copies,
+        extra_copies_most: s.extra_copies_most,
+        oldest_lease_epoch: s.oldest_lease_epoch,
+        oldest_lease_thread: s.oldest_lease_thread,
+        oldest_lease_age_ns: s.oldest_lease_age_ns,
     }
 }
 

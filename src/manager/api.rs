@@ -204,9 +204,14 @@ impl Manager {
         self.shared.shape.bytes
     }
 
-    /// Copies at most.
+    /// Copies, without the extra ones.
     pub fn copies(&self) -> u32 {
-        self.shared.copies as u32
+        self.shared.ordinary_copies
+    }
+
+    /// Extra copies at most.
+    pub fn max_extra_copies(&self) -> u32 {
+        self.shared.copies as u32 - self.shared.ordinary_copies
     }
 
     /// The tag of the newest published epoch.
@@ -227,6 +232,7 @@ impl Manager {
     /// What was counted so far.
     pub fn statistics(&self) -> Statistics {
         let counters = &self.shared.counters;
+        let oldest = self.shared.storage().oldest_lease();
         let (updates, by_worker) = (counters.updates.get(), counters.applied_by_worker.get());
         Statistics {
             updates,
@@ -234,7 +240,7 @@ impl Manager {
             applied_by_caller: updates.saturating_sub(by_worker),
             applied_by_worker: by_worker,
             epochs: counters.epochs.get(),
-            swaps: counters.epochs.get(),
+            copies_replaced: counters.copies_replaced.get(),
             copies_forward: counters.copies_forward.get(),
             copied_forward_bytes: counters.copied_forward_bytes.get(),
             queue_high_water_bytes: counters.queue_high_water.get(),
@@ -246,10 +252,18 @@ impl Manager {
             refused_total: counters.refused.iter().map(|counter| counter.get()).sum(),
             wait_histogram: counters.waited.get(),
             refused: std::array::from_fn(|code| counters.refused[code].get()),
+            copies_present: counters.copies_present.get(),
+            extra_copies: counters.extra_copies.get(),
+            extra_copies_most: counters.extra_copies_most.get(),
+            oldest_lease_epoch: oldest.map_or(0, |lease| lease.about),
+            oldest_lease_thread: oldest.map_or(0, |lease| lease.thread.into()),
+            oldest_lease_age_ns: oldest.map_or(0, |lease| lease.age_ns),
         }
     }
 
-    /// Gives the memory of copies that nobody needs now back to the system.
+    /// Gives memory that is not needed now back to the system: that of copies beyond the second that no lease holds, and, of
+    /// states larger than 8 MiB, that of the back copy if nothing was written since the last publish. It comes back as it is
+    /// needed.
     pub fn trim(&self) -> Result<()> {
         self.shared.trim()
     }

@@ -3,10 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::callback;
+use super::copy_memory::CopyMemory;
 use super::forward::{Forward, MOST};
 use super::op::{Op, Release, Run};
 use super::region::Plan;
 use super::storage::Storage;
+use crate::device::pages::PREFAULTED_MOST;
 
 /// A callback whose work is done: to be called or dropped by the worker, outside the role.
 pub(crate) enum Spent {
@@ -41,6 +43,12 @@ pub(crate) struct Applier {
     /// The manager's number.
     pub(crate) number: u64,
     pub(crate) spent: Vec<Spent>,
+    /// Times that a lease held the next back copy and another took its place.
+    pub(crate) replaced: u64,
+    /// Bit k: copy k became the back copy since `withdraw_unused` last looked.
+    used: u32,
+    /// Whether the last `prepare` found a lease on every copy.
+    pub(crate) blocked_by_leases: bool,
     /// Set when a kernel panicked.
     panicked: bool,
 }
@@ -73,6 +81,9 @@ impl Applier {
             epoch: 0,
             number,
             spent,
+            replaced: 0,
+            used: 0,
+            blocked_by_leases: false,
             panicked: false,
         }
     }
@@ -84,14 +95,14 @@ impl Applier {
     }
 
     /// Sees to it that the back copy may be written: turns to another one where a lease holds it. False if all are held.
-    #[cold]
-    #[inline(never)]
     pub(crate) fn prepare(&mut self, storage: &Storage, copies: usize) -> bool {
         if !self.ready {
             let (front, back) = (self.forward.front(), self.forward.back());
             self.ready = storage.is_free(back)
                 || self.idle(storage, copies, |copy| copy != front && copy != back).is_some_and(|copy| {
                     self.forward.turn_to(copy);
+                    self.used |= 1 << copy;
+                    self.replaced += 1;
                     true
                 });
         }
@@ -107,22 +118,48 @@ impl Applier {
         }
         let copy = (0..copies.min(MOST)).find(|copy| free(copy) && !self.forward.present(*copy))?;
         let data = storage.provide(copy).ok()?;
-        self.forward.provide(copy, data);
+        if self.forward.provide(copy, data).is_err() {
+            drop(storage.withdraw(copy));
+            return None;
+        }
         Some(copy)
     }
 
-    /// Takes the memory of copies that nobody uses.
-    pub(crate) fn trim(&mut self, storage: &Storage, copies: usize) {
+    /// Takes the memory of a copy that is not the front nor the back, that no lease holds, and that `unused` accepts.
+    fn withdraw(&mut self, storage: &Storage, unused: impl Fn(usize) -> bool) -> Option<CopyMemory> {
         let (front, back) = (self.forward.front(), self.forward.back());
-        // The back copy may be one of the spare ones: the first two keep their memory whichever they are now.
-        let keep = |copy: usize| copy == front || copy == back;
-        for copy in (0..copies).rev() {
-            let others = (0..copies).filter(|&other| self.forward.present(other)).count();
-            if others > 2 && !keep(copy) && self.forward.present(copy) && storage.is_free(copy) {
-                self.forward.withdraw(copy);
-                storage.withdraw(copy);
-            }
+        let spare = |copy: &usize| *copy != front && *copy != back && self.forward.present(*copy);
+        let copy = (0..MOST).filter(spare).find(|&copy| unused(copy) && storage.is_free(copy))?;
+        self.forward.withdraw(copy);
+        storage.withdraw(copy)
+    }
+
+    /// Takes the memory of a copy that is not needed now, if there is one.
+    pub(crate) fn withdraw_spare(&mut self, storage: &Storage) -> Option<CopyMemory> {
+        self.withdraw(storage, |_| true)
+    }
+
+    /// Gives the back copy new memory, which takes none before it is written; that is then copied from the front. Only where
+    /// nothing was written since the last publish, and the state is large: the memory of small ones stays faulted in.
+    pub(crate) fn empty_back(&mut self, storage: &Storage) -> Option<CopyMemory> {
+        let back = self.forward.back();
+        if self.forward.is_dirty() || storage.bytes() <= PREFAULTED_MOST || !storage.is_free(back) {
+            return None;
         }
+        let (data, before) = storage.renew(back).ok()?;
+        self.forward.move_back(data);
+        self.forward.forsake();
+        before
+    }
+
+    /// Takes the memory of a copy that has not become the back copy since this last came to its end; None ends it.
+    pub(crate) fn withdraw_unused(&mut self, storage: &Storage) -> Option<CopyMemory> {
+        let used = self.used;
+        let pages = self.withdraw(storage, |copy| used >> copy & 1 == 0);
+        if pages.is_none() {
+            self.used = 0;
+        }
+        pages
     }
 
     /// Applies one op to the back copy, which is ready. Ends the op.

@@ -89,7 +89,7 @@ impl Shared {
         // SAFETY: the role is held.
         let applier = unsafe { self.applier() };
         self.drain(applier, self.ring.tail(), &mut self.budget.max(1), By::Caller).map_err(Ok)?;
-        if !applier.prepare(self.storage(), self.copies) {
+        if !self.prepare(applier) {
             return Err(Ok(Blocked::Pinned));
         }
         if mode == BackMode::Keep {

@@ -48,6 +48,11 @@ impl Bitmap {
         Ok(Bitmap { words: zeros(words)?, summary: zeros(words.div_ceil(64))?, count: 0, first: 0, granules })
     }
 
+    /// A set over nothing.
+    pub(crate) fn none() -> Bitmap {
+        Bitmap { words: Vec::new(), summary: Vec::new(), count: 0, first: 0, granules: 0 }
+    }
+
     /// Granules in the set.
     pub(crate) fn count(&self) -> usize {
         self.count

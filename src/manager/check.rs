@@ -1,6 +1,7 @@
 //! Whether what a producer asks for lies within the state.
 
-use super::config::Config;
+use super::config::{Config, EXTRA_COPIES};
+use super::forward::MOST;
 use super::op::Op;
 use super::region::{MAX_DIMS, Plan, RawRegion};
 use super::shared::Shape;
@@ -147,10 +148,27 @@ impl Config<'_> {
         Ok(self.queue_bytes.next_power_of_two())
     }
 
+    /// Extra copies at most.
+    pub(crate) fn extra_copies(&self) -> u32 {
+        let default = if self.copies == 2 || self.device.is_some() { 0 } else { EXTRA_COPIES };
+        self.max_extra_copies.unwrap_or(default)
+    }
+
     /// The other fields.
     pub(crate) fn check(&self, shape: &Shape) -> Result<()> {
         if !(2..=8).contains(&self.copies) {
             return Err(Error::value(Status::Argument, "copies", self.copies, "use 2 to 8"));
+        }
+        if let Some(extra) = self.max_extra_copies {
+            let value = |why| Error::value(Status::Argument, "max_extra_copies", extra, why);
+            if extra > MOST as u32 - self.copies {
+                return Err(value("with copies at most 32"));
+            }
+            if extra > 0 && self.device.is_some() {
+                return Err(value(
+                    "a manager on a device has no extra copies, since its slots are fixed; use copies",
+                ));
+            }
         }
         if let Some(initial) = self.initial
             && initial.len() as u64 != shape.bytes

@@ -28,6 +28,10 @@ pub enum Priority {
     RealTime(u32),
 }
 
+/// Extra copies at most by default: as many as every number of copies allows. The outputs of a notebook, or the last twenty
+/// frames of a plot, then do not stop the producer; a leak of fronts is logged at the first extra copy.
+pub const EXTRA_COPIES: u32 = 24;
+
 /// How a manager is made; [`Config::default`] suits most.
 ///
 /// ```
@@ -44,7 +48,7 @@ pub struct Config<'a> {
     pub initial: Option<&'a [u8]>,
     /// Bytes of updates that may wait, 4 KiB to 1 GiB, rounded up to a power of two. 1 MiB.
     pub queue_bytes: u64,
-    /// Copies of the state at most, 2 to 8. The third and further take memory only when leases hold the others. 3.
+    /// Copies of the state, 2 to 8. The third and further take memory only while leases hold the others. 3.
     pub copies: u32,
     /// How long backend work may last before waiters are told; [`Timeout::TRY`] turns it off. 2 s.
     pub watchdog: Timeout,
@@ -61,6 +65,11 @@ pub struct Config<'a> {
     pub priority: Priority,
     /// Where the worker may run: bit k is CPU k; 0 leaves it as it is.
     pub affinity: u64,
+    /// Copies that may be added while leases hold all of `copies`, so that a reader never stops the producer. They take
+    /// memory when they are needed, and give it back when they have not been needed for a second or two. With `copies` at
+    /// most 32. None: [`EXTRA_COPIES`], but 0 if `copies` is 2 (strict double buffering) or there is a `device`, whose slots
+    /// are fixed.
+    pub max_extra_copies: Option<u32>,
 }
 
 impl Default for Config<'_> {
@@ -77,6 +86,7 @@ impl Default for Config<'_> {
             worker: WorkerMode::Shared,
             priority: Priority::Inherit,
             affinity: 0,
+            max_extra_copies: None,
         }
     }
 }

@@ -44,7 +44,7 @@ impl Manager {
         let instance = slots::instance()?;
         let units = (config.queue()? / UNIT) as usize;
         let number = roster::number();
-        let copies = config.copies as usize;
+        let copies = (config.copies + config.extra_copies()) as usize;
         let twins =
             config.device.map(|device| Twins::new(device, config.label, shape.bytes, copies)).transpose()?;
         let storage = storage::Storage::new(shape.bytes as usize, copies, number, twins)?;
@@ -86,6 +86,7 @@ impl Manager {
             has_flush,
             on_device: behind.is_some(),
             copies,
+            ordinary_copies: config.copies,
             shape,
             applier: UnsafeCell::new(applier::Applier::new(forward, number)),
             counters: statistics::Counters::new(),
@@ -120,12 +121,15 @@ impl Manager {
             exit,
             tag: instance.tag,
         };
+        shared.counters.count_copies(2, config.copies);
         let shared = Arc::try_new(shared).map_err(|_| Error::of(Status::OutOfMemory))?;
         MANAGERS.add(&shared)?;
         worker::spawn(&shared, config.priority, config.affinity)?;
         let text = format_args!(
-            "created #{number}: {dtype:?} {lengths:?}, {} bytes, {copies} copies, host memory",
-            shape.bytes
+            "created #{number}: {dtype:?} {lengths:?}, {} bytes, {} copies and at most {} extra ones, host memory",
+            shape.bytes,
+            config.copies,
+            config.extra_copies()
         );
         log::record(Level::Info, "manager", label.as_str(), text);
         Ok(Manager { shared: std::mem::ManuallyDrop::new(shared) })
@@ -141,17 +145,13 @@ fn patience(twins: &Twins, watchdog: Timeout) -> Deadline {
     }
 }
 
-/// Storage for the log. The commit words are zero; what the units hold does not matter.
+/// Storage for the log. The commit words are zero; the units are uninitialised.
 fn ring(units: usize) -> Result<Ring> {
-    let mut bytes = try_vec(units)?;
-    // SAFETY: the capacity was reserved; a unit is plain words, whatever their bits, and is written before it is read.
-    unsafe {
-        std::ptr::write_bytes(bytes.as_mut_ptr(), 0, 0);
-        bytes.set_len(units);
-    }
+    let mut bytes = try_vec::<Unit>(units)?;
+    // SAFETY: the capacity was reserved, and a unit may be uninitialised: it is written before it is read.
+    unsafe { bytes.set_len(units) };
     let mut commits = try_vec(units)?;
     commits.resize_with(units, || AtomicU64::new(0));
-    let bytes: Vec<Unit> = bytes;
     Ok(Ring::new(bytes.into_boxed_slice(), commits.into_boxed_slice()))
 }
 

@@ -31,12 +31,13 @@ fn one(shared: &Shared, out: &mut dyn Write) -> std::fmt::Result {
     let ms = |nanoseconds: u64| nanoseconds / 1_000_000;
     writeln!(
         out,
-        "manager #{} '{}': {:?}, epoch {}, {} bytes, {} copies, {} leases, {} batches, {} watches, {} bytes queued",
+        "manager #{} '{}': {:?}, epoch {}, {} bytes, {} of at most {} copies, {} leases, {} batches, {} watches, {} bytes queued",
         shared.number,
         shared.label.as_str(),
         shared.state(),
         shared.epoch.load(Relaxed),
         shared.shape.bytes,
+        shared.counters.copies_present.get(),
         shared.copies,
         shared.storage().held(),
         shared.batches.load(Relaxed),

@@ -38,7 +38,7 @@ impl Shared {
             // SAFETY: the role is held.
             let applier = unsafe { self.applier() };
             let first = self.ring.open_and_ends_at(applier.head);
-            if first && (applier.ready || applier.prepare(self.storage(), self.copies)) {
+            if first && (applier.ready || self.prepare(applier)) {
                 // SAFETY: the caller's promise.
                 unsafe { applier.forward.write(offset as usize, data, length as usize) };
                 self.count_applied(1, length, By::Caller);
@@ -61,7 +61,7 @@ impl Shared {
         }
         // SAFETY: the role is held.
         let applier = unsafe { self.applier() };
-        let free = self.ring.open_and_ends_at(applier.head) && applier.prepare(self.storage(), self.copies);
+        let free = self.ring.open_and_ends_at(applier.head) && self.prepare(applier);
         if free {
             let mut bytes = 0;
             for update in updates {
@@ -117,7 +117,7 @@ impl Shared {
         let upto = self.ring.tail().min(applier.head + COURTESY);
         let courtesy = self.drain(applier, upto, &mut (AT_ONCE as u64), By::Caller);
         let free = courtesy.is_ok() && self.ring.open_and_ends_at(applier.head);
-        let done = free && applier.prepare(self.storage(), self.copies);
+        let done = free && self.prepare(applier);
         let result = if done {
             // SAFETY: the caller's promise; the back is ready.
             unsafe { self.apply(applier, op, By::Caller) }

@@ -10,8 +10,8 @@ use super::bitmap::GRANULE;
 use super::intervals::Intervals;
 use crate::error::Result;
 
-/// Copies at most.
-pub(crate) const MOST: usize = 8;
+/// Copies at most, extra ones included.
+pub(crate) const MOST: usize = 32;
 
 /// What is stale up to this size is copied at the first write of an epoch, and the hot path is back to one test. Where it
 /// is scattered, up to `STEP`: measured, following many small intervals costs more than copying them.
@@ -32,6 +32,8 @@ pub(crate) struct Forward {
     /// Where the back copy lies: the hot path reads it here.
     target: *mut u8,
     data: [*mut u8; MOST],
+    /// Bit k: copy k has memory.
+    present: u32,
     /// Whether `stale[back]` may hold something.
     lagging: bool,
     /// The last interval written, not yet in `dirty`.
@@ -68,11 +70,7 @@ impl Forward {
     pub(crate) fn new(bytes: usize, count: usize, front: *mut u8, back: *mut u8) -> Result<Forward> {
         let mut stale = crate::memory::try_vec(count)?;
         for copy in 0..count {
-            let mut set = Intervals::new(bytes)?;
-            if copy > 1 && bytes > 0 {
-                set.insert_all();
-            }
-            stale.push(set);
+            stale.push(if copy < 2 { Intervals::new(bytes)? } else { Intervals::whole(bytes) });
         }
         let mut data = [std::ptr::null_mut(); MOST];
         (data[0], data[1]) = (front, back);
@@ -82,6 +80,7 @@ impl Forward {
             back: 1,
             target: back,
             data,
+            present: 0b11,
             lagging: false,
             low: NOWHERE,
             high: NOWHERE,
@@ -111,8 +110,7 @@ impl Forward {
         self.target
     }
 
-    /// The back copy has moved to other memory, with the same bytes.
-    #[cfg(feature = "capi")]
+    /// The back copy has moved to other memory, with the same bytes; or with others, which `forsake` then says.
     pub(crate) fn move_back(&mut self, data: *mut u8) {
         self.data[self.back] = data;
         self.target = data;
@@ -120,19 +118,32 @@ impl Forward {
 
     /// Whether that copy has memory.
     pub(crate) fn present(&self, copy: usize) -> bool {
-        !self.data[copy].is_null()
+        self.present >> copy & 1 != 0
     }
 
-    /// Gives a copy its memory; all of it is stale.
-    pub(crate) fn provide(&mut self, copy: usize, data: *mut u8) {
+    /// How many copies have memory.
+    pub(crate) fn count_present(&self) -> u32 {
+        self.present.count_ones()
+    }
+
+    /// Gives a copy its memory; all of it is stale. On failure nothing changes.
+    pub(crate) fn provide(&mut self, copy: usize, data: *mut u8) -> Result<()> {
+        let mut stale = Intervals::new(self.bytes)?;
+        if self.bytes > 0 {
+            stale.insert_all();
+        }
+        self.stale[copy] = stale;
         self.data[copy] = data;
+        self.present |= 1 << copy;
+        Ok(())
     }
 
     /// Takes an idle copy's memory away.
     pub(crate) fn withdraw(&mut self, copy: usize) {
         debug_assert!(copy != self.front && copy != self.back);
         self.data[copy] = std::ptr::null_mut();
-        self.stale[copy].insert_all();
+        self.present &= !(1 << copy);
+        self.stale[copy] = Intervals::whole(self.bytes);
     }
 
     /// How much that copy lacks, roughly: for choosing among idle ones.
@@ -356,10 +367,10 @@ impl Forward {
         debug_assert!(!self.lagging);
         self.flush_last();
         let (old, new) = (self.front, self.back);
-        for copy in 0..self.stale.len() {
-            if copy != old && copy != new {
-                self.stale[copy].union(&mut self.dirty);
-            }
+        let mut others = self.present & !(1 << old | 1 << new);
+        while others != 0 {
+            self.stale[others.trailing_zeros() as usize].union(&mut self.dirty);
+            others &= others - 1;
         }
         // The old front lacked nothing: its empty set becomes the next epoch's dirty set.
         self.dirty.trade(&mut self.stale[old]);

@@ -7,8 +7,8 @@
 
 use crate::sync::{AtomicI64, AtomicU64, Ordering::*, fence};
 
-/// Copies at most.
-pub(crate) const MOST: usize = 8;
+/// Copies at most, extra ones included.
+pub(crate) const MOST: usize = 32;
 
 const INDEX_SHIFT: u32 = 48;
 const COUNT: u64 = (1 << INDEX_SHIFT) - 1;

@@ -50,6 +50,11 @@ impl Intervals {
         })
     }
 
+    /// All of it, without memory to hold anything less: for a copy that has none itself. May only be replaced.
+    pub(crate) fn whole(bytes: usize) -> Intervals {
+        Intervals { mode: Mode::All, log: Vec::new(), logged: 0, bitmap: Bitmap::none(), bytes, shift: 0 }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         match self.mode {
             Mode::Log => self.log.is_empty(),

@@ -44,7 +44,7 @@ mod worker;
 pub use api::{Manager, Update};
 pub use back::{Back, BackMode};
 pub use batch::Batch;
-pub use config::{Config, Flush, Priority, WorkerMode};
+pub use config::{Config, EXTRA_COPIES, Flush, Priority, WorkerMode};
 pub use device_front::DeviceFront;
 pub use front::Front;
 pub use kernel::{Kernel, Refused};

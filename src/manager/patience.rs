@@ -2,10 +2,10 @@
 
 use super::shared::{Blocked, Shared};
 use super::tasks::Verdict;
+use crate::Timeout;
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
 use crate::wait::{Deadline, Stop, interruptible, nap, now, spin};
-use crate::{Timeout, lease};
 
 /// The patience of one call: its own deadline, and the watchdog's.
 #[derive(Debug)]
@@ -174,13 +174,7 @@ impl Patience {
 /// Names the oldest lease that is in the way, if there still is one.
 #[cold]
 fn pinned_error(shared: &Shared) -> Option<Error> {
-    let mut oldest: Option<lease::Seen> = None;
-    lease::for_each(|seen| {
-        if seen.number == shared.number && oldest.is_none_or(|other| seen.about < other.about) {
-            oldest = Some(seen);
-        }
-    });
-    oldest.map(|seen| {
+    shared.storage().oldest_lease().map(|seen| {
         Error::held(Status::Pinned, "a lease of a front", Label::new(""), seen.thread, seen.age_ns)
     })
 }

@@ -6,6 +6,8 @@
 //! same reason. Closing the log sets a bit of `tail`, so no reservation can succeed after it: what was accepted is exactly
 //! what lies below. The model checker compiles this file.
 
+use std::mem::MaybeUninit;
+
 use crate::sync::{AtomicU64, Ordering::*, UnsafeCell};
 
 /// Bytes of a unit: a cache line.
@@ -17,7 +19,7 @@ const CLOSED: u64 = 1 << 63;
 /// One unit of record bytes.
 #[repr(C, align(64))]
 #[derive(Debug)]
-pub(crate) struct Unit(pub(crate) UnsafeCell<[u64; 8]>);
+pub(crate) struct Unit(pub(crate) UnsafeCell<MaybeUninit<[u64; 8]>>);
 
 /// Keeps its content on cache lines of its own; 128 because processors fetch lines in pairs.
 #[repr(C, align(128))]

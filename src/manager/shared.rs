@@ -5,7 +5,8 @@ use std::ptr::NonNull;
 use super::applier::{Applier, Panicked, Spent};
 use super::callback;
 use super::config::Flush;
-use super::forward::STEP;
+use super::copy_memory::CopyMemory;
+use super::forward::{MOST, STEP};
 use super::op::Op;
 use super::patience::Patience;
 use super::region::MAX_DIMS;
@@ -52,6 +53,8 @@ pub(crate) mod duty {
     pub(crate) const TASK: u32 = 8;
     /// Go home.
     pub(crate) const STOP: u32 = 16;
+    /// Copies were added, or ran out: report it, and see to it that memory not needed is given back.
+    pub(crate) const COPIES: u32 = 32;
 }
 
 /// Who holds the role.
@@ -115,7 +118,10 @@ pub(crate) struct Shared {
     pub(crate) has_flush: bool,
     /// Whether copies have twins on a device, which the worker brings up to date.
     pub(crate) on_device: bool,
+    /// Copies at most, extra ones included.
     pub(crate) copies: usize,
+    /// Those of the config's `copies`.
+    pub(crate) ordinary_copies: u32,
     pub(crate) shape: Shape,
     pub(crate) applier: UnsafeCell<Applier>,
     pub(crate) counters: Counters,
@@ -296,6 +302,41 @@ impl Shared {
         self.work.signal();
     }
 
+    /// Sees to it that the back copy may be written; false if leases hold every copy that there may be. The role's holder
+    /// only.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn prepare(&self, applier: &mut Applier) -> bool {
+        let present = applier.forward.count_present();
+        let ready = applier.prepare(self.storage(), self.copies);
+        let now = applier.forward.count_present();
+        if now != present {
+            self.counters.count_copies(now, self.ordinary_copies);
+            self.ask(duty::COPIES);
+        }
+        if !ready && !applier.blocked_by_leases {
+            self.ask(duty::COPIES);
+        }
+        applier.blocked_by_leases = !ready;
+        ready
+    }
+
+    /// Frees every copy that `next` withdraws. The role's holder only; releases the role, since freeing takes long.
+    pub(crate) fn free_copies(&self, mut next: impl FnMut(&mut Applier, &Storage) -> Option<CopyMemory>) {
+        // SAFETY: the role is held.
+        let applier = unsafe { self.applier() };
+        let mut freed: [Option<CopyMemory>; MOST] = [const { None }; MOST];
+        for pages in &mut freed {
+            *pages = next(applier, self.storage());
+            if pages.is_none() {
+                break;
+            }
+        }
+        self.counters.count_copies(applier.forward.count_present(), self.ordinary_copies);
+        self.role.drop();
+        drop(freed);
+    }
+
     #[inline(always)]
     pub(crate) fn count_applied(&self, updates: u64, bytes: u64, by: By) {
         self.counters.updates.add(updates);
@@ -363,7 +404,7 @@ impl Shared {
             if by == By::Caller && (self.worker_only || op.needs_worker() || *budget == 0) {
                 return Err(Blocked::Worker);
             }
-            if !applier.prepare(self.storage(), self.copies) {
+            if !self.prepare(applier) {
                 return Err(Blocked::Pinned);
             }
             *budget = budget.saturating_sub(size);
@@ -448,6 +489,7 @@ impl Shared {
     pub(crate) fn publish(&self, applier: &mut Applier) {
         applier.publish(self.storage());
         self.counters.epochs.set(applier.epoch);
+        self.counters.copies_replaced.set(applier.replaced);
         self.counters.copies_forward.set(applier.forward.copies_forward);
         self.counters.copied_forward_bytes.set(applier.forward.copied_bytes);
         self.tag_of_epoch.store(applier.tag, Relaxed);
@@ -457,14 +499,21 @@ impl Shared {
         }
     }
 
-    /// Gives memory that nobody needs back.
+    /// Gives memory that is not needed now back.
     pub(crate) fn trim(&self) -> Result<()> {
         self.accepts()?;
         self.may_wait()?;
         Patience::new(self, Timeout::FOREVER).take_role(self, "trim")?;
-        // SAFETY: the role is held.
-        unsafe { self.applier() }.trim(self.storage(), self.copies);
-        self.role.drop();
+        let mut last = false;
+        self.free_copies(|applier, storage| {
+            if last {
+                return None;
+            }
+            applier.withdraw_spare(storage).or_else(|| {
+                last = true;
+                applier.empty_back(storage)
+            })
+        });
         Ok(())
     }
 

@@ -11,12 +11,16 @@ pub(crate) struct Counters {
     pub(crate) bytes: Counter,
     pub(crate) applied_by_worker: Counter,
     pub(crate) epochs: Counter,
+    pub(crate) copies_replaced: Counter,
     pub(crate) copies_forward: Counter,
     pub(crate) copied_forward_bytes: Counter,
     pub(crate) queue_high_water: Counter,
     pub(crate) waits: Counter,
     pub(crate) stalls: Counter,
     pub(crate) outsized: Counter,
+    pub(crate) copies_present: Counter,
+    pub(crate) extra_copies: Counter,
+    pub(crate) extra_copies_most: Counter,
     /// Synchronizes that waited or ran a flush.
     pub(crate) waited: Histogram,
     pub(crate) refused: [Counter; 40],
@@ -31,18 +35,30 @@ impl Counters {
         }
     }
 
+    /// So many copies have memory now, of which `ordinary` are not extra. The role's holder only.
+    pub(crate) fn count_copies(&self, present: u32, ordinary: u32) {
+        let extra = u64::from(present.saturating_sub(ordinary));
+        self.copies_present.set(present.into());
+        self.extra_copies.set(extra);
+        self.extra_copies_most.raise(extra);
+    }
+
     pub(crate) fn new() -> Counters {
         Counters {
             updates: Counter::default(),
             bytes: Counter::default(),
             applied_by_worker: Counter::default(),
             epochs: Counter::default(),
+            copies_replaced: Counter::default(),
             copies_forward: Counter::default(),
             copied_forward_bytes: Counter::default(),
             queue_high_water: Counter::default(),
             waits: Counter::default(),
             stalls: Counter::default(),
             outsized: Counter::default(),
+            copies_present: Counter::default(),
+            extra_copies: Counter::default(),
+            extra_copies_most: Counter::default(),
             waited: Histogram::new(),
             refused: std::array::from_fn(|_| Counter::default()),
         }
@@ -72,11 +88,11 @@ pub struct Statistics {
     pub applied_by_worker: u64,
     /// Epochs published.
     pub epochs: u64,
-    /// Times that front and back changed places.
-    pub swaps: u64,
+    /// Times that a lease held the copy to be written next, so that another copy was written instead.
+    pub copies_replaced: u64,
     /// Ranges copied forward to a copy that lacked them.
     pub copies_forward: u64,
-    /// Bytes of them.
+    /// Bytes of these ranges.
     pub copied_forward_bytes: u64,
     /// The most bytes that waited in the queue at once.
     pub queue_high_water_bytes: u64,
@@ -96,6 +112,19 @@ pub struct Statistics {
     pub wait_histogram: [u64; 64],
     /// Calls refused, by status.
     pub refused: [u64; 40],
+    /// Copies that have memory now.
+    pub copies_present: u64,
+    /// Those of them beyond [`Config::copies`](super::Config::copies).
+    pub extra_copies: u64,
+    /// The most extra copies that there were at once.
+    pub extra_copies_most: u64,
+    /// The epoch of the oldest front that is held now, and the thread that took its lease; 0 without one.
+    pub oldest_lease_epoch: u64,
+    /// See `oldest_lease_epoch`.
+    pub oldest_lease_thread: u64,
+    /// How long that lease has been held at least: since a report or a query first saw it, since taking a lease reads no
+    /// clock.
+    pub oldest_lease_age_ns: u64,
 }
 
 impl fmt::Display for Statistics {
@@ -106,7 +135,7 @@ impl fmt::Display for Statistics {
             ("applied by caller", self.applied_by_caller),
             ("applied by worker", self.applied_by_worker),
             ("epochs", self.epochs),
-            ("swaps", self.swaps),
+            ("copies replaced", self.copies_replaced),
             ("copies forward", self.copies_forward),
             ("copied forward bytes", self.copied_forward_bytes),
             ("queue high water bytes", self.queue_high_water_bytes),
@@ -116,6 +145,12 @@ impl fmt::Display for Statistics {
             ("leases leaked", self.leases_leaked),
             ("outsized updates", self.outsized_updates),
             ("refused", self.refused_total),
+            ("copies present", self.copies_present),
+            ("extra copies", self.extra_copies),
+            ("extra copies most", self.extra_copies_most),
+            ("oldest lease epoch", self.oldest_lease_epoch),
+            ("oldest lease thread", self.oldest_lease_thread),
+            ("oldest lease age ns", self.oldest_lease_age_ns),
         ];
         for (name, value) in lines {
             writeln!(f, "{name}: {value}")?;

@@ -2,7 +2,7 @@
 
 use std::ptr::{NonNull, null_mut};
 
-use super::copy_memory::CopyMemory;
+use super::copy_memory::{CopyMemory, CountedPages};
 use super::fronts::{Fronts, MOST, Released};
 use super::twins::Twins;
 use crate::device::pages::{self, Pages};
@@ -17,7 +17,7 @@ use crate::{Error, Status};
 #[derive(Debug)]
 struct Copy {
     data: AtomicPtr<u8>,
-    memory: AtomicPtr<CopyMemory>,
+    memory: AtomicPtr<CountedPages>,
     epoch: AtomicU64,
     tag: AtomicU64,
 }
@@ -76,7 +76,7 @@ fn released_event(storage: *const Storage) -> &'static Event {
 unsafe fn free(storage: *mut Storage, copy: usize) {
     // SAFETY: `alive` counts this copy, so the storage is there.
     unsafe {
-        (*storage).unmap(copy);
+        drop((*storage).withdraw(copy));
         if let Some(twins) = &(*storage).twins {
             twins.free(copy);
         }
@@ -94,15 +94,8 @@ impl Storage {
         number: u64,
         twins: Option<Twins>,
     ) -> Result<NonNull<Storage>> {
-        // Both are touched at once.
-        if !pages::exists((bytes as u64).saturating_mul(2)) {
-            return Err(Error::value(
-                Status::OutOfMemory,
-                "shape",
-                bytes as u64,
-                "bytes, twice: more memory than there is",
-            ));
-        }
+        let two = (bytes as u64).saturating_mul(2);
+        pages::check_available(two, "shape", "bytes for two copies: more memory than is available")?;
         let pages = [Pages::new(bytes, true)?, Pages::new(bytes, true)?];
         let none = || Copy {
             data: AtomicPtr::new(null_mut()),
@@ -121,41 +114,60 @@ impl Storage {
         let storage = try_box(storage).map_err(|_| Error::of(Status::OutOfMemory))?;
         for (copy, pages) in pages.into_iter().enumerate() {
             if let Err(error) = storage.map(copy, pages) {
-                (0..copy).for_each(|mapped| storage.unmap(mapped));
+                (0..copy).for_each(|mapped| drop(storage.withdraw(mapped)));
                 return Err(error);
             }
         }
         Ok(NonNull::from(Box::leak(storage)))
     }
 
-    fn map(&self, copy: usize, pages: Pages) -> Result<()> {
+    /// Gives a copy new memory; returns what it had before.
+    fn map(&self, copy: usize, pages: Pages) -> Result<Option<CopyMemory>> {
         let memory = CopyMemory::new(pages)?;
-        // SAFETY: just made.
-        self.copies[copy].data.store(unsafe { memory.as_ref() }.data(), Relaxed);
-        self.copies[copy].memory.store(memory.as_ptr(), Relaxed);
-        Ok(())
-    }
-
-    fn unmap(&self, copy: usize) {
-        self.copies[copy].data.store(null_mut(), Relaxed);
-        let memory = self.copies[copy].memory.swap(null_mut(), Relaxed);
-        if !memory.is_null() {
-            // SAFETY: the reference that `map` stored, taken out once.
-            unsafe { CopyMemory::release(memory) };
-        }
+        self.copies[copy].data.store(memory.data(), Relaxed);
+        let before = self.copies[copy].memory.swap(memory.into_raw(), Relaxed);
+        // SAFETY: the reference that an earlier `map` stored, taken out once.
+        Ok(unsafe { CopyMemory::from_raw(before) })
     }
 
     /// Gives an absent copy memory.
     pub(crate) fn provide(&self, copy: usize) -> Result<*mut u8> {
+        // Twice: readers that keep ever more fronts must not take the last of the machine's memory.
+        let twice = (self.bytes as u64).saturating_mul(2);
+        pages::check_available(
+            twice,
+            "shape",
+            "bytes, twice those of one more copy: more memory than is available",
+        )?;
         self.map(copy, Pages::new(self.bytes, false)?)?;
         Ok(self.data(copy))
+    }
+
+    /// Takes the memory of a copy that no front lease holds, for the caller to free: outside the role, since that may take
+    /// long.
+    pub(crate) fn withdraw(&self, copy: usize) -> Option<CopyMemory> {
+        self.copies[copy].data.store(null_mut(), Relaxed);
+        // SAFETY: the reference that `map` stored, taken out once.
+        unsafe { CopyMemory::from_raw(self.copies[copy].memory.swap(null_mut(), Relaxed)) }
+    }
+
+    /// Gives a copy that no front lease holds new memory, all zeros; returns where that lies, and the old for the caller to
+    /// free.
+    pub(crate) fn renew(&self, copy: usize) -> Result<(*mut u8, Option<CopyMemory>)> {
+        let before = self.map(copy, Pages::new(self.bytes, false)?)?;
+        Ok((self.data(copy), before))
     }
 
     /// Leases the memory of a copy: it stays mapped, whatever becomes of the copy. The role's holder only.
     #[cfg(feature = "capi")]
     pub(crate) fn lease_memory(&self, copy: usize, epoch: u64) -> Result<LeaseId> {
-        // SAFETY: a copy that the role's holder writes to has memory.
-        unsafe { &*self.copies[copy].memory.load(Relaxed) }.lease(self.number, epoch)
+        let raw = self.copies[copy].memory.load(Relaxed);
+        // SAFETY: the storage's own reference, which stays its own.
+        let memory = std::mem::ManuallyDrop::new(unsafe { CopyMemory::from_raw(raw) });
+        // A copy that the role's holder writes to has memory.
+        memory
+            .as_ref()
+            .map_or_else(|| Err(Error::of(Status::State)), |memory| memory.lease(self.number, epoch))
     }
 
     /// Moves a copy that no front lease holds to new memory. What leases of the old memory still reach is theirs alone.
@@ -165,16 +177,26 @@ impl Storage {
         let pages = Pages::new(self.bytes, false)?;
         // SAFETY: both are as long as the state, and apart.
         unsafe { std::ptr::copy_nonoverlapping(self.data(copy), pages.data().as_ptr(), self.bytes) };
-        let old = self.copies[copy].memory.load(Relaxed);
-        self.map(copy, pages)?;
-        // SAFETY: the reference of the memory that was there before.
-        unsafe { CopyMemory::release(old) };
+        drop(self.map(copy, pages)?);
         Ok(self.data(copy))
     }
 
-    /// Takes the memory of a copy that nobody holds.
-    pub(crate) fn withdraw(&self, copy: usize) {
-        self.unmap(copy);
+    /// The oldest front of this storage that is held.
+    pub(crate) fn oldest_lease(&self) -> Option<lease::Seen> {
+        let mut oldest: Option<lease::Seen> = None;
+        lease::for_each(|seen| {
+            let front = seen
+                .giver
+                .is_some_and(|giver| std::ptr::eq(giver, &GIVER) || std::ptr::eq(giver, &TWIN_GIVER));
+            if front && seen.number == self.number && oldest.is_none_or(|other| seen.about < other.about) {
+                oldest = Some(seen);
+            }
+        });
+        oldest
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn data(&self, copy: usize) -> *mut u8 {

@@ -1,6 +1,6 @@
 //! The worker: a thread of the manager that applies backlogs, runs what is bound to a thread, and ends spent callbacks.
 
-use super::applier::Spent;
+use super::applier::{Applier, Spent};
 use super::callback;
 use super::config::Priority;
 use super::forward::STEP;
@@ -35,7 +35,7 @@ struct Start {
 fn main(start: Start) {
     let Start { shared, priority, affinity } = start;
     schedule(&shared, priority, affinity);
-    Worker { shared: &shared, spent: Vec::new() }.run();
+    Worker::new(&shared).run();
     let exit = shared.exit.clone();
     // The last to hold it ends what is left, and that shall be this thread: callbacks run on the worker.
     let mut held = Some(shared);
@@ -93,15 +93,30 @@ fn schedule(shared: &Shared, priority: Priority, affinity: u64) {
     }
 }
 
+/// How long a copy beyond the second goes unused before its memory is given back.
+const UNUSED_NS: u64 = 1_000_000_000;
+
+/// How long after a report of extra copies the next one comes at the earliest.
+const REPORT_NS: u64 = 60_000_000_000;
+
 struct Worker<'a> {
     shared: &'a Shared,
     spent: Vec<Spent>,
+    /// When to look for copies that are not needed any more; never while there are two.
+    look: Deadline,
+    /// When the next report may come: of an extra copy, of none left.
+    reports: [Deadline; 2],
 }
 
-impl Worker<'_> {
+impl<'a> Worker<'a> {
+    fn new(shared: &'a Shared) -> Worker<'a> {
+        Worker { shared, spent: Vec::new(), look: Deadline::NEVER, reports: [Deadline::PAST; 2] }
+    }
+
     fn run(&mut self) {
         loop {
-            let _ = self.shared.work.wait(Deadline::NEVER, || self.wanted().then_some(()));
+            let _ = self.shared.work.wait(self.look, || self.wanted().then_some(()));
+            self.watch_copies();
             let duties = match self.shared.duties.load(Acquire) {
                 0 => 0,
                 _ => self.shared.duties.swap(0, AcqRel),
@@ -174,6 +189,60 @@ impl Worker<'_> {
         true
     }
 
+    /// Reports copies that were added and copies that ran out, and gives back the memory of those that go unused.
+    fn watch_copies(&mut self) {
+        let shared = self.shared;
+        if shared.duties.load(Acquire) & duty::COPIES != 0 {
+            shared.duties.fetch_and(!duty::COPIES, AcqRel);
+            if self.look == Deadline::NEVER {
+                self.look = Deadline::at(now() + UNUSED_NS);
+            }
+            self.report_copies();
+        }
+        if self.look.passed() {
+            // For a moment only: whoever holds the role for long may be looked at again later.
+            if shared.role.take(Deadline::at(now() + 1_000_000)).is_ok() {
+                shared.free_copies(Applier::withdraw_unused);
+            }
+            self.look = match shared.counters.copies_present.get() {
+                0..=2 => Deadline::NEVER,
+                _ => Deadline::at(now() + UNUSED_NS),
+            };
+        }
+    }
+
+    /// Warns of an extra copy, or of none left; each at most once in a while.
+    fn report_copies(&mut self) {
+        let shared = self.shared;
+        let (extra, present) = (shared.counters.extra_copies.get(), shared.counters.copies_present.get());
+        let none_left = present == shared.copies as u64
+            && shared.storage().held() > 0
+            && !shared.storage().want_any(shared.copies);
+        if extra == 0 && !none_left {
+            return;
+        }
+        let Some(oldest) = shared.storage().oldest_lease() else { return };
+        let next = &mut self.reports[usize::from(none_left)];
+        if !next.passed() {
+            return;
+        }
+        *next = Deadline::at(now() + REPORT_NS);
+        let what = if none_left {
+            "updates wait, since leases hold every copy"
+        } else {
+            "leases made an extra copy necessary"
+        };
+        let text = format_args!(
+            "{what}: {present} of at most {} copies have memory; the oldest lease is of epoch {}, taken by thread {}, at least \
+             {} ms old; release fronts sooner, or keep copies of their data",
+            shared.copies,
+            oldest.about,
+            oldest.thread,
+            oldest.age_ns / 1_000_000
+        );
+        log::record(Level::Warn, "manager", shared.label.as_str(), text);
+    }
+
     /// Calls what is to be called, outside the role.
     fn end_spent(&mut self) {
         if !self.spent.is_empty() {
@@ -185,8 +254,9 @@ impl Worker<'_> {
     }
 
     /// A lease stands in the way: sleeps until one goes, keeping in mind what is still to be done.
-    fn wait_for_release(&self, duties: u32) {
+    fn wait_for_release(&mut self, duties: u32) {
         let shared = self.shared;
+        self.watch_copies();
         shared.duties.fetch_or(duties & duty::DRAIN, AcqRel);
         let free = || shared.storage().want_any(shared.copies);
         if free() {
@@ -207,7 +277,7 @@ impl Worker<'_> {
         while !self.wanted() && shared.counters.updates.get() == updates && shared.role.try_take() {
             // SAFETY: the role is held.
             let applier = unsafe { shared.applier() };
-            let done = !applier.prepare(shared.storage(), shared.copies) || applier.forward.step(STEP);
+            let done = !shared.prepare(applier) || applier.forward.step(STEP);
             shared.role.drop();
             if done {
                 return;

@@ -6,7 +6,7 @@ use super::indices::Indices;
 use super::place::Place;
 use super::{Receiver, Rx, Sender, Tx};
 use crate::device::mirror::Mirror;
-use crate::device::pages::exists;
+use crate::device::pages::check_available;
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
 use crate::memory::{Arc, boxed};
@@ -100,14 +100,7 @@ impl Ring {
             || Error::value(Status::Range, "capacity", capacity, "more than the address space holds");
         let rounded =
             capacity.checked_next_power_of_two().filter(|&bytes| bytes <= 1 << 46).ok_or_else(absurd)?;
-        if !exists(rounded) {
-            return Err(Error::value(
-                Status::OutOfMemory,
-                "capacity",
-                capacity,
-                "more than the machine's memory",
-            ));
-        }
+        check_available(rounded, "capacity", "more memory than is available")?;
         sync::init();
         let ring = Ring {
             indices: Indices::new(rounded, start),

@@ -93,13 +93,17 @@ impl Run {
         let bytes = rows * columns * element;
         let flush_fails = setup.next() % 5;
         let initial = noise(setup.next(), bytes);
+        let device = device::device();
         let mut config = Config {
             label: "script",
+            // A manager on a device has none.
+            max_extra_copies: [None, Some(0), Some(1), Some(4)]
+                [if device.is_none() { setup.next() % 4 } else { 0 }],
             copies: 2 + (setup.next() % 3) as u32,
             queue_bytes: if setup.flag() { 4 << 10 } else { 1 << 20 },
             watchdog: Timeout::nanos(20_000_000),
             initial: Some(&initial),
-            device: device::device(),
+            device,
             ..Config::default()
         };
         let mode = setup.next();
@@ -189,13 +193,22 @@ impl Run {
                 // The flush failed, or something was slow enough for the watchdog: neither is for ever.
                 Status::Backend | Status::Stalled => self.tasks.clear(),
                 Status::Full | Status::Timeout if timeout == Timeout::TRY => {}
-                Status::Pinned => {}
+                Status::Pinned => self.check_pinned(&error),
                 _ => panic!("{error}"),
             }
             self.let_go();
             timeout = Timeout::FOREVER;
         }
         panic!("a call does not succeed although nothing stands in its way");
+    }
+
+    /// Leases of fewer fronts than there may be copies besides the front and the back never stand in the way.
+    fn check_pinned(&self, error: &Error) {
+        let mut epochs: Vec<_> = self.held.iter().map(|held| held.0.epoch()).collect();
+        epochs.sort();
+        epochs.dedup();
+        let copies = (self.manager.copies() + self.manager.max_extra_copies()) as usize;
+        assert!(epochs.len() + 1 >= copies, "{} of {copies} copies are held: {error}", epochs.len());
     }
 
     fn let_go(&mut self) {
@@ -361,6 +374,9 @@ impl Run {
             if let Err(error) = self.manager.synchronize(Timeout::nanos(choice as u64 * 100)) {
                 let expected = [Status::Timeout, Status::Pinned, Status::Backend, Status::Stalled];
                 assert!(expected.contains(&error.status()), "{error}");
+                if error.status() == Status::Pinned {
+                    self.check_pinned(&error);
+                }
             }
             return;
         }

@@ -41,7 +41,8 @@ class CBufferManager(_Base):
     epoch, and readers hold fronts that never change under them.
 
     `m = CBufferManager(shape, dtype, label=...)` starts from zeros, or from `initial`. The other settings are those of
-    `bb_manager_config`: `queue_bytes`, `copies` (2 to 8), `watchdog_ns`, `caller_budget_bytes`, `flush` (a function that is
+    `bb_manager_config`: `queue_bytes`, `copies` (2 to 8), `max_extra_copies` (copies that may be added while fronts hold all
+    others; 24, but 0 with `copies=2`), `watchdog_ns`, `caller_budget_bytes`, `flush` (a function that is
     called on the worker before each publish, and kept until the manager is destroyed), `worker` ("shared" or "only"),
     `worker_priority`, `worker_affinity` (CPUs).
 
@@ -78,6 +79,7 @@ class CBufferManager(_Base):
         worker: Literal["shared", "only"] = "shared",
         worker_priority: int | None = None,
         worker_affinity: Iterable[int] | None = None,
+        max_extra_copies: int | None = None,
     ) -> None:
         layout = Layout(shape_of(shape), np.dtype(dtype))
         code = dtype_code(layout.dtype)
@@ -95,6 +97,7 @@ class CBufferManager(_Base):
         for name, number in (
             ("queue_bytes", queue_bytes),
             ("copies", copies),
+            ("max_extra_copies", max_extra_copies),
             ("watchdog_ns", watchdog_ns),
             ("caller_budget_bytes", caller_budget_bytes),
         ):
@@ -465,7 +468,8 @@ class CBufferManager(_Base):
     # --- the end ---
 
     def trim(self) -> None:
-        """Gives back the memory of copies beyond the second that no front holds."""
+        """Gives back the memory of copies beyond the second that no front holds, and, of states larger than 8 MiB, that of the
+        back copy if nothing was written since the last publish."""
         self._check(lib.bb_manager_trim(self._pointer()))
 
     def close(self, timeout: float | None = None) -> None:

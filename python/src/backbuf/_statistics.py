@@ -19,9 +19,10 @@ class Statistics:
     applied_by_caller: int
     applied_by_worker: int
     epochs: int
-    swaps: int
+    copies_replaced: int
+    """Times that a lease held the copy to be written next, so that another copy was written instead."""
     copies_forward: int
-    """Times that a copy was brought up to date, with `copied_forward_bytes` in all."""
+    """Ranges copied forward to a copy that lacked them, with `copied_forward_bytes` in all."""
     copied_forward_bytes: int
     queue_high_water_bytes: int
     waits: int
@@ -36,6 +37,18 @@ class Statistics:
     """At k: the synchronizes that waited or ran a flush, and took 2**k to 2**(k + 1) nanoseconds."""
     refused: dict[str, int]
     """Refused calls by the name of their status; a call that first tries and then waits, as Python's do, counts its try."""
+    copies_present: int
+    """Copies that have memory now: two, and those that leases made necessary."""
+    extra_copies: int
+    """Those of them beyond the argument `copies`."""
+    extra_copies_most: int
+    """The most extra copies that there were at once."""
+    oldest_lease_epoch: int
+    """The epoch of the oldest front that is held now; 0 if none is held."""
+    oldest_lease_thread: int
+    """The thread that took that lease (`threading.get_native_id()`); 0 if none is held."""
+    oldest_lease_age_ns: int
+    """How long that lease has been held at least: since a report or a query first saw it."""
 
 
 @dataclass(frozen=True)
