@@ -68,6 +68,11 @@ static void *wait_for_ever(void *argument) {
     return NULL;
 }
 
+static int32_t end_the_wait(void *unused) {
+    (void)unused;
+    return 1;
+}
+
 /* The back copy is in the main thread's hand: every kind of wait waits for it. */
 typedef struct scene {
     bb_manager *m;
@@ -130,6 +135,72 @@ static void a_thread_that_asks_is_interrupted(void) {
     }
 }
 
+/* A flush that outlasts each call: the calls that follow wait for the same publish, so that they come to an end. */
+static void a_call_that_ended_early_goes_on(void) {
+    const struct {
+        uint64_t timeout;
+        bb_status early;
+        bool closes;
+    } calls[] = {{BB_MS(1), BB_E_TIMEOUT, false},
+                 {0, BB_E_TIMEOUT, false},
+                 {BB_FOREVER, BB_E_INTERRUPTED, false},
+                 {BB_MS(1), BB_E_TIMEOUT, true}};
+    for (size_t i = 0; i < LENGTH(calls); i++) {
+        gate g = {.shut = true};
+        bb_manager_config config = defaults("early");
+        config.flush = gate_flush;
+        config.flush_user_data = &g;
+        config.watchdog_ns = 0;
+        bb_manager *m = make_u32(8, &config);
+        OK(put_u32(m, 0, 1, 0));
+        OK(bb_set_wait_check(calls[i].early == BB_E_INTERRUPTED ? end_the_wait : NULL, NULL, NULL));
+        int early = 0;
+        while (early++ < 5) {
+            bb_status (*call)(bb_manager *, uint64_t) = calls[i].closes ? bb_manager_close : bb_manager_synchronize;
+            EXPECT(calls[i].early, call(m, calls[i].timeout));
+            EVENTUALLY(atomic_load(&g.entered) == 1);
+        }
+        OK(bb_set_wait_check(NULL, NULL, NULL));
+        atomic_store(&g.shut, false);
+        OK(calls[i].closes ? bb_manager_close(m, BB_FOREVER) : bb_manager_synchronize(m, BB_FOREVER));
+        TEST_ASSERT_EQUAL_INT(1, atomic_load(&g.calls)); /* a new publish would have flushed again */
+        if (!calls[i].closes) {
+            OK(bb_manager_synchronize(m, BB_FOREVER));
+            TEST_ASSERT_EQUAL_INT(2, atomic_load(&g.calls)); /* and a new call is a new publish */
+        }
+        OK(bb_manager_destroy(m));
+    }
+}
+
+/* ... but not where something was accepted in between, which the publish does not have. */
+static void a_call_after_an_update_is_a_new_one(void) {
+    for (int task = 0; task < 2; task++) {
+        gate g = {.shut = true};
+        bb_manager_config config = defaults("new");
+        config.flush = gate_flush;
+        config.flush_user_data = &g;
+        bb_manager *m = make_u32(8, &config);
+        bb_task *begun = NULL;
+        OK(put_u32(m, 0, 1, 0));
+        EXPECT(BB_E_TIMEOUT, bb_manager_synchronize(m, 0));
+        EVENTUALLY(atomic_load(&g.entered) == 1);
+        if (task == 1) {
+            OK(bb_task_begin(m, "upload", &begun));
+        } else {
+            OK(put_u32(m, 0, 2, 0));
+        }
+        atomic_store(&g.shut, false);
+        if (task == 1) {
+            EXPECT(BB_E_TIMEOUT, bb_manager_synchronize(m, BB_MS(1)));
+            OK(bb_task_end(begun));
+        }
+        OK(bb_manager_synchronize(m, BB_FOREVER));
+        TEST_ASSERT_EQUAL_INT(2, atomic_load(&g.calls));
+        TEST_ASSERT_EQUAL_UINT32(task == 1 ? 1 : 2, get_u32(m, 0));
+        OK(bb_manager_destroy(m));
+    }
+}
+
 static void a_signal_does_not_lengthen_a_timeout(void) {
     bb_manager *m = make_u32(8, NULL);
     const struct timespec every = {.tv_nsec = 1000000};
@@ -187,6 +258,8 @@ int main(void) {
     UNITY_BEGIN();
     RUN_TEST(waits_are_immune_to_signals);
     RUN_TEST(a_thread_that_asks_is_interrupted);
+    RUN_TEST(a_call_that_ended_early_goes_on);
+    RUN_TEST(a_call_after_an_update_is_a_new_one);
     RUN_TEST(a_signal_does_not_lengthen_a_timeout);
     RUN_TEST(the_worker_blocks_all_signals);
     return UNITY_END();

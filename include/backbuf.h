@@ -77,7 +77,7 @@ typedef struct bb_registry BufferRegistry;
 #define BB_FOREVER UINT64_MAX
 
 /**
- * `bb_set_wait_flags()`: waits of the calling thread end with `BB_E_INTERRUPTED` when it has handled a signal.
+ * `bb_set_wait_flags()`: a wait of the calling thread ends with `BB_E_INTERRUPTED` when the thread handles a signal during it.
  */
 #define BB_WAIT_INTERRUPTIBLE 1
 
@@ -806,6 +806,25 @@ typedef struct {
      */
     char text[1024];
 } bb_log_record;
+
+/**
+ * Asks whether a wait of the calling thread is to end: 0 to go on, any other number to end it with `BB_E_INTERRUPTED`.
+ */
+typedef int32_t (*bb_wait_check_fn)(void *user_data);
+
+/**
+ * A wait check with its user data.
+ */
+typedef struct {
+    /**
+     * The function, or NULL for no check.
+     */
+    bb_wait_check_fn function;
+    /**
+     * Handed to it.
+     */
+    void *user_data;
+} bb_wait_check;
 
 /**
  * Takes a piece of text, `length` bytes that need not be NUL-terminated.
@@ -2442,11 +2461,14 @@ BB_API bb_status bb_set_log_queue(uint32_t level, uint64_t records);
 BB_API bb_status bb_log_next(uint64_t timeout, uint32_t struct_size, bb_log_record *record);
 
 /**
- * Sets how the calling thread waits in every later call.
+ * Sets whether signals end the waits of the calling thread, in every later call.
  *
- * Waits go on after a signal handler has run, unless `BB_WAIT_INTERRUPTIBLE` is set: then they return `BB_E_INTERRUPTED`,
- * and nothing is lost: call again. They also do so every 50 ms without one, since a signal that was handled just before the
- * thread slept could not wake it.
+ * Waits go on after a signal handler has run, unless `BB_WAIT_INTERRUPTIBLE` is set: then they return `BB_E_INTERRUPTED`.
+ * Nothing is lost: a call that is made again goes on with what the first one began, so that calls which are interrupted
+ * again and again come to their end. See each function for what that is.
+ *
+ * A signal that is handled just before the thread sleeps does not end the wait: where that matters, use
+ * `bb_set_wait_check()`. A thread that has a wait check ignores this flag.
  *
  * @param flags `BB_WAIT_INTERRUPTIBLE` or 0
  * @return BB_OK, BB_E_ARGUMENT (unknown flags)
@@ -2454,6 +2476,27 @@ BB_API bb_status bb_log_next(uint64_t timeout, uint32_t struct_size, bb_log_reco
  * @since 0.1
  */
 BB_API bb_status bb_set_wait_flags(uint32_t flags);
+
+/**
+ * Sets the function that the waits of the calling thread call while they last, to ask whether to go on; in every later call
+ * that can wait, whatever it waits for.
+ *
+ * A wait calls it every 50 ms and as soon as the thread has handled a signal, on this thread. When it returns 0 the same wait
+ * goes on, with its deadline, its watchdog and all that it has reached so far; otherwise the call returns `BB_E_INTERRUPTED`.
+ * A call with a timeout of 0 does not wait and so does not call it. What is in a driver or copies memory is not interrupted.
+ *
+ * The library holds no lock meanwhile: the function may call it, also on the object that is waited for. To destroy that
+ * object is `BB_E_RECURSIVE`, and the end of a ring that is waited for is `BB_E_BUSY`. While the function runs the thread has
+ * no check; one that it sets is gone when it returns. It must not leave by an exception or `longjmp`.
+ *
+ * @param function called by waits, or NULL for none
+ * @param user_data handed to it
+ * @param previous what was set before is written here, to be set again later; or NULL
+ * @return BB_OK
+ * @threadsafety safe to call from any thread; sets the calling thread's own
+ * @since 0.1
+ */
+BB_API bb_status bb_set_wait_check(bb_wait_check_fn function, void *user_data, bb_wait_check *previous);
 
 /**
  * Lists every manager, ring, waiter, lease and open task with its age and thread, as text.
@@ -2518,8 +2561,13 @@ BB_API bb_status bb_manager_create(uint32_t dtype, uint32_t ndim, const uint64_t
 /**
  * Publishes every update that was accepted before, and returns when readers see it.
  *
- * With nothing new there is no new epoch; tasks, fences and the flush callback are waited for all the same. After a timeout
- * nothing is lost, and a later call goes on. A call from the manager's own callbacks is refused.
+ * With nothing new there is no new epoch; tasks, fences and the flush callback are waited for all the same. A call from the
+ * manager's own callbacks is refused.
+ *
+ * After BB_E_TIMEOUT, BB_E_INTERRUPTED, BB_E_STALLED and BB_E_PINNED the publish that was waited for goes on, and this
+ * thread's next call on the manager returns when it is done: so repeated calls end, however short each is. That holds while
+ * the manager accepts no update and no task in between, from any thread; then a call waits for a publish that has those as
+ * well. To wait for one publish beside other work, use `bb_manager_synchronize_async()` and `bb_manager_wait()`.
  *
  * @param m the manager
  * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
@@ -2586,7 +2634,7 @@ BB_API bb_status bb_manager_trim(bb_manager *m);
 
 /**
  * Refuses new work, publishes what was accepted, then lets waiters go with `BB_E_CLOSED`. Fronts stay readable. After a
- * timeout the manager stays closing, and a later call goes on.
+ * timeout the manager stays closing, and a later call goes on with the same publish.
  *
  * @param m the manager
  * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end

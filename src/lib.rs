@@ -49,7 +49,7 @@ mod wait;
 pub use dtype::DType;
 pub use dump::{dump, dump_fd};
 pub use error::{Error, Label, Result, Status};
-pub use wait::{Timeout, set_interruptible};
+pub use wait::{Timeout, set_interruptible, with_wait_check};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

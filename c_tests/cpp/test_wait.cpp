@@ -5,6 +5,7 @@
 #include <limits>
 #include <ratio>
 #include <type_traits>
+#include <utility>
 
 #include <poll.h>
 #include <pthread.h>
@@ -134,6 +135,28 @@ static void a_watch_moves_and_ends() {
     EXPECT_THROWS(BB_E_CLOSED, b.wait(1min));
 }
 
+static void a_check_is_asked_while_a_wait_lasts() {
+    const Manager<int> m({4});
+    auto task = m.task("checked");
+    m.enqueue(0, 1);
+    int asked = 0;
+    {
+        const backbuf::WaitCheck check([&] { return ++asked == 3; });
+        EXPECT_THROWS(BB_E_INTERRUPTED, m.synchronize());
+        EXPECT(asked == 3);
+        bool ended = false;
+        const backbuf::WaitCheck inner([&] {
+            if (!std::exchange(ended, true))
+                task.end();
+            return false;
+        });
+        m.synchronize();
+        EXPECT(m.epoch() == 1 && asked == 3);
+    }
+    EXPECT_THROWS(BB_E_TIMEOUT, m.wait_epoch(1, 60ms));
+    EXPECT(asked == 3);
+}
+
 static void destroying_wakes_the_waiters() {
     Manager<int> m({4});
     auto task = m.task("never ends");
@@ -184,6 +207,7 @@ int main() {
     RUN(a_stall_is_told_once);
     RUN(a_watch_has_a_descriptor_of_its_own);
     RUN(a_watch_moves_and_ends);
+    RUN(a_check_is_asked_while_a_wait_lasts);
     RUN(destroying_wakes_the_waiters);
     RUN(a_signal_ends_the_waits_of_a_thread_that_asks_for_it);
     return UNITY_END();

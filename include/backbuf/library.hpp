@@ -56,12 +56,39 @@ inline Status try_dump_fd(int fd) noexcept { return bb_debug_dump_fd(fd); }
 /// How a thread waits.
 enum class WaitFlags : std::uint32_t {
     none = 0,                              ///< waits go on after a signal handler has run
-    interruptible = BB_WAIT_INTERRUPTIBLE, ///< they end with `BB_E_INTERRUPTED` then, and nothing is lost
+    interruptible = BB_WAIT_INTERRUPTIBLE, ///< they end with `BB_E_INTERRUPTED`; the same call, made again, goes on
 };
 /// Sets how the calling thread waits in every later call.
 inline Status try_set_wait_flags(WaitFlags flags) noexcept {
     return bb_set_wait_flags(static_cast<std::uint32_t>(flags));
 }
+/**
+ * @brief While it lives, the waits of this thread call `check()` every 50 ms and whenever the thread has handled a signal.
+ *
+ * Where it returns true the wait ends with `BB_E_INTERRUPTED`, otherwise the same wait goes on. It may use the library, also
+ * the object that is waited for, and must not throw. It ends on the thread that made it, before those made earlier.
+ *
+ * @code
+ * const backbuf::WaitCheck check([&] { return stop.load(); });
+ * manager.synchronize();
+ * @endcode
+ */
+template <class F> class WaitCheck {
+  public:
+    explicit WaitCheck(F check) noexcept : check_(std::move(check)) {
+        static_assert(std::is_invocable_r_v<bool, F &>, "backbuf: a wait check is called with () and returns a bool");
+        static_cast<void>(bb_set_wait_check(ask, this, &previous_));
+    }
+    WaitCheck(const WaitCheck &) = delete;
+    WaitCheck &operator=(const WaitCheck &) = delete;
+    ~WaitCheck() { static_cast<void>(bb_set_wait_check(previous_.function, previous_.user_data, nullptr)); }
+
+  private:
+    static std::int32_t ask(void *self) noexcept { return static_cast<WaitCheck *>(self)->check_() ? 1 : 0; }
+
+    F check_;
+    bb_wait_check previous_{};
+};
 #if BACKBUF_EXCEPTIONS
 template <class F> void set_log(Level level, F call) { detail::check(try_set_log(level, std::move(call))); }
 inline void clear_log() { detail::check(try_clear_log()); }

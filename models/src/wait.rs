@@ -29,6 +29,7 @@ pub(crate) fn now() -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     TimedOut,
+    Signalled,
     Interrupted,
     Ended,
 }
@@ -38,8 +39,16 @@ pub(crate) fn spin<T>(_ready: impl FnMut() -> Option<T>) -> Option<T> {
     None
 }
 
-pub(crate) fn interruptible() -> bool {
+pub(crate) fn listens() -> bool {
     false
+}
+
+/// No thread has a wait check: a wait is one sleep.
+pub(crate) fn in_slices<T>(
+    deadline: Deadline,
+    mut park: impl FnMut(Deadline, bool) -> Result<T, Stop>,
+) -> Result<T, Stop> {
+    park(deadline, listens())
 }
 
 pub(crate) use descriptor::Descriptor;

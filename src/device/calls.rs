@@ -110,8 +110,11 @@ struct Pending<'a> {
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
         // What runs is waited for to its end, whatever signals come.
-        while !self.call.claim.take_back() && !self.call.claim.is_done() {
-            let _ = self.shared.progress.wait(Deadline::NEVER, || self.call.claim.is_done().then_some(()));
+        if !self.call.claim.take_back() {
+            let _ = self
+                .shared
+                .progress
+                .wait_through(Deadline::NEVER, || self.call.claim.is_done().then_some(()));
         }
     }
 }

@@ -52,7 +52,7 @@ impl Device {
             let thread = thread::start(label, Start { shared: shared.clone(), make }, owner::main)?;
             *shared.thread.lock() = Some(thread);
             let begun = || (shared.begun.load(Acquire) || shared.gone.load(Acquire)).then_some(());
-            while shared.progress.wait(Deadline::NEVER, begun).is_err() {}
+            let _ = shared.progress.wait_through(Deadline::NEVER, begun);
         }
         // From here on the door ends it, also where there is no memory for one.
         let door = Door { shared };
@@ -382,12 +382,10 @@ impl Shared {
         }
         let gone = || self.gone.load(Acquire).then_some(());
         let deadline = Deadline::after(PATIENCE);
-        while gone().is_none() {
-            if self.progress.wait(deadline, gone) == Err(crate::wait::Stop::TimedOut) {
-                let text = format_args!("a call does not return; the driver stays until it does");
-                log::record(Level::Warn, "device", self.label.as_str(), text);
-                return thread.map_or((), Thread::detach);
-            }
+        if self.progress.wait_through(deadline, gone).is_err() {
+            let text = format_args!("a call does not return; the driver stays until it does");
+            log::record(Level::Warn, "device", self.label.as_str(), text);
+            return thread.map_or((), Thread::detach);
         }
         // Drivers keep things by thread, which its end gives back: not while the program is ending as well.
         if let Some(thread) = thread {

@@ -9,7 +9,7 @@ use crate::log::{self, Level};
 use crate::memory::Arc;
 use crate::sync::Ordering::*;
 use crate::thread;
-use crate::wait::{Deadline, Stop, Timeout, interruptible};
+use crate::wait::{Deadline, Stop, Timeout, check};
 
 /// How long the owner thread waits for a fence before it looks for calls again: at first, and at most.
 const SLICE_NS: (u64, u64) = (50_000, 1_000_000);
@@ -134,8 +134,7 @@ impl Shared {
         loop {
             while !ready() && self.run_one() && !deadline.passed() {}
             self.tidy();
-            // Only a thread that sleeps in the kernel hears of signals.
-            let in_driver = self.is_waited_for() && !interruptible() && !ready();
+            let in_driver = self.is_waited_for() && !check::listens_asleep() && !ready();
             let looked = self.look(if in_driver { slice.min(deadline.left()) } else { 0 });
             self.complete();
             slice = looked?;
@@ -145,6 +144,9 @@ impl Shared {
             self.alive()?;
             if deadline.passed() {
                 return Err(Error::of(Status::Timeout));
+            }
+            if check::ends(false) {
+                return Err(Stop::Interrupted.into());
             }
             if in_driver {
                 continue;

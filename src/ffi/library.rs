@@ -12,12 +12,13 @@ use crate::error::{Error, Result, Status};
 use crate::log::{Level, queue, sink};
 use crate::memory::try_box;
 use crate::wait::Deadline;
+use crate::wait::check::{self, Check};
 
 /// A wait without end: the longest timeout. Timeouts are nanoseconds on the monotonic clock; 0 tries and never waits.
 #[allow(dead_code, reason = "for C")]
 pub const BB_FOREVER: u64 = u64::MAX;
 
-/// `bb_set_wait_flags()`: waits of the calling thread end with `BB_E_INTERRUPTED` when it has handled a signal.
+/// `bb_set_wait_flags()`: a wait of the calling thread ends with `BB_E_INTERRUPTED` when the thread handles a signal during it.
 pub const BB_WAIT_INTERRUPTIBLE: u32 = 1;
 
 /// Log nothing.
@@ -245,11 +246,14 @@ pub unsafe extern "C" fn bb_log_next(
     })
 }
 
-/// Sets how the calling thread waits in every later call.
+/// Sets whether signals end the waits of the calling thread, in every later call.
 ///
-/// Waits go on after a signal handler has run, unless `BB_WAIT_INTERRUPTIBLE` is set: then they return `BB_E_INTERRUPTED`,
-/// and nothing is lost: call again. They also do so every 50 ms without one, since a signal that was handled just before the
-/// thread slept could not wake it.
+/// Waits go on after a signal handler has run, unless `BB_WAIT_INTERRUPTIBLE` is set: then they return `BB_E_INTERRUPTED`.
+/// Nothing is lost: a call that is made again goes on with what the first one began, so that calls which are interrupted
+/// again and again come to their end. See each function for what that is.
+///
+/// A signal that is handled just before the thread sleeps does not end the wait: where that matters, use
+/// `bb_set_wait_check()`. A thread that has a wait check ignores this flag.
 ///
 /// @param flags `BB_WAIT_INTERRUPTIBLE` or 0
 /// @return BB_OK, BB_E_ARGUMENT (unknown flags)
@@ -262,6 +266,54 @@ pub extern "C" fn bb_set_wait_flags(flags: u32) -> bb_status {
         crate::set_interruptible(flags & BB_WAIT_INTERRUPTIBLE != 0);
         Ok(())
     })
+}
+
+/// Asks whether a wait of the calling thread is to end: 0 to go on, any other number to end it with `BB_E_INTERRUPTED`.
+pub type bb_wait_check_fn = Option<unsafe extern "C" fn(user_data: *mut c_void) -> i32>;
+
+/// A wait check with its user data.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct bb_wait_check {
+    /// The function, or NULL for no check.
+    pub function: bb_wait_check_fn,
+    /// Handed to it.
+    pub user_data: *mut c_void,
+}
+
+/// Sets the function that the waits of the calling thread call while they last, to ask whether to go on; in every later call
+/// that can wait, whatever it waits for.
+///
+/// A wait calls it every 50 ms and as soon as the thread has handled a signal, on this thread. When it returns 0 the same wait
+/// goes on, with its deadline, its watchdog and all that it has reached so far; otherwise the call returns `BB_E_INTERRUPTED`.
+/// A call with a timeout of 0 does not wait and so does not call it. What is in a driver or copies memory is not interrupted.
+///
+/// The library holds no lock meanwhile: the function may call it, also on the object that is waited for. To destroy that
+/// object is `BB_E_RECURSIVE`, and the end of a ring that is waited for is `BB_E_BUSY`. While the function runs the thread has
+/// no check; one that it sets is gone when it returns. It must not leave by an exception or `longjmp`.
+///
+/// @param function called by waits, or NULL for none
+/// @param user_data handed to it
+/// @param previous what was set before is written here, to be set again later; or NULL
+/// @return BB_OK
+/// @threadsafety safe to call from any thread; sets the calling thread's own
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_set_wait_check(
+    function: bb_wait_check_fn,
+    user_data: *mut c_void,
+    previous: *mut bb_wait_check,
+) -> bb_status {
+    let before = match check::exchange(function.map(|function| Check::Function(function, user_data))) {
+        Some(Check::Function(function, user_data)) => bb_wait_check { function: Some(function), user_data },
+        // A closure of Rust's cannot be set again by C.
+        Some(Check::Closure(_)) | None => bb_wait_check { function: None, user_data: std::ptr::null_mut() },
+    };
+    // SAFETY: the header asks for NULL or a place for a check.
+    if let Some(place) = unsafe { previous.as_mut() } {
+        *place = before;
+    }
+    bb_status::BB_OK
 }
 
 /// Lists every manager, ring, waiter, lease and open task with its age and thread, as text.

@@ -113,8 +113,13 @@ pub(super) unsafe fn create(
 
 /// Publishes every update that was accepted before, and returns when readers see it.
 ///
-/// With nothing new there is no new epoch; tasks, fences and the flush callback are waited for all the same. After a timeout
-/// nothing is lost, and a later call goes on. A call from the manager's own callbacks is refused.
+/// With nothing new there is no new epoch; tasks, fences and the flush callback are waited for all the same. A call from the
+/// manager's own callbacks is refused.
+///
+/// After BB_E_TIMEOUT, BB_E_INTERRUPTED, BB_E_STALLED and BB_E_PINNED the publish that was waited for goes on, and this
+/// thread's next call on the manager returns when it is done: so repeated calls end, however short each is. That holds while
+/// the manager accepts no update and no task in between, from any thread; then a call waits for a publish that has those as
+/// well. To wait for one publish beside other work, use `bb_manager_synchronize_async()` and `bb_manager_wait()`.
 ///
 /// @param m the manager
 /// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
@@ -208,7 +213,7 @@ pub extern "C" fn bb_manager_trim(m: *mut bb_manager) -> bb_status {
 }
 
 /// Refuses new work, publishes what was accepted, then lets waiters go with `BB_E_CLOSED`. Fronts stay readable. After a
-/// timeout the manager stays closing, and a later call goes on.
+/// timeout the manager stays closing, and a later call goes on with the same publish.
 ///
 /// @param m the manager
 /// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end

@@ -232,7 +232,7 @@ pub(crate) fn hand_over<T: Object>(handle: u64, last: impl FnOnce(&T)) -> crate:
     if !pin::close(&slot.word, handle) {
         return Err(handle::why(handle, T::KIND));
     }
-    pin::drain(handle, records::all(), |pauses| crate::wait::nap(1000 << pauses.min(10)));
+    pin::drain(handle, records::all(), |pauses| _ = crate::wait::nap(1000 << pauses.min(10)));
     // SAFETY: closed by this thread alone, and no call is inside.
     let object = unsafe { T::from_raw(slot.object.swap(null_mut(), Relaxed)) };
     last(&object);

@@ -140,7 +140,8 @@ impl Manager {
         Ok(Back::new(&self.shared, self.shared.reserve_back(mode, timeout)?))
     }
 
-    /// Publishes everything enqueued before, and says in which epoch it is. With nothing new the epoch stays.
+    /// Publishes everything enqueued before, and says in which epoch it is. With nothing new the epoch stays. What a call that
+    /// ended early was waiting for goes on; this thread's next call waits for that, if nothing was accepted in between.
     #[inline]
     pub fn synchronize(&self, timeout: Timeout) -> Result<u64> {
         self.shared.synchronize(timeout)
@@ -233,7 +234,7 @@ impl Manager {
     pub fn statistics(&self) -> Statistics {
         let counters = &self.shared.counters;
         let oldest = self.shared.storage().oldest_lease();
-        let (updates, by_worker) = (counters.updates.get(), counters.applied_by_worker.get());
+        let (updates, by_worker) = (counters.updates(), counters.applied_by_worker.get());
         Statistics {
             updates,
             bytes: counters.bytes.get(),

@@ -164,7 +164,7 @@ impl Shared {
         let applier = unsafe { self.applier() };
         applier.forward.rewrite();
         (applier.tag, applier.tagged) = (tag, true);
-        self.count_applied(1, self.shape.bytes, By::Caller);
+        self.count_in_place(1, self.shape.bytes);
         self.role.drop();
         self.progress.signal();
         Ok(())

@@ -41,7 +41,7 @@ impl Shared {
             if first && (applier.ready || self.prepare(applier)) {
                 // SAFETY: the caller's promise.
                 unsafe { applier.forward.write(offset as usize, data, length as usize) };
-                self.count_applied(1, length, By::Caller);
+                self.count_in_place(1, length);
                 self.role.drop();
                 return Ok(());
             }
@@ -74,7 +74,7 @@ impl Shared {
                     bytes += length;
                 }
             }
-            self.count_applied(updates.len() as u64, bytes, By::Caller);
+            self.count_in_place(updates.len() as u64, bytes);
         }
         self.role.drop();
         free
@@ -120,7 +120,8 @@ impl Shared {
         let done = free && self.prepare(applier);
         let result = if done {
             // SAFETY: the caller's promise; the back is ready.
-            unsafe { self.apply(applier, op, By::Caller) }
+            unsafe { self.apply(applier, op) }
+                .map(|applied| self.count_in_place(applied.updates, applied.bytes))
         } else {
             Ok(())
         };

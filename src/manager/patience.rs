@@ -5,7 +5,7 @@ use super::tasks::Verdict;
 use crate::Timeout;
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
-use crate::wait::{Deadline, Stop, interruptible, nap, now, spin};
+use crate::wait::{Deadline, Stop, check, in_slices, nap, now, spin};
 
 /// The patience of one call: its own deadline, and the watchdog's.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Patience {
     /// A sleep ended with `stop`: whether the call goes on.
     pub(crate) fn go_on(&mut self, shared: &Shared, stop: Stop) -> Result<()> {
         match stop {
-            Stop::Interrupted => {
+            Stop::Signalled | Stop::Interrupted => {
                 return Err(Error::text(Status::Interrupted, "a signal interrupted the wait; call again"));
             }
             Stop::Ended => return Err(Error::text(Status::Closed, "the manager is closed")),
@@ -125,7 +125,7 @@ impl Patience {
                     return Ok(());
                 }
                 let _listed = shared.waiters.enter(what);
-                shared.progress.park(self.limit(), interruptible(), news)
+                shared.progress.sleep(self.limit(), news)
             }
         };
         match stop {
@@ -138,8 +138,11 @@ impl Patience {
 
     /// Nobody will send word: looks again after ever longer naps.
     fn doze(&mut self) -> std::result::Result<(), Stop> {
-        nap(self.nap_ns);
+        let signalled = nap(self.nap_ns);
         self.nap_ns = (self.nap_ns * 2).min(1_000_000);
+        if check::ends(signalled) {
+            return Err(Stop::Interrupted);
+        }
         if self.limit().passed() { Err(Stop::TimedOut) } else { Ok(()) }
     }
 
@@ -160,7 +163,7 @@ impl Patience {
                         Ok(()) => continue,
                         stop => stop,
                     },
-                    None => shared.role.take(self.limit()),
+                    None => in_slices(self.limit(), |limit, _| shared.role.take(limit)),
                 }
             };
             match result {

@@ -6,7 +6,7 @@
 //! somebody waits, `try_take` stands back. The model checker compiles this file.
 
 use crate::sync::{AtomicU32, Ordering::*, heavy, light};
-use crate::wait::{Deadline, Stop, futex, interruptible, spin};
+use crate::wait::{Deadline, Stop, futex, listens, spin};
 
 /// A lock word with a cheap release and a queue of sleepers.
 #[derive(Debug, Default)]
@@ -62,7 +62,7 @@ impl Role {
         futex::wake(&self.turn, i32::MAX);
     }
 
-    /// Waits for the role.
+    /// Waits for the role. A thread that listens to signals comes back where it has handled one, and is not in the queue then.
     #[cold]
     pub(crate) fn take(&self, deadline: Deadline) -> Result<(), Stop> {
         if self.grab() {
@@ -87,7 +87,7 @@ impl Role {
             let stop = match futex::wait(&self.turn, turn, deadline) {
                 futex::Slept::Again => continue,
                 futex::Slept::TimedOut => Stop::TimedOut,
-                futex::Slept::Signalled if interruptible() => Stop::Interrupted,
+                futex::Slept::Signalled if listens() => Stop::Signalled,
                 futex::Slept::Signalled => continue,
             };
             break Err(stop);

@@ -2,7 +2,7 @@
 
 use std::ptr::NonNull;
 
-use super::applier::{Applier, Panicked, Spent};
+use super::applier::{Applied, Applier, Panicked, Spent};
 use super::callback;
 use super::config::Flush;
 use super::copy_memory::CopyMemory;
@@ -337,13 +337,11 @@ impl Shared {
         drop(freed);
     }
 
+    /// Counts updates that were applied without a place in the log.
     #[inline(always)]
-    pub(crate) fn count_applied(&self, updates: u64, bytes: u64, by: By) {
-        self.counters.updates.add(updates);
+    pub(crate) fn count_in_place(&self, updates: u64, bytes: u64) {
+        self.counters.in_place.add(updates);
         self.counters.bytes.add(bytes);
-        if by == By::Worker {
-            self.counters.applied_by_worker.add(updates);
-        }
     }
 
     /// Applies one op that is next in the order. The role's holder only; the back is ready.
@@ -354,8 +352,7 @@ impl Shared {
         &self,
         applier: &mut Applier,
         op: Op,
-        by: By,
-    ) -> std::result::Result<(), Blocked> {
+    ) -> std::result::Result<Applied, Blocked> {
         let long = matches!(op, Op::Kernel { .. } | Op::Group { worker: true, .. } | Op::Outsized { .. });
         if long {
             self.tasks.busy(Work::new("kernel", Label::new(""), 0));
@@ -377,16 +374,10 @@ impl Shared {
         if !applier.spent.is_empty() {
             self.ask(duty::SPENT);
         }
-        match applied {
-            Ok(applied) => {
-                self.count_applied(applied.updates, applied.bytes, by);
-                Ok(())
-            }
-            Err(Panicked) => {
-                self.poison();
-                Err(Blocked::Panicked)
-            }
-        }
+        applied.map_err(|Panicked| {
+            self.poison();
+            Blocked::Panicked
+        })
     }
 
     /// Applies records below `to`, as long as `budget` bytes last. The role's holder only.
@@ -409,10 +400,15 @@ impl Shared {
             }
             *budget = budget.saturating_sub(size);
             // SAFETY: as above.
-            let result = unsafe { self.apply(applier, op, by) };
+            let result = unsafe { self.apply(applier, op) };
             applier.head = start + size.div_ceil(UNIT);
             self.ring.consumed(applier.head);
-            result?;
+            let applied = result?;
+            self.counters.from_log.add(applied.updates);
+            self.counters.bytes.add(applied.bytes);
+            if by == By::Worker {
+                self.counters.applied_by_worker.add(applied.updates);
+            }
         }
         Ok(())
     }

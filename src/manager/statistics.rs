@@ -7,7 +7,9 @@ use crate::counter::{self, Counter, Histogram};
 /// The counters of one manager.
 #[derive(Debug)]
 pub(crate) struct Counters {
-    pub(crate) updates: Counter,
+    /// Updates applied in place, and out of the log.
+    pub(crate) in_place: Counter,
+    pub(crate) from_log: Counter,
     pub(crate) bytes: Counter,
     pub(crate) applied_by_worker: Counter,
     pub(crate) epochs: Counter,
@@ -43,9 +45,15 @@ impl Counters {
         self.extra_copies_most.raise(extra);
     }
 
+    /// Updates applied.
+    pub(crate) fn updates(&self) -> u64 {
+        self.in_place.get() + self.from_log.get()
+    }
+
     pub(crate) fn new() -> Counters {
         Counters {
-            updates: Counter::default(),
+            in_place: Counter::default(),
+            from_log: Counter::default(),
             bytes: Counter::default(),
             applied_by_worker: Counter::default(),
             epochs: Counter::default(),

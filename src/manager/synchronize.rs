@@ -1,5 +1,7 @@
 //! Publishing what was enqueued, and waiting for it.
 
+use std::cell::Cell;
+
 use super::forward::STEP;
 use super::patience::Patience;
 use super::shared::{Blocked, By, Shared, State};
@@ -20,6 +22,25 @@ use crate::wait::{Deadline, Event, now};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub(crate) u64);
+
+/// What a manager had accepted at some moment. A thread that finds it unchanged has had nothing accepted since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Accepted {
+    in_place: u64,
+    queued: u64,
+    tasks: u64,
+}
+
+/// A synchronize that ended before its ticket was done. The same call, made again, waits for that ticket: with a new one it
+/// would wait for another flush, and calls with a timeout shorter than a flush would never come to an end.
+#[derive(Clone, Copy, Debug)]
+struct Unfinished {
+    manager: u64,
+    ticket: u64,
+    accepted: Accepted,
+}
+
+thread_local!(static UNFINISHED: Cell<Option<Unfinished>> = const { Cell::new(None) });
 
 impl Shared {
     /// Publishes everything enqueued so far and says which epoch holds it.
@@ -71,18 +92,57 @@ impl Shared {
     fn synchronize_slowly(&self, timeout: Timeout) -> Result<u64> {
         self.lives()?;
         self.may_wait()?;
-        let ticket = self.order.fetch_add(1, AcqRel) + 1;
+        // Before the ticket: what is accepted meanwhile counts as later.
+        let accepted = self.accepted();
+        let ticket = match self.unfinished(accepted) {
+            Some(ticket) => {
+                self.fails(ticket)?;
+                ticket
+            }
+            None => self.order.fetch_add(1, AcqRel) + 1,
+        };
         let start = now();
         let mut patience = Patience::new(self, timeout);
         let result = self.complete(ticket, &mut patience, "synchronize");
         if patience.waited || self.has_flush {
             self.counters.waited.count(now() - start);
         }
-        if result.is_err() && self.lives().is_ok() {
+        if let Err(error) = &result
+            && self.lives().is_ok()
+        {
             // What could not be waited for still happens.
             self.request(ticket);
+            if matches!(
+                error.status(),
+                Status::Timeout | Status::Interrupted | Status::Stalled | Status::Pinned
+            ) {
+                UNFINISHED.set(Some(Unfinished { manager: self.number, ticket, accepted }));
+            }
         }
         result
+    }
+
+    fn accepted(&self) -> Accepted {
+        Accepted {
+            in_place: self.counters.in_place.get(),
+            queued: self.ring.tail(),
+            tasks: self.tasks.begun(),
+        }
+    }
+
+    /// The ticket of this thread's last synchronize, if that was not done and nothing has been accepted since it began.
+    fn unfinished(&self, accepted: Accepted) -> Option<u64> {
+        let last = UNFINISHED.get().filter(|last| last.manager == self.number)?;
+        UNFINISHED.set(None);
+        (last.accepted == accepted).then_some(last.ticket)
+    }
+
+    /// An error if an attempt that covered the ticket failed and no waiter has got its error yet.
+    fn fails(&self, ticket: u64) -> Result<()> {
+        if self.failure.upto.load(Acquire) >= ticket && self.failure.untold.swap(0, AcqRel) != 0 {
+            return Err(self.failure_error());
+        }
+        Ok(())
     }
 
     /// An error if this thread would wait for itself.
@@ -122,9 +182,7 @@ impl Shared {
         }
         self.lives()?;
         self.may_wait()?;
-        if self.failure.upto.load(Acquire) >= ticket && self.failure.untold.swap(0, AcqRel) != 0 {
-            return Err(self.failure_error());
-        }
+        self.fails(ticket)?;
         let mut patience = Patience::new(self, timeout);
         if timeout == Timeout::TRY {
             if self.failure.upto.load(Acquire) >= ticket {
@@ -233,7 +291,14 @@ impl Shared {
             // The worker may have completed an earlier close just now. Asked last: closed is for good.
             return if self.state() == State::Closed { Ok(()) } else { Err(error) };
         }
-        let ticket = self.order.fetch_add(1, AcqRel) + 1;
+        // Nothing is accepted any more, so the ticket of an earlier close covers all there is.
+        let ticket = match self.last_ticket.load(Acquire) {
+            0 => self.order.fetch_add(1, AcqRel) + 1,
+            earlier => {
+                self.fails(earlier)?;
+                earlier
+            }
+        };
         // Whoever completes it ends the manager, even if this call gives up before.
         self.last_ticket.fetch_max(ticket, AcqRel);
         let result = self.complete(ticket, &mut Patience::new(self, timeout), "close");

@@ -46,6 +46,8 @@ struct Open {
 #[derive(Debug)]
 pub(crate) struct Tasks {
     open: Mutex<Open>,
+    /// Tasks begun so far.
+    begun: AtomicU64,
     /// Stalls reported so far.
     reports: AtomicU64,
     /// The lowest number of an open task, or a lower bound while one begins.
@@ -66,6 +68,7 @@ impl Tasks {
         let tasks = try_vec(16)?;
         Ok(Tasks {
             open: Mutex::new(Open { tasks, busy: None }),
+            begun: AtomicU64::new(0),
             reports: AtomicU64::new(0),
             oldest: AtomicU64::new(NONE),
         })
@@ -84,8 +87,14 @@ impl Tasks {
         }
         let number = order.fetch_add(1, AcqRel) + 1;
         open.tasks.push(Work::new("task", label, number));
+        self.begun.fetch_add(1, Relaxed);
         self.refresh(&open);
         Ok(number)
+    }
+
+    /// Tasks begun so far.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.load(Relaxed)
     }
 
     /// Ends a task.

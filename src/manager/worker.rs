@@ -22,7 +22,7 @@ pub(crate) struct Exit {
 impl Exit {
     /// Waits for the worker to go; false if it did not in time.
     pub(crate) fn wait(&self, deadline: Deadline) -> bool {
-        self.event.wait(deadline, || (self.gone.load(Acquire) != 0).then_some(())).is_ok()
+        self.event.wait_through(deadline, || (self.gone.load(Acquire) != 0).then_some(())).is_ok()
     }
 }
 
@@ -271,10 +271,10 @@ impl<'a> Worker<'a> {
     /// Copies forward in steps while nobody wants anything else.
     fn catch_up(&self) {
         let shared = self.shared;
-        let updates = shared.counters.updates.get();
+        let updates = shared.counters.updates();
         // Whoever rewrites everything begins at once: then there is nothing to gain.
         nap(500_000);
-        while !self.wanted() && shared.counters.updates.get() == updates && shared.role.try_take() {
+        while !self.wanted() && shared.counters.updates() == updates && shared.role.try_take() {
             // SAFETY: the role is held.
             let applier = unsafe { shared.applier() };
             let done = !shared.prepare(applier) || applier.forward.step(STEP);

@@ -85,13 +85,15 @@ impl Place {
         let start = now();
         let ended = match wait::spin(&ready) {
             Some(flow) => Ok(flow),
-            None => self.side.park(needed, deadline, wait::interruptible(), ready),
+            None => {
+                wait::in_slices(deadline, |limit, listens| self.side.park(needed, limit, listens, &ready))
+            }
         };
         counters.waited.count(now() - start);
         Ok(match ended {
             Ok(flow) => flow,
             Err(Stop::TimedOut) => Flow::Timeout,
-            Err(Stop::Interrupted) => Flow::Interrupted,
+            Err(Stop::Signalled | Stop::Interrupted) => Flow::Interrupted,
             Err(Stop::Ended) => Flow::Closed,
         })
     }

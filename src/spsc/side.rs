@@ -117,12 +117,13 @@ impl Side {
         claimed.then(|| Waiting(&self.waiting))
     }
 
-    /// Sleeps until the other index has reached `needed` and `ready` gives something.
+    /// Sleeps until the other index has reached `needed` and `ready` gives something. A thread that `listens` comes back where
+    /// it has handled a signal.
     pub(crate) fn park<T>(
         &self,
         needed: u64,
         deadline: Deadline,
-        interruptible: bool,
+        listens: bool,
         mut ready: impl FnMut() -> Option<T>,
     ) -> Result<T, Stop> {
         let result = loop {
@@ -140,7 +141,7 @@ impl Side {
                     }
                 }
                 futex::Slept::TimedOut => break ready().ok_or(Stop::TimedOut),
-                futex::Slept::Signalled if interruptible => break ready().ok_or(Stop::Interrupted),
+                futex::Slept::Signalled if listens => break ready().ok_or(Stop::Signalled),
                 futex::Slept::Signalled => {}
             }
         };

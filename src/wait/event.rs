@@ -38,11 +38,12 @@ impl Event {
         futex::wake(&self.sequence, i32::MAX);
     }
 
-    /// Sleeps until `ready` gives something, looking again after every signal.
+    /// Sleeps until `ready` gives something, looking again after every signal. A thread that `listens` comes back where it has
+    /// handled one of the system's.
     pub(crate) fn park<T>(
         &self,
         deadline: Deadline,
-        interruptible: bool,
+        listens: bool,
         mut ready: impl FnMut() -> Option<T>,
     ) -> Result<T, Stop> {
         self.sleepers.fetch_add(1, Relaxed);
@@ -55,7 +56,7 @@ impl Event {
             match futex::wait(&self.sequence, seen, deadline) {
                 futex::Slept::Again => {}
                 futex::Slept::TimedOut => break ready().ok_or(Stop::TimedOut),
-                futex::Slept::Signalled if interruptible => break ready().ok_or(Stop::Interrupted),
+                futex::Slept::Signalled if listens => break ready().ok_or(Stop::Signalled),
                 futex::Slept::Signalled => {}
             }
         };

@@ -1,5 +1,6 @@
 //! Waiting: timeouts on the monotonic clock, a spin of at most 2 µs, then sleep on a futex; descriptors for event loops.
 
+pub(crate) mod check;
 mod descriptor;
 mod event;
 pub(crate) mod futex;
@@ -7,6 +8,8 @@ pub(crate) mod futex;
 use std::cell::Cell;
 use std::time::Duration;
 
+pub(crate) use check::{in_slices, listens};
+pub use check::{set_interruptible, with_wait_check};
 pub(crate) use descriptor::Descriptor;
 pub(crate) use event::Event;
 
@@ -93,7 +96,9 @@ impl Deadline {
 pub(crate) enum Stop {
     /// The deadline has passed.
     TimedOut,
-    /// A signal was handled, and this thread asked to be told.
+    /// The thread has handled a signal: its wait check is called, and the wait may go on.
+    Signalled,
+    /// The wait check, or a signal of a thread that is interruptible, ended the wait.
     Interrupted,
     /// What was waited for has ended.
     Ended,
@@ -103,7 +108,7 @@ impl From<Stop> for Error {
     fn from(stop: Stop) -> Error {
         Error::of(match stop {
             Stop::TimedOut => Status::Timeout,
-            Stop::Interrupted => Status::Interrupted,
+            Stop::Signalled | Stop::Interrupted => Status::Interrupted,
             Stop::Ended => Status::Closed,
         })
     }
@@ -127,21 +132,6 @@ pub(crate) fn thread_id() -> u32 {
         }
         id.get()
     })
-}
-
-thread_local!(static INTERRUPTIBLE: Cell<bool> = const { Cell::new(false) });
-
-/// Whether waits of the calling thread end with [`Status::Interrupted`] when the thread has handled a signal.
-///
-/// It may have been just before the thread slept, when it wakes nobody, so a wait also ends so every 50 ms: look, and wait again.
-/// Without it waits go on. An event loop or an interpreter that must run its handlers asks for it.
-///
-/// ```
-/// backbuf::set_interruptible(true);
-/// backbuf::set_interruptible(false);
-/// ```
-pub fn set_interruptible(on: bool) {
-    INTERRUPTIBLE.set(on);
 }
 
 /// How long a wait spins before it sleeps.
@@ -170,27 +160,48 @@ impl Event {
         deadline: Deadline,
         mut ready: impl FnMut() -> Option<T>,
     ) -> Result<T, Stop> {
+        match self.spin(deadline, &mut ready) {
+            None => self.sleep(deadline, ready),
+            Some(known) => known,
+        }
+    }
+
+    /// The same without the spin.
+    pub(crate) fn sleep<T>(
+        &self,
+        deadline: Deadline,
+        mut ready: impl FnMut() -> Option<T>,
+    ) -> Result<T, Stop> {
+        in_slices(deadline, |limit, listens| self.park(limit, listens, &mut ready))
+    }
+
+    /// A wait that neither signals nor the thread's wait check end: for what must be over before the call can return.
+    pub(crate) fn wait_through<T>(
+        &self,
+        deadline: Deadline,
+        mut ready: impl FnMut() -> Option<T>,
+    ) -> Result<T, Stop> {
+        match self.spin(deadline, &mut ready) {
+            None => self.park(deadline, false, ready),
+            Some(known) => known,
+        }
+    }
+
+    /// What is known without a sleep.
+    fn spin<T>(&self, deadline: Deadline, mut ready: impl FnMut() -> Option<T>) -> Option<Result<T, Stop>> {
         if let Some(value) = ready() {
-            return Ok(value);
+            return Some(Ok(value));
         }
         if deadline == Deadline::PAST {
-            return Err(Stop::TimedOut);
+            return Some(Err(Stop::TimedOut));
         }
-        match spin(&mut ready) {
-            Some(value) => Ok(value),
-            None => self.park(deadline, INTERRUPTIBLE.get(), ready),
-        }
+        spin(ready).map(Ok)
     }
 }
 
-/// Sleeps for that long; signals do not matter to so short a nap.
-pub(crate) fn nap(nanoseconds: u64) {
+/// Sleeps for that long, or until the thread handles a signal; says whether that was so.
+pub(crate) fn nap(nanoseconds: u64) -> bool {
     let time = libc::timespec { tv_sec: 0, tv_nsec: nanoseconds.min(999_999_999) as libc::c_long };
     // SAFETY: reads a local.
-    unsafe { libc::nanosleep(&time, std::ptr::null_mut()) };
-}
-
-/// Whether waits of this thread are to end at signals.
-pub(crate) fn interruptible() -> bool {
-    INTERRUPTIBLE.get()
+    unsafe { libc::nanosleep(&time, std::ptr::null_mut()) != 0 }
 }

@@ -16,7 +16,7 @@ from ._library import ffi, lib, text
 from ._mapping import Lender, MappedArray, MapRequest, Request, bytes_of, pointer_to
 from ._memory import Array
 from ._statistics import DynamicStatistics, ReadbackStatistics, counters
-from ._wait import nanoseconds, waiting
+from ._wait import blocking, nanoseconds, waiting
 
 
 class BufferUsage(enum.IntFlag):
@@ -57,8 +57,11 @@ class _Object(Lender):
 
     def __init__(self, device: Device, make: Any, kind: str, *arguments: Any) -> None:
         place = ffi.new(f"{kind} **")
-        _errors.check(make(device._pointer(), *arguments, place))
-        self._device, self._handle = device, place[0]
+        try:
+            _errors.check(blocking(make, device._pointer(), *arguments, place))
+        finally:
+            # Also of one that came although Ctrl-C ends the call: it goes with this object.
+            self._device, self._handle = device, place[0]
 
     def _pointer(self) -> Any:
         if not self._handle:
@@ -129,7 +132,7 @@ class _Described(_Object):
     def native(self) -> int:
         """The name of an OpenGL buffer, an address in host memory; for work of one's own, while it is ready."""
         native = ffi.new("uint64_t *")
-        _errors.check(type(self)._native(self._pointer(), native))
+        _errors.check(blocking(type(self)._native, self._pointer(), native))
         return int(native[0])
 
     def __repr__(self) -> str:
@@ -224,7 +227,7 @@ class GrowableBuffer(DeviceBuffer):
     def reserve(self, size: int) -> bool:
         """Makes sure of that many bytes, and says whether it grew."""
         grew = ffi.new("uint32_t *")
-        _errors.check(lib.bb_device_buffer_reserve(self._pointer(), size, grew))
+        _errors.check(blocking(lib.bb_device_buffer_reserve, self._pointer(), size, grew))
         return bool(grew[0])
 
     @property
@@ -263,7 +266,7 @@ class Encoder(_Object):
     def submit(self) -> int:
         """Has the device do what was recorded; the fence, for `Device.wait_fence`. Refused, what was recorded stays."""
         fence = ffi.new("uint64_t *")
-        _errors.check(lib.bb_encoder_submit(self._pointer(), fence))
+        _errors.check(blocking(lib.bb_encoder_submit, self._pointer(), fence))
         self._kept.clear()
         return int(fence[0])
 
@@ -394,10 +397,7 @@ class ReadbackBuffer(_Object):
         self, source: DeviceBuffer, offset: int = 0, size: int | None = None, *, dtype: npt.DTypeLike = np.uint8
     ) -> Reading:
         """Reads what the device buffer holds by now; all of it where no size is given."""
-        place = ffi.new("bb_reading **")
-        length = source.size - offset if size is None else size
-        _errors.check(lib.bb_readback_read(self._pointer(), source._pointer(), offset, length, place))
-        return Reading(self._device, place[0], dtype)
+        return self._begin(lib.bb_readback_read, (), source, offset, size, dtype)
 
     def read_in(
         self,
@@ -410,11 +410,19 @@ class ReadbackBuffer(_Object):
     ) -> Reading:
         """Records the same copy in an encoder: what the device buffer holds at that step. StateError where the encoder is
         closed without a submit."""
-        place = ffi.new("bb_reading **")
+        return self._begin(lib.bb_readback_read_in, (encoder._pointer(),), source, offset, size, dtype)
+
+    def _begin(
+        self, call: Any, within: tuple[Any, ...], source: DeviceBuffer, offset: int, size: int | None, dtype: npt.DTypeLike
+    ) -> Reading:
+        reading = ffi.new("bb_reading **")
         length = source.size - offset if size is None else size
-        places = (encoder._pointer(), source._pointer(), offset, length)
-        _errors.check(lib.bb_readback_read_in(self._pointer(), *places, place))
-        return Reading(self._device, place[0], dtype)
+        try:
+            _errors.check(blocking(call, self._pointer(), *within, source._pointer(), offset, length, reading))
+        except BaseException:
+            lib.bb_reading_release(reading[0])  # of a read that began although Ctrl-C ends the call
+            raise
+        return Reading(self._device, reading[0], dtype)
 
     def statistics(self) -> ReadbackStatistics:
         """What it has counted."""
@@ -522,16 +530,16 @@ class DynamicBuffer(_Object):
     def update(self, size: int, *, dtype: npt.DTypeLike = np.uint8) -> Update:
         """Room for an update of this frame."""
         slice_ = ffi.new("bb_dynamic_slice *")
-        _errors.check(lib.bb_dynamic_begin_update(self._pointer(), size, slice_))
+        _errors.check(blocking(lib.bb_dynamic_begin_update, self._pointer(), size, slice_))
         return Update(self, slice_, dtype)
 
     def flush(self) -> None:
         """Brings what is written to the device, for draws of the program's own."""
-        _errors.check(lib.bb_dynamic_flush(self._pointer()))
+        _errors.check(blocking(lib.bb_dynamic_flush, self._pointer()))
 
     def end_frame(self) -> None:
         """Ends the frame, once whatever uses its updates has been submitted, or drawn by this thread."""
-        _errors.check(lib.bb_dynamic_end_frame(self._pointer()))
+        _errors.check(blocking(lib.bb_dynamic_end_frame, self._pointer()))
 
     def statistics(self) -> DynamicStatistics:
         """What it has counted."""

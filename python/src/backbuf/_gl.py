@@ -14,6 +14,7 @@ from ._device import Device
 from ._layout import Layout
 from ._library import ffi, lib
 from ._manager import CBufferManager
+from ._wait import blocking
 
 
 class GLFront:
@@ -102,7 +103,11 @@ class GLBufferManager(CBufferManager):
     def _create(self, code: int, layout: Layout, config: Any, made: Any) -> int:
         assert self._device is not None
         device, shape = self._device._pointer(), layout.shape
-        return int(lib.bb_manager_create_gl(device, code, len(shape), shape or [0], config, made))
+        try:
+            return int(blocking(lib.bb_manager_create_gl, device, code, len(shape), shape or [0], config, made))
+        except BaseException:
+            lib.bb_manager_destroy(made[0])  # one that was made although Ctrl-C ends the call
+            raise
 
     @classmethod
     def attach(cls, handle: Any, dtype: npt.DTypeLike | None = None) -> GLBufferManager:

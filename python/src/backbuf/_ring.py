@@ -133,21 +133,13 @@ class SPSCSender(RingEnd):
     def write(self, data: Any, timeout: float | None = None) -> int:
         """Sends all of `data`, waits for room where it must, and gives the number of bytes. When the time is over or the
         receiver goes, the exception's `sent` tells how much went."""
-        sent, now = 0, ffi.new("uint64_t *")
+        sent, end = ffi.new("uint64_t *"), self._pointer()
         with buffer_of(data, "data") as view:
             start = ffi.from_buffer(view)
-            end = self._pointer()
-
-            def rest(left: int) -> int:
-                nonlocal sent
-                status = lib.bb_sender_send_all(end, start + sent, len(view) - sent, left, now)
-                sent += now[0]
-                return int(status)
-
-            status = self._waiting(timeout, rest)
+            status = self._waiting(timeout, lambda left: int(lib.bb_sender_send_all(end, start, len(view), left, sent)))
         if status != 0:
-            self._fail_after(sent, status)
-        return sent
+            self._fail_after(sent[0], status)
+        return int(sent[0])
 
     async def send_async(self, data: Any, timeout: float | None = None) -> int:
         """`write` for asyncio: other tasks run while it waits for room."""

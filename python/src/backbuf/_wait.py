@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import functools
 import math
 import threading
 import time
 from collections.abc import Callable
+from types import TracebackType
+from typing import Any
 
 from ._errors import WaitTimeoutError
-from ._library import lib
+from ._library import ffi, lib
 
 FOREVER: int = lib.BB_FOREVER
 
@@ -39,19 +43,44 @@ class Deadline:
         return None if self._end == FOREVER else self.left() / 1e9
 
 
+_raised: list[BaseException] = []
+"""What a signal handler raised during a wait of the main thread, on its way to the call that waits."""
+
+
+@functools.cache
+def _check() -> Any:
+    """The wait check of the main thread: runs Python's signal handlers, and ends the wait when one raises."""
+
+    def run(_: Any) -> int:
+        ctypes.pythonapi.PyErr_CheckSignals()
+        return 0
+
+    def failed(kind: type[BaseException], value: BaseException, trace: TracebackType) -> None:
+        _raised.append(value)
+
+    return ffi.callback("bb_wait_check_fn", run, error=1, onerror=failed)
+
+
 def waiting(timeout: float | None, call: Callable[[int], int]) -> int:
-    """The status of `call(nanoseconds)`, which cffi makes without the GIL. A signal on the main thread ends the C wait, Python
-    runs its handler (Ctrl-C raises here), and the wait goes on for what is left."""
-    if timeout == 0 or threading.get_ident() != threading.main_thread().ident:
-        return call(nanoseconds(timeout))
-    deadline = Deadline(timeout)
-    lib.bb_set_wait_flags(lib.BB_WAIT_INTERRUPTIBLE)
+    """The status of `call(nanoseconds)`, which cffi makes without the GIL. On the main thread Python's signal handlers run
+    during the wait; when one raises (Ctrl-C does), the wait ends and this raises it. Otherwise the same wait goes on."""
+    limit = nanoseconds(timeout)
+    if limit == 0 or threading.get_ident() != threading.main_thread().ident:
+        return call(limit)
+    previous = ffi.new("bb_wait_check *")
+    lib.bb_set_wait_check(_check(), ffi.NULL, previous)
     try:
-        while (status := call(deadline.left())) == lib.BB_E_INTERRUPTED:
-            pass
-        return status
+        status = call(limit)
     finally:
-        lib.bb_set_wait_flags(0)
+        lib.bb_set_wait_check(previous.function, previous.user_data, ffi.NULL)
+    if _raised:
+        raise _raised.pop()
+    return status
+
+
+def blocking(function: Callable[..., int], *arguments: Any) -> int:
+    """The status of a function without a timeout of its own that waits all the same: for a device, or by a policy."""
+    return waiting(None, lambda _: function(*arguments))
 
 
 def wake(told: asyncio.Future[None]) -> None:
