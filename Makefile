@@ -9,6 +9,9 @@ DEVICE ?= host
 # One command for everybody who builds the C artefacts (CMake and the Python package too), so that cargo builds them once.
 ARTEFACTS = $(CARGO) rustc --lib --crate-type cdylib,staticlib --release --features capi
 
+# Everything here looks for what cargo builds in target/.
+unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET_DIR CARGO_BUILD_TARGET
+
 .PHONY: build demo test lint bench soak docs header format install clean help
 .DEFAULT_GOAL := build
 

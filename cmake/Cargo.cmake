@@ -2,12 +2,42 @@
 find_program(CARGO cargo HINTS $ENV{HOME}/.cargo/bin REQUIRED)
 find_program(RUSTC rustc HINTS $ENV{HOME}/.cargo/bin REQUIRED)
 
+execute_process(COMMAND ${RUSTC} -vV OUTPUT_VARIABLE rustc_version)
+string(REGEX MATCH "host: ([^\n]+)" host "${rustc_version}")
+set(host ${CMAKE_MATCH_1})
+
+# What cargo builds for. Empty: the host, in cargo's folder for that.
+set(cargo_target ${BACKBUF_CARGO_TARGET})
+if(NOT cargo_target AND CMAKE_CROSSCOMPILING)
+  if(NOT CMAKE_SYSTEM_NAME STREQUAL Linux)
+    message(FATAL_ERROR "backbuf runs on Linux, and CMAKE_SYSTEM_NAME is ${CMAKE_SYSTEM_NAME}")
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
+    set(cargo_target aarch64-unknown-linux-gnu)
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+    set(cargo_target x86_64-unknown-linux-gnu)
+  else()
+    message(FATAL_ERROR "CMAKE_SYSTEM_PROCESSOR is \"${CMAKE_SYSTEM_PROCESSOR}\", which backbuf knows no target of rustc for: set\
+ BACKBUF_CARGO_TARGET to one of `rustc --print target-list`")
+  endif()
+endif()
+set(rustc_target)
+if(cargo_target)
+  execute_process(COMMAND ${RUSTC} --print target-libdir --target ${cargo_target} OUTPUT_VARIABLE target_libdir
+    OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_VARIABLE errors RESULT_VARIABLE result)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "rustc knows no target ${cargo_target}: set BACKBUF_CARGO_TARGET\n${errors}")
+  elseif(NOT EXISTS ${target_libdir})
+    message(FATAL_ERROR "Rust's standard library for ${cargo_target} is not installed: `rustup target add ${cargo_target}`")
+  endif()
+  set(rustc_target --target ${cargo_target})
+endif()
+
 # What a program needs beside the static library, as rustc tells it for any of its static libraries. That it is so for
 # this one, too, the install test checks.
 set(probe ${PROJECT_BINARY_DIR}/native-static-libs)
 file(WRITE ${probe}.rs "")
 execute_process(
-  COMMAND ${RUSTC} --crate-type staticlib --print native-static-libs=${probe}.txt -o ${probe}.a ${probe}.rs
+  COMMAND ${RUSTC} ${rustc_target} --crate-type staticlib --print native-static-libs=${probe}.txt -o ${probe}.a ${probe}.rs
   ERROR_VARIABLE errors RESULT_VARIABLE result)
 if(NOT result EQUAL 0)
   message(FATAL_ERROR "rustc cannot build an empty static library:\n${errors}")
@@ -35,11 +65,18 @@ if(CMAKE_BUILD_TYPE STREQUAL Debug)
   set(cargo_options)
 endif()
 set(output ${target_dir}/${profile})
+if(cargo_target)
+  set(output ${target_dir}/${cargo_target}/${profile})
+  list(APPEND cargo_options --target ${cargo_target})
+  if(CMAKE_CROSSCOMPILING)
+    # cargo's linker for the target is that of the toolchain file.
+    string(TOUPPER ${cargo_target} linker)
+    string(REPLACE "-" "_" linker ${linker})
+    list(APPEND environment CARGO_TARGET_${linker}_LINKER=${CMAKE_C_COMPILER})
+  endif()
+endif()
 
 if(BACKBUF_SANITIZE)
-  execute_process(COMMAND ${RUSTC} -vV OUTPUT_VARIABLE rustc_version)
-  string(REGEX MATCH "host: ([^\n]+)" host "${rustc_version}")
-  set(host ${CMAKE_MATCH_1})
   # Sanitizers are unstable options of a stable compiler; link-time optimisation only blurs what they report.
   set(flags_address -Zsanitizer=address)
   set(flags_thread "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer")
@@ -52,7 +89,7 @@ endif()
 
 # Always run: cargo decides what is stale, in 0.2 s when nothing is.
 add_custom_target(backbuf_cargo ALL
-  COMMAND ${CMAKE_COMMAND} -E env ${environment}
+  COMMAND ${CMAKE_COMMAND} -E env --unset=CARGO_BUILD_TARGET ${environment}
           ${CARGO} rustc --lib --crate-type cdylib,staticlib --features ${features} --target-dir ${target_dir} ${cargo_options}
   COMMAND ${CMAKE_COMMAND} -E create_symlink libbackbuf.so ${output}/${BACKBUF_SONAME}
   BYPRODUCTS ${output}/libbackbuf.so ${output}/libbackbuf.a
@@ -78,7 +115,8 @@ add_dependencies(backbuf::static backbuf_cargo)
 # The command line, which backbuf_cuda_layout() calls. A tool of the build, so never with a sanitizer.
 set(layout_tool ${BACKBUF_TARGET_DIR}/release/backbuf-layout)
 add_custom_target(backbuf_layout_tool ALL
-  COMMAND ${CARGO} build --release --bin backbuf-layout --target-dir ${BACKBUF_TARGET_DIR}
+  COMMAND ${CMAKE_COMMAND} -E env --unset=CARGO_BUILD_TARGET
+          ${CARGO} build --release --bin backbuf-layout --target-dir ${BACKBUF_TARGET_DIR}
   BYPRODUCTS ${layout_tool}
   WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
   COMMENT "cargo builds ${layout_tool}"

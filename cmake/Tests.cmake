@@ -234,6 +234,17 @@ if(BACKBUF_SANITIZE)
   return()
 endif()
 
+# --- a plugin that contains the static library, closed before the threads that used it have ended ---
+
+add_library(test_plugin MODULE ${sources}/c_tests/plugin/plugin.c)
+target_link_libraries(test_plugin PRIVATE backbuf::static)
+# What a plugin contains is its own: not another copy's, nor one for others.
+target_link_options(test_plugin PRIVATE LINKER:--exclude-libs,ALL)
+add_executable(plugin_host ${sources}/c_tests/plugin/host.c)
+target_link_libraries(plugin_host PRIVATE backbuf_test_options)
+add_test(NAME c.plugin COMMAND plugin_host $<TARGET_FILE:test_plugin>)
+set_tests_properties(c.plugin PROPERTIES LABELS c TIMEOUT 300)
+
 # --- the headers compile alone and twice, by every standard they promise ---
 
 # backbuf_header_test(HEADER COMPILER SOURCE STANDARDS...)
@@ -249,8 +260,17 @@ endfunction()
 backbuf_header_test(backbuf.h ${CMAKE_C_COMPILER} twice.c c99 c11 c17)
 backbuf_header_test(backbuf.h ${CMAKE_CXX_COMPILER} twice.cpp c++11 c++17 c++20)
 file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${sources}/include ${sources}/include/backbuf.hpp ${sources}/include/backbuf/*.hpp)
+list(FILTER headers EXCLUDE REGEX "macros_(push|pop)\\.hpp$")
 foreach(header IN LISTS headers)
   backbuf_header_test(${header} ${CMAKE_CXX_COMPILER} twice.cpp c++17 c++20)
+endforeach()
+
+# --- and after headers whose macros have common names ---
+
+foreach(header IN ITEMS backbuf.h ${headers})
+  add_test(NAME header.${header}.macros COMMAND ${CMAKE_CXX_COMPILER} -std=c++20 -fsyntax-only -pedantic -Wall -Wextra -Werror
+    -I ${sources}/include -DHEADER=<${header}> ${sources}/c_tests/header/macros.cpp)
+  set_tests_properties(header.${header}.macros PROPERTIES LABELS header)
 endforeach()
 
 # --- what must not compile does not, the C++ header costs nothing over C, its examples compile ---
@@ -259,6 +279,11 @@ foreach(check negative overhead examples)
   add_test(NAME cpp.${check} COMMAND ${sources}/c_tests/cpp/check_${check}.sh ${CMAKE_CXX_COMPILER})
   set_tests_properties(cpp.${check} PROPERTIES LABELS cpp TIMEOUT 300)
 endforeach()
+
+# --- the project configures as a subproject, and for other processors ---
+
+add_test(NAME cmake COMMAND ${sources}/c_tests/cmake/run)
+set_tests_properties(cmake PROPERTIES LABELS install TIMEOUT 300)
 
 # --- what is installed can be built against, from where it was moved to ---
 

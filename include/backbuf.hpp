@@ -36,6 +36,10 @@
  * kernel call, the Reservation, the Peek or the Chunk that they came from. Fronts and chunks need neither their manager nor their
  * stream: they stay valid when it is closed or destroyed.
  *
+ * **Macros.** The headers may follow others that define `None`, `Status` (X11), `min` (Windows), `check` (Unreal) or `forever`
+ * (Qt): they hide such macros and bring them back. A program that names `backbuf::Status`, `backbuf::forever` or
+ * `BufferUsage::None` where such a macro is defined undefines it first.
+ *
  * **Callbacks that throw.** No exception crosses into the library. What a kernel or a release function throws is
  * carried to the next `synchronize`, `wait` or `close` of that manager that succeeds, and raised there; what it wrote
  * before stays. What a flush function throws fails the publish, and is raised by a waiting call that would have thrown

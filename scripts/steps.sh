@@ -2,6 +2,7 @@
 # ends with a table of them, each with its time and its runner's own closing lines.
 # shellcheck shell=bash
 : "${top:?the repository root}"
+unset CARGO_TARGET_DIR CARGO_BUILD_TARGET_DIR CARGO_BUILD_TARGET # what cargo builds is looked for in target/
 
 # What the runners in use close with (cargo test, CTest with what failed, Unity, pytest, mypy, ruff, Sphinx).
 closing_lines='^test result: |% tests passed, |^=+ .*(passed|failed|error).* in .*=+$|^Success: |^Found [0-9]+ error'

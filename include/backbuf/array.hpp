@@ -5,6 +5,8 @@
 
 #include "core.hpp"
 
+#include "macros_push.hpp"
+
 namespace backbuf {
 
 namespace detail {
@@ -241,5 +243,7 @@ template <class T> class Grid {
 };
 
 } // namespace backbuf
+
+#include "macros_pop.hpp"
 
 #endif // BACKBUF_ARRAY_HPP

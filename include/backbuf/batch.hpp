@@ -6,6 +6,8 @@
 #include "array.hpp"
 #include "callback.hpp"
 
+#include "macros_push.hpp"
+
 namespace backbuf {
 
 template <class T> class Manager;
@@ -168,5 +170,7 @@ template <class T> class Batch : public Handle<bb_batch, bb_batch_cancel> {
 };
 
 } // namespace backbuf
+
+#include "macros_pop.hpp"
 
 #endif // BACKBUF_BATCH_HPP

@@ -10,6 +10,8 @@
 #include <memory>
 #include <string>
 
+#include "macros_push.hpp"
+
 namespace backbuf {
 
 // gcc takes the enumerator Index for a shadow of backbuf::Index.
@@ -218,6 +220,8 @@ class BufferFactory final : public IBufferFactory {
 };
 
 } // namespace backbuf
+
+#include "macros_pop.hpp"
 
 #include "roles.hpp"
 #endif

@@ -7,6 +7,8 @@
 
 #include <memory>
 
+#include "macros_push.hpp"
+
 namespace backbuf {
 
 namespace detail {
@@ -144,5 +146,7 @@ class WritableBytes {
 };
 
 } // namespace backbuf
+
+#include "macros_pop.hpp"
 
 #endif // BACKBUF_BYTES_HPP

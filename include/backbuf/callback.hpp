@@ -15,6 +15,8 @@
 #include <vector>
 #endif
 
+#include "macros_push.hpp"
+
 namespace backbuf::detail {
 
 #if BACKBUF_EXCEPTIONS
@@ -174,5 +176,7 @@ template <class F> struct Writer {
 };
 
 } // namespace backbuf::detail
+
+#include "macros_pop.hpp"
 
 #endif // BACKBUF_CALLBACK_HPP

@@ -27,6 +27,8 @@
 /// Types and state that every shared object of a program must agree on, whatever its visibility settings.
 #define BACKBUF_SHARED __attribute__((visibility("default")))
 
+#include "macros_push.hpp"
+
 namespace backbuf {
 
 #if __cplusplus >= 202002L
@@ -320,5 +322,7 @@ class Handle : detail::Pointer<Raw>, Owner {
 };
 
 } // namespace backbuf
+
+#include "macros_pop.hpp"
 
 #endif // BACKBUF_CORE_HPP

@@ -5,6 +5,8 @@
 
 #include "manager.hpp"
 
+#include "macros_push.hpp"
+
 namespace backbuf {
 
 /// Who drives a device.
@@ -291,5 +293,7 @@ template <class T> class GLBufferManager : public Manager<T> {
 };
 
 } // namespace backbuf
+
+#include "macros_pop.hpp"
 
 #endif // BACKBUF_DEVICE_HPP

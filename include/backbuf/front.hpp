@@ -5,6 +5,8 @@
 
 #include "array.hpp"
 
+#include "macros_push.hpp"
+
 namespace backbuf {
 
 template <class T> class Manager;
@@ -133,5 +135,7 @@ template <class T> class Back : public Grid<T> {
 };
 
 } // namespace backbuf
+
+#include "macros_pop.hpp"
 
 #endif // BACKBUF_FRONT_HPP

@@ -13,6 +13,8 @@
 #include <string>
 #include <thread>
 
+#include "macros_push.hpp"
+
 namespace backbuf {
 
 /// A pointer and a count, where either is wanted.
@@ -267,6 +269,8 @@ template <class T, class Call, class Take> Future<T> ask(Call &&call, Take take)
 } // namespace detail
 
 } // namespace backbuf
+
+#include "macros_pop.hpp"
 #endif
 
 #endif // BACKBUF_FUTURE_HPP

@@ -7,6 +7,8 @@
 
 #include <string>
 
+#include "macros_push.hpp"
+
 namespace backbuf {
 
 /// How much is logged.
@@ -102,5 +104,7 @@ inline void set_wait_flags(WaitFlags flags) { detail::check(try_set_wait_flags(f
 #endif
 
 } // namespace backbuf
+
+#include "macros_pop.hpp"
 
 #endif // BACKBUF_LIBRARY_HPP

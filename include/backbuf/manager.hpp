@@ -10,6 +10,8 @@
 #include <initializer_list>
 #include <string>
 
+#include "macros_push.hpp"
+
 namespace backbuf {
 
 namespace detail {
@@ -476,5 +478,7 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
 };
 
 } // namespace backbuf
+
+#include "macros_pop.hpp"
 
 #endif // BACKBUF_MANAGER_HPP

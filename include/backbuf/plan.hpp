@@ -7,6 +7,8 @@
 
 #include <functional>
 
+#include "macros_push.hpp"
+
 namespace backbuf {
 
 namespace detail {
@@ -78,5 +80,7 @@ class PlanConfig {
 };
 
 } // namespace backbuf
+
+#include "macros_pop.hpp"
 
 #endif // BACKBUF_PLAN_HPP

@@ -6,6 +6,8 @@
 #include "plan.hpp"
 #include "registry_buffer.hpp"
 
+#include "macros_push.hpp"
+
 namespace backbuf {
 
 namespace detail {
@@ -307,5 +309,7 @@ inline std::string layout_diff(std::string_view before, std::string_view after) 
 #endif
 
 } // namespace backbuf
+
+#include "macros_pop.hpp"
 
 #endif // BACKBUF_REGISTRY_HPP

@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "macros_push.hpp"
+
 namespace backbuf {
 
 /// The memory that a buffer asks for.
@@ -248,5 +250,7 @@ class Launch {
 };
 
 } // namespace backbuf
+
+#include "macros_pop.hpp"
 
 #endif // BACKBUF_REGISTRY_BUFFER_HPP

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <deque>
 
+#include "macros_push.hpp"
+
 namespace backbuf {
 
 class ReadbackBuffer;
@@ -395,6 +397,8 @@ inline void Encoder::copyUpdate(const DynamicBuffer &src, const bb_dynamic_slice
 }
 
 } // namespace backbuf
+
+#include "macros_pop.hpp"
 #endif
 
 #endif // BACKBUF_ROLES_HPP

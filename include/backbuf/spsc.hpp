@@ -5,6 +5,8 @@
 
 #include "stream.hpp"
 
+#include "macros_push.hpp"
+
 namespace backbuf {
 
 /**
@@ -538,5 +540,7 @@ inline std::pair<Sender, Receiver> ring(std::uint64_t capacity, const RingConfig
 #endif
 
 } // namespace backbuf
+
+#include "macros_pop.hpp"
 
 #endif // BACKBUF_SPSC_HPP

@@ -8,6 +8,8 @@
 #if BACKBUF_EXCEPTIONS
 #include <future>
 
+#include "macros_push.hpp"
+
 namespace backbuf {
 
 /// The same as a `std::future`. It is deferred, so that its `get` drives the device as Future::get does.
@@ -16,6 +18,8 @@ template <class T> std::future<T> to_std(Future<T> asked) {
 }
 
 } // namespace backbuf
+
+#include "macros_pop.hpp"
 #endif
 
 #endif // BACKBUF_STD_FUTURE_HPP

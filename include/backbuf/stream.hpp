@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "macros_push.hpp"
+
 namespace backbuf {
 
 /**
@@ -225,5 +227,7 @@ class Stream : public Handle<bb_stream, bb_stream_destroy> {
 };
 
 } // namespace backbuf
+
+#include "macros_pop.hpp"
 
 #endif // BACKBUF_STREAM_HPP
