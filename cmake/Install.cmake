@@ -27,4 +27,5 @@ string(REGEX REPLACE "/$" "" prefix_from_pc ${prefix_from_pc})
 configure_file(cmake/backbuf.pc.in backbuf.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/backbuf.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
+install(FILES cmake/tsan.supp DESTINATION ${CMAKE_INSTALL_DATADIR}/backbuf)
 install(FILES LICENSE-APACHE LICENSE-MIT README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -245,6 +245,26 @@ target_link_libraries(plugin_host PRIVATE backbuf_test_options)
 add_test(NAME c.plugin COMMAND plugin_host $<TARGET_FILE:test_plugin>)
 set_tests_properties(c.plugin PROPERTIES LABELS c TIMEOUT 300)
 
+# --- an engine under ThreadSanitizer sees no race in the released library, with the suppressions that are installed ---
+
+include(CheckCSourceCompiles)
+set(CMAKE_REQUIRED_FLAGS -fsanitize=thread)
+check_c_source_compiles("int main(void) { return 0; }" HAVE_THREAD_SANITIZER)
+unset(CMAKE_REQUIRED_FLAGS)
+if(HAVE_THREAD_SANITIZER)
+  foreach(linkage IN LISTS linkages)
+    add_executable(tsan_engine_${linkage} ${sources}/c_tests/tsan/engine.c)
+    target_compile_options(tsan_engine_${linkage} PRIVATE -fsanitize=thread -g)
+    target_link_options(tsan_engine_${linkage} PRIVATE -fsanitize=thread)
+    target_link_libraries(tsan_engine_${linkage} PRIVATE backbuf_test_options backbuf::${linkage})
+    add_test(NAME c.tsan_engine.${linkage} COMMAND tsan_engine_${linkage})
+    set_tests_properties(c.tsan_engine.${linkage} PROPERTIES LABELS "c;${linkage}" TIMEOUT 300
+      ENVIRONMENT "TSAN_OPTIONS=suppressions=${sources}/cmake/tsan.supp")
+  endforeach()
+else()
+  message(STATUS "c_tests/tsan/engine.c is left out: the compiler has no ThreadSanitizer")
+endif()
+
 # --- the headers compile alone and twice, by every standard they promise ---
 
 # backbuf_header_test(HEADER COMPILER SOURCE STANDARDS...)
@@ -265,9 +285,9 @@ foreach(header IN LISTS headers)
   backbuf_header_test(${header} ${CMAKE_CXX_COMPILER} twice.cpp c++17 c++20)
 endforeach()
 
-# --- and after headers whose macros have common names ---
+# --- and after headers whose macros have common names; backbuf.hpp has nearly all the others ---
 
-foreach(header IN ITEMS backbuf.h ${headers})
+foreach(header IN ITEMS backbuf.h backbuf.hpp backbuf/std_future.hpp)
   add_test(NAME header.${header}.macros COMMAND ${CMAKE_CXX_COMPILER} -std=c++20 -fsyntax-only -pedantic -Wall -Wextra -Werror
     -I ${sources}/include -DHEADER=<${header}> ${sources}/c_tests/header/macros.cpp)
   set_tests_properties(header.${header}.macros PROPERTIES LABELS header)
