@@ -148,6 +148,10 @@ typedef struct bb_registry BufferRegistry;
 
 /**
  * The calling thread owns the device: its work runs in `bb_device_poll()` and in waits on that thread.
+ *
+ * The device ends with that thread: when the thread ends, every call on the device fails with BB_E_DEVICE_LOST, and what was queued or
+ * pending is answered with it, callbacks on that thread. Bytes that are mapped then stay where they are. The handle is ended by
+ * `bb_device_destroy()` on any thread.
  */
 #define BB_DEVICE_HOST_DRIVEN 1
 
@@ -3154,8 +3158,8 @@ BB_API bb_status bb_device_poll(bb_device *device, uint64_t budget);
  * @param fence from `bb_encoder_submit()`
  * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
  * @return BB_OK, BB_E_TIMEOUT, BB_E_ARGUMENT (nothing was submitted under that number), BB_E_DEVICE_LOST, BB_E_RECURSIVE (in a
- *         callback on the owner thread), BB_E_STATE (on the owner thread), BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
- *         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ *         callback on the owner thread), BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+ *         BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3202,12 +3206,13 @@ BB_API bb_status bb_device_leak_report(bb_device *device, bb_write_fn write, voi
  * Destroys a device, with its context if that is the library's own. Native buffers of what still stands on it go with it: its
  * managers go on in host memory, and publish no more (`BB_E_DEVICE_LOST`).
  *
- * A host-driven device is destroyed on its owner thread, while its context is current there.
+ * A host-driven device is destroyed on its owner thread, while its context is current there; on any thread once that one has ended.
  *
  * @param device the device; NULL is a no-op
- * @return BB_OK, BB_E_WRONG_THREAD, BB_E_RECURSIVE (inside the device's own work), BB_E_STALE (also all but one of several
- *         threads that destroy it), BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
- * @threadsafety safe to call from any thread, but for host-driven ones
+ * @return BB_OK, BB_E_WRONG_THREAD (host-driven, and its owner thread is another one that has not ended), BB_E_RECURSIVE (inside
+ *         the device's own work), BB_E_STALE (also all but one of several threads that destroy it), BB_E_HANDLE, BB_E_KIND,
+ *         BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread; host-driven ones on their owner thread while it lives
  * @since 0.1
  */
 BB_API bb_status bb_device_destroy(bb_device *device);
@@ -3229,8 +3234,8 @@ BB_API bb_status bb_buffer_desc_init(bb_buffer_desc *desc);
  * @param desc how
  * @param buffer the handle is written here; `bb_buffer_release()` ends it
  * @return BB_OK, BB_E_ARGUMENT (usage, label), BB_E_ALIGN (mapped at creation, and the size is no multiple of 4), BB_E_LIMIT (too
- *         large for the device), BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
- *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ *         large for the device), BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_TIMEOUT (the host has not driven the device
+ *         for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3286,8 +3291,9 @@ BB_API bb_status bb_buffer_info_get(bb_buffer *buffer, uint32_t struct_size, bb_
  *
  * @param buffer a buffer that is ready
  * @param native written
- * @return BB_OK, BB_E_STATE (mapped, pending or destroyed), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE,
- *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_STATE (mapped, pending or destroyed), BB_E_TIMEOUT (the host has not driven the device for 30 s),
+ *         BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+ *         BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3437,8 +3443,8 @@ BB_API bb_status bb_request_release(bb_request *request);
  * @param desc how; `BB_USAGE_COPY_DST` is added
  * @param buffer the handle is written here; `bb_device_buffer_destroy()` ends it
  * @return BB_OK, BB_E_ARGUMENT (usage, label, mapped at creation), BB_E_LIMIT (too large for the device), BB_E_VERSION,
- *         BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
- *         BB_E_FORKED
+ *         BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED,
+ *         BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3464,8 +3470,9 @@ BB_API bb_status bb_device_buffer_create_growable(bb_device *device, const bb_bu
  * @param buffer a buffer made by `bb_device_buffer_create_growable()`
  * @param size bytes wanted
  * @param grew 1 is written here if it grew, else 0; may be NULL
- * @return BB_OK, BB_E_STATE (it does not grow), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_NULL,
- *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_STATE (it does not grow), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_TIMEOUT (the host has not
+ *         driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+ *         BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3489,7 +3496,8 @@ BB_API bb_status bb_device_buffer_info_get(bb_device_buffer *buffer, uint32_t st
  *
  * @param buffer the buffer
  * @param native written
- * @return BB_OK, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST,
+ *         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3586,8 +3594,9 @@ BB_API bb_status bb_encoder_copy_update(bb_encoder *encoder, bb_dynamic *dynamic
  *
  * @param encoder the encoder
  * @param fence what passes when it is done, for `bb_device_wait_fence()`, is written here; may be NULL
- * @return BB_OK, BB_E_STATE (a buffer is not ready), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_BUSY (another thread is
- *         inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_STATE (a buffer is not ready), BB_E_TIMEOUT (the host has not driven the device for 30 s),
+ *         BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_BUSY (another thread is inside), BB_E_NULL,
+ *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety one thread at a time
  * @since 0.1
  */
@@ -3610,8 +3619,9 @@ BB_API bb_status bb_encoder_destroy(bb_encoder *encoder);
  * @param size its bytes, any number
  * @param label name in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none
  * @param staging the handle is written here; `bb_immediate_staging_destroy()` ends it
- * @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
- *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_TIMEOUT (the host has not driven the
+ *         device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+ *         BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3676,8 +3686,9 @@ BB_API bb_status bb_immediate_staging_destroy(bb_immediate_staging *staging);
  * @param size its bytes, any number
  * @param label name in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none
  * @param staging the handle is written here; `bb_deferred_staging_destroy()` ends it
- * @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
- *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_TIMEOUT (the host has not driven the
+ *         device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+ *         BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3764,7 +3775,8 @@ BB_API bb_status bb_readback_config_init(bb_readback_config *config);
  * @param config how; its size is needed
  * @param readback the handle is written here; `bb_readback_destroy()` ends it
  * @return BB_OK, BB_E_ARGUMENT (frames, when_full, label), BB_E_LIMIT, BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_BACKEND,
- *         BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ *         BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
+ *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3779,9 +3791,9 @@ BB_API bb_status bb_readback_create(bb_device *device, const bb_readback_config 
  * @param offset where the bytes begin there
  * @param bytes how many, at most the ring's size
  * @param reading the handle is written here; `bb_reading_release()` gives its buffer back to the ring
- * @return BB_OK, BB_E_FULL, BB_E_TIMEOUT, BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY,
- *         BB_E_BACKEND, BB_E_LIMIT, BB_E_RECURSIVE (waiting in a callback), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
- *         BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_FULL, BB_E_TIMEOUT (no buffer in time, or the host has not driven the device for 30 s), BB_E_INTERRUPTED,
+ *         BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_LIMIT,
+ *         BB_E_RECURSIVE (waiting in a callback), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3901,7 +3913,8 @@ BB_API bb_status bb_dynamic_config_init(bb_dynamic_config *config);
  * @param config how; its size is needed
  * @param dynamic the handle is written here; `bb_dynamic_destroy()` ends it
  * @return BB_OK, BB_E_ARGUMENT (frames, policy, usage, label), BB_E_LIMIT, BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_BACKEND,
- *         BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ *         BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
+ *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3914,9 +3927,9 @@ BB_API bb_status bb_dynamic_create(bb_device *device, const bb_dynamic_config *c
  * @param dynamic the dynamic buffer
  * @param bytes how many
  * @param slice written
- * @return BB_OK, BB_E_FULL, BB_E_TIMEOUT (BB_RING_BLOCK), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST,
- *         BB_E_RECURSIVE (waiting in a callback on the owner thread), BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
- *         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_FULL, BB_E_TIMEOUT (BB_RING_BLOCK, or the host has not driven the device for 30 s), BB_E_LIMIT,
+ *         BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_RECURSIVE (waiting in a callback on the owner thread),
+ *         BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3952,8 +3965,8 @@ BB_API bb_status bb_dynamic_update(bb_dynamic *dynamic, const void *data, uint64
  * `bb_encoder_submit()` does it itself. Costs nothing where updates are written in place.
  *
  * @param dynamic the dynamic buffer
- * @return BB_OK, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
- *         BB_E_FORKED
+ * @return BB_OK, BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST,
+ *         BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */

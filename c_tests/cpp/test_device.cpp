@@ -52,6 +52,15 @@ static void a_host_driven_device_is_ended_on_its_thread() {
     EXPECT(!device);
 }
 
+static void a_host_driven_device_ends_with_its_thread() {
+    Device device;
+    std::thread([&] { device = Device::host("orphan", DeviceFlags::host_driven); }).join();
+    EXPECT_THROWS(BB_E_DEVICE_LOST, device.poll(0ms));
+    EXPECT(device.stats().lost == 1);
+    device.destroy();
+    EXPECT(!device);
+}
+
 static void *nothing(const char *) { return nullptr; }
 
 static void what_cannot_be_made_throws() {
@@ -194,6 +203,7 @@ int main() {
     UNITY_BEGIN();
     RUN(a_device_on_host_memory);
     RUN(a_host_driven_device_is_ended_on_its_thread);
+    RUN(a_host_driven_device_ends_with_its_thread);
     RUN(what_cannot_be_made_throws);
     RUN(a_device_on_webgpu);
     if (const int failed = UNITY_END(); failed != 0)

@@ -76,7 +76,8 @@ class WgpuConfig {
 /**
  * @brief Who owns memory and a timeline: OpenGL, WebGPU, or host memory. Everything that stands on it should end first.
  *
- * One that is host-driven belongs to the thread that made it, which also has to end it.
+ * One that is host-driven belongs to the thread that made it, which also has to end it. When that thread ends first the device is
+ * lost, and any thread may end it.
  *
  * @code
  * auto device = backbuf::Device::gl();
@@ -123,7 +124,7 @@ class Device : public Handle<bb_device, bb_device_destroy> {
 
     /// Does a host-driven device's work on its thread, until there is none or the budget is used up. Zero is one step.
     Status try_poll(Timeout budget) noexcept { return bb_device_poll(this->handle(), budget.nanoseconds()); }
-    /// Ends it, and tells where that is refused: on another thread than a host-driven one's. Then it is still there.
+    /// Ends it, and tells where that is refused: on another thread than a host-driven one's that has not ended. Then it is still there.
     Status try_destroy() noexcept {
         const Status status = bb_device_destroy(this->handle());
         if (status)

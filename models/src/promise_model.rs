@@ -25,7 +25,7 @@ pub fn a_request_is_answered_once() {
         };
         let threads = [answer(1, duty.clone()), answer(10, duty.clone())];
         let counted = calls.clone();
-        pledge.then(Box::new(move |answer| {
+        pledge.then(Box::new(move |answer: u32| {
             counted.fetch_add(answer, Relaxed);
         }));
         let decided: u32 = threads.map(|thread| thread.join().unwrap()).iter().sum();
@@ -72,7 +72,7 @@ pub fn a_promise_that_is_dropped_answers() {
         let calls = Arc::new(AtomicU32::new(0));
         let device = thread::spawn(move || drop(promise));
         let counted = calls.clone();
-        pledge.then(Box::new(move |answer| {
+        pledge.then(Box::new(move |answer: u32| {
             counted.fetch_add(answer, Relaxed);
         }));
         device.join().unwrap();

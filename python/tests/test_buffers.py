@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -142,6 +143,33 @@ def test_a_request_that_nobody_drives_is_cancelled_or_lost() -> None:
     with pytest.raises(backbuf.DeviceLostError):
         request.wait()
     assert not buffer.valid
+
+
+def test_a_host_driven_device_ends_with_its_thread() -> None:
+    made: list[Any] = []
+
+    def own() -> None:
+        device = Device.host(host_driven=True)
+        mapped, pending = Buffer(device, 64, TO_DEVICE), Buffer(device, 64, TO_DEVICE)
+        array = np.asarray(mapped.map(MapMode.WRITE).wait())
+        made.extend((device, mapped, array, pending, pending.map(MapMode.WRITE)))
+
+    owner = threading.Thread(target=own)
+    owner.start()
+    owner.join()
+    device, mapped, array, pending, request = made
+    with pytest.raises(backbuf.DeviceLostError, match="has ended"):
+        Buffer(device, 64, TO_DEVICE)
+    with pytest.raises(backbuf.DeviceLostError):
+        request.wait()
+    assert (mapped.state, pending.state, mapped.valid) == (BufferState.DESTROYED, BufferState.DESTROYED, False)
+    array[:] = 7  # its bytes stay for as long as somebody has them
+    assert bytes(array) == bytes([7]) * 64
+    with pytest.raises(BufferError):
+        device.close()
+    del array
+    made.clear()
+    device.close()
 
 
 def test_any_number_of_bytes_comes_through(device: Device) -> None:

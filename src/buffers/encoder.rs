@@ -11,7 +11,6 @@ use crate::device::{Device, Driver, Fence, MapMode, Usage};
 use crate::error::{Error, Result, Status};
 use crate::lock::Mutex;
 use crate::memory::{Arc, try_vec};
-use crate::wait::Deadline;
 
 /// Records copies and writes for one submit after the other.
 ///
@@ -81,7 +80,8 @@ impl Step<'_> {
             match Inner::map_async(&to, MapMode::Read, 0, None) {
                 Ok(request) => request.pledge.then(tell.into_inner()),
                 Err(error) => {
-                    tell.into_inner()(Outcome { result: Err(error), label: to.label, state: to.state() })
+                    let outcome = Outcome { result: Err(error), label: to.label, state: to.state() };
+                    tell.into_inner().answered(outcome);
                 }
             }
             // Where the reading has gone, this gives it up.
@@ -289,7 +289,7 @@ impl<'a> Encoder<'a> {
     /// ```
     pub fn submit(&mut self) -> Result<Fence> {
         let steps = &self.steps;
-        let fence = self.device.call(Deadline::NEVER, &|| false, |driver| submit(steps, driver))?;
+        let fence = self.device.perform(|driver| submit(steps, driver))?;
         self.steps.drain(..).for_each(Step::done);
         Ok(fence)
     }

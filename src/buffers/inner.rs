@@ -13,10 +13,12 @@ use crate::lock::{Mutex, MutexGuard};
 use crate::memory::{Arc, boxed};
 use crate::roster::{Listed, Roster};
 use crate::sync::{AtomicBool, AtomicPtr, Ordering::*};
-use crate::wait::Deadline;
 
 /// The buffers of this process.
 pub(crate) static BUFFERS: Roster<Inner> = Roster::new();
+
+/// Why a pending request is not answered otherwise.
+const UNMAPPED: &str = "the buffer was unmapped before the map request was answered";
 
 /// The first of the mapped bytes.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +74,7 @@ impl Inner {
                 Ok((driver.create(bytes, usage, label)?, Place(NonNull::dangling())))
             }
         };
-        let (native, place) = device.call(Deadline::NEVER, &|| false, create)?;
+        let (native, place) = device.perform(create)?;
         Inner::wrap(device, desc, native, place, mapped, None)
     }
 
@@ -86,7 +88,7 @@ impl Inner {
                 None => (driver.create(desc.native_size(), desc.usage, desc.label)?, None),
             })
         };
-        let (native, place) = device.call(Deadline::NEVER, &|| false, create)?;
+        let (native, place) = device.perform(create)?;
         let staged = match place {
             Some(_) => None,
             None => Some(Staged::new(desc.native_size()).inspect_err(|_| device.retire(native))?),
@@ -129,12 +131,17 @@ impl Inner {
     }
 
     pub(crate) fn state(&self) -> BufferState {
-        self.lock().machine.state()
+        self.state_of(&self.lock())
     }
 
     /// Where it stands, unless somebody has the lock.
     pub(crate) fn try_state(&self) -> Option<BufferState> {
-        self.locked.try_lock().map(|locked| locked.machine.state())
+        self.locked.try_lock().map(|locked| self.state_of(&locked))
+    }
+
+    /// A device that ends takes the memory of its buffers along.
+    fn state_of(&self, locked: &Locked) -> BufferState {
+        if self.device.has_ended() { BufferState::Destroyed } else { locked.machine.state() }
     }
 
     fn outcome(&self, result: Result<()>, state: BufferState) -> Outcome {
@@ -150,7 +157,7 @@ impl Inner {
         let lost = Error::text(Status::DeviceLost, "the device went before the map request was answered");
         let (answer, pledge) = promise::pair(this.outcome(Err(lost), BufferState::Ready))?;
         let mut locked = this.lock();
-        if let (Some(lost), BufferState::Ready) = (this.device.lost(), locked.machine.state()) {
+        if let Some(lost) = this.device.lost() {
             return Err(lost);
         }
         let number = locked.machine.request(mode, offset, size)?;
@@ -190,7 +197,7 @@ impl Inner {
             self.mapped.store(true, Relaxed);
             Ok(Place(place))
         };
-        let mapped = self.device.call(Deadline::NEVER, &|| false, map);
+        let mapped = self.device.perform(map);
         let mut locked = self.lock();
         // Who took the request back meanwhile has answered it; what is mapped is unmapped when the driver is needed next.
         let (state, result) = match mapped {
@@ -233,7 +240,12 @@ impl Inner {
     }
 
     pub(crate) fn unmap(&self) {
-        self.end_mapping(self.lock());
+        self.unmap_because(UNMAPPED);
+    }
+
+    /// Unmaps. A pending request is answered with [`Status::Aborted`] and `why`.
+    pub(crate) fn unmap_because(&self, why: &'static str) {
+        self.end_mapping(self.lock(), why);
     }
 
     /// Unmaps, if that mapping is there still.
@@ -241,7 +253,7 @@ impl Inner {
     pub(crate) fn unmap_only(&self, number: u64) {
         let locked = self.lock();
         if locked.machine.mapping().is_some_and(|(is, _)| is == number) {
-            self.end_mapping(locked);
+            self.end_mapping(locked, UNMAPPED);
         }
     }
 
@@ -261,18 +273,16 @@ impl Inner {
         let locked = self.lock();
         let may = may();
         if may {
-            self.end_mapping(locked);
+            self.end_mapping(locked, UNMAPPED);
         }
         may
     }
 
-    fn end_mapping(&self, mut locked: MutexGuard<'_, Locked>) {
+    fn end_mapping(&self, mut locked: MutexGuard<'_, Locked>, why: &'static str) {
         locked.machine.unmap();
         let (answer, state) = (locked.answer.take(), locked.machine.state());
         drop(locked);
-        let error =
-            Error::text(Status::Aborted, "the buffer was unmapped before the map request was answered");
-        self.settle(answer, Err(error), state);
+        self.settle(answer, Err(Error::text(Status::Aborted, why)), state);
     }
 
     pub(crate) fn destroy(&self) {
@@ -295,7 +305,7 @@ impl Inner {
             locked.machine.usable("buffer", self.label.as_str())?;
             self.prepare(driver)
         };
-        self.device.call(Deadline::NEVER, &|| false, tidy)?;
+        self.device.perform(tidy)?;
         Ok(self.native)
     }
 
@@ -307,7 +317,7 @@ impl Inner {
         writable: bool,
     ) -> Result<(NonNull<u8>, usize, u64)> {
         let mut locked = self.lock();
-        if let (BufferState::Mapped, Some(lost)) = (locked.machine.state(), self.device.lost()) {
+        if let Some(lost) = self.device.lost() {
             return Err(lost);
         }
         let (window, number) = locked.machine.lend(offset, size, writable)?;

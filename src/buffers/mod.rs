@@ -40,11 +40,13 @@ pub use growable::GrowableBuffer;
 #[cfg(feature = "capi")]
 pub(crate) use inner::Inner;
 pub use machine::BufferState;
+#[cfg(feature = "capi")]
+pub(crate) use promise::Callback;
 pub use range::{MappedRange, MappedRangeMut};
 pub use readback::{ReadbackBuffer, ReadbackConfig, ReadbackStatistics, WhenFull};
 pub use reading::Reading;
 #[cfg(feature = "capi")]
-pub(crate) use reading::Receiver;
+pub(crate) use reading::{Delivery, Receiver};
 pub(crate) use report::dump;
 pub use report::{LiveBuffer, leak_report};
 pub use request::{Outcome, Request};

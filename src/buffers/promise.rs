@@ -9,8 +9,20 @@ use crate::lock::Mutex;
 use crate::memory::Arc;
 use crate::sync::{AtomicBool, Ordering::*};
 
-/// What is called with the answer.
-pub(crate) type Callback<T> = Box<dyn FnOnce(T) + Send>;
+/// What is called with the answer. A closure is; a type of its own can be given its memory before it is made.
+pub(crate) trait Answered<T>: Send {
+    /// Called once.
+    fn answered(self: Box<Self>, answer: T);
+}
+
+impl<T, F: FnOnce(T) + Send> Answered<T> for F {
+    fn answered(self: Box<Self>, answer: T) {
+        (*self)(answer);
+    }
+}
+
+/// What is called with the answer, to be kept until then.
+pub(crate) type Callback<T> = Box<dyn Answered<T>>;
 
 enum Slot<T> {
     Open(Option<Callback<T>>),
@@ -61,7 +73,7 @@ impl<T: Copy> Promise<T> {
             before
         };
         if let Slot::Open(Some(callback)) = before {
-            callback(answer);
+            callback.answered(answer);
         }
     }
 }
@@ -108,6 +120,6 @@ impl<T: Copy> Pledge<T> {
                 }
             }
         };
-        callback(answer);
+        callback.answered(answer);
     }
 }

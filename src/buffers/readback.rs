@@ -16,6 +16,9 @@ use crate::lock::{Mutex, MutexGuard};
 use crate::memory::{Arc, boxed, try_vec};
 use crate::wait::{Deadline, Timeout, now};
 
+/// Why the bytes of a reading do not come, or are not there any more.
+const GIVEN_UP: &str = "the reading was given up for a newer one";
+
 /// What a read does when every buffer of the ring is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
@@ -322,7 +325,7 @@ impl ReadbackBuffer {
         drop(taken);
         counters.dropped.bump(1);
         // Its reading is answered here, and finds that its buffer is another's.
-        buffers[at].inner.unmap();
+        buffers[at].inner.unmap_because(GIVEN_UP);
         Some(slot)
     }
 }
@@ -336,9 +339,14 @@ impl Slot {
     fn claimed(&self) -> Result<MutexGuard<'_, Taken>> {
         let taken = self.ring.taken.lock();
         if taken.by[self.at] != self.number {
-            return Err(Error::text(Status::Aborted, "the reading was given up for a newer one"));
+            return Err(Error::text(Status::Aborted, GIVEN_UP));
         }
         Ok(taken)
+    }
+
+    /// An error if the buffer has been given to a newer reading.
+    pub(super) fn check(&self) -> Result<()> {
+        self.claimed().map(drop)
     }
 
     /// Where its bytes are, which stay this reading's from now on.
@@ -363,7 +371,7 @@ impl Drop for Slot {
         }
         // Under the lock, so that it is ready for whoever takes it next. What is still pending has no callback: that would
         // have the slot.
-        self.buffer().inner.unmap();
+        self.buffer().inner.unmap_because("the reading was released before its bytes came");
         taken.by[self.at] = 0;
         drop(taken);
         self.ring.device.nudge();

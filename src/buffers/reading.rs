@@ -1,10 +1,12 @@
 //! A read that is under way, or done: looked at, waited for, or left to a callback.
 
 use std::fmt;
+use std::mem::MaybeUninit;
 
+use super::promise::Answered;
 use super::range::MappedRange;
 use super::readback::Slot;
-use super::request::Request;
+use super::request::{Outcome, Request};
 use crate::error::Result;
 use crate::memory::{Arc, boxed};
 use crate::wait::Timeout;
@@ -36,12 +38,14 @@ pub struct Reading {
 impl Reading {
     /// Whether the bytes are there, or why they will not come; none if that is not known.
     pub fn poll(&self) -> Option<Result<()>> {
-        self.request.poll().map(|outcome| outcome.result)
+        // What had come may have been given up since.
+        self.request.poll().map(|outcome| outcome.result.and_then(|()| self.slot.check()))
     }
 
     /// Waits for the bytes. On the owner thread of a host-driven device this drives the device.
     pub fn wait(&self, timeout: Timeout) -> Result<()> {
-        self.request.wait(timeout)?.result
+        let outcome = self.request.wait(timeout)?;
+        self.poll().unwrap_or(outcome.result)
     }
 
     /// What is waited for, for who must not keep the reading meanwhile.
@@ -76,15 +80,40 @@ impl Reading {
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn then(self, callback: impl FnOnce(Result<&[u8]>) + Send + 'static) -> Result<()> {
-        self.leave_to(boxed(callback)?)
+        let receiver = boxed(callback)?;
+        self.leave_to(Delivery::room()?, receiver);
+        Ok(())
     }
 
-    pub(crate) fn leave_to(self, callback: Receiver) -> Result<()> {
+    /// The same, with the memory that it takes: nothing can fail any more.
+    pub(crate) fn leave_to(self, room: Box<MaybeUninit<Delivery>>, receiver: Receiver) {
         let Reading { request, slot, bytes } = self;
-        request.then(move |outcome| match outcome.result.and_then(|()| slot.bytes(bytes)) {
-            Ok(range) => callback(Ok(&range)),
-            Err(error) => callback(Err(error)),
-        })
+        let delivery: Box<Delivery> = Box::write(room, Delivery { slot, bytes, receiver });
+        request.pledge.then(delivery);
+    }
+}
+
+/// A read that has been left to a callback. The buffer goes back to the ring with it.
+pub(crate) struct Delivery {
+    slot: Arc<Slot>,
+    bytes: usize,
+    receiver: Receiver,
+}
+
+impl Delivery {
+    /// Memory for one.
+    pub(crate) fn room() -> Result<Box<MaybeUninit<Delivery>>> {
+        boxed(MaybeUninit::uninit())
+    }
+}
+
+impl Answered<Outcome> for Delivery {
+    fn answered(self: Box<Self>, outcome: Outcome) {
+        let Delivery { slot, bytes, receiver } = *self;
+        match outcome.result.and_then(|()| slot.bytes(bytes)) {
+            Ok(range) => receiver(Ok(&range)),
+            Err(error) => receiver(Err(error)),
+        }
     }
 }
 

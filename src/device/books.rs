@@ -29,9 +29,16 @@ impl fmt::Display for LiveBuffer {
     }
 }
 
+/// A buffer that lives, and whether the driver has given out where its bytes are.
+#[derive(Debug)]
+struct Live {
+    buffer: LiveBuffer,
+    mapped: bool,
+}
+
 #[derive(Debug, Default)]
 struct Lists {
-    live: Vec<LiveBuffer>,
+    live: Vec<Live>,
     /// Retired by other threads. Room for every live buffer is kept, so that retiring cannot fail.
     retired: Vec<Native>,
     fences: Vec<Foreign>,
@@ -81,9 +88,9 @@ impl Books {
         room.map_err(|_| Error::of(Status::OutOfMemory))
     }
 
-    /// Enters a buffer for which room is kept.
-    pub(crate) fn enter(&self, buffer: LiveBuffer) {
-        self.lists.lock().live.push(buffer);
+    /// Enters a buffer for which room is kept, with its bytes `mapped` or not.
+    pub(crate) fn enter(&self, buffer: LiveBuffer, mapped: bool) {
+        self.lists.lock().live.push(Live { buffer, mapped });
         self.counters.created.add(1);
         self.counters.live_bytes.bump(buffer.bytes);
     }
@@ -93,9 +100,22 @@ impl Books {
         self.lists.lock().strike(native).inspect(|buffer| self.count_deleted(buffer.bytes)).is_some()
     }
 
+    /// Notes whether a buffer's bytes are mapped.
+    pub(crate) fn note_mapped(&self, native: Native, mapped: bool) {
+        let mut lists = self.lists.lock();
+        if let Some(live) = lists.live.iter_mut().find(|live| live.buffer.native == native) {
+            live.mapped = mapped;
+        }
+    }
+
+    /// Whether the bytes of any buffer are mapped.
+    pub(crate) fn any_mapped(&self) -> bool {
+        self.lists.lock().live.iter().any(|live| live.mapped)
+    }
+
     /// Any buffer that lives still.
     pub(crate) fn any(&self) -> Option<Native> {
-        self.lists.lock().live.last().map(|buffer| buffer.native)
+        self.lists.lock().live.last().map(|live| live.buffer.native)
     }
 
     fn count_deleted(&self, bytes: u64) {
@@ -143,14 +163,14 @@ impl Books {
     pub(crate) fn live(&self) -> Result<Vec<LiveBuffer>> {
         let lists = self.lists.lock();
         let mut copy = crate::memory::try_vec(lists.live.len())?;
-        copy.extend_from_slice(&lists.live);
+        copy.extend(lists.live.iter().map(|live| live.buffer));
         Ok(copy)
     }
 }
 
 impl Lists {
     fn strike(&mut self, native: Native) -> Option<LiveBuffer> {
-        let at = self.live.iter().position(|buffer| buffer.native == native)?;
-        Some(self.live.swap_remove(at))
+        let at = self.live.iter().position(|live| live.buffer.native == native)?;
+        Some(self.live.swap_remove(at).buffer)
     }
 }

@@ -69,7 +69,7 @@ unsafe impl Driver for Counting<'_> {
         self.expect_one(bytes)?;
         let result = self.driver.create(bytes, usage, label);
         let native = self.note(result)?;
-        self.shared.books.enter(LiveBuffer { native, label: Label::new(label), bytes, usage });
+        self.shared.books.enter(LiveBuffer { native, label: Label::new(label), bytes, usage }, false);
         Ok(native)
     }
 
@@ -77,7 +77,7 @@ unsafe impl Driver for Counting<'_> {
         self.expect_one(bytes)?;
         let result = self.driver.create_mapped(bytes, usage, label);
         let (native, place) = self.note(result)?;
-        self.shared.books.enter(LiveBuffer { native, label: Label::new(label), bytes, usage });
+        self.shared.books.enter(LiveBuffer { native, label: Label::new(label), bytes, usage }, true);
         self.shared.books.counters.maps.add(1);
         Ok((native, place))
     }
@@ -92,7 +92,7 @@ unsafe impl Driver for Counting<'_> {
         let result = self.driver.create_persistent(bytes, usage, label);
         let made = self.note(result)?;
         if let Some((native, _)) = made {
-            self.shared.books.enter(LiveBuffer { native, label: Label::new(label), bytes, usage });
+            self.shared.books.enter(LiveBuffer { native, label: Label::new(label), bytes, usage }, true);
         }
         Ok(made)
     }
@@ -124,13 +124,16 @@ unsafe impl Driver for Counting<'_> {
     fn map(&mut self, buffer: Native, mode: MapMode, offset: u64, bytes: u64) -> Result<NonNull<u8>> {
         let result = self.driver.map(buffer, mode, offset, bytes);
         let place = self.note(result)?;
+        self.shared.books.note_mapped(buffer, true);
         self.shared.books.counters.maps.add(1);
         Ok(place)
     }
 
     fn unmap(&mut self, buffer: Native) -> Result<()> {
         let result = self.driver.unmap(buffer);
-        self.note(result)
+        self.note(result)?;
+        self.shared.books.note_mapped(buffer, false);
+        Ok(())
     }
 
     fn submit(&mut self) -> Result<Fence> {

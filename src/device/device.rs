@@ -5,6 +5,7 @@ use super::calls;
 use super::completions::Completion;
 use super::driver::{Driver, Fence, Foreign, Info, Native, Renderer};
 use super::owner::{self, Start};
+use super::ownership;
 use super::shared::Shared;
 use super::statistics::Statistics;
 use crate::error::{Error, Label, Result, Status};
@@ -45,6 +46,7 @@ impl Device {
         let shared = Shared::new(label, host_driven)?;
         let make = boxed(make)?;
         if host_driven {
+            ownership::own(&shared)?;
             if !shared.begin(make) {
                 shared.finish();
             }
@@ -189,8 +191,8 @@ impl Device {
             let why = "a device cannot be destroyed from inside of one of its calls or callbacks";
             return Err(Error::text(Status::Recursive, why));
         }
-        if shared.host_driven && !shared.is_owner() {
-            let why = "a host-driven device is destroyed on the thread that made it";
+        if shared.host_driven && !shared.is_owner() && !shared.ended.load(Acquire) {
+            let why = "a host-driven device is destroyed on the thread that made it, or after that has ended";
             return Err(Error::text(Status::WrongThread, why));
         }
         shared.end();
@@ -208,6 +210,28 @@ impl Device {
         shared.alive()?;
         shared.books.counters.calls.bump(1);
         if shared.is_owner() { shared.enter(work) } else { calls::cross(shared, deadline, stop, work) }
+    }
+
+    /// Runs `work` as [`Device::run`] does, for calls that have no timeout. The library's own thread is waited for without end; a
+    /// host that does not drive its device for 30 s is [`Status::Timeout`].
+    pub(crate) fn perform<R: Send>(
+        &self,
+        work: impl FnOnce(&mut dyn Driver) -> Result<R> + Send,
+    ) -> Result<R> {
+        let shared = self.shared();
+        if !shared.host_driven || shared.is_owner() {
+            return self.call(Deadline::NEVER, &|| false, work);
+        }
+        let deadline = Deadline::after(Timeout::nanos(shared.undriven.load(Relaxed)));
+        let result = self.call(deadline, &|| false, work);
+        result.map_err(|error| match error.status() {
+            Status::Timeout => {
+                let why =
+                    "the thread that made this host-driven device has not driven it for 30 s: poll it there";
+                Error::text(Status::Timeout, why)
+            }
+            _ => error,
+        })
     }
 
     /// Waits for a fence; [`Status::Closed`] if `stop` holds first. On the owner thread of a host-driven device it pumps.
@@ -247,11 +271,8 @@ impl Device {
         if ready() {
             return Ok(());
         }
-        if shared.is_owner() && (!shared.host_driven || shared.is_completing()) {
-            let why = "a callback on the device's owner thread cannot wait for the device";
-            return Err(Error::text(Status::Recursive, why));
-        }
         if shared.is_owner() {
+            shared.may_wait()?;
             return shared.pump(deadline, ready);
         }
         shared.progress.wait(deadline, || ready().then_some(())).map_err(Error::from)
@@ -319,6 +340,11 @@ impl Device {
         self.shared().facts().renderer.as_deref()
     }
 
+    /// Whether it has been destroyed, or ended with its owner thread: its memory is gone, or goes.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.shared().ended.load(Acquire)
+    }
+
     /// Why it does nothing any more.
     pub(crate) fn lost(&self) -> Option<Error> {
         self.shared().alive().err()
@@ -336,14 +362,16 @@ impl Shared {
         }
         self.alive()?;
         self.is_submitted(fence)?;
+        let drives = self.is_owner();
+        if drives {
+            self.may_wait()?;
+        }
         self.wanted.fetch_max(fence.0, AcqRel);
         self.asked.store(true, Release);
         self.waiting.fetch_add(1, AcqRel);
         let over = || self.has_passed(fence) || stop() || self.alive().is_err();
-        let result = if self.host_driven && self.is_owner() {
+        let result = if drives {
             self.pump(deadline, &over)
-        } else if self.is_owner() {
-            self.may_pump()
         } else {
             self.books.counters.waits.bump(1);
             self.work.signal();
@@ -357,6 +385,15 @@ impl Shared {
         }
     }
 
+    /// An error if the owner thread, which is the calling one, cannot wait for the device: in a callback it has to return first.
+    fn may_wait(&self) -> Result<()> {
+        if !self.host_driven || self.is_inside() || self.is_completing() {
+            let why = "a callback on the device's owner thread cannot wait for the device";
+            return Err(Error::text(Status::Recursive, why));
+        }
+        Ok(())
+    }
+
     /// An error if a fence is not of this device, or not yet.
     pub(crate) fn is_submitted(&self, fence: Fence) -> Result<()> {
         if fence.0 > self.submitted.load(Acquire) {
@@ -368,11 +405,8 @@ impl Shared {
 
     /// Ends the device. Not from inside of the driver; on a host-driven device by its owner thread.
     fn end(&self) {
-        if self.host_driven {
-            if !self.ended.load(Acquire) {
-                self.finish();
-            }
-            return;
+        if self.host_driven && !self.ended.load(Acquire) {
+            return self.finish();
         }
         self.ended.store(true, Release);
         self.nudge();
@@ -398,7 +432,11 @@ impl Drop for Door {
     fn drop(&mut self) {
         let shared = &self.shared;
         // In a forked child neither the owner thread nor what the driver holds is there.
-        let may_end = !shared.host_driven || shared.is_owner() && !shared.is_inside();
+        let may_end = if shared.host_driven {
+            shared.is_owner() && !shared.is_inside() && !shared.ended.load(Acquire)
+        } else {
+            true
+        };
         if slots::is_own(shared.tag) && may_end {
             shared.end();
         }

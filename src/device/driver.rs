@@ -49,7 +49,7 @@ pub enum DeviceKind {
 /// What a device can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the largest buffer.
+    /// Bytes of the largest buffer. A device rounds it down to whole words of 4, which is what buffers are made of.
     pub max_buffer_size: u64,
     /// Offsets of uniform ranges are multiples of it.
     pub uniform_offset_alignment: u64,

@@ -25,6 +25,7 @@ mod gl;
 mod host;
 pub(crate) mod mirror;
 mod owner;
+mod ownership;
 pub(crate) mod pages;
 mod shared;
 mod statistics;

@@ -3,10 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::driver::{Driver, Fence};
+use super::ownership;
 use super::shared::{DEVICES, Facts, Shared};
 use crate::error::{Error, Result, Status};
+use crate::lock::Mutex;
 use crate::log::{self, Level};
 use crate::memory::Arc;
+use crate::slots;
 use crate::sync::Ordering::*;
 use crate::thread;
 use crate::wait::{Deadline, Stop, Timeout, check};
@@ -21,6 +24,22 @@ pub(crate) type Make = dyn FnOnce() -> Result<Box<dyn Driver>> + Send;
 pub(crate) struct Start {
     pub(crate) shared: Arc<Shared>,
     pub(crate) make: Box<Make>,
+}
+
+/// A driver that stays for ever.
+struct Kept(#[expect(dead_code, reason = "held, and never used again")] Box<dyn Driver>);
+
+// SAFETY: nobody uses or drops it.
+unsafe impl Send for Kept {}
+
+/// Keeps a driver whose mapped bytes somebody has, in a place where leak checkers find it.
+fn keep(driver: Box<dyn Driver>) {
+    static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
+    let mut kept = KEPT.lock();
+    match kept.try_reserve(1) {
+        Ok(()) => kept.push(Kept(driver)),
+        Err(_) => std::mem::forget(driver),
+    }
 }
 
 /// The owner thread, where the library starts it.
@@ -42,7 +61,9 @@ impl Shared {
             Ok((driver, facts))
         }));
         match made.unwrap_or_else(|panic| Err(self.panicked(&*panic))) {
-            Ok((driver, facts)) => {
+            Ok((driver, mut facts)) => {
+                // A buffer's memory has whole words: what is beyond the last one cannot be had.
+                facts.info.limits.max_buffer_size &= !3;
                 // SAFETY: the owner thread is this one.
                 unsafe { **self.driver.get() = Some(driver) };
                 let text = format_args!("created #{}: {}", self.number, facts.info);
@@ -180,6 +201,20 @@ impl Shared {
         Ok(())
     }
 
+    /// The owner thread of a host-driven device ends: it is lost, and its driver goes while that thread is there.
+    pub(crate) fn end_with_owner(&self) {
+        if !slots::is_own(self.tag) || self.ended.load(Acquire) {
+            return;
+        }
+        let why = "the thread that made this host-driven device has ended; make a new device on a thread that stays";
+        self.lose(Error::text(Status::DeviceLost, why), format_args!("its owner thread has ended"));
+        if self.books.any_mapped() {
+            // C and Python have addresses of them, which nobody has taken back.
+            self.held.fetch_add(1, SeqCst);
+        }
+        self.finish();
+    }
+
     /// Ends the driver, on the owner thread. What still waits is told that the device is gone.
     pub(crate) fn finish(&self) {
         // SeqCst: whoever holds mapped bytes is seen here, or sees the end; see `Device::hold`.
@@ -191,7 +226,7 @@ impl Shared {
         if self.held.load(SeqCst) > 0 {
             let text = format_args!("destroyed while mapped ranges are held: its driver stays for ever");
             log::record(Level::Warn, "device", self.label.as_str(), text);
-            std::mem::forget(take());
+            take().into_iter().for_each(keep);
         }
         let _ = self.touch(|driver| {
             driver.tidy();
@@ -208,6 +243,9 @@ impl Shared {
         }
         // Whoever sees that it is gone finds it on no list any more.
         DEVICES.remove(self);
+        if self.host_driven {
+            ownership::disown(self);
+        }
         self.gone.store(true, Release);
         self.nudge();
     }

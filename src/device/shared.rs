@@ -23,6 +23,9 @@ use crate::wait::Event;
 /// The devices of this process.
 pub(crate) static DEVICES: Roster<Shared> = Roster::new();
 
+/// See [`Shared::undriven`].
+const UNDRIVEN_NS: u64 = 30_000_000_000;
+
 /// What the driver said of itself.
 pub(crate) struct Facts {
     pub(crate) info: Info,
@@ -69,6 +72,8 @@ pub(crate) struct Shared {
     pub(crate) left: AtomicU32,
     /// How many hold bytes of mapped buffers, which a device that ends leaves alone then.
     pub(crate) held: AtomicU64,
+    /// For how many nanoseconds a call without a timeout of its own waits for the host to drive the device.
+    pub(crate) undriven: AtomicU64,
     next: AtomicPtr<Shared>,
 }
 
@@ -121,6 +126,7 @@ impl Shared {
             completions: Completions::new(),
             left: AtomicU32::new(0),
             held: AtomicU64::new(0),
+            undriven: AtomicU64::new(UNDRIVEN_NS),
             next: AtomicPtr::new(std::ptr::null_mut()),
         };
         let shared = Arc::try_new(shared).map_err(|_| Error::of(Status::OutOfMemory))?;
@@ -150,10 +156,13 @@ impl Shared {
                 "the device was made before a fork; make a new one in this process",
             ));
         }
-        if self.ended.load(Acquire) {
-            return Err(Error::text(Status::DeviceLost, "the device has been destroyed"));
+        match self.loss.get() {
+            Some(error) => Err(*error),
+            None if self.ended.load(Acquire) => {
+                Err(Error::text(Status::DeviceLost, "the device has been destroyed"))
+            }
+            None => Ok(()),
         }
-        self.loss.get().map_or(Ok(()), |error| Err(*error))
     }
 
     /// Runs `work` with the driver. The owner thread only.

@@ -141,3 +141,44 @@ fn the_driver_goes_with_its_device() {
 fn a_device_without_a_renderer_says_so() {
     assert!(host(&Faults::new().unwrap(), false).renderer().is_none());
 }
+
+#[test]
+fn a_host_that_does_not_drive_its_device_is_waited_for_to_a_bound() {
+    let device = host(&Faults::new().unwrap(), true);
+    device.shared().undriven.store(1_000_000, Relaxed);
+    std::thread::scope(|scope| {
+        let elsewhere = || device.perform(|_| -> Result<()> { panic!("taken back") }).unwrap_err();
+        let error = scope.spawn(elsewhere).join().unwrap();
+        assert_eq!(error.status(), Status::Timeout);
+        assert!(error.to_string().contains("has not driven it for 30 s"), "{error}");
+    });
+    // On its own thread there is nobody to wait for; nor on the library's.
+    device.perform(|driver| driver.submit()).unwrap();
+    device.poll(Timeout::FOREVER).unwrap();
+    let own = host(&Faults::new().unwrap(), false);
+    own.shared().undriven.store(0, Relaxed);
+    own.perform(|driver| driver.submit()).unwrap();
+}
+
+#[test]
+fn a_callback_on_the_owner_thread_is_told_that_it_cannot_wait() {
+    for host_driven in [false, true] {
+        let faults = Faults::new().unwrap();
+        let device = host(&faults, host_driven);
+        faults.hold();
+        let fence = device.perform(|driver| driver.submit()).unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        let inside = device.clone();
+        let callback = move || {
+            let waited = inside.wait_fence(fence, Timeout::FOREVER).unwrap_err();
+            tell.send((waited.status(), inside.wait_until(Deadline::NEVER, &|| false).unwrap_err().status()))
+                .unwrap();
+        };
+        device.after(Fence(0), Box::new(callback)).unwrap();
+        if host_driven {
+            device.poll(Timeout::FOREVER).unwrap();
+        }
+        assert_eq!(told.recv().unwrap(), (Status::Recursive, Status::Recursive));
+        faults.release();
+    }
+}

@@ -220,8 +220,8 @@ pub unsafe extern "C" fn bb_buffer_desc_init(desc: *mut bb_buffer_desc) -> bb_st
 /// @param desc how
 /// @param buffer the handle is written here; `bb_buffer_release()` ends it
 /// @return BB_OK, BB_E_ARGUMENT (usage, label), BB_E_ALIGN (mapped at creation, and the size is no multiple of 4), BB_E_LIMIT (too
-///         large for the device), BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
-///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+///         large for the device), BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_TIMEOUT (the host has not driven the device
+///         for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -321,8 +321,9 @@ pub unsafe extern "C" fn bb_buffer_info_get(
 ///
 /// @param buffer a buffer that is ready
 /// @param native written
-/// @return BB_OK, BB_E_STATE (mapped, pending or destroyed), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE,
-///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_STATE (mapped, pending or destroyed), BB_E_TIMEOUT (the host has not driven the device for 30 s),
+///         BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+///         BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

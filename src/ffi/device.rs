@@ -111,8 +111,8 @@ pub extern "C" fn bb_device_poll(device: *mut bb_device, budget: u64) -> bb_stat
 /// @param fence from `bb_encoder_submit()`
 /// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
 /// @return BB_OK, BB_E_TIMEOUT, BB_E_ARGUMENT (nothing was submitted under that number), BB_E_DEVICE_LOST, BB_E_RECURSIVE (in a
-///         callback on the owner thread), BB_E_STATE (on the owner thread), BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
-///         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+///         callback on the owner thread), BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+///         BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -199,12 +199,13 @@ pub unsafe extern "C" fn bb_device_leak_report(
 /// Destroys a device, with its context if that is the library's own. Native buffers of what still stands on it go with it: its
 /// managers go on in host memory, and publish no more (`BB_E_DEVICE_LOST`).
 ///
-/// A host-driven device is destroyed on its owner thread, while its context is current there.
+/// A host-driven device is destroyed on its owner thread, while its context is current there; on any thread once that one has ended.
 ///
 /// @param device the device; NULL is a no-op
-/// @return BB_OK, BB_E_WRONG_THREAD, BB_E_RECURSIVE (inside the device's own work), BB_E_STALE (also all but one of several
-///         threads that destroy it), BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
-/// @threadsafety safe to call from any thread, but for host-driven ones
+/// @return BB_OK, BB_E_WRONG_THREAD (host-driven, and its owner thread is another one that has not ended), BB_E_RECURSIVE (inside
+///         the device's own work), BB_E_STALE (also all but one of several threads that destroy it), BB_E_HANDLE, BB_E_KIND,
+///         BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread; host-driven ones on their owner thread while it lives
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_device_destroy(device: *mut bb_device) -> bb_status {

@@ -8,7 +8,7 @@ use super::object::{Object, Seat};
 use super::opaque::{bb_device, bb_device_buffer};
 use super::status::bb_status;
 use crate::buffers::{DeviceBuffer, GrowableBuffer};
-use crate::device::Device;
+use crate::device::{Device, Native};
 use crate::error::{Error, Label, Result, Status};
 use crate::lock::Mutex;
 use crate::memory::Arc;
@@ -36,6 +36,17 @@ impl Role {
         match self {
             Role::Fixed(buffer) => buffer.clone(),
             Role::Growable(buffer) => buffer.lock().share(),
+        }
+    }
+
+    fn native(&self) -> Result<Native> {
+        loop {
+            let now = self.share();
+            let native = now.buffer().native();
+            // One that has been outgrown meanwhile is destroyed.
+            if native.is_ok() || std::ptr::eq(&raw const *now, &raw const *self.share()) {
+                return native;
+            }
         }
     }
 
@@ -103,8 +114,8 @@ unsafe fn create(
 /// @param desc how; `BB_USAGE_COPY_DST` is added
 /// @param buffer the handle is written here; `bb_device_buffer_destroy()` ends it
 /// @return BB_OK, BB_E_ARGUMENT (usage, label, mapped at creation), BB_E_LIMIT (too large for the device), BB_E_VERSION,
-///         BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
-///         BB_E_FORKED
+///         BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED,
+///         BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -148,8 +159,9 @@ pub unsafe extern "C" fn bb_device_buffer_create_growable(
 /// @param buffer a buffer made by `bb_device_buffer_create_growable()`
 /// @param size bytes wanted
 /// @param grew 1 is written here if it grew, else 0; may be NULL
-/// @return BB_OK, BB_E_STATE (it does not grow), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_NULL,
-///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_STATE (it does not grow), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_TIMEOUT (the host has not
+///         driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+///         BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -196,7 +208,8 @@ pub unsafe extern "C" fn bb_device_buffer_info_get(
 ///
 /// @param buffer the buffer
 /// @param native written
-/// @return BB_OK, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST,
+///         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -207,7 +220,7 @@ pub unsafe extern "C" fn bb_device_buffer_native(
     on("bb_device_buffer_native", buffer, |buffer: &Role| {
         // SAFETY: the header asks for a place for a number.
         let place = unsafe { input::output(native, "native") }?;
-        place.set(buffer.share().buffer().native()?.0)
+        place.set(buffer.native()?.0)
     })
 }
 

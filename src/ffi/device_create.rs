@@ -12,6 +12,10 @@ use crate::error::{Error, Result, Status};
 use crate::memory::try_box;
 
 /// The calling thread owns the device: its work runs in `bb_device_poll()` and in waits on that thread.
+///
+/// The device ends with that thread: when the thread ends, every call on the device fails with BB_E_DEVICE_LOST, and what was queued or
+/// pending is answered with it, callbacks on that thread. Bytes that are mapped then stay where they are. The handle is ended by
+/// `bb_device_destroy()` on any thread.
 pub const BB_DEVICE_HOST_DRIVEN: u32 = 1;
 
 /// Where OpenGL's functions are: `SDL_GL_GetProcAddress`, `glfwGetProcAddress`, `eglGetProcAddress` and their like.

@@ -163,7 +163,8 @@ pub unsafe extern "C" fn bb_dynamic_config_init(config: *mut bb_dynamic_config) 
 /// @param config how; its size is needed
 /// @param dynamic the handle is written here; `bb_dynamic_destroy()` ends it
 /// @return BB_OK, BB_E_ARGUMENT (frames, policy, usage, label), BB_E_LIMIT, BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_BACKEND,
-///         BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+///         BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
+///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -190,9 +191,9 @@ pub unsafe extern "C" fn bb_dynamic_create(
 /// @param dynamic the dynamic buffer
 /// @param bytes how many
 /// @param slice written
-/// @return BB_OK, BB_E_FULL, BB_E_TIMEOUT (BB_RING_BLOCK), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST,
-///         BB_E_RECURSIVE (waiting in a callback on the owner thread), BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
-///         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_FULL, BB_E_TIMEOUT (BB_RING_BLOCK, or the host has not driven the device for 30 s), BB_E_LIMIT,
+///         BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_RECURSIVE (waiting in a callback on the owner thread),
+///         BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -256,8 +257,8 @@ pub unsafe extern "C" fn bb_dynamic_update(
 /// `bb_encoder_submit()` does it itself. Costs nothing where updates are written in place.
 ///
 /// @param dynamic the dynamic buffer
-/// @return BB_OK, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
-///         BB_E_FORKED
+/// @return BB_OK, BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST,
+///         BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -189,8 +189,9 @@ pub unsafe extern "C" fn bb_encoder_copy_update(
 ///
 /// @param encoder the encoder
 /// @param fence what passes when it is done, for `bb_device_wait_fence()`, is written here; may be NULL
-/// @return BB_OK, BB_E_STATE (a buffer is not ready), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_BUSY (another thread is
-///         inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_STATE (a buffer is not ready), BB_E_TIMEOUT (the host has not driven the device for 30 s),
+///         BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_BUSY (another thread is inside), BB_E_NULL,
+///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]

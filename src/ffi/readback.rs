@@ -115,7 +115,8 @@ pub unsafe extern "C" fn bb_readback_config_init(config: *mut bb_readback_config
 /// @param config how; its size is needed
 /// @param readback the handle is written here; `bb_readback_destroy()` ends it
 /// @return BB_OK, BB_E_ARGUMENT (frames, when_full, label), BB_E_LIMIT, BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_BACKEND,
-///         BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+///         BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
+///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -144,9 +145,9 @@ pub unsafe extern "C" fn bb_readback_create(
 /// @param offset where the bytes begin there
 /// @param bytes how many, at most the ring's size
 /// @param reading the handle is written here; `bb_reading_release()` gives its buffer back to the ring
-/// @return BB_OK, BB_E_FULL, BB_E_TIMEOUT, BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY,
-///         BB_E_BACKEND, BB_E_LIMIT, BB_E_RECURSIVE (waiting in a callback), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
-///         BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_FULL, BB_E_TIMEOUT (no buffer in time, or the host has not driven the device for 30 s), BB_E_INTERRUPTED,
+///         BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_LIMIT,
+///         BB_E_RECURSIVE (waiting in a callback), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

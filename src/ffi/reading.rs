@@ -12,7 +12,7 @@ use super::opaque::bb_reading;
 use super::spsc::bb_const_span;
 use super::status::bb_status;
 use crate::Timeout;
-use crate::buffers::{Reading, Receiver};
+use crate::buffers::{Delivery, Reading, Receiver};
 use crate::error::{Error, Result, Status};
 use crate::memory::try_box;
 
@@ -67,7 +67,12 @@ pub extern "C" fn bb_reading_wait(reading: *mut bb_reading, timeout: u64) -> bb_
     });
     let Some(request) = shared else { return status };
     // No call is inside of the handle while this waits: others may release it.
-    guard("bb_reading_wait", || request.wait(Timeout::nanos(timeout))?.result)
+    guard("bb_reading_wait", || {
+        let outcome = request.wait(Timeout::nanos(timeout))?;
+        // Where the handle is there still, what had come may have been given up meanwhile.
+        let now = object::with_pin(reading as u64, Reading::poll);
+        now.ok().flatten().unwrap_or(outcome.result)
+    })
 }
 
 /// The bytes of a read, once they are there. Valid until the reading is released, or the device destroyed.
@@ -102,10 +107,15 @@ pub unsafe extern "C" fn bb_reading_then(
     callback: *const bb_read_callback,
 ) -> bb_status {
     guard_handle("bb_reading_then", reading, |handle| {
+        // All that can fail comes before the handle ends.
+        let room = Delivery::room()?;
         // SAFETY: the header asks for a callback.
         let tell = unsafe { receiver(callback) }?;
         match object::remove::<Reading>(handle) {
-            Ok(reading) => reading.leave_to(tell),
+            Ok(reading) => {
+                reading.leave_to(room, tell);
+                Ok(())
+            }
             Err(error) => {
                 keep(Some(tell));
                 Err(error)

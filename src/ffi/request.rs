@@ -12,7 +12,7 @@ use super::object::{self, Object, Seat};
 use super::opaque::bb_request;
 use super::status::bb_status;
 use crate::Timeout;
-use crate::buffers::{Outcome, Request};
+use crate::buffers::{Callback, Outcome, Request};
 use crate::error::{Error, Label, Result, Status};
 use crate::memory::{boxed, try_vec};
 use crate::text::Text;
@@ -74,15 +74,12 @@ impl Object for Request {
     }
 }
 
-/// Who tells a C callback.
-type Teller = Box<dyn FnOnce(Outcome) + Send>;
-
 /// A closure that tells the callback.
 ///
 /// # Safety
 ///
 /// NULL, or a callback that may be called once on any thread.
-unsafe fn teller(callback: *const bb_map_callback) -> Result<Option<Teller>> {
+unsafe fn teller(callback: *const bb_map_callback) -> Result<Option<Callback<Outcome>>> {
     // SAFETY: the caller's promise.
     let Some(given) = (unsafe { callback.as_ref() }) else { return Ok(None) };
     let call = input::function(given.call, "callback.call")?;
@@ -98,7 +95,7 @@ unsafe fn teller(callback: *const bb_map_callback) -> Result<Option<Teller>> {
             std::mem::forget(tell);
             Err(Error::of(Status::OutOfMemory))
         },
-        |tell| Ok(Some(tell as Teller)),
+        |tell| Ok(Some(tell as Callback<Outcome>)),
     )
 }
 

@@ -64,8 +64,9 @@ fn upload(staging: &Staging, encoder: *mut bb_encoder, to: *mut bb_device_buffer
 /// @param size its bytes, any number
 /// @param label name in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none
 /// @param staging the handle is written here; `bb_immediate_staging_destroy()` ends it
-/// @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
-///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_TIMEOUT (the host has not driven the
+///         device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+///         BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -173,8 +174,9 @@ pub extern "C" fn bb_immediate_staging_destroy(staging: *mut bb_immediate_stagin
 /// @param size its bytes, any number
 /// @param label name in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none
 /// @param staging the handle is written here; `bb_deferred_staging_destroy()` ends it
-/// @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
-///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_TIMEOUT (the host has not driven the
+///         device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
+///         BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -83,7 +83,7 @@ pub fn read(device: &Device, from: Native, offset: u64, bytes: u64) -> Vec<u8> {
 fn tells_what_it_is(device: &Device) {
     let info = device.info();
     assert!(!info.name.as_str().is_empty() && info.to_string().contains(info.name.as_str()));
-    assert!(info.limits.max_buffer_size >= 1 << 24);
+    assert!(info.limits.max_buffer_size >= 1 << 24 && info.limits.max_buffer_size.is_multiple_of(4));
     assert!(info.limits.uniform_offset_alignment.is_power_of_two());
     assert!(info.limits.storage_offset_alignment.is_power_of_two());
     let mut text = String::new();

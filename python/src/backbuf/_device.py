@@ -219,7 +219,7 @@ class Device:
     def close(self) -> None:
         """Ends it, and the context if that is its own. Managers on it keep their state and publish no more
         (DeviceLostError). BufferError where arrays over mapped bytes of its buffers are alive: then it stays. A host-driven
-        device is closed on its own thread. Twice is fine."""
+        device is closed on its own thread; it is lost when that thread ends, and closed anywhere then. Twice is fine."""
         if self._handle:
             self._end_mappings()
             _errors.check(lib.bb_device_destroy(self._handle))

@@ -6,7 +6,6 @@ use crate::device::{Driver, Fence, Foreign};
 use crate::error::{Error, Result, Status};
 use crate::log::{self, Level};
 use crate::memory::{Arc, boxed, try_vec};
-use crate::wait::Deadline;
 
 /// A ring that grew shrinks again after so many frames that would have fitted before.
 const IDLE_FRAMES: u32 = 64;
@@ -27,7 +26,7 @@ impl Ring {
             return Ok(());
         }
         let renderer = self.device.renderer().filter(|renderer| renderer.check().is_ok());
-        let exported = self.device.call(Deadline::NEVER, &|| false, |driver| {
+        let exported = self.device.perform(|driver| {
             bring_over(&behind, driver)?;
             driver.submit()?;
             if renderer.is_some() { driver.export().map(Some) } else { Ok(None) }
@@ -77,16 +76,17 @@ impl Ring {
             })?;
             this.device.after(Fence(0), submit)?;
         }
-        match if shrink { this.replace(this.base, &this.counters.trimmed) } else { Ok(()) } {
-            // The frame has ended all the same; a later one makes the ring shrink.
-            Err(error) if error.status() == Status::Interrupted => Ok(()),
-            result => result,
+        if shrink && let Err(error) = this.replace(this.base, &this.counters.trimmed) {
+            // The frame has ended all the same.
+            let text = format_args!("the ring stays as large as it is: {error}");
+            log::record(Level::Warn, "buffers", this.label.as_str(), text);
         }
+        Ok(())
     }
 
     /// Has a fence put behind what uses a frame. Without one of its own a frame passes with the next.
     fn submit_frame(&self, frame: u64, behind: &[Arc<Storage>], drawn: Option<Foreign>) -> Result<()> {
-        let fence = self.device.call(Deadline::NEVER, &|| false, |driver| {
+        let fence = self.device.perform(|driver| {
             bring_over(behind, driver)?;
             if let Some(drawn) = drawn {
                 driver.import(drawn)?;

@@ -171,8 +171,12 @@ impl Ring {
                 Remedy::Soon => match self.policy {
                     RingPolicy::Block(timeout) => {
                         let (_, deadline) = *stalled.get_or_insert_with(|| (now(), Deadline::after(timeout)));
-                        let known = || !matches!(self.state.lock().ended.front(), Some((_, None)));
-                        if let Err(error) = self.device.wait_until(deadline, &known) {
+                        let known = || {
+                            !matches!(self.state.lock().ended.front(), Some((_, None)))
+                                || self.device.lost().is_some()
+                        };
+                        let waited = self.device.wait_until(deadline, &known);
+                        if let Err(error) = waited.and_then(|()| self.device.lost().map_or(Ok(()), Err)) {
                             break Err(error);
                         }
                     }
@@ -272,7 +276,7 @@ impl Ring {
         let newest = self.state.lock().ended.iter().rev().find_map(|(_, fence)| *fence);
         match newest {
             Some(fence) if !self.device.is_host_driven() || self.device.is_owner() => {
-                self.device.call(Deadline::NEVER, &|| false, |driver| self.device.look(driver, fence))
+                self.device.perform(|driver| self.device.look(driver, fence))
             }
             _ => Ok(()),
         }

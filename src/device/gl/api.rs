@@ -35,7 +35,7 @@ pub(super) struct Loaded {
 }
 
 /// The largest size and offset that glow can tell OpenGL.
-const LARGEST: u64 = i32::MAX as u64;
+const LARGEST: u64 = i32::MAX as u64 & !3;
 
 /// What is called on the floor: all of it in OpenGL 3.2.
 const NEEDED: [&CStr; 18] = [
