@@ -97,7 +97,7 @@ static const char no_layout[] = "{}";
 EXPORT(bb_registry_register, bb_registry_register(h, 0, &one_buffer))
 EXPORT(bb_registry_replace, bb_registry_replace(h, 1, &one_buffer))
 EXPORT(bb_registry_update_buffer, bb_registry_update_buffer(h, 1, BB_FIELD_SIZE, &one_buffer, NULL, NULL))
-EXPORT(bb_registry_register_child, bb_registry_register_child(h, 1, "one", 1))
+EXPORT(bb_registry_register_child, bb_registry_register_child(h, 1, "one", 1, NULL))
 EXPORT(bb_registry_set_options, bb_registry_set_options(h, 1, NULL))
 EXPORT(bb_registry_load_json, bb_registry_load_json(h, 2, no_layout, 2))
 EXPORT(bb_registry_clear_layout, bb_registry_clear_layout(h, 1))

@@ -76,8 +76,8 @@ static void sizes_that_overflow_are_refused(void) {
     EXPECT(BB_E_RANGE, bb_registry_shared_bytes(r, PARENT, 1024, &bytes));
     TOLD("threads = 1024");
     /* Two of them in one host: no call is wrong, but nobody can count that far. */
-    OK(bb_registry_register_child(r, 2, "one", PARENT));
-    OK(bb_registry_register_child(r, 2, "two", PARENT));
+    OK(bb_registry_register_child(r, 2, "one", PARENT, NULL));
+    OK(bb_registry_register_child(r, 2, "two", PARENT, NULL));
     bb_registry_buffer typed = shared("more", UINT64_C(1) << 60);
     OK(bb_registry_register(r, 2, &typed));
     OK(bb_registry_shared_buffer_size(r, 2, &bytes));
@@ -153,7 +153,7 @@ static void updates_tell_what_they_met(void) {
 static void children_are_live_and_cannot_hold_their_host(void) {
     r = make_registry();
     uint64_t before = 0, after = 0;
-    OK(bb_registry_register_child(r, PARENT, "solver", 2)); /* unknown yet */
+    OK(bb_registry_register_child(r, PARENT, "solver", 2, NULL)); /* unknown yet */
     put(shared("a", 1));
     OK(bb_registry_version(r, PARENT, &before));
     bb_registry_buffer inner = shared("inner", 9), kept = local("kept", 5);
@@ -164,17 +164,56 @@ static void children_are_live_and_cannot_hold_their_host(void) {
     OK(bb_registry_version(r, PARENT, &after));
     CHECK(after != before);
     CHECK(allocator(r, PARENT, "a").offset == 9 && allocator(r, PARENT, "solver.shared").length == 9);
-    EXPECT(BB_E_STATE, bb_registry_register_child(r, 2, "host", PARENT));
-    EXPECT(BB_E_STATE, bb_registry_register_child(r, PARENT, "itself", PARENT));
-    EXPECT(BB_E_EXISTS, bb_registry_register_child(r, PARENT, "solver", 3));
-    EXPECT(BB_E_ARGUMENT, bb_registry_register_child(r, PARENT, "", 3));
-    EXPECT(BB_E_NULL, bb_registry_register_child(r, PARENT, NULL, 3));
+    EXPECT(BB_E_STATE, bb_registry_register_child(r, 2, "host", PARENT, NULL));
+    EXPECT(BB_E_STATE, bb_registry_register_child(r, PARENT, "itself", PARENT, NULL));
+    EXPECT(BB_E_EXISTS, bb_registry_register_child(r, PARENT, "solver", 3, NULL));
+    EXPECT(BB_E_ARGUMENT, bb_registry_register_child(r, PARENT, "", 3, NULL));
+    EXPECT(BB_E_NULL, bb_registry_register_child(r, PARENT, NULL, 3, NULL));
     bb_registry_buffer hidden = shared("solver.shared", 1);
     EXPECT(BB_E_STATE, bb_registry_replace(r, PARENT, &hidden));
     OK(bb_registry_clear_parent(r, 2));
     expect_sizes(r, PARENT, (const uint64_t[]){1, 0, 0});
     OK(bb_registry_clear_parent(r, 2)); /* unknown parents are fine */
     OK(bb_registry_clear_layout(r, 2));
+    OK(bb_registry_destroy(r));
+}
+
+static void a_childs_shared_region_may_be_an_alias(void) {
+    r = make_registry();
+    bb_registry_buffer inner = shared("inner", 9), kept = local("kept", 5);
+    kept.persistent = 1;
+    OK(bb_registry_register(r, 2, &inner));
+    OK(bb_registry_register(r, 2, &kept));
+    EXPECT(BB_E_ALIAS_MISSING, bb_registry_register_child(r, PARENT, "solver", 2, "k1"));
+    TOLD("bb_registry_register_child: aliases = 'k1'");
+    EXPECT(BB_E_NO_PARENT, bb_registry_set_options(r, PARENT, NULL)); /* not even an empty parent */
+    put(shared("k1", 10));
+    EXPECT(BB_E_ALIAS_SELF, bb_registry_register_child(r, PARENT, "solver", 2, "solver.shared"));
+    EXPECT(BB_E_ALIAS_MISSING, bb_registry_register_child(r, PARENT, "solver", 2, "solver.persistent"));
+    EXPECT(BB_E_ALIAS_MISSING, bb_registry_register_child(r, PARENT, "solver", 2, ""));
+    EXPECT(BB_E_ARGUMENT, bb_registry_register_child(r, PARENT, "solver", 2, "\xff"));
+    OK(bb_registry_register_child(r, PARENT, "solver", 2, "k1"));
+    expect_sizes(r, PARENT, (const uint64_t[]){10, 5, 0});
+    CHECK(allocator(r, PARENT, "solver.shared").origin == BB_ORIGIN_ALIASED);
+    CHECK(allocator(r, PARENT, "solver.persistent").origin == BB_ORIGIN_OWN);
+
+    char *const stored = json_of(r, PARENT);
+    OK(bb_registry_load_json(r, 7, stored, strlen(stored)));
+    CHECK(allocator(r, 7, "solver.shared").origin == BB_ORIGIN_ALIASED);
+    free(stored);
+
+    inner.size = 11; /* no room any more */
+    OK(bb_registry_replace(r, 2, &inner));
+    expect_sizes(r, PARENT, (const uint64_t[]){21, 5, 0});
+    CHECK(allocator(r, PARENT, "solver.shared").origin == BB_ORIGIN_FELL_BACK);
+    inner.size = 9, inner.persistent = 1;
+    OK(bb_registry_replace(r, 2, &inner));
+    expect_sizes(r, PARENT, (const uint64_t[]){10, 5, 0});
+    bb_registry_config config;
+    OK(bb_registry_config_init(&config));
+    config.protect_persistent = 1; /* the alias has a persistent buffer in it */
+    OK(bb_registry_set_options(r, PARENT, &config));
+    expect_sizes(r, PARENT, (const uint64_t[]){19, 5, 0});
     OK(bb_registry_destroy(r));
 }
 
@@ -355,8 +394,8 @@ static void *register_many(void *argument) {
 static void any_thread_may_call_at_any_time(void) {
     r = make_registry();
     static uint64_t numbers[4] = {0, 1, 2, 3};
-    OK(bb_registry_register_child(r, 9, "zero", 0));
-    OK(bb_registry_register_child(r, 9, "one", 1));
+    OK(bb_registry_register_child(r, 9, "zero", 0, NULL));
+    OK(bb_registry_register_child(r, 9, "one", 1, NULL));
     pthread_t threads[LENGTH(numbers)];
     for (size_t i = 0; i < LENGTH(numbers); i++) {
         threads[i] = start(register_many, &numbers[i]);
@@ -400,6 +439,7 @@ int main(void) {
     RUN_TEST(an_allocator_tells_how_a_kernel_gets_a_buffer);
     RUN_TEST(updates_tell_what_they_met);
     RUN_TEST(children_are_live_and_cannot_hold_their_host);
+    RUN_TEST(a_childs_shared_region_may_be_an_alias);
     RUN_TEST(bytes_of_mixed_precisions_need_the_typed_layout);
     RUN_TEST(a_launch_that_does_not_fit_is_told_what_would);
     RUN_TEST(text_comes_by_two_calls);

@@ -22,8 +22,8 @@ static bb_status put(uint64_t parent, const char *name, const char *aliases) {
 static bb_status first(void) { return put(1, "a", NULL); }
 static bb_status second(void) { return put(1, "b", "a"); }
 static bb_status inner(void) { return put(2, "inner", NULL); }
-static bb_status add_child(void) { return bb_registry_register_child(r, 1, "solver", 2); }
-static bb_status deeper(void) { return bb_registry_register_child(r, 2, "lower", 3); }
+static bb_status add_child(void) { return bb_registry_register_child(r, 1, "solver", 2, NULL); }
+static bb_status deeper(void) { return bb_registry_register_child(r, 2, "lower", 3, NULL); }
 static bb_status innermost(void) { return put(3, "innermost", NULL); }
 static bb_status update(void) {
     const bb_registry_buffer buffer = {.struct_size = sizeof buffer, .name = "b", .size = 3};

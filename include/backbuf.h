@@ -2006,7 +2006,7 @@ typedef struct {
      */
     uint32_t bank_skew;
     /**
-     * 1: an alias never overlaps a persistent buffer. 0 by default.
+     * 1: an alias never overlaps a persistent buffer, nor a child's region that holds one. 0 by default.
      */
     uint32_t protect_persistent;
     /**
@@ -4638,18 +4638,22 @@ BB_API bb_status bb_registry_update_buffer(bb_registry *r, uint64_t parent, uint
 
 /**
  * Rolls a child's shared and persistent totals up into a parent, as the hidden buffers `<name>.shared` and
- * `<name>.persistent` at the end of its order. They are live: whatever changes in the child moves what comes after them.
+ * `<name>.persistent` at the end of its order. They are live: whatever changes in the child moves what comes after them. The
+ * host's options count for the whole region; those of the child, for its own launches.
  *
  * @param r the registry
  * @param parent the host
  * @param name what the child is called there
  * @param child the parent that is rolled up; it may be unknown yet
- * @return BB_OK, BB_E_ARGUMENT (name), BB_E_EXISTS, BB_E_STATE (the child holds this parent already), BB_E_OUT_OF_MEMORY,
+ * @param aliases the buffer of the host, registered before, whose memory the child's shared region would rather share, or NULL;
+ *        the persistent region is never an alias
+ * @return BB_OK, BB_E_ARGUMENT (name, aliases that is not UTF-8), BB_E_STATE (the child holds this parent already),
+ *         BB_E_ALIAS_SELF, BB_E_EXISTS, BB_E_ALIAS_MISSING, BB_E_RANGE (a sum that overflows), BB_E_OUT_OF_MEMORY,
  *         BB_E_LIMIT, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_registry_register_child(bb_registry *r, uint64_t parent, const char *name, uint64_t child);
+BB_API bb_status bb_registry_register_child(bb_registry *r, uint64_t parent, const char *name, uint64_t child, const char *aliases);
 
 /**
  * How a parent lays out from now on.
@@ -4790,6 +4794,7 @@ BB_API bb_status bb_registry_version(bb_registry *r, uint64_t parent, uint64_t *
 
 /**
  * A number that is the same for equal layouts, in every process: it tells a kernel built before a change from one built after.
+ * The layouts of children count, too.
  *
  * @param r the registry
  * @param parent who must have buffers

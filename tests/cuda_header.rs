@@ -89,7 +89,7 @@ fn random_layout(seed: u64) -> Layout {
         registry.register(1, &buffer).unwrap();
     }
     if options.typed && random.below(3) == 0 {
-        registry.register_child(1, "child", 2).unwrap();
+        registry.register_child(1, "child", 2, None).unwrap();
     }
     if random.below(2) == 0 {
         registry.plan(1, &PlanOptions { budget: Duration::ZERO, ..PlanOptions::default() }).unwrap();

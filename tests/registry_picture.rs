@@ -63,7 +63,7 @@ fn a_legend_of_everything_stays_within_the_picture() {
     registry.register(1, &Buffer::local("back", 300).aliasing("k1").alive(0..1)).unwrap();
     registry.register(1, &Buffer::shared("full", 300).aliasing("k1").alive(9..10)).unwrap();
     registry.register(2, &Buffer::shared("inner", 5)).unwrap();
-    registry.register_child(1, "child", 2).unwrap();
+    registry.register_child(1, "child", 2, None).unwrap();
     let svg = registry.svg(1).unwrap();
     let (width, height) = (960.0, svg.split(" height=\"").nth(1).unwrap().split('"').next().unwrap());
     let height: f64 = height.parse().unwrap();

@@ -189,6 +189,10 @@ static void a_name_is_not_cut_at_a_zero() {
     EXPECT_THROWS(BB_E_ARGUMENT, r.update_buffer(1, cut, BufferUpdate().size(1)));
     EXPECT_THROWS(BB_E_ARGUMENT, r.get_allocator(1, cut));
     EXPECT_THROWS(BB_E_ARGUMENT, r.register_child(1, cut, 2));
+    EXPECT_THROWS(BB_E_ARGUMENT, r.register_child(1, "child", 2, cut));
+    r.register_child(1, "child", 2, "k1");
+    r.register_buffer(2, CUDABuffer::shared("inner", 3));
+    EXPECT(r.get_allocator(1, "child.shared").origin == BB_ORIGIN_ALIASED);
     EXPECT_THROWS(BB_E_ARGUMENT, Arch::parse(std::string("90\0", 3)));
     EXPECT(tells(r.try_get_allocator(1, cut).status().text(), "zero"));
     EXPECT(r.shared_buffer_size(1) == 4);

@@ -95,10 +95,13 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
         return met;
     }
     /// Rolls a child's shared and persistent totals up into a parent, as `<name>.shared` and `<name>.persistent`. They are live.
-    Status try_register_child(Parent parent, const std::string &name, Parent child) const noexcept {
-        if (!detail::whole(name))
+    /// `aliases` is the buffer, registered before, whose memory the child's shared region would rather share.
+    Status try_register_child(Parent parent, const std::string &name, Parent child,
+                              const std::optional<std::string> &aliases = std::nullopt) const noexcept {
+        if (!detail::whole(name) || (aliases && !detail::whole(*aliases)))
             return {BB_E_ARGUMENT, detail::Note::zero};
-        return bb_registry_register_child(handle(), parent.key(), name.c_str(), child.key());
+        return bb_registry_register_child(handle(), parent.key(), name.c_str(), child.key(),
+                                          aliases ? aliases->c_str() : nullptr);
     }
     /// How a parent, who has buffers already, lays out from now on. The label is not looked at.
     Status try_set_options(Parent parent, const RegistryConfig &config) const noexcept {
@@ -238,8 +241,9 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
     Updated update_buffer(Parent parent, const std::string &name, const BufferUpdate &update) const {
         return try_update_buffer(parent, name, update).value();
     }
-    void register_child(Parent parent, const std::string &name, Parent child) const {
-        detail::check(try_register_child(parent, name, child));
+    void register_child(Parent parent, const std::string &name, Parent child,
+                        const std::optional<std::string> &aliases = std::nullopt) const {
+        detail::check(try_register_child(parent, name, child, aliases));
     }
     void set_options(Parent parent, const RegistryConfig &config) const {
         detail::check(try_set_options(parent, config));

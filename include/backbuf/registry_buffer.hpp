@@ -175,7 +175,7 @@ class RegistryConfig {
     /// Whether, in a typed layout of 4-byte elements that belongs to a thread, the stride from thread to thread is an odd number of words.
     /// It is, unless told.
     RegistryConfig &bank_skew(bool on) noexcept { return raw_.bank_skew = on, *this; }
-    /// An alias never overlaps a persistent buffer.
+    /// An alias never overlaps a persistent buffer, nor a child's region that holds one.
     RegistryConfig &protect_persistent(bool on = true) noexcept { return raw_.protect_persistent = on, *this; }
     /// The block's, unless told.
     RegistryConfig &shared_per(SharedPer owner) noexcept {

@@ -152,6 +152,42 @@ def test_children_are_live_and_typed_layouts_mix() -> None:
     assert registry.shared_buffer_size(host) == 4
 
 
+def test_a_persistent_buffer_is_protected_in_a_child_as_well() -> None:
+    registry = backbuf.BufferRegistry(protect_persistent=True)
+    registry.register("state", "newton", 4, "shared", persistent=True)
+    registry.register_child("k", "loop", "newton")
+    registry.register("tmp", "loop", 4, "local", aliases="k.shared")
+    assert (registry.placement("tmp", "loop").space, registry.placement("tmp", "loop").origin) == ("local", "fell back")
+    registry.set_options("loop", protect_persistent=False)
+    assert registry.placement("tmp", "loop").space == "shared"
+
+
+def test_a_child_is_an_alias(registry: backbuf.BufferRegistry) -> None:
+    registry.register("step", "search", 4, "shared")
+    registry.register("k1", "loop", 9, "shared")
+    with pytest.raises(ValueError, match="aliases = 'k2'"):
+        registry.register_child("search", "loop", "search", aliases="k2")
+    with pytest.raises(TypeError, match="aliases"):
+        registry.register_child("search", "loop", "search", aliases=3)  # type: ignore[arg-type]
+    registry.group("loop").register_child("search", "search", "k1")
+    assert registry.placement("search.shared", "loop").origin == "aliased"
+    assert registry.shared_buffer_size("loop") == 9
+    assert registry.group("loop").entries["search.shared"].aliases == "k1"
+    registry.from_json("copy", registry.to_json("loop"))
+    assert registry.to_json("copy") == registry.to_json("loop")
+    assert "child in k1" in registry.table("copy")
+
+
+def test_an_alias_that_has_no_room_does_not_move_its_target() -> None:
+    for protect in (False, True):
+        registry = backbuf.BufferRegistry("typed", protect_persistent=protect)
+        registry.register("a", "k", 1, "shared", precision="f16")
+        registry.register("b", "k", 5, "shared", precision="f32")
+        registry.register("x", "k", 1, "local", persistent=True, aliases="b", precision="i64")
+        assert registry.placement("b", "k").byte_offset == (4 if protect else 8)
+        assert registry.info("k").shared_bytes == (24 if protect else 28)
+
+
 def test_options_of_a_parent(registry: backbuf.BufferRegistry) -> None:
     registry.register("k1", "solver", 4, "shared")
     registry.set_options("solver", shared_per="thread")

@@ -31,7 +31,7 @@ pub struct bb_registry_config {
     /// 1, the default: in a typed layout of 4-byte elements that belongs to a thread, the stride from thread to thread is an
     /// odd number of words.
     pub bank_skew: u32,
-    /// 1: an alias never overlaps a persistent buffer. 0 by default.
+    /// 1: an alias never overlaps a persistent buffer, nor a child's region that holds one. 0 by default.
     pub protect_persistent: u32,
     /// What a shared region belongs to: `BB_SHARED_PER_BLOCK`, the default, or `BB_SHARED_PER_THREAD`.
     pub shared_per: u32,
@@ -226,13 +226,17 @@ pub unsafe extern "C" fn bb_registry_update_buffer(
 }
 
 /// Rolls a child's shared and persistent totals up into a parent, as the hidden buffers `<name>.shared` and
-/// `<name>.persistent` at the end of its order. They are live: whatever changes in the child moves what comes after them.
+/// `<name>.persistent` at the end of its order. They are live: whatever changes in the child moves what comes after them. The
+/// host's options count for the whole region; those of the child, for its own launches.
 ///
 /// @param r the registry
 /// @param parent the host
 /// @param name what the child is called there
 /// @param child the parent that is rolled up; it may be unknown yet
-/// @return BB_OK, BB_E_ARGUMENT (name), BB_E_EXISTS, BB_E_STATE (the child holds this parent already), BB_E_OUT_OF_MEMORY,
+/// @param aliases the buffer of the host, registered before, whose memory the child's shared region would rather share, or NULL;
+///        the persistent region is never an alias
+/// @return BB_OK, BB_E_ARGUMENT (name, aliases that is not UTF-8), BB_E_STATE (the child holds this parent already),
+///         BB_E_ALIAS_SELF, BB_E_EXISTS, BB_E_ALIAS_MISSING, BB_E_RANGE (a sum that overflows), BB_E_OUT_OF_MEMORY,
 ///         BB_E_LIMIT, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
@@ -242,11 +246,14 @@ pub unsafe extern "C" fn bb_registry_register_child(
     parent: u64,
     name: *const c_char,
     child: u64,
+    aliases: *const c_char,
 ) -> bb_status {
     on("bb_registry_register_child", r, |r: &Registry| {
         // SAFETY: the header asks for a string.
         let name = unsafe { input::required_name(name, "name") }?;
-        r.register_child(parent, name, child)
+        // SAFETY: the header asks for a string or NULL.
+        let aliases = unsafe { registry_buffer::aliases(aliases) }?;
+        r.register_child(parent, name, child, aliases)
     })
 }
 

@@ -110,12 +110,18 @@ pub(super) unsafe fn read<'a>(given: *const bb_registry_buffer, param: &'static 
         input::required(given, param)?;
         let raw = input::versioned(given, defaults())?;
         let name = input::required_name(raw.name, "name")?;
-        let aliases = match raw.aliases.is_null() {
-            true => None,
-            false => Some(input::name(raw.aliases, "aliases")?),
-        };
-        Ok(Given { name, aliases, raw })
+        Ok(Given { name, aliases: aliases(raw.aliases)?, raw })
     }
+}
+
+/// The name of an alias target, or NULL.
+///
+/// # Safety
+///
+/// NULL, or a string.
+pub(super) unsafe fn aliases<'a>(given: *const c_char) -> Result<Option<&'a str>> {
+    // SAFETY: the caller's promise.
+    (!given.is_null()).then(|| unsafe { input::name(given, "aliases") }).transpose()
 }
 
 fn location_of(code: u32) -> Result<Location> {

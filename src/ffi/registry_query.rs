@@ -273,6 +273,7 @@ pub unsafe extern "C" fn bb_registry_version(
 }
 
 /// A number that is the same for equal layouts, in every process: it tells a kernel built before a change from one built after.
+/// The layouts of children count, too.
 ///
 /// @param r the registry
 /// @param parent who must have buffers

@@ -2,6 +2,8 @@
 //!
 //! All is counted in units: elements, or bytes in a typed layout.
 
+use std::cell::OnceCell;
+
 use super::buffer::{Precision, Spec};
 use super::group::{Group, NOT_PLANNED};
 use super::layout::{Allocator, Origin, Region, Space};
@@ -21,10 +23,12 @@ pub(super) struct Place {
     pub(super) extent: u64,
     /// How long it is in elements.
     pub(super) length: u64,
-    /// What its start is a multiple of: its own alignment, and that of whatever may become a slice of it.
+    /// The alignment of its elements.
     align: u64,
-    /// Units of it that went to aliases.
-    consumed: u64,
+    /// Its alignment in shared memory, where it has slices: the widest of its own and theirs.
+    slice_align: u64,
+    /// Whether it is a persistent buffer, or a child's region that holds one.
+    persistent: bool,
 }
 
 impl Place {
@@ -36,12 +40,18 @@ impl Place {
         self.mix.precision()
     }
 
+    /// All of them, of a child's region.
+    pub(super) fn precisions(&self) -> impl Iterator<Item = Precision> {
+        Precision::ALL.into_iter().filter(|&precision| self.mix.0 & Mix::of(precision).0 != 0)
+    }
+
+    /// What its start is a multiple of.
     pub(super) fn align(&self) -> u64 {
-        self.align
+        if self.space == Space::Shared { self.slice_align } else { self.align }
     }
 
     pub(super) fn is_aligned(&self) -> bool {
-        self.start.is_multiple_of(self.align)
+        self.start.is_multiple_of(self.align())
     }
 }
 
@@ -82,6 +92,8 @@ pub(super) struct Extent {
     align: u64,
     mix: Mix,
     typed: bool,
+    /// Whether a persistent buffer lies in it, its own or a child's.
+    persistent: bool,
 }
 
 #[cold]
@@ -146,7 +158,9 @@ impl Extent {
     fn hold(&mut self, place: &Place) -> Result<()> {
         self.units = self.units.max(place.start.checked_add(place.extent).ok_or_else(overflow)?);
         self.mix.add(place.mix);
-        self.align = self.align.max(place.align).max(if self.typed { 1 } else { place.mix.element_bytes() });
+        self.persistent |= place.persistent;
+        self.align =
+            self.align.max(place.align()).max(if self.typed { 1 } else { place.mix.element_bytes() });
         Ok(())
     }
 }
@@ -161,6 +175,8 @@ pub(super) struct Arrangement {
     /// Elements of all local arrays, and their bytes.
     pub(super) local: u64,
     pub(super) local_bytes: u64,
+    /// Empty until somebody asks.
+    pub(super) hash: OnceCell<u64>,
 }
 
 impl Arrangement {
@@ -222,7 +238,7 @@ impl Arrangement {
             self.local_bytes = self.local_bytes.checked_add(bytes).ok_or_else(overflow)?;
         } else {
             let extent = self.extent_mut(place.space);
-            place.start = align_up(extent.units, place.align)?;
+            place.start = align_up(extent.units, place.align())?;
             extent.hold(&place)?;
         }
         self.places[index] = place;
@@ -244,21 +260,13 @@ pub(super) fn arrange(group: &Group, child: impl Fn(u64, Space) -> Extent) -> Re
         persistent: empty,
         local: 0,
         local_bytes: 0,
+        hash: OnceCell::new(),
     };
     for entry in entries {
         let rolled = entry.child.map(|key| child(key, entry.spec.space()));
         all.places.push(measure(&entry.spec, rolled, options)?);
     }
-    if options.typed {
-        // What becomes a slice lies where its target lies: the target takes its alignment over, from the last to the first.
-        for (index, entry) in entries.iter().enumerate().rev() {
-            if let Some(target) = entry.alias {
-                let align = all.places[index].align;
-                let target = &mut all.places[target as usize];
-                target.align = target.align.max(align);
-            }
-        }
-    }
+    let slots = slots(group, &mut all.places)?;
 
     // Rule 1: back to back, in registration order.
     for (index, entry) in entries.iter().enumerate() {
@@ -273,24 +281,63 @@ pub(super) fn arrange(group: &Group, child: impl Fn(u64, Space) -> Extent) -> Re
     // Rule 2: aliases, in registration order.
     for (index, entry) in entries.iter().enumerate() {
         let Some(target) = entry.alias else { continue };
-        let mut place = all.places[index];
-        let under = all.places[target as usize];
-        let kept_apart =
-            options.protect_persistent && (entry.spec.persistent || entries[target as usize].spec.persistent);
-        if under.space == Space::Shared && !kept_apart {
-            let start = align_up(under.start + under.consumed, place.align)?;
-            if start.checked_add(place.extent).is_some_and(|stop| stop <= under.stop()) {
-                (place.space, place.origin, place.start) = (Space::Shared, Origin::Aliased, start);
-                all.shared.hold(&place)?;
-                all.places[target as usize].consumed = place.stop() - under.start;
-                all.places[index] = place;
-                continue;
-            }
+        let under = &all.places[target as usize];
+        if under.space == Space::Shared && slots[index] != NO_SLOT {
+            let start = under.start + slots[index];
+            let place = Place { space: Space::Shared, origin: Origin::Aliased, start, ..all.places[index] };
+            all.shared.hold(&place)?;
+            all.places[index] = place;
+            continue;
         }
         all.places[index].origin = Origin::FellBack;
         all.append(index, &entry.spec)?;
     }
     Ok(all)
+}
+
+/// In the list of slots: the alias has no room in its target, or is kept apart from it.
+const NO_SLOT: u64 = u64::MAX;
+
+/// By index: where an alias lies in its target, from the target's start, if the target lies in shared memory. A target takes
+/// over the alignment of the aliases that have a slot, so that slots do not depend on where it lies.
+fn slots(group: &Group, places: &mut [Place]) -> Result<Vec<u64>> {
+    let entries = &group.entries;
+    if entries.iter().all(|entry| entry.alias.is_none()) {
+        return Ok(Vec::new());
+    }
+    const END: u32 = u32::MAX;
+    // The aliases of each target, in registration order: the first one, and the next one after each.
+    let (mut first, mut next) = (filled(END, entries.len())?, filled(END, entries.len())?);
+    let mut slots = filled(NO_SLOT, entries.len())?;
+    // From the last to the first: an alias comes after its target, so that its own slices are known by then.
+    for (index, entry) in entries.iter().enumerate().rev() {
+        let mut consumed = 0;
+        let mut alias = first[index];
+        while alias != END {
+            let (target, slice) = (&places[index], &places[alias as usize]);
+            let kept_apart = group.options.protect_persistent && (target.persistent || slice.persistent);
+            let start: Option<u64> = u64::checked_next_multiple_of(consumed, slice.slice_align);
+            let stop = start.and_then(|start| start.checked_add(slice.extent));
+            if let (Some(start), Some(stop), false) = (start, stop, kept_apart)
+                && stop <= target.extent
+            {
+                slots[alias as usize] = start;
+                consumed = stop;
+                places[index].slice_align = target.slice_align.max(slice.slice_align);
+            }
+            alias = next[alias as usize];
+        }
+        if let Some(target) = entry.alias {
+            next[index] = std::mem::replace(&mut first[target as usize], index as u32);
+        }
+    }
+    Ok(slots)
+}
+
+fn filled<T: Copy>(value: T, count: usize) -> Result<Vec<T>> {
+    let mut list = try_vec(count)?;
+    list.resize(count, value);
+    Ok(list)
 }
 
 /// How large a buffer is, and where it would lie by itself.
@@ -308,8 +355,9 @@ fn measure(spec: &Spec, child: Option<Extent>, options: Options) -> Result<Place
         true => (length.checked_mul(mix.element_bytes()).ok_or_else(overflow)?, align),
         false => (length, 1),
     };
+    let persistent = spec.persistent || child.is_some_and(|region| region.persistent);
     let (space, origin) = (spec.space(), Origin::Own);
-    Ok(Place { space, origin, mix, start: 0, extent, length, align, consumed: 0 })
+    Ok(Place { space, origin, mix, start: 0, extent, length, align, slice_align: align, persistent })
 }
 
 /// Puts planned buffers where the plan says, above those that are always alive.
@@ -318,7 +366,7 @@ fn follow_plan(group: &Group, all: &mut Arrangement) -> Result<()> {
         let planned = |index: &usize| {
             group.planned(*index) != NOT_PLANNED && group.entries[*index].spec.space() == space
         };
-        let align = (0..group.entries.len()).filter(planned).map(|index| all.places[index].align).max();
+        let align = (0..group.entries.len()).filter(planned).map(|index| all.places[index].align()).max();
         let base = align_up(all.extent(space).units, align.unwrap_or(1))?;
         for index in (0..group.entries.len()).filter(planned) {
             let mut place = all.places[index];

@@ -89,8 +89,10 @@ pub fn diff(before: &Layout, after: &Layout) -> Result<Diff> {
     for placed in &after.buffers {
         let name = placed.buffer.name.as_str();
         let was = old.get(name).copied();
-        // Under which key a child went is nobody's business but its process's.
-        if was.is_none_or(|was| (&was.buffer, was.allocator) != (&placed.buffer, placed.allocator)) {
+        // The key of a child is not compared: it is another one in each process.
+        if was.is_none_or(|was| {
+            (&was.buffer, was.allocator) != (&placed.buffer, placed.allocator) || changed_within(was, placed)
+        }) {
             push(name, was, Some(placed))?;
         }
     }
@@ -100,6 +102,11 @@ pub fn diff(before: &Layout, after: &Layout) -> Result<Diff> {
         }
     }
     Ok(Diff { changes, before: before.totals(), after: after.totals(), same_hash: before.hash == after.hash })
+}
+
+/// Whether the layout of a child has changed. The first of its two hidden buffers stands for both.
+fn changed_within(before: &Placed, after: &Placed) -> bool {
+    !after.buffer.persistent && before.child_hash != after.child_hash
 }
 
 fn by_name(layout: &Layout) -> Result<HashMap<&str, &Placed>> {
@@ -137,7 +144,10 @@ impl fmt::Display for Diff {
         for change in &self.changes {
             let name = &change.name;
             match (&change.before, &change.after) {
-                (Some(before), Some(after)) => writeln!(f, "{name}: {} -> {}", Brief(before), Brief(after))?,
+                (Some(before), Some(after)) => {
+                    let within = if changed_within(before, after) { ", its own layout changed" } else { "" };
+                    writeln!(f, "{name}: {} -> {}{within}", Brief(before), Brief(after))?;
+                }
                 (None, Some(after)) => writeln!(f, "{name}: added, {}", Brief(after))?,
                 (Some(before), None) => writeln!(f, "{name}: removed, {}", Brief(before))?,
                 (None, None) => {}

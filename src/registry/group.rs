@@ -100,17 +100,25 @@ impl Group {
         self.push(&[(name, spec, alias, None)])
     }
 
-    /// Adds the two hidden buffers that stand for a child's regions.
-    pub(super) fn register_child(&mut self, names: [&str; 2], specs: [Spec; 2], child: u64) -> Result<()> {
+    /// Adds the two hidden buffers that stand for a child's regions, the first of which may be an alias.
+    pub(super) fn register_child(
+        &mut self,
+        names: [&str; 2],
+        specs: [Spec; 2],
+        child: u64,
+        aliases: Option<&str>,
+    ) -> Result<()> {
         for name in names {
             vet_name(name)?;
-            if self.names.contains_key(name) {
-                let why = "the name is taken; a child takes <name>.shared and <name>.persistent";
-                return Err(Error::named(Status::Exists, "name", name, why));
-            }
         }
+        vet_self(names[0], aliases)?;
+        if let Some(name) = names.into_iter().find(|name| self.names.contains_key(*name)) {
+            let why = "the name is taken; a child takes <name>.shared and <name>.persistent";
+            return Err(Error::named(Status::Exists, "name", name, why));
+        }
+        let alias = aliases.map(|target| self.target(target, self.entries.len())).transpose()?;
         let [shared, persistent] = specs;
-        self.push(&[(names[0], shared, None, Some(child)), (names[1], persistent, None, Some(child))])
+        self.push(&[(names[0], shared, alias, Some(child)), (names[1], persistent, None, Some(child))])
     }
 
     /// Adds all or nothing.

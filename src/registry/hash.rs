@@ -24,8 +24,9 @@ impl Fnv {
     }
 }
 
-/// The hash of a group's layout: names, places, precisions, zero-fill lengths, totals and stride.
-pub(super) fn of(group: &Group, all: &Arrangement) -> u64 {
+/// The hash of a group's layout: names, places, precisions, zero-fill lengths, totals, stride, and the hashes of its children:
+/// a kernel reaches into their regions, too.
+pub(super) fn of(group: &Group, all: &Arrangement, child: impl Fn(u64) -> u64) -> u64 {
     let mut fnv = Fnv(0xcbf2_9ce4_8422_2325);
     for (index, entry) in group.entries.iter().enumerate() {
         let place = all.allocator(index);
@@ -35,6 +36,9 @@ pub(super) fn of(group: &Group, all: &Arrangement) -> u64 {
         fnv.number(place.offset);
         fnv.number(place.length);
         fnv.number(place.zero_fill);
+        if let Some(key) = entry.child.filter(|_| !entry.spec.persistent) {
+            fnv.number(child(key));
+        }
     }
     for space in [Space::Shared, Space::Persistent] {
         fnv.number(all.extent(space).elements());

@@ -136,12 +136,15 @@ pub struct Placed {
     pub allocator: Allocator,
     /// The parent whose region this is, if it is a child's hidden buffer.
     pub child: Option<u64>,
+    /// The hash of that parent's layout; None if it has no buffers.
+    pub child_hash: Option<u64>,
 }
 
 impl Placed {
     /// A copy, if there is memory for one.
     pub(crate) fn try_clone(&self) -> Result<Placed> {
-        Ok(Placed { buffer: self.buffer.try_clone()?, allocator: self.allocator, child: self.child })
+        let Placed { allocator, child, child_hash, .. } = *self;
+        Ok(Placed { buffer: self.buffer.try_clone()?, allocator, child, child_hash })
     }
 }
 

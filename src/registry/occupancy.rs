@@ -1,5 +1,6 @@
 //! How many blocks share a multiprocessor, and how threads meet the banks of shared memory.
 
+use super::buffer::Precision;
 use super::layout::Space;
 use super::limits::Limits;
 use super::options::SharedPer;
@@ -152,7 +153,8 @@ pub struct Banks {
     pub stride_bytes: u64,
     /// The shortest stride without conflicts, if there is one within the next 128 bytes.
     pub conflict_free_stride_bytes: Option<u64>,
-    /// By buffer in shared memory: into how many turns the worst access of it is split; 1 is none.
+    /// By buffer in shared memory: into how many turns the worst access of it is split; 1 is none. Of a child's region, by the
+    /// worst of its precisions.
     pub ways: Vec<(String, u32)>,
 }
 
@@ -203,17 +205,21 @@ impl Registry {
                 .map(|index| (index, all.allocator(index)))
                 .filter(|(_, place)| place.space == Space::Shared && place.length > 0)
         };
-        let of = |stride, place: &super::Allocator| {
+        let of = |stride, index: usize, place: &super::Allocator| {
             // Only where it lies among the banks matters, and small numbers do not overflow.
             let round = BANKS as u64 * BANK_BYTES;
-            ways(stride % round + round, place.byte_offset.unwrap_or(0) % round, place.element_bytes())
+            let ways = |precision: Precision| {
+                ways(stride % round + round, place.byte_offset.unwrap_or(0) % round, precision.bytes())
+            };
+            // Of a child's region that mixes precisions, the worst of them.
+            all.places[index].precisions().map(ways).max().unwrap_or(1)
         };
         let mut list = try_vec(shared().count())?;
         for (index, place) in shared() {
-            list.push((try_string(&group.entries[index].name)?, of(stride_bytes, &place)));
+            list.push((try_string(&group.entries[index].name)?, of(stride_bytes, index, &place)));
         }
         let align = all.shared.region().align_bytes;
-        let free = |stride: &u64| shared().all(|(_, place)| of(*stride, &place) == 1);
+        let free = |stride: &u64| shared().all(|(index, place)| of(*stride, index, &place) == 1);
         let mut strides = (0..=BANKS as u64 * BANK_BYTES / align).map(|step| stride_bytes + step * align);
         Ok(Banks { stride_bytes, conflict_free_stride_bytes: strides.find(free), ways: list })
     }

@@ -57,7 +57,8 @@ pub struct Options {
     /// In a typed layout of 4-byte elements that belongs to a thread, the stride from one thread to the next is made an odd
     /// number of words, so that threads which read the same element meet 32 different banks.
     pub bank_skew: bool,
-    /// An alias never overlaps a persistent buffer: where either is persistent, it is placed by itself.
+    /// An alias never overlaps a persistent buffer: where either is persistent, or a child's region that holds a persistent
+    /// buffer, the alias is placed by itself.
     pub protect_persistent: bool,
     /// What the shared region belongs to.
     pub shared_per: SharedPer,

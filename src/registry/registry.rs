@@ -4,7 +4,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::buffer::{Buffer, Spec, Update};
 use super::group::{self, Group};
-use super::hash;
 use super::layout::{Allocator, Layout, Placed, Totals};
 use super::options::Options;
 use super::state::{State, no_name};
@@ -169,20 +168,26 @@ impl Registry {
 
     /// Rolls a child's shared and persistent totals up into a parent, as the hidden buffers `<name>.shared` and
     /// `<name>.persistent` at the end of its order. They are live: whatever changes in the child, now or later, moves what
-    /// comes after them.
+    /// comes after them. The parent's options count for the whole region; those of the child, for its own launches.
+    ///
+    /// `aliases` is the buffer whose memory the child's shared region would rather share, as in [`Registry::register`]. The
+    /// persistent region is never an alias.
     ///
     /// ```
     /// use backbuf::registry::{Buffer, Registry};
     /// let registry = Registry::new();
-    /// registry.register_child(1, "solver", 2)?;
+    /// registry.register_child(1, "solver", 2, None)?;
     /// registry.register(1, &Buffer::shared("k1", 10))?;
     /// registry.register(2, &Buffer::shared("jacobian", 9))?;
     /// assert_eq!(registry.get_allocator(1, "solver.shared")?.length, 9);
     /// assert_eq!(registry.get_allocator(1, "k1")?.offset, 9);
+    /// registry.register_child(1, "line_search", 3, Some("k1"))?;
+    /// registry.register(3, &Buffer::shared("step", 4))?;
+    /// assert_eq!(registry.get_allocator(1, "line_search.shared")?.offset, 9);
     /// # Ok::<(), backbuf::Error>(())
     /// ```
-    pub fn register_child(&self, parent: u64, name: &str, child: u64) -> Result<()> {
-        self.lock_to_change()?.register_child(parent, self.defaults, name, child)
+    pub fn register_child(&self, parent: u64, name: &str, child: u64, aliases: Option<&str>) -> Result<()> {
+        self.lock_to_change()?.register_child(parent, self.defaults, name, child, aliases)
     }
 
     /// Drops the layout, and the plan with it: the next query works the layout out by the rules. An unknown parent is fine.
@@ -256,10 +261,9 @@ impl Registry {
         self.lock().groups.get(&parent).map_or(0, |group| group.version)
     }
 
-    /// The same for equal layouts, in every process.
+    /// The same for equal layouts, in every process. The layouts of children count, too.
     pub fn layout_hash(&self, parent: u64) -> Result<u64> {
-        let state = self.lock();
-        state.known(parent).map(|(group, all)| hash::of(group, all))
+        self.lock().hash(parent)
     }
 
     /// What the parent takes, in elements: 0 for an unknown one.
@@ -353,12 +357,14 @@ impl Registry {
                 buffer.size = allocator.length;
                 buffer.precision = allocator.precision.unwrap_or_default();
             }
-            buffers.push(Placed { buffer, allocator, child: entry.child });
+            let child = entry.child;
+            let child_hash = child.filter(|key| state.groups.contains_key(key)).map(|key| state.hash(key));
+            buffers.push(Placed { buffer, allocator, child, child_hash: child_hash.transpose()? });
         }
         Ok(Layout {
             options: group.options,
             version: group.version,
-            hash: hash::of(group, all),
+            hash: state.hash(parent)?,
             shared: all.shared.region(),
             persistent: all.persistent.region(),
             local: all.local,

@@ -3,6 +3,7 @@
 use super::arrange::{self, Arrangement, Extent};
 use super::buffer::{Location, Precision, Spec};
 use super::group::{self, Group};
+use super::hash;
 use super::hasher::Map;
 use super::layout::Space;
 use super::options::Options;
@@ -45,17 +46,52 @@ impl State {
         self.settled(parent)?.ok_or_else(|| no_parent(parent))
     }
 
-    /// Works out a layout, children first. A stack of its own: however deep children go, the thread's does not grow.
+    /// Works out a layout, children first.
     #[cold]
     fn settle(&self, parent: u64) -> Result<()> {
-        let arrangement = |key: u64| self.groups.get(&key).map(|group| &group.arrangement);
+        let reach = |child: u64, space: Space| {
+            let all = self.groups.get(&child).and_then(|group| group.arrangement.get());
+            all.map_or_else(Extent::default, |all| all.extent(space))
+        };
+        let settled = |group: &Group| group.arrangement.get().is_some();
+        self.children_first(parent, settled, |_, group| {
+            let all = arrange::arrange(group, reach)?;
+            group.arrangement.get_or_init(|| all);
+            Ok(())
+        })
+    }
+
+    /// The hash of a group's layout.
+    pub(super) fn hash(&self, parent: u64) -> Result<u64> {
+        let known = |group: &Group| group.arrangement.get()?.hash.get().copied();
+        let of_child = |key: u64| self.groups.get(&key).and_then(known).unwrap_or(0);
+        self.children_first(
+            parent,
+            |group| known(group).is_some(),
+            |key, _| {
+                let (group, all) = self.known(key)?;
+                all.hash.get_or_init(|| hash::of(group, all, of_child));
+                Ok(())
+            },
+        )?;
+        Ok(of_child(parent))
+    }
+
+    /// Works on a group and all that it rolls up, children first, where it is not `done`. A stack of its own: however deep
+    /// children go, the thread's does not grow.
+    fn children_first(
+        &self,
+        parent: u64,
+        done: impl Fn(&Group) -> bool,
+        work: impl Fn(u64, &Group) -> Result<()>,
+    ) -> Result<()> {
         let mut open = try_vec(8)?;
         open.push(parent);
         while let Some(&next) = open.last() {
             let group = self.group(next)?;
             let before = open.len();
             for child in group.children() {
-                if arrangement(child).is_some_and(|all| all.get().is_none()) {
+                if self.groups.get(&child).is_some_and(|group| !done(group)) {
                     open.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
                     open.push(child);
                 }
@@ -64,13 +100,8 @@ impl State {
                 continue;
             }
             open.pop();
-            if group.arrangement.get().is_none() {
-                let reach = |child: u64, space: Space| {
-                    let all = arrangement(child).and_then(|all| all.get());
-                    all.map_or_else(Extent::default, |all| all.extent(space))
-                };
-                let all = arrange::arrange(group, reach)?;
-                group.arrangement.get_or_init(|| all);
+            if !done(group) {
+                work(next, group)?;
             }
         }
         Ok(())
@@ -101,6 +132,7 @@ impl State {
         defaults: Options,
         name: &str,
         child: u64,
+        aliases: Option<&str>,
     ) -> Result<()> {
         group::vet_name(name)?;
         let mut hidden = [String::new(), String::new()];
@@ -126,7 +158,8 @@ impl State {
         let mut hosts = self.hosts.remove(&child).unwrap_or_default();
         let done = hosts.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory)).and_then(|()| {
             let names = [hidden[0].as_str(), hidden[1].as_str()];
-            self.change(parent, defaults, |group| group.register_child(names, [shared, persistent], child))
+            let specs = [shared, persistent];
+            self.change(parent, defaults, |group| group.register_child(names, specs, child, aliases))
         });
         if done.is_ok() {
             hosts.push(parent);

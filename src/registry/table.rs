@@ -32,11 +32,12 @@ fn row(placed: &Placed) -> Result<Row> {
         cell(place.precision.map_or("bytes", |precision| precision.name()))?,
         cell(place.length * place.element_bytes())?,
         match (&buffer.aliases, placed.child.is_some()) {
-            (_, true) => cell("child")?,
-            (None, _) => cell("own")?,
-            (Some(target), _) => {
+            (None, true) => cell("child")?,
+            (None, false) => cell("own")?,
+            (Some(target), child) => {
+                let child = if child { "child " } else { "" };
                 let how = if place.origin == Origin::Aliased { "in" } else { "fell back from" };
-                cell(format_args!("{how} {}", Printable(target)))?
+                cell(format_args!("{child}{how} {}", Printable(target)))?
             }
         },
         buffer.lifetime.map_or_else(nothing, |alive| cell(format_args!("{}..{}", alive.begin, alive.end)))?,
@@ -164,7 +165,7 @@ mod tests {
         for buffer in &buffers {
             registry.register(1, buffer).unwrap();
         }
-        registry.register_child(1, "child", 2).unwrap();
+        registry.register_child(1, "child", 2, None).unwrap();
         let expected = "\
 name              space       offset  length  type   bytes  origin                  alive
 größeU+000A       shared           0       4  f32       16  own                     0..12

@@ -5,6 +5,9 @@ use crate::error::{Error, Result, Status};
 /// Deeper than any document of the library.
 const DEEPEST: usize = 16;
 
+/// More members than any object of a layout has.
+const MOST_MEMBERS: usize = 64;
+
 /// A value, and the byte at which it began.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -142,6 +145,9 @@ impl<'a> Parser<'a> {
                 return Err(self.refuse(self.at, "expected the name of a member, in quotation marks"));
             }
             let at = self.at;
+            if object.len() == MOST_MEMBERS {
+                return Err(self.refuse(at, "an object of more than 64 members, which no layout has"));
+            }
             let name = self.string()?;
             if object.iter().any(|(other, _)| *other == name) {
                 return Err(self.refuse(at, "a member of this name stands before it in the same object"));

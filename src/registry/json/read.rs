@@ -116,7 +116,7 @@ impl Reader<'_> {
         if let Value::Object(members) = &node.value
             && members.iter().any(|(name, _)| name == "child")
         {
-            let object = self.object(node, &["child", "group"])?;
+            let object = self.object(node, &["child", "group", "aliases"])?;
             let name = self.text(self.required(&object, "child", "a child needs a name")?)?;
             let group = self.required(&object, "group", "a child needs a group: its number, or null")?;
             let child = match group.value {
@@ -129,7 +129,8 @@ impl Reader<'_> {
                         .ok_or_else(|| self.0.refuse(group.at, "the document has no group of that number"))?
                 }
             };
-            return load.state.register_child(key, options, name, child);
+            let aliases = object.given("aliases").map(|node| self.text(node)).transpose()?;
+            return load.state.register_child(key, options, name, child, aliases);
         }
         let object = self.object(node, &OF_BUFFER)?;
         let name = self.text(self.required(&object, "name", "a buffer needs a name")?)?;
@@ -149,6 +150,10 @@ impl Reader<'_> {
             let entry = &group.entries[index];
             if entry.alias.is_some() || entry.spec.lifetime.is_none() || plan[index] != NOT_PLANNED {
                 let why = "a plan places each buffer once, and only those with a lifetime that are no alias";
+                return Err(self.0.refuse(pair.at, why));
+            }
+            if group.options.protect_persistent && entry.spec.persistent {
+                let why = "a plan does not place a persistent buffer where protect_persistent is set";
                 return Err(self.0.refuse(pair.at, why));
             }
             plan[index] = offset;
@@ -181,7 +186,8 @@ impl Reader<'_> {
         if groups.is_empty() {
             return Err(self.0.refuse(object.at, "a layout has one group at least"));
         }
-        let mut load = Load { state: State::default(), keys: try_vec(groups.len())?, taken };
+        let mut load =
+            Load { state: State::default(), keys: try_vec(groups.len())?, taken, highest_free: u64::MAX };
         load.keys.push(parent);
         while load.keys.len() < groups.len() {
             let key = load.free_key();
@@ -218,15 +224,20 @@ struct Load<'a> {
     keys: Vec<u64>,
     /// Where it will go.
     taken: &'a State,
+    /// No key above it is free.
+    highest_free: u64,
 }
 
 impl Load<'_> {
-    /// A key that is nobody's.
-    fn free_key(&self) -> u64 {
-        let free = |key: &u64| {
-            !self.keys.contains(key) && [&self.state, self.taken].iter().all(|state| !state.knows(*key))
-        };
-        (0..=u64::MAX).rev().find(free).unwrap_or(0)
+    /// A key that is nobody's, and is not handed out again.
+    fn free_key(&mut self) -> u64 {
+        loop {
+            let key = self.highest_free;
+            self.highest_free = key.wrapping_sub(1);
+            if self.keys.first() != Some(&key) && !self.taken.knows(key) {
+                return key;
+            }
+        }
     }
 }
 

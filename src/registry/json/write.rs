@@ -5,13 +5,18 @@ use std::fmt::{self, Write};
 use super::{FORMAT, VERSION};
 use crate::error::{Error, Result, Status};
 use crate::memory::try_vec;
+use crate::registry::Lifetime;
 use crate::registry::arrange::Extent;
 use crate::registry::group::{Group, NOT_PLANNED};
+use crate::registry::hasher::Map;
 use crate::registry::layout::Space;
 use crate::registry::registry::Registry;
 use crate::registry::state::State;
-use crate::registry::{Lifetime, hash};
 use crate::text::{Draft, compose};
+
+fn out_of_memory<T>(_: T) -> Error {
+    Error::of(Status::OutOfMemory)
+}
 
 /// A text as JSON.
 struct Quoted<'a>(&'a str);
@@ -66,25 +71,29 @@ impl Registry {
         let state = self.lock();
         state.group(parent)?;
         let mut keys = try_vec(1)?;
+        let mut numbers: Map<u64, usize> = Map::default();
         keys.push(parent);
+        numbers.try_reserve(1).map_err(out_of_memory)?;
+        numbers.insert(parent, 0);
         let mut at = 0;
         while let Some(&key) = keys.get(at) {
             at += 1;
             for child in state.group(key)?.children() {
-                if state.groups.contains_key(&child) && !keys.contains(&child) {
-                    keys.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+                if state.groups.contains_key(&child) && !numbers.contains_key(&child) {
+                    numbers.try_reserve(1).and_then(|()| keys.try_reserve(1)).map_err(out_of_memory)?;
+                    numbers.insert(child, keys.len());
                     keys.push(child);
                 }
             }
         }
         for &key in &keys {
             // A layout that cannot be worked out is written as null; memory that is not there is another matter.
-            match state.known(key) {
+            match state.hash(key) {
                 Err(error) if error.status() == Status::OutOfMemory => return Err(error),
                 _ => {}
             }
         }
-        compose(|out| document(out, &state, &keys))
+        compose(|out| document(out, &state, &keys, &numbers))
     }
 }
 
@@ -123,11 +132,11 @@ impl Registry {
     }
 }
 
-fn document(out: &mut Draft, state: &State, keys: &[u64]) -> fmt::Result {
+fn document(out: &mut Draft, state: &State, keys: &[u64], numbers: &Map<u64, usize>) -> fmt::Result {
     writeln!(out, "{{\n  \"format\": {},\n  \"version\": {VERSION},\n  \"groups\": [", Quoted(FORMAT))?;
     for (at, key) in keys.iter().enumerate() {
         if let Some(group) = state.groups.get(key) {
-            write_group(out, group, keys)?;
+            write_group(out, group, numbers)?;
         }
         out.write_str(if at + 1 < keys.len() { ",\n" } else { "\n" })?;
     }
@@ -147,7 +156,8 @@ fn lines<T>(
     Ok(())
 }
 
-fn write_group(out: &mut Draft, group: &Group, keys: &[u64]) -> fmt::Result {
+/// `numbers` are those of the groups by key.
+fn write_group(out: &mut Draft, group: &Group, numbers: &Map<u64, usize>) -> fmt::Result {
     let options = group.options;
     write!(
         out,
@@ -163,8 +173,11 @@ fn write_group(out: &mut Draft, group: &Group, keys: &[u64]) -> fmt::Result {
     lines(out, entries, |out, entry| {
         if let Some(child) = entry.child {
             let name = entry.name.strip_suffix(".shared").unwrap_or(&entry.name);
-            let index = keys.iter().position(|&key| key == child);
-            return write!(out, "{{\"child\": {}, \"group\": {}}}", Quoted(name), OrNull(index));
+            write!(out, "{{\"child\": {}, \"group\": {}", Quoted(name), OrNull(numbers.get(&child)))?;
+            if let Some(target) = group.alias_name(entry) {
+                write!(out, ", \"aliases\": {}", Quoted(target))?;
+            }
+            return out.write_char('}');
         }
         write!(
             out,
@@ -200,8 +213,11 @@ fn region(out: &mut Draft, name: &str, extent: Extent) -> fmt::Result {
 }
 
 fn write_layout(out: &mut Draft, group: &Group) -> fmt::Result {
-    let Some(all) = group.arrangement.get() else { return out.write_str("null") };
-    write!(out, "{{\n        \"hash\": \"{:016x}\",", hash::of(group, all))?;
+    let all = group.arrangement.get();
+    let Some((all, hash)) = all.and_then(|all| Some((all, all.hash.get()?))) else {
+        return out.write_str("null");
+    };
+    write!(out, "{{\n        \"hash\": \"{hash:016x}\",")?;
     region(out, "shared", all.extent(Space::Shared))?;
     region(out, "persistent", all.extent(Space::Persistent))?;
     write!(out, "\n        \"local\": {{\"elements\": {}, \"bytes\": {}}},", all.local, all.local_bytes)?;

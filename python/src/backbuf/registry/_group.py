@@ -93,10 +93,11 @@ class BufferGroup:
         self._check(wanted.check(status))
         return bool(known[0]), bool(changed[0])
 
-    def register_child(self, name: str, child: object) -> None:
+    def register_child(self, name: str, child: object, aliases: str | None = None) -> None:
         """`BufferRegistry.register_child`."""
         native, text = self._native, c_text(name, "name")
-        status = lib.bb_registry_register_child(native.pointer(), native.key(self._parent), text, native.key(child))
+        target = ffi.NULL if aliases is None else c_text(aliases, "aliases")
+        status = lib.bb_registry_register_child(native.pointer(), native.key(self._parent), text, native.key(child), target)
         native.check(status, parent=self._parent, child=child)
 
     def set_options(
@@ -323,8 +324,9 @@ class BufferGroup:
         entries: dict[str, CUDABuffer] = {}
         for one in self._document()["buffers"]:
             if "child" in one:
-                regions = [f"{one['child']}.{space}" for space in ("shared", "persistent")]
-                entries |= {name: _region(name, self.placement(name)) for name in regions}
+                shared, persistent = (f"{one['child']}.{space}" for space in ("shared", "persistent"))
+                entries[shared] = _region(shared, self.placement(shared), one.get("aliases"))
+                entries[persistent] = _region(persistent, self.placement(persistent))
             else:
                 entries[one["name"]] = _buffer(one)
         return entries
@@ -347,7 +349,7 @@ def _buffer(asked: dict[str, Any]) -> CUDABuffer:
     return CUDABuffer(**asked | {"lifetime": None if lifetime is None else tuple(lifetime)})
 
 
-def _region(name: str, place: Placement) -> CUDABuffer:
+def _region(name: str, place: Placement, aliases: str | None = None) -> CUDABuffer:
     """A child's region, which stands in no JSON."""
     shared = place.space == "shared"
-    return CUDABuffer(name, place.zero_fill, "shared" if shared else "local", not shared, precision=place.precision)
+    return CUDABuffer(name, place.zero_fill, "shared" if shared else "local", not shared, aliases, place.precision)

@@ -26,7 +26,7 @@ class BufferRegistry:
     `layout="typed"`: offsets are worked out in bytes and aligned by precision, so that a region may mix precisions.
     `shared_per`: a `"block"` has one shared region, or each `"thread"`. `bank_skew`: in a typed layout of 4-byte elements that
     belongs to a thread, the stride from thread to thread is an odd number of words. `protect_persistent`: an alias never
-    overlaps a persistent buffer. `label` names the registry in messages.
+    overlaps a persistent buffer, nor a child's region that holds one. `label` names the registry in messages.
 
     A parent is any object. It is known by its identity and not held: its buffers are forgotten when it ends. What cannot be
     referred to weakly is held as long as the registry; texts, numbers and tuples are known by their value.
@@ -100,10 +100,13 @@ class BufferRegistry:
         """
         return self.group(parent).update_buffer(name, **changes)
 
-    def register_child(self, name: str, parent: object, child: object) -> None:
+    def register_child(self, name: str, parent: object, child: object, aliases: str | None = None) -> None:
         """Rolls a child's regions up into a parent, as `<name>.shared` and `<name>.persistent` at the end of its order. They
         are live: whatever changes in the child moves what comes after them. The child is a parent of its own, which may have
-        no buffers yet.
+        no buffers yet. The parent's options count for the whole region; those of the child, for its own launches.
+
+        `aliases` names the buffer, registered before, whose memory the child's shared region would rather share; the
+        persistent region is never an alias.
 
         >>> registry = backbuf.BufferRegistry()
         >>> registry.register_child("solver", "loop", "newton")
@@ -111,7 +114,7 @@ class BufferRegistry:
         >>> registry.shared_buffer_size("loop")
         9
         """
-        self.group(parent).register_child(name, child)
+        self.group(parent).register_child(name, child, aliases)
 
     def set_options(
         self,
@@ -175,7 +178,7 @@ class BufferRegistry:
 
     def layout_hash(self, parent: object) -> int:
         """The same number for equal layouts, in every process: headers carry it, which tells a kernel built before a change
-        from one built after."""
+        from one built after. The layouts of children count, too."""
         return self.group(parent).layout_hash()
 
     def plan(
