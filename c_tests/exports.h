@@ -61,6 +61,7 @@ EXPORT(bb_watch_wait, bb_watch_wait(h, BB_MS(1), &(uint64_t){0}))
 EXPORT(bb_watch_destroy, bb_watch_destroy(h))
 EXPORT(bb_sender_send, bb_sender_send(h, &one_u32, 4, &(uint64_t){0}))
 EXPORT(bb_sender_send_all, bb_sender_send_all(h, &one_u32, 4, BB_MS(1), &(uint64_t){0}))
+EXPORT(bb_sender_send_whole, bb_sender_send_whole(h, &one_u32, 4, BB_MS(1), &(uint64_t){0}))
 EXPORT(bb_sender_feed, bb_sender_feed(h, &one_u32, 4, &(uint64_t){0}))
 EXPORT(bb_sender_flush, bb_sender_flush(h))
 EXPORT(bb_sender_commit, bb_sender_commit(h, 0))
@@ -284,6 +285,7 @@ static const export_case exports[] = {
     END(bb_watch_destroy, WATCH),
     CASE(bb_sender_send, SENDER),
     CASE(bb_sender_send_all, SENDER),
+    CASE(bb_sender_send_whole, SENDER),
     CASE(bb_sender_feed, SENDER),
     CASE(bb_sender_flush, SENDER),
     CASE(bb_sender_reserve, SENDER),

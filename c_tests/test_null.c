@@ -149,11 +149,13 @@ static void of_rings(void) {
     uint64_t n = 0;
     NULL_NAMES("data", bb_sender_send(tx, NULL, 1, &n));
     NULL_NAMES("data", bb_sender_send_all(tx, NULL, 1, 0, &n));
+    NULL_NAMES("data", bb_sender_send_whole(tx, NULL, 1, 0, &n));
     NULL_NAMES("data", bb_sender_feed(tx, NULL, 1, &n));
     NULL_NAMES("dst", bb_receiver_recv(rx, NULL, 1, &n));
     NULL_NAMES("dst", bb_receiver_recv_all(rx, NULL, 1, 0, &n));
     NULL_NAMES("sent", bb_sender_send(tx, &one_u32, 1, NULL));
     NULL_NAMES("sent", bb_sender_send_all(tx, &one_u32, 1, 0, NULL));
+    NULL_NAMES("sent", bb_sender_send_whole(tx, &one_u32, 1, 0, NULL));
     NULL_NAMES("sent", bb_sender_feed(tx, &one_u32, 1, NULL));
     NULL_NAMES("got", bb_receiver_recv(rx, &(uint32_t){0}, 1, NULL));
     NULL_NAMES("got", bb_receiver_recv_all(rx, &(uint32_t){0}, 1, 0, NULL));

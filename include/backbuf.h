@@ -1798,6 +1798,15 @@ typedef struct {
      * Name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
      */
     const char *label;
+    /**
+     * Bytes of a record, for a ring that never makes its sender wait; 0, the default, for a ring that delivers every byte.
+     *
+     * Where such a ring is full, a new record overwrites the oldest ones, and both ends count what is `lost`. All calls move
+     * whole records; the capacity is rounded up to whole records, and the newest of them stay. While the receiver copies, or has
+     * a span open, nothing is overwritten, but there is memory for at least as many records again: only a receiver that reads
+     * for so long makes the sender find the ring full. Since 0.1.
+     */
+    uint64_t overwrite_record_size;
 } bb_spsc_config;
 
 /**
@@ -1844,6 +1853,10 @@ typedef struct {
      * How long waits took: element k counts those of 2^k to 2^(k+1) nanoseconds.
      */
     uint64_t wait_histogram[64];
+    /**
+     * Records that were overwritten before they were received: by this sender, or since this receiver is there.
+     */
+    uint64_t lost;
 } bb_end_stats;
 
 /**
@@ -1868,7 +1881,7 @@ typedef struct {
      */
     uint64_t min_size;
     /**
-     * Bytes of a record, 0 for none: each chunk is a whole number of records.
+     * Bytes of a record: each chunk is a whole number of records. 0 for none, or for those of a ring that overwrites its oldest.
      */
     uint64_t record_size;
     /**
@@ -4071,7 +4084,8 @@ BB_API bb_status bb_spsc_config_init(bb_spsc_config *config);
  * Each end is an object of its own, with a life of its own, and belongs to one thread at a time; it may be moved to another.
  * The ring lives as long as one of them. Nothing on the plain path makes a system call or allocates.
  *
- * @param capacity bytes that the ring holds, rounded up to a power of two; all of it is usable
+ * @param capacity bytes that the ring holds, rounded up to a power of two, or to whole records where the oldest are overwritten;
+ *        all of it is usable
  * @param config how, or NULL for the defaults
  * @param sender the handle of the sending end is written here
  * @param receiver the handle of the receiving end is written here
@@ -4084,7 +4098,7 @@ BB_API bb_status bb_spsc_config_init(bb_spsc_config *config);
 BB_API bb_status bb_spsc_create(uint64_t capacity, const bb_spsc_config *config, bb_sender **sender, bb_receiver **receiver);
 
 /**
- * Sends as much as fits, and never waits.
+ * Sends as much as fits, and never waits. What must not be cut goes by `bb_sender_send_whole()`.
  *
  * `sent` is written also beside BB_E_FULL and BB_E_CLOSED, which set no message.
  *
@@ -4093,8 +4107,9 @@ BB_API bb_status bb_spsc_create(uint64_t capacity, const bb_spsc_config *config,
  * @param bytes how many there are
  * @param sent how many went is written here
  * @return BB_OK (some went, or there were none), BB_E_FULL (nothing fits), BB_E_CLOSED (the receiver has gone, or this end is
- *         closed), BB_E_STATE (a reserved span is open), BB_E_RANGE, BB_E_BUSY (another thread is inside, in the checked
- *         mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ *         closed), BB_E_STATE (a reserved span is open), BB_E_RANGE, BB_E_ALIGN (no whole records, where the ring has them),
+ *         BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+ *         BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety one thread at a time
  * @since 0.1
  */
@@ -4110,12 +4125,33 @@ BB_API bb_status bb_sender_send(bb_sender *tx, const void *data, uint64_t bytes,
  * @param bytes how many there are
  * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
  * @param sent how many went is written here
- * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a reserved span is open), BB_E_RANGE, BB_E_BUSY
- *         (another thread waits on this end), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a reserved span is open), BB_E_RANGE, BB_E_ALIGN (no
+ *         whole records, where the ring has them), BB_E_BUSY (another thread waits on this end), BB_E_NULL, BB_E_HANDLE,
+ *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_sender_send_all(bb_sender *tx, const void *data, uint64_t bytes, uint64_t timeout, uint64_t *sent);
+
+/**
+ * Sends all of it or nothing, waiting for room for all: a record is never cut, and the receiver sees all of it at once.
+ *
+ * `sent` is written also beside BB_E_FULL, BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED, which set no message; it is `bytes` or
+ * 0 then.
+ *
+ * @param tx the sender
+ * @param data the bytes, copied before the call returns; may be NULL if there are none
+ * @param bytes how many there are; at most what the ring holds
+ * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @param sent how many went is written here: all or 0
+ * @return BB_OK, BB_E_FULL (too little room now, and the timeout is 0), BB_E_TIMEOUT, BB_E_CLOSED (the receiver has gone, or this
+ *         end is closed), BB_E_INTERRUPTED, BB_E_STATE (a reserved span is open), BB_E_RANGE (more than the ring holds),
+ *         BB_E_ALIGN (no whole records, where the ring has them), BB_E_BUSY (another thread waits on this end, or is inside, in
+ *         the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety one thread at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_sender_send_whole(bb_sender *tx, const void *data, uint64_t bytes, uint64_t timeout, uint64_t *sent);
 
 /**
  * As `bb_sender_send()`, but the receiver sees it only after `bb_sender_flush()`, a send, a close or destroy of this end, or
@@ -4164,9 +4200,9 @@ BB_API bb_status bb_sender_reserve(bb_sender *tx, uint64_t min, bb_span *span);
  *
  * @param tx the sender
  * @param bytes how many were written; 0 drops the span
- * @return BB_OK, BB_E_STATE (more than was reserved, or nothing is; nothing changes), BB_E_CLOSED (the receiver has gone or this
- *         end was closed or destroyed meanwhile: the span ends, its bytes are dropped), BB_E_BUSY (another thread is inside, in
- *         the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_STATE (more than was reserved, or nothing is; nothing changes), BB_E_ALIGN (no whole records, where the
+ *         ring has them; nothing changes), BB_E_CLOSED (the receiver has gone or this end was closed or destroyed meanwhile: the
+ *         span ends, its bytes are dropped), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety one thread at a time
  * @since 0.1
  */
@@ -4271,8 +4307,8 @@ BB_API bb_status bb_sender_destroy(bb_sender *tx);
  * @param bytes how much room it has
  * @param got how many came is written here
  * @return BB_OK (some came, or there was no room), BB_E_EMPTY (nothing is there yet), BB_E_CLOSED (the sender has gone and the
- *         ring is empty, or this end is closed), BB_E_STATE (a peeked span is open), BB_E_RANGE, BB_E_BUSY (another thread is
- *         inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ *         ring is empty, or this end is closed), BB_E_STATE (a peeked span is open), BB_E_RANGE, BB_E_ALIGN (room for less than
+ *         a record, where the ring has them), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety one thread at a time
  * @since 0.1
  */
@@ -4288,8 +4324,8 @@ BB_API bb_status bb_receiver_recv(bb_receiver *rx, void *dst, uint64_t bytes, ui
  * @param bytes how much room it has
  * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
  * @param got how many came is written here
- * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a peeked span is open), BB_E_RANGE, BB_E_BUSY (another
- *         thread waits on this end), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a peeked span is open), BB_E_RANGE, BB_E_ALIGN (no
+ *         whole records, where the ring has them), BB_E_BUSY (another thread waits on this end), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety one thread at a time
  * @since 0.1
  */
@@ -4299,7 +4335,8 @@ BB_API bb_status bb_receiver_recv_all(bb_receiver *rx, void *dst, uint64_t bytes
  * Lends all that is there, to be read in place: one contiguous span, always.
  *
  * The span belongs to this end, whatever becomes of the other one, until `bb_receiver_consume()`. If this end is destroyed
- * meanwhile, the memory stays until then.
+ * meanwhile, the memory stays until then. In a ring that overwrites its oldest records nothing is overwritten meanwhile: keep it
+ * short, or copy by `bb_receiver_recv()`.
  *
  * @param rx the receiver
  * @param min fewer bytes will not do; 0 counts as 1
@@ -4318,8 +4355,8 @@ BB_API bb_status bb_receiver_peek(bb_receiver *rx, uint64_t min, bb_const_span *
  *
  * @param rx the receiver
  * @param bytes how many were used; 0 leaves all
- * @return BB_OK, BB_E_STATE (more than was peeked, or nothing is; nothing changes), BB_E_CLOSED (this end was closed or destroyed
- *         meanwhile: the span ends), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE,
+ * @return BB_OK, BB_E_STATE (more than was peeked, or nothing is; nothing changes), BB_E_ALIGN (no whole records, where the ring
+ *         has them; nothing changes), BB_E_CLOSED (this end was closed or destroyed meanwhile: the span ends), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE,
  *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety one thread at a time
  * @since 0.1
@@ -4430,7 +4467,8 @@ BB_API bb_status bb_stream_config_init(bb_stream_config *config);
  * @param rx the receiver
  * @param config how, or NULL for the defaults
  * @param stream the handle is written here
- * @return BB_OK, BB_E_ARGUMENT (a buffer_size of 0, label that is not UTF-8), BB_E_RANGE (min_size or record_size beyond the
+ * @return BB_OK, BB_E_ARGUMENT (a buffer_size of 0, label that is not UTF-8, another record_size than the
+ *         ring has), BB_E_RANGE (min_size or record_size beyond the
  *         buffer or the ring), BB_E_VERSION (struct_size), BB_E_STATE (a peeked span is open), BB_E_BUSY (a thread waits on the
  *         receiver), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety one thread at a time for the receiver

@@ -453,8 +453,8 @@ pub const MODELS: &[Model] = &[
                 breaks: "bytes_are_handed_over",
                 file: "spsc/indices.rs",
                 changes: &[(
-                    "let tail = indices.tail.0.load(Acquire);",
-                    "let tail = indices.tail.0.load(Relaxed);",
+                    "let tail = indices.tail.0.load(Acquire); self.tail",
+                    "let tail = indices.tail.0.load(Relaxed); self.tail",
                 )],
             },
             Mutant {
@@ -542,6 +542,7 @@ pub const MODELS: &[Model] = &[
             "spsc/place.rs",
             "spsc/end.rs",
             "spsc/pace.rs",
+            "spsc/overwrite.rs",
             "spsc/tx.rs",
             "spsc/rx.rs",
         ],
@@ -561,8 +562,77 @@ pub const MODELS: &[Model] = &[
             "one_of_two_takes_the_place",
             "a_new_receiver_goes_on",
             "a_descriptor_tells",
+            "the_oldest_are_overwritten",
+            "the_newest_stays",
+            "a_span_holds_the_sender_back",
         ],
         mutants: &[
+            Mutant {
+                name: "hold_by_load",
+                breaks: "the_oldest_are_overwritten",
+                file: "spsc/indices.rs",
+                changes: &[("indices.head.0.fetch_or(HELD, Acquire)", "indices.head.0.load(Acquire)")],
+            },
+            Mutant {
+                name: "hold_relaxed",
+                breaks: "the_oldest_are_overwritten",
+                file: "spsc/indices.rs",
+                changes: &[("fetch_or(HELD, Acquire)", "fetch_or(HELD, Relaxed)")],
+            },
+            Mutant {
+                name: "what_is_held_is_dropped",
+                breaks: "a_span_holds_the_sender_back",
+                file: "spsc/indices.rs",
+                changes: &[("used <= indices.window || word & HELD != 0", "used <= indices.window")],
+            },
+            Mutant {
+                name: "dropped_by_store",
+                breaks: "the_oldest_are_overwritten",
+                file: "spsc/indices.rs",
+                changes: &[(
+                    "indices.head.0.compare_exchange(word, head, AcqRel, Relaxed).is_err()",
+                    "{ indices.head.0.store(head, Release); false }",
+                )],
+            },
+            Mutant {
+                name: "dropped_relaxed",
+                breaks: "the_oldest_are_overwritten",
+                file: "spsc/indices.rs",
+                changes: &[(
+                    "compare_exchange(word, head, AcqRel, Relaxed)",
+                    "compare_exchange(word, head, Acquire, Relaxed)",
+                )],
+            },
+            Mutant {
+                name: "let_go_relaxed",
+                breaks: "the_oldest_are_overwritten",
+                file: "spsc/indices.rs",
+                changes: &[(
+                    "indices.head.0.store(next & !HELD, Release);",
+                    "indices.head.0.store(next & !HELD, Relaxed);",
+                )],
+            },
+            Mutant {
+                name: "dropped_before_it_is_published",
+                breaks: "the_newest_stays",
+                file: "spsc/overwrite.rs",
+                changes: &[("self.publish_if_behind(); self.drop_oldest();", "self.drop_oldest();"), (
+                    "if publish { self.publish_if_behind(); }",
+                    "if false { self.publish_if_behind(); }",
+                )],
+            },
+            Mutant {
+                name: "let_go_in_silence",
+                breaks: "a_span_holds_the_sender_back",
+                file: "spsc/overwrite.rs",
+                changes: &[("self.ring.sender.signal(head)", "false")],
+            },
+            Mutant {
+                name: "a_sender_waits_for_room_alone",
+                breaks: "a_span_holds_the_sender_back",
+                file: "spsc/tx.rs",
+                changes: &[("let bytes = if self.ring.record == 0 { bytes } else { 0 };", "")],
+            },
             Mutant {
                 name: "signal_without_light",
                 breaks: "a_receiver_is_woken",
@@ -781,8 +851,8 @@ pub const MODELS: &[Model] = &[
                 breaks: "a_receiver_that_waits_gets_everything_and_the_end",
                 file: "spsc/rx.rs",
                 changes: &[(
-                    "let ended = self.ring.sender.side.is_closed(); match self.consumer.glance(&self.ring.indices) >= bytes {",
-                    "let there = self.consumer.glance(&self.ring.indices); let ended = self.ring.sender.side.is_closed(); match there >= bytes {",
+                    "let ended = self.ring.sender.side.is_closed(); match self.glance() >= bytes {",
+                    "let there = self.glance(); let ended = self.ring.sender.side.is_closed(); match there >= bytes {",
                 )],
             },
             Mutant {
@@ -790,8 +860,8 @@ pub const MODELS: &[Model] = &[
                 breaks: "a_receiver_that_peeks_gets_everything_and_the_end",
                 file: "spsc/rx.rs",
                 changes: &[(
-                    "let ended = self.ring.sender.side.is_closed(); let there = self.look();",
-                    "let there = self.look(); let ended = self.ring.sender.side.is_closed();",
+                    "let ended = self.ring.sender.side.is_closed(); let there = if",
+                    "let there = self.look(); let ended = self.ring.sender.side.is_closed(); let there = if true { there } else if",
                 )],
             },
             Mutant {

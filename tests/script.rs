@@ -1,5 +1,7 @@
 //! Random scripts of calls against a plain sequential model.
 
+#[path = "common/records_script.rs"]
+mod records_script;
 #[path = "common/ring_script.rs"]
 mod ring_script;
 #[path = "common/script.rs"]
@@ -24,5 +26,13 @@ proptest! {
     #[test]
     fn a_ring_does_what_a_plain_queue_does(setup: ring_script::Word, calls in vec(any::<ring_script::Word>(), 1..100)) {
         ring_script::run(setup, &calls);
+    }
+
+    #[test]
+    fn a_ring_that_overwrites_does_what_a_plain_queue_does(
+        setup: records_script::Word,
+        calls in vec(any::<records_script::Word>(), 1..100),
+    ) {
+        records_script::run(setup, &calls);
     }
 }

@@ -234,6 +234,41 @@ static void time_runs_out() {
     EXPECT(rx.try_recv(block) && rx.try_recv(block).bytes() == 0);
 }
 
+static void a_record_goes_whole_or_not_at_all() {
+    auto [tx, rx] = ring(64);
+    Record record{1, {1, 2}};
+    EXPECT(tx.send_whole(record) && tx.send_whole(record, 1min) && !tx.send_whole(record));
+    const Transfer none = tx.try_send_whole(record);
+    EXPECT(none && none.bytes() == 0 && none.status() == BB_E_FULL);
+    EXPECT_THROWS(BB_E_TIMEOUT, static_cast<void>(tx.send_whole(record, 1ms)));
+    EXPECT_THROWS(BB_E_FULL, static_cast<void>(tx.send_whole(record, 0ms)));
+    EXPECT_THROWS(BB_E_RANGE, static_cast<void>(tx.send_whole(std::array<char, 65>{})));
+    EXPECT(tx.stats().bytes == 2 * sizeof(Record));
+    EXPECT(rx.recv_all(record) && tx.try_send_whole(record, 1min).bytes() == sizeof(Record));
+    rx.reset();
+    EXPECT(!tx.send_whole(record, 1min));
+    EXPECT_THROWS(BB_E_CLOSED, static_cast<void>(tx.send_whole(record)));
+}
+
+static void the_oldest_records_are_overwritten() {
+    auto [tx, rx] = ring(3 * sizeof(Record), RingConfig().overwrite_record_size(sizeof(Record)));
+    for (std::uint64_t step = 0; step < 10; step++)
+        EXPECT(tx.send(Record{step, {1, 2}}) == sizeof(Record));
+    EXPECT(tx.stats().lost == 7 && rx.stats().lost == 7 && tx.stats().capacity == 3 * sizeof(Record));
+    EXPECT_THROWS(BB_E_ALIGN, static_cast<void>(tx.send(1)));
+    {
+        auto seen = rx.peek();
+        auto records = seen.as<Record>();
+        for (std::uint64_t step = 10; step < 13; step++)
+            EXPECT(tx.send_whole(Record{step, {1, 2}}));
+        EXPECT(records.size() == 3 && records[0].step == 7 && records[2].step == 9);
+        EXPECT(seen.consume(sizeof(Record)));
+    }
+    Record record{};
+    EXPECT(tx.send(Record{13, {1, 2}}) == sizeof(Record) && rx.recv_all(record) && record.step == 11);
+    EXPECT(tx.stats().lost == 10 && rx.stats().lost == 10);
+}
+
 static void two_threads_pass_records() {
     auto [tx, rx] = ring(256, RingConfig().label("records").backoff(false));
     constexpr std::uint64_t count = 20'000;
@@ -359,6 +394,8 @@ int main() {
     RUN(an_end_inside_of_a_record_is_told);
     RUN(the_sender_sees_the_receiver_go);
     RUN(time_runs_out);
+    RUN(a_record_goes_whole_or_not_at_all);
+    RUN(the_oldest_records_are_overwritten);
     RUN(two_threads_pass_records);
     RUN(any_thread_may_close);
     RUN(checked_ends_belong_to_one_thread_at_a_time);

@@ -178,6 +178,10 @@ class RingConfig {
     RingConfig &checked(bool on = true) noexcept { return set(BB_SPSC_CHECKED, on); }
     /// Whether an end may pause for an instant to let a stream of tiny chunks gather: faster, but later. It may, unless told.
     RingConfig &backoff(bool on) noexcept { return set(BB_SPSC_NO_BACKOFF, !on); }
+    /// For a sender that must never wait: the ring moves whole records of so many bytes, and where it is full a new record
+    /// overwrites the oldest ones, which both ends count as `lost`. An open Peek is not overwritten; keep it short. 0: every byte
+    /// is delivered.
+    RingConfig &overwrite_record_size(std::uint64_t bytes) noexcept { return raw_.overwrite_record_size = bytes, *this; }
 
   private:
     friend Result<std::pair<Sender, Receiver>> try_ring(std::uint64_t, const RingConfig &) noexcept;
@@ -213,6 +217,15 @@ class Sender : public Handle<bb_sender, bb_sender_destroy> {
     Transfer try_send_all(Bytes data, Timeout timeout = forever) noexcept {
         std::uint64_t sent = 0;
         const bb_status code = bb_sender_send_all(handle(), data.data(), data.size(), timeout.nanoseconds(), &sent);
+        return {code, sent};
+    }
+    /// All of it or nothing, as there is room now: a record is never cut. `BB_E_RANGE` for more than the ring holds.
+    Transfer try_send_whole(Bytes data) noexcept { return try_send_whole(data, Timeout(0)); }
+    /// All of it or nothing, once there is room for all.
+    Transfer try_send_whole(Bytes data, Timeout timeout) noexcept {
+        std::uint64_t sent = 0;
+        const bb_status code =
+            bb_sender_send_whole(handle(), data.data(), data.size(), timeout.nanoseconds(), &sent);
         return {code, sent};
     }
     /// As send, but told to the receiver later: by flush, send, close, or once a call finds no room for all of its bytes.
@@ -275,9 +288,15 @@ class Sender : public Handle<bb_sender, bb_sender_destroy> {
         const Transfer sent = try_send(data);
         return detail::now(sent.status().code()) ? sent.bytes() : 0;
     }
-    /// False once the receiver is gone.
+    /// False once the receiver is gone. Where it throws, part of it may have gone: try_send_all tells how much.
     [[nodiscard]] bool send_all(Bytes data, Timeout timeout = forever) {
         return detail::more(try_send_all(data, timeout).status().code());
+    }
+    /// False where there is too little room.
+    [[nodiscard]] bool send_whole(Bytes data) { return detail::now(try_send_whole(data).status().code()); }
+    /// False once the receiver is gone. A timeout of 0 that finds too little room throws `BB_E_FULL`.
+    [[nodiscard]] bool send_whole(Bytes data, Timeout timeout) {
+        return detail::more(try_send_whole(data, timeout).status().code());
     }
     [[nodiscard]] std::size_t feed(Bytes data) {
         const Transfer sent = try_feed(data);

@@ -6,6 +6,7 @@ use loom::thread;
 pub(crate) use super::place::Place;
 pub(crate) use crate::spsc::{Flow, Moved, PIECE, copy, statistics};
 
+use super::indices::Indices;
 use super::rx::Rx;
 use super::tx::Tx;
 use crate::harness::explore;
@@ -26,6 +27,7 @@ pub(crate) mod ring {
         pub(crate) memory: Mirror,
         pub(crate) backoff: bool,
         pub(crate) checked: bool,
+        pub(crate) record: u64,
     }
 
     impl Ring {
@@ -37,13 +39,23 @@ pub(crate) mod ring {
 
 /// A ring that holds the bytes from 1 up to `full`. Its counts wrap after the second byte.
 fn ends(capacity: u64, full: u8) -> (Arc<Tx>, Arc<Rx>) {
+    ends_of(Indices::new(capacity, u64::MAX - 1), 0, full)
+}
+
+/// A ring that keeps the newest record, of one byte, and has memory for two. Its counts wrap after the second byte.
+fn overwriting(full: u8) -> (Arc<Tx>, Arc<Rx>) {
+    ends_of(Indices::overwriting(1, u64::MAX - 1), 1, full)
+}
+
+fn ends_of(indices: Indices, record: u64, full: u8) -> (Arc<Tx>, Arc<Rx>) {
     let ring = ring::Ring {
-        indices: super::indices::Indices::new(capacity, u64::MAX - 1),
+        memory: crate::spsc::Mirror::new(indices.memory()),
+        indices,
         receiver: Place::default(),
         sender: Place::default(),
-        memory: crate::spsc::Mirror::new(capacity),
         backoff: false,
         checked: false,
+        record,
     };
     let ring = memory::Arc::try_new(ring).unwrap();
     let (tx, rx) = (Tx::new(ring.clone()), Rx::new(ring));
@@ -301,6 +313,78 @@ pub fn a_descriptor_tells() {
                 panic!("readable without a byte");
             }
             sender.join().unwrap();
+        });
+    }
+}
+
+/// Takes a record, which must be newer than `last`; or none.
+fn newer(rx: &Rx, last: u8) -> Option<u8> {
+    let mut record = 0;
+    // SAFETY: room for one byte.
+    let moved = unsafe { rx.recv(&mut record, 1) }.unwrap();
+    assert!(moved.bytes == 0 || record > last, "{record} after {last}");
+    (moved.bytes == 1).then_some(record)
+}
+
+/// The oldest records are overwritten while others are received: what is received was sent, in order, and each record is received,
+/// lost, or refused while the receiver reads.
+pub fn the_oldest_are_overwritten() {
+    explore(3, || {
+        let (tx, rx) = overwriting(1);
+        let sender = thread::spawn(move || {
+            let refused = [2, 3, 4].map(|record| u64::from(tx.send(&[record]).unwrap().flow == Flow::Full));
+            (tx, refused)
+        });
+        let (mut last, mut received) = (0, 0);
+        for _ in 0..2 {
+            if let Some(record) = newer(&rx, last) {
+                (last, received) = (record, received + 1);
+            }
+        }
+        let (tx, refused) = sender.join().unwrap();
+        while let Some(record) = newer(&rx, last) {
+            (last, received) = (record, received + 1);
+        }
+        let (refused, lost) = (refused.iter().sum::<u64>(), tx.statistics().lost);
+        assert_eq!(received + lost + refused, 4);
+        assert_eq!(rx.statistics().lost, lost);
+    });
+}
+
+/// The newest record is there when its sender has gone, and nobody read meanwhile.
+pub fn the_newest_stays() {
+    explore(3, || {
+        let (tx, rx) = overwriting(0);
+        let sender = thread::spawn(move || {
+            assert_eq!(tx.send(&[1, 2, 3]), Ok(moved(3, Flow::Done)));
+            drop(tx);
+        });
+        assert_eq!(rx.wait_readable(1, Deadline::NEVER), Ok(Flow::Done));
+        sender.join().unwrap();
+        assert_eq!((newer(&rx, 2), rx.statistics().lost), (Some(3), 2));
+        assert_eq!(recv(&rx, 4, 1), moved(0, Flow::Closed));
+    });
+}
+
+/// A span that is lent stays as it is, and a sender that waits for its end is woken then, whatever was consumed.
+pub fn a_span_holds_the_sender_back() {
+    for consumed in [0, 1] {
+        explore(3, move || {
+            let (tx, rx) = overwriting(1);
+            assert_eq!(rx.there(1).unwrap().map(|(_, bytes)| bytes), Ok(1));
+            let sender = thread::spawn(move || {
+                assert_eq!(tx.send_all(&[2, 3], Deadline::NEVER), Ok(moved(2, Flow::Done)));
+                tx
+            });
+            let mut byte = 0;
+            // SAFETY: one byte of the span, which is still held.
+            unsafe { copy::copy(rx.place(), &mut byte, 1) };
+            assert_eq!(byte, 1, "it changed while it was held");
+            rx.free(consumed);
+            let tx = sender.join().unwrap();
+            let last = newer(&rx, 0).unwrap();
+            assert!(last == 3 || consumed == 1 && last == 2);
+            assert_eq!(tx.statistics().lost, rx.statistics().lost);
         });
     }
 }

@@ -109,6 +109,10 @@ pub(crate) mod statistics {
             self.0.fetch_add(more, Relaxed);
         }
 
+        pub(crate) fn get(&self) -> u64 {
+            self.0.load(Relaxed)
+        }
+
         pub(crate) fn count(&self, _nanoseconds: u64) {}
     }
 
@@ -118,12 +122,14 @@ pub(crate) mod statistics {
         pub(crate) misses: Counter,
         pub(crate) waits: Counter,
         pub(crate) wakes: Counter,
+        pub(crate) overwritten: Counter,
         pub(crate) waited: Counter,
     }
 
     #[derive(Debug)]
     pub(crate) struct EndStatistics {
         pub(crate) wakes: u64,
+        pub(crate) lost: u64,
     }
 
     impl Counters {
@@ -133,8 +139,8 @@ pub(crate) mod statistics {
 
         pub(crate) fn saw(&self, _used: u64) {}
 
-        pub(crate) fn read(&self, _capacity: u64, _bytes: u64) -> EndStatistics {
-            EndStatistics { wakes: self.wakes.0.load(Relaxed) }
+        pub(crate) fn read(&self, _capacity: u64, _bytes: u64, lost: u64) -> EndStatistics {
+            EndStatistics { wakes: self.wakes.0.load(Relaxed), lost }
         }
     }
 }

@@ -539,5 +539,6 @@ def test_an_end_closes_while_its_loop_ends(side: str) -> None:
     else:
         with pytest.raises(backbuf.ReceiversDisconnected):
             tx.write(bytes(100_000), timeout=30)
-    assert loop.is_closed() and not task.done()
+    assert loop.is_closed()
+    assert not task.done()
     task._log_destroy_pending = False

@@ -61,8 +61,8 @@ unsafe fn moving(
 /// @param bytes how much room it has
 /// @param got how many came is written here
 /// @return BB_OK (some came, or there was no room), BB_E_EMPTY (nothing is there yet), BB_E_CLOSED (the sender has gone and the
-///         ring is empty, or this end is closed), BB_E_STATE (a peeked span is open), BB_E_RANGE, BB_E_BUSY (another thread is
-///         inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+///         ring is empty, or this end is closed), BB_E_STATE (a peeked span is open), BB_E_RANGE, BB_E_ALIGN (room for less than
+///         a record, where the ring has them), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -85,8 +85,8 @@ pub unsafe extern "C" fn bb_receiver_recv(
 /// @param bytes how much room it has
 /// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
 /// @param got how many came is written here
-/// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a peeked span is open), BB_E_RANGE, BB_E_BUSY (another
-///         thread waits on this end), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a peeked span is open), BB_E_RANGE, BB_E_ALIGN (no
+///         whole records, where the ring has them), BB_E_BUSY (another thread waits on this end), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -109,7 +109,8 @@ pub unsafe extern "C" fn bb_receiver_recv_all(
 /// Lends all that is there, to be read in place: one contiguous span, always.
 ///
 /// The span belongs to this end, whatever becomes of the other one, until `bb_receiver_consume()`. If this end is destroyed
-/// meanwhile, the memory stays until then.
+/// meanwhile, the memory stays until then. In a ring that overwrites its oldest records nothing is overwritten meanwhile: keep it
+/// short, or copy by `bb_receiver_recv()`.
 ///
 /// @param rx the receiver
 /// @param min fewer bytes will not do; 0 counts as 1
@@ -140,8 +141,8 @@ pub unsafe extern "C" fn bb_receiver_peek(
 ///
 /// @param rx the receiver
 /// @param bytes how many were used; 0 leaves all
-/// @return BB_OK, BB_E_STATE (more than was peeked, or nothing is; nothing changes), BB_E_CLOSED (this end was closed or destroyed
-///         meanwhile: the span ends), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE,
+/// @return BB_OK, BB_E_STATE (more than was peeked, or nothing is; nothing changes), BB_E_ALIGN (no whole records, where the ring
+///         has them; nothing changes), BB_E_CLOSED (this end was closed or destroyed meanwhile: the span ends), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE,
 ///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety one thread at a time
 /// @since 0.1

@@ -50,7 +50,7 @@ unsafe fn moving(
     })
 }
 
-/// Sends as much as fits, and never waits.
+/// Sends as much as fits, and never waits. What must not be cut goes by `bb_sender_send_whole()`.
 ///
 /// `sent` is written also beside BB_E_FULL and BB_E_CLOSED, which set no message.
 ///
@@ -59,8 +59,9 @@ unsafe fn moving(
 /// @param bytes how many there are
 /// @param sent how many went is written here
 /// @return BB_OK (some went, or there were none), BB_E_FULL (nothing fits), BB_E_CLOSED (the receiver has gone, or this end is
-///         closed), BB_E_STATE (a reserved span is open), BB_E_RANGE, BB_E_BUSY (another thread is inside, in the checked
-///         mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+///         closed), BB_E_STATE (a reserved span is open), BB_E_RANGE, BB_E_ALIGN (no whole records, where the ring has them),
+///         BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
+///         BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -83,8 +84,9 @@ pub unsafe extern "C" fn bb_sender_send(
 /// @param bytes how many there are
 /// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
 /// @param sent how many went is written here
-/// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a reserved span is open), BB_E_RANGE, BB_E_BUSY
-///         (another thread waits on this end), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a reserved span is open), BB_E_RANGE, BB_E_ALIGN (no
+///         whole records, where the ring has them), BB_E_BUSY (another thread waits on this end), BB_E_NULL, BB_E_HANDLE,
+///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -98,6 +100,36 @@ pub unsafe extern "C" fn bb_sender_send_all(
     let timeout = Timeout::nanos(timeout);
     // SAFETY: the header asks for that many bytes, and a place for a number.
     unsafe { moving("bb_sender_send_all", tx, (data, bytes), sent, |tx, data| tx.send_all(data, timeout)) }
+}
+
+/// Sends all of it or nothing, waiting for room for all: a record is never cut, and the receiver sees all of it at once.
+///
+/// `sent` is written also beside BB_E_FULL, BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED, which set no message; it is `bytes` or
+/// 0 then.
+///
+/// @param tx the sender
+/// @param data the bytes, copied before the call returns; may be NULL if there are none
+/// @param bytes how many there are; at most what the ring holds
+/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+/// @param sent how many went is written here: all or 0
+/// @return BB_OK, BB_E_FULL (too little room now, and the timeout is 0), BB_E_TIMEOUT, BB_E_CLOSED (the receiver has gone, or this
+///         end is closed), BB_E_INTERRUPTED, BB_E_STATE (a reserved span is open), BB_E_RANGE (more than the ring holds),
+///         BB_E_ALIGN (no whole records, where the ring has them), BB_E_BUSY (another thread waits on this end, or is inside, in
+///         the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety one thread at a time
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_sender_send_whole(
+    tx: *mut bb_sender,
+    data: *const c_void,
+    bytes: u64,
+    timeout: u64,
+    sent: *mut u64,
+) -> bb_status {
+    let timeout = Timeout::nanos(timeout);
+    let whole = |tx: &Tx, data: &[u8]| tx.send_whole(data, timeout);
+    // SAFETY: the header asks for that many bytes, and a place for a number.
+    unsafe { moving("bb_sender_send_whole", tx, (data, bytes), sent, whole) }
 }
 
 /// As `bb_sender_send()`, but the receiver sees it only after `bb_sender_flush()`, a send, a close or destroy of this end, or
@@ -162,9 +194,9 @@ pub unsafe extern "C" fn bb_sender_reserve(tx: *mut bb_sender, min: u64, span: *
 ///
 /// @param tx the sender
 /// @param bytes how many were written; 0 drops the span
-/// @return BB_OK, BB_E_STATE (more than was reserved, or nothing is; nothing changes), BB_E_CLOSED (the receiver has gone or this
-///         end was closed or destroyed meanwhile: the span ends, its bytes are dropped), BB_E_BUSY (another thread is inside, in
-///         the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_STATE (more than was reserved, or nothing is; nothing changes), BB_E_ALIGN (no whole records, where the
+///         ring has them; nothing changes), BB_E_CLOSED (the receiver has gone or this end was closed or destroyed meanwhile: the
+///         span ends, its bytes are dropped), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]

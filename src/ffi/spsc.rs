@@ -26,6 +26,13 @@ pub struct bb_spsc_config {
     pub flags: u32,
     /// Name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
     pub label: *const c_char,
+    /// Bytes of a record, for a ring that never makes its sender wait; 0, the default, for a ring that delivers every byte.
+    ///
+    /// Where such a ring is full, a new record overwrites the oldest ones, and both ends count what is `lost`. All calls move
+    /// whole records; the capacity is rounded up to whole records, and the newest of them stay. While the receiver copies, or has
+    /// a span open, nothing is overwritten, but there is memory for at least as many records again: only a receiver that reads
+    /// for so long makes the sender find the ring full. Since 0.1.
+    pub overwrite_record_size: u64,
 }
 
 /// Memory of a ring to write to: what `bb_sender_reserve()` gives.
@@ -72,6 +79,8 @@ pub struct bb_end_stats {
     pub high_water: u64,
     /// How long waits took: element k counts those of 2^k to 2^(k+1) nanoseconds.
     pub wait_histogram: [u64; 64],
+    /// Records that were overwritten before they were received: by this sender, or since this receiver is there.
+    pub lost: u64,
 }
 
 /// Fills a config with the defaults.
@@ -86,20 +95,25 @@ pub unsafe extern "C" fn bb_spsc_config_init(config: *mut bb_spsc_config) -> bb_
     guard("bb_spsc_config_init", || unsafe { input::output(config, "config") }?.set(DEFAULTS))
 }
 
-const DEFAULTS: bb_spsc_config =
-    bb_spsc_config { struct_size: size_of::<bb_spsc_config>() as u32, flags: 0, label: std::ptr::null() };
+const DEFAULTS: bb_spsc_config = bb_spsc_config {
+    struct_size: size_of::<bb_spsc_config>() as u32,
+    flags: 0,
+    label: std::ptr::null(),
+    overwrite_record_size: 0,
+};
 
 /// Makes a ring of bytes for one producer and one consumer.
 ///
 /// Each end is an object of its own, with a life of its own, and belongs to one thread at a time; it may be moved to another.
 /// The ring lives as long as one of them. Nothing on the plain path makes a system call or allocates.
 ///
-/// @param capacity bytes that the ring holds, rounded up to a power of two; all of it is usable
+/// @param capacity bytes that the ring holds, rounded up to a power of two, or to whole records where the oldest are overwritten;
+///        all of it is usable
 /// @param config how, or NULL for the defaults
 /// @param sender the handle of the sending end is written here
 /// @param receiver the handle of the receiving end is written here
-/// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (a capacity of 0, flags, label that is not UTF-8), BB_E_RANGE (a capacity beyond
-///         the address space), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (handles, descriptors, the size
+/// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (a capacity of 0, flags, label that is not UTF-8), BB_E_RANGE (a capacity or
+///         record beyond the address space), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (handles, descriptors, the size
 ///         of files), BB_E_UNSUPPORTED (the system refuses memfd_create)
 /// @threadsafety safe to call from any thread
 /// @since 0.1
@@ -118,7 +132,11 @@ pub unsafe extern "C" fn bb_spsc_create(
         let flags = input::flags(config.flags, BB_SPSC_CHECKED | BB_SPSC_NO_BACKOFF, "flags")?;
         // SAFETY: the header asks for a string or NULL.
         let label = unsafe { input::name(config.label, "label") }?;
-        let core = Config { label, backoff: flags & BB_SPSC_NO_BACKOFF == 0 };
+        let core = Config {
+            label,
+            backoff: flags & BB_SPSC_NO_BACKOFF == 0,
+            overwrite_record_size: config.overwrite_record_size,
+        };
         // What can fail comes first, so that there are two ends or none.
         let seats = (Seat::take()?, Seat::take()?);
         let ring = Ring::new(capacity, &core, flags & BB_SPSC_CHECKED != 0, 0)?;
@@ -140,5 +158,6 @@ pub(super) fn stats_of(s: &EndStatistics, struct_size: u32) -> bb_end_stats {
         wakes: s.wakes,
         high_water: s.high_water,
         wait_histogram: s.wait_histogram,
+        lost: s.lost,
     }
 }

@@ -41,7 +41,7 @@ pub struct bb_stream_config {
     pub buffer_size: u64,
     /// Fewer bytes make no chunk, but at the end, 1.
     pub min_size: u64,
-    /// Bytes of a record, 0 for none: each chunk is a whole number of records.
+    /// Bytes of a record: each chunk is a whole number of records. 0 for none, or for those of a ring that overwrites its oldest.
     pub record_size: u64,
     /// Name in messages and logs: UTF-8, cut at 63 bytes; NULL for the ring's.
     pub label: *const c_char,
@@ -114,7 +114,8 @@ pub unsafe extern "C" fn bb_stream_config_init(config: *mut bb_stream_config) ->
 /// @param rx the receiver
 /// @param config how, or NULL for the defaults
 /// @param stream the handle is written here
-/// @return BB_OK, BB_E_ARGUMENT (a buffer_size of 0, label that is not UTF-8), BB_E_RANGE (min_size or record_size beyond the
+/// @return BB_OK, BB_E_ARGUMENT (a buffer_size of 0, label that is not UTF-8, another record_size than the
+///         ring has), BB_E_RANGE (min_size or record_size beyond the
 ///         buffer or the ring), BB_E_VERSION (struct_size), BB_E_STATE (a peeked span is open), BB_E_BUSY (a thread waits on the
 ///         receiver), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety one thread at a time for the receiver

@@ -28,12 +28,6 @@ impl Busy {
         Busy { checked, inside: AtomicBool::new(false) }
     }
 
-    /// Whether entering is more than nothing.
-    #[inline(always)]
-    pub(super) fn checked(&self) -> bool {
-        self.checked
-    }
-
     #[inline(always)]
     pub(super) fn enter(&self) -> Result<Inside<'_>> {
         if !self.checked {

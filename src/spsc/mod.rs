@@ -3,15 +3,18 @@
 //! [`ring`] makes the two ends. Each belongs to one thread at a time and may be moved to another. Sending and receiving copy;
 //! [`Sender::reserve`] and [`Receiver::peek`] lend the ring's own memory, always as one contiguous span, since the ring is
 //! mapped twice in a row. Nothing on the plain path makes a system call or allocates; a side that waits spins for at most
-//! 2 µs and then sleeps, and is woken once. [`Receiver::into_stream`] turns the receiving end into chunks that can be held.
+//! 2 µs and then sleeps, and is woken once. A ring delivers every byte, unless [`Config::overwrite_record_size`] lets it
+//! overwrite its oldest records. [`Receiver::into_stream`] turns the receiving end into chunks that can be held.
 //!
 //! `indices` hands the bytes over, `side` puts to sleep and wakes, `place` adds the descriptor; `tx` and `rx` are the ends
-//! as both Rust and C use them, `sender` and `receiver` what Rust sees. `source` makes chunks of what arrives, in buffers of `pool`, and `stream` is Rust's.
+//! as both Rust and C use them, `overwrite` what they do where the oldest records are overwritten, `sender` and `receiver` what Rust
+//! sees. `source` makes chunks of what arrives, in buffers of `pool`, and `stream` is Rust's.
 
 mod copy;
 mod end;
 mod growth;
 mod indices;
+mod overwrite;
 mod pace;
 mod place;
 mod pool;

@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::os::fd::RawFd;
 
+use super::overwrite::check_whole;
 use super::pool::Pool;
 use super::sender::armed;
 use super::source::Source;
@@ -84,7 +85,7 @@ impl Receiver {
             return Err(Error::of(Status::Closed));
         }
         match self.0.there(min as u64)? {
-            Ok((data, bytes)) => Ok(Peek { receiver: self, data, bytes: bytes as usize }),
+            Ok((data, bytes)) => Ok(Peek { receiver: self, data, bytes: bytes as usize, consumed: 0 }),
             Err(flow) => Err(Error::of(flow.status().unwrap_or(Status::Empty))),
         }
     }
@@ -232,12 +233,14 @@ impl io::Read for Receiver {
     }
 }
 
-/// Bytes of the ring, lent to be read. Dropping it consumes nothing.
+/// Bytes of the ring, lent to be read. Dropping it consumes nothing. While it lives, nothing in it is overwritten.
 #[derive(Debug)]
 pub struct Peek<'a> {
     receiver: &'a mut Receiver,
     data: *const u8,
     bytes: usize,
+    /// What its end gives back.
+    consumed: usize,
 }
 
 impl Peek<'_> {
@@ -250,12 +253,20 @@ impl Peek<'_> {
     /// receiver.peek(1)?.consume(2)?;
     /// # Ok::<(), backbuf::Error>(())
     /// ```
-    pub fn consume(self, bytes: usize) -> Result<()> {
+    pub fn consume(mut self, bytes: usize) -> Result<()> {
         if bytes > self.bytes {
             return Err(Error::value(Status::State, "bytes", bytes as u64, "more than was peeked"));
         }
-        self.receiver.0.free(bytes as u64);
+        check_whole(bytes as u64, self.receiver.0.ring().record)?;
+        self.consumed = bytes;
         Ok(())
+    }
+}
+
+impl Drop for Peek<'_> {
+    fn drop(&mut self) {
+        // Also where nothing was consumed: a ring that overwrites waits for the end of the span.
+        self.receiver.0.free(self.consumed as u64);
     }
 }
 

@@ -27,11 +27,31 @@ pub struct Config<'a> {
     /// Whether an end pauses for a fraction of a microsecond where a stream of tiny chunks would otherwise move cache lines to
     /// and fro for each of them. On by default: the stream gains a multiple of its throughput.
     pub backoff: bool,
+    /// Bytes of a record, for a ring that never makes its sender wait: where it is full a new record overwrites the oldest ones,
+    /// and both ends count what is [lost](EndStatistics::lost). 0, the default, for a ring that delivers every byte.
+    ///
+    /// All calls move whole records then, the capacity is rounded up to whole records, and the memory is at least twice as large:
+    /// while the receiver copies, or has a [`Peek`](super::Peek), nothing is overwritten, but as many records as the ring holds can
+    /// still come before the sender finds it full.
+    ///
+    /// ```
+    /// use backbuf::spsc::{Config, ring_with};
+    /// let config = Config { overwrite_record_size: 8, ..Config::default() };
+    /// let (mut sender, mut receiver) = ring_with(3 * 8, &config)?;
+    /// for number in 0..5u64 {
+    ///     sender.send(&number.to_ne_bytes())?;
+    /// }
+    /// let mut oldest = [0; 8];
+    /// receiver.recv(&mut oldest)?;
+    /// assert_eq!((u64::from_ne_bytes(oldest), receiver.statistics().lost), (2, 2));
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub overwrite_record_size: u64,
 }
 
 impl Default for Config<'_> {
     fn default() -> Self {
-        Config { label: "", backoff: true }
+        Config { label: "", backoff: true, overwrite_record_size: 0 }
     }
 }
 
@@ -55,7 +75,7 @@ pub fn ring(capacity: usize) -> Result<(Sender, Receiver)> {
 ///
 /// ```
 /// use backbuf::spsc::{Config, ring_with};
-/// let (sender, _receiver) = ring_with(1000, &Config { label: "samples", backoff: false })?;
+/// let (sender, _receiver) = ring_with(1000, &Config { label: "samples", ..Config::default() })?;
 /// assert_eq!(sender.capacity(), 1024);
 /// # Ok::<(), backbuf::Error>(())
 /// ```
@@ -76,10 +96,15 @@ pub(crate) struct Ring {
     pub(crate) backoff: bool,
     /// Whether its ends tell a second thread inside of them.
     pub(crate) checked: bool,
+    /// Bytes of a record, where the oldest are overwritten; else 0.
+    pub(crate) record: u64,
     pub(crate) label: Label,
     number: u64,
     next: AtomicPtr<Ring>,
 }
+
+/// Bytes of a ring at most: its memory is mapped twice in a row, in an address space of 47 bits.
+const MOST: u64 = 1 << 46;
 
 /// The rings of this process.
 static RINGS: Roster<Ring> = Roster::new();
@@ -98,24 +123,44 @@ impl Ring {
         }
         let absurd =
             || Error::value(Status::Range, "capacity", capacity, "more than the address space holds");
-        let rounded =
-            capacity.checked_next_power_of_two().filter(|&bytes| bytes <= 1 << 46).ok_or_else(absurd)?;
-        check_available(rounded, "capacity", "more memory than is available")?;
+        let record = config.overwrite_record_size;
+        let rounded = match record {
+            0 => capacity.checked_next_power_of_two(),
+            _ => capacity.checked_next_multiple_of(record),
+        };
+        let rounded = rounded.filter(|&bytes| bytes <= MOST).ok_or_else(absurd)?;
+        let indices = match record {
+            0 => Indices::new(rounded, start),
+            _ => Indices::overwriting(rounded, start),
+        };
+        if indices.memory() > MOST {
+            return Err(absurd());
+        }
+        check_available(indices.memory(), "capacity", "more memory than is available")?;
         sync::init();
         let ring = Ring {
-            indices: Indices::new(rounded, start),
             receiver: Place::default(),
             sender: Place::default(),
-            memory: Mirror::new(rounded as usize)?,
+            memory: Mirror::new(indices.memory() as usize)?,
+            indices,
             backoff: config.backoff,
             checked,
+            record,
             label: Label::new(config.label),
             number: roster::number(),
             next: AtomicPtr::default(),
         };
         let ring = Arc::try_new(ring).map_err(|_| Error::of(Status::OutOfMemory))?;
         RINGS.add(&ring)?;
-        log::record(Level::Info, "spsc", ring.label.as_str(), format_args!("created: {rounded} bytes"));
+        let label = ring.label.as_str();
+        match record {
+            0 => log::record(Level::Info, "spsc", label, format_args!("created: {rounded} bytes")),
+            _ => {
+                let text =
+                    format_args!("created: {rounded} bytes, overwrites the oldest records of {record} bytes");
+                log::record(Level::Info, "spsc", label, text);
+            }
+        }
         Ok(ring)
     }
 
@@ -158,10 +203,14 @@ pub(crate) fn dump(out: &mut dyn Write) {
         let (number, label, used) = (ring.number, ring.label.as_str(), ring.indices.used());
         let (sender, receiver) = (ring.sender.side.state(), ring.receiver.side.state());
         let capacity = ring.capacity();
-        let _ = writeln!(
+        let _ = write!(
             out,
             "ring #{number} '{label}': {used} of {capacity} bytes, sender {sender}, receiver {receiver}"
         );
+        let _ = match ring.record {
+            0 => writeln!(out),
+            record => writeln!(out, ", overwrites the oldest records of {record} bytes"),
+        };
     });
     if !looked {
         let _ = writeln!(out, "rings: the list is in use just now");

@@ -6,6 +6,7 @@ use std::os::fd::RawFd;
 use super::end::check_claim;
 use super::end::{Busy, check_min};
 use super::indices::Consumer;
+use super::overwrite::{check_whole, records_in, waited_for};
 use super::pace::Pace;
 use super::ring::Ring;
 use super::statistics::{Counters, EndStatistics};
@@ -20,18 +21,20 @@ use crate::wait::Deadline;
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Rx {
-    consumer: Consumer,
+    pub(super) consumer: Consumer,
     pace: Pace,
     /// What a span holds that is peeked and not consumed, plus one; 0 for none.
     claim: AtomicU64,
     closed: AtomicBool,
     busy: Busy,
+    /// Checked, or overwriting: no short way leads past that.
+    special: bool,
     /// The ring's memory, and the mask that an index becomes an offset by.
     data: *mut u8,
     mask: u64,
     first: u64,
-    counters: Counters,
-    ring: Arc<Ring>,
+    pub(super) counters: Counters,
+    pub(super) ring: Arc<Ring>,
 }
 
 // SAFETY: atomics, and memory that the indices hand over.
@@ -48,6 +51,7 @@ impl Rx {
             claim: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             busy: Busy::new(ring.checked),
+            special: ring.checked || ring.record != 0,
             data: ring.memory.data().as_ptr(),
             mask: ring.memory.period() as u64 - 1,
             first: consumer.next(),
@@ -80,7 +84,7 @@ impl Rx {
         // A short chunk that is known to be there, with nothing in the way: no look at the other side, no call. Where threads
         // misuse an end, what is known may be wrong: so short a chunk stays within the mapping all the same.
         let hurdles =
-            self.claim.load(Relaxed) | u64::from(self.closed.load(Relaxed)) | u64::from(self.busy.checked());
+            self.claim.load(Relaxed) | u64::from(self.closed.load(Relaxed)) | u64::from(self.special);
         if hurdles == 0 && wanted.wrapping_sub(1) < copy::SHORT && wanted <= self.consumer.there_unchecked() {
             // SAFETY: what is there is the receiver's, contiguous from here on; the caller's promise for `to`.
             unsafe { copy::copy(self.place(), to, wanted as usize) };
@@ -94,13 +98,31 @@ impl Rx {
 
     #[inline(never)]
     unsafe fn recv_any(&self, to: *mut u8, wanted: u64) -> Result<Moved> {
-        let _inside = self.busy.enter()?;
+        if self.special {
+            // SAFETY: the caller's promise.
+            return unsafe { self.recv_special(to, wanted) };
+        }
         self.check_open()?;
         if self.closed.load(Relaxed) {
             return Ok(Moved { bytes: 0, flow: Flow::Closed });
         }
         // SAFETY: the caller's promise.
         Ok(unsafe { self.take(to, wanted) })
+    }
+
+    /// Where the mode is checked or the ring has records.
+    #[inline(never)]
+    unsafe fn recv_special(&self, to: *mut u8, wanted: u64) -> Result<Moved> {
+        let _inside = self.busy.enter()?;
+        self.check_open()?;
+        if wanted < self.ring.record {
+            check_whole(wanted, self.ring.record)?;
+        }
+        if self.closed.load(Relaxed) {
+            return Ok(Moved { bytes: 0, flow: Flow::Closed });
+        }
+        // SAFETY: the caller's promise.
+        Ok(unsafe { self.take_any(to, wanted) })
     }
 
     /// Receives all of it, waiting for the rest.
@@ -111,6 +133,7 @@ impl Rx {
     pub(crate) unsafe fn recv_all(&self, to: *mut u8, wanted: u64, timeout: Timeout) -> Result<Moved> {
         let _inside = self.busy.enter()?;
         self.check_open()?;
+        check_whole(wanted, self.ring.record)?;
         let deadline = Deadline::after(timeout);
         let mut bytes = 0;
         while bytes < wanted {
@@ -122,7 +145,7 @@ impl Rx {
                 return Ok(Moved { bytes, flow });
             }
             // SAFETY: the caller's promise.
-            bytes += unsafe { self.take(to.add(bytes as usize), wanted - bytes) }.bytes;
+            bytes += unsafe { self.take_any(to.add(bytes as usize), wanted - bytes) }.bytes;
         }
         Ok(Moved { bytes, flow: Flow::Done })
     }
@@ -149,6 +172,7 @@ impl Rx {
     pub(crate) fn consume(&self, bytes: u64) -> Result<Flow> {
         let _inside = self.busy.enter()?;
         check_claim(&self.claim, bytes, "no span is peeked", "more than was peeked")?;
+        check_whole(bytes, self.ring.record)?;
         self.claim.store(0, Release);
         if self.closed.load(Relaxed) {
             return Ok(Flow::Closed);
@@ -157,14 +181,26 @@ impl Rx {
         Ok(Flow::Done)
     }
 
-    /// What is there, at least `min` bytes, without a claim.
+    /// What is there, at least `min` bytes, without a claim. It stays until it is given back, by [`Rx::free`].
     pub(super) fn there(&self, min: u64) -> Result<std::result::Result<(*const u8, u64), Flow>> {
+        let mut there = self.amount(min)?;
+        if self.ring.record != 0
+            && let Ok(bytes) = &mut there
+        {
+            // No fewer than were seen: they are this end's to take, and what is dropped is followed by as much.
+            *bytes = self.hold();
+        }
+        Ok(there.map(|bytes| (self.place(), bytes)))
+    }
+
+    /// How much is there, at least `min` bytes.
+    pub(super) fn amount(&self, min: u64) -> Result<std::result::Result<u64, Flow>> {
         check_min(min, self.ring.capacity())?;
         // Asked before the look: the sender closes after its last bytes.
         let ended = self.ring.sender.side.is_closed();
-        let there = self.look();
+        let there = if self.ring.record == 0 { self.look() } else { self.glance() };
         if there >= min.max(1) {
-            return Ok(Ok((self.place(), there)));
+            return Ok(Ok(there));
         }
         if ended {
             return Ok(Err(Flow::Closed));
@@ -175,7 +211,10 @@ impl Rx {
 
     /// Gives the next `bytes` back.
     pub(super) fn free(&self, bytes: u64) {
-        self.release(bytes);
+        match self.ring.record {
+            0 => self.release(bytes),
+            _ => self.let_go(bytes),
+        }
         if bytes > 0 {
             self.counters.operations.add(1);
         }
@@ -188,7 +227,7 @@ impl Rx {
     }
 
     pub(super) fn wait_for(&self, bytes: u64, deadline: Deadline) -> Result<Flow> {
-        let bytes = bytes.clamp(1, self.ring.capacity());
+        let bytes = waited_for(bytes, &self.ring);
         let ready = || self.readable(bytes);
         self.ring.receiver.wait(self.needed(bytes), deadline, &self.counters, ready)
     }
@@ -196,7 +235,7 @@ impl Rx {
     /// Has the descriptor told when `bytes` are there. Empty: it will be.
     pub(crate) fn arm(&self, bytes: u64) -> Result<Flow> {
         let _inside = self.busy.enter()?;
-        let bytes = bytes.clamp(1, self.ring.capacity());
+        let bytes = waited_for(bytes, &self.ring);
         let flow = self.ring.receiver.arm(self.needed(bytes), || self.readable(bytes))?;
         Ok(flow.unwrap_or(Flow::Empty))
     }
@@ -211,9 +250,16 @@ impl Rx {
             return Some(Flow::Closed);
         }
         let ended = self.ring.sender.side.is_closed();
-        match self.consumer.glance(&self.ring.indices) >= bytes {
+        match self.glance() >= bytes {
             true => Some(Flow::Done),
             false => ended.then_some(Flow::Closed),
+        }
+    }
+
+    pub(super) fn glance(&self) -> u64 {
+        match self.ring.record {
+            0 => self.consumer.glance(&self.ring.indices),
+            _ => self.consumer.glance_overwriting(&self.ring.indices),
         }
     }
 
@@ -254,8 +300,13 @@ impl Rx {
     }
 
     pub(crate) fn statistics(&self) -> EndStatistics {
-        let bytes = self.consumer.next().wrapping_sub(self.first);
-        self.counters.read(self.ring.capacity(), bytes)
+        let skipped = self.counters.overwritten.get();
+        let bytes = self.consumer.next().wrapping_sub(self.first).wrapping_sub(skipped);
+        let lost = match self.ring.record {
+            0 => 0,
+            _ => records_in(skipped + self.consumer.overwritten(&self.ring.indices), self.ring.record),
+        };
+        self.counters.read(self.ring.capacity(), bytes, lost)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -270,8 +321,21 @@ impl Rx {
     /// # Safety
     ///
     /// `to` has room for `wanted` bytes.
+    pub(super) unsafe fn take_any(&self, to: *mut u8, wanted: u64) -> Moved {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.ring.record {
+                0 => self.take(to, wanted),
+                _ => self.take_records(to, wanted),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `to` has room for `wanted` bytes.
     #[inline(always)]
-    pub(super) unsafe fn take(&self, to: *mut u8, wanted: u64) -> Moved {
+    unsafe fn take(&self, to: *mut u8, wanted: u64) -> Moved {
         // SAFETY: the caller's promise.
         let bytes = unsafe {
             match wanted <= PIECE {
@@ -355,7 +419,7 @@ impl Rx {
     }
 
     #[inline(always)]
-    fn place(&self) -> *const u8 {
+    pub(super) fn place(&self) -> *const u8 {
         // SAFETY: within the first period of the mapping.
         unsafe { self.data.add((self.consumer.next() & self.mask) as usize) }
     }

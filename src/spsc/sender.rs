@@ -4,6 +4,7 @@ use std::io;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::RawFd;
 
+use super::overwrite::check_whole;
 use super::{EndStatistics, Flow, Receiver, Rx, Tx};
 use crate::error::{Error, Result, Status};
 use crate::memory::boxed;
@@ -51,6 +52,23 @@ impl Sender {
     /// ```
     pub fn send_all(&mut self, data: &[u8], timeout: Timeout) -> Result<()> {
         self.0.send_all(data, timeout)?.flow.result()
+    }
+
+    /// Sends all of it or nothing, waiting for room for all; the receiver sees all of it at once. [`Status::Full`] if the timeout is
+    /// 0 and there is too little room, [`Status::Range`] for more than the ring holds.
+    ///
+    /// ```
+    /// use backbuf::{Status, Timeout};
+    /// let (mut sender, mut receiver) = backbuf::spsc::ring(16)?;
+    /// sender.send_whole(&[1; 12], Timeout::TRY)?;
+    /// assert_eq!(sender.send_whole(&[2; 12], Timeout::TRY).unwrap_err().status(), Status::Full);
+    /// assert_eq!(sender.statistics().bytes, 12);
+    /// receiver.recv(&mut [0; 12])?;
+    /// sender.send_whole(&[2; 12], Timeout::TRY)?;
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn send_whole(&mut self, data: &[u8], timeout: Timeout) -> Result<()> {
+        self.0.send_whole(data, timeout)?.flow.result()
     }
 
     /// As [`Sender::send`], but the receiver sees it only after [`Sender::flush`], a send, the end's close, or once a call finds no
@@ -213,6 +231,7 @@ impl Reservation<'_> {
         if bytes > self.bytes {
             return Err(Error::value(Status::State, "bytes", bytes as u64, "more than was reserved"));
         }
+        check_whole(bytes as u64, self.sender.0.ring().record)?;
         self.sender.0.fill(bytes as u64);
         Ok(())
     }

@@ -55,7 +55,12 @@ impl Source {
                 "more than the address space holds",
             ));
         }
-        for (param, value) in [("record_size", config.record_size), ("min_size", least(config))] {
+        let record = record_size(ring, config);
+        if record != config.record_size && config.record_size != 0 {
+            let why = "the ring overwrites its oldest records, of another size: give 0, or its overwrite_record_size";
+            return Err(Error::value(Status::Argument, "record_size", config.record_size, why));
+        }
+        for (param, value) in [("record_size", record), ("min_size", least(config, record))] {
             if value > size.min(capacity) {
                 let why = "more than a buffer or the ring holds; raise buffer_size or the ring's capacity";
                 return Err(Error::value(Status::Range, param, value, why));
@@ -67,6 +72,7 @@ impl Source {
     /// The pool comes first, so that what can fail has failed before the end is given away.
     pub(crate) fn new(rx: Rx, pool: Arc<Pool>, config: &StreamConfig<'_>) -> Source {
         let capacity = rx.ring().capacity();
+        let record = record_size(rx.ring(), config);
         let label = match config.label {
             "" => rx.ring().label,
             label => Label::new(label),
@@ -74,8 +80,8 @@ impl Source {
         Source {
             pool,
             label,
-            least: least(config),
-            record: config.record_size,
+            least: least(config, record),
+            record,
             state: Mutex::new(State {
                 growth: Growth::new(config.buffer_size, capacity),
                 waiting: VecDeque::new(),
@@ -147,13 +153,13 @@ impl Source {
     fn one(&self, state: &mut State, deadline: Deadline) -> Result<std::result::Result<(Held, u64), Flow>> {
         state.waiting.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
         let there = match self.rx.wait_for(self.least, deadline)? {
-            Flow::Done => self.rx.there(1)?,
+            Flow::Done => self.rx.amount(1)?,
             // Fewer than `least` are left, or none; or the receiving end was closed here.
-            Flow::Closed if !self.rx.is_closed() => self.rx.there(1)?,
+            Flow::Closed if !self.rx.is_closed() => self.rx.amount(1)?,
             flow => return Ok(Err(flow)),
         };
         match there {
-            Ok((_, there)) => Ok(Ok((self.fill(state, there)?, there))),
+            Ok(there) => Ok(Ok((self.fill(state, there)?, there))),
             Err(flow) => Ok(Err(flow)),
         }
     }
@@ -169,7 +175,7 @@ impl Source {
         // May be out of memory: then everything stays where it is.
         let mut held = Pool::lend(&self.pool, size)?;
         // SAFETY: the buffer has `size` bytes, and at least so many are there.
-        held.bytes = unsafe { self.rx.take(held.data(), bytes) }.bytes;
+        held.bytes = unsafe { self.rx.take_any(held.data(), bytes) }.bytes;
         state.growth.note(held.bytes, whole(size));
         self.size.store(state.growth.size(), Relaxed);
         Ok(held)
@@ -209,9 +215,14 @@ impl Source {
     }
 }
 
+/// Bytes of a record: the ring's, if it has records.
+fn record_size(ring: &Ring, config: &StreamConfig<'_>) -> u64 {
+    if ring.record == 0 { config.record_size } else { ring.record }
+}
+
 /// The least that makes a chunk: `min_size`, in whole records.
-fn least(config: &StreamConfig<'_>) -> u64 {
-    config.min_size.max(1).checked_next_multiple_of(config.record_size.max(1)).unwrap_or(u64::MAX)
+fn least(config: &StreamConfig<'_>, record: u64) -> u64 {
+    config.min_size.max(1).checked_next_multiple_of(record.max(1)).unwrap_or(u64::MAX)
 }
 
 #[cold]

@@ -12,6 +12,8 @@ pub(crate) struct Counters {
     pub(crate) waits: Counter,
     pub(crate) wakes: Counter,
     pub(crate) high_water: Counter,
+    /// Bytes that were overwritten before they were received.
+    pub(crate) overwritten: Counter,
     pub(crate) waited: Histogram,
 }
 
@@ -23,6 +25,7 @@ impl Counters {
             waits: Counter::default(),
             wakes: Counter::default(),
             high_water: Counter::default(),
+            overwritten: Counter::default(),
             waited: Histogram::new(),
         }
     }
@@ -35,7 +38,7 @@ impl Counters {
         }
     }
 
-    pub(crate) fn read(&self, capacity: u64, bytes: u64) -> EndStatistics {
+    pub(crate) fn read(&self, capacity: u64, bytes: u64, lost: u64) -> EndStatistics {
         EndStatistics {
             capacity,
             bytes,
@@ -45,6 +48,7 @@ impl Counters {
             wakes: self.wakes.get(),
             high_water: self.high_water.get(),
             wait_histogram: self.waited.get(),
+            lost,
         }
     }
 }
@@ -77,6 +81,8 @@ pub struct EndStatistics {
     pub high_water: u64,
     /// How long waits took: element k counts those of 2^k to 2^(k+1) nanoseconds.
     pub wait_histogram: [u64; 64],
+    /// Records that were overwritten before they were received: of a sender, by it; of a receiver, since it is there.
+    pub lost: u64,
 }
 
 impl fmt::Display for EndStatistics {
@@ -89,6 +95,7 @@ impl fmt::Display for EndStatistics {
             ("waits", self.waits),
             ("wakes", self.wakes),
             ("high water bytes", self.high_water),
+            ("lost records", self.lost),
         ];
         for (name, value) in lines {
             writeln!(f, "{name}: {value}")?;

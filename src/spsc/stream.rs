@@ -29,7 +29,7 @@ pub struct StreamConfig<'a> {
     /// How many buffers are kept for use again. 16 by default.
     pub pool_size: u32,
     /// Bytes of a record: each chunk is a whole number of them, and a stream that ends inside of one ends with
-    /// [`Status::Align`]. 0, the default, for none.
+    /// [`Status::Align`]. 0, the default, for none, or for those of a ring that overwrites its oldest records.
     pub record_size: u64,
     /// Name in messages and logs; the ring's if empty.
     pub label: &'a str,

@@ -9,6 +9,7 @@ use std::os::fd::RawFd;
 use super::end::check_claim;
 use super::end::{Busy, check_min};
 use super::indices::Producer;
+use super::overwrite::{check_whole, records_in, waited_for};
 use super::pace::Pace;
 use super::ring::Ring;
 use super::statistics::{Counters, EndStatistics};
@@ -23,18 +24,20 @@ use crate::wait::Deadline;
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Tx {
-    producer: Producer,
+    pub(super) producer: Producer,
     pace: Pace,
     /// What a span holds that is reserved and not committed, plus one; 0 for none.
     claim: AtomicU64,
     closed: AtomicBool,
     busy: Busy,
+    /// Checked, or overwriting: no short way leads past that.
+    special: bool,
     /// The ring's memory, and the mask that an index becomes an offset by.
     data: *mut u8,
     mask: u64,
     first: u64,
-    counters: Counters,
-    ring: Arc<Ring>,
+    pub(super) counters: Counters,
+    pub(super) ring: Arc<Ring>,
 }
 
 // SAFETY: atomics, and memory that the indices hand over.
@@ -51,6 +54,7 @@ impl Tx {
             claim: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             busy: Busy::new(ring.checked),
+            special: ring.checked || ring.record != 0,
             data: ring.memory.data().as_ptr(),
             mask: ring.memory.period() as u64 - 1,
             first: producer.next(),
@@ -85,9 +89,22 @@ impl Tx {
 
     #[inline(never)]
     fn send_any(&self, data: &[u8]) -> Result<Moved> {
-        let _inside = self.busy.enter()?;
+        if self.special {
+            return self.send_special(data, true);
+        }
         match self.obstacle()? {
             None => Ok(self.put(data, true)),
+            Some(flow) => Ok(Moved { bytes: 0, flow }),
+        }
+    }
+
+    /// A send or feed where the mode is checked or the ring has records.
+    #[inline(never)]
+    fn send_special(&self, data: &[u8], publish: bool) -> Result<Moved> {
+        let _inside = self.busy.enter()?;
+        check_whole(data.len() as u64, self.ring.record)?;
+        match self.obstacle()? {
+            None => Ok(self.put_any(data, publish)),
             Some(flow) => Ok(Moved { bytes: 0, flow }),
         }
     }
@@ -103,7 +120,9 @@ impl Tx {
 
     #[inline(never)]
     fn feed_any(&self, data: &[u8]) -> Result<Moved> {
-        let _inside = self.busy.enter()?;
+        if self.special {
+            return self.send_special(data, false);
+        }
         match self.obstacle()? {
             None => Ok(self.put(data, false)),
             Some(flow) => Ok(Moved { bytes: 0, flow }),
@@ -123,13 +142,14 @@ impl Tx {
     /// Sends all of it, waiting for room.
     pub(crate) fn send_all(&self, data: &[u8], timeout: Timeout) -> Result<Moved> {
         let _inside = self.busy.enter()?;
+        check_whole(data.len() as u64, self.ring.record)?;
         let deadline = Deadline::after(timeout);
         let mut bytes = 0;
         loop {
             if let Some(flow) = self.obstacle()? {
                 return Ok(Moved { bytes, flow });
             }
-            bytes += self.put(&data[bytes as usize..], true).bytes;
+            bytes += self.put_any(&data[bytes as usize..], true).bytes;
             if bytes as usize == data.len() {
                 return Ok(Moved { bytes, flow: Flow::Done });
             }
@@ -137,6 +157,45 @@ impl Tx {
             if flow != Flow::Done {
                 return Ok(Moved { bytes, flow });
             }
+        }
+    }
+
+    /// Sends all of it or nothing, waiting for room for all. The receiver sees all of it at once.
+    pub(crate) fn send_whole(&self, data: &[u8], timeout: Timeout) -> Result<Moved> {
+        let _inside = self.busy.enter()?;
+        let bytes = data.len() as u64;
+        check_whole(bytes, self.ring.record)?;
+        if bytes > self.ring.capacity() {
+            return Err(Error::beyond("bytes", bytes.into(), self.ring.capacity(), "capacity of the ring"));
+        }
+        let nothing = |flow| Ok(Moved { bytes: 0, flow });
+        if let Some(flow) = self.obstacle()? {
+            return nothing(flow);
+        }
+        if bytes > 0 && self.room_known(bytes) < bytes {
+            let deadline = Deadline::after(timeout);
+            if deadline == Deadline::PAST {
+                return Ok(self.full());
+            }
+            let flow = self.wait_for(bytes, deadline)?;
+            if flow != Flow::Done {
+                return nothing(flow);
+            }
+        }
+        // There is room for all of it, and no other thread takes that.
+        let moved = self.put_any(data, false);
+        self.publish_if_behind();
+        Ok(moved)
+    }
+
+    /// The room as last seen, or as it is where that is less than `bytes`.
+    fn room_known(&self, bytes: u64) -> u64 {
+        if self.ring.record != 0 {
+            return self.room_for(bytes);
+        }
+        match self.producer.room(&self.ring.indices) {
+            room if room >= bytes => room,
+            _ => self.room_now(bytes),
         }
     }
 
@@ -159,6 +218,7 @@ impl Tx {
     pub(crate) fn commit(&self, bytes: u64) -> Result<Flow> {
         let _inside = self.busy.enter()?;
         check_claim(&self.claim, bytes, "no span is reserved", "more than was reserved")?;
+        check_whole(bytes, self.ring.record)?;
         self.claim.store(0, Release);
         if self.is_closed() {
             return Ok(Flow::Closed);
@@ -170,17 +230,28 @@ impl Tx {
     /// The room there is, at least `min` bytes, without a claim.
     pub(super) fn room(&self, min: u64) -> Result<std::result::Result<(*mut u8, u64), Flow>> {
         check_min(min, self.ring.capacity())?;
-        let indices = &self.ring.indices;
-        let mut room = self.producer.look(indices);
-        if room < min.max(1) {
-            self.publish_if_behind();
-            room = self.producer.look(indices);
-            if room < min.max(1) {
-                self.counters.misses.add(1);
-                return Ok(Err(Flow::Full));
+        let room = match self.ring.record {
+            0 => self.room_now(min.max(1)),
+            record => {
+                let room = self.room_for(min.max(record)).min(self.ring.capacity());
+                room - room % record
             }
+        };
+        if room < min.max(1) {
+            self.counters.misses.add(1);
+            return Ok(Err(Flow::Full));
         }
         Ok(Ok((self.place(), room)))
+    }
+
+    /// The room as it is. Where that is less than `bytes`, what was fed is published.
+    fn room_now(&self, bytes: u64) -> u64 {
+        let room = self.producer.look(&self.ring.indices);
+        if room >= bytes {
+            return room;
+        }
+        self.publish_if_behind();
+        self.producer.look(&self.ring.indices)
     }
 
     /// Counts the next `bytes` of the room as written and publishes them.
@@ -190,7 +261,10 @@ impl Tx {
         if bytes > 0 {
             self.moved();
         }
-        self.counters.saw(self.used());
+        match self.ring.record {
+            0 => self.counters.saw(self.used()),
+            _ => self.drop_oldest(),
+        }
     }
 
     /// Waits until there is room for `bytes`, or for all that the ring holds.
@@ -201,7 +275,7 @@ impl Tx {
     }
 
     fn wait_for(&self, bytes: u64, deadline: Deadline) -> Result<Flow> {
-        let bytes = bytes.clamp(1, self.ring.capacity());
+        let bytes = waited_for(bytes, &self.ring);
         self.ring.sender.wait(self.needed(bytes), deadline, &self.counters, || self.writable(bytes))
     }
 
@@ -209,21 +283,27 @@ impl Tx {
     pub(crate) fn arm(&self, bytes: u64) -> Result<Flow> {
         let _inside = self.busy.enter()?;
         self.publish_if_behind();
-        let bytes = bytes.clamp(1, self.ring.capacity());
+        let bytes = waited_for(bytes, &self.ring);
         let flow = self.ring.sender.arm(self.needed(bytes), || self.writable(bytes))?;
         Ok(flow.unwrap_or(Flow::Full))
     }
 
     /// The index that the receiver comes to when there is room for `bytes`.
     fn needed(&self, bytes: u64) -> u64 {
-        self.producer.next().wrapping_add(bytes).wrapping_sub(self.ring.capacity())
+        // Where the oldest are overwritten, whenever the receiver lets go, wherever it is by then.
+        let bytes = if self.ring.record == 0 { bytes } else { 0 };
+        self.producer.next().wrapping_add(bytes).wrapping_sub(self.ring.indices.memory())
     }
 
     fn writable(&self, bytes: u64) -> Option<Flow> {
         if self.is_closed() {
             return Some(Flow::Closed);
         }
-        (self.producer.glance(&self.ring.indices) >= bytes).then_some(Flow::Done)
+        let room = match self.ring.record {
+            0 => self.producer.glance(&self.ring.indices),
+            _ => self.producer.glance_overwriting(&self.ring.indices),
+        };
+        (room >= bytes).then_some(Flow::Done)
     }
 
     pub(crate) fn fd(&self) -> Result<RawFd> {
@@ -254,7 +334,8 @@ impl Tx {
 
     pub(crate) fn statistics(&self) -> EndStatistics {
         let bytes = self.producer.next().wrapping_sub(self.first);
-        self.counters.read(self.ring.capacity(), bytes)
+        let lost = records_in(self.counters.overwritten.get(), self.ring.record);
+        self.counters.read(self.ring.capacity(), bytes, lost)
     }
 
     #[inline(always)]
@@ -281,7 +362,7 @@ impl Tx {
         let bytes = data.len() as u64;
         let hurdles = self.claim.load(Relaxed)
             | u64::from(self.closed.load(Relaxed))
-            | u64::from(self.busy.checked())
+            | u64::from(self.special)
             | self.ring.receiver.side.closed_bit();
         // Where threads misuse an end the room may be wrong: so short a chunk stays within the mapping all the same.
         if hurdles != 0 || bytes.wrapping_sub(1) >= copy::SHORT || bytes > self.producer.room_unchecked() {
@@ -292,6 +373,10 @@ impl Tx {
         self.producer.write(bytes);
         self.moved();
         true
+    }
+
+    fn put_any(&self, data: &[u8], publish: bool) -> Moved {
+        if self.ring.record == 0 { self.put(data, publish) } else { self.put_records(data, publish) }
     }
 
     #[inline(always)]
@@ -309,7 +394,7 @@ impl Tx {
     }
 
     #[cold]
-    fn full(&self) -> Moved {
+    pub(super) fn full(&self) -> Moved {
         self.counters.misses.add(1);
         Moved { bytes: 0, flow: Flow::Full }
     }
@@ -361,7 +446,7 @@ impl Tx {
     }
 
     #[inline(always)]
-    fn place(&self) -> *mut u8 {
+    pub(super) fn place(&self) -> *mut u8 {
         // SAFETY: within the first period of the mapping.
         unsafe { self.data.add((self.producer.next() & self.mask) as usize) }
     }
@@ -375,18 +460,21 @@ impl Tx {
     }
 
     #[inline(always)]
-    fn publish_if_behind(&self) {
+    pub(super) fn publish_if_behind(&self) {
         if self.producer.is_behind(&self.ring.indices) {
             self.publish();
+            if self.ring.record != 0 {
+                self.drop_oldest();
+            }
         }
     }
 
-    fn used(&self) -> u64 {
-        self.ring.capacity() - self.producer.room(&self.ring.indices)
+    pub(super) fn used(&self) -> u64 {
+        self.ring.indices.memory() - self.producer.room(&self.ring.indices)
     }
 
     #[inline(always)]
-    fn moved(&self) {
+    pub(super) fn moved(&self) {
         self.counters.operations.add(1);
     }
 }

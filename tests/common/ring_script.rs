@@ -50,7 +50,7 @@ struct Run {
 pub fn run(setup: Word, calls: &[Word]) {
     let mut setup = Bytes(setup, 0);
     let capacity = [1, 2, 16, 64, 1024, 32 << 10][setup.next() % 6];
-    let config = Config { label: "script", backoff: setup.next() & 1 != 0 };
+    let config = Config { label: "script", backoff: setup.next() & 1 != 0, ..Config::default() };
     let (sender, receiver) = ring_with(capacity, &config).unwrap();
     let mut run = Run {
         capacity,
@@ -107,7 +107,7 @@ impl Run {
 
     fn send(&mut self, call: &mut Bytes) {
         let Some(mut sender) = self.sender.take() else { return };
-        let (kind, size) = (call.next() % 7, call.size(self.capacity));
+        let (kind, size) = (call.next() % 8, call.size(self.capacity));
         let (room, data) = (self.room(), self.data(size));
         let fits = room.min(size);
         let gone = matches!(self.receiving, Receiving::Gone);
@@ -156,6 +156,18 @@ impl Run {
                 self.publish();
             }
             5 => {
+                let result = told(sender.send_whole(&data, Timeout::TRY));
+                let whole = if fits < size { Err(Status::Full) } else { Ok(()) };
+                let possible = if gone { Err(Status::Closed) } else { whole };
+                assert_eq!(result, if size > self.capacity { Err(Status::Range) } else { possible });
+                if result.is_ok() {
+                    self.written(&data);
+                }
+                if matches!(result, Ok(()) | Err(Status::Full)) {
+                    self.publish();
+                }
+            }
+            6 => {
                 let result = told(sender.arm(size));
                 let now = Ok(room >= size.clamp(1, self.capacity));
                 assert_eq!(result, if gone { Err(Status::Closed) } else { now });

@@ -62,6 +62,9 @@ class FullError(BackbufError, BufferError):
 class ChannelFull(FullError):
     """Nothing fits into the ring now: wait for room, or let the other side read."""
 
+    sent = 0
+    """None of the call's bytes went."""
+
 
 class ReceiversDisconnected(BackbufError, BrokenPipeError):
     """The receiver is gone: nobody will read what is sent."""

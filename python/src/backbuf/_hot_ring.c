@@ -233,7 +233,12 @@ static PyObject *receiver_recv(PyObject *self, PyObject *const *args, Py_ssize_t
     if (most > span.bytes)
         most = span.bytes;
     data = PyByteArray_FromStringAndSize(span.data, (Py_ssize_t)most);
-    library.consume(HANDLE(self, bb_receiver), data ? most : 0);
+    status = library.consume(HANDLE(self, bb_receiver), data ? most : 0);
+    if (status == BB_E_ALIGN) { /* part of a record, which is not plain */
+        Py_CLEAR(data);
+        library.consume(HANDLE(self, bb_receiver), 0);
+        return python_form(self, "_recv", args, count, names);
+    }
     return data;
 }
 

@@ -21,13 +21,22 @@ Bytes = TypeVar("Bytes", bytes, bytearray)
 
 
 def spsc_buffer(
-    capacity: int, *, label: str | None = None, checked: bool = True, backoff: bool = True
+    capacity: int,
+    *,
+    label: str | None = None,
+    checked: bool = True,
+    backoff: bool = True,
+    overwrite_record_size: int = 0,
 ) -> tuple[SPSCSender, SPSCReceiver]:
     """A ring of bytes for one sender and one receiver. `capacity` is rounded up to a power of two, and all of it is usable.
 
     Either end may be used here or be given to C code (`detach`), which is how a native thread feeds Python. `checked`: two
     threads inside of one end at once are told so. `backoff`: an end that moves tiny pieces pauses for some hundred nanoseconds
     to let more of them gather.
+
+    `overwrite_record_size`: for a producer that must never wait. The ring moves whole records of that many bytes, its capacity is
+    rounded up to whole records, and where it is full a new record overwrites the oldest ones; both ends count what is `lost`. While
+    the receiver copies nothing is overwritten, but as many records as the ring holds can still come.
 
     >>> tx, rx = backbuf.spsc_buffer(1024)
     >>> tx.send(b"twelve bytes")
@@ -37,9 +46,15 @@ def spsc_buffer(
     >>> tx.close()
     >>> rx.read(100), rx.read(100)
     (b' bytes', b'')
+    >>> tx, rx = backbuf.spsc_buffer(3 * 8, overwrite_record_size=8)
+    >>> for number in range(5):
+    ...     _ = tx.send(number.to_bytes(8, "little"))
+    >>> rx.recv(8)[0], rx.statistics().lost
+    (2, 2)
     """
     config = ffi.new("bb_spsc_config *")
     _errors.check(lib.bb_spsc_config_init(config))
+    config.overwrite_record_size = size_of(overwrite_record_size, "overwrite_record_size")
     config.flags = checked * lib.BB_SPSC_CHECKED | (not backoff) * lib.BB_SPSC_NO_BACKOFF
     if label is not None:
         if not isinstance(label, str):
@@ -51,6 +66,11 @@ def spsc_buffer(
     tx = SPSCSender._own(sender[0], label or "", 0)
     tx._capacity = tx.statistics().capacity
     return tx, SPSCReceiver._own(receiver[0], label or "", tx._capacity)
+
+
+def _note_sent(error: BaseException, sent: int) -> None:
+    """Adds to an exception how many bytes of its call went into the ring before."""
+    error.sent = sent  # type: ignore[attr-defined]
 
 
 class RingEnd(End):
@@ -108,9 +128,10 @@ class SPSCSender(RingEnd):
     _nothing = lib.BB_E_FULL
     _gone = _errors.ReceiversDisconnected
 
-    def send(self, data: Any) -> int:
+    def send(self, data: Any, *, whole: bool = False) -> int:
         """Sends as much of `data` (anything with the buffer protocol) as fits, never waits, and gives the number of bytes.
-        Raises ChannelFull when nothing fits, ReceiversDisconnected when the receiver has gone.
+        Raises ChannelFull when nothing fits, ReceiversDisconnected when the receiver has gone. `whole`: all of it or nothing, for
+        what must not be cut.
 
         >>> tx, rx = backbuf.spsc_buffer(8)
         >>> tx.send(b"0123456789")
@@ -118,7 +139,13 @@ class SPSCSender(RingEnd):
         >>> tx.send(b"89")
         Traceback (most recent call last):
         backbuf._errors.ChannelFull: <SPSCSender of 8 bytes, open>: nothing fits now, wait for room
+        >>> _ = rx.recv(4)
+        >>> tx.send(b"89ABCDEF", whole=True)
+        Traceback (most recent call last):
+        backbuf._errors.ChannelFull: <SPSCSender of 8 bytes, open>: nothing fits now, wait for room
         """
+        if whole:
+            return self._moved(lambda end, start, size, sent: lib.bb_sender_send_whole(end, start, size, 0, sent), data)
         return self._moved(lib.bb_sender_send, data)
 
     def feed(self, data: Any) -> int:
@@ -130,20 +157,26 @@ class SPSCSender(RingEnd):
         """Lets the receiver see what was fed."""
         self._check(lib.bb_sender_flush(self._pointer()))
 
-    def write(self, data: Any, timeout: float | None = None) -> int:
-        """Sends all of `data`, waits for room where it must, and gives the number of bytes. When the time is over or the
-        receiver goes, the exception's `sent` tells how much went."""
-        sent, end = ffi.new("uint64_t *"), self._pointer()
-        with buffer_of(data, "data") as view:
-            start = ffi.from_buffer(view)
-            status = self._waiting(timeout, lambda left: int(lib.bb_sender_send_all(end, start, len(view), left, sent)))
-        if status != 0:
-            self._fail_after(sent[0], status)
+    def write(self, data: Any, timeout: float | None = None, *, whole: bool = False) -> int:
+        """Sends all of `data`, waits for room where it must, and gives the number of bytes. However it fails (the time is over, the
+        receiver goes, Ctrl-C), the exception's `sent` is the number of bytes that went. `whole`: all of it or nothing, once there is
+        room for all; with a timeout of 0, ChannelFull where there is too little."""
+        sent = ffi.new("uint64_t *")
+        send = lib.bb_sender_send_whole if whole else lib.bb_sender_send_all
+        try:
+            end = self._pointer()
+            with buffer_of(data, "data") as view:
+                start = ffi.from_buffer(view)
+                self._check(self._waiting(timeout, lambda left: int(send(end, start, len(view), left, sent))))
+        except BaseException as error:
+            _note_sent(error, sent[0])
+            raise
         return int(sent[0])
 
-    async def send_async(self, data: Any, timeout: float | None = None) -> int:
-        """`write` for asyncio: other tasks run while it waits for room."""
-        return await self._send_all(self.send, data, timeout)
+    async def send_async(self, data: Any, timeout: float | None = None, *, whole: bool = False) -> int:
+        """`write` for asyncio: other tasks run while it waits for room. The exception's `sent` is there also when the task is
+        cancelled."""
+        return await self._send_all(self.send, data, timeout, whole)
 
     def into_sink(self) -> SPSCSink:
         """The sending counterpart of a stream, for asyncio. This object is as closed afterwards."""
@@ -164,35 +197,29 @@ class SPSCSender(RingEnd):
         self._attached(lib.bb_sender_attach_receiver(self._pointer(), receiver))
         return SPSCReceiver._own(receiver[0], self._label, self._capacity)
 
-    async def _send_all(self, call: Callable[[Any], int], data: Any, timeout: float | None) -> int:
+    async def _send_all(self, call: Callable[..., int], data: Any, timeout: float | None, whole: bool = False) -> int:
         sent, deadline = 0, Deadline(timeout)
-        with buffer_of(data, "data") as view:
-            try:
+        flags = {"whole": True} if whole else {}
+        try:
+            with buffer_of(data, "data") as view:
                 while True:
                     if self._turns.worked():
                         await self._turns.give()
                     with suppress(_errors.ChannelFull):
-                        sent += call(view[sent:])
+                        sent += call(view[sent:], **flags)
                     if sent == len(view):
                         return sent
-                    while self._armed(1):
+                    while self._armed(len(view) if whole else 1):
                         await self._until_readable(deadline)
-            except (_errors.ReceiversDisconnected, _errors.WaitTimeoutError) as error:
-                error.sent = sent
-                raise
+        except BaseException as error:
+            _note_sent(error, sent)
+            raise
 
     def _moved(self, call: Callable[..., int], data: Any) -> int:
         sent = ffi.new("uint64_t *")
         with buffer_of(data, "data") as view:
             self._check(call(self._pointer(), ffi.from_buffer(view), len(view), sent))
         return int(sent[0])
-
-    def _fail_after(self, sent: int, status: int) -> None:
-        try:
-            self._fail(status)
-        except (_errors.ReceiversDisconnected, _errors.WaitTimeoutError) as error:
-            error.sent = sent
-            raise
 
 
 class SPSCReceiver(RingEnd):
@@ -203,7 +230,8 @@ class SPSCReceiver(RingEnd):
     _gone = _errors.SendersDisconnected
 
     def recv(self, n: int) -> bytearray:
-        """What is there now, at most `n` bytes; empty when there is nothing yet, and always when `n` is 0. Never waits. Raises
+        """What is there now, at most `n` bytes (whole records, where the ring has them); empty when there is nothing yet, and
+        always when `n` is 0. Never waits. Raises
         SendersDisconnected when `n` is not 0, the sender has gone and everything it sent was read.
 
         >>> tx, rx = backbuf.spsc_buffer(1024)
@@ -319,8 +347,14 @@ class SPSCReceiver(RingEnd):
             data = make(ffi.buffer(span.data, many))
             taken = many
         finally:  # with nothing taken where there is no memory for it
-            lib.bb_receiver_consume(end, taken)
-        return data
+            status = lib.bb_receiver_consume(end, taken)
+        if status != lib.BB_E_ALIGN:
+            return data
+        # Part of a record: the library takes the whole ones before it, or says why there are none.
+        lib.bb_receiver_consume(end, 0)
+        buffer = bytearray(many)
+        got = self.recv_into(buffer)
+        return make(memoryview(buffer)[:got])
 
 
 class _Reader(io.RawIOBase):

@@ -40,9 +40,9 @@ class SPSCSink:
         full. Gives the number of bytes."""
         return await self._sender._send_all(self._sender.feed, data, None)
 
-    async def send(self, data: Any) -> int:
-        """As `feed`, and the receiver sees it at once."""
-        return await self._sender.send_async(data)
+    async def send(self, data: Any, *, whole: bool = False) -> int:
+        """As `feed`, and the receiver sees it at once. `whole`: all of it or nothing, as of `SPSCSender.send_async`."""
+        return await self._sender.send_async(data, whole=whole)
 
     def flush(self) -> _Done:
         """Lets the receiver see what was fed."""

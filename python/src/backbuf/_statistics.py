@@ -71,6 +71,8 @@ class EndStatistics:
     """The most bytes that this end found in the ring."""
     wait_histogram: list[int]
     """At k: the waits that took 2**k to 2**(k + 1) nanoseconds."""
+    lost: int
+    """Records that were overwritten before they were received: by this sender, or since this receiver is there."""
 
 
 @dataclass(frozen=True)
