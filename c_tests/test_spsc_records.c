@@ -213,9 +213,7 @@ static void only_whole_records_go_and_come(void) {
     end_ring(r);
 }
 
-static void *wait_for_room(void *tx) {
-    return (void *)(intptr_t)send_number(tx, 100, BB_FOREVER);
-}
+static void *wait_for_room(void *tx) { return (void *)(intptr_t)send_number(tx, 100, BB_FOREVER); }
 
 /* While a span is open as many records come as the ring holds, and the sender is refused the next; nothing in it changes. */
 static void an_open_span_is_not_overwritten(void) {

@@ -595,15 +595,6 @@ pub const MODELS: &[Model] = &[
                 )],
             },
             Mutant {
-                name: "dropped_relaxed",
-                breaks: "the_oldest_are_overwritten",
-                file: "spsc/indices.rs",
-                changes: &[(
-                    "compare_exchange(word, head, AcqRel, Relaxed)",
-                    "compare_exchange(word, head, Acquire, Relaxed)",
-                )],
-            },
-            Mutant {
                 name: "let_go_relaxed",
                 breaks: "the_oldest_are_overwritten",
                 file: "spsc/indices.rs",

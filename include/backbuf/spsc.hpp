@@ -181,7 +181,9 @@ class RingConfig {
     /// For a sender that must never wait: the ring moves whole records of so many bytes, and where it is full a new record
     /// overwrites the oldest ones, which both ends count as `lost`. An open Peek is not overwritten; keep it short. 0: every byte
     /// is delivered.
-    RingConfig &overwrite_record_size(std::uint64_t bytes) noexcept { return raw_.overwrite_record_size = bytes, *this; }
+    RingConfig &overwrite_record_size(std::uint64_t bytes) noexcept {
+        return raw_.overwrite_record_size = bytes, *this;
+    }
 
   private:
     friend Result<std::pair<Sender, Receiver>> try_ring(std::uint64_t, const RingConfig &) noexcept;
@@ -224,8 +226,7 @@ class Sender : public Handle<bb_sender, bb_sender_destroy> {
     /// All of it or nothing, once there is room for all.
     Transfer try_send_whole(Bytes data, Timeout timeout) noexcept {
         std::uint64_t sent = 0;
-        const bb_status code =
-            bb_sender_send_whole(handle(), data.data(), data.size(), timeout.nanoseconds(), &sent);
+        const bb_status code = bb_sender_send_whole(handle(), data.data(), data.size(), timeout.nanoseconds(), &sent);
         return {code, sent};
     }
     /// As send, but told to the receiver later: by flush, send, close, or once a call finds no room for all of its bytes.

@@ -113,8 +113,8 @@ const DEFAULTS: bb_spsc_config = bb_spsc_config {
 /// @param sender the handle of the sending end is written here
 /// @param receiver the handle of the receiving end is written here
 /// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (a capacity of 0, flags, label that is not UTF-8), BB_E_RANGE (a capacity or
-///         record beyond the address space), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (handles, descriptors, the size
-///         of files), BB_E_UNSUPPORTED (the system refuses memfd_create)
+///         record beyond the address space), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (handles,
+///         descriptors, the size of files), BB_E_UNSUPPORTED (the system refuses memfd_create)
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -34,9 +34,9 @@ def spsc_buffer(
     threads inside of one end at once are told so. `backoff`: an end that moves tiny pieces pauses for some hundred nanoseconds
     to let more of them gather.
 
-    `overwrite_record_size`: for a producer that must never wait. The ring moves whole records of that many bytes, its capacity is
-    rounded up to whole records, and where it is full a new record overwrites the oldest ones; both ends count what is `lost`. While
-    the receiver copies nothing is overwritten, but as many records as the ring holds can still come.
+    `overwrite_record_size`: for a producer that must never wait. The ring moves whole records of that many bytes, its
+    capacity is rounded up to whole records, and where it is full a new record overwrites the oldest ones; both ends count
+    what is `lost`. While the receiver copies nothing is overwritten, but as many records as the ring holds can still come.
 
     >>> tx, rx = backbuf.spsc_buffer(1024)
     >>> tx.send(b"twelve bytes")
@@ -129,9 +129,9 @@ class SPSCSender(RingEnd):
     _gone = _errors.ReceiversDisconnected
 
     def send(self, data: Any, *, whole: bool = False) -> int:
-        """Sends as much of `data` (anything with the buffer protocol) as fits, never waits, and gives the number of bytes.
-        Raises ChannelFull when nothing fits, ReceiversDisconnected when the receiver has gone. `whole`: all of it or nothing, for
-        what must not be cut.
+        """Sends as much of `data` (anything with the buffer protocol) as fits, never waits, and gives the number of
+        bytes. Raises ChannelFull when nothing fits, ReceiversDisconnected when the receiver has gone. `whole`: all of it
+        or nothing, for what must not be cut.
 
         >>> tx, rx = backbuf.spsc_buffer(8)
         >>> tx.send(b"0123456789")
@@ -158,9 +158,9 @@ class SPSCSender(RingEnd):
         self._check(lib.bb_sender_flush(self._pointer()))
 
     def write(self, data: Any, timeout: float | None = None, *, whole: bool = False) -> int:
-        """Sends all of `data`, waits for room where it must, and gives the number of bytes. However it fails (the time is over, the
-        receiver goes, Ctrl-C), the exception's `sent` is the number of bytes that went. `whole`: all of it or nothing, once there is
-        room for all; with a timeout of 0, ChannelFull where there is too little."""
+        """Sends all of `data`, waits for room where it must, and gives the number of bytes. However it fails (the time is
+        over, the receiver goes, Ctrl-C), the exception's `sent` is the number of bytes that went. `whole`: all of it or
+        nothing, once there is room for all; with a timeout of 0, ChannelFull where there is too little."""
         sent = ffi.new("uint64_t *")
         send = lib.bb_sender_send_whole if whole else lib.bb_sender_send_all
         try:
