@@ -989,7 +989,7 @@ pub const MODELS: &[Model] = &[
                 name: "callback_forgotten",
                 breaks: "a_request_is_answered_once",
                 file: "buffers/promise.rs",
-                changes: &[("if let Slot::Open(Some(callback)) = before { callback(answer); }", "")],
+                changes: &[("if let Slot::Open(Some(callback)) = before { callback.answered(answer); }", "")],
             },
             Mutant {
                 name: "given_before_the_answer",
