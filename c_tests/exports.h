@@ -46,6 +46,7 @@ EXPORT(bb_manager_stats_get, bb_manager_stats_get(h, sizeof(bb_manager_stats), &
 EXPORT(bb_manager_stats_write, bb_manager_stats_write(h, write_nothing, NULL))
 EXPORT(bb_manager_close, bb_manager_close(h, BB_MS(1)))
 EXPORT(bb_manager_destroy, bb_manager_destroy(h))
+EXPORT(bb_manager_destroy_within, bb_manager_destroy_within(h, BB_FOREVER))
 EXPORT(bb_lease_release, bb_lease_release(h))
 EXPORT(bb_batch_update, bb_batch_update(h, &one_update))
 EXPORT(bb_batch_fill, bb_batch_fill(h, 0, 1, &one_u32))
@@ -269,6 +270,7 @@ static const export_case exports[] = {
     CASE(bb_watch_create, MANAGER),
     CASE(bb_manager_close, MANAGER),
     END(bb_manager_destroy, MANAGER),
+    END(bb_manager_destroy_within, MANAGER),
     CASE(bb_lease_release, LEASE),
     CASE(bb_lease_release_gl, LEASE),
     CASE(bb_batch_update, BATCH),

@@ -133,6 +133,66 @@ static void an_enqueue_from_a_callback_never_blocks(void) {
 
 /* --- drop --- */
 
+static void kernel_gate(void *back, const void *front, uint64_t count, void *g) {
+    (void)back, (void)front, (void)count;
+    gate_pass(g);
+}
+
+static bb_manager *with_borrowed_data_behind_a_kernel(gate *kernel, gate *releases) {
+    bb_manager *m = make_u32(8, NULL);
+    const bb_kernel slow = {.function = kernel_gate, .user_data = kernel, .drop = gate_drop, .count = 8};
+    OK(bb_manager_enqueue_kernel(m, &slow, 0));
+    for (int i = 0; i < 3; i++) {
+        static const uint32_t data[8];
+        const bb_update all = {.count = 8, .data = data};
+        OK(bb_manager_enqueue_borrowed(m, &all, gate_release, releases, BB_FOREVER));
+    }
+    EVENTUALLY(atomic_load(&kernel->entered) == 1);
+    return m;
+}
+
+static void *open_late(void *g) {
+    (void)nanosleep(&(struct timespec){.tv_sec = 2, .tv_nsec = 300000000}, NULL);
+    atomic_store(&((gate *)g)->shut, false);
+    return NULL;
+}
+
+/* Longer than two seconds, after which destroy once gave up: a caller frees the data as soon as it returns. */
+static void destroy_waits_until_borrowed_data_is_released(void) {
+    gate kernel = {.shut = true}, releases = {0};
+    bb_manager *m = with_borrowed_data_behind_a_kernel(&kernel, &releases);
+    const pthread_t opener = start(open_late, &kernel);
+    OK(bb_manager_destroy(m));
+    TEST_ASSERT_EQUAL_INT(1, atomic_load(&kernel.calls));
+    TEST_ASSERT_EQUAL_INT(1, atomic_load(&kernel.drops));
+    TEST_ASSERT_EQUAL_INT(3, atomic_load(&releases.calls));
+    join(opener);
+}
+
+static void a_bounded_destroy_reports_what_still_runs(void) {
+    gate kernel = {.shut = true}, releases = {0};
+    bb_manager *m = with_borrowed_data_behind_a_kernel(&kernel, &releases);
+    EXPECT(BB_E_STALLED, bb_manager_destroy_within(m, BB_MS(5)));
+    TOLD("callback");
+    EXPECT(BB_E_STALE, bb_manager_destroy(m));
+    TEST_ASSERT_EQUAL_INT(0, atomic_load(&releases.calls));
+    text dumped = {0};
+    OK(bb_debug_dump(text_write, &dumped));
+    CHECK(strstr(dumped.bytes, "destroyed while a callback of theirs runs on: 1") != NULL);
+    atomic_store(&kernel.shut, false);
+    EVENTUALLY(atomic_load(&releases.calls) == 3 && atomic_load(&kernel.drops) == 1);
+    bool counted = true;
+    for (uint64_t end = now_ns() + BB_SEC(HANG_SECONDS); counted && now_ns() < end; nap()) {
+        dumped = (text){0};
+        OK(bb_debug_dump(text_write, &dumped));
+        counted = strstr(dumped.bytes, "destroyed while") != NULL;
+    }
+    CHECK(!counted);
+    m = make_u32(8, NULL);
+    OK(bb_manager_destroy_within(m, BB_SEC(HANG_SECONDS)));
+    OK(bb_manager_destroy_within(NULL, 0));
+}
+
 static void a_config_that_is_refused_stays_the_callers(void) {
     gate g = {0};
     bb_manager *m = NULL;
@@ -375,6 +435,8 @@ int main(void) {
     RUN_TEST(a_release_may_enqueue_but_not_wait);
     RUN_TEST(a_callback_may_use_another_manager);
     RUN_TEST(an_enqueue_from_a_callback_never_blocks);
+    RUN_TEST(destroy_waits_until_borrowed_data_is_released);
+    RUN_TEST(a_bounded_destroy_reports_what_still_runs);
     RUN_TEST(a_config_that_is_refused_stays_the_callers);
     RUN_TEST(data_that_no_flush_uses_is_released_at_once);
     RUN_TEST(drop_waits_for_the_call_that_runs);

@@ -1,6 +1,9 @@
 /* Config and output structs of other versions, defaults, and what a field may hold. */
 #include "support.h"
 
+#include <dirent.h>
+#include <sched.h>
+
 static bb_status create(const void *config) {
     bb_manager *m = NULL;
     const bb_status status = bb_manager_create(BB_U32, 1, SHAPE(8), config, &m);
@@ -126,6 +129,79 @@ static void what_the_system_refuses_is_not_fatal(void) {
     OK(create(&c));
     c.worker_affinity = 1;
     OK(create(&c));
+}
+
+/* The kernel's number of a thread of this process, by its name. */
+static pid_t thread_named(const char *name) {
+    pid_t found = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    TEST_ASSERT_NOT_NULL(tasks);
+    for (struct dirent *task; found == 0 && (task = readdir(tasks)) != NULL;) {
+        char path[300], comm[32] = "";
+        (void)snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
+        FILE *file = fopen(path, "r");
+        if (file != NULL) {
+            (void)(fgets(comm, sizeof comm, file) == NULL);
+            (void)fclose(file);
+        }
+        comm[strcspn(comm, "\n")] = '\0';
+        if (strcmp(comm, name) == 0) {
+            found = atoi(task->d_name);
+        }
+    }
+    (void)closedir(tasks);
+    return found;
+}
+
+static cpu_set_t cpus_of(pid_t thread) {
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    TEST_ASSERT_EQUAL_INT(0, sched_getaffinity(thread, sizeof cpus, &cpus));
+    return cpus;
+}
+
+static bool is_scheduled(pid_t thread, const cpu_set_t *cpus, int policy) {
+    const cpu_set_t its = cpus_of(thread);
+    return CPU_EQUAL(&its, cpus) && sched_getscheduler(thread) == policy;
+}
+
+/* Of the thread that creates managers: bound to one CPU and, where the system allows it, a real-time one. */
+static void *create_while_bound(void *argument) {
+    const cpu_set_t all = *(const cpu_set_t *)argument;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (size_t cpu = 0; CPU_COUNT(&one) == 0; cpu++) {
+        if (CPU_ISSET(cpu, &all)) {
+            CPU_SET(cpu, &one);
+        }
+    }
+    THREAD_CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
+    if (sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = 1}) != 0) {
+        printf("SCHED_FIFO is refused here: binding alone is tested\n");
+    }
+    bb_manager_config c = defaults("free");
+    bb_manager *free_one = make_u32(8, &c);
+    c.label = "bound";
+    c.worker_affinity = 1;
+    const bool to_first = CPU_ISSET(0, &all);
+    bb_manager *bound_one = make_u32(8, &c);
+    const pid_t free_worker = thread_named("bb-free"), bound_worker = thread_named("bb-bound");
+    THREAD_CHECK(free_worker != 0 && bound_worker != 0);
+    EVENTUALLY(is_scheduled(free_worker, &all, SCHED_OTHER));
+    CPU_ZERO(&one);
+    CPU_SET(0, &one);
+    EVENTUALLY(!to_first || is_scheduled(bound_worker, &one, SCHED_OTHER));
+    THREAD_OK(bb_manager_destroy(free_one));
+    THREAD_OK(bb_manager_destroy(bound_one));
+    return NULL;
+}
+
+static void a_worker_does_not_inherit_its_creators_scheduling(void) {
+    if (test_device() != NULL) {
+        TEST_IGNORE_MESSAGE("drivers have threads of their own names");
+    }
+    cpu_set_t all = cpus_of(getpid());
+    join(start(create_while_bound, &all));
 }
 
 static void queue_bytes_at_both_ends(void) {
@@ -330,6 +406,7 @@ int main(void) {
     RUN_TEST(a_longer_struct_needs_a_zero_tail);
     RUN_TEST(fields_out_of_range_are_named);
     RUN_TEST(what_the_system_refuses_is_not_fatal);
+    RUN_TEST(a_worker_does_not_inherit_its_creators_scheduling);
     RUN_TEST(queue_bytes_at_both_ends);
     RUN_TEST(a_label_is_utf8_and_cut_at_a_character);
     RUN_TEST(the_callers_label_and_initial_are_copied);

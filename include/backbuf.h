@@ -891,11 +891,13 @@ typedef struct {
      */
     uint32_t worker;
     /**
-     * Nice value of the worker, -20 to 19 (0 inherits), or `BB_REALTIME(1 to 99)`. A refusal by the system is logged.
+     * Nice value of the worker, -20 to 19, or `BB_REALTIME(1 to 99)`; 0 is normal scheduling with the nice value of the
+     * process. The creating thread's own priority is not inherited. A refusal by the system is logged.
      */
     int32_t worker_priority;
     /**
-     * Bit k lets the worker run on CPU k; 0 inherits.
+     * Bit k lets the worker run on CPU k; 0 is every CPU that the process could use when the library was loaded. The CPUs
+     * that the creating thread is bound to are not inherited.
      */
     uint64_t worker_affinity;
     /**
@@ -2662,8 +2664,10 @@ BB_API bb_status bb_manager_trim(bb_manager *m);
 BB_API bb_status bb_manager_close(bb_manager *m, uint64_t timeout);
 
 /**
- * Destroys the manager: closes it without publishing, wakes every waiter, returns once no call is inside and borrowed data
- * is released. Copies that are leased stay until they are released. The handle is stale from here on.
+ * Destroys the manager: closes it without publishing, wakes every waiter, and returns once no call is inside, no callback
+ * runs, and all borrowed data is released. It waits as long as a kernel, a flush or a release callback runs: when it
+ * returns, what they use may be freed. A wait of more than two seconds is logged. Copies that are leased stay until they are
+ * released. The handle is stale from here on.
  *
  * @param m the manager; NULL is a no-op
  * @return BB_OK, BB_E_RECURSIVE (called from one of its own callbacks, or inside of a call on it), BB_E_STALE (also for
@@ -2672,6 +2676,23 @@ BB_API bb_status bb_manager_close(bb_manager *m, uint64_t timeout);
  * @since 0.1
  */
 BB_API bb_status bb_manager_destroy(bb_manager *m);
+
+/**
+ * Destroys the manager as `bb_manager_destroy()` does, but waits at most `timeout` for a callback that runs: for a program
+ * that must end although a kernel or a flush hangs.
+ *
+ * After BB_E_STALLED the handle is stale all the same. What the callback may use stays the library's until it returns; only
+ * then is borrowed data released, and are user data dropped. `bb_debug_dump()` counts such managers.
+ *
+ * @param m the manager; NULL is a no-op
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without end
+ * @return BB_OK, BB_E_STALLED (a callback still runs), BB_E_RECURSIVE (called from one of its own callbacks, or inside of a
+ *         call on it), BB_E_STALE (also for all but one of several threads that destroy it), BB_E_HANDLE, BB_E_KIND,
+ *         BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_destroy_within(bb_manager *m, uint64_t timeout);
 
 /**
  * Enqueues one update. The data is copied before the call returns.

@@ -16,6 +16,7 @@ struct Start<T> {
 }
 
 extern "C" fn enter<T>(start: *mut c_void) -> *mut c_void {
+    schedule_normally();
     // SAFETY: the box that `start` gave away, once.
     let start = unsafe { Box::from_raw(start.cast::<Start<T>>()) };
     (start.main)(start.value);
@@ -55,6 +56,48 @@ pub(crate) fn start<T: Send + 'static>(label: &str, value: T, main: fn(T)) -> Re
             // SAFETY: the box from above, which nobody has taken.
             drop(unsafe { Box::from_raw(start) });
             Err(Error::system("pthread_create", code))
+        }
+    }
+}
+
+/// The CPUs that the process could use when the library was loaded: what a launcher bound it to, before threads of the program
+/// bind themselves. Zeros if the system did not say.
+static CPUS: [AtomicU64; size_of::<libc::cpu_set_t>() / 8] =
+    [const { AtomicU64::new(0) }; size_of::<libc::cpu_set_t>() / 8];
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static ON_LOAD: extern "C" fn() = note_cpus;
+
+extern "C" fn note_cpus() {
+    let mut words = [0u64; CPUS.len()];
+    // SAFETY: takes numbers, and writes to an array as long as it is told. Of the main thread: the one that loads the library
+    // may be bound already.
+    let known =
+        unsafe { libc::sched_getaffinity(libc::getpid(), size_of_val(&words), words.as_mut_ptr().cast()) };
+    if known == 0 {
+        CPUS.iter().zip(words).for_each(|(cpus, word)| cpus.store(word, Relaxed));
+    }
+}
+
+/// Gives the calling thread, one of the library's own, the scheduling of a normal thread: a new thread inherits the policy, the
+/// nice value and the CPUs of its creator, and a worker that competes with a real-time thread on that thread's CPU starves.
+/// What the system refuses stays as it was inherited.
+fn schedule_normally() {
+    let cpus: [u64; CPUS.len()] = std::array::from_fn(|word| CPUS[word].load(Relaxed));
+    // SAFETY: plain calls on locals.
+    unsafe {
+        let policy = libc::sched_getscheduler(0);
+        if policy != libc::SCHED_OTHER && policy != libc::SCHED_BATCH && policy != libc::SCHED_IDLE {
+            let parameter = std::mem::zeroed::<libc::sched_param>();
+            libc::sched_setscheduler(0, libc::SCHED_OTHER, &parameter);
+        }
+        let of_process = libc::getpriority(libc::PRIO_PROCESS, libc::getpid() as libc::id_t);
+        if libc::getpriority(libc::PRIO_PROCESS, 0) != of_process {
+            libc::setpriority(libc::PRIO_PROCESS, 0, of_process);
+        }
+        if cpus.iter().any(|&word| word != 0) {
+            libc::sched_setaffinity(0, size_of_val(&cpus), cpus.as_ptr().cast());
         }
     }
 }

@@ -2,7 +2,9 @@
 #include "support.hpp"
 
 #include <array>
+#include <atomic>
 #include <memory>
+#include <thread>
 #include <type_traits>
 
 using backbuf::Config;
@@ -50,8 +52,30 @@ static void config_reaches_the_library() {
                                               .worker_affinity(0));
     const bb_manager_info info = m.info();
     TEST_ASSERT_EQUAL_STRING("small", info.label);
-    EXPECT(info.copies == 2 && info.max_extra_copies == 1 && info.dtype == BB_I16 && info.ndim == 2 && info.shape[1] == 3 && info.bytes == 12);
+    EXPECT(info.copies == 2 && info.max_extra_copies == 1 && info.dtype == BB_I16 && info.ndim == 2 &&
+           info.shape[1] == 3 && info.bytes == 12);
     EXPECT(m.front()(1, 2) == 6);
+}
+
+static void a_bounded_destroy_reports_what_still_runs() {
+    std::atomic<bool> started{false}, shut{true}, done{false};
+    Manager<float> m({4});
+    m.enqueue_kernel([&](backbuf::span<float>) {
+        started = true;
+        while (shut)
+            std::this_thread::sleep_for(1ms);
+        done = true;
+    });
+    while (!started)
+        std::this_thread::sleep_for(1ms);
+    const backbuf::Status status = m.try_destroy(5ms);
+    EXPECT(status.code() == BB_E_STALLED && !m);
+    shut = false;
+    while (!done)
+        std::this_thread::sleep_for(1ms);
+    Manager<float> other({4});
+    other.destroy();
+    EXPECT(!other);
 }
 
 static void initial_must_fit() {
@@ -248,6 +272,7 @@ int main() {
     RUN(starts_as_zeros_at_epoch_0);
     RUN(shape_may_be_a_list_a_container_or_nothing);
     RUN(config_reaches_the_library);
+    RUN(a_bounded_destroy_reports_what_still_runs);
     RUN(initial_must_fit);
     RUN(bad_creation_is_refused);
     RUN(every_update_is_seen);

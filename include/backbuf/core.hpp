@@ -319,6 +319,9 @@ class Handle : detail::Pointer<Raw>, Owner {
     }
     /// Gives the C handle away: whoever takes it ends it. Empty afterwards.
     [[nodiscard]] Raw *release() noexcept { return std::exchange(raw_, nullptr); }
+
+  protected:
+    bool is_borrowed() const noexcept { return this->borrowed(); }
 };
 
 } // namespace backbuf

@@ -20,6 +20,11 @@ inline bb_status destroy_manager(bb_manager *manager) noexcept {
     forget(manager);
     return status;
 }
+inline bb_status destroy_manager_within(bb_manager *manager, Timeout timeout) noexcept {
+    const bb_status status = bb_manager_destroy_within(manager, timeout.nanoseconds());
+    forget(manager);
+    return status;
+}
 } // namespace detail
 
 /// Who may apply updates.
@@ -347,6 +352,12 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
 
     /// Gives memory back that only leases needed.
     Status try_trim() const noexcept { return bb_manager_trim(this->handle()); }
+    /// Ends it, as the destructor does, but waits at most so long for a kernel, a flush or a release callback that runs. After
+    /// `BB_E_STALLED` it has ended all the same, but what the callback uses must stay until it returns. Empty afterwards.
+    Status try_destroy(Timeout timeout = forever) noexcept {
+        bb_manager *const manager = this->release();
+        return this->is_borrowed() ? BB_OK : detail::destroy_manager_within(manager, timeout);
+    }
     /// Refuses new work, publishes what was accepted, lets waiters go. Fronts stay readable.
     Status try_close(Timeout timeout = forever) const noexcept {
         return bb_manager_close(this->handle(), timeout.nanoseconds());
@@ -430,6 +441,7 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
         return all;
     }
     void trim() const { detail::check(try_trim()); }
+    void destroy(Timeout timeout = forever) { detail::check(try_destroy(timeout)); }
     void close(Timeout timeout = forever) const { detail::settle(this->handle(), try_close(timeout)); }
 #endif
 

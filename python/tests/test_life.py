@@ -91,6 +91,31 @@ def test_a_manager_whose_last_reference_goes_in_its_own_callback(manager: Manage
     assert lib.bb_handle_check(ffi.cast("void *", handle)) == lib.BB_E_STALE
 
 
+def test_destroy_waits_for_a_kernel_that_runs() -> None:
+    for timeout in (None, 0.01):
+        started, go, done = threading.Event(), threading.Event(), threading.Event()
+
+        def kernel(back: Any, front: Any, started: Any = started, go: Any = go, done: Any = done) -> None:
+            started.set()
+            go.wait(60)
+            done.set()
+
+        m = CBufferManager(2, label="slow kernel")
+        m.enqueue_kernel(kernel)
+        assert started.wait(60)
+        if timeout is None:
+            threading.Timer(0.1, go.set).start()
+            m.destroy()
+            assert done.is_set()
+        else:
+            with pytest.raises(backbuf.StalledError, match="callback"):
+                m.destroy(timeout)
+            assert m.closed
+            assert not done.is_set()
+            go.set()
+            assert done.wait(60)
+
+
 def test_attach_borrows(manager: Manager) -> None:
     m = manager(4, "f4", label="engine")
     for handle in (m.handle, ffi.cast("bb_manager *", m.handle), ctypes.c_void_p(m.handle)):

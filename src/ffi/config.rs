@@ -91,9 +91,11 @@ pub struct bb_manager_config {
     pub flush_drop: bb_drop_fn,
     /// `BB_WORKER_SHARED` or `BB_WORKER_ONLY`.
     pub worker: u32,
-    /// Nice value of the worker, -20 to 19 (0 inherits), or `BB_REALTIME(1 to 99)`. A refusal by the system is logged.
+    /// Nice value of the worker, -20 to 19, or `BB_REALTIME(1 to 99)`; 0 is normal scheduling with the nice value of the
+    /// process. The creating thread's own priority is not inherited. A refusal by the system is logged.
     pub worker_priority: i32,
-    /// Bit k lets the worker run on CPU k; 0 inherits.
+    /// Bit k lets the worker run on CPU k; 0 is every CPU that the process could use when the library was loaded. The CPUs
+    /// that the creating thread is bound to are not inherited.
     pub worker_affinity: u64,
     /// Copies that may be added while leases hold all of `copies`, so that a reader never stops the producer; with `copies`
     /// at most 32. They take memory when they are needed, and give it back when they have not been needed for a second or
@@ -180,7 +182,7 @@ pub(super) unsafe fn make(
             }
         },
         priority: match config.worker_priority {
-            0 => Priority::Inherit,
+            0 => Priority::Normal,
             nice @ -20..=19 => Priority::Nice(nice),
             real @ 101..=199 => Priority::RealTime(real.wrapping_sub(100) as u32),
             other => {

@@ -225,8 +225,10 @@ pub extern "C" fn bb_manager_close(m: *mut bb_manager, timeout: u64) -> bb_statu
     on("bb_manager_close", m, |m: &Manager| m.close(Timeout::nanos(timeout)))
 }
 
-/// Destroys the manager: closes it without publishing, wakes every waiter, returns once no call is inside and borrowed data
-/// is released. Copies that are leased stay until they are released. The handle is stale from here on.
+/// Destroys the manager: closes it without publishing, wakes every waiter, and returns once no call is inside, no callback
+/// runs, and all borrowed data is released. It waits as long as a kernel, a flush or a release callback runs: when it
+/// returns, what they use may be freed. A wait of more than two seconds is logged. Copies that are leased stay until they are
+/// released. The handle is stale from here on.
 ///
 /// @param m the manager; NULL is a no-op
 /// @return BB_OK, BB_E_RECURSIVE (called from one of its own callbacks, or inside of a call on it), BB_E_STALE (also for
@@ -242,4 +244,25 @@ pub extern "C" fn bb_manager_destroy(m: *mut bb_manager) -> bb_status {
         drop(m);
         Ok(())
     })
+}
+
+/// Destroys the manager as `bb_manager_destroy()` does, but waits at most `timeout` for a callback that runs: for a program
+/// that must end although a kernel or a flush hangs.
+///
+/// After BB_E_STALLED the handle is stale all the same. What the callback may use stays the library's until it returns; only
+/// then is borrowed data released, and are user data dropped. `bb_debug_dump()` counts such managers.
+///
+/// @param m the manager; NULL is a no-op
+/// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without end
+/// @return BB_OK, BB_E_STALLED (a callback still runs), BB_E_RECURSIVE (called from one of its own callbacks, or inside of a
+///         call on it), BB_E_STALE (also for all but one of several threads that destroy it), BB_E_HANDLE, BB_E_KIND,
+///         BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_manager_destroy_within(m: *mut bb_manager, timeout: u64) -> bb_status {
+    if m.is_null() {
+        return bb_status::BB_OK;
+    }
+    take("bb_manager_destroy_within", m, |m: Manager| m.destroy(Timeout::nanos(timeout)))
 }

@@ -19,9 +19,9 @@ pub enum WorkerMode {
 /// How the worker is scheduled. Where the system refuses, that is logged and the worker runs as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Priority {
-    /// As the thread that creates the manager.
+    /// Normal: no real-time policy, and the nice value of the process, whatever the creating thread has.
     #[default]
-    Inherit,
+    Normal,
     /// A nice value, −20 to 19.
     Nice(i32),
     /// First in, first out, at that real-time priority, 1 to 99.
@@ -63,7 +63,8 @@ pub struct Config<'a> {
     pub worker: WorkerMode,
     /// How the worker is scheduled.
     pub priority: Priority,
-    /// Where the worker may run: bit k is CPU k; 0 leaves it as it is.
+    /// Where the worker may run: bit k is CPU k; 0 is every CPU that the process could use when the library was loaded,
+    /// whatever CPUs the creating thread is bound to.
     pub affinity: u64,
     /// Copies that may be added while leases hold all of `copies`, so that a reader never stops the producer. They take
     /// memory when they are needed, and give it back when they have not been needed for a second or two. With `copies` at
@@ -84,7 +85,7 @@ impl Default for Config<'_> {
             flush: None,
             device: None,
             worker: WorkerMode::Shared,
-            priority: Priority::Inherit,
+            priority: Priority::Normal,
             affinity: 0,
             max_extra_copies: None,
         }

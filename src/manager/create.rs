@@ -11,8 +11,8 @@ use super::{applier, back, callback, forward, role, statistics, storage, tasks, 
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
 use crate::memory::{Arc, try_vec};
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, UnsafeCell};
-use crate::wait::{Deadline, Event};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
+use crate::wait::{Deadline, Event, now};
 use crate::{DType, Timeout, roster, slots};
 
 impl Manager {
@@ -161,15 +161,100 @@ impl Drop for Manager {
             // A forked child has neither the worker nor the leases; the memory is the parent's to care for.
             return;
         }
+        // SAFETY: ended once, here; `destroy` forgets the manager.
+        unsafe { self.end(Deadline::NEVER) };
+    }
+}
+
+/// Managers whose `destroy` gave up waiting for a callback that still runs.
+static ABANDONED: AtomicU64 = AtomicU64::new(0);
+
+/// How many managers were destroyed while a callback of theirs ran on, and it has not returned yet.
+pub(crate) fn abandoned() -> u64 {
+    ABANDONED.load(Relaxed)
+}
+
+/// The callback of an abandoned manager has returned.
+pub(super) fn recovered() {
+    ABANDONED.fetch_sub(1, Relaxed);
+}
+
+impl Manager {
+    /// Ends the manager as dropping it does, but waits at most `timeout` for a callback that runs: a kernel, a flush, a release.
+    ///
+    /// Dropping waits as long as that takes, so that borrowed data is released, and what callbacks use may be freed, when it
+    /// returns. After [`Status::Stalled`] neither is so yet: what the callback may use stays until it returns, and then the
+    /// rest is released. The manager is gone in either case.
+    ///
+    /// ```
+    /// # use backbuf::{DType, Timeout, manager::Manager};
+    /// let manager = Manager::new(DType::U8, &[1])?;
+    /// manager.destroy(Timeout::nanos(2_000_000_000))?;
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn destroy(self, timeout: Timeout) -> Result<()> {
+        let mut manager = std::mem::ManuallyDrop::new(self);
+        if !slots::is_own(manager.shared.tag) {
+            return Ok(());
+        }
+        // SAFETY: ended once, here: it is never dropped.
+        if unsafe { manager.end(Deadline::after(timeout)) } {
+            return Ok(());
+        }
+        let why = "a callback of the manager still runs; what it may use, and borrowed data, stays until it returns";
+        Err(Error::text(Status::Stalled, why))
+    }
+
+    /// Ends everything without publishing, and waits for the worker until `deadline`. False if that came first.
+    ///
+    /// # Safety
+    /// Called once; the manager is not used again.
+    unsafe fn end(&mut self, deadline: Deadline) -> bool {
         self.shared.end();
         self.shared.ask(duty::STOP);
         let (exit, number, label) = (self.shared.exit.clone(), self.shared.number, self.shared.label);
-        let patience = self.shared.watchdog.max(2_000_000_000);
-        // SAFETY: dropped once, here.
+        let report = self.shared.watchdog.max(2_000_000_000);
+        // The owner of a host-driven device does its work meanwhile: a callback may be waiting for that.
+        let device = self.shared.pumped().cloned();
+        // SAFETY: the caller's promise.
         unsafe { std::mem::ManuallyDrop::drop(&mut self.shared) };
-        if !callback::inside(number) && !exit.wait(Deadline::after(Timeout::nanos(patience))) {
-            let text = format_args!("a callback did not return; what it may use stays until it does");
-            log::record(Level::Warn, "manager", label.as_str(), text);
+        if callback::inside(number) {
+            return true;
+        }
+        let mut next = Deadline::at(now().saturating_add(report));
+        loop {
+            let limit = deadline.min(next);
+            let gone = match &device {
+                Some(device) => {
+                    let soon = limit.min(Deadline::at(now() + 1_000_000));
+                    match device.pump(soon, &|| exit.has_gone()) {
+                        Ok(()) => exit.has_gone(),
+                        // Not to be driven any more, such as when it is lost.
+                        Err(_) => exit.wait(soon),
+                    }
+                }
+                None => exit.wait(limit),
+            };
+            if gone {
+                return true;
+            }
+            if deadline.passed() {
+                ABANDONED.fetch_add(1, Relaxed);
+                if exit.abandon() {
+                    let text = format_args!(
+                        "destroyed, though a callback runs on; what it may use stays until it returns"
+                    );
+                    log::record(Level::Warn, "manager", label.as_str(), text);
+                    return false;
+                }
+                recovered();
+                return true;
+            }
+            if next.passed() {
+                let text = format_args!("destroy waits for a callback that has not returned");
+                log::record(Level::Warn, "manager", label.as_str(), text);
+                next = Deadline::NEVER;
+            }
         }
     }
 }

@@ -25,6 +25,10 @@ pub(crate) fn dump(out: &mut dyn Write) {
     if !looked {
         let _ = writeln!(out, "managers: the list is in use just now");
     }
+    let abandoned = super::create::abandoned();
+    if abandoned > 0 {
+        let _ = writeln!(out, "managers destroyed while a callback of theirs runs on: {abandoned}");
+    }
 }
 
 fn one(shared: &Shared, out: &mut dyn Write) -> std::fmt::Result {

@@ -15,14 +15,36 @@ use crate::wait::{Deadline, Event, Stop, nap, now};
 /// What outlives the manager's memory: whether its worker has gone.
 #[derive(Debug, Default)]
 pub(crate) struct Exit {
-    gone: AtomicU32,
+    state: AtomicU32,
     event: Event,
 }
+
+/// The worker has gone.
+const GONE: u32 = 1;
+/// Nobody waits for the worker any more, though a callback runs on.
+const ABANDONED: u32 = 2;
 
 impl Exit {
     /// Waits for the worker to go; false if it did not in time.
     pub(crate) fn wait(&self, deadline: Deadline) -> bool {
-        self.event.wait_through(deadline, || (self.gone.load(Acquire) != 0).then_some(())).is_ok()
+        self.event.wait_through(deadline, || self.has_gone().then_some(())).is_ok()
+    }
+
+    pub(crate) fn has_gone(&self) -> bool {
+        self.state.load(Acquire) & GONE != 0
+    }
+
+    /// Nobody waits any more; false if the worker has gone meanwhile.
+    pub(crate) fn abandon(&self) -> bool {
+        self.state.fetch_or(ABANDONED, AcqRel) & GONE == 0
+    }
+
+    /// The worker's last act.
+    fn leave(&self) {
+        if self.state.fetch_or(GONE, AcqRel) & ABANDONED != 0 {
+            super::create::recovered();
+        }
+        self.event.signal();
     }
 }
 
@@ -45,8 +67,7 @@ fn main(start: Start) {
             nap(20_000);
         }
     }
-    exit.gone.store(1, Release);
-    exit.event.signal();
+    exit.leave();
 }
 
 /// Starts the worker.
@@ -60,7 +81,8 @@ fn schedule(shared: &Shared, priority: Priority, affinity: u64) {
     // SAFETY: plain calls on locals.
     unsafe {
         let refused = match priority {
-            Priority::Inherit => false,
+            // As every thread of the library.
+            Priority::Normal => false,
             Priority::Nice(nice) => {
                 libc::setpriority(libc::PRIO_PROCESS, crate::wait::thread_id(), nice) != 0
             }

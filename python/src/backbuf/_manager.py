@@ -17,7 +17,7 @@ from ._library import address, addresses, collect, ffi, hot, lib, text, use_exte
 from ._memory import Array
 from ._owner import Owner
 from ._statistics import Statistics, statistics
-from ._wait import Deadline, waiting
+from ._wait import Deadline, nanoseconds, waiting
 
 if TYPE_CHECKING or hot is None:
 
@@ -479,13 +479,16 @@ class CBufferManager(_Base):
             status = waiting(timeout, lambda left: int(lib.bb_manager_close(manager, left)))
             self._finish(0 if status == lib.BB_E_CLOSED else status)
 
-    def destroy(self) -> None:
+    def destroy(self, timeout: float | None = None) -> None:
         """Ends the manager without publishing. Fronts that are held stay valid, and so do arrays of `back()`, also of a block
-        that another thread is in, which then raises ClosedError at its end. A borrowed manager is only let go."""
+        that another thread is in, which then raises ClosedError at its end. A borrowed manager is only let go.
+
+        Waits for a kernel or a flush that runs; with a timeout, at most so many seconds. After StalledError the manager has
+        ended all the same, but what the callback uses must stay until it returns."""
         owner, self._owner = self._owner, None
         self._forget()
-        if owner is not None:
-            owner.destroy()
+        if owner is not None and owner.destroy(nanoseconds(timeout)) == lib.BB_E_STALLED:
+            _errors.fail(lib.BB_E_STALLED)
 
     def detach(self) -> int:
         """Gives the manager away: the handle is now the receiver's, who destroys it by `bb_manager_destroy`."""

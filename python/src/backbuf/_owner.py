@@ -15,6 +15,8 @@ class Owning(Protocol):
     def __del__(self) -> None: ...
 
 
+_PATIENCE_NS = 2_000_000_000
+
 _owners: weakref.WeakSet[Owning] = weakref.WeakSet()
 
 
@@ -36,13 +38,22 @@ class Owner:
     def give_away(self) -> None:
         self._pointer = None
 
-    def destroy(self) -> None:
+    def destroy(self, timeout_ns: int) -> int:
+        """The status of `bb_manager_destroy_within`."""
         pointer, self._pointer = self._pointer, None
-        if pointer is not None and lib.bb_manager_destroy(pointer) == lib.BB_E_RECURSIVE:
+        if pointer is None:
+            return 0
+        status = int(lib.bb_manager_destroy_within(pointer, timeout_ns))
+        if status == lib.BB_E_RECURSIVE:
             # The last reference went inside one of the manager's own callbacks.
             threading.Thread(target=lib.bb_manager_destroy, args=(pointer,)).start()
+            return 0
+        return status
 
-    __del__ = destroy
+    def __del__(self) -> None:
+        # Garbage may be collected anywhere, also where a callback waits for what this thread holds; and a callback that hangs
+        # must not keep the interpreter from its end. What callbacks use of Python is kept until they return.
+        self.destroy(_PATIENCE_NS)
 
 
 def destroy_all() -> None:
