@@ -40,6 +40,8 @@ pub struct Config {
     pub worker: u32,
     pub worker_priority: i32,
     pub worker_affinity: u64,
+    pub max_extra_copies: u32,
+    pub reserved: u32,
 }
 
 pub type Flush = unsafe extern "C" fn(*mut c_void) -> i32;

@@ -82,6 +82,7 @@ impl<'a> Manager<'a> {
             "two_producers.64" => run.two_producers(),
             "front" => run.fronts(),
             "memory.64m" => probe::memory(self.makers()),
+            "viewers.3" => probe::viewers(self.bench.api.ok_or(NO_LIBRARY)?, self.bench.effort.row),
             "idle_cpu" => probe::idle(self.bench.api.ok_or(NO_LIBRARY)?, self.bench.effort.row),
             _ => Err("no such row in the harness".into()),
         }

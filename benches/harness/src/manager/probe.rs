@@ -6,6 +6,7 @@ use crate::backbuf::Api;
 use crate::report::Figures;
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 const MIB: u64 = 1 << 20;
@@ -67,6 +68,64 @@ fn peak_bytes() -> u64 {
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("Linux tells it");
     let kib: u64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number of kB");
     kib * 1024
+}
+
+/// Steps of an engine beside viewers that keep their last front until the next one, over its steps alone.
+pub fn viewers(api: Api, row: Duration) -> Result<Figures, String> {
+    const VIEWERS: usize = 3;
+    const ROUNDS: usize = 9;
+    let Any::Ours(ours) = Maker::Ours(api).make(&State { bytes: 4656, worker_cpu: None, flush: None }) else {
+        unreachable!("ours was asked for");
+    };
+    let (watched, ended) = (AtomicBool::new(false), AtomicBool::new(false));
+    let burst = row / (4 * ROUNDS as u32);
+    let mut ratios: Vec<f64> = Vec::new();
+    std::thread::scope(|scope| {
+        for _ in 0..VIEWERS {
+            scope.spawn(|| {
+                let mut last = None;
+                while !ended.load(Relaxed) {
+                    // The next front is taken before the last one is given back.
+                    let next = watched.load(Relaxed).then(|| ours.hold());
+                    drop(std::mem::replace(&mut last, next));
+                    std::thread::sleep(Duration::from_micros(16_667));
+                }
+            });
+        }
+        for _ in 0..ROUNDS {
+            watched.store(false, Relaxed);
+            std::thread::sleep(Duration::from_millis(40));
+            let alone = steps_per_second(&ours, burst);
+            watched.store(true, Relaxed);
+            std::thread::sleep(Duration::from_millis(40));
+            ratios.push(steps_per_second(&ours, burst) / alone);
+        }
+        ended.store(true, Relaxed);
+    });
+    ratios.sort_by(f64::total_cmp);
+    Ok(Figures {
+        ours: Some(ratios[ROUNDS / 2]),
+        peers: BTreeMap::new(),
+        spread: 0.0,
+        wrong: Vec::new(),
+        missing: Vec::new(),
+        renderer: None,
+    })
+}
+
+/// A step rewrites the state, publishes it and does some work of its own.
+fn steps_per_second(subject: &impl Subject, time: Duration) -> f64 {
+    let mut state = [0u8; 4656];
+    let (start, mut steps) = (Instant::now(), 0u32);
+    while start.elapsed() < time {
+        for _ in 0..10 {
+            state.iter_mut().for_each(|byte| *byte = byte.wrapping_mul(31).wrapping_add(7));
+        }
+        subject.enqueue(0, &state);
+        subject.synchronize();
+        steps += 1;
+    }
+    f64::from(steps) / start.elapsed().as_secs_f64()
 }
 
 /// CPU time of this process, in percent of the time that an idle manager is left alone.

@@ -35,6 +35,31 @@ impl Ours {
     }
 }
 
+impl Ours {
+    /// A front, until it is dropped.
+    pub fn hold(&self) -> Held<'_> {
+        let mut front = std::mem::MaybeUninit::<backbuf::Front>::uninit();
+        // SAFETY: the manager is live; the front is written on success.
+        unsafe {
+            self.api.expect((self.api.acquire_front)(self.manager, front.as_mut_ptr()));
+            Held { ours: self, lease: front.assume_init().lease }
+        }
+    }
+}
+
+/// A front that is held.
+pub struct Held<'a> {
+    ours: &'a Ours,
+    lease: *mut c_void,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the lease is live.
+        self.ours.api.expect(unsafe { (self.ours.api.lease_release)(self.lease) });
+    }
+}
+
 impl Subject for Ours {
     #[inline(always)]
     fn enqueue(&self, offset: u64, data: &[u8]) {
