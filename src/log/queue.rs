@@ -1,9 +1,9 @@
 //! A bounded queue of log records, for programs whose log function must not run on the library's threads.
 //!
 //! Producers never wait and allocate nothing: where the queue is full the record is lost, and counted. Each slot has a turn
-//! (D. Vyukov's bounded queue): `n` while it is free for the record numbered `n`, `n + 1` while it holds that record. A
-//! producer takes the number by advancing `tail`, writes the slot and passes the turn on by a release store; a consumer
-//! does the same with `head`.
+//! (D. Vyukov's bounded queue): in lap `n` over the slots it is `2 n` while the slot is free, `2 n + 1` while it holds a record;
+//! so a queue of a single slot can tell the two as well. A producer takes a record's number by advancing `tail`, writes the slot
+//! and passes the turn on by a release store; a consumer does the same with `head`.
 
 use std::ptr::null_mut;
 
@@ -55,7 +55,7 @@ unsafe impl Send for Queue {}
 impl Queue {
     fn new(records: u64) -> Result<Queue> {
         let mut slots = try_vec(records as usize)?;
-        slots.extend((0..records).map(|n| Slot { turn: AtomicU64::new(n), record: UnsafeCell::new(EMPTY) }));
+        slots.extend((0..records).map(|_| Slot { turn: AtomicU64::new(0), record: UnsafeCell::new(EMPTY) }));
         let (head, tail, lost) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
         Ok(Queue { slots, head, tail, lost, closed: AtomicU32::new(0), event: Event::new() })
     }
@@ -64,19 +64,25 @@ impl Queue {
         self.slots.get((number % self.slots.len() as u64) as usize)
     }
 
+    /// The turn of a record's slot while it is free for that record.
+    fn free(&self, number: u64) -> u64 {
+        number / self.slots.len() as u64 * 2
+    }
+
     fn push(&self, record: Record) {
         loop {
             let number = self.tail.load(Relaxed);
             let Some(slot) = self.slot(number) else { return };
             let turn = slot.turn.load(Acquire);
-            if turn < number {
+            let free = self.free(number);
+            if turn < free {
                 self.lost.fetch_add(1, Relaxed);
                 return;
             }
-            if turn == number && self.tail.compare_exchange(number, number + 1, Relaxed, Relaxed).is_ok() {
+            if turn == free && self.tail.compare_exchange(number, number + 1, Relaxed, Relaxed).is_ok() {
                 // SAFETY: the slot was free, and its turn is this producer's alone since the exchange.
                 unsafe { *slot.record.get() = record };
-                slot.turn.store(number + 1, Release);
+                slot.turn.store(free + 1, Release);
                 self.event.signal();
                 return;
             }
@@ -88,14 +94,14 @@ impl Queue {
             let number = self.head.load(Relaxed);
             let slot = self.slot(number)?;
             let turn = slot.turn.load(Acquire);
-            if turn <= number {
+            let held = self.free(number) + 1;
+            if turn < held {
                 return None;
             }
-            if turn == number + 1 && self.head.compare_exchange(number, number + 1, Relaxed, Relaxed).is_ok()
-            {
+            if turn == held && self.head.compare_exchange(number, number + 1, Relaxed, Relaxed).is_ok() {
                 // SAFETY: the slot held this record, and its turn is this consumer's alone since the exchange.
                 let record = unsafe { *slot.record.get() };
-                slot.turn.store(number + self.slots.len() as u64, Release);
+                slot.turn.store(held + 1, Release);
                 return Some(record);
             }
         }
@@ -185,12 +191,14 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_lost_and_counted() {
-        let queue = Queue::new(4).unwrap();
-        for round in 0..3 {
-            (0..6).for_each(|n| queue.push(record(round * 10 + n)));
-            assert_eq!(queue.lost.swap(0, Relaxed), 2);
-            assert!((0..4).all(|n| queue.pop().map(number) == Some(round * 10 + n)));
-            assert!(queue.pop().is_none());
+        for room in [1, 2, 4, 5] {
+            let queue = Queue::new(room).unwrap();
+            for round in 0..3 {
+                (0..room + 2).for_each(|n| queue.push(record(round * 10 + n)));
+                assert_eq!(queue.lost.swap(0, Relaxed), 2);
+                assert!((0..room).all(|n| queue.pop().map(number) == Some(round * 10 + n)));
+                assert!(queue.pop().is_none());
+            }
         }
     }
 
