@@ -13,7 +13,7 @@ use backbuf::Timeout;
 use backbuf::buffers::{
     BufferDesc, DeferredStagingBuffer, DeviceBuffer, Encoder, ReadbackBuffer, ReadbackConfig, Reading,
 };
-use backbuf::device::{Device, Fence, Usage, WgpuConfig};
+use backbuf::device::{Device, Driver, Fence, Usage, WgpuConfig};
 
 /// Rows of a tile.
 const ROWS: usize = 16;
@@ -86,11 +86,13 @@ fn shade(
     shader: String,
 ) -> backbuf::Result<()> {
     let gpu = device.wgpu_handles()?;
-    let [ground_there, shade_there] =
-        [device.wgpu_buffer(ground.buffer().native()?)?, device.wgpu_buffer(shade.buffer().native()?)?];
+    let (ground_native, shade_native) = (ground.buffer().native()?, shade.buffer().native()?);
+    // SAFETY: they are bound, and nothing else.
+    let (ground_there, shade_there) =
+        unsafe { (device.wgpu_buffer(ground_native)?, device.wgpu_buffer(shade_native)?) };
     let threads = (ground.size() / 4).div_ceil(64) as u32;
     // On the owner thread, as wgpu's OpenGL ES wants it.
-    device.run(Timeout::FOREVER, |_| {
+    let work = |_: &mut dyn Driver| {
         let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some("terrain"),
             source: wgpu::ShaderSource::Wgsl(shader.into()),
@@ -119,7 +121,9 @@ fn shade(
         drop(pass);
         gpu.queue.submit([encoder.finish()]);
         Ok(())
-    })
+    };
+    // SAFETY: it leaves the driver alone.
+    unsafe { device.run(Timeout::FOREVER, work) }
 }
 
 fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {

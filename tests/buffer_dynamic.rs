@@ -4,8 +4,12 @@ use backbuf::buffers::*;
 use backbuf::device::{Device, Faults, HostConfig, Usage};
 use backbuf::{Status, Timeout};
 
+#[path = "common/drive.rs"]
+mod drive;
 #[path = "common/everywhere.rs"]
 mod everywhere;
+
+use drive::Drive;
 use everywhere::*;
 
 fn dynamic(device: &Device, size: u64, frames: u32, policy: RingPolicy) -> DynamicBuffer {
@@ -201,7 +205,7 @@ fn a_ring_grows_to_its_most_and_shrinks_when_it_is_idle() {
             update.fill(8);
         }
         updates.end_frame().unwrap();
-        let fence = device.run(FOREVER, |driver| driver.submit()).unwrap();
+        let fence = device.drive(FOREVER, |driver| driver.submit()).unwrap();
         device.wait_fence(fence, FOREVER).unwrap();
     }
     assert_eq!((updates.capacity(), updates.statistics().trimmed), (768, 1));
@@ -281,7 +285,7 @@ fn a_lost_device_and_one_that_ends_are_told() {
     let mut updates = dynamic(&device, 256, 2, RingPolicy::Fail);
     let mut held = updates.begin_update(16).unwrap();
     faults.lose();
-    assert_eq!(status(device.run(FOREVER, |driver| driver.submit())), Status::DeviceLost);
+    assert_eq!(status(device.drive(FOREVER, |driver| driver.submit())), Status::DeviceLost);
     assert_eq!(status(updates.begin_update(16)), Status::DeviceLost);
     assert_eq!(status(updates.begin_update(1 << 20)), Status::DeviceLost);
     device.destroy().unwrap();

@@ -10,6 +10,10 @@ use backbuf::{Status, Timeout};
 
 #[path = "common/buffer_conformance.rs"]
 mod conformance;
+#[path = "common/drive.rs"]
+mod drive;
+
+use drive::Drive;
 #[path = "../examples/new_backend.rs"]
 #[expect(dead_code, reason = "an example has a main of its own")]
 mod new_backend;
@@ -307,6 +311,6 @@ fn native_handles_are_for_work_of_ones_own() {
     assert_eq!(status(mesh.native()), Status::State);
     mesh.unmap();
     let native = mesh.native().unwrap();
-    device.run(FOREVER, |driver| driver.write(native, 4, &[6; 4])).unwrap();
+    device.drive(FOREVER, |driver| driver.write(native, 4, &[6; 4])).unwrap();
     assert_eq!(contents(&device, &mesh)[..12], [0, 0, 0, 0, 6, 6, 6, 6, 0, 0, 0, 0]);
 }

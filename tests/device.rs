@@ -13,6 +13,7 @@ mod conformance;
 #[path = "../examples/new_backend.rs"]
 mod new_backend;
 
+use conformance::drive::Drive;
 use conformance::{FOREVER, both, create, delete, finish, read};
 
 const SOON: Timeout = Timeout::nanos(1_000_000);
@@ -30,7 +31,7 @@ fn status<T: std::fmt::Debug>(result: Result<T>) -> Status {
 }
 
 fn submit(device: &Device) -> Fence {
-    device.run(FOREVER, |driver| driver.submit()).unwrap()
+    device.drive(FOREVER, |driver| driver.submit()).unwrap()
 }
 
 #[test]
@@ -95,7 +96,7 @@ fn devices_come_and_go_on_many_threads() {
                     let config = HostConfig { label: "brief", host_driven, ..HostConfig::default() };
                     let device = Device::host(config).unwrap();
                     let buffer = create(&device, 64, both());
-                    device.run(FOREVER, |driver| driver.write(buffer, 0, &[round; 64])).unwrap();
+                    device.drive(FOREVER, |driver| driver.write(buffer, 0, &[round; 64])).unwrap();
                     assert_eq!(read(&device, buffer, 0, 64), [round; 64]);
                     if round % 2 == 0 {
                         delete(&device, &[buffer]);
@@ -115,7 +116,7 @@ fn allocations_that_fail_leave_nothing() {
     for nth in 1..6 {
         faults.fail_allocation(nth);
         let create = |driver: &mut dyn Driver| driver.create(32, both(), "one of six");
-        let results: Vec<_> = (1..7).map(|_| device.run(FOREVER, create)).collect();
+        let results: Vec<_> = (1..7).map(|_| device.drive(FOREVER, create)).collect();
         let failed = |at: u64| results[at as usize - 1];
         assert_eq!(status(failed(nth)), Status::OutOfMemory);
         let made: Vec<_> = results.into_iter().flatten().collect();
@@ -128,13 +129,13 @@ fn allocations_that_fail_leave_nothing() {
 
 /// Ten steps of every kind, and a wait for each of two fences.
 fn script(device: &Device) -> Result<()> {
-    let (a, first) = device.run(FOREVER, |driver| {
+    let (a, first) = device.drive(FOREVER, |driver| {
         let a = driver.create(64, both(), "a")?;
         driver.write(a, 0, &[1; 64])?;
         Ok((a, driver.submit()?))
     })?;
     device.wait_fence(first, FOREVER)?;
-    let second = device.run(FOREVER, |driver| {
+    let second = device.drive(FOREVER, |driver| {
         let b = driver.create(64, Usage::MAP_READ | Usage::COPY_DST, "b")?;
         driver.copy(a, 0, b, 0, 64)?;
         driver.submit()?;
@@ -162,7 +163,7 @@ fn a_device_lost_at_any_step_says_so_from_there_on() {
             }
             assert_eq!(status(result), Status::DeviceLost, "step {nth}");
             // At once, and whoever asks; what passed before has passed.
-            assert_eq!(status(device.run(FOREVER, |driver| driver.submit())), Status::DeviceLost);
+            assert_eq!(status(device.drive(FOREVER, |driver| driver.submit())), Status::DeviceLost);
             let submitted = device.statistics().submits;
             if nth > 3 {
                 device.wait_fence(Fence(1), FOREVER).unwrap();
@@ -207,7 +208,8 @@ fn every_waiter_is_let_go_whatever_ends_its_wait() {
     let destroyed = waiters(|device, _| device.destroy().unwrap());
     assert_eq!(destroyed.into_iter().map(status).collect::<Vec<_>>(), lost);
     let panicked = waiters(|device, _| {
-        let error = device.run(FOREVER, |_| -> Result<()> { panic!("the hardware is on fire") }).unwrap_err();
+        let error =
+            device.drive(FOREVER, |_| -> Result<()> { panic!("the hardware is on fire") }).unwrap_err();
         assert_eq!(error.status(), Status::DeviceLost);
         assert!(error.to_string().starts_with("panic = 'the hardware is on fire'"), "{error}");
     });
@@ -261,7 +263,7 @@ fn a_call_that_cannot_begin_in_time_never_runs() {
         (AtomicBool::new(false), mpsc::channel(), mpsc::channel::<()>());
     thread::scope(|scope| {
         scope.spawn(|| {
-            device.run(FOREVER, move |_| {
+            device.drive(FOREVER, move |_| {
                 enter.send(()).unwrap();
                 left.recv().unwrap();
                 Ok(())
@@ -272,11 +274,11 @@ fn a_call_that_cannot_begin_in_time_never_runs() {
             ran.store(true, Relaxed);
             Ok(())
         };
-        assert_eq!(status(device.run(SOON, late)), Status::Timeout);
-        assert_eq!(status(device.run(Timeout::TRY, late)), Status::Timeout);
+        assert_eq!(status(device.drive(SOON, late)), Status::Timeout);
+        assert_eq!(status(device.drive(Timeout::TRY, late)), Status::Timeout);
         leave.send(()).unwrap();
     });
-    device.run(FOREVER, |_| Ok(())).unwrap();
+    device.drive(FOREVER, |_| Ok(())).unwrap();
     assert!(!ran.load(Relaxed));
 }
 
@@ -292,7 +294,7 @@ fn what_ran_is_what_was_told() {
                     // From hopeless to comfortable.
                     let timeout = Timeout::nanos((round * 7 + thread * 1_001) % 40_000);
                     let mut local = 0u64;
-                    let result = device.run(timeout, |_| {
+                    let result = device.drive(timeout, |_| {
                         local += 1;
                         ran.fetch_add(1, Relaxed);
                         Ok(local)
@@ -315,7 +317,7 @@ fn more_calls_than_the_queue_holds_wait_for_room() {
     thread::scope(|scope| {
         let threads: Vec<_> = (0..400)
             .map(|_| {
-                let call = || device.run(FOREVER, |_| Ok(ran.fetch_add(1, Relaxed)));
+                let call = || device.drive(FOREVER, |_| Ok(ran.fetch_add(1, Relaxed)));
                 thread::Builder::new().stack_size(128 << 10).spawn_scoped(scope, call).unwrap()
             })
             .collect();
@@ -337,7 +339,7 @@ fn calls_that_race_with_the_end_are_told() {
             for _ in 0..3 {
                 scope.spawn(|| {
                     loop {
-                        let fence = device.run(FOREVER, |driver| driver.submit());
+                        let fence = device.drive(FOREVER, |driver| driver.submit());
                         if let Err(error) = fence.and_then(|fence| device.wait_fence(fence, FOREVER)) {
                             return assert_eq!(error.status(), Status::DeviceLost);
                         }
@@ -362,21 +364,21 @@ fn who_may_drive_a_device_is_told_apart() {
             assert_eq!(status(device.poll(FOREVER)), Status::WrongThread);
             assert_eq!(status(device.destroy()), Status::WrongThread);
             // Nobody drives it: a wait ends at its timeout.
-            assert_eq!(status(device.run(SOON, |driver| driver.submit())), Status::Timeout);
+            assert_eq!(status(device.drive(SOON, |driver| driver.submit())), Status::Timeout);
         });
         elsewhere.join().unwrap();
     });
     let inside = |_: &mut dyn Driver| {
-        let results = [device.poll(FOREVER), device.destroy(), device.run(FOREVER, |_| Ok(()))];
+        let results = [device.poll(FOREVER), device.destroy(), device.drive(FOREVER, |_| Ok(()))];
         Ok(results.map(status))
     };
-    assert_eq!(device.run(FOREVER, inside).unwrap(), [Status::Recursive; 3]);
+    assert_eq!(device.drive(FOREVER, inside).unwrap(), [Status::Recursive; 3]);
     let fence = submit(&device);
-    let waited = device.run(FOREVER, |_| Ok(status(device.wait_fence(fence, FOREVER)))).unwrap();
+    let waited = device.drive(FOREVER, |_| Ok(status(device.wait_fence(fence, FOREVER)))).unwrap();
     assert_eq!(waited, Status::Recursive);
     device.wait_fence(fence, FOREVER).unwrap();
     let own = host(&Faults::new().unwrap());
-    assert_eq!(own.run(FOREVER, |_| Ok(status(own.destroy()))).unwrap(), Status::Recursive);
+    assert_eq!(own.drive(FOREVER, |_| Ok(status(own.destroy()))).unwrap(), Status::Recursive);
 }
 
 #[test]
@@ -394,7 +396,7 @@ fn waits_of_the_owner_thread_serve_the_others() {
     thread::scope(|scope| {
         let other = scope.spawn(|| {
             let own = submit(&device);
-            device.run(FOREVER, release)?;
+            device.drive(FOREVER, release)?;
             device.wait_fence(own, FOREVER)
         });
         // The other thread's call lets the fence pass that this one waits for.
@@ -411,8 +413,9 @@ fn a_budget_ends_a_poll_and_one_call_always_runs() {
     let device = driven();
     let ran = AtomicU64::new(0);
     thread::scope(|scope| {
-        let threads: Vec<_> =
-            (0..4).map(|_| scope.spawn(|| device.run(FOREVER, |_| Ok(ran.fetch_add(1, Relaxed))))).collect();
+        let threads: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| device.drive(FOREVER, |_| Ok(ran.fetch_add(1, Relaxed)))))
+            .collect();
         for polls in 1..=4 {
             while ran.load(Relaxed) < polls {
                 device.poll(Timeout::TRY).unwrap();
@@ -453,7 +456,7 @@ fn a_forked_child_leaves_the_parents_devices_alone() {
     if child == 0 {
         let fine = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             for device in devices {
-                assert_eq!(status(device.run(FOREVER, |driver| driver.submit())), Status::Forked);
+                assert_eq!(status(device.drive(FOREVER, |driver| driver.submit())), Status::Forked);
                 assert_eq!(status(device.wait_fence(Fence(2), FOREVER)), Status::Forked);
                 assert_eq!(status(device.poll(FOREVER)), Status::Forked);
                 assert_eq!(status(device.destroy()), Status::Forked);

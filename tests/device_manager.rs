@@ -8,6 +8,11 @@ use backbuf::manager::{Config, DeviceFront, Manager};
 use backbuf::{DType, Result, Status, Timeout};
 use proptest::prelude::*;
 
+#[path = "common/drive.rs"]
+mod drive;
+
+use drive::Drive;
+
 const MS: Timeout = Timeout::nanos(1_000_000);
 const FOREVER: Timeout = Timeout::FOREVER;
 
@@ -35,7 +40,7 @@ impl Rig {
     /// What the twin of a leased front holds.
     fn twin(&self, front: &DeviceFront) -> Vec<u8> {
         let (native, length) = (front.native(), front.len());
-        let read = self.device.run(FOREVER, move |driver| {
+        let read = self.device.drive(FOREVER, move |driver| {
             let data = driver.map(native, MapMode::Read, 0, length)?;
             // SAFETY: mapped for reading, and the front is leased.
             let bytes = unsafe { std::slice::from_raw_parts(data.as_ptr(), length as usize) }.to_vec();
@@ -48,7 +53,7 @@ impl Rig {
     fn assert_nothing_left(self) {
         let Rig { device, .. } = self;
         // Buffers are given back by the owner thread, in its turn.
-        device.run(FOREVER, |_| Ok(())).unwrap();
+        device.drive(FOREVER, |_| Ok(())).unwrap();
         assert_eq!(device.live_buffers().unwrap(), []);
         let statistics = device.statistics();
         assert_eq!(statistics.buffers_created, statistics.buffers_deleted);
@@ -363,14 +368,14 @@ fn a_front_that_a_renderer_has_mapped_is_no_hindrance() {
     manager.synchronize(FOREVER).unwrap();
     let front = manager.device_front().unwrap();
     let native = front.native();
-    rig.device.run(FOREVER, |driver| driver.map(native, MapMode::Read, 0, 1 << 16).map(drop)).unwrap();
+    rig.device.drive(FOREVER, |driver| driver.map(native, MapMode::Read, 0, 1 << 16).map(drop)).unwrap();
     // The other twin has missed the first epoch, and cannot be given it from the mapped one.
     put(&manager, 0, &[2; 64]);
     manager.synchronize(FOREVER).unwrap();
     let newer = manager.device_front().unwrap();
     assert_eq!(rig.twin(&newer), newer.bytes());
     assert_eq!((newer.bytes()[63], newer.bytes()[64]), (2, 1));
-    rig.device.run(FOREVER, |driver| driver.unmap(native)).unwrap();
+    rig.device.drive(FOREVER, |driver| driver.unmap(native)).unwrap();
 }
 
 #[test]
@@ -383,10 +388,10 @@ fn what_a_failed_upload_had_begun_is_done_again() {
     put(&manager, 100, &[2; 1000]);
     manager.synchronize(FOREVER).unwrap();
     // The first twin has missed these bytes, and is written next.
-    rig.device.run(FOREVER, |driver| driver.map(next, MapMode::Read, 0, 4).map(drop)).unwrap();
+    rig.device.drive(FOREVER, |driver| driver.map(next, MapMode::Read, 0, 4).map(drop)).unwrap();
     put(&manager, 5000, &[3]);
     manager.synchronize(FOREVER).unwrap_err();
-    rig.device.run(FOREVER, |driver| driver.unmap(next)).unwrap();
+    rig.device.drive(FOREVER, |driver| driver.unmap(next)).unwrap();
     manager.synchronize(FOREVER).unwrap();
     let front = manager.device_front().unwrap();
     assert_eq!(front.native(), next);
@@ -409,7 +414,7 @@ fn a_call_of_the_device_cannot_wait_for_a_manager_on_it() {
     let rig = rig(false);
     let manager = rig.manager(64);
     put(&manager, 0, &[1]);
-    let error = rig.device.run(FOREVER, |_| manager.synchronize(FOREVER)).unwrap_err();
+    let error = rig.device.drive(FOREVER, |_| manager.synchronize(FOREVER)).unwrap_err();
     assert_eq!(error.status(), Status::Recursive);
     manager.synchronize(FOREVER).unwrap();
 }

@@ -6,6 +6,8 @@
 
 #[path = "common/conformance.rs"]
 mod conformance;
+
+use conformance::drive::Drive;
 #[path = "../src/device/gl/test_host.rs"]
 mod test_host;
 
@@ -131,7 +133,7 @@ fn made(device: Result<Device>) -> Option<Device> {
 }
 
 fn now<R: Send>(device: &Device, work: impl FnOnce(&mut dyn Driver) -> Result<R> + Send) -> Result<R> {
-    device.run(Timeout::FOREVER, work)
+    device.drive(Timeout::FOREVER, work)
 }
 
 fn buffer(device: &Device, bytes: u64) -> Native {

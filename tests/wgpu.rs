@@ -10,6 +10,8 @@ mod buffer_conformance;
 #[path = "common/conformance.rs"]
 mod conformance;
 
+use conformance::drive::Drive;
+
 fn open(adapter: &str) -> Result<Device> {
     Device::wgpu(WgpuConfig { label: "test", adapter, ..WgpuConfig::default() })
 }
@@ -87,7 +89,7 @@ fn writes_keep_their_place_whichever_way_they_go() {
         let usage = Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST;
         let create = |driver: &mut dyn Driver, usage| driver.create(BYTES as u64, usage, "written");
         let [a, b, back] = device
-            .run(Timeout::FOREVER, |driver| {
+            .drive(Timeout::FOREVER, |driver| {
                 Ok([
                     create(driver, usage)?,
                     create(driver, usage)?,
@@ -111,28 +113,28 @@ fn writes_keep_their_place_whichever_way_they_go() {
             let bytes = if random(3) > 0 { bytes.next_multiple_of(4) } else { bytes };
             let data: Vec<u8> = (0..bytes).map(|at| (at * 7 + round * 13) as u8).collect();
             if random(3) > 0 {
-                device.run(Timeout::FOREVER, |driver| driver.write(to, offset as u64, &data)).unwrap();
+                device.drive(Timeout::FOREVER, |driver| driver.write(to, offset as u64, &data)).unwrap();
                 model[which][offset..offset + bytes].copy_from_slice(&data);
             } else {
                 let (at, length) = (offset as u64, bytes as u64);
-                device.run(Timeout::FOREVER, |driver| driver.copy(from, at, to, at, length)).unwrap();
+                device.drive(Timeout::FOREVER, |driver| driver.copy(from, at, to, at, length)).unwrap();
                 let copied = model[1 - which][offset..offset + bytes].to_vec();
                 model[which][offset..offset + bytes].copy_from_slice(&copied);
             }
             if random(2) == 0 {
-                let fence = device.run(Timeout::FOREVER, |driver| driver.submit()).unwrap();
+                let fence = device.drive(Timeout::FOREVER, |driver| driver.submit()).unwrap();
                 if random(2) == 0 {
                     device.wait_fence(fence, Timeout::FOREVER).unwrap();
                 }
             }
         }
         for (native, expected) in [(a, &model[0]), (b, &model[1])] {
-            let fence = device.run(Timeout::FOREVER, |driver| {
+            let fence = device.drive(Timeout::FOREVER, |driver| {
                 driver.copy(native, 0, back, 0, BYTES as u64)?;
                 driver.submit()
             });
             device.wait_fence(fence.unwrap(), Timeout::FOREVER).unwrap();
-            let same = device.run(Timeout::FOREVER, |driver| {
+            let same = device.drive(Timeout::FOREVER, |driver| {
                 let place = driver.map(back, MapMode::Read, 0, BYTES as u64)?;
                 // SAFETY: so many bytes are mapped there until the unmap.
                 let same = unsafe { std::slice::from_raw_parts(place.as_ptr(), BYTES) } == &expected[..];

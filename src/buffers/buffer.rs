@@ -180,7 +180,8 @@ impl Buffer {
     /// # let desc = BufferDesc { size: 64, usage: Usage::COPY_DST, ..BufferDesc::default() };
     /// let buffer = Buffer::new(&device, &desc)?;
     /// let native = buffer.native()?;
-    /// device.run(Timeout::FOREVER, |driver| driver.write(native, 0, b"by hand"))?;
+    /// // SAFETY: nobody has borrowed bytes of it.
+    /// unsafe { device.run(Timeout::FOREVER, |driver| driver.write(native, 0, b"by hand"))? };
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn native(&self) -> Result<Native> {

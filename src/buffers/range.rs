@@ -73,7 +73,8 @@ impl Deref for MappedRange<'_> {
 
     fn deref(&self) -> &[u8] {
         // SAFETY: mapped for as long as the range is there: neither unmap nor destroy is possible while it borrows the
-        // buffer, and the end of the device leaves what is held. No writable range overlaps it.
+        // buffer, the end of the device leaves what is held, and `Device::run` asks its caller to leave alone what is
+        // borrowed. No writable range overlaps it.
         unsafe { std::slice::from_raw_parts(self.0.place.as_ptr(), self.0.bytes) }
     }
 }

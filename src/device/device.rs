@@ -67,13 +67,37 @@ impl Device {
     /// Runs `work` with the driver, on the owner thread, and waits for it; at once if that is the calling thread. If it
     /// cannot begin in time, it never will: [`Status::Timeout`].
     ///
+    /// Buffers, encoders and managers need none of this: it is for work that they have no words for.
+    ///
+    /// # Safety
+    ///
+    /// The driver also has what others made, and knows nothing of who has borrowed bytes of it. So `work` deletes, maps and unmaps
+    /// only buffers that it or its like has made; it gives no work to a buffer while bytes of it are borrowed (a
+    /// [`MappedRange`](crate::buffers::MappedRange), a [`DynamicSlice`](crate::buffers::DynamicSlice)); and it passes on only
+    /// fences of this device's API, each once.
+    ///
     /// ```
     /// use backbuf::{Timeout, device::{Device, Fence, HostConfig}};
     /// let device = Device::host(HostConfig::default())?;
-    /// assert_eq!(device.run(Timeout::FOREVER, |driver| driver.submit())?, Fence(1));
+    /// // SAFETY: it touches no buffer.
+    /// let fence = unsafe { device.run(Timeout::FOREVER, |driver| driver.submit())? };
+    /// assert_eq!(fence, Fence(1));
     /// # Ok::<(), backbuf::Error>(())
     /// ```
-    pub fn run<R: Send>(
+    ///
+    /// Without a word of the caller's nobody can delete a buffer under a range of it:
+    ///
+    /// ```compile_fail,E0133
+    /// # use backbuf::{Timeout, buffers::{Buffer, BufferDesc}, device::{Device, HostConfig, Usage}};
+    /// # let device = Device::host(HostConfig::default()).unwrap();
+    /// # let desc = BufferDesc { size: 64, usage: Usage::VERTEX, mapped_at_creation: true, label: "" };
+    /// # let buffer = Buffer::new(&device, &desc).unwrap();
+    /// let mut range = buffer.range_mut(0, None).unwrap();
+    /// let native = device.live_buffers().unwrap()[0].native;
+    /// device.run(Timeout::FOREVER, |driver| Ok(driver.delete(native))).unwrap();
+    /// range[0] = 2;
+    /// ```
+    pub unsafe fn run<R: Send>(
         &self,
         timeout: Timeout,
         work: impl FnOnce(&mut dyn Driver) -> Result<R> + Send,
@@ -84,9 +108,9 @@ impl Device {
     /// Waits for a fence. [`Timeout::TRY`] tells what is known, and has the owner thread look again.
     ///
     /// ```
-    /// use backbuf::{Timeout, device::{Device, HostConfig}};
+    /// use backbuf::{Timeout, buffers::Encoder, device::{Device, HostConfig}};
     /// let device = Device::host(HostConfig::default())?;
-    /// let fence = device.run(Timeout::FOREVER, |driver| driver.submit())?;
+    /// let fence = Encoder::new(&device).submit()?;
     /// device.wait_fence(fence, Timeout::FOREVER)?;
     /// # Ok::<(), backbuf::Error>(())
     /// ```
@@ -98,10 +122,10 @@ impl Device {
     /// used up (one runs in any case), looks at fences, and gives back what was retired.
     ///
     /// ```
-    /// use backbuf::{Timeout, device::{Device, HostConfig}};
+    /// use backbuf::{Timeout, buffers::Encoder, device::{Device, HostConfig}};
     /// let device = Device::host(HostConfig { host_driven: true, ..HostConfig::default() })?;
     /// let other = device.clone();
-    /// let thread = std::thread::spawn(move || other.run(Timeout::FOREVER, |driver| driver.submit()));
+    /// let thread = std::thread::spawn(move || Encoder::new(&other).submit());
     /// while !thread.is_finished() {
     ///     device.poll(Timeout::nanos(1_000_000))?;
     /// }
@@ -160,9 +184,10 @@ impl Device {
     /// The leak report: every buffer that has not been given back.
     ///
     /// ```
-    /// use backbuf::{Timeout, device::{Device, HostConfig, Usage}};
+    /// use backbuf::{buffers::{Buffer, BufferDesc}, device::{Device, HostConfig, Usage}};
     /// let device = Device::host(HostConfig::default())?;
-    /// device.run(Timeout::FOREVER, |driver| driver.create(64, Usage::VERTEX, "mesh"))?;
+    /// let desc = BufferDesc { size: 64, usage: Usage::VERTEX, label: "mesh", ..BufferDesc::default() };
+    /// let mesh = Buffer::new(&device, &desc)?;
     /// let live = device.live_buffers()?;
     /// assert!(live.len() == 1 && live[0].to_string().starts_with("buffer 'mesh'"));
     /// # Ok::<(), backbuf::Error>(())
@@ -175,11 +200,10 @@ impl Device {
     /// [`Status::DeviceLost`]. A host-driven device ends on its owner thread only. Does nothing the second time.
     ///
     /// ```
-    /// use backbuf::{Status, Timeout, device::{Device, HostConfig}};
+    /// use backbuf::{Status, buffers::Encoder, device::{Device, HostConfig}};
     /// let device = Device::host(HostConfig::default())?;
     /// device.destroy()?;
-    /// let error = device.run(Timeout::FOREVER, |driver| driver.submit()).unwrap_err();
-    /// assert_eq!(error.status(), Status::DeviceLost);
+    /// assert_eq!(Encoder::new(&device).submit().unwrap_err().status(), Status::DeviceLost);
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn destroy(&self) -> Result<()> {

@@ -93,16 +93,18 @@ impl fmt::Display for Info {
 /// `docs/new-backend.md` tells how one is written, and `examples/new_backend.rs` is one.
 ///
 /// ```
-/// use backbuf::device::{Device, HostConfig, Usage};
+/// use backbuf::device::{Device, Driver, HostConfig, Usage};
 /// use backbuf::{Result, Timeout};
 /// let device = Device::host(HostConfig::default())?;
-/// let fence = device.run(Timeout::FOREVER, |driver| {
+/// let work = |driver: &mut dyn Driver| {
 ///     let buffer = driver.create(8, Usage::COPY_DST, "greeting")?;
 ///     driver.write(buffer, 0, b"hi there")?;
 ///     let fence = driver.submit()?;
 ///     driver.delete(buffer);
 ///     Ok(fence)
-/// })?;
+/// };
+/// // SAFETY: the buffer is its own.
+/// let fence = unsafe { device.run(Timeout::FOREVER, work)? };
 /// device.wait_fence(fence, Timeout::FOREVER)?;
 /// # Result::Ok(())
 /// ```
@@ -111,7 +113,7 @@ impl fmt::Display for Info {
 ///
 /// The bytes that `map` gives stay valid, for reads and in [`MapMode::Write`] for writes, until `unmap` or `delete` of that
 /// buffer or the drop of the driver; so do those that `create_mapped` gives. Those that `create_persistent` gives do until
-/// `delete` or the drop.
+/// `delete` or the drop. No two buffers that live have the same number. What `as_any` gives ends no mapping in safe code.
 pub unsafe trait Driver {
     /// What is known of it. Asked once.
     fn info(&self) -> Info;

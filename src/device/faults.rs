@@ -11,11 +11,11 @@ use crate::wait::{Deadline, Event};
 /// steps are counted. A *step* is a call that makes, writes, copies, maps, unmaps or submits.
 ///
 /// ```
-/// use backbuf::{Status, Timeout, device::{Device, Faults, HostConfig}};
+/// use backbuf::{Status, Timeout, buffers::Encoder, device::{Device, Faults, HostConfig}};
 /// let faults = Faults::new()?;
 /// let device = Device::host(HostConfig { faults: Some(faults.clone()), ..HostConfig::default() })?;
 /// faults.hold();
-/// let fence = device.run(Timeout::FOREVER, |driver| driver.submit())?;
+/// let fence = Encoder::new(&device).submit()?;
 /// let late = device.wait_fence(fence, Timeout::nanos(1_000_000)).unwrap_err();
 /// assert_eq!(late.status(), Status::Timeout);
 /// faults.release();

@@ -7,14 +7,13 @@ use super::shared::Shared;
 /// What a device has counted since it was made. Displays as text, a line a figure.
 ///
 /// ```
-/// use backbuf::{Timeout, device::{Device, HostConfig, Usage}};
+/// use backbuf::{buffers::{BufferDesc, DeviceBuffer, Encoder}, device::{Device, HostConfig, Usage}};
 /// let device = Device::host(HostConfig::default())?;
-/// device.run(Timeout::FOREVER, |driver| {
-///     let buffer = driver.create(64, Usage::COPY_DST, "")?;
-///     driver.write(buffer, 0, &[7; 16])?;
-///     driver.delete(buffer);
-///     Ok(())
-/// })?;
+/// let mesh = DeviceBuffer::new(&device, &BufferDesc { size: 64, usage: Usage::VERTEX, ..BufferDesc::default() })?;
+/// let mut encoder = Encoder::new(&device);
+/// encoder.write(&mesh, 0, &[7; 16])?;
+/// encoder.submit()?;
+/// drop(mesh);
 /// let statistics = device.statistics();
 /// assert_eq!((statistics.buffers_created, statistics.buffers_deleted, statistics.bytes_written), (1, 1, 16));
 /// assert!(statistics.to_string().contains("bytes written: 16\n"));

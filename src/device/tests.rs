@@ -13,7 +13,7 @@ fn host(faults: &Faults, host_driven: bool) -> Device {
 }
 
 fn create(device: &Device) -> Native {
-    device.run(Timeout::FOREVER, |driver| driver.create(64, Usage::COPY_DST, "unit")).unwrap()
+    device.perform(|driver| driver.create(64, Usage::COPY_DST, "unit")).unwrap()
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn who_stops_waiting_for_a_fence_is_let_go() {
     for host_driven in [false, true] {
         let device = host(&faults, host_driven);
         faults.hold();
-        let fence = device.run(Timeout::FOREVER, |driver| driver.submit()).unwrap();
+        let fence = device.perform(|driver| driver.submit()).unwrap();
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -101,7 +101,7 @@ fn pumping_serves_others_until_its_own_wish_comes_true() {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let other = scope.spawn(|| {
-            let fence = device.run(Timeout::FOREVER, |driver| driver.submit())?;
+            let fence = device.perform(|driver| driver.submit())?;
             device.wait_fence(fence, Timeout::FOREVER)?;
             done.store(true, Release);
             device.nudge();

@@ -1,9 +1,14 @@
 //! What every driver must do, whatever stands behind it: one suite for all.
 
+#[path = "drive.rs"]
+pub mod drive;
+
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 use backbuf::device::{Device, Driver, Fence, Foreign, MapMode, Native, Usage};
 use backbuf::{Result, Status, Timeout};
+
+use drive::Drive;
 
 pub const FOREVER: Timeout = Timeout::FOREVER;
 pub const COPIED: Usage = Usage::COPY_SRC;
@@ -42,7 +47,7 @@ pub fn run(make: &dyn Fn() -> Device) {
 }
 
 pub fn create(device: &Device, bytes: u64, usage: Usage) -> Native {
-    device.run(FOREVER, |driver| driver.create(bytes, usage, "of a test")).unwrap()
+    device.drive(FOREVER, |driver| driver.create(bytes, usage, "of a test")).unwrap()
 }
 
 pub fn delete(device: &Device, buffers: &[Native]) {
@@ -50,19 +55,19 @@ pub fn delete(device: &Device, buffers: &[Native]) {
         buffers.iter().for_each(|buffer| driver.delete(*buffer));
         Ok(())
     };
-    device.run(FOREVER, delete).unwrap();
+    device.drive(FOREVER, delete).unwrap();
 }
 
 /// Submits what was asked for so far, and waits until it is done.
 pub fn finish(device: &Device) {
-    let fence = device.run(FOREVER, |driver| driver.submit()).unwrap();
+    let fence = device.drive(FOREVER, |driver| driver.submit()).unwrap();
     device.wait_fence(fence, FOREVER).unwrap();
 }
 
 /// What a buffer holds once all work so far is done.
 pub fn read(device: &Device, from: Native, offset: u64, bytes: u64) -> Vec<u8> {
     let (to, fence) = device
-        .run(FOREVER, |driver| {
+        .drive(FOREVER, |driver| {
             let to = driver.create(bytes, Usage::MAP_READ | Usage::COPY_DST, "readback")?;
             driver.copy(from, offset, to, 0, bytes)?;
             Ok((to, driver.submit()?))
@@ -77,7 +82,7 @@ pub fn read(device: &Device, from: Native, offset: u64, bytes: u64) -> Vec<u8> {
         driver.delete(to);
         Ok(copy)
     };
-    device.run(FOREVER, bytes).unwrap()
+    device.drive(FOREVER, bytes).unwrap()
 }
 
 fn tells_what_it_is(device: &Device) {
@@ -96,7 +101,7 @@ fn new_buffers_are_zero(device: &Device) {
     for round in 0..4 {
         let buffer = create(device, 5_000, both());
         assert_eq!(read(device, buffer, 0, 5_000), vec![0; 5_000], "round {round}");
-        device.run(FOREVER, |driver| driver.write(buffer, 0, &[0xee; 5_000])).unwrap();
+        device.drive(FOREVER, |driver| driver.write(buffer, 0, &[0xee; 5_000])).unwrap();
         finish(device);
         delete(device, &[buffer]);
     }
@@ -117,7 +122,7 @@ fn work_is_done_in_its_order(device: &Device) {
             step(driver)?;
             driver.write(b, 0, &[3; 2])
         };
-        device.run(FOREVER, script).unwrap();
+        device.drive(FOREVER, script).unwrap();
         assert_eq!(read(device, a, 0, 16), [1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1]);
         assert_eq!(read(device, b, 0, 16), [3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
         assert_eq!(read(device, c, 0, 16), [1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]);
@@ -135,7 +140,7 @@ fn data_is_read_at_once(device: &Device) {
         data.fill(9);
         driver.submit()
     };
-    device.run(FOREVER, script).unwrap();
+    device.drive(FOREVER, script).unwrap();
     assert_eq!(read(device, buffer, 0, 100_000), vec![7; 100_000]);
     delete(device, &[buffer]);
 }
@@ -144,14 +149,14 @@ fn any_offset_and_size_will_do(device: &Device) {
     let size = 3 << 20 | 1;
     let [a, b] = [(); 2].map(|()| create(device, size, both()));
     let data: Vec<u8> = (0..size).map(|at| ((at * at) >> 3) as u8).collect();
-    device.run(FOREVER, |driver| driver.write(a, 0, &data)).unwrap();
+    device.drive(FOREVER, |driver| driver.write(a, 0, &data)).unwrap();
     let script = |driver: &mut dyn Driver| {
         driver.copy(a, 1, b, 0, size - 1)?;
         driver.write(b, size - 1, &[0xaa])?;
         driver.write(b, 3, b"five!")?;
         driver.write(b, size, &[])
     };
-    device.run(FOREVER, script).unwrap();
+    device.drive(FOREVER, script).unwrap();
     let mut expected = [&data[1..], &[0xaa]].concat();
     expected[3..8].copy_from_slice(b"five!");
     assert!(read(device, b, 0, size) == expected);
@@ -163,13 +168,13 @@ fn fences_count_submits(device: &Device) {
     device.wait_fence(Fence(0), Timeout::TRY).unwrap();
     assert_eq!(device.wait_fence(Fence(1), FOREVER).unwrap_err().status(), Status::Argument);
     for number in 1..=20 {
-        assert_eq!(device.run(FOREVER, |driver| driver.submit()).unwrap(), Fence(number));
+        assert_eq!(device.drive(FOREVER, |driver| driver.submit()).unwrap(), Fence(number));
     }
     // Those who ask for the last one first and those who ask again are answered alike.
     for number in [20, 7, 20, 1] {
         device.wait_fence(Fence(number), FOREVER).unwrap();
         device.wait_fence(Fence(number), Timeout::TRY).unwrap();
-        assert!(device.run(FOREVER, move |driver| driver.wait(Fence(number), Timeout::TRY)).unwrap());
+        assert!(device.drive(FOREVER, move |driver| driver.wait(Fence(number), Timeout::TRY)).unwrap());
     }
     assert_eq!(device.wait_fence(Fence(21), FOREVER).unwrap_err().status(), Status::Argument);
     assert_eq!(device.statistics().submits, 20);
@@ -190,7 +195,7 @@ fn what_is_deleted_in_use_is_still_copied(device: &Device) {
         driver.delete(other);
         driver.submit()
     };
-    device.run(FOREVER, script).unwrap();
+    device.drive(FOREVER, script).unwrap();
     assert!(read(device, to, 0, 1 << 16) == [5; 1 << 16]);
     delete(device, &[to]);
 }
@@ -207,7 +212,7 @@ fn what_is_mapped_is_written(device: &Device) {
             driver.copy(staging, 16, to, 0, 32)?;
             driver.submit()
         };
-        let fence = device.run(FOREVER, script).unwrap();
+        let fence = device.drive(FOREVER, script).unwrap();
         device.wait_fence(fence, FOREVER).unwrap();
         assert_eq!(read(device, to, 0, 32), [round; 32]);
     }
@@ -238,14 +243,14 @@ fn bad_ranges_change_nothing(device: &Device) {
         assert_eq!(status(driver.copy(a, 0, b, 0, u64::MAX)), Status::Range);
         Ok(())
     };
-    device.run(FOREVER, script).unwrap();
+    device.drive(FOREVER, script).unwrap();
     assert_eq!((read(device, a, 0, 32), read(device, b, 0, 32)), (vec![1; 32], vec![0; 32]));
     delete(device, &[a, b]);
 }
 
 fn absurd_sizes_are_refused(device: &Device) {
     let refused = |bytes: u64| {
-        let error = device.run(FOREVER, move |driver| driver.create(bytes, both(), "absurd")).unwrap_err();
+        let error = device.drive(FOREVER, move |driver| driver.create(bytes, both(), "absurd")).unwrap_err();
         error.status()
     };
     assert_eq!(refused(0), Status::Argument);
@@ -269,7 +274,7 @@ fn fences_for_others_are_made_and_used_up(device: &Device) {
             driver.discard(unused);
             driver.submit().map(drop)
         };
-        device.run(FOREVER, script).unwrap();
+        device.drive(FOREVER, script).unwrap();
         assert_eq!(read(device, buffer, 0, 8), [round; 8]);
     }
     delete(device, &[buffer]);
@@ -280,7 +285,7 @@ fn many_threads_share_it(device: &Device) {
     let work = &|thread: u8| {
         for round in 0..20u8 {
             let buffer = create(device, 256, both());
-            device.run(FOREVER, |driver| driver.write(buffer, 0, &[thread ^ round; 256])).unwrap();
+            device.drive(FOREVER, |driver| driver.write(buffer, 0, &[thread ^ round; 256])).unwrap();
             assert_eq!(read(device, buffer, 0, 256), [thread ^ round; 256]);
             delete(device, &[buffer]);
             calls.fetch_add(5, Relaxed);

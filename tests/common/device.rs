@@ -1,11 +1,16 @@
 //! BACKBUF_TEST_DEVICE runs a test's managers on a device: `host`, the host's, `gl`, OpenGL without a window, or `wgpu`. In host
 //! memory alone without it.
 
+#[path = "drive.rs"]
+mod drive;
+
 use std::sync::OnceLock;
 
 use backbuf::device::{Device, DeviceKind, GlConfig, HostConfig, MapMode, WgpuConfig};
 use backbuf::manager::Manager;
 use backbuf::{Result, Status, Timeout};
+
+use drive::Drive;
 
 fn there(device: Result<Device>) -> Option<Device> {
     match device {
@@ -35,7 +40,7 @@ pub fn check_twin(manager: &Manager) {
     let Some(device) = device().filter(|device| device.info().kind == DeviceKind::Host) else { return };
     let front = manager.device_front().unwrap();
     let (native, bytes) = (front.native(), front.bytes());
-    let same = device.run(Timeout::FOREVER, |driver| {
+    let same = device.drive(Timeout::FOREVER, |driver| {
         if bytes.is_empty() {
             return Ok(true);
         }

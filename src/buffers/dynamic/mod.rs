@@ -281,7 +281,7 @@ impl Deref for DynamicSlice<'_> {
 
     fn deref(&self) -> &[u8] {
         // SAFETY: room of the storage that is nobody else's before the frame has passed, which cannot end while this is
-        // there; the end of the device leaves what is held.
+        // there; the end of the device leaves what is held, and `Device::run` asks its caller to leave alone what is borrowed.
         unsafe { std::slice::from_raw_parts(self.claim.data(), self.claim.bytes as usize) }
     }
 }

@@ -36,13 +36,12 @@ impl Renderer for GlRenderer {
 #[cfg(test)]
 mod tests {
     use super::super::test_host::Host;
+    use crate::Status;
     use crate::device::{Device, Foreign, GlConfig, GlContext, Usage};
-    use crate::{Status, Timeout};
     use glow::HasContext;
 
     #[test]
     fn a_renderer_waits_for_the_device_and_the_device_for_it() {
-        let forever = Timeout::FOREVER;
         let headless = match Device::gl(GlConfig::default()) {
             Err(error) if std::env::var_os("BACKBUF_NO_INSTALL").is_some() => {
                 return println!("skipped, and BACKBUF_NO_INSTALL is set: {error}");
@@ -57,7 +56,7 @@ mod tests {
         renderer.check().unwrap();
 
         let write = |bytes: [u8; 4]| {
-            device.run(forever, move |driver| {
+            device.perform(move |driver| {
                 let buffer = driver.create(4, Usage::VERTEX, "drawn")?;
                 driver.write(buffer, 0, &bytes)?;
                 Ok((buffer, driver.export()?))
@@ -75,7 +74,7 @@ mod tests {
         }
         assert_eq!(bytes, [1, 2, 3, 4]);
         let drawn = renderer.fence().unwrap();
-        device.run(forever, |driver| driver.import(drawn)).unwrap();
+        device.perform(|driver| driver.import(drawn)).unwrap();
         device.discard(written);
 
         // A device alone, a context of others, none at all, and a device that is gone.

@@ -3,7 +3,6 @@
 use super::driver::WgpuDriver;
 use crate::device::{Device, Driver, Native};
 use crate::error::{Error, Result, Status};
-use crate::wait::Timeout;
 
 /// A device of wgpu and its queue: a program's, to make a [`Device`] on ([`WgpuConfig`](super::WgpuConfig)), or those that one
 /// stands on ([`Device::wgpu_handles`]).
@@ -23,7 +22,7 @@ impl Device {
     ///
     /// ```
     /// use backbuf::{Status, Timeout, buffers::{Buffer, BufferDesc, Encoder}};
-    /// use backbuf::device::{Device, MapMode, Usage, WgpuConfig};
+    /// use backbuf::device::{Device, Driver, MapMode, Usage, WgpuConfig};
     /// let device = match Device::wgpu(WgpuConfig::default()) {
     ///     Err(error) if error.status() == Status::Unsupported => return Ok(()),
     ///     device => device?,
@@ -32,10 +31,12 @@ impl Device {
     /// let numbers = make(Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST)?;
     /// let result = make(Usage::MAP_READ | Usage::COPY_DST)?;
     /// let native = numbers.native()?;
-    /// device.run(Timeout::FOREVER, |driver| {
+    /// let work = |driver: &mut dyn Driver| {
     ///     driver.write(native, 0, &[1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0])?;
     ///     driver.submit()
-    /// })?;
+    /// };
+    /// // SAFETY: nobody has borrowed bytes of it.
+    /// unsafe { device.run(Timeout::FOREVER, work)? };
     ///
     /// let gpu = device.wgpu_handles()?;
     /// let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
@@ -54,12 +55,14 @@ impl Device {
     ///     compilation_options: Default::default(),
     ///     cache: None,
     /// });
+    /// // SAFETY: it is bound, and nothing else.
+    /// let bound = unsafe { device.wgpu_buffer(native)? };
     /// let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
     ///     label: None,
     ///     layout: &pipeline.get_bind_group_layout(0),
     ///     entries: &[wgpu::BindGroupEntry {
     ///         binding: 0,
-    ///         resource: device.wgpu_buffer(native)?.as_entire_binding(),
+    ///         resource: bound.as_entire_binding(),
     ///     }],
     /// });
     /// let mut encoder = gpu.device.create_command_encoder(&Default::default());
@@ -81,23 +84,29 @@ impl Device {
     /// Work for OpenGL ES is best submitted from the device's owner thread, in [`Device::run`]: two threads that meet in that
     /// backend of wgpu wait for each other, and a long wait there is a panic.
     pub fn wgpu_handles(&self) -> Result<WgpuHandles> {
-        self.run(Timeout::FOREVER, |driver| own(driver).map(|driver| driver.handles()))
+        self.perform(|driver| own(driver).map(|driver| driver.handles()))
     }
 
     /// wgpu's buffer behind one of a device on WebGPU, for the program's own work as in [`Device::wgpu_handles`]. Its size is the
-    /// next multiple of 4. The program neither maps nor destroys it, and asks for it again before it writes to it again, so that
-    /// mappings of it see what was written; [`Status::Handle`] if it is not of this device.
+    /// next multiple of 4. The program asks for it again before it writes to it again, so that mappings of it see what was written;
+    /// [`Status::Handle`] if it is not of this device.
+    ///
+    /// # Safety
+    ///
+    /// The program neither maps, unmaps nor destroys it: others may have borrowed its bytes.
     ///
     /// ```
-    /// use backbuf::{Timeout, device::{Device, Usage, WgpuConfig}};
+    /// use backbuf::{buffers::{BufferDesc, DeviceBuffer}, device::{Device, Usage, WgpuConfig}};
     /// let device = Device::wgpu(WgpuConfig { adapter: "noop", ..WgpuConfig::default() })?;
-    /// let native = device.run(Timeout::FOREVER, |driver| driver.create(61, Usage::VERTEX, "mesh"))?;
-    /// let buffer = device.wgpu_buffer(native)?;
+    /// let desc = BufferDesc { size: 61, usage: Usage::VERTEX, label: "mesh", ..BufferDesc::default() };
+    /// let mesh = DeviceBuffer::new(&device, &desc)?;
+    /// // SAFETY: it is looked at, and nothing else.
+    /// let buffer = unsafe { device.wgpu_buffer(mesh.buffer().native()?)? };
     /// assert!(buffer.size() == 64 && buffer.usage().contains(wgpu::BufferUsages::VERTEX));
     /// # Ok::<(), backbuf::Error>(())
     /// ```
-    pub fn wgpu_buffer(&self, native: Native) -> Result<wgpu::Buffer> {
-        self.run(Timeout::FOREVER, |driver| own(driver)?.buffer(native))
+    pub unsafe fn wgpu_buffer(&self, native: Native) -> Result<wgpu::Buffer> {
+        self.perform(|driver| own(driver)?.buffer(native))
     }
 }
 
