@@ -428,6 +428,79 @@ static void a_write_callback_may_call_the_library(void) {
     OK(bb_manager_destroy(i.m));
 }
 
+static atomic_int runtime_calls, runtime_drops, runtime_blocks, runtime_inside;
+static void drop_of_the_runtime(void *unused) {
+    (void)unused;
+    atomic_fetch_add(&runtime_drops, 1);
+}
+static void kernel_of_the_runtime(void *back, const void *front, uint64_t count, void *unused) {
+    (void)front, (void)unused;
+    memset(back, 0xEE, (size_t)count * sizeof(uint32_t));
+    atomic_fetch_add(&runtime_calls, 1);
+    atomic_store(&runtime_inside, 1);
+    while (atomic_load(&runtime_blocks)) {
+        sched_yield();
+    }
+}
+static int32_t flush_of_the_runtime(void *unused) {
+    (void)unused;
+    atomic_fetch_add(&runtime_calls, 1);
+    return 0;
+}
+static void *let_go_later(void *unused) {
+    const struct timespec nap = {0, 20000000};
+    (void)nanosleep(&nap, NULL);
+    atomic_store(&runtime_blocks, 0);
+    return unused;
+}
+
+/* A runtime that ends is waited for, and not called again, by managers that go on. */
+static void callbacks_end_with_their_runtime(void) {
+    inside other = {0};
+    bb_manager_config config = defaults("runtime");
+    config.flush = flush_of_the_runtime;
+    config.flush_drop = drop_of_the_runtime;
+    bb_manager *m = make_u32(8, &config);
+    bb_kernel kernel = {kernel_of_the_runtime, NULL, drop_of_the_runtime, 0, 4, 0, 0};
+    OK(bb_manager_enqueue_fill(m, 0, 8, &(uint32_t){7}, 0));
+    OK(bb_manager_synchronize(m, BB_FOREVER));
+    TEST_ASSERT_EQUAL_INT(1, atomic_load(&runtime_calls));
+    /* One runs, and two are queued. */
+    atomic_store(&runtime_blocks, 1);
+    OK(bb_manager_enqueue_kernel(m, &kernel, BB_FOREVER));
+    uint64_t ticket = 0;
+    OK(bb_manager_synchronize_async(m, &ticket));
+    while (!atomic_load(&runtime_inside)) {
+        sched_yield();
+    }
+    OK(bb_manager_enqueue_kernel(m, &kernel, BB_FOREVER));
+    kernel.byte_offset = 16;
+    kernel.flags = BB_KERNEL_OVERWRITES;
+    OK(bb_manager_enqueue_kernel(m, &kernel, BB_FOREVER));
+    other.m = m;
+    const bb_kernel others = {kernel_calls_back, &other, drop_inside, 0, 1, 0, 0};
+    OK(bb_manager_enqueue_kernel(m, &others, BB_FOREVER));
+    EXPECT(BB_E_NULL, bb_end_callbacks(NULL, 0));
+    EXPECT(BB_E_TIMEOUT, bb_end_callbacks(drop_of_the_runtime, BB_MS(1)));
+    TOLD("bb_end_callbacks");
+    const pthread_t helper = start(let_go_later, NULL);
+    OK(bb_end_callbacks(drop_of_the_runtime, BB_SEC(30)));
+    CHECK(!atomic_load(&runtime_blocks));
+    join(helper);
+    const int calls = atomic_load(&runtime_calls), drops = atomic_load(&runtime_drops);
+    OK(bb_manager_wait(m, ticket, BB_FOREVER, NULL));
+    OK(bb_manager_synchronize(m, BB_FOREVER));
+    TEST_ASSERT_EQUAL_UINT32(0xEEEEEEEE, get_u32(m, 0)); /* the one that ran */
+    TEST_ASSERT_EQUAL_UINT32(7, get_u32(m, 4));          /* nothing of the ones that did not */
+    TEST_ASSERT_EQUAL_UINT32(7, get_u32(m, 7));
+    TEST_ASSERT_EQUAL_INT(1, atomic_load(&other.calls)); /* another runtime's go on */
+    OK(bb_manager_destroy(m));
+    TEST_ASSERT_EQUAL_INT(calls, atomic_load(&runtime_calls));
+    TEST_ASSERT_EQUAL_INT(drops, atomic_load(&runtime_drops));
+    TEST_ASSERT_EQUAL_INT(1, atomic_load(&other.drops));
+    OK(bb_end_callbacks(drop_of_the_runtime, 0)); /* twice is fine */
+}
+
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(flush_may_enqueue_but_not_wait);
@@ -446,5 +519,6 @@ int main(void) {
     RUN_TEST(the_log_callback_is_dropped_when_its_last_call_has_returned);
     RUN_TEST(a_log_callback_may_call_the_library);
     RUN_TEST(a_write_callback_may_call_the_library);
+    RUN_TEST(callbacks_end_with_their_runtime);
     return UNITY_END();
 }

@@ -2550,6 +2550,24 @@ BB_API bb_status bb_debug_dump_fd(int32_t fd);
 BB_API bb_status bb_handle_check(const void *handle);
 
 /**
+ * Ends all callbacks that were given with this drop function, for a language runtime that ends while managers and devices
+ * that it does not own go on: from here on the library calls neither them nor the drop function itself. Their user data is
+ * the caller's.
+ *
+ * A kernel that would have run is skipped: its range stays as it was, with `BB_KERNEL_OVERWRITES` as in the front. A flush
+ * callback is taken for done. Callbacks that are running are waited for. It cannot be undone: a runtime that begins anew has
+ * another drop function.
+ *
+ * @param drop the drop function that all of the runtime's callbacks have in common
+ * @param timeout nanoseconds to wait for callbacks that are running
+ * @return BB_OK, BB_E_TIMEOUT (one is still running, perhaps that of the caller; no other one begins), BB_E_LIMIT (the
+ *         library has seen too many drop functions before this one), BB_E_OUT_OF_MEMORY, BB_E_UNSUPPORTED, BB_E_NULL
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_end_callbacks(bb_drop_fn drop, uint64_t timeout);
+
+/**
  * Fills a config with the defaults.
  *
  * @param config written

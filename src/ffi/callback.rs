@@ -4,6 +4,8 @@ use std::ffi::{c_char, c_void};
 use std::fmt;
 use std::mem::ManuallyDrop;
 
+use super::runtime::{Running, Runtime};
+
 /// Told that `user_data` is not needed any more: called exactly once, after the last use.
 pub type bb_drop_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
@@ -18,6 +20,7 @@ pub type bb_write_fn = Option<unsafe extern "C" fn(text: *const c_char, length: 
 pub(super) struct UserData {
     pointer: *mut c_void,
     drop: bb_drop_fn,
+    runtime: Option<&'static Runtime>,
 }
 
 // SAFETY: the header says on which threads callbacks run; their user data is the caller's to make fit for that.
@@ -27,7 +30,12 @@ unsafe impl Sync for UserData {}
 
 impl UserData {
     pub(super) fn new(pointer: *mut c_void, drop: bb_drop_fn) -> UserData {
-        UserData { pointer, drop }
+        UserData { pointer, drop, runtime: drop.and_then(Runtime::of) }
+    }
+
+    /// Begins a call of the callback that this is for; None once its runtime has ended them all.
+    pub(super) fn enter(&self) -> Option<Running> {
+        Runtime::enter(self.runtime)
     }
 
     pub(super) fn get(&self) -> *mut c_void {
@@ -37,7 +45,9 @@ impl UserData {
 
 impl Drop for UserData {
     fn drop(&mut self) {
-        if let Some(drop) = self.drop {
+        if let Some(drop) = self.drop
+            && let Some(_running) = self.enter()
+        {
             // SAFETY: the caller's own function and data, at the one time that was promised.
             unsafe { drop(self.pointer) };
         }

@@ -219,6 +219,7 @@ fn flush(config: &bb_manager_config) -> Result<Option<Flush>> {
     let Some(function) = config.flush else { return Ok(None) };
     let user_data = UserData::new(config.flush_user_data, config.flush_drop);
     let flush = move || {
+        let Some(_running) = user_data.enter() else { return Ok(()) };
         // SAFETY: the caller's function and data; the core calls it on the worker only, never twice at once.
         match unsafe { function(user_data.get()) } {
             0 => Ok(()),

@@ -52,6 +52,7 @@ mod registry_plan;
 mod registry_query;
 mod registry_text;
 mod request;
+mod runtime;
 mod sender;
 mod spsc;
 mod staging;

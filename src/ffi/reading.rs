@@ -133,6 +133,7 @@ unsafe fn receiver(callback: *const bb_read_callback) -> Result<Receiver> {
     let call = input::function(given.call, "callback.call")?;
     let user_data = UserData::new(given.user_data, given.drop);
     let tell = move |bytes: Result<&[u8]>| {
+        let Some(_running) = user_data.enter() else { return };
         let (status, data, length) = match bytes {
             Ok(bytes) => (bb_status::BB_OK, bytes.as_ptr(), bytes.len() as u64),
             Err(error) => (error.status().into(), std::ptr::null(), 0),

@@ -86,6 +86,7 @@ unsafe fn teller(callback: *const bb_map_callback) -> Result<Option<Callback<Out
     // Refused, it is freed without the drop of what it holds.
     let user_data = UserData::new(given.user_data, given.drop);
     let tell = move |outcome: Outcome| {
+        let Some(_running) = user_data.enter() else { return };
         let told = bb_map_outcome::of(&outcome, size_of::<bb_map_outcome>() as u32);
         // SAFETY: the caller's own function, called once, with its user data.
         unsafe { call(user_data.get(), &raw const told) };

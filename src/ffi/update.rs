@@ -274,6 +274,12 @@ pub(super) fn kernel_of(given: &bb_kernel) -> Result<Kernel> {
     }
     let (count, user_data) = (given.count, UserData::new(given.user_data, given.drop));
     let run = move |back: &mut [u8], front: &[u8]| {
+        let Some(_running) = user_data.enter() else {
+            if flags & BB_KERNEL_OVERWRITES != 0 {
+                back.copy_from_slice(front); // nothing was brought up to date for it
+            }
+            return;
+        };
         // SAFETY: the caller's function and data, on the range that was asked for.
         unsafe { function(back.as_mut_ptr().cast(), front.as_ptr().cast(), count, user_data.get()) }
     };

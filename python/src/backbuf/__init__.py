@@ -172,7 +172,7 @@ __all__ = [
 
 @atexit.register
 def _at_exit() -> None:
-    """No other thread may call Python once the interpreter has ended: callbacks are taken out, and waited for."""
+    """No other thread may call Python once the interpreter has ended."""
     _log.stop()
     _owner.destroy_all()
-    _callbacks.drain()
+    _callbacks.end()

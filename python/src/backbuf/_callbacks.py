@@ -9,6 +9,7 @@ import itertools
 import os
 import threading
 import time
+import warnings
 import weakref
 from collections.abc import Callable
 from types import TracebackType
@@ -231,11 +232,23 @@ class KernelStruct:
             forget(self.struct.user_data)
 
 
-def drain(seconds: float = 2.0) -> None:
-    """Waits for callbacks that are still on their way, of managers that belong to somebody else."""
-    end = time.monotonic() + seconds
-    while _kept and time.monotonic() < end:
+def end() -> None:
+    """The interpreter ends: callbacks that managers of other owners have still to call are waited for while they go on (2
+    seconds at most), and the rest are dropped."""
+    if not _kept:
+        return
+    last = time.monotonic() + 2.0
+    left, stands = len(_kept), time.monotonic() + 0.5
+    while _kept and time.monotonic() < min(last, stands):
         time.sleep(0.001)
+        if len(_kept) != left:
+            left, stands = len(_kept), time.monotonic() + 0.5
+    drop = drop_function()
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(drop))  # for ever: no other function may have its address
+    lib.bb_end_callbacks(drop, 2_000_000_000)
+    if _kept:
+        text = "dropped: managers that do not belong to Python have not called them before the interpreter's end"
+        warnings.warn(f"{len(_kept)} Python callbacks are {text}", RuntimeWarning, stacklevel=1)
 
 
 def _in_child() -> None:

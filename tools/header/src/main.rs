@@ -71,11 +71,12 @@ fn generate(root: &Path) -> Result<String, Box<dyn Error>> {
 }
 
 /// The files of src/ffi that C sees something of, in the order of the header.
-const PARTS: [&str; 35] = [
+const PARTS: [&str; 36] = [
     "opaque",
     "status",
     "callback",
     "library",
+    "runtime",
     "config",
     "manager",
     "update",
