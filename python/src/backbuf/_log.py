@@ -55,9 +55,10 @@ def forward_log(level: int = logging.DEBUG) -> None:
         before, _thread, _level = _thread, None, level
         if before is not None:
             check(lib.bb_set_log(lib.BB_LOG_OFF, ffi.NULL, ffi.NULL, ffi.NULL))
-            if before is not threading.current_thread():
-                before.join()
-        if wanted != lib.BB_LOG_OFF:
+    if before is not None and before is not threading.current_thread():
+        before.join()  # without the lock: a handler may call this function
+    with _lock:
+        if wanted != lib.BB_LOG_OFF and _thread is None:
             check(lib.bb_set_log_queue(wanted, _RECORDS))
             _thread = threading.Thread(target=_forward, name="backbuf log", daemon=True)
             _thread.start()
