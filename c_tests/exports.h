@@ -38,8 +38,9 @@ EXPORT(bb_manager_replace_back, bb_manager_replace_back(h, &(bb_back){.token = U
 EXPORT(bb_manager_synchronize, bb_manager_synchronize(h, BB_MS(1)))
 EXPORT(bb_manager_synchronize_async, bb_manager_synchronize_async(h, &(uint64_t){0}))
 EXPORT(bb_manager_wait, bb_manager_wait(h, 0, BB_MS(1), NULL))
+EXPORT(bb_manager_poll_ticket, bb_manager_poll_ticket(h, 0, &(bb_ticket_poll){0}, NULL))
 EXPORT(bb_manager_wait_epoch, bb_manager_wait_epoch(h, UINT64_MAX, BB_MS(1), &(uint64_t){0}))
-EXPORT(bb_manager_trim, bb_manager_trim(h))
+EXPORT(bb_manager_trim, bb_manager_trim(h, BB_MS(1)))
 EXPORT(bb_manager_epoch, bb_manager_epoch(h, &(uint64_t){0}))
 EXPORT(bb_manager_info_get, bb_manager_info_get(h, sizeof(bb_manager_info), &(bb_manager_info){0}))
 EXPORT(bb_manager_stats_get, bb_manager_stats_get(h, sizeof(bb_manager_stats), &(bb_manager_stats){0}))
@@ -257,6 +258,7 @@ static const export_case exports[] = {
     CASE(bb_manager_synchronize, MANAGER),
     CASE(bb_manager_synchronize_async, MANAGER),
     CASE(bb_manager_wait, MANAGER),
+    CASE(bb_manager_poll_ticket, MANAGER),
     CASE(bb_manager_wait_epoch, MANAGER),
     CASE(bb_manager_acquire_front, MANAGER),
     CASE(bb_manager_acquire_front_gl, MANAGER),

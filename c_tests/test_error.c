@@ -104,7 +104,7 @@ static void a_refusal_names_function_parameter_value_and_label(void) {
     OK(bb_batch_cancel(batch));
     OK(bb_manager_destroy(m));
 
-    EXPECT(BB_E_STALE, bb_manager_trim(m));
+    EXPECT(BB_E_STALE, bb_manager_trim(m, BB_FOREVER));
     TOLD("bb_manager_trim");
 }
 
@@ -123,7 +123,7 @@ static void a_refusal_at_creation_names_its_part(void) {
 
 static void *own_error(void *argument) {
     (void)argument;
-    THREAD_CHECK(bb_manager_trim(NULL) == BB_E_NULL);
+    THREAD_CHECK(bb_manager_trim(NULL, BB_FOREVER) == BB_E_NULL);
     THREAD_CHECK(strstr(bb_last_error(), "bb_manager_trim") != NULL);
     return NULL;
 }

@@ -111,7 +111,7 @@ static void a_slot_keeps_its_buffer(void) {
         held = f; /* so that every copy comes to use */
     }
     OK(bb_lease_release_gl(held.lease));
-    OK(bb_manager_trim(s.m));
+    OK(bb_manager_trim(s.m, BB_FOREVER));
     for (uint32_t i = 1; i <= 8; i++) {
         bb_gl_front f;
         publish(s.m, i);

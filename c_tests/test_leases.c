@@ -219,7 +219,7 @@ static void fronts_may_be_held_as_far_as_copies_go(void) {
             TEST_ASSERT_EQUAL_UINT32(i, ((const uint32_t *)fronts[i].data)[100]);
             OK(bb_lease_release(fronts[i].lease));
         }
-        OK(bb_manager_trim(m));
+        OK(bb_manager_trim(m, BB_FOREVER));
         TEST_ASSERT_EQUAL_UINT32(COPIES - 2, get_u32(m, 100));
     }
     OK(bb_manager_destroy(m));
@@ -252,7 +252,7 @@ static void memory_is_two_copies_until_a_lease_needs_more_and_trim_gives_it_back
     }
     CHECK(resident_kib() - before > 3 * MIB * 1024 - 4096);
     OK(bb_lease_release(held.lease));
-    OK(bb_manager_trim(m));
+    OK(bb_manager_trim(m, BB_FOREVER));
     CHECK(resident_kib() - before < MIB * 1024 + 16384); /* the front is left */
     TEST_ASSERT_EQUAL_UINT32(4, get_u32(m, count - 1));
     OK(put_u32(m, 0, 9, BB_FOREVER));

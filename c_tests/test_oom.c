@@ -68,7 +68,7 @@ static bb_status release_back(void) { return bb_lease_release(back_lease); }
 static bb_status acquire(void) { return bb_manager_acquire_front(m, &front); }
 static bb_status dump(void) { return bb_debug_dump(write_nothing, NULL); }
 static bb_status statistics(void) { return bb_manager_stats_write(m, write_nothing, NULL); }
-static bb_status trim(void) { return bb_manager_trim(m); }
+static bb_status trim(void) { return bb_manager_trim(m, BB_FOREVER); }
 static bb_status release(void) { return bb_lease_release(front.lease); }
 static bb_status watch_destroy(void) { return bb_watch_destroy(watch); }
 static bb_status close_it(void) { return bb_manager_close(m, BB_FOREVER); }

@@ -914,6 +914,20 @@ typedef struct {
 } bb_manager_config;
 
 /**
+ * A wait for a ticket that is polled, as by an event loop: what it remembers from one look to the next. Zeros begin a wait.
+ */
+typedef struct {
+    /**
+     * After how many nanoseconds to look again, if the watch has not become readable before; BB_FOREVER without a watchdog.
+     */
+    uint64_t look_ns;
+    /**
+     * The library's.
+     */
+    uint64_t state[4];
+} bb_ticket_poll;
+
+/**
  * Some elements, to be copied into the state.
  */
 typedef struct {
@@ -2643,6 +2657,24 @@ BB_API bb_status bb_manager_synchronize_async(bb_manager *m, uint64_t *ticket);
 BB_API bb_status bb_manager_wait(bb_manager *m, uint64_t ticket, uint64_t timeout, uint64_t *epoch);
 
 /**
+ * Looks at a ticket without waiting, for event loops that poll a watch (`bb_watch_ticket()`).
+ *
+ * One `poll` belongs to one wait: by it a stall, a failure and pinned copies are reported to this waiter, once, as to one that
+ * sleeps in `bb_manager_wait()`. Look when the watch is readable, and at the latest after `look_ns`.
+ *
+ * @param m the manager that gave the ticket
+ * @param ticket from `bb_manager_synchronize_async()`
+ * @param poll zeros at first; written
+ * @param epoch an epoch that holds the updates is written here, unless it is NULL
+ * @return BB_OK, BB_E_TIMEOUT (not yet; `look_ns` is set), BB_E_PINNED, BB_E_STALLED, BB_E_BACKEND, BB_E_DEVICE_LOST,
+ *         BB_E_OUT_OF_MEMORY, BB_E_ARGUMENT (not a ticket of this manager), BB_E_CLOSED, BB_E_POISONED, BB_E_NULL,
+ *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @threadsafety safe to call from any thread; a `poll` is for one at a time
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_poll_ticket(bb_manager *m, uint64_t ticket, bb_ticket_poll *poll, uint64_t *epoch);
+
+/**
  * Waits for an epoch beyond the one given: for the next front.
  *
  * @param m the manager
@@ -2661,13 +2693,17 @@ BB_API bb_status bb_manager_wait_epoch(bb_manager *m, uint64_t after, uint64_t t
  * states larger than 8 MiB, that of the back copy if nothing was written since the last publish. One copy of an idle state
  * is left. It comes back as it is needed; the back copy is then copied from the front.
  *
+ * It waits while another thread writes: while it has the back copy reserved, or while a kernel or a flush runs.
+ *
  * @param m the manager
- * @return BB_OK, BB_E_CLOSED, BB_E_RECURSIVE, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
- *         BB_E_FORKED
+ * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_PINNED (leases hold every copy, and updates wait for one), BB_E_STALLED (what it waits
+ *         for outlasts the watchdog), BB_E_STATE (this thread has the back copy reserved), BB_E_INTERRUPTED, BB_E_CLOSED,
+ *         BB_E_RECURSIVE, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_manager_trim(bb_manager *m);
+BB_API bb_status bb_manager_trim(bb_manager *m, uint64_t timeout);
 
 /**
  * Refuses new work, publishes what was accepted, then lets waiters go with `BB_E_CLOSED`. Fronts stay readable. After a
@@ -3039,7 +3075,8 @@ BB_API bb_status bb_batch_commit(bb_batch *b, uint64_t timeout);
  * Drops the batch and ends the handle. Nothing of it is applied.
  *
  * @param b the batch; NULL is a no-op
- * @return BB_OK, BB_E_BUSY (another thread is inside), BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_BUSY (another thread is inside), BB_E_HANDLE, BB_E_STALE,
+ *         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety one thread at a time
  * @since 0.1
  */
@@ -3126,7 +3163,7 @@ BB_API bb_status bb_watch_wait(bb_watch *w, uint64_t timeout, uint64_t *epoch);
  * Ends a subscription: its waiters return BB_E_CLOSED, and its descriptor is closed.
  *
  * @param w the watch; NULL is a no-op
- * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3355,8 +3392,8 @@ BB_API bb_status bb_buffer_native(bb_buffer *buffer, uint64_t *native);
  * Gives the handle back, and with it the memory, as `bb_buffer_destroy()` does.
  *
  * @param buffer the buffer; NULL is a no-op
- * @return BB_OK, BB_E_STALE (also all but one of several threads that release it), BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN,
- *         BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE (also all but one of several threads that release it),
+ *         BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread, also in the buffer's own callback
  * @since 0.1
  */
@@ -3481,7 +3518,7 @@ BB_API bb_status bb_request_cancel(bb_request *request, uint32_t *in_time);
  * Gives the handle back. The request goes on, and is answered to its callback.
  *
  * @param request the request; NULL is a no-op
- * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3559,8 +3596,8 @@ BB_API bb_status bb_device_buffer_native(bb_device_buffer *buffer, uint64_t *nat
  * Destroys a device buffer. Its memory is given back once the device is done with it.
  *
  * @param buffer the buffer; NULL is a no-op
- * @return BB_OK, BB_E_STALE (also all but one of several threads that destroy it), BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN,
- *         BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE (also all but one of several threads that destroy it),
+ *         BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3658,7 +3695,7 @@ BB_API bb_status bb_encoder_submit(bb_encoder *encoder, uint64_t *fence);
  * Ends an encoder. What was recorded and not submitted is not done.
  *
  * @param encoder the encoder; NULL is a no-op
- * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3725,7 +3762,7 @@ BB_API bb_status bb_immediate_staging_upload_to(bb_immediate_staging *staging, b
  * refused then.
  *
  * @param staging the staging buffer; NULL is a no-op
- * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3804,7 +3841,7 @@ BB_API bb_status bb_deferred_staging_upload_to(bb_deferred_staging *staging, bb_
  * Destroys a staging buffer, as `bb_immediate_staging_destroy()` does. A pending request is answered with BB_E_ABORTED.
  *
  * @param staging the staging buffer; NULL is a no-op
- * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread, also in its own callback
  * @since 0.1
  */
@@ -3883,7 +3920,7 @@ BB_API bb_status bb_readback_stats_get(bb_readback *readback, uint32_t struct_si
  * Destroys a ring of readbacks. Readings that are there keep their buffers until they are released.
  *
  * @param readback the ring; NULL is a no-op
- * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3941,7 +3978,7 @@ BB_API bb_status bb_reading_then(bb_reading *reading, const bb_read_callback *ca
  * Gives the reading's buffer back to the ring.
  *
  * @param reading the reading; NULL is a no-op
- * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -4052,7 +4089,7 @@ BB_API bb_status bb_dynamic_stats_get(bb_dynamic *dynamic, uint32_t struct_size,
  * Destroys a dynamic buffer. Its memory is given back once the device is done with it.
  *
  * @param dynamic the dynamic buffer; NULL is a no-op
- * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -4330,7 +4367,7 @@ BB_API bb_status bb_sender_stats_get(bb_sender *tx, uint32_t struct_size, bb_end
  * thread that waits inside returns BB_E_CLOSED first. If a span is open, its memory stays until it is committed.
  *
  * @param tx the sender; NULL is a no-op
- * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -4484,7 +4521,7 @@ BB_API bb_status bb_receiver_stats_get(bb_receiver *rx, uint32_t struct_size, bb
  * that were not received stay for a receiver that is attached later.
  *
  * @param rx the receiver; NULL is a no-op
- * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -4623,7 +4660,7 @@ BB_API bb_status bb_stream_stats_get(bb_stream *s, uint32_t struct_size, bb_stre
  * Ends the stream and its receiving end: the sender gets BB_E_CLOSED. Chunks that are held stay valid until they are released.
  *
  * @param s the stream; NULL is a no-op
- * @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -4786,7 +4823,7 @@ BB_API bb_status bb_registry_clear_parent(bb_registry *r, uint64_t parent);
  * Ends a registry and all it holds.
  *
  * @param r the registry; NULL is a no-op
- * @return BB_OK, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1
  */

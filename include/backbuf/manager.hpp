@@ -299,6 +299,14 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
             return status;
         return epoch;
     }
+    /// Looks at a ticket without waiting, for event loops that poll a watch: `BB_E_TIMEOUT` if it is not decided. `poll`, zeros
+    /// at first, belongs to one wait; look again when the watch is readable, and at the latest after `poll.look_ns`.
+    Result<std::uint64_t> try_poll_ticket(std::uint64_t ticket, bb_ticket_poll &poll) const noexcept {
+        std::uint64_t epoch = 0;
+        if (const Status status = bb_manager_poll_ticket(this->handle(), ticket, &poll, &epoch); !status)
+            return status;
+        return epoch;
+    }
     /// Waits for an epoch beyond `after`, and tells it: how a reader waits for the next front.
     Result<std::uint64_t> try_wait_epoch(std::uint64_t after, Timeout timeout = forever) const noexcept {
         std::uint64_t epoch = 0;
@@ -351,7 +359,9 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
     // -- end --
 
     /// Gives memory back that only leases needed.
-    Status try_trim() const noexcept { return bb_manager_trim(this->handle()); }
+    Status try_trim(Timeout timeout = forever) const noexcept {
+        return bb_manager_trim(this->handle(), timeout.nanoseconds());
+    }
     /// Ends it, as the destructor does, but waits at most so long for a kernel, a flush or a release callback that runs. After
     /// `BB_E_STALLED` it has ended all the same, but what the callback uses must stay until it returns. Empty afterwards.
     Status try_destroy(Timeout timeout = forever) noexcept {
@@ -440,7 +450,7 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
         detail::check(try_stats_write([&](std::string_view piece) { all += piece; }));
         return all;
     }
-    void trim() const { detail::check(try_trim()); }
+    void trim(Timeout timeout = forever) const { detail::check(try_trim(timeout)); }
     void destroy(Timeout timeout = forever) { detail::check(try_destroy(timeout)); }
     void close(Timeout timeout = forever) const { detail::settle(this->handle(), try_close(timeout)); }
 #endif

@@ -201,7 +201,8 @@ pub extern "C" fn bb_batch_commit(b: *mut bb_batch, timeout: u64) -> bb_status {
 /// Drops the batch and ends the handle. Nothing of it is applied.
 ///
 /// @param b the batch; NULL is a no-op
-/// @return BB_OK, BB_E_BUSY (another thread is inside), BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_BUSY (another thread is inside), BB_E_HANDLE, BB_E_STALE,
+///         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -337,8 +337,8 @@ pub unsafe extern "C" fn bb_buffer_native(buffer: *mut bb_buffer, native: *mut u
 /// Gives the handle back, and with it the memory, as `bb_buffer_destroy()` does.
 ///
 /// @param buffer the buffer; NULL is a no-op
-/// @return BB_OK, BB_E_STALE (also all but one of several threads that release it), BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN,
-///         BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE (also all but one of several threads that release it),
+///         BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread, also in the buffer's own callback
 /// @since 0.1
 #[unsafe(no_mangle)]

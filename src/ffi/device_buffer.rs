@@ -227,8 +227,8 @@ pub unsafe extern "C" fn bb_device_buffer_native(
 /// Destroys a device buffer. Its memory is given back once the device is done with it.
 ///
 /// @param buffer the buffer; NULL is a no-op
-/// @return BB_OK, BB_E_STALE (also all but one of several threads that destroy it), BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN,
-///         BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE (also all but one of several threads that destroy it),
+///         BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

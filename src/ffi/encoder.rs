@@ -211,7 +211,7 @@ pub unsafe extern "C" fn bb_encoder_submit(encoder: *mut bb_encoder, fence: *mut
 /// Ends an encoder. What was recorded and not submitted is not done.
 ///
 /// @param encoder the encoder; NULL is a no-op
-/// @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -12,7 +12,7 @@ use super::opaque::bb_manager;
 use super::status::bb_status;
 use crate::device::Device;
 use crate::error::{Error, Label, Result, Status};
-use crate::manager::{Manager, Ticket};
+use crate::manager::{Manager, Ticket, TicketPoll};
 use crate::{DType, Timeout};
 
 impl Object for Manager {
@@ -174,6 +174,53 @@ pub unsafe extern "C" fn bb_manager_wait(
     })
 }
 
+/// A wait for a ticket that is polled, as by an event loop: what it remembers from one look to the next. Zeros begin a wait.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct bb_ticket_poll {
+    /// After how many nanoseconds to look again, if the watch has not become readable before; BB_FOREVER without a watchdog.
+    pub look_ns: u64,
+    /// The library's.
+    pub state: [u64; 4],
+}
+
+/// Looks at a ticket without waiting, for event loops that poll a watch (`bb_watch_ticket()`).
+///
+/// One `poll` belongs to one wait: by it a stall, a failure and pinned copies are reported to this waiter, once, as to one that
+/// sleeps in `bb_manager_wait()`. Look when the watch is readable, and at the latest after `look_ns`.
+///
+/// @param m the manager that gave the ticket
+/// @param ticket from `bb_manager_synchronize_async()`
+/// @param poll zeros at first; written
+/// @param epoch an epoch that holds the updates is written here, unless it is NULL
+/// @return BB_OK, BB_E_TIMEOUT (not yet; `look_ns` is set), BB_E_PINNED, BB_E_STALLED, BB_E_BACKEND, BB_E_DEVICE_LOST,
+///         BB_E_OUT_OF_MEMORY, BB_E_ARGUMENT (not a ticket of this manager), BB_E_CLOSED, BB_E_POISONED, BB_E_NULL,
+///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @threadsafety safe to call from any thread; a `poll` is for one at a time
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_poll_ticket(
+    m: *mut bb_manager,
+    ticket: u64,
+    poll: *mut bb_ticket_poll,
+    epoch: *mut u64,
+) -> bb_status {
+    on("bb_manager_poll_ticket", m, |m: &Manager| {
+        // SAFETY: the header asks for a place with zeros or what an earlier look wrote.
+        let Some(place) = (unsafe { poll.as_mut() }) else {
+            return Err(Error::param(Status::Null, "poll", "is NULL"));
+        };
+        let [look, known, failures, asked] = place.state;
+        let mut state = TicketPoll { look, known, failures, asked };
+        let result = m.poll_ticket(Ticket(ticket), &mut state);
+        place.state = [state.look, state.known, state.failures, state.asked];
+        place.look_ns = state.look_after().as_nanos();
+        let reached = result?;
+        // SAFETY: the header asks for NULL or a place for a number.
+        unsafe { input::output(epoch, "epoch") }.map_or(Ok(()), |place| place.set(reached))
+    })
+}
+
 /// Waits for an epoch beyond the one given: for the next front.
 ///
 /// @param m the manager
@@ -202,14 +249,18 @@ pub unsafe extern "C" fn bb_manager_wait_epoch(
 /// states larger than 8 MiB, that of the back copy if nothing was written since the last publish. One copy of an idle state
 /// is left. It comes back as it is needed; the back copy is then copied from the front.
 ///
+/// It waits while another thread writes: while it has the back copy reserved, or while a kernel or a flush runs.
+///
 /// @param m the manager
-/// @return BB_OK, BB_E_CLOSED, BB_E_RECURSIVE, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
-///         BB_E_FORKED
+/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+/// @return BB_OK, BB_E_TIMEOUT, BB_E_PINNED (leases hold every copy, and updates wait for one), BB_E_STALLED (what it waits
+///         for outlasts the watchdog), BB_E_STATE (this thread has the back copy reserved), BB_E_INTERRUPTED, BB_E_CLOSED,
+///         BB_E_RECURSIVE, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
-pub extern "C" fn bb_manager_trim(m: *mut bb_manager) -> bb_status {
-    on("bb_manager_trim", m, Manager::trim)
+pub extern "C" fn bb_manager_trim(m: *mut bb_manager, timeout: u64) -> bb_status {
+    on("bb_manager_trim", m, |m: &Manager| m.trim(Timeout::nanos(timeout)))
 }
 
 /// Refuses new work, publishes what was accepted, then lets waiters go with `BB_E_CLOSED`. Fronts stay readable. After a

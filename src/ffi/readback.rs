@@ -245,7 +245,7 @@ pub unsafe extern "C" fn bb_readback_stats_get(
 /// Destroys a ring of readbacks. Readings that are there keep their buffers until they are released.
 ///
 /// @param readback the ring; NULL is a no-op
-/// @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

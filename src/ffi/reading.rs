@@ -153,7 +153,7 @@ unsafe fn receiver(callback: *const bb_read_callback) -> Result<Receiver> {
 /// Gives the reading's buffer back to the ring.
 ///
 /// @param reading the reading; NULL is a no-op
-/// @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

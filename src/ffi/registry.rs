@@ -330,7 +330,7 @@ pub extern "C" fn bb_registry_clear_parent(r: *mut bb_registry, parent: u64) -> 
 /// Ends a registry and all it holds.
 ///
 /// @param r the registry; NULL is a no-op
-/// @return BB_OK, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

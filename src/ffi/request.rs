@@ -255,7 +255,7 @@ pub unsafe extern "C" fn bb_request_cancel(request: *mut bb_request, in_time: *m
 /// Gives the handle back. The request goes on, and is answered to its callback.
 ///
 /// @param request the request; NULL is a no-op
-/// @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -314,7 +314,7 @@ pub unsafe extern "C" fn bb_sender_stats_get(
 /// thread that waits inside returns BB_E_CLOSED first. If a span is open, its memory stays until it is committed.
 ///
 /// @param tx the sender; NULL is a no-op
-/// @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

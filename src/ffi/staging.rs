@@ -154,7 +154,7 @@ pub extern "C" fn bb_immediate_staging_upload_to(
 /// refused then.
 ///
 /// @param staging the staging buffer; NULL is a no-op
-/// @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -291,7 +291,7 @@ pub extern "C" fn bb_deferred_staging_upload_to(
 /// Destroys a staging buffer, as `bb_immediate_staging_destroy()` does. A pending request is answered with BB_E_ABORTED.
 ///
 /// @param staging the staging buffer; NULL is a no-op
-/// @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread, also in its own callback
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -392,7 +392,7 @@ fn stats_of(s: &StreamStatistics, struct_size: u32) -> bb_stream_stats {
 /// Ends the stream and its receiving end: the sender gets BB_E_CLOSED. Chunks that are held stay valid until they are released.
 ///
 /// @param s the stream; NULL is a no-op
-/// @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -92,7 +92,7 @@ pub unsafe extern "C" fn bb_watch_wait(w: *mut bb_watch, timeout: u64, epoch: *m
 /// Ends a subscription: its waiters return BB_E_CLOSED, and its descriptor is closed.
 ///
 /// @param w the watch; NULL is a no-op
-/// @return BB_OK, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

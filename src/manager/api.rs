@@ -7,7 +7,7 @@ use super::raw::RawUpdate;
 use super::region::Region;
 use super::shared::{Shared, State};
 use super::task::Task;
-use super::{Back, BackMode, Front, Statistics, Ticket, Watch};
+use super::{Back, BackMode, Front, Statistics, Ticket, TicketPoll, Watch};
 use crate::error::{Error, Label, Result, Status};
 use crate::memory::{Arc, try_box, try_vec};
 use crate::sync::Ordering::*;
@@ -157,6 +157,27 @@ impl Manager {
         self.shared.wait(ticket.0, timeout)
     }
 
+    /// Looks at a ticket without waiting, for event loops that poll a [`Watch`]: the epoch that holds the updates, or
+    /// [`Status::Timeout`]. One `poll` belongs to one wait: by it a stall is reported to this waiter once, as to one that
+    /// sleeps. Look again when the watch is readable, and at the latest after [`TicketPoll::look_after`].
+    ///
+    /// ```
+    /// # use backbuf::{DType, Status, Timeout, manager::{Manager, TicketPoll}};
+    /// let manager = Manager::new(DType::U8, &[1])?;
+    /// let upload = manager.task("upload")?;
+    /// let (ticket, mut poll) = (manager.synchronize_async()?, TicketPoll::default());
+    /// assert_eq!(manager.poll_ticket(ticket, &mut poll).unwrap_err().status(), Status::Timeout);
+    /// assert!(poll.look_after() > Timeout::TRY);
+    /// upload.end()?;
+    /// while manager.poll_ticket(ticket, &mut poll).is_err() {
+    ///     std::thread::yield_now(); // another turn of the event loop
+    /// }
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn poll_ticket(&self, ticket: Ticket, poll: &mut TicketPoll) -> Result<u64> {
+        self.shared.poll_ticket(ticket.0, poll)
+    }
+
     /// Waits for an epoch beyond `after`: for the next front.
     ///
     /// ```
@@ -265,8 +286,10 @@ impl Manager {
     /// Gives memory that is not needed now back to the system: that of copies beyond the second that no lease holds, and, of
     /// states larger than 8 MiB, that of the back copy if nothing was written since the last publish. It comes back as it is
     /// needed.
-    pub fn trim(&self) -> Result<()> {
-        self.shared.trim()
+    ///
+    /// It waits while a back copy is reserved, or while a kernel or a flush runs.
+    pub fn trim(&self, timeout: Timeout) -> Result<()> {
+        self.shared.trim(timeout)
     }
 
     /// Refuses new work, publishes what was accepted, then lets waiters go with [`Status::Closed`]. Fronts stay readable.

@@ -51,7 +51,7 @@ pub use kernel::{Kernel, Refused};
 pub use region::Region;
 pub use shared::State;
 pub use statistics::Statistics;
-pub use synchronize::Ticket;
+pub use synchronize::{Ticket, TicketPoll};
 pub use task::Task;
 pub use watch::Watch;
 

@@ -1,6 +1,7 @@
 //! How long one call waits, and what it is told when that is over.
 
 use super::shared::{Blocked, Shared};
+use super::synchronize::TicketPoll;
 use super::tasks::Verdict;
 use crate::Timeout;
 use crate::error::{Error, Label, Result, Status};
@@ -32,6 +33,23 @@ impl Patience {
             nap_ns: 1_000,
             waited: false,
         }
+    }
+
+    /// That of a wait that is polled: it goes on where the last look left it.
+    pub(crate) fn of_poll(poll: &TicketPoll) -> Patience {
+        Patience {
+            deadline: Deadline::NEVER,
+            look: Deadline::at(poll.look),
+            known: poll.known,
+            blocked: None,
+            nap_ns: 1_000,
+            waited: false,
+        }
+    }
+
+    /// What a wait that is polled remembers of it.
+    pub(crate) fn to_poll(&self) -> TicketPoll {
+        TicketPoll { look: self.look.at_nanos(), known: self.known, ..TicketPoll::default() }
     }
 
     /// Until when to sleep.

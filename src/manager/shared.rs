@@ -496,10 +496,10 @@ impl Shared {
     }
 
     /// Gives memory that is not needed now back.
-    pub(crate) fn trim(&self) -> Result<()> {
+    pub(crate) fn trim(&self, timeout: Timeout) -> Result<()> {
         self.accepts()?;
         self.may_wait()?;
-        Patience::new(self, Timeout::FOREVER).take_role(self, "trim")?;
+        Patience::new(self, timeout).take_role(self, "trim")?;
         let mut last = false;
         self.free_copies(|applier, storage| {
             if last {

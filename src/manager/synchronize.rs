@@ -8,7 +8,7 @@ use super::shared::{Blocked, By, Shared, State};
 use crate::Timeout;
 use crate::error::{Error, Result, Status};
 use crate::sync::Ordering::*;
-use crate::wait::{Deadline, Event, now};
+use crate::wait::{Deadline, Event, Stop, now};
 
 /// A place in the order of updates, to wait for.
 ///
@@ -22,6 +22,28 @@ use crate::wait::{Deadline, Event, now};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub(crate) u64);
+
+/// A wait for a ticket that is polled: what it remembers from one look to the next. See [`Manager::poll_ticket`].
+///
+/// [`Manager::poll_ticket`]: super::Manager::poll_ticket
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TicketPoll {
+    /// When to look for a stall, on the monotonic clock; 0 before the first look.
+    pub(crate) look: u64,
+    /// Reports of the watchdog that came before the wait.
+    pub(crate) known: u64,
+    /// Attempts that had failed at the last look.
+    pub(crate) failures: u64,
+    /// The number under which a publish was asked for again, after an attempt that another waiter knows of.
+    pub(crate) asked: u64,
+}
+
+impl TicketPoll {
+    /// How long the next look may wait for the watch.
+    pub fn look_after(&self) -> Timeout {
+        Timeout::nanos(Deadline::at(self.look).left())
+    }
+}
 
 /// What a manager had accepted at some moment. A thread that finds it unchanged has had nothing accepted since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,14 +194,7 @@ impl Shared {
         if self.completed.load(Acquire) >= ticket {
             return Ok(self.epoch.load(Acquire));
         }
-        if ticket > self.order.load(Acquire) {
-            return Err(Error::value(
-                Status::Argument,
-                "ticket",
-                ticket,
-                "no such ticket has been given out",
-            ));
-        }
+        self.was_given(ticket)?;
         self.lives()?;
         self.may_wait()?;
         self.fails(ticket)?;
@@ -192,6 +207,55 @@ impl Shared {
             return Err(Error::of(Status::Timeout));
         }
         self.complete(ticket, &mut patience, "wait for a ticket")
+    }
+
+    /// One look at a ticket, of a wait that is polled.
+    pub(crate) fn poll_ticket(&self, ticket: u64, poll: &mut TicketPoll) -> Result<u64> {
+        if self.completed.load(Acquire) >= ticket {
+            return Ok(self.epoch.load(Acquire));
+        }
+        self.was_given(ticket)?;
+        self.lives()?;
+        let failures = self.failure.count.load(Acquire);
+        let failed = self.failure.upto.load(Acquire) >= ticket;
+        if poll.look == 0 {
+            let patience = Patience::new(self, Timeout::FOREVER);
+            *poll = TicketPoll { failures, asked: ticket, ..patience.to_poll() };
+            self.fails(ticket)?;
+        } else if failures != poll.failures && failed {
+            poll.failures = failures;
+            self.failure.untold.store(0, Relaxed);
+            return Err(self.failure_error());
+        }
+        poll.failures = failures;
+        if failed && self.failure.upto.load(Acquire) >= poll.asked {
+            poll.asked = self.order.fetch_add(1, AcqRel) + 1;
+            self.request(poll.asked);
+        }
+        let mut patience = Patience::of_poll(poll);
+        match patience.go_on(self, Stop::TimedOut) {
+            Ok(()) => {
+                poll.look = patience.to_poll().look;
+                Err(Error::of(Status::Timeout))
+            }
+            Err(error) => {
+                // As for a call: what follows is a new wait, to which this is no news.
+                *poll = TicketPoll::default();
+                Err(error)
+            }
+        }
+    }
+
+    fn was_given(&self, ticket: u64) -> Result<()> {
+        if ticket > self.order.load(Acquire) {
+            return Err(Error::value(
+                Status::Argument,
+                "ticket",
+                ticket,
+                "no such ticket has been given out",
+            ));
+        }
+        Ok(())
     }
 
     fn failure_error(&self) -> Error {

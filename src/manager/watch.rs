@@ -3,7 +3,7 @@
 use crate::lock::Mutex;
 use std::os::fd::RawFd;
 
-use super::shared::{Shared, State};
+use super::shared::{Failure, Shared, State};
 use super::synchronize::Ticket;
 use crate::Timeout;
 use crate::error::{Error, Result, Status};
@@ -18,6 +18,8 @@ struct Seat {
     after: AtomicU64,
     /// Also tell when this ticket can be waited for without blocking; 0 for none.
     ticket: AtomicU64,
+    /// Attempts that had failed when that was asked for.
+    failures: AtomicU64,
     closed: AtomicU32,
     descriptor: Mutex<Option<Descriptor>>,
 }
@@ -59,11 +61,12 @@ impl Watches {
 }
 
 impl Seat {
-    /// Whether the ticket asked for is done, or has failed and nobody was told.
+    /// Whether the ticket asked for is done, or has failed since, or before with its error not reported yet.
     fn ticket_is_decided(&self, shared: &Shared) -> bool {
         let ticket = self.ticket.load(Acquire);
-        let failed =
-            || shared.failure.upto.load(Acquire) >= ticket && shared.failure.untold.load(Acquire) != 0;
+        let Failure { count, upto, untold, .. } = &shared.failure;
+        let since = || count.load(Acquire) != self.failures.load(Acquire) || untold.load(Acquire) != 0;
+        let failed = || upto.load(Acquire) >= ticket && since();
         ticket != 0 && (shared.completed.load(Acquire) >= ticket || failed())
     }
 
@@ -110,6 +113,7 @@ impl Watch {
         let seat = Arc::try_new(Seat {
             after: AtomicU64::new(after),
             ticket: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
             closed: AtomicU32::new(0),
             descriptor: Mutex::new(None),
         })
@@ -172,6 +176,7 @@ impl Watch {
                 "no such ticket has been given out",
             ));
         }
+        self.seat.failures.store(shared.failure.count.load(Acquire), SeqCst);
         self.seat.ticket.store(ticket.0, SeqCst);
         self.seat.update(&shared);
         Ok(())

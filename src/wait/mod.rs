@@ -70,6 +70,11 @@ impl Deadline {
         Deadline(nanoseconds)
     }
 
+    /// Nanoseconds of the monotonic clock then.
+    pub(crate) fn at_nanos(self) -> u64 {
+        self.0
+    }
+
     pub(crate) fn passed(self) -> bool {
         self != Deadline::NEVER && (self == Deadline::PAST || now() >= self.0)
     }

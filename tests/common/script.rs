@@ -431,7 +431,7 @@ impl Run {
 
     fn release(&mut self, mut bytes: Bytes) {
         if bytes.flag() && self.held.is_empty() {
-            let error = self.manager.trim().err().map(|error| error.status());
+            let error = self.manager.trim(Timeout::FOREVER).err().map(|error| error.status());
             assert_eq!(error, None);
         } else if !self.held.is_empty() {
             self.held.swap_remove(bytes.next() % self.held.len()).check();

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from . import _errors
 from ._layout import Layout
 from ._library import address, ffi, lib
 from ._memory import Array, LeasedMemory
-from ._wait import Deadline, readable, waiting
+from ._wait import Deadline, waiting
 
 if TYPE_CHECKING:
     from ._manager import CBufferManager
@@ -87,43 +86,11 @@ class Front:
         return f"<Front {self._layout.shape} {self._layout.dtype}, epoch {self.epoch}, tag {self.tag}, {state}>"
 
 
-class Watch:
-    """One waiter's own descriptor, for event loops."""
-
-    def __init__(self, manager: Any, after: int) -> None:
-        self._watch = ffi.NULL
-        watch = ffi.new("bb_watch **")
-        _errors.check(lib.bb_watch_create(manager, after, watch))
-        self._watch = watch[0]
-        number = ffi.new("int32_t *")
-        _errors.check(lib.bb_watch_fd(self._watch, number))
-        self._descriptor = int(number[0])
-
-    def ticket(self, ticket: int) -> None:
-        """Makes it readable too when the ticket can be waited for without blocking."""
-        _errors.check(lib.bb_watch_ticket(self._watch, ticket))
-
-    def clear(self) -> int:
-        """Takes what made the descriptor readable; the status tells whether that was an epoch."""
-        return int(lib.bb_watch_wait(self._watch, 0, ffi.new("uint64_t *")))
-
-    async def readable(self, timeout: float | None) -> None:
-        """Waits until the descriptor is readable, `timeout` seconds at most."""
-        await readable(self._descriptor, asyncio.get_running_loop().create_future(), timeout)
-
-    def close(self) -> None:
-        watch, self._watch = self._watch, ffi.NULL
-        lib.bb_watch_destroy(watch)
-
-    __del__ = close
-
-
 class Fronts:
     """The newest front, again and again, never the same twice; ends when the manager closes. See `CBufferManager.fronts`."""
 
     def __init__(self, manager: CBufferManager, after: int, timeout: float | None) -> None:
         self._manager, self._after, self._timeout = manager, after, timeout
-        self._watch: Watch | None = None
 
     def __iter__(self) -> Fronts:
         return self
@@ -138,19 +105,15 @@ class Fronts:
         return self
 
     async def __anext__(self) -> Front:
-        deadline = Deadline(self._timeout)
+        deadline, waiters = Deadline(self._timeout), self._manager._waiters()
+        await waiters.turn()
         while True:
             try:
                 front = self._next(0)
             except _errors.WaitTimeoutError:
-                if self._watch is None:
-                    self._watch = Watch(self._manager._pointer(), self._after)
-                await self._watch.readable(deadline.seconds())
-                self._watch.clear()
+                await waiters.epoch(deadline)
                 continue
             if front is None:
-                if self._watch is not None:
-                    self._watch.close()
                 raise StopAsyncIteration
             return front
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
@@ -11,13 +13,14 @@ import numpy.typing as npt
 
 from . import _callbacks, _errors
 from ._batch import Back, Batch, Task
-from ._front import Front, Fronts, Watch
+from ._front import Front, Fronts
 from ._layout import Layout, Puts, Region, dtype_code, dtype_of, fill_of, pointer, shape_of, unsigned, update_of, updates_of
 from ._library import address, addresses, collect, ffi, hot, lib, text, use_extension
 from ._memory import Array
 from ._owner import Owner
 from ._statistics import Statistics, statistics
 from ._wait import Deadline, nanoseconds, waiting
+from ._watch import Waiters
 
 if TYPE_CHECKING or hot is None:
 
@@ -63,6 +66,7 @@ class CBufferManager(_Base):
     _carried: _callbacks.Carried
     _id: Any = None
     _calls_python: bool
+    _loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Waiters] | None = None
 
     def __init__(
         self,
@@ -421,17 +425,42 @@ class CBufferManager(_Base):
 
     async def synchronize_async(self, timeout: float | None = None) -> int:
         """`synchronize` for asyncio: other tasks run meanwhile."""
-        deadline, watch = Deadline(timeout), None
+        deadline, waiters = Deadline(timeout), self._waiters()
+        await waiters.turn()  # before there is a ticket: cancelled here, nothing was asked for
         manager, ticket, epoch = self._pointer(), ffi.new("uint64_t *"), ffi.new("uint64_t *")
         self._check(lib.bb_manager_synchronize_async(manager, ticket))
-        while (status := lib.bb_manager_wait(manager, ticket[0], 0, epoch)) == lib.BB_E_TIMEOUT:
-            if watch is None:
-                watch = Watch(manager, lib.BB_FOREVER)
-                watch.ticket(ticket[0])
-            await watch.readable(deadline.seconds())
-            watch.clear()
-        self._finish(status)
+        poll = ffi.new("bb_ticket_poll *")
+        ended: list[BaseException | None] = []
+
+        def look() -> bool:
+            status = lib.bb_manager_poll_ticket(manager, ticket[0], poll, epoch)
+            if status == lib.BB_E_TIMEOUT:
+                return False
+            try:
+                self._finish(status)
+                ended.append(None)
+            except BaseException as error:
+                ended.append(error)
+            return True
+
+        while not (ended or look()):
+            left = min(deadline.left(), poll.look_ns)
+            if deadline.left() == 0:
+                raise _errors.WaitTimeoutError(f"{self!r}: the time given is over", lib.BB_E_TIMEOUT)
+            await waiters.ticket(ticket[0], look, None if left == lib.BB_FOREVER else left / 1e9)
+        if ended[0] is not None:
+            raise ended[0]
         return int(epoch[0])
+
+    def _waiters(self) -> Waiters:
+        """Those of the running event loop."""
+        loop = asyncio.get_running_loop()
+        if self._loops is None:
+            self._loops = weakref.WeakKeyDictionary()
+        found = self._loops.get(loop)
+        if found is None:
+            found = self._loops[loop] = Waiters(self._id)
+        return found
 
     def wait_epoch(self, after: int, timeout: float | None = None) -> int:
         """Waits for an epoch beyond `after`, and gives it."""
@@ -467,10 +496,11 @@ class CBufferManager(_Base):
 
     # --- the end ---
 
-    def trim(self) -> None:
+    def trim(self, timeout: float | None = None) -> None:
         """Gives back the memory of copies beyond the second that no front holds, and, of states larger than 8 MiB, that of the
-        back copy if nothing was written since the last publish."""
-        self._check(lib.bb_manager_trim(self._pointer()))
+        back copy if nothing was written since the last publish. It waits while another thread is in a `back()` block, or while
+        a kernel or a flush runs."""
+        self._wait(lib.bb_manager_trim, timeout)
 
     def close(self, timeout: float | None = None) -> None:
         """Refuses new work, publishes what was accepted, and lets waiters go. Fronts stay readable. Twice is fine."""

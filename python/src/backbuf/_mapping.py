@@ -145,6 +145,7 @@ class Request(Generic[T]):
 
     async def _known(self) -> None:
         nap = 0.0
+        await asyncio.sleep(0)  # the other tasks have a turn also where it is there already
         while (status := self._look(0)) == lib.BB_E_TIMEOUT:
             await asyncio.sleep(nap)
             nap = min(nap + 0.0001, 0.001)

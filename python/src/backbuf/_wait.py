@@ -119,6 +119,10 @@ class Turns:
         self._worked = 0
         return time.monotonic_ns() - self._since >= 500_000
 
+    def due(self) -> bool:
+        """The same for pieces that may be long: whether half a millisecond has passed."""
+        return time.monotonic_ns() - self._since >= 500_000
+
     async def give(self) -> None:
         """Lets the other tasks run once."""
         await asyncio.sleep(0)
