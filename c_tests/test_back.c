@@ -229,6 +229,21 @@ static void leased_memory_outlives_the_manager(void) {
     }
 }
 
+/* Another thread may be writing when the manager goes: the memory stays until its reservation ends. */
+static void a_reserved_back_copy_outlives_the_manager(void) {
+    for (int end = 0; end < 2; end++) {
+        bb_manager *m = make_u32(COUNT, NULL);
+        OK(put_u32(m, 3, 33, BB_FOREVER));
+        OK(bb_manager_synchronize(m, BB_FOREVER));
+        const bb_back back = reserve(m, BB_BACK_KEEP);
+        OK(bb_manager_destroy(m));
+        memset(back.data, 0xEE, back.bytes);
+        TEST_ASSERT_EQUAL_UINT32(33, ((const uint32_t *)back.front)[3]);
+        EXPECT(BB_E_STALE, end == 0 ? bb_manager_commit_back(m, &back, 1) : bb_manager_cancel_back(m, &back));
+        EXPECT(BB_E_STALE, bb_manager_cancel_back(m, &back));
+    }
+}
+
 static void a_lease_of_the_back_keeps_nobody_waiting(void) {
     bb_manager_config config;
     OK(bb_manager_config_init(&config));
@@ -314,6 +329,7 @@ int main(void) {
     RUN_TEST(a_back_may_be_committed_on_another_thread);
     RUN_TEST(many_engines_take_turns);
     RUN_TEST(leased_memory_outlives_the_manager);
+    RUN_TEST(a_reserved_back_copy_outlives_the_manager);
     RUN_TEST(a_lease_of_the_back_keeps_nobody_waiting);
     RUN_TEST(a_replaced_back_is_out_of_reach);
     RUN_TEST(a_back_that_has_ended_is_neither_leased_nor_replaced);

@@ -24,6 +24,24 @@ static void capacity_is_a_power_of_two_and_all_of_it_usable(void) {
     }
 }
 
+static void memory_of_a_large_ring_is_taken_as_it_is_used(void) {
+    if (other_malloc() != NULL) {
+        TEST_IGNORE_MESSAGE(other_malloc()); /* and has memory of its own beside ours */
+    }
+    enum { MIB = 256 };
+    const long before = resident_kib();
+    ring r = make_ring((uint64_t)MIB << 20);
+    CHECK(resident_kib() - before < 16384);
+    SEND(BB_OK, &r, 1000, 1000);
+    RECV(BB_OK, &r, 1000, 1000);
+    CHECK(resident_kib() - before < 16384);
+    end_ring(r);
+    bb_sender *tx = NULL;
+    bb_receiver *rx = NULL;
+    EXPECT(BB_E_OUT_OF_MEMORY, bb_spsc_create((uint64_t)1 << 45, NULL, &tx, &rx));
+    TOLD("available");
+}
+
 /* --- copies --- */
 
 static void send_takes_what_fits(void) {
@@ -303,6 +321,7 @@ static void an_end_that_lives_is_not_replaced(void) {
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(capacity_is_a_power_of_two_and_all_of_it_usable);
+    RUN_TEST(memory_of_a_large_ring_is_taken_as_it_is_used);
     RUN_TEST(send_takes_what_fits);
     RUN_TEST(recv_gives_what_is_there);
     RUN_TEST(no_bytes_are_no_failure);

@@ -8,7 +8,7 @@ use super::status::bb_status;
 use super::{handle, input};
 use crate::Timeout;
 use crate::error::{Error, Status};
-use crate::manager::{BackMode, Manager, RawBack};
+use crate::manager::{BackMode, Manager, RawBack, release_reserved};
 
 /// `bb_manager_reserve_back()`: the back copy shows the state.
 pub const BB_BACK_KEEP: u32 = 0;
@@ -133,7 +133,8 @@ pub unsafe extern "C" fn bb_manager_replace_back(
     })
 }
 
-/// Gives the back copy back, changed. The next synchronize publishes it.
+/// Gives the back copy back, changed. The next synchronize publishes it. The reservation ends whatever is returned but
+/// BB_E_STATE: after BB_E_CLOSED or BB_E_STALE, nothing is published, and the memory may not be used any more.
 ///
 /// @param m the manager
 /// @param back as `bb_manager_reserve_back()` wrote it
@@ -148,13 +149,28 @@ pub unsafe extern "C" fn bb_manager_commit_back(
     back: *const bb_back,
     tag: u64,
 ) -> bb_status {
-    on("bb_manager_commit_back", m, |m: &Manager| {
+    let status = on("bb_manager_commit_back", m, |m: &Manager| {
         // SAFETY: the header asks for what `bb_manager_reserve_back` wrote.
         m.commit_back_raw(unsafe { input::required(back, "back") }?.token, tag)
-    })
+    });
+    // SAFETY: as above.
+    unsafe { ended(status, back) }
 }
 
-/// Gives the back copy back, and undoes what was written to it.
+/// The end of a reservation whose manager is gone frees the memory that was kept for it.
+///
+/// # Safety
+/// NULL, or what `bb_manager_reserve_back` wrote.
+unsafe fn ended(status: bb_status, back: *const bb_back) -> bb_status {
+    // SAFETY: the caller's promise.
+    if let (bb_status::BB_E_STALE, Some(back)) = (status, unsafe { back.as_ref() }) {
+        release_reserved(back.data.cast_const().cast(), back.token);
+    }
+    status
+}
+
+/// Gives the back copy back, and undoes what was written to it. If the manager was destroyed meanwhile, it returns BB_E_STALE
+/// and frees the memory, which stays until then.
 ///
 /// @param m the manager
 /// @param back as `bb_manager_reserve_back()` wrote it
@@ -164,8 +180,10 @@ pub unsafe extern "C" fn bb_manager_commit_back(
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_cancel_back(m: *mut bb_manager, back: *const bb_back) -> bb_status {
-    on("bb_manager_cancel_back", m, |m: &Manager| {
+    let status = on("bb_manager_cancel_back", m, |m: &Manager| {
         // SAFETY: the header asks for what `bb_manager_reserve_back` wrote.
         m.cancel_back_raw(unsafe { input::required(back, "back") }?.token)
-    })
+    });
+    // SAFETY: as above.
+    unsafe { ended(status, back) }
 }

@@ -53,6 +53,10 @@ impl Object for Manager {
 
 /// Makes a manager of a row-major N-d array, with its worker thread.
 ///
+/// Copies of more than 8 MiB are faulted in as they are used. Such a state is refused if two copies do not fit the memory that is
+/// available now, memory limits of control groups included; if the memory is gone when it is first used, the kernel ends a
+/// process.
+///
 /// The state is zeros, or the config's `initial`; its epoch is 0, and fronts may be acquired at once. States without elements
 /// and of no dimensions are legal. If the call fails, `flush_user_data` stays the caller's.
 ///

@@ -29,6 +29,9 @@ unsafe fn release_lease(owner: *mut (), _: u32) {
     drop(unsafe { CopyMemory::from_raw(owner.cast()) });
 }
 
+// SAFETY: memory that anybody may free; what lies in it is guarded by others.
+unsafe impl Send for CopyMemory {}
+
 impl CopyMemory {
     /// Takes the pages, with one reference.
     pub(crate) fn new(pages: Pages) -> Result<CopyMemory> {
@@ -56,13 +59,18 @@ impl CopyMemory {
         NonNull::new(raw).map(CopyMemory)
     }
 
+    /// One more reference.
+    pub(crate) fn share(&self) -> CopyMemory {
+        // SAFETY: this reference keeps it. Relaxed: it also keeps the count above 0.
+        unsafe { self.0.as_ref() }.references.fetch_add(1, Relaxed);
+        CopyMemory(self.0)
+    }
+
     /// A lease that keeps the pages mapped. It does not keep their bytes from changing.
     #[cfg(feature = "capi")]
     pub(crate) fn lease(&self, number: u64, epoch: u64) -> Result<LeaseId> {
         let Some(blank) = lease::blank() else { return Err(lease::why_none()) };
-        // SAFETY: this reference keeps it. Relaxed: it also keeps the count above 0.
-        unsafe { self.0.as_ref() }.references.fetch_add(1, Relaxed);
-        Ok(blank.fill(&GIVER, self.0.as_ptr().cast(), 0, number, epoch))
+        Ok(blank.fill(&GIVER, self.share().into_raw().cast(), 0, number, epoch))
     }
 }
 

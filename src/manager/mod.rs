@@ -28,6 +28,7 @@ mod op;
 mod patience;
 mod raw;
 mod region;
+mod reserved;
 mod ring;
 mod role;
 mod shared;
@@ -58,4 +59,5 @@ pub use watch::Watch;
 #[cfg(feature = "capi")]
 pub(crate) use {
     back::RawBack, device_front::release_device_front, op::Release, raw::RawUpdate, region::RawRegion,
+    reserved::release as release_reserved,
 };

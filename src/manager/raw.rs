@@ -132,7 +132,11 @@ impl Manager {
     }
 
     pub(crate) fn commit_back_raw(&self, token: u64, tag: u64) -> Result<()> {
-        self.shared.lives()?;
+        if let Err(error) = self.shared.lives() {
+            // The reservation ends in any case: nothing waits for it any more.
+            self.shared.cancel_back(token)?;
+            return Err(error);
+        }
         self.shared.commit_back(token, tag)
     }
 

@@ -542,6 +542,15 @@ impl Drop for Shared {
             applier.head = start + size.div_ceil(UNIT);
         }
         applier.spent.drain(..).for_each(Spent::end);
+        let (front, back) = (applier.forward.front(), applier.forward.back());
+        let token = self.token.load(Acquire);
+        if token != 0
+            && let Some(memory) = self.storage().share_memory(back)
+        {
+            super::reserved::keep(token, memory, self.storage().share_memory(front));
+            let text = format_args!("destroyed with the back copy reserved; its memory stays until commit or cancel");
+            log::record(Level::Warn, "manager", self.label.as_str(), text);
+        }
         drop(self.flush.get_mut().take());
         let held = self.storage().held();
         if held > 0 {

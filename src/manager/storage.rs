@@ -158,16 +158,18 @@ impl Storage {
         Ok((self.data(copy), before))
     }
 
+    /// A reference to the memory of a copy; none where it has no memory. The role's holder only.
+    pub(crate) fn share_memory(&self, copy: usize) -> Option<CopyMemory> {
+        // SAFETY: the storage's own reference, which stays its own.
+        let memory = unsafe { CopyMemory::from_raw(self.copies[copy].memory.load(Relaxed)) };
+        std::mem::ManuallyDrop::new(memory).as_ref().map(CopyMemory::share)
+    }
+
     /// Leases the memory of a copy: it stays mapped, whatever becomes of the copy. The role's holder only.
     #[cfg(feature = "capi")]
     pub(crate) fn lease_memory(&self, copy: usize, epoch: u64) -> Result<LeaseId> {
-        let raw = self.copies[copy].memory.load(Relaxed);
-        // SAFETY: the storage's own reference, which stays its own.
-        let memory = std::mem::ManuallyDrop::new(unsafe { CopyMemory::from_raw(raw) });
-        // A copy that the role's holder writes to has memory.
-        memory
-            .as_ref()
-            .map_or_else(|| Err(Error::of(Status::State)), |memory| memory.lease(self.number, epoch))
+        let memory = self.share_memory(copy).ok_or(Error::of(Status::State))?;
+        memory.lease(self.number, epoch)
     }
 
     /// Moves a copy that no front lease holds to new memory. What leases of the old memory still reach is theirs alone.

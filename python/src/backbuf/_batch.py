@@ -98,6 +98,7 @@ class Back:
         self.tag = unsigned(tag, "tag")
         """The tag that the commit sets; it may still be changed inside of the block."""
         self._back: Any = None
+        self._handle: Any = None
         self._array: list[Array] = []
 
     @property
@@ -111,7 +112,7 @@ class Back:
         if self._back is not None:
             raise _errors.StateError("this back copy is in hand already: call back() again", lib.BB_E_STATE)
         owner, back, lease = self._manager, ffi.new("bb_back *"), ffi.new("bb_lease **")
-        manager = owner._pointer()
+        manager = self._handle = owner._pointer()
         owner._check(waiting(self._timeout, lambda left: int(lib.bb_manager_reserve_back(manager, self._flags, left, back))))
         # Another thread may destroy the manager from here on: what has a lease stays mapped.
         status = lib.bb_manager_lease_back(manager, back, lease)
@@ -136,8 +137,9 @@ class Back:
         if status == 0 and kept:
             status = lib.bb_manager_replace_back(manager, back, back)
         failure = None if status == 0 else owner._error(status)
-        if manager is not None and (kind is not None or failure is not None):
-            lib.bb_manager_cancel_back(manager, back)
+        if kind is not None or failure is not None:
+            # Also of a manager that is gone: that frees the memory which stayed for this block.
+            lib.bb_manager_cancel_back(self._handle, back)
         elif failure is None:
             owner._check(lib.bb_manager_commit_back(manager, back, self.tag))
         if kind is None and failure is not None:
