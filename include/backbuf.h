@@ -2594,6 +2594,10 @@ BB_API bb_status bb_manager_config_init(bb_manager_config *config);
 /**
  * Makes a manager of a row-major N-d array, with its worker thread.
  *
+ * Copies of more than 8 MiB are faulted in as they are used. Such a state is refused if two copies do not fit the memory that is
+ * available now, memory limits of control groups included; if the memory is gone when it is first used, the kernel ends a
+ * process.
+ *
  * The state is zeros, or the config's `initial`; its epoch is 0, and fronts may be acquired at once. States without elements
  * and of no dimensions are legal. If the call fails, `flush_user_data` stays the caller's.
  *
@@ -2915,7 +2919,8 @@ BB_API bb_status bb_manager_lease_back(bb_manager *m, const bb_back *back, bb_le
 BB_API bb_status bb_manager_replace_back(bb_manager *m, const bb_back *back, bb_back *replaced);
 
 /**
- * Gives the back copy back, changed. The next synchronize publishes it.
+ * Gives the back copy back, changed. The next synchronize publishes it. The reservation ends whatever is returned but
+ * BB_E_STATE: after BB_E_CLOSED or BB_E_STALE, nothing is published, and the memory may not be used any more.
  *
  * @param m the manager
  * @param back as `bb_manager_reserve_back()` wrote it
@@ -2928,7 +2933,8 @@ BB_API bb_status bb_manager_replace_back(bb_manager *m, const bb_back *back, bb_
 BB_API bb_status bb_manager_commit_back(bb_manager *m, const bb_back *back, uint64_t tag);
 
 /**
- * Gives the back copy back, and undoes what was written to it.
+ * Gives the back copy back, and undoes what was written to it. If the manager was destroyed meanwhile, it returns BB_E_STALE
+ * and frees the memory, which stays until then.
  *
  * @param m the manager
  * @param back as `bb_manager_reserve_back()` wrote it
@@ -4159,6 +4165,10 @@ BB_API bb_status bb_spsc_config_init(bb_spsc_config *config);
  *
  * Each end is an object of its own, with a life of its own, and belongs to one thread at a time; it may be moved to another.
  * The ring lives as long as one of them. Nothing on the plain path makes a system call or allocates.
+ *
+ * A ring of more than 4 MiB is faulted in as it is used. One of more than 8 MiB is refused if it does not fit the memory that
+ * is available now, memory limits of control groups included; if the memory is gone when it is first used, the kernel ends a
+ * process.
  *
  * @param capacity bytes that the ring holds, rounded up to a power of two, or to whole records where the oldest are overwritten;
  *        all of it is usable

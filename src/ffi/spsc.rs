@@ -107,6 +107,10 @@ const DEFAULTS: bb_spsc_config = bb_spsc_config {
 /// Each end is an object of its own, with a life of its own, and belongs to one thread at a time; it may be moved to another.
 /// The ring lives as long as one of them. Nothing on the plain path makes a system call or allocates.
 ///
+/// A ring of more than 4 MiB is faulted in as it is used. One of more than 8 MiB is refused if it does not fit the memory that
+/// is available now, memory limits of control groups included; if the memory is gone when it is first used, the kernel ends a
+/// process.
+///
 /// @param capacity bytes that the ring holds, rounded up to a power of two, or to whole records where the oldest are overwritten;
 ///        all of it is usable
 /// @param config how, or NULL for the defaults

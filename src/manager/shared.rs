@@ -548,7 +548,9 @@ impl Drop for Shared {
             && let Some(memory) = self.storage().share_memory(back)
         {
             super::reserved::keep(token, memory, self.storage().share_memory(front));
-            let text = format_args!("destroyed with the back copy reserved; its memory stays until commit or cancel");
+            let text = format_args!(
+                "destroyed with the back copy reserved; its memory stays until commit or cancel"
+            );
             log::record(Level::Warn, "manager", self.label.as_str(), text);
         }
         drop(self.flush.get_mut().take());
