@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 
 use super::buffer::Buffer;
 use super::storage::Claim;
-use crate::device::{Device, Usage};
+use crate::device::{Device, Native, Usage};
 use crate::error::{Error, Label, Result, Status};
 use crate::memory::Arc;
 use crate::wait::Timeout;
@@ -76,7 +76,7 @@ impl Default for DynamicConfig<'_> {
 /// for frame in 0..100u32 {
 ///     let mut update = uniforms.begin_update(4)?;
 ///     update.copy_from_slice(&frame.to_ne_bytes());
-///     let (buffer, offset) = (update.buffer().native()?, update.offset()); // what a draw binds
+///     let (buffer, offset) = (update.native()?, update.offset()); // what a draw binds
 ///     drop(update); // it is written
 ///     uniforms.flush()?;
 ///     // draw(buffer, offset)
@@ -247,17 +247,35 @@ unsafe impl Send for DynamicSlice<'_> {}
 unsafe impl Sync for DynamicSlice<'_> {}
 
 impl DynamicSlice<'_> {
-    /// The buffer that they are in, for this frame.
+    /// What the buffer that they are in is to the driver, for this frame: what a draw binds.
+    pub fn native(&self) -> Result<Native> {
+        self.claim.storage.buffer.native()
+    }
+
+    /// The buffer that they are in, for this frame: for copies.
+    ///
+    /// # Safety
+    ///
+    /// Others write to it in place, which a copy knows nothing of. So what copies from it is submitted once its updates have been
+    /// written, and before the frame ends.
     ///
     /// ```
-    /// # use backbuf::{buffers::{DynamicBuffer, DynamicConfig}, device::{Device, HostConfig, Usage}};
+    /// # use backbuf::{buffers::*, device::{Device, HostConfig, Usage}};
     /// # let device = Device::host(HostConfig::default())?;
-    /// # let uniforms = DynamicBuffer::new(&device, &DynamicConfig { size: 64, ..DynamicConfig::default() })?;
-    /// let update = uniforms.begin_update(64)?;
-    /// assert!(update.buffer().usage().contains(Usage::UNIFORM));
+    /// # let usage = Usage::UNIFORM | Usage::COPY_SRC;
+    /// # let uniforms = DynamicBuffer::new(&device, &DynamicConfig { size: 64, usage, ..DynamicConfig::default() })?;
+    /// # let desc = BufferDesc { size: 64, usage: Usage::STORAGE, ..BufferDesc::default() };
+    /// # let mesh = DeviceBuffer::new(&device, &desc)?;
+    /// let mut encoder = Encoder::new(&device);
+    /// let mut update = uniforms.begin_update(64)?;
+    /// update.fill(7);
+    /// // SAFETY: it is submitted below, when the update has been written, in the same frame.
+    /// encoder.copy(unsafe { update.buffer() }, update.offset(), mesh.buffer(), 0, 64)?;
+    /// drop(update);
+    /// encoder.submit()?;
     /// # Ok::<(), backbuf::Error>(())
     /// ```
-    pub fn buffer(&self) -> &Buffer {
+    pub unsafe fn buffer(&self) -> &Buffer {
         &self.claim.storage.buffer
     }
 
