@@ -262,7 +262,8 @@ typedef struct bb_registry BufferRegistry;
 #define BB_RING_GROW 2
 
 /**
- * `bb_spsc_config.flags`: a second thread inside of one end is told `BB_E_BUSY`, at the cost of an atomic exchange a call.
+ * `bb_spsc_config.flags`: a second thread inside of one end is told `BB_E_BUSY`, at the cost of an atomic exchange a call. Without
+ * it two threads at once mix up which bytes go and come, and do no other harm.
  */
 #define BB_SPSC_CHECKED 1
 

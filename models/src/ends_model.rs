@@ -32,7 +32,7 @@ pub(crate) mod ring {
 
     impl Ring {
         pub(crate) fn capacity(&self) -> u64 {
-            self.indices.capacity()
+            self.indices.window()
         }
     }
 }
@@ -49,7 +49,7 @@ fn overwriting(full: u8) -> (Arc<Tx>, Arc<Rx>) {
 
 fn ends_of(indices: Indices, record: u64, full: u8) -> (Arc<Tx>, Arc<Rx>) {
     let ring = ring::Ring {
-        memory: crate::spsc::Mirror::new(indices.memory()),
+        memory: crate::spsc::Mirror::new(indices.capacity()),
         indices,
         receiver: Place::default(),
         sender: Place::default(),

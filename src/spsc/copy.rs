@@ -1,6 +1,9 @@
 //! Copies in and out of the ring.
-
-use std::ptr::{copy_nonoverlapping, read_unaligned as read, write_unaligned as write};
+//!
+//! An end belongs to one thread at a time, but C code can break that, and then two copies touch the same bytes of the ring at once. What
+//! they leave there is anyone's guess; the program stays defined all the same, because to the language each copy is a loop of relaxed
+//! atomic accesses to single bytes. The compiler would not join such accesses, so the processor's own moves are written out: a wide
+//! move is one of the orders in which the bytes may go.
 
 /// Chunks of this size and more ask for their target's lines before they write.
 const PREFETCH_FROM: usize = 256;
@@ -13,7 +16,7 @@ pub(crate) const SHORT: u64 = 64;
 ///
 /// # Safety
 ///
-/// As `copy_nonoverlapping`.
+/// As [`copy`].
 #[inline(always)]
 pub(crate) unsafe fn into_ring(from: *const u8, to: *mut u8, n: usize) {
     if n >= PREFETCH_FROM {
@@ -30,34 +33,170 @@ pub(crate) unsafe fn into_ring(from: *const u8, to: *mut u8, n: usize) {
 ///
 /// # Safety
 ///
-/// As `copy_nonoverlapping`.
+/// As `copy_nonoverlapping`, but that other calls may touch the same bytes of the ring at the same time.
 #[inline(always)]
 pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, n: usize) {
-    // SAFETY: the caller's promise; both halves lie within the n bytes and may overlap each other, so both are read first.
+    // SAFETY: the caller's promise.
     unsafe {
         match n {
             0 => {}
-            1 => *to = *from,
-            2..4 => ends::<u16>(from, to, n),
-            4..8 => ends::<u32>(from, to, n),
-            8 => write(to.cast::<u64>(), read(from.cast())),
-            9..=16 => ends::<u64>(from, to, n),
-            17..=32 => ends::<u128>(from, to, n),
-            33..=64 => ends::<[u128; 2]>(from, to, n),
-            _ => copy_nonoverlapping(from, to, n),
+            // ThreadSanitizer is to see what the ends hand over.
+            _ if cfg!(backbuf_fences) => std::ptr::copy_nonoverlapping(from, to, n),
+            #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+            1..=64 => moves::short(from, to, n),
+            _ => moves::long(from, to, n),
         }
     }
 }
 
-/// Copies the first and the last `size_of::<T>()` of the `n` bytes, which together are all of them.
-#[inline(always)]
-unsafe fn ends<T>(from: *const u8, to: *mut u8, n: usize) {
-    let last = n - size_of::<T>();
-    // SAFETY: the caller's promise: n is one to two times the size.
-    unsafe {
-        let (a, b) = (read(from.cast::<T>()), read(from.add(last).cast::<T>()));
-        write(to.cast(), a);
-        write(to.add(last).cast(), b);
+/// The moves of each processor. The contract of all is that of [`copy`].
+#[cfg(target_arch = "x86_64")]
+mod moves {
+    use std::arch::asm;
+
+    /// Moves the first and the last bytes of the chunk, which together are all of it. They may overlap, so both are read first.
+    macro_rules! ends {
+        ($move:literal, $class:ident, $width:literal, $size:literal, $from:expr, $to:expr, $n:expr) => {
+            asm!(
+                concat!($move, " {a", $width, "}, [{from}]"),
+                concat!($move, " {b", $width, "}, [{from} + {n} - ", $size, "]"),
+                concat!($move, " [{to}], {a", $width, "}"),
+                concat!($move, " [{to} + {n} - ", $size, "], {b", $width, "}"),
+                a = out($class) _,
+                b = out($class) _,
+                from = in(reg) $from,
+                to = in(reg) $to,
+                n = in(reg) $n,
+                options(nostack, preserves_flags),
+            )
+        };
+    }
+
+    /// 1 to 64 bytes.
+    #[inline(always)]
+    pub(super) unsafe fn short(from: *const u8, to: *mut u8, n: usize) {
+        // SAFETY: the caller's promise: all addresses lie within the n bytes of either side.
+        unsafe {
+            match n {
+                1 => asm!(
+                    "mov {a}, [{from}]", "mov [{to}], {a}",
+                    a = out(reg_byte) _, from = in(reg) from, to = in(reg) to,
+                    options(nostack, preserves_flags),
+                ),
+                2..4 => ends!("mov", reg, ":x", "2", from, to, n),
+                4..8 => ends!("mov", reg, ":e", "4", from, to, n),
+                8 => asm!(
+                    "mov {a}, [{from}]", "mov [{to}], {a}",
+                    a = out(reg) _, from = in(reg) from, to = in(reg) to,
+                    options(nostack, preserves_flags),
+                ),
+                9..=16 => ends!("mov", reg, "", "8", from, to, n),
+                17..=32 => ends!("movups", xmm_reg, "", "16", from, to, n),
+                _ => asm!(
+                    "movups {a}, [{from}]", "movups {b}, [{from} + 16]",
+                    "movups {c}, [{from} + {n} - 32]", "movups {d}, [{from} + {n} - 16]",
+                    "movups [{to}], {a}", "movups [{to} + 16], {b}",
+                    "movups [{to} + {n} - 32], {c}", "movups [{to} + {n} - 16], {d}",
+                    a = out(xmm_reg) _, b = out(xmm_reg) _, c = out(xmm_reg) _, d = out(xmm_reg) _,
+                    from = in(reg) from, to = in(reg) to, n = in(reg) n,
+                    options(nostack, preserves_flags),
+                ),
+            }
+        }
+    }
+
+    /// Any number, by the C library's copy.
+    #[inline(always)]
+    pub(super) unsafe fn long(from: *const u8, to: *mut u8, n: usize) {
+        // SAFETY: the caller's promise; the stack is aligned for a call, and what a C function may change is clobbered.
+        unsafe {
+            asm!(
+                "call qword ptr [rip + {memcpy}@GOTPCREL]",
+                memcpy = sym libc::memcpy,
+                in("rdi") to,
+                in("rsi") from,
+                in("rdx") n,
+                clobber_abi("C"),
+            );
+        }
+    }
+}
+
+/// As above.
+#[cfg(target_arch = "aarch64")]
+mod moves {
+    use std::arch::asm;
+
+    /// As above.
+    macro_rules! ends {
+        ($load:literal, $store:literal, $class:ident, $width:literal, $size:literal, $from:expr, $to:expr, $n:expr) => {
+            asm!(
+                concat!($load, " {a", $width, "}, [{from}]"),
+                concat!($load, " {b", $width, "}, [{from_end}, #-", $size, "]"),
+                concat!($store, " {a", $width, "}, [{to}]"),
+                concat!($store, " {b", $width, "}, [{to_end}, #-", $size, "]"),
+                a = out($class) _,
+                b = out($class) _,
+                from = in(reg) $from,
+                from_end = in(reg) $from.add($n),
+                to = in(reg) $to,
+                to_end = in(reg) $to.add($n),
+                options(nostack, preserves_flags),
+            )
+        };
+    }
+
+    /// 1 to 64 bytes.
+    #[inline(always)]
+    pub(super) unsafe fn short(from: *const u8, to: *mut u8, n: usize) {
+        // SAFETY: the caller's promise: all addresses lie within the n bytes of either side, or at their end.
+        unsafe {
+            match n {
+                1 => ends!("ldurb", "sturb", reg, ":w", "1", from, to, n),
+                2..4 => ends!("ldurh", "sturh", reg, ":w", "2", from, to, n),
+                4..8 => ends!("ldur", "stur", reg, ":w", "4", from, to, n),
+                8..=16 => ends!("ldur", "stur", reg, ":x", "8", from, to, n),
+                17..=32 => ends!("ldur", "stur", vreg, ":q", "16", from, to, n),
+                // The middle is copied twice, with the same bytes.
+                _ => {
+                    ends!("ldur", "stur", vreg, ":q", "16", from, to, 32);
+                    ends!("ldur", "stur", vreg, ":q", "16", from.add(n - 32), to.add(n - 32), 32);
+                }
+            }
+        }
+    }
+
+    /// Any number, by the C library's copy.
+    #[inline(always)]
+    pub(super) unsafe fn long(from: *const u8, to: *mut u8, n: usize) {
+        // SAFETY: as above.
+        unsafe {
+            asm!(
+                "bl {memcpy}",
+                memcpy = sym libc::memcpy,
+                in("x0") to,
+                in("x1") from,
+                in("x2") n,
+                clobber_abi("C"),
+            );
+        }
+    }
+}
+
+/// Byte by byte, as the others mean it.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod moves {
+    use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+    /// Any number.
+    pub(super) unsafe fn long(from: *const u8, to: *mut u8, n: usize) {
+        for at in 0..n {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let byte = AtomicU8::from_ptr(from.add(at).cast_mut()).load(Relaxed);
+                AtomicU8::from_ptr(to.add(at)).store(byte, Relaxed);
+            }
+        }
     }
 }
 

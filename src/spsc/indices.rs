@@ -58,14 +58,14 @@ impl Indices {
         self.window != self.capacity
     }
 
-    /// How many bytes the ring holds.
+    /// How many bytes of memory the ring has.
     pub(crate) fn capacity(&self) -> u64 {
-        self.window
+        self.capacity
     }
 
-    /// How many bytes of memory it has.
-    pub(crate) fn memory(&self) -> u64 {
-        self.capacity
+    /// How many bytes stay in it.
+    pub(crate) fn window(&self) -> u64 {
+        self.window
     }
 
     /// Bytes that have been sent and not received.

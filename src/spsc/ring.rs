@@ -133,15 +133,15 @@ impl Ring {
             0 => Indices::new(rounded, start),
             _ => Indices::overwriting(rounded, start),
         };
-        if indices.memory() > MOST {
+        if indices.capacity() > MOST {
             return Err(absurd());
         }
-        check_available(indices.memory(), "capacity", "more memory than is available")?;
+        check_available(indices.capacity(), "capacity", "more memory than is available")?;
         sync::init();
         let ring = Ring {
             receiver: Place::default(),
             sender: Place::default(),
-            memory: Mirror::new(indices.memory() as usize)?,
+            memory: Mirror::new(indices.capacity() as usize)?,
             indices,
             backoff: config.backoff,
             checked,
@@ -165,7 +165,7 @@ impl Ring {
     }
 
     pub(crate) fn capacity(&self) -> u64 {
-        self.indices.capacity()
+        self.indices.window()
     }
 
     /// Its number among the objects of the process.

@@ -39,7 +39,7 @@ pub(crate) struct Rx {
 
 // SAFETY: atomics, and memory that the indices hand over.
 unsafe impl Send for Rx {}
-// SAFETY: as above; what two threads at once would read lies within the ring.
+// SAFETY: as above. Two threads that misuse an end may read the same bytes of the ring: `copy` does so by atomic accesses.
 unsafe impl Sync for Rx {}
 
 impl Rx {

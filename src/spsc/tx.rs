@@ -1,7 +1,8 @@
 //! The sending end, as both Rust and C use it.
 //!
-//! One thread at a time may use an end. Nothing here relies on it for memory safety: what an end keeps is atomic, and no
-//! count that two threads could have mixed up ever leads beyond the ring. In the checked mode a second thread is refused.
+//! One thread at a time may use an end. Nothing here relies on it for memory safety: what an end keeps is atomic, the bytes are
+//! copied by atomic accesses, and no count that two threads could have mixed up ever leads beyond the ring. In the checked mode a
+//! second thread is refused.
 
 use std::os::fd::RawFd;
 
@@ -42,7 +43,7 @@ pub(crate) struct Tx {
 
 // SAFETY: atomics, and memory that the indices hand over.
 unsafe impl Send for Tx {}
-// SAFETY: as above; what two threads at once would write lies within the ring.
+// SAFETY: as above. Two threads that misuse an end may write the same bytes of the ring: `copy` does so by atomic accesses.
 unsafe impl Sync for Tx {}
 
 impl Tx {
@@ -292,7 +293,7 @@ impl Tx {
     fn needed(&self, bytes: u64) -> u64 {
         // Where the oldest are overwritten, whenever the receiver lets go, wherever it is by then.
         let bytes = if self.ring.record == 0 { bytes } else { 0 };
-        self.producer.next().wrapping_add(bytes).wrapping_sub(self.ring.indices.memory())
+        self.producer.next().wrapping_add(bytes).wrapping_sub(self.ring.indices.capacity())
     }
 
     fn writable(&self, bytes: u64) -> Option<Flow> {
@@ -470,7 +471,7 @@ impl Tx {
     }
 
     pub(super) fn used(&self) -> u64 {
-        self.ring.indices.memory() - self.producer.room(&self.ring.indices)
+        self.ring.indices.capacity() - self.producer.room(&self.ring.indices)
     }
 
     #[inline(always)]
