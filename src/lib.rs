@@ -10,8 +10,8 @@
 //! - [`registry`]: memory layout for CUDA kernels. Named buffers in shared, persistent-local and local memory.
 //!
 //! Below the parts lie the grounds: `thread` starts threads, `wait` puts them to sleep, `lease` keeps what outlives its
-//! object, `slots` holds tables that a fork empties, `roster` lists what is alive, `counter` counts, `log` and [`Error`]
-//! tell.
+//! object, `slots` holds tables that a fork empties, `loader` keeps the library loaded, `roster` lists what is alive, `counter`
+//! counts, `log` and [`Error`] tell.
 //! Arrows run downwards only, and the C ABI, in `ffi`, stands on top: nothing knows of it.
 //!
 //! Linux on x86-64 and aarch64. One process; objects do not cross a fork.

@@ -31,6 +31,35 @@ settings.load_profile("backbuf")
 # By default OpenGL is Mesa's on the CPU, whatever GPU there is.
 os.environ.setdefault("LIBGL_ALWAYS_SOFTWARE", "1")
 
+# The statuses that the header lists for each function, as the C tests hold them too.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+import c_api  # noqa: E402
+
+_FUNCTIONS = c_api.functions()
+_STATUS_NAMES = {value: name for name, value in c_api.status_values().items()}
+_unlisted: list[str] = []
+_init = backbuf.BackbufError.__init__
+
+
+def _note_unlisted(self: backbuf.BackbufError, message: str, status: int) -> None:
+    """Notes an error that names a function which does not list its status. Runs on any thread, so it raises nothing itself."""
+    _init(self, message, status)
+    function, name = _FUNCTIONS.get(message.partition(":")[0]), _STATUS_NAMES.get(status)
+    if function is not None and name not in function.statuses and c_api.UNLISTED.get(name or "", "\0") not in message:
+        _unlisted.append(f"{function.name} does not list {name or status}: {message}")
+
+
+backbuf.BackbufError.__init__ = _note_unlisted  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def listed_statuses() -> Iterator[None]:
+    """Fails a test in which a call raised a status that include/backbuf.h does not list for its function."""
+    _unlisted.clear()
+    yield
+    assert not _unlisted, "\n".join(_unlisted)
+
+
 Manager = type[CBufferManager]
 Script = Callable[..., str]
 Run = Callable[[Coroutine[Any, Any, Any]], Any]

@@ -7,7 +7,7 @@ use std::fmt;
 use std::ptr::null_mut;
 
 use super::handle;
-use crate::error::Status;
+use super::status::bb_status;
 use crate::loader::{keep, object_of, own_address};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 
@@ -46,7 +46,7 @@ pub(crate) fn has_tag(tag: u16) -> bool {
 fn knows(copy: *const c_void, handle: u64) -> bool {
     // SAFETY: the symbol of another copy of this library, which stays loaded and whose type this is.
     let status = unsafe { std::mem::transmute::<*const c_void, Check>(copy)(handle as *const c_void) };
-    status != -(Status::Handle as i32)
+    status != bb_status::BB_E_HANDLE as i32
 }
 
 /// More copies than a process has been seen with; what is beyond is not found.
