@@ -162,7 +162,8 @@ fn a_device_that_does_not_finish_is_reported_and_recovers() {
     assert!(error.to_string().contains("upload to device"), "{error}");
     rig.faults.release();
     while manager.synchronize(FOREVER).is_err() {}
-    assert_eq!(manager.statistics().stalls, 1);
+    // On a busy machine the upload that is tried again may outlast the watchdog, too.
+    assert!(manager.statistics().stalls >= 1);
     assert_eq!(manager.front().unwrap()[0], 1);
 }
 

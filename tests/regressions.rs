@@ -238,6 +238,16 @@ fn outsized_updates_of_two_threads_do_not_wait_for_each_other() {
     }
 }
 
+/// On a busy machine the worker's work may outlast a short watchdog: that is reported, and is not what the test is about.
+fn synchronize_past_stalls(manager: &Manager) -> backbuf::Result<u64> {
+    loop {
+        match manager.synchronize(Timeout::FOREVER) {
+            Err(error) if error.status() == Status::Stalled => {}
+            other => return other,
+        }
+    }
+}
+
 #[test]
 fn a_lease_that_blocks_the_worker_is_named() {
     let ok: backbuf::manager::Flush = Box::new(|| Ok(()));
@@ -247,13 +257,13 @@ fn a_lease_that_blocks_the_worker_is_named() {
         let manager = bytes(1, config);
         let held = manager.front().unwrap();
         manager.enqueue(0, &[1], Timeout::TRY).unwrap();
-        manager.synchronize(Timeout::FOREVER).unwrap();
+        synchronize_past_stalls(&manager).unwrap();
         manager.enqueue(0, &[2], Timeout::TRY).unwrap();
-        let error = manager.synchronize(Timeout::FOREVER).unwrap_err();
+        let error = synchronize_past_stalls(&manager).unwrap_err();
         assert_eq!(error.status(), Status::Pinned, "{error}");
         assert!(error.to_string().contains("a lease of a front"), "{error}");
         drop(held);
-        assert_eq!(manager.synchronize(Timeout::FOREVER).unwrap(), 2);
+        assert_eq!(synchronize_past_stalls(&manager).unwrap(), 2);
     }
 }
 

@@ -431,8 +431,9 @@ impl Run {
 
     fn release(&mut self, mut bytes: Bytes) {
         if bytes.flag() && self.held.is_empty() {
+            // Stalled: on a busy machine the worker may keep the role beyond the watchdog's time.
             let error = self.manager.trim(Timeout::FOREVER).err().map(|error| error.status());
-            assert_eq!(error, None);
+            assert!(matches!(error, None | Some(Status::Stalled)), "{error:?}");
         } else if !self.held.is_empty() {
             self.held.swap_remove(bytes.next() % self.held.len()).check();
         }
@@ -445,10 +446,12 @@ impl Run {
         }
         if !self.tasks.is_empty() {
             let error = self.manager.synchronize(Timeout::TRY).unwrap_err();
-            assert!(
-                matches!(error.status(), Status::Timeout | Status::Pinned | Status::Backend),
-                "an open task was not waited for: {error}"
+            // Stalled: on a busy machine the task may be older than the watchdog's time.
+            let waited = matches!(
+                error.status(),
+                Status::Timeout | Status::Pinned | Status::Backend | Status::Stalled
             );
+            assert!(waited, "an open task was not waited for: {error}");
         }
     }
 
