@@ -346,6 +346,26 @@ static void a_kernel_of_a_batch_runs_on_the_worker_unless_it_says_so(void) {
     DONE();
 }
 
+/* The same of a batch that is larger than the queue. */
+static void a_kernel_of_a_large_batch_runs_on_the_worker(void) {
+    static const uint32_t data[4096];
+    kernel_log log = {0};
+    bb_manager_config config = defaults("large");
+    config.queue_bytes = 4096;
+    m = make_u32(LENGTH(data), &config);
+    for (int i = 0; i < rounds(200); i++) {
+        bb_batch *b = NULL;
+        OK(bb_batch_begin(m, &b));
+        OK(bb_batch_update(b, &(bb_update){0, LENGTH(data), data}));
+        OK(bb_batch_kernel(b, &(bb_kernel){add_1000, &log, NULL, 0, 8, 0, 0}));
+        OK(bb_batch_commit(b, BB_FOREVER));
+        OK(bb_manager_synchronize(m, BB_FOREVER));
+        CHECK(!pthread_equal(log.thread, pthread_self()));
+    }
+    TEST_ASSERT_EQUAL_UINT32(1000, get_u32(m, 7));
+    OK(bb_manager_destroy(m));
+}
+
 static void a_cancelled_batch_leaves_nothing(void) {
     kernel_log log = {0};
     bb_batch *b = NULL;
@@ -391,6 +411,7 @@ int main(void) {
     RUN_TEST(a_batch_holds_every_kind_in_its_order);
     RUN_TEST(a_refused_part_leaves_the_rest_of_the_batch);
     RUN_TEST(a_kernel_of_a_batch_runs_on_the_worker_unless_it_says_so);
+    RUN_TEST(a_kernel_of_a_large_batch_runs_on_the_worker);
     RUN_TEST(a_cancelled_batch_leaves_nothing);
     RUN_TEST(an_empty_batch_is_nothing_new);
     return UNITY_END();
