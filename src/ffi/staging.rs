@@ -113,8 +113,8 @@ pub unsafe extern "C" fn bb_immediate_staging_write(
 ///
 /// @param staging the staging buffer, not uploaded yet
 /// @param span written
-/// @return BB_OK, BB_E_STATE (uploaded: not mapped), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
-///         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_STATE (uploaded: not mapped), BB_E_BUSY (another thread asks for them at this moment), BB_E_DEVICE_LOST,
+///         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -251,8 +251,8 @@ pub unsafe extern "C" fn bb_deferred_staging_write(
 ///
 /// @param staging the staging buffer, mapped
 /// @param span written
-/// @return BB_OK, BB_E_STATE (not mapped), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
-///         BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_STATE (not mapped), BB_E_BUSY (another thread asks for them at this moment), BB_E_DEVICE_LOST,
+///         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
