@@ -78,6 +78,13 @@ add_custom_command(OUTPUT ${generated}/registry_vectors.h
 set_source_files_properties(${sources}/c_tests/test_registry_vectors.c PROPERTIES
   OBJECT_DEPENDS ${generated}/registry_vectors.h INCLUDE_DIRECTORIES ${generated})
 
+# The header as tables, for random calls of every function.
+add_custom_command(OUTPUT ${generated}/api_table.h
+  COMMAND Python3::Interpreter ${sources}/c_tests/api_table.py ${sources}/include/backbuf.h ${generated}/api_table.h
+  DEPENDS ${sources}/c_tests/api_table.py ${sources}/tools/c_api.py ${sources}/include/backbuf.h VERBATIM)
+set_source_files_properties(${sources}/c_tests/test_fuzz.c PROPERTIES
+  OBJECT_DEPENDS ${generated}/api_table.h INCLUDE_DIRECTORIES ${generated})
+
 foreach(file IN LISTS files)
   cmake_path(GET file STEM name)
   backbuf_test(c ${name} ${file})
@@ -104,7 +111,7 @@ endif()
 # --- OpenGL: the tests of devices, and what a manager promises with its copies on one, by each driver that renders on the CPU;
 # llvmpipe also as the plain OpenGL 3.3 that is left when all else is hidden ---
 
-set(on_device back backend backpressure bounds buffer callbacks ends leases manager persistence regressions request roles stress
+set(on_device back backend backpressure bounds buffer callbacks ends fuzz leases manager persistence regressions request roles stress
   updates watch)
 set(drivers llvmpipe plain softpipe zink)
 if(BACKBUF_SANITIZE)
