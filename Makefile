@@ -12,7 +12,7 @@ ARTEFACTS = $(CARGO) rustc --lib --crate-type cdylib,staticlib --release --featu
 # Everything here looks for what cargo builds in target/.
 unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET_DIR CARGO_BUILD_TARGET
 
-.PHONY: build demo test lint bench soak docs header format install clean help
+.PHONY: build demo test lint bench soak mutants docs header format install clean help
 .DEFAULT_GOAL := build
 
 build: ## the C library, shared and static, in target/release
@@ -37,6 +37,9 @@ bench: ## install what is missing, measure against the peers; leaves target/benc
 
 soak: ## the long forms of the tests (after `make test`); SOAK_MINUTES=30 for the timed ones
 	scripts/soak
+
+mutants: ## plant small faults that the tests must notice (after `make test`); ARGS="NAME..." for some of them
+	scripts/mutants run $(ARGS)
 
 docs: ## the API reference of Rust, C, C++ and Python in target/docs (after scripts/setup docs)
 	scripts/docs
