@@ -607,10 +607,10 @@ pub const MODELS: &[Model] = &[
                 name: "dropped_before_it_is_published",
                 breaks: "the_newest_stays",
                 file: "spsc/overwrite.rs",
-                changes: &[("self.publish_if_behind(); self.drop_oldest();", "self.drop_oldest();"), (
-                    "if publish { self.publish_if_behind(); }",
-                    "if false { self.publish_if_behind(); }",
-                )],
+                changes: &[
+                    ("self.publish_if_behind(); self.drop_oldest();", "self.drop_oldest();"),
+                    ("if publish { self.publish_if_behind(); }", "if false { self.publish_if_behind(); }"),
+                ],
             },
             Mutant {
                 name: "let_go_in_silence",
