@@ -10,13 +10,14 @@ from . import _errors
 from ._layout import Puts, Region, fill_of, pointer, unsigned, update_of, updates_of
 from ._library import address, ffi, lib
 from ._memory import Array, LeasedMemory, is_kept
+from ._owner import Unique
 from ._wait import waiting
 
 if TYPE_CHECKING:
     from ._manager import CBufferManager
 
 
-class Batch:
+class Batch(Unique):
     """Writes that become one. See `CBufferManager.batch`; each is checked at once, and a bad one leaves the others in place."""
 
     def __init__(self, manager: CBufferManager, timeout: float | None) -> None:
@@ -73,7 +74,7 @@ class Batch:
 
     def cancel(self) -> None:
         """Forgets the batch. Twice is fine."""
-        batch, self._batch = self._batch, ffi.NULL
+        batch, self._batch = self.__dict__.get("_batch", ffi.NULL), ffi.NULL
         lib.bb_batch_cancel(batch)
 
     __del__ = cancel
@@ -89,7 +90,7 @@ class Batch:
             self.cancel()
 
 
-class Back:
+class Back(Unique):
     """The back copy in hand. See `CBufferManager.back`."""
 
     def __init__(self, manager: CBufferManager, discard: bool, tag: int, timeout: float | None) -> None:
@@ -146,7 +147,7 @@ class Back:
             raise failure
 
 
-class Task:
+class Task(Unique):
     """Labelled work elsewhere that a publish waits for. See `CBufferManager.task`."""
 
     def __init__(self, manager: CBufferManager, label: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import threading
 import weakref
 from types import TracebackType
 from typing import Any
@@ -61,7 +62,7 @@ class _Object(Lender):
             _errors.check(blocking(make, device._pointer(), *arguments, place))
         finally:
             # Also of one that came although Ctrl-C ends the call: it goes with this object.
-            self._device, self._handle = device, place[0]
+            self._device, self._handle, self._lock = device, place[0], threading.Lock()
 
     def _pointer(self) -> Any:
         if not self._handle:
@@ -174,22 +175,26 @@ class Buffer(_Described):
         return self._range(True, 0, lib.BB_WHOLE_SIZE, dtype)
 
     def _range(self, writable: bool, offset: int, size: int, dtype: npt.DTypeLike) -> MappedArray:
-        if self._mapping is not None:
-            return MappedArray(self._mapping, self, dtype)
-        span = ffi.new("bb_span *" if writable else "bb_const_span *")
-        call = lib.bb_buffer_mapped_range if writable else lib.bb_buffer_const_mapped_range
-        _errors.check(call(self._pointer(), offset, size, span))
-        return self._lend(self._device, span, writable, dtype)
+        # Another thread that unmaps comes before the bytes are asked for, or after their mapping is known.
+        with self._lock:
+            if (mapping := self._mapping) is not None:
+                return MappedArray(mapping, self, dtype)
+            span = ffi.new("bb_span *" if writable else "bb_const_span *")
+            call = lib.bb_buffer_mapped_range if writable else lib.bb_buffer_const_mapped_range
+            _errors.check(call(self._pointer(), offset, size, span))
+            return self._lend(self._device, span, writable, dtype)
 
     def unmap(self) -> None:
         """Gives the bytes to the device. BufferError where arrays over them are alive: then they stay mapped."""
-        self._end_mapping("Buffer.unmap")
-        _errors.check(lib.bb_buffer_unmap(self._pointer()))
+        with self._lock:
+            self._end_mapping("Buffer.unmap")
+            _errors.check(lib.bb_buffer_unmap(self._pointer()))
 
     def destroy(self) -> None:
         """Gives the memory back; the object stays. BufferError as for `unmap`."""
-        self._end_mapping("Buffer.destroy")
-        _errors.check(lib.bb_buffer_destroy(self._pointer()))
+        with self._lock:
+            self._end_mapping("Buffer.destroy")
+            _errors.check(lib.bb_buffer_destroy(self._pointer()))
 
     def __enter__(self) -> Buffer:
         return self
@@ -237,7 +242,8 @@ class GrowableBuffer(DeviceBuffer):
 
 
 class Encoder(_Object):
-    """Copies and writes for one submit after the other. A `with` block submits on a clean exit."""
+    """Copies and writes for one submit after the other. A `with` block submits on a clean exit. What was recorded is kept until
+    the submit, buffers and data alike."""
 
     _end = lib.bb_encoder_destroy
 
@@ -255,13 +261,14 @@ class Encoder(_Object):
         length = source.size - source_offset if size is None else size
         places = (source._pointer(), source_offset, target._pointer(), target_offset)
         _errors.check(call(self._pointer(), *places, length))
+        self._kept.append((source, target))
 
     def write(self, target: DeviceBuffer, data: Any, offset: int = 0) -> None:
         """Bytes of anything with the buffer protocol, read when they are submitted: kept, not copied, until then."""
         view = bytes_of(data)
         kept = pointer_to(view)
         _errors.check(lib.bb_encoder_write(self._pointer(), target._pointer(), offset, kept, len(view)))
-        self._kept.append((view, kept))
+        self._kept.append((view, kept, target))
 
     def submit(self) -> int:
         """Has the device do what was recorded; the fence, for `Device.wait_fence`. Refused, what was recorded stays."""
@@ -292,6 +299,7 @@ class _Staging(_Object):
     def upload_to(self, encoder: Encoder, target: DeviceBuffer, offset: int = 0) -> None:
         """Records the copy of all of it, and unmaps it."""
         _errors.check(type(self)._upload(self._pointer(), encoder._pointer(), target._pointer(), offset))
+        encoder._kept.append((self, target))
 
 
 class ImmediateStagingBuffer(_Staging):
@@ -410,7 +418,9 @@ class ReadbackBuffer(_Object):
     ) -> Reading:
         """Records the same copy in an encoder: what the device buffer holds at that step. StateError where the encoder is
         closed without a submit."""
-        return self._begin(lib.bb_readback_read_in, (encoder._pointer(),), source, offset, size, dtype)
+        reading = self._begin(lib.bb_readback_read_in, (encoder._pointer(),), source, offset, size, dtype)
+        encoder._kept.append((self, source))
+        return reading
 
     def _begin(
         self, call: Any, within: tuple[Any, ...], source: DeviceBuffer, offset: int, size: int | None, dtype: npt.DTypeLike
@@ -443,9 +453,9 @@ class Update(Lender):
     @property
     def array(self) -> MappedArray:
         """Its bytes, until the block ends."""
-        if self._mapping is None:
+        if (mapping := self._mapping) is None:
             raise _errors.told(lib.BB_E_STATE, "the update has ended: begin another one")
-        return MappedArray(self._mapping, self, self._dtype)
+        return MappedArray(mapping, self, self._dtype)
 
     def _close(self, what: str) -> None:
         self._end_mapping(what)
@@ -472,6 +482,7 @@ class Update(Lender):
         """Records a copy of it, within its frame."""
         dynamic, encoding = self._dynamic._pointer(), encoder._pointer()
         _errors.check(lib.bb_encoder_copy_update(encoding, dynamic, self._slice, target._pointer(), offset))
+        encoder._kept.append((self._dynamic, target))
 
     def __enter__(self) -> Update:
         return self

@@ -169,6 +169,43 @@ def native_address(thing: Any, what: str) -> int | None:
     return found if isinstance(found, int) else None
 
 
+def check_signature(kernel: Any, dtype: np.dtype[Any]) -> None:
+    """Refuses a Numba `@cfunc` that is no kernel of a state of that dtype. Of other native functions nothing is known."""
+    signature = getattr(kernel, "_sig", None)
+    if signature is None or not type(kernel).__module__.startswith("numba."):
+        return
+    from numba import types
+    from numba.core.errors import NumbaError
+    from numba.np.numpy_support import as_dtype
+
+    def is_range(argument: Any) -> bool:
+        if argument == types.voidptr or not isinstance(argument, types.CPointer):
+            return bool(argument == types.voidptr)
+        try:
+            # Elements that are no numbers are bytes that a kernel may see in its own way.
+            return dtype.kind not in "biufc" or as_dtype(argument.dtype) == dtype
+        except (NumbaError, NotImplementedError):
+            return False
+
+    found, number = signature.args, types.Integer
+    fits = (
+        len(found) == 4
+        and signature.return_type in (types.void, types.none)
+        and is_range(found[0])
+        and is_range(found[1])
+        and isinstance(found[2], number)
+        and found[2].bitwidth == 64
+        and (
+            isinstance(found[3], (types.CPointer, types.RawPointer))
+            or (isinstance(found[3], number) and found[3].bitwidth == 64)
+        )
+    )
+    if not fits:
+        element = f"types.CPointer(types.{dtype})" if dtype.kind in "iuf" else "types.voidptr"
+        wanted = f"types.void({element}, {element}, types.uint64, types.voidptr)"
+        raise TypeError(f"kernel is a Numba cfunc of {signature}, which does not fit a state of {dtype}: declare {wanted}")
+
+
 def data_address(thing: Any) -> tuple[int, object]:
     """The address that `user_data` stands for, and what must be kept for it."""
     if thing is None:
@@ -206,6 +243,7 @@ class KernelStruct:
         struct.flags = any_thread * lib.BB_KERNEL_ANY_THREAD | overwrites * lib.BB_KERNEL_OVERWRITES
         function = native_address(kernel, "kernel")
         if function is not None:
+            check_signature(kernel, layout.dtype)
             struct.function = ffi.cast("bb_kernel_fn", function)
             data, kept = data_address(user_data)
             struct.user_data = ffi.cast("void *", data)

@@ -12,7 +12,7 @@ from typing import Any
 from . import _errors
 from ._callbacks import native_address
 from ._library import address, collect, ffi, lib, text
-from ._owner import remember
+from ._owner import Unique, remember
 from ._statistics import DeviceStatistics, counters
 from ._wait import nanoseconds, waiting
 
@@ -37,7 +37,7 @@ class DeviceInfo:
     storage_offset_alignment: int
 
 
-class Device:
+class Device(Unique):
     """What buffers are made on: OpenGL 3.3 or newer, also for each `GLBufferManager` on it, WebGPU, or host memory.
 
     `Device()` is OpenGL, headless: a context of its own, made by EGL, on a thread of the library's. `Device.shared()` shares

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 from . import _errors
 from ._callbacks import native_address
 from ._library import ffi, hot, lib
-from ._owner import remember
+from ._owner import Unique, remember
 from ._statistics import counters
 from ._wait import Deadline, Turns, readable, waiting, wake
 
@@ -54,7 +54,7 @@ def size_of(value: Any, name: str, least: int = 0) -> int:
     return int(number)
 
 
-class End(_Base):
+class End(_Base, Unique):
     """One end of a ring, or a stream. It is closed when nobody has it any more."""
 
     _kind: ClassVar[str]

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from . import _errors
 from ._layout import Layout
 from ._library import address, ffi, lib
 from ._memory import Array, LeasedMemory
+from ._owner import Unique
 from ._wait import Deadline, waiting
 
 if TYPE_CHECKING:
     from ._manager import CBufferManager
 
 
-class Front:
+class Front(Unique):
     """A stable front: the state as it was published with `epoch`. Nothing changes it while it is held.
 
     Its end is the end of its `with` block, `release()`, or its last reference; an array taken from it keeps the memory
@@ -30,6 +35,7 @@ class Front:
     """
 
     __slots__ = ("_layout", "_lease", "epoch", "tag")
+    _instead = "copy its state, as in np.array(front)"
 
     epoch: int
     """The epoch that published it; 0 is the initial state."""
@@ -49,6 +55,28 @@ class Front:
         if self._lease is None:
             raise ValueError(f"the front of epoch {self.epoch} is released: take its array inside of the `with` block")
         return self._lease.array(self._layout.dtype, self._layout.shape)
+
+    # NumPy's functions take a front as its array.
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
+        array = self.array
+        if copy or (dtype is not None and np.dtype(dtype) != array.dtype):
+            if copy is False:
+                raise ValueError(f"a front of {array.dtype} is no array of {np.dtype(dtype)} without a copy")
+            return np.array(array, dtype=dtype)
+        return array
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.array[index]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.array)
+
+    def __bool__(self) -> bool:
+        return True
 
     def release(self) -> None:
         """Lets the front go (arrays that were taken from it keep the memory). Twice is fine."""
@@ -86,7 +114,7 @@ class Front:
         return f"<Front {self._layout.shape} {self._layout.dtype}, epoch {self.epoch}, tag {self.tag}, {state}>"
 
 
-class Fronts:
+class Fronts(Unique):
     """The newest front, again and again, never the same twice; ends when the manager closes. See `CBufferManager.fronts`."""
 
     def __init__(self, manager: CBufferManager, after: int, timeout: float | None) -> None:

@@ -14,10 +14,11 @@ from ._device import Device
 from ._layout import Layout
 from ._library import ffi, lib
 from ._manager import CBufferManager
+from ._owner import Unique
 from ._wait import blocking
 
 
-class GLFront:
+class GLFront(Unique):
     """A stable front in a buffer of OpenGL, from `GLBufferManager.front_gl`, for the thread and context that called it.
 
     Its end is the end of its `with` block, or `release()`, where the context is current: what was drawn before is fenced
@@ -56,7 +57,7 @@ class GLFront:
 
     def __del__(self) -> None:
         # Forgotten, perhaps where no context is current: then there can be no fence.
-        if self._lease and lib.bb_lease_release_gl(self._lease) != 0:
+        if getattr(self, "_lease", None) and lib.bb_lease_release_gl(self._lease) != 0:
             lib.bb_lease_release(self._lease)
 
     def __enter__(self) -> GLFront:

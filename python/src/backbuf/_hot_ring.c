@@ -27,18 +27,10 @@ static PyTypeObject *managed_type;
 typedef struct {
     PyObject base;
     void *data;
-    bb_lease *lease; /* NULL: the memory has gone back */
+    bb_lease *lease;
     Py_ssize_t bytes;
-    Py_ssize_t exports; /* views that point there */
-    char released;      /* asked for; the last view's end does it */
+    char released; /* no new access; the memory goes back with the last reference */
 } Managed;
-
-static void give_back(Managed *managed) {
-    bb_lease *lease = managed->lease;
-    managed->lease = NULL;
-    if (lease)
-        library.lease_release(lease);
-}
 
 static int is_there(const Managed *managed) {
     PyObject *error;
@@ -54,25 +46,14 @@ static int is_there(const Managed *managed) {
 static int managed_getbuffer(PyObject *self, Py_buffer *view, int flags) {
     Managed *managed = (Managed *)self;
     view->obj = NULL;
-    if (!is_there(managed) || PyBuffer_FillInfo(view, self, managed->data, managed->bytes, 0, flags) < 0)
-        return -1;
-    managed->exports++;
-    return 0;
+    return is_there(managed) ? PyBuffer_FillInfo(view, self, managed->data, managed->bytes, 0, flags) : -1;
 }
 
-static void managed_releasebuffer(PyObject *self, Py_buffer *view) {
-    Managed *managed = (Managed *)self;
-    (void)view;
-    if (--managed->exports == 0 && managed->released)
-        give_back(managed);
-}
-
+/* Views are references, and not all of them are exports: NumPy's ndarray(buffer=...) gives its export back at once and
+ * keeps a reference. So the memory goes back with the last reference alone. */
 static PyObject *managed_release(PyObject *self, PyObject *unused) {
-    Managed *managed = (Managed *)self;
     (void)unused;
-    managed->released = 1;
-    if (managed->exports == 0)
-        give_back(managed);
+    ((Managed *)self)->released = 1;
     Py_RETURN_NONE;
 }
 
@@ -99,14 +80,15 @@ static PyObject *managed_repr(PyObject *self) {
 
 static void managed_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
-    give_back((Managed *)self);
+    library.lease_release(((Managed *)self)->lease);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);
 }
 
 static PyMethodDef managed_methods[] = {
     {"release", managed_release, METH_NOARGS,
-     "release($self)\n--\n\nGives the memory back, at once or when the last view of it goes; twice is fine."},
+     "release($self)\n--\n\nEnds the access through this object. The memory goes back with its last reference, views "
+     "included. Twice is fine."},
     {"__enter__", managed_enter, METH_NOARGS, NULL},
     {"__exit__", managed_exit, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL}};
@@ -117,17 +99,13 @@ static const char managed_doc[] =
     "The memory of one chunk of a stream: bytes to read and to write, by the buffer protocol.\n\n"
     "Each chunk that a stream gives is a memoryview on one, its `obj`. The memory goes back to the stream's pool when "
     "the\n"
-    "last view of it is gone. After `release()`, which need not wait for the garbage collector, every access is a\n"
-    "RuntimeError; views that are there already stay valid.";
-static PyType_Slot managed_slots[] = {{Py_tp_dealloc, managed_dealloc},
-                                      {Py_tp_methods, managed_methods},
-                                      {Py_tp_members, managed_members},
-                                      {Py_tp_repr, managed_repr},
-                                      {Py_tp_doc, (void *)managed_doc},
-                                      {Py_sq_length, managed_length},
-                                      {Py_bf_getbuffer, managed_getbuffer},
-                                      {Py_bf_releasebuffer, managed_releasebuffer},
-                                      {0, NULL}};
+    "last reference to it, views included, is gone: `del` it. After `release()` every access is a RuntimeError; views "
+    "that\n"
+    "are there already stay valid.";
+static PyType_Slot managed_slots[] = {{Py_tp_dealloc, managed_dealloc},     {Py_tp_methods, managed_methods},
+                                      {Py_tp_members, managed_members},     {Py_tp_repr, managed_repr},
+                                      {Py_tp_doc, (void *)managed_doc},     {Py_sq_length, managed_length},
+                                      {Py_bf_getbuffer, managed_getbuffer}, {0, NULL}};
 static PyType_Spec managed_spec = {"backbuf.ManagedBuffer", sizeof(Managed), 0,
                                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, managed_slots};
 
@@ -142,7 +120,6 @@ static PyObject *view_of(const bb_chunk *chunk) {
     managed->data = chunk->data;
     managed->lease = chunk->lease;
     managed->bytes = (Py_ssize_t)chunk->bytes;
-    managed->exports = 0;
     managed->released = 0;
     view = PyMemoryView_FromObject((PyObject *)managed);
     Py_DECREF(managed);

@@ -273,6 +273,12 @@ def pointer(array: npt.NDArray[Any]) -> Any:
 def _select(shape: tuple[int, ...], index: Any) -> tuple[list[int], list[int], list[int], list[int | None]]:
     """An index as start, extent and step of each axis, and the axes of the selection (None: a new one)."""
     items = list(index) if isinstance(index, tuple) else [index]
+    for item in items:
+        if isinstance(item, str) or (isinstance(item, list) and item and all(isinstance(name, str) for name in item)):
+            raise TypeError(
+                f"index {item!r} is a field, and writes cover whole elements: use `with m.back() as a: a[{item!r}] = ...`, "
+                "or give whole elements"
+            )
     used = sum(item is not None and item is not Ellipsis for item in items)
     dots = [place for place, item in enumerate(items) if item is Ellipsis]
     if len(dots) > 1:

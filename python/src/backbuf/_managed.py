@@ -16,8 +16,7 @@ def released_error() -> StateError:
 
 
 class ManagedBuffer(np.ndarray[Any, np.dtype[np.uint8]]):
-    """As the extension's. Before Python 3.12 only types in C export buffers, so this is one that NumPy has; its memory goes
-    back with the last reference, released or not, since NumPy does not count the views."""
+    """As the extension's. Before Python 3.12 only types in C export buffers, so this is one that NumPy has."""
 
     _lease: Any = None
     released = False

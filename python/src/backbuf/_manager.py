@@ -17,7 +17,7 @@ from ._front import Front, Fronts
 from ._layout import Layout, Puts, Region, dtype_code, dtype_of, fill_of, pointer, shape_of, unsigned, update_of, updates_of
 from ._library import address, addresses, collect, ffi, hot, lib, text, use_extension
 from ._memory import Array
-from ._owner import Owner
+from ._owner import Owner, Unique
 from ._statistics import Statistics, statistics
 from ._wait import Deadline, nanoseconds, waiting
 from ._watch import Waiters
@@ -39,7 +39,7 @@ Self = TypeVar("Self", bound="CBufferManager")
 _STATES = ("open", "closing", "closed", "poisoned")
 
 
-class CBufferManager(_Base):
+class CBufferManager(_Base, Unique):
     """One state, an N-d array, in two physical copies: writes are queued, `synchronize` publishes them at once as the next
     epoch, and readers hold fronts that never change under them.
 
@@ -59,6 +59,7 @@ class CBufferManager(_Base):
     True [1.5 0.  1.5 0. ]
     """
 
+    _instead = "copy its state by m.snapshot()"
     _layout: Layout
     _label: str
     _owner: Owner | None = None
@@ -396,6 +397,9 @@ class CBufferManager(_Base):
 
     def __getitem__(self, index: Any) -> NoReturn:
         raise TypeError(f"{type(self).__name__} cannot be read by index (writes are queued): use m.front() or m.snapshot()")
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} is no array (it changes): use m.front().array or m.snapshot()")
 
     def _kernel(self, kernel: Any, *how: Any) -> _callbacks.KernelStruct:
         if _callbacks.native_address(kernel, "kernel") is None:

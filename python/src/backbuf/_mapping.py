@@ -17,6 +17,7 @@ from . import _errors
 from ._errors import StateError
 from ._library import address, ffi, lib
 from ._memory import Array, Memory
+from ._owner import Unique
 from ._wait import waiting
 
 if TYPE_CHECKING:
@@ -52,23 +53,24 @@ class Mapping:
             self.ended = True
 
 
-class Lender:
+class Lender(Unique):
     """What owns mapped bytes in C. Its arrays keep it alive, and its device asks it before that ends."""
 
     _mapping: Mapping | None = None
 
     def _lend(self, device: Device, span: Any, writable: bool, dtype: npt.DTypeLike) -> MappedArray:
-        self._mapping = Mapping(address(span.data), span.bytes, writable)
+        mapping = self._mapping = Mapping(address(span.data), span.bytes, writable)
         device._lenders.add(self)
-        return MappedArray(self._mapping, self, dtype)
+        return MappedArray(mapping, self, dtype)
 
     def _end_mapping(self, what: str) -> None:
-        if self._mapping is not None:
-            self._mapping.end(what)
+        mapping = self._mapping  # another thread may end it at the same time
+        if mapping is not None:
+            mapping.end(what)
             self._mapping = None
 
 
-class MappedArray(NDArrayOperatorsMixin):
+class MappedArray(NDArrayOperatorsMixin, Unique):
     """Mapped bytes, used as a NumPy array: indexed, assigned, computed with. It ends with its mapping, and says so then.
 
     `np.asarray(mapped)`, slices and views are arrays over the same memory: the mapping cannot end while one of them is alive
@@ -76,6 +78,7 @@ class MappedArray(NDArrayOperatorsMixin):
     """
 
     __slots__ = ("_dtype", "_mapping", "_owner")
+    _instead = "copy the bytes, as in np.array(mapped)"
 
     def __init__(self, mapping: Mapping, owner: object, dtype: npt.DTypeLike) -> None:
         self._mapping, self._owner, self._dtype = mapping, owner, np.dtype(dtype)
@@ -118,7 +121,7 @@ class MappedArray(NDArrayOperatorsMixin):
         return "<MappedArray, ended>" if self._mapping.ended else f"<MappedArray of {len(self)} {self._dtype}>"
 
 
-class Request(Generic[T]):
+class Request(Unique, Generic[T]):
     """Something that a device has been asked for: waited for, awaited, or the subject of a `with` block, which ends what came.
 
     `wait(timeout)` and `await` give it; `done` tells whether it is there; `cancel()` takes the question back.

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._library import lib
+from ._owner import Unique
 
 Array = npt.NDArray[Any]
 
@@ -33,7 +34,7 @@ class Memory:
         return np.asarray(self).view(dtype).reshape(shape)
 
 
-class LeasedMemory(Memory):
+class LeasedMemory(Memory, Unique):
     """Memory with a lease, which ends with the last array over it: until then it stays mapped, whatever becomes of its
     manager, also at the interpreter's end."""
 
@@ -44,7 +45,9 @@ class LeasedMemory(Memory):
         super().__init__(address, size, writable, None)
 
     def __del__(self, release: Any = lib.bb_lease_release) -> None:
-        release(self._lease)
+        lease = getattr(self, "_lease", None)  # of one that was made past its constructor
+        if lease is not None:
+            release(lease)
 
 
 def _references(box: list[Array]) -> int:

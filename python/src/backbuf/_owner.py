@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import Any, Protocol
+from typing import Any, ClassVar, NoReturn, Protocol, SupportsIndex
 
 from ._library import lib
 
@@ -16,6 +16,18 @@ class Owning(Protocol):
 
 
 _PATIENCE_NS = 2_000_000_000
+
+
+class Unique:
+    """What owns something in C. A copy of the Python object would be a second owner of it, so there is none."""
+
+    __slots__ = ()
+    _instead: ClassVar[str] = "use the object itself"
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        name = type(self).__name__
+        raise TypeError(f"a {name} cannot be copied or pickled: it owns an object of this process; {self._instead}")
+
 
 _owners: weakref.WeakSet[Owning] = weakref.WeakSet()
 

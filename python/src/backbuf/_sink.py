@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
+from ._owner import Unique
 from ._ring import SPSCSender
 from ._statistics import EndStatistics
 
@@ -17,7 +18,7 @@ class _Done:
         return iter(())
 
 
-class SPSCSink:
+class SPSCSink(Unique):
     """Where asynchronous code sends to, made by `SPSCSender.into_sink()`: `feed` and `send` wait for room with other tasks
     running meanwhile. `flush` and `close` never wait; they may be awaited all the same. Use after `close` is a ClosedError.
 

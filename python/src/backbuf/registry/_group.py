@@ -12,6 +12,7 @@ import numpy.typing as npt
 from backbuf import _errors
 from backbuf._layout import unsigned
 from backbuf._library import ffi, lib
+from backbuf._owner import Unique
 
 from ._buffer import Allocator, CUDABuffer, Location, Placement, Space, Wanted, placement_of
 from ._device import Fit, Limits, compute_capability, fit_of, launch_struct, limits_struct
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 
-class BufferGroup:
+class BufferGroup(Unique):
     """What one parent has in a registry: `registry.group(parent)`, or `BufferGroup(parent)` with a registry of its own. Its
     methods are those of `BufferRegistry`, without the parent. It holds the parent; the registry does not hold it.
 

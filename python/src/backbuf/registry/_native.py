@@ -15,7 +15,7 @@ import numpy as np
 
 from backbuf import _errors
 from backbuf._library import ffi, lib
-from backbuf._owner import remember
+from backbuf._owner import Unique, remember
 
 # What has no identity of its own: equal ones are the same parent, as they are the same key of a dict.
 _VALUES = (str, bytes, numbers.Number, np.generic, tuple, frozenset, type(None))
@@ -61,7 +61,7 @@ def text_of(call: Callable[[Any, int, Any], int], check: Callable[[int], None] =
             return str(ffi.buffer(room, length[0])[:], "utf-8")
 
 
-class Native:
+class Native(Unique):
     """The registry in C. It is made when it is first used, so that a process that only forks has none to lose."""
 
     __slots__ = ("__weakref__", "_config", "_kept", "_keys", "_lock", "_objects", "_pointer", "_values")
@@ -105,7 +105,7 @@ class Native:
             return self._pointer
 
     def __del__(self) -> None:
-        pointer, self._pointer = self._pointer, None
+        pointer, self._pointer = getattr(self, "_pointer", None), None
         if pointer is not None:
             lib.bb_registry_destroy(pointer)
 

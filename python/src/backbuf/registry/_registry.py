@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from backbuf._library import lib
+from backbuf._owner import Unique
 
 from ._buffer import Allocator, Location, Placement
 from ._device import Fit, Limits
@@ -18,7 +19,7 @@ from ._plan import Plan
 from ._queries import Banks, LayoutInfo, Overlap
 
 
-class BufferRegistry:
+class BufferRegistry(Unique):
     """Named buffers of CUDA kernels: what each owner, the *parent*, asks for, and where it lies in the block's shared memory,
     in the thread's persistent array, or in local arrays. Sizes and offsets are elements; what counts bytes has `bytes` in its
     name.
