@@ -135,11 +135,13 @@ class GLBufferManager(CBufferManager):
         """
         return GLFront(self._pointer())
 
-    def destroy(self) -> None:
+    def destroy(self, timeout: float | None = None) -> None:
         """As `CBufferManager.destroy`; a device of its own goes with it."""
-        super().destroy()
-        if self._own_device:
-            self._device = None
+        try:
+            super().destroy(timeout)
+        finally:
+            if self._own_device:
+                self._device = None
 
     def detach(self) -> int:
         """As `CBufferManager.detach`. The device stays yours, and is to live for as long as the receiver needs the manager."""

@@ -486,7 +486,8 @@ class CBufferManager(_Base, Unique):
 
     def fronts(self, timeout: float | None = None, after: int = 0) -> Fronts:
         """Fronts as they are published, for `for` and `async for`: always the newest, never the same twice, from epochs
-        beyond `after` on, until the manager closes. TimeoutError when no new one comes within `timeout` seconds.
+        beyond `after` on, until the manager closes. TimeoutError when no new one comes within `timeout` seconds. A program
+        whose thread waits here, or in `wait_epoch`, ends only when that is a daemon or the manager is closed first.
 
         >>> m = backbuf.CBufferManager(2, "i4")
         >>> m.enqueue(3)

@@ -113,7 +113,7 @@ class MappedArray(NDArrayOperatorsMixin, Unique):
         return int(self._mapping.size // self._dtype.itemsize)
 
     def __getattr__(self, name: str) -> Any:
-        if name in MappedArray.__slots__:  # of one that was not made by its constructor
+        if name in (*MappedArray.__slots__, "__deepcopy__"):  # of one that was not made by its constructor; see Unique
             raise AttributeError(name)
         return getattr(self._array(), name)
 

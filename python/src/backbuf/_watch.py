@@ -10,10 +10,11 @@ from typing import Any
 
 from . import _errors
 from ._library import ffi, lib
+from ._owner import Unique
 from ._wait import Deadline, Turns, wake
 
 
-class Watch:
+class Watch(Unique):
     """A subscription to the epochs and to one ticket of a manager, with a descriptor for event loops."""
 
     def __init__(self, manager: Any) -> None:
@@ -33,7 +34,7 @@ class Watch:
         lib.bb_watch_wait(self._watch, 0, ffi.new("uint64_t *"))
 
     def close(self) -> None:
-        watch, self._watch = self._watch, ffi.NULL
+        watch, self._watch = self.__dict__.get("_watch", ffi.NULL), ffi.NULL
         lib.bb_watch_destroy(watch)
 
     __del__ = close
