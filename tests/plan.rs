@@ -9,7 +9,12 @@ const CAPACITY: u64 = 1 << 20;
 
 /// The instances of tests/data/minimalloc.
 fn instance(name: &str) -> Vec<Item> {
-    let path = format!("{}/tests/data/minimalloc/{name}.1048576.csv", env!("CARGO_MANIFEST_DIR"));
+    load(&format!("minimalloc/{name}.1048576"))
+}
+
+/// An instance of tests/data.
+fn load(name: &str) -> Vec<Item> {
+    let path = format!("{}/tests/data/{name}.csv", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).expect(&path);
     let item = |line: &str| {
         let fields: Vec<u64> = line.split(',').map(|field| field.parse().expect(line)).collect();
@@ -47,6 +52,51 @@ fn brute_force(items: &[Item]) -> u64 {
     best
 }
 
+/// First fit in a given order: each item at the lowest place that those before it leave.
+fn first_fit(items: &[Item], order: &[usize]) -> u64 {
+    let mut placed: Vec<(usize, u64)> = Vec::new();
+    let mut height = 0;
+    for &index in order {
+        let item = items[index];
+        if item.size == 0 || item.start == item.end {
+            continue;
+        }
+        let beside = placed.iter().filter(|(k, _)| items[*k].start < item.end && item.start < items[*k].end);
+        let mut taken: Vec<(u64, u64)> = beside.map(|&(k, at)| (at, at + items[k].size)).collect();
+        taken.sort_unstable();
+        let mut place = 0_u64;
+        for (from, past) in taken {
+            if place + item.size <= from {
+                break;
+            }
+            place = place.max(past.next_multiple_of(item.align));
+        }
+        placed.push((index, place));
+        height = height.max(place + item.size);
+    }
+    height
+}
+
+/// What greedy planners come to: the largest size, size × lifetime, or lifetime first; of equal ones in the given order.
+fn greedy(items: &[Item]) -> [u64; 3] {
+    let by = |key: fn(&Item) -> u128| {
+        let mut order: Vec<usize> = (0..items.len()).collect();
+        order.sort_by_key(|&k| std::cmp::Reverse(key(&items[k])));
+        first_fit(items, &order)
+    };
+    let lifetime = |item: &Item| u128::from(item.end - item.start);
+    [
+        by(|item| item.size.into()),
+        by(|item| u128::from(item.size) * u128::from(item.end - item.start)),
+        by(lifetime),
+    ]
+}
+
+/// The plan that takes no time.
+fn quick(items: &[Item]) -> backbuf::registry::plan::Plan {
+    plan(items, &Options { budget: Duration::ZERO, ..Options::default() }).unwrap()
+}
+
 fn items(most: usize, moments: u64, aligns: Vec<u64>) -> impl Strategy<Value = Vec<Item>> {
     let item = (0..moments, 0..moments, 0..12_u64, prop::sample::select(aligns))
         .prop_map(|(a, b, size, align)| Item { start: a.min(b), end: a.max(b), size, align });
@@ -80,6 +130,16 @@ proptest! {
         let second = plan(&turned, &Options { seed, ..untimed(2_000) }).unwrap();
         prop_assert_eq!(check(&turned, &second.offsets), Ok(second.height));
         prop_assert!(second.lower_bound <= first.height && first.lower_bound <= second.height);
+    }
+
+    #[test]
+    fn no_time_at_all_is_never_worse_than_greedy(items in items(80, 30, vec![1, 1, 4, 6, 16])) {
+        let plan = quick(&items);
+        prop_assert_eq!(check(&items, &plan.offsets), Ok(plan.height));
+        for height in greedy(&items) {
+            prop_assert!(plan.height <= height, "{} beyond {height}", plan.height);
+        }
+        prop_assert_eq!(quick(&items), plan, "the same each time");
     }
 
     #[test]
@@ -200,11 +260,58 @@ fn a_plan_that_is_given_up_at_any_moment_is_one() {
     assert!(heights.is_sorted_by(|early, late| early >= late), "more time is never worse");
 }
 
+/// Of tests/data/models.
+const MODELS: [&str; 9] = [
+    "glow_inception_v4_onnx",
+    "glow_mobilenet_v1_1_00_224_tflite",
+    "glow_mobilenet_v2_0_50_160_tflite",
+    "glow_resnet50_v1_onnx",
+    "glow_resnet50_v2_onnx",
+    "glow_vgg16_ssd_onnx",
+    "glow_yolo_v2_tiny_onnx",
+    "tvm_alloc_max",
+    "tvm_five",
+];
+
 #[test]
-fn no_time_means_one_quick_plan() {
-    let items = instance("K");
-    let plan = plan(&items, &Options { budget: Duration::ZERO, ..Options::default() }).unwrap();
-    assert_eq!((check(&items, &plan.offsets), plan.nodes), (Ok(plan.height), 0));
+fn no_time_means_a_quick_plan_that_is_never_worse_than_greedy() {
+    let hard = "ABCDEFGHIJK".chars().map(|name| format!("minimalloc/{name}.1048576"));
+    let (mut beyond, mut sum) = (0, 0.0);
+    for name in hard.chain(MODELS.map(|name| format!("models/{name}"))) {
+        let items = load(&name);
+        let plan = quick(&items);
+        assert_eq!((check(&items, &plan.offsets), plan.nodes), (Ok(plan.height), 0), "{name}");
+        for height in greedy(&items) {
+            assert!(plan.height <= height, "{name}: {} beyond {height}", plan.height);
+        }
+        if name.starts_with("models/") {
+            beyond += usize::from(!plan.exact);
+            sum += plan.height as f64 / plan.lower_bound as f64;
+        }
+    }
+    assert!(beyond <= 3 && sum / MODELS.len() as f64 <= 1.05, "{beyond} of the models, {sum}");
+}
+
+#[test]
+fn the_models_buffers_need_no_more_than_their_largest_load() {
+    for name in MODELS {
+        let items = load(&format!("models/{name}"));
+        let plan = plan(&items, &untimed(10_000)).unwrap();
+        assert_eq!((check(&items, &plan.offsets), plan.exact), (Ok(plan.lower_bound), true), "{name}");
+    }
+}
+
+#[test]
+fn a_search_without_a_target_looks_for_the_bound_and_then_relaxes() {
+    // That of the first is reached by the nodes that a search for it as a target takes.
+    for (name, nodes) in [("E", 10_000), ("D", 40_000)] {
+        let items = instance(name);
+        let plan = plan(&items, &untimed(nodes)).unwrap();
+        assert_eq!(check(&items, &plan.offsets), Ok(plan.height));
+        println!("{name}: {} in {} nodes", plan.height, plan.nodes);
+        assert!(plan.nodes <= nodes && plan.height < plan.heuristic_height);
+        assert_eq!(plan.exact, name == "E", "no plan of the second reaches its bound");
+    }
 }
 
 #[test]

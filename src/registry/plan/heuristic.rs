@@ -1,6 +1,7 @@
 //! The plan that is there at once.
 //!
-//! Whatever the size, the three plans of `quick`. Where the pairs that overlap in time can be listed, also *lowest
+//! Whatever the size, that of `quick::by_time`, and those of a greedy planner by size, by area and by lifetime: with the pairs
+//! that overlap in time by first fit, without them upon the skyline. Where the pairs can be listed, also *lowest
 //! first*: of all blocks left the one that can lie lowest is placed there, and of several that can lie equally low
 //! the one with the greatest rank, as a mason would lay stones (the best-fit skyline rule of strip packing: Burke,
 //! Kendall, Whitwell 2004). Ranks by size, by area, and by mixtures of both are tried; then a local search shakes the
@@ -18,8 +19,10 @@ use super::stop::Stop;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Above this many pairs the blocks get `quick`'s plans only.
+/// Above this many pairs they are not listed.
 pub(super) const MOST_PAIRS: usize = 1 << 22;
+/// Up to this many pairs the greedy plans are made whatever `stop` says: that takes some 0.1 s at most.
+pub(super) const QUICK_PAIRS: usize = 1 << 20;
 /// Pairs looked at in all rounds of the local search together.
 const EFFORT: usize = 1 << 23;
 
@@ -50,24 +53,26 @@ impl Rank {
 }
 
 /// The best plan found, until the height is the `bound` or the rounds are over. The first plan is made whatever `stop`
-/// says.
+/// says, and the greedy ones, too, if they are `quick`.
 pub(super) fn heuristic(
     problem: &Problem,
     neighbours: Option<&[Vec<u32>]>,
+    quick: bool,
     bound: u64,
     seed: u64,
     stop: &Stop,
 ) -> Result<Vec<u64>, PlanError> {
     let mut best = Best { places: quick::by_time(problem)?, problem, height: 0, bound };
     best.height = problem.height(&best.places);
-    for rank in [Rank::Size, Rank::Area] {
-        if best.is_lowest() || stop.is_over() {
+    for order in quick::greedy_orders(problem)? {
+        if best.is_lowest() || (!quick && stop.is_over()) {
             return Ok(best.places);
         }
-        let rank = rank.of(problem)?;
-        let mut order = collected(0..problem.blocks.len() as u32)?;
-        order.sort_unstable_by(|&a, &b| rank[b as usize].total_cmp(&rank[a as usize]).then(a.cmp(&b)));
-        let Some(places) = quick::by_order(problem, &order, stop)? else { return Ok(best.places) };
+        let places = match neighbours {
+            Some(neighbours) => quick::first_fit(problem, neighbours, &order, (!quick).then_some(stop))?,
+            None => quick::by_order(problem, &order, stop)?,
+        };
+        let Some(places) = places else { return Ok(best.places) };
         best.offer(&places);
     }
     if let Some(neighbours) = neighbours {

@@ -9,7 +9,8 @@
 //!    best it can be at most;
 //! 2. a search for a plan within a given capacity (`search`, on `partial` plans and the `section`s of time, with a
 //!    `memory` of what has failed) finds one or proves that there is none, restarted in several ways (`portfolio`);
-//! 3. the capacity goes down from the heuristic's height (`minimise`) until the height is proven or the time is over.
+//! 3. the capacity is the lower bound, and by turns something between it and the best plan (`minimise`), until the height
+//!    is proven or the time is over.
 //!
 //! [`check`] judges a plan independently of all that.
 
@@ -64,7 +65,8 @@ impl Item {
 
 /// How hard to look for a lower plan.
 pub struct Options<'a> {
-    /// The time for everything; looked at every few steps, once there is one quick plan. Zero: that one.
+    /// The time for everything; looked at every few steps, once there is the quick plan. Zero: that one, the best of a few
+    /// that need no search.
     pub budget: Duration,
     /// Steps of the search at most, whatever the time. With a limit here and time enough for it the plan is the same
     /// on every machine.
@@ -162,10 +164,12 @@ impl std::error::Error for PlanError {}
 /// Places the items so that the height is small: as small as can be if the plan is [exact](Plan::exact).
 ///
 /// The same items, options and number of nodes give the same plan; only where the budget or `cancelled` ends the
-/// search may it depend on how far that came. The plan is never worse than the heuristic's. For `n` items, of which
-/// `p` pairs overlap in time, the heuristic takes O(n log n + p log p) steps, without the second part from some four
-/// million pairs on. Instances beyond that, or with as many moments of life, are not searched: their plan is exact
-/// only where the heuristic meets the bound.
+/// search may it depend on how far that came. The plan is never worse than the heuristic's, which comes whatever the
+/// budget and is never worse than first fit by size, by size × lifetime and by lifetime (the largest first, of equal ones
+/// in the order of `items`), up to a million pairs of items that overlap in time; beyond, these plans are made if there
+/// is the time. For `n` items and `p` pairs the heuristic takes O(n log n + p log p) steps, without the second part
+/// from some four million pairs on. Instances beyond that, or with as many moments of life, are not searched: their plan
+/// is exact only where the heuristic meets the bound.
 ///
 /// ```
 /// use backbuf::registry::plan::{Item, Options, plan};
@@ -184,18 +188,20 @@ pub fn plan(items: &[Item], options: &Options) -> Result<Plan, PlanError> {
     let stop = Stop::new(deadline, options.cancelled);
     let target = options.target.map(|target| target / problem.unit);
     let bound = bound::load_bound(&problem)?;
-    let few = problem.count_pairs()? <= heuristic::MOST_PAIRS && !stop.is_over();
-    let neighbours = if few { problem.neighbours(&stop)? } else { None };
+    let pairs = problem.count_pairs()?;
+    let quick = pairs <= heuristic::QUICK_PAIRS;
+    let over = stop.is_over();
+    let few = quick || (pairs <= heuristic::MOST_PAIRS && !over);
+    let neighbours = if few { problem.neighbours((!quick).then_some(&stop))? } else { None };
     let enough = target.unwrap_or(0).max(bound);
-    let places = heuristic::heuristic(&problem, neighbours.as_deref(), bound, options.seed, &stop)?;
+    let places = heuristic::heuristic(&problem, neighbours.as_deref(), quick, bound, options.seed, &stop)?;
     let height = problem.height(&places);
     let mut ends = Ends { bound, height, places };
     let mut nodes = 0;
     let entries: usize = problem.blocks.iter().map(|block| block.sections().len()).sum();
     if let Some(neighbours) = neighbours.filter(|_| entries <= MOST_ENTRIES && height > enough) {
-        let mut portfolio = Portfolio::new(&problem, &neighbours, options.seed, options.threads)?;
-        minimise(&mut ends, &problem, &mut portfolio, target, options.nodes, &stop)?;
-        nodes = portfolio.nodes;
+        let search = || Portfolio::new(&problem, &neighbours, options.seed, options.threads);
+        nodes = minimise(&mut ends, &problem, search, target, options.nodes, &stop)?;
     }
     Ok(Plan {
         offsets: problem.offsets(&ends.places)?,

@@ -31,6 +31,10 @@ const LANES: [(Rule, Rank); 5] = [
 /// Nodes of the first runs, whose ranks are not shaken yet, and of the shortest after them.
 const FIRST: u64 = 4_000;
 const SHORTEST: u64 = 1_000;
+/// With fewer nodes there is no round: each lane takes one.
+pub(super) const LEAST: u64 = LANES.len() as u64;
+/// Nodes with which no first run is cut short.
+pub(super) const WHOLE_ROUND: u64 = FIRST * LEAST;
 
 pub(super) struct Portfolio<'p> {
     problem: &'p Problem,
@@ -38,6 +42,8 @@ pub(super) struct Portfolio<'p> {
     /// Each is one thread's at a time.
     lanes: Vec<Mutex<Lane>>,
     threads: usize,
+    /// The capacity of the last run, and how many rounds there were for it.
+    rounds: (u64, u64),
     pub(super) nodes: u64,
 }
 
@@ -77,17 +83,35 @@ impl<'p> Portfolio<'p> {
                 last: Ok((Outcome::Open, 0)),
             }));
         }
-        Ok(Portfolio { problem, neighbours, lanes, threads: threads.clamp(1, LANES.len()), nodes: 0 })
+        Ok(Portfolio {
+            problem,
+            neighbours,
+            lanes,
+            threads: threads.clamp(1, LANES.len()),
+            rounds: (u64::MAX, 0),
+            nodes: 0,
+        })
     }
 
-    /// Looks for a plan within `capacity`, in rounds until `nodes` are used up.
-    pub(super) fn run(&mut self, capacity: u64, nodes: u64, stop: &Stop) -> Result<Outcome, PlanError> {
-        let enough = self.nodes.saturating_add(nodes);
-        let mut round = 0;
-        while self.nodes < enough && !stop.is_over() {
-            round += 1;
-            let left = (enough - self.nodes).div_ceil(LANES.len() as u64);
-            let limit = if round == 1 { FIRST } else { SHORTEST * luby(round - 1) };
+    /// Looks for a plan within `capacity`, in rounds until `wanted` nodes are used, and never more than `most`. Goes on
+    /// where it stopped if that was at the same capacity.
+    pub(super) fn run(
+        &mut self,
+        capacity: u64,
+        wanted: u64,
+        most: u64,
+        stop: &Stop,
+    ) -> Result<Outcome, PlanError> {
+        let before = self.nodes;
+        if self.rounds.0 != capacity {
+            self.rounds = (capacity, 0);
+        }
+        while self.nodes - before < wanted && most - (self.nodes - before) >= LEAST && !stop.is_over() {
+            let round = self.rounds.1;
+            self.rounds.1 += 1;
+            let left = (most - (self.nodes - before)) / LEAST;
+            let first = (wanted / LEAST).clamp(SHORTEST, FIRST);
+            let limit = if round == 0 { first } else { SHORTEST * luby(round) };
             let limit = limit.min(left);
             let outcome = self.round(capacity, limit, stop)?;
             if outcome != Outcome::Open {

@@ -33,6 +33,8 @@ impl Block {
 #[derive(Debug)]
 pub(super) struct Problem {
     pub(super) blocks: Vec<Block>,
+    /// For how long each block is alive, as the caller counts.
+    pub(super) lifetimes: Vec<u64>,
     pub(super) sections: usize,
     /// Bytes (or whatever the items count in) per unit.
     pub(super) unit: u64,
@@ -69,7 +71,8 @@ impl Problem {
             align: (items[k].align / unit).max(1),
         };
         let blocks = collected(origin.iter().map(block))?;
-        Ok(Problem { blocks, sections: moments.len(), unit, origin, items: items.len() })
+        let lifetimes = collected(origin.iter().map(|&k| items[k].end - items[k].start))?;
+        Ok(Problem { blocks, lifetimes, sections: moments.len(), unit, origin, items: items.len() })
     }
 
     /// One more than the highest top.
@@ -103,15 +106,15 @@ impl Problem {
         Ok(pairs)
     }
 
-    /// For each block those that overlap it in time: space and time in the number of such pairs. None if there was not the time
-    /// for it.
-    pub(super) fn neighbours(&self, stop: &Stop) -> Result<Option<Vec<Vec<u32>>>, PlanError> {
+    /// For each block those that overlap it in time: space and time in the number of such pairs. None if there is a `stop` and
+    /// it came first.
+    pub(super) fn neighbours(&self, stop: Option<&Stop>) -> Result<Option<Vec<Vec<u32>>>, PlanError> {
         let mut neighbours = lists(self.blocks.len())?;
         let mut order = collected(0..self.blocks.len() as u32)?;
         order.sort_unstable_by_key(|&k| (self.blocks[k as usize].first, k));
         let mut alive: Vec<u32> = Vec::new();
         for (step, k) in order.into_iter().enumerate() {
-            if stop.is_over_at(step) {
+            if stop.is_some_and(|stop| stop.is_over_at(step)) {
                 return Ok(None);
             }
             let block = &self.blocks[k as usize];

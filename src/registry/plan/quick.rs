@@ -1,14 +1,17 @@
-//! Plans in little more than O(n log n), whatever the items look like: what even a hundred thousand items get at once.
+//! Plans that need no search.
 //!
 //! `by_time` runs through time as an allocator would: an item that begins takes the smallest hole that has room, one
-//! that ends gives its place back. `by_order` takes the items in a given order and puts each upon the highest of
-//! those before it that it overlaps in time: the skyline lies in a segment tree over the sections.
+//! that ends gives its place back. `first_fit` takes the items in a given order and puts each into the lowest free place
+//! that has room for it, which is the greedy planner of most runtimes; it needs the pairs that overlap in time.
+//! `by_order` does without them, in little more than O(n log n): it puts each upon the highest of those before it that it
+//! overlaps in time. The skyline lies in a segment tree over the sections.
 
 use super::PlanError;
 use super::problem::Problem;
-use super::room::{filled, room};
+use super::room::{collected, filled, room};
 use super::sorted::Sorted;
 use super::stop::Stop;
+use std::cmp::Reverse;
 
 /// Best fit over time.
 pub(super) fn by_time(problem: &Problem) -> Result<Vec<u64>, PlanError> {
@@ -86,6 +89,54 @@ impl Holes {
         }
         self.insert(from, past - from)
     }
+}
+
+/// The orders of a greedy planner: the largest size, size × lifetime, or lifetime first; of equal ones, as the caller gave them.
+pub(super) fn greedy_orders(problem: &Problem) -> Result<[Vec<u32>; 3], PlanError> {
+    let order = |key: fn(u64, u64) -> u128| {
+        let mut order = collected(0..problem.blocks.len() as u32)?;
+        let rank = |k: u32| key(problem.blocks[k as usize].size, problem.lifetimes[k as usize]);
+        order.sort_unstable_by_key(|&k| (Reverse(rank(k)), k));
+        Ok::<_, PlanError>(order)
+    };
+    Ok([
+        order(|size, _| size.into())?,
+        order(|size, lifetime| u128::from(size) * u128::from(lifetime))?,
+        order(|_, lifetime| lifetime.into())?,
+    ])
+}
+
+/// Each block in the lowest place that those before it in `order` leave; none if there is a `stop` and it came first.
+pub(super) fn first_fit(
+    problem: &Problem,
+    neighbours: &[Vec<u32>],
+    order: &[u32],
+    stop: Option<&Stop>,
+) -> Result<Option<Vec<u64>>, PlanError> {
+    const LOOSE: u64 = u64::MAX;
+    let mut places = filled(LOOSE, problem.blocks.len())?;
+    let mut taken = room(neighbours.iter().map(Vec::len).max().unwrap_or(0))?;
+    for (step, &k) in order.iter().enumerate() {
+        if stop.is_some_and(|stop| stop.is_over_at(step)) {
+            return Ok(None);
+        }
+        let block = &problem.blocks[k as usize];
+        taken.clear();
+        taken.extend(neighbours[k as usize].iter().filter_map(|&other| {
+            let place = places[other as usize];
+            (place != LOOSE).then(|| (place, place + problem.blocks[other as usize].size))
+        }));
+        taken.sort_unstable();
+        let mut place = 0;
+        for &(from, past) in &taken {
+            if place + block.size <= from {
+                break;
+            }
+            place = place.max(block.align_up(past));
+        }
+        places[k as usize] = place;
+    }
+    Ok(Some(places))
 }
 
 /// Each block upon the skyline of those before it in `order`; none if there was not the time for all of them.
