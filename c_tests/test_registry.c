@@ -359,6 +359,37 @@ static void a_plan_places_what_is_never_alive_together(void) {
     OK(bb_registry_destroy(r));
 }
 
+/* Changes the parent that is being planned. */
+static int32_t change_meanwhile(void *asked) {
+    if (atomic_fetch_add((atomic_int *)asked, 1) == 0)
+        put(shared("meanwhile", 7));
+    return 1;
+}
+
+static void a_plan_of_a_parent_that_has_changed_is_refused(void) {
+    r = make_registry();
+    bb_registry_buffer early = shared("early", 4), late = shared("late", 6);
+    early.end = 2, late.begin = 2, late.end = 4;
+    put(early);
+    put(late);
+    put(shared("always", 3));
+    atomic_int asked = 0;
+    bb_plan_config config;
+    OK(bb_plan_config_init(&config));
+    config.cancelled = change_meanwhile, config.cancelled_user_data = &asked;
+    bb_plan plan;
+    memset(&plan, 0x5a, sizeof plan);
+    const bb_plan before = plan;
+    EXPECT(BB_E_BUSY, bb_registry_plan(r, PARENT, &config, sizeof plan, &plan));
+    TOLD("plan again");
+    TEST_ASSERT_EQUAL_MEMORY(&before, &plan, sizeof plan);
+    bb_layout_info info;
+    OK(bb_registry_layout_info(r, PARENT, sizeof info, &info));
+    CHECK(!info.planned && allocator(r, PARENT, "meanwhile").length == 7);
+    OK(bb_registry_plan(r, PARENT, NULL, sizeof plan, &plan));
+    OK(bb_registry_destroy(r));
+}
+
 static void a_layout_is_told_as_code_table_and_picture(void) {
     r = make_registry();
     put(shared("a", 4));
@@ -444,6 +475,7 @@ int main(void) {
     RUN_TEST(a_launch_that_does_not_fit_is_told_what_would);
     RUN_TEST(text_comes_by_two_calls);
     RUN_TEST(a_plan_places_what_is_never_alive_together);
+    RUN_TEST(a_plan_of_a_parent_that_has_changed_is_refused);
     RUN_TEST(a_layout_is_told_as_code_table_and_picture);
     RUN_TEST(any_thread_may_call_at_any_time);
     RUN_TEST(a_label_is_told_and_equal_layouts_have_equal_hashes);
