@@ -251,7 +251,13 @@ static void data_goes_there_and_back(void) {
     for (size_t i = 0; i < LENGTH(rows); i++) {
         EXPECT(rows[i].want, bb_encoder_copy(encoder, from, rows[i].from, to, rows[i].to, rows[i].bytes));
     }
-    EXPECT(BB_E_ARGUMENT, bb_encoder_copy(encoder, to, 0, from, 0, 4));
+    bb_buffer *other_from = make_buffer(64, WRITE_USAGE, false), *other_to = make_buffer(64, READ_USAGE, false);
+    EXPECT(BB_E_ARGUMENT, bb_encoder_copy(encoder, to, 0, other_to, 0, 4)); /* no copy from it */
+    TOLD("COPY_SRC");
+    EXPECT(BB_E_ARGUMENT, bb_encoder_copy(encoder, from, 0, other_from, 0, 4)); /* no copy to it */
+    TOLD("COPY_DST");
+    OK(bb_buffer_release(other_from));
+    OK(bb_buffer_release(other_to));
     EXPECT(BB_E_ARGUMENT, bb_encoder_copy(encoder, from, 0, from, 8, 4));
     OK(bb_buffer_destroy(to));
     OK(bb_buffer_destroy(to));

@@ -259,6 +259,44 @@ static void a_callback_cannot_wait_for_what_it_holds_up(void) {
     OK(bb_buffer_release(a.released));
 }
 
+typedef struct driven {
+    bb_device *device;
+    atomic_int calls;
+    _Atomic bb_status polled;
+} driven;
+
+static void poll_inside(void *user_data, const bb_map_outcome *outcome) {
+    driven *d = user_data;
+    (void)outcome;
+    atomic_store(&d->polled, bb_device_poll(d->device, BB_FOREVER));
+    atomic_fetch_add(&d->calls, 1);
+}
+
+static void a_callback_cannot_drive_the_device(void) {
+    driven d = {0};
+    OK(bb_device_create_host(BB_DEVICE_HOST_DRIVEN, "driven", &d.device));
+    bb_buffer *from = NULL, *to = NULL;
+    bb_encoder *encoder = NULL;
+    bb_buffer_desc desc;
+    OK(bb_buffer_desc_init(&desc));
+    desc.size = 64, desc.usage = WRITE_USAGE;
+    OK(bb_buffer_create(d.device, &desc, &from));
+    desc.usage = READ_USAGE;
+    OK(bb_buffer_create(d.device, &desc, &to));
+    OK(bb_encoder_create(d.device, &encoder));
+    OK(bb_encoder_copy(encoder, from, 0, to, 0, 64));
+    OK(bb_encoder_submit(encoder, NULL));
+    const bb_map_callback callback = {.call = poll_inside, .user_data = &d};
+    OK(bb_buffer_map_async(to, BB_MAP_READ, 0, 64, &callback, NULL));
+    TEST_ASSERT_EQUAL_INT(0, atomic_load(&d.calls)); /* it waits for the copy, and so for a poll */
+    EVENTUALLY(bb_device_poll(d.device, BB_FOREVER) == BB_OK && atomic_load(&d.calls) == 1);
+    TEST_ASSERT_EQUAL_INT(BB_E_RECURSIVE, atomic_load(&d.polled));
+    OK(bb_encoder_destroy(encoder));
+    OK(bb_buffer_release(from));
+    OK(bb_buffer_release(to));
+    OK(bb_device_destroy(d.device));
+}
+
 static atomic_int warnings;
 static void count_warnings(uint32_t level, const char *part, const char *label, const char *line, void *user_data) {
     (void)part, (void)user_data;
@@ -297,6 +335,7 @@ int main(void) {
     RUN_TEST(waiting_for_several);
     RUN_TEST(exactly_once_under_eight_threads);
     RUN_TEST(a_callback_cannot_wait_for_what_it_holds_up);
+    RUN_TEST(a_callback_cannot_drive_the_device);
     RUN_TEST(a_host_that_never_polls_is_told_once);
     return UNITY_END();
 }

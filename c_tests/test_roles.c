@@ -195,9 +195,10 @@ static void a_read_is_left_to_a_callback(void) {
     bb_readback_config config;
     bb_readback *readback = NULL;
     OK(bb_readback_config_init(&config));
-    config.size = 64;
+    config.size = 9;
     OK(bb_readback_create(buffer_device(), &config, &readback));
     bb_reading *reading = NULL;
+    EXPECT(BB_E_RANGE, bb_readback_read(readback, target, 0, 10, &reading)); /* though its buffers are longer */
     OK(bb_readback_read(readback, target, 3, 9, &reading));
     EXPECT(BB_E_NULL, bb_reading_then(reading, NULL));
     EXPECT(BB_E_NULL, bb_reading_then(reading, &(bb_read_callback){.drop = on_read_drop, .user_data = &t}));

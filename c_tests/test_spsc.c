@@ -84,6 +84,17 @@ static void no_bytes_are_no_failure(void) {
     end_ring(r);
 }
 
+static void lengths_beyond_the_address_space_are_refused(void) {
+    static unsigned char bytes[4096];
+    ring r = make_ring(64);
+    uint64_t n = 7;
+    EXPECT(BB_E_RANGE, bb_sender_send(r.tx, bytes, UINT64_C(1) << 63, &n));
+    EXPECT(BB_E_RANGE, bb_sender_feed(r.tx, bytes, UINT64_MAX, &n));
+    EXPECT(BB_E_RANGE, bb_receiver_recv(r.rx, bytes, UINT64_C(1) << 63, &n));
+    TEST_ASSERT_EQUAL_UINT64(7, n);
+    end_ring(r);
+}
+
 static void every_size_at_every_offset_arrives(void) {
     ring r = make_ring(64);
     for (uint64_t size = 1; size <= 64; size++) {
@@ -325,6 +336,7 @@ int main(void) {
     RUN_TEST(send_takes_what_fits);
     RUN_TEST(recv_gives_what_is_there);
     RUN_TEST(no_bytes_are_no_failure);
+    RUN_TEST(lengths_beyond_the_address_space_are_refused);
     RUN_TEST(every_size_at_every_offset_arrives);
     RUN_TEST(a_try_of_all_tells_how_much_went);
     RUN_TEST(everything_sent_comes_before_the_senders_end);
