@@ -61,13 +61,13 @@ impl Runtime {
     /// Lets no call begin from here on, and waits for those that are running; false if they outlast the deadline.
     fn end(&self, deadline: Deadline) -> bool {
         self.ended.store(1, SeqCst);
-        let mut pause = 1_000;
+        let mut pause = 1_000u64;
         while self.running.load(SeqCst) != 0 {
             if deadline.passed() {
                 return false;
             }
             nap(pause);
-            pause = (pause * 2).min(1_000_000);
+            pause = pause.saturating_mul(2).min(1_000_000);
         }
         true
     }

@@ -5,8 +5,6 @@
 //! so a queue of a single slot can tell the two as well. A producer takes a record's number by advancing `tail`, writes the slot
 //! and passes the turn on by a release store; a consumer does the same with `head`.
 
-use std::ptr::null_mut;
-
 use super::Level;
 use super::sink::{self, Label, Part, Text};
 use crate::error::{Error, Result, Status};
@@ -160,7 +158,7 @@ pub(crate) fn next(deadline: Deadline) -> Result<(Record, u64)> {
     let current = CURRENT.peek().ok_or_else(none)?;
     let queue = current.lock.with(|| {
         let queue = current.queue.load(Acquire);
-        if queue == null_mut() {
+        if queue.is_null() {
             return None;
         }
         // SAFETY: what `into_raw` gave; the count of the place in CURRENT stays there.

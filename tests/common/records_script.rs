@@ -177,7 +177,7 @@ fn receive(queue: &mut Queue, receiver: &mut Receiver, call: &Word) {
     let count = usize::from(call[2]) % (queue.most + 3) + 1;
     let there = queue.published.len();
     let mut to = vec![0; count * queue.record];
-    if call[1] % 4 == 0 {
+    if call[1].is_multiple_of(4) {
         let now = receiver.wait_readable(count * queue.record, Timeout::TRY).is_ok();
         return assert_eq!(now, there >= count.min(queue.most));
     }
@@ -209,7 +209,7 @@ fn peek(queue: &mut Queue, sender: &mut Sender, receiver: &mut Receiver, call: &
             queue.held = false;
             assert_eq!(span[..], queue.bytes(there.iter().copied()));
             let consume = usize::from(call[2]) % (there.len() + 1);
-            if call[1] % 4 > 0 {
+            if !call[1].is_multiple_of(4) {
                 span.consume(consume * queue.record).unwrap();
                 queue.published.drain(..consume);
             }
