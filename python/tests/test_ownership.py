@@ -6,6 +6,7 @@ import contextlib
 import copy
 import gc
 import pickle
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -226,16 +227,21 @@ def test_threads_that_map_and_unmap_one_buffer_are_told() -> None:
         with buffer.map(backbuf.MapMode.WRITE) as array:
             array[:] = 3
         mapped += 1
-        if mapped == 2000:
+        if mapped == 20_000:
             ended.set()
 
     threads = [
         threading.Thread(target=storm, args=(call,), daemon=True) for call in (map_it, map_it, buffer.unmap, buffer.unmap)
     ]
-    for thread in threads:
-        thread.start()
-    ended.wait(5)
-    ended.set()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # between any two steps
+    try:
+        for thread in threads:
+            thread.start()
+        ended.wait(2)
+    finally:
+        sys.setswitchinterval(interval)
+        ended.set()
     for thread in threads:
         thread.join(30)
         assert not thread.is_alive()
