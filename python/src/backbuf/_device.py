@@ -168,7 +168,7 @@ class Device(Unique):
         """What it is.
 
         >>> backbuf.Device().info().max_buffer_size
-        2147483647
+        2147483644
         """
         info = ffi.new("bb_device_info *")
         _errors.check(lib.bb_device_info_get(self._pointer(), ffi.sizeof("bb_device_info"), info))
