@@ -168,7 +168,7 @@ static void borrowed_data_of_no_bytes_is_released_too(void) {
 typedef struct kernel_log {
     uint64_t count;
     uint32_t front_seen, back_seen;
-    pthread_t thread;
+    pthread_t thread, dropper;
     atomic_int calls, drops;
 } kernel_log;
 
@@ -194,7 +194,10 @@ static void overwrite(void *back, const void *front, uint64_t count, void *user_
     atomic_fetch_add(&log->calls, 1);
 }
 
-static void drop_log(void *user_data) { atomic_fetch_add(&((kernel_log *)user_data)->drops, 1); }
+static void drop_log(void *user_data) {
+    ((kernel_log *)user_data)->dropper = pthread_self();
+    atomic_fetch_add(&((kernel_log *)user_data)->drops, 1);
+}
 
 static void a_kernel_sees_every_earlier_update_in_its_range(void) {
     kernel_log log = {0};
@@ -240,9 +243,11 @@ static void kernels_run_in_order_with_every_flag(void) {
 static void a_kernel_for_any_thread_runs_on_the_caller_when_that_is_free(void) {
     kernel_log log = {0};
     make(BB_U32, 1, SHAPE(8));
-    OK(bb_manager_enqueue_kernel(m, &(bb_kernel){add_1000, &log, NULL, 0, 8, BB_KERNEL_ANY_THREAD, 0}, 0));
+    OK(bb_manager_enqueue_kernel(m, &(bb_kernel){add_1000, &log, drop_log, 0, 8, BB_KERNEL_ANY_THREAD, 0}, 0));
     OK(bb_manager_synchronize(m, BB_FOREVER));
     CHECK(pthread_equal(log.thread, pthread_self()));
+    EVENTUALLY(atomic_load(&log.drops) == 1);
+    CHECK(!pthread_equal(log.dropper, pthread_self())); /* the worker's, whoever ran it */
     DONE();
 }
 
