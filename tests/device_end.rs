@@ -157,7 +157,8 @@ fn a_manager_goes_on_without_the_owner_of_its_device() {
 /// Whatever ends the device: what is borrowed stays readable and writable until it is given back.
 #[test]
 fn borrowed_bytes_outlive_every_end_of_their_device() {
-    let ends: [&(dyn Fn(&Device, &Faults) + Sync); 3] =
+    type End<'a> = &'a (dyn Fn(&Device, &Faults) + Sync);
+    let ends: [End<'_>; 3] =
         [&|device, _| device.destroy().unwrap(), &|_, faults| faults.lose(), &|device, faults| {
             faults.lose();
             device.destroy().unwrap();
