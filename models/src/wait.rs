@@ -30,6 +30,7 @@ pub(crate) fn now() -> u64 {
 pub(crate) enum Stop {
     TimedOut,
     Signalled,
+    #[allow(dead_code, reason = "no thread has a wait check; the protocol files name it")]
     Interrupted,
     Ended,
 }
