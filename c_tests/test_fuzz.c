@@ -147,12 +147,18 @@ static _Thread_local bool inside;
 static unsigned char *slot(caller *c, unsigned parameter) { return c->slots + (size_t)parameter * SLOT; }
 
 static bool is_output(api_what what) {
-    return what == NEW_HANDLE || what == STRUCT_OUT || what == NUMBER_OUT || what == TEXT_OUT || what == ROOM;
+    return what == NEW_HANDLE || what == STRUCT_OUT || what == STRUCT_STATE || what == NUMBER_OUT || what == TEXT_OUT ||
+           what == ROOM;
 }
 
-static bool is_untouched(const unsigned char *from, size_t bytes) {
-    for (size_t i = 0; i < bytes; i++) {
-        if (from[i] != CANARY) {
+/* What the memory of an output holds before the call: a state is zeros behind its first member, which is for the caller. */
+static unsigned char before(const api_parameter *p, size_t at) {
+    return p->what == STRUCT_STATE && at >= 8 && at < p->size ? 0 : CANARY;
+}
+
+static bool is_untouched(const api_parameter *p, const unsigned char *memory, size_t from) {
+    for (size_t i = from; i < SLOT; i++) {
+        if (memory[i] != before(p, i)) {
             return false;
         }
     }
@@ -163,7 +169,9 @@ static uint64_t argument(caller *c, const api_function *f, unsigned at) {
     const api_parameter *const p = &f->parameters[at];
     unsigned char *const memory = slot(c, at);
     if (is_output(p->what)) {
-        memset(memory, CANARY, SLOT);
+        for (size_t i = 0; i < SLOT; i++) {
+            memory[i] = before(p, i);
+        }
         return chance(c, 97) ? (uint64_t)(uintptr_t)memory : 0;
     }
     switch (p->what) {
@@ -176,9 +184,6 @@ static uint64_t argument(caller *c, const api_function *f, unsigned at) {
             memcpy(memory + (size_t)8 * i, &(uint64_t){handle_value(c, p->of)}, 8);
         }
         return (uint64_t)(uintptr_t)memory;
-    case STRUCT_STATE:
-        memset(memory, 0, SLOT);
-        return chance(c, 97) ? (uint64_t)(uintptr_t)memory : 0;
     case STRUCT:
         if (chance(c, 5)) {
             return 0;
@@ -322,7 +327,7 @@ static void take_outputs(caller *c, const api_function *f, const uint64_t *a) {
             }
         } else if (p->what == ROOM) {
             written = a[i + 1];
-        } else {
+        } else if (p->what != STRUCT_STATE) {
             memcpy(&value, memory, p->size);
             if (p->what == NEW_HANDLE) {
                 keep_handle(p->of, (void *)(uintptr_t)value);
@@ -333,7 +338,7 @@ static void take_outputs(caller *c, const api_function *f, const uint64_t *a) {
                 c->numbers[next_random(&c->random) % SAVED] = value;
             }
         }
-        if (written < SLOT && !is_untouched(memory + written, SLOT - written)) {
+        if (written < SLOT && !is_untouched(p, memory, written)) {
             fail(f->name, "wrote beyond its output");
         }
     }
@@ -357,8 +362,11 @@ static void check_refusal(caller *c, const api_function *f, const uint64_t *a, b
     }
     for (unsigned i = 0; i < f->count; i++) {
         const api_parameter *const p = &f->parameters[i];
-        const bool reports = strcmp(p->name, "sent") == 0 || strcmp(p->name, "got") == 0 || p->what == ROOM;
-        if (is_output(p->what) && a[i] != 0 && !reports && !is_untouched(slot(c, i), SLOT)) {
+        const bool looked = p->what == STRUCT_STATE &&
+                            (status == BB_E_TIMEOUT || status == BB_E_PINNED || status == BB_E_STALLED ||
+                             status == BB_E_BACKEND || status == BB_E_DEVICE_LOST || status == BB_E_OUT_OF_MEMORY);
+        const bool reports = strcmp(p->name, "sent") == 0 || strcmp(p->name, "got") == 0 || p->what == ROOM || looked;
+        if (is_output(p->what) && a[i] != 0 && !reports && !is_untouched(p, slot(c, i), 0)) {
             (void)snprintf(text, sizeof text, "refused by %.30s, and wrote %s", bb_status_string(status), p->name);
             fail(f->name, text);
         }

@@ -435,7 +435,10 @@ static void a_polled_ticket_reports_a_stall_once_and_its_end(void) {
     OK(bb_task_end(task));
     EVENTUALLY(bb_manager_poll_ticket(m, ticket, &poll, &epoch) == BB_OK);
     TEST_ASSERT_EQUAL_UINT64(1, epoch);
+    const bb_ticket_poll before = poll = (bb_ticket_poll){.look_ns = 7, .state = {1, 2, 3, 4}};
     EXPECT(BB_E_ARGUMENT, bb_manager_poll_ticket(m, ticket + 100, &poll, &epoch));
+    TEST_ASSERT_EQUAL_MEMORY(&before, &poll, sizeof poll);
+    TEST_ASSERT_EQUAL_UINT64(1, epoch);
     EXPECT(BB_E_NULL, bb_manager_poll_ticket(m, ticket, NULL, &epoch));
     OK(bb_manager_destroy(m));
 }

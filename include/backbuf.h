@@ -2669,7 +2669,7 @@ BB_API bb_status bb_manager_wait(bb_manager *m, uint64_t ticket, uint64_t timeou
  *
  * @param m the manager that gave the ticket
  * @param ticket from `bb_manager_synchronize_async()`
- * @param poll zeros at first; written
+ * @param poll zeros at first; each look writes it, and a call that is refused leaves it as it was
  * @param epoch an epoch that holds the updates is written here, unless it is NULL
  * @return BB_OK, BB_E_TIMEOUT (not yet; `look_ns` is set), BB_E_PINNED, BB_E_STALLED, BB_E_BACKEND, BB_E_DEVICE_LOST,
  *         BB_E_OUT_OF_MEMORY, BB_E_ARGUMENT (not a ticket of this manager), BB_E_CLOSED, BB_E_POISONED, BB_E_NULL,

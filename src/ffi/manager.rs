@@ -195,7 +195,7 @@ pub struct bb_ticket_poll {
 ///
 /// @param m the manager that gave the ticket
 /// @param ticket from `bb_manager_synchronize_async()`
-/// @param poll zeros at first; written
+/// @param poll zeros at first; each look writes it, and a call that is refused leaves it as it was
 /// @param epoch an epoch that holds the updates is written here, unless it is NULL
 /// @return BB_OK, BB_E_TIMEOUT (not yet; `look_ns` is set), BB_E_PINNED, BB_E_STALLED, BB_E_BACKEND, BB_E_DEVICE_LOST,
 ///         BB_E_OUT_OF_MEMORY, BB_E_ARGUMENT (not a ticket of this manager), BB_E_CLOSED, BB_E_POISONED, BB_E_NULL,
@@ -217,8 +217,13 @@ pub unsafe extern "C" fn bb_manager_poll_ticket(
         let [look, known, failures, asked] = place.state;
         let mut state = TicketPoll { look, known, failures, asked };
         let result = m.poll_ticket(Ticket(ticket), &mut state);
-        place.state = [state.look, state.known, state.failures, state.asked];
-        place.look_ns = state.look_after().as_nanos();
+        // A refused call has looked at nothing.
+        let refused =
+            |error: &Error| matches!(error.status(), Status::Argument | Status::Closed | Status::Poisoned);
+        if !result.as_ref().is_err_and(refused) {
+            place.state = [state.look, state.known, state.failures, state.asked];
+            place.look_ns = state.look_after().as_nanos();
+        }
         let reached = result?;
         // SAFETY: the header asks for NULL or a place for a number.
         unsafe { input::output(epoch, "epoch") }.map_or(Ok(()), |place| place.set(reached))
