@@ -34,13 +34,11 @@ pub(crate) struct RawBack {
     pub(crate) token: u64,
 }
 
-/// What is needed to undo: updates that were applied and not yet published, and the tag.
+/// What is needed to undo: updates that were applied and not yet published. The tag stays as it is while the role is held.
 #[derive(Debug, Default)]
 pub(crate) struct Hand {
     ranges: Vec<(usize, usize)>,
     bytes: Vec<u8>,
-    tag: u64,
-    tagged: bool,
     given_out: u64,
 }
 
@@ -182,7 +180,6 @@ impl Shared {
             unsafe { applier.forward.write(start, hand.bytes[from..].as_ptr(), end - start) };
             from += end - start;
         }
-        (applier.tag, applier.tagged) = (hand.tag, hand.tagged);
         hand.forget();
         self.role.drop();
         self.progress.signal();
@@ -198,7 +195,6 @@ impl Hand {
     /// Keeps what was applied in this epoch: a cancelled back copy must not lose it.
     fn remember(&mut self, applier: &mut super::applier::Applier) -> Result<()> {
         self.forget();
-        (self.tag, self.tagged) = (applier.tag, applier.tagged);
         if !applier.forward.is_dirty() {
             return Ok(());
         }
