@@ -317,6 +317,39 @@ static void a_back_that_has_ended_is_neither_leased_nor_replaced(void) {
     OK(bb_manager_destroy(m));
 }
 
+typedef struct waiter {
+    bb_manager *m;
+    bb_status status;
+} waiter;
+
+static void *wait_for_the_back(void *argument) {
+    waiter *w = argument;
+    w->status = bb_manager_reserve_back(w->m, BB_BACK_KEEP, BB_SEC(30), &(bb_back){0});
+    return NULL;
+}
+
+static void *destroy(void *m) {
+    THREAD_OK(bb_manager_destroy(m));
+    return NULL;
+}
+
+static void destroy_ends_a_wait_for_the_back(void) {
+    bb_manager_config config;
+    OK(bb_manager_config_init(&config));
+    config.watchdog_ns = 0; /* only the end may wake it */
+    waiter w = {.m = make_u32(COUNT, &config)};
+    const bb_back back = reserve(w.m, BB_BACK_KEEP);
+    const pthread_t thread = start(wait_for_the_back, &w);
+    EVENTUALLY(stats_of(w.m).waits == 1);
+    for (int i = 0; i < 100; i++) {
+        nap(); /* it falls asleep; if it has not yet, it ends as well */
+    }
+    join(start(destroy, w.m));
+    join(thread);
+    EXPECT(BB_E_CLOSED, w.status);
+    EXPECT(BB_E_STALE, bb_manager_cancel_back(w.m, &back)); /* gives its memory back */
+}
+
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(an_engine_steps_from_front_to_back);
@@ -333,5 +366,6 @@ int main(void) {
     RUN_TEST(a_lease_of_the_back_keeps_nobody_waiting);
     RUN_TEST(a_replaced_back_is_out_of_reach);
     RUN_TEST(a_back_that_has_ended_is_neither_leased_nor_replaced);
+    RUN_TEST(destroy_ends_a_wait_for_the_back);
     return UNITY_END();
 }

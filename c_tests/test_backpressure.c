@@ -111,7 +111,7 @@ static void a_batch_that_does_not_fit_now_is_refused_whole(void) {
     TEST_ASSERT_EQUAL_UINT32(accepted, get_u32(m, 0));
     TEST_ASSERT_EQUAL_UINT32(0, get_u32(m, 1));
     TEST_ASSERT_EQUAL_UINT32(0, get_u32(m, 512));
-    OK(bb_batch_commit(batch, BB_FOREVER));
+    OK(bb_batch_commit(batch, 0));
     OK(bb_manager_synchronize(m, BB_FOREVER));
     TEST_ASSERT_EQUAL_UINT32(1, get_u32(m, 512));
     OK(bb_manager_destroy(m));
@@ -139,6 +139,25 @@ static void an_outsized_update_gets_an_allocation_of_its_own(void) {
         OK(bb_manager_acquire_front(m, &front));
         TEST_ASSERT_EACH_EQUAL_UINT32(turn, front.data, COUNT);
         OK(bb_lease_release(front.lease));
+    }
+    OK(bb_manager_destroy(m));
+}
+
+static void a_refused_outsized_update_counts_as_none_in_flight(void) {
+    enum { COUNT = 16 * QUEUE };
+    static uint32_t data[COUNT];
+    bb_manager *m = make(COUNT);
+    for (uint32_t turn = 1; turn <= 3; turn++) {
+        bb_back back = hold(m);
+        (void)fill_the_queue(m); /* no record fits, however its bytes are kept */
+        EXPECT(BB_E_FULL, bb_manager_enqueue(m, &(bb_update){0, COUNT, data}, 0));
+        OK(bb_manager_cancel_back(m, &back));
+        OK(bb_manager_synchronize(m, BB_FOREVER));
+        back = hold(m);
+        OK(bb_manager_enqueue(m, &(bb_update){0, COUNT, data}, 0));
+        TEST_ASSERT_EQUAL_UINT64(turn, stats_of(m).outsized_updates);
+        OK(bb_manager_cancel_back(m, &back));
+        OK(bb_manager_synchronize(m, BB_FOREVER));
     }
     OK(bb_manager_destroy(m));
 }
@@ -241,6 +260,7 @@ int main(void) {
     RUN_TEST(a_backlog_is_applied_by_the_worker_with_no_call);
     RUN_TEST(a_batch_that_does_not_fit_now_is_refused_whole);
     RUN_TEST(an_outsized_update_gets_an_allocation_of_its_own);
+    RUN_TEST(a_refused_outsized_update_counts_as_none_in_flight);
     RUN_TEST(an_outsized_batch_keeps_its_place_in_the_order);
     RUN_TEST(outsized_producers_take_turns);
     RUN_TEST(with_worker_only_no_caller_applies);

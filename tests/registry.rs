@@ -675,6 +675,29 @@ fn a_change_within_a_child_is_one_of_its_host() {
 }
 
 #[test]
+fn a_skew_of_a_word_keeps_threads_off_each_others_banks() {
+    for (bank_skew, size, stride) in [(true, 4, 20), (true, 3, 12), (false, 4, 16), (false, 3, 12)] {
+        let options = Options { typed: true, bank_skew, shared_per: SharedPer::Thread, ..Options::default() };
+        let registry = Registry::with_options("", options);
+        registry.register(1, &Buffer::shared("x", size)).unwrap();
+        assert_eq!(registry.shared_stride_bytes(1).unwrap(), stride, "{size} words, skew: {bank_skew}");
+    }
+}
+
+#[test]
+fn a_name_of_any_characters_is_stored_and_loaded() {
+    let name: String = ('\u{1}'..='\u{7f}').chain(['é', '\u{2028}', '😀']).collect();
+    let registry = Registry::new();
+    registry.register(1, &Buffer::shared(&name, 4)).unwrap();
+    let stored = registry.json(1).unwrap();
+    let parsed = serde_json::from_str::<serde_json::Value>(&stored).unwrap();
+    assert_eq!(parsed["groups"][0]["buffers"][0]["name"], name);
+    let loaded = Registry::new();
+    loaded.load_json(1, &stored).unwrap();
+    assert_eq!(loaded.layout(1).unwrap().buffers[0].buffer.name, name);
+}
+
+#[test]
 fn banks_are_counted_by_the_elements_of_a_child() {
     let options = Options { typed: true, shared_per: SharedPer::Thread, ..Options::default() };
     let registry = Registry::with_options("", options);

@@ -148,6 +148,19 @@ fn half_of_a_batch_is_not_published_by_somebody_elses_synchronize() {
 }
 
 #[test]
+fn a_fill_is_of_one_element() {
+    let manager = bytes(4, Config::default());
+    let mut batch = manager.batch().unwrap();
+    for element in [&[1, 2][..], &[]] {
+        let alone = manager.enqueue_fill(0, 4, element, Timeout::TRY).unwrap_err();
+        let in_a_batch = batch.fill(0, 4, element).unwrap_err();
+        assert_eq!((alone.status(), in_a_batch.status()), (Status::Argument, Status::Argument));
+    }
+    batch.commit(Timeout::TRY).unwrap();
+    assert_eq!(manager.synchronize(Timeout::FOREVER).unwrap(), 0);
+}
+
+#[test]
 fn an_error_of_the_worker_does_not_leave_later_synchronizes_waiting() {
     let mut codes = [5, 6].into_iter();
     let flush = Box::new(move || codes.next().map_or(Ok(()), Err));

@@ -6,6 +6,7 @@ import functools
 import gc
 import os
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -257,9 +258,15 @@ def test_what_grows_keeps_its_bytes(device: Device) -> None:
 
 def test_data_is_kept_until_the_submit(device: Device) -> None:
     target, encoder = DeviceBuffer(device, 1 << 16, MESH), Encoder(device)
-    encoder.write(target, np.full(1 << 16, 9, np.uint8))
+    data = np.full(1 << 16, 9, np.uint8)
+    encoder.write(target, data)
+    alive = weakref.ref(data)
+    del data
     gc.collect()
+    assert alive() is not None
     encoder.submit()
+    gc.collect()
+    assert alive() is None
     assert contents(device, target).sum() == 9 << 16
     with pytest.raises(BufferError, match="in one piece"):
         encoder.write(target, np.zeros((4, 4))[:, 1])

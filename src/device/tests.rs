@@ -182,3 +182,20 @@ fn a_callback_on_the_owner_thread_is_told_that_it_cannot_wait() {
         faults.release();
     }
 }
+
+#[test]
+fn completions_run_in_the_order_of_their_fences() {
+    let faults = Faults::new().unwrap();
+    let device = host(&faults, true);
+    faults.hold();
+    let fences: Vec<_> = (0..2).map(|_| device.perform(|driver| driver.submit()).unwrap()).collect();
+    let (tell, told) = std::sync::mpsc::channel();
+    for (name, fence) in [("second", fences[1]), ("first", fences[0]), ("first, asked for later", fences[0])]
+    {
+        let tell = tell.clone();
+        device.after(fence, Box::new(move || tell.send(name).unwrap())).unwrap();
+    }
+    faults.release();
+    device.poll(Timeout::FOREVER).unwrap();
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), ["first", "first, asked for later", "second"]);
+}

@@ -231,4 +231,17 @@ mod tests {
         map.clear();
         assert_eq!(map.pop_run(1), None);
     }
+
+    #[test]
+    fn a_granule_added_before_the_last_run_is_popped_next() {
+        const GROUP: usize = 64 * 64;
+        let mut map = Bitmap::new(3 * GROUP * GRANULE).unwrap();
+        map.insert(2 * GROUP * GRANULE, (2 * GROUP + 2) * GRANULE);
+        assert_eq!(map.pop_run(1), Some((2 * GROUP, 1)));
+        for group in [1, 0] {
+            map.insert(group * GROUP * GRANULE, group * GROUP * GRANULE + 1);
+            assert_eq!(map.pop_run(1), Some((group * GROUP, 1)));
+        }
+        assert_eq!((map.pop_run(1), map.count()), (Some((2 * GROUP + 1, 1)), 0));
+    }
 }
