@@ -255,7 +255,7 @@ static void a_lease_of_the_back_keeps_nobody_waiting(void) {
         OK(bb_manager_lease_back(m, &back, &leases[step]));
         ((uint32_t *)back.data)[0] = step;
         OK(bb_manager_commit_back(m, &back, step));
-        OK(bb_manager_synchronize(m, 0));
+        OK(bb_manager_synchronize(m, BB_FOREVER));
         TEST_ASSERT_EQUAL_UINT32(step, get_u32(m, 0));
     }
     OK(bb_manager_destroy(m));

@@ -71,8 +71,9 @@ inline Status try_set_wait_flags(WaitFlags flags) noexcept {
  * the object that is waited for, and must not throw. It ends on the thread that made it, before those made earlier.
  *
  * @code
+ * std::atomic<bool> stop{false};                       // set by a signal handler
  * const backbuf::WaitCheck check([&] { return stop.load(); });
- * manager.synchronize();
+ * m.synchronize();
  * @endcode
  */
 template <class F> class WaitCheck {
