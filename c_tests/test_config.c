@@ -187,7 +187,8 @@ static void *create_while_bound(void *argument) {
     bb_manager *bound_one = make_u32(8, &c);
     const pid_t free_worker = thread_named("bb-free"), bound_worker = thread_named("bb-bound");
     THREAD_CHECK(free_worker != 0 && bound_worker != 0);
-    EVENTUALLY(is_scheduled(free_worker, &all, SCHED_OTHER));
+    /* From its start: beside this thread on this CPU it might never run to change that itself. */
+    THREAD_CHECK(is_scheduled(free_worker, &all, SCHED_OTHER));
     CPU_ZERO(&one);
     CPU_SET(0, &one);
     EVENTUALLY(!to_first || is_scheduled(bound_worker, &one, SCHED_OTHER));

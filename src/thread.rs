@@ -47,7 +47,12 @@ impl Thread {
 pub(crate) fn start<T: Send + 'static>(label: &str, value: T, main: fn(T)) -> Result<Thread> {
     let start = Box::into_raw(boxed(Start { main, value })?);
     // SAFETY: the start box belongs to the thread if there is one.
-    match unsafe { create(enter::<T>, start.cast()) } {
+    let started = unsafe {
+        with_normal_scheduling(|attributes| create(attributes, enter::<T>, start.cast()))
+            // Refused with them, perhaps by a sandbox: the thread sets what it can by itself.
+            .or_else(|_| create(null(), enter::<T>, start.cast()))
+    };
+    match started {
         Ok(thread) => {
             name(thread, label);
             Ok(Thread(thread))
@@ -80,9 +85,36 @@ extern "C" fn note_cpus() {
     }
 }
 
-/// Gives the calling thread, one of the library's own, the scheduling of a normal thread: a new thread inherits the policy, the
-/// nice value and the CPUs of its creator, and a worker that competes with a real-time thread on that thread's CPU starves.
-/// What the system refuses stays as it was inherited.
+/// Calls `create` with attributes that give a new thread the scheduling of a normal thread from its start: it would inherit the
+/// policy and the CPUs of its creator, and beside a real-time thread on one CPU it would never come to change that itself.
+fn with_normal_scheduling<T>(
+    create: impl FnOnce(*const libc::pthread_attr_t) -> std::result::Result<T, i32>,
+) -> std::result::Result<T, i32> {
+    #[cfg(target_env = "gnu")]
+    let cpus: [u64; CPUS.len()] = std::array::from_fn(|word| CPUS[word].load(Relaxed));
+    // SAFETY: plain calls on locals; the attributes are initialised before they are used, and destroyed once.
+    unsafe {
+        let mut attributes = std::mem::zeroed::<libc::pthread_attr_t>();
+        match libc::pthread_attr_init(&mut attributes) {
+            0 => {}
+            code => return Err(code),
+        }
+        libc::pthread_attr_setinheritsched(&mut attributes, libc::PTHREAD_EXPLICIT_SCHED);
+        libc::pthread_attr_setschedpolicy(&mut attributes, libc::SCHED_OTHER);
+        // Else the creator's priority is taken, which this policy does not have.
+        libc::pthread_attr_setschedparam(&mut attributes, &std::mem::zeroed::<libc::sched_param>());
+        #[cfg(target_env = "gnu")]
+        if cpus.iter().any(|&word| word != 0) {
+            libc::pthread_attr_setaffinity_np(&mut attributes, size_of_val(&cpus), cpus.as_ptr().cast());
+        }
+        let result = create(&attributes);
+        libc::pthread_attr_destroy(&mut attributes);
+        result
+    }
+}
+
+/// Gives the calling thread, one of the library's own, what attributes cannot: the nice value of the process; and the policy and
+/// the CPUs where the thread was made without them. What the system refuses stays as it was inherited.
 fn schedule_normally() {
     let cpus: [u64; CPUS.len()] = std::array::from_fn(|word| CPUS[word].load(Relaxed));
     // SAFETY: plain calls on locals.
@@ -105,8 +137,9 @@ fn schedule_normally() {
 /// A thread for somebody to join or to detach, or the system's error.
 ///
 /// # Safety
-/// `argument` is what `main` expects, on another thread, for as long as that uses it.
+/// `attributes` is null or initialised. `argument` is what `main` expects, on another thread, for as long as that uses it.
 pub(crate) unsafe fn create(
+    attributes: *const libc::pthread_attr_t,
     main: extern "C" fn(*mut c_void) -> *mut c_void,
     argument: *mut c_void,
 ) -> std::result::Result<libc::pthread_t, i32> {
@@ -119,7 +152,7 @@ pub(crate) unsafe fn create(
         libc::sigfillset(&mut all);
         libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
         let mut thread = std::mem::zeroed::<libc::pthread_t>();
-        let result = libc::pthread_create(&mut thread, null(), main, argument);
+        let result = libc::pthread_create(&mut thread, attributes, main, argument);
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, null_mut());
         if result == 0 { Ok(thread) } else { Err(result) }
     }

@@ -4,7 +4,7 @@
 use crate::thread::create;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::{from_ref, null_mut};
+use std::ptr::{from_ref, null, null_mut};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 struct Crew<'a> {
@@ -30,7 +30,7 @@ impl Others {
         let mut others = Others(Vec::new());
         if others.0.try_reserve_exact(count).is_ok() {
             // SAFETY: whoever has the crew drops these threads first, which only look at it.
-            let start = || unsafe { create(join_in, from_ref(crew).cast_mut().cast()) };
+            let start = || unsafe { create(null(), join_in, from_ref(crew).cast_mut().cast()) };
             others.0.extend(std::iter::repeat_with(start).take(count).map_while(Result::ok));
         }
         others
