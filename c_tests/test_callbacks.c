@@ -169,10 +169,21 @@ static void destroy_waits_until_borrowed_data_is_released(void) {
     join(opener);
 }
 
-static void a_bounded_destroy_reports_what_still_runs(void) {
+static int32_t stop(void *unused) {
+    (void)unused;
+    return 1;
+}
+
+static void a_destroy_that_leaves_a_callback_running(bb_status reason) {
     gate kernel = {.shut = true}, releases = {0};
     bb_manager *m = with_borrowed_data_behind_a_kernel(&kernel, &releases);
-    EXPECT(BB_E_STALLED, bb_manager_destroy_within(m, BB_MS(5)));
+    if (reason == BB_E_STALLED) {
+        EXPECT(reason, bb_manager_destroy_within(m, BB_MS(5)));
+    } else {
+        OK(bb_set_wait_check(stop, NULL, NULL));
+        EXPECT(reason, bb_manager_destroy(m));
+        OK(bb_set_wait_check(NULL, NULL, NULL));
+    }
     TOLD("callback");
     EXPECT(BB_E_STALE, bb_manager_destroy(m));
     TEST_ASSERT_EQUAL_INT(0, atomic_load(&releases.calls));
@@ -188,7 +199,12 @@ static void a_bounded_destroy_reports_what_still_runs(void) {
         counted = strstr(dumped.bytes, "destroyed while") != NULL;
     }
     CHECK(!counted);
-    m = make_u32(8, NULL);
+}
+
+static void a_destroy_that_is_ended_early_leaves_what_the_callback_uses(void) {
+    a_destroy_that_leaves_a_callback_running(BB_E_STALLED);
+    a_destroy_that_leaves_a_callback_running(BB_E_INTERRUPTED);
+    bb_manager *const m = make_u32(8, NULL);
     OK(bb_manager_destroy_within(m, BB_SEC(HANG_SECONDS)));
     OK(bb_manager_destroy_within(NULL, 0));
 }
@@ -509,7 +525,7 @@ int main(void) {
     RUN_TEST(a_callback_may_use_another_manager);
     RUN_TEST(an_enqueue_from_a_callback_never_blocks);
     RUN_TEST(destroy_waits_until_borrowed_data_is_released);
-    RUN_TEST(a_bounded_destroy_reports_what_still_runs);
+    RUN_TEST(a_destroy_that_is_ended_early_leaves_what_the_callback_uses);
     RUN_TEST(a_config_that_is_refused_stays_the_callers);
     RUN_TEST(data_that_no_flush_uses_is_released_at_once);
     RUN_TEST(drop_waits_for_the_call_that_runs);

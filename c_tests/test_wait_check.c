@@ -22,6 +22,8 @@ typedef struct scene {
     bb_reading *reading;
     bb_encoder *encoder;
     bb_dynamic *dynamic;
+    gate kernel; /* runs on `running`, or on a manager that the call makes */
+    bb_manager *running;
 } scene;
 
 struct row {
@@ -99,6 +101,48 @@ static bb_status reserve_back(scene *s) {
     bb_back back;
     const bb_status status = bb_manager_reserve_back(s->m, BB_BACK_KEEP, BB_FOREVER, &back);
     return status == BB_OK ? bb_manager_cancel_back(s->m, &back) : status;
+}
+
+/* --- callbacks that run: each call of destroy has a manager of its own, since it ends that also when the check ends the wait --- */
+
+static void shut(scene *s) { atomic_store(&s->kernel.shut, true); }
+static void open_gate(scene *s) { atomic_store(&s->kernel.shut, false); }
+static void hold(void *back, const void *front, uint64_t count, void *g) {
+    (void)back, (void)front, (void)count;
+    gate_pass(g);
+}
+static void count_drop(void *g) { atomic_fetch_add(&((gate *)g)->drops, 1); } /* on the workers of two managers */
+static void runtime_drop(void *g) { count_drop(g); } /* a runtime of its own: its callbacks end for ever */
+static bb_manager *with_a_kernel_that_runs(scene *s, void (*drop)(void *)) {
+    bb_manager *m = NULL;
+    const bb_kernel slow = {.function = hold, .user_data = &s->kernel, .drop = drop, .count = 1};
+    const int before = atomic_load(&s->kernel.entered);
+    THREAD_OK(bb_manager_create(BB_U32, 1, (uint64_t[]){8}, NULL, &m));
+    THREAD_OK(bb_manager_enqueue_kernel(m, &slow, 0));
+    while (atomic_load(&s->kernel.entered) == before) {
+        nap();
+    }
+    return m;
+}
+static bb_status ended(bb_manager *m, bb_status status) {
+    THREAD_CHECK(bb_manager_destroy(m) == BB_E_STALE);
+    return status;
+}
+static bb_status destroy(scene *s) {
+    bb_manager *const m = with_a_kernel_that_runs(s, count_drop);
+    return ended(m, bb_manager_destroy(m));
+}
+static bb_status destroy_within(scene *s) {
+    bb_manager *const m = with_a_kernel_that_runs(s, count_drop);
+    return ended(m, bb_manager_destroy_within(m, BB_SEC(HANG_SECONDS)));
+}
+static void run_one(scene *s) {
+    shut(s);
+    s->running = with_a_kernel_that_runs(s, runtime_drop);
+}
+static bb_status end_callbacks(scene *s) {
+    (void)s;
+    return bb_end_callbacks(runtime_drop, BB_FOREVER);
 }
 
 /* --- rings --- */
@@ -255,6 +299,9 @@ static row rows[] = {
     ROW(reserve, trim, commit),
     ROW(reserve, close_all, commit),
     ROW(reserve, reserve_back, commit),
+    ROW(shut, destroy, open_gate),
+    ROW(shut, destroy_within, open_gate),
+    ROW(run_one, end_callbacks, open_gate),
     ROW(full_ring, send_all, take_one),
     ROW(ring, recv_all, send_one),
     ROW(full_ring, writable, take_one),
@@ -310,6 +357,7 @@ static void end(scene *s) {
     (void)bb_batch_cancel(s->batch);
     OK(bb_watch_destroy(s->watch));
     OK(bb_manager_destroy(s->m));
+    OK(bb_manager_destroy(s->running));
     OK(bb_sender_destroy(s->tx));
     OK(bb_receiver_destroy(s->rx));
     OK(bb_stream_destroy(s->stream));
@@ -361,6 +409,9 @@ static void every_wait_asks_goes_on_ends_and_can_be_made_again(void) {
             r->let_go(&r->s);
         }
         ended_with(r, BB_OK);
+        if (r->call == destroy || r->call == destroy_within) {
+            EVENTUALLY(atomic_load(&r->s.kernel.drops) == 2); /* also of the call that the check ended */
+        }
         end(&r->s);
         r->s = (scene){0};
     }

@@ -382,3 +382,20 @@ fn of_two_tickets_in_one_failed_attempt_neither_is_forgotten() {
     drop(gate);
     assert_eq!(poll(second), Ok(1));
 }
+
+/// A wait check ends the wait of a destroy and of a drop; what runs goes on, and what it uses is dropped when it returns.
+#[test]
+fn a_wait_check_ends_destroy_and_drop_while_a_flush_runs() {
+    for dropped in [false, true] {
+        let (gate, pass) = gate();
+        let manager = bytes(1, Config { flush: Some(gated_flush(pass)), ..Config::default() });
+        manager.synchronize_async().unwrap();
+        gate.arrived.recv().unwrap();
+        let end = || if dropped { Ok(drop(manager)) } else { manager.destroy(Timeout::FOREVER) };
+        let ended = backbuf::with_wait_check(|| true, end);
+        assert_eq!(ended.err().map(|error| error.status()), (!dropped).then_some(Status::Interrupted));
+        gate.open.send(0).unwrap();
+        // The flush, which holds the other end, is dropped once it has returned.
+        assert!(gate.arrived.recv_timeout(Duration::from_secs(30)).is_err());
+    }
+}

@@ -73,6 +73,24 @@ static void a_bounded_destroy_reports_what_still_runs() {
     shut = false;
     while (!done)
         std::this_thread::sleep_for(1ms);
+    started = false, shut = true, done = false;
+    Manager<float> checked({4});
+    checked.enqueue_kernel([&](backbuf::span<float>) {
+        started = true;
+        while (shut)
+            std::this_thread::sleep_for(1ms);
+        done = true;
+    });
+    while (!started)
+        std::this_thread::sleep_for(1ms);
+    {
+        const backbuf::WaitCheck check([] { return true; });
+        EXPECT_THROWS(BB_E_INTERRUPTED, checked.destroy());
+    }
+    EXPECT(!checked && !done);
+    shut = false;
+    while (!done)
+        std::this_thread::sleep_for(1ms);
     Manager<float> other({4});
     other.destroy();
     EXPECT(!other);

@@ -363,7 +363,8 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
         return bb_manager_trim(this->handle(), timeout.nanoseconds());
     }
     /// Ends it, as the destructor does, but waits at most so long for a kernel, a flush or a release callback that runs. After
-    /// `BB_E_STALLED` it has ended all the same, but what the callback uses must stay until it returns. Empty afterwards.
+    /// `BB_E_STALLED`, and `BB_E_INTERRUPTED` (a signal or the WaitCheck ended the wait), it has ended all the same, but what
+    /// the callback uses must stay until it returns. Empty afterwards. A destructor whose wait is ended like that just returns.
     Status try_destroy(Timeout timeout = forever) noexcept {
         bb_manager *const manager = this->release();
         return this->is_borrowed() ? BB_OK : detail::destroy_manager_within(manager, timeout);

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -70,9 +72,55 @@ def manager_calls() -> Iterator[tuple[str, Call, Call]]:
     yield of("close", (m, let_go), lambda m: m.close())
     published = CBufferManager(4)
     yield "wait_epoch", lambda: published.wait_epoch(0), lambda: publish(published)
+    for name, end in (("destroy", CBufferManager.destroy), ("destroy within", lambda m: m.destroy(NEVER)), ("block", leave)):
+        yield destroyed(name, end)
     shown = CBufferManager(4)
     fronts = shown.fronts()
     yield "fronts", lambda: next(fronts), lambda: publish(shown)
+
+
+class LeftError(Exception):
+    """What leaves a block."""
+
+
+def leave(m: CBufferManager) -> None:
+    """Leaves a block by an exception, to which one that ends the wait is chained."""
+    with pytest.raises((LeftError, StopError)) as raised, m:
+        raise LeftError
+    if raised.type is StopError:
+        assert isinstance(raised.value.__context__, LeftError)
+        raise raised.value
+
+
+def destroyed(name: str, end: Callable[[CBufferManager], object]) -> tuple[str, Call, Call]:
+    """The end of a manager whose kernel runs. Each call ends one of its own; a kernel is kept until it returns."""
+    go, running, returned = threading.Event(), threading.Semaphore(0), threading.Semaphore(0)
+    used: list[weakref.ref[Any]] = []
+
+    def call() -> None:
+        class Used:
+            def __call__(self, back: Any, front: Any) -> None:
+                running.release()
+                go.wait(NEVER)
+                returned.release()
+
+        m, kernel = CBufferManager(4), Used()
+        used.append(weakref.ref(kernel))
+        m.enqueue_kernel(kernel)
+        assert running.acquire(timeout=NEVER)
+        try:
+            end(m)
+        finally:
+            assert m.closed
+
+    def let_go() -> None:
+        assert len(used) == 1
+        gc.collect()
+        assert used[0]() is not None
+        go.set()
+        assert returned.acquire(timeout=NEVER)
+
+    return name, call, let_go
 
 
 def batch(m: CBufferManager) -> None:

@@ -290,9 +290,13 @@ pub extern "C" fn bb_manager_close(m: *mut bb_manager, timeout: u64) -> bb_statu
 /// returns, what they use may be freed. A wait of more than two seconds is logged. Copies that are leased stay until they are
 /// released. The handle is stale from here on.
 ///
+/// After BB_E_INTERRUPTED the handle is stale all the same: a signal or the thread's wait check ended the wait, and a callback
+/// may still run. What it may use stays as after BB_E_STALLED of `bb_manager_destroy_within()`.
+///
 /// @param m the manager; NULL is a no-op
-/// @return BB_OK, BB_E_RECURSIVE (called from one of its own callbacks, or inside of a call on it), BB_E_STALE (also for
-///         all but one of several threads that destroy it), BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_INTERRUPTED, BB_E_RECURSIVE (called from one of its own callbacks, or inside of a call on it),
+///         BB_E_STALE (also for all but one of several threads that destroy it), BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN,
+///         BB_E_FORKED
 /// @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -300,23 +304,20 @@ pub extern "C" fn bb_manager_destroy(m: *mut bb_manager) -> bb_status {
     if m.is_null() {
         return bb_status::BB_OK;
     }
-    take("bb_manager_destroy", m, |m: Manager| {
-        drop(m);
-        Ok(())
-    })
+    take("bb_manager_destroy", m, |m: Manager| m.destroy(Timeout::FOREVER))
 }
 
 /// Destroys the manager as `bb_manager_destroy()` does, but waits at most `timeout` for a callback that runs: for a program
 /// that must end although a kernel or a flush hangs.
 ///
-/// After BB_E_STALLED the handle is stale all the same. What the callback may use stays the library's until it returns; only
+/// After BB_E_STALLED and BB_E_INTERRUPTED the handle is stale all the same. What the callback may use stays the library's until it returns; only
 /// then is borrowed data released, and are user data dropped. `bb_debug_dump()` counts such managers.
 ///
 /// @param m the manager; NULL is a no-op
 /// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without end
-/// @return BB_OK, BB_E_STALLED (a callback still runs), BB_E_RECURSIVE (called from one of its own callbacks, or inside of a
-///         call on it), BB_E_STALE (also for all but one of several threads that destroy it), BB_E_HANDLE, BB_E_KIND,
-///         BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_STALLED (a callback still runs), BB_E_INTERRUPTED (the same; a signal or the wait check ended the wait),
+///         BB_E_RECURSIVE (called from one of its own callbacks, or inside of a call on it), BB_E_STALE (also for all but one of
+///         several threads that destroy it), BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -13,7 +13,7 @@ use crate::Timeout;
 use crate::error::{Error, Result, Status};
 use crate::slots::{Wiped, Zeroed};
 use crate::sync::{AtomicU32, AtomicU64, Ordering::*};
-use crate::wait::{Deadline, nap};
+use crate::wait::{Deadline, Stop, check, nap};
 
 /// Callbacks that share a drop function.
 #[derive(Debug)]
@@ -58,18 +58,20 @@ impl Runtime {
         (known.ended.load(SeqCst) == 0).then_some(running)
     }
 
-    /// Lets no call begin from here on, and waits for those that are running; false if they outlast the deadline.
-    fn end(&self, deadline: Deadline) -> bool {
+    /// Lets no call begin from here on, and waits for those that are running.
+    fn end(&self, deadline: Deadline) -> std::result::Result<(), Stop> {
         self.ended.store(1, SeqCst);
         let mut pause = 1_000u64;
         while self.running.load(SeqCst) != 0 {
             if deadline.passed() {
-                return false;
+                return Err(Stop::TimedOut);
             }
-            nap(pause);
+            if check::ends(nap(pause)) {
+                return Err(Stop::Interrupted);
+            }
             pause = pause.saturating_mul(2).min(1_000_000);
         }
-        true
+        Ok(())
     }
 }
 
@@ -92,8 +94,9 @@ impl Drop for Running {
 ///
 /// @param drop the drop function that all of the runtime's callbacks have in common
 /// @param timeout nanoseconds to wait for callbacks that are running
-/// @return BB_OK, BB_E_TIMEOUT (one is still running, perhaps that of the caller; no other one begins), BB_E_LIMIT (the
-///         library has seen too many drop functions before this one), BB_E_OUT_OF_MEMORY, BB_E_UNSUPPORTED, BB_E_NULL
+/// @return BB_OK, BB_E_TIMEOUT (one is still running, perhaps that of the caller; no other one begins),
+///         BB_E_INTERRUPTED (the same), BB_E_LIMIT (the library has seen too many drop functions before this one),
+///         BB_E_OUT_OF_MEMORY, BB_E_UNSUPPORTED, BB_E_NULL
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -108,9 +111,8 @@ fn end(drop: unsafe extern "C" fn(*mut c_void), deadline: Deadline) -> Result<()
     RUNTIMES.get()?;
     let many =
         || Error::text(Status::Limit, "more than 64 drop functions are in use: give all callbacks the same");
-    if Runtime::of(drop).ok_or_else(many)?.end(deadline) {
-        Ok(())
-    } else {
-        Err(Error::text(Status::Timeout, "a callback is still running"))
-    }
+    Runtime::of(drop).ok_or_else(many)?.end(deadline).map_err(|stop| match stop {
+        Stop::TimedOut => Error::text(Status::Timeout, "a callback is still running"),
+        stop => stop.into(),
+    })
 }

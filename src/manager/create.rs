@@ -12,7 +12,7 @@ use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
 use crate::memory::{Arc, try_vec};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
-use crate::wait::{Deadline, Event, now};
+use crate::wait::{Deadline, Event, Stop, now};
 use crate::{DType, Timeout, roster, slots};
 
 impl Manager {
@@ -162,11 +162,11 @@ impl Drop for Manager {
             return;
         }
         // SAFETY: ended once, here; `destroy` forgets the manager.
-        unsafe { self.end(Deadline::NEVER) };
+        let _ = unsafe { self.end(Deadline::NEVER) };
     }
 }
 
-/// Managers whose `destroy` gave up waiting for a callback that still runs.
+/// Managers whose `destroy` stopped waiting for a callback that still runs.
 static ABANDONED: AtomicU64 = AtomicU64::new(0);
 
 /// How many managers were destroyed while a callback of theirs ran on, and it has not returned yet.
@@ -183,8 +183,9 @@ impl Manager {
     /// Ends the manager as dropping it does, but waits at most `timeout` for a callback that runs: a kernel, a flush, a release.
     ///
     /// Dropping waits as long as that takes, so that borrowed data is released, and what callbacks use may be freed, when it
-    /// returns. After [`Status::Stalled`] neither is so yet: what the callback may use stays until it returns, and then the
-    /// rest is released. The manager is gone in either case.
+    /// returns. After [`Status::Stalled`], and after [`Status::Interrupted`] (a signal or the thread's wait check ended the
+    /// wait), neither is so yet: what the callback may use stays until it returns, and then the rest is released. The manager is
+    /// gone in each case. A drop whose wait is ended like that returns early as well, and reports nothing.
     ///
     /// ```
     /// # use backbuf::{DType, Timeout, manager::Manager};
@@ -198,18 +199,25 @@ impl Manager {
             return Ok(());
         }
         // SAFETY: ended once, here: it is never dropped.
-        if unsafe { manager.end(Deadline::after(timeout)) } {
-            return Ok(());
-        }
-        let why = "a callback of the manager still runs; what it may use, and borrowed data, stays until it returns";
-        Err(Error::text(Status::Stalled, why))
+        unsafe { manager.end(Deadline::after(timeout)) }.map_err(|stop| match stop {
+            Stop::Signalled | Stop::Interrupted => Error::text(
+                Status::Interrupted,
+                "a signal or the wait check ended the wait, and a callback of the manager still runs; what it may use, and \
+                 borrowed data, stays until it returns",
+            ),
+            Stop::TimedOut | Stop::Ended => Error::text(
+                Status::Stalled,
+                "a callback of the manager still runs; what it may use, and borrowed data, stays until it returns",
+            ),
+        })
     }
 
-    /// Ends everything without publishing, and waits for the worker until `deadline`. False if that came first.
+    /// Ends everything without publishing, and waits for the worker until `deadline`. An error if that came first, or if a
+    /// signal or the wait check ended the wait.
     ///
     /// # Safety
     /// Called once; the manager is not used again.
-    unsafe fn end(&mut self, deadline: Deadline) -> bool {
+    unsafe fn end(&mut self, deadline: Deadline) -> std::result::Result<(), Stop> {
         self.shared.end();
         self.shared.ask(duty::STOP);
         let (exit, number, label) = (self.shared.exit.clone(), self.shared.number, self.shared.label);
@@ -219,36 +227,34 @@ impl Manager {
         // SAFETY: the caller's promise.
         unsafe { std::mem::ManuallyDrop::drop(&mut self.shared) };
         if callback::inside(number) {
-            return true;
+            return Ok(());
         }
         let mut next = Deadline::at(now().saturating_add(report));
         loop {
             let limit = deadline.min(next);
-            let gone = match &device {
+            let waited = match &device {
                 Some(device) => {
                     let soon = limit.min(Deadline::at(now() + 1_000_000));
                     match device.pump(soon, &|| exit.has_gone()) {
-                        Ok(()) => exit.has_gone(),
-                        // Not to be driven any more, such as when it is lost.
-                        Err(_) => exit.wait(soon),
+                        Err(error) if error.status() == Status::Interrupted => Err(Stop::Interrupted),
+                        // Its time is over, or it is not to be driven any more, such as when it is lost.
+                        _ => exit.wait(soon),
                     }
                 }
                 None => exit.wait(limit),
             };
-            if gone {
-                return true;
-            }
-            if deadline.passed() {
+            let Err(stop) = waited else { return Ok(()) };
+            if stop == Stop::Interrupted || deadline.passed() {
                 ABANDONED.fetch_add(1, Relaxed);
                 if exit.abandon() {
                     let text = format_args!(
                         "destroyed, though a callback runs on; what it may use stays until it returns"
                     );
                     log::record(Level::Warn, "manager", label.as_str(), text);
-                    return false;
+                    return Err(stop);
                 }
                 recovered();
-                return true;
+                return Ok(());
             }
             if next.passed() {
                 let text = format_args!("destroy waits for a callback that has not returned");

@@ -25,9 +25,9 @@ const GONE: u32 = 1;
 const ABANDONED: u32 = 2;
 
 impl Exit {
-    /// Waits for the worker to go; false if it did not in time.
-    pub(crate) fn wait(&self, deadline: Deadline) -> bool {
-        self.event.wait_through(deadline, || self.has_gone().then_some(())).is_ok()
+    /// Waits for the worker to go.
+    pub(crate) fn wait(&self, deadline: Deadline) -> std::result::Result<(), Stop> {
+        self.event.wait(deadline, || self.has_gone().then_some(()))
     }
 
     pub(crate) fn has_gone(&self) -> bool {

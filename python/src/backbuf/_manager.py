@@ -19,7 +19,7 @@ from ._library import address, addresses, collect, ffi, hot, lib, text, use_exte
 from ._memory import Array
 from ._owner import Owner, Unique
 from ._statistics import Statistics, statistics
-from ._wait import Deadline, nanoseconds, waiting
+from ._wait import Deadline, waiting
 from ._watch import Waiters
 
 if TYPE_CHECKING or hot is None:
@@ -518,12 +518,14 @@ class CBufferManager(_Base, Unique):
         """Ends the manager without publishing. Fronts that are held stay valid, and so do arrays of `back()`, also of a block
         that another thread is in, which then raises ClosedError at its end. A borrowed manager is only let go.
 
-        Waits for a kernel or a flush that runs; with a timeout, at most so many seconds. After StalledError the manager has
-        ended all the same, but what the callback uses must stay until it returns."""
+        Waits for a kernel or a flush that runs; with a timeout, at most so many seconds. After StalledError, and after Ctrl-C
+        during the wait, the manager has ended all the same, but what a native callback uses must stay until it returns; what
+        Python callbacks use is kept until then."""
         owner, self._owner = self._owner, None
         self._forget()
-        if owner is not None and owner.destroy(nanoseconds(timeout)) == lib.BB_E_STALLED:
-            _errors.fail(lib.BB_E_STALLED)
+        status = 0 if owner is None else owner.destroy(timeout)
+        if status in (lib.BB_E_STALLED, lib.BB_E_INTERRUPTED):
+            _errors.fail(status)
 
     def detach(self) -> int:
         """Gives the manager away: the handle is now the receiver's, who destroys it by `bb_manager_destroy`."""

@@ -7,6 +7,7 @@ import weakref
 from typing import Any, ClassVar, NoReturn, Protocol, SupportsIndex
 
 from ._library import lib
+from ._wait import waiting
 
 
 class Owning(Protocol):
@@ -50,8 +51,11 @@ class Owner:
     def give_away(self) -> None:
         self._pointer = None
 
-    def destroy(self, timeout_ns: int) -> int:
-        """The status of `bb_manager_destroy_within`."""
+    def destroy(self, timeout: float | None) -> int:
+        """The status of `bb_manager_destroy_within`. On the main thread Python's signal handlers run during the wait."""
+        return waiting(timeout, self._end)
+
+    def _end(self, timeout_ns: int) -> int:
         pointer, self._pointer = self._pointer, None
         if pointer is None:
             return 0
@@ -65,7 +69,7 @@ class Owner:
     def __del__(self) -> None:
         # Garbage may be collected anywhere, also where a callback waits for what this thread holds; and a callback that hangs
         # must not keep the interpreter from its end. What callbacks use of Python is kept until they return.
-        self.destroy(_PATIENCE_NS)
+        self._end(_PATIENCE_NS)
 
 
 def destroy_all() -> None:
