@@ -121,9 +121,11 @@ impl Ring {
         if capacity == 0 {
             return Err(Error::value(Status::Argument, "capacity", 0, "a ring holds at least one byte"));
         }
-        let absurd =
-            || Error::value(Status::Range, "capacity", capacity, "more than the address space holds");
         let record = config.overwrite_record_size;
+        // One record is the least that a ring of records holds.
+        let (size, bytes) =
+            if record > capacity { ("overwrite_record_size", record) } else { ("capacity", capacity) };
+        let absurd = || Error::value(Status::Range, size, bytes, "more than the address space holds");
         let rounded = match record {
             0 => capacity.checked_next_power_of_two(),
             _ => capacity.checked_next_multiple_of(record),
@@ -136,7 +138,7 @@ impl Ring {
         if indices.capacity() > MOST {
             return Err(absurd());
         }
-        check_available(indices.capacity(), "capacity", "more memory than is available")?;
+        check_available(indices.capacity(), size, "more memory than is available")?;
         sync::init();
         let ring = Ring {
             receiver: Place::default(),
