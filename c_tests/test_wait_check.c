@@ -463,25 +463,32 @@ static void trim_waits_no_longer_than_its_timeout(void) {
     end(&r.s);
 }
 
-static void a_polled_ticket_reports_a_stall_once_and_its_end(void) {
+static void a_stall_is_reported_once_to_every_waiter_of_that_moment(void) {
     bb_manager_config config = defaults("polled");
     config.watchdog_ns = BB_MS(20);
     bb_manager *m = make_u32(8, &config);
     bb_task *task = NULL;
-    bb_ticket_poll poll = {0};
+    bb_ticket_poll poll = {0}, second = {0}, late = {0};
     uint64_t ticket = 0, epoch = 0;
     OK(bb_task_begin(m, "upload", &task));
     OK(put_u32(m, 0, 1, 0));
     OK(bb_manager_synchronize_async(m, &ticket));
     EXPECT(BB_E_TIMEOUT, bb_manager_poll_ticket(m, ticket, &poll, &epoch));
     CHECK(poll.look_ns > 0 && poll.look_ns <= BB_MS(20));
+    EXPECT(BB_E_TIMEOUT, bb_manager_poll_ticket(m, ticket, &second, &epoch)); /* waits as well */
     bb_status status = BB_E_TIMEOUT;
     EVENTUALLY((status = bb_manager_poll_ticket(m, ticket, &poll, &epoch)) != BB_E_TIMEOUT);
     EXPECT(BB_E_STALLED, status);
     TOLD("upload");
+    EVENTUALLY((status = bb_manager_poll_ticket(m, ticket, &second, &epoch)) != BB_E_TIMEOUT);
+    EXPECT(BB_E_STALLED, status);
+    /* Those that begin after the report wait as long as they say. */
+    EXPECT(BB_E_TIMEOUT, bb_manager_synchronize(m, BB_MS(50)));
+    EXPECT(BB_E_TIMEOUT, bb_manager_wait(m, ticket, BB_MS(50), &epoch));
     const uint64_t later = now_ns() + BB_MS(50);
     while (now_ns() < later) {
         EXPECT(BB_E_TIMEOUT, bb_manager_poll_ticket(m, ticket, &poll, &epoch)); /* no news */
+        EXPECT(BB_E_TIMEOUT, bb_manager_poll_ticket(m, ticket, &late, &epoch));
     }
     OK(bb_task_end(task));
     EVENTUALLY(bb_manager_poll_ticket(m, ticket, &poll, &epoch) == BB_OK);
@@ -500,6 +507,6 @@ int main(void) {
     RUN_TEST(a_wait_that_drives_a_device_asks_as_well);
     RUN_TEST(a_call_that_does_not_wait_does_not_ask);
     RUN_TEST(trim_waits_no_longer_than_its_timeout);
-    RUN_TEST(a_polled_ticket_reports_a_stall_once_and_its_end);
+    RUN_TEST(a_stall_is_reported_once_to_every_waiter_of_that_moment);
     return UNITY_END();
 }

@@ -252,7 +252,8 @@ class Timeout {
     std::uint64_t nanoseconds_;
 };
 
-/// Waits without end. A wait that only leases or tasks can end still returns: it tells why (`BB_E_PINNED`, `BB_E_STALLED`).
+/// Waits without end. A wait that only leases can end still returns, with `BB_E_PINNED`; and one that is there when a flush, a
+/// kernel or a task outlasts the watchdog returns `BB_E_STALLED`. A wait that begins after that report does not.
 inline constexpr Timeout forever{BB_FOREVER};
 
 // ---- handles ----------------------------------------------------------------------------------------------------

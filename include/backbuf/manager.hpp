@@ -124,7 +124,7 @@ class Config {
     /// Copies that may be added while leases hold all of `copies`; with those at most 32. Default: 24, but 0 if `copies` is 2, or on a
     /// device.
     Config &max_extra_copies(std::uint32_t copies) noexcept { return raw_.max_extra_copies = copies, *this; }
-    /// After how long a flush or a task counts as stalled; zero is never.
+    /// After how long a flush or a task is reported as stalled, once, to the calls that wait for it; zero is never.
     Config &watchdog(Timeout after) noexcept { return raw_.watchdog_ns = after.nanoseconds(), *this; }
     /// How much of a backlog a caller applies before the worker takes over.
     Config &caller_budget_bytes(std::uint64_t bytes) noexcept { return raw_.caller_budget_bytes = bytes, *this; }
@@ -281,7 +281,8 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
 
     // -- publish and wait --
 
-    /// Returns when all that was enqueued before is published. Afterwards epoch() is at least that publish's.
+    /// Returns when all that was enqueued before is published. Afterwards epoch() is at least that publish's. Work that outlasts
+    /// the watchdog is reported once, by `BB_E_STALLED`, to the calls that wait then; later ones wait their full timeout.
     Status try_synchronize(Timeout timeout = forever) const noexcept {
         return bb_manager_synchronize(this->handle(), timeout.nanoseconds());
     }

@@ -79,7 +79,7 @@ pub struct bb_manager_config {
     pub initial: *const c_void,
     /// Bytes of the queue, 1 MiB.
     pub queue_bytes: u64,
-    /// After how many nanoseconds a flush or task is told as stalled, 2 s; 0 for never.
+    /// After how many nanoseconds a flush or task is reported as stalled, once, to those who wait, 2 s; 0 for never.
     pub watchdog_ns: u64,
     /// Bytes of a backlog that a caller applies before the worker takes over, 256 KiB.
     pub caller_budget_bytes: u64,

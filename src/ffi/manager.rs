@@ -125,10 +125,13 @@ pub(super) unsafe fn create(
 /// the manager accepts no update and no task in between, from any thread; then a call waits for a publish that has those as
 /// well. To wait for one publish beside other work, use `bb_manager_synchronize_async()` and `bb_manager_wait()`.
 ///
+/// A flush, a kernel, a task or a reserved back copy that outlasts the watchdog is reported once, by BB_E_STALLED, to every call
+/// on the manager that waits at that moment. A call that begins later waits for it as long as its own timeout says.
+///
 /// @param m the manager
 /// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
-/// @return BB_OK, BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED (a flush or task outlasts the
-///         watchdog; told once a call), BB_E_BACKEND (the flush failed, or the upload to the manager's device; the next
+/// @return BB_OK, BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED (what it waits for outlasts the
+///         watchdog, and that is reported now), BB_E_BACKEND (the flush failed, or the upload to the manager's device; the next
 ///         call tries again), BB_E_DEVICE_LOST (of a manager on a device), BB_E_OUT_OF_MEMORY (of its device), BB_E_STATE (this
 ///         thread has the back copy in hand), BB_E_CLOSED, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, BB_E_NULL,
 ///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
@@ -190,8 +193,9 @@ pub struct bb_ticket_poll {
 
 /// Looks at a ticket without waiting, for event loops that poll a watch (`bb_watch_ticket()`).
 ///
-/// One `poll` belongs to one wait: by it a stall, a failure and pinned copies are reported to this waiter, once, as to one that
-/// sleeps in `bb_manager_wait()`. Look when the watch is readable, and at the latest after `look_ns`.
+/// One `poll` belongs to one wait, which lasts from its first look on: by it a stall, a failure and pinned copies are reported
+/// as to a thread that waits in `bb_manager_wait()` meanwhile. After such a report the next look begins another wait: a stall
+/// that has been reported before is not reported to it. Look when the watch is readable, and at the latest after `look_ns`.
 ///
 /// @param m the manager that gave the ticket
 /// @param ticket from `bb_manager_synchronize_async()`

@@ -142,6 +142,9 @@ impl Manager {
 
     /// Publishes everything enqueued before, and says in which epoch it is. With nothing new the epoch stays. What a call that
     /// ended early was waiting for goes on; this thread's next call waits for that, if nothing was accepted in between.
+    ///
+    /// Work that outlasts the watchdog is reported once, by [`Status::Stalled`], to every call that waits at that moment. A call
+    /// that begins later waits for it as long as its own timeout says.
     #[inline]
     pub fn synchronize(&self, timeout: Timeout) -> Result<u64> {
         self.shared.synchronize(timeout)
@@ -158,8 +161,8 @@ impl Manager {
     }
 
     /// Looks at a ticket without waiting, for event loops that poll a [`Watch`]: the epoch that holds the updates, or
-    /// [`Status::Timeout`]. One `poll` belongs to one wait: by it a stall is reported to this waiter once, as to one that
-    /// sleeps. Look again when the watch is readable, and at the latest after [`TicketPoll::look_after`].
+    /// [`Status::Timeout`]. One `poll` belongs to one wait: by it a stall is reported as to a thread that sleeps in
+    /// [`Manager::wait`] meanwhile; the look after that begins another wait. Look again when the watch is readable, and at the latest after [`TicketPoll::look_after`].
     ///
     /// ```
     /// # use backbuf::{DType, Status, Timeout, manager::{Manager, TicketPoll}};

@@ -50,7 +50,7 @@ pub struct Config<'a> {
     pub queue_bytes: u64,
     /// Copies of the state, 2 to 8. The third and further take memory only while leases hold the others. 3.
     pub copies: u32,
-    /// How long backend work may last before waiters are told; [`Timeout::TRY`] turns it off. 2 s.
+    /// How long backend work may last before it is reported, once, to those who wait; [`Timeout::TRY`] turns it off. 2 s.
     pub watchdog: Timeout,
     /// How much of a backlog a caller applies before the worker takes over. 256 KiB.
     pub caller_budget_bytes: u64,

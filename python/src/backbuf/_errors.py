@@ -90,7 +90,8 @@ class WaitTimeoutError(BackbufError, TimeoutError):
 
 
 class StalledError(WaitTimeoutError):
-    """A flush callback or task outlasts the watchdog."""
+    """A flush callback, a kernel or a task outlasts the watchdog. That is reported once, to every call that waits then; a call
+    that begins later waits as long as its own timeout says, without end if it has none."""
 
 
 class WaitInterruptedError(BackbufError, InterruptedError):

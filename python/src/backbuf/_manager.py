@@ -414,6 +414,7 @@ class CBufferManager(_Base, Unique):
 
     def synchronize(self, timeout: float | None = None) -> int:
         """Publishes everything that was queued before, and gives the epoch that has it. With nothing new the epoch stays.
+        StalledError when what it waits for outlasts the watchdog and that is reported now: later calls wait their full timeout.
 
         >>> m = backbuf.CBufferManager(2)
         >>> m.synchronize()
