@@ -473,6 +473,9 @@ static void *let_go_later(void *unused) {
 /* A runtime that ends is waited for, and not called again, by managers that go on. */
 static void callbacks_end_with_their_runtime(void) {
     inside other = {0};
+    EXPECT(BB_E_NULL, bb_begin_callbacks(NULL));
+    OK(bb_begin_callbacks(drop_of_the_runtime));
+    OK(bb_begin_callbacks(drop_of_the_runtime)); /* twice is fine */
     bb_manager_config config = defaults("runtime");
     config.flush = flush_of_the_runtime;
     config.flush_drop = drop_of_the_runtime;
@@ -515,6 +518,72 @@ static void callbacks_end_with_their_runtime(void) {
     TEST_ASSERT_EQUAL_INT(drops, atomic_load(&runtime_drops));
     TEST_ASSERT_EQUAL_INT(1, atomic_load(&other.drops));
     OK(bb_end_callbacks(drop_of_the_runtime, 0)); /* twice is fine */
+    EXPECT(BB_E_CLOSED, bb_begin_callbacks(drop_of_the_runtime));
+    TOLD("bb_begin_callbacks");
+}
+
+/* One drop function for each kernel, as lambdas in C++ have them. */
+#define DROP(n)                                                                                                        \
+    static void drop_##n(void *drops) { *(int *)drops += 1; }
+#define EIGHT(X, n) X(n##0) X(n##1) X(n##2) X(n##3) X(n##4) X(n##5) X(n##6) X(n##7)
+#define ALL(X)                                                                                                         \
+    EIGHT(X, 0) EIGHT(X, 1) EIGHT(X, 2) EIGHT(X, 3) EIGHT(X, 4) EIGHT(X, 5) EIGHT(X, 6) EIGHT(X, 7) EIGHT(X, 8)
+ALL(DROP)
+#define NAME(n) drop_##n,
+static const bb_drop_fn many_drops[] = {ALL(NAME)};
+
+static atomic_int late_drops;
+static void drop_of_a_late_runtime(void *unused) {
+    (void)unused;
+    atomic_fetch_add(&late_drops, 1);
+}
+static void kernel_of_many(void *back, const void *front, uint64_t count, void *unused) {
+    (void)back, (void)front, (void)count, (void)unused;
+}
+
+/* Drop functions that no runtime announced take no room: however many there were, a runtime that comes later can end. */
+static void a_runtime_ends_after_many_other_drop_functions(void) {
+    int drops = 0;
+    bb_manager *m = make_u32(8, NULL);
+    for (size_t i = 0; i < LENGTH(many_drops); i++) {
+        OK(bb_manager_enqueue_kernel(m, &(bb_kernel){kernel_of_many, &drops, many_drops[i], 0, 8, 0, 0}, BB_FOREVER));
+        OK(bb_manager_synchronize(m, BB_FOREVER));
+    }
+    EXPECT(BB_E_STATE, bb_end_callbacks(drop_of_a_late_runtime, 0));
+    TOLD("bb_begin_callbacks");
+    OK(bb_begin_callbacks(drop_of_a_late_runtime));
+    bb_back back;
+    OK(bb_manager_reserve_back(m, BB_BACK_KEEP, BB_FOREVER, &back));
+    const bb_kernel late = {kernel_of_the_runtime, NULL, drop_of_a_late_runtime, 0, 8, 0, 0};
+    OK(bb_manager_enqueue_kernel(m, &late, BB_FOREVER));
+    const int calls = atomic_load(&runtime_calls);
+    OK(bb_end_callbacks(drop_of_a_late_runtime, BB_FOREVER));
+    OK(bb_manager_commit_back(m, &back, 0));
+    OK(bb_manager_synchronize(m, BB_FOREVER));
+    OK(bb_manager_destroy(m));
+    TEST_ASSERT_EQUAL_INT(calls, atomic_load(&runtime_calls));
+    TEST_ASSERT_EQUAL_INT(0, atomic_load(&late_drops));
+    TEST_ASSERT_EQUAL_INT(LENGTH(many_drops), drops);
+}
+
+/* Announced ones are limited, and a refusal changes nothing: those before it can end. */
+static void too_many_runtimes_are_refused(void) {
+    bb_drop_fn drop = NULL;
+    uintptr_t announced = 0;
+    bb_status status = BB_OK;
+    while (status == BB_OK && announced < 1000) {
+        announced++;
+        memcpy(&drop, &announced, sizeof drop); /* never called */
+        status = bb_begin_callbacks(drop);
+    }
+    TEST_ASSERT_EQUAL_INT32(BB_E_LIMIT, status);
+    TOLD("bb_begin_callbacks");
+    CHECK(announced > 200);
+    EXPECT(BB_E_STATE, bb_end_callbacks(drop, 0));
+    announced--;
+    memcpy(&drop, &announced, sizeof drop);
+    OK(bb_begin_callbacks(drop));
+    OK(bb_end_callbacks(drop, 0));
 }
 
 int main(void) {
@@ -536,5 +605,7 @@ int main(void) {
     RUN_TEST(a_log_callback_may_call_the_library);
     RUN_TEST(a_write_callback_may_call_the_library);
     RUN_TEST(callbacks_end_with_their_runtime);
+    RUN_TEST(a_runtime_ends_after_many_other_drop_functions);
+    RUN_TEST(too_many_runtimes_are_refused);
     return UNITY_END();
 }

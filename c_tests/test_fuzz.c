@@ -213,8 +213,8 @@ static uint64_t argument(caller *c, const api_function *f, unsigned at) {
     case COUNTS:
         return shape_value(c);
     case FUNCTION:
-        if (strcmp(f->name, "bb_end_callbacks") == 0) {
-            return chance(c, 90) ? (uint64_t)(uintptr_t)drop_of_no_call : 0; /* it cannot be undone */
+        if (strcmp(f->name, "bb_end_callbacks") == 0 || strcmp(f->name, "bb_begin_callbacks") == 0) {
+            return chance(c, 90) ? (uint64_t)(uintptr_t)drop_of_no_call : 0; /* an end cannot be undone */
         }
         return function_value(c, f->name, p->name, p->type);
     case NUMBER:

@@ -2565,9 +2565,22 @@ BB_API bb_status bb_debug_dump_fd(int32_t fd);
 BB_API bb_status bb_handle_check(const void *handle);
 
 /**
- * Ends all callbacks that were given with this drop function, for a language runtime that ends while managers and devices
- * that it does not own go on: from here on the library calls neither them nor the drop function itself. Their user data is
- * the caller's.
+ * Announces the drop function that all callbacks of a language runtime have in common, so that `bb_end_callbacks()` can end
+ * those that are given from here on. A program whose callbacks need no such end does not call it, and pays nothing for it.
+ * Announcing a function twice is fine. A forked child announces its own.
+ *
+ * @param drop the drop function that all of the runtime's callbacks will have in common
+ * @return BB_OK, BB_E_CLOSED (the callbacks with this drop function have ended: a runtime that begins anew has another
+ *         one), BB_E_LIMIT (256 have been announced), BB_E_OUT_OF_MEMORY, BB_E_UNSUPPORTED, BB_E_NULL
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_begin_callbacks(bb_drop_fn drop);
+
+/**
+ * Ends all callbacks that were given with this drop function since `bb_begin_callbacks()` announced it, for a language
+ * runtime that ends while managers and devices that it does not own go on: from here on the library calls neither them nor
+ * the drop function itself. Their user data is the caller's.
  *
  * A kernel that would have run is skipped: its range stays as it was, with `BB_KERNEL_OVERWRITES` as in the front. A flush
  * callback is taken for done. Callbacks that are running are waited for. It cannot be undone: a runtime that begins anew has
@@ -2576,8 +2589,8 @@ BB_API bb_status bb_handle_check(const void *handle);
  * @param drop the drop function that all of the runtime's callbacks have in common
  * @param timeout nanoseconds to wait for callbacks that are running
  * @return BB_OK, BB_E_TIMEOUT (one is still running, perhaps that of the caller; no other one begins),
- *         BB_E_INTERRUPTED (the same), BB_E_LIMIT (the library has seen too many drop functions before this one),
- *         BB_E_OUT_OF_MEMORY, BB_E_UNSUPPORTED, BB_E_NULL
+ *         BB_E_INTERRUPTED (the same), BB_E_STATE (the function was not announced in this process: nothing has ended),
+ *         BB_E_NULL
  * @threadsafety safe to call from any thread
  * @since 0.1
  */

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
 import pytest
 
 import backbuf
+from backbuf import _callbacks
+from backbuf._library import lib
 
 EMBED = r"""
 #include <Python.h>
 #include <backbuf.h>
 #include <stdio.h>
 #define OK(...) do { if ((__VA_ARGS__) != BB_OK) { printf("%s: %s\n", #__VA_ARGS__, bb_last_error()); return 1; } } while (0)
+
+DROP_FUNCTIONS
+static void nothing(void *back, const void *front, uint64_t count, void *user_data) {
+    (void)back, (void)front, (void)count, (void)user_data;
+}
 
 int main(int argc, char **argv) {
     bb_manager *m;
@@ -24,6 +32,11 @@ int main(int argc, char **argv) {
     char script[4096];
     (void)argc;
     OK(bb_manager_create(BB_F32, 1, (const uint64_t[]){16}, NULL, &m));
+    for (unsigned i = 0; i < sizeof drops / sizeof *drops; i++) {
+        const bb_kernel kernel = {nothing, NULL, drops[i], 0, 16, 0, 0};
+        OK(bb_manager_enqueue_kernel(m, &kernel, BB_FOREVER));
+    }
+    OK(bb_manager_synchronize(m, BB_SEC(30)));
     OK(bb_manager_reserve_back(m, BB_BACK_KEEP, BB_FOREVER, &back));
     Py_Initialize();
     snprintf(script, sizeof script,
@@ -56,6 +69,14 @@ int main(int argc, char **argv) {
 """
 
 
+# The engine's own: one for each kernel, as for lambdas in C++.
+DROPS = [f"drop_{number}" for number in range(300)]
+DROP_FUNCTIONS = (
+    "\n".join(f"static void {name}(void *unused) {{ (void)unused; }}" for name in DROPS)
+    + f"\nstatic const bb_drop_fn drops[] = {{{', '.join(DROPS)}}};"
+)
+
+
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The engine, linked against Python and the package's library."""
@@ -64,7 +85,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("this Python has no shared library")
     folder = tmp_path_factory.mktemp("embedding")
     source, result = folder / "embed.c", folder / "embed"
-    source.write_text(EMBED, encoding="utf-8")
+    source.write_text(EMBED.replace("DROP_FUNCTIONS", DROP_FUNCTIONS), encoding="utf-8")
     package = Path(backbuf.get_library()).parent
     flags = [f"-I{backbuf.get_include()}", f"-I{sysconfig.get_paths()['include']}"]
     for place, name in ((package, "backbuf"), (libraries, f"python{sysconfig.get_config_var('LDVERSION')}")):
@@ -82,3 +103,41 @@ def test_callbacks_that_are_queued_are_dropped_with_the_interpreter(program: Pat
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
     assert (done.returncode, done.stdout) == (0, "3 0\nthe engine goes on\n"), done.stderr
     assert "3 Python callbacks are dropped" in done.stderr
+
+
+def test_an_end_that_the_library_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refuses:
+        BB_E_STATE = lib.BB_E_STATE
+
+        def bb_begin_callbacks(self, _drop: object) -> int:
+            return 0
+
+        def bb_end_callbacks(self, _drop: object, _timeout: int) -> int:
+            return int(self.BB_E_STATE)
+
+    monkeypatch.setattr(_callbacks, "_kept", {1: [object()]})
+    monkeypatch.setattr(_callbacks, "lib", Refuses())
+    with pytest.warns(RuntimeWarning) as told:
+        _callbacks.end()
+    assert any("have not ended" in str(warning.message) for warning in told)
+
+
+FORKED = """
+import os, backbuf
+from backbuf import _callbacks
+m = backbuf.CBufferManager(3)
+m.enqueue_kernel(lambda back, front: None)
+m.synchronize()
+child = os.fork()
+if child == 0:
+    own = backbuf.CBufferManager(3)
+    own.enqueue_kernel(lambda back, front: back.fill(1))
+    own.synchronize()
+    status = _callbacks.lib.bb_end_callbacks(_callbacks.drop_function(), 0)
+    os._exit(0 if status == 0 else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_a_forked_child_ends_its_own_callbacks() -> None:
+    subprocess.run([sys.executable, "-c", FORKED], check=True, timeout=60)

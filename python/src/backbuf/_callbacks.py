@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ._errors import error
+from ._errors import check, error
 from ._layout import Layout, unsigned
 from ._library import address, ffi, lib
 from ._memory import Array, LeasedMemory, Memory
@@ -50,8 +50,16 @@ def forget(user_data: Any) -> None:
 
 
 @functools.cache
-def drop_function() -> Any:
+def _drop_function() -> Any:
     return ffi.callback("bb_drop_fn", forget)
+
+
+@functools.cache
+def drop_function() -> Any:
+    """The drop function of all callbacks, announced to the library, so that `end` can end them. Call it before `keep`."""
+    function = _drop_function()
+    check(lib.bb_begin_callbacks(function))
+    return function
 
 
 class Carried:
@@ -258,9 +266,9 @@ class KernelStruct:
             self._keep(Kernel(kernel, layout, manager, carried, struct), None)
 
     def _keep(self, thing: object, user_data: int | None) -> None:
+        self.struct.drop = drop_function()
         self._keeps = True
         self.struct.user_data = keep(thing, user_data)
-        self.struct.drop = drop_function()
 
     def __enter__(self) -> Any:
         return self.struct
@@ -283,7 +291,10 @@ def end() -> None:
             left, stands = len(_kept), time.monotonic() + 0.5
     drop = drop_function()
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(drop))  # for ever: no other function may have its address
-    lib.bb_end_callbacks(drop, 2_000_000_000)
+    status = lib.bb_end_callbacks(drop, 2_000_000_000)
+    if status != 0:
+        text = "Python callbacks that the library may still be in have not ended before the interpreter's end"
+        warnings.warn(f"{text}: {error(status)}", RuntimeWarning, stacklevel=1)
     if _kept:
         text = "dropped: managers that do not belong to Python have not called them before the interpreter's end"
         warnings.warn(f"{len(_kept)} Python callbacks are {text}", RuntimeWarning, stacklevel=1)
@@ -294,6 +305,7 @@ def _in_child() -> None:
     global _lock
     _lock = threading.RLock()
     _kept.clear()
+    drop_function.cache_clear()  # announced in the parent only
 
 
 os.register_at_fork(after_in_child=_in_child)

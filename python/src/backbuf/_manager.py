@@ -122,8 +122,8 @@ class CBufferManager(_Base, Unique):
             if not callable(flush):
                 raise TypeError(f"flush is a {type(flush).__name__}: give a function")
             config.flush = _callbacks.flush_function()
-            config.flush_user_data = _callbacks.keep(_callbacks.Flush(flush, self._carried))
             config.flush_drop = _callbacks.drop_function()
+            config.flush_user_data = _callbacks.keep(_callbacks.Flush(flush, self._carried))
         made = ffi.new("bb_manager **")
         status = self._create(code, layout, config, made)
         if status != 0:
