@@ -463,6 +463,27 @@ static void trim_waits_no_longer_than_its_timeout(void) {
     end(&r.s);
 }
 
+static void what_is_no_ticket_is_refused(void) {
+    bb_manager *m = make_u32(8, NULL);
+    bb_watch *watch = NULL;
+    bb_ticket_poll poll = {0};
+    uint64_t ticket = 0, epoch = 0;
+    OK(bb_watch_create(m, 0, &watch));
+    for (int given = 0; given < 2; given++) { /* of a manager that is new, and of one that has given a ticket */
+        const uint64_t none[] = {0, ticket + 1, UINT64_MAX};
+        for (size_t i = 0; i < LENGTH(none); i++) {
+            EXPECT(BB_E_ARGUMENT, bb_manager_wait(m, none[i], 0, &epoch));
+            EXPECT(BB_E_ARGUMENT, bb_manager_poll_ticket(m, none[i], &poll, &epoch));
+            EXPECT(BB_E_ARGUMENT, bb_watch_ticket(watch, none[i]));
+            TOLD("ticket");
+        }
+        OK(bb_manager_synchronize_async(m, &ticket));
+        OK(bb_manager_wait(m, ticket, BB_SEC(HANG_SECONDS), &epoch));
+    }
+    OK(bb_watch_destroy(watch));
+    OK(bb_manager_destroy(m));
+}
+
 static void a_stall_is_reported_once_to_every_waiter_of_that_moment(void) {
     bb_manager_config config = defaults("polled");
     config.watchdog_ns = BB_MS(20);
@@ -507,6 +528,7 @@ int main(void) {
     RUN_TEST(a_wait_that_drives_a_device_asks_as_well);
     RUN_TEST(a_call_that_does_not_wait_does_not_ask);
     RUN_TEST(trim_waits_no_longer_than_its_timeout);
+    RUN_TEST(what_is_no_ticket_is_refused);
     RUN_TEST(a_stall_is_reported_once_to_every_waiter_of_that_moment);
     return UNITY_END();
 }

@@ -145,7 +145,7 @@ pub extern "C" fn bb_manager_synchronize(m: *mut bb_manager, timeout: u64) -> bb
 /// Asks for a publish of every update that was accepted before, and does not wait.
 ///
 /// @param m the manager
-/// @param ticket the position in the order is written here; complete it by `bb_manager_wait()`
+/// @param ticket the position in the order, from 1 on, is written here; complete it by `bb_manager_wait()`
 /// @return BB_OK, BB_E_CLOSED, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
 /// @threadsafety safe to call from any thread
 /// @since 0.1

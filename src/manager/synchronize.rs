@@ -191,10 +191,10 @@ impl Shared {
 
     /// Waits for a ticket.
     pub(crate) fn wait(&self, ticket: u64, timeout: Timeout) -> Result<u64> {
+        self.was_given(ticket)?;
         if self.completed.load(Acquire) >= ticket {
             return Ok(self.epoch.load(Acquire));
         }
-        self.was_given(ticket)?;
         self.lives()?;
         self.may_wait()?;
         self.fails(ticket)?;
@@ -211,10 +211,10 @@ impl Shared {
 
     /// One look at a ticket, of a wait that is polled.
     pub(crate) fn poll_ticket(&self, ticket: u64, poll: &mut TicketPoll) -> Result<u64> {
+        self.was_given(ticket)?;
         if self.completed.load(Acquire) >= ticket {
             return Ok(self.epoch.load(Acquire));
         }
-        self.was_given(ticket)?;
         self.lives()?;
         let failures = self.failure.count.load(Acquire);
         let failed = self.failure.upto.load(Acquire) >= ticket;
@@ -246,8 +246,9 @@ impl Shared {
         }
     }
 
-    fn was_given(&self, ticket: u64) -> Result<()> {
-        if ticket > self.order.load(Acquire) {
+    /// An error for what cannot be a ticket of this manager: they count from 1.
+    pub(crate) fn was_given(&self, ticket: u64) -> Result<()> {
+        if ticket == 0 || ticket > self.order.load(Acquire) {
             return Err(Error::value(
                 Status::Argument,
                 "ticket",

@@ -168,14 +168,7 @@ impl Watch {
     /// Makes the descriptor also tell when that ticket is done, has failed, or will never be.
     pub fn ticket(&self, ticket: Ticket) -> Result<()> {
         let shared = self.shared()?;
-        if ticket.0 > shared.order.load(Acquire) {
-            return Err(Error::value(
-                Status::Argument,
-                "ticket",
-                ticket.0,
-                "no such ticket has been given out",
-            ));
-        }
+        shared.was_given(ticket.0)?;
         self.seat.failures.store(shared.failure.count.load(Acquire), SeqCst);
         self.seat.ticket.store(ticket.0, SeqCst);
         self.seat.update(&shared);
