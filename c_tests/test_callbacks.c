@@ -182,6 +182,7 @@ static void a_destroy_that_leaves_a_callback_running(bb_status reason) {
     } else {
         OK(bb_set_wait_check(stop, NULL, NULL));
         EXPECT(reason, bb_manager_destroy(m));
+        TOLD("wait check");
         OK(bb_set_wait_check(NULL, NULL, NULL));
     }
     TOLD("callback");

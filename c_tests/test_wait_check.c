@@ -347,6 +347,9 @@ static void *wait_with_a_check(void *of) {
     THREAD_OK(bb_set_wait_check(ask, r, &before));
     THREAD_CHECK(before.function == NULL);
     r->status = r->call(&r->s);
+    if (r->status == BB_E_INTERRUPTED && r->s.m != NULL && r->call != batch) {
+        THREAD_CHECK(strstr(bb_last_error(), "the wait check ended the wait") != NULL);
+    }
     THREAD_OK(bb_set_wait_check(NULL, NULL, &before));
     THREAD_CHECK(before.function == ask && before.user_data == r);
     atomic_store(&r->done, true);

@@ -493,7 +493,7 @@ enum bb_status
      */
     BB_E_RECURSIVE = -25,
     /**
-     * A signal interrupted the wait, and the thread asked to be told.
+     * A signal or the wait check ended the wait, as the thread asked for.
      */
     BB_E_INTERRUPTED = -26,
     /**
@@ -2517,6 +2517,7 @@ BB_API bb_status bb_set_wait_flags(uint32_t flags);
  *
  * A wait calls it every 50 ms and as soon as the thread has handled a signal, on this thread. When it returns 0 the same wait
  * goes on, with its deadline, its watchdog and all that it has reached so far; otherwise the call returns `BB_E_INTERRUPTED`.
+ * A manager that is destroyed has ended then, though a callback of it may run on.
  * A call with a timeout of 0 does not wait and so does not call it. What is in a driver or copies memory is not interrupted.
  *
  * The library holds no lock meanwhile: the function may call it, also on the object that is waited for. To destroy that
@@ -2658,7 +2659,7 @@ BB_API bb_status bb_manager_synchronize(bb_manager *m, uint64_t timeout);
  * Asks for a publish of every update that was accepted before, and does not wait.
  *
  * @param m the manager
- * @param ticket the position in the order is written here; complete it by `bb_manager_wait()`
+ * @param ticket the position in the order, from 1 on, is written here; complete it by `bb_manager_wait()`
  * @return BB_OK, BB_E_CLOSED, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread
  * @since 0.1

@@ -60,7 +60,7 @@ pub enum Status {
     Cancelled = 24,
     /// A call from inside a callback that cannot be served there.
     Recursive = 25,
-    /// A signal interrupted the wait.
+    /// A signal or the wait check ended the wait.
     Interrupted = 26,
     /// Not legal on this thread.
     WrongThread = 27,
@@ -121,7 +121,7 @@ impl Status {
             Status::Aborted => "the request was aborted by its owner",
             Status::Cancelled => "the request was cancelled",
             Status::Recursive => "a call from inside a callback that cannot be served there",
-            Status::Interrupted => "a signal interrupted the wait",
+            Status::Interrupted => "a signal or the wait check ended the wait",
             Status::WrongThread => "not legal on this thread",
             Status::Forked => "the handle was made before a fork; make a new object in this process",
             Status::Poisoned => "an earlier panic left the object unusable; destroy it",

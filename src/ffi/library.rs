@@ -287,6 +287,7 @@ pub struct bb_wait_check {
 ///
 /// A wait calls it every 50 ms and as soon as the thread has handled a signal, on this thread. When it returns 0 the same wait
 /// goes on, with its deadline, its watchdog and all that it has reached so far; otherwise the call returns `BB_E_INTERRUPTED`.
+/// A manager that is destroyed has ended then, though a callback of it may run on.
 /// A call with a timeout of 0 does not wait and so does not call it. What is in a driver or copies memory is not interrupted.
 ///
 /// The library holds no lock meanwhile: the function may call it, also on the object that is waited for. To destroy that

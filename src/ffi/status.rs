@@ -64,7 +64,7 @@ pub enum bb_status {
     BB_E_CANCELLED = -24,
     /// A call from inside a callback that cannot be served there.
     BB_E_RECURSIVE = -25,
-    /// A signal interrupted the wait, and the thread asked to be told.
+    /// A signal or the wait check ended the wait, as the thread asked for.
     BB_E_INTERRUPTED = -26,
     /// Not legal on this thread.
     BB_E_WRONG_THREAD = -27,

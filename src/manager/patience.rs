@@ -61,7 +61,10 @@ impl Patience {
     pub(crate) fn go_on(&mut self, shared: &Shared, stop: Stop) -> Result<()> {
         match stop {
             Stop::Signalled | Stop::Interrupted => {
-                return Err(Error::text(Status::Interrupted, "a signal interrupted the wait; call again"));
+                return Err(Error::text(
+                    Status::Interrupted,
+                    "a signal or the wait check ended the wait; call again",
+                ));
             }
             Stop::Ended => return Err(Error::text(Status::Closed, "the manager is closed")),
             Stop::TimedOut => {}

@@ -95,7 +95,7 @@ class StalledError(WaitTimeoutError):
 
 
 class WaitInterruptedError(BackbufError, InterruptedError):
-    """A signal ended the wait."""
+    """A signal or the wait check of the thread ended the wait."""
 
 
 class BackendError(BackbufError, RuntimeError):
