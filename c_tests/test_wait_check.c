@@ -112,7 +112,7 @@ static void hold(void *back, const void *front, uint64_t count, void *g) {
     gate_pass(g);
 }
 static void count_drop(void *g) { atomic_fetch_add(&((gate *)g)->drops, 1); } /* on the workers of two managers */
-static void runtime_drop(void *g) { count_drop(g); } /* a runtime of its own: its callbacks end for ever */
+static void runtime_drop(void *g) { count_drop(g); } /* of a runtime whose callbacks end for ever */
 static bb_manager *with_a_kernel_that_runs(scene *s, void (*drop)(void *)) {
     bb_manager *m = NULL;
     const bb_kernel slow = {.function = hold, .user_data = &s->kernel, .drop = drop, .count = 1};
@@ -138,6 +138,7 @@ static bb_status destroy_within(scene *s) {
 }
 static void run_one(scene *s) {
     shut(s);
+    OK(bb_begin_callbacks(runtime_drop));
     s->running = with_a_kernel_that_runs(s, runtime_drop);
 }
 static bb_status end_callbacks(scene *s) {
