@@ -795,7 +795,8 @@ typedef struct {
      */
     uint32_t level;
     /**
-     * Records that were lost before this one, because the queue was full.
+     * Records that were lost between the one before and this one, because the queue was full. What is lost at the end, after
+     * the last record that found room, is not told.
      */
     uint64_t lost;
     /**

@@ -177,7 +177,8 @@ pub struct bb_log_record {
     pub struct_size: u32,
     /// `BB_LOG_ERROR` to `BB_LOG_DEBUG`.
     pub level: u32,
-    /// Records that were lost before this one, because the queue was full.
+    /// Records that were lost between the one before and this one, because the queue was full. What is lost at the end, after
+    /// the last record that found room, is not told.
     pub lost: u64,
     /// The part of the library, NUL-terminated.
     pub part: [c_char; 16],

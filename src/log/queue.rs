@@ -4,6 +4,9 @@
 //! (D. Vyukov's bounded queue): in lap `n` over the slots it is `2 n` while the slot is free, `2 n + 1` while it holds a record;
 //! so a queue of a single slot can tell the two as well. A producer takes a record's number by advancing `tail`, writes the slot
 //! and passes the turn on by a release store; a consumer does the same with `head`.
+//!
+//! With each record goes the count of all that were lost until then, read before the record takes its number: so these counts
+//! never decrease from number to number, and what they grow by was lost between the two records.
 
 use super::Level;
 use super::sink::{self, Label, Part, Text};
@@ -32,7 +35,8 @@ const EMPTY: Record =
 #[derive(Debug)]
 struct Slot {
     turn: AtomicU64,
-    record: UnsafeCell<Record>,
+    /// With the count of those that were lost before it.
+    record: UnsafeCell<(Record, u64)>,
 }
 
 #[derive(Debug)]
@@ -40,7 +44,9 @@ struct Queue {
     slots: Vec<Slot>,
     head: AtomicU64,
     tail: AtomicU64,
+    /// All that were lost, and those of them that consumers were told of.
     lost: AtomicU64,
+    told: AtomicU64,
     closed: AtomicU32,
     event: Event,
 }
@@ -53,9 +59,11 @@ unsafe impl Send for Queue {}
 impl Queue {
     fn new(records: u64) -> Result<Queue> {
         let mut slots = try_vec(records as usize)?;
-        slots.extend((0..records).map(|_| Slot { turn: AtomicU64::new(0), record: UnsafeCell::new(EMPTY) }));
-        let (head, tail, lost) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Queue { slots, head, tail, lost, closed: AtomicU32::new(0), event: Event::new() })
+        slots.extend(
+            (0..records).map(|_| Slot { turn: AtomicU64::new(0), record: UnsafeCell::new((EMPTY, 0)) }),
+        );
+        let [head, tail, lost, told] = [const { AtomicU64::new(0) }; 4];
+        Ok(Queue { slots, head, tail, lost, told, closed: AtomicU32::new(0), event: Event::new() })
     }
 
     fn slot(&self, number: u64) -> Option<&Slot> {
@@ -69,7 +77,9 @@ impl Queue {
 
     fn push(&self, record: Record) {
         loop {
-            let number = self.tail.load(Relaxed);
+            // Acquire pairs with the exchange below: the count is not less than that of the record before.
+            let number = self.tail.load(Acquire);
+            let lost = self.lost.load(Relaxed);
             let Some(slot) = self.slot(number) else { return };
             let turn = slot.turn.load(Acquire);
             let free = self.free(number);
@@ -77,9 +87,9 @@ impl Queue {
                 self.lost.fetch_add(1, Relaxed);
                 return;
             }
-            if turn == free && self.tail.compare_exchange(number, number + 1, Relaxed, Relaxed).is_ok() {
+            if turn == free && self.tail.compare_exchange(number, number + 1, Release, Relaxed).is_ok() {
                 // SAFETY: the slot was free, and its turn is this producer's alone since the exchange.
-                unsafe { *slot.record.get() = record };
+                unsafe { *slot.record.get() = (record, lost) };
                 slot.turn.store(free + 1, Release);
                 self.event.signal();
                 return;
@@ -87,7 +97,8 @@ impl Queue {
         }
     }
 
-    fn pop(&self) -> Option<Record> {
+    /// The next record, and how many were lost between it and the one before.
+    fn pop(&self) -> Option<(Record, u64)> {
         loop {
             let number = self.head.load(Relaxed);
             let slot = self.slot(number)?;
@@ -98,9 +109,9 @@ impl Queue {
             }
             if turn == held && self.head.compare_exchange(number, number + 1, Relaxed, Relaxed).is_ok() {
                 // SAFETY: the slot held this record, and its turn is this consumer's alone since the exchange.
-                let record = unsafe { *slot.record.get() };
+                let (record, lost) = unsafe { *slot.record.get() };
                 slot.turn.store(held + 1, Release);
-                return Some(record);
+                return Some((record, lost.saturating_sub(self.told.fetch_max(lost, Relaxed))));
             }
         }
     }
@@ -171,8 +182,7 @@ pub(crate) fn next(deadline: Deadline) -> Result<(Record, u64)> {
         let closed = queue.closed.load(Acquire) != 0;
         queue.pop().map(Some).or(closed.then_some(None))
     })?;
-    let record = taken.ok_or_else(|| Error::text(Status::Closed, "the log queue has ended"))?;
-    Ok((record, queue.lost.swap(0, Relaxed)))
+    taken.ok_or_else(|| Error::text(Status::Closed, "the log queue has ended"))
 }
 
 #[cfg(test)]
@@ -183,18 +193,20 @@ mod tests {
         Record { text: Text::of(format_args!("{number}")), ..EMPTY }
     }
 
-    fn number(record: Record) -> u64 {
-        record.text.as_str().parse().unwrap()
+    fn number((record, lost): (Record, u64)) -> (u64, u64) {
+        (record.text.as_str().parse().unwrap(), lost)
     }
 
     #[test]
-    fn what_does_not_fit_is_lost_and_counted() {
+    fn what_does_not_fit_is_lost_and_counted_with_the_record_after_the_gap() {
         for room in [1, 2, 4, 5] {
             let queue = Queue::new(room).unwrap();
             for round in 0..3 {
                 (0..room + 2).for_each(|n| queue.push(record(round * 10 + n)));
-                assert_eq!(queue.lost.swap(0, Relaxed), 2);
-                assert!((0..room).all(|n| queue.pop().map(number) == Some(round * 10 + n)));
+                for n in 0..room {
+                    let gap = if n == 0 && round != 0 { 2 } else { 0 };
+                    assert_eq!(queue.pop().map(number), Some((round * 10 + n, gap)));
+                }
                 assert!(queue.pop().is_none());
             }
         }
@@ -210,13 +222,17 @@ mod tests {
                 scope.spawn(move || (0..2000).for_each(|n| queue.push(record(producer * 10_000 + n))));
             }
             let mut newest = [None; 4];
+            let mut gaps = 0;
             while taken + queue.lost.load(Relaxed) < 8000 {
-                let Some(number) = queue.pop().map(number) else { continue };
+                let Some((number, lost)) = queue.pop().map(number) else { continue };
+                gaps += lost;
                 let (producer, n) = ((number / 10_000) as usize, number % 10_000);
                 assert!(newest[producer] < Some(n));
                 newest[producer] = Some(n);
                 taken += 1;
             }
+            queue.push(record(0));
+            assert_eq!(queue.pop().map(number), Some((0, queue.lost.load(Relaxed) - gaps)));
         });
         assert!(taken > 0 && queue.pop().is_none());
     }

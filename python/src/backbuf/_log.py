@@ -30,7 +30,9 @@ def _forward() -> None:
         if status != 0:
             continue
         if record.lost:
-            _logger.warning("%d records were lost: the program logged faster than its handlers", record.lost)
+            _logger.warning(
+                "%d records were lost before the next one: the program logged faster than its handlers", record.lost
+            )
         level = _LEVELS.get(record.level, logging.DEBUG)
         if _logger.isEnabledFor(level):
             name = text(record.label)
@@ -42,8 +44,8 @@ def forward_log(level: int = logging.DEBUG) -> None:
     called, and a level above CRITICAL turns it off again, once all records so far have been handled.
 
     The library's threads never wait for Python: they put records into a queue, which a thread of this package empties. Where
-    handlers are slower than the program, records are lost, and the log says how many. An engine may have a log function of
-    its own (`bb_set_log`), which this call replaces.
+    handlers are slower than the program, records are lost, and the log says how many before the next one. An engine may have a
+    log function of its own (`bb_set_log`), which this call replaces.
 
     >>> import logging
     >>> backbuf.forward_log(logging.WARNING)
