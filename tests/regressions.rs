@@ -391,9 +391,16 @@ fn a_wait_check_ends_destroy_and_drop_while_a_flush_runs() {
         let manager = bytes(1, Config { flush: Some(gated_flush(pass)), ..Config::default() });
         manager.synchronize_async().unwrap();
         gate.arrived.recv().unwrap();
-        let end = || if dropped { Ok(drop(manager)) } else { manager.destroy(Timeout::FOREVER) };
-        let ended = backbuf::with_wait_check(|| true, end);
-        assert_eq!(ended.err().map(|error| error.status()), (!dropped).then_some(Status::Interrupted));
+        backbuf::with_wait_check(
+            || true,
+            || match dropped {
+                true => drop(manager),
+                false => {
+                    let ended = manager.destroy(Timeout::FOREVER);
+                    assert_eq!(ended.unwrap_err().status(), Status::Interrupted);
+                }
+            },
+        );
         gate.open.send(0).unwrap();
         // The flush, which holds the other end, is dropped once it has returned.
         assert!(gate.arrived.recv_timeout(Duration::from_secs(30)).is_err());
