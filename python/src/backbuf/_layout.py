@@ -208,7 +208,7 @@ class Region:
     __slots__ = ("_kept", "struct")
 
     def __init__(self, layout: Layout, index: Any, value: Any) -> None:
-        start, extent, step, axes = _select(layout.shape, index)
+        start, extent, step, axes = _select(layout, index)
         target = tuple(1 if axis is None else extent[axis] for axis in axes)
         source = layout.cast(value)
         while source.ndim > len(target) and source.shape[0] == 1:
@@ -270,11 +270,13 @@ def pointer(array: npt.NDArray[Any]) -> Any:
     return ffi.cast("void *", array.ctypes.data)
 
 
-def _select(shape: tuple[int, ...], index: Any) -> tuple[list[int], list[int], list[int], list[int | None]]:
+def _select(layout: Layout, index: Any) -> tuple[list[int], list[int], list[int], list[int | None]]:
     """An index as start, extent and step of each axis, and the axes of the selection (None: a new one)."""
+    shape, fields = layout.shape, layout.dtype.names or ()
     items = list(index) if isinstance(index, tuple) else [index]
     for item in items:
-        if isinstance(item, str) or (isinstance(item, list) and item and all(isinstance(name, str) for name in item)):
+        names = item if isinstance(item, list) else [item] if isinstance(item, str) else []
+        if names and all(isinstance(name, str) and name in fields for name in names):
             raise TypeError(
                 f"index {item!r} is a field, and writes cover whole elements: use `with m.back() as a: a[{item!r}] = ...`, "
                 "or give whole elements"
