@@ -12,7 +12,7 @@ import pytest
 
 import backbuf
 from backbuf import _callbacks
-from backbuf._library import lib
+from backbuf._library import ffi, lib
 
 EMBED = r"""
 #include <Python.h>
@@ -107,13 +107,11 @@ def test_callbacks_that_are_queued_are_dropped_with_the_interpreter(program: Pat
 
 def test_an_end_that_the_library_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     class Refuses:
-        BB_E_STATE = lib.BB_E_STATE
-
         def bb_begin_callbacks(self, _drop: object) -> int:
             return 0
 
         def bb_end_callbacks(self, _drop: object, _timeout: int) -> int:
-            return int(self.BB_E_STATE)
+            return int(lib.bb_end_callbacks(ffi.NULL, 0))
 
     monkeypatch.setattr(_callbacks, "_kept", {1: [object()]})
     monkeypatch.setattr(_callbacks, "lib", Refuses())
