@@ -1229,7 +1229,8 @@ typedef struct {
      */
     uint64_t oldest_lease_thread;
     /**
-     * How long that lease has been held at least: since a report or a query first saw it.
+     * How long that lease has been held at least. Taking a lease reads no clock: its age counts from the first time that a
+     * report, an error or a query looked at it, and is 0 then. It may have been held for much longer.
      */
     uint64_t oldest_lease_age_ns;
 } bb_manager_stats;

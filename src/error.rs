@@ -404,7 +404,9 @@ impl fmt::Display for Error {
                     write!(f, " '{}'", label.as_str())?;
                 }
                 let (s, ms) = (age_ns / 1_000_000_000, age_ns / 1_000_000 % 1000);
-                write!(f, " of thread {thread}, {s}.{ms:03} s old: {}", self.status.summary())
+                // Taking a lease reads no clock: its age counts from the first look at it.
+                let at_least = if self.status == Status::Pinned { "at least " } else { "" };
+                write!(f, " of thread {thread}, {at_least}{s}.{ms:03} s old: {}", self.status.summary())
             }
             Facts::System { call, errno, name, remedy } => {
                 write!(f, "{call} failed with {name} ({errno}): {remedy}")
@@ -451,6 +453,9 @@ mod tests {
         let error = Error::held(Status::Stalled, "task", Label::new("upload"), 7, 2_345_000_000);
         let text = error.to_string();
         assert!(text.starts_with("task 'upload' of thread 7, 2.345 s old: backend work outlasted"), "{text}");
+        let text =
+            Error::held(Status::Pinned, "a lease of a front", Label::new(""), 7, 1_000_000_000).to_string();
+        assert!(text.starts_with("a lease of a front of thread 7, at least 1.000 s old: "), "{text}");
     }
 
     #[test]

@@ -109,7 +109,8 @@ pub struct bb_manager_stats {
     pub oldest_lease_epoch: u64,
     /// The thread that took that lease, as the system numbers threads; 0 if none is held.
     pub oldest_lease_thread: u64,
-    /// How long that lease has been held at least: since a report or a query first saw it.
+    /// How long that lease has been held at least. Taking a lease reads no clock: its age counts from the first time that a
+    /// report, an error or a query looked at it, and is 0 then. It may have been held for much longer.
     pub oldest_lease_age_ns: u64,
 }
 

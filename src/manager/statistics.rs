@@ -130,8 +130,8 @@ pub struct Statistics {
     pub oldest_lease_epoch: u64,
     /// See `oldest_lease_epoch`.
     pub oldest_lease_thread: u64,
-    /// How long that lease has been held at least: since a report or a query first saw it, since taking a lease reads no
-    /// clock.
+    /// How long that lease has been held at least. Taking a lease reads no clock: its age counts from the first time that a
+    /// report, an error or a query looked at it, and is 0 then. It may have been held for much longer.
     pub oldest_lease_age_ns: u64,
 }
 
@@ -158,7 +158,7 @@ impl fmt::Display for Statistics {
             ("extra copies most", self.extra_copies_most),
             ("oldest lease epoch", self.oldest_lease_epoch),
             ("oldest lease thread", self.oldest_lease_thread),
-            ("oldest lease age ns", self.oldest_lease_age_ns),
+            ("oldest lease age at least ns", self.oldest_lease_age_ns),
         ];
         for (name, value) in lines {
             writeln!(f, "{name}: {value}")?;

@@ -48,7 +48,8 @@ class Statistics:
     oldest_lease_thread: int
     """The thread that took that lease (`threading.get_native_id()`); 0 if none is held."""
     oldest_lease_age_ns: int
-    """How long that lease has been held at least: since a report or a query first saw it."""
+    """How long that lease has been held at least: its age counts from the first time that a report, an error or a query looked
+    at it, and is 0 then. It may have been held for much longer."""
 
 
 @dataclass(frozen=True)
