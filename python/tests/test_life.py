@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import ctypes
 import gc
 import signal
@@ -13,7 +14,7 @@ import pytest
 from conftest import Manager, Script
 
 import backbuf
-from backbuf import CBufferManager
+from backbuf import CBufferManager, _callbacks
 from backbuf._library import ffi, lib
 
 
@@ -370,3 +371,23 @@ def test_the_interpreter_ends_while_a_python_kernel_runs(script: Script) -> None
         began.wait()
         """
     assert script(text) == "done\n"
+
+
+def test_a_c_function_is_made_once_by_threads_that_ask_together() -> None:
+    started, made = threading.Barrier(8), []
+
+    def make() -> object:
+        time.sleep(0.01)  # long enough for all to ask meanwhile
+        made.append(object())
+        return made[-1]
+
+    get = _callbacks.made_once(make)
+
+    def ask() -> object:
+        started.wait()
+        return get()
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: ask(), range(8)))
+    assert len(made) == 1
+    assert all(one is made[0] for one in found)

@@ -49,7 +49,22 @@ def forget(user_data: Any) -> None:
     del things
 
 
-@functools.cache
+def made_once(make: Callable[[], Any]) -> Callable[[], Any]:
+    """`make` with its value kept. Where threads ask at the same time it is called once, unlike with `functools.cache`: of two C
+    functions for the same thing one would be freed while the library may still call it."""
+    made: list[Any] = []
+
+    @functools.wraps(make)
+    def get() -> Any:
+        with _lock:
+            if not made:
+                made.append(make())
+            return made[0]
+
+    return get
+
+
+@made_once
 def _drop_function() -> Any:
     return ffi.callback("bb_drop_fn", forget)
 
@@ -100,7 +115,7 @@ class Flush:
         return code
 
 
-@functools.cache
+@made_once
 def flush_function() -> Any:
     def run(user_data: Any) -> int:
         (flush,) = _kept[address(user_data)]
@@ -152,7 +167,7 @@ class Kernel:
         return found
 
 
-@functools.cache
+@made_once
 def kernel_function() -> Any:
     def run(back: Any, front: Any, count: int, user_data: Any) -> None:
         (kernel,) = _kept[address(user_data)]
