@@ -28,7 +28,7 @@ pub struct Config<'a> {
     /// and fro for each of them. On by default: the stream gains a multiple of its throughput.
     pub backoff: bool,
     /// Bytes of a record, for a ring that never makes its sender wait: where it is full a new record overwrites the oldest ones,
-    /// and both ends count what is [lost](EndStatistics::lost). 0, the default, for a ring that delivers every byte.
+    /// and both ends count what is [lost](super::EndStatistics::lost). 0, the default, for a ring that delivers every byte.
     ///
     /// All calls move whole records then, the capacity is rounded up to whole records, and the memory is at least twice as large:
     /// while the receiver copies, or has a [`Peek`](super::Peek), nothing is overwritten, but as many records as the ring holds can
