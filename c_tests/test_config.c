@@ -330,7 +330,7 @@ static union {
     bb_plan plan;
 } out;
 
-#define HANDLE (void *)&out.handle
+#define HANDLE ((void *)&out.handle)
 static void every_function_refuses(uint32_t size) {
     given.struct_size = size;
     bool recognized, changed;
