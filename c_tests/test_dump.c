@@ -256,11 +256,11 @@ static void log_records_wait_in_a_queue(void) {
     EXPECT(BB_E_CLOSED, bb_log_next(BB_FOREVER, sizeof record, &record));
 }
 
-static atomic_ullong told;
+static atomic_ullong accounted;
 static void *take_all(void *unused) {
     bb_log_record record;
     while (bb_log_next(BB_FOREVER, sizeof record, &record) == BB_OK) {
-        atomic_fetch_add(&told, 1 + record.lost);
+        atomic_fetch_add(&accounted, 1 + record.lost);
     }
     return unused;
 }
@@ -270,8 +270,8 @@ static void a_consumer_sleeps_until_the_queue_ends(void) {
     const pthread_t consumer = start(take_all, NULL), other = start(make_and_destroy, "other");
     make_and_destroy("one");
     join(other);
-    /* What is lost after the last record that found room is told with the next one. */
-    for (uint64_t records = 800; atomic_load(&told) != records; records += 2) {
+    /* What is lost after the last record that found room is reported with the next one. */
+    for (uint64_t records = 800; atomic_load(&accounted) != records; records += 2) {
         CHECK(records < 100000);
         OK(bb_manager_destroy(make_u32(8, NULL)));
         const struct timespec nap = {0, 1000000};

@@ -83,7 +83,7 @@ static uint64_t handle_value(caller *c, unsigned kind) {
     return (uint64_t)(uintptr_t)handle;
 }
 
-/* --- what has been done, for whoever must find out why --- */
+/* --- the last calls, for the report of a failure --- */
 
 static struct {
     atomic_ullong calls[FUNCTIONS], successes[FUNCTIONS];

@@ -1,4 +1,4 @@
-/* Host-driven devices whose owner thread has ended: nobody waits for it, and the device is ended from anywhere. */
+/* Host-driven devices whose owner thread has ended: no call waits for it, and any thread may destroy the device. */
 #include "buffers.h"
 
 typedef struct orphan {
@@ -21,7 +21,7 @@ static void on_answer(void *user_data, const bb_map_outcome *outcome) {
 
 static void on_drop(void *user_data) { atomic_fetch_add(&((orphan *)user_data)->drops, 1); }
 
-/* Leaves a device behind with a buffer that is mapped and one whose request nobody answers. */
+/* Leaves a device behind with a buffer that is mapped and one whose request is still pending. */
 static void *own(void *argument) {
     orphan *o = argument;
     const bb_buffer_desc mapped = described(64, WRITE_USAGE, true), plain = described(64, WRITE_USAGE, false);

@@ -219,7 +219,7 @@ static void one_refusal(const void *argument) {
     end_all();
 }
 
-/* Runs it in a process of its own, which has not used the library yet; tells how that ended. */
+/* Runs it in a process of its own, which has not used the library yet; returns how that ended. */
 static int in_child(void (*body)(const void *), const void *argument) {
     (void)fflush(NULL);
     const pid_t child = fork();

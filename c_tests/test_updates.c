@@ -247,7 +247,7 @@ static void a_kernel_for_any_thread_runs_on_the_caller_when_that_is_free(void) {
     OK(bb_manager_synchronize(m, BB_FOREVER));
     CHECK(pthread_equal(log.thread, pthread_self()));
     EVENTUALLY(atomic_load(&log.drops) == 1);
-    CHECK(!pthread_equal(log.dropper, pthread_self())); /* the worker's, whoever ran it */
+    CHECK(!pthread_equal(log.dropper, pthread_self())); /* on the worker, whichever thread ran the kernel */
     DONE();
 }
 

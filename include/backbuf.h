@@ -262,7 +262,7 @@ typedef struct bb_registry BufferRegistry;
 #define BB_RING_GROW 2
 
 /**
- * `bb_spsc_config.flags`: a second thread inside of one end is told `BB_E_BUSY`, at the cost of an atomic exchange a call. Without
+ * `bb_spsc_config.flags`: a second thread inside one end gets `BB_E_BUSY`, at the cost of an atomic exchange a call. Without
  * it two threads at once mix up which bytes go and come, and do no other harm.
  */
 #define BB_SPSC_CHECKED 1
@@ -796,7 +796,7 @@ typedef struct {
     uint32_t level;
     /**
      * Records that were lost between the one before and this one, because the queue was full. What is lost at the end, after
-     * the last record that found room, is not told.
+     * the last record that found room, is not reported.
      */
     uint64_t lost;
     /**
@@ -2650,7 +2650,7 @@ BB_API bb_status bb_manager_create(uint32_t dtype, uint32_t ndim, const uint64_t
  * @return BB_OK, BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED (what it waits for outlasts the
  *         watchdog, and that is reported now), BB_E_BACKEND (the flush failed, or the upload to the manager's device; the next
  *         call tries again), BB_E_DEVICE_LOST (of a manager on a device), BB_E_OUT_OF_MEMORY (of its device), BB_E_STATE (this
- *         thread has the back copy in hand), BB_E_CLOSED, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, BB_E_NULL,
+ *         thread has reserved the back copy), BB_E_CLOSED, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, BB_E_NULL,
  *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
  * @threadsafety safe to call from any thread, any number at once
  * @since 0.1

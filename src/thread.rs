@@ -76,7 +76,7 @@ static ON_LOAD: extern "C" fn() = note_cpus;
 
 extern "C" fn note_cpus() {
     let mut words = [0u64; CPUS.len()];
-    // SAFETY: takes numbers, and writes to an array as long as it is told. Of the main thread: the one that loads the library
+    // SAFETY: takes numbers, and writes to an array of the given length. Of the main thread: the one that loads the library
     // may be bound already.
     let known =
         unsafe { libc::sched_getaffinity(libc::getpid(), size_of_val(&words), words.as_mut_ptr().cast()) };

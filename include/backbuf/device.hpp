@@ -124,7 +124,7 @@ class Device : public Handle<bb_device, bb_device_destroy> {
 
     /// Does a host-driven device's work on its thread, until there is none or the budget is used up. Zero is one step.
     Status try_poll(Timeout budget) noexcept { return bb_device_poll(this->handle(), budget.nanoseconds()); }
-    /// Ends it, and tells where that is refused: on another thread than a host-driven one's that has not ended. Then it is still there.
+    /// Ends it. Fails on another thread than a host-driven device's owner while that runs; then the device is still there.
     Status try_destroy() noexcept {
         const Status status = bb_device_destroy(this->handle());
         if (status)

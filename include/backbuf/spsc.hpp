@@ -289,7 +289,7 @@ class Sender : public Handle<bb_sender, bb_sender_destroy> {
         const Transfer sent = try_send(data);
         return detail::now(sent.status().code()) ? sent.bytes() : 0;
     }
-    /// False once the receiver is gone. Where it throws, part of it may have gone: try_send_all tells how much.
+    /// False once the receiver is gone. Where it throws, part of it may have gone: try_send_all reports how much.
     [[nodiscard]] bool send_all(Bytes data, Timeout timeout = forever) {
         return detail::more(try_send_all(data, timeout).status().code());
     }

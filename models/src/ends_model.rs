@@ -351,7 +351,7 @@ pub fn the_oldest_are_overwritten() {
     });
 }
 
-/// The newest record is there when its sender has gone, and nobody read meanwhile.
+/// The newest record is there when its sender has gone and the receiver has not read meanwhile.
 pub fn the_newest_stays() {
     explore(3, || {
         let (tx, rx) = overwriting(0);

@@ -164,7 +164,7 @@ def test_a_host_driven_device_ends_with_its_thread() -> None:
     with pytest.raises(backbuf.DeviceLostError):
         request.wait()
     assert (mapped.state, pending.state, mapped.valid) == (BufferState.DESTROYED, BufferState.DESTROYED, False)
-    array[:] = 7  # its bytes stay for as long as somebody has them
+    array[:] = 7  # its bytes stay for as long as an array refers to them
     assert bytes(array) == bytes([7]) * 64
     with pytest.raises(BufferError):
         device.close()

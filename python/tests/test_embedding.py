@@ -115,9 +115,9 @@ def test_an_end_that_the_library_refuses_is_told(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(_callbacks, "_kept", {1: [object()]})
     monkeypatch.setattr(_callbacks, "lib", Refuses())
-    with pytest.warns(RuntimeWarning) as told:
+    with pytest.warns(RuntimeWarning) as caught:
         _callbacks.end()
-    assert any("have not ended" in str(warning.message) for warning in told)
+    assert any("have not ended" in str(warning.message) for warning in caught)
 
 
 FORKED = """

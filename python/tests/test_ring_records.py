@@ -51,9 +51,9 @@ def test_whole_or_not_at_all() -> None:
     assert tx.write(b"0123456789", whole=True) == 10
     with pytest.raises(backbuf.ChannelFull):
         tx.write(b"0123456789", timeout=0, whole=True)
-    with pytest.raises(backbuf.WaitTimeoutError) as told:
+    with pytest.raises(backbuf.WaitTimeoutError) as caught:
         tx.write(b"0123456789", timeout=0.001, whole=True)
-    assert told.value.sent == 0
+    assert caught.value.sent == 0
     for call in (tx.send, tx.write):
         with pytest.raises(backbuf.OutOfRangeError):
             call(bytes(17), whole=True)
@@ -91,13 +91,13 @@ def test_an_async_send_is_whole(run: Run) -> None:
 def test_a_cancelled_send_says_how_much_went(run: Run) -> None:
     async def main() -> None:
         tx, rx = spsc_buffer(16)
-        told: list[BaseException] = []
+        caught: list[BaseException] = []
 
         async def send(**how: Any) -> None:
             try:
                 await tx.send_async(bytes(40), **how)
             except BaseException as error:
-                told.append(error)
+                caught.append(error)
                 raise
 
         task = asyncio.ensure_future(send())
@@ -107,8 +107,8 @@ def test_a_cancelled_send_says_how_much_went(run: Run) -> None:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        assert isinstance(told[0], asyncio.CancelledError)
-        assert told[0].sent == 26  # type: ignore[attr-defined]
+        assert isinstance(caught[0], asyncio.CancelledError)
+        assert caught[0].sent == 26  # type: ignore[attr-defined]
         assert tx.statistics().bytes == 26
         with pytest.raises(backbuf.WaitTimeoutError) as late:
             await send(timeout=0.01)
@@ -132,11 +132,11 @@ def test_an_interrupted_send_says_how_much_went() -> None:
     before = signal.signal(signal.SIGALRM, ring)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
-        with pytest.raises(AlarmError) as told:
+        with pytest.raises(AlarmError) as caught:
             tx.write(bytes(40), timeout=30)
     finally:
         signal.signal(signal.SIGALRM, before)
-    assert told.value.sent == 16  # type: ignore[attr-defined]
+    assert caught.value.sent == 16  # type: ignore[attr-defined]
     assert len(rx.recv(100)) == 16
 
 

@@ -285,7 +285,7 @@ def test_an_exception_in_a_block_is_not_hidden_by_the_end_of_its_manager() -> No
 def test_a_back_that_is_not_in_hand_is_not_left() -> None:
     back = CBufferManager(8).back()
     for _ in range(2):
-        with pytest.raises(backbuf.StateError, match="not in hand"):
+        with pytest.raises(backbuf.StateError, match="not reserved"):
             back.__exit__(None, None, None)
         with back as a:
             a[:] = 1

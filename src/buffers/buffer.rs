@@ -180,7 +180,7 @@ impl Buffer {
     /// # let desc = BufferDesc { size: 64, usage: Usage::COPY_DST, ..BufferDesc::default() };
     /// let buffer = Buffer::new(&device, &desc)?;
     /// let native = buffer.native()?;
-    /// // SAFETY: nobody has borrowed bytes of it.
+    /// // SAFETY: no bytes of it are borrowed.
     /// unsafe { device.run(Timeout::FOREVER, |driver| driver.write(native, 0, b"by hand"))? };
     /// # Ok::<(), backbuf::Error>(())
     /// ```

@@ -85,7 +85,7 @@ impl Device {
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     ///
-    /// Without a word of the caller's nobody can delete a buffer under a range of it:
+    /// Safe code cannot delete a buffer whose bytes are borrowed:
     ///
     /// ```compile_fail,E0133
     /// # use backbuf::{Timeout, buffers::{Buffer, BufferDesc}, device::{Device, HostConfig, Usage}};

@@ -29,10 +29,10 @@ pub(crate) struct Start {
 /// A driver that stays for ever.
 struct Kept(#[expect(dead_code, reason = "held, and never used again")] Box<dyn Driver>);
 
-// SAFETY: nobody uses or drops it.
+// SAFETY: it is neither used nor dropped again.
 unsafe impl Send for Kept {}
 
-/// Keeps a driver whose mapped bytes somebody has, in a place where leak checkers find it.
+/// Keeps a driver whose mapped bytes are still in use, where leak checkers find it.
 fn keep(driver: Box<dyn Driver>) {
     static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
     let mut kept = KEPT.lock();
@@ -209,7 +209,7 @@ impl Shared {
         let why = "the thread that made this host-driven device has ended; make a new device on a thread that stays";
         self.lose(Error::text(Status::DeviceLost, why), format_args!("its owner thread has ended"));
         if self.books.any_mapped() {
-            // C and Python have addresses of them, which nobody has taken back.
+            // C and Python may still use their addresses.
             self.held.fetch_add(1, SeqCst);
         }
         self.finish();

@@ -1,6 +1,6 @@
 //! Host-driven devices of a thread: they end with it.
 //!
-//! Nobody but the owner thread may use the driver, and what waits for that thread would wait for ever once it is gone. So the
+//! Only the owner thread may use the driver, and a call that waits for that thread would wait for ever once it has ended. So the
 //! thread's last act ends its devices: they are lost, what is queued and pending is answered, and the driver is dropped while
 //! that is still possible.
 

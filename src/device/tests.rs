@@ -152,7 +152,7 @@ fn a_host_that_does_not_drive_its_device_is_waited_for_to_a_bound() {
         assert_eq!(error.status(), Status::Timeout);
         assert!(error.to_string().contains("has not driven it for 30 s"), "{error}");
     });
-    // On its own thread there is nobody to wait for; nor on the library's.
+    // The owner thread does not wait for itself, nor does a thread of the library.
     device.perform(|driver| driver.submit()).unwrap();
     device.poll(Timeout::FOREVER).unwrap();
     let own = host(&Faults::new().unwrap(), false);

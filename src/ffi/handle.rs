@@ -134,7 +134,7 @@ pub(super) const fn compose(tag: u16, index: u32, generation: u32) -> u64 {
     (tag as u64) << TAG_SHIFT | (index as u64) << INDEX_SHIFT | (generation as u64) << GENERATION_SHIFT
 }
 
-/// A handle with that tag which is nobody's. A copy that has the tag takes it for its own all the same, as a released lease's.
+/// A handle with that tag which was never given out. A copy that has the tag takes it for its own all the same, as a released lease's.
 pub(super) const fn never_given(tag: u16) -> u64 {
     compose(tag, 0, 0) | Kind::Lease as u64
 }

@@ -178,7 +178,7 @@ pub struct bb_log_record {
     /// `BB_LOG_ERROR` to `BB_LOG_DEBUG`.
     pub level: u32,
     /// Records that were lost between the one before and this one, because the queue was full. What is lost at the end, after
-    /// the last record that found room, is not told.
+    /// the last record that found room, is not reported.
     pub lost: u64,
     /// The part of the library, NUL-terminated.
     pub part: [c_char; 16],

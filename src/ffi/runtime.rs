@@ -1,8 +1,8 @@
 //! Callbacks of a language runtime, which all end before the runtime does.
 //!
 //! A runtime is known by its drop function: the one that it gives along with every callback, and announces before the first.
-//! Callbacks with drop functions that nobody announced have no entry and are not counted: a program in C++ has a drop function
-//! for every type of callable. Calls are counted while they run; whoever ends them sets `ended` and waits until none is left.
+//! Callbacks whose drop function was not announced have no entry and are not counted: a program in C++ has a drop function
+//! for every type of callable. Calls are counted while they run; the call that ends them sets `ended` and waits until none is left.
 
 use std::ffi::c_void;
 

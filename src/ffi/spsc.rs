@@ -10,7 +10,7 @@ use super::status::bb_status;
 use crate::memory::boxed;
 use crate::spsc::{Config, EndStatistics, Ring, Rx, Tx};
 
-/// `bb_spsc_config.flags`: a second thread inside of one end is told `BB_E_BUSY`, at the cost of an atomic exchange a call. Without
+/// `bb_spsc_config.flags`: a second thread inside one end gets `BB_E_BUSY`, at the cost of an atomic exchange a call. Without
 /// it two threads at once mix up which bytes go and come, and do no other harm.
 pub const BB_SPSC_CHECKED: u32 = 1;
 /// `bb_spsc_config.flags`: no end ever pauses. Without it an end that keeps up with a stream of tiny chunks pauses for a

@@ -2,7 +2,7 @@
 //!
 //! Producers never wait and allocate nothing: where the queue is full the record is lost, and counted. Each slot has a turn
 //! (D. Vyukov's bounded queue): in lap `n` over the slots it is `2 n` while the slot is free, `2 n + 1` while it holds a record;
-//! so a queue of a single slot can tell the two as well. A producer takes a record's number by advancing `tail`, writes the slot
+//! so a queue of a single slot can distinguish the two as well. A producer takes a record's number by advancing `tail`, writes the slot
 //! and passes the turn on by a release store; a consumer does the same with `head`.
 //!
 //! With each record goes the count of all that were lost until then, read before the record takes its number: so these counts
@@ -44,14 +44,14 @@ struct Queue {
     slots: Vec<Slot>,
     head: AtomicU64,
     tail: AtomicU64,
-    /// All that were lost, and those of them that consumers were told of.
+    /// All that were lost, and those that were reported to consumers.
     lost: AtomicU64,
-    told: AtomicU64,
+    reported: AtomicU64,
     closed: AtomicU32,
     event: Event,
 }
 
-// SAFETY: a record is touched only by whoever has its slot's turn.
+// SAFETY: a record is touched only by the thread that has its slot's turn.
 unsafe impl Sync for Queue {}
 // SAFETY: as above.
 unsafe impl Send for Queue {}
@@ -62,8 +62,8 @@ impl Queue {
         slots.extend(
             (0..records).map(|_| Slot { turn: AtomicU64::new(0), record: UnsafeCell::new((EMPTY, 0)) }),
         );
-        let [head, tail, lost, told] = [const { AtomicU64::new(0) }; 4];
-        Ok(Queue { slots, head, tail, lost, told, closed: AtomicU32::new(0), event: Event::new() })
+        let [head, tail, lost, reported] = [const { AtomicU64::new(0) }; 4];
+        Ok(Queue { slots, head, tail, lost, reported, closed: AtomicU32::new(0), event: Event::new() })
     }
 
     fn slot(&self, number: u64) -> Option<&Slot> {
@@ -111,7 +111,7 @@ impl Queue {
                 // SAFETY: the slot held this record, and its turn is this consumer's alone since the exchange.
                 let (record, lost) = unsafe { *slot.record.get() };
                 slot.turn.store(held + 1, Release);
-                return Some((record, lost.saturating_sub(self.told.fetch_max(lost, Relaxed))));
+                return Some((record, lost.saturating_sub(self.reported.fetch_max(lost, Relaxed))));
             }
         }
     }

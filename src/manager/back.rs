@@ -124,7 +124,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Runs `work` as the holder of the reservation; meanwhile nobody else can end it.
+    /// Runs `work` as the holder of the reservation; meanwhile no other call can end it.
     #[cfg(feature = "capi")]
     fn with_reserved<T>(&self, token: u64, work: impl FnOnce(&mut Applier) -> Result<T>) -> Result<T> {
         if token == 0 || self.token.compare_exchange(token, 0, AcqRel, Relaxed).is_err() {
@@ -188,7 +188,10 @@ impl Shared {
 }
 
 fn not_reserved() -> Error {
-    Error::text(Status::State, "back is not in hand: it was committed or cancelled, or never reserved")
+    Error::text(
+        Status::State,
+        "back is not reserved: it was committed or cancelled before, or never reserved",
+    )
 }
 
 impl Hand {

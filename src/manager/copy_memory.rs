@@ -29,7 +29,7 @@ unsafe fn release_lease(owner: *mut (), _: u32) {
     drop(unsafe { CopyMemory::from_raw(owner.cast()) });
 }
 
-// SAFETY: memory that anybody may free; what lies in it is guarded by others.
+// SAFETY: any thread may free the memory; access to its bytes is ordered by the role and the leases.
 unsafe impl Send for CopyMemory {}
 
 impl CopyMemory {

@@ -21,7 +21,7 @@ pub(crate) struct Exit {
 
 /// The worker has gone.
 const GONE: u32 = 1;
-/// Nobody waits for the worker any more, though a callback runs on.
+/// The destroying thread has stopped waiting for the worker, though a callback runs on.
 const ABANDONED: u32 = 2;
 
 impl Exit {
@@ -34,7 +34,7 @@ impl Exit {
         self.state.load(Acquire) & GONE != 0
     }
 
-    /// Nobody waits any more; false if the worker has gone meanwhile.
+    /// The destroying thread stops waiting; false if the worker has ended meanwhile.
     pub(crate) fn abandon(&self) -> bool {
         self.state.fetch_or(ABANDONED, AcqRel) & GONE == 0
     }
@@ -222,7 +222,7 @@ impl<'a> Worker<'a> {
             self.report_copies();
         }
         if self.look.passed() {
-            // For a moment only: whoever holds the role for long may be looked at again later.
+            // For a moment only: if the role stays held, a later look will do.
             if shared.role.take(Deadline::at(now() + 1_000_000)).is_ok() {
                 shared.free_copies(Applier::withdraw_unused);
             }

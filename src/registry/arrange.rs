@@ -175,7 +175,7 @@ pub(super) struct Arrangement {
     /// Elements of all local arrays, and their bytes.
     pub(super) local: u64,
     pub(super) local_bytes: u64,
-    /// Empty until somebody asks.
+    /// Empty until it is asked for.
     pub(super) hash: OnceCell<u64>,
 }
 

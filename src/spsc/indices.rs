@@ -6,7 +6,7 @@
 //!
 //! A ring that overwrites its oldest records has two writers of `head`. The sender moves it on by compare-and-swap once more than
 //! `window` bytes are in the ring. The receiver sets the bit `HELD` in it before it reads and clears it when it has read; a held
-//! `head` is moved by nobody else. The sender writes only between `tail` and `head` + `capacity`, as in every ring, so what the
+//! No other thread moves `head`. The sender writes only between `tail` and `head` + `capacity`, as in every ring, so what the
 //! receiver reads never changes under it. The memory is at least twice the window: while `head` is held, as many records as the
 //! window holds can still come before the sender finds no room. Neither side ever repeats a step that the other one foiled.
 

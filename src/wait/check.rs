@@ -9,7 +9,7 @@ use std::ffi::c_void;
 
 use super::{Deadline, Stop, now};
 
-/// How long a wait sleeps before it calls the check: a signal that was handled just before the sleep woke nobody.
+/// How long a wait sleeps before it calls the check: a signal that was handled just before the sleep does not end it.
 const SLICE_NS: u64 = 50_000_000;
 
 /// What a wait calls.
@@ -56,9 +56,9 @@ pub fn set_interruptible(on: bool) {
 /// ```
 /// use backbuf::{DType, Status, Timeout, manager::Manager};
 /// let manager = Manager::new(DType::U8, &[1])?;
-/// let (tell, told) = std::sync::mpsc::channel();
-/// tell.send("stop").unwrap();
-/// let waited = backbuf::with_wait_check(|| told.try_recv().is_ok(), || manager.wait_epoch(0, Timeout::FOREVER));
+/// let (sender, receiver) = std::sync::mpsc::channel();
+/// sender.send("stop").unwrap();
+/// let waited = backbuf::with_wait_check(|| receiver.try_recv().is_ok(), || manager.wait_epoch(0, Timeout::FOREVER));
 /// assert_eq!(waited.unwrap_err().status(), Status::Interrupted);
 /// # Ok::<(), backbuf::Error>(())
 /// ```
@@ -92,7 +92,7 @@ pub(crate) fn listens() -> bool {
     listening.interruptible || listening.check.is_some()
 }
 
-/// Whether only the sleep in the kernel tells the calling thread of a signal, so that it must not wait anywhere else.
+/// Whether only a sleep in the kernel notices that a signal was handled, so that the thread must not wait anywhere else.
 pub(crate) fn listens_asleep() -> bool {
     let listening = LISTENING.get();
     listening.interruptible && listening.check.is_none()

@@ -18,7 +18,7 @@ impl Drive for Device {
         timeout: Timeout,
         work: impl FnOnce(&mut dyn Driver) -> Result<R> + Send,
     ) -> Result<R> {
-        // SAFETY: the tests delete, map and unmap only what they made or nobody has borrowed, and pass on fences of the device.
+        // SAFETY: the tests delete, map and unmap only what they made and what is not borrowed, and pass on fences of the device.
         unsafe { self.run(timeout, work) }
     }
 }

@@ -128,7 +128,7 @@ class Back(Unique):
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         back, array = self._back, self._array
         if back is None:
-            raise _errors.StateError("this back copy is not in hand: it is reserved by a `with` block", lib.BB_E_STATE)
+            raise _errors.StateError("this back copy is not reserved: a `with` block reserves it", lib.BB_E_STATE)
         self._back, self._array = None, []
         # First: an array that another thread makes from it now is read-only, too.
         array[0].flags.writeable = False

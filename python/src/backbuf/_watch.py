@@ -59,15 +59,15 @@ class Waiters:
 
     async def ticket(self, number: int, look: Callable[[], bool], seconds: float | None) -> None:
         """Waits until `look` says that the ticket is decided, which is asked when there are news; `seconds` at most."""
-        watch, told = self._open(), asyncio.get_running_loop().create_future()
-        entry = (number, next(self._count), told, look)
+        watch, waiter = self._open(), asyncio.get_running_loop().create_future()
+        entry = (number, next(self._count), waiter, look)
         heapq.heappush(self._tickets, entry)
         if self._tickets[0] is entry:
             watch.ticket(number)
         try:
-            await self._wait(watch, told, seconds)
+            await self._wait(watch, waiter, seconds)
         finally:
-            if told.cancelled():
+            if waiter.cancelled():
                 # Out of time, or cancelled: it stays in the heap until there are many of its kind.
                 self._left += 1
                 if self._left > len(self._tickets) // 2:
@@ -76,14 +76,14 @@ class Waiters:
 
     async def epoch(self, deadline: Deadline) -> None:
         """Waits for an epoch, or the end of the manager."""
-        told = asyncio.get_running_loop().create_future()
-        self._epochs.append(told)
+        waiter = asyncio.get_running_loop().create_future()
+        self._epochs.append(waiter)
         try:
-            await self._wait(self._open(), told, deadline.seconds())
+            await self._wait(self._open(), waiter, deadline.seconds())
         finally:
-            if told.cancelled():
-                self._epochs.remove(told)
-        if told.cancelled():
+            if waiter.cancelled():
+                self._epochs.remove(waiter)
+        if waiter.cancelled():
             raise _errors.WaitTimeoutError("the time given is over", lib.BB_E_TIMEOUT)
 
     def _open(self) -> Watch:
@@ -91,15 +91,15 @@ class Waiters:
             self._watch = Watch(self._manager)
         return self._watch
 
-    async def _wait(self, watch: Watch, told: asyncio.Future[None], seconds: float | None) -> None:
-        loop = told.get_loop()
+    async def _wait(self, watch: Watch, waiter: asyncio.Future[None], seconds: float | None) -> None:
+        loop = waiter.get_loop()
         if self._waiting == 0:
             loop.add_reader(watch.descriptor, self._tell)
         self._waiting += 1
         try:
-            await asyncio.wait([told], timeout=seconds)
+            await asyncio.wait([waiter], timeout=seconds)
         finally:
-            told.cancel()  # unless it is done
+            waiter.cancel()  # unless it is done
             self._waiting -= 1
             if self._waiting == 0 and not loop.is_closed():
                 loop.remove_reader(watch.descriptor)
@@ -108,14 +108,14 @@ class Waiters:
         watch = self._open()
         watch.clear()
         epochs, self._epochs = self._epochs, []
-        for told in epochs:
-            wake(told)
+        for waiter in epochs:
+            wake(waiter)
         while self._tickets:
-            number, _, told, look = self._tickets[0]
-            if told.done():
+            number, _, waiter, look = self._tickets[0]
+            if waiter.done():
                 self._left = max(0, self._left - 1)
             elif look():
-                told.set_result(None)
+                waiter.set_result(None)
             else:
                 watch.ticket(number)
                 break

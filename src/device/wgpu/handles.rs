@@ -35,7 +35,7 @@ impl Device {
     ///     driver.write(native, 0, &[1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0])?;
     ///     driver.submit()
     /// };
-    /// // SAFETY: nobody has borrowed bytes of it.
+    /// // SAFETY: no bytes of it are borrowed.
     /// unsafe { device.run(Timeout::FOREVER, work)? };
     ///
     /// let gpu = device.wgpu_handles()?;

@@ -229,7 +229,7 @@ struct Load<'a> {
 }
 
 impl Load<'_> {
-    /// A key that is nobody's, and is not handed out again.
+    /// A key that no group has, and that is not given out again.
     fn free_key(&mut self) -> u64 {
         loop {
             let key = self.highest_free;

@@ -37,7 +37,7 @@ impl Ends {
     }
 }
 
-/// Narrows the ends until they meet, the height is at most `target`, or `nodes` are used up; tells how many were used.
+/// Narrows the ends until they meet, the height is at most `target`, or `nodes` are used up; returns how many were used.
 pub(super) fn minimise<'p>(
     ends: &mut Ends,
     problem: &'p Problem,
