@@ -14,7 +14,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TOP / "tools"))
 
-import c_api  # noqa: E402
+import c_api  # noqa: E402  (its folder is put on the path above)
 
 INTEGERS = {"uint32_t": 4, "uint64_t": 8, "int32_t": 4, "int64_t": 8, "uint8_t": 1, "bool": 1, "float": 4}
 ENUMS = ("bb_status", "bb_buffer_state")

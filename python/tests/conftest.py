@@ -33,7 +33,7 @@ os.environ.setdefault("LIBGL_ALWAYS_SOFTWARE", "1")
 
 # The statuses that the header lists for each function, as the C tests hold them too.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-import c_api  # noqa: E402
+import c_api  # noqa: E402  (its folder is put on the path above)
 
 _FUNCTIONS = c_api.functions()
 _STATUS_NAMES = {value: name for name, value in c_api.status_values().items()}
@@ -49,7 +49,7 @@ def _note_unlisted(self: backbuf.BackbufError, message: str, status: int) -> Non
         _unlisted.append(f"{function.name} does not list {name or status}: {message}")
 
 
-backbuf.BackbufError.__init__ = _note_unlisted  # type: ignore[method-assign]
+backbuf.BackbufError.__init__ = _note_unlisted  # type: ignore[method-assign]  # every error is seen
 
 
 @pytest.fixture(autouse=True)

@@ -108,7 +108,7 @@ def test_a_cancelled_send_says_how_much_went(run: Run) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await task
         assert isinstance(caught[0], asyncio.CancelledError)
-        assert caught[0].sent == 26  # type: ignore[attr-defined]
+        assert caught[0].sent == 26  # type: ignore[attr-defined]  # set by the package
         assert tx.statistics().bytes == 26
         with pytest.raises(backbuf.WaitTimeoutError) as late:
             await send(timeout=0.01)
@@ -136,7 +136,7 @@ def test_an_interrupted_send_says_how_much_went() -> None:
             tx.write(bytes(40), timeout=30)
     finally:
         signal.signal(signal.SIGALRM, before)
-    assert caught.value.sent == 16  # type: ignore[attr-defined]
+    assert caught.value.sent == 16  # type: ignore[attr-defined]  # set by the package
     assert len(rx.recv(100)) == 16
 
 

@@ -152,7 +152,7 @@ def ring_calls() -> Iterator[tuple[str, Call, Call]]:
         lambda: next(streams[2].chunks(1)),
     ]
     for place, call in enumerate(calls):
-        yield f"receive {place}", call, lambda place=place: rings[2 + place][0].send(b"a")  # type: ignore[misc]
+        yield f"receive {place}", call, lambda place=place: rings[2 + place][0].send(b"a")  # type: ignore[misc]  # mypy infers no type for the default
 
 
 def device_calls() -> Iterator[tuple[str, Call, Call]]:

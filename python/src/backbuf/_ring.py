@@ -70,7 +70,7 @@ def spsc_buffer(
 
 def _note_sent(error: BaseException, sent: int) -> None:
     """Adds to an exception how many bytes of its call went into the ring before."""
-    error.sent = sent  # type: ignore[attr-defined]
+    error.sent = sent  # type: ignore[attr-defined]  # any exception may end a call, also asyncio's
 
 
 class RingEnd(End):
