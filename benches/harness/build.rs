@@ -1,5 +1,5 @@
 //! Builds what is written in C and C++ as shared libraries of their own, which the harness opens like any other peer: the
-//! two seeds, and the rings whose headers this machine has.
+//! two naive managers, and the rings whose headers this machine has.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -20,13 +20,13 @@ const FOLDERS: [&str; 2] = ["dpdk", "spa-0.2"];
 fn main() {
     let out = std::env::var("OUT_DIR").expect("cargo sets it");
     let library = |name: &str| Path::new(&out).join(format!("lib{name}.so"));
-    println!("cargo::rerun-if-changed=../seed");
+    println!("cargo::rerun-if-changed=../naive");
     println!("cargo::rerun-if-changed=../rings/native");
     // What is installed later is found then.
     println!("cargo::rerun-if-changed=/usr/include");
     println!("cargo::rustc-env=NATIVE={out}");
-    for (name, define) in [("seed_c", ""), ("seed_c_correct", "-DFULL_COPY")] {
-        let mut command = compiler("../seed/seed.c");
+    for (name, define) in [("naive_c", ""), ("naive_c_correct", "-DFULL_COPY")] {
+        let mut command = compiler("../naive/naive.c");
         let status = command.args(["-shared", "-o"]).arg(library(name)).args(given(define)).status();
         assert!(status.is_ok_and(|status| status.success()), "{command:?} failed");
     }

@@ -13,7 +13,7 @@ from types import ModuleType
 
 import bare
 import numpy as np
-from seed import Seed
+from naive import Naive
 from turns import Loop, alternate, figures
 
 HERE = Path(__file__).resolve().parent
@@ -82,8 +82,8 @@ def measure(row: str, seconds: float) -> dict[str, object]:
     values = np.arange(MANY, dtype="f8")
     with ExitStack() as stack:
         m = stack.enter_context(backbuf.CBufferManager((ELEMENTS,), dtype="f8"))
-        seed = Seed(ELEMENTS)
-        stack.callback(seed.close)
+        naive = Naive(ELEMENTS)
+        stack.callback(naive.close)
 
         def published() -> np.ndarray:
             m.synchronize()
@@ -105,7 +105,7 @@ def measure(row: str, seconds: float) -> dict[str, object]:
             right = bool((published()[8 : 8 + SMALL] == small).all())
             loops = {
                 "ours": loop(m.enqueue, small, 64),
-                "seed_python": loop(seed.enqueue, small, 64, after=seed.synchronize),
+                "naive_python": loop(naive.enqueue, small, 64, after=naive.synchronize),
                 "limit.cffi_from_buffer": from_buffer_loop(cffi, small),
             }
         elif row == "many":
@@ -117,7 +117,7 @@ def measure(row: str, seconds: float) -> dict[str, object]:
         elif row == "sync_empty":
             epoch = m.synchronize()
             right = m.synchronize() == epoch
-            loops = {"ours": loop(m.synchronize), "seed_python": loop(seed.synchronize)}
+            loops = {"ours": loop(m.synchronize), "naive_python": loop(naive.synchronize)}
         else:
             return {"not_run": "no such row in the script"}
         if not right:

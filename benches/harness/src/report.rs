@@ -84,7 +84,7 @@ struct Verdict {
 }
 
 /// The pseudo-code of the design is shown and has goals of its own, but is no library's answer; nor is ours in another way.
-const NO_PEER: [&str; 4] = ["limit.", "seed_", "spsc.", "backbuf_"];
+const NO_PEER: [&str; 4] = ["limit.", "naive_", "spsc.", "backbuf_"];
 /// Queues of typed messages are no rings of bytes.
 const NO_BYTE_RING: [&str; 2] = ["_typed", "_vec"];
 
@@ -164,8 +164,8 @@ const PARTS: [(&str, &[Column]); 5] = [
             ("bitmap", &["channel_bitmap"]),
             ("triple", &["channel_triple"]),
             ("arc-swap", &["channel_arc_swap"]),
-            ("seed", &["seed_c", "seed_python"]),
-            ("seed + copy", &["seed_c_correct"]),
+            ("naive", &["naive_c", "naive_python"]),
+            ("naive + copy", &["naive_c_correct"]),
             ("limit", &["limit.memcpy", "limit.futex_wake", "limit.cffi_call", "limit.cffi_from_buffer"]),
         ],
     ),

@@ -173,7 +173,7 @@ impl Maker {
 
     /// The design's pseudo-code leaves the back copy one epoch behind after a swap.
     pub fn persists(&self) -> bool {
-        self.name() != "seed_c"
+        self.name() != "naive_c"
     }
 
     /// left-right publishes on the caller's thread and has no other.
@@ -196,15 +196,15 @@ pub enum Any {
 }
 
 const PEERS: [&str; 4] = ["left_right", "channel_bitmap", "channel_triple", "channel_arc_swap"];
-const SEEDS: [&str; 2] = ["seed_c", "seed_c_correct"];
+const NAIVE: [&str; 2] = ["naive_c", "naive_c_correct"];
 
-/// Opens the peers, which cargo put beside this program, and the seeds, which the build script made.
+/// Opens the peers, which cargo put beside this program, and the naive managers, which the build script made.
 pub fn peers() -> Vec<Maker> {
     let beside = std::env::current_exe().expect("a path of its own");
     let library = |name: &str| beside.with_file_name(format!("libpeer_{name}.so"));
-    let seed = |name: &str| PathBuf::from(env!("NATIVE")).join(format!("lib{name}.so"));
+    let naive = |name: &str| PathBuf::from(env!("NATIVE")).join(format!("lib{name}.so"));
     let peers = PEERS.iter().map(|name| open(name, &library(name)));
-    peers.chain(SEEDS.iter().map(|name| open(name, &seed(name)))).collect()
+    peers.chain(NAIVE.iter().map(|name| open(name, &naive(name)))).collect()
 }
 
 fn open(name: &'static str, path: &Path) -> Maker {

@@ -1,4 +1,4 @@
-"""The design's pseudo-code in Python: queue.Queue, a worker thread, two NumPy arrays, an event and a swap."""
+"""A naive double-buffered state in Python: a `queue.Queue`, a worker thread, two NumPy arrays, an event and a swap."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import threading
 import numpy as np
 
 
-class Seed:
-    """Every element of the state is its index in the flat array."""
+class Naive:
+    """The state as two flat arrays of `elements` float64; the worker swaps them when it reaches a `synchronize`."""
 
     def __init__(self, elements: int) -> None:
         self.copies = [np.zeros(elements), np.zeros(elements)]
@@ -19,17 +19,17 @@ class Seed:
         self.worker.start()
 
     def enqueue(self, data: np.ndarray, byte_offset: int) -> None:
-        """Queues a copy of data."""
+        """Queues a copy of `data` for `byte_offset`."""
         self.queue.put((byte_offset // 8, data.copy()))
 
     def synchronize(self) -> None:
-        """Waits until the worker has come this far and has swapped."""
+        """Waits until the worker has applied all queued updates and has swapped the copies."""
         event = threading.Event()
         self.queue.put(event)
         event.wait()
 
     def close(self) -> None:
-        """Ends the worker."""
+        """Stops the worker."""
         self.queue.put(None)
         self.worker.join()
 
