@@ -6,7 +6,7 @@ unset CARGO_TARGET_DIR CARGO_BUILD_TARGET_DIR CARGO_BUILD_TARGET # what cargo bu
 
 # What the runners in use close with (cargo test, CTest with what failed, Unity, pytest, mypy, ruff, Sphinx).
 closing_lines='^test result: |% tests passed, |^=+ .*(passed|failed|error).* in .*=+$|^Success: |^Found [0-9]+ error'
-closing_lines+='|^[0-9]+ Tests 0 Failures|^\s+[0-9]+ - \S+ \(|^All checks passed|^build succeeded|^ok: '
+closing_lines+='|^structure: |^[0-9]+ Tests 0 Failures|^\s+[0-9]+ - \S+ \(|^All checks passed|^build succeeded|^ok: '
 
 # begin_steps TITLE: `TITLE.summary` and one log a step go to target/log.
 begin_steps() {
