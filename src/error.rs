@@ -188,7 +188,6 @@ pub(crate) enum Facts {
     /// `param`, a text, is malformed there.
     At { param: &'static str, line: u64, column: u64, why: &'static str },
     /// `param` is not the handle of a live object of its kind.
-    #[cfg(feature = "capi")]
     Handle { param: &'static str, value: u64, why: &'static str },
     /// `param` ends at `end`, beyond `limit`.
     Beyond { param: &'static str, end: u64, limit: u64, of: &'static str },
@@ -297,7 +296,6 @@ impl Error {
         Error::new(Status::Argument, Facts::At { param, line, column, why })
     }
 
-    #[cfg(feature = "capi")]
     #[cold]
     pub(crate) fn handle(status: Status, param: &'static str, value: u64) -> Error {
         Error::new(status, Facts::Handle { param, value, why: status.summary() })
@@ -387,7 +385,6 @@ impl fmt::Display for Error {
             Facts::At { param, line, column, why } => {
                 write!(f, "{param}, line {line}, column {column}: {why}")
             }
-            #[cfg(feature = "capi")]
             Facts::Handle { param, value, why } => write!(f, "{param} = {value:#x}: {why}"),
             Facts::Beyond { param, end, limit, of } => {
                 write!(f, "out of bounds: {param} ends at {end}, beyond {limit} (the {of})")

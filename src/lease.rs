@@ -314,7 +314,6 @@ impl Ending {
 }
 
 /// Whether that lease has not been released.
-#[cfg_attr(not(feature = "capi"), expect(dead_code, reason = "asked by the C ABI alone"))]
 pub(crate) fn is_live(id: LeaseId) -> bool {
     SLOTS.get(id.index).is_some_and(|slot| slot.word.load(Acquire) == u64::from(id.generation) << 1 | 1)
 }

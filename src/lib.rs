@@ -16,6 +16,9 @@
 //!
 //! Linux on x86-64 and aarch64. One process; objects do not cross a fork.
 
+// The functions that only the C layer calls are compiled in every build; without it, some of them are unused.
+#![cfg_attr(not(feature = "capi"), allow(dead_code, unused_imports))]
+
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
 compile_error!("backbuf runs on 64-bit little-endian Linux; other systems need somebody who can test them");
 

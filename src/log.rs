@@ -3,9 +3,7 @@
 //! Off by default at the cost of a relaxed load. A record is formatted into a fixed buffer on the stack, and no lock is
 //! held while it is handed out.
 
-#[cfg(feature = "capi")]
 pub(crate) mod queue;
-#[cfg(feature = "capi")]
 pub(crate) mod sink;
 
 use std::fmt;
@@ -15,7 +13,6 @@ pub(crate) use log::Level;
 /// Whether anybody wants records of that level. Ask before gathering what is expensive.
 #[inline]
 pub(crate) fn enabled(level: Level) -> bool {
-    #[cfg(feature = "capi")]
     if sink::enabled(level) {
         return true;
     }
@@ -43,6 +40,5 @@ fn tell(level: Level, part: &'static str, label: &str, text: fmt::Arguments<'_>)
         };
         log::logger().log(&log::Record::builder().level(level).target(target).args(text).build());
     }
-    #[cfg(feature = "capi")]
     sink::tell(level, part, label, text);
 }

@@ -168,7 +168,6 @@ pub(crate) fn is_own(tag: u16) -> bool {
 }
 
 /// Whether `tag` was an ancestor's of this process.
-#[cfg(any(feature = "capi", test))]
 pub(crate) fn is_ancestors(tag: u16) -> bool {
     !is_own(tag) && seen(tag).0.load(SeqCst) & seen(tag).1 != 0
 }

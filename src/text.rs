@@ -29,7 +29,6 @@ impl<const N: usize> Text<N> {
     }
 
     /// The bytes, with NULs behind them.
-    #[cfg(feature = "capi")]
     pub(crate) fn to_chars(self) -> [std::ffi::c_char; N] {
         self.bytes.map(|byte| byte as std::ffi::c_char)
     }

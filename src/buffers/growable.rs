@@ -88,7 +88,6 @@ impl GrowableBuffer {
     }
 
     /// The buffer of this generation, for as long as it is held.
-    #[cfg(feature = "capi")]
     pub(crate) fn share(&self) -> Arc<DeviceBuffer> {
         self.buffer.clone()
     }

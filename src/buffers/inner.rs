@@ -249,7 +249,6 @@ impl Inner {
     }
 
     /// Unmaps, if that mapping is there still.
-    #[cfg(feature = "capi")]
     pub(crate) fn unmap_only(&self, number: u64) {
         let locked = self.lock();
         if locked.machine.mapping().is_some_and(|(is, _)| is == number) {
@@ -258,7 +257,6 @@ impl Inner {
     }
 
     /// The mapping that is there: its number and mode, where it is, and its bytes. It lends nothing.
-    #[cfg(feature = "capi")]
     pub(crate) fn mapping(&self) -> Result<Option<(u64, MapMode, *mut u8, u64)>> {
         let locked = self.lock();
         let Some((number, mode)) = locked.machine.mapping() else { return Ok(None) };

@@ -104,7 +104,6 @@ impl Machine {
     }
 
     /// The number of the mapping that is there, which no other of this buffer has, and what it is for.
-    #[cfg(feature = "capi")]
     pub(crate) fn mapping(&self) -> Option<(u64, MapMode)> {
         (self.state == BufferState::Mapped).then_some((self.request, self.mode))
     }

@@ -32,26 +32,20 @@ mod tests;
 pub use buffer::Buffer;
 pub use desc::BufferDesc;
 pub use device_buffer::DeviceBuffer;
-#[cfg(feature = "capi")]
 pub(crate) use dynamic::Ring;
 pub use dynamic::{DynamicBuffer, DynamicConfig, DynamicSlice, DynamicStatistics, RingPolicy};
 pub use encoder::Encoder;
 pub use growable::GrowableBuffer;
-#[cfg(feature = "capi")]
 pub(crate) use inner::Inner;
 pub use machine::BufferState;
-#[cfg(feature = "capi")]
 pub(crate) use promise::Callback;
 pub use range::{MappedRange, MappedRangeMut};
 pub use readback::{ReadbackBuffer, ReadbackConfig, ReadbackStatistics, WhenFull};
 pub use reading::Reading;
-#[cfg(feature = "capi")]
 pub(crate) use reading::{Delivery, Receiver};
 pub(crate) use report::dump;
 pub use report::{LiveBuffer, leak_report};
 pub use request::{Outcome, Request};
-#[cfg(feature = "capi")]
 pub(crate) use staging::Staging;
 pub use staging::{DeferredStagingBuffer, ImmediateStagingBuffer};
-#[cfg(feature = "capi")]
 pub(crate) use storage::Claim;

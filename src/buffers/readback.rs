@@ -160,7 +160,6 @@ impl ReadbackBuffer {
     }
 
     /// Another handle of the same ring.
-    #[cfg(feature = "capi")]
     pub(crate) fn share(&self) -> ReadbackBuffer {
         let ReadbackBuffer { ring, size, when_full } = self;
         ReadbackBuffer { ring: ring.clone(), size: *size, when_full: *when_full }
@@ -350,7 +349,6 @@ impl Slot {
     }
 
     /// Where its bytes are, which stay this reading's from now on.
-    #[cfg(feature = "capi")]
     pub(super) fn place(&self) -> Result<*const u8> {
         let _taken = self.claimed()?;
         let (place, ..) = self.buffer().inner.lend(0, None, false)?;

@@ -49,7 +49,6 @@ impl Reading {
     }
 
     /// What is waited for, for who must not keep the reading meanwhile.
-    #[cfg(feature = "capi")]
     pub(crate) fn request(&self) -> Request {
         self.request.share()
     }
@@ -60,7 +59,6 @@ impl Reading {
     }
 
     /// Where the bytes are, and how many: until it is dropped. Nobody takes its buffer for a newer reading then.
-    #[cfg(feature = "capi")]
     pub(crate) fn place(&self) -> Result<(*const u8, u64)> {
         Ok((self.slot.place()?, self.bytes as u64))
     }

@@ -142,7 +142,6 @@ impl Request {
     }
 
     /// Another view of the same request.
-    #[cfg(feature = "capi")]
     pub(crate) fn share(&self) -> Request {
         let Request { pledge, device, buffer, number } = self;
         Request { pledge: pledge.clone(), device: device.clone(), buffer: buffer.clone(), number: *number }

@@ -55,12 +55,10 @@ impl Staging {
         Ok((place.as_ptr(), self.size))
     }
 
-    #[cfg(feature = "capi")]
     pub(crate) fn label(&self) -> crate::error::Label {
         self.buffer.label()
     }
 
-    #[cfg(feature = "capi")]
     pub(crate) fn inner(&self) -> &crate::memory::Arc<super::inner::Inner> {
         &self.buffer.inner
     }

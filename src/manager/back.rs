@@ -11,7 +11,6 @@ use crate::error::{Error, Result, Status};
 use crate::memory::try_vec;
 use crate::sync::Ordering::*;
 use crate::wait::{Stop, thread_id};
-#[cfg(feature = "capi")]
 use {super::applier::Applier, crate::lease::LeaseId};
 
 /// What the back copy shows when it is handed out.
@@ -125,7 +124,6 @@ impl Shared {
     }
 
     /// Runs `work` as the holder of the reservation; meanwhile no other call can end it.
-    #[cfg(feature = "capi")]
     fn with_reserved<T>(&self, token: u64, work: impl FnOnce(&mut Applier) -> Result<T>) -> Result<T> {
         if token == 0 || self.token.compare_exchange(token, 0, AcqRel, Relaxed).is_err() {
             return Err(not_reserved());
@@ -137,7 +135,6 @@ impl Shared {
     }
 
     /// Leases the memory of the reserved back copy.
-    #[cfg(feature = "capi")]
     pub(crate) fn lease_back(&self, token: u64) -> Result<LeaseId> {
         self.with_reserved(token, |applier| {
             self.storage().lease_memory(applier.forward.back(), applier.epoch)
@@ -145,7 +142,6 @@ impl Shared {
     }
 
     /// Moves the reserved back copy to new memory.
-    #[cfg(feature = "capi")]
     pub(crate) fn replace_back(&self, token: u64) -> Result<RawBack> {
         self.with_reserved(token, |applier| {
             let data = self.storage().replace_memory(applier.forward.back())?;

@@ -43,13 +43,11 @@ impl Batch {
     }
 
     /// Dimensions of the state.
-    #[cfg(feature = "capi")]
     pub(crate) fn ndim(&self) -> usize {
         self.shape.ndim
     }
 
     /// Counts a refused call on the batch as one on its manager.
-    #[cfg(feature = "capi")]
     pub(crate) fn refuse(&self, status: Status) {
         if let Ok(shared) = self.alive() {
             shared.counters.refuse(status);

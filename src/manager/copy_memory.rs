@@ -4,7 +4,6 @@ use std::ptr::NonNull;
 
 use crate::device::pages::Pages;
 use crate::error::{Error, Result, Status};
-#[cfg(feature = "capi")]
 use crate::lease::{self, Giver, LeaseId};
 use crate::memory::try_box;
 use crate::sync::{AtomicU32, Ordering::*};
@@ -20,10 +19,8 @@ pub(crate) struct CountedPages {
 #[derive(Debug)]
 pub(crate) struct CopyMemory(NonNull<CountedPages>);
 
-#[cfg(feature = "capi")]
 static GIVER: Giver = Giver { name: "back copy", object: "manager", about: "epoch", release: release_lease };
 
-#[cfg(feature = "capi")]
 unsafe fn release_lease(owner: *mut (), _: u32) {
     // SAFETY: a lease holds a reference until this very call.
     drop(unsafe { CopyMemory::from_raw(owner.cast()) });
@@ -67,7 +64,6 @@ impl CopyMemory {
     }
 
     /// A lease that keeps the pages mapped. It does not keep their bytes from changing.
-    #[cfg(feature = "capi")]
     pub(crate) fn lease(&self, number: u64, epoch: u64) -> Result<LeaseId> {
         let Some(blank) = lease::blank() else { return Err(lease::why_none()) };
         Ok(blank.fill(&GIVER, self.share().into_raw().cast(), 0, number, epoch))

@@ -56,7 +56,6 @@ pub use synchronize::{Ticket, TicketPoll};
 pub use task::Task;
 pub use watch::Watch;
 
-#[cfg(feature = "capi")]
 pub(crate) use {
     back::RawBack, device_front::release_device_front, op::Release, raw::RawUpdate, region::RawRegion,
     reserved::release as release_reserved,

@@ -6,7 +6,6 @@ use super::region::RawRegion;
 use super::{batch, kernel::Refused};
 use crate::Timeout;
 use crate::error::Result;
-#[cfg(feature = "capi")]
 use {
     super::{BackMode, back::RawBack, storage::RawFront},
     crate::{Status, lease::LeaseId, memory::Arc},
@@ -113,7 +112,6 @@ impl Manager {
     }
 }
 
-#[cfg(feature = "capi")]
 impl Manager {
     pub(crate) fn ndim(&self) -> usize {
         self.shared.shape.ndim

@@ -24,10 +24,6 @@ pub(super) fn keep(token: u64, back: CopyMemory, front: Option<CopyMemory>) {
 }
 
 /// The reservation of the back copy at `data` has ended: frees what was kept for it, if anything was.
-#[cfg_attr(
-    not(feature = "capi"),
-    expect(dead_code, reason = "a safe reservation never outlives its manager")
-)]
 pub(crate) fn release(data: *const u8, token: u64) {
     let mut kept = KEPT.lock();
     let found = kept.iter().position(|one| one.token == token && one.back.data().cast_const() == data);

@@ -30,7 +30,6 @@ pub(crate) struct Counters {
 
 impl Counters {
     /// Counts a refused call.
-    #[cfg(feature = "capi")]
     pub(crate) fn refuse(&self, status: crate::Status) {
         if let Some(counter) = self.refused.get(status as usize) {
             counter.bump(1);

@@ -166,7 +166,6 @@ impl Storage {
     }
 
     /// Leases the memory of a copy: it stays mapped, whatever becomes of the copy. The role's holder only.
-    #[cfg(feature = "capi")]
     pub(crate) fn lease_memory(&self, copy: usize, epoch: u64) -> Result<LeaseId> {
         let memory = self.share_memory(copy).ok_or(Error::of(Status::State))?;
         memory.lease(self.number, epoch)
@@ -174,7 +173,6 @@ impl Storage {
 
     /// Moves a copy that no front lease holds to new memory. What leases of the old memory still reach is theirs alone.
     /// The role's holder only.
-    #[cfg(feature = "capi")]
     pub(crate) fn replace_memory(&self, copy: usize) -> Result<*mut u8> {
         let pages = Pages::new(self.bytes, false)?;
         // SAFETY: both are as long as the state, and apart.

@@ -176,10 +176,6 @@ impl Watch {
     }
 
     /// Lets whoever waits on this watch go with [`Status::Closed`].
-    #[cfg_attr(
-        not(feature = "capi"),
-        expect(dead_code, reason = "only a C handle can be destroyed under a waiter")
-    )]
     pub(crate) fn close(&self) {
         self.seat.closed.store(1, SeqCst);
         if let Some(shared) = self.shared.upgrade() {

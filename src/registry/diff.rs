@@ -2,13 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-#[cfg(feature = "capi")]
 use std::fmt::Write;
 
 use super::layout::{Layout, Placed, Totals};
 use crate::error::{Error, Result, Status};
 use crate::memory::try_string;
-#[cfg(feature = "capi")]
 use crate::text::compose;
 
 /// A buffer that is not where, or what, it was.
@@ -51,7 +49,6 @@ impl Diff {
     }
 
     /// What it displays, if there is memory for it.
-    #[cfg(feature = "capi")]
     pub(crate) fn text(&self) -> Result<String> {
         compose(|out| write!(out, "{self}"))
     }

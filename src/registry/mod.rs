@@ -44,7 +44,6 @@ mod state;
 mod table;
 
 pub use buffer::{Buffer, Lifetime, Location, Precision, Update};
-#[cfg(feature = "capi")]
 pub(crate) use buffer::{Spec, vet_size};
 pub use check::{Fit, Refusal, Unfit};
 pub use diff::{Change, Diff, diff};

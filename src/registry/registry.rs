@@ -8,7 +8,6 @@ use super::layout::{Allocator, Layout, Placed, Totals};
 use super::options::Options;
 use super::state::{State, no_name};
 use crate::error::{Error, Label, Result, Status};
-#[cfg(feature = "capi")]
 use crate::memory::try_string;
 use crate::memory::try_vec;
 
@@ -326,7 +325,6 @@ impl Registry {
     }
 
     /// The name of a buffer by its place in the order.
-    #[cfg(feature = "capi")]
     pub(crate) fn buffer_name(&self, parent: u64, index: u64) -> Result<String> {
         let state = self.lock();
         let entries = &state.group(parent)?.entries;

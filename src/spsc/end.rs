@@ -1,7 +1,6 @@
 //! What both ends check.
 
 use crate::error::{Error, Result, Status};
-#[cfg(feature = "capi")]
 use crate::sync::AtomicU64;
 use crate::sync::{AtomicBool, Ordering::*};
 
@@ -51,7 +50,6 @@ pub(super) fn check_min(min: u64, capacity: u64) -> Result<()> {
     }
 }
 
-#[cfg(feature = "capi")]
 /// Whether a claim covers `bytes`.
 pub(super) fn check_claim(
     claim: &AtomicU64,

@@ -38,7 +38,6 @@ pub use statistics::{EndStatistics, StreamStatistics};
 pub use stream::{Chunk, Stream, StreamConfig};
 
 pub(crate) use ring::dump;
-#[cfg(feature = "capi")]
 pub(crate) use {
     pool::{Held, Pool},
     ring::{Claim, Ring},

@@ -187,7 +187,6 @@ impl Held {
     }
 
     /// Gives it away as a pointer; [`Held::from_raw`] takes it back.
-    #[cfg(feature = "capi")]
     pub(crate) fn into_raw(self) -> *mut () {
         std::mem::ManuallyDrop::new(self).block.as_ptr().cast()
     }
@@ -195,7 +194,6 @@ impl Held {
     /// # Safety
     ///
     /// What `into_raw` gave, once.
-    #[cfg(feature = "capi")]
     pub(crate) unsafe fn from_raw(raw: *mut ()) -> Held {
         // SAFETY: the caller's promise.
         Held { block: unsafe { NonNull::new_unchecked(raw.cast()) }, bytes: 0 }

@@ -171,7 +171,6 @@ impl Ring {
     }
 
     /// Its number among the objects of the process.
-    #[cfg(feature = "capi")]
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
@@ -185,14 +184,12 @@ impl Drop for Ring {
 }
 
 /// A claim that outlived its end: it keeps the ring's memory, and the end's place taken, until it is dropped.
-#[cfg(feature = "capi")]
 #[derive(Debug)]
 pub(crate) struct Claim {
     pub(super) ring: Arc<Ring>,
     pub(super) place: fn(&Ring) -> &Place,
 }
 
-#[cfg(feature = "capi")]
 impl Drop for Claim {
     fn drop(&mut self) {
         (self.place)(&self.ring).side.leave();

@@ -2,7 +2,6 @@
 
 use std::os::fd::RawFd;
 
-#[cfg(feature = "capi")]
 use super::end::check_claim;
 use super::end::{Busy, check_min};
 use super::indices::Consumer;
@@ -151,7 +150,6 @@ impl Rx {
     }
 
     /// All that is there, at least `min` bytes.
-    #[cfg(feature = "capi")]
     pub(crate) fn peek(&self, min: u64) -> Result<std::result::Result<(*const u8, u64), Flow>> {
         let _inside = self.busy.enter()?;
         if self.claim.load(Relaxed) != 0 {
@@ -168,7 +166,6 @@ impl Rx {
     }
 
     /// Gives the first `bytes` of the span back and ends the claim.
-    #[cfg(feature = "capi")]
     pub(crate) fn consume(&self, bytes: u64) -> Result<Flow> {
         let _inside = self.busy.enter()?;
         check_claim(&self.claim, bytes, "no span is peeked", "more than was peeked")?;
@@ -278,7 +275,6 @@ impl Rx {
     }
 
     /// Whether the end can become a stream: nothing of it is in use.
-    #[cfg(feature = "capi")]
     pub(crate) fn check_idle(&self) -> Result<()> {
         let _inside = self.busy.enter()?;
         self.check_open()?;
@@ -294,7 +290,6 @@ impl Rx {
     }
 
     /// What the span needs that is still open when the end is destroyed.
-    #[cfg(feature = "capi")]
     pub(crate) fn open_claim(&self) -> Option<super::Claim> {
         self.has_claim().then(|| super::Claim { ring: self.ring.clone(), place: |ring| &ring.receiver })
     }

@@ -97,7 +97,6 @@ impl Source {
         self.rx.ring()
     }
 
-    #[cfg(feature = "capi")]
     pub(crate) fn label(&self) -> Label {
         self.label
     }

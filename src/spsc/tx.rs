@@ -6,7 +6,6 @@
 
 use std::os::fd::RawFd;
 
-#[cfg(feature = "capi")]
 use super::end::check_claim;
 use super::end::{Busy, check_min};
 use super::indices::Producer;
@@ -201,7 +200,6 @@ impl Tx {
     }
 
     /// All the room that there is, at least `min` bytes.
-    #[cfg(feature = "capi")]
     pub(crate) fn reserve(&self, min: u64) -> Result<std::result::Result<(*mut u8, u64), Flow>> {
         let _inside = self.busy.enter()?;
         if let Some(flow) = self.obstacle()? {
@@ -215,7 +213,6 @@ impl Tx {
     }
 
     /// Publishes the first `bytes` of the span and ends the claim.
-    #[cfg(feature = "capi")]
     pub(crate) fn commit(&self, bytes: u64) -> Result<Flow> {
         let _inside = self.busy.enter()?;
         check_claim(&self.claim, bytes, "no span is reserved", "more than was reserved")?;
@@ -328,7 +325,6 @@ impl Tx {
     }
 
     /// What the span needs that is still open when the end is destroyed.
-    #[cfg(feature = "capi")]
     pub(crate) fn open_claim(&self) -> Option<super::Claim> {
         self.has_claim().then(|| super::Claim { ring: self.ring.clone(), place: |ring| &ring.sender })
     }

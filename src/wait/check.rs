@@ -4,7 +4,6 @@
 //! The check runs between two sleeps, with no lock held and nothing announced, so that it may use the library as well.
 
 use std::cell::Cell;
-#[cfg(feature = "capi")]
 use std::ffi::c_void;
 
 use super::{Deadline, Stop, now};
@@ -16,7 +15,6 @@ const SLICE_NS: u64 = 50_000_000;
 #[derive(Clone, Copy)]
 pub(crate) enum Check {
     /// A function of C with its user data: 0 goes on.
-    #[cfg(feature = "capi")]
     Function(unsafe extern "C" fn(*mut c_void) -> i32, *mut c_void),
     /// A closure of [`with_wait_check`], which outlives the entry: true ends the wait.
     Closure(*const (dyn Fn() -> bool + 'static)),
@@ -137,7 +135,6 @@ pub(crate) fn ends(signalled: bool) -> bool {
     let _restore = Restore(listening);
     exchange(None);
     match check {
-        #[cfg(feature = "capi")]
         // SAFETY: who set it promised that it may be called on this thread, with this data, until another is set.
         Check::Function(function, user_data) => (unsafe { function(user_data) }) != 0,
         // SAFETY: the closure lives until its entry is taken out, by the frame that owns it further up.

@@ -16,7 +16,6 @@ use crate::wait::{Deadline, now};
 /// How often a ring that does not wait looks for a frame that is just being ended.
 const SOON: u32 = 200;
 /// Larger updates are copied outside of the lock.
-#[cfg(feature = "capi")]
 const SMALL: usize = 4096;
 const FULL: &str =
     "the ring is full of frames that the device has not done; give it more frames, or a policy that waits";
@@ -113,7 +112,6 @@ impl Ring {
     }
 
     /// A whole update, and where it is. Small ones, where there is room, are written under the one lock.
-    #[cfg(feature = "capi")]
     pub(crate) fn update(&self, data: &[u8]) -> Result<Claim> {
         if let Some(lost) = self.device.lost() {
             return Err(lost);
@@ -323,7 +321,6 @@ impl Ring {
     }
 
     /// Where an update of that frame lies; an error unless the frame is the one being written.
-    #[cfg(feature = "capi")]
     pub(crate) fn storage(&self, native: Native, frame: u64) -> Result<Arc<Storage>> {
         let state = self.current(frame)?;
         let unknown =

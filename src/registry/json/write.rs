@@ -97,7 +97,6 @@ impl Registry {
     }
 }
 
-#[cfg(feature = "capi")]
 impl Registry {
     /// [`Registry::overlaps`] as a JSON list.
     pub(crate) fn overlaps_json(&self, parent: u64) -> Result<String> {
