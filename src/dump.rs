@@ -29,9 +29,9 @@ impl Write for Sink<'_> {
 pub fn dump(write: &mut dyn FnMut(&str)) {
     let mut out = Sink(write);
     manager::dump::dump(&mut out);
-    spsc::dump(&mut out);
-    device::dump(&mut out);
-    buffers::dump(&mut out);
+    spsc::ring::dump(&mut out);
+    device::dump::dump(&mut out);
+    buffers::report::dump(&mut out);
     lease::dump(&mut out);
 }
 

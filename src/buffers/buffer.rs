@@ -5,7 +5,9 @@ use super::inner::Inner;
 use super::machine::BufferState;
 use super::range::{MappedRange, MappedRangeMut};
 use super::request::Request;
-use crate::device::{Device, MapMode, Native, Usage};
+use crate::device::device::Device;
+use crate::device::driver::{MapMode, Native};
+use crate::device::usage::Usage;
 use crate::error::{Label, Result};
 use crate::memory::Arc;
 

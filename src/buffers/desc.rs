@@ -1,7 +1,8 @@
 //! How a buffer is made, and which wishes are refused.
 
 use super::machine::SIZE_ALIGN;
-use crate::device::{Limits, Usage};
+use crate::device::driver::Limits;
+use crate::device::usage::Usage;
 use crate::error::{Error, Result, Status};
 
 /// How a buffer is made.

@@ -3,7 +3,8 @@
 use super::desc::BufferDesc;
 use super::device_buffer::DeviceBuffer;
 use super::encoder::Encoder;
-use crate::device::{Device, Usage};
+use crate::device::device::Device;
+use crate::device::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
 use crate::memory::Arc;
 

@@ -4,7 +4,8 @@
 //! says; what it refuses changes nothing.
 
 use super::desc::BufferDesc;
-use crate::device::{MapMode, Usage};
+use crate::device::driver::MapMode;
+use crate::device::usage::Usage;
 use crate::error::{Error, Result, Status};
 
 /// Where a buffer stands.

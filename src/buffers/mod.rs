@@ -9,43 +9,36 @@
 //! uses, and a [`GrowableBuffer`] of them; an [`ImmediateStagingBuffer`] and a [`DeferredStagingBuffer`] on the way to it; a
 //! [`ReadbackBuffer`] on the way back; and a [`DynamicBuffer`] for what changes with every frame.
 
-mod buffer;
-mod desc;
-mod device_buffer;
-mod dynamic;
-mod encoder;
-mod growable;
-mod inner;
-mod machine;
-mod promise;
-mod range;
-mod readback;
-mod reading;
-mod report;
-mod request;
-mod staged;
-mod staging;
-mod storage;
+pub(crate) mod buffer;
+pub(crate) mod desc;
+pub(crate) mod device_buffer;
+pub(crate) mod dynamic;
+pub(crate) mod encoder;
+pub(crate) mod growable;
+pub(crate) mod inner;
+pub(crate) mod machine;
+pub(crate) mod promise;
+pub(crate) mod range;
+pub(crate) mod readback;
+pub(crate) mod reading;
+pub(crate) mod report;
+pub(crate) mod request;
+pub(crate) mod staged;
+pub(crate) mod staging;
+pub(crate) mod storage;
 #[cfg(test)]
 mod tests;
 
 pub use buffer::Buffer;
 pub use desc::BufferDesc;
 pub use device_buffer::DeviceBuffer;
-pub(crate) use dynamic::Ring;
 pub use dynamic::{DynamicBuffer, DynamicConfig, DynamicSlice, DynamicStatistics, RingPolicy};
 pub use encoder::Encoder;
 pub use growable::GrowableBuffer;
-pub(crate) use inner::Inner;
 pub use machine::BufferState;
-pub(crate) use promise::Callback;
 pub use range::{MappedRange, MappedRangeMut};
 pub use readback::{ReadbackBuffer, ReadbackConfig, ReadbackStatistics, WhenFull};
 pub use reading::Reading;
-pub(crate) use reading::{Delivery, Receiver};
-pub(crate) use report::dump;
 pub use report::{LiveBuffer, leak_report};
 pub use request::{Outcome, Request};
-pub(crate) use staging::Staging;
 pub use staging::{DeferredStagingBuffer, ImmediateStagingBuffer};
-pub(crate) use storage::Claim;

@@ -4,7 +4,9 @@ use std::fmt::{self, Write};
 
 use super::inner::{BUFFERS, Inner};
 use super::machine::BufferState;
-use crate::device::{Device, Native, Usage};
+use crate::device::device::Device;
+use crate::device::driver::Native;
+use crate::device::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
 use crate::memory::try_vec;
 

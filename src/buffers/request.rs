@@ -5,7 +5,7 @@ use std::fmt;
 use super::inner::Inner;
 use super::machine::BufferState;
 use super::promise::{Pledge, Promise};
-use crate::device::Device;
+use crate::device::device::Device;
 use crate::error::{Error, Label, Result, Status};
 use crate::memory::{Arc, Weak, boxed};
 use crate::wait::{Deadline, Timeout};

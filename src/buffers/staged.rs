@@ -1,8 +1,8 @@
 //! What the host writes where it cannot write to the device's memory: pages of its own, brought over piece by piece.
 
 use super::inner::Place;
+use crate::device::driver::{Driver, Native};
 use crate::device::pages::Pages;
-use crate::device::{Driver, Native};
 use crate::error::{Error, Result, Status};
 use crate::lock::Mutex;
 use crate::memory::try_vec;

@@ -7,7 +7,9 @@ use super::encoder::Encoder;
 use super::machine::BufferState;
 use super::range::MappedRangeMut;
 use super::request::Request;
-use crate::device::{Device, MapMode, Usage};
+use crate::device::device::Device;
+use crate::device::driver::MapMode;
+use crate::device::usage::Usage;
 use crate::error::{Error, Result, Status};
 use crate::sync::{AtomicU32, Ordering::*};
 

@@ -3,7 +3,9 @@
 use super::buffer::Buffer;
 use super::desc::BufferDesc;
 use super::inner::{Inner, Place};
-use crate::device::{Device, Native, Usage};
+use crate::device::device::Device;
+use crate::device::driver::Native;
+use crate::device::usage::Usage;
 use crate::error::{Error, Result, Status};
 use crate::memory::Arc;
 

@@ -3,7 +3,8 @@
 use crate::error::{Error, Result, Status};
 use crate::memory::Arc;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
-use crate::wait::{Deadline, Event};
+use crate::wait::Deadline;
+use crate::wait::event::Event;
 
 /// Steers what goes wrong on a host device, from any thread and while it runs. Clones steer the same device.
 ///

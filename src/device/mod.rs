@@ -9,35 +9,34 @@
 //! has a context of its own, without a window, shares buffers with one of the program's, or works in that one. One *on WebGPU*
 //! ([`Device::wgpu`]), where the crate was built for it, opens an adapter of its own, or works on a device of the program's.
 
-mod available;
-mod books;
-mod calls;
-mod claim;
-mod completions;
-mod counting;
+pub(crate) mod available;
+pub(crate) mod books;
+pub(crate) mod calls;
+pub(crate) mod claim;
+pub(crate) mod completions;
+pub(crate) mod counting;
 #[expect(clippy::module_inception, reason = "the noun of this module")]
-mod device;
-mod driver;
-mod dump;
-mod faults;
+pub(crate) mod device;
+pub(crate) mod driver;
+pub(crate) mod dump;
+pub(crate) mod faults;
 pub(crate) mod frame_ring;
-mod gl;
-mod host;
+pub(crate) mod gl;
+pub(crate) mod host;
 pub(crate) mod mirror;
-mod owner;
-mod ownership;
+pub(crate) mod owner;
+pub(crate) mod ownership;
 pub(crate) mod pages;
-mod shared;
-mod statistics;
+pub(crate) mod shared;
+pub(crate) mod statistics;
 #[cfg(test)]
 mod tests;
-mod usage;
-mod wgpu;
+pub(crate) mod usage;
+pub(crate) mod wgpu;
 
 pub use books::LiveBuffer;
 pub use device::Device;
 pub use driver::{DeviceKind, Driver, Fence, Foreign, Info, Limits, MapMode, Native, Renderer};
-pub(crate) use dump::dump;
 pub use faults::Faults;
 pub use gl::{GetProcAddress, GlConfig, GlContext};
 pub use host::HostConfig;

@@ -18,7 +18,7 @@ use crate::roster::{Listed, Roster};
 use crate::slots;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
 use crate::thread::{self, Thread};
-use crate::wait::Event;
+use crate::wait::event::Event;
 
 /// The devices of this process.
 pub(crate) static DEVICES: Roster<Shared> = Roster::new();

@@ -105,7 +105,7 @@ fn pumping_serves_others_until_its_own_wish_comes_true() {
             device.wait_fence(fence, Timeout::FOREVER)?;
             done.store(true, Release);
             device.nudge();
-            Ok::<(), crate::Error>(())
+            Ok::<(), crate::error::Error>(())
         });
         device.pump(Deadline::NEVER, &|| done.load(Acquire)).unwrap();
         other.join().unwrap().unwrap();

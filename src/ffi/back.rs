@@ -6,9 +6,11 @@ use super::guard::on;
 use super::opaque::{bb_lease, bb_manager};
 use super::status::bb_status;
 use super::{handle, input};
-use crate::Timeout;
 use crate::error::{Error, Status};
-use crate::manager::{BackMode, Manager, RawBack, release_reserved};
+use crate::manager::api::Manager;
+use crate::manager::back::{BackMode, RawBack};
+use crate::manager::reserved;
+use crate::wait::Timeout;
 
 /// `bb_manager_reserve_back()`: the back copy shows the state.
 pub const BB_BACK_KEEP: u32 = 0;
@@ -164,7 +166,7 @@ pub unsafe extern "C" fn bb_manager_commit_back(
 unsafe fn ended(status: bb_status, back: *const bb_back) -> bb_status {
     // SAFETY: the caller's promise.
     if let (bb_status::BB_E_STALE, Some(back)) = (status, unsafe { back.as_ref() }) {
-        release_reserved(back.data.cast_const().cast(), back.token);
+        reserved::release(back.data.cast_const().cast(), back.token);
     }
     status
 }

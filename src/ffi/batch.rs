@@ -10,11 +10,12 @@ use super::object::{self, Object};
 use super::opaque::{bb_batch, bb_manager};
 use super::status::bb_status;
 use super::update::{bb_kernel, bb_region, bb_update, kernel_of, region_of};
-use crate::Timeout;
 use crate::error::{Error, Label, Result, Status};
 use crate::lock::Mutex;
-use crate::manager::{Batch, Manager};
+use crate::manager::api::Manager;
+use crate::manager::batch::Batch;
 use crate::sync::{AtomicBool, Ordering::*};
+use crate::wait::Timeout;
 
 /// A batch belongs to one thread at a time; a second one is told so.
 struct Shared {

@@ -11,8 +11,13 @@ use super::object::{Object, Seat};
 use super::opaque::{bb_buffer, bb_device, bb_request};
 use super::request::{answered, bb_map_callback};
 use super::status::bb_status;
-use crate::buffers::{Buffer, BufferDesc, BufferState, Inner};
-use crate::device::{Device, MapMode, Usage};
+use crate::buffers::buffer::Buffer;
+use crate::buffers::desc::BufferDesc;
+use crate::buffers::inner::Inner;
+use crate::buffers::machine::BufferState;
+use crate::device::device::Device;
+use crate::device::driver::MapMode;
+use crate::device::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
 use crate::memory::Arc;
 

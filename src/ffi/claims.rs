@@ -4,7 +4,9 @@ use super::object::{self, Object};
 use crate::error::Result;
 use crate::memory::try_box;
 use crate::roster::{Listed, Roster};
-use crate::spsc::{Claim, Rx, Tx};
+use crate::spsc::ring::Claim;
+use crate::spsc::rx::Rx;
+use crate::spsc::tx::Tx;
 use crate::sync::AtomicPtr;
 
 /// An end that can have a span open.

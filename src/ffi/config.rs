@@ -6,11 +6,13 @@ use super::callback::{UserData, bb_drop_fn, discard};
 use super::guard::guard;
 use super::input;
 use super::status::bb_status;
-use crate::device::Device;
+use crate::device::device::Device;
+use crate::dtype::DType;
 use crate::error::{Error, Result, Status};
-use crate::manager::{Config, Flush, Manager, Priority, WorkerMode};
+use crate::manager::api::Manager;
+use crate::manager::config::{Config, Flush, Priority, WorkerMode};
 use crate::memory::try_box;
-use crate::{DType, Timeout};
+use crate::wait::Timeout;
 
 /// The most dimensions of a state.
 pub const BB_MAX_DIMS: usize = 16;

@@ -10,9 +10,10 @@ use super::input;
 use super::object::Object;
 use super::opaque::bb_device;
 use super::status::bb_status;
-use crate::Timeout;
-use crate::device::{Device, DeviceKind, Fence, Info};
+use crate::device::device::Device;
+use crate::device::driver::{DeviceKind, Fence, Info};
 use crate::error::{Label, Result};
+use crate::wait::Timeout;
 
 /// `bb_device_info.kind`: host memory.
 pub const BB_DEVICE_HOST: u32 = 1;
@@ -183,7 +184,7 @@ pub unsafe extern "C" fn bb_device_leak_report(
         let write = input::function(write, "write")?;
         // SAFETY: the header asks for a function that may be called with its user data.
         let mut writer = unsafe { Writer::new(write, user_data) };
-        let mapped = crate::buffers::leak_report(device)?;
+        let mapped = crate::buffers::report::leak_report(device)?;
         for buffer in &mapped {
             let _ = writeln!(writer, "{buffer}");
         }

@@ -7,8 +7,10 @@ use super::input;
 use super::object::{Object, Seat};
 use super::opaque::{bb_device, bb_device_buffer};
 use super::status::bb_status;
-use crate::buffers::{DeviceBuffer, GrowableBuffer};
-use crate::device::{Device, Native};
+use crate::buffers::device_buffer::DeviceBuffer;
+use crate::buffers::growable::GrowableBuffer;
+use crate::device::device::Device;
+use crate::device::driver::Native;
 use crate::error::{Error, Label, Result, Status};
 use crate::lock::Mutex;
 use crate::memory::Arc;
@@ -99,7 +101,7 @@ fn shared<T>(value: T) -> Result<Arc<T>> {
 unsafe fn create(
     desc: *const bb_buffer_desc,
     buffer: *mut *mut bb_device_buffer,
-    make: impl FnOnce(crate::buffers::BufferDesc<'_>) -> Result<Role>,
+    make: impl FnOnce(crate::buffers::desc::BufferDesc<'_>) -> Result<Role>,
 ) -> Result<()> {
     // SAFETY: the caller's promise.
     let (place, desc) = unsafe { (input::output(buffer, "buffer")?, self::desc(desc)?) };

@@ -7,7 +7,10 @@ use super::input;
 use super::object::Seat;
 use super::opaque::bb_device;
 use super::status::bb_status;
-use crate::device::{Device, GlConfig, GlContext, HostConfig, WgpuConfig};
+use crate::device::device::Device;
+use crate::device::gl::{GlConfig, GlContext};
+use crate::device::host::HostConfig;
+use crate::device::wgpu::WgpuConfig;
 use crate::error::{Error, Result, Status};
 use crate::memory::try_box;
 

@@ -8,10 +8,14 @@ use super::input;
 use super::object::{Object, Seat};
 use super::opaque::{bb_device, bb_dynamic};
 use super::status::bb_status;
-use crate::Timeout;
-use crate::buffers::{Claim, DynamicBuffer, DynamicConfig, Ring, RingPolicy};
-use crate::device::{Device, Native, Usage};
+use crate::buffers::dynamic::ring::Ring;
+use crate::buffers::dynamic::{DynamicBuffer, DynamicConfig, RingPolicy};
+use crate::buffers::storage::Claim;
+use crate::device::device::Device;
+use crate::device::driver::Native;
+use crate::device::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
+use crate::wait::Timeout;
 
 /// `bb_dynamic_config.policy`: an update waits for the oldest frame, for `timeout_ns` at most.
 pub const BB_RING_BLOCK: u32 = 0;

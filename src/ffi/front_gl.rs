@@ -5,9 +5,11 @@ use super::guard::{guard_handle, on};
 use super::opaque::{bb_device, bb_lease, bb_manager};
 use super::status::bb_status;
 use super::{handle, input, manager as manager_of};
-use crate::device::{Device, DeviceKind};
+use crate::device::device::Device;
+use crate::device::driver::DeviceKind;
 use crate::error::{Error, Status};
-use crate::manager::{Manager, release_device_front};
+use crate::manager::api::Manager;
+use crate::manager::device_front::release_device_front;
 
 /// The newest published copy of a state, in an OpenGL buffer.
 #[derive(Clone, Copy, Debug)]

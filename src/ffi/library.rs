@@ -6,12 +6,12 @@ use super::callback::{UserData, Writer, bb_drop_fn, bb_write_fn, discard};
 use super::guard::guard;
 use super::status::{self, bb_status};
 use super::{handle, input, last_error};
-use crate::Timeout;
 use crate::dump;
 use crate::error::{Error, Result, Status};
 use crate::log::{Level, queue, sink};
 use crate::memory::try_box;
 use crate::wait::Deadline;
+use crate::wait::Timeout;
 use crate::wait::check::{self, Check};
 
 /// A wait without end: the longest timeout. Timeouts are nanoseconds on the monotonic clock; 0 tries and never waits.
@@ -265,7 +265,7 @@ pub unsafe extern "C" fn bb_log_next(
 pub extern "C" fn bb_set_wait_flags(flags: u32) -> bb_status {
     guard("bb_set_wait_flags", || {
         let flags = input::flags(flags, BB_WAIT_INTERRUPTIBLE, "flags")?;
-        crate::set_interruptible(flags & BB_WAIT_INTERRUPTIBLE != 0);
+        crate::wait::check::set_interruptible(flags & BB_WAIT_INTERRUPTIBLE != 0);
         Ok(())
     })
 }

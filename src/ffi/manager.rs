@@ -10,10 +10,12 @@ use super::input;
 use super::object::{Object, Seat};
 use super::opaque::bb_manager;
 use super::status::bb_status;
-use crate::device::Device;
+use crate::device::device::Device;
+use crate::dtype::DType;
 use crate::error::{Error, Label, Result, Status};
-use crate::manager::{Manager, Ticket, TicketPoll};
-use crate::{DType, Timeout};
+use crate::manager::api::Manager;
+use crate::manager::synchronize::{Ticket, TicketPoll};
+use crate::wait::Timeout;
 
 impl Object for Manager {
     const KIND: Kind = Kind::Manager;

@@ -8,7 +8,7 @@ use super::input;
 use super::opaque::bb_buffer;
 use super::spsc::{bb_const_span, bb_span};
 use super::status::bb_status;
-use crate::buffers::Buffer;
+use crate::buffers::buffer::Buffer;
 use crate::error::Result;
 
 fn lend(buffer: &Buffer, offset: u64, bytes: u64, writable: bool) -> Result<(*mut u8, u64)> {

@@ -18,7 +18,7 @@ pub(crate) trait Object: Send + Sync + Sized + 'static {
     const KIND: Kind;
 
     /// Gives the object to a slot. It is dropped if there is no memory.
-    fn into_raw(self) -> crate::Result<*mut ()> {
+    fn into_raw(self) -> crate::error::Result<*mut ()> {
         let object = try_box(self).map_err(|_| Error::of(Status::OutOfMemory))?;
         Ok(Box::into_raw(object).cast())
     }
@@ -50,7 +50,7 @@ pub(crate) trait Object: Send + Sync + Sized + 'static {
     }
 
     /// Refuses further work and wakes every call that waits inside. It may run more than once.
-    fn close(&self) -> crate::Result<()> {
+    fn close(&self) -> crate::error::Result<()> {
         Ok(())
     }
 
@@ -138,7 +138,7 @@ pub(crate) struct Seat {
 
 impl Seat {
     /// Takes a free slot.
-    pub(crate) fn take() -> crate::Result<Seat> {
+    pub(crate) fn take() -> crate::error::Result<Seat> {
         let instance = slots::instance_unlike(foreign::has_tag)?;
         let free = FREE.get()?;
         let index = free.lock.with(|| {
@@ -163,7 +163,7 @@ impl Seat {
     }
 
     /// Seats the object: its handle is live when this returns.
-    pub(crate) fn seat<T: Object>(self, object: T) -> crate::Result<u64> {
+    pub(crate) fn seat<T: Object>(self, object: T) -> crate::error::Result<u64> {
         let raw = object.into_raw()?;
         Ok(self.put::<T>(raw))
     }
@@ -199,19 +199,19 @@ fn give_back(slot: &Slot, index: u32) {
 }
 
 /// Makes an object and its handle.
-pub(crate) fn create<T: Object>(make: impl FnOnce() -> crate::Result<T>) -> crate::Result<u64> {
+pub(crate) fn create<T: Object>(make: impl FnOnce() -> crate::error::Result<T>) -> crate::error::Result<u64> {
     let seat = Seat::take()?;
     seat.seat(make()?)
 }
 
 /// Closes the object, waits until no call is inside, ends the handle and hands the object over. Of several threads that
 /// try, one gets it; the others are told [`Status::Stale`].
-pub(crate) fn remove<T: Object>(handle: u64) -> crate::Result<T> {
+pub(crate) fn remove<T: Object>(handle: u64) -> crate::error::Result<T> {
     remove_with(handle, |_| {})
 }
 
 /// The same; `last` as in [`hand_over`].
-pub(crate) fn remove_with<T: Object>(handle: u64, last: impl FnOnce(&T)) -> crate::Result<T> {
+pub(crate) fn remove_with<T: Object>(handle: u64, last: impl FnOnce(&T)) -> crate::error::Result<T> {
     if handle != 0 && records::adopt()?.holds(handle) {
         let why = "the calling thread is inside of a call on the same object";
         return Err(Error::text(Status::Recursive, why));
@@ -227,7 +227,7 @@ pub(crate) fn is_closing(handle: u64) -> bool {
 
 /// Ends the handle and hands the object over, without closing it: it goes on as another one. `last` sees it when no call is
 /// inside any more, and before the handle is known to be stale.
-pub(crate) fn hand_over<T: Object>(handle: u64, last: impl FnOnce(&T)) -> crate::Result<T> {
+pub(crate) fn hand_over<T: Object>(handle: u64, last: impl FnOnce(&T)) -> crate::error::Result<T> {
     let slot = SLOTS.get(handle::index(handle)).ok_or_else(|| Error::of(Status::Handle))?;
     if !pin::close(&slot.word, handle) {
         return Err(handle::why(handle, T::KIND));
@@ -264,7 +264,7 @@ mod tests {
     impl Object for Probe {
         const KIND: Kind = Kind::Watch;
 
-        fn close(&self) -> crate::Result<()> {
+        fn close(&self) -> crate::error::Result<()> {
             self.closed.store(true, SeqCst);
             Ok(())
         }

@@ -9,7 +9,9 @@ use super::guard::on;
 use super::input;
 use super::opaque::bb_manager;
 use super::status::bb_status;
-use crate::manager::{Manager, State, Statistics};
+use crate::manager::api::Manager;
+use crate::manager::shared::State;
+use crate::manager::statistics::Statistics;
 
 /// Where a manager stands in its life: `bb_manager_info.state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

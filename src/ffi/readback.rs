@@ -9,10 +9,10 @@ use super::input;
 use super::object::{Object, Seat};
 use super::opaque::{bb_device, bb_device_buffer, bb_encoder, bb_readback, bb_reading};
 use super::status::bb_status;
-use crate::Timeout;
-use crate::buffers::{ReadbackBuffer, ReadbackConfig, WhenFull};
-use crate::device::Device;
+use crate::buffers::readback::{ReadbackBuffer, ReadbackConfig, WhenFull};
+use crate::device::device::Device;
 use crate::error::{Error, Label, Result, Status};
+use crate::wait::Timeout;
 
 /// `bb_readback_config.when_full`: a read says BB_E_FULL.
 pub const BB_READBACK_SKIP: u32 = 0;

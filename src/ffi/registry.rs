@@ -10,7 +10,8 @@ use super::opaque::bb_registry;
 use super::registry_buffer::{self, bb_registry_buffer};
 use super::status::bb_status;
 use crate::error::{Error, Label, Result, Status};
-use crate::registry::{Options, Registry, SharedPer};
+use crate::registry::options::{Options, SharedPer};
+use crate::registry::registry::Registry;
 
 /// `shared_per`: a block has one shared region, which its threads share.
 pub const BB_SHARED_PER_BLOCK: u32 = 1;

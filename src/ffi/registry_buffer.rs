@@ -7,7 +7,7 @@ use super::guard::guard;
 use super::input;
 use super::status::bb_status;
 use crate::error::{Error, Result, Status};
-use crate::registry::{Lifetime, Location, Precision, Spec};
+use crate::registry::buffer::{Lifetime, Location, Precision, Spec};
 
 /// `bb_registry_buffer.location`: the block's shared memory.
 pub const BB_LOCATION_SHARED: u32 = 1;
@@ -164,7 +164,7 @@ impl Given<'_> {
     /// What the buffer is. Looked at after the names.
     pub(super) fn spec(&self) -> Result<Spec> {
         // A size out of range is told before a location that is none.
-        crate::registry::vet_size(self.raw.size)?;
+        crate::registry::buffer::vet_size(self.raw.size)?;
         Ok(Spec {
             size: self.raw.size,
             location: location_of(self.raw.location)?,
@@ -178,7 +178,7 @@ impl Given<'_> {
     pub(super) fn change(&self, mut spec: Spec, fields: Fields) -> Result<Spec> {
         let wanted = |field| fields.bits & field != 0;
         if wanted(BB_FIELD_SIZE) {
-            crate::registry::vet_size(self.raw.size)?;
+            crate::registry::buffer::vet_size(self.raw.size)?;
             spec.size = self.raw.size;
         }
         if wanted(BB_FIELD_LOCATION) {

@@ -8,7 +8,10 @@ use super::registry::per_of;
 use super::status::bb_status;
 use super::{input, last_error, text};
 use crate::error::{Error, Status};
-use crate::registry::{Arch, Bound, Fit, Launch, Limits, Refusal, Registry};
+use crate::registry::check::{Fit, Refusal};
+use crate::registry::limits::{Arch, Limits};
+use crate::registry::occupancy::{Bound, Launch};
+use crate::registry::registry::Registry;
 
 /// `bb_fit.bound`: shared memory keeps further blocks off a multiprocessor.
 pub const BB_BOUND_SHARED: u32 = 1;

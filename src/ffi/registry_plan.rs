@@ -8,7 +8,9 @@ use super::guard::{guard, on};
 use super::input;
 use super::opaque::bb_registry;
 use super::status::bb_status;
-use crate::registry::{PlanOptions, Plans, Registry};
+use crate::registry::plan::Options as PlanOptions;
+use crate::registry::planning::Plans;
+use crate::registry::registry::Registry;
 
 /// Asked now and then, from any of the threads that search: anything but 0 ends the search, which keeps the best plan so far.
 /// Must not throw, nor destroy the registry.

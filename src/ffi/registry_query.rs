@@ -10,7 +10,9 @@ use super::registry_buffer::precision_code;
 use super::status::bb_status;
 use super::text;
 use crate::error::Result;
-use crate::registry::{Layout, Origin, Registry, Space, diff};
+use crate::registry::diff;
+use crate::registry::layout::{Layout, Origin, Space};
+use crate::registry::registry::Registry;
 
 /// `bb_allocator.space`: the shared region.
 pub const BB_SPACE_SHARED: u32 = 1;

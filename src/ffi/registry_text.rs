@@ -7,7 +7,7 @@ use super::input;
 use super::opaque::bb_registry;
 use super::status::bb_status;
 use super::text;
-use crate::registry::Registry;
+use crate::registry::registry::Registry;
 
 /// The parent's layout as CUDA C++ for a kernel to include: `constexpr` offsets and lengths, assertions that hold it
 /// together, and an accessor a buffer. It includes nothing, and is the same text for the same layout. Plain C++17 takes it, too.

@@ -11,11 +11,12 @@ use super::input;
 use super::object::{self, Object, Seat};
 use super::opaque::bb_request;
 use super::status::bb_status;
-use crate::Timeout;
-use crate::buffers::{Callback, Outcome, Request};
+use crate::buffers::promise::Callback;
+use crate::buffers::request::{Outcome, Request};
 use crate::error::{Error, Label, Result, Status};
 use crate::memory::{boxed, try_vec};
 use crate::text::Text;
+use crate::wait::Timeout;
 
 /// What became of a map request.
 #[derive(Clone, Copy, Debug)]

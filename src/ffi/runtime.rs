@@ -10,10 +10,10 @@ use super::callback::bb_drop_fn;
 use super::guard::guard;
 use super::input;
 use super::status::bb_status;
-use crate::Timeout;
 use crate::error::{Error, Result, Status};
 use crate::slots::{Wiped, Zeroed};
 use crate::sync::{AtomicU32, AtomicU64, Ordering::*};
+use crate::wait::Timeout;
 use crate::wait::{Deadline, Stop, check, nap};
 
 /// Callbacks that share a drop function.

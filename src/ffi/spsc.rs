@@ -8,7 +8,10 @@ use super::object::Seat;
 use super::opaque::{bb_receiver, bb_sender};
 use super::status::bb_status;
 use crate::memory::boxed;
-use crate::spsc::{Config, EndStatistics, Ring, Rx, Tx};
+use crate::spsc::ring::{Config, Ring};
+use crate::spsc::rx::Rx;
+use crate::spsc::statistics::EndStatistics;
+use crate::spsc::tx::Tx;
 
 /// `bb_spsc_config.flags`: a second thread inside one end gets `BB_E_BUSY`, at the cost of an atomic exchange a call. Without
 /// it two threads at once mix up which bytes go and come, and do no other harm.

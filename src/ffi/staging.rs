@@ -13,8 +13,10 @@ use super::opaque::{
 use super::request::{answered, bb_map_callback};
 use super::spsc::bb_span;
 use super::status::bb_status;
-use crate::buffers::{DeferredStagingBuffer, ImmediateStagingBuffer, Inner, Staging};
-use crate::device::{Device, MapMode};
+use crate::buffers::inner::Inner;
+use crate::buffers::staging::{DeferredStagingBuffer, ImmediateStagingBuffer, Staging};
+use crate::device::device::Device;
+use crate::device::driver::MapMode;
 use crate::error::{Label, Result};
 
 impl Object for ImmediateStagingBuffer {

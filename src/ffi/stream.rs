@@ -12,8 +12,15 @@ use super::status::bb_status;
 use crate::error::{Error, Label, Result};
 use crate::lease::{self, Giver};
 use crate::memory::boxed;
-use crate::spsc::{Flow, Held, Pool, Rx, Source, StreamConfig, StreamStatistics, Tx};
-use crate::{Timeout, slots};
+use crate::slots;
+use crate::spsc::Flow;
+use crate::spsc::pool::{Held, Pool};
+use crate::spsc::rx::Rx;
+use crate::spsc::source::Source;
+use crate::spsc::statistics::StreamStatistics;
+use crate::spsc::stream::StreamConfig;
+use crate::spsc::tx::Tx;
+use crate::wait::Timeout;
 
 impl Object for Source {
     const KIND: Kind = Kind::Stream;

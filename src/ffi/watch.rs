@@ -6,9 +6,11 @@ use super::input;
 use super::object::{self, Object};
 use super::opaque::{bb_manager, bb_watch};
 use super::status::bb_status;
-use crate::Timeout;
 use crate::error::Result;
-use crate::manager::{Manager, Ticket, Watch};
+use crate::manager::api::Manager;
+use crate::manager::synchronize::Ticket;
+use crate::manager::watch::Watch;
+use crate::wait::Timeout;
 
 impl Object for Watch {
     const KIND: Kind = Kind::Watch;

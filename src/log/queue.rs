@@ -15,7 +15,8 @@ use crate::lock::Lock;
 use crate::memory::{Arc, try_box, try_vec};
 use crate::slots::{Wiped, Zeroed};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
-use crate::wait::{Deadline, Event};
+use crate::wait::Deadline;
+use crate::wait::event::Event;
 
 /// The most records that a queue holds.
 pub(crate) const MOST: u64 = 1 << 16;

@@ -6,10 +6,10 @@ use super::forward::STEP;
 use super::patience::Patience;
 use super::shared::{Blocked, By, Shared};
 use super::tasks::Work;
-use crate::Timeout;
 use crate::error::{Error, Result, Status};
 use crate::memory::try_vec;
 use crate::sync::Ordering::*;
+use crate::wait::Timeout;
 use crate::wait::{Stop, thread_id};
 use {super::applier::Applier, crate::lease::LeaseId};
 

@@ -4,10 +4,10 @@ use super::kernel::{Kernel, Refused};
 use super::op::{Op, Release, ReleaseFn};
 use super::region::{RawRegion, Region};
 use super::shared::{Shape, Shared};
-use crate::Timeout;
 use crate::error::{Error, Result, Status};
 use crate::memory::{Arc, Weak};
 use crate::sync::Ordering::*;
+use crate::wait::Timeout;
 
 /// Collects updates without touching the manager. [`Batch::commit`] makes them one element of the order: all in one epoch,
 /// whoever synchronizes meanwhile. Dropped, it is as if it had never been.

@@ -24,8 +24,8 @@ fn bits(from: usize, to: usize) -> u64 {
 }
 
 fn zeros(length: usize) -> Result<Vec<u64>> {
-    let layout =
-        std::alloc::Layout::array::<u64>(length).map_err(|_| crate::Error::of(crate::Status::Limit))?;
+    let layout = std::alloc::Layout::array::<u64>(length)
+        .map_err(|_| crate::error::Error::of(crate::error::Status::Limit))?;
     if length == 0 {
         return try_vec(0);
     }
@@ -34,7 +34,7 @@ fn zeros(length: usize) -> Result<Vec<u64>> {
     unsafe {
         let words = std::alloc::alloc_zeroed(layout).cast::<u64>();
         if words.is_null() {
-            return Err(crate::Error::of(crate::Status::OutOfMemory));
+            return Err(crate::error::Error::of(crate::error::Status::OutOfMemory));
         }
         Ok(Vec::from_raw_parts(words, length, length))
     }

@@ -5,7 +5,7 @@ use super::forward::MOST;
 use super::op::Op;
 use super::region::{MAX_DIMS, Plan, RawRegion};
 use super::shared::Shape;
-use crate::DType;
+use crate::dtype::DType;
 use crate::error::{Error, Result, Status};
 
 impl Shape {
@@ -182,10 +182,10 @@ impl Config<'_> {
         }
         let bad = |value: i128, why| Err(Error::value(Status::Argument, "worker_priority", value, why));
         match self.priority {
-            super::Priority::Nice(nice) if !(-20..=19).contains(&nice) => {
+            crate::manager::config::Priority::Nice(nice) if !(-20..=19).contains(&nice) => {
                 bad(nice.into(), "nice values are -20 to 19")
             }
-            super::Priority::RealTime(level) if !(1..=99).contains(&level) => {
+            crate::manager::config::Priority::RealTime(level) if !(1..=99).contains(&level) => {
                 bad(level.into(), "real-time priorities are 1 to 99")
             }
             _ => Ok(()),

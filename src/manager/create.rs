@@ -8,12 +8,15 @@ use super::ring::{Ring, UNIT, Unit};
 use super::shared::{Failure, Shape, Shared, State, duty};
 use super::twins::{Behind, Twins};
 use super::{applier, back, callback, forward, role, statistics, storage, tasks, waiters, watch, worker};
+use crate::dtype::DType;
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
 use crate::memory::{Arc, try_vec};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
-use crate::wait::{Deadline, Event, Stop, now};
-use crate::{DType, Timeout, roster, slots};
+use crate::wait::Timeout;
+use crate::wait::event::Event;
+use crate::wait::{Deadline, Stop, now};
+use crate::{roster, slots};
 
 impl Manager {
     /// A state of that shape, row-major, all zeros, with the default [`Config`].

@@ -2,7 +2,7 @@
 
 use super::api::Manager;
 use super::storage::{RawFront, Storage};
-use crate::device::Native;
+use crate::device::driver::Native;
 use crate::error::{Error, Result, Status};
 use crate::lease::{self, LeaseId};
 use crate::log::{self, Level};
@@ -141,8 +141,9 @@ impl DeviceFront {
     /// Releases it, as dropping does, and tells what went wrong: then nothing was fenced, and the front is held until it is
     /// dropped elsewhere.
     #[expect(clippy::result_large_err, reason = "a front that cannot be released comes back")]
-    pub fn release(self) -> std::result::Result<(), super::Refused<DeviceFront>> {
-        release_device_front(self.0.front.lease).map_err(|error| super::Refused { error, value: self })
+    pub fn release(self) -> std::result::Result<(), crate::manager::kernel::Refused<DeviceFront>> {
+        release_device_front(self.0.front.lease)
+            .map_err(|error| crate::manager::kernel::Refused { error, value: self })
     }
 }
 

@@ -5,42 +5,42 @@
 //! the back copy, in order; publishing makes it the front. What changed is copied forward to the next back copy lazily, at a
 //! cost that follows the bytes changed. See `docs/manager.md` for how the parts fit.
 
-mod api;
-mod applier;
-mod back;
-mod batch;
-mod bitmap;
-mod callback;
-mod check;
-mod config;
-mod copy_memory;
-mod create;
-mod device_front;
+pub(crate) mod api;
+pub(crate) mod applier;
+pub(crate) mod back;
+pub(crate) mod batch;
+pub(crate) mod bitmap;
+pub(crate) mod callback;
+pub(crate) mod check;
+pub(crate) mod config;
+pub(crate) mod copy_memory;
+pub(crate) mod create;
+pub(crate) mod device_front;
 pub(crate) mod dump;
-mod enqueue;
-mod forward;
-mod front;
-mod fronts;
-mod intervals;
-mod kernel;
-mod on_device;
-mod op;
-mod patience;
-mod raw;
-mod region;
-mod reserved;
-mod ring;
-mod role;
-mod shared;
-mod statistics;
-mod storage;
-mod synchronize;
-mod task;
-mod tasks;
-mod twins;
-mod waiters;
-mod watch;
-mod worker;
+pub(crate) mod enqueue;
+pub(crate) mod forward;
+pub(crate) mod front;
+pub(crate) mod fronts;
+pub(crate) mod intervals;
+pub(crate) mod kernel;
+pub(crate) mod on_device;
+pub(crate) mod op;
+pub(crate) mod patience;
+pub(crate) mod raw;
+pub(crate) mod region;
+pub(crate) mod reserved;
+pub(crate) mod ring;
+pub(crate) mod role;
+pub(crate) mod shared;
+pub(crate) mod statistics;
+pub(crate) mod storage;
+pub(crate) mod synchronize;
+pub(crate) mod task;
+pub(crate) mod tasks;
+pub(crate) mod twins;
+pub(crate) mod waiters;
+pub(crate) mod watch;
+pub(crate) mod worker;
 
 pub use api::{Manager, Update};
 pub use back::{Back, BackMode};
@@ -55,8 +55,3 @@ pub use statistics::Statistics;
 pub use synchronize::{Ticket, TicketPoll};
 pub use task::Task;
 pub use watch::Watch;
-
-pub(crate) use {
-    back::RawBack, device_front::release_device_front, op::Release, raw::RawUpdate, region::RawRegion,
-    reserved::release as release_reserved,
-};

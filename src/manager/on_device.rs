@@ -4,9 +4,9 @@ use super::applier::Applier;
 use super::shared::{Blocked, Shared, State};
 use super::tasks::Work;
 use super::twins::Twins;
-use crate::Timeout;
-use crate::device::Device;
+use crate::device::device::Device;
 use crate::error::Status;
+use crate::wait::Timeout;
 use crate::wait::{Deadline, Stop};
 
 impl Shared {

@@ -3,10 +3,11 @@
 use super::shared::{Blocked, Shared};
 use super::synchronize::TicketPoll;
 use super::tasks::Verdict;
-use crate::Timeout;
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
-use crate::wait::{Deadline, Stop, check, in_slices, nap, now, spin};
+use crate::wait::Timeout;
+use crate::wait::check::in_slices;
+use crate::wait::{Deadline, Stop, check, nap, now, spin};
 
 /// The patience of one call: its own deadline, and the watchdog's.
 #[derive(Debug)]

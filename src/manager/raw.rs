@@ -4,12 +4,13 @@ use super::api::Manager;
 use super::op::{Op, Release};
 use super::region::RawRegion;
 use super::{batch, kernel::Refused};
-use crate::Timeout;
 use crate::error::Result;
-use {
-    super::{BackMode, back::RawBack, storage::RawFront},
-    crate::{Status, lease::LeaseId, memory::Arc},
-};
+use crate::error::Status;
+use crate::lease::LeaseId;
+use crate::manager::back::{BackMode, RawBack};
+use crate::manager::storage::RawFront;
+use crate::memory::Arc;
+use crate::wait::Timeout;
 
 /// An update as C gives it.
 #[derive(Clone, Copy, Debug)]

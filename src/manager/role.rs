@@ -6,7 +6,8 @@
 //! somebody waits, `try_take` stands back. The model checker compiles this file.
 
 use crate::sync::{AtomicU32, Ordering::*, heavy, light};
-use crate::wait::{Deadline, Stop, futex, listens, spin};
+use crate::wait::check::listens;
+use crate::wait::{Deadline, Stop, futex, spin};
 
 /// A lock word with a cheap release and a queue of sleepers.
 #[derive(Debug, Default)]

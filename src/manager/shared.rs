@@ -18,14 +18,17 @@ use super::tasks::{Tasks, Work};
 use super::twins::Behind;
 use super::waiters::Waiters;
 use super::watch::Watches;
-use crate::device::Device;
+use crate::device::device::Device;
+use crate::dtype::DType;
 use crate::error::{Error, Label, Result, Status};
+use crate::lease;
 use crate::lock::Mutex;
 use crate::log::{self, Level};
 use crate::memory::Arc;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
-use crate::wait::{Deadline, Event};
-use crate::{DType, Timeout, lease};
+use crate::wait::Deadline;
+use crate::wait::Timeout;
+use crate::wait::event::Event;
 
 /// What a manager is doing with its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,7 +30,7 @@ pub(crate) struct Counters {
 
 impl Counters {
     /// Counts a refused call.
-    pub(crate) fn refuse(&self, status: crate::Status) {
+    pub(crate) fn refuse(&self, status: crate::error::Status) {
         if let Some(counter) = self.refused.get(status as usize) {
             counter.bump(1);
         }

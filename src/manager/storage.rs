@@ -7,11 +7,11 @@ use super::fronts::{Fronts, MOST, Released};
 use super::twins::Twins;
 use crate::device::pages::{self, Pages};
 use crate::error::Result;
+use crate::error::{Error, Status};
 use crate::lease::{self, Ending, Giver, LeaseId};
 use crate::memory::try_box;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
-use crate::wait::Event;
-use crate::{Error, Status};
+use crate::wait::event::Event;
 
 /// One copy: where it lies, and what it shows as a front. Written by the role's holder before it is published.
 #[derive(Debug)]

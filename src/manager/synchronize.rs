@@ -5,10 +5,11 @@ use std::cell::Cell;
 use super::forward::STEP;
 use super::patience::Patience;
 use super::shared::{Blocked, By, Shared, State};
-use crate::Timeout;
 use crate::error::{Error, Result, Status};
 use crate::sync::Ordering::*;
-use crate::wait::{Deadline, Event, Stop, now};
+use crate::wait::Timeout;
+use crate::wait::event::Event;
+use crate::wait::{Deadline, Stop, now};
 
 /// A place in the order of updates, to wait for.
 ///

@@ -8,13 +8,15 @@
 use super::bitmap::GRANULE;
 use super::forward::Forward;
 use super::intervals::Intervals;
-use crate::Timeout;
-use crate::device::{Device, Driver, Fence, Foreign, Native, Renderer, Usage};
+use crate::device::device::Device;
+use crate::device::driver::{Driver, Fence, Foreign, Native, Renderer};
+use crate::device::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
 use crate::lock::Mutex;
 use crate::memory::try_vec;
 use crate::sync::{AtomicU64, Ordering::*};
 use crate::wait::Deadline;
+use crate::wait::Timeout;
 
 /// Bytes that the owner thread moves in one turn, so that a poll with a budget comes to its end.
 const TURN: usize = 1 << 20;

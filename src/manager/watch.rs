@@ -5,11 +5,11 @@ use std::os::fd::RawFd;
 
 use super::shared::{Failure, Shared, State};
 use super::synchronize::Ticket;
-use crate::Timeout;
 use crate::error::{Error, Result, Status};
 use crate::memory::{Arc, Weak};
 use crate::sync::{AtomicU32, AtomicU64, Ordering::*, heavy, light};
-use crate::wait::Descriptor;
+use crate::wait::Timeout;
+use crate::wait::descriptor::Descriptor;
 
 /// What a watch waits for.
 #[derive(Debug)]

@@ -10,7 +10,8 @@ use crate::log::{self, Level};
 use crate::memory::Arc;
 use crate::sync::{AtomicU32, Ordering::*};
 use crate::thread::{self, Thread};
-use crate::wait::{Deadline, Event, Stop, nap, now};
+use crate::wait::event::Event;
+use crate::wait::{Deadline, Stop, nap, now};
 
 /// What outlives the manager's memory: whether its worker has gone.
 #[derive(Debug, Default)]

@@ -120,12 +120,12 @@ impl fmt::Display for Brief<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Placed { buffer, allocator: place, .. } = self.0;
         match place.space {
-            super::Space::Local => write!(f, "local {}", place.length)?,
+            crate::registry::layout::Space::Local => write!(f, "local {}", place.length)?,
             space => write!(f, "{} {}..{}", space.name(), place.offset, place.offset + place.length)?,
         }
         write!(f, " {}", place.precision.map_or("bytes", |precision| precision.name()))?;
         match (&buffer.aliases, place.origin) {
-            (Some(target), super::Origin::Aliased) => write!(f, ", in {target}")?,
+            (Some(target), crate::registry::layout::Origin::Aliased) => write!(f, ", in {target}")?,
             (Some(target), _) => write!(f, ", fell back from {target}")?,
             (None, _) => {}
         }

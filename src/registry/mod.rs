@@ -20,31 +20,30 @@
 //! # Ok::<(), backbuf::Error>(())
 //! ```
 
-mod arrange;
-mod buffer;
-mod check;
-mod diff;
-mod draw;
-mod emit;
-mod group;
-mod hash;
-mod hasher;
-mod json;
-mod layout;
-mod lifetimes;
-mod limits;
-mod occupancy;
-mod options;
+pub(crate) mod arrange;
+pub(crate) mod buffer;
+pub(crate) mod check;
+pub(crate) mod diff;
+pub(crate) mod draw;
+pub(crate) mod emit;
+pub(crate) mod group;
+pub(crate) mod hash;
+pub(crate) mod hasher;
+pub(crate) mod json;
+pub(crate) mod layout;
+pub(crate) mod lifetimes;
+pub(crate) mod limits;
+pub(crate) mod occupancy;
+pub(crate) mod options;
 pub mod plan;
-mod planning;
-mod printable;
+pub(crate) mod planning;
+pub(crate) mod printable;
 #[allow(clippy::module_inception, reason = "the type of that name lives there")]
-mod registry;
-mod state;
-mod table;
+pub(crate) mod registry;
+pub(crate) mod state;
+pub(crate) mod table;
 
 pub use buffer::{Buffer, Lifetime, Location, Precision, Update};
-pub(crate) use buffer::{Spec, vet_size};
 pub use check::{Fit, Refusal, Unfit};
 pub use diff::{Change, Diff, diff};
 pub use layout::{Allocator, Layout, Origin, Placed, Region, Space, Totals};

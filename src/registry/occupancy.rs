@@ -197,7 +197,7 @@ impl Registry {
     pub fn banks(&self, parent: u64) -> Result<Banks> {
         let state = self.lock();
         let (group, all) = state.known(parent)?;
-        let options = crate::registry::Options { shared_per: SharedPer::Thread, ..group.options };
+        let options = crate::registry::options::Options { shared_per: SharedPer::Thread, ..group.options };
         let stride_bytes = all.shared.stride_bytes(options)?;
         let shared = || {
             let indices = 0..group.entries.len();
@@ -205,7 +205,7 @@ impl Registry {
                 .map(|index| (index, all.allocator(index)))
                 .filter(|(_, place)| place.space == Space::Shared && place.length > 0)
         };
-        let of = |stride, index: usize, place: &super::Allocator| {
+        let of = |stride, index: usize, place: &crate::registry::layout::Allocator| {
             // Only where it lies among the banks matters, and small numbers do not overflow.
             let round = BANKS as u64 * BANK_BYTES;
             let ways = |precision: Precision| {
@@ -257,15 +257,21 @@ impl Launch {
     }
 
     /// A group's options, with what the launch says otherwise.
-    pub(super) fn options(&self, options: super::Options) -> super::Options {
-        super::Options { shared_per: self.shared_per.unwrap_or(options.shared_per), ..options }
+    pub(super) fn options(
+        &self,
+        options: crate::registry::options::Options,
+    ) -> crate::registry::options::Options {
+        crate::registry::options::Options {
+            shared_per: self.shared_per.unwrap_or(options.shared_per),
+            ..options
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::Arch;
+    use crate::registry::limits::Arch;
 
     #[test]
     fn an_odd_stride_in_words_meets_every_bank_once() {

@@ -149,8 +149,9 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Buffer, Options, Precision};
     use super::*;
+    use crate::registry::buffer::{Buffer, Precision};
+    use crate::registry::options::Options;
 
     #[test]
     fn columns_stand_below_each_other_whatever_the_names() {

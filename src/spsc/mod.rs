@@ -10,40 +10,32 @@
 //! as both Rust and C use them, `overwrite` what they do where the oldest records are overwritten, `sender` and `receiver` what Rust
 //! sees. `source` makes chunks of what arrives, in buffers of `pool`, and `stream` is Rust's.
 
-mod copy;
-mod end;
-mod growth;
-mod indices;
-mod overwrite;
-mod pace;
-mod place;
-mod pool;
-mod receiver;
-mod returns;
-mod ring;
-mod rx;
-mod sender;
-mod side;
-mod source;
-mod statistics;
-mod stream;
+pub(crate) mod copy;
+pub(crate) mod end;
+pub(crate) mod growth;
+pub(crate) mod indices;
+pub(crate) mod overwrite;
+pub(crate) mod pace;
+pub(crate) mod place;
+pub(crate) mod pool;
+pub(crate) mod receiver;
+pub(crate) mod returns;
+pub(crate) mod ring;
+pub(crate) mod rx;
+pub(crate) mod sender;
+pub(crate) mod side;
+pub(crate) mod source;
+pub(crate) mod statistics;
+pub(crate) mod stream;
 #[cfg(test)]
 mod stress;
-mod tx;
+pub(crate) mod tx;
 
 pub use receiver::{Peek, Receiver, Refused};
 pub use ring::{Config, ring, ring_with};
 pub use sender::{Reservation, Sender};
 pub use statistics::{EndStatistics, StreamStatistics};
 pub use stream::{Chunk, Stream, StreamConfig};
-
-pub(crate) use ring::dump;
-pub(crate) use {
-    pool::{Held, Pool},
-    ring::{Claim, Ring},
-    source::Source,
-};
-pub(crate) use {rx::Rx, tx::Tx};
 
 use crate::error::{Error, Result, Status};
 use crate::wait::{Deadline, Stop, futex};

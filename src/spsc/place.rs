@@ -7,7 +7,10 @@ use super::statistics::Counters;
 use super::{Deadline, Flow, Stop};
 use crate::error::{Error, Result, Status};
 use crate::lock::Mutex;
-use crate::wait::{self, Descriptor, now};
+use crate::wait::check::in_slices;
+use crate::wait::descriptor::Descriptor;
+use crate::wait::now;
+use crate::wait::spin;
 
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -83,11 +86,9 @@ impl Place {
         }
         counters.waits.add(1);
         let start = now();
-        let ended = match wait::spin(&ready) {
+        let ended = match spin(&ready) {
             Some(flow) => Ok(flow),
-            None => {
-                wait::in_slices(deadline, |limit, listens| self.side.park(needed, limit, listens, &ready))
-            }
+            None => in_slices(deadline, |limit, listens| self.side.park(needed, limit, listens, &ready)),
         };
         counters.waited.count(now() - start);
         Ok(match ended {

@@ -10,9 +10,13 @@ use super::overwrite::check_whole;
 use super::pool::Pool;
 use super::sender::armed;
 use super::source::Source;
-use super::{EndStatistics, Rx, Sender, Stream, StreamConfig, Tx};
 use crate::error::{Error, Result, Status};
 use crate::memory::boxed;
+use crate::spsc::rx::Rx;
+use crate::spsc::sender::Sender;
+use crate::spsc::statistics::EndStatistics;
+use crate::spsc::stream::{Stream, StreamConfig};
+use crate::spsc::tx::Tx;
 use crate::wait::Timeout;
 
 /// The receiving end of a ring. Dropping it closes it.

@@ -4,13 +4,16 @@ use std::fmt::Write;
 
 use super::indices::Indices;
 use super::place::Place;
-use super::{Receiver, Rx, Sender, Tx};
 use crate::device::mirror::Mirror;
 use crate::device::pages::check_available;
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
 use crate::memory::{Arc, boxed};
 use crate::roster::{self, Listed, Roster};
+use crate::spsc::receiver::Receiver;
+use crate::spsc::rx::Rx;
+use crate::spsc::sender::Sender;
+use crate::spsc::tx::Tx;
 use crate::sync::{self, AtomicPtr};
 
 /// How a ring is made.

@@ -5,9 +5,13 @@ use std::ops::{Deref, DerefMut};
 use std::os::fd::RawFd;
 
 use super::overwrite::check_whole;
-use super::{EndStatistics, Flow, Receiver, Rx, Tx};
 use crate::error::{Error, Result, Status};
 use crate::memory::boxed;
+use crate::spsc::Flow;
+use crate::spsc::receiver::Receiver;
+use crate::spsc::rx::Rx;
+use crate::spsc::statistics::EndStatistics;
+use crate::spsc::tx::Tx;
 use crate::wait::Timeout;
 
 /// The sending end of a ring. Dropping it publishes what was fed and closes it.

@@ -8,15 +8,16 @@ use super::pool::{Held, Pool};
 use super::ring::Ring;
 use super::rx::Rx;
 use super::statistics::StreamStatistics;
-use super::{Flow, StreamConfig};
-use crate::Timeout;
 use crate::counter::Counter;
 use crate::error::{Error, Label, Result, Status};
 use crate::lock::Mutex;
 use crate::log::{self, Level};
 use crate::memory::Arc;
+use crate::spsc::Flow;
+use crate::spsc::stream::StreamConfig;
 use crate::sync::{AtomicU64, Ordering::*};
 use crate::wait::Deadline;
+use crate::wait::Timeout;
 
 #[derive(Debug)]
 pub(crate) struct Source {

@@ -6,9 +6,11 @@ use std::os::fd::RawFd;
 use super::pool::Held;
 use super::sender::armed;
 use super::source::Source;
-use super::{Sender, StreamStatistics, Tx};
 use crate::error::{Error, Result, Status};
 use crate::memory::{boxed, try_vec};
+use crate::spsc::sender::Sender;
+use crate::spsc::statistics::StreamStatistics;
+use crate::spsc::tx::Tx;
 use crate::wait::Timeout;
 
 /// How a stream makes chunks.

@@ -7,9 +7,15 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use super::ring::Ring;
-use super::{Chunk, Config, Receiver, Rx, Sender, StreamConfig, Tx};
+use crate::error::{Error, Status};
+use crate::spsc::receiver::Receiver;
+use crate::spsc::ring::Config;
+use crate::spsc::rx::Rx;
+use crate::spsc::sender::Sender;
+use crate::spsc::stream::{Chunk, StreamConfig};
+use crate::spsc::tx::Tx;
+use crate::wait::Timeout;
 use crate::wait::now;
-use crate::{Error, Status, Timeout};
 
 /// As often as fits a short test, or as the long form asks for.
 fn times(short: u64, long: u64) -> u64 {
@@ -72,7 +78,7 @@ fn ends(capacity: usize, start: u64) -> (Sender, Receiver) {
 }
 
 /// What a try may also say.
-fn tried(result: crate::Result<usize>) -> usize {
+fn tried(result: crate::error::Result<usize>) -> usize {
     match result {
         Ok(bytes) => bytes,
         Err(error) if matches!(error.status(), Status::Full | Status::Empty) => 0,

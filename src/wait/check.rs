@@ -165,8 +165,9 @@ pub(crate) fn in_slices<T>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Event, Timeout};
     use super::*;
+    use crate::wait::Timeout;
+    use crate::wait::event::Event;
 
     #[test]
     fn a_check_is_called_again_and_again_in_one_wait() {

@@ -1,17 +1,16 @@
 //! Waiting: timeouts on the monotonic clock, a spin of at most 2 µs, then sleep on a futex; descriptors for event loops.
 
 pub(crate) mod check;
-mod descriptor;
-mod event;
+pub(crate) mod descriptor;
+pub(crate) mod event;
 pub(crate) mod futex;
 
+use crate::wait::check::in_slices;
+use crate::wait::event::Event;
 use std::cell::Cell;
 use std::time::Duration;
 
-pub(crate) use check::{in_slices, listens};
 pub use check::{set_interruptible, with_wait_check};
-pub(crate) use descriptor::Descriptor;
-pub(crate) use event::Event;
 
 use crate::error::{Error, Status};
 

@@ -2,7 +2,7 @@
 
 use super::ring::{Ring, State};
 use crate::buffers::storage::Storage;
-use crate::device::{Driver, Fence, Foreign};
+use crate::device::driver::{Driver, Fence, Foreign};
 use crate::error::{Error, Result, Status};
 use crate::log::{self, Level};
 use crate::memory::{Arc, boxed, try_vec};

@@ -1,19 +1,21 @@
 //! Bytes that change with every frame: written in place while the device still uses those of the frames before.
 
-mod frame;
-mod ring;
-mod statistics;
+pub(crate) mod frame;
+pub(crate) mod ring;
+pub(crate) mod statistics;
 
 use std::ops::{Deref, DerefMut};
 
 use super::buffer::Buffer;
 use super::storage::Claim;
-use crate::device::{Device, Native, Usage};
+use crate::buffers::dynamic::ring::Ring;
+use crate::device::device::Device;
+use crate::device::driver::Native;
+use crate::device::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
 use crate::memory::Arc;
 use crate::wait::Timeout;
 
-pub(crate) use ring::Ring;
 pub use statistics::DynamicStatistics;
 
 /// What a ring does that is full of frames which the device has not done.

@@ -1,33 +1,33 @@
 //! The device on OpenGL 3.3 or newer: through EGL without a window, beside a context of the program, or in one.
 
 #[cfg(feature = "gl")]
-mod api;
+pub(crate) mod api;
 #[cfg(feature = "gl")]
-mod capabilities;
+pub(crate) mod capabilities;
 #[cfg(feature = "gl")]
-mod context;
+pub(crate) mod context;
 #[cfg(feature = "gl")]
-mod debug;
+pub(crate) mod debug;
 #[cfg(feature = "gl")]
-mod driver;
+pub(crate) mod driver;
 #[cfg(feature = "gl")]
-mod egl;
+pub(crate) mod egl;
 #[cfg(feature = "gl")]
-mod fences;
+pub(crate) mod fences;
 #[cfg(feature = "gl")]
-mod renderer;
+pub(crate) mod renderer;
 #[cfg(feature = "gl")]
-mod staging;
+pub(crate) mod staging;
 #[cfg(all(test, feature = "gl"))]
 #[expect(dead_code, reason = "tests/gl.rs uses the rest")]
-mod test_host;
+pub(crate) mod test_host;
 #[cfg(feature = "gl")]
-mod trouble;
+pub(crate) mod trouble;
 
 use std::ffi::{CStr, c_void};
 use std::fmt;
 
-use super::Device;
+use crate::device::device::Device;
 use crate::error::Result;
 
 /// Finds an entry point of OpenGL by name; NULL where there is none.
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_build_without_opengl_says_so() {
         let error = Device::gl(GlConfig::default()).unwrap_err();
-        assert_eq!(error.status(), crate::Status::Unsupported);
+        assert_eq!(error.status(), crate::error::Status::Unsupported);
         assert!(error.to_string().contains("Cargo feature \"gl\""), "{error}");
     }
 }

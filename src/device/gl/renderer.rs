@@ -36,8 +36,11 @@ impl Renderer for GlRenderer {
 #[cfg(test)]
 mod tests {
     use super::super::test_host::Host;
-    use crate::Status;
-    use crate::device::{Device, Foreign, GlConfig, GlContext, Usage};
+    use crate::device::device::Device;
+    use crate::device::driver::Foreign;
+    use crate::device::gl::{GlConfig, GlContext};
+    use crate::device::usage::Usage;
+    use crate::error::Status;
     use glow::HasContext;
 
     #[test]
@@ -78,7 +81,7 @@ mod tests {
         device.discard(written);
 
         // A device alone, a context of others, none at all, and a device that is gone.
-        let refused = |result: crate::Result<()>| result.unwrap_err().status();
+        let refused = |result: crate::error::Result<()>| result.unwrap_err().status();
         assert_eq!(refused(headless.renderer().unwrap().check()), Status::State);
         let other = Host::new();
         assert_eq!(refused(renderer.check()), Status::State);

@@ -1,7 +1,8 @@
 //! wgpu's own objects, for the program's own work on the device's buffers.
 
 use super::driver::WgpuDriver;
-use crate::device::{Device, Driver, Native};
+use crate::device::device::Device;
+use crate::device::driver::{Driver, Native};
 use crate::error::{Error, Result, Status};
 
 /// A device of wgpu and its queue: a program's, to make a [`Device`] on ([`WgpuConfig`](super::WgpuConfig)), or those that one

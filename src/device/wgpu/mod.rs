@@ -1,27 +1,27 @@
 //! The device on WebGPU: on an adapter of its own, or on a device and a queue of the program's.
 
 #[cfg(feature = "wgpu")]
-mod adapter;
+pub(crate) mod adapter;
 #[cfg(feature = "wgpu")]
-mod belt;
+pub(crate) mod belt;
 #[cfg(feature = "wgpu")]
-mod buffer;
+pub(crate) mod buffer;
 #[cfg(feature = "wgpu")]
-mod driver;
+pub(crate) mod driver;
 #[cfg(feature = "wgpu")]
-mod fences;
+pub(crate) mod fences;
 #[cfg(feature = "wgpu")]
-mod gpu;
+pub(crate) mod gpu;
 #[cfg(feature = "wgpu")]
-mod handles;
+pub(crate) mod handles;
 #[cfg(feature = "wgpu")]
-mod kernels;
+pub(crate) mod kernels;
 #[cfg(feature = "wgpu")]
-mod mends;
+pub(crate) mod mends;
 #[cfg(feature = "wgpu")]
-mod recorder;
+pub(crate) mod recorder;
 
-use super::Device;
+use crate::device::device::Device;
 use crate::error::Result;
 
 #[cfg(feature = "wgpu")]
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_build_without_webgpu_says_so() {
         let error = Device::wgpu(WgpuConfig::default()).unwrap_err();
-        assert_eq!(error.status(), crate::Status::Unsupported);
+        assert_eq!(error.status(), crate::error::Status::Unsupported);
         assert!(error.to_string().contains("Cargo feature \"wgpu\""), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 //! A layout as a picture: memory downwards, and, where buffers have lifetimes, time to the right.
 
-mod panel;
+pub(crate) mod panel;
 
 use std::fmt::{self, Display, Write};
 

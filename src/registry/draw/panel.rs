@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Write};
 use super::{Escaped, GLYPH, LINE, MARGIN, WIDTH, out_of_memory};
 use crate::error::Result;
 use crate::memory::try_vec;
-use crate::registry::Lifetime;
+use crate::registry::buffer::Lifetime;
 use crate::registry::layout::{Layout, Origin, Placed, Space};
 use crate::registry::lifetimes::sweep;
 use crate::registry::options::SharedPer;

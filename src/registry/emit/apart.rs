@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::error::{Error, Result, Status};
 use crate::memory::try_vec;
-use crate::registry::Lifetime;
+use crate::registry::buffer::Lifetime;
 use crate::registry::layout::{Layout, Origin, Placed, Space};
 
 /// Two buffers, by index.

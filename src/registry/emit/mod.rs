@@ -1,7 +1,7 @@
 //! A layout as CUDA C++ that includes nothing: constants, assertions over them, and accessors.
 
-mod apart;
-mod names;
+pub(crate) mod apart;
+pub(crate) mod names;
 
 use std::fmt::{self, Write};
 

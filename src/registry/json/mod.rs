@@ -3,9 +3,9 @@
 //! The document holds the group and, behind it, every child that it rolls up, at whatever depth. What the layout rules work
 //! out stands in it for readers, and is worked out anew when it is loaded.
 
-mod parse;
-mod read;
-mod write;
+pub(crate) mod parse;
+pub(crate) mod read;
+pub(crate) mod write;
 
 /// What the document says that it is.
 const FORMAT: &str = "backbuf-layout";

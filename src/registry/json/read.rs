@@ -5,11 +5,13 @@ use super::{FORMAT, VERSION};
 use crate::error::{Error, Result, Status};
 use crate::memory::try_vec;
 use crate::registry::buffer::Spec;
+use crate::registry::buffer::{Lifetime, Location, Precision};
 use crate::registry::group::NOT_PLANNED;
+use crate::registry::layout::Layout;
 use crate::registry::lifetimes;
+use crate::registry::options::{Options, SharedPer};
 use crate::registry::registry::Registry;
 use crate::registry::state::{State, no_name};
-use crate::registry::{Layout, Lifetime, Location, Options, Precision, SharedPer};
 
 /// A document while it is read.
 struct Reader<'a>(Parser<'a>);

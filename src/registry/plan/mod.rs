@@ -14,22 +14,22 @@
 //!
 //! [`check`] judges a plan independently of all that.
 
-mod bound;
-mod check;
-mod crew;
-mod heuristic;
-mod memory;
-mod minimise;
-mod partial;
-mod portfolio;
-mod problem;
-mod quick;
-mod random;
-mod room;
-mod search;
-mod section;
-mod sorted;
-mod stop;
+pub(crate) mod bound;
+pub(crate) mod check;
+pub(crate) mod crew;
+pub(crate) mod heuristic;
+pub(crate) mod memory;
+pub(crate) mod minimise;
+pub(crate) mod partial;
+pub(crate) mod portfolio;
+pub(crate) mod problem;
+pub(crate) mod quick;
+pub(crate) mod random;
+pub(crate) mod room;
+pub(crate) mod search;
+pub(crate) mod section;
+pub(crate) mod sorted;
+pub(crate) mod stop;
 
 pub use check::{Violation, check};
 
