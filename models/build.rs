@@ -61,11 +61,7 @@ fn world(
     changes: &[(&str, &str)],
 ) {
     // Silenced, since a mutant leaves imports and branches without a use: that is what it breaks.
-    writeln!(
-        worlds,
-        "#[allow(unused, clippy::all)] mod {name} {{ use crate::wait::{{Deadline, Stop, futex}};"
-    )
-    .unwrap();
+    writeln!(worlds, "#[allow(unused, clippy::all)] mod {name} {{").unwrap();
     for file in model.files {
         let mut path = here.join("../src").join(file);
         let given = if *file == model.files[0] { model.given } else { &[] };

@@ -79,7 +79,7 @@ pub const MODELS: &[Model] = &[
     },
     Model {
         name: "event",
-        files: &["wait/event.rs"],
+        files: &["sync/event.rs"],
         given: &[],
         scenarios: &[
             "a_wake_up_is_not_lost",
@@ -91,19 +91,19 @@ pub const MODELS: &[Model] = &[
             Mutant {
                 name: "signal_without_light",
                 breaks: "a_wake_up_is_not_lost",
-                file: "wait/event.rs",
+                file: "sync/event.rs",
                 changes: &[("light();", "")],
             },
             Mutant {
                 name: "park_without_heavy",
                 breaks: "a_wake_up_is_not_lost",
-                file: "wait/event.rs",
+                file: "sync/event.rs",
                 changes: &[("heavy();", "")],
             },
             Mutant {
                 name: "park_without_announcement",
                 breaks: "the_worker_is_asked_and_answers",
-                file: "wait/event.rs",
+                file: "sync/event.rs",
                 changes: &[
                     ("self.sleepers.fetch_add(1, Relaxed);", ""),
                     ("self.sleepers.fetch_sub(1, Relaxed);", ""),
@@ -112,13 +112,13 @@ pub const MODELS: &[Model] = &[
             Mutant {
                 name: "wake_without_a_new_sequence",
                 breaks: "a_wake_up_is_not_lost",
-                file: "wait/event.rs",
+                file: "sync/event.rs",
                 changes: &[("self.sequence.fetch_add(1, Release);", "")],
             },
             Mutant {
                 name: "one_sleeper_is_woken",
                 breaks: "several_tickets_share_an_event",
-                file: "wait/event.rs",
+                file: "sync/event.rs",
                 changes: &[("futex::wake(&self.sequence, i32::MAX)", "futex::wake(&self.sequence, 1)")],
             },
         ],
@@ -269,7 +269,7 @@ pub const MODELS: &[Model] = &[
     },
     Model {
         name: "fronts",
-        files: &["manager/fronts.rs", "wait/event.rs"],
+        files: &["manager/fronts.rs", "sync/event.rs"],
         given: &[],
         scenarios: &[
             "leases_against_publish",

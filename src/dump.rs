@@ -3,7 +3,8 @@
 use std::fmt::{self, Write};
 
 use crate::error::{Error, Result, Status};
-use crate::{buffers, device, lease, manager, spsc};
+use crate::handle::lease;
+use crate::{buffers, device, manager, spsc};
 
 struct Sink<'a>(&'a mut dyn FnMut(&str));
 

@@ -370,6 +370,13 @@ impl Error {
     }
 }
 
+impl From<std::collections::TryReserveError> for Error {
+    #[cold]
+    fn from(_: std::collections::TryReserveError) -> Error {
+        Error::of(Status::OutOfMemory)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(index) = self.update {

@@ -25,34 +25,28 @@ compile_error!("backbuf runs on 64-bit little-endian Linux; other systems need s
 #[cfg(all(feature = "capi", panic = "abort"))]
 compile_error!("the C ABI catches panics at its border: build it with panic = \"unwind\"");
 
+mod alloc;
 pub mod buffers;
-mod counter;
 pub mod device;
 mod dtype;
 mod dump;
 mod error;
 #[cfg(feature = "capi")]
 mod ffi;
-mod lease;
-mod loader;
-mod lock;
+mod handle;
 mod log;
 pub mod manager;
-mod memory;
 pub mod registry;
-mod roster;
-mod slots;
 pub mod spsc;
 mod sync;
+mod sys;
 mod text;
-mod thread;
-mod thread_exit;
-mod wait;
 
 pub use dtype::DType;
 pub use dump::{dump, dump_fd};
 pub use error::{Error, Label, Result, Status};
-pub use wait::{Timeout, set_interruptible, with_wait_check};
+pub use sync::wait_check::{set_interruptible, with_wait_check};
+pub use sys::clock::Timeout;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

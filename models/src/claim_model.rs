@@ -5,7 +5,7 @@ use loom::thread;
 
 use super::claim::Claim;
 use crate::harness::{explore, last};
-use crate::sync::UnsafeCell;
+use crate::sync::atomic::UnsafeCell;
 
 /// A call, and what it works on: the caller's stack.
 struct Call {

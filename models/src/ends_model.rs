@@ -10,8 +10,9 @@ use super::indices::Indices;
 use super::rx::Rx;
 use super::tx::Tx;
 use crate::harness::explore;
-use crate::memory;
-use crate::wait::{Deadline, descriptor, futex};
+use crate::alloc;
+use crate::sys::clock::Deadline;
+use crate::sys::{eventfd, futex};
 
 pub(crate) mod ring {
     use super::super::indices::Indices;
@@ -28,6 +29,12 @@ pub(crate) mod ring {
         pub(crate) backoff: bool,
         pub(crate) checked: bool,
         pub(crate) record: u64,
+    }
+
+    /// The open span of a destroyed end, which the C layer alone takes.
+    pub(crate) struct Claim {
+        pub(crate) ring: crate::alloc::Arc<Ring>,
+        pub(crate) place: fn(&Ring) -> &Place,
     }
 
     impl Ring {
@@ -57,7 +64,7 @@ fn ends_of(indices: Indices, record: u64, full: u8) -> (Arc<Tx>, Arc<Rx>) {
         checked: false,
         record,
     };
-    let ring = memory::Arc::try_new(ring).unwrap();
+    let ring = alloc::Arc::try_new(ring).unwrap();
     let (tx, rx) = (Tx::new(ring.clone()), Rx::new(ring));
     let bytes: Vec<u8> = (1..=full).collect();
     assert_eq!(tx.send(&bytes).unwrap().bytes, u64::from(full));
@@ -304,7 +311,7 @@ pub fn a_descriptor_tells() {
             });
             let expected = if goes { Flow::Closed } else { Flow::Done };
             match rx.arm(1).unwrap() {
-                Flow::Empty => descriptor::poll(rx.fd().unwrap()),
+                Flow::Empty => eventfd::poll(rx.fd().unwrap()),
                 flow => assert_eq!(flow, expected),
             }
             // Once more: what was armed has been told, and is there.

@@ -5,8 +5,10 @@ use loom::thread;
 
 use super::event::Event;
 use crate::harness::explore;
-use crate::sync::{AtomicU64, Ordering::*};
-use crate::wait::{Deadline, Stop, futex};
+use crate::sync::atomic::{AtomicU64, Ordering::*};
+use crate::sync::wait_check::Stop;
+use crate::sys::clock::Deadline;
+use crate::sys::futex;
 
 /// What a manager's callers and its worker tell each other: tickets given out and done.
 #[derive(Default)]

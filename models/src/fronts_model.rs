@@ -6,8 +6,8 @@ use loom::thread;
 use super::event::Event;
 use super::fronts::{Fronts, Released};
 use crate::harness::explore;
-use crate::sync::{AtomicU64, Ordering::*, UnsafeCell};
-use crate::wait::Deadline;
+use crate::sync::atomic::{AtomicU64, Ordering::*, UnsafeCell};
+use crate::sys::clock::Deadline;
 
 const COPIES: usize = 2;
 

@@ -5,7 +5,7 @@ use loom::thread;
 
 use super::indices::{Consumer, Indices, Producer};
 use crate::harness::{explore, last};
-use crate::sync::UnsafeCell;
+use crate::sync::atomic::UnsafeCell;
 
 /// A ring of bytes, each of which holds its own count.
 struct Ring {

@@ -10,8 +10,8 @@ use loom::thread;
 use super::ring::{Refusal, Ring, Unit};
 use super::role::Role;
 use crate::harness::explore;
-use crate::sync::{Ordering::*, UnsafeCell};
-use crate::wait::Deadline;
+use crate::sync::atomic::{Ordering::*, UnsafeCell};
+use crate::sys::clock::Deadline;
 
 #[derive(Default)]
 struct Applier {

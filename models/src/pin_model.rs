@@ -5,7 +5,7 @@ use loom::thread;
 
 use super::pin::{self, Record};
 use crate::harness::explore;
-use crate::sync::{AtomicU64, Ordering::*, UnsafeCell};
+use crate::sync::atomic::{AtomicU64, Ordering::*, UnsafeCell};
 
 /// Handles of one slot: two generations, one kind.
 const FIRST: u64 = 0x11;

@@ -2,11 +2,11 @@
 
 use loom::sync::Arc;
 use loom::thread;
-use crate::lock::Mutex;
+use crate::sync::mutex::Mutex;
 
 use super::promise::{Promise, pair};
 use crate::harness::{explore, last};
-use crate::sync::{AtomicU32, Ordering::*, UnsafeCell};
+use crate::sync::atomic::{AtomicU32, Ordering::*, UnsafeCell};
 
 /// The device answers, somebody takes the request back, and a callback is left: it runs once, with what was decided.
 pub fn a_request_is_answered_once() {

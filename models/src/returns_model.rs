@@ -7,7 +7,7 @@ use loom::thread;
 
 use super::returns::{Linked, Returns};
 use crate::harness::{explore, last};
-use crate::sync::{AtomicPtr, Ordering::*, UnsafeCell};
+use crate::sync::atomic::{AtomicPtr, Ordering::*, UnsafeCell};
 
 /// A buffer; its holder counts in it.
 #[derive(Debug)]

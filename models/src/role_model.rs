@@ -5,8 +5,10 @@ use loom::thread;
 
 use super::role::Role;
 use crate::harness::explore;
-use crate::sync::UnsafeCell;
-use crate::wait::{Deadline, Stop, futex};
+use crate::sync::atomic::UnsafeCell;
+use crate::sync::wait_check::Stop;
+use crate::sys::clock::Deadline;
+use crate::sys::futex;
 
 #[derive(Default)]
 struct Guarded {

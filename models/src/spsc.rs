@@ -2,7 +2,7 @@
 
 use loom::sync::MutexGuard;
 
-use crate::sync::UnsafeCell;
+use crate::sync::atomic::UnsafeCell;
 
 /// A lock as the library's, over loom's.
 #[derive(Debug, Default)]
@@ -70,7 +70,7 @@ impl Mirror {
 
 pub(crate) mod copy {
     use super::{BASE, BYTES, MOST};
-    use crate::sync::UnsafeCell;
+    use crate::sync::atomic::UnsafeCell;
 
     /// One byte is short, two are not.
     pub(crate) const SHORT: u64 = 1;

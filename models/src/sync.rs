@@ -1,17 +1,57 @@
 //! The library's `sync`, checked by loom. Both sides of the asymmetric barrier are the fence that they stand for.
 
-pub(crate) use loom::cell::UnsafeCell;
-pub(crate) use loom::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence,
-};
-
-pub(crate) fn light() {
-    fence(Ordering::SeqCst);
+pub(crate) mod atomic {
+    pub(crate) use loom::cell::UnsafeCell;
+    pub(crate) use loom::sync::atomic::{
+        AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence,
+    };
 }
 
-pub(crate) fn heavy() {
-    fence(Ordering::SeqCst);
+pub(crate) mod barrier {
+    use loom::sync::atomic::{Ordering, fence};
+
+    pub(crate) fn light() {
+        fence(Ordering::SeqCst);
+    }
+
+    pub(crate) fn heavy() {
+        fence(Ordering::SeqCst);
+    }
 }
 
-#[allow(dead_code, reason = "nothing spins here; the ends' pace names it")]
-pub(crate) fn spin() {}
+pub(crate) mod wait {
+    /// Spinning proves nothing: a waiter goes to sleep at once.
+    pub(crate) fn spin<T>(_ready: impl FnMut() -> Option<T>) -> Option<T> {
+        None
+    }
+}
+
+pub(crate) mod wait_check {
+    use crate::sys::clock::Deadline;
+
+    /// Why a wait ended without what it waited for.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Stop {
+        TimedOut,
+        Signalled,
+        #[allow(dead_code, reason = "no thread has a wait check; the protocol files name it")]
+        Interrupted,
+        Ended,
+    }
+
+    pub(crate) fn listens() -> bool {
+        false
+    }
+
+    /// No thread has a wait check: a wait is one sleep.
+    pub(crate) fn in_slices<T>(
+        deadline: Deadline,
+        mut park: impl FnMut(Deadline, bool) -> Result<T, Stop>,
+    ) -> Result<T, Stop> {
+        park(deadline, listens())
+    }
+}
+
+pub(crate) mod mutex {
+    pub(crate) use crate::spsc::Mutex;
+}

@@ -5,11 +5,11 @@ use super::inner::Inner;
 use super::machine::BufferState;
 use super::range::{MappedRange, MappedRangeMut};
 use super::request::Request;
+use crate::alloc::Arc;
 use crate::device::device::Device;
 use crate::device::driver::{MapMode, Native};
 use crate::device::usage::Usage;
 use crate::error::{Label, Result};
-use crate::memory::Arc;
 
 /// Memory that host and device use by turns, by WebGPU's rules. While it is mapped, its bytes are the host's; while it is
 /// not, work that is submitted may use it. Dropping it gives the memory back once the device is done with it.

@@ -7,12 +7,12 @@ use super::machine::SIZE_ALIGN;
 use super::promise::Callback;
 use super::readback::Slot;
 use super::request::Outcome;
+use crate::alloc::{Arc, try_vec};
 use crate::device::device::Device;
 use crate::device::driver::{Driver, Fence, MapMode};
 use crate::device::usage::Usage;
 use crate::error::{Error, Result, Status};
-use crate::lock::Mutex;
-use crate::memory::{Arc, try_vec};
+use crate::sync::mutex::Mutex;
 
 /// Records copies and writes for one submit after the other.
 ///
@@ -265,7 +265,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn push(&mut self, step: Step<'a>) -> Result<()> {
-        self.steps.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.steps.try_reserve(1)?;
         self.steps.push(step);
         Ok(())
     }

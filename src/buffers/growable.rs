@@ -3,10 +3,10 @@
 use super::desc::BufferDesc;
 use super::device_buffer::DeviceBuffer;
 use super::encoder::Encoder;
+use crate::alloc::Arc;
 use crate::device::device::Device;
 use crate::device::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
-use crate::memory::Arc;
 
 /// A device buffer that grows and keeps what it holds. Growing makes a new one, has the device copy the old bytes over, and
 /// gives the old one back when the device is done with it: whoever has bound it looks at [`GrowableBuffer::generation`].

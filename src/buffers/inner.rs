@@ -7,14 +7,14 @@ use super::machine::{BufferState, Machine};
 use super::promise;
 use super::request::{Answer, Outcome, Request};
 use super::staged::Staged;
+use crate::alloc::{Arc, boxed};
 use crate::device::device::Device;
 use crate::device::driver::{Driver, Fence, MapMode, Native};
 use crate::device::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
-use crate::lock::{Mutex, MutexGuard};
-use crate::memory::{Arc, boxed};
-use crate::roster::{Listed, Roster};
-use crate::sync::{AtomicBool, AtomicPtr, Ordering::*};
+use crate::handle::live_list::{Listed, Roster};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, Ordering::*};
+use crate::sync::mutex::{FutexMutex, FutexMutexGuard};
 
 /// The buffers of this process.
 pub(crate) static BUFFERS: Roster<Inner> = Roster::new();
@@ -50,7 +50,7 @@ pub(crate) struct Inner {
     pub(crate) size: u64,
     pub(crate) usage: Usage,
     pub(crate) label: Label,
-    locked: Mutex<Locked>,
+    locked: FutexMutex<Locked>,
     /// Whether the driver has it mapped, which ends when the driver is needed next. The owner thread's.
     mapped: AtomicBool,
     /// What the host has written elsewhere, since the device has no memory for both.
@@ -115,7 +115,7 @@ impl Inner {
             size: desc.size,
             usage: desc.usage,
             label: Label::new(desc.label),
-            locked: Mutex::new(Locked { machine, place, answer: None, last_use: Fence(0) }),
+            locked: FutexMutex::new(Locked { machine, place, answer: None, last_use: Fence(0) }),
             mapped: AtomicBool::new(mapped),
             staged,
             next: AtomicPtr::new(std::ptr::null_mut()),
@@ -128,7 +128,7 @@ impl Inner {
         Ok(inner)
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Locked> {
+    pub(crate) fn lock(&self) -> FutexMutexGuard<'_, Locked> {
         self.locked.lock()
     }
 
@@ -278,7 +278,7 @@ impl Inner {
         may
     }
 
-    fn end_mapping(&self, mut locked: MutexGuard<'_, Locked>, why: &'static str) {
+    fn end_mapping(&self, mut locked: FutexMutexGuard<'_, Locked>, why: &'static str) {
         locked.machine.unmap();
         let (answer, state) = (locked.answer.take(), locked.machine.state());
         drop(locked);

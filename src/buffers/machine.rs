@@ -183,7 +183,7 @@ impl Machine {
             let why = "the range overlaps another one, and one of the two is writable; this is where that one begins";
             return Err(Error::value(Status::Busy, "offset", lent.window.begin, why));
         }
-        self.lent.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.lent.try_reserve(1)?;
         self.numbers += 1;
         self.lent.push(Lent { number: self.numbers, window, writable });
         Ok((window, self.numbers))

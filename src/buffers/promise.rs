@@ -2,12 +2,12 @@
 //!
 //! Who owns the [`Promise`] owes the answer, and giving it uses the promise up; a promise that is dropped gives the answer it
 //! was made with. Whoever looks, waits or left a callback has the [`Pledge`]. The model checker compiles this file: it names
-//! nothing but `crate::lock`, `crate::sync`, `crate::memory` and `crate::error`.
+//! nothing but `crate::sync::mutex`, `crate::sync`, `crate::alloc` and `crate::error`.
 
+use crate::alloc::Arc;
 use crate::error::{Error, Result, Status};
-use crate::lock::Mutex;
-use crate::memory::Arc;
-use crate::sync::{AtomicBool, Ordering::*};
+use crate::sync::atomic::{AtomicBool, Ordering::*};
+use crate::sync::mutex::Mutex;
 
 /// What is called with the answer. A closure is; a type of its own can be given its memory before it is made.
 pub(crate) trait Answered<T>: Send {

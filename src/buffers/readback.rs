@@ -9,13 +9,13 @@ use super::promise::{self, Callback};
 use super::range::MappedRange;
 use super::reading::Reading;
 use super::request::{Outcome, Request};
-use crate::counter::Counter;
+use crate::alloc::{Arc, boxed, try_vec};
 use crate::device::device::Device;
 use crate::device::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
-use crate::lock::{Mutex, MutexGuard};
-use crate::memory::{Arc, boxed, try_vec};
-use crate::wait::{Deadline, Timeout, now};
+use crate::sync::counter::Counter;
+use crate::sync::mutex::{Mutex, MutexGuard};
+use crate::sys::clock::{Deadline, Timeout, now};
 
 /// Why the bytes of a reading do not come, or are not there any more.
 const GIVEN_UP: &str = "the reading was given up for a newer one";

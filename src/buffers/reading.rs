@@ -7,9 +7,9 @@ use super::promise::Answered;
 use super::range::MappedRange;
 use super::readback::Slot;
 use super::request::{Outcome, Request};
+use crate::alloc::{Arc, boxed};
 use crate::error::Result;
-use crate::memory::{Arc, boxed};
-use crate::wait::Timeout;
+use crate::sys::clock::Timeout;
 
 /// Who is given the bytes of a read.
 pub(crate) type Receiver = Box<dyn FnOnce(Result<&[u8]>) + Send>;

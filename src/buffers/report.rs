@@ -4,11 +4,11 @@ use std::fmt::{self, Write};
 
 use super::inner::{BUFFERS, Inner};
 use super::machine::BufferState;
+use crate::alloc::try_vec;
 use crate::device::device::Device;
 use crate::device::driver::Native;
 use crate::device::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
-use crate::memory::try_vec;
 
 /// A buffer that has not been given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,10 +5,10 @@ use std::fmt;
 use super::inner::Inner;
 use super::machine::BufferState;
 use super::promise::{Pledge, Promise};
+use crate::alloc::{Arc, Weak, boxed};
 use crate::device::device::Device;
 use crate::error::{Error, Label, Result, Status};
-use crate::memory::{Arc, Weak, boxed};
-use crate::wait::{Deadline, Timeout};
+use crate::sys::clock::{Deadline, Timeout};
 
 /// What became of a map request.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,11 +1,11 @@
 //! What the host writes where it cannot write to the device's memory: pages of its own, brought over piece by piece.
 
 use super::inner::Place;
+use crate::alloc::try_vec;
 use crate::device::driver::{Driver, Native};
-use crate::device::pages::Pages;
 use crate::error::{Error, Result, Status};
-use crate::lock::Mutex;
-use crate::memory::try_vec;
+use crate::sync::mutex::Mutex;
+use crate::sys::pages::Pages;
 
 /// See the module. Its pages look as the buffer does on the device once everything has been brought over.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Staged {
     /// Somebody begins to write there.
     pub(crate) fn begin(&self, at: u64, bytes: u64) -> Result<()> {
         let mut pieces = self.pieces.lock();
-        pieces.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        pieces.try_reserve(1)?;
         pieces.push(Piece { at, bytes, open: true });
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::device::device::Device;
 use crate::device::driver::MapMode;
 use crate::device::usage::Usage;
 use crate::error::{Error, Result, Status};
-use crate::sync::{AtomicU32, Ordering::*};
+use crate::sync::atomic::{AtomicU32, Ordering::*};
 
 /// What both kinds are made of.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Staging {
         self.buffer.label()
     }
 
-    pub(crate) fn inner(&self) -> &crate::memory::Arc<super::inner::Inner> {
+    pub(crate) fn inner(&self) -> &crate::alloc::Arc<super::inner::Inner> {
         &self.buffer.inner
     }
 

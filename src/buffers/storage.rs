@@ -3,11 +3,11 @@
 use super::buffer::Buffer;
 use super::desc::BufferDesc;
 use super::inner::{Inner, Place};
+use crate::alloc::Arc;
 use crate::device::device::Device;
 use crate::device::driver::Native;
 use crate::device::usage::Usage;
 use crate::error::{Error, Result, Status};
-use crate::memory::Arc;
 
 /// Memory that updates lie in.
 #[derive(Debug)]

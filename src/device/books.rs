@@ -4,10 +4,10 @@ use std::fmt;
 
 use super::driver::{Foreign, Native};
 use super::usage::Usage;
-use crate::counter::Counter;
 use crate::error::{Error, Label, Result, Status};
-use crate::lock::Mutex;
-use crate::sync::{AtomicBool, Ordering::*};
+use crate::sync::atomic::{AtomicBool, Ordering::*};
+use crate::sync::counter::Counter;
+use crate::sync::mutex::Mutex;
 
 /// A buffer that has not been given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +162,7 @@ impl Books {
     /// The buffers that live.
     pub(crate) fn live(&self) -> Result<Vec<LiveBuffer>> {
         let lists = self.lists.lock();
-        let mut copy = crate::memory::try_vec(lists.live.len())?;
+        let mut copy = crate::alloc::try_vec(lists.live.len())?;
         copy.extend(lists.live.iter().map(|live| live.buffer));
         Ok(copy)
     }

@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 use super::claim::Claim;
 use super::driver::Driver;
 use super::shared::Shared;
+use crate::alloc::Arc;
 use crate::error::{Error, Result, Status};
-use crate::lock::Mutex;
-use crate::memory::Arc;
-use crate::sync::{AtomicU32, Ordering::*};
-use crate::wait::{Deadline, Stop};
+use crate::sync::atomic::{AtomicU32, Ordering::*};
+use crate::sync::mutex::Mutex;
+use crate::sync::wait_check::Stop;
+use crate::sys::clock::Deadline;
 
 /// A call in the queue.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ pub(crate) struct Queue {
 impl Queue {
     pub(crate) fn new() -> Result<Queue> {
         let mut waiting = VecDeque::new();
-        waiting.try_reserve_exact(ROOM).map_err(|_| Error::of(Status::OutOfMemory))?;
+        waiting.try_reserve_exact(ROOM)?;
         Ok(Queue { waiting: Mutex::new(waiting), length: AtomicU32::new(0) })
     }
 

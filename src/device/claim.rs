@@ -3,7 +3,7 @@
 //! One word decides, so that a call either runs to its end or never begins. The model checker compiles this file: it names
 //! nothing but `crate::sync`.
 
-use crate::sync::{AtomicU32, Ordering::*};
+use crate::sync::atomic::{AtomicU32, Ordering::*};
 
 const QUEUED: u32 = 0;
 const RUNNING: u32 = 1;

@@ -9,9 +9,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::driver::Fence;
 use super::shared::Shared;
 use crate::error::{Error, Result, Status};
-use crate::lock::Mutex;
 use crate::log::{self, Level};
-use crate::sync::{AtomicBool, AtomicU64, Ordering::*};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use crate::sync::mutex::Mutex;
 
 /// A host that has left so many requests and frames alone has forgotten to drive its device.
 const FORGOTTEN: u32 = 256;
@@ -49,7 +49,7 @@ impl Completions {
         if list.closed {
             return Err(Error::text(Status::DeviceLost, "the device has been destroyed"));
         }
-        list.waiting.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        list.waiting.try_reserve(1)?;
         let at = list.waiting.partition_point(|(other, _)| *other <= fence);
         list.waiting.insert(at, (fence, completion));
         self.note_first(&list);

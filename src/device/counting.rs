@@ -9,8 +9,8 @@ use super::shared::Shared;
 use super::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
-use crate::sync::Ordering::*;
-use crate::wait::Timeout;
+use crate::sync::atomic::Ordering::*;
+use crate::sys::clock::Timeout;
 
 pub(crate) struct Counting<'a> {
     pub(crate) driver: &'a mut dyn Driver,

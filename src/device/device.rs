@@ -8,13 +8,14 @@ use super::owner::{self, Start};
 use super::ownership;
 use super::shared::Shared;
 use super::statistics::Statistics;
+use crate::alloc::{Arc, boxed};
 use crate::error::{Error, Label, Result, Status};
+use crate::handle::slots;
 use crate::log::{self, Level};
-use crate::memory::{Arc, boxed};
-use crate::slots;
-use crate::sync::Ordering::*;
-use crate::thread::{self, Thread};
-use crate::wait::{Deadline, Timeout};
+use crate::sync::atomic::Ordering::*;
+use crate::sys::clock::{Deadline, Timeout};
+use crate::sys::thread;
+use crate::sys::thread::Thread;
 
 /// How long the end of a device waits for its owner thread.
 const PATIENCE: Timeout = Timeout::nanos(2_000_000_000);

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 use super::usage::Usage;
 use crate::error::{Label, Result};
-use crate::wait::Timeout;
+use crate::sys::clock::Timeout;
 
 /// A buffer of a driver: a GL name, an address, whatever tells it from others. Never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

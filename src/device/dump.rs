@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::shared::{DEVICES, Shared};
-use crate::sync::Ordering::*;
+use crate::sync::atomic::Ordering::*;
 
 /// A line a device. Takes locks only if they are free, and allocates nothing.
 pub(crate) fn dump(out: &mut dyn Write) {

@@ -1,10 +1,10 @@
 //! What goes wrong on a host device, and when.
 
+use crate::alloc::Arc;
 use crate::error::{Error, Result, Status};
-use crate::memory::Arc;
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
-use crate::wait::Deadline;
-use crate::wait::event::Event;
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
+use crate::sync::event::Event;
+use crate::sys::clock::Deadline;
 
 /// Steers what goes wrong on a host device, from any thread and while it runs. Clones steer the same device.
 ///

@@ -10,11 +10,11 @@ use std::ptr::NonNull;
 use super::device::Device;
 use super::driver::{DeviceKind, Driver, Fence, Info, Limits, MapMode, Native};
 use super::faults::Faults;
-use super::pages::{Pages, check_available};
 use super::usage::Usage;
+use crate::alloc::{boxed, try_vec};
 use crate::error::{Error, Label, Result, Status};
-use crate::memory::{boxed, try_vec};
-use crate::wait::{Deadline, Timeout};
+use crate::sys::clock::{Deadline, Timeout};
+use crate::sys::pages::{Pages, check_available};
 
 /// How a host device is made.
 ///
@@ -108,7 +108,7 @@ impl Host {
     }
 
     fn record(&mut self, work: Work) -> Result<()> {
-        self.recorded.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.recorded.try_reserve(1)?;
         self.recorded.push(work);
         Ok(())
     }
@@ -283,7 +283,7 @@ unsafe impl Driver for Host {
 
     fn submit(&mut self) -> Result<Fence> {
         self.faults.step()?;
-        self.timeline.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.timeline.try_reserve(1)?;
         let work = std::mem::take(&mut self.recorded);
         self.timeline.push_back(Submission { work, late_by: self.faults.late_by(), complete: false });
         Ok(Fence(self.passed + self.timeline.len() as u64))

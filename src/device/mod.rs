@@ -9,7 +9,6 @@
 //! has a context of its own, without a window, shares buffers with one of the program's, or works in that one. One *on WebGPU*
 //! ([`Device::wgpu`]), where the crate was built for it, opens an adapter of its own, or works on a device of the program's.
 
-pub(crate) mod available;
 pub(crate) mod books;
 pub(crate) mod calls;
 pub(crate) mod claim;
@@ -23,10 +22,8 @@ pub(crate) mod faults;
 pub(crate) mod frame_ring;
 pub(crate) mod gl;
 pub(crate) mod host;
-pub(crate) mod mirror;
 pub(crate) mod owner;
 pub(crate) mod ownership;
-pub(crate) mod pages;
 pub(crate) mod shared;
 pub(crate) mod statistics;
 #[cfg(test)]

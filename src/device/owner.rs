@@ -5,14 +5,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::driver::{Driver, Fence};
 use super::ownership;
 use super::shared::{DEVICES, Facts, Shared};
+use crate::alloc::Arc;
 use crate::error::{Error, Result, Status};
-use crate::lock::Mutex;
+use crate::handle::slots;
 use crate::log::{self, Level};
-use crate::memory::Arc;
-use crate::slots;
-use crate::sync::Ordering::*;
-use crate::thread;
-use crate::wait::{Deadline, Stop, Timeout, check};
+use crate::sync::atomic::Ordering::*;
+use crate::sync::mutex::Mutex;
+use crate::sync::wait_check;
+use crate::sync::wait_check::Stop;
+use crate::sys::clock::{Deadline, Timeout};
+use crate::sys::thread;
 
 /// How long the owner thread waits for a fence before it looks for calls again: at first, and at most.
 const SLICE_NS: (u64, u64) = (50_000, 1_000_000);
@@ -155,7 +157,7 @@ impl Shared {
         loop {
             while !ready() && self.run_one() && !deadline.passed() {}
             self.tidy();
-            let in_driver = self.is_waited_for() && !check::listens_asleep() && !ready();
+            let in_driver = self.is_waited_for() && !wait_check::listens_asleep() && !ready();
             let looked = self.look(if in_driver { slice.min(deadline.left()) } else { 0 });
             self.complete();
             slice = looked?;
@@ -166,7 +168,7 @@ impl Shared {
             if deadline.passed() {
                 return Err(Error::of(Status::Timeout));
             }
-            if check::ends(false) {
+            if wait_check::ends(false) {
                 return Err(Stop::Interrupted.into());
             }
             if in_driver {

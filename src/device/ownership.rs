@@ -9,9 +9,9 @@ use std::ffi::c_void;
 use std::ptr::null_mut;
 
 use super::shared::Shared;
+use crate::alloc::{Arc, Weak, boxed};
 use crate::error::Result;
-use crate::memory::{Arc, Weak, boxed};
-use crate::thread_exit::ThreadExit;
+use crate::sys::thread_exit::ThreadExit;
 
 /// A device that the thread owns.
 struct Owned {

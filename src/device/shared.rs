@@ -10,15 +10,16 @@ use super::calls;
 use super::completions::Completions;
 use super::counting::Counting;
 use super::driver::{Driver, Fence, Info, Renderer};
+use crate::alloc::Arc;
 use crate::error::{Error, Label, Result, Status};
-use crate::lock::Mutex;
+use crate::handle::live_list::{Listed, Roster};
+use crate::handle::slots;
 use crate::log::{self, Level};
-use crate::memory::Arc;
-use crate::roster::{Listed, Roster};
-use crate::slots;
-use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
-use crate::thread::{self, Thread};
-use crate::wait::event::Event;
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
+use crate::sync::event::Event;
+use crate::sync::mutex::Mutex;
+use crate::sys::thread;
+use crate::sys::thread::Thread;
 
 /// The devices of this process.
 pub(crate) static DEVICES: Roster<Shared> = Roster::new();
@@ -101,7 +102,7 @@ impl Shared {
     pub(crate) fn new(label: &str, host_driven: bool) -> Result<Arc<Shared>> {
         let instance = slots::instance()?;
         let shared = Shared {
-            number: crate::roster::number(),
+            number: crate::handle::live_list::number(),
             label: Label::new(label),
             host_driven,
             tag: instance.tag,

@@ -3,10 +3,10 @@
 use std::sync::atomic::AtomicBool;
 
 use super::*;
+use crate::alloc::Arc;
 use crate::error::{Result, Status};
-use crate::memory::Arc;
-use crate::sync::Ordering::*;
-use crate::wait::{Deadline, Timeout};
+use crate::sync::atomic::Ordering::*;
+use crate::sys::clock::{Deadline, Timeout};
 
 fn host(faults: &Faults, host_driven: bool) -> Device {
     Device::host(HostConfig { label: "unit", host_driven, faults: Some(faults.clone()) }).unwrap()

@@ -10,7 +10,7 @@ use crate::error::{Error, Status};
 use crate::manager::api::Manager;
 use crate::manager::back::{BackMode, RawBack};
 use crate::manager::reserved;
-use crate::wait::Timeout;
+use crate::sys::clock::Timeout;
 
 /// `bb_manager_reserve_back()`: the back copy shows the state.
 pub const BB_BACK_KEEP: u32 = 0;

@@ -11,11 +11,11 @@ use super::opaque::{bb_batch, bb_manager};
 use super::status::bb_status;
 use super::update::{bb_kernel, bb_region, bb_update, kernel_of, region_of};
 use crate::error::{Error, Label, Result, Status};
-use crate::lock::Mutex;
 use crate::manager::api::Manager;
 use crate::manager::batch::Batch;
-use crate::sync::{AtomicBool, Ordering::*};
-use crate::wait::Timeout;
+use crate::sync::atomic::{AtomicBool, Ordering::*};
+use crate::sync::mutex::Mutex;
+use crate::sys::clock::Timeout;
 
 /// A batch belongs to one thread at a time; a second one is told so.
 struct Shared {

@@ -11,6 +11,7 @@ use super::object::{Object, Seat};
 use super::opaque::{bb_buffer, bb_device, bb_request};
 use super::request::{answered, bb_map_callback};
 use super::status::bb_status;
+use crate::alloc::Arc;
 use crate::buffers::buffer::Buffer;
 use crate::buffers::desc::BufferDesc;
 use crate::buffers::inner::Inner;
@@ -19,7 +20,6 @@ use crate::device::device::Device;
 use crate::device::driver::MapMode;
 use crate::device::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
-use crate::memory::Arc;
 
 /// `bb_buffer_desc.usage`: vertices are read from it.
 pub const BB_USAGE_VERTEX: u32 = 1;

@@ -1,13 +1,13 @@
 //! Ends that are destroyed while a span is open: its memory stays until the span is committed or consumed.
 
 use super::object::{self, Object};
+use crate::alloc::try_box;
 use crate::error::Result;
-use crate::memory::try_box;
-use crate::roster::{Listed, Roster};
+use crate::handle::live_list::{Listed, Roster};
 use crate::spsc::ring::Claim;
 use crate::spsc::rx::Rx;
 use crate::spsc::tx::Tx;
-use crate::sync::AtomicPtr;
+use crate::sync::atomic::AtomicPtr;
 
 /// An end that can have a span open.
 pub(super) trait End: Object {
@@ -75,7 +75,7 @@ pub(super) fn end(handle: u64) -> bool {
         if !closing {
             return false;
         }
-        crate::wait::nap(1000);
+        crate::sys::clock::nap(1000);
     }
     false
 }

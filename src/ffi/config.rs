@@ -6,13 +6,13 @@ use super::callback::{UserData, bb_drop_fn, discard};
 use super::guard::guard;
 use super::input;
 use super::status::bb_status;
+use crate::alloc::try_box;
 use crate::device::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Result, Status};
 use crate::manager::api::Manager;
 use crate::manager::config::{Config, Flush, Priority, WorkerMode};
-use crate::memory::try_box;
-use crate::wait::Timeout;
+use crate::sys::clock::Timeout;
 
 /// The most dimensions of a state.
 pub const BB_MAX_DIMS: usize = 16;

@@ -13,7 +13,7 @@ use super::status::bb_status;
 use crate::device::device::Device;
 use crate::device::driver::{DeviceKind, Fence, Info};
 use crate::error::{Label, Result};
-use crate::wait::Timeout;
+use crate::sys::clock::Timeout;
 
 /// `bb_device_info.kind`: host memory.
 pub const BB_DEVICE_HOST: u32 = 1;

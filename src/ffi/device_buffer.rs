@@ -7,13 +7,13 @@ use super::input;
 use super::object::{Object, Seat};
 use super::opaque::{bb_device, bb_device_buffer};
 use super::status::bb_status;
+use crate::alloc::Arc;
 use crate::buffers::device_buffer::DeviceBuffer;
 use crate::buffers::growable::GrowableBuffer;
 use crate::device::device::Device;
 use crate::device::driver::Native;
 use crate::error::{Error, Label, Result, Status};
-use crate::lock::Mutex;
-use crate::memory::Arc;
+use crate::sync::mutex::Mutex;
 
 /// The two kinds of it. Locks are held to look, never across a call of the device: callbacks look as well.
 pub(super) enum Role {

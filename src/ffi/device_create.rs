@@ -7,12 +7,12 @@ use super::input;
 use super::object::Seat;
 use super::opaque::bb_device;
 use super::status::bb_status;
+use crate::alloc::try_box;
 use crate::device::device::Device;
 use crate::device::gl::{GlConfig, GlContext};
 use crate::device::host::HostConfig;
 use crate::device::wgpu::WgpuConfig;
 use crate::error::{Error, Result, Status};
-use crate::memory::try_box;
 
 /// The calling thread owns the device: its work runs in `bb_device_poll()` and in waits on that thread.
 ///

@@ -15,7 +15,7 @@ use crate::device::device::Device;
 use crate::device::driver::Native;
 use crate::device::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
-use crate::wait::Timeout;
+use crate::sys::clock::Timeout;
 
 /// `bb_dynamic_config.policy`: an update waits for the oldest frame, for `timeout_ns` at most.
 pub const BB_RING_BLOCK: u32 = 0;

@@ -10,14 +10,14 @@ use super::input;
 use super::object::{self, Object, Seat};
 use super::opaque::{bb_buffer, bb_device, bb_device_buffer, bb_dynamic, bb_encoder};
 use super::status::bb_status;
+use crate::alloc::Arc;
 use crate::buffers::buffer::Buffer;
 use crate::buffers::device_buffer::DeviceBuffer;
 use crate::buffers::dynamic::DynamicBuffer;
 use crate::buffers::encoder::Encoder;
 use crate::device::device::Device;
 use crate::error::{Error, Result, Status};
-use crate::lock::Mutex;
-use crate::memory::Arc;
+use crate::sync::mutex::Mutex;
 
 /// An encoder belongs to one thread at a time; a second one is told so.
 pub(super) struct Shared(Mutex<Encoder<'static>>);

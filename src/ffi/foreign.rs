@@ -8,8 +8,8 @@ use std::ptr::null_mut;
 
 use super::handle;
 use super::status::bb_status;
-use crate::loader::{keep, object_of, own_address};
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
+use crate::sys::loaded_object::{keep, object_of, own_address};
 
 /// The copy of the library that made a handle.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use super::guard::{guard_handle, on};
 use super::opaque::{bb_lease, bb_manager};
 use super::status::bb_status;
 use super::{handle, input};
-use crate::lease;
+use crate::handle::lease;
 use crate::manager::api::Manager;
 
 /// The newest published copy of a state. Its bytes do not change until the lease is released.

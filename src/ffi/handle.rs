@@ -6,8 +6,10 @@
 use super::pin::KIND_MASK;
 use super::{foreign, object};
 use crate::error::{Error, Result, Status};
-use crate::lease::{self, LeaseId};
-use crate::slots::{self, GENERATION_BITS, INDEX_BITS, Instance};
+use crate::handle::lease;
+use crate::handle::lease::LeaseId;
+use crate::handle::slots;
+use crate::handle::slots::{GENERATION_BITS, INDEX_BITS, Instance};
 
 /// What a handle names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

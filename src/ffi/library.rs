@@ -6,13 +6,14 @@ use super::callback::{UserData, Writer, bb_drop_fn, bb_write_fn, discard};
 use super::guard::guard;
 use super::status::{self, bb_status};
 use super::{handle, input, last_error};
+use crate::alloc::try_box;
 use crate::dump;
 use crate::error::{Error, Result, Status};
 use crate::log::{Level, queue, sink};
-use crate::memory::try_box;
-use crate::wait::Deadline;
-use crate::wait::Timeout;
-use crate::wait::check::{self, Check};
+use crate::sync::wait_check;
+use crate::sync::wait_check::Check;
+use crate::sys::clock::Deadline;
+use crate::sys::clock::Timeout;
 
 /// A wait without end: the longest timeout. Timeouts are nanoseconds on the monotonic clock; 0 tries and never waits.
 #[allow(dead_code, reason = "for C")]
@@ -265,7 +266,7 @@ pub unsafe extern "C" fn bb_log_next(
 pub extern "C" fn bb_set_wait_flags(flags: u32) -> bb_status {
     guard("bb_set_wait_flags", || {
         let flags = input::flags(flags, BB_WAIT_INTERRUPTIBLE, "flags")?;
-        crate::wait::check::set_interruptible(flags & BB_WAIT_INTERRUPTIBLE != 0);
+        crate::sync::wait_check::set_interruptible(flags & BB_WAIT_INTERRUPTIBLE != 0);
         Ok(())
     })
 }
@@ -307,7 +308,7 @@ pub unsafe extern "C" fn bb_set_wait_check(
     user_data: *mut c_void,
     previous: *mut bb_wait_check,
 ) -> bb_status {
-    let before = match check::exchange(function.map(|function| Check::Function(function, user_data))) {
+    let before = match wait_check::exchange(function.map(|function| Check::Function(function, user_data))) {
         Some(Check::Function(function, user_data)) => bb_wait_check { function: Some(function), user_data },
         // A closure of Rust's cannot be set again by C.
         Some(Check::Closure(_)) | None => bb_wait_check { function: None, user_data: std::ptr::null_mut() },

@@ -15,7 +15,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Label, Result, Status};
 use crate::manager::api::Manager;
 use crate::manager::synchronize::{Ticket, TicketPoll};
-use crate::wait::Timeout;
+use crate::sys::clock::Timeout;
 
 impl Object for Manager {
     const KIND: Kind = Kind::Manager;

@@ -6,11 +6,12 @@ use super::foreign;
 use super::handle::{self, Kind};
 use super::pin::{self, KIND_MASK, Refusal};
 use super::records;
+use crate::alloc::try_box;
 use crate::error::{Error, Label, Status};
-use crate::lock::Lock;
-use crate::memory::try_box;
-use crate::slots::{self, Slots, Wiped, Zeroed};
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
+use crate::handle::slots;
+use crate::handle::slots::{Slots, Wiped, Zeroed};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
+use crate::sync::mutex::FutexMutex;
 
 /// An object that C can hold a handle of.
 pub(crate) trait Object: Send + Sync + Sized + 'static {
@@ -78,7 +79,7 @@ unsafe impl Zeroed for Slot {}
 
 #[derive(Debug)]
 struct Free {
-    lock: Lock,
+    lock: FutexMutex<()>,
     /// The first free slot's index + 1.
     head: AtomicU32,
     /// Slots of the newest chunk that were never handed out.
@@ -141,19 +142,20 @@ impl Seat {
     pub(crate) fn take() -> crate::error::Result<Seat> {
         let instance = slots::instance_unlike(foreign::has_tag)?;
         let free = FREE.get()?;
-        let index = free.lock.with(|| {
-            if let Some(index) = free.head.load(Relaxed).checked_sub(1) {
-                let next = SLOTS.get(index).map_or(0, |slot| slot.next.load(Relaxed));
-                free.head.store(next, Relaxed);
-                return Ok::<u32, Error>(index);
-            }
+        let locked = free.lock.lock();
+        let index = if let Some(index) = free.head.load(Relaxed).checked_sub(1) {
+            let next = SLOTS.get(index).map_or(0, |slot| slot.next.load(Relaxed));
+            free.head.store(next, Relaxed);
+            index
+        } else {
             if free.fresh.load(Relaxed) == free.fresh_end.load(Relaxed) {
                 let chunk = SLOTS.grow()?;
                 free.fresh.store(chunk.start, Relaxed);
                 free.fresh_end.store(chunk.end, Relaxed);
             }
-            Ok(free.fresh.fetch_add(1, Relaxed))
-        })?;
+            free.fresh.fetch_add(1, Relaxed)
+        };
+        drop(locked);
         let slot = SLOTS.get(index).ok_or_else(|| Error::of(Status::OutOfMemory))?;
         let handle = match slot.word.load(Relaxed) {
             0 => handle::compose(instance.tag, index, instance.first_generation),
@@ -191,10 +193,9 @@ impl Drop for Seat {
 
 fn give_back(slot: &Slot, index: u32) {
     if let Some(free) = FREE.peek() {
-        free.lock.with(|| {
-            slot.next.store(free.head.load(Relaxed), Relaxed);
-            free.head.store(index.wrapping_add(1), Relaxed);
-        });
+        let _locked = free.lock.lock();
+        slot.next.store(free.head.load(Relaxed), Relaxed);
+        free.head.store(index.wrapping_add(1), Relaxed);
     }
 }
 
@@ -232,7 +233,7 @@ pub(crate) fn hand_over<T: Object>(handle: u64, last: impl FnOnce(&T)) -> crate:
     if !pin::close(&slot.word, handle) {
         return Err(handle::why(handle, T::KIND));
     }
-    pin::drain(handle, records::all(), |pauses| _ = crate::wait::nap(1000 << pauses.min(10)));
+    pin::drain(handle, records::all(), |pauses| _ = crate::sys::clock::nap(1000 << pauses.min(10)));
     // SAFETY: closed by this thread alone, and no call is inside.
     let object = unsafe { T::from_raw(slot.object.swap(null_mut(), Relaxed)) };
     last(&object);
@@ -252,7 +253,7 @@ mod tests {
 
     use super::super::handle::check;
     use super::*;
-    use crate::slots::tests::in_child;
+    use crate::handle::slots::tests::in_child;
 
     /// An object that counts what happens to it.
     #[derive(Debug, Default)]

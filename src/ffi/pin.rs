@@ -5,7 +5,8 @@
 //! visible, or that thread sees the word closed. The model checker compiles this file: it names nothing but
 //! `crate::sync`, and the tables are arguments.
 
-use crate::sync::{AtomicU64, Ordering::*, heavy, light};
+use crate::sync::atomic::{AtomicU64, Ordering::*};
+use crate::sync::barrier::{heavy, light};
 
 /// Calls that one thread can have open at once, one inside the other through callbacks.
 pub(crate) const DEPTH: usize = 8;

@@ -12,7 +12,7 @@ use super::status::bb_status;
 use crate::buffers::readback::{ReadbackBuffer, ReadbackConfig, WhenFull};
 use crate::device::device::Device;
 use crate::error::{Error, Label, Result, Status};
-use crate::wait::Timeout;
+use crate::sys::clock::Timeout;
 
 /// `bb_readback_config.when_full`: a read says BB_E_FULL.
 pub const BB_READBACK_SKIP: u32 = 0;

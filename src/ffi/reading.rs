@@ -11,10 +11,10 @@ use super::object::{self, Object};
 use super::opaque::bb_reading;
 use super::spsc::bb_const_span;
 use super::status::bb_status;
+use crate::alloc::try_box;
 use crate::buffers::reading::{Delivery, Reading, Receiver};
 use crate::error::{Error, Result, Status};
-use crate::memory::try_box;
-use crate::wait::Timeout;
+use crate::sys::clock::Timeout;
 
 /// Who is given the bytes of a read.
 #[derive(Clone, Copy, Debug)]

@@ -9,12 +9,12 @@ use super::opaque::{bb_receiver, bb_sender};
 use super::spsc::{bb_const_span, bb_end_stats, stats_of};
 use super::status::bb_status;
 use super::{claims, input};
+use crate::alloc::boxed;
 use crate::error::{Label, Result};
-use crate::memory::boxed;
 use crate::spsc::rx::Rx;
 use crate::spsc::tx::Tx;
 use crate::spsc::{Flow, Moved};
-use crate::wait::Timeout;
+use crate::sys::clock::Timeout;
 
 impl Object for Rx {
     const KIND: Kind = Kind::Receiver;

@@ -10,8 +10,8 @@ use std::ptr::{null, null_mut};
 
 use super::pin::Record;
 use crate::error::{Error, Result, Status};
-use crate::sync::{AtomicBool, AtomicPtr, Ordering::*};
-use crate::thread_exit::ThreadExit;
+use crate::sync::atomic::{AtomicBool, AtomicPtr, Ordering::*};
+use crate::sys::thread_exit::ThreadExit;
 
 /// A record in the list. Its own pair of cache lines: the thread writes it in every call.
 #[derive(Debug)]

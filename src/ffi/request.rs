@@ -11,12 +11,12 @@ use super::input;
 use super::object::{self, Object, Seat};
 use super::opaque::bb_request;
 use super::status::bb_status;
+use crate::alloc::{boxed, try_vec};
 use crate::buffers::promise::Callback;
 use crate::buffers::request::{Outcome, Request};
 use crate::error::{Error, Label, Result, Status};
-use crate::memory::{boxed, try_vec};
+use crate::sys::clock::Timeout;
 use crate::text::Text;
-use crate::wait::Timeout;
 
 /// What became of a map request.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +92,7 @@ unsafe fn teller(callback: *const bb_map_callback) -> Result<Option<Callback<Out
         // SAFETY: the caller's own function, called once, with its user data.
         unsafe { call(user_data.get(), &raw const told) };
     };
-    crate::memory::try_box(tell).map_or_else(
+    crate::alloc::try_box(tell).map_or_else(
         |tell| {
             std::mem::forget(tell);
             Err(Error::of(Status::OutOfMemory))

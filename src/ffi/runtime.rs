@@ -11,10 +11,12 @@ use super::guard::guard;
 use super::input;
 use super::status::bb_status;
 use crate::error::{Error, Result, Status};
-use crate::slots::{Wiped, Zeroed};
-use crate::sync::{AtomicU32, AtomicU64, Ordering::*};
-use crate::wait::Timeout;
-use crate::wait::{Deadline, Stop, check, nap};
+use crate::handle::slots::{Wiped, Zeroed};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
+use crate::sync::wait_check;
+use crate::sync::wait_check::Stop;
+use crate::sys::clock::Timeout;
+use crate::sys::clock::{Deadline, nap};
 
 /// Callbacks that share a drop function.
 #[derive(Debug)]
@@ -81,7 +83,7 @@ impl Runtime {
             if deadline.passed() {
                 return Err(Stop::TimedOut);
             }
-            if check::ends(nap(pause)) {
+            if wait_check::ends(nap(pause)) {
                 return Err(Stop::Interrupted);
             }
             pause = pause.saturating_mul(2).min(1_000_000);

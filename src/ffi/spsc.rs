@@ -7,7 +7,7 @@ use super::input;
 use super::object::Seat;
 use super::opaque::{bb_receiver, bb_sender};
 use super::status::bb_status;
-use crate::memory::boxed;
+use crate::alloc::boxed;
 use crate::spsc::ring::{Config, Ring};
 use crate::spsc::rx::Rx;
 use crate::spsc::statistics::EndStatistics;

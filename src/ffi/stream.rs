@@ -9,10 +9,11 @@ use super::input;
 use super::object::{self, Object, Seat};
 use super::opaque::{bb_lease, bb_receiver, bb_sender, bb_stream};
 use super::status::bb_status;
+use crate::alloc::boxed;
 use crate::error::{Error, Label, Result};
-use crate::lease::{self, Giver};
-use crate::memory::boxed;
-use crate::slots;
+use crate::handle::lease;
+use crate::handle::lease::Giver;
+use crate::handle::slots;
 use crate::spsc::Flow;
 use crate::spsc::pool::{Held, Pool};
 use crate::spsc::rx::Rx;
@@ -20,7 +21,7 @@ use crate::spsc::source::Source;
 use crate::spsc::statistics::StreamStatistics;
 use crate::spsc::stream::StreamConfig;
 use crate::spsc::tx::Tx;
-use crate::wait::Timeout;
+use crate::sys::clock::Timeout;
 
 impl Object for Source {
     const KIND: Kind = Kind::Stream;

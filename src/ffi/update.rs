@@ -7,14 +7,14 @@ use super::guard::on;
 use super::input;
 use super::opaque::bb_manager;
 use super::status::bb_status;
+use crate::alloc::try_box;
 use crate::error::{Error, Result, Status};
 use crate::manager::api::Manager;
 use crate::manager::kernel::Kernel;
 use crate::manager::op::Release;
 use crate::manager::raw::RawUpdate;
 use crate::manager::region::RawRegion;
-use crate::memory::try_box;
-use crate::wait::Timeout;
+use crate::sys::clock::Timeout;
 
 /// `bb_kernel.flags`: may run on any thread that applies, not only on the worker.
 pub const BB_KERNEL_ANY_THREAD: u32 = 1;

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::manager::api::Manager;
 use crate::manager::synchronize::Ticket;
 use crate::manager::watch::Watch;
-use crate::wait::Timeout;
+use crate::sys::clock::Timeout;
 
 impl Object for Watch {
     const KIND: Kind = Kind::Watch;

@@ -10,13 +10,13 @@
 
 use super::Level;
 use super::sink::{self, Label, Part, Text};
+use crate::alloc::{Arc, try_box, try_vec};
 use crate::error::{Error, Result, Status};
-use crate::lock::Lock;
-use crate::memory::{Arc, try_box, try_vec};
-use crate::slots::{Wiped, Zeroed};
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
-use crate::wait::Deadline;
-use crate::wait::event::Event;
+use crate::handle::slots::{Wiped, Zeroed};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
+use crate::sync::event::Event;
+use crate::sync::mutex::FutexMutex;
+use crate::sys::clock::Deadline;
 
 /// The most records that a queue holds.
 pub(crate) const MOST: u64 = 1 << 16;
@@ -135,7 +135,7 @@ impl Drop for Producer {
 /// The queue that [`next`] takes from. In wiped memory: a forked child has no consumer.
 #[derive(Debug)]
 struct Current {
-    lock: Lock,
+    lock: FutexMutex<()>,
     queue: AtomicPtr<()>,
 }
 
@@ -155,7 +155,10 @@ pub(crate) fn set(level: u32, records: u64) -> Result<()> {
     let take = try_box(take).map_err(|_| Error::of(Status::OutOfMemory))?;
     sink::set(level, Some(take)).map_err(|(error, _)| error)?;
     let new = Arc::into_raw(queue).cast_mut();
-    let old = current.lock.with(|| current.queue.swap(new, AcqRel));
+    let old = {
+        let _locked = current.lock.lock();
+        current.queue.swap(new, AcqRel)
+    };
     if !old.is_null() {
         // SAFETY: what `into_raw` gave to an earlier call, taken out once.
         drop(unsafe { Arc::<Queue>::from_raw(old) });
@@ -168,16 +171,16 @@ pub(crate) fn set(level: u32, records: u64) -> Result<()> {
 pub(crate) fn next(deadline: Deadline) -> Result<(Record, u64)> {
     let none = || Error::text(Status::Closed, "no log queue is set: call bb_set_log_queue first");
     let current = CURRENT.peek().ok_or_else(none)?;
-    let queue = current.lock.with(|| {
+    let queue = {
+        let _locked = current.lock.lock();
         let queue = current.queue.load(Acquire);
         if queue.is_null() {
-            return None;
+            return Err(none());
         }
-        // SAFETY: what `into_raw` gave; the count of the place in CURRENT stays there.
+        // SAFETY: the pointer comes from `into_raw`; CURRENT keeps its own reference.
         let queue = std::mem::ManuallyDrop::new(unsafe { Arc::<Queue>::from_raw(queue) });
-        Some(Arc::clone(&queue))
-    });
-    let queue = queue.ok_or_else(none)?;
+        Arc::clone(&queue)
+    };
     let taken = queue.event.wait(deadline, || {
         // Before the look at the records: what was pushed before the end is seen.
         let closed = queue.closed.load(Acquire) != 0;

@@ -8,11 +8,11 @@ use std::fmt;
 use std::ptr::null_mut;
 
 use super::Level;
+use crate::alloc::try_box;
 use crate::error::{Error, Status};
-use crate::lock::Lock;
-use crate::memory::try_box;
-use crate::slots::{Wiped, Zeroed};
-use crate::sync::{AtomicPtr, AtomicU32, Ordering::*};
+use crate::handle::slots::{Wiped, Zeroed};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, Ordering::*};
+use crate::sync::mutex::FutexMutex;
 use crate::text;
 
 /// The part of the library.
@@ -32,7 +32,7 @@ static SINK: AtomicPtr<Box<Take>> = AtomicPtr::new(null_mut());
 /// In wiped memory: a forked child must not wait for callers that it does not have.
 #[derive(Debug)]
 struct Gate {
-    setting: Lock,
+    setting: FutexMutex<()>,
     inside: AtomicU32,
 }
 
@@ -78,18 +78,19 @@ pub(crate) fn set(level: u32, new: Option<Box<Take>>) -> std::result::Result<(),
         Ok(place) => place.map_or(null_mut(), Box::into_raw),
         Err(new) => return Err((Error::of(Status::OutOfMemory), Some(new))),
     };
-    let old = gate.setting.with(|| {
+    let old = {
+        let _setting = gate.setting.lock();
         LEVEL.store(0, Relaxed);
         let old = SINK.swap(null_mut(), SeqCst);
         let mut pauses = 0;
         while gate.inside.load(SeqCst) != 0 {
-            crate::wait::nap(1000 << pauses.min(10));
+            crate::sys::clock::nap(1000 << pauses.min(10));
             pauses += 1;
         }
         SINK.store(place, SeqCst);
         LEVEL.store(if place.is_null() { 0 } else { level }, Relaxed);
         old
-    });
+    };
     if !old.is_null() {
         // SAFETY: boxed by an earlier call, taken away by this one, and nobody is inside.
         drop(unsafe { Box::from_raw(old) });

@@ -7,17 +7,17 @@ use super::raw::RawUpdate;
 use super::region::Region;
 use super::shared::{Shared, State};
 use super::task::Task;
+use crate::alloc::{Arc, try_box, try_vec};
 use crate::dtype::DType;
 use crate::error::{Error, Label, Result, Status};
-use crate::lease;
+use crate::handle::lease;
 use crate::manager::back::{Back, BackMode};
 use crate::manager::front::Front;
 use crate::manager::statistics::Statistics;
 use crate::manager::synchronize::{Ticket, TicketPoll};
 use crate::manager::watch::Watch;
-use crate::memory::{Arc, try_box, try_vec};
-use crate::sync::Ordering::*;
-use crate::wait::Timeout;
+use crate::sync::atomic::Ordering::*;
+use crate::sys::clock::Timeout;
 
 /// Bytes that go to `byte_offset`: a whole number of elements.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@ use super::forward::{Forward, MOST};
 use super::op::{Op, Release, Run};
 use super::region::Plan;
 use super::storage::Storage;
-use crate::device::pages::PREFAULTED_MOST;
+use crate::sys::pages::PREFAULTED_MOST;
 
 /// A callback whose work is done: to be called or dropped by the worker, outside the role.
 pub(crate) enum Spent {

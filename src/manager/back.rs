@@ -6,12 +6,14 @@ use super::forward::STEP;
 use super::patience::Patience;
 use super::shared::{Blocked, By, Shared};
 use super::tasks::Work;
+use crate::alloc::try_vec;
 use crate::error::{Error, Result, Status};
-use crate::memory::try_vec;
-use crate::sync::Ordering::*;
-use crate::wait::Timeout;
-use crate::wait::{Stop, thread_id};
-use {super::applier::Applier, crate::lease::LeaseId};
+use crate::handle::lease::LeaseId;
+use crate::manager::applier::Applier;
+use crate::sync::atomic::Ordering::*;
+use crate::sync::wait_check::Stop;
+use crate::sys::clock::Timeout;
+use crate::sys::thread::thread_id;
 
 /// What the back copy shows when it is handed out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use super::kernel::{Kernel, Refused};
 use super::op::{Op, Release, ReleaseFn};
 use super::region::{RawRegion, Region};
 use super::shared::{Shape, Shared};
+use crate::alloc::{Arc, Weak};
 use crate::error::{Error, Result, Status};
-use crate::memory::{Arc, Weak};
-use crate::sync::Ordering::*;
-use crate::wait::Timeout;
+use crate::sync::atomic::Ordering::*;
+use crate::sys::clock::Timeout;
 
 /// Collects updates without touching the manager. [`Batch::commit`] makes them one element of the order: all in one epoch,
 /// whoever synchronizes meanwhile. Dropped, it is as if it had never been.
@@ -63,7 +63,7 @@ impl Batch {
     unsafe fn add(&mut self, op: Op) -> Result<()> {
         self.alive()?.accepts()?;
         let words = (op.size().ok_or_else(|| Error::of(Status::Limit))? / 8) as usize;
-        self.records.try_reserve(words).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.records.try_reserve(words)?;
         self.worker |= op.needs_worker();
         // SAFETY: room was reserved, and `encode` writes all of it but padding, which nobody reads.
         unsafe {

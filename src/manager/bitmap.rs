@@ -1,7 +1,7 @@
 //! A set of 64-byte granules, in two levels: marking is O(1) for small ranges, walking follows what is marked.
 
+use crate::alloc::try_vec;
 use crate::error::Result;
-use crate::memory::try_vec;
 
 /// Bytes of a granule.
 pub(crate) const GRANULE: usize = 64;

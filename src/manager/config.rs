@@ -1,7 +1,7 @@
 //! How a manager is made.
 
 use crate::device::device::Device;
-use crate::wait::Timeout;
+use crate::sys::clock::Timeout;
 
 /// Waits for the work of a backend before each publish; an error is handed to the waiters.
 pub type Flush = Box<dyn FnMut() -> std::result::Result<(), i32> + Send>;

@@ -2,11 +2,12 @@
 
 use std::ptr::NonNull;
 
-use crate::device::pages::Pages;
+use crate::alloc::try_box;
 use crate::error::{Error, Result, Status};
-use crate::lease::{self, Giver, LeaseId};
-use crate::memory::try_box;
-use crate::sync::{AtomicU32, Ordering::*};
+use crate::handle::lease;
+use crate::handle::lease::{Giver, LeaseId};
+use crate::sync::atomic::{AtomicU32, Ordering::*};
+use crate::sys::pages::Pages;
 
 /// Reference-counted pages.
 #[derive(Debug)]

@@ -8,15 +8,16 @@ use super::ring::{Ring, UNIT, Unit};
 use super::shared::{Failure, Shape, Shared, State, duty};
 use super::twins::{Behind, Twins};
 use super::{applier, back, callback, forward, role, statistics, storage, tasks, waiters, watch, worker};
+use crate::alloc::{Arc, try_vec};
 use crate::dtype::DType;
 use crate::error::{Error, Label, Result, Status};
+use crate::handle::{live_list, slots};
 use crate::log::{self, Level};
-use crate::memory::{Arc, try_vec};
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
-use crate::wait::Timeout;
-use crate::wait::event::Event;
-use crate::wait::{Deadline, Stop, now};
-use crate::{roster, slots};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
+use crate::sync::event::Event;
+use crate::sync::wait_check::Stop;
+use crate::sys::clock::Timeout;
+use crate::sys::clock::{Deadline, now};
 
 impl Manager {
     /// A state of that shape, row-major, all zeros, with the default [`Config`].
@@ -46,7 +47,7 @@ impl Manager {
         config.check(&shape)?;
         let instance = slots::instance()?;
         let units = (config.queue()? / UNIT) as usize;
-        let number = roster::number();
+        let number = live_list::number();
         let copies = (config.copies + config.extra_copies()) as usize;
         let twins =
             config.device.map(|device| Twins::new(device, config.label, shape.bytes, copies)).transpose()?;

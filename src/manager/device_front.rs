@@ -4,7 +4,8 @@ use super::api::Manager;
 use super::storage::{RawFront, Storage};
 use crate::device::driver::Native;
 use crate::error::{Error, Result, Status};
-use crate::lease::{self, LeaseId};
+use crate::handle::lease;
+use crate::handle::lease::LeaseId;
 use crate::log::{self, Level};
 
 /// A leased front and its twin.

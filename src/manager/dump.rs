@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use super::shared::Shared;
-use crate::roster::{Listed, Roster};
-use crate::sync::{AtomicPtr, Ordering::*};
-use crate::wait::now;
+use crate::handle::live_list::{Listed, Roster};
+use crate::sync::atomic::{AtomicPtr, Ordering::*};
+use crate::sys::clock::now;
 
 /// The managers of this process.
 pub(crate) static MANAGERS: Roster<Shared> = Roster::new();

@@ -7,10 +7,10 @@ use super::patience::Patience;
 use super::raw::RawUpdate;
 use super::ring::{Refusal, UNIT};
 use super::shared::{Blocked, By, Shared, duty};
+use crate::alloc::{try_box, try_vec};
 use crate::error::{Error, Result, Status};
-use crate::memory::{try_box, try_vec};
-use crate::sync::Ordering::*;
-use crate::wait::Timeout;
+use crate::sync::atomic::Ordering::*;
+use crate::sys::clock::Timeout;
 
 /// Records that a producer applies for others before its own.
 const COURTESY: u64 = 8;

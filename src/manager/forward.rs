@@ -68,7 +68,7 @@ pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, length: usize) {
 impl Forward {
     /// Copies 0 (the front) and 1 (the back) at those addresses, equal; the others not there yet.
     pub(crate) fn new(bytes: usize, count: usize, front: *mut u8, back: *mut u8) -> Result<Forward> {
-        let mut stale = crate::memory::try_vec(count)?;
+        let mut stale = crate::alloc::try_vec(count)?;
         for copy in 0..count {
             stale.push(if copy < 2 { Intervals::new(bytes)? } else { Intervals::whole(bytes) });
         }

@@ -5,7 +5,7 @@
 //! old front's own count, which from then on tells exactly how many leases still hold that copy. There is no moment between
 //! "which copy is it" and "I hold it", so there is nothing to retry. The model checker compiles this file.
 
-use crate::sync::{AtomicI64, AtomicU64, Ordering::*, fence};
+use crate::sync::atomic::{AtomicI64, AtomicU64, Ordering::*, fence};
 
 /// Copies at most, extra ones included.
 pub(crate) const MOST: usize = 32;

@@ -2,8 +2,8 @@
 //! full, "all of it" last.
 
 use super::bitmap::{Bitmap, GRANULE};
+use crate::alloc::try_vec;
 use crate::error::Result;
-use crate::memory::try_vec;
 
 /// Intervals in a log at most. Measured: 4,096 makes streams of 10,000 small updates overflow, 16,384 still fits the
 /// second-level cache.

@@ -6,8 +6,9 @@ use super::tasks::Work;
 use super::twins::Twins;
 use crate::device::device::Device;
 use crate::error::Status;
-use crate::wait::Timeout;
-use crate::wait::{Deadline, Stop};
+use crate::sync::wait_check::Stop;
+use crate::sys::clock::Deadline;
+use crate::sys::clock::Timeout;
 
 impl Shared {
     /// The device that the twins are on.

@@ -5,9 +5,12 @@ use super::synchronize::TicketPoll;
 use super::tasks::Verdict;
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
-use crate::wait::Timeout;
-use crate::wait::check::in_slices;
-use crate::wait::{Deadline, Stop, check, nap, now, spin};
+use crate::sync::wait::spin;
+use crate::sync::wait_check;
+use crate::sync::wait_check::Stop;
+use crate::sync::wait_check::in_slices;
+use crate::sys::clock::Timeout;
+use crate::sys::clock::{Deadline, nap, now};
 
 /// The patience of one call: its own deadline, and the watchdog's.
 #[derive(Debug)]
@@ -162,7 +165,7 @@ impl Patience {
     fn doze(&mut self) -> std::result::Result<(), Stop> {
         let signalled = nap(self.nap_ns);
         self.nap_ns = (self.nap_ns * 2).min(1_000_000);
-        if check::ends(signalled) {
+        if wait_check::ends(signalled) {
             return Err(Stop::Interrupted);
         }
         if self.limit().passed() { Err(Stop::TimedOut) } else { Ok(()) }

@@ -4,13 +4,13 @@ use super::api::Manager;
 use super::op::{Op, Release};
 use super::region::RawRegion;
 use super::{batch, kernel::Refused};
+use crate::alloc::Arc;
 use crate::error::Result;
 use crate::error::Status;
-use crate::lease::LeaseId;
+use crate::handle::lease::LeaseId;
 use crate::manager::back::{BackMode, RawBack};
 use crate::manager::storage::RawFront;
-use crate::memory::Arc;
-use crate::wait::Timeout;
+use crate::sys::clock::Timeout;
 
 /// An update as C gives it.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 //! cancelled, since its holder may still be writing.
 
 use super::copy_memory::CopyMemory;
-use crate::lock::Mutex;
+use crate::sync::mutex::Mutex;
 
 struct Kept {
     token: u64,

@@ -8,7 +8,7 @@
 
 use std::mem::MaybeUninit;
 
-use crate::sync::{AtomicU64, Ordering::*, UnsafeCell};
+use crate::sync::atomic::{AtomicU64, Ordering::*, UnsafeCell};
 
 /// Bytes of a unit: a cache line.
 pub(crate) const UNIT: u64 = 64;

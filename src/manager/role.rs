@@ -5,9 +5,13 @@
 //! again before it sleeps; the holder looks for announcements after it let go. One of the two sees the other. While
 //! somebody waits, `try_take` stands back. The model checker compiles this file.
 
-use crate::sync::{AtomicU32, Ordering::*, heavy, light};
-use crate::wait::check::listens;
-use crate::wait::{Deadline, Stop, futex, spin};
+use crate::sync::atomic::{AtomicU32, Ordering::*};
+use crate::sync::barrier::{heavy, light};
+use crate::sync::wait::spin;
+use crate::sync::wait_check::Stop;
+use crate::sync::wait_check::listens;
+use crate::sys::clock::Deadline;
+use crate::sys::futex;
 
 /// A lock word with a cheap release and a queue of sleepers.
 #[derive(Debug, Default)]

@@ -18,17 +18,17 @@ use super::tasks::{Tasks, Work};
 use super::twins::Behind;
 use super::waiters::Waiters;
 use super::watch::Watches;
+use crate::alloc::Arc;
 use crate::device::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Label, Result, Status};
-use crate::lease;
-use crate::lock::Mutex;
+use crate::handle::lease;
 use crate::log::{self, Level};
-use crate::memory::Arc;
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
-use crate::wait::Deadline;
-use crate::wait::Timeout;
-use crate::wait::event::Event;
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
+use crate::sync::event::Event;
+use crate::sync::mutex::Mutex;
+use crate::sys::clock::Deadline;
+use crate::sys::clock::Timeout;
 
 /// What a manager is doing with its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -526,7 +526,7 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         // In a forked child the worker's view is gone, and leases of the parent mean nothing: the memory is the parent's.
-        if !crate::slots::is_own(self.tag) {
+        if !crate::handle::slots::is_own(self.tag) {
             return;
         }
         super::dump::MANAGERS.remove(self);

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::counter::{self, Counter, Histogram};
+use crate::sync::counter;
+use crate::sync::counter::{Counter, Histogram};
 
 /// The counters of one manager.
 #[derive(Debug)]

@@ -5,13 +5,15 @@ use std::ptr::{NonNull, null_mut};
 use super::copy_memory::{CopyMemory, CountedPages};
 use super::fronts::{Fronts, MOST, Released};
 use super::twins::Twins;
-use crate::device::pages::{self, Pages};
+use crate::alloc::try_box;
 use crate::error::Result;
 use crate::error::{Error, Status};
-use crate::lease::{self, Ending, Giver, LeaseId};
-use crate::memory::try_box;
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
-use crate::wait::event::Event;
+use crate::handle::lease;
+use crate::handle::lease::{Ending, Giver, LeaseId};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
+use crate::sync::event::Event;
+use crate::sys::pages;
+use crate::sys::pages::Pages;
 
 /// One copy: where it lies, and what it shows as a front. Written by the role's holder before it is published.
 #[derive(Debug)]

@@ -6,10 +6,11 @@ use super::forward::STEP;
 use super::patience::Patience;
 use super::shared::{Blocked, By, Shared, State};
 use crate::error::{Error, Result, Status};
-use crate::sync::Ordering::*;
-use crate::wait::Timeout;
-use crate::wait::event::Event;
-use crate::wait::{Deadline, Stop, now};
+use crate::sync::atomic::Ordering::*;
+use crate::sync::event::Event;
+use crate::sync::wait_check::Stop;
+use crate::sys::clock::Timeout;
+use crate::sys::clock::{Deadline, now};
 
 /// A place in the order of updates, to wait for.
 ///

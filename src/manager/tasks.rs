@@ -1,10 +1,11 @@
 //! Backend work that a publish waits for, and the watchdog's view of it.
 
+use crate::alloc::try_vec;
 use crate::error::{Error, Label, Result, Status};
-use crate::lock::Mutex;
-use crate::memory::try_vec;
-use crate::sync::{AtomicU64, Ordering::*};
-use crate::wait::{now, thread_id};
+use crate::sync::atomic::{AtomicU64, Ordering::*};
+use crate::sync::mutex::FutexMutex;
+use crate::sys::clock::now;
+use crate::sys::thread::thread_id;
 
 /// No task is open.
 const NONE: u64 = u64::MAX;
@@ -45,7 +46,7 @@ struct Open {
 /// All work that is open.
 #[derive(Debug)]
 pub(crate) struct Tasks {
-    open: Mutex<Open>,
+    open: FutexMutex<Open>,
     /// Tasks begun so far.
     begun: AtomicU64,
     /// Stalls reported so far.
@@ -67,7 +68,7 @@ impl Tasks {
     pub(crate) fn new() -> Result<Tasks> {
         let tasks = try_vec(16)?;
         Ok(Tasks {
-            open: Mutex::new(Open { tasks, busy: None }),
+            open: FutexMutex::new(Open { tasks, busy: None }),
             begun: AtomicU64::new(0),
             reports: AtomicU64::new(0),
             oldest: AtomicU64::new(NONE),
@@ -80,7 +81,7 @@ impl Tasks {
         if open.tasks.len() >= MOST {
             return Err(Error::value(Status::Limit, "open tasks", MOST as u64, "end some before more begin"));
         }
-        open.tasks.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        open.tasks.try_reserve(1)?;
         if open.tasks.is_empty() {
             // A bound before the number: who sees a ticket beyond it sees the bound too.
             self.oldest.store(order.load(Relaxed) + 1, Release);

@@ -8,15 +8,15 @@
 use super::bitmap::GRANULE;
 use super::forward::Forward;
 use super::intervals::Intervals;
+use crate::alloc::try_vec;
 use crate::device::device::Device;
 use crate::device::driver::{Driver, Fence, Foreign, Native, Renderer};
 use crate::device::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
-use crate::lock::Mutex;
-use crate::memory::try_vec;
-use crate::sync::{AtomicU64, Ordering::*};
-use crate::wait::Deadline;
-use crate::wait::Timeout;
+use crate::sync::atomic::{AtomicU64, Ordering::*};
+use crate::sync::mutex::Mutex;
+use crate::sys::clock::Deadline;
+use crate::sys::clock::Timeout;
 
 /// Bytes that the owner thread moves in one turn, so that a poll with a budget comes to its end.
 const TURN: usize = 1 << 20;
@@ -95,7 +95,7 @@ impl Twins {
             // A front that stays the newest is drawn from again and again.
             released.retain(|&fence| !renderer.reap(fence));
         }
-        released.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        released.try_reserve(1)?;
         released.push(renderer.fence()?);
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! Who waits for a manager, since when and for what: for the dump.
 
-use crate::lock::Mutex;
-use crate::wait::{now, thread_id};
+use crate::sync::mutex::FutexMutex;
+use crate::sys::clock::now;
+use crate::sys::thread::thread_id;
 
 /// Waiters listed at most; more are only counted.
 const LISTED: usize = 64;
@@ -20,7 +21,7 @@ struct List {
 }
 
 #[derive(Debug)]
-pub(crate) struct Waiters(Mutex<List>);
+pub(crate) struct Waiters(FutexMutex<List>);
 
 /// While it lives, the waiter is on the list.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub(crate) struct Waiting<'a> {
 
 impl Waiters {
     pub(crate) const fn new() -> Waiters {
-        Waiters(Mutex::new(List { waiters: [None; LISTED], unlisted: 0 }))
+        Waiters(FutexMutex::new(List { waiters: [None; LISTED], unlisted: 0 }))
     }
 
     pub(crate) fn enter(&self, what: &'static str) -> Waiting<'_> {

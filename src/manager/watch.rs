@@ -1,15 +1,16 @@
 //! Watches: one waiter's own subscription to a manager, with a descriptor for event loops.
 
-use crate::lock::Mutex;
+use crate::sync::mutex::Mutex;
 use std::os::fd::RawFd;
 
 use super::shared::{Failure, Shared, State};
 use super::synchronize::Ticket;
+use crate::alloc::{Arc, Weak};
 use crate::error::{Error, Result, Status};
-use crate::memory::{Arc, Weak};
-use crate::sync::{AtomicU32, AtomicU64, Ordering::*, heavy, light};
-use crate::wait::Timeout;
-use crate::wait::descriptor::Descriptor;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
+use crate::sync::barrier::{heavy, light};
+use crate::sys::clock::Timeout;
+use crate::sys::eventfd::Descriptor;
 
 /// What a watch waits for.
 #[derive(Debug)]
@@ -120,7 +121,7 @@ impl Watch {
         .map_err(|_| Error::of(Status::OutOfMemory))?;
         let mut seats = shared.watches.seats.lock();
         seats.retain(|seat| seat.strong_count() > 0);
-        seats.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        seats.try_reserve(1)?;
         seats.push(Arc::downgrade(&seat));
         shared.watches.count.fetch_add(1, Relaxed);
         Ok(Watch { shared: Arc::downgrade(shared), seat })

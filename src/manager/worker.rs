@@ -5,13 +5,15 @@ use super::callback;
 use super::config::Priority;
 use super::forward::STEP;
 use super::shared::{Blocked, By, Shared, State, duty};
+use crate::alloc::Arc;
 use crate::error::Result;
 use crate::log::{self, Level};
-use crate::memory::Arc;
-use crate::sync::{AtomicU32, Ordering::*};
-use crate::thread::{self, Thread};
-use crate::wait::event::Event;
-use crate::wait::{Deadline, Stop, nap, now};
+use crate::sync::atomic::{AtomicU32, Ordering::*};
+use crate::sync::event::Event;
+use crate::sync::wait_check::Stop;
+use crate::sys::clock::{Deadline, nap, now};
+use crate::sys::thread;
+use crate::sys::thread::Thread;
 
 /// What outlives the manager's memory: whether its worker has gone.
 #[derive(Debug, Default)]
@@ -85,7 +87,7 @@ fn schedule(shared: &Shared, priority: Priority, affinity: u64) {
             // As every thread of the library.
             Priority::Normal => false,
             Priority::Nice(nice) => {
-                libc::setpriority(libc::PRIO_PROCESS, crate::wait::thread_id(), nice) != 0
+                libc::setpriority(libc::PRIO_PROCESS, crate::sys::thread::thread_id(), nice) != 0
             }
             Priority::RealTime(level) => {
                 let mut parameter = std::mem::zeroed::<libc::sched_param>();

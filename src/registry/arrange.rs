@@ -8,8 +8,8 @@ use super::buffer::{Precision, Spec};
 use super::group::{Group, NOT_PLANNED};
 use super::layout::{Allocator, Origin, Region, Space};
 use super::options::{Options, SharedPer};
+use crate::alloc::try_vec;
 use crate::error::{Error, Result, Status};
-use crate::memory::try_vec;
 
 /// A buffer's place.
 #[derive(Clone, Copy, Debug)]

@@ -4,8 +4,8 @@ use std::fmt;
 use std::ops::Range;
 
 use super::layout::Space;
+use crate::alloc::try_string;
 use crate::error::{Error, Result, Status};
-use crate::memory::try_string;
 
 /// The memory that a buffer asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -8,8 +8,8 @@ use super::limits::{Arch, Limits};
 use super::occupancy::{Bound, Launch, Occupancy};
 use super::options::SharedPer;
 use super::registry::Registry;
+use crate::alloc::{try_string, try_vec};
 use crate::error::{Error, Result, Status};
-use crate::memory::{try_string, try_vec};
 
 /// What a launch that fits takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,8 +5,8 @@ use std::fmt;
 use std::fmt::Write;
 
 use super::layout::{Layout, Placed, Totals};
+use crate::alloc::try_string;
 use crate::error::{Error, Result, Status};
-use crate::memory::try_string;
 use crate::text::compose;
 
 /// A buffer that is not where, or what, it was.
@@ -108,7 +108,7 @@ fn changed_within(before: &Placed, after: &Placed) -> bool {
 
 fn by_name(layout: &Layout) -> Result<HashMap<&str, &Placed>> {
     let mut names = HashMap::new();
-    names.try_reserve(layout.buffers.len()).map_err(|_| Error::of(Status::OutOfMemory))?;
+    names.try_reserve(layout.buffers.len())?;
     names.extend(layout.buffers.iter().map(|placed| (placed.buffer.name.as_str(), placed)));
     Ok(names)
 }

@@ -6,8 +6,8 @@ use super::arrange::Arrangement;
 use super::buffer::{Buffer, Spec};
 use super::hasher::Map;
 use super::options::Options;
+use crate::alloc::{try_string, try_vec};
 use crate::error::{Error, Result, Status};
-use crate::memory::{try_string, try_vec};
 
 /// The longest name in bytes.
 pub(crate) const LONGEST_NAME: usize = 255;

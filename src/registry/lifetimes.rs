@@ -7,8 +7,8 @@ use super::buffer::Lifetime;
 use super::group::{Group, NOT_PLANNED};
 use super::layout::{Origin, Space};
 use super::registry::Registry;
-use crate::error::{Error, Result, Status};
-use crate::memory::{try_string, try_vec};
+use crate::alloc::{try_string, try_vec};
+use crate::error::Result;
 
 /// Two buffers that share memory while both are alive.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -55,7 +55,7 @@ impl Registry {
                     return Ok(());
                 }
                 let [one, two] = [first, second].map(|index| &all.places[index]);
-                found.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+                found.try_reserve(1)?;
                 found.push(Overlap {
                     first: try_string(&group.entries[first].name)?,
                     second: try_string(&group.entries[second].name)?,

@@ -5,8 +5,8 @@ use super::layout::Space;
 use super::limits::Limits;
 use super::options::SharedPer;
 use super::registry::Registry;
+use crate::alloc::{try_string, try_vec};
 use crate::error::{Error, Result, Status};
-use crate::memory::{try_string, try_vec};
 
 /// A launch of the kernel, as far as it matters here.
 ///

@@ -8,8 +8,8 @@ use super::layout::Space;
 use super::lifetimes;
 use super::plan::{self, Item, Options, PlanError};
 use super::registry::Registry;
+use crate::alloc::try_vec;
 use crate::error::{Error, Result, Status};
-use crate::memory::try_vec;
 
 /// How a region came out, in elements. What is always alive lies below what is planned, and counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -7,9 +7,9 @@ use super::group::{self, Group};
 use super::layout::{Allocator, Layout, Placed, Totals};
 use super::options::Options;
 use super::state::{State, no_name};
+use crate::alloc::try_string;
+use crate::alloc::try_vec;
 use crate::error::{Error, Label, Result, Status};
-use crate::memory::try_string;
-use crate::memory::try_vec;
 
 /// What an update met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

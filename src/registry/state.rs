@@ -7,8 +7,8 @@ use super::hash;
 use super::hasher::Map;
 use super::layout::Space;
 use super::options::Options;
+use crate::alloc::try_vec;
 use crate::error::{Error, Result, Status};
-use crate::memory::try_vec;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -92,7 +92,7 @@ impl State {
             let before = open.len();
             for child in group.children() {
                 if self.groups.get(&child).is_some_and(|group| !done(group)) {
-                    open.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+                    open.try_reserve(1)?;
                     open.push(child);
                 }
             }
@@ -118,7 +118,7 @@ impl State {
             return self.alter(parent, |group| work(group).map(|()| true)).map(|_| ());
         }
         let lineage = self.lineage(parent)?;
-        self.groups.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.groups.try_reserve(1)?;
         let mut group = Group::new(defaults);
         work(&mut group)?;
         self.groups.insert(parent, group);
@@ -154,7 +154,7 @@ impl State {
             let why = "holds this parent already, so that each would hold the other; roll up one way only";
             return Err(Error::value(Status::State, "child", child, why));
         }
-        self.hosts.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.hosts.try_reserve(1)?;
         let mut hosts = self.hosts.remove(&child).unwrap_or_default();
         let done = hosts.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory)).and_then(|()| {
             let names = [hidden[0].as_str(), hidden[1].as_str()];

@@ -6,8 +6,8 @@ use super::layout::{Layout, Origin, Placed, Region, Space};
 use super::options::SharedPer;
 use super::printable::Printable;
 use super::registry::Registry;
-use crate::error::{Error, Result, Status};
-use crate::memory::try_vec;
+use crate::alloc::try_vec;
+use crate::error::Result;
 use crate::text::{Draft, compose};
 
 const COLUMNS: usize = 8;
@@ -98,7 +98,7 @@ impl Layout {
         let mut rows: Vec<Row> = try_vec(self.buffers.len())?;
         for space in [Space::Shared, Space::Persistent, Space::Local] {
             for placed in self.of(space) {
-                rows.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+                rows.try_reserve(1)?;
                 rows.push(row(placed)?);
             }
         }

@@ -1,8 +1,8 @@
 //! What both ends check.
 
 use crate::error::{Error, Result, Status};
-use crate::sync::AtomicU64;
-use crate::sync::{AtomicBool, Ordering::*};
+use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::{AtomicBool, Ordering::*};
 
 /// Tells a second thread inside of one end, where that was asked for.
 #[derive(Debug)]

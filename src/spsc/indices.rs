@@ -10,7 +10,7 @@
 //! receiver reads never changes under it. The memory is at least twice the window: while `head` is held, as many records as the
 //! window holds can still come before the sender finds no room. Neither side ever repeats a step that the other one foiled.
 
-use crate::sync::{AtomicU64, Ordering::*};
+use crate::sync::atomic::{AtomicU64, Ordering::*};
 
 /// On a pair of cache lines of its own: processors fetch lines in pairs.
 #[derive(Debug, Default)]

@@ -38,7 +38,6 @@ pub use statistics::{EndStatistics, StreamStatistics};
 pub use stream::{Chunk, Stream, StreamConfig};
 
 use crate::error::{Error, Result, Status};
-use crate::wait::{Deadline, Stop, futex};
 
 /// How a call ended that was not refused. All but [`Flow::Done`] are everyday life, so they carry no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

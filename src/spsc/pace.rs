@@ -3,8 +3,8 @@
 //! at the other one's index again, so that a batch gathers. It never pauses where it has just looked in vain more than twice
 //! in a row: that is a ping-pong, where each nanosecond counts.
 
-use crate::sync::{AtomicU32, Ordering::*};
-use crate::wait::now;
+use crate::sync::atomic::{AtomicU32, Ordering::*};
+use crate::sys::clock::now;
 
 /// How long a pause is.
 const PAUSE_NS: u64 = 250;
@@ -53,7 +53,7 @@ impl Pace {
 fn pause() {
     let end = now() + PAUSE_NS;
     while now() < end {
-        crate::sync::spin();
+        std::hint::spin_loop();
     }
 }
 

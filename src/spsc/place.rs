@@ -2,15 +2,17 @@
 
 use std::os::fd::RawFd;
 
+use super::Flow;
 use super::side::Side;
 use super::statistics::Counters;
-use super::{Deadline, Flow, Stop};
 use crate::error::{Error, Result, Status};
-use crate::lock::Mutex;
-use crate::wait::check::in_slices;
-use crate::wait::descriptor::Descriptor;
-use crate::wait::now;
-use crate::wait::spin;
+use crate::sync::mutex::Mutex;
+use crate::sync::wait::spin;
+use crate::sync::wait_check::Stop;
+use crate::sync::wait_check::in_slices;
+use crate::sys::clock::Deadline;
+use crate::sys::clock::now;
+use crate::sys::eventfd::Descriptor;
 
 #[derive(Debug, Default)]
 #[repr(align(128))]

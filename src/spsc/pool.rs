@@ -4,10 +4,10 @@ use std::alloc::{Layout, alloc, dealloc};
 use std::ptr::{NonNull, null_mut};
 
 use super::returns::{Linked, Returns};
-use crate::counter::Counter;
+use crate::alloc::Arc;
 use crate::error::{Error, Result, Status};
-use crate::memory::Arc;
-use crate::sync::{AtomicPtr, AtomicU64, Ordering::*};
+use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*};
+use crate::sync::counter::Counter;
 
 /// A block's head; the bytes follow. 64 bytes, so that they are aligned to that.
 #[derive(Debug)]

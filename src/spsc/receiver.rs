@@ -10,14 +10,14 @@ use super::overwrite::check_whole;
 use super::pool::Pool;
 use super::sender::armed;
 use super::source::Source;
+use crate::alloc::boxed;
 use crate::error::{Error, Result, Status};
-use crate::memory::boxed;
 use crate::spsc::rx::Rx;
 use crate::spsc::sender::Sender;
 use crate::spsc::statistics::EndStatistics;
 use crate::spsc::stream::{Stream, StreamConfig};
 use crate::spsc::tx::Tx;
-use crate::wait::Timeout;
+use crate::sys::clock::Timeout;
 
 /// The receiving end of a ring. Dropping it closes it.
 ///

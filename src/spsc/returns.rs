@@ -5,7 +5,7 @@
 
 use std::ptr::{NonNull, null_mut};
 
-use crate::sync::{AtomicPtr, Ordering::*};
+use crate::sync::atomic::{AtomicPtr, Ordering::*};
 
 /// What can be pushed: it holds the link to the next one.
 pub(crate) trait Linked {

@@ -4,17 +4,19 @@ use std::fmt::Write;
 
 use super::indices::Indices;
 use super::place::Place;
-use crate::device::mirror::Mirror;
-use crate::device::pages::check_available;
+use crate::alloc::{Arc, boxed};
 use crate::error::{Error, Label, Result, Status};
+use crate::handle::live_list;
+use crate::handle::live_list::{Listed, Roster};
 use crate::log::{self, Level};
-use crate::memory::{Arc, boxed};
-use crate::roster::{self, Listed, Roster};
 use crate::spsc::receiver::Receiver;
 use crate::spsc::rx::Rx;
 use crate::spsc::sender::Sender;
 use crate::spsc::tx::Tx;
-use crate::sync::{self, AtomicPtr};
+use crate::sync::atomic::AtomicPtr;
+use crate::sync::barrier;
+use crate::sys::mirrored_mapping::Mirror;
+use crate::sys::pages::check_available;
 
 /// How a ring is made.
 ///
@@ -142,7 +144,7 @@ impl Ring {
             return Err(absurd());
         }
         check_available(indices.capacity(), size, "more memory than is available")?;
-        sync::init();
+        barrier::init();
         let ring = Ring {
             receiver: Place::default(),
             sender: Place::default(),
@@ -152,7 +154,7 @@ impl Ring {
             checked,
             record,
             label: Label::new(config.label),
-            number: roster::number(),
+            number: live_list::number(),
             next: AtomicPtr::default(),
         };
         let ring = Arc::try_new(ring).map_err(|_| Error::of(Status::OutOfMemory))?;

@@ -5,14 +5,14 @@ use std::ops::{Deref, DerefMut};
 use std::os::fd::RawFd;
 
 use super::overwrite::check_whole;
+use crate::alloc::boxed;
 use crate::error::{Error, Result, Status};
-use crate::memory::boxed;
 use crate::spsc::Flow;
 use crate::spsc::receiver::Receiver;
 use crate::spsc::rx::Rx;
 use crate::spsc::statistics::EndStatistics;
 use crate::spsc::tx::Tx;
-use crate::wait::Timeout;
+use crate::sys::clock::Timeout;
 
 /// The sending end of a ring. Dropping it publishes what was fed and closes it.
 ///

@@ -7,8 +7,11 @@
 //! nobody waits for costs its peer one load. Whoever wakes takes the announcement away first: a sleeper is woken once.
 //! The model checker compiles this file: it names nothing but `crate::sync` and `super::{futex, Deadline, Stop}`.
 
-use super::{Deadline, Stop, futex};
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering::*, heavy, light};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
+use crate::sync::barrier::{heavy, light};
+use crate::sync::wait_check::Stop;
+use crate::sys::clock::Deadline;
+use crate::sys::futex;
 
 /// A thread sleeps on the word, until the other index reaches `asleep_for`.
 const ASLEEP: u32 = 1;

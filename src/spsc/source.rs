@@ -8,16 +8,16 @@ use super::pool::{Held, Pool};
 use super::ring::Ring;
 use super::rx::Rx;
 use super::statistics::StreamStatistics;
-use crate::counter::Counter;
+use crate::alloc::Arc;
 use crate::error::{Error, Label, Result, Status};
-use crate::lock::Mutex;
 use crate::log::{self, Level};
-use crate::memory::Arc;
 use crate::spsc::Flow;
 use crate::spsc::stream::StreamConfig;
-use crate::sync::{AtomicU64, Ordering::*};
-use crate::wait::Deadline;
-use crate::wait::Timeout;
+use crate::sync::atomic::{AtomicU64, Ordering::*};
+use crate::sync::counter::Counter;
+use crate::sync::mutex::Mutex;
+use crate::sys::clock::Deadline;
+use crate::sys::clock::Timeout;
 
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -151,7 +151,7 @@ impl Source {
 
     /// A chunk, and how many bytes there were for it.
     fn one(&self, state: &mut State, deadline: Deadline) -> Result<std::result::Result<(Held, u64), Flow>> {
-        state.waiting.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        state.waiting.try_reserve(1)?;
         let there = match self.rx.wait_for(self.least, deadline)? {
             Flow::Done => self.rx.amount(1)?,
             // Fewer than `least` are left, or none; or the receiving end was closed here.

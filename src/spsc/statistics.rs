@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::counter::{self, Counter, Histogram};
+use crate::sync::counter;
+use crate::sync::counter::{Counter, Histogram};
 
 /// The counters of one end. Its thread writes them.
 #[derive(Debug)]

@@ -6,12 +6,12 @@ use std::os::fd::RawFd;
 use super::pool::Held;
 use super::sender::armed;
 use super::source::Source;
+use crate::alloc::{boxed, try_vec};
 use crate::error::{Error, Result, Status};
-use crate::memory::{boxed, try_vec};
 use crate::spsc::sender::Sender;
 use crate::spsc::statistics::StreamStatistics;
 use crate::spsc::tx::Tx;
-use crate::wait::Timeout;
+use crate::sys::clock::Timeout;
 
 /// How a stream makes chunks.
 ///

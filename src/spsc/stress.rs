@@ -14,8 +14,8 @@ use crate::spsc::rx::Rx;
 use crate::spsc::sender::Sender;
 use crate::spsc::stream::{Chunk, StreamConfig};
 use crate::spsc::tx::Tx;
-use crate::wait::Timeout;
-use crate::wait::now;
+use crate::sys::clock::Timeout;
+use crate::sys::clock::now;
 
 /// As often as fits a short test, or as the long form asks for.
 fn times(short: u64, long: u64) -> u64 {

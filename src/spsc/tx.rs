@@ -14,11 +14,11 @@ use super::pace::Pace;
 use super::ring::Ring;
 use super::statistics::{Counters, EndStatistics};
 use super::{Flow, Moved, PIECE, copy};
+use crate::alloc::Arc;
 use crate::error::{Error, Result, Status};
-use crate::memory::Arc;
-use crate::sync::{AtomicBool, AtomicU64, Ordering::*};
-use crate::wait::Deadline;
-use crate::wait::Timeout;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use crate::sys::clock::Deadline;
+use crate::sys::clock::Timeout;
 
 /// Written by its own thread, on lines that the other end never touches.
 #[derive(Debug)]
@@ -325,9 +325,8 @@ impl Tx {
     }
 
     /// What the span needs that is still open when the end is destroyed.
-    pub(crate) fn open_claim(&self) -> Option<crate::spsc::ring::Claim> {
-        self.has_claim()
-            .then(|| crate::spsc::ring::Claim { ring: self.ring.clone(), place: |ring| &ring.sender })
+    pub(crate) fn open_claim(&self) -> Option<super::ring::Claim> {
+        self.has_claim().then(|| super::ring::Claim { ring: self.ring.clone(), place: |ring| &ring.sender })
     }
 
     pub(crate) fn statistics(&self) -> EndStatistics {

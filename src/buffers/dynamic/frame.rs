@@ -1,11 +1,11 @@
 //! How the updates of a dynamic buffer come to the device, and how a frame ends.
 
 use super::ring::{Ring, State};
+use crate::alloc::{Arc, boxed, try_vec};
 use crate::buffers::storage::Storage;
 use crate::device::driver::{Driver, Fence, Foreign};
 use crate::error::{Error, Result, Status};
 use crate::log::{self, Level};
-use crate::memory::{Arc, boxed, try_vec};
 
 /// A ring that grew shrinks again after so many frames that would have fitted before.
 const IDLE_FRAMES: u32 = 64;
@@ -52,7 +52,7 @@ impl Ring {
                 return Ok(());
             }
             let behind = Ring::behind(&state)?;
-            state.ended.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+            state.ended.try_reserve(1)?;
             let frame = state.frame;
             state.ended.push_back((frame, None));
             state.frame += 1;

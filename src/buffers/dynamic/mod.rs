@@ -8,13 +8,13 @@ use std::ops::{Deref, DerefMut};
 
 use super::buffer::Buffer;
 use super::storage::Claim;
+use crate::alloc::Arc;
 use crate::buffers::dynamic::ring::Ring;
 use crate::device::device::Device;
 use crate::device::driver::Native;
 use crate::device::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
-use crate::memory::Arc;
-use crate::wait::Timeout;
+use crate::sys::clock::Timeout;
 
 pub use statistics::DynamicStatistics;
 

@@ -4,16 +4,16 @@ use std::collections::VecDeque;
 
 use super::statistics::{Counters, DynamicStatistics};
 use super::{DynamicConfig, RingPolicy};
+use crate::alloc::Arc;
 use crate::buffers::storage::{Claim, Storage};
-use crate::counter::Counter;
 use crate::device::device::Device;
 use crate::device::driver::{Fence, Native};
 use crate::device::frame_ring::FrameRing;
 use crate::device::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
-use crate::lock::{Mutex, MutexGuard};
-use crate::memory::Arc;
-use crate::wait::{Deadline, now};
+use crate::sync::counter::Counter;
+use crate::sync::mutex::{Mutex, MutexGuard};
+use crate::sys::clock::{Deadline, now};
 
 /// How often a ring that does not wait looks for a frame that is just being ended.
 const SOON: u32 = 200;
@@ -211,7 +211,7 @@ impl Ring {
     }
 
     fn claim(&self, state: &mut State, bytes: u64) -> Result<Option<Claim>> {
-        state.open.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        state.open.try_reserve(1)?;
         let Some(offset) = state.room.claim(bytes, self.align, state.frame)? else { return Ok(None) };
         let storage = state.storage.clone();
         self.opened(state, storage, offset, bytes).map(Some)
@@ -291,7 +291,7 @@ impl Ring {
             // Somebody else was quicker.
             return Ok(());
         }
-        state.retired.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        state.retired.try_reserve(1)?;
         let old = std::mem::replace(&mut state.storage, storage);
         let frame = state.frame;
         state.retired.push_back((frame, old));

@@ -1,6 +1,6 @@
 //! What a dynamic buffer counts.
 
-use crate::counter::Counter;
+use crate::sync::counter::Counter;
 
 /// What a dynamic buffer has counted since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

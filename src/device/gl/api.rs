@@ -3,15 +3,15 @@
 use std::ffi::{CStr, c_char};
 use std::sync::atomic::{AtomicBool, Ordering::*};
 
-use crate::lock::Mutex;
+use crate::sync::mutex::Mutex;
 use glow::HasContext;
 
 use super::capabilities::{Allowed, Capabilities};
 use super::context::Context;
 use super::debug::Messages;
+use crate::alloc::Arc;
 use crate::device::driver::{DeviceKind, Foreign, Info, Limits};
 use crate::error::{Error, Label, Result, Status};
-use crate::memory::Arc;
 use crate::text::Text;
 
 /// What both sides of a device call: the driver on the owner thread, renderers on theirs.
@@ -146,7 +146,7 @@ impl Api {
     /// A fence behind all that the calling thread's context did, which other contexts may wait for.
     pub(super) fn export(&self) -> Result<Foreign> {
         let mut out = self.out.lock();
-        out.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        out.try_reserve(1)?;
         let fence = Foreign(fence(&self.gl)?.0 as u64);
         out.push(fence);
         drop(out);

@@ -2,10 +2,10 @@
 
 use glow::HasContext;
 
+use crate::alloc::Arc;
 use crate::error::Label;
-use crate::lock::Mutex;
 use crate::log::{self, Level};
-use crate::memory::Arc;
+use crate::sync::mutex::Mutex;
 
 /// Messages of one context, which come during the calls that cause them.
 pub(super) struct Messages {

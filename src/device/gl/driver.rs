@@ -13,12 +13,12 @@ use super::debug::Messages;
 use super::fences::Fences;
 use super::renderer::GlRenderer;
 use super::staging::Staging;
+use crate::alloc::Arc;
 use crate::device::driver::{Driver, Fence, Foreign, Info, MapMode, Native, Renderer};
 use crate::device::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
-use crate::memory::Arc;
-use crate::wait::Timeout;
+use crate::sys::clock::Timeout;
 
 pub(super) struct GlDriver {
     /// The first field: what it calls back, and the entry points, outlive it.
@@ -139,7 +139,7 @@ impl GlDriver {
             let why = "a buffer of OpenGL has at least 1 byte and at most 2147483647";
             return Err(Error::value(Status::Limit, "bytes", bytes, why));
         }
-        self.buffers.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.buffers.try_reserve(1)?;
         self.forget_errors();
         // SAFETY: a new buffer, bound to a target that nothing draws from.
         let buffer = unsafe {
@@ -380,7 +380,7 @@ unsafe impl Driver for GlDriver {
     }
 
     fn renderer(&mut self) -> Option<Box<dyn Renderer>> {
-        crate::memory::boxed(GlRenderer(self.api.clone())).ok().map(|renderer| renderer as Box<dyn Renderer>)
+        crate::alloc::boxed(GlRenderer(self.api.clone())).ok().map(|renderer| renderer as Box<dyn Renderer>)
     }
 }
 

@@ -7,7 +7,7 @@ use glow::HasContext;
 use super::api;
 use crate::device::driver::Fence;
 use crate::error::{Error, Result, Status};
-use crate::wait::{Deadline, Timeout};
+use crate::sys::clock::{Deadline, Timeout};
 
 #[derive(Default)]
 pub(super) struct Fences {
@@ -26,7 +26,7 @@ struct Open {
 impl Fences {
     /// A fence behind all work so far.
     pub(super) fn submit(&mut self, gl: &glow::Context) -> Result<Fence> {
-        self.open.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.open.try_reserve(1)?;
         let sync = api::fence(gl)?;
         self.last += 1;
         self.open.push_back(Open { number: self.last, sync, flushed: false });

@@ -1,9 +1,9 @@
 //! What renderers call, on threads with a context of their own.
 
 use super::api::Api;
+use crate::alloc::Arc;
 use crate::device::driver::{Foreign, Renderer};
 use crate::error::{Error, Result, Status};
-use crate::memory::Arc;
 
 pub(super) struct GlRenderer(pub(super) Arc<Api>);
 

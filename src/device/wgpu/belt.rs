@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU8, Ordering::*};
 
 use super::fences;
 use super::gpu::Gpu;
+use crate::alloc::Arc;
 use crate::error::{Error, Result, Status};
-use crate::memory::Arc;
 
 /// Bytes of the chunk that small writes share.
 const CHUNK: u64 = 1 << 20;
@@ -121,12 +121,12 @@ impl Belt {
             // The one with more room left is for what comes next.
             let spare = chunk.bytes - bytes;
             if self.current.as_ref().is_some_and(|current| current.room() > spare) {
-                self.filled.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+                self.filled.try_reserve(1)?;
                 self.filled.push(chunk);
                 return Ok(self.filled.last_mut().map(|chunk| spot(chunk, bytes)));
             }
             if let Some(before) = self.current.replace(chunk) {
-                self.filled.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+                self.filled.try_reserve(1)?;
                 self.filled.push(before);
             }
         }
@@ -164,7 +164,7 @@ impl Belt {
 
     /// Takes in what has come back.
     fn collect(&mut self, gpu: &Gpu) -> Result<()> {
-        self.free.try_reserve(self.away.len()).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.free.try_reserve(self.away.len())?;
         let answer = |chunk: &Chunk| chunk.answer.as_ref().map_or(FAILED, |answer| answer.load(Acquire));
         while let Some(at) = self.away.iter().position(|chunk| answer(chunk) != 0) {
             let mut chunk = self.away.swap_remove(at);

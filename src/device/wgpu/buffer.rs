@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::fences;
 use super::gpu::Gpu;
+use crate::alloc::Arc;
 use crate::device::driver::MapMode;
 use crate::device::usage::Usage;
 use crate::error::{Error, Result, Status};
-use crate::memory::Arc;
-use crate::wait::{Deadline, Timeout};
+use crate::sys::clock::{Deadline, Timeout};
 
 /// How long a mapping is waited for whose work was said to be done.
 const PATIENCE: Timeout = Timeout::nanos(10_000_000_000);

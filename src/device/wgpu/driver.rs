@@ -9,11 +9,11 @@ use super::fences::{self, Fences};
 use super::gpu::Gpu;
 use super::handles::WgpuHandles;
 use super::recorder::Recorder;
+use crate::alloc::try_vec;
 use crate::device::driver::{Driver, Fence, Info, MapMode, Native};
 use crate::device::usage::Usage;
 use crate::error::{Error, Result, Status};
-use crate::memory::try_vec;
-use crate::wait::{Deadline, Timeout};
+use crate::sys::clock::{Deadline, Timeout};
 
 /// From so many bytes on, a write to where they go is worth the mapping.
 const DIRECT: u64 = 64 << 10;
@@ -70,13 +70,13 @@ impl WgpuDriver {
 
     fn make(&mut self, bytes: u64, usage: Usage, label: &str, mapped: bool) -> Result<(Native, NonNull<u8>)> {
         self.gpu.alive()?;
-        self.buffers.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.buffers.try_reserve(1)?;
         let mut buffer = Buffer::new(&self.gpu, bytes, usage, label, mapped)?;
         let place = if mapped { buffer.first(&self.gpu)? } else { NonNull::dangling() };
         self.created += 1;
         let native = Native(self.created);
         if !buffer.behind.is_empty() {
-            self.behind.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+            self.behind.try_reserve(1)?;
             self.behind.push(native);
         }
         self.buffers.insert(native, buffer);
@@ -90,7 +90,7 @@ impl WgpuDriver {
 
     /// That range of a buffer will be another.
     fn touch(&mut self, native: Native, offset: u64, bytes: u64) -> Result<()> {
-        self.behind.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.behind.try_reserve(1)?;
         if self.buffers.get_mut(&native).is_some_and(|buffer| buffer.touch(offset, bytes)) {
             self.behind.push(native);
         }

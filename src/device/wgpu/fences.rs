@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::gpu::Gpu;
 use crate::device::driver::Fence;
 use crate::error::{Error, Result, Status};
-use crate::wait::{Deadline, Timeout};
+use crate::sys::clock::{Deadline, Timeout};
 
 #[derive(Default)]
 pub(super) struct Fences {

@@ -6,10 +6,10 @@ use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
 
 use super::handles::WgpuHandles;
+use crate::alloc::Arc;
 use crate::device::driver::{DeviceKind, Info, Limits};
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
-use crate::memory::Arc;
 
 /// What is called, and what it can do.
 pub(super) struct Gpu {

@@ -69,8 +69,8 @@ fn open(_config: WgpuConfig<'_>) -> Result<Device> {
 
 #[cfg(feature = "wgpu")]
 fn open(config: WgpuConfig<'_>) -> Result<Device> {
+    use crate::alloc::{boxed, try_string};
     use crate::error::Label;
-    use crate::memory::{boxed, try_string};
 
     let label: Label = Label::new(config.label);
     let adapter = try_string(config.adapter)?;

@@ -8,7 +8,7 @@ use super::kernels::{Kernels, WORDS, Window};
 use super::mends::Mends;
 use crate::device::driver::Native;
 use crate::error::{Error, Result, Status};
-use crate::wait::Deadline;
+use crate::sys::clock::Deadline;
 
 /// Writes of at most so many bytes are mended in: a copy of its own is more work for the driver than they are for a shader.
 const SMALL: u64 = 16;

@@ -8,8 +8,8 @@ use panel::{Kind, Panel};
 
 use super::layout::{Layout, Space};
 use super::registry::Registry;
+use crate::alloc::try_vec;
 use crate::error::{Error, Result, Status};
-use crate::memory::try_vec;
 use crate::text::{Draft, compose};
 
 /// Of the whole picture, and of its margin, in pixels.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fmt::{self, Display, Write};
 
 use super::{Escaped, GLYPH, LINE, MARGIN, WIDTH, out_of_memory};
+use crate::alloc::try_vec;
 use crate::error::Result;
-use crate::memory::try_vec;
 use crate::registry::buffer::Lifetime;
 use crate::registry::layout::{Layout, Origin, Placed, Space};
 use crate::registry::lifetimes::sweep;

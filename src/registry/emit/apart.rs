@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::error::{Error, Result, Status};
-use crate::memory::try_vec;
+use crate::alloc::try_vec;
+use crate::error::{Error, Result};
 use crate::registry::buffer::Lifetime;
 use crate::registry::layout::{Layout, Origin, Placed, Space};
 
@@ -26,7 +26,7 @@ fn span(placed: &Placed) -> (u64, u64) {
 /// By index: the buffer of which it is a slice.
 fn targets(layout: &Layout) -> Result<Vec<Option<usize>>> {
     let mut names = HashMap::new();
-    names.try_reserve(layout.buffers.len()).map_err(|_| Error::of(Status::OutOfMemory))?;
+    names.try_reserve(layout.buffers.len())?;
     let mut targets = try_vec(layout.buffers.len())?;
     for (index, placed) in layout.buffers.iter().enumerate() {
         let slice = placed.allocator.origin == Origin::Aliased;
@@ -61,7 +61,7 @@ pub(super) fn pairs(layout: &Layout, space: Space) -> Result<Vec<Pair>> {
     let uses = uses(layout, &targets)?;
     let mut found = Vec::new();
     let mut tell = |low, high, inside| {
-        found.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        found.try_reserve(1)?;
         found.push(Pair { low, high, inside });
         Ok::<_, Error>(())
     };

@@ -13,8 +13,8 @@ use super::layout::{Layout, Placed, Region, Space};
 use super::limits::Arch;
 use super::options::SharedPer;
 use super::registry::Registry;
+use crate::alloc::try_vec;
 use crate::error::Result;
-use crate::memory::try_vec;
 use crate::text::{Draft, compose};
 
 /// What the header defines beside the buffers' own names.

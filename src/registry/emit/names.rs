@@ -88,7 +88,7 @@ pub(super) struct Scope<'a>(HashMap<String, Option<&'a str>>);
 impl<'a> Scope<'a> {
     /// Gives a name to a buffer, or, by None, to the header itself.
     pub(super) fn claim(&mut self, name: fmt::Arguments<'_>, buffer: Option<&'a str>) -> Result<()> {
-        self.0.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.0.try_reserve(1)?;
         match (self.0.insert(compose(|out| out.write_fmt(name))?, buffer), buffer) {
             (Some(Some(first)), Some(second)) => {
                 let both = Text::<64>::of(format_args!("{first:.11}' and '{second:.11}"));

@@ -2,8 +2,8 @@
 
 use super::parse::{Node, Parser, Value};
 use super::{FORMAT, VERSION};
+use crate::alloc::try_vec;
 use crate::error::{Error, Result, Status};
-use crate::memory::try_vec;
 use crate::registry::buffer::Spec;
 use crate::registry::buffer::{Lifetime, Location, Precision};
 use crate::registry::group::NOT_PLANNED;

@@ -3,8 +3,8 @@
 use std::fmt::{self, Write};
 
 use super::{FORMAT, VERSION};
+use crate::alloc::try_vec;
 use crate::error::{Error, Result, Status};
-use crate::memory::try_vec;
 use crate::registry::arrange::Extent;
 use crate::registry::buffer::Lifetime;
 use crate::registry::group::{Group, NOT_PLANNED};

@@ -1,7 +1,7 @@
 //! Several threads at one piece of work. Where memory is short, the standard library's threads end the process; here one that
 //! cannot be started is done without.
 
-use crate::thread::create;
+use crate::sys::thread::create;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{from_ref, null, null_mut};

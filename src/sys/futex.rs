@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicU32;
 
-use super::Deadline;
+use crate::sys::clock::Deadline;
 
 /// How a sleep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,31 @@
 use std::cell::Cell;
 use std::ffi::c_void;
 
-use super::{Deadline, Stop, now};
+use crate::error::{Error, Status};
+use crate::sys::clock::{Deadline, now};
+
+/// Why a wait ended without what it waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The deadline has passed.
+    TimedOut,
+    /// The thread has handled a signal: its wait check is called, and the wait may go on.
+    Signalled,
+    /// The wait check, or a signal of a thread that is interruptible, ended the wait.
+    Interrupted,
+    /// What was waited for has ended.
+    Ended,
+}
+
+impl From<Stop> for Error {
+    fn from(stop: Stop) -> Error {
+        Error::of(match stop {
+            Stop::TimedOut => Status::Timeout,
+            Stop::Signalled | Stop::Interrupted => Status::Interrupted,
+            Stop::Ended => Status::Closed,
+        })
+    }
+}
 
 /// How long a wait sleeps before it calls the check: a signal that was handled just before the sleep does not end it.
 const SLICE_NS: u64 = 50_000_000;
@@ -166,8 +190,8 @@ pub(crate) fn in_slices<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wait::Timeout;
-    use crate::wait::event::Event;
+    use crate::sync::event::Event;
+    use crate::sys::clock::Timeout;
 
     #[test]
     fn a_check_is_called_again_and_again_in_one_wait() {

@@ -1,9 +1,9 @@
 //! Lists of what is alive, for people who look from outside. A forked child begins with empty ones.
 
 use crate::error::Result;
-use crate::lock::Lock;
-use crate::slots::{Wiped, Zeroed};
-use crate::sync::{AtomicPtr, AtomicU64, Ordering::*};
+use crate::handle::slots::{Wiped, Zeroed};
+use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*};
+use crate::sync::mutex::FutexMutex;
 
 static NUMBERS: AtomicU64 = AtomicU64::new(1);
 
@@ -25,7 +25,7 @@ pub(crate) struct Roster<T: Listed> {
 
 #[derive(Debug)]
 struct List<T> {
-    lock: Lock,
+    lock: FutexMutex<()>,
     first: AtomicPtr<T>,
 }
 
@@ -40,10 +40,9 @@ impl<T: Listed> Roster<T> {
     /// Puts an object on the list. It must stay where it is until it is taken off.
     pub(crate) fn add(&self, object: &T) -> Result<()> {
         let list = self.list.get()?;
-        list.lock.with(|| {
-            object.next().store(list.first.load(Relaxed), Relaxed);
-            list.first.store((&raw const *object).cast_mut(), Relaxed);
-        });
+        let _locked = list.lock.lock();
+        object.next().store(list.first.load(Relaxed), Relaxed);
+        list.first.store((&raw const *object).cast_mut(), Relaxed);
         Ok(())
     }
 
@@ -55,32 +54,30 @@ impl<T: Listed> Roster<T> {
     /// Takes off the first one that is `wanted`. Of several threads that want the same one, one gets it.
     pub(crate) fn take(&self, wanted: impl Fn(&T) -> bool) -> Option<*const T> {
         let list = self.list.peek()?;
-        list.lock.with(|| {
-            let mut link = &list.first;
-            // SAFETY: what is on the list is alive: it is taken off under this lock first.
-            while let Some(listed) = unsafe { link.load(Relaxed).as_ref() } {
-                if wanted(listed) {
-                    link.store(listed.next().load(Relaxed), Relaxed);
-                    return Some(&raw const *listed);
-                }
-                link = listed.next();
+        let _locked = list.lock.lock();
+        let mut link = &list.first;
+        // SAFETY: what is on the list is alive: it is taken off under this lock first.
+        while let Some(listed) = unsafe { link.load(Relaxed).as_ref() } {
+            if wanted(listed) {
+                link.store(listed.next().load(Relaxed), Relaxed);
+                return Some(&raw const *listed);
             }
-            None
-        })
+            link = listed.next();
+        }
+        None
     }
 
     /// Looks at each, if the list is not in use. Allocates nothing.
     #[must_use]
     pub(crate) fn look(&self, mut visit: impl FnMut(&T)) -> bool {
         let Some(list) = self.list.peek() else { return true };
-        let looked = list.lock.try_with(|| {
-            let mut link = &list.first;
-            // SAFETY: what is on the list is alive: it takes itself off under this lock first.
-            while let Some(listed) = unsafe { link.load(Relaxed).as_ref() } {
-                visit(listed);
-                link = listed.next();
-            }
-        });
-        looked.is_some()
+        let Some(_locked) = list.lock.try_lock() else { return false };
+        let mut link = &list.first;
+        // SAFETY: what is on the list is alive: it takes itself off under this lock first.
+        while let Some(listed) = unsafe { link.load(Relaxed).as_ref() } {
+            visit(listed);
+            link = listed.next();
+        }
+        true
     }
 }

@@ -9,11 +9,13 @@ use std::ffi::c_void;
 use std::fmt::Write;
 
 use crate::error::{Error, Result, Status};
-use crate::lock::Lock;
-use crate::slots::{self, GENERATION_BITS, Slots, Wiped, Zeroed};
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
-use crate::thread_exit::ThreadExit;
-use crate::wait::{now, thread_id};
+use crate::handle::slots;
+use crate::handle::slots::{GENERATION_BITS, Slots, Wiped, Zeroed};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
+use crate::sync::mutex::FutexMutex;
+use crate::sys::clock::now;
+use crate::sys::thread::thread_id;
+use crate::sys::thread_exit::ThreadExit;
 
 /// What gives leases: how one is called, and what to do when it is released.
 #[derive(Debug)]
@@ -59,7 +61,7 @@ static SLOTS: Slots<Slot> = Slots::new();
 /// Free slots that no thread keeps: a list through `link`, index + 1.
 #[derive(Debug)]
 struct Pool {
-    lock: Lock,
+    lock: FutexMutex<()>,
     first: AtomicU64,
     grown: AtomicU32,
     leaked: AtomicU64,
@@ -122,20 +124,19 @@ impl Cache {
         self.open()?;
         self.count.set(0);
         let pool = POOL.get()?;
-        pool.lock.with(|| {
-            if pool.first.load(Relaxed) == 0 {
-                let fresh = SLOTS.grow()?;
-                pool.grown.store(fresh.end, Relaxed);
-                fresh.rev().for_each(|index| pool.push(index));
-            }
-            while self.count.get() < EXCHANGED
-                && let Some(index) = pool.pop()
-                && let Some(slot) = SLOTS.get(index)
-            {
-                self.keep(index, slot);
-            }
-            Ok(())
-        })
+        let _locked = pool.lock.lock();
+        if pool.first.load(Relaxed) == 0 {
+            let fresh = SLOTS.grow()?;
+            pool.grown.store(fresh.end, Relaxed);
+            fresh.rev().for_each(|index| pool.push(index));
+        }
+        while self.count.get() < EXCHANGED
+            && let Some(index) = pool.pop()
+            && let Some(slot) = SLOTS.get(index)
+        {
+            self.keep(index, slot);
+        }
+        Ok(())
     }
 
     /// Sees to it that the cache goes back when the thread ends.
@@ -180,15 +181,14 @@ impl Cache {
     /// Gives `count` slots to the pool.
     fn give(&self, count: usize) {
         let Some(pool) = POOL.peek() else { return };
-        pool.lock.with(|| {
-            for _ in 0..count {
-                self.count.set(self.count.get() - 1);
-                let index = self.free[self.count.get() % KEPT].get();
-                if SLOTS.get(index).is_some_and(|slot| slot.link.load(Relaxed) == self.id.get()) {
-                    pool.push(index);
-                }
+        let _locked = pool.lock.lock();
+        for _ in 0..count {
+            self.count.set(self.count.get() - 1);
+            let index = self.free[self.count.get() % KEPT].get();
+            if SLOTS.get(index).is_some_and(|slot| slot.link.load(Relaxed) == self.id.get()) {
+                pool.push(index);
             }
-        });
+        }
     }
 }
 

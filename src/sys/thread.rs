@@ -4,11 +4,23 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 
+use crate::alloc::boxed;
 use crate::error::{Error, Result};
-use crate::loader::keep_own;
-use crate::memory::boxed;
-use crate::sync::{AtomicU64, Ordering::*};
+use crate::sys::loaded_object::keep_own;
 use crate::text::Text;
+use std::sync::atomic::{AtomicU64, Ordering::*};
+
+/// The kernel's number of the calling thread.
+pub(crate) fn thread_id() -> u32 {
+    thread_local!(static ID: Cell<u32> = const { Cell::new(0) });
+    ID.with(|id| {
+        if id.get() == 0 {
+            // SAFETY: takes nothing, cannot fail.
+            id.set(unsafe { libc::syscall(libc::SYS_gettid) } as u32);
+        }
+        id.get()
+    })
+}
 
 struct Start<T> {
     main: fn(T),

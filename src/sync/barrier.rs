@@ -1,15 +1,12 @@
-//! The atomics that the protocols are written in, and the asymmetric barrier.
+//! The asymmetric memory barrier: a compiler fence on the frequent side, `membarrier(2)` on the rare one.
 //!
-//! The model checker compiles the protocol files against its own version of this module: they name no other primitive.
+//! The model checker compiles the protocol files against its own version of this module.
 
-pub(crate) use std::cell::UnsafeCell;
-pub(crate) use std::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64,
-    Ordering::{self, *},
-    fence,
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Relaxed, SeqCst},
+    compiler_fence, fence,
 };
-
-use std::sync::atomic::compiler_fence;
 
 /// Whether `heavy` can make every running thread of the process pass a barrier. Until `init` has said so, both sides fence.
 static ASYMMETRIC: AtomicBool = AtomicBool::new(false);
@@ -61,10 +58,4 @@ fn refused() {
     ASYMMETRIC.store(false, SeqCst);
     std::thread::sleep(std::time::Duration::from_millis(20));
     fence(SeqCst);
-}
-
-/// Tells the processor that this is a spin.
-#[inline(always)]
-pub(crate) fn spin() {
-    std::hint::spin_loop();
 }

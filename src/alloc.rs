@@ -34,14 +34,14 @@ pub(crate) fn boxed<T>(value: T) -> Result<Box<T>> {
 /// An empty vector with room for `capacity`.
 pub(crate) fn try_vec<T>(capacity: usize) -> Result<Vec<T>> {
     let mut vec = Vec::new();
-    vec.try_reserve_exact(capacity).map_err(|_| Error::of(Status::OutOfMemory))?;
+    vec.try_reserve_exact(capacity)?;
     Ok(vec)
 }
 
 /// A copy of a text.
 pub(crate) fn try_string(text: &str) -> Result<String> {
     let mut copy = String::new();
-    copy.try_reserve_exact(text.len()).map_err(|_| Error::of(Status::OutOfMemory))?;
+    copy.try_reserve_exact(text.len())?;
     copy.push_str(text);
     Ok(copy)
 }

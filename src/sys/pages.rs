@@ -2,8 +2,8 @@
 
 use std::ptr::{NonNull, null_mut};
 
-use super::available::available_memory;
 use crate::error::{Error, Result, Status};
+use crate::sys::available_memory::available_memory;
 
 /// What is larger is faulted in as it is used: faulting in 4 GiB takes seconds, and commits memory that may never be used.
 pub(crate) const PREFAULTED_MOST: usize = 8 << 20;

@@ -2,8 +2,8 @@
 
 use std::ptr::{NonNull, null_mut};
 
-use super::pages::{page, prefault};
 use crate::error::{Error, Result, Status};
+use crate::sys::pages::{page, prefault};
 
 /// The pages of a ring. Byte `i` and byte `i + period` are the same memory.
 #[derive(Debug)]

@@ -7,8 +7,8 @@
 use std::ffi::c_void;
 
 use crate::error::{Error, Result, Status};
-use crate::loader::keep_own;
-use crate::sync::{AtomicU64, Ordering::*};
+use crate::sys::loaded_object::keep_own;
+use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// A function to be called with a value that the thread has set.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::sync::{AtomicU64, Ordering::*};
+use crate::sync::atomic::{AtomicU64, Ordering::*};
 
 /// A number that is counted up.
 #[derive(Debug, Default)]

@@ -1,68 +1,42 @@
-//! The library's `wait`: deadlines without a clock, and a futex over loom's mutex and park.
+//! The library's `sys`: deadlines without a clock, and a futex over loom's mutex and park.
 
-/// When a wait ends. `SOON` is whenever [`futex::expire`] is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Deadline {
-    Past,
-    Soon,
-    Never,
-}
+pub(crate) mod clock {
+    /// When a wait ends. `SOON` is whenever [`futex::expire`] is called.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Deadline {
+        Past,
+        Soon,
+        Never,
+    }
 
-impl Deadline {
-    pub(crate) const PAST: Deadline = Deadline::Past;
-    pub(crate) const SOON: Deadline = Deadline::Soon;
-    pub(crate) const NEVER: Deadline = Deadline::Never;
+    impl Deadline {
+        pub(crate) const PAST: Deadline = Deadline::Past;
+        pub(crate) const SOON: Deadline = Deadline::Soon;
+        pub(crate) const NEVER: Deadline = Deadline::Never;
 
-    pub(crate) fn after(timeout: Timeout) -> Deadline {
-        timeout
+        pub(crate) fn after(timeout: Timeout) -> Deadline {
+            timeout
+        }
+    }
+
+    /// Without a clock, the same.
+    pub(crate) type Timeout = Deadline;
+
+    pub(crate) fn now() -> u64 {
+        0
     }
 }
 
-/// Without a clock, the same.
-pub(crate) type Timeout = Deadline;
-
-pub(crate) fn now() -> u64 {
-    0
-}
-
-/// Why a wait ended without what it waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
-    TimedOut,
-    Signalled,
-    #[allow(dead_code, reason = "no thread has a wait check; the protocol files name it")]
-    Interrupted,
-    Ended,
-}
-
-/// Spinning proves nothing: a waiter goes to sleep at once.
-pub(crate) fn spin<T>(_ready: impl FnMut() -> Option<T>) -> Option<T> {
-    None
-}
-
-pub(crate) fn listens() -> bool {
-    false
-}
-
-/// No thread has a wait check: a wait is one sleep.
-pub(crate) fn in_slices<T>(
-    deadline: Deadline,
-    mut park: impl FnMut(Deadline, bool) -> Result<T, Stop>,
-) -> Result<T, Stop> {
-    park(deadline, listens())
-}
-
-pub(crate) use descriptor::Descriptor;
-
-pub(crate) mod descriptor {
+pub(crate) mod eventfd {
     use std::os::fd::RawFd;
     use std::sync::Arc;
 
     use loom::sync::Mutex;
 
-    use super::{Deadline, futex};
+    use super::clock::Deadline;
+    use super::futex;
     use crate::error::Result;
-    use crate::sync::{AtomicU32, Ordering::*};
+    use crate::sync::atomic::{AtomicU32, Ordering::*};
 
     loom::lazy_static! {
         /// What numbers stand for: 1 is readable.
@@ -112,8 +86,8 @@ pub(crate) mod futex {
     use loom::sync::Mutex;
     use loom::thread::{self, Thread};
 
-    use super::Deadline;
-    use crate::sync::AtomicU32;
+    use super::clock::Deadline;
+    use crate::sync::atomic::AtomicU32;
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) enum Slept {

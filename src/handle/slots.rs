@@ -7,8 +7,9 @@ use std::ops::Range;
 use std::ptr::null_mut;
 
 use crate::error::{Error, Result, Status};
-use crate::lock::Lock;
-use crate::sync::{self, AtomicPtr, AtomicU32, AtomicU64, Ordering::*, fence};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, fence};
+use crate::sync::barrier;
+use crate::sync::mutex::FutexMutex;
 
 /// Types that are empty when all their bytes are zero.
 ///
@@ -88,7 +89,7 @@ pub(crate) struct Slots<T> {
 
 #[derive(Debug)]
 struct Growth {
-    lock: Lock,
+    lock: FutexMutex<()>,
     chunks: AtomicU32,
 }
 
@@ -110,14 +111,13 @@ impl<T: Zeroed> Slots<T> {
     /// Adds a chunk of empty slots, which are the caller's to hand out. In a forked child the parent's chunks come first.
     pub(crate) fn grow(&self) -> Result<Range<u32>> {
         let growth = self.growth.get()?;
-        growth.lock.with(|| {
-            let number = growth.chunks.load(Relaxed);
-            let full = || Error::text(Status::Limit, "the table of objects is full; destroy or release some");
-            self.chunks.get(number as usize).ok_or_else(full)?.get()?;
-            growth.chunks.store(number + 1, Relaxed);
-            let first = number * CHUNK as u32;
-            Ok(first..first + CHUNK as u32)
-        })
+        let _locked = growth.lock.lock();
+        let number = growth.chunks.load(Relaxed);
+        let full = || Error::text(Status::Limit, "the table of objects is full; destroy or release some");
+        self.chunks.get(number as usize).ok_or_else(full)?.get()?;
+        growth.chunks.store(number + 1, Relaxed);
+        let first = number * CHUNK as u32;
+        Ok(first..first + CHUNK as u32)
     }
 }
 
@@ -136,7 +136,7 @@ pub(crate) struct Instance {
 
 #[derive(Debug)]
 struct Page {
-    lock: Lock,
+    lock: FutexMutex<()>,
     /// tag | first_generation << 32, or 0.
     instance: AtomicU64,
 }
@@ -184,19 +184,18 @@ pub(crate) fn current() -> Option<Instance> {
 #[cold]
 fn make_instance(is_others: impl Fn(u16) -> bool) -> Result<Instance> {
     let page = PAGE.get()?;
-    sync::init();
+    barrier::init();
     // Outside of the lock: `is_others` may wait for the loader, and who holds that may call the library.
     let tag = fresh_tag(is_others);
-    Ok(page.lock.with(|| {
-        if let Some(instance) = current() {
-            // Another thread was faster, with a tag of its own.
-            seen(tag).0.fetch_and(!seen(tag).1, SeqCst);
-            return instance;
-        }
-        let instance = Instance { tag, first_generation: random() as u32 >> (32 - GENERATION_BITS) };
-        page.instance.store(u64::from(instance.tag) | u64::from(instance.first_generation) << 32, Release);
-        instance
-    }))
+    let _locked = page.lock.lock();
+    if let Some(instance) = current() {
+        // Another thread was faster, with a tag of its own.
+        seen(tag).0.fetch_and(!seen(tag).1, SeqCst);
+        return Ok(instance);
+    }
+    let instance = Instance { tag, first_generation: random() as u32 >> (32 - GENERATION_BITS) };
+    page.instance.store(u64::from(instance.tag) | u64::from(instance.first_generation) << 32, Release);
+    Ok(instance)
 }
 
 /// A tag that no ancestor had, and no other copy; when all are spent, the oldest handles are forgotten.
@@ -240,7 +239,7 @@ fn random() -> u64 {
         return bits;
     }
     let place = (&raw const SEEN) as u64 ^ u64::from(std::process::id()) << 32;
-    (crate::wait::now() ^ place).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32)
+    (crate::sys::clock::now() ^ place).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32)
 }
 
 #[cfg(test)]
@@ -324,22 +323,7 @@ pub(crate) mod tests {
     fn a_child_never_inherits_a_held_lock() {
         static GATE: Wiped<Growth> = Wiped::new();
         let gate = GATE.get().unwrap();
-        let free_in_child = gate.lock.with(|| in_child(|| gate.lock.with(|| true)));
-        assert!(free_in_child);
-    }
-
-    #[test]
-    fn the_lock_excludes() {
-        let (lock, count) = (Lock::new(), AtomicU64::new(0));
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for _ in 0..2000 {
-                        lock.with(|| count.store(count.load(Relaxed) + 1, Relaxed));
-                    }
-                });
-            }
-        });
-        assert_eq!(count.load(Relaxed), 8000);
+        let _locked = gate.lock.lock();
+        assert!(in_child(|| gate.lock.try_lock().is_some()));
     }
 }

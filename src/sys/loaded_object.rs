@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 
-use crate::sync::{AtomicBool, Ordering::*};
+use std::sync::atomic::{AtomicBool, Ordering::*};
 
 /// The loaded object that contains an address.
 pub(crate) fn object_of(address: *const c_void) -> Option<libc::Dl_info> {

@@ -4,8 +4,11 @@
 //! signaller changes the world, passes the frequent side and looks for waiters. One of the two sees the other. The model
 //! checker compiles this file: it names nothing but `crate::sync` and `super::{futex, Deadline, Stop}`.
 
-use super::{Deadline, Stop, futex};
-use crate::sync::{AtomicU32, Ordering::*, heavy, light};
+use crate::sync::atomic::{AtomicU32, Ordering::*};
+use crate::sync::barrier::{heavy, light};
+use crate::sync::wait_check::Stop;
+use crate::sys::clock::Deadline;
+use crate::sys::futex;
 
 /// Where threads sleep until something that they wait for may have become true.
 #[derive(Debug, Default)]

@@ -1,0 +1,5 @@
+//! What handles stand on: tables of slots that a fork empties, leases, and lists of live objects.
+
+pub(crate) mod lease;
+pub(crate) mod live_list;
+pub(crate) mod slots;

@@ -1,0 +1,9 @@
+//! Synchronization between threads: atomics, the asymmetric barrier, events, waits and locks.
+
+pub(crate) mod atomic;
+pub(crate) mod barrier;
+pub(crate) mod counter;
+pub(crate) mod event;
+pub(crate) mod mutex;
+pub(crate) mod wait;
+pub(crate) mod wait_check;

@@ -1,0 +1,99 @@
+//! The monotonic clock: timeouts, deadlines and short sleeps.
+
+use std::time::Duration;
+
+/// How long a call may wait, in nanoseconds.
+///
+/// ```
+/// use backbuf::Timeout;
+/// use std::time::Duration;
+/// assert_eq!(Timeout::from(Duration::from_micros(5)), Timeout::nanos(5_000));
+/// assert_eq!(Timeout::nanos(0), Timeout::TRY);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timeout(u64);
+
+impl Timeout {
+    /// Do not wait at all.
+    pub const TRY: Timeout = Timeout(0);
+    /// Wait for as long as it takes.
+    pub const FOREVER: Timeout = Timeout(u64::MAX);
+
+    /// That many nanoseconds; 0 is [`Timeout::TRY`], the largest value is [`Timeout::FOREVER`].
+    pub const fn nanos(nanoseconds: u64) -> Timeout {
+        Timeout(nanoseconds)
+    }
+
+    /// The nanoseconds.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<Duration> for Timeout {
+    fn from(duration: Duration) -> Timeout {
+        Timeout(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+/// A point on the monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Deadline(u64);
+
+impl Deadline {
+    pub(crate) const NEVER: Deadline = Deadline(u64::MAX);
+    pub(crate) const PAST: Deadline = Deadline(0);
+
+    /// `timeout` from now. The clock is read only for a real timeout.
+    pub(crate) fn after(timeout: Timeout) -> Deadline {
+        match timeout {
+            Timeout::TRY => Deadline::PAST,
+            Timeout::FOREVER => Deadline::NEVER,
+            Timeout(nanoseconds) => Deadline(now().saturating_add(nanoseconds)),
+        }
+    }
+
+    pub(crate) fn at(nanoseconds: u64) -> Deadline {
+        Deadline(nanoseconds)
+    }
+
+    /// Nanoseconds of the monotonic clock then.
+    pub(crate) fn at_nanos(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn passed(self) -> bool {
+        self != Deadline::NEVER && (self == Deadline::PAST || now() >= self.0)
+    }
+
+    /// Nanoseconds until then.
+    pub(crate) fn left(self) -> u64 {
+        match self {
+            Deadline::NEVER | Deadline::PAST => self.0,
+            Deadline(at) => at.saturating_sub(now()),
+        }
+    }
+
+    /// For the kernel: None waits for ever. Seconds are capped far beyond any uptime.
+    pub(crate) fn timespec(self) -> Option<libc::timespec> {
+        (self != Deadline::NEVER).then_some(libc::timespec {
+            tv_sec: (self.0 / 1_000_000_000) as libc::time_t,
+            tv_nsec: (self.0 % 1_000_000_000) as libc::c_long,
+        })
+    }
+}
+
+/// Nanoseconds on the monotonic clock.
+pub(crate) fn now() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes to a local; this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Sleeps for that long, or until the thread handles a signal; says whether that was so.
+pub(crate) fn nap(nanoseconds: u64) -> bool {
+    let time = libc::timespec { tv_sec: 0, tv_nsec: nanoseconds.min(999_999_999) as libc::c_long };
+    // SAFETY: reads a local.
+    unsafe { libc::nanosleep(&time, std::ptr::null_mut()) != 0 }
+}

@@ -1,0 +1,11 @@
+//! The operating system: clock, futex, memory mappings, threads.
+
+pub(crate) mod available_memory;
+pub(crate) mod clock;
+pub(crate) mod eventfd;
+pub(crate) mod futex;
+pub(crate) mod loaded_object;
+pub(crate) mod mirrored_mapping;
+pub(crate) mod pages;
+pub(crate) mod thread;
+pub(crate) mod thread_exit;
