@@ -1,6 +1,6 @@
-//! D: copy-forward against a flat model. The steps are those of `manager/applier.rs` and `manager/back.rs`.
+//! D: copy-forward against a flat model. The steps are those of `manager/core/applier.rs` and `manager/back.rs`.
 
-use super::forward::{Forward, STEP};
+use super::copy_forward::{Forward, STEP};
 use crate::script::{self, Step};
 
 struct World {

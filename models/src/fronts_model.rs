@@ -4,7 +4,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::event::Event;
-use super::fronts::{Fronts, Released};
+use super::front_count::{Fronts, Released};
 use crate::harness::explore;
 use crate::sync::atomic::{AtomicU64, Ordering::*, UnsafeCell};
 use crate::sys::clock::Deadline;

@@ -1,5 +1,5 @@
 //! B, second half: the role with the update log. `enqueue`, `drain` and `synchronize` are the steps of
-//! `manager/enqueue.rs` and `manager/shared.rs`, over the library's own role and ring.
+//! `manager/core/enqueue.rs` and `manager/core/shared.rs`, over the library's own role and ring.
 
 use std::mem::MaybeUninit;
 
@@ -7,7 +7,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::AtomicU64;
 use loom::thread;
 
-use super::ring::{Refusal, Ring, Unit};
+use super::update_log::{Refusal, Ring, Unit};
 use super::role::Role;
 use crate::harness::explore;
 use crate::sync::atomic::{Ordering::*, UnsafeCell};

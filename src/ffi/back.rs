@@ -7,9 +7,9 @@ use super::opaque::{bb_lease, bb_manager};
 use super::status::bb_status;
 use super::{handle, input};
 use crate::error::{Error, Status};
-use crate::manager::api::Manager;
 use crate::manager::back::{BackMode, RawBack};
-use crate::manager::reserved;
+use crate::manager::core::reserved;
+use crate::manager::manager::Manager;
 use crate::sys::clock::Timeout;
 
 /// `bb_manager_reserve_back()`: the back copy shows the state.

@@ -10,8 +10,8 @@ use crate::alloc::try_box;
 use crate::device::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Result, Status};
-use crate::manager::api::Manager;
 use crate::manager::config::{Config, Flush, Priority, WorkerMode};
+use crate::manager::manager::Manager;
 use crate::sys::clock::Timeout;
 
 /// The most dimensions of a state.

@@ -7,7 +7,7 @@ use super::opaque::{bb_lease, bb_manager};
 use super::status::bb_status;
 use super::{handle, input};
 use crate::handle::lease;
-use crate::manager::api::Manager;
+use crate::manager::manager::Manager;
 
 /// The newest published copy of a state. Its bytes do not change until the lease is released.
 #[derive(Clone, Copy, Debug)]

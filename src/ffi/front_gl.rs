@@ -8,8 +8,8 @@ use super::{handle, input, manager as manager_of};
 use crate::device::device::Device;
 use crate::device::driver::DeviceKind;
 use crate::error::{Error, Status};
-use crate::manager::api::Manager;
 use crate::manager::device_front::release_device_front;
+use crate::manager::manager::Manager;
 
 /// The newest published copy of a state, in an OpenGL buffer.
 #[derive(Clone, Copy, Debug)]

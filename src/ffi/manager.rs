@@ -13,8 +13,8 @@ use super::status::bb_status;
 use crate::device::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Label, Result, Status};
-use crate::manager::api::Manager;
-use crate::manager::synchronize::{Ticket, TicketPoll};
+use crate::manager::core::synchronize::{Ticket, TicketPoll};
+use crate::manager::manager::Manager;
 use crate::sys::clock::Timeout;
 
 impl Object for Manager {

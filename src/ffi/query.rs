@@ -9,8 +9,8 @@ use super::guard::on;
 use super::input;
 use super::opaque::bb_manager;
 use super::status::bb_status;
-use crate::manager::api::Manager;
-use crate::manager::shared::State;
+use crate::manager::core::shared::State;
+use crate::manager::manager::Manager;
 use crate::manager::statistics::Statistics;
 
 /// Where a manager stands in its life: `bb_manager_info.state`.

@@ -8,7 +8,7 @@ use super::input;
 use super::object::{self, Object};
 use super::opaque::{bb_manager, bb_task};
 use super::status::bb_status;
-use crate::manager::api::Manager;
+use crate::manager::manager::Manager;
 use crate::manager::task::Task;
 
 impl Object for Task {

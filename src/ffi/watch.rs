@@ -7,8 +7,8 @@ use super::object::{self, Object};
 use super::opaque::{bb_manager, bb_watch};
 use super::status::bb_status;
 use crate::error::Result;
-use crate::manager::api::Manager;
-use crate::manager::synchronize::Ticket;
+use crate::manager::core::synchronize::Ticket;
+use crate::manager::manager::Manager;
 use crate::manager::watch::Watch;
 use crate::sys::clock::Timeout;
 

@@ -2,14 +2,14 @@
 
 use std::ptr::NonNull;
 
-use super::forward::STEP;
-use super::patience::Patience;
-use super::shared::{Blocked, By, Shared};
-use super::tasks::Work;
 use crate::alloc::try_vec;
 use crate::error::{Error, Result, Status};
 use crate::handle::lease::LeaseId;
-use crate::manager::applier::Applier;
+use crate::manager::copies::copy_forward::STEP;
+use crate::manager::core::applier::Applier;
+use crate::manager::core::call_wait::Patience;
+use crate::manager::core::shared::{Blocked, By, Shared};
+use crate::manager::core::tasks::Work;
 use crate::sync::atomic::Ordering::*;
 use crate::sync::wait_check::Stop;
 use crate::sys::clock::Timeout;
@@ -65,7 +65,7 @@ impl Shared {
                         Ok(Blocked::Late) => patience.go_on(self, Stop::TimedOut)?,
                         Ok(blocked) => {
                             if blocked == Blocked::Worker {
-                                self.ask(super::shared::duty::DRAIN);
+                                self.ask(crate::manager::core::shared::duty::DRAIN);
                             }
                             let used = self.ring.used();
                             let drained = || self.ring.used() < used || used == 0;
@@ -194,7 +194,7 @@ fn not_reserved() -> Error {
 
 impl Hand {
     /// Keeps what was applied in this epoch: a cancelled back copy must not lose it.
-    fn remember(&mut self, applier: &mut super::applier::Applier) -> Result<()> {
+    fn remember(&mut self, applier: &mut crate::manager::core::applier::Applier) -> Result<()> {
         self.forget();
         if !applier.forward.is_dirty() {
             return Ok(());

@@ -1,11 +1,11 @@
 //! Batches: several updates that become one element of the order.
 
 use super::kernel::{Kernel, Refused};
-use super::op::{Op, Release, ReleaseFn};
 use super::region::{RawRegion, Region};
-use super::shared::{Shape, Shared};
 use crate::alloc::{Arc, Weak};
 use crate::error::{Error, Result, Status};
+use crate::manager::core::op::{Op, Release, ReleaseFn};
+use crate::manager::core::shared::{Shape, Shared};
 use crate::sync::atomic::Ordering::*;
 use crate::sys::clock::Timeout;
 

@@ -1,18 +1,20 @@
 //! How a manager begins and ends.
 
-use super::api::Manager;
 use super::config::{Config, Flush, WorkerMode};
 use super::dump::MANAGERS;
 use super::kernel::Refused;
-use super::ring::{Ring, UNIT, Unit};
-use super::shared::{Failure, Shape, Shared, State, duty};
-use super::twins::{Behind, Twins};
-use super::{applier, back, callback, forward, role, statistics, storage, tasks, waiters, watch, worker};
 use crate::alloc::{Arc, try_vec};
 use crate::dtype::DType;
 use crate::error::{Error, Label, Result, Status};
 use crate::handle::{live_list, slots};
 use crate::log::{self, Level};
+use crate::manager::copies::device_copies::{Behind, Twins};
+use crate::manager::copies::{copy_forward, storage};
+use crate::manager::core::shared::{Failure, Shape, Shared, State, duty};
+use crate::manager::core::update_log::{Ring, UNIT, Unit};
+use crate::manager::core::{applier, callback, role, tasks, waiters, worker};
+use crate::manager::manager::Manager;
+use crate::manager::{back, statistics, watch};
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
 use crate::sync::event::Event;
 use crate::sync::wait_check::Stop;
@@ -61,7 +63,7 @@ impl Manager {
             }
         }
         let parts = || -> Result<_> {
-            let forward = forward::Forward::new(shape.bytes as usize, copies, first, second)?;
+            let forward = copy_forward::Forward::new(shape.bytes as usize, copies, first, second)?;
             let exit = Arc::try_new(worker::Exit::default()).map_err(|_| Error::of(Status::OutOfMemory))?;
             // SAFETY: just made; it is retired only if this fails.
             let behind = match unsafe { storage.as_ref() }.twins() {

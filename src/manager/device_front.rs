@@ -1,12 +1,12 @@
 //! Fronts for renderers: the twin of a published copy, fenced both ways.
 
-use super::api::Manager;
-use super::storage::{RawFront, Storage};
 use crate::device::driver::Native;
 use crate::error::{Error, Result, Status};
 use crate::handle::lease;
 use crate::handle::lease::LeaseId;
 use crate::log::{self, Level};
+use crate::manager::copies::storage::{RawFront, Storage};
+use crate::manager::manager::Manager;
 
 /// A leased front and its twin.
 #[derive(Clone, Copy, Debug)]

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::shared::Shared;
 use crate::handle::live_list::{Listed, Roster};
+use crate::manager::core::shared::Shared;
 use crate::sync::atomic::{AtomicPtr, Ordering::*};
 use crate::sys::clock::now;
 
@@ -46,7 +46,7 @@ fn one(shared: &Shared, out: &mut dyn Write) -> std::fmt::Result {
         shared.storage().held(),
         shared.batches.load(Relaxed),
         shared.watches.count(),
-        shared.ring.used() * super::ring::UNIT,
+        shared.ring.used() * crate::manager::core::update_log::UNIT,
     )?;
     let looked = shared.tasks.look(|work| {
         let (label, age) = (work.label.as_str(), ms(work.age()));

@@ -1,8 +1,8 @@
 //! Kernels: code that changes a range of the state in its place in the order.
 
-use super::op::{Op, Run};
-use super::shared::Shape;
 use crate::error::{Error, Result};
+use crate::manager::core::op::{Op, Run};
+use crate::manager::core::shared::Shape;
 
 /// A call that was refused, and what it was given, which is the caller's again.
 #[derive(Debug)]

@@ -1,7 +1,5 @@
 //! The manager by raw pointers: what the safe methods check and call, and what the C ABI needs.
 
-use super::api::Manager;
-use super::op::{Op, Release};
 use super::region::RawRegion;
 use super::{batch, kernel::Refused};
 use crate::alloc::Arc;
@@ -9,7 +7,9 @@ use crate::error::Result;
 use crate::error::Status;
 use crate::handle::lease::LeaseId;
 use crate::manager::back::{BackMode, RawBack};
-use crate::manager::storage::RawFront;
+use crate::manager::copies::storage::RawFront;
+use crate::manager::core::op::{Op, Release};
+use crate::manager::manager::Manager;
 use crate::sys::clock::Timeout;
 
 /// An update as C gives it.

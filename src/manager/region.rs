@@ -1,7 +1,7 @@
 //! N-d regions: from start, extent, step and strides to a checked plan of contiguous runs.
 
-use super::shared::Shape;
 use crate::error::{Error, Result, Status};
+use crate::manager::core::shared::Shape;
 
 /// Dimensions at most.
 pub(crate) const MAX_DIMS: usize = 16;
@@ -215,7 +215,7 @@ impl Plan {
         let mut next = 0;
         self.for_each_run(|_, from, run| {
             // SAFETY: the caller's promise; runs are visited in packed order.
-            unsafe { super::forward::copy(data.offset(from), to.add(next), run) };
+            unsafe { crate::manager::copies::copy_forward::copy(data.offset(from), to.add(next), run) };
             next += run;
         });
     }

@@ -1,8 +1,8 @@
 //! Tasks: backend work with a label that a publish waits for.
 
-use super::shared::{Shared, duty};
 use crate::alloc::{Arc, Weak};
 use crate::error::{Error, Label, Result, Status};
+use crate::manager::core::shared::{Shared, duty};
 
 /// Open backend work. Every synchronize that comes after its beginning waits for its end. Dropping it ends it.
 ///

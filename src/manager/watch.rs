@@ -3,10 +3,10 @@
 use crate::sync::mutex::Mutex;
 use std::os::fd::RawFd;
 
-use super::shared::{Failure, Shared, State};
-use super::synchronize::Ticket;
 use crate::alloc::{Arc, Weak};
 use crate::error::{Error, Result, Status};
+use crate::manager::core::shared::{Failure, Shared, State};
+use crate::manager::core::synchronize::Ticket;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 use crate::sync::barrier::{heavy, light};
 use crate::sys::clock::Timeout;

@@ -38,7 +38,7 @@ pub(crate) mod options;
 pub mod plan;
 pub(crate) mod planning;
 pub(crate) mod printable;
-#[allow(clippy::module_inception, reason = "the type of that name lives there")]
+#[expect(clippy::module_inception, reason = "the noun of this module")]
 pub(crate) mod registry;
 pub(crate) mod state;
 pub(crate) mod table;

@@ -2,12 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::callback;
-use super::copy_memory::CopyMemory;
-use super::forward::{Forward, MOST};
-use super::op::{Op, Release, Run};
-use super::region::Plan;
-use super::storage::Storage;
+use crate::manager::copies::copy_forward::{Forward, MOST};
+use crate::manager::copies::copy_memory::CopyMemory;
+use crate::manager::copies::storage::Storage;
+use crate::manager::core::callback;
+use crate::manager::core::op::{Op, Release, Run};
+use crate::manager::region::Plan;
 use crate::sys::pages::PREFAULTED_MOST;
 
 /// A callback whose work is done: to be called or dropped by the worker, outside the role.

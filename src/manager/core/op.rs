@@ -3,7 +3,7 @@
 //! An `Op` is plain data with raw pointers. Ownership of what they point to (a kernel, a release callback) moves with
 //! whichever form is alive: exactly one `apply` or `dispose` ends it.
 
-use super::region::Plan;
+use crate::manager::region::Plan;
 
 pub(crate) type ReleaseFn = dyn FnOnce() + Send;
 pub(crate) type RunFn = dyn FnMut(&mut [u8], &[u8]) + Send;
@@ -141,7 +141,7 @@ impl Op {
             let body = to.add(HEAD);
             let (kind, flags, offset, length) = match *self {
                 Op::Write { offset, length, data } => {
-                    super::forward::copy(data, body, length as usize);
+                    crate::manager::copies::copy_forward::copy(data, body, length as usize);
                     (WRITE, 0, offset, length)
                 }
                 Op::Fill { offset, length, element, data } => {

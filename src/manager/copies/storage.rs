@@ -2,14 +2,14 @@
 
 use std::ptr::{NonNull, null_mut};
 
-use super::copy_memory::{CopyMemory, CountedPages};
-use super::fronts::{Fronts, MOST, Released};
-use super::twins::Twins;
 use crate::alloc::try_box;
 use crate::error::Result;
 use crate::error::{Error, Status};
 use crate::handle::lease;
 use crate::handle::lease::{Ending, Giver, LeaseId};
+use crate::manager::copies::copy_memory::{CopyMemory, CountedPages};
+use crate::manager::copies::device_copies::Twins;
+use crate::manager::copies::front_count::{Fronts, MOST, Released};
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use crate::sync::event::Event;
 use crate::sys::pages;

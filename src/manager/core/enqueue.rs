@@ -1,14 +1,14 @@
 //! The way of an update: in place where the role is free and nothing is queued, else into the log.
 
-use super::callback;
-use super::forward::AT_ONCE;
-use super::op::Op;
-use super::patience::Patience;
-use super::raw::RawUpdate;
-use super::ring::{Refusal, UNIT};
-use super::shared::{Blocked, By, Shared, duty};
 use crate::alloc::{try_box, try_vec};
 use crate::error::{Error, Result, Status};
+use crate::manager::copies::copy_forward::AT_ONCE;
+use crate::manager::core::call_wait::Patience;
+use crate::manager::core::callback;
+use crate::manager::core::op::Op;
+use crate::manager::core::shared::{Blocked, By, Shared, duty};
+use crate::manager::core::update_log::{Refusal, UNIT};
+use crate::manager::raw::RawUpdate;
 use crate::sync::atomic::Ordering::*;
 use crate::sys::clock::Timeout;
 

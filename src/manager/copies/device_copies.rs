@@ -5,14 +5,14 @@
 //! nothing. Invariant: outside `behind[k]` twin `k` equals the front. Before copy `k` is published, long runs that the front's
 //! twin has are copied from it on the device; short ones, and what changed in this epoch, are written from the host copy.
 
-use super::bitmap::GRANULE;
-use super::forward::Forward;
-use super::intervals::Intervals;
 use crate::alloc::try_vec;
 use crate::device::device::Device;
 use crate::device::driver::{Driver, Fence, Foreign, Native, Renderer};
 use crate::device::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
+use crate::manager::copies::copy_forward::Forward;
+use crate::manager::copies::dirty_bitmap::GRANULE;
+use crate::manager::copies::dirty_set::Intervals;
 use crate::sync::atomic::{AtomicU64, Ordering::*};
 use crate::sync::mutex::Mutex;
 use crate::sys::clock::Deadline;

@@ -2,28 +2,28 @@
 
 use std::ptr::NonNull;
 
-use super::applier::{Applied, Applier, Panicked, Spent};
-use super::callback;
-use super::config::Flush;
-use super::copy_memory::CopyMemory;
-use super::forward::{MOST, STEP};
-use super::op::Op;
-use super::patience::Patience;
-use super::region::MAX_DIMS;
-use super::ring::{Ring, UNIT};
-use super::role::Role;
-use super::statistics::Counters;
-use super::storage::Storage;
-use super::tasks::{Tasks, Work};
-use super::twins::Behind;
-use super::waiters::Waiters;
-use super::watch::Watches;
 use crate::alloc::Arc;
 use crate::device::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Label, Result, Status};
 use crate::handle::lease;
 use crate::log::{self, Level};
+use crate::manager::config::Flush;
+use crate::manager::copies::copy_forward::{MOST, STEP};
+use crate::manager::copies::copy_memory::CopyMemory;
+use crate::manager::copies::device_copies::Behind;
+use crate::manager::copies::storage::Storage;
+use crate::manager::core::applier::{Applied, Applier, Panicked, Spent};
+use crate::manager::core::call_wait::Patience;
+use crate::manager::core::callback;
+use crate::manager::core::op::Op;
+use crate::manager::core::role::Role;
+use crate::manager::core::tasks::{Tasks, Work};
+use crate::manager::core::update_log::{Ring, UNIT};
+use crate::manager::core::waiters::Waiters;
+use crate::manager::region::MAX_DIMS;
+use crate::manager::statistics::Counters;
+use crate::manager::watch::Watches;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
 use crate::sync::event::Event;
 use crate::sync::mutex::Mutex;
@@ -156,7 +156,7 @@ pub(crate) struct Shared {
     pub(crate) batches: AtomicU32,
     pub(crate) flush: UnsafeCell<Option<Flush>>,
     pub(crate) behind: UnsafeCell<Option<Behind>>,
-    pub(crate) hand: UnsafeCell<super::back::Hand>,
+    pub(crate) hand: UnsafeCell<crate::manager::back::Hand>,
     /// The token of the back copy in hand, 0 for none, and the thread that reserved it.
     pub(crate) token: AtomicU64,
     pub(crate) holder: AtomicU32,
@@ -167,7 +167,7 @@ pub(crate) struct Shared {
     /// The next manager of the process.
     pub(crate) next: AtomicPtr<Shared>,
     /// Tells when the worker has gone.
-    pub(crate) exit: Arc<super::worker::Exit>,
+    pub(crate) exit: Arc<crate::manager::core::worker::Exit>,
     /// The process that made it.
     pub(crate) tag: u16,
 }
@@ -529,7 +529,7 @@ impl Drop for Shared {
         if !crate::handle::slots::is_own(self.tag) {
             return;
         }
-        super::dump::MANAGERS.remove(self);
+        crate::manager::dump::MANAGERS.remove(self);
         let _inside = callback::enter(self.number);
         let applier = self.applier.get_mut();
         let to = self.ring.tail();
@@ -550,7 +550,7 @@ impl Drop for Shared {
         if token != 0
             && let Some(memory) = self.storage().share_memory(back)
         {
-            super::reserved::keep(token, memory, self.storage().share_memory(front));
+            crate::manager::core::reserved::keep(token, memory, self.storage().share_memory(front));
             let text = format_args!(
                 "destroyed with the back copy reserved; its memory stays until commit or cancel"
             );

@@ -1,10 +1,10 @@
 //! How long one call waits, and what it is told when that is over.
 
-use super::shared::{Blocked, Shared};
-use super::synchronize::TicketPoll;
-use super::tasks::Verdict;
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
+use crate::manager::core::shared::{Blocked, Shared};
+use crate::manager::core::synchronize::TicketPoll;
+use crate::manager::core::tasks::Verdict;
 use crate::sync::wait::spin;
 use crate::sync::wait_check;
 use crate::sync::wait_check::Stop;

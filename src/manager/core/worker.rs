@@ -1,13 +1,13 @@
 //! The worker: a thread of the manager that applies backlogs, runs what is bound to a thread, and ends spent callbacks.
 
-use super::applier::{Applier, Spent};
-use super::callback;
-use super::config::Priority;
-use super::forward::STEP;
-use super::shared::{Blocked, By, Shared, State, duty};
 use crate::alloc::Arc;
 use crate::error::Result;
 use crate::log::{self, Level};
+use crate::manager::config::Priority;
+use crate::manager::copies::copy_forward::STEP;
+use crate::manager::core::applier::{Applier, Spent};
+use crate::manager::core::callback;
+use crate::manager::core::shared::{Blocked, By, Shared, State, duty};
 use crate::sync::atomic::{AtomicU32, Ordering::*};
 use crate::sync::event::Event;
 use crate::sync::wait_check::Stop;
@@ -45,7 +45,7 @@ impl Exit {
     /// The worker's last act.
     fn leave(&self) {
         if self.state.fetch_or(GONE, AcqRel) & ABANDONED != 0 {
-            super::create::recovered();
+            crate::manager::create::recovered();
         }
         self.event.signal();
     }

@@ -2,10 +2,10 @@
 
 use std::cell::Cell;
 
-use super::forward::STEP;
-use super::patience::Patience;
-use super::shared::{Blocked, By, Shared, State};
 use crate::error::{Error, Result, Status};
+use crate::manager::copies::copy_forward::STEP;
+use crate::manager::core::call_wait::Patience;
+use crate::manager::core::shared::{Blocked, By, Shared, State};
 use crate::sync::atomic::Ordering::*;
 use crate::sync::event::Event;
 use crate::sync::wait_check::Stop;
@@ -27,7 +27,7 @@ pub struct Ticket(pub(crate) u64);
 
 /// A wait for a ticket that is polled: what it remembers from one look to the next. See [`Manager::poll_ticket`].
 ///
-/// [`Manager::poll_ticket`]: super::Manager::poll_ticket
+/// [`Manager::poll_ticket`]: crate::manager::Manager::poll_ticket
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TicketPoll {
     /// When to look for a stall, on the monotonic clock; 0 before the first look.

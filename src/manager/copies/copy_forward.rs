@@ -6,8 +6,8 @@
 //! never copies anything forward. The source is always the current front, so a copy that a lease keeps back only grows its
 //! set. Everything here is called by the holder of the applier role.
 
-use super::bitmap::GRANULE;
-use super::intervals::Intervals;
+use super::dirty_bitmap::GRANULE;
+use super::dirty_set::Intervals;
 use crate::error::Result;
 
 /// Copies at most, extra ones included.

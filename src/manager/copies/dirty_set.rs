@@ -1,7 +1,7 @@
 //! A set of byte ranges that is cheap to add to: a log of intervals first, a bitmap of 64-byte granules when the log is
 //! full, "all of it" last.
 
-use super::bitmap::{Bitmap, GRANULE};
+use super::dirty_bitmap::{Bitmap, GRANULE};
 use crate::alloc::try_vec;
 use crate::error::Result;
 

@@ -1,12 +1,12 @@
 //! Whether what a producer asks for lies within the state.
 
-use super::config::{Config, EXTRA_COPIES};
-use super::forward::MOST;
-use super::op::Op;
-use super::region::{MAX_DIMS, Plan, RawRegion};
-use super::shared::Shape;
 use crate::dtype::DType;
 use crate::error::{Error, Result, Status};
+use crate::manager::config::{Config, EXTRA_COPIES};
+use crate::manager::copies::copy_forward::MOST;
+use crate::manager::core::op::Op;
+use crate::manager::core::shared::Shape;
+use crate::manager::region::{MAX_DIMS, Plan, RawRegion};
 
 impl Shape {
     /// A shape whose bytes fit the address space.

@@ -1,20 +1,20 @@
 //! The manager: what Rust calls.
 
-use super::batch::Batch;
-use super::kernel::{Kernel, Refused};
-use super::op::{Op, Release};
-use super::raw::RawUpdate;
-use super::region::Region;
-use super::shared::{Shared, State};
-use super::task::Task;
 use crate::alloc::{Arc, try_box, try_vec};
 use crate::dtype::DType;
 use crate::error::{Error, Label, Result, Status};
 use crate::handle::lease;
 use crate::manager::back::{Back, BackMode};
+use crate::manager::batch::Batch;
+use crate::manager::core::op::{Op, Release};
+use crate::manager::core::shared::{Shared, State};
+use crate::manager::core::synchronize::{Ticket, TicketPoll};
 use crate::manager::front::Front;
+use crate::manager::kernel::{Kernel, Refused};
+use crate::manager::raw::RawUpdate;
+use crate::manager::region::Region;
 use crate::manager::statistics::Statistics;
-use crate::manager::synchronize::{Ticket, TicketPoll};
+use crate::manager::task::Task;
 use crate::manager::watch::Watch;
 use crate::sync::atomic::Ordering::*;
 use crate::sys::clock::Timeout;

@@ -1,11 +1,11 @@
 //! What a manager on a device does besides: uploads before a publish, and the device's work in waits on its owner thread.
 
-use super::applier::Applier;
-use super::shared::{Blocked, Shared, State};
-use super::tasks::Work;
-use super::twins::Twins;
 use crate::device::device::Device;
 use crate::error::Status;
+use crate::manager::copies::device_copies::Twins;
+use crate::manager::core::applier::Applier;
+use crate::manager::core::shared::{Blocked, Shared, State};
+use crate::manager::core::tasks::Work;
 use crate::sync::wait_check::Stop;
 use crate::sys::clock::Deadline;
 use crate::sys::clock::Timeout;
