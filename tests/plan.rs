@@ -1,6 +1,6 @@
 //! The planner against its checker, a brute force, published instances, and bad input.
 
-use backbuf::registry::plan::{Item, Options, PlanError, Violation, check, plan};
+use backbuf::registry::planner::{Item, MemoryPlan, PlanError, PlanOptions, Violation, check, plan};
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -24,8 +24,8 @@ fn load(name: &str) -> Vec<Item> {
 }
 
 /// So much time that the nodes end the search first.
-fn untimed(nodes: u64) -> Options<'static> {
-    Options { budget: Duration::from_secs(3600), nodes, ..Options::default() }
+fn untimed(nodes: u64) -> PlanOptions<'static> {
+    PlanOptions { budget: Duration::from_secs(3600), nodes, ..PlanOptions::default() }
 }
 
 /// The least height: in an optimal plan that is pressed down each item lies upon one that comes before it when they
@@ -93,8 +93,8 @@ fn greedy(items: &[Item]) -> [u64; 3] {
 }
 
 /// The plan that takes no time.
-fn quick(items: &[Item]) -> backbuf::registry::plan::Plan {
-    plan(items, &Options { budget: Duration::ZERO, ..Options::default() }).unwrap()
+fn quick(items: &[Item]) -> MemoryPlan {
+    plan(items, &PlanOptions { budget: Duration::ZERO, ..PlanOptions::default() }).unwrap()
 }
 
 fn items(most: usize, moments: u64, aligns: Vec<u64>) -> impl Strategy<Value = Vec<Item>> {
@@ -122,12 +122,12 @@ proptest! {
 
     #[test]
     fn plans_are_valid_whatever_the_order(items in items(60, 25, vec![1, 4, 6, 16]), turn in 0..60_usize, seed: u64) {
-        let first = plan(&items, &Options { seed, ..untimed(2_000) }).unwrap();
+        let first = plan(&items, &PlanOptions { seed, ..untimed(2_000) }).unwrap();
         prop_assert_eq!(check(&items, &first.offsets), Ok(first.height));
         prop_assert!(first.lower_bound <= first.height && first.height <= first.heuristic_height);
         let mut turned = items.clone();
         turned.rotate_left(turn.min(items.len()));
-        let second = plan(&turned, &Options { seed, ..untimed(2_000) }).unwrap();
+        let second = plan(&turned, &PlanOptions { seed, ..untimed(2_000) }).unwrap();
         prop_assert_eq!(check(&turned, &second.offsets), Ok(second.height));
         prop_assert!(second.lower_bound <= first.height && first.lower_bound <= second.height);
     }
@@ -163,7 +163,7 @@ fn published_instances_fit_their_capacity() {
     for name in names.chars() {
         let items = instance(&name.to_string());
         let begin = Instant::now();
-        let plan = plan(&items, &Options { target: Some(CAPACITY), ..untimed(u64::MAX) }).unwrap();
+        let plan = plan(&items, &PlanOptions { target: Some(CAPACITY), ..untimed(u64::MAX) }).unwrap();
         println!("{name}: {} nodes, {:.2?}", plan.nodes, begin.elapsed());
         assert_eq!(check(&items, &plan.offsets), Ok(plan.height));
         assert!(plan.height <= CAPACITY, "{name}: {}", plan.height);
@@ -187,7 +187,7 @@ fn the_plan_does_not_depend_on_the_number_of_threads() {
     // To a target, and down from capacity to capacity.
     for (name, target, nodes) in [("E", Some(CAPACITY), 8_000), ("C", None, 60_000)] {
         let items = instance(name);
-        let on = |threads| plan(&items, &Options { threads, target, seed: 3, ..untimed(nodes) }).unwrap();
+        let on = |threads| plan(&items, &PlanOptions { threads, target, seed: 3, ..untimed(nodes) }).unwrap();
         let alone = on(1);
         assert!(alone.nodes > 0);
         for threads in [1, 2, 3, 16] {
@@ -203,7 +203,7 @@ fn a_cancelled_search_returns_the_best_so_far() {
     for calls in [0, 1, 5, 50] {
         asked.store(0, Ordering::Relaxed);
         let cancelled = || asked.fetch_add(1, Ordering::Relaxed) >= calls;
-        let plan = plan(&items, &Options { cancelled: &cancelled, ..untimed(u64::MAX) }).unwrap();
+        let plan = plan(&items, &PlanOptions { cancelled: &cancelled, ..untimed(u64::MAX) }).unwrap();
         assert_eq!(check(&items, &plan.offsets), Ok(plan.height));
         assert!(plan.lower_bound <= plan.height && plan.height <= plan.heuristic_height);
         assert_eq!(asked.load(Ordering::Relaxed), calls + 1, "not asked again after it has said so");
@@ -223,7 +223,7 @@ fn no_more_is_computed_than_the_budget_and_a_tenth() {
     for name in ["D", "E", "G", "I", "J", "K"] {
         let (items, budget) = (instance(name), Duration::from_millis(400));
         let begin = computed();
-        let plan = plan(&items, &Options { budget, ..Options::default() }).unwrap();
+        let plan = plan(&items, &PlanOptions { budget, ..PlanOptions::default() }).unwrap();
         let took = computed() - begin;
         assert!(plan.exact || took <= budget.mul_f64(1.1), "{name} took {took:.1?}");
         assert_eq!(check(&items, &plan.offsets), Ok(plan.height));
@@ -237,7 +237,8 @@ fn a_search_asks_every_few_steps_whether_to_stop() {
     for threads in [1, 2] {
         let asked = AtomicUsize::new(0);
         let cancelled = || asked.fetch_add(1, Ordering::Relaxed) >= asks;
-        let plan = plan(&items, &Options { cancelled: &cancelled, threads, ..untimed(u64::MAX) }).unwrap();
+        let plan =
+            plan(&items, &PlanOptions { cancelled: &cancelled, threads, ..untimed(u64::MAX) }).unwrap();
         assert!((1..=8 * asks as u64).contains(&plan.nodes), "{} steps between {asks} questions", plan.nodes);
     }
 }
@@ -247,12 +248,12 @@ fn a_plan_that_is_given_up_at_any_moment_is_one() {
     // Many enough for each step of the heuristic to ask several times.
     let items: Vec<Item> =
         (0..3000).map(|k| Item::new(k, k + 1 + k * 7919 % 40, 1 + k * 104_729 % 1000)).collect();
-    let quick = plan(&items, &Options { budget: Duration::ZERO, ..Options::default() }).unwrap();
+    let quick = plan(&items, &PlanOptions { budget: Duration::ZERO, ..PlanOptions::default() }).unwrap();
     let mut heights = Vec::new();
     for asks in 0..200 {
         let asked = AtomicUsize::new(0);
         let cancelled = || asked.fetch_add(1, Ordering::Relaxed) >= asks;
-        let plan = plan(&items, &Options { cancelled: &cancelled, ..untimed(100) }).unwrap();
+        let plan = plan(&items, &PlanOptions { cancelled: &cancelled, ..untimed(100) }).unwrap();
         assert_eq!(check(&items, &plan.offsets), Ok(plan.height));
         assert!(plan.height <= quick.height);
         heights.push(plan.height);
@@ -340,7 +341,8 @@ fn a_hundred_thousand_items_get_a_plan() {
     let nested: Vec<Item> = (0..100_000).map(|k| Item::new(k, 200_000 - k, 1 + k % 7)).collect();
     for items in [mixed, stacked, nested] {
         let plan =
-            plan(&items, &Options { budget: Duration::from_millis(200), ..Options::default() }).unwrap();
+            plan(&items, &PlanOptions { budget: Duration::from_millis(200), ..PlanOptions::default() })
+                .unwrap();
         assert_eq!(check(&items, &plan.offsets), Ok(plan.height));
         assert!(plan.lower_bound <= plan.height);
     }
@@ -348,25 +350,25 @@ fn a_hundred_thousand_items_get_a_plan() {
 
 #[test]
 fn what_takes_no_space_or_no_time_takes_no_memory() {
-    let empty = plan(&[], &Options::default()).unwrap();
+    let empty = plan(&[], &PlanOptions::default()).unwrap();
     assert_eq!((empty.height, empty.exact, empty.offsets.len()), (0, true, 0));
     let items =
         [Item::new(0, 9, 0), Item::new(4, 4, 7), Item::new(u64::MAX, u64::MAX, 7), Item::new(0, u64::MAX, 5)];
-    let plan = plan(&items, &Options::default()).unwrap();
+    let plan = plan(&items, &PlanOptions::default()).unwrap();
     assert_eq!((plan.height, plan.lower_bound, plan.exact), (5, 5, true));
     assert_eq!(check(&items, &plan.offsets), Ok(5));
 }
 
 #[test]
 fn what_cannot_be_planned_is_refused() {
-    let refused = |items: &[Item]| plan(items, &Options::default()).unwrap_err();
+    let refused = |items: &[Item]| plan(items, &PlanOptions::default()).unwrap_err();
     let good = Item::new(0, 1, 1);
     assert_eq!(refused(&[good, Item::new(2, 1, 1)]), PlanError::EndsBeforeStart { index: 1 });
     assert_eq!(refused(&[Item { align: 0, ..good }]), PlanError::NoAlignment { index: 0 });
     assert_eq!(refused(&[good, Item::new(5, 6, u64::MAX)]), PlanError::TooLarge { index: 1 });
     assert_eq!(refused(&[Item { align: u64::MAX, ..Item::new(0, 1, 2) }]), PlanError::TooLarge { index: 0 });
     let huge = [Item::new(0, 2, u64::MAX - 1), good];
-    let plan = plan(&huge, &Options::default()).unwrap();
+    let plan = plan(&huge, &PlanOptions::default()).unwrap();
     assert_eq!((plan.height, check(&huge, &plan.offsets)), (u64::MAX, Ok(u64::MAX)));
     assert_eq!(check(&huge, &[2, 0]), Err(Violation::Overflow(0)));
     assert_eq!(check(&huge, &[0]), Err(Violation::Count));
@@ -376,7 +378,7 @@ fn what_cannot_be_planned_is_refused() {
 #[test]
 fn a_target_that_is_met_ends_the_search_and_not_the_heuristic() {
     let items = instance("A");
-    let easy = plan(&items, &Options { target: Some(u64::MAX), ..untimed(u64::MAX) }).unwrap();
+    let easy = plan(&items, &PlanOptions { target: Some(u64::MAX), ..untimed(u64::MAX) }).unwrap();
     let alone = plan(&items, &untimed(0)).unwrap();
     assert_eq!((easy.height, easy.nodes), (alone.height, 0));
 }

@@ -8,7 +8,7 @@ use super::guard::{guard, on};
 use super::input;
 use super::opaque::bb_registry;
 use super::status::bb_status;
-use crate::registry::plan::Options as PlanOptions;
+use crate::registry::planner::plan::PlanOptions;
 use crate::registry::planning::Plans;
 use crate::registry::registry::Registry;
 

@@ -35,7 +35,7 @@ pub(crate) mod lifetimes;
 pub(crate) mod limits;
 pub(crate) mod occupancy;
 pub(crate) mod options;
-pub mod plan;
+pub mod planner;
 pub(crate) mod planning;
 pub(crate) mod printable;
 #[expect(clippy::module_inception, reason = "the noun of this module")]
@@ -51,6 +51,6 @@ pub use lifetimes::Overlap;
 pub use limits::{Arch, Limits};
 pub use occupancy::{Banks, Bound, Launch, Occupancy};
 pub use options::{Options, SharedPer};
-pub use plan::Options as PlanOptions;
+pub use planner::plan::PlanOptions;
 pub use planning::{Planned, Plans};
 pub use registry::{Registry, Updated};

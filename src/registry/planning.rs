@@ -6,7 +6,8 @@ use super::arrange::{self, Arrangement};
 use super::group::{Group, NOT_PLANNED};
 use super::layout::Space;
 use super::lifetimes;
-use super::plan::{self, Item, Options, PlanError};
+use super::planner::plan::{PlanOptions, plan};
+use super::planner::problem::{Item, PlanError};
 use super::registry::Registry;
 use crate::alloc::try_vec;
 use crate::error::{Error, Result, Status};
@@ -87,17 +88,17 @@ impl Task {
     }
 
     /// Looks for a plan, and notes its offsets by index.
-    fn run(&self, options: &Options<'_>, begun: Instant, offsets: &mut [u64]) -> Result<Planned> {
+    fn run(&self, options: &PlanOptions<'_>, begun: Instant, offsets: &mut [u64]) -> Result<Planned> {
         if self.items.is_empty() {
             return Ok(Planned::default());
         }
         let target = options.target.map(|elements| elements.saturating_mul(self.element));
-        let search = Options {
+        let search = PlanOptions {
             budget: options.budget.saturating_sub(begun.elapsed()),
             target: target.map(|units| units.saturating_sub(self.base)),
             ..*options
         };
-        let plan = plan::plan(&self.items, &search).map_err(|error| match error {
+        let plan = plan(&self.items, &search).map_err(|error| match error {
             PlanError::OutOfMemory => Error::of(Status::OutOfMemory),
             _ => arrange::overflow(),
         })?;
@@ -139,7 +140,7 @@ impl Registry {
     /// assert_eq!(registry.shared_buffer_size(1)?, 160);
     /// # Ok::<(), backbuf::Error>(())
     /// ```
-    pub fn plan(&self, parent: u64, options: &Options<'_>) -> Result<Plans> {
+    pub fn plan(&self, parent: u64, options: &PlanOptions<'_>) -> Result<Plans> {
         let begun = Instant::now();
         let (version, buffers, tasks) = {
             let state = self.lock();
