@@ -1,29 +1,38 @@
-//! backbuf hands bytes between sides that run at their own pace: no race, no torn read, no stall, no copy that nobody
-//! asked for.
+//! State and byte streams that threads, languages and devices share: the core of the backbuf library and its C ABI.
 //!
-//! - [`manager`]: double-buffered state. Many producers enqueue updates, `synchronize` publishes them as one epoch, readers
-//!   hold stable fronts for as long as they like.
-//! - [`spsc`]: a ring of bytes from one thread to another, copied or lent, waited for or streamed in chunks that can be held.
-//! - [`device`]: memory and a timeline on an owner thread: the host's, OpenGL's, or a backend of your own. Managers and
-//!   buffers stand on it.
-//! - [`buffers`]: buffers of a device that host and device use by turns: mapped, copied, and told when each may.
-//! - [`registry`]: memory layout for CUDA kernels. Named buffers in shared, persistent-local and local memory.
+//! - [`manager`]: double-buffered state. Producers enqueue updates, `synchronize` publishes them as one epoch, and readers hold
+//!   stable fronts.
+//! - [`spsc`]: a byte ring from one thread to another, by copy or in place, with streams of chunks that can be kept.
+//! - [`device`]: buffers and a submission timeline, in host memory, on OpenGL, on WebGPU or on a backend of your own.
+//! - [`buffers`]: device buffers under WebGPU's mapping rules: staging, readback, data that changes every frame.
+//! - [`registry`]: memory layouts of CUDA kernels: named buffers in shared, persistent-local and local memory.
 //!
-//! Below the parts lie the grounds: `thread` starts threads, `wait` puts them to sleep, `lease` keeps what outlives its
-//! object, `slots` holds tables that a fork empties, `loader` keeps the library loaded, `roster` lists what is alive, `counter`
-//! counts, `log` and [`Error`] tell.
-//! Arrows run downwards only, and the C ABI, in `ffi`, stands on top: nothing knows of it.
+//! ```
+//! use backbuf::{DType, Timeout, manager::Manager};
+//! let manager = Manager::new(DType::F32, &[256, 256])?;
+//! manager.enqueue(0, &1f32.to_ne_bytes(), Timeout::FOREVER)?;
+//! let epoch = manager.synchronize(Timeout::FOREVER)?;
+//! let front = manager.front()?; // does not change until it is dropped
+//! assert_eq!((front.epoch(), &front[..4]), (epoch, &1f32.to_ne_bytes()[..]));
+//! # Ok::<(), backbuf::Error>(())
+//! ```
 //!
-//! Linux on x86-64 and aarch64. One process; objects do not cross a fork.
+//! What a caller sizes is allocated fallibly, and its failure is [`Status::OutOfMemory`]; the library's own small bookkeeping
+//! uses the ordinary allocator, whose failure ends the process as in the standard library.
+//!
+//! backbuf runs on 64-bit little-endian Linux (x86-64 and aarch64), in one process: objects cannot be used across a fork.
+//!
+//! For readers of the source: modules import only modules of lower layers, and the core does not know the C ABI in `ffi`.
+//! `ARCHITECTURE.md` in the repository has the map.
 
 // The functions that only the C layer calls are compiled in every build; without it, some of them are unused.
 #![cfg_attr(not(feature = "capi"), allow(dead_code, unused_imports))]
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
-compile_error!("backbuf runs on 64-bit little-endian Linux; other systems need somebody who can test them");
+compile_error!("backbuf supports 64-bit little-endian Linux only");
 
 #[cfg(all(feature = "capi", panic = "abort"))]
-compile_error!("the C ABI catches panics at its border: build it with panic = \"unwind\"");
+compile_error!("the C ABI catches panics: build it with panic = \"unwind\"");
 
 mod alloc;
 pub mod buffers;
