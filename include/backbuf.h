@@ -1,27 +1,34 @@
 /**
  * @file
- * backbuf.h: hands bytes between sides that run at their own pace.
+ * backbuf.h: the C interface of backbuf: double-buffered state, byte rings, buffers on devices, and memory layout for CUDA.
  *
  * Generated from src/ffi by `make header`; do not edit.
  *
  * Conventions
  *
  * - Every function that can fail returns a bb_status: BB_OK or a negative failure. A refused call changes nothing and writes
- *   no output; bb_last_error() tells what was wrong with it. The calls that move bytes through a ring are the exception: they
- *   tell how many went however they end, and BB_E_FULL, BB_E_EMPTY, BB_E_TIMEOUT and BB_E_CLOSED of a ring set no message.
- * - Beside what its list says, any call with a handle may return BB_E_OUT_OF_MEMORY or BB_E_LIMIT (its thread's first call,
- *   where the thread cannot be recorded) and BB_E_RECURSIVE (more than 8 calls of one thread inside each other, through
- *   callbacks).
- * - Objects are opaque typed pointers whose value is a checked id, never an address: NULL, stale, garbage and mistaken handles
- *   are statuses (BB_E_NULL, BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED). To destroy NULL is a no-op.
- *   Pointers to memory are trusted; NULL with length 0 is fine.
- * - Timeouts are nanoseconds on the monotonic clock: 0 tries, BB_FOREVER waits without end.
- * - Structs that begin with struct_size may grow: shorter means older, and what a newer caller has beyond this version must be
- *   zero. Fill them by their _init function. A struct_size above 65536 is that of an uninitialised struct: BB_E_VERSION.
- * - A callback is a function, its user_data, and where the library keeps it, a function that is told when user_data is not
- *   needed any more: exactly once, after the last call, never beside one. No lock is held while calling out. A callback must
- *   not throw, longjmp or end its thread. A call that fails keeps nothing: user_data stays the caller's.
- * - No call but bb_debug_dump_fd() is async-signal-safe. A panic inside the library is BB_E_PANIC; it crosses nothing.
+ *   no output; bb_last_error() returns its message. Calls that move bytes through a ring are the exception: they always write
+ *   the number of bytes moved. BB_E_FULL, BB_E_EMPTY, BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED of a ring or a stream set
+ *   no message.
+ * - Objects are opaque typed pointers whose value is a checked id, never an address. Destroying NULL has no effect. Pointers to
+ *   memory are trusted; NULL with length 0 is allowed.
+ * - A "handle status" is one of BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED: the handle does not
+ *   name a live object of its type, or (BB_E_NULL) another required pointer is NULL. Every function that takes a handle may
+ *   return it; one that accepts a NULL handle does not return BB_E_NULL.
+ * - A "device status" is one of BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_INTERRUPTED, BB_E_TIMEOUT: the work
+ *   that the call needs from its device failed. BB_E_TIMEOUT means that the host has not polled a host-driven device for 30 s.
+ * - Besides the listed statuses, any call with a handle may return BB_E_OUT_OF_MEMORY or BB_E_LIMIT (in its thread's first call,
+ *   if the thread cannot be registered) and BB_E_RECURSIVE (more than 8 nested calls of one thread, through callbacks).
+ * - Memory whose size the caller decides (states, queues, rings, pools, batches, buffers, layouts) is allocated fallibly:
+ *   BB_E_OUT_OF_MEMORY. The library's own small bookkeeping uses the ordinary allocator, whose failure ends the process.
+ * - Timeouts are nanoseconds on the monotonic clock: 0 does not wait, BB_FOREVER waits without limit.
+ * - Structs that begin with struct_size may grow: a smaller size means an older caller, and bytes beyond this version's struct
+ *   must be zero. Fill them by their _init function. A struct_size above 65536 is taken for an uninitialised struct:
+ *   BB_E_VERSION.
+ * - A callback is a function, its user_data and, where the library keeps it, a function that releases user_data: it is called
+ *   exactly once, after the last call of the callback has returned. The library holds no lock during a callback. A callback
+ *   must not throw, longjmp or end its thread. A call that fails keeps nothing: user_data stays the caller's.
+ * - Only bb_debug_dump_fd() is async-signal-safe. A panic inside the library is returned as BB_E_PANIC.
  */
 
 
@@ -41,7 +48,7 @@
 #define BB_VERSION_PATCH 0
 /** @} */
 
-/** How the functions are declared; may be predefined, such as to nothing. */
+/** Linkage of the functions; may be defined before, for example as nothing. */
 #ifndef BB_API
 #if defined(__GNUC__)
 #define BB_API __attribute__((visibility("default")))
@@ -62,22 +69,22 @@
 /** The dtype of opaque elements of `size` bytes, 1 to 2^31 - 1. */
 #define BB_OPAQUE(size) (UINT32_C(0x80000000) | (uint32_t)(size))
 
-/** bb_manager_config.worker_priority: first in, first out, at real-time priority p, 1 to 99. */
+/** bb_manager_config.worker_priority: SCHED_FIFO at real-time priority p, 1 to 99. */
 #define BB_REALTIME(p) (100 + (p))
 
-/** The design's name for it. */
+/** Another name of bb_manager. */
 typedef struct bb_manager CBufferManager;
-/** The design's name for it. */
+/** Another name of bb_registry. */
 typedef struct bb_registry BufferRegistry;
 
 
 /**
- * A wait without end: the longest timeout. Timeouts are nanoseconds on the monotonic clock; 0 tries and never waits.
+ * The longest timeout: waits without limit. Timeouts are nanoseconds on the monotonic clock; 0 does not wait.
  */
 #define BB_FOREVER UINT64_MAX
 
 /**
- * `bb_set_wait_flags()`: a wait of the calling thread ends with `BB_E_INTERRUPTED` when the thread handles a signal during it.
+ * `bb_set_wait_flags()`: a wait of the thread ends with `BB_E_INTERRUPTED` when the thread handles a signal.
  */
 #define BB_WAIT_INTERRUPTIBLE 1
 
@@ -87,17 +94,17 @@ typedef struct bb_registry BufferRegistry;
 #define BB_LOG_OFF 0
 
 /**
- * Log what failed.
+ * Log failures.
  */
 #define BB_LOG_ERROR 1
 
 /**
- * Log also what deserves a look: stalls, leaks, failed callbacks.
+ * Log also warnings: stalls, leaks, failed callbacks.
  */
 #define BB_LOG_WARN 2
 
 /**
- * Log also what is made and destroyed, and what was chosen.
+ * Log also creation and destruction of objects, and the choices made.
  */
 #define BB_LOG_INFO 3
 
@@ -112,46 +119,47 @@ typedef struct bb_registry BufferRegistry;
 #define BB_MAX_DIMS 16
 
 /**
- * `bb_manager_config.worker`: whoever holds the applier role applies, callers included.
+ * `bb_manager_config.worker`: callers and the worker apply updates.
  */
 #define BB_WORKER_SHARED 0
 
 /**
- * `bb_manager_config.worker`: only the worker thread applies.
+ * `bb_manager_config.worker`: only the worker applies updates.
  */
 #define BB_WORKER_ONLY 1
 
 /**
- * `bb_manager_config.max_extra_copies`: 24, but 0 if `copies` is 2, or on a device.
+ * `bb_manager_config.max_extra_copies`: the default, which is 24, or 0 if `copies` is 2 or the manager is on a
+ * device.
  */
 #define BB_EXTRA_COPIES_AUTO UINT32_MAX
 
 /**
- * `bb_kernel.flags`: may run on any thread that applies, not only on the worker.
+ * `bb_kernel.flags`: may run on any thread that applies updates, not only on the worker.
  */
 #define BB_KERNEL_ANY_THREAD 1
 
 /**
- * `bb_kernel.flags`: writes all of its range, so that nothing is brought up to date for it first.
+ * `bb_kernel.flags`: overwrites all of its range, so that the range is not copied forward first.
  */
 #define BB_KERNEL_OVERWRITES 2
 
 /**
- * `bb_manager_reserve_back()`: the back copy shows the state.
+ * `bb_manager_reserve_back()`: the back copy contains the current state.
  */
 #define BB_BACK_KEEP 0
 
 /**
- * `bb_manager_reserve_back()`: all of it will be rewritten, so nothing is brought up to date first.
+ * `bb_manager_reserve_back()`: the caller overwrites all of the back copy, so that nothing is copied to it first.
  */
 #define BB_BACK_DISCARD 1
 
 /**
- * The calling thread owns the device: its work runs in `bb_device_poll()` and in waits on that thread.
+ * The calling thread owns the device: the device's work runs in `bb_device_poll()` and in waits on that thread.
  *
- * The device ends with that thread: when the thread ends, every call on the device fails with BB_E_DEVICE_LOST, and what was queued or
- * pending is answered with it, callbacks on that thread. Bytes that are mapped then stay where they are. The handle is ended by
- * `bb_device_destroy()` on any thread.
+ * When that thread ends, the device is lost: every call on it fails with BB_E_DEVICE_LOST, and queued calls and
+ * pending requests complete with it, with their callbacks on that thread. Mapped bytes stay valid.
+ * `bb_device_destroy()` on any thread ends the handle.
  */
 #define BB_DEVICE_HOST_DRIVEN 1
 
@@ -171,67 +179,67 @@ typedef struct bb_registry BufferRegistry;
 #define BB_DEVICE_WGPU 3
 
 /**
- * `bb_buffer_desc.usage`: vertices are read from it.
+ * `bb_buffer_desc.usage`: vertex data.
  */
 #define BB_USAGE_VERTEX 1
 
 /**
- * `bb_buffer_desc.usage`: indices are read from it.
+ * `bb_buffer_desc.usage`: index data.
  */
 #define BB_USAGE_INDEX 2
 
 /**
- * `bb_buffer_desc.usage`: shaders read it as uniforms.
+ * `bb_buffer_desc.usage`: uniforms of shaders.
  */
 #define BB_USAGE_UNIFORM 4
 
 /**
- * `bb_buffer_desc.usage`: shaders read and write it.
+ * `bb_buffer_desc.usage`: storage that shaders read and write.
  */
 #define BB_USAGE_STORAGE 8
 
 /**
- * `bb_buffer_desc.usage`: copied from.
+ * `bb_buffer_desc.usage`: source of copies.
  */
 #define BB_USAGE_COPY_SRC 16
 
 /**
- * `bb_buffer_desc.usage`: copied to.
+ * `bb_buffer_desc.usage`: destination of copies.
  */
 #define BB_USAGE_COPY_DST 32
 
 /**
- * `bb_buffer_desc.usage`: mapped for reading. Goes with `BB_USAGE_COPY_DST` alone.
+ * `bb_buffer_desc.usage`: mapped for reading. Combines with `BB_USAGE_COPY_DST` only.
  */
 #define BB_USAGE_MAP_READ 64
 
 /**
- * `bb_buffer_desc.usage`: mapped for writing. Goes with `BB_USAGE_COPY_SRC` alone.
+ * `bb_buffer_desc.usage`: mapped for writing. Combines with `BB_USAGE_COPY_SRC` only.
  */
 #define BB_USAGE_MAP_WRITE 128
 
 /**
- * `bb_buffer_desc.usage`: draws read their parameters from it.
+ * `bb_buffer_desc.usage`: parameters of indirect draws.
  */
 #define BB_USAGE_INDIRECT 256
 
 /**
- * The mapped bytes are read.
+ * Map for reading.
  */
 #define BB_MAP_READ 1
 
 /**
- * The mapped bytes are written; those that are not stay what they were.
+ * Map for writing. Bytes that are not written keep their values.
  */
 #define BB_MAP_WRITE 2
 
 /**
- * The rest of the buffer, or of what is mapped.
+ * The size from the offset to the end of the buffer, or of the mapped range.
  */
 #define BB_WHOLE_SIZE UINT64_MAX
 
 /**
- * `bb_readback_config.when_full`: a read says BB_E_FULL.
+ * `bb_readback_config.when_full`: a read fails with BB_E_FULL.
  */
 #define BB_READBACK_SKIP 0
 
@@ -241,8 +249,8 @@ typedef struct bb_registry BufferRegistry;
 #define BB_READBACK_WAIT 1
 
 /**
- * `bb_readback_config.when_full`: a read takes the oldest reading's buffer, unless somebody has its bytes; that reading says
- * BB_E_ABORTED.
+ * `bb_readback_config.when_full`: a read takes the buffer of the oldest reading whose bytes are not in use; that
+ * reading ends with BB_E_ABORTED.
  */
 #define BB_READBACK_DROP_OLDEST 2
 
@@ -252,24 +260,24 @@ typedef struct bb_registry BufferRegistry;
 #define BB_RING_BLOCK 0
 
 /**
- * `bb_dynamic_config.policy`: an update says BB_E_FULL.
+ * `bb_dynamic_config.policy`: an update fails with BB_E_FULL.
  */
 #define BB_RING_FAIL 1
 
 /**
- * `bb_dynamic_config.policy`: the ring gets larger, up to `most` bytes; it shrinks again when it is idle.
+ * `bb_dynamic_config.policy`: the ring grows, up to `most` bytes; it shrinks again when it is idle.
  */
 #define BB_RING_GROW 2
 
 /**
- * `bb_spsc_config.flags`: a second thread inside one end gets `BB_E_BUSY`, at the cost of an atomic exchange a call. Without
- * it two threads at once mix up which bytes go and come, and do no other harm.
+ * `bb_spsc_config.flags`: a second thread that uses an end at the same time gets `BB_E_BUSY`, at the cost of an
+ * atomic exchange per call. Without this flag two threads at once mix up their bytes, and do no other harm.
  */
 #define BB_SPSC_CHECKED 1
 
 /**
- * `bb_spsc_config.flags`: no end ever pauses. Without it an end that keeps up with a stream of tiny chunks pauses for a
- * fraction of a microsecond, so that a batch gathers and the stream gains a multiple of its throughput.
+ * `bb_spsc_config.flags`: no adaptive pauses. Without this flag an end that keeps up with a stream of tiny chunks
+ * pauses for a fraction of a microsecond, so that bytes gather and the throughput multiplies.
  */
 #define BB_SPSC_NO_BACKOFF 2
 
@@ -279,7 +287,7 @@ typedef struct bb_registry BufferRegistry;
 #define BB_LOCATION_SHARED 1
 
 /**
- * `bb_registry_buffer.location`: memory of the thread; in its persistent array, if the buffer is persistent.
+ * `bb_registry_buffer.location`: local memory of the thread, or its persistent array if the buffer is persistent.
  */
 #define BB_LOCATION_LOCAL 2
 
@@ -314,12 +322,12 @@ typedef struct bb_registry BufferRegistry;
 #define BB_FIELD_LIFETIME 32
 
 /**
- * `shared_per`: a block has one shared region, which its threads share.
+ * `shared_per`: one shared region per block.
  */
 #define BB_SHARED_PER_BLOCK 1
 
 /**
- * `shared_per`: each thread of a block has a shared region of its own.
+ * `shared_per`: one shared region per thread of a block.
  */
 #define BB_SHARED_PER_THREAD 2
 
@@ -329,17 +337,17 @@ typedef struct bb_registry BufferRegistry;
 #define BB_SPACE_SHARED 1
 
 /**
- * `bb_allocator.space`: the persistent region of the thread.
+ * `bb_allocator.space`: the thread's persistent region.
  */
 #define BB_SPACE_PERSISTENT 2
 
 /**
- * `bb_allocator.space`: an array of its own.
+ * `bb_allocator.space`: a separate local array.
  */
 #define BB_SPACE_LOCAL 3
 
 /**
- * `bb_allocator.origin`: no alias.
+ * `bb_allocator.origin`: not an alias.
  */
 #define BB_ORIGIN_OWN 1
 
@@ -349,39 +357,39 @@ typedef struct bb_registry BufferRegistry;
 #define BB_ORIGIN_ALIASED 2
 
 /**
- * `bb_allocator.origin`: an alias whose target had no room for it, or was not shared: placed by its own location.
+ * `bb_allocator.origin`: an alias whose target had no space for it or was not shared; placed by its own location.
  */
 #define BB_ORIGIN_FELL_BACK 3
 
 /**
- * Bytes that nobody can tell: the region mixes precisions, and the layout is not typed.
+ * Unknown number of bytes: the region mixes precisions, and the layout is not typed.
  */
 #define BB_NO_BYTES UINT64_MAX
 
 /**
- * `bb_fit.bound`: shared memory keeps further blocks off a multiprocessor.
+ * `bb_fit.bound`: shared memory limits the blocks on a multiprocessor.
  */
 #define BB_BOUND_SHARED 1
 
 /**
- * `bb_fit.bound`: registers do.
+ * `bb_fit.bound`: registers limit them.
  */
 #define BB_BOUND_REGISTERS 2
 
 /**
- * `bb_fit.bound`: threads do.
+ * `bb_fit.bound`: threads limit them.
  */
 #define BB_BOUND_THREADS 3
 
 /**
- * `bb_fit.bound`: the number of blocks itself does.
+ * `bb_fit.bound`: the maximum number of blocks limits them.
  */
 #define BB_BOUND_BLOCKS 4
 
 /**
- * What every call that can fail returns: `BB_OK` or one of the failures, which are negative. A number is never reused.
+ * The result of every call that can fail: `BB_OK` or a negative failure. A number is never reused.
  *
- * `bb_status_string()` explains a status, and `bb_last_error()` what was wrong with the calling thread's last refused call.
+ * `bb_status_string()` explains a status, and `bb_last_error()` explains the calling thread's last refused call.
  */
 enum bb_status
 #ifdef __cplusplus
@@ -397,7 +405,7 @@ enum bb_status
      */
     BB_E_NULL = -1,
     /**
-     * Not a handle at all.
+     * Not a handle of this library.
      */
     BB_E_HANDLE = -2,
     /**
@@ -425,7 +433,7 @@ enum bb_status
      */
     BB_E_RANGE = -8,
     /**
-     * A struct whose `struct_size` this version cannot serve.
+     * A `struct_size` that this version does not support.
      */
     BB_E_VERSION = -9,
     /**
@@ -437,27 +445,27 @@ enum bb_status
      */
     BB_E_LIMIT = -11,
     /**
-     * Memory could not be had.
+     * Out of memory.
      */
     BB_E_OUT_OF_MEMORY = -12,
     /**
-     * Not legal in the object's present state.
+     * Not allowed in the object's present state.
      */
     BB_E_STATE = -13,
     /**
-     * Somebody else is using it.
+     * Another call is using the object.
      */
     BB_E_BUSY = -14,
     /**
-     * No room now.
+     * Full: no space at this moment.
      */
     BB_E_FULL = -15,
     /**
-     * Nothing there now.
+     * Empty: nothing to receive at this moment.
      */
     BB_E_EMPTY = -16,
     /**
-     * The time given is over.
+     * The timeout expired.
      */
     BB_E_TIMEOUT = -17,
     /**
@@ -465,7 +473,7 @@ enum bb_status
      */
     BB_E_CLOSED = -18,
     /**
-     * A lease keeps the copy that is needed.
+     * Leases hold every copy that could be written.
      */
     BB_E_PINNED = -19,
     /**
@@ -489,15 +497,15 @@ enum bb_status
      */
     BB_E_CANCELLED = -24,
     /**
-     * A call from inside a callback that cannot be served there.
+     * Not allowed inside a callback, or inside a call on the same object.
      */
     BB_E_RECURSIVE = -25,
     /**
-     * A signal or the wait check ended the wait, as the thread asked for.
+     * A signal or the thread's wait check ended the wait.
      */
     BB_E_INTERRUPTED = -26,
     /**
-     * Not legal on this thread.
+     * Not allowed on this thread.
      */
     BB_E_WRONG_THREAD = -27,
     /**
@@ -513,7 +521,7 @@ enum bb_status
      */
     BB_E_PANIC = -30,
     /**
-     * The name is taken.
+     * The name is already registered.
      */
     BB_E_EXISTS = -31,
     /**
@@ -542,7 +550,7 @@ typedef int32_t bb_status;
 #endif // __cplusplus
 
 /**
- * Where a buffer stands.
+ * State of a buffer.
  */
 enum bb_buffer_state
 #ifdef __cplusplus
@@ -550,23 +558,23 @@ enum bb_buffer_state
 #endif // __cplusplus
  {
     /**
-     * It has no memory yet.
+     * No memory is allocated yet.
      */
     BB_BUFFER_UNINITIALIZED = 0,
     /**
-     * The device may use it.
+     * Ready: the device may use it.
      */
     BB_BUFFER_READY = 1,
     /**
-     * The host reads or writes its bytes.
+     * Mapped: the host may access the mapped bytes.
      */
     BB_BUFFER_MAPPED = 2,
     /**
-     * A map request has not been answered.
+     * A map request is pending.
      */
     BB_BUFFER_MAP_PENDING = 3,
     /**
-     * Its memory has been given back.
+     * Destroyed: its memory has been freed.
      */
     BB_BUFFER_DESTROYED = 4,
 };
@@ -648,7 +656,7 @@ typedef uint32_t bb_dtype;
 #endif // __cplusplus
 
 /**
- * Where a manager stands in its life: `bb_manager_info.state`.
+ * State of a manager: `bb_manager_info.state`.
  */
 enum bb_manager_state
 #ifdef __cplusplus
@@ -656,19 +664,19 @@ enum bb_manager_state
 #endif // __cplusplus
  {
     /**
-     * Takes work.
+     * Open: accepts work.
      */
     BB_MANAGER_OPEN = 0,
     /**
-     * Publishes what it has accepted, and takes no more.
+     * Closing: publishes accepted work, and accepts no more.
      */
     BB_MANAGER_CLOSING = 1,
     /**
-     * Fronts stay readable.
+     * Closed: fronts stay readable.
      */
     BB_MANAGER_CLOSED = 2,
     /**
-     * A panic was caught; queries and destroy still work.
+     * A panic was caught; only queries and destroy work.
      */
     BB_MANAGER_POISONED = 3,
 };
@@ -677,62 +685,64 @@ typedef uint32_t bb_manager_state;
 #endif // __cplusplus
 
 /**
- * Updates that become one element of the order. Made by `bb_batch_begin()`.
+ * A batch: updates that are enqueued together and published in one epoch. Made by `bb_batch_begin()`.
  */
 typedef struct bb_batch bb_batch;
 
 /**
- * Memory that host and device use by turns. Made by `bb_buffer_create()`.
+ * A buffer of a device that the host can map. Made by `bb_buffer_create()`.
  */
 typedef struct bb_buffer bb_buffer;
 
 /**
- * Bytes on their way to the device, again and again. Made by `bb_deferred_staging_create()`.
+ * A staging buffer for repeated uploads to the device. Made by `bb_deferred_staging_create()`.
  */
 typedef struct bb_deferred_staging bb_deferred_staging;
 
 /**
- * Who owns memory and a timeline: host memory, or OpenGL. Made by `bb_device_create_gl()` and `bb_device_create_host()`.
+ * A device: buffers and a submission timeline, on host memory, OpenGL or WebGPU. Made by `bb_device_create_host()`,
+ * `bb_device_create_gl()` and `bb_device_create_wgpu()`.
  */
 typedef struct bb_device bb_device;
 
 /**
- * Memory that the device alone uses. Made by `bb_device_buffer_create()`.
+ * A device buffer: memory that only the device accesses. Made by `bb_device_buffer_create()`.
  */
 typedef struct bb_device_buffer bb_device_buffer;
 
 /**
- * Bytes that change with every frame. Made by `bb_dynamic_create()`.
+ * A dynamic buffer: data that changes with every frame. Made by `bb_dynamic_create()`.
  */
 typedef struct bb_dynamic bb_dynamic;
 
 /**
- * Copies and writes for one submit. Made by `bb_encoder_create()`.
+ * An encoder: records copies and writes for a submit. Made by `bb_encoder_create()`.
  */
 typedef struct bb_encoder bb_encoder;
 
 /**
- * Bytes on their way to the device, once. Made by `bb_immediate_staging_create()`.
+ * A staging buffer for one upload to the device. Made by `bb_immediate_staging_create()`.
  */
 typedef struct bb_immediate_staging bb_immediate_staging;
 
 /**
- * Memory that stays as it is until it is released. Made by `bb_manager_acquire_front()` and `bb_stream_next()`.
+ * A lease: memory that stays valid until it is released. Made by `bb_manager_acquire_front()` and
+ * `bb_stream_next()`.
  */
 typedef struct bb_lease bb_lease;
 
 /**
- * One double-buffered state with its worker. Made by `bb_manager_create()`.
+ * A manager: one double-buffered state with its worker thread. Made by `bb_manager_create()`.
  */
 typedef struct bb_manager bb_manager;
 
 /**
- * A ring of buffers for bytes on their way back. Made by `bb_readback_create()`.
+ * A ring of buffers to which data of the device is read back. Made by `bb_readback_create()`.
  */
 typedef struct bb_readback bb_readback;
 
 /**
- * A read that is under way, or done. Made by `bb_readback_read()`.
+ * A read of a device buffer, pending or done. Made by `bb_readback_read()`.
  */
 typedef struct bb_reading bb_reading;
 
@@ -742,12 +752,12 @@ typedef struct bb_reading bb_reading;
 typedef struct bb_receiver bb_receiver;
 
 /**
- * Named buffers of CUDA kernels and where they lie. Made by `bb_registry_create()`.
+ * A registry: named buffers of CUDA kernels and their layout. Made by `bb_registry_create()`.
  */
 typedef struct bb_registry bb_registry;
 
 /**
- * A map request that was accepted. Made by `bb_buffer_map_async()`.
+ * A map request. Made by `bb_buffer_map_async()`.
  */
 typedef struct bb_request bb_request;
 
@@ -757,33 +767,33 @@ typedef struct bb_request bb_request;
 typedef struct bb_sender bb_sender;
 
 /**
- * What arrives in a ring, as chunks that can be held. Made by `bb_spsc_into_stream()`.
+ * A stream: the bytes of a ring, received as chunks that can be kept. Made by `bb_spsc_into_stream()`.
  */
 typedef struct bb_stream bb_stream;
 
 /**
- * Labelled backend work that a publish waits for. Made by `bb_task_begin()`.
+ * A task: labelled backend work that a publish waits for. Made by `bb_task_begin()`.
  */
 typedef struct bb_task bb_task;
 
 /**
- * One waiter's own subscription to epochs. Made by `bb_watch_create()`.
+ * A watch: a subscription to the epochs of a manager. Made by `bb_watch_create()`.
  */
 typedef struct bb_watch bb_watch;
 
 /**
- * Takes one log record: its level, the part of the library, the object's label (may be empty) and the text, each
- * NUL-terminated and valid during the call.
+ * Takes one log record: its level, the module of the library, the label of the object (may be empty) and the text.
+ * The strings are NUL-terminated and valid during the call.
  */
 typedef void (*bb_log_fn)(uint32_t level, const char *part, const char *label, const char *text, void *user_data);
 
 /**
- * Told that `user_data` is not needed any more: called exactly once, after the last use.
+ * Releases `user_data`: called exactly once, after its last use.
  */
 typedef void (*bb_drop_fn)(void *user_data);
 
 /**
- * One log record, as `bb_log_next()` takes it out of the queue.
+ * One log record of the queue, as `bb_log_next()` returns it.
  */
 typedef struct {
     /**
@@ -795,16 +805,16 @@ typedef struct {
      */
     uint32_t level;
     /**
-     * Records that were lost between the one before and this one, because the queue was full. What is lost at the end, after
-     * the last record that found room, is not reported.
+     * Records lost between the previous one and this one because the queue was full. Records lost after the last one
+     * in the queue are not reported.
      */
     uint64_t lost;
     /**
-     * The part of the library, NUL-terminated.
+     * Module of the library, NUL-terminated.
      */
     char part[16];
     /**
-     * The object's label, NUL-terminated; may be empty.
+     * Label of the object, NUL-terminated; may be empty.
      */
     char label[64];
     /**
@@ -814,7 +824,8 @@ typedef struct {
 } bb_log_record;
 
 /**
- * Asks whether a wait of the calling thread is to end: 0 to go on, any other number to end it with `BB_E_INTERRUPTED`.
+ * Decides whether a wait of the calling thread continues: 0 continues it, any other number ends it with
+ * `BB_E_INTERRUPTED`.
  */
 typedef int32_t (*bb_wait_check_fn)(void *user_data);
 
@@ -827,37 +838,38 @@ typedef struct {
      */
     bb_wait_check_fn function;
     /**
-     * Handed to it.
+     * Passed to it.
      */
     void *user_data;
 } bb_wait_check;
 
 /**
- * Takes a piece of text, `length` bytes that need not be NUL-terminated.
+ * Takes a piece of text: `length` bytes, not NUL-terminated.
  */
 typedef void (*bb_write_fn)(const char *text, uint64_t length, void *user_data);
 
 /**
- * Waits for the backend before a publish: 0 if all is well, else a code that `BB_E_BACKEND`'s text tells. Runs on the
- * worker only, never twice at once, and may enqueue, but not synchronize or destroy. Must not throw.
+ * Waits for the backend before a publish. Returns 0 on success, else a code that the message of `BB_E_BACKEND`
+ * contains. Runs on the worker only, never twice at once. It may enqueue, but not synchronize or destroy, and must
+ * not throw.
  */
 typedef int32_t (*bb_flush_fn)(void *user_data);
 
 /**
- * How a manager is made. Fill it by `bb_manager_config_init()`, then change what is needed.
+ * Parameters of a new manager. Fill it by `bb_manager_config_init()`, then change what is needed.
  */
 typedef struct {
     /**
-     * Bytes of this struct, as the caller knows it.
+     * Bytes of this struct in the caller's version.
      */
     uint32_t struct_size;
     /**
-     * Physical copies of the state: 2 to 8, default 3; 2 is strict double buffering. The third and further take memory only
-     * while leases hold the others.
+     * Physical copies of the state: 2 to 8, 3 by default; 2 is strict double buffering. The third and later ones
+     * take memory only while leases hold the others.
      */
     uint32_t copies;
     /**
-     * Name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
+     * Label in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
      */
     const char *label;
     /**
@@ -865,15 +877,16 @@ typedef struct {
      */
     const void *initial;
     /**
-     * Bytes of the queue, 1 MiB.
+     * Capacity of the queue in bytes, 1 MiB by default.
      */
     uint64_t queue_bytes;
     /**
-     * After how many nanoseconds a flush or task is reported as stalled, once, to those who wait, 2 s; 0 for never.
+     * Nanoseconds after which a flush or a task is reported as stalled, once, to the calls that wait for it; 2 s by
+     * default, 0 for never.
      */
     uint64_t watchdog_ns;
     /**
-     * Bytes of a backlog that a caller applies before the worker takes over, 256 KiB.
+     * Bytes of the backlog that a caller applies before the worker takes over, 256 KiB by default.
      */
     uint64_t caller_budget_bytes;
     /**
@@ -881,11 +894,12 @@ typedef struct {
      */
     bb_flush_fn flush;
     /**
-     * Handed to `flush`.
+     * Passed to `flush`.
      */
     void *flush_user_data;
     /**
-     * Called once when `flush` will not be called again, or NULL. Without a `flush`, the call that makes the manager calls it.
+     * Releases `flush_user_data` when `flush` will not be called again; may be NULL. Without a `flush`, it is called
+     * when the manager is created.
      */
     bb_drop_fn flush_drop;
     /**
@@ -893,20 +907,21 @@ typedef struct {
      */
     uint32_t worker;
     /**
-     * Nice value of the worker, -20 to 19, or `BB_REALTIME(1 to 99)`; 0 is normal scheduling with the nice value of the
-     * process. The creating thread's own priority is not inherited. A refusal by the system is logged.
+     * Nice value of the worker, -20 to 19, or `BB_REALTIME(1 to 99)`; 0 is normal scheduling with the nice value of
+     * the process. The priority of the creating thread is not inherited. If the system refuses the priority, that is
+     * logged.
      */
     int32_t worker_priority;
     /**
-     * Bit k lets the worker run on CPU k; 0 is every CPU that the process could use when the library was loaded. The CPUs
-     * that the creating thread is bound to are not inherited.
+     * Bit k allows the worker on CPU k; 0 allows every CPU that the process could use when the library was loaded.
+     * The affinity of the creating thread is not inherited.
      */
     uint64_t worker_affinity;
     /**
-     * Copies that may be added while leases hold all of `copies`, so that a reader never stops the producer; with `copies`
-     * at most 32. They take memory when they are needed, and give it back when they have not been needed for a second or
-     * two. The default, `BB_EXTRA_COPIES_AUTO`, is 24; but 0 if `copies` is 2, or on a device, where any other number is
-     * refused since slots are fixed.
+     * Copies that may be added while leases hold all of `copies`, so that readers never block the producer; at most
+     * 32 together with `copies`. They take memory on demand and return it after a second or two without use. The
+     * default, `BB_EXTRA_COPIES_AUTO`, is 24, but 0 if `copies` is 2 or the manager is on a device, where slots are
+     * fixed and any other number is refused.
      */
     uint32_t max_extra_copies;
     /**
@@ -916,29 +931,30 @@ typedef struct {
 } bb_manager_config;
 
 /**
- * A wait for a ticket that is polled, as by an event loop: what it remembers from one look to the next. Zeros begin a wait.
+ * State of a wait for a ticket that is polled, for example by an event loop. Zeros begin a wait.
  */
 typedef struct {
     /**
-     * After how many nanoseconds to look again, if the watch has not become readable before; BB_FOREVER without a watchdog.
+     * Nanoseconds after which to poll again, if the watch has not become readable before; BB_FOREVER without a
+     * watchdog.
      */
     uint64_t look_ns;
     /**
-     * The library's.
+     * Internal to the library.
      */
     uint64_t state[4];
 } bb_ticket_poll;
 
 /**
- * Some elements, to be copied into the state.
+ * An update: elements to be copied into the state.
  */
 typedef struct {
     /**
-     * Where they go: bytes from the start of the state, a multiple of the element's size.
+     * Destination in bytes from the start of the state, a multiple of the element size.
      */
     uint64_t byte_offset;
     /**
-     * How many, in elements.
+     * Number of elements.
      */
     uint64_t count;
     /**
@@ -948,7 +964,7 @@ typedef struct {
 } bb_update;
 
 /**
- * An N-d part of the state, as in `state[2:5, ::2] = data`. Each array has as many entries as the state has dimensions.
+ * An update of an N-d region, as in `state[2:5, ::2] = data`. Each array has one entry per dimension of the state.
  */
 typedef struct {
     /**
@@ -956,11 +972,11 @@ typedef struct {
      */
     const uint64_t *start;
     /**
-     * How many along each axis.
+     * Number of indices along each axis.
      */
     const uint64_t *extent;
     /**
-     * From one to the next along each axis, in elements, negative allowed; NULL for 1 everywhere.
+     * Step along each axis in elements, may be negative; NULL for 1 everywhere.
      */
     const int64_t *step;
     /**
@@ -968,44 +984,45 @@ typedef struct {
      */
     const void *data;
     /**
-     * From one to the next along each axis of `data`, in bytes, 0 and negative allowed; NULL if it is packed, row-major.
+     * Strides of `data` along each axis in bytes, may be 0 or negative; NULL if `data` is packed and row-major.
      */
     const int64_t *strides;
 } bb_region;
 
 /**
- * Told that borrowed data is not needed any more: called exactly once for data that was accepted.
+ * Releases borrowed data: called exactly once for each call that accepted the data.
  */
 typedef void (*bb_release_fn)(void *user_data);
 
 /**
- * Changes a range of the back copy, which shows every earlier update. `front` is the same range of the newest published
- * epoch; `count` elements each. Runs once; must not throw; may enqueue, but not synchronize or destroy.
+ * Changes a range of the back copy, which contains every earlier update. `front` is the same range of the newest
+ * published epoch; both have `count` elements. It runs once. It may enqueue, but not synchronize or destroy, and
+ * must not throw.
  */
 typedef void (*bb_kernel_fn)(void *back, const void *front, uint64_t count, void *user_data);
 
 /**
- * A function that changes a range of the state in its place in the order.
+ * A kernel: a function that changes a range of the state, in order with the other updates.
  */
 typedef struct {
     /**
-     * Called once, on the worker unless `flags` say otherwise.
+     * Called once, on the worker unless `flags` allow other threads.
      */
     bb_kernel_fn function;
     /**
-     * Handed to both functions.
+     * Passed to both functions.
      */
     void *user_data;
     /**
-     * Told on the worker that `user_data` is not needed any more, or NULL.
+     * Releases `user_data`, on the worker; may be NULL.
      */
     bb_drop_fn drop;
     /**
-     * Where the range begins, in bytes.
+     * Start of the range in bytes.
      */
     uint64_t byte_offset;
     /**
-     * How long it is, in elements.
+     * Number of elements.
      */
     uint64_t count;
     /**
@@ -1027,7 +1044,7 @@ typedef struct {
      */
     const void *data;
     /**
-     * How long it is.
+     * Its bytes.
      */
     uint64_t bytes;
     /**
@@ -1035,17 +1052,17 @@ typedef struct {
      */
     uint64_t epoch;
     /**
-     * The newest tag enqueued before it was published; 0 if there was none.
+     * The newest tag enqueued before its publish; 0 if there is none.
      */
     uint64_t tag;
     /**
-     * Give it back by `bb_lease_release()`.
+     * Release it with `bb_lease_release()`.
      */
     bb_lease *lease;
 } bb_front;
 
 /**
- * The back copy, in the hands of one caller.
+ * A reservation of the back copy.
  */
 typedef struct {
     /**
@@ -1057,7 +1074,7 @@ typedef struct {
      */
     const void *front;
     /**
-     * How long each is.
+     * Bytes of each of the two.
      */
     uint64_t bytes;
     /**
@@ -1065,13 +1082,13 @@ typedef struct {
      */
     uint64_t epoch;
     /**
-     * Tells this reservation from others.
+     * Identifies the reservation.
      */
     uint64_t token;
 } bb_back;
 
 /**
- * What a manager is and where it stands.
+ * Information about a manager.
  */
 typedef struct {
     /**
@@ -1099,7 +1116,7 @@ typedef struct {
      */
     uint64_t bytes;
     /**
-     * The newest published epoch.
+     * Gets the newest published epoch.
      */
     uint64_t epoch;
     /**
@@ -1129,7 +1146,7 @@ typedef struct {
 } bb_manager_info;
 
 /**
- * What a manager has done, since it was made.
+ * Statistics of a manager since its creation.
  */
 typedef struct {
     /**
@@ -1141,7 +1158,7 @@ typedef struct {
      */
     uint32_t reserved;
     /**
-     * Updates applied; a batch counts each of its own.
+     * Updates applied; each update of a batch counts.
      */
     uint64_t updates;
     /**
@@ -1161,11 +1178,11 @@ typedef struct {
      */
     uint64_t epochs;
     /**
-     * Times that a lease held the copy to be written next, so that another copy was written instead.
+     * Number of times that another copy was written because leases held the next one.
      */
     uint64_t copies_replaced;
     /**
-     * Ranges copied forward to a copy that lacked them.
+     * Ranges copied forward to a back copy to make it current.
      */
     uint64_t copies_forward;
     /**
@@ -1173,7 +1190,7 @@ typedef struct {
      */
     uint64_t copied_forward_bytes;
     /**
-     * The most bytes that the queue has held.
+     * Maximum bytes in the queue.
      */
     uint64_t queue_high_water_bytes;
     /**
@@ -1185,23 +1202,23 @@ typedef struct {
      */
     uint64_t stalls;
     /**
-     * Leases that are out.
+     * Leases not released yet.
      */
     uint64_t leases_live;
     /**
-     * Leases in this process whose object was destroyed first.
+     * Leases of this process whose object was destroyed before their release.
      */
     uint64_t leases_leaked;
     /**
-     * Updates that were larger than the queue.
+     * Updates larger than the queue.
      */
     uint64_t outsized_updates;
     /**
-     * Calls refused.
+     * Refused calls.
      */
     uint64_t refused_total;
     /**
-     * `[k]`: synchronizes that waited or ran a flush and took 2^k ns to 2^(k+1) ns.
+     * `[k]`: synchronizes that waited or ran a flush for 2^k ns to 2^(k+1) ns.
      */
     uint64_t wait_histogram[64];
     /**
@@ -1209,43 +1226,44 @@ typedef struct {
      */
     uint64_t refused[40];
     /**
-     * Copies that have memory now: two, and those that leases made necessary.
+     * Copies that have memory now: two, and those needed because of leases.
      */
     uint64_t copies_present;
     /**
-     * Those of them beyond `bb_manager_config.copies`.
+     * Copies beyond `bb_manager_config.copies` that have memory now.
      */
     uint64_t extra_copies;
     /**
-     * The most extra copies that there were at once.
+     * Maximum of `extra_copies`.
      */
     uint64_t extra_copies_most;
     /**
-     * The epoch of the oldest front that is held now; 0 if none is held.
+     * Epoch of the oldest leased front; 0 if none is leased.
      */
     uint64_t oldest_lease_epoch;
     /**
-     * The thread that took that lease, as the system numbers threads; 0 if none is held.
+     * Thread id of the thread that took that lease; 0 if none is leased.
      */
     uint64_t oldest_lease_thread;
     /**
-     * How long that lease has been held at least. Taking a lease reads no clock: its age counts from the first time that a
-     * report, an error or a query looked at it, and is 0 then. It may have been held for much longer.
+     * Minimum age of that lease in nanoseconds. Taking a lease reads no clock: the age counts from the first report,
+     * error or query that saw the lease. The lease may be much older.
      */
     uint64_t oldest_lease_age_ns;
 } bb_manager_stats;
 
 /**
- * Where OpenGL's functions are: `SDL_GL_GetProcAddress`, `glfwGetProcAddress`, `eglGetProcAddress` and their like.
+ * Returns the address of an OpenGL function: `SDL_GL_GetProcAddress`, `glfwGetProcAddress`, `eglGetProcAddress` or
+ * similar.
  */
 typedef void *(*bb_gl_get_proc)(const char *name);
 
 /**
- * How an OpenGL device is made. All zeros but `struct_size`, or NULL, is a headless one.
+ * Parameters of a new OpenGL device. All zeros except for `struct_size`, or NULL: a headless device.
  */
 typedef struct {
     /**
-     * Bytes of this struct, as the caller knows it.
+     * Bytes of this struct in the caller's version.
      */
     uint32_t struct_size;
     /**
@@ -1253,7 +1271,7 @@ typedef struct {
      */
     uint32_t reserved;
     /**
-     * Name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
+     * Label in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
      */
     const char *label;
     /**
@@ -1261,17 +1279,18 @@ typedef struct {
      */
     void *egl_display;
     /**
-     * The `EGLContext` to share objects with; NULL for none. It may be current on any thread, and must outlive the call only.
+     * The `EGLContext` to share objects with; NULL for none. It may be current on any thread, and must exist during
+     * the call only.
      */
     void *egl_context;
 } bb_gl_config;
 
 /**
- * How a WebGPU device is made. All zeros but `struct_size`, or NULL, is one on the best adapter.
+ * Parameters of a new WebGPU device. All zeros except for `struct_size`, or NULL: a device on the best adapter.
  */
 typedef struct {
     /**
-     * Bytes of this struct, as the caller knows it.
+     * Bytes of this struct in the caller's version.
      */
     uint32_t struct_size;
     /**
@@ -1279,18 +1298,19 @@ typedef struct {
      */
     uint32_t reserved;
     /**
-     * Name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
+     * Label in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
      */
     const char *label;
     /**
-     * Which adapter: `vulkan` or `gl`, or part of an adapter's name, in whatever case. NULL or empty: a GPU before a driver that
-     * renders on the CPU, and Vulkan before OpenGL ES. `noop` is for tests: it needs no driver, and has no shaders.
+     * The adapter: `vulkan`, `gl`, or part of an adapter's name; case is ignored. NULL or empty prefers a GPU to a
+     * driver that renders on the CPU, and Vulkan to OpenGL ES. `noop` is for tests: it needs no driver and runs no
+     * shaders.
      */
     const char *adapter;
 } bb_wgpu_config;
 
 /**
- * What a device is.
+ * Information about a device.
  */
 typedef struct {
     /**
@@ -1302,27 +1322,27 @@ typedef struct {
      */
     uint32_t kind;
     /**
-     * Bytes of the largest buffer.
+     * Maximum size of a buffer in bytes.
      */
     uint64_t max_buffer_size;
     /**
-     * Offsets of uniform ranges are multiples of it.
+     * Alignment of the offsets of uniform ranges.
      */
     uint64_t uniform_offset_alignment;
     /**
-     * Offsets of storage ranges are multiples of it.
+     * Alignment of the offsets of storage ranges.
      */
     uint64_t storage_offset_alignment;
     /**
-     * Who renders; NUL-terminated.
+     * Name of the renderer, NUL-terminated.
      */
     char name[128];
     /**
-     * The version of the API and of the driver; NUL-terminated.
+     * Version of the API and of the driver, NUL-terminated.
      */
     char version[128];
     /**
-     * The optional abilities that are used, separated by commas; NUL-terminated.
+     * Optional features in use, separated by commas, NUL-terminated.
      */
     char capabilities[128];
     /**
@@ -1332,7 +1352,7 @@ typedef struct {
 } bb_device_info;
 
 /**
- * What a device has done.
+ * Statistics of a device.
  */
 typedef struct {
     /**
@@ -1344,15 +1364,15 @@ typedef struct {
      */
     uint32_t lost;
     /**
-     * Native buffers made.
+     * Native buffers created.
      */
     uint64_t buffers_created;
     /**
-     * Native buffers given back.
+     * Native buffers deleted.
      */
     uint64_t buffers_deleted;
     /**
-     * Bytes of the native buffers that are there.
+     * Bytes of the native buffers that exist.
      */
     uint64_t live_bytes;
     /**
@@ -1384,29 +1404,30 @@ typedef struct {
      */
     uint64_t submits;
     /**
-     * Waits for fences that had not passed at once.
+     * Waits for fences that had not been signalled yet.
      */
     uint64_t waits;
 } bb_device_stats;
 
 /**
- * How a buffer is made. Fill it by `bb_buffer_desc_init()`, then change what is needed.
+ * Parameters of a new buffer. Fill it by `bb_buffer_desc_init()`, then change what is needed.
  */
 typedef struct {
     /**
-     * Bytes of this struct, as the caller knows it.
+     * Bytes of this struct in the caller's version.
      */
     uint32_t struct_size;
     /**
-     * What it is for: some of `BB_USAGE_…`.
+     * Usage flags: `BB_USAGE_…`, combined.
      */
     uint32_t usage;
     /**
-     * Its bytes; 0 is legal.
+     * Size in bytes; 0 is allowed.
      */
     uint64_t size;
     /**
-     * Whether it begins mapped for writing, as a whole, all zeros: 0 or 1. Goes with any usage.
+     * 1: the whole buffer is mapped for writing at creation, filled with zeros; allowed with any usage. 0: it is
+     * not.
      */
     uint8_t mapped_at_creation;
     /**
@@ -1414,13 +1435,13 @@ typedef struct {
      */
     uint8_t reserved[7];
     /**
-     * Name in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none.
+     * Label in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none.
      */
     const char *label;
 } bb_buffer_desc;
 
 /**
- * What became of a map request.
+ * The outcome of a map request.
  */
 typedef struct {
     /**
@@ -1428,12 +1449,12 @@ typedef struct {
      */
     uint32_t struct_size;
     /**
-     * BB_OK: the buffer is mapped. Else why not: BB_E_ABORTED, BB_E_CANCELLED, BB_E_DEVICE_LOST, BB_E_BACKEND,
+     * BB_OK if the buffer is mapped, else BB_E_ABORTED, BB_E_CANCELLED, BB_E_DEVICE_LOST, BB_E_BACKEND or
      * BB_E_OUT_OF_MEMORY.
      */
     bb_status status;
     /**
-     * Where the buffer stood then.
+     * State of the buffer at that time.
      */
     bb_buffer_state state;
     /**
@@ -1441,36 +1462,36 @@ typedef struct {
      */
     uint32_t reserved;
     /**
-     * The buffer's label; NUL-terminated.
+     * Label of the buffer, NUL-terminated.
      */
     char label[64];
     /**
-     * The same as the status in words; NUL-terminated, empty if it is mapped.
+     * The message of the failure, NUL-terminated; empty if the buffer is mapped.
      */
     char text[256];
 } bb_map_outcome;
 
 /**
- * Who is told what became of a map request.
+ * A callback that gets the outcome of a map request.
  */
 typedef struct {
     /**
-     * Called once; the outcome is there for the call only. It may use, destroy and release any buffer, but not wait for the
-     * device: that is BB_E_RECURSIVE.
+     * Called once; the outcome is valid during the call. It may use, destroy and release any buffer, but must not
+     * wait for the device (BB_E_RECURSIVE).
      */
     void (*call)(void *user_data, const bb_map_outcome *outcome);
     /**
-     * Handed to it.
+     * Passed to it.
      */
     void *user_data;
     /**
-     * Told that `user_data` is not needed any more, after the call; may be NULL.
+     * Releases `user_data` after the call; may be NULL.
      */
     bb_drop_fn drop;
 } bb_map_callback;
 
 /**
- * What is known of a buffer.
+ * Information about a buffer.
  */
 typedef struct {
     /**
@@ -1482,11 +1503,11 @@ typedef struct {
      */
     bb_buffer_state state;
     /**
-     * Its bytes.
+     * Size in bytes.
      */
     uint64_t size;
     /**
-     * What it is for.
+     * Usage flags.
      */
     uint32_t usage;
     /**
@@ -1494,7 +1515,7 @@ typedef struct {
      */
     uint32_t valid;
     /**
-     * How often it has grown, and 1 more; 1 for what does not grow.
+     * 1, plus 1 for each time that it has grown.
      */
     uint64_t generation;
     /**
@@ -1504,7 +1525,7 @@ typedef struct {
 } bb_buffer_info;
 
 /**
- * Memory of a ring to write to: what `bb_sender_reserve()` gives.
+ * Memory to write, such as the span of `bb_sender_reserve()`.
  */
 typedef struct {
     /**
@@ -1512,13 +1533,13 @@ typedef struct {
      */
     void *data;
     /**
-     * How many there are.
+     * Number of bytes.
      */
     uint64_t bytes;
 } bb_span;
 
 /**
- * Memory of a ring to read from: what `bb_receiver_peek()` gives.
+ * Memory to read, such as the span of `bb_receiver_peek()`.
  */
 typedef struct {
     /**
@@ -1526,13 +1547,13 @@ typedef struct {
      */
     const void *data;
     /**
-     * How many there are.
+     * Number of bytes.
      */
     uint64_t bytes;
 } bb_const_span;
 
 /**
- * The mapping of a buffer, whoever has ranges of it.
+ * The mapping of a buffer.
  */
 typedef struct {
     /**
@@ -1540,41 +1561,41 @@ typedef struct {
      */
     uint32_t struct_size;
     /**
-     * `BB_MAP_READ` or `BB_MAP_WRITE`; 0 where nothing is mapped.
+     * `BB_MAP_READ` or `BB_MAP_WRITE`; 0 if nothing is mapped.
      */
     uint32_t mode;
     /**
-     * The first of the mapped bytes; NULL where nothing is mapped.
+     * The first mapped byte; NULL if nothing is mapped.
      */
     void *data;
     /**
-     * How many are mapped.
+     * Mapped bytes.
      */
     uint64_t bytes;
     /**
-     * Which mapping of the buffer it is: each has another number.
+     * Number of the mapping, different for each mapping of the buffer.
      */
     uint64_t number;
 } bb_mapping;
 
 /**
- * An update of one frame. It may be used until the frame ends; BB_E_STALE tells that it has.
+ * An update of one frame. It is valid until the frame ends, then BB_E_STALE.
  */
 typedef struct {
     /**
-     * Where it is written, aligned as the usage wants it. What is there is left over from earlier frames: do not read it.
+     * The memory to write, aligned as the usage requires. It holds data of earlier frames: do not read it.
      */
     void *data;
     /**
-     * How many bytes.
+     * Its bytes.
      */
     uint64_t bytes;
     /**
-     * What the buffer is to its backend: the name of an OpenGL buffer, an address in host memory.
+     * The backend's own handle of the buffer: the name of an OpenGL buffer, or an address in host memory.
      */
     uint64_t buffer;
     /**
-     * Where the update begins in it.
+     * Offset of the update in that buffer.
      */
     uint64_t offset;
     /**
@@ -1584,19 +1605,19 @@ typedef struct {
 } bb_dynamic_slice;
 
 /**
- * How a ring of readbacks is made. Fill it by `bb_readback_config_init()`, then change what is needed.
+ * Parameters of a new readback ring. Fill it by `bb_readback_config_init()`, then change what is needed.
  */
 typedef struct {
     /**
-     * Bytes of this struct, as the caller knows it.
+     * Bytes of this struct in the caller's version.
      */
     uint32_t struct_size;
     /**
-     * Buffers, and so readings under way, 1 to 16.
+     * Buffers, which limit the readings in flight, 1 to 16.
      */
     uint32_t frames;
     /**
-     * Bytes of a read at most, any number.
+     * Maximum bytes of a read.
      */
     uint64_t size;
     /**
@@ -1612,13 +1633,13 @@ typedef struct {
      */
     uint64_t timeout_ns;
     /**
-     * Name in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none.
+     * Label in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none.
      */
     const char *label;
 } bb_readback_config;
 
 /**
- * What a ring of readbacks has counted.
+ * Statistics of a readback ring.
  */
 typedef struct {
     /**
@@ -1646,56 +1667,57 @@ typedef struct {
      */
     uint64_t stalled_ns;
     /**
-     * Reads that were left out.
+     * Reads skipped because the ring was full.
      */
     uint64_t skipped;
     /**
-     * Readings that were given up for newer ones.
+     * Readings dropped in favour of newer ones.
      */
     uint64_t dropped;
 } bb_readback_stats;
 
 /**
- * Who is given the bytes of a read.
+ * A callback that gets the bytes of a read.
  */
 typedef struct {
     /**
-     * Called once: BB_OK and the bytes, which are there for the call only; else why they do not come, and NULL. It may use any
-     * buffer, but not wait for the device: that is BB_E_RECURSIVE.
+     * Called once: with BB_OK and the bytes, which are valid during the call, or with a failure and NULL. It may use
+     * any buffer, but must not wait for the device (BB_E_RECURSIVE).
      */
     void (*call)(void *user_data, bb_status status, const void *data, uint64_t bytes);
     /**
-     * Handed to it.
+     * Passed to it.
      */
     void *user_data;
     /**
-     * Told that `user_data` is not needed any more, after the call; may be NULL.
+     * Releases `user_data` after the call; may be NULL.
      */
     bb_drop_fn drop;
 } bb_read_callback;
 
 /**
- * How a dynamic buffer is made. Fill it by `bb_dynamic_config_init()`, then change what is needed.
+ * Parameters of a new dynamic buffer. Fill it by `bb_dynamic_config_init()`, then change what is needed.
  */
 typedef struct {
     /**
-     * Bytes of this struct, as the caller knows it.
+     * Bytes of this struct in the caller's version.
      */
     uint32_t struct_size;
     /**
-     * What the bytes are for: some of `BB_USAGE_…`, none of `BB_USAGE_MAP_…`. `BB_USAGE_COPY_DST` is added.
+     * Usage flags: `BB_USAGE_…`, combined, but no `BB_USAGE_MAP_…`. `BB_USAGE_COPY_DST` is added.
      */
     uint32_t usage;
     /**
-     * Bytes that a frame writes, more or less.
+     * Expected bytes of a frame.
      */
     uint64_t size;
     /**
-     * Frames that may be in flight, 1 to 16: the ring has that many times `size`. Fences guard the bytes, not this number.
+     * Frames that may be in flight, 1 to 16: the ring has `frames` times `size` bytes. Fences protect the bytes,
+     * whatever this number is.
      */
     uint32_t frames;
     /**
-     * What happens when there is no room: one of `BB_RING_…`.
+     * What an update does when the ring is full: one of `BB_RING_…`.
      */
     uint32_t policy;
     /**
@@ -1707,13 +1729,13 @@ typedef struct {
      */
     uint64_t most;
     /**
-     * Name in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none.
+     * Label in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none.
      */
     const char *label;
 } bb_dynamic_config;
 
 /**
- * What a dynamic buffer has counted.
+ * Statistics of a dynamic buffer.
  */
 typedef struct {
     /**
@@ -1725,7 +1747,7 @@ typedef struct {
      */
     uint32_t reserved;
     /**
-     * Bytes of the ring now.
+     * Current capacity of the ring in bytes.
      */
     uint64_t capacity;
     /**
@@ -1741,7 +1763,7 @@ typedef struct {
      */
     uint64_t frames;
     /**
-     * Updates that waited for room.
+     * Updates that waited for space.
      */
     uint64_t stalls;
     /**
@@ -1749,25 +1771,25 @@ typedef struct {
      */
     uint64_t stalled_ns;
     /**
-     * Updates refused for want of room.
+     * Updates refused because the ring was full.
      */
     uint64_t refused;
     /**
-     * Times that the ring grew.
+     * Number of times that the ring grew.
      */
     uint64_t grown;
     /**
-     * Times that it shrank again.
+     * Number of times that it shrank again.
      */
     uint64_t trimmed;
     /**
-     * Updates larger than the ring, which got a buffer of their own.
+     * Updates larger than the ring, each of which got a dedicated buffer.
      */
     uint64_t dedicated;
 } bb_dynamic_stats;
 
 /**
- * The newest published copy of a state, in an OpenGL buffer.
+ * The newest published copy of a state in an OpenGL buffer.
  */
 typedef struct {
     /**
@@ -1775,16 +1797,16 @@ typedef struct {
      */
     uint32_t buffer;
     /**
-     * Which of the manager's copies it is. A slot's buffer is the same for the manager's life, so that vertex array objects
-     * may be kept by slot.
+     * Index of the manager's copy. The buffer of a slot never changes, so that vertex array objects may be kept by
+     * slot.
      */
     uint32_t slot;
     /**
-     * Where the state begins in the buffer, in bytes.
+     * Offset of the state in the buffer, in bytes.
      */
     uint64_t offset;
     /**
-     * How long it is, in bytes.
+     * Its bytes.
      */
     uint64_t bytes;
     /**
@@ -1792,21 +1814,21 @@ typedef struct {
      */
     uint64_t epoch;
     /**
-     * The newest tag enqueued before it was published; 0 if there was none.
+     * The newest tag enqueued before its publish; 0 if there is none.
      */
     uint64_t tag;
     /**
-     * Give it back by `bb_lease_release_gl()`.
+     * Release it with `bb_lease_release_gl()`.
      */
     bb_lease *lease;
 } bb_gl_front;
 
 /**
- * How a ring is made. Fill it by `bb_spsc_config_init()`, then change what is needed.
+ * Parameters of a new ring. Fill it by `bb_spsc_config_init()`, then change what is needed.
  */
 typedef struct {
     /**
-     * Bytes of this struct, as the caller knows it.
+     * Bytes of this struct in the caller's version.
      */
     uint32_t struct_size;
     /**
@@ -1814,22 +1836,23 @@ typedef struct {
      */
     uint32_t flags;
     /**
-     * Name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
+     * Label in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
      */
     const char *label;
     /**
-     * Bytes of a record, for a ring that never makes its sender wait; 0, the default, for a ring that delivers every byte.
+     * Bytes of a record, for a ring that overwrites its oldest records; 0, the default, for a ring that delivers
+     * every byte.
      *
-     * Where such a ring is full, a new record overwrites the oldest ones, and both ends count what is `lost`. All calls move
-     * whole records; the capacity is rounded up to whole records, and the newest of them stay. While the receiver copies, or has
-     * a span open, nothing is overwritten, but there is memory for at least as many records again: only a receiver that reads
-     * for so long makes the sender find the ring full. Since 0.1.
+     * When such a ring is full, a new record overwrites the oldest one, and both ends count it as `lost`. All calls
+     * move whole records, and the capacity is rounded up to whole records. While the receiver copies or has a span
+     * open, nothing is overwritten, but the ring has memory for at least as many records again: the sender finds the
+     * ring full only if the receiver holds it for that long. Since 0.1.
      */
     uint64_t overwrite_record_size;
 } bb_spsc_config;
 
 /**
- * What one end of a ring has counted, since it was made.
+ * Statistics of one end of a ring since its creation.
  */
 typedef struct {
     /**
@@ -1841,11 +1864,11 @@ typedef struct {
      */
     uint32_t reserved;
     /**
-     * Bytes that the ring holds.
+     * Capacity of the ring in bytes.
      */
     uint64_t capacity;
     /**
-     * Bytes that went through this end.
+     * Bytes moved by this end.
      */
     uint64_t bytes;
     /**
@@ -1857,78 +1880,79 @@ typedef struct {
      */
     uint64_t misses;
     /**
-     * Waits that could not be answered at once.
+     * Calls that waited.
      */
     uint64_t waits;
     /**
-     * Times that this end woke the other one.
+     * Number of times that this end woke the other one.
      */
     uint64_t wakes;
     /**
-     * The most bytes that this end found in the ring, when it looked.
+     * Maximum bytes that this end has seen in the ring.
      */
     uint64_t high_water;
     /**
-     * How long waits took: element k counts those of 2^k to 2^(k+1) nanoseconds.
+     * `[k]`: waits of 2^k ns to 2^(k+1) ns.
      */
     uint64_t wait_histogram[64];
     /**
-     * Records that were overwritten before they were received: by this sender, or since this receiver is there.
+     * Records overwritten before they were received: by this sender, or since this receiver was created.
      */
     uint64_t lost;
 } bb_end_stats;
 
 /**
- * How a stream makes chunks. Fill it by `bb_stream_config_init()`, then change what is needed.
+ * Parameters of a new stream. Fill it by `bb_stream_config_init()`, then change what is needed.
  */
 typedef struct {
     /**
-     * Bytes of this struct, as the caller knows it.
+     * Bytes of this struct in the caller's version.
      */
     uint32_t struct_size;
     /**
-     * Buffers that are kept for use again, 16; more than that are freed when they are released.
+     * Maximum number of released buffers that are kept for reuse, 16 by default.
      */
     uint32_t pool_size;
     /**
-     * Bytes of a buffer, at least, 8192. After 4 full ones in a row it doubles, up to the ring's capacity; after 64 in a row
-     * below a quarter it halves, down to this.
+     * Minimum bytes of a buffer, 8192 by default. After 4 full chunks in a row the size doubles, up to the capacity
+     * of the ring; after 64 chunks in a row below a quarter it halves, down to this minimum.
      */
     uint64_t buffer_size;
     /**
-     * Fewer bytes make no chunk, but at the end, 1.
+     * Minimum bytes of a chunk, except for the last one; 1 by default.
      */
     uint64_t min_size;
     /**
-     * Bytes of a record: each chunk is a whole number of records. 0 for none, or for those of a ring that overwrites its oldest.
+     * Bytes of a record: each chunk has a whole number of records. 0 for none, or for the records of a ring that
+     * overwrites its oldest.
      */
     uint64_t record_size;
     /**
-     * Name in messages and logs: UTF-8, cut at 63 bytes; NULL for the ring's.
+     * Label in messages and logs: UTF-8, cut at 63 bytes; NULL for the ring's.
      */
     const char *label;
 } bb_stream_config;
 
 /**
- * A managed buffer, filled from the ring.
+ * A chunk: a buffer filled from the ring.
  */
 typedef struct {
     /**
-     * The bytes, aligned to 64. They are the holder's to read and write until the lease is released.
+     * The bytes, aligned to 64. The holder may read and write them until the lease is released.
      */
     void *data;
     /**
-     * How many there are.
+     * Number of bytes.
      */
     uint64_t bytes;
     /**
-     * Give it back by `bb_lease_release()`, on any thread, also after the stream has gone.
+     * Release it with `bb_lease_release()`, on any thread, even after the stream is destroyed.
      */
     bb_lease *lease;
 } bb_chunk;
 
 /**
- * What a stream has counted, since it was made.
+ * Statistics of a stream since its creation.
  */
 typedef struct {
     /**
@@ -1940,7 +1964,7 @@ typedef struct {
      */
     uint32_t reserved;
     /**
-     * Chunks given.
+     * Chunks returned.
      */
     uint64_t chunks;
     /**
@@ -1956,11 +1980,11 @@ typedef struct {
      */
     uint64_t misses;
     /**
-     * Chunks that have not been released.
+     * Chunks not released yet.
      */
     uint64_t live;
     /**
-     * Buffers that wait in the pool.
+     * Buffers in the pool.
      */
     uint64_t kept;
     /**
@@ -1968,17 +1992,17 @@ typedef struct {
      */
     uint64_t buffer_size;
     /**
-     * Waits that could not be answered at once.
+     * Calls that waited.
      */
     uint64_t waits;
 } bb_stream_stats;
 
 /**
- * A buffer as its owner asks for it. Fill it by `bb_registry_buffer_init()`, then set the name and what else is needed.
+ * A buffer to register. Fill it by `bb_registry_buffer_init()`, then set the name and what else is needed.
  */
 typedef struct {
     /**
-     * Bytes of this struct, as the caller knows it.
+     * Bytes of this struct in the caller's version.
      */
     uint32_t struct_size;
     /**
@@ -1986,15 +2010,15 @@ typedef struct {
      */
     uint32_t location;
     /**
-     * Its name, 1 to 255 bytes of UTF-8, once among the parent's.
+     * Name, 1 to 255 bytes of UTF-8, unique in the parent.
      */
     const char *name;
     /**
-     * The buffer, registered before, whose memory it would rather share; NULL for none.
+     * A buffer, registered before, whose memory it shares if possible; NULL for none.
      */
     const char *aliases;
     /**
-     * Elements; 0 is legal.
+     * Number of elements; may be 0.
      */
     uint64_t size;
     /**
@@ -2002,47 +2026,48 @@ typedef struct {
      */
     uint32_t precision;
     /**
-     * 1: it outlives a call. Matters where it is local.
+     * 1: it keeps its content between calls. Matters for local buffers.
      */
     uint32_t persistent;
     /**
-     * The first step in which it is alive.
+     * First step in which it is alive.
      */
     uint64_t begin;
     /**
-     * The step behind the last. Both 0: it is always alive.
+     * One past the last step in which it is alive. `begin` and `end` both 0: always alive.
      */
     uint64_t end;
 } bb_registry_buffer;
 
 /**
- * How a registry is made, or how one parent lays out. Fill it by `bb_registry_config_init()`, then change what is needed.
+ * Parameters of a new registry, or layout options of one parent. Fill it by `bb_registry_config_init()`, then change
+ * what is needed.
  */
 typedef struct {
     /**
-     * Bytes of this struct, as the caller knows it.
+     * Bytes of this struct in the caller's version.
      */
     uint32_t struct_size;
     /**
-     * 1: offsets are worked out in bytes and aligned by precision, so that a region may mix precisions. 0: a region counts
-     * elements, and one that mixes precisions has no bytes.
+     * 1: offsets are computed in bytes and aligned by precision, so that a region may mix precisions. 0: a region
+     * counts elements, and has no size in bytes if it mixes precisions.
      */
     uint32_t typed;
     /**
-     * Name of the registry in messages: UTF-8, cut at 63 bytes; NULL for none.
+     * Label of the registry in messages: UTF-8, cut at 63 bytes; NULL for none.
      */
     const char *label;
     /**
-     * 1, the default: in a typed layout of 4-byte elements that belongs to a thread, the stride from thread to thread is an
-     * odd number of words.
+     * 1, the default: in a typed layout of 4-byte elements with one region per thread, the stride from thread to
+     * thread is an odd number of words.
      */
     uint32_t bank_skew;
     /**
-     * 1: an alias never overlaps a persistent buffer, nor a child's region that holds one. 0 by default.
+     * 1: an alias never overlaps a persistent buffer or a child's region that contains one. 0 by default.
      */
     uint32_t protect_persistent;
     /**
-     * What a shared region belongs to: `BB_SHARED_PER_BLOCK`, the default, or `BB_SHARED_PER_THREAD`.
+     * Owner of a shared region: `BB_SHARED_PER_BLOCK`, the default, or `BB_SHARED_PER_THREAD`.
      */
     uint32_t shared_per;
     /**
@@ -2052,7 +2077,7 @@ typedef struct {
 } bb_registry_config;
 
 /**
- * How a kernel gets a buffer.
+ * Placement of a buffer.
  */
 typedef struct {
     /**
@@ -2060,37 +2085,37 @@ typedef struct {
      */
     uint32_t struct_size;
     /**
-     * The memory in which it lies: `BB_SPACE_SHARED`, `BB_SPACE_PERSISTENT` or `BB_SPACE_LOCAL`.
+     * Memory space: `BB_SPACE_SHARED`, `BB_SPACE_PERSISTENT` or `BB_SPACE_LOCAL`.
      */
     uint32_t space;
     /**
-     * How it came to lie there: `BB_ORIGIN_OWN`, `BB_ORIGIN_ALIASED` or `BB_ORIGIN_FELL_BACK`.
+     * Origin of the placement: `BB_ORIGIN_OWN`, `BB_ORIGIN_ALIASED` or `BB_ORIGIN_FELL_BACK`.
      */
     uint32_t origin;
     /**
-     * The type of its elements, a `bb_dtype`; `BB_U8` for bytes, of a child's region that mixes precisions.
+     * Type of its elements, a `bb_dtype`; `BB_U8` (bytes) for a child's region that mixes precisions.
      */
     uint32_t precision;
     /**
-     * Where it begins in its region, in elements of its own; 0 in an array of its own.
+     * Offset in its region, in its own elements; 0 for a separate array.
      */
     uint64_t offset;
     /**
-     * How long it is, in elements.
+     * Number of elements.
      */
     uint64_t length;
     /**
-     * How many elements to fill with zeros: its size, also where the array is longer.
+     * Number of elements to fill with zeros: its size, even if the array is longer.
      */
     uint64_t zero_fill;
     /**
-     * Where it begins in its region, in bytes, or `BB_NO_BYTES`.
+     * Offset in its region in bytes, or `BB_NO_BYTES`.
      */
     uint64_t byte_offset;
 } bb_allocator;
 
 /**
- * What a parent takes, and how it lays out.
+ * Sizes and layout options of a parent.
  */
 typedef struct {
     /**
@@ -2098,19 +2123,19 @@ typedef struct {
      */
     uint32_t struct_size;
     /**
-     * Whether buffers with lifetimes lie where a plan has put them: 0 or 1.
+     * 1: a plan has placed the buffers with lifetimes. 0: none has.
      */
     uint32_t planned;
     /**
-     * What `bb_registry_version()` tells.
+     * As `bb_registry_version()`.
      */
     uint64_t version;
     /**
-     * What `bb_registry_layout_hash()` tells.
+     * As `bb_registry_layout_hash()`.
      */
     uint64_t layout_hash;
     /**
-     * Buffers, children's hidden ones included.
+     * Number of buffers, including the hidden ones of children.
      */
     uint64_t buffers;
     /**
@@ -2138,15 +2163,16 @@ typedef struct {
      */
     uint64_t local_bytes;
     /**
-     * Bytes from one thread's shared region to the next one's, if it belongs to a thread; else the region's; or `BB_NO_BYTES`.
+     * Bytes from one thread's shared region to the next if each thread has one, else bytes of the region; or
+     * `BB_NO_BYTES`.
      */
     uint64_t shared_stride_bytes;
     /**
-     * The alignment in bytes that the start of the shared region needs.
+     * Alignment of the shared region in bytes.
      */
     uint64_t shared_align_bytes;
     /**
-     * The alignment in bytes that the start of the persistent region needs.
+     * Alignment of the persistent region in bytes.
      */
     uint64_t persistent_align_bytes;
     /**
@@ -2158,7 +2184,7 @@ typedef struct {
      */
     uint32_t persistent_precision;
     /**
-     * How the parent lays out: what `bb_registry_config` says.
+     * Layout option, as in `bb_registry_config`.
      */
     uint32_t typed;
     /**
@@ -2176,35 +2202,35 @@ typedef struct {
 } bb_layout_info;
 
 /**
- * What a device allows. `bb_limits_init()` fills it for a compute capability; a caller may change any of it.
+ * Limits of a GPU. `bb_limits_init()` fills them for a compute capability; the caller may change them.
  */
 typedef struct {
     /**
-     * Bytes of this struct, as the caller knows it.
+     * Bytes of this struct in the caller's version.
      */
     uint32_t struct_size;
     /**
-     * Threads of a block at most.
+     * Maximum threads of a block.
      */
     uint32_t threads_per_block;
     /**
-     * Threads of a multiprocessor at most.
+     * Maximum threads of a multiprocessor.
      */
     uint32_t threads_per_sm;
     /**
-     * Blocks of a multiprocessor at most.
+     * Maximum blocks of a multiprocessor.
      */
     uint32_t blocks_per_sm;
     /**
-     * Registers of a multiprocessor, and of a block at most.
+     * Registers of a multiprocessor, and maximum registers of a block.
      */
     uint32_t registers_per_sm;
     /**
-     * Registers of a thread at most.
+     * Maximum registers of a thread.
      */
     uint32_t registers_per_thread;
     /**
-     * A warp gets registers in multiples of this.
+     * Allocation granularity of registers per warp.
      */
     uint32_t register_granule;
     /**
@@ -2212,11 +2238,11 @@ typedef struct {
      */
     uint32_t reserved;
     /**
-     * Shared memory that a block gets without asking, in bytes.
+     * Shared memory of a block without opt-in, in bytes.
      */
     uint64_t shared_static_bytes;
     /**
-     * Shared memory that a block gets at most, if its kernel opts in, in bytes.
+     * Maximum shared memory of a block with opt-in, in bytes.
      */
     uint64_t shared_block_bytes;
     /**
@@ -2224,11 +2250,11 @@ typedef struct {
      */
     uint64_t shared_sm_bytes;
     /**
-     * Shared memory that the system takes of each block, in bytes.
+     * Shared memory reserved by the system per block, in bytes.
      */
     uint64_t shared_reserved_bytes;
     /**
-     * Shared memory is given out in multiples of this, in bytes.
+     * Allocation granularity of shared memory, in bytes.
      */
     uint64_t shared_granule_bytes;
 } bb_limits;
@@ -2238,7 +2264,7 @@ typedef struct {
  */
 typedef struct {
     /**
-     * Bytes of this struct, as the caller knows it.
+     * Bytes of this struct in the caller's version.
      */
     uint32_t struct_size;
     /**
@@ -2246,11 +2272,11 @@ typedef struct {
      */
     uint32_t threads;
     /**
-     * Registers of a thread, as the compiler tells; 0 if nobody knows.
+     * Registers of a thread, as reported by the compiler; 0 if unknown.
      */
     uint32_t registers_per_thread;
     /**
-     * What the shared region belongs to; 0 for what the parent says.
+     * Owner of the shared region: `BB_SHARED_PER_…`; 0 for the parent's option.
      */
     uint32_t shared_per;
     /**
@@ -2260,7 +2286,7 @@ typedef struct {
 } bb_launch;
 
 /**
- * What a launch that fits takes.
+ * Resources of a launch that fits.
  */
 typedef struct {
     /**
@@ -2268,7 +2294,7 @@ typedef struct {
      */
     uint32_t struct_size;
     /**
-     * 1: the kernel must opt in to so much (`cudaFuncAttributeMaxDynamicSharedMemorySize`).
+     * 1: the kernel must opt in to the shared memory (`cudaFuncAttributeMaxDynamicSharedMemorySize`).
      */
     uint32_t needs_opt_in;
     /**
@@ -2276,7 +2302,7 @@ typedef struct {
      */
     uint64_t shared_bytes;
     /**
-     * Bytes from one thread's region to the next one's; of a block's region, its bytes.
+     * Bytes from one thread's region to the next, or of the block's region.
      */
     uint64_t shared_stride_bytes;
     /**
@@ -2288,61 +2314,61 @@ typedef struct {
      */
     uint32_t warps_per_sm;
     /**
-     * Warps that the device could have at once.
+     * Maximum warps on a multiprocessor.
      */
     uint32_t max_warps_per_sm;
     /**
-     * What keeps further blocks off: `BB_BOUND_SHARED`, …
+     * The limiting resource: `BB_BOUND_SHARED`, …
      */
     uint32_t bound;
 } bb_fit;
 
 /**
- * Asked now and then, from any of the threads that search: anything but 0 ends the search, which keeps the best plan so far.
- * Must not throw, nor destroy the registry.
+ * Called repeatedly by any thread of the search: any result but 0 ends the search, which keeps the best plan so far.
+ * It must not throw or destroy the registry.
  */
 typedef int32_t (*bb_cancelled_fn)(void *user_data);
 
 /**
- * How long and how to look for a plan. Fill it by `bb_plan_config_init()`, then change what is needed.
+ * Parameters of the search for a plan. Fill it by `bb_plan_config_init()`, then change what is needed.
  */
 typedef struct {
     /**
-     * Bytes of this struct, as the caller knows it.
+     * Bytes of this struct in the caller's version.
      */
     uint32_t struct_size;
     /**
-     * Threads that search; 0 and 1 both mean the caller's alone.
+     * Threads of the search; 0 and 1 use the calling thread only.
      */
     uint32_t threads;
     /**
-     * Nanoseconds for everything, 1 s; 0 for one quick plan, BB_FOREVER for as long as it takes.
+     * Time limit in nanoseconds, 1 s by default; 0 for one quick plan, BB_FOREVER for no limit.
      */
     uint64_t budget_ns;
     /**
-     * Where the random numbers begin. The same seed leads to the same plan, unless the time ends the search.
+     * Seed of the random numbers. The same seed gives the same plan, unless the time limit ends the search.
      */
     uint64_t seed;
     /**
-     * Steps of the search at most, whatever the time; UINT64_MAX for any number.
+     * Maximum steps of the search; UINT64_MAX for no limit.
      */
     uint64_t nodes;
     /**
-     * Elements of a region that are good enough; 0 for as few as it goes.
+     * Elements of a region at which the search stops; 0 for as few as possible.
      */
     uint64_t target;
     /**
-     * Whether to stop, or NULL.
+     * Cancels the search, or NULL.
      */
     bb_cancelled_fn cancelled;
     /**
-     * Handed to `cancelled`.
+     * Passed to `cancelled`.
      */
     void *cancelled_user_data;
 } bb_plan_config;
 
 /**
- * What a plan came to. Heights are elements of the region, what is always alive included.
+ * The result of a plan. Heights are elements of the region, including buffers that are always alive.
  */
 typedef struct {
     /**
@@ -2350,11 +2376,11 @@ typedef struct {
      */
     uint32_t struct_size;
     /**
-     * 1: no plan of the shared region is lower.
+     * 1: the height of the shared region is optimal.
      */
     uint32_t shared_exact;
     /**
-     * 1: no plan of the persistent region is lower.
+     * 1: the height of the persistent region is optimal.
      */
     uint32_t persistent_exact;
     /**
@@ -2362,19 +2388,19 @@ typedef struct {
      */
     uint32_t reserved;
     /**
-     * Shared buffers that were placed.
+     * Placed shared buffers.
      */
     uint64_t shared_buffers;
     /**
-     * How far they reach.
+     * Height of the shared region.
      */
     uint64_t shared_height;
     /**
-     * The most that is alive at any one step: no plan is lower. The gap is the height less this.
+     * Lower bound of the height: the maximum that is alive at one step.
      */
     uint64_t shared_lower_bound;
     /**
-     * How far they reached before any search.
+     * Height before the search.
      */
     uint64_t shared_heuristic_height;
     /**
@@ -2382,7 +2408,7 @@ typedef struct {
      */
     uint64_t shared_nodes;
     /**
-     * The same of the persistent region.
+     * As `shared_buffers`, for the persistent region.
      */
     uint64_t persistent_buffers;
     /**
@@ -2408,8 +2434,8 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * The version of the library that runs, as `major << 16 | minor << 8 | patch`. The header's is in `BB_VERSION_MAJOR`,
- * `BB_VERSION_MINOR` and `BB_VERSION_PATCH`.
+ * Returns the version of the loaded library as `major << 16 | minor << 8 | patch`. The version of the header is
+ * `BB_VERSION_MAJOR`, `BB_VERSION_MINOR` and `BB_VERSION_PATCH`.
  *
  * @return the version
  * @threadsafety safe to call from any thread
@@ -2418,7 +2444,7 @@ extern "C" {
 BB_API uint32_t bb_version(void);
 
 /**
- * How the library was built: version, target, profile. Holds no date and no path.
+ * Returns version, target and profile of the build. Contains no date and no path.
  *
  * @return a static NUL-terminated string
  * @threadsafety safe to call from any thread
@@ -2427,8 +2453,8 @@ BB_API uint32_t bb_version(void);
 BB_API const char *bb_build_info(void);
 
 /**
- * The name of a status and what it means, as in "BB_E_FULL: no room now; wait, or drain the other side". Numbers that are
- * no status get a text that says so.
+ * Returns the name of a status and its meaning, such as "BB_E_EXISTS: the name is taken". For any other number it
+ * returns a text that reports an unknown status.
  *
  * @param status a status, or any other number
  * @return a static NUL-terminated string
@@ -2438,8 +2464,8 @@ BB_API const char *bb_build_info(void);
 BB_API const char *bb_status_string(int32_t status);
 
 /**
- * What was wrong with the calling thread's last refused call: function, parameter, value, remedy, and the label of the
- * object. Empty if no call of this thread was ever refused.
+ * Returns the message of the calling thread's last refused call: function, parameter, value, remedy, and the label
+ * of the object. Empty if no call of this thread was refused.
  *
  * @return a NUL-terminated string of at most 511 bytes, valid until this thread's next refused call
  * @threadsafety safe to call from any thread; each has its own message
@@ -2448,17 +2474,17 @@ BB_API const char *bb_status_string(int32_t status);
 BB_API const char *bb_last_error(void);
 
 /**
- * Sends log records to `function`, in place of where they went before. Off at first.
+ * Sends log records to `function`, instead of the previous destination. The log is off at first.
  *
- * The function may be called from any thread, also from several at once and from within any call of this library. It must
- * not throw, nor call this function; what it does with other objects logs nothing. `drop` is called exactly once, when the
- * function is replaced and its last call has returned: this call waits for that. If the call fails, `user_data` stays the
- * caller's and `drop` is not called.
+ * The function may be called from any thread, from several at once, and inside any call of this library. It must not
+ * throw and must not call `bb_set_log()`; its own calls of this library log nothing. `drop` is called exactly once,
+ * after the function is replaced and its last call has returned: the replacing call waits for that. If the call
+ * fails, `user_data` stays the caller's and `drop` is not called.
  *
- * @param level the finest level wanted: `BB_LOG_OFF` to `BB_LOG_DEBUG`
+ * @param level the finest level to log: `BB_LOG_OFF` to `BB_LOG_DEBUG`
  * @param function takes the records, or NULL for none
- * @param user_data handed to both functions
- * @param drop told when `user_data` is not needed any more, or NULL
+ * @param user_data passed to both functions
+ * @param drop releases `user_data`, or NULL
  * @return BB_OK, BB_E_ARGUMENT (unknown level), BB_E_RECURSIVE (called from inside the function), BB_E_OUT_OF_MEMORY,
  *         BB_E_UNSUPPORTED
  * @threadsafety safe to call from any thread
@@ -2467,15 +2493,15 @@ BB_API const char *bb_last_error(void);
 BB_API bb_status bb_set_log(uint32_t level, bb_log_fn function, void *user_data, bb_drop_fn drop);
 
 /**
- * Sends log records into a queue, in place of where they went before: for programs whose log function must not run on the
- * library's threads, such as those of languages with an interpreter lock.
+ * Sends log records to a queue, instead of the previous destination: for programs whose log function must not run on
+ * the library's threads, such as languages with an interpreter lock.
  *
- * Calls of the library never wait for the queue: where it is full the record is lost, and counted. `bb_log_next()` takes
- * the records out. `bb_set_log()` and another call of this function end the queue; what is in it by then may still be taken
- * out, unless there is another one.
+ * Calls of the library never wait for the queue: while it is full, records are lost and counted. `bb_log_next()`
+ * takes the records out. `bb_set_log()` and another call of this function end the queue; the records in it can still
+ * be taken out, unless there is a new queue.
  *
- * @param level the finest level wanted: `BB_LOG_ERROR` to `BB_LOG_DEBUG`
- * @param records how many the queue holds, 1 to 65536; each takes about 1.1 KiB
+ * @param level the finest level to log: `BB_LOG_ERROR` to `BB_LOG_DEBUG`
+ * @param records capacity of the queue, 1 to 65536 records of about 1.1 KiB each
  * @return BB_OK, BB_E_ARGUMENT (unknown level), BB_E_RANGE (records), BB_E_RECURSIVE (called from inside a log function),
  *         BB_E_OUT_OF_MEMORY, BB_E_UNSUPPORTED
  * @threadsafety safe to call from any thread
@@ -2486,60 +2512,60 @@ BB_API bb_status bb_set_log_queue(uint32_t level, uint64_t records);
 /**
  * Takes the next record out of the queue of `bb_set_log_queue()`.
  *
- * @param timeout nanoseconds to wait for one; 0 tries, BB_FOREVER waits without end
- * @param struct_size `sizeof(bb_log_record)` as the caller knows it
- * @param record that many bytes are written
- * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (there is no queue, or it has ended and is empty), BB_E_INTERRUPTED,
+ * @param timeout nanoseconds to wait for one; 0 does not wait, BB_FOREVER waits without limit
+ * @param struct_size `sizeof(bb_log_record)`
+ * @param record output, `struct_size` bytes
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (no queue is set, or it has ended and is empty), BB_E_INTERRUPTED,
  *         BB_E_VERSION (struct_size), BB_E_NULL
- * @threadsafety safe to call from any thread; a record goes to one of several
+ * @threadsafety safe to call from any thread; each record goes to one of them
  * @since 0.1
  */
 BB_API bb_status bb_log_next(uint64_t timeout, uint32_t struct_size, bb_log_record *record);
 
 /**
- * Sets whether signals end the waits of the calling thread, in every later call.
+ * Sets whether signals end the waits of the calling thread, for all later calls.
  *
- * Waits go on after a signal handler has run, unless `BB_WAIT_INTERRUPTIBLE` is set: then they return `BB_E_INTERRUPTED`.
- * Nothing is lost: a call that is made again goes on with what the first one began, so that calls which are interrupted
- * again and again come to their end. See each function for what that is.
+ * A wait continues after a signal handler has run, unless `BB_WAIT_INTERRUPTIBLE` is set: then it returns
+ * `BB_E_INTERRUPTED`. Nothing is lost: repeating the call continues what the first one began, so that calls that are
+ * interrupted repeatedly still finish. Each function documents what it continues.
  *
- * A signal that is handled just before the thread sleeps does not end the wait: where that matters, use
- * `bb_set_wait_check()`. A thread that has a wait check ignores this flag.
+ * A signal that is handled just before the thread sleeps does not end the wait; use `bb_set_wait_check()` if that
+ * matters. A thread that has a wait check ignores this flag.
  *
  * @param flags `BB_WAIT_INTERRUPTIBLE` or 0
  * @return BB_OK, BB_E_ARGUMENT (unknown flags)
- * @threadsafety safe to call from any thread; sets the calling thread's own
+ * @threadsafety safe to call from any thread; applies to the calling thread
  * @since 0.1
  */
 BB_API bb_status bb_set_wait_flags(uint32_t flags);
 
 /**
- * Sets the function that the waits of the calling thread call while they last, to ask whether to go on; in every later call
- * that can wait, whatever it waits for.
+ * Sets a function that all later waits of the calling thread call to decide whether to continue.
  *
- * A wait calls it every 50 ms and as soon as the thread has handled a signal, on this thread. When it returns 0 the same wait
- * goes on, with its deadline, its watchdog and all that it has reached so far; otherwise the call returns `BB_E_INTERRUPTED`.
- * A manager that is destroyed has ended then, though a callback of it may run on.
- * A call with a timeout of 0 does not wait and so does not call it. What is in a driver or copies memory is not interrupted.
+ * A wait calls it on the waiting thread, every 50 ms and after each handled signal. If it returns 0 the wait
+ * continues with the same deadline and watchdog; otherwise the call returns `BB_E_INTERRUPTED`. A
+ * `bb_manager_destroy()` that is interrupted has ended the manager, though one of its callbacks may still run. A
+ * call with a timeout of 0 does not wait and does not call the function. Driver calls and memory copies are not
+ * interrupted.
  *
- * The library holds no lock meanwhile: the function may call it, also on the object that is waited for. To destroy that
- * object is `BB_E_RECURSIVE`, and the end of a ring that is waited for is `BB_E_BUSY`. While the function runs the thread has
- * no check; one that it sets is gone when it returns. It must not leave by an exception or `longjmp`.
+ * The library holds no lock while the function runs: it may call the library, also on the object that is waited for.
+ * Destroying that object is `BB_E_RECURSIVE`; calls on the ring end that waits are `BB_E_BUSY`. While the function
+ * runs the thread has no wait check; one that it sets is removed when it returns. It must not throw or `longjmp`.
  *
- * @param function called by waits, or NULL for none
- * @param user_data handed to it
- * @param previous what was set before is written here, to be set again later; or NULL
+ * @param function the wait check, or NULL for none
+ * @param user_data passed to it
+ * @param previous the previous wait check is written here, so that it can be restored; may be NULL
  * @return BB_OK
- * @threadsafety safe to call from any thread; sets the calling thread's own
+ * @threadsafety safe to call from any thread; applies to the calling thread
  * @since 0.1
  */
 BB_API bb_status bb_set_wait_check(bb_wait_check_fn function, void *user_data, bb_wait_check *previous);
 
 /**
- * Lists every manager, ring, waiter, lease and open task with its age and thread, as text.
+ * Writes a text that lists every manager, ring, waiter, lease and open task with its age and thread.
  *
- * @param write takes the text, piece by piece, on the calling thread; must not call this library
- * @param user_data handed to `write`
+ * @param write takes the text in pieces, on the calling thread; must not call this library
+ * @param user_data passed to `write`
  * @return BB_OK, BB_E_NULL
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -2547,8 +2573,8 @@ BB_API bb_status bb_set_wait_check(bb_wait_check_fn function, void *user_data, b
 BB_API bb_status bb_debug_dump(bb_write_fn write, void *user_data);
 
 /**
- * Writes what `bb_debug_dump()` lists to a file descriptor. It takes no lock and allocates nothing, so that it can be called
- * from a debugger or a signal handler.
+ * Writes the text of `bb_debug_dump()` to a file descriptor. It takes no lock and allocates nothing, so that a
+ * debugger or a signal handler can call it.
  *
  * @param fd an open descriptor, such as 2
  * @return BB_OK, BB_E_ARGUMENT (it cannot be written to)
@@ -2558,42 +2584,42 @@ BB_API bb_status bb_debug_dump(bb_write_fn write, void *user_data);
 BB_API bb_status bb_debug_dump_fd(int32_t fd);
 
 /**
- * Whether `handle` names a live object of this copy of the library, whatever its kind. Sets no message.
+ * Checks whether `handle` is a live object of this copy of the library, of any kind. Sets no message.
  *
  * @param handle any value
  * @return BB_OK, BB_E_NULL, BB_E_HANDLE (not this copy's), BB_E_STALE, BB_E_FORKED
- * @threadsafety safe to call from any thread; what it says may have changed when it returns
+ * @threadsafety safe to call from any thread; the result may be outdated when it returns
  * @since 0.1
  */
 BB_API bb_status bb_handle_check(const void *handle);
 
 /**
- * Announces the drop function that all callbacks of a language runtime have in common, so that `bb_end_callbacks()` can end
- * those that are given from here on. A program whose callbacks need no such end does not call it, and pays nothing for it.
- * Announcing a function twice is fine. A forked child announces its own.
+ * Announces the drop function shared by all callbacks of a language runtime, so that `bb_end_callbacks()` can end
+ * the callbacks passed from now on. Programs whose callbacks need no such end do not call it. Announcing a function
+ * again has no effect. A forked child must announce it again.
  *
- * @param drop the drop function that all of the runtime's callbacks will have in common
- * @return BB_OK, BB_E_CLOSED (the callbacks with this drop function have ended: a runtime that begins anew has another
- *         one), BB_E_LIMIT (256 have been announced), BB_E_OUT_OF_MEMORY, BB_E_UNSUPPORTED, BB_E_NULL
+ * @param drop the drop function of all callbacks of the runtime
+ * @return BB_OK, BB_E_CLOSED (the callbacks with this drop function have ended: a new runtime needs another one),
+ *         BB_E_LIMIT (256 have been announced), BB_E_OUT_OF_MEMORY, BB_E_UNSUPPORTED, BB_E_NULL
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_begin_callbacks(bb_drop_fn drop);
 
 /**
- * Ends all callbacks that were given with this drop function since `bb_begin_callbacks()` announced it, for a language
- * runtime that ends while managers and devices that it does not own go on: from here on the library calls neither them nor
- * the drop function itself. Their user data is the caller's.
+ * Ends all callbacks with this drop function that were passed since `bb_begin_callbacks()` announced it: from now on
+ * the library calls neither them nor the drop function. For a language runtime that ends before the managers and
+ * devices that use its callbacks. Their user data becomes the caller's.
  *
- * A kernel that would have run is skipped: its range stays as it was, with `BB_KERNEL_OVERWRITES` as in the front. A flush
- * callback is taken for done. Callbacks that are running are waited for. It cannot be undone: a runtime that begins anew has
- * another drop function.
+ * Kernels are skipped: their ranges stay unchanged, or equal the front with `BB_KERNEL_OVERWRITES`. Flush callbacks
+ * count as successful. The call waits for running callbacks. It cannot be undone: a new runtime needs another drop
+ * function.
  *
- * @param drop the drop function that all of the runtime's callbacks have in common
- * @param timeout nanoseconds to wait for callbacks that are running
- * @return BB_OK, BB_E_TIMEOUT (one is still running, perhaps that of the caller; no other one begins),
- *         BB_E_INTERRUPTED (the same), BB_E_STATE (the function was not announced in this process: nothing has ended),
- *         BB_E_NULL
+ * @param drop the drop function of all callbacks of the runtime
+ * @param timeout nanoseconds to wait for running callbacks
+ * @return BB_OK, BB_E_TIMEOUT (one is still running, perhaps the caller's own; no other one begins),
+ *         BB_E_INTERRUPTED (the same), BB_E_STATE (the function was not announced in this process: nothing has
+ *         ended), BB_E_NULL
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -2602,7 +2628,7 @@ BB_API bb_status bb_end_callbacks(bb_drop_fn drop, uint64_t timeout);
 /**
  * Fills a config with the defaults.
  *
- * @param config written
+ * @param config output
  * @return BB_OK, BB_E_NULL
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -2610,19 +2636,19 @@ BB_API bb_status bb_end_callbacks(bb_drop_fn drop, uint64_t timeout);
 BB_API bb_status bb_manager_config_init(bb_manager_config *config);
 
 /**
- * Makes a manager of a row-major N-d array, with its worker thread.
+ * Creates a manager of a row-major N-d array, with its worker thread.
  *
- * Copies of more than 8 MiB are faulted in as they are used. Such a state is refused if two copies do not fit the memory that is
- * available now, memory limits of control groups included; if the memory is gone when it is first used, the kernel ends a
- * process.
+ * Copies of more than 8 MiB are committed by the kernel on first use. Such a state is refused if two copies exceed
+ * the memory available now, control group limits included. If that memory is no longer available at first use, the
+ * kernel kills a process.
  *
- * The state is zeros, or the config's `initial`; its epoch is 0, and fronts may be acquired at once. States without elements
- * and of no dimensions are legal. If the call fails, `flush_user_data` stays the caller's.
+ * The state is zeros, or the config's `initial`; its epoch is 0, and fronts may be acquired at once. States without
+ * elements and without dimensions are allowed. If the call fails, `flush_user_data` stays the caller's.
  *
  * @param dtype a `bb_dtype`, or `BB_OPAQUE(size)` for elements of that many bytes
  * @param ndim dimensions, 0 to BB_MAX_DIMS
  * @param shape elements along each dimension; may be NULL if there are none
- * @param config how, or NULL for the defaults
+ * @param config parameters, or NULL for the defaults
  * @param manager the handle is written here
  * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (dtype, ndim, config, label that is not UTF-8), BB_E_RANGE (the state's size
  *         overflows), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (threads, handles), BB_E_UNSUPPORTED
@@ -2632,49 +2658,51 @@ BB_API bb_status bb_manager_config_init(bb_manager_config *config);
 BB_API bb_status bb_manager_create(uint32_t dtype, uint32_t ndim, const uint64_t *shape, const bb_manager_config *config, bb_manager **manager);
 
 /**
- * Publishes every update that was accepted before, and returns when readers see it.
+ * Publishes all updates accepted before, and returns when readers can see them.
  *
- * With nothing new there is no new epoch; tasks, fences and the flush callback are waited for all the same. A call from the
- * manager's own callbacks is refused.
+ * Without new updates there is no new epoch, but the call still waits for tasks, fences and the flush callback. A
+ * call from the manager's own callbacks is refused.
  *
- * After BB_E_TIMEOUT, BB_E_INTERRUPTED, BB_E_STALLED and BB_E_PINNED the publish that was waited for goes on, and this
- * thread's next call on the manager returns when it is done: so repeated calls end, however short each is. That holds while
- * the manager accepts no update and no task in between, from any thread; then a call waits for a publish that has those as
- * well. To wait for one publish beside other work, use `bb_manager_synchronize_async()` and `bb_manager_wait()`.
+ * After BB_E_TIMEOUT, BB_E_INTERRUPTED, BB_E_STALLED and BB_E_PINNED the publish continues, and the next call of
+ * this thread on the manager returns when it is done: repeated calls finish, however short their timeouts are. If
+ * the manager accepts updates or tasks in between, from any thread, the next call waits for a publish that includes
+ * them. To wait for one publish beside other work, use `bb_manager_synchronize_async()` and `bb_manager_wait()`.
  *
- * A flush, a kernel, a task or a reserved back copy that outlasts the watchdog is reported once, by BB_E_STALLED, to every call
- * on the manager that waits at that moment. A call that begins later waits for it as long as its own timeout says.
+ * A flush, a kernel, a task or a reservation of the back copy that outlasts the watchdog is reported once, with
+ * BB_E_STALLED, to every call on the manager that waits at that moment. Later calls wait for it within their own
+ * timeouts.
  *
  * @param m the manager
- * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
- * @return BB_OK, BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED (what it waits for outlasts the
- *         watchdog, and that is reported now), BB_E_BACKEND (the flush failed, or the upload to the manager's device; the next
- *         call tries again), BB_E_DEVICE_LOST (of a manager on a device), BB_E_OUT_OF_MEMORY (of its device), BB_E_STATE (this
- *         thread has reserved the back copy), BB_E_CLOSED, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, BB_E_NULL,
- *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED (outlasted the watchdog,
+ *         reported now), BB_E_BACKEND (the flush failed, or the upload to the manager's device; the next call tries
+ *         again), BB_E_DEVICE_LOST (of a manager on a device), BB_E_OUT_OF_MEMORY (of its device), BB_E_STATE (this
+ *         thread has reserved the back copy), BB_E_CLOSED, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, or a
+ *         handle status
  * @threadsafety safe to call from any thread, any number at once
  * @since 0.1
  */
 BB_API bb_status bb_manager_synchronize(bb_manager *m, uint64_t timeout);
 
 /**
- * Asks for a publish of every update that was accepted before, and does not wait.
+ * Requests a publish of all updates accepted before, and does not wait.
  *
  * @param m the manager
- * @param ticket the position in the order, from 1 on, is written here; complete it by `bb_manager_wait()`
- * @return BB_OK, BB_E_CLOSED, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param ticket the ticket of the publish is written here, for `bb_manager_wait()`; never 0
+ * @return BB_OK, BB_E_CLOSED, BB_E_POISONED, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_manager_synchronize_async(bb_manager *m, uint64_t *ticket);
 
 /**
- * Waits until a ticket's updates are published. A ticket whose wait timed out still completes, and may be waited for again.
+ * Waits until the updates of a ticket are published. After a timeout the ticket still completes, and the wait may be
+ * repeated.
  *
  * @param m the manager that gave the ticket
  * @param ticket from `bb_manager_synchronize_async()`
- * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
- * @param epoch an epoch that holds the updates is written here, unless it is NULL
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+ * @param epoch an epoch that contains the updates is written here; may be NULL
  * @return BB_OK, BB_E_ARGUMENT (not a ticket of this manager), and what `bb_manager_synchronize()` returns
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -2682,61 +2710,61 @@ BB_API bb_status bb_manager_synchronize_async(bb_manager *m, uint64_t *ticket);
 BB_API bb_status bb_manager_wait(bb_manager *m, uint64_t ticket, uint64_t timeout, uint64_t *epoch);
 
 /**
- * Looks at a ticket without waiting, for event loops that poll a watch (`bb_watch_ticket()`).
+ * Polls a ticket without waiting, for event loops that poll a watch (`bb_watch_ticket()`).
  *
- * One `poll` belongs to one wait, which lasts from its first look on: by it a stall, a failure and pinned copies are reported
- * as to a thread that waits in `bb_manager_wait()` meanwhile. After such a report the next look begins another wait: a stall
- * that has been reported before is not reported to it. Look when the watch is readable, and at the latest after `look_ns`.
+ * One `poll` belongs to one wait, which begins with the first call: stalls, failures and pinned copies are reported
+ * as to a thread that waits in `bb_manager_wait()`. After such a report the next call begins another wait, to which
+ * a stall that was reported before is not reported again. Poll when the watch is readable, and at the latest after
+ * `look_ns`.
  *
  * @param m the manager that gave the ticket
  * @param ticket from `bb_manager_synchronize_async()`
- * @param poll zeros at first; each look writes it, and a call that is refused leaves it as it was
- * @param epoch an epoch that holds the updates is written here, unless it is NULL
- * @return BB_OK, BB_E_TIMEOUT (not yet; `look_ns` is set), BB_E_PINNED, BB_E_STALLED, BB_E_BACKEND, BB_E_DEVICE_LOST,
- *         BB_E_OUT_OF_MEMORY, BB_E_ARGUMENT (not a ticket of this manager), BB_E_CLOSED, BB_E_POISONED, BB_E_NULL,
- *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
- * @threadsafety safe to call from any thread; a `poll` is for one at a time
+ * @param poll zeros at first; each call updates it, except for a refused one
+ * @param epoch an epoch that contains the updates is written here; may be NULL
+ * @return BB_OK, BB_E_TIMEOUT (not decided yet; `look_ns` is set), BB_E_PINNED, BB_E_STALLED, BB_E_BACKEND,
+ *         BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_ARGUMENT (not a ticket of this manager), BB_E_CLOSED,
+ *         BB_E_POISONED, or a handle status
+ * @threadsafety safe to call from any thread; one thread at a time for a `poll`
  * @since 0.1
  */
 BB_API bb_status bb_manager_poll_ticket(bb_manager *m, uint64_t ticket, bb_ticket_poll *poll, uint64_t *epoch);
 
 /**
- * Waits for an epoch beyond the one given: for the next front.
+ * Waits for an epoch newer than `after`, that is, for the next front.
  *
  * @param m the manager
  * @param after the newest epoch that the caller has seen
- * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
  * @param epoch the newest epoch is written here
- * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE,
- *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_manager_wait_epoch(bb_manager *m, uint64_t after, uint64_t timeout, uint64_t *epoch);
 
 /**
- * Gives memory that is not needed now back to the system: that of copies beyond the second that no lease holds, and, of
- * states larger than 8 MiB, that of the back copy if nothing was written since the last publish. One copy of an idle state
- * is left. It comes back as it is needed; the back copy is then copied from the front.
+ * Returns unused memory to the system: copies beyond the second that no lease holds and, for states larger than 8
+ * MiB, the back copy if nothing was written since the last publish. An idle state keeps one copy. Memory is
+ * allocated again on demand; the back copy is then copied from the front.
  *
- * It waits while another thread writes: while it has the back copy reserved, or while a kernel or a flush runs.
+ * It waits while the back copy is reserved, or while a kernel or a flush runs.
  *
  * @param m the manager
- * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
- * @return BB_OK, BB_E_TIMEOUT, BB_E_PINNED (leases hold every copy, and updates wait for one), BB_E_STALLED (what it waits
- *         for outlasts the watchdog), BB_E_STATE (this thread has the back copy reserved), BB_E_INTERRUPTED, BB_E_CLOSED,
- *         BB_E_RECURSIVE, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_PINNED (leases hold every copy, and updates wait for one), BB_E_STALLED
+ *         (outlasted the watchdog), BB_E_STATE (this thread has the back copy reserved), BB_E_INTERRUPTED,
+ *         BB_E_CLOSED, BB_E_RECURSIVE, BB_E_POISONED, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_manager_trim(bb_manager *m, uint64_t timeout);
 
 /**
- * Refuses new work, publishes what was accepted, then lets waiters go with `BB_E_CLOSED`. Fronts stay readable. After a
- * timeout the manager stays closing, and a later call goes on with the same publish.
+ * Closes the manager: refuses new work, publishes what was accepted, then ends waits with `BB_E_CLOSED`. Fronts stay
+ * readable. After a timeout the manager stays in the closing state, and a later call continues the same publish.
  *
  * @param m the manager
- * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
  * @return BB_OK (also when it is closed already), and what `bb_manager_synchronize()` returns
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -2744,35 +2772,34 @@ BB_API bb_status bb_manager_trim(bb_manager *m, uint64_t timeout);
 BB_API bb_status bb_manager_close(bb_manager *m, uint64_t timeout);
 
 /**
- * Destroys the manager: closes it without publishing, wakes every waiter, and returns once no call is inside, no callback
- * runs, and all borrowed data is released. It waits as long as a kernel, a flush or a release callback runs: when it
- * returns, what they use may be freed. A wait of more than two seconds is logged. Copies that are leased stay until they are
- * released. The handle is stale from here on.
+ * Destroys the manager: closes it without a publish, wakes all waiters, and returns when no call and no callback
+ * runs on it and all borrowed data is released. It waits while a kernel, a flush or a release callback runs;
+ * afterwards the memory that they use may be freed. A wait of more than two seconds is logged. Leased copies stay
+ * valid until their leases are released. The handle is stale afterwards.
  *
- * After BB_E_INTERRUPTED the handle is stale all the same: a signal or the thread's wait check ended the wait, and a callback
- * may still run. What it may use stays as after BB_E_STALLED of `bb_manager_destroy_within()`.
+ * After BB_E_INTERRUPTED the handle is stale as well: a signal or the thread's wait check ended the wait, and a
+ * callback may still run. See BB_E_STALLED of `bb_manager_destroy_within()`.
  *
  * @param m the manager; NULL is a no-op
  * @return BB_OK, BB_E_INTERRUPTED, BB_E_RECURSIVE (called from one of its own callbacks, or inside of a call on it),
- *         BB_E_STALE (also for all but one of several threads that destroy it), BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN,
- *         BB_E_FORKED
+ *         BB_E_STALE (also for all but one of several threads that destroy it), or a handle status
  * @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
  * @since 0.1
  */
 BB_API bb_status bb_manager_destroy(bb_manager *m);
 
 /**
- * Destroys the manager as `bb_manager_destroy()` does, but waits at most `timeout` for a callback that runs: for a program
- * that must end although a kernel or a flush hangs.
+ * Destroys the manager as `bb_manager_destroy()` does, but waits at most `timeout` for a running callback: for
+ * programs that must end even if a kernel or a flush hangs.
  *
- * After BB_E_STALLED and BB_E_INTERRUPTED the handle is stale all the same. What the callback may use stays the library's until it returns; only
- * then is borrowed data released, and are user data dropped. `bb_debug_dump()` counts such managers.
+ * After BB_E_STALLED and BB_E_INTERRUPTED the handle is stale as well. Borrowed data and user data are released only
+ * when the callback returns; until then their memory must stay valid. `bb_debug_dump()` counts such managers.
  *
  * @param m the manager; NULL is a no-op
- * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without end
- * @return BB_OK, BB_E_STALLED (a callback still runs), BB_E_INTERRUPTED (the same; a signal or the wait check ended the wait),
- *         BB_E_RECURSIVE (called from one of its own callbacks, or inside of a call on it), BB_E_STALE (also for all but one of
- *         several threads that destroy it), BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+ * @return BB_OK, BB_E_STALLED (a callback still runs), BB_E_INTERRUPTED (the same; a signal or the wait check ended the
+ *         wait), BB_E_RECURSIVE (called from one of its own callbacks, or inside of a call on it), BB_E_STALE (also for
+ *         all but one of several threads that destroy it), or a handle status
  * @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
  * @since 0.1
  */
@@ -2782,12 +2809,12 @@ BB_API bb_status bb_manager_destroy_within(bb_manager *m, uint64_t timeout);
  * Enqueues one update. The data is copied before the call returns.
  *
  * @param m the manager
- * @param update what goes where
- * @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
- * @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_FULL (no room, timeout 0), BB_E_TIMEOUT, BB_E_PINNED (leases hold every other
- *         copy and the queue is full), BB_E_STALLED, BB_E_CLOSED, BB_E_OUT_OF_MEMORY (larger than the queue),
- *         BB_E_INTERRUPTED, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
- * @threadsafety safe to call from any thread; from callbacks too, where it never waits
+ * @param update the data and its destination
+ * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
+ * @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_FULL (no space, and the timeout is 0), BB_E_TIMEOUT, BB_E_PINNED
+ *         (leases hold every other copy and the queue is full), BB_E_STALLED, BB_E_CLOSED, BB_E_OUT_OF_MEMORY
+ *         (larger than the queue), BB_E_INTERRUPTED, BB_E_POISONED, or a handle status
+ * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
  * @since 0.1
  */
 BB_API bb_status bb_manager_enqueue(bb_manager *m, const bb_update *update, uint64_t timeout);
@@ -2796,54 +2823,55 @@ BB_API bb_status bb_manager_enqueue(bb_manager *m, const bb_update *update, uint
  * Enqueues several updates as one batch: all of them in one epoch, or none.
  *
  * @param m the manager
- * @param updates what goes where, applied in this order
- * @param count how many; 0 is fine
- * @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+ * @param updates the updates, applied in this order
+ * @param count the number of updates; may be 0
+ * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
  * @return what `bb_manager_enqueue()` returns; one bad update refuses them all
- * @threadsafety safe to call from any thread; from callbacks too, where it never waits
+ * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
  * @since 0.1
  */
 BB_API bb_status bb_manager_enqueue_many(bb_manager *m, const bb_update *updates, uint64_t count, uint64_t timeout);
 
 /**
- * Enqueues a range to be filled with one element.
+ * Enqueues a fill: each element of a range is set to one value.
  *
  * @param m the manager
- * @param byte_offset where the range begins, in bytes, a multiple of the element's size
- * @param count how long it is, in elements
+ * @param byte_offset start of the range in bytes, a multiple of the element size
+ * @param count length of the range in elements
  * @param element one element, of any alignment
- * @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+ * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
  * @return what `bb_manager_enqueue()` returns
- * @threadsafety safe to call from any thread; from callbacks too, where it never waits
+ * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
  * @since 0.1
  */
 BB_API bb_status bb_manager_enqueue_fill(bb_manager *m, uint64_t byte_offset, uint64_t count, const void *element, uint64_t timeout);
 
 /**
- * Enqueues an N-d region. The data is copied before the call returns.
+ * Enqueues an update of an N-d region. The data is copied before the call returns.
  *
  * @param m the manager
- * @param region what goes where
- * @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+ * @param region the region and its data
+ * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
  * @return BB_E_ARGUMENT (a step of 0), and what `bb_manager_enqueue()` returns
- * @threadsafety safe to call from any thread; from callbacks too, where it never waits
+ * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
  * @since 0.1
  */
 BB_API bb_status bb_manager_enqueue_region(bb_manager *m, const bb_region *region, uint64_t timeout);
 
 /**
- * Enqueues an update whose data is not copied before the call returns: it stays as it is until `release` has been called.
+ * Enqueues an update whose data is not copied before the call returns: the data must stay unchanged until `release`
+ * is called.
  *
- * `release` is called exactly once if the call succeeds, on the worker, also when the manager is destroyed first; never if
- * the call fails: then the data stays the caller's.
+ * If the call succeeds, `release` is called exactly once, on the worker, even if the manager is destroyed before. If
+ * the call fails it is not called, and the data stays the caller's.
  *
  * @param m the manager
- * @param update what goes where
- * @param release told when the data is not needed any more
- * @param user_data handed to `release`
- * @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+ * @param update the data and its destination
+ * @param release releases the data
+ * @param user_data passed to `release`
+ * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
  * @return what `bb_manager_enqueue()` returns
- * @threadsafety safe to call from any thread; from callbacks too, where it never waits
+ * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
  * @since 0.1
  */
 BB_API bb_status bb_manager_enqueue_borrowed(bb_manager *m, const bb_update *update, bb_release_fn release, void *user_data, uint64_t timeout);
@@ -2852,202 +2880,202 @@ BB_API bb_status bb_manager_enqueue_borrowed(bb_manager *m, const bb_update *upd
  * Enqueues a kernel. If the call fails, `user_data` stays the caller's and `drop` is not called.
  *
  * @param m the manager
- * @param kernel what runs on which range
- * @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+ * @param kernel the kernel and its range
+ * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
  * @return BB_E_ARGUMENT (flags, reserved), and what `bb_manager_enqueue()` returns
- * @threadsafety safe to call from any thread; from callbacks too, where it never waits
+ * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
  * @since 0.1
  */
 BB_API bb_status bb_manager_enqueue_kernel(bb_manager *m, const bb_kernel *kernel, uint64_t timeout);
 
 /**
- * Enqueues a tag: it comes back with the first front that contains every earlier update of this thread, until a later tag.
+ * Enqueues a tag: it is the tag of the first front that contains every earlier update of this thread, and of later
+ * fronts until a newer tag.
  *
  * @param m the manager
- * @param tag the caller's own number, such as a step
- * @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+ * @param tag a number of the caller, such as a step
+ * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
  * @return what `bb_manager_enqueue()` returns
- * @threadsafety safe to call from any thread; from callbacks too, where it never waits
+ * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
  * @since 0.1
  */
 BB_API bb_status bb_manager_enqueue_tag(bb_manager *m, uint64_t tag, uint64_t timeout);
 
 /**
- * Leases the newest front, in a bounded number of steps. It stays readable and unchanged until the lease is released,
- * whatever is published meanwhile, even after the manager is destroyed.
+ * Leases the newest front, in a bounded number of steps. It stays readable and unchanged until the lease is
+ * released, despite later publishes and even after the manager is destroyed.
  *
  * @param m the manager
- * @param front written
- * @return BB_OK, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
- *         BB_E_FOREIGN, BB_E_FORKED
+ * @param front output
+ * @return BB_OK, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle status
  * @threadsafety safe to call from any thread; any number of leases at once
  * @since 0.1
  */
 BB_API bb_status bb_manager_acquire_front(bb_manager *m, bb_front *front);
 
 /**
- * Gives leased memory back. It must not be read any more.
+ * Releases a lease. The memory must not be used any more.
  *
  * @param lease from `bb_front.lease`
- * @return BB_OK, BB_E_STALE (released before), BB_E_NULL, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_STALE (released before), or a handle status
  * @threadsafety safe to call from any thread, not only the one that acquired it
  * @since 0.1
  */
 BB_API bb_status bb_lease_release(bb_lease *lease);
 
 /**
- * Reserves the back copy: the caller changes it in place, for a loop that steps from front to back.
+ * Reserves the back copy, so that the caller can change it in place: for a loop that reads the front and writes the
+ * back.
  *
- * Updates of others queue until it is committed or cancelled; synchronize waits for it. Enqueued updates of before are in it.
+ * The back copy contains all updates enqueued before. Later updates queue until the reservation is committed or
+ * cancelled, and synchronize waits for that.
  *
  * @param m the manager
- * @param flags `BB_BACK_KEEP`, or `BB_BACK_DISCARD` if all of it will be rewritten
- * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
- * @param back written
- * @return BB_OK, BB_E_ARGUMENT (flags), BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED, BB_E_CLOSED,
- *         BB_E_RECURSIVE (from a callback of the manager), BB_E_STATE (this thread has it already), BB_E_INTERRUPTED,
- *         BB_E_OUT_OF_MEMORY, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
- * @threadsafety safe to call from any thread; one at a time holds the back copy
+ * @param flags `BB_BACK_KEEP`, or `BB_BACK_DISCARD` if all of it will be overwritten
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+ * @param back output
+ * @return BB_OK, BB_E_ARGUMENT (flags), BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED,
+ *         BB_E_CLOSED, BB_E_RECURSIVE (from a callback of the manager), BB_E_STATE (this thread has it already),
+ *         BB_E_INTERRUPTED, BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
+ * @threadsafety safe to call from any thread; there is at most one reservation
  * @since 0.1
  */
 BB_API bb_status bb_manager_reserve_back(bb_manager *m, uint32_t flags, uint64_t timeout, bb_back *back);
 
 /**
- * Leases the memory of the reserved back copy: it stays mapped until the lease is released, also after the commit and after
- * the manager is destroyed. For bindings whose language may keep views of it.
+ * Leases the memory of the reserved back copy: it stays mapped until the lease is released, even after the commit
+ * and after the manager is destroyed. For bindings of languages that may keep views of it.
  *
- * The lease of a front keeps its bytes; this one does not: after the commit the library goes on using the memory as a copy
- * of the state, unless `bb_manager_replace_back()` has moved the copy away. It does not keep a copy from being written, so
- * nothing waits for it.
+ * Unlike the lease of a front it does not preserve the bytes: after the commit the library uses the memory as a copy
+ * of the state, unless `bb_manager_replace_back()` has moved the copy to other memory. Nothing waits for this lease.
  *
  * @param m the manager
  * @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
- * @param lease written; give it back by `bb_lease_release()`
+ * @param lease the handle is written here; `bb_lease_release()` ends it
  * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_LIMIT (too many leases),
- *         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ *         BB_E_OUT_OF_MEMORY, or a handle status
  * @threadsafety safe to call from any thread, not only the one that reserved it
  * @since 0.1
  */
 BB_API bb_status bb_manager_lease_back(bb_manager *m, const bb_back *back, bb_lease **lease);
 
 /**
- * Moves the reserved back copy to new memory with the same bytes. The old memory belongs to its leases alone: the library
- * neither reads nor writes it again, so writes through views of it that are left reach no front.
+ * Moves the reserved back copy to new memory with the same bytes. The old memory then belongs to its leases: the
+ * library neither reads nor writes it again, so that writes through remaining views of it reach no front.
  *
  * @param m the manager
  * @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
  * @param replaced the same reservation in its new memory is written here; may be `back` itself
- * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE,
- *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_OUT_OF_MEMORY, or a handle status
  * @threadsafety safe to call from any thread, not only the one that reserved it
  * @since 0.1
  */
 BB_API bb_status bb_manager_replace_back(bb_manager *m, const bb_back *back, bb_back *replaced);
 
 /**
- * Gives the back copy back, changed. The next synchronize publishes it. The reservation ends whatever is returned but
- * BB_E_STATE: after BB_E_CLOSED or BB_E_STALE, nothing is published, and the memory may not be used any more.
+ * Commits the reserved back copy: the next synchronize publishes it. Every result but BB_E_STATE ends the
+ * reservation. After BB_E_CLOSED or BB_E_STALE nothing is published, and the memory must not be used any more.
  *
  * @param m the manager
  * @param back as `bb_manager_reserve_back()` wrote it
- * @param tag the caller's own number, such as a step; comes back with the front
- * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_CLOSED, BB_E_POISONED, BB_E_NULL,
- *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param tag a number of the caller, such as a step; it is returned with the front
+ * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_CLOSED, BB_E_POISONED, or a handle
+ *         status
  * @threadsafety safe to call from any thread, not only the one that reserved it
  * @since 0.1
  */
 BB_API bb_status bb_manager_commit_back(bb_manager *m, const bb_back *back, uint64_t tag);
 
 /**
- * Gives the back copy back, and undoes what was written to it. If the manager was destroyed meanwhile, it returns BB_E_STALE
- * and frees the memory, which stays until then.
+ * Cancels the reservation: what was written to the back copy is undone. If the manager has been destroyed, it frees
+ * the memory of the reservation and returns BB_E_STALE.
  *
  * @param m the manager
  * @param back as `bb_manager_reserve_back()` wrote it
- * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_CLOSED, BB_E_POISONED, BB_E_NULL,
- *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_CLOSED, BB_E_POISONED, or a handle
+ *         status
  * @threadsafety safe to call from any thread, not only the one that reserved it
  * @since 0.1
  */
 BB_API bb_status bb_manager_cancel_back(bb_manager *m, const bb_back *back);
 
 /**
- * The newest published epoch.
+ * Gets the newest published epoch.
  *
  * @param m the manager
- * @param epoch written
- * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param epoch output
+ * @return BB_OK or a handle status
  * @threadsafety safe to call from any thread; never waits
  * @since 0.1
  */
 BB_API bb_status bb_manager_epoch(bb_manager *m, uint64_t *epoch);
 
 /**
- * What the manager is and where it stands.
+ * Gets dtype, shape, state and label of a manager.
  *
  * @param m the manager
- * @param struct_size `sizeof(bb_manager_info)` as the caller knows it
- * @param info that many bytes are written
- * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param struct_size `sizeof(bb_manager_info)`
+ * @param info output, `struct_size` bytes
+ * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
  * @threadsafety safe to call from any thread; never waits
  * @since 0.1
  */
 BB_API bb_status bb_manager_info_get(bb_manager *m, uint32_t struct_size, bb_manager_info *info);
 
 /**
- * What the manager has done.
+ * Gets the statistics of a manager.
  *
  * @param m the manager
- * @param struct_size `sizeof(bb_manager_stats)` as the caller knows it
- * @param stats that many bytes are written
- * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
- * @threadsafety safe to call from any thread; never waits. Counters that belong together may be read at different times
+ * @param struct_size `sizeof(bb_manager_stats)`
+ * @param stats output, `struct_size` bytes
+ * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
+ * @threadsafety safe to call from any thread; never waits. The counters are not read at one instant
  * @since 0.1
  */
 BB_API bb_status bb_manager_stats_get(bb_manager *m, uint32_t struct_size, bb_manager_stats *stats);
 
 /**
- * Writes the statistics as text. Allocates nothing.
+ * Writes the statistics of a manager as text. Allocates nothing.
  *
  * @param m the manager
- * @param write takes the text, piece by piece, on the calling thread
- * @param user_data handed to `write`
- * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param write takes the text in pieces, on the calling thread
+ * @param user_data passed to `write`
+ * @return BB_OK or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_manager_stats_write(bb_manager *m, bb_write_fn write, void *user_data);
 
 /**
- * Begins a batch. Nothing of it is seen before it is committed; it holds no lock and nothing of the manager.
+ * Begins a batch. Its updates have no effect before it is committed; it holds no lock and no resource of the
+ * manager.
  *
  * @param m the manager
  * @param batch the handle is written here; `bb_batch_commit()` and `bb_batch_cancel()` end it
- * @return BB_OK, BB_E_CLOSED, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
- *         BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_CLOSED, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_batch_begin(bb_manager *m, bb_batch **batch);
 
 /**
- * Adds an update. The data is copied before the call returns.
+ * Adds an update to a batch. The data is copied before the call returns.
  *
  * @param b the batch
- * @param update what goes where
- * @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_CLOSED, BB_E_BUSY (another thread is inside), BB_E_NULL,
- *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED. A refused update leaves the batch as it was
+ * @param update the data and its destination
+ * @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_CLOSED, BB_E_BUSY (another thread uses it), or a
+ *         handle status. A refused update leaves the batch as it was
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_batch_update(bb_batch *b, const bb_update *update);
 
 /**
- * Adds a range to be filled with one element.
+ * Adds a fill to a batch: each element of a range is set to one value.
  *
  * @param b the batch
- * @param byte_offset where the range begins, in bytes, a multiple of the element's size
- * @param count how long it is, in elements
+ * @param byte_offset start of the range in bytes, a multiple of the element size
+ * @param count length of the range in elements
  * @param element one element, of any alignment
  * @return what `bb_batch_update()` returns
  * @threadsafety one thread at a time
@@ -3056,10 +3084,10 @@ BB_API bb_status bb_batch_update(bb_batch *b, const bb_update *update);
 BB_API bb_status bb_batch_fill(bb_batch *b, uint64_t byte_offset, uint64_t count, const void *element);
 
 /**
- * Adds an N-d region. The data is copied before the call returns.
+ * Adds an update of an N-d region to a batch. The data is copied before the call returns.
  *
  * @param b the batch
- * @param region what goes where
+ * @param region the region and its data
  * @return BB_E_ARGUMENT (a step of 0), and what `bb_batch_update()` returns
  * @threadsafety one thread at a time
  * @since 0.1
@@ -3067,11 +3095,11 @@ BB_API bb_status bb_batch_fill(bb_batch *b, uint64_t byte_offset, uint64_t count
 BB_API bb_status bb_batch_region(bb_batch *b, const bb_region *region);
 
 /**
- * Adds a kernel. If the call fails, `user_data` stays the caller's; once it has succeeded, `drop` is called exactly once,
- * also when the batch is cancelled.
+ * Adds a kernel to a batch. If the call fails, `user_data` stays the caller's. Once it has succeeded, `drop` is
+ * called exactly once, even if the batch is cancelled.
  *
  * @param b the batch
- * @param kernel what runs on which range
+ * @param kernel the kernel and its range
  * @return BB_E_ARGUMENT (flags, reserved), and what `bb_batch_update()` returns
  * @threadsafety one thread at a time
  * @since 0.1
@@ -3079,10 +3107,10 @@ BB_API bb_status bb_batch_region(bb_batch *b, const bb_region *region);
 BB_API bb_status bb_batch_kernel(bb_batch *b, const bb_kernel *kernel);
 
 /**
- * Sets the tag that comes back with the first front that contains the batch.
+ * Sets the tag of the first front that contains the batch.
  *
  * @param b the batch
- * @param tag the caller's own number, such as a step
+ * @param tag a number of the caller, such as a step
  * @return what `bb_batch_update()` returns
  * @threadsafety one thread at a time
  * @since 0.1
@@ -3090,38 +3118,37 @@ BB_API bb_status bb_batch_kernel(bb_batch *b, const bb_kernel *kernel);
 BB_API bb_status bb_batch_tag(bb_batch *b, uint64_t tag);
 
 /**
- * Enqueues the batch: all of it in one epoch, whoever synchronizes meanwhile. Ends the handle; a commit that is refused
- * leaves it, and it may be tried again.
+ * Enqueues the batch: all of it becomes visible in one epoch. Ends the handle. A failed commit leaves the batch
+ * unchanged, and may be repeated.
  *
  * @param b the batch
- * @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
- * @return BB_OK, BB_E_FULL (no room, timeout 0), BB_E_TIMEOUT, BB_E_PINNED, BB_E_STALLED, BB_E_CLOSED, BB_E_OUT_OF_MEMORY,
- *         BB_E_INTERRUPTED, BB_E_POISONED, BB_E_BUSY (another thread is inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
- *         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
- * @threadsafety one thread at a time; from callbacks too, where it never waits
+ * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
+ * @return BB_OK, BB_E_FULL (no space, and the timeout is 0), BB_E_TIMEOUT, BB_E_PINNED, BB_E_STALLED, BB_E_CLOSED,
+ *         BB_E_OUT_OF_MEMORY, BB_E_INTERRUPTED, BB_E_POISONED, BB_E_BUSY (another thread uses it), or a handle
+ *         status
+ * @threadsafety one thread at a time; also from callbacks, where it does not wait
  * @since 0.1
  */
 BB_API bb_status bb_batch_commit(bb_batch *b, uint64_t timeout);
 
 /**
- * Drops the batch and ends the handle. Nothing of it is applied.
+ * Discards the batch and ends the handle. None of its updates is applied.
  *
  * @param b the batch; NULL is a no-op
- * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_BUSY (another thread is inside), BB_E_HANDLE, BB_E_STALE,
- *         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside a call on it), BB_E_BUSY (another thread uses it), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_batch_cancel(bb_batch *b);
 
 /**
- * Begins a task: every later synchronize waits until it has ended.
+ * Begins a task: every later synchronize waits until the task has ended.
  *
  * @param m the manager
- * @param label name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none
+ * @param label label in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none
  * @param task the handle is written here; `bb_task_end()` ends it
- * @return BB_OK, BB_E_ARGUMENT (label that is not UTF-8), BB_E_CLOSED, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED,
- *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_ARGUMENT (label that is not UTF-8), BB_E_CLOSED, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED, or a
+ *         handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3131,8 +3158,8 @@ BB_API bb_status bb_task_begin(bb_manager *m, const char *label, bb_task **task)
  * Ends a task.
  *
  * @param task the task
- * @return BB_OK, BB_E_STALE (ended before), BB_E_CLOSED (the manager has been destroyed; the task has ended with it),
- *         BB_E_NULL, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_STALE (ended before), BB_E_CLOSED (the manager has been destroyed, which ended the task), or a
+ *         handle status
  * @threadsafety safe to call from any thread, not only the one that began it
  * @since 0.1
  */
@@ -3144,204 +3171,204 @@ BB_API bb_status bb_task_end(bb_task *task);
  * @param m the manager
  * @param after the newest epoch that the caller has seen
  * @param watch the handle is written here; `bb_watch_destroy()` ends it
- * @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_CLOSED, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
- *         BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_CLOSED, BB_E_POISONED, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_watch_create(bb_manager *m, uint64_t after, bb_watch **watch);
 
 /**
- * The descriptor of the watch, for event loops. It is readable (POLLIN, level-triggered) while there is a newer epoch than
- * the last one told, while the ticket asked for can be waited for without blocking, and once the manager has ended. It
- * belongs to the watch: do not read or close it.
+ * Gets the file descriptor of the watch, for event loops. It is readable (POLLIN, level-triggered) while there is an
+ * epoch that `bb_watch_wait()` has not returned, while the ticket of `bb_watch_ticket()` is decided, and once the
+ * manager has ended. It belongs to the watch: neither read nor close it.
  *
  * @param w the watch
- * @param fd written
+ * @param fd output
  * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_CLOSED (the manager has
- *         been destroyed), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ *         been destroyed), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_watch_fd(bb_watch *w, int32_t *fd);
 
 /**
- * Makes the descriptor become readable also when a ticket can be waited for without blocking: done, failed or closed. A
- * later ticket takes its place.
+ * Makes the descriptor readable also when a ticket is decided, so that a wait for it does not block: done, failed or
+ * closed. A later ticket replaces it.
  *
  * @param w the watch
  * @param ticket from `bb_manager_synchronize_async()` of the same manager
- * @return BB_OK, BB_E_ARGUMENT (not a ticket of this manager), BB_E_CLOSED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
- *         BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_ARGUMENT (not a ticket of this manager), BB_E_CLOSED, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_watch_ticket(bb_watch *w, uint64_t ticket);
 
 /**
- * Waits for an epoch beyond the last one that this watch told, and makes the descriptor unreadable again.
+ * Waits for an epoch newer than the last one that this watch has returned, and clears the descriptor.
  *
  * @param w the watch
- * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
  * @param epoch the newest epoch is written here
  * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (the manager or the watch has ended), BB_E_RECURSIVE, BB_E_INTERRUPTED,
- *         BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
- * @threadsafety safe to call from any thread; two that wait at once may be told the same epoch
+ *         BB_E_POISONED, or a handle status
+ * @threadsafety safe to call from any thread; two concurrent waits may return the same epoch
  * @since 0.1
  */
 BB_API bb_status bb_watch_wait(bb_watch *w, uint64_t timeout, uint64_t *epoch);
 
 /**
- * Ends a subscription: its waiters return BB_E_CLOSED, and its descriptor is closed.
+ * Destroys a watch: its waiters return BB_E_CLOSED, and its descriptor is closed.
  *
  * @param w the watch; NULL is a no-op
- * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_watch_destroy(bb_watch *w);
 
 /**
- * Makes a device on host memory: the same as OpenGL to whoever uses it, with no driver needed.
+ * Creates a device on host memory. It behaves as a device on OpenGL, and needs no driver.
  *
  * @param flags 0, or `BB_DEVICE_HOST_DRIVEN`
- * @param label name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none
+ * @param label label in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none
  * @param device the handle is written here
- * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, label that is not UTF-8), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (threads, handles),
- *         BB_E_UNSUPPORTED (the system refuses a thread)
+ * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, label that is not UTF-8), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (threads,
+ *         handles), BB_E_UNSUPPORTED (the system refuses a thread)
  * @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
  * @since 0.1
  */
 BB_API bb_status bb_device_create_host(uint32_t flags, const char *label, bb_device **device);
 
 /**
- * Makes a device on OpenGL 3.3 or newer.
+ * Creates a device on OpenGL 3.3 or newer.
  *
- * - Headless: no flags, `get_proc` and `config` NULL. The library's own thread owns a context of its own, made by EGL.
- * - Shared: as headless, and the config gives the program's `EGLDisplay` and `EGLContext`. What the library makes is known
- *   there.
- * - Host-driven: `BB_DEVICE_HOST_DRIVEN` and a `get_proc`. The program's context, current on the calling thread, is used as it
- *   is, by calls of `bb_device_poll()` on this thread. It works with every window system. Between polls the context must be
- *   current when the library is called on this thread, and the library leaves no state changed but what is bound to
- *   `GL_COPY_READ_BUFFER` and `GL_COPY_WRITE_BUFFER`. An error of OpenGL that the program has not asked for is cleared, and told
- *   in the log.
+ * - Headless: no flags, `get_proc` and `config` NULL. A thread of the library owns a context that it creates with
+ *   EGL.
+ * - Shared: as headless, and the config has the program's `EGLDisplay` and `EGLContext`. Buffers of the device are
+ *   usable in that context.
+ * - Host-driven: `BB_DEVICE_HOST_DRIVEN` and a `get_proc`. The program's context, which is current on the calling
+ *   thread, does the work in calls of `bb_device_poll()` on this thread. It works with every window system. The
+ *   context must be current whenever the library is called on this thread. The library changes no state except for
+ *   the bindings of `GL_COPY_READ_BUFFER` and `GL_COPY_WRITE_BUFFER`. Errors that the program has not read with
+ *   `glGetError` are cleared and logged.
  *
- * The environment variable `BACKBUF_GL_CAPS` lists the optional abilities that may be used: `none`, or some of
- * `buffer_storage,debug,robustness`; all of them where it is not set.
+ * The environment variable `BACKBUF_GL_CAPS` lists the optional features that may be used: `none`, or some of
+ * `buffer_storage,debug,robustness`. All of them may be used if it is not set.
  *
  * @param flags 0, or `BB_DEVICE_HOST_DRIVEN`
- * @param get_proc where functions are, or NULL; needed with `BB_DEVICE_HOST_DRIVEN`, refused otherwise
- * @param config how, or NULL for the defaults
+ * @param get_proc returns the addresses of functions; required with `BB_DEVICE_HOST_DRIVEN`, else NULL
+ * @param config parameters, or NULL for the defaults
  * @param device the handle is written here
  * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, get_proc, config, a context of another API), BB_E_VERSION,
- *         BB_E_STATE (host-driven, and no context is current on this thread),
- *         BB_E_UNSUPPORTED (no EGL, no driver, no context, too old a version: the message tells which), BB_E_OUT_OF_MEMORY,
- *         BB_E_LIMIT
+ *         BB_E_STATE (host-driven, and no context is current on this thread), BB_E_UNSUPPORTED (no EGL, no driver,
+ *         no context, too old a version: the message names it), BB_E_OUT_OF_MEMORY, BB_E_LIMIT
  * @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
  * @since 0.1
  */
 BB_API bb_status bb_device_create_gl(uint32_t flags, bb_gl_get_proc get_proc, const bb_gl_config *config, bb_device **device);
 
 /**
- * Makes a device on WebGPU, on an adapter of its own. The library must be built with it: CMake's `BACKBUF_WGPU`, Cargo's feature
- * `wgpu`.
+ * Creates a device on WebGPU, on an adapter of its own. The library must be built with WebGPU: CMake's
+ * `BACKBUF_WGPU`, Cargo's feature `wgpu`.
  *
  * @param flags 0, or `BB_DEVICE_HOST_DRIVEN`
- * @param config how, or NULL for the defaults
+ * @param config parameters, or NULL for the defaults
  * @param device the handle is written here
  * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, label or adapter that is not UTF-8), BB_E_VERSION,
- *         BB_E_UNSUPPORTED (a build without WebGPU, no driver, no such adapter: the message tells which), BB_E_OUT_OF_MEMORY,
- *         BB_E_LIMIT
+ *         BB_E_UNSUPPORTED (a build without WebGPU, no driver, no such adapter: the message names it),
+ *         BB_E_OUT_OF_MEMORY, BB_E_LIMIT
  * @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
  * @since 0.1
  */
 BB_API bb_status bb_device_create_wgpu(uint32_t flags, const bb_wgpu_config *config, bb_device **device);
 
 /**
- * Runs a host-driven device's work: uploads, copies and fences of whatever stands on it, on the thread that owns it.
+ * Runs the pending work of a host-driven device on its owner thread: uploads, copies and fences of all objects on
+ * the device.
  *
- * It ends when there is nothing to do or the budget is used up; the step that is running then, at most 1 MiB of an upload, is
- * finished. It does not wait for more work.
+ * Returns when no work is left or the budget is used up; a step that has begun, at most 1 MiB of an upload, is
+ * finished first. It does not wait for more work.
  *
  * @param device a device made with `BB_DEVICE_HOST_DRIVEN`
- * @param budget nanoseconds to spend; 0 runs one step, BB_FOREVER all there is
- * @return BB_OK, BB_E_STATE (the library's own thread drives it), BB_E_WRONG_THREAD, BB_E_RECURSIVE (inside the device's own
- *         work), BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
- * @threadsafety on the owner thread only
+ * @param budget nanoseconds; 0 runs one step, BB_FOREVER runs all pending work
+ * @return BB_OK, BB_E_STATE (not host-driven), BB_E_WRONG_THREAD, BB_E_RECURSIVE (inside work of the device),
+ *         BB_E_DEVICE_LOST, or a handle status
+ * @threadsafety owner thread only
  * @since 0.1
  */
 BB_API bb_status bb_device_poll(bb_device *device, uint64_t budget);
 
 /**
- * Waits until everything that was submitted up to a fence is done. On the owner thread of a host-driven device this drives it.
+ * Waits until all work submitted up to a fence is done. On the owner thread of a host-driven device it also runs the
+ * device's work.
  *
  * @param device the device
  * @param fence from `bb_encoder_submit()`
- * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
- * @return BB_OK, BB_E_TIMEOUT, BB_E_ARGUMENT (nothing was submitted under that number), BB_E_DEVICE_LOST, BB_E_RECURSIVE (in a
- *         callback on the owner thread), BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
- *         BB_E_FORKED
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_ARGUMENT (not a fence of this device), BB_E_DEVICE_LOST, BB_E_RECURSIVE (in a
+ *         callback on the owner thread), BB_E_INTERRUPTED, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_device_wait_fence(bb_device *device, uint64_t fence, uint64_t timeout);
 
 /**
- * Tells what a device is.
+ * Gets kind, limits, names and label of a device.
  *
  * @param device the device
  * @param struct_size `sizeof(bb_device_info)`
- * @param info written
- * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param info output
+ * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_device_info_get(bb_device *device, uint32_t struct_size, bb_device_info *info);
 
 /**
- * Tells what a device has done.
+ * Gets the statistics of a device.
  *
  * @param device the device
  * @param struct_size `sizeof(bb_device_stats)`
- * @param stats written
- * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param stats output
+ * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_device_stats_get(bb_device *device, uint32_t struct_size, bb_device_stats *stats);
 
 /**
- * Names each buffer that is there: label, bytes, usage, and the state of those that are mapped by requests (`MapPending`: one has
- * not been answered). Nothing is written where there is none.
+ * Writes one line for each buffer that exists: label, bytes, usage, and the state of buffers that can be mapped
+ * (`MapPending`: a request is pending). Writes nothing if there is no buffer.
  *
  * @param device the device
- * @param write called with pieces of text on this thread
- * @param user_data handed to `write`
- * @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param write takes the text in pieces, on the calling thread
+ * @param user_data passed to `write`
+ * @return BB_OK, BB_E_OUT_OF_MEMORY, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_device_leak_report(bb_device *device, bb_write_fn write, void *user_data);
 
 /**
- * Destroys a device, with its context if that is the library's own. Native buffers of what still stands on it go with it: its
- * managers go on in host memory, and publish no more (`BB_E_DEVICE_LOST`).
+ * Destroys a device, with its context if the library created it. The native buffers of objects on it are deleted
+ * too; its managers keep their copies in host memory, but publish no more (`BB_E_DEVICE_LOST`).
  *
- * A host-driven device is destroyed on its owner thread, while its context is current there; on any thread once that one has ended.
+ * A host-driven device is destroyed on its owner thread, with its context current; once that thread has ended, on
+ * any thread.
  *
  * @param device the device; NULL is a no-op
- * @return BB_OK, BB_E_WRONG_THREAD (host-driven, and its owner thread is another one that has not ended), BB_E_RECURSIVE (inside
- *         the device's own work), BB_E_STALE (also all but one of several threads that destroy it), BB_E_HANDLE, BB_E_KIND,
- *         BB_E_FOREIGN, BB_E_FORKED
- * @threadsafety safe to call from any thread; host-driven ones on their owner thread while it lives
+ * @return BB_OK, BB_E_WRONG_THREAD (host-driven, and the owner thread is another one that has not ended),
+ *         BB_E_RECURSIVE (inside work of the device), BB_E_STALE (also for all but one of several threads that
+ *         destroy it), or a handle status
+ * @threadsafety safe to call from any thread; for a host-driven device, the owner thread unless it has ended
  * @since 0.1
  */
 BB_API bb_status bb_device_destroy(bb_device *device);
 
 /**
- * Fills a desc with the defaults.
+ * Fills a descriptor with the defaults.
  *
- * @param desc written
+ * @param desc output
  * @return BB_OK, BB_E_NULL
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -3349,111 +3376,109 @@ BB_API bb_status bb_device_destroy(bb_device *device);
 BB_API bb_status bb_buffer_desc_init(bb_buffer_desc *desc);
 
 /**
- * Makes a buffer of zeros, which follows WebGPU's rules of mapping on every device.
+ * Creates a buffer filled with zeros. Mapping follows WebGPU's rules on every device.
  *
- * @param device whose memory it is
- * @param desc how
+ * @param device the device that owns the memory
+ * @param desc parameters
  * @param buffer the handle is written here; `bb_buffer_release()` ends it
- * @return BB_OK, BB_E_ARGUMENT (usage, label), BB_E_ALIGN (mapped at creation, and the size is no multiple of 4), BB_E_LIMIT (too
- *         large for the device), BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_TIMEOUT (the host has not driven the device
- *         for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_ARGUMENT (usage, label), BB_E_ALIGN (mapped at creation, and the size is no multiple of 4),
+ *         BB_E_LIMIT (too large for the device), BB_E_VERSION, a device status, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_buffer_create(bb_device *device, const bb_buffer_desc *desc, bb_buffer **buffer);
 
 /**
- * Asks for bytes to be mapped, as soon as the work that uses the buffer is done. Refused at once while it is mapped or a request is
- * pending, which leaves the first one alone.
+ * Requests a mapping, which completes when the device has finished the work that uses the buffer. The call fails at
+ * once while the buffer is mapped or another request is pending; that request goes on.
  *
- * An accepted request is answered exactly once, with no lock held: mapped, BB_E_ABORTED by unmap, destroy or release,
- * BB_E_CANCELLED, BB_E_DEVICE_LOST, or what the backend says. It goes on when its handle is released.
+ * An accepted request completes exactly once, with no lock held: mapped, BB_E_ABORTED (by unmap, destroy or
+ * release), BB_E_CANCELLED, BB_E_DEVICE_LOST, or an error of the backend. Releasing its handle does not cancel it.
  *
  * @param buffer a buffer with `BB_USAGE_MAP_READ` or `BB_USAGE_MAP_WRITE`
  * @param mode `BB_MAP_READ` or `BB_MAP_WRITE`
- * @param offset where it begins, in bytes, a multiple of 8
- * @param size how many bytes, a multiple of 4; `BB_WHOLE_SIZE` for the rest
- * @param callback called with the answer, or NULL: on the device's owner thread, on the thread that unmaps, destroys or cancels, or
- *        inside of this call. It may use, destroy and release any buffer, but not wait for the device
- * @param request a handle to poll, wait and cancel is written here; `bb_request_release()` ends it. NULL for none
- * @return BB_OK, BB_E_STATE (not ready: the message tells the state), BB_E_ARGUMENT (mode, or not in the usage), BB_E_ALIGN,
- *         BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
- *         BB_E_FOREIGN, BB_E_FORKED
+ * @param offset start in bytes, a multiple of 8
+ * @param size length in bytes, a multiple of 4; `BB_WHOLE_SIZE` for the rest
+ * @param callback called with the outcome, or NULL: on the device's owner thread, on the thread that unmaps,
+ *        destroys or cancels, or inside this call. It may use, destroy and release any buffer, but must not wait for
+ *        the device
+ * @param request a handle for poll, wait and cancel is written here; `bb_request_release()` ends it. NULL for none
+ * @return BB_OK, BB_E_STATE (not ready: the message names the state), BB_E_ARGUMENT (mode, or not in the usage),
+ *         BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_buffer_map_async(bb_buffer *buffer, uint32_t mode, uint64_t offset, uint64_t size, const bb_map_callback *callback, bb_request **request);
 
 /**
- * Gives the memory back once the device is done with it; the handle stays, and tells `BB_BUFFER_DESTROYED`. A pending request
- * is answered with BB_E_ABORTED. Does nothing the second time.
+ * Destroys the buffer: its memory is freed once the device has finished with it. The handle stays valid, and the
+ * state is `BB_BUFFER_DESTROYED`. A pending request completes with BB_E_ABORTED. Destroying a buffer again has no
+ * effect.
  *
  * @param buffer the buffer; NULL is a no-op
- * @return BB_OK, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK or a handle status
  * @threadsafety safe to call from any thread, also in the buffer's own callback
  * @since 0.1
  */
 BB_API bb_status bb_buffer_destroy(bb_buffer *buffer);
 
 /**
- * Tells what a buffer is, and where it stands.
+ * Gets size, usage, state and label of a buffer.
  *
  * @param buffer the buffer
  * @param struct_size `sizeof(bb_buffer_info)`
- * @param info written
- * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param info output
+ * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_buffer_info_get(bb_buffer *buffer, uint32_t struct_size, bb_buffer_info *info);
 
 /**
- * What the buffer is to its backend: the name of an OpenGL buffer, an address in host memory. For work of the program's own.
+ * Gets the backend's own handle of the buffer: the name of an OpenGL buffer, or an address in host memory.
  *
  * @param buffer a buffer that is ready
- * @param native written
- * @return BB_OK, BB_E_STATE (mapped, pending or destroyed), BB_E_TIMEOUT (the host has not driven the device for 30 s),
- *         BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
- *         BB_E_FORKED
+ * @param native output
+ * @return BB_OK, BB_E_STATE (mapped, map pending or destroyed), BB_E_TIMEOUT (the host has not driven the device for
+ *         30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_buffer_native(bb_buffer *buffer, uint64_t *native);
 
 /**
- * Gives the handle back, and with it the memory, as `bb_buffer_destroy()` does.
+ * Destroys the buffer as `bb_buffer_destroy()` does, and ends the handle.
  *
  * @param buffer the buffer; NULL is a no-op
- * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE (also all but one of several threads that release it),
- *         BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside a call on it), BB_E_STALE (also for all but one of several threads that
+ *         release it), or a handle status
  * @threadsafety safe to call from any thread, also in the buffer's own callback
  * @since 0.1
  */
 BB_API bb_status bb_buffer_release(bb_buffer *buffer);
 
 /**
- * Mapped bytes, to be written. Valid until the buffer is unmapped, destroyed or released, or its device destroyed; until then
- * no other range may overlap them.
+ * Gets mapped bytes for writing. They are valid until the buffer is unmapped, destroyed or released, or its device
+ * is destroyed; until then no other range may overlap them.
  *
  * @param buffer a buffer that is mapped for writing
- * @param offset where they begin in the buffer, in bytes, a multiple of 8
- * @param size how many, a multiple of 4; `BB_WHOLE_SIZE` for the rest of what is mapped
- * @param span written
- * @return BB_OK, BB_E_STATE (not mapped), BB_E_ARGUMENT (mapped for reading), BB_E_BUSY (overlaps another range), BB_E_ALIGN,
- *         BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
- *         BB_E_FORKED
+ * @param offset offset in the buffer in bytes, a multiple of 8
+ * @param size length in bytes, a multiple of 4; `BB_WHOLE_SIZE` for the rest of the mapped range
+ * @param span output
+ * @return BB_OK, BB_E_STATE (not mapped), BB_E_ARGUMENT (mapped for reading), BB_E_BUSY (overlaps another range),
+ *         BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_DEVICE_LOST, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_buffer_mapped_range(bb_buffer *buffer, uint64_t offset, uint64_t size, bb_span *span);
 
 /**
- * Mapped bytes, to be read. Ranges like it may overlap, one that is written may not.
+ * Gets mapped bytes for reading. Ranges for reading may overlap each other, but no range for writing.
  *
  * @param buffer a buffer that is mapped
- * @param offset where they begin in the buffer, in bytes, a multiple of 8
- * @param size how many, a multiple of 4; `BB_WHOLE_SIZE` for the rest of what is mapped
- * @param span written
+ * @param offset offset in the buffer in bytes, a multiple of 8
+ * @param size length in bytes, a multiple of 4; `BB_WHOLE_SIZE` for the rest of the mapped range
+ * @param span output
  * @return what `bb_buffer_mapped_range()` returns
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -3461,121 +3486,119 @@ BB_API bb_status bb_buffer_mapped_range(bb_buffer *buffer, uint64_t offset, uint
 BB_API bb_status bb_buffer_const_mapped_range(bb_buffer *buffer, uint64_t offset, uint64_t size, bb_const_span *span);
 
 /**
- * Tells what is mapped, and lends nothing: ranges are for those who share a buffer, this is for who owns all of it.
+ * Gets the whole mapping, without the overlap checks of ranges: for a caller that is the only user of the buffer.
  *
  * @param buffer the buffer
  * @param struct_size `sizeof(bb_mapping)`
- * @param mapping written
- * @return BB_OK, BB_E_DEVICE_LOST (mapped, and the device is gone), BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE,
- *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param mapping output
+ * @return BB_OK, BB_E_DEVICE_LOST (mapped, and the device is lost), BB_E_VERSION (struct_size), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_buffer_mapping_get(bb_buffer *buffer, uint32_t struct_size, bb_mapping *mapping);
 
 /**
- * Gives the bytes to the device as `bb_buffer_unmap()` does, if that mapping is there still; a later one stays.
+ * Unmaps the buffer as `bb_buffer_unmap()` does, but only the mapping with that number; a later mapping stays.
  *
  * @param buffer the buffer
  * @param number from `bb_buffer_mapping_get()`
- * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_buffer_unmap_only(bb_buffer *buffer, uint64_t number);
 
 /**
- * Gives the bytes to the device; a pending request is answered with BB_E_ABORTED. Does nothing if there is nothing to do.
+ * Unmaps the buffer, so that the device may use it again; a pending request completes with BB_E_ABORTED. No effect
+ * on a buffer that is neither mapped nor map pending.
  *
  * @param buffer the buffer
- * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_buffer_unmap(bb_buffer *buffer);
 
 /**
- * Tells what became of a request, if that is known. It does not drive the device.
+ * Gets the outcome of a request, if it has completed. It does not run the device's work.
  *
  * @param request the request
  * @param struct_size `sizeof(bb_map_outcome)`
- * @param outcome written
- * @return BB_OK (it is known: `outcome` tells how it ended), BB_E_TIMEOUT (not yet), BB_E_VERSION (struct_size), BB_E_NULL,
- *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param outcome output
+ * @return BB_OK (completed; see `outcome`), BB_E_TIMEOUT (not yet), BB_E_VERSION (struct_size), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_request_poll(bb_request *request, uint32_t struct_size, bb_map_outcome *outcome);
 
 /**
- * Waits for a request. On the owner thread of a host-driven device this drives the device.
+ * Waits for a request to complete. On the owner thread of a host-driven device it also runs the device's work.
  *
  * @param request the request
- * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
  * @param struct_size `sizeof(bb_map_outcome)`
- * @param outcome written
- * @return BB_OK (it is known: `outcome` tells how it ended), BB_E_TIMEOUT, BB_E_RECURSIVE (in a callback on the owner thread),
- *         BB_E_INTERRUPTED, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param outcome output
+ * @return BB_OK (completed; see `outcome`), BB_E_TIMEOUT, BB_E_RECURSIVE (in a callback on the owner thread),
+ *         BB_E_INTERRUPTED, BB_E_VERSION (struct_size), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_request_wait(bb_request *request, uint64_t timeout, uint32_t struct_size, bb_map_outcome *outcome);
 
 /**
- * Waits until one of several requests of one device is known.
+ * Waits until one of several requests of one device has completed.
  *
  * @param requests the requests
- * @param count how many
- * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
- * @param index the index of the first one that is known is written here
- * @return BB_OK, BB_E_ARGUMENT (none, or of several devices), BB_E_TIMEOUT, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_OUT_OF_MEMORY,
- *         BB_E_RANGE, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param count how many there are
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+ * @param index the index of the first completed request is written here
+ * @return BB_OK, BB_E_ARGUMENT (no requests, or of several devices), BB_E_TIMEOUT, BB_E_RECURSIVE, BB_E_INTERRUPTED,
+ *         BB_E_OUT_OF_MEMORY, BB_E_RANGE, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_request_wait_any(bb_request *const *requests, uint64_t count, uint64_t timeout, uint64_t *index);
 
 /**
- * Takes a request back: it is answered with BB_E_CANCELLED, unless it has been answered before.
+ * Cancels a request: it completes with BB_E_CANCELLED, unless it has completed already.
  *
  * @param request the request
- * @param in_time 1 is written here if it was in time, else 0; may be NULL
- * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param in_time 1 if the request is cancelled, 0 if it had completed, is written here; may be NULL
+ * @return BB_OK or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_request_cancel(bb_request *request, uint32_t *in_time);
 
 /**
- * Gives the handle back. The request goes on, and is answered to its callback.
+ * Ends the handle of a request. The request continues, and its callback gets the outcome.
  *
  * @param request the request; NULL is a no-op
- * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_request_release(bb_request *request);
 
 /**
- * Makes a buffer that is never mapped: filled by staging buffers and `bb_encoder_write()`, read by `bb_readback_read()`, of any
- * number of bytes.
+ * Creates a buffer that is never mapped, of any number of bytes: staging buffers and `bb_encoder_write()` write it,
+ * `bb_readback_read()` reads it.
  *
- * @param device whose memory it is
- * @param desc how; `BB_USAGE_COPY_DST` is added
+ * @param device the device that owns the memory
+ * @param desc parameters; `BB_USAGE_COPY_DST` is added
  * @param buffer the handle is written here; `bb_device_buffer_destroy()` ends it
- * @return BB_OK, BB_E_ARGUMENT (usage, label, mapped at creation), BB_E_LIMIT (too large for the device), BB_E_VERSION,
- *         BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED,
- *         BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_ARGUMENT (usage, label, mapped at creation), BB_E_LIMIT (too large for the device), BB_E_VERSION, a
+ *         device status, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_device_buffer_create(bb_device *device, const bb_buffer_desc *desc, bb_device_buffer **buffer);
 
 /**
- * Makes a device buffer that grows by `bb_device_buffer_reserve()`.
+ * Creates a device buffer that `bb_device_buffer_reserve()` can grow.
  *
- * @param device whose memory it is
- * @param desc how; `BB_USAGE_COPY_SRC` and `BB_USAGE_COPY_DST` are added
+ * @param device the device that owns the memory
+ * @param desc parameters; `BB_USAGE_COPY_SRC` and `BB_USAGE_COPY_DST` are added
  * @param buffer the handle is written here; `bb_device_buffer_destroy()` ends it
  * @return what `bb_device_buffer_create()` returns
  * @threadsafety safe to call from any thread
@@ -3584,111 +3607,109 @@ BB_API bb_status bb_device_buffer_create(bb_device *device, const bb_buffer_desc
 BB_API bb_status bb_device_buffer_create_growable(bb_device *device, const bb_buffer_desc *desc, bb_device_buffer **buffer);
 
 /**
- * Makes sure of `size` bytes: a growable buffer that is smaller becomes another one, at least twice as large, to which the device
- * copies the old bytes. Its native handle and its generation are new ones; the old memory is given back when the device is done
- * with it. Copies that were recorded and not submitted name the old buffer, and are refused.
+ * Grows a buffer to at least `size` bytes. A smaller buffer is replaced by one at least twice as large, and the
+ * device copies the bytes to it. The native handle and the generation change; the old memory is freed when the
+ * device has finished with it. Copies that were recorded with the old buffer and not submitted are refused.
  *
  * @param buffer a buffer made by `bb_device_buffer_create_growable()`
- * @param size bytes wanted
+ * @param size the bytes needed
  * @param grew 1 is written here if it grew, else 0; may be NULL
- * @return BB_OK, BB_E_STATE (it does not grow), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_TIMEOUT (the host has not
- *         driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
- *         BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_STATE (it does not grow), BB_E_LIMIT, a device status, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_device_buffer_reserve(bb_device_buffer *buffer, uint64_t size, uint32_t *grew);
 
 /**
- * Tells what a device buffer is, and where it stands.
+ * Gets size, usage, state, generation and label of a device buffer.
  *
  * @param buffer the buffer
  * @param struct_size `sizeof(bb_buffer_info)`
- * @param info written
- * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param info output
+ * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_device_buffer_info_get(bb_device_buffer *buffer, uint32_t struct_size, bb_buffer_info *info);
 
 /**
- * What the buffer is to its backend: the name of an OpenGL buffer, an address in host memory. For work of the program's own, which
- * waits for the fences of what was submitted.
+ * Gets the backend's own handle of the buffer: the name of an OpenGL buffer, or an address in host memory. The
+ * program must wait for the fences of submitted work before it uses the memory.
  *
  * @param buffer the buffer
- * @param native written
+ * @param native output
  * @return BB_OK, BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST,
- *         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ *         BB_E_OUT_OF_MEMORY, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_device_buffer_native(bb_device_buffer *buffer, uint64_t *native);
 
 /**
- * Destroys a device buffer. Its memory is given back once the device is done with it.
+ * Destroys a device buffer. Its memory is freed once the device has finished with it.
  *
  * @param buffer the buffer; NULL is a no-op
- * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE (also all but one of several threads that destroy it),
- *         BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside a call on it), BB_E_STALE (also for all but one of several threads that
+ *         destroy it), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_device_buffer_destroy(bb_device_buffer *buffer);
 
 /**
- * Makes an encoder with nothing recorded.
+ * Creates an encoder with nothing recorded.
  *
- * @param device whose buffers it is for
+ * @param device the device whose buffers are used
  * @param encoder the handle is written here; `bb_encoder_destroy()` ends it
- * @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_encoder_create(bb_device *device, bb_encoder **encoder);
 
 /**
- * Records a copy between two buffers. Where they stand is looked at when it is submitted.
+ * Records a copy between two buffers. Their states are checked at submit.
  *
  * @param encoder the encoder
  * @param from a buffer with `BB_USAGE_COPY_SRC`
- * @param from_offset where the bytes begin there, a multiple of 4
+ * @param from_offset offset in the source, a multiple of 4
  * @param to another buffer, with `BB_USAGE_COPY_DST`
- * @param to_offset where they go there, a multiple of 4
- * @param bytes how many, a multiple of 4
- * @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_ARGUMENT (usage, another device, the same buffer), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another
- *         thread is inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param to_offset offset in the destination, a multiple of 4
+ * @param bytes the number of bytes, a multiple of 4
+ * @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_ARGUMENT (usage, another device, the same buffer), BB_E_OUT_OF_MEMORY,
+ *         BB_E_BUSY (another thread uses it), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_encoder_copy(bb_encoder *encoder, bb_buffer *from, uint64_t from_offset, bb_buffer *to, uint64_t to_offset, uint64_t bytes);
 
 /**
- * Records a copy between two device buffers, of any bytes.
+ * Records a copy between two device buffers, of any number of bytes.
  *
  * @param encoder the encoder
  * @param from a device buffer with `BB_USAGE_COPY_SRC`
- * @param from_offset where the bytes begin there
+ * @param from_offset offset in the source
  * @param to another device buffer
- * @param to_offset where they go there
- * @param bytes how many
- * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device, the same buffer), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread is
- *         inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param to_offset offset in the destination
+ * @param bytes the number of bytes
+ * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device, the same buffer), BB_E_OUT_OF_MEMORY, BB_E_BUSY
+ *         (another thread uses it), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_encoder_copy_bytes(bb_encoder *encoder, bb_device_buffer *from, uint64_t from_offset, bb_device_buffer *to, uint64_t to_offset, uint64_t bytes);
 
 /**
- * Records a write of bytes of the caller's own to a device buffer: the way of data that lies in memory already, since nothing
- * else is copied. They are read when they are submitted, and must be there until then.
+ * Records a write of the caller's bytes to a device buffer. They are not copied: they are read at submit, and must
+ * stay valid until then.
  *
  * @param encoder the encoder
  * @param to the device buffer
- * @param offset where they go there
+ * @param offset offset in the device buffer
  * @param data the bytes
- * @param bytes how many
- * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread is inside), BB_E_NULL,
- *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param bytes the number of bytes
+ * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses it),
+ *         or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
@@ -3699,50 +3720,47 @@ BB_API bb_status bb_encoder_write(bb_encoder *encoder, bb_device_buffer *to, uin
  *
  * @param encoder the encoder
  * @param dynamic the dynamic buffer, with `BB_USAGE_COPY_SRC`
- * @param slice an update of the frame that is being made
+ * @param slice an update of the current frame
  * @param to the device buffer
- * @param offset where it goes there
- * @return BB_OK, BB_E_STALE (the update's frame has ended), BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_OUT_OF_MEMORY,
- *         BB_E_BUSY (another thread is inside), BB_E_NULL, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param offset offset in the device buffer
+ * @return BB_OK, BB_E_STALE (the update's frame has ended), BB_E_RANGE, BB_E_ARGUMENT (usage, another device),
+ *         BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses it), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_encoder_copy_update(bb_encoder *encoder, bb_dynamic *dynamic, const bb_dynamic_slice *slice, bb_device_buffer *to, uint64_t offset);
 
 /**
- * Has the device do what was recorded; the encoder is empty again. A buffer that is mapped, pending or destroyed by then is an
- * error that names it: nothing is done, and what was recorded stays.
+ * Submits the recorded copies and writes to the device, and empties the encoder. If a buffer is mapped, map pending
+ * or destroyed, the call fails with its name: nothing is done, and the recorded steps stay.
  *
  * @param encoder the encoder
- * @param fence what passes when it is done, for `bb_device_wait_fence()`, is written here; may be NULL
- * @return BB_OK, BB_E_STATE (a buffer is not ready), BB_E_TIMEOUT (the host has not driven the device for 30 s),
- *         BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_BUSY (another thread is inside), BB_E_NULL,
- *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param fence the fence of this submit, for `bb_device_wait_fence()`, is written here; may be NULL
+ * @return BB_OK, BB_E_STATE (a buffer is not ready), BB_E_BUSY (another thread uses it), a device status, or a
+ *         handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_encoder_submit(bb_encoder *encoder, uint64_t *fence);
 
 /**
- * Ends an encoder. What was recorded and not submitted is not done.
+ * Destroys an encoder. Recorded steps that were not submitted are discarded.
  *
  * @param encoder the encoder; NULL is a no-op
- * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_encoder_destroy(bb_encoder *encoder);
 
 /**
- * Makes a staging buffer that is mapped from the beginning and used up by its upload: for what is loaded once.
+ * Creates a staging buffer for one upload. It is mapped at creation: for data that is loaded once.
  *
- * @param device whose memory it is
- * @param size its bytes, any number
- * @param label name in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none
+ * @param device the device that owns the memory
+ * @param size size in bytes
+ * @param label label in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none
  * @param staging the handle is written here; `bb_immediate_staging_destroy()` ends it
- * @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_TIMEOUT (the host has not driven the
- *         device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
- *         BB_E_FORKED
+ * @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, a device status, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3752,77 +3770,76 @@ BB_API bb_status bb_immediate_staging_create(bb_device *device, uint64_t size, c
  * Writes bytes to a staging buffer.
  *
  * @param staging the staging buffer, not uploaded yet
- * @param offset where they go, in bytes
+ * @param offset offset in the staging buffer, in bytes
  * @param data the bytes
- * @param bytes how many
- * @return BB_OK, BB_E_STATE (uploaded: not mapped), BB_E_RANGE, BB_E_BUSY (the bytes are lent), BB_E_DEVICE_LOST,
- *         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param bytes the number of bytes
+ * @return BB_OK, BB_E_STATE (uploaded: not mapped), BB_E_RANGE, BB_E_BUSY (the bytes are in use), BB_E_DEVICE_LOST,
+ *         BB_E_OUT_OF_MEMORY, or a handle status
  * @threadsafety safe to call from any thread; two that write the same bytes race
  * @since 0.1
  */
 BB_API bb_status bb_immediate_staging_write(bb_immediate_staging *staging, uint64_t offset, const void *data, uint64_t bytes);
 
 /**
- * The bytes of a staging buffer, to be written in place, and not read. Valid until the upload, the destroy, or the end of the
- * device.
+ * Gets the bytes of a staging buffer for writing in place; do not read them. They are valid until the upload, the
+ * destroy, or the end of the device.
  *
  * @param staging the staging buffer, not uploaded yet
- * @param span written
- * @return BB_OK, BB_E_STATE (uploaded: not mapped), BB_E_BUSY (another thread asks for them at this moment), BB_E_DEVICE_LOST,
- *         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param span output
+ * @return BB_OK, BB_E_STATE (uploaded: not mapped), BB_E_BUSY (another thread gets them at the same moment),
+ *         BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_immediate_staging_bytes(bb_immediate_staging *staging, bb_span *span);
 
 /**
- * Records the copy of all of it to a device buffer, and unmaps it. It may be destroyed once that is submitted.
+ * Records a copy of the whole staging buffer to a device buffer, and unmaps it. It may be destroyed once the copy is
+ * submitted.
  *
  * @param staging the staging buffer
  * @param encoder the encoder
  * @param to the device buffer
- * @param offset where it goes there, in bytes
- * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread is inside of the encoder),
- *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param offset offset in the device buffer, in bytes
+ * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses the
+ *         encoder), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_immediate_staging_upload_to(bb_immediate_staging *staging, bb_encoder *encoder, bb_device_buffer *to, uint64_t offset);
 
 /**
- * Destroys a staging buffer. Its memory is given back once the device is done with it; what was recorded and not submitted is
- * refused then.
+ * Destroys a staging buffer. Its memory is freed once the device has finished with it; submits of copies recorded
+ * before are refused.
  *
  * @param staging the staging buffer; NULL is a no-op
- * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_immediate_staging_destroy(bb_immediate_staging *staging);
 
 /**
- * Makes a staging buffer that is mapped when it is asked for and free, again and again: for what streams.
+ * Creates a staging buffer for repeated uploads. It is mapped on request: for data that is streamed.
  *
- * @param device whose memory it is
- * @param size its bytes, any number
- * @param label name in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none
+ * @param device the device that owns the memory
+ * @param size size in bytes
+ * @param label label in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none
  * @param staging the handle is written here; `bb_deferred_staging_destroy()` ends it
- * @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_TIMEOUT (the host has not driven the
- *         device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
- *         BB_E_FORKED
+ * @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, a device status, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_deferred_staging_create(bb_device *device, uint64_t size, const char *label, bb_deferred_staging **staging);
 
 /**
- * Asks for the staging buffer to be mapped, as soon as its last upload is done. As `bb_buffer_map_async()` in all else.
+ * Requests the mapping of a staging buffer, which completes when its last upload is done. Else it works as
+ * `bb_buffer_map_async()`.
  *
  * @param staging the staging buffer
- * @param callback called with the answer, or NULL
- * @param request a handle to poll, wait and cancel is written here; NULL for none
- * @return BB_OK, BB_E_STATE (mapped or pending), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
- *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param callback called with the outcome, or NULL
+ * @param request a handle for poll, wait and cancel is written here; NULL for none
+ * @return BB_OK, BB_E_STATE (mapped or pending), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3832,57 +3849,59 @@ BB_API bb_status bb_deferred_staging_map_async(bb_deferred_staging *staging, con
  * Writes bytes to a staging buffer.
  *
  * @param staging the staging buffer, mapped
- * @param offset where they go, in bytes
+ * @param offset offset in the staging buffer, in bytes
  * @param data the bytes
- * @param bytes how many
- * @return BB_OK, BB_E_STATE (not mapped), BB_E_RANGE, BB_E_BUSY (the bytes are lent), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY,
- *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param bytes the number of bytes
+ * @return BB_OK, BB_E_STATE (not mapped), BB_E_RANGE, BB_E_BUSY (the bytes are in use), BB_E_DEVICE_LOST,
+ *         BB_E_OUT_OF_MEMORY, or a handle status
  * @threadsafety safe to call from any thread; two that write the same bytes race
  * @since 0.1
  */
 BB_API bb_status bb_deferred_staging_write(bb_deferred_staging *staging, uint64_t offset, const void *data, uint64_t bytes);
 
 /**
- * The bytes of a staging buffer, to be written in place, and not read. Valid until the upload, the destroy, or the end of the
- * device.
+ * Gets the bytes of a staging buffer for writing in place; do not read them. They are valid until the upload, the
+ * destroy, or the end of the device.
  *
  * @param staging the staging buffer, mapped
- * @param span written
- * @return BB_OK, BB_E_STATE (not mapped), BB_E_BUSY (another thread asks for them at this moment), BB_E_DEVICE_LOST,
- *         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param span output
+ * @return BB_OK, BB_E_STATE (not mapped), BB_E_BUSY (another thread gets them at the same moment), BB_E_DEVICE_LOST,
+ *         BB_E_OUT_OF_MEMORY, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_deferred_staging_bytes(bb_deferred_staging *staging, bb_span *span);
 
 /**
- * Records the copy of all of it to a device buffer, and unmaps it: once that is submitted, it may be asked for again.
+ * Records a copy of the whole staging buffer to a device buffer, and unmaps it. Once the copy is submitted, a
+ * mapping may be requested again.
  *
  * @param staging the staging buffer
  * @param encoder the encoder
  * @param to the device buffer
- * @param offset where it goes there, in bytes
- * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread is inside of the encoder),
- *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param offset offset in the device buffer, in bytes
+ * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses the
+ *         encoder), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_deferred_staging_upload_to(bb_deferred_staging *staging, bb_encoder *encoder, bb_device_buffer *to, uint64_t offset);
 
 /**
- * Destroys a staging buffer, as `bb_immediate_staging_destroy()` does. A pending request is answered with BB_E_ABORTED.
+ * Destroys a staging buffer, as `bb_immediate_staging_destroy()` does. A pending request completes with
+ * BB_E_ABORTED.
  *
  * @param staging the staging buffer; NULL is a no-op
- * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
  * @threadsafety safe to call from any thread, also in its own callback
  * @since 0.1
  */
 BB_API bb_status bb_deferred_staging_destroy(bb_deferred_staging *staging);
 
 /**
- * Fills a config with the defaults: 3 frames, of no bytes.
+ * Fills a config with the defaults: 3 frames, a size of 0.
  *
- * @param config written
+ * @param config output
  * @return BB_OK, BB_E_NULL
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -3890,136 +3909,136 @@ BB_API bb_status bb_deferred_staging_destroy(bb_deferred_staging *staging);
 BB_API bb_status bb_readback_config_init(bb_readback_config *config);
 
 /**
- * Makes a ring of buffers that reads are copied to, so that no frame waits for its own.
+ * Creates a ring of buffers for reads, so that no frame waits for its own read.
  *
- * @param device whose memory it is
- * @param config how; its size is needed
+ * @param device the device that owns the memory
+ * @param config parameters; `size` must be set
  * @param readback the handle is written here; `bb_readback_destroy()` ends it
- * @return BB_OK, BB_E_ARGUMENT (frames, when_full, label), BB_E_LIMIT, BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_BACKEND,
- *         BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
- *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_ARGUMENT (frames, when_full, label), BB_E_LIMIT, BB_E_VERSION, a device status, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_readback_create(bb_device *device, const bb_readback_config *config, bb_readback **readback);
 
 /**
- * Submits a copy of what a device buffer holds by then, and asks for it to be mapped. When all buffers are in use, the ring does as
- * it was told.
+ * Submits a copy of a device buffer's content and requests its mapping. When all buffers of the ring are in use,
+ * `when_full` decides what happens.
  *
  * @param readback the ring
  * @param from a device buffer with `BB_USAGE_COPY_SRC`
- * @param offset where the bytes begin there
- * @param bytes how many, at most the ring's size
- * @param reading the handle is written here; `bb_reading_release()` gives its buffer back to the ring
- * @return BB_OK, BB_E_FULL, BB_E_TIMEOUT (no buffer in time, or the host has not driven the device for 30 s), BB_E_INTERRUPTED,
- *         BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_LIMIT,
- *         BB_E_RECURSIVE (waiting in a callback), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param offset offset in the device buffer
+ * @param bytes the number of bytes, at most the ring's `size`
+ * @param reading the handle is written here; `bb_reading_release()` ends it and returns its buffer to the ring
+ * @return BB_OK, BB_E_FULL, BB_E_TIMEOUT (also if no buffer was free in time), BB_E_RANGE, BB_E_ARGUMENT (usage,
+ *         another device), BB_E_LIMIT, BB_E_RECURSIVE (waiting in a callback), a device status, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_readback_read(bb_readback *readback, bb_device_buffer *from, uint64_t offset, uint64_t bytes, bb_reading **reading);
 
 /**
- * Records the same copy in an encoder, among other steps: the reading has what the buffer holds then. Its submit asks for the
- * mapping; an encoder that goes without one answers it with BB_E_ABORTED. The buffer of the ring is in use from now on.
+ * Records the same copy in an encoder, in order with its other steps. Submitting the encoder requests the mapping;
+ * if the encoder is destroyed without a submit, the reading ends with BB_E_ABORTED. The buffer of the ring is in use
+ * from now on.
  *
  * @param readback the ring
  * @param encoder the encoder
  * @param from a device buffer with `BB_USAGE_COPY_SRC`
- * @param offset where the bytes begin there
- * @param bytes how many, at most the ring's size
- * @param reading the handle is written here; `bb_reading_release()` gives its buffer back to the ring
- * @return what `bb_readback_read()` returns, BB_E_BUSY (another thread is inside of the encoder)
+ * @param offset offset in the device buffer
+ * @param bytes the number of bytes, at most the ring's `size`
+ * @param reading the handle is written here; `bb_reading_release()` ends it and returns its buffer to the ring
+ * @return what `bb_readback_read()` returns, BB_E_BUSY (another thread uses the encoder)
  * @threadsafety one thread at a time for the encoder
  * @since 0.1
  */
 BB_API bb_status bb_readback_read_in(bb_readback *readback, bb_encoder *encoder, bb_device_buffer *from, uint64_t offset, uint64_t bytes, bb_reading **reading);
 
 /**
- * Tells what a ring of readbacks has counted.
+ * Gets the statistics of a readback ring.
  *
  * @param readback the ring
  * @param struct_size `sizeof(bb_readback_stats)`
- * @param stats written
- * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param stats output
+ * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_readback_stats_get(bb_readback *readback, uint32_t struct_size, bb_readback_stats *stats);
 
 /**
- * Destroys a ring of readbacks. Readings that are there keep their buffers until they are released.
+ * Destroys a readback ring. Existing readings keep their buffers until they are released.
  *
  * @param readback the ring; NULL is a no-op
- * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_readback_destroy(bb_readback *readback);
 
 /**
- * Whether the bytes of a read are there. It does not drive the device.
+ * Checks whether the bytes of a read are available. It does not run the device's work.
  *
  * @param reading the reading
- * @return BB_OK (they are), BB_E_TIMEOUT (not yet), BB_E_ABORTED (given up for a newer one), BB_E_DEVICE_LOST, BB_E_BACKEND,
- *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK (available), BB_E_TIMEOUT (not yet), BB_E_ABORTED (dropped for a newer one), BB_E_DEVICE_LOST,
+ *         BB_E_BACKEND, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_reading_poll(bb_reading *reading);
 
 /**
- * Waits for the bytes of a read. On the owner thread of a host-driven device this drives the device.
+ * Waits for the bytes of a read. On the owner thread of a host-driven device it also runs the device's work.
  *
  * @param reading the reading
- * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
- * @return BB_OK (they are there), BB_E_TIMEOUT, BB_E_ABORTED (given up for a newer one), BB_E_DEVICE_LOST, BB_E_BACKEND,
- *         BB_E_OUT_OF_MEMORY, BB_E_RECURSIVE (in a callback on the owner thread), BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE,
- *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+ * @return BB_OK (available), BB_E_TIMEOUT, BB_E_ABORTED (dropped for a newer one), BB_E_DEVICE_LOST, BB_E_BACKEND,
+ *         BB_E_OUT_OF_MEMORY, BB_E_RECURSIVE (in a callback on the owner thread), BB_E_INTERRUPTED, or a handle
+ *         status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_reading_wait(bb_reading *reading, uint64_t timeout);
 
 /**
- * The bytes of a read, once they are there. Valid until the reading is released, or the device destroyed.
+ * Gets the bytes of a finished read. They are valid until the reading is released or the device is destroyed.
  *
  * @param reading the reading
- * @param span written
- * @return BB_OK, BB_E_STATE (not there yet), BB_E_ABORTED (given up for a newer one), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY,
- *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param span output
+ * @return BB_OK, BB_E_STATE (not available yet), BB_E_ABORTED (dropped for a newer one), BB_E_DEVICE_LOST,
+ *         BB_E_OUT_OF_MEMORY, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_reading_bytes(bb_reading *reading, bb_const_span *span);
 
 /**
- * Leaves a read to a callback: it is called once, on the device's owner thread, on a thread that gives the reading up, or inside of
- * this call where the answer is known. The handle ends, and the buffer goes back to the ring after the callback.
+ * Passes the bytes of a read to a callback, which is called once: on the device's owner thread, on a thread that
+ * drops the reading, or inside this call if the read is finished. The handle ends, and the buffer returns to the
+ * ring after the callback.
  *
  * @param reading the reading
  * @param callback called once if the call succeeds
- * @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_OUT_OF_MEMORY, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_reading_then(bb_reading *reading, const bb_read_callback *callback);
 
 /**
- * Gives the reading's buffer back to the ring.
+ * Ends a reading and returns its buffer to the ring.
  *
  * @param reading the reading; NULL is a no-op
- * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_reading_release(bb_reading *reading);
 
 /**
- * Fills a config with the defaults: uniforms, 3 frames of no bytes, waiting for a second where the ring is full.
+ * Fills a config with the defaults: uniforms, 3 frames, a size of 0, and a wait of at most a second when the ring is
+ * full.
  *
- * @param config written
+ * @param config output
  * @return BB_OK, BB_E_NULL
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -4027,54 +4046,51 @@ BB_API bb_status bb_reading_release(bb_reading *reading);
 BB_API bb_status bb_dynamic_config_init(bb_dynamic_config *config);
 
 /**
- * Makes a dynamic buffer: an update takes room in a ring, is written in place, and is used by what is submitted after it. Nothing waits
- * as long as the device is no more than the ring's frames behind.
+ * Creates a dynamic buffer: an update gets space in a ring, is written in place, and is used by work submitted after
+ * it. Nothing waits while the device is at most `frames` frames behind.
  *
- * @param device whose memory it is
- * @param config how; its size is needed
+ * @param device the device that owns the memory
+ * @param config parameters; `size` must be set
  * @param dynamic the handle is written here; `bb_dynamic_destroy()` ends it
- * @return BB_OK, BB_E_ARGUMENT (frames, policy, usage, label), BB_E_LIMIT, BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_BACKEND,
- *         BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
- *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_ARGUMENT (frames, policy, usage, label), BB_E_LIMIT, BB_E_VERSION, a device status, or a handle
+ *         status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_dynamic_create(bb_device *device, const bb_dynamic_config *config, bb_dynamic **dynamic);
 
 /**
- * Room for an update of this frame, to be written in place and ended by `bb_dynamic_end_update()`. More bytes than the ring holds get
- * a buffer of their own until the device is done with the frame.
+ * Begins an update of this frame: returns space that is written in place, until `bb_dynamic_end_update()`. An update
+ * larger than the ring gets a dedicated buffer until the device has finished the frame.
  *
  * @param dynamic the dynamic buffer
- * @param bytes how many
- * @param slice written
+ * @param bytes the number of bytes
+ * @param slice output
  * @return BB_OK, BB_E_FULL, BB_E_TIMEOUT (BB_RING_BLOCK, or the host has not driven the device for 30 s), BB_E_LIMIT,
- *         BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_RECURSIVE (waiting in a callback on the owner thread),
- *         BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ *         BB_E_RECURSIVE (waiting in a callback on the owner thread), a device status, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_dynamic_begin_update(bb_dynamic *dynamic, uint64_t bytes, bb_dynamic_slice *slice);
 
 /**
- * Says that an update has been written: what is submitted from now on sees it.
+ * Ends an update that has been written: work submitted from now on sees it.
  *
  * @param dynamic the dynamic buffer
  * @param slice the update
- * @return BB_OK, BB_E_STALE (its frame has ended), BB_E_STATE (it has been ended before), BB_E_NULL, BB_E_HANDLE, BB_E_KIND,
- *         BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_STALE (its frame has ended), BB_E_STATE (it has been ended before), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_dynamic_end_update(bb_dynamic *dynamic, const bb_dynamic_slice *slice);
 
 /**
- * An update whose bytes are there already: begun, written and ended in one call.
+ * Begins, writes and ends an update in one call.
  *
  * @param dynamic the dynamic buffer
  * @param data the bytes
- * @param bytes how many
- * @param slice where they are is written here
+ * @param bytes the number of bytes
+ * @param slice the update is written here
  * @return what `bb_dynamic_begin_update()` returns, BB_E_RANGE
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -4082,95 +4098,93 @@ BB_API bb_status bb_dynamic_end_update(bb_dynamic *dynamic, const bb_dynamic_sli
 BB_API bb_status bb_dynamic_update(bb_dynamic *dynamic, const void *data, uint64_t bytes, bb_dynamic_slice *slice);
 
 /**
- * Brings updates that have ended to the device, and has what this thread's context draws wait for them. For draws of the program's own:
- * `bb_encoder_submit()` does it itself. Costs nothing where updates are written in place.
+ * Transfers ended updates to the device, and makes later draws of this thread's context wait for them. Needed for
+ * draws by the program itself; `bb_encoder_submit()` includes it. It costs nothing where updates are written in
+ * place.
  *
  * @param dynamic the dynamic buffer
- * @return BB_OK, BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST,
- *         BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, a device status, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_dynamic_flush(bb_dynamic *dynamic);
 
 /**
- * Ends the frame, once whatever uses its updates has been submitted; or drawn by this thread, whose context then says when they have
- * been used. Their room is free again when that is done. A frame without updates costs nothing.
+ * Ends the frame, after all work that uses its updates has been submitted or drawn by this thread. The space of its
+ * updates is free again when the device has finished that work. A frame without updates costs nothing.
  *
  * @param dynamic the dynamic buffer
- * @return BB_OK, BB_E_STATE (an update has not been ended), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_NULL,
- *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_STATE (an update has not been ended), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, or a
+ *         handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_dynamic_end_frame(bb_dynamic *dynamic);
 
 /**
- * Tells what a dynamic buffer has counted.
+ * Gets the statistics of a dynamic buffer.
  *
  * @param dynamic the dynamic buffer
  * @param struct_size `sizeof(bb_dynamic_stats)`
- * @param stats written
- * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param stats output
+ * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_dynamic_stats_get(bb_dynamic *dynamic, uint32_t struct_size, bb_dynamic_stats *stats);
 
 /**
- * Destroys a dynamic buffer. Its memory is given back once the device is done with it.
+ * Destroys a dynamic buffer. Its memory is freed once the device has finished with it.
  *
  * @param dynamic the dynamic buffer; NULL is a no-op
- * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_dynamic_destroy(bb_dynamic *dynamic);
 
 /**
- * Makes a manager whose fronts are OpenGL buffers, too.
+ * Creates a manager whose fronts are also OpenGL buffers.
  *
- * It is a manager as `bb_manager_create()` makes it: updates, kernels and CPU fronts are in host memory. Beside each copy lies
- * a buffer of OpenGL, and what changed is uploaded to it, by the device's owner thread, before the copy is published. On a
- * host-driven device that happens in `bb_device_poll()` and in waits on its owner thread; made on another thread, the manager
- * waits for such a poll, at most for the config's `watchdog_ns` (0: without end).
+ * It works as a manager of `bb_manager_create()`: updates, kernels and CPU fronts are in host memory. Each copy also
+ * has an OpenGL buffer, to which the device's owner thread uploads what has changed before the copy is published. On
+ * a host-driven device the upload runs in `bb_device_poll()` and in waits on its owner thread. If this call is made
+ * on another thread, it waits for such a poll, at most for the config's `watchdog_ns` (0: without limit).
  *
  * @param device an OpenGL device
  * @param dtype a `bb_dtype`, or `BB_OPAQUE(size)` for elements of that many bytes
  * @param ndim dimensions, 0 to BB_MAX_DIMS
  * @param shape elements along each dimension; may be NULL if there are none
- * @param config how, or NULL for the defaults
+ * @param config parameters, or NULL for the defaults
  * @param manager the handle is written here
- * @return what `bb_manager_create()` returns, BB_E_ARGUMENT (also a device of another kind), BB_E_LIMIT (also more bytes than a
- *         buffer of the device can have), BB_E_TIMEOUT (nobody polled), BB_E_DEVICE_LOST, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
- *         BB_E_FOREIGN, BB_E_FORKED
+ * @return what `bb_manager_create()` returns, BB_E_ARGUMENT (also a device of another kind), BB_E_LIMIT (also more
+ *         bytes than a buffer of the device can have), BB_E_TIMEOUT (the device was not polled), BB_E_DEVICE_LOST,
+ *         or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_manager_create_gl(bb_device *device, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const bb_manager_config *config, bb_manager **manager);
 
 /**
- * Leases the newest front for a renderer. The context that is current on this thread gets the wait for the upload's fence by
- * itself; its content does not change until the lease is released.
+ * Leases the newest front for rendering. The context that is current on this thread waits for the fence of the
+ * upload. The content does not change until the lease is released.
  *
  * @param m a manager made by `bb_manager_create_gl()`
- * @param front written
- * @return BB_OK, BB_E_STATE (a manager on host memory; no context that shares the device's objects is current on this
- *         thread), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, BB_E_NULL,
- *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param front output
+ * @return BB_OK, BB_E_STATE (a manager on host memory, or no context that shares the device's objects is current on
+ *         this thread), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle status
  * @threadsafety on any thread with a context that shares the device's objects
  * @since 0.1
  */
 BB_API bb_status bb_manager_acquire_front_gl(bb_manager *m, bb_gl_front *front);
 
 /**
- * Gives a front back once the renderer's work so far is done: a fence goes into the context that is current on this thread,
- * and the buffer is not written again before it has passed. The CPU does not wait.
+ * Releases a front once the draws so far are done: a fence is inserted into the context that is current on this
+ * thread, and the buffer is not written before that fence is signalled. The CPU does not wait.
  *
  * @param lease from `bb_gl_front.lease`
- * @return BB_OK, BB_E_ARGUMENT (not a lease of a `bb_gl_front`), BB_E_STATE (no context that shares the
- *         device's objects is current on this thread), BB_E_STALE (released before), BB_E_OUT_OF_MEMORY,
- *         BB_E_NULL, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_ARGUMENT (not a lease of a `bb_gl_front`), BB_E_STATE (no context that shares the device's objects
+ *         is current on this thread), BB_E_STALE (released before), BB_E_OUT_OF_MEMORY, or a handle status
  * @threadsafety on any thread with a context that shares the device's objects
  * @since 0.1
  */
@@ -4179,7 +4193,7 @@ BB_API bb_status bb_lease_release_gl(bb_lease *lease);
 /**
  * Fills a config with the defaults.
  *
- * @param config written
+ * @param config output
  * @return BB_OK, BB_E_NULL
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -4187,18 +4201,18 @@ BB_API bb_status bb_lease_release_gl(bb_lease *lease);
 BB_API bb_status bb_spsc_config_init(bb_spsc_config *config);
 
 /**
- * Makes a ring of bytes for one producer and one consumer.
+ * Creates a ring of bytes for one producer and one consumer.
  *
- * Each end is an object of its own, with a life of its own, and belongs to one thread at a time; it may be moved to another.
- * The ring lives as long as one of them. Nothing on the plain path makes a system call or allocates.
+ * Each end is a separate object that one thread may use at a time; it may be passed to another thread. The ring
+ * exists as long as one of its ends. Sending and receiving without waits make no system call and allocate nothing.
  *
- * A ring of more than 4 MiB is faulted in as it is used. One of more than 8 MiB is refused if it does not fit the memory that
- * is available now, memory limits of control groups included; if the memory is gone when it is first used, the kernel ends a
- * process.
+ * A ring of more than 4 MiB is committed by the kernel on first use. A ring of more than 8 MiB is refused if it
+ * exceeds the memory available now, control group limits included. If that memory is no longer available at first
+ * use, the kernel kills a process.
  *
- * @param capacity bytes that the ring holds, rounded up to a power of two, or to whole records where the oldest are overwritten;
- *        all of it is usable
- * @param config how, or NULL for the defaults
+ * @param capacity capacity in bytes, rounded up to a power of two, or to whole records if the oldest are
+ *        overwritten; all of it is usable
+ * @param config parameters, or NULL for the defaults
  * @param sender the handle of the sending end is written here
  * @param receiver the handle of the receiving end is written here
  * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (a capacity of 0, flags, label that is not UTF-8), BB_E_RANGE (a capacity or
@@ -4210,69 +4224,70 @@ BB_API bb_status bb_spsc_config_init(bb_spsc_config *config);
 BB_API bb_status bb_spsc_create(uint64_t capacity, const bb_spsc_config *config, bb_sender **sender, bb_receiver **receiver);
 
 /**
- * Sends as much as fits, and never waits. What must not be cut goes by `bb_sender_send_whole()`.
+ * Sends as many bytes as fit, and never waits. Use `bb_sender_send_whole()` for data that must not be split.
  *
- * `sent` is written also beside BB_E_FULL and BB_E_CLOSED, which set no message.
+ * `sent` is also written with BB_E_FULL and BB_E_CLOSED.
  *
  * @param tx the sender
- * @param data the bytes, copied before the call returns; may be NULL if there are none
- * @param bytes how many there are
- * @param sent how many went is written here
- * @return BB_OK (some went, or there were none), BB_E_FULL (nothing fits), BB_E_CLOSED (the receiver has gone, or this end is
- *         closed), BB_E_STATE (a reserved span is open), BB_E_RANGE, BB_E_ALIGN (no whole records, where the ring has them),
- *         BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
- *         BB_E_FOREIGN, BB_E_FORKED
+ * @param data the bytes, copied before the call returns; may be NULL if `bytes` is 0
+ * @param bytes the number of bytes
+ * @param sent the number of bytes sent is written here
+ * @return BB_OK (some were sent, or `bytes` is 0), BB_E_FULL (nothing fits), BB_E_CLOSED (the receiver has been
+ *         destroyed, or this end is closed), BB_E_STATE (a reserved span is open), BB_E_RANGE, BB_E_ALIGN (not whole
+ *         records of a ring with records), BB_E_BUSY (another thread uses this end; checked rings only), or a handle
+ *         status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_sender_send(bb_sender *tx, const void *data, uint64_t bytes, uint64_t *sent);
 
 /**
- * Sends all of it, waiting for room.
+ * Sends all bytes, waiting for space.
  *
- * `sent` is written also beside BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED, which set no message.
+ * `sent` is also written with BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED.
  *
  * @param tx the sender
- * @param data the bytes, copied before the call returns; may be NULL if there are none
- * @param bytes how many there are
- * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
- * @param sent how many went is written here
- * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a reserved span is open), BB_E_RANGE, BB_E_ALIGN (no
- *         whole records, where the ring has them), BB_E_BUSY (another thread waits on this end), BB_E_NULL, BB_E_HANDLE,
- *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param data the bytes, copied before the call returns; may be NULL if `bytes` is 0
+ * @param bytes the number of bytes
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+ * @param sent the number of bytes sent is written here
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a reserved span is open), BB_E_RANGE,
+ *         BB_E_ALIGN (not whole records of a ring with records), BB_E_BUSY (another thread waits on this end), or a
+ *         handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_sender_send_all(bb_sender *tx, const void *data, uint64_t bytes, uint64_t timeout, uint64_t *sent);
 
 /**
- * Sends all of it or nothing, waiting for room for all: a record is never cut, and the receiver sees all of it at once.
+ * Sends all bytes or none, waiting for space for all: the data is never split, and the receiver sees all of it at
+ * once.
  *
- * `sent` is written also beside BB_E_FULL, BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED, which set no message; it is `bytes` or
- * 0 then.
+ * `sent` is also written with BB_E_FULL, BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED; it is `bytes` or 0.
  *
  * @param tx the sender
- * @param data the bytes, copied before the call returns; may be NULL if there are none
- * @param bytes how many there are; at most what the ring holds
- * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
- * @param sent how many went is written here: all or 0
- * @return BB_OK, BB_E_FULL (too little room now, and the timeout is 0), BB_E_TIMEOUT, BB_E_CLOSED (the receiver has gone, or this
- *         end is closed), BB_E_INTERRUPTED, BB_E_STATE (a reserved span is open), BB_E_RANGE (more than the ring holds),
- *         BB_E_ALIGN (no whole records, where the ring has them), BB_E_BUSY (another thread waits on this end, or is inside, in
- *         the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param data the bytes, copied before the call returns; may be NULL if `bytes` is 0
+ * @param bytes the number of bytes, at most the capacity
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+ * @param sent the number of bytes sent is written here: all or 0
+ * @return BB_OK, BB_E_FULL (not enough space, and the timeout is 0), BB_E_TIMEOUT, BB_E_CLOSED (the receiver has
+ *         been destroyed, or this end is closed), BB_E_INTERRUPTED, BB_E_STATE (a reserved span is open), BB_E_RANGE
+ *         (more than the ring holds), BB_E_ALIGN (not whole records of a ring with records), BB_E_BUSY (another
+ *         thread waits on this end, or uses it in a checked ring), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_sender_send_whole(bb_sender *tx, const void *data, uint64_t bytes, uint64_t timeout, uint64_t *sent);
 
 /**
- * As `bb_sender_send()`, but the receiver sees it only after `bb_sender_flush()`, a send, a close or destroy of this end, or
- * once a send or feed finds no room for all of its bytes: several small writes become visible at once, for the price of one.
+ * Sends as `bb_sender_send()` does, but the receiver sees the bytes only after `bb_sender_flush()`, a send, a close
+ * or destroy of this end, or once a send or feed does not fit: several small writes become visible together, for the
+ * price of one.
  *
  * @param tx the sender
- * @param data the bytes, copied before the call returns; may be NULL if there are none
- * @param bytes how many there are
- * @param sent how many went is written here
+ * @param data the bytes, copied before the call returns; may be NULL if `bytes` is 0
+ * @param bytes the number of bytes
+ * @param sent the number of bytes sent is written here
  * @return what `bb_sender_send()` returns
  * @threadsafety one thread at a time
  * @since 0.1
@@ -4280,284 +4295,283 @@ BB_API bb_status bb_sender_send_whole(bb_sender *tx, const void *data, uint64_t 
 BB_API bb_status bb_sender_feed(bb_sender *tx, const void *data, uint64_t bytes, uint64_t *sent);
 
 /**
- * Publishes what was fed.
+ * Makes the bytes of `bb_sender_feed()` visible to the receiver.
  *
  * @param tx the sender
- * @return BB_OK, BB_E_CLOSED, BB_E_STATE (a reserved span is open), BB_E_BUSY (another thread is inside, in the checked mode),
- *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_CLOSED, BB_E_STATE (a reserved span is open), BB_E_BUSY (another thread uses this end; checked
+ *         rings only), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_sender_flush(bb_sender *tx);
 
 /**
- * Lends all the room that there is, to be written in place: one contiguous span, always.
+ * Gets all free space for writing in place, as one contiguous span.
  *
- * The span belongs to this end, whatever becomes of the other one, until `bb_sender_commit()`. If this end is destroyed
- * meanwhile, the memory stays until then.
+ * The span is valid until `bb_sender_commit()`, even if the other end is destroyed. If this end is destroyed while
+ * the span is open, the memory stays valid until `bb_sender_commit()`.
  *
  * @param tx the sender
- * @param min fewer bytes will not do; 0 counts as 1
- * @param span written
- * @return BB_OK, BB_E_FULL (less than `min` is free; sets no message), BB_E_CLOSED, BB_E_RANGE (more than the ring holds),
- *         BB_E_STATE (a span is open already), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL,
- *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param min the minimum number of bytes; 0 counts as 1
+ * @param span output
+ * @return BB_OK, BB_E_FULL (less than `min` bytes are free), BB_E_CLOSED, BB_E_RANGE (more than the ring holds),
+ *         BB_E_STATE (a span is open already), BB_E_BUSY (another thread uses this end; checked rings only), or a
+ *         handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_sender_reserve(bb_sender *tx, uint64_t min, bb_span *span);
 
 /**
- * Publishes the first bytes of the reserved span, and ends it.
+ * Sends the first `bytes` bytes of the reserved span, and ends it.
  *
  * @param tx the sender
- * @param bytes how many were written; 0 drops the span
- * @return BB_OK, BB_E_STATE (more than was reserved, or nothing is; nothing changes), BB_E_ALIGN (no whole records, where the
- *         ring has them; nothing changes), BB_E_CLOSED (the receiver has gone or this end was closed or destroyed meanwhile: the
- *         span ends, its bytes are dropped), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param bytes the number of bytes written; 0 discards the span
+ * @return BB_OK, BB_E_STATE (more than the open span, or no span is open; nothing changes), BB_E_ALIGN (not whole
+ *         records of a ring with records; nothing changes), BB_E_CLOSED (the receiver has been destroyed or this end
+ *         is closed or destroyed: the span ends, its bytes are discarded), BB_E_BUSY (another thread uses this end;
+ *         checked rings only), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_sender_commit(bb_sender *tx, uint64_t bytes);
 
 /**
- * Waits until there is room for `bytes`, or for all that the ring holds if that is less.
+ * Waits until `bytes` bytes, or the capacity of the ring if that is less, are free.
  *
  * @param tx the sender
- * @param bytes how much room; 0 counts as 1
- * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
- * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (the receiver has gone, or this end is closed), BB_E_INTERRUPTED; these set no
- *         message; BB_E_BUSY (another thread waits on this end), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
- *         BB_E_FORKED
+ * @param bytes the number of bytes; 0 counts as 1
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (the receiver has been destroyed, or this end is closed),
+ *         BB_E_INTERRUPTED, BB_E_BUSY (another thread waits on this end), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_sender_wait_writable(bb_sender *tx, uint64_t bytes, uint64_t timeout);
 
 /**
- * A descriptor for event loops. It becomes readable (POLLIN, level-triggered) when what `bb_sender_arm()` asked for has come.
- * It belongs to the ring: neither read nor close it.
+ * Gets a file descriptor for event loops. It becomes readable (POLLIN, level-triggered) when the condition of
+ * `bb_sender_arm()` holds. It belongs to the ring: neither read nor close it.
  *
  * @param tx the sender
- * @param fd written
- * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_NULL, BB_E_HANDLE,
- *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param fd output
+ * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_sender_fd(bb_sender *tx, int32_t *fd);
 
 /**
- * Asks for the descriptor to tell. Call it before each poll: a path without system calls cannot signal a descriptor that
- * nobody waits for.
+ * Arms the descriptor. Call it before each poll: sending and receiving make no system call unless the descriptor is
+ * armed.
  *
  * @param tx the sender
- * @param bytes how much room, at most what the ring holds; 0 counts as 1
- * @return BB_OK (there is so much now), BB_E_FULL (armed: the descriptor becomes readable when there is, or when the
- *         receiver goes, and stays so until the next call that returns BB_E_FULL), BB_E_CLOSED; these set no message;
- *         BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_BUSY (another thread is inside,
- *         in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param bytes the number of bytes, at most the capacity; 0 counts as 1
+ * @return BB_OK (free now), BB_E_FULL (armed: the descriptor becomes readable when they are free or the receiver is
+ *         destroyed, and stays so until the next call that returns BB_E_FULL), BB_E_CLOSED, BB_E_LIMIT (no
+ *         descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_BUSY (another thread uses this end;
+ *         checked rings only), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_sender_arm(bb_sender *tx, uint64_t bytes);
 
 /**
- * Publishes what was fed and sends no more. The receiver gets what is in the ring, then BB_E_CLOSED; a thread that waits in
- * this end returns BB_E_CLOSED. Closing twice is fine. What another thread sends at this very moment may be lost, or come after
- * the receiver was told BB_E_CLOSED.
+ * Closes the sender: fed bytes become visible, and the receiver gets the bytes in the ring, then BB_E_CLOSED. A
+ * thread that waits on this end returns BB_E_CLOSED. Closing it again has no effect. Bytes that another thread sends
+ * at the same moment may be lost, or arrive after the receiver has got BB_E_CLOSED.
  *
  * @param tx the sender
- * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_sender_close(bb_sender *tx);
 
 /**
- * Makes a new receiver where the old one was destroyed. It finds the bytes that were not received.
+ * Creates a new receiver after the old one was destroyed. It gets the bytes that were not received.
  *
  * @param tx the sender
  * @param receiver the handle is written here
- * @return BB_OK, BB_E_BUSY (the old one lives: not destroyed, or a span of its is open), BB_E_OUT_OF_MEMORY, BB_E_LIMIT,
- *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_BUSY (the old one is not destroyed, or still has an open span), BB_E_OUT_OF_MEMORY,
+ *         BB_E_LIMIT, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_sender_attach_receiver(bb_sender *tx, bb_receiver **receiver);
 
 /**
- * What this end has counted.
+ * Gets the statistics of this end.
  *
  * @param tx the sender
- * @param struct_size `sizeof(bb_end_stats)` as the caller knows it
- * @param stats written
- * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param struct_size `sizeof(bb_end_stats)`
+ * @param stats output
+ * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_sender_stats_get(bb_sender *tx, uint32_t struct_size, bb_end_stats *stats);
 
 /**
- * Publishes what was fed and ends this end: the receiver is woken at once and gets what is in the ring, then BB_E_CLOSED. A
- * thread that waits inside returns BB_E_CLOSED first. If a span is open, its memory stays until it is committed.
+ * Destroys the sender: fed bytes become visible, and the receiver is woken and gets the bytes in the ring, then
+ * BB_E_CLOSED. A thread that waits on this end returns BB_E_CLOSED. If a span is open, its memory stays valid until
+ * it is committed.
  *
  * @param tx the sender; NULL is a no-op
- * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_sender_destroy(bb_sender *tx);
 
 /**
- * Receives what is there, and never waits. Everything that was sent is delivered before BB_E_CLOSED.
+ * Receives the available bytes, and never waits. All bytes sent are delivered before BB_E_CLOSED.
  *
- * `got` is written also beside BB_E_EMPTY and BB_E_CLOSED, which set no message.
+ * `got` is also written with BB_E_EMPTY and BB_E_CLOSED.
  *
  * @param rx the receiver
- * @param dst where the bytes go; may be NULL if there is no room
- * @param bytes how much room it has
- * @param got how many came is written here
- * @return BB_OK (some came, or there was no room), BB_E_EMPTY (nothing is there yet), BB_E_CLOSED (the sender has gone and the
- *         ring is empty, or this end is closed), BB_E_STATE (a peeked span is open), BB_E_RANGE, BB_E_ALIGN (room for less than
- *         a record, where the ring has them), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param dst destination; may be NULL if `bytes` is 0
+ * @param bytes size of `dst`
+ * @param got the number of bytes received is written here
+ * @return BB_OK (some were received, or `bytes` is 0), BB_E_EMPTY (none is available yet), BB_E_CLOSED (the sender
+ *         has been destroyed and the ring is empty, or this end is closed), BB_E_STATE (a peeked span is open),
+ *         BB_E_RANGE, BB_E_ALIGN (less space than a record of a ring with records), BB_E_BUSY (another thread uses
+ *         this end; checked rings only), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_receiver_recv(bb_receiver *rx, void *dst, uint64_t bytes, uint64_t *got);
 
 /**
- * Fills all of `dst`, waiting for the rest.
+ * Receives exactly `bytes` bytes, waiting for them.
  *
- * `got` is written also beside BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED, which set no message.
+ * `got` is also written with BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED.
  *
  * @param rx the receiver
- * @param dst where the bytes go; may be NULL if there is no room
- * @param bytes how much room it has
- * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
- * @param got how many came is written here
- * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a peeked span is open), BB_E_RANGE, BB_E_ALIGN (no
- *         whole records, where the ring has them), BB_E_BUSY (another thread waits on this end), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param dst destination; may be NULL if `bytes` is 0
+ * @param bytes size of `dst`
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+ * @param got the number of bytes received is written here
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a peeked span is open), BB_E_RANGE,
+ *         BB_E_ALIGN (not whole records of a ring with records), BB_E_BUSY (another thread waits on this end), or a
+ *         handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_receiver_recv_all(bb_receiver *rx, void *dst, uint64_t bytes, uint64_t timeout, uint64_t *got);
 
 /**
- * Lends all that is there, to be read in place: one contiguous span, always.
+ * Gets all available bytes for reading in place, as one contiguous span.
  *
- * The span belongs to this end, whatever becomes of the other one, until `bb_receiver_consume()`. If this end is destroyed
- * meanwhile, the memory stays until then. In a ring that overwrites its oldest records nothing is overwritten meanwhile: keep it
- * short, or copy by `bb_receiver_recv()`.
+ * The span is valid until `bb_receiver_consume()`, even if the other end is destroyed. If this end is destroyed
+ * while the span is open, the memory stays valid until `bb_receiver_consume()`. A ring that overwrites its oldest
+ * records overwrites nothing while a span is open: keep it short, or copy with `bb_receiver_recv()`.
  *
  * @param rx the receiver
- * @param min fewer bytes will not do; 0 counts as 1
- * @param span written
- * @return BB_OK, BB_E_EMPTY (fewer than `min` are there; sets no message), BB_E_CLOSED (and no more can come; if fewer than
- *         `min` are there, ask for less), BB_E_RANGE (more than the ring holds), BB_E_STATE (a span is open already), BB_E_BUSY
- *         (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
- *         BB_E_FORKED
+ * @param min the minimum number of bytes; 0 counts as 1
+ * @param span output
+ * @return BB_OK, BB_E_EMPTY (fewer than `min` are available), BB_E_CLOSED (fewer than `min` are available, and no
+ *         more can arrive), BB_E_RANGE (more than the ring holds), BB_E_STATE (a span is open already), BB_E_BUSY
+ *         (another thread uses this end; checked rings only), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_receiver_peek(bb_receiver *rx, uint64_t min, bb_const_span *span);
 
 /**
- * Gives the first bytes of the peeked span back to the sender, and ends it. What is left comes again.
+ * Ends the peeked span and frees its first `bytes` bytes for the sender. The remaining bytes are received again.
  *
  * @param rx the receiver
- * @param bytes how many were used; 0 leaves all
- * @return BB_OK, BB_E_STATE (more than was peeked, or nothing is; nothing changes), BB_E_ALIGN (no whole records, where the ring
- *         has them; nothing changes), BB_E_CLOSED (this end was closed or destroyed meanwhile: the span ends), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE,
- *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param bytes the number of bytes consumed; may be 0
+ * @return BB_OK, BB_E_STATE (more than the open span, or no span is open; nothing changes), BB_E_ALIGN (not whole
+ *         records of a ring with records; nothing changes), BB_E_CLOSED (this end is closed or destroyed: the span
+ *         ends), BB_E_BUSY (another thread uses this end; checked rings only), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_receiver_consume(bb_receiver *rx, uint64_t bytes);
 
 /**
- * Waits until `bytes` are there, or as many as the ring holds if that is less.
+ * Waits until `bytes` bytes, or the capacity of the ring if that is less, are available.
  *
  * @param rx the receiver
- * @param bytes how many; 0 counts as 1
- * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
- * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (so many can no longer come, or this end is closed), BB_E_INTERRUPTED; these set no
- *         message; BB_E_BUSY (another thread waits on this end), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
- *         BB_E_FORKED
+ * @param bytes the number of bytes; 0 counts as 1
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (so many can no longer arrive, or this end is closed), BB_E_INTERRUPTED,
+ *         BB_E_BUSY (another thread waits on this end), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_receiver_wait_readable(bb_receiver *rx, uint64_t bytes, uint64_t timeout);
 
 /**
- * A descriptor for event loops. It becomes readable (POLLIN, level-triggered) when what `bb_receiver_arm()` asked for has
- * come. It belongs to the ring: neither read nor close it.
+ * Gets a file descriptor for event loops. It becomes readable (POLLIN, level-triggered) when the condition of
+ * `bb_receiver_arm()` holds. It belongs to the ring: neither read nor close it.
  *
  * @param rx the receiver
- * @param fd written
- * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_NULL, BB_E_HANDLE,
- *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param fd output
+ * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_receiver_fd(bb_receiver *rx, int32_t *fd);
 
 /**
- * Asks for the descriptor to tell. Call it before each poll: a path without system calls cannot signal a descriptor that
- * nobody waits for.
+ * Arms the descriptor. Call it before each poll: sending and receiving make no system call unless the descriptor is
+ * armed.
  *
  * @param rx the receiver
- * @param bytes how many, at most what the ring holds; 0 counts as 1
- * @return BB_OK (so many are there now), BB_E_EMPTY (armed: the descriptor becomes readable when they are, or when the
- *         sender goes, and stays so until the next call that returns BB_E_EMPTY), BB_E_CLOSED (so many can no longer
- *         come); these set no message; BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one),
- *         BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
- *         BB_E_FOREIGN, BB_E_FORKED
+ * @param bytes the number of bytes, at most the capacity; 0 counts as 1
+ * @return BB_OK (available now), BB_E_EMPTY (armed: the descriptor becomes readable when they are available or the
+ *         sender is destroyed, and stays so until the next call that returns BB_E_EMPTY), BB_E_CLOSED (so many can
+ *         no longer arrive), BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_BUSY
+ *         (another thread uses this end; checked rings only), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_receiver_arm(bb_receiver *rx, uint64_t bytes);
 
 /**
- * Receives no more: the sender gets BB_E_CLOSED, and so does a thread that waits in this end. Closing twice is fine.
+ * Closes the receiver: the sender, and a thread that waits on this end, get BB_E_CLOSED. Closing it again has no
+ * effect.
  *
  * @param rx the receiver
- * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_receiver_close(bb_receiver *rx);
 
 /**
- * Makes a new sender where the old one was destroyed.
+ * Creates a new sender after the old one was destroyed.
  *
  * @param rx the receiver
  * @param sender the handle is written here
- * @return BB_OK, BB_E_BUSY (the old one lives: not destroyed, or a span of its is open), BB_E_OUT_OF_MEMORY, BB_E_LIMIT,
- *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_BUSY (the old one is not destroyed, or still has an open span), BB_E_OUT_OF_MEMORY,
+ *         BB_E_LIMIT, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_receiver_attach_sender(bb_receiver *rx, bb_sender **sender);
 
 /**
- * What this end has counted.
+ * Gets the statistics of this end.
  *
  * @param rx the receiver
- * @param struct_size `sizeof(bb_end_stats)` as the caller knows it
- * @param stats written
- * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param struct_size `sizeof(bb_end_stats)`
+ * @param stats output
+ * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_receiver_stats_get(bb_receiver *rx, uint32_t struct_size, bb_end_stats *stats);
 
 /**
- * Ends this end: the sender is woken at once and gets BB_E_CLOSED. A thread that waits inside returns BB_E_CLOSED first. Bytes
- * that were not received stay for a receiver that is attached later.
+ * Destroys the receiver: the sender is woken and gets BB_E_CLOSED, and a thread that waits on this end returns
+ * BB_E_CLOSED. Bytes not received stay for a receiver that is attached later.
  *
  * @param rx the receiver; NULL is a no-op
- * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -4566,7 +4580,7 @@ BB_API bb_status bb_receiver_destroy(bb_receiver *rx);
 /**
  * Fills a config with the defaults.
  *
- * @param config written
+ * @param config output
  * @return BB_OK, BB_E_NULL
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -4574,43 +4588,43 @@ BB_API bb_status bb_receiver_destroy(bb_receiver *rx);
 BB_API bb_status bb_stream_config_init(bb_stream_config *config);
 
 /**
- * Turns a receiver into a stream. Its handle ends; if the call fails, it stays as it was.
+ * Turns a receiver into a stream. The handle of the receiver ends; if the call fails, the receiver is unchanged.
  *
  * @param rx the receiver
- * @param config how, or NULL for the defaults
+ * @param config parameters, or NULL for the defaults
  * @param stream the handle is written here
- * @return BB_OK, BB_E_ARGUMENT (a buffer_size of 0, label that is not UTF-8, another record_size than the
- *         ring has), BB_E_RANGE (min_size or record_size beyond the
- *         buffer or the ring), BB_E_VERSION (struct_size), BB_E_STATE (a peeked span is open), BB_E_BUSY (a thread waits on the
- *         receiver), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_ARGUMENT (a buffer_size of 0, label that is not UTF-8, another record_size than the ring has),
+ *         BB_E_RANGE (min_size or record_size beyond the buffer or the ring), BB_E_VERSION (struct_size), BB_E_STATE (a
+ *         peeked span is open), BB_E_BUSY (a thread waits on the receiver), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, or a handle
+ *         status
  * @threadsafety one thread at a time for the receiver
  * @since 0.1
  */
 BB_API bb_status bb_spsc_into_stream(bb_receiver *rx, const bb_stream_config *config, bb_stream **stream);
 
 /**
- * The next chunk: what is there, as much as a buffer holds.
+ * Gets the next chunk: the available bytes, at most one buffer.
  *
  * @param s the stream
- * @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
- * @param chunk written; `bb_lease_release(chunk->lease)` gives it back
- * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (the end of the stream, or it is closed), BB_E_INTERRUPTED; these set no message;
- *         BB_E_ALIGN (the stream has ended inside of a record), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (too many leases), BB_E_BUSY
- *         (another thread is inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+ * @param chunk output; `bb_lease_release(chunk->lease)` releases it
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (end of the stream, or it is closed), BB_E_INTERRUPTED, BB_E_ALIGN (the
+ *         stream has ended inside a record), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (too many leases), BB_E_BUSY (another
+ *         thread uses it), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_stream_next(bb_stream *s, uint64_t timeout, bb_chunk *chunk);
 
 /**
- * `count` chunks together; fewer only at the end of the stream. What a call that did not get them all has gathered comes with
- * the next one.
+ * Gets exactly `count` chunks; fewer only at the end of the stream. After a timeout the chunks received so far are
+ * returned by the next call.
  *
  * @param s the stream
- * @param count how many
- * @param timeout nanoseconds for all of them; 0 tries, BB_FOREVER waits without end
+ * @param count how many there are
+ * @param timeout nanoseconds for all of them; 0 does not wait, BB_FOREVER waits without limit
  * @param chunks the first `got` are written
- * @param got how many there are is written here; 0 beside BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED
+ * @param got the number of chunks is written here; 0 with BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED
  * @return what `bb_stream_next()` returns
  * @threadsafety one thread at a time
  * @since 0.1
@@ -4618,13 +4632,13 @@ BB_API bb_status bb_stream_next(bb_stream *s, uint64_t timeout, bb_chunk *chunk)
 BB_API bb_status bb_stream_chunks(bb_stream *s, uint64_t count, uint64_t timeout, bb_chunk *chunks, uint64_t *got);
 
 /**
- * What is there: at least one chunk, which it waits for, and at most `count`.
+ * Gets the available chunks: waits for the first, and returns at most `count`.
  *
  * @param s the stream
  * @param count how many at most
- * @param timeout nanoseconds for the first; 0 tries, BB_FOREVER waits without end
+ * @param timeout nanoseconds for the first; 0 does not wait, BB_FOREVER waits without limit
  * @param chunks the first `got` are written
- * @param got how many there are is written here; 0 beside BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED
+ * @param got the number of chunks is written here; 0 with BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED
  * @return what `bb_stream_next()` returns
  * @threadsafety one thread at a time
  * @since 0.1
@@ -4632,71 +4646,69 @@ BB_API bb_status bb_stream_chunks(bb_stream *s, uint64_t count, uint64_t timeout
 BB_API bb_status bb_stream_ready_chunks(bb_stream *s, uint64_t count, uint64_t timeout, bb_chunk *chunks, uint64_t *got);
 
 /**
- * A descriptor for event loops. It becomes readable (POLLIN, level-triggered) when what `bb_stream_arm()` asked for has come.
- * It belongs to the ring: neither read nor close it.
+ * Gets a file descriptor for event loops. It becomes readable (POLLIN, level-triggered) when the condition of
+ * `bb_stream_arm()` holds. It belongs to the ring: neither read nor close it.
  *
  * @param s the stream
- * @param fd written
- * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_NULL, BB_E_HANDLE,
- *         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param fd output
+ * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_stream_fd(bb_stream *s, int32_t *fd);
 
 /**
- * Asks for the descriptor to tell when a chunk or the end can be had. Call it before each poll.
+ * Arms the descriptor for the next chunk or the end of the stream. Call it before each poll.
  *
  * @param s the stream
- * @return BB_OK (now), BB_E_EMPTY (armed: the descriptor becomes readable when it can, and stays so until the next call
- *         that returns BB_E_EMPTY; sets no message), BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses
- *         one), BB_E_BUSY (another thread is inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
- *         BB_E_FORKED
+ * @return BB_OK (available now), BB_E_EMPTY (armed: the descriptor becomes readable when it is available, and stays
+ *         so until the next call that returns BB_E_EMPTY), BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the
+ *         system refuses one), BB_E_BUSY (another thread uses it), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
 BB_API bb_status bb_stream_arm(bb_stream *s);
 
 /**
- * Receives no more: the sender gets BB_E_CLOSED, and so does a thread that waits in this stream. Chunks that are held stay.
- * Closing twice is fine.
+ * Closes the stream: the sender, and a thread that waits on the stream, get BB_E_CLOSED. Chunks stay valid. Closing
+ * it again has no effect.
  *
  * @param s the stream
- * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_stream_close(bb_stream *s);
 
 /**
- * Makes a new sender where the old one was destroyed: the stream goes on.
+ * Creates a new sender after the old one was destroyed: the stream continues.
  *
  * @param s the stream
  * @param sender the handle is written here
- * @return BB_OK, BB_E_BUSY (the old one lives: not destroyed, or a span of its is open), BB_E_OUT_OF_MEMORY, BB_E_LIMIT,
- *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_BUSY (the old one is not destroyed, or still has an open span), BB_E_OUT_OF_MEMORY,
+ *         BB_E_LIMIT, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_stream_attach_sender(bb_stream *s, bb_sender **sender);
 
 /**
- * What the stream and its pool have counted.
+ * Gets the statistics of the stream and its pool.
  *
  * @param s the stream
- * @param struct_size `sizeof(bb_stream_stats)` as the caller knows it
- * @param stats written
- * @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param struct_size `sizeof(bb_stream_stats)`
+ * @param stats output
+ * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_stream_stats_get(bb_stream *s, uint32_t struct_size, bb_stream_stats *stats);
 
 /**
- * Ends the stream and its receiving end: the sender gets BB_E_CLOSED. Chunks that are held stay valid until they are released.
+ * Destroys the stream and its receiving end: the sender gets BB_E_CLOSED. Chunks stay valid until they are released.
  *
  * @param s the stream; NULL is a no-op
- * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -4705,7 +4717,7 @@ BB_API bb_status bb_stream_destroy(bb_stream *s);
 /**
  * Fills a buffer with the defaults: no name, no elements, shared, f32.
  *
- * @param buffer written
+ * @param buffer output
  * @return BB_OK, BB_E_NULL
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -4715,7 +4727,7 @@ BB_API bb_status bb_registry_buffer_init(bb_registry_buffer *buffer);
 /**
  * Fills a config with the defaults.
  *
- * @param config written
+ * @param config output
  * @return BB_OK, BB_E_NULL
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -4723,12 +4735,13 @@ BB_API bb_status bb_registry_buffer_init(bb_registry_buffer *buffer);
 BB_API bb_status bb_registry_config_init(bb_registry_config *config);
 
 /**
- * Makes an empty registry: it records which named buffers each owner, the parent, asks for, and works out where they lie.
+ * Creates an empty registry: it records the named buffers that each owner, the parent, needs, and computes their
+ * layout.
  *
- * A parent is any number that the caller chooses, such as the address of its own object; it is never dereferenced. A registry
- * has one lock; every query returns a copy.
+ * A parent is any number that the caller chooses, such as the address of an object; it is never dereferenced. A
+ * registry has one lock; every query returns a copy.
  *
- * @param config how parents lay out at first, or NULL for the defaults
+ * @param config the layout options of new parents, or NULL for the defaults
  * @param registry the handle is written here
  * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (config, label that is not UTF-8), BB_E_VERSION (struct_size),
  *         BB_E_OUT_OF_MEMORY, BB_E_LIMIT (handles)
@@ -4738,94 +4751,93 @@ BB_API bb_status bb_registry_config_init(bb_registry_config *config);
 BB_API bb_status bb_registry_create(const bb_registry_config *config, bb_registry **registry);
 
 /**
- * Adds a buffer at the end of the parent's order. The parent comes into being with its first buffer.
+ * Adds a buffer at the end of the parent's order. The first buffer creates the parent.
  *
- * Checked in this order: an empty, over-long or non-UTF-8 name; an alias of itself; a name that is taken; an alias target that
- * is missing; size, location, precision, lifetime.
+ * Errors are checked in this order: an empty, too long or non-UTF-8 name; an alias of itself; a name that exists; a
+ * missing alias target; size, location, precision, lifetime.
  *
  * @param r the registry
- * @param parent whose buffer it is
- * @param buffer what is asked for; read during the call only
+ * @param parent the owner of the buffer
+ * @param buffer the buffer; read during the call only
  * @return BB_OK, BB_E_ARGUMENT (name, location, precision, persistent), BB_E_ALIAS_SELF, BB_E_EXISTS (use
  *         `bb_registry_replace()`), BB_E_ALIAS_MISSING, BB_E_RANGE (size, lifetime, a sum that overflows), BB_E_VERSION,
- *         BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
- *         BB_E_FORKED
+ *         BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_registry_register(bb_registry *r, uint64_t parent, const bb_registry_buffer *buffer);
 
 /**
- * Gives a name that is taken another buffer, in its old place of the order.
+ * Replaces a buffer by another one of the same name, at the same position in the order.
  *
  * @param r the registry
- * @param parent whose buffer it is
- * @param buffer what is asked for now; its alias target comes before it in the order
- * @return BB_E_NO_PARENT, BB_E_NO_NAME, BB_E_ALIAS_ORDER (the target comes later), BB_E_STATE (stands for a child), and what
- *         `bb_registry_register()` returns
+ * @param parent the owner of the buffer
+ * @param buffer the new buffer; its alias target must come before it in the order
+ * @return BB_E_NO_PARENT, BB_E_NO_NAME, BB_E_ALIAS_ORDER (the target comes later), BB_E_STATE (the hidden buffer of
+ *         a child), and what `bb_registry_register()` returns
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_registry_replace(bb_registry *r, uint64_t parent, const bb_registry_buffer *buffer);
 
 /**
- * Changes some fields of a buffer. A parent or a name that is unknown is no error: `recognized` tells.
+ * Changes some fields of a buffer. An unknown parent or name is no error: `recognized` is false.
  *
  * @param r the registry
- * @param parent whose buffer it is
- * @param fields which fields to change: `BB_FIELD_SIZE`, `BB_FIELD_LOCATION`, …, added up; 0 is legal
+ * @param parent the owner of the buffer
+ * @param fields the fields to change: `BB_FIELD_SIZE`, `BB_FIELD_LOCATION`, …, combined; 0 is allowed
  * @param values the buffer's name, and the new values of those fields; with `BB_FIELD_ALIASES`, NULL is no alias
- * @param recognized whether there is such a buffer; may be NULL
- * @param changed whether anything is different now; may be NULL
+ * @param recognized whether the buffer exists is written here; may be NULL
+ * @param changed whether anything has changed is written here; may be NULL
  * @return BB_OK, BB_E_ARGUMENT (fields, location, precision, persistent, text that is not UTF-8), BB_E_ALIAS_SELF,
- *         BB_E_ALIAS_MISSING, BB_E_ALIAS_ORDER (the target comes later, or would be cyclic), BB_E_RANGE (size, lifetime, a sum
- *         that overflows), BB_E_STATE (stands for a child), BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_POISONED, BB_E_NULL,
- *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ *         BB_E_ALIAS_MISSING, BB_E_ALIAS_ORDER (the target comes later, or would be cyclic), BB_E_RANGE (size,
+ *         lifetime, a sum that overflows), BB_E_STATE (the hidden buffer of a child), BB_E_VERSION,
+ *         BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_registry_update_buffer(bb_registry *r, uint64_t parent, uint32_t fields, const bb_registry_buffer *values, bool *recognized, bool *changed);
 
 /**
- * Rolls a child's shared and persistent totals up into a parent, as the hidden buffers `<name>.shared` and
- * `<name>.persistent` at the end of its order. They are live: whatever changes in the child moves what comes after them. The
- * host's options count for the whole region; those of the child, for its own launches.
+ * Includes a child's shared and persistent totals in a parent, as the hidden buffers `<name>.shared` and
+ * `<name>.persistent` at the end of its order. They follow changes of the child. The parent's options apply to its
+ * whole region; the child's options apply to the child's own launches.
  *
  * @param r the registry
- * @param parent the host
- * @param name what the child is called there
- * @param child the parent that is rolled up; it may be unknown yet
- * @param aliases the buffer of the host, registered before, whose memory the child's shared region would rather share, or NULL;
- *        the persistent region is never an alias
- * @return BB_OK, BB_E_ARGUMENT (name, aliases that is not UTF-8), BB_E_STATE (the child holds this parent already),
+ * @param parent the parent that includes the child
+ * @param name the child's name in the parent
+ * @param child the parent to include; it may be unknown yet
+ * @param aliases a buffer of the parent, registered before, whose memory the child's shared region shares if
+ *        possible, or NULL; the persistent region is never an alias
+ * @return BB_OK, BB_E_ARGUMENT (name, aliases that is not UTF-8), BB_E_STATE (the child includes this parent),
  *         BB_E_ALIAS_SELF, BB_E_EXISTS, BB_E_ALIAS_MISSING, BB_E_RANGE (a sum that overflows), BB_E_OUT_OF_MEMORY,
- *         BB_E_LIMIT, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ *         BB_E_LIMIT, BB_E_POISONED, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_registry_register_child(bb_registry *r, uint64_t parent, const char *name, uint64_t child, const char *aliases);
 
 /**
- * How a parent lays out from now on.
+ * Sets the layout options of a parent.
  *
  * @param r the registry
- * @param parent who must have buffers
- * @param config how, or NULL for the defaults; its label is not looked at
- * @return BB_OK, BB_E_NO_PARENT, BB_E_ARGUMENT, BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_POISONED, BB_E_NULL,
- *         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param parent the parent, which must have buffers
+ * @param config the options, or NULL for the defaults; its label is ignored
+ * @return BB_OK, BB_E_NO_PARENT, BB_E_ARGUMENT, BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle
+ *         status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_registry_set_options(bb_registry *r, uint64_t parent, const bb_registry_config *config);
 
 /**
- * Registers what `bb_registry_json()` wrote, or a person in its form. The document's first group becomes `parent`, its
- * children get keys of their own. A malformed document loads nothing, and the message tells line and column.
+ * Registers the buffers of a JSON document in the format of `bb_registry_json()`. The document's first group becomes
+ * `parent`; its children get new keys. A malformed document loads nothing, and the message has line and column.
  *
  * @param r the registry
  * @param parent a parent without buffers
  * @param json the document, UTF-8
- * @param length its bytes
+ * @param length bytes of the document
  * @return BB_OK, BB_E_EXISTS (the parent has buffers, or a name is taken), BB_E_ARGUMENT (malformed, or not UTF-8), what
  *         `bb_registry_register()` and `bb_registry_register_child()` return
  * @threadsafety safe to call from any thread
@@ -4834,56 +4846,58 @@ BB_API bb_status bb_registry_set_options(bb_registry *r, uint64_t parent, const 
 BB_API bb_status bb_registry_load_json(bb_registry *r, uint64_t parent, const char *json, uint64_t length);
 
 /**
- * Drops a parent's layout, and its plan with it: the next query works the layout out by the rules. An unknown parent is fine.
+ * Discards the layout of a parent, including its plan: the next query computes the layout by the rules. No effect on
+ * an unknown parent.
  *
  * @param r the registry
- * @param parent whose layout
- * @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param parent the parent
+ * @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_registry_clear_layout(bb_registry *r, uint64_t parent);
 
 /**
- * Forgets a parent and all of its buffers. Where it is a child, it takes nothing from then on. An unknown parent is fine.
+ * Removes a parent and all of its buffers. Where it is a child, it takes no memory from then on. No effect on an
+ * unknown parent.
  *
  * @param r the registry
- * @param parent who is forgotten
- * @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param parent the parent to remove
+ * @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_registry_clear_parent(bb_registry *r, uint64_t parent);
 
 /**
- * Ends a registry and all it holds.
+ * Destroys a registry and its content.
  *
  * @param r the registry; NULL is a no-op
- * @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_registry_destroy(bb_registry *r);
 
 /**
- * Elements of the shared region: its largest stop.
+ * Gets the elements of the shared region.
  *
  * @param r the registry
- * @param parent whose region; an unknown one takes nothing
- * @param elements written
- * @return BB_OK, BB_E_RANGE (children's sizes overflow), BB_E_STATE (a child's region mixes precisions), BB_E_OUT_OF_MEMORY,
- *         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param parent the parent; an unknown one takes no memory
+ * @param elements output
+ * @return BB_OK, BB_E_RANGE (children's sizes overflow), BB_E_STATE (a child's region mixes precisions),
+ *         BB_E_OUT_OF_MEMORY, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_registry_shared_buffer_size(bb_registry *r, uint64_t parent, uint64_t *elements);
 
 /**
- * Elements of the persistent region: its largest stop.
+ * Gets the elements of the persistent region.
  *
  * @param r the registry
- * @param parent whose region; an unknown one takes nothing
- * @param elements written
+ * @param parent the parent; an unknown one takes no memory
+ * @param elements output
  * @return what `bb_registry_shared_buffer_size()` returns
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -4894,8 +4908,8 @@ BB_API bb_status bb_registry_persistent_local_buffer_size(bb_registry *r, uint64
  * Elements of all local arrays together.
  *
  * @param r the registry
- * @param parent whose arrays; an unknown one takes nothing
- * @param elements written
+ * @param parent the parent; an unknown one takes no memory
+ * @param elements output
  * @return what `bb_registry_shared_buffer_size()` returns
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -4903,13 +4917,13 @@ BB_API bb_status bb_registry_persistent_local_buffer_size(bb_registry *r, uint64
 BB_API bb_status bb_registry_local_buffer_size(bb_registry *r, uint64_t parent, uint64_t *elements);
 
 /**
- * How a kernel gets a buffer.
+ * Placement of a buffer.
  *
  * @param r the registry
- * @param parent whose buffer
+ * @param parent the owner of the buffer
  * @param name the buffer
- * @param struct_size `sizeof(bb_allocator)` as the caller knows it
- * @param allocator that many bytes are written
+ * @param struct_size `sizeof(bb_allocator)`
+ * @param allocator output, `struct_size` bytes
  * @return BB_E_NO_PARENT, BB_E_NO_NAME, BB_E_ARGUMENT (name that is not UTF-8), BB_E_VERSION (struct_size), and what
  *         `bb_registry_shared_buffer_size()` returns
  * @threadsafety safe to call from any thread
@@ -4918,12 +4932,12 @@ BB_API bb_status bb_registry_local_buffer_size(bb_registry *r, uint64_t parent, 
 BB_API bb_status bb_registry_get_allocator(bb_registry *r, uint64_t parent, const char *name, uint32_t struct_size, bb_allocator *allocator);
 
 /**
- * What a parent takes, and how it lays out.
+ * Sizes and layout options of a parent.
  *
  * @param r the registry
- * @param parent who must have buffers
- * @param struct_size `sizeof(bb_layout_info)` as the caller knows it
- * @param info that many bytes are written
+ * @param parent the parent, which must have buffers
+ * @param struct_size `sizeof(bb_layout_info)`
+ * @param info output, `struct_size` bytes
  * @return BB_E_NO_PARENT, BB_E_VERSION (struct_size), and what `bb_registry_shared_buffer_size()` returns
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -4931,24 +4945,25 @@ BB_API bb_status bb_registry_get_allocator(bb_registry *r, uint64_t parent, cons
 BB_API bb_status bb_registry_layout_info(bb_registry *r, uint64_t parent, uint32_t struct_size, bb_layout_info *info);
 
 /**
- * A number that is another one after every change of the parent or of its children, and never one that was before.
+ * Gets the version of a parent: a number that changes with every change of the parent or its children, and never
+ * repeats.
  *
  * @param r the registry
- * @param parent whose version; an unknown one has 0
- * @param version written
- * @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param parent the parent; the version of an unknown one is 0
+ * @param version output
+ * @return BB_OK or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_registry_version(bb_registry *r, uint64_t parent, uint64_t *version);
 
 /**
- * A number that is the same for equal layouts, in every process: it tells a kernel built before a change from one built after.
- * The layouts of children count, too.
+ * Gets a hash of the layout, which is the same for equal layouts in every process: it distinguishes kernels built
+ * before and after a change. The layouts of children are included.
  *
  * @param r the registry
- * @param parent who must have buffers
- * @param hash written
+ * @param parent the parent, which must have buffers
+ * @param hash output
  * @return BB_E_NO_PARENT, and what `bb_registry_shared_buffer_size()` returns
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -4956,43 +4971,42 @@ BB_API bb_status bb_registry_version(bb_registry *r, uint64_t parent, uint64_t *
 BB_API bb_status bb_registry_layout_hash(bb_registry *r, uint64_t parent, uint64_t *hash);
 
 /**
- * The name of a buffer by its place in the order, from 0; `bb_layout_info.buffers` tells how many there are.
+ * Gets the name of a buffer by its position in the order; `bb_layout_info.buffers` is the number of buffers.
  *
  * @param r the registry
- * @param parent whose buffer
- * @param index its place
- * @param text room for the name and a NUL, or NULL with capacity 0 to ask for the length
+ * @param parent the owner of the buffer
+ * @param index the position, from 0
+ * @param text buffer for the name and a NUL, or NULL with capacity 0 to get only the length
  * @param capacity bytes at `text`
  * @param length the name's bytes without the NUL are written here
- * @return BB_OK, BB_E_NO_PARENT, BB_E_RANGE (index, capacity), BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
- *         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_NO_PARENT, BB_E_RANGE (index, capacity), BB_E_OUT_OF_MEMORY, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_registry_buffer_name(bb_registry *r, uint64_t parent, uint64_t index, char *text, uint64_t capacity, uint64_t *length);
 
 /**
- * The parent, and every child that it rolls up, as JSON: the same text for the same registrations, in every process.
+ * Writes the parent and all included children as JSON: the same text for the same registrations, in every process.
  *
  * @param r the registry
- * @param parent who must have buffers
- * @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+ * @param parent the parent, which must have buffers
+ * @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
  * @param capacity bytes at `text`
  * @param length the text's bytes without the NUL are written here
- * @return BB_OK, BB_E_NO_PARENT, BB_E_RANGE (capacity), BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
- *         BB_E_FOREIGN, BB_E_FORKED
+ * @return BB_OK, BB_E_NO_PARENT, BB_E_RANGE (capacity), BB_E_OUT_OF_MEMORY, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_registry_json(bb_registry *r, uint64_t parent, char *text, uint64_t capacity, uint64_t *length);
 
 /**
- * Buffers that overlap in both space and time, as a JSON list of objects with `first`, `second`, `space`, `start`, `stop`
- * (elements) and `steps`: aliases that do not take turns. A buffer without a lifetime is always alive.
+ * Lists the buffers that overlap in both space and time, as JSON objects with `first`, `second`, `space`, `start`,
+ * `stop` (elements) and `steps`: aliases that are alive at the same time. A buffer without a lifetime is always
+ * alive.
  *
  * @param r the registry
- * @param parent who must have buffers
- * @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+ * @param parent the parent, which must have buffers
+ * @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
  * @param capacity bytes at `text`
  * @param length the text's bytes without the NUL are written here
  * @return BB_E_NO_PARENT, BB_E_RANGE (capacity), and what `bb_registry_shared_buffer_size()` returns
@@ -5002,13 +5016,14 @@ BB_API bb_status bb_registry_json(bb_registry *r, uint64_t parent, char *text, u
 BB_API bb_status bb_registry_overlaps(bb_registry *r, uint64_t parent, char *text, uint64_t capacity, uint64_t *length);
 
 /**
- * What moved, changed, came and went between two documents of `bb_registry_json()`: one line a change, empty if none.
+ * Compares two documents of `bb_registry_json()`: one line for each buffer that was moved, changed, added or
+ * removed; empty if there is none.
  *
  * @param before the older document, UTF-8
- * @param before_length its bytes
+ * @param before_length bytes of `before`
  * @param after the newer document
- * @param after_length its bytes
- * @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+ * @param after_length bytes of `after`
+ * @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
  * @param capacity bytes at `text`
  * @param length the text's bytes without the NUL are written here
  * @return BB_OK, BB_E_NULL, BB_E_RANGE (capacity), what `bb_registry_load_json()` returns
@@ -5018,32 +5033,32 @@ BB_API bb_status bb_registry_overlaps(bb_registry *r, uint64_t parent, char *tex
 BB_API bb_status bb_layout_diff(const char *before, uint64_t before_length, const char *after, uint64_t after_length, char *text, uint64_t capacity, uint64_t *length);
 
 /**
- * The compute capability that a name stands for: `sm_90`, `compute_90`, `9.0` or `90`.
+ * Parses the name of a compute capability: `sm_90`, `compute_90`, `9.0` or `90`.
  *
- * @param name one of the table: 7.0 to 12.1
+ * @param name a known compute capability, 7.0 to 12.1
  * @param cc ten times the compute capability is written here
- * @return BB_OK, BB_E_ARGUMENT (none of the table), BB_E_NULL
+ * @return BB_OK, BB_E_ARGUMENT (unknown compute capability), BB_E_NULL
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_arch_parse(const char *name, uint32_t *cc);
 
 /**
- * Fills limits with those of a compute capability.
+ * Fills in the limits of a compute capability.
  *
  * @param cc ten times the compute capability: 70 to 121
- * @param limits written
- * @return BB_OK, BB_E_ARGUMENT (none of the table), BB_E_NULL
+ * @param limits output
+ * @return BB_OK, BB_E_ARGUMENT (unknown compute capability), BB_E_NULL
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_limits_init(uint32_t cc, bb_limits *limits);
 
 /**
- * Fills a launch: so many threads a block, and nothing else known.
+ * Fills a launch with a number of threads per block, and defaults.
  *
  * @param threads threads of a block
- * @param launch written
+ * @param launch output
  * @return BB_OK, BB_E_NULL
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -5051,43 +5066,43 @@ BB_API bb_status bb_limits_init(uint32_t cc, bb_limits *limits);
 BB_API bb_status bb_launch_init(uint32_t threads, bb_launch *launch);
 
 /**
- * Whether a launch fits a device: what it takes, or, in `bb_last_error()`, the largest buffers and what would make it fit.
+ * Checks whether a launch fits a GPU. Returns the resources that it takes; if it does not fit, `bb_last_error()`
+ * lists the largest buffers and possible remedies.
  *
  * @param r the registry
- * @param parent who must have buffers
- * @param limits what the device allows
- * @param launch how the kernel is launched
- * @param struct_size `sizeof(bb_fit)` as the caller knows it
- * @param fit that many bytes are written if it fits
- * @return BB_OK, BB_E_LIMIT (it does not fit), BB_E_NO_PARENT, BB_E_STATE (the region mixes precisions and the layout is not
- *         typed), BB_E_RANGE (threads, registers_per_thread, bytes that overflow), BB_E_ARGUMENT (shared_per, reserved),
- *         BB_E_VERSION (a struct_size), BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
- *         BB_E_FORKED
+ * @param parent the parent, which must have buffers
+ * @param limits the limits of the GPU
+ * @param launch the launch
+ * @param struct_size `sizeof(bb_fit)`
+ * @param fit output, `struct_size` bytes if it fits
+ * @return BB_OK, BB_E_LIMIT (it does not fit), BB_E_NO_PARENT, BB_E_STATE (the region mixes precisions and the layout is
+ *         not typed), BB_E_RANGE (threads, registers_per_thread, bytes that overflow), BB_E_ARGUMENT (shared_per,
+ *         reserved), BB_E_VERSION (a struct_size), BB_E_OUT_OF_MEMORY, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_registry_check(bb_registry *r, uint64_t parent, const bb_limits *limits, const bb_launch *launch, uint32_t struct_size, bb_fit *fit);
 
 /**
- * Bytes of shared memory that a block takes.
+ * Gets the shared memory of a block in bytes.
  *
  * @param r the registry
- * @param parent whose region; an unknown one takes nothing
- * @param threads threads of a block: they matter where each has a region of its own
- * @param bytes written
+ * @param parent the parent; an unknown one takes no memory
+ * @param threads threads of a block; relevant if each thread has its own region
+ * @param bytes output
  * @return BB_OK, BB_E_STATE (the region mixes precisions and the layout is not typed), BB_E_RANGE (bytes that overflow),
- *         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ *         BB_E_OUT_OF_MEMORY, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_registry_shared_bytes(bb_registry *r, uint64_t parent, uint32_t threads, uint64_t *bytes);
 
 /**
- * Bytes from one thread's shared region to the next one's; of a block's region, its bytes.
+ * Gets the bytes from one thread's shared region to the next, or the bytes of the block's region.
  *
  * @param r the registry
- * @param parent whose region; an unknown one takes nothing
- * @param bytes written
+ * @param parent the parent; an unknown one takes no memory
+ * @param bytes output
  * @return what `bb_registry_shared_bytes()` returns
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -5095,13 +5110,13 @@ BB_API bb_status bb_registry_shared_bytes(bb_registry *r, uint64_t parent, uint3
 BB_API bb_status bb_registry_shared_stride_bytes(bb_registry *r, uint64_t parent, uint64_t *bytes);
 
 /**
- * Whether the shared memory of a block fits a device.
+ * Checks whether the shared memory of a block fits a GPU.
  *
  * @param r the registry
- * @param parent whose region; an unknown one takes nothing
- * @param cc ten times the device's compute capability, 70 to 121
+ * @param parent the parent; an unknown one takes no memory
+ * @param cc ten times the compute capability, 70 to 121
  * @param threads threads of a block
- * @param fits written
+ * @param fits output
  * @return BB_E_ARGUMENT (cc), and what `bb_registry_shared_bytes()` returns
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -5109,12 +5124,12 @@ BB_API bb_status bb_registry_shared_stride_bytes(bb_registry *r, uint64_t parent
 BB_API bb_status bb_registry_fits(bb_registry *r, uint64_t parent, uint32_t cc, uint32_t threads, bool *fits);
 
 /**
- * Whether a kernel must opt in to the shared memory of a block: beyond 48 KiB, on every device.
+ * Checks whether a kernel must opt in to the shared memory of a block: more than 48 KiB, on every GPU.
  *
  * @param r the registry
- * @param parent whose region; an unknown one takes nothing
+ * @param parent the parent; an unknown one takes no memory
  * @param threads threads of a block
- * @param needs written
+ * @param needs output
  * @return what `bb_registry_shared_bytes()` returns
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -5122,13 +5137,13 @@ BB_API bb_status bb_registry_fits(bb_registry *r, uint64_t parent, uint32_t cc, 
 BB_API bb_status bb_registry_needs_opt_in(bb_registry *r, uint64_t parent, uint32_t threads, bool *needs);
 
 /**
- * How the threads of a warp meet the banks of shared memory when each reads the same element of its own region: a JSON object
- * with `stride_bytes`, `conflict_free_stride_bytes` (or null), and `ways`, by buffer the turns into which its worst access is
- * split.
+ * Reports bank conflicts of shared memory when each thread of a warp reads the same element of its own region: a
+ * JSON object with `stride_bytes`, `conflict_free_stride_bytes` (or null), and `ways`, the number of conflicting
+ * accesses by buffer.
  *
  * @param r the registry
- * @param parent who must have buffers
- * @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+ * @param parent the parent, which must have buffers
+ * @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
  * @param capacity bytes at `text`
  * @param length the text's bytes without the NUL are written here
  * @return BB_E_NO_PARENT, and what `bb_registry_shared_bytes()` returns; BB_E_RANGE also for the capacity
@@ -5140,7 +5155,7 @@ BB_API bb_status bb_registry_banks(bb_registry *r, uint64_t parent, char *text, 
 /**
  * Fills a config with the defaults.
  *
- * @param config written
+ * @param config output
  * @return BB_OK, BB_E_NULL
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -5148,35 +5163,35 @@ BB_API bb_status bb_registry_banks(bb_registry *r, uint64_t parent, char *text, 
 BB_API bb_status bb_plan_config_init(bb_plan_config *config);
 
 /**
- * Places the buffers with lifetimes in the least memory that it finds: what is never alive at the same time may share it. The
- * plan stands until the parent or one of its children changes, or `bb_registry_clear_layout()`. The registry is not locked
- * meanwhile.
+ * Searches for a placement of the buffers with lifetimes that needs as little memory as possible: buffers that are
+ * never alive at the same time may share memory. The plan is valid until the parent or one of its children changes,
+ * or until `bb_registry_clear_layout()`. The registry is not locked during the search.
  *
  * @param r the registry
- * @param parent who must have buffers
- * @param config how, or NULL for the defaults
- * @param struct_size `sizeof(bb_plan)` as the caller knows it
- * @param plan that many bytes are written
- * @return BB_OK, BB_E_NO_PARENT, BB_E_BUSY (the parent has changed meanwhile: its change stands, plan again), BB_E_RANGE (sizes
- *         that overflow), BB_E_STATE (a child's region mixes precisions), BB_E_VERSION (a struct_size), BB_E_OUT_OF_MEMORY,
- *         BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+ * @param parent the parent, which must have buffers
+ * @param config parameters, or NULL for the defaults
+ * @param struct_size `sizeof(bb_plan)`
+ * @param plan output, `struct_size` bytes
+ * @return BB_OK, BB_E_NO_PARENT, BB_E_BUSY (the parent changed during the search: plan again), BB_E_RANGE (sizes
+ *         that overflow), BB_E_STATE (a child's region mixes precisions), BB_E_VERSION (a struct_size),
+ *         BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_registry_plan(bb_registry *r, uint64_t parent, const bb_plan_config *config, uint32_t struct_size, bb_plan *plan);
 
 /**
- * The parent's layout as CUDA C++ for a kernel to include: `constexpr` offsets and lengths, assertions that hold it
- * together, and an accessor a buffer. It includes nothing, and is the same text for the same layout. Plain C++17 takes it, too.
+ * Writes the parent's layout as a CUDA C++ header: `constexpr` offsets and lengths, static assertions, and one
+ * accessor per buffer. It includes nothing, is the same text for the same layout, and is also valid C++17.
  *
  * @param r the registry
- * @param parent who must have buffers
- * @param name_space the C++ namespace that all is in, such as solver or app::solver
- * @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+ * @param parent the parent, which must have buffers
+ * @param name_space the C++ namespace, such as solver or app::solver
+ * @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
  * @param capacity bytes at `text`
  * @param length the text's bytes without the NUL are written here
- * @return BB_OK, BB_E_ARGUMENT (no name of a namespace), BB_E_EXISTS (two buffers' names collide as names of C++, or one with
- *         a name that the header defines), BB_E_STATE (a region mixes precisions in a layout that is not typed), and what
+ * @return BB_OK, BB_E_ARGUMENT (not a valid namespace), BB_E_EXISTS (two names collide in C++, or one with a name of
+ *         the header itself), BB_E_STATE (a region mixes precisions in a layout that is not typed), and what
  *         `bb_registry_json()` returns
  * @threadsafety safe to call from any thread
  * @since 0.1
@@ -5184,11 +5199,12 @@ BB_API bb_status bb_registry_plan(bb_registry *r, uint64_t parent, const bb_plan
 BB_API bb_status bb_registry_emit_cuda_header(bb_registry *r, uint64_t parent, const char *name_space, char *text, uint64_t capacity, uint64_t *length);
 
 /**
- * A picture of the parent's layout as SVG: regions, buffers, slices and gaps to scale; with lifetimes, memory over time.
+ * Writes a picture of the parent's layout as SVG: regions, buffers, aliases and gaps to scale; with lifetimes,
+ * memory over time.
  *
  * @param r the registry
- * @param parent who must have buffers
- * @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+ * @param parent the parent, which must have buffers
+ * @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
  * @param capacity bytes at `text`
  * @param length the text's bytes without the NUL are written here
  * @return what `bb_registry_json()` returns, BB_E_RANGE (sizes that do not fit into 64 bits), BB_E_STATE (a region mixes
@@ -5199,11 +5215,11 @@ BB_API bb_status bb_registry_emit_cuda_header(bb_registry *r, uint64_t parent, c
 BB_API bb_status bb_registry_svg(bb_registry *r, uint64_t parent, char *text, uint64_t capacity, uint64_t *length);
 
 /**
- * The parent's layout as an aligned text table, in layout order.
+ * Writes the parent's layout as an aligned text table, in layout order.
  *
  * @param r the registry
- * @param parent who must have buffers
- * @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+ * @param parent the parent, which must have buffers
+ * @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
  * @param capacity bytes at `text`
  * @param length the text's bytes without the NUL are written here
  * @return what `bb_registry_svg()` returns

@@ -1,8 +1,9 @@
 """The functions of include/backbuf.h, read from the header: parameters, and the statuses that each `@return` lists.
 
 `functions()` returns them by name. A list may refer to another function's: "what `bb_manager_synchronize()` returns" adds all
-that bb_manager_synchronize returns. `UNLISTED` are those that the header's conventions name once for all calls with a handle.
-BB_E_PANIC is in no list: it reports a fault of the library and is never expected.
+that bb_manager_synchronize returns. It may also name a group of the header's conventions: "a handle status" and "a device
+status" add the statuses that the conventions list for it. `UNLISTED` holds the statuses that the conventions name once for all
+calls with a handle. BB_E_PANIC is in no list: it reports a fault of the library and is never expected.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ _DECLARATION = re.compile(r"/\*\*((?:(?!\*/).)*)\*/\s*BB_API ([^;(]*?)(bb_\w+)\(
 _RETURNS = re.compile(r"@return\s+(.*?)(?=\n\s*@|\Z)", re.DOTALL)
 _REFERENCE = re.compile(r"what ((?:`bb_\w+\(\)`(?:, | and )?)+) returns?")
 _STATUS = re.compile(r"\bBB_(?:OK|E_[A-Z_]+)\b")
+_GROUP = re.compile(r'A "(\w+ status)" is one of ((?:BB_E_[A-Z_]+(?:, )?)+):')
+_ACCEPTS_NULL = re.compile(r"@param \w+ [^@]*NULL is a no-op")
 _STATUS_VALUE = re.compile(r"^\s+(BB_OK|BB_E_[A-Z_]+) = (-?\d+),", re.MULTILINE)
 
 
@@ -64,15 +67,24 @@ def functions(header: Path = HEADER) -> dict[str, Function]:
         raise HeaderError(f"{header}: a function has no documentation, or a form that {__name__} does not read")
     docs = {name: re.sub(r"\n[ \t]*\*[ \t]?", "\n", match[1]) for name, match in declarations.items()}
     lists = {name: _return_list(name, docs[name]) for name, match in declarations.items() if _returns(match) == "bb_status"}
+    groups = status_groups(text)
     known = status_values(header).keys()
     found = {}
     for name, match in declarations.items():
-        statuses = _statuses(name, lists, ()) if name in lists else frozenset()
+        statuses = _statuses(name, lists, groups, ()) if name in lists else frozenset()
+        if _ACCEPTS_NULL.search(docs[name]):
+            statuses -= {"BB_E_NULL"}
         if unknown := statuses - known:
             raise HeaderError(f"{name}: @return lists {', '.join(sorted(unknown))}, which is not a bb_status")
         parameters = tuple(_parameter(name, part, docs[name]) for part in match[4].split(",") if part.strip() != "void")
         found[name] = Function(name, _returns(match), parameters, statuses)
     return found
+
+
+def status_groups(text: str) -> dict[str, frozenset[str]]:
+    """The groups of statuses that the conventions of the header's text define, such as "handle status"."""
+    conventions = " ".join(re.sub(r"\n \*[ ]*", " ", text.partition("*/")[0]).split())
+    return {name: frozenset(_STATUS.findall(statuses)) for name, statuses in _GROUP.findall(conventions)}
 
 
 def _returns(match: re.Match[str]) -> str:
@@ -90,14 +102,20 @@ def _return_list(name: str, doc: str) -> str:
     return text
 
 
-def _statuses(name: str, lists: dict[str, str], path: tuple[str, ...]) -> frozenset[str]:
+def _statuses(
+    name: str, lists: dict[str, str], groups: dict[str, frozenset[str]], path: tuple[str, ...]
+) -> frozenset[str]:
     if name not in lists or name in path:
         raise HeaderError(f"{(*path, name)}: @return refers to a function that has no list of its own")
     text = lists[name]
     statuses = set(_STATUS.findall(text))
     for reference in _REFERENCE.findall(text):
         for other in re.findall(r"bb_\w+", reference):
-            statuses |= _statuses(other, lists, (*path, name))
+            statuses |= _statuses(other, lists, groups, (*path, name))
+    for group in re.findall(r"\ba (\w+ status)\b", text):
+        if group not in groups:
+            raise HeaderError(f"{name}: @return names `a {group}`, which the conventions do not define")
+        statuses |= groups[group]
     if "BB_OK" not in statuses:
         raise HeaderError(f"{name}: @return does not list BB_OK: {text}")
     return frozenset(statuses)

@@ -1,4 +1,4 @@
-//! `bb_back`: the back copy in hand.
+//! `bb_back`: reservations of the back copy.
 
 use std::ffi::c_void;
 
@@ -12,12 +12,12 @@ use crate::manager::core::reserved;
 use crate::manager::manager::Manager;
 use crate::sys::clock::Timeout;
 
-/// `bb_manager_reserve_back()`: the back copy shows the state.
+/// `bb_manager_reserve_back()`: the back copy contains the current state.
 pub const BB_BACK_KEEP: u32 = 0;
-/// `bb_manager_reserve_back()`: all of it will be rewritten, so nothing is brought up to date first.
+/// `bb_manager_reserve_back()`: the caller overwrites all of the back copy, so that nothing is copied to it first.
 pub const BB_BACK_DISCARD: u32 = 1;
 
-/// The back copy, in the hands of one caller.
+/// A reservation of the back copy.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_back {
@@ -25,26 +25,28 @@ pub struct bb_back {
     pub data: *mut c_void,
     /// The newest published copy: read only.
     pub front: *const c_void,
-    /// How long each is.
+    /// Bytes of each of the two.
     pub bytes: u64,
     /// The epoch of `front`.
     pub epoch: u64,
-    /// Tells this reservation from others.
+    /// Identifies the reservation.
     pub token: u64,
 }
 
-/// Reserves the back copy: the caller changes it in place, for a loop that steps from front to back.
+/// Reserves the back copy, so that the caller can change it in place: for a loop that reads the front and writes the
+/// back.
 ///
-/// Updates of others queue until it is committed or cancelled; synchronize waits for it. Enqueued updates of before are in it.
+/// The back copy contains all updates enqueued before. Later updates queue until the reservation is committed or
+/// cancelled, and synchronize waits for that.
 ///
 /// @param m the manager
-/// @param flags `BB_BACK_KEEP`, or `BB_BACK_DISCARD` if all of it will be rewritten
-/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
-/// @param back written
-/// @return BB_OK, BB_E_ARGUMENT (flags), BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED, BB_E_CLOSED,
-///         BB_E_RECURSIVE (from a callback of the manager), BB_E_STATE (this thread has it already), BB_E_INTERRUPTED,
-///         BB_E_OUT_OF_MEMORY, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
-/// @threadsafety safe to call from any thread; one at a time holds the back copy
+/// @param flags `BB_BACK_KEEP`, or `BB_BACK_DISCARD` if all of it will be overwritten
+/// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+/// @param back output
+/// @return BB_OK, BB_E_ARGUMENT (flags), BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED,
+///         BB_E_CLOSED, BB_E_RECURSIVE (from a callback of the manager), BB_E_STATE (this thread has it already),
+///         BB_E_INTERRUPTED, BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
+/// @threadsafety safe to call from any thread; there is at most one reservation
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_reserve_back(
@@ -54,7 +56,7 @@ pub unsafe extern "C" fn bb_manager_reserve_back(
     back: *mut bb_back,
 ) -> bb_status {
     on("bb_manager_reserve_back", m, |m: &Manager| {
-        // SAFETY: the header asks for a place for a back.
+        // SAFETY: the header requires memory for a back.
         let place = unsafe { input::output(back, "back") }?;
         let mode = match flags {
             BB_BACK_KEEP => BackMode::Keep,
@@ -84,18 +86,17 @@ impl From<RawBack> for bb_back {
     }
 }
 
-/// Leases the memory of the reserved back copy: it stays mapped until the lease is released, also after the commit and after
-/// the manager is destroyed. For bindings whose language may keep views of it.
+/// Leases the memory of the reserved back copy: it stays mapped until the lease is released, even after the commit
+/// and after the manager is destroyed. For bindings of languages that may keep views of it.
 ///
-/// The lease of a front keeps its bytes; this one does not: after the commit the library goes on using the memory as a copy
-/// of the state, unless `bb_manager_replace_back()` has moved the copy away. It does not keep a copy from being written, so
-/// nothing waits for it.
+/// Unlike the lease of a front it does not preserve the bytes: after the commit the library uses the memory as a copy
+/// of the state, unless `bb_manager_replace_back()` has moved the copy to other memory. Nothing waits for this lease.
 ///
 /// @param m the manager
 /// @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
-/// @param lease written; give it back by `bb_lease_release()`
+/// @param lease the handle is written here; `bb_lease_release()` ends it
 /// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_LIMIT (too many leases),
-///         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+///         BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety safe to call from any thread, not only the one that reserved it
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -105,20 +106,19 @@ pub unsafe extern "C" fn bb_manager_lease_back(
     lease: *mut *mut bb_lease,
 ) -> bb_status {
     on("bb_manager_lease_back", m, |own: &Manager| {
-        // SAFETY: the header asks for what `bb_manager_reserve_back` wrote, and a place for a handle.
+        // SAFETY: the header requires what `bb_manager_reserve_back` wrote, and memory for a handle.
         let (back, place) = unsafe { (input::required(back, "back")?, input::output(lease, "lease")?) };
         place.set(handle::of_lease(own.lease_back_raw(back.token)?, m as u64) as *mut bb_lease)
     })
 }
 
-/// Moves the reserved back copy to new memory with the same bytes. The old memory belongs to its leases alone: the library
-/// neither reads nor writes it again, so writes through views of it that are left reach no front.
+/// Moves the reserved back copy to new memory with the same bytes. The old memory then belongs to its leases: the
+/// library neither reads nor writes it again, so that writes through remaining views of it reach no front.
 ///
 /// @param m the manager
 /// @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
 /// @param replaced the same reservation in its new memory is written here; may be `back` itself
-/// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE,
-///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety safe to call from any thread, not only the one that reserved it
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -128,21 +128,21 @@ pub unsafe extern "C" fn bb_manager_replace_back(
     replaced: *mut bb_back,
 ) -> bb_status {
     on("bb_manager_replace_back", m, |m: &Manager| {
-        // SAFETY: the header asks for what `bb_manager_reserve_back` wrote, and a place for a back.
+        // SAFETY: the header requires what `bb_manager_reserve_back` wrote, and memory for a back.
         let (token, place) =
             unsafe { (input::required(back, "back")?.token, input::output(replaced, "replaced")?) };
         place.set(m.replace_back_raw(token)?.into())
     })
 }
 
-/// Gives the back copy back, changed. The next synchronize publishes it. The reservation ends whatever is returned but
-/// BB_E_STATE: after BB_E_CLOSED or BB_E_STALE, nothing is published, and the memory may not be used any more.
+/// Commits the reserved back copy: the next synchronize publishes it. Every result but BB_E_STATE ends the
+/// reservation. After BB_E_CLOSED or BB_E_STALE nothing is published, and the memory must not be used any more.
 ///
 /// @param m the manager
 /// @param back as `bb_manager_reserve_back()` wrote it
-/// @param tag the caller's own number, such as a step; comes back with the front
-/// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_CLOSED, BB_E_POISONED, BB_E_NULL,
-///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param tag a number of the caller, such as a step; it is returned with the front
+/// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_CLOSED, BB_E_POISONED, or a handle
+///         status
 /// @threadsafety safe to call from any thread, not only the one that reserved it
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -152,38 +152,38 @@ pub unsafe extern "C" fn bb_manager_commit_back(
     tag: u64,
 ) -> bb_status {
     let status = on("bb_manager_commit_back", m, |m: &Manager| {
-        // SAFETY: the header asks for what `bb_manager_reserve_back` wrote.
+        // SAFETY: the header requires what `bb_manager_reserve_back` wrote.
         m.commit_back_raw(unsafe { input::required(back, "back") }?.token, tag)
     });
     // SAFETY: as above.
     unsafe { ended(status, back) }
 }
 
-/// The end of a reservation whose manager is gone frees the memory that was kept for it.
+/// Frees the memory of a reservation whose manager has been destroyed.
 ///
 /// # Safety
 /// NULL, or what `bb_manager_reserve_back` wrote.
 unsafe fn ended(status: bb_status, back: *const bb_back) -> bb_status {
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     if let (bb_status::BB_E_STALE, Some(back)) = (status, unsafe { back.as_ref() }) {
         reserved::release(back.data.cast_const().cast(), back.token);
     }
     status
 }
 
-/// Gives the back copy back, and undoes what was written to it. If the manager was destroyed meanwhile, it returns BB_E_STALE
-/// and frees the memory, which stays until then.
+/// Cancels the reservation: what was written to the back copy is undone. If the manager has been destroyed, it frees
+/// the memory of the reservation and returns BB_E_STALE.
 ///
 /// @param m the manager
 /// @param back as `bb_manager_reserve_back()` wrote it
-/// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_CLOSED, BB_E_POISONED, BB_E_NULL,
-///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_CLOSED, BB_E_POISONED, or a handle
+///         status
 /// @threadsafety safe to call from any thread, not only the one that reserved it
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_cancel_back(m: *mut bb_manager, back: *const bb_back) -> bb_status {
     let status = on("bb_manager_cancel_back", m, |m: &Manager| {
-        // SAFETY: the header asks for what `bb_manager_reserve_back` wrote.
+        // SAFETY: the header requires what `bb_manager_reserve_back` wrote.
         m.cancel_back_raw(unsafe { input::required(back, "back") }?.token)
     });
     // SAFETY: as above.

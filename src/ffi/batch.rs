@@ -1,4 +1,4 @@
-//! `bb_batch`: updates that become one element of the order.
+//! `bb_batch`: updates that are enqueued together.
 
 use std::ffi::c_void;
 
@@ -17,13 +17,13 @@ use crate::sync::atomic::{AtomicBool, Ordering::*};
 use crate::sync::mutex::Mutex;
 use crate::sys::clock::Timeout;
 
-/// A batch belongs to one thread at a time; a second one is told so.
+/// The batch behind a handle. A second thread that uses it at the same time gets BB_E_BUSY.
 struct Shared {
     /// The manager's.
     label: Label,
     /// None once it is committed.
     batch: Mutex<Option<Batch>>,
-    /// Then its handle ends, whoever is still inside of a call on it.
+    /// A committed batch ends its handle even while another thread is inside a call on it.
     committed: AtomicBool,
 }
 
@@ -51,7 +51,7 @@ fn in_use() -> Error {
 }
 
 impl Shared {
-    /// Lends the batch to one thread. Never waits, so that the lock never parks.
+    /// Runs `work` on the batch. The lock is only tried, so that no thread blocks on it.
     fn with(&self, work: impl FnOnce(&mut Batch) -> Result<()>) -> Result<()> {
         let mut batch = self.batch.try_lock().ok_or_else(in_use)?;
         work(batch.as_mut().ok_or_else(|| Error::of(Status::Stale))?)
@@ -66,18 +66,18 @@ impl Shared {
     }
 }
 
-/// Begins a batch. Nothing of it is seen before it is committed; it holds no lock and nothing of the manager.
+/// Begins a batch. Its updates have no effect before it is committed; it holds no lock and no resource of the
+/// manager.
 ///
 /// @param m the manager
 /// @param batch the handle is written here; `bb_batch_commit()` and `bb_batch_cancel()` end it
-/// @return BB_OK, BB_E_CLOSED, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
-///         BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_CLOSED, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_batch_begin(m: *mut bb_manager, batch: *mut *mut bb_batch) -> bb_status {
     on("bb_batch_begin", m, |m: &Manager| {
-        // SAFETY: the header asks for a place for a handle.
+        // SAFETY: the header requires memory for a handle.
         let place = unsafe { input::output(batch, "batch") }?;
         let begin = || {
             Ok(Shared {
@@ -90,28 +90,28 @@ pub unsafe extern "C" fn bb_batch_begin(m: *mut bb_manager, batch: *mut *mut bb_
     })
 }
 
-/// Adds an update. The data is copied before the call returns.
+/// Adds an update to a batch. The data is copied before the call returns.
 ///
 /// @param b the batch
-/// @param update what goes where
-/// @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_CLOSED, BB_E_BUSY (another thread is inside), BB_E_NULL,
-///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED. A refused update leaves the batch as it was
+/// @param update the data and its destination
+/// @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_CLOSED, BB_E_BUSY (another thread uses it), or a
+///         handle status. A refused update leaves the batch as it was
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_batch_update(b: *mut bb_batch, update: *const bb_update) -> bb_status {
-    // SAFETY: the header asks for an update whose data is that long.
+    // SAFETY: the header requires an update whose data is that long.
     on("bb_batch_update", b, |b: &Shared| unsafe {
         let update = input::required(update, "update")?;
         b.with(|b| b.update_raw(update.byte_offset, update.count, update.data.cast()))
     })
 }
 
-/// Adds a range to be filled with one element.
+/// Adds a fill to a batch: each element of a range is set to one value.
 ///
 /// @param b the batch
-/// @param byte_offset where the range begins, in bytes, a multiple of the element's size
-/// @param count how long it is, in elements
+/// @param byte_offset start of the range in bytes, a multiple of the element size
+/// @param count length of the range in elements
 /// @param element one element, of any alignment
 /// @return what `bb_batch_update()` returns
 /// @threadsafety one thread at a time
@@ -123,38 +123,38 @@ pub unsafe extern "C" fn bb_batch_fill(
     count: u64,
     element: *const c_void,
 ) -> bb_status {
-    // SAFETY: the header asks for one element.
+    // SAFETY: the header requires one element.
     on("bb_batch_fill", b, |b: &Shared| unsafe {
         let element = input::required(element.cast::<u8>(), "element")?;
         b.with(|b| b.fill_raw(byte_offset, count, element))
     })
 }
 
-/// Adds an N-d region. The data is copied before the call returns.
+/// Adds an update of an N-d region to a batch. The data is copied before the call returns.
 ///
 /// @param b the batch
-/// @param region what goes where
+/// @param region the region and its data
 /// @return BB_E_ARGUMENT (a step of 0), and what `bb_batch_update()` returns
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_batch_region(b: *mut bb_batch, region: *const bb_region) -> bb_status {
-    // SAFETY: the header asks for arrays of the state's dimensions, and data that they describe.
+    // SAFETY: the header requires arrays of the state's dimensions, and data that they describe.
     on("bb_batch_region", b, |b: &Shared| unsafe { b.with(|b| b.region_raw(&region_of(region, b.ndim())?)) })
 }
 
-/// Adds a kernel. If the call fails, `user_data` stays the caller's; once it has succeeded, `drop` is called exactly once,
-/// also when the batch is cancelled.
+/// Adds a kernel to a batch. If the call fails, `user_data` stays the caller's. Once it has succeeded, `drop` is
+/// called exactly once, even if the batch is cancelled.
 ///
 /// @param b the batch
-/// @param kernel what runs on which range
+/// @param kernel the kernel and its range
 /// @return BB_E_ARGUMENT (flags, reserved), and what `bb_batch_update()` returns
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_batch_kernel(b: *mut bb_batch, kernel: *const bb_kernel) -> bb_status {
     on("bb_batch_kernel", b, |b: &Shared| {
-        // SAFETY: the header asks for a kernel.
+        // SAFETY: the header requires a kernel.
         let kernel = unsafe { input::required(kernel, "kernel") }?;
         b.with(|b| {
             b.kernel(kernel_of(kernel)?).map_err(|refused| {
@@ -165,10 +165,10 @@ pub unsafe extern "C" fn bb_batch_kernel(b: *mut bb_batch, kernel: *const bb_ker
     })
 }
 
-/// Sets the tag that comes back with the first front that contains the batch.
+/// Sets the tag of the first front that contains the batch.
 ///
 /// @param b the batch
-/// @param tag the caller's own number, such as a step
+/// @param tag a number of the caller, such as a step
 /// @return what `bb_batch_update()` returns
 /// @threadsafety one thread at a time
 /// @since 0.1
@@ -177,21 +177,21 @@ pub extern "C" fn bb_batch_tag(b: *mut bb_batch, tag: u64) -> bb_status {
     on("bb_batch_tag", b, |b: &Shared| b.with(|b| b.tag(tag)))
 }
 
-/// Enqueues the batch: all of it in one epoch, whoever synchronizes meanwhile. Ends the handle; a commit that is refused
-/// leaves it, and it may be tried again.
+/// Enqueues the batch: all of it becomes visible in one epoch. Ends the handle. A failed commit leaves the batch
+/// unchanged, and may be repeated.
 ///
 /// @param b the batch
-/// @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
-/// @return BB_OK, BB_E_FULL (no room, timeout 0), BB_E_TIMEOUT, BB_E_PINNED, BB_E_STALLED, BB_E_CLOSED, BB_E_OUT_OF_MEMORY,
-///         BB_E_INTERRUPTED, BB_E_POISONED, BB_E_BUSY (another thread is inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
-///         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
-/// @threadsafety one thread at a time; from callbacks too, where it never waits
+/// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
+/// @return BB_OK, BB_E_FULL (no space, and the timeout is 0), BB_E_TIMEOUT, BB_E_PINNED, BB_E_STALLED, BB_E_CLOSED,
+///         BB_E_OUT_OF_MEMORY, BB_E_INTERRUPTED, BB_E_POISONED, BB_E_BUSY (another thread uses it), or a handle
+///         status
+/// @threadsafety one thread at a time; also from callbacks, where it does not wait
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_batch_commit(b: *mut bb_batch, timeout: u64) -> bb_status {
     match on("bb_batch_commit", b, |b: &Shared| b.commit(Timeout::nanos(timeout))) {
         bb_status::BB_OK => guard_handle("bb_batch_commit", b, |b| {
-            // Committed it is, even if another thread ends the handle at the same time.
+            // The batch is committed, even if another thread ends the handle at the same time.
             drop(object::remove::<Shared>(b));
             Ok(())
         }),
@@ -199,11 +199,10 @@ pub extern "C" fn bb_batch_commit(b: *mut bb_batch, timeout: u64) -> bb_status {
     }
 }
 
-/// Drops the batch and ends the handle. Nothing of it is applied.
+/// Discards the batch and ends the handle. None of its updates is applied.
 ///
 /// @param b the batch; NULL is a no-op
-/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_BUSY (another thread is inside), BB_E_HANDLE, BB_E_STALE,
-///         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside a call on it), BB_E_BUSY (another thread uses it), or a handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]

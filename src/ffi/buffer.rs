@@ -1,4 +1,4 @@
-//! `bb_buffer`: memory that host and device use by turns. Made, mapped, looked at, ended, released.
+//! `bb_buffer`: buffers of a device that the host can map.
 
 use std::ffi::c_char;
 
@@ -21,23 +21,23 @@ use crate::device::driver::MapMode;
 use crate::device::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
 
-/// `bb_buffer_desc.usage`: vertices are read from it.
+/// `bb_buffer_desc.usage`: vertex data.
 pub const BB_USAGE_VERTEX: u32 = 1;
-/// `bb_buffer_desc.usage`: indices are read from it.
+/// `bb_buffer_desc.usage`: index data.
 pub const BB_USAGE_INDEX: u32 = 2;
-/// `bb_buffer_desc.usage`: shaders read it as uniforms.
+/// `bb_buffer_desc.usage`: uniforms of shaders.
 pub const BB_USAGE_UNIFORM: u32 = 4;
-/// `bb_buffer_desc.usage`: shaders read and write it.
+/// `bb_buffer_desc.usage`: storage that shaders read and write.
 pub const BB_USAGE_STORAGE: u32 = 8;
-/// `bb_buffer_desc.usage`: copied from.
+/// `bb_buffer_desc.usage`: source of copies.
 pub const BB_USAGE_COPY_SRC: u32 = 16;
-/// `bb_buffer_desc.usage`: copied to.
+/// `bb_buffer_desc.usage`: destination of copies.
 pub const BB_USAGE_COPY_DST: u32 = 32;
-/// `bb_buffer_desc.usage`: mapped for reading. Goes with `BB_USAGE_COPY_DST` alone.
+/// `bb_buffer_desc.usage`: mapped for reading. Combines with `BB_USAGE_COPY_DST` only.
 pub const BB_USAGE_MAP_READ: u32 = 64;
-/// `bb_buffer_desc.usage`: mapped for writing. Goes with `BB_USAGE_COPY_SRC` alone.
+/// `bb_buffer_desc.usage`: mapped for writing. Combines with `BB_USAGE_COPY_SRC` only.
 pub const BB_USAGE_MAP_WRITE: u32 = 128;
-/// `bb_buffer_desc.usage`: draws read their parameters from it.
+/// `bb_buffer_desc.usage`: parameters of indirect draws.
 pub const BB_USAGE_INDIRECT: u32 = 256;
 
 // The core's own values.
@@ -54,26 +54,26 @@ const _: () = {
     assert!(BB_MAP_READ == MapMode::Read as u32 && BB_MAP_WRITE == MapMode::Write as u32);
 };
 
-/// The mapped bytes are read.
+/// Map for reading.
 pub const BB_MAP_READ: u32 = 1;
-/// The mapped bytes are written; those that are not stay what they were.
+/// Map for writing. Bytes that are not written keep their values.
 pub const BB_MAP_WRITE: u32 = 2;
-/// The rest of the buffer, or of what is mapped.
+/// The size from the offset to the end of the buffer, or of the mapped range.
 pub const BB_WHOLE_SIZE: u64 = u64::MAX;
 
-/// Where a buffer stands.
+/// State of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum bb_buffer_state {
-    /// It has no memory yet.
+    /// No memory is allocated yet.
     BB_BUFFER_UNINITIALIZED = 0,
-    /// The device may use it.
+    /// Ready: the device may use it.
     BB_BUFFER_READY = 1,
-    /// The host reads or writes its bytes.
+    /// Mapped: the host may access the mapped bytes.
     BB_BUFFER_MAPPED = 2,
-    /// A map request has not been answered.
+    /// A map request is pending.
     BB_BUFFER_MAP_PENDING = 3,
-    /// Its memory has been given back.
+    /// Destroyed: its memory has been freed.
     BB_BUFFER_DESTROYED = 4,
 }
 
@@ -89,25 +89,26 @@ impl From<BufferState> for bb_buffer_state {
     }
 }
 
-/// How a buffer is made. Fill it by `bb_buffer_desc_init()`, then change what is needed.
+/// Parameters of a new buffer. Fill it by `bb_buffer_desc_init()`, then change what is needed.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_buffer_desc {
-    /// Bytes of this struct, as the caller knows it.
+    /// Bytes of this struct in the caller's version.
     pub struct_size: u32,
-    /// What it is for: some of `BB_USAGE_…`.
+    /// Usage flags: `BB_USAGE_…`, combined.
     pub usage: u32,
-    /// Its bytes; 0 is legal.
+    /// Size in bytes; 0 is allowed.
     pub size: u64,
-    /// Whether it begins mapped for writing, as a whole, all zeros: 0 or 1. Goes with any usage.
+    /// 1: the whole buffer is mapped for writing at creation, filled with zeros; allowed with any usage. 0: it is
+    /// not.
     pub mapped_at_creation: u8,
     /// 0.
     pub reserved: [u8; 7],
-    /// Name in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none.
+    /// Label in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none.
     pub label: *const c_char,
 }
 
-/// What is known of a buffer.
+/// Information about a buffer.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_buffer_info {
@@ -115,13 +116,13 @@ pub struct bb_buffer_info {
     pub struct_size: u32,
     /// A `bb_buffer_state`.
     pub state: bb_buffer_state,
-    /// Its bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// What it is for.
+    /// Usage flags.
     pub usage: u32,
     /// 1 unless it has been destroyed or its device is lost.
     pub valid: u32,
-    /// How often it has grown, and 1 more; 1 for what does not grow.
+    /// 1, plus 1 for each time that it has grown.
     pub generation: u64,
     /// NUL-terminated.
     pub label: [c_char; 64],
@@ -144,13 +145,13 @@ impl Object for Buffer {
     }
 }
 
-/// What C says of a buffer to be made.
+/// Reads a descriptor.
 ///
 /// # Safety
 ///
 /// NULL, or a desc with as many bytes as it says.
 pub(super) unsafe fn desc<'a>(given: *const bb_buffer_desc) -> Result<BufferDesc<'a>> {
-    // SAFETY: the caller's promise; integers and pointers are legal whatever their bits.
+    // SAFETY: promised by the caller; integers and pointers are legal whatever their bits.
     let given = unsafe {
         input::required(given.cast::<u8>(), "desc")?;
         input::versioned(given, DEFAULTS)?
@@ -160,7 +161,7 @@ pub(super) unsafe fn desc<'a>(given: *const bb_buffer_desc) -> Result<BufferDesc
         size: given.size,
         usage: Usage::from_bits(given.usage).ok_or_else(unknown)?,
         mapped_at_creation: input::flag(given.mapped_at_creation.into(), "desc.mapped_at_creation")?,
-        // SAFETY: the header asks for a string or NULL.
+        // SAFETY: the header requires a string or NULL.
         label: unsafe { input::name(given.label, "desc.label") }?,
     })
 }
@@ -207,26 +208,25 @@ pub(super) fn inner(
     found.ok_or(status)
 }
 
-/// Fills a desc with the defaults.
+/// Fills a descriptor with the defaults.
 ///
-/// @param desc written
+/// @param desc output
 /// @return BB_OK, BB_E_NULL
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_buffer_desc_init(desc: *mut bb_buffer_desc) -> bb_status {
-    // SAFETY: the header asks for a place for a desc.
+    // SAFETY: the header requires memory for a desc.
     guard("bb_buffer_desc_init", || unsafe { input::output(desc, "desc") }?.set(DEFAULTS))
 }
 
-/// Makes a buffer of zeros, which follows WebGPU's rules of mapping on every device.
+/// Creates a buffer filled with zeros. Mapping follows WebGPU's rules on every device.
 ///
-/// @param device whose memory it is
-/// @param desc how
+/// @param device the device that owns the memory
+/// @param desc parameters
 /// @param buffer the handle is written here; `bb_buffer_release()` ends it
-/// @return BB_OK, BB_E_ARGUMENT (usage, label), BB_E_ALIGN (mapped at creation, and the size is no multiple of 4), BB_E_LIMIT (too
-///         large for the device), BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_TIMEOUT (the host has not driven the device
-///         for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_ARGUMENT (usage, label), BB_E_ALIGN (mapped at creation, and the size is no multiple of 4),
+///         BB_E_LIMIT (too large for the device), BB_E_VERSION, a device status, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -236,29 +236,29 @@ pub unsafe extern "C" fn bb_buffer_create(
     buffer: *mut *mut bb_buffer,
 ) -> bb_status {
     on("bb_buffer_create", device, |device: &Device| {
-        // SAFETY: the header asks for a place for a handle, and a desc.
+        // SAFETY: the header requires memory for a handle, and a desc.
         let (place, desc) = unsafe { (input::output(buffer, "buffer")?, self::desc(desc)?) };
         let seat = Seat::take()?;
         place.set(seat.seat(Buffer::new(device, &desc)?)? as *mut bb_buffer)
     })
 }
 
-/// Asks for bytes to be mapped, as soon as the work that uses the buffer is done. Refused at once while it is mapped or a request is
-/// pending, which leaves the first one alone.
+/// Requests a mapping, which completes when the device has finished the work that uses the buffer. The call fails at
+/// once while the buffer is mapped or another request is pending; that request goes on.
 ///
-/// An accepted request is answered exactly once, with no lock held: mapped, BB_E_ABORTED by unmap, destroy or release,
-/// BB_E_CANCELLED, BB_E_DEVICE_LOST, or what the backend says. It goes on when its handle is released.
+/// An accepted request completes exactly once, with no lock held: mapped, BB_E_ABORTED (by unmap, destroy or
+/// release), BB_E_CANCELLED, BB_E_DEVICE_LOST, or an error of the backend. Releasing its handle does not cancel it.
 ///
 /// @param buffer a buffer with `BB_USAGE_MAP_READ` or `BB_USAGE_MAP_WRITE`
 /// @param mode `BB_MAP_READ` or `BB_MAP_WRITE`
-/// @param offset where it begins, in bytes, a multiple of 8
-/// @param size how many bytes, a multiple of 4; `BB_WHOLE_SIZE` for the rest
-/// @param callback called with the answer, or NULL: on the device's owner thread, on the thread that unmaps, destroys or cancels, or
-///        inside of this call. It may use, destroy and release any buffer, but not wait for the device
-/// @param request a handle to poll, wait and cancel is written here; `bb_request_release()` ends it. NULL for none
-/// @return BB_OK, BB_E_STATE (not ready: the message tells the state), BB_E_ARGUMENT (mode, or not in the usage), BB_E_ALIGN,
-///         BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
-///         BB_E_FOREIGN, BB_E_FORKED
+/// @param offset start in bytes, a multiple of 8
+/// @param size length in bytes, a multiple of 4; `BB_WHOLE_SIZE` for the rest
+/// @param callback called with the outcome, or NULL: on the device's owner thread, on the thread that unmaps,
+///        destroys or cancels, or inside this call. It may use, destroy and release any buffer, but must not wait for
+///        the device
+/// @param request a handle for poll, wait and cancel is written here; `bb_request_release()` ends it. NULL for none
+/// @return BB_OK, BB_E_STATE (not ready: the message names the state), BB_E_ARGUMENT (mode, or not in the usage),
+///         BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -276,16 +276,17 @@ pub unsafe extern "C" fn bb_buffer_map_async(
     };
     beside("bb_buffer_map_async", Kind::Buffer, inner.label, || {
         let mode = self::mode(mode)?;
-        // SAFETY: the header asks for a callback or NULL, and for a place for a handle or NULL.
+        // SAFETY: the header requires a callback or NULL, and for a place for a handle or NULL.
         unsafe { answered(callback, request, || Inner::map_async(&inner, mode, offset, self::size(size))) }
     })
 }
 
-/// Gives the memory back once the device is done with it; the handle stays, and tells `BB_BUFFER_DESTROYED`. A pending request
-/// is answered with BB_E_ABORTED. Does nothing the second time.
+/// Destroys the buffer: its memory is freed once the device has finished with it. The handle stays valid, and the
+/// state is `BB_BUFFER_DESTROYED`. A pending request completes with BB_E_ABORTED. Destroying a buffer again has no
+/// effect.
 ///
 /// @param buffer the buffer; NULL is a no-op
-/// @return BB_OK, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK or a handle status
 /// @threadsafety safe to call from any thread, also in the buffer's own callback
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -302,12 +303,12 @@ pub extern "C" fn bb_buffer_destroy(buffer: *mut bb_buffer) -> bb_status {
     }
 }
 
-/// Tells what a buffer is, and where it stands.
+/// Gets size, usage, state and label of a buffer.
 ///
 /// @param buffer the buffer
 /// @param struct_size `sizeof(bb_buffer_info)`
-/// @param info written
-/// @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param info output
+/// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -316,34 +317,33 @@ pub unsafe extern "C" fn bb_buffer_info_get(
     struct_size: u32,
     info: *mut bb_buffer_info,
 ) -> bb_status {
-    // SAFETY: the header asks for a place of `struct_size` bytes.
+    // SAFETY: the header requires memory of `struct_size` bytes.
     on("bb_buffer_info_get", buffer, |buffer: &Buffer| unsafe {
         input::write_sized(struct_size, info, "info", |size| describe(buffer, buffer.size(), 1, size))
     })
 }
 
-/// What the buffer is to its backend: the name of an OpenGL buffer, an address in host memory. For work of the program's own.
+/// Gets the backend's own handle of the buffer: the name of an OpenGL buffer, or an address in host memory.
 ///
 /// @param buffer a buffer that is ready
-/// @param native written
-/// @return BB_OK, BB_E_STATE (mapped, pending or destroyed), BB_E_TIMEOUT (the host has not driven the device for 30 s),
-///         BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
-///         BB_E_FORKED
+/// @param native output
+/// @return BB_OK, BB_E_STATE (mapped, map pending or destroyed), BB_E_TIMEOUT (the host has not driven the device for
+///         30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_buffer_native(buffer: *mut bb_buffer, native: *mut u64) -> bb_status {
     on("bb_buffer_native", buffer, |buffer: &Buffer| {
-        // SAFETY: the header asks for a place for a number.
+        // SAFETY: the header requires memory for a number.
         unsafe { input::output(native, "native") }?.set(buffer.native()?.0)
     })
 }
 
-/// Gives the handle back, and with it the memory, as `bb_buffer_destroy()` does.
+/// Destroys the buffer as `bb_buffer_destroy()` does, and ends the handle.
 ///
 /// @param buffer the buffer; NULL is a no-op
-/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE (also all but one of several threads that release it),
-///         BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside a call on it), BB_E_STALE (also for all but one of several threads that
+///         release it), or a handle status
 /// @threadsafety safe to call from any thread, also in the buffer's own callback
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! C callbacks, as closures that the core can own.
+//! C callbacks as closures of the core, and the end of the callbacks of a language runtime.
 
 use std::ffi::{c_char, c_void};
 use std::fmt;
@@ -6,16 +6,16 @@ use std::mem::ManuallyDrop;
 
 use super::runtime::{Running, Runtime};
 
-/// Told that `user_data` is not needed any more: called exactly once, after the last use.
+/// Releases `user_data`: called exactly once, after its last use.
 pub type bb_drop_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
-/// Told that borrowed data is not needed any more: called exactly once for data that was accepted.
+/// Releases borrowed data: called exactly once for each call that accepted the data.
 pub type bb_release_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
-/// Takes a piece of text, `length` bytes that need not be NUL-terminated.
+/// Takes a piece of text: `length` bytes, not NUL-terminated.
 pub type bb_write_fn = Option<unsafe extern "C" fn(text: *const c_char, length: u64, user_data: *mut c_void)>;
 
-/// A C callback's user data, with the function that is told when it is not needed any more.
+/// The user data of a C callback, with the function that releases it.
 #[derive(Debug)]
 pub(super) struct UserData {
     pointer: *mut c_void,
@@ -33,7 +33,7 @@ impl UserData {
         UserData { pointer, drop, runtime: drop.and_then(Runtime::of) }
     }
 
-    /// Begins a call of the callback that this is for; None once its runtime has ended them all.
+    /// Begins a call of the callback; None once its runtime has ended its callbacks.
     pub(super) fn enter(&self) -> Option<Running> {
         Runtime::enter(self.runtime)
     }
@@ -54,7 +54,7 @@ impl Drop for UserData {
     }
 }
 
-/// Frees a refused callback without telling its user data: it stays the caller's.
+/// Frees a refused callback without releasing its user data, which stays the caller's.
 pub(super) fn discard<T: ?Sized>(callback: Box<T>) {
     // SAFETY: `ManuallyDrop` has the layout of what it holds.
     drop(unsafe { Box::from_raw(Box::into_raw(callback) as *mut ManuallyDrop<T>) });

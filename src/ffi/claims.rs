@@ -1,4 +1,4 @@
-//! Ends that are destroyed while a span is open: its memory stays until the span is committed or consumed.
+//! Spans left open by destroyed ends: their memory stays until the span is committed or consumed.
 
 use super::object::{self, Object};
 use crate::alloc::try_box;
@@ -9,9 +9,9 @@ use crate::spsc::rx::Rx;
 use crate::spsc::tx::Tx;
 use crate::sync::atomic::AtomicPtr;
 
-/// An end that can have a span open.
+/// An end of a ring, which can have an open span.
 pub(super) trait End: Object {
-    /// What the open span needs, if there is one.
+    /// The resources of the open span, if there is one.
     fn open_claim(&self) -> Option<Claim>;
 }
 
@@ -28,7 +28,7 @@ impl End for Rx {
 }
 
 struct Kept {
-    /// The end's, which is stale.
+    /// The handle of the end, which is stale.
     handle: u64,
     _claim: Claim,
     next: AtomicPtr<Kept>,
@@ -42,9 +42,9 @@ impl Listed for Kept {
 
 static KEPT: Roster<Kept> = Roster::new();
 
-/// Destroys an end, and keeps what its open span needs.
+/// Destroys an end, and keeps the resources of its open span.
 pub(super) fn destroy<T: End>(handle: u64) -> Result<()> {
-    // Kept before the handle is known to be stale, so that whoever ends the span from then on finds it.
+    // Kept before the handle becomes stale, so that a call that ends the span afterwards finds it.
     let last = |end: &T| {
         if let Some(claim) = end.open_claim() {
             keep(handle, claim);
@@ -54,21 +54,21 @@ pub(super) fn destroy<T: End>(handle: u64) -> Result<()> {
 }
 
 fn keep(handle: u64, claim: Claim) {
-    // Without memory to note it, the ring's memory stays for ever: the span is in use.
+    // Without memory for the record the ring is leaked, since the span is in use.
     match try_box(Kept { handle, _claim: claim, next: AtomicPtr::default() }) {
         Ok(kept) => drop(KEPT.add(Box::leak(kept))),
         Err(kept) => std::mem::forget(kept),
     }
 }
 
-/// Ends the span of an end that was destroyed. False if it has none.
+/// Ends the open span of a destroyed end. Returns false if there is none.
 pub(super) fn end(handle: u64) -> bool {
-    // Bounded: a slot whose generations are spent stays closing for ever.
+    // Bounded, since a slot with no generation left stays in the closing state.
     for _ in 0..1000 {
-        // Asked before the look: a thread that is about to destroy the end will have kept the span when it has done so.
+        // Read before the list: a thread that is destroying the end keeps the span before it finishes.
         let closing = object::is_closing(handle);
         if let Some(kept) = KEPT.take(|kept| kept.handle == handle) {
-            // SAFETY: leaked by `keep`, and taken off by this call alone.
+            // SAFETY: leaked by `keep`, and removed from the list by this call only.
             drop(unsafe { Box::from_raw(kept.cast_mut()) });
             return true;
         }

@@ -1,4 +1,4 @@
-//! `bb_manager_config`: how a manager is made.
+//! `bb_manager_config`: parameters of a new manager.
 
 use std::ffi::{c_char, c_void};
 
@@ -17,12 +17,13 @@ use crate::sys::clock::Timeout;
 /// The most dimensions of a state.
 pub const BB_MAX_DIMS: usize = 16;
 
-/// `bb_manager_config.worker`: whoever holds the applier role applies, callers included.
+/// `bb_manager_config.worker`: callers and the worker apply updates.
 pub const BB_WORKER_SHARED: u32 = 0;
-/// `bb_manager_config.worker`: only the worker thread applies.
+/// `bb_manager_config.worker`: only the worker applies updates.
 pub const BB_WORKER_ONLY: u32 = 1;
 
-/// `bb_manager_config.max_extra_copies`: 24, but 0 if `copies` is 2, or on a device.
+/// `bb_manager_config.max_extra_copies`: the default, which is 24, or 0 if `copies` is 2 or the manager is on a
+/// device.
 pub const BB_EXTRA_COPIES_AUTO: u32 = u32::MAX;
 
 /// Element types. Opaque elements of a given size are `BB_OPAQUE(size)`.
@@ -62,47 +63,51 @@ pub enum bb_dtype {
     BB_C128 = 15,
 }
 
-/// Waits for the backend before a publish: 0 if all is well, else a code that `BB_E_BACKEND`'s text tells. Runs on the
-/// worker only, never twice at once, and may enqueue, but not synchronize or destroy. Must not throw.
+/// Waits for the backend before a publish. Returns 0 on success, else a code that the message of `BB_E_BACKEND`
+/// contains. Runs on the worker only, never twice at once. It may enqueue, but not synchronize or destroy, and must
+/// not throw.
 pub type bb_flush_fn = Option<unsafe extern "C" fn(user_data: *mut c_void) -> i32>;
 
-/// How a manager is made. Fill it by `bb_manager_config_init()`, then change what is needed.
+/// Parameters of a new manager. Fill it by `bb_manager_config_init()`, then change what is needed.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_manager_config {
-    /// Bytes of this struct, as the caller knows it.
+    /// Bytes of this struct in the caller's version.
     pub struct_size: u32,
-    /// Physical copies of the state: 2 to 8, default 3; 2 is strict double buffering. The third and further take memory only
-    /// while leases hold the others.
+    /// Physical copies of the state: 2 to 8, 3 by default; 2 is strict double buffering. The third and later ones
+    /// take memory only while leases hold the others.
     pub copies: u32,
-    /// Name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
+    /// Label in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
     pub label: *const c_char,
     /// The state's bytes at epoch 0, or NULL for zeros. Read during the call only.
     pub initial: *const c_void,
-    /// Bytes of the queue, 1 MiB.
+    /// Capacity of the queue in bytes, 1 MiB by default.
     pub queue_bytes: u64,
-    /// After how many nanoseconds a flush or task is reported as stalled, once, to those who wait, 2 s; 0 for never.
+    /// Nanoseconds after which a flush or a task is reported as stalled, once, to the calls that wait for it; 2 s by
+    /// default, 0 for never.
     pub watchdog_ns: u64,
-    /// Bytes of a backlog that a caller applies before the worker takes over, 256 KiB.
+    /// Bytes of the backlog that a caller applies before the worker takes over, 256 KiB by default.
     pub caller_budget_bytes: u64,
     /// Waits for the backend before each publish, or NULL.
     pub flush: bb_flush_fn,
-    /// Handed to `flush`.
+    /// Passed to `flush`.
     pub flush_user_data: *mut c_void,
-    /// Called once when `flush` will not be called again, or NULL. Without a `flush`, the call that makes the manager calls it.
+    /// Releases `flush_user_data` when `flush` will not be called again; may be NULL. Without a `flush`, it is called
+    /// when the manager is created.
     pub flush_drop: bb_drop_fn,
     /// `BB_WORKER_SHARED` or `BB_WORKER_ONLY`.
     pub worker: u32,
-    /// Nice value of the worker, -20 to 19, or `BB_REALTIME(1 to 99)`; 0 is normal scheduling with the nice value of the
-    /// process. The creating thread's own priority is not inherited. A refusal by the system is logged.
+    /// Nice value of the worker, -20 to 19, or `BB_REALTIME(1 to 99)`; 0 is normal scheduling with the nice value of
+    /// the process. The priority of the creating thread is not inherited. If the system refuses the priority, that is
+    /// logged.
     pub worker_priority: i32,
-    /// Bit k lets the worker run on CPU k; 0 is every CPU that the process could use when the library was loaded. The CPUs
-    /// that the creating thread is bound to are not inherited.
+    /// Bit k allows the worker on CPU k; 0 allows every CPU that the process could use when the library was loaded.
+    /// The affinity of the creating thread is not inherited.
     pub worker_affinity: u64,
-    /// Copies that may be added while leases hold all of `copies`, so that a reader never stops the producer; with `copies`
-    /// at most 32. They take memory when they are needed, and give it back when they have not been needed for a second or
-    /// two. The default, `BB_EXTRA_COPIES_AUTO`, is 24; but 0 if `copies` is 2, or on a device, where any other number is
-    /// refused since slots are fixed.
+    /// Copies that may be added while leases hold all of `copies`, so that readers never block the producer; at most
+    /// 32 together with `copies`. They take memory on demand and return it after a second or two without use. The
+    /// default, `BB_EXTRA_COPIES_AUTO`, is 24, but 0 if `copies` is 2 or the manager is on a device, where slots are
+    /// fixed and any other number is refused.
     pub max_extra_copies: u32,
     /// 0.
     pub reserved: u32,
@@ -110,13 +115,13 @@ pub struct bb_manager_config {
 
 /// Fills a config with the defaults.
 ///
-/// @param config written
+/// @param config output
 /// @return BB_OK, BB_E_NULL
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_config_init(config: *mut bb_manager_config) -> bb_status {
-    // SAFETY: the header asks for a place for a config.
+    // SAFETY: the header requires memory for a config.
     guard("bb_manager_config_init", || unsafe { input::output(config, "config") }?.set(defaults()))
 }
 
@@ -145,7 +150,7 @@ fn defaults() -> bb_manager_config {
 ///
 /// NULL, or a config with as many bytes as it says.
 pub(super) unsafe fn read(config: *const bb_manager_config) -> Result<bb_manager_config> {
-    // SAFETY: the caller's promise; integers and pointers are legal whatever their bits.
+    // SAFETY: promised by the caller; integers and pointers are legal whatever their bits.
     unsafe { input::optional(config, defaults()) }
 }
 
@@ -164,7 +169,7 @@ pub(super) unsafe fn make(
         .try_fold(dtype.size(), |bytes, &length| bytes.checked_mul(length))
         .ok_or_else(overflow)?;
     let mut core = Config {
-        // SAFETY: the caller's promise.
+        // SAFETY: promised by the caller.
         label: unsafe { input::name(config.label, "label") }?,
         queue_bytes: config.queue_bytes,
         copies: config.copies,
@@ -202,7 +207,7 @@ pub(super) unsafe fn make(
         ..Config::default()
     };
     if !config.initial.is_null() {
-        // SAFETY: the caller's promise: one state's bytes.
+        // SAFETY: promised by the caller: one state's bytes.
         core.initial = Some(unsafe { input::many(config.initial.cast(), bytes, "initial") }?);
     }
     if config.reserved != 0 {

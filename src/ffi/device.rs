@@ -1,4 +1,4 @@
-//! `bb_device`: who owns memory and a timeline. Polled, looked at, destroyed.
+//! `bb_device`: devices on host memory, OpenGL and WebGPU.
 
 use std::ffi::{c_char, c_void};
 use std::fmt::Write;
@@ -22,7 +22,7 @@ pub const BB_DEVICE_GL: u32 = 2;
 /// `bb_device_info.kind`: WebGPU.
 pub const BB_DEVICE_WGPU: u32 = 3;
 
-/// What a device is.
+/// Information about a device.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_device_info {
@@ -30,23 +30,23 @@ pub struct bb_device_info {
     pub struct_size: u32,
     /// `BB_DEVICE_HOST`, `BB_DEVICE_GL`, `BB_DEVICE_WGPU`.
     pub kind: u32,
-    /// Bytes of the largest buffer.
+    /// Maximum size of a buffer in bytes.
     pub max_buffer_size: u64,
-    /// Offsets of uniform ranges are multiples of it.
+    /// Alignment of the offsets of uniform ranges.
     pub uniform_offset_alignment: u64,
-    /// Offsets of storage ranges are multiples of it.
+    /// Alignment of the offsets of storage ranges.
     pub storage_offset_alignment: u64,
-    /// Who renders; NUL-terminated.
+    /// Name of the renderer, NUL-terminated.
     pub name: [c_char; 128],
-    /// The version of the API and of the driver; NUL-terminated.
+    /// Version of the API and of the driver, NUL-terminated.
     pub version: [c_char; 128],
-    /// The optional abilities that are used, separated by commas; NUL-terminated.
+    /// Optional features in use, separated by commas, NUL-terminated.
     pub capabilities: [c_char; 128],
     /// NUL-terminated.
     pub label: [c_char; 64],
 }
 
-/// What a device has done.
+/// Statistics of a device.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_device_stats {
@@ -54,11 +54,11 @@ pub struct bb_device_stats {
     pub struct_size: u32,
     /// 1 once the device is lost.
     pub lost: u32,
-    /// Native buffers made.
+    /// Native buffers created.
     pub buffers_created: u64,
-    /// Native buffers given back.
+    /// Native buffers deleted.
     pub buffers_deleted: u64,
-    /// Bytes of the native buffers that are there.
+    /// Bytes of the native buffers that exist.
     pub live_bytes: u64,
     /// Calls run on the owner thread.
     pub calls: u64,
@@ -74,7 +74,7 @@ pub struct bb_device_stats {
     pub maps: u64,
     /// Submits, each with a fence.
     pub submits: u64,
-    /// Waits for fences that had not passed at once.
+    /// Waits for fences that had not been signalled yet.
     pub waits: u64,
 }
 
@@ -90,30 +90,31 @@ impl Object for Device {
     }
 }
 
-/// Runs a host-driven device's work: uploads, copies and fences of whatever stands on it, on the thread that owns it.
+/// Runs the pending work of a host-driven device on its owner thread: uploads, copies and fences of all objects on
+/// the device.
 ///
-/// It ends when there is nothing to do or the budget is used up; the step that is running then, at most 1 MiB of an upload, is
-/// finished. It does not wait for more work.
+/// Returns when no work is left or the budget is used up; a step that has begun, at most 1 MiB of an upload, is
+/// finished first. It does not wait for more work.
 ///
 /// @param device a device made with `BB_DEVICE_HOST_DRIVEN`
-/// @param budget nanoseconds to spend; 0 runs one step, BB_FOREVER all there is
-/// @return BB_OK, BB_E_STATE (the library's own thread drives it), BB_E_WRONG_THREAD, BB_E_RECURSIVE (inside the device's own
-///         work), BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
-/// @threadsafety on the owner thread only
+/// @param budget nanoseconds; 0 runs one step, BB_FOREVER runs all pending work
+/// @return BB_OK, BB_E_STATE (not host-driven), BB_E_WRONG_THREAD, BB_E_RECURSIVE (inside work of the device),
+///         BB_E_DEVICE_LOST, or a handle status
+/// @threadsafety owner thread only
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_device_poll(device: *mut bb_device, budget: u64) -> bb_status {
     on("bb_device_poll", device, |device: &Device| device.poll(Timeout::nanos(budget)))
 }
 
-/// Waits until everything that was submitted up to a fence is done. On the owner thread of a host-driven device this drives it.
+/// Waits until all work submitted up to a fence is done. On the owner thread of a host-driven device it also runs the
+/// device's work.
 ///
 /// @param device the device
 /// @param fence from `bb_encoder_submit()`
-/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
-/// @return BB_OK, BB_E_TIMEOUT, BB_E_ARGUMENT (nothing was submitted under that number), BB_E_DEVICE_LOST, BB_E_RECURSIVE (in a
-///         callback on the owner thread), BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
-///         BB_E_FORKED
+/// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+/// @return BB_OK, BB_E_TIMEOUT, BB_E_ARGUMENT (not a fence of this device), BB_E_DEVICE_LOST, BB_E_RECURSIVE (in a
+///         callback on the owner thread), BB_E_INTERRUPTED, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -123,12 +124,12 @@ pub extern "C" fn bb_device_wait_fence(device: *mut bb_device, fence: u64, timeo
     })
 }
 
-/// Tells what a device is.
+/// Gets kind, limits, names and label of a device.
 ///
 /// @param device the device
 /// @param struct_size `sizeof(bb_device_info)`
-/// @param info written
-/// @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param info output
+/// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -137,7 +138,7 @@ pub unsafe extern "C" fn bb_device_info_get(
     struct_size: u32,
     info: *mut bb_device_info,
 ) -> bb_status {
-    // SAFETY: the header asks for a place of `struct_size` bytes.
+    // SAFETY: the header requires memory of `struct_size` bytes.
     on("bb_device_info_get", device, |device: &Device| unsafe {
         input::write_sized(struct_size, info, "info", |size| {
             describe(device.info(), &Device::label(device), size)
@@ -145,12 +146,12 @@ pub unsafe extern "C" fn bb_device_info_get(
     })
 }
 
-/// Tells what a device has done.
+/// Gets the statistics of a device.
 ///
 /// @param device the device
 /// @param struct_size `sizeof(bb_device_stats)`
-/// @param stats written
-/// @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param stats output
+/// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -159,19 +160,19 @@ pub unsafe extern "C" fn bb_device_stats_get(
     struct_size: u32,
     stats: *mut bb_device_stats,
 ) -> bb_status {
-    // SAFETY: the header asks for a place of `struct_size` bytes.
+    // SAFETY: the header requires memory of `struct_size` bytes.
     on("bb_device_stats_get", device, |device: &Device| unsafe {
         input::write_sized(struct_size, stats, "stats", |size| count(device, size))
     })
 }
 
-/// Names each buffer that is there: label, bytes, usage, and the state of those that are mapped by requests (`MapPending`: one has
-/// not been answered). Nothing is written where there is none.
+/// Writes one line for each buffer that exists: label, bytes, usage, and the state of buffers that can be mapped
+/// (`MapPending`: a request is pending). Writes nothing if there is no buffer.
 ///
 /// @param device the device
-/// @param write called with pieces of text on this thread
-/// @param user_data handed to `write`
-/// @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param write takes the text in pieces, on the calling thread
+/// @param user_data passed to `write`
+/// @return BB_OK, BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -182,7 +183,7 @@ pub unsafe extern "C" fn bb_device_leak_report(
 ) -> bb_status {
     on("bb_device_leak_report", device, |device: &Device| {
         let write = input::function(write, "write")?;
-        // SAFETY: the header asks for a function that may be called with its user data.
+        // SAFETY: the header requires a function that may be called with its user data.
         let mut writer = unsafe { Writer::new(write, user_data) };
         let mapped = crate::buffers::report::leak_report(device)?;
         for buffer in &mapped {
@@ -197,16 +198,17 @@ pub unsafe extern "C" fn bb_device_leak_report(
     })
 }
 
-/// Destroys a device, with its context if that is the library's own. Native buffers of what still stands on it go with it: its
-/// managers go on in host memory, and publish no more (`BB_E_DEVICE_LOST`).
+/// Destroys a device, with its context if the library created it. The native buffers of objects on it are deleted
+/// too; its managers keep their copies in host memory, but publish no more (`BB_E_DEVICE_LOST`).
 ///
-/// A host-driven device is destroyed on its owner thread, while its context is current there; on any thread once that one has ended.
+/// A host-driven device is destroyed on its owner thread, with its context current; once that thread has ended, on
+/// any thread.
 ///
 /// @param device the device; NULL is a no-op
-/// @return BB_OK, BB_E_WRONG_THREAD (host-driven, and its owner thread is another one that has not ended), BB_E_RECURSIVE (inside
-///         the device's own work), BB_E_STALE (also all but one of several threads that destroy it), BB_E_HANDLE, BB_E_KIND,
-///         BB_E_FOREIGN, BB_E_FORKED
-/// @threadsafety safe to call from any thread; host-driven ones on their owner thread while it lives
+/// @return BB_OK, BB_E_WRONG_THREAD (host-driven, and the owner thread is another one that has not ended),
+///         BB_E_RECURSIVE (inside work of the device), BB_E_STALE (also for all but one of several threads that
+///         destroy it), or a handle status
+/// @threadsafety safe to call from any thread; for a host-driven device, the owner thread unless it has ended
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_device_destroy(device: *mut bb_device) -> bb_status {
@@ -216,7 +218,7 @@ pub extern "C" fn bb_device_destroy(device: *mut bb_device) -> bb_status {
     take("bb_device_destroy", device, |_: Device| Ok(()))
 }
 
-/// Text of a struct that C reads, cut where it does not fit.
+/// Text as an array of characters, cut where it does not fit.
 pub(super) fn text<const N: usize>(from: &str) -> [c_char; N] {
     let mut place = [0; N];
     place.iter_mut().zip(from.bytes()).for_each(|(to, from)| *to = from as c_char);

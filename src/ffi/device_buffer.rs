@@ -1,4 +1,4 @@
-//! `bb_device_buffer`: memory that the device alone uses, of a fixed size or growing.
+//! `bb_device_buffer`: memory that only the device accesses, of a fixed size or growable.
 
 use super::buffer::{bb_buffer_desc, bb_buffer_info, desc, describe};
 use super::guard::{on, take};
@@ -15,7 +15,7 @@ use crate::device::driver::Native;
 use crate::error::{Error, Label, Result, Status};
 use crate::sync::mutex::Mutex;
 
-/// The two kinds of it. Locks are held to look, never across a call of the device: callbacks look as well.
+/// The two kinds of device buffers. No lock is held across a call of the device, since callbacks take it too.
 pub(super) enum Role {
     Fixed(Arc<DeviceBuffer>),
     Growable(Mutex<Arc<GrowableBuffer>>),
@@ -33,7 +33,7 @@ impl Object for Role {
 }
 
 impl Role {
-    /// The buffer as it is now, which stays for as long as it is held.
+    /// The current buffer, which lives as long as it is held.
     pub(super) fn share(&self) -> Arc<DeviceBuffer> {
         match self {
             Role::Fixed(buffer) => buffer.clone(),
@@ -45,7 +45,7 @@ impl Role {
         loop {
             let now = self.share();
             let native = now.buffer().native();
-            // One that has been outgrown meanwhile is destroyed.
+            // A buffer that has been replaced by a larger one is destroyed.
             if native.is_ok() || std::ptr::eq(&raw const *now, &raw const *self.share()) {
                 return native;
             }
@@ -69,7 +69,7 @@ impl Role {
             let Some(next) = before.grown(size)? else { return Ok(false) };
             let next = shared(next)?;
             let mut now = now.lock();
-            // Otherwise somebody else was quicker, and it may be large enough.
+            // Otherwise another thread has replaced it, perhaps by one that is large enough.
             if std::ptr::eq(&raw const **now, &raw const *before) {
                 *now = next;
                 drop(now);
@@ -86,7 +86,7 @@ impl Drop for Role {
     }
 }
 
-/// To those who have recorded something with it, it is destroyed, whoever holds it.
+/// Destroys the buffer even while encoders hold it: what they have recorded is refused.
 fn end(buffer: &DeviceBuffer) {
     buffer.buffer().inner.destroy();
 }
@@ -97,27 +97,26 @@ fn shared<T>(value: T) -> Result<Arc<T>> {
 
 /// # Safety
 ///
-/// A place for a handle and a desc, or NULL.
+/// Memory for a handle and a descriptor, or NULL.
 unsafe fn create(
     desc: *const bb_buffer_desc,
     buffer: *mut *mut bb_device_buffer,
     make: impl FnOnce(crate::buffers::desc::BufferDesc<'_>) -> Result<Role>,
 ) -> Result<()> {
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     let (place, desc) = unsafe { (input::output(buffer, "buffer")?, self::desc(desc)?) };
     let seat = Seat::take()?;
     place.set(seat.seat(make(desc)?)? as *mut bb_device_buffer)
 }
 
-/// Makes a buffer that is never mapped: filled by staging buffers and `bb_encoder_write()`, read by `bb_readback_read()`, of any
-/// number of bytes.
+/// Creates a buffer that is never mapped, of any number of bytes: staging buffers and `bb_encoder_write()` write it,
+/// `bb_readback_read()` reads it.
 ///
-/// @param device whose memory it is
-/// @param desc how; `BB_USAGE_COPY_DST` is added
+/// @param device the device that owns the memory
+/// @param desc parameters; `BB_USAGE_COPY_DST` is added
 /// @param buffer the handle is written here; `bb_device_buffer_destroy()` ends it
-/// @return BB_OK, BB_E_ARGUMENT (usage, label, mapped at creation), BB_E_LIMIT (too large for the device), BB_E_VERSION,
-///         BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED,
-///         BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_ARGUMENT (usage, label, mapped at creation), BB_E_LIMIT (too large for the device), BB_E_VERSION, a
+///         device status, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -126,16 +125,16 @@ pub unsafe extern "C" fn bb_device_buffer_create(
     desc: *const bb_buffer_desc,
     buffer: *mut *mut bb_device_buffer,
 ) -> bb_status {
-    // SAFETY: the header asks for a place for a handle, and a desc.
+    // SAFETY: the header requires memory for a handle, and a desc.
     on("bb_device_buffer_create", device, |device: &Device| unsafe {
         create(desc, buffer, |desc| Ok(Role::Fixed(shared(DeviceBuffer::new(device, &desc)?)?)))
     })
 }
 
-/// Makes a device buffer that grows by `bb_device_buffer_reserve()`.
+/// Creates a device buffer that `bb_device_buffer_reserve()` can grow.
 ///
-/// @param device whose memory it is
-/// @param desc how; `BB_USAGE_COPY_SRC` and `BB_USAGE_COPY_DST` are added
+/// @param device the device that owns the memory
+/// @param desc parameters; `BB_USAGE_COPY_SRC` and `BB_USAGE_COPY_DST` are added
 /// @param buffer the handle is written here; `bb_device_buffer_destroy()` ends it
 /// @return what `bb_device_buffer_create()` returns
 /// @threadsafety safe to call from any thread
@@ -146,7 +145,7 @@ pub unsafe extern "C" fn bb_device_buffer_create_growable(
     desc: *const bb_buffer_desc,
     buffer: *mut *mut bb_device_buffer,
 ) -> bb_status {
-    // SAFETY: the header asks for a place for a handle, and a desc.
+    // SAFETY: the header requires memory for a handle, and a desc.
     on("bb_device_buffer_create_growable", device, |device: &Device| unsafe {
         create(desc, buffer, |desc| {
             Ok(Role::Growable(Mutex::new(shared(GrowableBuffer::new(device, &desc)?)?)))
@@ -154,16 +153,14 @@ pub unsafe extern "C" fn bb_device_buffer_create_growable(
     })
 }
 
-/// Makes sure of `size` bytes: a growable buffer that is smaller becomes another one, at least twice as large, to which the device
-/// copies the old bytes. Its native handle and its generation are new ones; the old memory is given back when the device is done
-/// with it. Copies that were recorded and not submitted name the old buffer, and are refused.
+/// Grows a buffer to at least `size` bytes. A smaller buffer is replaced by one at least twice as large, and the
+/// device copies the bytes to it. The native handle and the generation change; the old memory is freed when the
+/// device has finished with it. Copies that were recorded with the old buffer and not submitted are refused.
 ///
 /// @param buffer a buffer made by `bb_device_buffer_create_growable()`
-/// @param size bytes wanted
+/// @param size the bytes needed
 /// @param grew 1 is written here if it grew, else 0; may be NULL
-/// @return BB_OK, BB_E_STATE (it does not grow), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_TIMEOUT (the host has not
-///         driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
-///         BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_STATE (it does not grow), BB_E_LIMIT, a device status, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -175,19 +172,19 @@ pub unsafe extern "C" fn bb_device_buffer_reserve(
     on("bb_device_buffer_reserve", buffer, |buffer: &Role| {
         let grown = buffer.reserve(size)?;
         if !grew.is_null() {
-            // SAFETY: the header asks for a place for a number or NULL.
+            // SAFETY: the header requires memory for a number or NULL.
             unsafe { grew.write(grown.into()) };
         }
         Ok(())
     })
 }
 
-/// Tells what a device buffer is, and where it stands.
+/// Gets size, usage, state, generation and label of a device buffer.
 ///
 /// @param buffer the buffer
 /// @param struct_size `sizeof(bb_buffer_info)`
-/// @param info written
-/// @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param info output
+/// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -196,7 +193,7 @@ pub unsafe extern "C" fn bb_device_buffer_info_get(
     struct_size: u32,
     info: *mut bb_buffer_info,
 ) -> bb_status {
-    // SAFETY: the header asks for a place of `struct_size` bytes.
+    // SAFETY: the header requires memory of `struct_size` bytes.
     on("bb_device_buffer_info_get", buffer, |buffer: &Role| unsafe {
         let (generation, buffer) = (buffer.generation(), buffer.share());
         input::write_sized(struct_size, info, "info", |size| {
@@ -205,13 +202,13 @@ pub unsafe extern "C" fn bb_device_buffer_info_get(
     })
 }
 
-/// What the buffer is to its backend: the name of an OpenGL buffer, an address in host memory. For work of the program's own, which
-/// waits for the fences of what was submitted.
+/// Gets the backend's own handle of the buffer: the name of an OpenGL buffer, or an address in host memory. The
+/// program must wait for the fences of submitted work before it uses the memory.
 ///
 /// @param buffer the buffer
-/// @param native written
+/// @param native output
 /// @return BB_OK, BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST,
-///         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+///         BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -220,17 +217,17 @@ pub unsafe extern "C" fn bb_device_buffer_native(
     native: *mut u64,
 ) -> bb_status {
     on("bb_device_buffer_native", buffer, |buffer: &Role| {
-        // SAFETY: the header asks for a place for a number.
+        // SAFETY: the header requires memory for a number.
         let place = unsafe { input::output(native, "native") }?;
         place.set(buffer.native()?.0)
     })
 }
 
-/// Destroys a device buffer. Its memory is given back once the device is done with it.
+/// Destroys a device buffer. Its memory is freed once the device has finished with it.
 ///
 /// @param buffer the buffer; NULL is a no-op
-/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE (also all but one of several threads that destroy it),
-///         BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside a call on it), BB_E_STALE (also for all but one of several threads that
+///         destroy it), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

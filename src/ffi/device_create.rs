@@ -14,54 +14,57 @@ use crate::device::host::HostConfig;
 use crate::device::wgpu::WgpuConfig;
 use crate::error::{Error, Result, Status};
 
-/// The calling thread owns the device: its work runs in `bb_device_poll()` and in waits on that thread.
+/// The calling thread owns the device: the device's work runs in `bb_device_poll()` and in waits on that thread.
 ///
-/// The device ends with that thread: when the thread ends, every call on the device fails with BB_E_DEVICE_LOST, and what was queued or
-/// pending is answered with it, callbacks on that thread. Bytes that are mapped then stay where they are. The handle is ended by
-/// `bb_device_destroy()` on any thread.
+/// When that thread ends, the device is lost: every call on it fails with BB_E_DEVICE_LOST, and queued calls and
+/// pending requests complete with it, with their callbacks on that thread. Mapped bytes stay valid.
+/// `bb_device_destroy()` on any thread ends the handle.
 pub const BB_DEVICE_HOST_DRIVEN: u32 = 1;
 
-/// Where OpenGL's functions are: `SDL_GL_GetProcAddress`, `glfwGetProcAddress`, `eglGetProcAddress` and their like.
+/// Returns the address of an OpenGL function: `SDL_GL_GetProcAddress`, `glfwGetProcAddress`, `eglGetProcAddress` or
+/// similar.
 pub type bb_gl_get_proc = Option<unsafe extern "C" fn(name: *const c_char) -> *mut c_void>;
 
-/// How an OpenGL device is made. All zeros but `struct_size`, or NULL, is a headless one.
+/// Parameters of a new OpenGL device. All zeros except for `struct_size`, or NULL: a headless device.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_gl_config {
-    /// Bytes of this struct, as the caller knows it.
+    /// Bytes of this struct in the caller's version.
     pub struct_size: u32,
     /// 0.
     pub reserved: u32,
-    /// Name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
+    /// Label in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
     pub label: *const c_char,
     /// The `EGLDisplay` of the program's own context, to share objects with it; NULL for none.
     pub egl_display: *mut c_void,
-    /// The `EGLContext` to share objects with; NULL for none. It may be current on any thread, and must outlive the call only.
+    /// The `EGLContext` to share objects with; NULL for none. It may be current on any thread, and must exist during
+    /// the call only.
     pub egl_context: *mut c_void,
 }
 
-/// How a WebGPU device is made. All zeros but `struct_size`, or NULL, is one on the best adapter.
+/// Parameters of a new WebGPU device. All zeros except for `struct_size`, or NULL: a device on the best adapter.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_wgpu_config {
-    /// Bytes of this struct, as the caller knows it.
+    /// Bytes of this struct in the caller's version.
     pub struct_size: u32,
     /// 0.
     pub reserved: u32,
-    /// Name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
+    /// Label in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
     pub label: *const c_char,
-    /// Which adapter: `vulkan` or `gl`, or part of an adapter's name, in whatever case. NULL or empty: a GPU before a driver that
-    /// renders on the CPU, and Vulkan before OpenGL ES. `noop` is for tests: it needs no driver, and has no shaders.
+    /// The adapter: `vulkan`, `gl`, or part of an adapter's name; case is ignored. NULL or empty prefers a GPU to a
+    /// driver that renders on the CPU, and Vulkan to OpenGL ES. `noop` is for tests: it needs no driver and runs no
+    /// shaders.
     pub adapter: *const c_char,
 }
 
-/// Makes a device on host memory: the same as OpenGL to whoever uses it, with no driver needed.
+/// Creates a device on host memory. It behaves as a device on OpenGL, and needs no driver.
 ///
 /// @param flags 0, or `BB_DEVICE_HOST_DRIVEN`
-/// @param label name in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none
+/// @param label label in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none
 /// @param device the handle is written here
-/// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, label that is not UTF-8), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (threads, handles),
-///         BB_E_UNSUPPORTED (the system refuses a thread)
+/// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, label that is not UTF-8), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (threads,
+///         handles), BB_E_UNSUPPORTED (the system refuses a thread)
 /// @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -71,7 +74,7 @@ pub unsafe extern "C" fn bb_device_create_host(
     device: *mut *mut bb_device,
 ) -> bb_status {
     guard("bb_device_create_host", || {
-        // SAFETY: the header asks for a place for a handle, and a string or NULL.
+        // SAFETY: the header requires memory for a handle, and a string or NULL.
         let (place, label) = unsafe { (input::output(device, "device")?, input::name(label, "label")?) };
         let host_driven = input::flags(flags, BB_DEVICE_HOST_DRIVEN, "flags")? != 0;
         let seat = Seat::take()?;
@@ -80,28 +83,28 @@ pub unsafe extern "C" fn bb_device_create_host(
     })
 }
 
-/// Makes a device on OpenGL 3.3 or newer.
+/// Creates a device on OpenGL 3.3 or newer.
 ///
-/// - Headless: no flags, `get_proc` and `config` NULL. The library's own thread owns a context of its own, made by EGL.
-/// - Shared: as headless, and the config gives the program's `EGLDisplay` and `EGLContext`. What the library makes is known
-///   there.
-/// - Host-driven: `BB_DEVICE_HOST_DRIVEN` and a `get_proc`. The program's context, current on the calling thread, is used as it
-///   is, by calls of `bb_device_poll()` on this thread. It works with every window system. Between polls the context must be
-///   current when the library is called on this thread, and the library leaves no state changed but what is bound to
-///   `GL_COPY_READ_BUFFER` and `GL_COPY_WRITE_BUFFER`. An error of OpenGL that the program has not asked for is cleared, and told
-///   in the log.
+/// - Headless: no flags, `get_proc` and `config` NULL. A thread of the library owns a context that it creates with
+///   EGL.
+/// - Shared: as headless, and the config has the program's `EGLDisplay` and `EGLContext`. Buffers of the device are
+///   usable in that context.
+/// - Host-driven: `BB_DEVICE_HOST_DRIVEN` and a `get_proc`. The program's context, which is current on the calling
+///   thread, does the work in calls of `bb_device_poll()` on this thread. It works with every window system. The
+///   context must be current whenever the library is called on this thread. The library changes no state except for
+///   the bindings of `GL_COPY_READ_BUFFER` and `GL_COPY_WRITE_BUFFER`. Errors that the program has not read with
+///   `glGetError` are cleared and logged.
 ///
-/// The environment variable `BACKBUF_GL_CAPS` lists the optional abilities that may be used: `none`, or some of
-/// `buffer_storage,debug,robustness`; all of them where it is not set.
+/// The environment variable `BACKBUF_GL_CAPS` lists the optional features that may be used: `none`, or some of
+/// `buffer_storage,debug,robustness`. All of them may be used if it is not set.
 ///
 /// @param flags 0, or `BB_DEVICE_HOST_DRIVEN`
-/// @param get_proc where functions are, or NULL; needed with `BB_DEVICE_HOST_DRIVEN`, refused otherwise
-/// @param config how, or NULL for the defaults
+/// @param get_proc returns the addresses of functions; required with `BB_DEVICE_HOST_DRIVEN`, else NULL
+/// @param config parameters, or NULL for the defaults
 /// @param device the handle is written here
 /// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, get_proc, config, a context of another API), BB_E_VERSION,
-///         BB_E_STATE (host-driven, and no context is current on this thread),
-///         BB_E_UNSUPPORTED (no EGL, no driver, no context, too old a version: the message tells which), BB_E_OUT_OF_MEMORY,
-///         BB_E_LIMIT
+///         BB_E_STATE (host-driven, and no context is current on this thread), BB_E_UNSUPPORTED (no EGL, no driver,
+///         no context, too old a version: the message names it), BB_E_OUT_OF_MEMORY, BB_E_LIMIT
 /// @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -112,12 +115,12 @@ pub unsafe extern "C" fn bb_device_create_gl(
     device: *mut *mut bb_device,
 ) -> bb_status {
     guard("bb_device_create_gl", || {
-        // SAFETY: the header asks for a place for a handle, and a config or NULL.
+        // SAFETY: the header requires memory for a handle, and a config or NULL.
         let (place, config) =
             unsafe { (input::output(device, "device")?, input::optional(config, GL_DEFAULTS)?) };
         let host_driven = input::flags(flags, BB_DEVICE_HOST_DRIVEN, "flags")? != 0;
         let context = context(host_driven, get_proc, &config)?;
-        // SAFETY: the header asks for a string or NULL.
+        // SAFETY: the header requires a string or NULL.
         let label = unsafe { input::name(config.label, "config.label") }?;
         let seat = Seat::take()?;
         let device = Device::gl(GlConfig { label, context })?;
@@ -168,15 +171,15 @@ fn context(host_driven: bool, get_proc: bb_gl_get_proc, config: &bb_gl_config) -
     }
 }
 
-/// Makes a device on WebGPU, on an adapter of its own. The library must be built with it: CMake's `BACKBUF_WGPU`, Cargo's feature
-/// `wgpu`.
+/// Creates a device on WebGPU, on an adapter of its own. The library must be built with WebGPU: CMake's
+/// `BACKBUF_WGPU`, Cargo's feature `wgpu`.
 ///
 /// @param flags 0, or `BB_DEVICE_HOST_DRIVEN`
-/// @param config how, or NULL for the defaults
+/// @param config parameters, or NULL for the defaults
 /// @param device the handle is written here
 /// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, label or adapter that is not UTF-8), BB_E_VERSION,
-///         BB_E_UNSUPPORTED (a build without WebGPU, no driver, no such adapter: the message tells which), BB_E_OUT_OF_MEMORY,
-///         BB_E_LIMIT
+///         BB_E_UNSUPPORTED (a build without WebGPU, no driver, no such adapter: the message names it),
+///         BB_E_OUT_OF_MEMORY, BB_E_LIMIT
 /// @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -186,14 +189,14 @@ pub unsafe extern "C" fn bb_device_create_wgpu(
     device: *mut *mut bb_device,
 ) -> bb_status {
     guard("bb_device_create_wgpu", || {
-        // SAFETY: the header asks for a place for a handle, and a config or NULL.
+        // SAFETY: the header requires memory for a handle, and a config or NULL.
         let (place, config) =
             unsafe { (input::output(device, "device")?, input::optional(config, WGPU_DEFAULTS)?) };
         if config.reserved != 0 {
             return Err(Error::value(Status::Argument, "config.reserved", config.reserved, "must be 0"));
         }
         let host_driven = input::flags(flags, BB_DEVICE_HOST_DRIVEN, "flags")? != 0;
-        // SAFETY: the header asks for strings or NULL.
+        // SAFETY: the header requires strings or NULL.
         let (label, adapter) = unsafe {
             (input::name(config.label, "config.label")?, input::name(config.adapter, "config.adapter")?)
         };

@@ -1,4 +1,4 @@
-//! `bb_dynamic`: bytes that change with every frame.
+//! `bb_dynamic`: buffers for data that changes with every frame.
 
 use std::ffi::{c_char, c_void};
 
@@ -19,50 +19,51 @@ use crate::sys::clock::Timeout;
 
 /// `bb_dynamic_config.policy`: an update waits for the oldest frame, for `timeout_ns` at most.
 pub const BB_RING_BLOCK: u32 = 0;
-/// `bb_dynamic_config.policy`: an update says BB_E_FULL.
+/// `bb_dynamic_config.policy`: an update fails with BB_E_FULL.
 pub const BB_RING_FAIL: u32 = 1;
-/// `bb_dynamic_config.policy`: the ring gets larger, up to `most` bytes; it shrinks again when it is idle.
+/// `bb_dynamic_config.policy`: the ring grows, up to `most` bytes; it shrinks again when it is idle.
 pub const BB_RING_GROW: u32 = 2;
 
-/// How a dynamic buffer is made. Fill it by `bb_dynamic_config_init()`, then change what is needed.
+/// Parameters of a new dynamic buffer. Fill it by `bb_dynamic_config_init()`, then change what is needed.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_dynamic_config {
-    /// Bytes of this struct, as the caller knows it.
+    /// Bytes of this struct in the caller's version.
     pub struct_size: u32,
-    /// What the bytes are for: some of `BB_USAGE_…`, none of `BB_USAGE_MAP_…`. `BB_USAGE_COPY_DST` is added.
+    /// Usage flags: `BB_USAGE_…`, combined, but no `BB_USAGE_MAP_…`. `BB_USAGE_COPY_DST` is added.
     pub usage: u32,
-    /// Bytes that a frame writes, more or less.
+    /// Expected bytes of a frame.
     pub size: u64,
-    /// Frames that may be in flight, 1 to 16: the ring has that many times `size`. Fences guard the bytes, not this number.
+    /// Frames that may be in flight, 1 to 16: the ring has `frames` times `size` bytes. Fences protect the bytes,
+    /// whatever this number is.
     pub frames: u32,
-    /// What happens when there is no room: one of `BB_RING_…`.
+    /// What an update does when the ring is full: one of `BB_RING_…`.
     pub policy: u32,
     /// For `BB_RING_BLOCK`, in nanoseconds.
     pub timeout_ns: u64,
     /// For `BB_RING_GROW`, in bytes.
     pub most: u64,
-    /// Name in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none.
+    /// Label in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none.
     pub label: *const c_char,
 }
 
-/// An update of one frame. It may be used until the frame ends; BB_E_STALE tells that it has.
+/// An update of one frame. It is valid until the frame ends, then BB_E_STALE.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_dynamic_slice {
-    /// Where it is written, aligned as the usage wants it. What is there is left over from earlier frames: do not read it.
+    /// The memory to write, aligned as the usage requires. It holds data of earlier frames: do not read it.
     pub data: *mut c_void,
-    /// How many bytes.
+    /// Its bytes.
     pub bytes: u64,
-    /// What the buffer is to its backend: the name of an OpenGL buffer, an address in host memory.
+    /// The backend's own handle of the buffer: the name of an OpenGL buffer, or an address in host memory.
     pub buffer: u64,
-    /// Where the update begins in it.
+    /// Offset of the update in that buffer.
     pub offset: u64,
     /// The frame.
     pub frame: u64,
 }
 
-/// What a dynamic buffer has counted.
+/// Statistics of a dynamic buffer.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_dynamic_stats {
@@ -70,7 +71,7 @@ pub struct bb_dynamic_stats {
     pub struct_size: u32,
     /// 0.
     pub reserved: u32,
-    /// Bytes of the ring now.
+    /// Current capacity of the ring in bytes.
     pub capacity: u64,
     /// Updates begun.
     pub updates: u64,
@@ -78,17 +79,17 @@ pub struct bb_dynamic_stats {
     pub bytes: u64,
     /// Frames ended that had updates.
     pub frames: u64,
-    /// Updates that waited for room.
+    /// Updates that waited for space.
     pub stalls: u64,
     /// Nanoseconds that they waited.
     pub stalled_ns: u64,
-    /// Updates refused for want of room.
+    /// Updates refused because the ring was full.
     pub refused: u64,
-    /// Times that the ring grew.
+    /// Number of times that the ring grew.
     pub grown: u64,
-    /// Times that it shrank again.
+    /// Number of times that it shrank again.
     pub trimmed: u64,
-    /// Updates larger than the ring, which got a buffer of their own.
+    /// Updates larger than the ring, each of which got a dedicated buffer.
     pub dedicated: u64,
 }
 
@@ -143,32 +144,32 @@ fn config<'a>(given: bb_dynamic_config) -> Result<DynamicConfig<'a>> {
         usage: Usage::from_bits(given.usage).ok_or_else(unknown)?,
         frames: given.frames,
         policy,
-        // SAFETY: the header asks for a string or NULL.
+        // SAFETY: the header requires a string or NULL.
         label: unsafe { input::name(given.label, "config.label") }?,
     })
 }
 
-/// Fills a config with the defaults: uniforms, 3 frames of no bytes, waiting for a second where the ring is full.
+/// Fills a config with the defaults: uniforms, 3 frames, a size of 0, and a wait of at most a second when the ring is
+/// full.
 ///
-/// @param config written
+/// @param config output
 /// @return BB_OK, BB_E_NULL
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_dynamic_config_init(config: *mut bb_dynamic_config) -> bb_status {
-    // SAFETY: the header asks for a place for a config.
+    // SAFETY: the header requires memory for a config.
     guard("bb_dynamic_config_init", || unsafe { input::output(config, "config") }?.set(DEFAULTS))
 }
 
-/// Makes a dynamic buffer: an update takes room in a ring, is written in place, and is used by what is submitted after it. Nothing waits
-/// as long as the device is no more than the ring's frames behind.
+/// Creates a dynamic buffer: an update gets space in a ring, is written in place, and is used by work submitted after
+/// it. Nothing waits while the device is at most `frames` frames behind.
 ///
-/// @param device whose memory it is
-/// @param config how; its size is needed
+/// @param device the device that owns the memory
+/// @param config parameters; `size` must be set
 /// @param dynamic the handle is written here; `bb_dynamic_destroy()` ends it
-/// @return BB_OK, BB_E_ARGUMENT (frames, policy, usage, label), BB_E_LIMIT, BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_BACKEND,
-///         BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
-///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_ARGUMENT (frames, policy, usage, label), BB_E_LIMIT, BB_E_VERSION, a device status, or a handle
+///         status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -178,7 +179,7 @@ pub unsafe extern "C" fn bb_dynamic_create(
     dynamic: *mut *mut bb_dynamic,
 ) -> bb_status {
     on("bb_dynamic_create", device, |device: &Device| {
-        // SAFETY: the header asks for a place for a handle, and a config.
+        // SAFETY: the header requires memory for a handle, and a config.
         let (place, given) = unsafe {
             input::required(config.cast::<u8>(), "config")?;
             (input::output(dynamic, "dynamic")?, input::versioned(config, DEFAULTS)?)
@@ -189,15 +190,14 @@ pub unsafe extern "C" fn bb_dynamic_create(
     })
 }
 
-/// Room for an update of this frame, to be written in place and ended by `bb_dynamic_end_update()`. More bytes than the ring holds get
-/// a buffer of their own until the device is done with the frame.
+/// Begins an update of this frame: returns space that is written in place, until `bb_dynamic_end_update()`. An update
+/// larger than the ring gets a dedicated buffer until the device has finished the frame.
 ///
 /// @param dynamic the dynamic buffer
-/// @param bytes how many
-/// @param slice written
+/// @param bytes the number of bytes
+/// @param slice output
 /// @return BB_OK, BB_E_FULL, BB_E_TIMEOUT (BB_RING_BLOCK, or the host has not driven the device for 30 s), BB_E_LIMIT,
-///         BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_DEVICE_LOST, BB_E_RECURSIVE (waiting in a callback on the owner thread),
-///         BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+///         BB_E_RECURSIVE (waiting in a callback on the owner thread), a device status, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -207,18 +207,17 @@ pub unsafe extern "C" fn bb_dynamic_begin_update(
     slice: *mut bb_dynamic_slice,
 ) -> bb_status {
     on("bb_dynamic_begin_update", dynamic, |dynamic: &DynamicBuffer| {
-        // SAFETY: the header asks for a place for a slice.
+        // SAFETY: the header requires memory for a slice.
         let place = unsafe { input::output(slice, "slice") }?;
         place.set(bb_dynamic_slice::of(&dynamic.ring.begin(bytes)?))
     })
 }
 
-/// Says that an update has been written: what is submitted from now on sees it.
+/// Ends an update that has been written: work submitted from now on sees it.
 ///
 /// @param dynamic the dynamic buffer
 /// @param slice the update
-/// @return BB_OK, BB_E_STALE (its frame has ended), BB_E_STATE (it has been ended before), BB_E_NULL, BB_E_HANDLE, BB_E_KIND,
-///         BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_STALE (its frame has ended), BB_E_STATE (it has been ended before), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -227,18 +226,18 @@ pub unsafe extern "C" fn bb_dynamic_end_update(
     slice: *const bb_dynamic_slice,
 ) -> bb_status {
     on("bb_dynamic_end_update", dynamic, |dynamic: &DynamicBuffer| {
-        // SAFETY: the header asks for a slice.
+        // SAFETY: the header requires a slice.
         let slice = unsafe { input::required(slice, "slice") }?;
         dynamic.ring.end(slice.native(), slice.offset, slice.frame)
     })
 }
 
-/// An update whose bytes are there already: begun, written and ended in one call.
+/// Begins, writes and ends an update in one call.
 ///
 /// @param dynamic the dynamic buffer
 /// @param data the bytes
-/// @param bytes how many
-/// @param slice where they are is written here
+/// @param bytes the number of bytes
+/// @param slice the update is written here
 /// @return what `bb_dynamic_begin_update()` returns, BB_E_RANGE
 /// @threadsafety safe to call from any thread
 /// @since 0.1
@@ -250,19 +249,19 @@ pub unsafe extern "C" fn bb_dynamic_update(
     slice: *mut bb_dynamic_slice,
 ) -> bb_status {
     on("bb_dynamic_update", dynamic, |dynamic: &DynamicBuffer| {
-        // SAFETY: the header asks for that many bytes, and a place for a slice.
+        // SAFETY: the header requires that many bytes, and memory for a slice.
         let (data, place) =
             unsafe { (input::many(data.cast::<u8>(), bytes, "data")?, input::output(slice, "slice")?) };
         place.set(bb_dynamic_slice::of(&dynamic.ring.update(data)?))
     })
 }
 
-/// Brings updates that have ended to the device, and has what this thread's context draws wait for them. For draws of the program's own:
-/// `bb_encoder_submit()` does it itself. Costs nothing where updates are written in place.
+/// Transfers ended updates to the device, and makes later draws of this thread's context wait for them. Needed for
+/// draws by the program itself; `bb_encoder_submit()` includes it. It costs nothing where updates are written in
+/// place.
 ///
 /// @param dynamic the dynamic buffer
-/// @return BB_OK, BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST,
-///         BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, a device status, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -270,12 +269,12 @@ pub extern "C" fn bb_dynamic_flush(dynamic: *mut bb_dynamic) -> bb_status {
     on("bb_dynamic_flush", dynamic, |dynamic: &DynamicBuffer| dynamic.flush())
 }
 
-/// Ends the frame, once whatever uses its updates has been submitted; or drawn by this thread, whose context then says when they have
-/// been used. Their room is free again when that is done. A frame without updates costs nothing.
+/// Ends the frame, after all work that uses its updates has been submitted or drawn by this thread. The space of its
+/// updates is free again when the device has finished that work. A frame without updates costs nothing.
 ///
 /// @param dynamic the dynamic buffer
-/// @return BB_OK, BB_E_STATE (an update has not been ended), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_NULL,
-///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_STATE (an update has not been ended), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, or a
+///         handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -283,12 +282,12 @@ pub extern "C" fn bb_dynamic_end_frame(dynamic: *mut bb_dynamic) -> bb_status {
     on("bb_dynamic_end_frame", dynamic, |dynamic: &DynamicBuffer| Ring::end_frame(&dynamic.ring))
 }
 
-/// Tells what a dynamic buffer has counted.
+/// Gets the statistics of a dynamic buffer.
 ///
 /// @param dynamic the dynamic buffer
 /// @param struct_size `sizeof(bb_dynamic_stats)`
-/// @param stats written
-/// @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param stats output
+/// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -297,7 +296,7 @@ pub unsafe extern "C" fn bb_dynamic_stats_get(
     struct_size: u32,
     stats: *mut bb_dynamic_stats,
 ) -> bb_status {
-    // SAFETY: the header asks for a place of `struct_size` bytes.
+    // SAFETY: the header requires memory of `struct_size` bytes.
     on("bb_dynamic_stats_get", dynamic, |dynamic: &DynamicBuffer| unsafe {
         input::write_sized(struct_size, stats, "stats", |struct_size| {
             let counted = dynamic.statistics();
@@ -319,10 +318,10 @@ pub unsafe extern "C" fn bb_dynamic_stats_get(
     })
 }
 
-/// Destroys a dynamic buffer. Its memory is given back once the device is done with it.
+/// Destroys a dynamic buffer. Its memory is freed once the device has finished with it.
 ///
 /// @param dynamic the dynamic buffer; NULL is a no-op
-/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

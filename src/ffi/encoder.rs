@@ -1,4 +1,4 @@
-//! `bb_encoder`: copies and writes for one submit after the other.
+//! `bb_encoder`: recorded copies and writes, submitted together.
 
 use std::ffi::c_void;
 
@@ -19,7 +19,7 @@ use crate::device::device::Device;
 use crate::error::{Error, Result, Status};
 use crate::sync::mutex::Mutex;
 
-/// An encoder belongs to one thread at a time; a second one is told so.
+/// The encoder behind a handle. A second thread that uses it at the same time gets BB_E_BUSY.
 pub(super) struct Shared(Mutex<Encoder<'static>>);
 
 impl Object for Shared {
@@ -27,7 +27,7 @@ impl Object for Shared {
 }
 
 impl Shared {
-    /// Lends the encoder to one thread. Never waits.
+    /// Runs `work` on the encoder. The lock is only tried, so that no thread blocks on it.
     pub(super) fn with(&self, work: impl FnOnce(&mut Encoder<'static>) -> Result<()>) -> Result<()> {
         let why = "another thread is inside of a call on the same encoder";
         let mut encoder = self.0.try_lock().ok_or_else(|| Error::text(Status::Busy, why))?;
@@ -35,22 +35,22 @@ impl Shared {
     }
 }
 
-/// The object behind another handle of the same call.
+/// Runs `work` on the object behind another handle of the same call.
 pub(super) fn with<T: Object, H, R>(handle: *const H, work: impl FnOnce(&T) -> Result<R>) -> Result<R> {
     let handle = handle as u64;
     object::with_pin(handle, work).map_err(|refusal| object::error::<T>(handle, refusal))?
 }
 
-/// The device buffer behind another handle of the same call, as it is now.
+/// The current device buffer behind another handle of the same call.
 pub(super) fn target(handle: *const bb_device_buffer) -> Result<Arc<DeviceBuffer>> {
     with(handle, |role: &Role| Ok(role.share()))
 }
 
-/// Makes an encoder with nothing recorded.
+/// Creates an encoder with nothing recorded.
 ///
-/// @param device whose buffers it is for
+/// @param device the device whose buffers are used
 /// @param encoder the handle is written here; `bb_encoder_destroy()` ends it
-/// @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -59,23 +59,23 @@ pub unsafe extern "C" fn bb_encoder_create(
     encoder: *mut *mut bb_encoder,
 ) -> bb_status {
     on("bb_encoder_create", device, |device: &Device| {
-        // SAFETY: the header asks for a place for a handle.
+        // SAFETY: the header requires memory for a handle.
         let place = unsafe { input::output(encoder, "encoder") }?;
         let seat = Seat::take()?;
         place.set(seat.seat(Shared(Mutex::new(Encoder::new(device))))? as *mut bb_encoder)
     })
 }
 
-/// Records a copy between two buffers. Where they stand is looked at when it is submitted.
+/// Records a copy between two buffers. Their states are checked at submit.
 ///
 /// @param encoder the encoder
 /// @param from a buffer with `BB_USAGE_COPY_SRC`
-/// @param from_offset where the bytes begin there, a multiple of 4
+/// @param from_offset offset in the source, a multiple of 4
 /// @param to another buffer, with `BB_USAGE_COPY_DST`
-/// @param to_offset where they go there, a multiple of 4
-/// @param bytes how many, a multiple of 4
-/// @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_ARGUMENT (usage, another device, the same buffer), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another
-///         thread is inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param to_offset offset in the destination, a multiple of 4
+/// @param bytes the number of bytes, a multiple of 4
+/// @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_ARGUMENT (usage, another device, the same buffer), BB_E_OUT_OF_MEMORY,
+///         BB_E_BUSY (another thread uses it), or a handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -96,16 +96,16 @@ pub extern "C" fn bb_encoder_copy(
     })
 }
 
-/// Records a copy between two device buffers, of any bytes.
+/// Records a copy between two device buffers, of any number of bytes.
 ///
 /// @param encoder the encoder
 /// @param from a device buffer with `BB_USAGE_COPY_SRC`
-/// @param from_offset where the bytes begin there
+/// @param from_offset offset in the source
 /// @param to another device buffer
-/// @param to_offset where they go there
-/// @param bytes how many
-/// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device, the same buffer), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread is
-///         inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param to_offset offset in the destination
+/// @param bytes the number of bytes
+/// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device, the same buffer), BB_E_OUT_OF_MEMORY, BB_E_BUSY
+///         (another thread uses it), or a handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -127,16 +127,16 @@ pub extern "C" fn bb_encoder_copy_bytes(
     })
 }
 
-/// Records a write of bytes of the caller's own to a device buffer: the way of data that lies in memory already, since nothing
-/// else is copied. They are read when they are submitted, and must be there until then.
+/// Records a write of the caller's bytes to a device buffer. They are not copied: they are read at submit, and must
+/// stay valid until then.
 ///
 /// @param encoder the encoder
 /// @param to the device buffer
-/// @param offset where they go there
+/// @param offset offset in the device buffer
 /// @param data the bytes
-/// @param bytes how many
-/// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread is inside), BB_E_NULL,
-///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param bytes the number of bytes
+/// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses it),
+///         or a handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn bb_encoder_write(
     bytes: u64,
 ) -> bb_status {
     on("bb_encoder_write", encoder, |encoder: &Shared| {
-        // SAFETY: the header asks for that many bytes, which stay until the submit.
+        // SAFETY: the header requires that many bytes, which stay until the submit.
         let data: &'static [u8] = unsafe { input::many(data.cast::<u8>(), bytes, "data") }?;
         let to = target(to)?;
         encoder.with(|encoder| encoder.write(&to, offset, data))
@@ -159,11 +159,11 @@ pub unsafe extern "C" fn bb_encoder_write(
 ///
 /// @param encoder the encoder
 /// @param dynamic the dynamic buffer, with `BB_USAGE_COPY_SRC`
-/// @param slice an update of the frame that is being made
+/// @param slice an update of the current frame
 /// @param to the device buffer
-/// @param offset where it goes there
-/// @return BB_OK, BB_E_STALE (the update's frame has ended), BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_OUT_OF_MEMORY,
-///         BB_E_BUSY (another thread is inside), BB_E_NULL, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param offset offset in the device buffer
+/// @return BB_OK, BB_E_STALE (the update's frame has ended), BB_E_RANGE, BB_E_ARGUMENT (usage, another device),
+///         BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses it), or a handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -175,7 +175,7 @@ pub unsafe extern "C" fn bb_encoder_copy_update(
     offset: u64,
 ) -> bb_status {
     on("bb_encoder_copy_update", encoder, |encoder: &Shared| {
-        // SAFETY: the header asks for a slice.
+        // SAFETY: the header requires a slice.
         let slice = unsafe { input::required(slice, "slice") }?;
         with(dynamic, |dynamic: &DynamicBuffer| {
             let storage = dynamic.ring.storage(slice.native(), slice.frame)?;
@@ -187,14 +187,13 @@ pub unsafe extern "C" fn bb_encoder_copy_update(
     })
 }
 
-/// Has the device do what was recorded; the encoder is empty again. A buffer that is mapped, pending or destroyed by then is an
-/// error that names it: nothing is done, and what was recorded stays.
+/// Submits the recorded copies and writes to the device, and empties the encoder. If a buffer is mapped, map pending
+/// or destroyed, the call fails with its name: nothing is done, and the recorded steps stay.
 ///
 /// @param encoder the encoder
-/// @param fence what passes when it is done, for `bb_device_wait_fence()`, is written here; may be NULL
-/// @return BB_OK, BB_E_STATE (a buffer is not ready), BB_E_TIMEOUT (the host has not driven the device for 30 s),
-///         BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_BUSY (another thread is inside), BB_E_NULL,
-///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param fence the fence of this submit, for `bb_device_wait_fence()`, is written here; may be NULL
+/// @return BB_OK, BB_E_STATE (a buffer is not ready), BB_E_BUSY (another thread uses it), a device status, or a
+///         handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -203,7 +202,7 @@ pub unsafe extern "C" fn bb_encoder_submit(encoder: *mut bb_encoder, fence: *mut
         encoder.with(|encoder| {
             let submitted = encoder.submit()?;
             if !fence.is_null() {
-                // SAFETY: the header asks for a place for a number or NULL.
+                // SAFETY: the header requires memory for a number or NULL.
                 unsafe { fence.write(submitted.0) };
             }
             Ok(())
@@ -211,10 +210,10 @@ pub unsafe extern "C" fn bb_encoder_submit(encoder: *mut bb_encoder, fence: *mut
     })
 }
 
-/// Ends an encoder. What was recorded and not submitted is not done.
+/// Destroys an encoder. Recorded steps that were not submitted are discarded.
 ///
 /// @param encoder the encoder; NULL is a no-op
-/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! `bb_front` and `bb_lease`: stable reads.
+//! `bb_front`, `bb_gl_front` and their leases: stable reads of the newest published state.
 
 use std::ffi::c_void;
 
@@ -15,29 +15,28 @@ use crate::manager::manager::Manager;
 pub struct bb_front {
     /// The state, aligned to 64 bytes.
     pub data: *const c_void,
-    /// How long it is.
+    /// Its bytes.
     pub bytes: u64,
     /// Its epoch.
     pub epoch: u64,
-    /// The newest tag enqueued before it was published; 0 if there was none.
+    /// The newest tag enqueued before its publish; 0 if there is none.
     pub tag: u64,
-    /// Give it back by `bb_lease_release()`.
+    /// Release it with `bb_lease_release()`.
     pub lease: *mut bb_lease,
 }
 
-/// Leases the newest front, in a bounded number of steps. It stays readable and unchanged until the lease is released,
-/// whatever is published meanwhile, even after the manager is destroyed.
+/// Leases the newest front, in a bounded number of steps. It stays readable and unchanged until the lease is
+/// released, despite later publishes and even after the manager is destroyed.
 ///
 /// @param m the manager
-/// @param front written
-/// @return BB_OK, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
-///         BB_E_FOREIGN, BB_E_FORKED
+/// @param front output
+/// @return BB_OK, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety safe to call from any thread; any number of leases at once
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_acquire_front(m: *mut bb_manager, front: *mut bb_front) -> bb_status {
     on("bb_manager_acquire_front", m, |own: &Manager| {
-        // SAFETY: the header asks for a place for a front.
+        // SAFETY: the header requires memory for a front.
         let place = unsafe { input::output(front, "front") }?;
         let front = own.acquire_front_raw()?;
         place.set(bb_front {
@@ -50,10 +49,10 @@ pub unsafe extern "C" fn bb_manager_acquire_front(m: *mut bb_manager, front: *mu
     })
 }
 
-/// Gives leased memory back. It must not be read any more.
+/// Releases a lease. The memory must not be used any more.
 ///
 /// @param lease from `bb_front.lease`
-/// @return BB_OK, BB_E_STALE (released before), BB_E_NULL, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_STALE (released before), or a handle status
 /// @threadsafety safe to call from any thread, not only the one that acquired it
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -11,43 +11,43 @@ use crate::error::{Error, Status};
 use crate::manager::device_front::release_device_front;
 use crate::manager::manager::Manager;
 
-/// The newest published copy of a state, in an OpenGL buffer.
+/// The newest published copy of a state in an OpenGL buffer.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_gl_front {
     /// The buffer's name.
     pub buffer: u32,
-    /// Which of the manager's copies it is. A slot's buffer is the same for the manager's life, so that vertex array objects
-    /// may be kept by slot.
+    /// Index of the manager's copy. The buffer of a slot never changes, so that vertex array objects may be kept by
+    /// slot.
     pub slot: u32,
-    /// Where the state begins in the buffer, in bytes.
+    /// Offset of the state in the buffer, in bytes.
     pub offset: u64,
-    /// How long it is, in bytes.
+    /// Its bytes.
     pub bytes: u64,
     /// Its epoch.
     pub epoch: u64,
-    /// The newest tag enqueued before it was published; 0 if there was none.
+    /// The newest tag enqueued before its publish; 0 if there is none.
     pub tag: u64,
-    /// Give it back by `bb_lease_release_gl()`.
+    /// Release it with `bb_lease_release_gl()`.
     pub lease: *mut bb_lease,
 }
 
-/// Makes a manager whose fronts are OpenGL buffers, too.
+/// Creates a manager whose fronts are also OpenGL buffers.
 ///
-/// It is a manager as `bb_manager_create()` makes it: updates, kernels and CPU fronts are in host memory. Beside each copy lies
-/// a buffer of OpenGL, and what changed is uploaded to it, by the device's owner thread, before the copy is published. On a
-/// host-driven device that happens in `bb_device_poll()` and in waits on its owner thread; made on another thread, the manager
-/// waits for such a poll, at most for the config's `watchdog_ns` (0: without end).
+/// It works as a manager of `bb_manager_create()`: updates, kernels and CPU fronts are in host memory. Each copy also
+/// has an OpenGL buffer, to which the device's owner thread uploads what has changed before the copy is published. On
+/// a host-driven device the upload runs in `bb_device_poll()` and in waits on its owner thread. If this call is made
+/// on another thread, it waits for such a poll, at most for the config's `watchdog_ns` (0: without limit).
 ///
 /// @param device an OpenGL device
 /// @param dtype a `bb_dtype`, or `BB_OPAQUE(size)` for elements of that many bytes
 /// @param ndim dimensions, 0 to BB_MAX_DIMS
 /// @param shape elements along each dimension; may be NULL if there are none
-/// @param config how, or NULL for the defaults
+/// @param config parameters, or NULL for the defaults
 /// @param manager the handle is written here
-/// @return what `bb_manager_create()` returns, BB_E_ARGUMENT (also a device of another kind), BB_E_LIMIT (also more bytes than a
-///         buffer of the device can have), BB_E_TIMEOUT (nobody polled), BB_E_DEVICE_LOST, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
-///         BB_E_FOREIGN, BB_E_FORKED
+/// @return what `bb_manager_create()` returns, BB_E_ARGUMENT (also a device of another kind), BB_E_LIMIT (also more
+///         bytes than a buffer of the device can have), BB_E_TIMEOUT (the device was not polled), BB_E_DEVICE_LOST,
+///         or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -64,19 +64,18 @@ pub unsafe extern "C" fn bb_manager_create_gl(
             let why = "is not on OpenGL: make it by bb_device_create_gl()";
             return Err(Error::param(Status::Argument, "device", why));
         }
-        // SAFETY: the header asks for a place for a handle, `ndim` lengths, and a config or NULL.
+        // SAFETY: the header requires memory for a handle, `ndim` lengths, and a config or NULL.
         unsafe { manager_of::create(Some(device), dtype, ndim, shape, config, manager) }
     })
 }
 
-/// Leases the newest front for a renderer. The context that is current on this thread gets the wait for the upload's fence by
-/// itself; its content does not change until the lease is released.
+/// Leases the newest front for rendering. The context that is current on this thread waits for the fence of the
+/// upload. The content does not change until the lease is released.
 ///
 /// @param m a manager made by `bb_manager_create_gl()`
-/// @param front written
-/// @return BB_OK, BB_E_STATE (a manager on host memory; no context that shares the device's objects is current on this
-///         thread), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, BB_E_NULL,
-///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param front output
+/// @return BB_OK, BB_E_STATE (a manager on host memory, or no context that shares the device's objects is current on
+///         this thread), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety on any thread with a context that shares the device's objects
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -85,7 +84,7 @@ pub unsafe extern "C" fn bb_manager_acquire_front_gl(
     front: *mut bb_gl_front,
 ) -> bb_status {
     on("bb_manager_acquire_front_gl", m, |own: &Manager| {
-        // SAFETY: the header asks for a place for a front.
+        // SAFETY: the header requires memory for a front.
         let place = unsafe { input::output(front, "front") }?;
         let leased = own.acquire_device_front()?;
         place.set(bb_gl_front {
@@ -100,13 +99,12 @@ pub unsafe extern "C" fn bb_manager_acquire_front_gl(
     })
 }
 
-/// Gives a front back once the renderer's work so far is done: a fence goes into the context that is current on this thread,
-/// and the buffer is not written again before it has passed. The CPU does not wait.
+/// Releases a front once the draws so far are done: a fence is inserted into the context that is current on this
+/// thread, and the buffer is not written before that fence is signalled. The CPU does not wait.
 ///
 /// @param lease from `bb_gl_front.lease`
-/// @return BB_OK, BB_E_ARGUMENT (not a lease of a `bb_gl_front`), BB_E_STATE (no context that shares the
-///         device's objects is current on this thread), BB_E_STALE (released before), BB_E_OUT_OF_MEMORY,
-///         BB_E_NULL, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_ARGUMENT (not a lease of a `bb_gl_front`), BB_E_STATE (no context that shares the device's objects
+///         is current on this thread), BB_E_STALE (released before), BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety on any thread with a context that shares the device's objects
 /// @since 0.1
 #[unsafe(no_mangle)]

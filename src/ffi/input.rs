@@ -14,7 +14,7 @@ use crate::error::{Error, Result, Status};
 /// NULL, or what the header says, for as long as the call lasts.
 #[inline(always)]
 pub(super) unsafe fn required<'a, T>(given: *const T, param: &'static str) -> Result<&'a T> {
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     unsafe { given.as_ref() }.ok_or_else(|| null(param))
 }
 
@@ -41,7 +41,7 @@ pub(super) unsafe fn many<'a, T>(given: *const T, count: u64, param: &'static st
     match (given.is_null(), bytes) {
         (true, _) => Err(null(param)),
         (_, None) => Err(Error::value(Status::Range, param, count, "more than the address space holds")),
-        // SAFETY: the caller's promise; not NULL, and no larger than a slice may be.
+        // SAFETY: promised by the caller; not NULL, and no larger than a slice may be.
         _ => Ok(unsafe { slice::from_raw_parts(given, count as usize) }),
     }
 }
@@ -55,7 +55,7 @@ pub(super) unsafe fn name<'a>(given: *const c_char, param: &'static str) -> Resu
     if given.is_null() {
         return Ok("");
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     let text = unsafe { CStr::from_ptr(given) };
     if text.to_bytes().is_ascii() {
         // Nearly every name; the full check takes a tenth of a look-up.
@@ -71,7 +71,7 @@ pub(super) unsafe fn name<'a>(given: *const c_char, param: &'static str) -> Resu
 ///
 /// NULL, or a NUL-terminated string that does not change while the call lasts.
 pub(super) unsafe fn required_name<'a>(given: *const c_char, param: &'static str) -> Result<&'a str> {
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     unsafe { if given.is_null() { Err(null(param)) } else { name(given, param) } }
 }
 
@@ -81,7 +81,7 @@ pub(super) unsafe fn required_name<'a>(given: *const c_char, param: &'static str
 ///
 /// NULL with length 0, or that many bytes that do not change while the call lasts.
 pub(super) unsafe fn utf8<'a>(given: *const c_char, length: u64, param: &'static str) -> Result<&'a str> {
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     let bytes = unsafe { many(given.cast::<u8>(), length, param) }?;
     std::str::from_utf8(bytes).map_err(|_| Error::param(Status::Argument, param, "is not UTF-8"))
 }
@@ -112,7 +112,7 @@ pub(super) struct Out<T>(*mut T);
 ///
 /// # Safety
 ///
-/// NULL, or a place for a T, which need not be initialised.
+/// NULL, or memory for a T, which need not be initialised.
 #[inline(always)]
 pub(super) unsafe fn output<T>(place: *mut T, param: &'static str) -> Result<Out<T>> {
     if place.is_null() { Err(null(param)) } else { Ok(Out(place)) }
@@ -155,14 +155,14 @@ fn size_error(size: u32, why: &'static str) -> Error {
 /// At least four readable bytes, and as many as they say if that is at most [`LARGEST`]. Every bit pattern is a legal T.
 pub(super) unsafe fn versioned<T: Copy>(given: *const T, defaults: T) -> Result<T> {
     let ours = size_of::<T>();
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     let size = unsafe { given.cast::<u32>().read_unaligned() };
     check_size(
         size,
         "too small; fill the struct by its _init function first",
         "more than 65536; the struct seems uninitialised: call its _init function first, or zero it and set its size",
     )?;
-    // SAFETY: the caller's promise: `size` bytes.
+    // SAFETY: promised by the caller: `size` bytes.
     let given = unsafe { slice::from_raw_parts(given.cast::<u8>(), size as usize) };
     let (known, unknown) = given.split_at(given.len().min(ours));
     if unknown.iter().any(|&byte| byte != 0) {
@@ -183,7 +183,7 @@ pub(super) unsafe fn optional<T: Copy>(given: *const T, defaults: T) -> Result<T
     if given.is_null() {
         return Ok(defaults);
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     unsafe { versioned(given, defaults) }
 }
 
@@ -193,7 +193,7 @@ pub(super) unsafe fn optional<T: Copy>(given: *const T, defaults: T) -> Result<T
 ///
 /// NULL, or a place of `struct_size` bytes.
 pub(super) unsafe fn sized_output<T>(struct_size: u32, place: *mut T, param: &'static str) -> Result<()> {
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     unsafe { output(place, param) }?;
     check_size(
         struct_size,
@@ -213,10 +213,10 @@ pub(super) unsafe fn write_sized<T: Copy>(
     param: &'static str,
     value: impl FnOnce(u32) -> T,
 ) -> Result<()> {
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     unsafe { sized_output(struct_size, place, param) }?;
     let value = value(struct_size.min(size_of::<T>() as u32));
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     unsafe { write_versioned(place, struct_size, &value) };
     Ok(())
 }
@@ -229,7 +229,7 @@ pub(super) unsafe fn write_sized<T: Copy>(
 unsafe fn write_versioned<T: Copy>(place: *mut T, size: u32, value: &T) {
     let (size, ours) = (size as usize, size_of::<T>());
     let (place, value) = (place.cast::<u8>(), (&raw const *value).cast::<u8>());
-    // SAFETY: the caller's promise, and no more bytes are read than a T has.
+    // SAFETY: promised by the caller, and no more bytes are read than a T has.
     unsafe {
         place.copy_from_nonoverlapping(value, size.min(ours));
         place.add(size.min(ours)).write_bytes(0, size.saturating_sub(ours));

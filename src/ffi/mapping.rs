@@ -1,4 +1,4 @@
-//! The mapped bytes of a `bb_buffer`: ranges of them, all of them, and their end.
+//! Mapped ranges of a `bb_buffer`.
 
 use std::ffi::c_void;
 
@@ -16,16 +16,15 @@ fn lend(buffer: &Buffer, offset: u64, bytes: u64, writable: bool) -> Result<(*mu
     Ok((place.as_ptr(), bytes as u64))
 }
 
-/// Mapped bytes, to be written. Valid until the buffer is unmapped, destroyed or released, or its device destroyed; until then
-/// no other range may overlap them.
+/// Gets mapped bytes for writing. They are valid until the buffer is unmapped, destroyed or released, or its device
+/// is destroyed; until then no other range may overlap them.
 ///
 /// @param buffer a buffer that is mapped for writing
-/// @param offset where they begin in the buffer, in bytes, a multiple of 8
-/// @param size how many, a multiple of 4; `BB_WHOLE_SIZE` for the rest of what is mapped
-/// @param span written
-/// @return BB_OK, BB_E_STATE (not mapped), BB_E_ARGUMENT (mapped for reading), BB_E_BUSY (overlaps another range), BB_E_ALIGN,
-///         BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
-///         BB_E_FORKED
+/// @param offset offset in the buffer in bytes, a multiple of 8
+/// @param size length in bytes, a multiple of 4; `BB_WHOLE_SIZE` for the rest of the mapped range
+/// @param span output
+/// @return BB_OK, BB_E_STATE (not mapped), BB_E_ARGUMENT (mapped for reading), BB_E_BUSY (overlaps another range),
+///         BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_DEVICE_LOST, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -36,19 +35,19 @@ pub unsafe extern "C" fn bb_buffer_mapped_range(
     span: *mut bb_span,
 ) -> bb_status {
     on("bb_buffer_mapped_range", buffer, |buffer: &Buffer| {
-        // SAFETY: the header asks for a place for a span.
+        // SAFETY: the header requires memory for a span.
         let place = unsafe { input::output(span, "span") }?;
         let (data, bytes) = lend(buffer, offset, size, true)?;
         place.set(bb_span { data: data.cast(), bytes })
     })
 }
 
-/// Mapped bytes, to be read. Ranges like it may overlap, one that is written may not.
+/// Gets mapped bytes for reading. Ranges for reading may overlap each other, but no range for writing.
 ///
 /// @param buffer a buffer that is mapped
-/// @param offset where they begin in the buffer, in bytes, a multiple of 8
-/// @param size how many, a multiple of 4; `BB_WHOLE_SIZE` for the rest of what is mapped
-/// @param span written
+/// @param offset offset in the buffer in bytes, a multiple of 8
+/// @param size length in bytes, a multiple of 4; `BB_WHOLE_SIZE` for the rest of the mapped range
+/// @param span output
 /// @return what `bb_buffer_mapped_range()` returns
 /// @threadsafety safe to call from any thread
 /// @since 0.1
@@ -60,36 +59,35 @@ pub unsafe extern "C" fn bb_buffer_const_mapped_range(
     span: *mut bb_const_span,
 ) -> bb_status {
     on("bb_buffer_const_mapped_range", buffer, |buffer: &Buffer| {
-        // SAFETY: the header asks for a place for a span.
+        // SAFETY: the header requires memory for a span.
         let place = unsafe { input::output(span, "span") }?;
         let (data, bytes) = lend(buffer, offset, size, false)?;
         place.set(bb_const_span { data: data.cast_const().cast(), bytes })
     })
 }
 
-/// The mapping of a buffer, whoever has ranges of it.
+/// The mapping of a buffer.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_mapping {
     /// Bytes of this struct that were written.
     pub struct_size: u32,
-    /// `BB_MAP_READ` or `BB_MAP_WRITE`; 0 where nothing is mapped.
+    /// `BB_MAP_READ` or `BB_MAP_WRITE`; 0 if nothing is mapped.
     pub mode: u32,
-    /// The first of the mapped bytes; NULL where nothing is mapped.
+    /// The first mapped byte; NULL if nothing is mapped.
     pub data: *mut c_void,
-    /// How many are mapped.
+    /// Mapped bytes.
     pub bytes: u64,
-    /// Which mapping of the buffer it is: each has another number.
+    /// Number of the mapping, different for each mapping of the buffer.
     pub number: u64,
 }
 
-/// Tells what is mapped, and lends nothing: ranges are for those who share a buffer, this is for who owns all of it.
+/// Gets the whole mapping, without the overlap checks of ranges: for a caller that is the only user of the buffer.
 ///
 /// @param buffer the buffer
 /// @param struct_size `sizeof(bb_mapping)`
-/// @param mapping written
-/// @return BB_OK, BB_E_DEVICE_LOST (mapped, and the device is gone), BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE,
-///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param mapping output
+/// @return BB_OK, BB_E_DEVICE_LOST (mapped, and the device is lost), BB_E_VERSION (struct_size), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -100,7 +98,7 @@ pub unsafe extern "C" fn bb_buffer_mapping_get(
 ) -> bb_status {
     on("bb_buffer_mapping_get", buffer, |buffer: &Buffer| {
         let there = buffer.inner.mapping()?;
-        // SAFETY: the header asks for a place of `struct_size` bytes.
+        // SAFETY: the header requires memory of `struct_size` bytes.
         unsafe {
             input::write_sized(struct_size, mapping, "mapping", |struct_size| match there {
                 Some((number, mode, data, bytes)) => {
@@ -112,11 +110,11 @@ pub unsafe extern "C" fn bb_buffer_mapping_get(
     })
 }
 
-/// Gives the bytes to the device as `bb_buffer_unmap()` does, if that mapping is there still; a later one stays.
+/// Unmaps the buffer as `bb_buffer_unmap()` does, but only the mapping with that number; a later mapping stays.
 ///
 /// @param buffer the buffer
 /// @param number from `bb_buffer_mapping_get()`
-/// @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -130,10 +128,11 @@ pub extern "C" fn bb_buffer_unmap_only(buffer: *mut bb_buffer, number: u64) -> b
     }
 }
 
-/// Gives the bytes to the device; a pending request is answered with BB_E_ABORTED. Does nothing if there is nothing to do.
+/// Unmaps the buffer, so that the device may use it again; a pending request completes with BB_E_ABORTED. No effect
+/// on a buffer that is neither mapped nor map pending.
 ///
 /// @param buffer the buffer
-/// @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

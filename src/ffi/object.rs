@@ -31,7 +31,7 @@ pub(crate) trait Object: Send + Sync + Sized + 'static {
     /// `raw` came from `into_raw`, and nobody takes it back meanwhile.
     #[inline(always)]
     unsafe fn with<R>(raw: *mut (), work: impl FnOnce(&Self) -> R) -> R {
-        // SAFETY: the caller's promise.
+        // SAFETY: promised by the caller.
         work(unsafe { &*raw.cast::<Self>() })
     }
 
@@ -41,7 +41,7 @@ pub(crate) trait Object: Send + Sync + Sized + 'static {
     ///
     /// `raw` came from `into_raw`, and nobody uses it any more.
     unsafe fn from_raw(raw: *mut ()) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: promised by the caller.
         *unsafe { Box::from_raw(raw.cast::<Self>()) }
     }
 

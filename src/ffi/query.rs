@@ -1,4 +1,4 @@
-//! What a manager is, where it stands, and what it has done.
+//! Information and statistics of a `bb_manager`.
 
 use std::ffi::{c_char, c_void};
 use std::fmt::Write;
@@ -13,21 +13,21 @@ use crate::manager::core::shared::State;
 use crate::manager::manager::Manager;
 use crate::manager::statistics::Statistics;
 
-/// Where a manager stands in its life: `bb_manager_info.state`.
+/// State of a manager: `bb_manager_info.state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum bb_manager_state {
-    /// Takes work.
+    /// Open: accepts work.
     BB_MANAGER_OPEN = 0,
-    /// Publishes what it has accepted, and takes no more.
+    /// Closing: publishes accepted work, and accepts no more.
     BB_MANAGER_CLOSING = 1,
-    /// Fronts stay readable.
+    /// Closed: fronts stay readable.
     BB_MANAGER_CLOSED = 2,
-    /// A panic was caught; queries and destroy still work.
+    /// A panic was caught; only queries and destroy work.
     BB_MANAGER_POISONED = 3,
 }
 
-/// What a manager is and where it stands.
+/// Information about a manager.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_manager_info {
@@ -43,7 +43,7 @@ pub struct bb_manager_info {
     pub shape: [u64; BB_MAX_DIMS],
     /// Bytes of the state.
     pub bytes: u64,
-    /// The newest published epoch.
+    /// Gets the newest published epoch.
     pub epoch: u64,
     /// The newest published tag.
     pub tag: u64,
@@ -59,7 +59,7 @@ pub struct bb_manager_info {
     pub reserved: u32,
 }
 
-/// What a manager has done, since it was made.
+/// Statistics of a manager since its creation.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_manager_stats {
@@ -67,7 +67,7 @@ pub struct bb_manager_stats {
     pub struct_size: u32,
     /// 0.
     pub reserved: u32,
-    /// Updates applied; a batch counts each of its own.
+    /// Updates applied; each update of a batch counts.
     pub updates: u64,
     /// Bytes that updates wrote.
     pub bytes: u64,
@@ -77,64 +77,64 @@ pub struct bb_manager_stats {
     pub applied_by_worker: u64,
     /// Epochs published.
     pub epochs: u64,
-    /// Times that a lease held the copy to be written next, so that another copy was written instead.
+    /// Number of times that another copy was written because leases held the next one.
     pub copies_replaced: u64,
-    /// Ranges copied forward to a copy that lacked them.
+    /// Ranges copied forward to a back copy to make it current.
     pub copies_forward: u64,
     /// Bytes of these ranges.
     pub copied_forward_bytes: u64,
-    /// The most bytes that the queue has held.
+    /// Maximum bytes in the queue.
     pub queue_high_water_bytes: u64,
     /// Calls that waited.
     pub waits: u64,
     /// Flushes and tasks that outlasted the watchdog.
     pub stalls: u64,
-    /// Leases that are out.
+    /// Leases not released yet.
     pub leases_live: u64,
-    /// Leases in this process whose object was destroyed first.
+    /// Leases of this process whose object was destroyed before their release.
     pub leases_leaked: u64,
-    /// Updates that were larger than the queue.
+    /// Updates larger than the queue.
     pub outsized_updates: u64,
-    /// Calls refused.
+    /// Refused calls.
     pub refused_total: u64,
-    /// `[k]`: synchronizes that waited or ran a flush and took 2^k ns to 2^(k+1) ns.
+    /// `[k]`: synchronizes that waited or ran a flush for 2^k ns to 2^(k+1) ns.
     pub wait_histogram: [u64; 64],
     /// Refused calls by `-status`.
     pub refused: [u64; 40],
-    /// Copies that have memory now: two, and those that leases made necessary.
+    /// Copies that have memory now: two, and those needed because of leases.
     pub copies_present: u64,
-    /// Those of them beyond `bb_manager_config.copies`.
+    /// Copies beyond `bb_manager_config.copies` that have memory now.
     pub extra_copies: u64,
-    /// The most extra copies that there were at once.
+    /// Maximum of `extra_copies`.
     pub extra_copies_most: u64,
-    /// The epoch of the oldest front that is held now; 0 if none is held.
+    /// Epoch of the oldest leased front; 0 if none is leased.
     pub oldest_lease_epoch: u64,
-    /// The thread that took that lease, as the system numbers threads; 0 if none is held.
+    /// Thread id of the thread that took that lease; 0 if none is leased.
     pub oldest_lease_thread: u64,
-    /// How long that lease has been held at least. Taking a lease reads no clock: its age counts from the first time that a
-    /// report, an error or a query looked at it, and is 0 then. It may have been held for much longer.
+    /// Minimum age of that lease in nanoseconds. Taking a lease reads no clock: the age counts from the first report,
+    /// error or query that saw the lease. The lease may be much older.
     pub oldest_lease_age_ns: u64,
 }
 
-/// The newest published epoch.
+/// Gets the newest published epoch.
 ///
 /// @param m the manager
-/// @param epoch written
-/// @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param epoch output
+/// @return BB_OK or a handle status
 /// @threadsafety safe to call from any thread; never waits
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_epoch(m: *mut bb_manager, epoch: *mut u64) -> bb_status {
-    // SAFETY: the header asks for a place for a number.
+    // SAFETY: the header requires memory for a number.
     on("bb_manager_epoch", m, |m: &Manager| unsafe { input::output(epoch, "epoch") }?.set(m.epoch()))
 }
 
-/// What the manager is and where it stands.
+/// Gets dtype, shape, state and label of a manager.
 ///
 /// @param m the manager
-/// @param struct_size `sizeof(bb_manager_info)` as the caller knows it
-/// @param info that many bytes are written
-/// @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param struct_size `sizeof(bb_manager_info)`
+/// @param info output, `struct_size` bytes
+/// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
 /// @threadsafety safe to call from any thread; never waits
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -143,19 +143,19 @@ pub unsafe extern "C" fn bb_manager_info_get(
     struct_size: u32,
     info: *mut bb_manager_info,
 ) -> bb_status {
-    // SAFETY: the header asks for a place of `struct_size` bytes.
+    // SAFETY: the header requires memory of `struct_size` bytes.
     on("bb_manager_info_get", m, |m: &Manager| unsafe {
         input::write_sized(struct_size, info, "info", |size| describe(m, size))
     })
 }
 
-/// What the manager has done.
+/// Gets the statistics of a manager.
 ///
 /// @param m the manager
-/// @param struct_size `sizeof(bb_manager_stats)` as the caller knows it
-/// @param stats that many bytes are written
-/// @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
-/// @threadsafety safe to call from any thread; never waits. Counters that belong together may be read at different times
+/// @param struct_size `sizeof(bb_manager_stats)`
+/// @param stats output, `struct_size` bytes
+/// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
+/// @threadsafety safe to call from any thread; never waits. The counters are not read at one instant
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_stats_get(
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn bb_manager_stats_get(
     struct_size: u32,
     stats: *mut bb_manager_stats,
 ) -> bb_status {
-    // SAFETY: the header asks for a place of `struct_size` bytes.
+    // SAFETY: the header requires memory of `struct_size` bytes.
     on("bb_manager_stats_get", m, |m: &Manager| unsafe {
         input::write_sized(struct_size, stats, "stats", |size| count(&m.statistics(), size))
     })
@@ -226,12 +226,12 @@ fn count(s: &Statistics, struct_size: u32) -> bb_manager_stats {
     }
 }
 
-/// Writes the statistics as text. Allocates nothing.
+/// Writes the statistics of a manager as text. Allocates nothing.
 ///
 /// @param m the manager
-/// @param write takes the text, piece by piece, on the calling thread
-/// @param user_data handed to `write`
-/// @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param write takes the text in pieces, on the calling thread
+/// @param user_data passed to `write`
+/// @return BB_OK or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -242,7 +242,7 @@ pub unsafe extern "C" fn bb_manager_stats_write(
 ) -> bb_status {
     on("bb_manager_stats_write", m, |m: &Manager| {
         let write = input::function(write, "write")?;
-        // SAFETY: the header asks for a function that takes this data.
+        // SAFETY: the header requires a function that takes this data.
         let mut writer = unsafe { Writer::new(write, user_data) };
         // The writer itself never fails.
         let _ = write!(writer, "{}", m.statistics());

@@ -1,4 +1,4 @@
-//! `bb_readback`: bytes on their way back from the device.
+//! `bb_readback`: rings of buffers to which data of the device is read back.
 
 use std::ffi::c_char;
 
@@ -14,23 +14,23 @@ use crate::device::device::Device;
 use crate::error::{Error, Label, Result, Status};
 use crate::sys::clock::Timeout;
 
-/// `bb_readback_config.when_full`: a read says BB_E_FULL.
+/// `bb_readback_config.when_full`: a read fails with BB_E_FULL.
 pub const BB_READBACK_SKIP: u32 = 0;
 /// `bb_readback_config.when_full`: a read waits until a reading is released, for `timeout_ns` at most.
 pub const BB_READBACK_WAIT: u32 = 1;
-/// `bb_readback_config.when_full`: a read takes the oldest reading's buffer, unless somebody has its bytes; that reading says
-/// BB_E_ABORTED.
+/// `bb_readback_config.when_full`: a read takes the buffer of the oldest reading whose bytes are not in use; that
+/// reading ends with BB_E_ABORTED.
 pub const BB_READBACK_DROP_OLDEST: u32 = 2;
 
-/// How a ring of readbacks is made. Fill it by `bb_readback_config_init()`, then change what is needed.
+/// Parameters of a new readback ring. Fill it by `bb_readback_config_init()`, then change what is needed.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_readback_config {
-    /// Bytes of this struct, as the caller knows it.
+    /// Bytes of this struct in the caller's version.
     pub struct_size: u32,
-    /// Buffers, and so readings under way, 1 to 16.
+    /// Buffers, which limit the readings in flight, 1 to 16.
     pub frames: u32,
-    /// Bytes of a read at most, any number.
+    /// Maximum bytes of a read.
     pub size: u64,
     /// What a read does when all buffers are in use: one of `BB_READBACK_…`.
     pub when_full: u32,
@@ -38,11 +38,11 @@ pub struct bb_readback_config {
     pub reserved: u32,
     /// For `BB_READBACK_WAIT`, in nanoseconds.
     pub timeout_ns: u64,
-    /// Name in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none.
+    /// Label in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none.
     pub label: *const c_char,
 }
 
-/// What a ring of readbacks has counted.
+/// Statistics of a readback ring.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_readback_stats {
@@ -58,9 +58,9 @@ pub struct bb_readback_stats {
     pub stalls: u64,
     /// Nanoseconds that they waited.
     pub stalled_ns: u64,
-    /// Reads that were left out.
+    /// Reads skipped because the ring was full.
     pub skipped: u64,
-    /// Readings that were given up for newer ones.
+    /// Readings dropped in favour of newer ones.
     pub dropped: u64,
 }
 
@@ -92,31 +92,29 @@ fn config<'a>(given: bb_readback_config) -> Result<ReadbackConfig<'a>> {
             return Err(Error::value(Status::Argument, "config.when_full", other, why));
         }
     };
-    // SAFETY: the header asks for a string or NULL.
+    // SAFETY: the header requires a string or NULL.
     let label = unsafe { input::name(given.label, "config.label") }?;
     Ok(ReadbackConfig { size: given.size, frames: given.frames, when_full, label })
 }
 
-/// Fills a config with the defaults: 3 frames, of no bytes.
+/// Fills a config with the defaults: 3 frames, a size of 0.
 ///
-/// @param config written
+/// @param config output
 /// @return BB_OK, BB_E_NULL
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_readback_config_init(config: *mut bb_readback_config) -> bb_status {
-    // SAFETY: the header asks for a place for a config.
+    // SAFETY: the header requires memory for a config.
     guard("bb_readback_config_init", || unsafe { input::output(config, "config") }?.set(DEFAULTS))
 }
 
-/// Makes a ring of buffers that reads are copied to, so that no frame waits for its own.
+/// Creates a ring of buffers for reads, so that no frame waits for its own read.
 ///
-/// @param device whose memory it is
-/// @param config how; its size is needed
+/// @param device the device that owns the memory
+/// @param config parameters; `size` must be set
 /// @param readback the handle is written here; `bb_readback_destroy()` ends it
-/// @return BB_OK, BB_E_ARGUMENT (frames, when_full, label), BB_E_LIMIT, BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_BACKEND,
-///         BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
-///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_ARGUMENT (frames, when_full, label), BB_E_LIMIT, BB_E_VERSION, a device status, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -126,7 +124,7 @@ pub unsafe extern "C" fn bb_readback_create(
     readback: *mut *mut bb_readback,
 ) -> bb_status {
     on("bb_readback_create", device, |device: &Device| {
-        // SAFETY: the header asks for a place for a handle, and a config.
+        // SAFETY: the header requires memory for a handle, and a config.
         let (place, given) = unsafe {
             input::required(config.cast::<u8>(), "config")?;
             (input::output(readback, "readback")?, input::versioned(config, DEFAULTS)?)
@@ -137,17 +135,16 @@ pub unsafe extern "C" fn bb_readback_create(
     })
 }
 
-/// Submits a copy of what a device buffer holds by then, and asks for it to be mapped. When all buffers are in use, the ring does as
-/// it was told.
+/// Submits a copy of a device buffer's content and requests its mapping. When all buffers of the ring are in use,
+/// `when_full` decides what happens.
 ///
 /// @param readback the ring
 /// @param from a device buffer with `BB_USAGE_COPY_SRC`
-/// @param offset where the bytes begin there
-/// @param bytes how many, at most the ring's size
-/// @param reading the handle is written here; `bb_reading_release()` gives its buffer back to the ring
-/// @return BB_OK, BB_E_FULL, BB_E_TIMEOUT (no buffer in time, or the host has not driven the device for 30 s), BB_E_INTERRUPTED,
-///         BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_LIMIT,
-///         BB_E_RECURSIVE (waiting in a callback), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param offset offset in the device buffer
+/// @param bytes the number of bytes, at most the ring's `size`
+/// @param reading the handle is written here; `bb_reading_release()` ends it and returns its buffer to the ring
+/// @return BB_OK, BB_E_FULL, BB_E_TIMEOUT (also if no buffer was free in time), BB_E_RANGE, BB_E_ARGUMENT (usage,
+///         another device), BB_E_LIMIT, BB_E_RECURSIVE (waiting in a callback), a device status, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -161,12 +158,12 @@ pub unsafe extern "C" fn bb_readback_read(
     const CALL: &str = "bb_readback_read";
     let mut shared = None;
     let status = on(CALL, readback, |readback: &ReadbackBuffer| {
-        // SAFETY: the header asks for a place for a handle.
+        // SAFETY: the header requires memory for a handle.
         shared = Some((unsafe { input::output(reading, "reading") }?, readback.share(), target(from)?));
         Ok(())
     });
     let Some((place, readback, from)) = shared else { return status };
-    // No call is inside of the handles while this waits for a buffer.
+    // The handles are not in use while this waits for a buffer.
     beside(CALL, Kind::Readback, readback.label(), || {
         let seat = Seat::take()?;
         let reading = readback.read(&from, offset, bytes)?;
@@ -174,16 +171,17 @@ pub unsafe extern "C" fn bb_readback_read(
     })
 }
 
-/// Records the same copy in an encoder, among other steps: the reading has what the buffer holds then. Its submit asks for the
-/// mapping; an encoder that goes without one answers it with BB_E_ABORTED. The buffer of the ring is in use from now on.
+/// Records the same copy in an encoder, in order with its other steps. Submitting the encoder requests the mapping;
+/// if the encoder is destroyed without a submit, the reading ends with BB_E_ABORTED. The buffer of the ring is in use
+/// from now on.
 ///
 /// @param readback the ring
 /// @param encoder the encoder
 /// @param from a device buffer with `BB_USAGE_COPY_SRC`
-/// @param offset where the bytes begin there
-/// @param bytes how many, at most the ring's size
-/// @param reading the handle is written here; `bb_reading_release()` gives its buffer back to the ring
-/// @return what `bb_readback_read()` returns, BB_E_BUSY (another thread is inside of the encoder)
+/// @param offset offset in the device buffer
+/// @param bytes the number of bytes, at most the ring's `size`
+/// @param reading the handle is written here; `bb_reading_release()` ends it and returns its buffer to the ring
+/// @return what `bb_readback_read()` returns, BB_E_BUSY (another thread uses the encoder)
 /// @threadsafety one thread at a time for the encoder
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -196,13 +194,13 @@ pub unsafe extern "C" fn bb_readback_read_in(
     reading: *mut *mut bb_reading,
 ) -> bb_status {
     on("bb_readback_read_in", readback, |readback: &ReadbackBuffer| {
-        // SAFETY: the header asks for a place for a handle.
+        // SAFETY: the header requires memory for a handle.
         let place = unsafe { input::output(reading, "reading") }?;
         let (seat, from) = (Seat::take()?, target(from)?);
         with(encoder, |encoder: &encoder::Shared| {
             encoder.with(|encoder| {
                 let reading = readback.read_in(encoder, &from, offset, bytes)?;
-                // What nobody gets a handle of is not recorded.
+                // Without a handle the copy is not recorded.
                 let handle = seat.seat(reading).inspect_err(|_| encoder.take_back())?;
                 place.set(handle as *mut bb_reading)
             })
@@ -210,12 +208,12 @@ pub unsafe extern "C" fn bb_readback_read_in(
     })
 }
 
-/// Tells what a ring of readbacks has counted.
+/// Gets the statistics of a readback ring.
 ///
 /// @param readback the ring
 /// @param struct_size `sizeof(bb_readback_stats)`
-/// @param stats written
-/// @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param stats output
+/// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -224,7 +222,7 @@ pub unsafe extern "C" fn bb_readback_stats_get(
     struct_size: u32,
     stats: *mut bb_readback_stats,
 ) -> bb_status {
-    // SAFETY: the header asks for a place of `struct_size` bytes.
+    // SAFETY: the header requires memory of `struct_size` bytes.
     on("bb_readback_stats_get", readback, |readback: &ReadbackBuffer| unsafe {
         input::write_sized(struct_size, stats, "stats", |struct_size| {
             let counted = readback.statistics();
@@ -242,10 +240,10 @@ pub unsafe extern "C" fn bb_readback_stats_get(
     })
 }
 
-/// Destroys a ring of readbacks. Readings that are there keep their buffers until they are released.
+/// Destroys a readback ring. Existing readings keep their buffers until they are released.
 ///
 /// @param readback the ring; NULL is a no-op
-/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! `bb_reading`: a read that is under way, or done.
+//! `bb_reading`: reads of device buffers, pending or done.
 
 use std::ffi::c_void;
 
@@ -16,18 +16,18 @@ use crate::buffers::reading::{Delivery, Reading, Receiver};
 use crate::error::{Error, Result, Status};
 use crate::sys::clock::Timeout;
 
-/// Who is given the bytes of a read.
+/// A callback that gets the bytes of a read.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_read_callback {
-    /// Called once: BB_OK and the bytes, which are there for the call only; else why they do not come, and NULL. It may use any
-    /// buffer, but not wait for the device: that is BB_E_RECURSIVE.
+    /// Called once: with BB_OK and the bytes, which are valid during the call, or with a failure and NULL. It may use
+    /// any buffer, but must not wait for the device (BB_E_RECURSIVE).
     pub call: Option<
         unsafe extern "C" fn(user_data: *mut c_void, status: bb_status, data: *const c_void, bytes: u64),
     >,
-    /// Handed to it.
+    /// Passed to it.
     pub user_data: *mut c_void,
-    /// Told that `user_data` is not needed any more, after the call; may be NULL.
+    /// Releases `user_data` after the call; may be NULL.
     pub drop: bb_drop_fn,
 }
 
@@ -35,11 +35,11 @@ impl Object for Reading {
     const KIND: Kind = Kind::Reading;
 }
 
-/// Whether the bytes of a read are there. It does not drive the device.
+/// Checks whether the bytes of a read are available. It does not run the device's work.
 ///
 /// @param reading the reading
-/// @return BB_OK (they are), BB_E_TIMEOUT (not yet), BB_E_ABORTED (given up for a newer one), BB_E_DEVICE_LOST, BB_E_BACKEND,
-///         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK (available), BB_E_TIMEOUT (not yet), BB_E_ABORTED (dropped for a newer one), BB_E_DEVICE_LOST,
+///         BB_E_BACKEND, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -49,13 +49,13 @@ pub extern "C" fn bb_reading_poll(reading: *mut bb_reading) -> bb_status {
     })
 }
 
-/// Waits for the bytes of a read. On the owner thread of a host-driven device this drives the device.
+/// Waits for the bytes of a read. On the owner thread of a host-driven device it also runs the device's work.
 ///
 /// @param reading the reading
-/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
-/// @return BB_OK (they are there), BB_E_TIMEOUT, BB_E_ABORTED (given up for a newer one), BB_E_DEVICE_LOST, BB_E_BACKEND,
-///         BB_E_OUT_OF_MEMORY, BB_E_RECURSIVE (in a callback on the owner thread), BB_E_INTERRUPTED, BB_E_NULL, BB_E_HANDLE,
-///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+/// @return BB_OK (available), BB_E_TIMEOUT, BB_E_ABORTED (dropped for a newer one), BB_E_DEVICE_LOST, BB_E_BACKEND,
+///         BB_E_OUT_OF_MEMORY, BB_E_RECURSIVE (in a callback on the owner thread), BB_E_INTERRUPTED, or a handle
+///         status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -66,39 +66,40 @@ pub extern "C" fn bb_reading_wait(reading: *mut bb_reading, timeout: u64) -> bb_
         Ok(())
     });
     let Some(request) = shared else { return status };
-    // No call is inside of the handle while this waits: others may release it.
+    // The handle is not in use while this waits, so that other threads may release it.
     guard("bb_reading_wait", || {
         let outcome = request.wait(Timeout::nanos(timeout))?;
-        // Where the handle is there still, what had come may have been given up meanwhile.
+        // If the handle still exists, the reading may have been dropped for a newer one.
         let now = object::with_pin(reading as u64, Reading::poll);
         now.ok().flatten().unwrap_or(outcome.result)
     })
 }
 
-/// The bytes of a read, once they are there. Valid until the reading is released, or the device destroyed.
+/// Gets the bytes of a finished read. They are valid until the reading is released or the device is destroyed.
 ///
 /// @param reading the reading
-/// @param span written
-/// @return BB_OK, BB_E_STATE (not there yet), BB_E_ABORTED (given up for a newer one), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY,
-///         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param span output
+/// @return BB_OK, BB_E_STATE (not available yet), BB_E_ABORTED (dropped for a newer one), BB_E_DEVICE_LOST,
+///         BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_reading_bytes(reading: *mut bb_reading, span: *mut bb_const_span) -> bb_status {
     on("bb_reading_bytes", reading, |reading: &Reading| {
-        // SAFETY: the header asks for a place for a span.
+        // SAFETY: the header requires memory for a span.
         let place = unsafe { input::output(span, "span") }?;
         let (data, bytes) = reading.place()?;
         place.set(bb_const_span { data: data.cast(), bytes })
     })
 }
 
-/// Leaves a read to a callback: it is called once, on the device's owner thread, on a thread that gives the reading up, or inside of
-/// this call where the answer is known. The handle ends, and the buffer goes back to the ring after the callback.
+/// Passes the bytes of a read to a callback, which is called once: on the device's owner thread, on a thread that
+/// drops the reading, or inside this call if the read is finished. The handle ends, and the buffer returns to the
+/// ring after the callback.
 ///
 /// @param reading the reading
 /// @param callback called once if the call succeeds
-/// @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -107,9 +108,9 @@ pub unsafe extern "C" fn bb_reading_then(
     callback: *const bb_read_callback,
 ) -> bb_status {
     guard_handle("bb_reading_then", reading, |handle| {
-        // All that can fail comes before the handle ends.
+        // Everything that can fail is done before the handle ends.
         let room = Delivery::room()?;
-        // SAFETY: the header asks for a callback.
+        // SAFETY: the header requires a callback.
         let tell = unsafe { receiver(callback) }?;
         match object::remove::<Reading>(handle) {
             Ok(reading) => {
@@ -128,7 +129,7 @@ pub unsafe extern "C" fn bb_reading_then(
 ///
 /// NULL, or a callback.
 unsafe fn receiver(callback: *const bb_read_callback) -> Result<Receiver> {
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     let given = unsafe { input::required(callback, "callback") }?;
     let call = input::function(given.call, "callback.call")?;
     let user_data = UserData::new(given.user_data, given.drop);
@@ -150,10 +151,10 @@ unsafe fn receiver(callback: *const bb_read_callback) -> Result<Receiver> {
     }
 }
 
-/// Gives the reading's buffer back to the ring.
+/// Ends a reading and returns its buffer to the ring.
 ///
 /// @param reading the reading; NULL is a no-op
-/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

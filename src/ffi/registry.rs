@@ -1,4 +1,4 @@
-//! `bb_registry`: made, filled, destroyed. What it answers is in `registry_query` and `registry_limits`.
+//! `bb_registry`: creation, registrations and destruction.
 
 use std::ffi::c_char;
 
@@ -13,28 +13,29 @@ use crate::error::{Error, Label, Result, Status};
 use crate::registry::options::{Options, SharedPer};
 use crate::registry::registry::Registry;
 
-/// `shared_per`: a block has one shared region, which its threads share.
+/// `shared_per`: one shared region per block.
 pub const BB_SHARED_PER_BLOCK: u32 = 1;
-/// `shared_per`: each thread of a block has a shared region of its own.
+/// `shared_per`: one shared region per thread of a block.
 pub const BB_SHARED_PER_THREAD: u32 = 2;
 
-/// How a registry is made, or how one parent lays out. Fill it by `bb_registry_config_init()`, then change what is needed.
+/// Parameters of a new registry, or layout options of one parent. Fill it by `bb_registry_config_init()`, then change
+/// what is needed.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_registry_config {
-    /// Bytes of this struct, as the caller knows it.
+    /// Bytes of this struct in the caller's version.
     pub struct_size: u32,
-    /// 1: offsets are worked out in bytes and aligned by precision, so that a region may mix precisions. 0: a region counts
-    /// elements, and one that mixes precisions has no bytes.
+    /// 1: offsets are computed in bytes and aligned by precision, so that a region may mix precisions. 0: a region
+    /// counts elements, and has no size in bytes if it mixes precisions.
     pub typed: u32,
-    /// Name of the registry in messages: UTF-8, cut at 63 bytes; NULL for none.
+    /// Label of the registry in messages: UTF-8, cut at 63 bytes; NULL for none.
     pub label: *const c_char,
-    /// 1, the default: in a typed layout of 4-byte elements that belongs to a thread, the stride from thread to thread is an
-    /// odd number of words.
+    /// 1, the default: in a typed layout of 4-byte elements with one region per thread, the stride from thread to
+    /// thread is an odd number of words.
     pub bank_skew: u32,
-    /// 1: an alias never overlaps a persistent buffer, nor a child's region that holds one. 0 by default.
+    /// 1: an alias never overlaps a persistent buffer or a child's region that contains one. 0 by default.
     pub protect_persistent: u32,
-    /// What a shared region belongs to: `BB_SHARED_PER_BLOCK`, the default, or `BB_SHARED_PER_THREAD`.
+    /// Owner of a shared region: `BB_SHARED_PER_BLOCK`, the default, or `BB_SHARED_PER_THREAD`.
     pub shared_per: u32,
     /// 0.
     pub reserved: u32,
@@ -87,7 +88,7 @@ pub(super) fn per_of(code: u32) -> Result<SharedPer> {
 ///
 /// NULL, or a config that is as long as it says, with a label that is a string or NULL.
 unsafe fn read<'a>(config: *const bb_registry_config) -> Result<(&'a str, Options)> {
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     let config = unsafe { input::optional(config, defaults()) }?;
     if config.reserved != 0 {
         return Err(Error::value(Status::Argument, "reserved", config.reserved, "must be 0"));
@@ -98,28 +99,29 @@ unsafe fn read<'a>(config: *const bb_registry_config) -> Result<(&'a str, Option
         protect_persistent: input::flag(config.protect_persistent, "protect_persistent")?,
         shared_per: per_of(config.shared_per)?,
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     Ok((unsafe { input::name(config.label, "label") }?, options))
 }
 
 /// Fills a config with the defaults.
 ///
-/// @param config written
+/// @param config output
 /// @return BB_OK, BB_E_NULL
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_config_init(config: *mut bb_registry_config) -> bb_status {
-    // SAFETY: the header asks for a place for a config.
+    // SAFETY: the header requires memory for a config.
     guard("bb_registry_config_init", || unsafe { input::output(config, "config") }?.set(defaults()))
 }
 
-/// Makes an empty registry: it records which named buffers each owner, the parent, asks for, and works out where they lie.
+/// Creates an empty registry: it records the named buffers that each owner, the parent, needs, and computes their
+/// layout.
 ///
-/// A parent is any number that the caller chooses, such as the address of its own object; it is never dereferenced. A registry
-/// has one lock; every query returns a copy.
+/// A parent is any number that the caller chooses, such as the address of an object; it is never dereferenced. A
+/// registry has one lock; every query returns a copy.
 ///
-/// @param config how parents lay out at first, or NULL for the defaults
+/// @param config the layout options of new parents, or NULL for the defaults
 /// @param registry the handle is written here
 /// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (config, label that is not UTF-8), BB_E_VERSION (struct_size),
 ///         BB_E_OUT_OF_MEMORY, BB_E_LIMIT (handles)
@@ -131,25 +133,24 @@ pub unsafe extern "C" fn bb_registry_create(
     registry: *mut *mut bb_registry,
 ) -> bb_status {
     guard("bb_registry_create", || {
-        // SAFETY: the header asks for a place for a handle, and a config or NULL.
+        // SAFETY: the header requires memory for a handle, and a config or NULL.
         let (place, (label, options)) = unsafe { (input::output(registry, "registry")?, read(config)?) };
         let seat = Seat::take()?;
         place.set(seat.seat(Registry::with_options(label, options))? as *mut bb_registry)
     })
 }
 
-/// Adds a buffer at the end of the parent's order. The parent comes into being with its first buffer.
+/// Adds a buffer at the end of the parent's order. The first buffer creates the parent.
 ///
-/// Checked in this order: an empty, over-long or non-UTF-8 name; an alias of itself; a name that is taken; an alias target that
-/// is missing; size, location, precision, lifetime.
+/// Errors are checked in this order: an empty, too long or non-UTF-8 name; an alias of itself; a name that exists; a
+/// missing alias target; size, location, precision, lifetime.
 ///
 /// @param r the registry
-/// @param parent whose buffer it is
-/// @param buffer what is asked for; read during the call only
+/// @param parent the owner of the buffer
+/// @param buffer the buffer; read during the call only
 /// @return BB_OK, BB_E_ARGUMENT (name, location, precision, persistent), BB_E_ALIAS_SELF, BB_E_EXISTS (use
 ///         `bb_registry_replace()`), BB_E_ALIAS_MISSING, BB_E_RANGE (size, lifetime, a sum that overflows), BB_E_VERSION,
-///         BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
-///         BB_E_FORKED
+///         BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -159,19 +160,19 @@ pub unsafe extern "C" fn bb_registry_register(
     buffer: *const bb_registry_buffer,
 ) -> bb_status {
     on("bb_registry_register", r, |r: &Registry| {
-        // SAFETY: the header asks for a buffer with its strings.
+        // SAFETY: the header requires a buffer with its strings.
         let buffer = unsafe { registry_buffer::read(buffer, "buffer") }?;
         r.register_with(parent, buffer.name, buffer.aliases, || buffer.spec())
     })
 }
 
-/// Gives a name that is taken another buffer, in its old place of the order.
+/// Replaces a buffer by another one of the same name, at the same position in the order.
 ///
 /// @param r the registry
-/// @param parent whose buffer it is
-/// @param buffer what is asked for now; its alias target comes before it in the order
-/// @return BB_E_NO_PARENT, BB_E_NO_NAME, BB_E_ALIAS_ORDER (the target comes later), BB_E_STATE (stands for a child), and what
-///         `bb_registry_register()` returns
+/// @param parent the owner of the buffer
+/// @param buffer the new buffer; its alias target must come before it in the order
+/// @return BB_E_NO_PARENT, BB_E_NO_NAME, BB_E_ALIAS_ORDER (the target comes later), BB_E_STATE (the hidden buffer of
+///         a child), and what `bb_registry_register()` returns
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -181,24 +182,24 @@ pub unsafe extern "C" fn bb_registry_replace(
     buffer: *const bb_registry_buffer,
 ) -> bb_status {
     on("bb_registry_replace", r, |r: &Registry| {
-        // SAFETY: the header asks for a buffer with its strings.
+        // SAFETY: the header requires a buffer with its strings.
         let buffer = unsafe { registry_buffer::read(buffer, "buffer") }?;
         r.replace_with(parent, buffer.name, buffer.aliases, || buffer.spec())
     })
 }
 
-/// Changes some fields of a buffer. A parent or a name that is unknown is no error: `recognized` tells.
+/// Changes some fields of a buffer. An unknown parent or name is no error: `recognized` is false.
 ///
 /// @param r the registry
-/// @param parent whose buffer it is
-/// @param fields which fields to change: `BB_FIELD_SIZE`, `BB_FIELD_LOCATION`, …, added up; 0 is legal
+/// @param parent the owner of the buffer
+/// @param fields the fields to change: `BB_FIELD_SIZE`, `BB_FIELD_LOCATION`, …, combined; 0 is allowed
 /// @param values the buffer's name, and the new values of those fields; with `BB_FIELD_ALIASES`, NULL is no alias
-/// @param recognized whether there is such a buffer; may be NULL
-/// @param changed whether anything is different now; may be NULL
+/// @param recognized whether the buffer exists is written here; may be NULL
+/// @param changed whether anything has changed is written here; may be NULL
 /// @return BB_OK, BB_E_ARGUMENT (fields, location, precision, persistent, text that is not UTF-8), BB_E_ALIAS_SELF,
-///         BB_E_ALIAS_MISSING, BB_E_ALIAS_ORDER (the target comes later, or would be cyclic), BB_E_RANGE (size, lifetime, a sum
-///         that overflows), BB_E_STATE (stands for a child), BB_E_VERSION, BB_E_OUT_OF_MEMORY, BB_E_POISONED, BB_E_NULL,
-///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+///         BB_E_ALIAS_MISSING, BB_E_ALIAS_ORDER (the target comes later, or would be cyclic), BB_E_RANGE (size,
+///         lifetime, a sum that overflows), BB_E_STATE (the hidden buffer of a child), BB_E_VERSION,
+///         BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -211,14 +212,14 @@ pub unsafe extern "C" fn bb_registry_update_buffer(
     changed: *mut bool,
 ) -> bb_status {
     on("bb_registry_update_buffer", r, |r: &Registry| {
-        // SAFETY: the header asks for a buffer with its strings.
+        // SAFETY: the header requires a buffer with its strings.
         let values = unsafe { registry_buffer::read(values, "values") }?;
         let fields = registry_buffer::fields(fields)?;
         let aliases = fields.aliases.then_some(values.aliases);
         let updated = r.update_with(parent, values.name, aliases, |spec| values.change(spec, fields))?;
         for (place, value) in [(recognized, updated.recognized), (changed, updated.changed)] {
             if !place.is_null() {
-                // SAFETY: the header asks for places for answers.
+                // SAFETY: the header requires memory for answers.
                 unsafe { place.write(value) };
             }
         }
@@ -226,19 +227,19 @@ pub unsafe extern "C" fn bb_registry_update_buffer(
     })
 }
 
-/// Rolls a child's shared and persistent totals up into a parent, as the hidden buffers `<name>.shared` and
-/// `<name>.persistent` at the end of its order. They are live: whatever changes in the child moves what comes after them. The
-/// host's options count for the whole region; those of the child, for its own launches.
+/// Includes a child's shared and persistent totals in a parent, as the hidden buffers `<name>.shared` and
+/// `<name>.persistent` at the end of its order. They follow changes of the child. The parent's options apply to its
+/// whole region; the child's options apply to the child's own launches.
 ///
 /// @param r the registry
-/// @param parent the host
-/// @param name what the child is called there
-/// @param child the parent that is rolled up; it may be unknown yet
-/// @param aliases the buffer of the host, registered before, whose memory the child's shared region would rather share, or NULL;
-///        the persistent region is never an alias
-/// @return BB_OK, BB_E_ARGUMENT (name, aliases that is not UTF-8), BB_E_STATE (the child holds this parent already),
+/// @param parent the parent that includes the child
+/// @param name the child's name in the parent
+/// @param child the parent to include; it may be unknown yet
+/// @param aliases a buffer of the parent, registered before, whose memory the child's shared region shares if
+///        possible, or NULL; the persistent region is never an alias
+/// @return BB_OK, BB_E_ARGUMENT (name, aliases that is not UTF-8), BB_E_STATE (the child includes this parent),
 ///         BB_E_ALIAS_SELF, BB_E_EXISTS, BB_E_ALIAS_MISSING, BB_E_RANGE (a sum that overflows), BB_E_OUT_OF_MEMORY,
-///         BB_E_LIMIT, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+///         BB_E_LIMIT, BB_E_POISONED, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -250,21 +251,21 @@ pub unsafe extern "C" fn bb_registry_register_child(
     aliases: *const c_char,
 ) -> bb_status {
     on("bb_registry_register_child", r, |r: &Registry| {
-        // SAFETY: the header asks for a string.
+        // SAFETY: the header requires a string.
         let name = unsafe { input::required_name(name, "name") }?;
-        // SAFETY: the header asks for a string or NULL.
+        // SAFETY: the header requires a string or NULL.
         let aliases = unsafe { registry_buffer::aliases(aliases) }?;
         r.register_child(parent, name, child, aliases)
     })
 }
 
-/// How a parent lays out from now on.
+/// Sets the layout options of a parent.
 ///
 /// @param r the registry
-/// @param parent who must have buffers
-/// @param config how, or NULL for the defaults; its label is not looked at
-/// @return BB_OK, BB_E_NO_PARENT, BB_E_ARGUMENT, BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_POISONED, BB_E_NULL,
-///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param parent the parent, which must have buffers
+/// @param config the options, or NULL for the defaults; its label is ignored
+/// @return BB_OK, BB_E_NO_PARENT, BB_E_ARGUMENT, BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle
+///         status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -274,19 +275,19 @@ pub unsafe extern "C" fn bb_registry_set_options(
     config: *const bb_registry_config,
 ) -> bb_status {
     on("bb_registry_set_options", r, |r: &Registry| {
-        // SAFETY: the header asks for a config or NULL.
+        // SAFETY: the header requires a config or NULL.
         let (_, options) = unsafe { read(config) }?;
         r.set_options(parent, options)
     })
 }
 
-/// Registers what `bb_registry_json()` wrote, or a person in its form. The document's first group becomes `parent`, its
-/// children get keys of their own. A malformed document loads nothing, and the message tells line and column.
+/// Registers the buffers of a JSON document in the format of `bb_registry_json()`. The document's first group becomes
+/// `parent`; its children get new keys. A malformed document loads nothing, and the message has line and column.
 ///
 /// @param r the registry
 /// @param parent a parent without buffers
 /// @param json the document, UTF-8
-/// @param length its bytes
+/// @param length bytes of the document
 /// @return BB_OK, BB_E_EXISTS (the parent has buffers, or a name is taken), BB_E_ARGUMENT (malformed, or not UTF-8), what
 ///         `bb_registry_register()` and `bb_registry_register_child()` return
 /// @threadsafety safe to call from any thread
@@ -299,16 +300,17 @@ pub unsafe extern "C" fn bb_registry_load_json(
     length: u64,
 ) -> bb_status {
     on("bb_registry_load_json", r, |r: &Registry| {
-        // SAFETY: the header asks for so many bytes.
+        // SAFETY: the header requires so many bytes.
         r.load_json(parent, unsafe { input::utf8(json, length, "json") }?)
     })
 }
 
-/// Drops a parent's layout, and its plan with it: the next query works the layout out by the rules. An unknown parent is fine.
+/// Discards the layout of a parent, including its plan: the next query computes the layout by the rules. No effect on
+/// an unknown parent.
 ///
 /// @param r the registry
-/// @param parent whose layout
-/// @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param parent the parent
+/// @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -316,11 +318,12 @@ pub extern "C" fn bb_registry_clear_layout(r: *mut bb_registry, parent: u64) -> 
     on("bb_registry_clear_layout", r, |r: &Registry| r.clear_layout(parent))
 }
 
-/// Forgets a parent and all of its buffers. Where it is a child, it takes nothing from then on. An unknown parent is fine.
+/// Removes a parent and all of its buffers. Where it is a child, it takes no memory from then on. No effect on an
+/// unknown parent.
 ///
 /// @param r the registry
-/// @param parent who is forgotten
-/// @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param parent the parent to remove
+/// @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -328,10 +331,10 @@ pub extern "C" fn bb_registry_clear_parent(r: *mut bb_registry, parent: u64) -> 
     on("bb_registry_clear_parent", r, |r: &Registry| r.clear_parent(parent))
 }
 
-/// Ends a registry and all it holds.
+/// Destroys a registry and its content.
 ///
 /// @param r the registry; NULL is a no-op
-/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

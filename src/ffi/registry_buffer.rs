@@ -1,4 +1,4 @@
-//! `bb_registry_buffer`: what a parent asks for.
+//! `bb_registry_buffer`: a buffer that a parent needs.
 
 use std::ffi::c_char;
 
@@ -11,7 +11,7 @@ use crate::registry::buffer::{Lifetime, Location, Precision, Spec};
 
 /// `bb_registry_buffer.location`: the block's shared memory.
 pub const BB_LOCATION_SHARED: u32 = 1;
-/// `bb_registry_buffer.location`: memory of the thread; in its persistent array, if the buffer is persistent.
+/// `bb_registry_buffer.location`: local memory of the thread, or its persistent array if the buffer is persistent.
 pub const BB_LOCATION_LOCAL: u32 = 2;
 
 /// `bb_registry_update_buffer()`: change the size.
@@ -29,31 +29,31 @@ pub const BB_FIELD_LIFETIME: u32 = 32;
 
 const ALL_FIELDS: u32 = 63;
 
-/// A buffer as its owner asks for it. Fill it by `bb_registry_buffer_init()`, then set the name and what else is needed.
+/// A buffer to register. Fill it by `bb_registry_buffer_init()`, then set the name and what else is needed.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_registry_buffer {
-    /// Bytes of this struct, as the caller knows it.
+    /// Bytes of this struct in the caller's version.
     pub struct_size: u32,
     /// `BB_LOCATION_SHARED`, the default, or `BB_LOCATION_LOCAL`.
     pub location: u32,
-    /// Its name, 1 to 255 bytes of UTF-8, once among the parent's.
+    /// Name, 1 to 255 bytes of UTF-8, unique in the parent.
     pub name: *const c_char,
-    /// The buffer, registered before, whose memory it would rather share; NULL for none.
+    /// A buffer, registered before, whose memory it shares if possible; NULL for none.
     pub aliases: *const c_char,
-    /// Elements; 0 is legal.
+    /// Number of elements; may be 0.
     pub size: u64,
     /// `BB_F16`, `BB_F32` (the default), `BB_F64`, `BB_I32` or `BB_I64`.
     pub precision: u32,
-    /// 1: it outlives a call. Matters where it is local.
+    /// 1: it keeps its content between calls. Matters for local buffers.
     pub persistent: u32,
-    /// The first step in which it is alive.
+    /// First step in which it is alive.
     pub begin: u64,
-    /// The step behind the last. Both 0: it is always alive.
+    /// One past the last step in which it is alive. `begin` and `end` both 0: always alive.
     pub end: u64,
 }
 
-/// The struct, checked as far as it is text.
+/// A buffer with checked strings.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Given<'a> {
     pub(super) name: &'a str,
@@ -61,7 +61,7 @@ pub(super) struct Given<'a> {
     raw: bb_registry_buffer,
 }
 
-/// Which fields an update changes.
+/// The fields that an update changes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields {
     bits: u32,
@@ -89,13 +89,13 @@ fn defaults() -> bb_registry_buffer {
 
 /// Fills a buffer with the defaults: no name, no elements, shared, f32.
 ///
-/// @param buffer written
+/// @param buffer output
 /// @return BB_OK, BB_E_NULL
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_buffer_init(buffer: *mut bb_registry_buffer) -> bb_status {
-    // SAFETY: the header asks for a place for a buffer.
+    // SAFETY: the header requires memory for a buffer.
     guard("bb_registry_buffer_init", || unsafe { input::output(buffer, "buffer") }?.set(defaults()))
 }
 
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn bb_registry_buffer_init(buffer: *mut bb_registry_buffer
 ///
 /// NULL, or a struct that is as long as it says, with strings or NULL.
 pub(super) unsafe fn read<'a>(given: *const bb_registry_buffer, param: &'static str) -> Result<Given<'a>> {
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     unsafe {
         input::required(given, param)?;
         let raw = input::versioned(given, defaults())?;
@@ -120,7 +120,7 @@ pub(super) unsafe fn read<'a>(given: *const bb_registry_buffer, param: &'static 
 ///
 /// NULL, or a string.
 pub(super) unsafe fn aliases<'a>(given: *const c_char) -> Result<Option<&'a str>> {
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     (!given.is_null()).then(|| unsafe { input::name(given, "aliases") }).transpose()
 }
 
@@ -137,7 +137,7 @@ fn location_of(code: u32) -> Result<Location> {
     }
 }
 
-/// The element type that stands for a precision.
+/// The `bb_dtype` of a precision.
 pub(super) fn precision_code(precision: Precision) -> u32 {
     (match precision {
         Precision::F16 => bb_dtype::BB_F16,
@@ -161,9 +161,9 @@ impl Given<'_> {
         ((begin, end) != (0, 0)).then_some(Lifetime { begin, end })
     }
 
-    /// What the buffer is. Looked at after the names.
+    /// The checked fields. Errors of names come before theirs.
     pub(super) fn spec(&self) -> Result<Spec> {
-        // A size out of range is told before a location that is none.
+        // A size out of range is reported before an unknown location.
         crate::registry::buffer::vet_size(self.raw.size)?;
         Ok(Spec {
             size: self.raw.size,
@@ -174,7 +174,7 @@ impl Given<'_> {
         })
     }
 
-    /// `spec` with some fields of this one.
+    /// `spec` with some of this buffer's fields.
     pub(super) fn change(&self, mut spec: Spec, fields: Fields) -> Result<Spec> {
         let wanted = |field| fields.bits & field != 0;
         if wanted(BB_FIELD_SIZE) {

@@ -1,4 +1,4 @@
-//! Whether what a `bb_registry` holds fits a device.
+//! Checks of a `bb_registry` against the limits of a GPU.
 
 use std::ffi::c_char;
 
@@ -13,44 +13,44 @@ use crate::registry::limits::{Arch, Limits};
 use crate::registry::occupancy::{Bound, Launch};
 use crate::registry::registry::Registry;
 
-/// `bb_fit.bound`: shared memory keeps further blocks off a multiprocessor.
+/// `bb_fit.bound`: shared memory limits the blocks on a multiprocessor.
 pub const BB_BOUND_SHARED: u32 = 1;
-/// `bb_fit.bound`: registers do.
+/// `bb_fit.bound`: registers limit them.
 pub const BB_BOUND_REGISTERS: u32 = 2;
-/// `bb_fit.bound`: threads do.
+/// `bb_fit.bound`: threads limit them.
 pub const BB_BOUND_THREADS: u32 = 3;
-/// `bb_fit.bound`: the number of blocks itself does.
+/// `bb_fit.bound`: the maximum number of blocks limits them.
 pub const BB_BOUND_BLOCKS: u32 = 4;
 
-/// What a device allows. `bb_limits_init()` fills it for a compute capability; a caller may change any of it.
+/// Limits of a GPU. `bb_limits_init()` fills them for a compute capability; the caller may change them.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_limits {
-    /// Bytes of this struct, as the caller knows it.
+    /// Bytes of this struct in the caller's version.
     pub struct_size: u32,
-    /// Threads of a block at most.
+    /// Maximum threads of a block.
     pub threads_per_block: u32,
-    /// Threads of a multiprocessor at most.
+    /// Maximum threads of a multiprocessor.
     pub threads_per_sm: u32,
-    /// Blocks of a multiprocessor at most.
+    /// Maximum blocks of a multiprocessor.
     pub blocks_per_sm: u32,
-    /// Registers of a multiprocessor, and of a block at most.
+    /// Registers of a multiprocessor, and maximum registers of a block.
     pub registers_per_sm: u32,
-    /// Registers of a thread at most.
+    /// Maximum registers of a thread.
     pub registers_per_thread: u32,
-    /// A warp gets registers in multiples of this.
+    /// Allocation granularity of registers per warp.
     pub register_granule: u32,
     /// 0.
     pub reserved: u32,
-    /// Shared memory that a block gets without asking, in bytes.
+    /// Shared memory of a block without opt-in, in bytes.
     pub shared_static_bytes: u64,
-    /// Shared memory that a block gets at most, if its kernel opts in, in bytes.
+    /// Maximum shared memory of a block with opt-in, in bytes.
     pub shared_block_bytes: u64,
     /// Shared memory of a multiprocessor, in bytes.
     pub shared_sm_bytes: u64,
-    /// Shared memory that the system takes of each block, in bytes.
+    /// Shared memory reserved by the system per block, in bytes.
     pub shared_reserved_bytes: u64,
-    /// Shared memory is given out in multiples of this, in bytes.
+    /// Allocation granularity of shared memory, in bytes.
     pub shared_granule_bytes: u64,
 }
 
@@ -58,67 +58,67 @@ pub struct bb_limits {
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_launch {
-    /// Bytes of this struct, as the caller knows it.
+    /// Bytes of this struct in the caller's version.
     pub struct_size: u32,
     /// Threads of a block.
     pub threads: u32,
-    /// Registers of a thread, as the compiler tells; 0 if nobody knows.
+    /// Registers of a thread, as reported by the compiler; 0 if unknown.
     pub registers_per_thread: u32,
-    /// What the shared region belongs to; 0 for what the parent says.
+    /// Owner of the shared region: `BB_SHARED_PER_…`; 0 for the parent's option.
     pub shared_per: u32,
     /// Shared memory that the kernel declares beside the parent's, in bytes.
     pub static_shared_bytes: u64,
 }
 
-/// What a launch that fits takes.
+/// Resources of a launch that fits.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_fit {
     /// Bytes of this struct that were written.
     pub struct_size: u32,
-    /// 1: the kernel must opt in to so much (`cudaFuncAttributeMaxDynamicSharedMemorySize`).
+    /// 1: the kernel must opt in to the shared memory (`cudaFuncAttributeMaxDynamicSharedMemorySize`).
     pub needs_opt_in: u32,
     /// Dynamic shared memory of a block, in bytes.
     pub shared_bytes: u64,
-    /// Bytes from one thread's region to the next one's; of a block's region, its bytes.
+    /// Bytes from one thread's region to the next, or of the block's region.
     pub shared_stride_bytes: u64,
     /// Blocks on a multiprocessor at once.
     pub blocks_per_sm: u32,
     /// Warps on a multiprocessor at once.
     pub warps_per_sm: u32,
-    /// Warps that the device could have at once.
+    /// Maximum warps on a multiprocessor.
     pub max_warps_per_sm: u32,
-    /// What keeps further blocks off: `BB_BOUND_SHARED`, …
+    /// The limiting resource: `BB_BOUND_SHARED`, …
     pub bound: u32,
 }
 
-/// The compute capability that a name stands for: `sm_90`, `compute_90`, `9.0` or `90`.
+/// Parses the name of a compute capability: `sm_90`, `compute_90`, `9.0` or `90`.
 ///
-/// @param name one of the table: 7.0 to 12.1
+/// @param name a known compute capability, 7.0 to 12.1
 /// @param cc ten times the compute capability is written here
-/// @return BB_OK, BB_E_ARGUMENT (none of the table), BB_E_NULL
+/// @return BB_OK, BB_E_ARGUMENT (unknown compute capability), BB_E_NULL
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_arch_parse(name: *const c_char, cc: *mut u32) -> bb_status {
     guard("bb_arch_parse", || {
-        // SAFETY: the header asks for a string and a place for a number.
+        // SAFETY: the header requires a string and a place for a number.
         let (name, place) = unsafe { (input::required_name(name, "name")?, input::output(cc, "cc")?) };
         place.set(name.parse::<Arch>()?.cc())
     })
 }
 
-/// Fills limits with those of a compute capability.
+/// Fills in the limits of a compute capability.
 ///
 /// @param cc ten times the compute capability: 70 to 121
-/// @param limits written
-/// @return BB_OK, BB_E_ARGUMENT (none of the table), BB_E_NULL
+/// @param limits output
+/// @return BB_OK, BB_E_ARGUMENT (unknown compute capability), BB_E_NULL
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_limits_init(cc: u32, limits: *mut bb_limits) -> bb_status {
     guard("bb_limits_init", || {
-        // SAFETY: the header asks for a place for limits.
+        // SAFETY: the header requires memory for limits.
         let place = unsafe { input::output(limits, "limits") }?;
         place.set(limits_code(&Arch::of(cc)?.limits()))
     })
@@ -166,33 +166,33 @@ const LAUNCH: bb_launch = bb_launch {
     static_shared_bytes: 0,
 };
 
-/// Fills a launch: so many threads a block, and nothing else known.
+/// Fills a launch with a number of threads per block, and defaults.
 ///
 /// @param threads threads of a block
-/// @param launch written
+/// @param launch output
 /// @return BB_OK, BB_E_NULL
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_launch_init(threads: u32, launch: *mut bb_launch) -> bb_status {
     guard("bb_launch_init", || {
-        // SAFETY: the header asks for a place for a launch.
+        // SAFETY: the header requires memory for a launch.
         unsafe { input::output(launch, "launch") }?.set(bb_launch { threads, ..LAUNCH })
     })
 }
 
-/// Whether a launch fits a device: what it takes, or, in `bb_last_error()`, the largest buffers and what would make it fit.
+/// Checks whether a launch fits a GPU. Returns the resources that it takes; if it does not fit, `bb_last_error()`
+/// lists the largest buffers and possible remedies.
 ///
 /// @param r the registry
-/// @param parent who must have buffers
-/// @param limits what the device allows
-/// @param launch how the kernel is launched
-/// @param struct_size `sizeof(bb_fit)` as the caller knows it
-/// @param fit that many bytes are written if it fits
-/// @return BB_OK, BB_E_LIMIT (it does not fit), BB_E_NO_PARENT, BB_E_STATE (the region mixes precisions and the layout is not
-///         typed), BB_E_RANGE (threads, registers_per_thread, bytes that overflow), BB_E_ARGUMENT (shared_per, reserved),
-///         BB_E_VERSION (a struct_size), BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
-///         BB_E_FORKED
+/// @param parent the parent, which must have buffers
+/// @param limits the limits of the GPU
+/// @param launch the launch
+/// @param struct_size `sizeof(bb_fit)`
+/// @param fit output, `struct_size` bytes if it fits
+/// @return BB_OK, BB_E_LIMIT (it does not fit), BB_E_NO_PARENT, BB_E_STATE (the region mixes precisions and the layout is
+///         not typed), BB_E_RANGE (threads, registers_per_thread, bytes that overflow), BB_E_ARGUMENT (shared_per,
+///         reserved), BB_E_VERSION (a struct_size), BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -207,7 +207,7 @@ pub unsafe extern "C" fn bb_registry_check(
     const CALL: &str = "bb_registry_check";
     let mut unfit = None;
     let status = on(CALL, r, |r: &Registry| {
-        // SAFETY: the header asks for both structs, as long as they say.
+        // SAFETY: the header requires both structs, as long as they say.
         let (limits, launch) = unsafe {
             input::required(limits, "limits")?;
             input::required(launch, "launch")?;
@@ -226,7 +226,7 @@ pub unsafe extern "C" fn bb_registry_check(
             },
         };
         match r.check(parent, &limits_of(&limits), &launch) {
-            // SAFETY: the header asks for a place of `struct_size` bytes.
+            // SAFETY: the header requires memory of `struct_size` bytes.
             Ok(fits) => unsafe { input::write_sized(struct_size, fit, "fit", |size| fit_code(&fits, size)) },
             Err(Refusal::Call(error)) => Err(error),
             Err(Refusal::Unfit(told)) => {
@@ -235,14 +235,14 @@ pub unsafe extern "C" fn bb_registry_check(
             }
         }
     });
-    // It tells more than an error holds.
+    // The text is longer than an error can hold.
     if let Some(unfit) = unfit {
         last_error::set(format_args!("{CALL}: {unfit}"));
     }
     status
 }
 
-/// What is not given is not there.
+/// Missing fields are 0.
 const NO_LIMITS: bb_limits = bb_limits {
     struct_size: size_of::<bb_limits>() as u32,
     threads_per_block: 0,
@@ -277,14 +277,14 @@ fn fit_code(fit: &Fit, struct_size: u32) -> bb_fit {
     }
 }
 
-/// Bytes of shared memory that a block takes.
+/// Gets the shared memory of a block in bytes.
 ///
 /// @param r the registry
-/// @param parent whose region; an unknown one takes nothing
-/// @param threads threads of a block: they matter where each has a region of its own
-/// @param bytes written
+/// @param parent the parent; an unknown one takes no memory
+/// @param threads threads of a block; relevant if each thread has its own region
+/// @param bytes output
 /// @return BB_OK, BB_E_STATE (the region mixes precisions and the layout is not typed), BB_E_RANGE (bytes that overflow),
-///         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+///         BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -294,17 +294,17 @@ pub unsafe extern "C" fn bb_registry_shared_bytes(
     threads: u32,
     bytes: *mut u64,
 ) -> bb_status {
-    // SAFETY: the header asks for a place for a number.
+    // SAFETY: the header requires memory for a number.
     on("bb_registry_shared_bytes", r, |r: &Registry| unsafe {
         input::output(bytes, "bytes")?.set(r.shared_bytes(parent, threads)?)
     })
 }
 
-/// Bytes from one thread's shared region to the next one's; of a block's region, its bytes.
+/// Gets the bytes from one thread's shared region to the next, or the bytes of the block's region.
 ///
 /// @param r the registry
-/// @param parent whose region; an unknown one takes nothing
-/// @param bytes written
+/// @param parent the parent; an unknown one takes no memory
+/// @param bytes output
 /// @return what `bb_registry_shared_bytes()` returns
 /// @threadsafety safe to call from any thread
 /// @since 0.1
@@ -314,19 +314,19 @@ pub unsafe extern "C" fn bb_registry_shared_stride_bytes(
     parent: u64,
     bytes: *mut u64,
 ) -> bb_status {
-    // SAFETY: the header asks for a place for a number.
+    // SAFETY: the header requires memory for a number.
     on("bb_registry_shared_stride_bytes", r, |r: &Registry| unsafe {
         input::output(bytes, "bytes")?.set(r.shared_stride_bytes(parent)?)
     })
 }
 
-/// Whether the shared memory of a block fits a device.
+/// Checks whether the shared memory of a block fits a GPU.
 ///
 /// @param r the registry
-/// @param parent whose region; an unknown one takes nothing
-/// @param cc ten times the device's compute capability, 70 to 121
+/// @param parent the parent; an unknown one takes no memory
+/// @param cc ten times the compute capability, 70 to 121
 /// @param threads threads of a block
-/// @param fits written
+/// @param fits output
 /// @return BB_E_ARGUMENT (cc), and what `bb_registry_shared_bytes()` returns
 /// @threadsafety safe to call from any thread
 /// @since 0.1
@@ -338,18 +338,18 @@ pub unsafe extern "C" fn bb_registry_fits(
     threads: u32,
     fits: *mut bool,
 ) -> bb_status {
-    // SAFETY: the header asks for a place for an answer.
+    // SAFETY: the header requires memory for an answer.
     on("bb_registry_fits", r, |r: &Registry| unsafe {
         input::output(fits, "fits")?.set(r.fits(parent, &Arch::of(cc)?.limits(), threads)?)
     })
 }
 
-/// Whether a kernel must opt in to the shared memory of a block: beyond 48 KiB, on every device.
+/// Checks whether a kernel must opt in to the shared memory of a block: more than 48 KiB, on every GPU.
 ///
 /// @param r the registry
-/// @param parent whose region; an unknown one takes nothing
+/// @param parent the parent; an unknown one takes no memory
 /// @param threads threads of a block
-/// @param needs written
+/// @param needs output
 /// @return what `bb_registry_shared_bytes()` returns
 /// @threadsafety safe to call from any thread
 /// @since 0.1
@@ -360,19 +360,19 @@ pub unsafe extern "C" fn bb_registry_needs_opt_in(
     threads: u32,
     needs: *mut bool,
 ) -> bb_status {
-    // SAFETY: the header asks for a place for an answer.
+    // SAFETY: the header requires memory for an answer.
     on("bb_registry_needs_opt_in", r, |r: &Registry| unsafe {
         input::output(needs, "needs")?.set(r.needs_opt_in(parent, threads)?)
     })
 }
 
-/// How the threads of a warp meet the banks of shared memory when each reads the same element of its own region: a JSON object
-/// with `stride_bytes`, `conflict_free_stride_bytes` (or null), and `ways`, by buffer the turns into which its worst access is
-/// split.
+/// Reports bank conflicts of shared memory when each thread of a warp reads the same element of its own region: a
+/// JSON object with `stride_bytes`, `conflict_free_stride_bytes` (or null), and `ways`, the number of conflicting
+/// accesses by buffer.
 ///
 /// @param r the registry
-/// @param parent who must have buffers
-/// @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+/// @param parent the parent, which must have buffers
+/// @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
 /// @param capacity bytes at `text`
 /// @param length the text's bytes without the NUL are written here
 /// @return BB_E_NO_PARENT, and what `bb_registry_shared_bytes()` returns; BB_E_RANGE also for the capacity
@@ -388,7 +388,7 @@ pub unsafe extern "C" fn bb_registry_banks(
 ) -> bb_status {
     on("bb_registry_banks", r, |r: &Registry| {
         let json = r.banks_json(parent)?;
-        // SAFETY: the header asks for room and a place.
+        // SAFETY: the header requires memory for the text and its length.
         unsafe { text::write(&json, text, capacity, length) }
     })
 }

@@ -1,4 +1,4 @@
-//! `bb_registry_plan`: buffers with lifetimes in the least memory.
+//! `bb_registry_plan`: placement of buffers with lifetimes in as little memory as possible.
 
 use std::ffi::c_void;
 use std::time::Duration;
@@ -12,55 +12,55 @@ use crate::registry::planner::plan::PlanOptions;
 use crate::registry::planning::Plans;
 use crate::registry::registry::Registry;
 
-/// Asked now and then, from any of the threads that search: anything but 0 ends the search, which keeps the best plan so far.
-/// Must not throw, nor destroy the registry.
+/// Called repeatedly by any thread of the search: any result but 0 ends the search, which keeps the best plan so far.
+/// It must not throw or destroy the registry.
 pub type bb_cancelled_fn = Option<unsafe extern "C" fn(user_data: *mut c_void) -> i32>;
 
-/// How long and how to look for a plan. Fill it by `bb_plan_config_init()`, then change what is needed.
+/// Parameters of the search for a plan. Fill it by `bb_plan_config_init()`, then change what is needed.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_plan_config {
-    /// Bytes of this struct, as the caller knows it.
+    /// Bytes of this struct in the caller's version.
     pub struct_size: u32,
-    /// Threads that search; 0 and 1 both mean the caller's alone.
+    /// Threads of the search; 0 and 1 use the calling thread only.
     pub threads: u32,
-    /// Nanoseconds for everything, 1 s; 0 for one quick plan, BB_FOREVER for as long as it takes.
+    /// Time limit in nanoseconds, 1 s by default; 0 for one quick plan, BB_FOREVER for no limit.
     pub budget_ns: u64,
-    /// Where the random numbers begin. The same seed leads to the same plan, unless the time ends the search.
+    /// Seed of the random numbers. The same seed gives the same plan, unless the time limit ends the search.
     pub seed: u64,
-    /// Steps of the search at most, whatever the time; UINT64_MAX for any number.
+    /// Maximum steps of the search; UINT64_MAX for no limit.
     pub nodes: u64,
-    /// Elements of a region that are good enough; 0 for as few as it goes.
+    /// Elements of a region at which the search stops; 0 for as few as possible.
     pub target: u64,
-    /// Whether to stop, or NULL.
+    /// Cancels the search, or NULL.
     pub cancelled: bb_cancelled_fn,
-    /// Handed to `cancelled`.
+    /// Passed to `cancelled`.
     pub cancelled_user_data: *mut c_void,
 }
 
-/// What a plan came to. Heights are elements of the region, what is always alive included.
+/// The result of a plan. Heights are elements of the region, including buffers that are always alive.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_plan {
     /// Bytes of this struct that were written.
     pub struct_size: u32,
-    /// 1: no plan of the shared region is lower.
+    /// 1: the height of the shared region is optimal.
     pub shared_exact: u32,
-    /// 1: no plan of the persistent region is lower.
+    /// 1: the height of the persistent region is optimal.
     pub persistent_exact: u32,
     /// 0.
     pub reserved: u32,
-    /// Shared buffers that were placed.
+    /// Placed shared buffers.
     pub shared_buffers: u64,
-    /// How far they reach.
+    /// Height of the shared region.
     pub shared_height: u64,
-    /// The most that is alive at any one step: no plan is lower. The gap is the height less this.
+    /// Lower bound of the height: the maximum that is alive at one step.
     pub shared_lower_bound: u64,
-    /// How far they reached before any search.
+    /// Height before the search.
     pub shared_heuristic_height: u64,
     /// Steps of the search.
     pub shared_nodes: u64,
-    /// The same of the persistent region.
+    /// As `shared_buffers`, for the persistent region.
     pub persistent_buffers: u64,
     /// Likewise.
     pub persistent_height: u64,
@@ -88,28 +88,28 @@ fn defaults() -> bb_plan_config {
 
 /// Fills a config with the defaults.
 ///
-/// @param config written
+/// @param config output
 /// @return BB_OK, BB_E_NULL
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_plan_config_init(config: *mut bb_plan_config) -> bb_status {
-    // SAFETY: the header asks for a place for a config.
+    // SAFETY: the header requires memory for a config.
     guard("bb_plan_config_init", || unsafe { input::output(config, "config") }?.set(defaults()))
 }
 
-/// Places the buffers with lifetimes in the least memory that it finds: what is never alive at the same time may share it. The
-/// plan stands until the parent or one of its children changes, or `bb_registry_clear_layout()`. The registry is not locked
-/// meanwhile.
+/// Searches for a placement of the buffers with lifetimes that needs as little memory as possible: buffers that are
+/// never alive at the same time may share memory. The plan is valid until the parent or one of its children changes,
+/// or until `bb_registry_clear_layout()`. The registry is not locked during the search.
 ///
 /// @param r the registry
-/// @param parent who must have buffers
-/// @param config how, or NULL for the defaults
-/// @param struct_size `sizeof(bb_plan)` as the caller knows it
-/// @param plan that many bytes are written
-/// @return BB_OK, BB_E_NO_PARENT, BB_E_BUSY (the parent has changed meanwhile: its change stands, plan again), BB_E_RANGE (sizes
-///         that overflow), BB_E_STATE (a child's region mixes precisions), BB_E_VERSION (a struct_size), BB_E_OUT_OF_MEMORY,
-///         BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param parent the parent, which must have buffers
+/// @param config parameters, or NULL for the defaults
+/// @param struct_size `sizeof(bb_plan)`
+/// @param plan output, `struct_size` bytes
+/// @return BB_OK, BB_E_NO_PARENT, BB_E_BUSY (the parent changed during the search: plan again), BB_E_RANGE (sizes
+///         that overflow), BB_E_STATE (a child's region mixes precisions), BB_E_VERSION (a struct_size),
+///         BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -121,9 +121,9 @@ pub unsafe extern "C" fn bb_registry_plan(
     plan: *mut bb_plan,
 ) -> bb_status {
     on("bb_registry_plan", r, |r: &Registry| {
-        // SAFETY: the header asks for a config that is as long as it says, or NULL.
+        // SAFETY: the header requires a config that is as long as it says, or NULL.
         let config = unsafe { input::optional(config, defaults()) }?;
-        // SAFETY: the header asks for a place; what it is written to is checked before the work.
+        // SAFETY: the header requires memory; what it is written to is checked before the work.
         unsafe { input::sized_output(struct_size, plan, "plan") }?;
         let user_data = UserData::new(config.cancelled_user_data, None);
         // SAFETY: the caller's function and data, which the header says are asked from any thread.
@@ -139,7 +139,7 @@ pub unsafe extern "C" fn bb_registry_plan(
                 cancelled: &cancelled,
             },
         )?;
-        // SAFETY: the header asks for a place of `struct_size` bytes.
+        // SAFETY: the header requires memory of `struct_size` bytes.
         unsafe { input::write_sized(struct_size, plan, "plan", |size| told(&plans, size)) }
     })
 }

@@ -1,4 +1,4 @@
-//! What a `bb_registry` answers: sizes, allocators, versions, text.
+//! Queries of a `bb_registry`: sizes, allocators, versions, and the layout as text.
 
 use std::ffi::c_char;
 
@@ -16,56 +16,56 @@ use crate::registry::registry::Registry;
 
 /// `bb_allocator.space`: the shared region.
 pub const BB_SPACE_SHARED: u32 = 1;
-/// `bb_allocator.space`: the persistent region of the thread.
+/// `bb_allocator.space`: the thread's persistent region.
 pub const BB_SPACE_PERSISTENT: u32 = 2;
-/// `bb_allocator.space`: an array of its own.
+/// `bb_allocator.space`: a separate local array.
 pub const BB_SPACE_LOCAL: u32 = 3;
 
-/// `bb_allocator.origin`: no alias.
+/// `bb_allocator.origin`: not an alias.
 pub const BB_ORIGIN_OWN: u32 = 1;
 /// `bb_allocator.origin`: a slice of its alias target.
 pub const BB_ORIGIN_ALIASED: u32 = 2;
-/// `bb_allocator.origin`: an alias whose target had no room for it, or was not shared: placed by its own location.
+/// `bb_allocator.origin`: an alias whose target had no space for it or was not shared; placed by its own location.
 pub const BB_ORIGIN_FELL_BACK: u32 = 3;
 
-/// Bytes that nobody can tell: the region mixes precisions, and the layout is not typed.
+/// Unknown number of bytes: the region mixes precisions, and the layout is not typed.
 pub const BB_NO_BYTES: u64 = u64::MAX;
 
-/// How a kernel gets a buffer.
+/// Placement of a buffer.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_allocator {
     /// Bytes of this struct that were written.
     pub struct_size: u32,
-    /// The memory in which it lies: `BB_SPACE_SHARED`, `BB_SPACE_PERSISTENT` or `BB_SPACE_LOCAL`.
+    /// Memory space: `BB_SPACE_SHARED`, `BB_SPACE_PERSISTENT` or `BB_SPACE_LOCAL`.
     pub space: u32,
-    /// How it came to lie there: `BB_ORIGIN_OWN`, `BB_ORIGIN_ALIASED` or `BB_ORIGIN_FELL_BACK`.
+    /// Origin of the placement: `BB_ORIGIN_OWN`, `BB_ORIGIN_ALIASED` or `BB_ORIGIN_FELL_BACK`.
     pub origin: u32,
-    /// The type of its elements, a `bb_dtype`; `BB_U8` for bytes, of a child's region that mixes precisions.
+    /// Type of its elements, a `bb_dtype`; `BB_U8` (bytes) for a child's region that mixes precisions.
     pub precision: u32,
-    /// Where it begins in its region, in elements of its own; 0 in an array of its own.
+    /// Offset in its region, in its own elements; 0 for a separate array.
     pub offset: u64,
-    /// How long it is, in elements.
+    /// Number of elements.
     pub length: u64,
-    /// How many elements to fill with zeros: its size, also where the array is longer.
+    /// Number of elements to fill with zeros: its size, even if the array is longer.
     pub zero_fill: u64,
-    /// Where it begins in its region, in bytes, or `BB_NO_BYTES`.
+    /// Offset in its region in bytes, or `BB_NO_BYTES`.
     pub byte_offset: u64,
 }
 
-/// What a parent takes, and how it lays out.
+/// Sizes and layout options of a parent.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_layout_info {
     /// Bytes of this struct that were written.
     pub struct_size: u32,
-    /// Whether buffers with lifetimes lie where a plan has put them: 0 or 1.
+    /// 1: a plan has placed the buffers with lifetimes. 0: none has.
     pub planned: u32,
-    /// What `bb_registry_version()` tells.
+    /// As `bb_registry_version()`.
     pub version: u64,
-    /// What `bb_registry_layout_hash()` tells.
+    /// As `bb_registry_layout_hash()`.
     pub layout_hash: u64,
-    /// Buffers, children's hidden ones included.
+    /// Number of buffers, including the hidden ones of children.
     pub buffers: u64,
     /// Elements of the shared region. Those of a typed region that mixes precisions are bytes.
     pub shared: u64,
@@ -79,17 +79,18 @@ pub struct bb_layout_info {
     pub persistent_bytes: u64,
     /// Bytes of all local arrays together.
     pub local_bytes: u64,
-    /// Bytes from one thread's shared region to the next one's, if it belongs to a thread; else the region's; or `BB_NO_BYTES`.
+    /// Bytes from one thread's shared region to the next if each thread has one, else bytes of the region; or
+    /// `BB_NO_BYTES`.
     pub shared_stride_bytes: u64,
-    /// The alignment in bytes that the start of the shared region needs.
+    /// Alignment of the shared region in bytes.
     pub shared_align_bytes: u64,
-    /// The alignment in bytes that the start of the persistent region needs.
+    /// Alignment of the persistent region in bytes.
     pub persistent_align_bytes: u64,
     /// Type of the shared region's elements, a `bb_dtype`; 0 if it is empty or mixes precisions.
     pub shared_precision: u32,
     /// Type of the persistent region's elements, likewise.
     pub persistent_precision: u32,
-    /// How the parent lays out: what `bb_registry_config` says.
+    /// Layout option, as in `bb_registry_config`.
     pub typed: u32,
     /// Likewise.
     pub bank_skew: u32,
@@ -99,13 +100,13 @@ pub struct bb_layout_info {
     pub shared_per: u32,
 }
 
-/// Elements of the shared region: its largest stop.
+/// Gets the elements of the shared region.
 ///
 /// @param r the registry
-/// @param parent whose region; an unknown one takes nothing
-/// @param elements written
-/// @return BB_OK, BB_E_RANGE (children's sizes overflow), BB_E_STATE (a child's region mixes precisions), BB_E_OUT_OF_MEMORY,
-///         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param parent the parent; an unknown one takes no memory
+/// @param elements output
+/// @return BB_OK, BB_E_RANGE (children's sizes overflow), BB_E_STATE (a child's region mixes precisions),
+///         BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -114,17 +115,17 @@ pub unsafe extern "C" fn bb_registry_shared_buffer_size(
     parent: u64,
     elements: *mut u64,
 ) -> bb_status {
-    // SAFETY: the header asks for a place for a number.
+    // SAFETY: the header requires memory for a number.
     on("bb_registry_shared_buffer_size", r, |r: &Registry| unsafe {
         input::output(elements, "elements")?.set(r.shared_buffer_size(parent)?)
     })
 }
 
-/// Elements of the persistent region: its largest stop.
+/// Gets the elements of the persistent region.
 ///
 /// @param r the registry
-/// @param parent whose region; an unknown one takes nothing
-/// @param elements written
+/// @param parent the parent; an unknown one takes no memory
+/// @param elements output
 /// @return what `bb_registry_shared_buffer_size()` returns
 /// @threadsafety safe to call from any thread
 /// @since 0.1
@@ -134,7 +135,7 @@ pub unsafe extern "C" fn bb_registry_persistent_local_buffer_size(
     parent: u64,
     elements: *mut u64,
 ) -> bb_status {
-    // SAFETY: the header asks for a place for a number.
+    // SAFETY: the header requires memory for a number.
     on("bb_registry_persistent_local_buffer_size", r, |r: &Registry| unsafe {
         input::output(elements, "elements")?.set(r.persistent_local_buffer_size(parent)?)
     })
@@ -143,8 +144,8 @@ pub unsafe extern "C" fn bb_registry_persistent_local_buffer_size(
 /// Elements of all local arrays together.
 ///
 /// @param r the registry
-/// @param parent whose arrays; an unknown one takes nothing
-/// @param elements written
+/// @param parent the parent; an unknown one takes no memory
+/// @param elements output
 /// @return what `bb_registry_shared_buffer_size()` returns
 /// @threadsafety safe to call from any thread
 /// @since 0.1
@@ -154,19 +155,19 @@ pub unsafe extern "C" fn bb_registry_local_buffer_size(
     parent: u64,
     elements: *mut u64,
 ) -> bb_status {
-    // SAFETY: the header asks for a place for a number.
+    // SAFETY: the header requires memory for a number.
     on("bb_registry_local_buffer_size", r, |r: &Registry| unsafe {
         input::output(elements, "elements")?.set(r.local_buffer_size(parent)?)
     })
 }
 
-/// How a kernel gets a buffer.
+/// Placement of a buffer.
 ///
 /// @param r the registry
-/// @param parent whose buffer
+/// @param parent the owner of the buffer
 /// @param name the buffer
-/// @param struct_size `sizeof(bb_allocator)` as the caller knows it
-/// @param allocator that many bytes are written
+/// @param struct_size `sizeof(bb_allocator)`
+/// @param allocator output, `struct_size` bytes
 /// @return BB_E_NO_PARENT, BB_E_NO_NAME, BB_E_ARGUMENT (name that is not UTF-8), BB_E_VERSION (struct_size), and what
 ///         `bb_registry_shared_buffer_size()` returns
 /// @threadsafety safe to call from any thread
@@ -180,7 +181,7 @@ pub unsafe extern "C" fn bb_registry_get_allocator(
     allocator: *mut bb_allocator,
 ) -> bb_status {
     on("bb_registry_get_allocator", r, |r: &Registry| {
-        // SAFETY: the header asks for a string.
+        // SAFETY: the header requires a string.
         let name = unsafe { input::required_name(name, "name") }?;
         let found = r.get_allocator(parent, name)?;
         let written = |struct_size| bb_allocator {
@@ -201,17 +202,17 @@ pub unsafe extern "C" fn bb_registry_get_allocator(
             zero_fill: found.zero_fill,
             byte_offset: found.byte_offset.unwrap_or(BB_NO_BYTES),
         };
-        // SAFETY: the header asks for a place of `struct_size` bytes.
+        // SAFETY: the header requires memory of `struct_size` bytes.
         unsafe { input::write_sized(struct_size, allocator, "allocator", written) }
     })
 }
 
-/// What a parent takes, and how it lays out.
+/// Sizes and layout options of a parent.
 ///
 /// @param r the registry
-/// @param parent who must have buffers
-/// @param struct_size `sizeof(bb_layout_info)` as the caller knows it
-/// @param info that many bytes are written
+/// @param parent the parent, which must have buffers
+/// @param struct_size `sizeof(bb_layout_info)`
+/// @param info output, `struct_size` bytes
 /// @return BB_E_NO_PARENT, BB_E_VERSION (struct_size), and what `bb_registry_shared_buffer_size()` returns
 /// @threadsafety safe to call from any thread
 /// @since 0.1
@@ -224,7 +225,7 @@ pub unsafe extern "C" fn bb_registry_layout_info(
 ) -> bb_status {
     on("bb_registry_layout_info", r, |r: &Registry| {
         let l: Layout = r.layout(parent)?;
-        // SAFETY: the header asks for a place of `struct_size` bytes.
+        // SAFETY: the header requires memory of `struct_size` bytes.
         unsafe { input::write_sized(struct_size, info, "info", |size| describe(&l, size)) }
     })
 }
@@ -254,12 +255,13 @@ fn describe(l: &Layout, struct_size: u32) -> bb_layout_info {
     }
 }
 
-/// A number that is another one after every change of the parent or of its children, and never one that was before.
+/// Gets the version of a parent: a number that changes with every change of the parent or its children, and never
+/// repeats.
 ///
 /// @param r the registry
-/// @param parent whose version; an unknown one has 0
-/// @param version written
-/// @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param parent the parent; the version of an unknown one is 0
+/// @param version output
+/// @return BB_OK or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -268,18 +270,18 @@ pub unsafe extern "C" fn bb_registry_version(
     parent: u64,
     version: *mut u64,
 ) -> bb_status {
-    // SAFETY: the header asks for a place for a number.
+    // SAFETY: the header requires memory for a number.
     on("bb_registry_version", r, |r: &Registry| unsafe {
         input::output(version, "version")?.set(r.version(parent))
     })
 }
 
-/// A number that is the same for equal layouts, in every process: it tells a kernel built before a change from one built after.
-/// The layouts of children count, too.
+/// Gets a hash of the layout, which is the same for equal layouts in every process: it distinguishes kernels built
+/// before and after a change. The layouts of children are included.
 ///
 /// @param r the registry
-/// @param parent who must have buffers
-/// @param hash written
+/// @param parent the parent, which must have buffers
+/// @param hash output
 /// @return BB_E_NO_PARENT, and what `bb_registry_shared_buffer_size()` returns
 /// @threadsafety safe to call from any thread
 /// @since 0.1
@@ -289,22 +291,21 @@ pub unsafe extern "C" fn bb_registry_layout_hash(
     parent: u64,
     hash: *mut u64,
 ) -> bb_status {
-    // SAFETY: the header asks for a place for a number.
+    // SAFETY: the header requires memory for a number.
     on("bb_registry_layout_hash", r, |r: &Registry| unsafe {
         input::output(hash, "hash")?.set(r.layout_hash(parent)?)
     })
 }
 
-/// The name of a buffer by its place in the order, from 0; `bb_layout_info.buffers` tells how many there are.
+/// Gets the name of a buffer by its position in the order; `bb_layout_info.buffers` is the number of buffers.
 ///
 /// @param r the registry
-/// @param parent whose buffer
-/// @param index its place
-/// @param text room for the name and a NUL, or NULL with capacity 0 to ask for the length
+/// @param parent the owner of the buffer
+/// @param index the position, from 0
+/// @param text buffer for the name and a NUL, or NULL with capacity 0 to get only the length
 /// @param capacity bytes at `text`
 /// @param length the name's bytes without the NUL are written here
-/// @return BB_OK, BB_E_NO_PARENT, BB_E_RANGE (index, capacity), BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE,
-///         BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_NO_PARENT, BB_E_RANGE (index, capacity), BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -318,20 +319,19 @@ pub unsafe extern "C" fn bb_registry_buffer_name(
 ) -> bb_status {
     on("bb_registry_buffer_name", r, |r: &Registry| {
         let name = r.buffer_name(parent, index)?;
-        // SAFETY: the header asks for room and a place.
+        // SAFETY: the header requires memory for the text and its length.
         unsafe { text::write(&name, text, capacity, length) }
     })
 }
 
-/// The parent, and every child that it rolls up, as JSON: the same text for the same registrations, in every process.
+/// Writes the parent and all included children as JSON: the same text for the same registrations, in every process.
 ///
 /// @param r the registry
-/// @param parent who must have buffers
-/// @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+/// @param parent the parent, which must have buffers
+/// @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
 /// @param capacity bytes at `text`
 /// @param length the text's bytes without the NUL are written here
-/// @return BB_OK, BB_E_NO_PARENT, BB_E_RANGE (capacity), BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
-///         BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_NO_PARENT, BB_E_RANGE (capacity), BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -344,17 +344,18 @@ pub unsafe extern "C" fn bb_registry_json(
 ) -> bb_status {
     on("bb_registry_json", r, |r: &Registry| {
         let json = r.json(parent)?;
-        // SAFETY: the header asks for room and a place.
+        // SAFETY: the header requires memory for the text and its length.
         unsafe { text::write(&json, text, capacity, length) }
     })
 }
 
-/// Buffers that overlap in both space and time, as a JSON list of objects with `first`, `second`, `space`, `start`, `stop`
-/// (elements) and `steps`: aliases that do not take turns. A buffer without a lifetime is always alive.
+/// Lists the buffers that overlap in both space and time, as JSON objects with `first`, `second`, `space`, `start`,
+/// `stop` (elements) and `steps`: aliases that are alive at the same time. A buffer without a lifetime is always
+/// alive.
 ///
 /// @param r the registry
-/// @param parent who must have buffers
-/// @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+/// @param parent the parent, which must have buffers
+/// @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
 /// @param capacity bytes at `text`
 /// @param length the text's bytes without the NUL are written here
 /// @return BB_E_NO_PARENT, BB_E_RANGE (capacity), and what `bb_registry_shared_buffer_size()` returns
@@ -370,18 +371,19 @@ pub unsafe extern "C" fn bb_registry_overlaps(
 ) -> bb_status {
     on("bb_registry_overlaps", r, |r: &Registry| {
         let json = r.overlaps_json(parent)?;
-        // SAFETY: the header asks for room and a place.
+        // SAFETY: the header requires memory for the text and its length.
         unsafe { text::write(&json, text, capacity, length) }
     })
 }
 
-/// What moved, changed, came and went between two documents of `bb_registry_json()`: one line a change, empty if none.
+/// Compares two documents of `bb_registry_json()`: one line for each buffer that was moved, changed, added or
+/// removed; empty if there is none.
 ///
 /// @param before the older document, UTF-8
-/// @param before_length its bytes
+/// @param before_length bytes of `before`
 /// @param after the newer document
-/// @param after_length its bytes
-/// @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+/// @param after_length bytes of `after`
+/// @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
 /// @param capacity bytes at `text`
 /// @param length the text's bytes without the NUL are written here
 /// @return BB_OK, BB_E_NULL, BB_E_RANGE (capacity), what `bb_registry_load_json()` returns
@@ -398,12 +400,12 @@ pub unsafe extern "C" fn bb_layout_diff(
     length: *mut u64,
 ) -> bb_status {
     guard("bb_layout_diff", || {
-        // SAFETY: the header asks for so many bytes each.
+        // SAFETY: the header requires so many bytes each.
         let (before, after) = unsafe {
             (input::utf8(before, before_length, "before")?, input::utf8(after, after_length, "after")?)
         };
         let told = told(before, after)?;
-        // SAFETY: the header asks for room and a place.
+        // SAFETY: the header requires memory for the text and its length.
         unsafe { text::write(&told, text, capacity, length) }
     })
 }

@@ -1,4 +1,4 @@
-//! A parent's layout as text for others: a header for CUDA, a picture, a table.
+//! Exports of a parent's layout: CUDA header, SVG picture, text table.
 
 use std::ffi::c_char;
 
@@ -9,17 +9,17 @@ use super::status::bb_status;
 use super::text;
 use crate::registry::registry::Registry;
 
-/// The parent's layout as CUDA C++ for a kernel to include: `constexpr` offsets and lengths, assertions that hold it
-/// together, and an accessor a buffer. It includes nothing, and is the same text for the same layout. Plain C++17 takes it, too.
+/// Writes the parent's layout as a CUDA C++ header: `constexpr` offsets and lengths, static assertions, and one
+/// accessor per buffer. It includes nothing, is the same text for the same layout, and is also valid C++17.
 ///
 /// @param r the registry
-/// @param parent who must have buffers
-/// @param name_space the C++ namespace that all is in, such as solver or app::solver
-/// @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+/// @param parent the parent, which must have buffers
+/// @param name_space the C++ namespace, such as solver or app::solver
+/// @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
 /// @param capacity bytes at `text`
 /// @param length the text's bytes without the NUL are written here
-/// @return BB_OK, BB_E_ARGUMENT (no name of a namespace), BB_E_EXISTS (two buffers' names collide as names of C++, or one with
-///         a name that the header defines), BB_E_STATE (a region mixes precisions in a layout that is not typed), and what
+/// @return BB_OK, BB_E_ARGUMENT (not a valid namespace), BB_E_EXISTS (two names collide in C++, or one with a name of
+///         the header itself), BB_E_STATE (a region mixes precisions in a layout that is not typed), and what
 ///         `bb_registry_json()` returns
 /// @threadsafety safe to call from any thread
 /// @since 0.1
@@ -33,19 +33,20 @@ pub unsafe extern "C" fn bb_registry_emit_cuda_header(
     length: *mut u64,
 ) -> bb_status {
     on("bb_registry_emit_cuda_header", r, |r: &Registry| {
-        // SAFETY: the header asks for a NUL-terminated name.
+        // SAFETY: the header requires a NUL-terminated name.
         let header =
             r.emit_cuda_header(parent, unsafe { input::required_name(name_space, "name_space") }?)?;
-        // SAFETY: the header asks for room and a place.
+        // SAFETY: the header requires memory for the text and its length.
         unsafe { text::write(&header, text, capacity, length) }
     })
 }
 
-/// A picture of the parent's layout as SVG: regions, buffers, slices and gaps to scale; with lifetimes, memory over time.
+/// Writes a picture of the parent's layout as SVG: regions, buffers, aliases and gaps to scale; with lifetimes,
+/// memory over time.
 ///
 /// @param r the registry
-/// @param parent who must have buffers
-/// @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+/// @param parent the parent, which must have buffers
+/// @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
 /// @param capacity bytes at `text`
 /// @param length the text's bytes without the NUL are written here
 /// @return what `bb_registry_json()` returns, BB_E_RANGE (sizes that do not fit into 64 bits), BB_E_STATE (a region mixes
@@ -62,16 +63,16 @@ pub unsafe extern "C" fn bb_registry_svg(
 ) -> bb_status {
     on("bb_registry_svg", r, |r: &Registry| {
         let svg = r.svg(parent)?;
-        // SAFETY: the header asks for room and a place.
+        // SAFETY: the header requires memory for the text and its length.
         unsafe { text::write(&svg, text, capacity, length) }
     })
 }
 
-/// The parent's layout as an aligned text table, in layout order.
+/// Writes the parent's layout as an aligned text table, in layout order.
 ///
 /// @param r the registry
-/// @param parent who must have buffers
-/// @param text room for the text and a NUL, or NULL with capacity 0 to ask for the length
+/// @param parent the parent, which must have buffers
+/// @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
 /// @param capacity bytes at `text`
 /// @param length the text's bytes without the NUL are written here
 /// @return what `bb_registry_svg()` returns
@@ -87,7 +88,7 @@ pub unsafe extern "C" fn bb_registry_table(
 ) -> bb_status {
     on("bb_registry_table", r, |r: &Registry| {
         let table = r.table(parent)?;
-        // SAFETY: the header asks for room and a place.
+        // SAFETY: the header requires memory for the text and its length.
         unsafe { text::write(&table, text, capacity, length) }
     })
 }

@@ -1,4 +1,4 @@
-//! `bb_request`: a map request that was accepted. Looked at, waited for, cancelled, released.
+//! `bb_request`: map requests of buffers.
 
 use std::ffi::{c_char, c_void};
 
@@ -18,35 +18,35 @@ use crate::error::{Error, Label, Result, Status};
 use crate::sys::clock::Timeout;
 use crate::text::Text;
 
-/// What became of a map request.
+/// The outcome of a map request.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_map_outcome {
     /// Bytes of this struct that were written.
     pub struct_size: u32,
-    /// BB_OK: the buffer is mapped. Else why not: BB_E_ABORTED, BB_E_CANCELLED, BB_E_DEVICE_LOST, BB_E_BACKEND,
+    /// BB_OK if the buffer is mapped, else BB_E_ABORTED, BB_E_CANCELLED, BB_E_DEVICE_LOST, BB_E_BACKEND or
     /// BB_E_OUT_OF_MEMORY.
     pub status: bb_status,
-    /// Where the buffer stood then.
+    /// State of the buffer at that time.
     pub state: bb_buffer_state,
     /// 0.
     pub reserved: u32,
-    /// The buffer's label; NUL-terminated.
+    /// Label of the buffer, NUL-terminated.
     pub label: [c_char; 64],
-    /// The same as the status in words; NUL-terminated, empty if it is mapped.
+    /// The message of the failure, NUL-terminated; empty if the buffer is mapped.
     pub text: [c_char; 256],
 }
 
-/// Who is told what became of a map request.
+/// A callback that gets the outcome of a map request.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_map_callback {
-    /// Called once; the outcome is there for the call only. It may use, destroy and release any buffer, but not wait for the
-    /// device: that is BB_E_RECURSIVE.
+    /// Called once; the outcome is valid during the call. It may use, destroy and release any buffer, but must not
+    /// wait for the device (BB_E_RECURSIVE).
     pub call: Option<unsafe extern "C" fn(user_data: *mut c_void, outcome: *const bb_map_outcome)>,
-    /// Handed to it.
+    /// Passed to it.
     pub user_data: *mut c_void,
-    /// Told that `user_data` is not needed any more, after the call; may be NULL.
+    /// Releases `user_data` after the call; may be NULL.
     pub drop: bb_drop_fn,
 }
 
@@ -75,16 +75,16 @@ impl Object for Request {
     }
 }
 
-/// A closure that tells the callback.
+/// A closure that calls the C callback.
 ///
 /// # Safety
 ///
 /// NULL, or a callback that may be called once on any thread.
 unsafe fn teller(callback: *const bb_map_callback) -> Result<Option<Callback<Outcome>>> {
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     let Some(given) = (unsafe { callback.as_ref() }) else { return Ok(None) };
     let call = input::function(given.call, "callback.call")?;
-    // Refused, it is freed without the drop of what it holds.
+    // If it is refused, it is freed without releasing the user data.
     let user_data = UserData::new(given.user_data, given.drop);
     let tell = move |outcome: Outcome| {
         let Some(_running) = user_data.enter() else { return };
@@ -101,20 +101,20 @@ unsafe fn teller(callback: *const bb_map_callback) -> Result<Option<Callback<Out
     )
 }
 
-/// Asks for a mapping, and has its answer told, watched for, both or neither.
+/// Requests a mapping, with a callback, a handle, both or neither.
 ///
 /// # Safety
 ///
-/// A callback as above; NULL, or a place for a handle.
+/// A callback as above; NULL, or memory for a handle.
 pub(super) unsafe fn answered(
     callback: *const bb_map_callback,
     place: *mut *mut bb_request,
     ask: impl FnOnce() -> Result<Request>,
 ) -> Result<()> {
     let seat = if place.is_null() { None } else { Some(Seat::take()?) };
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     let teller = unsafe { teller(callback) }?;
-    // Room for the handle's object, so that nothing can fail once the request is accepted.
+    // Memory for the handle's object, so that nothing can fail once the request is accepted.
     let spot = seat.is_some().then(|| boxed(std::mem::MaybeUninit::<Request>::uninit())).transpose();
     let asked = spot.and_then(|spot| Ok((spot, ask()?)));
     let (spot, request) = match asked {
@@ -126,7 +126,7 @@ pub(super) unsafe fn answered(
     };
     if let (Some(seat), Some(spot)) = (seat, spot) {
         let handle = seat.seat_boxed(Box::write(spot, request.share()));
-        // SAFETY: the caller's promise: not NULL, since there is a seat.
+        // SAFETY: promised by the caller: not NULL, since there is a seat.
         unsafe { place.write(handle as *mut bb_request) };
     }
     if let Some(teller) = teller {
@@ -135,13 +135,12 @@ pub(super) unsafe fn answered(
     Ok(())
 }
 
-/// Tells what became of a request, if that is known. It does not drive the device.
+/// Gets the outcome of a request, if it has completed. It does not run the device's work.
 ///
 /// @param request the request
 /// @param struct_size `sizeof(bb_map_outcome)`
-/// @param outcome written
-/// @return BB_OK (it is known: `outcome` tells how it ended), BB_E_TIMEOUT (not yet), BB_E_VERSION (struct_size), BB_E_NULL,
-///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param outcome output
+/// @return BB_OK (completed; see `outcome`), BB_E_TIMEOUT (not yet), BB_E_VERSION (struct_size), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -151,7 +150,7 @@ pub unsafe extern "C" fn bb_request_poll(
     outcome: *mut bb_map_outcome,
 ) -> bb_status {
     on("bb_request_poll", request, |request: &Request| {
-        // SAFETY: the header asks for a place of `struct_size` bytes.
+        // SAFETY: the header requires memory of `struct_size` bytes.
         unsafe { input::sized_output(struct_size, outcome, "outcome") }?;
         let known = request.poll().ok_or_else(|| Error::of(Status::Timeout))?;
         // SAFETY: as above.
@@ -161,14 +160,14 @@ pub unsafe extern "C" fn bb_request_poll(
     })
 }
 
-/// Waits for a request. On the owner thread of a host-driven device this drives the device.
+/// Waits for a request to complete. On the owner thread of a host-driven device it also runs the device's work.
 ///
 /// @param request the request
-/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+/// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
 /// @param struct_size `sizeof(bb_map_outcome)`
-/// @param outcome written
-/// @return BB_OK (it is known: `outcome` tells how it ended), BB_E_TIMEOUT, BB_E_RECURSIVE (in a callback on the owner thread),
-///         BB_E_INTERRUPTED, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param outcome output
+/// @return BB_OK (completed; see `outcome`), BB_E_TIMEOUT, BB_E_RECURSIVE (in a callback on the owner thread),
+///         BB_E_INTERRUPTED, BB_E_VERSION (struct_size), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -180,13 +179,13 @@ pub unsafe extern "C" fn bb_request_wait(
 ) -> bb_status {
     let mut shared = None;
     let status = on("bb_request_wait", request, |request: &Request| {
-        // SAFETY: the header asks for a place of `struct_size` bytes.
+        // SAFETY: the header requires memory of `struct_size` bytes.
         unsafe { input::sized_output(struct_size, outcome, "outcome") }?;
         shared = Some(request.share());
         Ok(())
     });
     let Some(request) = shared else { return status };
-    // No call is inside of the handle while this waits: others may release it.
+    // The handle is not in use while this waits, so that other threads may release it.
     guard("bb_request_wait", || {
         let known = request.wait(Timeout::nanos(timeout))?;
         // SAFETY: as above.
@@ -196,14 +195,14 @@ pub unsafe extern "C" fn bb_request_wait(
     })
 }
 
-/// Waits until one of several requests of one device is known.
+/// Waits until one of several requests of one device has completed.
 ///
 /// @param requests the requests
-/// @param count how many
-/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
-/// @param index the index of the first one that is known is written here
-/// @return BB_OK, BB_E_ARGUMENT (none, or of several devices), BB_E_TIMEOUT, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_OUT_OF_MEMORY,
-///         BB_E_RANGE, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param count how many there are
+/// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+/// @param index the index of the first completed request is written here
+/// @return BB_OK, BB_E_ARGUMENT (no requests, or of several devices), BB_E_TIMEOUT, BB_E_RECURSIVE, BB_E_INTERRUPTED,
+///         BB_E_OUT_OF_MEMORY, BB_E_RANGE, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -214,7 +213,7 @@ pub unsafe extern "C" fn bb_request_wait_any(
     index: *mut u64,
 ) -> bb_status {
     guard("bb_request_wait_any", || {
-        // SAFETY: the header asks for that many handles, and a place for a number.
+        // SAFETY: the header requires that many handles, and memory for a number.
         let (handles, place) =
             unsafe { (input::many(requests, count, "requests")?, input::output(index, "index")?) };
         let mut shared = try_vec(handles.len())?;
@@ -228,11 +227,11 @@ pub unsafe extern "C" fn bb_request_wait_any(
     })
 }
 
-/// Takes a request back: it is answered with BB_E_CANCELLED, unless it has been answered before.
+/// Cancels a request: it completes with BB_E_CANCELLED, unless it has completed already.
 ///
 /// @param request the request
-/// @param in_time 1 is written here if it was in time, else 0; may be NULL
-/// @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param in_time 1 if the request is cancelled, 0 if it had completed, is written here; may be NULL
+/// @return BB_OK or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -246,17 +245,17 @@ pub unsafe extern "C" fn bb_request_cancel(request: *mut bb_request, in_time: *m
     guard("bb_request_cancel", || {
         let cancelled = request.cancel();
         if !in_time.is_null() {
-            // SAFETY: the header asks for a place for a number or NULL.
+            // SAFETY: the header requires memory for a number or NULL.
             unsafe { in_time.write(cancelled.into()) };
         }
         Ok(())
     })
 }
 
-/// Gives the handle back. The request goes on, and is answered to its callback.
+/// Ends the handle of a request. The request continues, and its callback gets the outcome.
 ///
 /// @param request the request; NULL is a no-op
-/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

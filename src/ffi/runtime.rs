@@ -1,8 +1,8 @@
-//! Callbacks of a language runtime, which all end before the runtime does.
+//! End of all callbacks of a language runtime.
 //!
-//! A runtime is known by its drop function: the one that it gives along with every callback, and announces before the first.
-//! Callbacks whose drop function was not announced have no entry and are not counted: a program in C++ has a drop function
-//! for every type of callable. Calls are counted while they run; the call that ends them sets `ended` and waits until none is left.
+//! A runtime is identified by its drop function, which it announces before its first callback and passes with every
+//! callback. Callbacks with other drop functions are not counted. Running calls are counted; the call that ends them
+//! sets `ended` and waits until none is left.
 
 use std::ffi::c_void;
 
@@ -26,31 +26,31 @@ pub(super) struct Runtime {
     ended: AtomicU32,
 }
 
-/// As many as programs have runtimes one after the other, and more: a page of entries.
+/// Entries of the table, a page.
 const MOST: usize = 256;
 
 // SAFETY: atomics, of which zero is a legal value.
 unsafe impl Zeroed for [Runtime; MOST] {}
 
-/// In wiped memory: a forked child has none of the calls that its parent is in.
+/// In memory that a fork clears: a forked child has none of its parent's running calls.
 static RUNTIMES: Wiped<[Runtime; MOST]> = Wiped::new();
 
-/// A call that is running.
+/// A running call of a callback.
 #[derive(Debug)]
 pub(super) struct Running(Option<&'static Runtime>);
 
 impl Runtime {
-    /// That of a drop function; None where it was not announced.
+    /// The entry of a drop function; None if it was not announced.
     pub(super) fn of(drop: unsafe extern "C" fn(*mut c_void)) -> Option<&'static Runtime> {
         let drop = drop as usize as u64;
         let mut entries = RUNTIMES.peek()?.iter();
-        // Entries are taken in order and never given back.
+        // Entries are taken in order and never freed.
         let known = entries
             .find(|runtime| matches!(runtime.drop.load(Relaxed), found if found == 0 || found == drop))?;
         (known.drop.load(Relaxed) == drop).then_some(known)
     }
 
-    /// Takes an entry for a drop function, or finds the one that it has.
+    /// Finds or takes the entry of a drop function.
     fn announce(drop: unsafe extern "C" fn(*mut c_void)) -> Result<&'static Runtime> {
         let drop = drop as usize as u64;
         let full = || {
@@ -66,16 +66,16 @@ impl Runtime {
         RUNTIMES.get()?.iter().find(take).ok_or_else(full)
     }
 
-    /// Begins a call, unless the runtime has ended its callbacks.
+    /// Begins a call; None if the runtime has ended its callbacks.
     pub(super) fn enter(runtime: Option<&'static Runtime>) -> Option<Running> {
         let Some(known) = runtime else { return Some(Running(None)) };
-        // SeqCst, as in `end`: either the end sees this call, or this call sees the end.
+        // SeqCst, as in `end`: either `end` sees this call, or this call sees `ended`.
         known.running.fetch_add(1, SeqCst);
         let running = Running(runtime);
         (known.ended.load(SeqCst) == 0).then_some(running)
     }
 
-    /// Lets no call begin from here on, and waits for those that are running.
+    /// Lets no further call begin, and waits for the running ones.
     fn end(&self, deadline: Deadline) -> std::result::Result<(), Stop> {
         self.ended.store(1, SeqCst);
         let mut pause = 1_000u64;
@@ -95,19 +95,19 @@ impl Runtime {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(runtime) = self.0 {
-            // Saturating: in a child that was forked inside of a call, the count began anew.
+            // Saturating: in a child forked inside a call, the count started again from 0.
             let _ = runtime.running.fetch_update(Release, Relaxed, |running| running.checked_sub(1));
         }
     }
 }
 
-/// Announces the drop function that all callbacks of a language runtime have in common, so that `bb_end_callbacks()` can end
-/// those that are given from here on. A program whose callbacks need no such end does not call it, and pays nothing for it.
-/// Announcing a function twice is fine. A forked child announces its own.
+/// Announces the drop function shared by all callbacks of a language runtime, so that `bb_end_callbacks()` can end
+/// the callbacks passed from now on. Programs whose callbacks need no such end do not call it. Announcing a function
+/// again has no effect. A forked child must announce it again.
 ///
-/// @param drop the drop function that all of the runtime's callbacks will have in common
-/// @return BB_OK, BB_E_CLOSED (the callbacks with this drop function have ended: a runtime that begins anew has another
-///         one), BB_E_LIMIT (256 have been announced), BB_E_OUT_OF_MEMORY, BB_E_UNSUPPORTED, BB_E_NULL
+/// @param drop the drop function of all callbacks of the runtime
+/// @return BB_OK, BB_E_CLOSED (the callbacks with this drop function have ended: a new runtime needs another one),
+///         BB_E_LIMIT (256 have been announced), BB_E_OUT_OF_MEMORY, BB_E_UNSUPPORTED, BB_E_NULL
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -122,19 +122,19 @@ pub unsafe extern "C" fn bb_begin_callbacks(drop: bb_drop_fn) -> bb_status {
     })
 }
 
-/// Ends all callbacks that were given with this drop function since `bb_begin_callbacks()` announced it, for a language
-/// runtime that ends while managers and devices that it does not own go on: from here on the library calls neither them nor
-/// the drop function itself. Their user data is the caller's.
+/// Ends all callbacks with this drop function that were passed since `bb_begin_callbacks()` announced it: from now on
+/// the library calls neither them nor the drop function. For a language runtime that ends before the managers and
+/// devices that use its callbacks. Their user data becomes the caller's.
 ///
-/// A kernel that would have run is skipped: its range stays as it was, with `BB_KERNEL_OVERWRITES` as in the front. A flush
-/// callback is taken for done. Callbacks that are running are waited for. It cannot be undone: a runtime that begins anew has
-/// another drop function.
+/// Kernels are skipped: their ranges stay unchanged, or equal the front with `BB_KERNEL_OVERWRITES`. Flush callbacks
+/// count as successful. The call waits for running callbacks. It cannot be undone: a new runtime needs another drop
+/// function.
 ///
-/// @param drop the drop function that all of the runtime's callbacks have in common
-/// @param timeout nanoseconds to wait for callbacks that are running
-/// @return BB_OK, BB_E_TIMEOUT (one is still running, perhaps that of the caller; no other one begins),
-///         BB_E_INTERRUPTED (the same), BB_E_STATE (the function was not announced in this process: nothing has ended),
-///         BB_E_NULL
+/// @param drop the drop function of all callbacks of the runtime
+/// @param timeout nanoseconds to wait for running callbacks
+/// @return BB_OK, BB_E_TIMEOUT (one is still running, perhaps the caller's own; no other one begins),
+///         BB_E_INTERRUPTED (the same), BB_E_STATE (the function was not announced in this process: nothing has
+///         ended), BB_E_NULL
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! `bb_sender`: the end of a ring that bytes go in at.
+//! `bb_sender`: the sending end of a ring.
 
 use std::ffi::c_void;
 
@@ -29,11 +29,11 @@ impl Object for Tx {
     }
 }
 
-/// A call that moves bytes: how many is written however it ends.
+/// Runs a call that moves bytes; their number is written for every status of a ring.
 ///
 /// # Safety
 ///
-/// NULL, or that many readable bytes; NULL, or a place for a number.
+/// NULL, or that many readable bytes; NULL, or memory for a number.
 #[inline(always)]
 unsafe fn moving(
     call: &'static str,
@@ -43,7 +43,7 @@ unsafe fn moving(
     work: impl FnOnce(&Tx, &[u8]) -> Result<Moved>,
 ) -> bb_status {
     on(call, tx, |tx: &Tx| {
-        // SAFETY: the caller's promise.
+        // SAFETY: promised by the caller.
         let (place, data) =
             unsafe { (input::output(sent, "sent")?, input::many(data.cast(), bytes, "data")?) };
         let moved = work(tx, data)?;
@@ -52,18 +52,18 @@ unsafe fn moving(
     })
 }
 
-/// Sends as much as fits, and never waits. What must not be cut goes by `bb_sender_send_whole()`.
+/// Sends as many bytes as fit, and never waits. Use `bb_sender_send_whole()` for data that must not be split.
 ///
-/// `sent` is written also beside BB_E_FULL and BB_E_CLOSED, which set no message.
+/// `sent` is also written with BB_E_FULL and BB_E_CLOSED.
 ///
 /// @param tx the sender
-/// @param data the bytes, copied before the call returns; may be NULL if there are none
-/// @param bytes how many there are
-/// @param sent how many went is written here
-/// @return BB_OK (some went, or there were none), BB_E_FULL (nothing fits), BB_E_CLOSED (the receiver has gone, or this end is
-///         closed), BB_E_STATE (a reserved span is open), BB_E_RANGE, BB_E_ALIGN (no whole records, where the ring has them),
-///         BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
-///         BB_E_FOREIGN, BB_E_FORKED
+/// @param data the bytes, copied before the call returns; may be NULL if `bytes` is 0
+/// @param bytes the number of bytes
+/// @param sent the number of bytes sent is written here
+/// @return BB_OK (some were sent, or `bytes` is 0), BB_E_FULL (nothing fits), BB_E_CLOSED (the receiver has been
+///         destroyed, or this end is closed), BB_E_STATE (a reserved span is open), BB_E_RANGE, BB_E_ALIGN (not whole
+///         records of a ring with records), BB_E_BUSY (another thread uses this end; checked rings only), or a handle
+///         status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -73,22 +73,22 @@ pub unsafe extern "C" fn bb_sender_send(
     bytes: u64,
     sent: *mut u64,
 ) -> bb_status {
-    // SAFETY: the header asks for that many bytes, and a place for a number.
+    // SAFETY: the header requires that many bytes, and memory for a number.
     unsafe { moving("bb_sender_send", tx, (data, bytes), sent, Tx::send) }
 }
 
-/// Sends all of it, waiting for room.
+/// Sends all bytes, waiting for space.
 ///
-/// `sent` is written also beside BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED, which set no message.
+/// `sent` is also written with BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED.
 ///
 /// @param tx the sender
-/// @param data the bytes, copied before the call returns; may be NULL if there are none
-/// @param bytes how many there are
-/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
-/// @param sent how many went is written here
-/// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a reserved span is open), BB_E_RANGE, BB_E_ALIGN (no
-///         whole records, where the ring has them), BB_E_BUSY (another thread waits on this end), BB_E_NULL, BB_E_HANDLE,
-///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param data the bytes, copied before the call returns; may be NULL if `bytes` is 0
+/// @param bytes the number of bytes
+/// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+/// @param sent the number of bytes sent is written here
+/// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a reserved span is open), BB_E_RANGE,
+///         BB_E_ALIGN (not whole records of a ring with records), BB_E_BUSY (another thread waits on this end), or a
+///         handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -100,24 +100,24 @@ pub unsafe extern "C" fn bb_sender_send_all(
     sent: *mut u64,
 ) -> bb_status {
     let timeout = Timeout::nanos(timeout);
-    // SAFETY: the header asks for that many bytes, and a place for a number.
+    // SAFETY: the header requires that many bytes, and memory for a number.
     unsafe { moving("bb_sender_send_all", tx, (data, bytes), sent, |tx, data| tx.send_all(data, timeout)) }
 }
 
-/// Sends all of it or nothing, waiting for room for all: a record is never cut, and the receiver sees all of it at once.
+/// Sends all bytes or none, waiting for space for all: the data is never split, and the receiver sees all of it at
+/// once.
 ///
-/// `sent` is written also beside BB_E_FULL, BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED, which set no message; it is `bytes` or
-/// 0 then.
+/// `sent` is also written with BB_E_FULL, BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED; it is `bytes` or 0.
 ///
 /// @param tx the sender
-/// @param data the bytes, copied before the call returns; may be NULL if there are none
-/// @param bytes how many there are; at most what the ring holds
-/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
-/// @param sent how many went is written here: all or 0
-/// @return BB_OK, BB_E_FULL (too little room now, and the timeout is 0), BB_E_TIMEOUT, BB_E_CLOSED (the receiver has gone, or this
-///         end is closed), BB_E_INTERRUPTED, BB_E_STATE (a reserved span is open), BB_E_RANGE (more than the ring holds),
-///         BB_E_ALIGN (no whole records, where the ring has them), BB_E_BUSY (another thread waits on this end, or is inside, in
-///         the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param data the bytes, copied before the call returns; may be NULL if `bytes` is 0
+/// @param bytes the number of bytes, at most the capacity
+/// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+/// @param sent the number of bytes sent is written here: all or 0
+/// @return BB_OK, BB_E_FULL (not enough space, and the timeout is 0), BB_E_TIMEOUT, BB_E_CLOSED (the receiver has
+///         been destroyed, or this end is closed), BB_E_INTERRUPTED, BB_E_STATE (a reserved span is open), BB_E_RANGE
+///         (more than the ring holds), BB_E_ALIGN (not whole records of a ring with records), BB_E_BUSY (another
+///         thread waits on this end, or uses it in a checked ring), or a handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -130,17 +130,18 @@ pub unsafe extern "C" fn bb_sender_send_whole(
 ) -> bb_status {
     let timeout = Timeout::nanos(timeout);
     let whole = |tx: &Tx, data: &[u8]| tx.send_whole(data, timeout);
-    // SAFETY: the header asks for that many bytes, and a place for a number.
+    // SAFETY: the header requires that many bytes, and memory for a number.
     unsafe { moving("bb_sender_send_whole", tx, (data, bytes), sent, whole) }
 }
 
-/// As `bb_sender_send()`, but the receiver sees it only after `bb_sender_flush()`, a send, a close or destroy of this end, or
-/// once a send or feed finds no room for all of its bytes: several small writes become visible at once, for the price of one.
+/// Sends as `bb_sender_send()` does, but the receiver sees the bytes only after `bb_sender_flush()`, a send, a close
+/// or destroy of this end, or once a send or feed does not fit: several small writes become visible together, for the
+/// price of one.
 ///
 /// @param tx the sender
-/// @param data the bytes, copied before the call returns; may be NULL if there are none
-/// @param bytes how many there are
-/// @param sent how many went is written here
+/// @param data the bytes, copied before the call returns; may be NULL if `bytes` is 0
+/// @param bytes the number of bytes
+/// @param sent the number of bytes sent is written here
 /// @return what `bb_sender_send()` returns
 /// @threadsafety one thread at a time
 /// @since 0.1
@@ -151,15 +152,15 @@ pub unsafe extern "C" fn bb_sender_feed(
     bytes: u64,
     sent: *mut u64,
 ) -> bb_status {
-    // SAFETY: the header asks for that many bytes, and a place for a number.
+    // SAFETY: the header requires that many bytes, and memory for a number.
     unsafe { moving("bb_sender_feed", tx, (data, bytes), sent, Tx::feed) }
 }
 
-/// Publishes what was fed.
+/// Makes the bytes of `bb_sender_feed()` visible to the receiver.
 ///
 /// @param tx the sender
-/// @return BB_OK, BB_E_CLOSED, BB_E_STATE (a reserved span is open), BB_E_BUSY (another thread is inside, in the checked mode),
-///         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_CLOSED, BB_E_STATE (a reserved span is open), BB_E_BUSY (another thread uses this end; checked
+///         rings only), or a handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -167,23 +168,23 @@ pub extern "C" fn bb_sender_flush(tx: *mut bb_sender) -> bb_status {
     on("bb_sender_flush", tx, Tx::flush)
 }
 
-/// Lends all the room that there is, to be written in place: one contiguous span, always.
+/// Gets all free space for writing in place, as one contiguous span.
 ///
-/// The span belongs to this end, whatever becomes of the other one, until `bb_sender_commit()`. If this end is destroyed
-/// meanwhile, the memory stays until then.
+/// The span is valid until `bb_sender_commit()`, even if the other end is destroyed. If this end is destroyed while
+/// the span is open, the memory stays valid until `bb_sender_commit()`.
 ///
 /// @param tx the sender
-/// @param min fewer bytes will not do; 0 counts as 1
-/// @param span written
-/// @return BB_OK, BB_E_FULL (less than `min` is free; sets no message), BB_E_CLOSED, BB_E_RANGE (more than the ring holds),
-///         BB_E_STATE (a span is open already), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL,
-///         BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param min the minimum number of bytes; 0 counts as 1
+/// @param span output
+/// @return BB_OK, BB_E_FULL (less than `min` bytes are free), BB_E_CLOSED, BB_E_RANGE (more than the ring holds),
+///         BB_E_STATE (a span is open already), BB_E_BUSY (another thread uses this end; checked rings only), or a
+///         handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_sender_reserve(tx: *mut bb_sender, min: u64, span: *mut bb_span) -> bb_status {
     on("bb_sender_reserve", tx, |tx: &Tx| {
-        // SAFETY: the header asks for a place for a span.
+        // SAFETY: the header requires memory for a span.
         let place = unsafe { input::output(span, "span") }?;
         match tx.reserve(min)? {
             Ok((data, bytes)) => place.set(bb_span { data: data.cast(), bytes }).map(|()| Flow::Done),
@@ -192,13 +193,14 @@ pub unsafe extern "C" fn bb_sender_reserve(tx: *mut bb_sender, min: u64, span: *
     })
 }
 
-/// Publishes the first bytes of the reserved span, and ends it.
+/// Sends the first `bytes` bytes of the reserved span, and ends it.
 ///
 /// @param tx the sender
-/// @param bytes how many were written; 0 drops the span
-/// @return BB_OK, BB_E_STATE (more than was reserved, or nothing is; nothing changes), BB_E_ALIGN (no whole records, where the
-///         ring has them; nothing changes), BB_E_CLOSED (the receiver has gone or this end was closed or destroyed meanwhile: the
-///         span ends, its bytes are dropped), BB_E_BUSY (another thread is inside, in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param bytes the number of bytes written; 0 discards the span
+/// @return BB_OK, BB_E_STATE (more than the open span, or no span is open; nothing changes), BB_E_ALIGN (not whole
+///         records of a ring with records; nothing changes), BB_E_CLOSED (the receiver has been destroyed or this end
+///         is closed or destroyed: the span ends, its bytes are discarded), BB_E_BUSY (another thread uses this end;
+///         checked rings only), or a handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -209,14 +211,13 @@ pub extern "C" fn bb_sender_commit(tx: *mut bb_sender, bytes: u64) -> bb_status 
     }
 }
 
-/// Waits until there is room for `bytes`, or for all that the ring holds if that is less.
+/// Waits until `bytes` bytes, or the capacity of the ring if that is less, are free.
 ///
 /// @param tx the sender
-/// @param bytes how much room; 0 counts as 1
-/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
-/// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (the receiver has gone, or this end is closed), BB_E_INTERRUPTED; these set no
-///         message; BB_E_BUSY (another thread waits on this end), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
-///         BB_E_FORKED
+/// @param bytes the number of bytes; 0 counts as 1
+/// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+/// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (the receiver has been destroyed, or this end is closed),
+///         BB_E_INTERRUPTED, BB_E_BUSY (another thread waits on this end), or a handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -224,30 +225,29 @@ pub extern "C" fn bb_sender_wait_writable(tx: *mut bb_sender, bytes: u64, timeou
     on("bb_sender_wait_writable", tx, |tx: &Tx| tx.wait_writable(bytes, Timeout::nanos(timeout)))
 }
 
-/// A descriptor for event loops. It becomes readable (POLLIN, level-triggered) when what `bb_sender_arm()` asked for has come.
-/// It belongs to the ring: neither read nor close it.
+/// Gets a file descriptor for event loops. It becomes readable (POLLIN, level-triggered) when the condition of
+/// `bb_sender_arm()` holds. It belongs to the ring: neither read nor close it.
 ///
 /// @param tx the sender
-/// @param fd written
-/// @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_NULL, BB_E_HANDLE,
-///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param fd output
+/// @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_sender_fd(tx: *mut bb_sender, fd: *mut i32) -> bb_status {
-    // SAFETY: the header asks for a place for a number.
+    // SAFETY: the header requires memory for a number.
     on("bb_sender_fd", tx, |tx: &Tx| unsafe { input::output(fd, "fd") }?.set(tx.fd()?))
 }
 
-/// Asks for the descriptor to tell. Call it before each poll: a path without system calls cannot signal a descriptor that
-/// nobody waits for.
+/// Arms the descriptor. Call it before each poll: sending and receiving make no system call unless the descriptor is
+/// armed.
 ///
 /// @param tx the sender
-/// @param bytes how much room, at most what the ring holds; 0 counts as 1
-/// @return BB_OK (there is so much now), BB_E_FULL (armed: the descriptor becomes readable when there is, or when the
-///         receiver goes, and stays so until the next call that returns BB_E_FULL), BB_E_CLOSED; these set no message;
-///         BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_BUSY (another thread is inside,
-///         in the checked mode), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param bytes the number of bytes, at most the capacity; 0 counts as 1
+/// @return BB_OK (free now), BB_E_FULL (armed: the descriptor becomes readable when they are free or the receiver is
+///         destroyed, and stays so until the next call that returns BB_E_FULL), BB_E_CLOSED, BB_E_LIMIT (no
+///         descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_BUSY (another thread uses this end;
+///         checked rings only), or a handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -255,12 +255,12 @@ pub extern "C" fn bb_sender_arm(tx: *mut bb_sender, bytes: u64) -> bb_status {
     on("bb_sender_arm", tx, |tx: &Tx| tx.arm(bytes))
 }
 
-/// Publishes what was fed and sends no more. The receiver gets what is in the ring, then BB_E_CLOSED; a thread that waits in
-/// this end returns BB_E_CLOSED. Closing twice is fine. What another thread sends at this very moment may be lost, or come after
-/// the receiver was told BB_E_CLOSED.
+/// Closes the sender: fed bytes become visible, and the receiver gets the bytes in the ring, then BB_E_CLOSED. A
+/// thread that waits on this end returns BB_E_CLOSED. Closing it again has no effect. Bytes that another thread sends
+/// at the same moment may be lost, or arrive after the receiver has got BB_E_CLOSED.
 ///
 /// @param tx the sender
-/// @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -271,12 +271,12 @@ pub extern "C" fn bb_sender_close(tx: *mut bb_sender) -> bb_status {
     })
 }
 
-/// Makes a new receiver where the old one was destroyed. It finds the bytes that were not received.
+/// Creates a new receiver after the old one was destroyed. It gets the bytes that were not received.
 ///
 /// @param tx the sender
 /// @param receiver the handle is written here
-/// @return BB_OK, BB_E_BUSY (the old one lives: not destroyed, or a span of its is open), BB_E_OUT_OF_MEMORY, BB_E_LIMIT,
-///         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_BUSY (the old one is not destroyed, or still has an open span), BB_E_OUT_OF_MEMORY,
+///         BB_E_LIMIT, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -285,19 +285,19 @@ pub unsafe extern "C" fn bb_sender_attach_receiver(
     receiver: *mut *mut bb_receiver,
 ) -> bb_status {
     on("bb_sender_attach_receiver", tx, |tx: &Tx| {
-        // SAFETY: the header asks for a place for a handle.
+        // SAFETY: the header requires memory for a handle.
         let place = unsafe { input::output(receiver, "receiver") }?;
         let seat = Seat::take()?;
         place.set(seat.seat_boxed(boxed(Rx::attach(tx.ring())?)?) as *mut bb_receiver)
     })
 }
 
-/// What this end has counted.
+/// Gets the statistics of this end.
 ///
 /// @param tx the sender
-/// @param struct_size `sizeof(bb_end_stats)` as the caller knows it
-/// @param stats written
-/// @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param struct_size `sizeof(bb_end_stats)`
+/// @param stats output
+/// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -306,17 +306,18 @@ pub unsafe extern "C" fn bb_sender_stats_get(
     struct_size: u32,
     stats: *mut bb_end_stats,
 ) -> bb_status {
-    // SAFETY: the header asks for a place of `struct_size` bytes.
+    // SAFETY: the header requires memory of `struct_size` bytes.
     on("bb_sender_stats_get", tx, |tx: &Tx| unsafe {
         input::write_sized(struct_size, stats, "stats", |size| stats_of(&tx.statistics(), size))
     })
 }
 
-/// Publishes what was fed and ends this end: the receiver is woken at once and gets what is in the ring, then BB_E_CLOSED. A
-/// thread that waits inside returns BB_E_CLOSED first. If a span is open, its memory stays until it is committed.
+/// Destroys the sender: fed bytes become visible, and the receiver is woken and gets the bytes in the ring, then
+/// BB_E_CLOSED. A thread that waits on this end returns BB_E_CLOSED. If a span is open, its memory stays valid until
+/// it is committed.
 ///
 /// @param tx the sender; NULL is a no-op
-/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! `bb_immediate_staging` and `bb_deferred_staging`: bytes on their way to the device.
+//! `bb_immediate_staging` and `bb_deferred_staging`: staging buffers for uploads.
 
 use std::ffi::{c_char, c_void};
 
@@ -39,15 +39,15 @@ impl Object for DeferredStagingBuffer {
 ///
 /// NULL, or that many bytes that do not change while the call lasts.
 unsafe fn write(staging: &Staging, offset: u64, data: *const c_void, bytes: u64) -> Result<()> {
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     staging.write(offset, unsafe { input::many(data.cast::<u8>(), bytes, "data") }?)
 }
 
 /// # Safety
 ///
-/// NULL, or a place for a span.
+/// NULL, or memory for a span.
 unsafe fn bytes(staging: &Staging, span: *mut bb_span) -> Result<()> {
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     let place = unsafe { input::output(span, "span") }?;
     let (data, bytes) = staging.place()?;
     place.set(bb_span { data: data.cast(), bytes })
@@ -60,15 +60,13 @@ fn upload(staging: &Staging, encoder: *mut bb_encoder, to: *mut bb_device_buffer
     })
 }
 
-/// Makes a staging buffer that is mapped from the beginning and used up by its upload: for what is loaded once.
+/// Creates a staging buffer for one upload. It is mapped at creation: for data that is loaded once.
 ///
-/// @param device whose memory it is
-/// @param size its bytes, any number
-/// @param label name in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none
+/// @param device the device that owns the memory
+/// @param size size in bytes
+/// @param label label in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none
 /// @param staging the handle is written here; `bb_immediate_staging_destroy()` ends it
-/// @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_TIMEOUT (the host has not driven the
-///         device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
-///         BB_E_FORKED
+/// @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, a device status, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -79,7 +77,7 @@ pub unsafe extern "C" fn bb_immediate_staging_create(
     staging: *mut *mut bb_immediate_staging,
 ) -> bb_status {
     on("bb_immediate_staging_create", device, |device: &Device| {
-        // SAFETY: the header asks for a place for a handle, and a string or NULL.
+        // SAFETY: the header requires memory for a handle, and a string or NULL.
         let (place, label) = unsafe { (input::output(staging, "staging")?, input::name(label, "label")?) };
         let seat = Seat::take()?;
         let staging = ImmediateStagingBuffer::new(device, size, label)?;
@@ -90,11 +88,11 @@ pub unsafe extern "C" fn bb_immediate_staging_create(
 /// Writes bytes to a staging buffer.
 ///
 /// @param staging the staging buffer, not uploaded yet
-/// @param offset where they go, in bytes
+/// @param offset offset in the staging buffer, in bytes
 /// @param data the bytes
-/// @param bytes how many
-/// @return BB_OK, BB_E_STATE (uploaded: not mapped), BB_E_RANGE, BB_E_BUSY (the bytes are lent), BB_E_DEVICE_LOST,
-///         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param bytes the number of bytes
+/// @return BB_OK, BB_E_STATE (uploaded: not mapped), BB_E_RANGE, BB_E_BUSY (the bytes are in use), BB_E_DEVICE_LOST,
+///         BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety safe to call from any thread; two that write the same bytes race
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -104,19 +102,19 @@ pub unsafe extern "C" fn bb_immediate_staging_write(
     data: *const c_void,
     bytes: u64,
 ) -> bb_status {
-    // SAFETY: the header asks for that many bytes.
+    // SAFETY: the header requires that many bytes.
     on("bb_immediate_staging_write", staging, |staging: &ImmediateStagingBuffer| unsafe {
         write(&staging.0, offset, data, bytes)
     })
 }
 
-/// The bytes of a staging buffer, to be written in place, and not read. Valid until the upload, the destroy, or the end of the
-/// device.
+/// Gets the bytes of a staging buffer for writing in place; do not read them. They are valid until the upload, the
+/// destroy, or the end of the device.
 ///
 /// @param staging the staging buffer, not uploaded yet
-/// @param span written
-/// @return BB_OK, BB_E_STATE (uploaded: not mapped), BB_E_BUSY (another thread asks for them at this moment), BB_E_DEVICE_LOST,
-///         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param span output
+/// @return BB_OK, BB_E_STATE (uploaded: not mapped), BB_E_BUSY (another thread gets them at the same moment),
+///         BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -124,20 +122,21 @@ pub unsafe extern "C" fn bb_immediate_staging_bytes(
     staging: *mut bb_immediate_staging,
     span: *mut bb_span,
 ) -> bb_status {
-    // SAFETY: the header asks for a place for a span.
+    // SAFETY: the header requires memory for a span.
     on("bb_immediate_staging_bytes", staging, |staging: &ImmediateStagingBuffer| unsafe {
         bytes(&staging.0, span)
     })
 }
 
-/// Records the copy of all of it to a device buffer, and unmaps it. It may be destroyed once that is submitted.
+/// Records a copy of the whole staging buffer to a device buffer, and unmaps it. It may be destroyed once the copy is
+/// submitted.
 ///
 /// @param staging the staging buffer
 /// @param encoder the encoder
 /// @param to the device buffer
-/// @param offset where it goes there, in bytes
-/// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread is inside of the encoder),
-///         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param offset offset in the device buffer, in bytes
+/// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses the
+///         encoder), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -152,11 +151,11 @@ pub extern "C" fn bb_immediate_staging_upload_to(
     })
 }
 
-/// Destroys a staging buffer. Its memory is given back once the device is done with it; what was recorded and not submitted is
-/// refused then.
+/// Destroys a staging buffer. Its memory is freed once the device has finished with it; submits of copies recorded
+/// before are refused.
 ///
 /// @param staging the staging buffer; NULL is a no-op
-/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -170,15 +169,13 @@ pub extern "C" fn bb_immediate_staging_destroy(staging: *mut bb_immediate_stagin
     })
 }
 
-/// Makes a staging buffer that is mapped when it is asked for and free, again and again: for what streams.
+/// Creates a staging buffer for repeated uploads. It is mapped on request: for data that is streamed.
 ///
-/// @param device whose memory it is
-/// @param size its bytes, any number
-/// @param label name in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none
+/// @param device the device that owns the memory
+/// @param size size in bytes
+/// @param label label in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none
 /// @param staging the handle is written here; `bb_deferred_staging_destroy()` ends it
-/// @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, BB_E_TIMEOUT (the host has not driven the
-///         device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
-///         BB_E_FORKED
+/// @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, a device status, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -189,7 +186,7 @@ pub unsafe extern "C" fn bb_deferred_staging_create(
     staging: *mut *mut bb_deferred_staging,
 ) -> bb_status {
     on("bb_deferred_staging_create", device, |device: &Device| {
-        // SAFETY: the header asks for a place for a handle, and a string or NULL.
+        // SAFETY: the header requires memory for a handle, and a string or NULL.
         let (place, label) = unsafe { (input::output(staging, "staging")?, input::name(label, "label")?) };
         let seat = Seat::take()?;
         let staging = DeferredStagingBuffer::new(device, size, label)?;
@@ -197,13 +194,13 @@ pub unsafe extern "C" fn bb_deferred_staging_create(
     })
 }
 
-/// Asks for the staging buffer to be mapped, as soon as its last upload is done. As `bb_buffer_map_async()` in all else.
+/// Requests the mapping of a staging buffer, which completes when its last upload is done. Else it works as
+/// `bb_buffer_map_async()`.
 ///
 /// @param staging the staging buffer
-/// @param callback called with the answer, or NULL
-/// @param request a handle to poll, wait and cancel is written here; NULL for none
-/// @return BB_OK, BB_E_STATE (mapped or pending), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, BB_E_NULL, BB_E_HANDLE,
-///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param callback called with the outcome, or NULL
+/// @param request a handle for poll, wait and cancel is written here; NULL for none
+/// @return BB_OK, BB_E_STATE (mapped or pending), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -218,9 +215,9 @@ pub unsafe extern "C" fn bb_deferred_staging_map_async(
         Ok(())
     });
     let Some(inner) = inner else { return status };
-    // No call is inside of the handle while the callback runs.
+    // The handle is not in use while the callback runs.
     beside("bb_deferred_staging_map_async", Kind::DeferredStaging, inner.label, || {
-        // SAFETY: the header asks for a callback or NULL, and for a place for a handle or NULL.
+        // SAFETY: the header requires a callback or NULL, and for a place for a handle or NULL.
         unsafe { answered(callback, request, || Inner::map_async(&inner, MapMode::Write, 0, None)) }
     })
 }
@@ -228,11 +225,11 @@ pub unsafe extern "C" fn bb_deferred_staging_map_async(
 /// Writes bytes to a staging buffer.
 ///
 /// @param staging the staging buffer, mapped
-/// @param offset where they go, in bytes
+/// @param offset offset in the staging buffer, in bytes
 /// @param data the bytes
-/// @param bytes how many
-/// @return BB_OK, BB_E_STATE (not mapped), BB_E_RANGE, BB_E_BUSY (the bytes are lent), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY,
-///         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param bytes the number of bytes
+/// @return BB_OK, BB_E_STATE (not mapped), BB_E_RANGE, BB_E_BUSY (the bytes are in use), BB_E_DEVICE_LOST,
+///         BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety safe to call from any thread; two that write the same bytes race
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -242,19 +239,19 @@ pub unsafe extern "C" fn bb_deferred_staging_write(
     data: *const c_void,
     bytes: u64,
 ) -> bb_status {
-    // SAFETY: the header asks for that many bytes.
+    // SAFETY: the header requires that many bytes.
     on("bb_deferred_staging_write", staging, |staging: &DeferredStagingBuffer| unsafe {
         write(&staging.0, offset, data, bytes)
     })
 }
 
-/// The bytes of a staging buffer, to be written in place, and not read. Valid until the upload, the destroy, or the end of the
-/// device.
+/// Gets the bytes of a staging buffer for writing in place; do not read them. They are valid until the upload, the
+/// destroy, or the end of the device.
 ///
 /// @param staging the staging buffer, mapped
-/// @param span written
-/// @return BB_OK, BB_E_STATE (not mapped), BB_E_BUSY (another thread asks for them at this moment), BB_E_DEVICE_LOST,
-///         BB_E_OUT_OF_MEMORY, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param span output
+/// @return BB_OK, BB_E_STATE (not mapped), BB_E_BUSY (another thread gets them at the same moment), BB_E_DEVICE_LOST,
+///         BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -262,20 +259,21 @@ pub unsafe extern "C" fn bb_deferred_staging_bytes(
     staging: *mut bb_deferred_staging,
     span: *mut bb_span,
 ) -> bb_status {
-    // SAFETY: the header asks for a place for a span.
+    // SAFETY: the header requires memory for a span.
     on("bb_deferred_staging_bytes", staging, |staging: &DeferredStagingBuffer| unsafe {
         bytes(&staging.0, span)
     })
 }
 
-/// Records the copy of all of it to a device buffer, and unmaps it: once that is submitted, it may be asked for again.
+/// Records a copy of the whole staging buffer to a device buffer, and unmaps it. Once the copy is submitted, a
+/// mapping may be requested again.
 ///
 /// @param staging the staging buffer
 /// @param encoder the encoder
 /// @param to the device buffer
-/// @param offset where it goes there, in bytes
-/// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread is inside of the encoder),
-///         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param offset offset in the device buffer, in bytes
+/// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses the
+///         encoder), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -290,10 +288,11 @@ pub extern "C" fn bb_deferred_staging_upload_to(
     })
 }
 
-/// Destroys a staging buffer, as `bb_immediate_staging_destroy()` does. A pending request is answered with BB_E_ABORTED.
+/// Destroys a staging buffer, as `bb_immediate_staging_destroy()` does. A pending request completes with
+/// BB_E_ABORTED.
 ///
 /// @param staging the staging buffer; NULL is a no-op
-/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
 /// @threadsafety safe to call from any thread, also in its own callback
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -5,9 +5,9 @@ use std::ffi::CStr;
 use crate::error::Status;
 use crate::spsc::Flow;
 
-/// What every call that can fail returns: `BB_OK` or one of the failures, which are negative. A number is never reused.
+/// The result of every call that can fail: `BB_OK` or a negative failure. A number is never reused.
 ///
-/// `bb_status_string()` explains a status, and `bb_last_error()` what was wrong with the calling thread's last refused call.
+/// `bb_status_string()` explains a status, and `bb_last_error()` explains the calling thread's last refused call.
 #[allow(non_camel_case_types, reason = "C names its constants so")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
@@ -16,7 +16,7 @@ pub enum bb_status {
     BB_OK = 0,
     /// A required pointer is NULL.
     BB_E_NULL = -1,
-    /// Not a handle at all.
+    /// Not a handle of this library.
     BB_E_HANDLE = -2,
     /// The object behind the handle has been destroyed.
     BB_E_STALE = -3,
@@ -30,27 +30,27 @@ pub enum bb_status {
     BB_E_ALIGN = -7,
     /// Out of bounds, or a sum that overflows.
     BB_E_RANGE = -8,
-    /// A struct whose `struct_size` this version cannot serve.
+    /// A `struct_size` that this version does not support.
     BB_E_VERSION = -9,
     /// Not available in this build or on this system.
     BB_E_UNSUPPORTED = -10,
     /// More than the library or the system can hold.
     BB_E_LIMIT = -11,
-    /// Memory could not be had.
+    /// Out of memory.
     BB_E_OUT_OF_MEMORY = -12,
-    /// Not legal in the object's present state.
+    /// Not allowed in the object's present state.
     BB_E_STATE = -13,
-    /// Somebody else is using it.
+    /// Another call is using the object.
     BB_E_BUSY = -14,
-    /// No room now.
+    /// Full: no space at this moment.
     BB_E_FULL = -15,
-    /// Nothing there now.
+    /// Empty: nothing to receive at this moment.
     BB_E_EMPTY = -16,
-    /// The time given is over.
+    /// The timeout expired.
     BB_E_TIMEOUT = -17,
     /// The object is closed.
     BB_E_CLOSED = -18,
-    /// A lease keeps the copy that is needed.
+    /// Leases hold every copy that could be written.
     BB_E_PINNED = -19,
     /// Backend work outlasted the watchdog.
     BB_E_STALLED = -20,
@@ -62,11 +62,11 @@ pub enum bb_status {
     BB_E_ABORTED = -23,
     /// The request was cancelled.
     BB_E_CANCELLED = -24,
-    /// A call from inside a callback that cannot be served there.
+    /// Not allowed inside a callback, or inside a call on the same object.
     BB_E_RECURSIVE = -25,
-    /// A signal or the wait check ended the wait, as the thread asked for.
+    /// A signal or the thread's wait check ended the wait.
     BB_E_INTERRUPTED = -26,
-    /// Not legal on this thread.
+    /// Not allowed on this thread.
     BB_E_WRONG_THREAD = -27,
     /// The handle was made before a fork.
     BB_E_FORKED = -28,
@@ -74,7 +74,7 @@ pub enum bb_status {
     BB_E_POISONED = -29,
     /// A panic was caught inside the library.
     BB_E_PANIC = -30,
-    /// The name is taken.
+    /// The name is already registered.
     BB_E_EXISTS = -31,
     /// No such parent.
     BB_E_NO_PARENT = -32,
@@ -153,7 +153,7 @@ impl From<Status> for bb_status {
     }
 }
 
-/// Name, colon, sentence, NUL.
+/// One line of `bb_status_string()`: name, colon, sentence, NUL.
 struct Line([u8; Line::CAPACITY]);
 
 impl Line {
@@ -221,7 +221,7 @@ static LINES: [Line; 37] = [
     Line::failure("BB_E_ALIAS_ORDER", Status::AliasOrder),
 ];
 
-/// The line of a status; of numbers that are none, a line that says so.
+/// The line of a status, or a line that reports an unknown number.
 pub(crate) fn text(status: i32) -> &'static CStr {
     let line = status.checked_neg().and_then(|code| LINES.get(usize::try_from(code).ok()?));
     line.and_then(|line| CStr::from_bytes_until_nul(&line.0).ok())

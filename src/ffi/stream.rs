@@ -1,4 +1,4 @@
-//! `bb_stream`: what arrives in a ring, as chunks that can be held.
+//! `bb_stream`: the bytes of a ring, received as chunks that can be kept.
 
 use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
@@ -36,38 +36,39 @@ impl Object for Source {
     }
 }
 
-/// How a stream makes chunks. Fill it by `bb_stream_config_init()`, then change what is needed.
+/// Parameters of a new stream. Fill it by `bb_stream_config_init()`, then change what is needed.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_stream_config {
-    /// Bytes of this struct, as the caller knows it.
+    /// Bytes of this struct in the caller's version.
     pub struct_size: u32,
-    /// Buffers that are kept for use again, 16; more than that are freed when they are released.
+    /// Maximum number of released buffers that are kept for reuse, 16 by default.
     pub pool_size: u32,
-    /// Bytes of a buffer, at least, 8192. After 4 full ones in a row it doubles, up to the ring's capacity; after 64 in a row
-    /// below a quarter it halves, down to this.
+    /// Minimum bytes of a buffer, 8192 by default. After 4 full chunks in a row the size doubles, up to the capacity
+    /// of the ring; after 64 chunks in a row below a quarter it halves, down to this minimum.
     pub buffer_size: u64,
-    /// Fewer bytes make no chunk, but at the end, 1.
+    /// Minimum bytes of a chunk, except for the last one; 1 by default.
     pub min_size: u64,
-    /// Bytes of a record: each chunk is a whole number of records. 0 for none, or for those of a ring that overwrites its oldest.
+    /// Bytes of a record: each chunk has a whole number of records. 0 for none, or for the records of a ring that
+    /// overwrites its oldest.
     pub record_size: u64,
-    /// Name in messages and logs: UTF-8, cut at 63 bytes; NULL for the ring's.
+    /// Label in messages and logs: UTF-8, cut at 63 bytes; NULL for the ring's.
     pub label: *const c_char,
 }
 
-/// A managed buffer, filled from the ring.
+/// A chunk: a buffer filled from the ring.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_chunk {
-    /// The bytes, aligned to 64. They are the holder's to read and write until the lease is released.
+    /// The bytes, aligned to 64. The holder may read and write them until the lease is released.
     pub data: *mut c_void,
-    /// How many there are.
+    /// Number of bytes.
     pub bytes: u64,
-    /// Give it back by `bb_lease_release()`, on any thread, also after the stream has gone.
+    /// Release it with `bb_lease_release()`, on any thread, even after the stream is destroyed.
     pub lease: *mut bb_lease,
 }
 
-/// What a stream has counted, since it was made.
+/// Statistics of a stream since its creation.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_stream_stats {
@@ -75,7 +76,7 @@ pub struct bb_stream_stats {
     pub struct_size: u32,
     /// 0.
     pub reserved: u32,
-    /// Chunks given.
+    /// Chunks returned.
     pub chunks: u64,
     /// Bytes in them.
     pub bytes: u64,
@@ -83,13 +84,13 @@ pub struct bb_stream_stats {
     pub hits: u64,
     /// Buffers allocated.
     pub misses: u64,
-    /// Chunks that have not been released.
+    /// Chunks not released yet.
     pub live: u64,
-    /// Buffers that wait in the pool.
+    /// Buffers in the pool.
     pub kept: u64,
     /// Bytes of the next buffer.
     pub buffer_size: u64,
-    /// Waits that could not be answered at once.
+    /// Calls that waited.
     pub waits: u64,
 }
 
@@ -107,25 +108,25 @@ fn defaults() -> bb_stream_config {
 
 /// Fills a config with the defaults.
 ///
-/// @param config written
+/// @param config output
 /// @return BB_OK, BB_E_NULL
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_stream_config_init(config: *mut bb_stream_config) -> bb_status {
-    // SAFETY: the header asks for a place for a config.
+    // SAFETY: the header requires memory for a config.
     guard("bb_stream_config_init", || unsafe { input::output(config, "config") }?.set(defaults()))
 }
 
-/// Turns a receiver into a stream. Its handle ends; if the call fails, it stays as it was.
+/// Turns a receiver into a stream. The handle of the receiver ends; if the call fails, the receiver is unchanged.
 ///
 /// @param rx the receiver
-/// @param config how, or NULL for the defaults
+/// @param config parameters, or NULL for the defaults
 /// @param stream the handle is written here
-/// @return BB_OK, BB_E_ARGUMENT (a buffer_size of 0, label that is not UTF-8, another record_size than the
-///         ring has), BB_E_RANGE (min_size or record_size beyond the
-///         buffer or the ring), BB_E_VERSION (struct_size), BB_E_STATE (a peeked span is open), BB_E_BUSY (a thread waits on the
-///         receiver), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_ARGUMENT (a buffer_size of 0, label that is not UTF-8, another record_size than the ring has),
+///         BB_E_RANGE (min_size or record_size beyond the buffer or the ring), BB_E_VERSION (struct_size), BB_E_STATE (a
+///         peeked span is open), BB_E_BUSY (a thread waits on the receiver), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, or a handle
+///         status
 /// @threadsafety one thread at a time for the receiver
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -136,7 +137,7 @@ pub unsafe extern "C" fn bb_spsc_into_stream(
 ) -> bb_status {
     let mut ready = None;
     let checked = on("bb_spsc_into_stream", rx, |rx: &Rx| {
-        // SAFETY: the header asks for a place for a handle, and a config that is as long as it says, or NULL.
+        // SAFETY: the header requires memory for a handle, and a config that is as long as it says, or NULL.
         let (place, config) =
             unsafe { (input::output(stream, "stream")?, input::optional(config, defaults())?) };
         let core = StreamConfig {
@@ -144,12 +145,12 @@ pub unsafe extern "C" fn bb_spsc_into_stream(
             min_size: config.min_size,
             pool_size: config.pool_size,
             record_size: config.record_size,
-            // SAFETY: the header asks for a string or NULL.
+            // SAFETY: the header requires a string or NULL.
             label: unsafe { input::name(config.label, "label") }?,
         };
         rx.check_idle()?;
         Source::check(rx.ring(), &core)?;
-        // What can fail comes first, so that the receiver is ended only for a stream.
+        // Everything that can fail is done first, so that the receiver ends only for a stream.
         ready = Some((
             place,
             core,
@@ -181,7 +182,7 @@ fn leased(held: Held, number: u64, tag: u16) -> std::result::Result<bb_chunk, (H
     Ok(bb_chunk { data, bytes, lease: handle::of_lease(lease, handle::compose(tag, 0, 0)) as *mut bb_lease })
 }
 
-/// Takes chunks, each to the place that `place` gives for it.
+/// Receives chunks and passes each one to `store`.
 fn gather(
     s: &Source,
     count: u64,
@@ -197,20 +198,20 @@ fn gather(
     })
 }
 
-/// The next chunk: what is there, as much as a buffer holds.
+/// Gets the next chunk: the available bytes, at most one buffer.
 ///
 /// @param s the stream
-/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
-/// @param chunk written; `bb_lease_release(chunk->lease)` gives it back
-/// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (the end of the stream, or it is closed), BB_E_INTERRUPTED; these set no message;
-///         BB_E_ALIGN (the stream has ended inside of a record), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (too many leases), BB_E_BUSY
-///         (another thread is inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+/// @param chunk output; `bb_lease_release(chunk->lease)` releases it
+/// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (end of the stream, or it is closed), BB_E_INTERRUPTED, BB_E_ALIGN (the
+///         stream has ended inside a record), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (too many leases), BB_E_BUSY (another
+///         thread uses it), or a handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_stream_next(s: *mut bb_stream, timeout: u64, chunk: *mut bb_chunk) -> bb_status {
     on("bb_stream_next", s, |s: &Source| {
-        // SAFETY: the header asks for a place for a chunk.
+        // SAFETY: the header requires memory for a chunk.
         unsafe { input::output(chunk, "chunk") }?;
         // SAFETY: as above.
         let given = gather(s, 1, true, timeout, |next| unsafe { chunk.write(next) })?;
@@ -218,14 +219,14 @@ pub unsafe extern "C" fn bb_stream_next(s: *mut bb_stream, timeout: u64, chunk: 
     })
 }
 
-/// `count` chunks together; fewer only at the end of the stream. What a call that did not get them all has gathered comes with
-/// the next one.
+/// Gets exactly `count` chunks; fewer only at the end of the stream. After a timeout the chunks received so far are
+/// returned by the next call.
 ///
 /// @param s the stream
-/// @param count how many
-/// @param timeout nanoseconds for all of them; 0 tries, BB_FOREVER waits without end
+/// @param count how many there are
+/// @param timeout nanoseconds for all of them; 0 does not wait, BB_FOREVER waits without limit
 /// @param chunks the first `got` are written
-/// @param got how many there are is written here; 0 beside BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED
+/// @param got the number of chunks is written here; 0 with BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED
 /// @return what `bb_stream_next()` returns
 /// @threadsafety one thread at a time
 /// @since 0.1
@@ -237,17 +238,17 @@ pub unsafe extern "C" fn bb_stream_chunks(
     chunks: *mut bb_chunk,
     got: *mut u64,
 ) -> bb_status {
-    // SAFETY: the header asks for places for that many chunks and a number.
+    // SAFETY: the header requires memory for that many chunks and a number.
     unsafe { several("bb_stream_chunks", s, (chunks, count), false, timeout, got) }
 }
 
-/// What is there: at least one chunk, which it waits for, and at most `count`.
+/// Gets the available chunks: waits for the first, and returns at most `count`.
 ///
 /// @param s the stream
 /// @param count how many at most
-/// @param timeout nanoseconds for the first; 0 tries, BB_FOREVER waits without end
+/// @param timeout nanoseconds for the first; 0 does not wait, BB_FOREVER waits without limit
 /// @param chunks the first `got` are written
-/// @param got how many there are is written here; 0 beside BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED
+/// @param got the number of chunks is written here; 0 with BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED
 /// @return what `bb_stream_next()` returns
 /// @threadsafety one thread at a time
 /// @since 0.1
@@ -259,13 +260,13 @@ pub unsafe extern "C" fn bb_stream_ready_chunks(
     chunks: *mut bb_chunk,
     got: *mut u64,
 ) -> bb_status {
-    // SAFETY: the header asks for places for that many chunks and a number.
+    // SAFETY: the header requires memory for that many chunks and a number.
     unsafe { several("bb_stream_ready_chunks", s, (chunks, count), true, timeout, got) }
 }
 
 /// # Safety
 ///
-/// NULL, or places for that many chunks; NULL, or a place for a number.
+/// NULL, or places for that many chunks; NULL, or memory for a number.
 unsafe fn several(
     call: &'static str,
     s: *mut bb_stream,
@@ -275,7 +276,7 @@ unsafe fn several(
     got: *mut u64,
 ) -> bb_status {
     on(call, s, |s: &Source| {
-        // SAFETY: the caller's promise; the chunks are checked, and not read.
+        // SAFETY: promised by the caller; the chunks are checked, and not read.
         let place = unsafe {
             input::many(chunks.cast::<MaybeUninit<bb_chunk>>().cast_const(), count, "chunks")?;
             input::output(got, "got")?
@@ -297,28 +298,26 @@ unsafe fn several(
     })
 }
 
-/// A descriptor for event loops. It becomes readable (POLLIN, level-triggered) when what `bb_stream_arm()` asked for has come.
-/// It belongs to the ring: neither read nor close it.
+/// Gets a file descriptor for event loops. It becomes readable (POLLIN, level-triggered) when the condition of
+/// `bb_stream_arm()` holds. It belongs to the ring: neither read nor close it.
 ///
 /// @param s the stream
-/// @param fd written
-/// @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_NULL, BB_E_HANDLE,
-///         BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param fd output
+/// @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_stream_fd(s: *mut bb_stream, fd: *mut i32) -> bb_status {
-    // SAFETY: the header asks for a place for a number.
+    // SAFETY: the header requires memory for a number.
     on("bb_stream_fd", s, |s: &Source| unsafe { input::output(fd, "fd") }?.set(s.fd()?))
 }
 
-/// Asks for the descriptor to tell when a chunk or the end can be had. Call it before each poll.
+/// Arms the descriptor for the next chunk or the end of the stream. Call it before each poll.
 ///
 /// @param s the stream
-/// @return BB_OK (now), BB_E_EMPTY (armed: the descriptor becomes readable when it can, and stays so until the next call
-///         that returns BB_E_EMPTY; sets no message), BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses
-///         one), BB_E_BUSY (another thread is inside), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN,
-///         BB_E_FORKED
+/// @return BB_OK (available now), BB_E_EMPTY (armed: the descriptor becomes readable when it is available, and stays
+///         so until the next call that returns BB_E_EMPTY), BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the
+///         system refuses one), BB_E_BUSY (another thread uses it), or a handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -326,11 +325,11 @@ pub extern "C" fn bb_stream_arm(s: *mut bb_stream) -> bb_status {
     on("bb_stream_arm", s, Source::arm)
 }
 
-/// Receives no more: the sender gets BB_E_CLOSED, and so does a thread that waits in this stream. Chunks that are held stay.
-/// Closing twice is fine.
+/// Closes the stream: the sender, and a thread that waits on the stream, get BB_E_CLOSED. Chunks stay valid. Closing
+/// it again has no effect.
 ///
 /// @param s the stream
-/// @return BB_OK, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -341,12 +340,12 @@ pub extern "C" fn bb_stream_close(s: *mut bb_stream) -> bb_status {
     })
 }
 
-/// Makes a new sender where the old one was destroyed: the stream goes on.
+/// Creates a new sender after the old one was destroyed: the stream continues.
 ///
 /// @param s the stream
 /// @param sender the handle is written here
-/// @return BB_OK, BB_E_BUSY (the old one lives: not destroyed, or a span of its is open), BB_E_OUT_OF_MEMORY, BB_E_LIMIT,
-///         BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_BUSY (the old one is not destroyed, or still has an open span), BB_E_OUT_OF_MEMORY,
+///         BB_E_LIMIT, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -355,19 +354,19 @@ pub unsafe extern "C" fn bb_stream_attach_sender(
     sender: *mut *mut bb_sender,
 ) -> bb_status {
     on("bb_stream_attach_sender", s, |s: &Source| {
-        // SAFETY: the header asks for a place for a handle.
+        // SAFETY: the header requires memory for a handle.
         let place = unsafe { input::output(sender, "sender") }?;
         let seat = Seat::take()?;
         place.set(seat.seat_boxed(boxed(Tx::attach(s.ring())?)?) as *mut bb_sender)
     })
 }
 
-/// What the stream and its pool have counted.
+/// Gets the statistics of the stream and its pool.
 ///
 /// @param s the stream
-/// @param struct_size `sizeof(bb_stream_stats)` as the caller knows it
-/// @param stats written
-/// @return BB_OK, BB_E_VERSION (struct_size), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @param struct_size `sizeof(bb_stream_stats)`
+/// @param stats output
+/// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -376,7 +375,7 @@ pub unsafe extern "C" fn bb_stream_stats_get(
     struct_size: u32,
     stats: *mut bb_stream_stats,
 ) -> bb_status {
-    // SAFETY: the header asks for a place of `struct_size` bytes.
+    // SAFETY: the header requires memory of `struct_size` bytes.
     on("bb_stream_stats_get", s, |s: &Source| unsafe {
         input::write_sized(struct_size, stats, "stats", |size| stats_of(&s.statistics(), size))
     })
@@ -397,10 +396,10 @@ fn stats_of(s: &StreamStatistics, struct_size: u32) -> bb_stream_stats {
     }
 }
 
-/// Ends the stream and its receiving end: the sender gets BB_E_CLOSED. Chunks that are held stay valid until they are released.
+/// Destroys the stream and its receiving end: the sender gets BB_E_CLOSED. Chunks stay valid until they are released.
 ///
 /// @param s the stream; NULL is a no-op
-/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -9,9 +9,9 @@ use crate::error::{Error, Result, Status};
 ///
 /// # Safety
 ///
-/// `place` is NULL or has room for `capacity` bytes; `length` is NULL or a place for a number.
+/// `place` is NULL or has room for `capacity` bytes; `length` is NULL or memory for a number.
 pub(super) unsafe fn write(text: &str, place: *mut c_char, capacity: u64, length: *mut u64) -> Result<()> {
-    // SAFETY: the caller's promise.
+    // SAFETY: promised by the caller.
     let length = unsafe { input::output(length, "length") }?;
     let bytes = text.len() as u64;
     if capacity > 0 {

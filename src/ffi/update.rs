@@ -1,4 +1,4 @@
-//! `bb_manager_enqueue…`: every way to change the state but in place.
+//! `bb_manager_enqueue…`: updates of the state through the queue.
 
 use std::ffi::c_void;
 
@@ -16,24 +16,24 @@ use crate::manager::raw::RawUpdate;
 use crate::manager::region::RawRegion;
 use crate::sys::clock::Timeout;
 
-/// `bb_kernel.flags`: may run on any thread that applies, not only on the worker.
+/// `bb_kernel.flags`: may run on any thread that applies updates, not only on the worker.
 pub const BB_KERNEL_ANY_THREAD: u32 = 1;
-/// `bb_kernel.flags`: writes all of its range, so that nothing is brought up to date for it first.
+/// `bb_kernel.flags`: overwrites all of its range, so that the range is not copied forward first.
 pub const BB_KERNEL_OVERWRITES: u32 = 2;
 
-/// Some elements, to be copied into the state.
+/// An update: elements to be copied into the state.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_update {
-    /// Where they go: bytes from the start of the state, a multiple of the element's size.
+    /// Destination in bytes from the start of the state, a multiple of the element size.
     pub byte_offset: u64,
-    /// How many, in elements.
+    /// Number of elements.
     pub count: u64,
     /// The elements, of any alignment; may be NULL if `count` is 0.
     pub data: *const c_void,
 }
 
-// What the core reads in place is this struct.
+// The core reads this struct in place.
 const _: () = assert!(
     size_of::<bb_update>() == size_of::<RawUpdate>()
         && std::mem::offset_of!(bb_update, byte_offset) == std::mem::offset_of!(RawUpdate, byte_offset)
@@ -41,40 +41,41 @@ const _: () = assert!(
         && std::mem::offset_of!(bb_update, data) == std::mem::offset_of!(RawUpdate, data)
 );
 
-/// An N-d part of the state, as in `state[2:5, ::2] = data`. Each array has as many entries as the state has dimensions.
+/// An update of an N-d region, as in `state[2:5, ::2] = data`. Each array has one entry per dimension of the state.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_region {
     /// The first index along each axis.
     pub start: *const u64,
-    /// How many along each axis.
+    /// Number of indices along each axis.
     pub extent: *const u64,
-    /// From one to the next along each axis, in elements, negative allowed; NULL for 1 everywhere.
+    /// Step along each axis in elements, may be negative; NULL for 1 everywhere.
     pub step: *const i64,
     /// The elements, of any alignment; may be NULL if an extent is 0.
     pub data: *const c_void,
-    /// From one to the next along each axis of `data`, in bytes, 0 and negative allowed; NULL if it is packed, row-major.
+    /// Strides of `data` along each axis in bytes, may be 0 or negative; NULL if `data` is packed and row-major.
     pub strides: *const i64,
 }
 
-/// Changes a range of the back copy, which shows every earlier update. `front` is the same range of the newest published
-/// epoch; `count` elements each. Runs once; must not throw; may enqueue, but not synchronize or destroy.
+/// Changes a range of the back copy, which contains every earlier update. `front` is the same range of the newest
+/// published epoch; both have `count` elements. It runs once. It may enqueue, but not synchronize or destroy, and
+/// must not throw.
 pub type bb_kernel_fn =
     Option<unsafe extern "C" fn(back: *mut c_void, front: *const c_void, count: u64, user_data: *mut c_void)>;
 
-/// A function that changes a range of the state in its place in the order.
+/// A kernel: a function that changes a range of the state, in order with the other updates.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_kernel {
-    /// Called once, on the worker unless `flags` say otherwise.
+    /// Called once, on the worker unless `flags` allow other threads.
     pub function: bb_kernel_fn,
-    /// Handed to both functions.
+    /// Passed to both functions.
     pub user_data: *mut c_void,
-    /// Told on the worker that `user_data` is not needed any more, or NULL.
+    /// Releases `user_data`, on the worker; may be NULL.
     pub drop: bb_drop_fn,
-    /// Where the range begins, in bytes.
+    /// Start of the range in bytes.
     pub byte_offset: u64,
-    /// How long it is, in elements.
+    /// Number of elements.
     pub count: u64,
     /// `BB_KERNEL_ANY_THREAD`, `BB_KERNEL_OVERWRITES`, or 0.
     pub flags: u32,
@@ -85,12 +86,12 @@ pub struct bb_kernel {
 /// Enqueues one update. The data is copied before the call returns.
 ///
 /// @param m the manager
-/// @param update what goes where
-/// @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
-/// @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_FULL (no room, timeout 0), BB_E_TIMEOUT, BB_E_PINNED (leases hold every other
-///         copy and the queue is full), BB_E_STALLED, BB_E_CLOSED, BB_E_OUT_OF_MEMORY (larger than the queue),
-///         BB_E_INTERRUPTED, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
-/// @threadsafety safe to call from any thread; from callbacks too, where it never waits
+/// @param update the data and its destination
+/// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
+/// @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_FULL (no space, and the timeout is 0), BB_E_TIMEOUT, BB_E_PINNED
+///         (leases hold every other copy and the queue is full), BB_E_STALLED, BB_E_CLOSED, BB_E_OUT_OF_MEMORY
+///         (larger than the queue), BB_E_INTERRUPTED, BB_E_POISONED, or a handle status
+/// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_enqueue(
@@ -98,7 +99,7 @@ pub unsafe extern "C" fn bb_manager_enqueue(
     update: *const bb_update,
     timeout: u64,
 ) -> bb_status {
-    // SAFETY: the header asks for an update whose data is that long.
+    // SAFETY: the header requires an update whose data is that long.
     on("bb_manager_enqueue", m, |m: &Manager| unsafe {
         let update = input::required(update, "update")?;
         m.enqueue_raw(update.byte_offset, update.count, update.data.cast(), Timeout::nanos(timeout))
@@ -108,11 +109,11 @@ pub unsafe extern "C" fn bb_manager_enqueue(
 /// Enqueues several updates as one batch: all of them in one epoch, or none.
 ///
 /// @param m the manager
-/// @param updates what goes where, applied in this order
-/// @param count how many; 0 is fine
-/// @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+/// @param updates the updates, applied in this order
+/// @param count the number of updates; may be 0
+/// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
 /// @return what `bb_manager_enqueue()` returns; one bad update refuses them all
-/// @threadsafety safe to call from any thread; from callbacks too, where it never waits
+/// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_enqueue_many(
@@ -121,7 +122,7 @@ pub unsafe extern "C" fn bb_manager_enqueue_many(
     count: u64,
     timeout: u64,
 ) -> bb_status {
-    // SAFETY: the header asks for that many updates, whose data is as long as they say.
+    // SAFETY: the header requires that many updates, whose data is as long as they say.
     on("bb_manager_enqueue_many", m, |m: &Manager| unsafe {
         m.enqueue_many_raw(
             input::many(updates.cast::<RawUpdate>(), count, "updates")?,
@@ -130,15 +131,15 @@ pub unsafe extern "C" fn bb_manager_enqueue_many(
     })
 }
 
-/// Enqueues a range to be filled with one element.
+/// Enqueues a fill: each element of a range is set to one value.
 ///
 /// @param m the manager
-/// @param byte_offset where the range begins, in bytes, a multiple of the element's size
-/// @param count how long it is, in elements
+/// @param byte_offset start of the range in bytes, a multiple of the element size
+/// @param count length of the range in elements
 /// @param element one element, of any alignment
-/// @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+/// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
 /// @return what `bb_manager_enqueue()` returns
-/// @threadsafety safe to call from any thread; from callbacks too, where it never waits
+/// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_enqueue_fill(
@@ -148,20 +149,20 @@ pub unsafe extern "C" fn bb_manager_enqueue_fill(
     element: *const c_void,
     timeout: u64,
 ) -> bb_status {
-    // SAFETY: the header asks for one element.
+    // SAFETY: the header requires one element.
     on("bb_manager_enqueue_fill", m, |m: &Manager| unsafe {
         let element = input::required(element.cast::<u8>(), "element")?;
         m.enqueue_fill_raw(byte_offset, count, element, Timeout::nanos(timeout))
     })
 }
 
-/// Enqueues an N-d region. The data is copied before the call returns.
+/// Enqueues an update of an N-d region. The data is copied before the call returns.
 ///
 /// @param m the manager
-/// @param region what goes where
-/// @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+/// @param region the region and its data
+/// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
 /// @return BB_E_ARGUMENT (a step of 0), and what `bb_manager_enqueue()` returns
-/// @threadsafety safe to call from any thread; from callbacks too, where it never waits
+/// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_enqueue_region(
@@ -169,7 +170,7 @@ pub unsafe extern "C" fn bb_manager_enqueue_region(
     region: *const bb_region,
     timeout: u64,
 ) -> bb_status {
-    // SAFETY: the header asks for arrays of the state's dimensions, and data that they describe.
+    // SAFETY: the header requires arrays of the state's dimensions, and data that they describe.
     on("bb_manager_enqueue_region", m, |m: &Manager| unsafe {
         m.enqueue_region_raw(&region_of(region, m.ndim())?, Timeout::nanos(timeout))
     })
@@ -179,7 +180,7 @@ pub unsafe extern "C" fn bb_manager_enqueue_region(
 ///
 /// NULL, or a region whose arrays have `ndim` entries.
 pub(super) unsafe fn region_of<'a>(region: *const bb_region, ndim: usize) -> Result<RawRegion<'a>> {
-    // SAFETY: the caller's promise, in all of them.
+    // SAFETY: promised by the caller, in all of them.
     unsafe {
         let region = input::required(region, "region")?;
         let ndim = ndim as u64;
@@ -197,18 +198,19 @@ pub(super) unsafe fn region_of<'a>(region: *const bb_region, ndim: usize) -> Res
     }
 }
 
-/// Enqueues an update whose data is not copied before the call returns: it stays as it is until `release` has been called.
+/// Enqueues an update whose data is not copied before the call returns: the data must stay unchanged until `release`
+/// is called.
 ///
-/// `release` is called exactly once if the call succeeds, on the worker, also when the manager is destroyed first; never if
-/// the call fails: then the data stays the caller's.
+/// If the call succeeds, `release` is called exactly once, on the worker, even if the manager is destroyed before. If
+/// the call fails it is not called, and the data stays the caller's.
 ///
 /// @param m the manager
-/// @param update what goes where
-/// @param release told when the data is not needed any more
-/// @param user_data handed to `release`
-/// @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+/// @param update the data and its destination
+/// @param release releases the data
+/// @param user_data passed to `release`
+/// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
 /// @return what `bb_manager_enqueue()` returns
-/// @threadsafety safe to call from any thread; from callbacks too, where it never waits
+/// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_enqueue_borrowed(
@@ -220,7 +222,7 @@ pub unsafe extern "C" fn bb_manager_enqueue_borrowed(
 ) -> bb_status {
     on("bb_manager_enqueue_borrowed", m, |m: &Manager| {
         let release = release_of(input::function(release, "release")?, user_data)?;
-        // SAFETY: the header asks for data that stays until the release.
+        // SAFETY: the header requires data that stays until the release.
         let outcome = unsafe {
             let update = input::required(update, "update")?;
             m.enqueue_borrowed_raw(
@@ -231,7 +233,7 @@ pub unsafe extern "C" fn bb_manager_enqueue_borrowed(
                 Timeout::nanos(timeout),
             )
         };
-        // A release that was refused is dropped unrun.
+        // A refused release is dropped without running.
         outcome.map_err(|refused| refused.error)
     })
 }
@@ -249,10 +251,10 @@ fn release_of(release: unsafe extern "C" fn(*mut c_void), user_data: *mut c_void
 /// Enqueues a kernel. If the call fails, `user_data` stays the caller's and `drop` is not called.
 ///
 /// @param m the manager
-/// @param kernel what runs on which range
-/// @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+/// @param kernel the kernel and its range
+/// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
 /// @return BB_E_ARGUMENT (flags, reserved), and what `bb_manager_enqueue()` returns
-/// @threadsafety safe to call from any thread; from callbacks too, where it never waits
+/// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_enqueue_kernel(
@@ -261,7 +263,7 @@ pub unsafe extern "C" fn bb_manager_enqueue_kernel(
     timeout: u64,
 ) -> bb_status {
     on("bb_manager_enqueue_kernel", m, |m: &Manager| {
-        // SAFETY: the header asks for a kernel.
+        // SAFETY: the header requires a kernel.
         let kernel = kernel_of(unsafe { input::required(kernel, "kernel") }?)?;
         m.enqueue_kernel(kernel, Timeout::nanos(timeout)).map_err(|refused| {
             discard(refused.value.run);
@@ -303,13 +305,14 @@ pub(super) fn kernel_of(given: &bb_kernel) -> Result<Kernel> {
     }
 }
 
-/// Enqueues a tag: it comes back with the first front that contains every earlier update of this thread, until a later tag.
+/// Enqueues a tag: it is the tag of the first front that contains every earlier update of this thread, and of later
+/// fronts until a newer tag.
 ///
 /// @param m the manager
-/// @param tag the caller's own number, such as a step
-/// @param timeout nanoseconds to wait for room in the queue; 0 tries, BB_FOREVER waits without end
+/// @param tag a number of the caller, such as a step
+/// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
 /// @return what `bb_manager_enqueue()` returns
-/// @threadsafety safe to call from any thread; from callbacks too, where it never waits
+/// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_manager_enqueue_tag(m: *mut bb_manager, tag: u64, timeout: u64) -> bb_status {

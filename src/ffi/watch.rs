@@ -1,4 +1,4 @@
-//! `bb_watch`: one waiter's own subscription.
+//! `bb_watch`: subscriptions to the epochs of a manager.
 
 use super::guard::{on, take};
 use super::handle::Kind;
@@ -26,8 +26,7 @@ impl Object for Watch {
 /// @param m the manager
 /// @param after the newest epoch that the caller has seen
 /// @param watch the handle is written here; `bb_watch_destroy()` ends it
-/// @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_CLOSED, BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
-///         BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_CLOSED, BB_E_POISONED, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -37,35 +36,34 @@ pub unsafe extern "C" fn bb_watch_create(
     watch: *mut *mut bb_watch,
 ) -> bb_status {
     on("bb_watch_create", m, |m: &Manager| {
-        // SAFETY: the header asks for a place for a handle.
+        // SAFETY: the header requires memory for a handle.
         let place = unsafe { input::output(watch, "watch") }?;
         place.set(object::create(|| m.watch(after))? as *mut bb_watch)
     })
 }
 
-/// The descriptor of the watch, for event loops. It is readable (POLLIN, level-triggered) while there is a newer epoch than
-/// the last one told, while the ticket asked for can be waited for without blocking, and once the manager has ended. It
-/// belongs to the watch: do not read or close it.
+/// Gets the file descriptor of the watch, for event loops. It is readable (POLLIN, level-triggered) while there is an
+/// epoch that `bb_watch_wait()` has not returned, while the ticket of `bb_watch_ticket()` is decided, and once the
+/// manager has ended. It belongs to the watch: neither read nor close it.
 ///
 /// @param w the watch
-/// @param fd written
+/// @param fd output
 /// @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_CLOSED (the manager has
-///         been destroyed), BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+///         been destroyed), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_watch_fd(w: *mut bb_watch, fd: *mut i32) -> bb_status {
-    // SAFETY: the header asks for a place for a number.
+    // SAFETY: the header requires memory for a number.
     on("bb_watch_fd", w, |w: &Watch| unsafe { input::output(fd, "fd") }?.set(w.fd()?))
 }
 
-/// Makes the descriptor become readable also when a ticket can be waited for without blocking: done, failed or closed. A
-/// later ticket takes its place.
+/// Makes the descriptor readable also when a ticket is decided, so that a wait for it does not block: done, failed or
+/// closed. A later ticket replaces it.
 ///
 /// @param w the watch
 /// @param ticket from `bb_manager_synchronize_async()` of the same manager
-/// @return BB_OK, BB_E_ARGUMENT (not a ticket of this manager), BB_E_CLOSED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND,
-///         BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_ARGUMENT (not a ticket of this manager), BB_E_CLOSED, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -73,28 +71,28 @@ pub extern "C" fn bb_watch_ticket(w: *mut bb_watch, ticket: u64) -> bb_status {
     on("bb_watch_ticket", w, |w: &Watch| w.ticket(Ticket(ticket)))
 }
 
-/// Waits for an epoch beyond the last one that this watch told, and makes the descriptor unreadable again.
+/// Waits for an epoch newer than the last one that this watch has returned, and clears the descriptor.
 ///
 /// @param w the watch
-/// @param timeout nanoseconds; 0 tries, BB_FOREVER waits without end
+/// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
 /// @param epoch the newest epoch is written here
 /// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (the manager or the watch has ended), BB_E_RECURSIVE, BB_E_INTERRUPTED,
-///         BB_E_POISONED, BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
-/// @threadsafety safe to call from any thread; two that wait at once may be told the same epoch
+///         BB_E_POISONED, or a handle status
+/// @threadsafety safe to call from any thread; two concurrent waits may return the same epoch
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_watch_wait(w: *mut bb_watch, timeout: u64, epoch: *mut u64) -> bb_status {
     on("bb_watch_wait", w, |w: &Watch| {
-        // SAFETY: the header asks for a place for a number.
+        // SAFETY: the header requires memory for a number.
         let place = unsafe { input::output(epoch, "epoch") }?;
         place.set(w.wait(Timeout::nanos(timeout))?)
     })
 }
 
-/// Ends a subscription: its waiters return BB_E_CLOSED, and its descriptor is closed.
+/// Destroys a watch: its waiters return BB_E_CLOSED, and its descriptor is closed.
 ///
 /// @param w the watch; NULL is a no-op
-/// @return BB_OK, BB_E_RECURSIVE (inside of a call on it), BB_E_STALE, BB_E_HANDLE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED
+/// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
