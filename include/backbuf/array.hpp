@@ -1,5 +1,5 @@
-// N-d arrays: shapes and positions, element types, data to be copied in, and views with a shape.
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// N-d arrays: shapes and positions, element types, input data, and views with a shape. SPDX-License-Identifier: MIT OR
+// Apache-2.0
 #ifndef BACKBUF_ARRAY_HPP
 #define BACKBUF_ARRAY_HPP
 
@@ -21,7 +21,7 @@ template <class C> using pointee_t = typename pointee<C>::type;
 } // namespace detail
 
 /**
- * @brief One number for each dimension: shapes, positions, extents, steps, strides. From a list, or from a container.
+ * @brief One number per dimension: shapes, positions, extents, steps, strides. Made from a list or a container.
  *
  * @code
  * backbuf::Shape s{3, 256, 256};
@@ -58,14 +58,14 @@ template <class Int> class Axes {
     }
     friend constexpr bool operator!=(const Axes &a, const Axes &b) noexcept { return !(a == b); }
 
-    /// How many elements a state of this shape has.
+    /// Number of elements of a state of this shape.
     constexpr Int product() const noexcept {
         Int all = 1;
         for (Int n : *this)
             all *= n;
         return all;
     }
-    /// The flat, row-major place of an element in a state of this shape.
+    /// The flat, row-major index of an element in a state of this shape.
     template <class... I> constexpr std::size_t flat(I... at) const noexcept {
         static_assert((std::is_integral_v<I> && ...), "backbuf: indices are integers");
         assert(sizeof...(I) == size_ && "as many indices as dimensions");
@@ -74,7 +74,7 @@ template <class Int> class Axes {
         ((place = place * static_cast<std::size_t>(values_[k++]) + static_cast<std::size_t>(at)), ...);
         return place;
     }
-    /// Whether an element of a state of this shape is there.
+    /// Whether the position is inside a state of this shape.
     template <class... I> constexpr bool contains(I... at) const noexcept {
         std::uint32_t k = 0;
         return sizeof...(I) == size_ &&
@@ -90,7 +90,7 @@ using Shape = Axes<std::uint64_t>; ///< the extents of a state
 using Index = Axes<std::uint64_t>; ///< a position, or how many along each dimension
 using Steps = Axes<std::int64_t>;  ///< steps in elements, or strides in bytes; 0 and negative are legal for strides
 
-/// A flat range of elements; the whole state where nothing is said.
+/// A flat range of elements; the whole state by default.
 struct Range {
     static constexpr std::uint64_t to_the_end = UINT64_MAX;
     std::uint64_t first = 0;
@@ -98,9 +98,9 @@ struct Range {
 };
 
 /**
- * @brief Elements to be copied in: a container, an array of any rank, a pointer with a count, or one element.
+ * @brief Elements to copy: a container, an array of any rank, a pointer with a count, or one element.
  *
- * A parameter type: it does not own, so do not keep one.
+ * A parameter type: it does not own its data, so do not store it.
  */
 template <class T> class Data {
   public:
@@ -128,14 +128,14 @@ template <class T> class Data {
     std::size_t size_;
 };
 
-/// Where a region's elements come from: packed Data, or a pointer with strides in bytes (0 repeats, negative walks back).
+/// Source of a region's elements: packed Data, or a pointer with strides in bytes (0 repeats, negative goes backwards).
 template <class T> class Source {
   public:
     template <class C, class = std::enable_if_t<std::is_convertible_v<const C &, Data<T>>>>
     Source(const C &packed) noexcept : Source(Data<T>(packed)) {}
     Source(Data<T> packed) noexcept : data_(packed.data()), size_(packed.size()) {}
     Source(const T *data, const Steps &strides) noexcept : data_(data), size_(unknown), strides_(strides) {}
-    /// One element, again and again.
+    /// One element, repeated.
     static Source repeat(const T &element, std::uint32_t ndim) noexcept {
         static constexpr std::int64_t zeros[BB_MAX_DIMS] = {};
         return {&element, Steps(backbuf::span<const std::int64_t>(zeros, ndim))};
@@ -153,7 +153,7 @@ template <class T> class Source {
 
 namespace detail {
 template <class T, class = void> struct is_complex : std::false_type {};
-// By shape, not by name: `std::complex` and its look-alikes, without including <complex> for everybody.
+// Detected by structure: `std::complex` and similar types, without including <complex>.
 template <class T>
 struct is_complex<
     T, std::void_t<typename T::value_type, decltype(std::declval<T>().real()), decltype(std::declval<T>().imag())>>
@@ -188,8 +188,8 @@ template <class T> constexpr std::uint32_t dtype_of() noexcept {
 } // namespace detail
 
 /**
- * @brief The dtype of a C++ type: numbers and complex numbers by kind and size, other trivially copyable types as
- * opaque elements of their size. Specialise it for 16-bit floats of your own:
+ * @brief The dtype of a C++ type: numbers and complex numbers by kind and size, other trivially copyable types as opaque
+ * elements of their size. Specialise it for your own 16-bit floats:
  *
  * @code
  * template <> struct backbuf::dtype<my::half> : std::integral_constant<std::uint32_t, BB_F16> {};
@@ -198,7 +198,7 @@ template <class T> constexpr std::uint32_t dtype_of() noexcept {
 template <class T> struct dtype : std::integral_constant<std::uint32_t, detail::dtype_of<T>()> {};
 
 /**
- * @brief A span with a shape: row-major elements that can be indexed by position. It does not own them.
+ * @brief A non-owning span with a shape: row-major elements that can be indexed by position.
  *
  * @code
  * auto sum = [](const backbuf::Grid<const float> &g) { return std::accumulate(g.begin(), g.end(), 0.f); };
@@ -217,13 +217,13 @@ template <class T> class Grid {
         assert(shape_.contains(at...) && "an index for each dimension, each within the shape");
         return data_[shape_.flat(at...)];
     }
-    /// The element at a flat place.
+    /// The element at a flat index.
     T &operator[](std::size_t place) const noexcept {
         assert(place < size());
         return data_[place];
     }
 #if BACKBUF_EXCEPTIONS
-    /// The element at a position; throws Error with `BB_E_RANGE` where there is none.
+    /// The element at a position; throws Error with `BB_E_RANGE` if it is out of range.
     template <class... I> T &at(I... at) const {
         if (data_ == nullptr || !shape_.contains(at...))
             detail::fail({BB_E_RANGE, detail::Note::position});

@@ -1,5 +1,4 @@
-// Updates: how they are checked and handed over, and several of them as one Batch.
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// Updates of a state, and the Batch that groups several of them. SPDX-License-Identifier: MIT OR Apache-2.0
 #ifndef BACKBUF_BATCH_HPP
 #define BACKBUF_BATCH_HPP
 
@@ -12,26 +11,26 @@ namespace backbuf {
 
 template <class T> class Manager;
 
-/// How a kernel may run; combine with `|`.
+/// Options of a kernel; combine with `|`.
 enum class KernelFlags : std::uint32_t {
     none = 0,
-    any_thread = BB_KERNEL_ANY_THREAD, ///< on whichever thread applies, not only on the worker
-    overwrites = BB_KERNEL_OVERWRITES, ///< it writes all of its range: nothing is brought up to date before
+    any_thread = BB_KERNEL_ANY_THREAD, ///< on any thread that applies updates, not only on the worker
+    overwrites = BB_KERNEL_OVERWRITES, ///< it overwrites all of its range, which is not copied forward first
 };
 constexpr KernelFlags operator|(KernelFlags a, KernelFlags b) noexcept {
-    // NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange): flags combine to what has no name of its own
+    // NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange): combined flags are no enumerators
     return static_cast<KernelFlags>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
 }
 
 namespace detail {
 
-/// Positions in elements as offsets in bytes. What would overflow stays beyond every state, and is refused there.
+/// Positions in elements as offsets in bytes. Overflow saturates beyond every state, and is refused by the library.
 template <class T> constexpr std::uint64_t bytes(std::uint64_t elements) noexcept {
     constexpr std::uint64_t most = UINT64_MAX / sizeof(T);
     return (elements < most ? elements : most) * sizeof(T);
 }
 
-/// What a batch has to know of its manager: who hears of exceptions, and the sizes that C does not check.
+/// Properties of the manager that a batch needs: the owner of exceptions, and the sizes that C does not check.
 struct Target {
     const bb_manager *manager = nullptr;
     std::uint32_t ndim = 0;
@@ -70,23 +69,23 @@ Status kernel(const Target &target, F call, Range range, KernelFlags flags, Enqu
         static_cast<std::uint32_t>(flags), 0};
     const Status status = enqueue(&raw);
     if (status)
-        static_cast<void>(box.release()); // a refused call leaves it ours
+        static_cast<void>(box.release()); // a refused call does not take it
     return status;
 }
 
 } // namespace detail
 
 /**
- * @brief Elements from the flat place `first` on: one of those that Manager::enqueue_many takes.
+ * @brief Elements from the flat index `first` on: an update for Manager::enqueue_many.
  *
- * A parameter type like Data: it does not own, so keep it no longer than its elements.
+ * A parameter type like Data: it does not own its elements, so do not keep it longer than them.
  */
 template <class T> class Update {
   public:
     template <class I, class = std::enable_if_t<std::is_integral_v<I>>>
     constexpr Update(I first, const Data<T> &data) noexcept
         : raw_{detail::bytes<T>(static_cast<std::uint64_t>(first)), data.size(), data.data()} {}
-    /// It as C takes it; an array of them is one of C's.
+    /// The C struct; an array of Update is an array of C structs.
     constexpr const bb_update *raw() const noexcept { return &raw_; }
 
   private:
@@ -94,9 +93,9 @@ template <class T> class Update {
 };
 
 /**
- * @brief Updates that are published together, whoever synchronizes meanwhile. Leaving the scope without commit() discards them.
+ * @brief Updates that are published in one epoch. Leaving the scope without commit() discards them.
  *
- * Everything is checked and copied when it is added; a bad update is refused and the batch goes on without it. It may
+ * Updates are checked and copied when they are added; a bad update is refused and not part of the batch. A batch may
  * outlive its manager; its calls are then refused.
  *
  * @code
@@ -111,39 +110,40 @@ template <class T> class Batch : public Handle<bb_batch, bb_batch_cancel> {
   public:
     Batch() noexcept = default;
 
-    /// Elements from the flat place `first` on.
+    /// Enqueues elements from the flat index `first` on.
     Status try_update(std::uint64_t first, const Data<T> &data) noexcept {
         return bb_batch_update(this->handle(), Update<T>(first, data).raw());
     }
-    /// One value all over a flat range; `{}` is the whole state.
+    /// Sets a flat range to one value; `{}` is the whole state.
     Status try_fill(Range range, const T &value) noexcept {
         return bb_batch_fill(this->handle(), detail::bytes<T>(range.first), target_.count(range), &value);
     }
-    /// One value all over a region.
+    /// Sets a region to one value.
     Status try_fill(const Index &start, const Index &extent, const T &value, const Steps &step = {}) noexcept {
         return try_region(start, extent, Source<T>::repeat(value, target_.ndim), step);
     }
-    /// An N-d region: where it starts, how many along each dimension, and every how many.
+    /// Updates an N-d region: start, extent and step along each dimension.
     Status try_region(const Index &start, const Index &extent, const Source<T> &source,
                       const Steps &step = {}) noexcept {
         return detail::region<T>(target_, start, extent, source, step,
                                  [&](const bb_region *raw) { return bb_batch_region(this->handle(), raw); });
     }
-    /// A function on a range of the state: see Manager::enqueue_kernel.
+    /// Adds a function on a range of the state: see Manager::enqueue_kernel.
     template <class F> Status try_kernel(F call, Range range = {}, KernelFlags flags = KernelFlags::none) {
         return detail::kernel<T>(target_, std::move(call), range, flags,
                                  [&](const bb_kernel *raw) { return bb_batch_kernel(this->handle(), raw); });
     }
-    /// The tag of the epoch that this batch will be part of.
+    /// Sets the tag of the epoch that contains this batch.
     Status try_tag(std::uint64_t tag) noexcept { return bb_batch_tag(this->handle(), tag); }
-    /// Hands all of it over. Empty afterwards; where it is refused (`BB_E_FULL`), it stays and may be tried again.
+    /// Enqueues the batch. Empty afterwards; if it is refused (`BB_E_FULL`), it is unchanged and the commit may be
+    /// repeated.
     Status try_commit(Timeout timeout = forever) noexcept {
         const Status status = bb_batch_commit(this->handle(), timeout.nanoseconds());
         if (status)
             static_cast<void>(this->release());
         return status;
     }
-    /// Discards all of it. Empty afterwards.
+    /// Discards the batch. Empty afterwards.
     void cancel() noexcept { this->reset(); }
 
 #if BACKBUF_EXCEPTIONS

@@ -1,5 +1,4 @@
-// Buffers of a device: mapped by turns, staged, read back, changed with every frame. Needs exceptions.
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// Buffers of a device that the host can map. Needs exceptions. SPDX-License-Identifier: MIT OR Apache-2.0
 #ifndef BACKBUF_BUFFERS_HPP
 #define BACKBUF_BUFFERS_HPP
 
@@ -14,10 +13,10 @@
 
 namespace backbuf {
 
-// gcc takes the enumerator Index for a shadow of backbuf::Index.
+// gcc reports that the enumerator Index shadows backbuf::Index.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"
-/// What a buffer is for; `|` puts several together.
+/// Usage of a buffer; combine with `|`.
 enum class BufferUsage : std::uint32_t {
     None = 0,
     Vertex = BB_USAGE_VERTEX,
@@ -31,7 +30,7 @@ enum class BufferUsage : std::uint32_t {
     Indirect = BB_USAGE_INDIRECT,
 };
 #pragma GCC diagnostic pop
-// NOLINTBEGIN(clang-analyzer-optin.core.EnumCastOutOfRange): flags go together.
+// NOLINTBEGIN(clang-analyzer-optin.core.EnumCastOutOfRange): combined flags are no enumerators.
 constexpr BufferUsage operator|(BufferUsage a, BufferUsage b) noexcept {
     return static_cast<BufferUsage>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
 }
@@ -40,7 +39,7 @@ constexpr BufferUsage operator&(BufferUsage a, BufferUsage b) noexcept {
 }
 // NOLINTEND(clang-analyzer-optin.core.EnumCastOutOfRange)
 
-/// Where a buffer stands.
+/// State of a buffer.
 enum class BufferState : std::uint32_t {
     Uninitialized = BB_BUFFER_UNINITIALIZED,
     Ready = BB_BUFFER_READY,
@@ -49,10 +48,10 @@ enum class BufferState : std::uint32_t {
     Destroyed = BB_BUFFER_DESTROYED,
 };
 
-/// What a mapping is for.
+/// Access of a mapping.
 enum class MapMode : std::uint32_t { None = 0, Read = BB_MAP_READ, Write = BB_MAP_WRITE };
 
-/// How a buffer is made.
+/// Parameters of a new buffer.
 struct BufferDesc {
     std::uint64_t size = 0;
     BufferUsage usage = BufferUsage::None;
@@ -60,23 +59,24 @@ struct BufferDesc {
     std::string debugName{};
 };
 
-/// What every buffer tells.
+/// Queries of every buffer.
 class BACKBUF_SHARED IBuffer {
   public:
     virtual ~IBuffer() = default;
     virtual std::uint64_t getSize() const = 0;
     virtual BufferUsage getUsage() const = 0;
     virtual std::string getDebugName() const = 0;
-    /// The name of an OpenGL buffer, an address in host memory. Only while the buffer is ready.
+    /// The backend's own handle: the name of an OpenGL buffer, or an address in host memory. Only while the buffer is
+    /// ready.
     virtual std::uint64_t getNativeHandle() const = 0;
     virtual bool isValid() const = 0;
     virtual BufferState getState() const = 0;
 };
 
-/// A buffer that host and device use by turns.
+/// A buffer that the host can map.
 class BACKBUF_SHARED IMappableBuffer : public IBuffer {
   public:
-    /// The first of the mapped bytes; null where nothing is mapped, and to be written, where it is mapped for reading.
+    /// The first mapped byte; null if nothing is mapped, or for writing, if it is mapped for reading.
     virtual void *getMappedData() = 0;
     virtual const void *getMappedData() const = 0;
     virtual Future<MappedData> mapAsync(MapMode mode = MapMode::Write) = 0;
@@ -85,13 +85,13 @@ class BACKBUF_SHARED IMappableBuffer : public IBuffer {
     virtual bool isMapPending() const = 0;
 };
 
-/// Where buffers come from.
+/// Creates buffers.
 class BACKBUF_SHARED IBufferFactory {
   public:
     virtual ~IBufferFactory() = default;
     virtual std::unique_ptr<IBuffer> createBuffer(const BufferDesc &desc) = 0;
     virtual std::unique_ptr<IMappableBuffer> createMappableBuffer(const BufferDesc &desc) = 0;
-    /// The device that the roles' buffers are made on.
+    /// The device of the buffers.
     virtual bb_device *getDevice() const noexcept = 0;
 };
 
@@ -106,7 +106,7 @@ inline bb_buffer_desc raw(const BufferDesc &desc) noexcept {
     return made;
 }
 
-/// What the handle classes of buffers share: queries by their `_info_get` and `_native`.
+/// Queries of buffer handles by `_info_get` and `_native`.
 template <class Raw, bb_status (*Close)(Raw *), bb_status (*Info)(Raw *, std::uint32_t, bb_buffer_info *),
           bb_status (*Native)(Raw *, std::uint64_t *)>
 class Described : public Handle<Raw, Close> {
@@ -122,7 +122,7 @@ class Described : public Handle<Raw, Close> {
         check(Native(this->handle(), &native));
         return native;
     }
-    /// 1, and one more each time that the buffer grew.
+    /// 1, plus 1 for each time that the buffer has grown.
     std::uint64_t getGeneration() const { return info().generation; }
 
   private:
@@ -135,12 +135,10 @@ class Described : public Handle<Raw, Close> {
 } // namespace detail
 
 /**
- * @brief A buffer by WebGPU's rules of mapping, on every device: as large as a pointer.
+ * @brief A buffer with WebGPU's rules of mapping, on every device. As large as a pointer.
  *
- * @code
- * backbuf::Buffer buffer(device, {64, backbuf::BufferUsage::MapWrite | backbuf::BufferUsage::CopySrc, false, "mesh"});
- * auto data = buffer.mapAsync().get(); // unmaps when it goes
- * data.as<float>()[0] = 1;
+ * @code backbuf::Buffer buffer(device, {64, backbuf::BufferUsage::MapWrite | backbuf::BufferUsage::CopySrc, false,
+ * "mesh"}); auto data = buffer.mapAsync().get(); // its destructor unmaps the buffer data.as<float>()[0] = 1;
  * @endcode
  */
 class Buffer : public detail::Described<bb_buffer, bb_buffer_release, bb_buffer_info_get, bb_buffer_native> {
@@ -149,7 +147,7 @@ class Buffer : public detail::Described<bb_buffer, bb_buffer_release, bb_buffer_
     Buffer(const Device &device, const BufferDesc &desc) : Buffer(device.handle(), desc) {}
     Buffer(bb_device *device, const BufferDesc &desc) : Described(make(device, desc)) {}
 
-    /// Asks for bytes to be mapped, as soon as the work that uses the buffer is done.
+    /// Requests a mapping, which completes when the work that uses the buffer is done.
     Future<MappedData> mapAsync(MapMode mode = MapMode::Write, std::uint64_t offset = 0,
                                 std::uint64_t size = BB_WHOLE_SIZE) {
         return detail::ask<MappedData>(
@@ -158,20 +156,20 @@ class Buffer : public detail::Described<bb_buffer, bb_buffer_release, bb_buffer_
             },
             [raw = handle(), mode, offset, size] { return MappedData::of(raw, mode == MapMode::Read, offset, size); });
     }
-    /// Mapped bytes to be written; nothing else overlaps them until they are unmapped.
+    /// Mapped bytes for writing; no other range may overlap them until they are unmapped.
     View<std::byte> mappedRange(std::uint64_t offset = 0, std::uint64_t size = BB_WHOLE_SIZE) {
         bb_span span{};
         detail::check(bb_buffer_mapped_range(handle(), offset, size, &span));
         return {static_cast<std::byte *>(span.data), static_cast<std::size_t>(span.bytes)};
     }
-    /// Mapped bytes to be read.
+    /// Mapped bytes for reading.
     View<const std::byte> constMappedRange(std::uint64_t offset = 0, std::uint64_t size = BB_WHOLE_SIZE) const {
         bb_const_span span{};
         detail::check(bb_buffer_const_mapped_range(handle(), offset, size, &span));
         return {static_cast<const std::byte *>(span.data), static_cast<std::size_t>(span.bytes)};
     }
     void unmap() noexcept { static_cast<void>(bb_buffer_unmap(handle())); }
-    /// Gives the memory back; the object stays, and tells BufferState::Destroyed.
+    /// Frees the memory; the object stays, with BufferState::Destroyed.
     void destroy() noexcept { static_cast<void>(bb_buffer_destroy(handle())); }
 
   private:
@@ -183,7 +181,7 @@ class Buffer : public detail::Described<bb_buffer, bb_buffer_release, bb_buffer_
     }
 };
 
-/// The factory of a device, which must outlive it.
+/// Creates buffers of a device, which must outlive it.
 class BufferFactory final : public IBufferFactory {
   public:
     explicit BufferFactory(const Device &device) noexcept : device_(device.handle()) {}

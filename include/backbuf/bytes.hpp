@@ -1,5 +1,5 @@
-// Bytes as they go in and out of a ring, and as elements of a type again.
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// Bytes to send and receive through a ring, and their view as elements of a type. SPDX-License-Identifier: MIT OR
+// Apache-2.0
 #ifndef BACKBUF_BYTES_HPP
 #define BACKBUF_BYTES_HPP
 
@@ -13,7 +13,7 @@ namespace backbuf {
 
 namespace detail {
 
-/// A status of the ring. What belongs to its ordinary course leaves no message in the library.
+/// A status of the ring. Ordinary outcomes set no message in the library.
 constexpr Status quiet(bb_status code) noexcept {
     const bool ordinary = code == BB_E_FULL || code == BB_E_EMPTY || code == BB_E_TIMEOUT || code == BB_E_CLOSED ||
                           code == BB_E_INTERRUPTED;
@@ -27,13 +27,13 @@ inline Result<bool> armed(bb_status code) noexcept {
     return Status(code);
 }
 #if BACKBUF_EXCEPTIONS
-/// How a call that never waits ends: false where the ring was full or empty.
+/// Result of a call that never waits: false if the ring was full or empty.
 inline bool now(bb_status code) {
     if (code != BB_OK && code != BB_E_FULL && code != BB_E_EMPTY)
         fail(quiet(code));
     return code == BB_OK;
 }
-/// How a call that waits ends: false once the other end is gone.
+/// Result of a call that waits: false once the other end is destroyed.
 inline bool more(bb_status code) {
     if (code != BB_OK && code != BB_E_CLOSED)
         fail(quiet(code));
@@ -45,14 +45,14 @@ template <class C, class = void> struct is_range : std::false_type {};
 template <class C>
 struct is_range<C, std::void_t<decltype(*std::data(std::declval<C &>())), decltype(std::size(std::declval<C &>()))>>
     : std::true_type {};
-/// The element type of a contiguous range, const where it must not be written.
+/// The element type of a contiguous range, const if it is read-only.
 template <class C> using element_t = std::remove_pointer_t<decltype(std::data(std::declval<C &>()))>;
 
 template <class T> constexpr void copyable() noexcept {
     static_assert(std::is_trivially_copyable_v<T>, "backbuf: only the bytes of trivially copyable types can be moved");
 }
 
-/// Bytes as elements. `whole`: none may be left over at the end.
+/// Bytes as elements. `whole`: no bytes may remain at the end.
 template <class T, class Byte> Result<span<T>> as(Byte *data, std::size_t size, bool whole) noexcept {
     copyable<T>();
     if (reinterpret_cast<std::uintptr_t>(data) % alignof(T) != 0)
@@ -65,9 +65,9 @@ template <class T, class Byte> Result<span<T>> as(Byte *data, std::size_t size, 
 } // namespace detail
 
 /**
- * @brief Bytes to be sent: those of a contiguous container or array, of one trivially copyable object, or a pointer with a size.
+ * @brief Bytes to send: a contiguous container or array, one trivially copyable object, or a pointer with a size.
  *
- * A parameter type: it does not own, so do not keep one.
+ * A parameter type: it does not own its data, so do not store it.
  *
  * @code
  * bool gone = !tx.send_all(samples) ||                         // the elements of a vector
@@ -105,7 +105,7 @@ class Bytes {
 };
 
 /**
- * @brief Room for bytes to be received: like Bytes, where they may be written.
+ * @brief Memory for received bytes: like Bytes, but writable.
  *
  * @code
  * Record record;

@@ -1,5 +1,4 @@
-// Callables as C callbacks, and the way of what they throw to the caller who is told.
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// Callables as C callbacks, and the transport of their exceptions to a caller. SPDX-License-Identifier: MIT OR Apache-2.0
 #ifndef BACKBUF_CALLBACK_HPP
 #define BACKBUF_CALLBACK_HPP
 
@@ -22,7 +21,7 @@ namespace backbuf::detail {
 #if BACKBUF_EXCEPTIONS
 enum class Origin { update, flush, none };
 
-/// Exceptions on their way from a callback to the caller who is told. By handle, as these are never used twice.
+/// Exceptions of callbacks, until a caller takes them. Keyed by handle, since handles are never reused.
 struct BACKBUF_SHARED Mailbox {
     struct Letter {
         const bb_manager *owner;
@@ -32,13 +31,13 @@ struct BACKBUF_SHARED Mailbox {
     std::mutex lock;
     std::vector<Letter> letters;
 
-    // Never destroyed: a worker may still carry while the program's statics go.
+    // Never destroyed: a worker may still store exceptions while the program destroys its statics.
     BACKBUF_SHARED static Mailbox &get() {
         static Mailbox *box = new Mailbox;
         return *box;
     }
 };
-/// Letters in the mailbox: what every synchronize looks at, so that it costs one load.
+/// Number of stored exceptions, which every synchronize reads with one load.
 BACKBUF_SHARED inline std::atomic<std::size_t> letters{0};
 
 inline void carry(const bb_manager *owner, Origin origin) noexcept {
@@ -83,7 +82,7 @@ inline std::exception_ptr take(const bb_manager *owner, Origin origin) noexcept 
         std::rethrow_exception(taken);
 }
 
-/// The end of every waiting call that may throw.
+/// Called at the end of every waiting call that may throw.
 inline void settle(const bb_manager *owner, Status status) {
     if (letters.load(std::memory_order_relaxed) != 0)
         deliver(owner, status);
@@ -108,7 +107,7 @@ inline void forget(const bb_manager *) noexcept {}
 template <class Body> bool contain(const bb_manager *, Origin, Body &&body) noexcept { return body(), true; }
 #endif
 
-/// A callable on the heap, with the manager that hears of its exceptions. The library drops it, once.
+/// A callable on the heap, with the manager to which its exceptions belong. The library drops it, once.
 template <class F> struct Box {
     const bb_manager *owner;
     F call;
@@ -139,14 +138,14 @@ template <class F> struct Box {
         std::int32_t code = -1; // what BB_E_BACKEND's text shows when the function threw
         if (contain(box.owner, Origin::flush, [&] { code = box.call(); }) && code == 0) {
 #if BACKBUF_EXCEPTIONS
-            take(box.owner, Origin::flush); // an earlier attempt's, which nobody waited for
+            take(box.owner, Origin::flush); // of an earlier attempt, for which no call waited
 #endif
         }
         return code;
     }
 };
 
-/// A text callback that runs inside the call it is given to: what it throws goes straight on to the caller.
+/// A text callback that runs inside the call it is passed to: its exceptions go to the caller.
 template <class F> struct Writer {
     F &write;
 #if BACKBUF_EXCEPTIONS

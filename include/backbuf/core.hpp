@@ -1,5 +1,5 @@
-// What every part of the C++ API shares: span, Status, Error, Result, Timeout, and the holder of a C handle.
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// Common types of the C++ API: span, Status, Error, Result, Timeout, and the owner of a C handle. SPDX-License-Identifier:
+// MIT OR Apache-2.0
 #ifndef BACKBUF_CORE_HPP
 #define BACKBUF_CORE_HPP
 
@@ -17,14 +17,14 @@
 #endif
 
 #if defined(__cpp_exceptions)
-/// 1 where exceptions are on. With `-fno-exceptions` only the `try_` functions exist.
+/// 1 if exceptions are enabled. With `-fno-exceptions` only the `try_` functions exist.
 #define BACKBUF_EXCEPTIONS 1
 #include <stdexcept>
 #else
 #define BACKBUF_EXCEPTIONS 0
 #endif
 
-/// Types and state that every shared object of a program must agree on, whatever its visibility settings.
+/// Types and state that all shared objects of a program share, whatever their visibility settings.
 #define BACKBUF_SHARED __attribute__((visibility("default")))
 
 #include "macros_push.hpp"
@@ -34,7 +34,7 @@ namespace backbuf {
 #if __cplusplus >= 202002L
 template <class T> using span = std::span<T>;
 #else
-/// A pointer and a count: what `std::span` is from C++20 on, where this name is that one.
+/// A pointer and a count. From C++20 on it is `std::span`.
 template <class T> class span {
   public:
     using element_type = T;
@@ -75,8 +75,8 @@ template <class T> class span {
 
 namespace detail {
 
-/// What this header refuses by itself, before the library is asked; `plain` is a status that comes without a message.
-/// Kept beside the status, in one word with it.
+/// Errors detected by this header without a call of the library; `plain` is a status without a message. Stored in one word
+/// with the status.
 enum class Note : std::int32_t {
     none,
     rank,
@@ -97,25 +97,25 @@ constexpr std::int32_t note_step = 1000;
 constexpr const char *note_text(Note note) noexcept {
     switch (note) {
     case Note::rank:
-        return "start, extent, step and strides need one entry for each dimension of the state";
+        return "start, extent, step and strides need one entry per dimension of the state";
     case Note::dtype:
-        return "the manager's dtype is not the one of this C++ element type";
+        return "the manager's dtype is not that of this C++ element type";
     case Note::short_data:
-        return "data has fewer elements than the region: give them all, or a pointer with strides";
+        return "data has fewer elements than the region: pass all of them, or a pointer with strides";
     case Note::initial:
         return "initial must have the element type of the manager and as many elements as its shape";
     case Note::position:
-        return "index: one for each dimension, each within the shape, of a front or back that is not empty";
+        return "index: use one number per dimension, within the shape, on a front or back that is not empty";
     case Note::memory:
-        return "no memory for the callback, or for the text";
+        return "out of memory for the callback or the text";
     case Note::alignment:
-        return "these bytes do not begin where an element of this type may: move only multiples of its alignment";
+        return "the bytes are misaligned for this element type: move only multiples of its alignment";
     case Note::ragged:
-        return "the chunk is not a whole number of elements: give StreamConfig::record_size, or use span()";
+        return "the chunk is not a whole number of elements: set StreamConfig::record_size, or use span()";
     case Note::cut_short:
-        return "the sender is gone, and ended inside of what was to be received";
+        return "the sender is destroyed, and only a part was received";
     case Note::zero:
-        return "name: a zero byte inside of it, where C would end it";
+        return "name: contains a NUL byte, at which C would end it";
     case Note::plain:
     case Note::none:
         break;
@@ -126,7 +126,7 @@ constexpr const char *note_text(Note note) noexcept {
 } // namespace detail
 
 /**
- * @brief What a call without a value returned: true when it is `BB_OK`. As large as a `bb_status`.
+ * @brief The result of a call without a value: true if it is `BB_OK`. As large as a `bb_status`.
  *
  * @code
  * if (backbuf::Status s = m.try_synchronize(5ms); !s) std::puts(s.text());
@@ -141,7 +141,7 @@ class [[nodiscard]] Status {
     constexpr explicit operator bool() const noexcept { return raw_ == BB_OK; }
     /// The status as in C.
     constexpr bb_status code() const noexcept { return static_cast<bb_status>(raw_ % detail::note_step); }
-    /// Why it failed, naming the parameter. Valid until this thread's next call into the library; empty on success.
+    /// The error message, which names the parameter. Valid until this thread's next call of the library; empty on success.
     const char *text() const noexcept {
         if (raw_ == BB_OK)
             return "";
@@ -163,7 +163,7 @@ class [[nodiscard]] Status {
 
 #if BACKBUF_EXCEPTIONS
 /**
- * @brief What the functions without `try_` throw: status() is the C status, what() the library's own text.
+ * @brief The exception of functions without `try_`: status() is the C status, what() the library's message.
  *
  * @code
  * try { m.synchronize(5ms); }
@@ -190,7 +190,7 @@ inline void check(Status status) {
 #endif
 
 /**
- * @brief A value or the Status that says why there is none.
+ * @brief A value, or the Status of the failure.
  *
  * @code
  * if (auto epoch = m.try_wait_epoch(seen, 100ms)) seen = *epoch;
@@ -209,10 +209,10 @@ template <class T> class [[nodiscard]] Result {
     T &&operator*() && noexcept { return assert(status_), std::move(value_); }
     T *operator->() noexcept { return assert(status_), &value_; }
     const T *operator->() const noexcept { return assert(status_), &value_; }
-    /// The value, or `other` where there is none.
+    /// The value, or `other` if there is none.
     T value_or(T other) && { return status_ ? std::move(value_) : std::move(other); }
 #if BACKBUF_EXCEPTIONS
-    /// The value; throws Error where there is none.
+    /// The value; throws Error if there is none.
     T value() && { return detail::check(status_), std::move(value_); }
     const T &value() const & { return detail::check(status_), value_; }
 #endif
@@ -225,7 +225,7 @@ template <class T> class [[nodiscard]] Result {
 // ---- waiting ----------------------------------------------------------------------------------------------------
 
 /**
- * @brief How long a call may wait: any `std::chrono` duration, or backbuf::forever. Zero and less only try.
+ * @brief The time that a call may wait: any `std::chrono` duration, or backbuf::forever. Zero or less does not wait.
  *
  * @code
  * m.synchronize(5ms);
@@ -252,15 +252,15 @@ class Timeout {
     std::uint64_t nanoseconds_;
 };
 
-/// Waits without end. A wait that only leases can end still returns, with `BB_E_PINNED`; and one that is there when a flush, a
-/// kernel or a task outlasts the watchdog returns `BB_E_STALLED`. A wait that begins after that report does not.
+/// Waits without limit. A wait that only a released lease can end returns `BB_E_PINNED`; a wait that is running when a
+/// flush, a kernel or a task outlasts the watchdog returns `BB_E_STALLED`. A wait that begins after that report does not.
 inline constexpr Timeout forever{BB_FOREVER};
 
 // ---- handles ----------------------------------------------------------------------------------------------------
 
 namespace detail {
 
-/// Whose handle it is: nearly always ours, and then it takes no room to say so.
+/// Owner of the handle. An owned handle needs no extra memory.
 struct Owned {
     explicit constexpr Owned(bool = false) noexcept {}
     static constexpr bool borrowed() noexcept { return false; }
@@ -281,7 +281,7 @@ template <class Raw> struct Pointer {
 } // namespace detail
 
 /**
- * @brief What Manager, Batch, Task and Watch are at heart: the one holder of a C handle, ended with it.
+ * @brief The base of Manager, Batch, Task, Watch and others: it owns a C handle and ends it.
  *
  * @code
  * bb_manager *raw = m.release(); // hands it to C code, which destroys it
@@ -309,16 +309,16 @@ class Handle : detail::Pointer<Raw>, Owner {
     Handle &operator=(const Handle &) = delete;
     ~Handle() { reset(); }
 
-    /// The C handle, still held here: for what only backbuf.h has.
+    /// The C handle, still owned by this object: for functions that only backbuf.h has.
     Raw *handle() const noexcept { return raw_; }
     explicit operator bool() const noexcept { return raw_ != nullptr; }
-    /// Ends it now. Empty afterwards.
+    /// Ends the object now. Empty afterwards.
     void reset() noexcept {
         Raw *raw = std::exchange(raw_, nullptr);
         if (raw != nullptr && !this->borrowed())
             Close(raw);
     }
-    /// Gives the C handle away: whoever takes it ends it. Empty afterwards.
+    /// Gives up the ownership of the C handle, which the caller must end. Empty afterwards.
     [[nodiscard]] Raw *release() noexcept { return std::exchange(raw_, nullptr); }
 
   protected:

@@ -1,5 +1,4 @@
-// Devices, and the manager whose fronts a renderer draws from.
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// Devices, and the manager whose fronts are OpenGL buffers. SPDX-License-Identifier: MIT OR Apache-2.0
 #ifndef BACKBUF_DEVICE_HPP
 #define BACKBUF_DEVICE_HPP
 
@@ -9,14 +8,14 @@
 
 namespace backbuf {
 
-/// Who drives a device.
+/// The thread that runs a device's work.
 enum class DeviceFlags : std::uint32_t {
     none = 0,                            ///< a thread of the library's own
     host_driven = BB_DEVICE_HOST_DRIVEN, ///< the thread that makes it, in Device::poll and in waits
 };
 
 /**
- * @brief How a device on OpenGL is made. What is not said has the library's default: a context of its own, without a window.
+ * @brief Parameters of a new device on OpenGL. Default: an own context without a window.
  *
  * @code
  * auto device = backbuf::Device::gl(backbuf::GLConfig().label("renderer").host_driven(get_proc_address));
@@ -26,18 +25,20 @@ class GLConfig {
   public:
     GLConfig() noexcept { raw_.struct_size = sizeof(raw_); }
 
-    /// Names it in messages, logs and dumps.
+    /// Label in messages, logs and dumps.
     GLConfig &label(std::string_view text) { return label_ = std::string(text), *this; }
-    /// Shares buffers with the program's own context: an `EGLDisplay` and an `EGLContext` of it, which may be current anywhere.
+    /// Shares buffers with the program's own context: its `EGLDisplay` and `EGLContext`, which may be current on any
+    /// thread.
     GLConfig &share(void *egl_display, void *egl_context) noexcept {
         raw_.egl_display = egl_display;
         raw_.egl_context = egl_context;
         return *this;
     }
-    /// The calling thread owns the device, whose work runs in the context that is current there, by Device::poll. The function
-    /// tells where OpenGL's functions are: `SDL_GL_GetProcAddress`, `glfwGetProcAddress`, `eglGetProcAddress` and their like.
+    /// The calling thread owns the device, whose work runs in Device::poll, in the context that is current on this thread.
+    /// The function returns addresses of OpenGL functions: `SDL_GL_GetProcAddress`, `glfwGetProcAddress`,
+    /// `eglGetProcAddress` or similar.
     template <class R> GLConfig &host_driven(R (*get_proc)(const char *)) noexcept {
-        static_assert(std::is_pointer_v<R>, "backbuf: get_proc tells where a function is: it returns a pointer");
+        static_assert(std::is_pointer_v<R>, "backbuf: get_proc must return a pointer");
         get_proc_ = reinterpret_cast<bb_gl_get_proc>(get_proc);
         flags_ = DeviceFlags::host_driven;
         return *this;
@@ -52,7 +53,7 @@ class GLConfig {
 };
 
 /**
- * @brief How a device on WebGPU is made. What is not said has the library's default: the best adapter there is.
+ * @brief Parameters of a new device on WebGPU. Default: the best adapter.
  *
  * @code
  * auto device = backbuf::Device::try_wgpu(backbuf::WgpuConfig().label("renderer").adapter("vulkan"));
@@ -60,7 +61,7 @@ class GLConfig {
  */
 class WgpuConfig {
   public:
-    /// Names it in messages, logs and dumps.
+    /// Label in messages, logs and dumps.
     WgpuConfig &label(std::string_view text) { return label_ = std::string(text), *this; }
     /// `vulkan` or `gl`, or part of an adapter's name; `noop` is for tests.
     WgpuConfig &adapter(std::string_view text) { return adapter_ = std::string(text), *this; }
@@ -74,10 +75,10 @@ class WgpuConfig {
 };
 
 /**
- * @brief Who owns memory and a timeline: OpenGL, WebGPU, or host memory. Everything that stands on it should end first.
+ * @brief A device: buffers and a submission timeline on OpenGL, WebGPU or host memory. Destroy the objects on it first.
  *
- * One that is host-driven belongs to the thread that made it, which also has to end it. When that thread ends first the device is
- * lost, and any thread may end it.
+ * A host-driven device belongs to the thread that created it, which must also destroy it. If that thread ends before, the
+ * device is lost, and any thread may destroy it.
  *
  * @code
  * auto device = backbuf::Device::gl();
@@ -89,7 +90,7 @@ class Device : public Handle<bb_device, bb_device_destroy> {
   public:
     Device() noexcept = default;
 
-    /// One on OpenGL 3.3 or newer; `BB_E_UNSUPPORTED` says what is missing.
+    /// Creates a device on OpenGL 3.3 or newer; the message of `BB_E_UNSUPPORTED` names what is missing.
     static Result<Device> try_gl(const GLConfig &config = {}) noexcept {
         bb_gl_config raw = config.raw_;
         if (!config.label_.empty())
@@ -100,7 +101,8 @@ class Device : public Handle<bb_device, bb_device_destroy> {
             return status;
         return Device(made);
     }
-    /// One on WebGPU; `BB_E_UNSUPPORTED` says what is missing, also where the library was built without it.
+    /// Creates a device on WebGPU; the message of `BB_E_UNSUPPORTED` names what is missing, also if the library was built
+    /// without WebGPU.
     static Result<Device> try_wgpu(const WgpuConfig &config = {}) noexcept {
         bb_wgpu_config raw{};
         raw.struct_size = sizeof(raw);
@@ -112,19 +114,21 @@ class Device : public Handle<bb_device, bb_device_destroy> {
             return status;
         return Device(made);
     }
-    /// One on host memory, which needs no driver.
+    /// Creates a device on host memory, which needs no driver.
     static Result<Device> try_host(const char *label = "", DeviceFlags flags = DeviceFlags::none) noexcept {
         bb_device *made = nullptr;
         if (const Status status = bb_device_create_host(static_cast<std::uint32_t>(flags), label, &made); !status)
             return status;
         return Device(made);
     }
-    /// Takes a device over from code that gives it away.
+    /// Takes the ownership of a device's C handle.
     static Device adopt(bb_device *device) noexcept { return Device(device); }
 
-    /// Does a host-driven device's work on its thread, until there is none or the budget is used up. Zero is one step.
+    /// Runs the work of a host-driven device on its owner thread, until none is left or the budget is used up. Zero runs
+    /// one step.
     Status try_poll(Timeout budget) noexcept { return bb_device_poll(this->handle(), budget.nanoseconds()); }
-    /// Ends it. Fails on another thread than a host-driven device's owner while that runs; then the device is still there.
+    /// Destroys the device. Fails on any thread but the owner of a host-driven device while that thread exists; then the
+    /// device is unchanged.
     Status try_destroy() noexcept {
         const Status status = bb_device_destroy(this->handle());
         if (status)
@@ -144,7 +148,8 @@ class Device : public Handle<bb_device, bb_device_destroy> {
             return status;
         return stats;
     }
-    /// Each native buffer that is there, as text in pieces: `write(std::string_view)`. Nothing is written where there is none.
+    /// Writes one line for each native buffer that exists, in pieces: `write(std::string_view)`. Writes nothing if there is
+    /// none.
     template <class F> Status try_leak_report(F &&write) const {
         detail::Writer<std::remove_reference_t<F>> writer{write};
         return writer.finish(bb_device_leak_report(this->handle(), writer.call, &writer));
@@ -172,7 +177,7 @@ class Device : public Handle<bb_device, bb_device_destroy> {
 };
 
 namespace detail {
-// A front that is gone must not pin its copy, also where nothing can be fenced: without a context, say.
+// A released front must not pin its copy, even if no fence can be inserted, for example without a context.
 inline bb_status release_gl_front(bb_lease *lease) noexcept {
     const bb_status status = bb_lease_release_gl(lease);
     return status == BB_OK ? status : bb_lease_release(lease);
@@ -180,15 +185,13 @@ inline bb_status release_gl_front(bb_lease *lease) noexcept {
 } // namespace detail
 
 /**
- * @brief A stable front in an OpenGL buffer: the whole state at one epoch, to draw from until this object is gone.
+ * @brief A stable front in an OpenGL buffer: the whole state at one epoch, valid during the lifetime of this object.
  *
- * The context that was current when it was leased waits for the upload by itself. Leaving the scope fences what was drawn, in the
- * context that is current then; the buffer is not written again before that has passed. It outlives its manager.
+ * The context that was current when it was leased waits for the upload. Leaving the scope inserts a fence after the draws,
+ * in the context that is current then; the buffer is not written before the fence is signalled. It may outlive its manager.
  *
- * @code
- * auto f = points.front_gl();
- * draw_buffer(f.buffer(), f.offset());
- * f.end(); // or the end of the scope, which tells nobody where it cannot fence
+ * @code auto f = points.front_gl(); draw_buffer(f.buffer(), f.offset()); f.end(); // or the end of the scope, which reports
+ * no error if it cannot fence
  * @endcode
  */
 class GLFront {
@@ -201,31 +204,31 @@ class GLFront {
         return *this;
     }
 
-    /// The buffer's name in OpenGL.
+    /// Name of the OpenGL buffer.
     std::uint32_t buffer() const noexcept { return raw_.buffer; }
-    /// Which of the manager's copies it is. Its buffer is the same for the manager's life: vertex array objects may be kept by slot.
+    /// Index of the manager's copy. The buffer of a slot never changes: vertex array objects may be kept by slot.
     std::uint32_t slot() const noexcept { return raw_.slot; }
-    /// Where the state begins in the buffer, in bytes.
+    /// Offset of the state in the buffer, in bytes.
     std::uint64_t offset() const noexcept { return raw_.offset; }
-    /// How long it is, in bytes.
+    /// Size in bytes.
     std::uint64_t bytes() const noexcept { return raw_.bytes; }
-    /// The publish it shows: 0 is the initial state.
+    /// Its epoch; 0 is the initial state.
     std::uint64_t epoch() const noexcept { return raw_.epoch; }
-    /// The last tag that was enqueued before that publish.
+    /// The newest tag enqueued before that publish.
     std::uint64_t tag() const noexcept { return raw_.tag; }
 
     explicit operator bool() const noexcept { return static_cast<bool>(lease_); }
     bb_lease *handle() const noexcept { return lease_.handle(); }
-    /// Fences what was drawn and lets go. Empty afterwards, unless refused.
+    /// Inserts a fence after the draws and releases the front. Empty afterwards, unless refused.
     Status try_end() noexcept {
         const Status status = bb_lease_release_gl(lease_.handle());
         if (status)
             static_cast<void>(release());
         return status;
     }
-    /// Lets go of the state now. Empty afterwards.
+    /// Releases the lease now. Empty afterwards.
     void reset() noexcept { *this = GLFront(); }
-    /// Gives the lease away, for `bb_lease_release_gl`. Empty afterwards.
+    /// Gives up the ownership of the lease, for `bb_lease_release_gl`. Empty afterwards.
     [[nodiscard]] bb_lease *release() noexcept { return raw_ = {}, lease_.release(); }
 #if BACKBUF_EXCEPTIONS
     void end() { detail::check(try_end()); }
@@ -240,9 +243,10 @@ class GLFront {
 };
 
 /**
- * @brief A Manager whose fronts are OpenGL buffers, too: what changed is uploaded before it is published.
+ * @brief A Manager whose fronts are also OpenGL buffers: changes are uploaded before they are published.
  *
- * Everything of a Manager works as there. On a host-driven device the uploads run in Device::poll, and in waits on its thread.
+ * It has all functions of Manager. On a host-driven device the uploads run in Device::poll, and in waits on its owner
+ * thread.
  *
  * @code
  * backbuf::GLBufferManager<float> m(device, {100000, 3}, backbuf::Config().label("points"));
@@ -256,23 +260,24 @@ template <class T> class GLBufferManager : public Manager<T> {
   public:
     GLBufferManager() noexcept = default;
 
-    /// A new manager of this shape on an OpenGL device, zeros unless Config::initial is given.
+    /// Creates a manager of this shape on an OpenGL device, filled with zeros unless Config::initial is set.
     static Result<GLBufferManager> try_create(const Device &device, const Shape &shape, const Config &config = {}) {
         const auto create = [&device](auto... arguments) noexcept {
             return bb_manager_create_gl(device.handle(), arguments...);
         };
         return GLBufferManager::template open<GLBufferManager>(create, shape, config);
     }
-    /// Borrows a manager that other code owns: this object never destroys it. Its dtype must be that of T.
+    /// Wraps a manager that other code owns: this object does not destroy it. Its dtype must be that of T.
     static Result<GLBufferManager> try_attach(bb_manager *manager) noexcept {
         return GLBufferManager::template over<GLBufferManager>(manager, true);
     }
-    /// Takes a manager over from code that gives it away.
+    /// Takes the ownership of a manager's C handle.
     static Result<GLBufferManager> try_adopt(bb_manager *manager) noexcept {
         return GLBufferManager::template over<GLBufferManager>(manager, false);
     }
 
-    /// The newest front for a renderer on this thread, where a context that shares the device's buffers is current.
+    /// Leases the newest front for rendering on this thread, which needs a current context that shares the device's
+    /// buffers.
     Result<GLFront> try_front_gl() const noexcept {
         bb_gl_front raw{};
         if (const Status status = bb_manager_acquire_front_gl(this->handle(), &raw); !status)

@@ -11,17 +11,16 @@ namespace backbuf {
 
 template <class T> class Manager;
 
-/// What a back copy in hand shows at first.
+/// Initial content of a reserved back copy.
 enum class BackMode : std::uint32_t {
     keep = BB_BACK_KEEP,       ///< the state
-    discard = BB_BACK_DISCARD, ///< anything: all of it will be rewritten, nothing is brought up to date
+    discard = BB_BACK_DISCARD, ///< unspecified: all of it will be overwritten
 };
 
 /**
- * @brief A stable front: the whole state at one epoch, read-only, until this object is gone.
+ * @brief A stable front: the whole state at one epoch, read-only, during the lifetime of this object.
  *
- * It holds a lease, so keep it as long as you read and not longer: a lease pins one of the copies.
- * It outlives its manager.
+ * It holds a lease, which pins one of the copies: do not keep it longer than needed. It may outlive its manager.
  *
  * @code
  * auto f = m.front();
@@ -43,16 +42,16 @@ template <class T> class Front : public Grid<const T> {
         std::swap(tag_, other.tag_);
     }
 
-    /// The publish it shows: 0 is the initial state.
+    /// Its epoch; 0 is the initial state.
     std::uint64_t epoch() const noexcept { return epoch_; }
-    /// The last tag that was enqueued before that publish.
+    /// The newest tag enqueued before that publish.
     std::uint64_t tag() const noexcept { return tag_; }
 
     explicit operator bool() const noexcept { return static_cast<bool>(lease_); }
     bb_lease *handle() const noexcept { return lease_.handle(); }
-    /// Lets go of the state now. Empty afterwards.
+    /// Releases the lease now. Empty afterwards.
     void reset() noexcept { Front().swap(*this); }
-    /// Gives the lease away, for `bb_lease_release`; data() must be asked for before. Empty afterwards.
+    /// Gives up the ownership of the lease, for `bb_lease_release`; call data() before. Empty afterwards.
     [[nodiscard]] bb_lease *release() noexcept {
         Front taken(std::move(*this));
         return taken.lease_.release();
@@ -69,8 +68,8 @@ template <class T> class Front : public Grid<const T> {
 };
 
 /**
- * @brief The back copy in hand, to be written in place. Others queue meanwhile, so be brief. Leaving the scope without
- * commit() undoes what was written. It must not outlive its manager.
+ * @brief The reserved back copy, written in place. Updates of other threads queue meanwhile, so do not keep it long.
+ * Leaving the scope without commit() undoes what was written. It must not outlive its manager.
  *
  * @code
  * auto back = m.back(backbuf::BackMode::discard);
@@ -94,20 +93,20 @@ template <class T> class Back : public Grid<T> {
         std::swap(raw_, other.raw_);
     }
 
-    /// The state as it was published last, beside the copy that is written.
+    /// The newest published state, next to the copy that is written.
     Grid<const T> front() const noexcept { return {static_cast<const T *>(raw_.front), this->shape()}; }
     /// The epoch of front().
     std::uint64_t epoch() const noexcept { return raw_.epoch; }
     explicit operator bool() const noexcept { return manager_ != nullptr; }
 
-    /// Makes what was written part of the next publish, under this tag. Empty afterwards, unless refused.
+    /// Commits the back copy: the next publish contains it, with this tag. Empty afterwards, unless refused.
     Status try_commit(std::uint64_t tag) noexcept {
         const Status status = bb_manager_commit_back(manager_, &raw_, tag);
         if (status)
             forget();
         return status;
     }
-    /// Undoes what was written. Empty afterwards; nothing to do where it is empty already.
+    /// Undoes what was written. Empty afterwards; no effect if it is empty.
     Status try_cancel() noexcept {
         if (manager_ == nullptr)
             return BB_OK;

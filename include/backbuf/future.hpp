@@ -1,5 +1,5 @@
-// What has been asked for of a device: futures whose waits drive it, and mapped bytes that unmap themselves.
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// Futures of a device, whose waits run the device's work, and mapped bytes that unmap themselves. SPDX-License-Identifier:
+// MIT OR Apache-2.0
 #ifndef BACKBUF_FUTURE_HPP
 #define BACKBUF_FUTURE_HPP
 
@@ -17,7 +17,7 @@
 
 namespace backbuf {
 
-/// A pointer and a count, where either is wanted.
+/// A pointer and a count, usable as either.
 template <class T> class View {
   public:
     constexpr View() noexcept = default;
@@ -40,7 +40,7 @@ template <class T> class View {
 };
 
 namespace detail {
-/// What is mapped of a buffer, whoever has it; nothing where that fails.
+/// The mapping of a buffer; empty on failure.
 inline bb_mapping mapping(bb_buffer *buffer) noexcept {
     bb_mapping mapping{};
     return bb_buffer_mapping_get(buffer, sizeof(mapping), &mapping) == BB_OK ? mapping : bb_mapping{};
@@ -48,8 +48,8 @@ inline bb_mapping mapping(bb_buffer *buffer) noexcept {
 } // namespace detail
 
 /**
- * @brief Mapped bytes. When it goes, a buffer is unmapped, and a reading gives its buffer back to the ring; a staging buffer
- * stays mapped until its upload.
+ * @brief Mapped bytes. Its destructor unmaps a buffer, or returns a reading's buffer to the ring; a staging buffer stays
+ * mapped until its upload.
  *
  * @code
  * auto data = buffer.mapAsync(backbuf::MapMode::Read).get();
@@ -76,13 +76,13 @@ class MappedData {
     MappedData &operator=(const MappedData &) = delete;
     ~MappedData() { reset(); }
 
-    /// As elements, as many as there are whole ones.
+    /// As whole elements.
     template <class T> View<T> as() noexcept { return {static_cast<T *>(data_), bytes_ / sizeof(T)}; }
     template <class T> View<const T> as() const noexcept { return {static_cast<const T *>(data_), bytes_ / sizeof(T)}; }
     const void *data() const noexcept { return data_; }
     void *data() noexcept { return data_; }
     std::size_t size() const noexcept { return bytes_; }
-    /// Ends the mapping now. One that the buffer has got since stays.
+    /// Ends the mapping now. A later mapping of the buffer stays.
     void reset() noexcept {
         if (auto *buffer = std::exchange(buffer_, nullptr))
             static_cast<void>(bb_buffer_unmap_only(buffer, number_));
@@ -111,14 +111,14 @@ class MappedData {
   private:
     void *data_ = nullptr;
     std::size_t bytes_ = 0;
-    // What ends with it: a mapping of a buffer, or a reading.
+    // The owned object: a mapping of a buffer, or a reading.
     bb_buffer *buffer_ = nullptr;
     std::uint64_t number_ = 0;
     Handle<bb_reading, bb_reading_release> reading_;
 };
 
 namespace detail {
-/// Runs `work`, and has `failed` told of an Error. Other exceptions end here: nobody is there to hear of them.
+/// Runs `work`, and passes an Error to `failed`. Other exceptions are dropped, since no caller can get them.
 template <class G, class W> void answered(G &failed, W &&work) noexcept {
     try {
         try {
@@ -130,7 +130,7 @@ template <class G, class W> void answered(G &failed, W &&work) noexcept {
     }
 }
 
-/// What a future and its answer share.
+/// State shared by a future and its callback.
 template <class T> struct Asked {
     std::mutex lock;
     std::optional<bb_status> status{};
@@ -138,11 +138,11 @@ template <class T> struct Asked {
     std::function<T()> take{};
     std::function<void()> then{};
 
-    void answer(bb_status told, const char *why) {
+    void complete(bb_status outcome, const char *why) {
         std::function<void()> call;
         {
             const std::lock_guard<std::mutex> held(lock);
-            status = told;
+            status = outcome;
             text = why;
             call = std::move(then);
         }
@@ -151,10 +151,10 @@ template <class T> struct Asked {
     }
 };
 
-/// An Error with a text that was told elsewhere.
-class Told : public Error {
+/// An Error with a stored message.
+class StoredError : public Error {
   public:
-    Told(bb_status status, std::string text) : Error(Status(status, Note::plain)), text_(std::move(text)) {}
+    StoredError(bb_status status, std::string text) : Error(Status(status, Note::plain)), text_(std::move(text)) {}
     const char *what() const noexcept override { return text_.empty() ? Error::what() : text_.c_str(); }
 
   private:
@@ -163,10 +163,11 @@ class Told : public Error {
 } // namespace detail
 
 /**
- * @brief Something that a device has been asked for. It goes on when the future goes.
+ * @brief The result of a request to a device. Destroying the future does not cancel the request.
  *
- * Waits drive a host-driven device on its own thread, so that `get` ends there. A continuation runs once, on the device's owner
- * thread, on the thread that unmaps or cancels, or at once; it may use any buffer, and must not wait for the device.
+ * On the owner thread of a host-driven device, waits run the device's work, so that `get` returns. A continuation runs
+ * once: on the device's owner thread, on the thread that unmaps or cancels, or at once. It may use any buffer, and must not
+ * wait for the device.
  *
  * @code
  * staging.mapAsync().then([&](backbuf::MappedData &data) { fill(data.as<float>()); });
@@ -178,42 +179,42 @@ template <class T> class [[nodiscard]] Future {
     Future(std::shared_ptr<detail::Asked<T>> asked, bb_request *request) noexcept
         : asked_(std::move(asked)), request_(request) {}
 
-    /// Whether the answer is there.
+    /// Whether the future has completed.
     bool ready() const {
         const std::lock_guard<std::mutex> held(asked_->lock);
         return asked_->status.has_value();
     }
-    /// Waits for the answer, whatever it is; false if the time is over.
+    /// Waits for completion, successful or not; false after the timeout.
     bool wait_for(Timeout timeout) const {
         bb_map_outcome outcome{};
         const Status status = bb_request_wait(request_.handle(), timeout.nanoseconds(), sizeof(outcome), &outcome);
         if (status.code() == BB_E_TIMEOUT)
             return false;
         detail::check(status);
-        // The callback comes with the answer, perhaps a moment later.
+        // The callback may run a moment after the completion.
         while (!ready())
             std::this_thread::yield();
         return true;
     }
     void wait() const { static_cast<void>(wait_for(forever)); }
-    /// Waits, and gives what was asked for; throws Error where it does not come. Once.
+    /// Waits and returns the result; throws Error if it failed. Call it once.
     T get() {
         wait();
         return take(*asked_);
     }
-    /// Takes the question back: it is answered with `BB_E_CANCELLED` if this is in time.
+    /// Cancels the request: it completes with `BB_E_CANCELLED` unless it has completed already.
     bool cancel() {
         std::uint32_t in_time = 0;
         detail::check(bb_request_cancel(request_.handle(), &in_time));
         return in_time != 0;
     }
-    /// Leaves what was asked for to a function; another one is told where it does not come.
+    /// Passes the result to a function, or an Error to a second one.
     template <class F> void then(F call) && {
         std::move(*this).then(std::move(call), [](const Error &) {});
     }
     template <class F, class G> void then(F call, G failed) && {
         auto asked = asked_;
-        // Behind a pointer: functions that cannot be copied are welcome.
+        // Behind a pointer, so that functions need not be copyable.
         auto both = std::make_shared<std::pair<F, G>>(std::move(call), std::move(failed));
         auto run = [asked = asked.get(), both = std::move(both)] {
             detail::answered(both->second, [&] {
@@ -237,11 +238,11 @@ template <class T> class [[nodiscard]] Future {
         {
             const std::lock_guard<std::mutex> held(asked.lock);
             if (*asked.status != BB_OK)
-                throw detail::Told(*asked.status, asked.text);
+                throw detail::StoredError(*asked.status, asked.text);
             take = std::move(asked.take);
         }
         if (!take)
-            throw detail::Told(BB_E_STATE, "the future has been taken from before");
+            throw detail::StoredError(BB_E_STATE, "the future has been taken from before");
         return take();
     }
 
@@ -250,7 +251,7 @@ template <class T> class [[nodiscard]] Future {
 };
 
 namespace detail {
-/// Asks by `call(callback, request)`; what comes is `take()`.
+/// Requests by `call(callback, request)`; the result is `take()`.
 template <class T, class Call, class Take> Future<T> ask(Call &&call, Take take) {
     auto asked = std::make_shared<Asked<T>>();
     asked->take = std::move(take);
@@ -258,7 +259,7 @@ template <class T, class Call, class Take> Future<T> ask(Call &&call, Take take)
     bb_map_callback callback{};
     callback.user_data = held.get();
     callback.call = [](void *user_data, const bb_map_outcome *outcome) {
-        (*static_cast<std::shared_ptr<Asked<T>> *>(user_data))->answer(outcome->status, outcome->text);
+        (*static_cast<std::shared_ptr<Asked<T>> *>(user_data))->complete(outcome->status, outcome->text);
     };
     callback.drop = [](void *user_data) { delete static_cast<std::shared_ptr<Asked<T>> *>(user_data); };
     bb_request *request = nullptr;

@@ -1,5 +1,4 @@
-// What concerns the library as a whole: its log, what lives in it, and how this thread waits.
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// Functions of the library as a whole: log, dump, and the waits of a thread. SPDX-License-Identifier: MIT OR Apache-2.0
 #ifndef BACKBUF_LIBRARY_HPP
 #define BACKBUF_LIBRARY_HPP
 
@@ -11,17 +10,17 @@
 
 namespace backbuf {
 
-/// How much is logged.
+/// Level of the log.
 enum class Level : std::uint32_t { error = BB_LOG_ERROR, warn = BB_LOG_WARN, info = BB_LOG_INFO, debug = BB_LOG_DEBUG };
 
-/// One line of the log; the texts end with the call.
+/// One record of the log; the strings are valid during the call.
 struct LogRecord {
     Level level;
     std::string_view part, label, text;
 };
 
 /**
- * @brief Sends the library's log to `call(const LogRecord &)`, from whichever thread has something to say.
+ * @brief Sends the library's log to `call(const LogRecord &)`, which may run on any thread.
  *
  * @code
  * backbuf::set_log(backbuf::Level::warn, [](const backbuf::LogRecord &r) { std::cerr << r.part << ": " << r.text << '\n'; });
@@ -47,28 +46,30 @@ template <class F> Status try_set_log(Level level, F call) {
 }
 /// Switches the log off.
 inline Status try_clear_log() noexcept { return bb_set_log(BB_LOG_OFF, nullptr, nullptr, nullptr); }
-/// Everything that lives in the library, as text in pieces: `write(std::string_view)`.
+/// Writes a list of all live objects as text, in pieces: `write(std::string_view)`.
 template <class F> Status try_dump(F &&write) {
     detail::Writer<std::remove_reference_t<F>> writer{write};
     return writer.finish(bb_debug_dump(writer.call, &writer));
 }
-/// The same to an open descriptor, such as 2. It takes no lock and allocates nothing: for signal handlers and debuggers.
+/// Writes the same to an open descriptor, such as 2. It takes no lock and allocates nothing: for signal handlers and
+/// debuggers.
 inline Status try_dump_fd(int fd) noexcept { return bb_debug_dump_fd(fd); }
 
-/// How a thread waits.
+/// Options of a thread's waits.
 enum class WaitFlags : std::uint32_t {
     none = 0,                              ///< waits go on after a signal handler has run
-    interruptible = BB_WAIT_INTERRUPTIBLE, ///< they end with `BB_E_INTERRUPTED`; the same call, made again, goes on
+    interruptible = BB_WAIT_INTERRUPTIBLE, ///< they end with `BB_E_INTERRUPTED`; repeating the call continues it
 };
-/// Sets how the calling thread waits in every later call.
+/// Sets the options of all later waits of the calling thread.
 inline Status try_set_wait_flags(WaitFlags flags) noexcept {
     return bb_set_wait_flags(static_cast<std::uint32_t>(flags));
 }
 /**
- * @brief While it lives, the waits of this thread call `check()` every 50 ms and whenever the thread has handled a signal.
+ * @brief During its lifetime the waits of this thread call `check()` every 50 ms and after each handled signal.
  *
- * Where it returns true the wait ends with `BB_E_INTERRUPTED`, otherwise the same wait goes on. It may use the library, also
- * the object that is waited for, and must not throw. It ends on the thread that made it, before those made earlier.
+ * If it returns true the wait ends with `BB_E_INTERRUPTED`, otherwise the wait continues. It may use the library, also the
+ * object that is waited for, and must not throw. Objects of this class are destroyed on the thread that created them, in
+ * reverse order.
  *
  * @code
  * std::atomic<bool> stop{false};                       // set by a signal handler

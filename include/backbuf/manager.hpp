@@ -1,5 +1,5 @@
-// The manager: one state that producers update and readers see only whole.
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// The manager: a double-buffered state that producers update and readers see at whole epochs. SPDX-License-Identifier: MIT
+// OR Apache-2.0
 #ifndef BACKBUF_MANAGER_HPP
 #define BACKBUF_MANAGER_HPP
 
@@ -27,14 +27,15 @@ inline bb_status destroy_manager_within(bb_manager *manager, Timeout timeout) no
 }
 } // namespace detail
 
-/// Who may apply updates.
+/// Threads that apply updates.
 enum class Worker : std::uint32_t {
-    shared = BB_WORKER_SHARED, ///< whoever is there first: producers, synchronizers, the worker
+    shared = BB_WORKER_SHARED, ///< producers, synchronizers and the worker
     only = BB_WORKER_ONLY,     ///< the worker thread alone
 };
 
 /**
- * @brief Backend work that a publish waits for, under a label that the watchdog tells. Ends with the scope. Any thread may end it.
+ * @brief Backend work that a publish waits for, with a label for the watchdog's report. Ends with the scope. Any thread may
+ *         end it.
  *
  * @code
  * backbuf::Task upload = m.task("texture upload");
@@ -55,7 +56,7 @@ class Task : public Handle<bb_task, bb_task_end> {
 };
 
 /**
- * @brief One waiter's own subscription to new epochs, with a descriptor for `poll`.
+ * @brief A subscription to new epochs, with a descriptor for `poll`.
  *
  * @code
  * backbuf::Watch w = m.watch();
@@ -67,21 +68,22 @@ class Watch : public Handle<bb_watch, bb_watch_destroy> {
   public:
     Watch() noexcept = default;
 
-    /// Readable while there is an epoch that wait() has not told, or the ticket is done. Poll it; never read or close it.
+    /// The descriptor: readable while there is an epoch that wait() has not returned, or the ticket is decided. Poll it;
+    /// never read or close it.
     Result<int> try_fd() const noexcept {
         std::int32_t fd = -1;
         if (const Status status = bb_watch_fd(this->handle(), &fd); !status)
             return status;
         return static_cast<int>(fd);
     }
-    /// The next epoch beyond the last one it told.
+    /// Waits for an epoch newer than the last one returned.
     Result<std::uint64_t> try_wait(Timeout timeout = forever) noexcept {
         std::uint64_t epoch = 0;
         if (const Status status = bb_watch_wait(this->handle(), timeout.nanoseconds(), &epoch); !status)
             return status;
         return epoch;
     }
-    /// The descriptor also tells when Manager::wait for this ticket would not block.
+    /// Makes the descriptor readable also when Manager::wait for this ticket would not block.
     Status try_ticket(std::uint64_t ticket) noexcept { return bb_watch_ticket(this->handle(), ticket); }
 #if BACKBUF_EXCEPTIONS
     int fd() const { return try_fd().value(); }
@@ -95,7 +97,7 @@ class Watch : public Handle<bb_watch, bb_watch_destroy> {
 };
 
 /**
- * @brief How a manager is made. What is not said has the library's default. May be used for several managers.
+ * @brief Parameters of a new manager, with the library's defaults. May be used for several managers.
  *
  * @code
  * backbuf::Manager<float> m({256, 256}, backbuf::Config().label("heat").copies(2).watchdog(500ms));
@@ -105,9 +107,9 @@ class Config {
   public:
     Config() noexcept { static_cast<void>(bb_manager_config_init(&raw_)); }
 
-    /// Names it in messages, logs and dumps.
+    /// Label in messages, logs and dumps.
     Config &label(std::string_view text) { return label_ = std::string(text), *this; }
-    /// The state at epoch 0, copied at creation: `data` must live until then.
+    /// The state at epoch 0, copied at creation: `data` must be valid until then.
     template <class C> Config &initial(const C &data) noexcept {
         using U = std::conditional_t<std::is_array_v<C>, std::remove_cv_t<std::remove_all_extents_t<C>>,
                                      detail::pointee_t<C>>;
@@ -117,19 +119,19 @@ class Config {
         initial_dtype_ = dtype<U>::value;
         return *this;
     }
-    /// Bytes that may wait to be applied before enqueue has to wait.
+    /// Capacity of the queue in bytes: a full queue makes enqueue wait.
     Config &queue_bytes(std::uint64_t bytes) noexcept { return raw_.queue_bytes = bytes, *this; }
     /// Physical copies, 2 to 8.
     Config &copies(std::uint32_t copies) noexcept { return raw_.copies = copies, *this; }
-    /// Copies that may be added while leases hold all of `copies`; with those at most 32. Default: 24, but 0 if `copies` is 2, or on a
-    /// device.
+    /// Copies that may be added while leases hold all of `copies`; at most 32 together. Default: 24, but 0 if `copies` is 2
+    /// or the manager is on a device.
     Config &max_extra_copies(std::uint32_t copies) noexcept { return raw_.max_extra_copies = copies, *this; }
-    /// After how long a flush or a task is reported as stalled, once, to the calls that wait for it; zero is never.
+    /// The time after which a flush or a task is reported as stalled, once, to the calls that wait for it; zero for never.
     Config &watchdog(Timeout after) noexcept { return raw_.watchdog_ns = after.nanoseconds(), *this; }
-    /// How much of a backlog a caller applies before the worker takes over.
+    /// Bytes of the backlog that a caller applies before the worker takes over.
     Config &caller_budget_bytes(std::uint64_t bytes) noexcept { return raw_.caller_budget_bytes = bytes, *this; }
-    /// Runs on the worker before each publish. What it returns, if anything, is 0 or a code of its own; failing or throwing, nothing is
-    /// published and the next synchronize tries again. Each manager gets a copy.
+    /// Called on the worker before each publish. It returns nothing, or 0 on success and an own code on failure; if it
+    /// fails or throws, nothing is published and the next synchronize tries again. Each manager gets a copy.
     template <class F> Config &flush(F call) {
         using R = std::invoke_result_t<F &>;
         static_assert(std::is_void_v<R> || (std::is_integral_v<R> && !std::is_same_v<R, bool>),
@@ -141,7 +143,7 @@ class Config {
         return *this;
     }
     Config &worker(Worker mode) noexcept { return raw_.worker = static_cast<std::uint32_t>(mode), *this; }
-    /// A nice value (-20 to 19), or `BB_REALTIME(1 to 99)`. Refusal by the system is logged, not fatal.
+    /// A nice value (-20 to 19), or `BB_REALTIME(1 to 99)`. If the system refuses it, that is logged.
     Config &worker_priority(std::int32_t priority) noexcept { return raw_.worker_priority = priority, *this; }
     /// Bit k: the worker may run on CPU k.
     Config &worker_affinity(std::uint64_t cpus) noexcept { return raw_.worker_affinity = cpus, *this; }
@@ -156,7 +158,7 @@ class Config {
 };
 
 /**
- * @brief One logical state, an N-d array of T, that producers update and readers see only whole.
+ * @brief One logical state, an N-d array of T, that producers update and readers see at whole epochs.
  *
  * Destroying it discards what was not published; close() publishes it first. See the namespace for threads,
  * errors and aliasing.
@@ -178,30 +180,30 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
 
     Manager() noexcept = default;
 
-    /// A new manager of this shape, zeros unless Config::initial is given.
+    /// Creates a manager of this shape, filled with zeros unless Config::initial is set.
     static Result<Manager> try_create(const Shape &shape, const Config &config = {}) {
         return open<Manager>(bb_manager_create, shape, config);
     }
-    /// Borrows a manager that other code owns: this object never destroys it. Its dtype must be that of T.
+    /// Wraps a manager that other code owns: this object does not destroy it. Its dtype must be that of T.
     static Result<Manager> try_attach(bb_manager *manager) noexcept { return over<Manager>(manager, true); }
-    /// Takes a manager over from code that gives it away.
+    /// Takes the ownership of a manager's C handle.
     static Result<Manager> try_adopt(bb_manager *manager) noexcept { return over<Manager>(manager, false); }
 
     /// The extents of the state. They never change.
     const Shape &shape() const noexcept { return shape_; }
-    /// How many elements the state has.
+    /// Number of elements of the state.
     std::size_t size() const noexcept {
         return this->handle() == nullptr ? 0 : static_cast<std::size_t>(shape_.product());
     }
 
     // -- produce --
 
-    /// Elements from the flat place `first` on.
+    /// Enqueues elements from the flat index `first` on.
     Status try_enqueue(std::uint64_t first, const Data<T> &data, Timeout timeout = forever) const noexcept {
         const Update<T> update(first, data);
         return bb_manager_enqueue(this->handle(), update.raw(), timeout.nanoseconds());
     }
-    /// Several updates as one batch: all of them in one epoch, or none.
+    /// Enqueues several updates as one batch: all of them in one epoch, or none.
     Status try_enqueue_many(span<const Update<T>> updates, Timeout timeout = forever) const noexcept {
         static_assert(sizeof(Update<T>) == sizeof(bb_update) && std::is_standard_layout_v<Update<T>>);
         const bb_update *first = updates.empty() ? nullptr : updates.data()->raw();
@@ -210,26 +212,26 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
     Status try_enqueue_many(std::initializer_list<Update<T>> updates, Timeout timeout = forever) const noexcept {
         return try_enqueue_many(span<const Update<T>>(updates.begin(), updates.size()), timeout);
     }
-    /// One value all over a flat range; `{}` is the whole state.
+    /// Sets a flat range to one value; `{}` is the whole state.
     Status try_enqueue_fill(Range range, const T &value, Timeout timeout = forever) const noexcept {
         return bb_manager_enqueue_fill(this->handle(), detail::bytes<T>(range.first), target().count(range), &value,
                                        timeout.nanoseconds());
     }
-    /// One value all over a region.
+    /// Sets a region to one value.
     Status try_enqueue_fill(const Index &start, const Index &extent, const T &value, const Steps &step = {},
                             Timeout timeout = forever) const noexcept {
         return try_enqueue_region(start, extent, Source<T>::repeat(value, shape_.size()), step, timeout);
     }
-    /// An N-d region: where it starts, how many along each dimension, and every how many.
+    /// Updates an N-d region: start, extent and step along each dimension.
     Status try_enqueue_region(const Index &start, const Index &extent, const Source<T> &source, const Steps &step = {},
                               Timeout timeout = forever) const noexcept {
         return detail::region<T>(target(), start, extent, source, step, [&](const bb_region *raw) {
             return bb_manager_enqueue_region(this->handle(), raw, timeout.nanoseconds());
         });
     }
-    /// Elements that are read later: they must stay as they are until `done()` is called, on the worker. Refused, they stay
-    /// yours and it is not called. To hand a container over, let the function own it: `enqueue_borrowed(0, *v, [v] {})`
-    /// with a `std::shared_ptr`.
+    /// Enqueues elements that are read later: they must stay unchanged until `done()` is called, on the worker. If the call
+    /// is refused, `done` is not called. To transfer a container, let the function own it: `enqueue_borrowed(0, *v, [v]
+    /// {})` with a `std::shared_ptr`.
     template <class F>
     Status try_enqueue_borrowed(std::uint64_t first, const Data<T> &data, F done, Timeout timeout = forever) const {
         static_assert(std::is_invocable_v<F &>, "backbuf: a release function is called without arguments");
@@ -242,8 +244,9 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
             static_cast<void>(box.release());
         return status;
     }
-    /// A function on a range of the state, called as `call(span<T> back)` or `call(span<T> back, span<const T> front)` in its
-    /// turn: it sees every earlier update. On the worker, unless KernelFlags::any_thread.
+    /// Enqueues a function on a range of the state, called as `call(span<T> back)` or `call(span<T> back, span<const T>
+    /// front)` in order with the other updates: it sees every earlier update. It runs on the worker, unless
+    /// KernelFlags::any_thread.
     template <class F>
     Status try_enqueue_kernel(F call, Range range = {}, KernelFlags flags = KernelFlags::none,
                               Timeout timeout = forever) const {
@@ -251,18 +254,18 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
             return bb_manager_enqueue_kernel(this->handle(), raw, timeout.nanoseconds());
         });
     }
-    /// The tag of what has been enqueued so far: the engine's own step number.
+    /// Sets the tag of everything enqueued so far, such as a step number.
     Status try_enqueue_tag(std::uint64_t tag, Timeout timeout = forever) const noexcept {
         return bb_manager_enqueue_tag(this->handle(), tag, timeout.nanoseconds());
     }
-    /// An empty batch.
+    /// Begins an empty batch.
     Result<Batch<T>> try_batch() const noexcept {
         bb_batch *raw = nullptr;
         if (const Status status = bb_batch_begin(this->handle(), &raw); !status)
             return status;
         return Batch<T>(raw, target());
     }
-    /// The back copy, to be written in place.
+    /// Reserves the back copy for writing in place.
     Result<Back<T>> try_back(BackMode mode = BackMode::keep, Timeout timeout = forever) const noexcept {
         bb_back raw{};
         const Status status =
@@ -281,41 +284,42 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
 
     // -- publish and wait --
 
-    /// Returns when all that was enqueued before is published. Afterwards epoch() is at least that publish's. Work that outlasts
-    /// the watchdog is reported once, by `BB_E_STALLED`, to the calls that wait then; later ones wait their full timeout.
+    /// Returns when everything enqueued before is published. Afterwards epoch() is at least that of the publish. Work that
+    /// outlasts the watchdog is reported once, with `BB_E_STALLED`, to the calls that wait at that moment; later calls wait
+    /// for their full timeouts.
     Status try_synchronize(Timeout timeout = forever) const noexcept {
         return bb_manager_synchronize(this->handle(), timeout.nanoseconds());
     }
-    /// Asks for a publish without waiting: the ticket is for wait().
+    /// Requests a publish without waiting: the ticket is for wait().
     Result<std::uint64_t> try_synchronize_async() const noexcept {
         std::uint64_t ticket = 0;
         if (const Status status = bb_manager_synchronize_async(this->handle(), &ticket); !status)
             return status;
         return ticket;
     }
-    /// Waits for a ticket, and tells the epoch that covers it.
+    /// Waits for a ticket, and returns an epoch that contains its updates.
     Result<std::uint64_t> try_wait(std::uint64_t ticket, Timeout timeout = forever) const noexcept {
         std::uint64_t epoch = 0;
         if (const Status status = bb_manager_wait(this->handle(), ticket, timeout.nanoseconds(), &epoch); !status)
             return status;
         return epoch;
     }
-    /// Looks at a ticket without waiting, for event loops that poll a watch: `BB_E_TIMEOUT` if it is not decided. `poll`, zeros
-    /// at first, belongs to one wait; look again when the watch is readable, and at the latest after `poll.look_ns`.
+    /// Polls a ticket without waiting, for event loops that poll a watch: `BB_E_TIMEOUT` if it is not decided. `poll`,
+    /// zeros at first, belongs to one wait; poll again when the watch is readable, and at the latest after `poll.look_ns`.
     Result<std::uint64_t> try_poll_ticket(std::uint64_t ticket, bb_ticket_poll &poll) const noexcept {
         std::uint64_t epoch = 0;
         if (const Status status = bb_manager_poll_ticket(this->handle(), ticket, &poll, &epoch); !status)
             return status;
         return epoch;
     }
-    /// Waits for an epoch beyond `after`, and tells it: how a reader waits for the next front.
+    /// Waits for an epoch newer than `after`, and returns it: a reader's wait for the next front.
     Result<std::uint64_t> try_wait_epoch(std::uint64_t after, Timeout timeout = forever) const noexcept {
         std::uint64_t epoch = 0;
         if (const Status status = bb_manager_wait_epoch(this->handle(), after, timeout.nanoseconds(), &epoch); !status)
             return status;
         return epoch;
     }
-    /// A subscription to epochs beyond `after`.
+    /// Creates a subscription to epochs newer than `after`.
     Result<Watch> try_watch(std::uint64_t after = 0) const noexcept {
         bb_watch *raw = nullptr;
         if (const Status status = bb_watch_create(this->handle(), after, &raw); !status)
@@ -351,7 +355,7 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
             return status;
         return stats;
     }
-    /// The statistics as text, in pieces: `write(std::string_view)`. What it throws goes through to the caller.
+    /// Writes the statistics as text, in pieces: `write(std::string_view)`. Its exceptions go to the caller.
     template <class F> Status try_stats_write(F &&write) const {
         detail::Writer<std::remove_reference_t<F>> writer{write};
         return writer.finish(bb_manager_stats_write(this->handle(), writer.call, &writer));
@@ -359,24 +363,25 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
 
     // -- end --
 
-    /// Gives memory back that only leases needed.
+    /// Returns unused memory to the system.
     Status try_trim(Timeout timeout = forever) const noexcept {
         return bb_manager_trim(this->handle(), timeout.nanoseconds());
     }
-    /// Ends it, as the destructor does, but waits at most so long for a kernel, a flush or a release callback that runs. After
-    /// `BB_E_STALLED`, and `BB_E_INTERRUPTED` (a signal or the WaitCheck ended the wait), it has ended all the same, but what
-    /// the callback uses must stay until it returns. Empty afterwards. A destructor whose wait is ended like that just returns.
+    /// Destroys the manager as the destructor does, but waits at most this long for a running kernel, flush or release
+    /// callback. After `BB_E_STALLED` and `BB_E_INTERRUPTED` (a signal or the WaitCheck ended the wait) the manager is
+    /// destroyed as well, but the memory that the callback uses must stay valid until it returns. Empty afterwards. A
+    /// destructor whose wait is interrupted returns.
     Status try_destroy(Timeout timeout = forever) noexcept {
         bb_manager *const manager = this->release();
         return this->is_borrowed() ? BB_OK : detail::destroy_manager_within(manager, timeout);
     }
-    /// Refuses new work, publishes what was accepted, lets waiters go. Fronts stay readable.
+    /// Refuses new work, publishes accepted work, and ends waits. Fronts stay readable.
     Status try_close(Timeout timeout = forever) const noexcept {
         return bb_manager_close(this->handle(), timeout.nanoseconds());
     }
 
 #if BACKBUF_EXCEPTIONS
-    // A template, so that `({5})` is a shape and never a Manager to be moved from.
+    // A template, so that `({5})` is a shape and never a moved-from Manager.
     template <class S = Shape,
               class = std::enable_if_t<std::is_convertible_v<const S &, Shape> && !std::is_integral_v<S>>>
     explicit Manager(const S &shape, const Config &config = {}) : Manager(try_create(shape, config).value()) {}
@@ -433,14 +438,14 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
         return try_wait_epoch(after, timeout).value();
     }
     Watch watch(std::uint64_t after = 0) const { return try_watch(after).value(); }
-    /// Takes the exception that a callback of this manager left, or null: for those who call only `try_` functions.
+    /// Takes the stored exception of a callback of this manager, or null: for programs that call only `try_` functions.
     std::exception_ptr take_exception() const noexcept {
         auto taken = detail::take(this->handle(), detail::Origin::update);
         return taken ? taken : detail::take(this->handle(), detail::Origin::flush);
     }
 
     Front<T> front() const {
-        bb_front raw{}; // not by way of Result: a front is made where it stays
+        bb_front raw{}; // not by a Result: the front is constructed in place
         detail::check(bb_manager_acquire_front(this->handle(), &raw));
         return Front<T>(raw, shape_);
     }
@@ -459,7 +464,7 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
 
   protected:
     Manager(bb_manager *raw, const Shape &shape, bool borrowed) noexcept : Base(raw, borrowed), shape_(shape) {}
-    /// A new one by `create`, which takes what bb_manager_create takes.
+    /// A new one by `create`, with the parameters of bb_manager_create.
     template <class M, class F> static Result<M> open(F create, const Shape &shape, const Config &config) {
         using Flush = detail::Box<std::function<std::int32_t()>>;
         bb_manager_config raw = config.raw_;
@@ -480,12 +485,12 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
         bb_manager *made = nullptr;
         if (const Status status = create(dtype<T>::value, shape.size(), shape.data(), &raw, &made); !status)
             return status;
-        // No flush runs before somebody has the handle to ask for a publish, so this is in time.
+        // No flush runs before the handle is returned, so that this is early enough.
         if (Flush *box = flush.release())
             box->owner = made;
         return M(made, shape, false);
     }
-    /// One that there is already.
+    /// An existing one.
     template <class M> static Result<M> over(bb_manager *manager, bool borrowed) noexcept {
         bb_manager_info info{};
         if (const Status status = bb_manager_info_get(manager, sizeof(info), &info); !status)

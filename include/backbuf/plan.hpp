@@ -1,5 +1,4 @@
-// How to look for a plan of a registry's buffers with lifetimes.
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// Parameters of the search for a plan of a registry's buffers with lifetimes. SPDX-License-Identifier: MIT OR Apache-2.0
 #ifndef BACKBUF_PLAN_HPP
 #define BACKBUF_PLAN_HPP
 
@@ -12,7 +11,7 @@
 namespace backbuf {
 
 namespace detail {
-/// A cancel function, asked by any thread of a search. What it throws first ends the search, and goes on to the caller.
+/// A cancel function, called by any thread of a search. Its first exception ends the search, and goes to the caller.
 class Cancel {
   public:
     explicit Cancel(const std::function<bool()> &asked) noexcept : asked_(asked) {}
@@ -49,7 +48,7 @@ class Cancel {
 } // namespace detail
 
 /**
- * @brief How long and how to look for a plan: for a second, on the caller's thread, where nothing is said.
+ * @brief Parameters of the search for a plan. Default: one second, on the calling thread.
  *
  * @code
  * std::atomic<bool> enough{false};
@@ -60,17 +59,17 @@ class PlanConfig {
   public:
     PlanConfig() noexcept { static_cast<void>(bb_plan_config_init(&raw_)); }
 
-    /// The time for everything; zero for one quick plan.
+    /// Time limit; zero for one quick plan.
     PlanConfig &budget(Timeout time) noexcept { return raw_.budget_ns = time.nanoseconds(), *this; }
     PlanConfig &threads(std::uint32_t count) noexcept { return raw_.threads = count, *this; }
-    /// Where the random numbers begin. The same seed leads to the same plan, unless the time ends the search.
+    /// Seed of the random numbers. The same seed gives the same plan, unless the time limit ends the search.
     PlanConfig &seed(std::uint64_t seed) noexcept { return raw_.seed = seed, *this; }
-    /// Steps of the search at most, whatever the time.
+    /// Maximum steps of the search.
     PlanConfig &nodes(std::uint64_t count) noexcept { return raw_.nodes = count, *this; }
-    /// Elements of a region that are good enough.
+    /// Elements of a region at which the search stops.
     PlanConfig &target(std::uint64_t elements) noexcept { return raw_.target = elements, *this; }
-    /// Asked now and then, from any of the threads that search: true ends it with the best plan so far. So does an exception, which
-    /// Registry::plan raises.
+    /// Called repeatedly by any thread of the search: true ends it with the best plan so far. So does an exception, which
+    /// Registry::plan rethrows.
     PlanConfig &cancelled(std::function<bool()> asked) noexcept { return cancelled_ = std::move(asked), *this; }
 
   private:

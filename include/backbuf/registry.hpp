@@ -1,5 +1,4 @@
-// The registry: named buffers of CUDA kernels, and where they lie.
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// The registry: named buffers of CUDA kernels and their layout. SPDX-License-Identifier: MIT OR Apache-2.0
 #ifndef BACKBUF_REGISTRY_HPP
 #define BACKBUF_REGISTRY_HPP
 
@@ -11,7 +10,7 @@
 namespace backbuf {
 
 namespace detail {
-/// A text by two calls: how long, then what; and again where another thread has made it longer in between.
+/// Gets a text by two calls: first its length, then the text; repeated if another thread has made it longer in between.
 template <class Call> Result<std::string> text(const Call &call) noexcept {
     std::string all;
     for (;;) {
@@ -27,7 +26,7 @@ template <class Call> Result<std::string> text(const Call &call) noexcept {
 #else
         all.resize(static_cast<std::size_t>(length));
 #endif
-        const Status status = call(all.data(), length + 1, &length); // its zero is written over the string's own
+        const Status status = call(all.data(), length + 1, &length); // its NUL overwrites the string's own
         if (status) {
             all.resize(static_cast<std::size_t>(length));
             return Result<std::string>(std::move(all));
@@ -39,10 +38,10 @@ template <class Call> Result<std::string> text(const Call &call) noexcept {
 } // namespace detail
 
 /**
- * @brief Named buffers of CUDA kernels: each parent's, in the order of their registration, and where they lie.
+ * @brief Named buffers of CUDA kernels by parent, in the order of their registration, and their layout.
  *
- * Offsets and sizes are elements; what counts bytes has `bytes` in its name. Any thread may call at any time, and what is asked for comes as
- * a copy. C's `bb_registry_register` is register_buffer() here, as `register` is a word of the language.
+ * Offsets and sizes are in elements, unless the name contains `bytes`. Any thread may call at any time, and results are
+ * copies. C's `bb_registry_register` is register_buffer() here, since `register` is a keyword.
  *
  * @code
  * auto registry = backbuf::Registry::create();
@@ -65,24 +64,24 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
             return status;
         return Registry(made);
     }
-    /// Takes a registry over from code that gives it away.
+    /// Takes the ownership of a registry's C handle.
     static Registry adopt(bb_registry *registry) noexcept { return Registry(registry); }
 
-    // -- what is asked for --
+    // -- registrations --
 
-    /// Adds a buffer at the end of the parent's order. `BB_E_EXISTS` where the name is taken: replace() is the explicit way.
+    /// Adds a buffer at the end of the parent's order. `BB_E_EXISTS` if the name exists: use replace().
     Status try_register_buffer(Parent parent, const CUDABuffer &buffer) const noexcept {
         return buffer.with(buffer.name_, [&](const bb_registry_buffer &raw) noexcept {
             return bb_registry_register(handle(), parent.key(), &raw);
         });
     }
-    /// Gives a name that is taken another buffer, in its old place of the order.
+    /// Replaces a buffer by another one of the same name, at the same position in the order.
     Status try_replace(Parent parent, const CUDABuffer &buffer) const noexcept {
         return buffer.with(buffer.name_, [&](const bb_registry_buffer &raw) noexcept {
             return bb_registry_replace(handle(), parent.key(), &raw);
         });
     }
-    /// Changes what is said. A parent or a name that is unknown is no error: Updated tells.
+    /// Changes the given fields. An unknown parent or name is no error: see Updated.
     Result<Updated> try_update_buffer(Parent parent, const std::string &name,
                                       const BufferUpdate &update) const noexcept {
         Updated met{};
@@ -94,8 +93,9 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
             return status;
         return met;
     }
-    /// Rolls a child's shared and persistent totals up into a parent, as `<name>.shared` and `<name>.persistent`. They are live.
-    /// `aliases` is the buffer, registered before, whose memory the child's shared region would rather share.
+    /// Includes a child's shared and persistent totals in a parent, as `<name>.shared` and `<name>.persistent`, which
+    /// follow changes of the child. `aliases` is a buffer, registered before, whose memory the child's shared region shares
+    /// if possible.
     Status try_register_child(Parent parent, const std::string &name, Parent child,
                               const std::optional<std::string> &aliases = std::nullopt) const noexcept {
         if (!detail::whole(name) || (aliases && !detail::whole(*aliases)))
@@ -103,21 +103,21 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
         return bb_registry_register_child(handle(), parent.key(), name.c_str(), child.key(),
                                           aliases ? aliases->c_str() : nullptr);
     }
-    /// How a parent, who has buffers already, lays out from now on. The label is not looked at.
+    /// Sets the layout options of a parent, which must have buffers. The label is ignored.
     Status try_set_options(Parent parent, const RegistryConfig &config) const noexcept {
         const bb_registry_config raw = config.raw();
         return bb_registry_set_options(handle(), parent.key(), &raw);
     }
-    /// Registers what json() told, or a person wrote, for a parent without buffers.
+    /// Registers a document in the format of json() for a parent without buffers.
     Status try_load_json(Parent parent, std::string_view json) const noexcept {
         return bb_registry_load_json(handle(), parent.key(), json.data(), json.size());
     }
-    /// Drops a parent's layout, and its plan with it.
+    /// Discards the layout of a parent, including its plan.
     Status try_clear_layout(Parent parent) const noexcept { return bb_registry_clear_layout(handle(), parent.key()); }
-    /// Forgets a parent and all of its buffers.
+    /// Removes a parent and all of its buffers.
     Status try_clear_parent(Parent parent) const noexcept { return bb_registry_clear_parent(handle(), parent.key()); }
 
-    // -- where it lies; an unknown parent takes nothing --
+    // -- layout; an unknown parent takes no memory --
 
     Result<std::uint64_t> try_shared_buffer_size(Parent parent) const noexcept {
         return number(bb_registry_shared_buffer_size, parent);
@@ -128,7 +128,7 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
     Result<std::uint64_t> try_local_buffer_size(Parent parent) const noexcept {
         return number(bb_registry_local_buffer_size, parent);
     }
-    /// How a kernel gets a buffer. `BB_E_NO_PARENT` and `BB_E_NO_NAME` where there is none.
+    /// Placement of a buffer. `BB_E_NO_PARENT` or `BB_E_NO_NAME` if there is none.
     Result<bb_allocator> try_get_allocator(Parent parent, const std::string &name) const noexcept {
         if (!detail::whole(name))
             return Status{BB_E_ARGUMENT, detail::Note::zero};
@@ -144,15 +144,16 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
             return status;
         return info;
     }
-    /// Another number after every change of the parent or of its children.
+    /// A number that changes with every change of the parent or its children.
     Result<std::uint64_t> try_version(Parent parent) const noexcept { return number(bb_registry_version, parent); }
     /// The same number for equal layouts, in every process.
     Result<std::uint64_t> try_layout_hash(Parent parent) const noexcept {
         return number(bb_registry_layout_hash, parent);
     }
 
-    /// Places buffers with lifetimes in the least memory that it finds, until the parent or one of its children changes. Others may call
-    /// meanwhile; `BB_E_BUSY` where they have changed the parent. What PlanConfig::cancelled throws is raised here, too.
+    /// Searches for a placement of buffers with lifetimes in as little memory as possible; it is valid until the parent or
+    /// one of its children changes. Other threads may use the registry meanwhile; `BB_E_BUSY` if they have changed the
+    /// parent. Rethrows an exception of PlanConfig::cancelled.
     Result<bb_plan> try_plan(Parent parent, const PlanConfig &config = {}) const {
         bb_plan_config raw = config.raw_;
         detail::Cancel cancel(config.cancelled_);
@@ -169,7 +170,7 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
 
     // -- as text --
 
-    /// CUDA C++ for a kernel to include, which includes nothing itself: all in this namespace, such as `solver::lorenz`.
+    /// A CUDA C++ header in this namespace, such as `solver::lorenz`. It includes nothing.
     Result<std::string> try_emit_cuda_header(Parent parent, const std::string &name_space) const noexcept {
         if (!detail::whole(name_space))
             return Status{BB_E_ARGUMENT, detail::Note::zero};
@@ -179,26 +180,26 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
     }
     /// An aligned table.
     Result<std::string> try_table(Parent parent) const noexcept { return text(bb_registry_table, parent); }
-    /// A picture: regions, buffers, aliases and gaps; with lifetimes, space over time.
+    /// A picture: regions, buffers, aliases and gaps; with lifetimes, memory over time.
     Result<std::string> try_svg(Parent parent) const noexcept { return text(bb_registry_svg, parent); }
 
-    /// The name of a buffer by its place in the order; `bb_layout_info.buffers` tells how many there are.
+    /// The name of a buffer by its position in the order; `bb_layout_info.buffers` is the number of buffers.
     Result<std::string> try_buffer_name(Parent parent, std::uint64_t index) const noexcept {
         return detail::text([&](char *text, std::uint64_t room, std::uint64_t *length) noexcept {
             return bb_registry_buffer_name(handle(), parent.key(), index, text, room, length);
         });
     }
-    /// The parent, and every child that it rolls up: what try_load_json() takes, and layout_diff() compares.
+    /// The parent and all included children as JSON, for try_load_json() and layout_diff().
     Result<std::string> try_json(Parent parent) const noexcept { return text(bb_registry_json, parent); }
-    /// Buffers that overlap in both space and time, as a JSON list: aliases that do not take turns.
+    /// Buffers that overlap in both space and time, as a JSON list: aliases that are alive at the same time.
     Result<std::string> try_overlaps(Parent parent) const noexcept { return text(bb_registry_overlaps, parent); }
-    /// How the threads of a warp meet the banks of shared memory, as a JSON object.
+    /// Bank conflicts of shared memory, as a JSON object.
     Result<std::string> try_banks(Parent parent) const noexcept { return text(bb_registry_banks, parent); }
 
     // -- on a device --
 
-    /// Whether a launch fits, and what it takes. `BB_E_LIMIT` where it does not: the text names the largest buffers and what would
-    /// make it fit.
+    /// The resources of a launch. `BB_E_LIMIT` if it does not fit: the message names the largest buffers and possible
+    /// remedies.
     Result<bb_fit> try_check(Parent parent, const bb_limits &limits, const Launch &launch) const noexcept {
         bb_fit fit{};
         const Status status = bb_registry_check(handle(), parent.key(), &limits, &launch.raw_, sizeof(fit), &fit);
@@ -206,25 +207,25 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
             return status;
         return fit;
     }
-    /// Shared memory of a block of so many threads.
+    /// Shared memory of a block with this many threads.
     Result<std::uint64_t> try_shared_bytes(Parent parent, std::uint32_t threads) const noexcept {
         std::uint64_t bytes = 0;
         if (const Status status = bb_registry_shared_bytes(handle(), parent.key(), threads, &bytes); !status)
             return status;
         return bytes;
     }
-    /// From one thread's shared region to the next one's; of a block's region, its bytes.
+    /// Bytes from one thread's shared region to the next, or of the block's region.
     Result<std::uint64_t> try_shared_stride_bytes(Parent parent) const noexcept {
         return number(bb_registry_shared_stride_bytes, parent);
     }
-    /// Whether the shared memory of a block fits a device.
+    /// Whether the shared memory of a block fits a GPU.
     Result<bool> try_fits(Parent parent, Arch arch, std::uint32_t threads) const noexcept {
         bool fits = false;
         if (const Status status = bb_registry_fits(handle(), parent.key(), arch.cc(), threads, &fits); !status)
             return status;
         return fits;
     }
-    /// Whether the kernel must opt in to the shared memory of a block: beyond 48 KiB.
+    /// Whether the kernel must opt in to the shared memory of a block: more than 48 KiB.
     Result<bool> try_needs_opt_in(Parent parent, std::uint32_t threads) const noexcept {
         bool needs = false;
         if (const Status status = bb_registry_needs_opt_in(handle(), parent.key(), threads, &needs); !status)
@@ -300,7 +301,8 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
     }
 };
 
-/// What moved, changed, came and went between two texts of Registry::json: one line a change, empty if none.
+/// Compares two texts of Registry::json: one line for each buffer that was moved, changed, added or removed; empty if there
+/// is none.
 inline Result<std::string> try_layout_diff(std::string_view before, std::string_view after) noexcept {
     return detail::text([&](char *text, std::uint64_t room, std::uint64_t *length) noexcept {
         return bb_layout_diff(before.data(), before.size(), after.data(), after.size(), text, room, length);

@@ -1,5 +1,4 @@
-// What a registry is told: whose buffers, which ones, how they are to lie, and on what device.
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// Input of a registry: parents, buffers, options, GPUs and launches. SPDX-License-Identifier: MIT OR Apache-2.0
 #ifndef BACKBUF_REGISTRY_BUFFER_HPP
 #define BACKBUF_REGISTRY_BUFFER_HPP
 
@@ -13,16 +12,16 @@
 
 namespace backbuf {
 
-/// The memory that a buffer asks for.
+/// Memory space of a buffer.
 enum class Location : std::uint32_t {
     shared = BB_LOCATION_SHARED, ///< the block's shared memory
-    local = BB_LOCATION_LOCAL,   ///< memory of the thread; in its persistent array, if the buffer is persistent
+    local = BB_LOCATION_LOCAL,   ///< local memory of the thread, or its persistent array if the buffer is persistent
 };
 
 /// The type of a buffer's elements.
 enum class Precision : std::uint32_t { f16 = BB_F16, f32 = BB_F32, f64 = BB_F64, i32 = BB_I32, i64 = BB_I64 };
 
-/// What a shared region belongs to.
+/// Owner of a shared region.
 enum class SharedPer : std::uint32_t { block = BB_SHARED_PER_BLOCK, thread = BB_SHARED_PER_THREAD };
 
 namespace detail {
@@ -34,30 +33,30 @@ template <class T> constexpr Precision precision_of() noexcept {
     return static_cast<Precision>(code);
 }
 
-/// A name as C takes it ends at its first zero: one with a zero in it would be another name there.
+/// C ends a name at its first NUL: a name that contains one would be another name there.
 inline bool whole(const std::string &name) noexcept { return name.find('\0') == std::string::npos; }
 
-/// What CUDABuffer and BufferUpdate can both say of a buffer.
+/// Fields common to CUDABuffer and BufferUpdate.
 template <class Self> class BufferFields {
   public:
-    /// It outlives a call. Matters where it is local.
+    /// It keeps its content between calls. Matters for local buffers.
     Self &persistent(bool on = true) noexcept { return raw_.persistent = on, said(BB_FIELD_PERSISTENT); }
-    /// The buffer, registered before, whose memory it would rather share.
+    /// A buffer, registered before, whose memory it shares if possible.
     Self &aliasing(std::string target) noexcept { return aliases_ = std::move(target), said(BB_FIELD_ALIASES); }
     template <class T> Self &of() noexcept { return of(precision_of<T>()); }
     Self &of(Precision precision) noexcept {
         return raw_.precision = static_cast<std::uint32_t>(precision), said(BB_FIELD_PRECISION);
     }
-    /// It is alive from step `begin` on, and no more in step `end`.
+    /// It is alive from step `begin` to before step `end`.
     Self &alive(std::uint64_t begin, std::uint64_t end) noexcept {
-        // From 0 to 0 is C's "always", and here an interval without a step, to be refused as any other.
+        // From 0 to 0 means "always" in C; here it is an empty interval, which is refused as any other.
         raw_.begin = begin == 0 && end == 0 ? 1 : begin;
         return raw_.end = end, said(BB_FIELD_LIFETIME);
     }
 
   protected:
     Self &said(std::uint32_t field) noexcept { return fields_ |= field, static_cast<Self &>(*this); }
-    /// Calls with what C asks for.
+    /// Calls with the C struct.
     template <class Call> Status with(const std::string &name, const Call &call) const noexcept {
         if (!whole(name) || (aliases_ && !whole(*aliases_)))
             return {BB_E_ARGUMENT, Note::zero};
@@ -78,14 +77,14 @@ template <class Self> class BufferFields {
 } // namespace detail
 
 /**
- * @brief Whose buffers they are: an object by its address, or a number of your own. The object is never looked at.
+ * @brief The owner of buffers: an object by its address, or any number. The object is never accessed.
  *
  * @code
  * registry.register_buffer(&solver, backbuf::CUDABuffer::shared("k1", 3));
  * registry.register_buffer(7, backbuf::CUDABuffer::shared("k1", 3));
  * @endcode
  *
- * An object that has several addresses, as one with several bases has, is as many parents. Clear a parent before its object goes: the
+ * An object that has several addresses, as one with several bases has, is as many parents. Clear a parent before its object is destroyed: the
  * next one may have its address.
  */
 class Parent {
@@ -103,7 +102,7 @@ class Parent {
 };
 
 /**
- * @brief A buffer as its owner asks for it: of f32, always alive, and no alias, where nothing else is said. Sizes are elements.
+ * @brief A buffer to register. Default: f32, always alive, not an alias. Sizes are in elements.
  *
  * @code
  * auto k1 = backbuf::CUDABuffer::shared("k1", 3).of<double>().alive(0, 4);
@@ -116,7 +115,7 @@ class CUDABuffer : public detail::BufferFields<CUDABuffer> {
     static CUDABuffer shared(std::string name, std::uint64_t size) noexcept {
         return {std::move(name), size, Location::shared};
     }
-    /// In an array of the thread's own; in its persistent array, with persistent().
+    /// In local memory of the thread, or in its persistent array with persistent().
     static CUDABuffer local(std::string name, std::uint64_t size) noexcept {
         return {std::move(name), size, Location::local};
     }
@@ -131,7 +130,7 @@ class CUDABuffer : public detail::BufferFields<CUDABuffer> {
 };
 
 /**
- * @brief What to change of a buffer: what is said, and nothing else.
+ * @brief A change of some fields of a buffer.
  *
  * @code
  * registry.update_buffer(&solver, "k1", backbuf::BufferUpdate().size(6).not_aliasing());
@@ -151,14 +150,14 @@ class BufferUpdate : public detail::BufferFields<BufferUpdate> {
     friend class Registry;
 };
 
-/// What an update met.
+/// Result of an update.
 struct Updated {
-    bool recognized; ///< there is such a buffer
-    bool changed;    ///< something is different now
+    bool recognized; ///< the buffer exists
+    bool changed;    ///< a field has changed
 };
 
 /**
- * @brief How a registry is made, or how one parent lays out. What is not said has the library's default.
+ * @brief Parameters of a new registry, or layout options of one parent, with the library's defaults.
  *
  * @code
  * auto r = backbuf::Registry::create(backbuf::RegistryConfig().label("solvers").typed());
@@ -168,16 +167,16 @@ class RegistryConfig {
   public:
     RegistryConfig() noexcept { static_cast<void>(bb_registry_config_init(&raw_)); }
 
-    /// Names the registry in messages.
+    /// Label of the registry in messages.
     RegistryConfig &label(std::string_view text) { return label_ = std::string(text), *this; }
-    /// Offsets are worked out in bytes and aligned by precision, so that a region may mix precisions.
+    /// Offsets are computed in bytes and aligned by precision, so that a region may mix precisions.
     RegistryConfig &typed(bool on = true) noexcept { return raw_.typed = on, *this; }
-    /// Whether, in a typed layout of 4-byte elements that belongs to a thread, the stride from thread to thread is an odd number of words.
-    /// It is, unless told.
+    /// Whether the stride from thread to thread is an odd number of words, in a typed layout of 4-byte elements with one
+    /// region per thread. True by default.
     RegistryConfig &bank_skew(bool on) noexcept { return raw_.bank_skew = on, *this; }
-    /// An alias never overlaps a persistent buffer, nor a child's region that holds one.
+    /// An alias never overlaps a persistent buffer or a child's region that contains one.
     RegistryConfig &protect_persistent(bool on = true) noexcept { return raw_.protect_persistent = on, *this; }
-    /// The block's, unless told.
+    /// The block by default.
     RegistryConfig &shared_per(SharedPer owner) noexcept {
         return raw_.shared_per = static_cast<std::uint32_t>(owner), *this;
     }
@@ -195,12 +194,10 @@ class RegistryConfig {
 };
 
 /**
- * @brief A compute capability, and what devices of it allow.
+ * @brief A compute capability and its limits.
  *
- * @code
- * bb_limits limits = backbuf::Arch(9, 0).limits();
- * limits.shared_block_bytes = 64 << 10;                  // what others leave of it
- * bb_fit fit = registry.check(&solver, limits, backbuf::Launch(128).registers(40));
+ * @code bb_limits limits = backbuf::Arch(9, 0).limits(); limits.shared_block_bytes = 64 << 10;                  // reserve
+ * some for other uses bb_fit fit = registry.check(&solver, limits, backbuf::Launch(128).registers(40));
  * @endcode
  */
 class Arch {
@@ -233,15 +230,15 @@ class Arch {
     std::uint32_t cc_ = 0;
 };
 
-/// How a kernel is launched: so many threads a block, and what else is known.
+/// A launch of a kernel: threads per block and resources.
 class Launch {
   public:
     Launch(std::uint32_t threads) noexcept { static_cast<void>(bb_launch_init(threads, &raw_)); }
-    /// Of a thread, as the compiler tells.
+    /// Registers of a thread, as reported by the compiler.
     Launch &registers(std::uint32_t count) noexcept { return raw_.registers_per_thread = count, *this; }
-    /// Shared memory that the kernel declares beside the parent's.
+    /// Shared memory that the kernel declares in addition to the parent's.
     Launch &static_shared_bytes(std::uint64_t bytes) noexcept { return raw_.static_shared_bytes = bytes, *this; }
-    /// What the parent says, unless told.
+    /// The parent's option by default.
     Launch &shared_per(SharedPer owner) noexcept { return raw_.shared_per = static_cast<std::uint32_t>(owner), *this; }
 
   private:

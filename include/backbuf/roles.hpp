@@ -1,5 +1,5 @@
-// What buffers are for: the device's own, staging at once and by turns, readback, and what changes with every frame.
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// Buffers by role: device, staging, readback and dynamic buffers, and the Encoder. SPDX-License-Identifier: MIT OR
+// Apache-2.0
 #ifndef BACKBUF_ROLES_HPP
 #define BACKBUF_ROLES_HPP
 
@@ -17,7 +17,7 @@ class ReadbackBuffer;
 class DynamicBuffer;
 
 /**
- * @brief Memory that the device alone uses, of any number of bytes: filled by staging buffers and Encoder::write.
+ * @brief Memory that only the device accesses, of any number of bytes: written by staging buffers and Encoder::write.
  *
  * @code
  * backbuf::DeviceBuffer mesh({size_of_it, backbuf::BufferUsage::Vertex, false, "mesh"}, factory);
@@ -42,11 +42,11 @@ class DeviceBuffer : public detail::Described<bb_device_buffer, bb_device_buffer
     }
 };
 
-/// A device buffer that grows and keeps its bytes: bind it anew when getGeneration() has changed.
+/// A device buffer that can grow and keeps its bytes: bind it again when getGeneration() has changed.
 class GrowableBuffer : public DeviceBuffer {
   public:
     GrowableBuffer(const BufferDesc &desc, IBufferFactory &factory) : DeviceBuffer(desc, factory, true) {}
-    /// Makes sure of that many bytes, and says whether it grew.
+    /// Grows the buffer to at least this many bytes, and returns whether it has grown.
     bool reserve(std::uint64_t bytes) {
         std::uint32_t grew = 0;
         detail::check(bb_device_buffer_reserve(handle(), bytes, &grew));
@@ -55,12 +55,10 @@ class GrowableBuffer : public DeviceBuffer {
 };
 
 /**
- * @brief Copies and writes for one submit after the other.
+ * @brief Recorded copies and writes, submitted together.
  *
- * @code
- * backbuf::Encoder encoder(factory);
- * encoder.write(mesh, vertices); // read at the submit: they must be there until then
- * encoder.submit();
+ * @code backbuf::Encoder encoder(factory); encoder.write(mesh, vertices); // read at submit: they must stay valid until
+ * then encoder.submit();
  * @endcode
  */
 class Encoder : public Handle<bb_encoder, bb_encoder_destroy> {
@@ -72,7 +70,7 @@ class Encoder : public Handle<bb_encoder, bb_encoder_destroy> {
                             std::uint64_t bytes) {
         detail::check(bb_encoder_copy(handle(), src.handle(), srcOffset, dst.handle(), dstOffset, bytes));
     }
-    /// All of it.
+    /// Copies the whole buffer.
     void copyBufferToBuffer(const Buffer &src, Buffer &dst) { copyBufferToBuffer(src, 0, dst, 0, src.getSize()); }
     void copyBufferToBuffer(const DeviceBuffer &src, std::uint64_t srcOffset, DeviceBuffer &dst,
                             std::uint64_t dstOffset, std::uint64_t bytes) {
@@ -81,14 +79,14 @@ class Encoder : public Handle<bb_encoder, bb_encoder_destroy> {
     void copyBufferToBuffer(const DeviceBuffer &src, DeviceBuffer &dst) {
         copyBufferToBuffer(src, 0, dst, 0, src.getSize());
     }
-    /// All of `src`, or as much as the ring takes, on its way back: ReadbackBuffer::readAsync gives it.
+    /// Reads back all of `src`, or as much as the ring holds: ReadbackBuffer::readAsync returns it.
     inline void copyBufferToBuffer(const DeviceBuffer &src, ReadbackBuffer &dst);
 
-    /// An update of the frame that is being made, to a device buffer.
+    /// Copies an update of the current frame to a device buffer.
     inline void copyUpdate(const DynamicBuffer &src, const bb_dynamic_slice &update, DeviceBuffer &dst,
                            std::uint64_t dstOffset = 0);
 
-    /// Bytes of the caller's own, which must be there until the submit.
+    /// Writes bytes of the caller, which must stay valid until the submit.
     void write(DeviceBuffer &to, std::uint64_t offset, const void *data, std::uint64_t bytes) {
         detail::check(bb_encoder_write(handle(), to.handle(), offset, data, bytes));
     }
@@ -97,8 +95,8 @@ class Encoder : public Handle<bb_encoder, bb_encoder_destroy> {
         static_assert(std::is_trivially_copyable_v<std::remove_pointer_t<P>>, "backbuf: bytes are copied as they are");
         write(to, offset, std::data(data), std::size(data) * sizeof(*std::data(data)));
     }
-    template <class C> void write(DeviceBuffer &, const C &&, std::uint64_t = 0) = delete; // it would be gone by then
-    /// Has the device do what was recorded, and gives the fence that passes then. Where it throws, what was recorded stays.
+    template <class C> void write(DeviceBuffer &, const C &&, std::uint64_t = 0) = delete; // a dangling pointer
+    /// Submits the recorded steps, and returns their fence. If it throws, the recorded steps stay.
     std::uint64_t submit() {
         std::uint64_t fence = 0;
         detail::check(bb_encoder_submit(handle(), &fence));
@@ -113,7 +111,7 @@ class Encoder : public Handle<bb_encoder, bb_encoder_destroy> {
     }
 };
 
-/// Bytes on their way to the device, once: mapped from the beginning, used up by the upload.
+/// A staging buffer for one upload, mapped at creation.
 class ImmediateStagingBuffer : public Handle<bb_immediate_staging, bb_immediate_staging_destroy> {
   public:
     ImmediateStagingBuffer() noexcept = default;
@@ -127,7 +125,7 @@ class ImmediateStagingBuffer : public Handle<bb_immediate_staging, bb_immediate_
         static_assert(std::is_trivially_copyable_v<std::remove_pointer_t<P>>, "backbuf: bytes are copied as they are");
         write(static_cast<const void *>(std::data(data)), std::size(data) * sizeof(*std::data(data)), offset);
     }
-    /// Its bytes, to be written in place before the upload.
+    /// Its bytes for writing in place, before the upload.
     MappedData getMappedData() {
         bb_span span{};
         detail::check(bb_immediate_staging_bytes(handle(), &span));
@@ -145,7 +143,7 @@ class ImmediateStagingBuffer : public Handle<bb_immediate_staging, bb_immediate_
     }
 };
 
-/// Bytes on their way to the device, again and again: mapped when the last upload is done.
+/// A staging buffer for repeated uploads, mapped on request when the last upload is done.
 class DeferredStagingBuffer : public Handle<bb_deferred_staging, bb_deferred_staging_destroy> {
   public:
     DeferredStagingBuffer() noexcept = default;
@@ -182,7 +180,7 @@ class DeferredStagingBuffer : public Handle<bb_deferred_staging, bb_deferred_sta
     }
 };
 
-/// What a ring of readbacks does when all of its buffers are in use.
+/// Behaviour of a readback ring when all of its buffers are in use.
 enum class WhenFull : std::uint32_t {
     Skip = BB_READBACK_SKIP,
     Wait = BB_READBACK_WAIT,
@@ -190,7 +188,7 @@ enum class WhenFull : std::uint32_t {
 };
 
 /**
- * @brief Bytes on their way back, in a ring of buffers, so that no frame waits for its own.
+ * @brief A ring of buffers for reads, so that no frame waits for its own read.
  *
  * @code
  * backbuf::ReadbackBuffer readback({size_of_it}, factory);
@@ -204,7 +202,7 @@ class ReadbackBuffer : public Handle<bb_readback, bb_readback_destroy> {
                    WhenFull when_full = WhenFull::Skip, Timeout timeout = forever)
         : Handle(make(desc, factory, frames, when_full, timeout)), size_(desc.size) {}
 
-    /// A read that is under way: waited for, or left to a function, as a Future is.
+    /// A pending read: wait for it, or pass it to a function, as with a Future.
     class Reading : public Handle<bb_reading, bb_reading_release> {
       public:
         using Handle::Handle;
@@ -212,13 +210,13 @@ class ReadbackBuffer : public Handle<bb_readback, bb_readback_destroy> {
         bool wait_for(Timeout timeout) const {
             return Status(bb_reading_wait(handle(), timeout.nanoseconds())).code() != BB_E_TIMEOUT;
         }
-        /// Waits, and gives the bytes, which go back to the ring with them.
+        /// Waits and returns the bytes; their destructor returns the buffer to the ring.
         MappedData get() {
             detail::check(bb_reading_wait(handle(), BB_FOREVER));
             return MappedData::of(release());
         }
-        /// Leaves the bytes to `call(const MappedData &)`: on the device's owner thread, or at once. Another function,
-        /// `failed(const Error &)`, is told where they do not come. Empty afterwards.
+        /// Passes the bytes to `call(const MappedData &)`, on the device's owner thread or at once, or an Error to
+        /// `failed(const Error &)`. Empty afterwards.
         template <class F> void then(F call) {
             then(std::move(call), [](const Error &) {});
         }
@@ -231,7 +229,7 @@ class ReadbackBuffer : public Handle<bb_readback, bb_readback_destroy> {
                 auto &both = *static_cast<Both *>(user_data);
                 detail::answered(both.second, [&] {
                     if (status != BB_OK)
-                        throw detail::Told(status, bb_status_string(status));
+                        throw detail::StoredError(status, bb_status_string(status));
                     const MappedData seen(const_cast<void *>(data), count);
                     both.first(seen);
                 });
@@ -242,21 +240,21 @@ class ReadbackBuffer : public Handle<bb_readback, bb_readback_destroy> {
             static_cast<void>(release());      // it has ended
         }
     };
-    /// Reads what the buffer holds by now.
+    /// Reads the current content of the buffer.
     [[nodiscard]] Reading readAsync(const DeviceBuffer &from, std::uint64_t offset, std::uint64_t bytes) {
         bb_reading *reading = nullptr;
         detail::check(bb_readback_read(handle(), from.handle(), offset, bytes, &reading));
         return Reading(reading);
     }
-    /// All of it, or as much as the ring takes.
+    /// Reads all of it, or as much as the ring holds.
     [[nodiscard]] Reading readAsync(const DeviceBuffer &from) {
         return readAsync(from, 0, std::min(size_, from.getSize()));
     }
-    /// What Encoder::copyBufferToBuffer recorded, one after the other: what the buffer held at that step.
+    /// Returns the reads that Encoder::copyBufferToBuffer recorded, one per call: the content of the buffer at that step.
     [[nodiscard]] Reading readAsync() {
         if (recorded_.empty())
-            throw detail::Told(BB_E_STATE,
-                               "say what is read: readAsync(buffer), or Encoder::copyBufferToBuffer before");
+            throw detail::StoredError(BB_E_STATE,
+                                      "say what is read: readAsync(buffer), or Encoder::copyBufferToBuffer before");
         Reading first = std::move(recorded_.front());
         recorded_.pop_front();
         return first;
@@ -293,10 +291,10 @@ inline void Encoder::copyBufferToBuffer(const DeviceBuffer &src, ReadbackBuffer 
     dst.recorded_.emplace_back(reading);
 }
 
-/// What a dynamic ring does that is full of frames which the device has not done.
+/// Behaviour of a dynamic buffer whose ring is full of frames in flight.
 enum class RingPolicy : std::uint32_t { Block = BB_RING_BLOCK, Fail = BB_RING_FAIL, Grow = BB_RING_GROW };
 
-/// An update of this frame, written in place. Leaving the scope says that it is written.
+/// An update of this frame, written in place. Leaving the scope ends it.
 class DynamicData {
   public:
     DynamicData(bb_dynamic *dynamic, const bb_dynamic_slice &slice) noexcept : dynamic_(dynamic), slice_(slice) {}
@@ -310,11 +308,11 @@ class DynamicData {
     template <class T> View<T> as() noexcept {
         return {static_cast<T *>(slice_.data), static_cast<std::size_t>(slice_.bytes) / sizeof(T)};
     }
-    /// The buffer that it is in for this frame: the name of an OpenGL buffer, an address in host memory.
+    /// The backend's own handle of the buffer for this frame: the name of an OpenGL buffer, or an address in host memory.
     std::uint64_t getBuffer() const noexcept { return slice_.buffer; }
     std::uint64_t getOffset() const noexcept { return slice_.offset; }
     const bb_dynamic_slice &slice() const noexcept { return slice_; }
-    /// It is written.
+    /// Ends the update.
     void end() noexcept {
         if (dynamic_ != nullptr)
             static_cast<void>(bb_dynamic_end_update(std::exchange(dynamic_, nullptr), &slice_));
@@ -326,7 +324,7 @@ class DynamicData {
 };
 
 /**
- * @brief Bytes that change with every frame, written in place while the device still uses those of the frames before.
+ * @brief A buffer for data that changes with every frame, written in place while the device still uses earlier frames.
  *
  * @code
  * backbuf::DynamicBuffer uniforms({sizeof(Camera), backbuf::BufferUsage::Uniform, false, "camera"}, factory);
@@ -346,7 +344,7 @@ class DynamicBuffer : public Handle<bb_dynamic, bb_dynamic_destroy> {
                   std::uint64_t most = 0)
         : Handle(make(desc, factory, frames, policy, timeout, most)), size_(desc.size) {}
 
-    /// An update that is there at once.
+    /// Begins, writes and ends an update in one call.
     class Begun {
       public:
         explicit Begun(DynamicData data) noexcept : data_(std::move(data)) {}
@@ -356,15 +354,15 @@ class DynamicBuffer : public Handle<bb_dynamic, bb_dynamic_destroy> {
       private:
         DynamicData data_;
     };
-    /// Room for an update of this frame: of the size that the buffer was made for, if nothing is said.
+    /// Begins an update of this frame, by default of the size that the buffer was created for.
     Begun beginUpdate(std::uint64_t bytes = 0) {
         bb_dynamic_slice slice{};
         detail::check(bb_dynamic_begin_update(handle(), bytes == 0 ? size_ : bytes, &slice));
         return Begun(DynamicData(handle(), slice));
     }
-    /// Brings what is written to the device, for draws of the program's own.
+    /// Transfers ended updates to the device, for draws by the program itself.
     void flush() { detail::check(bb_dynamic_flush(handle())); }
-    /// Ends the frame, once whatever uses its updates has been submitted, or drawn by this thread.
+    /// Ends the frame, after all work that uses its updates has been submitted or drawn by this thread.
     void endFrame() { detail::check(bb_dynamic_end_frame(handle())); }
     bb_dynamic_stats stats() const {
         bb_dynamic_stats stats{};

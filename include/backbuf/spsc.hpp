@@ -1,5 +1,4 @@
-// The ring: bytes from one thread to another, copied, or written and read in place.
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// Byte rings from one thread to another: copied, or written and read in place. SPDX-License-Identifier: MIT OR Apache-2.0
 #ifndef BACKBUF_SPSC_HPP
 #define BACKBUF_SPSC_HPP
 
@@ -10,14 +9,14 @@
 namespace backbuf {
 
 /**
- * @brief What a `try_` call moved, and why not more. True as long as the end can go on: also with 0 bytes, when the ring was
- * full or empty.
+ * @brief The number of bytes moved by a `try_` call, and the reason for not moving more. True unless the end is closed:
+ * also with 0 bytes, when the ring was full or empty.
  *
  * @code
  * while (auto got = rx.try_recv(samples)) {
  *     if (got.bytes() > 0) use(samples.data(), got.bytes());
  *     else do_something_else();              // nothing yet
- * }                                          // the sender is gone, and all has been received
+ * }                                          // the sender is destroyed, and all bytes are received
  * @endcode
  */
 class [[nodiscard]] Transfer {
@@ -28,11 +27,11 @@ class [[nodiscard]] Transfer {
     constexpr explicit operator bool() const noexcept {
         return code_ == BB_OK || code_ == BB_E_FULL || code_ == BB_E_EMPTY;
     }
-    /// How many went or came; also where the time was over, or the other end gone, in the middle.
+    /// Number of bytes moved, also if the timeout expired or the other end was destroyed in the middle.
     constexpr std::size_t bytes() const noexcept { return bytes_; }
-    /// The other end is gone, and no more can be moved.
+    /// The other end is destroyed, and no more bytes can be moved.
     constexpr bool closed() const noexcept { return code_ == BB_E_CLOSED; }
-    /// As in C, where also `BB_E_FULL` and `BB_E_EMPTY` are statuses.
+    /// The C status, which includes `BB_E_FULL` and `BB_E_EMPTY`.
     constexpr Status status() const noexcept { return detail::quiet(code_); }
 
   private:
@@ -41,9 +40,9 @@ class [[nodiscard]] Transfer {
 };
 
 /**
- * @brief What Reservation and Peek are at heart: a contiguous part of the ring, claimed until it is settled or the scope is left.
+ * @brief The base of Reservation and Peek: a contiguous part of the ring, claimed until it is ended or the scope is left.
  *
- * An end has one claim at a time. A claim may outlive its end; the memory stays as long.
+ * An end has one claim at a time. A claim may outlive its end; the memory stays valid.
  */
 template <class End, class Byte, bb_status (*Settle)(End *, std::uint64_t)> class Claim {
     template <class T> using Elements = backbuf::span<std::conditional_t<std::is_const_v<Byte>, const T, T>>;
@@ -65,8 +64,8 @@ template <class End, class Byte, bb_status (*Settle)(End *, std::uint64_t)> clas
     Byte *end() const noexcept { return data() + size(); }
     backbuf::span<Byte> span() const & noexcept { return bytes_; }
     backbuf::span<Byte> span() const && = delete;
-    /// As many whole elements as fit. `BB_E_ALIGN` where they would be misaligned: as long as all that goes through
-    /// the ring are elements of one type, they never are.
+    /// As many whole elements as fit. `BB_E_ALIGN` if they would be misaligned, which never happens if only elements of one
+    /// type pass through the ring.
     template <class T> Result<Elements<T>> try_as() const & noexcept {
         return detail::as<typename Elements<T>::element_type>(data(), size(), false);
     }
@@ -76,9 +75,9 @@ template <class End, class Byte, bb_status (*Settle)(End *, std::uint64_t)> clas
     template <class T> Elements<T> as() const && = delete;
 #endif
 
-    /// Whether there is one.
+    /// Whether it is not empty.
     explicit operator bool() const noexcept { return end_ != nullptr; }
-    /// Ends it as if it had not been. Empty afterwards.
+    /// Ends the claim without effect. Empty afterwards.
     void cancel() noexcept {
         if (End *end = std::exchange(end_, nullptr))
             static_cast<void>(Settle(end, 0));
@@ -90,7 +89,7 @@ template <class End, class Byte, bb_status (*Settle)(End *, std::uint64_t)> clas
         : end_(end), bytes_(data, static_cast<std::size_t>(bytes)) {}
     bb_status settle(std::uint64_t bytes) noexcept {
         if (end_ == nullptr && bytes == 0)
-            return BB_OK; // nothing of an empty one, as a loop that polls may have it
+            return BB_OK; // 0 bytes of an empty one, as in a polling loop
         const bb_status code = Settle(end_, bytes);
         if (code == BB_OK || code == BB_E_CLOSED)
             end_ = nullptr, bytes_ = {};
@@ -103,24 +102,23 @@ template <class End, class Byte, bb_status (*Settle)(End *, std::uint64_t)> clas
 };
 
 /**
- * @brief Free room of the ring, to be written in place.
+ * @brief Free space of the ring, written in place.
  *
  * @code
  * while (auto room = tx.reserve(sizeof(Record), backbuf::forever)) {
  *     auto records = room.as<Record>();
  *     for (Record &r : records) r = next();
  *     room.commit(records.size_bytes());
- * }                                          // the receiver is gone
+ * }                                          // the receiver is destroyed
  * @endcode
  */
 class Reservation : public Claim<bb_sender, std::byte, bb_sender_commit> {
   public:
     Reservation() noexcept = default;
-    /// Sends the first `bytes` of it. Empty afterwards; where it is refused (`BB_E_STATE`: more than was reserved),
-    /// it stays.
+    /// Sends the first `bytes` bytes. Empty afterwards; if it is refused (`BB_E_STATE`: more than was reserved), it stays.
     Status try_commit(std::uint64_t bytes) noexcept { return detail::quiet(settle(bytes)); }
 #if BACKBUF_EXCEPTIONS
-    /// False once the receiver is gone, or the sender closed: then nobody gets it.
+    /// False once the receiver is destroyed or the sender closed: the bytes are discarded.
     bool commit(std::uint64_t bytes) { return detail::more(settle(bytes)); }
 #endif
 
@@ -131,24 +129,23 @@ class Reservation : public Claim<bb_sender, std::byte, bb_sender_commit> {
 };
 
 /**
- * @brief What is in the ring, to be read in place.
+ * @brief Bytes of the ring, read in place.
  *
  * @code
  * while (auto seen = rx.peek(sizeof(Record), backbuf::forever)) {
  *     auto records = seen.as<Record>();
  *     for (const Record &r : records) use(r);
  *     seen.consume(records.size_bytes());
- * }                                          // the sender is gone, and less than a record is left
+ * }                                          // the sender is destroyed, and less than a record is left
  * @endcode
  */
 class Peek : public Claim<bb_receiver, const std::byte, bb_receiver_consume> {
   public:
     Peek() noexcept = default;
-    /// Gives the first `bytes` of it back to the sender. Empty afterwards; where it is refused (`BB_E_STATE`: more
-    /// than was seen), it stays.
+    /// Consumes the first `bytes` bytes. Empty afterwards; if it is refused (`BB_E_STATE`: more than was peeked), it stays.
     Status try_consume(std::uint64_t bytes) noexcept { return detail::quiet(settle(bytes)); }
 #if BACKBUF_EXCEPTIONS
-    /// False where the receiver was closed or destroyed meanwhile.
+    /// False if the receiver was closed or destroyed meanwhile.
     bool consume(std::uint64_t bytes) { return detail::more(settle(bytes)); }
 #endif
 
@@ -162,7 +159,7 @@ class Sender;
 class Receiver;
 
 /**
- * @brief How a ring is made. What is not said has the library's default.
+ * @brief Parameters of a new ring, with the library's defaults.
  *
  * @code
  * auto [tx, rx] = backbuf::ring(64 * 1024, backbuf::RingConfig().label("audio").checked());
@@ -172,15 +169,17 @@ class RingConfig {
   public:
     RingConfig() noexcept { static_cast<void>(bb_spsc_config_init(&raw_)); }
 
-    /// Names it in messages, logs and dumps.
+    /// Label in messages, logs and dumps.
     RingConfig &label(std::string_view text) { return label_ = std::string(text), *this; }
-    /// An end that is used by two threads at once tells the second one `BB_E_BUSY`, at the cost of an atomic exchange a call.
+    /// Calls of a second thread on an end at the same time fail with `BB_E_BUSY`, at the cost of an atomic exchange per
+    /// call.
     RingConfig &checked(bool on = true) noexcept { return set(BB_SPSC_CHECKED, on); }
-    /// Whether an end may pause for an instant to let a stream of tiny chunks gather: faster, but later. It may, unless told.
+    /// Whether an end may pause for a fraction of a microsecond to gather tiny chunks: more throughput, more latency. True
+    /// by default.
     RingConfig &backoff(bool on) noexcept { return set(BB_SPSC_NO_BACKOFF, !on); }
-    /// For a sender that must never wait: the ring moves whole records of so many bytes, and where it is full a new record
-    /// overwrites the oldest ones, which both ends count as `lost`. An open Peek is not overwritten; keep it short. 0: every byte
-    /// is delivered.
+    /// For a sender that must never wait: the ring moves whole records of this size, and when it is full a new record
+    /// overwrites the oldest one, which both ends count as `lost`. Nothing is overwritten while a Peek is open; keep it
+    /// short. 0: every byte is delivered.
     RingConfig &overwrite_record_size(std::uint64_t bytes) noexcept {
         return raw_.overwrite_record_size = bytes, *this;
     }
@@ -196,40 +195,40 @@ class RingConfig {
 };
 
 /**
- * @brief The end that writes. See ring() for its loops.
+ * @brief The sending end. See ring() for its loops.
  *
- * One thread at a time; what is `const` is for any thread, also while the owner waits. Destroying it sends what was fed, and the
- * receiver gets all of it before it is told.
+ * One thread at a time; `const` functions may be called on any thread, also while the owner waits. Destroying it sends fed
+ * bytes, and the receiver gets all bytes before it gets the end.
  */
 class Sender : public Handle<bb_sender, bb_sender_destroy> {
   public:
     Sender() noexcept = default;
-    /// Takes an end over from code that gives it away.
+    /// Takes the ownership of an end's C handle.
     static Sender adopt(bb_sender *sender) noexcept { return Sender(sender); }
 
     // -- copy --
 
-    /// As much as fits now.
+    /// Sends as many bytes as fit now.
     Transfer try_send(Bytes data) noexcept {
         std::uint64_t sent = 0;
         const bb_status code = bb_sender_send(handle(), data.data(), data.size(), &sent);
         return {code, sent};
     }
-    /// All of it, waiting for room.
+    /// Sends all bytes, waiting for space.
     Transfer try_send_all(Bytes data, Timeout timeout = forever) noexcept {
         std::uint64_t sent = 0;
         const bb_status code = bb_sender_send_all(handle(), data.data(), data.size(), timeout.nanoseconds(), &sent);
         return {code, sent};
     }
-    /// All of it or nothing, as there is room now: a record is never cut. `BB_E_RANGE` for more than the ring holds.
+    /// Sends all bytes now, or none: a record is never split. `BB_E_RANGE` for more than the capacity.
     Transfer try_send_whole(Bytes data) noexcept { return try_send_whole(data, Timeout(0)); }
-    /// All of it or nothing, once there is room for all.
+    /// Sends all bytes or none, waiting for space for all.
     Transfer try_send_whole(Bytes data, Timeout timeout) noexcept {
         std::uint64_t sent = 0;
         const bb_status code = bb_sender_send_whole(handle(), data.data(), data.size(), timeout.nanoseconds(), &sent);
         return {code, sent};
     }
-    /// As send, but told to the receiver later: by flush, send, close, or once a call finds no room for all of its bytes.
+    /// Sends like send, but the receiver sees the bytes later: after flush, send, close, or once a call does not fit.
     Transfer try_feed(Bytes data) noexcept {
         std::uint64_t sent = 0;
         const bb_status code = bb_sender_feed(handle(), data.data(), data.size(), &sent);
@@ -239,7 +238,7 @@ class Sender : public Handle<bb_sender, bb_sender_destroy> {
 
     // -- write in place --
 
-    /// All the room there is, empty where it is less than `min` bytes.
+    /// Reserves all free space; empty if it is less than `min` bytes.
     Result<Reservation> try_reserve(std::uint64_t min = 1) noexcept {
         bb_span raw{};
         const bb_status code = bb_sender_reserve(handle(), min, &raw);
@@ -247,7 +246,7 @@ class Sender : public Handle<bb_sender, bb_sender_destroy> {
             return detail::quiet(code);
         return code == BB_OK ? Reservation(handle(), raw) : Reservation();
     }
-    /// All the room there is, once it is `min` bytes.
+    /// Reserves all free space, waiting for at least `min` bytes.
     Result<Reservation> try_reserve(std::uint64_t min, Timeout timeout) noexcept {
         bb_span raw{};
         if (const bb_status code = claim(min, timeout, raw); code != BB_OK)
@@ -257,25 +256,26 @@ class Sender : public Handle<bb_sender, bb_sender_destroy> {
 
     // -- wait --
 
-    /// Until there is room for `bytes`, or for the whole of the ring.
+    /// Waits until `bytes` bytes, or the whole capacity, are free.
     Status try_wait_writable(std::uint64_t bytes = 1, Timeout timeout = forever) noexcept {
         return detail::quiet(bb_sender_wait_writable(handle(), bytes, timeout.nanoseconds()));
     }
-    /// For `poll`, after arm(). Belongs to the end: never read or close it.
+    /// The descriptor for `poll`, after arm(). It belongs to the end: never read or close it.
     Result<int> try_fd() const noexcept {
         std::int32_t fd = -1;
         if (const Status status = bb_sender_fd(handle(), &fd); !status)
             return status;
         return static_cast<int>(fd);
     }
-    /// True when there is room for `bytes`, or the receiver is gone. Else the descriptor becomes readable when that changes.
+    /// True if `bytes` bytes are free or the receiver is destroyed. Otherwise the descriptor becomes readable when that
+    /// changes.
     Result<bool> try_arm(std::uint64_t bytes = 1) noexcept { return detail::armed(bb_sender_arm(handle(), bytes)); }
 
     // -- end --
 
-    /// Sends what was fed, and no more. May be called again.
+    /// Sends the fed bytes, and closes the end. May be called again.
     Status try_close() const noexcept { return bb_sender_close(handle()); }
-    /// A new receiver where the old one is gone; unread bytes are kept. `BB_E_BUSY` while the old one lives.
+    /// Creates a new receiver after the old one was destroyed; unread bytes are kept. `BB_E_BUSY` while the old one exists.
     Result<Receiver> try_attach_receiver() const noexcept;
     Result<bb_end_stats> try_stats() const noexcept {
         bb_end_stats stats{};
@@ -289,13 +289,13 @@ class Sender : public Handle<bb_sender, bb_sender_destroy> {
         const Transfer sent = try_send(data);
         return detail::now(sent.status().code()) ? sent.bytes() : 0;
     }
-    /// False once the receiver is gone. Where it throws, part of it may have gone: try_send_all reports how much.
+    /// False once the receiver is destroyed. If it throws, some bytes may have been sent: try_send_all reports how many.
     [[nodiscard]] bool send_all(Bytes data, Timeout timeout = forever) {
         return detail::more(try_send_all(data, timeout).status().code());
     }
-    /// False where there is too little room.
+    /// False if there is not enough space.
     [[nodiscard]] bool send_whole(Bytes data) { return detail::now(try_send_whole(data).status().code()); }
-    /// False once the receiver is gone. A timeout of 0 that finds too little room throws `BB_E_FULL`.
+    /// False once the receiver is destroyed. With a timeout of 0 it throws `BB_E_FULL` if there is not enough space.
     [[nodiscard]] bool send_whole(Bytes data, Timeout timeout) {
         return detail::more(try_send_whole(data, timeout).status().code());
     }
@@ -303,18 +303,18 @@ class Sender : public Handle<bb_sender, bb_sender_destroy> {
         const Transfer sent = try_feed(data);
         return detail::now(sent.status().code()) ? sent.bytes() : 0;
     }
-    /// False once the receiver is gone.
+    /// False once the receiver is destroyed.
     bool flush() { return detail::more(bb_sender_flush(handle())); }
     Reservation reserve(std::uint64_t min = 1) {
         bb_span raw{};
         return detail::now(bb_sender_reserve(handle(), min, &raw)) ? Reservation(handle(), raw) : Reservation();
     }
-    /// Empty once the receiver is gone.
+    /// Empty once the receiver is destroyed.
     Reservation reserve(std::uint64_t min, Timeout timeout) {
         bb_span raw{};
         return detail::more(claim(min, timeout, raw)) ? Reservation(handle(), raw) : Reservation();
     }
-    /// False once the receiver is gone.
+    /// False once the receiver is destroyed.
     [[nodiscard]] bool wait_writable(std::uint64_t bytes = 1, Timeout timeout = forever) {
         return detail::more(try_wait_writable(bytes, timeout).code());
     }
@@ -342,26 +342,26 @@ class Sender : public Handle<bb_sender, bb_sender_destroy> {
 };
 
 /**
- * @brief The end that reads. See ring() for its loops.
+ * @brief The receiving end. See ring() for its loops.
  *
- * One thread at a time; what is `const` is for any thread, also while the owner waits. Destroying it drops nothing: what is
- * unread waits for the next receiver, see Sender::attach_receiver.
+ * One thread at a time; `const` functions may be called on any thread, also while the owner waits. Destroying it discards
+ * nothing: unread bytes stay for the next receiver, see Sender::attach_receiver.
  */
 class Receiver : public Handle<bb_receiver, bb_receiver_destroy> {
   public:
     Receiver() noexcept = default;
-    /// Takes an end over from code that gives it away.
+    /// Takes the ownership of an end's C handle.
     static Receiver adopt(bb_receiver *receiver) noexcept { return Receiver(receiver); }
 
     // -- copy --
 
-    /// What is there now, and fits.
+    /// Receives the available bytes that fit.
     Transfer try_recv(WritableBytes into) noexcept {
         std::uint64_t got = 0;
         const bb_status code = bb_receiver_recv(handle(), into.data(), into.size(), &got);
         return {code, got};
     }
-    /// The same, once there is something.
+    /// Receives the available bytes that fit, waiting for at least one.
     Transfer try_recv(WritableBytes into, Timeout timeout) noexcept {
         const Transfer got = try_recv(into);
         if (got.status() != BB_E_EMPTY)
@@ -370,7 +370,7 @@ class Receiver : public Handle<bb_receiver, bb_receiver_destroy> {
             return {code, 0};
         return try_recv(into);
     }
-    /// As much as `into` holds, waiting for it.
+    /// Fills `into`, waiting for the bytes.
     Transfer try_recv_all(WritableBytes into, Timeout timeout = forever) noexcept {
         std::uint64_t got = 0;
         const bb_status code = bb_receiver_recv_all(handle(), into.data(), into.size(), timeout.nanoseconds(), &got);
@@ -379,7 +379,7 @@ class Receiver : public Handle<bb_receiver, bb_receiver_destroy> {
 
     // -- read in place --
 
-    /// All that is there, empty where it is less than `min` bytes.
+    /// All available bytes; empty if they are fewer than `min`.
     Result<Peek> try_peek(std::uint64_t min = 1) noexcept {
         bb_const_span raw{};
         const bb_status code = bb_receiver_peek(handle(), min, &raw);
@@ -387,7 +387,7 @@ class Receiver : public Handle<bb_receiver, bb_receiver_destroy> {
             return detail::quiet(code);
         return code == BB_OK ? Peek(handle(), raw) : Peek();
     }
-    /// All that is there, once it is `min` bytes.
+    /// All available bytes, waiting for at least `min`.
     Result<Peek> try_peek(std::uint64_t min, Timeout timeout) noexcept {
         bb_const_span raw{};
         if (const bb_status code = claim(min, timeout, raw); code != BB_OK)
@@ -397,32 +397,33 @@ class Receiver : public Handle<bb_receiver, bb_receiver_destroy> {
 
     // -- wait --
 
-    /// Until `bytes` are there, or the ring is full.
+    /// Waits until `bytes` bytes are available, or the ring is full.
     Status try_wait_readable(std::uint64_t bytes = 1, Timeout timeout = forever) noexcept {
         return detail::quiet(bb_receiver_wait_readable(handle(), bytes, timeout.nanoseconds()));
     }
-    /// For `poll`, after arm(). Belongs to the end: never read or close it.
+    /// The descriptor for `poll`, after arm(). It belongs to the end: never read or close it.
     Result<int> try_fd() const noexcept {
         std::int32_t fd = -1;
         if (const Status status = bb_receiver_fd(handle(), &fd); !status)
             return status;
         return static_cast<int>(fd);
     }
-    /// True when `bytes` are there, or the sender is gone. Else the descriptor becomes readable when that changes.
+    /// True if `bytes` bytes are available or the sender is destroyed. Otherwise the descriptor becomes readable when that
+    /// changes.
     Result<bool> try_arm(std::uint64_t bytes = 1) noexcept { return detail::armed(bb_receiver_arm(handle(), bytes)); }
 
     // -- end --
 
-    /// Takes no more: the sender is told. May be called again.
+    /// Closes the receiver: the sender gets `BB_E_CLOSED`. May be called again.
     Status try_close() const noexcept { return bb_receiver_close(handle()); }
-    /// A new sender where the old one is gone. `BB_E_BUSY` while the old one lives.
+    /// Creates a new sender after the old one was destroyed. `BB_E_BUSY` while the old one exists.
     Result<Sender> try_attach_sender() const noexcept {
         bb_sender *raw = nullptr;
         if (const Status status = bb_receiver_attach_sender(handle(), &raw); !status)
             return status;
         return Sender(raw);
     }
-    /// Makes a stream of it. Empty afterwards; where it is refused, it stays.
+    /// Turns the receiver into a stream. Empty afterwards; if it is refused, the receiver is unchanged.
     Result<Stream> try_into_stream(const StreamConfig &config = {}) noexcept {
         bb_stream_config raw = config.raw_;
         if (!config.label_.empty())
@@ -445,12 +446,13 @@ class Receiver : public Handle<bb_receiver, bb_receiver_destroy> {
         const Transfer got = try_recv(into);
         return detail::now(got.status().code()) ? got.bytes() : 0;
     }
-    /// 0 once the sender is gone and all has been received.
+    /// 0 once the sender is destroyed and all bytes have been received.
     [[nodiscard]] std::size_t recv(WritableBytes into, Timeout timeout) {
         const Transfer got = try_recv(into, timeout);
         return detail::more(got.status().code()) ? got.bytes() : 0;
     }
-    /// False once the sender is gone and all has been received; throws `BB_E_CLOSED` where that is in the middle of it.
+    /// False once the sender is destroyed and all bytes have been received; throws `BB_E_CLOSED` if only a part of `into`
+    /// was filled.
     [[nodiscard]] bool recv_all(WritableBytes into, Timeout timeout = forever) {
         const Transfer got = try_recv_all(into, timeout);
         if (got.closed() && got.bytes() != 0)
@@ -461,12 +463,12 @@ class Receiver : public Handle<bb_receiver, bb_receiver_destroy> {
         bb_const_span raw{};
         return detail::now(bb_receiver_peek(handle(), min, &raw)) ? Peek(handle(), raw) : Peek();
     }
-    /// Empty once the sender is gone and less than `min` bytes are left.
+    /// Empty once the sender is destroyed and fewer than `min` bytes are left.
     Peek peek(std::uint64_t min, Timeout timeout) {
         bb_const_span raw{};
         return detail::more(claim(min, timeout, raw)) ? Peek(handle(), raw) : Peek();
     }
-    /// False once the sender is gone and less than `bytes` are left.
+    /// False once the sender is destroyed and fewer than `bytes` bytes are left.
     [[nodiscard]] bool wait_readable(std::uint64_t bytes = 1, Timeout timeout = forever) {
         return detail::more(try_wait_readable(bytes, timeout).code());
     }
@@ -525,15 +527,15 @@ inline Result<std::pair<Sender, Receiver>> try_ring(std::uint64_t capacity, cons
 /**
  * @brief A ring of `capacity` bytes, rounded up to a power of two: its two ends, for two threads. All sizes are in bytes.
  *
- * **With a timeout or without.** What takes a timeout waits, throws `BB_E_TIMEOUT` when the time is over, and is *false* (0, an
- * empty Peek, Reservation or Chunk) once the other end is gone: the end of a loop. What takes none never waits, is 0 or empty when
- * the ring is full or empty, and throws `BB_E_CLOSED` once the other end is gone, so that it cannot be missed. A receiver gets all
- * that was sent before it is told that the sender is gone.
+ * **With a timeout or without.** Functions with a timeout wait, throw `BB_E_TIMEOUT` when it expires, and return *false*
+ * (0, an empty Peek, Reservation or Chunk) once the other end is destroyed: the end of a loop. Functions without one never
+ * wait, return 0 or an empty object when the ring is full or empty, and throw `BB_E_CLOSED` once the other end is
+ * destroyed, so that it cannot be missed. A receiver gets all bytes sent before it gets the end.
  *
  * @code
  * auto [tx, rx] = backbuf::ring(1 << 20);
  *
- * while (tx.send_all(next()))                                     // one thread: until the receiver goes,
+ * while (tx.send_all(next()))                                     // one thread: until the receiver is destroyed,
  *     if (last()) break;
  * tx.close();                                                     // or there is no more
  *

@@ -1,5 +1,4 @@
-// A Future as a std::future. Apart, since <future> is a large header.
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// A Future as a std::future. A separate header, since <future> is large. SPDX-License-Identifier: MIT OR Apache-2.0
 #ifndef BACKBUF_STD_FUTURE_HPP
 #define BACKBUF_STD_FUTURE_HPP
 
@@ -12,7 +11,7 @@
 
 namespace backbuf {
 
-/// The same as a `std::future`. It is deferred, so that its `get` drives the device as Future::get does.
+/// Converts a Future to a `std::future`. It is deferred, so that its `get` runs the device's work as Future::get does.
 template <class T> std::future<T> to_std(Future<T> asked) {
     return std::async(std::launch::deferred, [asked = std::move(asked)]() mutable { return asked.get(); });
 }

@@ -1,5 +1,4 @@
-// The stream: what comes out of a ring as buffers that may be kept as long as one likes.
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// Streams: the bytes of a ring as buffers that may be kept. SPDX-License-Identifier: MIT OR Apache-2.0
 #ifndef BACKBUF_STREAM_HPP
 #define BACKBUF_STREAM_HPP
 
@@ -13,9 +12,9 @@
 namespace backbuf {
 
 /**
- * @brief A buffer of a Stream: 64-byte aligned, writable, and yours until this object is gone.
+ * @brief A buffer of a Stream: 64-byte aligned, writable, valid during the lifetime of this object.
  *
- * It needs neither its stream nor the thread that got it: keep many, move them to other threads, let go of them in any order.
+ * It may outlive its stream and may be moved to other threads; chunks may be destroyed in any order.
  *
  * @code
  * backbuf::Chunk chunk = stream.next();
@@ -40,7 +39,7 @@ class Chunk {
     std::byte *end() const noexcept { return data() + size(); }
     backbuf::span<std::byte> span() const & noexcept { return {data(), size()}; }
     backbuf::span<std::byte> span() const && = delete;
-    /// All of it as elements; `BB_E_ALIGN` where they do not fill it, which StreamConfig::records sees to.
+    /// The bytes as elements; `BB_E_ALIGN` if they are not whole elements, which StreamConfig::records prevents.
     template <class T> Result<backbuf::span<T>> try_as() const & noexcept {
         return detail::as<T>(data(), size(), true);
     }
@@ -52,21 +51,21 @@ class Chunk {
 
     explicit operator bool() const noexcept { return raw_.lease != nullptr; }
     bb_lease *handle() const noexcept { return raw_.lease; }
-    /// Gives the buffer back now. Empty afterwards.
+    /// Releases the buffer now. Empty afterwards.
     void reset() noexcept {
         if (bb_lease *lease = release())
             bb_lease_release(lease);
     }
-    /// Gives the lease away, for `bb_lease_release`; data() must be asked for before. Empty afterwards.
+    /// Gives up the ownership of the lease, for `bb_lease_release`; call data() before. Empty afterwards.
     [[nodiscard]] bb_lease *release() noexcept { return std::exchange(raw_, {}).lease; }
 
   private:
     friend class Stream;
-    bb_chunk raw_{}; // and nothing else: an array of chunks is one of C's
+    bb_chunk raw_{}; // no other members: an array of chunks is an array of C structs
 };
 
 /**
- * @brief How a stream fills its buffers. What is not said has the library's default.
+ * @brief Parameters of a new stream, with the library's defaults.
  *
  * @code
  * auto s = rx.into_stream(backbuf::StreamConfig().buffer_size(64 * 1024).records<Record>());
@@ -76,17 +75,17 @@ class StreamConfig {
   public:
     StreamConfig() noexcept { static_cast<void>(bb_stream_config_init(&raw_)); }
 
-    /// Names it in messages, logs and dumps; else it has the name of the ring.
+    /// Label in messages, logs and dumps; by default the ring's.
     StreamConfig &label(std::string_view text) { return label_ = std::string(text), *this; }
-    /// Bytes of a buffer, at least: they grow while larger reads are usual.
+    /// Minimum bytes of a buffer: buffers grow while larger reads are usual.
     StreamConfig &buffer_size(std::uint64_t bytes) noexcept { return raw_.buffer_size = bytes, *this; }
-    /// No chunk is smaller, but for the last one.
+    /// Minimum bytes of a chunk, except for the last one.
     StreamConfig &min_size(std::uint64_t bytes) noexcept { return raw_.min_size = bytes, *this; }
-    /// How many buffers are kept for reuse.
+    /// Number of buffers kept for reuse.
     StreamConfig &pool_size(std::uint32_t buffers) noexcept { return raw_.pool_size = buffers, *this; }
-    /// Each chunk is a whole number of records of so many bytes; a stream that ends inside of one ends with `BB_E_ALIGN`.
+    /// Each chunk is a whole number of records of this size; a stream that ends inside a record ends with `BB_E_ALIGN`.
     StreamConfig &record_size(std::uint64_t bytes) noexcept { return raw_.record_size = bytes, *this; }
-    /// The same for records of a type, as Chunk::as gives them back.
+    /// The same for records of a type, as Chunk::as returns them.
     template <class T> StreamConfig &records() noexcept {
         static_assert(alignof(T) <= 64, "backbuf: chunks are 64-byte aligned, this type asks for more");
         return detail::copyable<T>(), record_size(sizeof(T));
@@ -101,53 +100,52 @@ class StreamConfig {
 class Sender;
 
 /**
- * @brief A receiver that hands out buffers: each Chunk is filled from the ring, and stays as it is until it is let go of.
+ * @brief A receiver that returns buffers: each Chunk is filled from the ring, and stays valid until it is released.
  *
- * One thread at a time; what is `const` is for any thread. Each of these loops ends when the sender is gone and all has come:
+ * One thread at a time; `const` functions may be called on any thread. Each of these loops ends when the sender is
+ * destroyed and all bytes have been received:
  *
- * @code
- * for (backbuf::Chunk &chunk : stream) kept.push_back(std::move(chunk));     // or only look at it
- * while (backbuf::Chunk chunk = stream.next(100ms)) use(chunk);              // throws BB_E_TIMEOUT
- * std::array<backbuf::Chunk, 8> batch;
- * while (std::size_t n = stream.ready_chunks(batch)) use(batch.data(), n);   // what is there, 1 to 8
- * while (auto chunk = stream.try_next()) use(*chunk);                        // BB_E_CLOSED is the end
+ * @code for (backbuf::Chunk &chunk : stream) kept.push_back(std::move(chunk));     // or only read it while (backbuf::Chunk
+ * chunk = stream.next(100ms)) use(chunk);              // throws BB_E_TIMEOUT std::array<backbuf::Chunk, 8> batch; while
+ * (std::size_t n = stream.ready_chunks(batch)) use(batch.data(), n);   // what is there, 1 to 8 while (auto chunk =
+ * stream.try_next()) use(*chunk);                        // BB_E_CLOSED is the end
  * @endcode
  */
 class Stream : public Handle<bb_stream, bb_stream_destroy> {
   public:
     Stream() noexcept = default;
-    /// Takes a stream over from code that gives it away.
+    /// Takes the ownership of a stream's C handle.
     static Stream adopt(bb_stream *stream) noexcept { return Stream(stream); }
 
-    /// The next chunk. Its status is `BB_E_CLOSED` at the end, `BB_E_ALIGN` where the end is inside of a record.
+    /// The next chunk. The status is `BB_E_CLOSED` at the end, `BB_E_ALIGN` if the stream ends inside a record.
     Result<Chunk> try_next(Timeout timeout = forever) noexcept {
         Chunk chunk;
         if (const bb_status code = bb_stream_next(handle(), timeout.nanoseconds(), &chunk.raw_); code != BB_OK)
             return detail::quiet(code);
         return chunk;
     }
-    /// Fills all of `into`, less only at the end, and tells how many. What was in `into` is let go of before. Chunks
-    /// that had come when the time was over come with the next call.
+    /// Fills all of `into`, fewer only at the end, and returns the number. Chunks that were in `into` are released first.
+    /// After a timeout the chunks received so far are returned by the next call.
     Result<std::size_t> try_chunks(span<Chunk> into, Timeout timeout = forever) noexcept {
         return fill(bb_stream_chunks, into, timeout);
     }
-    /// Waits for one, then takes what is there and fits.
+    /// Waits for one chunk, then returns the available ones that fit.
     Result<std::size_t> try_ready_chunks(span<Chunk> into, Timeout timeout = forever) noexcept {
         return fill(bb_stream_ready_chunks, into, timeout);
     }
 
-    /// For `poll`, after arm(). Belongs to the stream: never read or close it.
+    /// The descriptor for `poll`, after arm(). It belongs to the stream: never read or close it.
     Result<int> try_fd() const noexcept {
         std::int32_t fd = -1;
         if (const Status status = bb_stream_fd(handle(), &fd); !status)
             return status;
         return static_cast<int>(fd);
     }
-    /// True when next() would not wait. Else the descriptor becomes readable when that changes.
+    /// True if next() would not wait. Otherwise the descriptor becomes readable when that changes.
     Result<bool> try_arm() noexcept { return detail::armed(bb_stream_arm(handle())); }
-    /// Ends the receiving side; chunks stay valid. May be called again.
+    /// Closes the receiving side; chunks stay valid. May be called again.
     Status try_close() const noexcept { return bb_stream_close(handle()); }
-    /// A new sender where the old one is gone: the stream goes on.
+    /// Creates a new sender after the old one was destroyed: the stream continues.
     Result<Sender> try_attach_sender() const noexcept;
     Result<bb_stream_stats> try_stats() const noexcept {
         bb_stream_stats stats{};
@@ -163,7 +161,7 @@ class Stream : public Handle<bb_stream, bb_stream_destroy> {
         static_cast<void>(detail::more(bb_stream_next(handle(), timeout.nanoseconds(), &chunk.raw_)));
         return chunk;
     }
-    /// As the `try_` forms; 0 at the end.
+    /// As the `try_` functions; 0 at the end.
     std::size_t chunks(span<Chunk> into, Timeout timeout = forever) { return some(try_chunks(into, timeout)); }
     std::size_t ready_chunks(span<Chunk> into, Timeout timeout = forever) {
         return some(try_ready_chunks(into, timeout));
@@ -174,7 +172,7 @@ class Stream : public Handle<bb_stream, bb_stream_destroy> {
     Sender attach_sender() const;
     bb_stream_stats stats() const { return try_stats().value(); }
 
-    /// What `for (Chunk &chunk : stream)` walks with: an input iterator that waits for each chunk.
+    /// The iterator of `for (Chunk &chunk : stream)`: an input iterator that waits for each chunk.
     class Iterator {
       public:
         struct End {};
@@ -188,7 +186,7 @@ class Stream : public Handle<bb_stream, bb_stream_destroy> {
         Chunk &operator*() const noexcept { return chunk_; }
         Chunk *operator->() const noexcept { return &chunk_; }
         Iterator &operator++() {
-            chunk_.reset(); // before the wait, so that the pool has it
+            chunk_.reset(); // before the wait, so that the pool can reuse it
             return chunk_ = stream_->next(), *this;
         }
         void operator++(int) { ++*this; }
