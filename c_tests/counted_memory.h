@@ -1,5 +1,8 @@
-/* Memory as the library gets it: these names come before the C library's, also for the shared library. Allocations are
- * counted while a test has `armed` them, and the one that it chose fails. Not where a sanitizer has its own (other_malloc()). */
+/* Failure injection for allocations: these functions replace those of the C library, also for the shared library. While a test
+ * has `armed` them, allocations are counted, and the chosen one fails. Not with a sanitizer, which has its own (other_malloc()).
+ *
+ * What a caller sizes is allocated fallibly. The library's own small bookkeeping uses Rust's ordinary allocator, whose failure
+ * ends the process: a child process in which an allocation of less than SMALL bytes fails may end so (ends_by_allocator()). */
 #ifndef BACKBUF_TEST_COUNTED_MEMORY_H
 #define BACKBUF_TEST_COUNTED_MEMORY_H
 #include "support.h"
@@ -9,24 +12,38 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+enum { SMALL = 4096, ENDED = 78 };
+
 static struct {
-    atomic_bool armed;    /* a call of the library runs, on whatever thread it allocates */
+    atomic_bool armed;    /* count and fail allocations, on all threads */
     atomic_int asked;     /* allocations while armed */
+    atomic_size_t least;  /* smaller ones are neither counted nor failed */
     atomic_int countdown; /* allocations until the one that fails */
     atomic_bool for_good; /* every later one fails too */
     atomic_int injected;  /* failures so far */
+    atomic_size_t failed; /* bytes of the last failure */
+    atomic_bool reported; /* Rust's allocator has reported a failure */
     atomic_int live;      /* blocks and mappings held */
 } memory;
 
+static void on_abort(int signal) {
+    (void)signal;
+    _exit(atomic_load(&memory.reported) && atomic_load(&memory.failed) < SMALL ? ENDED : 1);
+}
+
+/* From here on this process ends with ENDED when a small allocation fails that the library does not handle. */
+static inline void ends_by_allocator(void) { CHECK(signal(SIGABRT, on_abort) != SIG_ERR); }
+
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-static bool fails(void) {
-    if (!atomic_load(&memory.armed)) {
+static bool fails(size_t size) {
+    if (!atomic_load(&memory.armed) || size < atomic_load(&memory.least)) {
         return false;
     }
     atomic_fetch_add(&memory.asked, 1);
     const int left = atomic_fetch_sub(&memory.countdown, 1);
     if (left == 1 || (left < 1 && atomic_load(&memory.for_good))) {
         atomic_fetch_add(&memory.injected, 1);
+        atomic_store(&memory.failed, size);
         errno = ENOMEM;
         return true;
     }
@@ -44,13 +61,15 @@ void *__libc_realloc(void *block, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
 void __libc_free(void *block);
 
-void *malloc(size_t size) { return fails() ? NULL : held(__libc_malloc(size)); }
-void *calloc(size_t count, size_t size) { return fails() ? NULL : held(__libc_calloc(count, size)); }
-void *aligned_alloc(size_t alignment, size_t size) { return fails() ? NULL : held(__libc_memalign(alignment, size)); }
-void *memalign(size_t alignment, size_t size) { return fails() ? NULL : held(__libc_memalign(alignment, size)); }
+void *malloc(size_t size) { return fails(size) ? NULL : held(__libc_malloc(size)); }
+void *calloc(size_t count, size_t size) { return fails(count * size) ? NULL : held(__libc_calloc(count, size)); }
+void *aligned_alloc(size_t alignment, size_t size) {
+    return fails(size) ? NULL : held(__libc_memalign(alignment, size));
+}
+void *memalign(size_t alignment, size_t size) { return fails(size) ? NULL : held(__libc_memalign(alignment, size)); }
 
 void *realloc(void *block, size_t size) {
-    if (fails()) {
+    if (fails(size)) {
         return NULL;
     }
     void *moved = __libc_realloc(block, size);
@@ -71,7 +90,7 @@ void free(void *block) {
 }
 
 void *mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset) {
-    if (fails()) {
+    if (fails(length)) {
         return MAP_FAILED;
     }
     void *mapped = (void *)syscall(SYS_mmap, address, length, protection, flags, fd, offset);
@@ -84,9 +103,18 @@ int munmap(void *address, size_t length) {
     return (int)syscall(SYS_munmap, address, length);
 }
 
+/* Rust's allocator reports its failure on the standard error stream before it ends the process. */
+ssize_t write(int fd, const void *bytes, size_t length) {
+    static const char report[] = "memory allocation of ";
+    if (fd == STDERR_FILENO && length >= sizeof report - 1 && memcmp(bytes, report, sizeof report - 1) == 0) {
+        atomic_store(&memory.reported, true);
+    }
+    return syscall(SYS_write, fd, bytes, length);
+}
+
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *), void *argument) {
     int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) = NULL;
-    const bool fail = fails();
+    const bool fail = fails(SMALL); /* its stack */
     *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
     return fail ? EAGAIN : real(thread, attributes, function, argument);
 }

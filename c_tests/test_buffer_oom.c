@@ -1,4 +1,4 @@
-/* The life of a device, its buffers and their roles in scarcity of memory. */
+/* Out-of-memory sweep over the functions of devices and buffers. */
 #include "scarcity.h"
 
 enum { SIZE = 256 };
@@ -26,7 +26,7 @@ static bb_buffer_desc of(uint32_t usage) {
     return (bb_buffer_desc){.struct_size = sizeof(bb_buffer_desc), .size = SIZE, .usage = usage, .label = "scarce"};
 }
 
-/* How a request ended, which is what the step was about: it can be asked for again. */
+/* The outcome of a request, which can be repeated. */
 static bb_status answered(bb_status asked, bb_request *const *request) {
     bb_map_outcome outcome;
     if (asked != BB_OK) {

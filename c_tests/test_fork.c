@@ -1,7 +1,7 @@
-/* After a fork the child's inherited handles are told apart, new objects work, and the child ends by itself. */
+/* Forks: in the child inherited handles are BB_E_FORKED, new objects work, and the child exits normally. */
 #include "exports.h"
 
-/* The child reports by its exit code: the line that failed, folded into a byte, or 0. */
+/* The exit code of a child: 0, or the line that failed, modulo 255, plus 1. */
 #define CHILD_CHECK(condition)                                                                                         \
     do {                                                                                                               \
         if (!(condition)) {                                                                                            \
@@ -17,12 +17,12 @@ static void in_child(void (*body)(objects *), objects *o) {
     if (child == 0) {
         alarm(HANG_SECONDS);
         body(o);
-        exit(0); /* with everything a normal exit runs */
+        exit(0); /* with all exit handlers and destructors */
     }
     TEST_ASSERT_EQUAL_INT(0, child_exit_code(child));
 }
 
-static void every_inherited_handle_is_told(objects *o) {
+static void every_inherited_handle_is_refused(objects *o) {
     for (size_t i = 0; i < LENGTH(exports); i++) {
         for (kind k = MANAGER; k < KINDS; k++) {
             if (exports[i].kind == ANY || exports[i].kind == k) {
@@ -131,7 +131,7 @@ static void queries_that_need_no_handle(objects *o) {
 
 static objects o;
 
-static void in_the_child_every_inherited_handle_is_told(void) { in_child(every_inherited_handle_is_told, &o); }
+static void in_the_child_every_inherited_handle_is_refused(void) { in_child(every_inherited_handle_is_refused, &o); }
 static void in_the_child_new_objects_work(void) { in_child(new_objects_work, &o); }
 static void in_the_child_new_rings_work(void) { in_child(new_rings_work, &o); }
 static void the_child_exits_with_objects_alive(void) { in_child(leave_objects_behind, &o); }
@@ -140,7 +140,7 @@ static void a_grandchild_works_too(void) { in_child(grandchild, &o); }
 static void in_the_child_queries_work(void) { in_child(queries_that_need_no_handle, &o); }
 
 static void the_parent_goes_on(void) {
-    in_child(every_inherited_handle_is_told, &o);
+    in_child(every_inherited_handle_is_refused, &o);
     for (kind k = MANAGER; k < KINDS; k++) {
         OK(bb_handle_check(o.of[k]));
     }
@@ -156,46 +156,109 @@ static void the_parent_goes_on(void) {
     TEST_ASSERT_EQUAL_UINT32(one_u32, value);
 }
 
+/* --- a fork while threads contend on the library's locks: the child does not wait for a lock that was held at the fork --- */
+
+enum { PARENT_THREADS = 8, CHILD_THREADS = 2 };
+
 static atomic_bool stop;
 
-static void *keep_busy(void *argument) {
-    (void)argument;
-    while (!atomic_load(&stop)) {
-        bb_manager *m = NULL;
-        THREAD_OK(bb_manager_create(BB_U32, 1, SHAPE(8), NULL, &m));
-        for (int i = 0; i < 20; i++) {
-            THREAD_OK(put_u32(m, 0, 1, BB_FOREVER));
-            THREAD_OK(bb_manager_synchronize(m, BB_FOREVER));
+/* One round of calls that take the library's locks, on a manager and a registry that other threads use at the same time, and on
+ * objects of its own. False if a call fails. */
+static bool contend_once(bb_manager *shared, bb_registry *registry, uint64_t parent) {
+    bb_manager *m = NULL;
+    bb_watch *w = NULL;
+    bb_task *task = NULL;
+    bb_device *device = NULL;
+    bb_encoder *encoder = NULL;
+    bb_sender *tx = NULL;
+    bb_receiver *rx = NULL;
+    bb_front front;
+    bb_manager_stats stats;
+    const bb_registry_buffer buffer = {
+        .struct_size = sizeof buffer, .location = BB_LOCATION_SHARED, .name = "k", .size = 8, .precision = BB_F32};
+    return put_u32(shared, parent % 8, 1, BB_FOREVER) == BB_OK && bb_task_begin(shared, "contends", &task) == BB_OK &&
+           bb_watch_create(shared, 0, &w) == BB_OK && bb_task_end(task) == BB_OK &&
+           bb_manager_synchronize(shared, BB_FOREVER) == BB_OK && bb_watch_destroy(w) == BB_OK &&
+           bb_manager_stats_get(shared, sizeof stats, &stats) == BB_OK &&
+           bb_manager_acquire_front(shared, &front) == BB_OK && bb_lease_release(front.lease) == BB_OK &&
+           bb_registry_register(registry, parent, &buffer) == BB_OK &&
+           bb_registry_clear_parent(registry, parent) == BB_OK &&
+           bb_manager_create(BB_U32, 1, SHAPE(8), NULL, &m) == BB_OK && put_u32(m, 0, 1, BB_FOREVER) == BB_OK &&
+           bb_manager_synchronize(m, BB_FOREVER) == BB_OK && bb_manager_destroy(m) == BB_OK &&
+           bb_device_create_host(0, "contends", &device) == BB_OK && bb_encoder_create(device, &encoder) == BB_OK &&
+           bb_encoder_submit(encoder, NULL) == BB_OK && bb_encoder_destroy(encoder) == BB_OK &&
+           bb_device_destroy(device) == BB_OK && bb_spsc_create(64, NULL, &tx, &rx) == BB_OK &&
+           bb_sender_destroy(tx) == BB_OK && bb_receiver_destroy(rx) == BB_OK;
+}
+
+typedef struct contender {
+    bb_manager *m;
+    bb_registry *registry;
+    uint64_t parent;
+    int rounds; /* 0: until `stop` */
+} contender;
+
+static void *contend(void *argument) {
+    const contender *c = argument;
+    for (int i = 0; c->rounds == 0 ? !atomic_load(&stop) : i < c->rounds; i++) {
+        if (!THREAD_CHECK(contend_once(c->m, c->registry, c->parent))) {
+            break;
         }
-        THREAD_OK(bb_manager_destroy(m));
-        bb_sender *tx = NULL;
-        bb_receiver *rx = NULL;
-        THREAD_OK(bb_spsc_create(64, NULL, &tx, &rx));
-        THREAD_OK(bb_sender_destroy(tx));
-        THREAD_OK(bb_receiver_destroy(rx));
     }
     return NULL;
 }
 
-/* Whatever lock another thread held at the fork, the child does not wait for it. */
-static void a_fork_in_the_middle_of_other_threads_calls(void) {
+static void child_contends(objects *o) {
+    contender c[CHILD_THREADS] = {{.rounds = 10}, {.rounds = 10}};
+    pthread_t threads[CHILD_THREADS];
+    CHILD_CHECK(bb_handle_check(o->of[MANAGER]) == BB_E_FORKED);
+    CHILD_CHECK(bb_manager_create(BB_U32, 1, SHAPE(8), NULL, &c[0].m) == BB_OK);
+    CHILD_CHECK(bb_registry_create(NULL, &c[0].registry) == BB_OK);
+    for (int i = 0; i < CHILD_THREADS; i++) {
+        c[i].m = c[0].m;
+        c[i].registry = c[0].registry;
+        c[i].parent = (uint64_t)i + 1;
+        CHILD_CHECK(pthread_create(&threads[i], NULL, contend, &c[i]) == 0);
+    }
+    for (int i = 0; i < CHILD_THREADS; i++) {
+        CHILD_CHECK(pthread_join(threads[i], NULL) == 0);
+    }
+    CHILD_CHECK(atomic_load(&thread_failures) == 0);
+    CHILD_CHECK(bb_registry_destroy(c[0].registry) == BB_OK);
+    CHILD_CHECK(bb_manager_destroy(c[0].m) == BB_OK);
+}
+
+static void a_fork_while_eight_threads_contend(void) {
 #ifdef __SANITIZE_ADDRESS__
     TEST_IGNORE_MESSAGE("AddressSanitizer's malloc stays locked in the child when another thread held its lock");
 #endif
+    void (*const bodies[])(objects *) = {child_contends, new_objects_work, new_rings_work};
+    contender c[PARENT_THREADS] = {{0}};
+    pthread_t threads[PARENT_THREADS];
     atomic_store(&stop, false);
-    const pthread_t threads[] = {start(keep_busy, NULL), start(keep_busy, NULL)};
-    for (int i = 0; i < rounds(100); i++) {
-        in_child(i % 2 == 0 ? new_objects_work : new_rings_work, &o);
+    c[0].m = make_u32(8, NULL);
+    OK(bb_registry_create(NULL, &c[0].registry));
+    for (int i = 0; i < PARENT_THREADS; i++) {
+        c[i].m = c[0].m;
+        c[i].registry = c[0].registry;
+        c[i].parent = (uint64_t)i + 1;
+        threads[i] = start(contend, &c[i]);
+    }
+    for (int i = 0; i < rounds(150); i++) {
+        in_child(bodies[i % (int)LENGTH(bodies)], &o);
     }
     atomic_store(&stop, true);
-    join(threads[0]);
-    join(threads[1]);
+    for (int i = 0; i < PARENT_THREADS; i++) {
+        join(threads[i]);
+    }
+    OK(bb_registry_destroy(c[0].registry));
+    OK(bb_manager_destroy(c[0].m));
 }
 
 int main(void) {
     UNITY_BEGIN();
     o = make_objects();
-    RUN_TEST(in_the_child_every_inherited_handle_is_told);
+    RUN_TEST(in_the_child_every_inherited_handle_is_refused);
     RUN_TEST(in_the_child_new_objects_work);
     RUN_TEST(in_the_child_new_rings_work);
     RUN_TEST(the_child_exits_with_objects_alive);
@@ -203,7 +266,7 @@ int main(void) {
     RUN_TEST(a_grandchild_works_too);
     RUN_TEST(in_the_child_queries_work);
     RUN_TEST(the_parent_goes_on);
-    RUN_TEST(a_fork_in_the_middle_of_other_threads_calls);
+    RUN_TEST(a_fork_while_eight_threads_contend);
     destroy_objects(o);
     return UNITY_END();
 }

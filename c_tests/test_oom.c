@@ -1,4 +1,4 @@
-/* A manager's life in scarcity of memory. */
+/* Out-of-memory sweep over the functions of managers. */
 #include "scarcity.h"
 
 static bb_manager *m;

@@ -1,5 +1,6 @@
-/* A refused call keeps nothing: for every function that takes a callback or user data, each allocation fails in turn. The call
- * that says so has not called, dropped or ended anything, and the same call works once there is memory again. */
+/* A refused call keeps nothing: for every function that takes a callback or user data, each allocation fails in turn, in one
+ * child process each. A call that returns BB_E_OUT_OF_MEMORY has not called, released or ended anything, and works once memory
+ * is available again. A small allocation of the library's own bookkeeping may end the process instead. */
 #include "counted_memory.h"
 
 static atomic_int calls, drops;
@@ -33,7 +34,7 @@ static const uint32_t value = 7;
 static const bb_update update = {.count = 1, .data = &value};
 static const bb_kernel kernel = {.function = on_kernel, .user_data = &drops, .drop = on_drop, .count = 4};
 
-/* One function: what it needs, the call, whether what it was called on is there still, and the end of it all. */
+/* One function: preparation, the call, a check that its object still exists, and the end. */
 typedef struct taker {
     const char *name;
     void (*prepare)(void);
@@ -94,7 +95,7 @@ static bb_status map(void) {
     OK(bb_request_release(request));
     return status;
 }
-/* The request that was refused is not pending. */
+/* No request is pending. */
 static bb_status look_at_buffer(void) {
     bb_buffer_info info;
     const bb_status status = bb_buffer_info_get(buffer, sizeof info, &info);
@@ -135,7 +136,7 @@ static bb_status leave_reading(void) {
     const bb_read_callback callback = {on_read, &drops, on_drop};
     return bb_reading_then(reading, &callback);
 }
-/* The reading that was refused has its bytes still. */
+/* The reading still has its bytes. */
 static bb_status look_at_reading(void) {
     bb_const_span span;
     return bb_reading_bytes(reading, &span);
@@ -195,16 +196,38 @@ static bool try_nth(const taker *t, int nth) {
     return injected;
 }
 
+enum { MORE = 76, NO_MORE = 77 };
+
+static int try_nth_in_child(const taker *t, int nth) {
+    (void)fflush(NULL);
+    const pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        int code = 1;
+        alarm(HANG_SECONDS);
+        ends_by_allocator();
+        if (TEST_PROTECT()) {
+            code = try_nth(t, nth) ? MORE : NO_MORE;
+        }
+        (void)fflush(NULL);
+        _exit(code);
+    }
+    return child_exit_code(pid);
+}
+
 static void a_call_that_runs_out_of_memory_keeps_nothing(void) {
     if (other_malloc() != NULL) {
         TEST_IGNORE_MESSAGE(other_malloc());
     }
     for (size_t i = 0; i < LENGTH(takers); i++) {
-        int nth = 1;
-        while (try_nth(&takers[i], nth)) {
-            nth++;
+        int nth = 0, code = MORE, refused = 0;
+        while (code != NO_MORE) {
+            code = try_nth_in_child(&takers[i], ++nth);
+            refused += code == MORE;
+            TEST_ASSERT_TRUE_MESSAGE(code == MORE || code == NO_MORE || code == ENDED, takers[i].name);
         }
-        printf("%s: %d allocations\n", takers[i].name, nth - 1);
+        printf("%s: %d allocations, %d of which are fallible\n", takers[i].name, nth - 1, refused);
+        TEST_ASSERT_TRUE_MESSAGE(refused > 0, takers[i].name);
     }
 }
 

@@ -1,4 +1,4 @@
-/* Every allocation of the registry can fail, and then nothing has changed. See scarcity.h. */
+/* Out-of-memory sweep over the functions of registries. */
 #include "registry.h"
 #include "scarcity.h"
 

@@ -1,4 +1,4 @@
-/* The life of a ring and a stream in scarcity of memory. */
+/* Out-of-memory sweep over the functions of rings and streams. */
 #include "scarcity.h"
 
 enum { CAPACITY = 8192 };
@@ -17,7 +17,7 @@ static void write_nothing(const char *piece, uint64_t length, void *user_data) {
     (void)piece, (void)length, (void)user_data;
 }
 
-/* What moves bytes moves all of them or none: so a step can be repeated. */
+/* A call moves all bytes or none, so that a step can be repeated. */
 static bb_status all_of(uint64_t want, uint64_t moved, bb_status status) {
     need(moved == (status == BB_OK ? want : 0), "bytes", "not as many as were asked for", status);
     return status;
