@@ -81,8 +81,8 @@ def cargo_build() -> Path:
     """Builds the shared library (the project's one command for it) and gives its path."""
     command = f"cargo rustc --lib --crate-type cdylib,staticlib --release --features {FEATURES}"
     try:
-        told = [*command.split(), "--message-format", "json-render-diagnostics"]
-        done = subprocess.run(told, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True)
+        arguments = [*command.split(), "--message-format", "json-render-diagnostics"]
+        done = subprocess.run(arguments, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True)
     except FileNotFoundError:
         sys.exit("backbuf: cargo is not on PATH: install Rust, or use a wheel")
     for line in done.stdout.splitlines():

@@ -113,11 +113,11 @@ def test_an_end_that_the_library_refuses_is_told(monkeypatch: pytest.MonkeyPatch
         def bb_end_callbacks(self, _drop: object, _timeout: int) -> int:
             return int(lib.bb_end_callbacks(ffi.NULL, 0))
 
-    monkeypatch.setattr(_callbacks, "_kept", {1: [object()]})
+    monkeypatch.setattr(_callbacks, "_retained", {1: [object()]})
     monkeypatch.setattr(_callbacks, "lib", Refuses())
     with pytest.warns(RuntimeWarning) as caught:
         _callbacks.end()
-    assert any("have not ended" in str(warning.message) for warning in caught)
+    assert any("may still run" in str(warning.message) for warning in caught)
 
 
 FORKED = """

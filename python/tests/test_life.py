@@ -26,7 +26,7 @@ def test_repr() -> None:
     m.close()
     assert repr(m) == "<CBufferManager 'flood' (3, 256, 256) float32, epoch 1, closed>"
     m.destroy()
-    assert repr(m) == "<CBufferManager 'flood' (3, 256, 256) float32, gone>"
+    assert repr(m) == "<CBufferManager 'flood' (3, 256, 256) float32, released>"
     assert repr(CBufferManager(2)) == "<CBufferManager (2,) float64, epoch 0, open>"
 
 
@@ -125,7 +125,7 @@ def test_attach_borrows(manager: Manager) -> None:
             seen[1] = 3
             seen.enqueue(4.0, 8)
             seen.synchronize()
-        with pytest.raises(ValueError, match="gone"):
+        with pytest.raises(ValueError, match="released"):
             seen.synchronize()
     assert m.snapshot().tolist() == [0, 3, 4, 0]
     seen = backbuf.attach(m.handle)
@@ -381,7 +381,7 @@ def test_a_c_function_is_made_once_by_threads_that_ask_together() -> None:
         made.append(object())
         return made[-1]
 
-    get = _callbacks.made_once(make)
+    get = _callbacks.call_once(make)
 
     def ask() -> object:
         started.wait()

@@ -95,7 +95,7 @@ def test_the_end_of_half_made_owners_is_silent(extension: bool, script: Script) 
         import backbuf
         from backbuf import _memory, _watch
         from backbuf.registry import _native
-        for cls in [*vars(backbuf).values(), _watch.Watch, _memory.LeasedMemory, _native.Native]:
+        for cls in [*vars(backbuf).values(), _watch.Watch, _memory.LeasedMemory, _native.NativeRegistry]:
             if isinstance(cls, type) and cls.__module__.startswith("backbuf") and hasattr(cls, "__del__"):
                 if issubclass(cls, np.ndarray):
                     continue

@@ -147,7 +147,7 @@ def test_every_status_has_a_class() -> None:
 )
 def test_builtins_catch(word: str, builtin: type[Exception]) -> None:
     status = getattr(_library.lib, f"BB_E_{word}")
-    error = _errors.told(status, "on purpose")
+    error = _errors.error(status, "on purpose")
     assert isinstance(error, builtin)
     assert isinstance(error, backbuf.BackbufError)
     assert error.status == status

@@ -159,8 +159,8 @@ def test_without_numba_or_matplotlib_the_rest_works(script: Script) -> None:
                 print(error)
     """)
     assert told.splitlines()[0] == "10 <svg"
-    assert "pip install numba; placement() tells" in told
-    assert "pip install matplotlib; svg() needs nothing" in told
+    assert "pip install numba; placement() returns" in told
+    assert "pip install matplotlib; svg() does not" in told
 
 
 def test_what_a_buffer_makes_of_slices() -> None:

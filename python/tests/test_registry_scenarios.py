@@ -1,4 +1,4 @@
-"""The scenarios that the layout rules come from, and `python -m backbuf.registry`, the door for other people's."""
+"""Scenarios of the layout rules, and the command `python -m backbuf.registry`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def test_every_scenario_lies_where_it_should() -> None:
             assert result["layout"] == scenario["expected"]["layout"], scenario["id"]
 
 
-def door(*words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+def command(*words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "backbuf.registry", *words]
     return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
 
 
-def test_the_door_prints_a_result_a_line() -> None:
-    done = door("run", str(VECTORS))
+def test_the_command_prints_a_line_for_each_result() -> None:
+    done = command("run", str(VECTORS))
     assert done.returncode == 0, done.stderr
     assert done.stderr == "144 scenarios: 144 agree, 0 differ\n"
     results = [json.loads(line) for line in done.stdout.splitlines()]
@@ -41,11 +41,11 @@ def test_the_door_prints_a_result_a_line() -> None:
             assert {"ops": result["ops"], "layout": result["layout"]} == scenario["expected"]
 
 
-def test_the_door_tells_what_differs() -> None:
+def test_the_command_reports_differences() -> None:
     wrong, bare = json.loads(json.dumps(SCENARIOS[:2]))
     wrong["expected"]["layout"]["totals"]["shared"] += 1
     del bare["expected"]
-    done = door("run", "-", stdin=json.dumps({"scenarios": [wrong, bare]}))
+    done = command("run", "-", stdin=json.dumps({"scenarios": [wrong, bare]}))
     assert done.returncode == 1
     assert [json.loads(line)["agrees"] for line in done.stdout.splitlines()] == [False, None]
     assert f"{wrong['id']}: layout.totals: {{'shared': 100" in done.stderr
@@ -62,23 +62,23 @@ def test_an_accepted_impossible_alias_differs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("{", "line 1 column 2"),
         ("[]", "scenarios"),
-        ('{"scenarios": [{"id": 1}]}', "scenarios[0] is no scenario"),
+        ('{"scenarios": [{"id": 1}]}', "scenarios[0] is not a scenario"),
         ('{"scenarios": [{"id": 1, "ops": [{"op": "fly"}]}]}', "there is no operation 'fly'"),
     ],
 )
-def test_the_door_refuses_what_is_no_file_of_scenarios(text: str, told: str) -> None:
-    done = door("run", "-", stdin=text)
+def test_the_command_refuses_other_files(text: str, message: str) -> None:
+    done = command("run", "-", stdin=text)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_the_door_has_help_and_tells_a_missing_file() -> None:
-    assert "vectors.json" in door("run", "--help").stdout
-    done = door("run", "nowhere.json")
+def test_the_command_has_help_and_reports_a_missing_file() -> None:
+    assert "vectors.json" in command("run", "--help").stdout
+    done = command("run", "nowhere.json")
     assert done.returncode == 2
     assert "nowhere.json" in done.stderr

@@ -207,7 +207,7 @@ def test_use_after_close(end: int) -> None:
     }
     given = {"send": b"x", "feed": b"x", "write": b"x", "recv": 1, "recv_into": bytearray(1), "read": 1}
     for name in calls[type(thing)]:
-        with pytest.raises(backbuf.ClosedError, match="gone") as told:
+        with pytest.raises(backbuf.ClosedError, match="closed") as told:
             getattr(thing, name)(*[given[name]] if name in given else [])
         assert isinstance(told.value, ValueError)
     with pytest.raises(backbuf.ClosedError):
@@ -332,7 +332,7 @@ def test_a_file_reads_all() -> None:
 
 def test_ends_come_and_go() -> None:
     tx, rx = spsc_buffer(64, label="relay")
-    with pytest.raises(backbuf.StateError, match="other side"):
+    with pytest.raises(backbuf.StateError, match="other end"):
         rx.attach_sender()
     with pytest.raises(RuntimeError):
         tx.attach_receiver()

@@ -1,36 +1,27 @@
-"""backbuf: state and bytes that Python shares with native code.
+"""backbuf: double-buffered state, byte rings and GPU buffers that Python shares with native code.
 
-`CBufferManager` holds one N-d array in two copies: writes are queued, `synchronize` publishes them as one epoch, and fronts are
-stable read-only arrays. `attach` borrows a manager that an engine in C owns. The fronts of a `GLBufferManager` are buffers of
-OpenGL, too, for renderers; a `Device` says in which context.
+`CBufferManager` holds one N-d array as double-buffered state: writes are queued, `synchronize` publishes them as one epoch,
+and fronts are stable read-only arrays. `attach` borrows a manager that a C program owns. A `GLBufferManager` keeps its
+fronts in OpenGL buffers too, on a `Device`.
 
-`spsc_buffer` makes a ring of bytes between two threads, native or Python's, or an event loop: one end sends, the other
-receives, as a stream of memory that stays.
+`spsc_buffer` creates a byte ring between two threads, native or Python, or an event loop: one end sends, the other end
+receives, for example as a stream of chunks.
 
-A `Buffer` is memory of a device that host and device use by turns; `DeviceBuffer`, the staging buffers, `ReadbackBuffer` and
-`DynamicBuffer` are what buffers are for.
+A `Buffer` is device memory that the host maps for reading or writing. `DeviceBuffer`, the staging buffers, `ReadbackBuffer`
+and `DynamicBuffer` cover the usual roles of GPU buffers.
 
-`BufferRegistry` lays out the named buffers of CUDA kernels in shared, persistent and local memory; `buffer_registry` is one
-that is there.
+`BufferRegistry` lays out the named buffers of CUDA kernels in shared, persistent and local memory; `buffer_registry` is a
+ready-made registry.
+
+Objects that own native memory are closed by `close()` or `destroy()`, by their `with` block, or with their last reference.
+They cannot be copied or pickled, and belong to the process that created them: a forked child gets `ForkedError`.
 """
 
 import atexit
 
 from . import _callbacks, _log, _owner
 from ._batch import Back, Batch, Task
-from ._buffers import (
-    Buffer,
-    BufferState,
-    BufferUsage,
-    DeferredStagingBuffer,
-    DeviceBuffer,
-    DynamicBuffer,
-    Encoder,
-    GrowableBuffer,
-    ImmediateStagingBuffer,
-    MapMode,
-    ReadbackBuffer,
-)
+from ._buffers import Buffer, BufferState, BufferUsage, DeviceBuffer, Encoder, GrowableBuffer, MapMode
 from ._device import Device, DeviceInfo
 from ._errors import (
     ArgumentError,
@@ -74,6 +65,7 @@ from ._statistics import (
     StreamStatistics,
 )
 from ._stream import Batches, ManagedBuffer, SPSCReceiverStream
+from ._transfers import DeferredStagingBuffer, DynamicBuffer, ImmediateStagingBuffer, ReadbackBuffer
 from .registry import (
     Banks,
     BufferGroup,
@@ -172,7 +164,7 @@ __all__ = [
 
 @atexit.register
 def _at_exit() -> None:
-    """No other thread may call Python once the interpreter has ended."""
+    """Closes the log and destroys all native objects: no other thread may call Python once the interpreter has ended."""
     _log.stop()
     _owner.destroy_all()
     _callbacks.end()

@@ -1,4 +1,4 @@
-"""Python functions that the library calls: kept while it may, their exceptions caught, and gone before the interpreter is."""
+"""Python callbacks of the library: object lifetimes, exceptions, kernel structs, and their end before the interpreter's."""
 
 from __future__ import annotations
 
@@ -23,35 +23,40 @@ from ._library import address, ffi, lib
 from ._memory import Array, LeasedMemory, Memory
 
 _keys = itertools.count(1)
-_kept: dict[int, list[object]] = {}
+_retained: dict[int, list[object]] = {}
 _lock = threading.RLock()
 
 
-def keep(thing: object, user_data: int | None = None) -> Any:
-    """`user_data` for a callback, by default a number that stands for `thing`; which is kept until the library runs the
-    `drop_function` on it."""
+def retain(thing: object, user_data: int | None = None) -> Any:
+    """Returns the `user_data` of a callback and keeps `thing` alive until the library calls the `drop_function` with it.
+
+    `user_data` is a new number by default.
+    """
     key = next(_keys) if user_data is None else user_data
     with _lock:
-        _kept.setdefault(key, []).append(thing)
+        _retained.setdefault(key, []).append(thing)
     return ffi.cast("void *", key)
 
 
-def forget(user_data: Any) -> None:
-    """The end of one `keep`; also for a call that the library has refused, which drops nothing."""
+def release(user_data: Any) -> None:
+    """Undoes one `retain`. Also called after the library has refused a callback, since it drops nothing then."""
     key = address(user_data)
     with _lock:
-        things = _kept.get(key)
+        things = _retained.get(key)
         if things and len(things) > 1:
             things.pop()
         else:
-            things = _kept.pop(key, None)
-    # What is let go here may run code of its own, outside of the lock.
+            things = _retained.pop(key, None)
+    # The objects' finalizers run here, outside the lock.
     del things
 
 
-def made_once(make: Callable[[], Any]) -> Callable[[], Any]:
-    """`make` with its value kept. Where threads ask at the same time it is called once, unlike with `functools.cache`: of two C
-    functions for the same thing one would be freed while the library may still call it."""
+def call_once(make: Callable[[], Any]) -> Callable[[], Any]:
+    """Wraps `make` so that it is called once and its result is kept.
+
+    Unlike `functools.cache`, concurrent first calls run `make` once: with two C functions for one purpose, one would be
+    freed while the library may still call it.
+    """
     made: list[Any] = []
 
     @functools.wraps(make)
@@ -64,21 +69,21 @@ def made_once(make: Callable[[], Any]) -> Callable[[], Any]:
     return get
 
 
-@made_once
+@call_once
 def _drop_function() -> Any:
-    return ffi.callback("bb_drop_fn", forget)
+    return ffi.callback("bb_drop_fn", release)
 
 
 @functools.cache
 def drop_function() -> Any:
-    """The drop function of all callbacks, announced to the library, so that `end` can end them. Call it before `keep`."""
+    """The drop function of all callbacks, registered with the library so that `end` can end them. Call this before `retain`."""
     function = _drop_function()
     check(lib.bb_begin_callbacks(function))
     return function
 
 
-class Carried:
-    """The exceptions of one manager's callbacks, on their way to the call that waits for them."""
+class CallbackErrors:
+    """Exceptions of one manager's callbacks, until the call that waits for the callbacks raises them."""
 
     __slots__ = ("__weakref__", "flush", "kernels")
 
@@ -87,7 +92,7 @@ class Carried:
         self.kernels: collections.deque[BaseException] = collections.deque()
 
     def finish(self, status: int) -> None:
-        """Ends a synchronize: raises what a callback raised, or the status."""
+        """Ends a synchronize: raises the exception of a callback, or the exception for the status."""
         flush = self.flush
         if status == lib.BB_E_BACKEND and flush is not None:
             raise flush from error(status)
@@ -98,10 +103,10 @@ class Carried:
 
 
 class Flush:
-    """A flush callback: `function()` returns None or 0 when the work is done, or a code that BackendError tells."""
+    """A flush callback. `function()` returns None or 0 on success, or a code that BackendError reports."""
 
-    def __init__(self, function: Callable[[], int | None], carried: Carried) -> None:
-        self.function, self.carried = function, weakref.ref(carried)
+    def __init__(self, function: Callable[[], int | None], errors: CallbackErrors) -> None:
+        self.function, self.errors = function, weakref.ref(errors)
 
     def run(self) -> int:
         failure, code = None, -1
@@ -109,16 +114,16 @@ class Flush:
             code = int(self.function() or 0)
         except BaseException as exception:
             failure = exception
-        carried = self.carried()
-        if carried is not None:
-            carried.flush = failure
+        errors = self.errors()
+        if errors is not None:
+            errors.flush = failure
         return code
 
 
-@made_once
+@call_once
 def flush_function() -> Any:
     def run(user_data: Any) -> int:
-        (flush,) = _kept[address(user_data)]
+        (flush,) = _retained[address(user_data)]
         assert isinstance(flush, Flush)
         return flush.run()
 
@@ -126,35 +131,35 @@ def flush_function() -> Any:
 
 
 class Kernel:
-    """A Python function as a kernel: `function(back, front)` gets the range of both copies as 1-d arrays.
+    """A Python function as a kernel; `function(back, front)` gets the range of both copies as 1-d arrays.
 
-    The arrays may be kept: that of the back copy has memory of its own, which is copied into the state when the function
-    returns, and that of the front holds a lease. A function that raises changes nothing.
+    The function may keep both arrays. The back array is a copy, which is copied into the state when the function returns;
+    the front array holds a lease. A function that raises changes nothing.
     """
 
     def __init__(
-        self, function: Callable[[Array, Array], object], layout: Layout, manager: Any, carried: Carried, struct: Any
+        self, function: Callable[[Array, Array], object], layout: Layout, manager: Any, errors: CallbackErrors, struct: Any
     ) -> None:
-        self.function, self.dtype, self.manager, self.carried = function, layout.dtype, manager, weakref.ref(carried)
+        self.function, self.dtype, self.manager, self.errors = function, layout.dtype, manager, weakref.ref(errors)
         self.offset, self.overwrites = int(struct.byte_offset), bool(struct.flags & lib.BB_KERNEL_OVERWRITES)
 
     def run(self, back: int, front: int, count: int) -> None:
         size = count * self.dtype.itemsize
-        state, before = (Memory(place, size, True, None).array(np.dtype(np.uint8), (size,)) for place in (back, front))
+        state, before = (Memory(start, size, True, None).array(np.dtype(np.uint8), (size,)) for start in (back, front))
         own = before.copy() if self.overwrites else state.copy()
         try:
             self.function(own.view(self.dtype), self._front(before))
         except BaseException as exception:
-            if self.overwrites:  # else nothing was brought up to date
+            if self.overwrites:  # otherwise the state already equals the front here
                 state[:] = before
-            carried = self.carried()
-            if carried is not None:
-                carried.kernels.append(exception)
+            errors = self.errors()
+            if errors is not None:
+                errors.kernels.append(exception)
         else:
             state[:] = own
 
     def _front(self, range_: Array) -> Array:
-        """The range of the front, by a lease; by a copy where the manager is being destroyed."""
+        """The front's range under a lease, or as a copy if the manager is being destroyed."""
         front = ffi.new("bb_front *")
         if lib.bb_manager_acquire_front(self.manager, front) != 0:
             kept = range_.copy()
@@ -167,10 +172,10 @@ class Kernel:
         return found
 
 
-@made_once
+@call_once
 def kernel_function() -> Any:
     def run(back: Any, front: Any, count: int, user_data: Any) -> None:
-        (kernel,) = _kept[address(user_data)]
+        (kernel,) = _retained[address(user_data)]
         assert isinstance(kernel, Kernel)
         kernel.run(address(back), address(front), count)
 
@@ -178,14 +183,14 @@ def kernel_function() -> Any:
 
 
 def native_address(thing: Any, what: str) -> int | None:
-    """The address that an int, a cffi or ctypes pointer, or a Numba `@cfunc` stands for; None for everything else."""
+    """The address of an int, a cffi or ctypes pointer, or a Numba `@cfunc`; None for everything else."""
     if isinstance(thing, bool):
         raise TypeError(f"{what} is a bool: give an address")
     if isinstance(thing, int):
         return thing
     if isinstance(thing, ffi.CData):
         return address(thing)
-    # The public bases of all ctypes functions and pointers have no public names.
+    # The base classes of all ctypes functions and pointers have no public names.
     if isinstance(thing, (ctypes._CFuncPtr, ctypes._Pointer, ctypes.c_void_p)):  # type: ignore[attr-defined]
         return ctypes.cast(thing, ctypes.c_void_p).value or 0
     found = getattr(thing, "address", None)
@@ -193,7 +198,9 @@ def native_address(thing: Any, what: str) -> int | None:
 
 
 def check_signature(kernel: Any, dtype: np.dtype[Any]) -> None:
-    """Refuses a Numba `@cfunc` that is no kernel of a state of that dtype. Of other native functions nothing is known."""
+    """Rejects a Numba `@cfunc` whose signature is not that of a kernel for this dtype. Other native functions have no
+    known signature.
+    """
     signature = getattr(kernel, "_sig", None)
     if signature is None or not type(kernel).__module__.startswith("numba."):
         return
@@ -205,7 +212,7 @@ def check_signature(kernel: Any, dtype: np.dtype[Any]) -> None:
         if argument == types.voidptr or not isinstance(argument, types.CPointer):
             return bool(argument == types.voidptr)
         try:
-            # Elements that are no numbers are bytes that a kernel may see in its own way.
+            # Elements that are not numbers are bytes, which a kernel may interpret freely.
             return dtype.kind not in "biufc" or as_dtype(argument.dtype) == dtype
         except (NumbaError, NotImplementedError):
             return False
@@ -230,7 +237,7 @@ def check_signature(kernel: Any, dtype: np.dtype[Any]) -> None:
 
 
 def data_address(thing: Any) -> tuple[int, object]:
-    """The address that `user_data` stands for, and what must be kept for it."""
+    """The address of `user_data`, and the object that must be kept alive for it."""
     if thing is None:
         return 0, None
     found = native_address(thing, "user_data")
@@ -244,13 +251,15 @@ def data_address(thing: Any) -> tuple[int, object]:
 
 
 class KernelStruct:
-    """A `bb_kernel`, as a context manager around the call that hands it over: what is kept for it goes if that fails."""
+    """A `bb_kernel`, as a context manager around the call that passes it; if the call fails, the retained objects are
+    released.
+    """
 
     def __init__(
         self,
         layout: Layout,
         manager: Any,
-        carried: Carried,
+        errors: CallbackErrors,
         kernel: Any,
         user_data: Any,
         byte_offset: int,
@@ -258,7 +267,7 @@ class KernelStruct:
         any_thread: bool,
         overwrites: bool,
     ) -> None:
-        self._keeps = False
+        self._retains = False
         self.struct = struct = ffi.new("bb_kernel *")
         struct.byte_offset = unsigned(byte_offset, "byte_offset")
         rest = max(0, layout.elements - byte_offset // layout.itemsize)
@@ -271,56 +280,59 @@ class KernelStruct:
             data, kept = data_address(user_data)
             struct.user_data = ffi.cast("void *", data)
             if kept is not None or not isinstance(kernel, int):
-                self._keep((kernel, kept), data)
+                self._retain((kernel, kept), data)
         elif not callable(kernel):
             raise TypeError(f"kernel is a {type(kernel).__name__}: give an address, a native function or a Python function")
         elif user_data is not None:
-            raise TypeError("user_data is for native kernels: a Python function brings its own data along")
+            raise TypeError("user_data is for native kernels: a Python function can hold its own data")
         else:
             struct.function = kernel_function()
-            self._keep(Kernel(kernel, layout, manager, carried, struct), None)
+            self._retain(Kernel(kernel, layout, manager, errors, struct), None)
 
-    def _keep(self, thing: object, user_data: int | None) -> None:
+    def _retain(self, thing: object, user_data: int | None) -> None:
         self.struct.drop = drop_function()
-        self._keeps = True
-        self.struct.user_data = keep(thing, user_data)
+        self._retains = True
+        self.struct.user_data = retain(thing, user_data)
 
     def __enter__(self) -> Any:
         return self.struct
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is not None and self._keeps:
-            forget(self.struct.user_data)
+        if kind is not None and self._retains:
+            release(self.struct.user_data)
 
 
 def end() -> None:
-    """The interpreter ends: callbacks that managers of other owners have still to call are waited for while they go on (2
-    seconds at most), and the rest are dropped."""
-    if not _kept:
+    """Ends all callbacks at the interpreter's end.
+
+    Callbacks that managers of other owners have yet to call are waited for as long as some of them end (2 seconds at most);
+    the rest are dropped with a warning.
+    """
+    if not _retained:
         return
     last = time.monotonic() + 2.0
-    left, stands = len(_kept), time.monotonic() + 0.5
-    while _kept and time.monotonic() < min(last, stands):
+    left, stands = len(_retained), time.monotonic() + 0.5
+    while _retained and time.monotonic() < min(last, stands):
         time.sleep(0.001)
-        if len(_kept) != left:
-            left, stands = len(_kept), time.monotonic() + 0.5
+        if len(_retained) != left:
+            left, stands = len(_retained), time.monotonic() + 0.5
     drop = drop_function()
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(drop))  # for ever: no other function may have its address
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(drop))  # never freed: no other function may get its address
     status = lib.bb_end_callbacks(drop, 2_000_000_000)
     if status != 0:
-        text = "Python callbacks that the library may still be in have not ended before the interpreter's end"
+        text = "Python callbacks may still run at the interpreter's end"
         warnings.warn(f"{text}: {error(status)}", RuntimeWarning, stacklevel=1)
-    if _kept:
-        text = "dropped: managers that do not belong to Python have not called them before the interpreter's end"
-        warnings.warn(f"{len(_kept)} Python callbacks are {text}", RuntimeWarning, stacklevel=1)
+    if _retained:
+        text = "are dropped: managers that Python does not own have not called them before the interpreter's end"
+        warnings.warn(f"{len(_retained)} Python callbacks {text}", RuntimeWarning, stacklevel=1)
 
 
 def _in_child() -> None:
-    """The parent's callbacks are the parent's."""
+    """Discards the parent's callbacks after a fork."""
     global _lock
     _lock = threading.RLock()
-    _kept.clear()
-    drop_function.cache_clear()  # announced in the parent only
+    _retained.clear()
+    drop_function.cache_clear()  # registered in the parent only
 
 
 os.register_at_fork(after_in_child=_in_child)

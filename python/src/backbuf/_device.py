@@ -1,4 +1,4 @@
-"""Device: who owns memory and a timeline: OpenGL, WebGPU, or host memory."""
+"""Devices: OpenGL, WebGPU or host memory, with buffers and a submission timeline."""
 
 from __future__ import annotations
 
@@ -12,39 +12,48 @@ from typing import Any
 from . import _errors
 from ._callbacks import native_address
 from ._library import address, collect, ffi, lib, text
-from ._owner import Unique, remember
+from ._owner import Unique, destroy_at_exit
 from ._statistics import DeviceStatistics, counters
-from ._wait import nanoseconds, waiting
+from ._wait import interruptible, nanoseconds
 
 _KINDS = {lib.BB_DEVICE_HOST: "host", lib.BB_DEVICE_GL: "gl", lib.BB_DEVICE_WGPU: "wgpu"}
 
 
 @dataclass(frozen=True)
 class DeviceInfo:
-    """What a device is, as `bb_device_info` tells."""
+    """Properties of a device (`bb_device_info`)."""
 
     kind: str
     """"gl", "wgpu" or "host"."""
     name: str
-    """Who renders."""
+    """Name of the renderer."""
     version: str
-    """Of the API and of the driver."""
+    """Version of the API and the driver."""
     capabilities: tuple[str, ...]
-    """The optional abilities that are used."""
+    """Optional capabilities in use."""
     max_buffer_size: int
-    """Bytes of the largest buffer."""
+    """Size limit of a buffer, in bytes."""
     uniform_offset_alignment: int
+    """Alignment of offsets in uniform buffers, in bytes."""
     storage_offset_alignment: int
+    """Alignment of offsets in storage buffers, in bytes."""
 
 
 class Device(Unique):
-    """What buffers are made on: OpenGL 3.3 or newer, also for each `GLBufferManager` on it, WebGPU, or host memory.
+    """A device that buffers and OpenGL managers are created on.
 
-    `Device()` is OpenGL, headless: a context of its own, made by EGL, on a thread of the library's. `Device.shared()` shares
-    buffers with a context of the program, `Device.host_driven()` works in it. `Device.wgpu()` and `Device.host()` are the
-    others. UnsupportedError tells what is missing.
+    `Device()` is OpenGL 3.3 or newer, headless: the library creates a context by EGL and uses it on its own thread.
+    `Device.shared()` shares buffers with a context of the program; `Device.host_driven()` works in it. `Device.wgpu()` uses
+    WebGPU, `Device.host()` host memory.
 
-    It ends with `close()`, its `with` block or its last reference, of which each manager on it has one.
+    It is closed by `close()`, by its `with` block, or with its last reference; each manager on it holds one. Any thread may
+    use it, except that a host-driven device works on the thread that created it.
+
+    Args:
+        label: Name in errors, logs and dumps.
+
+    Raises:
+        UnsupportedError: This machine or build has no such device; the message names what is missing.
 
     >>> with backbuf.Device(label="renderer") as device:
     ...     print(device, device.info().kind)
@@ -56,9 +65,15 @@ class Device(Unique):
 
     @classmethod
     def shared(cls, display: Any = None, context: Any = None, *, label: str | None = None) -> Device:
-        """A device whose buffers are known in `context`, an `EGLContext` of the `EGLDisplay` `display`: ints, or ctypes or
-        cffi pointers. Without them it is the context that is current on this thread. The library works on a thread and in
-        a context of its own.
+        """Creates an OpenGL device whose buffers are shared with a context of the program.
+
+        The library uses a thread and a context of its own.
+
+        Args:
+            display: The `EGLDisplay`: an int, or a ctypes or cffi pointer. None takes the one that is current on this
+                thread.
+            context: The `EGLContext`; given or omitted together with `display`.
+            label: Name in errors, logs and dumps.
         """
         if (display is None) != (context is None):
             raise ValueError("display and context go together: give both, or neither for the context that is current")
@@ -70,8 +85,11 @@ class Device(Unique):
 
     @classmethod
     def host(cls, *, label: str | None = None, host_driven: bool = False) -> Device:
-        """A device in host memory, which needs no driver: for buffers, the same as OpenGL to whoever uses them. Host-driven, it
-        works on the calling thread, in `poll()` and waits.
+        """Creates a device in host memory, which needs no driver and behaves like OpenGL for buffers.
+
+        Args:
+            label: Name in errors, logs and dumps.
+            host_driven: Whether the device works on the calling thread, in `poll()` and waits.
 
         >>> backbuf.Device.host(label="oracle").info().kind
         'host'
@@ -83,9 +101,15 @@ class Device(Unique):
 
     @classmethod
     def wgpu(cls, adapter: str | None = None, *, label: str | None = None, host_driven: bool = False) -> Device:
-        """A device on WebGPU, for buffers. `adapter` is "vulkan" or "gl", or part of an adapter's name; without it, the best
-        there is. Host-driven, it works on the calling thread, in `poll()` and waits. UnsupportedError tells what is missing:
-        also where the library was built without WebGPU, which is the default.
+        """Creates a WebGPU device, for buffers.
+
+        Args:
+            adapter: "vulkan", "gl", or part of an adapter's name; None takes the best adapter.
+            label: Name in errors, logs and dumps.
+            host_driven: Whether the device works on the calling thread, in `poll()` and waits.
+
+        Raises:
+            UnsupportedError: There is no such adapter, or the library was built without WebGPU, which is the default.
 
         >>> try:
         ...     device = backbuf.Device.wgpu("vulkan", label="renderer")
@@ -110,9 +134,14 @@ class Device(Unique):
 
     @classmethod
     def host_driven(cls, get_proc_address: Any, *, label: str | None = None) -> Device:
-        """A device that works in the context that is current on this thread, whatever made it, while this thread calls
-        `poll()` or waits. `get_proc_address` finds OpenGL's functions by name: a Python function `(str) -> int`, or a
-        native one as an int or a ctypes or cffi pointer. It is used during this call only.
+        """Creates an OpenGL device that works in the context that is current on this thread, in `poll()` and waits of this
+        thread.
+
+        Args:
+            get_proc_address: Finds OpenGL's functions by name: a Python function `(str) -> int`, or a native one as an int
+                or a ctypes or
+                cffi pointer. It is called only during this call.
+            label: Name in errors, logs and dumps.
         """
         found = native_address(get_proc_address, "get_proc_address")
         failures: list[BaseException] = []
@@ -141,13 +170,13 @@ class Device(Unique):
         self._make(label, make)
 
     def _make(self, label: str | None, make: Callable[[Any, Any], Any]) -> None:
-        self._label, self._handle, self._lenders = label or "", ffi.NULL, weakref.WeakSet[Any]()
+        self._label, self._handle, self._mapping_owners = label or "", ffi.NULL, weakref.WeakSet[Any]()
         if not isinstance(self._label, str):
             raise TypeError(f"label is a {type(label).__name__}: give a str")
         made = ffi.new("bb_device **")
         _errors.check(make(ffi.new("char[]", self._label.encode()), made))
         self._handle = made[0]
-        remember(self)
+        destroy_at_exit(self)
 
     @property
     def label(self) -> str:
@@ -156,7 +185,7 @@ class Device(Unique):
 
     @property
     def handle(self) -> int:
-        """The `bb_device *` to give to C code, which borrows it: this object still owns the device."""
+        """The `bb_device *` for C code that borrows it: this object remains the owner."""
         return address(self._pointer())
 
     @property
@@ -165,7 +194,7 @@ class Device(Unique):
         return not self._handle
 
     def info(self) -> DeviceInfo:
-        """What it is.
+        """The device's properties.
 
         >>> backbuf.Device().info().max_buffer_size
         2147483644
@@ -184,7 +213,7 @@ class Device(Unique):
         )
 
     def statistics(self) -> DeviceStatistics:
-        """What it has done so far.
+        """The device's counters.
 
         >>> device = backbuf.Device()
         >>> m = backbuf.GLBufferManager(1000, "f4", device)
@@ -195,7 +224,7 @@ class Device(Unique):
         return DeviceStatistics(**{**found, "lost": bool(found["lost"])})
 
     def leak_report(self) -> str:
-        """A line for each buffer that is there: label, bytes, usage.
+        """A line for each existing buffer: label, bytes, usage.
 
         >>> device = backbuf.Device()
         >>> m = backbuf.GLBufferManager(1000, "f4", device, label="cloud")
@@ -207,42 +236,58 @@ class Device(Unique):
         return collect(lambda write: _errors.check(lib.bb_device_leak_report(device, write, ffi.NULL)))
 
     def poll(self, budget: float | None = 0.001) -> None:
-        """Does a host-driven device's work on the thread that owns it, for `budget` seconds at most; 0 for one step, None
-        for all there is. Once a frame is a good rhythm."""
+        """Does the pending work of a host-driven device; call it about once a frame, on the thread that created the device.
+
+        Args:
+            budget: Seconds that it may take; 0 does one step, None does all pending work.
+
+        Raises:
+            StateError: The device is not host-driven, or this is not its thread.
+        """
         _errors.check(lib.bb_device_poll(self._pointer(), nanoseconds(budget, "budget")))
 
     def wait_fence(self, fence: int, timeout: float | None = None) -> None:
-        """Waits until everything that was submitted up to a fence is done."""
+        """Waits until everything that was submitted up to a fence is done, for at most `timeout` seconds.
+
+        Raises:
+            WaitTimeoutError: The timeout expired.
+            DeviceLostError: The device is lost.
+        """
         device = self._pointer()
-        _errors.check(waiting(timeout, lambda left: lib.bb_device_wait_fence(device, fence, left)))
+        _errors.check(interruptible(timeout, lambda left: lib.bb_device_wait_fence(device, fence, left)))
 
     def close(self) -> None:
-        """Ends it, and the context if that is its own. Managers on it keep their state and publish no more
-        (DeviceLostError). BufferError where arrays over mapped bytes of its buffers are alive: then it stays. A host-driven
-        device is closed on its own thread; it is lost when that thread ends, and closed anywhere then. Twice is fine."""
+        """Closes the device, and its context if the library created it.
+
+        Managers on it keep their state and publish no more (DeviceLostError). A host-driven device is closed on its own
+        thread; when that thread has ended, the device is lost and any thread may close it. Repeated calls are allowed.
+
+        Raises:
+            BufferError: Arrays over mapped bytes of its buffers are alive; the device stays open.
+        """
         if self._handle:
             self._end_mappings()
             _errors.check(lib.bb_device_destroy(self._handle))
             self._handle = ffi.NULL
 
     def _end_mappings(self) -> None:
-        mappings = [lender._mapping for lender in list(self._lenders) if lender._mapping is not None]
+        mappings = [lender._mapping for lender in list(self._mapping_owners) if lender._mapping is not None]
         for mapping in mappings:
             mapping.end("Device.close")
 
     def __del__(self) -> None:
         try:
             self._end_mappings()
-        except (BufferError, AttributeError):  # at the interpreter's end: what is still used stays
+        except (BufferError, AttributeError):  # at the interpreter's end mapped buffers keep their device
             return
-        # One that is not on its own thread here stays until the process ends.
+        # On a thread that is not its own, a host-driven device stays until the process ends.
         handle = self.__dict__.pop("_handle", ffi.NULL)
         if handle:
             lib.bb_device_destroy(handle)
 
     def _pointer(self) -> Any:
         if not self._handle:
-            raise _errors.closed(repr(self), "close() has ended it")
+            raise _errors.closed(repr(self), "close() was called")
         return self._handle
 
     def __enter__(self) -> Device:
@@ -257,7 +302,7 @@ class Device(Unique):
 
 
 def _current() -> tuple[int, int]:
-    """EGL's display and context that are current on this thread."""
+    """The EGL display and context that are current on this thread."""
     try:
         egl = ctypes.CDLL("libEGL.so.1")
     except OSError as error:
@@ -266,8 +311,8 @@ def _current() -> tuple[int, int]:
     display, context = egl.eglGetCurrentDisplay(), egl.eglGetCurrentContext()
     if not context:
         raise _errors.StateError(
-            "Device.shared: no context of EGL is current on this thread: make it current, give display and context, or use "
-            "Device.host_driven() for those that EGL did not make",
+            "Device.shared: no EGL context is current on this thread: make one current, give display and context, or use "
+            "Device.host_driven() for contexts of other APIs",
             lib.BB_E_STATE,
         )
     return display, context

@@ -1,4 +1,4 @@
-"""What the ends of a ring and the stream have in common: a handle that a Python object owns, a descriptor, one waiter."""
+"""Common base of a ring's sender, receiver and stream: an owned handle, a descriptor, and at most one waiting task."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 from . import _errors
 from ._callbacks import native_address
 from ._library import ffi, hot, lib
-from ._owner import Unique, remember
+from ._owner import Unique, destroy_at_exit
 from ._statistics import counters
-from ._wait import Deadline, Turns, readable, waiting, wake
+from ._wait import Deadline, YieldTimer, interruptible, wait_readable, wake
 
 if TYPE_CHECKING or hot is None:
 
     class _Base:
-        """What the extension's type has, when there is none."""
+        """The attributes of the extension's base type, without the extension."""
 
         _handle: int = 0
 
@@ -29,8 +29,8 @@ Self = TypeVar("Self", bound="End")
 
 
 @contextmanager
-def buffer_of(data: Any, name: str, writable: bool = False) -> Iterator[memoryview]:
-    """The bytes of an object as they lie in memory, whatever its items are."""
+def contiguous_bytes(data: Any, name: str, writable: bool = False) -> Iterator[memoryview]:
+    """The bytes of an object with the buffer protocol, whatever the type of its items is."""
     try:
         source = ffi.from_buffer(data, require_writable=writable)
     except TypeError:
@@ -45,7 +45,7 @@ def buffer_of(data: Any, name: str, writable: bool = False) -> Iterator[memoryvi
 
 
 def size_of(value: Any, name: str, least: int = 0) -> int:
-    """A count of bytes or chunks."""
+    """Checks a number of bytes or chunks."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} is a {type(value).__name__}: give an int")
     number = value.__index__()
@@ -55,38 +55,47 @@ def size_of(value: Any, name: str, least: int = 0) -> int:
 
 
 class End(_Base, Unique):
-    """One end of a ring, or a stream. It is closed when nobody has it any more."""
+    """One end of a ring, or a stream. It is closed when its last reference is dropped.
+
+    One thread or task at a time uses an end; `close` may be called from any thread. Objects are created by `spsc_buffer` or
+    `attach`.
+    """
 
     _kind: ClassVar[str]
-    _nothing: ClassVar[int]
-    """The status of `arm` that means: armed."""
-    _gone: ClassVar[type[_errors.BackbufError]]
-    """What is raised when the other side has gone."""
+    _armed_status: ClassVar[int]
+    """The status by which `bb_<kind>_arm` reports that the descriptor is armed."""
+    _disconnected: ClassVar[type[_errors.BackbufError]]
+    """The exception that reports that the other end is closed."""
 
     _label: str
     _capacity: int
-    _turns: Turns
+    _yield_timer: YieldTimer
     _descriptor = -1
-    _told: asyncio.Future[None] | None = None
-    _last: dict[str, Any] | None = None
-    _ended: Any
-    """The handle of an end that is closed and not destroyed yet."""
+    _waiter: asyncio.Future[None] | None = None
+    _final_counters: dict[str, Any] | None = None
+    _pending_destroy: Any
+    """The handle of a closed end that still has to be destroyed."""
 
     def __init__(self) -> None:
-        raise TypeError(f"{type(self).__name__} objects are made by spsc_buffer(), and from handles by attach()")
+        raise TypeError(f"{type(self).__name__} objects are created by spsc_buffer(), or from handles by attach()")
 
     @classmethod
     def _own(cls: type[Self], handle: Any, label: str, capacity: int) -> Self:
         self = cls.__new__(cls)
         self._handle, self._label, self._capacity = int(ffi.cast("uintptr_t", handle)), label, capacity
-        self._turns = Turns()
-        remember(self)
+        self._yield_timer = YieldTimer()
+        destroy_at_exit(self)
         return self
 
     @classmethod
     def attach(cls: type[Self], handle: Any) -> Self:
-        """Takes over what C code has made, or what was detached, by its handle: an int, or a cffi or ctypes pointer. From
-        here on this object owns it.
+        """Takes ownership of an end by its handle: one that C code created, or one that was detached.
+
+        Args:
+            handle: An int, or a cffi or ctypes pointer.
+
+        Raises:
+            HandleError: The handle is of another kind, or stale.
 
         >>> tx, rx = backbuf.spsc_buffer(1024)
         >>> handle = tx.detach()
@@ -97,38 +106,40 @@ class End(_Base, Unique):
         found = native_address(handle, "handle")
         if found is None:
             raise TypeError(f"handle is a {type(handle).__name__}: give an int, a cffi pointer or a ctypes pointer")
-        known = counters(cls._kind, ffi.cast(f"bb_{cls._kind} *", found))  # it is of that kind, and alive
+        known = counters(cls._kind, ffi.cast(f"bb_{cls._kind} *", found))  # checks kind and validity
         return cls._own(found, "", known.get("capacity", 0))
 
     def detach(self) -> int:
-        """Gives it away: the handle is now the receiver's, C code say, who ends it by `bb_sender_destroy`,
-        `bb_receiver_destroy` or `bb_stream_destroy`. This object is as closed."""
+        """Transfers ownership to other code and returns the handle; this object is closed then.
+
+        The new owner destroys it by `bb_sender_destroy`, `bb_receiver_destroy` or `bb_stream_destroy`.
+        """
         handle = self.handle
-        self._refuse_second()
-        self._forget()
+        self._check_unused()
+        self._drop_handle()
         return handle
 
     @property
     def handle(self) -> int:
-        """The handle to give to C code that borrows it: this object still owns it."""
+        """The handle, for C code that borrows it: this object remains the owner."""
         self._pointer()
         return self._handle
 
     @property
     def closed(self) -> bool:
-        """Whether this object has ended: closed, detached, or made into another."""
+        """Whether this object is closed, detached, or was converted into another one."""
         return not self._handle
 
     def close(self) -> None:
-        """Ends it; whoever waits on either side is woken. Twice is fine."""
+        """Closes the end and wakes waits of both ends. Repeated calls are allowed."""
         if not self._handle:
             return
         pointer = self._pointer()
-        self._forget()
-        # While a loop watches the descriptor its number must not be used again: then the task that waits destroys the end. The
-        # other side is woken first, whatever becomes of that task.
+        self._drop_handle()
+        # While a loop watches the descriptor, its number must not be reused: in that case the waiting task destroys the end.
+        # The other end is woken before, since that task may never run again.
         self._call("close", pointer)
-        self._ended = pointer
+        self._pending_destroy = pointer
         if not self._wake():
             self._destroy_ended()
 
@@ -138,7 +149,7 @@ class End(_Base, Unique):
             self._handle = 0
 
     def fileno(self) -> int:
-        """A descriptor to poll for reading once `arm` has said that there is nothing yet; never read from it."""
+        """A descriptor that becomes readable after `arm` returned False; poll it, but do not read from it."""
         if self._descriptor < 0:
             number = ffi.new("int32_t *")
             self._check(self._call("fd", self._pointer(), number))
@@ -156,88 +167,88 @@ class End(_Base, Unique):
         return ffi.cast(f"bb_{self._kind} *", self._handle)
 
     def _counters(self) -> dict[str, Any]:
-        """Those of now, or of its end."""
+        """The current counters, or those at the end's close."""
         if self._handle:
             return counters(self._kind, self._pointer())
-        if self._last is None:
+        if self._final_counters is None:
             raise self._closed()
-        return self._last
+        return self._final_counters
 
     def _closed(self) -> _errors.ClosedError:
-        return _errors.closed(repr(self), "this object has ended: closed, detached or made into another")
+        return _errors.closed(repr(self), "this object is closed, detached, or was converted into another one")
 
-    def _forget(self) -> None:
-        """The handle is no longer this object's; its counters stay."""
-        self._last, self._handle = self._counters(), 0
+    def _drop_handle(self) -> None:
+        """Forgets the handle and keeps the counters."""
+        self._final_counters, self._handle = self._counters(), 0
 
     def _check(self, status: int) -> None:
         if status != 0:
             self._fail(status)
 
     def _fail(self, status: int) -> NoReturn:
-        """Raises what a status means here. The library has no words for those that are no mistakes."""
+        """Raises the exception for a status. The library sets no message for statuses that are no misuse."""
         if not self._handle:
             raise self._closed()
         if status == lib.BB_E_CLOSED:
-            raise self._gone(f"{self!r}: the other side has gone", status)
+            raise self._disconnected(f"{self!r}: the other end is closed", status)
         if status == lib.BB_E_FULL:
-            raise _errors.ChannelFull(f"{self!r}: nothing fits now, wait for room", status)
+            raise _errors.ChannelFull(f"{self!r}: no space now, wait for the receiver", status)
         if status == lib.BB_E_TIMEOUT:
-            raise _errors.WaitTimeoutError(f"{self!r}: the time given is over", status)
+            raise _errors.WaitTimeoutError(f"{self!r}: the timeout expired", status)
         if status == lib.BB_E_BUSY:
             raise self._busy()
         _errors.fail(status)
 
-    def _attached(self, status: int) -> None:
-        """Of a new other side."""
+    def _check_attached(self, status: int) -> None:
+        """Checks the status of a call that attaches a new other end."""
         if status == lib.BB_E_BUSY:
-            raise _errors.StateError(f"{self!r} has its other side still: that must be closed first", status)
+            raise _errors.StateError(f"{self!r}: the other end is still open: close it first", status)
         self._check(status)
 
     def _busy(self) -> _errors.StateError:
-        told = f"{self!r} is in use: another thread or task calls it or waits for it, and each side has one"
-        return _errors.StateError(told, lib.BB_E_BUSY)
+        message = f"{self!r} is in use by another thread or task: an end has one user at a time"
+        return _errors.StateError(message, lib.BB_E_BUSY)
 
-    def _refuse_second(self) -> None:
-        if self._told is not None:
+    def _check_unused(self) -> None:
+        if self._waiter is not None:
             raise self._busy()
 
-    def _waiting(self, timeout: float | None, call: Callable[[int], int]) -> int:
-        """`call(nanoseconds)` without the GIL."""
-        self._refuse_second()
-        return waiting(timeout, call)
+    def _wait_interruptible(self, timeout: float | None, call: Callable[[int], int]) -> int:
+        """Returns the status of `call(nanoseconds)`, which runs without the GIL."""
+        self._check_unused()
+        return interruptible(timeout, call)
 
-    def _armed(self, *arguments: int) -> bool:
-        """Whether the descriptor will tell; False: there is something now."""
-        self._refuse_second()
+    def _arm(self, *arguments: int) -> bool:
+        """Arms the descriptor and returns True; returns False if the condition is true already."""
+        self._check_unused()
         status = self._call("arm", self._pointer(), *arguments)
-        if status == self._nothing:
+        if status == self._armed_status:
             return True
         self._check(status)
         return False
 
     async def _until_readable(self, deadline: Deadline) -> None:
-        self._told = asyncio.get_running_loop().create_future()
+        self._waiter = asyncio.get_running_loop().create_future()
         try:
-            await readable(self.fileno(), self._told, deadline.seconds())
+            await wait_readable(self.fileno(), self._waiter, deadline.seconds())
         finally:
-            self._told = None
+            self._waiter = None
             self._destroy_ended()
 
     def _destroy_ended(self) -> None:
-        """Destroys a closed end whose handle was kept: once, whichever thread comes first."""
-        pointer = self.__dict__.pop("_ended", None)
+        """Destroys a closed end whose handle was kept: once, even if two threads call this."""
+        pointer = self.__dict__.pop("_pending_destroy", None)
         if pointer is not None:
             self._call("destroy", pointer)
 
     def _wake(self) -> bool:
-        """Wakes the task that waits. False: there is none, or its loop has ended."""
-        told = self._told
-        if told is None:
+        """Wakes the waiting task. Returns False if there is none, or its loop is closed."""
+        waiter = self._waiter
+        if waiter is None:
             return False
         try:
-            told.get_loop().call_soon_threadsafe(wake, told)
-        except RuntimeError:  # the loop is closed: asking it before would not do, for it may close in between
+            waiter.get_loop().call_soon_threadsafe(wake, waiter)
+        except RuntimeError:  # the loop is closed; a check before the call could not prevent this
             return False
         return True
 

@@ -1,4 +1,4 @@
-"""Statuses as exceptions: one class for each family, which also is the builtin that people expect."""
+"""The library's statuses as exceptions. Each class also derives from the matching built-in exception."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ._library import lib, text
 
 
 class BackbufError(Exception):
-    """What every failure of the library is. `status` is the C status, a negative number."""
+    """Base class of all errors of the library. `status` is the C status, a negative number."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message, status)
@@ -20,82 +20,85 @@ class BackbufError(Exception):
 
 
 class ArgumentError(BackbufError, ValueError):
-    """A value that the call cannot take."""
+    """An argument has a value that the call does not accept."""
 
 
 class OutOfRangeError(ArgumentError, IndexError):
-    """An offset, index or count that leaves the state."""
+    """An offset, index or count exceeds the state."""
 
 
 class NotRegisteredError(ArgumentError, KeyError):
-    """A parent or a buffer that the registry does not know."""
+    """The registry has no such parent or buffer."""
 
 
 class HandleError(BackbufError, ValueError):
-    """A handle that is stale, of another kind, of another copy of the library, or none at all."""
+    """A handle is NULL, stale, of another kind, or of another copy of the library."""
 
 
 class UnsupportedError(BackbufError, NotImplementedError):
-    """What this build or machine cannot do."""
+    """This build or this machine does not support the call."""
 
 
 class LimitError(BackbufError, RuntimeError):
-    """A fixed limit of the library is reached."""
+    """A fixed limit of the library is reached, or a kernel launch exceeds the limits of its device."""
 
 
 class OutOfMemoryError(BackbufError, MemoryError):
-    """Memory that the system does not give."""
+    """The system does not provide the memory."""
 
 
 class StateError(BackbufError, RuntimeError):
-    """A call at the wrong time, in the wrong place, or of what has ended."""
+    """The object's state does not allow the call, or the calling thread does not."""
 
 
 class ClosedError(StateError, ValueError):
-    """The manager is closed: nothing new is accepted (a ValueError, as with closed files)."""
+    """The object is closed and accepts no new work. Also a ValueError, as with closed files."""
 
 
 class FullError(BackbufError, BufferError):
-    """The queue has no room, and the call was not to wait."""
+    """The queue has no space and the call does not wait."""
 
 
 class ChannelFull(FullError):
-    """Nothing fits into the ring now: wait for room, or let the other side read."""
+    """Nothing fits into the ring now: wait for space, or let the receiver read."""
 
     sent = 0
-    """None of the call's bytes went."""
+    """Always 0: the call sent no bytes."""
 
 
 class ReceiversDisconnected(BackbufError, BrokenPipeError):
-    """The receiver is gone: nobody will read what is sent."""
+    """The receiver is closed: bytes that are sent now would never be read."""
 
     errno = EPIPE
     sent = 0
-    """The bytes of this call that went into the ring before."""
+    """The number of bytes that the call sent before the error."""
 
 
 class SendersDisconnected(BackbufError, EOFError):
-    """The sender is gone, and all that it sent was read."""
+    """The sender is closed and everything it sent was read."""
 
 
 class PinnedError(BackbufError, BufferError):
-    """Fronts in use hold every copy: release one."""
+    """Fronts hold every copy of the state: release one."""
 
 
 class WaitTimeoutError(BackbufError, TimeoutError):
-    """The timeout passed first."""
+    """The timeout expired."""
 
     sent = 0
-    """Of a ring's `write` and `send_async`: the bytes that went into the ring before."""
+    """For `write` and `send_async` of a ring: the number of bytes that were sent before."""
 
 
 class StalledError(WaitTimeoutError):
-    """A flush callback, a kernel or a task outlasts the watchdog. That is reported once, to every call that waits then; a call
-    that begins later waits as long as its own timeout says, without end if it has none."""
+    """A flush callback, a kernel or a task exceeded the watchdog.
+
+    It is reported once, to all calls that wait at that time; a later call waits for its own timeout, without limit if it has
+    none.
+    """
 
 
 class WaitInterruptedError(BackbufError, InterruptedError):
-    """A signal or the wait check of the thread ended the wait."""
+    """A signal or the thread's wait check ended the wait."""
 
 
 class BackendError(BackbufError, RuntimeError):
@@ -103,15 +106,15 @@ class BackendError(BackbufError, RuntimeError):
 
 
 class DeviceLostError(BackendError):
-    """The device is lost or destroyed: what was published before stays readable, and nothing more is published."""
+    """The device is lost or destroyed: the last published state stays readable, and nothing more is published."""
 
 
 class ForkedError(BackbufError, RuntimeError):
-    """A handle from before a fork: objects stay in the process that made them."""
+    """The handle was created before a fork: objects stay in the process that created them."""
 
 
 class PoisonedError(BackbufError, RuntimeError):
-    """The library failed inside: fronts and statistics still work."""
+    """The library failed internally: fronts and statistics of the object still work."""
 
 
 _FAMILIES: dict[type[BackbufError], str] = {
@@ -139,14 +142,10 @@ _CLASSES: dict[int, type[BackbufError]] = {
 }
 
 
-def error(status: int) -> BackbufError:
-    """The exception for a status that the calling thread has just got."""
-    message = text(lib.bb_last_error()) or text(lib.bb_status_string(status))
-    return _CLASSES.get(status, BackbufError)(message, status)
-
-
-def told(status: int, message: str) -> BackbufError:
-    """The exception for a status that came with a message of its own."""
+def error(status: int, message: str | None = None) -> BackbufError:
+    """The exception for a status: with `message`, or with the library's message for this thread's last call."""
+    if message is None:
+        message = text(lib.bb_last_error()) or text(lib.bb_status_string(status))
     return _CLASSES.get(status, BackbufError)(message, status)
 
 
@@ -160,12 +159,12 @@ def check(status: int) -> None:
 
 
 def closed(label: str, what: str) -> ClosedError:
-    """For objects whose handle this wrapper no longer has."""
+    """The exception for an object that no longer has its handle."""
     return ClosedError(f"{label}: {what}", lib.BB_E_CLOSED)
 
 
 def status_names() -> dict[int, str]:
-    """Every status of the header by its number."""
+    """The names of all statuses of the header, by number."""
     names: dict[int, str] = {}
     for name in dir(lib):
         value: Any = getattr(lib, name)

@@ -1,4 +1,4 @@
-"""Fronts: whole epochs to read, by lease."""
+"""Stable fronts of a manager, held by lease, and iteration over new fronts."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from ._layout import Layout
 from ._library import address, ffi, lib
 from ._memory import Array, LeasedMemory
 from ._owner import Unique
-from ._wait import Deadline, waiting
+from ._wait import Deadline, interruptible
 
 if TYPE_CHECKING:
     from ._manager import CBufferManager
+    from ._manager_handle import ManagerHandle
 
 
 class Front(Unique):
-    """A stable front: the state as it was published with `epoch`. Nothing changes it while it is held.
+    """A stable front: the state as epoch `epoch` published it. It does not change while it is held.
 
-    Its end is the end of its `with` block, `release()`, or its last reference; an array taken from it keeps the memory
-    beyond that for as long as the array, or a view of it, lives.
+    It is released by its `with` block, by `release()`, or with its last reference. An array that was taken from it keeps the
+    memory for as long as the array or one of its views exists. Any thread may use it.
 
     >>> m = backbuf.CBufferManager((2, 2), "i4")
     >>> m[0] = 7
@@ -35,14 +36,14 @@ class Front(Unique):
     """
 
     __slots__ = ("_layout", "_lease", "epoch", "tag")
-    _instead = "copy its state, as in np.array(front)"
+    _copy_hint = "copy its state, as in np.array(front)"
 
     epoch: int
     """The epoch that published it; 0 is the initial state."""
     tag: int
-    """The last tag that was enqueued before it."""
+    """The last tag that was queued before this epoch."""
 
-    def __init__(self, manager: CBufferManager, layout: Layout) -> None:
+    def __init__(self, manager: ManagerHandle, layout: Layout) -> None:
         front = ffi.new("bb_front *")
         manager._check(lib.bb_manager_acquire_front(manager._pointer(), front))
         self._lease: LeasedMemory | None = LeasedMemory(address(front.data), front.bytes, False, front.lease)
@@ -51,18 +52,16 @@ class Front(Unique):
 
     @property
     def array(self) -> Array:
-        """The state as a read-only array, without a copy."""
+        """The state as a read-only array with the manager's shape and dtype, without a copy."""
         if self._lease is None:
-            raise ValueError(f"the front of epoch {self.epoch} is released: take its array inside of the `with` block")
+            raise ValueError(f"the front of epoch {self.epoch} is released: take its array inside the `with` block")
         return self._lease.array(self._layout.dtype, self._layout.shape)
-
-    # NumPy's functions take a front as its array.
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         array = self.array
         if copy or (dtype is not None and np.dtype(dtype) != array.dtype):
             if copy is False:
-                raise ValueError(f"a front of {array.dtype} is no array of {np.dtype(dtype)} without a copy")
+                raise ValueError(f"copy = False: a front of {array.dtype} becomes an array of {np.dtype(dtype)} only by a copy")
             return np.array(array, dtype=dtype)
         return array
 
@@ -79,7 +78,7 @@ class Front(Unique):
         return True
 
     def release(self) -> None:
-        """Lets the front go (arrays that were taken from it keep the memory). Twice is fine."""
+        """Releases the front; arrays that were taken from it keep the memory. Repeated calls are allowed."""
         self._lease = None
 
     def __dlpack__(
@@ -90,12 +89,16 @@ class Front(Unique):
         dl_device: tuple[Any, int] | None = None,
         copy: bool | None = None,
     ) -> Any:
-        """For consumers of DLPack 1.0 and newer, which know a read-only flag; BufferError for older ones."""
+        """Exports the array to consumers of DLPack 1.0 or newer.
+
+        Raises:
+            BufferError: The consumer or NumPy does not support read-only arrays.
+        """
         if max_version is None or max_version < (1, 0):
-            raise BufferError("a front is read-only, which DLPack can tell from version 1.0 on: use .array, or a copy of it")
+            raise BufferError("a front is read-only, which DLPack supports from version 1.0 on: use .array, or a copy of it")
         array = self.array
         try:
-            # The stubs of older NumPy versions know neither argument.
+            # The stubs of older NumPy versions lack these arguments.
             return array.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)  # type: ignore[call-arg, arg-type, unused-ignore]
         except TypeError:
             raise BufferError("NumPy older than 2.1 cannot export read-only arrays by DLPack") from None
@@ -115,7 +118,7 @@ class Front(Unique):
 
 
 class Fronts(Unique):
-    """The newest front, again and again, never the same twice; ends when the manager closes. See `CBufferManager.fronts`."""
+    """Iterator over the newest fronts, without repetition, until the manager closes. Created by `CBufferManager.fronts`."""
 
     def __init__(self, manager: CBufferManager, after: int, timeout: float | None) -> None:
         self._manager, self._after, self._timeout = manager, after, timeout
@@ -134,7 +137,7 @@ class Fronts(Unique):
 
     async def __anext__(self) -> Front:
         deadline, waiters = Deadline(self._timeout), self._manager._waiters()
-        await waiters.turn()
+        await waiters.yield_if_due()
         while True:
             try:
                 front = self._next(0)
@@ -146,16 +149,16 @@ class Fronts(Unique):
             return front
 
     def _next(self, timeout: float | None) -> Front | None:
-        """The next front, or None at the end."""
+        """The next front, or None after the manager has closed."""
         epoch = ffi.new("uint64_t *")
         try:
             pointer = self._manager._pointer()
-            status = waiting(timeout, lambda left: int(lib.bb_manager_wait_epoch(pointer, self._after, left, epoch)))
+            status = interruptible(timeout, lambda left: int(lib.bb_manager_wait_epoch(pointer, self._after, left, epoch)))
             if status in (lib.BB_E_CLOSED, lib.BB_E_STALE):
                 return None
             _errors.check(status)
             front = self._manager.front()
-        except (_errors.ClosedError, _errors.HandleError):  # destroyed meanwhile
+        except (_errors.ClosedError, _errors.HandleError):  # another thread has destroyed the manager
             return None
         self._after = front.epoch
         return front

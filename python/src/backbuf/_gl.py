@@ -1,4 +1,4 @@
-"""GLBufferManager: double-buffered state that renderers draw from."""
+"""OpenGL managers: double-buffered state whose fronts are OpenGL buffers."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ from ._layout import Layout
 from ._library import ffi, lib
 from ._manager import CBufferManager
 from ._owner import Unique
-from ._wait import blocking
+from ._wait import call_blocking
 
 
 class GLFront(Unique):
-    """A stable front in a buffer of OpenGL, from `GLBufferManager.front_gl`, for the thread and context that called it.
+    """A stable front in an OpenGL buffer, from `GLBufferManager.front_gl`, for the thread and context that acquired it.
 
-    Its end is the end of its `with` block, or `release()`, where the context is current: what was drawn before is fenced
-    there, and the buffer is not written again until that is done.
+    It is released by its `with` block or by `release()`, with the context current: a fence is placed behind the draws so
+    far, and the buffer is not written before that fence has passed.
     """
 
     __slots__ = ("_lease", "buffer", "epoch", "nbytes", "offset", "slot", "tag")
 
     buffer: int
-    """The buffer's name. It must not be mapped, which OpenGL does to read it: copy it into another to do so."""
+    """The name of the OpenGL buffer. It must not be mapped; copy it into another buffer to read it."""
     slot: int
-    """Which of the manager's copies it is. A slot has the same buffer for the manager's life, so that vertex arrays may be
-    kept by slot."""
+    """The index of the manager's copy, from 0 on. A slot keeps its buffer as long as the manager exists, so vertex arrays may
+    be cached by slot.
+    """
     offset: int
-    """Where the state begins in the buffer, in bytes."""
+    """The offset of the state in the buffer, in bytes."""
     nbytes: int
-    """How long it is."""
+    """The size of the state, in bytes."""
     epoch: int
     """The epoch that published it; 0 is the initial state."""
     tag: int
-    """The last tag that was enqueued before it."""
+    """The last tag that was queued before this epoch."""
 
     def __init__(self, manager: Any) -> None:
         self._lease = ffi.NULL
@@ -50,13 +51,17 @@ class GLFront(Unique):
         self.epoch, self.tag = front.epoch, front.tag
 
     def release(self) -> None:
-        """Gives the front back, with a fence behind what was drawn. Twice is fine."""
+        """Releases the front with a fence behind the draws so far. Repeated calls are allowed.
+
+        Raises:
+            StateError: No context that shares the device's objects is current on this thread.
+        """
         if self._lease:
             _errors.check(lib.bb_lease_release_gl(self._lease))
             self._lease = ffi.NULL
 
     def __del__(self) -> None:
-        # Forgotten, perhaps where no context is current: then there can be no fence.
+        # Without a current context the front is released without a fence.
         if getattr(self, "_lease", None) and lib.bb_lease_release_gl(self._lease) != 0:
             lib.bb_lease_release(self._lease)
 
@@ -72,11 +77,15 @@ class GLFront(Unique):
 
 
 class GLBufferManager(CBufferManager):
-    """A `CBufferManager` whose fronts are buffers of OpenGL, too. What changed is uploaded before it is published.
+    """A `CBufferManager` whose fronts are also OpenGL buffers. Changes are uploaded before each publish.
 
-    `m = GLBufferManager(shape, dtype, device, label=...)` takes what CBufferManager takes, and the `Device`; without one it
-    makes a headless one for itself. `front()` gives the state in host memory, which is there already, and `front_gl()` the
-    buffer to draw from.
+    `front()` returns the state in host memory, without a download; `front_gl()` returns the buffer to draw from.
+
+    Args:
+        shape: As for `CBufferManager`.
+        dtype: As for `CBufferManager`.
+        device: The device; None creates a headless one that belongs to the manager.
+        **config: The other arguments of `CBufferManager`.
 
     >>> with backbuf.GLBufferManager((1000, 3), "f4", label="cloud") as m:
     ...     m[:, 2] = 1.0
@@ -96,7 +105,7 @@ class GLBufferManager(CBufferManager):
         **config: Any,
     ) -> None:
         if device is not None and not isinstance(device, Device):
-            raise TypeError(f"device is a {type(device).__name__}: give a backbuf.Device, or None for one of its own")
+            raise TypeError(f"device is a {type(device).__name__}: give a backbuf.Device, or None for a private one")
         self._own_device = device is None
         self._device = Device(label=config.get("label")) if device is None else device
         super().__init__(shape, dtype, **config)
@@ -105,26 +114,28 @@ class GLBufferManager(CBufferManager):
         assert self._device is not None
         device, shape = self._device._pointer(), layout.shape
         try:
-            return int(blocking(lib.bb_manager_create_gl, device, code, len(shape), shape or [0], config, made))
+            return int(call_blocking(lib.bb_manager_create_gl, device, code, len(shape), shape or [0], config, made))
         except BaseException:
-            lib.bb_manager_destroy(made[0])  # one that was made although Ctrl-C ends the call
+            lib.bb_manager_destroy(made[0])  # Ctrl-C may end a call that has created the manager
             raise
 
     @classmethod
     def attach(cls, handle: Any, dtype: npt.DTypeLike | None = None) -> GLBufferManager:
-        """`backbuf.attach` for a manager on OpenGL that C code owns, together with its device."""
+        """Borrows an OpenGL manager that C code owns together with its device; see `backbuf.attach`."""
         self = cls._attached(handle, dtype)
         self._own_device, self._device = False, None
         return self
 
     @property
     def device(self) -> Device | None:
-        """The device that it is on; None where that is not Python's."""
+        """The manager's device; None if C code owns it."""
         return self._device
 
     def front_gl(self) -> GLFront:
-        """The newest front for a renderer, on a thread with a current context that shares the device's buffers. That context
-        waits for the upload by itself; the buffer does not change until the front is released:
+        """Acquires the newest front for a renderer.
+
+        The calling thread must have a current context that shares the device's buffers. OpenGL waits for the upload in that
+        context; the buffer does not change until the front is released:
 
         .. code-block:: python
 
@@ -132,11 +143,15 @@ class GLBufferManager(CBufferManager):
                if f.slot not in arrays:
                    arrays[f.slot] = make_vertex_array(f.buffer, f.offset)
                arrays[f.slot].render()
+
+        Raises:
+            StateError: No suitable context is current on this thread.
+            DeviceLostError: The device is lost or closed.
         """
         return GLFront(self._pointer())
 
     def destroy(self, timeout: float | None = None) -> None:
-        """As `CBufferManager.destroy`; a device of its own goes with it."""
+        """Destroys the manager; see `CBufferManager.destroy`. A private device is closed with it."""
         try:
             super().destroy(timeout)
         finally:
@@ -144,8 +159,8 @@ class GLBufferManager(CBufferManager):
                 self._device = None
 
     def detach(self) -> int:
-        """As `CBufferManager.detach`. The device stays yours, and is to live for as long as the receiver needs the manager."""
+        """Transfers the manager to other code; see `CBufferManager.detach`. Its device must exist as long as the manager."""
         if self._own_device:
-            told = f"{self!r} has a device of its own, which ends with it: make it on a Device of yours"
-            raise _errors.StateError(told, lib.BB_E_STATE)
+            message = f"{self!r} has a private device, which ends with it: create the manager on a Device of your own"
+            raise _errors.StateError(message, lib.BB_E_STATE)
         return super().detach()

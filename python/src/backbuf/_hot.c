@@ -31,10 +31,10 @@ typedef struct {
     uint64_t elements;
     uint32_t size; /* of an element */
     char kind;     /* NumPy's */
-    char plain;    /* no Python callback may have an exception for synchronize */
+    char fast_synchronize;    /* no Python callback may have an exception for synchronize */
 } Hot;
 
-PyObject *python_form(PyObject *self, const char *name, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+PyObject *call_python(PyObject *self, const char *name, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     PyObject *result = NULL, *positional = PyTuple_New(count), *named = NULL,
              *method = PyObject_GetAttrString(self, name);
     if (!positional || !method)
@@ -159,7 +159,7 @@ static PyObject *hot_enqueue(PyObject *self, PyObject *const *args, Py_ssize_t c
         if (result || PyErr_Occurred())
             return result;
     }
-    return python_form(self, "_enqueue", args, count, names);
+    return call_python(self, "_enqueue", args, count, names);
 }
 
 static PyObject *hot_put(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
@@ -187,7 +187,7 @@ static PyObject *hot_put(PyObject *self, PyObject *const *args, Py_ssize_t count
         if (result || PyErr_Occurred())
             return result;
     }
-    return python_form(self, "_put", args, count, names);
+    return call_python(self, "_put", args, count, names);
 }
 
 static PyObject *hot_tag(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
@@ -198,7 +198,7 @@ static PyObject *hot_tag(PyObject *self, PyObject *const *args, Py_ssize_t count
         if (result || PyErr_Occurred())
             return result;
     }
-    return python_form(self, "_tag", args, count, names);
+    return call_python(self, "_tag", args, count, names);
 }
 
 /* Whether a call that need not wait may go without looking further at its timeout. */
@@ -215,17 +215,17 @@ static PyObject *hot_synchronize(PyObject *self, PyObject *const *args, Py_ssize
     const Hot *hot = (const Hot *)self;
     uint64_t epoch;
     PyObject *timeout;
-    if (hot->manager && hot->plain && arguments(args, count, names, 0, "timeout", &timeout) && is_timeout(timeout) &&
+    if (hot->manager && hot->fast_synchronize && arguments(args, count, names, 0, "timeout", &timeout) && is_timeout(timeout) &&
         library.synchronize(hot->manager, 0) == BB_OK && library.epoch(hot->manager, &epoch) == BB_OK)
         return PyLong_FromUnsignedLongLong(epoch);
-    return python_form(self, "_synchronize", args, count, names);
+    return call_python(self, "_synchronize", args, count, names);
 }
 
 static PyMethodDef manager_methods[] = {HOT_METHOD(enqueue, hot_enqueue), HOT_METHOD(put, hot_put),
                                         HOT_METHOD(tag, hot_tag), HOT_METHOD(synchronize, hot_synchronize), HOT_END};
 
-/* _aim(manager, dtype, kind, size, elements): where the hot calls go from now on; manager 0 turns them off. */
-static PyObject *hot_aim(PyObject *self, PyObject *args) {
+/* _set_target(manager, dtype, kind, size, elements): where the hot calls go from now on; manager 0 turns them off. */
+static PyObject *hot_set_target(PyObject *self, PyObject *args) {
     Hot *hot = (Hot *)self;
     unsigned long long manager, elements;
     unsigned int size;
@@ -250,8 +250,8 @@ static void hot_dealloc(PyObject *self) {
     Py_DECREF(type);
 }
 
-static PyMethodDef type_methods[] = {{"_aim", hot_aim, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
-static PyMemberDef type_members[] = {{"_plain", T_BOOL, offsetof(Hot, plain), 0, NULL}, {NULL, 0, 0, 0, NULL}};
+static PyMethodDef type_methods[] = {{"_set_target", hot_set_target, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
+static PyMemberDef type_members[] = {{"_fast_synchronize", T_BOOL, offsetof(Hot, fast_synchronize), 0, NULL}, {NULL, 0, 0, 0, NULL}};
 static PyType_Slot type_slots[] = {
     {Py_tp_dealloc, hot_dealloc}, {Py_tp_methods, type_methods}, {Py_tp_members, type_members}, {0, NULL}};
 static PyType_Spec type_spec = {"backbuf._hot.Hot", sizeof(Hot), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,

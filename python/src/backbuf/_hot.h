@@ -18,7 +18,7 @@
 #define HOT_END {NULL, NULL, 0, NULL}
 
 /* The Python form of a method, with the arguments as they came. */
-PyObject *python_form(PyObject *self, const char *name, PyObject *const *args, Py_ssize_t count, PyObject *names);
+PyObject *call_python(PyObject *self, const char *name, PyObject *const *args, Py_ssize_t count, PyObject *names);
 /* Whether it is a plain int that fits. */
 int unsigned_of(PyObject *number, uint64_t *value);
 

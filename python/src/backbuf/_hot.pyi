@@ -2,8 +2,8 @@ from types import TracebackType
 from typing import Any
 
 class Hot:
-    _plain: bool
-    def _aim(self, manager: int, dtype: object, kind: str, size: int, elements: int, /) -> None: ...
+    _fast_synchronize: bool
+    def _set_target(self, manager: int, dtype: object, kind: str, size: int, elements: int, /) -> None: ...
 
 class End:
     _handle: int

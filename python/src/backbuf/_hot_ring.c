@@ -32,7 +32,7 @@ typedef struct {
     char released; /* no new access; the memory goes back with the last reference */
 } Managed;
 
-static int is_there(const Managed *managed) {
+static int check_access(const Managed *managed) {
     PyObject *error;
     if (!managed->released)
         return 1;
@@ -46,7 +46,7 @@ static int is_there(const Managed *managed) {
 static int managed_getbuffer(PyObject *self, Py_buffer *view, int flags) {
     Managed *managed = (Managed *)self;
     view->obj = NULL;
-    return is_there(managed) ? PyBuffer_FillInfo(view, self, managed->data, managed->bytes, 0, flags) : -1;
+    return check_access(managed) ? PyBuffer_FillInfo(view, self, managed->data, managed->bytes, 0, flags) : -1;
 }
 
 /* Views are references, and not all of them are exports: NumPy's ndarray(buffer=...) gives its export back at once and
@@ -59,7 +59,7 @@ static PyObject *managed_release(PyObject *self, PyObject *unused) {
 
 static PyObject *managed_enter(PyObject *self, PyObject *unused) {
     (void)unused;
-    if (!is_there((Managed *)self))
+    if (!check_access((Managed *)self))
         return NULL;
     Py_INCREF(self);
     return self;
@@ -69,7 +69,7 @@ static PyObject *managed_exit(PyObject *self, PyObject *args) { return managed_r
 
 static Py_ssize_t managed_length(PyObject *self) {
     const Managed *managed = (const Managed *)self;
-    return is_there(managed) ? managed->bytes : -1;
+    return check_access(managed) ? managed->bytes : -1;
 }
 
 static PyObject *managed_repr(PyObject *self) {
@@ -155,7 +155,7 @@ static PyType_Spec end_spec = {"backbuf._hot.End", sizeof(End), 0, Py_TPFLAGS_DE
 
 static PyObject *fail(PyObject *self, bb_status status) { return PyObject_CallMethod(self, "_fail", "i", (int)status); }
 
-static PyObject *moved(PyObject *self, bb_status status, uint64_t bytes) {
+static PyObject *byte_count(PyObject *self, bb_status status, uint64_t bytes) {
     return status == BB_OK ? PyLong_FromUnsignedLongLong(bytes) : fail(self, status);
 }
 
@@ -178,10 +178,10 @@ static PyObject *sender_send(PyObject *self, PyObject *const *args, Py_ssize_t c
     uint64_t sent = 0;
     bb_status status;
     if (!short_buffer(args, count, names, PyBUF_SIMPLE, &data))
-        return python_form(self, "_send", args, count, names);
+        return call_python(self, "_send", args, count, names);
     status = library.send(HANDLE(self, bb_sender), data.buf, (uint64_t)data.len, &sent);
     PyBuffer_Release(&data);
-    return moved(self, status, sent);
+    return byte_count(self, status, sent);
 }
 
 static PyObject *sender_feed(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
@@ -189,10 +189,10 @@ static PyObject *sender_feed(PyObject *self, PyObject *const *args, Py_ssize_t c
     uint64_t sent = 0;
     bb_status status;
     if (!short_buffer(args, count, names, PyBUF_SIMPLE, &data))
-        return python_form(self, "_feed", args, count, names);
+        return call_python(self, "_feed", args, count, names);
     status = library.feed(HANDLE(self, bb_sender), data.buf, (uint64_t)data.len, &sent);
     PyBuffer_Release(&data);
-    return moved(self, status, sent);
+    return byte_count(self, status, sent);
 }
 
 static PyObject *receiver_recv(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
@@ -201,7 +201,7 @@ static PyObject *receiver_recv(PyObject *self, PyObject *const *args, Py_ssize_t
     PyObject *data;
     uint64_t most;
     if (names || count != 1 || !unsigned_of(args[0], &most) || most == 0 || most > LONG_BYTES)
-        return python_form(self, "_recv", args, count, names);
+        return call_python(self, "_recv", args, count, names);
     status = library.peek(HANDLE(self, bb_receiver), 1, &span);
     if (status == BB_E_EMPTY)
         return PyByteArray_FromStringAndSize(NULL, 0);
@@ -214,7 +214,7 @@ static PyObject *receiver_recv(PyObject *self, PyObject *const *args, Py_ssize_t
     if (status == BB_E_ALIGN) { /* part of a record, which is not plain */
         Py_CLEAR(data);
         library.consume(HANDLE(self, bb_receiver), 0);
-        return python_form(self, "_recv", args, count, names);
+        return call_python(self, "_recv", args, count, names);
     }
     return data;
 }
@@ -224,10 +224,10 @@ static PyObject *receiver_recv_into(PyObject *self, PyObject *const *args, Py_ss
     uint64_t got = 0;
     bb_status status;
     if (!short_buffer(args, count, names, PyBUF_WRITABLE, &data))
-        return python_form(self, "_recv_into", args, count, names);
+        return call_python(self, "_recv_into", args, count, names);
     status = library.recv(HANDLE(self, bb_receiver), data.buf, (uint64_t)data.len, &got);
     PyBuffer_Release(&data);
-    return moved(self, status == BB_E_EMPTY ? BB_OK : status, got);
+    return byte_count(self, status == BB_E_EMPTY ? BB_OK : status, got);
 }
 
 /* _next(): the next chunk, or None when there is none yet. */
@@ -235,7 +235,7 @@ static PyObject *stream_next(PyObject *self, PyObject *const *args, Py_ssize_t c
     bb_chunk chunk;
     bb_status status;
     if (names || count != 0)
-        return python_form(self, "__next", args, count, names);
+        return call_python(self, "__next", args, count, names);
     status = library.next(HANDLE(self, bb_stream), 0, &chunk);
     if (status == BB_E_TIMEOUT)
         Py_RETURN_NONE;
@@ -261,7 +261,7 @@ static PyObject *stream_take(PyObject *self, PyObject *const *args, Py_ssize_t c
     uint64_t most, got = 0;
     bb_status status;
     if (names || count != 1 || !unsigned_of(args[0], &most))
-        return python_form(self, "__take", args, count, names);
+        return call_python(self, "__take", args, count, names);
     if (most > MANY_CHUNKS)
         most = MANY_CHUNKS;
     status = library.ready_chunks(HANDLE(self, bb_stream), most, 0, chunks, &got);

@@ -1,4 +1,4 @@
-"""What a state is made of: its shape and dtype, in NumPy's words and in the library's; and values on their way into it."""
+"""Shape and dtype of a state, and the conversion of Python values into the structs of `backbuf.h`."""
 
 from __future__ import annotations
 
@@ -22,14 +22,18 @@ _PLAIN: dict[tuple[str, int], int] = {
     **{("f", size): getattr(lib, f"BB_F{8 * size}") for size in (2, 4, 8)},
     **{("c", size): getattr(lib, f"BB_C{8 * size}") for size in (8, 16)},
 }
-# The kinds of dtype that each of Python's numbers goes into.
+# The dtype kinds that accept each type of Python number.
 _NUMBERS = {bool: "biufc", int: "iufc", float: "fc", complex: "c"}
 
 
 def dtype_code(dtype: np.dtype[Any]) -> int:
-    """The library's number for a dtype."""
+    """The library's code of a dtype.
+
+    Raises:
+        TypeError: A state cannot have this dtype.
+    """
     if dtype.hasobject:
-        raise TypeError(f"dtype {dtype} holds Python objects: a state is bytes that native code can read")
+        raise TypeError(f"dtype {dtype} holds Python objects: a state consists of plain bytes")
     if dtype.subdtype is not None:
         raise TypeError(f"dtype {dtype} is a sub-array: put its axes into the shape")
     if dtype.itemsize == 0:
@@ -43,11 +47,11 @@ def dtype_code(dtype: np.dtype[Any]) -> int:
     try:
         return _PLAIN[dtype.kind, dtype.itemsize]
     except KeyError:
-        raise TypeError(f"dtype {dtype} has no counterpart in C's fixed-size types") from None
+        raise TypeError(f"dtype {dtype} has no fixed-size C type") from None
 
 
 def dtype_of(code: int) -> np.dtype[Any]:
-    """The dtype for the library's number."""
+    """The dtype of a library code."""
     if code & _OPAQUE:
         return np.dtype(f"V{code & ~_OPAQUE}")
     if code == lib.BB_BF16:
@@ -65,15 +69,16 @@ def _is_bfloat16(dtype: np.dtype[Any]) -> bool:
 
 
 def shape_of(shape: int | Sequence[int]) -> tuple[int, ...]:
+    """Checks a shape and converts it into a tuple of ints."""
     axes = (shape,) if isinstance(shape, (int, np.integer)) else shape
     found = tuple(operator.index(axis) for axis in axes)
     if any(not 0 <= axis < 1 << 64 for axis in found):
-        raise ValueError(f"shape is {found}: no axis may be negative or beyond 64 bits")
+        raise ValueError(f"shape is {found}: each axis must be from 0 to 2**64 - 1")
     return found
 
 
 class Layout:
-    """A state's shape and dtype."""
+    """Shape and dtype of a state."""
 
     __slots__ = ("dtype", "elements", "itemsize", "shape")
 
@@ -81,12 +86,15 @@ class Layout:
         self.shape, self.dtype, self.itemsize, self.elements = shape, dtype, dtype.itemsize, math.prod(shape)
 
     def packed(self, data: Any) -> Array:
-        """`data` as packed elements of this dtype, for calls where its bytes decide: its dtype must be the state's own, in
-        either byte order. Python numbers adapt as in NumPy; bytes and bytearrays are raw and must be whole elements."""
+        """Converts `data` into packed elements of this dtype, for calls whose length comes from the data.
+
+        The dtype of `data` must equal the state's, in either byte order. Python numbers adapt as in NumPy; bytes and
+        bytearrays are raw and must be whole elements.
+        """
         if isinstance(data, (bytes, bytearray)):
             if len(data) % self.itemsize:
                 raise ValueError(
-                    f"data has {len(data)} bytes, which is no whole number of {self.dtype} elements of {self.itemsize}"
+                    f"data has {len(data)} bytes, which is not a multiple of the {self.itemsize} bytes of {self.dtype}"
                 )
             return np.frombuffer(data, self.dtype)
         if self._is_weak(data):
@@ -99,7 +107,7 @@ class Layout:
         return np.ascontiguousarray(array, self.dtype)
 
     def cast(self, value: Any) -> Array:
-        """`value` in this dtype, for calls that assign as NumPy does: any cast of the same kind."""
+        """Converts `value` into this dtype, for calls that assign as NumPy does: any cast of the same kind."""
         if self._is_weak(value):
             return self._number(value)
         if isinstance(value, (list, tuple)):
@@ -112,10 +120,10 @@ class Layout:
         return array.astype(self.dtype, copy=False)
 
     def element(self, value: Any) -> Array:
-        """`value` as one element."""
+        """Converts `value` into one element."""
         array = self.cast(value)
         if array.size != 1:
-            raise ValueError(f"value has {array.size} elements: one is needed")
+            raise ValueError(f"value has {array.size} elements: give one")
         return np.ascontiguousarray(array)
 
     def _is_weak(self, value: Any) -> bool:
@@ -124,13 +132,13 @@ class Layout:
         return isinstance(value, (bool, int, float, complex)) or (isinstance(value, tuple) and self.dtype.names is not None)
 
     def _number(self, value: Any) -> Array:
-        """A Python number takes the state's dtype, if its kind goes there and it fits."""
+        """Converts a Python number, if the dtype's kind accepts it and it is in range."""
         kind = self.dtype.kind
         if isinstance(value, tuple):
             return np.array(value, self.dtype)
         takes = next(kinds for number, kinds in _NUMBERS.items() if isinstance(value, number))
         if kind not in takes and not (_is_bfloat16(self.dtype) and "f" in takes):
-            raise TypeError(f"{value!r} is no value of a state of {self.dtype}")
+            raise TypeError(f"value = {value!r}: a state of {self.dtype} does not accept a {type(value).__name__}")
         if kind in "iu":
             limits = np.iinfo(self.dtype)
             if not limits.min <= value <= limits.max:
@@ -138,7 +146,7 @@ class Layout:
         return np.array(value).astype(self.dtype) if _is_bfloat16(self.dtype) else np.array(value, self.dtype)
 
     def _from_sequence(self, value: Any) -> Array:
-        """A list has no dtype of its own: its numbers adapt like single ones."""
+        """Converts a list or tuple, whose numbers adapt like single ones."""
         if self.dtype.names is not None:
             return np.array(value, self.dtype)
         array = np.asarray(value)
@@ -158,27 +166,30 @@ def _same(given: np.dtype[Any], own: np.dtype[Any]) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class BufferUpdate:
-    """One write: `length` elements of `data`, to `offset` bytes into the state."""
+    """One write: `length` elements of `data` at `offset` bytes in the state."""
 
     offset: int
+    """Offset in the state, in bytes."""
     length: int
+    """Number of elements."""
     data: Any
+    """The elements; see `CBufferManager.enqueue`."""
 
 
-def update_of(layout: Layout, data: Any, byte_offset: int = 0) -> Update:
-    """One write as people give it."""
+def update_of(layout: Layout, data: Any, byte_offset: int = 0) -> UpdateStruct:
+    """Converts the arguments of `enqueue` into one update."""
     if not isinstance(data, BufferUpdate):
-        return Update(layout, data, byte_offset)
+        return UpdateStruct(layout, data, byte_offset)
     if byte_offset:
         raise ValueError("byte_offset: a BufferUpdate has its own offset")
-    update = Update(layout, data.data, data.offset)
+    update = UpdateStruct(layout, data.data, data.offset)
     if update.data.size != data.length:
         raise ValueError(f"BufferUpdate: length is {data.length}, but its data has {update.data.size} elements")
     return update
 
 
-def updates_of(layout: Layout, data: list[Any]) -> list[Update]:
-    """Those of a list."""
+def updates_of(layout: Layout, data: list[Any]) -> list[UpdateStruct]:
+    """Converts a list of `BufferUpdate`."""
     for item in data:
         if not isinstance(item, BufferUpdate):
             raise TypeError(f"data is a list with a {type(item).__name__}: give a list of BufferUpdate, or an array")
@@ -186,14 +197,14 @@ def updates_of(layout: Layout, data: list[Any]) -> list[Update]:
 
 
 def fill_of(layout: Layout, value: Any, byte_offset: int, count: int | None) -> tuple[Array, int, int]:
-    """A fill's element, first byte, and number of elements."""
+    """The element, the byte offset and the number of elements of a fill."""
     start = unsigned(byte_offset, "byte_offset")
     rest = max(0, layout.elements - start // layout.itemsize)
     return layout.element(value), start, rest if count is None else unsigned(count, "count")
 
 
-class Update:
-    """A `bb_update`, and what its pointer needs: to be kept until the call has returned."""
+class UpdateStruct:
+    """A `bb_update` and the memory that it points to; keep it until the call has returned."""
 
     __slots__ = ("data", "struct")
 
@@ -202,8 +213,8 @@ class Update:
         self.struct = ffi.new("bb_update *", (unsigned(byte_offset, "byte_offset"), self.data.size, pointer(self.data)))
 
 
-class Region:
-    """As `Update`, a `bb_region` made of a NumPy index and a value that is broadcast into it."""
+class RegionStruct:
+    """As `UpdateStruct`, a `bb_region` made of a NumPy index and a value that is broadcast into it."""
 
     __slots__ = ("_kept", "struct")
 
@@ -232,7 +243,7 @@ class Region:
         self.struct = ffi.new("bb_region *", fields)
 
 
-class Puts:
+class PutStructs:
     """An array of `bb_update`, one for each flat index."""
 
     __slots__ = ("_kept", "count", "structs")
@@ -242,7 +253,7 @@ class Puts:
         if flat.size == 0:
             flat = flat.astype(np.int64)
         if flat.dtype.kind not in "iu":
-            raise TypeError(f"indices have dtype {flat.dtype}: they must be whole numbers")
+            raise TypeError(f"indices have dtype {flat.dtype}: give whole numbers")
         source = np.ascontiguousarray(np.broadcast_to(layout.cast(values), flat.shape)).reshape(-1)
         flat = flat.reshape(-1)
         wrong = (flat < -layout.elements) | (flat >= layout.elements)
@@ -259,6 +270,7 @@ class Puts:
 
 
 def unsigned(value: Any, name: str, bits: int = 64) -> int:
+    """Checks an integer of `bits` bits without sign."""
     number = operator.index(value)
     if not 0 <= number < 1 << bits:
         raise ValueError(f"{name} is {number}: it must be from 0 to 2**{bits} - 1")
@@ -266,29 +278,29 @@ def unsigned(value: Any, name: str, bits: int = 64) -> int:
 
 
 def pointer(array: npt.NDArray[Any]) -> Any:
-    """To the array's first element; the array must be kept."""
+    """A pointer to the array's first element; keep the array as long as it is used."""
     return ffi.cast("void *", array.ctypes.data)
 
 
 def _select(layout: Layout, index: Any) -> tuple[list[int], list[int], list[int], list[int | None]]:
-    """An index as start, extent and step of each axis, and the axes of the selection (None: a new one)."""
+    """Splits an index into start, extent and step of each axis, and the axes of the selection (None: a new axis)."""
     shape, fields = layout.shape, layout.dtype.names or ()
     items = list(index) if isinstance(index, tuple) else [index]
     for item in items:
         names = item if isinstance(item, list) else [item] if isinstance(item, str) else []
         if names and all(isinstance(name, str) and name in fields for name in names):
             raise TypeError(
-                f"index {item!r} is a field, and writes cover whole elements: use `with m.back() as a: a[{item!r}] = ...`, "
+                f"index {item!r} is a field, but writes cover whole elements: use `with m.back() as a: a[{item!r}] = ...`, "
                 "or give whole elements"
             )
     used = sum(item is not None and item is not Ellipsis for item in items)
-    dots = [place for place, item in enumerate(items) if item is Ellipsis]
+    dots = [position for position, item in enumerate(items) if item is Ellipsis]
     if len(dots) > 1:
         raise IndexError("an index can have only one ellipsis ('...')")
     if used > len(shape):
         raise IndexError(f"too many indices: the state has {len(shape)} axes, {used} were indexed")
-    place = dots[0] if dots else len(items)
-    items[place : place + 1] = [slice(None)] * (len(shape) - used)
+    position = dots[0] if dots else len(items)
+    items[position : position + 1] = [slice(None)] * (len(shape) - used)
     start: list[int] = []
     extent: list[int] = []
     step: list[int] = []
@@ -316,11 +328,11 @@ def _select(layout: Layout, index: Any) -> tuple[list[int], list[int], list[int]
 def _position(item: Any, axis: int, length: int) -> int:
     many = isinstance(item, list) or (isinstance(item, np.ndarray) and item.ndim > 0)
     if many or isinstance(item, (bool, np.bool_)):
-        raise TypeError("an index is made of whole numbers, slices, ... and None: for lists and arrays of indices use put()")
+        raise TypeError("an index consists of whole numbers, slices, ... and None: for lists and arrays of indices use put()")
     try:
         number = operator.index(item)
     except TypeError:
-        raise TypeError(f"index {item!r} is no whole number, slice, ... or None") from None
+        raise TypeError(f"index {item!r} is not a whole number, slice, ... or None") from None
     if not -length <= number < length:
         raise IndexError(f"index {number} is out of bounds for axis {axis} with size {length}")
     return number + length if number < 0 else number

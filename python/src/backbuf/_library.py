@@ -1,4 +1,4 @@
-"""The shared library: a copy that the process has loaded already, else the package's own."""
+"""The shared library: a copy that is already loaded into the process, otherwise the package's own."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _HERE = Path(__file__).parent
 
 
 def get_include() -> str:
-    """The folder of `backbuf.h` and `backbuf.hpp`, for engines built against this package."""
+    """The folder of `backbuf.h` and `backbuf.hpp`, for native code built against this package."""
     return str(_HERE / "include")
 
 
 def get_cmake_dir() -> str:
-    """The folder for CMake's `backbuf_DIR`: `find_package(backbuf)` then gives `backbuf::backbuf`."""
+    """The folder for CMake's `backbuf_DIR`; `find_package(backbuf)` then defines `backbuf::backbuf`."""
     return str(_HERE / "cmake")
 
 
 def get_library() -> str:
     """The path of the shared library in use: one that was loaded before this package, or the package's own.
 
-    An engine that links against another copy has managers of its own; `attach` tells such handles apart.
+    Native code that links another copy of the library has managers of its own; `attach` rejects their handles.
     """
     return _path
 
@@ -36,7 +36,7 @@ def _own() -> str:
 
 
 def _loaded() -> Iterator[str]:
-    """The copies in this process, by the names of their files."""
+    """The paths of the copies that this process has loaded."""
     with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
         for line in maps:
             path = line.rstrip("\n").partition("/")[2]
@@ -51,7 +51,7 @@ def _open() -> tuple[Any, str]:
             library = ffi.dlopen(path, flags | ffi.RTLD_NOLOAD)
         except OSError:  # mapped as data, not loaded
             continue
-        # Before 1.0 a minor version is an ABI of its own; a patch level may lack functions that ours has.
+        # Before 1.0 each minor version is an ABI of its own, and an older patch version may lack functions.
         ours = (library.BB_VERSION_MAJOR << 16 | library.BB_VERSION_MINOR << 8) | library.BB_VERSION_PATCH
         theirs = library.bb_version()
         if theirs >> 8 == ours >> 8 and theirs >= ours:
@@ -72,10 +72,12 @@ except ImportError:
 
 
 def use_extension(cls: type[Any], *names: str) -> None:
-    """Makes these methods of `cls` the extension's, where there is one; their Python forms get an underscore in front."""
+    """Replaces these methods of `cls` by those of the extension, if there is one. The Python methods get a leading
+    underscore.
+    """
     if hot is None:
         return
-    # help() and inspect read a C method's signature off the first line of its text, where no annotations are allowed.
+    # help() and inspect read a C method's signature from the first line of its docstring, which must not have annotations.
     texts = {}
     for name in names:
         form = getattr(cls, name)
@@ -86,22 +88,22 @@ def use_extension(cls: type[Any], *names: str) -> None:
 
 
 def addresses(*functions: str) -> tuple[int, ...]:
-    """Those of the library's functions, for the extension: both call the same copy of the library."""
+    """The addresses of the library's functions, so that the extension calls the same copy of the library."""
     return tuple(address(getattr(lib, name)) for name in functions)
 
 
 def address(pointer: Any) -> int:
-    """A cffi pointer as a number."""
+    """A cffi pointer as an int."""
     return int(ffi.cast("uintptr_t", pointer))
 
 
 def text(pointer: Any) -> str:
-    """A C string as Python's."""
+    """A C string as a str; empty for NULL."""
     return str(ffi.string(pointer).decode("utf-8", "replace")) if pointer else ""
 
 
 def collect(call: Callable[[Any], None]) -> str:
-    """What the library writes in pieces to the `bb_write_fn` that `call` gets."""
+    """The text that the library writes in pieces to the `bb_write_fn` that `call` receives."""
     parts: list[bytes] = []
     call(ffi.callback("bb_write_fn", lambda data, size, _: parts.append(ffi.buffer(data, size)[:])))
     return b"".join(parts).decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""The library's log as `logging.getLogger("backbuf")`."""
+"""Forwarding of the library's log to `logging.getLogger("backbuf")`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ._errors import check
 from ._library import ffi, lib, text
 
 _logger = logging.getLogger("backbuf")
-_logger.addHandler(logging.NullHandler())  # nothing is printed unless the program asks for logs
+_logger.addHandler(logging.NullHandler())  # without a handler of the program nothing is printed
 _LEVELS = {
     lib.BB_LOG_ERROR: logging.ERROR,
     lib.BB_LOG_WARN: logging.WARNING,
@@ -24,15 +24,13 @@ _lock = threading.Lock()
 
 
 def _forward() -> None:
-    """Hands on what is in the library's queue, until that has ended. The wait is without the GIL."""
+    """Passes the records of the library's queue to the logger until the queue is closed. It waits without the GIL."""
     record = ffi.new("bb_log_record *")
     while (status := lib.bb_log_next(lib.BB_FOREVER, ffi.sizeof("bb_log_record"), record)) != lib.BB_E_CLOSED:
         if status != 0:
             continue
         if record.lost:
-            _logger.warning(
-                "%d records were lost before the next one: the program logged faster than its handlers", record.lost
-            )
+            _logger.warning("%d records were lost before the next one: the handlers were slower than the program", record.lost)
         level = _LEVELS.get(record.level, logging.DEBUG)
         if _logger.isEnabledFor(level):
             name = text(record.label)
@@ -40,12 +38,16 @@ def _forward() -> None:
 
 
 def forward_log(level: int = logging.DEBUG) -> None:
-    """Sends the library's log to `logging.getLogger("backbuf")`, from the given `logging` level on. It is off until this is
-    called, and a level above CRITICAL turns it off again, once all records so far have been handled.
+    """Forwards the library's log to `logging.getLogger("backbuf")`, from `level` on.
 
-    The library's threads never wait for Python: they put records into a queue, which a thread of this package empties. Where
-    handlers are slower than the program, records are lost, and the log says how many before the next one. An engine may have a
-    log function of its own (`bb_set_log`), which this call replaces.
+    Forwarding is off until this is called. A level above CRITICAL turns it off again, after all records so far were handled.
+
+    The library's threads never wait for Python: they put records into a queue, which a thread of this package empties. If
+    the handlers are too slow, records are lost; the log then reports their number. A log function that was set by
+    `bb_set_log` is replaced. Any thread may call this.
+
+    Args:
+        level: A level of `logging`.
 
     >>> import logging
     >>> backbuf.forward_log(logging.WARNING)
@@ -67,12 +69,12 @@ def forward_log(level: int = logging.DEBUG) -> None:
 
 
 def stop() -> None:
-    """The interpreter ends: what was logged so far is handled."""
+    """Handles the remaining records and stops forwarding, at the interpreter's end."""
     forward_log(logging.CRITICAL + 1)
 
 
 def _in_child() -> None:
-    """A forked child has neither the queue nor the thread."""
+    """Starts a new queue and thread after a fork: the child has neither."""
     global _lock, _thread
     _lock = threading.Lock()
     if _thread is not None:

@@ -1,4 +1,4 @@
-"""The memory of a stream's chunks as Python objects, where the extension does not make them."""
+"""Memory of a stream's chunks as Python objects, with and without the extension."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from ._library import addresses, ffi, hot, lib
 
 
 def released_error() -> StateError:
-    return StateError("this managed buffer is released: use it before its release(), or keep a view of it", lib.BB_E_STATE)
+    return StateError("this managed buffer is released: use it before release(), or keep a view of it", lib.BB_E_STATE)
 
 
 class ManagedBuffer(np.ndarray[Any, np.dtype[np.uint8]]):
-    """As the extension's. Before Python 3.12 only types in C export buffers, so this is one that NumPy has."""
+    """The memory of one chunk of a stream, without the extension.
+
+    Before Python 3.12 only types written in C export buffers, so it derives from a NumPy array.
+    """
 
     _lease: Any = None
     released = False
@@ -47,14 +50,14 @@ class ManagedBuffer(np.ndarray[Any, np.dtype[np.uint8]]):
         self.release()
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("cannot pickle a managed buffer: it is memory of a stream; take bytes(chunk)")
+        raise TypeError("cannot pickle a managed buffer: it is memory of a stream; use bytes(chunk)")
 
     def __repr__(self) -> str:
         return f"<ManagedBuffer of {self.nbytes} bytes{', released' if self.released else ''}>"
 
 
 def view(chunk: Any) -> memoryview:
-    """A `bb_chunk` as a memoryview that owns its lease."""
+    """A memoryview over a `bb_chunk`; it owns the chunk's lease."""
     if hot is not None:
         numbers = (int(ffi.cast("uintptr_t", part)) for part in (chunk.data, chunk.bytes, chunk.lease))
         return hot.chunk(*numbers)  # type: ignore[no-any-return]

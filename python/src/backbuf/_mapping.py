@@ -1,4 +1,4 @@
-"""Mapped bytes as arrays that end with their mapping, and what is waited for until they are there."""
+"""Mapped bytes of buffers as arrays, and requests whose results a device delivers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ._errors import StateError
 from ._library import address, ffi, lib
 from ._memory import Array, Memory
 from ._owner import Unique
-from ._wait import waiting
+from ._wait import interruptible
 
 if TYPE_CHECKING:
     from ._device import Device
@@ -27,63 +27,67 @@ T = TypeVar("T")
 
 
 class Mapping:
-    """Mapped bytes, and the arrays over them that are alive. What owns them in C holds this, and ends it before them."""
+    """Mapped bytes and the arrays over them that exist. The owner of the bytes ends the mapping before it unmaps them."""
 
-    def __init__(self, place: int, size: int, writable: bool) -> None:
-        self.size, self._place, self._writable = size, place, writable
-        self._lent: weakref.WeakSet[Memory] = weakref.WeakSet()
-        # Whoever makes an array is seen by whoever ends the mapping, or sees that it has ended.
+    def __init__(self, start: int, size: int, writable: bool) -> None:
+        self.size, self._address, self._writable = size, start, writable
+        self._memories: weakref.WeakSet[Memory] = weakref.WeakSet()
+        # Creating an array and ending the mapping exclude each other: `end` sees the array, or `memory` sees `ended`.
         self._lock = threading.Lock()
         self.ended = False
 
     def memory(self, owner: object) -> Memory:
-        """For an array, which keeps `owner`, and with it these bytes."""
+        """Memory for an array; it keeps `owner`, and with it these bytes, alive."""
         with self._lock:
             if self.ended:
                 raise StateError("the mapping of these bytes has ended: map the buffer again", lib.BB_E_STATE)
-            memory = Memory(self._place, self.size, self._writable, owner)
-            self._lent.add(memory)
+            memory = Memory(self._address, self.size, self._writable, owner)
+            self._memories.add(memory)
             return memory
 
     def end(self, what: str) -> None:
-        """No array can be made from here on. BufferError where some are alive: then nothing has changed."""
+        """Ends the mapping: no array can be created afterwards.
+
+        Raises:
+            BufferError: Arrays over the bytes exist; the mapping stays.
+        """
         with self._lock:
-            if self._lent:
-                raise BufferError(f"{what}: {len(self._lent)} arrays of its mapping are alive; let go of them (del) first")
+            if self._memories:
+                raise BufferError(f"{what}: {len(self._memories)} arrays over its mapping are alive; delete them first (del)")
             self.ended = True
 
 
-class Lender(Unique):
-    """What owns mapped bytes in C. Its arrays keep it alive, and its device asks it before that ends."""
+class MappingOwner(Unique):
+    """Base class of owners of mapped bytes. Its arrays keep it alive, and its device ends the mapping before it closes."""
 
     _mapping: Mapping | None = None
 
-    def _lend(self, device: Device, span: Any, writable: bool, dtype: npt.DTypeLike) -> MappedArray:
+    def _create_mapping(self, device: Device, span: Any, writable: bool, dtype: npt.DTypeLike) -> MappedArray:
         mapping = self._mapping = Mapping(address(span.data), span.bytes, writable)
-        device._lenders.add(self)
+        device._mapping_owners.add(self)
         return MappedArray(mapping, self, dtype)
 
     def _end_mapping(self, what: str) -> None:
-        mapping = self._mapping  # another thread may end it at the same time
+        mapping = self._mapping  # another thread may reset it at the same time
         if mapping is not None:
             mapping.end(what)
             self._mapping = None
 
 
 class MappedArray(NDArrayOperatorsMixin, Unique):
-    """Mapped bytes, used as a NumPy array: indexed, assigned, computed with. It ends with its mapping, and says so then.
+    """Mapped bytes as a NumPy array: it can be indexed, assigned and used in computations until its mapping ends.
 
-    `np.asarray(mapped)`, slices and views are arrays over the same memory: the mapping cannot end while one of them is alive
-    (BufferError), nor can the buffer and its device.
+    `np.asarray(mapped)`, slices and views are arrays over the same memory. While one of them is alive, ending the mapping,
+    or closing the buffer or its device, raises BufferError.
     """
 
     __slots__ = ("_dtype", "_mapping", "_owner")
-    _instead = "copy the bytes, as in np.array(mapped)"
+    _copy_hint = "copy the bytes, as in np.array(mapped)"
 
     def __init__(self, mapping: Mapping, owner: object, dtype: npt.DTypeLike) -> None:
         self._mapping, self._owner, self._dtype = mapping, owner, np.dtype(dtype)
         if mapping.size % self._dtype.itemsize:
-            raise ValueError(f"dtype: {mapping.size} mapped bytes are no whole number of {self._dtype}")
+            raise ValueError(f"dtype = {self._dtype}: {mapping.size} mapped bytes are not a whole number of elements")
 
     def _array(self) -> Array:
         return self._mapping.memory(self._owner).array(self._dtype, (len(self),))
@@ -113,7 +117,7 @@ class MappedArray(NDArrayOperatorsMixin, Unique):
         return int(self._mapping.size // self._dtype.itemsize)
 
     def __getattr__(self, name: str) -> Any:
-        if name in (*MappedArray.__slots__, "__deepcopy__"):  # of one that was not made by its constructor; see Unique
+        if name in (*MappedArray.__slots__, "__deepcopy__"):  # absent without its constructor; see Unique
             raise AttributeError(name)
         return getattr(self._array(), name)
 
@@ -122,45 +126,48 @@ class MappedArray(NDArrayOperatorsMixin, Unique):
 
 
 class Request(Unique, Generic[T]):
-    """Something that a device has been asked for: waited for, awaited, or the subject of a `with` block, which ends what came.
-
-    `wait(timeout)` and `await` give it; `done` tells whether it is there; `cancel()` takes the question back.
+    """A request to a device. Wait for its result by `wait`, `await`, or a `with` or `async with` block, which ends the
+    result.
     """
 
-    def __init__(self, look: Callable[[int], int], take: Callable[[], T], end: Callable[[T], None], label: str) -> None:
-        self._look, self._take, self._end, self._label = look, take, end, label
-        self._taken: T | None = None
+    def __init__(self, poll: Callable[[int], int], fetch: Callable[[], T], finish: Callable[[T], None], label: str) -> None:
+        self._poll, self._fetch, self._finish, self._label = poll, fetch, finish, label
+        self._fetched: T | None = None
 
     def wait(self, timeout: float | None = None) -> T:
-        """Waits, `timeout` seconds at most. Ctrl-C ends it on the main thread."""
-        _errors.check(waiting(timeout, self._look))
-        return self._got()
+        """Waits for the result, for at most `timeout` seconds. On the main thread Ctrl-C ends the wait.
+
+        Raises:
+            WaitTimeoutError: The result did not arrive within the timeout.
+        """
+        _errors.check(interruptible(timeout, self._poll))
+        return self._result()
 
     @property
     def done(self) -> bool:
-        """Whether it is there, or will not come. On a host-driven device's thread this drives the device."""
-        return bool(self._look(0) != lib.BB_E_TIMEOUT)
+        """Whether the result has arrived or will not arrive. On the thread of a host-driven device this drives the device."""
+        return bool(self._poll(0) != lib.BB_E_TIMEOUT)
 
-    def _got(self) -> T:
-        if self._taken is None:
-            self._taken = self._take()
-        return self._taken
+    def _result(self) -> T:
+        if self._fetched is None:
+            self._fetched = self._fetch()
+        return self._fetched
 
-    async def _known(self) -> None:
+    async def _wait_async(self) -> None:
         nap = 0.0
-        await asyncio.sleep(0)  # the other tasks have a turn also where it is there already
-        while (status := self._look(0)) == lib.BB_E_TIMEOUT:
+        await asyncio.sleep(0)  # let the other tasks run, even if the result has arrived
+        while (status := self._poll(0)) == lib.BB_E_TIMEOUT:
             await asyncio.sleep(nap)
             nap = min(nap + 0.0001, 0.001)
         _errors.check(status)
 
     def __await__(self) -> Generator[Any, None, T]:
-        yield from self._known().__await__()
-        return self._got()
+        yield from self._wait_async().__await__()
+        return self._result()
 
     async def __aenter__(self) -> T:
-        await self._known()
-        return self._got()
+        await self._wait_async()
+        return self._result()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
@@ -171,48 +178,50 @@ class Request(Unique, Generic[T]):
         return self.wait()
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        taken, self._taken = self._taken, None
-        if taken is not None:
-            self._end(taken)
+        fetched, self._fetched = self._fetched, None
+        if fetched is not None:
+            self._finish(fetched)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._label}>"
 
 
 class MapRequest(Request[MappedArray]):
-    """A map request that was accepted: `with buffer.map(...) as array`, `async with`, `await`, `wait`.
+    """A map request: use `with buffer.map(...) as array`, `async with`, `await` or `wait`.
 
-    The block unmaps at its end, and raises BufferError where arrays of the mapping are alive: then it stays mapped.
+    The end of the block unmaps. It raises BufferError if arrays over the mapping are alive; then the bytes stay mapped.
     """
 
-    def __init__(self, handle: Any, take: Callable[[], MappedArray], end: Callable[[MappedArray], None], label: str) -> None:
+    def __init__(
+        self, handle: Any, fetch: Callable[[], MappedArray], finish: Callable[[MappedArray], None], label: str
+    ) -> None:
         self._handle = ffi.gc(handle, lib.bb_request_release)
         outcome = ffi.new("bb_map_outcome *")
 
-        def look(timeout: int) -> int:
+        def poll(timeout: int) -> int:
             status: int = lib.bb_request_wait(self._handle, timeout, ffi.sizeof("bb_map_outcome"), outcome)
             if status == 0 and outcome.status != 0:
                 message = ffi.string(outcome.text).decode("utf-8", "replace")
-                raise _errors.told(outcome.status, f"{label}: {message}")
+                raise _errors.error(outcome.status, f"{label}: {message}")
             return status
 
-        super().__init__(look, take, end, label)
+        super().__init__(poll, fetch, finish, label)
 
     def cancel(self) -> bool:
-        """Takes the request back; says whether it was in time. Waits raise StateError then."""
+        """Cancels the request and returns whether it was still pending. Waits then raise StateError."""
         in_time = ffi.new("uint32_t *")
         _errors.check(lib.bb_request_cancel(self._handle, in_time))
         return bool(in_time[0])
 
 
 def bytes_of(data: Any) -> memoryview:
-    """Anything with the buffer protocol as plain bytes, in one piece."""
+    """The contiguous bytes of any object with the buffer protocol."""
     view = memoryview(data)
     if not view.c_contiguous:
-        raise BufferError("data is not in one piece: give np.ascontiguousarray(data)")
+        raise BufferError("data is not contiguous: give np.ascontiguousarray(data)")
     return view.cast("B") if view.nbytes else memoryview(b"")
 
 
 def pointer_to(view: memoryview) -> Any:
-    """Where the bytes are, for as long as the result is kept."""
+    """A pointer to the bytes; keep the result as long as it is used."""
     return ffi.from_buffer(view) if len(view) else ffi.NULL

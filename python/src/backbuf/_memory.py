@@ -1,4 +1,4 @@
-"""Arrays over memory that the library owns, and whether any of them outlives the block that lent it."""
+"""NumPy arrays over native memory, and the check for references that outlive a `with` block."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ Array = npt.NDArray[Any]
 
 
 class Memory:
-    """What an array over foreign memory has as its base: it lives as long as the array or any view of it, and so does what it
-    holds (the owner of mapped bytes)."""
+    """The base object of an array over native memory.
+
+    It exists as long as the array or one of its views, and keeps `owner`, the owner of mapped bytes, alive.
+    """
 
     __slots__ = ("__array_interface__", "__weakref__", "_owner", "_size", "_writable")
 
@@ -27,6 +29,7 @@ class Memory:
         self.__array_interface__ = {"shape": (size,), "typestr": "|u1", "data": (address, not writable), "version": 3}
 
     def array(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+        """An array of this dtype and shape over the memory."""
         if self._size == 0:
             empty = np.empty(shape, dtype)
             empty.flags.writeable = self._writable
@@ -35,8 +38,10 @@ class Memory:
 
 
 class LeasedMemory(Memory, Unique):
-    """Memory with a lease, which ends with the last array over it: until then it stays mapped, whatever becomes of its
-    manager, also at the interpreter's end."""
+    """Memory under a lease, which is released with the last array over it.
+
+    The lease keeps the memory valid after its manager was destroyed, also at the interpreter's end.
+    """
 
     __slots__ = ("_lease",)
 
@@ -45,7 +50,7 @@ class LeasedMemory(Memory, Unique):
         super().__init__(address, size, writable, None)
 
     def __del__(self, release: Any = lib.bb_lease_release) -> None:
-        lease = getattr(self, "_lease", None)  # of one that was made past its constructor
+        lease = getattr(self, "_lease", None)  # absent if the object was created without its constructor
         if lease is not None:
             release(lease)
 
@@ -54,17 +59,18 @@ def _references(box: list[Array]) -> int:
     return sys.getrefcount(box[0])
 
 
-# Of an array that nothing but the box refers to. Other implementations of Python count no references.
+# The count for an array that only the box refers to. Other implementations of Python do not count references.
 _BOX = _references([np.empty(0)]) if hasattr(sys, "getrefcount") else None
 
 
-def is_kept(box: list[Array], frame: FrameType | None) -> bool:
-    """Whether anything may still reach the memory of an array that `LeasedMemory.array` made, besides the box, and the one
-    variable that a `with` block in `frame` gave it to, which has it as a read-only array.
+def is_referenced(box: list[Array], frame: FrameType | None) -> bool:
+    """Whether anything besides `box` can still reach the memory of the array in it, which `LeasedMemory.array` created.
 
-    Slices and reshapes refer to the array's base; memoryviews, tensors and subclasses to the array. A single reference to
-    the array is harmless where it is a variable's: so the variables are looked at, of the function and of the two that
-    called it (`ExitStack`).
+    The variable that a `with` block in `frame` assigned the array to does not count: the array is read-only by then.
+
+    Slices and reshapes refer to the array's base; memoryviews, tensors and subclasses refer to the array. A single reference
+    to the array is harmless if a variable holds it, so the variables of the function and of its two callers (`ExitStack`)
+    are searched.
     """
     if box[0].size == 0:
         return False
@@ -83,8 +89,8 @@ def _is_variable(array: Array, frame: FrameType | None) -> bool:
             break
         variables = frame.f_locals
         found = any(value is array for value in variables.values())
-        # Before Python 3.13 this is a copy that the frame keeps: it must not keep arrays alive. With a third reference it is
-        # one that the program asked for, by locals().
+        # Before Python 3.13 this is a copy that the frame keeps, which must not keep arrays alive. A third reference means
+        # that the program holds it, by locals().
         if sys.version_info < (3, 13) and frame.f_code.co_flags & inspect.CO_OPTIMIZED and sys.getrefcount(variables) == 3:
             variables.clear()
         if found:

@@ -1,4 +1,4 @@
-"""Who owns objects in C, and how these end."""
+"""Ownership of native objects: they are destroyed once, with their Python object or at the interpreter's end."""
 
 from __future__ import annotations
 
@@ -7,53 +7,57 @@ import weakref
 from typing import Any, ClassVar, NoReturn, Protocol, SupportsIndex
 
 from ._library import lib
-from ._wait import waiting
+from ._wait import interruptible
 
 
-class Owning(Protocol):
-    """What owns something in C, which ends with it."""
+class Destroyable(Protocol):
+    """An object that destroys its native object in `__del__`."""
 
     def __del__(self) -> None: ...
 
 
-_PATIENCE_NS = 2_000_000_000
+_DESTROY_TIMEOUT_NS = 2_000_000_000
 
 
 class Unique:
-    """What owns something in C. A copy of the Python object would be a second owner of it, so there is none."""
+    """Base class of objects that own a native object; it forbids copying and pickling, which would create a second owner."""
 
     __slots__ = ()
-    _instead: ClassVar[str] = "use the object itself"
+    _copy_hint: ClassVar[str] = "use the object itself"
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         name = type(self).__name__
-        raise TypeError(f"a {name} cannot be copied or pickled: it owns an object of this process; {self._instead}")
+        raise TypeError(f"a {name} cannot be copied or pickled: it owns a native object; {self._copy_hint}")
 
 
-_owners: weakref.WeakSet[Owning] = weakref.WeakSet()
+_owners: weakref.WeakSet[Destroyable] = weakref.WeakSet()
 
 
-def remember(owner: Owning) -> None:
-    """For the interpreter's end."""
+def destroy_at_exit(owner: Destroyable) -> None:
+    """Registers an object that is destroyed at the interpreter's end if it still exists then."""
     _owners.add(owner)
 
 
 class Owner:
-    """Destroys its manager when the last one lets go. Arrays have leases of their own, so they may outlive it."""
+    """Destroys a manager when the last reference is dropped. Arrays hold leases of their own, so they may outlive it."""
 
     __slots__ = ("__weakref__", "_device", "_pointer")
 
     def __init__(self, pointer: Any, device: object = None) -> None:
         self._pointer = pointer
-        self._device = device  # it ends after its managers
-        remember(self)
+        self._device = device  # the reference keeps the device open as long as its manager exists
+        destroy_at_exit(self)
 
-    def give_away(self) -> None:
+    def release(self) -> None:
+        """Gives up ownership without destroying the manager."""
         self._pointer = None
 
     def destroy(self, timeout: float | None) -> int:
-        """The status of `bb_manager_destroy_within`. On the main thread Python's signal handlers run during the wait."""
-        return waiting(timeout, self._end)
+        """Destroys the manager and returns the status of `bb_manager_destroy_within`.
+
+        On the main thread Python's signal handlers run during the wait.
+        """
+        return interruptible(timeout, self._end)
 
     def _end(self, timeout_ns: int) -> int:
         pointer, self._pointer = self._pointer, None
@@ -61,18 +65,18 @@ class Owner:
             return 0
         status = int(lib.bb_manager_destroy_within(pointer, timeout_ns))
         if status == lib.BB_E_RECURSIVE:
-            # The last reference went inside one of the manager's own callbacks.
+            # The last reference was dropped inside one of the manager's own callbacks.
             threading.Thread(target=lib.bb_manager_destroy, args=(pointer,)).start()
             return 0
         return status
 
     def __del__(self) -> None:
-        # Garbage may be collected anywhere, also where a callback waits for what this thread holds; and a callback that hangs
-        # must not keep the interpreter from its end. What callbacks use of Python is kept until they return.
-        self._end(_PATIENCE_NS)
+        # The garbage collector may run while a callback waits for a lock of this thread, and a callback that hangs must not
+        # prevent the interpreter's exit: the wait is limited. Python objects that callbacks use live until they return.
+        self._end(_DESTROY_TIMEOUT_NS)
 
 
 def destroy_all() -> None:
-    """Everything that this interpreter owns, as if nobody held it any more."""
+    """Destroys all registered objects that still exist."""
     for owner in list(_owners):
         owner.__del__()

@@ -1,4 +1,4 @@
-"""The byte ring: one end sends, the other receives, each on a thread of its own or in an event loop."""
+"""Byte ring between one sender and one receiver, each on its own thread or in an event loop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _errors
-from ._end import End, buffer_of, size_of
+from ._end import End, contiguous_bytes, size_of
 from ._library import ffi, lib, use_extension
 from ._statistics import EndStatistics
 from ._wait import Deadline
@@ -28,15 +28,26 @@ def spsc_buffer(
     backoff: bool = True,
     overwrite_record_size: int = 0,
 ) -> tuple[SPSCSender, SPSCReceiver]:
-    """A ring of bytes for one sender and one receiver. `capacity` is rounded up to a power of two, and all of it is usable.
+    """Creates a byte ring for one sender and one receiver.
 
-    Either end may be used here or be given to C code (`detach`), which is how a native thread feeds Python. `checked`: two
-    threads inside of one end at once are told so. `backoff`: an end that moves tiny pieces pauses for some hundred nanoseconds
-    to let more of them gather.
+    Either end may be used here or handed to C code (`detach`), so that a native thread feeds Python.
 
-    `overwrite_record_size`: for a producer that must never wait. The ring moves whole records of that many bytes, its
-    capacity is rounded up to whole records, and where it is full a new record overwrites the oldest ones; both ends count
-    what is `lost`. While the receiver copies nothing is overwritten, but as many records as the ring holds can still come.
+    Args:
+        capacity: Size of the ring in bytes; rounded up to a power of two, all of which is usable.
+        label: Name in errors, logs and dumps.
+        checked: Whether use of one end by two threads at once is detected (StateError).
+        backoff: Whether an end that moves tiny pieces pauses for some hundred nanoseconds, so that more bytes gather.
+        overwrite_record_size: If not 0, the ring transports whole records of that many bytes, its capacity is rounded up to
+            whole
+            records, and a full ring overwrites its oldest records instead of refusing new ones; both ends count the `lost`
+                records.
+            Records are not overwritten while the receiver copies them.
+
+    Returns:
+        The sender and the receiver.
+
+    Raises:
+        OutOfMemoryError: The ring could not be allocated.
 
     >>> tx, rx = backbuf.spsc_buffer(1024)
     >>> tx.send(b"twelve bytes")
@@ -68,23 +79,23 @@ def spsc_buffer(
     return tx, SPSCReceiver._own(receiver[0], label or "", tx._capacity)
 
 
-def _note_sent(error: BaseException, sent: int) -> None:
-    """Adds to an exception how many bytes of its call went into the ring before."""
+def _record_sent(error: BaseException, sent: int) -> None:
+    """Sets `sent` of an exception: the number of bytes that its call sent before."""
     error.sent = sent  # type: ignore[attr-defined]  # any exception may end a call, also asyncio's
 
 
 class RingEnd(End):
-    """What the two ends have in common."""
+    """Common methods of sender and receiver."""
 
     _nothing_now: type[_errors.BackbufError]
 
     @property
     def capacity(self) -> int:
-        """Bytes that the ring holds."""
+        """The size of the ring in bytes."""
         return self._capacity
 
     def statistics(self) -> EndStatistics:
-        """What this end has done so far, or until it was closed.
+        """The counters of this end, up to its close.
 
         >>> tx, rx = backbuf.spsc_buffer(1024)
         >>> tx.send(b"abc")
@@ -95,144 +106,178 @@ class RingEnd(End):
         return EndStatistics(**self._counters())
 
     def arm(self, n: int = 1) -> bool:
-        """For event loops of your own: True when `n` bytes (of room, for a sender) are there now, or can no longer come;
-        otherwise `fileno()` becomes readable as soon as that is so."""
+        """For custom event loops: returns True if `n` bytes (for a sender, of space) are available or can no longer become
+        available.
+
+        Otherwise it returns False, and `fileno()` becomes readable as soon as that is the case.
+        """
         try:
-            return not self._armed(self._capped(n))
-        except self._gone:
+            return not self._arm(self._limit(n))
+        except self._disconnected:
             return True
 
     async def wait_for(self, n: int = 1, timeout: float | None = None) -> None:
-        """Waits for `n` bytes to receive, or for room for `n` bytes to send, with other tasks running meanwhile. No more than
-        the capacity is waited for."""
-        wanted, deadline = self._capped(n), Deadline(timeout)
-        if self._turns.worked():
-            await self._turns.give()
-        while self._armed(wanted):
+        """Waits in an event loop for `n` bytes to receive, or for space to send `n` bytes; at most for the capacity."""
+        wanted, deadline = self._limit(n), Deadline(timeout)
+        if self._yield_timer.should_yield():
+            await self._yield_timer.yield_now()
+        while self._arm(wanted):
             await self._until_readable(deadline)
 
     def wait(self, n: int = 1, timeout: float | None = None) -> None:
-        """`wait_for` without a loop: blocks this thread."""
-        wanted, end = self._capped(n), self._pointer()
+        """Like `wait_for`, but blocks this thread."""
+        wanted, end = self._limit(n), self._pointer()
         verb = "wait_writable" if self._kind == "sender" else "wait_readable"
-        self._check(self._waiting(timeout, lambda left: self._call(verb, end, wanted, left)))
+        self._check(self._wait_interruptible(timeout, lambda left: self._call(verb, end, wanted, left)))
 
-    def _capped(self, n: int) -> int:
+    def _limit(self, n: int) -> int:
         return min(size_of(n, "n"), self._capacity)
 
 
 class SPSCSender(RingEnd):
-    """The sending end of a ring, for one thread or task at a time."""
+    """The sending end of a ring, used by one thread or task at a time."""
 
     _kind = "sender"
-    _nothing = lib.BB_E_FULL
-    _gone = _errors.ReceiversDisconnected
+    _armed_status = lib.BB_E_FULL
+    _disconnected = _errors.ReceiversDisconnected
 
     def send(self, data: Any, *, whole: bool = False) -> int:
-        """Sends as much of `data` (anything with the buffer protocol) as fits, never waits, and gives the number of
-        bytes. Raises ChannelFull when nothing fits, ReceiversDisconnected when the receiver has gone. `whole`: all of it
-        or nothing, for what must not be cut.
+        """Sends as much of `data` as fits, without waiting.
+
+        Args:
+            data: Any object with the buffer protocol.
+            whole: Whether to send all of it or nothing.
+
+        Returns:
+            The number of bytes that were sent.
+
+        Raises:
+            ChannelFull: Nothing fits.
+            ReceiversDisconnected: The receiver is closed.
 
         >>> tx, rx = backbuf.spsc_buffer(8)
         >>> tx.send(b"0123456789")
         8
         >>> tx.send(b"89")
         Traceback (most recent call last):
-        backbuf._errors.ChannelFull: <SPSCSender of 8 bytes, open>: nothing fits now, wait for room
+        backbuf._errors.ChannelFull: <SPSCSender of 8 bytes, open>: no space now, wait for the receiver
         >>> _ = rx.recv(4)
         >>> tx.send(b"89ABCDEF", whole=True)
         Traceback (most recent call last):
-        backbuf._errors.ChannelFull: <SPSCSender of 8 bytes, open>: nothing fits now, wait for room
+        backbuf._errors.ChannelFull: <SPSCSender of 8 bytes, open>: no space now, wait for the receiver
         """
         if whole:
-            return self._moved(lambda end, start, size, sent: lib.bb_sender_send_whole(end, start, size, 0, sent), data)
-        return self._moved(lib.bb_sender_send, data)
+            return self._transfer(lambda end, start, size, sent: lib.bb_sender_send_whole(end, start, size, 0, sent), data)
+        return self._transfer(lib.bb_sender_send, data)
 
     def feed(self, data: Any) -> int:
-        """As `send`, but the receiver sees it later: at the next `flush`, `send` or `close`, or when a call finds too little
-        room. Small pieces cost less this way."""
-        return self._moved(lib.bb_sender_feed, data)
+        """Like `send`, but the bytes become visible to the receiver later: at the next `flush`, `send` or `close`, or when a
+        call finds too little space. Small pieces cost less this way.
+        """
+        return self._transfer(lib.bb_sender_feed, data)
 
     def flush(self) -> None:
-        """Lets the receiver see what was fed."""
+        """Publishes fed bytes to the receiver."""
         self._check(lib.bb_sender_flush(self._pointer()))
 
     def write(self, data: Any, timeout: float | None = None, *, whole: bool = False) -> int:
-        """Sends all of `data`, waits for room where it must, and gives the number of bytes. However it fails (the time is
-        over, the receiver goes, Ctrl-C), the exception's `sent` is the number of bytes that went. `whole`: all of it or
-        nothing, once there is room for all; with a timeout of 0, ChannelFull where there is too little."""
+        """Sends all of `data` and waits for space as needed.
+
+        Args:
+            data: Any object with the buffer protocol.
+            timeout: Seconds to wait; None waits without limit.
+            whole: Whether to send all of it or nothing, once there is space for all. With a timeout of 0 too little space
+                raises
+                ChannelFull.
+
+        Returns:
+            The number of bytes that were sent.
+
+        Raises:
+            WaitTimeoutError: The timeout expired.
+            ReceiversDisconnected: The receiver is closed.
+
+        Every exception, also KeyboardInterrupt, has the number of bytes that were sent as its attribute `sent`.
+        """
         sent = ffi.new("uint64_t *")
         send = lib.bb_sender_send_whole if whole else lib.bb_sender_send_all
         try:
             end = self._pointer()
-            with buffer_of(data, "data") as view:
+            with contiguous_bytes(data, "data") as view:
                 start = ffi.from_buffer(view)
-                self._check(self._waiting(timeout, lambda left: int(send(end, start, len(view), left, sent))))
+                self._check(self._wait_interruptible(timeout, lambda left: int(send(end, start, len(view), left, sent))))
         except BaseException as error:
-            _note_sent(error, sent[0])
+            _record_sent(error, sent[0])
             raise
         return int(sent[0])
 
     async def send_async(self, data: Any, timeout: float | None = None, *, whole: bool = False) -> int:
-        """`write` for asyncio: other tasks run while it waits for room. The exception's `sent` is there also when the task is
-        cancelled."""
+        """Like `write`, in an event loop: other tasks run while it waits. Also CancelledError has the attribute `sent`."""
         return await self._send_all(self.send, data, timeout, whole)
 
     def into_sink(self) -> SPSCSink:
-        """The sending counterpart of a stream, for asyncio. This object is as closed afterwards."""
+        """Converts this end into a sink for asyncio; this object is closed afterwards."""
         from ._sink import SPSCSink
 
-        self._refuse_second()
+        self._check_unused()
         sink = SPSCSink(SPSCSender._own(self._pointer(), self._label, self._capacity))
-        self._forget()
+        self._drop_handle()
         return sink
 
     def as_file(self) -> io.RawIOBase:
-        """A raw binary file that writes into the ring, and waits for room. Closing it leaves the end open."""
+        """A raw binary file that writes into the ring and waits for space. Closing the file leaves the end open."""
         return _Writer(self)
 
     def attach_receiver(self) -> SPSCReceiver:
-        """A new receiver, where the old one was closed; what it left unread is still there."""
+        """Creates a new receiver after the old one was closed. Unread bytes are still in the ring.
+
+        Raises:
+            StateError: The receiver is still open.
+        """
         receiver = ffi.new("bb_receiver **")
-        self._attached(lib.bb_sender_attach_receiver(self._pointer(), receiver))
+        self._check_attached(lib.bb_sender_attach_receiver(self._pointer(), receiver))
         return SPSCReceiver._own(receiver[0], self._label, self._capacity)
 
     async def _send_all(self, call: Callable[..., int], data: Any, timeout: float | None, whole: bool = False) -> int:
         sent, deadline = 0, Deadline(timeout)
         flags = {"whole": True} if whole else {}
         try:
-            with buffer_of(data, "data") as view:
+            with contiguous_bytes(data, "data") as view:
                 while True:
-                    if self._turns.worked():
-                        await self._turns.give()
+                    if self._yield_timer.should_yield():
+                        await self._yield_timer.yield_now()
                     with suppress(_errors.ChannelFull):
                         sent += call(view[sent:], **flags)
                     if sent == len(view):
                         return sent
-                    while self._armed(len(view) if whole else 1):
+                    while self._arm(len(view) if whole else 1):
                         await self._until_readable(deadline)
         except BaseException as error:
-            _note_sent(error, sent)
+            _record_sent(error, sent)
             raise
 
-    def _moved(self, call: Callable[..., int], data: Any) -> int:
+    def _transfer(self, call: Callable[..., int], data: Any) -> int:
         sent = ffi.new("uint64_t *")
-        with buffer_of(data, "data") as view:
+        with contiguous_bytes(data, "data") as view:
             self._check(call(self._pointer(), ffi.from_buffer(view), len(view), sent))
         return int(sent[0])
 
 
 class SPSCReceiver(RingEnd):
-    """The receiving end of a ring, for one thread or task at a time."""
+    """The receiving end of a ring, used by one thread or task at a time."""
 
     _kind = "receiver"
-    _nothing = lib.BB_E_EMPTY
-    _gone = _errors.SendersDisconnected
+    _armed_status = lib.BB_E_EMPTY
+    _disconnected = _errors.SendersDisconnected
 
     def recv(self, n: int) -> bytearray:
-        """What is there now, at most `n` bytes (whole records, where the ring has them); empty when there is nothing yet, and
-        always when `n` is 0. Never waits. Raises
-        SendersDisconnected when `n` is not 0, the sender has gone and everything it sent was read.
+        """Receives at most `n` bytes that are in the ring now, without waiting; whole records, if the ring transports records.
+
+        Returns:
+            The bytes; empty if the ring is empty or `n` is 0.
+
+        Raises:
+            SendersDisconnected: The sender is closed and everything it sent was read. Not raised if `n` is 0.
 
         >>> tx, rx = backbuf.spsc_buffer(1024)
         >>> rx.recv(10)
@@ -240,49 +285,59 @@ class SPSCReceiver(RingEnd):
         >>> del tx
         >>> rx.recv(10)
         Traceback (most recent call last):
-        backbuf._errors.SendersDisconnected: <SPSCReceiver of 1024 bytes, open>: the other side has gone
+        backbuf._errors.SendersDisconnected: <SPSCReceiver of 1024 bytes, open>: the other end is closed
         """
-        return self._pop(n, bytearray)
+        return self._receive(n, bytearray)
 
     def recv_into(self, buffer: Any) -> int:
-        """Fills a writable buffer from its beginning with what is there now, and gives the number of bytes: 0 when there is
-        nothing yet."""
+        """Receives into a writable buffer, without waiting, and returns the number of bytes; 0 if the ring is empty."""
         got = ffi.new("uint64_t *")
-        with buffer_of(buffer, "buffer", writable=True) as view:
+        with contiguous_bytes(buffer, "buffer", writable=True) as view:
             status = lib.bb_receiver_recv(self._pointer(), ffi.from_buffer(view), len(view), got)
         self._check(0 if status == lib.BB_E_EMPTY else status)
         return int(got[0])
 
     def read(self, n: int, timeout: float | None = None) -> bytes:
-        """Waits until there is something, and gives at most `n` bytes of it; b"" at the end. `as_file()` reads in all the ways
-        of a file: to the end, by lines, an exact number of bytes."""
+        """Waits until the ring has bytes, and returns at most `n` of them; b"" at the end.
+
+        `as_file()` supports all ways to read a file: to the end, by lines, an exact number of bytes.
+
+        Raises:
+            WaitTimeoutError: The timeout expired.
+        """
         most, deadline = size_of(n, "n"), Deadline(timeout)
         try:
-            while not (data := self._pop(most, bytes)) and most:
+            while not (data := self._receive(most, bytes)) and most:
                 self.wait(1, deadline.seconds())
         except _errors.SendersDisconnected:
             return b""
         return data
 
     async def recv_async(self, n: int, timeout: float | None = None) -> bytearray:
-        """`recv` that waits until there is something, with other tasks running meanwhile."""
+        """Like `recv`, in an event loop: waits until the ring has bytes while other tasks run."""
         most, deadline = size_of(n, "n", 1), Deadline(timeout)
-        if self._turns.worked():
-            await self._turns.give()
+        if self._yield_timer.should_yield():
+            await self._yield_timer.yield_now()
         while not (data := self.recv(most)):
-            while self._armed(1):
+            while self._arm(1):
                 await self._until_readable(deadline)
         return data
 
     def into_stream(
         self, buffer_size: int = 8192, *, min_size: int = 1, pool_size: int = 16, record_size: int = 0, label: str | None = None
     ) -> SPSCReceiverStream:
-        """Chunks as they come, each a writable memoryview on memory of its own that no later chunk touches, for `async for` and
-        `for`. This object is as closed afterwards.
+        """Converts this end into a stream of chunks, for `async for` and `for`; this object is closed afterwards.
 
-        Chunks have `buffer_size` bytes at most at first, and more (up to the capacity) once that is usual; `min_size` at least,
-        but for the last one; and where a `record_size` is given a whole number of records. `pool_size` buffers are kept for
-        use again.
+        Each chunk is a writable memoryview over memory of its own.
+
+        Args:
+            buffer_size: Initial upper limit of a chunk's size in bytes. The stream raises it, up to the capacity, while
+                larger chunks
+                are the rule.
+            min_size: Lower limit of a chunk's size in bytes, except for the last one.
+            pool_size: Number of buffers that are kept for reuse.
+            record_size: If not 0, every chunk is a whole number of records of that many bytes.
+            label: Name in errors, logs and dumps; by default that of the receiver.
 
         >>> tx, rx = backbuf.spsc_buffer(1024)
         >>> tx.send(bytes(range(16)))
@@ -306,15 +361,14 @@ class SPSCReceiver(RingEnd):
         text = ffi.new("char[]", label.encode())
         config.label = text
         stream = ffi.new("bb_stream **")
-        self._refuse_second()
-        self._last = self._counters()
+        self._check_unused()
+        self._final_counters = self._counters()
         self._check(lib.bb_spsc_into_stream(self._pointer(), config, stream))
         self._handle = 0
         return SPSCReceiverStream._own(stream[0], label, self._capacity)
 
     def as_file(self) -> io.RawIOBase:
-        """A raw binary file that reads from the ring, and waits where there is nothing; for `io.BufferedReader(rx.as_file())`
-        and whatever takes files. Closing it leaves the end open.
+        """A raw binary file that reads from the ring and waits while it is empty. Closing the file leaves the end open.
 
         >>> import io
         >>> tx, rx = backbuf.spsc_buffer(1024)
@@ -327,12 +381,16 @@ class SPSCReceiver(RingEnd):
         return _Reader(self)
 
     def attach_sender(self) -> SPSCSender:
-        """A new sender, where the old one was closed."""
+        """Creates a new sender after the old one was closed.
+
+        Raises:
+            StateError: The sender is still open.
+        """
         sender = ffi.new("bb_sender **")
-        self._attached(lib.bb_receiver_attach_sender(self._pointer(), sender))
+        self._check_attached(lib.bb_receiver_attach_sender(self._pointer(), sender))
         return SPSCSender._own(sender[0], self._label, self._capacity)
 
-    def _pop(self, n: int, make: Callable[[Any], Bytes]) -> Bytes:
+    def _receive(self, n: int, make: Callable[[Any], Bytes]) -> Bytes:
         most, span = size_of(n, "n"), ffi.new("bb_const_span *")
         end = self._pointer()
         if most == 0:
@@ -346,11 +404,11 @@ class SPSCReceiver(RingEnd):
             many = min(most, span.bytes)
             data = make(ffi.buffer(span.data, many))
             taken = many
-        finally:  # with nothing taken where there is no memory for it
+        finally:  # without memory for the copy nothing is consumed
             status = lib.bb_receiver_consume(end, taken)
         if status != lib.BB_E_ALIGN:
             return data
-        # Part of a record: the library takes the whole ones before it, or says why there are none.
+        # Part of a record: recv_into takes the whole records before it, or reports that there are none.
         lib.bb_receiver_consume(end, 0)
         buffer = bytearray(many)
         got = self.recv_into(buffer)

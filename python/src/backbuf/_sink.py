@@ -1,4 +1,4 @@
-"""The sending counterpart of a stream."""
+"""Asynchronous sending end of a ring."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from ._statistics import EndStatistics
 
 
 class _Done:
-    """What a call gives that never waits, and that may be awaited as its siblings are."""
+    """The result of a call that never waits; awaiting it returns at once."""
 
     def __await__(self) -> Iterator[None]:
         return iter(())
 
 
 class SPSCSink(Unique):
-    """Where asynchronous code sends to, made by `SPSCSender.into_sink()`: `feed` and `send` wait for room with other tasks
-    running meanwhile. `flush` and `close` never wait; they may be awaited all the same. Use after `close` is a ClosedError.
+    """The asynchronous sending end of a ring, created by `SPSCSender.into_sink()`.
+
+    `feed` and `send` wait for space while other tasks run. `flush` and `close` never wait; awaiting them is allowed. After
+    `close` all calls raise ClosedError. Only one task uses a sink at a time.
 
     >>> import asyncio
     >>> async def main():
@@ -37,21 +39,23 @@ class SPSCSink(Unique):
         self._sender = sender
 
     async def feed(self, data: Any) -> int:
-        """Puts all of `data` into the ring; the receiver sees it at the next `flush`, `send` or `close`, or when the ring is
-        full. Gives the number of bytes."""
+        """Writes all of `data` into the ring and returns the number of bytes.
+
+        The receiver sees them at the next `flush`, `send` or `close`, or when the ring is full.
+        """
         return await self._sender._send_all(self._sender.feed, data, None)
 
     async def send(self, data: Any, *, whole: bool = False) -> int:
-        """As `feed`, and the receiver sees it at once. `whole`: all of it or nothing, as of `SPSCSender.send_async`."""
+        """Sends all of `data` and returns the number of bytes; see `SPSCSender.send_async`."""
         return await self._sender.send_async(data, whole=whole)
 
     def flush(self) -> _Done:
-        """Lets the receiver see what was fed."""
+        """Publishes fed bytes to the receiver."""
         self._sender.flush()
         return _Done()
 
     def close(self) -> _Done:
-        """Ends it; the receiver gets what was fed. Twice is fine."""
+        """Publishes fed bytes and closes the end. Repeated calls are allowed."""
         self._sender.close()
         return _Done()
 
@@ -61,11 +65,11 @@ class SPSCSink(Unique):
 
     @property
     def closed(self) -> bool:
-        """Whether it has ended."""
+        """Whether the sink is closed."""
         return self._sender.closed
 
     def statistics(self) -> EndStatistics:
-        """As of the sender."""
+        """The counters of this end; see `SPSCSender.statistics`."""
         return self._sender.statistics()
 
     async def __aenter__(self) -> SPSCSink:

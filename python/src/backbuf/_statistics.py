@@ -1,4 +1,4 @@
-"""What managers, ends, streams and devices have done, as numbers."""
+"""Counters of managers, ring ends, streams, devices and buffers."""
 
 from __future__ import annotations
 
@@ -11,69 +11,72 @@ from ._library import ffi, lib
 
 @dataclass(frozen=True)
 class Statistics:
-    """The counters of `bb_manager_stats`, since the manager was made."""
+    """The counters of a manager (`bb_manager_stats`), since its creation."""
 
     updates: int
-    """Accepted updates; each of a batch counts."""
+    """Accepted updates; each update of a batch counts."""
     bytes: int
+    """Bytes of the accepted updates."""
     applied_by_caller: int
     applied_by_worker: int
     epochs: int
     copies_replaced: int
-    """Times that a lease held the copy to be written next, so that another copy was written instead."""
+    """The number of publishes that wrote another copy because a lease held the next one."""
     copies_forward: int
-    """Ranges copied forward to a copy that lacked them, with `copied_forward_bytes` in all."""
+    """Ranges that were copied forward to a copy that lacked them."""
     copied_forward_bytes: int
+    """Bytes of these ranges."""
     queue_high_water_bytes: int
     waits: int
     stalls: int
-    """Flushes and tasks that outlasted the watchdog."""
+    """Flushes and tasks that exceeded the watchdog."""
     leases_live: int
     leases_leaked: int
     outsized_updates: int
     """Updates that were larger than the queue."""
     refused_total: int
     wait_histogram: list[int]
-    """At k: the synchronizes that waited or ran a flush, and took 2**k to 2**(k + 1) nanoseconds."""
+    """Element k counts the synchronizes that waited or ran a flush and took 2**k to 2**(k + 1) nanoseconds."""
     refused: dict[str, int]
-    """Refused calls by the name of their status; a call that first tries and then waits, as Python's do, counts its try."""
+    """Refused calls by status name. A call that tries first and then waits, as Python's calls do, counts its try."""
     copies_present: int
-    """Copies that have memory now: two, and those that leases made necessary."""
+    """Copies that have memory now: two, and those that leases required."""
     extra_copies: int
-    """Those of them beyond the argument `copies`."""
+    """The copies among them beyond the argument `copies`."""
     extra_copies_most: int
-    """The most extra copies that there were at once."""
+    """The largest number of extra copies so far."""
     oldest_lease_epoch: int
     """The epoch of the oldest front that is held now; 0 if none is held."""
     oldest_lease_thread: int
-    """The thread that took that lease (`threading.get_native_id()`); 0 if none is held."""
+    """The thread that acquired that front (`threading.get_native_id()`); 0 if none is held."""
     oldest_lease_age_ns: int
-    """How long that lease has been held at least: its age counts from the first time that a report, an error or a query looked
-    at it, and is 0 then. It may have been held for much longer."""
+    """A lower bound of the age of that lease: it counts from the first report, error or query that included the lease,
+    which reads 0.
+    """
 
 
 @dataclass(frozen=True)
 class EndStatistics:
-    """The counters of one end of a ring (`bb_end_stats`), since that end was made."""
+    """The counters of one end of a ring (`bb_end_stats`), since its creation."""
 
     capacity: int
-    """The ring's, in bytes."""
+    """Size of the ring in bytes."""
     bytes: int
-    """Moved through this end."""
+    """Bytes that this end has moved."""
     operations: int
     """Calls that moved bytes."""
     misses: int
-    """Calls that found the ring full (of a sender) or empty (of a receiver)."""
+    """Calls that found the ring full (sender) or empty (receiver)."""
     waits: int
-    """Waits that could not be answered at once."""
+    """Calls that had to wait."""
     wakes: int
-    """How often this end woke the other."""
+    """The number of times that this end woke the other end."""
     high_water: int
-    """The most bytes that this end found in the ring."""
+    """The largest number of bytes that this end found in the ring."""
     wait_histogram: list[int]
-    """At k: the waits that took 2**k to 2**(k + 1) nanoseconds."""
+    """Element k counts the waits that took 2**k to 2**(k + 1) nanoseconds."""
     lost: int
-    """Records that were overwritten before they were received: by this sender, or since this receiver is there."""
+    """Records that were overwritten before they were received: by this sender, or since the creation of this receiver."""
 
 
 @dataclass(frozen=True)
@@ -81,20 +84,21 @@ class StreamStatistics:
     """The counters of a stream and its pool (`bb_stream_stats`)."""
 
     chunks: int
-    """Given, with `bytes` in them."""
+    """Chunks that the stream has returned."""
     bytes: int
+    """Bytes in these chunks."""
     hits: int
-    """Buffers that were used again."""
+    """Buffers that were reused."""
     misses: int
     """Buffers that had to be allocated."""
     live: int
-    """Chunks that somebody still holds."""
+    """Chunks that are still referenced."""
     kept: int
-    """Buffers that wait in the pool."""
+    """Buffers in the pool."""
     buffer_size: int
-    """Of the next chunk, in bytes."""
+    """Size of the next chunk's buffer in bytes."""
     waits: int
-    """Waits that could not be answered at once."""
+    """Calls that had to wait."""
 
 
 @dataclass(frozen=True)
@@ -102,40 +106,42 @@ class DeviceStatistics:
     """The counters of a device (`bb_device_stats`)."""
 
     lost: bool
-    """Whether it is lost."""
+    """Whether the device is lost."""
     buffers_created: int
     buffers_deleted: int
     live_bytes: int
-    """Of the buffers that are there."""
+    """Bytes of all existing buffers."""
     calls: int
-    """Run on the owner thread."""
+    """Calls that ran on the owner thread."""
     writes: int
-    """From host memory, with `bytes_written` in all."""
+    """Writes from host memory."""
     bytes_written: int
     copies: int
-    """From buffer to buffer, with `bytes_copied` in all."""
+    """Copies between buffers."""
     bytes_copied: int
     maps: int
     submits: int
-    """Each with a fence."""
+    """Submits; each has a fence."""
     waits: int
-    """For fences that had not passed at once."""
+    """Waits for fences that had not passed yet."""
 
 
 @dataclass(frozen=True)
 class ReadbackStatistics:
-    """The counters of a ring of readbacks (`bb_readback_stats`)."""
+    """The counters of a readback buffer (`bb_readback_stats`)."""
 
     reads: int
-    """Begun, with `bytes` in them."""
+    """Reads that were begun."""
     bytes: int
+    """Bytes of these reads."""
     stalls: int
-    """Reads that waited for a buffer, `stalled_ns` in all."""
+    """Reads that waited for a buffer."""
     stalled_ns: int
+    """Nanoseconds of these waits."""
     skipped: int
-    """Reads that were left out."""
+    """Reads that were refused because all buffers were in use."""
     dropped: int
-    """Readings that were given up for newer ones."""
+    """Readings that newer ones replaced."""
 
 
 @dataclass(frozen=True)
@@ -143,34 +149,37 @@ class DynamicStatistics:
     """The counters of a dynamic buffer (`bb_dynamic_stats`)."""
 
     capacity: int
-    """Bytes of the ring now."""
+    """Current size of the ring in bytes."""
     updates: int
-    """Begun, with `bytes` in them."""
+    """Updates that were begun."""
     bytes: int
+    """Bytes of these updates."""
     frames: int
-    """Ended, and had updates."""
+    """Frames that ended and had updates."""
     stalls: int
-    """Updates that waited for room, `stalled_ns` in all."""
+    """Updates that waited for space."""
     stalled_ns: int
+    """Nanoseconds of these waits."""
     refused: int
     grown: int
     trimmed: int
     dedicated: int
-    """Updates larger than the ring, which got a buffer of their own."""
+    """Updates that were larger than the ring and got a buffer of their own."""
 
 
 def counters(kind: str, thing: Any) -> dict[str, Any]:
-    """The `bb_<kind>_stats` of a handle, by their names in the header."""
+    """The fields of `bb_<kind>_stats` of a handle, by their names in the header."""
     struct = "bb_end_stats" if kind in ("sender", "receiver") else f"bb_{kind}_stats"
     stats = ffi.new(f"{struct} *")
     check(getattr(lib, f"bb_{kind}_stats_get")(thing, ffi.sizeof(struct), stats))
     found = {name: getattr(stats, name) for name, _ in ffi.typeof(struct).fields}
-    # An array is memory of the struct, which ends here.
+    # An array is memory of the struct, which is freed at the end of this function.
     found = {name: list(value) if isinstance(value, ffi.CData) else value for name, value in found.items()}
     return {name: value for name, value in found.items() if name not in ("struct_size", "reserved")}
 
 
 def statistics(manager: Any) -> Statistics:
+    """The counters of a manager."""
     found = counters("manager", manager)
     names = status_names()
     found["refused"] = {names[-code]: many for code, many in enumerate(found["refused"]) if many}

@@ -1,4 +1,4 @@
-"""Streams: what comes out of a ring, as chunks of memory that stay."""
+"""Streams: the bytes of a ring as chunks of managed memory."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ else:
 
 
 class SPSCReceiverStream(End):
-    """The chunks of a ring, made by `SPSCReceiver.into_stream()`, for `async for` and for `for`.
+    """The chunks of a ring, for `async for` and `for`; created by `SPSCReceiver.into_stream()`.
 
-    A chunk is a writable memoryview; NumPy, torch and all that knows the buffer protocol use it without a copy. Its memory (a
-    `ManagedBuffer`, its `obj`) is its own as long as the chunk or any view of it lives, also beyond the stream, and then goes
-    back to the stream's pool.
+    A chunk is a writable memoryview that NumPy, torch and other consumers of the buffer protocol use without a copy. Its
+    memory, the `ManagedBuffer` in its attribute `obj`, stays valid as long as the chunk or one of its views exists, even
+    after the stream is closed, and then returns to the stream's pool.
 
-    A loop over chunks that are always there lets other tasks run each millisecond or 64 chunks, whichever is later. The loop
-    ends when the sender has gone and everything was given, or when the stream is closed.
+    A loop over chunks that are always available yields to other tasks each millisecond or every 64 chunks, whichever takes
+    longer. The loop ends when the sender is closed and everything was received, or when the stream is closed. One thread or
+    task at a time uses a stream.
 
     >>> import asyncio
     >>> async def main():
@@ -43,18 +44,23 @@ class SPSCReceiverStream(End):
     """
 
     _kind = "stream"
-    _nothing = lib.BB_E_EMPTY
-    _gone = _errors.SendersDisconnected
-    _shut = False
-    _kept: list[memoryview]
-    """Taken for a batch that did not come together; the next ones."""
+    _armed_status = lib.BB_E_EMPTY
+    _disconnected = _errors.SendersDisconnected
+    _closed_stream = False
+    _buffered: list[memoryview]
+    """Chunks that a cancelled or incomplete batch has taken; the next batch begins with them."""
 
     # --- one by one ---
 
     def next(self, timeout: float | None = None) -> memoryview:
-        """Waits for the next chunk. Raises SendersDisconnected at the end."""
-        chunk = self._one()
-        return self._waited(timeout) if chunk is None else chunk
+        """Waits for the next chunk, for at most `timeout` seconds.
+
+        Raises:
+            SendersDisconnected: The sender is closed and everything was received.
+            WaitTimeoutError: The timeout expired.
+        """
+        chunk = self._next_now()
+        return self._next_blocking(timeout) if chunk is None else chunk
 
     def __iter__(self) -> SPSCReceiverStream:
         return self
@@ -69,11 +75,11 @@ class SPSCReceiverStream(End):
         return self
 
     async def __anext__(self) -> memoryview:
-        # Turns are given before a chunk is taken: cancelled here, none is lost.
-        if self._turns.worked():
-            await self._turns.give()
+        # Yields before it takes a chunk: a cancellation here loses none.
+        if self._yield_timer.should_yield():
+            await self._yield_timer.yield_now()
         try:
-            while (chunk := self._one()) is None:
+            while (chunk := self._next_now()) is None:
                 await self._readable()
             return chunk
         except (_errors.SendersDisconnected, _errors.ClosedError):
@@ -82,7 +88,7 @@ class SPSCReceiverStream(End):
     # --- several ---
 
     def chunks(self, n: int) -> Batches:
-        """Lists of `n` chunks, fewer only at the end, for `async for` and `for`.
+        """Lists of exactly `n` chunks, with fewer only at the end, for `async for` and `for`.
 
         >>> tx, rx = backbuf.spsc_buffer(1024)
         >>> tx.send(bytes(60))
@@ -94,13 +100,15 @@ class SPSCReceiverStream(End):
         return Batches(self, size_of(n, "n", 1), True)
 
     def ready_chunks(self, n: int) -> Batches:
-        """Lists of the chunks that are there: one at least, which is waited for, and `n` at most."""
+        """Lists of the available chunks, at most `n` each, for `async for` and `for`; it waits for the first chunk of a
+        list.
+        """
         return Batches(self, size_of(n, "n", 1), False)
 
     # --- the rest ---
 
     def statistics(self) -> StreamStatistics:
-        """What the stream has given so far, and how its pool does.
+        """The counters of the stream and its pool.
 
         >>> tx, rx = backbuf.spsc_buffer(1024)
         >>> stream = rx.into_stream()
@@ -116,30 +124,38 @@ class SPSCReceiverStream(End):
         return StreamStatistics(**self._counters())
 
     def arm(self) -> bool:
-        """For event loops of your own: True when a chunk, or the end, is there now; otherwise `fileno()` becomes readable as
-        soon as that is so."""
+        """For custom event loops: returns True if a chunk, or the end, is available.
+
+        Otherwise it returns False, and `fileno()` becomes readable as soon as that is the case.
+        """
         try:
-            return not self._armed()
+            return not self._arm()
         except _errors.SendersDisconnected:
             return True
 
     def attach_sender(self) -> SPSCSender:
-        """A new sender, where the old one was closed."""
+        """Creates a new sender after the old one was closed.
+
+        Raises:
+            StateError: The sender is still open.
+        """
         sender = ffi.new("bb_sender **")
-        self._attached(lib.bb_stream_attach_sender(self._pointer(), sender))
+        self._check_attached(lib.bb_stream_attach_sender(self._pointer(), sender))
         return SPSCSender._own(sender[0], self._label, self._capacity)
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed or detached."""
-        return self._shut or not self._handle
+        """Whether the stream is closed or detached."""
+        return self._closed_stream or not self._handle
 
     def close(self) -> None:
-        """Ends it: the sender is told, loops end, `next` raises ClosedError. Chunks stay, and so do the statistics. Twice is
-        fine."""
+        """Closes the stream: the sender gets ReceiversDisconnected, loops end, and `next` raises ClosedError.
+
+        Chunks and statistics stay valid. Repeated calls are allowed.
+        """
         if not self.closed:
-            self._shut = True
-            self._kept.clear()
+            self._closed_stream = True
+            self._buffered.clear()
             self._call("close", self._pointer())
             self._wake()
 
@@ -160,11 +176,11 @@ class SPSCReceiverStream(End):
     @classmethod
     def _own(cls, handle: Any, label: str, capacity: int) -> SPSCReceiverStream:
         self = super()._own(handle, label, capacity)
-        self._kept = []
+        self._buffered = []
         return self
 
     def _next(self) -> memoryview | None:
-        """The next chunk, or None when there is none yet."""
+        """The next chunk, or None if there is none yet."""
         chunk = ffi.new("bb_chunk *")
         status = lib.bb_stream_next(self._pointer(), 0, chunk)
         if status == lib.BB_E_TIMEOUT:
@@ -173,7 +189,7 @@ class SPSCReceiverStream(End):
         return view(chunk)
 
     def _take(self, count: int) -> list[memoryview] | None:
-        """A list of the chunks that are there, at most so many, or None when there is none yet."""
+        """The available chunks, at most `count`, or None if there is none yet."""
         most = min(count, 256)
         chunks, got = ffi.new("bb_chunk[]", most), ffi.new("uint64_t *")
         status = lib.bb_stream_ready_chunks(self._pointer(), most, 0, chunks, got)
@@ -182,28 +198,28 @@ class SPSCReceiverStream(End):
         self._check(status)
         return [view(chunk) for chunk in chunks[0 : got[0]]]
 
-    def _one(self) -> memoryview | None:
-        return self._kept.pop(0) if self._kept else self._next()
+    def _next_now(self) -> memoryview | None:
+        return self._buffered.pop(0) if self._buffered else self._next()
 
-    def _waited(self, timeout: float | None) -> memoryview:
+    def _next_blocking(self, timeout: float | None) -> memoryview:
         stream, chunk = self._pointer(), ffi.new("bb_chunk *")
-        self._check(self._waiting(timeout, lambda left: int(lib.bb_stream_next(stream, left, chunk))))
+        self._check(self._wait_interruptible(timeout, lambda left: int(lib.bb_stream_next(stream, left, chunk))))
         return view(chunk)
 
     async def _readable(self) -> None:
-        while self._armed():
+        while self._arm():
             await self._until_readable(Deadline(None))
 
     def _fail(self, status: int) -> NoReturn:
-        if self._shut and status == lib.BB_E_CLOSED:
+        if self._closed_stream and status == lib.BB_E_CLOSED:
             raise self._closed()
         super()._fail(status)
 
 
 class Batches:
-    """Lists of chunks, as they come out of a stream: see `SPSCReceiverStream.chunks` and `ready_chunks`.
+    """Iterator over lists of chunks; created by `SPSCReceiverStream.chunks` and `ready_chunks`.
 
-    They gather inside of the stream, so that those of a cancelled wait come with the next list.
+    Chunks are gathered inside the stream, so that a cancelled wait leaves them for the next list.
     """
 
     def __init__(self, stream: SPSCReceiverStream, count: int, together: bool) -> None:
@@ -215,10 +231,10 @@ class Batches:
     def __next__(self) -> list[memoryview]:
         stream = self._stream
         try:
-            while self._lacks():
-                stream._kept.append(stream._waited(None))
+            while self._fill():
+                stream._buffered.append(stream._next_blocking(None))
         except (_errors.SendersDisconnected, _errors.ClosedError):
-            if not stream._kept:
+            if not stream._buffered:
                 raise StopIteration from None
         return self._batch()
 
@@ -229,35 +245,38 @@ class Batches:
         stream = self._stream
         try:
             while True:
-                before, lacks = len(stream._kept), self._lacks(once=True)
-                if stream._turns.worked(max(1, len(stream._kept) - before)):
-                    await stream._turns.give()
+                before, lacks = len(stream._buffered), self._fill(once=True)
+                if stream._yield_timer.should_yield(max(1, len(stream._buffered) - before)):
+                    await stream._yield_timer.yield_now()
                 if not lacks:
                     break
                 await stream._readable()
         except (_errors.SendersDisconnected, _errors.ClosedError):
-            if not stream._kept:
+            if not stream._buffered:
                 raise StopAsyncIteration from None
         return self._batch()
 
-    def _lacks(self, *, once: bool = False) -> bool:
-        """Takes what is there, and tells whether that is too little. A failure waits for the chunks before it. `once`: no
-        second look, for loops that have other tasks."""
+    def _fill(self, *, once: bool = False) -> bool:
+        """Takes available chunks and returns whether there are still too few. A failure is deferred until the chunks before it
+        are used.
+
+        `once`: calls the stream only once, for loops with other tasks.
+        """
         stream = self._stream
         try:
-            while len(stream._kept) < self._most and (found := stream._take(self._most - len(stream._kept))):
-                stream._kept += found
+            while len(stream._buffered) < self._most and (found := stream._take(self._most - len(stream._buffered))):
+                stream._buffered += found
                 if once or self._least == 1:
-                    break  # a fast producer would have it take chunks for ever
+                    break  # a fast producer could extend this loop without end
         except _errors.BackbufError:
-            if not stream._kept:
+            if not stream._buffered:
                 raise
             return False
-        return len(stream._kept) < self._least
+        return len(stream._buffered) < self._least
 
     def _batch(self) -> list[memoryview]:
-        kept = self._stream._kept
-        self._stream._kept = kept[self._most :]
+        kept = self._stream._buffered
+        self._stream._buffered = kept[self._most :]
         return kept[: self._most]
 
 

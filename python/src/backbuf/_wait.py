@@ -1,4 +1,4 @@
-"""Timeouts, waits that Ctrl-C can end, and waits in an event loop."""
+"""Timeouts, waits that signals can interrupt, and waits in an asyncio event loop."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ FOREVER: int = lib.BB_FOREVER
 
 
 def nanoseconds(timeout: float | None, name: str = "timeout") -> int:
-    """Seconds (None: for ever) as the library counts them."""
+    """Converts a timeout in seconds to the library's nanoseconds; None means without limit."""
     if timeout is None or timeout == math.inf:
         return FOREVER
     if not timeout >= 0:
-        raise ValueError(f"{name} is {timeout}: give seconds from 0 on, or None for ever")
-    return int(min(timeout, 1e9) * 1e9)  # 30 years are within 64 bits
+        raise ValueError(f"{name} is {timeout}: give seconds from 0 on, or None to wait without limit")
+    return int(min(timeout, 1e9) * 1e9)  # 1e9 seconds, 30 years, fit into 64 bits
 
 
 class Deadline:
-    """When a timeout is over."""
+    """The end of a timeout that starts now."""
 
     def __init__(self, timeout: float | None) -> None:
         left = nanoseconds(timeout)
         self._end = FOREVER if left == FOREVER else time.monotonic_ns() + left
 
     def left(self) -> int:
-        """The nanoseconds until then."""
+        """The remaining nanoseconds."""
         return FOREVER if self._end == FOREVER else max(0, self._end - time.monotonic_ns())
 
     def seconds(self) -> float | None:
-        """The same as a timeout."""
+        """The remaining time as a timeout in seconds; None without limit."""
         return None if self._end == FOREVER else self.left() / 1e9
 
 
 _raised: list[BaseException] = []
-"""What a signal handler raised during a wait of the main thread, on its way to the call that waits."""
+"""Exceptions that signal handlers raised during a wait of the main thread, until the waiting call raises them."""
 
 
 @functools.cache
 def _check() -> Any:
-    """The wait check of the main thread: runs Python's signal handlers, and ends the wait when one raises."""
+    """The wait check of the main thread: runs Python's signal handlers, and ends the wait when one of them raises."""
 
     def run(_: Any) -> int:
         ctypes.pythonapi.PyErr_CheckSignals()
@@ -61,9 +61,12 @@ def _check() -> Any:
     return ffi.callback("bb_wait_check_fn", run, error=1, onerror=failed)
 
 
-def waiting(timeout: float | None, call: Callable[[int], int]) -> int:
-    """The status of `call(nanoseconds)`, which cffi makes without the GIL. On the main thread Python's signal handlers run
-    during the wait; when one raises (Ctrl-C does), the wait ends and this raises it. Otherwise the same wait goes on."""
+def interruptible(timeout: float | None, call: Callable[[int], int]) -> int:
+    """Returns the status of `call(timeout in nanoseconds)`, which cffi runs without the GIL.
+
+    On the main thread Python's signal handlers run during the wait. When one of them raises, as Ctrl-C does, the wait ends
+    and the exception is raised here.
+    """
     limit = nanoseconds(timeout)
     if limit == 0 or threading.get_ident() != threading.main_thread().ident:
         return call(limit)
@@ -78,52 +81,55 @@ def waiting(timeout: float | None, call: Callable[[int], int]) -> int:
     return status
 
 
-def blocking(function: Callable[..., int], *arguments: Any) -> int:
-    """The status of a function without a timeout of its own that waits all the same: for a device, or by a policy."""
-    return waiting(None, lambda _: function(*arguments))
+def call_blocking(function: Callable[..., int], *arguments: Any) -> int:
+    """Like `interruptible`, for a function that blocks but has no timeout parameter."""
+    return interruptible(None, lambda _: function(*arguments))
 
 
-def wake(told: asyncio.Future[None]) -> None:
-    """Ends a wait of `readable`."""
-    if not told.done():
-        told.set_result(None)
+def wake(waiter: asyncio.Future[None]) -> None:
+    """Ends a wait of `wait_readable`."""
+    if not waiter.done():
+        waiter.set_result(None)
 
 
-async def readable(descriptor: int, told: asyncio.Future[None], timeout: float | None) -> None:
-    """Waits until the descriptor is readable or `told` is done, `timeout` seconds at most."""
-    loop = told.get_loop()
-    loop.add_reader(descriptor, wake, told)
+async def wait_readable(descriptor: int, waiter: asyncio.Future[None], timeout: float | None) -> None:
+    """Waits until the descriptor is readable or `waiter` is done, for at most `timeout` seconds."""
+    loop = waiter.get_loop()
+    loop.add_reader(descriptor, wake, waiter)
     try:
-        await asyncio.wait_for(told, timeout)
+        await asyncio.wait_for(waiter, timeout)
     except asyncio.TimeoutError:  # the builtin from Python 3.11 on
-        raise WaitTimeoutError("the time given is over", lib.BB_E_TIMEOUT) from None
+        raise WaitTimeoutError(f"timed out after {timeout} s", lib.BB_E_TIMEOUT) from None
     finally:
         if not loop.is_closed():
             loop.remove_reader(descriptor)
 
 
-class Turns:
-    """When a loop that never has to wait lets the other tasks run: every 32 pieces of work, if half a millisecond has passed.
-    So they run each millisecond or 64 pieces, whichever is later, and the clock is read seldom."""
+class YieldTimer:
+    """Decides when a task that never has to wait yields to the other tasks of its loop.
 
-    __slots__ = ("_since", "_worked")
+    A task yields after every 32 pieces of work if half a millisecond has passed since its last yield. So the other tasks run
+    each millisecond or every 64 pieces, whichever takes longer, and the clock is rarely read.
+    """
+
+    __slots__ = ("_pieces", "_since")
 
     def __init__(self) -> None:
-        self._since, self._worked = 0, 0
+        self._since, self._pieces = 0, 0
 
-    def worked(self, pieces: int = 1) -> bool:
-        """Whether it is time to `give` a turn."""
-        self._worked += pieces
-        if self._worked < 32:
+    def should_yield(self, pieces: int = 1) -> bool:
+        """Counts `pieces` and returns whether the task should call `yield_now`."""
+        self._pieces += pieces
+        if self._pieces < 32:
             return False
-        self._worked = 0
+        self._pieces = 0
         return time.monotonic_ns() - self._since >= 500_000
 
-    def due(self) -> bool:
-        """The same for pieces that may be long: whether half a millisecond has passed."""
+    def is_due(self) -> bool:
+        """Whether half a millisecond has passed; for pieces that may take long."""
         return time.monotonic_ns() - self._since >= 500_000
 
-    async def give(self) -> None:
+    async def yield_now(self) -> None:
         """Lets the other tasks run once."""
         await asyncio.sleep(0)
         self._since = time.monotonic_ns()

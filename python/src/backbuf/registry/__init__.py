@@ -1,4 +1,4 @@
-"""The registry of CUDA kernels' buffers: who asks for what, and where it lies."""
+"""Registry of named buffers of CUDA kernels: registrations, layouts, plans and exports."""
 
 from ._buffer import CUDABuffer, Placement
 from ._device import Fit, Limits

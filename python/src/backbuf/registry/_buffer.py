@@ -1,4 +1,4 @@
-"""Buffers: what is asked for, and where it lies."""
+"""Registered buffers, their placements, and their conversion to and from the structs of `backbuf.h`."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ _ORIGINS = {lib.BB_ORIGIN_OWN: "own", lib.BB_ORIGIN_ALIASED: "aliased", lib.BB_O
 _NAMES = {"f16": np.float16, "f32": np.float32, "f64": np.float64, "i32": np.int32, "i64": np.int64}
 _F32 = np.dtype(np.float32)
 _CODES = {np.dtype(cls): getattr(lib, f"BB_{name.upper()}") for name, cls in _NAMES.items()}
-# A child's region that mixes precisions is bytes.
+# A child's region with mixed precisions consists of bytes.
 _DTYPES = {code: dtype for dtype, code in _CODES.items()} | {lib.BB_U8: np.dtype(np.uint8)}
 
 
 def precision_of(value: npt.DTypeLike) -> np.dtype[Any]:
-    """A precision as people name it, `"f32"` for example, or as NumPy does."""
+    """The dtype of a precision: a name such as "f32", or anything that NumPy accepts as a dtype."""
     return np.dtype(_NAMES[value] if isinstance(value, str) and value in _NAMES else value)
 
 
 def dtype_of(code: int) -> np.dtype[Any] | None:
-    """The dtype for the library's number; None for none."""
+    """The dtype of a library code; None if the code means none."""
     return _DTYPES.get(code)
 
 
 def bytes_of(value: int) -> int | None:
-    """Bytes as the library tells them; None where nobody can."""
+    """A number of bytes of the library; None if it is undefined."""
     return None if value == lib.BB_NO_BYTES else value
 
 
 @dataclass(frozen=True)
 class CUDABuffer:
-    """A buffer as its owner asks for it: plain data, which refers to no parent, group or registry. Sizes are elements.
+    """A registered buffer as plain data, without a reference to its parent, group or registry. Sizes are elements.
 
     >>> buffer = backbuf.CUDABuffer("k1", 3, "shared", precision="f64")
     >>> buffer.is_shared, buffer.precision
@@ -59,13 +59,16 @@ class CUDABuffer:
 
     name: str
     size: int
+    """Number of elements."""
     location: Location
+    """"shared" or "local"."""
     persistent: bool = False
+    """Whether a local buffer keeps its content between calls of the kernel's device functions."""
     aliases: str | None = None
-    """The buffer, registered before, whose memory it would rather share."""
+    """Name of an earlier buffer whose memory this one should share."""
     precision: np.dtype[Any] = _F32
     lifetime: tuple[int, int] | None = None
-    """The steps in which it is alive, without the last one; None: always."""
+    """The steps in which it is alive, begin included and end excluded; None means always."""
 
     def __post_init__(self) -> None:
         if self.location not in LOCATIONS:
@@ -74,17 +77,17 @@ class CUDABuffer:
 
     @property
     def is_shared(self) -> bool:
-        """Whether it asks for the block's shared memory."""
+        """Whether it is requested in the block's shared memory."""
         return self.location == "shared"
 
     @property
     def is_persistent_local(self) -> bool:
-        """Whether it asks for the thread's persistent array."""
+        """Whether it is requested in the thread's persistent array."""
         return self.location == "local" and self.persistent
 
     @property
     def is_local(self) -> bool:
-        """Whether it asks for an array of its own."""
+        """Whether it is requested as a local array of its own."""
         return self.location == "local" and not self.persistent
 
     def build_allocator(
@@ -96,9 +99,17 @@ class CUDABuffer:
         in_bytes: bool = False,
         zero: bool = False,
     ) -> Allocator:
-        """A Numba CUDA device function `(shared, persistent) → array` for a kernel to call: a slice of the one or the other,
-        or a local array of `local_size` elements, whichever is given. `in_bytes`: the slice counts bytes of a region that is
-        an array of uint8. `zero`: it is filled with zeros."""
+        """A Numba CUDA device function `(shared, persistent) -> array` for kernels.
+
+        Exactly one of the first three arguments is given.
+
+        Args:
+            shared_slice: Returns this slice of the shared region.
+            persistent_slice: Returns this slice of the persistent region.
+            local_size: Returns a local array of this many elements.
+            in_bytes: Whether the slice counts bytes, of a region that is an array of uint8.
+            zero: Whether the array is filled with zeros.
+        """
         from . import _numba
 
         if sum(given is not None for given in (shared_slice, persistent_slice, local_size)) != 1:
@@ -113,24 +124,24 @@ class CUDABuffer:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a buffer lies, and how it came about."""
+    """The place of a buffer in the layout."""
 
     space: Space
     offset: int
-    """Where it begins in its region, in elements of its own; 0 in an array of its own."""
+    """Begin in the region, in elements of the buffer; 0 for a local array."""
     length: int
-    """In elements."""
+    """Number of elements."""
     precision: np.dtype[Any]
     zero_fill: int
-    """How many elements to fill with zeros: its size, also where the array is longer."""
+    """Number of elements to fill with zeros: the buffer's size, also if the array is longer."""
     origin: str
-    """"own"; "aliased", a slice of its target; "fell back", an alias that has memory of its own."""
+    """"own"; "aliased", a slice of its target; "fell back", an alias that got memory of its own."""
     byte_offset: int | None
-    """None where nobody can tell: the region mixes precisions, and the layout is not typed."""
+    """Begin in the region, in bytes; None if the region mixes precisions and the layout is not typed."""
 
 
 def placement_of(struct: Any) -> Placement:
-    """The same of a `bb_allocator`."""
+    """Converts a `bb_allocator`."""
     return Placement(
         space=SPACES[struct.space],
         offset=struct.offset,
@@ -142,8 +153,12 @@ def placement_of(struct: Any) -> Placement:
     )
 
 
-class Wanted:
-    """A `bb_registry_buffer`. What C cannot be told is out of range there, too, so that C looks at everything in its order."""
+class BufferStruct:
+    """A `bb_registry_buffer`.
+
+    A value that C cannot represent is replaced by one that is out of range there too, so that the library checks all fields
+    in its own order; `check` then raises the error for the original value.
+    """
 
     FIELDS = ("size", "location", "persistent", "aliases", "precision", "lifetime")
 
@@ -151,18 +166,18 @@ class Wanted:
         self.struct, self.fields = ffi.new("bb_registry_buffer *"), 0
         _errors.check(lib.bb_registry_buffer_init(self.struct))
         self._name, self._aliases = c_text(name, "name"), ffi.NULL
-        self._why = ""
+        self._problem = ""
         self.struct.name = self._name
         for field, value in fields.items():
             getattr(self, f"_set_{field}")(value)
             self.fields |= getattr(lib, f"BB_FIELD_{field.upper()}")
 
     def check(self, status: int) -> int:
-        """The status, unless it is the answer to what C could not be told."""
+        """Returns the status, or raises the error for a value that C could not represent."""
         named = 0 < len(self._name) - 1 < 256
-        if self._why and named and status in (lib.BB_E_ARGUMENT, lib.BB_E_RANGE):
+        if self._problem and named and status in (lib.BB_E_ARGUMENT, lib.BB_E_RANGE):
             cls = _errors.ArgumentError if status == lib.BB_E_ARGUMENT else _errors.OutOfRangeError
-            raise cls(self._why, status)
+            raise cls(self._problem, status)
         return status
 
     def _set_size(self, size: Any) -> None:
@@ -172,13 +187,13 @@ class Wanted:
         if 0 <= number < 1 << 63:
             self.struct.size = number
         else:
-            self._unsayable(f"size is {number}: it must be from 0 to 2**63 - 1", "size", lib.BB_FOREVER)
+            self._set_invalid(f"size is {number}: it must be from 0 to 2**63 - 1", "size", lib.BB_FOREVER)
 
     def _set_location(self, location: Any) -> None:
         if isinstance(location, str) and location in LOCATIONS:
             self.struct.location = LOCATIONS[location]
         else:
-            self._unsayable(f"location is {location!r}: it must be 'shared' or 'local'", "location", 0)
+            self._set_invalid(f"location is {location!r}: it must be 'shared' or 'local'", "location", 0)
 
     def _set_persistent(self, persistent: Any) -> None:
         self.struct.persistent = flag(persistent, "persistent")
@@ -193,7 +208,7 @@ class Wanted:
         if dtype in _CODES:
             self.struct.precision = _CODES[dtype]
         else:
-            self._unsayable(f"precision is {dtype}: it must be one of {', '.join(_NAMES)}", "precision", 0)
+            self._set_invalid(f"precision is {dtype}: it must be one of {', '.join(_NAMES)}", "precision", 0)
 
     def _set_lifetime(self, lifetime: Any) -> None:
         if lifetime is None:
@@ -202,8 +217,8 @@ class Wanted:
         if 0 <= begin < end < 1 << 64:
             self.struct.begin, self.struct.end = begin, end
         else:
-            self._unsayable(f"lifetime is {(begin, end)}: it must begin before it ends, from 0 to 2**64 - 1", "begin", 1)
+            self._set_invalid(f"lifetime is {(begin, end)}: it must begin before it ends, from 0 to 2**64 - 1", "begin", 1)
 
-    def _unsayable(self, why: str, field: str, out_of_range: int) -> None:
-        self._why = self._why or why
+    def _set_invalid(self, problem: str, field: str, out_of_range: int) -> None:
+        self._problem = self._problem or problem
         setattr(self.struct, field, out_of_range)

@@ -1,4 +1,4 @@
-"""Devices: what they allow, and what a launch takes of it."""
+"""Limits of CUDA devices, and the resources of a kernel launch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BOUNDS = {
 
 
 def compute_capability(arch: str | int) -> int:
-    """Ten times the compute capability: of `"sm_90"`, `"9.0"` or 90."""
+    """Ten times the compute capability of `"sm_90"`, `"9.0"` or 90."""
     cc = ffi.new("uint32_t *")
     name = arch if isinstance(arch, str) else str(operator.index(arch))
     _errors.check(lib.bb_arch_parse(c_text(name, "arch"), cc))
@@ -30,7 +30,7 @@ def compute_capability(arch: str | int) -> int:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a device allows. `dataclasses.replace` changes what is different on yours.
+    """Limits of a device. Use `dataclasses.replace` for a device that differs.
 
     >>> backbuf.Limits.of("sm_90").shared_block_bytes
     232448
@@ -42,27 +42,27 @@ class Limits:
     registers_per_sm: int
     registers_per_thread: int
     register_granule: int
-    """A warp gets registers in multiples of this."""
+    """Registers are allocated to a warp in multiples of this."""
     shared_static_bytes: int
-    """Shared memory that a block gets without asking."""
+    """Shared memory of a block without opt-in."""
     shared_block_bytes: int
-    """Shared memory that a block gets at most, if its kernel opts in."""
+    """Shared memory of a block with opt-in."""
     shared_sm_bytes: int
     shared_reserved_bytes: int
-    """Shared memory that the system takes of each block."""
+    """Shared memory of each block that the system reserves."""
     shared_granule_bytes: int
-    """Shared memory is given out in multiples of this."""
+    """Shared memory is allocated in multiples of this."""
 
     @classmethod
     def of(cls, arch: str | int) -> Limits:
-        """Those of a compute capability from 7.0 to 12.1, by a name as `"sm_90"`, `"9.0"` or 90."""
+        """The limits of a compute capability from 7.0 to 12.1, such as `"sm_90"`, `"9.0"` or 90."""
         struct = ffi.new("bb_limits *")
         _errors.check(lib.bb_limits_init(compute_capability(arch), struct))
         return cls(**{field.name: getattr(struct, field.name) for field in fields(cls)})
 
 
 def limits_struct(arch: str | int | Limits) -> Any:
-    """A `bb_limits`."""
+    """Converts into a `bb_limits`."""
     limits = arch if isinstance(arch, Limits) else Limits.of(arch)
     struct = ffi.new("bb_limits *", {"struct_size": ffi.sizeof("bb_limits")})
     for field in fields(limits):
@@ -75,7 +75,7 @@ _TYPES = {name: field.type.cname for name, field in ffi.typeof("bb_limits").fiel
 
 
 def launch_struct(threads: int, shared_per: str | None, registers_per_thread: int | None, static_shared_bytes: int) -> Any:
-    """A `bb_launch`."""
+    """Converts into a `bb_launch`."""
     struct = ffi.new("bb_launch *")
     _errors.check(lib.bb_launch_init(unsigned(threads, "threads_per_block", 32), struct))
     if shared_per is not None:
@@ -88,28 +88,28 @@ def launch_struct(threads: int, shared_per: str | None, registers_per_thread: in
 
 @dataclass(frozen=True)
 class Fit:
-    """What a launch that fits takes."""
+    """Resources of a launch that fits a device."""
 
     needs_opt_in: bool
-    """Whether the kernel must opt in to so much (`cudaFuncAttributeMaxDynamicSharedMemorySize`)."""
+    """Whether the kernel must opt in to this much shared memory (`cudaFuncAttributeMaxDynamicSharedMemorySize`)."""
     shared_bytes: int
     """Dynamic shared memory of a block."""
     shared_stride_bytes: int
-    """From one thread's region to the next one's; of a block's region, its bytes."""
+    """Bytes between the regions of two threads; if the region belongs to the block, its size."""
     blocks_per_sm: int
-    """Blocks on a multiprocessor at once."""
+    """Blocks that run on a multiprocessor at once."""
     warps_per_sm: int
     max_warps_per_sm: int
     bound: str
-    """What keeps further blocks off: "shared", "registers", "threads" or "blocks"."""
+    """The resource that limits the number of blocks: "shared", "registers", "threads" or "blocks"."""
 
     @property
     def occupancy(self) -> float:
-        """The share of the warps that the device could have at once."""
+        """Running warps as a share of the device's maximum."""
         return self.warps_per_sm / self.max_warps_per_sm
 
 
 def fit_of(struct: Any) -> Fit:
-    """The same of a `bb_fit`."""
+    """Converts a `bb_fit`."""
     found = {field.name: getattr(struct, field.name) for field in fields(Fit)}
     return Fit(**found | {"needs_opt_in": bool(struct.needs_opt_in), "bound": _BOUNDS[struct.bound]})

@@ -1,4 +1,4 @@
-"""BufferGroup: the buffers of one parent, and how they lie."""
+"""Buffers of one parent and their layout."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from backbuf._layout import unsigned
 from backbuf._library import ffi, lib
 from backbuf._owner import Unique
 
-from ._buffer import Allocator, CUDABuffer, Location, Placement, Space, Wanted, placement_of
+from ._buffer import Allocator, BufferStruct, CUDABuffer, Location, Placement, Space, placement_of
 from ._device import Fit, Limits, compute_capability, fit_of, launch_struct, limits_struct
-from ._native import Native, c_text, text_of
+from ._native import NativeRegistry, c_text, text_of
 from ._plan import Plan, plan
 from ._queries import Banks, LayoutInfo, Overlap, info_of
 
@@ -27,8 +27,10 @@ Answer = TypeVar("Answer")
 
 
 class BufferGroup(Unique):
-    """What one parent has in a registry: `registry.group(parent)`, or `BufferGroup(parent)` with a registry of its own. Its
-    methods are those of `BufferRegistry`, without the parent. It holds the parent; the registry does not hold it.
+    """The buffers of one parent: `registry.group(parent)`, or `BufferGroup(parent)` with a registry of its own.
+
+    Its methods are those of `BufferRegistry` without the parent. It keeps the parent alive; the registry does not. Any
+    thread may call them.
 
     >>> group = backbuf.BufferGroup("solver")
     >>> group.register("k1", 100, "shared")
@@ -41,17 +43,17 @@ class BufferGroup(Unique):
 
     def __init__(self, parent: object, registry: BufferRegistry | None = None) -> None:
         self._parent = parent
-        self._native = Native() if registry is None else registry._native
+        self._native = NativeRegistry() if registry is None else registry._native
 
     @property
     def parent(self) -> object:
-        """Whose buffers they are."""
+        """The parent."""
         return self._parent
 
     @property
     def entries(self) -> dict[str, CUDABuffer]:
-        """The buffers as they were asked for, by name, in the order of their registration; a child's two regions among them."""
-        return self._steady(self._entries)
+        """The registered buffers by name, in the order of registration; a child appears as its two regions."""
+        return self._consistent(self._entries)
 
     # --- what is asked for ---
 
@@ -67,7 +69,7 @@ class BufferGroup(Unique):
     ) -> None:
         """`BufferRegistry.register`."""
         fields = {"persistent": persistent, "aliases": aliases, "precision": precision, "lifetime": lifetime}
-        self._told(lib.bb_registry_register, Wanted(name, size=size, location=location, **fields))
+        self._submit(lib.bb_registry_register, BufferStruct(name, size=size, location=location, **fields))
 
     def replace(
         self,
@@ -81,17 +83,19 @@ class BufferGroup(Unique):
     ) -> None:
         """`BufferRegistry.replace`."""
         fields = {"persistent": persistent, "aliases": aliases, "precision": precision, "lifetime": lifetime}
-        self._told(lib.bb_registry_replace, Wanted(name, size=size, location=location, **fields))
+        self._submit(lib.bb_registry_replace, BufferStruct(name, size=size, location=location, **fields))
 
     def update_buffer(self, name: str, **changes: Any) -> tuple[bool, bool]:
         """`BufferRegistry.update_buffer`."""
         for field in changes:
-            if field not in Wanted.FIELDS:
-                raise TypeError(f"update_buffer got an unexpected keyword {field!r}: a buffer has {', '.join(Wanted.FIELDS)}")
-        wanted, known, changed = Wanted(name, **changes), ffi.new("bool *"), ffi.new("bool *")
+            if field not in BufferStruct.FIELDS:
+                raise TypeError(
+                    f"update_buffer got an unexpected keyword {field!r}: a buffer has {', '.join(BufferStruct.FIELDS)}"
+                )
+        buffer, known, changed = BufferStruct(name, **changes), ffi.new("bool *"), ffi.new("bool *")
         key = self._native.find(self._parent)
-        status = lib.bb_registry_update_buffer(self._native.pointer(), key, wanted.fields, wanted.struct, known, changed)
-        self._check(wanted.check(status))
+        status = lib.bb_registry_update_buffer(self._native.pointer(), key, buffer.fields, buffer.struct, known, changed)
+        self._check(buffer.check(status))
         return bool(known[0]), bool(changed[0])
 
     def register_child(self, name: str, child: object, aliases: str | None = None) -> None:
@@ -110,7 +114,7 @@ class BufferGroup(Unique):
         protect_persistent: bool | None = None,
     ) -> None:
         """`BufferRegistry.set_options`."""
-        # Not by info(), which there is none of where only another option makes a layout possible.
+        # Not by info(): it fails if only other options make a layout possible.
         now = json.loads(self.to_json())["groups"][0]["options"]
         now["layout"] = "typed" if now.pop("typed") else "elements"
         given = {
@@ -119,8 +123,8 @@ class BufferGroup(Unique):
             "bank_skew": bank_skew,
             "protect_persistent": protect_persistent,
         }
-        config = Native.config(**now | {name: value for name, value in given.items() if value is not None})
-        self._do(lib.bb_registry_set_options, config)
+        config = NativeRegistry.config(**now | {name: value for name, value in given.items() if value is not None})
+        self._call(lib.bb_registry_set_options, config)
 
     def from_json(self, text: str) -> None:
         """`BufferRegistry.from_json`."""
@@ -131,13 +135,13 @@ class BufferGroup(Unique):
 
     def clear_layout(self) -> None:
         """`BufferRegistry.clear_layout`."""
-        self._do(lib.bb_registry_clear_layout)
+        self._call(lib.bb_registry_clear_layout)
 
     invalidate_layouts = clear_layout
 
     def clear(self) -> None:
-        """Forgets all of its buffers: `BufferRegistry.clear_parent`."""
-        self._do(lib.bb_registry_clear_parent)
+        """Removes all buffers: `BufferRegistry.clear_parent`."""
+        self._call(lib.bb_registry_clear_parent)
 
     # --- where it lies ---
 
@@ -154,40 +158,40 @@ class BufferGroup(Unique):
         return self._number(lib.bb_registry_persistent_local_buffer_size)
 
     def build_shared_layout(self) -> dict[str, slice]:
-        """What lies in the shared region: name and slice, in layout order: aliases behind what is none."""
+        """The slices of the shared region by name, aliases last."""
         return self._slices("shared")
 
     def build_persistent_layout(self) -> dict[str, slice]:
-        """The same of the persistent region."""
+        """The slices of the persistent region by name, aliases last."""
         return self._slices("persistent")
 
     def build_local_sizes(self) -> dict[str, int]:
-        """The local arrays and how long they are."""
-        return {one["name"]: one["length"] for one in self._in_order("local")}
+        """The lengths of the local arrays by name."""
+        return {one["name"]: one["length"] for one in self._layout_of("local")}
 
     def placement(self, name: str) -> Placement:
         """`BufferRegistry.placement`."""
         found = ffi.new("bb_allocator *")
-        self._do(lib.bb_registry_get_allocator, c_text(name, "name"), ffi.sizeof("bb_allocator"), found)
+        self._call(lib.bb_registry_get_allocator, c_text(name, "name"), ffi.sizeof("bb_allocator"), found)
         return placement_of(found)
 
     def get_allocator(self, name: str, *, zero: bool = False) -> Allocator:
         """`BufferRegistry.get_allocator`."""
-        place, buffer, info = self._steady(lambda: (self.placement(name), self._entries()[name], self.info()))
-        if place.space == "local":
-            return buffer.build_allocator(None, None, place.length, zero=zero)
-        own = info.shared_precision if place.space == "shared" else info.persistent_precision
+        placement, buffer, info = self._consistent(lambda: (self.placement(name), self._entries()[name], self.info()))
+        if placement.space == "local":
+            return buffer.build_allocator(None, None, placement.length, zero=zero)
+        own = info.shared_precision if placement.space == "shared" else info.persistent_precision
         in_bytes = info.layout == "typed" and own is None
-        width = place.precision.itemsize if in_bytes else 1
-        region = slice(place.offset * width, (place.offset + place.length) * width)
-        if place.space == "shared":
+        width = placement.precision.itemsize if in_bytes else 1
+        region = slice(placement.offset * width, (placement.offset + placement.length) * width)
+        if placement.space == "shared":
             return buffer.build_allocator(region, None, None, in_bytes=in_bytes, zero=zero)
         return buffer.build_allocator(None, region, None, in_bytes=in_bytes, zero=zero)
 
     def info(self) -> LayoutInfo:
         """`BufferRegistry.info`."""
         found = ffi.new("bb_layout_info *")
-        self._do(lib.bb_registry_layout_info, ffi.sizeof("bb_layout_info"), found)
+        self._call(lib.bb_registry_layout_info, ffi.sizeof("bb_layout_info"), found)
         return info_of(found)
 
     def version(self) -> int:
@@ -230,7 +234,7 @@ class BufferGroup(Unique):
         """`BufferRegistry.check`."""
         launch = launch_struct(threads_per_block, shared_per, registers_per_thread, static_shared_bytes)
         found = ffi.new("bb_fit *")
-        self._do(lib.bb_registry_check, limits_struct(arch), launch, ffi.sizeof("bb_fit"), found)
+        self._call(lib.bb_registry_check, limits_struct(arch), launch, ffi.sizeof("bb_fit"), found)
         return fit_of(found)
 
     def shared_bytes(self, threads: int) -> int:
@@ -285,32 +289,32 @@ class BufferGroup(Unique):
     def _check(self, status: int) -> None:
         self._native.check(status, parent=self._parent)
 
-    def _do(self, function: Callable[..., int], *arguments: Any) -> None:
+    def _call(self, function: Callable[..., int], *arguments: Any) -> None:
         self._check(function(self._native.pointer(), self._native.find(self._parent), *arguments))
 
-    def _told(self, function: Callable[..., int], wanted: Wanted) -> None:
+    def _submit(self, function: Callable[..., int], buffer: BufferStruct) -> None:
         key = self._native.key(self._parent)
-        self._check(wanted.check(function(self._native.pointer(), key, wanted.struct)))
+        self._check(buffer.check(function(self._native.pointer(), key, buffer.struct)))
 
     def _number(self, function: Callable[..., int], *arguments: int) -> int:
         number = ffi.new("uint64_t *")
-        self._do(function, *arguments, number)
+        self._call(function, *arguments, number)
         return int(number[0])
 
     def _flag(self, function: Callable[..., int], *arguments: int) -> bool:
         answer = ffi.new("bool *")
-        self._do(function, *arguments, answer)
+        self._call(function, *arguments, answer)
         return bool(answer[0])
 
     def _text(self, function: Callable[..., int], *arguments: Any) -> str:
         registry, key = self._native.pointer(), self._native.find(self._parent)
         return text_of(lambda text, room, length: function(registry, key, *arguments, text, room, length), self._check)
 
-    def _steady(self, ask: Callable[[], Answer]) -> Answer:
-        """The answer to several questions, which no other thread has come between."""
+    def _consistent(self, query: Callable[[], Answer]) -> Answer:
+        """The result of several queries, repeated until no other thread has changed the group in between."""
         while True:
             before = self.version()
-            answer = ask()
+            answer = query()
             if self.version() == before:
                 return answer
 
@@ -332,25 +336,25 @@ class BufferGroup(Unique):
                 entries[one["name"]] = _buffer(one)
         return entries
 
-    def _in_order(self, space: Space) -> list[dict[str, Any]]:
-        """What lies in a space, in layout order: name, offset, length."""
+    def _layout_of(self, space: Space) -> list[dict[str, Any]]:
+        """Name, offset and length of the buffers in a space, in layout order."""
         layout = self._document()["layout"]
         if layout is None:
-            self.info()  # tells why
+            self.info()  # raises the reason
         here = [one for one in layout["buffers"] if one["space"] == space]
         return sorted(here, key=lambda one: one["origin"] != "own")
 
     def _slices(self, space: Space) -> dict[str, slice]:
-        return {one["name"]: slice(one["offset"], one["offset"] + one["length"]) for one in self._in_order(space)}
+        return {one["name"]: slice(one["offset"], one["offset"] + one["length"]) for one in self._layout_of(space)}
 
 
 def _buffer(asked: dict[str, Any]) -> CUDABuffer:
-    """As JSON has it."""
+    """Converts a buffer of the JSON document."""
     lifetime = asked["lifetime"]
     return CUDABuffer(**asked | {"lifetime": None if lifetime is None else tuple(lifetime)})
 
 
-def _region(name: str, place: Placement, aliases: str | None = None) -> CUDABuffer:
-    """A child's region, which stands in no JSON."""
-    shared = place.space == "shared"
-    return CUDABuffer(name, place.zero_fill, "shared" if shared else "local", not shared, aliases, place.precision)
+def _region(name: str, placement: Placement, aliases: str | None = None) -> CUDABuffer:
+    """A child's region, which the JSON document does not contain."""
+    shared = placement.space == "shared"
+    return CUDABuffer(name, placement.zero_fill, "shared" if shared else "local", not shared, aliases, placement.precision)

@@ -1,4 +1,4 @@
-"""A `bb_registry`, and the keys by which it knows Python's parents."""
+"""The native registry, and the keys that it uses for Python parents."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ import numpy as np
 
 from backbuf import _errors
 from backbuf._library import ffi, lib
-from backbuf._owner import Unique, remember
+from backbuf._owner import Unique, destroy_at_exit
 
-# What has no identity of its own: equal ones are the same parent, as they are the same key of a dict.
+# Types without an identity: equal values are the same parent, as they are the same key of a dict.
 _VALUES = (str, bytes, numbers.Number, np.generic, tuple, frozenset, type(None))
 
-_SHOWN = reprlib.Repr()
-_SHOWN.maxstring = _SHOWN.maxother = 100
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 100
 
 LAYOUTS = {"elements": 0, "typed": 1}
 SHARED_PER = {"block": lib.BB_SHARED_PER_BLOCK, "thread": lib.BB_SHARED_PER_THREAD}
 
 
 def choice(table: Mapping[str, int], name: Any, what: str) -> int:
-    """The number of a word."""
+    """The number of a named option."""
     if not isinstance(name, str) or name not in table:
         raise ValueError(f"{what} is {name!r}: it must be {' or '.join(map(repr, table))}")
     return table[name]
@@ -41,16 +41,18 @@ def flag(value: Any, what: str) -> bool:
 
 
 def c_text(value: Any, what: str) -> Any:
-    """A str as a C string, which the caller keeps."""
+    """A str as a C string; keep the result as long as it is used."""
     if not isinstance(value, str):
         raise TypeError(f"{what} is a {type(value).__name__}: give a str")
     if "\0" in value:
-        raise _errors.ArgumentError(f"{what} is {value!r}: it has a NUL inside, at which C would end it", lib.BB_E_ARGUMENT)
+        raise _errors.ArgumentError(f"{what} is {value!r}: it must not contain a NUL", lib.BB_E_ARGUMENT)
     return ffi.new("char[]", value.encode())
 
 
 def text_of(call: Callable[[Any, int, Any], int], check: Callable[[int], None] = _errors.check) -> str:
-    """A text by two calls: how long, then what; and again where another thread has made it longer in between."""
+    """A text by two calls, one for its length and one for its bytes; repeated if another thread has made it longer in
+    between.
+    """
     length = ffi.new("uint64_t *")
     while True:
         check(call(ffi.NULL, 0, length))
@@ -61,8 +63,8 @@ def text_of(call: Callable[[Any, int, Any], int], check: Callable[[int], None] =
             return str(ffi.buffer(room, length[0])[:], "utf-8")
 
 
-class Native(Unique):
-    """The registry in C. It is made when it is first used, so that a process that only forks has none to lose."""
+class NativeRegistry(Unique):
+    """A `bb_registry`, created at its first use, so that a fork before that does not invalidate it."""
 
     __slots__ = ("__weakref__", "_config", "_kept", "_keys", "_lock", "_objects", "_pointer", "_values")
 
@@ -79,7 +81,7 @@ class Native(Unique):
         self._kept = None if label is None else c_text(label, "label")
         if self._kept is not None:
             self._config.label = self._kept
-        # Reentrant, since the end of a parent may come anywhere.
+        # Reentrant: the finalizer of a parent may run anywhere.
         self._lock = threading.RLock()
         self._keys = itertools.count(1)
         self._values: dict[Any, int] = {}
@@ -101,7 +103,7 @@ class Native(Unique):
                 made = ffi.new("bb_registry **")
                 _errors.check(lib.bb_registry_create(self._config, made))
                 self._pointer = made[0]
-                remember(self)
+                destroy_at_exit(self)
             return self._pointer
 
     def __del__(self) -> None:
@@ -112,14 +114,14 @@ class Native(Unique):
     # --- parents ---
 
     def find(self, parent: object) -> int:
-        """The parent's key; 0, which is nobody's, for one that was never given any."""
+        """The parent's key; 0 if it has none."""
         if isinstance(parent, _VALUES):
             return self._values.get(parent, 0)
         known, key = self._objects.get(id(parent), (None, 0))
         return key if known is not None and known() is parent else 0
 
     def key(self, parent: object) -> int:
-        """The parent's key, a new one where it has none."""
+        """The parent's key, created if it has none."""
         with self._lock:
             key = self.find(parent)
             if key:
@@ -132,27 +134,27 @@ class Native(Unique):
             try:
                 known = weakref.ref(parent, partial(_ended, weakref.ref(self), id(parent), key))
             except TypeError:
-                known = lambda: parent  # noqa: E731 - it has the parent
+                known = lambda: parent  # noqa: E731 - keeps the parent alive
             self._objects[id(parent)] = known, key
             return key
 
     # --- calls ---
 
     def check(self, status: int, **named: object) -> None:
-        """Raises what a status means; `named` are the parents in its text, which knows them by key."""
+        """Raises the exception for a status, with each parent of `named` shown in place of its key."""
         if status != 0:
             self.fail(status, **named)
 
     def fail(self, status: int, **named: object) -> NoReturn:
         error = _errors.error(status)
-        told = str(error)
+        message = str(error)
         for name, parent in named.items():
-            told = told.replace(f"{name} = {self.find(parent)}:", f"{name} = {_SHOWN.repr(parent)}:")
-        raise type(error)(told, status)
+            message = message.replace(f"{name} = {self.find(parent)}:", f"{name} = {_REPR.repr(parent)}:")
+        raise type(error)(message, status)
 
 
-def _ended(native: weakref.ref[Native], identity: int, key: int, _: object) -> None:
-    """A parent is no more: neither are its buffers."""
+def _ended(native: weakref.ref[NativeRegistry], identity: int, key: int, _: object) -> None:
+    """Called at the end of a parent: removes its buffers."""
     registry = native()
     if registry is None:
         return

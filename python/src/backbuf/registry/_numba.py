@@ -1,4 +1,4 @@
-"""The device functions by which kernels of Numba get their buffers."""
+"""Numba device functions through which kernels get their buffers."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import numpy as np
 from ._buffer import Allocator
 
 try:
-    # A global of the functions below by this name: Numba's simulator looks for it there.
+    # Numba's simulator needs a global of this name in the functions below.
     from numba import cuda, from_dtype
 except ImportError as error:
     raise ImportError(
-        "get_allocator makes device functions of Numba, which is not there: pip install numba; placement() tells where a "
-        "buffer lies without it"
+        "get_allocator needs Numba, which is not installed: pip install numba; placement() returns the place of a buffer "
+        "without it"
     ) from error
 
 
 def _device(function: Allocator) -> Allocator:
-    """A device function that becomes part of whoever calls it: others may return no array that they have made."""
+    """Compiles a device function that is inlined into its caller: other device functions cannot return local arrays."""
     made = cuda.jit(device=True, inline="always")(function)
-    # Numba's own CUDA target loses the option on the way; its simulator has none.
+    # Numba's own CUDA target drops the option; its simulator has none.
     getattr(made, "targetoptions", {})["inline"] = "always"
     return made  # type: ignore[no-any-return]
 
 
 def _filled(allocate: Allocator, zeros: int) -> Allocator:
-    """The same with zeros in it."""
+    """The same allocator, which also fills the first `zeros` elements with zeros."""
     if zeros == 0:
         return allocate
 
@@ -42,10 +42,10 @@ def _filled(allocate: Allocator, zeros: int) -> Allocator:
     return filled
 
 
-# The same function for the same place, so that Numba compiles it once.
+# Cached, so that Numba compiles each function once.
 @lru_cache(maxsize=4096)
 def slice_of(region: str, start: int, stop: int, dtype: str | None, zeros: int) -> Allocator:
-    """A slice of the region; with a dtype, of a region of bytes."""
+    """An allocator that returns a slice of a region; with a dtype, of a region of bytes."""
     if dtype is None:
 
         def of_shared(shared: Any, persistent: Any) -> Any:
@@ -68,7 +68,7 @@ def slice_of(region: str, start: int, stop: int, dtype: str | None, zeros: int) 
 
 @lru_cache(maxsize=4096)
 def local(dtype: str, length: int, zeros: int) -> Allocator:
-    """An array of its own."""
+    """An allocator that returns a local array."""
     element = from_dtype(np.dtype(dtype))
 
     def of_its_own(shared: Any, persistent: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The library's pictures as PNG: Matplotlib draws what its SVG is made of, rectangles, lines and texts."""
+"""PNG pictures of layouts: Matplotlib draws the rectangles, lines and texts of the library's SVG."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ try:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Rectangle
 except ImportError as error:
-    raise ImportError("png draws by Matplotlib, which is not there: pip install matplotlib; svg() needs nothing") from error
+    raise ImportError("png needs Matplotlib, which is not installed: pip install matplotlib; svg() does not") from error
 
 _SVG = "{http://www.w3.org/2000/svg}"
-_DPI = 100  # of scale 1, where a unit of the picture is a dot
+_DPI = 100  # at scale 1 a unit of the picture is a pixel
 _POINT = 72 / _DPI
-_GLYPH = 0.602  # of a monospaced font: its width by its size
+_GLYPH = 0.602  # width of a glyph of the monospaced font, relative to the font size
 
 
 def png(svg: str, dark: bool, scale: float) -> bytes:
-    """The picture as it looks on a light or on a dark page."""
+    """Draws the picture for a light or a dark page."""
     root = ElementTree.fromstring(svg)
     style = _style(root.findtext(f"{_SVG}style", ""), dark)
     width, height, size = (float(root.attrib[name]) for name in ("width", "height", "font-size"))
@@ -44,7 +44,7 @@ def png(svg: str, dark: bool, scale: float) -> bytes:
 
 
 def _style(sheet: str, dark: bool) -> dict[str, dict[str, str]]:
-    """Properties by class, or by element."""
+    """Style properties by class, or by element."""
     light, _, night = sheet.partition("@media")
     looks: dict[str, dict[str, str]] = {}
     for name, properties in re.findall(r"\.?(\w+)\{([^{}]*)\}", light + (night if dark else "")):
@@ -90,7 +90,7 @@ def _text(axes: Any, element: ElementTree.Element, style: dict[str, dict[str, st
             color=style.get(part.get("class", ""), style["text"])["fill"],
             ha={"end": "right", "middle": "center"}.get(part.get("text-anchor", ""), "left"),
             va="baseline",
-            family=["DejaVu Sans Mono", "DejaVu Sans"],  # which Matplotlib has with it
+            family=["DejaVu Sans Mono", "DejaVu Sans"],  # shipped with Matplotlib
             size=size * _POINT,
             weight=part.get("font-weight", "normal"),
             parse_math=False,

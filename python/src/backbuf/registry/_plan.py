@@ -1,4 +1,4 @@
-"""Plans: buffers with lifetimes in the least memory."""
+"""Plans: placing buffers with lifetimes in as little memory as possible."""
 
 from __future__ import annotations
 
@@ -12,42 +12,44 @@ from backbuf._layout import unsigned
 from backbuf._library import ffi, lib
 from backbuf._wait import nanoseconds
 
-from ._native import Native
+from ._native import NativeRegistry
 
 
 @dataclass(frozen=True)
 class PlannedRegion:
-    """How a region came out, in elements; what is always alive lies below what is planned, and counts."""
+    """The planned layout of a region, in elements. Buffers that are always alive lie below the planned ones and are
+    included.
+    """
 
     buffers: int
-    """Those that were placed."""
+    """Number of placed buffers."""
     height: int
-    """How far they reach."""
+    """Size of the region."""
     lower_bound: int
-    """The most that is alive at any one step: no plan is lower."""
+    """The largest sum of buffers that are alive in one step: no plan is smaller."""
     exact: bool
-    """Whether no plan is lower than this one."""
+    """Whether this plan is proven to be the smallest."""
     heuristic_height: int
-    """How far they reached before any search."""
+    """Size of the region before the search."""
     nodes: int
-    """Steps of the search."""
+    """Number of search steps."""
 
     @property
     def gap(self) -> int:
-        """What a better plan could save at most."""
+        """The most that a better plan could save."""
         return self.height - self.lower_bound
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a plan came to."""
+    """The result of a plan."""
 
     shared: PlannedRegion
     persistent: PlannedRegion
 
 
 def plan(
-    native: Native,
+    native: NativeRegistry,
     parent: object,
     budget: float | None,
     threads: int,
@@ -56,7 +58,7 @@ def plan(
     target: int | None,
     cancelled: Callable[[], object] | None,
 ) -> Plan:
-    """Searches on a thread of its own, without the GIL, while this one is there for Ctrl-C and for `cancelled`."""
+    """Searches on another thread without the GIL, while this thread reacts to Ctrl-C and `cancelled`."""
     config, found = ffi.new("bb_plan_config *"), ffi.new("bb_plan *")
     _errors.check(lib.bb_plan_config_init(config))
     config.budget_ns = nanoseconds(budget, "budget")
@@ -66,7 +68,7 @@ def plan(
         config.nodes = unsigned(nodes, "nodes")
     if target is not None:
         config.target = unsigned(target, "target")
-    # The search asks whether this handle is still good, which takes no Python: once it is not, the search ends.
+    # The search calls bb_handle_check with this handle, which needs no Python; destroying the handle ends the search.
     token = ffi.new("bb_registry **")
     _errors.check(lib.bb_registry_create(ffi.NULL, token))
     config.cancelled = ffi.cast("bb_cancelled_fn", ffi.addressof(lib, "bb_handle_check"))

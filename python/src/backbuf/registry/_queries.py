@@ -1,4 +1,4 @@
-"""What a registry tells of a parent."""
+"""Results of queries about a parent's layout."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from ._native import LAYOUTS, SHARED_PER
 
 @dataclass(frozen=True)
 class LayoutInfo:
-    """What a parent takes, and how it lays out. Bytes that nobody can tell are None: the region mixes precisions, and the
-    layout is not typed."""
+    """Sizes and options of a parent's layout. Sizes in bytes are None if a region mixes precisions and the layout is not
+    typed.
+    """
 
     layout: str
     """"elements" or "typed"."""
@@ -23,13 +24,13 @@ class LayoutInfo:
     bank_skew: bool
     protect_persistent: bool
     planned: bool
-    """Whether buffers with lifetimes lie where a plan has put them."""
+    """Whether a plan determines the places of buffers with lifetimes."""
     version: int
     layout_hash: int
     buffers: int
-    """Children's hidden ones included."""
+    """Number of buffers, including those of children."""
     shared: int
-    """Elements of the shared region; those of a typed region that mixes precisions are bytes."""
+    """Elements of the shared region; bytes if the layout is typed and the region mixes precisions."""
     persistent: int
     local: int
     """Elements of all local arrays together."""
@@ -38,10 +39,10 @@ class LayoutInfo:
     local_bytes: int
     shared_stride_bytes: int | None
     shared_align_bytes: int
-    """The alignment that the start of the region needs."""
+    """The required alignment of the region's begin."""
     persistent_align_bytes: int
     shared_precision: np.dtype[Any] | None
-    """None where it is empty or mixes precisions."""
+    """None if the region is empty or mixes precisions."""
     persistent_precision: np.dtype[Any] | None
 
 
@@ -50,7 +51,7 @@ def _word(table: dict[str, int], number: int) -> str:
 
 
 def info_of(struct: Any) -> LayoutInfo:
-    """The same of a `bb_layout_info`."""
+    """Converts a `bb_layout_info`."""
     found = {field.name: getattr(struct, field.name) for field in fields(LayoutInfo) if field.name != "layout"}
     found |= {name: bool(found[name]) for name in ("bank_skew", "protect_persistent", "planned")}
     found |= {name: bytes_of(found[name]) for name in ("shared_bytes", "persistent_bytes", "shared_stride_bytes")}
@@ -60,22 +61,22 @@ def info_of(struct: Any) -> LayoutInfo:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Two buffers that share memory while both are alive: an alias that does not take turns."""
+    """Two buffers that share memory while both are alive: an alias whose lifetime intersects that of its target."""
 
     first: str
     second: str
     space: Space
     start: int
     stop: int
-    """Elements of the region that both have."""
+    """The shared elements of the region are those from `start` to `stop`, without `stop`."""
     steps: tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Banks:
-    """How the threads of a warp meet the banks of shared memory when each reads the same element of its own region."""
+    """Shared-memory bank conflicts of a warp whose threads read the same element of their own regions."""
 
     stride_bytes: int
     conflict_free_stride_bytes: int | None
     ways: dict[str, int]
-    """By buffer, the turns into which its worst access is split."""
+    """For each buffer, the number of accesses into which the worst read is split."""

@@ -1,4 +1,4 @@
-"""BufferRegistry: who asks for which buffers, and where they lie."""
+"""Registry of the buffers that CUDA kernels request, and their layouts."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ from backbuf._owner import Unique
 from ._buffer import Allocator, Location, Placement
 from ._device import Fit, Limits
 from ._group import BufferGroup
-from ._native import Native, text_of
+from ._native import NativeRegistry, text_of
 from ._plan import Plan
 from ._queries import Banks, LayoutInfo, Overlap
 
 
 class BufferRegistry(Unique):
-    """Named buffers of CUDA kernels: what each owner, the *parent*, asks for, and where it lies in the block's shared memory,
-    in the thread's persistent array, or in local arrays. Sizes and offsets are elements; what counts bytes has `bytes` in its
-    name.
+    """Named buffers of CUDA kernels: the requests of each owner, the *parent*, and their places in shared memory, in the
+    thread's persistent array, or in local arrays.
 
-    `layout="typed"`: offsets are worked out in bytes and aligned by precision, so that a region may mix precisions.
-    `shared_per`: a `"block"` has one shared region, or each `"thread"`. `bank_skew`: in a typed layout of 4-byte elements that
-    belongs to a thread, the stride from thread to thread is an odd number of words. `protect_persistent`: an alias never
-    overlaps a persistent buffer, nor a child's region that holds one. `label` names the registry in messages.
+    Sizes and offsets are elements; names with `bytes` count bytes. A parent is any object. It is identified by identity and
+    referred to weakly: its buffers are removed when it is garbage-collected. Objects without weak references are kept as
+    long as the registry; strings, numbers and tuples are identified by value. Any thread may call any method.
 
-    A parent is any object. It is known by its identity and not held: its buffers are forgotten when it ends. What cannot be
-    referred to weakly is held as long as the registry; texts, numbers and tuples are known by their value.
-
-    Any thread may call at any time.
+    Args:
+        layout: "typed" computes offsets in bytes, aligned by precision, so that a region may mix precisions.
+        shared_per: "block": one shared region for a block; "thread": one for each thread.
+        bank_skew: Whether the stride between threads is an odd number of words, in typed layouts of 4-byte elements that
+            belong to a
+            thread.
+        protect_persistent: Whether an alias must not overlap a persistent buffer, nor a child's region that holds one.
+        label: Name in messages.
 
     >>> registry = backbuf.BufferRegistry()
     >>> registry.register("k1", "solver", 100, "shared")
@@ -52,10 +54,10 @@ class BufferRegistry(Unique):
         protect_persistent: bool = False,
         label: str | None = None,
     ) -> None:
-        self._native, self._label = Native(layout, shared_per, bank_skew, protect_persistent, label), label
+        self._native, self._label = NativeRegistry(layout, shared_per, bank_skew, protect_persistent, label), label
 
     def group(self, parent: object) -> BufferGroup:
-        """What this parent has: the same calls without the parent."""
+        """The buffers of this parent, with the same methods without the parent."""
         return BufferGroup(parent, self)
 
     # --- what is asked for ---
@@ -71,9 +73,21 @@ class BufferRegistry(Unique):
         precision: npt.DTypeLike = np.float32,
         lifetime: tuple[int, int] | None = None,
     ) -> None:
-        """Adds a buffer at the end of the parent's order. `aliases` names the one, registered before, whose memory it would
-        rather share; `precision` is f16, f32, f64, i32 or i64, by such a name or as NumPy's; `lifetime` are the steps in which
-        it is alive, the second one not included. A name that is taken is a ValueError: `replace` is the explicit way."""
+        """Appends a buffer to the parent's order.
+
+        Args:
+            name: Name of the buffer, unique for the parent.
+            parent: The owner.
+            size: Number of elements.
+            location: "shared" or "local".
+            persistent: Whether a local buffer is part of the thread's persistent array.
+            aliases: Name of an earlier buffer whose memory this one should share.
+            precision: "f16", "f32", "f64", "i32", "i64", or such a dtype of NumPy.
+            lifetime: The steps in which the buffer is alive, begin included and end excluded; None means always.
+
+        Raises:
+            ArgumentError: The name is taken (use `replace`), or the alias is invalid.
+        """
         self.group(parent).register(name, size, location, persistent, aliases, precision, lifetime)
 
     def replace(
@@ -87,12 +101,18 @@ class BufferRegistry(Unique):
         precision: npt.DTypeLike = np.float32,
         lifetime: tuple[int, int] | None = None,
     ) -> None:
-        """Gives a name that is taken another buffer, in its old place of the order."""
+        """Replaces a registered buffer, at its place in the order; arguments are those of `register`.
+
+        Raises:
+            NotRegisteredError: There is no such parent or buffer.
+        """
         self.group(parent).replace(name, size, location, persistent, aliases, precision, lifetime)
 
     def update_buffer(self, name: str, parent: object, **changes: Any) -> tuple[bool, bool]:
-        """Changes some of size, location, persistent, aliases, precision, lifetime; gives whether there is such a buffer, and
-        whether anything is different now.
+        """Changes some of size, location, persistent, aliases, precision and lifetime.
+
+        Returns:
+            Whether the buffer exists, and whether anything has changed.
 
         >>> registry = backbuf.BufferRegistry()
         >>> registry.register("k1", "solver", 100, "shared")
@@ -102,12 +122,18 @@ class BufferRegistry(Unique):
         return self.group(parent).update_buffer(name, **changes)
 
     def register_child(self, name: str, parent: object, child: object, aliases: str | None = None) -> None:
-        """Rolls a child's regions up into a parent, as `<name>.shared` and `<name>.persistent` at the end of its order. They
-        are live: whatever changes in the child moves what comes after them. The child is a parent of its own, which may have
-        no buffers yet. The parent's options count for the whole region; those of the child, for its own launches.
+        """Appends a child's regions to the parent's order, as `<name>.shared` and `<name>.persistent`.
 
-        `aliases` names the buffer, registered before, whose memory the child's shared region would rather share; the
-        persistent region is never an alias.
+        They follow the child: its changes move the buffers after them. The child is a parent itself and may have no buffers
+        yet. The parent's options apply to the whole region, the child's options to its own launches.
+
+        Args:
+            name: Prefix of the two regions.
+            parent: The owner of the whole region.
+            child: The owner of the buffers inside.
+            aliases: Name of an earlier buffer whose memory the child's shared region should share; the persistent region is
+                never an
+                alias.
 
         >>> registry = backbuf.BufferRegistry()
         >>> registry.register_child("solver", "loop", "newton")
@@ -126,28 +152,31 @@ class BufferRegistry(Unique):
         bank_skew: bool | None = None,
         protect_persistent: bool | None = None,
     ) -> None:
-        """How a parent, who has buffers already, lays out from now on; what is not given stays."""
+        """Changes the layout options of a parent with buffers; omitted options stay. See `BufferRegistry`."""
         self.group(parent).set_options(
             layout=layout, shared_per=shared_per, bank_skew=bank_skew, protect_persistent=protect_persistent
         )
 
     def from_json(self, parent: object, text: str) -> None:
-        """Registers what `to_json` told, or a person wrote in its form, for a parent without buffers. The document's first
-        group becomes the parent's; a malformed one loads nothing, and the error tells line and column."""
+        """Registers the first group of a `to_json` document for a parent without buffers.
+
+        Raises:
+            ArgumentError: The document is malformed; the message has line and column, and nothing is registered.
+        """
         self.group(parent).from_json(text)
 
     def clear_layout(self, parent: object) -> None:
-        """Drops the parent's layout, and its plan with it: the next question works it out by the rules."""
+        """Drops the parent's layout and plan; the next query computes the layout again."""
         self.group(parent).clear_layout()
 
     def clear_parent(self, parent: object) -> None:
-        """Forgets all buffers of a parent. Where it is a child, it takes nothing until it registers again."""
+        """Removes all buffers of a parent. As a child it is empty until it registers buffers again."""
         self.group(parent).clear()
 
     # --- where it lies ---
 
     def shared_buffer_size(self, parent: object) -> int:
-        """Elements of the shared region: its largest stop. A parent without buffers takes nothing."""
+        """Elements of the shared region; 0 for a parent without buffers."""
         return self.group(parent).shared_buffer_size()
 
     def local_buffer_size(self, parent: object) -> int:
@@ -155,31 +184,48 @@ class BufferRegistry(Unique):
         return self.group(parent).local_buffer_size()
 
     def persistent_local_buffer_size(self, parent: object) -> int:
-        """Elements of the persistent region: its largest stop."""
+        """Elements of the persistent region."""
         return self.group(parent).persistent_local_buffer_size()
 
     def placement(self, name: str, parent: object) -> Placement:
-        """Where a buffer lies, as plain data."""
+        """The place of a buffer.
+
+        Raises:
+            NotRegisteredError: There is no such parent or buffer.
+        """
         return self.group(parent).placement(name)
 
     def get_allocator(self, name: str, parent: object, *, zero: bool = False) -> Allocator:
-        """A Numba CUDA device function `(shared, persistent) → array` by which a kernel gets a buffer, as it lies now; `zero`
-        fills it with zeros. The two regions are arrays of their elements; of a typed layout that mixes precisions, of uint8.
-        An unknown parent or name is a KeyError."""
+        """A Numba CUDA device function `(shared, persistent) -> array` through which a kernel gets a buffer, by the current
+        layout.
+
+        The two regions are arrays of their elements, or of uint8 in a typed layout with mixed precisions.
+
+        Args:
+            name: Name of the buffer.
+            parent: The owner.
+            zero: Whether the array is filled with zeros.
+
+        Raises:
+            NotRegisteredError: There is no such parent or buffer.
+        """
         return self.group(parent).get_allocator(name, zero=zero)
 
     def info(self, parent: object) -> LayoutInfo:
-        """What a parent takes, and how it lays out."""
+        """Sizes and options of the parent's layout."""
         return self.group(parent).info()
 
     def version(self, parent: object) -> int:
-        """Another number after every change of the parent or of its children, and never one that was before; 0 for a parent
-        without buffers."""
+        """A number that changes with each change of the parent or its children and never repeats; 0 for a parent without
+        buffers.
+        """
         return self.group(parent).version()
 
     def layout_hash(self, parent: object) -> int:
-        """The same number for equal layouts, in every process: headers carry it, which tells a kernel built before a change
-        from one built after. The layouts of children count, too."""
+        """A number that is equal for equal layouts, children included, in every process.
+
+        Generated headers contain it, so that a kernel that was compiled for another layout can be detected.
+        """
         return self.group(parent).layout_hash()
 
     def plan(
@@ -193,13 +239,20 @@ class BufferRegistry(Unique):
         target: int | None = None,
         cancelled: Callable[[], object] | None = None,
     ) -> Plan:
-        """Places the buffers with lifetimes in the least memory that it finds within `budget` seconds (None: for as long as it
-        takes; 0: one quick plan): what is never alive at the same time may share it. The plan stands until the parent or one
-        of its children changes, or `clear_layout`.
+        """Places buffers with lifetimes in as little memory as possible: buffers that are never alive together may share
+        memory.
 
-        The same `seed` leads to the same plan, unless the time ends the search; `nodes` are its steps at most, `target` the
-        elements that are good enough. It runs without the GIL. Ctrl-C ends it, and so does `cancelled`, which is asked now and
-        then, when it says True: then the best plan so far stands.
+        The plan stays valid until the parent or one of its children changes, or until `clear_layout`. The search runs
+        without the GIL; Ctrl-C ends it.
+
+        Args:
+            parent: The owner.
+            budget: Seconds to search; None searches to the end, 0 returns a quick plan.
+            threads: Number of search threads.
+            seed: The same seed gives the same plan, unless the time limit ends the search.
+            nodes: Maximum number of search steps.
+            target: A size in elements that is good enough.
+            cancelled: Called repeatedly; when it returns True, the best plan so far is used.
 
         >>> registry = backbuf.BufferRegistry()
         >>> registry.register("k1", "solver", 100, "shared", lifetime=(0, 2))
@@ -215,7 +268,9 @@ class BufferRegistry(Unique):
         )
 
     def overlaps(self, parent: object) -> list[Overlap]:
-        """Buffers that overlap in both space and time: aliases that do not take turns. What has no lifetime is always alive."""
+        """Buffers that overlap in both space and time: aliases whose lifetimes intersect. Buffers without a lifetime are
+        always alive.
+        """
         return self.group(parent).overlaps()
 
     # --- on a device ---
@@ -230,8 +285,18 @@ class BufferRegistry(Unique):
         registers_per_thread: int | None = None,
         static_shared_bytes: int = 0,
     ) -> Fit:
-        """What a launch takes of a device, `"sm_90"` or limits of your own; one that does not fit is a LimitError, which names
-        the largest buffers and what would make it fit. `shared_per` is the parent's own where it is not given.
+        """The resources of a kernel launch on a device.
+
+        Args:
+            parent: The owner.
+            arch: A compute capability such as `"sm_90"`, or `Limits`.
+            threads_per_block: Number of threads.
+            shared_per: "block" or "thread"; by default the parent's option.
+            registers_per_thread: Registers of the compiled kernel, if known.
+            static_shared_bytes: Static shared memory of the kernel.
+
+        Raises:
+            LimitError: The launch does not fit; the message names the largest buffers and a launch that fits.
 
         >>> registry = backbuf.BufferRegistry(shared_per="thread")
         >>> registry.register("k1", "solver", 48, "shared")
@@ -248,11 +313,11 @@ class BufferRegistry(Unique):
         )
 
     def shared_bytes(self, parent: object, threads: int) -> int:
-        """Shared memory of a block of so many threads."""
+        """Shared memory of a block with this many threads, in bytes."""
         return self.group(parent).shared_bytes(threads)
 
     def shared_stride_bytes(self, parent: object) -> int:
-        """Bytes from one thread's shared region to the next one's; of a block's region, its bytes."""
+        """Bytes between the shared regions of two threads; if the region belongs to the block, its size."""
         return self.group(parent).shared_stride_bytes()
 
     def fits(self, parent: object, arch: str | int, threads: int) -> bool:
@@ -260,11 +325,11 @@ class BufferRegistry(Unique):
         return self.group(parent).fits(arch, threads)
 
     def needs_opt_in(self, parent: object, threads: int) -> bool:
-        """Whether the kernel must opt in to the shared memory of a block: beyond 48 KiB."""
+        """Whether the kernel must opt in to the shared memory of a block, which exceeds 48 KiB."""
         return self.group(parent).needs_opt_in(threads)
 
     def banks(self, parent: object) -> Banks:
-        """How the threads of a warp meet the banks of shared memory."""
+        """Shared-memory bank conflicts of a warp."""
         return self.group(parent).banks()
 
     # --- as text ---
@@ -284,16 +349,16 @@ class BufferRegistry(Unique):
         return self.group(parent).svg()
 
     def png(self, parent: object, *, dark: bool = False, scale: float = 2.0) -> bytes:
-        """The same picture as PNG, drawn by Matplotlib; `scale` 1 is 960 pixels wide."""
+        """The same picture as PNG, drawn by Matplotlib. At scale 1 it is 960 pixels wide."""
         return self.group(parent).png(dark=dark, scale=scale)
 
     def to_json(self, parent: object) -> str:
-        """The parent, and every child that it rolls up: the same text for the same registrations, in every process."""
+        """The parent and all of its children as JSON. Equal registrations give equal texts, in every process."""
         return self.group(parent).to_json()
 
     @staticmethod
     def diff(before: str, after: str) -> list[str]:
-        """What moved, changed, came and went between two texts of `to_json`: a line a change.
+        """The differences between two texts of `to_json`, one line for each change.
 
         >>> registry = backbuf.BufferRegistry()
         >>> registry.register("k1", "solver", 3, "shared")
@@ -307,8 +372,9 @@ class BufferRegistry(Unique):
         return text_of(lambda *room: lib.bb_layout_diff(old, len(old), new, len(new), *room)).splitlines()
 
     def emit_cuda_header(self, parent: object, namespace: str) -> str:
-        """The layout as CUDA C++ for a kernel to include: offsets and lengths as `constexpr`, assertions that hold it together,
-        an accessor a buffer. It includes nothing."""
+        """The layout as a CUDA C++ header for kernels: `constexpr` offsets and lengths, consistency assertions, and an accessor
+        for each buffer. It includes no other header.
+        """
         return self.group(parent).emit_cuda_header(namespace)
 
     def __repr__(self) -> str:
@@ -316,4 +382,4 @@ class BufferRegistry(Unique):
 
 
 buffer_registry = BufferRegistry(label="backbuf.buffer_registry")
-"""A registry that is there: an owner clears and registers in its `__init__`, then asks by `self`."""
+"""A ready-made registry. An owner clears and registers its buffers in `__init__`, then queries them by `self`."""

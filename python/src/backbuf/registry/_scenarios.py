@@ -1,5 +1,4 @@
-"""Scenarios: what is asked of one parent, step by step, and how it should lie then. The format is that of
-`tests/data/registry/README.md`."""
+"""Scenarios: operations on one parent and the expected layout, in the format of `tests/data/registry/README.md`."""
 
 from __future__ import annotations
 
@@ -22,23 +21,26 @@ _OF_A_BUFFER = ("name", "size", "location", "persistent", "aliases", "precision"
 
 
 def run(scenario: dict[str, Any]) -> dict[str, Any]:
-    """What comes of a scenario, in the words of its `expected`."""
+    """Runs a scenario and returns the result in the form of its `expected`."""
     group = BufferGroup(scenario["id"])
     return {"ops": [_step(group, op) for op in scenario["ops"]], "layout": _layout(group)}
 
 
 def differences(scenario: dict[str, Any], result: dict[str, Any]) -> list[str]:
-    """Where the result is not the expected one. What is undefined where the scenario comes from is refused here: there only
-    that is looked at, and what comes before."""
+    """Lists the differences between the result and `expected`.
+
+    If the scenario is marked `undefined_upstream`, this registry refuses its last update; only that and the operations
+    before are compared.
+    """
     expected, undefined = scenario["expected"], "undefined_upstream" in scenario
     found = []
     for index, (op, was, should) in enumerate(zip(scenario["ops"], result["ops"], expected["ops"], strict=True)):
-        told = {name: value for name, value in should.items() if name != "error"}
-        is_told = {name: value for name, value in was.items() if name != "error"}
+        wanted = {name: value for name, value in should.items() if name != "error"}
+        got = {name: value for name, value in was.items() if name != "error"}
         if undefined and op["op"] == "update_buffer":
             if was["ok"]:
-                found.append(f"ops[{index}]: accepted, though it makes an alias that cannot be")
-        elif is_told != told or was.get("error") != should.get("error"):
+                found.append(f"ops[{index}]: accepted, although the alias is invalid")
+        elif got != wanted or was.get("error") != should.get("error"):
             found.append(f"ops[{index}]: {was} instead of {should}")
     if not undefined:
         for part, should in expected["layout"].items():
@@ -87,10 +89,12 @@ def _totals(group: BufferGroup) -> dict[str, int]:
 
 def _layout(group: BufferGroup) -> dict[str, Any]:
     slices = {"shared": group.build_shared_layout(), "persistent": group.build_persistent_layout()}
-    places = {name: group.placement(name) for name in group.entries}
+    placements = {name: group.placement(name) for name in group.entries}
     return {
         **{space: [[name, at.start, at.stop] for name, at in found.items()] for space, found in slices.items()},
         "local": [[name, size] for name, size in group.build_local_sizes().items()],
         "totals": _totals(group),
-        "placement": [[name, at.space, None if at.space == "local" else at.offset, at.length] for name, at in places.items()],
+        "placement": [
+            [name, at.space, None if at.space == "local" else at.offset, at.length] for name, at in placements.items()
+        ],
     }
