@@ -1,6 +1,6 @@
-//! An engine thread steps the game of life from front to back; the main thread watches whole steps at its own pace.
+//! Game of life: an engine thread steps from front to back copy, and the main thread reads complete steps at its own speed.
 //!
-//! A glider has five living cells at every step: a reader that saw half of a step would count others.
+//! A glider has five living cells in every step; a half-written step would have another number.
 
 use std::thread;
 use std::time::Duration;
@@ -33,7 +33,7 @@ fn engine(manager: &Manager) -> Result<()> {
     Ok(())
 }
 
-/// Whether every front was whole.
+/// Returns whether every front was a complete step.
 fn watch(manager: &Manager) -> Result<bool> {
     let (mut seen, mut whole) = (0, true);
     for _ in 0..10 {
@@ -60,7 +60,7 @@ fn main() -> Result<()> {
         let watched = watch(&manager);
         manager.close(Duration::from_secs(10).into())?;
         match engine.join().expect("the engine does not panic") {
-            Err(error) if error.status() == Status::Closed => {} // main said stop
+            Err(error) if error.status() == Status::Closed => {} // main has closed the manager
             other => other?,
         }
         assert!(watched?, "a front was torn");

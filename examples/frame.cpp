@@ -1,4 +1,4 @@
-// One atomic frame of regions, fills and a kernel: readers see all of it or nothing.
+// An atomic frame: a batch of regions, fills and a kernel, of which readers see everything or nothing.
 #include <backbuf.hpp>
 
 #include <algorithm>

@@ -1,6 +1,6 @@
-//! A backend of one's own: the smallest driver there can be, in memory of the process, where all work is done at once.
+//! A minimal device backend: a driver in the process's memory that does all work at once.
 //!
-//! docs/new-backend.md goes through it, and tells what changes where the memory is a device's and work takes time.
+//! docs/new-backend.md explains it, and what differs for a real device, where work takes time.
 //! `cargo run --example new_backend`
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use backbuf::device::{Device, DeviceKind, Driver, Fence, Info, Limits, MapMode, 
 use backbuf::manager::{Config, Manager};
 use backbuf::{DType, Error, Label, Result, Status, Timeout};
 
-/// Buffers by their numbers, and the fences so far.
+/// Buffers by number, and the counts of buffers and fences.
 #[derive(Debug, Default)]
 pub struct Heap {
     buffers: HashMap<u64, Box<[u8]>>,
@@ -19,7 +19,7 @@ pub struct Heap {
 }
 
 impl Heap {
-    /// A range of a buffer. Whatever a caller may get wrong is refused here, by name.
+    /// A range of a buffer. Invalid arguments are refused here by name.
     fn range(&mut self, buffer: Native, offset: u64, bytes: u64) -> Result<&mut [u8]> {
         let unknown = || Error::param(Status::Handle, "buffer", "is not one of this device");
         let data = self.buffers.get_mut(&buffer.0).ok_or_else(unknown)?;
@@ -29,7 +29,7 @@ impl Heap {
     }
 }
 
-// SAFETY: a mapping is the buffer's own memory, which neither moves nor goes before `delete`.
+// SAFETY: a mapping is the buffer's own memory, which is not moved or freed before `delete`.
 unsafe impl Driver for Heap {
     fn info(&self) -> Info {
         Info {
@@ -86,17 +86,17 @@ unsafe impl Driver for Heap {
     }
 }
 
-/// A device on that driver, with an owner thread of the library's.
+/// A device with this driver and an owner thread of the library.
 pub fn device(label: &str) -> Result<Device> {
     Device::with_driver(label, false, || Ok(Box::new(Heap::default())))
 }
 
-/// Shows it at work.
+/// Runs a manager on the device.
 pub fn main() -> Result<()> {
     let device = device("mine")?;
     println!("{}", device.info());
 
-    // Whatever stands on a device stands on this one.
+    // Managers and buffers work on this device as on every other.
     let config = Config { label: "state", device: Some(&device), ..Config::default() };
     let manager = Manager::with_config(DType::F32, &[256], config)?;
     manager.enqueue(64, &1f32.to_ne_bytes(), Timeout::FOREVER)?;

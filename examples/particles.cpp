@@ -1,4 +1,4 @@
-// Structs as elements, and large data handed over instead of copied: the library lets go of it when it is applied.
+// Structs as elements, and large borrowed data: it is not copied when it is enqueued, and is released when it has been applied.
 #include <backbuf.hpp>
 
 #include <cstdio>
@@ -14,7 +14,7 @@ int main() try {
     const backbuf::Manager<Particle> m({count}, backbuf::Config().label("particles"));
 
     const auto start = std::make_shared<std::vector<Particle>>(count, Particle{0, 10, 1, 0});
-    m.enqueue_borrowed(0, *start, [start] {}); // what the function owns lives until it has been called
+    m.enqueue_borrowed(0, *start, [start] {}); // the function keeps the data alive until it has been called
     for (std::uint64_t step = 1; step <= 100; step++) {
         m.enqueue_kernel([](backbuf::span<Particle> all) {
             for (Particle &p : all) {

@@ -1,4 +1,4 @@
-// An engine thread streams records through a ring, writing them in place; the main thread reads them where they lie.
+// A stream of records through a ring without a copy: the engine thread writes them in place and the main thread reads them in place.
 #include <backbuf.hpp>
 
 #include <cstdint>
@@ -11,12 +11,12 @@ struct Record {
     double height, speed;
 };
 
-// A ball that falls and bounces, until whoever watches has seen enough.
+// A ball that falls and bounces, until the reader closes its end.
 static void engine(backbuf::Sender tx) try {
     Record ball{0, 10.0, 0.0};
     while (auto room = tx.reserve(sizeof(Record), backbuf::forever)) {
         const auto records = room.as<Record>();
-        const auto some = records.first(records.size() < 64 ? records.size() : 64); // not too many before they are seen
+        const auto some = records.first(records.size() < 64 ? records.size() : 64); // publish after at most 64 records
         for (Record &r : some) {
             ball.speed -= 0.01;
             ball.height += 0.01 * ball.speed;
@@ -52,7 +52,7 @@ int main() try {
             break;
     }
     const auto stats = rx.stats();
-    rx.reset(); // the engine is told, and ends
+    rx.reset(); // the engine's next call fails, and it ends
     stepping.join();
 
     std::printf("%llu records in %llu looks, up to %llu bytes in the ring; "

@@ -1,4 +1,4 @@
-// Without exceptions, and built with -fno-exceptions: each call returns what it did, and the text names what was wrong.
+// The C++ API without exceptions (built with -fno-exceptions): each call returns a status, and its text names the error.
 #include <backbuf.hpp>
 
 #include <chrono>

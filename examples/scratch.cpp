@@ -1,5 +1,5 @@
-// The scratch memory of a kernel: the buffers of a Runge-Kutta step, one trajectory a thread, planned by when each is alive, and
-// handed to the kernel as CUDA C++.
+// Scratch memory of a CUDA kernel: the buffers of a Runge-Kutta step, one trajectory per thread, planned by lifetime and
+// written as a CUDA C++ header.
 #include <backbuf.hpp>
 
 #include <chrono>
@@ -8,15 +8,15 @@
 using namespace std::chrono_literals;
 using backbuf::CUDABuffer;
 
-// An owner registers what it needs when it is made, under its own address.
+// An owner registers its buffers in its constructor, under its own address.
 struct Stepper {
     explicit Stepper(const backbuf::Registry &registry) {
         const auto scratch = [&](const char *name, std::uint64_t begin, std::uint64_t end) {
             registry.register_buffer(this, CUDABuffer::shared(name, 3).of<double>().alive(begin, end));
         };
-        registry.register_buffer(this, CUDABuffer::local("y", 3).of<double>().persistent()); // from step to step
+        registry.register_buffer(this, CUDABuffer::local("y", 3).of<double>().persistent()); // kept from step to step
         registry.set_options(this, backbuf::RegistryConfig().typed().shared_per(backbuf::SharedPer::thread));
-        // Stage i writes k_i from y_i; stage i + 1 makes its y_i of it; `sum` gathers what the step adds.
+        // Stage i writes k_i from y_i, and stage i + 1 computes its y_i from k_i; `sum` accumulates the step.
         scratch("sum", 0, 5);
         scratch("k1", 0, 2);
         scratch("y2", 1, 2);
@@ -43,7 +43,7 @@ int main() try {
     const bb_fit fit = registry.check(&stepper, backbuf::Arch(9, 0).limits(), backbuf::Launch(threads).registers(40));
     std::printf("on sm_90: %u blocks a multiprocessor\n\n", fit.blocks_per_sm);
 
-    // Write it to a file beside the kernel, which then asks for `stepper::k1(shared)`.
+    // Write it to a file beside the kernel, which then calls `stepper::k1(shared)`.
     std::fputs(registry.emit_cuda_header(&stepper, "stepper").c_str(), stdout);
     return plan.shared_exact && after < before ? 0 : 1;
 } catch (const backbuf::Error &e) {

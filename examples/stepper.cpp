@@ -1,4 +1,4 @@
-// An engine steps from front to back on its own thread; the main thread waits for each next front.
+// Heat equation: an engine steps from front to back copy on its own thread, and the main thread waits for each next front.
 #include <backbuf.hpp>
 
 #include <chrono>
@@ -12,7 +12,7 @@ static void engine(const backbuf::Manager<float> &m) {
     for (std::uint64_t step = 0;; step++) {
         auto back = m.try_back(backbuf::BackMode::discard);
         if (!back)
-            return; // BB_E_CLOSED: main said stop
+            return; // BB_E_CLOSED: main has closed the manager
         const auto prev = back->front();
         for (int i = 1; i < 255; i++)
             for (int j = 1; j < 255; j++)

@@ -1,8 +1,8 @@
-//! A landscape is streamed to WebGPU in tiles, shaded there by a compute pass, and read back. `python/examples/terrain.py` runs it,
-//! compares what comes back with NumPy's, and draws it.
+//! Streams a landscape to WebGPU in tiles, shades it with a compute pass, and reads it back. `python/examples/terrain.py` runs it,
+//! compares the result with NumPy's, and draws it.
 //!
-//! `cargo run --features wgpu --example terrain -- GROUND ROWS COLUMNS SHADE [ADAPTER]`: elevations are read from the file GROUND, the
-//! light of each is written to the file SHADE, both as 32-bit floats.
+//! `cargo run --features wgpu --example terrain -- GROUND ROWS COLUMNS SHADE [ADAPTER]`: reads elevations from the file GROUND and
+//! writes the light of each to the file SHADE, both as 32-bit floats.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -37,7 +37,7 @@ fn at(row: i32, column: i32) -> f32 {
     shade[index] = max(dot(normalize(vec3<f32>(-east, -north, 1.0)), sun), 0.0);
 }";
 
-/// In tiles, through two staging buffers by turns, so that one is always free to be written.
+/// Uploads in tiles through two alternating staging buffers, so that one can always be written.
 fn upload(device: &Device, ground: &[u8], tile: usize, target: &DeviceBuffer) -> backbuf::Result<Fence> {
     let turn = |label| DeferredStagingBuffer::new(device, tile as u64, label);
     let mut turns = [turn("even tiles")?, turn("odd tiles")?];
@@ -46,7 +46,7 @@ fn upload(device: &Device, ground: &[u8], tile: usize, target: &DeviceBuffer) ->
         let offset = (number * tile) as u64;
         let staging = &mut turns[number % 2];
         if part.len() < tile {
-            encoder.write(target, offset, part)?; // the last one: from where it lies
+            encoder.write(target, offset, part)?; // the last tile: from the program's memory
         } else {
             staging.map_async()?.wait(Timeout::FOREVER)?.result?;
             staging.bytes()?.copy_from_slice(part);
@@ -57,7 +57,7 @@ fn upload(device: &Device, ground: &[u8], tile: usize, target: &DeviceBuffer) ->
     encoder.submit()
 }
 
-/// In tiles, as many at once as the ring has buffers: the copies of later ones run while earlier ones are taken.
+/// Reads back in tiles, as many at once as the ring has buffers: later tiles are copied while earlier ones are read.
 fn download(device: &Device, from: &DeviceBuffer, tile: usize) -> backbuf::Result<(Vec<u8>, u64)> {
     let config = ReadbackConfig { size: tile as u64, frames: 4, ..ReadbackConfig::default() };
     let ring = ReadbackBuffer::new(device, config)?;
@@ -78,7 +78,7 @@ fn download(device: &Device, from: &DeviceBuffer, tile: usize) -> backbuf::Resul
     Ok((all, ring.statistics().stalls))
 }
 
-/// The program's own work on the device's buffers, between two submits.
+/// A compute pass of the program on the device's buffers, between two submits.
 fn shade(
     device: &Device,
     ground: &DeviceBuffer,
@@ -87,11 +87,11 @@ fn shade(
 ) -> backbuf::Result<()> {
     let gpu = device.wgpu_handles()?;
     let (ground_native, shade_native) = (ground.buffer().native()?, shade.buffer().native()?);
-    // SAFETY: they are bound, and nothing else.
+    // SAFETY: the buffers are only bound.
     let (ground_there, shade_there) =
         unsafe { (device.wgpu_buffer(ground_native)?, device.wgpu_buffer(shade_native)?) };
     let threads = (ground.size() / 4).div_ceil(64) as u32;
-    // On the owner thread, as wgpu's OpenGL ES wants it.
+    // On the owner thread, as wgpu's OpenGL ES requires.
     let work = |_: &mut dyn Driver| {
         let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some("terrain"),
@@ -122,7 +122,7 @@ fn shade(
         gpu.queue.submit([encoder.finish()]);
         Ok(())
     };
-    // SAFETY: it leaves the driver alone.
+    // SAFETY: the closure does not use the driver.
     unsafe { device.run(Timeout::FOREVER, work) }
 }
 

@@ -1,4 +1,4 @@
-// A poll loop that draws whenever there is something new: a watch is a file descriptor beside the loop's others.
+// A poll loop that draws each new epoch: a watch is a file descriptor beside the loop's others.
 #include <backbuf.hpp>
 
 #include <chrono>

@@ -1,6 +1,6 @@
-/* One atomic frame: a batch of a fill, an N-d region and a kernel is published whole or not at all.
+/* An atomic frame: a batch of a fill, an N-d region and a kernel is published whole or not at all.
  *
- * The state is a grid of 6 rows and 8 columns. A region says where (start, extent, step) and how the source lies
+ * The state is a grid of 6 rows and 8 columns. A region gives the target (start, extent, step) and the layout of the source
  * (strides in bytes; NULL is packed, 0 repeats, negative reads backwards). */
 #include <backbuf.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@ static void need(bb_status status) {
     }
 }
 
-/* Runs on the worker, after everything that comes before it in the batch. */
+/* Runs on the worker, after everything before it in the batch. */
 static void clamp(void *back, const void *front, uint64_t count, void *limit) {
     float *cells = back;
     (void)front;

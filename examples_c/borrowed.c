@@ -1,6 +1,6 @@
-/* Data that is not copied at the call: the manager reads it later, and says when it is the caller's again.
+/* Borrowed data: it is not copied when it is enqueued. The manager reads it later and then calls a release callback.
  *
- * An engine with two frames of its own writes one while the manager still reads the other. The release callback runs
+ * An engine with two frames writes one while the manager still reads the other. The release callback runs
  * exactly once for each accepted update, on the manager's worker, also if the manager is destroyed first. */
 #include <backbuf.h>
 #include <semaphore.h>
@@ -33,20 +33,21 @@ int main(void) {
     }
     for (int step = 1; step <= STEPS; step++) {
         frame *f = &frames[step % FRAMES];
-        while (sem_wait(&f->free) != 0) { /* interrupted by a signal: again */
+        while (sem_wait(&f->free) != 0) { /* interrupted by a signal: wait again */
         }
         for (int i = 0; i < CELLS; i++) {
             f->cells[i] = (float)step;
         }
         const bb_update all = {.byte_offset = 0, .count = CELLS, .data = f->cells};
-        need(bb_manager_enqueue_borrowed(m, &all, give_back, f, BB_FOREVER)); /* refused: it would stay ours */
+        need(bb_manager_enqueue_borrowed(m, &all, give_back, f,
+                                         BB_FOREVER)); /* if it is refused, the frame stays ours */
         need(bb_manager_synchronize(m, BB_FOREVER));
     }
     need(bb_manager_acquire_front(m, &front));
     const float last = ((const float *)front.data)[CELLS - 1];
     printf("epoch %llu shows step %.0f\n", (unsigned long long)front.epoch, last);
     need(bb_lease_release(front.lease));
-    need(bb_manager_destroy(m)); /* every frame is ours again when it returns */
+    need(bb_manager_destroy(m)); /* all frames are released when it returns */
     for (int i = 0; i < FRAMES; i++) {
         if (sem_trywait(&frames[i].free) != 0 || sem_destroy(&frames[i].free) != 0) {
             return 1;

@@ -1,5 +1,5 @@
-/* clang-format off: written as densely as a slide */
-/* an engine thread that rewrites its state each step; the main thread watches */
+/* clang-format off: dense on purpose */
+/* an engine thread that rewrites its state each step; the main thread reads fronts */
 #include <backbuf.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@ static void *engine(void *m) {
         bb_manager_commit_back(m, &b, step);
         bb_manager_synchronize(m, BB_FOREVER);
     }
-    return NULL; /* BB_E_CLOSED: main said stop */
+    return NULL; /* BB_E_CLOSED: main has closed it */
 }
 int main(void) {
     bb_manager *m;

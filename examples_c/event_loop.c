@@ -1,7 +1,7 @@
-/* An event loop that waits for fronts beside everything else it waits for: poll() on a watch's descriptor.
+/* An event loop that waits for new fronts: poll() on a watch's descriptor beside the loop's others.
  *
- * The descriptor is readable while there is something to hear: a newer epoch, or the manager's end. It is never read
- * or closed by the program; bb_watch_wait with a timeout of 0 tells what there is and clears it. */
+ * The descriptor is readable while there is a newer epoch, or when the manager is closed. The program never reads
+ * or closes it; bb_watch_wait with a timeout of 0 returns the epoch and clears it. */
 #include <backbuf.h>
 #include <poll.h>
 #include <pthread.h>
@@ -24,7 +24,7 @@ static void *engine(void *m) {
         need(bb_manager_synchronize(m, BB_FOREVER));
         (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL); /* the work of a step */
     }
-    need(bb_manager_close(m, BB_FOREVER)); /* the loop below hears of it */
+    need(bb_manager_close(m, BB_FOREVER)); /* ends the loop below */
     return NULL;
 }
 
@@ -32,7 +32,7 @@ int main(void) {
     bb_manager *m = NULL;
     bb_watch *watch = NULL;
     pthread_t thread;
-    struct pollfd wanted[1] = {{.events = POLLIN}}; /* sockets and timers would stand beside it */
+    struct pollfd wanted[1] = {{.events = POLLIN}}; /* add sockets and timers here */
     uint64_t fronts = 0, step = 0;
     need(bb_manager_create(BB_U64, 0, NULL, NULL, &m));
     need(bb_watch_create(m, 0, &watch));
@@ -52,7 +52,7 @@ int main(void) {
             continue; /* poll was woken by something else */
         }
         need(status);
-        need(bb_manager_acquire_front(m, &front)); /* the newest, perhaps newer than the one told */
+        need(bb_manager_acquire_front(m, &front)); /* the newest, perhaps newer than the epoch returned */
         step = *(const uint64_t *)front.data;
         need(bb_lease_release(front.lease));
         fronts++;

@@ -19,11 +19,11 @@ struct flood {
     uint64_t storm_size;
     double storm_total;
     double step_seconds;
-    uint64_t storm_row, storm_col; /* where it rains in the step under way */
+    uint64_t storm_row, storm_col; /* where it rains in the current step */
 
     pthread_t thread;
     bool started;
-    bb_status ended; /* why the thread ended; BB_E_CLOSED is the good end */
+    bb_status ended; /* why the thread ended; BB_E_CLOSED is the normal end */
     flood_report report;
     uint64_t synchronize_ns[BUCKETS];
 };
@@ -34,13 +34,13 @@ static uint64_t now_ns(clockid_t clock) {
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* --- one step, as the manager runs it ---
+/* --- one step ---
  *
  * Front and back of the manager are the solver's two time levels: the step is a kernel that reads the front and
  * overwrites those planes of the back, so that nothing is copied, neither into a queue nor from copy to copy.
- * (bb_manager_reserve_back would do the same for a state that is rewritten whole; here the rain plane lives on from
- * step to step, and only its changed part is carried over.) Kernels may run on the engine's thread, which holds the
- * role of applier unless readers are in the way: no hand-over to the worker. */
+ * (bb_manager_reserve_back would do the same for a state that is rewritten whole; here the rain plane is kept from
+ * step to step, and only its changed part is copied forward.) Kernels may run on the engine's thread, which holds the
+ * applier role unless readers hold every copy: no trip to the worker. */
 
 static void run_step(void *back, const void *front, uint64_t count, void *engine) {
     (void)count;
@@ -50,7 +50,7 @@ static void run_step(void *back, const void *front, uint64_t count, void *engine
     f->report.solver_cpu_ns += now_ns(CLOCK_THREAD_CPUTIME_ID) - start;
 }
 
-/* On the rows of the depth plane that lie under the storm. */
+/* Runs on the rows of the depth plane that lie under the storm. */
 static void run_rain(void *back, const void *front, uint64_t count, void *engine) {
     (void)front, (void)count;
     flood *f = engine;
@@ -63,7 +63,7 @@ static void run_rain(void *back, const void *front, uint64_t count, void *engine
     f->report.solver_cpu_ns += now_ns(CLOCK_THREAD_CPUTIME_ID) - start;
 }
 
-/* The storm wanders within the gutter, never over it: each step has the same rain. */
+/* The storm moves within the gutter, never over it: each step has the same rain. */
 static void move_storm(flood *f, uint64_t step) {
     double hours = (double)step * f->step_seconds / 3600.0;
     uint64_t row_room = f->solver.rows - 2 - f->storm_size, col_room = f->solver.cols - 2 - f->storm_size;
@@ -81,7 +81,7 @@ static void add_to_gauge(flood *f) {
     f->report.solver_cpu_ns += now_ns(CLOCK_THREAD_CPUTIME_ID) - start;
 }
 
-/* All of a step in one batch: it is published whole or not at all, whoever synchronizes meanwhile. */
+/* All of a step in one batch: it is published whole or not at all, whichever thread synchronizes. */
 static bb_status enqueue_step(flood *f, uint64_t step) {
     const uint64_t cols = f->solver.cols, cells = f->solver.rows * cols;
     const bb_kernel flow = {.function = run_step,
@@ -164,7 +164,7 @@ static void *run(void *engine) {
     return NULL;
 }
 
-/* --- life --- */
+/* --- start and stop --- */
 
 /* A dome of rain, in whole units so that its sum is exact. */
 static void shape_storm(flood *f, double rain_mm_h) {

@@ -1,4 +1,4 @@
-/* Rain runs off a landscape: an engine that steps at full speed on a thread of its own and publishes each step through
+/* Flood simulation: an engine steps at full speed on its own thread and publishes each step through
  * a manager.
  *
  * The state is a (FLOOD_PLANES, rows, cols) array of double: water depth, flow in x and y (flood_solver.h), and rain
@@ -6,8 +6,8 @@
  *
  *     sum(depth) == sum(rain) == tag * flood_rain_per_step(engine)
  *
- * to the last bit, whatever the order of summation: a front that mixes two steps cannot pass. Where that would end, at
- * FLOOD_EXACT of rain, the engine ends with BB_E_LIMIT. */
+ * to the last bit, whatever the order of summation: a front that mixes two steps cannot pass. At FLOOD_EXACT of rain,
+ * the limit of exact sums, the engine ends with BB_E_LIMIT. */
 #ifndef FLOOD_H
 #define FLOOD_H
 #include "flood_solver.h"
@@ -23,7 +23,7 @@ typedef struct flood_config {
     double dx, dy;        /* size of a cell in metres */
     double step_seconds;  /* simulated time of a step: keep it below the time in which a wave crosses a cell */
     double rain_mm_h;     /* rate in the middle of the storm */
-    bb_device *device;    /* of OpenGL, if the fronts are to be drawn from; NULL for host memory alone */
+    bb_device *device;    /* an OpenGL device, to draw from the fronts; NULL for host memory only */
 } flood_config;
 
 typedef struct flood_report {
@@ -33,16 +33,16 @@ typedef struct flood_report {
     uint64_t solver_cpu_ns; /* of the numerics, on whichever thread they ran */
     uint64_t synchronize_p50_ns, synchronize_p99_ns;
     uint64_t
-        waits_for_readers; /* times a synchronize found every copy held by readers, or timed out, and was tried again */
+        waits_for_readers; /* times a synchronize was repeated because readers held every copy, or because it timed out */
 } flood_report;
 
 bb_status flood_create(const flood_config *config, flood **engine);
-/* The manager: for reading, and for closing from outside, which ends the engine's thread. It stays the engine's. */
+/* The manager: for reading, and for closing, which ends the engine's thread. The engine owns it. */
 bb_manager *flood_state(flood *engine);
 /* Metres of water, summed over all cells, that fall in each step. */
 double flood_rain_per_step(const flood *engine);
 bb_status flood_start(flood *engine);
-/* After flood_start, once: closes the manager (its last front stays readable), ends the thread, tells how it went. */
+/* After flood_start, once: closes the manager (its last front stays readable), ends the thread, returns the report. */
 bb_status flood_stop(flood *engine, flood_report *report);
 void flood_destroy(flood *engine);
 #endif

@@ -1,6 +1,6 @@
-/* The flood engine on a valley of its own making: the main thread takes fronts while the engine runs, and checks that
- * each one holds exactly the water that had rained by its step. flood.h tells why no front that mixes two steps can
- * pass. */
+/* The flood engine on a generated valley: the main thread takes fronts while the engine runs, and checks that
+ * each one holds exactly the water that had rained by its step. flood.h explains why a front that mixes two steps
+ * cannot pass. */
 #include "flood.h"
 
 #include <stdio.h>
@@ -22,7 +22,7 @@ static double sum(const double *plane) {
     return total;
 }
 
-/* What a front says, in metres summed over cells. */
+/* Sums of a front, in metres over all cells. */
 typedef struct water {
     double all, valley, ran_off;
 } water;
@@ -57,7 +57,7 @@ int main(void) {
     uint64_t seen = 0, last_step = 0;
     int wrong = 0;
     water w = {0};
-    /* FRONTS of them, and on until the flood has crossed the map. */
+    /* At least FRONTS fronts, until the flood has crossed the map. */
     for (int i = 0; i < FRONTS || last_step < 3000; i++) {
         bb_front front;
         if (bb_manager_wait_epoch(state, seen, BB_SEC(10), &seen) != BB_OK ||
@@ -78,6 +78,6 @@ int main(void) {
     flood_destroy(engine);
     printf("%llu steps, %llu checked to; %d fronts wrong; of %.1f m of rain %.1f lie in the valley, %.1f ran off\n",
            (unsigned long long)report.steps, (unsigned long long)last_step, wrong, w.all, w.valley, w.ran_off);
-    /* The valley is three rows of 48; a quarter of what is still on the map must have found its way there. */
+    /* The valley is three rows of 48; a quarter of the water still on the map must be there. */
     return wrong != 0 || report.steps < last_step || w.ran_off <= 0.0 || w.valley < 0.25 * (w.all - w.ran_off);
 }

@@ -37,7 +37,7 @@ void flood_solver_free(flood_solver *s) {
 static inline double larger(double a, double b) { return a > b ? a : b; }
 static inline double smaller(double a, double b) { return a < b ? a : b; }
 
-/* To the nearest multiple of FLOOD_UNIT: the sum has no bits left for less. */
+/* Rounds to a multiple of FLOOD_UNIT: sums have no bits for less. */
 static inline double whole_units(double flow) {
     const double shift = 1.5 * 0x1p52 * FLOOD_UNIT;
     return (flow + shift) - shift;
@@ -59,7 +59,7 @@ static void edges(uint64_t n, const double *surface_a, const double *surface_b, 
     }
 }
 
-/* Cut the flow over n edges to what the cell that it leaves, `a` or `b`, can pay. */
+/* Limits the flow over n edges to the water of the cell that it leaves, `a` or `b`. */
 static void pay(uint64_t n, double *restrict flow, const double *keep_a, const double *keep_b) {
     for (uint64_t i = 0; i < n; i++) {
         double a = keep_a[i], b = keep_b[i];
@@ -74,13 +74,13 @@ void flood_solver_step(flood_solver *s, const double *now, double *next) {
     double *restrict flow_x = next + FLOOD_FLOW_X * cells, *restrict flow_y = next + FLOOD_FLOW_Y * cells;
     double *restrict surface = s->surface, *restrict keep = s->keep;
 
-    /* The gutter's water lies below the ground and presses on nobody. */
+    /* The gutter's water lies below the ground and has no pressure. */
     memcpy(surface, ground, cells * sizeof(double));
     for (uint64_t r = 1; r + 1 < rows; r++)
         for (uint64_t i = r * cols + 1; i < (r + 1) * cols - 1; i++)
             surface[i] = ground[i] + depth[i];
 
-    /* What gravity asks of each edge. Edges along the gutter, and those beyond the map, stay shut. */
+    /* The flow by gravity over each edge. Edges along the gutter, and those beyond the map, have none. */
     memset(flow_x, 0, 2 * cells * sizeof(double));
     for (uint64_t r = 0; r + 1 < rows; r++) {
         const uint64_t i = r * cols;
@@ -91,7 +91,8 @@ void flood_solver_step(flood_solver *s, const double *now, double *next) {
               now + FLOOD_FLOW_Y * cells + i + 1, flow_y + i + 1, s->pull_y, s->friction_y, s->froude_y);
     }
 
-    /* What each cell can pay: four roundings may cost it two units more. The gutter pays nothing (keep is 0 there). */
+    /* The share of its outflow that each cell can provide: four roundings may need two units more. The gutter provides
+     * none (keep is 0 there). */
     for (uint64_t r = 1; r + 1 < rows; r++)
         for (uint64_t i = r * cols + 1; i < (r + 1) * cols - 1; i++) {
             double asked = larger(flow_x[i], 0.0) - smaller(flow_x[i - 1], 0.0) + larger(flow_y[i], 0.0) -
@@ -101,7 +102,7 @@ void flood_solver_step(flood_solver *s, const double *now, double *next) {
     pay(cells - 1, flow_x, keep, keep + 1);
     pay(cells - cols, flow_y, keep, keep + cols);
 
-    /* Each edge takes from one side what it gives to the other: all terms are whole units, so these sums are exact. */
+    /* Each edge moves water from one side to the other: all terms are whole units, so these sums are exact. */
     for (uint64_t i = 0; i < cols; i++)
         depth_next[i] = depth[i] - flow_y[i];
     for (uint64_t i = cols; i < cells; i++)

@@ -1,11 +1,11 @@
-/* Shallow water on a grid of square-ish cells: the numerics of the flood example, with no word about threads or
+/* Shallow-water solver on a grid of nearly square cells: the numerics of the flood example, without threads and
  * publishing.
  *
  * The scheme is the local inertial one (gravity, inertia, Chezy friction; no advection): explicit, cheap, and robust
  * on steep ground. Water moves in whole multiples of FLOOD_UNIT, so every sum of depths below FLOOD_EXACT is exact in a
- * double: water is conserved to the last bit, and whoever checks it needs no tolerance for an error to hide in.
+ * double: water is conserved to the last bit, and a check needs no tolerance.
  *
- * The outermost ring of cells is a gutter: it takes water, never gives any, and so holds all that ran off the map. */
+ * The outermost cells are a gutter: water flows in, never out, so the gutter holds all water that ran off the map. */
 #ifndef FLOOD_SOLVER_H
 #define FLOOD_SOLVER_H
 #include <stdint.h>
@@ -25,13 +25,13 @@ typedef struct flood_solver {
     uint64_t rows, cols;
     const double *ground;          /* elevation in metres */
     double *surface;               /* scratch of one plane: ground plus water */
-    double *keep;                  /* scratch of one plane: the part of its outflow that a cell can pay for */
+    double *keep;                  /* scratch of one plane: the share of its outflow that a cell can provide */
     double pull_x, pull_y;         /* g dt^2 / d^2: flow gained for each metre of drop and metre of depth */
     double friction_x, friction_y; /* g d / C^2 */
     double froude_x, froude_y;     /* sqrt(g) dt / d: flow of a wave's own speed at a depth of 1 m */
 } flood_solver;
 
-/* 0, or -1 when memory is short. `ground` stays the caller's. */
+/* Returns 0, or -1 if an allocation fails. `ground` stays the caller's. */
 int flood_solver_init(flood_solver *solver, uint64_t rows, uint64_t cols, const double *ground, double dx, double dy,
                       double dt);
 void flood_solver_free(flood_solver *solver);

@@ -3,9 +3,9 @@
  *     gl_window [--shared] [--check FRAMES [PICTURE.ppm]]
  *
  * By default the device is host-driven: the uploads run on this thread, inside of bb_device_poll, in the window's own context.
- * That works with every window system. With --shared the window's context is one of EGL, and the library's own thread uploads in
- * another that shares buffers with it. Fences both ways are the library's affair. With --check, each of that many frames is read
- * back and compared with what the state says, and the last one is left as a picture. */
+ * This works with every window system. With --shared the window's context is an EGL context, and the library's own thread uploads in
+ * another context that shares buffers with it. The library handles the fences on both sides. With --check, each of that many frames is read
+ * back and compared with the state, and the last one is written as a picture. */
 #include <backbuf.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -29,7 +29,7 @@ static void need(bb_status status, const char *what) {
     }
 }
 
-/* --- the engine: its thread only writes states; it never sees OpenGL --- */
+/* --- the engine: its thread only writes states and makes no OpenGL calls --- */
 
 /* Where a point is at a step: the middle of a pixel, counted from the lower left. */
 static void place(uint64_t point, uint64_t step, uint64_t pixel[2]) {
@@ -60,7 +60,7 @@ static void *engine(void *m) {
     return NULL; /* BB_E_CLOSED: the window is closed */
 }
 
-/* --- OpenGL, as far as a point needs it --- */
+/* --- the OpenGL calls that draw points --- */
 
 #define FUNCTIONS(DO)                                                                                                  \
     DO(PFNGLCREATESHADERPROC, CreateShader)                                                                            \
@@ -234,7 +234,7 @@ int main(int count, char **arguments) {
         glClear(GL_COLOR_BUFFER_BIT);
         gl.BindVertexArray(vao[f.slot]);
         glDrawArrays(GL_POINTS, 0, POINTS);
-        need(bb_lease_release_gl(f.lease), "a release"); /* fences my draws */
+        need(bb_lease_release_gl(f.lease), "a release"); /* adds a fence behind the draws */
         if (check) {
             check_frame(f.tag);
         }

@@ -1,6 +1,6 @@
-/* What is going on in there: the log, statistics as a struct and as text, and the dump of every object.
+/* Diagnostics: the log, statistics as a struct and as text, and the dump of every object.
  *
- * bb_debug_dump_fd(2) may also be called from a debugger in a program that hangs: it lists who holds and who waits. */
+ * bb_debug_dump_fd(2) may also be called from a debugger in a program that hangs: it lists leases and waiters. */
 #include <backbuf.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +37,7 @@ int main(void) {
     need(bb_manager_synchronize(m, BB_SEC(1)));
     need(bb_manager_acquire_front(m, &front));
 
-    /* A publish waits for open tasks; a wait that nobody ends tells why instead of hanging. */
+    /* A publish waits for open tasks. A wait that no thread ends reports the reason instead of hanging. */
     need(bb_task_begin(m, "upload of tiles", &task));
     need(bb_manager_enqueue_fill(m, 0, 1000, &(double){2}, BB_FOREVER));
     const bb_status stalled = bb_manager_synchronize(m, BB_FOREVER);

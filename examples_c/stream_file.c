@@ -1,8 +1,8 @@
-/* A file from one thread to another through a ring, without a copy of our own: the reader lets read(2) write straight
- * into the ring's free space, and the main thread looks at the bytes where they lie.
+/* A file through a ring without an extra copy: one thread lets read(2) write directly into the ring's free space, and
+ * the main thread reads the bytes in place.
  *
- * A span is always one piece, also where it goes across the end of the ring. Each side waits only when it must; the
- * sender's end is the receiver's end of file. What arrives is compared with the file by digest. */
+ * A span is always contiguous, also across the end of the ring. Each side waits only when it must; the
+ * sender's close is the receiver's end of file. A digest compares the received bytes with the file. */
 #include <backbuf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CAPACITY = 256 * 1024, PIECE = 4096 }; /* PIECE: no read is worth a system call for less room */
+enum { CAPACITY = 256 * 1024, PIECE = 4096 }; /* PIECE: the least room for which a system call pays */
 
 static const char usage[] =
     "usage: %s [--help | FILE]\n"
@@ -29,7 +29,7 @@ static void need(bb_status status) {
     }
 }
 
-/* FNV-1a, 64 bits: goes on from the digest of what came before. */
+/* FNV-1a, 64 bits: continues a digest. */
 static const uint64_t FNV_OF_NOTHING = UINT64_C(0xcbf29ce484222325);
 
 static uint64_t fnv1a(uint64_t digest, const void *data, uint64_t bytes) {
@@ -49,11 +49,11 @@ typedef struct reader {
 static void *read_into_the_ring(void *argument) {
     reader *r = argument;
     bb_span free;
-    while (bb_sender_wait_writable(r->sender, PIECE, BB_FOREVER) == BB_OK) { /* else nobody listens any more */
+    while (bb_sender_wait_writable(r->sender, PIECE, BB_FOREVER) == BB_OK) { /* otherwise the receiver has closed */
         need(bb_sender_reserve(r->sender, PIECE, &free));
         const ssize_t got = read(r->file, free.data, (size_t)free.bytes);
         r->failure = got < 0 ? errno : 0;
-        need(bb_sender_commit(r->sender, got < 0 ? 0 : (uint64_t)got)); /* no more than came; 0 gives the claim up */
+        need(bb_sender_commit(r->sender, got < 0 ? 0 : (uint64_t)got)); /* the bytes that were read; 0 drops the span */
         if (got == 0 || (got < 0 && r->failure != EINTR)) {
             break;
         }
@@ -97,7 +97,7 @@ int main(int argc, char **argv) {
         return puts("no thread could be started"), 1;
     }
     uint64_t arrived = 0, digest = FNV_OF_NOTHING;
-    while (bb_receiver_wait_readable(receiver, 1, BB_FOREVER) == BB_OK) { /* else the end: BB_E_CLOSED */
+    while (bb_receiver_wait_readable(receiver, 1, BB_FOREVER) == BB_OK) { /* otherwise BB_E_CLOSED: the end */
         need(bb_receiver_peek(receiver, 1, &full));
         digest = fnv1a(digest, full.data, full.bytes);
         arrived += full.bytes;

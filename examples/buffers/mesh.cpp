@@ -1,5 +1,5 @@
-// Meshes that are loaded once: a small one is mapped when it is made and written in place, a large one goes through a staging
-// buffer into memory of the device's own.
+// Loading meshes once: a small one is mapped at creation and written in place, a large one is uploaded through a staging
+// buffer to the device's own memory.
 #include "on_device.hpp"
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 
 using namespace backbuf;
 
-// From here on a buffer of its own pays.
+// From this size on, a staging buffer pays.
 constexpr std::uint64_t large = 1 << 20;
 
 struct Vertex {
@@ -36,7 +36,7 @@ static Mesh load(const Device &device, const std::vector<Vertex> &vertices) {
     if (bytes < large) {
         Buffer small(device, {bytes, usage, true, "small mesh"});
         std::copy(vertices.begin(), vertices.end(), reinterpret_cast<Vertex *>(small.mappedRange().begin()));
-        small.unmap(); // from here on it is the device's
+        small.unmap(); // from here on the device may use it
         return small;
     }
     BufferFactory factory(device);
@@ -46,7 +46,7 @@ static Mesh load(const Device &device, const std::vector<Vertex> &vertices) {
     Encoder encoder(factory);
     staging.uploadTo(encoder, mesh);
     encoder.submit();
-    return mesh; // the staging buffer goes once the device is done
+    return mesh; // the staging buffer is freed once the device is done
 }
 
 static std::vector<Vertex> seen(const Device &device, Mesh &mesh) {

@@ -1,4 +1,4 @@
-// What the programs in this folder share: the device that they are told to run on, and the end of a program.
+// Shared by the programs in this folder: the device selected on the command line, and the exit code.
 #ifndef BACKBUF_EXAMPLE_ON_DEVICE_HPP
 #define BACKBUF_EXAMPLE_ON_DEVICE_HPP
 #include <backbuf.hpp>
@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <string>
 
-// host, gl or wgpu; WebGPU also with a part of an adapter's name. Where it is not to be had, the program says why and ends with 77,
-// which CTest counts as skipped.
+// host, gl or wgpu; WebGPU also with a part of an adapter's name. If the device is not available, the program prints the reason and
+// exits with 77, which CTest counts as skipped.
 inline backbuf::Device open_device(int argc, char **argv) {
     const std::string wanted = argc > 1 ? argv[1] : "host";
     if (argc > 3 || (wanted != "host" && wanted != "gl" && wanted != "wgpu")) {
@@ -26,7 +26,7 @@ inline backbuf::Device open_device(int argc, char **argv) {
     return std::move(*device);
 }
 
-// The exit code of a program that ran to its end.
+// The exit code of a program that ran to completion.
 inline int ended(bool right) {
     std::puts(right ? "right" : "WRONG");
     return right ? 0 : 1;

@@ -1,5 +1,5 @@
-// A texture that is streamed: each tile is written straight into one of two staging buffers, while the other one's tile is on its
-// way. No buffer is made while it runs, and the loader waits for none that is free.
+// Streaming a texture: each tile is written directly into one of two staging buffers, while the other one is uploaded. The steady
+// state creates no buffer, and the loader does not wait for a buffer that is free.
 #include "on_device.hpp"
 
 #include <cstring>
@@ -9,7 +9,7 @@ using namespace backbuf;
 
 constexpr std::uint64_t tile = 64 << 10, tiles = 64;
 
-// What a decoder would leave there.
+// In place of a decoder.
 static void decode(std::uint64_t number, View<std::uint32_t> pixels) {
     std::uint32_t at = 0;
     for (std::uint32_t &pixel : pixels)
@@ -27,7 +27,7 @@ int main(int argc, char **argv) try {
     std::uint64_t made = 0;
     for (std::uint64_t number = 0; number < tiles; number++) {
         auto &staging = turns[number % 2];
-        // As soon as its last tile is there. Who has other things to do leaves it to a function: mapAsync().then(...).
+        // Returns when its last tile is uploaded. Without a wait: mapAsync().then(...).
         auto data = staging.mapAsync().get();
         decode(number, data.as<std::uint32_t>());
         staging.uploadTo(encoder, texture, number * tile);

@@ -1,5 +1,5 @@
-// Uniforms that change with every frame and every object: room in the frame's part of a ring, written in place, bound by buffer and
-// offset. The ring waits only where the device is three frames behind.
+// Uniforms that change with every frame and object: written in place in the frame's part of a ring, and bound by buffer and
+// offset. The ring waits only if the device is three frames behind.
 #include "on_device.hpp"
 
 #include <cstring>
@@ -20,7 +20,7 @@ int main(int argc, char **argv) try {
     const auto alignment = device.info().uniform_offset_alignment;
     const auto room = (sizeof(Object) + alignment - 1) / alignment * alignment;
     DynamicBuffer uniforms({room * objects, BufferUsage::Uniform | BufferUsage::CopySrc, false, "objects"}, factory);
-    // In place of a picture: what each object's draw has read.
+    // In place of a picture: the bytes that each object's draw has read.
     DeviceBuffer drawn({sizeof(Object) * objects, BufferUsage::Storage | BufferUsage::CopySrc, false, "drawn"},
                        factory);
     ReadbackBuffer readback({drawn.getSize()}, factory);

@@ -1,4 +1,4 @@
-// CUDA C++ on the host, for sanitizers to watch: a block is so many threads of the system, one block after the other.
+// CUDA C++ on the host, for sanitizers: a block is a set of system threads, and blocks run one after the other.
 #pragma once
 #include <barrier>
 #include <cmath>
@@ -20,7 +20,7 @@ inline std::barrier<> *barrier_of_block;
 
 inline void __syncthreads() { barrier_of_block->arrive_and_wait(); }
 
-/// Runs `kernel(arguments...)`; the shared memory is the array that the kernel declares, and the program defines.
+/// Runs `kernel(arguments...)`; the shared memory is the array that the kernel declares and the program defines.
 template <class Kernel, class... Arguments>
 void launch(unsigned blocks, unsigned threads, Kernel kernel, Arguments... arguments) {
     gridDim.x = blocks;

@@ -1,8 +1,8 @@
-// The Lorenz system, a trajectory a thread, by the Runge–Kutta method of Dormand and Prince with adaptive steps. Its scratch
-// memory is a layout of the registry (lorenz.json): what a stage needs lies where the stages before it need nothing any more.
+// The Lorenz system, one trajectory per thread, by the Runge–Kutta method of Dormand and Prince with adaptive steps. Its scratch
+// memory is a layout of the registry (lorenz.json): a stage's buffers reuse the memory that earlier stages no longer need.
 #include "lorenz_layout.h"
 
-// Doubles, so that it is aligned for whatever the layout holds.
+// Doubles, so that the memory is aligned for every element type.
 extern __shared__ double memory[];
 
 namespace {
@@ -15,7 +15,7 @@ __device__ __forceinline__ void rate(const float *y, float *k) {
 
 } // namespace
 
-/// Solves up to `until` from `start[thread]` to `end[thread]`, and tells the steps of each block.
+/// Solves up to `until` from `start[thread]` to `end[thread]`, and counts the steps of each block.
 extern "C" __global__ void lorenz_solve(const float *start, float *end, int *steps_of_block, double until,
                                         float tolerance) {
     constexpr int n = static_cast<int>(lorenz::state_length);
@@ -55,7 +55,7 @@ extern "C" __global__ void lorenz_solve(const float *start, float *end, int *ste
             stage[i] = y[i] + h * (9017.0f / 3168 * k1[i] - 355.0f / 33 * k2[i] + 46732.0f / 5247 * k3[i] +
                                    49.0f / 176 * k4[i] - 5103.0f / 18656 * k5[i]);
         rate(stage, k6);
-        // From here on k2 and stage are no more: k7 and next lie there.
+        // From here on k7 and next occupy the memory of k2 and stage.
         for (int i = 0; i < n; ++i)
             next[i] = y[i] + h * (35.0f / 384 * k1[i] + 500.0f / 1113 * k3[i] + 125.0f / 192 * k4[i] -
                                   2187.0f / 6784 * k5[i] + 11.0f / 84 * k6[i]);

@@ -7,13 +7,13 @@
 
 constexpr unsigned blocks = 2, threads = 32;
 
-// Not a byte more than the layout asks for, so that a sanitizer sees whatever lies beyond.
+// Exactly the layout's size, so that a sanitizer detects an access beyond it.
 constexpr unsigned long long doubles = lorenz::shared_bytes(threads) / sizeof(double);
 double memory[doubles];
 static_assert(sizeof memory == lorenz::shared_bytes(threads), "the layout asks for whole doubles");
 static_assert(lorenz::fits(90, threads) && !lorenz::needs_opt_in(threads), "a launch of so many threads fits");
 
-/// The classical Runge–Kutta method in double precision, in steps that are small enough to tell nothing new when halved.
+/// The classical Runge–Kutta method in double precision, in steps so small that halving them changes nothing.
 static void reference(double *y, double until) {
     auto rate = [](const double *y, double *k) {
         k[0] = 10 * (y[1] - y[0]);

@@ -1,10 +1,10 @@
-//! The scratch memory of the kernel beside this file: registered, planned, checked, and written for the kernel and for people.
+//! Scratch memory of the kernel beside this file: registers, plans and checks it, and writes the header, the JSON and a picture.
 //!
-//! `cargo run --example lorenz [FOLDER]` leaves `lorenz.json`, `lorenz_layout.h` and `lorenz.svg` in FOLDER (target/lorenz).
+//! `cargo run --example lorenz [FOLDER]` writes `lorenz.json`, `lorenz_layout.h` and `lorenz.svg` to FOLDER (target/lorenz).
 
 use backbuf::registry::{Arch, Buffer, Launch, Options, PlanOptions, Precision, Registry, SharedPer};
 
-/// A parent's key is its own affair.
+/// The parent's key, any number.
 const SOLVER: u64 = 1;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
