@@ -9,16 +9,16 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-#[path = "table.rs"]
+#[path = "table/mod.rs"]
 mod table;
 
-use table::{MODELS, Model, Mutant};
+use table::{Model, Mutant, models};
 
 fn main() {
     let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR").unwrap());
     let out = PathBuf::from(env::var("OUT_DIR").unwrap());
     let (mut worlds, mut tests) = (String::new(), String::new());
-    for model in MODELS {
+    for model in models() {
         model.files.iter().for_each(|file| println!("cargo::rerun-if-changed=../src/{file}"));
         writeln!(worlds, "pub mod {} {{", model.name).unwrap();
         writeln!(tests, "mod {} {{", model.name).unwrap();
@@ -43,7 +43,7 @@ fn main() {
     }
     fs::write(out.join("worlds.rs"), worlds).unwrap();
     fs::write(out.join("tests.rs"), tests).unwrap();
-    println!("cargo::rerun-if-changed=table.rs");
+    println!("cargo::rerun-if-changed=table");
     // As the protocol files expect of a model checker's build.
     println!("cargo::rustc-check-cfg=cfg(loom)");
     println!("cargo::rustc-check-cfg=cfg(feature, values(\"capi\", \"gl\", \"wgpu\"))");

@@ -1,0 +1,51 @@
+//! Models of devices.
+
+use super::{Model, Mutant};
+
+pub const MODELS: &[Model] = &[Model {
+    name: "claim",
+    files: &["device/claim.rs"],
+    given: &[],
+    scenarios: &["a_call_runs_to_its_end_or_never_begins"],
+    mutants: &[
+        Mutant {
+            name: "begin_by_load_and_store",
+            breaks: "a_call_runs_to_its_end_or_never_begins",
+            file: "device/claim.rs",
+            changes: &[(
+                "self.state.compare_exchange(QUEUED, RUNNING, Relaxed, Relaxed).is_ok()",
+                "self.state.load(Acquire) == QUEUED && { self.state.store(RUNNING, Release); true }",
+            )],
+        },
+        Mutant {
+            name: "take_back_by_load_and_store",
+            breaks: "a_call_runs_to_its_end_or_never_begins",
+            file: "device/claim.rs",
+            changes: &[(
+                "self.state.compare_exchange(QUEUED, TAKEN_BACK, Relaxed, Relaxed).is_ok()",
+                "self.state.load(Acquire) == QUEUED && { self.state.store(TAKEN_BACK, Release); true }",
+            )],
+        },
+        Mutant {
+            name: "take_back_what_runs",
+            breaks: "a_call_runs_to_its_end_or_never_begins",
+            file: "device/claim.rs",
+            changes: &[(
+                "self.state.compare_exchange(QUEUED, TAKEN_BACK, Relaxed, Relaxed).is_ok()",
+                "self.state.swap(TAKEN_BACK, AcqRel) != DONE",
+            )],
+        },
+        Mutant {
+            name: "finish_relaxed",
+            breaks: "a_call_runs_to_its_end_or_never_begins",
+            file: "device/claim.rs",
+            changes: &[("self.state.store(DONE, Release);", "self.state.store(DONE, Relaxed);")],
+        },
+        Mutant {
+            name: "done_relaxed",
+            breaks: "a_call_runs_to_its_end_or_never_begins",
+            file: "device/claim.rs",
+            changes: &[("self.state.load(Acquire) == DONE", "self.state.load(Relaxed) == DONE")],
+        },
+    ],
+}];

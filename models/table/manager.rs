@@ -1,0 +1,317 @@
+//! Models of the manager.
+
+use super::{Model, Mutant};
+
+pub const MODELS: &[Model] = &[
+    Model {
+        name: "role",
+        files: &["manager/core/role.rs"],
+        given: &[],
+        scenarios: &[
+            "a_waiter_gets_the_role",
+            "holders_are_apart_and_nobody_is_left_asleep",
+            "a_timeout_keeps_no_wake_up",
+            "the_end_lets_waiters_go",
+        ],
+        mutants: &[
+            Mutant {
+                name: "drop_without_light",
+                breaks: "a_waiter_gets_the_role",
+                file: "manager/core/role.rs",
+                changes: &[("light();", "")],
+            },
+            Mutant {
+                name: "take_without_heavy",
+                breaks: "a_waiter_gets_the_role",
+                file: "manager/core/role.rs",
+                changes: &[("heavy();", "")],
+            },
+            Mutant {
+                name: "drop_relaxed",
+                breaks: "holders_are_apart_and_nobody_is_left_asleep",
+                file: "manager/core/role.rs",
+                changes: &[("self.word.store(FREE, Release);", "self.word.store(FREE, Relaxed);")],
+            },
+            Mutant {
+                name: "grab_by_load_and_store",
+                breaks: "holders_are_apart_and_nobody_is_left_asleep",
+                file: "manager/core/role.rs",
+                changes: &[(
+                    "self.word.compare_exchange(FREE, HELD, Acquire, Relaxed).is_ok()",
+                    "{ self.word.store(HELD, Relaxed); true }",
+                )],
+            },
+            Mutant {
+                name: "pass_on_without_a_new_turn",
+                breaks: "a_waiter_gets_the_role",
+                file: "manager/core/role.rs",
+                changes: &[(
+                    "self.turn.fetch_add(1, Release); futex::wake(&self.turn, 1);",
+                    "futex::wake(&self.turn, 1);",
+                )],
+            },
+            Mutant {
+                name: "end_without_a_new_turn",
+                breaks: "the_end_lets_waiters_go",
+                file: "manager/core/role.rs",
+                changes: &[(
+                    "self.turn.fetch_add(1, Release); futex::wake(&self.turn, i32::MAX);",
+                    "futex::wake(&self.turn, i32::MAX);",
+                )],
+            },
+        ],
+    },
+    Model {
+        name: "log",
+        files: &["manager/core/role.rs", "manager/core/update_log.rs"],
+        given: &[],
+        scenarios: &[
+            "order_is_kept",
+            "laps_do_not_mix",
+            "the_end_of_the_ring_is_skipped",
+            "an_emptied_ring_is_not_full",
+            "close_publishes_what_was_accepted",
+        ],
+        mutants: &[
+            Mutant {
+                name: "in_place_without_looking_for_others",
+                breaks: "order_is_kept",
+                file: "manager/core/update_log.rs",
+                changes: &[(
+                    "self.tail.0.load(Acquire) == position",
+                    "self.tail.0.load(Acquire) & CLOSED == position & CLOSED",
+                )],
+            },
+            Mutant {
+                name: "in_place_after_close",
+                breaks: "close_publishes_what_was_accepted",
+                file: "manager/core/update_log.rs",
+                changes: &[("self.tail.0.load(Acquire) == position", "self.tail() == position")],
+            },
+            Mutant {
+                name: "reserve_by_load_and_store",
+                breaks: "laps_do_not_mix",
+                file: "manager/core/update_log.rs",
+                changes: &[(
+                    "self.tail.0.compare_exchange_weak(tail, end, AcqRel, Relaxed)",
+                    "{ self.tail.0.store(end, Release); Ok::<u64, u64>(tail) }",
+                )],
+            },
+            Mutant {
+                name: "commit_relaxed",
+                breaks: "laps_do_not_mix",
+                file: "manager/core/update_log.rs",
+                changes: &[(".store(reserved.at + 1, Release);", ".store(reserved.at + 1, Relaxed);")],
+            },
+            Mutant {
+                name: "consumed_relaxed",
+                breaks: "laps_do_not_mix",
+                file: "manager/core/update_log.rs",
+                changes: &[(
+                    "self.head.0.store(position, Release);",
+                    "self.head.0.store(position, Relaxed);",
+                )],
+            },
+            Mutant {
+                name: "commit_without_the_lap",
+                breaks: "laps_do_not_mix",
+                file: "manager/core/update_log.rs",
+                changes: &[
+                    (".store(reserved.at + 1, Release);", ".store((reserved.at & self.mask) + 1, Release);"),
+                    (
+                        "(word == head + 1).then_some(head)",
+                        "(word == (head & self.mask) + 1).then_some(head)",
+                    ),
+                ],
+            },
+            Mutant {
+                name: "skip_without_a_mark",
+                breaks: "the_end_of_the_ring_is_skipped",
+                file: "manager/core/update_log.rs",
+                changes: &[(".store(Self::skip_mark(skipped), Release);", ".load(Relaxed);")],
+            },
+            Mutant {
+                name: "close_by_load_and_store",
+                breaks: "close_publishes_what_was_accepted",
+                file: "manager/core/update_log.rs",
+                changes: &[(
+                    "self.tail.0.fetch_or(CLOSED, AcqRel);",
+                    "let tail = self.tail.0.load(Acquire); self.tail.0.store(tail | CLOSED, Release);",
+                )],
+            },
+            Mutant {
+                name: "drop_without_light",
+                breaks: "order_is_kept",
+                file: "manager/core/role.rs",
+                changes: &[("light();", "")],
+            },
+        ],
+    },
+    Model {
+        name: "fronts",
+        files: &["manager/copies/front_count.rs", "sync/event.rs"],
+        given: &[],
+        scenarios: &[
+            "leases_against_publish",
+            "epochs_do_not_go_back",
+            "the_last_release_wakes_who_wants_the_copy",
+            "wanting_a_copy_twice_leaves_its_count",
+            "retired_copies_are_freed_once",
+        ],
+        mutants: &[
+            Mutant {
+                name: "acquire_by_load",
+                breaks: "leases_against_publish",
+                file: "manager/copies/front_count.rs",
+                changes: &[("self.word.0.fetch_add(1, AcqRel)", "self.word.0.load(Acquire)")],
+            },
+            Mutant {
+                name: "acquire_looks_first_and_counts_later",
+                breaks: "leases_against_publish",
+                file: "manager/copies/front_count.rs",
+                changes: &[(
+                    "let word = self.word.0.fetch_add(1, AcqRel);",
+                    "let word = self.word.0.load(Acquire); self.pins[(word >> INDEX_SHIFT) as usize].0.fetch_add(1, AcqRel);",
+                )],
+            },
+            Mutant {
+                name: "release_relaxed",
+                breaks: "leases_against_publish",
+                file: "manager/copies/front_count.rs",
+                changes: &[(
+                    "self.pins[copy].0.fetch_sub(1, Release)",
+                    "self.pins[copy].0.fetch_sub(1, Relaxed)",
+                )],
+            },
+            Mutant {
+                name: "is_free_relaxed",
+                breaks: "leases_against_publish",
+                file: "manager/copies/front_count.rs",
+                changes: &[(
+                    "count(self.pins[copy].0.load(Acquire)) == 0",
+                    "count(self.pins[copy].0.load(Relaxed)) == 0",
+                )],
+            },
+            Mutant {
+                name: "publish_relaxed",
+                breaks: "epochs_do_not_go_back",
+                file: "manager/copies/front_count.rs",
+                changes: &[(
+                    "self.word.0.swap((new as u64) << INDEX_SHIFT, AcqRel)",
+                    "self.word.0.swap((new as u64) << INDEX_SHIFT, Relaxed)",
+                )],
+            },
+            Mutant {
+                name: "publish_forgets_the_count",
+                breaks: "leases_against_publish",
+                file: "manager/copies/front_count.rs",
+                changes: &[(".0.fetch_add(taken as i64, AcqRel);", ".0.fetch_add(0, AcqRel);")],
+            },
+            Mutant {
+                name: "want_leaves_no_flag",
+                breaks: "the_last_release_wakes_who_wants_the_copy",
+                file: "manager/copies/front_count.rs",
+                changes: &[("seen + WANTED", "seen")],
+            },
+            Mutant {
+                name: "want_by_setting_a_bit",
+                breaks: "wanting_a_copy_twice_leaves_its_count",
+                file: "manager/copies/front_count.rs",
+                changes: &[("while seen - count(seen) == 0 {", "loop {"), ("seen + WANTED", "seen | WANTED")],
+            },
+            Mutant {
+                name: "retire_forgets_the_front",
+                breaks: "retired_copies_are_freed_once",
+                file: "manager/copies/front_count.rs",
+                changes: &[("{ (word & COUNT) as i64 } else { 0 }", "{ 0 } else { 0 }")],
+            },
+            Mutant {
+                name: "the_last_release_without_acquire",
+                breaks: "retired_copies_are_freed_once",
+                file: "manager/copies/front_count.rs",
+                changes: &[("fence(Acquire);", "")],
+            },
+        ],
+    },
+    Model {
+        name: "forward",
+        files: &[
+            "manager/copies/copy_forward.rs",
+            "manager/copies/dirty_set.rs",
+            "manager/copies/dirty_bitmap.rs",
+        ],
+        given: &[],
+        scenarios: &["copies_agree_with_a_flat_state"],
+        mutants: &[
+            Mutant {
+                name: "the_first_granule_is_not_brought",
+                breaks: "copies_agree_with_a_flat_state",
+                file: "manager/copies/copy_forward.rs",
+                changes: &[("if !start.is_multiple_of(GRANULE) {", "if false {")],
+            },
+            Mutant {
+                name: "the_last_granule_is_not_brought",
+                breaks: "copies_agree_with_a_flat_state",
+                file: "manager/copies/copy_forward.rs",
+                changes: &[("if !end.is_multiple_of(GRANULE) && end != self.bytes {", "if false {")],
+            },
+            Mutant {
+                name: "the_third_copy_is_forgotten",
+                breaks: "copies_agree_with_a_flat_state",
+                file: "manager/copies/copy_forward.rs",
+                changes: &[(
+                    "self.present & !(1 << old | 1 << new)",
+                    "self.present & !(1 << old | 1 << new | 1 << 2)",
+                )],
+            },
+            Mutant {
+                name: "the_old_front_is_taken_for_whole",
+                breaks: "copies_agree_with_a_flat_state",
+                file: "manager/copies/copy_forward.rs",
+                changes: &[("self.lagging = !self.stale[old].is_empty();", "self.lagging = false;")],
+            },
+            Mutant {
+                name: "another_back_copy_is_taken_for_whole",
+                breaks: "copies_agree_with_a_flat_state",
+                file: "manager/copies/copy_forward.rs",
+                changes: &[("self.lagging = !self.stale[copy].is_empty();", "self.lagging = false;")],
+            },
+            Mutant {
+                name: "a_kernel_reads_what_is_stale",
+                breaks: "copies_agree_with_a_flat_state",
+                file: "manager/copies/copy_forward.rs",
+                changes: &[("self.bring(offset / GRANULE, (offset + length - 1) / GRANULE);", "")],
+            },
+            Mutant {
+                name: "a_cancelled_back_copy_is_believed",
+                breaks: "copies_agree_with_a_flat_state",
+                file: "manager/copies/copy_forward.rs",
+                changes: &[("self.stale[self.back].insert_all(); self.lagging = true;", "")],
+            },
+            Mutant {
+                name: "memory_given_back_is_believed",
+                breaks: "copies_agree_with_a_flat_state",
+                file: "manager/copies/copy_forward.rs",
+                changes: &[("stale.insert_all();", "")],
+            },
+            Mutant {
+                name: "a_full_log_forgets",
+                breaks: "copies_agree_with_a_flat_state",
+                file: "manager/copies/dirty_set.rs",
+                changes: &[("self.spread(); self.bitmap.insert(start, end);", "self.spread();")],
+            },
+            Mutant {
+                name: "a_bitmap_is_not_joined",
+                breaks: "copies_agree_with_a_flat_state",
+                file: "manager/copies/dirty_set.rs",
+                changes: &[("self.bitmap.union(&other.bitmap);", "")],
+            },
+            Mutant {
+                name: "the_rest_of_a_long_interval_is_dropped",
+                breaks: "copies_agree_with_a_flat_state",
+                file: "manager/copies/dirty_set.rs",
+                changes: &[("self.log[at].0 += step as u32;", "self.log.pop();")],
+            },
+        ],
+    },
+];
