@@ -6,7 +6,7 @@ execute_process(COMMAND ${RUSTC} -vV OUTPUT_VARIABLE rustc_version)
 string(REGEX MATCH "host: ([^\n]+)" host "${rustc_version}")
 set(host ${CMAKE_MATCH_1})
 
-# What cargo builds for. Empty: the host, in cargo's folder for that.
+# The target that cargo builds for. Empty: the host, in cargo's folder for the host.
 set(cargo_target ${BACKBUF_CARGO_TARGET})
 if(NOT cargo_target AND CMAKE_CROSSCOMPILING)
   if(NOT CMAKE_SYSTEM_NAME STREQUAL Linux)
@@ -16,7 +16,7 @@ if(NOT cargo_target AND CMAKE_CROSSCOMPILING)
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     set(cargo_target x86_64-unknown-linux-gnu)
   else()
-    message(FATAL_ERROR "CMAKE_SYSTEM_PROCESSOR is \"${CMAKE_SYSTEM_PROCESSOR}\", which backbuf knows no target of rustc for: set\
+    message(FATAL_ERROR "CMAKE_SYSTEM_PROCESSOR is \"${CMAKE_SYSTEM_PROCESSOR}\", for which backbuf has no rustc target: set\
  BACKBUF_CARGO_TARGET to one of `rustc --print target-list`")
   endif()
 endif()
@@ -32,8 +32,8 @@ if(cargo_target)
   set(rustc_target --target ${cargo_target})
 endif()
 
-# What a program needs beside the static library, as rustc tells it for any of its static libraries. That it is so for
-# this one, too, the install test checks.
+# The system libraries that a program needs beside the static library, as rustc prints them for any static library. The
+# install test checks that this holds for backbuf's.
 set(probe ${PROJECT_BINARY_DIR}/native-static-libs)
 file(WRITE ${probe}.rs "")
 execute_process(
@@ -87,7 +87,7 @@ if(BACKBUF_SANITIZE)
   list(APPEND cargo_options --target ${host})
 endif()
 
-# Always run: cargo decides what is stale, in 0.2 s when nothing is.
+# Always run: cargo checks what has changed, in 0.2 s if nothing has.
 add_custom_target(backbuf_cargo ALL
   COMMAND ${CMAKE_COMMAND} -E env --unset=CARGO_BUILD_TARGET ${environment}
           ${CARGO} rustc --lib --crate-type cdylib,staticlib --features ${features} --target-dir ${target_dir} ${cargo_options}
@@ -112,7 +112,7 @@ set_target_properties(backbuf::static PROPERTIES
 add_dependencies(backbuf::shared backbuf_cargo)
 add_dependencies(backbuf::static backbuf_cargo)
 
-# The command line, which backbuf_cuda_layout() calls. A tool of the build, so never with a sanitizer.
+# The command line tool that backbuf_cuda_layout() calls at build time, so it is never built with a sanitizer.
 set(layout_tool ${BACKBUF_TARGET_DIR}/release/backbuf-layout)
 add_custom_target(backbuf_layout_tool ALL
   COMMAND ${CMAKE_COMMAND} -E env --unset=CARGO_BUILD_TARGET
@@ -125,7 +125,7 @@ add_executable(backbuf::layout IMPORTED GLOBAL)
 set_target_properties(backbuf::layout PROPERTIES IMPORTED_LOCATION ${layout_tool})
 add_dependencies(backbuf::layout backbuf_layout_tool)
 
-# The one to link without a choice: shared, unless BUILD_SHARED_LIBS says no.
+# The default library: shared, unless BUILD_SHARED_LIBS is off.
 add_library(backbuf::backbuf INTERFACE IMPORTED GLOBAL)
 if(DEFINED BUILD_SHARED_LIBS AND NOT BUILD_SHARED_LIBS)
   target_link_libraries(backbuf::backbuf INTERFACE backbuf::static)

@@ -1,5 +1,5 @@
-# Unity::Unity, the C test framework: out of UNITY_ROOT, an installed CMake package of it, or target/unity, into which
-# scripts/fetch-unity puts it (not with BACKBUF_NO_INSTALL=1).
+# Unity::Unity, the C test framework: from UNITY_ROOT, an installed CMake package, or target/unity, where scripts/fetch-unity
+# puts it (unless BACKBUF_NO_INSTALL=1).
 set(UNITY_ROOT "$ENV{UNITY_ROOT}" CACHE PATH "Folder with unity.c, unity.h and unity_internals.h")
 
 if(NOT UNITY_ROOT)

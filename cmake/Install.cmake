@@ -17,7 +17,7 @@ install(PROGRAMS ${layout_tool} DESTINATION ${CMAKE_INSTALL_BINDIR})
 
 configure_package_config_file(cmake/backbufConfig.cmake.in ${PROJECT_BINARY_DIR}/backbufConfig.cmake
   INSTALL_DESTINATION ${package_dir} PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_BINDIR)
-# Before 1.0 a minor version may break, as the soname says.
+# Before 1.0 a minor version may break compatibility, and the soname contains it.
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/backbufConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/backbufConfig.cmake ${PROJECT_BINARY_DIR}/backbufConfigVersion.cmake cmake/Layout.cmake
   DESTINATION ${package_dir})

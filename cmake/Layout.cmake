@@ -1,6 +1,6 @@
 # backbuf_cuda_layout(OUT FROM JSON NAMESPACE NS): writes the CUDA header OUT of a stored layout at build time, by
-# backbuf::layout. Relative paths: OUT is in the current binary folder, JSON in the current source folder. Name OUT among the
-# sources of what includes it.
+# backbuf::layout. Relative paths: OUT is in the current binary folder, JSON in the current source folder. Add OUT to the
+# sources of the target that includes it.
 function(backbuf_cuda_layout out)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "FROM;NAMESPACE" "")
   foreach(word FROM NAMESPACE)

@@ -12,13 +12,13 @@ set(sources ${PROJECT_SOURCE_DIR})
 set(linkages shared static)
 
 add_library(backbuf_test_options INTERFACE)
-# -O1: the tests are small and many, and what they test is built as it ships.
+# -O1: the tests are small and many; the library under test is built in its release profile.
 target_compile_options(backbuf_test_options INTERFACE -Wall -Wextra -UNDEBUG -O1)
 target_link_libraries(backbuf_test_options INTERFACE Threads::Threads m ${CMAKE_DL_LIBS})
 if(BACKBUF_WGPU)
   target_compile_definitions(backbuf_test_options INTERFACE BACKBUF_WGPU)
 endif()
-# A test that lacks what it needs says so and ends with this.
+# Exit code of a test whose requirements are missing.
 set(skipped 77)
 if(BACKBUF_SANITIZE STREQUAL address)
   set(linkages shared)
@@ -46,7 +46,7 @@ function(backbuf_test label name)
   endforeach()
 endfunction()
 
-# --- every call of these programs is held against the statuses that the header lists for it ---
+# --- every status that these programs see must be in the header's list of the function ---
 
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 set(generated ${PROJECT_BINARY_DIR}/generated)
@@ -67,7 +67,7 @@ file(GLOB files CONFIGURE_DEPENDS ${sources}/c_tests/test_*.c)
 if(BACKBUF_SANITIZE STREQUAL thread)
   list(FILTER files INCLUDE REGEX "(request|stress)\\.c$")
 elseif(BACKBUF_SANITIZE STREQUAL address)
-  # A child forked while a thread of the driver is in gcc's AddressSanitizer inherits its allocator locked for ever.
+  # A child forked while a driver thread is in gcc's AddressSanitizer inherits a locked allocator.
   list(FILTER files EXCLUDE REGEX "gl_fork\\.c$")
 endif()
 # The registry's scenarios, as tables that C can read.
@@ -93,7 +93,7 @@ foreach(file IN LISTS files)
   endforeach()
 
   if(VALGRIND AND NOT BACKBUF_SANITIZE)
-    # The child of a fork cannot reach what its parent made: that is no leak.
+    # A forked child cannot reach its parent's objects, which is no leak.
     set(leaks definite)
     if(name MATCHES "fork$")
       set(leaks none)
@@ -108,8 +108,8 @@ if(BACKBUF_SANITIZE STREQUAL thread)
   return()
 endif()
 
-# --- OpenGL: the tests of devices, and what a manager promises with its copies on one, by each driver that renders on the CPU;
-# llvmpipe also as the plain OpenGL 3.3 that is left when all else is hidden ---
+# --- OpenGL: the tests of devices and of managers with device copies, on each driver that renders on the CPU;
+# on llvmpipe also as plain OpenGL 3.3, with all optional features hidden ---
 
 set(on_device back backend backpressure bounds buffer callbacks ends fuzz leases manager persistence regressions request roles stress
   updates watch)
@@ -149,7 +149,7 @@ foreach(file IN LISTS files)
   foreach(linkage IN LISTS linkages)
     target_link_libraries(cpp_${name}_${linkage} PRIVATE Unity::Unity backbuf_listed_statuses)
   endforeach()
-  # Both standards at the price of one.
+  # One build for both standards.
   if(TARGET cpp_${name}_static)
     target_compile_features(cpp_${name}_static PRIVATE cxx_std_20)
   endif()
@@ -159,7 +159,7 @@ endforeach()
 file(GLOB flood CONFIGURE_DEPENDS ${sources}/examples_c/flood*.c)
 file(GLOB files CONFIGURE_DEPENDS ${sources}/examples_c/*.c ${sources}/examples/*.cpp)
 list(REMOVE_ITEM files ${flood} ${sources}/examples_c/gl_window.c)
-# It shows that the header needs no exceptions.
+# Shows that the header needs no exceptions.
 set_source_files_properties(${sources}/examples/results.cpp PROPERTIES COMPILE_OPTIONS -fno-exceptions)
 backbuf_test(example example_flood ${flood})
 foreach(file IN LISTS files)
@@ -167,7 +167,7 @@ foreach(file IN LISTS files)
   backbuf_test(example example_${name} ${file})
 endforeach()
 
-# How buffers are used, on every kind of device.
+# The examples of buffers, on every kind of device.
 file(GLOB patterns CONFIGURE_DEPENDS ${sources}/examples/buffers/*.cpp)
 foreach(file IN LISTS patterns)
   cmake_path(GET file STEM name)
@@ -245,14 +245,14 @@ endif()
 
 add_library(test_plugin MODULE ${sources}/c_tests/plugin/plugin.c)
 target_link_libraries(test_plugin PRIVATE backbuf::static)
-# What a plugin contains is its own: not another copy's, nor one for others.
+# The library in a plugin is separate: it does not use another copy, and others do not use it.
 target_link_options(test_plugin PRIVATE LINKER:--exclude-libs,ALL)
 add_executable(plugin_host ${sources}/c_tests/plugin/host.c)
 target_link_libraries(plugin_host PRIVATE backbuf_test_options)
 add_test(NAME c.plugin COMMAND plugin_host $<TARGET_FILE:test_plugin>)
 set_tests_properties(c.plugin PROPERTIES LABELS c TIMEOUT 300)
 
-# --- an engine under ThreadSanitizer sees no race in the released library, with the suppressions that are installed ---
+# --- an engine under ThreadSanitizer reports no race in the release library, with the installed suppressions ---
 
 include(CheckCSourceCompiles)
 set(CMAKE_REQUIRED_FLAGS -fsanitize=thread)
@@ -272,7 +272,7 @@ else()
   message(STATUS "c_tests/tsan/engine.c is left out: the compiler has no ThreadSanitizer")
 endif()
 
-# --- the headers compile alone and twice, by every standard they promise ---
+# --- the headers compile alone and twice, with every supported standard ---
 
 # backbuf_header_test(HEADER COMPILER SOURCE STANDARDS...)
 function(backbuf_header_test header compiler source)
@@ -292,7 +292,7 @@ foreach(header IN LISTS headers)
   backbuf_header_test(${header} ${CMAKE_CXX_COMPILER} twice.cpp c++17 c++20)
 endforeach()
 
-# --- and after headers whose macros have common names; backbuf.hpp has nearly all the others ---
+# --- and after headers with common macro names; backbuf.hpp includes nearly all the others ---
 
 foreach(header IN ITEMS backbuf.h backbuf.hpp backbuf/std_future.hpp)
   add_test(NAME header.${header}.macros COMMAND ${CMAKE_CXX_COMPILER} -std=c++20 -fsyntax-only -pedantic -Wall -Wextra -Werror
@@ -300,7 +300,7 @@ foreach(header IN ITEMS backbuf.h backbuf.hpp backbuf/std_future.hpp)
   set_tests_properties(header.${header}.macros PROPERTIES LABELS header)
 endforeach()
 
-# --- what must not compile does not, the C++ header costs nothing over C, its examples compile ---
+# --- incorrect C++ does not compile, the C++ header costs nothing over C, its examples compile ---
 
 foreach(check negative overhead examples)
   add_test(NAME cpp.${check} COMMAND ${sources}/c_tests/cpp/check_${check}.sh ${CMAKE_CXX_COMPILER})
@@ -312,7 +312,7 @@ endforeach()
 add_test(NAME cmake COMMAND ${sources}/c_tests/cmake/run)
 set_tests_properties(cmake PROPERTIES LABELS install TIMEOUT 300)
 
-# --- what is installed can be built against, from where it was moved to ---
+# --- programs build against an installation, also after it was moved ---
 
 add_test(NAME install COMMAND ${sources}/c_tests/install/run ${PROJECT_BINARY_DIR})
 set_tests_properties(install PROPERTIES LABELS install TIMEOUT 300)
