@@ -1,5 +1,5 @@
-//! Builds what is written in C and C++ as shared libraries of their own, which the harness opens like any other peer: the
-//! two naive managers, and the rings whose headers this machine has.
+//! Build script: compiles the peers in C and C++ as shared libraries, which the harness opens like any other peer: the
+//! two naive managers, and the rings whose headers are installed.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ const RINGS: [(&str, &str, &str, &str, &str); 6] = [
     ("moodycamel_blocking", "moodycamel.cpp", "-DBLOCKING", "readerwriterqueue/readerwriterqueue.h", ""),
 ];
 
-/// Where Debian puts headers that are not found by themselves, below `/usr/include` and its folder for the architecture.
+/// Debian's include folders beyond the default ones, below `/usr/include` and its folder for the architecture.
 const FOLDERS: [&str; 2] = ["dpdk", "spa-0.2"];
 
 fn main() {
@@ -22,7 +22,7 @@ fn main() {
     let library = |name: &str| Path::new(&out).join(format!("lib{name}.so"));
     println!("cargo::rerun-if-changed=../naive");
     println!("cargo::rerun-if-changed=../rings/native");
-    // What is installed later is found then.
+    // Headers that are installed later are found then.
     println!("cargo::rerun-if-changed=/usr/include");
     println!("cargo::rustc-env=NATIVE={out}");
     for (name, define) in [("naive_c", ""), ("naive_c_correct", "-DFULL_COPY")] {
@@ -52,7 +52,7 @@ fn compiler(source: &str) -> Command {
     let mut command = cc::Build::new().cpp(cpp).opt_level(3).pic(true).get_compiler().to_command();
     command.args([if cpp { "-std=c++17" } else { "-std=gnu11" }, "-pthread"]);
     if cfg!(target_arch = "x86_64") {
-        // DPDK asks for it.
+        // DPDK requires it.
         command.arg("-msse4.2");
     }
     let architecture = format!("/usr/include/{}-linux-gnu", std::env::consts::ARCH);
@@ -63,7 +63,7 @@ fn compiler(source: &str) -> Command {
     command
 }
 
-/// Whether a source that includes it gets past the preprocessor.
+/// Whether the header can be included.
 fn has(source: &str, header: &str) -> bool {
     let probe = Path::new(&std::env::var("OUT_DIR").expect("cargo sets it")).join(format!("probe.{source}"));
     std::fs::write(&probe, format!("#include <{header}>\n")).expect("the folder is cargo's");

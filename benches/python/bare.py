@@ -1,4 +1,4 @@
-"""The least that a call through cffi costs: C functions that do nothing, compiled in cffi's fast mode."""
+"""The minimum cost of a cffi call: empty C functions, compiled in cffi's fast mode."""
 
 from __future__ import annotations
 

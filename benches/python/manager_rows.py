@@ -1,4 +1,4 @@
-"""The rows of manager.python: seconds a call, ours and the others."""
+"""Bench rows of manager.python: seconds per call."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def loop(call: Callable[..., object], *arguments: object, after: Callable[[], ob
 
 
 def from_buffer_loop(cffi: ModuleType, data: np.ndarray) -> Loop:
-    """The same around a bare cffi call with a buffer, written out: a function around it would cost as much again."""
+    """Times a bare cffi call with a buffer, inline: a wrapper function would double the cost."""
     copy, from_buffer, null = cffi.lib.bare_copy, cffi.ffi.from_buffer, cffi.ffi.NULL
 
     def run(times: int) -> float:
@@ -53,7 +53,7 @@ def from_buffer_loop(cffi: ModuleType, data: np.ndarray) -> Loop:
 
 @contextmanager
 def busy_thread() -> Iterator[None]:
-    """Another Python thread that never waits."""
+    """Another Python thread that runs without waiting."""
     ended = False
 
     def count() -> None:
@@ -70,7 +70,7 @@ def busy_thread() -> Iterator[None]:
 
 
 def measure(row: str, seconds: float) -> dict[str, object]:
-    """All that one row needs, checked once before it is timed."""
+    """The subjects of one row, checked once before they are timed."""
     try:
         import backbuf
     except ImportError as error:

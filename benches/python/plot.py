@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws target/bench/report.json: how many times as good as each peer and limit ours is, row by row."""
+"""Draws target/bench/report.json: the ratio of backbuf to each peer and limit, row by row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MARKERS = "os^vDPX<>*"
 
 
 def ratio(row: dict[str, Any], value: float) -> float:
-    """More than 1: ours is better, whichever direction is better."""
+    """Above 1, backbuf is better, whether lower or higher is better."""
     return value / row["ours"] if row["better"] == "lower" else row["ours"] / value
 
 
@@ -56,7 +56,7 @@ def main() -> None:
         if row["ours"] and row["peers"]:
             parts.setdefault(row["name"].partition(".")[0], []).append(row)
     if parts:
-        # A line has this height, a legend as many lines at least.
+        # The height of a row; a legend needs at least as many rows.
         heights = [1.2 + 0.28 * max(len(lines), 10) for lines in parts.values()]
         size = (10, sum(heights))
         figure, panels = plt.subplots(

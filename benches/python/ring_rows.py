@@ -1,4 +1,4 @@
-"""The rows of spsc.asyncio: a native thread sends messages, a task of an event loop takes each as a memoryview."""
+"""Bench rows of spsc.asyncio: a native thread sends messages, and an asyncio task takes each as a memoryview."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CACHE = HERE.parent.parent / "target" / "bench"
 CAPACITY = 1 << 20
 BURST = 0.02
 QUEUED = 256
-"""Messages that wait in a queue at most: as many of 4 KiB as the ring holds."""
+"""The capacity of a queue in messages: as many of 4 KiB as the ring holds."""
 
 UNITS = {"4096": 1, "65536": 65536}
 """Of what a row counts, in a message."""
@@ -51,22 +51,22 @@ class Entry:
         self.loop, self.size = loop, size
 
     def start(self, count: int) -> None:
-        """Begins to send so many."""
+        """Starts to send `count` messages."""
         raise NotImplementedError
 
     async def consume(self, count: int) -> None:
-        """Takes so many."""
+        """Takes `count` messages."""
         raise NotImplementedError
 
     def join(self) -> None:
-        """Waits for the thread that sends."""
+        """Waits for the sending thread."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Frees what it has."""
+        """Frees the resources."""
 
     def run(self, count: int) -> float:
-        """Seconds that so many take."""
+        """The time of `count` messages in seconds."""
         started = time.perf_counter()
         self.start(count)
         self.loop.run_until_complete(self.consume(count))
@@ -116,7 +116,7 @@ class Ours(Native):
                 break
 
     def right(self, count: int) -> bool:
-        """Whether so many come with their numbers in order, and stay as they are while others come."""
+        """Checks that messages arrive in order and do not change while others arrive."""
 
         async def take() -> list[int]:
             views: list[memoryview] = []
@@ -288,7 +288,7 @@ class Culsans(Queue):
 
 
 def measure(row: str, seconds: float) -> dict[str, object]:
-    """All that one row needs, checked once before it is timed."""
+    """The subjects of one row, checked once before they are timed."""
     if row not in UNITS:
         return {"not_run": "no such row in the script"}
     try:

@@ -1,4 +1,4 @@
-"""Bursts of every entry of a row, taken in turn, and what the report wants of them."""
+"""Alternating bursts of all entries of a row, and their medians."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ BURST = 0.002
 MIN_ROUNDS = 7
 
 Loop = Callable[[int], float]
-"""Does something so many times, and tells how many seconds that took."""
+"""Does something a number of times, and returns the seconds that it took."""
 
 
 def alternate(loops: dict[str, Loop], seconds: float, burst: float = BURST) -> dict[str, list[float]]:
-    """Short bursts by turns, so that what disturbs the machine disturbs every entry alike."""
+    """Runs short alternating bursts, so that a disturbance of the machine affects all entries alike."""
     times = dict.fromkeys(loops, 16)
 
     def turn(name: str) -> float:
-        # A burst that was held up may look longer than it is: how long they are is looked after at every turn.
+        # A delayed burst may look longer than it is, so the burst length is adjusted every time.
         while (took := loops[name](times[name])) < burst / 2:
             times[name] = int(times[name] * min(16, max(1.5, burst / max(took, 1e-9))))
         return took / times[name]
@@ -34,7 +34,7 @@ def alternate(loops: dict[str, Loop], seconds: float, burst: float = BURST) -> d
 
 
 def figures(samples: dict[str, list[float]], units: float = 1) -> dict[str, object]:
-    """Medians of seconds a unit, where each of the times was so many units; the spread is that of ours."""
+    """Medians in seconds per unit; the spread is that of backbuf."""
     medians = {name: statistics.median(values) / units for name, values in samples.items()}
     ours = medians.pop("ours")
     low, _, high = statistics.quantiles(samples["ours"], n=4)

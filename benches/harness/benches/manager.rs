@@ -1,4 +1,4 @@
-//! The manager's hot calls through the Rust API, each against its own last run.
+//! Regression bench of the manager's hot calls through the Rust API, compared with the previous run.
 
 use backbuf::DType;
 use backbuf::Timeout;

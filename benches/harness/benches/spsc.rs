@@ -1,5 +1,5 @@
-//! The ring's hot calls through the Rust API, each against its own last run. Both ends are on one thread: what the cores
-//! make of it together is measured by `make bench`.
+//! Regression bench of the ring's hot calls through the Rust API, compared with the previous run. Both ends are on one
+//! thread; `make bench` measures two cores.
 
 use backbuf::Status;
 use backbuf::spsc::{self, Receiver, Sender, StreamConfig};

@@ -1,4 +1,4 @@
-//! What the comparison uses of `backbuf.h`, as a C program would: through the shared library's exports.
+//! Bindings to the functions of `backbuf.h` that the comparison calls, through the shared library's exports as in a C program.
 
 use libloading::Library;
 use std::ffi::{CStr, c_char, c_void};
@@ -101,7 +101,7 @@ impl Api {
         }
     }
 
-    /// A one-dimensional manager with the default configuration but for what `adjust` sets.
+    /// A one-dimensional manager with the default configuration, changed by `adjust`.
     pub fn manager(&self, dtype: u32, count: u64, adjust: impl FnOnce(&mut Config)) -> Manager {
         let mut manager = std::ptr::null_mut();
         // SAFETY: the configuration is initialised by the library before it is read.

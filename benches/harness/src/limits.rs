@@ -1,4 +1,4 @@
-//! What the machine can do at best. What goes from core to core does so as a ring would, without what a ring must do beside it.
+//! Physical limits of the machine: memcpy, futex, cache line and core-to-core transfers without a ring's bookkeeping.
 
 use crate::measure::Burst;
 use crate::spsc::subject::Subject;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 use std::time::Instant;
 
-/// Copies a source in slices into two destinations by turns.
+/// Copies a source in slices into two alternating destinations.
 pub struct Memcpy {
     source: Box<[u8]>,
     destinations: [Box<[u8]>; 2],
@@ -35,7 +35,7 @@ impl Memcpy {
     }
 }
 
-/// A raw futex, which moves nothing.
+/// A raw futex wake-up.
 pub struct Futex;
 pub struct Waker(Arc<AtomicU32>);
 pub struct Sleeper(Arc<AtomicU32>, u32);
@@ -82,7 +82,7 @@ impl Receiver for Sleeper {
     }
 }
 
-/// One word a direction, each on a line of its own: a round trip moves two lines.
+/// One word in each direction, on separate cache lines: a round trip moves two lines.
 pub struct TwoLineBounce;
 
 #[repr(align(128))]

@@ -1,4 +1,4 @@
-//! The machine: where caller and worker run, and how a report tells it, without its name.
+//! The machine: the CPUs of caller and worker, and its description in the report, without its name.
 
 use peer::worker::pin;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ impl Cores {
         Cores { caller, worker: all.get(1).copied(), all, allowed }
     }
 
-    /// Puts the calling thread on the caller's core, or lets it go where it may.
+    /// Binds the calling thread to the caller's core, or to all CPUs of the process.
     pub fn place(&self, pinned: bool) {
         if pinned {
             pin(self.caller as i32);
@@ -68,7 +68,7 @@ pub fn go_first() {
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) };
 }
 
-/// What a reader of the figures must know of the machine.
+/// The description of the machine in the report.
 pub fn describe(cores: &Cores, build_info: Option<String>) -> Value {
     let first = |path: &str, key: &str| {
         let text = read_to_string(path).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `make bench`: every part against its peers and limits, through the shared library's C ABI.
+//! `make bench`: compares every module with its peers and limits, through the shared library's C ABI.
 
 mod backbuf;
 mod buffers;
@@ -18,7 +18,7 @@ use measure::Effort;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Measures backbuf against its peers and the machine's limits, row by row, and says which goals are met.
+/// Measures backbuf against its peers and the machine's limits, row by row, and reports which goals are met.
 #[derive(Parser)]
 #[command(name = "bench")]
 struct Arguments {
@@ -42,7 +42,7 @@ struct Arguments {
     probe_memory: Option<String>,
 }
 
-/// What every part's rows need.
+/// Shared by the rows of all modules.
 pub struct Bench {
     pub api: Option<backbuf::Api>,
     pub cores: machine::Cores,
@@ -52,7 +52,7 @@ pub struct Bench {
 pub const NO_LIBRARY: &str = "the shared library is not built";
 
 const GOALS: &str = include_str!("../../goals.json");
-/// Rows that a script measures.
+/// Rows that a Python script measures.
 const PYTHON_PARTS: [&str; 2] = ["manager.python.", "spsc.asyncio."];
 const PYTHON_ROWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../python/rows.py");
 const PYTHON_PLOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../python/plot.py");

@@ -1,12 +1,12 @@
-//! What every peer of the comparison is: the same few C functions, in a library of its own, so that
-//! nothing is inlined into the harness that would not be inlined into a C program either.
+//! The interface of the manager's peers: a few C functions in a separate library, so that nothing is inlined into the
+//! harness that would not be inlined into a C program either.
 
 pub mod update;
 pub mod worker;
 
 use std::ffi::c_void;
 
-/// A readable front; `token` is whatever the peer needs to let go of it.
+/// A readable front; the peer needs `token` to release it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Front {
@@ -26,7 +26,7 @@ pub struct Functions {
     pub destroy: unsafe extern "C" fn(*mut c_void),
 }
 
-/// A double-buffered state built from somebody else's parts.
+/// A double-buffered state built from other libraries.
 pub trait Peer: Sync + Sized {
     fn create(bytes: usize, worker_cpu: i32) -> Self;
     /// Queues `data` for `offset`; the bytes are copied before it returns.

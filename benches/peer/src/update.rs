@@ -1,4 +1,4 @@
-//! An update on its way: small ones travel inside the message, larger ones in a box.
+//! Updates as channel messages: small ones inline, larger ones in a box.
 
 const INLINE: usize = 24;
 

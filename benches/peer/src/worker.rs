@@ -6,12 +6,12 @@ use std::thread::JoinHandle;
 
 const QUEUE: usize = 4096;
 
-/// What the worker does with updates; it lives on the worker's thread.
+/// Applies updates on the worker's thread.
 pub trait State: Send + 'static {
     fn apply(&mut self, update: &Update);
     /// Makes everything applied so far readable.
     fn publish(&mut self);
-    /// Runs after the synchronizer was let go.
+    /// Runs after the synchronizer has been woken.
     fn prepare(&mut self) {}
 }
 

@@ -1,4 +1,4 @@
-//! bbqueue, on the heap, with atomics.
+//! Peer: bbqueue on the heap, with atomics.
 
 use crate::{Receiver, Ring, Sender};
 use bbqueue::nicknames::YakiNiku;

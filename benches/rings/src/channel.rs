@@ -1,4 +1,4 @@
-//! Channels of typed messages: an array up to a cache line, a vector from there on, as people send bytes through them.
+//! Peers: channels of typed messages, which are arrays up to a cache line and vectors beyond.
 
 use crate::{Functions, Receiver, Ring, Sender};
 use std::marker::PhantomData;

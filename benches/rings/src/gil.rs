@@ -1,4 +1,4 @@
-//! gil. Its variant that can sleep lost wake-ups in a ping-pong within seconds, so it is not compared where they sleep.
+//! Peer: gil. Its blocking variant lost wake-ups in a ping-pong within seconds, so it is not compared there.
 
 use crate::{Receiver, Ring, Sender};
 use gil::read_guard::BatchReader;

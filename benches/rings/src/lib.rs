@@ -1,5 +1,5 @@
-//! The peers of the ring: somebody else's queues from one thread to another, each behind the same two traits, and
-//! behind the same few C functions.
+//! The peers of the ring: queues of other libraries between two threads, each behind the same two traits and
+//! the same C functions.
 
 pub mod bbqueue;
 pub mod channel;

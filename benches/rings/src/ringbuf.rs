@@ -1,4 +1,4 @@
-//! ringbuf.
+//! Peer: ringbuf.
 
 use crate::{Receiver, Ring, Sender};
 use ringbuf::traits::{Consumer, Producer, Split};

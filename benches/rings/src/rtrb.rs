@@ -1,4 +1,4 @@
-//! rtrb.
+//! Peer: rtrb.
 
 use crate::{Receiver, Ring, Sender};
 use rtrb::{Consumer, Producer, RingBuffer};

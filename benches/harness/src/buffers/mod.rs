@@ -1,4 +1,4 @@
-//! The rows of buffers: on host memory beside memcpy, on OpenGL and WebGPU beside bare calls in the same process.
+//! Bench rows of buffers: on host memory beside memcpy, on OpenGL and WebGPU beside bare calls in the same process.
 
 mod subject;
 mod webgpu;
@@ -30,7 +30,7 @@ impl<'a> Buffers<'a> {
         Buffers { bench, api: bench.api.and_then(|api| Api::open(library, api).ok()) }
     }
 
-    /// Measures one row, its name without the part's; the error says why it cannot run here.
+    /// Measures one row, its name without the module's; the error is the reason why it cannot run here.
     pub fn measure(&self, name: &str) -> Result<Figures, String> {
         match name.split_once('.') {
             Some(("host", row)) => self.host(row),
@@ -42,7 +42,7 @@ impl<'a> Buffers<'a> {
 
     fn ours(&self, gl: bool) -> Result<Ours, String> {
         let ours = Ours::new(self.api.ok_or(NO_LIBRARY)?, gl, SIZE as u64, UPDATE as u64, USAGE_UNIFORM)?;
-        // What it carries must be what was given to it.
+        // The bytes must arrive unchanged.
         let data: Vec<u8> = (0..SIZE).map(|at| (at * 31) as u8).collect();
         for carry in [Ours::upload, Ours::write] {
             ours.write(&vec![0; SIZE]);
@@ -62,7 +62,7 @@ impl<'a> Buffers<'a> {
         let memcpy = bytes("limit.memcpy", pages(), move |data| to.copy_from_slice(data));
         match row {
             "staging_write" => {
-                // SAFETY: nobody else looks at them, and nothing is uploaded.
+                // SAFETY: no other code uses the bytes, and nothing is uploaded.
                 let mapped = unsafe { &mut *ours.map() };
                 Ok(self.compare(vec![bytes("ours", from, |data| mapped.copy_from_slice(data)), memcpy]))
             }
@@ -126,7 +126,7 @@ impl<'a> Buffers<'a> {
         crate::gl::best(self.compare(entries), "limit.gl_best_readback")
     }
 
-    /// The updates alone: what ends the frame lies between the turns.
+    /// The updates alone: the end of the frame is outside of the measured time.
     fn ring(&self, ours: &Ours, bare: &Bare, buffer: &Buffer<'_>) -> Figures {
         let data = [7; SMALL];
         self.compare(vec![
@@ -145,7 +145,7 @@ impl<'a> Buffers<'a> {
     }
 }
 
-/// So many updates of a frame, and what ends it, whose time does not count.
+/// A number of updates of a frame, and its end, whose time does not count.
 fn turns<'a>(name: &str, update: impl Fn(usize) + 'a, end: impl Fn() + 'a) -> Entry<'a> {
     Entry::new(name, move |cycles| {
         let mut time = Duration::ZERO;
@@ -187,7 +187,7 @@ fn alone() -> Figures {
     }
 }
 
-/// Memory of the caller's, with no first touch left to pay.
+/// Memory of the caller that has been touched before.
 fn pages() -> Vec<u8> {
     vec![7; SIZE]
 }

@@ -1,4 +1,4 @@
-//! What the rows use of devices and buffers in `backbuf.h`.
+//! Bindings to the device and buffer functions of `backbuf.h` that the rows use.
 
 use crate::backbuf;
 use libloading::Library;
@@ -127,7 +127,7 @@ pub struct Ours {
 }
 
 impl Ours {
-    /// On OpenGL or on host memory; the error says why there is none.
+    /// On OpenGL or on host memory; the error is the reason why there is none.
     pub fn new(api: Api, gl: bool, size: u64, per_frame: u64, usage: u32) -> Result<Ours, String> {
         let made = |call: &dyn Fn(*mut Handle) -> Status| {
             let mut handle = null_mut();
@@ -188,7 +188,7 @@ impl Ours {
         self.api.of_managers.expect(status);
     }
 
-    /// The staging buffer's bytes, once they are mapped: there until the upload.
+    /// The staging buffer's bytes once they are mapped; valid until the upload.
     pub fn map(&self) -> *mut [u8] {
         // SAFETY: places for what is written.
         unsafe {
@@ -211,16 +211,16 @@ impl Ours {
         }
     }
 
-    /// Through the staging buffer, until it is done.
+    /// Uploads through the staging buffer and waits.
     pub fn upload(&self, data: &[u8]) {
-        // SAFETY: mapped, and nobody else's until the upload.
+        // SAFETY: mapped, and used by no other code until the upload.
         unsafe { (&mut *self.map())[..data.len()].copy_from_slice(data) };
         // SAFETY: handles.
         self.expect(unsafe { (self.api.staging_upload)(self.staging, self.encoder, self.target, 0) });
         self.submit();
     }
 
-    /// From where it is, until it is done.
+    /// Uploads from the caller's memory and waits.
     pub fn write(&self, data: &[u8]) {
         // SAFETY: the data is there until the submit.
         self.expect(unsafe {
@@ -229,7 +229,7 @@ impl Ours {
         self.submit();
     }
 
-    /// Has the bytes of the device buffer looked at in place.
+    /// Reads the bytes of the device buffer in place.
     pub fn read(&self, look: impl FnOnce(&[u8])) {
         // SAFETY: places for what is written; the bytes are there until the release.
         unsafe {

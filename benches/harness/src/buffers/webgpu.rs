@@ -1,4 +1,4 @@
-//! The rows of buffers on WebGPU, beside wgpu's own ways on the same adapter.
+//! Bench rows of buffers on WebGPU, beside wgpu's own functions on the same adapter.
 
 use super::{SIZE, alone, bytes, pages};
 use crate::Bench;
@@ -50,7 +50,7 @@ impl Ours {
             mapped_at_creation: false,
         });
         let ours = Ours { device, target, native, gpu };
-        // What it carries must be what was given to it.
+        // The bytes must arrive unchanged.
         let data: Vec<u8> = (0..size).map(|at| (at * 31) as u8).collect();
         ours.write(&data)?;
         let right = ours.ring(size)?;
@@ -103,8 +103,8 @@ impl Ours {
     }
 }
 
-/// A device for the bare calls, as a program of wgpu's own makes it, on that adapter: one of ours whose objects are lent out is no
-/// longer the library's alone.
+/// A device for the bare calls on that adapter, created by wgpu's own functions: a device of backbuf whose objects are lent out
+/// works differently.
 fn bare(name: &str) -> Outcome<WgpuHandles> {
     let none = || ::backbuf::Error::param(Status::Unsupported, "adapter", "wgpu makes no device on it");
     let mut desc = wgpu::InstanceDescriptor::new_without_display_handle();
@@ -116,7 +116,7 @@ fn bare(name: &str) -> Outcome<WgpuHandles> {
     made.map(|(device, queue)| WgpuHandles { device, queue }).ok_or_else(none)
 }
 
-/// What wgpu has at once.
+/// Returns the result of a future that is ready at once.
 fn now<T>(future: impl Future<Output = T>) -> Option<T> {
     match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Some(value),
@@ -162,7 +162,7 @@ fn put(
     belt.write_buffer(encoder, to, at, size).copy_from_slice(data);
 }
 
-/// Where each of the small writes goes: neighbours, and the same out of order.
+/// Offsets of the small writes: neighbours, and the same out of order.
 const IN_ORDER: fn(usize) -> u64 = |index| (index * SMALL) as u64;
 const SCATTERED: fn(usize) -> u64 = |index| (index * 149 % WRITES * SMALL) as u64;
 
@@ -219,10 +219,10 @@ fn readback(bench: &Bench) -> Outcome<Figures> {
         Ok(())
     };
     let download = |data: &mut [u8]| {
-        let (told, answer) = std::sync::mpsc::channel();
+        let (sender, answer) = std::sync::mpsc::channel();
         let (device, queue) = (&ours.gpu.device, &ours.gpu.queue);
         wgpu::util::DownloadBuffer::read_buffer(device, queue, &ours.native.slice(..), move |buffer| {
-            _ = told.send(buffer.expect("the device goes on"));
+            _ = sender.send(buffer.expect("the device works"));
         });
         ours.gpu.device.poll(wgpu::PollType::wait_indefinitely()).expect("the device goes on");
         data.copy_from_slice(&answer.recv().expect("an answer"));

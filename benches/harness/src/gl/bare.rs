@@ -1,4 +1,4 @@
-//! Bare calls of OpenGL, as a program without a library makes them, in a context of the harness's own.
+//! Bare OpenGL calls, as in a program without a library, in the harness's own context.
 
 use glow::HasContext;
 use glutin::api::egl::context::PossiblyCurrentContext;
@@ -13,7 +13,7 @@ use std::ffi::c_void;
 const READ: u32 = glow::COPY_READ_BUFFER;
 const WRITE: u32 = glow::COPY_WRITE_BUFFER;
 
-/// A context without a window, current on the thread that made it.
+/// A headless context, current on the thread that created it.
 pub struct Bare {
     pub gl: glow::Context,
     context: Option<PossiblyCurrentContext>,
@@ -21,7 +21,7 @@ pub struct Bare {
 }
 
 impl Bare {
-    /// On the first device of EGL that gives one; the error says why there is none.
+    /// Created on the first EGL device that can; the error is the reason why none could.
     pub fn new() -> Result<Bare, String> {
         let devices = Device::query_devices().map_err(|error| format!("no EGL here: {error}"))?;
         let mut last = String::from("EGL knows no device here");
@@ -103,7 +103,7 @@ impl Bare {
         }
     }
 
-    /// A buffer that stays mapped; none where the driver has no such thing.
+    /// A buffer that stays mapped, if the driver supports it.
     pub fn persistent(&self, bytes: usize, access: u32) -> Option<Buffer<'_>> {
         if !self.persists() {
             return None;
@@ -228,7 +228,7 @@ impl Buffer<'_> {
         }
     }
 
-    /// What a buffer of somebody else's in the same share group holds.
+    /// The bytes of another context's buffer in the same share group.
     pub fn of(bare: &Bare, name: u32, bytes: usize) -> Vec<u8> {
         let mut data = vec![0; bytes];
         let name = std::num::NonZeroU32::new(name).map(glow::NativeBuffer);

@@ -1,4 +1,4 @@
-//! The rows of the manager on OpenGL, beside bare calls in a context of the same process.
+//! Bench rows of the manager on OpenGL, beside bare calls in a context of the same process.
 
 mod bare;
 mod subject;
@@ -21,7 +21,7 @@ const STATE: usize = 8 << 20;
 const UPDATE: usize = 4096;
 /// Updates of a frame.
 const PER_SYNC: usize = 256;
-/// In which a rewrite of the whole state is enqueued.
+/// Slice size in which a rewrite of the whole state is enqueued.
 const SLICE: usize = 64 << 10;
 
 impl<'a> Gl<'a> {
@@ -29,7 +29,7 @@ impl<'a> Gl<'a> {
         Gl { bench, api: bench.api.and_then(|api| Api::open(library, api).ok()) }
     }
 
-    /// Measures one row, its name without the part's; the error says why it cannot run here.
+    /// Measures one row, its name without the module's; the error is the reason why it cannot run here.
     pub fn measure(&self, name: &str) -> Result<Figures, String> {
         let api = self.api.ok_or(NO_LIBRARY)?;
         let bare = Bare::new()?;
@@ -61,7 +61,7 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// A few epochs of updates must be in the renderer's buffer, in the host's front, and where bare calls put them.
+    /// Checks that a few epochs of updates are in the renderer's buffer, in the host's front, and in the bare calls' buffer.
     fn check(&self) -> Result<(), String> {
         let (places, mut model) = (Places::new(), vec![0; STATE]);
         for epoch in 1..=4_u8 {
@@ -86,7 +86,7 @@ impl Row<'_> {
         Ok(())
     }
 
-    /// So many updates at random places, then they are waited for.
+    /// A number of updates at random offsets, and a wait for them.
     fn updates(&self, count: usize, units: u64) -> Figures {
         let (places, theirs, data) = (Places::new(), Places::new(), [7; UPDATE]);
         let ours = timed("ours", units, || {
@@ -156,7 +156,7 @@ impl Row<'_> {
     }
 }
 
-/// A figure for the best of the bare ways, whichever that is.
+/// The figure of the fastest bare way.
 pub fn best(mut figures: Figures, name: &str) -> Figures {
     if let Some(least) = figures.peers.values().copied().reduce(f64::min) {
         figures.peers.insert(name.into(), least);
@@ -164,12 +164,12 @@ pub fn best(mut figures: Figures, name: &str) -> Figures {
     figures
 }
 
-/// Memory of the caller's, with no first touch left to pay.
+/// Memory of the caller that has been touched before.
 fn pages() -> Vec<u8> {
     vec![7; STATE]
 }
 
-/// The time of a cycle, told per unit.
+/// The time of a cycle, per unit.
 fn timed<'a>(name: &str, units: u64, mut cycle: impl FnMut() + 'a) -> Entry<'a> {
     Entry::new(name, move |cycles| {
         let started = Instant::now();
@@ -183,7 +183,7 @@ fn bytes<'a>(name: &str, mut data: Vec<u8>, mut cycle: impl FnMut(&mut [u8]) + '
     timed(name, STATE as u64, move || cycle(std::hint::black_box(&mut data)))
 }
 
-/// Offsets of updates, at random and the same for everybody.
+/// Random offsets of updates, the same for all subjects.
 struct Places(Cell<u64>);
 
 impl Places {

@@ -1,4 +1,4 @@
-//! What the rows use of devices and managers on OpenGL in `backbuf.h`.
+//! Bindings to the functions of devices and managers on OpenGL in `backbuf.h` that the rows use.
 
 use super::bare::{Bare, Buffer};
 use crate::backbuf::{self, FOREVER, Front, Update};
@@ -114,7 +114,7 @@ impl<'a> Ours<'a> {
         }
     }
 
-    /// The front as a renderer finds it in its buffer.
+    /// The front's bytes in the renderer's buffer.
     pub fn read_buffer(&self) -> Vec<u8> {
         let api = &self.api.of_managers;
         let mut front = std::mem::MaybeUninit::<GlFront>::uninit();
@@ -132,7 +132,7 @@ impl<'a> Ours<'a> {
 impl Drop for Ours<'_> {
     fn drop(&mut self) {
         let api = &self.api.of_managers;
-        // SAFETY: nobody uses them any more.
+        // SAFETY: they are not used afterwards.
         unsafe {
             api.expect((api.destroy)(self.manager));
             api.expect((self.api.device_destroy)(self.device));

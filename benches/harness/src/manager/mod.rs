@@ -1,4 +1,4 @@
-//! The rows of the manager: which scenario, on which state, where caller and worker run.
+//! Bench rows of the manager: the scenario, the state, and the CPUs of caller and worker.
 
 mod probe;
 mod scenario;
@@ -23,7 +23,7 @@ pub struct Manager<'a> {
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
-/// Streams, and whatever says no size: two copies fit a second-level cache.
+/// The default size: two copies fit a second-level cache.
 const STATE: u64 = 256 * KIB;
 /// Long enough for any worker to be asleep.
 const PAUSE: Duration = Duration::from_micros(500);
@@ -40,7 +40,7 @@ impl<'a> Manager<'a> {
         Manager { bench, peers: subject::peers() }
     }
 
-    /// Everybody that a row compares, ours first.
+    /// All subjects of a row, backbuf first.
     fn makers(&self) -> impl Iterator<Item = Maker> {
         self.bench.api.map(Maker::Ours).into_iter().chain(self.peers.iter().copied())
     }
@@ -50,7 +50,7 @@ impl<'a> Manager<'a> {
         probe::print_memory(self.makers(), name);
     }
 
-    /// Measures one row, its name without the part's; the error says why it cannot run here.
+    /// Measures one row, its name without the module's; the error is the reason why it cannot run here.
     pub fn measure(&self, name: &str) -> Result<Figures, String> {
         use Places::*;
         use Timed::*;
@@ -89,7 +89,7 @@ impl<'a> Manager<'a> {
     }
 }
 
-/// In which a rewrite of the whole state is enqueued.
+/// Slice size in which a rewrite of the whole state is enqueued.
 const SLICE: usize = 65_536;
 
 struct Run<'a> {
@@ -112,7 +112,7 @@ impl Run<'_> {
         self.compare(&self.state(state)?, &workload, (size, per_sync), self.bench.effort)
     }
 
-    /// Ours has a flush callback that must run on the worker; it is compared with what always goes there.
+    /// backbuf with a flush callback, which must run on the worker, beside peers that always use a worker.
     fn flush(&self, pause: Option<Duration>) -> Result<Figures, String> {
         let mut workload = Workload::new(STATE, 8, 1, Places::Random, Timed::Synchronize);
         let mut effort = self.bench.effort;
@@ -139,7 +139,7 @@ impl Run<'_> {
         self.compare(&self.state(STATE)?, &Fronts, (8, 100), self.bench.effort)
     }
 
-    /// Every core is busy with other work; caller and worker run wherever they get a turn.
+    /// Every core is busy with other work; caller and worker are not pinned.
     fn starved(&self) -> Result<Figures, String> {
         let ended = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -171,7 +171,7 @@ impl Run<'_> {
         Ok(State { bytes, worker_cpu, flush: None })
     }
 
-    /// Checks every subject, then measures them by turns, with the limits that belong to the row.
+    /// Checks every subject, then measures them in alternation, with the limits of the row.
     fn compare(
         &self,
         state: &State,

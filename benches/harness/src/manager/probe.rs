@@ -1,4 +1,4 @@
-//! Rows that are no durations: memory, measured in a process of its own, and idle CPU time.
+//! Bench rows other than durations: memory, measured in a separate process, and idle CPU time.
 
 use super::subject::{Any, Maker, State, Subject};
 use crate::NO_LIBRARY;
@@ -37,7 +37,7 @@ pub fn memory(makers: impl Iterator<Item = Maker>) -> Result<Figures, String> {
     })
 }
 
-/// In the child: uses a state in every way that touches memory, and prints what that took at most.
+/// In the child: uses a state in every way that touches memory, and prints the peak.
 pub fn print_memory(mut makers: impl Iterator<Item = Maker>, name: &str) {
     let maker = makers.find(|maker| maker.name() == name).expect("the parent took the name from this list");
     let before = peak_bytes();
@@ -65,7 +65,7 @@ fn exercise(subject: &impl Subject) {
 
 fn peak_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("Linux tells it");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("Linux reports it");
     let kib: u64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number of kB");
     kib * 1024
 }

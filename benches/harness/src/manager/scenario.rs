@@ -1,4 +1,4 @@
-//! What a row does to each subject.
+//! Scenarios of the manager's rows: the calls that a row makes on each subject.
 
 use super::subject::{Any, Subject};
 use crate::machine::start;
@@ -20,9 +20,9 @@ pub trait Scenario {
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum Timed {
-    /// Updates and synchronize, told per update.
+    /// Updates and synchronize, time per update.
     Update,
-    /// The same, told per synchronize.
+    /// The same, time per synchronize.
     Cycle,
     /// The synchronize alone.
     Synchronize,
@@ -123,7 +123,7 @@ fn offsets(state: u64, size: usize, places: Places) -> Box<[u32]> {
     (0..OFFSETS as u64).map(slot).map(|slot| (slot * size as u64) as u32).collect()
 }
 
-/// Two threads enqueue at once; one synchronize when both are through. Told per update.
+/// Two threads enqueue at once, and one synchronizes after both. Time per update.
 pub struct TwoProducers {
     pub size: usize,
     pub second_cpu: usize,
@@ -184,8 +184,8 @@ impl Scenario for Fronts {
     }
 }
 
-/// Whether a few epochs of updates come back as they went in. A subject that does not persist is held
-/// to the updates of the last epoch only.
+/// Checks that a few epochs of updates are read back as written. A subject that does not persist is checked
+/// for the updates of the last epoch only.
 pub fn check(subject: &Any, state: u64, size: usize, per_sync: usize, persists: bool) -> Result<(), String> {
     match subject {
         Any::Ours(ours) => check_one(ours, state, size, per_sync, persists),

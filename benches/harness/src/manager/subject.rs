@@ -91,7 +91,7 @@ impl Subject for Ours {
 
 impl Drop for Ours {
     fn drop(&mut self) {
-        // SAFETY: nobody uses it any more.
+        // SAFETY: it is not used afterwards.
         self.api.expect(unsafe { (self.api.destroy)(self.manager) });
     }
 }
@@ -142,7 +142,7 @@ impl Subject for Foreign {
 
 impl Drop for Foreign {
     fn drop(&mut self) {
-        // SAFETY: nobody uses it any more.
+        // SAFETY: it is not used afterwards.
         unsafe { (self.functions.destroy)(self.peer) };
     }
 }

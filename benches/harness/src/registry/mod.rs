@@ -1,4 +1,4 @@
-//! The rows of the registry: layouts, allocators, the planner. Nobody else offers these, so that they stand beside goals alone.
+//! Bench rows of the registry: layouts, allocators, the planner. There are no peers, only goals.
 
 mod subject;
 
@@ -30,7 +30,7 @@ impl<'a> Registry<'a> {
         Registry { bench, api: Api::open(library).ok() }
     }
 
-    /// Measures one row, its name without the part's; the error says why it cannot run here.
+    /// Measures one row, its name without the module's; the error is the reason why it cannot run here.
     pub fn measure(&self, name: &str) -> Result<Figures, String> {
         let api = self.api.as_ref().ok_or(NO_LIBRARY)?;
         match name {

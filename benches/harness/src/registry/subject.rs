@@ -34,7 +34,7 @@ struct PlanConfig {
     cancelled_user_data: *mut c_void,
 }
 
-/// The first fields of `bb_plan`; the library writes as many bytes as it is told.
+/// The first fields of `bb_plan`; the library writes as many bytes as `struct_size` allows.
 #[repr(C)]
 #[derive(Default)]
 struct Plan {

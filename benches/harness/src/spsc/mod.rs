@@ -29,7 +29,7 @@ impl<'a> Spsc<'a> {
         Spsc { bench, foreign: Foreigners::open() }
     }
 
-    /// Measures one row, its name without the part's; the error says why it cannot run here.
+    /// Measures one row, its name without the module's; the error is the reason why it cannot run here.
     pub fn measure(&self, row: &str) -> Result<Figures, String> {
         use Publish::*;
         let burst = self.bench.effort.burst;

@@ -30,7 +30,7 @@ fn send_all(sender: &mut impl Sender, mut data: &[u8]) {
     }
 }
 
-/// Chunks from one core to the other; told per byte.
+/// Chunks from one core to the other, time per byte.
 #[derive(Clone, Copy)]
 pub struct Throughput {
     pub capacity: usize,
@@ -89,7 +89,7 @@ pub enum Timed {
 #[derive(Clone, Copy)]
 pub struct RoundTrip {
     pub timed: Timed,
-    /// Both sides sleep until there is something; else they poll.
+    /// Whether both sides sleep instead of polling.
     pub sleeping: bool,
     pub second_cpu: usize,
     pub overhead: Duration,
@@ -160,7 +160,7 @@ impl Scenario for RoundTrip {
     }
 }
 
-/// A send while nobody sleeps, on one thread. The ring is emptied outside of the measured time.
+/// A send while no thread sleeps, on one thread. The ring is emptied outside of the measured time.
 #[derive(Clone, Copy)]
 pub struct Idle {
     pub second_cpu: usize,
@@ -248,7 +248,7 @@ impl Scenario for Wake {
     }
 }
 
-/// Whether bytes that depend on their position come through as they went in, in chunks of the row.
+/// Checks that bytes that depend on their position arrive unchanged, in chunks of the row's size.
 pub fn check<S: Subject>(subject: &S, scenario: &impl Scenario) -> Result<(), String> {
     let (capacity, chunk) = scenario.shape();
     let Some((mut tx, mut rx)) = subject.make(capacity, chunk) else { return Ok(()) };

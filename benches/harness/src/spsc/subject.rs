@@ -125,14 +125,14 @@ impl Receiver for OurReceiver {
 
 impl Drop for OurSender {
     fn drop(&mut self) {
-        // SAFETY: nobody uses it any more.
+        // SAFETY: it is not used afterwards.
         self.api.expect(unsafe { (self.api.sender_destroy)(self.tx) });
     }
 }
 
 impl Drop for OurReceiver {
     fn drop(&mut self) {
-        // SAFETY: nobody uses it any more.
+        // SAFETY: it is not used afterwards.
         self.api.expect(unsafe { (self.api.receiver_destroy)(self.rx) });
     }
 }
@@ -167,7 +167,7 @@ impl Receiver for DirectReceiver {
     }
 }
 
-/// Somebody else's, behind C functions.
+/// A peer behind C functions.
 #[derive(Clone, Copy)]
 pub struct Foreign {
     pub name: &'static str,
@@ -258,7 +258,7 @@ impl Receiver for End {
     }
 }
 
-/// The peers behind C functions, and who could not come.
+/// The peers behind C functions, and the names of the missing ones.
 pub struct Foreigners {
     pub all: Vec<Foreign>,
     pub missing: Vec<String>,
