@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::ptr::NonNull;
 
-use backbuf::device::{Device, DeviceKind, Driver, Fence, Info, Limits, MapMode, Native, Usage};
+use backbuf::device::{Device, DeviceInfo, DeviceKind, DeviceLimits, Driver, Fence, MapMode, Native, Usage};
 use backbuf::manager::{Config, Manager};
 use backbuf::{DType, Error, Label, Result, Status, Timeout};
 
@@ -31,13 +31,13 @@ impl Heap {
 
 // SAFETY: a mapping is the buffer's own memory, which is not moved or freed before `delete`.
 unsafe impl Driver for Heap {
-    fn info(&self) -> Info {
-        Info {
+    fn info(&self) -> DeviceInfo {
+        DeviceInfo {
             kind: DeviceKind::Custom,
             name: Label::new("heap"),
             version: Label::new("1"),
             capabilities: Label::new(""),
-            limits: Limits {
+            limits: DeviceLimits {
                 max_buffer_size: 1 << 30,
                 uniform_offset_alignment: 1,
                 storage_offset_alignment: 1,

@@ -31,7 +31,7 @@ pub fn dump(write: &mut dyn FnMut(&str)) {
     let mut out = Sink(write);
     manager::dump::dump(&mut out);
     spsc::ring::dump(&mut out);
-    device::dump::dump(&mut out);
+    device::owner::dump(&mut out);
     buffers::report::dump(&mut out);
     lease::dump(&mut out);
 }

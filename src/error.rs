@@ -365,7 +365,7 @@ impl Error {
 
     #[cfg(feature = "wgpu")]
     #[cold]
-    pub(crate) fn told(status: Status, step: &'static str, text: &str) -> Error {
+    pub(crate) fn driver_message(status: Status, step: &'static str, text: &str) -> Error {
         Error::new(status, Facts::Told { step, text: Label::new(text) })
     }
 }

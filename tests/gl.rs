@@ -26,7 +26,7 @@ use backbuf::manager::{Config, Manager};
 use backbuf::{DType, Error, Result, Status, Timeout};
 use glow::HasContext;
 use glutin::context::{ContextApi, Robustness, Version};
-use test_host::Host;
+use test_host::TestHost;
 
 // --- environments ---
 
@@ -187,7 +187,7 @@ fn the_renderer_is_the_one_that_was_asked_for() {
 fn each_kind_of_device_conforms() {
     let Some(device) = headless() else { return };
     conformance::run(&|| headless().unwrap());
-    let host = Host::new();
+    let host = TestHost::new();
     // Where contexts share, zink of Mesa 22.3 lets a copy out of mapped memory come to nothing, in one run of forty; also if all is
     // waited for by glFinish, and never in a context alone or by another driver.
     let info = device.info();
@@ -399,7 +399,7 @@ fn a_forked_child_is_told() {
 // --- beside a context of the program ---
 
 /// A device that shares with a host's context; the host stays current on this thread.
-fn beside(host: &Host) -> Result<Device> {
+fn beside(host: &TestHost) -> Result<Device> {
     // SAFETY: what EGL gave.
     let context = unsafe { GlContext::shared(host.display(), host.context()) };
     Device::gl(GlConfig { label: "beside", context })
@@ -416,7 +416,7 @@ fn two_contexts_hand_a_buffer_back_and_forth() {
     if headless().is_none() {
         return;
     }
-    let host = Host::new();
+    let host = TestHost::new();
     let device = beside(&host).unwrap();
     host.leave();
     let (target, mirror) = (buffer(&device, 8), buffer(&device, 8));
@@ -471,7 +471,7 @@ fn what_is_no_context_of_opengl_is_refused() {
     if headless().is_none() {
         return;
     }
-    let host = Host::new();
+    let host = TestHost::new();
     let mut stranger = 0u64;
     let stranger: *mut c_void = (&raw mut stranger).cast();
     let refuse = |display, context, wanted: Status, words: &str| {
@@ -486,7 +486,7 @@ fn what_is_no_context_of_opengl_is_refused() {
     refuse(stranger, host.context(), Status::Argument, "egl_display");
     refuse(host.display(), stranger, Status::Argument, "egl_context");
     refuse(host.display(), host.display(), Status::Argument, "egl_context");
-    let other = Host::with(ContextApi::Gles(Some(Version::new(3, 0))), Robustness::NotRobust).unwrap();
+    let other = TestHost::with(ContextApi::Gles(Some(Version::new(3, 0))), Robustness::NotRobust).unwrap();
     refuse(other.display(), other.context(), Status::Argument, "another API");
     // The device that was refused left nothing current, and the host's context where it was.
     other.leave();
@@ -502,14 +502,14 @@ fn a_host_may_have_made_its_context_in_any_way() {
     }
     let opengl = ContextApi::OpenGl(Some(Version::new(3, 3)));
     for robustness in [Robustness::NotRobust, Robustness::RobustLoseContextOnReset, Robustness::NoError] {
-        let Ok(host) = Host::with(opengl, robustness) else {
+        let Ok(host) = TestHost::with(opengl, robustness) else {
             println!("EGL has no context that is {robustness:?} with this driver");
             continue;
         };
         let device = beside(&host).unwrap_or_else(|error| panic!("{robustness:?}: {error}"));
         shares(&device, &host);
     }
-    let host = Host::new();
+    let host = TestHost::new();
     let device = beside(&host).unwrap();
     shares(&device, &host);
     // And one without a config.
@@ -529,7 +529,7 @@ fn a_host_may_have_made_its_context_in_any_way() {
 }
 
 /// What the device writes, the host's context reads.
-fn shares(device: &Device, host: &Host) {
+fn shares(device: &Device, host: &TestHost) {
     let target = buffer(device, 4);
     let fence = now(device, |driver| {
         driver.write(target, 0, b"here")?;
@@ -551,7 +551,7 @@ fn a_host_may_end_its_context_first() {
     if headless().is_none() {
         return;
     }
-    let mut host = Host::new();
+    let mut host = TestHost::new();
     let device = beside(&host).unwrap();
     let target = buffer(&device, 4);
     host.end();
@@ -559,7 +559,7 @@ fn a_host_may_end_its_context_first() {
     assert_eq!(read(&device, target, 0, 4), b"more");
     device.destroy().unwrap();
 
-    let host = Host::new();
+    let host = TestHost::new();
     let device = beside(&host).unwrap();
     let target = buffer(&device, 4);
     // SAFETY: the display is EGL's. Other contexts of the process are the program's to lose.
@@ -584,7 +584,7 @@ fn a_host_drives_a_device_in_its_own_context() {
     if headless().is_none() {
         return;
     }
-    let host = Host::new();
+    let host = TestHost::new();
     let device = in_context(host.loader()).unwrap();
     let (to_engine, from_host) = channel::<Device>();
     let engine = thread::spawn(move || {
@@ -603,7 +603,7 @@ fn a_host_drives_a_device_in_its_own_context() {
     assert_eq!(read(&device, target, 0, 6), b"engine");
 
     // Not current: refused, and nothing is done to whatever else is current.
-    let other = Host::new();
+    let other = TestHost::new();
     // SAFETY: the other context is current.
     let theirs = unsafe { other.gl.create_buffer() }.unwrap();
     assert_eq!(status(now(&device, |driver| driver.write(target, 0, b"wrong!"))), Some(Status::State));
@@ -628,7 +628,7 @@ fn entry_points_that_are_missing_are_named() {
     if headless().is_none() {
         return;
     }
-    let mut host = Host::new();
+    let mut host = TestHost::new();
     let error = in_context(Box::new(|_| null())).unwrap_err();
     assert_eq!(error.status(), Status::Unsupported);
     assert!(error.to_string().contains("glGetString"), "{error}");
@@ -669,7 +669,7 @@ fn a_reset_is_a_lost_device() {
         println!("without robustness nobody tells of a reset");
         return;
     }
-    let host = Host::new();
+    let host = TestHost::new();
     let real = host.loader();
     let device = in_context(Box::new(move |name| match name.to_str() {
         Ok("glGetGraphicsResetStatus") => reset_status as *const c_void,
@@ -720,7 +720,7 @@ fn a_front_that_is_drawn_from_for_long_gathers_no_fences() {
     if headless().is_none() {
         return;
     }
-    let host = Host::new();
+    let host = TestHost::new();
     let real = host.loader();
     FENCE.set(real(c"glFenceSync"));
     DELETE.set(real(c"glDeleteSync"));

@@ -7,8 +7,7 @@ use super::range::{MappedRange, MappedRangeMut};
 use super::request::Request;
 use crate::alloc::Arc;
 use crate::device::device::Device;
-use crate::device::driver::{MapMode, Native};
-use crate::device::usage::Usage;
+use crate::device::driver::{MapMode, Native, Usage};
 use crate::error::{Label, Result};
 
 /// Memory that host and device use by turns, by WebGPU's rules. While it is mapped, its bytes are the host's; while it is

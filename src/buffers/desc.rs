@@ -1,8 +1,7 @@
 //! How a buffer is made, and which wishes are refused.
 
 use super::machine::SIZE_ALIGN;
-use crate::device::driver::Limits;
-use crate::device::usage::Usage;
+use crate::device::driver::{DeviceLimits, Usage};
 use crate::error::{Error, Result, Status};
 
 /// How a buffer is made.
@@ -27,7 +26,7 @@ pub struct BufferDesc<'a> {
 }
 
 impl BufferDesc<'_> {
-    pub(crate) fn check(&self, limits: &Limits) -> Result<()> {
+    pub(crate) fn check(&self, limits: &DeviceLimits) -> Result<()> {
         let refused = |why| Err(Error::value(Status::Argument, "usage", self.usage.bits(), why));
         let only = |with, also| self.usage.contains(with) && (self.usage.bits() & !(with | also).bits()) != 0;
         if self.usage == Usage::NONE {

@@ -3,7 +3,7 @@
 use super::buffer::Buffer;
 use super::desc::BufferDesc;
 use crate::device::device::Device;
-use crate::device::usage::Usage;
+use crate::device::driver::Usage;
 use crate::error::{Error, Result, Status};
 
 /// A buffer in the device's own memory, of any size: the host never maps it. It is filled through staging buffers, so COPY_DST

@@ -9,8 +9,7 @@ use super::readback::Slot;
 use super::request::Outcome;
 use crate::alloc::{Arc, try_vec};
 use crate::device::device::Device;
-use crate::device::driver::{Driver, Fence, MapMode};
-use crate::device::usage::Usage;
+use crate::device::driver::{Driver, Fence, MapMode, Usage};
 use crate::error::{Error, Result, Status};
 use crate::sync::mutex::Mutex;
 
@@ -252,7 +251,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn own(&self, name: &'static str, buffer: &Inner) -> Result<()> {
-        if buffer.device.is(&self.device) {
+        if buffer.device.is_same(&self.device) {
             Ok(())
         } else {
             Err(not_fit(name, buffer, "is of another device"))
@@ -291,7 +290,7 @@ impl<'a> Encoder<'a> {
     /// ```
     pub fn submit(&mut self) -> Result<Fence> {
         let steps = &self.steps;
-        let fence = self.device.perform(|driver| submit(steps, driver))?;
+        let fence = self.device.call_untimed(|driver| submit(steps, driver))?;
         self.steps.drain(..).for_each(Step::done);
         Ok(fence)
     }

@@ -5,7 +5,7 @@ use super::device_buffer::DeviceBuffer;
 use super::encoder::Encoder;
 use crate::alloc::Arc;
 use crate::device::device::Device;
-use crate::device::usage::Usage;
+use crate::device::driver::Usage;
 use crate::error::{Error, Label, Result, Status};
 
 /// A device buffer that grows and keeps what it holds. Growing makes a new one, has the device copy the old bytes over, and

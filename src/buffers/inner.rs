@@ -9,8 +9,7 @@ use super::request::{Answer, Outcome, Request};
 use super::staged::Staged;
 use crate::alloc::{Arc, boxed};
 use crate::device::device::Device;
-use crate::device::driver::{Driver, Fence, MapMode, Native};
-use crate::device::usage::Usage;
+use crate::device::driver::{Driver, Fence, MapMode, Native, Usage};
 use crate::error::{Error, Label, Result, Status};
 use crate::handle::live_list::{Listed, Roster};
 use crate::sync::atomic::{AtomicBool, AtomicPtr, Ordering::*};
@@ -76,7 +75,7 @@ impl Inner {
                 Ok((driver.create(bytes, usage, label)?, Place(NonNull::dangling())))
             }
         };
-        let (native, place) = device.perform(create)?;
+        let (native, place) = device.call_untimed(create)?;
         Inner::wrap(device, desc, native, place, mapped, None)
     }
 
@@ -90,7 +89,7 @@ impl Inner {
                 None => (driver.create(desc.native_size(), desc.usage, desc.label)?, None),
             })
         };
-        let (native, place) = device.perform(create)?;
+        let (native, place) = device.call_untimed(create)?;
         let staged = match place {
             Some(_) => None,
             None => Some(Staged::new(desc.native_size()).inspect_err(|_| device.retire(native))?),
@@ -170,7 +169,7 @@ impl Inner {
             }
         });
         let last_use = locked.last_use;
-        let queued = completion.and_then(|completion| this.device.after(last_use, completion));
+        let queued = completion.and_then(|completion| this.device.run_after(last_use, completion));
         match queued {
             Ok(()) => locked.answer = Some(answer),
             Err(error) => {
@@ -199,7 +198,7 @@ impl Inner {
             self.mapped.store(true, Relaxed);
             Ok(Place(place))
         };
-        let mapped = self.device.perform(map);
+        let mapped = self.device.call_untimed(map);
         let mut locked = self.lock();
         // Who took the request back meanwhile has answered it; what is mapped is unmapped when the driver is needed next.
         let (state, result) = match mapped {
@@ -305,7 +304,7 @@ impl Inner {
             locked.machine.usable("buffer", self.label.as_str())?;
             self.prepare(driver)
         };
-        self.device.perform(tidy)?;
+        self.device.call_untimed(tidy)?;
         Ok(self.native)
     }
 

@@ -4,8 +4,7 @@
 //! says; what it refuses changes nothing.
 
 use super::desc::BufferDesc;
-use crate::device::driver::MapMode;
-use crate::device::usage::Usage;
+use crate::device::driver::{MapMode, Usage};
 use crate::error::{Error, Result, Status};
 
 /// Where a buffer stands.

@@ -30,8 +30,8 @@ unsafe impl Sync for Lent<'_> {}
 
 impl<'a> Lent<'a> {
     fn new(buffer: &'a Inner, offset: u64, size: Option<u64>, writable: bool) -> Result<Lent<'a>> {
-        buffer.device.hold()?;
-        let lent = buffer.lend(offset, size, writable).inspect_err(|_| buffer.device.let_go());
+        buffer.device.borrow_mapped()?;
+        let lent = buffer.lend(offset, size, writable).inspect_err(|_| buffer.device.return_mapped());
         let (place, bytes, number) = lent?;
         Ok(Lent { buffer, place, bytes, number })
     }
@@ -40,7 +40,7 @@ impl<'a> Lent<'a> {
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
         self.buffer.lock().machine.give_back(self.number);
-        self.buffer.device.let_go();
+        self.buffer.device.return_mapped();
     }
 }
 

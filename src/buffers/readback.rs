@@ -11,7 +11,7 @@ use super::reading::Reading;
 use super::request::{Outcome, Request};
 use crate::alloc::{Arc, boxed, try_vec};
 use crate::device::device::Device;
-use crate::device::usage::Usage;
+use crate::device::driver::Usage;
 use crate::error::{Error, Label, Result, Status};
 use crate::sync::counter::Counter;
 use crate::sync::mutex::{Mutex, MutexGuard};
@@ -373,6 +373,6 @@ impl Drop for Slot {
         self.buffer().inner.unmap_because("the reading was released before its bytes came");
         taken.by[self.at] = 0;
         drop(taken);
-        self.ring.device.nudge();
+        self.ring.device.wake_all();
     }
 }

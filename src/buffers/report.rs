@@ -6,8 +6,7 @@ use super::inner::{BUFFERS, Inner};
 use super::machine::BufferState;
 use crate::alloc::try_vec;
 use crate::device::device::Device;
-use crate::device::driver::Native;
-use crate::device::usage::Usage;
+use crate::device::driver::{Native, Usage};
 use crate::error::{Error, Label, Result, Status};
 
 /// A buffer that has not been given back.
@@ -50,7 +49,7 @@ pub fn leak_report(device: &Device) -> Result<Vec<LiveBuffer>> {
         let mut found = try_vec(room)?;
         let mut count = 0;
         let looked = BUFFERS.look(|buffer| {
-            if let (true, Some(live)) = (buffer.device.is(device), live(buffer)) {
+            if let (true, Some(live)) = (buffer.device.is_same(device), live(buffer)) {
                 count += 1;
                 if found.len() < room {
                     found.push(live);

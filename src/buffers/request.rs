@@ -94,7 +94,7 @@ impl Request {
         let Some((first, rest)) = requests.split_first() else {
             return Err(Error::text(Status::Argument, "requests is empty: nothing would ever come"));
         };
-        if rest.iter().any(|request| !request.device.is(&first.device)) {
+        if rest.iter().any(|request| !request.device.is_same(&first.device)) {
             return Err(Error::text(
                 Status::Argument,
                 "requests of several devices cannot be waited for together",

@@ -8,8 +8,7 @@ use super::machine::BufferState;
 use super::range::MappedRangeMut;
 use super::request::Request;
 use crate::device::device::Device;
-use crate::device::driver::MapMode;
-use crate::device::usage::Usage;
+use crate::device::driver::{MapMode, Usage};
 use crate::error::{Error, Result, Status};
 use crate::sync::atomic::{AtomicU32, Ordering::*};
 
@@ -38,7 +37,7 @@ impl Staging {
         if end > u128::from(self.size) {
             return Err(Error::beyond("offset + data", end, self.size, "bytes of the staging buffer"));
         }
-        self.buffer.inner.device.hold()?;
+        self.buffer.inner.device.borrow_mapped()?;
         // Before the look whether it is mapped: an upload, which ends that under the same lock, sees this, or is seen there.
         self.writing.fetch_add(1, SeqCst);
         let written = self.place().map(|(place, _)| {
@@ -46,7 +45,7 @@ impl Staging {
             unsafe { place.add(offset as usize).copy_from_nonoverlapping(data.as_ptr(), data.len()) };
         });
         self.writing.fetch_sub(1, Release);
-        self.buffer.inner.device.let_go();
+        self.buffer.inner.device.return_mapped();
         written
     }
 

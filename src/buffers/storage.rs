@@ -5,8 +5,7 @@ use super::desc::BufferDesc;
 use super::inner::{Inner, Place};
 use crate::alloc::Arc;
 use crate::device::device::Device;
-use crate::device::driver::Native;
-use crate::device::usage::Usage;
+use crate::device::driver::{Native, Usage};
 use crate::error::{Error, Result, Status};
 
 /// Memory that updates lie in.

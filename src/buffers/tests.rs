@@ -4,8 +4,7 @@ use proptest::prelude::*;
 
 use super::desc::BufferDesc;
 use super::machine::{BufferState, Machine};
-use crate::device::driver::MapMode;
-use crate::device::usage::Usage;
+use crate::device::driver::{MapMode, Usage};
 use crate::error::Status;
 
 /// What may be asked of a buffer of 64 bytes.

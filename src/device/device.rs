@@ -1,86 +1,70 @@
-//! The handle of a device.
+//! The handle of a device: driver calls, fences, polling, statistics and destruction, from any thread.
 
-use super::books::LiveBuffer;
-use super::calls;
-use super::completions::Completion;
-use super::driver::{Driver, Fence, Foreign, Info, Native, Renderer};
-use super::owner::{self, Start};
-use super::ownership;
-use super::shared::Shared;
-use super::statistics::Statistics;
-use crate::alloc::{Arc, boxed};
+use crate::alloc::Arc;
+use crate::device::call::OwnedDriver;
+use crate::device::driver::{DeviceInfo, Driver, Fence, Foreign, Native, Renderer};
+use crate::device::owner::DeviceShared;
+use crate::device::timeline::Completion;
+use crate::device::tracker::{DeviceStatistics, TrackedBuffer};
 use crate::error::{Error, Label, Result, Status};
-use crate::handle::slots;
 use crate::log::{self, Level};
 use crate::sync::atomic::Ordering::*;
 use crate::sys::clock::{Deadline, Timeout};
-use crate::sys::thread;
 use crate::sys::thread::Thread;
 
-/// How long the end of a device waits for its owner thread.
-const PATIENCE: Timeout = Timeout::nanos(2_000_000_000);
+/// How long `destroy` waits for the owner thread.
+const DESTROY_TIMEOUT: Timeout = Timeout::nanos(2_000_000_000);
 
-/// Memory and a timeline: a driver on its owner thread, and the way to it from any thread. Clones are the same device; it
-/// ends with `destroy`, or with the last clone and what stands on it.
+/// Buffers and a submission timeline: a driver on its owner thread, used from any thread. Clones are the same device; it ends with
+/// `destroy`, or with the last clone and the last object made on it.
 ///
-/// A device that is *host-driven* has no thread of its own: the thread that makes it owns it. What other threads want of
-/// it waits until that thread is in [`Device::poll`] or in a call that waits for the device.
+/// A *host-driven* device has no thread of its own: the thread that makes it owns it. Calls of other threads wait until that thread
+/// is in [`Device::poll`] or in a call that waits for the device.
 #[derive(Clone, Debug)]
 pub struct Device {
-    door: Arc<Door>,
+    handle: Arc<DeviceHandle>,
 }
 
-/// All handles together: with the last one the device ends.
+/// The handle that all clones share. Dropping it ends the device.
 #[derive(Debug)]
-struct Door {
-    shared: Arc<Shared>,
+struct DeviceHandle {
+    shared: Arc<DeviceShared>,
 }
 
 impl Device {
-    /// A device on a driver of the caller's. `make` runs on the owner thread: one of the library's, or the calling one of a
-    /// `host_driven` device. See [`Driver`].
+    /// Makes a device on a driver of the caller's. `make` runs on the owner thread: one that the library starts, or the calling thread
+    /// for a `host_driven` device. See [`Driver`].
     pub fn with_driver(
         label: &str,
         host_driven: bool,
         make: impl FnOnce() -> Result<Box<dyn Driver>> + Send + 'static,
     ) -> Result<Device> {
-        let shared = Shared::new(label, host_driven)?;
-        let make = boxed(make)?;
-        if host_driven {
-            ownership::own(&shared)?;
-            if !shared.begin(make) {
-                shared.finish();
-            }
-        } else {
-            let thread = thread::start(label, Start { shared: shared.clone(), make }, owner::main)?;
-            *shared.thread.lock() = Some(thread);
-            let begun = || (shared.begun.load(Acquire) || shared.gone.load(Acquire)).then_some(());
-            let _ = shared.progress.wait_through(Deadline::NEVER, begun);
-        }
-        // From here on the door ends it, also where there is no memory for one.
-        let door = Door { shared };
-        match (door.shared.facts.get(), door.shared.loss.get()) {
-            (None, Some(error)) => Err(*error),
-            _ => Ok(Device { door: Arc::try_new(door).map_err(|_| Error::of(Status::OutOfMemory))? }),
+        let shared = DeviceShared::new(label, host_driven)?;
+        DeviceShared::start(&shared, Box::new(make))?;
+        // From here on the drop of the handle ends the device, also if there is no memory for the handle.
+        let handle = DeviceHandle { shared };
+        match handle.shared.creation_error() {
+            Some(error) => Err(error),
+            None => Ok(Device { handle: Arc::try_new(handle).map_err(|_| Error::of(Status::OutOfMemory))? }),
         }
     }
 
-    /// Runs `work` with the driver, on the owner thread, and waits for it; at once if that is the calling thread. If it
-    /// cannot begin in time, it never will: [`Status::Timeout`].
+    /// Runs `work` with the driver on the owner thread and waits for its result; runs it at once if that is the calling thread. Fails
+    /// with [`Status::Timeout`] if it has not begun in time; it then never runs.
     ///
-    /// Buffers, encoders and managers need none of this: it is for work that they have no words for.
+    /// For work that buffers, encoders and managers do not offer.
     ///
     /// # Safety
     ///
-    /// The driver also has what others made, and knows nothing of who has borrowed bytes of it. So `work` deletes, maps and unmaps
-    /// only buffers that it or its like has made; it gives no work to a buffer while bytes of it are borrowed (a
-    /// [`MappedRange`](crate::buffers::MappedRange), a [`DynamicSlice`](crate::buffers::DynamicSlice)); and it passes on only
-    /// fences of this device's API, each once.
+    /// `work` shares the driver with all buffers of the device. It deletes, maps and unmaps only buffers that `work` itself or a call
+    /// like it has created; it gives no work to a buffer while bytes of it are borrowed (a
+    /// [`MappedRange`](crate::buffers::MappedRange), a [`DynamicSlice`](crate::buffers::DynamicSlice)); and it imports and discards
+    /// only fences of this device's API, each once.
     ///
     /// ```
     /// use backbuf::{Timeout, device::{Device, Fence, HostConfig}};
     /// let device = Device::host(HostConfig::default())?;
-    /// // SAFETY: it touches no buffer.
+    /// // SAFETY: it uses no buffer.
     /// let fence = unsafe { device.run(Timeout::FOREVER, |driver| driver.submit())? };
     /// assert_eq!(fence, Fence(1));
     /// # Ok::<(), backbuf::Error>(())
@@ -106,7 +90,7 @@ impl Device {
         self.call(Deadline::after(timeout), &|| false, work)
     }
 
-    /// Waits for a fence. [`Timeout::TRY`] tells what is known, and has the owner thread look again.
+    /// Waits for a fence. [`Timeout::TRY`] returns what is known, and has the owner thread poll the fence.
     ///
     /// ```
     /// use backbuf::{Timeout, buffers::Encoder, device::{Device, HostConfig}};
@@ -119,8 +103,8 @@ impl Device {
         self.wait(fence, Deadline::after(timeout), &|| false)
     }
 
-    /// Drives a host-driven device on its owner thread: runs the calls that wait, until there are none or the budget is
-    /// used up (one runs in any case), looks at fences, and gives back what was retired.
+    /// Drives a host-driven device on its owner thread: runs queued calls until there are none or the budget is used up (one runs in
+    /// any case), deletes retired buffers, polls fences, and runs the callbacks of map requests.
     ///
     /// ```
     /// use backbuf::{Timeout, buffers::Encoder, device::{Device, HostConfig}};
@@ -136,53 +120,32 @@ impl Device {
     pub fn poll(&self, budget: Timeout) -> Result<()> {
         let deadline = Deadline::after(budget);
         let shared = self.shared();
-        shared.may_pump()?;
-        shared.note_driven();
+        shared.check_may_drive()?;
+        shared.driver.timeline.record_polled();
         while shared.run_one() && !deadline.passed() {}
-        shared.tidy();
-        let looked = shared.look(0);
-        shared.complete();
-        looked?;
-        shared.alive()
+        shared.delete_retired();
+        let polled = shared.poll_fences(0);
+        shared.driver.timeline.run_ready(shared.lifecycle());
+        polled?;
+        shared.lifecycle().check_alive()
     }
 
-    /// What is known of it.
-    ///
-    /// ```
-    /// use backbuf::device::{Device, DeviceKind, HostConfig};
-    /// let device = Device::host(HostConfig::default())?;
-    /// assert_eq!(device.info().kind, DeviceKind::Host);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
-    pub fn info(&self) -> &Info {
-        &self.shared().facts().info
+    /// The backend, its name and version, and its limits.
+    pub fn info(&self) -> &DeviceInfo {
+        &self.shared().report().info
     }
 
-    /// Its label.
-    ///
-    /// ```
-    /// use backbuf::device::{Device, HostConfig};
-    /// let device = Device::host(HostConfig { label: "oracle", ..HostConfig::default() })?;
-    /// assert_eq!(device.label().as_str(), "oracle");
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
+    /// The label.
     pub fn label(&self) -> Label {
-        self.shared().label
+        self.shared().lifecycle().label
     }
 
-    /// What it has counted.
-    ///
-    /// ```
-    /// use backbuf::device::{Device, HostConfig};
-    /// let device = Device::host(HostConfig::default())?;
-    /// assert_eq!(device.statistics().buffers_created, 0);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
-    pub fn statistics(&self) -> Statistics {
-        Statistics::of(self.shared())
+    /// The device's counters.
+    pub fn statistics(&self) -> DeviceStatistics {
+        self.driver().tracker.counters.snapshot()
     }
 
-    /// The leak report: every buffer that has not been given back.
+    /// The leak report: every native buffer that has not been deleted.
     ///
     /// ```
     /// use backbuf::{buffers::{Buffer, BufferDesc}, device::{Device, HostConfig, Usage}};
@@ -193,12 +156,12 @@ impl Device {
     /// assert!(live.len() == 1 && live[0].to_string().starts_with("buffer 'mesh'"));
     /// # Ok::<(), backbuf::Error>(())
     /// ```
-    pub fn live_buffers(&self) -> Result<Vec<LiveBuffer>> {
-        self.shared().books.live()
+    pub fn live_buffers(&self) -> Result<Vec<TrackedBuffer>> {
+        self.driver().tracker.live()
     }
 
-    /// Ends the device at once: buffers that were not given back go with it, and whatever stands on it gets
-    /// [`Status::DeviceLost`]. A host-driven device ends on its owner thread only. Does nothing the second time.
+    /// Ends the device at once: live buffers are deleted, and later calls on the device and on objects made on it fail with
+    /// [`Status::DeviceLost`]. A host-driven device is destroyed on its owner thread only. A second call does nothing.
     ///
     /// ```
     /// use backbuf::{Status, buffers::Encoder, device::{Device, HostConfig}};
@@ -209,45 +172,45 @@ impl Device {
     /// ```
     pub fn destroy(&self) -> Result<()> {
         let shared = self.shared();
-        if !slots::is_own(shared.tag) {
-            return shared.alive();
+        if !shared.lifecycle().is_own() {
+            return shared.lifecycle().check_alive();
         }
-        if shared.is_owner() && (shared.is_inside() || shared.is_completing()) {
+        if self.is_owner() && shared.is_inside() {
             let why = "a device cannot be destroyed from inside of one of its calls or callbacks";
             return Err(Error::text(Status::Recursive, why));
         }
-        if shared.host_driven && !shared.is_owner() && !shared.ended.load(Acquire) {
-            let why = "a host-driven device is destroyed on the thread that made it, or after that has ended";
+        if shared.host_driven && !self.is_owner() && !self.has_ended() {
+            let why = "a host-driven device is destroyed on the thread that made it, or after that thread has ended";
             return Err(Error::text(Status::WrongThread, why));
         }
-        shared.end();
+        end(shared);
         Ok(())
     }
 
-    /// Runs `work` as [`Device::run`] does; [`Status::Closed`] if `stop` holds before it has begun.
+    /// Runs `work` as [`Device::run`] does; fails with [`Status::Closed`] if `stop` holds before it has begun.
     pub(crate) fn call<R: Send>(
         &self,
         deadline: Deadline,
         stop: &dyn Fn() -> bool,
         work: impl FnOnce(&mut dyn Driver) -> Result<R> + Send,
     ) -> Result<R> {
-        let shared = self.shared();
-        shared.alive()?;
-        shared.books.counters.calls.bump(1);
-        if shared.is_owner() { shared.enter(work) } else { calls::cross(shared, deadline, stop, work) }
+        let (shared, driver) = (self.shared(), self.driver());
+        driver.lifecycle.check_alive()?;
+        driver.tracker.counters.calls.bump(1);
+        if driver.is_owner() { driver.call(work) } else { shared.calls.call(driver, deadline, stop, work) }
     }
 
-    /// Runs `work` as [`Device::run`] does, for calls that have no timeout. The library's own thread is waited for without end; a
-    /// host that does not drive its device for 30 s is [`Status::Timeout`].
-    pub(crate) fn perform<R: Send>(
+    /// Runs `work` as [`Device::run`] does, for operations that take no timeout. Waits without a bound for the library's own thread,
+    /// and 30 s for a host to drive its device; then [`Status::Timeout`].
+    pub(crate) fn call_untimed<R: Send>(
         &self,
         work: impl FnOnce(&mut dyn Driver) -> Result<R> + Send,
     ) -> Result<R> {
         let shared = self.shared();
-        if !shared.host_driven || shared.is_owner() {
+        if !shared.host_driven || self.is_owner() {
             return self.call(Deadline::NEVER, &|| false, work);
         }
-        let deadline = Deadline::after(Timeout::nanos(shared.undriven.load(Relaxed)));
+        let deadline = Deadline::after(Timeout::nanos(shared.undriven_ns.load(Relaxed)));
         let result = self.call(deadline, &|| false, work);
         result.map_err(|error| match error.status() {
             Status::Timeout => {
@@ -259,25 +222,51 @@ impl Device {
         })
     }
 
-    /// Waits for a fence; [`Status::Closed`] if `stop` holds first. On the owner thread of a host-driven device it pumps.
+    /// Waits for a fence; fails with [`Status::Closed`] if `stop` holds first. On the owner thread of a host-driven device it pumps.
     pub(crate) fn wait(&self, fence: Fence, deadline: Deadline, stop: &dyn Fn() -> bool) -> Result<()> {
-        self.shared().wait(fence, deadline, stop)
+        let OwnedDriver { lifecycle, timeline, tracker, .. } = self.driver();
+        if timeline.has_passed(fence) {
+            return Ok(());
+        }
+        lifecycle.check_alive()?;
+        timeline.check_submitted(fence)?;
+        let pumps = self.is_owner();
+        if pumps {
+            self.check_may_wait()?;
+        }
+        timeline.begin_wait(fence);
+        timeline.request_poll();
+        let over = || timeline.has_passed(fence) || stop() || lifecycle.check_alive().is_err();
+        let result = if pumps {
+            self.shared().pump(deadline, &over)
+        } else {
+            tracker.counters.waits.bump(1);
+            lifecycle.work.signal();
+            let waited = lifecycle.progress.wait(deadline, || over().then_some(()));
+            waited.map_err(|stop| lifecycle.stop_error(Some(stop)))
+        };
+        timeline.end_wait();
+        match result {
+            _ if timeline.has_passed(fence) => Ok(()),
+            Ok(()) => Err(lifecycle.stop_error(None)),
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) fn has_passed(&self, fence: Fence) -> bool {
-        self.shared().has_passed(fence)
+        self.driver().timeline.has_passed(fence)
     }
 
-    /// Looks whether fences up to this one, which has been submitted, have passed. Within a call.
-    pub(crate) fn look(&self, driver: &mut dyn Driver, fence: Fence) -> Result<()> {
-        let next = || Fence(self.shared().passed.load(Acquire) + 1);
+    /// Polls the fences up to one that has been submitted. Within a driver call.
+    pub(crate) fn poll_fence(&self, driver: &mut dyn Driver, fence: Fence) -> Result<()> {
+        let next = || Fence(self.driver().timeline.passed().0 + 1);
         while !self.has_passed(fence) && driver.wait(next(), Timeout::TRY)? {}
         Ok(())
     }
 
-    /// Everybody who waits for the device looks again.
-    pub(crate) fn nudge(&self) {
-        self.shared().nudge();
+    /// Makes every thread that waits for the device check its condition again.
+    pub(crate) fn wake_all(&self) {
+        self.shared().lifecycle().wake_all();
     }
 
     /// Drives a host-driven device on its owner thread until `ready`.
@@ -286,184 +275,150 @@ impl Device {
     }
 
     /// Has the owner thread run `completion`, outside of the driver, once `fence` has passed or the device is lost or ends.
-    pub(crate) fn after(&self, fence: Fence, completion: Completion) -> Result<()> {
-        self.shared().after(fence, completion)
+    pub(crate) fn run_after(&self, fence: Fence, completion: Completion) -> Result<()> {
+        let OwnedDriver { lifecycle, timeline, .. } = self.driver();
+        lifecycle.check_alive()?;
+        timeline.check_submitted(fence)?;
+        let result = timeline.add_completion(fence, completion);
+        lifecycle.work.signal();
+        if self.is_host_driven() {
+            timeline.count_unpolled(lifecycle);
+        }
+        result
     }
 
-    /// Waits until `ready`, which completions or others bring about; drives the device where that is this thread's part.
+    /// Waits until `ready`, which a completion or another thread makes true. On the owner thread of a host-driven device it pumps.
     pub(crate) fn wait_until(&self, deadline: Deadline, ready: &dyn Fn() -> bool) -> Result<()> {
-        let shared = self.shared();
         if ready() {
             return Ok(());
         }
-        if shared.is_owner() {
-            shared.may_wait()?;
-            return shared.pump(deadline, ready);
+        if self.is_owner() {
+            self.check_may_wait()?;
+            return self.pump(deadline, ready);
         }
-        shared.progress.wait(deadline, || ready().then_some(())).map_err(Error::from)
+        let progress = &self.shared().lifecycle().progress;
+        progress.wait(deadline, || ready().then_some(())).map_err(Error::from)
     }
 
-    /// Holds the memory of mapped buffers: until [`Device::let_go`], the end of the device leaves it alone.
-    pub(crate) fn hold(&self) -> Result<()> {
-        let shared = self.shared();
-        shared.held.fetch_add(1, SeqCst);
-        // SeqCst: the end sees the hold, or is seen here.
-        if shared.ended.load(SeqCst) || shared.alive().is_err() {
-            self.let_go();
-            shared.alive()?;
-        }
-        Ok(())
-    }
-
-    /// Ends a hold.
-    pub(crate) fn let_go(&self) {
-        self.shared().held.fetch_sub(1, Release);
-    }
-
-    /// Whether both are the same device.
-    pub(crate) fn is(&self, other: &Device) -> bool {
-        std::ptr::eq(self.shared(), other.shared())
-    }
-
-    /// Has the owner thread delete a buffer, after the work that uses it. Never fails, and waits for nobody.
-    pub(crate) fn retire(&self, buffer: Native) {
-        let shared = self.shared();
-        if slots::is_own(shared.tag) && shared.books.retire(buffer) {
-            shared.work.signal();
-        }
-    }
-
-    /// Has the owner thread discard a fence. Never fails, and waits for nobody.
-    pub(crate) fn discard(&self, fence: Foreign) {
-        let shared = self.shared();
-        if fence == Foreign(0) || !slots::is_own(shared.tag) || shared.alive().is_err() {
-            return;
-        }
-        if shared.books.discard(fence) {
-            shared.work.signal();
-        } else {
-            let text = format_args!("there was no memory to note that a fence is done with: it leaks");
-            log::record(Level::Warn, "device", shared.label.as_str(), text);
-        }
-    }
-
-    pub(crate) fn is_owner(&self) -> bool {
-        self.shared().is_owner()
-    }
-
-    /// Whether this thread is in the middle of one of the device's calls.
-    pub(crate) fn is_inside(&self) -> bool {
-        self.is_owner() && self.shared().is_inside()
-    }
-
-    pub(crate) fn is_host_driven(&self) -> bool {
-        self.shared().host_driven
-    }
-
-    /// What renderers call, where other contexts use the device's buffers.
-    pub(crate) fn renderer(&self) -> Option<&dyn Renderer> {
-        self.shared().facts().renderer.as_deref()
-    }
-
-    /// Whether it has been destroyed, or ended with its owner thread: its memory is gone, or goes.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.shared().ended.load(Acquire)
-    }
-
-    /// Why it does nothing any more.
-    pub(crate) fn lost(&self) -> Option<Error> {
-        self.shared().alive().err()
-    }
-
-    pub(super) fn shared(&self) -> &Shared {
-        &self.door.shared
-    }
-}
-
-impl Shared {
-    fn wait(&self, fence: Fence, deadline: Deadline, stop: &dyn Fn() -> bool) -> Result<()> {
-        if self.has_passed(fence) {
-            return Ok(());
-        }
-        self.alive()?;
-        self.is_submitted(fence)?;
-        let drives = self.is_owner();
-        if drives {
-            self.may_wait()?;
-        }
-        self.wanted.fetch_max(fence.0, AcqRel);
-        self.asked.store(true, Release);
-        self.waiting.fetch_add(1, AcqRel);
-        let over = || self.has_passed(fence) || stop() || self.alive().is_err();
-        let result = if drives {
-            self.pump(deadline, &over)
-        } else {
-            self.books.counters.waits.bump(1);
-            self.work.signal();
-            self.progress.wait(deadline, || over().then_some(())).map_err(|stop| self.why(Some(stop)))
-        };
-        self.waiting.fetch_sub(1, AcqRel);
-        match result {
-            _ if self.has_passed(fence) => Ok(()),
-            Ok(()) => Err(self.why(None)),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// An error if the owner thread, which is the calling one, cannot wait for the device: in a callback it has to return first.
-    fn may_wait(&self) -> Result<()> {
-        if !self.host_driven || self.is_inside() || self.is_completing() {
+    /// Fails if the owner thread, which calls this, cannot wait for the device: a callback has to return first.
+    fn check_may_wait(&self) -> Result<()> {
+        if !self.is_host_driven() || self.shared().is_inside() {
             let why = "a callback on the device's owner thread cannot wait for the device";
             return Err(Error::text(Status::Recursive, why));
         }
         Ok(())
     }
 
-    /// An error if a fence is not of this device, or not yet.
-    pub(crate) fn is_submitted(&self, fence: Fence) -> Result<()> {
-        if fence.0 > self.submitted.load(Acquire) {
-            let why = "nothing has been submitted that this fence could stand for";
-            return Err(Error::value(Status::Argument, "fence", fence.0, why));
-        }
-        Ok(())
+    /// Keeps the memory of mapped buffers until [`Device::return_mapped`], also beyond the end of the device.
+    pub(crate) fn borrow_mapped(&self) -> Result<()> {
+        self.shared().lifecycle().borrow_mapped()
     }
 
-    /// Ends the device. Not from inside of the driver; on a host-driven device by its owner thread.
-    fn end(&self) {
-        if self.host_driven && !self.ended.load(Acquire) {
-            return self.finish();
+    pub(crate) fn return_mapped(&self) {
+        self.shared().lifecycle().return_mapped();
+    }
+
+    /// Whether both are handles of the same device.
+    pub(crate) fn is_same(&self, other: &Device) -> bool {
+        std::ptr::eq(self.shared(), other.shared())
+    }
+
+    /// Has the owner thread delete a buffer, after the work that uses it. Never fails and never waits.
+    pub(crate) fn retire(&self, buffer: Native) {
+        let OwnedDriver { lifecycle, tracker, .. } = self.driver();
+        if lifecycle.is_own() && tracker.retire_buffer(buffer) {
+            lifecycle.work.signal();
         }
-        self.ended.store(true, Release);
-        self.nudge();
-        let thread = self.thread.lock().take();
-        if self.is_owner() {
-            return thread.map_or((), Thread::detach);
+    }
+
+    /// Has the owner thread discard a fence. Never fails and never waits.
+    pub(crate) fn discard(&self, fence: Foreign) {
+        let OwnedDriver { lifecycle, tracker, .. } = self.driver();
+        if fence == Foreign(0) || lifecycle.check_alive().is_err() {
+            return;
         }
-        let gone = || self.gone.load(Acquire).then_some(());
-        let deadline = Deadline::after(PATIENCE);
-        if self.progress.wait_through(deadline, gone).is_err() {
-            let text = format_args!("a call does not return; the driver stays until it does");
-            log::record(Level::Warn, "device", self.label.as_str(), text);
-            return thread.map_or((), Thread::detach);
+        if tracker.retire_fence(fence) {
+            lifecycle.work.signal();
+        } else {
+            let text = format_args!("out of memory to record a fence that is no longer used: it leaks");
+            log::record(Level::Warn, "device", lifecycle.label.as_str(), text);
         }
-        // Drivers keep things by thread, which its end gives back: not while the program is ending as well.
-        if let Some(thread) = thread {
-            thread.join();
-        }
+    }
+
+    pub(crate) fn is_owner(&self) -> bool {
+        self.driver().is_owner()
+    }
+
+    /// Whether the calling thread is in one of the device's driver calls.
+    pub(crate) fn is_in_call(&self) -> bool {
+        self.is_owner() && self.driver().is_in_call()
+    }
+
+    pub(crate) fn is_host_driven(&self) -> bool {
+        self.shared().host_driven
+    }
+
+    /// The renderer's side of the driver, where other contexts use the device's buffers.
+    pub(crate) fn renderer(&self) -> Option<&dyn Renderer> {
+        self.shared().report().renderer.as_deref()
+    }
+
+    /// Whether the device was destroyed, or ended with its owner thread: its memory is freed, or is being freed.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.shared().lifecycle().has_ended()
+    }
+
+    /// Why the device can no longer be used, if so.
+    pub(crate) fn lost(&self) -> Option<Error> {
+        self.shared().lifecycle().check_alive().err()
+    }
+
+    pub(super) fn shared(&self) -> &DeviceShared {
+        &self.handle.shared
+    }
+
+    fn driver(&self) -> &OwnedDriver {
+        &self.shared().driver
     }
 }
 
-impl Drop for Door {
+/// Ends the device. Outside of its driver; a host-driven one on its owner thread.
+fn end(shared: &DeviceShared) {
+    let lifecycle = shared.lifecycle();
+    if shared.host_driven && !lifecycle.has_ended() {
+        return shared.finish();
+    }
+    lifecycle.end();
+    lifecycle.wake_all();
+    let thread = shared.thread.lock().take();
+    if shared.driver.is_owner() {
+        return thread.map_or((), Thread::detach);
+    }
+    let gone = || lifecycle.is_driver_gone().then_some(());
+    let deadline = Deadline::after(DESTROY_TIMEOUT);
+    if lifecycle.progress.wait_through(deadline, gone).is_err() {
+        let text =
+            format_args!("a call on the owner thread does not return; the driver is kept until it does");
+        log::record(Level::Warn, "device", lifecycle.label.as_str(), text);
+        return thread.map_or((), Thread::detach);
+    }
+    // Drivers keep thread-local resources, which the end of the thread frees: it must not run beside the end of the process.
+    if let Some(thread) = thread {
+        thread.join();
+    }
+}
+
+impl Drop for DeviceHandle {
     fn drop(&mut self) {
         let shared = &self.shared;
-        // In a forked child neither the owner thread nor what the driver holds is there.
+        // In a forked child, neither the owner thread nor the driver's resources exist.
         let may_end = if shared.host_driven {
-            shared.is_owner() && !shared.is_inside() && !shared.ended.load(Acquire)
+            shared.driver.is_owner() && !shared.driver.is_in_call() && !shared.lifecycle().has_ended()
         } else {
             true
         };
-        if slots::is_own(shared.tag) && may_end {
-            shared.end();
+        if shared.lifecycle().is_own() && may_end {
+            end(shared);
         }
     }
 }

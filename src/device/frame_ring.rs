@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::error::Result;
+use crate::error::{Error, Result, Status};
 
 /// See the module. Head and tail count from 0 again whenever the ring is empty.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl FrameRing {
         match self.charged.back_mut().filter(|(newest, _)| *newest == frame) {
             Some((_, charged)) => *charged += charge,
             None => {
-                self.charged.try_reserve(1)?;
+                self.charged.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
                 self.charged.push_back((frame, charge));
             }
         }

@@ -1,4 +1,4 @@
-//! What the parts of the library use of devices and users do not see.
+//! Tests of the device's internal API, which managers and buffers use.
 
 use std::sync::atomic::AtomicBool;
 
@@ -13,49 +13,49 @@ fn host(faults: &Faults, host_driven: bool) -> Device {
 }
 
 fn create(device: &Device) -> Native {
-    device.perform(|driver| driver.create(64, Usage::COPY_DST, "unit")).unwrap()
+    device.call_untimed(|driver| driver.create(64, Usage::COPY_DST, "unit")).unwrap()
 }
 
 #[test]
-fn who_stops_waiting_takes_its_call_back() {
+fn a_caller_that_stops_waiting_cancels_its_call() {
     let faults = Faults::new().unwrap();
     let device = host(&faults, true);
-    let (stop, asks) = (AtomicBool::new(false), AtomicBool::new(false));
+    let (stop, asked) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| {
-            let wants_to = || {
-                asks.store(true, Release);
+            let stops = || {
+                asked.store(true, Release);
                 stop.load(Acquire)
             };
-            device.call(Deadline::NEVER, &wants_to, |_| -> Result<()> { panic!("taken back") })
+            device.call(Deadline::NEVER, &stops, |_| -> Result<()> { panic!("cancelled") })
         });
-        while !asks.load(Acquire) {
+        while !asked.load(Acquire) {
             std::thread::yield_now();
         }
         stop.store(true, Release);
-        device.nudge();
+        device.wake_all();
         assert_eq!(waiter.join().unwrap().unwrap_err().status(), Status::Closed);
-        // It lies in the queue, and nobody runs it.
+        // The call is still queued, and never runs.
         device.poll(Timeout::FOREVER).unwrap();
         assert!(device.lost().is_none());
     });
 }
 
 #[test]
-fn who_stops_waiting_for_a_fence_is_let_go() {
+fn a_wait_for_a_fence_ends_when_stop_holds() {
     let faults = Faults::new().unwrap();
     for host_driven in [false, true] {
         let device = host(&faults, host_driven);
         faults.hold();
-        let fence = device.perform(|driver| driver.submit()).unwrap();
+        let fence = device.call_untimed(|driver| driver.submit()).unwrap();
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                while device.shared().waiting.load(Acquire) == 0 {
+                while device.shared().driver.timeline.waiters() == 0 {
                     std::thread::yield_now();
                 }
                 stop.store(true, Release);
-                device.nudge();
+                device.wake_all();
             });
             let result = device.wait(fence, Deadline::NEVER, &|| stop.load(Acquire));
             assert_eq!(result.unwrap_err().status(), Status::Closed);
@@ -66,7 +66,7 @@ fn who_stops_waiting_for_a_fence_is_let_go() {
 }
 
 #[test]
-fn what_is_retired_is_deleted_when_the_owner_thread_comes_to_it() {
+fn the_owner_thread_deletes_retired_buffers() {
     let faults = Faults::new().unwrap();
     let device = host(&faults, true);
     let buffers: Vec<_> = (0..100).map(|_| create(&device)).collect();
@@ -76,36 +76,36 @@ fn what_is_retired_is_deleted_when_the_owner_thread_comes_to_it() {
             scope.spawn(move || part.iter().for_each(|buffer| device.retire(*buffer)));
         }
     });
-    // They are nobody's from the moment on that they are retired, and nobody retires them twice.
+    // A retired buffer is no longer live, and a second retirement does nothing.
     device.retire(buffers[0]);
     device.discard(Foreign(0));
     assert_eq!(device.live_buffers().unwrap(), []);
-    assert!(device.shared().books.has_spent());
+    assert!(device.shared().driver.tracker.has_retired());
     device.poll(Timeout::TRY).unwrap();
-    assert!(!device.shared().books.has_spent());
+    assert!(!device.shared().driver.tracker.has_retired());
     let statistics = device.statistics();
     assert_eq!((statistics.buffers_created, statistics.buffers_deleted), (100, 100));
 
     let own = host(&faults, false);
     own.retire(create(&own));
-    while own.shared().books.has_spent() {
+    while own.shared().driver.tracker.has_retired() {
         std::thread::yield_now();
     }
     assert_eq!((own.statistics().buffers_deleted, own.is_owner()), (1, false));
 }
 
 #[test]
-fn pumping_serves_others_until_its_own_wish_comes_true() {
+fn pumping_runs_calls_of_other_threads_until_ready() {
     let device = host(&Faults::new().unwrap(), true);
     assert!(device.is_owner() && device.is_host_driven());
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let other = scope.spawn(|| {
-            let fence = device.perform(|driver| driver.submit())?;
+            let fence = device.call_untimed(|driver| driver.submit())?;
             device.wait_fence(fence, Timeout::FOREVER)?;
             done.store(true, Release);
-            device.nudge();
-            Ok::<(), crate::error::Error>(())
+            device.wake_all();
+            Ok::<(), crate::Error>(())
         });
         device.pump(Deadline::NEVER, &|| done.load(Acquire)).unwrap();
         other.join().unwrap().unwrap();
@@ -119,10 +119,10 @@ fn pumping_serves_others_until_its_own_wish_comes_true() {
 }
 
 #[test]
-fn the_driver_goes_with_its_device() {
+fn the_driver_is_dropped_with_its_device() {
     for host_driven in [false, true] {
         let faults = Faults::new().unwrap();
-        // The driver keeps them, too.
+        // The driver keeps a clone.
         let held = || Arc::downgrade(&faults.0).strong_count();
         let device = host(&faults, host_driven);
         let other = device.clone();
@@ -138,47 +138,48 @@ fn the_driver_goes_with_its_device() {
 }
 
 #[test]
-fn a_device_without_a_renderer_says_so() {
+fn a_host_device_has_no_renderer() {
     assert!(host(&Faults::new().unwrap(), false).renderer().is_none());
 }
 
 #[test]
-fn a_host_that_does_not_drive_its_device_is_waited_for_to_a_bound() {
+fn a_call_without_a_timeout_waits_30_s_for_the_host() {
     let device = host(&Faults::new().unwrap(), true);
-    device.shared().undriven.store(1_000_000, Relaxed);
+    device.shared().undriven_ns.store(1_000_000, Relaxed);
     std::thread::scope(|scope| {
-        let elsewhere = || device.perform(|_| -> Result<()> { panic!("taken back") }).unwrap_err();
+        let elsewhere = || device.call_untimed(|_| -> Result<()> { panic!("cancelled") }).unwrap_err();
         let error = scope.spawn(elsewhere).join().unwrap();
         assert_eq!(error.status(), Status::Timeout);
         assert!(error.to_string().contains("has not driven it for 30 s"), "{error}");
     });
-    // The owner thread does not wait for itself, nor does a thread of the library.
-    device.perform(|driver| driver.submit()).unwrap();
+    // Calls on the owner thread, and to a thread that the library started, have no such bound.
+    device.call_untimed(|driver| driver.submit()).unwrap();
     device.poll(Timeout::FOREVER).unwrap();
     let own = host(&Faults::new().unwrap(), false);
-    own.shared().undriven.store(0, Relaxed);
-    own.perform(|driver| driver.submit()).unwrap();
+    own.shared().undriven_ns.store(0, Relaxed);
+    own.call_untimed(|driver| driver.submit()).unwrap();
 }
 
 #[test]
-fn a_callback_on_the_owner_thread_is_told_that_it_cannot_wait() {
+fn a_callback_on_the_owner_thread_cannot_wait() {
     for host_driven in [false, true] {
         let faults = Faults::new().unwrap();
         let device = host(&faults, host_driven);
         faults.hold();
-        let fence = device.perform(|driver| driver.submit()).unwrap();
-        let (tell, told) = std::sync::mpsc::channel();
+        let fence = device.call_untimed(|driver| driver.submit()).unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
         let inside = device.clone();
         let callback = move || {
             let waited = inside.wait_fence(fence, Timeout::FOREVER).unwrap_err();
-            tell.send((waited.status(), inside.wait_until(Deadline::NEVER, &|| false).unwrap_err().status()))
+            sender
+                .send((waited.status(), inside.wait_until(Deadline::NEVER, &|| false).unwrap_err().status()))
                 .unwrap();
         };
-        device.after(Fence(0), Box::new(callback)).unwrap();
+        device.run_after(Fence(0), Box::new(callback)).unwrap();
         if host_driven {
             device.poll(Timeout::FOREVER).unwrap();
         }
-        assert_eq!(told.recv().unwrap(), (Status::Recursive, Status::Recursive));
+        assert_eq!(receiver.recv().unwrap(), (Status::Recursive, Status::Recursive));
         faults.release();
     }
 }
@@ -188,14 +189,14 @@ fn completions_run_in_the_order_of_their_fences() {
     let faults = Faults::new().unwrap();
     let device = host(&faults, true);
     faults.hold();
-    let fences: Vec<_> = (0..2).map(|_| device.perform(|driver| driver.submit()).unwrap()).collect();
-    let (tell, told) = std::sync::mpsc::channel();
+    let fences: Vec<_> = (0..2).map(|_| device.call_untimed(|driver| driver.submit()).unwrap()).collect();
+    let (sender, receiver) = std::sync::mpsc::channel();
     for (name, fence) in [("second", fences[1]), ("first", fences[0]), ("first, asked for later", fences[0])]
     {
-        let tell = tell.clone();
-        device.after(fence, Box::new(move || tell.send(name).unwrap())).unwrap();
+        let sender = sender.clone();
+        device.run_after(fence, Box::new(move || sender.send(name).unwrap())).unwrap();
     }
     faults.release();
     device.poll(Timeout::FOREVER).unwrap();
-    assert_eq!(told.try_iter().collect::<Vec<_>>(), ["first", "first, asked for later", "second"]);
+    assert_eq!(receiver.try_iter().collect::<Vec<_>>(), ["first", "first, asked for later", "second"]);
 }

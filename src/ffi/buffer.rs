@@ -17,8 +17,7 @@ use crate::buffers::desc::BufferDesc;
 use crate::buffers::inner::Inner;
 use crate::buffers::machine::BufferState;
 use crate::device::device::Device;
-use crate::device::driver::MapMode;
-use crate::device::usage::Usage;
+use crate::device::driver::{MapMode, Usage};
 use crate::error::{Error, Label, Result, Status};
 
 /// `bb_buffer_desc.usage`: vertex data.

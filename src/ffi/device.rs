@@ -11,7 +11,7 @@ use super::object::Object;
 use super::opaque::bb_device;
 use super::status::bb_status;
 use crate::device::device::Device;
-use crate::device::driver::{DeviceKind, Fence, Info};
+use crate::device::driver::{DeviceInfo, DeviceKind, Fence};
 use crate::error::{Label, Result};
 use crate::sys::clock::Timeout;
 
@@ -225,7 +225,7 @@ pub(super) fn text<const N: usize>(from: &str) -> [c_char; N] {
     place
 }
 
-fn describe(info: &Info, label: &Label, struct_size: u32) -> bb_device_info {
+fn describe(info: &DeviceInfo, label: &Label, struct_size: u32) -> bb_device_info {
     bb_device_info {
         struct_size,
         kind: match info.kind {

@@ -12,8 +12,7 @@ use crate::buffers::dynamic::ring::Ring;
 use crate::buffers::dynamic::{DynamicBuffer, DynamicConfig, RingPolicy};
 use crate::buffers::storage::Claim;
 use crate::device::device::Device;
-use crate::device::driver::Native;
-use crate::device::usage::Usage;
+use crate::device::driver::{Native, Usage};
 use crate::error::{Error, Label, Result, Status};
 use crate::sys::clock::Timeout;
 

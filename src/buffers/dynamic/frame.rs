@@ -26,7 +26,7 @@ impl Ring {
             return Ok(());
         }
         let renderer = self.device.renderer().filter(|renderer| renderer.check().is_ok());
-        let exported = self.device.perform(|driver| {
+        let exported = self.device.call_untimed(|driver| {
             bring_over(&behind, driver)?;
             driver.submit()?;
             if renderer.is_some() { driver.export().map(Some) } else { Ok(None) }
@@ -74,7 +74,7 @@ impl Ring {
                     log::record(Level::Warn, "buffers", ring.label.as_str(), text);
                 }
             })?;
-            this.device.after(Fence(0), submit)?;
+            this.device.run_after(Fence(0), submit)?;
         }
         if shrink && let Err(error) = this.replace(this.base, &this.counters.trimmed) {
             // The frame has ended all the same.
@@ -86,13 +86,13 @@ impl Ring {
 
     /// Has a fence put behind what uses a frame. Without one of its own a frame passes with the next.
     fn submit_frame(&self, frame: u64, behind: &[Arc<Storage>], drawn: Option<Foreign>) -> Result<()> {
-        let fence = self.device.perform(|driver| {
+        let fence = self.device.call_untimed(|driver| {
             bring_over(behind, driver)?;
             if let Some(drawn) = drawn {
                 driver.import(drawn)?;
             }
             let fence = driver.submit()?;
-            self.device.look(driver, fence)?;
+            self.device.poll_fence(driver, fence)?;
             Ok(fence)
         })?;
         let mut state = self.state.lock();

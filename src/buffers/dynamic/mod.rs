@@ -11,8 +11,7 @@ use super::storage::Claim;
 use crate::alloc::Arc;
 use crate::buffers::dynamic::ring::Ring;
 use crate::device::device::Device;
-use crate::device::driver::Native;
-use crate::device::usage::Usage;
+use crate::device::driver::{Native, Usage};
 use crate::error::{Error, Label, Result, Status};
 use crate::sys::clock::Timeout;
 
@@ -129,11 +128,11 @@ impl DynamicBuffer {
     /// Room for `bytes` bytes of this frame, aligned as the usage wants it. What they hold is left over from earlier frames.
     /// More than the ring holds get a buffer of their own until the device is done with the frame.
     pub fn begin_update(&self, bytes: u64) -> Result<DynamicSlice<'_>> {
-        self.ring.device.hold()?;
+        self.ring.device.borrow_mapped()?;
         match self.ring.begin(bytes) {
             Ok(claim) => Ok(DynamicSlice { dynamic: self, claim }),
             Err(error) => {
-                self.ring.device.let_go();
+                self.ring.device.return_mapped();
                 Err(error)
             }
         }
@@ -292,7 +291,7 @@ impl Drop for DynamicSlice<'_> {
         let Claim { offset, frame, .. } = self.claim;
         // Its frame cannot have ended while it was there.
         let _ = self.dynamic.ring.end(self.claim.native(), offset, frame);
-        self.dynamic.ring.device.let_go();
+        self.dynamic.ring.device.return_mapped();
     }
 }
 

@@ -7,9 +7,8 @@ use super::{DynamicConfig, RingPolicy};
 use crate::alloc::Arc;
 use crate::buffers::storage::{Claim, Storage};
 use crate::device::device::Device;
-use crate::device::driver::{Fence, Native};
+use crate::device::driver::{Fence, Native, Usage};
 use crate::device::frame_ring::FrameRing;
-use crate::device::usage::Usage;
 use crate::error::{Error, Label, Result, Status};
 use crate::sync::counter::Counter;
 use crate::sync::mutex::{Mutex, MutexGuard};
@@ -119,7 +118,7 @@ impl Ring {
             return Err(lost);
         }
         let (bytes, mut claim) = (data.len() as u64, None);
-        self.device.hold()?;
+        self.device.borrow_mapped()?;
         let result = (|| {
             if data.len() <= SMALL {
                 let mut state = self.state.lock();
@@ -139,7 +138,7 @@ impl Ring {
             }
             claim.ok_or_else(|| Error::of(Status::Full))
         })();
-        self.device.let_go();
+        self.device.return_mapped();
         result
     }
 
@@ -276,7 +275,7 @@ impl Ring {
         let newest = self.state.lock().ended.iter().rev().find_map(|(_, fence)| *fence);
         match newest {
             Some(fence) if !self.device.is_host_driven() || self.device.is_owner() => {
-                self.device.perform(|driver| self.device.look(driver, fence))
+                self.device.call_untimed(|driver| self.device.poll_fence(driver, fence))
             }
             _ => Ok(()),
         }

@@ -1,29 +1,29 @@
-//! What is used beyond OpenGL 3.3: what the driver has, less what `BACKBUF_GL_CAPS` hides.
+//! Optional OpenGL capabilities beyond version 3.3, and the environment variable `BACKBUF_GL_CAPS` that limits them.
 
 use std::fmt;
 
 use crate::error::{Error, Result, Status};
 
-/// Optional abilities: what may be used, or what is.
+/// A set of optional capabilities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Capabilities {
-    /// Buffers that stay mapped.
+    /// Persistently mapped buffers.
     pub(super) buffer_storage: bool,
-    /// Messages of the driver, and names for objects.
+    /// Driver messages and object labels.
     pub(super) debug: bool,
-    /// The driver tells of a reset.
+    /// The driver reports a reset.
     pub(super) robustness: bool,
-    /// Writes go through a mapped ring.
+    /// Writes go through a mapped staging ring.
     pub(super) staging: bool,
-    /// A context without a surface.
+    /// Contexts without a surface.
     pub(super) surfaceless: bool,
 }
 
-/// The user's say.
+/// The capabilities that the user allows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Allowed {
     pub(super) capabilities: Capabilities,
-    /// They were named: also what does not pay on this driver is to be used.
+    /// The user listed them: one that is no gain on this driver is used all the same.
     pub(super) named: bool,
 }
 
@@ -72,7 +72,7 @@ impl Allowed {
         for name in list.split(',').map(str::trim).filter(|name| !matches!(*name, "" | "none")) {
             let known = capabilities.each().into_iter().find(|(known, _)| *known == name);
             let Some((_, allowed)) = known else {
-                let why = "is not a capability; none, or some of buffer_storage, debug, robustness, staging, surfaceless";
+                let why = "is not a capability; use none, or a list of buffer_storage, debug, robustness, staging, surfaceless";
                 return Err(Error::named(Status::Argument, "BACKBUF_GL_CAPS", name, why));
             };
             *allowed = true;

@@ -1,7 +1,6 @@
-//! The context that a driver works in, on its owner thread: its own, made through EGL, or the host program's.
+//! OpenGL contexts of a driver on its owner thread: one made through EGL, or the host program's.
 
 use std::ffi::{CStr, c_void};
-use std::ptr::null;
 
 use glutin::api::egl::device::Device;
 use glutin::api::egl::display::Display;
@@ -9,59 +8,35 @@ use glutin::config::{Api, AsRawConfig, ConfigSurfaceTypes, ConfigTemplateBuilder
 use glutin::display::{AsRawDisplay, GlDisplay, RawDisplay};
 use glutin_egl_sys::egl;
 
-use super::GetProcAddress;
-use super::capabilities::Capabilities;
-use super::egl::{EGLConfig, EGLContext, EGLDisplay, EGLSurface, EGLint, Library, library};
+use crate::device::gl::GetProcAddress;
+use crate::device::gl::capabilities::Capabilities;
+use crate::device::gl::egl::{
+    EGLConfig, EGLContext, EGLDisplay, EGLSurface, EGLint, EglLibrary, NO_CONFIG, PLAIN, RESETTING,
+    WITHOUT_ERRORS, library,
+};
 use crate::error::{Error, Result, Status};
 use crate::text::Text;
 
 pub(super) enum Context {
-    /// Made here.
-    Own(Own),
-    /// Current on the owner thread while the host program calls.
+    /// Made by the device.
+    Own(OwnContext),
+    /// The host program's, current on the owner thread while the program calls.
     Host(Box<GetProcAddress>),
 }
 
-/// A context of the device's own, current on the thread that made it until it is dropped there.
-pub(super) struct Own {
-    egl: &'static Library,
+/// A context that the device made, current on the thread that made it until it is dropped there.
+pub(super) struct OwnContext {
+    egl: &'static EglLibrary,
     display: EGLDisplay,
     context: EGLContext,
-    /// None where the context goes without.
+    /// `EGL_NO_SURFACE` for a context that needs none.
     surface: EGLSurface,
-    /// A display that glutin ends when it may.
+    /// The display, which glutin terminates once it is unused.
     _display: Option<Display>,
 }
 
-const VERSION: &[EGLint] = &[
-    egl::CONTEXT_MAJOR_VERSION as EGLint,
-    3,
-    egl::CONTEXT_MINOR_VERSION as EGLint,
-    3,
-    egl::CONTEXT_OPENGL_PROFILE_MASK as EGLint,
-    egl::CONTEXT_OPENGL_CORE_PROFILE_BIT as EGLint,
-];
-const DEBUG: &[EGLint] = &[egl::CONTEXT_OPENGL_DEBUG as EGLint, egl::TRUE as EGLint];
-
-/// What a context without a config has: `EGL_NO_CONFIG_KHR`.
-const NO_CONFIG: EGLConfig = null();
-/// A config for a surface of such a context.
-const SMALL: &[EGLint] = &[
-    egl::SURFACE_TYPE as EGLint,
-    egl::PBUFFER_BIT as EGLint,
-    egl::RENDERABLE_TYPE as EGLint,
-    egl::OPENGL_BIT as EGLint,
-    egl::NONE as EGLint,
-];
-
-/// What contexts must have in common to share buffers, by trial: EGL does not tell it of a context.
-const PLAIN: &[EGLint] = &[];
-const RESETTING: &[EGLint] =
-    &[egl::CONTEXT_OPENGL_RESET_NOTIFICATION_STRATEGY as EGLint, egl::LOSE_CONTEXT_ON_RESET as EGLint];
-const WITHOUT_ERRORS: &[EGLint] = &[egl::CONTEXT_OPENGL_NO_ERROR_KHR as EGLint, egl::TRUE as EGLint];
-
 impl Context {
-    /// On the first EGL device that gives one.
+    /// Makes a context on the first EGL device that works.
     pub(super) fn headless(allowed: Capabilities) -> Result<Context> {
         let egl = library()?;
         let devices = Device::query_devices().map_err(|error| {
@@ -72,10 +47,10 @@ impl Context {
         })?;
         let mut last = Error::text(
             Status::Unsupported,
-            "EGL knows no device: install an OpenGL driver (Debian: libegl-mesa0 libgl1-mesa-dri)",
+            "EGL has no device: install an OpenGL driver (Debian: libegl-mesa0 libgl1-mesa-dri)",
         );
         for device in devices {
-            match Own::on_device(egl, &device, allowed) {
+            match OwnContext::on_device(egl, &device, allowed) {
                 Ok(own) => return Ok(Context::Own(own)),
                 Err(error) => last = error,
             }
@@ -83,7 +58,7 @@ impl Context {
         Err(last)
     }
 
-    /// Sharing buffers with a context of the program.
+    /// Makes a context that shares buffers with a context of the program.
     pub(super) fn shared(
         display: *mut c_void,
         context: *mut c_void,
@@ -94,7 +69,7 @@ impl Context {
                 return Err(Error::param(
                     Status::Null,
                     param,
-                    "is NULL: a shared device needs both of EGL's",
+                    "is NULL: a shared device needs both, an EGLDisplay and an EGLContext",
                 ));
             }
         }
@@ -107,7 +82,7 @@ impl Context {
         }
         let query = |name: u32| {
             let mut value = 0;
-            // SAFETY: EGL knows the contexts of a display from other pointers; the value is a local.
+            // SAFETY: EGL checks whether the pointer is a context of the display; the value is a local.
             let ok = unsafe { egl.api.QueryContext(display, context, name as EGLint, &mut value) };
             if ok == egl::TRUE {
                 Ok(value)
@@ -130,10 +105,10 @@ impl Context {
             id => egl.config(display, &[egl::CONFIG_ID as EGLint, id, egl::NONE as EGLint])?,
         };
         let variants = [PLAIN, RESETTING, WITHOUT_ERRORS];
-        Own::new(egl, display, config, context, &variants, allowed, None).map(Context::Own)
+        OwnContext::new(egl, display, config, context, &variants, allowed, None).map(Context::Own)
     }
 
-    /// The one that is current on this thread.
+    /// The context that is current on this thread.
     pub(super) fn host(get_proc_address: Box<GetProcAddress>) -> Context {
         Context::Host(get_proc_address)
     }
@@ -142,7 +117,7 @@ impl Context {
         matches!(self, Context::Own(_))
     }
 
-    /// An entry point of OpenGL, or NULL. One that is not NULL may still be a stub: versions and extensions tell.
+    /// An entry point of OpenGL, or NULL. Versions and extensions decide whether one that is not NULL works: it may be a stub.
     pub(super) fn find(&self, name: &CStr) -> *const c_void {
         match self {
             // SAFETY: a terminated name.
@@ -151,7 +126,7 @@ impl Context {
         }
     }
 
-    /// Makes it current again if something else is by now: a callback of the program's, say, that ran on this thread.
+    /// Makes the context current again if another one is: one that a callback of the program made current on this thread, say.
     pub(super) fn make_current(&self) -> Result<()> {
         match self {
             Context::Own(own) => own.make_current(),
@@ -160,8 +135,8 @@ impl Context {
     }
 }
 
-impl Own {
-    fn on_device(egl: &'static Library, device: &Device, allowed: Capabilities) -> Result<Own> {
+impl OwnContext {
+    fn on_device(egl: &'static EglLibrary, device: &Device, allowed: Capabilities) -> Result<OwnContext> {
         // SAFETY: no display of a window system is given.
         let display = unsafe { Display::with_device(device, None) }.map_err(|error| {
             refused("initialising EGL on a device (is its driver installed? Debian: libgl1-mesa-dri)", error)
@@ -181,21 +156,21 @@ impl Own {
         };
         let variants: &[&[EGLint]] = if allowed.robustness { &[RESETTING, PLAIN] } else { &[PLAIN] };
         let alone = egl::NO_CONTEXT;
-        Own::new(egl, raw.cast(), config.cast(), alone, variants, allowed, Some(display))
+        OwnContext::new(egl, raw.cast(), config.cast(), alone, variants, allowed, Some(display))
     }
 
     fn new(
-        egl: &'static Library,
+        egl: &'static EglLibrary,
         display: EGLDisplay,
         config: EGLConfig,
         share: EGLContext,
         variants: &[&[EGLint]],
         allowed: Capabilities,
         owner: Option<Display>,
-    ) -> Result<Own> {
+    ) -> Result<OwnContext> {
         egl.bind_api()?;
         let context = egl.create_context(display, config, share, variants, allowed.debug)?;
-        let mut own = Own { egl, display, context, surface: egl::NO_SURFACE, _display: owner };
+        let mut own = OwnContext { egl, display, context, surface: egl::NO_SURFACE, _display: owner };
         if !(allowed.surfaceless && egl.has(display, "EGL_KHR_surfaceless_context")) {
             own.surface = egl.surface(display, config)?;
         }
@@ -219,11 +194,11 @@ impl Own {
     }
 }
 
-impl Drop for Own {
+impl Drop for OwnContext {
     fn drop(&mut self) {
         let (egl, none) = (&self.egl.api, egl::NO_SURFACE);
-        // Each may fail where the host has terminated its display: then EGL has done it.
-        // SAFETY: what was made here, on this thread, and once. A context that is still current would leak.
+        // Each call fails if the host has terminated its display, which has destroyed these objects.
+        // SAFETY: made by this context on this thread, and destroyed once. A context that is still current would leak.
         unsafe {
             egl.MakeCurrent(self.display, none, none, egl::NO_CONTEXT);
             if self.surface != none {
@@ -235,87 +210,7 @@ impl Drop for Own {
     }
 }
 
-impl Library {
-    fn has(&self, display: EGLDisplay, extension: &str) -> bool {
-        self.string(display, egl::EXTENSIONS).is_some_and(|all| all.split(' ').any(|one| one == extension))
-    }
-
-    /// OpenGL for the calls of this thread; EGL begins with OpenGL ES.
-    fn bind_api(&self) -> Result<()> {
-        // SAFETY: takes a constant.
-        if unsafe { self.api.BindAPI(egl::OPENGL_API) } == egl::TRUE {
-            return Ok(());
-        }
-        Err(self.failure(Status::Unsupported, "this EGL has no OpenGL, only OpenGL ES: eglBindAPI"))
-    }
-
-    /// The first config that is as the list says.
-    fn config(&self, display: EGLDisplay, wanted: &[EGLint]) -> Result<EGLConfig> {
-        let (mut config, mut found) = (null(), 0);
-        // SAFETY: a terminated list and room for one config.
-        let ok = unsafe { self.api.ChooseConfig(display, wanted.as_ptr(), &mut config, 1, &mut found) };
-        if ok == egl::TRUE && found == 1 {
-            return Ok(config);
-        }
-        Err(self.failure(Status::Unsupported, "finding a config for the context: eglChooseConfig"))
-    }
-
-    /// A surface that nobody sees, for a context that does not go without.
-    fn surface(&self, display: EGLDisplay, config: EGLConfig) -> Result<EGLSurface> {
-        let config = match config {
-            NO_CONFIG => self.config(display, SMALL)?,
-            config => config,
-        };
-        let size = [egl::WIDTH as EGLint, 1, egl::HEIGHT as EGLint, 1, egl::NONE as EGLint];
-        // SAFETY: a display and a config of it; the list is terminated.
-        let surface = unsafe { self.api.CreatePbufferSurface(display, config, size.as_ptr()) };
-        if surface == egl::NO_SURFACE {
-            let step = "making a surface without a window: eglCreatePbufferSurface";
-            return Err(self.failure(Status::Unsupported, step));
-        }
-        Ok(surface)
-    }
-
-    /// A core context of 3.3, or of whatever newer version the driver prefers to give.
-    fn create_context(
-        &self,
-        display: EGLDisplay,
-        config: EGLConfig,
-        share: EGLContext,
-        variants: &[&[EGLint]],
-        debug: bool,
-    ) -> Result<EGLContext> {
-        let modern = self.string(display, egl::VERSION).is_some_and(|version| version >= "1.5");
-        let silent = self.has(display, "EGL_KHR_create_context_no_error");
-        let mut refusal = None;
-        for &variant in variants {
-            let known = match variant {
-                PLAIN => true,
-                WITHOUT_ERRORS => silent,
-                _ => modern,
-            };
-            if !known {
-                continue;
-            }
-            let mut attributes = [egl::NONE as EGLint; 16];
-            // A context that tells no errors cannot debug.
-            let debugs = debug && modern && variant != WITHOUT_ERRORS;
-            let all = VERSION.iter().chain(if debugs { DEBUG } else { PLAIN }).chain(variant);
-            attributes.iter_mut().zip(all).for_each(|(slot, value)| *slot = *value);
-            // SAFETY: a display, a config of it and a context of it or none; the list is terminated.
-            let context = unsafe { self.api.CreateContext(display, config, share, attributes.as_ptr()) };
-            if context != egl::NO_CONTEXT {
-                return Ok(context);
-            }
-            let step = "making a context of OpenGL 3.3 or newer: eglCreateContext";
-            let failure = self.failure(Status::Unsupported, step);
-            refusal = Some(failure);
-        }
-        Err(refusal.unwrap_or_else(|| Error::of(Status::Unsupported)))
-    }
-}
-
-/// What glutin says, as an error of that step.
+/// An error of glutin, as an error of that step.
 fn refused(step: &'static str, error: glutin::error::Error) -> Error {
     let code = error.raw_code().unwrap_or(0) as u32;
     Error::driver(

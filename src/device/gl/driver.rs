@@ -1,4 +1,4 @@
-//! The driver: buffers, writes, copies and mappings in OpenGL's own words, each checked before OpenGL sees it.
+//! The OpenGL driver: buffers, writes, copies and mappings, each checked before OpenGL is called.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -6,104 +6,64 @@ use std::ptr::NonNull;
 
 use glow::HasContext;
 
-use super::api::{Api, Loaded};
-use super::capabilities::{Allowed, Capabilities};
-use super::context::Context;
-use super::debug::Messages;
-use super::fences::Fences;
-use super::renderer::GlRenderer;
-use super::staging::Staging;
 use crate::alloc::Arc;
-use crate::device::driver::{Driver, Fence, Foreign, Info, MapMode, Native, Renderer};
-use crate::device::usage::Usage;
+use crate::device::driver::{DeviceInfo, Driver, Fence, Foreign, MapMode, Native, Renderer, Usage};
+use crate::device::gl::api::{Api, GlRenderer, LoadedApi};
+use crate::device::gl::capabilities::{Allowed, Capabilities};
+use crate::device::gl::context::Context;
+use crate::device::gl::errors::{CheckedContext, DebugMessages};
+use crate::device::gl::fences::{GlFences, StagingRing};
 use crate::error::{Error, Label, Result, Status};
-use crate::log::{self, Level};
 use crate::sys::clock::Timeout;
 
 pub(super) struct GlDriver {
-    /// The first field: what it calls back, and the entry points, outlive it.
-    pub(super) context: Context,
-    pub(super) api: Arc<Api>,
-    pub(super) info: Info,
-    pub(super) used: Capabilities,
-    pub(super) label: Label,
-    pub(super) reset: Option<unsafe extern "system" fn() -> u32>,
-    pub(super) messages: Arc<Messages>,
-    pub(super) buffers: HashMap<u32, Buffer>,
-    pub(super) fences: Fences,
-    pub(super) staging: Option<Staging>,
-    pub(super) late: Late,
-    /// Why nothing is to be had from the context any more.
-    pub(super) lost: Option<Error>,
+    context: CheckedContext,
+    info: DeviceInfo,
+    used: Capabilities,
+    buffers: HashMap<u32, GlBuffer>,
+    fences: GlFences,
+    staging: Option<StagingRing>,
 }
 
-/// What is to be deleted once a host's context is current again.
-#[derive(Default)]
-pub(super) struct Late {
-    pub(super) buffers: Vec<glow::Buffer>,
-    pub(super) fences: Vec<Foreign>,
-}
-
-fn later<T>(list: &mut Vec<T>, what: T, label: &Label) {
-    if list.try_reserve(1).is_ok() {
-        list.push(what);
-    } else {
-        let text = format_args!("there was no memory to note what is to be deleted: it leaks");
-        log::record(Level::Warn, "device", label.as_str(), text);
-    }
-}
-
-pub(super) struct Buffer {
+struct GlBuffer {
     bytes: u64,
     mapped: bool,
 }
 
 const READ: u32 = glow::COPY_READ_BUFFER;
 const WRITE: u32 = glow::COPY_WRITE_BUFFER;
-/// How a buffer is mapped of which nothing is there yet.
-const NEW: u32 = glow::MAP_WRITE_BIT | glow::MAP_INVALIDATE_BUFFER_BIT;
+/// How a new buffer is mapped, whose contents are undefined.
+const MAP_NEW: u32 = glow::MAP_WRITE_BIT | glow::MAP_INVALIDATE_BUFFER_BIT;
 
 impl GlDriver {
     pub(super) fn new(context: Context, allowed: Allowed, label: Label) -> Result<GlDriver> {
-        let messages = Messages::new(label);
+        let messages = DebugMessages::new(label);
         let messages = Arc::try_new(messages).map_err(|_| Error::of(Status::OutOfMemory))?;
-        let Loaded { api, used, info, reset } = Api::load(&context, allowed, &messages)?;
-        let staging = if used.staging { Staging::new(&api.gl) } else { None };
+        let LoadedApi { api, used, info, reset_status } = Api::load(&context, allowed, &messages)?;
+        let staging = if used.staging { StagingRing::new(&api.gl) } else { None };
         let api = Arc::try_new(api).map_err(|_| Error::of(Status::OutOfMemory))?;
+        let context = CheckedContext::new(context, api, label, messages, reset_status);
         let (buffers, fences) = Default::default();
-        Ok(GlDriver {
-            context,
-            api,
-            info,
-            used,
-            label,
-            reset,
-            messages,
-            buffers,
-            fences,
-            staging,
-            late: Late::default(),
-            lost: None,
-        })
+        Ok(GlDriver { context, info, used, buffers, fences, staging })
     }
 
-    /// Maps the whole of the buffer that was just made and is bound for writing, and fills it with zeros: nothing of it waits in
-    /// the device's queue, which a mapping does not wait for.
+    /// Maps all of a new buffer, which is bound for writing, and fills it with zeros. No work for it is pending, which a mapping would
+    /// not wait for.
     fn map_zeros(&mut self, buffer: Native, bytes: u64, access: u32) -> Result<NonNull<u8>> {
-        // SAFETY: the whole of the buffer. Deleting it ends the mapping.
-        let mapped = unsafe { self.api.gl.map_buffer_range(WRITE, 0, bytes as i32, access) };
+        // SAFETY: all of the buffer. Deleting it ends the mapping.
+        let mapped = unsafe { self.context.gl().map_buffer_range(WRITE, 0, bytes as i32, access) };
         let Some(mapped) = NonNull::new(mapped) else {
-            let outcome = self.outcome("glMapBufferRange");
+            let checked = self.context.check_errors("glMapBufferRange");
             self.delete(buffer);
-            outcome?;
-            return Err(Error::text(Status::OutOfMemory, "glMapBufferRange gave no address"));
+            checked?;
+            return Err(Error::text(Status::OutOfMemory, "glMapBufferRange returned NULL"));
         };
-        // SAFETY: all of the mapping, which nobody else has.
+        // SAFETY: all of the mapping, whose address is not known elsewhere.
         unsafe { mapped.as_ptr().write_bytes(0, bytes as usize) };
         Ok(mapped)
     }
 
-    /// The buffer of that name, and the range in it as OpenGL takes it.
+    /// Checks a range of a buffer, and returns the buffer and the range in OpenGL's types.
     fn range(
         &self,
         buffer: Native,
@@ -122,11 +82,11 @@ impl GlDriver {
         if known.mapped {
             return Err(Error::value(Status::State, "buffer", buffer.0, "is mapped: unmap it first"));
         }
-        // Within a buffer, which is at most as large as such a number.
+        // Within a buffer, whose size is at most i32::MAX.
         Ok((glow::NativeBuffer(name), offset as i32, bytes as i32))
     }
 
-    /// A new buffer, bound for writing, with memory as `call` gives it.
+    /// Creates a buffer and binds it for writing; `call`, of that name, allocates its memory.
     fn allocate(
         &mut self,
         bytes: u64,
@@ -134,57 +94,58 @@ impl GlDriver {
         name: &'static str,
         call: impl FnOnce(&glow::Context),
     ) -> Result<Native> {
-        self.ready()?;
+        self.context.prepare()?;
         if bytes == 0 || bytes > self.info.limits.max_buffer_size {
             let why = "a buffer of OpenGL has at least 1 byte and at most 2147483647";
             return Err(Error::value(Status::Limit, "bytes", bytes, why));
         }
-        self.buffers.try_reserve(1)?;
-        self.forget_errors();
+        self.buffers.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.context.clear_errors();
         // SAFETY: a new buffer, bound to a target that nothing draws from.
         let buffer = unsafe {
-            let gl = &self.api.gl;
-            let buffer =
-                gl.create_buffer().map_err(|_| Error::text(Status::Backend, "glGenBuffers gave no name"))?;
+            let gl = self.context.gl();
+            let buffer = gl
+                .create_buffer()
+                .map_err(|_| Error::text(Status::Backend, "glGenBuffers returned no name"))?;
             gl.bind_buffer(WRITE, Some(buffer));
             buffer
         };
-        call(&self.api.gl);
-        if let Err(error) = self.outcome(name) {
+        call(self.context.gl());
+        if let Err(error) = self.context.check_errors(name) {
             // SAFETY: made above.
-            unsafe { self.api.gl.delete_buffer(buffer) };
+            unsafe { self.context.gl().delete_buffer(buffer) };
             return Err(error);
         }
         if self.used.debug && !label.is_empty() {
-            // SAFETY: a buffer of this context; glow cuts the label to what the driver takes.
-            unsafe { self.api.gl.object_label(glow::BUFFER, buffer.0.get(), Some(label)) };
+            // SAFETY: a buffer of this context; glow cuts the label to the length that the driver allows.
+            unsafe { self.context.gl().object_label(glow::BUFFER, buffer.0.get(), Some(label)) };
         }
-        self.buffers.insert(buffer.0.get(), Buffer { bytes, mapped: false });
+        self.buffers.insert(buffer.0.get(), GlBuffer { bytes, mapped: false });
         Ok(Native(buffer.0.get().into()))
     }
 
-    /// A buffer of what was there before, bound for writing.
-    fn make(&mut self, bytes: u64, usage: Usage, label: &str) -> Result<Native> {
+    /// Creates a buffer with undefined contents and binds it for writing.
+    fn create_undefined(&mut self, bytes: u64, usage: Usage, label: &str) -> Result<Native> {
         let hint = if usage.contains(Usage::MAP_READ) {
             glow::STREAM_READ
         } else if usage.contains(Usage::MAP_WRITE) {
             glow::STREAM_DRAW
         } else {
-            // What is copied to is written again and again.
+            // The destination of copies, written again and again.
             glow::DYNAMIC_DRAW
         };
         self.allocate(bytes, label, "glBufferData", |gl| {
-            // SAFETY: of the buffer just made, which is bound.
+            // SAFETY: of the new buffer, which is bound.
             unsafe { gl.buffer_data_size(WRITE, bytes as i32, hint) };
         })
     }
 
-    /// Zeros: a piece from here, and the rest by the device from what it has by then.
+    /// Fills the bound buffer with zeros: a first piece from host memory, then copies of it on the device, twice as large each time.
     fn clear(&self, bytes: i32) {
         static ZEROS: [u8; 16 << 10] = [0; 16 << 10];
-        let gl = &self.api.gl;
+        let gl = self.context.gl();
         let mut done = bytes.min(ZEROS.len() as i32);
-        // SAFETY: ranges of the bound buffer, which do not overlap.
+        // SAFETY: ranges of the bound buffer that do not overlap.
         unsafe {
             gl.buffer_sub_data_u8_slice(WRITE, 0, &ZEROS[..done as usize]);
             while done < bytes {
@@ -196,18 +157,18 @@ impl GlDriver {
     }
 }
 
-// SAFETY: a range is mapped only inside its buffer, and OpenGL keeps the mapping until `unmap` or `delete`.
+// SAFETY: a mapping is a range inside of its buffer, and OpenGL keeps it until `unmap` or `delete`.
 unsafe impl Driver for GlDriver {
-    fn info(&self) -> Info {
+    fn info(&self) -> DeviceInfo {
         self.info.clone()
     }
 
     fn create(&mut self, bytes: u64, usage: Usage, label: &str) -> Result<Native> {
-        let buffer = self.make(bytes, usage, label)?;
+        let buffer = self.create_undefined(bytes, usage, label)?;
         if usage.intersects(Usage::MAP_READ | Usage::MAP_WRITE) {
-            self.map_zeros(buffer, bytes, NEW)?;
-            // SAFETY: bound still.
-            unsafe { self.api.gl.unmap_buffer(WRITE) };
+            self.map_zeros(buffer, bytes, MAP_NEW)?;
+            // SAFETY: the buffer is bound.
+            unsafe { self.context.gl().unmap_buffer(WRITE) };
         } else {
             self.clear(bytes as i32);
         }
@@ -215,8 +176,8 @@ unsafe impl Driver for GlDriver {
     }
 
     fn create_mapped(&mut self, bytes: u64, usage: Usage, label: &str) -> Result<(Native, NonNull<u8>)> {
-        let buffer = self.make(bytes, usage, label)?;
-        let mapped = self.map_zeros(buffer, bytes, NEW)?;
+        let buffer = self.create_undefined(bytes, usage, label)?;
+        let mapped = self.map_zeros(buffer, bytes, MAP_NEW)?;
         if let Some(known) = u32::try_from(buffer.0).ok().and_then(|name| self.buffers.get_mut(&name)) {
             known.mapped = true;
         }
@@ -234,7 +195,7 @@ unsafe impl Driver for GlDriver {
         }
         let flags = glow::MAP_WRITE_BIT | glow::MAP_PERSISTENT_BIT | glow::MAP_COHERENT_BIT;
         let buffer = self.allocate(bytes, label, "glBufferStorage", |gl| {
-            // SAFETY: of the buffer just made, which is bound.
+            // SAFETY: of the new buffer, which is bound.
             unsafe { gl.buffer_storage(WRITE, bytes as i32, None, flags) };
         })?;
         Ok(Some((buffer, self.map_zeros(buffer, bytes, flags)?)))
@@ -242,79 +203,72 @@ unsafe impl Driver for GlDriver {
 
     fn delete(&mut self, buffer: Native) {
         let Ok(name) = u32::try_from(buffer.0) else { return };
-        let ready = self.ready().is_ok();
-        if self.buffers.remove(&name).is_none() {
-            return;
-        }
-        match NonZeroU32::new(name).map(glow::NativeBuffer) {
-            // SAFETY: made here, deleted once. OpenGL keeps its memory until the work that uses it is done.
-            Some(name) if ready => unsafe { self.api.gl.delete_buffer(name) },
-            // Of a context that is gone the buffers are too, unless others share them: then they are the host's to end.
-            Some(name) if self.lost.is_none() => later(&mut self.late.buffers, name, &self.label),
-            _ => {}
+        if self.buffers.remove(&name).is_some()
+            && let Some(name) = NonZeroU32::new(name)
+        {
+            self.context.delete_buffer(glow::NativeBuffer(name));
         }
     }
 
     fn write(&mut self, to: Native, offset: u64, data: &[u8]) -> Result<()> {
-        self.ready()?;
+        self.context.prepare()?;
         let (to, offset, _) = self.range(to, "offset + data", offset, data.len() as u64)?;
         if data.is_empty() {
             return Ok(());
         }
-        self.checked("glBufferSubData", |this| {
-            let gl = &this.api.gl;
-            // SAFETY: a buffer of this context.
-            unsafe { gl.bind_buffer(WRITE, Some(to)) };
-            if let Some(staging) = &mut this.staging
-                && staging.write(gl, offset, data, this.fences.next(), this.fences.passed())?
-            {
-                return Ok(());
-            }
+        self.context.begin_checked();
+        let gl = self.context.gl();
+        // SAFETY: a buffer of this context.
+        unsafe { gl.bind_buffer(WRITE, Some(to)) };
+        let staged = match &mut self.staging {
+            Some(staging) => staging.write(gl, offset, data, &self.fences)?,
+            None => false,
+        };
+        if !staged {
             // SAFETY: the range was checked.
             unsafe { gl.buffer_sub_data_u8_slice(WRITE, offset, data) };
-            Ok(())
-        })
+        }
+        self.context.end_checked("glBufferSubData")
     }
 
     fn copy(&mut self, from: Native, from_offset: u64, to: Native, to_offset: u64, bytes: u64) -> Result<()> {
-        self.ready()?;
+        self.context.prepare()?;
         let (from, from_offset, length) = self.range(from, "from_offset + bytes", from_offset, bytes)?;
         let (to, to_offset, _) = self.range(to, "to_offset + bytes", to_offset, bytes)?;
         if from == to && from_offset.abs_diff(to_offset) < length as u32 {
             return Err(Error::text(Status::Argument, "a copy within a buffer must not overlap itself"));
         }
-        self.checked("glCopyBufferSubData", |this| {
-            // SAFETY: buffers of this context; the ranges were checked.
-            unsafe {
-                let gl = &this.api.gl;
-                gl.bind_buffer(READ, Some(from));
-                gl.bind_buffer(WRITE, Some(to));
-                gl.copy_buffer_sub_data(READ, WRITE, from_offset, to_offset, length);
-            }
-            Ok(())
-        })
+        self.context.begin_checked();
+        // SAFETY: buffers of this context; the ranges were checked.
+        unsafe {
+            let gl = self.context.gl();
+            gl.bind_buffer(READ, Some(from));
+            gl.bind_buffer(WRITE, Some(to));
+            gl.copy_buffer_sub_data(READ, WRITE, from_offset, to_offset, length);
+        }
+        self.context.end_checked("glCopyBufferSubData")
     }
 
     fn map(&mut self, buffer: Native, mode: MapMode, offset: u64, bytes: u64) -> Result<NonNull<u8>> {
-        self.ready()?;
+        self.context.prepare()?;
         let (name, offset, length) = self.range(buffer, "offset + bytes", offset, bytes)?;
         if length == 0 {
-            return Err(Error::value(Status::Range, "bytes", bytes, "OpenGL maps at least one byte"));
+            return Err(Error::value(Status::Range, "bytes", bytes, "a mapping has at least one byte"));
         }
-        self.forget_errors();
-        // Whoever maps has waited for the fences: for writes, OpenGL need not do so again.
+        self.context.clear_errors();
+        // The caller has waited for the fences, so OpenGL need not wait before writes.
         let access = match mode {
             MapMode::Read => glow::MAP_READ_BIT,
             MapMode::Write => glow::MAP_WRITE_BIT | glow::MAP_UNSYNCHRONIZED_BIT,
         };
         // SAFETY: a buffer of this context that is not mapped; the range was checked.
         let mapped = unsafe {
-            self.api.gl.bind_buffer(READ, Some(name));
-            self.api.gl.map_buffer_range(READ, offset, length, access)
+            self.context.gl().bind_buffer(READ, Some(name));
+            self.context.gl().map_buffer_range(READ, offset, length, access)
         };
         let Some(mapped) = NonNull::new(mapped) else {
-            self.outcome("glMapBufferRange")?;
-            return Err(Error::text(Status::OutOfMemory, "glMapBufferRange gave no address"));
+            self.context.check_errors("glMapBufferRange")?;
+            return Err(Error::text(Status::OutOfMemory, "glMapBufferRange returned NULL"));
         };
         if let Some(known) = self.buffers.get_mut(&name.0.get()) {
             known.mapped = true;
@@ -323,7 +277,7 @@ unsafe impl Driver for GlDriver {
     }
 
     fn unmap(&mut self, buffer: Native) -> Result<()> {
-        self.ready()?;
+        self.context.prepare()?;
         let name = u32::try_from(buffer.0).unwrap_or(0);
         let mapped = self.buffers.get_mut(&name).filter(|known| known.mapped);
         let (Some(known), Some(name)) = (mapped, NonZeroU32::new(name)) else {
@@ -332,76 +286,70 @@ unsafe impl Driver for GlDriver {
         known.mapped = false;
         // SAFETY: a buffer of this context that is mapped.
         unsafe {
-            self.api.gl.bind_buffer(READ, Some(glow::NativeBuffer(name)));
-            self.api.gl.unmap_buffer(READ);
+            self.context.gl().bind_buffer(READ, Some(glow::NativeBuffer(name)));
+            self.context.gl().unmap_buffer(READ);
         }
         Ok(())
     }
 
     fn submit(&mut self) -> Result<Fence> {
-        self.ready()?;
-        self.look_for_reset()?;
-        if self.context.is_own() {
-            // In a host's context the flags may be the host's.
-            self.outcome("a write, copy or mapping of this submit")?;
+        self.context.prepare()?;
+        self.context.check_reset()?;
+        if self.context.context.is_own() {
+            // The error flags of a host's context may be the host's.
+            self.context.check_errors("a write, copy or mapping of this submit")?;
         }
-        self.fences.submit(&self.api.gl)
+        self.fences.submit(self.context.gl())
     }
 
     fn wait(&mut self, fence: Fence, timeout: Timeout) -> Result<bool> {
-        self.ready()?;
-        let passed = self.fences.wait(&self.api.gl, fence, timeout);
-        // A reset lets fences pass, and is what makes them fail.
-        self.look_for_reset()?;
+        self.context.prepare()?;
+        let passed = self.fences.wait(self.context.gl(), fence, timeout);
+        // After a reset, fences pass or fail: the reset is the error to return.
+        self.context.check_reset()?;
         match passed {
-            Err(error) if error.status() == Status::DeviceLost => Err(self.lose(error)),
+            Err(error) if error.status() == Status::DeviceLost => Err(self.context.lose(error)),
             passed => passed,
         }
     }
 
     fn export(&mut self) -> Result<Foreign> {
-        self.ready()?;
-        self.api.export()
+        self.context.prepare()?;
+        self.context.api.export()
     }
 
     fn import(&mut self, fence: Foreign) -> Result<()> {
-        self.ready()?;
-        self.api.wait(fence);
-        self.api.discard(fence);
+        self.context.prepare()?;
+        self.context.api.wait(fence);
+        self.context.api.discard(fence);
         Ok(())
     }
 
     fn discard(&mut self, fence: Foreign) {
-        if self.ready().is_ok() {
-            self.api.discard(fence);
-        } else if self.lost.is_none() {
-            later(&mut self.late.fences, fence, &self.label);
-        }
+        self.context.discard_fence(fence);
     }
 
     fn renderer(&mut self) -> Option<Box<dyn Renderer>> {
-        crate::alloc::boxed(GlRenderer(self.api.clone())).ok().map(|renderer| renderer as Box<dyn Renderer>)
+        Some(Box::new(GlRenderer(self.context.api.clone())))
     }
 }
 
 impl Drop for GlDriver {
     fn drop(&mut self) {
-        // With another context current, the names would be others'. They went with the device's own.
-        let current = self.context.make_current().is_ok() && self.api.is_current();
+        // In another context, the names would be those of its own objects.
+        let current = self.context.context.make_current().is_ok() && self.context.api.is_current();
         if current {
-            for buffer in self.late.buffers.drain(..) {
-                // SAFETY: as below.
-                unsafe { self.api.gl.delete_buffer(buffer) };
-            }
+            self.context.delete_late_buffers();
+            let gl = self.context.gl();
             for name in self.buffers.keys().copied().filter_map(NonZeroU32::new) {
-                // SAFETY: made here; each is deleted once. A host's context that shares them would keep them.
-                unsafe { self.api.gl.delete_buffer(glow::NativeBuffer(name)) };
+                // SAFETY: made here, and deleted once. A host's context that shares them would keep them.
+                unsafe { gl.delete_buffer(glow::NativeBuffer(name)) };
             }
-            self.fences.clear(&self.api.gl);
+            self.fences.clear(gl);
             if let Some(staging) = &mut self.staging {
-                staging.delete(&self.api.gl);
+                staging.delete(gl);
             }
         }
-        self.api.end(current);
+        self.context.api.end(current);
     }
 }

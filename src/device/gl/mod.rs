@@ -1,89 +1,84 @@
-//! The device on OpenGL 3.3 or newer: through EGL without a window, beside a context of the program, or in one.
+//! Devices on OpenGL 3.3 or newer: with an EGL context without a window, one shared with the program's, or in the program's own.
 
 #[cfg(feature = "gl")]
-pub(crate) mod api;
+mod api;
 #[cfg(feature = "gl")]
-pub(crate) mod capabilities;
+mod capabilities;
 #[cfg(feature = "gl")]
-pub(crate) mod context;
+mod context;
 #[cfg(feature = "gl")]
-pub(crate) mod debug;
+mod driver;
 #[cfg(feature = "gl")]
-pub(crate) mod driver;
+mod egl;
 #[cfg(feature = "gl")]
-pub(crate) mod egl;
+mod errors;
 #[cfg(feature = "gl")]
-pub(crate) mod fences;
-#[cfg(feature = "gl")]
-pub(crate) mod renderer;
-#[cfg(feature = "gl")]
-pub(crate) mod staging;
+mod fences;
 #[cfg(all(test, feature = "gl"))]
 #[expect(dead_code, reason = "tests/gl.rs uses the rest")]
-pub(crate) mod test_host;
-#[cfg(feature = "gl")]
-pub(crate) mod trouble;
+mod test_host;
 
 use std::ffi::{CStr, c_void};
 use std::fmt;
 
-use crate::device::device::Device;
+use crate::device::Device;
 use crate::error::Result;
 
-/// Finds an entry point of OpenGL by name; NULL where there is none.
+/// Returns the entry point of OpenGL with that name; NULL if there is none.
 pub type GetProcAddress = dyn Fn(&CStr) -> *const c_void;
 
-/// How a device on OpenGL is made.
+/// Configuration of a device on OpenGL.
 #[derive(Debug, Default)]
 pub struct GlConfig<'a> {
-    /// A name for logs and dumps.
+    /// Appears in errors, logs and dumps.
     pub label: &'a str,
-    /// Where its context comes from.
+    /// The context to use.
     pub context: GlContext,
 }
 
-/// Where the context of a device on OpenGL comes from.
+/// The context of a device on OpenGL.
 ///
-/// - [`GlContext::headless`], the default: one of its own on whatever EGL offers; no window system is needed.
-/// - [`GlContext::shared`]: one of its own that shares its buffers with a context of the program.
-/// - [`GlContext::host_driven`]: the program's own, while the program calls [`Device::poll`].
+/// - [`GlContext::headless`], the default: a new context on an EGL device; needs no window system.
+/// - [`GlContext::shared`]: a new context that shares its buffers with a context of the program.
+/// - [`GlContext::host_driven`]: the program's own context, while the program calls [`Device::poll`].
 ///
-/// OpenGL 3.3 is the floor. What is beyond it is used where it is found; the environment variable `BACKBUF_GL_CAPS`, a list
-/// with commas of `buffer_storage`, `debug`, `robustness`, `staging` and `surfaceless`, or `none`, hides what it does not list.
-pub struct GlContext(Source);
+/// OpenGL 3.3 is required. Newer capabilities are used if the driver has them; the environment variable `BACKBUF_GL_CAPS`, a
+/// comma-separated list of `buffer_storage`, `debug`, `robustness`, `staging` and `surfaceless`, or `none`, hides those that it does
+/// not list.
+pub struct GlContext(ContextSource);
 
 #[cfg_attr(not(feature = "gl"), expect(dead_code, reason = "a device is refused whatever its context"))]
-enum Source {
+enum ContextSource {
     Headless,
     Shared { display: *mut c_void, context: *mut c_void },
     HostDriven(Box<GetProcAddress>),
 }
 
 impl GlContext {
-    /// A context of the device's own on the first EGL device that works: a GPU, or a driver that renders on the CPU.
+    /// A new context on the first EGL device that works: a GPU, or a driver that renders on the CPU.
     pub fn headless() -> GlContext {
-        GlContext(Source::Headless)
+        GlContext(ContextSource::Headless)
     }
 
-    /// A context of the device's own that shares buffers with `context`, an `EGLContext` on the initialised `EGLDisplay`
-    /// `display`, which may be current on another thread. The display is never terminated by the device.
+    /// A new context that shares buffers with `context`, an `EGLContext` on the initialised `EGLDisplay` `display`. `context` may be
+    /// current on another thread. The device never terminates the display.
     ///
     /// # Safety
-    /// The two are what EGL gave, or NULL; the display is not terminated while the device is being made.
+    /// Both are values that EGL returned, or NULL; the display is not terminated while the device is being made.
     pub unsafe fn shared(display: *mut c_void, context: *mut c_void) -> GlContext {
-        GlContext(Source::Shared { display, context })
+        GlContext(ContextSource::Shared { display, context })
     }
 
-    /// The context that is current on this thread, which becomes the device's owner. It must be current in each
-    /// [`Device::poll`] and when the device is destroyed; another one there is refused, and nothing is done to it.
+    /// The context that is current on the calling thread, which becomes the device's owner thread. It must be current in each
+    /// [`Device::poll`] and when the device is destroyed; with another context current, these fail and change nothing.
     ///
-    /// The device leaves the state of the context as it was but for the bindings of `GL_COPY_READ_BUFFER` and
-    /// `GL_COPY_WRITE_BUFFER`. `get_proc_address` is not called after the device has been made.
+    /// The device changes only the bindings of `GL_COPY_READ_BUFFER` and `GL_COPY_WRITE_BUFFER`. It does not call
+    /// `get_proc_address` after it has been made.
     ///
     /// # Safety
-    /// What `get_proc_address` gives is the entry point of that name, for as long as the device is used, or NULL.
+    /// `get_proc_address` returns the entry point of that name, valid for as long as the device is used, or NULL.
     pub unsafe fn host_driven(get_proc_address: Box<GetProcAddress>) -> GlContext {
-        GlContext(Source::HostDriven(get_proc_address))
+        GlContext(ContextSource::HostDriven(get_proc_address))
     }
 }
 
@@ -96,16 +91,16 @@ impl Default for GlContext {
 impl fmt::Debug for GlContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Source::Headless => "headless",
-            Source::Shared { .. } => "shared",
-            Source::HostDriven(_) => "host-driven",
+            ContextSource::Headless => "headless",
+            ContextSource::Shared { .. } => "shared",
+            ContextSource::HostDriven(_) => "host-driven",
         })
     }
 }
 
 impl Device {
-    /// A device on OpenGL. Where that is not to be had, [`Status::Unsupported`](crate::Status::Unsupported) says which library
-    /// or which step is missing.
+    /// Makes a device on OpenGL. Fails with [`Status::Unsupported`](crate::Status::Unsupported) and the missing library or the
+    /// failed step where there is no OpenGL.
     ///
     /// ```
     /// use backbuf::device::{Device, GlConfig};
@@ -122,10 +117,7 @@ impl Device {
 #[cfg(not(feature = "gl"))]
 fn open(_config: GlConfig<'_>) -> Result<Device> {
     use crate::error::{Error, Status};
-    Err(Error::text(
-        Status::Unsupported,
-        "this build is without OpenGL: build it with the Cargo feature \"gl\"",
-    ))
+    Err(Error::text(Status::Unsupported, "this build has no OpenGL: build it with the Cargo feature \"gl\""))
 }
 
 #[cfg(feature = "gl")]
@@ -134,21 +126,23 @@ fn open(config: GlConfig<'_>) -> Result<Device> {
     use context::Context;
     use driver::GlDriver;
 
-    /// A host-driven device is made on the calling thread; the pointers of a shared one go to EGL alone.
-    struct Move<T>(T);
-    // SAFETY: as said.
-    unsafe impl<T> Send for Move<T> {}
+    struct SendSource(ContextSource);
+    // SAFETY: the function of a host-driven source stays on the calling thread, and the pointers of a shared one go only to EGL, which
+    // any thread may call.
+    unsafe impl Send for SendSource {}
 
     let allowed = capabilities::Allowed::from_environment()?;
     let label: Label = Label::new(config.label);
-    let host_driven = matches!(config.context.0, Source::HostDriven(_));
-    let source = Move(config.context.0);
+    let host_driven = matches!(config.context.0, ContextSource::HostDriven(_));
+    let source = SendSource(config.context.0);
     Device::with_driver(config.label, host_driven, move || {
         let source = source;
         let context = match source.0 {
-            Source::Headless => Context::headless(allowed.capabilities)?,
-            Source::Shared { display, context } => Context::shared(display, context, allowed.capabilities)?,
-            Source::HostDriven(get_proc_address) => Context::host(get_proc_address),
+            ContextSource::Headless => Context::headless(allowed.capabilities)?,
+            ContextSource::Shared { display, context } => {
+                Context::shared(display, context, allowed.capabilities)?
+            }
+            ContextSource::HostDriven(get_proc_address) => Context::host(get_proc_address),
         };
         Ok(Box::new(GlDriver::new(context, allowed, label)?))
     })
@@ -161,7 +155,7 @@ mod tests {
     #[test]
     fn a_build_without_opengl_says_so() {
         let error = Device::gl(GlConfig::default()).unwrap_err();
-        assert_eq!(error.status(), crate::error::Status::Unsupported);
+        assert_eq!(error.status(), crate::Status::Unsupported);
         assert!(error.to_string().contains("Cargo feature \"gl\""), "{error}");
     }
 }

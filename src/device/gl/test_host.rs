@@ -1,4 +1,4 @@
-//! A program that has a context of OpenGL of its own, as a device meets it: made by glutin, without a window.
+//! Test support: a host program's OpenGL context, made by glutin, without a window.
 
 use std::ffi::{CStr, c_void};
 
@@ -13,18 +13,18 @@ use glutin::display::{AsRawDisplay, RawDisplay};
 use glutin::prelude::*;
 
 /// A context, current on the thread that made it.
-pub struct Host {
+pub struct TestHost {
     pub gl: glow::Context,
     context: Option<PossiblyCurrentContext>,
     display: Display,
 }
 
-impl Host {
-    pub fn new() -> Host {
-        Host::with(ContextApi::OpenGl(Some(Version::new(3, 3))), Robustness::NotRobust).unwrap()
+impl TestHost {
+    pub fn new() -> TestHost {
+        TestHost::with(ContextApi::OpenGl(Some(Version::new(3, 3))), Robustness::NotRobust).unwrap()
     }
 
-    pub fn with(api: ContextApi, robustness: Robustness) -> glutin::error::Result<Host> {
+    pub fn with(api: ContextApi, robustness: Robustness) -> glutin::error::Result<TestHost> {
         let device = Device::query_devices().unwrap().next().expect("a device of EGL");
         // SAFETY: no window system is named.
         let display = unsafe { Display::with_device(&device, None) }.unwrap();
@@ -45,7 +45,7 @@ impl Host {
         let context = context.make_current_surfaceless().unwrap();
         // SAFETY: the context is current.
         let gl = unsafe { glow::Context::from_loader_function_cstr(|name| display.get_proc_address(name)) };
-        Ok(Host { gl, context: Some(context), display })
+        Ok(TestHost { gl, context: Some(context), display })
     }
 
     /// The `EGLDisplay`.
@@ -60,12 +60,12 @@ impl Host {
         context.cast_mut()
     }
 
-    /// The entry points of EGL, for what glutin has no words for.
+    /// The entry points of EGL, for calls that glutin does not offer.
     pub fn egl(&self) -> &'static glutin::api::egl::Egl {
         self.display.egl()
     }
 
-    /// Looks up entry points, also when the host itself is gone.
+    /// A function that returns entry points, also after the drop of the host.
     pub fn loader(&self) -> Box<dyn Fn(&CStr) -> *const c_void> {
         let display = self.display.clone();
         Box::new(move |name| display.get_proc_address(name))
@@ -79,13 +79,13 @@ impl Host {
         self.context.as_ref().expect("not ended").make_current_surfaceless().unwrap();
     }
 
-    /// Ends the context, as a host does that does not wait for its devices.
+    /// Ends the context, as a host does that does not destroy its devices first.
     pub fn end(&mut self) {
         drop(self.context.take().expect("not ended").make_not_current().unwrap());
     }
 }
 
-impl Drop for Host {
+impl Drop for TestHost {
     fn drop(&mut self) {
         // A context that is dropped while it is current leaks.
         if let Some(context) = self.context.take() {
@@ -94,7 +94,7 @@ impl Drop for Host {
     }
 }
 
-/// The entry points of whatever context of EGL is current.
+/// The entry points of the EGL context that is current.
 pub fn current() -> glow::Context {
     let device = Device::query_devices().unwrap().next().expect("a device of EGL");
     // SAFETY: no window system is named, and a context is current.
@@ -104,5 +104,5 @@ pub fn current() -> glow::Context {
     }
 }
 
-// SAFETY: whoever moves it makes it not current first.
-unsafe impl Send for Host {}
+// SAFETY: a test makes the context not current before it moves the host.
+unsafe impl Send for TestHost {}

@@ -1,61 +1,53 @@
-//! A buffer of the device, and its mapping.
+//! Buffers on WebGPU, their mappings, and the mappable copy of a buffer that cannot be mapped itself.
 
 use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, Ordering::*};
 use std::time::Duration;
 
-use super::fences;
-use super::gpu::Gpu;
 use crate::alloc::Arc;
-use crate::device::driver::MapMode;
-use crate::device::usage::Usage;
+use crate::device::driver::{MapMode, Usage};
+use crate::device::wgpu::gpu::Gpu;
 use crate::error::{Error, Result, Status};
 use crate::sys::clock::{Deadline, Timeout};
 
-/// How long a mapping is waited for whose work was said to be done.
-const PATIENCE: Timeout = Timeout::nanos(10_000_000_000);
+/// How long a mapping may take once the work that uses the buffer is done.
+const MAP_TIMEOUT: Timeout = Timeout::nanos(10_000_000_000);
 
-pub(super) struct Buffer {
-    /// What work is done on.
+pub(super) struct WgpuBuffer {
+    /// The buffer that work uses.
     pub(super) main: wgpu::Buffer,
-    /// What is mapped in its place, where what is mapped cannot be mended: its words follow the main one's.
-    pub(super) front: Option<wgpu::Buffer>,
-    /// Bytes of the main one, in whole words, that the front has not seen.
-    pub(super) behind: Range<u64>,
-    /// As was asked for. There are whole words behind.
+    /// The buffer that is mapped for reading, where a mappable buffer cannot be used by shaders: a copy of the main one.
+    pub(super) readback: Option<wgpu::Buffer>,
+    /// The bytes of the main buffer, in whole words, that differ from the readback buffer.
+    pub(super) stale: Range<u64>,
+    /// The size that the caller asked for. The main buffer has whole words.
     pub(super) bytes: u64,
     pub(super) usage: Usage,
-    /// It may be mapped to be written, whatever it was made for.
+    /// The main buffer may be mapped for writing, whatever its usage.
     pub(super) direct: bool,
-    /// Shaders may read and write it.
+    /// Shaders may read and write the main buffer.
     pub(super) shaders: bool,
-    view: Option<View>,
-    /// The submissions to the queue so far when its first mapping ended: one more is needed for its bytes to arrive.
-    pub(super) begun: Option<u64>,
+    view: Option<MappedView>,
+    /// How many submits there had been when the mapping at creation ended: its bytes arrive with the next one.
+    pub(super) created_at: Option<u64>,
 }
 
 /// Keeps bytes mapped.
-enum View {
-    Read {
-        _view: wgpu::BufferView,
-    },
-    /// As a whole, at its creation, or later.
-    Write {
-        _view: wgpu::BufferViewMut,
-        whole: bool,
-    },
+enum MappedView {
+    Read { _view: wgpu::BufferView },
+    Write { _view: wgpu::BufferViewMut, at_creation: bool },
 }
 
-impl Buffer {
-    pub(super) fn new(gpu: &Gpu, bytes: u64, usage: Usage, label: &str, mapped: bool) -> Result<Buffer> {
-        use wgpu::BufferUsages as Native;
+impl WgpuBuffer {
+    pub(super) fn new(gpu: &Gpu, bytes: u64, usage: Usage, label: &str, mapped: bool) -> Result<WgpuBuffer> {
+        use wgpu::BufferUsages;
         let refused = |why| Err(Error::value(Status::Argument, "usage", usage.bits(), why));
         let reads = usage.contains(Usage::MAP_READ);
-        if reads && !Usage::contains(Usage::MAP_READ | Usage::COPY_DST, usage) {
+        if reads && !(Usage::MAP_READ | Usage::COPY_DST).contains(usage) {
             return refused("MAP_READ goes with COPY_DST alone");
         }
-        if usage.contains(Usage::MAP_WRITE) && !Usage::contains(Usage::MAP_WRITE | Usage::COPY_SRC, usage) {
+        if usage.contains(Usage::MAP_WRITE) && !(Usage::MAP_WRITE | Usage::COPY_SRC).contains(usage) {
             return refused("MAP_WRITE goes with COPY_SRC alone");
         }
         if bytes == 0 || bytes > gpu.info.limits.max_buffer_size {
@@ -63,57 +55,57 @@ impl Buffer {
                 Status::Limit,
                 "bytes",
                 bytes,
-                "is none, or more than a buffer can hold",
+                "a buffer has at least 1 byte and at most max_buffer_size",
             ));
         }
         let size = bytes.next_multiple_of(4);
-        // Whatever is written or copied in part needs a shader.
-        let worked =
-            Native::COPY_SRC | Native::COPY_DST | if gpu.compute { Native::STORAGE } else { Native::empty() };
-        let twin = reads && gpu.compute && !gpu.mappable;
+        // STORAGE: a shader writes and copies parts of words.
+        let storage = if gpu.compute { BufferUsages::STORAGE } else { BufferUsages::empty() };
+        let work = BufferUsages::COPY_SRC | BufferUsages::COPY_DST | storage;
+        let needs_readback = reads && gpu.compute && !gpu.mappable;
         let direct = gpu.direct && !reads && !usage.contains(Usage::MAP_WRITE);
         let native = if usage.contains(Usage::MAP_WRITE) || reads && !gpu.compute {
             translate(usage)
-        } else if twin {
-            worked
+        } else if needs_readback {
+            work
         } else {
-            translate(usage) | worked | if direct { Native::MAP_WRITE } else { Native::empty() }
+            translate(usage) | work | if direct { BufferUsages::MAP_WRITE } else { BufferUsages::empty() }
         };
         let desc =
             wgpu::BufferDescriptor { label: Some(label), size, usage: native, mapped_at_creation: mapped };
-        let main = gpu.buffer(&desc)?;
+        let main = gpu.create_buffer(&desc)?;
         let desc = wgpu::BufferDescriptor {
-            usage: Native::MAP_READ | Native::COPY_DST,
+            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
             mapped_at_creation: false,
             ..desc
         };
-        let front = if twin { Some(gpu.buffer(&desc)?) } else { None };
-        Ok(Buffer {
+        let readback = if needs_readback { Some(gpu.create_buffer(&desc)?) } else { None };
+        Ok(WgpuBuffer {
             main,
-            front,
-            behind: 0..0,
+            readback,
+            stale: 0..0,
             bytes,
             usage,
             direct,
-            shaders: native.contains(Native::STORAGE),
+            shaders: native.contains(BufferUsages::STORAGE),
             view: None,
-            begun: None,
+            created_at: None,
         })
     }
 
-    /// Whether the rest of the word in which a range ends is nobody's, or there is none.
-    pub(super) fn end(&self, end: u64) -> bool {
+    /// Whether a range ends at a word, or in the padding of the last word.
+    pub(super) fn ends_aligned(&self, end: u64) -> bool {
         end.is_multiple_of(4) || end == self.bytes
     }
 
-    /// The range has been worked on.
-    pub(super) fn touch(&mut self, offset: u64, bytes: u64) -> bool {
-        if self.front.is_none() || bytes == 0 {
+    /// Marks a range of the main buffer as changed; returns whether no range was marked before.
+    pub(super) fn mark_stale(&mut self, offset: u64, bytes: u64) -> bool {
+        if self.readback.is_none() || bytes == 0 {
             return false;
         }
         let (begin, end) = (offset & !3, (offset + bytes).next_multiple_of(4));
-        let first = self.behind.is_empty();
-        self.behind = if first { begin..end } else { self.behind.start.min(begin)..self.behind.end.max(end) };
+        let first = self.stale.is_empty();
+        self.stale = if first { begin..end } else { self.stale.start.min(begin)..self.stale.end.max(end) };
         first
     }
 
@@ -121,37 +113,43 @@ impl Buffer {
         self.view.is_some()
     }
 
-    /// The bytes of a new buffer, which is mapped at its creation.
-    pub(super) fn first(&mut self, gpu: &Gpu) -> Result<NonNull<u8>> {
-        let place = self.look(gpu, MapMode::Write, 0..self.main.size(), true)?;
-        self.touch(0, self.bytes);
-        Ok(place)
+    /// The address of a new buffer that is mapped at its creation.
+    pub(super) fn map_at_creation(&mut self, gpu: &Gpu) -> Result<NonNull<u8>> {
+        let data = self.take_view(gpu, MapMode::Write, 0..self.main.size(), true)?;
+        self.mark_stale(0, self.bytes);
+        Ok(data)
     }
 
-    /// What wgpu has mapped there.
-    fn look(&mut self, gpu: &Gpu, mode: MapMode, range: Range<u64>, whole: bool) -> Result<NonNull<u8>> {
+    /// Takes the address of a range that wgpu has mapped, and keeps it mapped.
+    fn take_view(
+        &mut self,
+        gpu: &Gpu,
+        mode: MapMode,
+        range: Range<u64>,
+        at_creation: bool,
+    ) -> Result<NonNull<u8>> {
         let none = |error: wgpu::MapRangeError| gpu.refused("Buffer::get_mapped_range", &error.to_string());
-        let (view, place) = match mode {
+        let (view, data) = match mode {
             MapMode::Read => {
                 let view = self.mappable().get_mapped_range(range).map_err(none)?;
-                let place = NonNull::from(&view[..]).cast();
-                (View::Read { _view: view }, place)
+                let data = NonNull::from(&view[..]).cast();
+                (MappedView::Read { _view: view }, data)
             }
             MapMode::Write => {
                 let mut view = self.main.get_mapped_range_mut(range).map_err(none)?;
-                let place = view.slice(..).as_raw_element_ptr();
-                (View::Write { _view: view, whole }, place)
+                let data = view.slice(..).as_raw_element_ptr();
+                (MappedView::Write { _view: view, at_creation }, data)
             }
         };
         self.view = Some(view);
-        Ok(place)
+        Ok(data)
     }
 
     fn mappable(&self) -> &wgpu::Buffer {
-        self.front.as_ref().unwrap_or(&self.main)
+        self.readback.as_ref().unwrap_or(&self.main)
     }
 
-    /// Maps a range, at least a byte, of a buffer with nothing to be done.
+    /// Maps a range, at least a byte, of a buffer that no pending work uses.
     pub(super) fn map(&mut self, gpu: &Gpu, mode: MapMode, offset: u64, bytes: u64) -> Result<NonNull<u8>> {
         let (needed, why) = match mode {
             MapMode::Read => (Usage::MAP_READ, "its usage has no MAP_READ"),
@@ -163,7 +161,7 @@ impl Buffer {
         self.map_range(gpu, mode, offset, bytes)
     }
 
-    /// Writes a range of a direct buffer with nothing to be done, which begins at a multiple of 8 and ends at one of 4.
+    /// Writes a range of a direct buffer that no pending work uses. The range begins at a multiple of 8 and ends at a multiple of 4.
     pub(super) fn write_direct(
         &mut self,
         gpu: &Gpu,
@@ -171,9 +169,9 @@ impl Buffer {
         data: &[u8],
         submissions: u64,
     ) -> Result<()> {
-        let place = self.map_range(gpu, MapMode::Write, offset, data.len() as u64)?;
+        let mapped = self.map_range(gpu, MapMode::Write, offset, data.len() as u64)?;
         // SAFETY: so many bytes are mapped there until the unmap.
-        unsafe { place.as_ptr().copy_from_nonoverlapping(data.as_ptr(), data.len()) };
+        unsafe { mapped.as_ptr().copy_from_nonoverlapping(data.as_ptr(), data.len()) };
         self.unmap(gpu, submissions)
     }
 
@@ -184,59 +182,63 @@ impl Buffer {
         };
         let range = offset & !7..(offset + bytes).next_multiple_of(4);
         let skipped = (offset - range.start) as usize;
-        let answer = Arc::try_new(AtomicU8::new(0)).map_err(|_| Error::of(Status::OutOfMemory))?;
-        let told = answer.clone();
-        let asked = gpu.checked("Buffer::map_async", || {
-            let tell = move |result: std::result::Result<_, _>| {
-                told.store(if result.is_ok() { 1 } else { 2 }, Release);
+        let map_result = Arc::try_new(AtomicU8::new(PENDING)).map_err(|_| Error::of(Status::OutOfMemory))?;
+        let shared = map_result.clone();
+        let requested = gpu.checked("Buffer::map_async", || {
+            let callback = move |result: std::result::Result<_, _>| {
+                shared.store(if result.is_ok() { MAPPED } else { FAILED }, Release);
             };
-            self.mappable().map_async(native, range.clone(), tell);
+            self.mappable().map_async(native, range.clone(), callback);
         });
-        let place = asked
-            .and_then(|()| wait(gpu, &answer))
-            .and_then(|()| self.look(gpu, mode, range, false))
+        let data = requested
+            .and_then(|()| wait_mapped(gpu, &map_result))
+            .and_then(|()| self.take_view(gpu, mode, range, false))
             // SAFETY: inside of the mapped bytes.
-            .map(|place| unsafe { place.add(skipped) });
-        if place.is_err() {
-            // A request that failed is one until it is ended.
+            .map(|data| unsafe { data.add(skipped) });
+        if data.is_err() {
+            // A failed request blocks later ones until it is ended.
             let _ = gpu.checked("Buffer::unmap", || self.mappable().unmap());
         }
-        place
+        data
     }
 
-    /// Ends a mapping. `submissions` is how many there have been.
+    /// Ends a mapping. `submissions` is the number of submits so far.
     pub(super) fn unmap(&mut self, gpu: &Gpu, submissions: u64) -> Result<()> {
-        let whole = match &self.view {
+        let at_creation = match &self.view {
             None => return Err(Error::param(Status::State, "buffer", "is not mapped")),
-            Some(View::Read { .. }) => false,
-            Some(View::Write { whole, .. }) => *whole,
+            Some(MappedView::Read { .. }) => false,
+            Some(MappedView::Write { at_creation, .. }) => *at_creation,
         };
-        let native =
-            if matches!(self.view, Some(View::Read { .. })) { self.mappable() } else { &self.main }.clone();
-        // A view that outlives its mapping is a panic.
+        let reads = matches!(self.view, Some(MappedView::Read { .. }));
+        let native = if reads { self.mappable() } else { &self.main }.clone();
+        // wgpu panics at an unmap while there is a view.
         self.view = None;
-        if whole {
-            self.begun = Some(submissions);
+        if at_creation {
+            self.created_at = Some(submissions);
         }
         gpu.checked("Buffer::unmap", || native.unmap())
     }
 }
 
-/// Waits until wgpu has answered.
-fn wait(gpu: &Gpu, answer: &AtomicU8) -> Result<()> {
-    let deadline = Deadline::after(PATIENCE);
+const PENDING: u8 = 0;
+const MAPPED: u8 = 1;
+const FAILED: u8 = 2;
+
+/// Waits for the result of a map request.
+fn wait_mapped(gpu: &Gpu, result: &AtomicU8) -> Result<()> {
+    let deadline = Deadline::after(MAP_TIMEOUT);
     let mut kind = wgpu::PollType::Poll;
     loop {
-        let _ = fences::poll(gpu, kind);
-        match answer.load(Acquire) {
-            1 => return gpu.alive(),
-            2 => return Err(gpu.refused("Buffer::map_async", "the driver does not map it")),
-            _ => gpu.alive()?,
+        let _ = gpu.poll(kind);
+        match result.load(Acquire) {
+            MAPPED => return gpu.check_alive(),
+            FAILED => return Err(gpu.refused("Buffer::map_async", "the driver does not map the buffer")),
+            _ => gpu.check_alive()?,
         }
         if deadline.passed() {
             return Err(Error::text(
                 Status::Backend,
-                "Buffer::map_async is not answered: is work left that uses it?",
+                "Buffer::map_async timed out: is the buffer used by work that was not waited for?",
             ));
         }
         let timeout = Some(Duration::from_millis(1));
@@ -245,17 +247,17 @@ fn wait(gpu: &Gpu, answer: &AtomicU8) -> Result<()> {
 }
 
 fn translate(usage: Usage) -> wgpu::BufferUsages {
-    use wgpu::BufferUsages as Native;
+    use wgpu::BufferUsages;
     let pairs = [
-        (Usage::VERTEX, Native::VERTEX),
-        (Usage::INDEX, Native::INDEX),
-        (Usage::UNIFORM, Native::UNIFORM),
-        (Usage::STORAGE, Native::STORAGE),
-        (Usage::COPY_SRC, Native::COPY_SRC),
-        (Usage::COPY_DST, Native::COPY_DST),
-        (Usage::MAP_READ, Native::MAP_READ),
-        (Usage::MAP_WRITE, Native::MAP_WRITE),
-        (Usage::INDIRECT, Native::INDIRECT),
+        (Usage::VERTEX, BufferUsages::VERTEX),
+        (Usage::INDEX, BufferUsages::INDEX),
+        (Usage::UNIFORM, BufferUsages::UNIFORM),
+        (Usage::STORAGE, BufferUsages::STORAGE),
+        (Usage::COPY_SRC, BufferUsages::COPY_SRC),
+        (Usage::COPY_DST, BufferUsages::COPY_DST),
+        (Usage::MAP_READ, BufferUsages::MAP_READ),
+        (Usage::MAP_WRITE, BufferUsages::MAP_WRITE),
+        (Usage::INDIRECT, BufferUsages::INDIRECT),
     ];
     pairs.into_iter().filter(|(usage_of, _)| usage.contains(*usage_of)).map(|(_, native)| native).collect()
 }

@@ -1,20 +1,18 @@
-//! Work for the next submit, in the order in which it was given. What can be one call of wgpu becomes one.
+//! Recorder of the work for the next submit, in order: consecutive writes become one copy, small ones one dispatch of a shader.
 
-use super::belt::{self, Belt};
-use super::buffer::Buffer;
-use super::fences;
-use super::gpu::Gpu;
-use super::kernels::{Kernels, WORDS, Window};
-use super::mends::Mends;
 use crate::device::driver::Native;
+use crate::device::wgpu::belt::{MOST_PIECE, StagingBelt, StagingPiece};
+use crate::device::wgpu::buffer::WgpuBuffer;
+use crate::device::wgpu::gpu::Gpu;
+use crate::device::wgpu::unaligned::{ByteShaders, DISPATCH_WORDS, MaskedWrites, ShaderRange};
 use crate::error::{Error, Result, Status};
 use crate::sys::clock::Deadline;
 
-/// Writes of at most so many bytes are mended in: a copy of its own is more work for the driver than they are for a shader.
-const SMALL: u64 = 16;
+/// Writes of at most so many bytes are merged by shader: a copy for each costs the driver more.
+const SMALL_WRITE: u64 = 16;
 
-/// A copy that may grow yet.
-struct Pending {
+/// A copy from staging memory that the next write may extend.
+struct PendingCopy {
     from: wgpu::Buffer,
     from_offset: u64,
     to: wgpu::Buffer,
@@ -26,140 +24,152 @@ struct Pending {
 #[derive(Default)]
 pub(super) struct Recorder {
     encoder: Option<wgpu::CommandEncoder>,
-    /// Comes before the mends.
-    pending: Option<Pending>,
-    mends: Mends,
-    /// The buffer that the mends are for.
-    mended: Option<(wgpu::Buffer, u64)>,
-    kernels: Option<Kernels>,
-    belt: Belt,
+    /// To be encoded before the masked writes.
+    pending: Option<PendingCopy>,
+    masked: MaskedWrites,
+    /// The buffer of the masked writes.
+    masked_target: Option<wgpu::Buffer>,
+    shaders: Option<ByteShaders>,
+    belt: StagingBelt,
     calls: u64,
-    /// Submits to the queue, those with no fence included.
+    /// Submits to the queue, also those without a fence.
     pub(super) submissions: u64,
 }
 
 impl Recorder {
-    /// Whether nothing waits for the next submit.
+    /// Whether there is no work for the next submit.
     pub(super) fn is_empty(&self) -> bool {
-        self.encoder.is_none() && self.pending.is_none() && self.mends.of().is_none()
+        self.encoder.is_none() && self.pending.is_none() && self.masked.is_empty()
     }
 
-    /// A write that needed no call of its own here.
-    pub(super) fn count(&mut self) {
+    /// Counts a write that was not recorded.
+    pub(super) fn count_call(&mut self) {
         self.calls += 1;
     }
 
-    /// Calls of wgpu so far that carried writes and copies.
+    /// Calls of wgpu so far for writes and copies.
     pub(super) fn calls(&self) -> u64 {
         self.calls
     }
 
-    /// Writes to a buffer. The range is inside of it.
+    /// Records a write to a range inside of a buffer.
     pub(super) fn write(
         &mut self,
         gpu: &Gpu,
         native: Native,
-        to: &Buffer,
+        to: &WgpuBuffer,
         offset: u64,
         data: &[u8],
     ) -> Result<()> {
-        let (end, aligned) = (offset + data.len() as u64, to.end(offset + data.len() as u64));
-        let middle = offset.next_multiple_of(4).min(end)..if aligned { end } else { end & !3 };
-        let small = gpu.compute && data.len() as u64 <= SMALL && !self.continues(native, offset);
+        let end = offset + data.len() as u64;
+        let middle = offset.next_multiple_of(4).min(end)..if to.ends_aligned(end) { end } else { end & !3 };
+        let small = gpu.compute && data.len() as u64 <= SMALL_WRITE && !self.extends_pending(native, offset);
         if small || middle.start >= middle.end {
-            return self.mend(gpu, native, to, offset, data);
+            return self.merge(gpu, native, to, offset, data);
         }
         if middle.start > offset {
-            self.mend(gpu, native, to, offset, &data[..(middle.start - offset) as usize])?;
+            self.merge(gpu, native, to, offset, &data[..(middle.start - offset) as usize])?;
         }
         if middle.end < end {
-            self.mend(gpu, native, to, middle.end, &data[(middle.end - offset) as usize..])?;
+            self.merge(gpu, native, to, middle.end, &data[(middle.end - offset) as usize..])?;
         }
         let data = &data[(middle.start - offset) as usize..(middle.end - offset) as usize];
         let mut at = middle.start;
-        data.chunks(belt::PIECE as usize).try_for_each(|piece| {
-            self.put(gpu, native, to, at, piece)?;
+        data.chunks(MOST_PIECE as usize).try_for_each(|piece| {
+            self.write_words(gpu, native, to, at, piece)?;
             at += piece.len() as u64;
             Ok(())
         })
     }
 
-    /// Writes whole words, or up to the end of the buffer.
-    fn put(&mut self, gpu: &Gpu, native: Native, to: &Buffer, offset: u64, data: &[u8]) -> Result<()> {
+    /// Records a write of whole words, or up to the end of the buffer.
+    fn write_words(
+        &mut self,
+        gpu: &Gpu,
+        native: Native,
+        to: &WgpuBuffer,
+        offset: u64,
+        data: &[u8],
+    ) -> Result<()> {
         let bytes = data.len().next_multiple_of(4) as u64;
-        if self.mends.meet(native, offset, bytes) {
-            self.settle(gpu)?;
+        if self.masked.overlaps(native, offset, bytes) {
+            self.encode_pending(gpu)?;
         }
-        let spot = self.claim(gpu, bytes)?;
-        spot.fill(data);
-        spot.pad(data.len() as u64, bytes);
+        let staged = self.allocate(gpu, bytes)?;
+        staged.fill(data);
+        staged.pad(data.len() as u64, bytes);
         match &mut self.pending {
             Some(pending)
                 if pending.native == native
                     && pending.to_offset + pending.bytes == offset
-                    && pending.from_offset + pending.bytes == spot.offset
-                    && pending.from == spot.buffer =>
+                    && pending.from_offset + pending.bytes == staged.offset
+                    && pending.from == staged.buffer =>
             {
                 pending.bytes += bytes;
             }
             _ => {
-                self.settle_pending(gpu)?;
-                let (from, from_offset, to_offset) = (spot.buffer, spot.offset, offset);
+                self.encode_pending_copy(gpu)?;
+                let (from, from_offset, to_offset) = (staged.buffer, staged.offset, offset);
                 self.pending =
-                    Some(Pending { from, from_offset, to: to.main.clone(), native, to_offset, bytes });
+                    Some(PendingCopy { from, from_offset, to: to.main.clone(), native, to_offset, bytes });
             }
         }
         Ok(())
     }
 
-    /// Whether a write there makes the copy before it longer.
-    fn continues(&self, native: Native, offset: u64) -> bool {
+    /// Whether a write there extends the pending copy.
+    fn extends_pending(&self, native: Native, offset: u64) -> bool {
         let ends =
-            |pending: &Pending| pending.native == native && pending.to_offset + pending.bytes == offset;
+            |pending: &PendingCopy| pending.native == native && pending.to_offset + pending.bytes == offset;
         self.pending.as_ref().is_some_and(ends)
     }
 
-    fn claim(&mut self, gpu: &Gpu, bytes: u64) -> Result<belt::Spot> {
+    /// Allocates staging memory. Submits and waits for the device when all chunks are in use.
+    fn allocate(&mut self, gpu: &Gpu, bytes: u64) -> Result<StagingPiece> {
         loop {
-            if let Some(spot) = self.belt.claim(gpu, bytes)? {
-                return Ok(spot);
+            if let Some(piece) = self.belt.allocate(gpu, bytes)? {
+                return Ok(piece);
             }
-            // The device has as much as it is given at once: it begins, and is waited for.
             let submission = self.submit(gpu)?;
-            fences::wait(gpu, &submission, Deadline::NEVER)?;
+            gpu.wait(&submission, Deadline::NEVER)?;
         }
     }
 
-    /// Writes words in part, or few of them.
-    fn mend(&mut self, gpu: &Gpu, native: Native, to: &Buffer, offset: u64, data: &[u8]) -> Result<()> {
-        if self.kernels.is_none() {
-            self.kernels = Some(Kernels::new(gpu)?);
-        }
+    /// Records a write of parts of words, or of few words.
+    fn merge(&mut self, gpu: &Gpu, native: Native, to: &WgpuBuffer, offset: u64, data: &[u8]) -> Result<()> {
+        self.load_shaders(gpu)?;
         let window = gpu.binding - gpu.binding_alignment;
-        if !self.mends.has_room(native, offset, data.len() as u64, window) {
-            self.settle(gpu)?;
+        if !self.masked.has_room(native, offset, data.len() as u64, window) {
+            self.encode_pending(gpu)?;
         }
-        self.mends.add(native, offset, data)?;
-        if self.mended.is_none() {
-            self.mended = Some((to.main.clone(), to.main.size()));
+        self.masked.add(native, offset, data)?;
+        if self.masked_target.is_none() {
+            self.masked_target = Some(to.main.clone());
         }
         Ok(())
     }
 
-    /// Copies from one buffer to another. Both ranges are inside of them.
+    fn load_shaders(&mut self, gpu: &Gpu) -> Result<()> {
+        if self.shaders.is_none() {
+            self.shaders = Some(ByteShaders::new(gpu)?);
+        }
+        Ok(())
+    }
+
+    /// Records a copy from one buffer to another. Both ranges are inside of their buffers.
     pub(super) fn copy(
         &mut self,
         gpu: &Gpu,
-        (from, from_offset): (&Buffer, u64),
-        (to, to_offset): (&Buffer, u64),
+        (from, from_offset): (&WgpuBuffer, u64),
+        (to, to_offset): (&WgpuBuffer, u64),
         bytes: u64,
     ) -> Result<()> {
-        self.settle(gpu)?;
+        self.encode_pending(gpu)?;
         let end = to_offset + bytes;
         let middle = if from_offset % 4 != to_offset % 4 {
             0..0
         } else {
-            to_offset.next_multiple_of(4).min(end)..if to.end(end) {
+            to_offset.next_multiple_of(4).min(end)..if to.ends_aligned(end) {
                 end.next_multiple_of(4)
             } else {
                 end & !3
@@ -182,15 +192,15 @@ impl Recorder {
         })
     }
 
-    /// Copies bytes to where they lie otherwise in their words.
+    /// Copies bytes to another offset within their words, by shader.
     fn shift(
         &mut self,
         gpu: &Gpu,
-        (from, mut from_offset): (&Buffer, u64),
-        (to, mut to_offset): (&Buffer, u64),
+        (from, mut from_offset): (&WgpuBuffer, u64),
+        (to, mut to_offset): (&WgpuBuffer, u64),
         bytes: u64,
     ) -> Result<()> {
-        let most = (gpu.binding / 4 - gpu.binding_alignment / 2).min(WORDS) * 4 - 8;
+        let most = (gpu.binding / 4 - gpu.binding_alignment / 2).min(DISPATCH_WORDS) * 4 - 8;
         let end = to_offset + bytes;
         while to_offset < end {
             let piece = most.min(end - to_offset);
@@ -204,13 +214,11 @@ impl Recorder {
     fn shift_piece(
         &mut self,
         gpu: &Gpu,
-        (from, from_offset): (&Buffer, u64),
-        (to, to_offset): (&Buffer, u64),
+        (from, from_offset): (&WgpuBuffer, u64),
+        (to, to_offset): (&WgpuBuffer, u64),
         bytes: u64,
     ) -> Result<()> {
-        if self.kernels.is_none() {
-            self.kernels = Some(Kernels::new(gpu)?);
-        }
+        self.load_shaders(gpu)?;
         let down = |offset: u64| offset / gpu.binding_alignment * gpu.binding_alignment;
         let (first, last) = (to_offset / 4, (to_offset + bytes - 1) / 4);
         let from_end = (from_offset + bytes).next_multiple_of(4);
@@ -218,8 +226,8 @@ impl Recorder {
             (from.main.clone(), down(from_offset))
         } else {
             let begin = from_offset & !3;
-            let Some(kernels) = &mut self.kernels else { return Err(Error::of(Status::State)) };
-            let scratch = kernels.scratch(gpu, from_end - begin)?;
+            let Some(shaders) = &mut self.shaders else { return Err(Error::of(Status::State)) };
+            let scratch = shaders.scratch(gpu, from_end - begin)?;
             let whole = scratch.clone();
             self.encode(gpu, |encoder| {
                 encoder.copy_buffer_to_buffer(&from.main, begin, &whole, 0, from_end - begin);
@@ -230,59 +238,59 @@ impl Recorder {
         let count = last + 1 - first;
         let head = u32::MAX << (to_offset % 4 * 8);
         let tail = u32::MAX >> ((3 - (to_offset + bytes - 1) % 4) * 8);
-        // Where the first byte of the first word is; up to three before it are masked out.
-        let place = (from_offset - begin) as u32;
-        let place = place.wrapping_sub((to_offset % 4) as u32);
-        let jobs = [[((first * 4 - window) / 4) as u32, count as u32, head, tail], [place, 0, 0, 0]];
-        self.order(gpu, jobs.into_iter(), jobs.len())?;
-        let words = Window { buffer: &to.main, offset: window, bytes: last * 4 + 4 - window };
+        // The offset of the first word's first byte. Up to three bytes, which may lie before the source, are masked out.
+        let at = ((from_offset - begin) as u32).wrapping_sub((to_offset % 4) as u32);
+        let jobs = [[((first * 4 - window) / 4) as u32, count as u32, head, tail], [at, 0, 0, 0]];
+        self.write_jobs(gpu, jobs.into_iter(), jobs.len())?;
+        let words = ShaderRange { buffer: &to.main, offset: window, bytes: last * 4 + 4 - window };
         let scratched = !from.shaders;
         let (offset, bytes) = if scratched { (0, from_end - begin) } else { (begin, from_end - begin) };
-        let source = Window { buffer: &source, offset, bytes };
-        let Some(kernels) = self.kernels.take() else { return Err(Error::of(Status::State)) };
-        let result = self.encode(gpu, |encoder| kernels.shift(gpu, encoder, words, source, count));
-        self.kernels = Some(kernels);
+        let source = ShaderRange { buffer: &source, offset, bytes };
+        let Some(shaders) = self.shaders.take() else { return Err(Error::of(Status::State)) };
+        let result = self.encode(gpu, |encoder| shaders.shift(gpu, encoder, words, source, count));
+        self.shaders = Some(shaders);
         result
     }
 
-    /// Writes orders for a shader.
-    fn order(&mut self, gpu: &Gpu, jobs: impl Iterator<Item = [u32; 4]>, count: usize) -> Result<()> {
+    /// Records a write to the jobs of the next dispatch.
+    fn write_jobs(&mut self, gpu: &Gpu, jobs: impl Iterator<Item = [u32; 4]>, count: usize) -> Result<()> {
         let bytes = 16 * count as u64;
-        let spot = self.claim(gpu, bytes)?;
-        spot.fill_jobs(jobs);
-        let Some(kernels) = &self.kernels else { return Err(Error::of(Status::State)) };
-        let to = kernels.jobs.clone();
-        self.encode(gpu, |encoder| encoder.copy_buffer_to_buffer(&spot.buffer, spot.offset, &to, 0, bytes))
+        let staged = self.allocate(gpu, bytes)?;
+        staged.fill_jobs(jobs);
+        let Some(shaders) = &self.shaders else { return Err(Error::of(Status::State)) };
+        let to = shaders.jobs.clone();
+        let (from, offset) = (&staged.buffer, staged.offset);
+        self.encode(gpu, |encoder| encoder.copy_buffer_to_buffer(from, offset, &to, 0, bytes))
     }
 
-    /// Encodes what has been collected.
-    pub(super) fn settle(&mut self, gpu: &Gpu) -> Result<()> {
-        self.settle_pending(gpu)?;
-        let (Some((buffer, size)), false) = (self.mended.take(), self.mends.of().is_none()) else {
+    /// Encodes the pending copy and the masked writes.
+    fn encode_pending(&mut self, gpu: &Gpu) -> Result<()> {
+        self.encode_pending_copy(gpu)?;
+        let (Some(buffer), false) = (self.masked_target.take(), self.masked.is_empty()) else {
             return Ok(());
         };
-        let (first, last) = self.mends.span();
+        let (first, last) = self.masked.span();
         let window = first * 4 / gpu.binding_alignment * gpu.binding_alignment;
-        let count = self.mends.len();
-        let mut mends = std::mem::take(&mut self.mends);
+        let count = self.masked.len();
+        let mut masked = std::mem::take(&mut self.masked);
         let head = [[count as u32, 0, 0, 0]];
-        self.order(gpu, head.into_iter().chain(mends.take(window / 4)), count + 1)?;
-        self.mends = mends;
-        debug_assert!(last * 4 <= size);
-        let words = Window { buffer: &buffer, offset: window, bytes: last * 4 - window };
-        let Some(kernels) = self.kernels.take() else { return Err(Error::of(Status::State)) };
-        let result = self.encode(gpu, |encoder| kernels.mend(gpu, encoder, words, count as u64));
-        self.kernels = Some(kernels);
+        self.write_jobs(gpu, head.into_iter().chain(masked.take(window / 4)), count + 1)?;
+        self.masked = masked;
+        debug_assert!(last * 4 <= buffer.size());
+        let words = ShaderRange { buffer: &buffer, offset: window, bytes: last * 4 - window };
+        let Some(shaders) = self.shaders.take() else { return Err(Error::of(Status::State)) };
+        let result = self.encode(gpu, |encoder| shaders.merge(gpu, encoder, words, count as u64));
+        self.shaders = Some(shaders);
         result
     }
 
-    fn settle_pending(&mut self, gpu: &Gpu) -> Result<()> {
+    fn encode_pending_copy(&mut self, gpu: &Gpu) -> Result<()> {
         let Some(pending) = self.pending.take() else { return Ok(()) };
-        let Pending { from, from_offset, to, to_offset, bytes, .. } = pending;
+        let PendingCopy { from, from_offset, to, to_offset, bytes, .. } = pending;
         self.encode(gpu, |encoder| encoder.copy_buffer_to_buffer(&from, from_offset, &to, to_offset, bytes))
     }
 
-    /// Encodes a call of wgpu.
+    /// Encodes one call of wgpu.
     fn encode(&mut self, gpu: &Gpu, call: impl FnOnce(&mut wgpu::CommandEncoder)) -> Result<()> {
         let desc = wgpu::CommandEncoderDescriptor::default();
         let encoder = match &mut self.encoder {
@@ -296,27 +304,33 @@ impl Recorder {
         gpu.guarded("a copy or a shader of the device's own", || call(encoder))
     }
 
-    /// Has all of it done.
+    /// Submits all recorded work.
     pub(super) fn submit(&mut self, gpu: &Gpu) -> Result<wgpu::SubmissionIndex> {
-        self.settle(gpu)?;
-        self.belt.leave()?;
+        self.encode_pending(gpu)?;
+        self.belt.unmap()?;
         let encoder = self.encoder.take();
         let submitted =
             gpu.checked("Queue::submit", || gpu.queue.submit(encoder.map(wgpu::CommandEncoder::finish)));
         self.submissions += 1;
         match submitted {
-            Ok(_) => self.belt.call_back(gpu)?,
-            Err(_) => self.belt.forget(),
+            Ok(_) => self.belt.request_mappings(gpu)?,
+            Err(_) => self.belt.drop_unmapped(),
         }
         submitted
     }
 
-    /// Copies whole words of a buffer to the one that is mapped in its place.
-    pub(super) fn bring_over(&mut self, gpu: &Gpu, buffer: &Buffer, begin: u64, end: u64) -> Result<()> {
-        self.settle(gpu)?;
-        let Some(front) = &buffer.front else { return Ok(()) };
+    /// Records a copy of whole words of a buffer to its readback buffer.
+    pub(super) fn update_readback(
+        &mut self,
+        gpu: &Gpu,
+        buffer: &WgpuBuffer,
+        begin: u64,
+        end: u64,
+    ) -> Result<()> {
+        self.encode_pending(gpu)?;
+        let Some(readback) = &buffer.readback else { return Ok(()) };
         self.encode(gpu, |encoder| {
-            encoder.copy_buffer_to_buffer(&buffer.main, begin, front, begin, end - begin)
+            encoder.copy_buffer_to_buffer(&buffer.main, begin, readback, begin, end - begin)
         })
     }
 }

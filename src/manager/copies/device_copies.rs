@@ -7,8 +7,7 @@
 
 use crate::alloc::try_vec;
 use crate::device::device::Device;
-use crate::device::driver::{Driver, Fence, Foreign, Native, Renderer};
-use crate::device::usage::Usage;
+use crate::device::driver::{Driver, Fence, Foreign, Native, Renderer, Usage};
 use crate::error::{Error, Label, Result, Status};
 use crate::manager::copies::copy_forward::Forward;
 use crate::manager::copies::dirty_bitmap::GRANULE;

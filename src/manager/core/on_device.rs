@@ -18,7 +18,7 @@ impl Shared {
 
     /// Who waits at the device looks again.
     pub(super) fn nudge(&self) {
-        self.device().inspect(|device| device.nudge());
+        self.device().inspect(|device| device.wake_all());
     }
 
     /// The device whose work this thread must do while it waits, if there is one.

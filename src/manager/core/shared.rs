@@ -268,7 +268,7 @@ impl Shared {
                 "this call waits for the manager, and a callback of that manager is running on this thread";
             return Err(Error::text(Status::Recursive, why));
         }
-        if self.on_device && self.device().is_some_and(Device::is_inside) {
+        if self.on_device && self.device().is_some_and(Device::is_in_call) {
             let why = "this call waits for the manager's device, which is busy further up on this thread";
             return Err(Error::text(Status::Recursive, why));
         }
