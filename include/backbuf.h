@@ -782,15 +782,15 @@ typedef struct bb_task bb_task;
 typedef struct bb_watch bb_watch;
 
 /**
+ * Releases `user_data`: called exactly once, after its last use.
+ */
+typedef void (*bb_drop_fn)(void *user_data);
+
+/**
  * Takes one log record: its level, the module of the library, the label of the object (may be empty) and the text.
  * The strings are NUL-terminated and valid during the call.
  */
 typedef void (*bb_log_fn)(uint32_t level, const char *part, const char *label, const char *text, void *user_data);
-
-/**
- * Releases `user_data`: called exactly once, after its last use.
- */
-typedef void (*bb_drop_fn)(void *user_data);
 
 /**
  * One log record of the queue, as `bb_log_next()` returns it.
@@ -1060,6 +1060,41 @@ typedef struct {
      */
     bb_lease *lease;
 } bb_front;
+
+/**
+ * The newest published copy of a state in an OpenGL buffer.
+ */
+typedef struct {
+    /**
+     * The buffer's name.
+     */
+    uint32_t buffer;
+    /**
+     * Index of the manager's copy. The buffer of a slot never changes, so that vertex array objects may be kept by
+     * slot.
+     */
+    uint32_t slot;
+    /**
+     * Offset of the state in the buffer, in bytes.
+     */
+    uint64_t offset;
+    /**
+     * Its bytes.
+     */
+    uint64_t bytes;
+    /**
+     * Its epoch.
+     */
+    uint64_t epoch;
+    /**
+     * The newest tag enqueued before its publish; 0 if there is none.
+     */
+    uint64_t tag;
+    /**
+     * Release it with `bb_lease_release_gl()`.
+     */
+    bb_lease *lease;
+} bb_gl_front;
 
 /**
  * A reservation of the back copy.
@@ -1441,56 +1476,6 @@ typedef struct {
 } bb_buffer_desc;
 
 /**
- * The outcome of a map request.
- */
-typedef struct {
-    /**
-     * Bytes of this struct that were written.
-     */
-    uint32_t struct_size;
-    /**
-     * BB_OK if the buffer is mapped, else BB_E_ABORTED, BB_E_CANCELLED, BB_E_DEVICE_LOST, BB_E_BACKEND or
-     * BB_E_OUT_OF_MEMORY.
-     */
-    bb_status status;
-    /**
-     * State of the buffer at that time.
-     */
-    bb_buffer_state state;
-    /**
-     * 0.
-     */
-    uint32_t reserved;
-    /**
-     * Label of the buffer, NUL-terminated.
-     */
-    char label[64];
-    /**
-     * The message of the failure, NUL-terminated; empty if the buffer is mapped.
-     */
-    char text[256];
-} bb_map_outcome;
-
-/**
- * A callback that gets the outcome of a map request.
- */
-typedef struct {
-    /**
-     * Called once; the outcome is valid during the call. It may use, destroy and release any buffer, but must not
-     * wait for the device (BB_E_RECURSIVE).
-     */
-    void (*call)(void *user_data, const bb_map_outcome *outcome);
-    /**
-     * Passed to it.
-     */
-    void *user_data;
-    /**
-     * Releases `user_data` after the call; may be NULL.
-     */
-    bb_drop_fn drop;
-} bb_map_callback;
-
-/**
  * Information about a buffer.
  */
 typedef struct {
@@ -1577,6 +1562,56 @@ typedef struct {
      */
     uint64_t number;
 } bb_mapping;
+
+/**
+ * The outcome of a map request.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * BB_OK if the buffer is mapped, else BB_E_ABORTED, BB_E_CANCELLED, BB_E_DEVICE_LOST, BB_E_BACKEND or
+     * BB_E_OUT_OF_MEMORY.
+     */
+    bb_status status;
+    /**
+     * State of the buffer at that time.
+     */
+    bb_buffer_state state;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Label of the buffer, NUL-terminated.
+     */
+    char label[64];
+    /**
+     * The message of the failure, NUL-terminated; empty if the buffer is mapped.
+     */
+    char text[256];
+} bb_map_outcome;
+
+/**
+ * A callback that gets the outcome of a map request.
+ */
+typedef struct {
+    /**
+     * Called once; the outcome is valid during the call. It may use, destroy and release any buffer, but must not
+     * wait for the device (BB_E_RECURSIVE).
+     */
+    void (*call)(void *user_data, const bb_map_outcome *outcome);
+    /**
+     * Passed to it.
+     */
+    void *user_data;
+    /**
+     * Releases `user_data` after the call; may be NULL.
+     */
+    bb_drop_fn drop;
+} bb_map_callback;
 
 /**
  * An update of one frame. It is valid until the frame ends, then BB_E_STALE.
@@ -1787,41 +1822,6 @@ typedef struct {
      */
     uint64_t dedicated;
 } bb_dynamic_stats;
-
-/**
- * The newest published copy of a state in an OpenGL buffer.
- */
-typedef struct {
-    /**
-     * The buffer's name.
-     */
-    uint32_t buffer;
-    /**
-     * Index of the manager's copy. The buffer of a slot never changes, so that vertex array objects may be kept by
-     * slot.
-     */
-    uint32_t slot;
-    /**
-     * Offset of the state in the buffer, in bytes.
-     */
-    uint64_t offset;
-    /**
-     * Its bytes.
-     */
-    uint64_t bytes;
-    /**
-     * Its epoch.
-     */
-    uint64_t epoch;
-    /**
-     * The newest tag enqueued before its publish; 0 if there is none.
-     */
-    uint64_t tag;
-    /**
-     * Release it with `bb_lease_release_gl()`.
-     */
-    bb_lease *lease;
-} bb_gl_front;
 
 /**
  * Parameters of a new ring. Fill it by `bb_spsc_config_init()`, then change what is needed.
@@ -2434,6 +2434,38 @@ extern "C" {
 #endif // __cplusplus
 
 /**
+ * Announces the drop function shared by all callbacks of a language runtime, so that `bb_end_callbacks()` can end
+ * the callbacks passed from now on. Programs whose callbacks need no such end do not call it. Announcing a function
+ * again has no effect. A forked child must announce it again.
+ *
+ * @param drop the drop function of all callbacks of the runtime
+ * @return BB_OK, BB_E_CLOSED (the callbacks with this drop function have ended: a new runtime needs another one),
+ *         BB_E_LIMIT (256 have been announced), BB_E_OUT_OF_MEMORY, BB_E_UNSUPPORTED, BB_E_NULL
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_begin_callbacks(bb_drop_fn drop);
+
+/**
+ * Ends all callbacks with this drop function that were passed since `bb_begin_callbacks()` announced it: from now on
+ * the library calls neither them nor the drop function. For a language runtime that ends before the managers and
+ * devices that use its callbacks. Their user data becomes the caller's.
+ *
+ * Kernels are skipped: their ranges stay unchanged, or equal the front with `BB_KERNEL_OVERWRITES`. Flush callbacks
+ * count as successful. The call waits for running callbacks. It cannot be undone: a new runtime needs another drop
+ * function.
+ *
+ * @param drop the drop function of all callbacks of the runtime
+ * @param timeout nanoseconds to wait for running callbacks
+ * @return BB_OK, BB_E_TIMEOUT (one is still running, perhaps the caller's own; no other one begins),
+ *         BB_E_INTERRUPTED (the same), BB_E_STATE (the function was not announced in this process: nothing has
+ *         ended), BB_E_NULL
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_end_callbacks(bb_drop_fn drop, uint64_t timeout);
+
+/**
  * Returns the version of the loaded library as `major << 16 | minor << 8 | patch`. The version of the header is
  * `BB_VERSION_MAJOR`, `BB_VERSION_MINOR` and `BB_VERSION_PATCH`.
  *
@@ -2594,38 +2626,6 @@ BB_API bb_status bb_debug_dump_fd(int32_t fd);
 BB_API bb_status bb_handle_check(const void *handle);
 
 /**
- * Announces the drop function shared by all callbacks of a language runtime, so that `bb_end_callbacks()` can end
- * the callbacks passed from now on. Programs whose callbacks need no such end do not call it. Announcing a function
- * again has no effect. A forked child must announce it again.
- *
- * @param drop the drop function of all callbacks of the runtime
- * @return BB_OK, BB_E_CLOSED (the callbacks with this drop function have ended: a new runtime needs another one),
- *         BB_E_LIMIT (256 have been announced), BB_E_OUT_OF_MEMORY, BB_E_UNSUPPORTED, BB_E_NULL
- * @threadsafety safe to call from any thread
- * @since 0.1
- */
-BB_API bb_status bb_begin_callbacks(bb_drop_fn drop);
-
-/**
- * Ends all callbacks with this drop function that were passed since `bb_begin_callbacks()` announced it: from now on
- * the library calls neither them nor the drop function. For a language runtime that ends before the managers and
- * devices that use its callbacks. Their user data becomes the caller's.
- *
- * Kernels are skipped: their ranges stay unchanged, or equal the front with `BB_KERNEL_OVERWRITES`. Flush callbacks
- * count as successful. The call waits for running callbacks. It cannot be undone: a new runtime needs another drop
- * function.
- *
- * @param drop the drop function of all callbacks of the runtime
- * @param timeout nanoseconds to wait for running callbacks
- * @return BB_OK, BB_E_TIMEOUT (one is still running, perhaps the caller's own; no other one begins),
- *         BB_E_INTERRUPTED (the same), BB_E_STATE (the function was not announced in this process: nothing has
- *         ended), BB_E_NULL
- * @threadsafety safe to call from any thread
- * @since 0.1
- */
-BB_API bb_status bb_end_callbacks(bb_drop_fn drop, uint64_t timeout);
-
-/**
  * Fills a config with the defaults.
  *
  * @param config output
@@ -2656,6 +2656,69 @@ BB_API bb_status bb_manager_config_init(bb_manager_config *config);
  * @since 0.1
  */
 BB_API bb_status bb_manager_create(uint32_t dtype, uint32_t ndim, const uint64_t *shape, const bb_manager_config *config, bb_manager **manager);
+
+/**
+ * Returns unused memory to the system: copies beyond the second that no lease holds and, for states larger than 8
+ * MiB, the back copy if nothing was written since the last publish. An idle state keeps one copy. Memory is
+ * allocated again on demand; the back copy is then copied from the front.
+ *
+ * It waits while the back copy is reserved, or while a kernel or a flush runs.
+ *
+ * @param m the manager
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+ * @return BB_OK, BB_E_TIMEOUT, BB_E_PINNED (leases hold every copy, and updates wait for one), BB_E_STALLED
+ *         (outlasted the watchdog), BB_E_STATE (this thread has the back copy reserved), BB_E_INTERRUPTED,
+ *         BB_E_CLOSED, BB_E_RECURSIVE, BB_E_POISONED, or a handle status
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_trim(bb_manager *m, uint64_t timeout);
+
+/**
+ * Closes the manager: refuses new work, publishes what was accepted, then ends waits with `BB_E_CLOSED`. Fronts stay
+ * readable. After a timeout the manager stays in the closing state, and a later call continues the same publish.
+ *
+ * @param m the manager
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+ * @return BB_OK (also when it is closed already), and what `bb_manager_synchronize()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_close(bb_manager *m, uint64_t timeout);
+
+/**
+ * Destroys the manager: closes it without a publish, wakes all waiters, and returns when no call and no callback
+ * runs on it and all borrowed data is released. It waits while a kernel, a flush or a release callback runs;
+ * afterwards the memory that they use may be freed. A wait of more than two seconds is logged. Leased copies stay
+ * valid until their leases are released. The handle is stale afterwards.
+ *
+ * After BB_E_INTERRUPTED the handle is stale as well: a signal or the thread's wait check ended the wait, and a
+ * callback may still run. See BB_E_STALLED of `bb_manager_destroy_within()`.
+ *
+ * @param m the manager; NULL is a no-op
+ * @return BB_OK, BB_E_INTERRUPTED, BB_E_RECURSIVE (called from one of its own callbacks, or inside of a call on it),
+ *         BB_E_STALE (also for all but one of several threads that destroy it), or a handle status
+ * @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_destroy(bb_manager *m);
+
+/**
+ * Destroys the manager as `bb_manager_destroy()` does, but waits at most `timeout` for a running callback: for
+ * programs that must end even if a kernel or a flush hangs.
+ *
+ * After BB_E_STALLED and BB_E_INTERRUPTED the handle is stale as well. Borrowed data and user data are released only
+ * when the callback returns; until then their memory must stay valid. `bb_debug_dump()` counts such managers.
+ *
+ * @param m the manager; NULL is a no-op
+ * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
+ * @return BB_OK, BB_E_STALLED (a callback still runs), BB_E_INTERRUPTED (the same; a signal or the wait check ended the
+ *         wait), BB_E_RECURSIVE (called from one of its own callbacks, or inside of a call on it), BB_E_STALE (also for
+ *         all but one of several threads that destroy it), or a handle status
+ * @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_destroy_within(bb_manager *m, uint64_t timeout);
 
 /**
  * Publishes all updates accepted before, and returns when readers can see them.
@@ -2741,69 +2804,6 @@ BB_API bb_status bb_manager_poll_ticket(bb_manager *m, uint64_t ticket, bb_ticke
  * @since 0.1
  */
 BB_API bb_status bb_manager_wait_epoch(bb_manager *m, uint64_t after, uint64_t timeout, uint64_t *epoch);
-
-/**
- * Returns unused memory to the system: copies beyond the second that no lease holds and, for states larger than 8
- * MiB, the back copy if nothing was written since the last publish. An idle state keeps one copy. Memory is
- * allocated again on demand; the back copy is then copied from the front.
- *
- * It waits while the back copy is reserved, or while a kernel or a flush runs.
- *
- * @param m the manager
- * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
- * @return BB_OK, BB_E_TIMEOUT, BB_E_PINNED (leases hold every copy, and updates wait for one), BB_E_STALLED
- *         (outlasted the watchdog), BB_E_STATE (this thread has the back copy reserved), BB_E_INTERRUPTED,
- *         BB_E_CLOSED, BB_E_RECURSIVE, BB_E_POISONED, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
- */
-BB_API bb_status bb_manager_trim(bb_manager *m, uint64_t timeout);
-
-/**
- * Closes the manager: refuses new work, publishes what was accepted, then ends waits with `BB_E_CLOSED`. Fronts stay
- * readable. After a timeout the manager stays in the closing state, and a later call continues the same publish.
- *
- * @param m the manager
- * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
- * @return BB_OK (also when it is closed already), and what `bb_manager_synchronize()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
- */
-BB_API bb_status bb_manager_close(bb_manager *m, uint64_t timeout);
-
-/**
- * Destroys the manager: closes it without a publish, wakes all waiters, and returns when no call and no callback
- * runs on it and all borrowed data is released. It waits while a kernel, a flush or a release callback runs;
- * afterwards the memory that they use may be freed. A wait of more than two seconds is logged. Leased copies stay
- * valid until their leases are released. The handle is stale afterwards.
- *
- * After BB_E_INTERRUPTED the handle is stale as well: a signal or the thread's wait check ended the wait, and a
- * callback may still run. See BB_E_STALLED of `bb_manager_destroy_within()`.
- *
- * @param m the manager; NULL is a no-op
- * @return BB_OK, BB_E_INTERRUPTED, BB_E_RECURSIVE (called from one of its own callbacks, or inside of a call on it),
- *         BB_E_STALE (also for all but one of several threads that destroy it), or a handle status
- * @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
- * @since 0.1
- */
-BB_API bb_status bb_manager_destroy(bb_manager *m);
-
-/**
- * Destroys the manager as `bb_manager_destroy()` does, but waits at most `timeout` for a running callback: for
- * programs that must end even if a kernel or a flush hangs.
- *
- * After BB_E_STALLED and BB_E_INTERRUPTED the handle is stale as well. Borrowed data and user data are released only
- * when the callback returns; until then their memory must stay valid. `bb_debug_dump()` counts such managers.
- *
- * @param m the manager; NULL is a no-op
- * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
- * @return BB_OK, BB_E_STALLED (a callback still runs), BB_E_INTERRUPTED (the same; a signal or the wait check ended the
- *         wait), BB_E_RECURSIVE (called from one of its own callbacks, or inside of a call on it), BB_E_STALE (also for
- *         all but one of several threads that destroy it), or a handle status
- * @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
- * @since 0.1
- */
-BB_API bb_status bb_manager_destroy_within(bb_manager *m, uint64_t timeout);
 
 /**
  * Enqueues one update. The data is copied before the call returns.
@@ -2922,6 +2922,53 @@ BB_API bb_status bb_manager_acquire_front(bb_manager *m, bb_front *front);
  * @since 0.1
  */
 BB_API bb_status bb_lease_release(bb_lease *lease);
+
+/**
+ * Creates a manager whose fronts are also OpenGL buffers.
+ *
+ * It works as a manager of `bb_manager_create()`: updates, kernels and CPU fronts are in host memory. Each copy also
+ * has an OpenGL buffer, to which the device's owner thread uploads what has changed before the copy is published. On
+ * a host-driven device the upload runs in `bb_device_poll()` and in waits on its owner thread. If this call is made
+ * on another thread, it waits for such a poll, at most for the config's `watchdog_ns` (0: without limit).
+ *
+ * @param device an OpenGL device
+ * @param dtype a `bb_dtype`, or `BB_OPAQUE(size)` for elements of that many bytes
+ * @param ndim dimensions, 0 to BB_MAX_DIMS
+ * @param shape elements along each dimension; may be NULL if there are none
+ * @param config parameters, or NULL for the defaults
+ * @param manager the handle is written here
+ * @return what `bb_manager_create()` returns, BB_E_ARGUMENT (also a device of another kind), BB_E_LIMIT (also more
+ *         bytes than a buffer of the device can have), BB_E_TIMEOUT (the device was not polled), BB_E_DEVICE_LOST,
+ *         or a handle status
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_create_gl(bb_device *device, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const bb_manager_config *config, bb_manager **manager);
+
+/**
+ * Leases the newest front for rendering. The context that is current on this thread waits for the fence of the
+ * upload. The content does not change until the lease is released.
+ *
+ * @param m a manager made by `bb_manager_create_gl()`
+ * @param front output
+ * @return BB_OK, BB_E_STATE (a manager on host memory, or no context that shares the device's objects is current on
+ *         this thread), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle status
+ * @threadsafety on any thread with a context that shares the device's objects
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_acquire_front_gl(bb_manager *m, bb_gl_front *front);
+
+/**
+ * Releases a front once the draws so far are done: a fence is inserted into the context that is current on this
+ * thread, and the buffer is not written before that fence is signalled. The CPU does not wait.
+ *
+ * @param lease from `bb_gl_front.lease`
+ * @return BB_OK, BB_E_ARGUMENT (not a lease of a `bb_gl_front`), BB_E_STATE (no context that shares the device's objects
+ *         is current on this thread), BB_E_STALE (released before), BB_E_OUT_OF_MEMORY, or a handle status
+ * @threadsafety on any thread with a context that shares the device's objects
+ * @since 0.1
+ */
+BB_API bb_status bb_lease_release_gl(bb_lease *lease);
 
 /**
  * Reserves the back copy, so that the caller can change it in place: for a loop that reads the front and writes the
@@ -3389,28 +3436,6 @@ BB_API bb_status bb_buffer_desc_init(bb_buffer_desc *desc);
 BB_API bb_status bb_buffer_create(bb_device *device, const bb_buffer_desc *desc, bb_buffer **buffer);
 
 /**
- * Requests a mapping, which completes when the device has finished the work that uses the buffer. The call fails at
- * once while the buffer is mapped or another request is pending; that request goes on.
- *
- * An accepted request completes exactly once, with no lock held: mapped, BB_E_ABORTED (by unmap, destroy or
- * release), BB_E_CANCELLED, BB_E_DEVICE_LOST, or an error of the backend. Releasing its handle does not cancel it.
- *
- * @param buffer a buffer with `BB_USAGE_MAP_READ` or `BB_USAGE_MAP_WRITE`
- * @param mode `BB_MAP_READ` or `BB_MAP_WRITE`
- * @param offset start in bytes, a multiple of 8
- * @param size length in bytes, a multiple of 4; `BB_WHOLE_SIZE` for the rest
- * @param callback called with the outcome, or NULL: on the device's owner thread, on the thread that unmaps,
- *        destroys or cancels, or inside this call. It may use, destroy and release any buffer, but must not wait for
- *        the device
- * @param request a handle for poll, wait and cancel is written here; `bb_request_release()` ends it. NULL for none
- * @return BB_OK, BB_E_STATE (not ready: the message names the state), BB_E_ARGUMENT (mode, or not in the usage),
- *         BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
- */
-BB_API bb_status bb_buffer_map_async(bb_buffer *buffer, uint32_t mode, uint64_t offset, uint64_t size, const bb_map_callback *callback, bb_request **request);
-
-/**
  * Destroys the buffer: its memory is freed once the device has finished with it. The handle stays valid, and the
  * state is `BB_BUFFER_DESTROYED`. A pending request completes with BB_E_ABORTED. Destroying a buffer again has no
  * effect.
@@ -3518,6 +3543,28 @@ BB_API bb_status bb_buffer_unmap_only(bb_buffer *buffer, uint64_t number);
  * @since 0.1
  */
 BB_API bb_status bb_buffer_unmap(bb_buffer *buffer);
+
+/**
+ * Requests a mapping, which completes when the device has finished the work that uses the buffer. The call fails at
+ * once while the buffer is mapped or another request is pending; that request goes on.
+ *
+ * An accepted request completes exactly once, with no lock held: mapped, BB_E_ABORTED (by unmap, destroy or
+ * release), BB_E_CANCELLED, BB_E_DEVICE_LOST, or an error of the backend. Releasing its handle does not cancel it.
+ *
+ * @param buffer a buffer with `BB_USAGE_MAP_READ` or `BB_USAGE_MAP_WRITE`
+ * @param mode `BB_MAP_READ` or `BB_MAP_WRITE`
+ * @param offset start in bytes, a multiple of 8
+ * @param size length in bytes, a multiple of 4; `BB_WHOLE_SIZE` for the rest
+ * @param callback called with the outcome, or NULL: on the device's owner thread, on the thread that unmaps,
+ *        destroys or cancels, or inside this call. It may use, destroy and release any buffer, but must not wait for
+ *        the device
+ * @param request a handle for poll, wait and cancel is written here; `bb_request_release()` ends it. NULL for none
+ * @return BB_OK, BB_E_STATE (not ready: the message names the state), BB_E_ARGUMENT (mode, or not in the usage),
+ *         BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, or a handle status
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_buffer_map_async(bb_buffer *buffer, uint32_t mode, uint64_t offset, uint64_t size, const bb_map_callback *callback, bb_request **request);
 
 /**
  * Gets the outcome of a request, if it has completed. It does not run the device's work.
@@ -4142,53 +4189,6 @@ BB_API bb_status bb_dynamic_stats_get(bb_dynamic *dynamic, uint32_t struct_size,
  * @since 0.1
  */
 BB_API bb_status bb_dynamic_destroy(bb_dynamic *dynamic);
-
-/**
- * Creates a manager whose fronts are also OpenGL buffers.
- *
- * It works as a manager of `bb_manager_create()`: updates, kernels and CPU fronts are in host memory. Each copy also
- * has an OpenGL buffer, to which the device's owner thread uploads what has changed before the copy is published. On
- * a host-driven device the upload runs in `bb_device_poll()` and in waits on its owner thread. If this call is made
- * on another thread, it waits for such a poll, at most for the config's `watchdog_ns` (0: without limit).
- *
- * @param device an OpenGL device
- * @param dtype a `bb_dtype`, or `BB_OPAQUE(size)` for elements of that many bytes
- * @param ndim dimensions, 0 to BB_MAX_DIMS
- * @param shape elements along each dimension; may be NULL if there are none
- * @param config parameters, or NULL for the defaults
- * @param manager the handle is written here
- * @return what `bb_manager_create()` returns, BB_E_ARGUMENT (also a device of another kind), BB_E_LIMIT (also more
- *         bytes than a buffer of the device can have), BB_E_TIMEOUT (the device was not polled), BB_E_DEVICE_LOST,
- *         or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
- */
-BB_API bb_status bb_manager_create_gl(bb_device *device, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const bb_manager_config *config, bb_manager **manager);
-
-/**
- * Leases the newest front for rendering. The context that is current on this thread waits for the fence of the
- * upload. The content does not change until the lease is released.
- *
- * @param m a manager made by `bb_manager_create_gl()`
- * @param front output
- * @return BB_OK, BB_E_STATE (a manager on host memory, or no context that shares the device's objects is current on
- *         this thread), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle status
- * @threadsafety on any thread with a context that shares the device's objects
- * @since 0.1
- */
-BB_API bb_status bb_manager_acquire_front_gl(bb_manager *m, bb_gl_front *front);
-
-/**
- * Releases a front once the draws so far are done: a fence is inserted into the context that is current on this
- * thread, and the buffer is not written before that fence is signalled. The CPU does not wait.
- *
- * @param lease from `bb_gl_front.lease`
- * @return BB_OK, BB_E_ARGUMENT (not a lease of a `bb_gl_front`), BB_E_STATE (no context that shares the device's objects
- *         is current on this thread), BB_E_STALE (released before), BB_E_OUT_OF_MEMORY, or a handle status
- * @threadsafety on any thread with a context that shares the device's objects
- * @since 0.1
- */
-BB_API bb_status bb_lease_release_gl(bb_lease *lease);
 
 /**
  * Fills a config with the defaults.
@@ -5033,6 +5033,54 @@ BB_API bb_status bb_registry_overlaps(bb_registry *r, uint64_t parent, char *tex
 BB_API bb_status bb_layout_diff(const char *before, uint64_t before_length, const char *after, uint64_t after_length, char *text, uint64_t capacity, uint64_t *length);
 
 /**
+ * Writes the parent's layout as a CUDA C++ header: `constexpr` offsets and lengths, static assertions, and one
+ * accessor per buffer. It includes nothing, is the same text for the same layout, and is also valid C++17.
+ *
+ * @param r the registry
+ * @param parent the parent, which must have buffers
+ * @param name_space the C++ namespace, such as solver or app::solver
+ * @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
+ * @param capacity bytes at `text`
+ * @param length the text's bytes without the NUL are written here
+ * @return BB_OK, BB_E_ARGUMENT (not a valid namespace), BB_E_EXISTS (two names collide in C++, or one with a name of
+ *         the header itself), BB_E_STATE (a region mixes precisions in a layout that is not typed), and what
+ *         `bb_registry_json()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_emit_cuda_header(bb_registry *r, uint64_t parent, const char *name_space, char *text, uint64_t capacity, uint64_t *length);
+
+/**
+ * Writes a picture of the parent's layout as SVG: regions, buffers, aliases and gaps to scale; with lifetimes,
+ * memory over time.
+ *
+ * @param r the registry
+ * @param parent the parent, which must have buffers
+ * @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
+ * @param capacity bytes at `text`
+ * @param length the text's bytes without the NUL are written here
+ * @return what `bb_registry_json()` returns, BB_E_RANGE (sizes that do not fit into 64 bits), BB_E_STATE (a region mixes
+ *         precisions in a layout that is not typed)
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_svg(bb_registry *r, uint64_t parent, char *text, uint64_t capacity, uint64_t *length);
+
+/**
+ * Writes the parent's layout as an aligned text table, in layout order.
+ *
+ * @param r the registry
+ * @param parent the parent, which must have buffers
+ * @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
+ * @param capacity bytes at `text`
+ * @param length the text's bytes without the NUL are written here
+ * @return what `bb_registry_svg()` returns
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_registry_table(bb_registry *r, uint64_t parent, char *text, uint64_t capacity, uint64_t *length);
+
+/**
  * Parses the name of a compute capability: `sm_90`, `compute_90`, `9.0` or `90`.
  *
  * @param name a known compute capability, 7.0 to 12.1
@@ -5179,54 +5227,6 @@ BB_API bb_status bb_plan_config_init(bb_plan_config *config);
  * @since 0.1
  */
 BB_API bb_status bb_registry_plan(bb_registry *r, uint64_t parent, const bb_plan_config *config, uint32_t struct_size, bb_plan *plan);
-
-/**
- * Writes the parent's layout as a CUDA C++ header: `constexpr` offsets and lengths, static assertions, and one
- * accessor per buffer. It includes nothing, is the same text for the same layout, and is also valid C++17.
- *
- * @param r the registry
- * @param parent the parent, which must have buffers
- * @param name_space the C++ namespace, such as solver or app::solver
- * @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
- * @param capacity bytes at `text`
- * @param length the text's bytes without the NUL are written here
- * @return BB_OK, BB_E_ARGUMENT (not a valid namespace), BB_E_EXISTS (two names collide in C++, or one with a name of
- *         the header itself), BB_E_STATE (a region mixes precisions in a layout that is not typed), and what
- *         `bb_registry_json()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
- */
-BB_API bb_status bb_registry_emit_cuda_header(bb_registry *r, uint64_t parent, const char *name_space, char *text, uint64_t capacity, uint64_t *length);
-
-/**
- * Writes a picture of the parent's layout as SVG: regions, buffers, aliases and gaps to scale; with lifetimes,
- * memory over time.
- *
- * @param r the registry
- * @param parent the parent, which must have buffers
- * @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
- * @param capacity bytes at `text`
- * @param length the text's bytes without the NUL are written here
- * @return what `bb_registry_json()` returns, BB_E_RANGE (sizes that do not fit into 64 bits), BB_E_STATE (a region mixes
- *         precisions in a layout that is not typed)
- * @threadsafety safe to call from any thread
- * @since 0.1
- */
-BB_API bb_status bb_registry_svg(bb_registry *r, uint64_t parent, char *text, uint64_t capacity, uint64_t *length);
-
-/**
- * Writes the parent's layout as an aligned text table, in layout order.
- *
- * @param r the registry
- * @param parent the parent, which must have buffers
- * @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
- * @param capacity bytes at `text`
- * @param length the text's bytes without the NUL are written here
- * @return what `bb_registry_svg()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
- */
-BB_API bb_status bb_registry_table(bb_registry *r, uint64_t parent, char *text, uint64_t capacity, uint64_t *length);
 
 #ifdef __cplusplus
 }  // extern "C"

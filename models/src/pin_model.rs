@@ -3,7 +3,7 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use super::pin::{self, Record};
+use super::pin::{self, PinRecord};
 use crate::harness::explore;
 use crate::sync::atomic::{AtomicU64, Ordering::*, UnsafeCell};
 
@@ -15,7 +15,7 @@ struct Slot {
     word: AtomicU64,
     /// The object: the handle that it was made under.
     object: UnsafeCell<u64>,
-    records: [Record; 2],
+    records: [PinRecord; 2],
 }
 
 // SAFETY: that the object is not shared with whoever changes it is what is proved.
@@ -25,7 +25,7 @@ unsafe impl Send for Slot {}
 
 impl Slot {
     fn new() -> Arc<Slot> {
-        let records = [Record::new(), Record::new()];
+        let records = [PinRecord::new(), PinRecord::new()];
         Arc::new(Slot { word: AtomicU64::new(FIRST), object: UnsafeCell::new(FIRST), records })
     }
 

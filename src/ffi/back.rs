@@ -2,11 +2,11 @@
 
 use std::ffi::c_void;
 
-use super::guard::on;
-use super::opaque::{bb_lease, bb_manager};
-use super::status::bb_status;
-use super::{handle, input};
 use crate::error::{Error, Status};
+use crate::ffi::guard::on;
+use crate::ffi::handle::{bb_lease, bb_manager};
+use crate::ffi::status::bb_status;
+use crate::ffi::{handle, input};
 use crate::manager::back::{BackMode, RawBack};
 use crate::manager::core::reserved;
 use crate::manager::manager::Manager;
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn bb_manager_reserve_back(
 ) -> bb_status {
     on("bb_manager_reserve_back", m, |m: &Manager| {
         // SAFETY: the header requires memory for a back.
-        let place = unsafe { input::output(back, "back") }?;
+        let out = unsafe { input::output(back, "back") }?;
         let mode = match flags {
             BB_BACK_KEEP => BackMode::Keep,
             BB_BACK_DISCARD => BackMode::Discard,
@@ -70,7 +70,7 @@ pub unsafe extern "C" fn bb_manager_reserve_back(
                 ));
             }
         };
-        place.set(m.reserve_back_raw(mode, Timeout::nanos(timeout))?.into())
+        out.set(m.reserve_back_raw(mode, Timeout::nanos(timeout))?.into())
     })
 }
 
@@ -107,8 +107,8 @@ pub unsafe extern "C" fn bb_manager_lease_back(
 ) -> bb_status {
     on("bb_manager_lease_back", m, |own: &Manager| {
         // SAFETY: the header requires what `bb_manager_reserve_back` wrote, and memory for a handle.
-        let (back, place) = unsafe { (input::required(back, "back")?, input::output(lease, "lease")?) };
-        place.set(handle::of_lease(own.lease_back_raw(back.token)?, m as u64) as *mut bb_lease)
+        let (back, out) = unsafe { (input::required(back, "back")?, input::output(lease, "lease")?) };
+        out.set(handle::of_lease(own.lease_back_raw(back.token)?, m as u64) as *mut bb_lease)
     })
 }
 
@@ -129,9 +129,9 @@ pub unsafe extern "C" fn bb_manager_replace_back(
 ) -> bb_status {
     on("bb_manager_replace_back", m, |m: &Manager| {
         // SAFETY: the header requires what `bb_manager_reserve_back` wrote, and memory for a back.
-        let (token, place) =
+        let (token, out) =
             unsafe { (input::required(back, "back")?.token, input::output(replaced, "replaced")?) };
-        place.set(m.replace_back_raw(token)?.into())
+        out.set(m.replace_back_raw(token)?.into())
     })
 }
 

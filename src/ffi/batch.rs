@@ -2,23 +2,23 @@
 
 use std::ffi::c_void;
 
-use super::callback::discard;
-use super::guard::{guard_handle, on, take};
-use super::handle::Kind;
-use super::input;
-use super::object::{self, Object};
-use super::opaque::{bb_batch, bb_manager};
-use super::status::bb_status;
-use super::update::{bb_kernel, bb_region, bb_update, kernel_of, region_of};
 use crate::error::{Error, Label, Result, Status};
+use crate::ffi::callback::discard;
+use crate::ffi::guard::{destroy, guard_handle, on};
+use crate::ffi::handle::{Kind, bb_batch, bb_manager};
+use crate::ffi::object::{Object, create_at};
+use crate::ffi::status::bb_status;
+use crate::ffi::update::{bb_kernel, bb_region, bb_update, kernel_of, region_of};
+use crate::ffi::{input, object};
 use crate::manager::batch::Batch;
 use crate::manager::manager::Manager;
-use crate::sync::atomic::{AtomicBool, Ordering::*};
+use crate::sync::atomic::AtomicBool;
+use crate::sync::atomic::Ordering::*;
 use crate::sync::mutex::Mutex;
 use crate::sys::clock::Timeout;
 
 /// The batch behind a handle. A second thread that uses it at the same time gets BB_E_BUSY.
-struct Shared {
+struct SharedBatch {
     /// The manager's.
     label: Label,
     /// None once it is committed.
@@ -27,7 +27,7 @@ struct Shared {
     committed: AtomicBool,
 }
 
-impl Object for Shared {
+impl Object for SharedBatch {
     const KIND: Kind = Kind::Batch;
 
     fn label(&self) -> Label {
@@ -47,10 +47,10 @@ impl Object for Shared {
 
 #[cold]
 fn in_use() -> Error {
-    Error::text(Status::Busy, "another thread is inside of a call on the same batch")
+    Error::text(Status::Busy, "another thread is inside a call on the same batch")
 }
 
-impl Shared {
+impl SharedBatch {
     /// Runs `work` on the batch. The lock is only tried, so that no thread blocks on it.
     fn with(&self, work: impl FnOnce(&mut Batch) -> Result<()>) -> Result<()> {
         let mut batch = self.batch.try_lock().ok_or_else(in_use)?;
@@ -78,15 +78,15 @@ impl Shared {
 pub unsafe extern "C" fn bb_batch_begin(m: *mut bb_manager, batch: *mut *mut bb_batch) -> bb_status {
     on("bb_batch_begin", m, |m: &Manager| {
         // SAFETY: the header requires memory for a handle.
-        let place = unsafe { input::output(batch, "batch") }?;
+        let out = unsafe { input::output(batch, "batch") }?;
         let begin = || {
-            Ok(Shared {
+            Ok(SharedBatch {
                 label: m.label(),
                 batch: Mutex::new(Some(m.batch()?)),
                 committed: AtomicBool::new(false),
             })
         };
-        place.set(object::create(begin)? as *mut bb_batch)
+        create_at(out, begin)
     })
 }
 
@@ -101,7 +101,7 @@ pub unsafe extern "C" fn bb_batch_begin(m: *mut bb_manager, batch: *mut *mut bb_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_batch_update(b: *mut bb_batch, update: *const bb_update) -> bb_status {
     // SAFETY: the header requires an update whose data is that long.
-    on("bb_batch_update", b, |b: &Shared| unsafe {
+    on("bb_batch_update", b, |b: &SharedBatch| unsafe {
         let update = input::required(update, "update")?;
         b.with(|b| b.update_raw(update.byte_offset, update.count, update.data.cast()))
     })
@@ -124,7 +124,7 @@ pub unsafe extern "C" fn bb_batch_fill(
     element: *const c_void,
 ) -> bb_status {
     // SAFETY: the header requires one element.
-    on("bb_batch_fill", b, |b: &Shared| unsafe {
+    on("bb_batch_fill", b, |b: &SharedBatch| unsafe {
         let element = input::required(element.cast::<u8>(), "element")?;
         b.with(|b| b.fill_raw(byte_offset, count, element))
     })
@@ -140,7 +140,9 @@ pub unsafe extern "C" fn bb_batch_fill(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_batch_region(b: *mut bb_batch, region: *const bb_region) -> bb_status {
     // SAFETY: the header requires arrays of the state's dimensions, and data that they describe.
-    on("bb_batch_region", b, |b: &Shared| unsafe { b.with(|b| b.region_raw(&region_of(region, b.ndim())?)) })
+    on("bb_batch_region", b, |b: &SharedBatch| unsafe {
+        b.with(|b| b.region_raw(&region_of(region, b.ndim())?))
+    })
 }
 
 /// Adds a kernel to a batch. If the call fails, `user_data` stays the caller's. Once it has succeeded, `drop` is
@@ -153,7 +155,7 @@ pub unsafe extern "C" fn bb_batch_region(b: *mut bb_batch, region: *const bb_reg
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_batch_kernel(b: *mut bb_batch, kernel: *const bb_kernel) -> bb_status {
-    on("bb_batch_kernel", b, |b: &Shared| {
+    on("bb_batch_kernel", b, |b: &SharedBatch| {
         // SAFETY: the header requires a kernel.
         let kernel = unsafe { input::required(kernel, "kernel") }?;
         b.with(|b| {
@@ -174,7 +176,7 @@ pub unsafe extern "C" fn bb_batch_kernel(b: *mut bb_batch, kernel: *const bb_ker
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_batch_tag(b: *mut bb_batch, tag: u64) -> bb_status {
-    on("bb_batch_tag", b, |b: &Shared| b.with(|b| b.tag(tag)))
+    on("bb_batch_tag", b, |b: &SharedBatch| b.with(|b| b.tag(tag)))
 }
 
 /// Enqueues the batch: all of it becomes visible in one epoch. Ends the handle. A failed commit leaves the batch
@@ -189,10 +191,10 @@ pub extern "C" fn bb_batch_tag(b: *mut bb_batch, tag: u64) -> bb_status {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_batch_commit(b: *mut bb_batch, timeout: u64) -> bb_status {
-    match on("bb_batch_commit", b, |b: &Shared| b.commit(Timeout::nanos(timeout))) {
+    match on("bb_batch_commit", b, |b: &SharedBatch| b.commit(Timeout::nanos(timeout))) {
         bb_status::BB_OK => guard_handle("bb_batch_commit", b, |b| {
             // The batch is committed, even if another thread ends the handle at the same time.
-            drop(object::remove::<Shared>(b));
+            drop(object::remove::<SharedBatch>(b));
             Ok(())
         }),
         refused => refused,
@@ -207,22 +209,16 @@ pub extern "C" fn bb_batch_commit(b: *mut bb_batch, timeout: u64) -> bb_status {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_batch_cancel(b: *mut bb_batch) -> bb_status {
-    if b.is_null() {
-        return bb_status::BB_OK;
-    }
-    take("bb_batch_cancel", b, |batch: Shared| {
-        drop(batch);
-        Ok(())
-    })
+    destroy::<SharedBatch, _>("bb_batch_cancel", b)
 }
 
 #[cfg(test)]
 mod tests {
     use std::ptr::{null, null_mut};
 
-    use super::super::manager::{bb_manager_create, bb_manager_destroy};
-    use super::super::query::{bb_manager_stats, bb_manager_stats_get};
     use super::*;
+    use crate::ffi::manager::{bb_manager_create, bb_manager_destroy};
+    use crate::ffi::manager_info::{bb_manager_stats, bb_manager_stats_get};
 
     #[test]
     fn a_refused_update_is_counted_on_the_manager_and_leaves_the_batch() {

@@ -1,16 +1,7 @@
 //! `bb_buffer`: buffers of a device that the host can map.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 
-use super::callback::discard;
-use super::device::text;
-use super::guard::{beside, guard, on, take};
-use super::handle::Kind;
-use super::input;
-use super::object::{Object, Seat};
-use super::opaque::{bb_buffer, bb_device, bb_request};
-use super::request::{answered, bb_map_callback};
-use super::status::bb_status;
 use crate::alloc::Arc;
 use crate::buffers::buffer::Buffer;
 use crate::buffers::desc::BufferDesc;
@@ -19,6 +10,12 @@ use crate::buffers::machine::BufferState;
 use crate::device::device::Device;
 use crate::device::driver::{MapMode, Usage};
 use crate::error::{Error, Label, Result, Status};
+use crate::ffi::guard::{destroy, guard, on, outside};
+use crate::ffi::handle::{Kind, bb_buffer, bb_device};
+use crate::ffi::input;
+use crate::ffi::object::{Object, create_at};
+use crate::ffi::spsc::{bb_const_span, bb_span};
+use crate::ffi::status::bb_status;
 
 /// `bb_buffer_desc.usage`: vertex data.
 pub const BB_USAGE_VERTEX: u32 = 1;
@@ -149,12 +146,9 @@ impl Object for Buffer {
 /// # Safety
 ///
 /// NULL, or a desc with as many bytes as it says.
-pub(super) unsafe fn desc<'a>(given: *const bb_buffer_desc) -> Result<BufferDesc<'a>> {
+pub(super) unsafe fn desc_of<'a>(given: *const bb_buffer_desc) -> Result<BufferDesc<'a>> {
     // SAFETY: promised by the caller; integers and pointers are legal whatever their bits.
-    let given = unsafe {
-        input::required(given.cast::<u8>(), "desc")?;
-        input::versioned(given, DEFAULTS)?
-    };
+    let given = unsafe { input::required_struct(given, DEFAULTS, "desc") }?;
     let unknown = || Error::value(Status::Argument, "desc.usage", given.usage, "unknown flags");
     Ok(BufferDesc {
         size: given.size,
@@ -175,11 +169,11 @@ pub(super) fn describe(buffer: &Buffer, size: u64, generation: u64, struct_size:
         usage: buffer.usage().bits(),
         valid: valid.into(),
         generation,
-        label: text(Buffer::label(buffer).as_str()),
+        label: input::chars(Buffer::label(buffer).as_str()),
     }
 }
 
-pub(super) fn mode(given: u32) -> Result<MapMode> {
+pub(super) fn mode_of(given: u32) -> Result<MapMode> {
     match given {
         BB_MAP_READ => Ok(MapMode::Read),
         BB_MAP_WRITE => Ok(MapMode::Write),
@@ -189,22 +183,13 @@ pub(super) fn mode(given: u32) -> Result<MapMode> {
     }
 }
 
-pub(super) fn size(given: u64) -> Option<u64> {
+pub(super) fn size_of_range(given: u64) -> Option<u64> {
     (given != BB_WHOLE_SIZE).then_some(given)
 }
 
-/// What the handle's buffer shares, for work that may call back: no call is inside of the buffer then, so that the callback
-/// may release it.
-pub(super) fn inner(
-    call: &'static str,
-    buffer: *mut bb_buffer,
-) -> std::result::Result<Arc<Inner>, bb_status> {
-    let mut found = None;
-    let status = on(call, buffer, |buffer: &Buffer| {
-        found = Some(buffer.inner.clone());
-        Ok(())
-    });
-    found.ok_or(status)
+/// The part of a buffer that outlives its handle, for calls that run callbacks, which may release the handle.
+pub(super) fn inner(buffer: &Buffer) -> Result<Arc<Inner>> {
+    Ok(buffer.inner.clone())
 }
 
 /// Fills a descriptor with the defaults.
@@ -236,47 +221,8 @@ pub unsafe extern "C" fn bb_buffer_create(
 ) -> bb_status {
     on("bb_buffer_create", device, |device: &Device| {
         // SAFETY: the header requires memory for a handle, and a desc.
-        let (place, desc) = unsafe { (input::output(buffer, "buffer")?, self::desc(desc)?) };
-        let seat = Seat::take()?;
-        place.set(seat.seat(Buffer::new(device, &desc)?)? as *mut bb_buffer)
-    })
-}
-
-/// Requests a mapping, which completes when the device has finished the work that uses the buffer. The call fails at
-/// once while the buffer is mapped or another request is pending; that request goes on.
-///
-/// An accepted request completes exactly once, with no lock held: mapped, BB_E_ABORTED (by unmap, destroy or
-/// release), BB_E_CANCELLED, BB_E_DEVICE_LOST, or an error of the backend. Releasing its handle does not cancel it.
-///
-/// @param buffer a buffer with `BB_USAGE_MAP_READ` or `BB_USAGE_MAP_WRITE`
-/// @param mode `BB_MAP_READ` or `BB_MAP_WRITE`
-/// @param offset start in bytes, a multiple of 8
-/// @param size length in bytes, a multiple of 4; `BB_WHOLE_SIZE` for the rest
-/// @param callback called with the outcome, or NULL: on the device's owner thread, on the thread that unmaps,
-///        destroys or cancels, or inside this call. It may use, destroy and release any buffer, but must not wait for
-///        the device
-/// @param request a handle for poll, wait and cancel is written here; `bb_request_release()` ends it. NULL for none
-/// @return BB_OK, BB_E_STATE (not ready: the message names the state), BB_E_ARGUMENT (mode, or not in the usage),
-///         BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bb_buffer_map_async(
-    buffer: *mut bb_buffer,
-    mode: u32,
-    offset: u64,
-    size: u64,
-    callback: *const bb_map_callback,
-    request: *mut *mut bb_request,
-) -> bb_status {
-    let inner = match inner("bb_buffer_map_async", buffer) {
-        Ok(inner) => inner,
-        Err(status) => return status,
-    };
-    beside("bb_buffer_map_async", Kind::Buffer, inner.label, || {
-        let mode = self::mode(mode)?;
-        // SAFETY: the header requires a callback or NULL, and for a place for a handle or NULL.
-        unsafe { answered(callback, request, || Inner::map_async(&inner, mode, offset, self::size(size))) }
+        let (out, desc) = unsafe { (input::output(buffer, "buffer")?, desc_of(desc)?) };
+        create_at(out, || Buffer::new(device, &desc))
     })
 }
 
@@ -293,13 +239,10 @@ pub extern "C" fn bb_buffer_destroy(buffer: *mut bb_buffer) -> bb_status {
     if buffer.is_null() {
         return bb_status::BB_OK;
     }
-    match inner("bb_buffer_destroy", buffer) {
-        Ok(inner) => guard("bb_buffer_destroy", || {
-            inner.destroy();
-            Ok(())
-        }),
-        Err(status) => status,
-    }
+    outside("bb_buffer_destroy", buffer, inner, |inner| {
+        inner.destroy();
+        Ok(())
+    })
 }
 
 /// Gets size, usage, state and label of a buffer.
@@ -347,18 +290,134 @@ pub unsafe extern "C" fn bb_buffer_native(buffer: *mut bb_buffer, native: *mut u
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_buffer_release(buffer: *mut bb_buffer) -> bb_status {
-    if buffer.is_null() {
-        return bb_status::BB_OK;
-    }
-    take("bb_buffer_release", buffer, |buffer: Buffer| {
-        drop(buffer);
+    destroy::<Buffer, _>("bb_buffer_release", buffer)
+}
+
+fn lend(buffer: &Buffer, offset: u64, bytes: u64, writable: bool) -> Result<(*mut u8, u64)> {
+    let (out, bytes, _) = buffer.inner.lend(offset, size_of_range(bytes), writable)?;
+    Ok((out.as_ptr(), bytes as u64))
+}
+
+/// Gets mapped bytes for writing. They are valid until the buffer is unmapped, destroyed or released, or its device
+/// is destroyed; until then no other range may overlap them.
+///
+/// @param buffer a buffer that is mapped for writing
+/// @param offset offset in the buffer in bytes, a multiple of 8
+/// @param size length in bytes, a multiple of 4; `BB_WHOLE_SIZE` for the rest of the mapped range
+/// @param span output
+/// @return BB_OK, BB_E_STATE (not mapped), BB_E_ARGUMENT (mapped for reading), BB_E_BUSY (overlaps another range),
+///         BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_DEVICE_LOST, or a handle status
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_buffer_mapped_range(
+    buffer: *mut bb_buffer,
+    offset: u64,
+    size: u64,
+    span: *mut bb_span,
+) -> bb_status {
+    on("bb_buffer_mapped_range", buffer, |buffer: &Buffer| {
+        // SAFETY: the header requires memory for a span.
+        let out = unsafe { input::output(span, "span") }?;
+        let (data, bytes) = lend(buffer, offset, size, true)?;
+        out.set(bb_span { data: data.cast(), bytes })
+    })
+}
+
+/// Gets mapped bytes for reading. Ranges for reading may overlap each other, but no range for writing.
+///
+/// @param buffer a buffer that is mapped
+/// @param offset offset in the buffer in bytes, a multiple of 8
+/// @param size length in bytes, a multiple of 4; `BB_WHOLE_SIZE` for the rest of the mapped range
+/// @param span output
+/// @return what `bb_buffer_mapped_range()` returns
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_buffer_const_mapped_range(
+    buffer: *mut bb_buffer,
+    offset: u64,
+    size: u64,
+    span: *mut bb_const_span,
+) -> bb_status {
+    on("bb_buffer_const_mapped_range", buffer, |buffer: &Buffer| {
+        // SAFETY: the header requires memory for a span.
+        let out = unsafe { input::output(span, "span") }?;
+        let (data, bytes) = lend(buffer, offset, size, false)?;
+        out.set(bb_const_span { data: data.cast_const().cast(), bytes })
+    })
+}
+
+/// The mapping of a buffer.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_mapping {
+    /// Bytes of this struct that were written.
+    pub struct_size: u32,
+    /// `BB_MAP_READ` or `BB_MAP_WRITE`; 0 if nothing is mapped.
+    pub mode: u32,
+    /// The first mapped byte; NULL if nothing is mapped.
+    pub data: *mut c_void,
+    /// Mapped bytes.
+    pub bytes: u64,
+    /// Number of the mapping, different for each mapping of the buffer.
+    pub number: u64,
+}
+
+/// Gets the whole mapping, without the overlap checks of ranges: for a caller that is the only user of the buffer.
+///
+/// @param buffer the buffer
+/// @param struct_size `sizeof(bb_mapping)`
+/// @param mapping output
+/// @return BB_OK, BB_E_DEVICE_LOST (mapped, and the device is lost), BB_E_VERSION (struct_size), or a handle status
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_buffer_mapping_get(
+    buffer: *mut bb_buffer,
+    struct_size: u32,
+    mapping: *mut bb_mapping,
+) -> bb_status {
+    on("bb_buffer_mapping_get", buffer, |buffer: &Buffer| {
+        let there = buffer.inner.mapping()?;
+        // SAFETY: the header requires memory of `struct_size` bytes.
+        unsafe {
+            input::write_sized(struct_size, mapping, "mapping", |struct_size| match there {
+                Some((number, mode, data, bytes)) => {
+                    bb_mapping { struct_size, mode: mode as u32, data: data.cast(), bytes, number }
+                }
+                None => bb_mapping { struct_size, mode: 0, data: std::ptr::null_mut(), bytes: 0, number: 0 },
+            })
+        }
+    })
+}
+
+/// Unmaps the buffer as `bb_buffer_unmap()` does, but only the mapping with that number; a later mapping stays.
+///
+/// @param buffer the buffer
+/// @param number from `bb_buffer_mapping_get()`
+/// @return BB_OK or a handle status
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_buffer_unmap_only(buffer: *mut bb_buffer, number: u64) -> bb_status {
+    outside("bb_buffer_unmap_only", buffer, inner, |inner| {
+        inner.unmap_only(number);
         Ok(())
     })
 }
 
-/// Frees a refused callback: its user data stays the caller's.
-pub(super) fn keep<T: ?Sized>(callback: Option<Box<T>>) {
-    if let Some(callback) = callback {
-        discard(callback);
-    }
+/// Unmaps the buffer, so that the device may use it again; a pending request completes with BB_E_ABORTED. No effect
+/// on a buffer that is neither mapped nor map pending.
+///
+/// @param buffer the buffer
+/// @return BB_OK or a handle status
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_buffer_unmap(buffer: *mut bb_buffer) -> bb_status {
+    outside("bb_buffer_unmap", buffer, inner, |inner| {
+        inner.unmap();
+        Ok(())
+    })
 }

@@ -1,43 +1,42 @@
 //! `bb_device_buffer`: memory that only the device accesses, of a fixed size or growable.
 
-use super::buffer::{bb_buffer_desc, bb_buffer_info, desc, describe};
-use super::guard::{on, take};
-use super::handle::Kind;
-use super::input;
-use super::object::{Object, Seat};
-use super::opaque::{bb_device, bb_device_buffer};
-use super::status::bb_status;
 use crate::alloc::Arc;
 use crate::buffers::device_buffer::DeviceBuffer;
 use crate::buffers::growable::GrowableBuffer;
 use crate::device::device::Device;
 use crate::device::driver::Native;
 use crate::error::{Error, Label, Result, Status};
+use crate::ffi::buffer::{bb_buffer_desc, bb_buffer_info, desc_of, describe};
+use crate::ffi::guard::{destroy, on, with};
+use crate::ffi::handle::{Kind, bb_device, bb_device_buffer};
+use crate::ffi::input;
+use crate::ffi::object::{Object, create_at};
+use crate::ffi::status::bb_status;
 use crate::sync::mutex::Mutex;
 
 /// The two kinds of device buffers. No lock is held across a call of the device, since callbacks take it too.
-pub(super) enum Role {
+pub(super) enum DeviceBufferRole {
     Fixed(Arc<DeviceBuffer>),
     Growable(Mutex<Arc<GrowableBuffer>>),
 }
 
-impl Object for Role {
+impl Object for DeviceBufferRole {
     const KIND: Kind = Kind::DeviceBuffer;
 
     fn label(&self) -> Label {
         match self {
-            Role::Fixed(buffer) => buffer.buffer().label(),
-            Role::Growable(buffer) => GrowableBuffer::label(&buffer.lock()),
+            DeviceBufferRole::Fixed(buffer) => buffer.buffer().label(),
+            DeviceBufferRole::Growable(buffer) => GrowableBuffer::label(&buffer.lock()),
         }
     }
 }
 
-impl Role {
+impl DeviceBufferRole {
     /// The current buffer, which lives as long as it is held.
     pub(super) fn share(&self) -> Arc<DeviceBuffer> {
         match self {
-            Role::Fixed(buffer) => buffer.clone(),
-            Role::Growable(buffer) => buffer.lock().share(),
+            DeviceBufferRole::Fixed(buffer) => buffer.clone(),
+            DeviceBufferRole::Growable(buffer) => buffer.lock().share(),
         }
     }
 
@@ -54,13 +53,13 @@ impl Role {
 
     fn generation(&self) -> u64 {
         match self {
-            Role::Fixed(_) => 1,
-            Role::Growable(buffer) => buffer.lock().generation(),
+            DeviceBufferRole::Fixed(_) => 1,
+            DeviceBufferRole::Growable(buffer) => buffer.lock().generation(),
         }
     }
 
     fn reserve(&self, size: u64) -> Result<bool> {
-        let Role::Growable(now) = self else {
+        let DeviceBufferRole::Growable(now) = self else {
             let why = "the buffer does not grow: make it by bb_device_buffer_create_growable()";
             return Err(Error::text(Status::State, why));
         };
@@ -80,7 +79,7 @@ impl Role {
     }
 }
 
-impl Drop for Role {
+impl Drop for DeviceBufferRole {
     fn drop(&mut self) {
         end(&self.share());
     }
@@ -95,18 +94,22 @@ fn shared<T>(value: T) -> Result<Arc<T>> {
     Arc::try_new(value).map_err(|_| Error::of(Status::OutOfMemory))
 }
 
+/// The current device buffer behind a further handle of a call.
+pub(super) fn target(handle: *const bb_device_buffer) -> Result<Arc<DeviceBuffer>> {
+    with(handle, |buffer: &DeviceBufferRole| Ok(buffer.share()))
+}
+
 /// # Safety
 ///
 /// Memory for a handle and a descriptor, or NULL.
 unsafe fn create(
     desc: *const bb_buffer_desc,
     buffer: *mut *mut bb_device_buffer,
-    make: impl FnOnce(crate::buffers::desc::BufferDesc<'_>) -> Result<Role>,
+    make: impl FnOnce(crate::buffers::desc::BufferDesc<'_>) -> Result<DeviceBufferRole>,
 ) -> Result<()> {
     // SAFETY: promised by the caller.
-    let (place, desc) = unsafe { (input::output(buffer, "buffer")?, self::desc(desc)?) };
-    let seat = Seat::take()?;
-    place.set(seat.seat(make(desc)?)? as *mut bb_device_buffer)
+    let (out, desc) = unsafe { (input::output(buffer, "buffer")?, desc_of(desc)?) };
+    create_at(out, || make(desc))
 }
 
 /// Creates a buffer that is never mapped, of any number of bytes: staging buffers and `bb_encoder_write()` write it,
@@ -127,7 +130,7 @@ pub unsafe extern "C" fn bb_device_buffer_create(
 ) -> bb_status {
     // SAFETY: the header requires memory for a handle, and a desc.
     on("bb_device_buffer_create", device, |device: &Device| unsafe {
-        create(desc, buffer, |desc| Ok(Role::Fixed(shared(DeviceBuffer::new(device, &desc)?)?)))
+        create(desc, buffer, |desc| Ok(DeviceBufferRole::Fixed(shared(DeviceBuffer::new(device, &desc)?)?)))
     })
 }
 
@@ -148,7 +151,7 @@ pub unsafe extern "C" fn bb_device_buffer_create_growable(
     // SAFETY: the header requires memory for a handle, and a desc.
     on("bb_device_buffer_create_growable", device, |device: &Device| unsafe {
         create(desc, buffer, |desc| {
-            Ok(Role::Growable(Mutex::new(shared(GrowableBuffer::new(device, &desc)?)?)))
+            Ok(DeviceBufferRole::Growable(Mutex::new(shared(GrowableBuffer::new(device, &desc)?)?)))
         })
     })
 }
@@ -169,13 +172,10 @@ pub unsafe extern "C" fn bb_device_buffer_reserve(
     size: u64,
     grew: *mut u32,
 ) -> bb_status {
-    on("bb_device_buffer_reserve", buffer, |buffer: &Role| {
+    on("bb_device_buffer_reserve", buffer, |buffer: &DeviceBufferRole| {
         let grown = buffer.reserve(size)?;
-        if !grew.is_null() {
-            // SAFETY: the header requires memory for a number or NULL.
-            unsafe { grew.write(grown.into()) };
-        }
-        Ok(())
+        // SAFETY: the header requires memory for a number or NULL.
+        unsafe { input::set_optional(grew, grown.into()) }
     })
 }
 
@@ -194,7 +194,7 @@ pub unsafe extern "C" fn bb_device_buffer_info_get(
     info: *mut bb_buffer_info,
 ) -> bb_status {
     // SAFETY: the header requires memory of `struct_size` bytes.
-    on("bb_device_buffer_info_get", buffer, |buffer: &Role| unsafe {
+    on("bb_device_buffer_info_get", buffer, |buffer: &DeviceBufferRole| unsafe {
         let (generation, buffer) = (buffer.generation(), buffer.share());
         input::write_sized(struct_size, info, "info", |size| {
             describe(buffer.buffer(), buffer.size(), generation, size)
@@ -216,10 +216,10 @@ pub unsafe extern "C" fn bb_device_buffer_native(
     buffer: *mut bb_device_buffer,
     native: *mut u64,
 ) -> bb_status {
-    on("bb_device_buffer_native", buffer, |buffer: &Role| {
+    on("bb_device_buffer_native", buffer, |buffer: &DeviceBufferRole| {
         // SAFETY: the header requires memory for a number.
-        let place = unsafe { input::output(native, "native") }?;
-        place.set(buffer.native()?.0)
+        let out = unsafe { input::output(native, "native") }?;
+        out.set(buffer.native()?.0)
     })
 }
 
@@ -232,11 +232,5 @@ pub unsafe extern "C" fn bb_device_buffer_native(
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_device_buffer_destroy(buffer: *mut bb_device_buffer) -> bb_status {
-    if buffer.is_null() {
-        return bb_status::BB_OK;
-    }
-    take("bb_device_buffer_destroy", buffer, |buffer: Role| {
-        drop(buffer);
-        Ok(())
-    })
+    destroy::<DeviceBufferRole, _>("bb_device_buffer_destroy", buffer)
 }

@@ -2,18 +2,17 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::guard::{guard, on, take};
-use super::handle::Kind;
-use super::input;
-use super::object::{Object, Seat};
-use super::opaque::{bb_device, bb_dynamic};
-use super::status::bb_status;
 use crate::buffers::dynamic::ring::Ring;
 use crate::buffers::dynamic::{DynamicBuffer, DynamicConfig, RingPolicy};
 use crate::buffers::storage::Claim;
 use crate::device::device::Device;
 use crate::device::driver::{Native, Usage};
 use crate::error::{Error, Label, Result, Status};
+use crate::ffi::guard::{destroy, guard, on};
+use crate::ffi::handle::{Kind, bb_device, bb_dynamic};
+use crate::ffi::input;
+use crate::ffi::object::{Object, create_at};
+use crate::ffi::status::bb_status;
 use crate::sys::clock::Timeout;
 
 /// `bb_dynamic_config.policy`: an update waits for the oldest frame, for `timeout_ns` at most.
@@ -179,13 +178,11 @@ pub unsafe extern "C" fn bb_dynamic_create(
 ) -> bb_status {
     on("bb_dynamic_create", device, |device: &Device| {
         // SAFETY: the header requires memory for a handle, and a config.
-        let (place, given) = unsafe {
-            input::required(config.cast::<u8>(), "config")?;
-            (input::output(dynamic, "dynamic")?, input::versioned(config, DEFAULTS)?)
+        let (out, given) = unsafe {
+            (input::output(dynamic, "dynamic")?, input::required_struct(config, DEFAULTS, "config")?)
         };
         let config = self::config(given)?;
-        let seat = Seat::take()?;
-        place.set(seat.seat(DynamicBuffer::new(device, &config)?)? as *mut bb_dynamic)
+        create_at(out, || DynamicBuffer::new(device, &config))
     })
 }
 
@@ -207,8 +204,8 @@ pub unsafe extern "C" fn bb_dynamic_begin_update(
 ) -> bb_status {
     on("bb_dynamic_begin_update", dynamic, |dynamic: &DynamicBuffer| {
         // SAFETY: the header requires memory for a slice.
-        let place = unsafe { input::output(slice, "slice") }?;
-        place.set(bb_dynamic_slice::of(&dynamic.ring.begin(bytes)?))
+        let out = unsafe { input::output(slice, "slice") }?;
+        out.set(bb_dynamic_slice::of(&dynamic.ring.begin(bytes)?))
     })
 }
 
@@ -249,9 +246,9 @@ pub unsafe extern "C" fn bb_dynamic_update(
 ) -> bb_status {
     on("bb_dynamic_update", dynamic, |dynamic: &DynamicBuffer| {
         // SAFETY: the header requires that many bytes, and memory for a slice.
-        let (data, place) =
+        let (data, out) =
             unsafe { (input::many(data.cast::<u8>(), bytes, "data")?, input::output(slice, "slice")?) };
-        place.set(bb_dynamic_slice::of(&dynamic.ring.update(data)?))
+        out.set(bb_dynamic_slice::of(&dynamic.ring.update(data)?))
     })
 }
 
@@ -299,19 +296,9 @@ pub unsafe extern "C" fn bb_dynamic_stats_get(
     on("bb_dynamic_stats_get", dynamic, |dynamic: &DynamicBuffer| unsafe {
         input::write_sized(struct_size, stats, "stats", |struct_size| {
             let counted = dynamic.statistics();
-            bb_dynamic_stats {
-                struct_size,
-                reserved: 0,
-                capacity: dynamic.capacity(),
-                updates: counted.updates,
-                bytes: counted.bytes,
-                frames: counted.frames,
-                stalls: counted.stalls,
-                stalled_ns: counted.stalled_ns,
-                refused: counted.refused,
-                grown: counted.grown,
-                trimmed: counted.trimmed,
-                dedicated: counted.dedicated,
+            copy_fields! {
+                bb_dynamic_stats { struct_size: struct_size, reserved: 0, capacity: dynamic.capacity() } from counted:
+                updates, bytes, frames, stalls, stalled_ns, refused, grown, trimmed, dedicated
             }
         })
     })
@@ -325,11 +312,5 @@ pub unsafe extern "C" fn bb_dynamic_stats_get(
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_dynamic_destroy(dynamic: *mut bb_dynamic) -> bb_status {
-    if dynamic.is_null() {
-        return bb_status::BB_OK;
-    }
-    take("bb_dynamic_destroy", dynamic, |dynamic: DynamicBuffer| {
-        drop(dynamic);
-        Ok(())
-    })
+    destroy::<DynamicBuffer, _>("bb_dynamic_destroy", dynamic)
 }

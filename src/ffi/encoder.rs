@@ -2,48 +2,34 @@
 
 use std::ffi::c_void;
 
-use super::device_buffer::Role;
-use super::dynamic::bb_dynamic_slice;
-use super::guard::{on, take};
-use super::handle::Kind;
-use super::input;
-use super::object::{self, Object, Seat};
-use super::opaque::{bb_buffer, bb_device, bb_device_buffer, bb_dynamic, bb_encoder};
-use super::status::bb_status;
-use crate::alloc::Arc;
 use crate::buffers::buffer::Buffer;
-use crate::buffers::device_buffer::DeviceBuffer;
 use crate::buffers::dynamic::DynamicBuffer;
 use crate::buffers::encoder::Encoder;
 use crate::device::device::Device;
 use crate::error::{Error, Result, Status};
+use crate::ffi::device_buffer::{DeviceBufferRole, target};
+use crate::ffi::dynamic::bb_dynamic_slice;
+use crate::ffi::guard::{destroy, on, with};
+use crate::ffi::handle::{Kind, bb_buffer, bb_device, bb_device_buffer, bb_dynamic, bb_encoder};
+use crate::ffi::input;
+use crate::ffi::object::{Object, create_at};
+use crate::ffi::status::bb_status;
 use crate::sync::mutex::Mutex;
 
 /// The encoder behind a handle. A second thread that uses it at the same time gets BB_E_BUSY.
-pub(super) struct Shared(Mutex<Encoder<'static>>);
+pub(super) struct SharedEncoder(Mutex<Encoder<'static>>);
 
-impl Object for Shared {
+impl Object for SharedEncoder {
     const KIND: Kind = Kind::Encoder;
 }
 
-impl Shared {
+impl SharedEncoder {
     /// Runs `work` on the encoder. The lock is only tried, so that no thread blocks on it.
     pub(super) fn with(&self, work: impl FnOnce(&mut Encoder<'static>) -> Result<()>) -> Result<()> {
-        let why = "another thread is inside of a call on the same encoder";
+        let why = "another thread is inside a call on the same encoder";
         let mut encoder = self.0.try_lock().ok_or_else(|| Error::text(Status::Busy, why))?;
         work(&mut encoder)
     }
-}
-
-/// Runs `work` on the object behind another handle of the same call.
-pub(super) fn with<T: Object, H, R>(handle: *const H, work: impl FnOnce(&T) -> Result<R>) -> Result<R> {
-    let handle = handle as u64;
-    object::with_pin(handle, work).map_err(|refusal| object::error::<T>(handle, refusal))?
-}
-
-/// The current device buffer behind another handle of the same call.
-pub(super) fn target(handle: *const bb_device_buffer) -> Result<Arc<DeviceBuffer>> {
-    with(handle, |role: &Role| Ok(role.share()))
 }
 
 /// Creates an encoder with nothing recorded.
@@ -60,9 +46,8 @@ pub unsafe extern "C" fn bb_encoder_create(
 ) -> bb_status {
     on("bb_encoder_create", device, |device: &Device| {
         // SAFETY: the header requires memory for a handle.
-        let place = unsafe { input::output(encoder, "encoder") }?;
-        let seat = Seat::take()?;
-        place.set(seat.seat(Shared(Mutex::new(Encoder::new(device))))? as *mut bb_encoder)
+        let out = unsafe { input::output(encoder, "encoder") }?;
+        create_at(out, || Ok(SharedEncoder(Mutex::new(Encoder::new(device)))))
     })
 }
 
@@ -87,7 +72,7 @@ pub extern "C" fn bb_encoder_copy(
     to_offset: u64,
     bytes: u64,
 ) -> bb_status {
-    on("bb_encoder_copy", encoder, |encoder: &Shared| {
+    on("bb_encoder_copy", encoder, |encoder: &SharedEncoder| {
         with(from, |from: &Buffer| {
             with(to, |to: &Buffer| {
                 encoder.with(|encoder| encoder.copy(from, from_offset, to, to_offset, bytes))
@@ -117,10 +102,12 @@ pub extern "C" fn bb_encoder_copy_bytes(
     to_offset: u64,
     bytes: u64,
 ) -> bb_status {
-    on("bb_encoder_copy_bytes", encoder, |encoder: &Shared| {
+    on("bb_encoder_copy_bytes", encoder, |encoder: &SharedEncoder| {
         if from == to {
-            let why = "is the source as well; a copy needs two buffers";
-            return with(from, |_: &Role| Err::<(), _>(Error::param(Status::Argument, "to", why)));
+            let why = "is also the source; a copy needs two buffers";
+            return with(from, |_: &DeviceBufferRole| {
+                Err::<(), _>(Error::param(Status::Argument, "to", why))
+            });
         }
         let (from, to) = (target(from)?, target(to)?);
         encoder.with(|encoder| encoder.copy_bytes(&from, from_offset, &to, to_offset, bytes))
@@ -147,7 +134,7 @@ pub unsafe extern "C" fn bb_encoder_write(
     data: *const c_void,
     bytes: u64,
 ) -> bb_status {
-    on("bb_encoder_write", encoder, |encoder: &Shared| {
+    on("bb_encoder_write", encoder, |encoder: &SharedEncoder| {
         // SAFETY: the header requires that many bytes, which stay until the submit.
         let data: &'static [u8] = unsafe { input::many(data.cast::<u8>(), bytes, "data") }?;
         let to = target(to)?;
@@ -174,7 +161,7 @@ pub unsafe extern "C" fn bb_encoder_copy_update(
     to: *mut bb_device_buffer,
     offset: u64,
 ) -> bb_status {
-    on("bb_encoder_copy_update", encoder, |encoder: &Shared| {
+    on("bb_encoder_copy_update", encoder, |encoder: &SharedEncoder| {
         // SAFETY: the header requires a slice.
         let slice = unsafe { input::required(slice, "slice") }?;
         with(dynamic, |dynamic: &DynamicBuffer| {
@@ -198,15 +185,9 @@ pub unsafe extern "C" fn bb_encoder_copy_update(
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_encoder_submit(encoder: *mut bb_encoder, fence: *mut u64) -> bb_status {
-    on("bb_encoder_submit", encoder, |encoder: &Shared| {
-        encoder.with(|encoder| {
-            let submitted = encoder.submit()?;
-            if !fence.is_null() {
-                // SAFETY: the header requires memory for a number or NULL.
-                unsafe { fence.write(submitted.0) };
-            }
-            Ok(())
-        })
+    on("bb_encoder_submit", encoder, |encoder: &SharedEncoder| {
+        // SAFETY: the header requires memory for a number or NULL.
+        encoder.with(|encoder| unsafe { input::set_optional(fence, encoder.submit()?.0) })
     })
 }
 
@@ -218,11 +199,5 @@ pub unsafe extern "C" fn bb_encoder_submit(encoder: *mut bb_encoder, fence: *mut
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_encoder_destroy(encoder: *mut bb_encoder) -> bb_status {
-    if encoder.is_null() {
-        return bb_status::BB_OK;
-    }
-    take("bb_encoder_destroy", encoder, |encoder: Shared| {
-        drop(encoder);
-        Ok(())
-    })
+    destroy::<SharedEncoder, _>("bb_encoder_destroy", encoder)
 }

@@ -2,11 +2,16 @@
 
 use std::ffi::c_void;
 
-use super::guard::{guard_handle, on};
-use super::opaque::{bb_lease, bb_manager};
-use super::status::bb_status;
-use super::{handle, input};
+use crate::device::device::Device;
+use crate::device::driver::DeviceKind;
+use crate::error::{Error, Status};
+use crate::ffi::guard::{guard_handle, on};
+use crate::ffi::handle::{bb_device, bb_lease, bb_manager};
+use crate::ffi::manager::{bb_manager_config, create};
+use crate::ffi::status::bb_status;
+use crate::ffi::{handle, input, object};
 use crate::handle::lease;
+use crate::manager::device_front::release_device_front;
 use crate::manager::manager::Manager;
 
 /// The newest published copy of a state. Its bytes do not change until the lease is released.
@@ -37,9 +42,9 @@ pub struct bb_front {
 pub unsafe extern "C" fn bb_manager_acquire_front(m: *mut bb_manager, front: *mut bb_front) -> bb_status {
     on("bb_manager_acquire_front", m, |own: &Manager| {
         // SAFETY: the header requires memory for a front.
-        let place = unsafe { input::output(front, "front") }?;
+        let out = unsafe { input::output(front, "front") }?;
         let front = own.acquire_front_raw()?;
-        place.set(bb_front {
+        out.set(bb_front {
             data: front.data.cast(),
             bytes: front.bytes,
             epoch: front.epoch,
@@ -57,5 +62,106 @@ pub unsafe extern "C" fn bb_manager_acquire_front(m: *mut bb_manager, front: *mu
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_lease_release(lease: *mut bb_lease) -> bb_status {
-    guard_handle("bb_lease_release", lease, |lease| lease::release(handle::to_lease(lease)?))
+    guard_handle("bb_lease_release", lease, |lease| lease::release(object::to_lease(lease)?))
+}
+
+/// The newest published copy of a state in an OpenGL buffer.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_gl_front {
+    /// The buffer's name.
+    pub buffer: u32,
+    /// Index of the manager's copy. The buffer of a slot never changes, so that vertex array objects may be kept by
+    /// slot.
+    pub slot: u32,
+    /// Offset of the state in the buffer, in bytes.
+    pub offset: u64,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The newest tag enqueued before its publish; 0 if there is none.
+    pub tag: u64,
+    /// Release it with `bb_lease_release_gl()`.
+    pub lease: *mut bb_lease,
+}
+
+/// Creates a manager whose fronts are also OpenGL buffers.
+///
+/// It works as a manager of `bb_manager_create()`: updates, kernels and CPU fronts are in host memory. Each copy also
+/// has an OpenGL buffer, to which the device's owner thread uploads what has changed before the copy is published. On
+/// a host-driven device the upload runs in `bb_device_poll()` and in waits on its owner thread. If this call is made
+/// on another thread, it waits for such a poll, at most for the config's `watchdog_ns` (0: without limit).
+///
+/// @param device an OpenGL device
+/// @param dtype a `bb_dtype`, or `BB_OPAQUE(size)` for elements of that many bytes
+/// @param ndim dimensions, 0 to BB_MAX_DIMS
+/// @param shape elements along each dimension; may be NULL if there are none
+/// @param config parameters, or NULL for the defaults
+/// @param manager the handle is written here
+/// @return what `bb_manager_create()` returns, BB_E_ARGUMENT (also a device of another kind), BB_E_LIMIT (also more
+///         bytes than a buffer of the device can have), BB_E_TIMEOUT (the device was not polled), BB_E_DEVICE_LOST,
+///         or a handle status
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_create_gl(
+    device: *mut bb_device,
+    dtype: u32,
+    ndim: u32,
+    shape: *const u64,
+    config: *const bb_manager_config,
+    manager: *mut *mut bb_manager,
+) -> bb_status {
+    on("bb_manager_create_gl", device, |device: &Device| {
+        if device.info().kind != DeviceKind::Gl {
+            let why = "is not on OpenGL: make it by bb_device_create_gl()";
+            return Err(Error::param(Status::Argument, "device", why));
+        }
+        // SAFETY: the header requires memory for a handle, `ndim` lengths, and a config or NULL.
+        unsafe { create(Some(device), dtype, ndim, shape, config, manager) }
+    })
+}
+
+/// Leases the newest front for rendering. The context that is current on this thread waits for the fence of the
+/// upload. The content does not change until the lease is released.
+///
+/// @param m a manager made by `bb_manager_create_gl()`
+/// @param front output
+/// @return BB_OK, BB_E_STATE (a manager on host memory, or no context that shares the device's objects is current on
+///         this thread), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle status
+/// @threadsafety on any thread with a context that shares the device's objects
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_acquire_front_gl(
+    m: *mut bb_manager,
+    front: *mut bb_gl_front,
+) -> bb_status {
+    on("bb_manager_acquire_front_gl", m, |own: &Manager| {
+        // SAFETY: the header requires memory for a front.
+        let out = unsafe { input::output(front, "front") }?;
+        let leased = own.acquire_device_front()?;
+        out.set(bb_gl_front {
+            buffer: leased.native.0 as u32,
+            slot: leased.slot,
+            offset: 0,
+            bytes: leased.front.bytes,
+            epoch: leased.front.epoch,
+            tag: leased.front.tag,
+            lease: handle::of_lease(leased.front.lease, m as u64) as *mut bb_lease,
+        })
+    })
+}
+
+/// Releases a front once the draws so far are done: a fence is inserted into the context that is current on this
+/// thread, and the buffer is not written before that fence is signalled. The CPU does not wait.
+///
+/// @param lease from `bb_gl_front.lease`
+/// @return BB_OK, BB_E_ARGUMENT (not a lease of a `bb_gl_front`), BB_E_STATE (no context that shares the device's objects
+///         is current on this thread), BB_E_STALE (released before), BB_E_OUT_OF_MEMORY, or a handle status
+/// @threadsafety on any thread with a context that shares the device's objects
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_lease_release_gl(lease: *mut bb_lease) -> bb_status {
+    guard_handle("bb_lease_release_gl", lease, |lease| release_device_front(object::to_lease(lease)?))
 }

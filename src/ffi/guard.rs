@@ -1,39 +1,25 @@
-//! The wall that every call passes: no panic crosses it, and every refusal leaves its status, message and count.
+//! The wrapper of every C function: no panic crosses it, and every refusal sets its status, message and count.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::handle::Kind;
-use super::object::{self, Object};
-use super::status::bb_status;
-use super::{foreign, last_error};
 use crate::error::{Error, Label, Result, Status};
+use crate::ffi::foreign;
+use crate::ffi::handle::Kind;
+use crate::ffi::object::{self, Object};
+use crate::ffi::status::{self, bb_status};
 
-/// Runs a call that is about no object, or about one that it makes.
+/// Runs a call without an object, or one that creates an object.
 #[inline(always)]
 pub(crate) fn guard(call: &'static str, work: impl FnOnce() -> Result<()>) -> bb_status {
-    let told = || match work() {
+    let run = || match work() {
         Ok(()) => bb_status::BB_OK,
         Err(error) => refused(call, &error),
     };
-    catch_unwind(AssertUnwindSafe(told)).unwrap_or_else(|payload| panicked(call, payload))
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| panicked(call, payload))
 }
 
-/// Runs a call that is about an object, but not inside of it: so that a callback may end the handle.
-pub(crate) fn beside(
-    call: &'static str,
-    kind: Kind,
-    label: Label,
-    work: impl FnOnce() -> Result<()>,
-) -> bb_status {
-    let told = || match work() {
-        Ok(()) => bb_status::BB_OK,
-        Err(error) => refused_with(call, kind, label, &error),
-    };
-    catch_unwind(AssertUnwindSafe(told)).unwrap_or_else(|payload| panicked(call, payload))
-}
-
-/// Runs a call on the object that the handle names.
+/// Runs a call on the object of a handle.
 #[inline(always)]
 pub(crate) fn on<T: Object, H, S: Into<bb_status>>(
     call: &'static str,
@@ -41,19 +27,46 @@ pub(crate) fn on<T: Object, H, S: Into<bb_status>>(
     work: impl FnOnce(&T) -> Result<S>,
 ) -> bb_status {
     let handle = handle as u64;
-    // Every refusal is told where it arises: what travels from there is one number.
-    let told = |object: &T| match work(object) {
+    // A refusal is reported where it arises, so that only one number is returned from there.
+    let run = |object: &T| match work(object) {
         Ok(ended) => ended.into(),
         Err(error) => refused_by(call, object, &error),
     };
-    let entered = || match object::with_pin(handle, told) {
+    let enter = || match object::with_pin(handle, run) {
         Ok(status) => status,
-        Err(refusal) => refused_handle(call, handle, &object::error::<T>(handle, refusal)),
+        Err(entering) => refused_handle(call, handle, &object::error::<T>(handle, entering)),
     };
-    catch_unwind(AssertUnwindSafe(entered)).unwrap_or_else(|payload| poisoned::<T>(call, handle, payload))
+    catch_unwind(AssertUnwindSafe(enter)).unwrap_or_else(|payload| poisoned::<T>(call, handle, payload))
 }
 
-/// Runs a call on a handle whose object it looks up, or ends, by itself.
+/// Gets from the object what a call needs, and runs `work` while the call is not inside the object: callbacks that `work` runs,
+/// and other threads, may end the handle meanwhile.
+pub(crate) fn outside<T: Object, H, R>(
+    call: &'static str,
+    handle: *const H,
+    get: impl FnOnce(&T) -> Result<R>,
+    work: impl FnOnce(R) -> Result<()>,
+) -> bb_status {
+    let mut got = None;
+    let status = on(call, handle, |object: &T| {
+        got = Some((get(object)?, object.label()));
+        Ok(())
+    });
+    let Some((needed, label)) = got else { return status };
+    let run = || match work(needed) {
+        Ok(()) => bb_status::BB_OK,
+        Err(error) => refused_with(call, T::KIND, label, &error),
+    };
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| panicked(call, payload))
+}
+
+/// Runs `work` on the object of a further handle of a call.
+pub(crate) fn with<T: Object, H, R>(handle: *const H, work: impl FnOnce(&T) -> Result<R>) -> Result<R> {
+    let handle = handle as u64;
+    object::with_pin(handle, work).map_err(|entering| object::error::<T>(handle, entering))?
+}
+
+/// Runs a call that looks up or ends the handle itself.
 #[inline(always)]
 pub(crate) fn guard_handle<H>(
     call: &'static str,
@@ -61,15 +74,15 @@ pub(crate) fn guard_handle<H>(
     work: impl FnOnce(u64) -> Result<()>,
 ) -> bb_status {
     let handle = handle as u64;
-    let told = || match work(handle) {
+    let run = || match work(handle) {
         Ok(()) => bb_status::BB_OK,
         Err(error) => refused_handle(call, handle, &error),
     };
-    catch_unwind(AssertUnwindSafe(told)).unwrap_or_else(|payload| panicked(call, payload))
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| panicked(call, payload))
 }
 
-/// Ends the handle and hands its object over.
-pub(crate) fn take<T: Object, H>(
+/// Ends the handle, and passes its object to `work`.
+pub(crate) fn remove<T: Object, H>(
     call: &'static str,
     handle: *const H,
     work: impl FnOnce(T) -> Result<()>,
@@ -77,10 +90,27 @@ pub(crate) fn take<T: Object, H>(
     guard_handle(call, handle, |handle| work(object::remove(handle)?))
 }
 
+/// Ends the handle and drops its object; NULL has no effect.
+pub(crate) fn destroy<T: Object, H>(call: &'static str, handle: *const H) -> bb_status {
+    destroy_by(call, handle, |object: T| {
+        drop(object);
+        Ok(())
+    })
+}
+
+/// Ends the handle and passes its object to `work`; NULL has no effect.
+pub(crate) fn destroy_by<T: Object, H>(
+    call: &'static str,
+    handle: *const H,
+    work: impl FnOnce(T) -> Result<()>,
+) -> bb_status {
+    if handle.is_null() { bb_status::BB_OK } else { remove(call, handle, work) }
+}
+
 #[cold]
 #[inline(never)]
 fn refused(call: &str, error: &Error) -> bb_status {
-    last_error::set(format_args!("{call}: {error}"));
+    status::set_message(format_args!("{call}: {error}"));
     error.status().into()
 }
 
@@ -95,7 +125,7 @@ fn refused_with(call: &str, kind: Kind, label: Label, error: &Error) -> bb_statu
     match label.as_str() {
         "" => refused(call, error),
         label => {
-            last_error::set(format_args!("{call}: {error} [{} '{label}']", kind.name()));
+            status::set_message(format_args!("{call}: {error} [{} '{label}']", kind.name()));
             error.status().into()
         }
     }
@@ -105,8 +135,8 @@ fn refused_with(call: &str, kind: Kind, label: Label, error: &Error) -> bb_statu
 #[inline(never)]
 fn refused_handle(call: &str, handle: u64, error: &Error) -> bb_status {
     match (error.status() == Status::Foreign).then(|| foreign::owner(handle)).flatten() {
-        Some(owner) => last_error::set(format_args!("{call}: {error} ({owner})")),
-        None => last_error::set(format_args!("{call}: {error}")),
+        Some(owner) => status::set_message(format_args!("{call}: {error} ({owner})")),
+        None => status::set_message(format_args!("{call}: {error}")),
     }
     error.status().into()
 }
@@ -118,12 +148,12 @@ fn panicked(call: &str, payload: Box<dyn Any + Send>) -> bb_status {
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    last_error::set(format_args!(
+    status::set_message(format_args!(
         "{call}: {} ({})",
         Status::Panic.summary(),
         message.unwrap_or("no message")
     ));
-    // A payload whose drop panics must not get out either.
+    // A panic in the drop of the payload must not escape either.
     std::mem::forget(payload);
     bb_status::BB_E_PANIC
 }
@@ -131,7 +161,7 @@ fn panicked(call: &str, payload: Box<dyn Any + Send>) -> bb_status {
 #[cold]
 #[inline(never)]
 fn poisoned<T: Object>(call: &str, handle: u64, payload: Box<dyn Any + Send>) -> bb_status {
-    // If the handle has ended meanwhile, there is nothing left to poison.
+    // Fails if the handle has ended meanwhile: there is nothing to poison.
     let _ = object::with_pin(handle, T::poison);
     panicked(call, payload)
 }
@@ -166,11 +196,11 @@ mod tests {
 
     fn message() -> &'static str {
         // SAFETY: NUL-terminated; the tests use it before their next refusal.
-        unsafe { CStr::from_ptr(last_error::get()) }.to_str().unwrap()
+        unsafe { CStr::from_ptr(status::message()) }.to_str().unwrap()
     }
 
     #[test]
-    fn a_refusal_is_told_with_function_facts_and_label_and_is_counted() {
+    fn a_refusal_has_function_parameter_and_label_and_is_counted() {
         let handle = object::create(|| Ok(Probe)).unwrap() as *const u8;
         let beyond = |_: &Probe| -> Result<()> {
             Err(Error::beyond("byte_offset + data", 20, 16, "bytes of the state"))
@@ -180,8 +210,8 @@ mod tests {
         assert_eq!((message(), REFUSED.load(SeqCst)), (text, Status::Range as i32));
         assert_eq!(on("bb_y", handle, |_: &Probe| Ok(())), bb_status::BB_OK);
         assert_eq!(message(), text, "a call that succeeds leaves the message alone");
-        assert_eq!(take("bb_z", handle, |_: Probe| Ok(())), bb_status::BB_OK);
-        assert_eq!(take("bb_z", handle, |_: Probe| Ok(())), bb_status::BB_E_STALE);
+        assert_eq!(remove("bb_z", handle, |_: Probe| Ok(())), bb_status::BB_OK);
+        assert_eq!(remove("bb_z", handle, |_: Probe| Ok(())), bb_status::BB_E_STALE);
         assert!(message().starts_with("bb_z: task = "), "{}", message());
     }
 
@@ -196,13 +226,13 @@ mod tests {
         assert_eq!(POISONED.load(SeqCst), 1);
         assert_eq!(guard("bb_y", || panic!("plainly")), bb_status::BB_E_PANIC);
         assert!(message().ends_with("(plainly)"));
-        assert_eq!(take("bb_z", handle, |_: Probe| Ok(())), bb_status::BB_OK);
+        assert_eq!(remove("bb_z", handle, |_: Probe| Ok(())), bb_status::BB_OK);
     }
 
     #[test]
     fn a_long_message_is_cut_and_each_thread_has_its_own() {
         let long: String = "é".repeat(400);
-        last_error::set(format_args!("x{long}"));
+        status::set_message(format_args!("x{long}"));
         assert_eq!(message().len(), 511);
         std::thread::spawn(|| assert_eq!(message(), "")).join().unwrap();
         assert_eq!(message().len(), 511);

@@ -1,17 +1,17 @@
-//! Reading what C hands over, and writing what it wants back.
+//! Reading the parameters of C functions, and writing their outputs.
 //!
-//! Raw pointers are trusted to point to what the header says; NULL, sizes, versions and encodings are checked.
+//! Raw pointers are trusted to point to what the header requires; NULL, sizes, versions and encodings are checked.
 
 use std::ffi::{CStr, c_char};
 use std::slice;
 
 use crate::error::{Error, Result, Status};
 
-/// Something that must not be NULL.
+/// A pointer that must not be NULL.
 ///
 /// # Safety
 ///
-/// NULL, or what the header says, for as long as the call lasts.
+/// NULL, or what the header requires, for the time of the call.
 #[inline(always)]
 pub(super) unsafe fn required<'a, T>(given: *const T, param: &'static str) -> Result<&'a T> {
     // SAFETY: promised by the caller.
@@ -28,11 +28,11 @@ fn null(param: &'static str) -> Error {
     Error::param(Status::Null, param, "is NULL")
 }
 
-/// `count` values; NULL is fine for none.
+/// `count` values; NULL is allowed if `count` is 0.
 ///
 /// # Safety
 ///
-/// NULL, or that many values that do not change while the call lasts.
+/// NULL, or that many values that do not change during the call.
 pub(super) unsafe fn many<'a, T>(given: *const T, count: u64, param: &'static str) -> Result<&'a [T]> {
     if count == 0 {
         return Ok(&[]);
@@ -50,7 +50,7 @@ pub(super) unsafe fn many<'a, T>(given: *const T, count: u64, param: &'static st
 ///
 /// # Safety
 ///
-/// NULL, or a NUL-terminated string that does not change while the call lasts.
+/// NULL, or a NUL-terminated string that does not change during the call.
 pub(super) unsafe fn name<'a>(given: *const c_char, param: &'static str) -> Result<&'a str> {
     if given.is_null() {
         return Ok("");
@@ -58,7 +58,7 @@ pub(super) unsafe fn name<'a>(given: *const c_char, param: &'static str) -> Resu
     // SAFETY: promised by the caller.
     let text = unsafe { CStr::from_ptr(given) };
     if text.to_bytes().is_ascii() {
-        // Nearly every name; the full check takes a tenth of a look-up.
+        // The common case; the full check takes a tenth of a look-up.
         // SAFETY: ASCII is UTF-8.
         return Ok(unsafe { str::from_utf8_unchecked(text.to_bytes()) });
     }
@@ -69,7 +69,7 @@ pub(super) unsafe fn name<'a>(given: *const c_char, param: &'static str) -> Resu
 ///
 /// # Safety
 ///
-/// NULL, or a NUL-terminated string that does not change while the call lasts.
+/// NULL, or a NUL-terminated string that does not change during the call.
 pub(super) unsafe fn required_name<'a>(given: *const c_char, param: &'static str) -> Result<&'a str> {
     // SAFETY: promised by the caller.
     unsafe { if given.is_null() { Err(null(param)) } else { name(given, param) } }
@@ -79,23 +79,19 @@ pub(super) unsafe fn required_name<'a>(given: *const c_char, param: &'static str
 ///
 /// # Safety
 ///
-/// NULL with length 0, or that many bytes that do not change while the call lasts.
+/// NULL with length 0, or that many bytes that do not change during the call.
 pub(super) unsafe fn utf8<'a>(given: *const c_char, length: u64, param: &'static str) -> Result<&'a str> {
     // SAFETY: promised by the caller.
     let bytes = unsafe { many(given.cast::<u8>(), length, param) }?;
     std::str::from_utf8(bytes).map_err(|_| Error::param(Status::Argument, param, "is not UTF-8"))
 }
 
-/// Flags of which only `known` may be set.
-pub(super) fn flags(given: u32, known: u32, param: &'static str) -> Result<u32> {
-    if given & !known == 0 {
-        Ok(given)
-    } else {
-        Err(Error::value(Status::Argument, param, given, "unknown flags"))
-    }
+/// A set of flags; unknown ones are refused.
+pub(super) fn flags<F: bitflags::Flags<Bits = u32>>(given: u32, param: &'static str) -> Result<F> {
+    F::from_bits(given).ok_or_else(|| Error::value(Status::Argument, param, given, "unknown flags"))
 }
 
-/// Yes or no, as an integer.
+/// A boolean as an integer.
 pub(super) fn flag(given: u32, param: &'static str) -> Result<bool> {
     match given {
         0 => Ok(false),
@@ -104,18 +100,23 @@ pub(super) fn flag(given: u32, param: &'static str) -> Result<bool> {
     }
 }
 
-/// Where an output goes.
+/// A reserved field, which must be 0.
+pub(super) fn reserved(given: u32, param: &'static str) -> Result<()> {
+    if given == 0 { Ok(()) } else { Err(Error::value(Status::Argument, param, given, "must be 0")) }
+}
+
+/// Memory for an output.
 #[derive(Debug)]
 pub(super) struct Out<T>(*mut T);
 
-/// A place for an output, checked before the work is done.
+/// Memory for an output, checked before the work is done.
 ///
 /// # Safety
 ///
 /// NULL, or memory for a T, which need not be initialised.
 #[inline(always)]
-pub(super) unsafe fn output<T>(place: *mut T, param: &'static str) -> Result<Out<T>> {
-    if place.is_null() { Err(null(param)) } else { Ok(Out(place)) }
+pub(super) unsafe fn output<T>(out: *mut T, param: &'static str) -> Result<Out<T>> {
+    if out.is_null() { Err(null(param)) } else { Ok(Out(out)) }
 }
 
 impl<T> Out<T> {
@@ -128,13 +129,22 @@ impl<T> Out<T> {
     }
 }
 
-/// The smallest struct that any version had: its size and one more word.
+/// Writes an output that the caller may not want.
+///
+/// # Safety
+///
+/// NULL, or memory for a T.
+pub(super) unsafe fn set_optional<T>(out: *mut T, value: T) -> Result<()> {
+    // SAFETY: promised by the caller.
+    unsafe { output(out, "") }.map_or(Ok(()), |out| out.set(value))
+}
+
+/// The smallest struct of any version: its size and one more word.
 const SMALLEST: u32 = 8;
-/// Far more than any version will have. A larger size is what an uninitialised struct or variable holds, and would have the
-/// library read or write up to 4 GiB.
+/// Larger than any version's struct. A larger size is that of an uninitialised struct, and would make the library access up to
+/// 4 GiB.
 const LARGEST: u32 = 64 << 10;
 
-/// Refuses sizes that no version's struct has.
 fn check_size(size: u32, too_small: &'static str, too_large: &'static str) -> Result<()> {
     match size {
         SMALLEST..=LARGEST => Ok(()),
@@ -147,13 +157,13 @@ fn size_error(size: u32, why: &'static str) -> Error {
     Error::value(Status::Version, "struct_size", size, why)
 }
 
-/// A struct that begins with its `struct_size`: what an older caller does not have is taken from `defaults`; what a newer
-/// one has beyond ours must be zero.
+/// A struct that begins with its `struct_size`. Fields that an older caller's struct lacks are those of `defaults`; bytes
+/// beyond this version's struct must be zero.
 ///
 /// # Safety
 ///
 /// At least four readable bytes, and as many as they say if that is at most [`LARGEST`]. Every bit pattern is a legal T.
-pub(super) unsafe fn versioned<T: Copy>(given: *const T, defaults: T) -> Result<T> {
+unsafe fn versioned<T: Copy>(given: *const T, defaults: T) -> Result<T> {
     let ours = size_of::<T>();
     // SAFETY: promised by the caller.
     let size = unsafe { given.cast::<u32>().read_unaligned() };
@@ -174,27 +184,38 @@ pub(super) unsafe fn versioned<T: Copy>(given: *const T, defaults: T) -> Result<
     Ok(value)
 }
 
+/// As [`versioned`]; NULL is an error.
+///
+/// # Safety
+///
+/// As there, or NULL.
+pub(super) unsafe fn required_struct<T: Copy>(
+    given: *const T,
+    defaults: T,
+    param: &'static str,
+) -> Result<T> {
+    // SAFETY: promised by the caller.
+    if given.is_null() { Err(null(param)) } else { unsafe { versioned(given, defaults) } }
+}
+
 /// As [`versioned`]; NULL stands for the defaults.
 ///
 /// # Safety
 ///
 /// As there, or NULL.
-pub(super) unsafe fn optional<T: Copy>(given: *const T, defaults: T) -> Result<T> {
-    if given.is_null() {
-        return Ok(defaults);
-    }
+pub(super) unsafe fn optional_struct<T: Copy>(given: *const T, defaults: T) -> Result<T> {
     // SAFETY: promised by the caller.
-    unsafe { versioned(given, defaults) }
+    if given.is_null() { Ok(defaults) } else { unsafe { versioned(given, defaults) } }
 }
 
-/// Checks the place and the size of a struct that is written once the work is done.
+/// Checks the memory and the size of a struct that is written once the work is done.
 ///
 /// # Safety
 ///
-/// NULL, or a place of `struct_size` bytes.
-pub(super) unsafe fn sized_output<T>(struct_size: u32, place: *mut T, param: &'static str) -> Result<()> {
+/// NULL, or memory of `struct_size` bytes.
+pub(super) unsafe fn sized_output<T>(struct_size: u32, out: *mut T, param: &'static str) -> Result<()> {
     // SAFETY: promised by the caller.
-    unsafe { output(place, param) }?;
+    unsafe { output(out, param) }?;
     check_size(
         struct_size,
         "too small; pass sizeof the struct",
@@ -202,38 +223,80 @@ pub(super) unsafe fn sized_output<T>(struct_size: u32, place: *mut T, param: &'s
     )
 }
 
-/// Writes a struct of a size that the caller chose; `value` is told how many bytes of it are written.
+/// Writes a struct of the caller's size; `value` gets the number of its bytes that are written.
 ///
 /// # Safety
 ///
-/// NULL, or a place of `struct_size` bytes.
+/// NULL, or memory of `struct_size` bytes.
 pub(super) unsafe fn write_sized<T: Copy>(
     struct_size: u32,
-    place: *mut T,
+    out: *mut T,
     param: &'static str,
     value: impl FnOnce(u32) -> T,
 ) -> Result<()> {
     // SAFETY: promised by the caller.
-    unsafe { sized_output(struct_size, place, param) }?;
+    unsafe { sized_output(struct_size, out, param) }?;
     let value = value(struct_size.min(size_of::<T>() as u32));
     // SAFETY: promised by the caller.
-    unsafe { write_versioned(place, struct_size, &value) };
+    unsafe { write_versioned(out, struct_size, &value) };
     Ok(())
 }
 
-/// Writes the first `size` bytes of a struct, and zeros for what a newer caller has beyond ours.
+/// Writes the first `size` bytes of a struct, and zeros beyond this version's struct.
 ///
 /// # Safety
 ///
-/// `place` has room for `size` bytes.
-unsafe fn write_versioned<T: Copy>(place: *mut T, size: u32, value: &T) {
+/// `out` is memory of `size` bytes.
+unsafe fn write_versioned<T: Copy>(out: *mut T, size: u32, value: &T) {
     let (size, ours) = (size as usize, size_of::<T>());
-    let (place, value) = (place.cast::<u8>(), (&raw const *value).cast::<u8>());
+    let (out, value) = (out.cast::<u8>(), (&raw const *value).cast::<u8>());
     // SAFETY: promised by the caller, and no more bytes are read than a T has.
     unsafe {
-        place.copy_from_nonoverlapping(value, size.min(ours));
-        place.add(size.min(ours)).write_bytes(0, size.saturating_sub(ours));
+        out.copy_from_nonoverlapping(value, size.min(ours));
+        out.add(size.min(ours)).write_bytes(0, size.saturating_sub(ours));
     }
+}
+
+/// A C struct with fields of its own, and fields of the same names copied from a struct of the core:
+/// `copy_fields! { bb_struct { own: value } from source: first, second }`.
+macro_rules! copy_fields {
+    ($to:ident { $($own:ident: $value:expr),* } from $from:ident: $($field:ident),+ $(,)?) => {
+        $to { $($own: $value,)* $($field: $from.$field,)+ }
+    };
+}
+
+/// Writes the length of a text, and the text with a NUL unless the caller wants only the length.
+///
+/// # Safety
+///
+/// `out` is NULL or memory of `capacity` bytes; `length` is NULL or memory for a number.
+pub(super) unsafe fn write_text(text: &str, out: *mut c_char, capacity: u64, length: *mut u64) -> Result<()> {
+    // SAFETY: promised by the caller.
+    let length = unsafe { output(length, "length") }?;
+    let bytes = text.len() as u64;
+    if capacity > 0 {
+        if out.is_null() {
+            let why = "is NULL; use a capacity of 0 to get only the length";
+            return Err(Error::param(Status::Null, "text", why));
+        }
+        if capacity <= bytes {
+            let (end, of) = (u128::from(bytes) + 1, "capacity; get the length first");
+            return Err(Error::beyond("text with its NUL", end, capacity, of));
+        }
+        // SAFETY: memory for more than the text, and the two do not overlap.
+        unsafe {
+            out.cast::<u8>().copy_from_nonoverlapping(text.as_ptr(), text.len());
+            out.add(text.len()).write(0);
+        }
+    }
+    length.set(bytes)
+}
+
+/// Text as an array of characters, cut where it does not fit.
+pub(super) fn chars<const N: usize>(text: &str) -> [c_char; N] {
+    let mut chars = [0; N];
+    chars.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from as c_char);
+    chars
 }
 
 #[cfg(test)]
@@ -269,13 +332,13 @@ mod tests {
     #[test]
     fn an_output_is_cut_for_an_older_caller_and_zero_filled_for_a_newer_one() {
         let value = Known { struct_size: 16, first: 3, second: 4 };
-        let mut place = [9u32; 6];
-        // SAFETY: room for all sizes below.
-        unsafe { write_versioned(place.as_mut_ptr().cast(), 8, &value) };
-        assert_eq!(place, [16, 3, 9, 9, 9, 9]);
+        let mut out = [9u32; 6];
+        // SAFETY: memory for all sizes below.
+        unsafe { write_versioned(out.as_mut_ptr().cast(), 8, &value) };
+        assert_eq!(out, [16, 3, 9, 9, 9, 9]);
         // SAFETY: as above.
-        unsafe { write_versioned(place.as_mut_ptr().cast(), 24, &value) };
-        assert_eq!(place, [16, 3, 4, 0, 0, 0]);
+        unsafe { write_versioned(out.as_mut_ptr().cast(), 24, &value) };
+        assert_eq!(out, [16, 3, 4, 0, 0, 0]);
     }
 
     #[test]
@@ -286,6 +349,25 @@ mod tests {
             assert_eq!(many(&raw const one, 1 << 61, "updates").unwrap_err().status(), Status::Range);
             assert_eq!(many(std::ptr::null::<u64>(), 1, "updates").unwrap_err().status(), Status::Null);
             assert_eq!(many(std::ptr::null::<u64>(), 0, "updates"), Ok(&[][..]));
+        }
+    }
+
+    #[test]
+    fn the_length_alone_is_available_and_a_short_buffer_stays_unchanged() {
+        let (mut buffer, mut length) = ([b'x' as c_char; 8], 99);
+        // SAFETY: the capacities are those of the buffer, or less.
+        unsafe {
+            write_text("abc", std::ptr::null_mut(), 0, &mut length).unwrap();
+            assert_eq!(length, 3);
+            length = 99;
+            let refused = write_text("abc", buffer.as_mut_ptr(), 3, &mut length).unwrap_err();
+            assert_eq!((refused.status(), length, buffer[0]), (Status::Range, 99, b'x' as c_char));
+            write_text("abc", buffer.as_mut_ptr(), 4, &mut length).unwrap();
+            assert_eq!((length, &buffer[..5]), (3, &[97, 98, 99, 0, 120][..]));
+            assert_eq!(
+                write_text("", std::ptr::null_mut(), 1, &mut length).unwrap_err().status(),
+                Status::Null
+            );
         }
     }
 }

@@ -2,18 +2,17 @@
 
 use std::ffi::{CStr, c_char, c_void};
 
-use super::callback::{UserData, Writer, bb_drop_fn, bb_write_fn, discard};
-use super::guard::guard;
-use super::status::{self, bb_status};
-use super::{handle, input, last_error};
-use crate::alloc::try_box;
 use crate::dump;
 use crate::error::{Error, Result, Status};
+use crate::ffi::callback::{UserData, Writer, bb_drop_fn, bb_write_fn, boxed_callback, discard};
+use crate::ffi::guard::guard;
+use crate::ffi::status::bb_status;
+use crate::ffi::{input, object, status};
 use crate::log::{Level, queue, sink};
 use crate::sync::wait_check;
 use crate::sync::wait_check::Check;
-use crate::sys::clock::Deadline;
-use crate::sys::clock::Timeout;
+use crate::sys::clock::{Deadline, Timeout};
+use bitflags::bitflags;
 
 /// The longest timeout: waits without limit. Timeouts are nanoseconds on the monotonic clock; 0 does not wait.
 #[allow(dead_code, reason = "for C")]
@@ -21,6 +20,12 @@ pub const BB_FOREVER: u64 = u64::MAX;
 
 /// `bb_set_wait_flags()`: a wait of the thread ends with `BB_E_INTERRUPTED` when the thread handles a signal.
 pub const BB_WAIT_INTERRUPTIBLE: u32 = 1;
+
+bitflags! {
+    struct WaitFlags: u32 {
+        const INTERRUPTIBLE = BB_WAIT_INTERRUPTIBLE;
+    }
+}
 
 /// Log nothing.
 pub const BB_LOG_OFF: u32 = 0;
@@ -107,7 +112,7 @@ pub extern "C" fn bb_status_string(status: i32) -> *const c_char {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_last_error() -> *const c_char {
-    last_error::get()
+    status::message()
 }
 
 /// Sends log records to `function`, instead of the previous destination. The log is off at first.
@@ -158,10 +163,7 @@ fn set_log(level: u32, function: bb_log_fn, user_data: UserData) -> Result<()> {
         // SAFETY: the caller's function and data, with strings that outlive the call.
         unsafe { function(level as u32, part.as_ptr(), label.as_ptr(), text.as_ptr(), user_data.get()) }
     };
-    let take: Box<sink::Take> = try_box(take).map_err(|take| {
-        std::mem::forget(take);
-        Error::of(Status::OutOfMemory)
-    })?;
+    let take: Box<sink::Take> = boxed_callback(take)?;
     sink::set(level, Some(take)).map_err(|(error, take)| {
         if let Some(take) = take {
             discard(take);
@@ -265,8 +267,8 @@ pub unsafe extern "C" fn bb_log_next(
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_set_wait_flags(flags: u32) -> bb_status {
     guard("bb_set_wait_flags", || {
-        let flags = input::flags(flags, BB_WAIT_INTERRUPTIBLE, "flags")?;
-        crate::sync::wait_check::set_interruptible(flags & BB_WAIT_INTERRUPTIBLE != 0);
+        let flags: WaitFlags = input::flags(flags, "flags")?;
+        crate::sync::wait_check::set_interruptible(flags.contains(WaitFlags::INTERRUPTIBLE));
         Ok(())
     })
 }
@@ -315,9 +317,7 @@ pub unsafe extern "C" fn bb_set_wait_check(
         Some(Check::Closure(_)) | None => bb_wait_check { function: None, user_data: std::ptr::null_mut() },
     };
     // SAFETY: the header requires NULL or memory for a check.
-    if let Some(place) = unsafe { previous.as_mut() } {
-        *place = before;
-    }
+    let _ = unsafe { input::set_optional(previous, before) };
     bb_status::BB_OK
 }
 
@@ -359,5 +359,5 @@ pub extern "C" fn bb_debug_dump_fd(fd: i32) -> bb_status {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_handle_check(handle: *const c_void) -> bb_status {
-    handle::check(handle as u64).map_or_else(bb_status::from, |()| bb_status::BB_OK)
+    object::check(handle as u64).map_or_else(bb_status::from, |()| bb_status::BB_OK)
 }

@@ -1,21 +1,240 @@
-//! `bb_manager`: made, synchronized, closed, destroyed. Updates are in `update`, copies in hand in `front` and `back`.
+//! `bb_manager`: configuration, creation, synchronize, close and destroy.
 
+use std::ffi::{c_char, c_void};
 use std::mem::ManuallyDrop;
 
-use super::callback::UserData;
-use super::config::{self, BB_MAX_DIMS, bb_manager_config};
-use super::guard::{guard, on, take};
-use super::handle::Kind;
-use super::input;
-use super::object::{Object, Seat};
-use super::opaque::bb_manager;
-use super::status::bb_status;
 use crate::device::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Label, Result, Status};
-use crate::manager::core::synchronize::{Ticket, TicketPoll};
+use crate::ffi::callback::{UserData, bb_drop_fn, boxed_callback, discard};
+use crate::ffi::guard::{destroy_by, guard, on};
+use crate::ffi::handle::{Kind, bb_manager};
+use crate::ffi::input;
+use crate::ffi::object::{Object, ReservedSlot};
+use crate::ffi::status::bb_status;
+use crate::manager::config::{Config, Flush, Priority, WorkerMode};
 use crate::manager::manager::Manager;
 use crate::sys::clock::Timeout;
+
+/// The most dimensions of a state.
+pub const BB_MAX_DIMS: usize = 16;
+
+/// `bb_manager_config.worker`: callers and the worker apply updates.
+pub const BB_WORKER_SHARED: u32 = 0;
+/// `bb_manager_config.worker`: only the worker applies updates.
+pub const BB_WORKER_ONLY: u32 = 1;
+
+/// `bb_manager_config.max_extra_copies`: the default, which is 24, or 0 if `copies` is 2 or the manager is on a
+/// device.
+pub const BB_EXTRA_COPIES_AUTO: u32 = u32::MAX;
+
+/// Element types. Opaque elements of a given size are `BB_OPAQUE(size)`.
+#[allow(dead_code, reason = "for C")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum bb_dtype {
+    /// uint8_t
+    BB_U8 = 1,
+    /// uint16_t
+    BB_U16 = 2,
+    /// uint32_t
+    BB_U32 = 3,
+    /// uint64_t
+    BB_U64 = 4,
+    /// int8_t
+    BB_I8 = 5,
+    /// int16_t
+    BB_I16 = 6,
+    /// int32_t
+    BB_I32 = 7,
+    /// int64_t
+    BB_I64 = 8,
+    /// IEEE 754 half precision
+    BB_F16 = 9,
+    /// bfloat16
+    BB_BF16 = 10,
+    /// float
+    BB_F32 = 11,
+    /// double
+    BB_F64 = 12,
+    /// one byte, 0 or 1
+    BB_BOOL = 13,
+    /// two floats: real, imaginary
+    BB_C64 = 14,
+    /// two doubles: real, imaginary
+    BB_C128 = 15,
+}
+
+/// Waits for the backend before a publish. Returns 0 on success, else a code that the message of `BB_E_BACKEND`
+/// contains. Runs on the worker only, never twice at once. It may enqueue, but not synchronize or destroy, and must
+/// not throw.
+pub type bb_flush_fn = Option<unsafe extern "C" fn(user_data: *mut c_void) -> i32>;
+
+/// Parameters of a new manager. Fill it by `bb_manager_config_init()`, then change what is needed.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_manager_config {
+    /// Bytes of this struct in the caller's version.
+    pub struct_size: u32,
+    /// Physical copies of the state: 2 to 8, 3 by default; 2 is strict double buffering. The third and later ones
+    /// take memory only while leases hold the others.
+    pub copies: u32,
+    /// Label in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none.
+    pub label: *const c_char,
+    /// The state's bytes at epoch 0, or NULL for zeros. Read during the call only.
+    pub initial: *const c_void,
+    /// Capacity of the queue in bytes, 1 MiB by default.
+    pub queue_bytes: u64,
+    /// Nanoseconds after which a flush or a task is reported as stalled, once, to the calls that wait for it; 2 s by
+    /// default, 0 for never.
+    pub watchdog_ns: u64,
+    /// Bytes of the backlog that a caller applies before the worker takes over, 256 KiB by default.
+    pub caller_budget_bytes: u64,
+    /// Waits for the backend before each publish, or NULL.
+    pub flush: bb_flush_fn,
+    /// Passed to `flush`.
+    pub flush_user_data: *mut c_void,
+    /// Releases `flush_user_data` when `flush` will not be called again; may be NULL. Without a `flush`, it is called
+    /// when the manager is created.
+    pub flush_drop: bb_drop_fn,
+    /// `BB_WORKER_SHARED` or `BB_WORKER_ONLY`.
+    pub worker: u32,
+    /// Nice value of the worker, -20 to 19, or `BB_REALTIME(1 to 99)`; 0 is normal scheduling with the nice value of
+    /// the process. The priority of the creating thread is not inherited. If the system refuses the priority, that is
+    /// logged.
+    pub worker_priority: i32,
+    /// Bit k allows the worker on CPU k; 0 allows every CPU that the process could use when the library was loaded.
+    /// The affinity of the creating thread is not inherited.
+    pub worker_affinity: u64,
+    /// Copies that may be added while leases hold all of `copies`, so that readers never block the producer; at most
+    /// 32 together with `copies`. They take memory on demand and return it after a second or two without use. The
+    /// default, `BB_EXTRA_COPIES_AUTO`, is 24, but 0 if `copies` is 2 or the manager is on a device, where slots are
+    /// fixed and any other number is refused.
+    pub max_extra_copies: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// Fills a config with the defaults.
+///
+/// @param config output
+/// @return BB_OK, BB_E_NULL
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_config_init(config: *mut bb_manager_config) -> bb_status {
+    // SAFETY: the header requires memory for a config.
+    guard("bb_manager_config_init", || unsafe { input::output(config, "config") }?.set(defaults()))
+}
+
+fn defaults() -> bb_manager_config {
+    let core = Config::default();
+    bb_manager_config {
+        struct_size: size_of::<bb_manager_config>() as u32,
+        copies: core.copies,
+        label: std::ptr::null(),
+        initial: std::ptr::null(),
+        queue_bytes: core.queue_bytes,
+        watchdog_ns: core.watchdog.as_nanos(),
+        caller_budget_bytes: core.caller_budget_bytes,
+        flush: None,
+        flush_user_data: std::ptr::null_mut(),
+        flush_drop: None,
+        worker: BB_WORKER_SHARED,
+        worker_priority: 0,
+        worker_affinity: core.affinity,
+        max_extra_copies: BB_EXTRA_COPIES_AUTO,
+        reserved: 0,
+    }
+}
+
+/// # Safety
+///
+/// NULL, or a config with as many bytes as it says.
+unsafe fn read_config(config: *const bb_manager_config) -> Result<bb_manager_config> {
+    // SAFETY: promised by the caller; integers and pointers are legal whatever their bits.
+    unsafe { input::optional_struct(config, defaults()) }
+}
+
+/// # Safety
+///
+/// The config's pointers are as the header says.
+unsafe fn make(
+    device: Option<&Device>,
+    dtype: DType,
+    shape: &[u64],
+    config: &bb_manager_config,
+) -> Result<Manager> {
+    let overflow = || Error::text(Status::Range, "shape: the bytes of the state overflow");
+    let bytes = shape
+        .iter()
+        .try_fold(dtype.size(), |bytes, &length| bytes.checked_mul(length))
+        .ok_or_else(overflow)?;
+    let mut core = Config {
+        // SAFETY: promised by the caller.
+        label: unsafe { input::name(config.label, "label") }?,
+        queue_bytes: config.queue_bytes,
+        copies: config.copies,
+        watchdog: Timeout::nanos(config.watchdog_ns),
+        caller_budget_bytes: config.caller_budget_bytes,
+        device,
+        worker: match config.worker {
+            BB_WORKER_SHARED => WorkerMode::Shared,
+            BB_WORKER_ONLY => WorkerMode::Only,
+            other => {
+                return Err(Error::value(
+                    Status::Argument,
+                    "worker",
+                    other,
+                    "no such mode; use BB_WORKER_SHARED or BB_WORKER_ONLY",
+                ));
+            }
+        },
+        priority: match config.worker_priority {
+            0 => Priority::Normal,
+            nice @ -20..=19 => Priority::Nice(nice),
+            real @ 101..=199 => Priority::RealTime(real.wrapping_sub(100) as u32),
+            other => {
+                return Err(Error::value(
+                    Status::Argument,
+                    "worker_priority",
+                    other,
+                    "use -20 to 19, or BB_REALTIME(1 to 99)",
+                ));
+            }
+        },
+        affinity: config.worker_affinity,
+        max_extra_copies: (config.max_extra_copies != BB_EXTRA_COPIES_AUTO)
+            .then_some(config.max_extra_copies),
+        ..Config::default()
+    };
+    if !config.initial.is_null() {
+        // SAFETY: promised by the caller: one state's bytes.
+        core.initial = Some(unsafe { input::many(config.initial.cast(), bytes, "initial") }?);
+    }
+    input::reserved(config.reserved, "config.reserved")?;
+    core.flush = flush(config)?;
+    Manager::with_config(dtype, shape, core).map_err(|refused| {
+        if let Some(flush) = refused.value {
+            discard(flush);
+        }
+        refused.error
+    })
+}
+
+fn flush(config: &bb_manager_config) -> Result<Option<Flush>> {
+    let Some(function) = config.flush else { return Ok(None) };
+    let user_data = UserData::new(config.flush_user_data, config.flush_drop);
+    let flush = move || {
+        let Some(_running) = user_data.enter() else { return Ok(()) };
+        // SAFETY: the caller's function and data; the core calls it on the worker only, never twice at once.
+        match unsafe { function(user_data.get()) } {
+            0 => Ok(()),
+            code => Err(code),
+        }
+    };
+    Ok(Some(boxed_callback(flush)?))
+}
 
 impl Object for Manager {
     const KIND: Kind = Kind::Manager;
@@ -99,168 +318,22 @@ pub(super) unsafe fn create(
     manager: *mut *mut bb_manager,
 ) -> Result<()> {
     // SAFETY: promised by the caller.
-    let (place, config) = unsafe { (input::output(manager, "manager")?, config::read(config)?) };
+    let (out, config) = unsafe { (input::output(manager, "manager")?, read_config(config)?) };
     let dtype = DType::from_code(dtype)?;
     if ndim as usize > BB_MAX_DIMS {
         return Err(Error::value(Status::Argument, "ndim", ndim, "more than BB_MAX_DIMS dimensions"));
     }
     // SAFETY: as above.
     let shape = unsafe { input::many(shape, u64::from(ndim), "shape") }?;
-    let seat = Seat::take()?;
+    let slot = ReservedSlot::take()?;
     // SAFETY: promised by the caller: the config's pointers are as the header says.
-    let manager = unsafe { config::make(device, dtype, shape, &config) }?;
-    place.set(seat.seat(manager)? as *mut bb_manager)?;
+    let manager = unsafe { make(device, dtype, shape, &config) }?;
+    out.set(slot.fill(manager)? as *mut bb_manager)?;
     if config.flush.is_none() {
         // Nothing uses the data: it is released here, as by `bb_set_log()` without a function.
         drop(UserData::new(config.flush_user_data, config.flush_drop));
     }
     Ok(())
-}
-
-/// Publishes all updates accepted before, and returns when readers can see them.
-///
-/// Without new updates there is no new epoch, but the call still waits for tasks, fences and the flush callback. A
-/// call from the manager's own callbacks is refused.
-///
-/// After BB_E_TIMEOUT, BB_E_INTERRUPTED, BB_E_STALLED and BB_E_PINNED the publish continues, and the next call of
-/// this thread on the manager returns when it is done: repeated calls finish, however short their timeouts are. If
-/// the manager accepts updates or tasks in between, from any thread, the next call waits for a publish that includes
-/// them. To wait for one publish beside other work, use `bb_manager_synchronize_async()` and `bb_manager_wait()`.
-///
-/// A flush, a kernel, a task or a reservation of the back copy that outlasts the watchdog is reported once, with
-/// BB_E_STALLED, to every call on the manager that waits at that moment. Later calls wait for it within their own
-/// timeouts.
-///
-/// @param m the manager
-/// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
-/// @return BB_OK, BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED (outlasted the watchdog,
-///         reported now), BB_E_BACKEND (the flush failed, or the upload to the manager's device; the next call tries
-///         again), BB_E_DEVICE_LOST (of a manager on a device), BB_E_OUT_OF_MEMORY (of its device), BB_E_STATE (this
-///         thread has reserved the back copy), BB_E_CLOSED, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, or a
-///         handle status
-/// @threadsafety safe to call from any thread, any number at once
-/// @since 0.1
-#[unsafe(no_mangle)]
-pub extern "C" fn bb_manager_synchronize(m: *mut bb_manager, timeout: u64) -> bb_status {
-    on("bb_manager_synchronize", m, |m: &Manager| m.synchronize(Timeout::nanos(timeout)).map(|_| ()))
-}
-
-/// Requests a publish of all updates accepted before, and does not wait.
-///
-/// @param m the manager
-/// @param ticket the ticket of the publish is written here, for `bb_manager_wait()`; never 0
-/// @return BB_OK, BB_E_CLOSED, BB_E_POISONED, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bb_manager_synchronize_async(m: *mut bb_manager, ticket: *mut u64) -> bb_status {
-    on("bb_manager_synchronize_async", m, |m: &Manager| {
-        // SAFETY: the header requires memory for a number.
-        let place = unsafe { input::output(ticket, "ticket") }?;
-        place.set(m.synchronize_async()?.0)
-    })
-}
-
-/// Waits until the updates of a ticket are published. After a timeout the ticket still completes, and the wait may be
-/// repeated.
-///
-/// @param m the manager that gave the ticket
-/// @param ticket from `bb_manager_synchronize_async()`
-/// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
-/// @param epoch an epoch that contains the updates is written here; may be NULL
-/// @return BB_OK, BB_E_ARGUMENT (not a ticket of this manager), and what `bb_manager_synchronize()` returns
-/// @threadsafety safe to call from any thread
-/// @since 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bb_manager_wait(
-    m: *mut bb_manager,
-    ticket: u64,
-    timeout: u64,
-    epoch: *mut u64,
-) -> bb_status {
-    on("bb_manager_wait", m, |m: &Manager| {
-        let reached = m.wait(Ticket(ticket), Timeout::nanos(timeout))?;
-        // SAFETY: the header requires NULL or memory for a number.
-        unsafe { input::output(epoch, "epoch") }.map_or(Ok(()), |place| place.set(reached))
-    })
-}
-
-/// State of a wait for a ticket that is polled, for example by an event loop. Zeros begin a wait.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct bb_ticket_poll {
-    /// Nanoseconds after which to poll again, if the watch has not become readable before; BB_FOREVER without a
-    /// watchdog.
-    pub look_ns: u64,
-    /// Internal to the library.
-    pub state: [u64; 4],
-}
-
-/// Polls a ticket without waiting, for event loops that poll a watch (`bb_watch_ticket()`).
-///
-/// One `poll` belongs to one wait, which begins with the first call: stalls, failures and pinned copies are reported
-/// as to a thread that waits in `bb_manager_wait()`. After such a report the next call begins another wait, to which
-/// a stall that was reported before is not reported again. Poll when the watch is readable, and at the latest after
-/// `look_ns`.
-///
-/// @param m the manager that gave the ticket
-/// @param ticket from `bb_manager_synchronize_async()`
-/// @param poll zeros at first; each call updates it, except for a refused one
-/// @param epoch an epoch that contains the updates is written here; may be NULL
-/// @return BB_OK, BB_E_TIMEOUT (not decided yet; `look_ns` is set), BB_E_PINNED, BB_E_STALLED, BB_E_BACKEND,
-///         BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_ARGUMENT (not a ticket of this manager), BB_E_CLOSED,
-///         BB_E_POISONED, or a handle status
-/// @threadsafety safe to call from any thread; one thread at a time for a `poll`
-/// @since 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bb_manager_poll_ticket(
-    m: *mut bb_manager,
-    ticket: u64,
-    poll: *mut bb_ticket_poll,
-    epoch: *mut u64,
-) -> bb_status {
-    on("bb_manager_poll_ticket", m, |m: &Manager| {
-        // SAFETY: the header requires a place with zeros or what an earlier look wrote.
-        let Some(place) = (unsafe { poll.as_mut() }) else {
-            return Err(Error::param(Status::Null, "poll", "is NULL"));
-        };
-        let [look, known, failures, asked] = place.state;
-        let mut state = TicketPoll { look, known, failures, asked };
-        let result = m.poll_ticket(Ticket(ticket), &mut state);
-        // A refused call leaves the state unchanged.
-        let refused =
-            |error: &Error| matches!(error.status(), Status::Argument | Status::Closed | Status::Poisoned);
-        if !result.as_ref().is_err_and(refused) {
-            place.state = [state.look, state.known, state.failures, state.asked];
-            place.look_ns = state.look_after().as_nanos();
-        }
-        let reached = result?;
-        // SAFETY: the header requires NULL or memory for a number.
-        unsafe { input::output(epoch, "epoch") }.map_or(Ok(()), |place| place.set(reached))
-    })
-}
-
-/// Waits for an epoch newer than `after`, that is, for the next front.
-///
-/// @param m the manager
-/// @param after the newest epoch that the caller has seen
-/// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
-/// @param epoch the newest epoch is written here
-/// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bb_manager_wait_epoch(
-    m: *mut bb_manager,
-    after: u64,
-    timeout: u64,
-    epoch: *mut u64,
-) -> bb_status {
-    on("bb_manager_wait_epoch", m, |m: &Manager| {
-        // SAFETY: the header requires memory for a number.
-        let place = unsafe { input::output(epoch, "epoch") }?;
-        place.set(m.wait_epoch(after, Timeout::nanos(timeout))?)
-    })
 }
 
 /// Returns unused memory to the system: copies beyond the second that no lease holds and, for states larger than 8
@@ -309,10 +382,7 @@ pub extern "C" fn bb_manager_close(m: *mut bb_manager, timeout: u64) -> bb_statu
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_manager_destroy(m: *mut bb_manager) -> bb_status {
-    if m.is_null() {
-        return bb_status::BB_OK;
-    }
-    take("bb_manager_destroy", m, |m: Manager| m.destroy(Timeout::FOREVER))
+    destroy_by("bb_manager_destroy", m, |m: Manager| m.destroy(Timeout::FOREVER))
 }
 
 /// Destroys the manager as `bb_manager_destroy()` does, but waits at most `timeout` for a running callback: for
@@ -330,8 +400,23 @@ pub extern "C" fn bb_manager_destroy(m: *mut bb_manager) -> bb_status {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_manager_destroy_within(m: *mut bb_manager, timeout: u64) -> bb_status {
-    if m.is_null() {
-        return bb_status::BB_OK;
+    destroy_by("bb_manager_destroy_within", m, |m: Manager| m.destroy(Timeout::nanos(timeout)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn element_types_have_the_numbers_of_the_core() {
+        use bb_dtype::*;
+        let ours = [
+            BB_U8, BB_U16, BB_U32, BB_U64, BB_I8, BB_I16, BB_I32, BB_I64, BB_F16, BB_BF16, BB_F32, BB_F64,
+            BB_BOOL, BB_C64, BB_C128,
+        ];
+        for dtype in ours {
+            let core = format!("{:?}", DType::from_code(dtype as u32).unwrap()).to_uppercase();
+            assert_eq!(format!("{dtype:?}"), format!("BB_{core}"));
+        }
     }
-    take("bb_manager_destroy_within", m, |m: Manager| m.destroy(Timeout::nanos(timeout)))
 }

@@ -1,76 +1,79 @@
-//! The objects behind handles: a table of slots, each with a word that is the handle while its object lives.
+//! Objects behind handles: the table of slots, creation, calls on live objects, removal, and the errors of wrong handles.
+//!
+//! The word of a slot is the handle while its object lives. A call pins the object ([`with_pin`]), so that it cannot be removed
+//! meanwhile; removal closes the word and waits until no call is inside ([`remove`]).
 
 use std::ptr::null_mut;
 
-use super::foreign;
-use super::handle::{self, Kind};
-use super::pin::{self, KIND_MASK, Refusal};
-use super::records;
-use crate::alloc::try_box;
-use crate::error::{Error, Label, Status};
-use crate::handle::slots;
-use crate::handle::slots::{Slots, Wiped, Zeroed};
+use crate::alloc::boxed;
+use crate::error::{Error, Label, Result, Status};
+use crate::ffi::foreign;
+use crate::ffi::handle::{self, GENERATIONS, Kind};
+use crate::ffi::input::Out;
+use crate::handle::lease::{self, LeaseId};
+use crate::handle::pin::{self, EnterError, KIND_MASK};
+use crate::handle::pin_record;
+use crate::handle::slots::{self, Instance, Slots, Wiped, Zeroed};
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use crate::sync::mutex::FutexMutex;
+use crate::sys::clock::nap;
 
-/// An object that C can hold a handle of.
+/// An object that C can have a handle of.
 pub(crate) trait Object: Send + Sync + Sized + 'static {
-    /// The object's kind.
     const KIND: Kind;
 
-    /// Gives the object to a slot. It is dropped if there is no memory.
-    fn into_raw(self) -> crate::error::Result<*mut ()> {
-        let object = try_box(self).map_err(|_| Error::of(Status::OutOfMemory))?;
-        Ok(Box::into_raw(object).cast())
+    /// Converts the object to what a slot stores. It is dropped if there is no memory.
+    fn into_raw(self) -> Result<*mut ()> {
+        Ok(Box::into_raw(boxed(self)?).cast())
     }
 
-    /// Lends the object.
+    /// Runs `work` on a stored object.
     ///
     /// # Safety
     ///
-    /// `raw` came from `into_raw`, and nobody takes it back meanwhile.
+    /// `raw` came from `into_raw`, and no other thread converts it back meanwhile.
     #[inline(always)]
     unsafe fn with<R>(raw: *mut (), work: impl FnOnce(&Self) -> R) -> R {
         // SAFETY: promised by the caller.
         work(unsafe { &*raw.cast::<Self>() })
     }
 
-    /// Takes the object back.
+    /// Converts a stored object back.
     ///
     /// # Safety
     ///
-    /// `raw` came from `into_raw`, and nobody uses it any more.
+    /// `raw` came from `into_raw`, and is not used any more.
     unsafe fn from_raw(raw: *mut ()) -> Self {
         // SAFETY: promised by the caller.
         *unsafe { Box::from_raw(raw.cast::<Self>()) }
     }
 
-    /// The object's name in messages.
+    /// The object's label in messages.
     fn label(&self) -> Label {
         Label::new("")
     }
 
     /// Refuses further work and wakes every call that waits inside. It may run more than once.
-    fn close(&self) -> crate::error::Result<()> {
+    fn close(&self) -> Result<()> {
         Ok(())
     }
 
     /// Counts a refused call.
     fn refuse(&self, _status: Status) {}
 
-    /// A panic passed through a call: nothing but queries and destroy from here on.
+    /// Called after a panic inside a call: from here on only queries and destroy are allowed.
     fn poison(&self) {}
 }
 
-/// Of a size that an index is shifted to, not multiplied.
+/// Aligned so that an index is shifted, not multiplied.
 #[derive(Debug)]
 #[repr(align(32))]
 struct Slot {
-    /// The handle while live; with all kind bits while it closes or when it is spent; with none while free, the generation
-    /// being the next one's; 0 when never used.
+    /// The handle while live; with all kind bits while it closes or when its generations are used up; with none while free,
+    /// with the generation of the next handle; 0 if it was never used.
     word: AtomicU64,
     object: AtomicPtr<()>,
-    /// The next free slot's index + 1.
+    /// Index + 1 of the next free slot.
     next: AtomicU32,
 }
 
@@ -78,147 +81,151 @@ struct Slot {
 unsafe impl Zeroed for Slot {}
 
 #[derive(Debug)]
-struct Free {
+struct FreeList {
     lock: FutexMutex<()>,
-    /// The first free slot's index + 1.
+    /// Index + 1 of the first free slot.
     head: AtomicU32,
-    /// Slots of the newest chunk that were never handed out.
+    /// Slots of the newest chunk that were never used.
     fresh: AtomicU32,
     fresh_end: AtomicU32,
 }
 
 // SAFETY: atomics, of which zero is a legal value.
-unsafe impl Zeroed for Free {}
+unsafe impl Zeroed for FreeList {}
 
 static SLOTS: Slots<Slot> = Slots::new();
-static FREE: Wiped<Free> = Wiped::new();
+static FREE: Wiped<FreeList> = Wiped::new();
 
 /// The word of a slot, if there is such a slot.
-pub(super) fn word(index: u32) -> Option<u64> {
+fn word(index: u32) -> Option<u64> {
     SLOTS.get(index).map(|slot| slot.word.load(Acquire))
 }
 
-/// Runs `work` on the live object that the handle names, which cannot go away meanwhile.
+/// Runs `work` on the live object of the handle, which cannot be removed meanwhile.
 #[inline(always)]
-pub(crate) fn with_pin<T: Object, R>(handle: u64, work: impl FnOnce(&T) -> R) -> Result<R, Refusal> {
+pub(crate) fn with_pin<T: Object, R>(
+    handle: u64,
+    work: impl FnOnce(&T) -> R,
+) -> std::result::Result<R, EnterError> {
     if handle & KIND_MASK != T::KIND as u64 {
-        return Err(Refusal::Dead);
+        return Err(EnterError::Dead);
     }
-    let (Some(record), Some(slot)) = (records::own(), SLOTS.get(handle::index(handle))) else {
-        return Err(Refusal::Dead);
+    let (Some(record), Some(slot)) = (pin_record::own(), SLOTS.get(handle::index(handle))) else {
+        return Err(EnterError::Dead);
     };
     let _pin = record.enter(&slot.word, handle)?;
-    // SAFETY: a live slot has its object, and the pin keeps whoever closes the slot from taking it back.
+    // SAFETY: a live slot has its object, and the pin keeps a thread that closes the slot from removing it.
     Ok(unsafe { T::with(slot.object.load(Relaxed), work) })
 }
 
-/// What was wrong with a handle that could not be entered. Made apart, since an error is large and calls are short.
+/// The error of a handle that could not be entered. Made separately, since an error is large and calls are short.
 #[cold]
 #[inline(never)]
-pub(crate) fn error<T: Object>(handle: u64, refusal: Refusal) -> Error {
-    match records::adopt() {
+pub(crate) fn error<T: Object>(handle: u64, entering: EnterError) -> Error {
+    match pin_record::adopt() {
         Err(error) => error,
-        Ok(_) if refusal == Refusal::Deep => {
-            let why = "more than 8 calls of this thread inside each other, through callbacks";
-            Error::text(Status::Recursive, why)
+        Ok(_) if entering == EnterError::Nested => {
+            Error::text(Status::Recursive, "more than 8 nested calls of this thread, through callbacks")
         }
-        // Live, and yet not entered: the record could not be had then.
-        Ok(_) if handle & KIND_MASK == T::KIND as u64 && handle::check(handle).is_ok() => {
-            records::out_of_memory()
-        }
-        Ok(_) => handle::why(handle, T::KIND),
+        // The handle is live, and yet was not entered: the record could not be allocated then.
+        Ok(_) if handle & KIND_MASK == T::KIND as u64 && check(handle).is_ok() => pin_record::out_of_memory(),
+        Ok(_) => wrong_handle(handle, T::KIND),
     }
 }
 
-/// A slot that waits for its object. Taken first, so that what can fail has failed before an object exists.
+/// A reserved slot. Reserved before the object is made, so that afterwards nothing can fail.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct ReservedSlot {
     handle: u64,
     slot: &'static Slot,
 }
 
-impl Seat {
-    /// Takes a free slot.
-    pub(crate) fn take() -> crate::error::Result<Seat> {
+impl ReservedSlot {
+    pub(crate) fn take() -> Result<ReservedSlot> {
         let instance = slots::instance_unlike(foreign::has_tag)?;
-        let free = FREE.get()?;
-        let locked = free.lock.lock();
-        let index = if let Some(index) = free.head.load(Relaxed).checked_sub(1) {
-            let next = SLOTS.get(index).map_or(0, |slot| slot.next.load(Relaxed));
-            free.head.store(next, Relaxed);
-            index
-        } else {
-            if free.fresh.load(Relaxed) == free.fresh_end.load(Relaxed) {
-                let chunk = SLOTS.grow()?;
-                free.fresh.store(chunk.start, Relaxed);
-                free.fresh_end.store(chunk.end, Relaxed);
-            }
-            free.fresh.fetch_add(1, Relaxed)
-        };
-        drop(locked);
+        let index = free_index(FREE.get()?)?;
         let slot = SLOTS.get(index).ok_or_else(|| Error::of(Status::OutOfMemory))?;
         let handle = match slot.word.load(Relaxed) {
             0 => handle::compose(instance.tag, index, instance.first_generation),
             next => next,
         };
-        Ok(Seat { handle, slot })
+        Ok(ReservedSlot { handle, slot })
     }
 
-    /// Seats the object: its handle is live when this returns.
-    pub(crate) fn seat<T: Object>(self, object: T) -> crate::error::Result<u64> {
+    /// Stores the object: its handle is live when this returns.
+    pub(crate) fn fill<T: Object>(self, object: T) -> Result<u64> {
         let raw = object.into_raw()?;
-        Ok(self.put::<T>(raw))
+        Ok(self.store::<T>(raw))
     }
 
-    /// The same, for an object that has its memory already.
-    pub(crate) fn seat_boxed<T: Object>(self, object: Box<T>) -> u64 {
-        self.put::<T>(Box::into_raw(object).cast())
+    /// Stores an object that is allocated already.
+    pub(crate) fn fill_boxed<T: Object>(self, object: Box<T>) -> u64 {
+        self.store::<T>(Box::into_raw(object).cast())
     }
 
-    fn put<T: Object>(self, raw: *mut ()) -> u64 {
+    fn store<T: Object>(self, raw: *mut ()) -> u64 {
         let handle = self.handle | T::KIND as u64;
         self.slot.object.store(raw, Relaxed);
-        // Release: whoever sees the handle live sees the object.
+        // Release: a thread that sees the live handle sees the object.
         self.slot.word.store(handle, Release);
         std::mem::forget(self);
         handle
     }
 }
 
-impl Drop for Seat {
+impl Drop for ReservedSlot {
     fn drop(&mut self) {
-        give_back(self.slot, handle::index(self.handle));
+        free(self.slot, handle::index(self.handle));
     }
 }
 
-fn give_back(slot: &Slot, index: u32) {
-    if let Some(free) = FREE.peek() {
-        let _locked = free.lock.lock();
-        slot.next.store(free.head.load(Relaxed), Relaxed);
-        free.head.store(index.wrapping_add(1), Relaxed);
+fn free_index(list: &FreeList) -> Result<u32> {
+    let _locked = list.lock.lock();
+    if let Some(index) = list.head.load(Relaxed).checked_sub(1) {
+        let next = SLOTS.get(index).map_or(0, |slot| slot.next.load(Relaxed));
+        list.head.store(next, Relaxed);
+        return Ok(index);
+    }
+    if list.fresh.load(Relaxed) == list.fresh_end.load(Relaxed) {
+        let chunk = SLOTS.grow()?;
+        list.fresh.store(chunk.start, Relaxed);
+        list.fresh_end.store(chunk.end, Relaxed);
+    }
+    Ok(list.fresh.fetch_add(1, Relaxed))
+}
+
+fn free(slot: &Slot, index: u32) {
+    if let Some(list) = FREE.peek() {
+        let _locked = list.lock.lock();
+        slot.next.store(list.head.load(Relaxed), Relaxed);
+        list.head.store(index.wrapping_add(1), Relaxed);
     }
 }
 
 /// Makes an object and its handle.
-pub(crate) fn create<T: Object>(make: impl FnOnce() -> crate::error::Result<T>) -> crate::error::Result<u64> {
-    let seat = Seat::take()?;
-    seat.seat(make()?)
+pub(crate) fn create<T: Object>(make: impl FnOnce() -> Result<T>) -> Result<u64> {
+    let slot = ReservedSlot::take()?;
+    slot.fill(make()?)
 }
 
-/// Closes the object, waits until no call is inside, ends the handle and hands the object over. Of several threads that
-/// try, one gets it; the others are told [`Status::Stale`].
-pub(crate) fn remove<T: Object>(handle: u64) -> crate::error::Result<T> {
+/// Makes an object and writes its handle.
+pub(crate) fn create_at<T: Object, H>(out: Out<*mut H>, make: impl FnOnce() -> Result<T>) -> Result<()> {
+    out.set(create(make)? as *mut H)
+}
+
+/// Closes the object, waits until no call is inside, ends the handle and returns the object. If several threads try, one gets
+/// it; the others get [`Status::Stale`].
+pub(crate) fn remove<T: Object>(handle: u64) -> Result<T> {
     remove_with(handle, |_| {})
 }
 
-/// The same; `last` as in [`hand_over`].
-pub(crate) fn remove_with<T: Object>(handle: u64, last: impl FnOnce(&T)) -> crate::error::Result<T> {
-    if handle != 0 && records::adopt()?.holds(handle) {
-        let why = "the calling thread is inside of a call on the same object";
-        return Err(Error::text(Status::Recursive, why));
+/// As [`remove`]; `last` as in [`take`].
+pub(crate) fn remove_with<T: Object>(handle: u64, last: impl FnOnce(&T)) -> Result<T> {
+    if handle != 0 && pin_record::adopt()?.holds(handle) {
+        return Err(Error::text(Status::Recursive, "the calling thread is inside a call on the same object"));
     }
-    with_pin(handle, T::close).map_err(|refusal| error::<T>(handle, refusal))??;
-    hand_over(handle, last)
+    with_pin(handle, T::close).map_err(|entering| error::<T>(handle, entering))??;
+    take(handle, last)
 }
 
 /// Whether a thread is about to end the handle.
@@ -226,246 +233,84 @@ pub(crate) fn is_closing(handle: u64) -> bool {
     word(handle::index(handle)) == Some(handle | KIND_MASK)
 }
 
-/// Ends the handle and hands the object over, without closing it: it goes on as another one. `last` sees it when no call is
-/// inside any more, and before the handle is known to be stale.
-pub(crate) fn hand_over<T: Object>(handle: u64, last: impl FnOnce(&T)) -> crate::error::Result<T> {
+/// Ends the handle and returns the object, without closing it. `last` runs when no call is inside any more, before the handle
+/// becomes stale.
+pub(crate) fn take<T: Object>(handle: u64, last: impl FnOnce(&T)) -> Result<T> {
     let slot = SLOTS.get(handle::index(handle)).ok_or_else(|| Error::of(Status::Handle))?;
     if !pin::close(&slot.word, handle) {
-        return Err(handle::why(handle, T::KIND));
+        return Err(wrong_handle(handle, T::KIND));
     }
-    pin::drain(handle, records::all(), |pauses| _ = crate::sys::clock::nap(1000 << pauses.min(10)));
+    pin::drain(handle, pin_record::all(), |pauses| _ = nap(1000 << pauses.min(10)));
     // SAFETY: closed by this thread alone, and no call is inside.
     let object = unsafe { T::from_raw(slot.object.swap(null_mut(), Relaxed)) };
     last(&object);
-    // A slot whose generations are used up stays closed for ever.
+    // A slot whose generations are used up stays closed.
     if let Some(next) = handle::next(handle)? {
         slot.word.store(next, Release);
-        give_back(slot, handle::index(handle));
+        free(slot, handle::index(handle));
     }
     Ok(object)
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, AtomicUsize};
-    use std::time::Duration;
-
-    use super::super::handle::check;
-    use super::*;
-    use crate::handle::slots::tests::in_child;
-
-    /// An object that counts what happens to it.
-    #[derive(Debug, Default)]
-    struct Probe {
-        closed: AtomicBool,
-        dropped: Arc<AtomicUsize>,
-    }
-
-    impl Object for Probe {
-        const KIND: Kind = Kind::Watch;
-
-        fn close(&self) -> crate::error::Result<()> {
-            self.closed.store(true, SeqCst);
-            Ok(())
-        }
-    }
-
-    impl Drop for Probe {
-        fn drop(&mut self) {
-            self.dropped.fetch_add(1, SeqCst);
-        }
-    }
-
-    /// The same, under another kind.
-    struct Other;
-
-    impl Object for Other {
-        const KIND: Kind = Kind::Task;
-    }
-
-    fn probe() -> u64 {
-        create(|| Ok(Probe::default())).unwrap()
-    }
-
-    fn status<T: Object>(handle: u64) -> Status {
-        with_pin(handle, |_: &T| ()).map_err(|refusal| error::<T>(handle, refusal)).unwrap_err().status()
-    }
-
-    #[test]
-    fn a_handle_lives_until_its_object_is_removed() {
-        let dropped = Arc::new(AtomicUsize::new(0));
-        let handle =
-            create(|| Ok(Probe { closed: AtomicBool::new(false), dropped: dropped.clone() })).unwrap();
-        assert_eq!(check(handle), Ok(()));
-        assert!(with_pin(handle, |probe: &Probe| !probe.closed.load(SeqCst)).unwrap());
-        let object = remove::<Probe>(handle).unwrap();
-        assert!(object.closed.load(SeqCst) && dropped.load(SeqCst) == 0);
-        drop(object);
-        assert_eq!(dropped.load(SeqCst), 1);
-        assert_eq!(check(handle), Err(Status::Stale));
-        assert_eq!(status::<Probe>(handle), Status::Stale);
-        assert_eq!(remove::<Probe>(handle).unwrap_err().status(), Status::Stale);
-    }
-
-    #[test]
-    fn a_slot_used_again_does_not_revive_its_old_handle() {
-        let first = probe();
-        remove::<Probe>(first).unwrap();
-        let again: Vec<_> = (0..64).map(|_| probe()).collect();
-        assert!(again.iter().all(|&handle| handle != first));
-        assert_eq!(status::<Probe>(first), Status::Stale);
-        again.into_iter().for_each(|handle| drop(remove::<Probe>(handle).unwrap()));
-    }
-
-    #[test]
-    fn misuse_is_told_apart() {
-        let handle = probe();
-        assert_eq!(status::<Probe>(0), Status::Null);
-        assert_eq!(status::<Other>(handle), Status::Kind);
-        let garbage = [
-            1,
-            KIND_MASK,
-            u64::MAX,
-            handle | KIND_MASK,
-            handle & !KIND_MASK,
-            handle ^ 1 << 6,
-            handle + (1 << 50),
-            0x7fff_dead_beef,
-        ];
-        for wrong in garbage {
-            assert_eq!(status::<Probe>(wrong), Status::Handle, "{wrong:#x}");
-        }
-        remove::<Probe>(handle).unwrap();
-        assert_eq!(status::<Other>(handle), Status::Kind);
-    }
-
-    #[test]
-    fn an_object_is_not_removed_from_inside_of_its_own_call() {
-        let handle = probe();
-        let (inner, closed) = with_pin(handle, |probe: &Probe| {
-            (remove::<Probe>(handle).unwrap_err().status(), probe.closed.load(SeqCst))
-        })
-        .unwrap();
-        assert_eq!((inner, closed), (Status::Recursive, false));
-        assert_eq!(check(handle), Ok(()));
-        remove::<Probe>(handle).unwrap();
-    }
-
-    #[test]
-    fn calls_nest_to_a_limit_and_unwind() {
-        fn nest(handle: u64, depth: usize) -> (usize, Status) {
-            match with_pin(handle, |_: &Probe| nest(handle, depth + 1)) {
-                Ok(deeper) => deeper,
-                Err(refusal) => (depth, error::<Probe>(handle, refusal).status()),
-            }
-        }
-        let handle = probe();
-        for _ in 0..3 {
-            assert_eq!(nest(handle, 0), (pin::DEPTH, Status::Recursive));
-        }
-        let panicked = std::panic::catch_unwind(|| with_pin(handle, |_: &Probe| panic!("on purpose")));
-        assert!(panicked.is_err());
-        assert_eq!(nest(handle, 0), (pin::DEPTH, Status::Recursive));
-        remove::<Probe>(handle).unwrap();
-    }
-
-    #[test]
-    fn removal_waits_for_the_call_inside() {
-        let (handle, inside, left) = (probe(), AtomicBool::new(false), AtomicBool::new(false));
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                with_pin(handle, |probe: &Probe| {
-                    inside.store(true, SeqCst);
-                    while !probe.closed.load(SeqCst) {
-                        std::thread::yield_now();
-                    }
-                    std::thread::sleep(Duration::from_millis(2));
-                    left.store(true, SeqCst);
-                })
-            });
-            while !inside.load(SeqCst) {
-                std::thread::yield_now();
-            }
-            remove::<Probe>(handle).unwrap();
-            assert!(left.load(SeqCst));
-        });
-    }
-
-    #[test]
-    fn of_many_that_remove_one_gets_it() {
-        for _ in 0..50 {
-            let (handle, dropped) = (probe(), AtomicUsize::new(0));
-            std::thread::scope(|scope| {
-                for _ in 0..4 {
-                    scope.spawn(|| match remove::<Probe>(handle) {
-                        Ok(_) => dropped.fetch_add(1, SeqCst),
-                        Err(error) => {
-                            assert_eq!(error.status(), Status::Stale);
-                            0
-                        }
-                    });
-                }
-            });
-            assert_eq!(dropped.load(SeqCst), 1);
-        }
-    }
-
-    #[test]
-    fn calls_that_race_with_removal_see_the_object_or_nothing() {
-        for _ in 0..200 {
-            let dropped = Arc::new(AtomicUsize::new(0));
-            let handle =
-                create(|| Ok(Probe { closed: AtomicBool::new(false), dropped: dropped.clone() })).unwrap();
-            std::thread::scope(|scope| {
-                for _ in 0..2 {
-                    scope.spawn(|| {
-                        while with_pin(handle, |probe: &Probe| probe.dropped.load(SeqCst))
-                            .is_ok_and(|n| n == 0)
-                        {}
-                    });
-                }
-                remove::<Probe>(handle).unwrap();
-            });
-            assert_eq!(dropped.load(SeqCst), 1);
-        }
-    }
-
-    #[test]
-    fn a_slot_with_spent_generations_is_never_used_again() {
-        let first = slots::instance().unwrap().first_generation;
-        let mut seat = Seat::take().unwrap();
-        let last = first.wrapping_sub(1) % (1 << slots::GENERATION_BITS);
-        let index = handle::index(seat.handle);
-        seat.handle = handle::compose(handle::tag(seat.handle), index, last);
-        let spent = seat.seat(Probe::default()).unwrap();
-        remove::<Probe>(spent).unwrap();
-        assert_eq!(status::<Probe>(spent), Status::Stale);
-        let more: Vec<_> = (0..64).map(|_| probe()).collect();
-        assert!(more.iter().all(|&handle| handle::index(handle) != index));
-        more.into_iter().for_each(|handle| drop(remove::<Probe>(handle).unwrap()));
-    }
-
-    #[test]
-    fn a_child_is_told_and_makes_its_own() {
-        let handle = probe();
-        assert!(in_child(|| {
-            let told = status::<Probe>(handle) == Status::Forked
-                && remove::<Probe>(handle).is_err_and(|error| error.status() == Status::Forked)
-                && check(handle) == Err(Status::Forked);
-            let own = probe();
-            told && own != handle && check(own) == Ok(()) && remove::<Probe>(own).is_ok()
-        }));
-        assert_eq!(check(handle), Ok(()));
-        remove::<Probe>(handle).unwrap();
-    }
-
-    #[test]
-    fn a_child_forked_inside_of_a_call_leaves_it_in_peace() {
-        let handle = probe();
-        let fine =
-            with_pin(handle, |_: &Probe| in_child(|| status::<Probe>(handle) == Status::Forked)).unwrap();
-        assert!(fine);
-        remove::<Probe>(handle).unwrap();
+/// The lease of a handle; the table of leases knows whether it is live.
+#[inline(always)]
+pub(crate) fn to_lease(handle: u64) -> Result<LeaseId> {
+    if handle & KIND_MASK == Kind::Lease as u64 && slots::is_own(handle::tag(handle)) {
+        Ok(LeaseId { index: handle::index(handle), generation: handle::generation(handle) })
+    } else {
+        Err(wrong_handle(handle, Kind::Lease))
     }
 }
+
+/// The result of `bb_handle_check`: whether this copy of the library made the handle, and whether it is live.
+pub(crate) fn check(handle: u64) -> std::result::Result<(), Status> {
+    let Some(kind) = Kind::of(handle) else {
+        return Err(if handle == 0 { Status::Null } else { Status::Handle });
+    };
+    if slots::is_ancestors(handle::tag(handle)) {
+        return Err(Status::Forked);
+    }
+    // Takes no tag: another copy may call this to find a tag that no copy has.
+    let Some(instance) = slots::current().filter(|instance| instance.tag == handle::tag(handle)) else {
+        return Err(Status::Handle);
+    };
+    if kind == Kind::Lease {
+        let id = LeaseId { index: handle::index(handle), generation: handle::generation(handle) };
+        return if lease::is_live(id) { Ok(()) } else { Err(Status::Stale) };
+    }
+    match word(handle::index(handle)) {
+        Some(word) if word == handle => Ok(()),
+        Some(word) if was_issued(handle, word, instance) => Err(Status::Stale),
+        _ => Err(Status::Handle),
+    }
+}
+
+/// Whether `handle` was a handle of the slot that has `word` now.
+fn was_issued(handle: u64, word: u64, instance: Instance) -> bool {
+    let age = |handle| handle::generation(handle).wrapping_sub(instance.first_generation) % GENERATIONS;
+    let current_counts = word & KIND_MASK != 0;
+    word != 0 && (age(handle) < age(word) || current_counts && age(handle) == age(word))
+}
+
+/// The error of a handle that is not that of a live object of the wanted kind.
+#[cold]
+#[inline(never)]
+fn wrong_handle(handle: u64, wanted: Kind) -> Error {
+    let param = wanted.name();
+    match check(handle) {
+        Err(Status::Null) => Error::param(Status::Null, param, "is NULL"),
+        Err(Status::Handle) if foreign::owner(handle).is_some() => Error::param(
+            Status::Foreign,
+            param,
+            "was made by another copy of the library; link one copy, the shared one",
+        ),
+        Err(status @ (Status::Handle | Status::Forked)) => Error::handle(status, param, handle),
+        _ if handle & KIND_MASK != wanted as u64 => {
+            Error::param(Status::Kind, param, Kind::of(handle).map_or("is another handle", Kind::is))
+        }
+        _ => Error::handle(Status::Stale, param, handle),
+    }
+}
+
+#[cfg(test)]
+mod tests;

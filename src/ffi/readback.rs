@@ -2,16 +2,16 @@
 
 use std::ffi::c_char;
 
-use super::encoder::{self, target, with};
-use super::guard::{beside, guard, on, take};
-use super::handle::Kind;
-use super::input;
-use super::object::{Object, Seat};
-use super::opaque::{bb_device, bb_device_buffer, bb_encoder, bb_readback, bb_reading};
-use super::status::bb_status;
 use crate::buffers::readback::{ReadbackBuffer, ReadbackConfig, WhenFull};
 use crate::device::device::Device;
 use crate::error::{Error, Label, Result, Status};
+use crate::ffi::device_buffer::target;
+use crate::ffi::encoder::SharedEncoder;
+use crate::ffi::guard::{destroy, guard, on, outside, with};
+use crate::ffi::handle::{Kind, bb_device, bb_device_buffer, bb_encoder, bb_readback, bb_reading};
+use crate::ffi::input;
+use crate::ffi::object::{Object, ReservedSlot, create_at};
+use crate::ffi::status::bb_status;
 use crate::sys::clock::Timeout;
 
 /// `bb_readback_config.when_full`: a read fails with BB_E_FULL.
@@ -125,13 +125,11 @@ pub unsafe extern "C" fn bb_readback_create(
 ) -> bb_status {
     on("bb_readback_create", device, |device: &Device| {
         // SAFETY: the header requires memory for a handle, and a config.
-        let (place, given) = unsafe {
-            input::required(config.cast::<u8>(), "config")?;
-            (input::output(readback, "readback")?, input::versioned(config, DEFAULTS)?)
+        let (out, given) = unsafe {
+            (input::output(readback, "readback")?, input::required_struct(config, DEFAULTS, "config")?)
         };
         let config = self::config(given)?;
-        let seat = Seat::take()?;
-        place.set(seat.seat(ReadbackBuffer::new(device, config)?)? as *mut bb_readback)
+        create_at(out, || ReadbackBuffer::new(device, config))
     })
 }
 
@@ -155,19 +153,14 @@ pub unsafe extern "C" fn bb_readback_read(
     bytes: u64,
     reading: *mut *mut bb_reading,
 ) -> bb_status {
-    const CALL: &str = "bb_readback_read";
-    let mut shared = None;
-    let status = on(CALL, readback, |readback: &ReadbackBuffer| {
+    let get = |readback: &ReadbackBuffer| {
         // SAFETY: the header requires memory for a handle.
-        shared = Some((unsafe { input::output(reading, "reading") }?, readback.share(), target(from)?));
-        Ok(())
-    });
-    let Some((place, readback, from)) = shared else { return status };
+        let out = unsafe { input::output(reading, "reading") }?;
+        Ok((out, readback.share(), target(from)?))
+    };
     // The handles are not in use while this waits for a buffer.
-    beside(CALL, Kind::Readback, readback.label(), || {
-        let seat = Seat::take()?;
-        let reading = readback.read(&from, offset, bytes)?;
-        place.set(seat.seat(reading)? as *mut bb_reading)
+    outside("bb_readback_read", readback, get, |(out, readback, from)| {
+        create_at(out, || readback.read(&from, offset, bytes))
     })
 }
 
@@ -195,14 +188,14 @@ pub unsafe extern "C" fn bb_readback_read_in(
 ) -> bb_status {
     on("bb_readback_read_in", readback, |readback: &ReadbackBuffer| {
         // SAFETY: the header requires memory for a handle.
-        let place = unsafe { input::output(reading, "reading") }?;
-        let (seat, from) = (Seat::take()?, target(from)?);
-        with(encoder, |encoder: &encoder::Shared| {
+        let out = unsafe { input::output(reading, "reading") }?;
+        let (slot, from) = (ReservedSlot::take()?, target(from)?);
+        with(encoder, |encoder: &SharedEncoder| {
             encoder.with(|encoder| {
                 let reading = readback.read_in(encoder, &from, offset, bytes)?;
                 // Without a handle the copy is not recorded.
-                let handle = seat.seat(reading).inspect_err(|_| encoder.take_back())?;
-                place.set(handle as *mut bb_reading)
+                let handle = slot.fill(reading).inspect_err(|_| encoder.take_back())?;
+                out.set(handle as *mut bb_reading)
             })
         })
     })
@@ -226,15 +219,9 @@ pub unsafe extern "C" fn bb_readback_stats_get(
     on("bb_readback_stats_get", readback, |readback: &ReadbackBuffer| unsafe {
         input::write_sized(struct_size, stats, "stats", |struct_size| {
             let counted = readback.statistics();
-            bb_readback_stats {
-                struct_size,
-                reserved: 0,
-                reads: counted.reads,
-                bytes: counted.bytes,
-                stalls: counted.stalls,
-                stalled_ns: counted.stalled_ns,
-                skipped: counted.skipped,
-                dropped: counted.dropped,
+            copy_fields! {
+                bb_readback_stats { struct_size: struct_size, reserved: 0 } from counted:
+                reads, bytes, stalls, stalled_ns, skipped, dropped
             }
         })
     })
@@ -248,11 +235,5 @@ pub unsafe extern "C" fn bb_readback_stats_get(
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_readback_destroy(readback: *mut bb_readback) -> bb_status {
-    if readback.is_null() {
-        return bb_status::BB_OK;
-    }
-    take("bb_readback_destroy", readback, |readback: ReadbackBuffer| {
-        drop(readback);
-        Ok(())
-    })
+    destroy::<ReadbackBuffer, _>("bb_readback_destroy", readback)
 }

@@ -2,18 +2,15 @@
 
 use std::ffi::c_void;
 
-use super::buffer::keep;
-use super::callback::{UserData, bb_drop_fn};
-use super::guard::{guard, guard_handle, on, take};
-use super::handle::Kind;
-use super::input;
-use super::object::{self, Object};
-use super::opaque::bb_reading;
-use super::spsc::bb_const_span;
-use super::status::bb_status;
-use crate::alloc::try_box;
 use crate::buffers::reading::{Delivery, Reading, Receiver};
 use crate::error::{Error, Result, Status};
+use crate::ffi::callback::{UserData, bb_drop_fn, boxed_callback, discard};
+use crate::ffi::guard::{destroy, guard_handle, on, outside};
+use crate::ffi::handle::{Kind, bb_reading};
+use crate::ffi::object::Object;
+use crate::ffi::spsc::bb_const_span;
+use crate::ffi::status::bb_status;
+use crate::ffi::{input, object};
 use crate::sys::clock::Timeout;
 
 /// A callback that gets the bytes of a read.
@@ -60,19 +57,17 @@ pub extern "C" fn bb_reading_poll(reading: *mut bb_reading) -> bb_status {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_reading_wait(reading: *mut bb_reading, timeout: u64) -> bb_status {
-    let mut shared = None;
-    let status = on("bb_reading_wait", reading, |reading: &Reading| {
-        shared = Some(reading.request());
-        Ok(())
-    });
-    let Some(request) = shared else { return status };
     // The handle is not in use while this waits, so that other threads may release it.
-    guard("bb_reading_wait", || {
-        let outcome = request.wait(Timeout::nanos(timeout))?;
-        // If the handle still exists, the reading may have been dropped for a newer one.
-        let now = object::with_pin(reading as u64, Reading::poll);
-        now.ok().flatten().unwrap_or(outcome.result)
-    })
+    outside(
+        "bb_reading_wait",
+        reading,
+        |reading: &Reading| Ok(reading.request()),
+        |request| {
+            let outcome = request.wait(Timeout::nanos(timeout))?;
+            // If the handle still exists, the reading may have been dropped for a newer one.
+            object::with_pin(reading as u64, Reading::poll).ok().flatten().unwrap_or(outcome.result)
+        },
+    )
 }
 
 /// Gets the bytes of a finished read. They are valid until the reading is released or the device is destroyed.
@@ -87,9 +82,9 @@ pub extern "C" fn bb_reading_wait(reading: *mut bb_reading, timeout: u64) -> bb_
 pub unsafe extern "C" fn bb_reading_bytes(reading: *mut bb_reading, span: *mut bb_const_span) -> bb_status {
     on("bb_reading_bytes", reading, |reading: &Reading| {
         // SAFETY: the header requires memory for a span.
-        let place = unsafe { input::output(span, "span") }?;
+        let out = unsafe { input::output(span, "span") }?;
         let (data, bytes) = reading.place()?;
-        place.set(bb_const_span { data: data.cast(), bytes })
+        out.set(bb_const_span { data: data.cast(), bytes })
     })
 }
 
@@ -111,14 +106,14 @@ pub unsafe extern "C" fn bb_reading_then(
         // Everything that can fail is done before the handle ends.
         let room = Delivery::room()?;
         // SAFETY: the header requires a callback.
-        let tell = unsafe { receiver(callback) }?;
+        let closure = unsafe { receiver(callback) }?;
         match object::remove::<Reading>(handle) {
             Ok(reading) => {
-                reading.leave_to(room, tell);
+                reading.leave_to(room, closure);
                 Ok(())
             }
             Err(error) => {
-                keep(Some(tell));
+                discard(closure);
                 Err(error)
             }
         }
@@ -133,7 +128,7 @@ unsafe fn receiver(callback: *const bb_read_callback) -> Result<Receiver> {
     let given = unsafe { input::required(callback, "callback") }?;
     let call = input::function(given.call, "callback.call")?;
     let user_data = UserData::new(given.user_data, given.drop);
-    let tell = move |bytes: Result<&[u8]>| {
+    let closure = move |bytes: Result<&[u8]>| {
         let Some(_running) = user_data.enter() else { return };
         let (status, data, length) = match bytes {
             Ok(bytes) => (bb_status::BB_OK, bytes.as_ptr(), bytes.len() as u64),
@@ -142,13 +137,7 @@ unsafe fn receiver(callback: *const bb_read_callback) -> Result<Receiver> {
         // SAFETY: the caller's own function, called once, with its user data.
         unsafe { call(user_data.get(), status, data.cast(), length) };
     };
-    match try_box(tell) {
-        Ok(tell) => Ok(tell),
-        Err(tell) => {
-            std::mem::forget(tell);
-            Err(Error::of(Status::OutOfMemory))
-        }
-    }
+    Ok(boxed_callback(closure)?)
 }
 
 /// Ends a reading and returns its buffer to the ring.
@@ -159,11 +148,5 @@ unsafe fn receiver(callback: *const bb_read_callback) -> Result<Receiver> {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_reading_release(reading: *mut bb_reading) -> bb_status {
-    if reading.is_null() {
-        return bb_status::BB_OK;
-    }
-    take("bb_reading_release", reading, |reading: Reading| {
-        drop(reading);
-        Ok(())
-    })
+    destroy::<Reading, _>("bb_reading_release", reading)
 }

@@ -2,15 +2,14 @@
 
 use std::ffi::c_void;
 
-use super::guard::{guard_handle, on};
-use super::handle::Kind;
-use super::object::{Object, Seat};
-use super::opaque::{bb_receiver, bb_sender};
-use super::spsc::{bb_const_span, bb_end_stats, stats_of};
-use super::status::bb_status;
-use super::{claims, input};
 use crate::alloc::boxed;
 use crate::error::{Label, Result};
+use crate::ffi::guard::{guard_handle, on};
+use crate::ffi::handle::{Kind, bb_receiver, bb_sender};
+use crate::ffi::object::{Object, ReservedSlot};
+use crate::ffi::spsc::{bb_const_span, bb_end_stats, stats_of};
+use crate::ffi::status::bb_status;
+use crate::ffi::{input, spsc};
 use crate::spsc::rx::Rx;
 use crate::spsc::tx::Tx;
 use crate::spsc::{Flow, Moved};
@@ -44,12 +43,12 @@ unsafe fn moving(
 ) -> bb_status {
     on(call, rx, |rx: &Rx| {
         // SAFETY: promised by the caller; the target is checked, and not read.
-        let place = unsafe {
+        let out = unsafe {
             input::many(to.cast::<u8>().cast_const(), bytes, "dst")?;
             input::output(got, "got")?
         };
         let moved = work(rx, to.cast(), bytes)?;
-        place.set(moved.bytes)?;
+        out.set(moved.bytes)?;
         Ok(moved.flow)
     })
 }
@@ -132,9 +131,9 @@ pub unsafe extern "C" fn bb_receiver_peek(
 ) -> bb_status {
     on("bb_receiver_peek", rx, |rx: &Rx| {
         // SAFETY: the header requires memory for a span.
-        let place = unsafe { input::output(span, "span") }?;
+        let out = unsafe { input::output(span, "span") }?;
         match rx.peek(min)? {
-            Ok((data, bytes)) => place.set(bb_const_span { data: data.cast(), bytes }).map(|()| Flow::Done),
+            Ok((data, bytes)) => out.set(bb_const_span { data: data.cast(), bytes }).map(|()| Flow::Done),
             Err(flow) => Ok(flow),
         }
     })
@@ -152,7 +151,7 @@ pub unsafe extern "C" fn bb_receiver_peek(
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_receiver_consume(rx: *mut bb_receiver, bytes: u64) -> bb_status {
     match on("bb_receiver_consume", rx, |rx: &Rx| rx.consume(bytes)) {
-        bb_status::BB_E_STALE if claims::end(rx as u64) => bb_status::BB_E_CLOSED,
+        bb_status::BB_E_STALE if spsc::end_span(rx as u64) => bb_status::BB_E_CLOSED,
         status => status,
     }
 }
@@ -231,9 +230,9 @@ pub unsafe extern "C" fn bb_receiver_attach_sender(
 ) -> bb_status {
     on("bb_receiver_attach_sender", rx, |rx: &Rx| {
         // SAFETY: the header requires memory for a handle.
-        let place = unsafe { input::output(sender, "sender") }?;
-        let seat = Seat::take()?;
-        place.set(seat.seat_boxed(boxed(Tx::attach(rx.ring())?)?) as *mut bb_sender)
+        let out = unsafe { input::output(sender, "sender") }?;
+        let slot = ReservedSlot::take()?;
+        out.set(slot.fill_boxed(boxed(Tx::attach(rx.ring())?)?) as *mut bb_sender)
     })
 }
 
@@ -267,7 +266,8 @@ pub unsafe extern "C" fn bb_receiver_stats_get(
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_receiver_destroy(rx: *mut bb_receiver) -> bb_status {
     if rx.is_null() {
-        return bb_status::BB_OK;
+        bb_status::BB_OK
+    } else {
+        guard_handle("bb_receiver_destroy", rx, spsc::destroy_end::<Rx>)
     }
-    guard_handle("bb_receiver_destroy", rx, claims::destroy::<Rx>)
 }

@@ -2,14 +2,13 @@
 
 use std::ffi::c_char;
 
-use super::guard::{guard, on, take};
-use super::handle::Kind;
-use super::input;
-use super::object::{Object, Seat};
-use super::opaque::bb_registry;
-use super::registry_buffer::{self, bb_registry_buffer};
-use super::status::bb_status;
 use crate::error::{Error, Label, Result, Status};
+use crate::ffi::guard::{destroy, guard, on};
+use crate::ffi::handle::{Kind, bb_registry};
+use crate::ffi::object::{Object, create_at};
+use crate::ffi::registry_buffer::{Fields, bb_registry_buffer};
+use crate::ffi::status::bb_status;
+use crate::ffi::{input, registry_buffer};
 use crate::registry::options::{Options, SharedPer};
 use crate::registry::registry::Registry;
 
@@ -89,10 +88,8 @@ pub(super) fn per_of(code: u32) -> Result<SharedPer> {
 /// NULL, or a config that is as long as it says, with a label that is a string or NULL.
 unsafe fn read<'a>(config: *const bb_registry_config) -> Result<(&'a str, Options)> {
     // SAFETY: promised by the caller.
-    let config = unsafe { input::optional(config, defaults()) }?;
-    if config.reserved != 0 {
-        return Err(Error::value(Status::Argument, "reserved", config.reserved, "must be 0"));
-    }
+    let config = unsafe { input::optional_struct(config, defaults()) }?;
+    input::reserved(config.reserved, "reserved")?;
     let options = Options {
         typed: input::flag(config.typed, "typed")?,
         bank_skew: input::flag(config.bank_skew, "bank_skew")?,
@@ -134,9 +131,8 @@ pub unsafe extern "C" fn bb_registry_create(
 ) -> bb_status {
     guard("bb_registry_create", || {
         // SAFETY: the header requires memory for a handle, and a config or NULL.
-        let (place, (label, options)) = unsafe { (input::output(registry, "registry")?, read(config)?) };
-        let seat = Seat::take()?;
-        place.set(seat.seat(Registry::with_options(label, options))? as *mut bb_registry)
+        let (out, (label, options)) = unsafe { (input::output(registry, "registry")?, read(config)?) };
+        create_at(out, || Ok(Registry::with_options(label, options)))
     })
 }
 
@@ -214,16 +210,14 @@ pub unsafe extern "C" fn bb_registry_update_buffer(
     on("bb_registry_update_buffer", r, |r: &Registry| {
         // SAFETY: the header requires a buffer with its strings.
         let values = unsafe { registry_buffer::read(values, "values") }?;
-        let fields = registry_buffer::fields(fields)?;
-        let aliases = fields.aliases.then_some(values.aliases);
+        let fields: Fields = input::flags(fields, "fields")?;
+        let aliases = fields.contains(Fields::ALIASES).then_some(values.aliases);
         let updated = r.update_with(parent, values.name, aliases, |spec| values.change(spec, fields))?;
-        for (place, value) in [(recognized, updated.recognized), (changed, updated.changed)] {
-            if !place.is_null() {
-                // SAFETY: the header requires memory for answers.
-                unsafe { place.write(value) };
-            }
+        // SAFETY: the header requires memory for answers or NULL.
+        unsafe {
+            input::set_optional(recognized, updated.recognized)?;
+            input::set_optional(changed, updated.changed)
         }
-        Ok(())
     })
 }
 
@@ -339,11 +333,5 @@ pub extern "C" fn bb_registry_clear_parent(r: *mut bb_registry, parent: u64) -> 
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_registry_destroy(r: *mut bb_registry) -> bb_status {
-    if r.is_null() {
-        return bb_status::BB_OK;
-    }
-    take("bb_registry_destroy", r, |registry: Registry| {
-        drop(registry);
-        Ok(())
-    })
+    destroy::<Registry, _>("bb_registry_destroy", r)
 }

@@ -2,12 +2,13 @@
 
 use std::ffi::c_char;
 
-use super::config::bb_dtype;
-use super::guard::guard;
-use super::input;
-use super::status::bb_status;
 use crate::error::{Error, Result, Status};
+use crate::ffi::guard::guard;
+use crate::ffi::input;
+use crate::ffi::manager::bb_dtype;
+use crate::ffi::status::bb_status;
 use crate::registry::buffer::{Lifetime, Location, Precision, Spec};
+use bitflags::bitflags;
 
 /// `bb_registry_buffer.location`: the block's shared memory.
 pub const BB_LOCATION_SHARED: u32 = 1;
@@ -27,7 +28,18 @@ pub const BB_FIELD_PRECISION: u32 = 16;
 /// `bb_registry_update_buffer()`: change the lifetime.
 pub const BB_FIELD_LIFETIME: u32 = 32;
 
-const ALL_FIELDS: u32 = 63;
+bitflags! {
+    /// The fields that an update changes.
+    #[derive(Clone, Copy, Debug)]
+    pub(super) struct Fields: u32 {
+        const SIZE = BB_FIELD_SIZE;
+        const LOCATION = BB_FIELD_LOCATION;
+        const PERSISTENT = BB_FIELD_PERSISTENT;
+        const ALIASES = BB_FIELD_ALIASES;
+        const PRECISION = BB_FIELD_PRECISION;
+        const LIFETIME = BB_FIELD_LIFETIME;
+    }
+}
 
 /// A buffer to register. Fill it by `bb_registry_buffer_init()`, then set the name and what else is needed.
 #[derive(Clone, Copy, Debug)]
@@ -59,18 +71,6 @@ pub(super) struct Given<'a> {
     pub(super) name: &'a str,
     pub(super) aliases: Option<&'a str>,
     raw: bb_registry_buffer,
-}
-
-/// The fields that an update changes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Fields {
-    bits: u32,
-    pub(super) aliases: bool,
-}
-
-pub(super) fn fields(bits: u32) -> Result<Fields> {
-    let bits = input::flags(bits, ALL_FIELDS, "fields")?;
-    Ok(Fields { bits, aliases: bits & BB_FIELD_ALIASES != 0 })
 }
 
 fn defaults() -> bb_registry_buffer {
@@ -107,8 +107,7 @@ pub unsafe extern "C" fn bb_registry_buffer_init(buffer: *mut bb_registry_buffer
 pub(super) unsafe fn read<'a>(given: *const bb_registry_buffer, param: &'static str) -> Result<Given<'a>> {
     // SAFETY: promised by the caller.
     unsafe {
-        input::required(given, param)?;
-        let raw = input::versioned(given, defaults())?;
+        let raw = input::required_struct(given, defaults(), param)?;
         let name = input::required_name(raw.name, "name")?;
         Ok(Given { name, aliases: aliases(raw.aliases)?, raw })
     }
@@ -157,7 +156,7 @@ fn precision_of(code: u32) -> Result<Precision> {
 
 impl Given<'_> {
     fn lifetime(&self) -> Option<Lifetime> {
-        let Lifetime { begin, end } = Lifetime { begin: self.raw.begin, end: self.raw.end };
+        let (begin, end) = (self.raw.begin, self.raw.end);
         ((begin, end) != (0, 0)).then_some(Lifetime { begin, end })
     }
 
@@ -176,21 +175,20 @@ impl Given<'_> {
 
     /// `spec` with some of this buffer's fields.
     pub(super) fn change(&self, mut spec: Spec, fields: Fields) -> Result<Spec> {
-        let wanted = |field| fields.bits & field != 0;
-        if wanted(BB_FIELD_SIZE) {
+        if fields.contains(Fields::SIZE) {
             crate::registry::buffer::vet_size(self.raw.size)?;
             spec.size = self.raw.size;
         }
-        if wanted(BB_FIELD_LOCATION) {
+        if fields.contains(Fields::LOCATION) {
             spec.location = location_of(self.raw.location)?;
         }
-        if wanted(BB_FIELD_PERSISTENT) {
+        if fields.contains(Fields::PERSISTENT) {
             spec.persistent = input::flag(self.raw.persistent, "persistent")?;
         }
-        if wanted(BB_FIELD_PRECISION) {
+        if fields.contains(Fields::PRECISION) {
             spec.precision = precision_of(self.raw.precision)?;
         }
-        if wanted(BB_FIELD_LIFETIME) {
+        if fields.contains(Fields::LIFETIME) {
             spec.lifetime = self.lifetime();
         }
         Ok(spec)

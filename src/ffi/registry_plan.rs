@@ -3,11 +3,11 @@
 use std::ffi::c_void;
 use std::time::Duration;
 
-use super::callback::UserData;
-use super::guard::{guard, on};
-use super::input;
-use super::opaque::bb_registry;
-use super::status::bb_status;
+use crate::ffi::callback::UserData;
+use crate::ffi::guard::{guard, on};
+use crate::ffi::handle::bb_registry;
+use crate::ffi::input;
+use crate::ffi::status::bb_status;
 use crate::registry::planner::plan::PlanOptions;
 use crate::registry::planning::Plans;
 use crate::registry::registry::Registry;
@@ -122,7 +122,7 @@ pub unsafe extern "C" fn bb_registry_plan(
 ) -> bb_status {
     on("bb_registry_plan", r, |r: &Registry| {
         // SAFETY: the header requires a config that is as long as it says, or NULL.
-        let config = unsafe { input::optional(config, defaults()) }?;
+        let config = unsafe { input::optional_struct(config, defaults()) }?;
         // SAFETY: the header requires memory; what it is written to is checked before the work.
         unsafe { input::sized_output(struct_size, plan, "plan") }?;
         let user_data = UserData::new(config.cancelled_user_data, None);
@@ -140,11 +140,11 @@ pub unsafe extern "C" fn bb_registry_plan(
             },
         )?;
         // SAFETY: the header requires memory of `struct_size` bytes.
-        unsafe { input::write_sized(struct_size, plan, "plan", |size| told(&plans, size)) }
+        unsafe { input::write_sized(struct_size, plan, "plan", |size| plan_code(&plans, size)) }
     })
 }
 
-fn told(plans: &Plans, struct_size: u32) -> bb_plan {
+fn plan_code(plans: &Plans, struct_size: u32) -> bb_plan {
     let Plans { shared, persistent } = plans;
     bb_plan {
         struct_size,

@@ -2,14 +2,14 @@
 
 use std::ffi::c_char;
 
-use super::config::bb_dtype;
-use super::guard::{guard, on};
-use super::input;
-use super::opaque::bb_registry;
-use super::registry_buffer::precision_code;
-use super::status::bb_status;
-use super::text;
 use crate::error::Result;
+use crate::ffi::guard::{guard, on};
+use crate::ffi::handle::bb_registry;
+use crate::ffi::input;
+use crate::ffi::manager::bb_dtype;
+use crate::ffi::registry::per_code;
+use crate::ffi::registry_buffer::precision_code;
+use crate::ffi::status::bb_status;
 use crate::registry::diff;
 use crate::registry::layout::{Layout, Origin, Space};
 use crate::registry::registry::Registry;
@@ -251,7 +251,7 @@ fn describe(l: &Layout, struct_size: u32) -> bb_layout_info {
         typed: u32::from(l.options.typed),
         bank_skew: u32::from(l.options.bank_skew),
         protect_persistent: u32::from(l.options.protect_persistent),
-        shared_per: super::registry::per_code(l.options.shared_per),
+        shared_per: per_code(l.options.shared_per),
     }
 }
 
@@ -320,7 +320,7 @@ pub unsafe extern "C" fn bb_registry_buffer_name(
     on("bb_registry_buffer_name", r, |r: &Registry| {
         let name = r.buffer_name(parent, index)?;
         // SAFETY: the header requires memory for the text and its length.
-        unsafe { text::write(&name, text, capacity, length) }
+        unsafe { input::write_text(&name, text, capacity, length) }
     })
 }
 
@@ -345,7 +345,7 @@ pub unsafe extern "C" fn bb_registry_json(
     on("bb_registry_json", r, |r: &Registry| {
         let json = r.json(parent)?;
         // SAFETY: the header requires memory for the text and its length.
-        unsafe { text::write(&json, text, capacity, length) }
+        unsafe { input::write_text(&json, text, capacity, length) }
     })
 }
 
@@ -372,7 +372,7 @@ pub unsafe extern "C" fn bb_registry_overlaps(
     on("bb_registry_overlaps", r, |r: &Registry| {
         let json = r.overlaps_json(parent)?;
         // SAFETY: the header requires memory for the text and its length.
-        unsafe { text::write(&json, text, capacity, length) }
+        unsafe { input::write_text(&json, text, capacity, length) }
     })
 }
 
@@ -404,12 +404,96 @@ pub unsafe extern "C" fn bb_layout_diff(
         let (before, after) = unsafe {
             (input::utf8(before, before_length, "before")?, input::utf8(after, after_length, "after")?)
         };
-        let told = told(before, after)?;
+        let text_of_diff = compare(before, after)?;
         // SAFETY: the header requires memory for the text and its length.
-        unsafe { text::write(&told, text, capacity, length) }
+        unsafe { input::write_text(&text_of_diff, text, capacity, length) }
     })
 }
 
-fn told(before: &str, after: &str) -> Result<String> {
+fn compare(before: &str, after: &str) -> Result<String> {
     diff(&Layout::from_json(before)?, &Layout::from_json(after)?)?.text()
+}
+
+/// Writes the parent's layout as a CUDA C++ header: `constexpr` offsets and lengths, static assertions, and one
+/// accessor per buffer. It includes nothing, is the same text for the same layout, and is also valid C++17.
+///
+/// @param r the registry
+/// @param parent the parent, which must have buffers
+/// @param name_space the C++ namespace, such as solver or app::solver
+/// @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
+/// @param capacity bytes at `text`
+/// @param length the text's bytes without the NUL are written here
+/// @return BB_OK, BB_E_ARGUMENT (not a valid namespace), BB_E_EXISTS (two names collide in C++, or one with a name of
+///         the header itself), BB_E_STATE (a region mixes precisions in a layout that is not typed), and what
+///         `bb_registry_json()` returns
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_emit_cuda_header(
+    r: *mut bb_registry,
+    parent: u64,
+    name_space: *const c_char,
+    text: *mut c_char,
+    capacity: u64,
+    length: *mut u64,
+) -> bb_status {
+    on("bb_registry_emit_cuda_header", r, |r: &Registry| {
+        // SAFETY: the header requires a NUL-terminated name.
+        let header =
+            r.emit_cuda_header(parent, unsafe { input::required_name(name_space, "name_space") }?)?;
+        // SAFETY: the header requires memory for the text and its length.
+        unsafe { input::write_text(&header, text, capacity, length) }
+    })
+}
+
+/// Writes a picture of the parent's layout as SVG: regions, buffers, aliases and gaps to scale; with lifetimes,
+/// memory over time.
+///
+/// @param r the registry
+/// @param parent the parent, which must have buffers
+/// @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
+/// @param capacity bytes at `text`
+/// @param length the text's bytes without the NUL are written here
+/// @return what `bb_registry_json()` returns, BB_E_RANGE (sizes that do not fit into 64 bits), BB_E_STATE (a region mixes
+///         precisions in a layout that is not typed)
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_svg(
+    r: *mut bb_registry,
+    parent: u64,
+    text: *mut c_char,
+    capacity: u64,
+    length: *mut u64,
+) -> bb_status {
+    on("bb_registry_svg", r, |r: &Registry| {
+        let svg = r.svg(parent)?;
+        // SAFETY: the header requires memory for the text and its length.
+        unsafe { input::write_text(&svg, text, capacity, length) }
+    })
+}
+
+/// Writes the parent's layout as an aligned text table, in layout order.
+///
+/// @param r the registry
+/// @param parent the parent, which must have buffers
+/// @param text buffer for the text and a NUL, or NULL with capacity 0 to get only the length
+/// @param capacity bytes at `text`
+/// @param length the text's bytes without the NUL are written here
+/// @return what `bb_registry_svg()` returns
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_registry_table(
+    r: *mut bb_registry,
+    parent: u64,
+    text: *mut c_char,
+    capacity: u64,
+    length: *mut u64,
+) -> bb_status {
+    on("bb_registry_table", r, |r: &Registry| {
+        let table = r.table(parent)?;
+        // SAFETY: the header requires memory for the text and its length.
+        unsafe { input::write_text(&table, text, capacity, length) }
+    })
 }

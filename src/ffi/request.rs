@@ -1,20 +1,20 @@
 //! `bb_request`: map requests of buffers.
 
 use std::ffi::{c_char, c_void};
+use std::mem::MaybeUninit;
 
-use super::buffer::{bb_buffer_state, keep};
-use super::callback::{UserData, bb_drop_fn};
-use super::device::text;
-use super::guard::{guard, on, take};
-use super::handle::Kind;
-use super::input;
-use super::object::{self, Object, Seat};
-use super::opaque::bb_request;
-use super::status::bb_status;
 use crate::alloc::{boxed, try_vec};
+use crate::buffers::inner::Inner;
 use crate::buffers::promise::Callback;
 use crate::buffers::request::{Outcome, Request};
 use crate::error::{Error, Label, Result, Status};
+use crate::ffi::buffer::{bb_buffer_state, inner, mode_of, size_of_range};
+use crate::ffi::callback::{UserData, bb_drop_fn, boxed_callback, discard};
+use crate::ffi::guard::{destroy, guard, on, outside, with};
+use crate::ffi::handle::{Kind, bb_buffer, bb_request};
+use crate::ffi::input;
+use crate::ffi::object::{Object, ReservedSlot};
+use crate::ffi::status::bb_status;
 use crate::sys::clock::Timeout;
 use crate::text::Text;
 
@@ -52,7 +52,7 @@ pub struct bb_map_callback {
 
 impl bb_map_outcome {
     fn of(outcome: &Outcome, struct_size: u32) -> bb_map_outcome {
-        let (status, told) = match &outcome.result {
+        let (status, message) = match &outcome.result {
             Ok(()) => (bb_status::BB_OK, Text::<256>::of(format_args!(""))),
             Err(error) => (error.status().into(), Text::of(format_args!("{error}"))),
         };
@@ -61,8 +61,8 @@ impl bb_map_outcome {
             status,
             state: outcome.state.into(),
             reserved: 0,
-            label: text(outcome.label.as_str()),
-            text: text(told.as_str()),
+            label: input::chars(outcome.label.as_str()),
+            text: input::chars(message.as_str()),
         }
     }
 }
@@ -80,25 +80,18 @@ impl Object for Request {
 /// # Safety
 ///
 /// NULL, or a callback that may be called once on any thread.
-unsafe fn teller(callback: *const bb_map_callback) -> Result<Option<Callback<Outcome>>> {
+unsafe fn closure_of(callback: *const bb_map_callback) -> Result<Option<Callback<Outcome>>> {
     // SAFETY: promised by the caller.
     let Some(given) = (unsafe { callback.as_ref() }) else { return Ok(None) };
     let call = input::function(given.call, "callback.call")?;
-    // If it is refused, it is freed without releasing the user data.
     let user_data = UserData::new(given.user_data, given.drop);
-    let tell = move |outcome: Outcome| {
+    let closure = move |outcome: Outcome| {
         let Some(_running) = user_data.enter() else { return };
-        let told = bb_map_outcome::of(&outcome, size_of::<bb_map_outcome>() as u32);
+        let outcome = bb_map_outcome::of(&outcome, size_of::<bb_map_outcome>() as u32);
         // SAFETY: the caller's own function, called once, with its user data.
-        unsafe { call(user_data.get(), &raw const told) };
+        unsafe { call(user_data.get(), &raw const outcome) };
     };
-    crate::alloc::try_box(tell).map_or_else(
-        |tell| {
-            std::mem::forget(tell);
-            Err(Error::of(Status::OutOfMemory))
-        },
-        |tell| Ok(Some(tell as Callback<Outcome>)),
-    )
+    Ok(Some(boxed_callback(closure)?))
 }
 
 /// Requests a mapping, with a callback, a handle, both or neither.
@@ -106,35 +99,69 @@ unsafe fn teller(callback: *const bb_map_callback) -> Result<Option<Callback<Out
 /// # Safety
 ///
 /// A callback as above; NULL, or memory for a handle.
-pub(super) unsafe fn answered(
+pub(super) unsafe fn request_map(
     callback: *const bb_map_callback,
-    place: *mut *mut bb_request,
-    ask: impl FnOnce() -> Result<Request>,
+    out: *mut *mut bb_request,
+    request: impl FnOnce() -> Result<Request>,
 ) -> Result<()> {
-    let seat = if place.is_null() { None } else { Some(Seat::take()?) };
+    let slot = if out.is_null() { None } else { Some(ReservedSlot::take()?) };
     // SAFETY: promised by the caller.
-    let teller = unsafe { teller(callback) }?;
-    // Memory for the handle's object, so that nothing can fail once the request is accepted.
-    let spot = seat.is_some().then(|| boxed(std::mem::MaybeUninit::<Request>::uninit())).transpose();
-    let asked = spot.and_then(|spot| Ok((spot, ask()?)));
-    let (spot, request) = match asked {
-        Ok(asked) => asked,
+    let closure = unsafe { closure_of(callback) }?;
+    // The memory of the handle's object, so that nothing can fail once the request is accepted.
+    let memory = slot.is_some().then(|| boxed(MaybeUninit::<Request>::uninit())).transpose();
+    let (memory, request) = match memory.and_then(|memory| Ok((memory, request()?))) {
+        Ok(accepted) => accepted,
         Err(error) => {
-            keep(teller);
+            closure.into_iter().for_each(discard);
             return Err(error);
         }
     };
-    if let (Some(seat), Some(spot)) = (seat, spot) {
-        let handle = seat.seat_boxed(Box::write(spot, request.share()));
-        // SAFETY: promised by the caller: not NULL, since there is a seat.
-        unsafe { place.write(handle as *mut bb_request) };
+    if let (Some(slot), Some(memory)) = (slot, memory) {
+        let handle = slot.fill_boxed(Box::write(memory, request.share()));
+        // SAFETY: promised by the caller: not NULL, since there is a slot.
+        unsafe { out.write(handle as *mut bb_request) };
     }
-    if let Some(teller) = teller {
-        request.pledge.then(teller);
+    if let Some(closure) = closure {
+        request.pledge.then(closure);
     }
     Ok(())
 }
 
+/// Requests a mapping, which completes when the device has finished the work that uses the buffer. The call fails at
+/// once while the buffer is mapped or another request is pending; that request goes on.
+///
+/// An accepted request completes exactly once, with no lock held: mapped, BB_E_ABORTED (by unmap, destroy or
+/// release), BB_E_CANCELLED, BB_E_DEVICE_LOST, or an error of the backend. Releasing its handle does not cancel it.
+///
+/// @param buffer a buffer with `BB_USAGE_MAP_READ` or `BB_USAGE_MAP_WRITE`
+/// @param mode `BB_MAP_READ` or `BB_MAP_WRITE`
+/// @param offset start in bytes, a multiple of 8
+/// @param size length in bytes, a multiple of 4; `BB_WHOLE_SIZE` for the rest
+/// @param callback called with the outcome, or NULL: on the device's owner thread, on the thread that unmaps,
+///        destroys or cancels, or inside this call. It may use, destroy and release any buffer, but must not wait for
+///        the device
+/// @param request a handle for poll, wait and cancel is written here; `bb_request_release()` ends it. NULL for none
+/// @return BB_OK, BB_E_STATE (not ready: the message names the state), BB_E_ARGUMENT (mode, or not in the usage),
+///         BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, or a handle status
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_buffer_map_async(
+    buffer: *mut bb_buffer,
+    mode: u32,
+    offset: u64,
+    size: u64,
+    callback: *const bb_map_callback,
+    request: *mut *mut bb_request,
+) -> bb_status {
+    outside("bb_buffer_map_async", buffer, inner, |inner| {
+        let mode = mode_of(mode)?;
+        // SAFETY: the header requires a callback or NULL, and memory for a handle or NULL.
+        unsafe {
+            request_map(callback, request, || Inner::map_async(&inner, mode, offset, size_of_range(size)))
+        }
+    })
+}
 /// Gets the outcome of a request, if it has completed. It does not run the device's work.
 ///
 /// @param request the request
@@ -177,16 +204,12 @@ pub unsafe extern "C" fn bb_request_wait(
     struct_size: u32,
     outcome: *mut bb_map_outcome,
 ) -> bb_status {
-    let mut shared = None;
-    let status = on("bb_request_wait", request, |request: &Request| {
+    let share = |request: &Request| {
         // SAFETY: the header requires memory of `struct_size` bytes.
         unsafe { input::sized_output(struct_size, outcome, "outcome") }?;
-        shared = Some(request.share());
-        Ok(())
-    });
-    let Some(request) = shared else { return status };
-    // The handle is not in use while this waits, so that other threads may release it.
-    guard("bb_request_wait", || {
+        Ok(request.share())
+    };
+    outside("bb_request_wait", request, share, |request| {
         let known = request.wait(Timeout::nanos(timeout))?;
         // SAFETY: as above.
         unsafe {
@@ -214,16 +237,15 @@ pub unsafe extern "C" fn bb_request_wait_any(
 ) -> bb_status {
     guard("bb_request_wait_any", || {
         // SAFETY: the header requires that many handles, and memory for a number.
-        let (handles, place) =
+        let (handles, out) =
             unsafe { (input::many(requests, count, "requests")?, input::output(index, "index")?) };
         let mut shared = try_vec(handles.len())?;
-        for handle in handles.iter().map(|handle| *handle as u64) {
-            let request = object::with_pin(handle, Request::share);
-            shared.push(request.map_err(|refusal| object::error::<Request>(handle, refusal))?);
+        for &handle in handles {
+            shared.push(with(handle, |request: &Request| Ok(request.share()))?);
         }
         let mut all = try_vec(shared.len())?;
         all.extend(shared.iter());
-        place.set(Request::wait_any(&all, Timeout::nanos(timeout))? as u64)
+        out.set(Request::wait_any(&all, Timeout::nanos(timeout))? as u64)
     })
 }
 
@@ -236,20 +258,15 @@ pub unsafe extern "C" fn bb_request_wait_any(
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_request_cancel(request: *mut bb_request, in_time: *mut u32) -> bb_status {
-    let mut shared = None;
-    let status = on("bb_request_cancel", request, |request: &Request| {
-        shared = Some(request.share());
-        Ok(())
-    });
-    let Some(request) = shared else { return status };
-    guard("bb_request_cancel", || {
-        let cancelled = request.cancel();
-        if !in_time.is_null() {
+    outside(
+        "bb_request_cancel",
+        request,
+        |request: &Request| Ok(request.share()),
+        |request| {
             // SAFETY: the header requires memory for a number or NULL.
-            unsafe { in_time.write(cancelled.into()) };
-        }
-        Ok(())
-    })
+            unsafe { input::set_optional(in_time, request.cancel().into()) }
+        },
+    )
 }
 
 /// Ends the handle of a request. The request continues, and its callback gets the outcome.
@@ -260,11 +277,5 @@ pub unsafe extern "C" fn bb_request_cancel(request: *mut bb_request, in_time: *m
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_request_release(request: *mut bb_request) -> bb_status {
-    if request.is_null() {
-        return bb_status::BB_OK;
-    }
-    take("bb_request_release", request, |request: Request| {
-        drop(request);
-        Ok(())
-    })
+    destroy::<Request, _>("bb_request_release", request)
 }

@@ -2,15 +2,14 @@
 
 use std::ffi::c_void;
 
-use super::guard::{guard_handle, on};
-use super::handle::Kind;
-use super::object::{Object, Seat};
-use super::opaque::{bb_receiver, bb_sender};
-use super::spsc::{bb_end_stats, bb_span, stats_of};
-use super::status::bb_status;
-use super::{claims, input};
 use crate::alloc::boxed;
 use crate::error::{Label, Result};
+use crate::ffi::guard::{guard_handle, on};
+use crate::ffi::handle::{Kind, bb_receiver, bb_sender};
+use crate::ffi::object::{Object, ReservedSlot};
+use crate::ffi::spsc::{bb_end_stats, bb_span, stats_of};
+use crate::ffi::status::bb_status;
+use crate::ffi::{input, spsc};
 use crate::spsc::rx::Rx;
 use crate::spsc::tx::Tx;
 use crate::spsc::{Flow, Moved};
@@ -44,10 +43,9 @@ unsafe fn moving(
 ) -> bb_status {
     on(call, tx, |tx: &Tx| {
         // SAFETY: promised by the caller.
-        let (place, data) =
-            unsafe { (input::output(sent, "sent")?, input::many(data.cast(), bytes, "data")?) };
+        let (out, data) = unsafe { (input::output(sent, "sent")?, input::many(data.cast(), bytes, "data")?) };
         let moved = work(tx, data)?;
-        place.set(moved.bytes)?;
+        out.set(moved.bytes)?;
         Ok(moved.flow)
     })
 }
@@ -185,9 +183,9 @@ pub extern "C" fn bb_sender_flush(tx: *mut bb_sender) -> bb_status {
 pub unsafe extern "C" fn bb_sender_reserve(tx: *mut bb_sender, min: u64, span: *mut bb_span) -> bb_status {
     on("bb_sender_reserve", tx, |tx: &Tx| {
         // SAFETY: the header requires memory for a span.
-        let place = unsafe { input::output(span, "span") }?;
+        let out = unsafe { input::output(span, "span") }?;
         match tx.reserve(min)? {
-            Ok((data, bytes)) => place.set(bb_span { data: data.cast(), bytes }).map(|()| Flow::Done),
+            Ok((data, bytes)) => out.set(bb_span { data: data.cast(), bytes }).map(|()| Flow::Done),
             Err(flow) => Ok(flow),
         }
     })
@@ -206,7 +204,7 @@ pub unsafe extern "C" fn bb_sender_reserve(tx: *mut bb_sender, min: u64, span: *
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_sender_commit(tx: *mut bb_sender, bytes: u64) -> bb_status {
     match on("bb_sender_commit", tx, |tx: &Tx| tx.commit(bytes)) {
-        bb_status::BB_E_STALE if claims::end(tx as u64) => bb_status::BB_E_CLOSED,
+        bb_status::BB_E_STALE if spsc::end_span(tx as u64) => bb_status::BB_E_CLOSED,
         status => status,
     }
 }
@@ -286,9 +284,9 @@ pub unsafe extern "C" fn bb_sender_attach_receiver(
 ) -> bb_status {
     on("bb_sender_attach_receiver", tx, |tx: &Tx| {
         // SAFETY: the header requires memory for a handle.
-        let place = unsafe { input::output(receiver, "receiver") }?;
-        let seat = Seat::take()?;
-        place.set(seat.seat_boxed(boxed(Rx::attach(tx.ring())?)?) as *mut bb_receiver)
+        let out = unsafe { input::output(receiver, "receiver") }?;
+        let slot = ReservedSlot::take()?;
+        out.set(slot.fill_boxed(boxed(Rx::attach(tx.ring())?)?) as *mut bb_receiver)
     })
 }
 
@@ -323,7 +321,8 @@ pub unsafe extern "C" fn bb_sender_stats_get(
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_sender_destroy(tx: *mut bb_sender) -> bb_status {
     if tx.is_null() {
-        return bb_status::BB_OK;
+        bb_status::BB_OK
+    } else {
+        guard_handle("bb_sender_destroy", tx, spsc::destroy_end::<Tx>)
     }
-    guard_handle("bb_sender_destroy", tx, claims::destroy::<Tx>)
 }

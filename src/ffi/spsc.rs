@@ -2,16 +2,20 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::guard::guard;
-use super::input;
-use super::object::Seat;
-use super::opaque::{bb_receiver, bb_sender};
-use super::status::bb_status;
-use crate::alloc::boxed;
-use crate::spsc::ring::{Config, Ring};
+use crate::alloc::{boxed, try_box};
+use crate::error::Result;
+use crate::ffi::guard::guard;
+use crate::ffi::handle::{bb_receiver, bb_sender};
+use crate::ffi::object::{Object, ReservedSlot};
+use crate::ffi::status::bb_status;
+use crate::ffi::{input, object};
+use crate::handle::live_list::{Listed, Roster};
+use crate::spsc::ring::{Claim, Config, Ring};
 use crate::spsc::rx::Rx;
 use crate::spsc::statistics::EndStatistics;
 use crate::spsc::tx::Tx;
+use crate::sync::atomic::AtomicPtr;
+use bitflags::bitflags;
 
 /// `bb_spsc_config.flags`: a second thread that uses an end at the same time gets `BB_E_BUSY`, at the cost of an
 /// atomic exchange per call. Without this flag two threads at once mix up their bytes, and do no other harm.
@@ -19,6 +23,13 @@ pub const BB_SPSC_CHECKED: u32 = 1;
 /// `bb_spsc_config.flags`: no adaptive pauses. Without this flag an end that keeps up with a stream of tiny chunks
 /// pauses for a fraction of a microsecond, so that bytes gather and the throughput multiplies.
 pub const BB_SPSC_NO_BACKOFF: u32 = 2;
+
+bitflags! {
+    struct RingFlags: u32 {
+        const CHECKED = BB_SPSC_CHECKED;
+        const NO_BACKOFF = BB_SPSC_NO_BACKOFF;
+    }
+}
 
 /// Parameters of a new ring. Fill it by `bb_spsc_config_init()`, then change what is needed.
 #[derive(Clone, Copy, Debug)]
@@ -135,38 +146,100 @@ pub unsafe extern "C" fn bb_spsc_create(
 ) -> bb_status {
     guard("bb_spsc_create", || {
         // SAFETY: the header requires memory for handles.
-        let places = unsafe { (input::output(sender, "sender")?, input::output(receiver, "receiver")?) };
+        let outs = unsafe { (input::output(sender, "sender")?, input::output(receiver, "receiver")?) };
         // SAFETY: the header requires a config that is as long as it says, or NULL.
-        let config = unsafe { input::optional(config, DEFAULTS) }?;
-        let flags = input::flags(config.flags, BB_SPSC_CHECKED | BB_SPSC_NO_BACKOFF, "flags")?;
+        let config = unsafe { input::optional_struct(config, DEFAULTS) }?;
+        let flags: RingFlags = input::flags(config.flags, "flags")?;
         // SAFETY: the header requires a string or NULL.
         let label = unsafe { input::name(config.label, "label") }?;
         let core = Config {
             label,
-            backoff: flags & BB_SPSC_NO_BACKOFF == 0,
+            backoff: !flags.contains(RingFlags::NO_BACKOFF),
             overwrite_record_size: config.overwrite_record_size,
         };
         // Everything that can fail is done first, so that there are two ends or none.
-        let seats = (Seat::take()?, Seat::take()?);
-        let ring = Ring::new(capacity, &core, flags & BB_SPSC_CHECKED != 0, 0)?;
+        let slots = (ReservedSlot::take()?, ReservedSlot::take()?);
+        let ring = Ring::new(capacity, &core, flags.contains(RingFlags::CHECKED), 0)?;
         let ends = (boxed(Tx::new(ring.clone()))?, boxed(Rx::new(ring))?);
-        places.0.set(seats.0.seat_boxed(ends.0) as *mut bb_sender)?;
-        places.1.set(seats.1.seat_boxed(ends.1) as *mut bb_receiver)
+        outs.0.set(slots.0.fill_boxed(ends.0) as *mut bb_sender)?;
+        outs.1.set(slots.1.fill_boxed(ends.1) as *mut bb_receiver)
     })
 }
 
-pub(super) fn stats_of(s: &EndStatistics, struct_size: u32) -> bb_end_stats {
-    bb_end_stats {
-        struct_size,
-        reserved: 0,
-        capacity: s.capacity,
-        bytes: s.bytes,
-        operations: s.operations,
-        misses: s.misses,
-        waits: s.waits,
-        wakes: s.wakes,
-        high_water: s.high_water,
-        wait_histogram: s.wait_histogram,
-        lost: s.lost,
+pub(super) fn stats_of(stats: &EndStatistics, struct_size: u32) -> bb_end_stats {
+    copy_fields! {
+        bb_end_stats { struct_size: struct_size, reserved: 0 } from stats:
+        capacity, bytes, operations, misses, waits, wakes, high_water, wait_histogram, lost
     }
+}
+
+/// An end of a ring, which can have an open span.
+pub(super) trait End: Object {
+    /// The resources of the open span, if there is one.
+    fn open_claim(&self) -> Option<Claim>;
+}
+
+impl End for Tx {
+    fn open_claim(&self) -> Option<Claim> {
+        Tx::open_claim(self)
+    }
+}
+
+impl End for Rx {
+    fn open_claim(&self) -> Option<Claim> {
+        Rx::open_claim(self)
+    }
+}
+
+struct KeptSpan {
+    /// The handle of the end, which is stale.
+    handle: u64,
+    _claim: Claim,
+    next: AtomicPtr<KeptSpan>,
+}
+
+impl Listed for KeptSpan {
+    fn next(&self) -> &AtomicPtr<KeptSpan> {
+        &self.next
+    }
+}
+
+static KEPT: Roster<KeptSpan> = Roster::new();
+
+/// Destroys an end, and keeps the resources of its open span.
+pub(super) fn destroy_end<T: End>(handle: u64) -> Result<()> {
+    // Kept before the handle becomes stale, so that a call that ends the span afterwards finds it.
+    let last = |end: &T| {
+        if let Some(claim) = end.open_claim() {
+            keep(handle, claim);
+        }
+    };
+    object::remove_with(handle, last).map(drop)
+}
+
+fn keep(handle: u64, claim: Claim) {
+    // Without memory for the record the ring is leaked, since the span is in use.
+    match try_box(KeptSpan { handle, _claim: claim, next: AtomicPtr::default() }) {
+        Ok(kept) => drop(KEPT.add(Box::leak(kept))),
+        Err(kept) => std::mem::forget(kept),
+    }
+}
+
+/// Ends the open span of a destroyed end. Returns false if there is none.
+pub(super) fn end_span(handle: u64) -> bool {
+    // Bounded, since a slot with no generation left stays in the closing state.
+    for _ in 0..1000 {
+        // Read before the list: a thread that is destroying the end keeps the span before it finishes.
+        let closing = object::is_closing(handle);
+        if let Some(kept) = KEPT.take(|kept| kept.handle == handle) {
+            // SAFETY: leaked by `keep`, and removed from the list by this call only.
+            drop(unsafe { Box::from_raw(kept.cast_mut()) });
+            return true;
+        }
+        if !closing {
+            return false;
+        }
+        crate::sys::clock::nap(1000);
+    }
+    false
 }

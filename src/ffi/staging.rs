@@ -2,22 +2,22 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::encoder::{self, target, with};
-use super::guard::{beside, on, take};
-use super::handle::Kind;
-use super::input;
-use super::object::{Object, Seat};
-use super::opaque::{
-    bb_deferred_staging, bb_device, bb_device_buffer, bb_encoder, bb_immediate_staging, bb_request,
-};
-use super::request::{answered, bb_map_callback};
-use super::spsc::bb_span;
-use super::status::bb_status;
 use crate::buffers::inner::Inner;
 use crate::buffers::staging::{DeferredStagingBuffer, ImmediateStagingBuffer, Staging};
 use crate::device::device::Device;
 use crate::device::driver::MapMode;
 use crate::error::{Label, Result};
+use crate::ffi::device_buffer::target;
+use crate::ffi::encoder::SharedEncoder;
+use crate::ffi::guard::{destroy, on, outside, with};
+use crate::ffi::handle::{
+    Kind, bb_deferred_staging, bb_device, bb_device_buffer, bb_encoder, bb_immediate_staging, bb_request,
+};
+use crate::ffi::input;
+use crate::ffi::object::{Object, create_at};
+use crate::ffi::request::{bb_map_callback, request_map};
+use crate::ffi::spsc::bb_span;
+use crate::ffi::status::bb_status;
 
 impl Object for ImmediateStagingBuffer {
     const KIND: Kind = Kind::ImmediateStaging;
@@ -48,13 +48,13 @@ unsafe fn write(staging: &Staging, offset: u64, data: *const c_void, bytes: u64)
 /// NULL, or memory for a span.
 unsafe fn bytes(staging: &Staging, span: *mut bb_span) -> Result<()> {
     // SAFETY: promised by the caller.
-    let place = unsafe { input::output(span, "span") }?;
+    let out = unsafe { input::output(span, "span") }?;
     let (data, bytes) = staging.place()?;
-    place.set(bb_span { data: data.cast(), bytes })
+    out.set(bb_span { data: data.cast(), bytes })
 }
 
 fn upload(staging: &Staging, encoder: *mut bb_encoder, to: *mut bb_device_buffer, offset: u64) -> Result<()> {
-    with(encoder, |encoder: &encoder::Shared| {
+    with(encoder, |encoder: &SharedEncoder| {
         let to = target(to)?;
         encoder.with(|encoder| staging.upload_to(encoder, &to, offset))
     })
@@ -78,10 +78,8 @@ pub unsafe extern "C" fn bb_immediate_staging_create(
 ) -> bb_status {
     on("bb_immediate_staging_create", device, |device: &Device| {
         // SAFETY: the header requires memory for a handle, and a string or NULL.
-        let (place, label) = unsafe { (input::output(staging, "staging")?, input::name(label, "label")?) };
-        let seat = Seat::take()?;
-        let staging = ImmediateStagingBuffer::new(device, size, label)?;
-        place.set(seat.seat(staging)? as *mut bb_immediate_staging)
+        let (out, label) = unsafe { (input::output(staging, "staging")?, input::name(label, "label")?) };
+        create_at(out, || ImmediateStagingBuffer::new(device, size, label))
     })
 }
 
@@ -160,13 +158,7 @@ pub extern "C" fn bb_immediate_staging_upload_to(
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_immediate_staging_destroy(staging: *mut bb_immediate_staging) -> bb_status {
-    if staging.is_null() {
-        return bb_status::BB_OK;
-    }
-    take("bb_immediate_staging_destroy", staging, |staging: ImmediateStagingBuffer| {
-        drop(staging);
-        Ok(())
-    })
+    destroy::<ImmediateStagingBuffer, _>("bb_immediate_staging_destroy", staging)
 }
 
 /// Creates a staging buffer for repeated uploads. It is mapped on request: for data that is streamed.
@@ -187,10 +179,8 @@ pub unsafe extern "C" fn bb_deferred_staging_create(
 ) -> bb_status {
     on("bb_deferred_staging_create", device, |device: &Device| {
         // SAFETY: the header requires memory for a handle, and a string or NULL.
-        let (place, label) = unsafe { (input::output(staging, "staging")?, input::name(label, "label")?) };
-        let seat = Seat::take()?;
-        let staging = DeferredStagingBuffer::new(device, size, label)?;
-        place.set(seat.seat(staging)? as *mut bb_deferred_staging)
+        let (out, label) = unsafe { (input::output(staging, "staging")?, input::name(label, "label")?) };
+        create_at(out, || DeferredStagingBuffer::new(device, size, label))
     })
 }
 
@@ -209,16 +199,10 @@ pub unsafe extern "C" fn bb_deferred_staging_map_async(
     callback: *const bb_map_callback,
     request: *mut *mut bb_request,
 ) -> bb_status {
-    let mut inner = None;
-    let status = on("bb_deferred_staging_map_async", staging, |staging: &DeferredStagingBuffer| {
-        inner = Some(staging.0.inner().clone());
-        Ok(())
-    });
-    let Some(inner) = inner else { return status };
-    // The handle is not in use while the callback runs.
-    beside("bb_deferred_staging_map_async", Kind::DeferredStaging, inner.label, || {
-        // SAFETY: the header requires a callback or NULL, and for a place for a handle or NULL.
-        unsafe { answered(callback, request, || Inner::map_async(&inner, MapMode::Write, 0, None)) }
+    let inner = |staging: &DeferredStagingBuffer| Ok(staging.0.inner().clone());
+    outside("bb_deferred_staging_map_async", staging, inner, |inner| {
+        // SAFETY: the header requires a callback or NULL, and memory for a handle or NULL.
+        unsafe { request_map(callback, request, || Inner::map_async(&inner, MapMode::Write, 0, None)) }
     })
 }
 
@@ -297,11 +281,5 @@ pub extern "C" fn bb_deferred_staging_upload_to(
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_deferred_staging_destroy(staging: *mut bb_deferred_staging) -> bb_status {
-    if staging.is_null() {
-        return bb_status::BB_OK;
-    }
-    take("bb_deferred_staging_destroy", staging, |staging: DeferredStagingBuffer| {
-        drop(staging);
-        Ok(())
-    })
+    destroy::<DeferredStagingBuffer, _>("bb_deferred_staging_destroy", staging)
 }

@@ -1,14 +1,18 @@
-//! The statuses as C sees them.
+//! Statuses of the C ABI, and the calling thread's last error message.
 
+use std::cell::Cell;
 use std::ffi::CStr;
+use std::ffi::c_char;
+use std::fmt;
 
 use crate::error::Status;
 use crate::spsc::Flow;
+use crate::text::Text;
 
 /// The result of every call that can fail: `BB_OK` or a negative failure. A number is never reused.
 ///
 /// `bb_status_string()` explains a status, and `bb_last_error()` explains the calling thread's last refused call.
-#[allow(non_camel_case_types, reason = "C names its constants so")]
+#[allow(non_camel_case_types, reason = "names of C")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum bb_status {
@@ -109,60 +113,16 @@ impl From<Flow> for bb_status {
     }
 }
 
-impl From<Status> for bb_status {
-    fn from(status: Status) -> bb_status {
-        use bb_status::*;
-        match status {
-            Status::Null => BB_E_NULL,
-            Status::Handle => BB_E_HANDLE,
-            Status::Stale => BB_E_STALE,
-            Status::Kind => BB_E_KIND,
-            Status::Foreign => BB_E_FOREIGN,
-            Status::Argument => BB_E_ARGUMENT,
-            Status::Align => BB_E_ALIGN,
-            Status::Range => BB_E_RANGE,
-            Status::Version => BB_E_VERSION,
-            Status::Unsupported => BB_E_UNSUPPORTED,
-            Status::Limit => BB_E_LIMIT,
-            Status::OutOfMemory => BB_E_OUT_OF_MEMORY,
-            Status::State => BB_E_STATE,
-            Status::Busy => BB_E_BUSY,
-            Status::Full => BB_E_FULL,
-            Status::Empty => BB_E_EMPTY,
-            Status::Timeout => BB_E_TIMEOUT,
-            Status::Closed => BB_E_CLOSED,
-            Status::Pinned => BB_E_PINNED,
-            Status::Stalled => BB_E_STALLED,
-            Status::Backend => BB_E_BACKEND,
-            Status::DeviceLost => BB_E_DEVICE_LOST,
-            Status::Aborted => BB_E_ABORTED,
-            Status::Cancelled => BB_E_CANCELLED,
-            Status::Recursive => BB_E_RECURSIVE,
-            Status::Interrupted => BB_E_INTERRUPTED,
-            Status::WrongThread => BB_E_WRONG_THREAD,
-            Status::Forked => BB_E_FORKED,
-            Status::Poisoned => BB_E_POISONED,
-            Status::Panic => BB_E_PANIC,
-            Status::Exists => BB_E_EXISTS,
-            Status::NoParent => BB_E_NO_PARENT,
-            Status::NoName => BB_E_NO_NAME,
-            Status::AliasSelf => BB_E_ALIAS_SELF,
-            Status::AliasMissing => BB_E_ALIAS_MISSING,
-            Status::AliasOrder => BB_E_ALIAS_ORDER,
-        }
-    }
-}
-
 /// One line of `bb_status_string()`: name, colon, sentence, NUL.
-struct Line([u8; Line::CAPACITY]);
+struct StatusLine([u8; StatusLine::CAPACITY]);
 
-impl Line {
+impl StatusLine {
     const CAPACITY: usize = 128;
 
-    #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)] // At compile time, where a slip is an error.
-    const fn new(name: &str, summary: &str) -> Line {
+    #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)] // Evaluated at compile time.
+    const fn new(name: &str, summary: &str) -> StatusLine {
         let parts = [name.as_bytes(), b": ", summary.as_bytes()];
-        let (mut line, mut end, mut part) = ([0; Line::CAPACITY], 0, 0);
+        let (mut line, mut end, mut part) = ([0; StatusLine::CAPACITY], 0, 0);
         while part < parts.len() {
             let mut at = 0;
             while at < parts[part].len() {
@@ -171,61 +131,90 @@ impl Line {
             }
             part += 1;
         }
-        assert!(end < Line::CAPACITY);
-        Line(line)
-    }
-
-    const fn failure(name: &str, status: Status) -> Line {
-        Line::new(name, status.summary())
+        assert!(end < StatusLine::CAPACITY);
+        StatusLine(line)
     }
 }
 
-/// By `-status`.
-static LINES: [Line; 37] = [
-    Line::new("BB_OK", "done"),
-    Line::failure("BB_E_NULL", Status::Null),
-    Line::failure("BB_E_HANDLE", Status::Handle),
-    Line::failure("BB_E_STALE", Status::Stale),
-    Line::failure("BB_E_KIND", Status::Kind),
-    Line::failure("BB_E_FOREIGN", Status::Foreign),
-    Line::failure("BB_E_ARGUMENT", Status::Argument),
-    Line::failure("BB_E_ALIGN", Status::Align),
-    Line::failure("BB_E_RANGE", Status::Range),
-    Line::failure("BB_E_VERSION", Status::Version),
-    Line::failure("BB_E_UNSUPPORTED", Status::Unsupported),
-    Line::failure("BB_E_LIMIT", Status::Limit),
-    Line::failure("BB_E_OUT_OF_MEMORY", Status::OutOfMemory),
-    Line::failure("BB_E_STATE", Status::State),
-    Line::failure("BB_E_BUSY", Status::Busy),
-    Line::failure("BB_E_FULL", Status::Full),
-    Line::failure("BB_E_EMPTY", Status::Empty),
-    Line::failure("BB_E_TIMEOUT", Status::Timeout),
-    Line::failure("BB_E_CLOSED", Status::Closed),
-    Line::failure("BB_E_PINNED", Status::Pinned),
-    Line::failure("BB_E_STALLED", Status::Stalled),
-    Line::failure("BB_E_BACKEND", Status::Backend),
-    Line::failure("BB_E_DEVICE_LOST", Status::DeviceLost),
-    Line::failure("BB_E_ABORTED", Status::Aborted),
-    Line::failure("BB_E_CANCELLED", Status::Cancelled),
-    Line::failure("BB_E_RECURSIVE", Status::Recursive),
-    Line::failure("BB_E_INTERRUPTED", Status::Interrupted),
-    Line::failure("BB_E_WRONG_THREAD", Status::WrongThread),
-    Line::failure("BB_E_FORKED", Status::Forked),
-    Line::failure("BB_E_POISONED", Status::Poisoned),
-    Line::failure("BB_E_PANIC", Status::Panic),
-    Line::failure("BB_E_EXISTS", Status::Exists),
-    Line::failure("BB_E_NO_PARENT", Status::NoParent),
-    Line::failure("BB_E_NO_NAME", Status::NoName),
-    Line::failure("BB_E_ALIAS_SELF", Status::AliasSelf),
-    Line::failure("BB_E_ALIAS_MISSING", Status::AliasMissing),
-    Line::failure("BB_E_ALIAS_ORDER", Status::AliasOrder),
-];
+macro_rules! statuses {
+    ($($status:ident => $constant:ident,)*) => {
+        impl From<Status> for bb_status {
+            fn from(status: Status) -> bb_status {
+                match status {
+                    $(Status::$status => bb_status::$constant,)*
+                }
+            }
+        }
+
+        /// By `-status`.
+        static LINES: [StatusLine; 37] = [
+            StatusLine::new("BB_OK", "done"),
+            $(StatusLine::new(stringify!($constant), Status::$status.summary()),)*
+        ];
+    };
+}
+
+statuses! {
+    Null => BB_E_NULL,
+    Handle => BB_E_HANDLE,
+    Stale => BB_E_STALE,
+    Kind => BB_E_KIND,
+    Foreign => BB_E_FOREIGN,
+    Argument => BB_E_ARGUMENT,
+    Align => BB_E_ALIGN,
+    Range => BB_E_RANGE,
+    Version => BB_E_VERSION,
+    Unsupported => BB_E_UNSUPPORTED,
+    Limit => BB_E_LIMIT,
+    OutOfMemory => BB_E_OUT_OF_MEMORY,
+    State => BB_E_STATE,
+    Busy => BB_E_BUSY,
+    Full => BB_E_FULL,
+    Empty => BB_E_EMPTY,
+    Timeout => BB_E_TIMEOUT,
+    Closed => BB_E_CLOSED,
+    Pinned => BB_E_PINNED,
+    Stalled => BB_E_STALLED,
+    Backend => BB_E_BACKEND,
+    DeviceLost => BB_E_DEVICE_LOST,
+    Aborted => BB_E_ABORTED,
+    Cancelled => BB_E_CANCELLED,
+    Recursive => BB_E_RECURSIVE,
+    Interrupted => BB_E_INTERRUPTED,
+    WrongThread => BB_E_WRONG_THREAD,
+    Forked => BB_E_FORKED,
+    Poisoned => BB_E_POISONED,
+    Panic => BB_E_PANIC,
+    Exists => BB_E_EXISTS,
+    NoParent => BB_E_NO_PARENT,
+    NoName => BB_E_NO_NAME,
+    AliasSelf => BB_E_ALIAS_SELF,
+    AliasMissing => BB_E_ALIAS_MISSING,
+    AliasOrder => BB_E_ALIAS_ORDER,
+}
 
 /// The line of a status, or a line that reports an unknown number.
 pub(crate) fn text(status: i32) -> &'static CStr {
     let line = status.checked_neg().and_then(|code| LINES.get(usize::try_from(code).ok()?));
     line.and_then(|line| CStr::from_bytes_until_nul(&line.0).ok())
         .unwrap_or(c"unknown status: not one of this version's")
+}
+
+thread_local!(static MESSAGE: Cell<Text<512>> = const { Cell::new(Text::new()) });
+
+/// Sets the calling thread's last error message. It is stored in a static buffer, so that no allocation can fail.
+pub(crate) fn set_message(message: fmt::Arguments<'_>) {
+    let text = Text::of(message);
+    MESSAGE.set(text);
+}
+
+/// The calling thread's last error message, NUL-terminated; valid until its next failure.
+pub(crate) fn message() -> *const c_char {
+    // The bytes follow the length inside the text.
+    MESSAGE.with(|message| {
+        // SAFETY: this thread's own, and the reference ends before another message can be set.
+        unsafe { (*message.as_ptr()).as_ptr() }
+    })
 }
 
 #[cfg(test)]

@@ -3,17 +3,15 @@
 use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
 
-use super::guard::{guard, guard_handle, on, take};
-use super::handle::{self, Kind};
-use super::input;
-use super::object::{self, Object, Seat};
-use super::opaque::{bb_lease, bb_receiver, bb_sender, bb_stream};
-use super::status::bb_status;
 use crate::alloc::boxed;
 use crate::error::{Error, Label, Result};
-use crate::handle::lease;
+use crate::ffi::guard::{destroy, guard, guard_handle, on};
+use crate::ffi::handle::{Kind, bb_lease, bb_receiver, bb_sender, bb_stream};
+use crate::ffi::object::{Object, ReservedSlot};
+use crate::ffi::status::bb_status;
+use crate::ffi::{handle, input, object};
 use crate::handle::lease::Giver;
-use crate::handle::slots;
+use crate::handle::{lease, slots};
 use crate::spsc::Flow;
 use crate::spsc::pool::{Held, Pool};
 use crate::spsc::rx::Rx;
@@ -138,8 +136,8 @@ pub unsafe extern "C" fn bb_spsc_into_stream(
     let mut ready = None;
     let checked = on("bb_spsc_into_stream", rx, |rx: &Rx| {
         // SAFETY: the header requires memory for a handle, and a config that is as long as it says, or NULL.
-        let (place, config) =
-            unsafe { (input::output(stream, "stream")?, input::optional(config, defaults())?) };
+        let (out, config) =
+            unsafe { (input::output(stream, "stream")?, input::optional_struct(config, defaults())?) };
         let core = StreamConfig {
             buffer_size: config.buffer_size,
             min_size: config.min_size,
@@ -152,18 +150,18 @@ pub unsafe extern "C" fn bb_spsc_into_stream(
         Source::check(rx.ring(), &core)?;
         // Everything that can fail is done first, so that the receiver ends only for a stream.
         ready = Some((
-            place,
+            out,
             core,
             Pool::new(core.pool_size.into())?,
             boxed(MaybeUninit::<Source>::uninit())?,
-            Seat::take()?,
+            ReservedSlot::take()?,
         ));
         Ok(())
     });
-    let Some((place, core, pool, room, seat)) = ready else { return checked };
+    let Some((out, core, pool, memory, slot)) = ready else { return checked };
     guard_handle("bb_spsc_into_stream", rx, |handle| {
-        let rx = object::hand_over::<Rx>(handle, |_| {})?;
-        place.set(seat.seat_boxed(Box::write(room, Source::new(rx, pool, &core))) as *mut bb_stream)
+        let rx = object::take::<Rx>(handle, |_| {})?;
+        out.set(slot.fill_boxed(Box::write(memory, Source::new(rx, pool, &core))) as *mut bb_stream)
     })
 }
 
@@ -188,12 +186,12 @@ fn gather(
     count: u64,
     ready: bool,
     timeout: u64,
-    mut place: impl FnMut(bb_chunk),
+    mut store: impl FnMut(bb_chunk),
 ) -> Result<std::result::Result<usize, Flow>> {
     let tag = slots::instance()?.tag;
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     s.gather(count, ready, Timeout::nanos(timeout), |held| {
-        place(leased(held, s.ring().number(), tag)?);
+        store(leased(held, s.ring().number(), tag)?);
         Ok(())
     })
 }
@@ -266,7 +264,7 @@ pub unsafe extern "C" fn bb_stream_ready_chunks(
 
 /// # Safety
 ///
-/// NULL, or places for that many chunks; NULL, or memory for a number.
+/// NULL, or outs for that many chunks; NULL, or memory for a number.
 unsafe fn several(
     call: &'static str,
     s: *mut bb_stream,
@@ -277,7 +275,7 @@ unsafe fn several(
 ) -> bb_status {
     on(call, s, |s: &Source| {
         // SAFETY: promised by the caller; the chunks are checked, and not read.
-        let place = unsafe {
+        let out = unsafe {
             input::many(chunks.cast::<MaybeUninit<bb_chunk>>().cast_const(), count, "chunks")?;
             input::output(got, "got")?
         };
@@ -293,7 +291,7 @@ unsafe fn several(
             Ok(given) => (given, Flow::Done),
             Err(flow) => (0, flow),
         };
-        place.set(given as u64)?;
+        out.set(given as u64)?;
         Ok(flow)
     })
 }
@@ -355,9 +353,9 @@ pub unsafe extern "C" fn bb_stream_attach_sender(
 ) -> bb_status {
     on("bb_stream_attach_sender", s, |s: &Source| {
         // SAFETY: the header requires memory for a handle.
-        let place = unsafe { input::output(sender, "sender") }?;
-        let seat = Seat::take()?;
-        place.set(seat.seat_boxed(boxed(Tx::attach(s.ring())?)?) as *mut bb_sender)
+        let out = unsafe { input::output(sender, "sender") }?;
+        let slot = ReservedSlot::take()?;
+        out.set(slot.fill_boxed(boxed(Tx::attach(s.ring())?)?) as *mut bb_sender)
     })
 }
 
@@ -381,18 +379,10 @@ pub unsafe extern "C" fn bb_stream_stats_get(
     })
 }
 
-fn stats_of(s: &StreamStatistics, struct_size: u32) -> bb_stream_stats {
-    bb_stream_stats {
-        struct_size,
-        reserved: 0,
-        chunks: s.chunks,
-        bytes: s.bytes,
-        hits: s.hits,
-        misses: s.misses,
-        live: s.live,
-        kept: s.kept,
-        buffer_size: s.buffer_size,
-        waits: s.waits,
+fn stats_of(stats: &StreamStatistics, struct_size: u32) -> bb_stream_stats {
+    copy_fields! {
+        bb_stream_stats { struct_size: struct_size, reserved: 0 } from stats:
+        chunks, bytes, hits, misses, live, kept, buffer_size, waits
     }
 }
 
@@ -404,11 +394,5 @@ fn stats_of(s: &StreamStatistics, struct_size: u32) -> bb_stream_stats {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_stream_destroy(s: *mut bb_stream) -> bb_status {
-    if s.is_null() {
-        return bb_status::BB_OK;
-    }
-    take("bb_stream_destroy", s, |stream: Source| {
-        drop(stream);
-        Ok(())
-    })
+    destroy::<Source, _>("bb_stream_destroy", s)
 }

@@ -2,12 +2,11 @@
 
 use std::ffi::c_char;
 
-use super::guard::{on, take};
-use super::handle::Kind;
-use super::input;
-use super::object::{self, Object};
-use super::opaque::{bb_manager, bb_task};
-use super::status::bb_status;
+use crate::ffi::guard::{on, remove};
+use crate::ffi::handle::{Kind, bb_manager, bb_task};
+use crate::ffi::input;
+use crate::ffi::object::{Object, create_at};
+use crate::ffi::status::bb_status;
 use crate::manager::manager::Manager;
 use crate::manager::task::Task;
 
@@ -32,8 +31,8 @@ pub unsafe extern "C" fn bb_task_begin(
 ) -> bb_status {
     on("bb_task_begin", m, |m: &Manager| {
         // SAFETY: the header requires memory for a handle, and a string or NULL.
-        let (place, label) = unsafe { (input::output(task, "task")?, input::name(label, "label")?) };
-        place.set(object::create(|| m.task(label))? as *mut bb_task)
+        let (out, label) = unsafe { (input::output(task, "task")?, input::name(label, "label")?) };
+        create_at(out, || m.task(label))
     })
 }
 
@@ -46,5 +45,5 @@ pub unsafe extern "C" fn bb_task_begin(
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_task_end(task: *mut bb_task) -> bb_status {
-    take("bb_task_end", task, Task::end)
+    remove("bb_task_end", task, Task::end)
 }

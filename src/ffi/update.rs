@@ -2,24 +2,33 @@
 
 use std::ffi::c_void;
 
-use super::callback::{UserData, bb_drop_fn, bb_release_fn, discard};
-use super::guard::on;
-use super::input;
-use super::opaque::bb_manager;
-use super::status::bb_status;
-use crate::alloc::try_box;
-use crate::error::{Error, Result, Status};
+use crate::alloc::boxed;
+use crate::error::Result;
+use crate::ffi::callback::{UserData, bb_drop_fn, bb_release_fn, boxed_callback, discard};
+use crate::ffi::guard::on;
+use crate::ffi::handle::bb_manager;
+use crate::ffi::input;
+use crate::ffi::status::bb_status;
 use crate::manager::core::op::Release;
 use crate::manager::kernel::Kernel;
 use crate::manager::manager::Manager;
 use crate::manager::raw::RawUpdate;
 use crate::manager::region::RawRegion;
 use crate::sys::clock::Timeout;
+use bitflags::bitflags;
 
 /// `bb_kernel.flags`: may run on any thread that applies updates, not only on the worker.
 pub const BB_KERNEL_ANY_THREAD: u32 = 1;
 /// `bb_kernel.flags`: overwrites all of its range, so that the range is not copied forward first.
 pub const BB_KERNEL_OVERWRITES: u32 = 2;
+
+bitflags! {
+    #[derive(Clone, Copy)]
+    struct KernelFlags: u32 {
+        const ANY_THREAD = BB_KERNEL_ANY_THREAD;
+        const OVERWRITES = BB_KERNEL_OVERWRITES;
+    }
+}
 
 /// An update: elements to be copied into the state.
 #[derive(Clone, Copy, Debug)]
@@ -242,10 +251,7 @@ fn release_of(release: unsafe extern "C" fn(*mut c_void), user_data: *mut c_void
     let user_data = UserData::new(user_data, None);
     // SAFETY: the caller's function and data; the core calls it exactly once.
     let release = move || unsafe { release(user_data.get()) };
-    match try_box(release) {
-        Ok(release) => Ok(release),
-        Err(_) => Err(Error::of(Status::OutOfMemory)),
-    }
+    Ok(boxed(release)?)
 }
 
 /// Enqueues a kernel. If the call fails, `user_data` stays the caller's and `drop` is not called.
@@ -274,35 +280,27 @@ pub unsafe extern "C" fn bb_manager_enqueue_kernel(
 
 pub(super) fn kernel_of(given: &bb_kernel) -> Result<Kernel> {
     let function = input::function(given.function, "kernel.function")?;
-    let flags = input::flags(given.flags, BB_KERNEL_ANY_THREAD | BB_KERNEL_OVERWRITES, "kernel.flags")?;
-    if given.reserved != 0 {
-        return Err(Error::value(Status::Argument, "kernel.reserved", given.reserved, "must be 0"));
-    }
+    let flags: KernelFlags = input::flags(given.flags, "kernel.flags")?;
+    input::reserved(given.reserved, "kernel.reserved")?;
     let (count, user_data) = (given.count, UserData::new(given.user_data, given.drop));
     let run = move |back: &mut [u8], front: &[u8]| {
         let Some(_running) = user_data.enter() else {
-            if flags & BB_KERNEL_OVERWRITES != 0 {
-                back.copy_from_slice(front); // nothing was brought up to date for it
+            if flags.contains(KernelFlags::OVERWRITES) {
+                back.copy_from_slice(front); // its range was not copied forward
             }
             return;
         };
         // SAFETY: the caller's function and data, on the range that was asked for.
         unsafe { function(back.as_mut_ptr().cast(), front.as_ptr().cast(), count, user_data.get()) }
     };
-    match try_box(run) {
-        Ok(run) => Ok(Kernel {
-            byte_offset: given.byte_offset,
-            count,
-            any_thread: flags & BB_KERNEL_ANY_THREAD != 0,
-            overwrites: flags & BB_KERNEL_OVERWRITES != 0,
-            drops: given.drop.is_some(),
-            run,
-        }),
-        Err(run) => {
-            std::mem::forget(run);
-            Err(Error::of(Status::OutOfMemory))
-        }
-    }
+    Ok(Kernel {
+        byte_offset: given.byte_offset,
+        count,
+        any_thread: flags.contains(KernelFlags::ANY_THREAD),
+        overwrites: flags.contains(KernelFlags::OVERWRITES),
+        drops: given.drop.is_some(),
+        run: boxed_callback(run)?,
+    })
 }
 
 /// Enqueues a tag: it is the tag of the first front that contains every earlier update of this thread, and of later

@@ -1,12 +1,11 @@
 //! `bb_watch`: subscriptions to the epochs of a manager.
 
-use super::guard::{on, take};
-use super::handle::Kind;
-use super::input;
-use super::object::{self, Object};
-use super::opaque::{bb_manager, bb_watch};
-use super::status::bb_status;
 use crate::error::Result;
+use crate::ffi::guard::{destroy, on};
+use crate::ffi::handle::{Kind, bb_manager, bb_watch};
+use crate::ffi::input;
+use crate::ffi::object::{Object, create_at};
+use crate::ffi::status::bb_status;
 use crate::manager::core::synchronize::Ticket;
 use crate::manager::manager::Manager;
 use crate::manager::watch::Watch;
@@ -37,8 +36,8 @@ pub unsafe extern "C" fn bb_watch_create(
 ) -> bb_status {
     on("bb_watch_create", m, |m: &Manager| {
         // SAFETY: the header requires memory for a handle.
-        let place = unsafe { input::output(watch, "watch") }?;
-        place.set(object::create(|| m.watch(after))? as *mut bb_watch)
+        let out = unsafe { input::output(watch, "watch") }?;
+        create_at(out, || m.watch(after))
     })
 }
 
@@ -84,8 +83,8 @@ pub extern "C" fn bb_watch_ticket(w: *mut bb_watch, ticket: u64) -> bb_status {
 pub unsafe extern "C" fn bb_watch_wait(w: *mut bb_watch, timeout: u64, epoch: *mut u64) -> bb_status {
     on("bb_watch_wait", w, |w: &Watch| {
         // SAFETY: the header requires memory for a number.
-        let place = unsafe { input::output(epoch, "epoch") }?;
-        place.set(w.wait(Timeout::nanos(timeout))?)
+        let out = unsafe { input::output(epoch, "epoch") }?;
+        out.set(w.wait(Timeout::nanos(timeout))?)
     })
 }
 
@@ -97,11 +96,5 @@ pub unsafe extern "C" fn bb_watch_wait(w: *mut bb_watch, timeout: u64, epoch: *m
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_watch_destroy(w: *mut bb_watch) -> bb_status {
-    if w.is_null() {
-        return bb_status::BB_OK;
-    }
-    take("bb_watch_destroy", w, |watch: Watch| {
-        drop(watch);
-        Ok(())
-    })
+    destroy::<Watch, _>("bb_watch_destroy", w)
 }

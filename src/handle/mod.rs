@@ -2,4 +2,6 @@
 
 pub(crate) mod lease;
 pub(crate) mod live_list;
+pub(crate) mod pin;
+pub(crate) mod pin_record;
 pub(crate) mod slots;

@@ -10,7 +10,7 @@ Writes include/backbuf.h from src/ffi, by cbindgen.toml and the version in Cargo
 
 Usage: header [--check]
 
-  --check   write nothing; fail if the committed header differs, and say where
+  --check   write nothing; fail if the committed header differs, and print the first difference
   --help    this text";
 
 fn main() -> ExitCode {
@@ -38,11 +38,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all is well.
+/// Returns whether the header is up to date.
 fn run(root: &Path, check: bool) -> Result<bool, Box<dyn Error>> {
     let header = generate(root)?;
-    let place = root.join("include/backbuf.h");
-    let committed = fs::read_to_string(&place).unwrap_or_default();
+    let path = root.join("include/backbuf.h");
+    let committed = fs::read_to_string(&path).unwrap_or_default();
     if committed == header {
         println!("include/backbuf.h is up to date");
         return Ok(true);
@@ -52,8 +52,8 @@ fn run(root: &Path, check: bool) -> Result<bool, Box<dyn Error>> {
         show_difference(&committed, &header);
         return Ok(false);
     }
-    fs::create_dir_all(place.parent().ok_or("no folder")?)?;
-    fs::write(&place, header)?;
+    fs::create_dir_all(path.parent().ok_or("no folder")?)?;
+    fs::write(&path, header)?;
     println!("include/backbuf.h written");
     Ok(true)
 }
@@ -70,26 +70,23 @@ fn generate(root: &Path) -> Result<String, Box<dyn Error>> {
     Ok(String::from_utf8(header)?)
 }
 
-/// The files of src/ffi that C sees something of, in the order of the header.
-const PARTS: [&str; 36] = [
-    "opaque",
+/// The files of src/ffi with C declarations, in the order of the header.
+const PARTS: [&str; 31] = [
+    "handle",
     "status",
     "callback",
     "library",
-    "runtime",
-    "config",
     "manager",
+    "synchronize",
     "update",
     "front",
     "back",
-    "query",
+    "manager_info",
     "batch",
     "task",
     "watch",
-    "device_create",
     "device",
     "buffer",
-    "mapping",
     "request",
     "device_buffer",
     "encoder",
@@ -97,7 +94,6 @@ const PARTS: [&str; 36] = [
     "readback",
     "reading",
     "dynamic",
-    "front_gl",
     "spsc",
     "sender",
     "receiver",
@@ -105,9 +101,8 @@ const PARTS: [&str; 36] = [
     "registry_buffer",
     "registry",
     "registry_query",
-    "registry_limits",
+    "registry_check",
     "registry_plan",
-    "registry_text",
 ];
 
 /// The version in a manifest, as macros.

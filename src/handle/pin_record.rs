@@ -1,34 +1,33 @@
-//! Each thread's pin record, found through thread-local storage and listed for those who destroy.
+//! Pin records of the threads: found through thread-local storage, and listed for threads that remove objects.
 //!
-//! Records are never freed: a destroyer may be reading one when its thread ends. A thread that ends leaves its record to
-//! the next one.
+//! Records are never freed, since a remover may read one when its thread ends. The record of an ended thread is reused.
 
 use std::alloc::{Layout, alloc};
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 
-use super::pin::Record;
 use crate::error::{Error, Result, Status};
+use crate::handle::pin::PinRecord;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, Ordering::*};
 use crate::sys::thread_exit::ThreadExit;
 
-/// A record in the list. Its own pair of cache lines: the thread writes it in every call.
+/// A record in the list, with its own pair of cache lines: the thread writes it in every call.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Node {
-    record: Record,
+struct PinNode {
+    record: PinRecord,
     taken: AtomicBool,
-    next: AtomicPtr<Node>,
+    next: AtomicPtr<PinNode>,
 }
 
-static LIST: AtomicPtr<Node> = AtomicPtr::new(null_mut());
+static LIST: AtomicPtr<PinNode> = AtomicPtr::new(null_mut());
 
-thread_local!(static OWN: Cell<*const Node> = const { Cell::new(null()) });
+thread_local!(static OWN: Cell<*const PinNode> = const { Cell::new(null()) });
 
-/// The calling thread's record; None if it could not get one, of which [`adopt`] tells why.
+/// The calling thread's record; None if it could not get one ([`adopt`] returns the error).
 #[inline(always)]
-pub(crate) fn own() -> Option<&'static Record> {
+pub(crate) fn own() -> Option<&'static PinRecord> {
     // SAFETY: null, or a node of the list, and those are never freed.
     match unsafe { OWN.get().as_ref() } {
         Some(node) => Some(&node.record),
@@ -36,21 +35,21 @@ pub(crate) fn own() -> Option<&'static Record> {
     }
 }
 
-/// All records there are, of living threads and of ended ones.
-pub(crate) fn all() -> impl Iterator<Item = &'static Record> {
+/// All records, of running and of ended threads.
+pub(crate) fn all() -> impl Iterator<Item = &'static PinRecord> {
     nodes().map(|node| &node.record)
 }
 
-fn nodes() -> impl Iterator<Item = &'static Node> {
+fn nodes() -> impl Iterator<Item = &'static PinNode> {
     // SAFETY: null, or a node of the list, and those are never freed.
-    let node = |place: *mut Node| unsafe { place.as_ref() };
+    let node = |place: *mut PinNode| unsafe { place.as_ref() };
     std::iter::successors(node(LIST.load(Acquire)), move |last| node(last.next.load(Acquire)))
 }
 
-/// Gives the calling thread a record if it has none: a dead thread's, or a new one.
+/// Gives the calling thread a record if it has none: that of an ended thread, or a new one.
 #[cold]
 #[inline(never)]
-pub(crate) fn adopt() -> Result<&'static Record> {
+pub(crate) fn adopt() -> Result<&'static PinRecord> {
     // SAFETY: null, or a node of the list, and those are never freed.
     if let Some(node) = unsafe { OWN.get().as_ref() } {
         return Ok(&node.record);
@@ -65,21 +64,21 @@ pub(crate) fn adopt() -> Result<&'static Record> {
     Ok(&node.record)
 }
 
-/// Any function may return this: its text says that it is not about the function's own work.
-pub(super) fn out_of_memory() -> Error {
+/// Any function may return this: the text says that the failure is not one of the function's own work.
+pub(crate) fn out_of_memory() -> Error {
     Error::text(Status::OutOfMemory, "out of memory: the record of this thread's first call")
 }
 
-fn add() -> Result<&'static Node> {
-    let layout = Layout::new::<Node>();
+fn add() -> Result<&'static PinNode> {
+    let layout = Layout::new::<PinNode>();
     // SAFETY: the layout has a size; the place is checked, filled, and never freed.
     let node = unsafe {
-        let place = alloc(layout).cast::<Node>();
+        let place = alloc(layout).cast::<PinNode>();
         if place.is_null() {
             return Err(out_of_memory());
         }
-        place.write(Node {
-            record: Record::new(),
+        place.write(PinNode {
+            record: PinRecord::new(),
             taken: AtomicBool::new(true),
             next: AtomicPtr::new(null_mut()),
         });
@@ -88,7 +87,7 @@ fn add() -> Result<&'static Node> {
     let mut first = LIST.load(Relaxed);
     loop {
         node.next.store(first, Relaxed);
-        // Release: whoever finds the node finds it filled.
+        // Release: a thread that finds the node finds it initialised.
         match LIST.compare_exchange_weak(first, (&raw const *node).cast_mut(), Release, Relaxed) {
             Ok(_) => return Ok(node),
             Err(newer) => first = newer,
@@ -98,11 +97,11 @@ fn add() -> Result<&'static Node> {
 
 static EXIT: ThreadExit = ThreadExit::new(leave);
 
-/// Runs when a thread ends. A later destructor of the same thread may call the library again and adopt a record anew.
+/// Runs when a thread ends. A later destructor of the same thread may call the library again, and adopts another record.
 unsafe extern "C" fn leave(node: *mut c_void) {
     OWN.set(null());
     // SAFETY: the value that `adopt` set: a node, and those are never freed.
-    let node = unsafe { &*node.cast_const().cast::<Node>() };
+    let node = unsafe { &*node.cast_const().cast::<PinNode>() };
     node.record.clear();
     node.taken.store(false, Release);
 }

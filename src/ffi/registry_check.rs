@@ -2,12 +2,12 @@
 
 use std::ffi::c_char;
 
-use super::guard::{guard, on};
-use super::opaque::bb_registry;
-use super::registry::per_of;
-use super::status::bb_status;
-use super::{input, last_error, text};
 use crate::error::{Error, Status};
+use crate::ffi::guard::{guard, on};
+use crate::ffi::handle::bb_registry;
+use crate::ffi::registry::per_of;
+use crate::ffi::status::bb_status;
+use crate::ffi::{input, status};
 use crate::registry::check::{Fit, Refusal};
 use crate::registry::limits::{Arch, Limits};
 use crate::registry::occupancy::{Bound, Launch};
@@ -102,9 +102,9 @@ pub struct bb_fit {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_arch_parse(name: *const c_char, cc: *mut u32) -> bb_status {
     guard("bb_arch_parse", || {
-        // SAFETY: the header requires a string and a place for a number.
-        let (name, place) = unsafe { (input::required_name(name, "name")?, input::output(cc, "cc")?) };
-        place.set(name.parse::<Arch>()?.cc())
+        // SAFETY: the header requires a string and memory for a number.
+        let (name, out) = unsafe { (input::required_name(name, "name")?, input::output(cc, "cc")?) };
+        out.set(name.parse::<Arch>()?.cc())
     })
 }
 
@@ -119,42 +119,24 @@ pub unsafe extern "C" fn bb_arch_parse(name: *const c_char, cc: *mut u32) -> bb_
 pub unsafe extern "C" fn bb_limits_init(cc: u32, limits: *mut bb_limits) -> bb_status {
     guard("bb_limits_init", || {
         // SAFETY: the header requires memory for limits.
-        let place = unsafe { input::output(limits, "limits") }?;
-        place.set(limits_code(&Arch::of(cc)?.limits()))
+        let out = unsafe { input::output(limits, "limits") }?;
+        out.set(limits_code(&Arch::of(cc)?.limits()))
     })
 }
 
-fn limits_code(core: &Limits) -> bb_limits {
-    bb_limits {
-        struct_size: size_of::<bb_limits>() as u32,
-        threads_per_block: core.threads_per_block,
-        threads_per_sm: core.threads_per_sm,
-        blocks_per_sm: core.blocks_per_sm,
-        registers_per_sm: core.registers_per_sm,
-        registers_per_thread: core.registers_per_thread,
-        register_granule: core.register_granule,
-        reserved: 0,
-        shared_static_bytes: core.shared_static_bytes,
-        shared_block_bytes: core.shared_block_bytes,
-        shared_sm_bytes: core.shared_sm_bytes,
-        shared_reserved_bytes: core.shared_reserved_bytes,
-        shared_granule_bytes: core.shared_granule_bytes,
+fn limits_code(limits: &Limits) -> bb_limits {
+    copy_fields! {
+        bb_limits { struct_size: size_of::<bb_limits>() as u32, reserved: 0 } from limits:
+        threads_per_block, threads_per_sm, blocks_per_sm, registers_per_sm, registers_per_thread, register_granule,
+        shared_static_bytes, shared_block_bytes, shared_sm_bytes, shared_reserved_bytes, shared_granule_bytes
     }
 }
 
 fn limits_of(given: &bb_limits) -> Limits {
-    Limits {
-        shared_static_bytes: given.shared_static_bytes,
-        shared_block_bytes: given.shared_block_bytes,
-        shared_sm_bytes: given.shared_sm_bytes,
-        shared_reserved_bytes: given.shared_reserved_bytes,
-        shared_granule_bytes: given.shared_granule_bytes,
-        threads_per_block: given.threads_per_block,
-        threads_per_sm: given.threads_per_sm,
-        blocks_per_sm: given.blocks_per_sm,
-        registers_per_sm: given.registers_per_sm,
-        registers_per_thread: given.registers_per_thread,
-        register_granule: given.register_granule,
+    copy_fields! {
+        Limits {} from given:
+        threads_per_block, threads_per_sm, blocks_per_sm, registers_per_sm, registers_per_thread, register_granule,
+        shared_static_bytes, shared_block_bytes, shared_sm_bytes, shared_reserved_bytes, shared_granule_bytes
     }
 }
 
@@ -209,13 +191,12 @@ pub unsafe extern "C" fn bb_registry_check(
     let status = on(CALL, r, |r: &Registry| {
         // SAFETY: the header requires both structs, as long as they say.
         let (limits, launch) = unsafe {
-            input::required(limits, "limits")?;
-            input::required(launch, "launch")?;
-            (input::versioned(limits, NO_LIMITS)?, input::versioned(launch, LAUNCH)?)
+            (
+                input::required_struct(limits, NO_LIMITS, "limits")?,
+                input::required_struct(launch, LAUNCH, "launch")?,
+            )
         };
-        if limits.reserved != 0 {
-            return Err(Error::value(Status::Argument, "reserved", limits.reserved, "must be 0"));
-        }
+        input::reserved(limits.reserved, "reserved")?;
         let launch = Launch {
             threads: launch.threads,
             registers_per_thread: launch.registers_per_thread,
@@ -229,35 +210,22 @@ pub unsafe extern "C" fn bb_registry_check(
             // SAFETY: the header requires memory of `struct_size` bytes.
             Ok(fits) => unsafe { input::write_sized(struct_size, fit, "fit", |size| fit_code(&fits, size)) },
             Err(Refusal::Call(error)) => Err(error),
-            Err(Refusal::Unfit(told)) => {
-                unfit = Some(told);
+            Err(Refusal::Unfit(report)) => {
+                unfit = Some(report);
                 Err(Error::of(Status::Limit))
             }
         }
     });
     // The text is longer than an error can hold.
     if let Some(unfit) = unfit {
-        last_error::set(format_args!("{CALL}: {unfit}"));
+        status::set_message(format_args!("{CALL}: {unfit}"));
     }
     status
 }
 
 /// Missing fields are 0.
-const NO_LIMITS: bb_limits = bb_limits {
-    struct_size: size_of::<bb_limits>() as u32,
-    threads_per_block: 0,
-    threads_per_sm: 0,
-    blocks_per_sm: 0,
-    registers_per_sm: 0,
-    registers_per_thread: 0,
-    register_granule: 0,
-    reserved: 0,
-    shared_static_bytes: 0,
-    shared_block_bytes: 0,
-    shared_sm_bytes: 0,
-    shared_reserved_bytes: 0,
-    shared_granule_bytes: 0,
-};
+// SAFETY: integers, of which zero is a legal value.
+const NO_LIMITS: bb_limits = unsafe { std::mem::zeroed() };
 
 fn fit_code(fit: &Fit, struct_size: u32) -> bb_fit {
     bb_fit {
@@ -389,6 +357,6 @@ pub unsafe extern "C" fn bb_registry_banks(
     on("bb_registry_banks", r, |r: &Registry| {
         let json = r.banks_json(parent)?;
         // SAFETY: the header requires memory for the text and its length.
-        unsafe { text::write(&json, text, capacity, length) }
+        unsafe { input::write_text(&json, text, capacity, length) }
     })
 }

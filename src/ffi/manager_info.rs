@@ -3,12 +3,12 @@
 use std::ffi::{c_char, c_void};
 use std::fmt::Write;
 
-use super::callback::{Writer, bb_write_fn};
-use super::config::BB_MAX_DIMS;
-use super::guard::on;
-use super::input;
-use super::opaque::bb_manager;
-use super::status::bb_status;
+use crate::ffi::callback::{Writer, bb_write_fn};
+use crate::ffi::guard::on;
+use crate::ffi::handle::bb_manager;
+use crate::ffi::input;
+use crate::ffi::manager::BB_MAX_DIMS;
+use crate::ffi::status::bb_status;
 use crate::manager::core::shared::State;
 use crate::manager::manager::Manager;
 use crate::manager::statistics::Statistics;
@@ -172,8 +172,6 @@ pub unsafe extern "C" fn bb_manager_stats_get(
 fn describe(m: &Manager, struct_size: u32) -> bb_manager_info {
     let mut shape = [0; BB_MAX_DIMS];
     shape.iter_mut().zip(m.shape()).for_each(|(to, &from)| *to = from);
-    let mut label = [0; 64];
-    label.iter_mut().zip(Manager::label(m).as_str().bytes()).for_each(|(to, from)| *to = from as c_char);
     bb_manager_info {
         struct_size,
         dtype: m.dtype().code(),
@@ -190,39 +188,18 @@ fn describe(m: &Manager, struct_size: u32) -> bb_manager_info {
             State::Closed => bb_manager_state::BB_MANAGER_CLOSED,
             State::Poisoned => bb_manager_state::BB_MANAGER_POISONED,
         } as u32,
-        label,
+        label: input::chars(Manager::label(m).as_str()),
         max_extra_copies: m.max_extra_copies(),
         reserved: 0,
     }
 }
 
-fn count(s: &Statistics, struct_size: u32) -> bb_manager_stats {
-    bb_manager_stats {
-        struct_size,
-        reserved: 0,
-        updates: s.updates,
-        bytes: s.bytes,
-        applied_by_caller: s.applied_by_caller,
-        applied_by_worker: s.applied_by_worker,
-        epochs: s.epochs,
-        copies_replaced: s.copies_replaced,
-        copies_forward: s.copies_forward,
-        copied_forward_bytes: s.copied_forward_bytes,
-        queue_high_water_bytes: s.queue_high_water_bytes,
-        waits: s.waits,
-        stalls: s.stalls,
-        leases_live: s.leases_live,
-        leases_leaked: s.leases_leaked,
-        outsized_updates: s.outsized_updates,
-        refused_total: s.refused_total,
-        wait_histogram: s.wait_histogram,
-        refused: s.refused,
-        copies_present: s.copies_present,
-        extra_copies: s.extra_copies,
-        extra_copies_most: s.extra_copies_most,
-        oldest_lease_epoch: s.oldest_lease_epoch,
-        oldest_lease_thread: s.oldest_lease_thread,
-        oldest_lease_age_ns: s.oldest_lease_age_ns,
+fn count(stats: &Statistics, struct_size: u32) -> bb_manager_stats {
+    copy_fields! {
+        bb_manager_stats { struct_size: struct_size, reserved: 0 } from stats:
+        updates, bytes, applied_by_caller, applied_by_worker, epochs, copies_replaced, copies_forward, copied_forward_bytes,
+        queue_high_water_bytes, waits, stalls, leases_live, leases_leaked, outsized_updates, refused_total, wait_histogram,
+        refused, copies_present, extra_copies, extra_copies_most, oldest_lease_epoch, oldest_lease_thread, oldest_lease_age_ns
     }
 }
 
