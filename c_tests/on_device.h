@@ -1,5 +1,5 @@
 /* A part of support.h. BACKBUF_TEST_DEVICE=gl runs a test's managers on OpenGL: one device for the program, which shares
- * buffers with a context of the main thread, where each front that is acquired is compared with its twin. Otherwise managers are
+ * buffers with a context of the main thread, where each front that is acquired is compared with its OpenGL front. Otherwise managers are
  * in host memory. */
 #ifndef BACKBUF_TEST_ON_DEVICE_H
 #define BACKBUF_TEST_ON_DEVICE_H
@@ -87,19 +87,19 @@ static inline bb_status create_on_device(uint32_t dtype, uint32_t ndim, const ui
 
 static inline bb_status acquire_on_device(bb_manager *m, bb_front *front) {
     const bb_status status = bb_manager_acquire_front(m, front);
-    bb_gl_front twin;
+    bb_gl_front gl_front;
     if (status != BB_OK || front == NULL || on.device == NULL || !pthread_equal(pthread_self(), on.thread) ||
         front->bytes == 0 || front->bytes > MOST_COMPARED) {
         return status;
     }
     static unsigned char bytes[MOST_COMPARED];
-    OK(bb_manager_acquire_front_gl(m, &twin));
-    if (twin.epoch == front->epoch) {
-        TEST_ASSERT_EQUAL_UINT64(front->bytes, twin.bytes);
-        gl_read(twin.buffer, twin.offset, twin.bytes, bytes);
-        TEST_ASSERT_EQUAL_MEMORY_MESSAGE(front->data, bytes, twin.bytes, "a front and its twin on the device");
+    OK(bb_manager_acquire_front_gl(m, &gl_front));
+    if (gl_front.epoch == front->epoch) {
+        TEST_ASSERT_EQUAL_UINT64(front->bytes, gl_front.bytes);
+        gl_read(gl_front.buffer, gl_front.offset, gl_front.bytes, bytes);
+        TEST_ASSERT_EQUAL_MEMORY_MESSAGE(front->data, bytes, gl_front.bytes, "a front and its OpenGL buffer");
     }
-    OK(bb_lease_release_gl(twin.lease));
+    OK(bb_lease_release_gl(gl_front.lease));
     return status;
 }
 

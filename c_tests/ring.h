@@ -93,7 +93,7 @@ static inline bb_status recv_all_now(bb_receiver *rx, void *dst, uint64_t bytes,
     return bb_receiver_recv_all(rx, dst, bytes, 0, got);
 }
 
-/* Whether a call that ended so tells how much went; a refused one leaves its outputs alone. */
+/* Whether a call with this status writes the number of bytes; a refused call does not write its outputs. */
 static inline bool tells_count(bb_status status) {
     return status == BB_OK || status == BB_E_FULL || status == BB_E_EMPTY || status == BB_E_TIMEOUT ||
            status == BB_E_CLOSED || status == BB_E_INTERRUPTED;
@@ -129,7 +129,7 @@ static inline void ring_take(ring *r, take_call take, bb_status want, uint64_t b
     const bb_status status = take(r->rx, data, bytes, &got);
     expect_moved(want, tells_count(want) ? moved : UINT64_MAX, status, got, call, line);
     UNITY_TEST_ASSERT(content_is(data, r->out, moved), line, "other bytes than were sent");
-    UNITY_TEST_ASSERT(data[moved] == 0xA5, line, "more was written than was told");
+    UNITY_TEST_ASSERT(data[moved] == 0xA5, line, "more was written than reported");
     r->out += moved;
 }
 

@@ -9,7 +9,7 @@ static inline uint64_t amount(uint64_t in_short, uint64_t in_long) {
     return soak() ? in_long : (uint64_t)rounds((int)in_short);
 }
 
-/* --- a watchdog: as long as the counter moves all is well; a lost wake-up tells where everybody waits --- */
+/* --- a watchdog: it fails when the counter stops, and prints where the threads wait --- */
 
 static atomic_ullong progress;
 

@@ -1,5 +1,5 @@
-/* What every C test shares. Unity's asserts end a test by longjmp and are for the main thread only;
- * other threads use the THREAD_ forms, whose failures tearDown reports. */
+/* Common parts of the C tests. Unity's asserts end a test by longjmp and are for the main thread only; other threads use the
+ * THREAD_ macros, whose failures tearDown reports. */
 #ifndef BACKBUF_TEST_SUPPORT_H
 #define BACKBUF_TEST_SUPPORT_H
 #ifndef _GNU_SOURCE
@@ -23,7 +23,7 @@
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define SHAPE(...) ((const uint64_t[]){__VA_ARGS__})
 
-/* A hang is a failure, never a wait for ever: far beyond what any test takes, also under valgrind. */
+/* A test that takes longer hangs, and fails; no test needs this long, even under valgrind. */
 #define HANG_SECONDS 60
 
 static atomic_int thread_failures;
@@ -64,17 +64,17 @@ static inline bool thread_check(bool right, const char *what, int line) {
 #define THREAD_CHECK(condition) thread_check((condition), #condition, __LINE__)
 #define THREAD_OK(call) thread_check((call) == BB_OK, #call, __LINE__)
 
-/* The last message of this thread names all of what a user needs to find the bad call. */
-static inline void expect_told(const char *part, UNITY_LINE_TYPE line) {
+/* Checks that this thread's last message contains a text. */
+static inline void expect_message(const char *part, UNITY_LINE_TYPE line) {
     if (strstr(bb_last_error(), part) == NULL) {
         char text[1024];
         (void)snprintf(text, sizeof text, "\"%s\" is not in: %s", part, bb_last_error());
         UNITY_TEST_FAIL(line, text);
     }
 }
-#define TOLD(part) expect_told((part), __LINE__)
+#define TOLD(part) expect_message((part), __LINE__)
 
-/* --- time: only ever to end a hang, never to decide --- */
+/* --- time: used only to end a hang --- */
 
 static inline void nap(void) { (void)nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL); }
 
@@ -98,7 +98,7 @@ static inline bool under_valgrind(void) {
     return preload != NULL && strstr(preload, "vgpreload") != NULL;
 }
 
-/* Why memory is not the C library's own here, or NULL. */
+/* The reason why memory is not allocated by the C library, or NULL. */
 static inline const char *other_malloc(void) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     return "a sanitizer brings its own malloc";
@@ -107,7 +107,7 @@ static inline const char *other_malloc(void) {
 #endif
 }
 
-/* A descriptor as an event loop sees it. */
+/* Whether a descriptor is readable for an event loop. */
 static inline bool is_readable(int fd, int timeout_ms) {
     struct pollfd p = {.fd = fd, .events = POLLIN};
     const int ready = poll(&p, 1, timeout_ms);
@@ -149,7 +149,7 @@ static inline pthread_t start(void *(*function)(void *), void *argument) {
 
 static inline void join(pthread_t thread) { TEST_ASSERT_EQUAL_INT(0, pthread_join(thread, NULL)); }
 
-/* A child that does not end is killed and told; else its exit code (or 128 + signal) comes back. */
+/* Returns the exit code of a child, or 128 + its signal; a child that does not end is killed, and 1000 returned. */
 static inline int child_exit_code(pid_t child) {
     const uint64_t deadline = now_ns() + BB_SEC(HANG_SECONDS);
     int status = 0;
@@ -164,13 +164,13 @@ static inline int child_exit_code(pid_t child) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* --- a callback's side: what ran, where, how often; and a gate that holds it --- */
+/* --- callbacks that count their calls and can be held inside --- */
 
 typedef struct gate {
     atomic_int entered, calls, drops; /* calls: finished */
     atomic_bool shut;
     _Atomic int32_t code; /* what flush returns */
-    pthread_t thread;     /* of the last call: read it after entered or calls told of it */
+    pthread_t thread;     /* of the last call: valid once `entered` or `calls` has counted it */
     pthread_t drop_thread;
 } gate;
 

@@ -116,7 +116,7 @@ static void *try_to_reserve(void *m) {
 static void others_queue_and_wait_while_it_is_held(void) {
     bb_manager *m = make_u32(COUNT, NULL);
     const bb_back back = reserve(m, BB_BACK_KEEP);
-    OK(put_u32(m, 0, 5, 0)); /* after the back in hand, in order */
+    OK(put_u32(m, 0, 5, 0)); /* ordered after the reservation */
     join(start(try_to_reserve, m));
     ((uint32_t *)back.data)[0] = 4;
     OK(bb_manager_commit_back(m, &back, 0));
@@ -126,7 +126,7 @@ static void others_queue_and_wait_while_it_is_held(void) {
     OK(bb_manager_destroy(m));
 }
 
-/* What could only wait for itself is told instead. */
+/* A call that could only wait for itself is refused. */
 static void the_holder_is_told_that_it_holds(void) {
     bb_manager *m = make_u32(COUNT, NULL);
     bb_back again;
@@ -178,7 +178,7 @@ static void *engine(void *argument) {
         uint32_t *state = back.data;
         const uint32_t value = state[0];
         for (size_t k = 0; k < COUNT; k++) {
-            THREAD_CHECK(state[k] == value); /* nobody else writes while it is in hand */
+            THREAD_CHECK(state[k] == value); /* no other thread writes while it is reserved */
             state[k] = value + 1;
         }
         THREAD_OK(bb_manager_commit_back(m, &back, 0));

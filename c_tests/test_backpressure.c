@@ -71,7 +71,7 @@ static void room_wakes_the_producer_that_waits_for_it(void) {
         const pthread_t thread = start(enqueue_for_ever, &w);
         nap();
         TEST_ASSERT_EQUAL_INT(0, atomic_load(&w.done));
-        OK(bb_manager_cancel_back(m, &back)); /* nobody else calls: the worker drains */
+        OK(bb_manager_cancel_back(m, &back)); /* no other call: the worker drains */
         join(thread);
         OK(bb_manager_synchronize(m, BB_FOREVER));
         TEST_ASSERT_EQUAL_UINT32(accepted, get_u32(m, 0));
@@ -244,7 +244,7 @@ static void a_worker_starved_by_busy_threads_still_publishes(void) {
         uint64_t ticket = 0;
         OK(put_u32(m, 0, i, BB_FOREVER));
         OK(bb_manager_synchronize_async(m, &ticket));
-        EVENTUALLY(epoch_of(m) == i); /* nobody waits for it */
+        EVENTUALLY(epoch_of(m) == i); /* no call waits for it */
     }
     atomic_store(&stop_spinning, true);
     for (size_t i = 0; i < count; i++) {

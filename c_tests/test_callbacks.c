@@ -1,7 +1,7 @@
-/* Callbacks: what they may call, on which thread they run, and that drop comes exactly once and last. */
+/* Callbacks: calls they may make, threads they run on, and the drop, which runs exactly once and last. */
 #include "exports.h"
 
-/* What a callback got when it called back in. */
+/* Statuses of the calls that a callback made. */
 typedef struct inside {
     bb_manager *m;
     bb_status enqueue, synchronize, wait, reserve, close, destroy;
@@ -84,7 +84,7 @@ static void a_release_may_enqueue_but_not_wait(void) {
     TEST_ASSERT_EQUAL_INT(1, atomic_load(&i.calls));
 }
 
-/* Other managers are others': a callback may wait for them. */
+/* A callback may wait for other managers. */
 static void kernel_uses_another(void *back, const void *front, uint64_t count, void *user_data) {
     (void)back, (void)front, (void)count;
     inside *i = user_data;
@@ -157,7 +157,7 @@ static void *open_late(void *g) {
     return NULL;
 }
 
-/* Longer than two seconds, after which destroy once gave up: a caller frees the data as soon as it returns. */
+/* Longer than two seconds, after which destroy logs a warning: a caller frees the data as soon as destroy returns. */
 static void destroy_waits_until_borrowed_data_is_released(void) {
     gate kernel = {.shut = true}, releases = {0};
     bb_manager *m = with_borrowed_data_behind_a_kernel(&kernel, &releases);
@@ -401,7 +401,7 @@ static void the_log_callback_is_dropped_when_its_last_call_has_returned(void) {
     TEST_ASSERT_EQUAL_INT(atomic_load(&g.entered), atomic_load(&g.calls));
 }
 
-/* --- the log and the statistics call back in: no lock is held while calling out --- */
+/* --- callbacks of the log and of the statistics call the library: it holds no lock --- */
 
 static void log_calls_in(uint32_t level, const char *part, const char *label, const char *line, void *user_data) {
     (void)level, (void)part, (void)label, (void)line;
@@ -471,12 +471,12 @@ static void *let_go_later(void *unused) {
     return unused;
 }
 
-/* A runtime that ends is waited for, and not called again, by managers that go on. */
+/* The end of a runtime waits for its callbacks; managers that continue call none of them again. */
 static void callbacks_end_with_their_runtime(void) {
     inside other = {0};
     EXPECT(BB_E_NULL, bb_begin_callbacks(NULL));
     OK(bb_begin_callbacks(drop_of_the_runtime));
-    OK(bb_begin_callbacks(drop_of_the_runtime)); /* twice is fine */
+    OK(bb_begin_callbacks(drop_of_the_runtime)); /* twice is allowed */
     bb_manager_config config = defaults("runtime");
     config.flush = flush_of_the_runtime;
     config.flush_drop = drop_of_the_runtime;
@@ -511,14 +511,14 @@ static void callbacks_end_with_their_runtime(void) {
     OK(bb_manager_wait(m, ticket, BB_FOREVER, NULL));
     OK(bb_manager_synchronize(m, BB_FOREVER));
     TEST_ASSERT_EQUAL_UINT32(0xEEEEEEEE, get_u32(m, 0)); /* the one that ran */
-    TEST_ASSERT_EQUAL_UINT32(7, get_u32(m, 4));          /* nothing of the ones that did not */
+    TEST_ASSERT_EQUAL_UINT32(7, get_u32(m, 4));          /* not those that did not run */
     TEST_ASSERT_EQUAL_UINT32(7, get_u32(m, 7));
-    TEST_ASSERT_EQUAL_INT(1, atomic_load(&other.calls)); /* another runtime's go on */
+    TEST_ASSERT_EQUAL_INT(1, atomic_load(&other.calls)); /* those of another runtime continue */
     OK(bb_manager_destroy(m));
     TEST_ASSERT_EQUAL_INT(calls, atomic_load(&runtime_calls));
     TEST_ASSERT_EQUAL_INT(drops, atomic_load(&runtime_drops));
     TEST_ASSERT_EQUAL_INT(1, atomic_load(&other.drops));
-    OK(bb_end_callbacks(drop_of_the_runtime, 0)); /* twice is fine */
+    OK(bb_end_callbacks(drop_of_the_runtime, 0)); /* twice is allowed */
     EXPECT(BB_E_CLOSED, bb_begin_callbacks(drop_of_the_runtime));
     TOLD("bb_begin_callbacks");
 }
@@ -542,7 +542,7 @@ static void kernel_of_many(void *back, const void *front, uint64_t count, void *
     (void)back, (void)front, (void)count, (void)unused;
 }
 
-/* Drop functions that no runtime announced take no room: however many there were, a runtime that comes later can end. */
+/* Drop functions that are not announced take no entry: after any number of them a runtime can still end. */
 static void a_runtime_ends_after_many_other_drop_functions(void) {
     int drops = 0;
     bb_manager *m = make_u32(8, NULL);
@@ -567,7 +567,7 @@ static void a_runtime_ends_after_many_other_drop_functions(void) {
     TEST_ASSERT_EQUAL_INT(LENGTH(many_drops), drops);
 }
 
-/* Announced ones are limited, and a refusal changes nothing: those before it can end. */
+/* The number of announced ones is limited; a refusal changes nothing, and earlier ones can end. */
 static void too_many_runtimes_are_refused(void) {
     bb_drop_fn drop = NULL;
     uintptr_t announced = 0;

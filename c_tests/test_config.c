@@ -267,7 +267,7 @@ static void outputs_respect_the_callers_size(void) {
     }
     TEST_ASSERT_EQUAL_UINT32(sizeof(bb_manager_info), out.info.struct_size);
     TEST_ASSERT_EQUAL_STRING("sized", out.info.label);
-    /* A caller that is newer than the library is told where the struct ends, or refused. */
+    /* A caller newer than the library gets the size of the struct, or is refused. */
     memset(&out, 0xA5, sizeof out);
     const bb_status newer = bb_manager_info_get(m, sizeof out, &out.info);
     CHECK(newer == BB_OK || newer == BB_E_VERSION);
@@ -284,7 +284,7 @@ static void outputs_respect_the_callers_size(void) {
     OK(bb_manager_destroy(m));
 }
 
-/* --- an uninitialised struct_size: refused without a look at what would follow, the cause named, by every function --- */
+/* --- an uninitialised struct_size: refused by every function without reading beyond it, with the cause in the message --- */
 
 static struct {
     bb_manager *m;

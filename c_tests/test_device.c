@@ -1,4 +1,4 @@
-/* Devices: made, looked at, driven and ended, and what is refused. Where there is no OpenGL, its part says so and skips. */
+/* Devices: creation, queries, polling, destruction, and refusals. Without OpenGL its tests are skipped. */
 #include "support.h"
 
 static bb_device *host(uint32_t flags, const char *label) {
@@ -15,13 +15,13 @@ static bb_device_info device_info(bb_device *device) {
 
 /* Refused by that status, and with nothing made. */
 static void refused(bb_status want, uint32_t flags, bb_gl_get_proc get_proc, const bb_gl_config *config,
-                    const char *told, UNITY_LINE_TYPE line) {
+                    const char *text, UNITY_LINE_TYPE line) {
     bb_device *device = NULL;
     expect_status(want, bb_device_create_gl(flags, get_proc, config, &device), "bb_device_create_gl", line);
-    expect_told(told, line);
+    expect_message(text, line);
     TEST_ASSERT_NULL(device);
 }
-#define REFUSED(want, flags, get_proc, config, told) refused(want, flags, get_proc, config, told, __LINE__)
+#define REFUSED(want, flags, get_proc, config, text) refused(want, flags, get_proc, config, text, __LINE__)
 
 static void *nothing_is_found(const char *name) { return (void)name, NULL; }
 
@@ -335,7 +335,7 @@ static void a_host_without_a_current_context_is_refused(void) {
 static void *use_elsewhere(void *device) {
     (void)not_the_owner(device);
     bb_manager *m = NULL;
-    bb_manager_config config = defaults("nobody polls");
+    bb_manager_config config = defaults("not polled");
     config.watchdog_ns = BB_MS(5);
     THREAD_CHECK(bb_manager_create_gl(device, BB_U32, 1, SHAPE(4), &config, &m) == BB_E_TIMEOUT);
     return NULL;

@@ -12,7 +12,7 @@ static const char *dump(void) {
 
 static bool dumped(const char *part) { return strstr(dump(), part) != NULL; }
 
-/* The line of the dump that tells of `part`, or "". */
+/* The line of the dump that contains `part`, or "". */
 static const char *line_with(const char *part) {
     static char line[1024];
     line[0] = '\0';

@@ -1,4 +1,4 @@
-/* close publishes what was accepted; destroy does not, wakes everybody and gives back what was lent. */
+/* close publishes accepted updates; destroy does not, wakes all waiters and releases borrowed data. */
 #include "support.h"
 
 typedef enum wait_kind { SYNCHRONIZE, WAIT_TICKET, WAIT_EPOCH, ENQUEUE, RESERVE, WATCH_WAIT, WAIT_KINDS } wait_kind;
@@ -55,7 +55,7 @@ static void *end_it(void *argument) {
     return NULL;
 }
 
-/* Every kind of waiter sleeps: the back copy is in this thread's hand, and a task is open. */
+/* Every kind of waiter sleeps: this thread has reserved the back copy, and a task is open. */
 static void everybody_wakes(bb_status (*end)(bb_manager *)) {
     for (int round = 0; round < rounds(50); round++) {
         bb_manager_config config = defaults("ending");
@@ -82,10 +82,10 @@ static void everybody_wakes(bb_status (*end)(bb_manager *)) {
             nap();
         }
         ending e = {.m = m, .end = end};
-        join(start(end_it, &e)); /* the holder of the back copy is told that it could only wait for itself */
+        join(start(end_it, &e)); /* the thread with the reservation could only wait for itself: it is refused */
         if (end == bb_manager_destroy) {
             OK(e.status);
-        } else { /* a close that could not publish: the end comes by destroy */
+        } else { /* a close that cannot publish: destroy ends the manager */
             EXPECT(BB_E_TIMEOUT, e.status);
             OK(bb_manager_destroy(m));
         }
@@ -155,7 +155,7 @@ static void a_ticket_published_by_close_is_done(void) {
     OK(bb_manager_close(m, BB_FOREVER));
     OK(bb_manager_wait(m, ticket, BB_FOREVER, &epoch));
     TEST_ASSERT_EQUAL_UINT64(1, epoch);
-    OK(bb_manager_wait_epoch(m, 0, BB_FOREVER, &epoch)); /* the last front is news to whoever has not seen it */
+    OK(bb_manager_wait_epoch(m, 0, BB_FOREVER, &epoch)); /* the last front is new to callers that have not seen it */
     OK(bb_manager_destroy(m));
 }
 

@@ -1,4 +1,4 @@
-/* Status strings are total; the last error is the thread's own and names function, parameter, value and label. */
+/* Every number has a status string; each thread has its own last error, with function, parameter, value and label. */
 #include "support.h"
 #include <limits.h>
 

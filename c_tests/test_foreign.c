@@ -1,4 +1,4 @@
-/* Two copies of the library in one process: each tells the other's handles apart, names both files, and goes on working. */
+/* Two copies of the library in one process: each detects the handles of the other, names both files, and continues to work. */
 #include "exports.h"
 #include <dlfcn.h>
 #include <fcntl.h>

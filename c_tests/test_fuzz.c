@@ -362,10 +362,10 @@ static void check_refusal(caller *c, const api_function *f, const uint64_t *a, b
     }
     for (unsigned i = 0; i < f->count; i++) {
         const api_parameter *const p = &f->parameters[i];
-        const bool looked = p->what == STRUCT_STATE &&
+        const bool polled = p->what == STRUCT_STATE &&
                             (status == BB_E_TIMEOUT || status == BB_E_PINNED || status == BB_E_STALLED ||
                              status == BB_E_BACKEND || status == BB_E_DEVICE_LOST || status == BB_E_OUT_OF_MEMORY);
-        const bool reports = strcmp(p->name, "sent") == 0 || strcmp(p->name, "got") == 0 || p->what == ROOM || looked;
+        const bool reports = strcmp(p->name, "sent") == 0 || strcmp(p->name, "got") == 0 || p->what == ROOM || polled;
         if (is_output(p->what) && a[i] != 0 && !reports && !is_untouched(p, slot(c, i), 0)) {
             (void)snprintf(text, sizeof text, "refused by %.30s, and wrote %s", bb_status_string(status), p->name);
             fail(f->name, text);

@@ -30,7 +30,7 @@ static void publish(bb_manager *m, uint32_t value) {
     OK(bb_manager_synchronize(m, BB_FOREVER));
 }
 
-static void expect_twin(bb_manager *m, const uint32_t *want, uint64_t count, UNITY_LINE_TYPE line) {
+static void expect_gl_front(bb_manager *m, const uint32_t *want, uint64_t count, UNITY_LINE_TYPE line) {
     bb_gl_front f;
     expect_status(BB_OK, bb_manager_acquire_front_gl(m, &f), "bb_manager_acquire_front_gl", line);
     uint32_t *got = malloc(4 * count);
@@ -40,7 +40,7 @@ static void expect_twin(bb_manager *m, const uint32_t *want, uint64_t count, UNI
     free(got);
     expect_status(BB_OK, bb_lease_release_gl(f.lease), "bb_lease_release_gl", line);
 }
-#define TWIN(m, want, count) expect_twin(m, want, count, __LINE__)
+#define GL_FRONT(m, want, count) expect_gl_front(m, want, count, __LINE__)
 
 /* --- content --- */
 
@@ -56,7 +56,7 @@ static void the_initial_content_is_there_at_once(void) {
     CHECK(f.buffer != 0 && f.offset == 0 && f.bytes == 20 && f.epoch == 0 && f.tag == 0);
     CHECK(gl.IsBuffer(f.buffer));
     OK(bb_lease_release_gl(f.lease));
-    TWIN(m, initial, 5);
+    GL_FRONT(m, initial, 5);
     end((scene){device, m});
 }
 
@@ -76,7 +76,7 @@ static void each_epoch_is_whole_whatever_changed(void) {
                 OK(bb_manager_enqueue(s.m, &(bb_update){4 * at, length, &state[at]}, BB_FOREVER));
             }
             OK(bb_manager_synchronize(s.m, BB_FOREVER));
-            TWIN(s.m, state, COUNT);
+            GL_FRONT(s.m, state, COUNT);
         }
         end(s);
     }
@@ -233,7 +233,7 @@ static void each_kind_of_lease_has_its_own_release(void) {
     OK(bb_lease_release(on_host.lease));
     EXPECT(BB_E_STALE, bb_lease_release_gl(on_host.lease));
     OK(bb_manager_acquire_front_gl(s.m, &on_gl));
-    OK(bb_lease_release(on_gl.lease)); /* for whoever has drawn nothing: no fence */
+    OK(bb_lease_release(on_gl.lease)); /* without draws: no fence */
     EXPECT(BB_E_STALE, bb_lease_release_gl(on_gl.lease));
     EXPECT(BB_E_STALE, bb_lease_release(on_gl.lease));
     end(s);
@@ -415,7 +415,7 @@ static void a_wait_on_the_owner_thread_pumps(void) {
                 OK(bb_manager_wait(m, ticket, BB_FOREVER, &epoch));
                 TEST_ASSERT_EQUAL_UINT64(i, epoch);
             }
-            TWIN(m, ((const uint32_t[]){i, 0, 0, 0, 0, 0, 0, 0}), 8);
+            GL_FRONT(m, ((const uint32_t[]){i, 0, 0, 0, 0, 0, 0, 0}), 8);
         }
         OK(bb_manager_close(m, BB_FOREVER));
         OK(bb_manager_destroy(m));

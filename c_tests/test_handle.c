@@ -1,4 +1,4 @@
-/* A handle that is not what it should be is refused by name on every export, and nothing crashes. */
+/* Every function refuses wrong handles with the right status and its name in the message, and nothing crashes. */
 #include "exports.h"
 
 /* Exports that take no handle. */
@@ -49,7 +49,7 @@ static bool is_covered(const char *name) {
     return false;
 }
 
-/* A new function in the header fails here until the table knows it. */
+/* Fails for a function of the header that the table lacks. */
 static void every_export_is_in_the_table(void) {
     static char header[1 << 20];
     char path[4096] = __FILE__;
@@ -176,7 +176,7 @@ static void garbage_is_refused(void) {
         for (size_t at = 0; (e = each(&at)) != NULL;) {
             const bb_status status = e->call((void *)value);
             TEST_ASSERT_TRUE_MESSAGE(is_refusal_of_garbage(status), e->name);
-            TEST_ASSERT_TRUE_MESSAGE(e->kind != ANY || status != BB_E_FOREIGN, "bb_handle_check never tells FOREIGN");
+            TEST_ASSERT_TRUE_MESSAGE(e->kind != ANY || status != BB_E_FOREIGN, "bb_handle_check never returns FOREIGN");
         }
     }
     EXPECT(BB_E_HANDLE, bb_manager_synchronize((bb_manager *)1, 0)); // NOLINT(performance-no-int-to-ptr)
@@ -191,7 +191,7 @@ static void a_flipped_bit_never_reaches_an_object(void) {
     for (kind k = MANAGER; k < KINDS; k++) {
         for (int bit = 0; bit < 64; bit++) {
             void *flipped = (void *)((uintptr_t)o.of[k] ^ (uintptr_t)1 << bit);
-            /* A neighbour in the table may be hit: only an object of ours. */
+            /* It may be the handle of another object of this test. */
             bool live = flipped == (void *)o.feeder;
             for (kind other = MANAGER; other < KINDS; other++) {
                 live = live || o.of[other] == flipped;
@@ -220,7 +220,7 @@ static void destroyed_twice_is_told(void) {
     TOLD("bb_stream_destroy");
 }
 
-/* --- a call that races with the end of its object: it ends in CLOSED or STALE, and then stays STALE --- */
+/* --- calls that race with the end of their object: they return CLOSED or STALE, and then STALE --- */
 
 typedef struct race {
     const export_case *e;
@@ -239,7 +239,7 @@ static void *call_until_refused(void *argument) {
     }
 }
 
-/* What stands by itself, and how many threads may use it at once. */
+/* Objects that need no other one, and how many threads may use them at once. */
 static const struct {
     kind kind;
     bb_status (*end)(void *);
@@ -260,7 +260,7 @@ static const struct {
              {READING, call_bb_reading_release, 2},
              {DYNAMIC, call_bb_dynamic_destroy, 2}};
 
-/* Whatever a race has left of them. */
+/* The objects that a race has left. */
 static void end_what_is_left(objects o) {
     (void)bb_watch_destroy(o.of[WATCH]);
     (void)bb_task_end(o.of[TASK]);
@@ -308,7 +308,7 @@ static void *end_it(void *argument) {
         nap();
     }
     bb_status status = BB_E_BUSY;
-    while (status == BB_E_BUSY) { /* a batch is one thread's at a time, and says so */
+    while (status == BB_E_BUSY) { /* one thread at a time may use a batch */
         status = r->e->call(r->handle);
     }
     THREAD_CHECK(status == BB_OK || status == BB_E_STALE);

@@ -118,17 +118,17 @@ static void use_a_ring_once(uint32_t round) {
 }
 
 static void expect_flat(usage before, usage after) {
-    char told[256];
-    (void)snprintf(told, sizeof told,
+    char report[256];
+    (void)snprintf(report, sizeof report,
                    "resident %ld -> %ld KiB, threads %ld -> %ld, mappings %ld -> %ld, descriptors %d -> %d",
                    before.resident_kib, after.resident_kib, before.threads, after.threads, before.mappings,
                    after.mappings, before.descriptors, after.descriptors);
-    puts(told);
+    puts(report);
     if (other_malloc() == NULL) { /* others keep what is freed for a while, and map as they like */
-        TEST_ASSERT_TRUE_MESSAGE(after.resident_kib < before.resident_kib + 4096, told);
-        TEST_ASSERT_TRUE_MESSAGE(after.mappings < before.mappings + 16, told);
+        TEST_ASSERT_TRUE_MESSAGE(after.resident_kib < before.resident_kib + 4096, report);
+        TEST_ASSERT_TRUE_MESSAGE(after.mappings < before.mappings + 16, report);
     }
-    TEST_ASSERT_EQUAL_INT_MESSAGE(before.descriptors, after.descriptors, told);
+    TEST_ASSERT_EQUAL_INT_MESSAGE(before.descriptors, after.descriptors, report);
 }
 
 static void many_managers_leave_nothing(void) {
@@ -212,7 +212,7 @@ static void many_threads_leave_nothing(void) {
     OK(bb_manager_destroy(m));
 }
 
-/* A thread that ends with a lease in its hands leaves the lease, which anybody may release. */
+/* A lease outlives the thread that took it, and any thread may release it. */
 typedef struct taker {
     bb_manager *m;
     bb_front front;

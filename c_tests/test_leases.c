@@ -1,4 +1,4 @@
-/* A lease keeps its front whatever happens to the manager; copies, pinning and trim. */
+/* Leases keep their fronts after the manager's end; copies, pinning and trim. */
 #include "support.h"
 
 static void *churn(void *argument) {
@@ -228,7 +228,7 @@ static void fronts_may_be_held_as_far_as_copies_go(void) {
 static void memory_is_two_copies_until_a_lease_needs_more_and_trim_gives_it_back(void) {
     enum { MIB = 32 };
     if (other_malloc() != NULL) {
-        TEST_IGNORE_MESSAGE(other_malloc()); /* and has memory of its own beside ours */
+        TEST_IGNORE_MESSAGE(other_malloc()); /* and uses memory of its own */
     }
     if (test_device() != NULL) {
         TEST_IGNORE_MESSAGE("a driver that renders on the CPU has its buffers in this memory");
@@ -236,7 +236,7 @@ static void memory_is_two_copies_until_a_lease_needs_more_and_trim_gives_it_back
     const uint64_t count = (uint64_t)MIB << 18; /* u32 */
     const long before = resident_kib();
     bb_manager *m = make_u32(count, NULL);
-    CHECK(resident_kib() - before < 16384); /* faulted in as it is used */
+    CHECK(resident_kib() - before < 16384); /* committed on first use */
     for (uint32_t i = 1; i <= 2; i++) {
         OK(bb_manager_enqueue_fill(m, 0, count, &i, BB_FOREVER));
         OK(bb_manager_synchronize(m, BB_FOREVER));
@@ -253,7 +253,7 @@ static void memory_is_two_copies_until_a_lease_needs_more_and_trim_gives_it_back
     CHECK(resident_kib() - before > 3 * MIB * 1024 - 4096);
     OK(bb_lease_release(held.lease));
     OK(bb_manager_trim(m, BB_FOREVER));
-    CHECK(resident_kib() - before < MIB * 1024 + 16384); /* the front is left */
+    CHECK(resident_kib() - before < MIB * 1024 + 16384); /* the front remains */
     TEST_ASSERT_EQUAL_UINT32(4, get_u32(m, count - 1));
     OK(put_u32(m, 0, 9, BB_FOREVER));
     OK(bb_manager_synchronize(m, BB_FOREVER));

@@ -1,4 +1,4 @@
-/* What a manager promises about its content: creation, order, epochs, tags. */
+/* Managers: creation, order of updates, epochs, tags. */
 #include "support.h"
 
 /* --- creation --- */
@@ -136,7 +136,7 @@ typedef struct producer {
     uint32_t id;
 } producer;
 
-/* Counts in a slot of its own, and writes the shared block as one batch: the same value in all of it. */
+/* Counts in its own slot, and writes one value to all of the shared block in one batch. */
 static void *produce(void *argument) {
     const producer *p = argument;
     for (uint32_t i = 1; i <= (uint32_t)rounds(5000); i++) {
@@ -191,7 +191,7 @@ static void an_empty_synchronize_keeps_the_epoch(void) {
     OK(bb_manager_synchronize(m, 0));
     TEST_ASSERT_EQUAL_UINT64(0, epoch_of(m));
     OK(put_u32(m, 0, 7, 0));
-    TEST_ASSERT_EQUAL_UINT32(0, get_u32(m, 0)); /* not before it is published */
+    TEST_ASSERT_EQUAL_UINT32(0, get_u32(m, 0)); /* not published yet */
     OK(bb_manager_synchronize(m, BB_FOREVER));
     const uint64_t epochs = stats_of(m).epochs;
     for (int i = 0; i < 5; i++) {
@@ -307,7 +307,7 @@ static void tags_travel_in_order(void) {
     TEST_ASSERT_EQUAL_UINT64(42, tag_of(m));
     OK(put_u32(m, 0, 2, 0));
     OK(bb_manager_synchronize(m, BB_FOREVER));
-    TEST_ASSERT_EQUAL_UINT64(42, tag_of(m)); /* until another comes */
+    TEST_ASSERT_EQUAL_UINT64(42, tag_of(m)); /* until there is another one */
     OK(bb_batch_begin(m, &batch));
     OK(bb_batch_fill(batch, 0, 8, &(uint32_t){3}));
     OK(bb_batch_tag(batch, UINT64_MAX));

@@ -23,7 +23,7 @@ static void of_the_library(void) {
     NULL_NAMES("write", bb_debug_dump(NULL, NULL));
     EXPECT(BB_E_NULL, bb_handle_check(NULL));
     NULL_NAMES("config", bb_manager_config_init(NULL));
-    OK(bb_set_log(BB_LOG_DEBUG, NULL, NULL, NULL)); /* nobody listens */
+    OK(bb_set_log(BB_LOG_DEBUG, NULL, NULL, NULL)); /* no log function */
 }
 
 static void of_create(void) {
@@ -94,7 +94,7 @@ static void of_waits_and_queries(void) {
     NULL_NAMES("write", bb_manager_stats_write(m, NULL, NULL));
     uint64_t ticket = 0;
     OK(bb_manager_synchronize_async(m, &ticket));
-    OK(bb_manager_wait(m, ticket, BB_FOREVER, NULL)); /* an epoch nobody asks for */
+    OK(bb_manager_wait(m, ticket, BB_FOREVER, NULL)); /* the epoch is not wanted */
     EXPECT(BB_E_TIMEOUT, bb_manager_wait_epoch(m, UINT64_MAX, 0, &(uint64_t){0}));
     uint64_t epoch;
     MARK(epoch);

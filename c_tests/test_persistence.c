@@ -16,7 +16,7 @@ static void add_one(void *back, const void *front, uint64_t count, void *user_da
     }
 }
 
-/* One update, by any of the ways in. */
+/* One update, by any of the functions. */
 static void write_one(bb_manager *m, char *model, uint32_t at, uint32_t count, const char *data, uint32_t way) {
     switch (way % 8) {
     case 0:
@@ -47,7 +47,7 @@ static void write_some(bb_manager *m, char *model, const char *noise, uint32_t *
     }
 }
 
-/* Now and then the back copy goes through the caller's hands: it shows the state, and what is cancelled never was. */
+/* Sometimes the back copy is reserved: it contains the state, and a cancelled change has no effect. */
 static void take_in_hand(bb_manager *m, char *model, uint32_t *seed) {
     const uint32_t at = next_random(seed) % STATE;
     const uint32_t count = next_random(seed) % (STATE - at) + 1;

@@ -1,4 +1,4 @@
-/* The published ways to get double-buffered state wrong: each once, as a test that the wrong way fails. */
+/* Known bugs of other double-buffering designs, one test each. */
 #include "support.h"
 
 enum { COUNT = 256 };

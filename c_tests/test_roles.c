@@ -159,7 +159,7 @@ static void a_full_ring_of_readbacks_does_as_its_policy_says(void) {
     readings[1] = readings[2], readings[2] = NULL;
     OK(bb_reading_wait(readings[1], BB_SEC(HANG_SECONDS)));
     OK(bb_reading_bytes(readings[1], &span));
-    EXPECT(BB_E_FULL, bb_readback_read(readback, target, 0, 9, &readings[2])); /* somebody looks at it */
+    EXPECT(BB_E_FULL, bb_readback_read(readback, target, 0, 9, &readings[2])); /* its bytes are in use */
     OK(bb_reading_release(readings[0]));
     OK(bb_reading_release(readings[1]));
     OK(bb_readback_destroy(readback));
@@ -172,24 +172,24 @@ static void a_full_ring_of_readbacks_does_as_its_policy_says(void) {
     OK(bb_device_buffer_destroy(target));
 }
 
-typedef struct told {
+typedef struct read_result {
     atomic_int calls, drops;
     _Atomic int32_t status;
     _Atomic uint64_t bytes;
-} told;
+} read_result;
 
 static void on_read(void *user_data, bb_status status, const void *data, uint64_t bytes) {
-    told *t = user_data;
+    read_result *t = user_data;
     THREAD_CHECK((data != NULL) == (status == BB_OK));
     atomic_store(&t->status, status);
     atomic_store(&t->bytes, bytes);
     atomic_fetch_add(&t->calls, 1);
 }
 
-static void on_read_drop(void *user_data) { atomic_fetch_add(&((told *)user_data)->drops, 1); }
+static void on_read_drop(void *user_data) { atomic_fetch_add(&((read_result *)user_data)->drops, 1); }
 
 static void a_read_is_left_to_a_callback(void) {
-    told t = {0};
+    read_result t = {0};
     const bb_read_callback callback = {.call = on_read, .user_data = &t, .drop = on_read_drop};
     bb_device_buffer *target = make_target(64);
     bb_readback_config config;
@@ -456,12 +456,12 @@ static void what_is_waited_for_may_be_released(void) {
     bb_reading *reading = NULL;
     bb_readback_config config;
     const bb_buffer_desc desc = described(64, BB_USAGE_STORAGE | BB_USAGE_COPY_SRC, false);
-    OK(bb_device_create_host(BB_DEVICE_HOST_DRIVEN, "nobody drives", &device));
+    OK(bb_device_create_host(BB_DEVICE_HOST_DRIVEN, "not polled", &device));
     OK(bb_device_buffer_create(device, &desc, &target));
     OK(bb_readback_config_init(&config));
     config.size = 64;
     OK(bb_readback_create(device, &config, &readback));
-    /* A thread that comes too late finds nothing; one that waits is answered, and holds up nobody. */
+    /* A thread that comes too late gets an error; one that waits is answered, and delays no other. */
     int rounds_left = 1000;
     do {
         OK(bb_readback_read(readback, target, 0, 64, &reading));

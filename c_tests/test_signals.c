@@ -1,4 +1,4 @@
-/* Signals restart every wait, unless the thread asked to be interrupted; the worker takes none. */
+/* Waits continue after signals, unless the thread is interruptible; the worker blocks all signals. */
 #include "support.h"
 #include <dirent.h>
 
@@ -73,7 +73,7 @@ static int32_t end_the_wait(void *unused) {
     return 1;
 }
 
-/* The back copy is in the main thread's hand: every kind of wait waits for it. */
+/* The main thread has reserved the back copy: every kind of wait waits for it. */
 typedef struct scene {
     bb_manager *m;
     bb_back back;

@@ -306,7 +306,7 @@ static void a_batch_holds_every_kind_in_its_order(void) {
     OK(bb_batch_kernel(b, &(bb_kernel){add_1000, &log, drop_log, 4, 2, 0, 0}));
     OK(bb_batch_region(b, &(bb_region){SHAPE(7), SHAPE(2), (const int64_t[]){-7}, (uint32_t[]){70, 71}, NULL}));
     OK(bb_batch_tag(b, 12));
-    OK(bb_manager_synchronize(m, BB_FOREVER)); /* somebody else's: none of it is there */
+    OK(bb_manager_synchronize(m, BB_FOREVER)); /* of another thread: none of it is published */
     TEST_ASSERT_EQUAL_UINT64(0, epoch_of(m));
     OK(bb_batch_commit(b, 0));
     EXPECT(BB_E_STALE, bb_batch_commit(b, 0));

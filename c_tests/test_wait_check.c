@@ -112,7 +112,7 @@ static void hold(void *back, const void *front, uint64_t count, void *g) {
     gate_pass(g);
 }
 static void count_drop(void *g) { atomic_fetch_add(&((gate *)g)->drops, 1); } /* on the workers of two managers */
-static void runtime_drop(void *g) { count_drop(g); } /* of a runtime whose callbacks end for ever */
+static void runtime_drop(void *g) { count_drop(g); }                          /* of a runtime that ends its callbacks */
 static bb_manager *with_a_kernel_that_runs(scene *s, void (*drop)(void *)) {
     bb_manager *m = NULL;
     const bb_kernel slow = {.function = hold, .user_data = &s->kernel, .drop = drop, .count = 1};
@@ -270,7 +270,7 @@ static bb_status wait_fence(scene *s) { return bb_device_wait_fence(s->device, s
 static bb_status dynamic(scene *s) {
     bb_dynamic_slice slice;
     bb_status status = BB_OK;
-    /* The first frame ends where the owner does not look; the second has no room before that. */
+    /* The first frame ends while the owner does not poll; the second has no space before that. */
     for (int frame = 0; frame < 2 && status == BB_OK; frame++) {
         status = bb_dynamic_begin_update(s->dynamic, 16, &slice);
         if (status == BB_OK) {
@@ -320,7 +320,7 @@ static row rows[] = {
     ROW(device, dynamic, drive),
 };
 
-/* The check calls the library, also on the object that is waited for, and never in the middle of anything. */
+/* The check calls the library, also on the object that is waited for, and no lock is held. */
 static int32_t ask(void *of) {
     row *r = of;
     atomic_fetch_add(&r->asked, 1);
@@ -393,12 +393,12 @@ static void every_wait_asks_goes_on_ends_and_can_be_made_again(void) {
     for (row *r = rows; r < rows + LENGTH(rows); r++) {
         r->prepare(&r->s);
     }
-    start_all(true); /* ends at the first question */
+    start_all(true); /* ends at the first call */
     for (row *r = rows; r < rows + LENGTH(rows); r++) {
         ended_with(r, BB_E_INTERRUPTED);
         TEST_ASSERT_EQUAL_INT_MESSAGE(1, atomic_load(&r->asked), r->name);
     }
-    start_all(false); /* goes on until what is waited for comes */
+    start_all(false); /* continues until the condition holds */
     for (row *r = rows; r < rows + LENGTH(rows); r++) {
         const uint64_t limit = now_ns() + BB_SEC(HANG_SECONDS);
         for (; atomic_load(&r->asked) < 2; nap()) {

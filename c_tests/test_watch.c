@@ -1,4 +1,4 @@
-/* A watch is one waiter's own subscription, with a descriptor for event loops. */
+/* Watches: subscriptions to epochs, with a descriptor for event loops. */
 #include "support.h"
 
 static bb_manager *m;
@@ -88,7 +88,7 @@ static void each_has_its_own_state(void) {
         OK(bb_watch_wait(watches[i], 0, &(uint64_t){0}));
         QUIET(watches[i]);
         for (size_t k = i + 1; k < LENGTH(watches); k++) {
-            READABLE(watches[k]); /* one waiter's wait is no other's */
+            READABLE(watches[k]); /* a wait clears only its own watch */
         }
     }
     for (size_t i = 0; i < LENGTH(watches); i++) {
@@ -190,7 +190,7 @@ static void destroying_it_wakes_its_waiter(void) {
     OK(bb_watch_destroy(w));
     join(waiter);
     publish(1);
-    OK(bb_watch_wait(other, BB_FOREVER, &(uint64_t){0})); /* another one goes on */
+    OK(bb_watch_wait(other, BB_FOREVER, &(uint64_t){0})); /* another one continues */
     OK(bb_watch_destroy(other));
     OK(bb_manager_destroy(m));
 }

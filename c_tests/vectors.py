@@ -67,7 +67,7 @@ def operation(op: dict[str, Any], expected: dict[str, Any], undefined: bool) -> 
 
 def scenario(number: int, case: dict[str, Any]) -> tuple[str, str]:
     undefined = "undefined_upstream" in case
-    ops = [operation(op, told, undefined) for op, told in zip(case["ops"], case["expected"]["ops"], strict=True)]
+    ops = [operation(op, expected, undefined) for op, expected in zip(case["ops"], case["expected"]["ops"], strict=True)]
     layout = None if undefined else case["expected"]["layout"]
     rows = layout["placement"] if layout else []
     totals = layout["totals"] if layout else {"shared": 0, "persistent": 0, "local": 0}

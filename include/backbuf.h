@@ -2696,7 +2696,7 @@ BB_API bb_status bb_manager_close(bb_manager *m, uint64_t timeout);
  * callback may still run. See BB_E_STALLED of `bb_manager_destroy_within()`.
  *
  * @param m the manager; NULL is a no-op
- * @return BB_OK, BB_E_INTERRUPTED, BB_E_RECURSIVE (called from one of its own callbacks, or inside of a call on it),
+ * @return BB_OK, BB_E_INTERRUPTED, BB_E_RECURSIVE (called from one of its own callbacks, or inside a call on it),
  *         BB_E_STALE (also for all but one of several threads that destroy it), or a handle status
  * @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
  * @since 0.1
@@ -2713,7 +2713,7 @@ BB_API bb_status bb_manager_destroy(bb_manager *m);
  * @param m the manager; NULL is a no-op
  * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
  * @return BB_OK, BB_E_STALLED (a callback still runs), BB_E_INTERRUPTED (the same; a signal or the wait check ended the
- *         wait), BB_E_RECURSIVE (called from one of its own callbacks, or inside of a call on it), BB_E_STALE (also for
+ *         wait), BB_E_RECURSIVE (called from one of its own callbacks, or inside a call on it), BB_E_STALE (also for
  *         all but one of several threads that destroy it), or a handle status
  * @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
  * @since 0.1

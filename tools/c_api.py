@@ -27,7 +27,7 @@ _STATUS_VALUE = re.compile(r"^\s+(BB_OK|BB_E_[A-Z_]+) = (-?\d+),", re.MULTILINE)
 UNLISTED = {
     "BB_E_OUT_OF_MEMORY": "the record of this thread's first call",
     "BB_E_LIMIT": "no thread-specific key is left",
-    "BB_E_RECURSIVE": "calls of this thread inside each other",
+    "BB_E_RECURSIVE": "nested calls of this thread",
 }
 
 

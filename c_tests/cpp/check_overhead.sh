@@ -6,7 +6,7 @@ usage() {
     cat <<'TEXT'
 usage: check_overhead.sh [--help] [COMPILER...]
 
-Compiles overhead.cpp at -O2 with each COMPILER (default: $CXX, else c++) and looks at the machine code:
+Compiles overhead.cpp at -O2 with each COMPILER (default: $CXX, else c++) and inspects the machine code:
   same_X_c and same_X_cpp must be the same instructions;
   once_X must call the library exactly once.
 

@@ -25,8 +25,8 @@ void tearDown() { alarm(0); }
 #define EXPECT(condition) TEST_ASSERT_TRUE_MESSAGE((condition), #condition)
 #define EXPECT_STATUS(wanted, ...)                                                                                     \
     do {                                                                                                               \
-        const backbuf::Status told = (__VA_ARGS__);                                                                    \
-        TEST_ASSERT_EQUAL_STRING_MESSAGE(bb_status_string(wanted), bb_status_string(told.code()), told.text());        \
+        const backbuf::Status outcome = (__VA_ARGS__);                                                                 \
+        TEST_ASSERT_EQUAL_STRING_MESSAGE(bb_status_string(wanted), bb_status_string(outcome.code()), outcome.text());  \
     } while (0)
 // The call throws an Error of this status, whose text says something.
 #define EXPECT_THROWS(wanted, ...)                                                                                     \

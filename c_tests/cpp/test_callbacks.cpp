@@ -114,7 +114,7 @@ static void a_flush_that_throws_fails_the_publish() {
     EXPECT(m.epoch() == 0);
     EXPECT_STATUS(BB_E_BACKEND, m.try_synchronize());
     EXPECT(m.epoch() == 0);
-    m.synchronize(); // the attempt that succeeds forgets the one that nobody heard of
+    m.synchronize(); // a successful attempt drops the exception of the failed one
     EXPECT(m.epoch() == 1 && calls == 3 && m.take_exception() == nullptr);
 }
 

@@ -162,18 +162,18 @@ static void destroying_wakes_the_waiters() {
     auto task = m.task("never ends");
     m.enqueue(0, 1);
     const bb_manager *raw = m.handle();
-    std::atomic<int> told{0};
-    std::thread waiter([&told, raw] {
+    std::atomic<int> outcome{0};
+    std::thread waiter([&outcome, raw] {
         const auto view = Manager<int>::try_attach(const_cast<bb_manager *>(raw));
         if (!view)
             return;
-        told = 1;
-        told = view->try_wait_epoch(0, 1min).status().code();
+        outcome = 1;
+        outcome = view->try_wait_epoch(0, 1min).status().code();
     });
-    wait_until(told, 1);
+    wait_until(outcome, 1);
     m.reset();
     waiter.join();
-    EXPECT(told == BB_E_CLOSED || told == BB_E_STALE);
+    EXPECT(outcome == BB_E_CLOSED || outcome == BB_E_STALE);
 }
 
 static void a_signal_ends_the_waits_of_a_thread_that_asks_for_it() {

@@ -36,7 +36,7 @@ pub const BB_USAGE_MAP_WRITE: u32 = 128;
 /// `bb_buffer_desc.usage`: parameters of indirect draws.
 pub const BB_USAGE_INDIRECT: u32 = 256;
 
-// The core's own values.
+// Equal to the values of the core.
 const _: () = {
     assert!(BB_USAGE_VERTEX == Usage::VERTEX.bits());
     assert!(BB_USAGE_INDEX == Usage::INDEX.bits());
@@ -293,7 +293,7 @@ pub extern "C" fn bb_buffer_release(buffer: *mut bb_buffer) -> bb_status {
     destroy::<Buffer, _>("bb_buffer_release", buffer)
 }
 
-fn lend(buffer: &Buffer, offset: u64, bytes: u64, writable: bool) -> Result<(*mut u8, u64)> {
+fn mapped_range(buffer: &Buffer, offset: u64, bytes: u64, writable: bool) -> Result<(*mut u8, u64)> {
     let (out, bytes, _) = buffer.inner.lend(offset, size_of_range(bytes), writable)?;
     Ok((out.as_ptr(), bytes as u64))
 }
@@ -319,7 +319,7 @@ pub unsafe extern "C" fn bb_buffer_mapped_range(
     on("bb_buffer_mapped_range", buffer, |buffer: &Buffer| {
         // SAFETY: the header requires memory for a span.
         let out = unsafe { input::output(span, "span") }?;
-        let (data, bytes) = lend(buffer, offset, size, true)?;
+        let (data, bytes) = mapped_range(buffer, offset, size, true)?;
         out.set(bb_span { data: data.cast(), bytes })
     })
 }
@@ -343,7 +343,7 @@ pub unsafe extern "C" fn bb_buffer_const_mapped_range(
     on("bb_buffer_const_mapped_range", buffer, |buffer: &Buffer| {
         // SAFETY: the header requires memory for a span.
         let out = unsafe { input::output(span, "span") }?;
-        let (data, bytes) = lend(buffer, offset, size, false)?;
+        let (data, bytes) = mapped_range(buffer, offset, size, false)?;
         out.set(bb_const_span { data: data.cast_const().cast(), bytes })
     })
 }

@@ -400,7 +400,7 @@ pub unsafe extern "C" fn bb_device_leak_report(
         for buffer in &mapped {
             let _ = writeln!(writer, "{buffer}");
         }
-        // What managers and drivers of one's own have besides.
+        // Buffers of managers and of custom drivers.
         let others = device.live_buffers()?;
         for buffer in others.iter().filter(|other| mapped.iter().all(|known| known.native != other.native)) {
             let _ = writeln!(writer, "{buffer}");

@@ -60,7 +60,7 @@ impl DeviceBufferRole {
 
     fn reserve(&self, size: u64) -> Result<bool> {
         let DeviceBufferRole::Growable(now) = self else {
-            let why = "the buffer does not grow: make it by bb_device_buffer_create_growable()";
+            let why = "the buffer does not grow: create it with bb_device_buffer_create_growable()";
             return Err(Error::text(Status::State, why));
         };
         loop {

@@ -1,6 +1,6 @@
-//! Other loaded copies of the library: which tags they have, and whether a handle is theirs.
+//! Other copies of the library in this process: their tags, and whether they made a handle.
 //!
-//! A copy is found by its `bb_handle_check`. The loader is searched once, and again only when it has loaded something since.
+//! A copy is found by its `bb_handle_check`. The list of loaded objects is searched once, and again when it has changed.
 
 use std::ffi::{CStr, c_int, c_void};
 use std::fmt;
@@ -23,10 +23,10 @@ impl fmt::Display for Owner {
     }
 }
 
-/// `bb_handle_check`, as another version may have it. It asks no other copy.
+/// `bb_handle_check` of another copy, perhaps of another version. It calls no other copy.
 type Check = unsafe extern "C" fn(*const c_void) -> i32;
 
-/// The other copy that says that the handle is its own.
+/// The other copy that made the handle.
 pub(crate) fn owner(handle: u64) -> Option<Owner> {
     search();
     found().find(|&copy| knows(copy, handle)).and_then(object_of).map(Owner)
@@ -50,23 +50,23 @@ fn knows(copy: *const c_void, handle: u64) -> bool {
     status != bb_status::BB_E_HANDLE as i32
 }
 
-/// More copies than a process has been seen with; what is beyond is not found.
+/// Maximum number of copies; further ones are not found.
 const MOST: usize = 16;
 
-/// The `bb_handle_check` of each copy that was found. They stay loaded.
+/// The `bb_handle_check` of each copy found. The copies stay loaded.
 static FOUND: [AtomicPtr<c_void>; MOST] = [const { AtomicPtr::new(null_mut()) }; MOST];
 
-/// How many objects the loader had ever loaded when it was searched last; 0 for never.
+/// Number of objects loaded so far at the last search; 0 for no search.
 static SEARCHED: AtomicU64 = AtomicU64::new(0);
 
-/// The process that first searched; a forked child inherits it.
+/// The first process that searched; a forked child inherits it.
 static SEARCHED_BY: AtomicU32 = AtomicU32::new(0);
 
 fn found() -> impl Iterator<Item = *const c_void> {
     FOUND.iter().map(|copy| copy.load(Acquire).cast_const()).take_while(|copy| !copy.is_null())
 }
 
-/// Notes a copy, if it was not found before.
+/// Adds a copy to the list, if it is not there.
 fn add(copy: *mut c_void) {
     for free in &FOUND {
         match free.compare_exchange(null_mut(), copy, AcqRel, Acquire) {
@@ -77,22 +77,22 @@ fn add(copy: *mut c_void) {
     }
 }
 
-/// Finds the copies that the loader has loaded since the last time.
+/// Finds the copies loaded since the last search.
 fn search() {
     let mut loads = 0u64;
-    // SAFETY: `note_loads` is given the place that it expects, and only during the call.
-    unsafe { libc::dl_iterate_phdr(Some(note_loads), (&raw mut loads).cast()) };
+    // SAFETY: `store_loads` gets the pointer that it expects, during the call only.
+    unsafe { libc::dl_iterate_phdr(Some(store_loads), (&raw mut loads).cast()) };
     if loads == SEARCHED.load(Acquire) {
         return;
     }
     let mut names = Vec::new();
     // SAFETY: as above.
-    unsafe { libc::dl_iterate_phdr(Some(note_name), (&raw mut names).cast()) };
+    unsafe { libc::dl_iterate_phdr(Some(store_name), (&raw mut names).cast()) };
     let own = object_of(own_address()).map(|info| info.dli_fbase);
     for name in
         names.split_inclusive(|&byte| byte == 0).filter_map(|name| CStr::from_bytes_with_nul(name).ok())
     {
-        // SAFETY: nothing is loaded that is not: at worst the answer is null. The object is open while it is looked at, and
+        // SAFETY: nothing is loaded by this; if the object is gone the result is null. The object is open while it is read, and
         // closed once; a copy that it contains or depends on is kept before that.
         unsafe {
             let object = libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD);
@@ -110,15 +110,15 @@ fn search() {
     SEARCHED.store(loads, Release);
 }
 
-/// Notes how many objects have ever been loaded, which each object's record says; and ends the iteration.
-unsafe extern "C" fn note_loads(info: *mut libc::dl_phdr_info, _: usize, place: *mut c_void) -> c_int {
+/// Stores the number of objects loaded so far, which every object's record has, and ends the iteration.
+unsafe extern "C" fn store_loads(info: *mut libc::dl_phdr_info, _: usize, place: *mut c_void) -> c_int {
     // SAFETY: what `search` passed, and what the loader passes.
     unsafe { place.cast::<u64>().write((*info).dlpi_adds) };
     1
 }
 
-/// Notes one object's name. The objects are asked afterwards: the loader's lock is held here.
-unsafe extern "C" fn note_name(info: *mut libc::dl_phdr_info, _: usize, place: *mut c_void) -> c_int {
+/// Stores the name of one object. The objects are opened afterwards, since the loader's lock is held here.
+unsafe extern "C" fn store_name(info: *mut libc::dl_phdr_info, _: usize, place: *mut c_void) -> c_int {
     // SAFETY: what `search` passed, and what the loader passes.
     let (names, name) = unsafe { (&mut *place.cast::<Vec<u8>>(), CStr::from_ptr((*info).dlpi_name)) };
     let name = name.to_bytes_with_nul();
@@ -133,6 +133,6 @@ fn path(info: &libc::Dl_info) -> &str {
     if info.dli_fname.is_null() {
         return "?";
     }
-    // SAFETY: a string of the dynamic loader, which stays while the object is loaded.
+    // SAFETY: a string of the dynamic loader, valid while the object is loaded.
     unsafe { CStr::from_ptr(info.dli_fname) }.to_str().unwrap_or("?")
 }

@@ -115,7 +115,7 @@ pub unsafe extern "C" fn bb_manager_create_gl(
 ) -> bb_status {
     on("bb_manager_create_gl", device, |device: &Device| {
         if device.info().kind != DeviceKind::Gl {
-            let why = "is not on OpenGL: make it by bb_device_create_gl()";
+            let why = "is not on OpenGL: create it with bb_device_create_gl()";
             return Err(Error::param(Status::Argument, "device", why));
         }
         // SAFETY: the header requires memory for a handle, `ndim` lengths, and a config or NULL.

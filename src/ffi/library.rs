@@ -139,12 +139,7 @@ pub unsafe extern "C" fn bb_set_log(
 ) -> bb_status {
     guard("bb_set_log", || {
         if level > BB_LOG_DEBUG {
-            return Err(Error::value(
-                Status::Argument,
-                "level",
-                level,
-                "no such level; use BB_LOG_OFF … BB_LOG_DEBUG",
-            ));
+            return Err(Error::value(Status::Argument, "level", level, "use BB_LOG_OFF … BB_LOG_DEBUG"));
         }
         set_log(level, function, UserData::new(user_data, drop))
     })
@@ -208,7 +203,7 @@ pub struct bb_log_record {
 pub extern "C" fn bb_set_log_queue(level: u32, records: u64) -> bb_status {
     guard("bb_set_log_queue", || {
         if !(BB_LOG_ERROR..=BB_LOG_DEBUG).contains(&level) {
-            let why = "no such level; use BB_LOG_ERROR … BB_LOG_DEBUG, or bb_set_log() for none";
+            let why = "use BB_LOG_ERROR … BB_LOG_DEBUG, or bb_set_log() for none";
             return Err(Error::value(Status::Argument, "level", level, why));
         }
         if !(1..=queue::MOST).contains(&records) {

@@ -165,7 +165,7 @@ unsafe fn make(
     shape: &[u64],
     config: &bb_manager_config,
 ) -> Result<Manager> {
-    let overflow = || Error::text(Status::Range, "shape: the bytes of the state overflow");
+    let overflow = || Error::text(Status::Range, "shape: the size of the state in bytes overflows");
     let bytes = shape
         .iter()
         .try_fold(dtype.size(), |bytes, &length| bytes.checked_mul(length))
@@ -186,7 +186,7 @@ unsafe fn make(
                     Status::Argument,
                     "worker",
                     other,
-                    "no such mode; use BB_WORKER_SHARED or BB_WORKER_ONLY",
+                    "use BB_WORKER_SHARED or BB_WORKER_ONLY",
                 ));
             }
         },
@@ -376,7 +376,7 @@ pub extern "C" fn bb_manager_close(m: *mut bb_manager, timeout: u64) -> bb_statu
 /// callback may still run. See BB_E_STALLED of `bb_manager_destroy_within()`.
 ///
 /// @param m the manager; NULL is a no-op
-/// @return BB_OK, BB_E_INTERRUPTED, BB_E_RECURSIVE (called from one of its own callbacks, or inside of a call on it),
+/// @return BB_OK, BB_E_INTERRUPTED, BB_E_RECURSIVE (called from one of its own callbacks, or inside a call on it),
 ///         BB_E_STALE (also for all but one of several threads that destroy it), or a handle status
 /// @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
 /// @since 0.1
@@ -394,7 +394,7 @@ pub extern "C" fn bb_manager_destroy(m: *mut bb_manager) -> bb_status {
 /// @param m the manager; NULL is a no-op
 /// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
 /// @return BB_OK, BB_E_STALLED (a callback still runs), BB_E_INTERRUPTED (the same; a signal or the wait check ended the
-///         wait), BB_E_RECURSIVE (called from one of its own callbacks, or inside of a call on it), BB_E_STALE (also for
+///         wait), BB_E_RECURSIVE (called from one of its own callbacks, or inside a call on it), BB_E_STALE (also for
 ///         all but one of several threads that destroy it), or a handle status
 /// @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
 /// @since 0.1

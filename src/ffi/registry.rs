@@ -76,7 +76,7 @@ pub(super) fn per_of(code: u32) -> Result<SharedPer> {
             Status::Argument,
             "shared_per",
             other,
-            "no such owner; use BB_SHARED_PER_BLOCK or BB_SHARED_PER_THREAD",
+            "use BB_SHARED_PER_BLOCK or BB_SHARED_PER_THREAD",
         )),
     }
 }

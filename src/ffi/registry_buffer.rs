@@ -131,7 +131,7 @@ fn location_of(code: u32) -> Result<Location> {
             Status::Argument,
             "location",
             other,
-            "no such location; use BB_LOCATION_SHARED or BB_LOCATION_LOCAL",
+            "use BB_LOCATION_SHARED or BB_LOCATION_LOCAL",
         )),
     }
 }
@@ -149,7 +149,7 @@ pub(super) fn precision_code(precision: Precision) -> u32 {
 
 fn precision_of(code: u32) -> Result<Precision> {
     Precision::ALL.into_iter().find(|&precision| precision_code(precision) == code).ok_or_else(|| {
-        let why = "no precision; use BB_F16, BB_F32, BB_F64, BB_I32 or BB_I64";
+        let why = "use BB_F16, BB_F32, BB_F64, BB_I32 or BB_I64";
         Error::value(Status::Argument, "precision", code, why)
     })
 }
