@@ -12,8 +12,7 @@ use crate::ffi::update::{bb_kernel, bb_region, bb_update, kernel_of, region_of};
 use crate::ffi::{input, object};
 use crate::manager::batch::Batch;
 use crate::manager::manager::Manager;
-use crate::sync::atomic::AtomicBool;
-use crate::sync::atomic::Ordering::*;
+use crate::sync::atomic::{AtomicBool, Ordering::*};
 use crate::sync::mutex::Mutex;
 use crate::sys::clock::Timeout;
 

@@ -3,6 +3,8 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::fmt::Write;
 
+use bitflags::bitflags;
+
 use crate::alloc::boxed;
 use crate::device::device::Device;
 use crate::device::driver::{DeviceInfo, DeviceKind, Fence};
@@ -17,7 +19,6 @@ use crate::ffi::input;
 use crate::ffi::object::{Object, ReservedSlot, create_at};
 use crate::ffi::status::bb_status;
 use crate::sys::clock::Timeout;
-use bitflags::bitflags;
 
 /// The calling thread owns the device: the device's work runs in `bb_device_poll()` and in waits on that thread.
 ///

@@ -8,8 +8,7 @@ use std::ptr::null_mut;
 
 use crate::ffi::handle;
 use crate::ffi::status::bb_status;
-use crate::sync::atomic::Ordering::*;
-use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use crate::sys::loaded_object::{keep, object_of, own_address};
 
 /// The copy of the library that made a handle.

@@ -2,6 +2,8 @@
 
 use std::ffi::{CStr, c_char, c_void};
 
+use bitflags::bitflags;
+
 use crate::dump;
 use crate::error::{Error, Result, Status};
 use crate::ffi::callback::{UserData, Writer, bb_drop_fn, bb_write_fn, boxed_callback, discard};
@@ -12,7 +14,6 @@ use crate::log::{Level, queue, sink};
 use crate::sync::wait_check;
 use crate::sync::wait_check::Check;
 use crate::sys::clock::{Deadline, Timeout};
-use bitflags::bitflags;
 
 /// The longest timeout: waits without limit. Timeouts are nanoseconds on the monotonic clock; 0 does not wait.
 #[allow(dead_code, reason = "for C")]

@@ -2,13 +2,14 @@
 
 use std::ffi::c_char;
 
+use bitflags::bitflags;
+
 use crate::error::{Error, Result, Status};
 use crate::ffi::guard::guard;
 use crate::ffi::input;
 use crate::ffi::manager::bb_dtype;
 use crate::ffi::status::bb_status;
 use crate::registry::buffer::{Lifetime, Location, Precision, Spec};
-use bitflags::bitflags;
 
 /// `bb_registry_buffer.location`: the block's shared memory.
 pub const BB_LOCATION_SHARED: u32 = 1;

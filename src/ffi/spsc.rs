@@ -2,6 +2,8 @@
 
 use std::ffi::{c_char, c_void};
 
+use bitflags::bitflags;
+
 use crate::alloc::{boxed, try_box};
 use crate::error::Result;
 use crate::ffi::guard::guard;
@@ -15,7 +17,6 @@ use crate::spsc::rx::Rx;
 use crate::spsc::statistics::EndStatistics;
 use crate::spsc::tx::Tx;
 use crate::sync::atomic::AtomicPtr;
-use bitflags::bitflags;
 
 /// `bb_spsc_config.flags`: a second thread that uses an end at the same time gets `BB_E_BUSY`, at the cost of an
 /// atomic exchange per call. Without this flag two threads at once mix up their bytes, and do no other harm.

@@ -2,6 +2,8 @@
 
 use std::ffi::c_void;
 
+use bitflags::bitflags;
+
 use crate::alloc::boxed;
 use crate::error::Result;
 use crate::ffi::callback::{UserData, bb_drop_fn, bb_release_fn, boxed_callback, discard};
@@ -15,7 +17,6 @@ use crate::manager::manager::Manager;
 use crate::manager::raw::RawUpdate;
 use crate::manager::region::RawRegion;
 use crate::sys::clock::Timeout;
-use bitflags::bitflags;
 
 /// `bb_kernel.flags`: may run on any thread that applies updates, not only on the worker.
 pub const BB_KERNEL_ANY_THREAD: u32 = 1;
