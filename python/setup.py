@@ -1,4 +1,4 @@
-"""Builds the package out of the repository it lies in: libbackbuf by cargo, the declarations out of backbuf.h."""
+"""Builds the package from its repository: libbackbuf by cargo, and cffi's declarations from backbuf.h."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ if not HEADER.is_file():
 
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["package"]["version"]
 
-# With devices on WebGPU, whose crates are larger than the library, for those who ask for them.
+# WebGPU devices are optional: their crates are larger than the library.
 FEATURES = "capi,wgpu" if os.environ.get("BACKBUF_WGPU") == "1" else "capi"
 
-# The system headers that backbuf.h includes, as far as the preprocessor must know them: cffi knows the types.
+# Replacements of the system headers that backbuf.h includes: cffi knows their types, only the macros are needed.
 STAND_INS = {
     "stdbool.h": "",
     "stddef.h": "",
@@ -58,7 +58,7 @@ if(NOT TARGET backbuf::shared)
 endif()
 """
 
-# As CMake's own write_basic_package_version_file(COMPATIBILITY SameMinorVersion): before 1.0 a minor version is an ABI.
+# Like CMake's write_basic_package_version_file(COMPATIBILITY SameMinorVersion): before 1.0 each minor version is an ABI.
 CMAKE_VERSION = """\
 set(PACKAGE_VERSION "@VERSION@")
 if(PACKAGE_FIND_VERSION_MAJOR EQUAL @MAJOR@ AND PACKAGE_FIND_VERSION_MINOR EQUAL @MINOR@
@@ -78,7 +78,7 @@ def soname() -> str:
 
 
 def cargo_build() -> Path:
-    """Builds the shared library (the project's one command for it) and gives its path."""
+    """Builds the shared library, by the same command as the Makefile, and returns its path."""
     command = f"cargo rustc --lib --crate-type cdylib,staticlib --release --features {FEATURES}"
     try:
         arguments = [*command.split(), "--message-format", "json-render-diagnostics"]
@@ -95,7 +95,7 @@ def cargo_build() -> Path:
 
 
 def preprocess(source: str, folder: Path, *options: str) -> str:
-    """The C preprocessor's view of `source`, with nothing of the system's headers in it."""
+    """Preprocesses `source` without the system's headers."""
     compiler = shlex.split(sysconfig.get_config_var("CC") or "cc")[0]
     includes = ["-nostdinc", f"-I{folder}", f"-I{HEADER.parent}"]
     command = [shutil.which(compiler) or "cc", "-E", "-P", *includes, "-DBB_API=", *options, "-"]
@@ -103,7 +103,7 @@ def preprocess(source: str, folder: Path, *options: str) -> str:
 
 
 def declarations(folder: Path) -> str:
-    """What cffi needs to know of backbuf.h: its declarations, and those of its macros that are plain numbers."""
+    """The declarations of backbuf.h for cffi, and its macros that are numbers."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in STAND_INS.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -111,7 +111,7 @@ def declarations(folder: Path) -> str:
     defined = [line.split() for line in preprocess(include, folder, "-dM").splitlines()]
     names = [words[1] for words in defined if words[1].startswith("BB_") and "(" not in words[1] and len(words) > 2]
     text = preprocess(include, folder)
-    # A name between quotes is left alone, the one behind it is expanded.
+    # The preprocessor keeps the quoted name and expands the second one.
     for line in preprocess(include + "".join(f'"{name}" {name}\n' for name in names), folder).splitlines():
         quoted, _, value = line.partition(" ")
         if quoted.startswith('"') and value.rstrip("uUlL").isalnum():
@@ -120,7 +120,7 @@ def declarations(folder: Path) -> str:
 
 
 class BuildPy(build_py):
-    """Adds what is made: the library, the headers, the CMake package, and cffi's module of declarations."""
+    """Adds the generated files: the library, the headers, the CMake package, and cffi's module of declarations."""
 
     def run(self) -> None:
         super().run()
@@ -129,7 +129,7 @@ class BuildPy(build_py):
             (package / folder).mkdir(parents=True, exist_ok=True)
         shutil.copytree(HEADER.parent, package / "include", dirs_exist_ok=True)
         shutil.copy2(cargo_build(), package / "lib" / soname())
-        # One file with the library's bytes, since two would be two libraries to the loader.
+        # A linker script, since the loader would treat a second copy as another library.
         (package / "lib" / "libbackbuf.so").write_text(f"INPUT({soname()})\n", encoding="utf-8")
         major, minor, _ = VERSION.split(".", 2)
         marks = {"@SONAME@": soname(), "@VERSION@": VERSION, "@MAJOR@": major, "@MINOR@": minor}
@@ -142,9 +142,9 @@ class BuildPy(build_py):
         ffi.emit_python_code(str(package / "_ffi.py"))
 
 
-# Without the extension (another Python, or one without the GIL) every call goes through cffi.
+# Without the extension (other implementations, or CPython without the GIL) all calls go through cffi.
 with_extension = platform.python_implementation() == "CPython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
-# The buffer protocol belongs to the limited API since 3.11; an extension that 3.10 builds is for 3.10.
+# The limited API has the buffer protocol since 3.11; an extension built by 3.10 works with 3.10 only.
 limited = sys.version_info >= (3, 11)
 
 setup(

@@ -102,9 +102,7 @@ def _return_list(name: str, doc: str) -> str:
     return text
 
 
-def _statuses(
-    name: str, lists: dict[str, str], groups: dict[str, frozenset[str]], path: tuple[str, ...]
-) -> frozenset[str]:
+def _statuses(name: str, lists: dict[str, str], groups: dict[str, frozenset[str]], path: tuple[str, ...]) -> frozenset[str]:
     if name not in lists or name in path:
         raise HeaderError(f"{(*path, name)}: @return refers to a function that has no list of its own")
     text = lists[name]

@@ -29,6 +29,7 @@ TOP = Path(__file__).resolve().parent.parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("error",),
     ("alloc",),
+    ("text",),
     ("dtype",),
     ("sys",),
     ("sync",),
@@ -99,7 +100,7 @@ class Module:
     children: set[str] = field(default_factory=set)
     """Names of the modules that the file declares."""
     reexports: set[str] = field(default_factory=set)
-    """Names that the file makes available by `pub use`."""
+    """Names of this crate that the file makes available by `pub use`."""
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,8 @@ def read_modules(root: Path) -> dict[str, Module]:
         module.children = {match[1] for match in _MOD.finditer(top)}
         for match in _USE.finditer(code):
             if match["pub"]:
-                module.reexports |= {_last_name(path) for path in expand(match["tree"])}
+                paths = [path for path in expand(match["tree"]) if _absolute(path.partition(" as ")[0].split("::"), module)]
+                module.reexports |= {_last_name(path) for path in paths}
         modules[module.path] = module
     for module in modules.values():
         module.test = any(module.path == test or module.path.startswith(test + "::") for test in tests)

@@ -87,6 +87,8 @@ def test_the_planner_stands_alone(tmp_path: Path) -> None:
 def test_reexports_are_found(tmp_path: Path) -> None:
     changes = {"manager__task": "use crate::manager::Core;\nuse crate::Error;"}
     assert found(tmp_path, **changes) == ["layer src/manager/task.rs:2", "origin src/manager/task.rs:1"]
+    changes = {"sync__mod": "pub mod event;\npub use std::sync::Mutex;", "manager__task": "use crate::sync::Mutex;"}
+    assert found(tmp_path, **changes) == []
 
 
 def test_circles_are_found_once(tmp_path: Path) -> None:

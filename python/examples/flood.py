@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Rain runs off a real landscape in an engine written in C; Python takes stable fronts from it while it runs.
+"""Rain runs off a real landscape in a C engine; Python reads stable fronts while it runs.
 
-The engine (examples_c/flood.c) steps at full speed on a thread of its own and publishes every step. Python takes the
-newest front whenever it is ready for one, and checks that it holds exactly the water that had rained by its step: a
-front torn between two steps cannot. Leaves a picture, an animation and a table of what was measured.
+The engine (examples_c/flood.c) steps at full speed on its own thread and publishes every step. Python reads the newest front
+whenever it is ready, and checks that it holds exactly the water that had rained by its step, which a front torn between two
+steps would not. Writes a picture, an animation and a table of measurements.
 
-With --device gl the state is in buffers of OpenGL, too, and is read from there now and then, and checked in the same way.
+With --device gl the state is also in OpenGL buffers, from which some fronts are read and checked in the same way.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ FRAMES_SHOWN_PER_SECOND = 12
 
 
 def is_whole(state: np.ndarray, step: int, rain_per_step: float) -> bool:
-    """Whether all water that had rained by `step`, and no more, is in `state`.
+    """Whether `state` holds all water that had rained by `step`, and no more.
 
-    To the last bit: the engine moves water in whole units of 2^-32 m, so that these sums are exact in any order.
+    The comparison is exact: the engine moves water in whole units of 2^-32 m, so the sums do not depend on their order.
     """
     return float(state[DEPTH].sum()) == float(state[RAIN].sum()) == step * rain_per_step
 
 
 def torn_on_purpose(older: np.ndarray, newer: np.ndarray, step: int) -> Iterator[tuple[np.ndarray, int]]:
-    """What a reader without a lease might see: mixtures of two states, and one under the number of another step."""
+    """States that a reader without a lease might see: mixtures of two states, and a state with the number of another step."""
     half = newer.shape[1] // 2
     for part in (np.s_[:, :half], np.s_[DEPTH], np.s_[RAIN], np.s_[DEPTH, half:]):
         torn = newer.copy()
@@ -68,7 +68,7 @@ def landscape(rows: int | None) -> tuple[np.ndarray, float, float]:
 
 
 def opengl() -> Any:
-    """A context of OpenGL, without a window; None where there is none, which is told."""
+    """An OpenGL context without a window; None, with a message, if there is none."""
     try:
         import moderngl
 
@@ -93,7 +93,7 @@ class Stopwatch:
 
 
 class Reader:
-    """Takes fronts from a running engine at its own rate, checks each, and keeps a few for the animation."""
+    """Reads fronts of a running engine at its own rate, checks each, and keeps some for the animation."""
 
     def __init__(self, engine: Engine, context: Any) -> None:
         self.engine, self.context = engine, context
@@ -112,7 +112,7 @@ class Reader:
                 with self.in_library.running():
                     front = next(self.fronts, None)
                 if front is None:
-                    break  # the engine ended by itself: its stop() tells why
+                    break  # the engine has stopped; its stop() returns the error
                 self.taken += 1
                 self.check(front.array, front.tag)
                 if elapsed >= next_frame:
@@ -131,7 +131,7 @@ class Reader:
             tqdm.write(f"step {step} is TORN")
 
     def check_gl(self) -> None:
-        """The newest front as a renderer has it."""
+        """Checks the newest front in its OpenGL buffer."""
         if self.context:
             with self.engine.state.front_gl() as front:
                 self.context.copy_buffer(self.read_from, self.context.external_buffer(front.buffer, front.nbytes))
@@ -145,7 +145,9 @@ class Reader:
 
 
 def run(engine: Engine, seconds: float, context: Any) -> tuple[dict[str, Any], Reader, int]:
-    """What was measured, the reader with the engine's last state in `kept`, and the number of that step."""
+    """Runs engine and reader; returns the measurements, the reader with the last state in `kept`, and the number of that
+    step.
+    """
     reader = Reader(engine, context)
     cpu_start, start = time.process_time_ns(), time.monotonic()
     engine.start()
@@ -162,7 +164,7 @@ def run(engine: Engine, seconds: float, context: Any) -> tuple[dict[str, Any], R
     torn = list(torn_on_purpose(reader.kept_before, reader.kept, step))
     caught = [not is_whole(state, claimed, engine.rain_per_step) for state, claimed in torn]
 
-    # What the engine's thread and the library's worker did beside the numerics (clock reads are in it).
+    # CPU time of the engine's thread and the library's worker without the numerics (clock reads included).
     publishing = report.thread_cpu_ns + worker_cpu - report.solver_cpu_ns
     statistics = engine.state.statistics()
     measured = {
@@ -203,18 +205,18 @@ def table(m: dict[str, Any]) -> str:
         ("synchronize p50", f"{m['synchronize_p50_us']:.1f} us"),
         ("synchronize p99", f"{m['synchronize_p99_us']:.1f} us"),
         ("bytes copied forward", f"{m['copied_forward_bytes'] / 1e6:,.0f} MB"),
-        ("full copies would have cost", f"{m['full_copies_bytes'] / 1e6:,.0f} MB ({copied:.1%} of it was)"),
+        ("full copies would have cost", f"{m['full_copies_bytes'] / 1e6:,.0f} MB ({copied:.1%} was copied)"),
         ("library's share of the CPU time", f"{m['library_share_of_process_cpu']:.1%}"),
-        ("  of the engine's alone", f"{m['library_share_of_engine_cpu']:.1%}"),
-        ("peak memory", f"{m['peak_memory_bytes'] / 1e6:.0f} MB, Python and all"),
+        ("  of the engine's CPU time", f"{m['library_share_of_engine_cpu']:.1%}"),
+        ("peak memory", f"{m['peak_memory_bytes'] / 1e6:.0f} MB, including Python"),
         ("torn fronts", f"{m['fronts_torn']} of {m['fronts_checked'] + m['fronts_checked_on_gl']:,}"),
-        ("  torn on purpose, and caught", f"{m['torn_on_purpose_caught']} of {m['torn_on_purpose']}"),
+        ("  torn on purpose, detected", f"{m['torn_on_purpose_caught']} of {m['torn_on_purpose']}"),
     )
     if m["device"]:
         lines += (
             ("OpenGL", m["device"]),
             ("  uploaded", f"{m['uploaded_bytes'] / 1e6:,.0f} MB"),
-            ("  fronts read from there", f"{m['fronts_checked_on_gl']}"),
+            ("  fronts read from OpenGL", f"{m['fronts_checked_on_gl']}"),
         )
     return "".join(f"{name:<34}{value}\n" for name, value in lines)
 
@@ -222,11 +224,11 @@ def table(m: dict[str, Any]) -> str:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--seconds", type=float, default=25.0, help="how long the engine runs (default: %(default)g)")
-    add("--size", type=int, metavar="ROWS", help="resample the landscape to ROWS rows (default: its own 344)")
-    add("--rain", type=float, metavar="MM_H", default=200.0, help="in the middle of the storm (default: %(default)g)")
-    add("--device", choices=("host", "gl"), default="host", help="where the state is, too (default: %(default)s memory alone)")
-    add("--output", type=Path, default=Path("target/demo"), help="where to leave the results (default: %(default)s)")
+    add("--seconds", type=float, default=25.0, help="time that the engine runs (default: %(default)g)")
+    add("--size", type=int, metavar="ROWS", help="resample the landscape to ROWS rows (default: the original 344)")
+    add("--rain", type=float, metavar="MM_H", default=200.0, help="rain in the storm's centre, mm/h (default: %(default)g)")
+    add("--device", choices=("host", "gl"), default="host", help="host memory only, or OpenGL as well (default: %(default)s)")
+    add("--output", type=Path, default=Path("target/demo"), help="folder for the results (default: %(default)s)")
     given = parser.parse_args()
     if not given.seconds > 0:
         parser.error(f"--seconds {given.seconds:g}: must be above 0")
@@ -255,7 +257,7 @@ def main() -> int:
     note = f"step {step:,}; {measured['fronts_checked']:,} fronts read live, {measured['fronts_torn']} torn"
     land.picture(reader.kept[DEPTH], title, note, output / "flood.png")
     land.animation(reader.frames, output / "flood.webp", FRAMES_SHOWN_PER_SECOND)
-    print(f"left in {output}: flood.png, flood.webp, flood.txt, flood.json")
+    print(f"written to {output}: flood.png, flood.webp, flood.txt, flood.json")
     trusted = measured["torn_on_purpose_caught"] == measured["torn_on_purpose"]
     return 0 if trusted and measured["fronts_torn"] == 0 else 1
 

@@ -1,4 +1,4 @@
-"""The C engine of the flood demo (examples_c/flood.h), compiled against the installed backbuf, run through ctypes."""
+"""The C engine of the flood demo (examples_c/flood.h), compiled against the installed backbuf and called through ctypes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEPTH, FLOW_X, FLOW_Y, RAIN = range(4)  # planes of the state
 
 
 def build(folder: Path) -> Path:
-    """Compile libflood.so into `folder`, for this machine's processor."""
+    """Compiles libflood.so into `folder`, for this machine's processor."""
     library = Path(backbuf.get_library())
     target = folder / "libflood.so"
     command = [
@@ -65,8 +65,10 @@ class Report(ctypes.Structure):
 
 
 class Engine:
-    """Rain on `ground`, stepped by a thread in C that Python never waits for. `on_gl`: its fronts are known in the context of
-    OpenGL that is current on this thread."""
+    """Rain on `ground`, stepped by a C thread that never waits for Python.
+
+    With `on_gl` its fronts are shared with the OpenGL context that is current on this thread.
+    """
 
     def __init__(self, library: Path, ground: np.ndarray, dx: float, dy: float, rain_mm_h: float, on_gl: bool) -> None:
         self.step_seconds = 3.0 * min(dx, dy) / 75.0  # a wave on 25 m of water crosses 64 % of a cell
@@ -88,18 +90,18 @@ class Engine:
         self.state = backbuf.GLBufferManager.attach(state) if on_gl else backbuf.attach(state)
 
     def hours(self, step: int) -> float:
-        """Time in the landscape."""
+        """Simulated time at a step."""
         return step * self.step_seconds / 3600
 
     def start(self) -> None:
         self._check(self._c.flood_start(self._handle))
 
     def worker_cpu_ns(self) -> int:
-        """Processor time of the threads that the library started for this engine."""
+        """Processor time of the threads that the library has started for this engine."""
         return sum(time.clock_gettime_ns(clock) for clock in self._worker_clocks)
 
     def stop(self) -> Report:
-        """Close the state; its last front and its statistics stay readable."""
+        """Closes the state; its last front and its statistics stay readable."""
         report = Report()
         self._check(self._c.flood_stop(self._handle, ctypes.byref(report)))
         return report

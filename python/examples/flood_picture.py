@@ -1,4 +1,4 @@
-"""How the flood demo draws: shaded relief under water, as one picture and as an animation."""
+"""Pictures of the flood demo: shaded relief under water, as an image and an animation."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import numpy as np
 from matplotlib.colors import LightSource, LinearSegmentedColormap, LogNorm
 from PIL import Image, ImageDraw, ImageFont
 
-SHALLOW, DEEP = 0.03, 20.0  # metres: what is drawn in the first and the last shade of blue
-SKY_SHADE = 0.35  # how much darker it is under the middle of the storm
+SHALLOW, DEEP = 0.03, 20.0  # metres: depths of the first and the last shade of blue
+SKY_SHADE = 0.35  # darkening in the storm's centre
 
 LAND = LinearSegmentedColormap.from_list("land", ["#6f7f5c", "#a8a57a", "#cbbf9a", "#efe9dc"])
 WATER = LinearSegmentedColormap.from_list(
@@ -25,7 +25,7 @@ DEPTHS = LogNorm(SHALLOW, DEEP)
 
 
 class Frame(NamedTuple):
-    """What is kept of a front for the animation: shades, a byte a cell."""
+    """The content of a front for the animation: shades, one byte per cell."""
 
     water: np.ndarray
     sky: np.ndarray
@@ -33,7 +33,7 @@ class Frame(NamedTuple):
 
     @classmethod
     def of(cls, depth: np.ndarray, rain: np.ndarray, hours: float) -> Frame:
-        """`rain` is what fell since the frame before: the shadow of the storm."""
+        """`rain` is the rain since the last frame: it becomes the shadow of the storm."""
         shade = np.clip(DEPTHS(np.maximum(depth, SHALLOW / 2)), 0, 1)
         water = np.where(_on_land(depth) < SHALLOW, 0, 1 + 254 * shade)
         sky = 255 * rain / max(rain.max(), 1e-9)
@@ -41,7 +41,7 @@ class Frame(NamedTuple):
 
 
 class Map:
-    """A landscape with cells of dx by dy metres; draws the water that lies on it."""
+    """A landscape with cells of dx by dy metres; draws the water on it."""
 
     def __init__(self, ground: np.ndarray, dx: float, dy: float) -> None:
         self.dx, self.dy = dx, dy
@@ -50,7 +50,7 @@ class Map:
         self.land = shaded[..., :3]
 
     def picture(self, depth: np.ndarray, title: str, note: str, path: Path) -> None:
-        """Relief, water by depth, a scale."""
+        """Saves an image with relief, water by depth, and a scale."""
         rows, cols = depth.shape
         extent = (0, cols * self.dx / 1000, rows * self.dy / 1000, 0)
         figure, axes = plt.subplots(figsize=(10.5, 9.5), layout="constrained")
@@ -67,7 +67,7 @@ class Map:
         plt.close(figure)
 
     def animation(self, frames: list[Frame], path: Path, frames_per_second: float) -> None:
-        """A film that plays for ever and rests on its last frame."""
+        """Saves an endless animation that pauses on its last frame."""
         images = [self._draw(frame) for frame in frames]
         durations = [round(1000 / frames_per_second)] * (len(images) - 1) + [2000]
         images[0].save(path, save_all=True, append_images=images[1:], duration=durations, loop=0, quality=75)
@@ -88,7 +88,7 @@ class Map:
 
 
 def _on_land(depth: np.ndarray) -> np.ndarray:
-    """The depth without the gutter around the map, whose cells hold what ran off."""
+    """The depth without the gutter around the map, whose cells hold the drained water."""
     land = np.zeros_like(depth)
     land[1:-1, 1:-1] = depth[1:-1, 1:-1]
     return land

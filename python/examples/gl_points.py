@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""A galaxy turns on a thread of its own, and ModernGL draws it straight out of the shared buffer, without a window.
+"""Draws a turning galaxy from an OpenGL manager with ModernGL, without a window.
 
-The engine rewrites the state, the place of each star, and publishes every step. The renderer takes the newest front when it is
-ready for one and counts the stars in each pixel. Each picture is compared with what the state of the same epoch says. Leaves
-the last one, and ends with status 1 if one is wrong. Needs ModernGL and Pillow.
+An engine thread rewrites the state, the position of each star, and publishes every step. The renderer draws the newest
+front, counting the stars in each pixel, and compares each picture with the state of the same epoch. The last picture is
+saved; the exit status is 1 if a picture is wrong. Needs ModernGL and Pillow.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from PIL import Image
 
 import backbuf
 
-SIZE = 512  # pixels; a power of two, so that the shader and NumPy place a star by the same arithmetic
+SIZE = 512  # pixels; a power of two, so that the shader and NumPy round positions alike
 
 VERTEX = f"""#version 330
-in vec2 place;  // 0 to 1
+in vec2 position;  // 0 to 1
 void main() {{
-    vec2 middle_of_pixel = (floor(place * {SIZE}.0) + 0.5) / {SIZE}.0;
-    gl_Position = vec4(2.0 * middle_of_pixel - 1.0, 0.0, 1.0);
+    vec2 pixel_center = (floor(position * {SIZE}.0) + 0.5) / {SIZE}.0;
+    gl_Position = vec4(2.0 * pixel_center - 1.0, 0.0, 1.0);
 }}"""
 
 FRAGMENT = """#version 330
@@ -34,7 +34,7 @@ void main() { stars = 1.0; }"""
 
 
 class Galaxy(threading.Thread):
-    """Two arms of stars, the inner ones faster. Its thread knows nothing of OpenGL."""
+    """The engine: two arms of stars, the inner ones faster. Its thread does not use OpenGL."""
 
     def __init__(self, state: backbuf.GLBufferManager) -> None:
         super().__init__()
@@ -50,13 +50,13 @@ class Galaxy(threading.Thread):
         try:
             while True:
                 step += 1
-                with self.state.back(discard=True, tag=step) as place:
+                with self.state.back(discard=True, tag=step) as position:
                     angle = self.angle + step * 0.002 / self.radius
-                    place[:, 0] = 0.5 + self.radius * np.cos(angle) + self.scatter[0]
-                    place[:, 1] = 0.5 + 0.8 * self.radius * np.sin(angle) + self.scatter[1]
+                    position[:, 0] = 0.5 + self.radius * np.cos(angle) + self.scatter[0]
+                    position[:, 1] = 0.5 + 0.8 * self.radius * np.sin(angle) + self.scatter[1]
                 self.state.synchronize()
         except backbuf.ClosedError:
-            pass  # the renderer has seen enough
+            pass  # the renderer has closed the manager
 
 
 class Renderer:
@@ -71,9 +71,9 @@ class Renderer:
         context.blend_func = moderngl.ONE, moderngl.ONE
 
     def draw(self, front: backbuf.GLFront) -> None:
-        if front.slot not in self.arrays:  # a slot has the same buffer for the manager's life
+        if front.slot not in self.arrays:  # a slot keeps its buffer as long as the manager exists
             buffer = self.context.external_buffer(front.buffer, front.nbytes)
-            self.arrays[front.slot] = self.context.vertex_array(self.program, [(buffer, "2f", "place")])
+            self.arrays[front.slot] = self.context.vertex_array(self.program, [(buffer, "2f", "position")])
         self.target.use()
         self.target.clear()
         self.arrays[front.slot].render(moderngl.POINTS, vertices=self.state.shape[0])
@@ -82,9 +82,9 @@ class Renderer:
         return np.frombuffer(self.target.read(components=1, dtype="f4"), "f4").reshape(SIZE, SIZE)
 
 
-def expected(places: np.ndarray) -> np.ndarray:
-    """The picture that the state says."""
-    column, row = np.floor(places * np.float32(SIZE)).astype(int).T
+def expected(positions: np.ndarray) -> np.ndarray:
+    """The number of stars in each pixel, computed by NumPy."""
+    column, row = np.floor(positions * np.float32(SIZE)).astype(int).T
     seen = (column >= 0) & (column < SIZE) & (row >= 0) & (row < SIZE)
     return np.bincount(row[seen] * SIZE + column[seen], minlength=SIZE * SIZE).reshape(SIZE, SIZE)
 
@@ -97,9 +97,9 @@ def save(stars: np.ndarray, path: Path) -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--frames", type=int, default=100, help="how many pictures are drawn and compared (default: %(default)s)")
-    add("--stars", type=int, default=100_000, help="(default: %(default)s)")
-    add("--output", type=Path, default=Path("target/gl_points.png"), help="the last picture (default: %(default)s)")
+    add("--frames", type=int, default=100, help="number of pictures to draw and compare (default: %(default)s)")
+    add("--stars", type=int, default=100_000, help="number of stars (default: %(default)s)")
+    add("--output", type=Path, default=Path("target/gl_points.png"), help="file for the last picture (default: %(default)s)")
     given = parser.parse_args()
     for name in ("frames", "stars"):
         if not 0 < getattr(given, name) <= 10_000_000:
@@ -120,14 +120,14 @@ def main() -> int:
             with state.front_gl() as front, state.front() as in_host_memory:
                 renderer.draw(front)
                 if front.epoch != in_host_memory.epoch:
-                    continue  # one was published between the two, so there is nothing to compare with
+                    continue  # an epoch was published between the two calls: these two cannot be compared
                 wrong += not np.array_equal(renderer.picture(), expected(in_host_memory.array))
                 epochs.append(front.epoch)
         save(renderer.picture(), given.output)
         state.close()
         galaxy.join()
     print(f"{device.info().name}: {len(epochs)} pictures of epochs {epochs[0]} to {epochs[-1]}, {wrong} of them wrong")
-    print(f"left {given.output}")
+    print(f"written: {given.output}")
     return 1 if wrong else 0
 
 

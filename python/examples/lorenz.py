@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The scratch memory of a kernel: a Runge-Kutta solver of the Lorenz system, one trajectory a thread, in Numba.
+"""Scratch memory of a CUDA kernel: a Runge-Kutta solver of the Lorenz system in Numba, one trajectory per thread.
 
-Takes the layout that a build would take (examples/lorenz/lorenz.json), draws it, runs the kernel on a GPU where there is
-one, else in Numba's simulator, and compares its trajectories with a reference solution.
+Loads the layout that the build of the C++ example uses (examples/lorenz/lorenz.json), draws it, runs the kernel on a GPU, or
+in Numba's simulator if there is none, and compares the trajectories with a reference solution.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TOLERANCE = 1e-3
 
 
 def has_gpu() -> bool:
-    """Whether the driver has a device: to be known before Numba is imported."""
+    """Whether the CUDA driver has a device; Numba must not be imported before this is known."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -32,7 +32,9 @@ def has_gpu() -> bool:
 
 
 def reference(start: npt.NDArray[np.float64], until: float) -> npt.NDArray[np.float64]:
-    """The classical Runge-Kutta method in double precision, in steps that are small enough to tell nothing new when halved."""
+    """The classical Runge-Kutta method in double precision, with steps so small that halving them does not change the
+    result.
+    """
 
     def rate(y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return np.stack([10 * (y[1] - y[0]), y[0] * (28 - y[2]) - y[1], y[0] * y[1] - 8 / 3 * y[2]])
@@ -57,10 +59,16 @@ def positive(text: str) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--blocks", type=positive, default=2, help="blocks of threads (2)")
-    parser.add_argument("--threads", type=positive, default=16, help="threads of a block (16)")
-    parser.add_argument("--simulator", action="store_true", help="not on the GPU, even if there is one")
-    parser.add_argument("--output", type=Path, default=Path("target/lorenz"), metavar="FOLDER", help="(target/lorenz)")
+    parser.add_argument("--blocks", type=positive, default=2, help="number of blocks (default: 2)")
+    parser.add_argument("--threads", type=positive, default=16, help="threads per block (default: 16)")
+    parser.add_argument("--simulator", action="store_true", help="use Numba's simulator even if there is a GPU")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("target/lorenz"),
+        metavar="FOLDER",
+        help="folder of pictures (default: target/lorenz)",
+    )
     options = parser.parse_args()
 
     registry = backbuf.BufferRegistry()
@@ -76,7 +84,7 @@ def main() -> int:
     on_gpu = has_gpu() and not options.simulator
     if not on_gpu:
         os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
-    # Not before it is known where it runs.
+    # Imports Numba, which reads the environment.
     import lorenz_kernel
 
     until, count = 1.0, options.blocks * options.threads

@@ -1,7 +1,7 @@
-"""The kernel of the Lorenz example, as Numba compiles it for a GPU, or its simulator runs it.
+"""The kernel of the Lorenz example for Numba, on a GPU or in its simulator.
 
-The method is that of examples/lorenz/lorenz.cu: Dormand and Prince's, with adaptive steps, one trajectory a thread. What a
-stage needs lies where the stages before it need nothing any more.
+The method is that of examples/lorenz/lorenz.cu: Dormand-Prince with adaptive steps, one trajectory per thread. Buffers of
+later stages reuse the memory of buffers that earlier stages no longer need.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-# A global: Numba's simulator looks for it there.
+# Numba's simulator needs `cuda` as a global.
 from numba import cuda, float64
 
 import backbuf
@@ -23,7 +23,7 @@ def rate(y: Any, k: Any) -> None:
     k[2] = y[0] * y[1] - 8.0 / 3.0 * y[2]
 
 
-# Numba's own CUDA target has no min and max of two numbers.
+# Numba's CUDA target lacks min and max of two numbers.
 @cuda.jit(device=True)
 def smaller(a: float, b: float) -> float:
     return a if a < b else b  # noqa: FURB136
@@ -35,7 +35,7 @@ def larger(a: float, b: float) -> float:
 
 
 def kernel(registry: backbuf.BufferRegistry, parent: object) -> Any:
-    """`solve(start, end, steps_of_block, until, tolerance)` with its scratch where the registry has it."""
+    """The kernel `solve(start, end, steps_of_block, until, tolerance)` with the scratch memory of a registry's layout."""
     buffer = {name: registry.get_allocator(name, parent) for name in registry.group(parent).entries}
     steps_of, state_of, time_of, scale_of = (buffer[name] for name in ("steps", "state", "time", "scale"))
     k1_of, k2_of, k3_of, k4_of = (buffer[name] for name in ("k1", "k2", "k3", "k4"))
@@ -46,7 +46,7 @@ def kernel(registry: backbuf.BufferRegistry, parent: object) -> Any:
     assert info.shared_stride_bytes is not None
     assert info.persistent_bytes is not None
     region, stride = info.shared_bytes, info.shared_stride_bytes
-    # Doubles, so that both are aligned for whatever the layout holds.
+    # Arrays of doubles, which are aligned for every precision of the layout.
     persistent_doubles = -(-info.persistent_bytes // 8)
 
     @cuda.jit
@@ -88,7 +88,7 @@ def kernel(registry: backbuf.BufferRegistry, parent: object) -> Any:
                     9017 / 3168 * k1[i] - 355 / 33 * k2[i] + 46732 / 5247 * k3[i] + 49 / 176 * k4[i] - 5103 / 18656 * k5[i]
                 )
             rate(stage, k6)
-            # From here on k2 and stage are no more: k7 and next lie there.
+            # k7 and next reuse the memory of k2 and stage from here on.
             for i in range(3):
                 following[i] = y[i] + h * (
                     35 / 384 * k1[i] + 500 / 1113 * k3[i] + 125 / 192 * k4[i] - 2187 / 6784 * k5[i] + 11 / 84 * k6[i]
@@ -129,7 +129,7 @@ def kernel(registry: backbuf.BufferRegistry, parent: object) -> Any:
 def run(
     registry: backbuf.BufferRegistry, parent: object, start: Any, blocks: int, threads: int, until: float
 ) -> tuple[Any, Any]:
-    """The ends of the trajectories, and the steps of each block."""
+    """Runs the kernel; returns the ends of the trajectories and the steps of each block."""
     end, steps = cuda.to_device(np.zeros_like(start)), cuda.to_device(np.zeros(blocks, "i4"))
     whole_doubles = -(-registry.shared_bytes(parent, threads) // 8) * 8
     solve = kernel(registry, parent)

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""A native thread sends messages into a ring; an event loop reads them as chunks, and draws how fast it did.
+"""A native thread sends messages through a ring; an event loop reads them as chunks and draws the data rate.
 
-The chunks are NumPy arrays over the ring's own buffers, nothing is copied in Python. Every word of the stream tells its
-place: a lost, doubled or overwritten one would be seen. Meanwhile another task of the same loop takes the samples that
-are drawn.
+The chunks are NumPy arrays over the ring's own buffers: Python copies nothing. Each word of the stream is its own index, so
+that lost, duplicated or overwritten words are detected. Another task of the same loop takes the samples for the plot.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ def build(folder: Path) -> ctypes.CDLL:
 
 @dataclass
 class Reader:
-    """What came through so far, and the samples of it."""
+    """Counters of the received stream, and samples of them."""
 
     bytes: int = 0
     chunks: int = 0
@@ -77,7 +76,7 @@ class Reader:
 
 
 async def run(producer: ctypes.CDLL, given: argparse.Namespace) -> tuple[Reader, backbuf.StreamStatistics, int]:
-    """The reader, what the pool did, and how much was sent."""
+    """Runs the producer and the reader; returns the reader, the pool's statistics and the number of bytes that were sent."""
     tx, rx = backbuf.spsc_buffer(given.capacity << 10, label="samples")
     reader = Reader()
     async with rx.into_stream(buffer_size=given.buffer << 10, record_size=8) as stream:
@@ -113,11 +112,11 @@ def draw(reader: Reader, given: argparse.Namespace, file: Path) -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--seconds", type=float, default=5.0, help="how long the producer sends (default: %(default)g)")
-    add("--message", type=int, metavar="BYTES", default=4096, help="of one message (default: %(default)s)")
-    add("--capacity", type=int, metavar="KIB", default=1024, help="of the ring (default: %(default)s)")
-    add("--buffer", type=int, metavar="KIB", default=64, help="of a chunk at first (default: %(default)s)")
-    add("--output", type=Path, default=Path("target/demo"), help="where to leave ring.png (default: %(default)s)")
+    add("--seconds", type=float, default=5.0, help="time that the producer sends (default: %(default)g)")
+    add("--message", type=int, metavar="BYTES", default=4096, help="size of a message (default: %(default)s)")
+    add("--capacity", type=int, metavar="KIB", default=1024, help="capacity of the ring (default: %(default)s)")
+    add("--buffer", type=int, metavar="KIB", default=64, help="initial size of a chunk (default: %(default)s)")
+    add("--output", type=Path, default=Path("target/demo"), help="folder for ring.png (default: %(default)s)")
     given = parser.parse_args()
     if not given.seconds > 0:
         parser.error(f"--seconds {given.seconds:g}: must be above 0")
@@ -125,7 +124,7 @@ def arguments() -> argparse.Namespace:
         if not 1 <= getattr(given, name) <= 1 << 20:
             parser.error(f"--{name} {getattr(given, name)}: must be 1 to {1 << 20} KiB")
     if given.message < 8 or given.message % 8 or given.message > given.capacity << 10:
-        parser.error(f"--message {given.message}: must be a multiple of 8 that the ring holds")
+        parser.error(f"--message {given.message}: must be a multiple of 8 up to the ring's capacity")
     return given
 
 
@@ -136,9 +135,9 @@ def main() -> int:
     seconds = reader.seconds[-1]
     print(f"{reader.bytes / 1e9:.2f} GB in {seconds:.1f} s: {reader.bytes / seconds / 1e9:.2f} GB/s,", end=" ")
     print(f"{reader.bytes / given.message / seconds:,.0f} messages/s")
-    print(f"{reader.chunks:,} chunks, {pool.hits / max(1, pool.chunks):.1%} of them in buffers used again")
+    print(f"{reader.chunks:,} chunks, {pool.hits / max(1, pool.chunks):.1%} of them in reused buffers")
     print(f"out of place: {reader.misplaced}; sent and not read: {sent - reader.bytes} bytes")
-    print(f"left in {given.output}: ring.png")
+    print(f"written to {given.output}: ring.png")
     return 0 if reader.misplaced == 0 and sent == reader.bytes else 1
 
 

@@ -1,4 +1,4 @@
-/* The native side of ring.py: a thread that sends messages into a ring for as long as it may. */
+/* The native side of ring.py: a thread that sends messages into a ring until it is stopped. */
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -8,14 +8,14 @@
 #include <backbuf.h>
 
 static struct {
-    bb_sender *sender; /* this thread's own, to the end */
+    bb_sender *sender; /* owned by the thread */
     pthread_t thread;
     atomic_bool stop;
     uint64_t message, room;
     uint64_t sent;
 } producer;
 
-/* Each word of the stream is the number of its place, so that a reader can tell a lost or doubled one. */
+/* Each word of the stream is its own index, so that a reader detects lost and duplicated words. */
 static void *produce(void *unused) {
     uint64_t next = 0, sent = 0;
     (void)unused;
@@ -24,7 +24,7 @@ static void *produce(void *unused) {
         if (bb_sender_wait_writable(producer.sender, producer.room, BB_FOREVER) != BB_OK ||
             bb_sender_reserve(producer.sender, producer.message, &span) != BB_OK)
             break;
-        /* All the room there is, message by message; written where the reader finds it, so nothing is copied here. */
+        /* Fills the available space message by message, in place: nothing is copied. */
         for (sent = 0; sent + producer.message <= span.bytes; sent += producer.message)
             for (uint64_t *word = (uint64_t *)((char *)span.data + sent), *end = word + producer.message / 8;
                  word < end;)
@@ -33,12 +33,12 @@ static void *produce(void *unused) {
             break;
         producer.sent += sent;
     }
-    bb_sender_destroy(producer.sender); /* the stream ends once all of it was read */
+    bb_sender_destroy(producer.sender); /* the stream ends when everything was read */
     return NULL;
 }
 
-/* Takes the sender over. `message` is in bytes, a multiple of 8; `room`, no less, is what it waits for when the ring is full:
- * a good part of the ring, so that it seldom sleeps and wakes. */
+/* Takes ownership of the sender. `message` is in bytes, a multiple of 8. When the ring is full, the thread waits for `room`
+ * bytes, at least `message`; a large part of the ring makes it sleep less often. */
 int producer_start(uint64_t sender, uint64_t message, uint64_t room) {
     producer.sender = (bb_sender *)(uintptr_t)sender;
     producer.message = message;
@@ -50,7 +50,7 @@ int producer_start(uint64_t sender, uint64_t message, uint64_t room) {
 
 void producer_stop(void) { atomic_store(&producer.stop, true); }
 
-/* How many bytes were sent in all. */
+/* The number of bytes that were sent. */
 uint64_t producer_join(void) {
     pthread_join(producer.thread, NULL);
     return producer.sent;

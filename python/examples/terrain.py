@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""A real landscape is streamed to a device in tiles, shaded there, and read back.
+"""Streams a real landscape to a device in tiles, shades it there, and reads the result back.
 
-The elevations of the Jacksboro fault go up through two staging buffers by turns, so that one is always free to be written.
-On OpenGL a compute shader shades the slopes by the light of a low sun; on host memory a function does. The result comes back
-through a ring of readbacks, is compared with NumPy's own, and drawn. Ends with status 1 where they differ. On WebGPU the
-same is done by `examples/terrain.rs`, since compute passes there are Rust's. Needs matplotlib and Pillow; OpenGL 4.3 and
-ModernGL for `--device gl`, a clone of the repository and cargo for `--device wgpu`.
+The elevations of the Jacksboro fault are uploaded through two alternating staging buffers, so that one can always be
+written. The slopes are shaded by the light of a low sun: on OpenGL by a compute shader, on host memory by a function. The
+result is read through a ring of readback buffers, compared with NumPy's own, and drawn; the exit status is 1 if they differ.
+On WebGPU `examples/terrain.rs` does the same, since compute passes need the Rust API there. Needs matplotlib and Pillow;
+OpenGL 4.3 and ModernGL for `--device gl`, a clone of the repository and cargo for `--device wgpu`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ void main() {
 
 
 def shaded(ground: Grid) -> Grid:
-    """What the shader does, in NumPy."""
+    """The shader's computation in NumPy."""
     padded = np.pad(ground, 1, mode="edge")
     east = (padded[1:-1, 2:] - padded[1:-1, :-2]) / np.float32(2 * CELL)
     north = (padded[:-2, 1:-1] - padded[2:, 1:-1]) / np.float32(2 * CELL)
@@ -70,13 +70,13 @@ def landscape() -> Grid:
 
 
 def upload(device: Device, ground: Grid, target: DeviceBuffer) -> int:
-    """In tiles, through two staging buffers by turns; the fence of the last one."""
+    """Uploads in tiles through two alternating staging buffers; returns the fence of the last submit."""
     tile = ROWS * ground.shape[1] * ground.itemsize
-    turns = [DeferredStagingBuffer(device, tile, label=f"turn {number}") for number in range(2)]
+    stagings = [DeferredStagingBuffer(device, tile, label=f"staging {number}") for number in range(2)]
     encoder, flat, fence = Encoder(device), ground.reshape(-1).view(np.uint8), 0
     for number, start in enumerate(tqdm(range(0, flat.nbytes, tile), desc="tiles", unit="tile", disable=None)):
-        part, staging = flat[start : start + tile], turns[number % 2]
-        if len(part) < tile:  # the last one: from where it lies
+        part, staging = flat[start : start + tile], stagings[number % 2]
+        if len(part) < tile:  # the last tile: without a staging buffer
             encoder.write(target, part, start)
         else:
             with staging.map() as array:
@@ -87,34 +87,34 @@ def upload(device: Device, ground: Grid, target: DeviceBuffer) -> int:
 
 
 def download(device: Device, source: DeviceBuffer, shape: tuple[int, int]) -> tuple[Grid, int]:
-    """In tiles, as many at once as the ring has buffers: the copies of later ones run while earlier ones are taken."""
+    """Downloads in tiles, as many at once as the ring has buffers: later copies run while earlier ones are read."""
     shade = np.empty(shape, "f4")
-    tile, flat, waiting = ROWS * shape[1] * 4, shade.reshape(-1).view(np.uint8), deque[tuple[int, Any]]()
+    tile, flat, pending = ROWS * shape[1] * 4, shade.reshape(-1).view(np.uint8), deque[tuple[int, Any]]()
 
     def take() -> None:
-        start, reading = waiting.popleft()
+        start, reading = pending.popleft()
         with reading as array:
             flat[start : start + len(array)] = array
 
-    with ReadbackBuffer(device, tile, frames=4, label="back") as ring:
-        for start in tqdm(range(0, flat.nbytes, tile), desc="back", unit="tile", disable=None):
-            if len(waiting) == 4:
+    with ReadbackBuffer(device, tile, frames=4, label="readback") as ring:
+        for start in tqdm(range(0, flat.nbytes, tile), desc="readback", unit="tile", disable=None):
+            if len(pending) == 4:
                 take()
-            waiting.append((start, ring.read(source, start, min(tile, flat.nbytes - start))))
-        while waiting:
+            pending.append((start, ring.read(source, start, min(tile, flat.nbytes - start))))
+        while pending:
             take()
         return shade, ring.statistics().stalls
 
 
 def on_host(source: DeviceBuffer, target: DeviceBuffer, shape: tuple[int, int]) -> None:
-    """The pass where the device's memory is the process's own."""
+    """The shading pass on a host device, whose buffers are memory of this process."""
     size = shape[0] * shape[1] * 4
     ground, shade = ((ctypes.c_char * size).from_address(buffer.native) for buffer in (source, target))
     np.frombuffer(shade, "f4").reshape(shape)[:] = shaded(np.frombuffer(ground, "f4").reshape(shape))
 
 
 def on_gl() -> tuple[Device, Callable[[DeviceBuffer, DeviceBuffer, tuple[int, int]], None]]:
-    """A device beside a context of OpenGL 4.3, and the pass there."""
+    """A device that shares buffers with a context of OpenGL 4.3, and the shading pass in this context."""
     import moderngl
 
     context = moderngl.create_context(require=430, standalone=True, backend="egl")
@@ -131,7 +131,7 @@ def on_gl() -> tuple[Device, Callable[[DeviceBuffer, DeviceBuffer, tuple[int, in
 
 
 def on_wgpu(ground: Grid, adapter: str) -> tuple[str, Grid]:
-    """All of it by the Rust program; what it tells, and the result."""
+    """The whole program in Rust; returns its output and the result."""
     root = Path(__file__).resolve().parents[2]
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / "ground.f32", Path(folder) / "shade.f32"]
@@ -144,7 +144,7 @@ def on_wgpu(ground: Grid, adapter: str) -> tuple[str, Grid]:
 
 
 def by_buffers(kind: str, ground: Grid) -> tuple[str, Grid]:
-    """What the device is and did, and the result."""
+    """Uploads, shades and downloads; returns a description and the result."""
     device, compute = on_gl() if kind == "gl" else (Device.host(label="terrain"), on_host)
     usage = BufferUsage.STORAGE | BufferUsage.COPY_SRC
     source = DeviceBuffer(device, ground.nbytes, usage, label="ground")
@@ -159,24 +159,24 @@ def by_buffers(kind: str, ground: Grid) -> tuple[str, Grid]:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--device", choices=("host", "gl", "wgpu"), default="host", help="where it is shaded (default: %(default)s)"
+        "--device", choices=("host", "gl", "wgpu"), default="host", help="device that shades (default: %(default)s)"
     )
-    parser.add_argument("--adapter", default="", help="of WebGPU: vulkan, gl, or part of its name (default: the best)")
-    parser.add_argument("--output", type=Path, default=Path("target/terrain.png"), help="the picture (default: %(default)s)")
+    parser.add_argument("--adapter", default="", help="WebGPU adapter: vulkan, gl, or part of its name (default: the best)")
+    parser.add_argument("--output", type=Path, default=Path("target/terrain.png"), help="picture file (default: %(default)s)")
     return parser.parse_args()
 
 
 def main() -> int:
     given = arguments()
     ground = landscape()
-    told, shade = on_wgpu(ground, given.adapter) if given.device == "wgpu" else by_buffers(given.device, ground)
+    description, shade = on_wgpu(ground, given.adapter) if given.device == "wgpu" else by_buffers(given.device, ground)
     worst = float(np.abs(shade - shaded(ground)).max())
     given.output.parent.mkdir(parents=True, exist_ok=True)
     height = (ground - ground.min()) / np.ptp(ground)
     tint = np.stack([0.35 + 0.6 * height, 0.55 + 0.35 * height, 0.3 + 0.45 * height], axis=-1)
     Image.fromarray((255 * np.clip(tint * shade[..., None] * 1.25, 0, 1)).astype("u1")).save(given.output)
-    print(f"{told}, off by {worst:.1e} at most")
-    print(f"left {given.output}")
+    print(f"{description}, largest difference {worst:.1e}")
+    print(f"written: {given.output}")
     return 0 if worst <= TOLERANCE else 1
 
 

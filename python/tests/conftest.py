@@ -1,4 +1,4 @@
-"""What several tests need."""
+"""Fixtures and helpers of the tests."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from hypothesis import settings
 import backbuf
 from backbuf import CBufferManager, Device, Front, GLBufferManager
 
-# Nothing is left in the folder that the tests run in.
+# The tests leave no files in their folder.
 settings.register_profile("backbuf", database=None, deadline=None)
 settings.load_profile("backbuf")
 
-# By default OpenGL is Mesa's on the CPU, whatever GPU there is.
+# By default OpenGL is Mesa's software renderer, even if there is a GPU.
 os.environ.setdefault("LIBGL_ALWAYS_SOFTWARE", "1")
 
 # The statuses that the header lists for each function, as the C tests hold them too.
@@ -49,7 +49,7 @@ def _note_unlisted(self: backbuf.BackbufError, message: str, status: int) -> Non
         _unlisted.append(f"{function.name} does not list {name or status}: {message}")
 
 
-backbuf.BackbufError.__init__ = _note_unlisted  # type: ignore[method-assign]  # every error is seen
+backbuf.BackbufError.__init__ = _note_unlisted  # type: ignore[method-assign]  # observes every error
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 @pytest.fixture(params=["asyncio", "uvloop"])
 def run(request: pytest.FixtureRequest) -> Run:
-    """Runs a coroutine in a loop of either kind."""
+    """Runs a coroutine in an asyncio or a uvloop event loop."""
 
     def call(work: Coroutine[Any, Any, Any]) -> Any:
         loop = uvloop.new_event_loop() if request.param == "uvloop" else asyncio.new_event_loop()
@@ -80,7 +80,7 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 
 def compile_engine(source: str, folder: Path) -> ctypes.CDLL:
-    """C code against the package's header and library."""
+    """Compiles C code against the package's header and library."""
     program, library = folder / "engine.c", folder / "engine.so"
     program.write_text(source, encoding="utf-8")
     package = Path(backbuf.get_library()).parent
@@ -91,7 +91,7 @@ def compile_engine(source: str, folder: Path) -> ctypes.CDLL:
 
 @pytest.fixture
 def script(tmp_path: Path) -> Script:
-    """Runs a program in an interpreter of its own, which must end well, and gives what it printed."""
+    """Runs a program in a separate interpreter, checks its exit status, and returns its output."""
 
     def run(text: str, *options: str, returncode: int = 0, stderr: str | None = None) -> str:
         program = tmp_path / "program.py"
@@ -114,7 +114,7 @@ class Stage:
     device: Device
 
     def read(self, buffer: int, size: int) -> bytes:
-        # By way of another buffer, for what is being read is mapped, and OpenGL refuses to copy from that.
+        # Through another buffer: reading maps the buffer, and OpenGL refuses copies from mapped buffers.
         own = self.context.buffer(reserve=size)
         self.context.copy_buffer(own, self.context.external_buffer(buffer, size))
         content = bytes(own.read())
@@ -122,13 +122,13 @@ class Stage:
         return content
 
 
-# The adapters of WebGPU that tests run on: where the library is one that was built with it.
+# The WebGPU adapters for tests, if the library was built with WebGPU.
 WGPU = ["wgpu-vulkan", "wgpu-gl"] if os.environ.get("BACKBUF_TEST_WGPU") == "1" else []
 
 
 @pytest.fixture(scope="session")
 def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    """The tests' OpenGL, where nothing may be left in the end."""
+    """The tests' OpenGL device; no buffer may remain at the end."""
     try:
         Device().close()
     except backbuf.UnsupportedError as error:
@@ -140,7 +140,7 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     yield Stage(context, device)
     if request.session.testsfailed == 0:
         gc.collect()
-        for _ in range(1000):  # buffers go back on the device's own thread
+        for _ in range(1000):  # buffers are freed on the device's own thread
             if device.statistics().live_bytes == 0:
                 break
             time.sleep(0.01)
@@ -150,7 +150,7 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
 
 @pytest.fixture(scope="session", params=["host", "gl"])
 def manager(request: pytest.FixtureRequest) -> Manager:
-    """What makes the managers of a test: in host memory, and on OpenGL. There each front is compared with its buffer."""
+    """The manager class of a test: in host memory, or on OpenGL, where each front is compared with its buffer."""
     if request.param == "host":
         return CBufferManager
     stage: Stage = request.getfixturevalue("stage")
@@ -162,9 +162,9 @@ def manager(request: pytest.FixtureRequest) -> Manager:
         def front(self) -> Front:
             front = super().front()
             if threading.current_thread() is threading.main_thread():
-                with self.front_gl() as twin:
-                    if twin.epoch == front.epoch and 0 < twin.nbytes <= 1 << 16:
-                        assert stage.read(twin.buffer, twin.nbytes) == front.array.tobytes(), "a front and its buffer"
+                with self.front_gl() as gl_front:
+                    if gl_front.epoch == front.epoch and 0 < gl_front.nbytes <= 1 << 16:
+                        assert stage.read(gl_front.buffer, gl_front.nbytes) == front.array.tobytes(), "a front and its buffer"
             return front
 
     return OnStage

@@ -1,4 +1,4 @@
-"""The library with nothing but the standard library: ctypes_program.py PATH_OF_LIBBACKBUF prints what it published."""
+"""Uses the library by ctypes alone: `ctypes_program.py PATH_OF_LIBBACKBUF` prints the published state."""
 
 import ctypes
 import sys

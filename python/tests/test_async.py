@@ -1,4 +1,4 @@
-"""asyncio: the same waits, with other tasks running meanwhile."""
+"""Waits in asyncio event loops, with other tasks running."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def test_timeouts_and_cancels(manager: Manager, run: Run) -> None:
         m = manager(4, watchdog_ns=0)
         m[:] = 1
         with m.task("open"):
-            with pytest.raises(TimeoutError) as told:
+            with pytest.raises(TimeoutError) as caught:
                 await m.synchronize_async(timeout=0.01)
-            assert isinstance(told.value, backbuf.WaitTimeoutError)
+            assert isinstance(caught.value, backbuf.WaitTimeoutError)
             waiting = asyncio.ensure_future(m.synchronize_async())
             await asyncio.sleep(0.01)
             waiting.cancel()

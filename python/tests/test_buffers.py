@@ -1,4 +1,4 @@
-"""Buffers and their roles: on host memory, on OpenGL where there is some, and on WebGPU where the library has it."""
+"""Device buffers and transfers: on host memory, on OpenGL, and on WebGPU if the library has it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def contents(device: Device, of: DeviceBuffer, dtype: Any = np.uint8) -> Any:
         return ring.read(of, dtype=dtype).wait()
 
 
-def test_webgpu_is_made_or_missed() -> None:
+def test_webgpu_is_created_or_unsupported() -> None:
     if WGPU:
         with Device.wgpu("noop", label="none", host_driven=True) as device:
             assert (device.info().kind, device.label) == ("wgpu", "none")
@@ -67,10 +67,10 @@ def test_webgpu_is_made_or_missed() -> None:
     with pytest.raises(backbuf.UnsupportedError):
         Device.wgpu("no adapter is called so")
     with pytest.raises(TypeError, match="adapter is a int"):
-        Device.wgpu(1)  # type: ignore[arg-type]  # what the types refuse, the call does too
+        Device.wgpu(1)  # type: ignore[arg-type]  # refused at run time too
 
 
-def test_what_is_mapped_goes_there_and_back(device: Device) -> None:
+def test_mapped_bytes_make_a_round_trip(device: Device) -> None:
     with Buffer(device, 64, TO_DEVICE, label="up") as up, Buffer(device, 64, FROM_DEVICE, label="down") as down:
         assert (up.size, up.usage, up.state, up.label, up.valid) == (64, TO_DEVICE, BufferState.READY, "up", True)
         with up.map(MapMode.WRITE, dtype="f4") as array:
@@ -128,7 +128,7 @@ def test_requests_are_awaited_cancelled_and_refused(device: Device, run: Run) ->
     run(work())
 
 
-def test_a_request_that_nobody_drives_is_cancelled_or_lost() -> None:
+def test_a_request_on_an_idle_device_is_cancelled_or_lost() -> None:
     device = Device.host(host_driven=True)
     buffer = Buffer(device, 64, TO_DEVICE, label="pending")
     request = buffer.map(MapMode.WRITE)
@@ -164,7 +164,7 @@ def test_a_host_driven_device_ends_with_its_thread() -> None:
     with pytest.raises(backbuf.DeviceLostError):
         request.wait()
     assert (mapped.state, pending.state, mapped.valid) == (BufferState.DESTROYED, BufferState.DESTROYED, False)
-    array[:] = 7  # its bytes stay for as long as an array refers to them
+    array[:] = 7  # the bytes stay valid as long as an array refers to them
     assert bytes(array) == bytes([7]) * 64
     with pytest.raises(BufferError):
         device.close()
@@ -173,7 +173,7 @@ def test_a_host_driven_device_ends_with_its_thread() -> None:
     device.close()
 
 
-def test_any_number_of_bytes_comes_through(device: Device) -> None:
+def test_any_size_is_transferred(device: Device) -> None:
     for count in (*range(10), 31, 33):
         data = bytes(range(1, count + 1))
         target = DeviceBuffer(device, 64, MESH)
@@ -194,7 +194,7 @@ def test_any_number_of_bytes_comes_through(device: Device) -> None:
         assert contents(device, target).tobytes() == b"\xee" * 5 + data + b"\xee" * (59 - count)
 
 
-def test_a_read_that_is_recorded_sees_its_step(device: Device) -> None:
+def test_a_recorded_read_returns_the_content_of_its_step(device: Device) -> None:
     with DeviceBuffer(device, 5, MESH) as source, ReadbackBuffer(device, 5) as ring:
         with Encoder(device) as encoder:
             encoder.write(source, b"first")
@@ -244,7 +244,7 @@ def test_frames(device: Device, run: Run) -> None:
     assert run(read()).tolist() == [19] * 64
 
 
-def test_what_grows_keeps_its_bytes(device: Device) -> None:
+def test_a_grown_buffer_keeps_its_bytes(device: Device) -> None:
     grows = GrowableBuffer(device, 4, MESH, label="grows")
     with Encoder(device) as encoder:
         encoder.write(grows, b"abcd")
@@ -274,7 +274,7 @@ def test_data_is_kept_until_the_submit(device: Device) -> None:
         encoder.write(target, bytes(9), (1 << 16) - 8)
 
 
-# Each ends the memory under an array, by another way. Those that are refused leave it as it was; large, so that it is unmapped.
+# Ways to free the memory under an array; refused ones leave it unchanged. The buffer is large, so that its memory is unmapped.
 ENDS = {
     "buffer and request are dropped": "a = Buffer(d, N, UP).map(MapMode.WRITE).wait(); gc.collect()",
     "the device is closed under an array": "a = Buffer(d, N, UP).map(MapMode.WRITE).wait(); d.close()",
@@ -291,7 +291,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_no_array_reaches_memory_that_has_gone(end: str, script: Script) -> None:
+def test_no_array_reaches_freed_memory(end: str, script: Script) -> None:
     said = script(
         f"""
         import gc, time
@@ -315,7 +315,7 @@ def test_no_array_reaches_memory_that_has_gone(end: str, script: Script) -> None
     assert said in ("0\n", "ended\n")
 
 
-def test_an_update_that_nobody_ends_does_not_keep_its_frame(device: Device) -> None:
+def test_an_update_without_an_end_does_not_block_its_frame(device: Device) -> None:
     with DynamicBuffer(device, 64) as dynamic:
         dynamic.update(8)
         dynamic.end_frame()

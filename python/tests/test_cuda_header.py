@@ -1,4 +1,4 @@
-"""Headers that `backbuf-layout emit` writes compile with NVRTC, and so does the example's kernel; what it draws is SVG."""
+"""CUDA headers of `backbuf-layout emit` and the example's kernel compile with NVRTC; its pictures are valid SVG."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ MIXED = {
 
 @pytest.fixture(scope="module")
 def tool() -> Path:
-    """The command line; `scripts/test` builds it before these tests."""
+    """The command-line tool; `scripts/test` builds it before these tests."""
     target = Path(os.environ.get("CARGO_TARGET_DIR", TOP / "target"))
     path = target / "release" / "backbuf-layout"
     if not path.exists():
@@ -52,13 +52,13 @@ def tool() -> Path:
 
 
 class Nvrtc:
-    """The run-time compiler, as far as it is needed here."""
+    """The run-time compiler, with the functions that these tests need."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self.library = library
 
     def compile(self, source: str, headers: dict[str, str], *options: str) -> tuple[bool, str, bytes]:
-        """Whether it compiles, what the compiler says, and the cubin."""
+        """Whether it compiles, the compiler's messages, and the cubin."""
         library, program = self.library, ctypes.c_void_p()
         texts = (ctypes.c_char_p * len(headers))(*[text.encode() for text in headers.values()])
         names = (ctypes.c_char_p * len(headers))(*[name.encode() for name in headers])
@@ -140,7 +140,7 @@ def test_any_names_and_types_compile_pasted_or_included(nvrtc: Nvrtc, tool: Path
         assert log == ""
 
 
-def test_a_header_that_was_changed_by_hand_is_refused(nvrtc: Nvrtc, lorenz: str) -> None:
+def test_an_edited_header_does_not_compile(nvrtc: Nvrtc, lorenz: str) -> None:
     changed, count = re.subn(r"(k3_byte_offset = )16;", r"\g<1>20;", lorenz)
     assert count == 1
     compiled, log, _ = nvrtc.compile(changed, {}, "-arch=sm_80")
@@ -149,7 +149,7 @@ def test_a_header_that_was_changed_by_hand_is_refused(nvrtc: Nvrtc, lorenz: str)
 
 
 def draw(tool: Path, groups: list[dict[str, Any]]) -> tuple[ElementTree.Element, dict[str, ElementTree.Element]]:
-    """The picture, and the box of each buffer by the first line of what it tells."""
+    """The picture, and the box of each buffer by the first line of its text."""
     document = json.dumps({"format": "backbuf-layout", "version": 1, "groups": groups})
     picture = ElementTree.fromstring(run(tool, document, "draw", "-"))
     boxes = {}
@@ -193,7 +193,7 @@ def test_a_picture_of_lifetimes_has_time_to_the_right(tool: Path) -> None:
     assert float(late["width"]) == pytest.approx(float(early["width"]))
 
 
-def test_a_picture_of_nothing_and_of_very_much_is_finite(tool: Path) -> None:
+def test_pictures_of_empty_and_huge_layouts_are_finite(tool: Path) -> None:
     huge = 2**58
     buffers: list[dict[str, Any]] = [
         {"name": "none", "size": 0, "location": "shared"},

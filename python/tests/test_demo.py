@@ -1,4 +1,4 @@
-"""The flood demo: its check can fail, and a short run of it passes."""
+"""The flood demo: its check can fail, and a short run passes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RAIN_PER_STEP = 0.375
 
 
 def state_after(step: int) -> np.ndarray:
-    """A (4, 6, 8) state whose water has run to other cells than those it rained on."""
+    """A (4, 6, 8) state whose water has moved since it fell."""
     state: np.ndarray = np.zeros((4, 6, 8))
     state[RAIN, 2, :3] = step * RAIN_PER_STEP / 3 if step % 3 == 0 else 0
     state[RAIN, 1, 1] = step * RAIN_PER_STEP - state[RAIN].sum()
@@ -36,7 +36,7 @@ def test_a_whole_front_passes() -> None:
         assert flood.is_whole(state_after(step), step, RAIN_PER_STEP)
 
 
-def test_a_front_torn_between_two_steps_is_caught() -> None:
+def test_a_front_torn_between_two_steps_is_detected() -> None:
     older, newer = state_after(7), state_after(9)
     torn = list(flood.torn_on_purpose(older, newer, 9))
     assert len(torn) == 5
@@ -44,14 +44,14 @@ def test_a_front_torn_between_two_steps_is_caught() -> None:
         assert not flood.is_whole(state, step, RAIN_PER_STEP)
 
 
-def test_a_drop_too_little_is_caught() -> None:
+def test_a_missing_drop_is_detected() -> None:
     state = state_after(9)
     state[DEPTH, 3, 5] -= 2.0**-32
     assert not flood.is_whole(state, 9, RAIN_PER_STEP)
 
 
 def demo(output: Path, *options: str, **environment: str) -> tuple[dict[str, Any], str]:
-    """What a short run measured, and what it told."""
+    """The measurements and the output of a short run."""
     command = [sys.executable, str(EXAMPLES / "flood.py"), "--seconds", "2", "--size", "96", "--output", str(output), *options]
     environment = {**os.environ, **environment}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
@@ -60,29 +60,29 @@ def demo(output: Path, *options: str, **environment: str) -> tuple[dict[str, Any
 
 @pytest.mark.usefixtures("stage")
 def test_rain_on_opengl(tmp_path: Path) -> None:
-    measured, told = demo(tmp_path, "--device", "gl")
+    measured, printed = demo(tmp_path, "--device", "gl")
     assert measured["fronts_torn"] == 0
     assert measured["fronts_checked_on_gl"] > 3
     # Three of the four planes change in each step.
     assert measured["uploaded_bytes"] > 0.7 * measured["full_copies_bytes"]
-    assert measured["device"] in told
-    assert "no OpenGL here" not in told
+    assert measured["device"] in printed
+    assert "no OpenGL here" not in printed
 
 
 def test_without_opengl_it_rains_in_host_memory(tmp_path: Path) -> None:
-    measured, told = demo(tmp_path, "--device", "gl", MESA_GL_VERSION_OVERRIDE="3.2", LIBGL_ALWAYS_SOFTWARE="1")
-    assert told.startswith("no OpenGL here, so the state is in host memory alone: ")
+    measured, printed = demo(tmp_path, "--device", "gl", MESA_GL_VERSION_OVERRIDE="3.2", LIBGL_ALWAYS_SOFTWARE="1")
+    assert printed.startswith("no OpenGL here, so the state is in host memory alone: ")
     assert (measured["device"], measured["fronts_torn"], measured["fronts_checked_on_gl"]) == (None, 0, 0)
 
 
 def test_two_seconds_of_rain(tmp_path: Path) -> None:
-    measured, told = demo(tmp_path)
+    measured, printed = demo(tmp_path)
     assert measured["fronts_torn"] == 0
     assert measured["fronts_checked"] > 10
     assert measured["torn_on_purpose_caught"] == 5
-    # Only the rain plane is carried from copy to copy, and of that only where it rained.
+    # Only the rain plane is copied forward, and only where it rained.
     assert 0 < measured["copied_forward_bytes"] < 0.25 * measured["full_copies_bytes"]
-    assert (tmp_path / "flood.txt").read_text() in told
+    assert (tmp_path / "flood.txt").read_text() in printed
     with Image.open(tmp_path / "flood.png") as picture:
         assert min(picture.size) > 500
     with Image.open(tmp_path / "flood.webp") as film:

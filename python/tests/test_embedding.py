@@ -1,4 +1,4 @@
-"""Programs in C that embed Python, and go on when it has ended."""
+"""C programs that embed Python and outlive its interpreter."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ int main(int argc, char **argv) {
 """
 
 
-# The engine's own: one for each kernel, as for lambdas in C++.
+# The engine's user data: one for each kernel, as for lambdas in C++.
 DROPS = [f"drop_{number}" for number in range(300)]
 DROP_FUNCTIONS = (
     "\n".join(f"static void {name}(void *unused) {{ (void)unused; }}" for name in DROPS)
@@ -95,7 +95,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("extension", [True, False])
-def test_callbacks_that_are_queued_are_dropped_with_the_interpreter(program: Path, extension: bool) -> None:
+def test_queued_callbacks_are_dropped_with_the_interpreter(program: Path, extension: bool) -> None:
     package = Path(backbuf.__file__).parent.parent
     site = sysconfig.get_paths()["purelib"]
     environment = {**os.environ, "BACKBUF_NO_EXTENSION": "" if extension else "1"}
@@ -105,7 +105,7 @@ def test_callbacks_that_are_queued_are_dropped_with_the_interpreter(program: Pat
     assert "3 Python callbacks are dropped" in done.stderr
 
 
-def test_an_end_that_the_library_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_end_of_callbacks_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     class Refuses:
         def bb_begin_callbacks(self, _drop: object) -> int:
             return 0

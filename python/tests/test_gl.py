@@ -1,4 +1,4 @@
-"""Devices and managers on OpenGL: contexts, fronts to draw from, ends, bad input."""
+"""OpenGL devices and managers: contexts, fronts, destruction, bad arguments."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ pytestmark = pytest.mark.usefixtures("stage")
 
 @pytest.fixture
 def get_proc_address() -> Any:
-    """EGL's, as ctypes has it."""
+    """EGL's get_proc_address as a ctypes function."""
     found = ctypes.CDLL("libEGL.so.1").eglGetProcAddress
     found.restype, found.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
     return found
 
 
 def refusal(call: Callable[[], object]) -> backbuf.BackbufError:
-    with pytest.raises(backbuf.BackbufError) as told:
+    with pytest.raises(backbuf.BackbufError) as caught:
         call()
-    return told.value
+    return caught.value
 
 
 def elsewhere(*calls: Callable[[], object]) -> list[backbuf.BackbufError]:
-    """What calls raise on a thread that has no context and drives no device."""
+    """The errors of calls on a thread that has no context and drives no device."""
     raised: list[backbuf.BackbufError] = []
 
     def run() -> None:
@@ -47,13 +47,13 @@ def elsewhere(*calls: Callable[[], object]) -> list[backbuf.BackbufError]:
 
 
 def on(stage: Stage, m: GLBufferManager) -> Any:
-    """What is in the buffer of the newest front."""
+    """The content of the newest front's buffer."""
     with m.front_gl() as f:
         assert (f.offset, f.nbytes) == (0, m.nbytes)
         return np.frombuffer(stage.read(f.buffer, f.nbytes), m.dtype).reshape(m.shape)
 
 
-def test_what_a_device_is() -> None:
+def test_device_info() -> None:
     with Device(label="own") as device:
         info = device.info()
         assert info.kind == "gl"
@@ -71,7 +71,7 @@ def test_what_a_device_is() -> None:
             call()
 
 
-def test_fronts_have_what_was_published(stage: Stage) -> None:
+def test_fronts_contain_the_published_state(stage: Stage) -> None:
     m = GLBufferManager((100, 3), "f4", stage.device, label="cloud", initial=1)
     assert m.device is stage.device
     assert (on(stage, m) == 1).all()
@@ -124,7 +124,7 @@ def test_a_device_is_ended_by_the_last_manager_on_it(stage: Stage) -> None:
     assert "kept" not in backbuf.dump()
 
 
-def test_one_without_a_device_has_its_own() -> None:
+def test_a_manager_creates_its_own_device() -> None:
     with GLBufferManager.from_array(np.arange(5), label="alone") as m:
         assert m.device is not None
         assert m.device.label == "alone"
@@ -149,9 +149,9 @@ def test_a_lost_device(stage: Stage) -> None:
     device.close()
     m[:] = 2
     for call in (m.synchronize, m.front_gl):
-        with pytest.raises(backbuf.DeviceLostError) as told:
+        with pytest.raises(backbuf.DeviceLostError) as caught:
             call()
-        assert isinstance(told.value, backbuf.BackendError)
+        assert isinstance(caught.value, backbuf.BackendError)
     assert m.snapshot().tolist() == [1] * 4
     f.release()
     with pytest.raises(backbuf.ClosedError):
@@ -175,7 +175,7 @@ def test_the_same_context_by_its_pointers(stage: Stage) -> None:
             m.destroy()
 
 
-def test_what_is_no_context() -> None:
+def test_bad_contexts() -> None:
     (refused,) = elsewhere(Device.shared)
     assert isinstance(refused, backbuf.StateError)
     assert "current on this thread" in str(refused)
@@ -220,7 +220,7 @@ def test_driven_by_the_host(stage: Stage, get_proc_address: Any) -> None:
         assert device.statistics().live_bytes == 0
 
 
-def test_who_may_poll(stage: Stage, get_proc_address: Any) -> None:
+def test_only_the_owner_thread_may_poll(stage: Stage, get_proc_address: Any) -> None:
     with pytest.raises(backbuf.StateError):
         stage.device.poll()
     device = Device.host_driven(get_proc_address)
@@ -275,7 +275,7 @@ def test_a_front_needs_a_context(stage: Stage) -> None:
         assert [type(error) for error in refused] == [backbuf.StateError] * 2
         assert m.statistics().leases_live == 1
     forgotten = [m.front_gl()]
-    thread = threading.Thread(target=forgotten.clear)  # nothing can be fenced there
+    thread = threading.Thread(target=forgotten.clear)  # no fence is possible on that thread
     thread.start()
     thread.join()
     assert m.statistics().leases_live == 0
@@ -297,7 +297,7 @@ def test_forks_and_ends(script: Script) -> None:
                 except backbuf.ForkedError as error:
                     print(error.status, flush=True)
             atexit._run_exitfuncs()
-            os._exit(7)  # the drivers' own ends are not for a child
+            os._exit(7)  # the drivers' exit handlers must not run in a child
         print(os.waitstatus_to_exitcode(os.wait()[1]))
         threading.Thread(target=lambda: [m.enqueue(1.0) for _ in iter(int, 1)], daemon=True).start()
         print(m.snapshot()[0], own.snapshot()[0])
@@ -310,14 +310,14 @@ def test_without_opengl_the_rest_works(script: Script) -> None:
         import os
         import backbuf
         os.environ["MESA_GL_VERSION_OVERRIDE"] = "3.2"
-        def told(make):
+        def caught(make):
             try:
                 make()
             except NotImplementedError as error:
                 assert isinstance(error, backbuf.UnsupportedError)
                 print("OpenGL 3.3 or newer" in str(error))
-        told(backbuf.Device)
-        told(lambda: backbuf.GLBufferManager(4))
+        caught(backbuf.Device)
+        caught(lambda: backbuf.GLBufferManager(4))
         m = backbuf.CBufferManager(2)
         m[0] = 1
         print(m.synchronize())

@@ -1,4 +1,4 @@
-"""`m[index] = value` does what NumPy does."""
+"""`m[index] = value` behaves like NumPy."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_same_kind_casts_only(manager: Manager) -> None:
     assert m.snapshot().tolist() == [7, 8, 9]
 
 
-def test_reading_by_index_says_what_to_do(manager: Manager) -> None:
+def test_reading_by_index_names_the_alternatives(manager: Manager) -> None:
     m = manager(3)
     with pytest.raises(TypeError, match=r"m.front\(\) or m.snapshot\(\)"):
         m[0] += 1

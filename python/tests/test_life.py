@@ -1,4 +1,4 @@
-"""Beginnings and ends: blocks, handles, threads, signals, forks, the end of the interpreter."""
+"""Object lifetimes: blocks, handles, threads, signals, forks, the interpreter's end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_repr() -> None:
     assert repr(CBufferManager(2)) == "<CBufferManager (2,) float64, epoch 0, open>"
 
 
-def test_what_it_is(manager: Manager) -> None:
+def test_properties(manager: Manager) -> None:
     m = manager((2, 3), "i2", label="é")
     assert (m.shape, m.ndim, m.size, m.nbytes, m.dtype.str, m.label) == ((2, 3), 2, 6, 12, "<i2", "é")
     assert not m.closed
@@ -73,7 +73,7 @@ def test_garbage_is_destroyed(manager: Manager) -> None:
     assert "garbage" not in backbuf.dump()
 
 
-def test_a_manager_whose_last_reference_goes_in_its_own_callback(manager: Manager) -> None:
+def test_a_last_reference_dropped_in_the_managers_own_callback(manager: Manager) -> None:
     m = manager(2, label="ouroboros")
     handle, started = m.handle, threading.Event()
     holder: list[Any] = [m]
@@ -151,7 +151,7 @@ def test_bad_handles() -> None:
             backbuf.attach(handle)
 
 
-def test_detach_gives_away(manager: Manager) -> None:
+def test_detach_transfers_ownership(manager: Manager) -> None:
     m = manager(4)
     handle = m.detach()
     with pytest.raises(backbuf.ClosedError):
@@ -253,7 +253,7 @@ def test_ctrl_c_ends_a_wait(wait: str, script: Script) -> None:
             print(turns)
         os._exit(0)
         """
-    # A tenth of a second, counted in turns of another thread: on a busy machine those take longer too.
+    # A tenth of a second, counted in iterations of another thread, which also take longer on a busy machine.
     assert int(script(text)) < 100
 
 
@@ -277,7 +277,7 @@ def test_other_signals_only_run_their_handler(manager: Manager) -> None:
         signal.signal(signal.SIGALRM, before)
 
 
-def test_a_forked_child_is_told_and_exits(script: Script) -> None:
+def test_a_forked_child_gets_errors_and_exits(script: Script) -> None:
     text = """
         import multiprocessing, os, warnings
         import backbuf
@@ -288,21 +288,21 @@ def test_a_forked_child_is_told_and_exits(script: Script) -> None:
         f = m.front()
 
         def child(results):
-            told = []
+            outcomes = []
             calls = [lambda: m.enqueue(1.0), lambda: m.synchronize(), lambda: m.front(), lambda: m.close(), lambda: m.batch(),
                      lambda: backbuf.attach(m.handle), lambda: m.put([0], [1]), lambda: m.__setitem__(0, 1)]
             for call in calls:
                 try:
                     call()
-                    told.append("nothing")
+                    outcomes.append("nothing")
                 except backbuf.ForkedError as error:
-                    told.append(error.status)
+                    outcomes.append(error.status)
             n = backbuf.CBufferManager(2)
             n[:] = 5
             n.synchronize()
-            told.append(n.snapshot().tolist())
-            told.append(f.array.tolist())
-            results.put(told)
+            outcomes.append(n.snapshot().tolist())
+            outcomes.append(f.array.tolist())
+            results.put(outcomes)
 
         context = multiprocessing.get_context("fork")
         results = context.Queue()
@@ -312,7 +312,7 @@ def test_a_forked_child_is_told_and_exits(script: Script) -> None:
         process.join(20)
         print(process.exitcode)
         if os.fork() == 0:
-            raise SystemExit(7)  # through Python's own end, with everything alive
+            raise SystemExit(7)  # by Python's normal exit, with all objects alive
         print(os.waitstatus_to_exitcode(os.wait()[1]))
         m[:] = 3
         m.synchronize()
@@ -359,7 +359,7 @@ def test_the_interpreter_ends_while_a_python_kernel_runs(script: Script) -> None
         bb, m = ctypes.CDLL(backbuf.get_library()), ctypes.c_void_p()
         shape = (ctypes.c_uint64 * 1)(8)
         assert bb.bb_manager_create(1, 1, shape, None, ctypes.byref(m)) == 0
-        seen = backbuf.attach(m)  # nobody in Python destroys it
+        seen = backbuf.attach(m)  # no Python object owns it
         began = threading.Event()
         def slow(back, front):
             began.set()
@@ -373,11 +373,11 @@ def test_the_interpreter_ends_while_a_python_kernel_runs(script: Script) -> None
     assert script(text) == "done\n"
 
 
-def test_a_c_function_is_made_once_by_threads_that_ask_together() -> None:
+def test_a_c_function_is_created_once_by_concurrent_threads() -> None:
     started, made = threading.Barrier(8), []
 
     def make() -> object:
-        time.sleep(0.01)  # long enough for all to ask meanwhile
+        time.sleep(0.01)  # long enough for all threads to call it
         made.append(object())
         return made[-1]
 

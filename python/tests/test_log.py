@@ -24,7 +24,7 @@ def _off() -> Iterator[None]:
     backbuf.forward_log(OFF)
 
 
-def test_it_is_off_until_the_program_asks(caplog: pytest.LogCaptureFixture, script: Script) -> None:
+def test_it_is_off_until_the_program_enables_it(caplog: pytest.LogCaptureFixture, script: Script) -> None:
     with caplog.at_level(logging.DEBUG, "backbuf"):
         CBufferManager(3, label="unseen").destroy()
         backbuf.forward_log()
@@ -46,9 +46,9 @@ def test_creation_and_end_are_logged(caplog: pytest.LogCaptureFixture) -> None:
         m = CBufferManager(3, label="logged")
         m.destroy()
         backbuf.forward_log(OFF)
-    told = [record for record in caplog.records if "logged" in record.getMessage()]
-    assert len(told) >= 2
-    assert {record.name for record in told} == {"backbuf"}
+    records = [record for record in caplog.records if "logged" in record.getMessage()]
+    assert len(records) >= 2
+    assert {record.name for record in records} == {"backbuf"}
 
 
 def test_a_leaked_lease_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -101,7 +101,7 @@ def test_a_handler_may_log_and_turn_the_log_off(caplog: pytest.LogCaptureFixture
     assert handled
 
 
-def test_what_the_handlers_cannot_follow_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+def test_lost_records_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "backbuf"):
         logging.getLogger("backbuf").addFilter(slow := lambda record: not time.sleep(0.0002))
         try:
@@ -158,11 +158,11 @@ def test_native_threads_never_wait_for_python(script: Script, tmp_path: Path) ->
         for _ in range(20):
             assert engine.engine_run() == 0
         """
-    # What was logged before the interpreter's end is handled.
+    # Records from before the interpreter's end are handled.
     assert script(text).count("destroyed") == 20
 
 
-def test_a_forked_child_has_a_log_of_its_own(script: Script) -> None:
+def test_a_forked_child_has_its_own_log(script: Script) -> None:
     text = """
         import logging, os, sys
         logging.basicConfig(level=logging.DEBUG, stream=sys.stdout, format="%(process)d %(message)s")
@@ -182,7 +182,7 @@ def test_a_forked_child_has_a_log_of_its_own(script: Script) -> None:
     assert len({line.split()[0] for line in lines}) == 2
 
 
-def test_dump_lists_what_is_there() -> None:
+def test_dump_lists_all_objects() -> None:
     m = CBufferManager(3, label="dumped")
     front, task = m.front(), m.task("a task of mine")
     text = backbuf.dump()

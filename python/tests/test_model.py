@@ -15,13 +15,13 @@ from backbuf import BufferUpdate, Front
 numbers = st.integers(0, 127)
 seeds = st.integers(0, 2**32 - 1)
 tags = st.integers(0, 2**64 - 1)
-# A run of elements: its first and how many, short and long ones; `Model.fit` brings it into the state.
+# A run of elements: the first one and the number, short and long; `Model.fit` moves it into the state.
 runs = st.tuples(st.integers(0, 2**20), st.one_of(st.integers(1, 100), st.integers(1, 2**18)))
 indices = st.integers(0, 2**20)
 
 
 class Model(RuleBasedStateMachine):
-    """`back` is what was written so far, `front` what was published. One thread calls, so each call has one right outcome."""
+    """`back` is the written state, `front` the published one. With a single thread each call has one correct result."""
 
     def __init__(self, manager: Manager) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Model(RuleBasedStateMachine):
         queue_bytes=st.sampled_from([4096, 1 << 20]),
         worker=st.sampled_from(["shared", "only"]),
         budget=st.sampled_from([64, 1 << 18]),
-        state=st.sampled_from([((12, 17), "i2"), ((397, 1009), "u1")]),  # the second is brought up to date in many ways
+        state=st.sampled_from([((12, 17), "i2"), ((397, 1009), "u1")]),  # the second is copied forward in many ways
     )
     def create(self, copies: int, queue_bytes: int, worker: Any, budget: int, state: Any) -> None:
         shape, dtype = state
@@ -41,7 +41,7 @@ class Model(RuleBasedStateMachine):
         self.size, self.itemsize = self.back.size, self.back.itemsize
         self.tag = self.epoch = 0
         self.dirty = False
-        # So many that there is always a copy to write to: what happens without one is tested elsewhere.
+        # Enough copies that one is always free; other tests cover pinned copies.
         self.held: list[tuple[Front, Any, int, int]] = []
         self.may_hold = copies - 2
 
@@ -128,7 +128,7 @@ class Model(RuleBasedStateMachine):
         self.tag = tag
 
     @rule(discard=st.booleans(), cancel=st.booleans(), seed=seeds, tag=tags)
-    def back_in_hand(self, discard: bool, cancel: bool, seed: int, tag: int) -> None:
+    def reserve_back(self, discard: bool, cancel: bool, seed: int, tag: int) -> None:
         data = self.noise(seed, self.back.shape)
         try:
             with self.m.back(discard=discard, tag=tag) as array:

@@ -1,4 +1,4 @@
-"""Owners of objects in C: they are not copied, and keep what the library still reads. Fronts as NumPy takes them."""
+"""Ownership: native objects are not copied, and data that the library still reads is kept alive. Fronts as NumPy arrays."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_owners_are_neither_copied_nor_pickled() -> None:
 
 
 @pytest.mark.parametrize("extension", [True, False])
-def test_the_end_of_half_made_owners_is_silent(extension: bool, script: Script) -> None:
+def test_incomplete_objects_are_destroyed_silently(extension: bool, script: Script) -> None:
     text = f"""
         import os
         os.environ["BACKBUF_NO_EXTENSION"] = {"" if extension else "1"!r}
@@ -206,7 +206,7 @@ def test_a_buffer_is_kept_until_the_submit() -> None:
         assert array[:].tolist() == list(range(16))
 
 
-def test_threads_that_map_and_unmap_one_buffer_are_told() -> None:
+def test_threads_that_map_and_unmap_one_buffer_get_errors() -> None:
     device = backbuf.Device.host()
     buffer = backbuf.Buffer(device, 64, BufferUsage.MAP_WRITE | BufferUsage.COPY_SRC)
     wrong: list[BaseException] = []

@@ -1,4 +1,4 @@
-"""What is in the package, and that it agrees with the header."""
+"""Content of the package, and its agreement with the header."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def test_errors_of_the_ring() -> None:
         (backbuf.ReceiversDisconnected, BrokenPipeError),
         (backbuf.SendersDisconnected, EOFError),
     ):
-        error = cls("told", -1)
+        error = cls("message", -1)
         assert isinstance(error, builtin)
         assert isinstance(error, backbuf.BackbufError)
-        assert (str(error), error.status) == ("told", -1)
-    assert backbuf.ReceiversDisconnected("told", -1).errno == errno.EPIPE
+        assert (str(error), error.status) == ("message", -1)
+    assert backbuf.ReceiversDisconnected("message", -1).errno == errno.EPIPE
 
 
 def test_version_is_cargos() -> None:
@@ -93,7 +93,7 @@ def test_a_loaded_copy_is_used_before_our_own(script: Script, tmp_path: Path) ->
     assert script(text) == f"{copy}\n"
 
 
-def test_a_handle_of_another_copy_is_told_apart(script: Script, tmp_path: Path) -> None:
+def test_a_handle_of_another_copy_is_refused(script: Script, tmp_path: Path) -> None:
     copy = tmp_path / "other.so"
     copy.write_bytes(Path(backbuf.get_library()).read_bytes())
     text = f"""
@@ -107,9 +107,9 @@ def test_a_handle_of_another_copy_is_told_apart(script: Script, tmp_path: Path) 
             assert error.status == -5, error.status
             print(error)
         """
-    told = script(text)
-    assert str(copy) in told
-    assert backbuf.get_library() in told
+    output = script(text)
+    assert str(copy) in output
+    assert backbuf.get_library() in output
 
 
 def test_declarations_are_the_exports() -> None:
@@ -191,7 +191,7 @@ def test_pages_run(page: str, request: pytest.FixtureRequest) -> None:
     path = ROOT / "docs" / "python" / f"{page}.rst"
     failed, tried = doctest.testfile(str(path), module_relative=False, optionflags=doctest.ELLIPSIS)
     if stage:
-        stage.context.__enter__()  # the page's own is current
+        stage.context.__enter__()  # the context of the page must be current
     assert failed == 0
     assert tried > 10
 

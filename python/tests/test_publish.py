@@ -1,4 +1,4 @@
-"""Epochs, tags, batches, the back in hand, kernels, tasks and flushes."""
+"""Epochs, tags, batches, the back copy, kernels, tasks and flushes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_epochs(manager: Manager) -> None:
 
 
 def test_a_timeout_of_0_tries() -> None:
-    m = CBufferManager(2)  # in host memory, where nobody else has a part in it
+    m = CBufferManager(2)  # in host memory, where no device takes part
     m.enqueue(1.0, timeout=0)
     assert (m.synchronize(timeout=0), m.synchronize(timeout=0)) == (1, 1)
 
@@ -107,7 +107,7 @@ def test_an_exception_cancels_a_batch(manager: Manager) -> None:
     assert m.snapshot()[0] == 3
 
 
-def test_back_in_hand(manager: Manager) -> None:
+def test_back(manager: Manager) -> None:
     m = manager((2, 2), "f4", initial=1)
     with m.back(tag=5) as a:
         assert a.tolist() == [[1, 1], [1, 1]]
@@ -122,7 +122,7 @@ def test_back_in_hand(manager: Manager) -> None:
         a[...] = back.front * 10
         back.tag = 6
     with pytest.raises(ValueError, match="with"):
-        back.front  # noqa: B018  (reading is what must be refused)
+        back.front  # noqa: B018  (the property must raise)
     with pytest.raises(ZeroDivisionError), m.back() as a:
         a[...] = 1 / 0
     m.synchronize()
@@ -142,7 +142,7 @@ def test_back_cancelled_undoes(manager: Manager) -> None:
     assert m.snapshot().sum() == 3 * 999 + 4
 
 
-def test_only_one_has_the_back_in_hand(manager: Manager) -> None:
+def test_only_one_thread_reserves_the_back_copy(manager: Manager) -> None:
     m = manager(2)
     back = m.back()
     with back as a:
@@ -174,7 +174,7 @@ def test_arrays_of_back_outlive_the_manager(manager: Manager) -> None:
     m.destroy()
     assert part.sum() == 100
     with pytest.raises(ValueError, match="released"):
-        m.epoch  # noqa: B018  (reading is what must be refused)
+        m.epoch  # noqa: B018  (the property must raise)
 
 
 @numba.cfunc("void(CPointer(float32), CPointer(float32), uint64, CPointer(float32))")
@@ -223,7 +223,7 @@ def test_native_kernels(manager: Manager, kernel: Any) -> None:
             m.enqueue_kernel(kernel, factor, **wrong)
 
 
-def test_kernels_keep_what_they_need() -> None:
+def test_kernels_keep_their_data_alive() -> None:
     m = CBufferManager(1, "f4", initial=1)
     for _ in range(20):
         m.enqueue_kernel(scale, np.array([2], "f4"))
@@ -265,19 +265,19 @@ def test_python_kernels_and_their_exceptions(manager: Manager) -> None:
 
 def test_a_kernel_may_enqueue_but_not_synchronize(manager: Manager) -> None:
     m = manager(4, "f8")
-    told: list[BaseException] = []
+    errors: list[BaseException] = []
 
     def kernel(back: Any, front: Any) -> None:
         m.enqueue(5.0, 8)
         try:
             m.synchronize()
         except backbuf.StateError as error:
-            told.append(error)
+            errors.append(error)
 
     m.enqueue_kernel(kernel)
     m.synchronize()
     m.synchronize()
-    assert len(told) == 1
+    assert len(errors) == 1
     assert m.snapshot()[1] == 5
 
 
@@ -294,7 +294,7 @@ def test_flush_callback(manager: Manager) -> None:
     assert threading.get_ident() not in threads
 
 
-def test_a_failing_flush_is_told_and_tried_again(manager: Manager) -> None:
+def test_a_failing_flush_is_reported_and_retried(manager: Manager) -> None:
     results: list[Any] = [ValueError("boom"), 42, None]
 
     def flush() -> Any:
@@ -305,9 +305,9 @@ def test_a_failing_flush_is_told_and_tried_again(manager: Manager) -> None:
 
     m = manager(2, flush=flush)
     m.enqueue(1.0)
-    with pytest.raises(ValueError, match="boom") as told:
+    with pytest.raises(ValueError, match="boom") as failure:
         m.synchronize()
-    assert isinstance(told.value.__cause__, backbuf.BackendError)
+    assert isinstance(failure.value.__cause__, backbuf.BackendError)
     assert m.epoch == 0
     with pytest.raises(backbuf.BackendError, match="42"):
         m.synchronize()
@@ -329,7 +329,7 @@ def test_tasks_hold_the_publish(manager: Manager) -> None:
         task.end()
 
 
-def test_a_stall_is_told(manager: Manager) -> None:
+def test_a_stall_is_reported(manager: Manager) -> None:
     m = manager(2, watchdog_ns=20_000_000)
     m.enqueue(1.0)
     with m.task("slow"), pytest.raises(backbuf.StalledError, match="slow"):

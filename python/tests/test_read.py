@@ -1,4 +1,4 @@
-"""Fronts: stable, read-only, and alive for as long as somebody looks."""
+"""Fronts: stable, read-only, and valid as long as an array refers to them."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def test_release(manager: Manager) -> None:
     assert "released" in repr(f)
     assert m.statistics().leases_live == 0
     with pytest.raises(ValueError, match="released"):
-        f.array  # noqa: B018  (reading is what must be refused)
+        f.array  # noqa: B018  (the property must raise)
     with m.front() as g:
         pass
     with pytest.raises(ValueError, match="with"):
-        g.array  # noqa: B018  (reading is what must be refused)
+        g.array  # noqa: B018  (the property must raise)
     m.front()
     assert m.statistics().leases_live == 0
 
@@ -113,14 +113,14 @@ def test_views_outlive_the_interpreter_s_end(script: Script) -> None:
     assert script(text, stderr="") == "3000.0\n3000.0\n"
 
 
-def test_arrays_that_are_kept_do_not_stop_the_producer() -> None:
+def test_kept_arrays_do_not_stop_the_producer() -> None:
     m = CBufferManager(16, "f4")
-    outputs = []  # as those of a notebook's cells
+    outputs = []  # like those of a notebook's cells
     for step in range(12):
         m[:] = step
         m.synchronize(timeout=30)
         outputs.append(m.front().array)
-    trail: list[Any] = []  # as the lines of an animation
+    trail: list[Any] = []  # like the lines of an animation
     for step in range(100):
         m[:] = step
         m.synchronize(timeout=30)
@@ -147,15 +147,15 @@ def test_extra_copies_have_a_limit() -> None:
     m.synchronize()
 
 
-def test_all_copies_held_is_told(manager: Manager) -> None:
+def test_pinned_copies_are_reported(manager: Manager) -> None:
     m = manager(4, copies=2, label="pinned")
     held = []
-    with pytest.raises(backbuf.PinnedError, match="pinned") as told:
+    with pytest.raises(backbuf.PinnedError, match="pinned") as caught:
         for step in range(4):
             held.append(m.front())
             m[:] = step + 1
             m.synchronize(timeout=0.2)
-    assert isinstance(told.value, BufferError)
+    assert isinstance(caught.value, BufferError)
     assert (held[-1].array == held[-1].epoch).all()
     held.clear()
     m.synchronize()
@@ -171,7 +171,7 @@ def test_two_copies_are_enough_for_one_reader(manager: Manager) -> None:
 
 
 class Consumer:
-    """What a library with DLPack 1.0 does with its source."""
+    """A consumer of DLPack 1.0."""
 
     def __init__(self, front: Any) -> None:
         self.front = front
@@ -183,7 +183,7 @@ class Consumer:
         return self.front.__dlpack_device__()
 
 
-def test_dlpack_says_read_only_or_refuses(manager: Manager) -> None:
+def test_dlpack_is_read_only_or_refused(manager: Manager) -> None:
     m = manager((2, 3), "f4", initial=5)
     with m.front() as f:
         assert f.__dlpack_device__() == (1, 0)

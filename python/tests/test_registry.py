@@ -1,4 +1,4 @@
-"""The registry's calls in Python, and what they refuse; the layout rules are the scenarios'."""
+"""The registry's Python API and its errors; test_registry_scenarios.py covers the layout rules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from backbuf._ffi import ffi
 
 
 class Solver:
-    """An owner of buffers."""
+    """A parent."""
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def registry() -> backbuf.BufferRegistry:
     return backbuf.BufferRegistry(label="test")
 
 
-def test_a_group_is_the_same_without_the_parent(registry: backbuf.BufferRegistry) -> None:
+def test_a_group_has_the_registrys_methods_without_the_parent(registry: backbuf.BufferRegistry) -> None:
     solver = Solver()
     group = registry.group(solver)
     assert group.parent is solver
@@ -55,7 +55,7 @@ def test_a_group_is_the_same_without_the_parent(registry: backbuf.BufferRegistry
     assert group.entries == {}
 
 
-def test_registry_and_group_have_the_same_calls() -> None:
+def test_registry_and_group_have_the_same_methods() -> None:
     own = {"group", "diff", "clear_parent"}
     for name, call in inspect.getmembers(backbuf.BufferRegistry, inspect.isfunction):
         if name.startswith("_") or name in own:
@@ -68,7 +68,7 @@ def test_registry_and_group_have_the_same_calls() -> None:
             assert one.default == of_registry.parameters[one.name].default, name
 
 
-def test_the_registry_that_is_there_serves_the_usual_pattern() -> None:
+def test_the_ready_made_registry() -> None:
     class Loop:
         def __init__(self, size: int) -> None:
             backbuf.buffer_registry.clear_parent(self)
@@ -121,7 +121,7 @@ def test_lifetimes_and_updates(registry: backbuf.BufferRegistry) -> None:
     assert registry.group("solver").entries["in"] == backbuf.CUDABuffer("in", 2, "shared", persistent=True)
     assert registry.update_buffer("in", "solver") == (True, False)
     assert registry.update_buffer("none", "solver", size=-1) == (False, False)
-    assert registry.update_buffer("none", "nobody", location="nowhere") == (False, False)
+    assert registry.update_buffer("none", "absent", location="nowhere") == (False, False)
     registry.replace("k1", "solver", 9, "local", precision="i64")
     assert [*registry.group("solver").entries] == ["k1", "in"]
     assert registry.local_buffer_size("solver") == 9
@@ -178,7 +178,7 @@ def test_a_child_is_an_alias(registry: backbuf.BufferRegistry) -> None:
     assert "child in k1" in registry.table("copy")
 
 
-def test_an_alias_that_has_no_room_does_not_move_its_target() -> None:
+def test_an_alias_that_does_not_fit_does_not_move_its_target() -> None:
     for protect in (False, True):
         registry = backbuf.BufferRegistry("typed", protect_persistent=protect)
         registry.register("a", "k", 1, "shared", precision="f16")
@@ -200,12 +200,12 @@ def test_options_of_a_parent(registry: backbuf.BufferRegistry) -> None:
     assert (info.bank_skew, info.protect_persistent, info.layout, info.shared_per) == (False, True, "typed", "thread")
     assert registry.banks("solver").ways == {"k1": 4}
     with pytest.raises(KeyError):
-        registry.set_options("nobody", layout="typed")
+        registry.set_options("absent", layout="typed")
     with pytest.raises(ValueError, match="'elements' or 'typed'"):
         registry.set_options("solver", layout="bytes")  # type: ignore[arg-type]
 
 
-def test_an_option_makes_possible_what_was_not(registry: backbuf.BufferRegistry) -> None:
+def test_an_option_makes_a_layout_possible(registry: backbuf.BufferRegistry) -> None:
     registry.register_child("inner", "host", "child")
     registry.register("a", "child", 3, "shared")
     registry.register("b", "child", 3, "shared", precision="f64")
@@ -218,7 +218,7 @@ def test_an_option_makes_possible_what_was_not(registry: backbuf.BufferRegistry)
     assert registry.shared_buffer_size("host") == 40
 
 
-def test_a_launch_fits_or_is_told_what_would(registry: backbuf.BufferRegistry) -> None:
+def test_a_launch_fits_or_the_error_names_one_that_fits(registry: backbuf.BufferRegistry) -> None:
     registry.register("small", "solver", 3, "shared")
     registry.register("large", "solver", 97, "shared")
     fit = registry.check("solver", arch="sm_90", threads_per_block=128, shared_per="thread", registers_per_thread=32)
@@ -241,7 +241,7 @@ def test_a_launch_fits_or_is_told_what_would(registry: backbuf.BufferRegistry) -
         registry.check("solver", "sm_75", -1)
 
 
-def test_texts_go_round(registry: backbuf.BufferRegistry) -> None:
+def test_json_round_trip(registry: backbuf.BufferRegistry) -> None:
     registry.register("größe", "solver", 3, "shared", precision="f64", lifetime=(0, 2))
     registry.register("tmp", "solver", 2, "local", aliases="größe", precision="f64")
     registry.register_child("inner", "solver", "newton")
@@ -276,7 +276,7 @@ BUFFER = st.fixed_dictionaries(
 
 
 @given(st.dictionaries(NAME, BUFFER, min_size=1, max_size=8), st.data())
-def test_whatever_is_registered_comes_back(buffers: dict[str, dict[str, Any]], data: st.DataObject) -> None:
+def test_any_registration_survives_json(buffers: dict[str, dict[str, Any]], data: st.DataObject) -> None:
     registry = backbuf.BufferRegistry("typed")
     asked, earlier = {}, [None]
     for name, fields in buffers.items():
@@ -295,7 +295,7 @@ def test_whatever_is_registered_comes_back(buffers: dict[str, dict[str, Any]], d
     assert registry.local_buffer_size("solver") == sum(group.build_local_sizes().values())
 
 
-def test_the_program_of_the_design() -> None:
+def test_a_complete_program() -> None:
     reg = backbuf.BufferRegistry(layout="typed")
     for k in ("k1", "k2", "k3"):
         reg.register(k, "lorenz", 3, location="shared", precision="f32")
@@ -345,38 +345,38 @@ FIELDS = [
 PLAIN = {"name": "new", "size": 3, "location": "shared"}
 
 
-@pytest.mark.parametrize(("change", "error", "told"), NAMES + FIELDS)
+@pytest.mark.parametrize(("change", "error", "message"), NAMES + FIELDS)
 def test_a_refused_registration_changes_nothing(
-    registry: backbuf.BufferRegistry, change: dict[str, Any], error: type[Exception], told: str
+    registry: backbuf.BufferRegistry, change: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     registry.register("k1", "solver", 3, "shared")
     before = registry.to_json("solver")
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         registry.register(**PLAIN | {"parent": "solver"} | change)
     assert registry.to_json("solver") == before
     with pytest.raises(error):
-        registry.register(**PLAIN | {"parent": "nobody", "aliases": ""} | change)
-    assert registry.version("nobody") == 0
+        registry.register(**PLAIN | {"parent": "absent", "aliases": ""} | change)
+    assert registry.version("absent") == 0
 
 
-@pytest.mark.parametrize(("change", "error", "told"), FIELDS)
+@pytest.mark.parametrize(("change", "error", "message"), FIELDS)
 @pytest.mark.parametrize("verb", ["update_buffer", "replace"])
 def test_a_refused_change_changes_nothing(
-    registry: backbuf.BufferRegistry, verb: str, change: dict[str, Any], error: type[Exception], told: str
+    registry: backbuf.BufferRegistry, verb: str, change: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     registry.register("k1", "solver", 3, "shared")
     registry.register("new", "solver", 3, "shared")
     registry.register("later", "solver", 3, "shared")
     before = registry.to_json("solver")
     plain = PLAIN if verb == "replace" else {"name": "new"}
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         getattr(registry, verb)(**plain | {"parent": "solver"} | change)
     with pytest.raises(backbuf.ArgumentError, match="later"):
         getattr(registry, verb)(**plain | {"parent": "solver", "aliases": "later"})
     assert registry.to_json("solver") == before
 
 
-def test_what_is_unknown(registry: backbuf.BufferRegistry) -> None:
+def test_unknown_parents_and_buffers(registry: backbuf.BufferRegistry) -> None:
     solver = Solver()
     totals = (registry.shared_buffer_size, registry.local_buffer_size, registry.persistent_local_buffer_size, registry.version)
     assert [ask(solver) for ask in totals] == [0, 0, 0, 0]
@@ -440,12 +440,12 @@ def test_bad_options() -> None:
         ("bb_layout_info", backbuf.LayoutInfo, {"typed": "layout"}),
     ],
 )
-def test_what_is_told_is_the_headers(struct: str, cls: Any, renamed: dict[str, str]) -> None:
+def test_results_have_the_fields_of_the_header(struct: str, cls: Any, renamed: dict[str, str]) -> None:
     names = [name for name, _ in ffi.typeof(struct).fields if name not in ("struct_size", "reserved")]
     assert sorted(renamed.get(name, name) for name in names) == sorted(field.name for field in dataclasses.fields(cls))
 
 
-def test_a_plans_figures_are_the_headers() -> None:
+def test_plans_have_the_fields_of_the_header() -> None:
     names = {name for name, _ in ffi.typeof("bb_plan").fields if name not in ("struct_size", "reserved")}
     regions, figures = ("shared", "persistent"), [field.name for field in dataclasses.fields(backbuf.PlannedRegion)]
     assert names == {f"{region}_{figure}" for region in regions for figure in figures}

@@ -1,4 +1,4 @@
-"""Allocators of the registry in Numba: in its simulator, compiled for a GPU, and on one where there is one."""
+"""Numba allocators of the registry: in the simulator, compiled for a GPU, and on a GPU if there is one."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ print("ok")
 COMPILED = f"""
 import types
 import numba.cuda.dispatcher
-# Without a device, for one of compute capability 8.0.
+# Compiles for compute capability 8.0 without a device.
 eight = types.SimpleNamespace(compute_capability=(8, 0))
 numba.cuda.dispatcher.get_current_device = lambda: eight
 {KERNEL}
@@ -92,7 +92,7 @@ from numba import types
 for layout in ("elements", "typed"):
     kernel, _ = kernel_of(layout)
     text, _ = cuda.compile_ptx(kernel.py_func, types.void(types.float64[::1]), cc=(8, 0))
-    # Whatever a function makes of local memory ends with it: they all must have become part of the kernel.
+    # Local arrays of a device function end with it, so all of them must have been inlined into the kernel.
     assert ".func" not in text and ".visible .entry" in text, text
 print("ok")
 """
@@ -126,7 +126,7 @@ def test_a_kernel_compiles_for_a_gpu(tmp_path: Path) -> None:
     nvvm, runtime = parts / "cuda_nvcc" / "nvvm", parts / "cuda_runtime" / "lib"
     if not nvvm.exists() or not runtime.exists():
         pytest.skip("no NVVM here: pip install nvidia-cuda-nvcc-cu12 nvidia-cuda-runtime-cu12")
-    # As in a toolkit, which is what Numba looks for.
+    # The folder layout of a CUDA toolkit, which Numba expects.
     (tmp_path / "nvvm").symlink_to(nvvm)
     (tmp_path / "lib64").symlink_to(runtime)
     assert run(COMPILED, CUDA_HOME=str(tmp_path), LD_LIBRARY_PATH=str(nvvm / "lib64")) == "ok\n"
@@ -145,7 +145,7 @@ def test_a_kernel_on_a_gpu_gets_its_buffers() -> None:
 
 
 def test_without_numba_or_matplotlib_the_rest_works(script: Script) -> None:
-    told = script("""
+    printed = script("""
         import sys
         sys.modules["numba"] = sys.modules["matplotlib"] = None
         import backbuf
@@ -158,12 +158,12 @@ def test_without_numba_or_matplotlib_the_rest_works(script: Script) -> None:
             except ImportError as error:
                 print(error)
     """)
-    assert told.splitlines()[0] == "10 <svg"
-    assert "pip install numba; placement() returns" in told
-    assert "pip install matplotlib; svg() does not" in told
+    assert printed.splitlines()[0] == "10 <svg"
+    assert "pip install numba; placement() returns" in printed
+    assert "pip install matplotlib; svg() does not" in printed
 
 
-def test_what_a_buffer_makes_of_slices() -> None:
+def test_build_allocator() -> None:
     buffer = backbuf.CUDABuffer("k1", 3, "shared")
     for wrong in ((None, None, None), (slice(0, 3), slice(0, 3), None), (slice(0, 3), None, 3)):
         with pytest.raises(ValueError, match="one of shared_slice, persistent_slice and local_size"):
@@ -188,7 +188,7 @@ def test_the_lorenz_example(tmp_path: Path, where: str) -> None:
         assert picture.width == 1920
 
 
-def test_the_lorenz_example_refuses_nonsense() -> None:
+def test_the_lorenz_example_refuses_bad_options() -> None:
     for bad in (["--threads", "0"], ["--blocks", "x"]):
         refused = subprocess.run(
             [sys.executable, str(EXAMPLES / "lorenz.py"), *bad], capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""Whose buffers they are: parents that are held weakly, by value, or for good; many threads; the interpreter's end."""
+"""Parents: weakly referenced, by value, or kept; many threads; the interpreter's end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import backbuf
 
 
 class Solver:
-    """An owner of buffers."""
+    """A parent."""
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_parents_by_identity_and_held_weakly(registry: backbuf.BufferRegistry) -
     assert registry.shared_buffer_size(other) == 0, "its buffers went with it"
 
 
-def test_an_address_that_is_used_again_is_another_parent(registry: backbuf.BufferRegistry) -> None:
+def test_a_reused_address_is_another_parent(registry: backbuf.BufferRegistry) -> None:
     seen = set()
     for _ in range(100):
         solver = Solver()
@@ -50,7 +50,7 @@ def test_an_address_that_is_used_again_is_another_parent(registry: backbuf.Buffe
         assert registry.version(solver) == 0
         registry.register("k1", solver, 3, "shared")
         del solver
-    assert len(seen) < 100, "no address was used again: nothing was tested"
+    assert len(seen) < 100, "no address was reused, so nothing was tested"
 
 
 def test_parents_by_value_and_those_that_are_kept(registry: backbuf.BufferRegistry) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of layouts as PNG: what the SVG shows, where it shows it."""
+"""PNG pictures of layouts: the same content as the SVG, at the same positions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_each_rectangle_of_the_svg_has_its_colour(registry: backbuf.BufferRegist
         fill = re.search(rf"\.{kind}{{fill:(#\w+)", sheet)
         assert fill is not None
         if height > 4:
-            # Near its lower right corner, where nothing else lies on it.
+            # Near its lower right corner, which no other shape covers.
             assert tuple(picture[int(y + height - 3), int(x + width - 3)]) == colour(fill[1]), kind
             seen.add(kind)
     assert seen == {"own", "in", "back", "child"}
@@ -61,4 +61,4 @@ def test_scale_and_lifetimes(registry: backbuf.BufferRegistry) -> None:
     assert large.shape[:2] == tuple(2 * side for side in light.shape[:2])
     assert len(np.unique(light.reshape(-1, 3), axis=0)) > 10
     with pytest.raises(KeyError):
-        registry.png("nobody")
+        registry.png("absent")

@@ -1,4 +1,4 @@
-"""Plans from Python: interruptible, without the GIL, cancelled, changed meanwhile."""
+"""Plans from Python: interruptible, without the GIL, cancelled, with concurrent changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CAPACITY = 1_048_576
 
 @pytest.fixture
 def registry() -> backbuf.BufferRegistry:
-    """With buffers whose best plan takes its time."""
+    """A registry whose best plan takes long to find."""
     registry = backbuf.BufferRegistry()
     with HARD.open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -27,7 +27,7 @@ def registry() -> backbuf.BufferRegistry:
     return registry
 
 
-def test_a_plan_stands_until_a_change(registry: backbuf.BufferRegistry) -> None:
+def test_a_plan_is_valid_until_a_change(registry: backbuf.BufferRegistry) -> None:
     flat = registry.shared_buffer_size("solver")
     quick = registry.plan("solver", budget=0)
     assert CAPACITY == quick.shared.lower_bound < quick.shared.height == quick.shared.heuristic_height < flat
@@ -73,7 +73,7 @@ def started(work: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def test_others_run_and_a_change_meanwhile_is_kept(registry: backbuf.BufferRegistry) -> None:
+def test_other_threads_run_and_their_changes_are_kept(registry: backbuf.BufferRegistry) -> None:
     stop = threading.Event()
     refused: list[BaseException] = []
 
@@ -84,7 +84,7 @@ def test_others_run_and_a_change_meanwhile_is_kept(registry: backbuf.BufferRegis
             refused.append(error)
 
     thread = started(search)
-    # This thread runs while the other one searches: the GIL is free, and so is the registry.
+    # This thread runs while the other one searches: neither the GIL nor the registry is locked.
     before = registry.version("solver")
     for _ in range(1000):
         assert registry.version("solver") == before
@@ -92,14 +92,14 @@ def test_others_run_and_a_change_meanwhile_is_kept(registry: backbuf.BufferRegis
     assert thread.is_alive()
     stop.set()
     thread.join()
-    # The search may have begun behind the change.
+    # The search may have begun after the change.
     assert len(refused) <= 1
     assert all("plan again" in str(error) for error in refused)
     assert "late" in registry.group("solver").entries
 
 
 def test_ctrl_c_ends_a_plan(script: Script) -> None:
-    told = script(f"""
+    printed = script(f"""
         import csv, os, signal, sys, threading, time
         import backbuf
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -112,7 +112,7 @@ def test_ctrl_c_ends_a_plan(script: Script) -> None:
             global turns
             while all(thread.name != "backbuf plan" for thread in threading.enumerate()):
                 time.sleep(0.001)
-            while turns < 50:  # the search goes on, and the GIL is free
+            while turns < 50:  # the search runs without the GIL
                 turns += 1
                 time.sleep(0.001)
             sent.append(time.monotonic())
@@ -126,7 +126,7 @@ def test_ctrl_c_ends_a_plan(script: Script) -> None:
             print(f"{{time.monotonic() - sent[0]:.4f}} s after the signal", file=sys.stderr)
         interrupter.join()
     """)
-    assert told == "50 True\n"
+    assert printed == "50 True\n"
 
 
 def test_bad_settings(registry: backbuf.BufferRegistry) -> None:

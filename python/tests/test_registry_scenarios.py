@@ -15,7 +15,7 @@ VECTORS = Path(__file__).parents[2] / "tests" / "data" / "registry" / "vectors.j
 SCENARIOS = json.loads(VECTORS.read_text(encoding="utf-8"))["scenarios"]
 
 
-def test_every_scenario_lies_where_it_should() -> None:
+def test_all_scenarios_agree() -> None:
     assert len(SCENARIOS) == 144
     for scenario in SCENARIOS:
         result = run(scenario)

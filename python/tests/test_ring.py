@@ -1,4 +1,4 @@
-"""The two ends of a ring: what each call gives, and how it refuses."""
+"""Sender and receiver of a ring: results and errors of each call."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from backbuf import SPSCReceiver, SPSCSender, spsc_buffer
 from backbuf._library import ffi, lib
 
 
-def test_what_goes_in_comes_out() -> None:
+def test_bytes_pass_in_order() -> None:
     tx, rx = spsc_buffer(1024)
     assert (tx.capacity, rx.capacity) == (1024, 1024)
     assert tx.send(b"abc") == 3
@@ -41,8 +41,8 @@ def test_capacity_is_rounded_up_and_all_of_it_used() -> None:
         assert rx.recv(2 * capacity) == data
 
 
-@pytest.mark.parametrize("size", [1 << 12, (1 << 16) + 1, 1 << 18])  # with the GIL held, and without it
-def test_sizes_of_both_ways(size: int) -> None:
+@pytest.mark.parametrize("size", [1 << 12, (1 << 16) + 1, 1 << 18])  # with the GIL and without it
+def test_sizes_of_both_paths(size: int) -> None:
     tx, rx = spsc_buffer(1 << 18)
     data = np.random.default_rng(1).integers(0, 256, size, np.uint8)
     for receive in (rx.recv, lambda n: rx.read(n, timeout=1), lambda n: (b := bytearray(n), rx.recv_into(b))[0]):
@@ -53,7 +53,7 @@ def test_sizes_of_both_ways(size: int) -> None:
     assert rx.recv(size) == data.tobytes()
 
 
-def test_feed_is_seen_after_a_flush() -> None:
+def test_fed_bytes_are_visible_after_a_flush() -> None:
     tx, rx = spsc_buffer(64)
     assert tx.feed(b"one") == 3
     assert rx.recv(64) == b""
@@ -91,7 +91,7 @@ def test_all_kinds_of_buffers_are_taken_by_their_bytes(kind: str) -> None:
 
 
 @pytest.mark.parametrize("empty", [b"", np.empty((0, 3)), np.empty(0, "f8")])
-def test_empty_buffers_are_nothing(empty: Any) -> None:
+def test_empty_buffers(empty: Any) -> None:
     tx, rx = spsc_buffer(8)
     assert tx.send(empty) == tx.feed(empty) == tx.write(empty) == 0
     tx.send(b"12345678")
@@ -126,14 +126,14 @@ def test_buffers_that_are_not_contiguous_are_refused(size: int) -> None:
 
 
 @pytest.mark.parametrize("bad", ["text", None, 5, 1.5, [1, 2], object()])
-def test_what_is_no_buffer_is_refused(bad: Any) -> None:
+def test_other_objects_are_refused(bad: Any) -> None:
     tx, rx = spsc_buffer(64)
     for call in (tx.send, tx.feed, tx.write, rx.recv_into):
         with pytest.raises(TypeError, match=type(bad).__name__):
             call(bad)
 
 
-def test_sizes_that_are_none() -> None:
+def test_bad_sizes() -> None:
     tx, rx = spsc_buffer(64)
     for call in (rx.recv, rx.read, rx.wait, tx.wait, rx.arm, tx.arm):
         for number in (-1, -(2**63), 2**64, 2**100):
@@ -152,7 +152,7 @@ def test_sizes_that_are_none() -> None:
         tx.send(b"a", b"b")  # type: ignore[call-arg]
 
 
-def test_capacities_that_are_none() -> None:
+def test_bad_capacities() -> None:
     with pytest.raises(ValueError, match="capacity"):
         spsc_buffer(0)
     with pytest.raises(ValueError, match="capacity"):
@@ -176,21 +176,21 @@ def test_a_closed_sender_is_drained_first() -> None:
     assert rx.recv(4) == b"last"
     assert rx.read(100) == b" words"
     for call in (lambda: rx.recv(1), lambda: rx.recv_into(bytearray(1)), rx.wait):
-        with pytest.raises(backbuf.SendersDisconnected) as told:
+        with pytest.raises(backbuf.SendersDisconnected) as caught:
             call()
-        assert isinstance(told.value, EOFError)
-        assert told.value.status == lib.BB_E_CLOSED
+        assert isinstance(caught.value, EOFError)
+        assert caught.value.status == lib.BB_E_CLOSED
     assert rx.read(1) == rx.read(1) == b""
     assert (rx.recv(0), rx.recv_into(bytearray())) == (b"", 0), "nothing is asked for"
 
 
-def test_a_closed_receiver_is_told() -> None:
+def test_a_closed_receiver_is_reported() -> None:
     tx, rx = spsc_buffer(64)
     rx.close()
     for call in (lambda: tx.send(b"x"), lambda: tx.feed(b"x"), lambda: tx.write(b"x"), tx.wait):
-        with pytest.raises(backbuf.ReceiversDisconnected) as told:
+        with pytest.raises(backbuf.ReceiversDisconnected) as caught:
             call()
-        assert isinstance(told.value, BrokenPipeError)
+        assert isinstance(caught.value, BrokenPipeError)
     tx.close()
 
 
@@ -207,9 +207,9 @@ def test_use_after_close(end: int) -> None:
     }
     given = {"send": b"x", "feed": b"x", "write": b"x", "recv": 1, "recv_into": bytearray(1), "read": 1}
     for name in calls[type(thing)]:
-        with pytest.raises(backbuf.ClosedError, match="closed") as told:
+        with pytest.raises(backbuf.ClosedError, match="closed") as caught:
             getattr(thing, name)(*[given[name]] if name in given else [])
-        assert isinstance(told.value, ValueError)
+        assert isinstance(caught.value, ValueError)
     with pytest.raises(backbuf.ClosedError):
         _ = thing.handle
     with pytest.raises(backbuf.ClosedError), thing:
@@ -258,23 +258,23 @@ def test_waits_end_with_their_timeout() -> None:
             with pytest.raises(backbuf.WaitTimeoutError):
                 call(timeout)
     for timeout in (0, 0.001):
-        with pytest.raises(backbuf.WaitTimeoutError) as told:
+        with pytest.raises(backbuf.WaitTimeoutError) as caught:
             tx.write(b"0123456789", timeout=timeout)
-        assert told.value.sent == (8 if timeout == 0 else 0)
+        assert caught.value.sent == (8 if timeout == 0 else 0)
         with pytest.raises(backbuf.WaitTimeoutError):
             tx.wait(timeout=timeout)
-    rx.wait(10**9)  # capped at the capacity, so it cannot wait for ever
+    rx.wait(10**9)  # limited to the capacity, so it cannot wait without end
     assert rx.read(100, timeout=0) == b"01234567"
 
 
-def test_a_broken_write_tells_how_much_went() -> None:
+def test_a_broken_write_reports_the_sent_bytes() -> None:
     tx, rx = spsc_buffer(8)
     closer = threading.Thread(target=lambda: (rx.wait(8), rx.close()))
     closer.start()
-    with pytest.raises(backbuf.ReceiversDisconnected) as told:
+    with pytest.raises(backbuf.ReceiversDisconnected) as caught:
         tx.write(bytes(100))
     closer.join()
-    assert told.value.sent == 8
+    assert caught.value.sent == 8
 
 
 def test_threads_of_both_sides() -> None:
@@ -330,7 +330,7 @@ def test_a_file_reads_all() -> None:
     assert rx.as_file().read() == bytes(range(256))
 
 
-def test_ends_come_and_go() -> None:
+def test_ends_are_closed_and_attached_again() -> None:
     tx, rx = spsc_buffer(64, label="relay")
     with pytest.raises(backbuf.StateError, match="other end"):
         rx.attach_sender()
@@ -373,7 +373,7 @@ def test_detach_and_attach() -> None:
         same.recv(1)
 
 
-def test_handles_that_are_none() -> None:
+def test_bad_handles() -> None:
     tx, rx = spsc_buffer(64)
     manager = backbuf.CBufferManager(2)
     for handle in (0, 1, 0xDEAD_BEEF_0000, rx.handle, manager.handle):
@@ -421,12 +421,12 @@ def test_a_second_waiter_is_refused() -> None:
     thread = threading.Thread(target=wait)
     thread.start()
     entered.wait()
-    while rx.statistics().waits == 0:  # until it is inside
+    while rx.statistics().waits == 0:  # until the thread waits
         pass
     for call in (lambda: rx.read(1), lambda: rx.recv(1), lambda: rx.wait(timeout=0)):
-        with pytest.raises(RuntimeError, match="in use") as told:
+        with pytest.raises(RuntimeError, match="in use") as caught:
             call()
-        assert isinstance(told.value, backbuf.StateError)
+        assert isinstance(caught.value, backbuf.StateError)
     tx.send(b"x")
     thread.join()
 

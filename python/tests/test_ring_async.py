@@ -1,4 +1,4 @@
-"""The ring in an event loop: waits, turns, combinators, and a native thread on the other side."""
+"""Rings in event loops: waits, yielding, combinators, and a native thread at the other end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PRODUCER = r"""
 #include <backbuf.h>
 #include <pthread.h>
 #include <stdlib.h>
-/* Sends `total` bytes in chunks, each 8-byte word of which tells its place, then ends its end. */
+/* Sends `total` bytes in chunks, each 8-byte word being its own index, then destroys its end. */
 static bb_sender *end;
 static uint64_t left, chunk;
 static pthread_t thread;
@@ -60,7 +60,7 @@ def producer(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 
 
 class Places:
-    """Checks that words come in their places."""
+    """Checks that the words arrive in order."""
 
     def __init__(self) -> None:
         self.next = 0
@@ -104,7 +104,7 @@ def test_a_native_producer(run: Run, producer: ctypes.CDLL, size: int, way: str)
 
 
 def test_to_tensors(run: Run, producer: ctypes.CDLL) -> None:
-    """Usage pattern: batches of rows, built over the chunks' own memory."""
+    """Usage pattern: batches of rows over the chunks' own memory."""
 
     async def main() -> None:
         tx, rx = spsc_buffer(1 << 20)
@@ -121,7 +121,7 @@ def test_to_tensors(run: Run, producer: ctypes.CDLL) -> None:
     run(main())
 
 
-def test_waits_see_what_comes(run: Run) -> None:
+def test_waits_end_with_new_bytes(run: Run) -> None:
     async def main() -> None:
         tx, rx = spsc_buffer(64)
         loop = asyncio.get_running_loop()
@@ -135,12 +135,12 @@ def test_waits_see_what_comes(run: Run) -> None:
         await tx.wait_for(10)
         assert tx.send(bytes(20)) == 10
         loop.call_soon(rx.recv, 64)
-        await tx.wait_for(10**9)  # capped at the capacity
+        await tx.wait_for(10**9)  # limited to the capacity
 
     run(main())
 
 
-def test_send_async_waits_for_room(run: Run) -> None:
+def test_send_async_waits_for_space(run: Run) -> None:
     async def main() -> None:
         tx, rx = spsc_buffer(64)
         data = np.random.default_rng(1).integers(0, 256, 10_000, np.uint8)
@@ -167,9 +167,9 @@ def test_timeouts(run: Run) -> None:
         for work in (rx.wait_for(1, timeout=0.001), rx.recv_async(1, timeout=0), rx.wait_for(timeout=0)):
             with pytest.raises(backbuf.WaitTimeoutError):
                 await work
-        with pytest.raises(TimeoutError) as told:
+        with pytest.raises(TimeoutError) as caught:
             await tx.send_async(b"0123456789", timeout=0.001)
-        assert told.value.sent == 8  # type: ignore[attr-defined]
+        assert caught.value.sent == 8  # type: ignore[attr-defined]
         with pytest.raises(TimeoutError):
             await tx.wait_for(timeout=0.001)
         for bad in (-1, 1.5, None):
@@ -180,7 +180,7 @@ def test_timeouts(run: Run) -> None:
     run(main())
 
 
-def test_ends_that_go_are_told_to_waits(run: Run) -> None:
+def test_closed_ends_wake_waits(run: Run) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         tx, rx = spsc_buffer(8)
@@ -191,13 +191,13 @@ def test_ends_that_go_are_told_to_waits(run: Run) -> None:
             await rx.recv_async(1)
         tx, rx = spsc_buffer(8)
         loop.call_soon(rx.close)
-        with pytest.raises(backbuf.ReceiversDisconnected) as told:
+        with pytest.raises(backbuf.ReceiversDisconnected) as caught:
             await tx.send_async(b"0123456789")
-        assert told.value.sent == 8
+        assert caught.value.sent == 8
         with pytest.raises(backbuf.ReceiversDisconnected):
             await tx.wait_for(1)
         holder = list(spsc_buffer(8))
-        loop.call_soon(holder.pop)  # garbage is as good as closed
+        loop.call_soon(holder.pop)  # garbage collection closes it
         with pytest.raises(backbuf.ReceiversDisconnected):
             await holder[0].wait_for(8) or await holder[0].send_async(bytes(9))
         tx, rx = spsc_buffer(8)
@@ -506,9 +506,9 @@ def test_one_ring_in_several_loops(run: Run) -> None:
 
 
 @pytest.mark.parametrize("side", ["receiver", "sender", "stream"])
-def test_an_end_closes_while_its_loop_ends(side: str) -> None:
+def test_an_end_closes_while_its_loop_closes(side: str) -> None:
     class Ending(asyncio.SelectorEventLoop):
-        """Ends between a look whether it has, and the next call."""
+        """A loop that closes between a check and the next call."""
 
         ending = False
 

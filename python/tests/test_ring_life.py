@@ -1,4 +1,4 @@
-"""How rings end: garbage, signals, forks, threads that wait, the end of the interpreter."""
+"""Lifetimes of rings: garbage collection, signals, forks, waiting threads, the interpreter's end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backbuf import spsc_buffer
 from backbuf._library import ffi, lib
 
 
-def test_a_sender_that_is_garbage_is_closed() -> None:
+def test_a_garbage_collected_sender_is_closed() -> None:
     tx, rx = spsc_buffer(64)
     tx.send(b"last")
     tx.feed(b" words")
@@ -27,7 +27,7 @@ def test_a_sender_that_is_garbage_is_closed() -> None:
     assert lib.bb_handle_check(ffi.cast("void *", handle)) == lib.BB_E_STALE
 
 
-def test_a_receiver_that_is_garbage_is_closed() -> None:
+def test_a_garbage_collected_receiver_is_closed() -> None:
     for take in (lambda rx: rx, lambda rx: rx.into_stream()):
         tx, rx = spsc_buffer(64)
         end = take(rx)
@@ -38,7 +38,7 @@ def test_a_receiver_that_is_garbage_is_closed() -> None:
             tx.send(b"x")
 
 
-def test_garbage_wakes_a_thread_that_waits() -> None:
+def test_garbage_collection_wakes_a_waiting_thread() -> None:
     tx, rx = spsc_buffer(64)
     ends: list[bytes] = []
     thread = threading.Thread(target=lambda: ends.append(rx.read(1)))
@@ -53,13 +53,13 @@ def test_garbage_wakes_a_thread_that_waits() -> None:
 def test_closing_an_end_wakes_its_own_thread() -> None:
     tx, _rx = spsc_buffer(64)
     tx.send(bytes(64))
-    told: list[BaseException] = []
+    errors: list[BaseException] = []
 
     def wait(call: object) -> None:
         try:
             call()  # type: ignore[operator]
         except backbuf.BackbufError as error:
-            told.append(error)
+            errors.append(error)
 
     other, end_of_other = spsc_buffer(64)
     stream = end_of_other.into_stream()
@@ -71,12 +71,12 @@ def test_closing_an_end_wakes_its_own_thread() -> None:
             pass
         end.close()
         thread.join()
-    assert [type(error) for error in told] == [backbuf.ClosedError] * 2
+    assert [type(error) for error in errors] == [backbuf.ClosedError] * 2
     with pytest.raises(backbuf.ReceiversDisconnected):
         other.send(b"x")
 
 
-def test_nothing_is_left_in_the_dump() -> None:
+def test_the_dump_is_empty_at_the_end() -> None:
     tx, rx = spsc_buffer(64, label="a ring of mine")
     assert "a ring of mine" in backbuf.dump()
     stream = rx.into_stream()
@@ -124,7 +124,7 @@ def test_ctrl_c_ends_a_wait(wait: str, script: Script) -> None:
             print(turns, end.closed)
         """
     turns, closed = script(text).split()
-    # A tenth of a second, counted in turns of another thread: on a busy machine those take longer too.
+    # A tenth of a second, counted in iterations of another thread, which also take longer on a busy machine.
     assert int(turns) < 100
     assert closed == "False"
 
@@ -153,7 +153,7 @@ def test_other_signals_only_run_their_handler(script: Script) -> None:
     assert script(text) == "after five alarms True\n200\n"
 
 
-def test_a_forked_child_is_told_and_exits(script: Script) -> None:
+def test_a_forked_child_gets_errors_and_exits(script: Script) -> None:
     text = """
         import os, sys
         import backbuf
@@ -164,20 +164,20 @@ def test_a_forked_child_is_told_and_exits(script: Script) -> None:
         chunks_tx.send(b"held")
         chunk = chunks_rx.into_stream().next()
         if os.fork() == 0:
-            told = []
+            errors = []
             calls = [lambda: tx.send(b"x"), lambda: tx.feed(b"x"), lambda: tx.write(b"x"), lambda: rx.recv(1),
                      lambda: rx.read(1), lambda: rx.recv_into(bytearray(1)), tx.flush, rx.wait, stream.next,
                      lambda: next(stream.ready_chunks(2))]
             for call in calls:
                 try:
                     call()
-                    told.append("nothing")
+                    errors.append("nothing")
                 except backbuf.ForkedError as error:
-                    told.append(error.status)
+                    errors.append(error.status)
             a, b = backbuf.spsc_buffer(64)
             a.send(b"child")
-            print(told, b.recv(64), bytes(chunk), flush=True)
-            sys.exit(7)  # through Python's own end, with everything alive
+            print(errors, b.recv(64), bytes(chunk), flush=True)
+            sys.exit(7)  # by Python's normal exit, with all objects alive
         print(os.waitstatus_to_exitcode(os.wait()[1]))
         print(rx.recv(64))
         """

@@ -1,4 +1,4 @@
-"""Random scripts of calls on a ring against plain bytes."""
+"""Random sequences of ring calls compared with plain bytes."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 import backbuf
 from backbuf import spsc_buffer
 
-# Small next to some rings, larger than others; and beyond what is copied with the GIL held.
+# Smaller and larger than the rings, and larger than copies with the GIL held.
 sizes = st.one_of(st.integers(0, 40), st.integers(0, 5000), st.integers(60_000, 70_000))
 capacities = st.sampled_from([1, 8, 64, 4096, 1 << 17])
 
 
 def content(place: int, size: int) -> bytes:
-    """What the ring carries: each byte tells its place."""
+    """The transported bytes: each one depends on its position."""
     numbers = np.arange(place, place + size, dtype="u4")
     return ((numbers * 2654435761) >> 24).astype("u1").tobytes()
 
 
 class Ends(RuleBasedStateMachine):
-    """Everything from `read` to `written` is in the ring; up to `shown` the receiver must see it, beyond it may."""
+    """The bytes from `read` to `written` are in the ring; those up to `shown` are visible to the receiver, others may be."""
 
     @initialize(capacity=capacities)
     def create(self, capacity: int) -> None:
         self.tx, self.rx = spsc_buffer(capacity)
         self.capacity = capacity
         self.written = self.shown = self.read = 0
-        self.before = (0, 0)  # what the ends that were replaced had moved
+        self.before = (0, 0)  # counters of the replaced ends
 
     @property
     def room(self) -> int:
@@ -44,7 +44,7 @@ class Ends(RuleBasedStateMachine):
         if size > 0 and self.room == 0:
             with pytest.raises(backbuf.ChannelFull):
                 call(data)
-            self.shown = self.written  # a ring that is found full is shown
+            self.shown = self.written  # a full ring is published
         else:
             sent = call(data)
             assert sent == min(size, self.room)
@@ -115,7 +115,7 @@ class Ends(RuleBasedStateMachine):
 
     @rule(which=st.sampled_from(["sender", "receiver"]))
     def replaced(self, which: str) -> None:
-        """An end goes, and another takes its place; closing a sender shows what was fed."""
+        """Replaces an end; closing a sender publishes fed bytes."""
         if which == "sender":
             self.tx.close()
             self.shown = self.written
@@ -135,7 +135,7 @@ class Ends(RuleBasedStateMachine):
 
 
 class Streams(RuleBasedStateMachine):
-    """Chunks in the order of the bytes, each as it was while it is held."""
+    """Chunks in byte order, unchanged while they are held."""
 
     @initialize(
         capacity=st.sampled_from([64, 4096, 1 << 16]),
@@ -199,7 +199,7 @@ class Streams(RuleBasedStateMachine):
         if not hasattr(self, "stream"):
             return
         self.tx.close()
-        self.least = 1  # the tail
+        self.least = 1  # the remainder
         for chunk in self.stream:
             self.hold(chunk)
         assert self.read == self.written

@@ -1,4 +1,4 @@
-"""Records: sent whole or not at all, and rings that overwrite their oldest records."""
+"""Records: sent entirely or not at all, and rings that overwrite their oldest records."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_an_async_send_is_whole(run: Run) -> None:
     run(main())
 
 
-def test_a_cancelled_send_says_how_much_went(run: Run) -> None:
+def test_a_cancelled_send_reports_the_sent_bytes(run: Run) -> None:
     async def main() -> None:
         tx, rx = spsc_buffer(16)
         caught: list[BaseException] = []
@@ -121,7 +121,7 @@ def test_a_cancelled_send_says_how_much_went(run: Run) -> None:
     run(main())
 
 
-def test_an_interrupted_send_says_how_much_went() -> None:
+def test_an_interrupted_send_reports_the_sent_bytes() -> None:
     class AlarmError(Exception):
         pass
 

@@ -1,4 +1,4 @@
-"""Streams: chunks that stay, their pool, and the ways to take them."""
+"""Streams: chunks, their pool, and iteration."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_chunks_are_writable_aligned_memory() -> None:
     assert isinstance(chunk.obj, ManagedBuffer)
     words = np.frombuffer(chunk, "f4").reshape(-1, 10)
     assert words.ctypes.data == array.ctypes.data
-    # What torch.frombuffer asks for: a writable, contiguous buffer, whose address it takes and whose owner it keeps.
+    # torch.frombuffer requires a writable, contiguous buffer; it uses its address and keeps its owner.
     pointer = (ctypes.c_float * 50).from_buffer(chunk)
     assert ctypes.addressof(pointer) == array.ctypes.data
 
@@ -87,7 +87,7 @@ def test_into_stream_takes_the_receiver() -> None:
         ({"buffer_size": True}, TypeError),
     ],
 )
-def test_configs_that_are_none_leave_the_receiver(config: dict[str, Any], error: type[Exception]) -> None:
+def test_bad_configs_leave_the_receiver(config: dict[str, Any], error: type[Exception]) -> None:
     tx, rx = spsc_buffer(64)
     with pytest.raises(error):
         rx.into_stream(**config)
@@ -160,7 +160,7 @@ def test_records() -> None:
             call()
 
 
-def test_a_ragged_end_comes_after_the_whole_records() -> None:
+def test_a_partial_record_follows_the_whole_ones() -> None:
     tx, stream = stream_of(bytes(40), record_size=16)
     tx.close()
     batches = stream.chunks(5)
@@ -176,7 +176,7 @@ def test_chunks_together() -> None:
     assert len(next(batches)) == 5
     feeder = threading.Thread(target=lambda: [tx.write(bytes(16)) for _ in range(200)])
     feeder.start()
-    assert len(next(batches)) == 5, "of which some had to be waited for"
+    assert len(next(batches)) == 5, "some of which had to be waited for"
     feeder.join()
     tx.close()
     rest = [len(batch) for batch in batches]
@@ -211,7 +211,7 @@ def test_many_ready_chunks_at_once() -> None:
 
 def test_lists_of_chunks_are_returned_to_the_pool() -> None:
     tx, rx = spsc_buffer(256)
-    stream = rx.into_stream(256)  # as large as the ring, so that all buffers are alike
+    stream = rx.into_stream(256)  # as large as the ring, so that all buffers have one size
     feeder = threading.Thread(target=lambda: (tx.write(bytes(1 << 14)), tx.close()))
     feeder.start()
     lists = [next(stream.chunks(5)), next(stream.ready_chunks(3)), next(stream.chunks(5))]
@@ -279,7 +279,7 @@ def test_buffers_adapt() -> None:
     assert stream.statistics().buffer_size == 1024, "and back, never below the first size"
 
 
-def test_what_is_held_stays_as_it_is() -> None:
+def test_held_chunks_do_not_change() -> None:
     tx, stream = stream_of(b"", capacity=1 << 12, buffer_size=256, pool_size=2)
     held = []
     for n in range(200):
@@ -291,7 +291,7 @@ def test_what_is_held_stays_as_it_is() -> None:
 
 
 def test_selective_persistence() -> None:
-    """Usage pattern: most chunks are looked at and dropped, some are copied and kept."""
+    """Usage pattern: most chunks are inspected and dropped, some are copied and kept."""
     tx, stream = stream_of(b"")
     kept = []
     for n in range(100):
@@ -317,7 +317,7 @@ def test_views_keep_the_memory() -> None:
     assert stream.statistics().live == 0
 
 
-def test_a_chunk_is_given_back_by_hand() -> None:
+def test_a_chunk_is_released_explicitly() -> None:
     _tx, stream = stream_of(b"0123456789")
     chunk = stream.next()
     with chunk:
@@ -338,20 +338,20 @@ def test_a_managed_buffer_is_released() -> None:
     buffer.release()
     assert buffer.released
     assert repr(buffer) == "<ManagedBuffer of 10 bytes, released>"
-    with pytest.raises(RuntimeError, match="released") as told:
+    with pytest.raises(RuntimeError, match="released") as caught:
         len(buffer)
-    assert isinstance(told.value, backbuf.StateError)
+    assert isinstance(caught.value, backbuf.StateError)
     with pytest.raises(RuntimeError), buffer:
         raise AssertionError("not entered")
     assert bytes(chunk) == b"0123456789", "views that are there stay"
     assert stream.statistics().live == 1
-    if hot is not None:  # NumPy's type, which stands in, lets every view be taken, and keeps the memory until its own end
+    if hot is not None:  # the NumPy-based type allows views, and keeps the memory until its own end
         for access in (memoryview, bytes, lambda b: np.frombuffer(b, "u1")):
             with pytest.raises(RuntimeError, match="released"):
                 access(buffer)
         with pytest.raises(TypeError):
             ManagedBuffer()
-    chunk = same = told = buffer = None  # type: ignore[assignment]
+    chunk = same = caught = buffer = None  # type: ignore[assignment]
     gc.collect()
     assert stream.statistics().live == 0
 
@@ -378,7 +378,7 @@ def test_a_chunk_ends_on_another_thread() -> None:
     assert stream.statistics().hits == 1
 
 
-def test_streams_are_given_to_c_and_back() -> None:
+def test_streams_are_handed_to_c_and_back() -> None:
     tx, stream = stream_of(b"one")
     handle = stream.detach()
     assert stream.closed
@@ -413,5 +413,5 @@ def test_a_long_stream_leaks_nothing() -> None:
     found = stream.statistics()
     assert (found.live, found.bytes) == (0, total)
     assert found.hits + found.misses == found.chunks
-    # Memory is what was allocated and is not given back: no more than the pool keeps.
+    # Allocated and not returned memory is no more than the pool keeps.
     assert found.kept <= 16

@@ -1,4 +1,4 @@
-"""Arrays that outlive what lent them: blocks of `back()`, calls of kernels, managers, chunks, the interpreter."""
+"""Arrays that outlive their source: blocks of `back()`, kernel calls, managers, chunks, the interpreter."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def write(view: Any) -> None:
 
 
 def all_fronts(m: CBufferManager, kept: list[Any]) -> list[list[float]]:
-    """What every copy shows as a front, with writes through the views before and after each publish."""
+    """The content of every copy as a front, with writes through the views before and after each publish."""
     shown = []
     for step in range(5):
         for view in kept:
@@ -60,7 +60,7 @@ def all_fronts(m: CBufferManager, kept: list[Any]) -> list[list[float]]:
 
 @pytest.mark.parametrize("kind", VIEWS)
 @pytest.mark.parametrize("end", ["commit", "cancel"])
-def test_a_view_of_the_back_copy_that_is_kept_reaches_no_front(manager: Manager, kind: str, end: str) -> None:
+def test_a_kept_view_of_the_back_copy_reaches_no_front(manager: Manager, kind: str, end: str) -> None:
     m = manager(8, initial=1)
     kept: list[Any] = []
     with contextlib.suppress(ZeroDivisionError), m.back() as a:
@@ -77,7 +77,7 @@ def test_a_view_of_the_back_copy_that_is_kept_reaches_no_front(manager: Manager,
 def rebinds(m: CBufferManager, kept: list[Any]) -> None:
     with m.back() as a:
         a[:] = 2
-        a = memoryview(a)  # noqa: PLW2901  (what programs do with tensors)
+        a = memoryview(a)  # noqa: PLW2901  (as programs do with tensors)
     kept.append(a)
 
 
@@ -141,10 +141,10 @@ def test_a_block_without_kept_views_copies_nothing(manager: Manager) -> None:
     assert len(set(places)) == 2
 
 
-def test_a_kept_view_is_as_the_block_left_it() -> None:
+def test_a_kept_view_keeps_its_content() -> None:
     m = CBufferManager(8)
     trail = []
-    for step in range(20):  # more than there are copies
+    for step in range(20):  # more steps than copies
         with m.back() as a:
             a[:] = step
             trail.append(a[:4])
@@ -164,7 +164,7 @@ def test_a_block_keeps_no_variables_of_its_function_alive() -> None:
     with m.back() as a:
         a[:] = 1
     del other
-    assert gone() is None or asked.pop("other") is not None  # before Python 3.13 `asked` has it
+    assert gone() is None or asked.pop("other") is not None  # before Python 3.13 `asked` holds it
     assert gone() is None
     assert "asked" not in asked or asked["m"] is m, "what locals() gave is left alone"
 
@@ -246,7 +246,7 @@ def test_a_kernel_that_raises_changes_nothing(manager: Manager, overwrites: bool
         assert m.snapshot().tolist() == [step, *range(1, 8)]
 
 
-def test_a_manager_ends_under_a_block(manager: Manager) -> None:
+def test_a_manager_is_destroyed_during_a_block(manager: Manager) -> None:
     for _ in range(30):
         m, began, ended, ends = manager(1 << 12), threading.Event(), threading.Event(), []
 
@@ -282,7 +282,7 @@ def test_an_exception_in_a_block_is_not_hidden_by_the_end_of_its_manager() -> No
     assert a.tolist() == [1] * 8
 
 
-def test_a_back_that_is_not_in_hand_is_not_left() -> None:
+def test_a_back_copy_that_is_not_reserved_is_refused() -> None:
     back = CBufferManager(8).back()
     for _ in range(2):
         with pytest.raises(backbuf.StateError, match="not reserved"):
@@ -369,7 +369,7 @@ def engine(m):
 
 @pytest.mark.parametrize("extension", [True, False])
 def test_the_interpreter_ends_with_arrays_in_use(extension: bool, script: Script) -> None:
-    # Each ends in a child of its own, several times.
+    # Each runs in its own child process, several times.
     text = f"""
         import atexit, os, sys, textwrap, threading
         os.environ["BACKBUF_NO_EXTENSION"] = {"" if extension else "1"!r}
@@ -380,7 +380,7 @@ def test_the_interpreter_ends_with_arrays_in_use(extension: bool, script: Script
             for name, code in {EXITS!r}.items():
                 child = os.fork()
                 if child == 0:
-                    threading.excepthook = lambda args: None  # what a daemon thread raises at the end does not matter
+                    threading.excepthook = lambda args: None  # errors of daemon threads at exit are expected
                     began = threading.Event()
                     exec({ENGINE!r})
                     exec(textwrap.dedent(code))

@@ -1,4 +1,4 @@
-"""Waits: one wait is one ticket, one deadline and one watchdog, on the main thread, on others and in event loops."""
+"""Waits: one ticket, one deadline and one watchdog per wait, on all threads and in event loops."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ import backbuf
 from backbuf import CBufferManager
 
 NEVER = 60.0
-"""Far beyond what any wait of these tests takes: to find a hang."""
+"""Longer than every wait of these tests; exceeding it means a hang."""
 
 Call = Callable[[], object]
 
 
 def held(**config: Any) -> tuple[CBufferManager, threading.Event]:
-    """A manager whose back copy another thread has, until the event is set."""
+    """A manager whose back copy another thread holds until the event is set."""
     m, taken, let_go = CBufferManager(64, "u8", queue_bytes=4096, watchdog_ns=0, **config), threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -48,7 +48,7 @@ def filled() -> tuple[CBufferManager, threading.Event]:
 
 
 def manager_calls() -> Iterator[tuple[str, Call, Call]]:
-    """Every waiting call of a manager, and what lets it go."""
+    """Every waiting call of a manager, and the call that ends the wait."""
 
     def of(name: str, made: tuple[CBufferManager, threading.Event], call: Callable[[CBufferManager], object]) -> Any:
         m, let_go = made
@@ -80,11 +80,11 @@ def manager_calls() -> Iterator[tuple[str, Call, Call]]:
 
 
 class LeftError(Exception):
-    """What leaves a block."""
+    """The exception that leaves a block."""
 
 
 def leave(m: CBufferManager) -> None:
-    """Leaves a block by an exception, to which one that ends the wait is chained."""
+    """Leaves a block by an exception; the one that ends the wait is chained to it."""
     with pytest.raises((LeftError, StopError)) as raised, m:
         raise LeftError
     if raised.type is StopError:
@@ -93,7 +93,7 @@ def leave(m: CBufferManager) -> None:
 
 
 def destroyed(name: str, end: Callable[[CBufferManager], object]) -> tuple[str, Call, Call]:
-    """The end of a manager whose kernel runs. Each call ends one of its own; a kernel is kept until it returns."""
+    """Destruction of a manager whose kernel runs. Each call destroys its own manager; a kernel is kept until it returns."""
     go, running, returned = threading.Event(), threading.Semaphore(0), threading.Semaphore(0)
     used: list[weakref.ref[Any]] = []
 
@@ -156,7 +156,7 @@ def ring_calls() -> Iterator[tuple[str, Call, Call]]:
 
 
 def device_calls() -> Iterator[tuple[str, Call, Call]]:
-    """On devices whose owner, another thread, does not drive them."""
+    """Waits on devices whose owner, another thread, does not drive them."""
     usage = backbuf.BufferUsage.STORAGE | backbuf.BufferUsage.COPY_SRC
 
     def driven(call: Callable[[Any, Any, Any], object]) -> tuple[Call, Call]:
@@ -198,12 +198,12 @@ def device_calls() -> Iterator[tuple[str, Call, Call]]:
 
 
 class StopError(Exception):
-    """What a signal handler raises."""
+    """The exception of a signal handler."""
 
 
 @pytest.mark.parametrize("calls", [manager_calls, ring_calls, device_calls])
 def test_a_signal_handler_ends_every_wait_of_the_main_thread(calls: Callable[[], Iterator[tuple[str, Call, Call]]]) -> None:
-    """A handler that returns lets the wait go on; one that raises ends it; and the same call, made again, comes to its end."""
+    """A handler that returns continues the wait; one that raises ends it; repeating the call completes it."""
     left = 0
 
     def handler(number: int, frame: object) -> None:
@@ -237,7 +237,7 @@ def test_a_signal_handler_ends_every_wait_of_the_main_thread(calls: Callable[[],
 
 
 def test_ctrl_c_in_a_handler_of_a_wait(script: Script) -> None:
-    """Ctrl-C ends a wait of the main thread that nothing else ends, and the handler may use what is waited for."""
+    """Ctrl-C ends an endless wait of the main thread, and the handler may use the awaited object."""
     script(
         """
         import os, signal, threading, backbuf
@@ -275,7 +275,7 @@ def test_ctrl_c_in_a_handler_of_a_wait(script: Script) -> None:
 @pytest.mark.parametrize("seconds", [0.02, 0.05, 0.12])
 @pytest.mark.parametrize("where", ["main", "thread", "async"])
 def test_a_flush_is_run_once_however_long_it_takes(seconds: float, where: str) -> None:
-    """Below, at and above the period in which the main thread looks for signals."""
+    """Below, at and above the period in which the main thread checks for signals."""
     flushes = []
 
     def flush() -> None:
@@ -342,7 +342,7 @@ def test_pinned_copies_are_reported_to_every_kind_of_waiter(where: str) -> None:
     assert m.synchronize(NEVER) == 3
 
 
-def test_trim_waits_no_longer_than_it_is_told_to() -> None:
+def test_trim_respects_its_timeout() -> None:
     m, let_go = held()
     for timeout in (0, 0.01):
         with pytest.raises(backbuf.WaitTimeoutError):
@@ -452,7 +452,7 @@ def test_every_waiter_of_a_failed_flush_gets_its_error(run: Run) -> None:
     run(main())
 
 
-def test_a_manager_that_is_waited_for_ends_with_its_last_reference(run: Run) -> None:
+def test_an_awaited_manager_is_destroyed_with_its_last_reference(run: Run) -> None:
     async def main() -> None:
         m = CBufferManager(4, label="awaited")
         publish(m)

@@ -1,4 +1,4 @@
-"""Writes: what data may be, and what is refused."""
+"""Writes: accepted data and errors."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_calls_keep_no_references(manager: Manager) -> None:
     def references() -> list[int]:
         return [sys.getrefcount(thing) for thing in (array, indices, offset, wrong, m.dtype, m, manager)]
 
-    gc.collect()  # what earlier tests have left refers to the class, too
+    gc.collect()  # garbage of earlier tests also refers to the class
     before = references()
     for call in calls:
         for _ in range(50):
@@ -215,7 +215,7 @@ def test_arguments_by_keyword(manager: Manager) -> None:
         m.synchronize(time=1)
 
 
-def test_updates_of_the_design(manager: Manager) -> None:
+def test_buffer_updates(manager: Manager) -> None:
     m = manager(6, "i2")
     m.enqueue(BufferUpdate(2, 2, np.array([1, 2], "i2")))
     m.enqueue([BufferUpdate(6, 1, 3), BufferUpdate(8, 2, np.array([4, 5], "i2"))])

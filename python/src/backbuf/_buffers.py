@@ -284,7 +284,7 @@ class Encoder(DeviceObject):
     def copy(
         self, source: Any, target: Any, size: int | None = None, *, source_offset: int = 0, target_offset: int = 0
     ) -> None:
-        """Records a copy between two `Buffer`s or two `DeviceBuffer`s.
+        """Records a copy between two buffers of the same class, `Buffer` or `DeviceBuffer`.
 
         Args:
             source: The buffer to read.

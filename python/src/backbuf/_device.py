@@ -139,8 +139,7 @@ class Device(Unique):
 
         Args:
             get_proc_address: Finds OpenGL's functions by name: a Python function `(str) -> int`, or a native one as an int
-                or a ctypes or
-                cffi pointer. It is called only during this call.
+                or a ctypes or cffi pointer. It is called only during this call.
             label: Name in errors, logs and dumps.
         """
         found = native_address(get_proc_address, "get_proc_address")

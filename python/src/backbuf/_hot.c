@@ -1,13 +1,13 @@
-/* The hot calls of CBufferManager: the arguments that people pass in inner loops go straight to libbackbuf, with
- * a timeout of 0 and the GIL held, since giving the GIL up costs 26 us as soon as another Python thread runs.
- * Whatever is not plain (another dtype, a strided array, a full queue) is handed to the method's Python form,
- * whose name has an underscore in front; so each rule is written once, there. */
+/* Fast paths of CBufferManager's methods. The usual arguments of inner loops go straight to libbackbuf, with a timeout
+ * of 0 and the GIL held: releasing the GIL costs 26 us as soon as another Python thread runs. All other calls (another
+ * dtype, a strided array, a full queue) go to the Python method, whose name has a leading underscore; so each rule is
+ * implemented once, in Python. */
 
 #include "_hot.h"
 
 #define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
-/* The layout of arrays alone, none of NumPy's functions, so nothing to import. Going through the buffer protocol
- * would cost 5 times as much. */
+/* Only the layout of arrays is used, none of NumPy's functions, so nothing is imported. The buffer protocol would cost
+ * 5 times as much. */
 #include <numpy/ndarraytypes.h>
 
 #define MANY_UPDATES 4096
@@ -20,18 +20,18 @@ static struct {
     bb_status (*epoch)(bb_manager *, uint64_t *);
 } library;
 
-/* Compared by address only; Python keeps them. */
+/* Compared by address only; Python keeps them alive. */
 static PyTypeObject *array_type;
 static PyObject *index_dtype;
 
 typedef struct {
-    PyObject base;       /* what PyObject_HEAD stands for */
-    bb_manager *manager; /* NULL: all calls take their Python form */
+    PyObject base;       /* PyObject_HEAD, for the limited API */
+    bb_manager *manager; /* NULL: all calls go to the Python methods */
     PyObject *dtype;     /* of the state */
     uint64_t elements;
-    uint32_t size; /* of an element */
-    char kind;     /* NumPy's */
-    char fast_synchronize;    /* no Python callback may have an exception for synchronize */
+    uint32_t size;         /* bytes of an element */
+    char kind;             /* NumPy's kind of the dtype */
+    char fast_synchronize; /* no Python callback can raise in a synchronize */
 } Hot;
 
 PyObject *call_python(PyObject *self, const char *name, PyObject *const *args, Py_ssize_t count, PyObject *names) {
@@ -58,7 +58,8 @@ out:
     return result;
 }
 
-/* None, an exception, or NULL alone where waiting may cure it: the Python form then tries again with the timeout. */
+/* Returns None, or NULL with an exception, or NULL without one if waiting may help: the Python method then tries again
+ * with the timeout. */
 static inline PyObject *done(PyObject *self, bb_status status) {
     if (status == BB_OK)
         Py_RETURN_NONE;
@@ -85,7 +86,7 @@ int unsigned_of(PyObject *number, uint64_t *value) {
     return 0;
 }
 
-/* A Python number as one element; 0 where it does not fit or NumPy has to say what it is. */
+/* Converts a Python number into one element; returns 0 if it does not fit or NumPy must convert it. */
 static inline int element_of(const Hot *hot, PyObject *number, void *element) {
     if (hot->kind == 'f' && hot->size >= 4) {
         double value;
@@ -121,7 +122,7 @@ static inline int element_of(const Hot *hot, PyObject *number, void *element) {
     return 0;
 }
 
-/* The packed elements of an array of exactly this dtype; 0 for all other objects. */
+/* Gets the packed elements of an array of exactly this dtype; returns 0 for all other objects. */
 static int elements_of(PyObject *object, const PyObject *dtype, const void **data, uint64_t *count) {
     PyArrayObject *array = (PyArrayObject *)object;
     if (!Py_IS_TYPE(object, array_type) || (const PyObject *)PyArray_DESCR(array) != dtype ||
@@ -134,7 +135,7 @@ static int elements_of(PyObject *object, const PyObject *dtype, const void **dat
     return 1;
 }
 
-/* Whether the arguments are the `wanted` ones and perhaps one more, by position or by this name; *last is that one. */
+/* Whether there are `wanted` arguments and optionally one more, by position or by this name; *last is the optional one. */
 static inline int arguments(PyObject *const *args, Py_ssize_t count, PyObject *names, Py_ssize_t wanted,
                             const char *name, PyObject **last) {
     if (names) {
@@ -201,7 +202,7 @@ static PyObject *hot_tag(PyObject *self, PyObject *const *args, Py_ssize_t count
     return call_python(self, "_tag", args, count, names);
 }
 
-/* Whether a call that need not wait may go without looking further at its timeout. */
+/* Whether the timeout is valid; a call that does not wait needs no more of it. */
 static int is_timeout(PyObject *seconds) {
     if (!seconds || seconds == Py_None)
         return 1;
@@ -215,8 +216,9 @@ static PyObject *hot_synchronize(PyObject *self, PyObject *const *args, Py_ssize
     const Hot *hot = (const Hot *)self;
     uint64_t epoch;
     PyObject *timeout;
-    if (hot->manager && hot->fast_synchronize && arguments(args, count, names, 0, "timeout", &timeout) && is_timeout(timeout) &&
-        library.synchronize(hot->manager, 0) == BB_OK && library.epoch(hot->manager, &epoch) == BB_OK)
+    if (hot->manager && hot->fast_synchronize && arguments(args, count, names, 0, "timeout", &timeout) &&
+        is_timeout(timeout) && library.synchronize(hot->manager, 0) == BB_OK &&
+        library.epoch(hot->manager, &epoch) == BB_OK)
         return PyLong_FromUnsignedLongLong(epoch);
     return call_python(self, "_synchronize", args, count, names);
 }
@@ -224,7 +226,7 @@ static PyObject *hot_synchronize(PyObject *self, PyObject *const *args, Py_ssize
 static PyMethodDef manager_methods[] = {HOT_METHOD(enqueue, hot_enqueue), HOT_METHOD(put, hot_put),
                                         HOT_METHOD(tag, hot_tag), HOT_METHOD(synchronize, hot_synchronize), HOT_END};
 
-/* _set_target(manager, dtype, kind, size, elements): where the hot calls go from now on; manager 0 turns them off. */
+/* _set_target(manager, dtype, kind, size, elements): sets the manager of the fast paths; manager 0 turns them off. */
 static PyObject *hot_set_target(PyObject *self, PyObject *args) {
     Hot *hot = (Hot *)self;
     unsigned long long manager, elements;
@@ -239,7 +241,7 @@ static PyObject *hot_set_target(PyObject *self, PyObject *args) {
     hot->elements = elements;
     hot->size = size;
     hot->kind = (char)kind;
-    hot->manager = (bb_manager *)(uintptr_t)manager; /* an id, never an address */
+    hot->manager = (bb_manager *)(uintptr_t)manager; /* a handle is a number, never an address */
     Py_RETURN_NONE;
 }
 
@@ -251,13 +253,14 @@ static void hot_dealloc(PyObject *self) {
 }
 
 static PyMethodDef type_methods[] = {{"_set_target", hot_set_target, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
-static PyMemberDef type_members[] = {{"_fast_synchronize", T_BOOL, offsetof(Hot, fast_synchronize), 0, NULL}, {NULL, 0, 0, 0, NULL}};
+static PyMemberDef type_members[] = {{"_fast_synchronize", T_BOOL, offsetof(Hot, fast_synchronize), 0, NULL},
+                                     {NULL, 0, 0, 0, NULL}};
 static PyType_Slot type_slots[] = {
     {Py_tp_dealloc, hot_dealloc}, {Py_tp_methods, type_methods}, {Py_tp_members, type_members}, {0, NULL}};
 static PyType_Spec type_spec = {"backbuf._hot.Hot", sizeof(Hot), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
                                 type_slots};
 
-/* bind(addresses, ndarray, dtype of indices): cffi gives the addresses, so that both call the same copy of the
+/* bind(addresses, ndarray, dtype of indices): the addresses come from cffi, so that both call the same copy of the
  * library. */
 static PyObject *module_bind(PyObject *module, PyObject *args) {
     unsigned long long a[5];
@@ -270,7 +273,7 @@ static PyObject *module_bind(PyObject *module, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-/* The methods of the class of that name, or NULL. */
+/* The fast methods for a class, by its name; NULL with a KeyError if there are none. */
 static PyMethodDef *methods_of(PyObject *cls) {
     const struct {
         const char *name;
@@ -292,16 +295,15 @@ static PyMethodDef *methods_of(PyObject *cls) {
     return found;
 }
 
-/* install(cls, texts): makes the hot calls methods of this very class, since the interpreter's fastest way to call
- * a method wants its class to be the object's own. The Python forms stay, with an underscore in front; `texts` are
- * for help(). */
+/* install(cls, texts): makes the fast paths methods of this class itself, since the interpreter's fastest method call
+ * requires the object's own class. The Python methods remain, with a leading underscore; `texts` are the docstrings. */
 static PyObject *module_install(PyObject *module, PyObject *args) {
     PyObject *cls, *texts;
     PyMethodDef *methods;
     (void)module;
     if (!PyArg_ParseTuple(args, "OO", &cls, &texts) || !(methods = methods_of(cls)))
         return NULL;
-    Py_INCREF(texts); /* for as long as the methods point there */
+    Py_INCREF(texts); /* the methods point to its strings */
     for (; methods->ml_name; methods++) {
         const char *name = methods->ml_name;
         PyObject *form = PyObject_GetAttrString(cls, name), *hidden = PyUnicode_FromFormat("_%s", name), *method = NULL;

@@ -1,4 +1,4 @@
-/* What the halves of the extension share: _hot.c for the manager, _hot_ring.c for the ring. */
+/* Declarations shared by the files of the extension: _hot.c for the manager, _hot_ring.c for the ring. */
 
 #ifndef BACKBUF_HOT_H
 #define BACKBUF_HOT_H
@@ -11,15 +11,15 @@
 
 #include "backbuf.h"
 
-/* More than this is copied without the GIL: the Python form does. */
+/* Larger copies run without the GIL, in the Python method. */
 #define LONG_BYTES (64 * 1024)
 
 #define HOT_METHOD(name, function) {#name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS, NULL}
 #define HOT_END {NULL, NULL, 0, NULL}
 
-/* The Python form of a method, with the arguments as they came. */
+/* Calls the Python method of this name with the same arguments. */
 PyObject *call_python(PyObject *self, const char *name, PyObject *const *args, Py_ssize_t count, PyObject *names);
-/* Whether it is a plain int that fits. */
+/* Converts an int; returns 0 for other types and values out of range. */
 int unsigned_of(PyObject *number, uint64_t *value);
 
 extern PyMethodDef sender_methods[], receiver_methods[], stream_methods[];

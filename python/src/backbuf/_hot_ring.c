@@ -1,9 +1,9 @@
-/* The hot calls of the ring: they try with the GIL held and never wait. What would have to wait, a failure, and what is
- * not plain go to the Python form, as in _hot.c. And the managed buffer, whose memory the stream's chunks are. */
+/* Fast paths of the ring's methods, and the managed buffer that holds the memory of a stream's chunk. The fast paths hold
+ * the GIL and never wait; calls that would wait, failures and unusual arguments go to the Python methods, as in _hot.c. */
 
 #include "_hot.h"
 
-/* One call takes no more chunks, so that they can be listed on the stack. */
+/* The largest number of chunks that one call takes: they are listed on the stack. */
 #define MANY_CHUNKS 256
 
 static struct {
@@ -17,7 +17,7 @@ static struct {
     bb_status (*lease_release)(bb_lease *);
 } library;
 
-/* Makes the exception for access to a managed buffer after its release. */
+/* Creates the exception for access to a managed buffer after its release. */
 static PyObject *released_error;
 
 /* --- ManagedBuffer --- */
@@ -29,7 +29,7 @@ typedef struct {
     void *data;
     bb_lease *lease;
     Py_ssize_t bytes;
-    char released; /* no new access; the memory goes back with the last reference */
+    char released; /* no new access; the memory is returned with the last reference */
 } Managed;
 
 static int check_access(const Managed *managed) {
@@ -49,8 +49,8 @@ static int managed_getbuffer(PyObject *self, Py_buffer *view, int flags) {
     return check_access(managed) ? PyBuffer_FillInfo(view, self, managed->data, managed->bytes, 0, flags) : -1;
 }
 
-/* Views are references, and not all of them are exports: NumPy's ndarray(buffer=...) gives its export back at once and
- * keeps a reference. So the memory goes back with the last reference alone. */
+/* Not all views are buffer exports: NumPy's ndarray(buffer=...) releases its export at once and keeps a reference. So
+ * only the last reference returns the memory. */
 static PyObject *managed_release(PyObject *self, PyObject *unused) {
     (void)unused;
     ((Managed *)self)->released = 1;
@@ -87,8 +87,8 @@ static void managed_dealloc(PyObject *self) {
 
 static PyMethodDef managed_methods[] = {
     {"release", managed_release, METH_NOARGS,
-     "release($self)\n--\n\nEnds the access through this object. The memory goes back with its last reference, views "
-     "included. Twice is fine."},
+     "release($self)\n--\n\nEnds access through this object. The memory is returned with its last reference, views "
+     "included. Repeated calls are allowed."},
     {"__enter__", managed_enter, METH_NOARGS, NULL},
     {"__exit__", managed_exit, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL}};
@@ -96,12 +96,10 @@ static PyMemberDef managed_members[] = {
     {"released", T_BOOL, offsetof(Managed, released), READONLY, "Whether release() was called."},
     {NULL, 0, 0, 0, NULL}};
 static const char managed_doc[] =
-    "The memory of one chunk of a stream: bytes to read and to write, by the buffer protocol.\n\n"
-    "Each chunk that a stream gives is a memoryview on one, its `obj`. The memory goes back to the stream's pool when "
-    "the\n"
-    "last reference to it, views included, is gone: `del` it. After `release()` every access is a RuntimeError; views "
-    "that\n"
-    "are there already stay valid.";
+    "The memory of one chunk of a stream, readable and writable by the buffer protocol.\n\n"
+    "Each chunk of a stream is a memoryview over one, its `obj`. The memory returns to the stream's pool with the "
+    "last\n"
+    "reference, views included. After `release()` every access raises StateError; existing views stay valid.";
 static PyType_Slot managed_slots[] = {{Py_tp_dealloc, managed_dealloc},     {Py_tp_methods, managed_methods},
                                       {Py_tp_members, managed_members},     {Py_tp_repr, managed_repr},
                                       {Py_tp_doc, (void *)managed_doc},     {Py_sq_length, managed_length},
@@ -109,7 +107,7 @@ static PyType_Slot managed_slots[] = {{Py_tp_dealloc, managed_dealloc},     {Py_
 static PyType_Spec managed_spec = {"backbuf.ManagedBuffer", sizeof(Managed), 0,
                                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, managed_slots};
 
-/* A memoryview on a managed buffer that owns the chunk's lease; where there is no memory for it the lease goes back. */
+/* A memoryview over a managed buffer that owns the chunk's lease; without memory for it the lease is released. */
 static PyObject *view_of(const bb_chunk *chunk) {
     PyObject *view;
     Managed *managed = PyObject_New(Managed, managed_type);
@@ -126,7 +124,7 @@ static PyObject *view_of(const bb_chunk *chunk) {
     return view;
 }
 
-/* chunk(data, bytes, lease): the same for a chunk that was waited for. */
+/* chunk(data, bytes, lease): the same for a chunk of a waiting call. */
 PyObject *ring_chunk(PyObject *module, PyObject *args) {
     unsigned long long data, bytes, lease;
     (void)module;
@@ -135,11 +133,11 @@ PyObject *ring_chunk(PyObject *module, PyObject *args) {
     return view_of(&(bb_chunk){(void *)(uintptr_t)data, bytes, (bb_lease *)(uintptr_t)lease});
 }
 
-/* --- the ends and the stream --- */
+/* --- sender, receiver and stream --- */
 
 typedef struct {
     PyObject base;
-    unsigned long long handle; /* 0: it is gone, and all calls take their Python form */
+    unsigned long long handle; /* 0: closed; all calls go to the Python methods */
 } End;
 
 #define HANDLE(self, type) ((type *)(uintptr_t)((const End *)(self))->handle)
@@ -159,7 +157,7 @@ static PyObject *byte_count(PyObject *self, bb_status status, uint64_t bytes) {
     return status == BB_OK ? PyLong_FromUnsignedLongLong(bytes) : fail(self, status);
 }
 
-/* One argument, by position, whose bytes are few enough to be copied with the GIL held. */
+/* Gets the buffer of a single positional argument that is short enough to be copied with the GIL held. */
 static int short_buffer(PyObject *const *args, Py_ssize_t count, PyObject *names, int flags, Py_buffer *data) {
     if (names || count != 1)
         return 0;
@@ -211,7 +209,7 @@ static PyObject *receiver_recv(PyObject *self, PyObject *const *args, Py_ssize_t
         most = span.bytes;
     data = PyByteArray_FromStringAndSize(span.data, (Py_ssize_t)most);
     status = library.consume(HANDLE(self, bb_receiver), data ? most : 0);
-    if (status == BB_E_ALIGN) { /* part of a record, which is not plain */
+    if (status == BB_E_ALIGN) { /* part of a record: the Python method takes whole records */
         Py_CLEAR(data);
         library.consume(HANDLE(self, bb_receiver), 0);
         return call_python(self, "_recv", args, count, names);
@@ -230,7 +228,7 @@ static PyObject *receiver_recv_into(PyObject *self, PyObject *const *args, Py_ss
     return byte_count(self, status == BB_E_EMPTY ? BB_OK : status, got);
 }
 
-/* _next(): the next chunk, or None when there is none yet. */
+/* _next(): the next chunk, or None if there is none yet. */
 static PyObject *stream_next(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     bb_chunk chunk;
     bb_status status;
@@ -250,12 +248,12 @@ static PyObject *list_of(const bb_chunk *chunks, uint64_t got) {
         if (!view || PyList_SetItem(list, (Py_ssize_t)i, view) < 0)
             Py_CLEAR(list);
     }
-    for (; i < got; i++) /* no memory for them */
+    for (; i < got; i++) /* out of memory */
         library.lease_release(chunks[i].lease);
     return list;
 }
 
-/* _take(count): a list of the chunks that are there, at most so many, or None when there is none yet. */
+/* _take(count): a list of the available chunks, at most `count`, or None if there is none yet. */
 static PyObject *stream_take(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     bb_chunk chunks[MANY_CHUNKS];
     uint64_t most, got = 0;
@@ -274,7 +272,7 @@ PyMethodDef sender_methods[] = {HOT_METHOD(send, sender_send), HOT_METHOD(feed, 
 PyMethodDef receiver_methods[] = {HOT_METHOD(recv, receiver_recv), HOT_METHOD(recv_into, receiver_recv_into), HOT_END};
 PyMethodDef stream_methods[] = {HOT_METHOD(_next, stream_next), HOT_METHOD(_take, stream_take), HOT_END};
 
-/* bind_ring(addresses, released error), as bind. */
+/* bind_ring(addresses, released error): like bind. */
 PyObject *ring_bind(PyObject *module, PyObject *args) {
     unsigned long long a[8];
     (void)module;

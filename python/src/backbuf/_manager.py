@@ -286,8 +286,7 @@ class CBufferManager(ManagerWrites):
 
         Raises:
             StalledError: A callback is still running. The manager is destroyed nevertheless, but memory that a native
-                callback uses must
-                stay valid until it returns; objects that Python callbacks use are kept until then.
+                callback uses must stay valid until it returns; objects that Python callbacks use are kept until then.
             WaitInterruptedError: A signal ended the wait, with the same consequences.
         """
         owner, self._owner = self._owner, None

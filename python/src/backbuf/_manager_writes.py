@@ -26,8 +26,7 @@ class ManagerWrites(ManagerHandle):
 
         Args:
             data: An array of the state's dtype, a number for one element, raw bytes of whole elements, a `BufferUpdate`, or
-                a list of
-                `BufferUpdate`, which is queued as one batch.
+                a list of `BufferUpdate`, which is queued as one batch.
             byte_offset: Offset in the state, in bytes.
             timeout: Seconds to wait while the queue is full; 0 does not wait, None waits without limit.
 
@@ -101,12 +100,10 @@ class ManagerWrites(ManagerHandle):
         """Queues a function that modifies a range of the back copy, after all earlier writes.
 
         Args:
-            kernel: A native function, which runs without the GIL: the address of a
-                `void (*)(void *back, const void *front, uint64_t count, void *user_data)`, a Numba `@cfunc`, or a ctypes or
-                    cffi function.
-                Or a Python function `(back, front)`, which gets the range of both copies as 1-d arrays and may keep them;
-                    its changes are
-                copied into the state when it returns.
+            kernel: A native function, which runs without the GIL: the address of a `void (*)(void *back, const void *front,
+                uint64_t count, void *user_data)`, a Numba `@cfunc`, or a ctypes or cffi function. Or a Python function
+                `(back, front)`, which gets the range of both copies as 1-d arrays and may keep them; its changes are copied
+                into the state when it returns.
             user_data: Passed to a native kernel and kept alive for it: an address, a cffi or ctypes object, or a NumPy
                 array.
             byte_offset: Begin of the range, in bytes.

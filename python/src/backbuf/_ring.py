@@ -33,15 +33,13 @@ def spsc_buffer(
     Either end may be used here or handed to C code (`detach`), so that a native thread feeds Python.
 
     Args:
-        capacity: Size of the ring in bytes; rounded up to a power of two, all of which is usable.
+        capacity: Size of the ring in bytes; rounded up to a power of two, and usable entirely.
         label: Name in errors, logs and dumps.
         checked: Whether use of one end by two threads at once is detected (StateError).
         backoff: Whether an end that moves tiny pieces pauses for some hundred nanoseconds, so that more bytes gather.
         overwrite_record_size: If not 0, the ring transports whole records of that many bytes, its capacity is rounded up to
-            whole
-            records, and a full ring overwrites its oldest records instead of refusing new ones; both ends count the `lost`
-                records.
-            Records are not overwritten while the receiver copies them.
+            whole records, and a full ring overwrites its oldest records instead of refusing new ones; both ends count the
+            `lost` records. Records are not overwritten while the receiver copies them.
 
     Returns:
         The sender and the receiver.
@@ -187,8 +185,7 @@ class SPSCSender(RingEnd):
             data: Any object with the buffer protocol.
             timeout: Seconds to wait; None waits without limit.
             whole: Whether to send all of it or nothing, once there is space for all. With a timeout of 0 too little space
-                raises
-                ChannelFull.
+                raises ChannelFull.
 
         Returns:
             The number of bytes that were sent.
@@ -332,8 +329,7 @@ class SPSCReceiver(RingEnd):
 
         Args:
             buffer_size: Initial upper limit of a chunk's size in bytes. The stream raises it, up to the capacity, while
-                larger chunks
-                are the rule.
+                larger chunks are the rule.
             min_size: Lower limit of a chunk's size in bytes, except for the last one.
             pool_size: Number of buffers that are kept for reuse.
             record_size: If not 0, every chunk is a whole number of records of that many bytes.

@@ -14,9 +14,8 @@ class Statistics:
     """The counters of a manager (`bb_manager_stats`), since its creation."""
 
     updates: int
-    """Accepted updates; each update of a batch counts."""
+    """Accepted updates, with `bytes` in them; each update of a batch counts."""
     bytes: int
-    """Bytes of the accepted updates."""
     applied_by_caller: int
     applied_by_worker: int
     epochs: int
@@ -62,9 +61,8 @@ class EndStatistics:
     capacity: int
     """Size of the ring in bytes."""
     bytes: int
-    """Bytes that this end has moved."""
     operations: int
-    """Calls that moved bytes."""
+    """Calls that moved `bytes`."""
     misses: int
     """Calls that found the ring full (sender) or empty (receiver)."""
     waits: int
@@ -84,9 +82,8 @@ class StreamStatistics:
     """The counters of a stream and its pool (`bb_stream_stats`)."""
 
     chunks: int
-    """Chunks that the stream has returned."""
+    """Chunks that the stream has returned, with `bytes` in them."""
     bytes: int
-    """Bytes in these chunks."""
     hits: int
     """Buffers that were reused."""
     misses: int
@@ -131,9 +128,8 @@ class ReadbackStatistics:
     """The counters of a readback buffer (`bb_readback_stats`)."""
 
     reads: int
-    """Reads that were begun."""
+    """Reads that were begun, of `bytes` in all."""
     bytes: int
-    """Bytes of these reads."""
     stalls: int
     """Reads that waited for a buffer."""
     stalled_ns: int
@@ -151,9 +147,8 @@ class DynamicStatistics:
     capacity: int
     """Current size of the ring in bytes."""
     updates: int
-    """Updates that were begun."""
+    """Updates that were begun, of `bytes` in all."""
     bytes: int
-    """Bytes of these updates."""
     frames: int
     """Frames that ended and had updates."""
     stalls: int

@@ -31,8 +31,7 @@ class BufferRegistry(Unique):
         layout: "typed" computes offsets in bytes, aligned by precision, so that a region may mix precisions.
         shared_per: "block": one shared region for a block; "thread": one for each thread.
         bank_skew: Whether the stride between threads is an odd number of words, in typed layouts of 4-byte elements that
-            belong to a
-            thread.
+            belong to a thread.
         protect_persistent: Whether an alias must not overlap a persistent buffer, nor a child's region that holds one.
         label: Name in messages.
 
@@ -132,8 +131,7 @@ class BufferRegistry(Unique):
             parent: The owner of the whole region.
             child: The owner of the buffers inside.
             aliases: Name of an earlier buffer whose memory the child's shared region should share; the persistent region is
-                never an
-                alias.
+                never an alias.
 
         >>> registry = backbuf.BufferRegistry()
         >>> registry.register_child("solver", "loop", "newton")
