@@ -1,10 +1,10 @@
 //! D: copy-forward against a flat model. The steps are those of `manager/core/applier.rs` and `manager/back.rs`.
 
-use super::copy_forward::{Forward, STEP};
+use super::copy_forward::{CopyForward, COPY_STEP};
 use crate::script::{self, Step};
 
 struct World {
-    forward: Forward,
+    forward: CopyForward,
     /// Each copy's memory, which `forward` has pointers to.
     memory: Vec<Vec<u8>>,
     /// What is true: the state with every write so far, and as it was last published.
@@ -19,7 +19,7 @@ impl World {
     fn new(bytes: usize, copies: usize) -> World {
         let mut memory: Vec<Vec<u8>> = vec![vec![0; bytes]; copies];
         let (front, back) = (memory[0].as_mut_ptr(), memory[1].as_mut_ptr());
-        let forward = Forward::new(bytes, copies, front, back).unwrap();
+        let forward = CopyForward::new(bytes, copies, front, back).unwrap();
         World { forward, memory, state: vec![0; bytes], front: vec![0; bytes], held: Vec::new(), ready: true }
     }
 
@@ -37,15 +37,15 @@ impl World {
         if !self.ready && !self.is_free(self.forward.back()) {
             let free: Vec<_> = (0..self.memory.len()).filter(|&copy| self.is_free(copy)).collect();
             let present = free.iter().copied().filter(|&copy| self.forward.present(copy));
-            let Some(copy) = present.min_by_key(|&copy| self.forward.lack(copy)).or(free.first().copied()) else {
+            let Some(copy) = present.min_by_key(|&copy| self.forward.stale_bytes(copy)).or(free.first().copied()) else {
                 return false;
             };
             if !self.forward.present(copy) {
                 self.memory[copy].fill(0xee);
                 let place = self.memory[copy].as_mut_ptr();
-                self.forward.provide(copy, place).unwrap();
+                self.forward.attach(copy, place).unwrap();
             }
-            self.forward.turn_to(copy);
+            self.forward.select_back(copy);
         }
         self.ready = true;
         true
@@ -53,7 +53,7 @@ impl World {
 
     fn back(&mut self, at: usize, length: usize) -> &mut [u8] {
         // SAFETY: a range of the back copy, whose memory this owns.
-        unsafe { std::slice::from_raw_parts_mut(self.forward.target().add(at), length) }
+        unsafe { std::slice::from_raw_parts_mut(self.forward.back_data().add(at), length) }
     }
 
     fn write(&mut self, at: usize, data: &[u8]) {
@@ -75,7 +75,7 @@ impl World {
                 for copy in 0..self.memory.len() {
                     let present = (0..self.memory.len()).filter(|&copy| self.forward.present(copy)).count();
                     if present > 2 && self.is_free(copy) && copy != self.forward.back() && self.forward.present(copy) {
-                        self.forward.withdraw(copy);
+                        self.forward.detach(copy);
                     }
                 }
             }
@@ -100,18 +100,18 @@ impl World {
             }
             Step::Change { at, length } => {
                 let (at, length) = self.place(at, length);
-                self.forward.freshen(at, length);
+                self.forward.begin_modify(at, length);
                 let seen = self.back(at, length).to_vec();
                 assert_eq!(seen, self.state[at..at + length], "a kernel sees every earlier update of its range");
                 self.back(at, length).iter_mut().for_each(|byte| *byte ^= 0x55);
                 self.state[at..at + length].iter_mut().for_each(|byte| *byte ^= 0x55);
             }
             Step::CatchUp { most } => {
-                self.forward.step(most);
+                self.forward.copy_step(most);
             }
             Step::Rewrite { seed } => {
                 let whole = script::noise(seed, self.state.len());
-                self.forward.rewrite();
+                self.forward.mark_all_rewritten();
                 self.back(0, whole.len()).copy_from_slice(&whole);
                 self.state = whole;
             }
@@ -124,15 +124,15 @@ impl World {
     }
 
     fn cancel(&mut self, discard: bool) {
-        while !discard && !self.forward.step(STEP) {}
+        while !discard && !self.forward.copy_step(COPY_STEP) {}
         let mut ranges = Vec::new();
         self.forward.for_each_dirty(|start, end| ranges.push((start, end)));
         let kept: Vec<_> = ranges.iter().map(|&(start, end)| self.back(start, end - start).to_vec()).collect();
         if discard {
-            self.forward.rewrite();
+            self.forward.mark_all_rewritten();
         }
         self.back(0, self.state.len()).fill(0xaa);
-        self.forward.forsake();
+        self.forward.invalidate_back();
         for ((start, _), bytes) in ranges.into_iter().zip(kept) {
             assert_eq!(bytes, self.state[start..start + bytes.len()], "what is dirty is up to date");
             self.write(start, &bytes);
@@ -141,7 +141,7 @@ impl World {
 
     fn publish(&mut self) {
         if self.forward.is_dirty() {
-            while !self.forward.step(1000) {}
+            while !self.forward.copy_step(1000) {}
             self.forward.publish();
             self.ready = false;
             self.front = self.state.clone();
@@ -150,11 +150,11 @@ impl World {
 
     fn check(&self) {
         // SAFETY: the front copy, whose memory this owns.
-        let front = unsafe { std::slice::from_raw_parts(self.forward.source(), self.state.len()) };
+        let front = unsafe { std::slice::from_raw_parts(self.forward.front_data(), self.state.len()) };
         assert!(front == self.front, "the front is the state as published");
-        if !self.forward.is_lagging() {
+        if !self.forward.back_is_stale() {
             // SAFETY: the back copy, whose memory this owns.
-            let back = unsafe { std::slice::from_raw_parts(self.forward.target(), self.state.len()) };
+            let back = unsafe { std::slice::from_raw_parts(self.forward.back_data(), self.state.len()) };
             assert!(back == self.state, "a back copy that lacks nothing is the state");
         }
         for (copy, content) in &self.held {

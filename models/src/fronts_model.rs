@@ -4,7 +4,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::event::Event;
-use super::front_count::{Fronts, Released};
+use super::front_count::{FrontCount, Released};
 use crate::harness::explore;
 use crate::sync::atomic::{AtomicU64, Ordering::*, UnsafeCell};
 use crate::sys::clock::Deadline;
@@ -12,7 +12,7 @@ use crate::sys::clock::Deadline;
 const COPIES: usize = 2;
 
 struct Storage {
-    fronts: Fronts,
+    fronts: FrontCount,
     copies: [UnsafeCell<u64>; COPIES],
     released: Event,
     freed: [AtomicU64; COPIES],
@@ -26,7 +26,7 @@ unsafe impl Send for Storage {}
 impl Storage {
     fn new() -> Arc<Storage> {
         Arc::new(Storage {
-            fronts: Fronts::new(),
+            fronts: FrontCount::new(),
             copies: [UnsafeCell::new(0), UnsafeCell::new(0)],
             released: Event::default(),
             freed: [AtomicU64::new(0), AtomicU64::new(0)],
@@ -46,8 +46,8 @@ impl Storage {
     fn release(&self, copy: usize) {
         match self.fronts.release(copy) {
             Released::Done => {}
-            Released::Wanted => self.released.signal(),
-            Released::Orphan => self.free(copy),
+            Released::WakeWaiters => self.released.signal(),
+            Released::FreeCopy => self.free(copy),
         }
     }
 
@@ -88,7 +88,7 @@ pub fn leases_against_publish() {
         readers.map(|reader| reader.join().unwrap());
         assert_eq!(storage.fronts.front(), front);
         assert!(storage.fronts.is_free(back));
-        assert_eq!(storage.fronts.held(), 0);
+        assert_eq!(storage.fronts.leases(), 0);
     });
 }
 
@@ -123,10 +123,10 @@ pub fn the_last_release_wakes_who_wants_the_copy() {
             reader.content(held);
             reader.release(held);
         });
-        let free = || storage.fronts.want(held).then_some(());
+        let free = || storage.fronts.request_wake(held).then_some(());
         storage.released.park(Deadline::NEVER, false, free).unwrap();
         assert!(storage.fronts.is_free(held));
-        storage.fronts.settle(held);
+        storage.fronts.clear_request(held);
         storage.write(held, 2);
         storage.fronts.publish(held);
         reader.join().unwrap();
@@ -141,13 +141,13 @@ pub fn wanting_a_copy_twice_leaves_its_count() {
         let storage = Storage::new();
         let waiter = storage.clone();
         let waiter = thread::spawn(move || {
-            waiter.fronts.want(0);
-            waiter.fronts.want(0);
+            waiter.fronts.request_wake(0);
+            waiter.fronts.request_wake(0);
         });
         storage.read();
         storage.fronts.publish(1);
         assert!(storage.fronts.is_free(0));
-        storage.fronts.settle(0);
+        storage.fronts.clear_request(0);
         storage.fronts.publish(0);
         let held = storage.fronts.acquire();
         storage.fronts.publish(1);

@@ -268,25 +268,25 @@ pub const MODELS: &[Model] = &[
                 name: "the_old_front_is_taken_for_whole",
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/copies/copy_forward.rs",
-                changes: &[("self.lagging = !self.stale[old].is_empty();", "self.lagging = false;")],
+                changes: &[("self.back_stale = !self.stale[old].is_empty();", "self.back_stale = false;")],
             },
             Mutant {
                 name: "another_back_copy_is_taken_for_whole",
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/copies/copy_forward.rs",
-                changes: &[("self.lagging = !self.stale[copy].is_empty();", "self.lagging = false;")],
+                changes: &[("self.back_stale = !self.stale[copy].is_empty();", "self.back_stale = false;")],
             },
             Mutant {
                 name: "a_kernel_reads_what_is_stale",
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/copies/copy_forward.rs",
-                changes: &[("self.bring(offset / GRANULE, (offset + length - 1) / GRANULE);", "")],
+                changes: &[("self.copy_granules(offset / GRANULE, (offset + length - 1) / GRANULE);", "")],
             },
             Mutant {
                 name: "a_cancelled_back_copy_is_believed",
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/copies/copy_forward.rs",
-                changes: &[("self.stale[self.back].insert_all(); self.lagging = true;", "")],
+                changes: &[("self.stale[self.back].insert_all(); self.back_stale = true;", "")],
             },
             Mutant {
                 name: "memory_given_back_is_believed",
@@ -298,7 +298,7 @@ pub const MODELS: &[Model] = &[
                 name: "a_full_log_forgets",
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/copies/dirty_set.rs",
-                changes: &[("self.spread(); self.bitmap.insert(start, end);", "self.spread();")],
+                changes: &[("self.to_bitmap(); self.bitmap.insert(start, end);", "self.to_bitmap();")],
             },
             Mutant {
                 name: "a_bitmap_is_not_joined",

@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 use crate::alloc::try_vec;
 use crate::error::{Error, Result, Status};
 use crate::handle::lease::LeaseId;
-use crate::manager::copies::copy_forward::STEP;
+use crate::manager::copies::copy_forward::COPY_STEP;
 use crate::manager::core::applier::Applier;
 use crate::manager::core::call_wait::Patience;
 use crate::manager::core::shared::{Blocked, By, Shared};
@@ -92,7 +92,7 @@ impl Shared {
             return Err(Ok(Blocked::Pinned));
         }
         if mode == BackMode::Keep {
-            while !applier.forward.step(STEP) {
+            while !applier.forward.copy_step(COPY_STEP) {
                 if patience.limit().passed() {
                     return Err(Ok(Blocked::Late));
                 }
@@ -102,15 +102,15 @@ impl Shared {
         let hand = unsafe { &mut *self.hand.get() };
         hand.remember(applier).map_err(Err)?;
         if mode == BackMode::Discard {
-            applier.forward.rewrite();
+            applier.forward.mark_all_rewritten();
         }
         hand.given_out += 1;
         self.tasks.busy(Work::new("the back copy in hand", self.label, 0));
         self.holder.store(thread_id(), Relaxed);
         self.token.store(hand.given_out, Release);
         Ok(RawBack {
-            data: applier.forward.target(),
-            front: applier.forward.source(),
+            data: applier.forward.back_data(),
+            front: applier.forward.front_data(),
             bytes: self.shape.bytes,
             epoch: applier.epoch,
             token: hand.given_out,
@@ -147,8 +147,8 @@ impl Shared {
     pub(crate) fn replace_back(&self, token: u64) -> Result<RawBack> {
         self.with_reserved(token, |applier| {
             let data = self.storage().replace_memory(applier.forward.back())?;
-            applier.forward.move_back(data);
-            let (front, epoch) = (applier.forward.source(), applier.epoch);
+            applier.forward.relocate_back(data);
+            let (front, epoch) = (applier.forward.front_data(), applier.epoch);
             Ok(RawBack { data, front, bytes: self.shape.bytes, epoch, token })
         })
     }
@@ -158,7 +158,7 @@ impl Shared {
         self.let_go(token)?;
         // SAFETY: the token shows that the role is held for this call.
         let applier = unsafe { self.applier() };
-        applier.forward.rewrite();
+        applier.forward.mark_all_rewritten();
         (applier.tag, applier.tagged) = (tag, true);
         self.count_in_place(1, self.shape.bytes);
         self.role.drop();
@@ -171,7 +171,7 @@ impl Shared {
         self.let_go(token)?;
         // SAFETY: the token shows that the role is held for this call.
         let (applier, hand) = unsafe { (self.applier(), &mut *self.hand.get()) };
-        applier.forward.forsake();
+        applier.forward.invalidate_back();
         let mut from = 0;
         for &(start, end) in &hand.ranges {
             // SAFETY: ranges of the state, and their bytes as they were.
@@ -203,7 +203,7 @@ impl Hand {
         applier.forward.for_each_dirty(|start, end| (count, sum) = (count + 1, sum + (end - start)));
         self.ranges = try_vec(count)?;
         self.bytes = try_vec(sum)?;
-        let target = applier.forward.target();
+        let target = applier.forward.back_data();
         let (ranges, bytes) = (&mut self.ranges, &mut self.bytes);
         applier.forward.for_each_dirty(|start, end| {
             ranges.push((start, end));

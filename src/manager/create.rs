@@ -8,8 +8,8 @@ use crate::dtype::DType;
 use crate::error::{Error, Label, Result, Status};
 use crate::handle::{live_list, slots};
 use crate::log::{self, Level};
-use crate::manager::copies::device_copies::{Behind, Twins};
-use crate::manager::copies::{copy_forward, storage};
+use crate::manager::copies::device_copies::{DeviceCopies, DeviceDirty};
+use crate::manager::copies::{copies, copy_forward};
 use crate::manager::core::shared::{Failure, Shape, Shared, State, duty};
 use crate::manager::core::update_log::{Ring, UNIT, Unit};
 use crate::manager::core::{applier, callback, role, tasks, waiters, worker};
@@ -51,9 +51,11 @@ impl Manager {
         let units = (config.queue()? / UNIT) as usize;
         let number = live_list::number();
         let copies = (config.copies + config.extra_copies()) as usize;
-        let twins =
-            config.device.map(|device| Twins::new(device, config.label, shape.bytes, copies)).transpose()?;
-        let storage = storage::Storage::new(shape.bytes as usize, copies, number, twins)?;
+        let twins = config
+            .device
+            .map(|device| DeviceCopies::new(device, config.label, shape.bytes, copies))
+            .transpose()?;
+        let storage = copies::StateCopies::new(shape.bytes as usize, copies, number, twins)?;
         // SAFETY: just made; nobody else has it.
         let (first, second) = unsafe { (storage.as_ref().data(0), storage.as_ref().data(1)) };
         if let Some(initial) = config.initial {
@@ -63,13 +65,13 @@ impl Manager {
             }
         }
         let parts = || -> Result<_> {
-            let forward = copy_forward::Forward::new(shape.bytes as usize, copies, first, second)?;
+            let forward = copy_forward::CopyForward::new(shape.bytes as usize, copies, first, second)?;
             let exit = Arc::try_new(worker::Exit::default()).map_err(|_| Error::of(Status::OutOfMemory))?;
             // SAFETY: just made; it is retired only if this fails.
-            let behind = match unsafe { storage.as_ref() }.twins() {
+            let behind = match unsafe { storage.as_ref() }.on_device() {
                 Some(twins) => {
-                    let mut behind = Behind::new(shape.bytes, copies)?;
-                    behind.begin(twins, first, patience(twins, config.watchdog))?;
+                    let mut behind = DeviceDirty::new(shape.bytes, copies)?;
+                    behind.upload_initial(twins, first, patience(twins, config.watchdog))?;
                     Some(behind)
                 }
                 None => None,
@@ -80,7 +82,7 @@ impl Manager {
             Ok(parts) => parts,
             Err(error) => {
                 // SAFETY: just made; nobody holds anything.
-                unsafe { storage::Storage::retire(storage) };
+                unsafe { copies::StateCopies::retire(storage) };
                 return Err(error);
             }
         };
@@ -143,7 +145,7 @@ impl Manager {
 }
 
 /// How long a new manager waits for its first upload: where nobody may ever poll, as long as for stalled work.
-fn patience(twins: &Twins, watchdog: Timeout) -> Deadline {
+fn patience(twins: &DeviceCopies, watchdog: Timeout) -> Deadline {
     match watchdog {
         Timeout::TRY => Deadline::NEVER,
         limit if twins.device().is_host_driven() => Deadline::after(limit),
@@ -151,7 +153,7 @@ fn patience(twins: &Twins, watchdog: Timeout) -> Deadline {
     }
 }
 
-/// Storage for the log. The commit words are zero; the units are uninitialised.
+/// StateCopies for the log. The commit words are zero; the units are uninitialised.
 fn ring(units: usize) -> Result<Ring> {
     let mut bytes = try_vec::<Unit>(units)?;
     // SAFETY: the capacity was reserved, and a unit may be uninitialised: it is written before it is read.

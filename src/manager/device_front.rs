@@ -1,11 +1,11 @@
-//! Fronts for renderers: the twin of a published copy, fenced both ways.
+//! FrontCount for renderers: the twin of a published copy, fenced both ways.
 
 use crate::device::driver::Native;
 use crate::error::{Error, Result, Status};
 use crate::handle::lease;
 use crate::handle::lease::LeaseId;
 use crate::log::{self, Level};
-use crate::manager::copies::storage::{RawFront, Storage};
+use crate::manager::copies::copies::{RawFront, StateCopies};
 use crate::manager::manager::Manager;
 
 /// A leased front and its twin.
@@ -45,7 +45,7 @@ impl Manager {
 
     pub(crate) fn acquire_device_front(&self) -> Result<RawDeviceFront> {
         let storage = self.shared.storage();
-        let Some(twins) = storage.twins() else {
+        let Some(twins) = storage.on_device() else {
             let why = "this manager is on host memory alone: create it on a device";
             return Err(Error::text(Status::State, why));
         };
@@ -55,7 +55,7 @@ impl Manager {
         }
         let renderer = device.renderer();
         renderer.map_or(Ok(()), |renderer| renderer.check())?;
-        let (front, copy) = storage.acquire_with_twin()?;
+        let (front, copy) = storage.acquire_with_device_copy()?;
         let published = twins.published(copy);
         if let Some(renderer) = renderer {
             renderer.wait(published.ready);
@@ -67,7 +67,7 @@ impl Manager {
 /// Ends a device front's lease with a fence in the timeline of the renderer on this thread. Refused, it changes nothing.
 pub(crate) fn release_device_front(lease: LeaseId) -> Result<()> {
     let ending = lease::end(lease)?;
-    let Some((storage, copy)) = Storage::of_device_front(&ending) else {
+    let Some((storage, copy)) = StateCopies::of_device_front(&ending) else {
         ending.restore();
         let why = "is of a front in host memory: release it by bb_lease_release()";
         return Err(Error::param(Status::Argument, "lease", why));
@@ -85,10 +85,10 @@ pub(crate) fn release_device_front(lease: LeaseId) -> Result<()> {
     }
 }
 
-impl Storage {
+impl StateCopies {
     /// Puts a fence behind what the renderer on this thread has drawn from that copy.
     fn fence_renderer(&self, copy: usize) -> Result<()> {
-        let Some(twins) = self.twins() else { return Ok(()) };
+        let Some(twins) = self.on_device() else { return Ok(()) };
         let device = twins.device();
         // What is lost draws no more.
         match device.renderer() {

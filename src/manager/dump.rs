@@ -43,7 +43,7 @@ fn one(shared: &Shared, out: &mut dyn Write) -> std::fmt::Result {
         shared.shape.bytes,
         shared.counters.copies_present.get(),
         shared.copies,
-        shared.storage().held(),
+        shared.storage().leases(),
         shared.batches.load(Relaxed),
         shared.watches.count(),
         shared.ring.used() * crate::manager::core::update_log::UNIT,

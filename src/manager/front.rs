@@ -1,7 +1,7 @@
-//! Fronts: stable reads of one whole epoch.
+//! FrontCount: stable reads of one whole epoch.
 
 use crate::handle::lease;
-use crate::manager::copies::storage::RawFront;
+use crate::manager::copies::copies::RawFront;
 
 /// A lease of a published state. Its bytes never change, whatever is published meanwhile, and stay valid after the manager
 /// has gone. Dropping it releases it.

@@ -277,7 +277,7 @@ impl Manager {
             queue_high_water_bytes: counters.queue_high_water.get(),
             waits: counters.waits.get(),
             stalls: counters.stalls.get(),
-            leases_live: self.shared.storage().held(),
+            leases_live: self.shared.storage().leases(),
             leases_leaked: lease::leaked(),
             outsized_updates: counters.outsized.get(),
             refused_total: counters.refused.iter().map(|counter| counter.get()).sum(),
@@ -301,7 +301,7 @@ impl Manager {
         self.shared.trim(timeout)
     }
 
-    /// Refuses new work, publishes what was accepted, then lets waiters go with [`Status::Closed`]. Fronts stay readable.
+    /// Refuses new work, publishes what was accepted, then lets waiters go with [`Status::Closed`]. FrontCount stay readable.
     ///
     /// ```
     /// # use backbuf::{DType, Status, Timeout, manager::Manager};

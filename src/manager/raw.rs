@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::error::Status;
 use crate::handle::lease::LeaseId;
 use crate::manager::back::{BackMode, RawBack};
-use crate::manager::copies::storage::RawFront;
+use crate::manager::copies::copies::RawFront;
 use crate::manager::core::op::{Op, Release};
 use crate::manager::manager::Manager;
 use crate::sys::clock::Timeout;

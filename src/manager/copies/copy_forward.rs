@@ -1,54 +1,52 @@
-//! Copy-forward: several copies of one state, of which one is the front, one the back, and each knows what it lacks.
+//! Copy-forward of dirty ranges between state copies: brings a stale back copy up to date before it is published.
 //!
-//! Invariants. Outside `stale[c]` copy `c` equals the front. Outside `dirty ∪ stale[back]` the back equals the front.
-//! `stale[front]` is empty. Publishing requires `stale[back]` to be empty, adds `dirty` to every other copy's set, and
-//! flips. What a back copy lacks is brought up lazily: a write takes what it covers out of the set, so that a full rewrite
-//! never copies anything forward. The source is always the current front, so a copy that a lease keeps back only grows its
-//! set. Everything here is called by the holder of the applier role.
+//! One copy is the front, one is the back; each copy has a set of stale ranges. Invariants: outside `stale[c]`, copy `c` equals
+//! the front; outside `dirty ∪ stale[back]`, the back equals the front; `stale[front]` is empty. A publish requires `stale[back]` to be empty, adds `dirty` to the set of every other copy, and
+//! swaps front and back. Stale ranges are copied lazily: a write removes what it covers from the set, so that a full rewrite
+//! copies nothing forward. The source is always the current front, so the set of a leased copy only grows. Every method
+//! requires the applier role. The model `forward` compiles this file.
 
 use super::dirty_bitmap::GRANULE;
-use super::dirty_set::Intervals;
+use super::dirty_set::DirtySet;
+use super::front_count::MAX_COPIES;
 use crate::error::Result;
 
-/// Copies at most, extra ones included.
-pub(crate) const MOST: usize = 32;
+/// Up to this many stale bytes are copied at the first write of an epoch, after which the hot path is one test again. A
+/// scattered set is copied up to `COPY_STEP`: by measurement, tracking many small intervals costs more than copying them.
+pub(crate) const COPY_AT_ONCE: usize = 64 << 10;
 
-/// What is stale up to this size is copied at the first write of an epoch, and the hot path is back to one test. Where it
-/// is scattered, up to `STEP`: measured, following many small intervals costs more than copying them.
-pub(crate) const AT_ONCE: usize = 64 << 10;
+/// Bytes of one step of a longer copy.
+pub(crate) const COPY_STEP: usize = 256 << 10;
 
-/// One step of a longer catch-up.
-pub(crate) const STEP: usize = 256 << 10;
-
-/// No interval in registers: no offset equals or exceeds it, so the tests of `mark` need no other.
+/// The value of `low` and `high` without an interval. No offset reaches it, so `mark` needs no further test.
 const NOWHERE: usize = usize::MAX;
 
-/// The copies and what each of them lacks.
+/// The copies of one state and the stale ranges of each.
 #[derive(Debug)]
-pub(crate) struct Forward {
+pub(crate) struct CopyForward {
     bytes: usize,
     front: usize,
     back: usize,
-    /// Where the back copy lies: the hot path reads it here.
-    target: *mut u8,
-    data: [*mut u8; MOST],
+    /// The address of the back copy, for the hot path.
+    back_data: *mut u8,
+    data: [*mut u8; MAX_COPIES],
     /// Bit k: copy k has memory.
     present: u32,
-    /// Whether `stale[back]` may hold something.
-    lagging: bool,
+    /// False only if `stale[back]` is empty.
+    back_stale: bool,
     /// The last interval written, not yet in `dirty`.
     low: usize,
     high: usize,
-    dirty: Intervals,
-    stale: Vec<Intervals>,
+    dirty: DirtySet,
+    stale: Vec<DirtySet>,
     /// Ranges copied forward, and their bytes.
     pub(crate) copies_forward: u64,
     pub(crate) copied_bytes: u64,
-    /// Of this epoch's stale set: granules overwritten before anybody had to copy them.
+    /// Stale granules of this epoch that were overwritten before they were copied.
     overwritten: usize,
 }
 
-/// Copies without a call for the sizes that updates most often have.
+/// Copies bytes; the most frequent sizes of updates need no call.
 ///
 /// # Safety
 /// As `ptr::copy_nonoverlapping`.
@@ -65,26 +63,26 @@ pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, length: usize) {
     }
 }
 
-impl Forward {
-    /// Copies 0 (the front) and 1 (the back) at those addresses, equal; the others not there yet.
-    pub(crate) fn new(bytes: usize, count: usize, front: *mut u8, back: *mut u8) -> Result<Forward> {
+impl CopyForward {
+    /// Copy 0 is the front and copy 1 the back, with equal bytes at those addresses; the others have no memory.
+    pub(crate) fn new(bytes: usize, count: usize, front: *mut u8, back: *mut u8) -> Result<CopyForward> {
         let mut stale = crate::alloc::try_vec(count)?;
         for copy in 0..count {
-            stale.push(if copy < 2 { Intervals::new(bytes)? } else { Intervals::whole(bytes) });
+            stale.push(if copy < 2 { DirtySet::new(bytes)? } else { DirtySet::whole(bytes) });
         }
-        let mut data = [std::ptr::null_mut(); MOST];
+        let mut data = [std::ptr::null_mut(); MAX_COPIES];
         (data[0], data[1]) = (front, back);
-        Ok(Forward {
+        Ok(CopyForward {
             bytes,
             front: 0,
             back: 1,
-            target: back,
+            back_data: back,
             data,
             present: 0b11,
-            lagging: false,
+            back_stale: false,
             low: NOWHERE,
             high: NOWHERE,
-            dirty: Intervals::new(bytes)?,
+            dirty: DirtySet::new(bytes)?,
             stale,
             copies_forward: 0,
             copied_bytes: 0,
@@ -101,19 +99,19 @@ impl Forward {
     }
 
     /// The front copy's bytes.
-    pub(crate) fn source(&self) -> *const u8 {
+    pub(crate) fn front_data(&self) -> *const u8 {
         self.data[self.front]
     }
 
     /// The back copy's bytes.
-    pub(crate) fn target(&self) -> *mut u8 {
-        self.target
+    pub(crate) fn back_data(&self) -> *mut u8 {
+        self.back_data
     }
 
-    /// The back copy has moved to other memory, with the same bytes; or with others, which `forsake` then says.
-    pub(crate) fn move_back(&mut self, data: *mut u8) {
+    /// Records that the back copy has moved to other memory. If its bytes differ, `invalidate_back` must follow.
+    pub(crate) fn relocate_back(&mut self, data: *mut u8) {
         self.data[self.back] = data;
-        self.target = data;
+        self.back_data = data;
     }
 
     /// Whether that copy has memory.
@@ -126,9 +124,9 @@ impl Forward {
         self.present.count_ones()
     }
 
-    /// Gives a copy its memory; all of it is stale. On failure nothing changes.
-    pub(crate) fn provide(&mut self, copy: usize, data: *mut u8) -> Result<()> {
-        let mut stale = Intervals::new(self.bytes)?;
+    /// Adds the memory of a copy; all of it is stale. On failure nothing changes.
+    pub(crate) fn attach(&mut self, copy: usize, data: *mut u8) -> Result<()> {
+        let mut stale = DirtySet::new(self.bytes)?;
         if self.bytes > 0 {
             stale.insert_all();
         }
@@ -138,25 +136,25 @@ impl Forward {
         Ok(())
     }
 
-    /// Takes an idle copy's memory away.
-    pub(crate) fn withdraw(&mut self, copy: usize) {
+    /// Removes the memory of a copy that is neither front nor back.
+    pub(crate) fn detach(&mut self, copy: usize) {
         debug_assert!(copy != self.front && copy != self.back);
         self.data[copy] = std::ptr::null_mut();
         self.present &= !(1 << copy);
-        self.stale[copy] = Intervals::whole(self.bytes);
+        self.stale[copy] = DirtySet::whole(self.bytes);
     }
 
-    /// How much that copy lacks, roughly: for choosing among idle ones.
-    pub(crate) fn lack(&self, copy: usize) -> usize {
+    /// An estimate of the stale bytes of a copy, for the choice of the next back copy.
+    pub(crate) fn stale_bytes(&self, copy: usize) -> usize {
         self.stale[copy].bytes()
     }
 
-    /// Makes another copy the back. Nothing may have been written to the present one in this epoch.
-    pub(crate) fn turn_to(&mut self, copy: usize) {
+    /// Makes another copy the back. Nothing may have been written in this epoch.
+    pub(crate) fn select_back(&mut self, copy: usize) {
         debug_assert!(!self.is_dirty() && copy != self.front && self.present(copy));
         self.back = copy;
-        self.target = self.data[copy];
-        self.lagging = !self.stale[copy].is_empty();
+        self.back_data = self.data[copy];
+        self.back_stale = !self.stale[copy].is_empty();
     }
 
     /// Whether anything was written in this epoch.
@@ -165,17 +163,17 @@ impl Forward {
         self.high != NOWHERE || !self.dirty.is_empty()
     }
 
-    /// Whether the back copy lacks anything.
+    /// Whether the back copy has stale bytes.
     #[inline(always)]
-    pub(crate) fn is_lagging(&self) -> bool {
-        self.lagging
+    pub(crate) fn back_is_stale(&self) -> bool {
+        self.back_stale
     }
 
-    /// Whether waiting writers would gain from catching up before they come: much is stale, and the last time it was
-    /// not simply overwritten.
+    /// Whether copying ahead of the next write is worth it: much is stale, and most of it was not simply overwritten in the
+    /// last epoch.
     pub(crate) fn worth_catching_up(&self) -> bool {
-        self.lagging
-            && self.stale[self.back].bytes() >= 16 * STEP
+        self.back_stale
+            && self.stale[self.back].bytes() >= 16 * COPY_STEP
             && self.overwritten * GRANULE < self.bytes / 4
     }
 
@@ -185,27 +183,27 @@ impl Forward {
     /// `offset + length` lies within the state; `from` is readable for `length` and no part of the back copy.
     #[inline(always)]
     pub(crate) unsafe fn write(&mut self, offset: usize, from: *const u8, length: usize) {
-        // SAFETY: the caller's promise; `touch` gives a place within the back copy.
-        unsafe { copy(from, self.touch(offset, length), length) }
+        // SAFETY: the caller's promise; `begin_overwrite` returns an address within the back copy.
+        unsafe { copy(from, self.begin_overwrite(offset, length), length) }
     }
 
-    /// Prepares `offset .. offset + length` of the back copy for being overwritten, and says where it lies.
+    /// Prepares `offset .. offset + length` of the back copy to be overwritten and returns its address.
     #[inline(always)]
-    pub(crate) fn touch(&mut self, offset: usize, length: usize) -> *mut u8 {
-        if self.lagging {
-            self.settle(offset, offset + length);
+    pub(crate) fn begin_overwrite(&mut self, offset: usize, length: usize) -> *mut u8 {
+        if self.back_stale {
+            self.copy_before_write(offset, offset + length);
         }
         self.mark(offset, offset + length);
-        self.target.wrapping_add(offset)
+        self.back_data.wrapping_add(offset)
     }
 
-    /// Prepares a range of the back copy for being read and changed.
-    pub(crate) fn freshen(&mut self, offset: usize, length: usize) -> *mut u8 {
-        if self.lagging && length > 0 && !self.settle_small() {
-            self.spread();
-            self.bring(offset / GRANULE, (offset + length - 1) / GRANULE);
+    /// Brings a range of the back copy up to date, to be read and changed, and returns its address.
+    pub(crate) fn begin_modify(&mut self, offset: usize, length: usize) -> *mut u8 {
+        if self.back_stale && length > 0 && !self.copy_all_if_small() {
+            self.stale_to_bitmap();
+            self.copy_granules(offset / GRANULE, (offset + length - 1) / GRANULE);
         }
-        self.touch(offset, length)
+        self.begin_overwrite(offset, length)
     }
 
     #[inline(always)]
@@ -220,57 +218,57 @@ impl Forward {
         }
     }
 
-    /// Brings all of a small stale set up. True when nothing is left.
-    fn settle_small(&mut self) -> bool {
+    /// Copies a small stale set whole. True if nothing is stale any more.
+    fn copy_all_if_small(&mut self) -> bool {
         let stale = &mut self.stale[self.back];
         let bytes = stale.bytes();
-        if bytes <= AT_ONCE || (bytes <= STEP && stale.is_scattered()) {
-            self.bring_all();
+        if bytes <= COPY_AT_ONCE || (bytes <= COPY_STEP && stale.is_scattered()) {
+            self.copy_all();
         }
-        !self.lagging
+        !self.back_stale
     }
 
-    /// Before a write of `start .. end`: what it covers is not stale any more; granules that it covers in part are
-    /// brought up first.
+    /// Prepares a stale back copy for a write of `start .. end`: removes covered granules from the stale set and copies those
+    /// that are covered in part.
     #[cold]
     #[inline(never)]
-    fn settle(&mut self, start: usize, end: usize) {
+    fn copy_before_write(&mut self, start: usize, end: usize) {
         if self.stale[self.back].is_log() {
-            if self.settle_small() {
+            if self.copy_all_if_small() {
                 return;
             }
             if let Some(covered) = self.stale[self.back].subtract(start, end) {
                 self.overwritten += covered / GRANULE;
-                self.lagging = !self.stale[self.back].is_empty();
+                self.back_stale = !self.stale[self.back].is_empty();
                 return;
             }
         }
-        self.spread();
+        self.stale_to_bitmap();
         let (from, to) = (start / GRANULE, (end - 1) / GRANULE);
         if !start.is_multiple_of(GRANULE) {
-            self.bring(from, from);
+            self.copy_granules(from, from);
         }
         if !end.is_multiple_of(GRANULE) && end != self.bytes {
-            self.bring(to, to);
+            self.copy_granules(to, to);
         }
         let granules = self.stale[self.back].granules();
         let before = granules.count();
         granules.remove(from, to);
         self.overwritten += before - granules.count();
-        if granules.count() * GRANULE <= AT_ONCE {
-            self.step(usize::MAX);
+        if granules.count() * GRANULE <= COPY_AT_ONCE {
+            self.copy_step(usize::MAX);
         }
     }
 
-    /// Turns what is stale in the back copy into granules. What was written in this epoch lies beside it to the byte, and
-    /// must not become stale again with the rest of its granule.
-    fn spread(&mut self) {
+    /// Converts the stale set of the back copy to granules. Bytes written in this epoch may share a granule with stale ones
+    /// and must not become stale again, so such partial granules are copied here.
+    fn stale_to_bitmap(&mut self) {
         if !self.is_dirty() {
-            return self.stale[self.back].spread();
+            return self.stale[self.back].to_bitmap();
         }
-        let (from, to) = (self.data[self.front], self.target);
+        let (from, to) = (self.data[self.front], self.back_data);
         let (mut ranges, mut bytes) = (0, 0);
-        self.stale[self.back].spread_exactly(|start, end| {
+        self.stale[self.back].to_bitmap_exact(|start, end| {
             // SAFETY: both copies are `bytes` long and apart, and sets never reach beyond them.
             unsafe { copy(from.wrapping_add(start), to.wrapping_add(start), end - start) };
             (ranges, bytes) = (ranges + 1, bytes + (end - start) as u64);
@@ -279,25 +277,27 @@ impl Forward {
         self.copied_bytes += bytes;
     }
 
-    /// Brings the granules `from ..= to` of the back copy up to date, where they are stale.
-    fn bring(&mut self, from: usize, to: usize) {
-        while let Some((first, count)) = self.stale[self.back].granules().take_run(from, to, STEP / GRANULE) {
-            self.copy_forward(first * GRANULE, ((first + count) * GRANULE).min(self.bytes));
+    /// Copies the stale granules among `from ..= to`.
+    fn copy_granules(&mut self, from: usize, to: usize) {
+        while let Some((first, count)) =
+            self.stale[self.back].granules().take_run(from, to, COPY_STEP / GRANULE)
+        {
+            self.copy_range(first * GRANULE, ((first + count) * GRANULE).min(self.bytes));
         }
     }
 
     #[inline(always)]
-    fn copy_forward(&mut self, start: usize, end: usize) {
+    fn copy_range(&mut self, start: usize, end: usize) {
         let from = self.data[self.front].wrapping_add(start);
         // SAFETY: both copies are `bytes` long and apart, and sets never reach beyond them.
-        unsafe { copy(from, self.target.wrapping_add(start), end - start) };
+        unsafe { copy(from, self.back_data.wrapping_add(start), end - start) };
         self.copies_forward += 1;
         self.copied_bytes += (end - start) as u64;
     }
 
-    /// Brings up everything that is stale in the back copy.
-    fn bring_all(&mut self) {
-        let (from, to) = (self.data[self.front], self.target);
+    /// Copies everything that is stale in the back copy.
+    fn copy_all(&mut self) {
+        let (from, to) = (self.data[self.front], self.back_data);
         let (mut ranges, mut bytes) = (0, 0);
         let done = self.stale[self.back].drain_log(|start, end| {
             // SAFETY: both copies are `bytes` long and apart, and sets never reach beyond them.
@@ -306,77 +306,77 @@ impl Forward {
         });
         self.copies_forward += ranges;
         self.copied_bytes += bytes;
-        self.lagging = !done;
-        self.step(usize::MAX);
+        self.back_stale = !done;
+        self.copy_step(usize::MAX);
     }
 
-    /// Brings up about `most` stale bytes of the back copy. True when nothing is left.
-    pub(crate) fn step(&mut self, most: usize) -> bool {
+    /// Copies about `most` stale bytes. True if nothing is stale any more.
+    pub(crate) fn copy_step(&mut self, most: usize) -> bool {
         let mut left = most;
-        while self.lagging && left > 0 {
-            match self.stale[self.back].pop(left.min(STEP)) {
+        while self.back_stale && left > 0 {
+            match self.stale[self.back].pop(left.min(COPY_STEP)) {
                 Some((start, end)) => {
-                    self.copy_forward(start, end);
+                    self.copy_range(start, end);
                     left = left.saturating_sub(end - start);
                 }
-                None => self.lagging = false,
+                None => self.back_stale = false,
             }
         }
-        if self.lagging && self.stale[self.back].is_empty() {
+        if self.back_stale && self.stale[self.back].is_empty() {
             self.stale[self.back].clear();
-            self.lagging = false;
+            self.back_stale = false;
         }
-        !self.lagging
+        !self.back_stale
     }
 
-    /// The whole back copy will be rewritten: nothing in it is stale, all of it is dirty.
-    pub(crate) fn rewrite(&mut self) {
+    /// Marks the whole back copy as dirty and not stale: the caller rewrites all of it.
+    pub(crate) fn mark_all_rewritten(&mut self) {
         self.stale[self.back].clear();
-        self.lagging = false;
+        self.back_stale = false;
         if self.bytes > 0 {
             self.dirty.clear();
             (self.low, self.high) = (0, self.bytes);
         }
     }
 
-    /// The back copy holds nothing of use, and nothing was written.
-    pub(crate) fn forsake(&mut self) {
+    /// Marks the whole back copy as stale and not dirty: its content is lost.
+    pub(crate) fn invalidate_back(&mut self) {
         self.dirty.clear();
         (self.low, self.high) = (NOWHERE, NOWHERE);
         if self.bytes > 0 {
             self.stale[self.back].insert_all();
-            self.lagging = true;
+            self.back_stale = true;
         }
     }
 
-    /// Hands every dirty range to `visit`.
+    /// Calls `visit` for every dirty range.
     pub(crate) fn for_each_dirty(&mut self, visit: impl FnMut(usize, usize)) {
-        self.flush_last();
+        self.flush_interval();
         self.dirty.for_each(visit);
     }
 
-    fn flush_last(&mut self) {
+    fn flush_interval(&mut self) {
         if self.high != NOWHERE {
             self.dirty.insert(self.low, self.high);
             (self.low, self.high) = (NOWHERE, NOWHERE);
         }
     }
 
-    /// Makes the back copy the front; the old front becomes the back. The back must not be lagging.
+    /// Makes the back copy the front; the old front becomes the back. The back copy must not be stale.
     pub(crate) fn publish(&mut self) {
-        debug_assert!(!self.lagging);
-        self.flush_last();
+        debug_assert!(!self.back_stale);
+        self.flush_interval();
         let (old, new) = (self.front, self.back);
         let mut others = self.present & !(1 << old | 1 << new);
         while others != 0 {
             self.stale[others.trailing_zeros() as usize].union(&mut self.dirty);
             others &= others - 1;
         }
-        // The old front lacked nothing: its empty set becomes the next epoch's dirty set.
-        self.dirty.trade(&mut self.stale[old]);
+        // The old front has an empty stale set: it becomes the next epoch's dirty set.
+        self.dirty.swap(&mut self.stale[old]);
         (self.front, self.back) = (new, old);
-        self.target = self.data[old];
-        self.lagging = !self.stale[old].is_empty();
+        self.back_data = self.data[old];
+        self.back_stale = !self.stale[old].is_empty();
         self.overwritten = 0;
     }
 }

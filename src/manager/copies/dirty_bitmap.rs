@@ -1,4 +1,4 @@
-//! A set of 64-byte granules, in two levels: marking is O(1) for small ranges, walking follows what is marked.
+//! A two-level bitmap of 64-byte granules: inserting a small range is O(1), iteration visits only what is set.
 
 use crate::alloc::try_vec;
 use crate::error::Result;
@@ -6,9 +6,9 @@ use crate::error::Result;
 /// Bytes of a granule.
 pub(crate) const GRANULE: usize = 64;
 
-/// Level 0 holds a bit a granule, level 1 a bit for each word of level 0 that is not zero.
+/// Level 0 (`words`) has one bit per granule, level 1 (`summary`) one bit per non-zero word of level 0.
 #[derive(Debug)]
-pub(crate) struct Bitmap {
+pub(crate) struct DirtyBitmap {
     words: Vec<u64>,
     summary: Vec<u64>,
     /// Bits set in `words`.
@@ -40,17 +40,23 @@ fn zeros(length: usize) -> Result<Vec<u64>> {
     }
 }
 
-impl Bitmap {
+impl DirtyBitmap {
     /// An empty set over `bytes` bytes.
-    pub(crate) fn new(bytes: usize) -> Result<Bitmap> {
+    pub(crate) fn new(bytes: usize) -> Result<DirtyBitmap> {
         let granules = bytes.div_ceil(GRANULE);
         let words = granules.div_ceil(64);
-        Ok(Bitmap { words: zeros(words)?, summary: zeros(words.div_ceil(64))?, count: 0, first: 0, granules })
+        Ok(DirtyBitmap {
+            words: zeros(words)?,
+            summary: zeros(words.div_ceil(64))?,
+            count: 0,
+            first: 0,
+            granules,
+        })
     }
 
     /// A set over nothing.
-    pub(crate) fn none() -> Bitmap {
-        Bitmap { words: Vec::new(), summary: Vec::new(), count: 0, first: 0, granules: 0 }
+    pub(crate) fn none() -> DirtyBitmap {
+        DirtyBitmap { words: Vec::new(), summary: Vec::new(), count: 0, first: 0, granules: 0 }
     }
 
     /// Granules in the set.
@@ -58,7 +64,7 @@ impl Bitmap {
         self.count
     }
 
-    /// Adds every granule that `start .. end` (bytes) touches.
+    /// Adds every granule that overlaps `start .. end` (bytes).
     pub(crate) fn insert(&mut self, start: usize, end: usize) {
         let (from, to) = (start / GRANULE, (end - 1) / GRANULE);
         if from == to {
@@ -105,11 +111,11 @@ impl Bitmap {
     }
 
     /// Adds another set over the same bytes.
-    pub(crate) fn union(&mut self, other: &Bitmap) {
+    pub(crate) fn union(&mut self, other: &DirtyBitmap) {
         other.for_each_run(|first, count| self.insert(first * GRANULE, (first + count) * GRANULE));
     }
 
-    /// Hands every run to `visit`: (first granule, how many).
+    /// Calls `visit` for every run: (first granule, count).
     pub(crate) fn for_each_run(&self, mut visit: impl FnMut(usize, usize)) {
         for (group, &summary) in self.summary.iter().enumerate() {
             let mut left = summary;
@@ -140,7 +146,7 @@ impl Bitmap {
         if rest != 0 {
             return Some(from / 64 * 64 + rest.trailing_zeros() as usize);
         }
-        // On by the summary: a word of it stands for 4,096 granules.
+        // Continue in the summary: one of its words covers 4,096 granules.
         let next = from / 64 + 1;
         let mut group = next / 64;
         let mut summary = self.summary.get(group)? & (!0 << (next % 64));
@@ -152,13 +158,12 @@ impl Bitmap {
         Some(word * 64 + self.words[word].trailing_zeros() as usize)
     }
 
-    /// Takes the first run of neighbouring granules within `from ..= to` out of the set, `most` at most: (first granule,
-    /// how many).
+    /// Removes the first run of adjacent granules within `from ..= to`, at most `most`: (first granule, count).
     pub(crate) fn take_run(&mut self, from: usize, to: usize, most: usize) -> Option<(usize, usize)> {
         let start = self.find(from).filter(|&start| start <= to)?;
         let limit = most.min(to + 1 - start);
         let mut length = 0;
-        // Runs go on over the ends of words.
+        // A run may span several words.
         while length < limit {
             let at = start + length;
             let ones = (!(self.words[at / 64] >> (at % 64))).trailing_zeros() as usize;
@@ -173,7 +178,7 @@ impl Bitmap {
         Some((start, length))
     }
 
-    /// As `take_run`, of the whole set.
+    /// `take_run` over the whole set.
     pub(crate) fn pop_run(&mut self, most: usize) -> Option<(usize, usize)> {
         if self.count == 0 {
             return None;
@@ -193,7 +198,7 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_a_plain_set(bytes in 1usize..700_000, edits in prop::collection::vec((any::<bool>(), any::<u32>(), any::<u16>()), 0..40)) {
-            let mut map = Bitmap::new(bytes).unwrap();
+            let mut map = DirtyBitmap::new(bytes).unwrap();
             let mut plain = BTreeSet::new();
             for (insert, start, length) in edits {
                 let start = start as usize % bytes;
@@ -222,7 +227,7 @@ mod tests {
 
     #[test]
     fn everything_goes_in_and_out() {
-        let mut map = Bitmap::new(64 * 64 * 64 + 1).unwrap();
+        let mut map = DirtyBitmap::new(64 * 64 * 64 + 1).unwrap();
         map.insert_all();
         assert_eq!(map.count(), 4097);
         assert_eq!(map.pop_run(usize::MAX), Some((0, 4097)));
@@ -235,7 +240,7 @@ mod tests {
     #[test]
     fn a_granule_added_before_the_last_run_is_popped_next() {
         const GROUP: usize = 64 * 64;
-        let mut map = Bitmap::new(3 * GROUP * GRANULE).unwrap();
+        let mut map = DirtyBitmap::new(3 * GROUP * GRANULE).unwrap();
         map.insert(2 * GROUP * GRANULE, (2 * GROUP + 2) * GRANULE);
         assert_eq!(map.pop_run(1), Some((2 * GROUP, 1)));
         for group in [1, 0] {

@@ -1,18 +1,18 @@
-//! A set of byte ranges that is cheap to add to: a log of intervals first, a bitmap of 64-byte granules when the log is
-//! full, "all of it" last.
+//! A set of dirty byte ranges with cheap insertion: an interval log first, a bitmap of 64-byte granules when the log is full,
+//! "everything" last.
 
-use super::dirty_bitmap::{Bitmap, GRANULE};
+use super::dirty_bitmap::{DirtyBitmap, GRANULE};
 use crate::alloc::try_vec;
 use crate::error::Result;
 
-/// Intervals in a log at most. Measured: 4,096 makes streams of 10,000 small updates overflow, 16,384 still fits the
+/// Capacity of the interval log. By measurement: 4,096 overflows with streams of 10,000 small updates; 16,384 still fits the
 /// second-level cache.
 const LOG: usize = 16_384;
 
-/// Intervals that are worth following one by one.
+/// Logs of up to this many intervals are tracked one by one.
 const FEW: usize = 8;
 
-/// Where one range starts and ends, in units of the set.
+/// Start and end of a range, in units of the set.
 type Interval = (u32, u32);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,37 +22,37 @@ enum Mode {
     All,
 }
 
-/// The set. An interval may appear more than once, and may be told larger than it was added, never smaller.
+/// The set. It may report a range more than once, and larger than it was inserted, never smaller.
 #[derive(Debug)]
-pub(crate) struct Intervals {
+pub(crate) struct DirtySet {
     mode: Mode,
     log: Vec<Interval>,
-    /// Bytes of the log's intervals; those that overlap count twice.
+    /// Bytes of the log's intervals; overlaps count twice.
     logged: usize,
-    bitmap: Bitmap,
+    bitmap: DirtyBitmap,
     bytes: usize,
-    /// Offsets are kept in units of 2^shift bytes, so that states beyond 4 GiB fit.
+    /// Offsets are stored in units of 2^shift bytes, so that states beyond 4 GiB fit.
     shift: u32,
 }
 
-impl Intervals {
+impl DirtySet {
     /// An empty set over `bytes` bytes.
-    pub(crate) fn new(bytes: usize) -> Result<Intervals> {
+    pub(crate) fn new(bytes: usize) -> Result<DirtySet> {
         let capacity = LOG.min((bytes / 8).max(64));
         let shift = (usize::BITS - bytes.leading_zeros()).saturating_sub(32);
-        Ok(Intervals {
+        Ok(DirtySet {
             mode: Mode::Log,
             log: try_vec(capacity)?,
             logged: 0,
-            bitmap: Bitmap::new(bytes)?,
+            bitmap: DirtyBitmap::new(bytes)?,
             bytes,
             shift,
         })
     }
 
-    /// All of it, without memory to hold anything less: for a copy that has none itself. May only be replaced.
-    pub(crate) fn whole(bytes: usize) -> Intervals {
-        Intervals { mode: Mode::All, log: Vec::new(), logged: 0, bitmap: Bitmap::none(), bytes, shift: 0 }
+    /// The set of all bytes without memory for any other form, for a copy without memory. It may only be replaced.
+    pub(crate) fn whole(bytes: usize) -> DirtySet {
+        DirtySet { mode: Mode::All, log: Vec::new(), logged: 0, bitmap: DirtyBitmap::none(), bytes, shift: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -63,7 +63,7 @@ impl Intervals {
         }
     }
 
-    /// Whether it is a log: to the byte.
+    /// Whether the set is an interval log, exact to the byte.
     pub(crate) fn is_log(&self) -> bool {
         self.mode == Mode::Log
     }
@@ -79,7 +79,7 @@ impl Intervals {
         if self.mode == Mode::Log && length < self.log.capacity() {
             let round = (1usize << self.shift) - 1;
             let interval = ((start >> self.shift) as u32, ((end + round) >> self.shift) as u32);
-            // SAFETY: within the capacity, which is all that the log ever has.
+            // SAFETY: within the capacity, which never changes.
             unsafe {
                 self.log.as_mut_ptr().add(length).write(interval);
                 self.log.set_len(length + 1);
@@ -94,7 +94,7 @@ impl Intervals {
     #[inline(never)]
     fn insert_beyond_log(&mut self, start: usize, end: usize) {
         if self.mode != Mode::All {
-            self.spread();
+            self.to_bitmap();
             self.bitmap.insert(start, end);
         }
     }
@@ -106,7 +106,7 @@ impl Intervals {
     }
 
     /// Adds another set.
-    pub(crate) fn union(&mut self, other: &mut Intervals) {
+    pub(crate) fn union(&mut self, other: &mut DirtySet) {
         if self.is_all() {
             return;
         }
@@ -119,11 +119,11 @@ impl Intervals {
                 }
             }
             Mode::Bitmap => {
-                self.spread();
+                self.to_bitmap();
                 self.bitmap.union(&other.bitmap);
             }
         }
-        // Beyond half of the state, following single granules costs more than it saves.
+        // Beyond half of the state, tracking single granules costs more than it saves.
         if self.mode == Mode::Bitmap && self.bitmap.count() * GRANULE > self.bytes / 2 {
             self.insert_all();
         }
@@ -136,7 +136,7 @@ impl Intervals {
         self.mode = Mode::Log;
     }
 
-    /// Bytes in the set; intervals that overlap count twice.
+    /// Bytes in the set; overlapping intervals count twice.
     pub(crate) fn bytes(&self) -> usize {
         match self.mode {
             Mode::All => self.bytes,
@@ -145,7 +145,7 @@ impl Intervals {
         }
     }
 
-    /// Whether it is a log of more than a few intervals: following each costs more than it may spare.
+    /// Whether the set is a log of many intervals: tracking each costs more than it saves.
     pub(crate) fn is_scattered(&self) -> bool {
         self.mode == Mode::Log && self.log.len() > FEW
     }
@@ -156,8 +156,8 @@ impl Intervals {
         ((start as usize) << self.shift, ((end as usize) << self.shift).min(self.bytes))
     }
 
-    /// Trades contents. Logs alone where that is all: it happens at every publish.
-    pub(crate) fn trade(&mut self, other: &mut Intervals) {
+    /// Swaps contents. Two logs swap only their logs, since that happens at every publish.
+    pub(crate) fn swap(&mut self, other: &mut DirtySet) {
         if self.mode == Mode::Log && other.mode == Mode::Log {
             std::mem::swap(&mut self.log, &mut other.log);
             std::mem::swap(&mut self.logged, &mut other.logged);
@@ -166,7 +166,7 @@ impl Intervals {
         }
     }
 
-    /// Hands every interval of a log to `visit` and forgets them all. False if this is no log.
+    /// Calls `visit` for every interval of a log and clears it. False if the set is not a log.
     #[inline(always)]
     pub(crate) fn drain_log(&mut self, mut visit: impl FnMut(usize, usize)) -> bool {
         if self.mode == Mode::Log {
@@ -177,13 +177,13 @@ impl Intervals {
         self.mode == Mode::Log
     }
 
-    /// Takes what `start .. end` covers out of a log of few intervals, exactly; how many bytes that were. None if this is
-    /// no such log.
+    /// Removes `start .. end` from a log of few intervals, exactly, and returns how many bytes that removed. None if the set is
+    /// not such a log.
     pub(crate) fn subtract(&mut self, start: usize, end: usize) -> Option<usize> {
         if self.mode != Mode::Log || self.log.len() + 1 > FEW.min(self.log.capacity()) {
             return None;
         }
-        // Units that are covered in part stay.
+        // Partly covered units stay.
         let start = start.div_ceil(1 << self.shift) as u32;
         let end = if end == self.bytes { u32::MAX } else { (end >> self.shift) as u32 };
         let before = self.logged;
@@ -207,12 +207,12 @@ impl Intervals {
         Some(before.saturating_sub(self.logged))
     }
 
-    /// Turns the set into a bitmap, so that ranges can be taken out of it.
-    pub(crate) fn spread(&mut self) {
+    /// Converts the set to a bitmap, from which ranges can be removed.
+    pub(crate) fn to_bitmap(&mut self) {
         match self.mode {
             Mode::Bitmap => {}
             Mode::All => self.bitmap.insert_all(),
-            // More than all of it: telling the intervals apart is not worth it, and a set may be told larger.
+            // At least the whole state: the set may be reported larger, so single intervals are not tracked.
             Mode::Log if self.logged >= self.bytes => {
                 self.bitmap.insert_all();
                 self.log.clear();
@@ -230,9 +230,9 @@ impl Intervals {
         self.mode = Mode::Bitmap;
     }
 
-    /// As `spread`, but only granules that lie wholly within an interval go into the bitmap; what is left at the ends of an
-    /// interval is handed to `rest`. For a set beside whose intervals lie bytes that must not be taken for members.
-    pub(crate) fn spread_exactly(&mut self, mut rest: impl FnMut(usize, usize)) {
+    /// `to_bitmap` for a set whose neighbouring bytes must not become members: only granules wholly within an interval go into
+    /// the bitmap; `rest` is called for the remaining ends of each interval.
+    pub(crate) fn to_bitmap_exact(&mut self, mut rest: impl FnMut(usize, usize)) {
         if self.mode == Mode::Log {
             for at in 0..self.log.len() {
                 let (start, end) = self.range(at);
@@ -254,16 +254,16 @@ impl Intervals {
             self.logged = 0;
             self.mode = Mode::Bitmap;
         }
-        self.spread();
+        self.to_bitmap();
     }
 
-    /// The granules of a set that has been spread.
-    pub(crate) fn granules(&mut self) -> &mut Bitmap {
+    /// The granules of a set in bitmap form.
+    pub(crate) fn granules(&mut self) -> &mut DirtyBitmap {
         debug_assert_eq!(self.mode, Mode::Bitmap);
         &mut self.bitmap
     }
 
-    /// Takes a range of at most about `most` bytes out of the set.
+    /// Removes a range of at most about `most` bytes and returns it.
     #[inline(always)]
     pub(crate) fn pop(&mut self, most: usize) -> Option<(usize, usize)> {
         if self.mode == Mode::Log {
@@ -285,7 +285,7 @@ impl Intervals {
 
     #[cold]
     fn pop_granules(&mut self, most: usize) -> Option<(usize, usize)> {
-        self.spread();
+        self.to_bitmap();
         match self.bitmap.pop_run((most / GRANULE).max(1)) {
             Some((first, count)) => Some((first * GRANULE, ((first + count) * GRANULE).min(self.bytes))),
             None => {
@@ -295,7 +295,7 @@ impl Intervals {
         }
     }
 
-    /// Hands every range to `visit`, and keeps the set.
+    /// Calls `visit` for every range; the set stays as it is.
     pub(crate) fn for_each(&mut self, mut visit: impl FnMut(usize, usize)) {
         match self.mode {
             Mode::All => visit(0, self.bytes),

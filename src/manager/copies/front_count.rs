@@ -1,41 +1,41 @@
-//! Front leases: taking one is a single wait-free step, giving it back another, and the publisher never waits for either.
+//! Lease counts of the state copies: acquiring and releasing a front are one wait-free step each; a publish waits for neither.
 //!
-//! One word holds the index of the front copy and how many leases were taken since it became the front; each copy has a
-//! count of its own from which releases are taken. Publishing swaps the word and adds what the old one had counted to the
-//! old front's own count, which from then on tells exactly how many leases still hold that copy. There is no moment between
-//! "which copy is it" and "I hold it", so there is nothing to retry. The model checker compiles this file.
+//! One word holds the index of the front copy and the number of leases taken since it became the front. Each copy has a
+//! count from which releases are subtracted. A publish swaps the word and adds its number of leases to the count of the old
+//! front, which from then on is exactly the number of leases of that copy. Reading the index and counting the lease are one
+//! atomic step, so nothing is ever retried. The model `fronts` compiles this file.
 
 use crate::sync::atomic::{AtomicI64, AtomicU64, Ordering::*, fence};
 
-/// Copies at most, extra ones included.
-pub(crate) const MOST: usize = 32;
+/// Maximum number of copies, extra ones included.
+pub(crate) const MAX_COPIES: usize = 32;
 
 const INDEX_SHIFT: u32 = 48;
 const COUNT: u64 = (1 << INDEX_SHIFT) - 1;
 
-/// Leases taken of one front, beyond which the count is moved out of the word.
+/// From this many leases of one front on, the number is moved from the word to the copy's count.
 const FULL: u64 = 1 << 40;
 
-/// Somebody waits for this copy. Flags stand above any count; a negative count borrows from them.
+/// A thread waits for this copy. Flags are above any count; a negative count borrows from them.
 const WANTED: i64 = 1 << 60;
-/// The storage is retired: the last lease frees the copy.
+/// The copies are retired: the last lease frees the copy.
 const RETIRED: i64 = 1 << 61;
-/// At or above this a flag is set, whatever the count.
+/// At or above this value a flag is set, for every count.
 const FLAGGED: i64 = 1 << 59;
 
 fn count(pins: i64) -> i64 {
     (pins << 5) >> 5
 }
 
-/// What a release has to do beyond giving back.
+/// What the caller of a release must do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Released {
     /// Nothing.
     Done,
-    /// It was the last one, and somebody waits for the copy.
-    Wanted,
-    /// It was the last one of a retired storage: free the copy.
-    Orphan,
+    /// The last lease of a copy that a thread waits for: signal it.
+    WakeWaiters,
+    /// The last lease of a retired copy: free it.
+    FreeCopy,
 }
 
 #[repr(C, align(128))]
@@ -43,18 +43,18 @@ pub(crate) enum Released {
 struct Apart<T>(T);
 
 #[derive(Debug)]
-pub(crate) struct Fronts {
+pub(crate) struct FrontCount {
     word: Apart<AtomicU64>,
-    pins: [Apart<AtomicI64>; MOST],
+    pins: [Apart<AtomicI64>; MAX_COPIES],
 }
 
-impl Fronts {
-    /// Copy 0 is the front; nobody holds anything.
-    pub(crate) fn new() -> Fronts {
-        Fronts { word: Apart(AtomicU64::new(0)), pins: std::array::from_fn(|_| Apart(AtomicI64::new(0))) }
+impl FrontCount {
+    /// Copy 0 is the front; there are no leases.
+    pub(crate) fn new() -> FrontCount {
+        FrontCount { word: Apart(AtomicU64::new(0)), pins: std::array::from_fn(|_| Apart(AtomicI64::new(0))) }
     }
 
-    /// Takes a lease of the front and says which copy that is.
+    /// Takes a lease of the front and returns the index of its copy.
     #[inline(always)]
     pub(crate) fn acquire(&self) -> usize {
         // Acquire: the content published with this index. Release: the publisher's swap sees every earlier reader.
@@ -65,7 +65,7 @@ impl Fronts {
         (word >> INDEX_SHIFT) as usize
     }
 
-    /// Moves a large count into the copy's own.
+    /// Moves a large number of leases from the word to the copy's count.
     #[cold]
     fn renormalise(&self, word: u64) {
         let index = word >> INDEX_SHIFT;
@@ -78,10 +78,10 @@ impl Fronts {
         }
     }
 
-    /// Gives a lease of that copy back. After this, `self` may be gone.
+    /// Releases a lease of that copy. Afterwards `self` may be freed.
     #[inline(always)]
     pub(crate) fn release(&self, copy: usize) -> Released {
-        // Release: what the reader read comes before any later overwrite.
+        // Release: the reader's accesses happen before any later overwrite.
         let before = self.pins[copy].0.fetch_sub(1, Release);
         if before >= FLAGGED { Self::flagged(before) } else { Released::Done }
     }
@@ -93,12 +93,12 @@ impl Fronts {
         }
         if before - count(before) >= RETIRED {
             fence(Acquire);
-            return Released::Orphan;
+            return Released::FreeCopy;
         }
-        Released::Wanted
+        Released::WakeWaiters
     }
 
-    /// Publisher: makes `new` the front.
+    /// Makes `new` the front. Requires the applier role.
     pub(crate) fn publish(&self, new: usize) {
         // Release: the new content. Acquire and release: the count moves with everything that its readers did.
         let old = self.word.0.swap((new as u64) << INDEX_SHIFT, AcqRel);
@@ -108,20 +108,20 @@ impl Fronts {
         }
     }
 
-    /// Publisher: whether no lease holds that copy, which is not the front. True stays true until it is published.
+    /// Whether that copy, which is not the front, has no lease. True stays true until it is published. Requires the applier role.
     pub(crate) fn is_free(&self, copy: usize) -> bool {
         count(self.pins[copy].0.load(Acquire)) == 0
     }
 
-    /// The front, as it is now.
+    /// The index of the front copy now.
     pub(crate) fn front(&self) -> usize {
         (self.word.0.load(Acquire) >> INDEX_SHIFT) as usize
     }
 
-    /// Asks for word when the last lease of that copy, which is not the front, goes; true if there is none.
-    pub(crate) fn want(&self, copy: usize) -> bool {
-        // By addition: the copy may have become the front meanwhile, and a count below zero borrows from the flags, so that
-        // no single bit tells.
+    /// Requests [`Released::WakeWaiters`] for the last release of that copy, which is not the front; true if it has no lease.
+    pub(crate) fn request_wake(&self, copy: usize) -> bool {
+        // By addition, not by setting a bit: the copy may have become the front meanwhile, and a count below zero borrows
+        // from the flags.
         let pins = &self.pins[copy].0;
         let mut seen = pins.load(Acquire);
         while seen - count(seen) == 0 {
@@ -133,19 +133,19 @@ impl Fronts {
         count(seen) == 0
     }
 
-    /// Publisher: a copy that is free is wanted no more.
-    pub(crate) fn settle(&self, copy: usize) {
-        // Nobody acquires or releases a free copy, so the value is the bare flag.
+    /// Clears the wake request of a free copy. Requires the applier role.
+    pub(crate) fn clear_request(&self, copy: usize) {
+        // A free copy is neither acquired nor released, so the value is the bare flag.
         let _ = self.pins[copy].0.compare_exchange(WANTED, 0, AcqRel, Relaxed);
     }
 
-    /// Leases that are held now.
-    pub(crate) fn held(&self) -> u64 {
+    /// Live leases of all copies.
+    pub(crate) fn leases(&self) -> u64 {
         let own: i64 = self.pins.iter().map(|pins| count(pins.0.load(Relaxed))).sum();
         (own + (self.word.0.load(Relaxed) & COUNT) as i64).max(0) as u64
     }
 
-    /// Nobody acquires any more: marks that copy as an orphan in waiting. True if nobody holds it, so that it is freed now.
+    /// Marks a copy as retired, after the last acquire. True if it has no lease: the caller frees it now.
     pub(crate) fn retire(&self, copy: usize) -> bool {
         let word = self.word.0.load(Acquire);
         let taken = if (word >> INDEX_SHIFT) as usize == copy { (word & COUNT) as i64 } else { 0 };

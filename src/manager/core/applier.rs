@@ -2,9 +2,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::manager::copies::copy_forward::{Forward, MOST};
-use crate::manager::copies::copy_memory::CopyMemory;
-use crate::manager::copies::storage::Storage;
+use crate::manager::copies::copies::CopyMemory;
+use crate::manager::copies::copies::StateCopies;
+use crate::manager::copies::copy_forward::CopyForward;
+use crate::manager::copies::front_count::MAX_COPIES;
 use crate::manager::core::callback;
 use crate::manager::core::op::{Op, Release, Run};
 use crate::manager::region::Plan;
@@ -31,7 +32,7 @@ impl Spent {
 pub(crate) struct Panicked;
 
 pub(crate) struct Applier {
-    pub(crate) forward: Forward,
+    pub(crate) forward: CopyForward,
     /// Everything below has been applied.
     pub(crate) head: u64,
     /// Whether the back copy may be written: nobody holds it. Stays true until it is published.
@@ -70,7 +71,7 @@ impl std::fmt::Debug for Applier {
 }
 
 impl Applier {
-    pub(crate) fn new(forward: Forward, number: u64) -> Applier {
+    pub(crate) fn new(forward: CopyForward, number: u64) -> Applier {
         let spent = Vec::new();
         Applier {
             forward,
@@ -95,12 +96,12 @@ impl Applier {
     }
 
     /// Sees to it that the back copy may be written: turns to another one where a lease holds it. False if all are held.
-    pub(crate) fn prepare(&mut self, storage: &Storage, copies: usize) -> bool {
+    pub(crate) fn prepare(&mut self, storage: &StateCopies, copies: usize) -> bool {
         if !self.ready {
             let (front, back) = (self.forward.front(), self.forward.back());
             self.ready = storage.is_free(back)
                 || self.idle(storage, copies, |copy| copy != front && copy != back).is_some_and(|copy| {
-                    self.forward.turn_to(copy);
+                    self.forward.select_back(copy);
                     self.used |= 1 << copy;
                     self.replaced += 1;
                     true
@@ -110,15 +111,20 @@ impl Applier {
     }
 
     /// The free copy that lacks least; one without memory comes last, and is given some.
-    fn idle(&mut self, storage: &Storage, copies: usize, allowed: impl Fn(usize) -> bool) -> Option<usize> {
+    fn idle(
+        &mut self,
+        storage: &StateCopies,
+        copies: usize,
+        allowed: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
         let free = |copy: &usize| allowed(*copy) && storage.is_free(*copy);
-        let present = (0..copies.min(MOST)).filter(free).filter(|&copy| self.forward.present(copy));
-        if let Some(copy) = present.min_by_key(|&copy| self.forward.lack(copy)) {
+        let present = (0..copies.min(MAX_COPIES)).filter(free).filter(|&copy| self.forward.present(copy));
+        if let Some(copy) = present.min_by_key(|&copy| self.forward.stale_bytes(copy)) {
             return Some(copy);
         }
-        let copy = (0..copies.min(MOST)).find(|copy| free(copy) && !self.forward.present(*copy))?;
+        let copy = (0..copies.min(MAX_COPIES)).find(|copy| free(copy) && !self.forward.present(*copy))?;
         let data = storage.provide(copy).ok()?;
-        if self.forward.provide(copy, data).is_err() {
+        if self.forward.attach(copy, data).is_err() {
             drop(storage.withdraw(copy));
             return None;
         }
@@ -126,34 +132,34 @@ impl Applier {
     }
 
     /// Takes the memory of a copy that is not the front nor the back, that no lease holds, and that `unused` accepts.
-    fn withdraw(&mut self, storage: &Storage, unused: impl Fn(usize) -> bool) -> Option<CopyMemory> {
+    fn withdraw(&mut self, storage: &StateCopies, unused: impl Fn(usize) -> bool) -> Option<CopyMemory> {
         let (front, back) = (self.forward.front(), self.forward.back());
         let spare = |copy: &usize| *copy != front && *copy != back && self.forward.present(*copy);
-        let copy = (0..MOST).filter(spare).find(|&copy| unused(copy) && storage.is_free(copy))?;
-        self.forward.withdraw(copy);
+        let copy = (0..MAX_COPIES).filter(spare).find(|&copy| unused(copy) && storage.is_free(copy))?;
+        self.forward.detach(copy);
         storage.withdraw(copy)
     }
 
     /// Takes the memory of a copy that is not needed now, if there is one.
-    pub(crate) fn withdraw_spare(&mut self, storage: &Storage) -> Option<CopyMemory> {
+    pub(crate) fn withdraw_spare(&mut self, storage: &StateCopies) -> Option<CopyMemory> {
         self.withdraw(storage, |_| true)
     }
 
     /// Gives the back copy new memory, which takes none before it is written; that is then copied from the front. Only where
     /// nothing was written since the last publish, and the state is large: the memory of small ones stays faulted in.
-    pub(crate) fn empty_back(&mut self, storage: &Storage) -> Option<CopyMemory> {
+    pub(crate) fn empty_back(&mut self, storage: &StateCopies) -> Option<CopyMemory> {
         let back = self.forward.back();
         if self.forward.is_dirty() || storage.bytes() <= PREFAULTED_MOST || !storage.is_free(back) {
             return None;
         }
         let (data, before) = storage.renew(back).ok()?;
-        self.forward.move_back(data);
-        self.forward.forsake();
+        self.forward.relocate_back(data);
+        self.forward.invalidate_back();
         before
     }
 
     /// Takes the memory of a copy that has not become the back copy since this last came to its end; None ends it.
-    pub(crate) fn withdraw_unused(&mut self, storage: &Storage) -> Option<CopyMemory> {
+    pub(crate) fn withdraw_unused(&mut self, storage: &StateCopies) -> Option<CopyMemory> {
         let used = self.used;
         let pages = self.withdraw(storage, |copy| used >> copy & 1 == 0);
         if pages.is_none() {
@@ -199,7 +205,7 @@ impl Applier {
             }
             Op::Fill { offset, length, element, data } => {
                 if length > 0 {
-                    let to = self.forward.touch(offset as usize, length as usize);
+                    let to = self.forward.begin_overwrite(offset as usize, length as usize);
                     // SAFETY: the range was checked, and is the back copy's.
                     unsafe { repeat(data, to, element as usize, length as usize) };
                 }
@@ -243,12 +249,15 @@ impl Applier {
             (&mut [], &[])
         } else {
             let forward = &mut self.forward;
-            let back =
-                if overwrites { forward.touch(offset, length) } else { forward.freshen(offset, length) };
+            let back = if overwrites {
+                forward.begin_overwrite(offset, length)
+            } else {
+                forward.begin_modify(offset, length)
+            };
             // SAFETY: the range was checked; back and front are apart; the role keeps others away from the back, and
             // nobody writes to the front.
             unsafe {
-                let front = std::slice::from_raw_parts(forward.source().add(offset), length);
+                let front = std::slice::from_raw_parts(forward.front_data().add(offset), length);
                 (std::slice::from_raw_parts_mut(back, length), front)
             }
         };
@@ -269,7 +278,7 @@ impl Applier {
     }
 
     /// Makes the back copy the front. Nothing may be lagging, and the back must be ready.
-    pub(crate) fn publish(&mut self, storage: &Storage) {
+    pub(crate) fn publish(&mut self, storage: &StateCopies) {
         self.epoch += 1;
         let new = self.forward.back();
         self.forward.publish();

@@ -77,7 +77,7 @@ impl Patience {
             Some(Blocked::Pinned) => true,
             Some(Blocked::Tasks | Blocked::Uncommitted | Blocked::Late) => false,
             // Somebody else has the role: updates wait, and no copy is free for them.
-            _ => shared.ring.used() > 0 && !shared.storage().want_any(shared.copies),
+            _ => shared.ring.used() > 0 && !shared.storage().request_free_copy(shared.copies),
         };
         let pinned = if pinned { pinned_error(shared) } else { None };
         if self.deadline.passed() {
@@ -131,16 +131,18 @@ impl Patience {
         let stop = match blocked {
             _ if let Some(device) = shared.pumped() => {
                 let _listed = shared.waiters.enter(what);
-                let freed = || blocked == Blocked::Pinned && shared.storage().want_any(shared.copies);
+                let freed =
+                    || blocked == Blocked::Pinned && shared.storage().request_free_copy(shared.copies);
                 shared.pump(device, self.limit(), &|| ready() || freed() || shared.lives().is_err())
             }
             Blocked::Uncommitted => self.doze(),
             // A copy is free, yet there was no memory for it, or it has just come free.
-            Blocked::Pinned if shared.storage().want_any(shared.copies) => self.doze(),
+            Blocked::Pinned if shared.storage().request_free_copy(shared.copies) => self.doze(),
             Blocked::Pinned => {
                 let _listed = shared.waiters.enter(what);
-                let any_free =
-                    || ready() || shared.storage().want_any(shared.copies) || shared.lives().is_err();
+                let any_free = || {
+                    ready() || shared.storage().request_free_copy(shared.copies) || shared.lives().is_err()
+                };
                 shared.storage().released().wait(self.limit(), || any_free().then_some(()))
             }
             _ => {

@@ -3,7 +3,7 @@
 use crate::dtype::DType;
 use crate::error::{Error, Result, Status};
 use crate::manager::config::{Config, EXTRA_COPIES};
-use crate::manager::copies::copy_forward::MOST;
+use crate::manager::copies::front_count::MAX_COPIES;
 use crate::manager::core::op::Op;
 use crate::manager::core::shared::Shape;
 use crate::manager::region::{MAX_DIMS, Plan, RawRegion};
@@ -161,7 +161,7 @@ impl Config<'_> {
         }
         if let Some(extra) = self.max_extra_copies {
             let value = |why| Error::value(Status::Argument, "max_extra_copies", extra, why);
-            if extra > MOST as u32 - self.copies {
+            if extra > MAX_COPIES as u32 - self.copies {
                 return Err(value("with copies at most 32"));
             }
             if extra > 0 && self.device.is_some() {

@@ -2,7 +2,7 @@
 
 use crate::alloc::{try_box, try_vec};
 use crate::error::{Error, Result, Status};
-use crate::manager::copies::copy_forward::AT_ONCE;
+use crate::manager::copies::copy_forward::COPY_AT_ONCE;
 use crate::manager::core::call_wait::Patience;
 use crate::manager::core::callback;
 use crate::manager::core::op::Op;
@@ -115,7 +115,7 @@ impl Shared {
         // SAFETY: the role is held.
         let applier = unsafe { self.applier() };
         let upto = self.ring.tail().min(applier.head + COURTESY);
-        let courtesy = self.drain(applier, upto, &mut (AT_ONCE as u64), By::Caller);
+        let courtesy = self.drain(applier, upto, &mut (COPY_AT_ONCE as u64), By::Caller);
         let free = courtesy.is_ok() && self.ring.open_and_ends_at(applier.head);
         let done = free && self.prepare(applier);
         let result = if done {

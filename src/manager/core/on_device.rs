@@ -2,7 +2,7 @@
 
 use crate::device::device::Device;
 use crate::error::Status;
-use crate::manager::copies::device_copies::Twins;
+use crate::manager::copies::device_copies::DeviceCopies;
 use crate::manager::core::applier::Applier;
 use crate::manager::core::shared::{Blocked, Shared, State};
 use crate::manager::core::tasks::Work;
@@ -13,7 +13,7 @@ use crate::sys::clock::Timeout;
 impl Shared {
     /// The device that the twins are on.
     pub(crate) fn device(&self) -> Option<&Device> {
-        self.storage().twins().map(Twins::device)
+        self.storage().on_device().map(DeviceCopies::device)
     }
 
     /// Who waits at the device looks again.
@@ -53,7 +53,8 @@ impl Shared {
     /// Brings the twin of the back copy up to date. The role's holder only, on the worker.
     pub(super) fn upload(&self, applier: &mut Applier, tickets: u64) -> std::result::Result<(), Blocked> {
         // SAFETY: the caller holds the role.
-        let (Some(twins), Some(behind)) = (self.storage().twins(), unsafe { &mut *self.behind.get() }) else {
+        let (Some(twins), Some(behind)) = (self.storage().on_device(), unsafe { &mut *self.behind.get() })
+        else {
             return Ok(());
         };
         let stopped = || !matches!(self.state(), State::Open | State::Closing);

@@ -1,7 +1,7 @@
 //! Back copies that were reserved when their manager was destroyed: their memory stays until the reservation is committed or
 //! cancelled, since its holder may still be writing.
 
-use crate::manager::copies::copy_memory::CopyMemory;
+use crate::manager::copies::copies::CopyMemory;
 use crate::sync::mutex::Mutex;
 
 struct Kept {

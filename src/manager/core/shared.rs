@@ -9,10 +9,11 @@ use crate::error::{Error, Label, Result, Status};
 use crate::handle::lease;
 use crate::log::{self, Level};
 use crate::manager::config::Flush;
-use crate::manager::copies::copy_forward::{MOST, STEP};
-use crate::manager::copies::copy_memory::CopyMemory;
-use crate::manager::copies::device_copies::Behind;
-use crate::manager::copies::storage::Storage;
+use crate::manager::copies::copies::CopyMemory;
+use crate::manager::copies::copies::StateCopies;
+use crate::manager::copies::copy_forward::COPY_STEP;
+use crate::manager::copies::device_copies::DeviceDirty;
+use crate::manager::copies::front_count::MAX_COPIES;
 use crate::manager::core::applier::{Applied, Applier, Panicked, Spent};
 use crate::manager::core::call_wait::Patience;
 use crate::manager::core::callback;
@@ -38,7 +39,7 @@ pub enum State {
     Open = 0,
     /// Publishes what it has accepted, and accepts nothing more.
     Closing = 1,
-    /// Fronts stay readable; nothing else goes on.
+    /// FrontCount stay readable; nothing else goes on.
     Closed = 2,
     /// A panic left it unusable.
     Poisoned = 3,
@@ -129,7 +130,7 @@ pub(crate) struct Shared {
     pub(crate) applier: UnsafeCell<Applier>,
     pub(crate) counters: Counters,
     pub(crate) ring: Ring,
-    pub(crate) storage: NonNull<Storage>,
+    pub(crate) storage: NonNull<StateCopies>,
     pub(crate) epoch: AtomicU64,
     /// The tag of that epoch, for queries.
     pub(crate) tag_of_epoch: AtomicU64,
@@ -155,7 +156,7 @@ pub(crate) struct Shared {
     /// Batches that are neither committed nor cancelled.
     pub(crate) batches: AtomicU32,
     pub(crate) flush: UnsafeCell<Option<Flush>>,
-    pub(crate) behind: UnsafeCell<Option<Behind>>,
+    pub(crate) behind: UnsafeCell<Option<DeviceDirty>>,
     pub(crate) hand: UnsafeCell<crate::manager::back::Hand>,
     /// The token of the back copy in hand, 0 for none, and the thread that reserved it.
     pub(crate) token: AtomicU64,
@@ -188,7 +189,7 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
-    pub(crate) fn storage(&self) -> &Storage {
+    pub(crate) fn storage(&self) -> &StateCopies {
         // SAFETY: retired only when this is dropped.
         unsafe { self.storage.as_ref() }
     }
@@ -325,10 +326,10 @@ impl Shared {
     }
 
     /// Frees every copy that `next` withdraws. The role's holder only; releases the role, since freeing takes long.
-    pub(crate) fn free_copies(&self, mut next: impl FnMut(&mut Applier, &Storage) -> Option<CopyMemory>) {
+    pub(crate) fn free_copies(&self, mut next: impl FnMut(&mut Applier, &StateCopies) -> Option<CopyMemory>) {
         // SAFETY: the role is held.
         let applier = unsafe { self.applier() };
-        let mut freed: [Option<CopyMemory>; MOST] = [const { None }; MOST];
+        let mut freed: [Option<CopyMemory>; MAX_COPIES] = [const { None }; MAX_COPIES];
         for pages in &mut freed {
             *pages = next(applier, self.storage());
             if pages.is_none() {
@@ -430,7 +431,7 @@ impl Shared {
         if tickets <= self.completed.load(Relaxed) {
             return Err(Blocked::Tasks);
         }
-        while applier.changed() && !applier.forward.step(STEP) {
+        while applier.changed() && !applier.forward.copy_step(COPY_STEP) {
             if limit.passed() {
                 return Err(Blocked::Late);
             }
@@ -493,7 +494,7 @@ impl Shared {
         self.counters.copied_forward_bytes.set(applier.forward.copied_bytes);
         self.tag_of_epoch.store(applier.tag, Relaxed);
         self.epoch.store(applier.epoch, Release);
-        if applier.forward.is_lagging() && applier.forward.worth_catching_up() {
+        if applier.forward.back_is_stale() && applier.forward.worth_catching_up() {
             self.ask(duty::CATCH_UP);
         }
     }
@@ -557,7 +558,7 @@ impl Drop for Shared {
             log::record(Level::Warn, "manager", self.label.as_str(), text);
         }
         drop(self.flush.get_mut().take());
-        let held = self.storage().held();
+        let held = self.storage().leases();
         if held > 0 {
             lease::count_leaked(held);
             let text = format_args!(
@@ -567,6 +568,6 @@ impl Drop for Shared {
         }
         log::record(Level::Info, "manager", self.label.as_str(), format_args!("destroyed"));
         // SAFETY: called once, and nobody is inside any more.
-        unsafe { Storage::retire(self.storage) };
+        unsafe { StateCopies::retire(self.storage) };
     }
 }

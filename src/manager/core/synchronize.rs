@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use crate::error::{Error, Result, Status};
-use crate::manager::copies::copy_forward::STEP;
+use crate::manager::copies::copy_forward::COPY_STEP;
 use crate::manager::core::call_wait::Patience;
 use crate::manager::core::shared::{Blocked, By, Shared, State};
 use crate::sync::atomic::Ordering::*;
@@ -91,7 +91,7 @@ impl Shared {
         let applier = unsafe { self.applier() };
         let current = self.ring.open_and_ends_at(applier.head);
         // One step of copying forward is quicker than any other way; a device is the worker's business.
-        let done = current && (!applier.changed() || !self.on_device && applier.forward.step(STEP));
+        let done = current && (!applier.changed() || !self.on_device && applier.forward.copy_step(COPY_STEP));
         let mut news = false;
         if done {
             if applier.changed() {

@@ -4,7 +4,7 @@ use crate::alloc::Arc;
 use crate::error::Result;
 use crate::log::{self, Level};
 use crate::manager::config::Priority;
-use crate::manager::copies::copy_forward::STEP;
+use crate::manager::copies::copy_forward::COPY_STEP;
 use crate::manager::core::applier::{Applier, Spent};
 use crate::manager::core::callback;
 use crate::manager::core::shared::{Blocked, By, Shared, State, duty};
@@ -241,8 +241,8 @@ impl<'a> Worker<'a> {
         let shared = self.shared;
         let (extra, present) = (shared.counters.extra_copies.get(), shared.counters.copies_present.get());
         let none_left = present == shared.copies as u64
-            && shared.storage().held() > 0
-            && !shared.storage().want_any(shared.copies);
+            && shared.storage().leases() > 0
+            && !shared.storage().request_free_copy(shared.copies);
         if extra == 0 && !none_left {
             return;
         }
@@ -283,7 +283,7 @@ impl<'a> Worker<'a> {
         let shared = self.shared;
         self.watch_copies();
         shared.duties.fetch_or(duties & duty::DRAIN, AcqRel);
-        let free = || shared.storage().want_any(shared.copies);
+        let free = || shared.storage().request_free_copy(shared.copies);
         if free() {
             nap(20_000);
             return;
@@ -302,7 +302,7 @@ impl<'a> Worker<'a> {
         while !self.wanted() && shared.counters.updates() == updates && shared.role.try_take() {
             // SAFETY: the role is held.
             let applier = unsafe { shared.applier() };
-            let done = !shared.prepare(applier) || applier.forward.step(STEP);
+            let done = !shared.prepare(applier) || applier.forward.copy_step(COPY_STEP);
             shared.role.drop();
             if done {
                 return;

@@ -1,0 +1,370 @@
+//! Physical copies of one state: their memory, the leases of fronts, and what is freed when.
+//!
+//! [`StateCopies`] lives until the manager is destroyed and the last lease is released; each copy is freed with its last
+//! lease. [`CopyMemory`] counts references to the pages of one copy, so that a lease of a back copy keeps them mapped even if
+//! the copy moves to other pages.
+
+use std::mem::ManuallyDrop;
+use std::ptr::{NonNull, null_mut};
+
+use crate::alloc::try_box;
+use crate::error::{Error, Result, Status};
+use crate::handle::lease::{self, Ending, Giver, LeaseId};
+use crate::manager::copies::device_copies::DeviceCopies;
+use crate::manager::copies::front_count::{FrontCount, MAX_COPIES, Released};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
+use crate::sync::event::Event;
+use crate::sys::pages::{Pages, check_available};
+
+/// Reference-counted pages.
+#[derive(Debug)]
+pub(crate) struct CountedPages {
+    pages: Pages,
+    references: AtomicU32,
+}
+
+/// One reference to the pages of a copy. [`StateCopies`] holds one, and each lease of [`CopyMemory::lease`] another.
+#[derive(Debug)]
+pub(crate) struct CopyMemory(NonNull<CountedPages>);
+
+static BACK_GIVER: Giver =
+    Giver { name: "back copy", object: "manager", about: "epoch", release: release_back_lease };
+
+unsafe fn release_back_lease(owner: *mut (), _: u32) {
+    // SAFETY: the lease holds a reference until this call.
+    drop(unsafe { CopyMemory::from_raw(owner.cast()) });
+}
+
+// SAFETY: any thread may free the pages; the role and the leases order accesses to the bytes.
+unsafe impl Send for CopyMemory {}
+
+impl CopyMemory {
+    /// Owns the pages, with one reference.
+    fn new(pages: Pages) -> Result<CopyMemory> {
+        let memory = try_box(CountedPages { pages, references: AtomicU32::new(1) })
+            .map_err(|_| Error::of(Status::OutOfMemory))?;
+        Ok(CopyMemory(NonNull::from(Box::leak(memory))))
+    }
+
+    pub(crate) fn data(&self) -> *mut u8 {
+        // SAFETY: this reference keeps the pages.
+        unsafe { self.0.as_ref() }.pages.data().as_ptr()
+    }
+
+    fn into_raw(self) -> *mut CountedPages {
+        ManuallyDrop::new(self).0.as_ptr()
+    }
+
+    /// None for null.
+    ///
+    /// # Safety
+    /// The result of `into_raw`, used once; or null.
+    unsafe fn from_raw(raw: *mut CountedPages) -> Option<CopyMemory> {
+        NonNull::new(raw).map(CopyMemory)
+    }
+
+    fn share(&self) -> CopyMemory {
+        // SAFETY: this reference keeps the pages. Relaxed: it also keeps the count above 0.
+        unsafe { self.0.as_ref() }.references.fetch_add(1, Relaxed);
+        CopyMemory(self.0)
+    }
+
+    /// A lease that keeps the pages mapped. Their bytes may change.
+    fn lease(&self, number: u64, epoch: u64) -> Result<LeaseId> {
+        let Some(blank) = lease::blank() else { return Err(lease::why_none()) };
+        Ok(blank.fill(&BACK_GIVER, self.share().into_raw().cast(), 0, number, epoch))
+    }
+}
+
+impl Drop for CopyMemory {
+    fn drop(&mut self) {
+        // SAFETY: this reference keeps the pages. AcqRel: every earlier use happens before they are freed.
+        unsafe {
+            if self.0.as_ref().references.fetch_sub(1, AcqRel) == 1 {
+                drop(Box::from_raw(self.0.as_ptr()));
+            }
+        }
+    }
+}
+
+/// One copy: its address, its pages, and the epoch and tag that it shows as a front. The role holder writes all of them.
+#[derive(Debug)]
+struct StateCopy {
+    data: AtomicPtr<u8>,
+    memory: AtomicPtr<CountedPages>,
+    epoch: AtomicU64,
+    tag: AtomicU64,
+}
+
+/// All copies of one state. It owns itself, and is freed when the manager and the last lease are gone.
+#[derive(Debug)]
+pub(crate) struct StateCopies {
+    fronts: FrontCount,
+    copies: [StateCopy; MAX_COPIES],
+    bytes: usize,
+    number: u64,
+    /// The copies on the manager's device, if it has one.
+    on_device: Option<DeviceCopies>,
+    /// Copies that are not freed yet.
+    unfreed: AtomicU32,
+}
+
+/// A leased front.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawFront {
+    pub(crate) data: *const u8,
+    pub(crate) bytes: u64,
+    pub(crate) epoch: u64,
+    pub(crate) tag: u64,
+    pub(crate) lease: LeaseId,
+}
+
+static FRONT_GIVER: Giver =
+    Giver { name: "front", object: "manager", about: "epoch", release: release_front_lease };
+
+/// Gives leases of fronts together with their device copies.
+static DEVICE_FRONT_GIVER: Giver =
+    Giver { name: "device front", object: "manager", about: "epoch", release: release_front_lease };
+
+/// Where threads that wait for a free copy sleep. Static, since the last release may free the [`StateCopies`].
+static RELEASED: [Event; 16] = [const { Event::new() }; 16];
+
+unsafe fn release_front_lease(owner: *mut (), part: u32) {
+    let copies = owner.cast::<StateCopies>();
+    // SAFETY: a lease keeps its copy, and copies keep `StateCopies`, until this call.
+    match unsafe { (*copies).fronts.release(part as usize) } {
+        Released::Done => {}
+        Released::WakeWaiters => released_event(copies).signal(),
+        // SAFETY: the copies are retired, and this was the last lease of the copy.
+        Released::FreeCopy => unsafe { free(copies, part as usize) },
+    }
+}
+
+fn released_event(copies: *const StateCopies) -> &'static Event {
+    &RELEASED[(copies as usize >> 7) % RELEASED.len()]
+}
+
+/// Frees a retired copy without leases, and `StateCopies` with the last one.
+///
+/// # Safety
+/// Called once per copy, after `retire`.
+unsafe fn free(copies: *mut StateCopies, copy: usize) {
+    // SAFETY: `unfreed` counts this copy, so `StateCopies` is not freed yet.
+    unsafe {
+        drop((*copies).withdraw(copy));
+        if let Some(on_device) = &(*copies).on_device {
+            on_device.free(copy);
+        }
+        if (*copies).unfreed.fetch_sub(1, AcqRel) == 1 {
+            drop(Box::from_raw(copies));
+        }
+    }
+}
+
+impl StateCopies {
+    /// `count` copies of `bytes` bytes, of which the first two have memory.
+    pub(crate) fn new(
+        bytes: usize,
+        count: usize,
+        number: u64,
+        on_device: Option<DeviceCopies>,
+    ) -> Result<NonNull<StateCopies>> {
+        let two = (bytes as u64).saturating_mul(2);
+        check_available(two, "shape", "bytes for two copies: more memory than is available")?;
+        let pages = [Pages::new(bytes, true)?, Pages::new(bytes, true)?];
+        let absent = || StateCopy {
+            data: AtomicPtr::new(null_mut()),
+            memory: AtomicPtr::new(null_mut()),
+            epoch: AtomicU64::new(0),
+            tag: AtomicU64::new(0),
+        };
+        let copies = StateCopies {
+            fronts: FrontCount::new(),
+            copies: std::array::from_fn(|_| absent()),
+            bytes,
+            number,
+            on_device,
+            unfreed: AtomicU32::new(count as u32),
+        };
+        let copies = try_box(copies).map_err(|_| Error::of(Status::OutOfMemory))?;
+        for (copy, pages) in pages.into_iter().enumerate() {
+            if let Err(error) = copies.map(copy, pages) {
+                (0..copy).for_each(|mapped| drop(copies.withdraw(mapped)));
+                return Err(error);
+            }
+        }
+        Ok(NonNull::from(Box::leak(copies)))
+    }
+
+    /// Gives a copy other pages; returns the previous ones.
+    fn map(&self, copy: usize, pages: Pages) -> Result<Option<CopyMemory>> {
+        let memory = CopyMemory::new(pages)?;
+        self.copies[copy].data.store(memory.data(), Relaxed);
+        let before = self.copies[copy].memory.swap(memory.into_raw(), Relaxed);
+        // SAFETY: the reference that an earlier `map` stored, taken once.
+        Ok(unsafe { CopyMemory::from_raw(before) })
+    }
+
+    /// Gives an absent copy memory.
+    pub(crate) fn provide(&self, copy: usize) -> Result<*mut u8> {
+        // Twice: readers that keep more and more fronts must not use up the machine's memory.
+        let twice = (self.bytes as u64).saturating_mul(2);
+        check_available(
+            twice,
+            "shape",
+            "bytes, twice those of one more copy: more memory than is available",
+        )?;
+        self.map(copy, Pages::new(self.bytes, false)?)?;
+        Ok(self.data(copy))
+    }
+
+    /// Takes the memory of a copy without front leases. The caller frees it after it has released the role, since freeing
+    /// may take long.
+    pub(crate) fn withdraw(&self, copy: usize) -> Option<CopyMemory> {
+        self.copies[copy].data.store(null_mut(), Relaxed);
+        // SAFETY: the reference that `map` stored, taken once.
+        unsafe { CopyMemory::from_raw(self.copies[copy].memory.swap(null_mut(), Relaxed)) }
+    }
+
+    /// Gives a copy without front leases new memory, all zeros. Returns its address, and the old memory for the caller to
+    /// free.
+    pub(crate) fn renew(&self, copy: usize) -> Result<(*mut u8, Option<CopyMemory>)> {
+        let before = self.map(copy, Pages::new(self.bytes, false)?)?;
+        Ok((self.data(copy), before))
+    }
+
+    /// A reference to the memory of a copy; None if it has none. Requires the applier role.
+    pub(crate) fn share_memory(&self, copy: usize) -> Option<CopyMemory> {
+        // SAFETY: the stored reference, which `ManuallyDrop` leaves in place.
+        let memory = unsafe { CopyMemory::from_raw(self.copies[copy].memory.load(Relaxed)) };
+        ManuallyDrop::new(memory).as_ref().map(CopyMemory::share)
+    }
+
+    /// Leases the memory of a copy: it stays mapped even if the copy gets other memory. Requires the applier role.
+    pub(crate) fn lease_memory(&self, copy: usize, epoch: u64) -> Result<LeaseId> {
+        let memory = self.share_memory(copy).ok_or(Error::of(Status::State))?;
+        memory.lease(self.number, epoch)
+    }
+
+    /// Moves a copy without front leases to new memory with the same bytes. Leases of the old memory keep it for themselves.
+    /// Requires the applier role.
+    pub(crate) fn replace_memory(&self, copy: usize) -> Result<*mut u8> {
+        let pages = Pages::new(self.bytes, false)?;
+        // SAFETY: both are as long as the state and do not overlap.
+        unsafe { std::ptr::copy_nonoverlapping(self.data(copy), pages.data().as_ptr(), self.bytes) };
+        drop(self.map(copy, pages)?);
+        Ok(self.data(copy))
+    }
+
+    /// The oldest live lease of a front of this state.
+    pub(crate) fn oldest_lease(&self) -> Option<lease::Seen> {
+        let mut oldest: Option<lease::Seen> = None;
+        lease::for_each(|seen| {
+            let front = seen.giver.is_some_and(|giver| {
+                std::ptr::eq(giver, &FRONT_GIVER) || std::ptr::eq(giver, &DEVICE_FRONT_GIVER)
+            });
+            if front && seen.number == self.number && oldest.is_none_or(|other| seen.about < other.about) {
+                oldest = Some(seen);
+            }
+        });
+        oldest
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn data(&self, copy: usize) -> *mut u8 {
+        self.copies[copy].data.load(Relaxed)
+    }
+
+    /// Takes a lease of the front.
+    #[inline(always)]
+    pub(crate) fn acquire(&self) -> Result<RawFront> {
+        self.lease(&FRONT_GIVER).map(|(front, _)| front)
+    }
+
+    /// Takes a lease of the front and its device copy; returns the index of the copy as well.
+    pub(crate) fn acquire_with_device_copy(&self) -> Result<(RawFront, usize)> {
+        self.lease(&DEVICE_FRONT_GIVER)
+    }
+
+    /// The copy of a lease that is being released, if it was leased with its device copy.
+    pub(crate) fn of_device_front(ending: &Ending) -> Option<(*const StateCopies, usize)> {
+        let with_device_copy = std::ptr::eq(ending.giver, &DEVICE_FRONT_GIVER);
+        with_device_copy.then(|| (ending.owner.cast_const().cast(), ending.part as usize))
+    }
+
+    pub(crate) fn on_device(&self) -> Option<&DeviceCopies> {
+        self.on_device.as_ref()
+    }
+
+    #[inline(always)]
+    fn lease(&self, giver: &'static Giver) -> Result<(RawFront, usize)> {
+        let Some(blank) = lease::blank() else { return Err(lease::why_none()) };
+        let index = self.fronts.acquire();
+        let copy = &self.copies[index % MAX_COPIES];
+        let epoch = copy.epoch.load(Relaxed);
+        let owner = (&raw const *self).cast_mut().cast();
+        let front = RawFront {
+            data: copy.data.load(Relaxed),
+            bytes: self.bytes as u64,
+            epoch,
+            tag: copy.tag.load(Relaxed),
+            lease: blank.fill(giver, owner, index as u32, self.number, epoch),
+        };
+        Ok((front, index % MAX_COPIES))
+    }
+
+    /// Makes `copy` the front of that epoch, with that tag. Requires the applier role.
+    pub(crate) fn publish(&self, copy: usize, epoch: u64, tag: u64) {
+        self.copies[copy].epoch.store(epoch, Relaxed);
+        self.copies[copy].tag.store(tag, Relaxed);
+        self.fronts.publish(copy);
+    }
+
+    /// Whether a copy that is not the front has no lease. Requires the applier role.
+    pub(crate) fn is_free(&self, copy: usize) -> bool {
+        let free = self.fronts.is_free(copy);
+        if free {
+            self.fronts.clear_request(copy);
+        }
+        free
+    }
+
+    /// Requests a signal of [`StateCopies::released`] when any copy but the front loses its last lease; true if one is free
+    /// now.
+    pub(crate) fn request_free_copy(&self, copies: usize) -> bool {
+        let front = self.fronts.front();
+        (0..copies).any(|copy| copy != front && self.fronts.request_wake(copy))
+    }
+
+    /// Signalled after the last release of a copy for which a signal was requested.
+    pub(crate) fn released(&self) -> &'static Event {
+        released_event(self)
+    }
+
+    /// Live leases.
+    pub(crate) fn leases(&self) -> u64 {
+        self.fronts.leases()
+    }
+
+    /// Ends the manager's ownership: copies without leases are freed now, the others with their last lease.
+    ///
+    /// # Safety
+    /// Called once, after the last acquire and publish; the caller does not use the copies again.
+    pub(crate) unsafe fn retire(copies: NonNull<StateCopies>) {
+        // SAFETY: the count added here keeps `StateCopies` until the loop is done.
+        unsafe {
+            let count = copies.as_ref().unfreed.fetch_add(1, Relaxed);
+            for copy in 0..count as usize {
+                if copies.as_ref().fronts.retire(copy) {
+                    free(copies.as_ptr(), copy);
+                }
+            }
+            if copies.as_ref().unfreed.fetch_sub(1, AcqRel) == 1 {
+                drop(Box::from_raw(copies.as_ptr()));
+            }
+        }
+    }
+}
