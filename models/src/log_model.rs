@@ -1,5 +1,5 @@
 //! B, second half: the role with the update log. `enqueue`, `drain` and `synchronize` are the steps of
-//! `manager/core/enqueue.rs` and `manager/core/shared.rs`, over the library's own role and ring.
+//! `manager/core/enqueue.rs`, `backlog.rs` and `publish.rs`, over the library's own role and ring.
 
 use std::mem::MaybeUninit;
 
@@ -7,7 +7,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::AtomicU64;
 use loom::thread;
 
-use super::update_log::{Refusal, Ring, Unit};
+use super::update_log::{ReserveError, UpdateLog, LogUnit};
 use super::role::Role;
 use crate::harness::explore;
 use crate::sync::atomic::{Ordering::*, UnsafeCell};
@@ -21,7 +21,7 @@ struct Applier {
 
 struct Log {
     role: Role,
-    ring: Ring,
+    ring: UpdateLog,
     applier: UnsafeCell<Applier>,
 }
 
@@ -32,9 +32,9 @@ unsafe impl Send for Log {}
 
 impl Log {
     fn new(units: usize) -> Arc<Log> {
-        let bytes = (0..units).map(|_| Unit(UnsafeCell::new(MaybeUninit::uninit()))).collect();
+        let bytes = (0..units).map(|_| LogUnit(UnsafeCell::new(MaybeUninit::uninit()))).collect();
         let commits = (0..units).map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Log { role: Role::default(), ring: Ring::new(bytes, commits), applier: UnsafeCell::default() })
+        Arc::new(Log { role: Role::default(), ring: UpdateLog::new(bytes, commits), applier: UnsafeCell::default() })
     }
 
     /// The holder applies what was reserved below `to`; false at a record that is not committed yet.
@@ -53,7 +53,7 @@ impl Log {
     fn as_holder<R>(&self, work: impl FnOnce(&mut Applier) -> R) -> R {
         // SAFETY: loom tells if there is another holder.
         let result = self.applier.with_mut(|applier| work(unsafe { &mut *applier }));
-        self.role.drop();
+        self.role.release();
         result
     }
 
@@ -70,7 +70,7 @@ impl Log {
             })
     }
 
-    fn push(&self, value: u64, units: u64) -> Result<(), Refusal> {
+    fn push(&self, value: u64, units: u64) -> Result<(), ReserveError> {
         let reserved = self.ring.reserve(units)?;
         for unit in 0..units {
             let record = [value, units, 0, 0, 0, 0, 0, 0];
@@ -81,7 +81,7 @@ impl Log {
         Ok(())
     }
 
-    fn enqueue(&self, value: u64) -> Result<(), Refusal> {
+    fn enqueue(&self, value: u64) -> Result<(), ReserveError> {
         if self.apply_in_place(value) { Ok(()) } else { self.push(value, 1) }
     }
 
@@ -142,7 +142,7 @@ pub fn laps_do_not_mix() {
             thread::spawn(move || {
                 for value in [number + 1, number + 2] {
                     while let Err(refusal) = log.push(value, 1) {
-                        assert_eq!(refusal, Refusal::Full);
+                        assert_eq!(refusal, ReserveError::Full);
                         log.synchronize();
                     }
                 }
@@ -208,11 +208,11 @@ pub fn close_publishes_what_was_accepted() {
             match producer.join().unwrap() {
                 Ok(()) => assert!(published.contains(&value), "{value} was accepted, yet not published"),
                 Err(refusal) => {
-                    assert_eq!(refusal, Refusal::Closed);
+                    assert_eq!(refusal, ReserveError::Closed);
                     assert!(!published.contains(&value), "{value} was refused, yet published");
                 }
             }
         }
-        assert_eq!(log.enqueue(3), Err(Refusal::Closed));
+        assert_eq!(log.enqueue(3), Err(ReserveError::Closed));
     });
 }

@@ -26,7 +26,7 @@ impl Guarded {
     fn apply(&self) {
         // SAFETY: loom tells if another holder does so too.
         self.applied.with_mut(|applied| unsafe { *applied += 1 });
-        self.role.drop();
+        self.role.release();
     }
 
     fn applied(&self) -> u64 {
@@ -88,7 +88,7 @@ pub fn a_timeout_keeps_no_wake_up() {
             })
         };
         let (timed, patient) = (wait(Deadline::SOON), wait(Deadline::NEVER));
-        guarded.role.drop();
+        guarded.role.release();
         futex::expire();
         assert!(matches!(timed.join().unwrap(), Ok(()) | Err(Stop::TimedOut)));
         assert_eq!(patient.join().unwrap(), Ok(()));

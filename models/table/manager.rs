@@ -239,6 +239,7 @@ pub const MODELS: &[Model] = &[
             "manager/copies/copy_forward.rs",
             "manager/copies/dirty_set.rs",
             "manager/copies/dirty_bitmap.rs",
+            "manager/copies/front_count.rs",
         ],
         given: &[],
         scenarios: &["copies_agree_with_a_flat_state"],

@@ -8,7 +8,7 @@ use crate::ffi::handle::{bb_lease, bb_manager};
 use crate::ffi::status::bb_status;
 use crate::ffi::{handle, input};
 use crate::manager::back::{BackMode, RawBack};
-use crate::manager::core::reserved;
+use crate::manager::core::undo;
 use crate::manager::manager::Manager;
 use crate::sys::clock::Timeout;
 
@@ -70,7 +70,7 @@ pub unsafe extern "C" fn bb_manager_reserve_back(
                 ));
             }
         };
-        out.set(m.reserve_back_raw(mode, Timeout::nanos(timeout))?.into())
+        out.set(m.shared.reserve_back(mode, Timeout::nanos(timeout))?.into())
     })
 }
 
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn bb_manager_lease_back(
     on("bb_manager_lease_back", m, |own: &Manager| {
         // SAFETY: the header requires what `bb_manager_reserve_back` wrote, and memory for a handle.
         let (back, out) = unsafe { (input::required(back, "back")?, input::output(lease, "lease")?) };
-        out.set(handle::of_lease(own.lease_back_raw(back.token)?, m as u64) as *mut bb_lease)
+        out.set(handle::of_lease(own.shared.lease_back(back.token)?, m as u64) as *mut bb_lease)
     })
 }
 
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn bb_manager_replace_back(
         // SAFETY: the header requires what `bb_manager_reserve_back` wrote, and memory for a back.
         let (token, out) =
             unsafe { (input::required(back, "back")?.token, input::output(replaced, "replaced")?) };
-        out.set(m.replace_back_raw(token)?.into())
+        out.set(m.shared.replace_back(token)?.into())
     })
 }
 
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn bb_manager_commit_back(
 ) -> bb_status {
     let status = on("bb_manager_commit_back", m, |m: &Manager| {
         // SAFETY: the header requires what `bb_manager_reserve_back` wrote.
-        m.commit_back_raw(unsafe { input::required(back, "back") }?.token, tag)
+        m.shared.commit_back(unsafe { input::required(back, "back") }?.token, tag)
     });
     // SAFETY: as above.
     unsafe { ended(status, back) }
@@ -166,7 +166,7 @@ pub unsafe extern "C" fn bb_manager_commit_back(
 unsafe fn ended(status: bb_status, back: *const bb_back) -> bb_status {
     // SAFETY: promised by the caller.
     if let (bb_status::BB_E_STALE, Some(back)) = (status, unsafe { back.as_ref() }) {
-        reserved::release(back.data.cast_const().cast(), back.token);
+        undo::release_orphaned(back.data.cast_const().cast(), back.token);
     }
     status
 }
@@ -184,7 +184,7 @@ unsafe fn ended(status: bb_status, back: *const bb_back) -> bb_status {
 pub unsafe extern "C" fn bb_manager_cancel_back(m: *mut bb_manager, back: *const bb_back) -> bb_status {
     let status = on("bb_manager_cancel_back", m, |m: &Manager| {
         // SAFETY: the header requires what `bb_manager_reserve_back` wrote.
-        m.cancel_back_raw(unsafe { input::required(back, "back") }?.token)
+        m.shared.cancel_back(unsafe { input::required(back, "back") }?.token)
     });
     // SAFETY: as above.
     unsafe { ended(status, back) }

@@ -11,7 +11,7 @@ use crate::ffi::manager::{bb_manager_config, create};
 use crate::ffi::status::bb_status;
 use crate::ffi::{handle, input, object};
 use crate::handle::lease;
-use crate::manager::device_front::release_device_front;
+use crate::manager::front::{acquire_device_front, release_device_front};
 use crate::manager::manager::Manager;
 
 /// The newest published copy of a state. Its bytes do not change until the lease is released.
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn bb_manager_acquire_front(m: *mut bb_manager, front: *mu
     on("bb_manager_acquire_front", m, |own: &Manager| {
         // SAFETY: the header requires memory for a front.
         let out = unsafe { input::output(front, "front") }?;
-        let front = own.acquire_front_raw()?;
+        let front = own.shared.copies().acquire()?;
         out.set(bb_front {
             data: front.data.cast(),
             bytes: front.bytes,
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn bb_manager_acquire_front_gl(
     on("bb_manager_acquire_front_gl", m, |own: &Manager| {
         // SAFETY: the header requires memory for a front.
         let out = unsafe { input::output(front, "front") }?;
-        let leased = own.acquire_device_front()?;
+        let leased = acquire_device_front(own.shared.copies())?;
         out.set(bb_gl_front {
             buffer: leased.native.0 as u32,
             slot: leased.slot,

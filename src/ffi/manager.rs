@@ -268,7 +268,7 @@ impl Object for Manager {
     }
 
     fn poison(&self) {
-        Manager::poison(self);
+        self.shared.poison();
     }
 }
 

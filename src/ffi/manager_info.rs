@@ -9,7 +9,7 @@ use crate::ffi::handle::bb_manager;
 use crate::ffi::input;
 use crate::ffi::manager::BB_MAX_DIMS;
 use crate::ffi::status::bb_status;
-use crate::manager::core::shared::State;
+use crate::manager::core::progress::ManagerState;
 use crate::manager::manager::Manager;
 use crate::manager::statistics::Statistics;
 
@@ -183,10 +183,10 @@ fn describe(m: &Manager, struct_size: u32) -> bb_manager_info {
         tag: m.tag(),
         copies: m.copies(),
         state: match m.state() {
-            State::Open => bb_manager_state::BB_MANAGER_OPEN,
-            State::Closing => bb_manager_state::BB_MANAGER_CLOSING,
-            State::Closed => bb_manager_state::BB_MANAGER_CLOSED,
-            State::Poisoned => bb_manager_state::BB_MANAGER_POISONED,
+            ManagerState::Open => bb_manager_state::BB_MANAGER_OPEN,
+            ManagerState::Closing => bb_manager_state::BB_MANAGER_CLOSING,
+            ManagerState::Closed => bb_manager_state::BB_MANAGER_CLOSED,
+            ManagerState::Poisoned => bb_manager_state::BB_MANAGER_POISONED,
         } as u32,
         label: input::chars(Manager::label(m).as_str()),
         max_extra_copies: m.max_extra_copies(),

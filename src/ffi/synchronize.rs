@@ -5,7 +5,7 @@ use crate::ffi::guard::on;
 use crate::ffi::handle::bb_manager;
 use crate::ffi::input;
 use crate::ffi::status::bb_status;
-use crate::manager::core::synchronize::{Ticket, TicketPoll};
+use crate::manager::core::progress::{Ticket, TicketPoll};
 use crate::manager::manager::Manager;
 use crate::sys::clock::Timeout;
 

@@ -11,11 +11,11 @@ use crate::ffi::guard::on;
 use crate::ffi::handle::bb_manager;
 use crate::ffi::input;
 use crate::ffi::status::bb_status;
-use crate::manager::core::op::Release;
-use crate::manager::kernel::Kernel;
+use crate::manager::core::callback::Release;
 use crate::manager::manager::Manager;
-use crate::manager::raw::RawUpdate;
 use crate::manager::region::RawRegion;
+use crate::manager::update::Kernel;
+use crate::manager::update::RawUpdate;
 use crate::sys::clock::Timeout;
 
 /// `bb_kernel.flags`: may run on any thread that applies updates, not only on the worker.
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn bb_manager_enqueue(
     // SAFETY: the header requires an update whose data is that long.
     on("bb_manager_enqueue", m, |m: &Manager| unsafe {
         let update = input::required(update, "update")?;
-        m.enqueue_raw(update.byte_offset, update.count, update.data.cast(), Timeout::nanos(timeout))
+        m.shared.enqueue_write(update.byte_offset, update.count, update.data.cast(), Timeout::nanos(timeout))
     })
 }
 
@@ -134,7 +134,7 @@ pub unsafe extern "C" fn bb_manager_enqueue_many(
 ) -> bb_status {
     // SAFETY: the header requires that many updates, whose data is as long as they say.
     on("bb_manager_enqueue_many", m, |m: &Manager| unsafe {
-        m.enqueue_many_raw(
+        m.shared.enqueue_many(
             input::many(updates.cast::<RawUpdate>(), count, "updates")?,
             Timeout::nanos(timeout),
         )
@@ -162,7 +162,7 @@ pub unsafe extern "C" fn bb_manager_enqueue_fill(
     // SAFETY: the header requires one element.
     on("bb_manager_enqueue_fill", m, |m: &Manager| unsafe {
         let element = input::required(element.cast::<u8>(), "element")?;
-        m.enqueue_fill_raw(byte_offset, count, element, Timeout::nanos(timeout))
+        m.shared.enqueue_fill(byte_offset, count, element, Timeout::nanos(timeout))
     })
 }
 
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn bb_manager_enqueue_region(
 ) -> bb_status {
     // SAFETY: the header requires arrays of the state's dimensions, and data that they describe.
     on("bb_manager_enqueue_region", m, |m: &Manager| unsafe {
-        m.enqueue_region_raw(&region_of(region, m.ndim())?, Timeout::nanos(timeout))
+        m.shared.enqueue_region(&region_of(region, m.shared.shape.ndim)?, Timeout::nanos(timeout))
     })
 }
 
@@ -235,7 +235,7 @@ pub unsafe extern "C" fn bb_manager_enqueue_borrowed(
         // SAFETY: the header requires data that stays until the release.
         let outcome = unsafe {
             let update = input::required(update, "update")?;
-            m.enqueue_borrowed_raw(
+            m.shared.enqueue_borrowed(
                 update.byte_offset,
                 update.count,
                 update.data.cast(),

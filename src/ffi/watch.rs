@@ -6,7 +6,7 @@ use crate::ffi::handle::{Kind, bb_manager, bb_watch};
 use crate::ffi::input;
 use crate::ffi::object::{Object, create_at};
 use crate::ffi::status::bb_status;
-use crate::manager::core::synchronize::Ticket;
+use crate::manager::core::progress::Ticket;
 use crate::manager::manager::Manager;
 use crate::manager::watch::Watch;
 use crate::sys::clock::Timeout;

@@ -1,16 +1,17 @@
 //! Batches: several updates that become one element of the order.
 
-use super::kernel::{Kernel, Refused};
-use super::region::{RawRegion, Region};
 use crate::alloc::{Arc, Weak};
-use crate::error::{Error, Result, Status};
-use crate::manager::core::op::{Op, Release, ReleaseFn};
-use crate::manager::core::shared::{Shape, Shared};
+use crate::error::{Result, Status};
+use crate::manager::core::op::Op;
+use crate::manager::core::shared::{Shared, destroyed};
+use crate::manager::region::{RawRegion, Region, RegionPlan};
+use crate::manager::shape::Shape;
+use crate::manager::update::{Kernel, Refused};
 use crate::sync::atomic::Ordering::*;
 use crate::sys::clock::Timeout;
 
-/// Collects updates without touching the manager. [`Batch::commit`] makes them one element of the order: all in one epoch,
-/// whoever synchronizes meanwhile. Dropped, it is as if it had never been.
+/// Collects updates without a change to the manager. [`Batch::commit`] makes them one element of the order: all in one epoch,
+/// even if other threads synchronize meanwhile. A batch that is dropped has no effect.
 ///
 /// ```
 /// use backbuf::{DType, Timeout, manager::Manager};
@@ -29,48 +30,43 @@ pub struct Batch {
     shared: Weak<Shared>,
     shape: Shape,
     records: Vec<u64>,
+    /// Whether an op needs the worker.
     worker: bool,
 }
 
-// SAFETY: records hold callbacks that may move between threads, and plain data.
+// SAFETY: records hold plain data, and callbacks that may move between threads.
 unsafe impl Send for Batch {}
 
 impl Batch {
     pub(crate) fn new(shared: &Arc<Shared>) -> Result<Batch> {
-        shared.accepts()?;
+        shared.progress.check_open()?;
         shared.batches.fetch_add(1, Relaxed);
         Ok(Batch { shared: Arc::downgrade(shared), shape: shared.shape, records: Vec::new(), worker: false })
     }
 
-    /// Dimensions of the state.
+    /// The number of dimensions of the state.
     pub(crate) fn ndim(&self) -> usize {
         self.shape.ndim
     }
 
     /// Counts a refused call on the batch as one on its manager.
     pub(crate) fn refuse(&self, status: Status) {
-        if let Ok(shared) = self.alive() {
+        if let Ok(shared) = self.shared() {
             shared.counters.refuse(status);
         }
     }
 
-    fn alive(&self) -> Result<Arc<Shared>> {
-        self.shared.upgrade().ok_or_else(|| Error::text(Status::Closed, "the manager has been destroyed"))
+    fn shared(&self) -> Result<Arc<Shared>> {
+        self.shared.upgrade().ok_or_else(destroyed)
     }
 
     /// # Safety
-    /// The op is checked, and its pointers are valid. On success its callbacks are the batch's.
+    /// The op is checked, and its pointers are valid. On success the batch owns its callbacks.
     unsafe fn add(&mut self, op: Op) -> Result<()> {
-        self.alive()?.accepts()?;
-        let words = (op.size().ok_or_else(|| Error::of(Status::Limit))? / 8) as usize;
-        self.records.try_reserve(words)?;
+        self.shared()?.progress.check_open()?;
+        // SAFETY: the caller's promise.
+        unsafe { op.append_to(&mut self.records)? };
         self.worker |= op.needs_worker();
-        // SAFETY: room was reserved, and `encode` writes all of it but padding, which nobody reads.
-        unsafe {
-            let end = self.records.len();
-            op.encode(self.records.as_mut_ptr().add(end).cast());
-            self.records.set_len(end + words);
-        }
         Ok(())
     }
 
@@ -84,7 +80,7 @@ impl Batch {
     /// `data` is readable for `count` elements.
     pub(crate) unsafe fn update_raw(&mut self, byte_offset: u64, count: u64, data: *const u8) -> Result<()> {
         // SAFETY: the caller's promise.
-        unsafe { self.add(self.shape.write(byte_offset, count, data)?) }
+        unsafe { self.add(Op::write(&self.shape, byte_offset, count, data)?) }
     }
 
     /// Adds a fill: `count` times `element` at `byte_offset`.
@@ -98,7 +94,7 @@ impl Batch {
     /// `element` is readable.
     pub(crate) unsafe fn fill_raw(&mut self, byte_offset: u64, count: u64, element: *const u8) -> Result<()> {
         // SAFETY: the caller's promise.
-        unsafe { self.add(self.shape.fill(byte_offset, count, element)?) }
+        unsafe { self.add(Op::fill(&self.shape, byte_offset, count, element)?) }
     }
 
     /// Adds a region.
@@ -109,11 +105,11 @@ impl Batch {
     }
 
     /// # Safety
-    /// The data is readable as the region says.
+    /// The data is readable as the region describes it.
     pub(crate) unsafe fn region_raw(&mut self, region: &RawRegion<'_>) -> Result<()> {
-        let plan = self.shape.region(region)?;
+        let plan = RegionPlan::checked(&self.shape, region)?;
         if plan.count() == 0 {
-            return self.alive()?.accepts();
+            return self.shared()?.progress.check_open();
         }
         // SAFETY: the caller's promise; the plan outlives the call.
         unsafe { self.add(Op::Region { plan: &plan, data: region.data }) }
@@ -121,34 +117,33 @@ impl Batch {
 
     /// Adds a kernel.
     pub fn kernel(&mut self, kernel: Kernel) -> std::result::Result<(), Refused<Kernel>> {
-        // SAFETY: the op is checked by `into_op`, and the batch owns it on success.
-        kernel.offer(&{ self.shape }, |op| unsafe { self.add(op) })
+        // SAFETY: `enqueue_with` checks the op, and the batch owns it on success.
+        kernel.enqueue_with(&{ self.shape }, |op| unsafe { self.add(op) })
     }
 
     /// Adds a tag.
     pub fn tag(&mut self, tag: u64) -> Result<()> {
-        // SAFETY: a tag points to nothing.
+        // SAFETY: a tag has no pointers.
         unsafe { self.add(Op::Tag(tag)) }
     }
 
-    /// Makes the batch one element of the order. If it is refused, the batch stays as it was, to be committed again.
+    /// Adds the batch to the order. A refused batch stays as it was and may be committed again.
     pub fn commit(&mut self, timeout: Timeout) -> Result<()> {
-        let shared = self.alive()?;
-        shared.accepts()?;
+        let shared = self.shared()?;
+        shared.progress.check_open()?;
         if !self.records.is_empty() {
-            let length = self.records.len() as u64 * 8;
             // SAFETY: the records are encoded ops; on success they belong to the order.
-            unsafe {
-                shared.enqueue(
-                    Op::Group { records: self.records.as_ptr(), length, worker: self.worker },
-                    timeout,
-                )?
-            };
+            unsafe { shared.enqueue(self.as_op(), timeout)? };
         }
-        // SAFETY: what the records own has moved; the words themselves are plain.
+        // SAFETY: the callbacks of the records have moved; the words themselves are plain.
         unsafe { self.records.set_len(0) };
         self.worker = false;
         Ok(())
+    }
+
+    fn as_op(&self) -> Op {
+        let length = self.records.len() as u64 * 8;
+        Op::Group { records: self.records.as_ptr(), length, worker: self.worker }
     }
 }
 
@@ -157,22 +152,7 @@ impl Drop for Batch {
         if let Some(shared) = self.shared.upgrade() {
             shared.batches.fetch_sub(1, Relaxed);
         }
-        let length = self.records.len() as u64 * 8;
-        if length > 0 {
-            // SAFETY: not committed, so the records' callbacks are still the batch's.
-            unsafe { Op::Group { records: self.records.as_ptr(), length, worker: false }.dispose() };
-        }
+        // SAFETY: not committed, so the batch still owns the callbacks of its records.
+        unsafe { self.as_op().dispose() };
     }
-}
-
-/// Turns what is to be called into an op, offers it, and takes it back when it is refused.
-pub(crate) fn offer_release(
-    release: Release,
-    offer: impl FnOnce(*mut ReleaseFn) -> Result<()>,
-) -> std::result::Result<(), Refused<Release>> {
-    let raw = Box::into_raw(release);
-    offer(raw).map_err(|error| {
-        // SAFETY: refused, so still this caller's.
-        Refused { error, value: unsafe { Box::from_raw(raw) } }
-    })
 }

@@ -1,38 +1,40 @@
-//! How a manager is made.
+//! The configuration of a manager, and its checks.
 
 use crate::device::device::Device;
+use crate::error::{Error, Result, Status};
+use crate::manager::copies::front_count::MAX_COPIES;
 use crate::sys::clock::Timeout;
 
-/// Waits for the work of a backend before each publish; an error is handed to the waiters.
+/// Waits for backend work before each publish. An error is returned to the waiters of that publish.
 pub type Flush = Box<dyn FnMut() -> std::result::Result<(), i32> + Send>;
 
-/// Who may apply updates.
+/// The threads that may apply updates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WorkerMode {
-    /// Whoever holds the applier role: callers apply small updates in place.
+    /// Callers and the worker: a caller that gets the applier role applies small updates in place.
     #[default]
     Shared,
-    /// The worker alone.
+    /// Only the worker.
     Only,
 }
 
-/// How the worker is scheduled. Where the system refuses, that is logged and the worker runs as it is.
+/// The scheduling of the worker. If the system refuses it, that is logged and the worker keeps its default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Priority {
-    /// Normal: no real-time policy, and the nice value of the process, whatever the creating thread has.
+    /// No real-time policy and the nice value of the process, regardless of the creating thread.
     #[default]
     Normal,
     /// A nice value, −20 to 19.
     Nice(i32),
-    /// First in, first out, at that real-time priority, 1 to 99.
+    /// The policy SCHED_FIFO at that real-time priority, 1 to 99.
     RealTime(u32),
 }
 
-/// Extra copies at most by default: as many as every number of copies allows. The outputs of a notebook, or the last twenty
-/// frames of a plot, then do not stop the producer; a leak of fronts is logged at the first extra copy.
+/// The default maximum of extra copies, which every number of copies allows. The outputs of a notebook, or the last twenty
+/// frames of a plot, then do not block the producer; a leak of fronts is logged at the first extra copy.
 pub const EXTRA_COPIES: u32 = 24;
 
-/// How a manager is made; [`Config::default`] suits most.
+/// The configuration of a manager; [`Config::default`] suits most.
 ///
 /// ```
 /// use backbuf::{DType, manager::{Config, Manager}};
@@ -42,34 +44,33 @@ pub const EXTRA_COPIES: u32 = 24;
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 pub struct Config<'a> {
-    /// Named in errors, logs and dumps; cut at 63 bytes.
+    /// The name in errors, logs and dumps, cut at 63 bytes.
     pub label: &'a str,
-    /// The state at epoch 0; zeros without it.
+    /// The state at epoch 0; zeros if None.
     pub initial: Option<&'a [u8]>,
-    /// Bytes of updates that may wait, 4 KiB to 1 GiB, rounded up to a power of two. 1 MiB.
+    /// Capacity of the update queue in bytes, 4 KiB to 1 GiB, rounded up to a power of two. Default: 1 MiB.
     pub queue_bytes: u64,
-    /// Copies of the state, 2 to 8. The third and further take memory only while leases hold the others. 3.
+    /// Copies of the state, 2 to 8. Copies beyond the second take memory only while leases hold the others. Default: 3.
     pub copies: u32,
-    /// How long backend work may last before it is reported, once, to those who wait; [`Timeout::TRY`] turns it off. 2 s.
+    /// How long backend work may last before it is reported, once, to the calls that wait; [`Timeout::TRY`] disables it.
+    /// Default: 2 s.
     pub watchdog: Timeout,
-    /// How much of a backlog a caller applies before the worker takes over. 256 KiB.
+    /// Bytes of a backlog that a caller applies before the worker takes over. Default: 256 KiB.
     pub caller_budget_bytes: u64,
     /// Runs on the worker before each publish.
     pub flush: Option<Flush>,
-    /// Where each copy has a twin, for renderers; see [`Manager::device_front`](super::Manager::device_front). Host memory
-    /// alone without it.
+    /// The device that holds a copy of each front for renderers; see
+    /// [`Manager::device_front`](super::manager::Manager::device_front). Host memory only if None.
     pub device: Option<&'a Device>,
-    /// Who may apply updates.
+    /// The threads that may apply updates.
     pub worker: WorkerMode,
-    /// How the worker is scheduled.
+    /// The scheduling of the worker.
     pub priority: Priority,
-    /// Where the worker may run: bit k is CPU k; 0 is every CPU that the process could use when the library was loaded,
-    /// whatever CPUs the creating thread is bound to.
+    /// The CPUs of the worker: bit k is CPU k; 0 is every CPU that the process could use when the library was loaded.
     pub affinity: u64,
-    /// Copies that may be added while leases hold all of `copies`, so that a reader never stops the producer. They take
-    /// memory when they are needed, and give it back when they have not been needed for a second or two. With `copies` at
-    /// most 32. None: [`EXTRA_COPIES`], but 0 if `copies` is 2 (strict double buffering) or there is a `device`, whose slots
-    /// are fixed.
+    /// Copies that may be added while leases hold all of `copies`, so that a reader does not block the producer. They take
+    /// memory when they are needed and release it after a second or two without use. At most 32 together with `copies`.
+    /// None: [`EXTRA_COPIES`], or 0 if `copies` is 2 (strict double buffering) or there is a `device`, whose slots are fixed.
     pub max_extra_copies: Option<u32>,
 }
 
@@ -88,6 +89,66 @@ impl Default for Config<'_> {
             priority: Priority::Normal,
             affinity: 0,
             max_extra_copies: None,
+        }
+    }
+}
+
+impl Config<'_> {
+    /// The checked queue size in bytes, rounded up.
+    pub(crate) fn queue(&self) -> Result<u64> {
+        let range = 4 << 10..=1 << 30;
+        if !range.contains(&self.queue_bytes) {
+            return Err(Error::value(
+                Status::Argument,
+                "queue_bytes",
+                self.queue_bytes,
+                "use 4 KiB to 1 GiB",
+            ));
+        }
+        Ok(self.queue_bytes.next_power_of_two())
+    }
+
+    /// The maximum of extra copies.
+    pub(crate) fn extra_copies(&self) -> u32 {
+        let default = if self.copies == 2 || self.device.is_some() { 0 } else { EXTRA_COPIES };
+        self.max_extra_copies.unwrap_or(default)
+    }
+
+    /// Checks the other fields, for a state of that many bytes.
+    pub(crate) fn check(&self, state_bytes: u64) -> Result<()> {
+        if !(2..=8).contains(&self.copies) {
+            return Err(Error::value(Status::Argument, "copies", self.copies, "use 2 to 8"));
+        }
+        if let Some(extra) = self.max_extra_copies {
+            let value = |why| Error::value(Status::Argument, "max_extra_copies", extra, why);
+            if extra > MAX_COPIES as u32 - self.copies {
+                return Err(value("with copies at most 32"));
+            }
+            if extra > 0 && self.device.is_some() {
+                return Err(value(
+                    "a manager on a device has no extra copies, since its slots are fixed; use copies",
+                ));
+            }
+        }
+        if let Some(initial) = self.initial
+            && initial.len() as u64 != state_bytes
+        {
+            return Err(Error::value(
+                Status::Argument,
+                "initial.len()",
+                initial.len() as u64,
+                "not the bytes of the state",
+            ));
+        }
+        let bad = |value: i128, why| Err(Error::value(Status::Argument, "worker_priority", value, why));
+        match self.priority {
+            Priority::Nice(nice) if !(-20..=19).contains(&nice) => {
+                bad(nice.into(), "nice values are -20 to 19")
+            }
+            Priority::RealTime(level) if !(1..=99).contains(&level) => {
+                bad(level.into(), "real-time priorities are 1 to 99")
+            }
+            _ => Ok(()),
         }
     }
 }

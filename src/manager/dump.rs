@@ -1,61 +1,52 @@
-//! Every manager of the process, as text: for people who look from outside, when nothing moves any more.
+//! Dump of all managers of the process as text, for debugging a program that hangs.
 
 use std::fmt::Write;
 
-use crate::handle::live_list::{Listed, Roster};
-use crate::manager::core::shared::Shared;
-use crate::sync::atomic::{AtomicPtr, Ordering::*};
+use crate::manager::core::shared::{MANAGERS, Shared};
+use crate::manager::core::update_log::UNIT_BYTES;
+use crate::manager::core::worker_state::abandoned;
+use crate::sync::atomic::Ordering::*;
 use crate::sys::clock::now;
 
-/// The managers of this process.
-pub(crate) static MANAGERS: Roster<Shared> = Roster::new();
-
-impl Listed for Shared {
-    fn next(&self) -> &AtomicPtr<Shared> {
-        &self.next
-    }
-}
-
-/// One paragraph a manager: itself, who waits, which tasks are open. Takes locks only if they are free, and allocates
-/// nothing.
+/// Writes each manager with its open work and its waiters. Takes locks only if they are free, and does not allocate.
 pub(crate) fn dump(out: &mut dyn Write) {
-    let looked = MANAGERS.look(|shared| {
-        let _ = one(shared, out);
+    let listed = MANAGERS.look(|shared| {
+        let _ = dump_manager(shared, out);
     });
-    if !looked {
+    if !listed {
         let _ = writeln!(out, "managers: the list is in use just now");
     }
-    let abandoned = super::create::abandoned();
+    let abandoned = abandoned();
     if abandoned > 0 {
         let _ = writeln!(out, "managers destroyed while a callback of theirs runs on: {abandoned}");
     }
 }
 
-fn one(shared: &Shared, out: &mut dyn Write) -> std::fmt::Result {
+fn dump_manager(shared: &Shared, out: &mut dyn Write) -> std::fmt::Result {
     let ms = |nanoseconds: u64| nanoseconds / 1_000_000;
     writeln!(
         out,
         "manager #{} '{}': {:?}, epoch {}, {} bytes, {} of at most {} copies, {} leases, {} batches, {} watches, {} bytes queued",
         shared.number,
         shared.label.as_str(),
-        shared.state(),
-        shared.epoch.load(Relaxed),
+        shared.progress.state(),
+        shared.progress.epoch(),
         shared.shape.bytes,
         shared.counters.copies_present.get(),
-        shared.copies,
-        shared.storage().leases(),
+        shared.settings.max_copies,
+        shared.copies().leases(),
         shared.batches.load(Relaxed),
-        shared.watches.count(),
-        shared.ring.used() * crate::manager::core::update_log::UNIT,
+        shared.subscribers.count(),
+        shared.log.used() * UNIT_BYTES,
     )?;
-    let looked = shared.tasks.look(|work| {
+    let listed = shared.tasks.try_for_each(|work| {
         let (label, age) = (work.label.as_str(), ms(work.age()));
         let _ = writeln!(out, "  {} '{label}', thread {}, {age} ms old", work.what, work.thread);
     });
-    if !looked {
+    if !listed {
         writeln!(out, "  tasks: the list is in use just now")?;
     }
-    let unlisted = shared.waiters.look(|waiter| {
+    let unlisted = shared.waiters.try_for_each(|waiter| {
         let age = ms(now().saturating_sub(waiter.since));
         let _ = writeln!(out, "  waiter: {}, thread {}, {age} ms old", waiter.what, waiter.thread);
     });

@@ -1,10 +1,14 @@
-//! FrontCount: stable reads of one whole epoch.
+//! Fronts: leases of one published epoch, in host memory and on the manager's device.
 
-use crate::handle::lease;
-use crate::manager::copies::copies::RawFront;
+use crate::device::driver::Native;
+use crate::error::{Error, Result, Status};
+use crate::handle::lease::{self, LeaseId};
+use crate::log::{self, Level};
+use crate::manager::copies::copies::{RawFront, StateCopies};
+use crate::manager::update::Refused;
 
-/// A lease of a published state. Its bytes never change, whatever is published meanwhile, and stay valid after the manager
-/// has gone. Dropping it releases it.
+/// A lease of a published state. Its bytes never change, even if newer epochs are published, and stay valid after the manager
+/// is destroyed. Dropping the front releases the lease.
 ///
 /// ```
 /// use backbuf::{DType, Timeout, manager::Manager};
@@ -21,7 +25,7 @@ use crate::manager::copies::copies::RawFront;
 #[derive(Debug)]
 pub struct Front(pub(crate) RawFront);
 
-// SAFETY: the bytes are shared and never written while the lease lives; it may be released on any thread.
+// SAFETY: the bytes are never written while the lease lives; it may be released on any thread.
 unsafe impl Send for Front {}
 // SAFETY: as above.
 unsafe impl Sync for Front {}
@@ -29,11 +33,11 @@ unsafe impl Sync for Front {}
 impl Front {
     /// The state's bytes, 64-byte aligned.
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: the lease keeps them, unchanged, until it is dropped.
+        // SAFETY: the lease keeps the bytes, unchanged, until it is dropped.
         unsafe { std::slice::from_raw_parts(self.0.data, self.0.bytes as usize) }
     }
 
-    /// Which epoch it is: 0 is the initial state, and each publish adds one.
+    /// The epoch: 0 is the initial state, and each publish adds one.
     pub fn epoch(&self) -> u64 {
         self.0.epoch
     }
@@ -54,7 +58,145 @@ impl std::ops::Deref for Front {
 
 impl Drop for Front {
     fn drop(&mut self) {
-        // Live until here, so never refused; in a forked child there is nothing to release.
+        // Refused only in a forked child, which has nothing to release.
         let _ = lease::release(self.0.lease);
+    }
+}
+
+/// A leased front with its device copy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawDeviceFront {
+    pub(crate) front: RawFront,
+    pub(crate) native: Native,
+    /// The index of the copy.
+    pub(crate) slot: u32,
+}
+
+/// A lease of a published state on the manager's device. Dropping it adds a fence to the renderer's timeline; the device copy
+/// is not written again before that fence has passed.
+///
+/// ```
+/// use backbuf::{DType, Timeout, device::{Device, HostConfig}, manager::{Config, Manager}};
+/// let device = Device::host(HostConfig::default())?;
+/// let manager = Manager::with_config(DType::U8, &[3], Config { device: Some(&device), ..Config::default() })?;
+/// manager.enqueue(0, &[1, 2, 3], Timeout::TRY)?;
+/// manager.synchronize(Timeout::FOREVER)?;
+/// let front = manager.device_front()?;
+/// assert_eq!((front.epoch(), front.len()), (1, 3));
+/// front.release()?;
+/// # Ok::<(), backbuf::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct DeviceFront(pub(crate) RawDeviceFront);
+
+/// Takes a lease of the front and its device copy, for a renderer on this thread.
+pub(crate) fn acquire_device_front(copies: &StateCopies) -> Result<RawDeviceFront> {
+    let Some(on_device) = copies.on_device() else {
+        let reason = "this manager is on host memory alone: create it on a device";
+        return Err(Error::text(Status::State, reason));
+    };
+    let device = on_device.device();
+    if let Some(error) = device.lost() {
+        return Err(error);
+    }
+    let renderer = device.renderer();
+    renderer.map_or(Ok(()), |renderer| renderer.check())?;
+    let (front, copy) = copies.acquire_with_device_copy()?;
+    let published = on_device.published(copy);
+    if let Some(renderer) = renderer {
+        renderer.wait(published.ready);
+    }
+    Ok(RawDeviceFront { front, native: published.native, slot: copy as u32 })
+}
+
+/// Releases a device front's lease with a fence in the timeline of this thread's renderer. A refused call changes nothing.
+pub(crate) fn release_device_front(lease: LeaseId) -> Result<()> {
+    let ending = lease::end(lease)?;
+    let Some((copies, copy)) = StateCopies::of_device_front(&ending) else {
+        ending.restore();
+        let reason = "is of a front in host memory: release it by bb_lease_release()";
+        return Err(Error::param(Status::Argument, "lease", reason));
+    };
+    // SAFETY: the lease is not released yet and keeps the copies.
+    match fence_renderer(unsafe { &*copies }, copy) {
+        Ok(()) => {
+            ending.finish();
+            Ok(())
+        }
+        Err(error) => {
+            ending.restore();
+            Err(error)
+        }
+    }
+}
+
+/// Adds a fence after what this thread's renderer has drawn from that copy.
+fn fence_renderer(copies: &StateCopies, copy: usize) -> Result<()> {
+    let Some(on_device) = copies.on_device() else { return Ok(()) };
+    let device = on_device.device();
+    match device.renderer() {
+        // A lost device draws no more.
+        Some(renderer) if device.lost().is_none() => {
+            renderer.check()?;
+            on_device.fence(copy, renderer)
+        }
+        _ => Ok(()),
+    }
+}
+
+impl DeviceFront {
+    /// The buffer: an OpenGL name, the address on a host device.
+    pub fn native(&self) -> Native {
+        self.0.native
+    }
+
+    /// The index of the copy. A slot has the same buffer for the manager's life, so that objects made from it may be cached.
+    pub fn slot(&self) -> usize {
+        self.0.slot as usize
+    }
+
+    /// Bytes of the state, from the buffer's start.
+    pub fn len(&self) -> u64 {
+        self.0.front.bytes
+    }
+
+    /// Whether the state has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The epoch.
+    pub fn epoch(&self) -> u64 {
+        self.0.front.epoch
+    }
+
+    /// The last tag among the updates that it contains; 0 without one.
+    pub fn tag(&self) -> u64 {
+        self.0.front.tag
+    }
+
+    /// The same state in host memory.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the lease keeps the copy, unchanged, until it is dropped.
+        unsafe { std::slice::from_raw_parts(self.0.front.data, self.0.front.bytes as usize) }
+    }
+
+    /// Releases the front as dropping does, and reports errors. A refused front is returned and not fenced: drop it on another
+    /// thread.
+    #[expect(clippy::result_large_err, reason = "a front that cannot be released is returned")]
+    pub fn release(self) -> std::result::Result<(), Refused<DeviceFront>> {
+        release_device_front(self.0.front.lease).map_err(|error| Refused { error, value: self })
+    }
+}
+
+impl Drop for DeviceFront {
+    fn drop(&mut self) {
+        let lease = self.0.front.lease;
+        let Err(error) = release_device_front(lease) else { return };
+        if error.status() != Status::Stale {
+            let text = format_args!("a device front was released without a fence: {error}");
+            log::record(Level::Warn, "manager", "", text);
+            let _ = lease::release(lease);
+        }
     }
 }

@@ -1,34 +1,23 @@
-//! The manager: what Rust calls.
+//! The manager: the methods that Rust programs call.
 
 use crate::alloc::{Arc, try_box, try_vec};
 use crate::dtype::DType;
 use crate::error::{Error, Label, Result, Status};
-use crate::handle::lease;
 use crate::manager::back::{Back, BackMode};
 use crate::manager::batch::Batch;
-use crate::manager::core::op::{Op, Release};
-use crate::manager::core::shared::{Shared, State};
-use crate::manager::core::synchronize::{Ticket, TicketPoll};
-use crate::manager::front::Front;
-use crate::manager::kernel::{Kernel, Refused};
-use crate::manager::raw::RawUpdate;
+use crate::manager::core::callback::Release;
+use crate::manager::core::op::Op;
+use crate::manager::core::progress::{ManagerState, Ticket, TicketPoll};
+use crate::manager::core::shared::Shared;
+use crate::manager::front::{DeviceFront, Front, acquire_device_front};
 use crate::manager::region::Region;
 use crate::manager::statistics::Statistics;
 use crate::manager::task::Task;
+use crate::manager::update::{Kernel, RawUpdate, Refused, Update};
 use crate::manager::watch::Watch;
-use crate::sync::atomic::Ordering::*;
 use crate::sys::clock::Timeout;
 
-/// Bytes that go to `byte_offset`: a whole number of elements.
-#[derive(Clone, Copy, Debug)]
-pub struct Update<'a> {
-    /// Where they go, in bytes from the start of the state.
-    pub byte_offset: u64,
-    /// The bytes.
-    pub data: &'a [u8],
-}
-
-/// The manager of one state. All methods may be called from any thread at once.
+/// The manager of one double-buffered state. All methods may be called from any thread, concurrently.
 ///
 /// ```
 /// use backbuf::{DType, Timeout, manager::Manager};
@@ -42,7 +31,7 @@ pub struct Update<'a> {
 /// ```
 #[derive(Debug)]
 pub struct Manager {
-    pub(super) shared: std::mem::ManuallyDrop<Arc<Shared>>,
+    pub(crate) shared: std::mem::ManuallyDrop<Arc<Shared>>,
 }
 
 impl Manager {
@@ -51,10 +40,10 @@ impl Manager {
     pub fn enqueue(&self, byte_offset: u64, data: &[u8], timeout: Timeout) -> Result<()> {
         let count = self.shared.shape.count_of(data)?;
         // SAFETY: the slice is readable.
-        unsafe { self.enqueue_raw(byte_offset, count, data.as_ptr(), timeout) }
+        unsafe { self.shared.enqueue_write(byte_offset, count, data.as_ptr(), timeout) }
     }
 
-    /// Several updates as one batch, applied in this order: all of them in one epoch, or none.
+    /// Enqueues several updates as one batch, applied in this order: all of them in one epoch, or none.
     pub fn enqueue_many(&self, updates: &[Update<'_>], timeout: Timeout) -> Result<()> {
         let mut raw = try_vec(updates.len())?;
         for (index, update) in updates.iter().enumerate() {
@@ -63,65 +52,51 @@ impl Manager {
             raw.push(RawUpdate { byte_offset, count, data: update.data.as_ptr() });
         }
         // SAFETY: the slices are readable.
-        unsafe { self.enqueue_many_raw(&raw, timeout) }
+        unsafe { self.shared.enqueue_many(&raw, timeout) }
     }
 
     /// Fills `count` elements at `byte_offset` with one element.
-    ///
-    /// ```
-    /// # use backbuf::{DType, Timeout, manager::Manager};
-    /// let manager = Manager::new(DType::U16, &[8])?;
-    /// manager.enqueue_fill(4, 3, &7u16.to_ne_bytes(), Timeout::TRY)?;
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
     pub fn enqueue_fill(&self, byte_offset: u64, count: u64, element: &[u8], timeout: Timeout) -> Result<()> {
         self.shared.shape.check_element(element)?;
         // SAFETY: the slice is one element.
-        unsafe { self.enqueue_fill_raw(byte_offset, count, element.as_ptr(), timeout) }
+        unsafe { self.shared.enqueue_fill(byte_offset, count, element.as_ptr(), timeout) }
     }
 
     /// Writes an N-d region; see [`Region`].
     pub fn enqueue_region(&self, region: &Region<'_>, timeout: Timeout) -> Result<()> {
         let raw = region.raw(&self.shared.shape)?;
         // SAFETY: the region's source was checked to hold it.
-        unsafe { self.enqueue_region_raw(&raw, timeout) }
+        unsafe { self.shared.enqueue_region(&raw, timeout) }
     }
 
-    /// Enqueues data without copying it here: whoever applies it copies it, and the worker then drops it.
-    ///
-    /// ```
-    /// # use backbuf::{DType, Timeout, manager::Manager};
-    /// let manager = Manager::new(DType::U8, &[4])?;
-    /// manager.enqueue_borrowed(0, vec![1, 2, 3, 4], Timeout::FOREVER)?;
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
+    /// Enqueues data without a copy by this call: the worker applies it, and drops `data` afterwards.
     pub fn enqueue_borrowed<T: AsRef<[u8]> + Send + 'static>(
         &self,
         byte_offset: u64,
         data: T,
         timeout: Timeout,
     ) -> Result<()> {
-        // In a box, so that the bytes stay where they are even if they lie within the value.
+        // In a box, so that the bytes do not move even if they lie within the value.
         let data = try_box(data).map_err(|_| Error::of(Status::OutOfMemory))?;
         let bytes: &[u8] = (*data).as_ref();
-        let (count, place) = (self.shared.shape.count_of(bytes)?, bytes.as_ptr());
+        let (count, pointer) = (self.shared.shape.count_of(bytes)?, bytes.as_ptr());
         let release: Release = try_box(move || drop(data)).map_err(|_| Error::of(Status::OutOfMemory))?;
-        // SAFETY: the bytes live in the box, which is dropped by the release.
-        Ok(unsafe { self.enqueue_borrowed_raw(byte_offset, count, place, release, timeout) }?)
+        // SAFETY: the bytes are in the box, which the release drops.
+        Ok(unsafe { self.shared.enqueue_borrowed(byte_offset, count, pointer, release, timeout) }?)
     }
 
-    /// Enqueues code that changes a range of the state; see [`Kernel`]. A kernel that is refused comes back.
+    /// Enqueues code that changes a range of the state; see [`Kernel`]. A refused kernel is returned.
     pub fn enqueue_kernel(
         &self,
         kernel: Kernel,
         timeout: Timeout,
     ) -> std::result::Result<(), Refused<Kernel>> {
-        // SAFETY: the op is checked before it is offered.
-        kernel.offer(&self.shared.shape, |op| unsafe { self.shared.enqueue(op, timeout) })
+        // SAFETY: `enqueue_with` checks the op.
+        kernel.enqueue_with(&self.shared.shape, |op| unsafe { self.shared.enqueue(op, timeout) })
     }
 
-    /// Enqueues a tag: fronts that contain what came before carry it, until another follows. The producer's own step
-    /// number, say.
+    /// Enqueues a tag, such as the producer's step number: fronts with the updates before it have this tag, until another
+    /// follows.
     ///
     /// ```
     /// # use backbuf::{DType, Timeout, manager::Manager};
@@ -132,7 +107,7 @@ impl Manager {
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn enqueue_tag(&self, tag: u64, timeout: Timeout) -> Result<()> {
-        // SAFETY: a tag points to nothing.
+        // SAFETY: a tag has no pointers.
         unsafe { self.shared.enqueue(Op::Tag(tag), timeout) }
     }
 
@@ -141,34 +116,34 @@ impl Manager {
         Batch::new(&self.shared)
     }
 
-    /// Takes the applier role and hands out the back copy; other producers queue meanwhile. Dropped, it is cancelled.
+    /// Takes the applier role and reserves the back copy; updates of other producers are queued meanwhile.
     pub fn reserve_back(&self, mode: BackMode, timeout: Timeout) -> Result<Back<'_>> {
-        Ok(Back::new(&self.shared, self.shared.reserve_back(mode, timeout)?))
+        Back::new(&self.shared, mode, timeout)
     }
 
-    /// Publishes everything enqueued before, and says in which epoch it is. With nothing new the epoch stays. What a call that
-    /// ended early was waiting for goes on; this thread's next call waits for that, if nothing was accepted in between.
+    /// Publishes everything enqueued before and returns the epoch that contains it; without anything new the epoch stays. After
+    /// a timeout the publish goes on, and this thread's next call waits for it if nothing was accepted in between.
     ///
     /// Work that outlasts the watchdog is reported once, by [`Status::Stalled`], to every call that waits at that moment. A call
-    /// that begins later waits for it as long as its own timeout says.
+    /// that begins later waits for it up to its own timeout.
     #[inline]
     pub fn synchronize(&self, timeout: Timeout) -> Result<u64> {
         self.shared.synchronize(timeout)
     }
 
-    /// Asks for a publish of everything enqueued before, without waiting for it.
+    /// Requests a publish of everything enqueued before, without a wait.
     pub fn synchronize_async(&self) -> Result<Ticket> {
         self.shared.synchronize_async()
     }
 
-    /// Waits for a ticket. One whose wait timed out still completes.
+    /// Waits for a ticket and returns an epoch that contains its updates. A ticket whose wait timed out still completes.
     pub fn wait(&self, ticket: Ticket, timeout: Timeout) -> Result<u64> {
         self.shared.wait(ticket.0, timeout)
     }
 
-    /// Looks at a ticket without waiting, for event loops that poll a [`Watch`]: the epoch that holds the updates, or
-    /// [`Status::Timeout`]. One `poll` belongs to one wait: by it a stall is reported as to a thread that sleeps in
-    /// [`Manager::wait`] meanwhile; the look after that begins another wait. Look again when the watch is readable, and at the latest after [`TicketPoll::look_after`].
+    /// Polls a ticket without a wait, for event loops that poll a [`Watch`]: returns an epoch that contains its updates, or
+    /// [`Status::Timeout`]. One `poll` belongs to one wait: it reports a stall as [`Manager::wait`] would; the poll after that
+    /// begins another wait. Poll again when the watch is readable, and at the latest after [`TicketPoll::look_after`].
     ///
     /// ```
     /// # use backbuf::{DType, Status, Timeout, manager::{Manager, TicketPoll}};
@@ -179,7 +154,7 @@ impl Manager {
     /// assert!(poll.look_after() > Timeout::TRY);
     /// upload.end()?;
     /// while manager.poll_ticket(ticket, &mut poll).is_err() {
-    ///     std::thread::yield_now(); // another turn of the event loop
+    ///     std::thread::yield_now(); // the event loop continues
     /// }
     /// # Ok::<(), backbuf::Error>(())
     /// ```
@@ -187,21 +162,22 @@ impl Manager {
         self.shared.poll_ticket(ticket.0, poll)
     }
 
-    /// Waits for an epoch beyond `after`: for the next front.
-    ///
-    /// ```
-    /// # use backbuf::{DType, Status, Timeout, manager::Manager};
-    /// let manager = Manager::new(DType::U8, &[1])?;
-    /// assert_eq!(manager.wait_epoch(0, Timeout::TRY).unwrap_err().status(), Status::Timeout);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
+    /// Waits for an epoch beyond `after`, and returns it.
     pub fn wait_epoch(&self, after: u64, timeout: Timeout) -> Result<u64> {
         self.shared.wait_epoch(after, timeout, || false)
     }
 
-    /// Takes a lease of the newest published state. Never waits.
+    /// Takes a lease of the published state. Never waits.
     pub fn front(&self) -> Result<Front> {
-        self.shared.storage().acquire().map(Front)
+        self.shared.copies().acquire().map(Front)
+    }
+
+    /// Takes a lease of the published state on the manager's device, for a renderer on this thread.
+    ///
+    /// On OpenGL a context that shares the device's objects must be current here; a wait for the upload's fence is added to it.
+    /// [`Status::State`] on host memory and without such a context; [`Status::DeviceLost`].
+    pub fn device_front(&self) -> Result<DeviceFront> {
+        acquire_device_front(self.shared.copies()).map(DeviceFront)
     }
 
     /// Subscribes to epochs beyond `after`.
@@ -214,10 +190,10 @@ impl Manager {
         Task::new(&self.shared, label)
     }
 
-    /// The newest published epoch.
+    /// The published epoch.
     #[inline]
     pub fn epoch(&self) -> u64 {
-        self.shared.epoch.load(Acquire)
+        self.shared.progress.epoch()
     }
 
     /// The element type.
@@ -235,19 +211,19 @@ impl Manager {
         self.shared.shape.bytes
     }
 
-    /// Copies, without the extra ones.
+    /// The number of copies, without extra ones.
     pub fn copies(&self) -> u32 {
-        self.shared.ordinary_copies
+        self.shared.settings.copies
     }
 
-    /// Extra copies at most.
+    /// The maximum of extra copies.
     pub fn max_extra_copies(&self) -> u32 {
-        self.shared.copies as u32 - self.shared.ordinary_copies
+        self.shared.settings.max_copies as u32 - self.shared.settings.copies
     }
 
-    /// The tag of the newest published epoch.
+    /// The tag of the published epoch.
     pub fn tag(&self) -> u64 {
-        self.shared.published_tag()
+        self.shared.progress.tag()
     }
 
     /// The label.
@@ -255,48 +231,20 @@ impl Manager {
         self.shared.label
     }
 
-    /// Where it stands in its life.
-    pub fn state(&self) -> State {
-        self.shared.state()
+    /// The lifecycle state.
+    pub fn state(&self) -> ManagerState {
+        self.shared.progress.state()
     }
 
-    /// What was counted so far.
+    /// The statistics.
     pub fn statistics(&self) -> Statistics {
-        let counters = &self.shared.counters;
-        let oldest = self.shared.storage().oldest_lease();
-        let (updates, by_worker) = (counters.updates(), counters.applied_by_worker.get());
-        Statistics {
-            updates,
-            bytes: counters.bytes.get(),
-            applied_by_caller: updates.saturating_sub(by_worker),
-            applied_by_worker: by_worker,
-            epochs: counters.epochs.get(),
-            copies_replaced: counters.copies_replaced.get(),
-            copies_forward: counters.copies_forward.get(),
-            copied_forward_bytes: counters.copied_forward_bytes.get(),
-            queue_high_water_bytes: counters.queue_high_water.get(),
-            waits: counters.waits.get(),
-            stalls: counters.stalls.get(),
-            leases_live: self.shared.storage().leases(),
-            leases_leaked: lease::leaked(),
-            outsized_updates: counters.outsized.get(),
-            refused_total: counters.refused.iter().map(|counter| counter.get()).sum(),
-            wait_histogram: counters.waited.get(),
-            refused: std::array::from_fn(|code| counters.refused[code].get()),
-            copies_present: counters.copies_present.get(),
-            extra_copies: counters.extra_copies.get(),
-            extra_copies_most: counters.extra_copies_most.get(),
-            oldest_lease_epoch: oldest.map_or(0, |lease| lease.about),
-            oldest_lease_thread: oldest.map_or(0, |lease| lease.thread.into()),
-            oldest_lease_age_ns: oldest.map_or(0, |lease| lease.age_ns),
-        }
+        self.shared.counters.read(self.shared.copies())
     }
 
-    /// Gives memory that is not needed now back to the system: that of copies beyond the second that no lease holds, and, of
-    /// states larger than 8 MiB, that of the back copy if nothing was written since the last publish. It comes back as it is
-    /// needed.
+    /// Frees memory that is not needed now: copies beyond the second without leases, and, of states larger than 8 MiB, the back
+    /// copy if nothing was written since the last publish. The memory is allocated again when it is needed.
     ///
-    /// It waits while a back copy is reserved, or while a kernel or a flush runs.
+    /// Waits while the back copy is reserved, and while a kernel or a flush runs.
     pub fn trim(&self, timeout: Timeout) -> Result<()> {
         self.shared.trim(timeout)
     }
@@ -314,5 +262,41 @@ impl Manager {
     /// ```
     pub fn close(&self, timeout: Timeout) -> Result<()> {
         self.shared.close(timeout)
+    }
+}
+
+impl Manager {
+    /// Closes the manager without a publish and wakes every waiter. The manager must be dropped afterwards.
+    pub(crate) fn begin_destroy(&self) -> Result<()> {
+        self.shared.check_not_inside()?;
+        self.shared.end();
+        Ok(())
+    }
+
+    /// Counts a refused call.
+    pub(crate) fn refuse(&self, status: Status) {
+        self.shared.counters.refuse(status);
+    }
+
+    /// Converts the manager to a pointer.
+    pub(crate) fn into_raw(self) -> *const () {
+        let mut manager = std::mem::ManuallyDrop::new(self);
+        // SAFETY: taken once, from a manager that is not dropped.
+        Arc::into_raw(unsafe { std::mem::ManuallyDrop::take(&mut manager.shared) })
+    }
+
+    /// # Safety
+    /// The result of `into_raw`, used once.
+    pub(crate) unsafe fn from_raw(raw: *const ()) -> Manager {
+        // SAFETY: the caller's promise: the pointer still owns its reference.
+        Manager { shared: std::mem::ManuallyDrop::new(unsafe { Arc::from_raw(raw) }) }
+    }
+
+    /// # Safety
+    /// The result of `into_raw`, not converted back while the returned value lives.
+    #[inline(always)]
+    pub(crate) unsafe fn with_raw(raw: *const ()) -> std::mem::ManuallyDrop<Manager> {
+        // SAFETY: the caller's promise; the returned value never drops its reference.
+        std::mem::ManuallyDrop::new(unsafe { Manager::from_raw(raw) })
     }
 }

@@ -1,12 +1,10 @@
 //! N-d regions: from start, extent, step and strides to a checked plan of contiguous runs.
 
 use crate::error::{Error, Result, Status};
-use crate::manager::core::shared::Shape;
+use crate::manager::copies::copy_forward::copy;
+use crate::manager::shape::{MAX_DIMS, Shape};
 
-/// Dimensions at most.
-pub(crate) const MAX_DIMS: usize = 16;
-
-/// A region as the caller gives it: one entry an axis, strides in bytes.
+/// A region as the caller gives it: one entry per axis, strides in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RawRegion<'a> {
     pub(crate) start: &'a [u64],
@@ -18,23 +16,23 @@ pub(crate) struct RawRegion<'a> {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
-struct Axis {
+struct RegionAxis {
     extent: u64,
     /// Bytes from one index to the next, in the state and in the source.
     to: i64,
     from: i64,
 }
 
-/// A region that has been checked: plain data, so that it can wait in the log.
+/// A checked region: plain data, so that it can be stored in the update log.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
-pub(crate) struct Plan {
+pub(crate) struct RegionPlan {
     /// Byte offset of the first element in the state.
     first: i64,
     element: u64,
     count: u64,
     dims: u64,
-    axes: [Axis; MAX_DIMS],
+    axes: [RegionAxis; MAX_DIMS],
 }
 
 /// An N-d part of the state, as in `state[2:5, ::2] = data`; each slice has an entry for each dimension.
@@ -52,22 +50,22 @@ pub(crate) struct Plan {
 pub struct Region<'a> {
     /// The first index along each axis.
     pub start: &'a [u64],
-    /// How many along each axis.
+    /// The number of indices along each axis.
     pub extent: &'a [u64],
-    /// From one to the next, in elements; negative allowed. None is 1 everywhere.
+    /// The step along each axis, in elements; negative allowed. None is 1 everywhere.
     pub step: Option<&'a [i64]>,
     /// The source.
     pub data: &'a [u8],
-    /// From one to the next in the source, in bytes; 0 allowed, negative not, as `data` begins at its first byte. None is
+    /// The strides of the source, in bytes; 0 is allowed, negative is not, since `data` begins at its first byte. None is
     /// packed, row-major.
     pub strides: Option<&'a [i64]>,
 }
 
 impl<'a> Region<'a> {
-    pub(super) fn raw(&self, shape: &Shape) -> Result<RawRegion<'a>> {
+    pub(crate) fn raw(&self, shape: &Shape) -> Result<RawRegion<'a>> {
         let Region { start, extent, step, data, strides } = *self;
         let raw = RawRegion { start, extent, step, data: data.as_ptr(), strides };
-        let plan = shape.region(&raw)?;
+        let plan = RegionPlan::checked(shape, &raw)?;
         let mut ends = (0, plan.payload() as i128);
         if let Some(strides) = strides {
             let reach = |wanted: fn(&i64) -> bool| -> i128 {
@@ -93,10 +91,34 @@ fn overflow(param: &'static str) -> Error {
     Error::param(Status::Range, param, "overflows 64 bits")
 }
 
-impl Plan {
-    /// Checks a region of a state of that shape.
-    pub(crate) fn new(shape: &[u64], element: u64, region: &RawRegion<'_>) -> Result<Plan> {
-        let mut plan = Plan { first: 0, element, count: 1, dims: 0, axes: [Axis::default(); MAX_DIMS] };
+impl RegionPlan {
+    /// Checks a region of a state of that shape, and its data.
+    pub(crate) fn checked(shape: &Shape, region: &RawRegion<'_>) -> Result<RegionPlan> {
+        let given = [
+            Some(region.start.len()),
+            Some(region.extent.len()),
+            region.step.map(<[_]>::len),
+            region.strides.map(<[_]>::len),
+        ];
+        if let Some(length) = given.into_iter().flatten().find(|&length| length != shape.ndim) {
+            return Err(Error::value(
+                Status::Argument,
+                "region",
+                length as u64,
+                "entries, which is not the state's number of dimensions",
+            ));
+        }
+        let plan = RegionPlan::new(shape.lengths(), shape.element, region)?;
+        if plan.count() > 0 && region.data.is_null() {
+            return Err(Error::param(Status::Null, "region.data", "is NULL, and no extent is 0"));
+        }
+        Ok(plan)
+    }
+
+    /// Checks a region of a state of those lengths.
+    pub(crate) fn new(shape: &[u64], element: u64, region: &RawRegion<'_>) -> Result<RegionPlan> {
+        let mut plan =
+            RegionPlan { first: 0, element, count: 1, dims: 0, axes: [RegionAxis::default(); MAX_DIMS] };
         let empty = region.extent.contains(&0);
         let (mut pitch, mut packed) = (element as i64, element as i64);
         for axis in (0..shape.len()).rev() {
@@ -107,7 +129,7 @@ impl Plan {
                 plan.count = 0;
                 continue;
             }
-            // Within the state, whose bytes were checked at creation: nothing overflows.
+            // Within the state, whose bytes were checked at creation, so nothing overflows.
             plan.first += start as i64 * pitch;
             let from = match region.strides {
                 Some(strides) => strides[axis],
@@ -115,7 +137,7 @@ impl Plan {
             };
             if extent > 1 {
                 from.checked_mul(extent as i64 - 1).ok_or_else(|| overflow("region.strides"))?;
-                plan.add(Axis { extent, to: step * pitch, from });
+                plan.add(RegionAxis { extent, to: step * pitch, from });
             }
             plan.count *= extent;
             packed *= extent as i64;
@@ -124,8 +146,8 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Adds the next axis outwards, or joins it to the last where both sides run on.
-    fn add(&mut self, axis: Axis) {
+    /// Adds the next outer axis, or merges it with the last one if both sides continue without a gap.
+    fn add(&mut self, axis: RegionAxis) {
         if let Some(last) = (self.dims as usize).checked_sub(1).map(|last| &mut self.axes[last])
             && axis.to == last.to * last.extent as i64
             && axis.from == last.from.wrapping_mul(last.extent as i64)
@@ -142,22 +164,22 @@ impl Plan {
         self.count
     }
 
-    /// Bytes of its elements.
+    /// Bytes of the region.
     pub(crate) fn bytes(&self) -> u64 {
         self.count * self.element
     }
 
-    /// Whether every element of the source is the same one.
+    /// Whether the source is a single element.
     pub(crate) fn is_fill(&self) -> bool {
         self.axes().iter().all(|axis| axis.from == 0)
     }
 
-    fn axes(&self) -> &[Axis] {
+    fn axes(&self) -> &[RegionAxis] {
         &self.axes[..self.dims as usize]
     }
 
-    /// The same region read from a source that is packed (or, for a fill, one element).
-    pub(crate) fn packed(&self) -> Plan {
+    /// The same region with a packed source (for a fill: one element).
+    pub(crate) fn packed(&self) -> RegionPlan {
         let mut plan = *self;
         let mut packed = self.element as i64;
         for axis in &mut plan.axes[..self.dims as usize] {
@@ -205,7 +227,7 @@ impl Plan {
     /// Copies the source into `to`, packed (a fill: its one element).
     ///
     /// # Safety
-    /// `data` is readable as the region says; `to` has room for [`Plan::payload`] bytes.
+    /// `data` is readable as the region says; `to` has room for [`RegionPlan::payload`] bytes.
     pub(crate) unsafe fn gather(&self, data: *const u8, to: *mut u8) {
         if self.is_fill() {
             // SAFETY: a fill's source is one element.
@@ -215,12 +237,12 @@ impl Plan {
         let mut next = 0;
         self.for_each_run(|_, from, run| {
             // SAFETY: the caller's promise; runs are visited in packed order.
-            unsafe { crate::manager::copies::copy_forward::copy(data.offset(from), to.add(next), run) };
+            unsafe { copy(data.offset(from), to.add(next), run) };
             next += run;
         });
     }
 
-    /// Bytes that [`Plan::gather`] writes.
+    /// Bytes that [`RegionPlan::gather`] writes.
     pub(crate) fn payload(&self) -> u64 {
         if self.is_fill() { self.element.min(self.bytes()) } else { self.bytes() }
     }
@@ -306,7 +328,7 @@ mod tests {
             }).collect();
             let strides: Vec<i64> = axes.iter().map(|axis| axis.4).collect();
             let region = RawRegion { start: &start, extent: &extent, step: Some(&step), data: std::ptr::null(), strides: (!packed).then_some(&strides) };
-            let plan = Plan::new(&shape, 4, &region).unwrap();
+            let plan = RegionPlan::new(&shape, 4, &region).unwrap();
             let mut runs = vec![];
             plan.for_each_run(|to, from, run| {
                 for at in (0..run as i64).step_by(4) {
@@ -338,7 +360,7 @@ mod tests {
                 data: std::ptr::null(),
                 strides: None,
             };
-            Plan::new(&[10], 4, &region).map(|plan| plan.count()).map_err(|error| error.status())
+            RegionPlan::new(&[10], 4, &region).map(|plan| plan.count()).map_err(|error| error.status())
         };
         assert_eq!(check(0, 10, 1), Ok(10));
         assert_eq!(check(9, 10, -1), Ok(10));

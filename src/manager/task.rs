@@ -1,10 +1,11 @@
-//! Tasks: backend work with a label that a publish waits for.
+//! Tasks: labelled backend work that later publishes wait for.
 
 use crate::alloc::{Arc, Weak};
-use crate::error::{Error, Label, Result, Status};
-use crate::manager::core::shared::{Shared, duty};
+use crate::error::{Label, Result};
+use crate::manager::core::shared::{Shared, destroyed};
+use crate::manager::core::worker_state::duty;
 
-/// Open backend work. Every synchronize that comes after its beginning waits for its end. Dropping it ends it.
+/// Open backend work. A synchronize that begins later waits for its end. Dropping the task ends it.
 ///
 /// ```
 /// use backbuf::{DType, Status, Timeout, manager::Manager};
@@ -23,15 +24,15 @@ pub struct Task {
 
 impl Task {
     pub(crate) fn new(shared: &Arc<Shared>, label: &str) -> Result<Task> {
-        shared.accepts()?;
-        let number = shared.tasks.begin(Label::new(label), &shared.order)?;
-        // The bound that announced it may have held back a ticket from before it.
-        shared.progress.signal();
-        shared.work.signal();
+        shared.progress.check_open()?;
+        let number = shared.tasks.begin(Label::new(label), shared.progress.numbers())?;
+        // The lower bound that `begin` stores first may have held back an earlier ticket.
+        shared.waiters.signal();
+        shared.worker.signal();
         Ok(Task { shared: Arc::downgrade(shared), number })
     }
 
-    /// Ends it.
+    /// Ends the task.
     pub fn end(mut self) -> Result<()> {
         let result = self.finish();
         self.number = 0;
@@ -39,18 +40,17 @@ impl Task {
     }
 
     fn finish(&self) -> Result<()> {
-        let closed = || Error::text(Status::Closed, "the manager has been destroyed");
-        let shared = self.shared.upgrade().ok_or_else(closed)?;
+        let shared = self.shared.upgrade().ok_or_else(destroyed)?;
         shared.tasks.end(self.number)?;
-        shared.ask(duty::TASK);
-        shared.progress.signal();
+        shared.worker.request(duty::TASK);
+        shared.waiters.signal();
         Ok(())
     }
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
-        // 0: ended already. Only the manager's end refuses it, and then there is nothing to tell.
+        // 0: ended already. Refused only if the manager is destroyed, which has ended the task.
         if self.number != 0 {
             let _ = self.finish();
         }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use backbuf::manager::{
-    BackMode, Config, Front, Kernel, Manager, Region, State, Task, Ticket, Update, WorkerMode,
+    BackMode, Config, Front, Kernel, Manager, ManagerState, Region, Task, Ticket, Update, WorkerMode,
 };
 use backbuf::{DType, Error, Result, Status, Timeout};
 
@@ -495,7 +495,7 @@ impl Run {
             Err(error) if error.status() == Status::Closed => Ok(()),
             other => other,
         });
-        assert_eq!(self.manager.state(), State::Closed);
+        assert_eq!(self.manager.state(), ManagerState::Closed);
         self.published();
         self.look();
         assert_eq!(self.manager.enqueue(0, &[], Timeout::FOREVER).unwrap_err().status(), Status::Closed);

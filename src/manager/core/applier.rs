@@ -1,60 +1,54 @@
-//! What the holder of the role works on: the back copy, and how far the log has been applied.
+//! The applier: everything that only the role holder may touch, and how one operation is applied to the back copy.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::manager::copies::copies::CopyMemory;
-use crate::manager::copies::copies::StateCopies;
+use crate::manager::config::Flush;
+use crate::manager::copies::copies::{CopyMemory, StateCopies};
 use crate::manager::copies::copy_forward::CopyForward;
+use crate::manager::copies::device_copies::DeviceDirty;
 use crate::manager::copies::front_count::MAX_COPIES;
-use crate::manager::core::callback;
-use crate::manager::core::op::{Op, Release, Run};
-use crate::manager::region::Plan;
+use crate::manager::core::callback::{self, RetiredCallback};
+use crate::manager::core::op::Op;
+use crate::manager::core::undo::BackUndo;
+use crate::manager::region::RegionPlan;
 use crate::sys::pages::PREFAULTED_MOST;
 
-/// A callback whose work is done: to be called or dropped by the worker, outside the role.
-pub(crate) enum Spent {
-    Release(Release),
-    Kernel(Run),
-}
-
-impl Spent {
-    /// Ends it: gives borrowed data back, or drops the kernel.
-    pub(crate) fn end(self) {
-        match self {
-            Spent::Release(release) => release(),
-            Spent::Kernel(run) => drop(run),
-        }
-    }
-}
-
-/// A kernel panicked: what it left in the back copy is anybody's guess.
+/// A kernel panicked; the back copy is unusable.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Panicked;
 
+/// See the module. Guarded by the applier role.
 pub(crate) struct Applier {
     pub(crate) forward: CopyForward,
-    /// Everything below has been applied.
+    /// Every record of the log below this position has been applied.
     pub(crate) head: u64,
-    /// Whether the back copy may be written: nobody holds it. Stays true until it is published.
+    /// Whether the back copy has no lease, so that it may be written. Stays true until it is published.
     pub(crate) ready: bool,
-    /// Whether a tag came in this epoch.
+    /// Whether a tag was applied in this epoch.
     pub(crate) tagged: bool,
     pub(crate) tag: u64,
     pub(crate) epoch: u64,
     /// The manager's number.
     pub(crate) number: u64,
-    pub(crate) spent: Vec<Spent>,
-    /// Times that a lease held the next back copy and another took its place.
+    pub(crate) retired: Vec<RetiredCallback>,
+    pub(crate) flush: Option<Flush>,
+    /// The stale ranges of the device copies, if the manager is on a device.
+    pub(crate) device_dirty: Option<DeviceDirty>,
+    /// What a cancel of the reserved back copy restores.
+    pub(crate) undo: BackUndo,
+    /// Reservations of the back copy so far.
+    pub(crate) reservations: u64,
+    /// Times that another copy became the back because a lease held the next one.
     pub(crate) replaced: u64,
-    /// Bit k: copy k became the back copy since `withdraw_unused` last looked.
+    /// Bit k: copy k became the back copy since the last `withdraw_unused`.
     used: u32,
-    /// Whether the last `prepare` found a lease on every copy.
+    /// Whether the last `prepare` found no free copy.
     pub(crate) blocked_by_leases: bool,
-    /// Set when a kernel panicked.
+    /// Whether a kernel has panicked.
     panicked: bool,
 }
 
-/// What applying came to.
+/// The amount of applied updates.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Applied {
     pub(crate) updates: u64,
@@ -71,8 +65,7 @@ impl std::fmt::Debug for Applier {
 }
 
 impl Applier {
-    pub(crate) fn new(forward: CopyForward, number: u64) -> Applier {
-        let spent = Vec::new();
+    pub(crate) fn new(forward: CopyForward, device_dirty: Option<DeviceDirty>, number: u64) -> Applier {
         Applier {
             forward,
             head: 0,
@@ -81,7 +74,11 @@ impl Applier {
             tag: 0,
             epoch: 0,
             number,
-            spent,
+            retired: Vec::new(),
+            flush: None,
+            device_dirty,
+            undo: BackUndo::default(),
+            reservations: 0,
             replaced: 0,
             used: 0,
             blocked_by_leases: false,
@@ -89,93 +86,95 @@ impl Applier {
         }
     }
 
-    /// Whether a publish would show anything new.
+    /// Whether there is anything new to publish.
     #[inline(always)]
     pub(crate) fn changed(&self) -> bool {
         self.forward.is_dirty() || self.tagged
     }
 
-    /// Sees to it that the back copy may be written: turns to another one where a lease holds it. False if all are held.
-    pub(crate) fn prepare(&mut self, storage: &StateCopies, copies: usize) -> bool {
+    /// Makes the back copy writable: selects another one if it has a lease. False if every copy has.
+    pub(crate) fn prepare(&mut self, copies: &StateCopies, count: usize) -> bool {
         if !self.ready {
             let (front, back) = (self.forward.front(), self.forward.back());
-            self.ready = storage.is_free(back)
-                || self.idle(storage, copies, |copy| copy != front && copy != back).is_some_and(|copy| {
-                    self.forward.select_back(copy);
-                    self.used |= 1 << copy;
-                    self.replaced += 1;
-                    true
-                });
+            self.ready = copies.is_free(back)
+                || self.select_free(copies, count, |copy| copy != front && copy != back).is_some_and(
+                    |copy| {
+                        self.forward.select_back(copy);
+                        self.used |= 1 << copy;
+                        self.replaced += 1;
+                        true
+                    },
+                );
         }
         self.ready
     }
 
-    /// The free copy that lacks least; one without memory comes last, and is given some.
-    fn idle(
+    /// The free copy with the fewest stale bytes; if all of those have leases, an absent copy, which gets memory.
+    fn select_free(
         &mut self,
-        storage: &StateCopies,
-        copies: usize,
+        copies: &StateCopies,
+        count: usize,
         allowed: impl Fn(usize) -> bool,
     ) -> Option<usize> {
-        let free = |copy: &usize| allowed(*copy) && storage.is_free(*copy);
-        let present = (0..copies.min(MAX_COPIES)).filter(free).filter(|&copy| self.forward.present(copy));
+        let free = |copy: &usize| allowed(*copy) && copies.is_free(*copy);
+        let present = (0..count.min(MAX_COPIES)).filter(free).filter(|&copy| self.forward.present(copy));
         if let Some(copy) = present.min_by_key(|&copy| self.forward.stale_bytes(copy)) {
             return Some(copy);
         }
-        let copy = (0..copies.min(MAX_COPIES)).find(|copy| free(copy) && !self.forward.present(*copy))?;
-        let data = storage.provide(copy).ok()?;
+        let copy = (0..count.min(MAX_COPIES)).find(|copy| free(copy) && !self.forward.present(*copy))?;
+        let data = copies.provide(copy).ok()?;
         if self.forward.attach(copy, data).is_err() {
-            drop(storage.withdraw(copy));
+            drop(copies.withdraw(copy));
             return None;
         }
         Some(copy)
     }
 
-    /// Takes the memory of a copy that is not the front nor the back, that no lease holds, and that `unused` accepts.
-    fn withdraw(&mut self, storage: &StateCopies, unused: impl Fn(usize) -> bool) -> Option<CopyMemory> {
+    /// Takes the memory of a copy without leases that is neither front nor back, and that `unused` accepts.
+    fn withdraw(&mut self, copies: &StateCopies, unused: impl Fn(usize) -> bool) -> Option<CopyMemory> {
         let (front, back) = (self.forward.front(), self.forward.back());
         let spare = |copy: &usize| *copy != front && *copy != back && self.forward.present(*copy);
-        let copy = (0..MAX_COPIES).filter(spare).find(|&copy| unused(copy) && storage.is_free(copy))?;
+        let copy = (0..MAX_COPIES).filter(spare).find(|&copy| unused(copy) && copies.is_free(copy))?;
         self.forward.detach(copy);
-        storage.withdraw(copy)
+        copies.withdraw(copy)
     }
 
-    /// Takes the memory of a copy that is not needed now, if there is one.
-    pub(crate) fn withdraw_spare(&mut self, storage: &StateCopies) -> Option<CopyMemory> {
-        self.withdraw(storage, |_| true)
+    /// Takes the memory of a copy that is not needed now.
+    pub(crate) fn withdraw_spare(&mut self, copies: &StateCopies) -> Option<CopyMemory> {
+        self.withdraw(copies, |_| true)
     }
 
-    /// Gives the back copy new memory, which takes none before it is written; that is then copied from the front. Only where
-    /// nothing was written since the last publish, and the state is large: the memory of small ones stays faulted in.
-    pub(crate) fn empty_back(&mut self, storage: &StateCopies) -> Option<CopyMemory> {
+    /// Replaces the memory of the back copy by untouched pages, to be filled from the front later. Does nothing if there were
+    /// writes since the last publish, or if the state is small: the memory of small ones stays faulted in.
+    pub(crate) fn empty_back(&mut self, copies: &StateCopies) -> Option<CopyMemory> {
         let back = self.forward.back();
-        if self.forward.is_dirty() || storage.bytes() <= PREFAULTED_MOST || !storage.is_free(back) {
+        if self.forward.is_dirty() || copies.bytes() <= PREFAULTED_MOST || !copies.is_free(back) {
             return None;
         }
-        let (data, before) = storage.renew(back).ok()?;
+        let (data, before) = copies.renew(back).ok()?;
         self.forward.relocate_back(data);
         self.forward.invalidate_back();
         before
     }
 
-    /// Takes the memory of a copy that has not become the back copy since this last came to its end; None ends it.
-    pub(crate) fn withdraw_unused(&mut self, storage: &StateCopies) -> Option<CopyMemory> {
+    /// Takes the memory of a copy that has not become the back copy since this last returned None.
+    pub(crate) fn withdraw_unused(&mut self, copies: &StateCopies) -> Option<CopyMemory> {
         let used = self.used;
-        let pages = self.withdraw(storage, |copy| used >> copy & 1 == 0);
+        let pages = self.withdraw(copies, |copy| used >> copy & 1 == 0);
         if pages.is_none() {
             self.used = 0;
         }
         pages
     }
 
-    /// Applies one op to the back copy, which is ready. Ends the op.
+    /// Applies one op to the back copy, which is ready, and ends the op.
     ///
     /// # Safety
     /// The op is alive, checked, and its pointers are valid.
     pub(crate) unsafe fn apply(&mut self, op: Op) -> std::result::Result<Applied, Panicked> {
         debug_assert!(self.ready);
         let mut applied = Applied::default();
-        // SAFETY: the caller's promise, handed on; every op is ended by `apply_one`.
+        // SAFETY: the caller's promise; `apply_one` ends every op.
         unsafe {
             op.for_each(&mut |op| {
                 applied.updates += 1;
@@ -189,7 +188,7 @@ impl Applier {
         match op {
             Op::Write { offset, length, data } => {
                 if length > 0 {
-                    // SAFETY: checked when it was enqueued.
+                    // SAFETY: checked when the update was enqueued.
                     unsafe { self.forward.write(offset as usize, data, length as usize) };
                 }
                 length
@@ -199,8 +198,8 @@ impl Applier {
                     // SAFETY: the data stays valid until its release is called.
                     unsafe { self.forward.write(offset as usize, data, length as usize) };
                 }
-                // SAFETY: the op is alive: the callback is turned back into its box once.
-                self.spend(Spent::Release(unsafe { Box::from_raw(release) }));
+                // SAFETY: the op is alive; its callback becomes a box once.
+                self.retire(RetiredCallback::Release(unsafe { Box::from_raw(release) }));
                 length
             }
             Op::Fill { offset, length, element, data } => {
@@ -214,11 +213,11 @@ impl Applier {
             // SAFETY: an op's plan outlives it.
             Op::Region { plan, data } => unsafe { self.apply_region(&*plan, data) },
             Op::Kernel { offset, length, overwrites, drops, run, .. } => {
-                // SAFETY: the op is alive: the callback is turned back into its box once.
+                // SAFETY: the op is alive; its callback becomes a box once.
                 let mut run = unsafe { Box::from_raw(run) };
                 self.run_kernel(offset as usize, length as usize, overwrites, &mut *run);
                 if drops {
-                    self.spend(Spent::Kernel(run));
+                    self.retire(RetiredCallback::Kernel(run));
                 }
                 length
             }
@@ -226,11 +225,11 @@ impl Applier {
                 (self.tag, self.tagged) = (tag, true);
                 0
             }
-            Op::Group { .. } | Op::Outsized { .. } => unreachable!("for_each opens them"),
+            Op::Group { .. } | Op::Outsized { .. } => unreachable!("for_each decodes them"),
         }
     }
 
-    unsafe fn apply_region(&mut self, plan: &Plan, data: *const u8) -> u64 {
+    unsafe fn apply_region(&mut self, plan: &RegionPlan, data: *const u8) -> u64 {
         plan.for_each_run(|to, from, run| {
             // SAFETY: the plan was checked against the shape; the source is readable as the region says.
             unsafe { self.forward.write(to, data.offset(from), run) };
@@ -254,8 +253,8 @@ impl Applier {
             } else {
                 forward.begin_modify(offset, length)
             };
-            // SAFETY: the range was checked; back and front are apart; the role keeps others away from the back, and
-            // nobody writes to the front.
+            // SAFETY: the range was checked; back and front do not overlap; the role guards the back, and the front is not
+            // written.
             unsafe {
                 let front = std::slice::from_raw_parts(forward.front_data().add(offset), length);
                 (std::slice::from_raw_parts_mut(back, length), front)
@@ -267,22 +266,22 @@ impl Applier {
         }
     }
 
-    /// Keeps a spent callback for the worker. Without memory to keep it, it ends here and now: late or elsewhere, but once.
-    fn spend(&mut self, spent: Spent) {
-        if self.spent.try_reserve(1).is_ok() {
-            self.spent.push(spent);
+    /// Keeps a callback that has done its work for the worker. If there is no memory for that, finishes it here.
+    fn retire(&mut self, callback: RetiredCallback) {
+        if self.retired.try_reserve(1).is_ok() {
+            self.retired.push(callback);
         } else {
-            let _inside = callback::enter(self.number);
-            spent.end();
+            let _scope = callback::enter(self.number);
+            callback.finish();
         }
     }
 
-    /// Makes the back copy the front. Nothing may be lagging, and the back must be ready.
-    pub(crate) fn publish(&mut self, storage: &StateCopies) {
+    /// Makes the back copy the front. It must be ready and have no stale bytes.
+    pub(crate) fn publish(&mut self, copies: &StateCopies) {
         self.epoch += 1;
         let new = self.forward.back();
         self.forward.publish();
-        storage.publish(new, self.epoch, self.tag);
+        copies.publish(new, self.epoch, self.tag);
         (self.ready, self.tagged) = (false, false);
     }
 }

@@ -1,37 +1,43 @@
-//! How long one call waits, and what it is told when that is over.
+//! One call's deadline and watchdog, and the error that it returns when either expires.
+//!
+//! A [`CallWait`] lasts as long as the call: each of its sleeps ends at the call's deadline or when the watchdog is due,
+//! whichever is first. On the owner thread of a host-driven device, every wait drives the device meanwhile.
 
+use crate::device::device::Device;
 use crate::error::{Error, Label, Result, Status};
-use crate::log::{self, Level};
-use crate::manager::core::shared::{Blocked, Shared};
-use crate::manager::core::synchronize::TicketPoll;
-use crate::manager::core::tasks::Verdict;
+use crate::log::Level;
+use crate::manager::core::backlog::Blocked;
+use crate::manager::core::progress::TicketPoll;
+use crate::manager::core::shared::Shared;
+use crate::manager::core::tasks::StallCheck;
 use crate::sync::wait::spin;
-use crate::sync::wait_check;
-use crate::sync::wait_check::Stop;
-use crate::sync::wait_check::in_slices;
+use crate::sync::wait_check::{self, Stop, in_slices};
 use crate::sys::clock::Timeout;
 use crate::sys::clock::{Deadline, nap, now};
 
-/// The patience of one call: its own deadline, and the watchdog's.
+/// The wait of one call.
 #[derive(Debug)]
-pub(crate) struct Patience {
+pub(crate) struct CallWait<'a> {
+    shared: &'a Shared,
     deadline: Deadline,
-    /// When to look for work that stalls.
-    look: Deadline,
-    /// Reports of the watchdog that came before this call.
+    /// When to check for stalled work.
+    watchdog: Deadline,
+    /// Watchdog reports made before this call.
     known: u64,
-    /// The last thing that stood in the way.
+    /// The last reason to wait.
     blocked: Option<Blocked>,
     nap_ns: u64,
-    pub(crate) waited: bool,
+    waited: bool,
 }
 
-impl Patience {
-    pub(crate) fn new(shared: &Shared, timeout: Timeout) -> Patience {
-        let watched = shared.watchdog != 0 && timeout != Timeout::TRY;
-        Patience {
+impl<'a> CallWait<'a> {
+    pub(crate) fn new(shared: &'a Shared, timeout: Timeout) -> CallWait<'a> {
+        let limit = shared.settings.watchdog;
+        let watched = limit != 0 && timeout != Timeout::TRY;
+        CallWait {
+            shared,
             deadline: Deadline::after(timeout),
-            look: if watched { Deadline::at(now().saturating_add(shared.watchdog)) } else { Deadline::NEVER },
+            watchdog: if watched { Deadline::at(now().saturating_add(limit)) } else { Deadline::NEVER },
             known: if watched { shared.tasks.reports() } else { 0 },
             blocked: None,
             nap_ns: 1_000,
@@ -39,11 +45,12 @@ impl Patience {
         }
     }
 
-    /// That of a wait that is polled: it goes on where the last look left it.
-    pub(crate) fn of_poll(poll: &TicketPoll) -> Patience {
-        Patience {
+    /// Continues a polled wait.
+    pub(crate) fn of_poll(shared: &'a Shared, poll: &TicketPoll) -> CallWait<'a> {
+        CallWait {
+            shared,
             deadline: Deadline::NEVER,
-            look: Deadline::at(poll.look),
+            watchdog: Deadline::at(poll.look),
             known: poll.known,
             blocked: None,
             nap_ns: 1_000,
@@ -51,18 +58,23 @@ impl Patience {
         }
     }
 
-    /// What a wait that is polled remembers of it.
+    /// What a polled wait keeps until the next poll.
     pub(crate) fn to_poll(&self) -> TicketPoll {
-        TicketPoll { look: self.look.at_nanos(), known: self.known, ..TicketPoll::default() }
+        TicketPoll { look: self.watchdog.at_nanos(), known: self.known, ..TicketPoll::default() }
     }
 
-    /// Until when to sleep.
+    /// Whether the call has waited.
+    pub(crate) fn waited(&self) -> bool {
+        self.waited
+    }
+
+    /// The end of the next sleep.
     pub(crate) fn limit(&self) -> Deadline {
-        self.deadline.min(self.look)
+        self.deadline.min(self.watchdog)
     }
 
-    /// A sleep ended with `stop`: whether the call goes on.
-    pub(crate) fn go_on(&mut self, shared: &Shared, stop: Stop) -> Result<()> {
+    /// Decides whether the call continues after a sleep that ended with `stop`.
+    pub(crate) fn resume(&mut self, stop: Stop) -> Result<()> {
         match stop {
             Stop::Signalled | Stop::Interrupted => {
                 return Err(Error::text(
@@ -76,95 +88,106 @@ impl Patience {
         let pinned = match self.blocked {
             Some(Blocked::Pinned) => true,
             Some(Blocked::Tasks | Blocked::Uncommitted | Blocked::Late) => false,
-            // Somebody else has the role: updates wait, and no copy is free for them.
-            _ => shared.ring.used() > 0 && !shared.storage().request_free_copy(shared.copies),
+            // Another thread has the role: updates are queued, and no copy is free for them.
+            _ => self.shared.log.used() > 0 && !self.is_copy_free(),
         };
-        let pinned = if pinned { pinned_error(shared) } else { None };
+        let pinned = if pinned { pinned_error(self.shared) } else { None };
         if self.deadline.passed() {
             return Err(pinned.unwrap_or_else(|| Error::of(Status::Timeout)));
         }
-        if !self.look.passed() {
+        if !self.watchdog.passed() {
             return Ok(());
         }
         if let Some(error) = pinned {
             return Err(error);
         }
-        match shared.tasks.judge(shared.watchdog, self.known) {
-            Verdict::Until(time) => {
-                self.look = Deadline::at(time);
+        self.check_stall()
+    }
+
+    /// The watchdog: an error for work that stalls, reported once per waiter and counted once.
+    fn check_stall(&mut self) -> Result<()> {
+        let shared = self.shared;
+        match shared.tasks.check_stall(shared.settings.watchdog, self.known) {
+            StallCheck::Until(time) => {
+                self.watchdog = Deadline::at(time);
                 Ok(())
             }
-            Verdict::Stalled(work, first) => {
+            StallCheck::Stalled(work, first) => {
                 let label = if work.label.as_str().is_empty() { shared.label } else { work.label };
                 if first {
                     shared.counters.stalls.bump(1);
                     let age = work.age() / 1_000_000;
-                    let text = format_args!(
-                        "{} '{}' of thread {} stalls, {age} ms old",
-                        work.what,
-                        label.as_str(),
-                        work.thread
+                    let (what, label, thread) = (work.what, label.as_str(), work.thread);
+                    shared.record(
+                        Level::Warn,
+                        format_args!("{what} '{label}' of thread {thread} stalls, {age} ms old"),
                     );
-                    log::record(Level::Warn, "manager", shared.label.as_str(), text);
                 }
                 Err(Error::held(Status::Stalled, work.what, label, work.thread, work.age()))
             }
         }
     }
 
-    /// Sleeps until what blocked the call may have changed, or `ready`.
+    /// Whether a copy that is not the front has no lease. Otherwise its last release is signalled.
+    fn is_copy_free(&self) -> bool {
+        self.shared.copies().request_free_copy(self.shared.settings.max_copies)
+    }
+
+    fn count_wait(&mut self) {
+        if !self.waited {
+            self.waited = true;
+            self.shared.counters.waits.bump(1);
+        }
+    }
+
+    /// Sleeps until `ready` holds, or what blocked the call may have changed.
     pub(crate) fn sleep(
         &mut self,
-        shared: &Shared,
         what: &'static str,
         blocked: Blocked,
         ready: impl Fn() -> bool,
     ) -> Result<()> {
+        let shared = self.shared;
         self.blocked = Some(blocked);
         if self.deadline == Deadline::PAST {
-            return self.go_on(shared, Stop::TimedOut);
+            return self.resume(Stop::TimedOut);
         }
-        if !self.waited {
-            self.waited = true;
-            shared.counters.waits.bump(1);
-        }
+        self.count_wait();
+        let ended = || shared.progress.check_alive().is_err();
         let stop = match blocked {
-            _ if let Some(device) = shared.pumped() => {
+            _ if let Some(device) = shared.device_to_drive() => {
                 let _listed = shared.waiters.enter(what);
-                let freed =
-                    || blocked == Blocked::Pinned && shared.storage().request_free_copy(shared.copies);
-                shared.pump(device, self.limit(), &|| ready() || freed() || shared.lives().is_err())
+                let freed = || blocked == Blocked::Pinned && self.is_copy_free();
+                shared.drive(device, self.limit(), &|| ready() || freed() || ended())
             }
-            Blocked::Uncommitted => self.doze(),
-            // A copy is free, yet there was no memory for it, or it has just come free.
-            Blocked::Pinned if shared.storage().request_free_copy(shared.copies) => self.doze(),
+            Blocked::Uncommitted => self.back_off(),
+            // A copy is free, but there was no memory for it, or it has just been released.
+            Blocked::Pinned if self.is_copy_free() => self.back_off(),
             Blocked::Pinned => {
                 let _listed = shared.waiters.enter(what);
-                let any_free = || {
-                    ready() || shared.storage().request_free_copy(shared.copies) || shared.lives().is_err()
-                };
-                shared.storage().released().wait(self.limit(), || any_free().then_some(()))
+                let any_free = || ready() || self.is_copy_free() || ended();
+                shared.copies().released().wait(self.limit(), || any_free().then_some(()))
             }
             _ => {
-                let mut news = || (ready() || shared.lives().is_err()).then_some(());
-                // Only who sleeps is listed: most waits for the worker end while this spins.
+                let mut news = || (ready() || ended()).then_some(());
+                // Listed only for a sleep: most waits for the worker end while this spins.
                 if spin(&mut news).is_some() {
                     return Ok(());
                 }
                 let _listed = shared.waiters.enter(what);
-                shared.progress.sleep(self.limit(), news)
+                shared.waiters.sleep(self.limit(), news)
             }
         };
         match stop {
-            // Woken again and again for nothing, a call must still come to its end.
-            Ok(()) if !ready() && self.limit().passed() => self.go_on(shared, Stop::TimedOut),
+            // A call that is woken again and again without effect must still end.
+            Ok(()) if !ready() && self.limit().passed() => self.resume(Stop::TimedOut),
             Ok(()) => Ok(()),
-            Err(stop) => self.go_on(shared, stop),
+            Err(stop) => self.resume(stop),
         }
     }
 
-    /// Nobody will send word: looks again after ever longer naps.
-    fn doze(&mut self) -> std::result::Result<(), Stop> {
+    /// Sleeps for ever longer times: no event signals this condition, so it is polled with exponential back-off.
+    fn back_off(&mut self) -> std::result::Result<(), Stop> {
         let signalled = nap(self.nap_ns);
         self.nap_ns = (self.nap_ns * 2).min(1_000_000);
         if wait_check::ends(signalled) {
@@ -174,19 +197,19 @@ impl Patience {
     }
 
     /// Waits for the role.
-    pub(crate) fn take_role(&mut self, shared: &Shared, what: &'static str) -> Result<()> {
+    pub(crate) fn take_role(&mut self, what: &'static str) -> Result<()> {
+        let shared = self.shared;
         loop {
             if shared.role.try_take() {
                 return Ok(());
             }
-            if !self.waited && self.deadline != Deadline::PAST {
-                self.waited = true;
-                shared.counters.waits.bump(1);
+            if self.deadline != Deadline::PAST {
+                self.count_wait();
             }
             let result = {
                 let _listed = shared.waiters.enter(what);
-                match shared.pumped() {
-                    Some(device) => match shared.pump(device, self.limit(), &|| shared.role.is_free()) {
+                match shared.device_to_drive() {
+                    Some(device) => match shared.drive(device, self.limit(), &|| shared.role.is_free()) {
                         Ok(()) => continue,
                         stop => stop,
                     },
@@ -195,16 +218,47 @@ impl Patience {
             };
             match result {
                 Ok(()) => return Ok(()),
-                Err(stop) => self.go_on(shared, stop)?,
+                Err(stop) => self.resume(stop)?,
             }
         }
     }
 }
 
-/// Names the oldest lease that is in the way, if there still is one.
+/// Names the oldest lease, if there is one.
 #[cold]
 fn pinned_error(shared: &Shared) -> Option<Error> {
-    shared.storage().oldest_lease().map(|seen| {
+    shared.copies().oldest_lease().map(|seen| {
         Error::held(Status::Pinned, "a lease of a front", Label::new(""), seen.thread, seen.age_ns)
     })
+}
+
+impl Shared {
+    /// The device that the calling thread must drive while it waits: a host-driven one that it owns.
+    pub(crate) fn device_to_drive(&self) -> Option<&Device> {
+        if !self.settings.on_device {
+            return None;
+        }
+        self.device().filter(|device| device.is_host_driven() && device.is_owner() && device.lost().is_none())
+    }
+
+    /// Drives the device until `ready` holds.
+    pub(crate) fn drive(
+        &self,
+        device: &Device,
+        limit: Deadline,
+        ready: &dyn Fn() -> bool,
+    ) -> std::result::Result<(), Stop> {
+        loop {
+            // Conditions without an event of the device are polled.
+            let soon = limit.min(Deadline::after(Timeout::nanos(1_000_000)));
+            match device.pump(soon, ready).map_err(|error| error.status()) {
+                Ok(()) => return Ok(()),
+                Err(Status::Interrupted) => return Err(Stop::Interrupted),
+                Err(_) if limit.passed() => return Err(Stop::TimedOut),
+                // Lost meanwhile: the caller tries again and has no device to drive then.
+                Err(Status::DeviceLost) => return Ok(()),
+                Err(_) => {}
+            }
+        }
+    }
 }

@@ -1,67 +1,106 @@
-//! The way of an update: in place where the role is free and nothing is queued, else into the log.
+//! Enqueuing updates: in place if the role is free and nothing is queued, else as a record of the update log.
+//!
+//! These are the only entry points for updates; the safe methods of `Manager` and the C functions call them directly.
 
 use crate::alloc::{try_box, try_vec};
 use crate::error::{Error, Result, Status};
 use crate::manager::copies::copy_forward::COPY_AT_ONCE;
-use crate::manager::core::call_wait::Patience;
-use crate::manager::core::callback;
+use crate::manager::core::backlog::{Blocked, RoleHolder};
+use crate::manager::core::call_wait::CallWait;
+use crate::manager::core::callback::{self, Release};
 use crate::manager::core::op::Op;
-use crate::manager::core::shared::{Blocked, By, Shared, duty};
-use crate::manager::core::update_log::{Refusal, UNIT};
-use crate::manager::raw::RawUpdate;
-use crate::sync::atomic::Ordering::*;
+use crate::manager::core::shared::Shared;
+use crate::manager::core::update_log::{ReserveError, UNIT_BYTES};
+use crate::manager::core::worker_state::duty;
+use crate::manager::region::{RawRegion, RegionPlan};
+use crate::manager::update::{RawUpdate, Refused};
 use crate::sys::clock::Timeout;
 
-/// Records that a producer applies for others before its own.
-const COURTESY: u64 = 8;
+/// Records of other producers that a producer applies before its own update.
+const RECORDS_FIRST: u64 = 8;
 
-/// A record that did not go into the log: why.
-enum NotPushed {
+/// The reason why a record was not pushed.
+enum PushError {
     Full,
     Refused(Error),
 }
 
 impl Shared {
-    /// Writes `length > 0` bytes: the fast path of everything.
+    /// Writes `count` elements at `byte_offset`: the fast path of all updates.
     ///
     /// # Safety
-    /// The range lies within the state and `data` is readable.
+    /// `data` is readable for `count` elements.
     #[inline(always)]
     pub(crate) unsafe fn enqueue_write(
         &self,
-        offset: u64,
-        length: u64,
+        byte_offset: u64,
+        count: u64,
         data: *const u8,
         timeout: Timeout,
     ) -> Result<()> {
-        if !self.worker_only && self.role.try_take() {
+        let length = match self.shape.length_if_plain(byte_offset, count, data) {
+            Some(length) => length,
+            None => match self.shape.check_data(byte_offset, count, data)? {
+                0 => return self.progress.check_open(),
+                length => length,
+            },
+        };
+        if !self.settings.worker_only && self.role.try_take() {
             // SAFETY: the role is held.
             let applier = unsafe { self.applier() };
-            let first = self.ring.open_and_ends_at(applier.head);
+            let first = self.log.open_and_ends_at(applier.head);
             if first && (applier.ready || self.prepare(applier)) {
-                // SAFETY: the caller's promise.
-                unsafe { applier.forward.write(offset as usize, data, length as usize) };
+                // SAFETY: checked; readable by the caller's promise.
+                unsafe { applier.forward.write(byte_offset as usize, data, length as usize) };
                 self.count_in_place(1, length);
-                self.role.drop();
+                self.role.release();
                 return Ok(());
             }
-            self.role.drop();
+            self.role.release();
         }
-        // SAFETY: the caller's promise.
-        unsafe { self.enqueue(Op::Write { offset, length, data }, timeout) }
+        // SAFETY: checked; readable by the caller's promise.
+        unsafe { self.enqueue(Op::Write { offset: byte_offset, length, data }, timeout) }
     }
 
-    /// Writes several updates in one go, if nothing is before them and the back copy may be written.
+    /// Writes several updates as one element of the order: all of them or none.
+    ///
+    /// # Safety
+    /// The data of each update is readable.
+    pub(crate) unsafe fn enqueue_many(&self, updates: &[RawUpdate], timeout: Timeout) -> Result<()> {
+        for (index, update) in updates.iter().enumerate() {
+            let checked = self.shape.check_data(update.byte_offset, update.count, update.data);
+            checked.map_err(|error| error.of_update(index))?;
+        }
+        // SAFETY: checked; readable by the caller's promise.
+        if unsafe { self.write_many_in_place(updates) } {
+            return Ok(());
+        }
+        self.progress.check_open()?;
+        let mut records = Vec::new();
+        for update in updates {
+            let op = Op::write(&self.shape, update.byte_offset, update.count, update.data)?;
+            // SAFETY: checked; readable by the caller's promise.
+            unsafe { op.append_to(&mut records)? };
+        }
+        if records.is_empty() {
+            return Ok(());
+        }
+        let length = records.len() as u64 * 8;
+        // SAFETY: encoded writes, which own nothing.
+        unsafe { self.enqueue(Op::Group { records: records.as_ptr(), length, worker: false }, timeout) }
+    }
+
+    /// Writes checked updates at once if nothing is queued and the back copy is writable.
     ///
     /// # Safety
     /// The updates are checked and readable.
-    pub(crate) unsafe fn write_many_in_place(&self, updates: &[RawUpdate]) -> bool {
-        if self.worker_only || !self.role.try_take() {
+    unsafe fn write_many_in_place(&self, updates: &[RawUpdate]) -> bool {
+        if self.settings.worker_only || !self.role.try_take() {
             return false;
         }
         // SAFETY: the role is held.
         let applier = unsafe { self.applier() };
-        let free = self.ring.open_and_ends_at(applier.head) && self.prepare(applier);
+        let free = self.log.open_and_ends_at(applier.head) && self.prepare(applier);
         if free {
             let mut bytes = 0;
             for update in updates {
@@ -76,57 +115,109 @@ impl Shared {
             }
             self.count_in_place(updates.len() as u64, bytes);
         }
-        self.role.drop();
+        self.role.release();
         free
     }
 
-    /// Puts an op into the order. On success it is ended, or waits in the log; on failure it is the caller's.
+    /// Fills `count` elements at `byte_offset` with one element.
+    ///
+    /// # Safety
+    /// `element` is readable.
+    pub(crate) unsafe fn enqueue_fill(
+        &self,
+        byte_offset: u64,
+        count: u64,
+        element: *const u8,
+        timeout: Timeout,
+    ) -> Result<()> {
+        let op = Op::fill(&self.shape, byte_offset, count, element)?;
+        // SAFETY: checked; readable by the caller's promise.
+        unsafe { self.enqueue(op, timeout) }
+    }
+
+    /// Writes an N-d region.
+    ///
+    /// # Safety
+    /// The data is readable as the region describes it.
+    pub(crate) unsafe fn enqueue_region(&self, region: &RawRegion<'_>, timeout: Timeout) -> Result<()> {
+        let plan = RegionPlan::checked(&self.shape, region)?;
+        if plan.count() == 0 {
+            return self.progress.check_open();
+        }
+        // SAFETY: checked; readable by the caller's promise; the plan outlives the call.
+        unsafe { self.enqueue(Op::Region { plan: &plan, data: region.data }, timeout) }
+    }
+
+    /// Enqueues data that the caller keeps until `release` is called. A refused `release` is returned.
+    ///
+    /// # Safety
+    /// `data` stays readable for `count` elements until `release` is called or returned.
+    pub(crate) unsafe fn enqueue_borrowed(
+        &self,
+        byte_offset: u64,
+        count: u64,
+        data: *const u8,
+        release: Release,
+        timeout: Timeout,
+    ) -> std::result::Result<(), Refused<Release>> {
+        let release = Box::into_raw(release);
+        let enqueued = self.shape.check_data(byte_offset, count, data).and_then(|length| {
+            // SAFETY: checked; readable by the caller's promise.
+            unsafe { self.enqueue(Op::Borrowed { offset: byte_offset, length, data, release }, timeout) }
+        });
+        enqueued.map_err(|error| {
+            // SAFETY: a refused op stays the caller's.
+            Refused { error, value: unsafe { Box::from_raw(release) } }
+        })
+    }
+
+    /// Adds an op to the order. On success the op is ended or in the log; on failure it stays the caller's.
     ///
     /// # Safety
     /// The op is checked, and its pointers are valid.
     #[cold]
     #[inline(never)]
     pub(crate) unsafe fn enqueue(&self, op: Op, timeout: Timeout) -> Result<()> {
-        self.accepts()?;
+        self.progress.check_open()?;
         // SAFETY: the caller's promise.
         if unsafe { self.try_in_place(op)? } {
             return Ok(());
         }
-        let large = op.size().is_none_or(|size| size.div_ceil(UNIT) > self.ring.capacity() / 2);
+        let large = op.size().is_none_or(|size| size.div_ceil(UNIT_BYTES) > self.log.capacity() / 2);
         if !large {
-            return self.push_patiently(op, timeout);
+            return self.push_or_wait(op, timeout);
         }
-        let outsized = self.box_up(op)?;
+        let outsized = self.make_outsized(op)?;
         let result = self.push_outsized(outsized, timeout);
         if result.is_err()
             && let Op::Outsized { record, .. } = outsized
         {
-            // SAFETY: made above and not pushed; what it encodes stays the caller's.
+            // SAFETY: made above and not pushed; the ops that it encodes stay the caller's.
             drop(unsafe { Box::from_raw(record) });
         }
         result
     }
 
-    /// Applies the op now, if nothing is before it and the back copy may be written.
+    /// Applies the op at once if nothing is queued before it and the back copy is writable.
     unsafe fn try_in_place(&self, op: Op) -> Result<bool> {
-        if self.worker_only || op.needs_worker() || op.is_borrowed() || !self.role.try_take() {
+        if self.settings.worker_only || op.needs_worker() || op.is_borrowed() || !self.role.try_take() {
             return Ok(false);
         }
         // SAFETY: the role is held.
         let applier = unsafe { self.applier() };
-        let upto = self.ring.tail().min(applier.head + COURTESY);
-        let courtesy = self.drain(applier, upto, &mut (COPY_AT_ONCE as u64), By::Caller);
-        let free = courtesy.is_ok() && self.ring.open_and_ends_at(applier.head);
+        let upto = self.log.tail().min(applier.head + RECORDS_FIRST);
+        let drained = self.drain(applier, upto, &mut (COPY_AT_ONCE as u64), RoleHolder::Caller);
+        let free = drained.is_ok() && self.log.open_and_ends_at(applier.head);
         let done = free && self.prepare(applier);
         let result = if done {
-            // SAFETY: the caller's promise; the back is ready.
+            // SAFETY: the caller's promise; the back copy is ready.
             unsafe { self.apply(applier, op) }
                 .map(|applied| self.count_in_place(applied.updates, applied.bytes))
         } else {
             Ok(())
         };
-        self.role.drop();
-        match (result, courtesy) {
+        self.role.release();
+        match (result, drained) {
             (Err(Blocked::Panicked), _) | (_, Err(Blocked::Panicked)) => {
                 Err(Error::text(Status::Panic, "a kernel panicked"))
             }
@@ -134,10 +225,10 @@ impl Shared {
         }
     }
 
-    /// Turns an op that is too large for the ring into one with an allocation of its own.
-    fn box_up(&self, op: Op) -> Result<Op> {
+    /// Encodes an op that is too large for the log into its own allocation.
+    fn make_outsized(&self, op: Op) -> Result<Op> {
         let size = op.size().ok_or_else(|| Error::of(Status::Limit))?;
-        let none = || {
+        let out_of_memory = || {
             Error::value(
                 Status::OutOfMemory,
                 "bytes",
@@ -145,120 +236,116 @@ impl Shared {
                 "memory for an update beyond the queue could not be had",
             )
         };
-        let mut record = try_vec::<u64>((size / 8) as usize).map_err(|_| none())?;
+        let mut record = try_vec::<u64>((size / 8) as usize).map_err(|_| out_of_memory())?;
         // SAFETY: the capacity was just reserved, and all of it is written or never read.
         unsafe {
             op.encode(record.as_mut_ptr().cast());
             record.set_len((size / 8) as usize);
         }
-        let record = try_box(record).map_err(|_| none())?;
+        let record = try_box(record).map_err(|_| out_of_memory())?;
         Ok(Op::Outsized { record: Box::into_raw(record), worker: op.needs_worker() })
     }
 
-    /// Pushes an outsized op when its bytes fit beside those in flight: one state's size, or a single one.
+    /// Pushes an outsized op once its bytes fit: those in flight are at most one state's size, or belong to one op.
     fn push_outsized(&self, op: Op, timeout: Timeout) -> Result<()> {
-        let Op::Outsized { record, .. } = op else { unreachable!("made by box_up") };
+        let Op::Outsized { record, .. } = op else { unreachable!("made by make_outsized") };
         // SAFETY: not pushed yet, so this thread's.
         let size = unsafe { (*record).len() as u64 * 8 };
-        let mut patience = None;
-        loop {
-            let add =
-                |flying: u64| (flying == 0 || flying + size <= self.shape.bytes).then_some(flying + size);
-            if self.outsized.fetch_update(AcqRel, Acquire, add).is_ok() {
-                break;
-            }
-            self.make_room(&mut patience, timeout, || add(self.outsized.load(Acquire)).is_some())?;
+        let limit = self.shape.bytes;
+        let mut wait = None;
+        while !self.log.reserve_outsized(size, limit) {
+            self.make_room(&mut wait, timeout, || self.log.outsized_fits(size, limit))?;
         }
-        let result = self.push_patiently(op, timeout);
+        let result = self.push_or_wait(op, timeout);
         match result {
             Ok(()) => self.counters.outsized.bump(1),
             Err(_) => {
-                self.outsized.fetch_sub(size, AcqRel);
-                self.progress.signal();
+                self.log.release_outsized(size);
+                self.waiters.signal();
             }
         }
         result
     }
 
-    fn push_patiently(&self, op: Op, timeout: Timeout) -> Result<()> {
-        let mut patience = None;
+    /// Pushes the op, and waits while the log is full.
+    fn push_or_wait(&self, op: Op, timeout: Timeout) -> Result<()> {
+        let mut wait = None;
         loop {
-            let used = self.ring.used();
+            let used = self.log.used();
             match self.push(op) {
                 Ok(()) => return Ok(()),
-                Err(NotPushed::Refused(error)) => return Err(error),
-                Err(NotPushed::Full) => self.make_room(&mut patience, timeout, || self.ring.used() < used)?,
+                Err(PushError::Refused(error)) => return Err(error),
+                Err(PushError::Full) => self.make_room(&mut wait, timeout, || self.log.used() < used)?,
             }
         }
     }
 
-    /// Writes the op's record into the ring.
-    fn push(&self, op: Op) -> std::result::Result<(), NotPushed> {
-        let size = op.size().ok_or_else(|| NotPushed::Refused(Error::of(Status::Limit)))?;
-        let reserved = match self.ring.reserve(size.div_ceil(UNIT)) {
-            Ok(reserved) => reserved,
-            Err(Refusal::Full) => return Err(NotPushed::Full),
-            Err(Refusal::Closed) => {
-                return Err(NotPushed::Refused(
-                    self.accepts().err().unwrap_or_else(|| Error::of(Status::Closed)),
+    /// Writes the op's record into the log.
+    fn push(&self, op: Op) -> std::result::Result<(), PushError> {
+        let size = op.size().ok_or_else(|| PushError::Refused(Error::of(Status::Limit)))?;
+        let reservation = match self.log.reserve(size.div_ceil(UNIT_BYTES)) {
+            Ok(reservation) => reservation,
+            Err(ReserveError::Full) => return Err(PushError::Full),
+            Err(ReserveError::Closed) => {
+                return Err(PushError::Refused(
+                    self.progress.check_open().err().unwrap_or_else(|| Error::of(Status::Closed)),
                 ));
             }
         };
         // SAFETY: the units are this thread's until they are committed, and large enough.
-        unsafe { op.encode(self.ring.unit(reserved.at).0.get().cast()) };
-        self.ring.commit(reserved);
-        let used = self.ring.used();
-        self.counters.queue_high_water.raise(used * UNIT);
-        // The worker is woken for what only it may do, for what is large or borrowed, and for a backlog.
-        let heavy = op.needs_worker() || op.is_borrowed() || matches!(op, Op::Outsized { .. });
-        if heavy || used > self.ring.capacity() / 2 {
-            self.ask(duty::DRAIN);
+        unsafe { op.encode(self.log.record(reservation.at)) };
+        self.log.commit(reservation);
+        let used = self.log.used();
+        self.counters.queue_high_water.raise(used * UNIT_BYTES);
+        // The worker is woken for ops that only it may apply, large or borrowed ones, and for a backlog.
+        let for_worker = op.needs_worker() || op.is_borrowed() || matches!(op, Op::Outsized { .. });
+        if for_worker || used > self.log.capacity() / 2 {
+            self.worker.request(duty::DRAIN);
         }
         Ok(())
     }
 
-    /// The log is full: helps to drain it, and sleeps if that cannot go on. An error ends the call.
-    fn make_room(
-        &self,
-        patience: &mut Option<Patience>,
+    /// Helps to drain a full log, and sleeps if that is not possible. Returns when there may be room.
+    fn make_room<'a>(
+        &'a self,
+        wait: &mut Option<CallWait<'a>>,
         timeout: Timeout,
-        roomy: impl Fn() -> bool,
+        has_room: impl Fn() -> bool,
     ) -> Result<()> {
-        self.lives()?;
-        // A callback never waits for its own manager, nor does the thread that has the back copy in its hand.
-        let stuck = callback::inside(self.number) || self.in_hand_here();
-        let timeout = if stuck { Timeout::TRY } else { timeout };
+        self.progress.check_alive()?;
+        // Neither a callback of the manager nor the owner of the reserved back copy ever waits here.
+        let must_not_wait = callback::inside(self.number) || self.reservation.is_mine();
+        let timeout = if must_not_wait { Timeout::TRY } else { timeout };
         let full = || {
             Error::text(Status::Full, "the queue is full; wait, synchronize, or create with more queue_bytes")
         };
-        let patience = patience.get_or_insert_with(|| Patience::new(self, timeout));
-        let blocked = if self.worker_only || stuck {
+        let wait = wait.get_or_insert_with(|| CallWait::new(self, timeout));
+        let blocked = if self.settings.worker_only || must_not_wait {
             Blocked::Worker
         } else if timeout == Timeout::TRY && !self.role.try_take() {
             return Err(full());
         } else {
             if timeout != Timeout::TRY {
-                patience.take_role(self, "enqueue")?;
+                wait.take_role("enqueue")?;
             }
             // SAFETY: the role is held.
-            let applier = unsafe { self.applier() };
-            let result = self.drain(applier, self.ring.tail(), &mut self.budget.max(1), By::Caller);
-            self.role.drop();
-            self.progress.signal();
+            let result = self.drain_as_caller(unsafe { self.applier() });
+            self.role.release();
+            self.waiters.signal();
             match result {
                 Ok(()) => return Ok(()),
                 Err(Blocked::Panicked) => return Err(Error::of(Status::Poisoned)),
-                Err(_) if roomy() => return Ok(()),
+                Err(_) if has_room() => return Ok(()),
                 Err(blocked) => blocked,
             }
         };
         if blocked == Blocked::Worker {
-            self.ask(duty::DRAIN);
+            self.worker.request(duty::DRAIN);
         }
         if timeout == Timeout::TRY {
             return Err(full());
         }
-        match patience.sleep(self, "enqueue", blocked, roomy) {
+        match wait.sleep("enqueue", blocked, has_room) {
             Err(error) if error.status() == Status::Timeout => Err(Error::text(
                 Status::Timeout,
                 "the queue stayed full for the time given; synchronize, or create with more queue_bytes",

@@ -1,18 +1,15 @@
-//! One element of the order: what a producer asks for, in a form that can be applied at once or wait in the log.
+//! Update operations, and their encoding as records of the update log.
 //!
-//! An `Op` is plain data with raw pointers. Ownership of what they point to (a kernel, a release callback) moves with
-//! whichever form is alive: exactly one `apply` or `dispose` ends it.
+//! An [`Op`] is plain data with raw pointers. The op or its record owns the callbacks that they point to (a kernel, a release
+//! function), and exactly one `apply` or `dispose` ends it.
 
-use crate::manager::region::Plan;
+use crate::error::{Error, Result, Status};
+use crate::manager::copies::copy_forward::copy;
+use crate::manager::core::callback::{ReleaseFn, RunFn};
+use crate::manager::region::RegionPlan;
+use crate::manager::shape::Shape;
 
-pub(crate) type ReleaseFn = dyn FnOnce() + Send;
-pub(crate) type RunFn = dyn FnMut(&mut [u8], &[u8]) + Send;
-/// Called once when the data of a borrowed update is not needed any more.
-pub(crate) type Release = Box<ReleaseFn>;
-/// The code of a kernel: the range of the back copy, and the same range of the front.
-pub(crate) type Run = Box<RunFn>;
-
-/// What is asked for. Offsets and lengths in bytes, all checked.
+/// One operation in the order of updates. Offsets and lengths are in bytes and checked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Op {
     Write {
@@ -27,7 +24,7 @@ pub(crate) enum Op {
         data: *const u8,
     },
     Region {
-        plan: *const Plan,
+        plan: *const RegionPlan,
         data: *const u8,
     },
     Borrowed {
@@ -45,13 +42,13 @@ pub(crate) enum Op {
         run: *mut RunFn,
     },
     Tag(u64),
-    /// Records one after the other: a batch.
+    /// A batch: consecutive records.
     Group {
         records: *const u64,
         length: u64,
         worker: bool,
     },
-    /// A record too large for the ring, in an allocation of its own.
+    /// A record too large for the log, in its own allocation.
     Outsized {
         record: *mut Vec<u64>,
         worker: bool,
@@ -86,16 +83,30 @@ struct Head {
 
 const HEAD: usize = size_of::<Head>();
 
-/// What a pointer to a callback looks like in a record.
+/// A pointer to a callback, as stored in a record.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
-struct Callback<T> {
+struct StoredCallback<T> {
     data: *const u8,
     call: T,
 }
 
 impl Op {
-    /// Whether only the worker may apply it.
+    /// A checked write.
+    pub(crate) fn write(shape: &Shape, offset: u64, count: u64, data: *const u8) -> Result<Op> {
+        Ok(Op::Write { offset, length: shape.check_data(offset, count, data)?, data })
+    }
+
+    /// A checked fill.
+    pub(crate) fn fill(shape: &Shape, offset: u64, count: u64, element: *const u8) -> Result<Op> {
+        let length = shape.check(offset, count)?;
+        if element.is_null() {
+            return Err(Error::param(Status::Null, "element", "is NULL"));
+        }
+        Ok(Op::Fill { offset, length, element: shape.element, data: element })
+    }
+
+    /// Whether only the worker may apply the op.
     pub(crate) fn needs_worker(&self) -> bool {
         matches!(
             self,
@@ -105,7 +116,7 @@ impl Op {
         )
     }
 
-    /// Whether a producer hands it over even when it could apply it: the point of borrowing is not to copy there.
+    /// Whether the data is borrowed. Such an op always goes to the worker, so that the producer does not copy.
     pub(crate) fn is_borrowed(&self) -> bool {
         matches!(self, Op::Borrowed { .. })
     }
@@ -115,15 +126,15 @@ impl Op {
             Op::Write { length, .. } | Op::Group { length, .. } => length,
             Op::Fill { element, .. } => 8 + element,
             // SAFETY: an op's plan outlives it.
-            Op::Region { plan, .. } => size_of::<Plan>() as u64 + unsafe { (*plan).payload() },
-            Op::Borrowed { .. } => size_of::<Callback<*mut ReleaseFn>>() as u64,
-            Op::Kernel { .. } => size_of::<Callback<*mut RunFn>>() as u64,
+            Op::Region { plan, .. } => size_of::<RegionPlan>() as u64 + unsafe { (*plan).payload() },
+            Op::Borrowed { .. } => size_of::<StoredCallback<*mut ReleaseFn>>() as u64,
+            Op::Kernel { .. } => size_of::<StoredCallback<*mut RunFn>>() as u64,
             Op::Tag(_) => 0,
             Op::Outsized { .. } => 8,
         }
     }
 
-    /// Bytes of its record, or None beyond the address space.
+    /// Bytes of the op's record; None beyond the address space.
     pub(crate) fn size(&self) -> Option<u64> {
         self.payload()
             .checked_add(HEAD as u64)?
@@ -131,7 +142,7 @@ impl Op {
             .filter(|&size| size <= isize::MAX as u64)
     }
 
-    /// Writes the record. Ownership of what the op points to moves into it.
+    /// Writes the op's record, which then owns the op's callbacks.
     ///
     /// # Safety
     /// `to` is 8-byte aligned and has room for `size` bytes; the op's pointers are valid.
@@ -141,7 +152,7 @@ impl Op {
             let body = to.add(HEAD);
             let (kind, flags, offset, length) = match *self {
                 Op::Write { offset, length, data } => {
-                    crate::manager::copies::copy_forward::copy(data, body, length as usize);
+                    copy(data, body, length as usize);
                     (WRITE, 0, offset, length)
                 }
                 Op::Fill { offset, length, element, data } => {
@@ -150,16 +161,18 @@ impl Op {
                     (FILL, 0, offset, length)
                 }
                 Op::Region { plan, data } => {
-                    body.cast::<Plan>().write((*plan).packed());
-                    (*plan).gather(data, body.add(size_of::<Plan>()));
+                    body.cast::<RegionPlan>().write((*plan).packed());
+                    (*plan).gather(data, body.add(size_of::<RegionPlan>()));
                     (REGION, 0, 0, (*plan).bytes())
                 }
                 Op::Borrowed { offset, length, data, release } => {
-                    body.cast::<Callback<*mut ReleaseFn>>().write(Callback { data, call: release });
+                    body.cast::<StoredCallback<*mut ReleaseFn>>()
+                        .write(StoredCallback { data, call: release });
                     (BORROWED, 0, offset, length)
                 }
                 Op::Kernel { offset, length, any_thread, overwrites, drops, run } => {
-                    body.cast::<Callback<*mut RunFn>>().write(Callback { data: std::ptr::null(), call: run });
+                    body.cast::<StoredCallback<*mut RunFn>>()
+                        .write(StoredCallback { data: std::ptr::null(), call: run });
                     let flag = |on, flag| if on { flag } else { 0 };
                     let flags =
                         flag(any_thread, ANY_THREAD) | flag(overwrites, OVERWRITES) | flag(drops, DROPS);
@@ -180,10 +193,26 @@ impl Op {
         }
     }
 
-    /// Reads a record back: the op, whose pointers point into the record, and the record's size in bytes.
+    /// Appends the op's record to `records`, which then owns the op's callbacks. On failure they stay the caller's.
     ///
     /// # Safety
-    /// `record` was written by [`Op::encode`], and is not decoded for use twice.
+    /// The op is checked, and its pointers are valid.
+    pub(crate) unsafe fn append_to(&self, records: &mut Vec<u64>) -> Result<()> {
+        let words = (self.size().ok_or_else(|| Error::of(Status::Limit))? / 8) as usize;
+        records.try_reserve(words)?;
+        // SAFETY: room was reserved, and `encode` writes all of it but padding, which is never read.
+        unsafe {
+            let end = records.len();
+            self.encode(records.as_mut_ptr().add(end).cast());
+            records.set_len(end + words);
+        }
+        Ok(())
+    }
+
+    /// Reads a record: the op, whose pointers point into the record, and the record's size in bytes.
+    ///
+    /// # Safety
+    /// [`Op::encode`] wrote `record`, and only one decoded op is applied or disposed.
     pub(crate) unsafe fn decode(record: *const u8) -> (Op, u64) {
         // SAFETY: the caller's promise.
         unsafe {
@@ -194,13 +223,13 @@ impl Op {
             let op = match head.kind {
                 WRITE => Op::Write { offset, length, data: body },
                 FILL => Op::Fill { offset, length, element: body.cast::<u64>().read(), data: body.add(8) },
-                REGION => Op::Region { plan: body.cast(), data: body.add(size_of::<Plan>()) },
+                REGION => Op::Region { plan: body.cast(), data: body.add(size_of::<RegionPlan>()) },
                 BORROWED => {
-                    let Callback { data, call } = body.cast::<Callback<*mut ReleaseFn>>().read();
+                    let StoredCallback { data, call } = body.cast::<StoredCallback<*mut ReleaseFn>>().read();
                     Op::Borrowed { offset, length, data, release: call }
                 }
                 KERNEL => {
-                    let Callback { call, .. } = body.cast::<Callback<*mut RunFn>>().read();
+                    let StoredCallback { call, .. } = body.cast::<StoredCallback<*mut RunFn>>().read();
                     let (any_thread, overwrites) =
                         (head.flags & ANY_THREAD != 0, head.flags & OVERWRITES != 0);
                     Op::Kernel {
@@ -220,7 +249,7 @@ impl Op {
         }
     }
 
-    /// Calls `visit` for the op, or for each op of a group or of a record of its own, and frees that record.
+    /// Calls `visit` for the op, or for each op of a group or of an outsized record, and frees that record.
     ///
     /// # Safety
     /// The op is alive, and this ends it: `visit` ends every op that it is given.
@@ -247,12 +276,12 @@ impl Op {
         }
     }
 
-    /// Ends the op without applying it: borrowed data is given back, a kernel dropped.
+    /// Ends the op without applying it: releases borrowed data, drops a kernel.
     ///
     /// # Safety
     /// The op is alive; this ends it.
     pub(crate) unsafe fn dispose(self) {
-        // SAFETY: the caller's promise; each callback is turned back into the box that it came from, once.
+        // SAFETY: the caller's promise; each callback becomes its box again, once.
         unsafe {
             self.for_each(&mut |op| match op {
                 Op::Borrowed { release, .. } => Box::from_raw(release)(),

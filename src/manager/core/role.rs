@@ -1,19 +1,18 @@
-//! The applier role: whoever holds it applies updates, in queue order, and publishes.
+//! The applier role: a lock whose holder applies updates in queue order and publishes.
 //!
-//! Taking it is one atomic operation and giving it up a plain store, so that an update in place costs no more than that.
-//! A thread that finds it taken announces itself in `wanted`, passes the rare side of the asymmetric barrier and tries
-//! again before it sleeps; the holder looks for announcements after it let go. One of the two sees the other. While
-//! somebody waits, `try_take` stands back. The model checker compiles this file.
+//! Taking the role is one atomic operation, releasing it a plain store, so that an update in place costs little more. A
+//! thread that finds the role taken increments `wanted`, runs the heavy side of the asymmetric barrier and tries again before
+//! it sleeps; the holder checks `wanted` after its store and the light side. One of the two sees the other. While a thread
+//! waits, `try_take` fails, so that waiters are not overtaken. The models `role` and `log` compile this file.
 
 use crate::sync::atomic::{AtomicU32, Ordering::*};
 use crate::sync::barrier::{heavy, light};
 use crate::sync::wait::spin;
-use crate::sync::wait_check::Stop;
-use crate::sync::wait_check::listens;
+use crate::sync::wait_check::{Stop, listens};
 use crate::sys::clock::Deadline;
 use crate::sys::futex;
 
-/// A lock word with a cheap release and a queue of sleepers.
+/// A lock word with a cheap release and a futex for waiters.
 #[derive(Debug, Default)]
 pub(crate) struct Role {
     word: AtomicU32,
@@ -26,48 +25,48 @@ const FREE: u32 = 0;
 const HELD: u32 = 1;
 
 impl Role {
-    /// Takes the role if it is free and nobody waits for it.
+    /// Takes the role if it is free and no thread waits for it.
     #[inline(always)]
     pub(crate) fn try_take(&self) -> bool {
         self.wanted.load(Relaxed) == 0 && self.grab()
     }
 
-    /// Whether `try_take` may be worth trying.
+    /// Whether `try_take` is likely to succeed.
     pub(crate) fn is_free(&self) -> bool {
         self.wanted.load(Relaxed) == 0 && self.word.load(Relaxed) == FREE
     }
 
     #[inline(always)]
     fn grab(&self) -> bool {
-        // The load spares the cache line when the role is taken.
+        // The load keeps the cache line shared while the role is taken.
         self.word.load(Relaxed) == FREE && self.word.compare_exchange(FREE, HELD, Acquire, Relaxed).is_ok()
     }
 
-    /// Gives the role up. The caller must hold it.
+    /// Releases the role. The caller must hold it.
     #[inline(always)]
-    pub(crate) fn drop(&self) {
+    pub(crate) fn release(&self) {
         self.word.store(FREE, Release);
         light();
         if self.wanted.load(Relaxed) != 0 {
-            self.pass_on();
+            self.wake_waiter();
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn pass_on(&self) {
+    fn wake_waiter(&self) {
         self.turn.fetch_add(1, Release);
         futex::wake(&self.turn, 1);
     }
 
-    /// Nobody shall wait for the role any more: its holder may never give it up.
+    /// Ends every wait for the role, now and later: its holder may never release it.
     pub(crate) fn end(&self) {
         self.ended.store(1, Relaxed);
         self.turn.fetch_add(1, Release);
         futex::wake(&self.turn, i32::MAX);
     }
 
-    /// Waits for the role. A thread that listens to signals comes back where it has handled one, and is not in the queue then.
+    /// Waits for the role. A thread that listens to signals returns after it has handled one, and no longer waits then.
     #[cold]
     pub(crate) fn take(&self, deadline: Deadline) -> Result<(), Stop> {
         if self.grab() {
@@ -98,9 +97,9 @@ impl Role {
             break Err(stop);
         };
         self.wanted.fetch_sub(1, Relaxed);
-        // A wake meant for somebody may have come to this thread as it gave up: pass it on.
+        // This thread may have consumed a wake-up that another waiter needs: take and release the role to pass it on.
         if result.is_err() && self.grab() {
-            self.drop();
+            self.release();
         }
         result
     }

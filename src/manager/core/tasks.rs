@@ -1,34 +1,33 @@
-//! Backend work that a publish waits for, and the watchdog's view of it.
+//! Open tasks and other backend work: publishes wait for it, and the watchdog reports it when it stalls.
 
-use crate::alloc::try_vec;
 use crate::error::{Error, Label, Result, Status};
 use crate::sync::atomic::{AtomicU64, Ordering::*};
 use crate::sync::mutex::FutexMutex;
 use crate::sys::clock::now;
 use crate::sys::thread::thread_id;
 
-/// No task is open.
+/// The value of `oldest` without an open task.
 const NONE: u64 = u64::MAX;
 
-/// Open tasks at most.
-const MOST: usize = 4096;
+/// Maximum number of open tasks.
+const MAX_TASKS: usize = 4096;
 
-/// One piece of backend work: a task, a flush, a kernel, or the back copy in somebody's hand.
+/// One piece of backend work: a task, a flush, a kernel, an upload, or a reserved back copy.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Work {
+pub(crate) struct BackendWork {
     pub(crate) what: &'static str,
     pub(crate) label: Label,
     pub(crate) thread: u32,
     pub(crate) began: u64,
-    /// Its place in the order of tasks and tickets.
+    /// Its number in the order of tasks and tickets; 0 if it is no task.
     pub(crate) number: u64,
-    /// When the watchdog reported it: a count of reports, 0 for never.
+    /// The number of the watchdog's report of it; 0 for none.
     reported: u64,
 }
 
-impl Work {
-    pub(crate) fn new(what: &'static str, label: Label, number: u64) -> Work {
-        Work { what, label, thread: thread_id(), began: now(), number, reported: 0 }
+impl BackendWork {
+    pub(crate) fn new(what: &'static str, label: Label, number: u64) -> BackendWork {
+        BackendWork { what, label, thread: thread_id(), began: now(), number, reported: 0 }
     }
 
     pub(crate) fn age(&self) -> u64 {
@@ -37,16 +36,16 @@ impl Work {
 }
 
 #[derive(Debug)]
-struct Open {
-    tasks: Vec<Work>,
-    /// What the role's holder is busy with, if that may take long.
-    busy: Option<Work>,
+struct OpenWork {
+    tasks: Vec<BackendWork>,
+    /// The work of the role holder, if it may take long.
+    busy: Option<BackendWork>,
 }
 
-/// All work that is open.
+/// All open work of a manager.
 #[derive(Debug)]
 pub(crate) struct Tasks {
-    open: FutexMutex<Open>,
+    open: FutexMutex<OpenWork>,
     /// Tasks begun so far.
     begun: AtomicU64,
     /// Stalls reported so far.
@@ -55,39 +54,43 @@ pub(crate) struct Tasks {
     oldest: AtomicU64,
 }
 
-/// What the watchdog says to a waiter.
+/// The watchdog's answer to a waiter.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Verdict {
-    /// This has lasted too long, and it is news. The flag: to this waiter only; another one has told the log.
-    Stalled(Work, bool),
-    /// Nothing has, yet: look again then.
+pub(crate) enum StallCheck {
+    /// BackendWork has lasted too long, and the waiter has not reported it yet. True if no waiter has.
+    Stalled(BackendWork, bool),
+    /// No work has; check again at that time.
     Until(u64),
 }
 
 impl Tasks {
-    pub(crate) fn new() -> Result<Tasks> {
-        let tasks = try_vec(16)?;
-        Ok(Tasks {
-            open: FutexMutex::new(Open { tasks, busy: None }),
+    pub(crate) fn new() -> Tasks {
+        Tasks {
+            open: FutexMutex::new(OpenWork { tasks: Vec::with_capacity(16), busy: None }),
             begun: AtomicU64::new(0),
             reports: AtomicU64::new(0),
             oldest: AtomicU64::new(NONE),
-        })
+        }
     }
 
-    /// Opens a task; its place in the order comes from `order`.
-    pub(crate) fn begin(&self, label: Label, order: &AtomicU64) -> Result<u64> {
+    /// Begins a task and returns its number, taken from `numbers`.
+    pub(crate) fn begin(&self, label: Label, numbers: &AtomicU64) -> Result<u64> {
         let mut open = self.open.lock();
-        if open.tasks.len() >= MOST {
-            return Err(Error::value(Status::Limit, "open tasks", MOST as u64, "end some before more begin"));
+        if open.tasks.len() >= MAX_TASKS {
+            return Err(Error::value(
+                Status::Limit,
+                "open tasks",
+                MAX_TASKS as u64,
+                "end some before more begin",
+            ));
         }
         open.tasks.try_reserve(1)?;
         if open.tasks.is_empty() {
-            // A bound before the number: who sees a ticket beyond it sees the bound too.
-            self.oldest.store(order.load(Relaxed) + 1, Release);
+            // A bound before the number: a thread that sees a later ticket sees the bound too.
+            self.oldest.store(numbers.load(Relaxed) + 1, Release);
         }
-        let number = order.fetch_add(1, AcqRel) + 1;
-        open.tasks.push(Work::new("task", label, number));
+        let number = numbers.fetch_add(1, AcqRel) + 1;
+        open.tasks.push(BackendWork::new("task", label, number));
         self.begun.fetch_add(1, Relaxed);
         self.refresh(&open);
         Ok(number)
@@ -109,7 +112,7 @@ impl Tasks {
         Ok(())
     }
 
-    fn refresh(&self, open: &Open) {
+    fn refresh(&self, open: &OpenWork) {
         self.oldest.store(open.tasks.iter().map(|task| task.number).min().unwrap_or(NONE), Release);
     }
 
@@ -119,52 +122,52 @@ impl Tasks {
         self.oldest.load(Acquire) == NONE
     }
 
-    /// The largest ticket up to `tickets` that no open task comes before.
+    /// The last ticket up to `tickets` that no open task precedes.
     pub(crate) fn allow(&self, tickets: u64) -> u64 {
         tickets.min(self.oldest.load(Acquire).saturating_sub(1))
     }
 
-    /// The role's holder begins something long.
-    pub(crate) fn busy(&self, work: Work) {
+    /// Records that the role holder begins long work.
+    pub(crate) fn busy(&self, work: BackendWork) {
         self.open.lock().busy = Some(work);
     }
 
-    /// It is done.
+    /// Records that the role holder's work is done.
     pub(crate) fn idle(&self) {
         self.open.lock().busy = None;
     }
 
-    /// Reports so far: what was reported before a wait began is no news to it.
+    /// Watchdog reports so far. A wait does not report work that was reported before it began.
     pub(crate) fn reports(&self) -> u64 {
         self.reports.load(Acquire)
     }
 
-    /// Looks for work older than `limit` that was not reported when the count stood at `known`.
-    pub(crate) fn judge(&self, limit: u64, known: u64) -> Verdict {
+    /// Finds work older than `limit`, except what was reported when the count of reports was `known`.
+    pub(crate) fn check_stall(&self, limit: u64, known: u64) -> StallCheck {
         let mut open = self.open.lock();
         let (time, next) = (now(), self.reports.load(Relaxed) + 1);
-        let Open { tasks, busy } = &mut *open;
+        let OpenWork { tasks, busy } = &mut *open;
         let mut until = time + limit;
         for work in tasks.iter_mut().chain(busy.iter_mut()) {
             let end = work.began.saturating_add(limit);
-            let old_news = work.reported != 0 && work.reported <= known;
-            if end <= time && !old_news {
+            let known_stall = work.reported != 0 && work.reported <= known;
+            if end <= time && !known_stall {
                 let first = work.reported == 0;
                 if first {
                     work.reported = next;
                     self.reports.store(next, Release);
                 }
-                return Verdict::Stalled(*work, first);
+                return StallCheck::Stalled(*work, first);
             }
             if end > time {
                 until = until.min(end);
             }
         }
-        Verdict::Until(until)
+        StallCheck::Until(until)
     }
 
-    /// Hands everything open to `visit`; false if somebody holds the list just now.
-    pub(crate) fn look(&self, mut visit: impl FnMut(&Work)) -> bool {
+    /// Calls `visit` for all open work; false if the list is locked.
+    pub(crate) fn try_for_each(&self, mut visit: impl FnMut(&BackendWork)) -> bool {
         let Some(open) = self.open.try_lock() else { return false };
         open.tasks.iter().chain(open.busy.iter()).for_each(&mut visit);
         true

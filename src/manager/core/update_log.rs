@@ -1,88 +1,98 @@
-//! The update log: records of any length in a ring of bytes, many producers, one consumer (the holder of the role).
+//! The update log: a multi-producer ring of variable-length records, consumed by the role holder.
 //!
-//! A producer reserves whole units by one compare-and-swap on `tail`, writes its record and commits it by storing the
-//! record's position in the commit word of its first unit. Positions never repeat, so a word left by an earlier lap can
-//! never pass for a commit, whatever bytes the records held. Commit words lie beside the bytes, not among them, for the
-//! same reason. Closing the log sets a bit of `tail`, so no reservation can succeed after it: what was accepted is exactly
-//! what lies below. The model checker compiles this file.
+//! A producer reserves whole units by one compare-and-swap on `tail`, writes its record, and commits it by storing the
+//! record's position in the commit word of its first unit. Positions never repeat, so a word left by an earlier lap is never
+//! mistaken for a commit. Commit words are stored apart from record bytes for the same reason. Closing the log sets a bit of
+//! `tail`, so that no later reservation succeeds: exactly the records below are accepted.
+//!
+//! Records too large for the ring have their own allocation; `outsized` bounds their bytes. The model `log` compiles this file.
 
 use std::mem::MaybeUninit;
 
 use crate::sync::atomic::{AtomicU64, Ordering::*, UnsafeCell};
 
-/// Bytes of a unit: a cache line.
-pub(crate) const UNIT: u64 = 64;
+/// Bytes of a unit: one cache line.
+pub(crate) const UNIT_BYTES: u64 = 64;
 
-/// The bit of `tail` that ends the log.
+/// The bit of `tail` that marks a closed log.
 const CLOSED: u64 = 1 << 63;
 
-/// One unit of record bytes.
+/// The bytes of one unit.
 #[repr(C, align(64))]
 #[derive(Debug)]
-pub(crate) struct Unit(pub(crate) UnsafeCell<MaybeUninit<[u64; 8]>>);
+pub(crate) struct LogUnit(pub(crate) UnsafeCell<MaybeUninit<[u64; 8]>>);
 
-/// Keeps its content on cache lines of its own; 128 because processors fetch lines in pairs.
+/// Gives its content cache lines of its own; 128 bytes, since processors fetch lines in pairs.
 #[repr(C, align(128))]
 #[derive(Debug)]
 struct Apart<T>(T);
 
 #[derive(Debug)]
-pub(crate) struct Ring {
+pub(crate) struct UpdateLog {
     tail: Apart<AtomicU64>,
     head: Apart<AtomicU64>,
-    units: Box<[Unit]>,
+    units: Box<[LogUnit]>,
     commits: Box<[AtomicU64]>,
     mask: u64,
+    /// Bytes of outsized records that are not applied yet.
+    outsized: AtomicU64,
 }
 
-// SAFETY: a unit is written by the producer that reserved it and read by the consumer after the commit, never both.
-unsafe impl Sync for Ring {}
+// SAFETY: a unit is written by the producer that reserved it, and read by the consumer only after the commit.
+unsafe impl Sync for UpdateLog {}
 // SAFETY: as above.
-unsafe impl Send for Ring {}
+unsafe impl Send for UpdateLog {}
 
-/// Why nothing could be reserved.
+/// The reason why a reservation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// No room now.
+pub(crate) enum ReserveError {
+    /// Not enough free units.
     Full,
-    /// The log has ended.
+    /// The log is closed.
     Closed,
 }
 
-/// Units that a producer has reserved and not yet committed.
+/// Units that a producer has reserved and not committed.
 #[derive(Debug)]
-pub(crate) struct Reserved {
-    /// Where the record starts.
+pub(crate) struct LogReservation {
+    /// The position of the record.
     pub(crate) at: u64,
-    /// The end of the ring that had to be skipped before it.
+    /// The position of the skipped end of the ring before the record.
     skipped: Option<u64>,
 }
 
-impl Ring {
-    /// A ring over storage whose lengths are the same power of two. Commit words are zero: no position is.
-    pub(crate) fn new(units: Box<[Unit]>, commits: Box<[AtomicU64]>) -> Ring {
+impl UpdateLog {
+    /// A log over storage whose lengths are the same power of two. Commit words are zero, which is no position.
+    pub(crate) fn new(units: Box<[LogUnit]>, commits: Box<[AtomicU64]>) -> UpdateLog {
         debug_assert!(units.len().is_power_of_two() && units.len() == commits.len());
         let mask = units.len() as u64 - 1;
-        Ring { tail: Apart(AtomicU64::new(0)), head: Apart(AtomicU64::new(0)), units, commits, mask }
+        UpdateLog {
+            tail: Apart(AtomicU64::new(0)),
+            head: Apart(AtomicU64::new(0)),
+            units,
+            commits,
+            mask,
+            outsized: AtomicU64::new(0),
+        }
     }
 
-    /// Units in the ring.
+    /// Capacity in units.
     pub(crate) fn capacity(&self) -> u64 {
         self.mask + 1
     }
 
-    /// Where the next record will start, as producers see it: every record below is reserved. Closed or not.
+    /// The end of the log: every record below is reserved.
     pub(crate) fn tail(&self) -> u64 {
         self.tail.0.load(Acquire) & !CLOSED
     }
 
-    /// Whether the log is open and ends at `position`: nothing is queued behind it.
+    /// Whether the log is open and ends at `position`, so that no record is queued after it.
     #[inline(always)]
     pub(crate) fn open_and_ends_at(&self, position: u64) -> bool {
         self.tail.0.load(Acquire) == position
     }
 
-    /// Ends the log: no reservation succeeds from here on.
+    /// Closes the log: no later reservation succeeds.
     pub(crate) fn close(&self) {
         self.tail.0.fetch_or(CLOSED, AcqRel);
     }
@@ -92,41 +102,41 @@ impl Ring {
         self.tail().saturating_sub(self.head.0.load(Relaxed))
     }
 
-    /// Reserves `count` units in one piece.
-    pub(crate) fn reserve(&self, count: u64) -> Result<Reserved, Refusal> {
+    /// Reserves `count` contiguous units.
+    pub(crate) fn reserve(&self, count: u64) -> Result<LogReservation, ReserveError> {
         let mut tail = self.tail.0.load(Relaxed);
         loop {
             if tail & CLOSED != 0 {
-                return Err(Refusal::Closed);
+                return Err(ReserveError::Closed);
             }
             let left = self.capacity() - (tail & self.mask);
             let skip = if count > left { left } else { 0 };
             let end = tail + skip + count;
-            // Acquire: the consumer has read what lay here before.
+            // Acquire: the consumer has read the previous records of these units.
             let head = self.head.0.load(Acquire);
             if head > tail & !CLOSED {
-                // The tail is old: others have come and been consumed meanwhile.
+                // The tail is outdated: later records were consumed meanwhile.
                 tail = self.tail.0.load(Relaxed);
                 continue;
             }
             if end - head > self.capacity() {
-                return Err(Refusal::Full);
+                return Err(ReserveError::Full);
             }
-            // AcqRel: a reservation is ordered after those that it follows, and closing sees it.
+            // AcqRel: a reservation is ordered after the earlier ones, and `close` sees it.
             match self.tail.0.compare_exchange_weak(tail, end, AcqRel, Relaxed) {
-                Ok(_) => return Ok(Reserved { at: tail + skip, skipped: (skip != 0).then_some(tail) }),
+                Ok(_) => return Ok(LogReservation { at: tail + skip, skipped: (skip != 0).then_some(tail) }),
                 Err(now) => tail = now,
             }
         }
     }
 
-    /// The bytes of the unit at `position`.
-    pub(crate) fn unit(&self, position: u64) -> &Unit {
+    /// The unit at `position`.
+    pub(crate) fn unit(&self, position: u64) -> &LogUnit {
         &self.units[(position & self.mask) as usize]
     }
 
     /// Makes a written record visible to the consumer.
-    pub(crate) fn commit(&self, reserved: Reserved) {
+    pub(crate) fn commit(&self, reserved: LogReservation) {
         if let Some(skipped) = reserved.skipped {
             self.commits[(skipped & self.mask) as usize].store(Self::skip_mark(skipped), Release);
         }
@@ -137,7 +147,7 @@ impl Ring {
         (position + 1) | CLOSED
     }
 
-    /// Consumer: where the record at `head` lies (past a skipped end of the ring), once it is committed.
+    /// Consumer: the position of the record at `head` (after a skipped end of the ring), if it is committed.
     pub(crate) fn committed(&self, head: u64) -> Option<u64> {
         let word = self.commits[(head & self.mask) as usize].load(Acquire);
         if word == Self::skip_mark(head) {
@@ -147,8 +157,46 @@ impl Ring {
         (word == head + 1).then_some(head)
     }
 
-    /// Consumer: everything below `position` has been read and may be overwritten.
+    /// Consumer: frees the units below `position`, all of which have been read.
     pub(crate) fn consumed(&self, position: u64) {
         self.head.0.store(position, Release);
+    }
+
+    /// Reserves the bytes of an outsized record: those in flight stay below `limit`, or there is only one such record.
+    pub(crate) fn reserve_outsized(&self, size: u64, limit: u64) -> bool {
+        let add = |used: u64| outsized_fits(used, size, limit).then_some(used + size);
+        self.outsized.fetch_update(AcqRel, Acquire, add).is_ok()
+    }
+
+    /// Whether `reserve_outsized` would succeed now.
+    pub(crate) fn outsized_fits(&self, size: u64, limit: u64) -> bool {
+        outsized_fits(self.outsized.load(Acquire), size, limit)
+    }
+
+    /// Returns the bytes of an outsized record that was applied or refused.
+    pub(crate) fn release_outsized(&self, size: u64) {
+        self.outsized.fetch_sub(size, AcqRel);
+    }
+}
+
+fn outsized_fits(used: u64, size: u64, limit: u64) -> bool {
+    used == 0 || used + size <= limit
+}
+
+#[cfg(not(loom))]
+impl UpdateLog {
+    /// A log of that many units, a power of two.
+    pub(crate) fn with_units(count: usize) -> crate::error::Result<UpdateLog> {
+        let mut units = crate::alloc::try_vec::<LogUnit>(count)?;
+        // SAFETY: the capacity was reserved, and a unit may be uninitialised: it is written before it is read.
+        unsafe { units.set_len(count) };
+        let mut commits = crate::alloc::try_vec(count)?;
+        commits.resize_with(count, || AtomicU64::new(0));
+        Ok(UpdateLog::new(units.into_boxed_slice(), commits.into_boxed_slice()))
+    }
+
+    /// The address of the record at `position`.
+    pub(crate) fn record(&self, position: u64) -> *mut u8 {
+        self.unit(position).0.get().cast()
     }
 }

@@ -1,12 +1,26 @@
-//! Who waits for a manager, since when and for what: for the dump.
+//! Waiting calls and watch subscriptions of a manager, and the signals that wake them after progress.
+//!
+//! [`Waiters`] is the event on which synchronizers sleep, with a list for dumps. [`Subscribers`] sets the descriptors of
+//! watches, for event loops.
 
-use crate::sync::mutex::FutexMutex;
-use crate::sys::clock::now;
+use std::os::fd::RawFd;
+use std::sync::{Arc, Weak};
+
+use crate::error::Result;
+use crate::manager::core::progress::Progress;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
+use crate::sync::barrier::{heavy, light};
+use crate::sync::event::Event;
+use crate::sync::mutex::{FutexMutex, Mutex};
+use crate::sync::wait_check::Stop;
+use crate::sys::clock::{Deadline, now};
+use crate::sys::eventfd::Descriptor;
 use crate::sys::thread::thread_id;
 
-/// Waiters listed at most; more are only counted.
-const LISTED: usize = 64;
+/// Maximum of listed waiters; others are only counted.
+const MAX_LISTED: usize = 64;
 
+/// A call that waits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiter {
     pub(crate) what: &'static str,
@@ -15,50 +29,243 @@ pub(crate) struct Waiter {
 }
 
 #[derive(Debug)]
-struct List {
-    waiters: [Option<Waiter>; LISTED],
+struct WaiterList {
+    waiters: [Option<Waiter>; MAX_LISTED],
     unlisted: u64,
 }
 
+/// Calls that wait for anything but the release of a copy.
 #[derive(Debug)]
-pub(crate) struct Waiters(FutexMutex<List>);
+pub(crate) struct Waiters {
+    event: Event,
+    list: FutexMutex<WaiterList>,
+}
 
-/// While it lives, the waiter is on the list.
+/// An entry in the list of waiters, removed when dropped.
 #[derive(Debug)]
-pub(crate) struct Waiting<'a> {
-    list: &'a Waiters,
-    at: usize,
+pub(crate) struct ListedWaiter<'a> {
+    waiters: &'a Waiters,
+    index: usize,
 }
 
 impl Waiters {
     pub(crate) const fn new() -> Waiters {
-        Waiters(FutexMutex::new(List { waiters: [None; LISTED], unlisted: 0 }))
+        Waiters {
+            event: Event::new(),
+            list: FutexMutex::new(WaiterList { waiters: [None; MAX_LISTED], unlisted: 0 }),
+        }
     }
 
-    pub(crate) fn enter(&self, what: &'static str) -> Waiting<'_> {
-        let mut list = self.0.lock();
-        let at = list.waiters.iter().position(Option::is_none).unwrap_or(LISTED);
-        match list.waiters.get_mut(at) {
-            Some(place) => *place = Some(Waiter { what, thread: thread_id(), since: now() }),
+    /// Wakes every waiter. Call it after the change.
+    #[inline(always)]
+    pub(crate) fn signal(&self) {
+        self.event.signal();
+    }
+
+    /// Waits until `ready` returns a value: spins briefly, then sleeps.
+    pub(crate) fn wait<T>(
+        &self,
+        deadline: Deadline,
+        ready: impl FnMut() -> Option<T>,
+    ) -> std::result::Result<T, Stop> {
+        self.event.wait(deadline, ready)
+    }
+
+    /// `wait` without the spin.
+    pub(crate) fn sleep<T>(
+        &self,
+        deadline: Deadline,
+        ready: impl FnMut() -> Option<T>,
+    ) -> std::result::Result<T, Stop> {
+        self.event.sleep(deadline, ready)
+    }
+
+    /// Lists the calling thread as a waiter.
+    pub(crate) fn enter(&self, what: &'static str) -> ListedWaiter<'_> {
+        let mut list = self.list.lock();
+        let index = list.waiters.iter().position(Option::is_none).unwrap_or(MAX_LISTED);
+        match list.waiters.get_mut(index) {
+            Some(entry) => *entry = Some(Waiter { what, thread: thread_id(), since: now() }),
             None => list.unlisted += 1,
         }
-        Waiting { list: self, at }
+        ListedWaiter { waiters: self, index }
     }
 
-    /// Hands every waiter to `visit`, and says how many more there are; None if somebody holds the list just now.
-    pub(crate) fn look(&self, mut visit: impl FnMut(&Waiter)) -> Option<u64> {
-        let list = self.0.try_lock()?;
+    /// Calls `visit` for every listed waiter and returns the number of others; None if the list is locked.
+    pub(crate) fn try_for_each(&self, mut visit: impl FnMut(&Waiter)) -> Option<u64> {
+        let list = self.list.try_lock()?;
         list.waiters.iter().flatten().for_each(&mut visit);
         Some(list.unlisted)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for ListedWaiter<'_> {
     fn drop(&mut self) {
-        let mut list = self.list.0.lock();
-        match list.waiters.get_mut(self.at) {
-            Some(place) => *place = None,
+        let mut list = self.waiters.list.lock();
+        match list.waiters.get_mut(self.index) {
+            Some(entry) => *entry = None,
             None => list.unlisted -= 1,
         }
+    }
+}
+
+/// What one watch waits for, and its descriptor.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    /// The last epoch that the watch has returned.
+    after: AtomicU64,
+    /// The ticket that also makes the descriptor readable; 0 for none.
+    ticket: AtomicU64,
+    /// Failed attempts when that ticket was set.
+    failures: AtomicU64,
+    closed: AtomicU32,
+    descriptor: Mutex<Option<Descriptor>>,
+}
+
+impl Subscription {
+    /// The last epoch that the watch has returned.
+    pub(crate) fn after(&self) -> u64 {
+        self.after.load(Acquire)
+    }
+
+    /// Records that the watch returned `epoch`.
+    pub(crate) fn seen(&self, epoch: u64) {
+        self.after.fetch_max(epoch, AcqRel);
+    }
+
+    /// Waits for `ticket` as well.
+    pub(crate) fn set_ticket(&self, ticket: u64, progress: &Progress) {
+        self.failures.store(progress.failures(), SeqCst);
+        self.ticket.store(ticket, SeqCst);
+        self.update(progress);
+    }
+
+    /// Clears the ticket if it is decided, unless another one has been set meanwhile.
+    pub(crate) fn clear_decided_ticket(&self, progress: &Progress) {
+        let ticket = self.ticket.load(Acquire);
+        if self.is_ticket_decided(progress) {
+            let _ = self.ticket.compare_exchange(ticket, 0, SeqCst, Relaxed);
+        }
+    }
+
+    /// Whether the ticket is completed, or an attempt with it has failed since it was set, or before with an error that no
+    /// call has returned yet.
+    fn is_ticket_decided(&self, progress: &Progress) -> bool {
+        let ticket = self.ticket.load(Acquire);
+        let news = || progress.failures() != self.failures.load(Acquire) || progress.is_failure_unreported();
+        ticket != 0 && (progress.is_completed(ticket) || progress.has_failed(ticket) && news())
+    }
+
+    pub(crate) fn close(&self) {
+        self.closed.store(1, SeqCst);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Acquire) != 0
+    }
+
+    /// Whether a wait would return at once.
+    fn has_news(&self, progress: &Progress) -> bool {
+        progress.epoch() > self.after()
+            || self.is_ticket_decided(progress)
+            || progress.has_ended()
+            || self.is_closed()
+    }
+
+    /// Sets or clears the descriptor to match `has_news`. That is read under the lock of the descriptor, so that of two
+    /// concurrent updates the later one is based on the newer progress.
+    pub(crate) fn update(&self, progress: &Progress) {
+        if let Some(descriptor) = &*self.descriptor.lock() {
+            if self.has_news(progress) {
+                descriptor.set();
+            } else {
+                descriptor.clear();
+            }
+        }
+    }
+
+    /// The descriptor, if it was created.
+    pub(crate) fn fd(&self) -> Option<RawFd> {
+        self.descriptor.lock().as_ref().map(Descriptor::fd)
+    }
+}
+
+/// The subscriptions of all watches.
+#[derive(Debug)]
+pub(crate) struct Subscribers {
+    list: Mutex<Vec<Weak<Subscription>>>,
+    /// Subscriptions with a descriptor. Only those need a notification.
+    polled: AtomicU32,
+    count: AtomicU32,
+}
+
+impl Subscribers {
+    pub(crate) const fn new() -> Subscribers {
+        Subscribers { list: Mutex::new(Vec::new()), polled: AtomicU32::new(0), count: AtomicU32::new(0) }
+    }
+
+    /// Live watches.
+    pub(crate) fn count(&self) -> u32 {
+        self.count.load(Relaxed)
+    }
+
+    /// Adds a subscription to epochs beyond `after`.
+    pub(crate) fn add(&self, after: u64) -> Arc<Subscription> {
+        let subscription = Arc::new(Subscription {
+            after: AtomicU64::new(after),
+            ticket: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            closed: AtomicU32::new(0),
+            descriptor: Mutex::new(None),
+        });
+        let mut list = self.list.lock();
+        list.retain(|other| other.strong_count() > 0);
+        list.push(Arc::downgrade(&subscription));
+        self.count.fetch_add(1, Relaxed);
+        subscription
+    }
+
+    /// Creates the descriptor of a subscription, if it has none.
+    pub(crate) fn open_descriptor(&self, subscription: &Subscription, progress: &Progress) -> Result<RawFd> {
+        let mut descriptor = subscription.descriptor.lock();
+        if let Some(descriptor) = &*descriptor {
+            return Ok(descriptor.fd());
+        }
+        let fd = descriptor.insert(Descriptor::new()?).fd();
+        drop(descriptor);
+        // Counted, then read: a concurrent publisher sees the count, or its progress is seen here.
+        self.polled.fetch_add(1, SeqCst);
+        heavy();
+        subscription.update(progress);
+        Ok(fd)
+    }
+
+    /// Removes a subscription of a watch that is dropped, with its descriptor.
+    pub(crate) fn remove(&self, had_descriptor: bool) {
+        self.polled.fetch_sub(u32::from(had_descriptor), SeqCst);
+        self.count.fetch_sub(1, Relaxed);
+    }
+
+    /// Updates the descriptors after progress. Costs one load if there are none.
+    #[inline(always)]
+    pub(crate) fn notify(&self, progress: &Progress) {
+        light();
+        if self.polled.load(Relaxed) != 0 {
+            self.notify_all(progress);
+        }
+    }
+
+    #[cold]
+    fn notify_all(&self, progress: &Progress) {
+        for subscription in self.list.lock().iter().filter_map(Weak::upgrade) {
+            subscription.update(progress);
+        }
+    }
+}
+
+impl Subscription {
+    /// Closes the descriptor; true if there was one.
+    pub(crate) fn close_descriptor(&self) -> bool {
+        self.descriptor.lock().take().is_some()
     }
 }

@@ -1,15 +1,34 @@
-//! Kernels: code that changes a range of the state in its place in the order.
+//! Updates as a caller describes them: plain bytes and kernels; and what a refused call returns.
 
 use crate::error::{Error, Result};
-use crate::manager::core::op::{Op, Run};
-use crate::manager::core::shared::Shape;
+use crate::manager::core::callback::Run;
+use crate::manager::core::op::Op;
+use crate::manager::shape::Shape;
 
-/// A call that was refused, and what it was given, which is the caller's again.
+/// Bytes for `byte_offset`: a whole number of elements.
+#[derive(Clone, Copy, Debug)]
+pub struct Update<'a> {
+    /// The target, in bytes from the start of the state.
+    pub byte_offset: u64,
+    /// The bytes.
+    pub data: &'a [u8],
+}
+
+/// An update with a pointer, as C passes it.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct RawUpdate {
+    pub(crate) byte_offset: u64,
+    pub(crate) count: u64,
+    pub(crate) data: *const u8,
+}
+
+/// The error of a refused call, with the value that it was given and that is the caller's again.
 #[derive(Debug)]
 pub struct Refused<T> {
-    /// Why.
+    /// The error.
     pub error: Error,
-    /// What was handed in.
+    /// The value.
     pub value: T,
 }
 
@@ -27,8 +46,8 @@ impl<T> std::fmt::Display for Refused<T> {
 
 impl<T: std::fmt::Debug> std::error::Error for Refused<T> {}
 
-/// Code that changes a range of the back copy. It sees every earlier update in its range; all of the range counts as
-/// changed. It runs on the worker, unless it may run anywhere.
+/// Code that changes a range of the state, at its position in the order of updates. It sees every earlier update in its range;
+/// the whole range counts as changed. It runs on the worker unless `any_thread` is set.
 ///
 /// ```
 /// use backbuf::{DType, Timeout, manager::{Kernel, Manager}};
@@ -41,17 +60,17 @@ impl<T: std::fmt::Debug> std::error::Error for Refused<T> {}
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 pub struct Kernel {
-    /// Where its range begins, in bytes.
+    /// The start of its range, in bytes.
     pub byte_offset: u64,
-    /// How long it is, in elements.
+    /// The length of its range, in elements.
     pub count: u64,
-    /// Whether it may run on whichever thread applies it.
+    /// Whether any thread that applies updates may run it.
     pub any_thread: bool,
-    /// Whether it writes all of its range, so that nothing is brought up to date for it.
+    /// Whether it writes all of its range, so that the range need not be brought up to date before.
     pub overwrites: bool,
-    /// Whether dropping it does anything: then the worker drops it, else whoever ran it.
+    /// Whether dropping it has an effect: then the worker drops it, else the thread that ran it.
     pub drops: bool,
-    /// Gets the range of the back copy, and the same range of the front. Must not panic: that poisons the manager.
+    /// Called with the range of the back copy and the same range of the front. A panic poisons the manager.
     pub run: Run,
 }
 
@@ -73,17 +92,17 @@ impl Kernel {
         Kernel { byte_offset, count, any_thread: false, overwrites: false, drops, run: Box::new(run) }
     }
 
-    /// Offers it as an op; when that is refused, it is the caller's again.
-    pub(crate) fn offer(
+    /// Passes the kernel to `enqueue` as an op. A refused kernel is returned.
+    pub(crate) fn enqueue_with(
         self,
         shape: &Shape,
-        offer: impl FnOnce(Op) -> Result<()>,
+        enqueue: impl FnOnce(Op) -> Result<()>,
     ) -> std::result::Result<(), Refused<Kernel>> {
         let Kernel { byte_offset: offset, count, any_thread, overwrites, drops, run } = self;
         let run = Box::into_raw(run);
         let op = |length| Op::Kernel { offset, length, any_thread, overwrites, drops, run };
-        shape.check(offset, count).and_then(|length| offer(op(length))).map_err(|error| {
-            // SAFETY: refused, so still this caller's.
+        shape.check(offset, count).and_then(|length| enqueue(op(length))).map_err(|error| {
+            // SAFETY: a refused op stays the caller's.
             let run = unsafe { Box::from_raw(run) };
             Refused {
                 error,

@@ -1,0 +1,123 @@
+//! Reservations of the back copy: the current token, the undo data for a cancel, and reservations that outlive their manager.
+
+use crate::alloc::try_vec;
+use crate::error::{Error, Result, Status};
+use crate::manager::copies::copies::CopyMemory;
+use crate::manager::copies::copy_forward::CopyForward;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
+use crate::sync::mutex::Mutex;
+use crate::sys::thread::thread_id;
+
+/// The current reservation of a manager's back copy. Its token stands for the applier role.
+#[derive(Debug, Default)]
+pub(crate) struct BackReservation {
+    /// 0 without a reservation, and while a call works on it.
+    token: AtomicU64,
+    /// The thread that reserved.
+    thread: AtomicU32,
+}
+
+impl BackReservation {
+    /// Begins a reservation of the calling thread, which holds the role.
+    pub(crate) fn begin(&self, token: u64) {
+        self.thread.store(thread_id(), Relaxed);
+        self.token.store(token, Release);
+    }
+
+    /// The current token, or 0.
+    pub(crate) fn token(&self) -> u64 {
+        self.token.load(Acquire)
+    }
+
+    /// Whether the calling thread has reserved the back copy.
+    pub(crate) fn is_mine(&self) -> bool {
+        self.token() != 0 && self.thread.load(Relaxed) == thread_id()
+    }
+
+    /// Takes the reservation with that token, and with it the role, for the calling thread.
+    pub(crate) fn take(&self, token: u64) -> Result<()> {
+        if token == 0 || self.token.compare_exchange(token, 0, AcqRel, Relaxed).is_err() {
+            return Err(Error::text(
+                Status::State,
+                "back is not reserved: it was committed or cancelled before, or never reserved",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Puts back a reservation that was taken.
+    pub(crate) fn put_back(&self, token: u64) {
+        self.token.store(token, Release);
+    }
+}
+
+/// Updates that were applied in this epoch before the back copy was reserved, to restore them after a cancel. The tag does
+/// not change while the role is held.
+#[derive(Debug, Default)]
+pub(crate) struct BackUndo {
+    ranges: Vec<(usize, usize)>,
+    bytes: Vec<u8>,
+}
+
+impl BackUndo {
+    /// Saves the dirty ranges of the back copy.
+    pub(crate) fn save(&mut self, forward: &mut CopyForward) -> Result<()> {
+        self.clear();
+        if !forward.is_dirty() {
+            return Ok(());
+        }
+        let (mut count, mut sum) = (0, 0);
+        forward.for_each_dirty(|start, end| (count, sum) = (count + 1, sum + (end - start)));
+        self.ranges = try_vec(count)?;
+        self.bytes = try_vec(sum)?;
+        let data = forward.back_data();
+        let (ranges, bytes) = (&mut self.ranges, &mut self.bytes);
+        forward.for_each_dirty(|start, end| {
+            ranges.push((start, end));
+            // SAFETY: a range of the back copy, which the role guards.
+            bytes.extend_from_slice(unsafe { std::slice::from_raw_parts(data.add(start), end - start) });
+        });
+        Ok(())
+    }
+
+    /// Makes the state what it was at `save`.
+    pub(crate) fn restore(&mut self, forward: &mut CopyForward) {
+        forward.invalidate_back();
+        let mut from = 0;
+        for &(start, end) in &self.ranges {
+            // SAFETY: ranges of the state, and their bytes as they were.
+            unsafe { forward.write(start, self.bytes[from..].as_ptr(), end - start) };
+            from += end - start;
+        }
+        self.clear();
+    }
+
+    fn clear(&mut self) {
+        (self.ranges, self.bytes) = (Vec::new(), Vec::new());
+    }
+}
+
+/// A reserved back copy of a destroyed manager. Its memory stays until the reservation is committed or cancelled, since its
+/// owner may still write to it.
+struct OrphanedBack {
+    token: u64,
+    back: CopyMemory,
+    /// The front that it follows, which the owner may read.
+    _front: Option<CopyMemory>,
+}
+
+static ORPHANED: Mutex<Vec<OrphanedBack>> = Mutex::new(Vec::new());
+
+/// Keeps the memory of a reservation whose manager is destroyed.
+pub(crate) fn orphan(token: u64, back: CopyMemory, front: Option<CopyMemory>) {
+    ORPHANED.lock().push(OrphanedBack { token, back, _front: front });
+}
+
+/// Frees the memory that was kept for the reservation of the back copy at `data`, which has ended.
+pub(crate) fn release_orphaned(data: *const u8, token: u64) {
+    let mut orphaned = ORPHANED.lock();
+    let found = orphaned.iter().position(|one| one.token == token && one.back.data().cast_const() == data);
+    let ended = found.map(|index| orphaned.swap_remove(index));
+    drop(orphaned);
+    drop(ended);
+}
