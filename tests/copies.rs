@@ -1,4 +1,4 @@
-//! Copies beyond the second: made when leases hold the others, counted, bounded, and given back when they are not needed.
+//! Extra copies: created when leases hold all others, counted, bounded, and freed when they are unused.
 
 use std::time::{Duration, Instant};
 
@@ -75,7 +75,7 @@ fn a_reader_that_keeps_only_its_last_front_costs_one_copy() {
     assert!(statistics.copies_replaced > 0 && statistics.copies_replaced <= statistics.epochs);
 }
 
-/// Waits for what happens within a second or two.
+/// Waits until something has happened that takes a second or two.
 fn soon(what: &str, mut happened: impl FnMut() -> bool) {
     let start = Instant::now();
     while !happened() {
@@ -85,12 +85,12 @@ fn soon(what: &str, mut happened: impl FnMut() -> bool) {
 }
 
 #[test]
-fn memory_of_copies_that_are_not_needed_is_given_back() {
+fn memory_of_unused_copies_is_freed() {
     let manager = manager(Config { initial: Some(&[7; SIZE]), ..Config::default() });
     let mut held: Vec<_> = (0..6).map(|value| publish_and_hold(&manager, value).unwrap()).collect();
     let present = manager.statistics().copies_present;
     assert!(present >= 6, "{present}");
-    // Those that are held stay, however long nothing is published.
+    // Leased copies stay, however long nothing is published.
     held.truncate(2);
     soon("copies that were released stay", || manager.statistics().copies_present <= 4);
     held.iter().zip(0..).for_each(|(front, value)| check(front, value));
@@ -98,7 +98,7 @@ fn memory_of_copies_that_are_not_needed_is_given_back() {
     held.clear();
     soon("two copies are not left", || manager.statistics().copies_present == 2);
     assert_eq!(manager.statistics().extra_copies, 0);
-    // What comes back is up to date.
+    // Copies that get memory again are up to date.
     for value in 10..20 {
         held.push(publish_and_hold(&manager, value).unwrap());
     }

@@ -1,4 +1,4 @@
-//! A manager on a device: twins hold what fronts hold, whatever goes wrong on the device, and nothing is lost or left.
+//! Managers on a device: device copies equal the fronts, also after faults of the device, and nothing is lost or leaked.
 
 use std::sync::mpsc;
 use std::thread;
@@ -33,12 +33,12 @@ impl Rig {
     }
 
     fn try_manager(&self, bytes: u64, config: Config<'_>) -> Result<Manager> {
-        let config = Config { label: "twins", device: Some(&self.device), ..config };
+        let config = Config { label: "device copies", device: Some(&self.device), ..config };
         Ok(Manager::with_config(DType::U8, &[bytes], config)?)
     }
 
-    /// What the twin of a leased front holds.
-    fn twin(&self, front: &DeviceFront) -> Vec<u8> {
+    /// The content of the device copy of a leased front.
+    fn device_copy(&self, front: &DeviceFront) -> Vec<u8> {
         let (native, length) = (front.native(), front.len());
         let read = self.device.drive(FOREVER, move |driver| {
             let data = driver.map(native, MapMode::Read, 0, length)?;
@@ -52,7 +52,7 @@ impl Rig {
 
     fn assert_nothing_left(self) {
         let Rig { device, .. } = self;
-        // Buffers are given back by the owner thread, in its turn.
+        // The owner thread frees buffers, in its next turn.
         device.drive(FOREVER, |_| Ok(())).unwrap();
         assert_eq!(device.live_buffers().unwrap(), []);
         let statistics = device.statistics();
@@ -64,7 +64,7 @@ fn put(manager: &Manager, at: u64, data: &[u8]) {
     manager.enqueue(at, data, FOREVER).unwrap();
 }
 
-/// Short ones, and those that are worth a copy on the device.
+/// Short lengths, and lengths that are copied on the device.
 fn lengths() -> impl Strategy<Value = u16> {
     prop_oneof![1u16..5000, 1u16..5000, 16_000u16..60_000]
 }
@@ -72,9 +72,9 @@ fn lengths() -> impl Strategy<Value = u16> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Each published twin is the state, byte for byte, and stays so while it is leased.
+    /// Each published device copy is the state, byte for byte, and does not change while it is leased.
     #[test]
-    fn twins_hold_what_fronts_hold(
+    fn device_copies_equal_fronts(
         bytes in prop_oneof![1u64..300, 60_000u64..200_000],
         epochs in prop::collection::vec(prop::collection::vec((any::<u32>(), lengths(), any::<u8>()), 0..24), 1..12),
         held in any::<u64>(),
@@ -96,11 +96,11 @@ proptest! {
             }
             manager.synchronize(FOREVER).unwrap();
             let front = manager.device_front().unwrap();
-            prop_assert!(front.bytes() == model && rig.twin(&front) == model);
+            prop_assert!(front.bytes() == model && rig.device_copy(&front) == model);
             for (front, then) in &leases {
-                prop_assert!(rig.twin(front) == *then, "a leased twin changed");
+                prop_assert!(rig.device_copy(front) == *then, "a leased device copy changed");
             }
-            // One is kept over some epochs: with three copies that blocks nobody.
+            // One front is kept over some epochs: with three copies that does not block the producer.
             leases.clear();
             if held >> (round % 64) & 1 == 1 {
                 leases.push((front, model.clone()));
@@ -113,7 +113,7 @@ proptest! {
 }
 
 #[test]
-fn nothing_native_is_made_in_the_steady_state() {
+fn no_buffer_is_created_in_the_steady_state() {
     let rig = rig(false);
     let manager = rig.manager(4096);
     let mut natives = [None; 8];
@@ -145,7 +145,7 @@ fn a_publish_waits_for_the_device_and_an_empty_one_does_not() {
     rig.faults.release();
     assert!(manager.synchronize(FOREVER).unwrap() >= 1);
     let front = manager.device_front().unwrap();
-    assert_eq!((front.bytes()[..2].to_vec(), &rig.twin(&front)[..2]), (vec![1, 2], &[1, 2][..]));
+    assert_eq!((front.bytes()[..2].to_vec(), &rig.device_copy(&front)[..2]), (vec![1, 2], &[1, 2][..]));
     let submits = rig.device.statistics().submits;
     manager.synchronize(FOREVER).unwrap();
     assert_eq!(rig.device.statistics().submits, submits);
@@ -162,13 +162,13 @@ fn a_device_that_does_not_finish_is_reported_and_recovers() {
     assert!(error.to_string().contains("upload to device"), "{error}");
     rig.faults.release();
     while manager.synchronize(FOREVER).is_err() {}
-    // On a busy machine the upload that is tried again may outlast the watchdog, too.
+    // On a busy machine the repeated upload may outlast the watchdog, too.
     assert!(manager.statistics().stalls >= 1);
     assert_eq!(manager.front().unwrap()[0], 1);
 }
 
 #[test]
-fn a_failed_allocation_is_told_and_the_next_synchronize_goes_on() {
+fn a_failed_allocation_is_reported_and_the_next_synchronize_succeeds() {
     let rig = rig(false);
     rig.faults.fail_allocation(1);
     assert_eq!(rig.try_manager(64, Config::default()).unwrap_err().status(), Status::OutOfMemory);
@@ -179,13 +179,13 @@ fn a_failed_allocation_is_told_and_the_next_synchronize_goes_on() {
     assert_eq!((manager.epoch(), manager.device_front().unwrap().epoch()), (0, 0));
     assert_eq!(manager.synchronize(FOREVER).unwrap(), 1);
     let front = manager.device_front().unwrap();
-    assert_eq!(rig.twin(&front)[0], 7);
+    assert_eq!(rig.device_copy(&front)[0], 7);
     drop((front, manager));
     rig.assert_nothing_left();
 }
 
 #[test]
-fn a_device_lost_at_any_step_loses_no_state_and_leaves_nobody_waiting() {
+fn a_device_lost_at_any_step_loses_no_state_and_ends_all_waits() {
     for step in 1..24 {
         let rig = rig(false);
         let manager = rig.manager(64);
@@ -222,7 +222,7 @@ fn a_manager_ends_while_its_device_hangs() {
 }
 
 #[test]
-fn a_device_may_go_first() {
+fn a_device_may_be_destroyed_first() {
     let rig = rig(false);
     let manager = rig.manager(64);
     put(&manager, 0, &[1]);
@@ -244,7 +244,7 @@ fn a_front_outlives_its_manager_on_the_device_too() {
     manager.synchronize(FOREVER).unwrap();
     let front = manager.device_front().unwrap();
     drop(manager);
-    assert_eq!(rig.twin(&front)[0], 1);
+    assert_eq!(rig.device_copy(&front)[0], 1);
     front.release().unwrap();
     rig.assert_nothing_left();
 }
@@ -266,10 +266,10 @@ fn leases_of_every_copy_pin_and_release_frees() {
     synchronize().unwrap();
     put(&manager, 0, &[2]);
     assert_eq!(synchronize().unwrap_err().status(), Status::Pinned);
-    assert_eq!(rig.twin(&first)[0], 0);
+    assert_eq!(rig.device_copy(&first)[0], 0);
     first.release().unwrap();
     synchronize().unwrap();
-    assert_eq!(rig.twin(&manager.device_front().unwrap())[0], 2);
+    assert_eq!(rig.device_copy(&manager.device_front().unwrap())[0], 2);
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn a_tag_alone_is_an_epoch_and_empty_states_are_legal() {
 }
 
 #[test]
-fn waits_on_the_owner_thread_do_the_work() {
+fn waits_on_the_owner_thread_drive_the_device() {
     let rig = rig(true);
     let manager = rig.manager(1 << 22);
     for round in 1..20u8 {
@@ -303,7 +303,7 @@ fn waits_on_the_owner_thread_do_the_work() {
             }
         }
         let front = manager.device_front().unwrap();
-        assert!(rig.twin(&front).iter().all(|&byte| byte == round));
+        assert!(rig.device_copy(&front).iter().all(|&byte| byte == round));
     }
     manager.close(FOREVER).unwrap();
     drop(manager);
@@ -329,11 +329,11 @@ fn an_engine_elsewhere_waits_for_the_owner_thread_to_poll() {
             }
             done.send(2).unwrap();
         });
-        assert_eq!(steps.recv().unwrap(), 1, "nobody polled, yet it was published");
+        assert_eq!(steps.recv().unwrap(), 1, "published without a poll");
         while steps.try_recv().is_err() {
             rig.device.poll(MS).unwrap();
             let front = manager.device_front().unwrap();
-            assert_eq!(rig.twin(&front), front.bytes());
+            assert_eq!(rig.device_copy(&front), front.bytes());
         }
     });
     assert_eq!(manager.front().unwrap()[0], 49);
@@ -362,7 +362,7 @@ fn a_manager_made_elsewhere_waits_for_a_poll() {
 }
 
 #[test]
-fn a_front_that_a_renderer_has_mapped_is_no_hindrance() {
+fn a_front_that_a_renderer_has_mapped_does_not_block_a_publish() {
     let rig = rig(false);
     let manager = rig.manager(1 << 16);
     put(&manager, 0, &vec![1; 1 << 16]);
@@ -370,17 +370,17 @@ fn a_front_that_a_renderer_has_mapped_is_no_hindrance() {
     let front = manager.device_front().unwrap();
     let native = front.native();
     rig.device.drive(FOREVER, |driver| driver.map(native, MapMode::Read, 0, 1 << 16).map(drop)).unwrap();
-    // The other twin has missed the first epoch, and cannot be given it from the mapped one.
+    // The other device copy lacks the first epoch, and cannot be copied from the mapped one.
     put(&manager, 0, &[2; 64]);
     manager.synchronize(FOREVER).unwrap();
     let newer = manager.device_front().unwrap();
-    assert_eq!(rig.twin(&newer), newer.bytes());
+    assert_eq!(rig.device_copy(&newer), newer.bytes());
     assert_eq!((newer.bytes()[63], newer.bytes()[64]), (2, 1));
     rig.device.drive(FOREVER, |driver| driver.unmap(native)).unwrap();
 }
 
 #[test]
-fn what_a_failed_upload_had_begun_is_done_again() {
+fn a_failed_upload_is_repeated() {
     let rig = rig(false);
     let manager = rig.manager(1 << 16);
     put(&manager, 0, &vec![1; 1 << 16]);
@@ -388,7 +388,7 @@ fn what_a_failed_upload_had_begun_is_done_again() {
     let next = manager.device_front().unwrap().native();
     put(&manager, 100, &[2; 1000]);
     manager.synchronize(FOREVER).unwrap();
-    // The first twin has missed these bytes, and is written next.
+    // The first device copy lacks these bytes, and is written next.
     rig.device.drive(FOREVER, |driver| driver.map(next, MapMode::Read, 0, 4).map(drop)).unwrap();
     put(&manager, 5000, &[3]);
     manager.synchronize(FOREVER).unwrap_err();
@@ -396,18 +396,18 @@ fn what_a_failed_upload_had_begun_is_done_again() {
     manager.synchronize(FOREVER).unwrap();
     let front = manager.device_front().unwrap();
     assert_eq!(front.native(), next);
-    assert!(rig.twin(&front) == front.bytes());
+    assert!(rig.device_copy(&front) == front.bytes());
 }
 
 #[test]
-fn overlapping_updates_of_one_epoch_go_over_whole() {
+fn overlapping_updates_of_one_epoch_are_uploaded() {
     let rig = rig(false);
     let manager = rig.manager(4096);
     put(&manager, 50, &[1; 10]);
     put(&manager, 0, &[2; 1000]);
     manager.synchronize(FOREVER).unwrap();
     let front = manager.device_front().unwrap();
-    assert!(rig.twin(&front) == front.bytes());
+    assert!(rig.device_copy(&front) == front.bytes());
 }
 
 #[test]

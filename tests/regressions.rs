@@ -1,4 +1,4 @@
-//! The published ways to get double-buffered state wrong, and those that were found here: one test each.
+//! Regression tests of known faults of double-buffered state: the published ones and those found in this library.
 
 #[path = "common/device.rs"]
 mod device;
@@ -17,7 +17,7 @@ fn bytes(count: u64, config: Config<'_>) -> Manager {
     Manager::with_config(DType::U8, &[count], config).map_err(Error::from).unwrap()
 }
 
-/// Something on another thread stops at a gate, and tells that it is there.
+/// A gate at which another thread stops; it reports its arrival.
 struct Gate {
     arrived: Receiver<()>,
     open: Sender<i32>,
@@ -28,7 +28,7 @@ fn gate() -> (Gate, impl FnMut() -> i32 + Send + 'static) {
     let (open, opened) = channel();
     let pass = move || {
         let _ = arrive.send(());
-        // A gate that was dropped is open.
+        // A dropped gate is open.
         opened.recv().unwrap_or(0)
     };
     (Gate { arrived, open }, pass)
@@ -48,13 +48,13 @@ fn the_back_copy_is_not_one_epoch_stale_after_the_swap() {
         let manager = bytes(1000, Config { copies, ..Config::default() });
         let mut state = vec![0; 1000];
         for epoch in 1..=20usize {
-            // A different place each time, so that every other byte must have come from earlier epochs.
+            // Another offset each time, so that all other bytes must be copied forward from earlier epochs.
             let at = epoch * 37 % 990;
             state[at..at + 10].fill(epoch as u8);
             manager.enqueue(at as u64, &[epoch as u8; 10], Timeout::TRY).unwrap();
             assert_eq!(manager.synchronize(Timeout::FOREVER).unwrap(), epoch as u64);
             assert_eq!(manager.front().unwrap().bytes(), state);
-            device::check_twin(&manager);
+            device::check_device_copy(&manager);
         }
     }
 }
@@ -72,7 +72,7 @@ fn an_empty_synchronize_does_not_go_back_in_time() {
 
 #[test]
 fn no_wake_up_is_lost_between_push_and_wait() {
-    // Handed over to the worker each time, which goes to sleep in between.
+    // The worker applies every update and sleeps in between.
     let manager = bytes(8, Config { worker: WorkerMode::Only, watchdog: Timeout::TRY, ..Config::default() });
     for turn in 1..=2000u64 {
         manager.enqueue(0, &turn.to_ne_bytes(), Timeout::FOREVER).unwrap();
@@ -83,7 +83,7 @@ fn no_wake_up_is_lost_between_push_and_wait() {
 
 #[test]
 fn several_synchronizers_do_not_share_one_event() {
-    // Each has updates of its own, and must be woken for them whoever publishes.
+    // Each thread must be woken for its own updates, regardless of the thread that publishes.
     let manager = bytes(8, Config { worker: WorkerMode::Only, watchdog: Timeout::TRY, ..Config::default() });
     thread::scope(|threads| {
         for number in 0..8 {
@@ -122,7 +122,7 @@ fn a_front_is_not_rewritten_under_its_reader() {
 }
 
 #[test]
-fn half_of_a_batch_is_not_published_by_somebody_elses_synchronize() {
+fn half_of_a_batch_is_not_published_by_a_concurrent_synchronize() {
     let manager = bytes(64 << 10, Config { caller_budget_bytes: 1, ..Config::default() });
     let done = AtomicU64::new(0);
     thread::scope(|threads| {
@@ -201,7 +201,7 @@ fn a_failed_flush_of_others_does_not_stop_the_clock_of_a_later_one() {
     let first = manager.clone();
     let first = thread::spawn(move || first.synchronize(Timeout::FOREVER));
     gate.arrived.recv().unwrap();
-    // Too late for the flush that runs now: the next one is for this one, and hangs.
+    // Too late for the flush that runs now; the next flush is for this update, and hangs.
     let second = manager.clone();
     let second = thread::spawn(move || second.synchronize(Timeout::nanos(200_000_000)));
     while manager.statistics().waits < 2 {
@@ -244,14 +244,14 @@ fn outsized_updates_of_two_threads_do_not_wait_for_each_other() {
             thread::yield_now();
         }
         gate.open.send(0).unwrap();
-        // Nobody synchronizes until both are through.
+        // No thread synchronizes before both updates are accepted.
         large.into_iter().for_each(|large| large.join().unwrap().unwrap());
         manager.synchronize(Timeout::FOREVER).unwrap();
         assert_eq!(manager.front().unwrap().bytes()[..40 << 10], vec![2; 40 << 10]);
     }
 }
 
-/// On a busy machine the worker's work may outlast a short watchdog: that is reported, and is not what the test is about.
+/// Synchronizes, and ignores stalls: on a busy machine the worker may outlast a short watchdog.
 fn synchronize_past_stalls(manager: &Manager) -> backbuf::Result<u64> {
     loop {
         match manager.synchronize(Timeout::FOREVER) {
@@ -281,7 +281,7 @@ fn a_lease_that_blocks_the_worker_is_named() {
 }
 
 #[test]
-fn reserve_back_keeps_to_its_time_when_a_lease_is_in_the_way() {
+fn reserve_back_times_out_while_leases_hold_every_copy() {
     let manager = bytes(1, Config { copies: 2, watchdog: Timeout::TRY, ..Config::default() });
     let held = manager.front().unwrap();
     manager.enqueue(0, &[1], Timeout::TRY).unwrap();
@@ -293,7 +293,7 @@ fn reserve_back_keeps_to_its_time_when_a_lease_is_in_the_way() {
 }
 
 #[test]
-fn a_task_does_not_hold_back_who_came_before_it() {
+fn a_task_does_not_hold_back_earlier_tickets() {
     let manager = Arc::new(bytes(1, Config { watchdog: Timeout::TRY, ..Config::default() }));
     // Tasks begin and end at the rate of a busy backend while another thread synchronizes.
     let stop = Arc::new(AtomicU64::new(0));
@@ -317,7 +317,7 @@ fn a_task_does_not_hold_back_who_came_before_it() {
 }
 
 #[test]
-fn borrowed_data_is_given_back_once_whatever_becomes_of_the_manager() {
+fn borrowed_data_is_released_once_also_when_the_manager_is_destroyed() {
     struct Lent(Vec<u8>, Arc<Mutex<Vec<usize>>>, usize);
     impl AsRef<[u8]> for Lent {
         fn as_ref(&self) -> &[u8] {
@@ -337,7 +337,7 @@ fn borrowed_data_is_given_back_once_whatever_becomes_of_the_manager() {
     let held = manager.front().unwrap();
     manager.enqueue_borrowed(0, lend(1), Timeout::TRY).unwrap();
     manager.synchronize(Timeout::FOREVER).unwrap();
-    // No copy is free: this one stays in the queue until the manager goes.
+    // No copy is free: this update stays in the queue until the manager is destroyed.
     manager.enqueue_borrowed(0, lend(2), Timeout::TRY).unwrap();
     assert_eq!(manager.enqueue_borrowed(1, lend(3), Timeout::TRY).unwrap_err().status(), Status::Range);
     drop(manager);
@@ -348,11 +348,11 @@ fn borrowed_data_is_given_back_once_whatever_becomes_of_the_manager() {
 }
 
 #[test]
-fn destroying_wakes_who_waits() {
+fn destroying_wakes_waiters() {
     let manager = Arc::new(bytes(1, Config { watchdog: Timeout::TRY, ..Config::default() }));
     let watch = manager.watch(0).unwrap();
     let waiter = thread::spawn(move || watch.wait(Timeout::FOREVER));
-    // Long enough that it sleeps in most runs; right in any case.
+    // Long enough that the waiter sleeps in most runs; the test passes in any case.
     thread::sleep(Duration::from_millis(20));
     manager.close(Timeout::FOREVER).unwrap();
     assert_eq!(waiter.join().unwrap().unwrap_err().status(), Status::Closed);
@@ -362,7 +362,7 @@ fn destroying_wakes_who_waits() {
 }
 
 #[test]
-fn of_two_tickets_in_one_failed_attempt_neither_is_forgotten() {
+fn two_tickets_of_one_failed_attempt_both_report_it() {
     let (gate, pass) = gate();
     let manager = bytes(1, Config { flush: Some(gated_flush(pass)), ..Config::default() });
     let task = manager.task("until both are asked for").unwrap();
@@ -378,12 +378,12 @@ fn of_two_tickets_in_one_failed_attempt_neither_is_forgotten() {
     gate.arrived.recv().unwrap();
     gate.open.send(7).unwrap();
     assert_eq!(poll(first), Err(Status::Backend));
-    // The other one was not told; its poll asks for the next attempt, which nobody else would.
+    // The other wait has not reported the failure; its poll requests the next attempt, since no other call does.
     drop(gate);
     assert_eq!(poll(second), Ok(1));
 }
 
-/// A wait check ends the wait of a destroy and of a drop; what runs goes on, and what it uses is dropped when it returns.
+/// A wait check ends the wait of a destroy and of a drop. The callback continues, and its data is dropped when it returns.
 #[test]
 fn a_wait_check_ends_destroy_and_drop_while_a_flush_runs() {
     for dropped in [false, true] {

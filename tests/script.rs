@@ -1,4 +1,4 @@
-//! Random scripts of calls against a plain sequential model.
+//! Random scripts of calls, compared with a plain sequential model.
 
 #[path = "common/records_script.rs"]
 mod records_script;
@@ -10,7 +10,7 @@ mod script;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// As many as fit a short test; BACKBUF_SOAK asks for more.
+/// The number of scripts: few enough for a short test, more with BACKBUF_SOAK.
 fn cases() -> u32 {
     if std::env::var_os("BACKBUF_SOAK").is_some() { 20_000 } else { 1000 }
 }

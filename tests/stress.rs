@@ -1,8 +1,8 @@
-//! Eight writers, four that synchronize and eight readers on one manager; each front carries its own proof of being whole.
+//! Stress test of one manager: eight writers, four synchronizers and eight readers, with self-checking fronts.
 //!
-//! The state is a row for each writer: a count, and what follows from the count in every other word. Rows are written by
-//! updates of every kind. A reader checks that each row is of one piece, that no count goes back, and that a front does not
-//! change while it is held. Short by default; BACKBUF_SOAK=seconds makes it longer.
+//! The state has one row per writer: a count, and words that are computed from it. Writers use updates of every kind. A
+//! reader checks that each row is consistent, that no count decreases, and that a front does not change while it is held.
+//! Short by default; BACKBUF_SOAK=seconds makes it longer.
 
 #[path = "common/device.rs"]
 mod device;
@@ -17,7 +17,7 @@ use backbuf::{DType, Error, Status, Timeout};
 const WRITERS: usize = 8;
 const SYNCHRONIZERS: usize = 4;
 const READERS: usize = 8;
-/// Words of a row: more than a page, so that rows lie apart and none is a whole number of granules.
+/// Words of a row: more than a page, and not a whole number of granules.
 const ROW: usize = 601;
 
 fn seconds() -> f64 {
@@ -26,7 +26,7 @@ fn seconds() -> f64 {
     soak.unwrap_or(3.0)
 }
 
-/// What a row of that writer holds at that count.
+/// The word of a writer's row at that count.
 fn word(writer: usize, count: u64, at: usize) -> u64 {
     if at == 0 {
         count
@@ -39,7 +39,7 @@ fn row(writer: usize, count: u64) -> Vec<u8> {
     (0..ROW).flat_map(|at| word(writer, count, at).to_ne_bytes()).collect()
 }
 
-/// The counts of all rows, each of which must be of one piece.
+/// The counts of all rows, after a check that each row is consistent.
 fn counts(state: &[u8]) -> [u64; WRITERS] {
     std::array::from_fn(|writer| {
         let row = &state[writer * ROW * 8..(writer + 1) * ROW * 8];
@@ -54,7 +54,7 @@ fn counts(state: &[u8]) -> [u64; WRITERS] {
     })
 }
 
-/// Calls that may not go through now are made again: a full queue, a copy that leases hold, a busy machine.
+/// Repeats a call that fails for a passing reason: a full queue, leased copies, a busy machine.
 fn again<T>(mut call: impl FnMut() -> backbuf::Result<T>) -> T {
     loop {
         match call() {
@@ -67,7 +67,7 @@ fn again<T>(mut call: impl FnMut() -> backbuf::Result<T>) -> T {
     }
 }
 
-/// Writes a row in one piece, in one of the ways there are.
+/// Writes a row by one of the kinds of updates.
 fn write(manager: &Manager, writer: usize, count: u64) {
     let (row, at) = (row(writer, count), (writer * ROW * 8) as u64);
     let timeout = Timeout::nanos(50_000_000);
@@ -185,7 +185,7 @@ fn stress(config: Config<'_>, seconds: f64) {
         std::array::from_fn(|writer| written[writer].load(Acquire)),
         "what was accepted is published"
     );
-    device::check_twin(&manager);
+    device::check_device_copy(&manager);
     let statistics = manager.statistics();
     assert_eq!(statistics.leases_live, 0);
     assert!(fronts.load(Relaxed) > 0 && synchronizes.load(Relaxed) > 0);

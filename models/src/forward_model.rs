@@ -1,16 +1,16 @@
-//! D: copy-forward against a flat model. The steps are those of `manager/core/applier.rs` and `manager/back.rs`.
+//! Copy-forward against a flat array, with the steps of `manager/core/applier.rs` and `manager/back.rs`.
 
 use super::copy_forward::{CopyForward, COPY_STEP};
 use crate::script::{self, Step};
 
 struct World {
     forward: CopyForward,
-    /// Each copy's memory, which `forward` has pointers to.
+    /// The memory of each copy; `forward` has pointers to it.
     memory: Vec<Vec<u8>>,
-    /// What is true: the state with every write so far, and as it was last published.
+    /// The expected state with every write so far, and as it was last published.
     state: Vec<u8>,
     front: Vec<u8>,
-    /// The fronts that readers hold: the copy, and what it showed.
+    /// Leased fronts: the copy and its content.
     held: Vec<(usize, Vec<u8>)>,
     ready: bool,
 }
@@ -23,7 +23,7 @@ impl World {
         World { forward, memory, state: vec![0; bytes], front: vec![0; bytes], held: Vec::new(), ready: true }
     }
 
-    fn place(&self, at: usize, length: usize) -> (usize, usize) {
+    fn range(&self, at: usize, length: usize) -> (usize, usize) {
         let at = at % self.state.len();
         (at, length.min(self.state.len() - at))
     }
@@ -32,7 +32,7 @@ impl World {
         copy != self.forward.front() && self.held.iter().all(|(held, _)| *held != copy)
     }
 
-    /// As `Applier::prepare`: a back copy that nobody holds, if there is one.
+    /// `Applier::prepare`: selects a back copy without leases, if there is one.
     fn prepare(&mut self) -> bool {
         if !self.ready && !self.is_free(self.forward.back()) {
             let free: Vec<_> = (0..self.memory.len()).filter(|&copy| self.is_free(copy)).collect();
@@ -42,8 +42,8 @@ impl World {
             };
             if !self.forward.present(copy) {
                 self.memory[copy].fill(0xee);
-                let place = self.memory[copy].as_mut_ptr();
-                self.forward.attach(copy, place).unwrap();
+                let data = self.memory[copy].as_mut_ptr();
+                self.forward.attach(copy, data).unwrap();
             }
             self.forward.select_back(copy);
         }
@@ -81,11 +81,11 @@ impl World {
             }
             _ if !self.prepare() => {}
             Step::Write { at, length, seed } => {
-                let (at, length) = self.place(at, length);
+                let (at, length) = self.range(at, length);
                 self.write(at, &script::noise(seed, length));
             }
             Step::Turn { at, length, seed, hold } => {
-                let (at, length) = self.place(at, length);
+                let (at, length) = self.range(at, length);
                 self.write(at, &script::noise(seed, length));
                 self.publish();
                 if hold {
@@ -94,12 +94,12 @@ impl World {
             }
             Step::Scatter { at, length, gap, seed } => {
                 for turn in 0..800 {
-                    let (at, length) = self.place(at + turn * gap, length);
+                    let (at, length) = self.range(at + turn * gap, length);
                     self.write(at, &script::noise(seed.wrapping_add(turn as u8), length));
                 }
             }
             Step::Change { at, length } => {
-                let (at, length) = self.place(at, length);
+                let (at, length) = self.range(at, length);
                 self.forward.begin_modify(at, length);
                 let seen = self.back(at, length).to_vec();
                 assert_eq!(seen, self.state[at..at + length], "a kernel sees every earlier update of its range");
@@ -155,7 +155,7 @@ impl World {
         if !self.forward.back_is_stale() {
             // SAFETY: the back copy, whose memory this owns.
             let back = unsafe { std::slice::from_raw_parts(self.forward.back_data(), self.state.len()) };
-            assert!(back == self.state, "a back copy that lacks nothing is the state");
+            assert!(back == self.state, "a back copy without stale bytes is the state");
         }
         for (copy, content) in &self.held {
             assert!(self.memory[*copy] == *content, "a front that is held does not change");
@@ -163,8 +163,8 @@ impl World {
     }
 }
 
-/// After every step the front is the state as published, fronts that are held do not change, and a back copy that lacks
-/// nothing is the state.
+/// After every step the front is the state as published, leased fronts do not change, and a back copy without stale bytes is
+/// the state.
 pub fn copies_agree_with_a_flat_state() {
     script::check(|bytes, copies, steps| {
         let mut world = World::new(bytes, copies);

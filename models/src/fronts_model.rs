@@ -1,4 +1,4 @@
-//! C: leases of fronts against publishing, waiting for a copy, and the end of the storage.
+//! Leases of fronts against publishing, waiting for a free copy, and retiring the copies.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -18,7 +18,7 @@ struct Storage {
     freed: [AtomicU64; COPIES],
 }
 
-// SAFETY: that nobody writes a copy that is leased is what is proved.
+// SAFETY: that no leased copy is written is what this model checks.
 unsafe impl Sync for Storage {}
 // SAFETY: as above.
 unsafe impl Send for Storage {}
@@ -34,12 +34,12 @@ impl Storage {
     }
 
     fn content(&self, copy: usize) -> u64 {
-        // SAFETY: loom tells if somebody writes.
+        // SAFETY: loom reports a concurrent write.
         self.copies[copy].with(|content| unsafe { *content })
     }
 
     fn write(&self, copy: usize, epoch: u64) {
-        // SAFETY: loom tells if somebody reads or writes.
+        // SAFETY: loom reports a concurrent access.
         self.copies[copy].with_mut(|content| unsafe { *content = epoch });
     }
 
@@ -56,7 +56,7 @@ impl Storage {
         assert_eq!(self.freed[copy].fetch_add(1, Relaxed), 0, "freed twice");
     }
 
-    /// A lease whose bytes stay as they are, twice looked at.
+    /// Reads a leased copy twice: its bytes do not change.
     fn read(&self) -> u64 {
         let copy = self.fronts.acquire();
         let epoch = self.content(copy);
@@ -66,8 +66,8 @@ impl Storage {
     }
 }
 
-/// Two readers against a publisher that turns as often as leases let it: a leased copy is never written, and when all are
-/// released every copy is free.
+/// Two readers against a publisher that publishes whenever a copy is free: a leased copy is never written, and after all
+/// releases every copy is free.
 pub fn leases_against_publish() {
     explore(4, || {
         let storage = Storage::new();
@@ -92,7 +92,7 @@ pub fn leases_against_publish() {
     });
 }
 
-/// A reader that comes again sees no older epoch.
+/// A second read returns no older epoch.
 pub fn epochs_do_not_go_back() {
     explore(3, || {
         let storage = Storage::new();
@@ -112,8 +112,8 @@ pub fn epochs_do_not_go_back() {
     });
 }
 
-/// A publisher that needs a leased copy is woken by its last release.
-pub fn the_last_release_wakes_who_wants_the_copy() {
+/// A publisher that waits for a leased copy is woken by its last release.
+pub fn the_last_release_wakes_the_publisher() {
     explore(3, || {
         let storage = Storage::new();
         let held = storage.fronts.acquire();
@@ -134,9 +134,9 @@ pub fn the_last_release_wakes_who_wants_the_copy() {
     });
 }
 
-/// Somebody wants a copy that has become the front meanwhile, and again after it was released: it is neither taken for
-/// retired nor kept for ever.
-pub fn wanting_a_copy_twice_leaves_its_count() {
+/// A wake request for a copy that has become the front meanwhile, and another after its release, do not change its count: it
+/// is neither mistaken for retired nor leaked.
+pub fn requesting_a_copy_twice_keeps_its_count() {
     explore(3, || {
         let storage = Storage::new();
         let waiter = storage.clone();
@@ -158,7 +158,7 @@ pub fn wanting_a_copy_twice_leaves_its_count() {
     });
 }
 
-/// The storage goes while leases are out: each copy is freed once, after its last reader.
+/// The copies are retired while leases are live: each is freed once, after its last release.
 pub fn retired_copies_are_freed_once() {
     explore(3, || {
         let storage = Storage::new();

@@ -1,5 +1,5 @@
-//! B, second half: the role with the update log. `enqueue`, `drain` and `synchronize` are the steps of
-//! `manager/core/enqueue.rs`, `backlog.rs` and `publish.rs`, over the library's own role and ring.
+//! The role with the update log. `enqueue`, `drain` and `synchronize` are the steps of
+//! `manager/core/enqueue.rs`, `backlog.rs` and `publish.rs`, over the library's own role and log.
 
 use std::mem::MaybeUninit;
 
@@ -25,7 +25,7 @@ struct Log {
     applier: UnsafeCell<Applier>,
 }
 
-// SAFETY: that the role keeps its holders apart is what is proved.
+// SAFETY: mutual exclusion by the role is what this model checks.
 unsafe impl Sync for Log {}
 // SAFETY: as above.
 unsafe impl Send for Log {}
@@ -41,7 +41,7 @@ impl Log {
     fn drain(&self, applier: &mut Applier, to: u64) -> bool {
         while applier.head < to {
             let Some(start) = self.ring.committed(applier.head) else { return false };
-            // SAFETY: loom tells if a producer writes here now.
+            // SAFETY: loom reports a concurrent write of a producer.
             let [value, units, ..] = self.ring.unit(start).0.with(|unit| unsafe { (*unit).assume_init() });
             applier.applied.push(value);
             applier.head = start + units;
@@ -51,13 +51,13 @@ impl Log {
     }
 
     fn as_holder<R>(&self, work: impl FnOnce(&mut Applier) -> R) -> R {
-        // SAFETY: loom tells if there is another holder.
+        // SAFETY: loom reports a second holder.
         let result = self.applier.with_mut(|applier| work(unsafe { &mut *applier }));
         self.role.release();
         result
     }
 
-    /// Applies an update now, if nothing is before it.
+    /// Applies an update at once if nothing is queued before it.
     fn apply_in_place(&self, value: u64) -> bool {
         self.role.try_take()
             && self.as_holder(|applier| {
@@ -74,7 +74,7 @@ impl Log {
         let reserved = self.ring.reserve(units)?;
         for unit in 0..units {
             let record = [value, units, 0, 0, 0, 0, 0, 0];
-            // SAFETY: loom tells if the holder reads here now.
+            // SAFETY: loom reports a concurrent read of the holder.
             self.ring.unit(reserved.at + unit).0.with_mut(|unit| unsafe { (*unit).write(record) });
         }
         self.ring.commit(reserved);
@@ -85,7 +85,7 @@ impl Log {
         if self.apply_in_place(value) { Ok(()) } else { self.push(value, 1) }
     }
 
-    /// All that was enqueued before is in what this gives.
+    /// Returns everything applied; that contains all updates enqueued before.
     fn synchronize(&self) -> Vec<u64> {
         let to = self.ring.tail();
         loop {
@@ -104,24 +104,24 @@ fn at(published: &[u64], value: u64) -> Option<usize> {
     published.iter().position(|&other| other == value)
 }
 
-/// Updates of one producer, and of one that has seen another's, are applied in that order; each once.
+/// The order of one producer, and of a producer that has seen another's update, is kept; each update is applied once.
 pub fn order_is_kept() {
     explore(2, || {
         let log = Log::new(4);
-        let told = Arc::new(AtomicU64::new(0));
-        let (first, tell) = (log.clone(), told.clone());
+        let first_done = Arc::new(AtomicU64::new(0));
+        let (first, done) = (log.clone(), first_done.clone());
         let first = thread::spawn(move || {
             first.enqueue(1).unwrap();
-            tell.store(1, Release);
+            done.store(1, Release);
             first.enqueue(2).unwrap();
         });
-        let (second, hear) = (log.clone(), told.clone());
+        let (second, done) = (log.clone(), first_done.clone());
         let second = thread::spawn(move || {
-            let after = hear.load(Acquire) == 1;
+            let after = done.load(Acquire) == 1;
             second.enqueue(if after { 12 } else { 11 }).unwrap();
         });
         // What was enqueued before a synchronize is in it.
-        let before = told.load(Acquire) == 1;
+        let before = first_done.load(Acquire) == 1;
         let published = log.synchronize();
         assert!(!before || published.contains(&1), "{published:?}");
         first.join().unwrap();
@@ -133,7 +133,7 @@ pub fn order_is_kept() {
     });
 }
 
-/// Producers lap a ring of two units: no record is overwritten, taken twice or missed, whatever earlier laps left.
+/// Producers lap a log of two units: no record is overwritten, read twice or missed.
 pub fn laps_do_not_mix() {
     explore(2, || {
         let log = Log::new(2);
@@ -158,7 +158,7 @@ pub fn laps_do_not_mix() {
     });
 }
 
-/// A record that does not fit before the end of the ring goes to its start, and the gap is passed over.
+/// A record that does not fit before the end of the ring is written at its start, and the gap is skipped.
 pub fn the_end_of_the_ring_is_skipped() {
     explore(2, || {
         let log = Log::new(4);
@@ -177,7 +177,7 @@ pub fn the_end_of_the_ring_is_skipped() {
     });
 }
 
-/// A producer whose room there is gets it: nobody else has filled the ring.
+/// A reservation succeeds while there is room, also if the head moves meanwhile.
 pub fn an_emptied_ring_is_not_full() {
     explore(2, || {
         let log = Log::new(4);
@@ -194,7 +194,7 @@ pub fn an_emptied_ring_is_not_full() {
     });
 }
 
-/// What was accepted when the log was closed is published by who closed it; what was not, is refused.
+/// A close publishes every accepted update and refuses the others.
 pub fn close_publishes_what_was_accepted() {
     explore(2, || {
         let log = Log::new(4);

@@ -1,4 +1,4 @@
-//! B, first half: the applier role as a lock.
+//! The applier role as a lock.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -16,26 +16,26 @@ struct Guarded {
     applied: UnsafeCell<u64>,
 }
 
-// SAFETY: that the role keeps its holders apart is what is proved.
+// SAFETY: mutual exclusion by the role is what this model checks.
 unsafe impl Sync for Guarded {}
 // SAFETY: as above.
 unsafe impl Send for Guarded {}
 
 impl Guarded {
-    /// As the holder: one more, and the role is free again.
+    /// Adds one as the role holder, and releases the role.
     fn apply(&self) {
-        // SAFETY: loom tells if another holder does so too.
+        // SAFETY: loom reports a concurrent access.
         self.applied.with_mut(|applied| unsafe { *applied += 1 });
         self.role.release();
     }
 
     fn applied(&self) -> u64 {
-        // SAFETY: loom tells if another holder writes.
+        // SAFETY: loom reports a concurrent write.
         self.applied.with(|applied| unsafe { *applied })
     }
 }
 
-/// Whoever waits for the role gets it, however its way to sleep and the holder's release cross.
+/// A waiter gets the role, however its way to sleep and the holder's release interleave.
 pub fn a_waiter_gets_the_role() {
     explore(4, || {
         let guarded = Arc::new(Guarded::default());
@@ -51,8 +51,8 @@ pub fn a_waiter_gets_the_role() {
     });
 }
 
-/// Two wait and one passes by: never two holders, and nobody is left asleep.
-pub fn holders_are_apart_and_nobody_is_left_asleep() {
+/// Two threads wait and one only tries: there are never two holders, and no waiter is left asleep.
+pub fn holders_are_exclusive_and_no_waiter_is_left_asleep() {
     explore(2, || {
         let guarded = Arc::new(Guarded::default());
         let waiters = [(); 2].map(|()| {
@@ -72,7 +72,7 @@ pub fn holders_are_apart_and_nobody_is_left_asleep() {
     });
 }
 
-/// One waiter's deadline passes as the role comes free: the other one is woken all the same.
+/// One waiter's deadline passes while the role is released: the other waiter is still woken.
 pub fn a_timeout_keeps_no_wake_up() {
     explore(2, || {
         let guarded = Arc::new(Guarded::default());
@@ -95,8 +95,8 @@ pub fn a_timeout_keeps_no_wake_up() {
     });
 }
 
-/// The role is never given up: its end lets the waiter go.
-pub fn the_end_lets_waiters_go() {
+/// The role is never released: its end ends the wait.
+pub fn the_end_ends_waits() {
     explore(4, || {
         let guarded = Arc::new(Guarded::default());
         assert!(guarded.role.try_take());

@@ -9,13 +9,13 @@ pub const MODELS: &[Model] = &[
         given: &[],
         scenarios: &[
             "a_waiter_gets_the_role",
-            "holders_are_apart_and_nobody_is_left_asleep",
+            "holders_are_exclusive_and_no_waiter_is_left_asleep",
             "a_timeout_keeps_no_wake_up",
-            "the_end_lets_waiters_go",
+            "the_end_ends_waits",
         ],
         mutants: &[
             Mutant {
-                name: "drop_without_light",
+                name: "release_without_light",
                 breaks: "a_waiter_gets_the_role",
                 file: "manager/core/role.rs",
                 changes: &[("light();", "")],
@@ -27,14 +27,14 @@ pub const MODELS: &[Model] = &[
                 changes: &[("heavy();", "")],
             },
             Mutant {
-                name: "drop_relaxed",
-                breaks: "holders_are_apart_and_nobody_is_left_asleep",
+                name: "release_relaxed",
+                breaks: "holders_are_exclusive_and_no_waiter_is_left_asleep",
                 file: "manager/core/role.rs",
                 changes: &[("self.word.store(FREE, Release);", "self.word.store(FREE, Relaxed);")],
             },
             Mutant {
                 name: "grab_by_load_and_store",
-                breaks: "holders_are_apart_and_nobody_is_left_asleep",
+                breaks: "holders_are_exclusive_and_no_waiter_is_left_asleep",
                 file: "manager/core/role.rs",
                 changes: &[(
                     "self.word.compare_exchange(FREE, HELD, Acquire, Relaxed).is_ok()",
@@ -42,7 +42,7 @@ pub const MODELS: &[Model] = &[
                 )],
             },
             Mutant {
-                name: "pass_on_without_a_new_turn",
+                name: "wake_without_a_new_turn",
                 breaks: "a_waiter_gets_the_role",
                 file: "manager/core/role.rs",
                 changes: &[(
@@ -52,7 +52,7 @@ pub const MODELS: &[Model] = &[
             },
             Mutant {
                 name: "end_without_a_new_turn",
-                breaks: "the_end_lets_waiters_go",
+                breaks: "the_end_ends_waits",
                 file: "manager/core/role.rs",
                 changes: &[(
                     "self.turn.fetch_add(1, Release); futex::wake(&self.turn, i32::MAX);",
@@ -74,7 +74,7 @@ pub const MODELS: &[Model] = &[
         ],
         mutants: &[
             Mutant {
-                name: "in_place_without_looking_for_others",
+                name: "in_place_without_a_check_for_queued_records",
                 breaks: "order_is_kept",
                 file: "manager/core/update_log.rs",
                 changes: &[(
@@ -140,7 +140,7 @@ pub const MODELS: &[Model] = &[
                 )],
             },
             Mutant {
-                name: "drop_without_light",
+                name: "release_without_light",
                 breaks: "order_is_kept",
                 file: "manager/core/role.rs",
                 changes: &[("light();", "")],
@@ -154,8 +154,8 @@ pub const MODELS: &[Model] = &[
         scenarios: &[
             "leases_against_publish",
             "epochs_do_not_go_back",
-            "the_last_release_wakes_who_wants_the_copy",
-            "wanting_a_copy_twice_leaves_its_count",
+            "the_last_release_wakes_the_publisher",
+            "requesting_a_copy_twice_keeps_its_count",
             "retired_copies_are_freed_once",
         ],
         mutants: &[
@@ -166,7 +166,7 @@ pub const MODELS: &[Model] = &[
                 changes: &[("self.word.0.fetch_add(1, AcqRel)", "self.word.0.load(Acquire)")],
             },
             Mutant {
-                name: "acquire_looks_first_and_counts_later",
+                name: "acquire_loads_first_and_counts_later",
                 breaks: "leases_against_publish",
                 file: "manager/copies/front_count.rs",
                 changes: &[(
@@ -202,25 +202,25 @@ pub const MODELS: &[Model] = &[
                 )],
             },
             Mutant {
-                name: "publish_forgets_the_count",
+                name: "publish_drops_the_count",
                 breaks: "leases_against_publish",
                 file: "manager/copies/front_count.rs",
                 changes: &[(".0.fetch_add(taken as i64, AcqRel);", ".0.fetch_add(0, AcqRel);")],
             },
             Mutant {
-                name: "want_leaves_no_flag",
-                breaks: "the_last_release_wakes_who_wants_the_copy",
+                name: "request_leaves_no_flag",
+                breaks: "the_last_release_wakes_the_publisher",
                 file: "manager/copies/front_count.rs",
                 changes: &[("seen + WANTED", "seen")],
             },
             Mutant {
-                name: "want_by_setting_a_bit",
-                breaks: "wanting_a_copy_twice_leaves_its_count",
+                name: "request_by_setting_a_bit",
+                breaks: "requesting_a_copy_twice_keeps_its_count",
                 file: "manager/copies/front_count.rs",
                 changes: &[("while seen - count(seen) == 0 {", "loop {"), ("seen + WANTED", "seen | WANTED")],
             },
             Mutant {
-                name: "retire_forgets_the_front",
+                name: "retire_ignores_the_front",
                 breaks: "retired_copies_are_freed_once",
                 file: "manager/copies/front_count.rs",
                 changes: &[("{ (word & COUNT) as i64 } else { 0 }", "{ 0 } else { 0 }")],
@@ -245,19 +245,19 @@ pub const MODELS: &[Model] = &[
         scenarios: &["copies_agree_with_a_flat_state"],
         mutants: &[
             Mutant {
-                name: "the_first_granule_is_not_brought",
+                name: "the_first_granule_is_not_copied",
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/copies/copy_forward.rs",
                 changes: &[("if !start.is_multiple_of(GRANULE) {", "if false {")],
             },
             Mutant {
-                name: "the_last_granule_is_not_brought",
+                name: "the_last_granule_is_not_copied",
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/copies/copy_forward.rs",
                 changes: &[("if !end.is_multiple_of(GRANULE) && end != self.bytes {", "if false {")],
             },
             Mutant {
-                name: "the_third_copy_is_forgotten",
+                name: "the_third_copy_is_skipped",
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/copies/copy_forward.rs",
                 changes: &[(
@@ -266,43 +266,43 @@ pub const MODELS: &[Model] = &[
                 )],
             },
             Mutant {
-                name: "the_old_front_is_taken_for_whole",
+                name: "the_old_front_is_not_stale",
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/copies/copy_forward.rs",
                 changes: &[("self.back_stale = !self.stale[old].is_empty();", "self.back_stale = false;")],
             },
             Mutant {
-                name: "another_back_copy_is_taken_for_whole",
+                name: "another_back_copy_is_not_stale",
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/copies/copy_forward.rs",
                 changes: &[("self.back_stale = !self.stale[copy].is_empty();", "self.back_stale = false;")],
             },
             Mutant {
-                name: "a_kernel_reads_what_is_stale",
+                name: "a_kernel_reads_stale_bytes",
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/copies/copy_forward.rs",
                 changes: &[("self.copy_granules(offset / GRANULE, (offset + length - 1) / GRANULE);", "")],
             },
             Mutant {
-                name: "a_cancelled_back_copy_is_believed",
+                name: "a_cancelled_back_copy_is_not_stale",
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/copies/copy_forward.rs",
                 changes: &[("self.stale[self.back].insert_all(); self.back_stale = true;", "")],
             },
             Mutant {
-                name: "memory_given_back_is_believed",
+                name: "memory_attached_again_is_not_stale",
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/copies/copy_forward.rs",
                 changes: &[("stale.insert_all();", "")],
             },
             Mutant {
-                name: "a_full_log_forgets",
+                name: "a_full_log_drops_an_interval",
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/copies/dirty_set.rs",
                 changes: &[("self.to_bitmap(); self.bitmap.insert(start, end);", "self.to_bitmap();")],
             },
             Mutant {
-                name: "a_bitmap_is_not_joined",
+                name: "a_bitmap_is_not_merged",
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/copies/dirty_set.rs",
                 changes: &[("self.bitmap.union(&other.bitmap);", "")],

@@ -3,9 +3,10 @@
 use crate::device::driver::Native;
 use crate::error::{Error, Result, Status};
 use crate::handle::lease::{self, LeaseId};
-use crate::log::{self, Level};
+use crate::log;
 use crate::manager::copies::copies::{RawFront, StateCopies};
 use crate::manager::update::Refused;
+use ::log::Level;
 
 /// A lease of a published state. Its bytes never change, even if newer epochs are published, and stay valid after the manager
 /// is destroyed. Dropping the front releases the lease.

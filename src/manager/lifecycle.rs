@@ -11,7 +11,6 @@ use crate::dtype::DType;
 use crate::error::{Error, Label, Result, Status};
 use crate::handle::{lease, live_list, slots};
 use crate::log;
-use crate::log::Level;
 use crate::manager::config::{Config, Flush, WorkerMode};
 use crate::manager::copies::copies::StateCopies;
 use crate::manager::copies::copy_forward::CopyForward;
@@ -29,6 +28,7 @@ use crate::manager::update::Refused;
 use crate::sync::wait_check::Stop;
 use crate::sys::clock::Timeout;
 use crate::sys::clock::{Deadline, now};
+use ::log::Level;
 
 impl Manager {
     /// Creates a manager of a row-major state of that shape, all zeros, with the default [`Config`].

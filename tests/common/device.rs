@@ -36,7 +36,7 @@ pub fn device() -> Option<&'static Device> {
 }
 
 /// The newest front is the same on the host's device. (On OpenGL only a renderer could look at it.)
-pub fn check_twin(manager: &Manager) {
+pub fn check_device_copy(manager: &Manager) {
     let Some(device) = device().filter(|device| device.info().kind == DeviceKind::Host) else { return };
     let front = manager.device_front().unwrap();
     let (native, bytes) = (front.native(), front.bytes());

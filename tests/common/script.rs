@@ -485,7 +485,7 @@ impl Run {
         let at = self.possible.iter().position(shown).expect("the front is a state between two calls");
         self.possible.drain(..at);
         self.held.iter().for_each(Held::check);
-        device::check_twin(&self.manager);
+        device::check_device_copy(&self.manager);
     }
 
     fn end(mut self) {

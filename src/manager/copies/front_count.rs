@@ -38,20 +38,25 @@ pub(crate) enum Released {
     FreeCopy,
 }
 
+/// A count on cache lines of its own; 128 bytes, since processors fetch lines in pairs.
 #[repr(C, align(128))]
 #[derive(Debug)]
-struct Apart<T>(T);
+struct PaddedCount<T>(T);
 
+/// The lease counts of all copies; see the module.
 #[derive(Debug)]
 pub(crate) struct FrontCount {
-    word: Apart<AtomicU64>,
-    pins: [Apart<AtomicI64>; MAX_COPIES],
+    word: PaddedCount<AtomicU64>,
+    pins: [PaddedCount<AtomicI64>; MAX_COPIES],
 }
 
 impl FrontCount {
     /// Copy 0 is the front; there are no leases.
     pub(crate) fn new() -> FrontCount {
-        FrontCount { word: Apart(AtomicU64::new(0)), pins: std::array::from_fn(|_| Apart(AtomicI64::new(0))) }
+        FrontCount {
+            word: PaddedCount(AtomicU64::new(0)),
+            pins: std::array::from_fn(|_| PaddedCount(AtomicI64::new(0))),
+        }
     }
 
     /// Takes a lease of the front and returns the index of its copy.

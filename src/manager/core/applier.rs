@@ -17,7 +17,7 @@ use crate::sys::pages::PREFAULTED_MOST;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Panicked;
 
-/// See the module. Guarded by the applier role.
+/// The state of the role holder. Guarded by the applier role.
 pub(crate) struct Applier {
     pub(crate) forward: CopyForward,
     /// Every record of the log below this position has been applied.

@@ -5,7 +5,6 @@
 
 use crate::device::device::Device;
 use crate::error::{Error, Label, Result, Status};
-use crate::log::Level;
 use crate::manager::core::backlog::Blocked;
 use crate::manager::core::progress::TicketPoll;
 use crate::manager::core::shared::Shared;
@@ -14,6 +13,7 @@ use crate::sync::wait::spin;
 use crate::sync::wait_check::{self, Stop, in_slices};
 use crate::sys::clock::Timeout;
 use crate::sys::clock::{Deadline, nap, now};
+use log::Level;
 
 /// The wait of one call.
 #[derive(Debug)]

@@ -70,7 +70,7 @@ struct PublishFailure {
     unreported: AtomicU32,
 }
 
-/// See the module. The role holder completes tickets and publishes; any thread reads.
+/// The progress of one manager. The role holder completes tickets and publishes; any thread reads.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     state: AtomicU32,
@@ -200,7 +200,7 @@ impl Progress {
         self.completed.store(ticket, Release);
     }
 
-    /// Records that the worker shall complete `ticket`.
+    /// Requests the worker to complete `ticket`.
     pub(crate) fn request(&self, ticket: u64) {
         self.requested.fetch_max(ticket, AcqRel);
     }

@@ -5,7 +5,6 @@
 //! [`device_copies`](crate::manager::copies::device_copies)). A leased copy is never written: `prepare` selects another one.
 
 use crate::error::{Error, Status};
-use crate::log::Level;
 use crate::manager::copies::copy_forward::COPY_STEP;
 use crate::manager::core::applier::Applier;
 use crate::manager::core::backlog::{Blocked, HolderResult, RoleHolder};
@@ -14,6 +13,7 @@ use crate::manager::core::shared::Shared;
 use crate::manager::core::tasks::BackendWork;
 use crate::manager::core::worker_state::duty;
 use crate::sys::clock::Deadline;
+use log::Level;
 
 impl Shared {
     /// Publishes without waiting if nothing is queued or open, and returns the epoch: the fast path of a synchronize.

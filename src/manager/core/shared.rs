@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use crate::device::device::Device;
 use crate::error::{Error, Label, Result, Status};
 use crate::handle::live_list::{Listed, Roster};
-use crate::log::{self, Level};
+use crate::log;
 use crate::manager::copies::copies::StateCopies;
 use crate::manager::copies::device_copies::DeviceCopies;
 use crate::manager::core::applier::Applier;
@@ -23,6 +23,7 @@ use crate::manager::core::worker_state::WorkerState;
 use crate::manager::shape::Shape;
 use crate::manager::statistics::ManagerCounters;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, UnsafeCell};
+use ::log::Level;
 
 /// The managers of this process.
 pub(crate) static MANAGERS: Roster<Shared> = Roster::new();
@@ -45,7 +46,7 @@ pub(crate) struct Settings {
     pub(crate) caller_budget: u64,
 }
 
-/// See the module. `repr(C)`: an update in place uses the first fields.
+/// The shared state of one manager. `repr(C)`: an update in place uses the first fields.
 #[repr(C)]
 pub(crate) struct Shared {
     pub(crate) role: Role,

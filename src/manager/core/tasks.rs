@@ -57,7 +57,7 @@ pub(crate) struct Tasks {
 /// The watchdog's answer to a waiter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum StallCheck {
-    /// BackendWork has lasted too long, and the waiter has not reported it yet. True if no waiter has.
+    /// Work that has lasted too long and that this waiter has not reported yet. True if no other waiter has.
     Stalled(BackendWork, bool),
     /// No work has; check again at that time.
     Until(u64),

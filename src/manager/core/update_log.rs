@@ -22,15 +22,16 @@ const CLOSED: u64 = 1 << 63;
 #[derive(Debug)]
 pub(crate) struct LogUnit(pub(crate) UnsafeCell<MaybeUninit<[u64; 8]>>);
 
-/// Gives its content cache lines of its own; 128 bytes, since processors fetch lines in pairs.
+/// A position on cache lines of its own; 128 bytes, since processors fetch lines in pairs.
 #[repr(C, align(128))]
 #[derive(Debug)]
-struct Apart<T>(T);
+struct PaddedPosition(AtomicU64);
 
+/// The log of one manager; see the module.
 #[derive(Debug)]
 pub(crate) struct UpdateLog {
-    tail: Apart<AtomicU64>,
-    head: Apart<AtomicU64>,
+    tail: PaddedPosition,
+    head: PaddedPosition,
     units: Box<[LogUnit]>,
     commits: Box<[AtomicU64]>,
     mask: u64,
@@ -67,8 +68,8 @@ impl UpdateLog {
         debug_assert!(units.len().is_power_of_two() && units.len() == commits.len());
         let mask = units.len() as u64 - 1;
         UpdateLog {
-            tail: Apart(AtomicU64::new(0)),
-            head: Apart(AtomicU64::new(0)),
+            tail: PaddedPosition(AtomicU64::new(0)),
+            head: PaddedPosition(AtomicU64::new(0)),
             units,
             commits,
             mask,

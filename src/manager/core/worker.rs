@@ -4,7 +4,6 @@
 
 use crate::alloc::Arc;
 use crate::error::Result;
-use crate::log::Level;
 use crate::manager::config::Priority;
 use crate::manager::copies::copy_forward::COPY_STEP;
 use crate::manager::core::applier::Applier;
@@ -16,6 +15,7 @@ use crate::manager::core::worker_state::duty;
 use crate::sync::wait_check::Stop;
 use crate::sys::clock::{Deadline, nap, now};
 use crate::sys::thread::{self, Thread};
+use log::Level;
 
 struct WorkerStart {
     shared: Arc<Shared>,

@@ -23,7 +23,7 @@ pub(crate) mod duty {
     pub(crate) const COPIES: u32 = 32;
 }
 
-/// See the module.
+/// The state of one worker thread.
 #[derive(Debug)]
 pub(crate) struct WorkerState {
     event: Event,
