@@ -1,5 +1,4 @@
-//! Build script: compiles the peers in C and C++ as shared libraries, which the harness opens like any other peer: the
-//! two naive managers, and the rings whose headers are installed.
+//! Builds the peers in C and C++ as shared libraries: the two naive managers, and the rings whose headers are installed.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,7 +13,7 @@ const RINGS: [(&str, &str, &str, &str, &str); 6] = [
     ("moodycamel_blocking", "moodycamel.cpp", "-DBLOCKING", "readerwriterqueue/readerwriterqueue.h", ""),
 ];
 
-/// Debian's include folders beyond the default ones, below `/usr/include` and its folder for the architecture.
+/// Debian's folders of these headers, below `/usr/include` and its folder for the architecture.
 const FOLDERS: [&str; 2] = ["dpdk", "spa-0.2"];
 
 fn main() {
@@ -22,7 +21,7 @@ fn main() {
     let library = |name: &str| Path::new(&out).join(format!("lib{name}.so"));
     println!("cargo::rerun-if-changed=../naive");
     println!("cargo::rerun-if-changed=../rings/native");
-    // Headers that are installed later are found then.
+    // Headers that are installed later are found.
     println!("cargo::rerun-if-changed=/usr/include");
     println!("cargo::rustc-env=NATIVE={out}");
     for (name, define) in [("naive_c", ""), ("naive_c_correct", "-DFULL_COPY")] {
@@ -52,7 +51,7 @@ fn compiler(source: &str) -> Command {
     let mut command = cc::Build::new().cpp(cpp).opt_level(3).pic(true).get_compiler().to_command();
     command.args([if cpp { "-std=c++17" } else { "-std=gnu11" }, "-pthread"]);
     if cfg!(target_arch = "x86_64") {
-        // DPDK requires it.
+        // Required by DPDK.
         command.arg("-msse4.2");
     }
     let architecture = format!("/usr/include/{}-linux-gnu", std::env::consts::ARCH);
@@ -63,7 +62,7 @@ fn compiler(source: &str) -> Command {
     command
 }
 
-/// Whether the header can be included.
+/// Whether the preprocessor finds the header.
 fn has(source: &str, header: &str) -> bool {
     let probe = Path::new(&std::env::var("OUT_DIR").expect("cargo sets it")).join(format!("probe.{source}"));
     std::fs::write(&probe, format!("#include <{header}>\n")).expect("the folder is cargo's");

@@ -1,4 +1,4 @@
-//! Regression bench of the manager's hot calls through the Rust API, compared with the previous run.
+//! Regression benches of the manager's frequent calls, through the Rust API.
 
 use backbuf::DType;
 use backbuf::Timeout;
@@ -51,9 +51,9 @@ fn copy_forward(c: &mut Criterion) {
     c.bench_function("copy forward, 164 x 64 B of 1 MiB", |b| {
         let dirty = || {
             (0..164).for_each(|k| update(k * 6151 % (MIB / 64) * 64));
-            m.synchronize(Timeout::FOREVER).expect("nothing holds it up");
+            m.synchronize(Timeout::FOREVER).expect("no front is held");
         };
-        // The first write of an epoch pays for the copies.
+        // The first write of an epoch triggers the copies.
         b.iter_batched(dirty, |()| update(0), BatchSize::PerIteration);
     });
 }

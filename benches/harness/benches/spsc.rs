@@ -1,5 +1,5 @@
-//! Regression bench of the ring's hot calls through the Rust API, compared with the previous run. Both ends are on one
-//! thread; `make bench` measures two cores.
+//! Regression benches of the ring's frequent calls, through the Rust API. Both ends are on one thread; `make bench` measures
+//! transfers between cores.
 
 use backbuf::Status;
 use backbuf::spsc::{self, Receiver, Sender, StreamConfig};
@@ -53,9 +53,9 @@ fn spans(c: &mut Criterion) {
     });
 }
 
-fn nothing(c: &mut Criterion) {
+fn empty(c: &mut Criterion) {
     let (_sender, mut receiver) = ring();
-    c.bench_function("receive, nothing there", |b| {
+    c.bench_function("receive, empty ring", |b| {
         b.iter(|| receiver.recv(&mut [0; 8]).expect_err("nothing was sent").status() == Status::Empty);
     });
 }
@@ -72,5 +72,5 @@ fn stream(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, send_and_receive, feed, spans, nothing, stream);
+criterion_group!(benches, send_and_receive, feed, spans, empty, stream);
 criterion_main!(benches);

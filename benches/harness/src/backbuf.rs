@@ -1,4 +1,4 @@
-//! Bindings to the functions of `backbuf.h` that the comparison calls, through the shared library's exports as in a C program.
+//! The functions and structs of `backbuf.h` that the benches use, loaded from the shared library as in a C program.
 
 use libloading::Library;
 use std::ffi::{CStr, c_char, c_void};
@@ -74,7 +74,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// The library stays open for the life of the process: it owns threads.
+    /// The library is never closed: it owns threads.
     pub fn open(path: &Path) -> Result<Api, libloading::Error> {
         // SAFETY: the types are those of backbuf.h.
         unsafe {

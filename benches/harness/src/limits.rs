@@ -1,4 +1,4 @@
-//! Physical limits of the machine: memcpy, futex, cache line and core-to-core transfers without a ring's bookkeeping.
+//! Limits of the machine: memcpy, futex wake-ups, cache-line transfers and copies between cores, without a ring's bookkeeping.
 
 use crate::measure::Burst;
 use crate::spsc::subject::Subject;
@@ -35,7 +35,7 @@ impl Memcpy {
     }
 }
 
-/// A raw futex wake-up.
+/// A raw futex, which transfers no data.
 pub struct Futex;
 pub struct Waker(Arc<AtomicU32>);
 pub struct Sleeper(Arc<AtomicU32>, u32);
@@ -82,7 +82,7 @@ impl Receiver for Sleeper {
     }
 }
 
-/// One word in each direction, on separate cache lines: a round trip moves two lines.
+/// One word per direction, each on its own cache line: a round trip moves two lines.
 pub struct TwoLineBounce;
 
 #[repr(align(128))]
@@ -118,7 +118,7 @@ impl Receiver for LineEnd {
     }
 }
 
-/// One thread writes a region, the other reads it, and they meet only at the ends of its parts.
+/// One thread writes a region, the other reads it; they synchronize only at the ends of its parts.
 pub struct CrossCoreCopy;
 
 const PARTS: u64 = 16;
@@ -129,10 +129,10 @@ pub struct Region {
     read: Line,
 }
 
-// SAFETY: what lies between `read` and `written` is the reader's, the rest the writer's.
+// SAFETY: only the reader accesses the bytes from `read` to `written`, only the writer the others.
 unsafe impl Sync for Region {}
 
-/// One side of the region: how far it has come, and how far it may go.
+/// One end of the region: its position and its current limit.
 pub struct Side {
     region: Arc<Region>,
     position: u64,
@@ -156,7 +156,7 @@ pub struct Writer(Side);
 pub struct Reader(Side);
 
 impl Side {
-    /// Where this side is, and how many of `bytes` lie between there and the next place where the two meet.
+    /// The current address, and how many of `bytes` fit before the next synchronization point.
     #[inline(always)]
     fn here(&self, bytes: usize) -> (*mut u8, usize) {
         let at = (self.position & (self.region.bytes.len() as u64 - 1)) as usize;
@@ -164,13 +164,13 @@ impl Side {
         (self.region.bytes[at].get(), bytes.min(left as usize))
     }
 
-    /// A power of two, as the capacity is.
+    /// Bytes of a part: a power of two, like the capacity.
     #[inline(always)]
     fn part(&self) -> u64 {
         self.region.bytes.len() as u64 / PARTS
     }
 
-    /// Goes on, and says whether it has come to such a place.
+    /// Advances, and returns whether it has reached a synchronization point.
     #[inline(always)]
     fn advance(&mut self, bytes: usize) -> bool {
         self.position += bytes as u64;
@@ -187,7 +187,7 @@ impl Sender for Writer {
             side.until = (read + side.region.bytes.len() as u64) & !(side.part() - 1);
         }
         let (target, length) = side.here(data.len());
-        // SAFETY: the reader is not here.
+        // SAFETY: the reader does not access these bytes.
         unsafe { target.copy_from_nonoverlapping(data.as_ptr(), length) };
         if side.advance(length) {
             side.region.written.0.store(side.position, Release);
@@ -208,7 +208,7 @@ impl Receiver for Reader {
             side.until = side.region.written.0.load(Acquire);
         }
         let (source, length) = side.here(data.len());
-        // SAFETY: the writer is not here.
+        // SAFETY: the writer does not access these bytes.
         unsafe { source.copy_to_nonoverlapping(data.as_mut_ptr(), length) };
         if side.advance(length) {
             side.region.read.0.store(side.position, Release);

@@ -1,4 +1,4 @@
-//! The machine: the CPUs of caller and worker, and its description in the report, without its name.
+//! The machine: CPUs of caller and worker, and its description in the report (without the host name).
 
 use peer::worker::pin;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::thread::{Scope, ScopedJoinHandle};
 
-/// Which CPUs this process may use, and what they are used for.
+/// The CPUs that this process may use, and their roles.
 pub struct Cores {
     pub all: Vec<usize>,
     pub caller: usize,
@@ -31,18 +31,18 @@ impl Cores {
         Cores { caller, worker: all.get(1).copied(), all, allowed }
     }
 
-    /// Binds the calling thread to the caller's core, or to all CPUs of the process.
+    /// Pins the calling thread to the caller's core, or restores the initial affinity.
     pub fn place(&self, pinned: bool) {
         if pinned {
             pin(self.caller as i32);
         } else {
-            // SAFETY: the set is the one that this process began with.
+            // SAFETY: the set is the initial affinity of this process.
             unsafe { libc::sched_setaffinity(0, size_of_val(&self.allowed), &self.allowed) };
         }
     }
 }
 
-/// Starts a thread on that core, and returns when it is about to work.
+/// Starts a thread on a core, and returns once it runs there.
 pub fn start<'s, T: Send + 's>(
     scope: &'s Scope<'s, '_>,
     cpu: usize,
@@ -55,20 +55,20 @@ pub fn start<'s, T: Send + 's>(
         theirs.store(true, Release);
         work()
     });
-    // It begins on this thread's core.
+    // The thread begins on this thread's core.
     while !ready.load(Acquire) {
         std::thread::yield_now();
     }
     thread
 }
 
-/// Takes the highest priority that an ordinary thread can have, where the system grants it: other work disturbs less.
+/// Raises this process to the highest normal priority, if permitted, so that other work disturbs less.
 pub fn go_first() {
     // SAFETY: takes no pointers.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) };
 }
 
-/// The description of the machine in the report.
+/// Properties of the machine that matter for the figures.
 pub fn describe(cores: &Cores, build_info: Option<String>) -> Value {
     let first = |path: &str, key: &str| {
         let text = read_to_string(path).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `make bench`: compares every module with its peers and limits, through the shared library's C ABI.
+//! `make bench`: measures every module against its peers and limits, through the shared library's C ABI.
 
 mod backbuf;
 mod buffers;
@@ -22,27 +22,27 @@ use std::time::Duration;
 #[derive(Parser)]
 #[command(name = "bench")]
 struct Arguments {
-    /// Only rows whose name contains this; may be given several times
+    /// Only rows whose name contains PATTERN; may be repeated
     #[arg(long, value_name = "PATTERN")]
     row: Vec<String>,
-    /// A fifth of the time a row, for a first look
+    /// A fifth of the time per row, for a quick check
     #[arg(long)]
     quick: bool,
-    /// The shared library under test
+    /// The shared library to measure
     #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/release/libbackbuf.so"))]
     library: PathBuf,
-    /// The Python that has the package backbuf
+    /// The Python with the package backbuf installed
     #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/venv/bin/python"))]
     python: PathBuf,
-    /// Folder of report.json, report.md and machine.json
+    /// Folder for report.json, report.md, machine.json and comparison.svg
     #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/bench"))]
     output: PathBuf,
-    /// In a child process: print the peak memory of one subject
+    /// In a child process: prints the peak memory of one subject
     #[arg(long, hide = true)]
     probe_memory: Option<String>,
 }
 
-/// Shared by the rows of all modules.
+/// Shared inputs of all rows.
 pub struct Bench {
     pub api: Option<backbuf::Api>,
     pub cores: machine::Cores,
@@ -52,7 +52,7 @@ pub struct Bench {
 pub const NO_LIBRARY: &str = "the shared library is not built";
 
 const GOALS: &str = include_str!("../../goals.json");
-/// Rows that a Python script measures.
+/// Prefixes of the rows that a Python script measures.
 const PYTHON_PARTS: [&str; 2] = ["manager.python.", "spsc.asyncio."];
 const PYTHON_ROWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../python/rows.py");
 const PYTHON_PLOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../python/plot.py");
@@ -76,9 +76,7 @@ fn main() -> std::io::Result<()> {
         eprintln!("bench: {library}: {error:?}; measuring the peers alone (run `make`, or give --library)");
     }
     if machine::load().is_some_and(|load| load > 0.5) {
-        eprintln!(
-            "bench: this machine is busy with other work; absolute figures will be worse than on a quiet one"
-        );
+        eprintln!("bench: this machine is busy; absolute figures will be worse than on an idle one");
     }
 
     machine::go_first();
@@ -92,7 +90,7 @@ fn main() -> std::io::Result<()> {
     let mut rows = Vec::new();
     for goals in goals {
         bar.set_message(goals.name.clone());
-        // What a row starts, Python for one, must not inherit the place of the row before.
+        // A row's child processes must not inherit the CPU affinity of the previous row.
         bench.cores.place(false);
         let figures = match goals.name.split_once('.') {
             _ if PYTHON_PARTS.iter().any(|part| goals.name.starts_with(part)) => {
@@ -103,7 +101,7 @@ fn main() -> std::io::Result<()> {
             Some(("registry", row)) => registry.measure(row),
             Some(("gl", row)) => gl.measure(row),
             Some(("buffers", row)) => buffers.measure(row),
-            _ => Err("this part is not built yet".into()),
+            _ => Err("no such row in the harness".into()),
         };
         rows.push(goals.report(figures));
         bar.inc(1);

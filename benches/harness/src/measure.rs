@@ -1,8 +1,8 @@
-//! Bursts of every entry of a row, taken in turn, and the median of each.
+//! Alternating bursts of the entries of a row, and the median of each entry.
 
 use std::time::{Duration, Instant};
 
-/// What one burst took, and how many units it did.
+/// Duration of a burst, and the number of units it has done.
 #[derive(Clone, Copy)]
 pub struct Burst {
     pub time: Duration,
@@ -11,13 +11,13 @@ pub struct Burst {
 
 pub struct Entry<'a> {
     pub name: String,
-    /// Runs that many cycles.
+    /// Runs a number of cycles.
     run: Box<dyn FnMut(u64) -> Burst + 'a>,
     cycles: u64,
     samples: Vec<f64>,
 }
 
-/// How long to measure: `row` is for all entries of a row together, `burst` for one turn of one.
+/// Time to measure: `row` for all entries of a row together, `burst` for one burst of one entry.
 #[derive(Clone, Copy)]
 pub struct Effort {
     pub row: Duration,
@@ -30,8 +30,8 @@ impl<'a> Entry<'a> {
         Entry { name: name.into(), run: Box::new(run), cycles: 1, samples: Vec::new() }
     }
 
-    /// Runs until one burst is long enough, with ever more cycles: one that was held up may look longer than it is, so
-    /// this is looked after at every turn.
+    /// Runs bursts of more and more cycles until one is long enough. A delayed burst seems longer than it is, so the length is
+    /// checked every time.
     fn turn(&mut self, least: Duration) -> f64 {
         loop {
             let started = Instant::now();
@@ -45,7 +45,7 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// Seconds a unit.
+    /// Seconds per unit.
     pub fn median(&self) -> f64 {
         quantile(&self.samples, 0.5)
     }
@@ -56,9 +56,9 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Takes turns, so that what disturbs the machine disturbs every entry alike.
+/// Alternates between the entries, so that disturbances affect all entries equally.
 pub fn alternate(entries: &mut [Entry], effort: &Effort) {
-    // The first turn warms up.
+    // The first burst warms up.
     for entry in entries.iter_mut() {
         entry.turn(effort.burst);
     }
@@ -81,7 +81,7 @@ pub fn quantile(samples: &[f64], q: f64) -> f64 {
     low + (high - low) * position.fract()
 }
 
-/// What two readings of the clock cost when nothing lies between them.
+/// The cost of two consecutive readings of the clock.
 pub fn clock_overhead() -> Duration {
     let times = 10_000;
     let total: Duration = (0..times).map(|_| Instant::now().elapsed()).sum();

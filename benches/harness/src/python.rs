@@ -1,4 +1,4 @@
-//! What Python does: the rows that are measured from it, and the plot.
+//! Rows that Python scripts measure, and the plot.
 
 use crate::report::Figures;
 use serde::Deserialize;
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-/// A line of the script's output: figures in the row's unit, or why there are none.
+/// A line of the script's output: figures in seconds, or the reason why there are none.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Answer {
@@ -23,7 +23,7 @@ enum Answer {
     },
 }
 
-/// Runs the script for one row; seconds a call in, so that the report turns them into the row's unit.
+/// Runs the script for one row; the figures are seconds per call, which the report converts into the row's unit.
 pub fn measure(interpreter: &Path, script: &Path, row: &str, time: Duration) -> Result<Figures, String> {
     let mut command = Command::new(interpreter);
     command.arg(script).arg(row).arg("--seconds").arg(time.as_secs_f64().to_string());
@@ -31,7 +31,7 @@ pub fn measure(interpreter: &Path, script: &Path, row: &str, time: Duration) -> 
     let text = String::from_utf8_lossy(&output.stdout);
     let answer = serde_json::from_str(text.trim()).map_err(|_| {
         let said = String::from_utf8_lossy(&output.stderr);
-        format!("the script failed: {}", said.trim().lines().last().unwrap_or("it said nothing"))
+        format!("the script failed: {}", said.trim().lines().last().unwrap_or("no output"))
     })?;
     match answer {
         Answer::Figures { ours, peers, spread, missing } => {
@@ -41,10 +41,10 @@ pub fn measure(interpreter: &Path, script: &Path, row: &str, time: Duration) -> 
     }
 }
 
-/// Draws the report that lies in `folder`.
+/// Draws the report in `folder`.
 pub fn plot(interpreter: &Path, script: &Path, folder: &Path) {
     let drawn = Command::new(interpreter).arg(script).arg(folder).status();
     if !drawn.is_ok_and(|status| status.success()) {
-        eprintln!("bench: no plot: {} has to run {}", interpreter.display(), script.display());
+        eprintln!("bench: no plot: {} failed to run {}", interpreter.display(), script.display());
     }
 }

@@ -1,4 +1,4 @@
-//! Rows, goals, and the three forms of the report: JSON, a Markdown table, a closing line.
+//! Rows, goals, and the report as JSON, as a Markdown table, and as a summary line.
 
 use crate::measure::Entry;
 use serde::{Deserialize, Serialize};
@@ -29,21 +29,21 @@ enum Goal {
     AtLeast { at_least: f64 },
 }
 
-/// What was measured, in the row's unit.
+/// Measurements of a row, in seconds per unit.
 pub struct Figures {
     pub ours: Option<f64>,
     pub peers: BTreeMap<String, f64>,
     pub spread: f64,
-    /// Whose answers were wrong; they are not timed.
+    /// Entries with wrong results, which are not timed.
     pub wrong: Vec<String>,
-    /// What this machine lacks for a comparison with others.
+    /// Peers that are not installed on this machine.
     pub missing: Vec<String>,
-    /// Whose driver the figures are of, where that matters.
+    /// The driver behind the figures, if relevant.
     pub renderer: Option<String>,
 }
 
 impl Figures {
-    /// In seconds; `Goals::report` turns them into the row's unit.
+    /// The medians in seconds; `Goals::report` converts them into the row's unit.
     pub fn of(entries: &[Entry], wrong: Vec<String>) -> Figures {
         let mut peers: BTreeMap<_, _> = entries.iter().map(|e| (e.name.clone(), e.median())).collect();
         let ours = peers.remove("ours");
@@ -74,7 +74,7 @@ pub struct Row {
     not_run: Option<String>,
 }
 
-/// A goal, what was reached of it, and whether that is enough.
+/// A goal, the reached value, and whether it meets the goal.
 #[derive(Serialize)]
 struct Verdict {
     #[serde(flatten)]
@@ -83,16 +83,16 @@ struct Verdict {
     met: Option<bool>,
 }
 
-/// The pseudo-code of the design is shown and has goals of its own, but is no library's answer; nor is ours in another way.
+/// Entries that do not count as peers: limits, the naive managers, and other ways through this library.
 const NO_PEER: [&str; 4] = ["limit.", "naive_", "spsc.", "backbuf_"];
-/// Queues of typed messages are no rings of bytes.
+/// Queues of typed messages, which are not byte rings.
 const NO_BYTE_RING: [&str; 2] = ["_typed", "_vec"];
 
 impl Goals {
     pub fn report(&self, figures: Result<Figures, String>) -> Row {
         let (figures, not_run) = match figures {
             Ok(figures) => (figures, None),
-            Err(why) => (Figures::of(&[], Vec::new()), Some(why)),
+            Err(reason) => (Figures::of(&[], Vec::new()), Some(reason)),
         };
         let unit = |value: &f64| match self.unit.as_str() {
             "ns" => value * 1e9,
@@ -111,7 +111,7 @@ impl Goals {
             Better::Lower => Some(other? / ours?),
             Better::Higher => Some(ours? / other?),
         };
-        // A Rust peer counts by its figure behind the C ABI where there is one.
+        // A Rust peer counts with its figure behind the C ABI, if there is one.
         let is_peer = |name: &str| {
             !NO_PEER.iter().any(|prefix| name.starts_with(prefix))
                 && !peers.contains_key(&format!("{name}_c_abi"))
@@ -152,10 +152,10 @@ impl Goals {
     }
 }
 
-/// Title of a column, and whose figures it holds.
+/// Title of a column, and the entries that it shows.
 type Column = (&'static str, &'static [&'static str]);
 
-/// A table for each part, of the columns that some row fills.
+/// One table per module, with the columns that have figures.
 const PARTS: [(&str, &[Column]); 5] = [
     (
         "manager.",
@@ -225,7 +225,7 @@ const PARTS: [(&str, &[Column]); 5] = [
     ("registry.", &[]),
 ];
 
-/// The measured rows side by side, as a Markdown table a part; after them, what they do not show.
+/// The measured rows as one Markdown table per module, followed by remarks and the summary.
 pub fn table(rows: &[Row]) -> String {
     let mut text = String::new();
     for (part, columns) in PARTS {
@@ -270,7 +270,7 @@ fn part_table(rows: &[&Row], columns: &[Column]) -> String {
     text
 }
 
-/// What the tables do not show: who rendered, peers that are missing, wrong answers, and rows that were not run, by reason.
+/// Remarks: renderers, missing peers, wrong results, and rows that were not run, by reason.
 fn remarks(rows: &[Row]) -> String {
     let mut text = String::new();
     let renderers: BTreeSet<_> = rows.iter().filter_map(|row| row.renderer.as_ref()).collect();
@@ -283,17 +283,17 @@ fn remarks(rows: &[Row]) -> String {
     }
     for row in rows {
         for wrong in &row.wrong {
-            text += &format!("Wrong answer, not timed: {}, {wrong}\n", row.name);
+            text += &format!("Wrong result, not timed: {}, {wrong}\n", row.name);
         }
     }
     let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for row in rows {
-        if let Some(why) = &row.not_run {
-            reasons.entry(why).or_default().push(&row.name);
+        if let Some(reason) = &row.not_run {
+            reasons.entry(reason).or_default().push(&row.name);
         }
     }
-    for (why, names) in reasons {
-        text += &format!("Not run, {why}: {}\n", names.join(", "));
+    for (reason, names) in reasons {
+        text += &format!("Not run, {reason}: {}\n", names.join(", "));
     }
     text
 }

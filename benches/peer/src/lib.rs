@@ -1,12 +1,12 @@
-//! The interface of the manager's peers: a few C functions in a separate library, so that nothing is inlined into the
-//! harness that would not be inlined into a C program either.
+//! The interface of the manager's peers: the same C functions in separate libraries, so that they are not inlined into the
+//! harness, just as in a C program.
 
 pub mod update;
 pub mod worker;
 
 use std::ffi::c_void;
 
-/// A readable front; the peer needs `token` to release it.
+/// A readable front; `token` holds what the peer needs to release it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Front {
@@ -17,7 +17,7 @@ pub struct Front {
 /// The C functions of a peer, exported by each library under the name `PEER`.
 #[repr(C)]
 pub struct Functions {
-    /// `worker_cpu` < 0 leaves the worker where the system puts it.
+    /// A negative `worker_cpu` does not pin the worker.
     pub create: unsafe extern "C" fn(bytes: u64, worker_cpu: i32) -> *mut c_void,
     pub enqueue: unsafe extern "C" fn(*mut c_void, offset: u64, data: *const u8, bytes: u64) -> i32,
     pub synchronize: unsafe extern "C" fn(*mut c_void) -> i32,
@@ -72,7 +72,7 @@ unsafe extern "C" fn synchronize<P: Peer>(peer: *mut c_void) -> i32 {
 }
 
 unsafe extern "C" fn acquire<P: Peer>(peer: *mut c_void, front: *mut Front) -> i32 {
-    // SAFETY: the harness passes what `create` gave and room for a front.
+    // SAFETY: the harness passes what `create` gave and a writable front.
     unsafe { front.write((*peer.cast::<P>()).acquire()) };
     0
 }

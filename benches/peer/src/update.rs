@@ -1,4 +1,4 @@
-//! Updates as channel messages: small ones inline, larger ones in a box.
+//! Queued updates: small ones are stored in the message, larger ones in a box.
 
 const INLINE: usize = 24;
 
@@ -20,7 +20,7 @@ impl Update {
     }
 
     #[inline]
-    pub fn place(&self) -> (usize, &[u8]) {
+    pub fn parts(&self) -> (usize, &[u8]) {
         match self {
             Update::Inline { offset, length, data } => (*offset as usize, &data[..*length as usize]),
             Update::Boxed { offset, data } => (*offset as usize, data),
@@ -29,7 +29,7 @@ impl Update {
 
     #[inline]
     pub fn apply(&self, state: &mut [u8]) {
-        let (offset, data) = self.place();
+        let (offset, data) = self.parts();
         state[offset..offset + data.len()].copy_from_slice(data);
     }
 }

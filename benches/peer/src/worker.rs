@@ -1,4 +1,4 @@
-//! A worker thread behind a bounded crossbeam channel: the half that the channel peers share.
+//! A worker thread behind a bounded crossbeam channel, shared by the channel peers.
 
 use crate::update::Update;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -6,12 +6,12 @@ use std::thread::JoinHandle;
 
 const QUEUE: usize = 4096;
 
-/// Applies updates on the worker's thread.
+/// The state of the worker thread.
 pub trait State: Send + 'static {
     fn apply(&mut self, update: &Update);
     /// Makes everything applied so far readable.
     fn publish(&mut self);
-    /// Runs after the synchronizer has been woken.
+    /// Runs after the synchronizer was woken.
     fn prepare(&mut self) {}
 }
 
@@ -48,7 +48,7 @@ impl Worker {
 
     #[inline]
     fn send(&self, message: Message) {
-        let queue = self.queue.as_ref().expect("taken by drop only");
+        let queue = self.queue.as_ref().expect("only drop takes it");
         assert!(queue.send(message).is_ok(), "the worker outlives the queue");
     }
 }

@@ -1,4 +1,4 @@
-// Boost's lock-free queue for one producer and one consumer, of bytes.
+// Boost's lock-free queue for one producer and one consumer, with bytes as elements.
 #include "ring.h"
 
 #include <boost/lockfree/spsc_queue.hpp>

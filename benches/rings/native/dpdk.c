@@ -1,4 +1,4 @@
-/* DPDK's ring, of the largest elements that the chunk is made of: it copies whole elements of 4, 8 or 16 bytes. */
+/* DPDK's ring with the largest elements, of 4, 8 or 16 bytes, that divide the chunk. */
 #include "ring.h"
 
 #include <rte_ring.h>
@@ -18,7 +18,7 @@ static bool create(uint64_t capacity, uint64_t chunk, void **sender, void **rece
     if (element == 0)
         return false;
     uint32_t count = (uint32_t)(capacity / element);
-    /* A ring of exactly so many elements holds room for twice as many. */
+    /* A ring of an exact size may have up to twice as many slots. */
     size_t bytes = sizeof(struct rte_ring) + 2 * (size_t)capacity;
     struct rte_ring *ring = aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN(bytes, RTE_CACHE_LINE_SIZE));
     if (rte_ring_init(ring, "bench", count, RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ) != 0)

@@ -1,4 +1,4 @@
-/* JACK's ring buffer. It uses one byte less than its size. */
+/* JACK's ring buffer, whose capacity is one byte less than its size. */
 #include "ring.h"
 
 #include <jack/ringbuffer.h>

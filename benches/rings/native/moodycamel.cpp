@@ -1,5 +1,5 @@
-// moodycamel's queues for one producer and one consumer: arrays up to a cache line, vectors from there on.
-// With BLOCKING the one whose consumer can sleep.
+// moodycamel's queues for one producer and one consumer: arrays up to a cache line, vectors for larger chunks.
+// BLOCKING selects the queue whose consumer can sleep.
 #include "ring.h"
 
 #include <algorithm>
@@ -28,7 +28,7 @@ template <size_t N> void assign(std::array<uint8_t, N> &message, const uint8_t *
 }
 
 void assign(std::vector<uint8_t> &message, const uint8_t *data, uint64_t bytes) {
-    // What was refused before is still in the message.
+    // A refused vector is still in the message.
     if (message.empty())
         message.assign(data, data + bytes);
 }

@@ -1,4 +1,4 @@
-/* PipeWire's ring buffer: two indices and copies around them. */
+/* PipeWire's ring buffer: two indices and copies of the bytes. */
 #include "ring.h"
 
 #include <spa/utils/ringbuffer.h>
@@ -23,8 +23,8 @@ static bool create(uint64_t capacity, uint64_t chunk, void **sender, void **rece
 static uint64_t send(void *sender, const uint8_t *data, uint64_t bytes) {
     struct ring *ring = sender;
     uint32_t index;
-    uint64_t room = ring->capacity - (uint64_t)spa_ringbuffer_get_write_index(&ring->indices, &index);
-    uint32_t length = (uint32_t)SPA_MIN(room, bytes);
+    uint64_t space = ring->capacity - (uint64_t)spa_ringbuffer_get_write_index(&ring->indices, &index);
+    uint32_t length = (uint32_t)SPA_MIN(space, bytes);
     if (length == 0)
         return 0;
     spa_ringbuffer_write_data(&ring->indices, ring->data, ring->capacity, index & (ring->capacity - 1), data, length);
@@ -35,8 +35,8 @@ static uint64_t send(void *sender, const uint8_t *data, uint64_t bytes) {
 static uint64_t recv(void *receiver, uint8_t *data, uint64_t bytes) {
     struct ring *ring = receiver;
     uint32_t index;
-    uint64_t there = (uint64_t)spa_ringbuffer_get_read_index(&ring->indices, &index);
-    uint32_t length = (uint32_t)SPA_MIN(there, bytes);
+    uint64_t available = (uint64_t)spa_ringbuffer_get_read_index(&ring->indices, &index);
+    uint32_t length = (uint32_t)SPA_MIN(available, bytes);
     if (length == 0)
         return 0;
     spa_ringbuffer_read_data(&ring->indices, ring->data, ring->capacity, index & (ring->capacity - 1), data, length);

@@ -13,7 +13,7 @@ typedef struct ring_functions {
     bool (*create)(uint64_t capacity, uint64_t chunk, void **sender, void **receiver);
     uint64_t (*send)(void *sender, const uint8_t *data, uint64_t bytes);
     uint64_t (*recv)(void *receiver, uint8_t *data, uint64_t bytes);
-    uint64_t (*wait)(void *receiver, uint8_t *data, uint64_t bytes); /* NULL where nothing can sleep */
+    uint64_t (*wait)(void *receiver, uint8_t *data, uint64_t bytes); /* NULL if the ring cannot sleep */
     void (*destroy)(void *sender, void *receiver);
 } ring_functions;
 

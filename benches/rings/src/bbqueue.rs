@@ -1,4 +1,4 @@
-//! Peer: bbqueue on the heap, with atomics.
+//! bbqueue with heap storage and atomics.
 
 use crate::{Receiver, Ring, Sender};
 use bbqueue::nicknames::YakiNiku;
@@ -15,7 +15,7 @@ impl Ring for Bbqueue {
     type Receiver = Consumer;
 
     fn create(capacity: usize, _chunk: usize) -> Option<(Producer, Consumer)> {
-        // Never freed: its counted handle would cost an atomic operation a grant.
+        // Never freed: a reference-counted handle would cost an atomic operation per grant.
         let queue: &YakiNiku = Box::leak(Box::new(YakiNiku::new_with_storage(BoxedSlice::new(capacity))));
         Some((Producer(queue.stream_producer()), Consumer(queue.stream_consumer())))
     }

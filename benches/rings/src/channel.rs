@@ -1,16 +1,16 @@
-//! Peers: channels of typed messages, which are arrays up to a cache line and vectors beyond.
+//! Channels of typed messages: arrays up to a cache line, vectors for larger chunks.
 
 use crate::{Functions, Receiver, Ring, Sender};
 use std::marker::PhantomData;
 
-/// The largest message that travels inside of the queue.
+/// Size of the largest message that is stored in the queue itself.
 pub const TYPED: usize = 64;
 
 pub trait Channel {
     type Tx<T: Send>: Send;
     type Rx<T: Send>: Send;
     fn bounded<T: Send>(messages: usize) -> (Self::Tx<T>, Self::Rx<T>);
-    /// Gives a message back that does not fit.
+    /// Returns the message if it does not fit.
     fn try_send<T: Send>(tx: &mut Self::Tx<T>, message: T) -> Result<(), T>;
     fn try_recv<T: Send>(rx: &mut Self::Rx<T>) -> Option<T>;
     fn recv<T: Send>(rx: &mut Self::Rx<T>) -> T;
@@ -23,7 +23,7 @@ pub enum Tx<C: Channel> {
     Bytes1(C::Tx<[u8; 1]>),
     Bytes8(C::Tx<[u8; 8]>),
     Bytes64(C::Tx<[u8; 64]>),
-    /// And the vector that did not fit.
+    /// Also holds the vector that did not fit.
     Vec(C::Tx<Vec<u8>>, Option<Vec<u8>>),
 }
 
@@ -71,7 +71,7 @@ impl<C: Channel> Sender for Tx<C> {
 }
 
 fn array<const N: usize>(data: &[u8]) -> [u8; N] {
-    data.try_into().expect("the chunk that the queue was made for")
+    data.try_into().expect("the chunk size of the queue")
 }
 
 impl<C: Channel> Receiver for Rx<C> {

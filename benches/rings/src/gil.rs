@@ -1,4 +1,4 @@
-//! Peer: gil. Its blocking variant lost wake-ups in a ping-pong within seconds, so it is not compared there.
+//! gil. Its blocking variant loses wake-ups in a ping-pong within seconds, so it is not part of the rows that sleep.
 
 use crate::{Receiver, Ring, Sender};
 use gil::read_guard::BatchReader;
@@ -22,10 +22,10 @@ impl Sender for spsc::Sender<u8> {
         if let [byte] = data {
             return self.try_send(*byte).is_ok().into();
         }
-        let room = self.write_buffer();
-        let length = room.len().min(data.len());
-        room[..length].write_copy_of_slice(&data[..length]);
-        // SAFETY: so many bytes were written.
+        let space = self.write_buffer();
+        let length = space.len().min(data.len());
+        space[..length].write_copy_of_slice(&data[..length]);
+        // SAFETY: `length` bytes were written.
         unsafe { self.commit(length) };
         length
     }
@@ -37,10 +37,10 @@ impl Receiver for spsc::Receiver<u8> {
         if let [byte] = data {
             return self.try_recv().map(|received| *byte = received).is_some().into();
         }
-        let there = self.read_buffer();
-        let length = there.len().min(data.len());
-        data[..length].copy_from_slice(&there[..length]);
-        // SAFETY: so many bytes were there.
+        let available = self.read_buffer();
+        let length = available.len().min(data.len());
+        data[..length].copy_from_slice(&available[..length]);
+        // SAFETY: `length` bytes were available.
         unsafe { self.advance(length) };
         length
     }

@@ -1,5 +1,4 @@
-//! The peers of the ring: queues of other libraries between two threads, each behind the same two traits and
-//! the same C functions.
+//! The peers of the ring: queues between two threads from other libraries, behind the same traits and the same C functions.
 
 pub mod bbqueue;
 pub mod channel;
@@ -10,23 +9,23 @@ pub mod rtrb;
 use std::ffi::c_void;
 
 pub trait Sender: Send {
-    /// Sends as much as fits, at once; a typed queue sends all or nothing.
+    /// Sends as much as fits, without waiting; a typed queue sends all or nothing.
     fn send(&mut self, data: &[u8]) -> usize;
-    /// Makes visible what may still be held back.
+    /// Makes all sent bytes visible to the receiver.
     fn flush(&mut self) {}
 }
 
 pub trait Receiver: Send {
-    /// Receives what is there, at most as much as fits; a typed queue receives one chunk.
+    /// Receives available bytes, at most as many as fit; a typed queue receives one chunk.
     fn recv(&mut self, data: &mut [u8]) -> usize;
 
-    /// The same, but waits until there is something: by polling, where it cannot sleep.
+    /// Like `recv`, but waits for bytes; by polling if the queue cannot sleep.
     fn wait(&mut self, data: &mut [u8]) -> usize {
         poll(self, data)
     }
 }
 
-/// Receives again and again until there is something.
+/// Receives repeatedly until there are bytes.
 #[inline]
 pub fn poll<R: Receiver + ?Sized>(receiver: &mut R, data: &mut [u8]) -> usize {
     loop {
@@ -40,22 +39,22 @@ pub fn poll<R: Receiver + ?Sized>(receiver: &mut R, data: &mut [u8]) -> usize {
 pub trait Ring {
     type Sender: Sender;
     type Receiver: Receiver;
-    /// Of `capacity` bytes, for messages of `chunk` bytes; none where it takes no such messages.
+    /// Creates a queue of `capacity` bytes for messages of `chunk` bytes; None if it does not accept such messages.
     fn create(capacity: usize, chunk: usize) -> Option<(Self::Sender, Self::Receiver)>;
 }
 
 type Recv = unsafe extern "C" fn(receiver: *mut c_void, data: *mut u8, bytes: u64) -> u64;
 
-/// The C functions of a ring. Those in C and C++ have the same table by `native/ring.h`.
+/// The C functions of a ring; `native/ring.h` declares the same table for C and C++.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Functions {
-    /// Whether it takes such chunks.
+    /// Returns whether it accepts such chunks.
     pub create:
         unsafe extern "C" fn(u64, chunk: u64, sender: *mut *mut c_void, receiver: *mut *mut c_void) -> bool,
     pub send: unsafe extern "C" fn(sender: *mut c_void, data: *const u8, bytes: u64) -> u64,
     pub recv: Recv,
-    /// None where nothing can sleep.
+    /// None if the queue cannot sleep.
     pub wait: Option<Recv>,
     pub destroy: unsafe extern "C" fn(sender: *mut c_void, receiver: *mut c_void),
 }
@@ -65,7 +64,7 @@ impl Functions {
         Functions { create: create::<R>, send: send::<R>, recv: recv::<R>, wait: None, destroy: destroy::<R> }
     }
 
-    /// Those of a ring whose receiver can sleep.
+    /// The functions of a ring whose receiver can sleep.
     pub const fn sleeping<R: Ring>() -> Functions {
         Functions { wait: Some(wait::<R>), ..Functions::of::<R>() }
     }
@@ -78,7 +77,7 @@ unsafe extern "C" fn create<R: Ring>(
     receiver: *mut *mut c_void,
 ) -> bool {
     let Some((tx, rx)) = R::create(capacity as usize, chunk as usize) else { return false };
-    // SAFETY: the harness passes room for two pointers.
+    // SAFETY: the harness passes two writable pointers.
     unsafe {
         sender.write(Box::into_raw(Box::new(tx)).cast());
         receiver.write(Box::into_raw(Box::new(rx)).cast());

@@ -1,4 +1,4 @@
-//! Peer: ringbuf.
+//! ringbuf as a peer.
 
 use crate::{Receiver, Ring, Sender};
 use ringbuf::traits::{Consumer, Producer, Split};

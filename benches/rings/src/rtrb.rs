@@ -1,4 +1,4 @@
-//! Peer: rtrb.
+//! rtrb as a peer.
 
 use crate::{Receiver, Ring, Sender};
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -17,7 +17,7 @@ impl Ring for Rtrb {
 impl Sender for Producer<u8> {
     #[inline]
     fn send(&mut self, data: &[u8]) -> usize {
-        // Its call for one element is its fastest.
+        // Its call for a single element is faster.
         if let [byte] = data {
             return self.push(*byte).is_ok().into();
         }

@@ -1,4 +1,4 @@
-//! Bench rows of buffers: on host memory beside memcpy, on OpenGL and WebGPU beside bare calls in the same process.
+//! The rows of buffers: host memory compared with memcpy, OpenGL and WebGPU with plain calls in the same process.
 
 mod subject;
 mod webgpu;
@@ -14,10 +14,10 @@ use subject::{Api, Ours, USAGE_UNIFORM};
 
 pub const SIZE: usize = 8 << 20;
 const SMALL: usize = 256;
-/// Updates of a frame.
+/// Updates per frame.
 const PER_FRAME: usize = 256;
 const UPDATE: usize = 64 << 10;
-/// Of a display.
+/// Frame time of a 60 Hz display.
 const FRAME: Duration = Duration::from_nanos(16_666_667);
 
 pub struct Buffers<'a> {
@@ -30,7 +30,7 @@ impl<'a> Buffers<'a> {
         Buffers { bench, api: bench.api.and_then(|api| Api::open(library, api).ok()) }
     }
 
-    /// Measures one row, its name without the module's; the error is the reason why it cannot run here.
+    /// Measures one row, named without its module; the error is the reason why it cannot run here.
     pub fn measure(&self, name: &str) -> Result<Figures, String> {
         match name.split_once('.') {
             Some(("host", row)) => self.host(row),
@@ -42,13 +42,13 @@ impl<'a> Buffers<'a> {
 
     fn ours(&self, gl: bool) -> Result<Ours, String> {
         let ours = Ours::new(self.api.ok_or(NO_LIBRARY)?, gl, SIZE as u64, UPDATE as u64, USAGE_UNIFORM)?;
-        // The bytes must arrive unchanged.
+        // Checks that the transferred bytes are the written ones.
         let data: Vec<u8> = (0..SIZE).map(|at| (at * 31) as u8).collect();
         for carry in [Ours::upload, Ours::write] {
             ours.write(&vec![0; SIZE]);
             carry(&ours, &data);
             let mut right = false;
-            ours.read(|seen| right = seen == data);
+            ours.read(|bytes| right = bytes == data);
             if !right {
                 return Err("what was read back is not what was uploaded".into());
             }
@@ -62,7 +62,7 @@ impl<'a> Buffers<'a> {
         let memcpy = bytes("limit.memcpy", pages(), move |data| to.copy_from_slice(data));
         match row {
             "staging_write" => {
-                // SAFETY: no other code uses the bytes, and nothing is uploaded.
+                // SAFETY: nothing else accesses the bytes, and nothing is uploaded.
                 let mapped = unsafe { &mut *ours.map() };
                 Ok(self.compare(vec![bytes("ours", from, |data| mapped.copy_from_slice(data)), memcpy]))
             }
@@ -126,12 +126,12 @@ impl<'a> Buffers<'a> {
         crate::gl::best(self.compare(entries), "limit.gl_best_readback")
     }
 
-    /// The updates alone: the end of the frame is outside of the measured time.
+    /// Times the updates alone, without the end of the frame.
     fn ring(&self, ours: &Ours, bare: &Bare, buffer: &Buffer<'_>) -> Figures {
         let data = [7; SMALL];
         self.compare(vec![
-            turns("ours", |_| ours.update(std::hint::black_box(&data)), || ours.end_frame()),
-            turns(
+            updates("ours", |_| ours.update(std::hint::black_box(&data)), || ours.end_frame()),
+            updates(
                 "limit.glBufferSubData_256",
                 |at| buffer.write((at * SMALL) as u64, std::hint::black_box(&data)),
                 || bare.finish(),
@@ -145,8 +145,8 @@ impl<'a> Buffers<'a> {
     }
 }
 
-/// A number of updates of a frame, and its end, whose time does not count.
-fn turns<'a>(name: &str, update: impl Fn(usize) + 'a, end: impl Fn() + 'a) -> Entry<'a> {
+/// The updates of a frame, and its end, which is not timed.
+fn updates<'a>(name: &str, update: impl Fn(usize) + 'a, end: impl Fn() + 'a) -> Entry<'a> {
     Entry::new(name, move |cycles| {
         let mut time = Duration::ZERO;
         for _ in 0..cycles {
@@ -159,7 +159,7 @@ fn turns<'a>(name: &str, update: impl Fn(usize) + 'a, end: impl Fn() + 'a) -> En
     })
 }
 
-/// Frames of one update each: the 99th percentile of its time in ms, and its share of the frame in percent.
+/// Frames of one update each: the 99th percentile of the update's time in ms, and its share of the frame in percent.
 fn frames(ours: &Ours, count: usize, frame: Duration) -> (f64, f64) {
     let data = vec![7; UPDATE];
     let (mut times, began) = (Vec::new(), Instant::now());
@@ -187,12 +187,12 @@ fn alone() -> Figures {
     }
 }
 
-/// Memory of the caller that has been touched before.
+/// Memory of the caller whose pages are already present.
 fn pages() -> Vec<u8> {
     vec![7; SIZE]
 }
 
-/// The time of a byte.
+/// The time per byte.
 fn bytes<'a>(name: &str, mut data: Vec<u8>, mut cycle: impl FnMut(&mut [u8]) + 'a) -> Entry<'a> {
     Entry::new(name, move |cycles| {
         let started = Instant::now();

@@ -1,4 +1,4 @@
-//! Bindings to the device and buffer functions of `backbuf.h` that the rows use.
+//! The device and buffer functions and structs of `backbuf.h` that the benches use.
 
 use crate::backbuf;
 use libloading::Library;
@@ -72,7 +72,7 @@ macro_rules! functions {
         }
 
         impl Api {
-            /// The library stays open for the life of the process.
+            /// The library is never closed.
             pub fn open(path: &Path, of_managers: backbuf::Api) -> Result<Api, libloading::Error> {
                 // SAFETY: the types are those of backbuf.h.
                 unsafe {
@@ -127,14 +127,14 @@ pub struct Ours {
 }
 
 impl Ours {
-    /// On OpenGL or on host memory; the error is the reason why there is none.
+    /// Creates them on OpenGL or host memory; the error is the reason why there is no such device.
     pub fn new(api: Api, gl: bool, size: u64, per_frame: u64, usage: u32) -> Result<Ours, String> {
         let made = |call: &dyn Fn(*mut Handle) -> Status| {
             let mut handle = null_mut();
             api.of_managers.expect(call(&mut handle));
             handle
         };
-        // SAFETY: places for handles, and configs as the header has them.
+        // SAFETY: the outputs are writable, and the configs those of the header.
         unsafe {
             let mut device = null_mut();
             let status = match gl {
@@ -174,11 +174,11 @@ impl Ours {
             Ok(Ours {
                 api,
                 device,
-                encoder: made(&|place| (api.encoder_create)(device, place)),
-                target: made(&|place| (api.target_create)(device, &desc, place)),
-                staging: made(&|place| (api.staging_create)(device, size, null(), place)),
-                readback: made(&|place| (api.readback_create)(device, &readback, place)),
-                dynamic: made(&|place| (api.dynamic_create)(device, &dynamic, place)),
+                encoder: made(&|out| (api.encoder_create)(device, out)),
+                target: made(&|out| (api.target_create)(device, &desc, out)),
+                staging: made(&|out| (api.staging_create)(device, size, null(), out)),
+                readback: made(&|out| (api.readback_create)(device, &readback, out)),
+                dynamic: made(&|out| (api.dynamic_create)(device, &dynamic, out)),
             })
         }
     }
@@ -188,9 +188,9 @@ impl Ours {
         self.api.of_managers.expect(status);
     }
 
-    /// The staging buffer's bytes once they are mapped; valid until the upload.
+    /// The staging buffer's bytes, mapped until the upload.
     pub fn map(&self) -> *mut [u8] {
-        // SAFETY: places for what is written.
+        // SAFETY: the outputs are writable.
         unsafe {
             let (mut request, mut index) = (null_mut(), 0);
             self.expect((self.api.staging_map)(self.staging, null(), &mut request));
@@ -204,41 +204,41 @@ impl Ours {
 
     fn submit(&self) {
         let mut fence = 0;
-        // SAFETY: a place for a number.
+        // SAFETY: the output is writable.
         unsafe {
             self.expect((self.api.encoder_submit)(self.encoder, &mut fence));
             self.expect((self.api.wait_fence)(self.device, fence, FOREVER));
         }
     }
 
-    /// Uploads through the staging buffer and waits.
+    /// Uploads through the staging buffer and waits for the device.
     pub fn upload(&self, data: &[u8]) {
-        // SAFETY: mapped, and used by no other code until the upload.
+        // SAFETY: the bytes are mapped, and not used by the device before the upload.
         unsafe { (&mut *self.map())[..data.len()].copy_from_slice(data) };
-        // SAFETY: handles.
+        // SAFETY: the handles are valid.
         self.expect(unsafe { (self.api.staging_upload)(self.staging, self.encoder, self.target, 0) });
         self.submit();
     }
 
-    /// Uploads from the caller's memory and waits.
+    /// Writes without a staging buffer and waits for the device.
     pub fn write(&self, data: &[u8]) {
-        // SAFETY: the data is there until the submit.
+        // SAFETY: the data is valid until the submit.
         self.expect(unsafe {
             (self.api.encoder_write)(self.encoder, self.target, 0, data.as_ptr(), data.len() as u64)
         });
         self.submit();
     }
 
-    /// Reads the bytes of the device buffer in place.
-    pub fn read(&self, look: impl FnOnce(&[u8])) {
-        // SAFETY: places for what is written; the bytes are there until the release.
+    /// Reads the device buffer; `inspect` gets the bytes in place.
+    pub fn read(&self, inspect: impl FnOnce(&[u8])) {
+        // SAFETY: the outputs are writable; the bytes are valid until the release.
         unsafe {
             let (mut reading, mut span) = (null_mut(), Span { data: null_mut(), bytes: 0 });
             let bytes = self.size();
             self.expect((self.api.readback_read)(self.readback, self.target, 0, bytes, &mut reading));
             self.expect((self.api.reading_wait)(reading, FOREVER));
             self.expect((self.api.reading_bytes)(reading, &mut span));
-            look(std::slice::from_raw_parts(span.data, span.bytes as usize));
+            inspect(std::slice::from_raw_parts(span.data, span.bytes as usize));
             self.expect((self.api.reading_release)(reading));
         }
     }
@@ -250,19 +250,19 @@ impl Ours {
     #[inline(always)]
     pub fn update(&self, data: &[u8]) {
         let mut slice = std::mem::MaybeUninit::uninit();
-        // SAFETY: so many bytes, and a place for a slice.
+        // SAFETY: the data is readable and the output writable.
         self.expect(unsafe {
             (self.api.dynamic_update)(self.dynamic, data.as_ptr(), data.len() as u64, slice.as_mut_ptr())
         });
     }
 
     pub fn flush(&self) {
-        // SAFETY: a handle.
+        // SAFETY: the handle is valid.
         self.expect(unsafe { (self.api.dynamic_flush)(self.dynamic) });
     }
 
     pub fn end_frame(&self) {
-        // SAFETY: a handle.
+        // SAFETY: the handle is valid.
         self.expect(unsafe { (self.api.dynamic_end_frame)(self.dynamic) });
     }
 }
@@ -270,7 +270,7 @@ impl Ours {
 impl Drop for Ours {
     fn drop(&mut self) {
         let api = self.api;
-        // SAFETY: made in `new`, ended once.
+        // SAFETY: created in `new`, destroyed once.
         unsafe {
             self.expect((api.dynamic_destroy)(self.dynamic));
             self.expect((api.readback_destroy)(self.readback));

@@ -1,4 +1,4 @@
-//! Bench rows of buffers on WebGPU, beside wgpu's own functions on the same adapter.
+//! The rows of WebGPU buffers, compared with wgpu's own calls on the same adapter.
 
 use super::{SIZE, alone, bytes, pages};
 use crate::Bench;
@@ -13,7 +13,7 @@ use std::time::Instant;
 const SMALL: usize = 4096;
 const WRITES: usize = 256;
 const READ: usize = 1 << 20;
-/// Of one submit, for the count of calls.
+/// Writes of one submit, in the row that counts calls.
 const TINY: usize = 1000;
 
 type Outcome<T> = ::backbuf::Result<T>;
@@ -50,11 +50,11 @@ impl Ours {
             mapped_at_creation: false,
         });
         let ours = Ours { device, target, native, gpu };
-        // The bytes must arrive unchanged.
+        // Checks that the transferred bytes are the written ones.
         let data: Vec<u8> = (0..size).map(|at| (at * 31) as u8).collect();
         ours.write(&data)?;
-        let right = ours.ring(size)?;
-        let reading = right.read(&ours.target, 0, size as u64)?;
+        let ring = ours.ring(size)?;
+        let reading = ring.read(&ours.target, 0, size as u64)?;
         reading.wait(Timeout::FOREVER)?;
         assert!(reading.bytes()?[..] == data, "what was read back is not what was written");
         Ok(ours)
@@ -85,11 +85,11 @@ impl Ours {
         self.done(&mut encoder)
     }
 
-    /// The bare way's end of a submit.
+    /// Submits plain wgpu commands and waits for them.
     fn finish(&self, encoder: Option<wgpu::CommandEncoder>) {
         let submission = self.gpu.queue.submit(encoder.map(wgpu::CommandEncoder::finish));
         let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
-        self.gpu.device.poll(wait).expect("the device goes on");
+        self.gpu.device.poll(wait).expect("the device works");
     }
 
     fn encoder(&self) -> wgpu::CommandEncoder {
@@ -103,10 +103,11 @@ impl Ours {
     }
 }
 
-/// A device for the bare calls on that adapter, created by wgpu's own functions: a device of backbuf whose objects are lent out
-/// works differently.
+/// A separate wgpu device on the same adapter for the plain calls, since lending out the library's own device would change its
+/// behaviour.
 fn bare(name: &str) -> Outcome<WgpuHandles> {
-    let none = || ::backbuf::Error::param(Status::Unsupported, "adapter", "wgpu makes no device on it");
+    let none =
+        || ::backbuf::Error::param(Status::Unsupported, "adapter", "wgpu cannot create a device on it");
     let mut desc = wgpu::InstanceDescriptor::new_without_display_handle();
     desc.backends = wgpu::Backends::VULKAN | wgpu::Backends::GL;
     let instance = wgpu::Instance::new(desc);
@@ -116,7 +117,7 @@ fn bare(name: &str) -> Outcome<WgpuHandles> {
     made.map(|(device, queue)| WgpuHandles { device, queue }).ok_or_else(none)
 }
 
-/// Returns the result of a future that is ready at once.
+/// The result of a future that is ready at once.
 fn now<T>(future: impl Future<Output = T>) -> Option<T> {
     match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Some(value),
@@ -124,9 +125,9 @@ fn now<T>(future: impl Future<Output = T>) -> Option<T> {
     }
 }
 
-/// A refusal ends the run.
+/// Ends the run on an error.
 fn fine(outcome: Outcome<()>) {
-    outcome.expect("the device goes on");
+    outcome.expect("the device works");
 }
 
 fn upload(bench: &Bench) -> Outcome<Figures> {
@@ -162,7 +163,7 @@ fn put(
     belt.write_buffer(encoder, to, at, size).copy_from_slice(data);
 }
 
-/// Offsets of the small writes: neighbours, and the same out of order.
+/// Offsets of the small writes: adjacent, and the same in another order.
 const IN_ORDER: fn(usize) -> u64 = |index| (index * SMALL) as u64;
 const SCATTERED: fn(usize) -> u64 = |index| (index * 149 % WRITES * SMALL) as u64;
 
@@ -170,10 +171,10 @@ fn small(bench: &Bench) -> Outcome<Figures> {
     let ours = Ours::new(SMALL * WRITES)?;
     let data = vec![7; SMALL * WRITES];
     let pieces = || data.chunks(SMALL).enumerate();
-    let through_ours = |place: fn(usize) -> u64| {
+    let through_ours = |offset: fn(usize) -> u64| {
         let (ours, mut encoder) = (&ours, Encoder::new(&ours.device));
         move || {
-            pieces().for_each(|(index, piece)| fine(encoder.write(&ours.target, place(index), piece)));
+            pieces().for_each(|(index, piece)| fine(encoder.write(&ours.target, offset(index), piece)));
             fine(ours.done(&mut encoder));
         }
     };
@@ -200,7 +201,7 @@ fn small(bench: &Bench) -> Outcome<Figures> {
     Ok(ours.compare(bench, entries))
 }
 
-/// The time of one of a submit's small writes.
+/// The time per small write of a submit.
 fn submits<'a>(name: &str, mut submit: impl FnMut() + 'a) -> Entry<'a> {
     Entry::new(name, move |cycles| {
         let started = Instant::now();
@@ -212,20 +213,20 @@ fn submits<'a>(name: &str, mut submit: impl FnMut() + 'a) -> Entry<'a> {
 fn readback(bench: &Bench) -> Outcome<Figures> {
     let ours = Ours::new(READ)?;
     let ring = ours.ring(READ)?;
-    let read = |look: &mut dyn FnMut(&[u8])| -> Outcome<()> {
+    let read = |inspect: &mut dyn FnMut(&[u8])| -> Outcome<()> {
         let reading = ring.read(&ours.target, 0, READ as u64)?;
         reading.wait(Timeout::FOREVER)?;
-        look(&reading.bytes()?);
+        inspect(&reading.bytes()?);
         Ok(())
     };
     let download = |data: &mut [u8]| {
-        let (sender, answer) = std::sync::mpsc::channel();
+        let (sender, receiver) = std::sync::mpsc::channel();
         let (device, queue) = (&ours.gpu.device, &ours.gpu.queue);
         wgpu::util::DownloadBuffer::read_buffer(device, queue, &ours.native.slice(..), move |buffer| {
             _ = sender.send(buffer.expect("the device works"));
         });
-        ours.gpu.device.poll(wgpu::PollType::wait_indefinitely()).expect("the device goes on");
-        data.copy_from_slice(&answer.recv().expect("an answer"));
+        ours.gpu.device.poll(wgpu::PollType::wait_indefinitely()).expect("the device works");
+        data.copy_from_slice(&receiver.recv().expect("the callback sends the buffer"));
     };
     let memory = || vec![7; READ];
     let entries = vec![
@@ -236,7 +237,7 @@ fn readback(bench: &Bench) -> Outcome<Figures> {
     Ok(ours.compare(bench, entries))
 }
 
-/// Calls of wgpu that carry small writes: of one frame's updates of a dynamic buffer, and of neighbours that an encoder writes.
+/// Number of wgpu calls for small writes: one frame of a dynamic buffer, and adjacent writes of an encoder.
 fn native_calls() -> Outcome<Figures> {
     let ours = Ours::new(64 * TINY)?;
     let data = vec![7; 64 * TINY];

@@ -1,4 +1,4 @@
-//! Bare OpenGL calls, as in a program without a library, in the harness's own context.
+//! Plain OpenGL calls, as in a program without this library, in a context of the harness.
 
 use glow::HasContext;
 use glutin::api::egl::context::PossiblyCurrentContext;
@@ -13,7 +13,7 @@ use std::ffi::c_void;
 const READ: u32 = glow::COPY_READ_BUFFER;
 const WRITE: u32 = glow::COPY_WRITE_BUFFER;
 
-/// A headless context, current on the thread that created it.
+/// A context without a window, current on the thread that created it.
 pub struct Bare {
     pub gl: glow::Context,
     context: Option<PossiblyCurrentContext>,
@@ -21,10 +21,10 @@ pub struct Bare {
 }
 
 impl Bare {
-    /// Created on the first EGL device that can; the error is the reason why none could.
+    /// Creates it on the first suitable EGL device; the error is the reason why there is none.
     pub fn new() -> Result<Bare, String> {
         let devices = Device::query_devices().map_err(|error| format!("no EGL here: {error}"))?;
-        let mut last = String::from("EGL knows no device here");
+        let mut last = String::from("EGL has no device here");
         for device in devices {
             match Bare::on(&device) {
                 Ok(bare) => return Ok(bare),
@@ -80,9 +80,9 @@ impl Bare {
             || self.gl.supported_extensions().contains("GL_ARB_buffer_storage")
     }
 
-    /// Waits until everything so far is done.
+    /// Waits until all previous commands are done.
     pub fn finish(&self) {
-        // SAFETY: a fence that is made, waited for and deleted here.
+        // SAFETY: the fence is created, waited for and deleted here.
         unsafe {
             let fence = self.gl.fence_sync(glow::SYNC_GPU_COMMANDS_COMPLETE, 0).expect("memory for a fence");
             let flags = glow::SYNC_FLUSH_COMMANDS_BIT;
@@ -91,7 +91,7 @@ impl Bare {
         }
     }
 
-    /// A buffer of so many zeros.
+    /// A buffer of `bytes` zeros.
     pub fn buffer(&self, bytes: usize, hint: u32) -> Buffer<'_> {
         let zeros = vec![0; bytes];
         // SAFETY: a new buffer.
@@ -103,13 +103,13 @@ impl Bare {
         }
     }
 
-    /// A buffer that stays mapped, if the driver supports it.
+    /// A persistently mapped buffer; None if the driver does not support it.
     pub fn persistent(&self, bytes: usize, access: u32) -> Option<Buffer<'_>> {
         if !self.persists() {
             return None;
         }
         let flags = access | glow::MAP_PERSISTENT_BIT | glow::MAP_COHERENT_BIT;
-        // SAFETY: a new buffer; what comes back is looked at.
+        // SAFETY: the buffer is new; the result is checked.
         unsafe {
             let name = self.gl.create_buffer().expect("a name");
             self.gl.bind_buffer(WRITE, Some(name));
@@ -130,12 +130,12 @@ impl Drop for Bare {
     }
 }
 
-/// A buffer, deleted at its end.
+/// A buffer, deleted when dropped.
 pub struct Buffer<'a> {
     bare: &'a Bare,
     name: glow::Buffer,
     bytes: usize,
-    /// Where it stays mapped, or NULL.
+    /// Address of the persistent mapping, or NULL.
     mapped: *mut u8,
 }
 
@@ -150,7 +150,7 @@ impl Buffer<'_> {
         }
     }
 
-    /// New memory, then `glBufferSubData`.
+    /// `glBufferData` without data, then `glBufferSubData`.
     pub fn orphan(&self, data: &[u8]) {
         let gl = &self.bare.gl;
         // SAFETY: as above.
@@ -161,7 +161,7 @@ impl Buffer<'_> {
         }
     }
 
-    /// Mapped, written as a whole, unmapped.
+    /// Maps the buffer, writes all of it, and unmaps it.
     pub fn write_mapped(&self, data: &[u8]) {
         let gl = &self.bare.gl;
         let access = glow::MAP_WRITE_BIT | glow::MAP_INVALIDATE_BUFFER_BIT;
@@ -175,10 +175,10 @@ impl Buffer<'_> {
         }
     }
 
-    /// Into memory that stays mapped, and on from there by the device.
+    /// Writes through a persistently mapped staging buffer.
     pub fn write_through(&self, staging: &Buffer, data: &[u8]) {
         assert!(data.len() <= staging.bytes);
-        // SAFETY: there is room; the copies before have been waited for.
+        // SAFETY: the data fits, and earlier copies have been waited for.
         unsafe { staging.mapped.copy_from_nonoverlapping(data.as_ptr(), data.len()) };
         self.copy_from(staging, data.len());
     }
@@ -193,7 +193,7 @@ impl Buffer<'_> {
         }
     }
 
-    /// Mapped where it is, and copied out.
+    /// Maps the buffer and copies its content.
     pub fn read_mapped(&self, data: &mut [u8]) {
         let gl = &self.bare.gl;
         // SAFETY: the mapping is as long as the data.
@@ -206,7 +206,7 @@ impl Buffer<'_> {
         }
     }
 
-    /// Copied by the device to one for reading, which is mapped or stays so.
+    /// Copies on the device to a readback buffer, which is mapped now or persistently.
     pub fn read_through(&self, readback: &Buffer, data: &mut [u8]) {
         readback.copy_from(self, data.len());
         self.bare.finish();
@@ -214,7 +214,7 @@ impl Buffer<'_> {
             return readback.read_mapped(data);
         }
         assert!(data.len() <= readback.bytes);
-        // SAFETY: so much is mapped, and the copy has been waited for.
+        // SAFETY: the mapping is long enough, and the copy has been waited for.
         unsafe { readback.mapped.copy_to_nonoverlapping(data.as_mut_ptr(), data.len()) };
     }
 
@@ -228,7 +228,7 @@ impl Buffer<'_> {
         }
     }
 
-    /// The bytes of another context's buffer in the same share group.
+    /// The content of any buffer in the same share group.
     pub fn of(bare: &Bare, name: u32, bytes: usize) -> Vec<u8> {
         let mut data = vec![0; bytes];
         let name = std::num::NonZeroU32::new(name).map(glow::NativeBuffer);
@@ -243,7 +243,7 @@ impl Buffer<'_> {
 
 impl Drop for Buffer<'_> {
     fn drop(&mut self) {
-        // SAFETY: made here, deleted once; that ends a mapping.
+        // SAFETY: created here and deleted once, which also ends a mapping.
         unsafe { self.bare.gl.delete_buffer(self.name) };
     }
 }

@@ -1,4 +1,4 @@
-//! Bench rows of the manager on OpenGL, beside bare calls in a context of the same process.
+//! The rows of OpenGL managers, compared with plain OpenGL calls in a context of the same process.
 
 mod bare;
 mod subject;
@@ -19,9 +19,9 @@ pub struct Gl<'a> {
 
 const STATE: usize = 8 << 20;
 const UPDATE: usize = 4096;
-/// Updates of a frame.
+/// Updates per synchronize.
 const PER_SYNC: usize = 256;
-/// Slice size in which a rewrite of the whole state is enqueued.
+/// Size of the slices in which a rewrite of the whole state is enqueued.
 const SLICE: usize = 64 << 10;
 
 impl<'a> Gl<'a> {
@@ -29,12 +29,12 @@ impl<'a> Gl<'a> {
         Gl { bench, api: bench.api.and_then(|api| Api::open(library, api).ok()) }
     }
 
-    /// Measures one row, its name without the module's; the error is the reason why it cannot run here.
+    /// Measures one row, named without its module; the error is the reason why it cannot run here.
     pub fn measure(&self, name: &str) -> Result<Figures, String> {
         let api = self.api.ok_or(NO_LIBRARY)?;
         let bare = Bare::new()?;
         if name == "update.gpu.4096" && bare.is_software() {
-            return Err(format!("no GPU is at hand, and {} renders on the CPU", bare.renderer()));
+            return Err(format!("there is no GPU: {} renders on the CPU", bare.renderer()));
         }
         let ours = Ours::new(api, &bare, STATE as u64);
         let buffer = bare.buffer(STATE, glow::DYNAMIC_DRAW);
@@ -52,7 +52,7 @@ impl<'a> Gl<'a> {
     }
 }
 
-/// What one row compares.
+/// The subjects of a row.
 struct Row<'a> {
     gl: &'a Gl<'a>,
     bare: &'a Bare,
@@ -61,7 +61,7 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Checks that a few epochs of updates are in the renderer's buffer, in the host's front, and in the bare calls' buffer.
+    /// Checks some epochs of updates in the renderer's buffer, in the host's front, and in the buffer of the plain calls.
     fn check(&self) -> Result<(), String> {
         let (places, mut model) = (Places::new(), vec![0; STATE]);
         for epoch in 1..=4_u8 {
@@ -80,13 +80,13 @@ impl Row<'_> {
             }
             self.buffer.read(&mut front);
             if front != model {
-                return Err(format!("the bare calls differ from the updates in epoch {epoch}"));
+                return Err(format!("the plain calls differ from the updates in epoch {epoch}"));
             }
         }
         Ok(())
     }
 
-    /// A number of updates at random offsets, and a wait for them.
+    /// `count` updates at random offsets, then a wait for them.
     fn updates(&self, count: usize, units: u64) -> Figures {
         let (places, theirs, data) = (Places::new(), Places::new(), [7; UPDATE]);
         let ours = timed("ours", units, || {
@@ -156,7 +156,7 @@ impl Row<'_> {
     }
 }
 
-/// The figure of the fastest bare way.
+/// Adds a figure for the fastest of the plain ways.
 pub fn best(mut figures: Figures, name: &str) -> Figures {
     if let Some(least) = figures.peers.values().copied().reduce(f64::min) {
         figures.peers.insert(name.into(), least);
@@ -164,7 +164,7 @@ pub fn best(mut figures: Figures, name: &str) -> Figures {
     figures
 }
 
-/// Memory of the caller that has been touched before.
+/// Memory of the caller whose pages are already present.
 fn pages() -> Vec<u8> {
     vec![7; STATE]
 }
@@ -178,12 +178,12 @@ fn timed<'a>(name: &str, units: u64, mut cycle: impl FnMut() + 'a) -> Entry<'a> 
     })
 }
 
-/// The time of a byte, of as many as the state has.
+/// The time per byte of the state.
 fn bytes<'a>(name: &str, mut data: Vec<u8>, mut cycle: impl FnMut(&mut [u8]) + 'a) -> Entry<'a> {
     timed(name, STATE as u64, move || cycle(std::hint::black_box(&mut data)))
 }
 
-/// Random offsets of updates, the same for all subjects.
+/// Pseudo-random offsets of updates, the same for every subject.
 struct Places(Cell<u64>);
 
 impl Places {

@@ -1,4 +1,4 @@
-//! Bindings to the functions of devices and managers on OpenGL in `backbuf.h` that the rows use.
+//! The OpenGL functions and structs of `backbuf.h` that the benches use.
 
 use super::bare::{Bare, Buffer};
 use crate::backbuf::{self, FOREVER, Front, Update};
@@ -45,7 +45,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// The library stays open for the life of the process.
+    /// The library is never closed.
     pub fn open(path: &Path, of_managers: backbuf::Api) -> Result<Api, libloading::Error> {
         // SAFETY: the types are those of backbuf.h.
         unsafe {
@@ -62,7 +62,7 @@ impl Api {
     }
 }
 
-/// A manager on a device that shares its buffers with the harness's context, as a renderer would have it.
+/// A manager on a device that shares its buffers with the harness's context, as in a renderer.
 pub struct Ours<'a> {
     api: Api,
     bare: &'a Bare,
@@ -77,7 +77,7 @@ impl<'a> Ours<'a> {
         let struct_size = size_of::<GlConfig>() as u32;
         let config = GlConfig { struct_size, reserved: 0, label: null(), egl_display, egl_context };
         let (mut device, mut manager) = (null_mut(), null_mut());
-        // SAFETY: a config, a shape of one number, and room for handles; NULL is the defaults.
+        // SAFETY: config and shape are valid, the outputs writable; NULL selects the defaults.
         unsafe {
             api.of_managers.expect((api.device_create)(0, null(), &config, &mut device));
             api.of_managers.expect((api.create)(device, U8, 1, &bytes, null(), &mut manager));
@@ -114,7 +114,7 @@ impl<'a> Ours<'a> {
         }
     }
 
-    /// The front's bytes in the renderer's buffer.
+    /// The content of the front's buffer, as a renderer sees it.
     pub fn read_buffer(&self) -> Vec<u8> {
         let api = &self.api.of_managers;
         let mut front = std::mem::MaybeUninit::<GlFront>::uninit();
@@ -132,7 +132,7 @@ impl<'a> Ours<'a> {
 impl Drop for Ours<'_> {
     fn drop(&mut self) {
         let api = &self.api.of_managers;
-        // SAFETY: they are not used afterwards.
+        // SAFETY: no other reference exists.
         unsafe {
             api.expect((api.destroy)(self.manager));
             api.expect((self.api.device_destroy)(self.device));

@@ -1,4 +1,4 @@
-//! Bench rows of the manager: the scenario, the state, and the CPUs of caller and worker.
+//! The rows of the manager: scenario, state size, and CPUs of caller and worker.
 
 mod probe;
 mod scenario;
@@ -23,7 +23,7 @@ pub struct Manager<'a> {
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
-/// The default size: two copies fit a second-level cache.
+/// State size of streams and of rows without a size: two copies fit a second-level cache.
 const STATE: u64 = 256 * KIB;
 /// Long enough for any worker to be asleep.
 const PAUSE: Duration = Duration::from_micros(500);
@@ -40,7 +40,7 @@ impl<'a> Manager<'a> {
         Manager { bench, peers: subject::peers() }
     }
 
-    /// All subjects of a row, backbuf first.
+    /// All subjects of a row, ours first.
     fn makers(&self) -> impl Iterator<Item = Maker> {
         self.bench.api.map(Maker::Ours).into_iter().chain(self.peers.iter().copied())
     }
@@ -50,7 +50,7 @@ impl<'a> Manager<'a> {
         probe::print_memory(self.makers(), name);
     }
 
-    /// Measures one row, its name without the module's; the error is the reason why it cannot run here.
+    /// Measures one row, named without its module; the error is the reason why it cannot run here.
     pub fn measure(&self, name: &str) -> Result<Figures, String> {
         use Places::*;
         use Timed::*;
@@ -89,7 +89,7 @@ impl<'a> Manager<'a> {
     }
 }
 
-/// Slice size in which a rewrite of the whole state is enqueued.
+/// Size of the slices in which a rewrite of the whole state is enqueued.
 const SLICE: usize = 65_536;
 
 struct Run<'a> {
@@ -112,7 +112,7 @@ impl Run<'_> {
         self.compare(&self.state(state)?, &workload, (size, per_sync), self.bench.effort)
     }
 
-    /// backbuf with a flush callback, which must run on the worker, beside peers that always use a worker.
+    /// Ours has a flush callback that must run on the worker; it is compared with peers that always use a worker.
     fn flush(&self, pause: Option<Duration>) -> Result<Figures, String> {
         let mut workload = Workload::new(STATE, 8, 1, Places::Random, Timed::Synchronize);
         let mut effort = self.bench.effort;
@@ -171,7 +171,7 @@ impl Run<'_> {
         Ok(State { bytes, worker_cpu, flush: None })
     }
 
-    /// Checks every subject, then measures them in alternation, with the limits of the row.
+    /// Checks every subject, then measures them in alternation, together with the limits of the row.
     fn compare(
         &self,
         state: &State,
@@ -182,8 +182,8 @@ impl Run<'_> {
         self.bench.cores.place(self.placement != Placement::Free);
         let mut wrong = Vec::new();
         let mut subjects: Vec<(&str, Any)> = Vec::new();
-        let made = |maker: &Maker| state.flush.is_none() || maker.has_worker();
-        for maker in self.manager.makers().filter(made) {
+        let eligible = |maker: &Maker| state.flush.is_none() || maker.has_worker();
+        for maker in self.manager.makers().filter(eligible) {
             let subject = maker.make(state);
             match check(&subject, state.bytes, size, per_sync, maker.persists()) {
                 Ok(()) => subjects.push((maker.name(), subject)),

@@ -1,4 +1,4 @@
-//! Bench rows other than durations: memory, measured in a separate process, and idle CPU time.
+//! Rows without durations: peak memory, measured in a child process, and idle CPU time.
 
 use super::subject::{Any, Maker, State, Subject};
 use crate::NO_LIBRARY;
@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 const MIB: u64 = 1 << 20;
 const STATE: u64 = 64 * MIB;
-/// The queue of the default configuration and the half MiB that the goal leaves out.
-const APART: u64 = MIB + MIB / 2;
+/// Memory that the goal excludes: the default queue and 512 KiB.
+const EXCLUDED: u64 = MIB + MIB / 2;
 
 /// Peak resident memory of each subject over the state's size.
 pub fn memory(makers: impl Iterator<Item = Maker>) -> Result<Figures, String> {
@@ -37,7 +37,7 @@ pub fn memory(makers: impl Iterator<Item = Maker>) -> Result<Figures, String> {
     })
 }
 
-/// In the child: uses a state in every way that touches memory, and prints the peak.
+/// In the child process: uses all memory of a state, and prints the peak relative to the state's size.
 pub fn print_memory(mut makers: impl Iterator<Item = Maker>, name: &str) {
     let maker = makers.find(|maker| maker.name() == name).expect("the parent took the name from this list");
     let before = peak_bytes();
@@ -45,7 +45,7 @@ pub fn print_memory(mut makers: impl Iterator<Item = Maker>, name: &str) {
         Any::Ours(ours) => exercise(&ours),
         Any::Foreign(foreign) => exercise(&foreign),
     }
-    let used = (peak_bytes() - before).saturating_sub(APART);
+    let used = (peak_bytes() - before).saturating_sub(EXCLUDED);
     println!("{}", used as f64 / STATE as f64);
 }
 
@@ -65,12 +65,12 @@ fn exercise(subject: &impl Subject) {
 
 fn peak_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("Linux reports it");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("Linux reports VmHWM");
     let kib: u64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number of kB");
     kib * 1024
 }
 
-/// Steps of an engine beside viewers that keep their last front until the next one, over its steps alone.
+/// Steps per second with viewers that hold their last front until the next one, divided by those without viewers.
 pub fn viewers(api: Api, row: Duration) -> Result<Figures, String> {
     const VIEWERS: usize = 3;
     const ROUNDS: usize = 9;
@@ -85,7 +85,7 @@ pub fn viewers(api: Api, row: Duration) -> Result<Figures, String> {
             scope.spawn(|| {
                 let mut last = None;
                 while !ended.load(Relaxed) {
-                    // The next front is taken before the last one is given back.
+                    // The next front is acquired before the last one is released.
                     let next = watched.load(Relaxed).then(|| ours.hold());
                     drop(std::mem::replace(&mut last, next));
                     std::thread::sleep(Duration::from_micros(16_667));
@@ -113,7 +113,7 @@ pub fn viewers(api: Api, row: Duration) -> Result<Figures, String> {
     })
 }
 
-/// A step rewrites the state, publishes it and does some work of its own.
+/// A step does some work, rewrites the state and publishes it.
 fn steps_per_second(subject: &impl Subject, time: Duration) -> f64 {
     let mut state = [0u8; 4656];
     let (start, mut steps) = (Instant::now(), 0u32);
@@ -128,14 +128,14 @@ fn steps_per_second(subject: &impl Subject, time: Duration) -> f64 {
     f64::from(steps) / start.elapsed().as_secs_f64()
 }
 
-/// CPU time of this process, in percent of the time that an idle manager is left alone.
+/// CPU time of this process while a manager is idle, in percent.
 pub fn idle(api: Api, row: Duration) -> Result<Figures, String> {
     let Any::Ours(ours) = Maker::Ours(api).make(&State { bytes: MIB, worker_cpu: None, flush: None }) else {
         unreachable!("ours was asked for");
     };
     ours.enqueue(0, &[1; 4096]);
     ours.synchronize();
-    // The worker may finish what it does in the background first.
+    // The worker may finish its background work first.
     std::thread::sleep(Duration::from_millis(200));
     let (from, started) = (cpu_seconds(), Instant::now());
     std::thread::sleep((row * 2).min(Duration::from_secs(5)));

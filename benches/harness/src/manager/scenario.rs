@@ -1,4 +1,4 @@
-//! Scenarios of the manager's rows: the calls that a row makes on each subject.
+//! Scenarios: the calls that a row makes on each subject.
 
 use super::subject::{Any, Subject};
 use crate::machine::start;
@@ -20,9 +20,9 @@ pub trait Scenario {
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum Timed {
-    /// Updates and synchronize, time per update.
+    /// Updates and synchronize, per update.
     Update,
-    /// The same, time per synchronize.
+    /// Updates and synchronize, per synchronize.
     Cycle,
     /// The synchronize alone.
     Synchronize,
@@ -30,7 +30,7 @@ pub enum Timed {
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum Places {
-    /// Walks the state from its beginning, from a source as large.
+    /// Ascending offsets, from a source as large as the state.
     InOrder,
     Random,
 }
@@ -40,7 +40,7 @@ pub struct Workload {
     size: usize,
     per_sync: usize,
     timed: Timed,
-    /// Slept before each cycle, so that the worker sleeps too.
+    /// Pause before each cycle, so that the worker falls asleep.
     pause: Option<Duration>,
     places: Places,
     offsets: Box<[u32]>,
@@ -49,7 +49,7 @@ pub struct Workload {
     overhead: Duration,
 }
 
-/// A power of two, so that the next offset costs a mask.
+/// Number of precomputed offsets: a power of two, so that the index wraps by a mask.
 const OFFSETS: usize = 1 << 14;
 
 impl Workload {
@@ -123,7 +123,7 @@ fn offsets(state: u64, size: usize, places: Places) -> Box<[u32]> {
     (0..OFFSETS as u64).map(slot).map(|slot| (slot * size as u64) as u32).collect()
 }
 
-/// Two threads enqueue at once, and one synchronizes after both. Time per update.
+/// Two threads enqueue at once, then one synchronize; per update.
 pub struct TwoProducers {
     pub size: usize,
     pub second_cpu: usize,
@@ -184,8 +184,7 @@ impl Scenario for Fronts {
     }
 }
 
-/// Checks that a few epochs of updates are read back as written. A subject that does not persist is checked
-/// for the updates of the last epoch only.
+/// Checks the fronts of some epochs of updates. For a subject that does not persist only the updates of the last epoch count.
 pub fn check(subject: &Any, state: u64, size: usize, per_sync: usize, persists: bool) -> Result<(), String> {
     match subject {
         Any::Ours(ours) => check_one(ours, state, size, per_sync, persists),

@@ -6,7 +6,7 @@ use peer::Functions;
 use std::ffi::c_void;
 use std::path::{Path, PathBuf};
 
-/// Calls that every scenario makes; a status that is not 0 ends the program.
+/// The calls of all scenarios; a status other than 0 ends the program.
 pub trait Subject: Sync {
     fn enqueue(&self, offset: u64, data: &[u8]);
     fn synchronize(&self);
@@ -14,7 +14,7 @@ pub trait Subject: Sync {
     fn front<R>(&self, read: impl FnOnce(*const u8) -> R) -> R;
 }
 
-/// Of 64-bit numbers, in which the C calls count.
+/// Size of the 64-bit elements of the state.
 const ELEMENT: u64 = 8;
 
 pub struct Ours {
@@ -36,7 +36,7 @@ impl Ours {
 }
 
 impl Ours {
-    /// A front, until it is dropped.
+    /// Acquires a front, which is released when the result is dropped.
     pub fn hold(&self) -> Held<'_> {
         let mut front = std::mem::MaybeUninit::<backbuf::Front>::uninit();
         // SAFETY: the manager is live; the front is written on success.
@@ -91,7 +91,7 @@ impl Subject for Ours {
 
 impl Drop for Ours {
     fn drop(&mut self) {
-        // SAFETY: it is not used afterwards.
+        // SAFETY: no other reference exists.
         self.api.expect(unsafe { (self.api.destroy)(self.manager) });
     }
 }
@@ -142,21 +142,21 @@ impl Subject for Foreign {
 
 impl Drop for Foreign {
     fn drop(&mut self) {
-        // SAFETY: it is not used afterwards.
+        // SAFETY: no other reference exists.
         unsafe { (self.functions.destroy)(self.peer) };
     }
 }
 
-/// What a scenario asks for; without a CPU the worker runs where the system puts it.
+/// Parameters of a subject; without a CPU the worker is not pinned.
 #[derive(Clone, Copy)]
 pub struct State {
     pub bytes: u64,
     pub worker_cpu: Option<usize>,
-    /// Ours only: has to run on the worker before every publish.
+    /// Ours only: a callback that must run on the worker before every publish.
     pub flush: Option<backbuf::Flush>,
 }
 
-/// One way to make a subject.
+/// Creates a subject.
 #[derive(Clone, Copy)]
 pub enum Maker {
     Ours(Api),
@@ -171,12 +171,12 @@ impl Maker {
         }
     }
 
-    /// The design's pseudo-code leaves the back copy one epoch behind after a swap.
+    /// The naive manager leaves the back copy one epoch behind after a swap.
     pub fn persists(&self) -> bool {
         self.name() != "naive_c"
     }
 
-    /// left-right publishes on the caller's thread and has no other.
+    /// left-right publishes on the caller's thread and has no worker.
     pub fn has_worker(&self) -> bool {
         self.name() != "left_right"
     }
@@ -189,7 +189,7 @@ impl Maker {
     }
 }
 
-/// A subject of either kind; scenarios branch on it once a burst, not once a call.
+/// A subject of either kind; scenarios branch on it once per burst, not per call.
 pub enum Any {
     Ours(Ours),
     Foreign(Foreign),
@@ -198,7 +198,7 @@ pub enum Any {
 const PEERS: [&str; 4] = ["left_right", "channel_bitmap", "channel_triple", "channel_arc_swap"];
 const NAIVE: [&str; 2] = ["naive_c", "naive_c_correct"];
 
-/// Opens the peers, which cargo put beside this program, and the naive managers, which the build script made.
+/// Opens the peers, which cargo has built beside this program, and the naive managers of the build script.
 pub fn peers() -> Vec<Maker> {
     let beside = std::env::current_exe().expect("a path of its own");
     let library = |name: &str| beside.with_file_name(format!("libpeer_{name}.so"));

@@ -1,4 +1,4 @@
-//! Bench rows of the registry: layouts, allocators, the planner. There are no peers, only goals.
+//! The rows of the registry: layouts, allocators, the planner. There are no peers, only goals.
 
 mod subject;
 
@@ -15,22 +15,22 @@ pub struct Registry<'a> {
     api: Option<Api>,
 }
 
-/// Buffers of the layout that is worked out.
+/// Number of buffers in the measured layout.
 const BUFFERS: u64 = 1000;
-/// Parents, each of so many buffers, that make up a million.
+/// Number of parents; each has as many buffers as make up a million together.
 const PARENTS: u64 = 1000;
-/// Of the planner's instances.
+/// Capacity of the planner's instances.
 const CAPACITY: u64 = 1 << 20;
 const INSTANCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/minimalloc");
-/// What one instance may take before it counts as not solved.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Time limit of one instance.
+const INSTANCE_LIMIT: Duration = Duration::from_secs(60);
 
 impl<'a> Registry<'a> {
     pub fn new(bench: &'a Bench, library: &Path) -> Registry<'a> {
         Registry { bench, api: Api::open(library).ok() }
     }
 
-    /// Measures one row, its name without the module's; the error is the reason why it cannot run here.
+    /// Measures one row, named without its module; the error is the reason why it cannot run here.
     pub fn measure(&self, name: &str) -> Result<Figures, String> {
         let api = self.api.as_ref().ok_or(NO_LIBRARY)?;
         match name {
@@ -86,7 +86,7 @@ fn name_of(number: u64) -> std::ffi::CString {
     std::ffi::CString::new(format!("buffer_{number}")).expect("no NUL in it")
 }
 
-/// A registry with one parent: every fourth buffer an alias of the one before.
+/// A registry with one parent; every fourth buffer is an alias of the previous one.
 fn full(api: &Api) -> Scratch<'_> {
     let scratch = Scratch::new(api);
     for number in 0..BUFFERS {
@@ -131,19 +131,20 @@ fn single(ours: f64, wrong: Vec<String>) -> Figures {
     }
 }
 
-/// Seconds until every instance lies within the capacity.
+/// Seconds until the plans of all instances are within the capacity.
 fn plan_total(api: &Api) -> Result<Figures, String> {
     let all = instances(api)?;
     let started = Instant::now();
-    let fit = all.iter().all(|scratch| scratch.plan(1, PATIENCE, u64::MAX, CAPACITY).height <= CAPACITY);
+    let fit =
+        all.iter().all(|scratch| scratch.plan(1, INSTANCE_LIMIT, u64::MAX, CAPACITY).height <= CAPACITY);
     let time = started.elapsed().as_secs_f64();
     Ok(single(time, if fit { Vec::new() } else { vec!["ours".into()] }))
 }
 
-/// The mean of what the heuristic alone needs, over the capacity.
+/// The mean height of the heuristic alone, divided by the capacity.
 fn plan_heuristic(api: &Api) -> Result<Figures, String> {
     let all = instances(api)?;
-    let height = |scratch: &Scratch| scratch.plan(1, PATIENCE, 0, 0).heuristic as f64;
+    let height = |scratch: &Scratch| scratch.plan(1, INSTANCE_LIMIT, 0, 0).heuristic as f64;
     let mean = all.iter().map(height).sum::<f64>() / all.len().max(1) as f64;
     Ok(single(mean / CAPACITY as f64, Vec::new()))
 }

@@ -1,4 +1,4 @@
-//! What the rows use of the registry in `backbuf.h`.
+//! The registry functions and structs of `backbuf.h` that the benches use.
 
 use libloading::Library;
 use std::ffi::{CStr, c_char, c_void};
@@ -34,7 +34,7 @@ struct PlanConfig {
     cancelled_user_data: *mut c_void,
 }
 
-/// The first fields of `bb_plan`; the library writes as many bytes as `struct_size` allows.
+/// The first fields of `bb_plan`; the library writes only the given size.
 #[repr(C)]
 #[derive(Default)]
 struct Plan {
@@ -71,7 +71,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// The library stays open for the life of the process.
+    /// The library is never closed.
     pub fn open(path: &Path) -> Result<Api, libloading::Error> {
         // SAFETY: the types are those of backbuf.h.
         unsafe {
@@ -89,7 +89,7 @@ impl Api {
     }
 }
 
-/// What a plan came to.
+/// Heights of a plan.
 pub struct Planned {
     pub height: u64,
     pub heuristic: u64,
@@ -108,7 +108,7 @@ fn done(status: Status) {
 impl<'a> Scratch<'a> {
     pub fn new(api: &'a Api) -> Scratch<'a> {
         let mut handle = std::ptr::null_mut();
-        // SAFETY: NULL is the defaults, and there is room for a handle.
+        // SAFETY: NULL selects the defaults, and the output is writable.
         done(unsafe { (api.create)(std::ptr::null(), &mut handle) });
         Scratch { api, handle }
     }
@@ -125,30 +125,30 @@ impl<'a> Scratch<'a> {
             begin: steps.start,
             end: steps.end,
         };
-        // SAFETY: a buffer with its strings.
+        // SAFETY: the buffer and its strings are valid.
         done(unsafe { (self.api.register)(self.handle, parent, &buffer) });
     }
 
     pub fn clear_layout(&self, parent: u64) {
-        // SAFETY: takes numbers.
+        // SAFETY: takes no pointers but a valid handle.
         done(unsafe { (self.api.clear_layout)(self.handle, parent) });
     }
 
     pub fn shared(&self, parent: u64) -> u64 {
         let mut elements = 0;
-        // SAFETY: there is room for a number.
+        // SAFETY: the output is writable.
         done(unsafe { (self.api.shared)(self.handle, parent, &mut elements) });
         elements
     }
 
     pub fn find(&self, parent: u64, name: &CStr) {
         let (mut found, size) = (Allocator::default(), size_of::<Allocator>() as u32);
-        // SAFETY: a string, and room for what is found.
+        // SAFETY: the name is a C string and the output writable.
         done(unsafe { (self.api.find)(self.handle, parent, name.as_ptr(), size, &mut found) });
         std::hint::black_box(found);
     }
 
-    /// At most so many steps of search, until the height is within the target; 0 asks for as low as it goes.
+    /// Plans with at most `nodes` search steps, until the height is within `target`; 0 minimises.
     pub fn plan(&self, parent: u64, budget: Duration, nodes: u64, target: u64) -> Planned {
         let config = PlanConfig {
             struct_size: size_of::<PlanConfig>() as u32,
@@ -161,7 +161,7 @@ impl<'a> Scratch<'a> {
             cancelled_user_data: std::ptr::null_mut(),
         };
         let (mut plan, size) = (Plan::default(), size_of::<Plan>() as u32);
-        // SAFETY: a config, and room for as many bytes as are asked for.
+        // SAFETY: the config is valid, and the output has the given size.
         done(unsafe { (self.api.plan)(self.handle, parent, &config, size, &mut plan) });
         Planned { height: plan.shared_height, heuristic: plan.shared_heuristic_height }
     }
@@ -169,7 +169,7 @@ impl<'a> Scratch<'a> {
 
 impl Drop for Scratch<'_> {
     fn drop(&mut self) {
-        // SAFETY: the handle is this one's.
+        // SAFETY: this object owns the handle.
         done(unsafe { (self.api.destroy)(self.handle) });
     }
 }

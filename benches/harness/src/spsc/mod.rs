@@ -1,4 +1,4 @@
-//! The rows of the ring: what is moved through which rings, from one core to the other.
+//! The rows of the ring: transfers between two cores, through ours and the peers.
 
 pub mod scenario;
 pub mod subject;
@@ -19,7 +19,7 @@ pub struct Spsc<'a> {
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
-/// From such chunks on the copies take most of the time.
+/// Chunk size from which on the copies take most of the time.
 const BOUND_BY_COPIES: usize = 4096;
 /// Long enough for any receiver to be asleep.
 const PAUSE: Duration = Duration::from_micros(500);
@@ -29,7 +29,7 @@ impl<'a> Spsc<'a> {
         Spsc { bench, foreign: Foreigners::open() }
     }
 
-    /// Measures one row, its name without the module's; the error is the reason why it cannot run here.
+    /// Measures one row, named without its module; the error is the reason why it cannot run here.
     pub fn measure(&self, row: &str) -> Result<Figures, String> {
         use Publish::*;
         let burst = self.bench.effort.burst;
@@ -129,7 +129,7 @@ impl<'a> Spsc<'a> {
 
 #[derive(Clone, Copy)]
 enum Peers {
-    /// Who never sleeps, or is asked not to.
+    /// Peers that never sleep, or can be polled.
     Polling,
     Sleeping,
 }
@@ -141,7 +141,7 @@ struct Row<S> {
 }
 
 impl<S: Scenario> Row<S> {
-    /// Checks the subject, then puts it beside the others, where it takes the row's chunks.
+    /// Checks the subject and adds it to the row, if it accepts the row's chunks.
     fn add<T: Subject>(&mut self, name: impl Into<String>, subject: &T) {
         let name = name.into();
         match check(subject, &self.scenario) {

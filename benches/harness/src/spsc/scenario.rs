@@ -1,4 +1,4 @@
-//! What a row does to each ring: one thread sends on the first core, another receives on the second.
+//! Scenarios: one thread sends on the first core, another receives on the second.
 
 use super::subject::Subject;
 use crate::machine::start;
@@ -8,7 +8,7 @@ use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 use std::time::{Duration, Instant};
 
-/// A burst of so many cycles.
+/// Runs a burst of a number of cycles.
 pub type Run = Box<dyn FnMut(u64) -> Burst>;
 
 pub trait Scenario: Copy {
@@ -16,7 +16,7 @@ pub trait Scenario: Copy {
     fn shape(&self) -> (usize, usize);
     /// The core of the second thread.
     fn second_cpu(&self) -> usize;
-    /// Makes what it needs of a subject; none where that takes no such chunks.
+    /// Creates the rings of a subject; None if it does not accept such chunks.
     fn prepare<S: Subject>(&self, subject: &S) -> Option<Run>;
 }
 
@@ -30,7 +30,7 @@ fn send_all(sender: &mut impl Sender, mut data: &[u8]) {
     }
 }
 
-/// Chunks from one core to the other, time per byte.
+/// Chunks from one core to the other, per byte.
 #[derive(Clone, Copy)]
 pub struct Throughput {
     pub capacity: usize,
@@ -89,7 +89,7 @@ pub enum Timed {
 #[derive(Clone, Copy)]
 pub struct RoundTrip {
     pub timed: Timed,
-    /// Whether both sides sleep instead of polling.
+    /// Both sides sleep until there is something; else they poll.
     pub sleeping: bool,
     pub second_cpu: usize,
     pub overhead: Duration,
@@ -160,13 +160,13 @@ impl Scenario for RoundTrip {
     }
 }
 
-/// A send while no thread sleeps, on one thread. The ring is emptied outside of the measured time.
+/// A send while no receiver sleeps, on one thread. The ring is emptied outside the measured time.
 #[derive(Clone, Copy)]
 pub struct Idle {
     pub second_cpu: usize,
 }
 
-/// Words that are sent before the ring is emptied.
+/// Number of words that are sent before the ring is emptied.
 const FILL: usize = 4096;
 
 impl Scenario for Idle {
@@ -198,7 +198,7 @@ impl Scenario for Idle {
     }
 }
 
-/// From before a send until the receiver, which was asleep, has the word.
+/// The time from a send until the sleeping receiver has the word.
 #[derive(Clone, Copy)]
 pub struct Wake {
     pub pause: Duration,
@@ -248,7 +248,7 @@ impl Scenario for Wake {
     }
 }
 
-/// Checks that bytes that depend on their position arrive unchanged, in chunks of the row's size.
+/// Checks that position-dependent bytes arrive unchanged, in chunks of the row.
 pub fn check<S: Subject>(subject: &S, scenario: &impl Scenario) -> Result<(), String> {
     let (capacity, chunk) = scenario.shape();
     let Some((mut tx, mut rx)) = subject.make(capacity, chunk) else { return Ok(()) };
@@ -264,7 +264,7 @@ pub fn check<S: Subject>(subject: &S, scenario: &impl Scenario) -> Result<(), St
                 wrong = wrong.or(differs.map(|index| position + index));
                 position += got;
             }
-            wrong.map_or(Ok(()), |at| Err(format!("byte {at} came through as another")))
+            wrong.map_or(Ok(()), |at| Err(format!("byte {at} has changed")))
         });
         for from in (0..chunks).map(|index| index * chunk) {
             let data: Vec<u8> = (from..from + chunk).map(byte).collect();

@@ -1,4 +1,4 @@
-//! A ring under test: ours or a peer's, each called through C function pointers, and Rust peers inlined beside that.
+//! A ring under test: ours or a peer's, called through C function pointers, or a Rust peer inlined.
 
 use crate::backbuf::{Api, EMPTY, FULL};
 use ::backbuf::spsc;
@@ -13,11 +13,11 @@ use std::sync::Arc;
 pub trait Subject {
     type Tx: Sender + 'static;
     type Rx: Receiver + 'static;
-    /// As `rings::Ring` says.
+    /// See `rings::Ring::create`.
     fn make(&self, capacity: usize, chunk: usize) -> Option<(Self::Tx, Self::Rx)>;
 }
 
-/// A Rust ring that is compiled into the harness.
+/// A Rust ring compiled into the harness.
 pub struct Inlined<R>(PhantomData<R>);
 
 impl<R> Inlined<R> {
@@ -33,11 +33,11 @@ impl<R: Ring<Sender: 'static, Receiver: 'static>> Subject for Inlined<R> {
     }
 }
 
-/// When what ours sends becomes visible.
+/// When sent bytes become visible to the receiver, for ours.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Publish {
     Each,
-    /// After so many of `feed`.
+    /// After this many calls of `feed`.
     Every(u32),
 }
 
@@ -125,14 +125,14 @@ impl Receiver for OurReceiver {
 
 impl Drop for OurSender {
     fn drop(&mut self) {
-        // SAFETY: it is not used afterwards.
+        // SAFETY: no other reference exists.
         self.api.expect(unsafe { (self.api.sender_destroy)(self.tx) });
     }
 }
 
 impl Drop for OurReceiver {
     fn drop(&mut self) {
-        // SAFETY: it is not used afterwards.
+        // SAFETY: no other reference exists.
         self.api.expect(unsafe { (self.api.receiver_destroy)(self.rx) });
     }
 }
@@ -172,9 +172,9 @@ impl Receiver for DirectReceiver {
 pub struct Foreign {
     pub name: &'static str,
     functions: &'static Functions,
-    /// Made of messages of one size.
+    /// Whether it transports messages of one size.
     typed: bool,
-    /// Only for the rows that sleep.
+    /// Whether it is only compared in rows that sleep.
     slow: bool,
 }
 
@@ -187,7 +187,7 @@ impl Foreign {
         !self.slow
     }
 
-    /// As the rows name it that count rings of bytes only.
+    /// The name in rows that distinguish byte rings.
     pub fn name_of(&self, chunk: usize) -> String {
         let ending = match self.typed {
             true if chunk > channel::TYPED => "_vec",
@@ -198,21 +198,21 @@ impl Foreign {
     }
 }
 
-/// Both ends of a peer, which are destroyed together.
+/// Both ends of a peer, destroyed together.
 struct Pair {
     functions: &'static Functions,
     sender: *mut c_void,
     receiver: *mut c_void,
 }
 
-// SAFETY: every peer is made for two threads.
+// SAFETY: every peer supports two threads.
 unsafe impl Send for Pair {}
 // SAFETY: each pointer is used through one end only.
 unsafe impl Sync for Pair {}
 
 impl Drop for Pair {
     fn drop(&mut self) {
-        // SAFETY: both ends have gone.
+        // SAFETY: both ends are dropped.
         unsafe { (self.functions.destroy)(self.sender, self.receiver) };
     }
 }
@@ -226,7 +226,7 @@ impl Subject for Foreign {
     fn make(&self, capacity: usize, chunk: usize) -> Option<(End, End)> {
         let functions = self.functions;
         let (mut sender, mut receiver) = (std::ptr::null_mut(), std::ptr::null_mut());
-        // SAFETY: there is room for both.
+        // SAFETY: both outputs are writable.
         let made = unsafe { (functions.create)(capacity as u64, chunk as u64, &mut sender, &mut receiver) };
         made.then(|| {
             let pair = Arc::new(Pair { functions, sender, receiver });
@@ -252,13 +252,13 @@ impl Receiver for End {
 
     #[inline(always)]
     fn wait(&mut self, data: &mut [u8]) -> usize {
-        let wait = self.0.functions.wait.expect("only those that sleep are asked to");
+        let wait = self.0.functions.wait.expect("only called for peers that sleep");
         // SAFETY: the peer is live and the data writable.
         unsafe { wait(self.0.receiver, data.as_mut_ptr(), data.len() as u64) as usize }
     }
 }
 
-/// The peers behind C functions, and the names of the missing ones.
+/// The peers behind C functions, and the missing ones.
 pub struct Foreigners {
     pub all: Vec<Foreign>,
     pub missing: Vec<String>,
@@ -286,7 +286,7 @@ const NATIVE: [(&str, &str, &str, bool, bool); 6] = [
 ];
 
 impl Foreigners {
-    /// Opens the Rust peers, which cargo put beside this program, and those that the build script could make.
+    /// Opens the Rust peers, which cargo has built beside this program, and those of the build script.
     pub fn open() -> Foreigners {
         let beside = std::env::current_exe().expect("a path of its own");
         let path = beside.with_file_name("librings_c_abi.so");
@@ -311,7 +311,7 @@ fn open(path: &Path, symbol: &str) -> Result<&'static Functions, String> {
     // SAFETY: each of these symbols is a `Functions`; the library stays open.
     unsafe {
         let library = Library::new(path).map_err(|error| match error.source() {
-            Some(why) => why.to_string(),
+            Some(source) => source.to_string(),
             None => error.to_string(),
         })?;
         let functions: *const Functions =

@@ -10,7 +10,7 @@ pub static PEER: Functions = Functions::of::<ChannelBitmap>();
 
 const GRANULE: usize = 64;
 
-/// What readers see: the index of the front and how many hold each copy.
+/// State shared with readers: the index of the front and the number of readers of each copy.
 #[derive(Default)]
 struct Fronts {
     front: AtomicUsize,
@@ -34,7 +34,7 @@ impl State for Copies {
     fn apply(&mut self, update: &Update) {
         let back = self.back();
         update.apply(&mut self.copies[back]);
-        let (offset, data) = update.place();
+        let (offset, data) = update.parts();
         if data.is_empty() {
             return;
         }
@@ -50,7 +50,7 @@ impl State for Copies {
         }
     }
 
-    /// Copies what the last epoch changed to the copy that fell back, once its readers have left.
+    /// Copies the changes of the last epoch to the new back copy, once its readers have released it.
     fn prepare(&mut self) {
         if !std::mem::take(&mut self.changed) {
             return;
@@ -82,7 +82,7 @@ struct ChannelBitmap {
     data: [*const u8; 2],
 }
 
-// SAFETY: the pointers are only handed out; readers and the worker agree through `fronts`.
+// SAFETY: the pointers are only returned; `fronts` synchronizes readers and worker.
 unsafe impl Sync for ChannelBitmap {}
 
 impl Peer for ChannelBitmap {

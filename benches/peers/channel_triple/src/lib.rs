@@ -22,7 +22,7 @@ impl State for Master {
 
     fn publish(&mut self) {
         if std::mem::take(&mut self.changed) {
-            // The buffer it gives back is two or three epochs old, so all of it is copied.
+            // The returned buffer is two or three epochs old, so the whole state is copied.
             self.buffer.input_buffer_mut().copy_from_slice(&self.state);
             self.buffer.publish();
         }

@@ -29,7 +29,7 @@ struct LeftRight {
 }
 
 thread_local! {
-    /// This thread's reader of the manager it read last: a read handle is not shared between threads.
+    /// This thread's reader of the last used manager: read handles are not shared between threads.
     static READER: RefCell<Option<(u64, Box<ReadHandle<State>>)>> = const { RefCell::new(None) };
 }
 
@@ -38,7 +38,7 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 impl Peer for LeftRight {
     fn create(bytes: usize, _worker_cpu: i32) -> Self {
         let (mut writer, reader) = left_right::new_from_empty(State(vec![0; bytes]));
-        // The first publishes copy the whole state; they belong to creation.
+        // The first publishes copy the whole state, so they belong to the creation.
         writer.publish();
         writer.append(Update::new(0, &[0; 8])).publish();
         let id = NEXT_ID.fetch_add(1, Relaxed);

@@ -1,4 +1,4 @@
-//! The Rust peers behind C functions, in a separate library, as a C program would use them.
+//! The Rust peers behind C functions in a separate library, as a C program would use them.
 
 use rings::bbqueue::Bbqueue;
 use rings::channel::{self, Crossbeam, Flume, Kanal};
