@@ -1,14 +1,14 @@
-# Sourced by the drivers (scripts/test, scripts/lint): runs named steps one after the other, goes on where one fails, and
-# ends with a table of them, each with its time and its runner's own closing lines.
+# Sourced by scripts/test, scripts/lint and scripts/soak: runs named steps one after the other, continues after a failed one,
+# and prints a table of times and of the test runners' own closing lines.
 # shellcheck shell=bash
 : "${top:?the repository root}"
-unset CARGO_TARGET_DIR CARGO_BUILD_TARGET_DIR CARGO_BUILD_TARGET # what cargo builds is looked for in target/
+unset CARGO_TARGET_DIR CARGO_BUILD_TARGET_DIR CARGO_BUILD_TARGET # cargo's output is expected in target/
 
-# What the runners in use close with (cargo test, CTest with what failed, Unity, pytest, mypy, ruff, Sphinx).
+# Closing lines of the runners (cargo test, CTest with failed tests, Unity, pytest, mypy, ruff, Sphinx).
 closing_lines='^test result: |% tests passed, |^=+ .*(passed|failed|error).* in .*=+$|^Success: |^Found [0-9]+ error'
 closing_lines+='|^structure: |^[0-9]+ Tests 0 Failures|^\s+[0-9]+ - \S+ \(|^All checks passed|^build succeeded|^ok: '
 
-# begin_steps TITLE: `TITLE.summary` and one log a step go to target/log.
+# begin_steps TITLE: writes target/log/TITLE.summary and one log per step.
 begin_steps() {
     steps_title=$1 steps_failed=() steps_from=$SECONDS
     steps_log=$top/target/log
@@ -22,7 +22,7 @@ step() {
     local name=$1 from=$SECONDS rc=0 log=$steps_log/$steps_title-$1.log
     shift
     printf '\n== %s: %s\n' "$steps_title" "$name"
-    # A subshell of its own, so that `set -e` holds inside of the step though the step's failure is looked at here.
+    # A subshell, so that `set -e` applies inside the step although its status is tested here.
     set +e
     (
         set -e
@@ -40,7 +40,7 @@ step() {
     } >>"$steps_summary"
 }
 
-# Prints the table; its status is the run's.
+# end_steps: prints the table; fails if a step has failed.
 end_steps() {
     {
         if [ ${#steps_failed[@]} -eq 0 ]; then

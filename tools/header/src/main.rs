@@ -1,4 +1,4 @@
-//! Writes include/backbuf.h from src/ffi, by cbindgen.toml and the version in Cargo.toml.
+//! Generates include/backbuf.h from src/ffi, with cbindgen.toml and the version in Cargo.toml.
 
 use std::error::Error;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 const HELP: &str = "\
-Writes include/backbuf.h from src/ffi, by cbindgen.toml and the version in Cargo.toml.
+Generates include/backbuf.h from src/ffi, with cbindgen.toml and the version in Cargo.toml.
 
 Usage: header [--check]
 
@@ -105,13 +105,13 @@ const PARTS: [&str; 31] = [
     "registry_plan",
 ];
 
-/// The version in a manifest, as macros.
+/// The version of a manifest as C macros.
 fn version_macros(manifest: &str) -> Result<String, Box<dyn Error>> {
     let line = manifest.lines().find_map(|line| line.strip_prefix("version = "));
-    let version = line.ok_or("Cargo.toml names no version")?.trim_matches('"');
+    let version = line.ok_or("Cargo.toml has no version")?.trim_matches('"');
     let parts: Vec<u32> = version.splitn(3, '.').map(str::parse).collect::<Result<_, _>>()?;
     let [major, minor, patch] = parts[..] else {
-        return Err(format!("{version} is not major.minor.patch").into());
+        return Err(format!("version = {version}: it must be major.minor.patch").into());
     };
     Ok(format!(
         "\n/**\n * The version of this header; the library's own is bb_version().\n * @{{\n */\n\
@@ -119,7 +119,7 @@ fn version_macros(manifest: &str) -> Result<String, Box<dyn Error>> {
     ))
 }
 
-/// The first lines that differ.
+/// Prints the first lines that differ.
 fn show_difference(committed: &str, fresh: &str) {
     let (committed, fresh): (Vec<_>, Vec<_>) = (committed.lines().collect(), fresh.lines().collect());
     let first = committed.iter().zip(&fresh).take_while(|(old, new)| old == new).count();
