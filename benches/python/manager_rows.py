@@ -11,10 +11,9 @@ from itertools import repeat
 from pathlib import Path
 from types import ModuleType
 
-import bare
 import numpy as np
-from naive import Naive
-from turns import Loop, alternate, figures
+from manager_peers import Naive, empty_functions
+from measure import Loop, alternate, figures
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parent.parent / "target" / "bench" / "cffi"
@@ -25,7 +24,7 @@ MANY = 1000
 
 
 def loop(call: Callable[..., object], *arguments: object, after: Callable[[], object] | None = None) -> Loop:
-    """Times that many calls, and `after` them what makes the queue of a peer empty again."""
+    """A loop that times a number of calls, followed by `after`, which empties a peer's queue."""
 
     def run(times: int) -> float:
         started = time.perf_counter()
@@ -76,7 +75,7 @@ def measure(row: str, seconds: float) -> dict[str, object]:
     except ImportError as error:
         return {"not_run": f"{error} in {sys.prefix}"}
 
-    cffi = bare.load(CACHE)
+    cffi = empty_functions(CACHE)
     small = np.arange(SMALL, dtype="f8")
     indices = np.random.default_rng(1).permutation(ELEMENTS)[:MANY]
     values = np.arange(MANY, dtype="f8")

@@ -15,7 +15,7 @@ import threading
 import time
 from pathlib import Path
 
-from turns import alternate, figures
+from measure import alternate, figures
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parent.parent / "target" / "bench"

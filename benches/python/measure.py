@@ -17,19 +17,19 @@ def alternate(loops: dict[str, Loop], seconds: float, burst: float = BURST) -> d
     """Runs short alternating bursts, so that a disturbance of the machine affects all entries alike."""
     times = dict.fromkeys(loops, 16)
 
-    def turn(name: str) -> float:
+    def burst_of(name: str) -> float:
         # A delayed burst may look longer than it is, so the burst length is adjusted every time.
         while (took := loops[name](times[name])) < burst / 2:
             times[name] = int(times[name] * min(16, max(1.5, burst / max(took, 1e-9))))
         return took / times[name]
 
     for name in loops:
-        turn(name)
+        burst_of(name)
     samples: dict[str, list[float]] = {name: [] for name in loops}
     ends = time.perf_counter() + seconds
     while time.perf_counter() < ends or len(samples["ours"]) < MIN_ROUNDS:
         for name, times_taken in samples.items():
-            times_taken.append(turn(name))
+            times_taken.append(burst_of(name))
     return samples
 
 

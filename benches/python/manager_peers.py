@@ -1,11 +1,40 @@
-"""A naive double-buffered state in Python: a `queue.Queue`, a worker thread, two NumPy arrays, an event and a swap."""
+"""Peers and limits of the rows of manager.python: a naive manager in Python, and empty C functions called through cffi."""
 
 from __future__ import annotations
 
+import importlib.util
 import queue
 import threading
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
+from cffi import FFI
+
+DECLARATIONS = """
+int32_t bare_call(void *manager, const void *update, uint64_t timeout);
+int32_t bare_copy(void *manager, uint64_t offset, const void *data, uint64_t bytes);
+"""
+SOURCE = """
+#include <stdint.h>
+static int32_t bare_call(void *m, const void *update, uint64_t timeout) { (void)m, (void)update, (void)timeout; return 0; }
+static int32_t bare_copy(void *m, uint64_t offset, const void *data, uint64_t bytes)
+{ (void)m, (void)offset, (void)data, (void)bytes; return 0; }
+"""
+
+
+def empty_functions(folder: Path) -> ModuleType:
+    """Empty C functions in cffi's fast mode: the minimum cost of a call. cffi compiles them again only after a change."""
+    builder = FFI()
+    builder.cdef(DECLARATIONS)
+    builder.set_source("backbuf_bare", SOURCE, extra_compile_args=["-O2"])
+    path = builder.compile(tmpdir=str(folder))
+    spec = importlib.util.spec_from_file_location("backbuf_bare", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 class Naive:
