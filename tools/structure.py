@@ -5,7 +5,7 @@ Rules:
   layer   A module of src/ imports only modules of lower layers. `LAYERS` has the order, `FORBIDDEN` and `ALLOWED_ONLY` the
           additional limits of single modules.
   circle  The files of src/ do not import each other in a circle.
-  origin  An import names the module that defines the item, not a module that re-exports it.
+  origin  An import names the module that defines the item, by its path from `crate`: no re-exports, and no `super::`.
   size    A file has at most the number of lines in `LIMITS`.
   name    A type name is defined by one module of the core (src/ without src/ffi and src/bin).
 
@@ -109,6 +109,8 @@ class Import:
 
     path: tuple[str, ...]
     line: int
+    relative: bool
+    """Whether it is written with `super`, outside of inline modules."""
 
 
 # --- reading Rust ---
@@ -160,6 +162,7 @@ def _close(code: str, start: int) -> int:
 
 _CFG_TEST = re.compile(r"#\[cfg\((?:test|all\(test\b[^\]]*)\)\]|#\[test\]")
 _ATTRIBUTES = re.compile(r"(?:\s*#\[[^\]]*\])*\s*")
+_INLINE_MOD = re.compile(r"\bmod\s+\w+\s*\{")
 _MOD = re.compile(r"(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+)\s*;")
 
 
@@ -254,18 +257,24 @@ def _last_name(path: str) -> str:
 def imports(module: Module) -> Iterator[Import]:
     """The crate's paths that a module names, in `use` and elsewhere. A `pub use` of its own children is none of them."""
     base = _prefix(module)
+    inline = [(match.start(), _close(module.code, match.end() - 1)) for match in _INLINE_MOD.finditer(module.code)]
+
+    def is_relative(names: list[str], at: int) -> bool:
+        return names[0] == "super" and not any(start < at < end for start, end in inline)
+
     for match in _USE.finditer(module.code):
         for path in expand(match["tree"]):
-            absolute = _absolute(path.partition(" as ")[0].split("::"), module)
+            names = path.partition(" as ")[0].split("::")
+            absolute = _absolute(names, module)
             if absolute and not (match["pub"] and base and absolute[: len(base)] == base):
-                yield Import(tuple(absolute), _line(module.code, match.start("tree")))
+                yield Import(tuple(absolute), _line(module.code, match.start("tree")), is_relative(names, match.start()))
     rest = _USE.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), module.code)
     for match in _PATH.finditer(rest):
         if re.search(r"\bpub\s*\(\s*(?:in\s+)?$", rest[max(0, match.start() - 32) : match.start()]):
             continue  # the scope of a `pub(in path)`
         names = [name.strip() for name in match[0].split("::")]
         if absolute := _absolute(names, module):
-            yield Import(tuple(absolute), _line(rest, match.start()))
+            yield Import(tuple(absolute), _line(rest, match.start()), is_relative(names, match.start()))
 
 
 def _absolute(names: list[str], module: Module) -> list[str] | None:
@@ -345,6 +354,8 @@ def check_imports(modules: dict[str, Module]) -> Iterator[Problem]:
                 yield Problem(module.file, one.line, "layer", text)
                 continue
             arrows[module.path].setdefault(target.path, one.line)
+            if one.relative:
+                yield Problem(module.file, one.line, "origin", f"super:: is relative; write {shown}")
             if rest and rest[0] in target.reexports and rest[0] not in target.defined:
                 text = f"{shown} is a re-export; name the module that defines {rest[0]}"
                 yield Problem(module.file, one.line, "origin", text)

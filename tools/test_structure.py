@@ -91,6 +91,11 @@ def test_reexports_are_found(tmp_path: Path) -> None:
     assert found(tmp_path, **changes) == []
 
 
+def test_relative_imports_are_found(tmp_path: Path) -> None:
+    task = "use super::core::Core;\npub struct Task;\nmod inner {\n    use super::Task;\n}"
+    assert found(tmp_path, manager__task=task) == ["origin src/manager/task.rs:1"]
+
+
 def test_circles_are_found_once(tmp_path: Path) -> None:
     changes = {
         "manager__mod": "mod a; mod b; mod c; mod core; mod task;",
