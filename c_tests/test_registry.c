@@ -6,10 +6,10 @@ static bb_registry *r;
 static void put(bb_registry_buffer buffer) { OK(bb_registry_register(r, PARENT, &buffer)); }
 
 /* A refused registration changes nothing and names the parameter. */
-static void refused_as(bb_status status, const char *told, bb_registry_buffer buffer) {
+static void refused_as(bb_status status, const char *message, bb_registry_buffer buffer) {
     char *const before = json_of(r, PARENT);
     EXPECT(status, bb_registry_register(r, PARENT, &buffer));
-    TOLD(told);
+    TOLD(message);
     char *const after = json_of(r, PARENT);
     TEST_ASSERT_EQUAL_STRING(before, after);
     free(before);
@@ -75,7 +75,7 @@ static void sizes_that_overflow_are_refused(void) {
     OK(bb_registry_set_options(r, PARENT, &per_thread));
     EXPECT(BB_E_RANGE, bb_registry_shared_bytes(r, PARENT, 1024, &bytes));
     TOLD("threads = 1024");
-    /* Two of them in one host: no call is wrong, but nobody can count that far. */
+    /* Two of them in one parent: each call is legal, but the sum overflows. */
     OK(bb_registry_register_child(r, 2, "one", PARENT, NULL));
     OK(bb_registry_register_child(r, 2, "two", PARENT, NULL));
     bb_registry_buffer typed = shared("more", UINT64_C(1) << 60);

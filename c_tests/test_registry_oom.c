@@ -35,8 +35,8 @@ static bb_status find(void) {
     return bb_registry_get_allocator(r, 1, "b", sizeof found, &found);
 }
 static bb_status info(void) {
-    bb_layout_info told;
-    return bb_registry_layout_info(r, 1, sizeof told, &told);
+    bb_layout_info written;
+    return bb_registry_layout_info(r, 1, sizeof written, &written);
 }
 static bb_status name(void) { return bb_registry_buffer_name(r, 1, 0, NULL, 0, &length); }
 static bb_status overlaps(void) { return bb_registry_overlaps(r, 1, NULL, 0, &length); }
@@ -49,8 +49,8 @@ static bb_status store(void) {
 }
 static bb_status load(void) { return bb_registry_load_json(r, 7, stored, length); }
 static bb_status compare(void) {
-    uint64_t told = 0;
-    return bb_layout_diff(stored, length, stored, length, NULL, 0, &told);
+    uint64_t written = 0;
+    return bb_layout_diff(stored, length, stored, length, NULL, 0, &written);
 }
 static bb_status check(void) {
     bb_limits limits;

@@ -45,7 +45,7 @@ fn any_number_of_bytes_comes_through_and_touches_no_neighbour() {
         }
         let empty = mesh(device, 0);
         upload(device, &[], &empty, 0).unwrap();
-        assert_eq!(contents(device, &empty), []);
+        assert!(contents(device, &empty).is_empty());
     });
 }
 

@@ -7,7 +7,9 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use backbuf::Status;
-use backbuf::registry::{Buffer, Layout, Options, PlanOptions, Precision, Registry, SharedPer, Space};
+use backbuf::registry::{
+    BufferSpec, Layout, LayoutOptions, PlanOptions, Precision, Registry, SharedPer, Space,
+};
 
 const WARNINGS: &[&str] = &[
     "-Wall",
@@ -38,8 +40,8 @@ fn compiler(folder: &Path) -> Command {
 }
 
 fn must(output: Output, what: &str) {
-    let (told, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{what}: {}\n{told}\n{errors}", output.status);
+    let (stdout, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{what}: {}\n{stdout}\n{errors}", output.status);
 }
 
 /// The same numbers in every run (xorshift).
@@ -60,21 +62,21 @@ const NAMES: [&str; 12] =
 /// A parent of random buffers, aliases, children and lifetimes.
 fn random_layout(seed: u64) -> Layout {
     let mut random = Random((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let options = Options {
+    let options = LayoutOptions {
         typed: random.below(4) > 0,
         bank_skew: random.below(2) > 0,
         protect_persistent: random.below(4) == 0,
         shared_per: if random.below(2) > 0 { SharedPer::Thread } else { SharedPer::Block },
     };
     let registry = Registry::with_options("", options);
-    registry.register(2, &Buffer::shared("inner", random.below(9)).of(Precision::F64)).unwrap();
+    registry.register(2, &BufferSpec::shared("inner", random.below(9)).of(Precision::F64)).unwrap();
     let count = 1 + random.below(NAMES.len() as u64) as usize;
     for (index, name) in NAMES.into_iter().enumerate().take(count) {
         let size = random.below(40);
         let mut buffer = match random.below(4) {
-            0 | 1 => Buffer::shared(name, size),
-            2 => Buffer::persistent(name, size),
-            _ => Buffer::local(name, size),
+            0 | 1 => BufferSpec::shared(name, size),
+            2 => BufferSpec::persistent(name, size),
+            _ => BufferSpec::local(name, size),
         };
         if options.typed {
             buffer = buffer.of(Precision::ALL[random.below(5) as usize]);
@@ -255,15 +257,15 @@ fn writes_through_accessors_touch_exactly_their_range() {
 #[test]
 fn a_number_that_was_tampered_with_fails_an_assertion() {
     let folder = folder("tamper");
-    let registry = Registry::with_options("", Options { typed: true, ..Options::default() });
+    let registry = Registry::with_options("", LayoutOptions { typed: true, ..LayoutOptions::default() });
     for buffer in [
-        Buffer::shared("k1", 4),
-        Buffer::shared("k2", 6).of(Precision::F64),
-        Buffer::shared("one", 1).aliasing("k2").of(Precision::F64),
-        Buffer::shared("two", 2).aliasing("k2").of(Precision::F64),
-        Buffer::shared("big", 9).aliasing("k2").of(Precision::F64),
-        Buffer::persistent("history", 8),
-        Buffer::local("x", 3),
+        BufferSpec::shared("k1", 4),
+        BufferSpec::shared("k2", 6).of(Precision::F64),
+        BufferSpec::shared("one", 1).aliasing("k2").of(Precision::F64),
+        BufferSpec::shared("two", 2).aliasing("k2").of(Precision::F64),
+        BufferSpec::shared("big", 9).aliasing("k2").of(Precision::F64),
+        BufferSpec::persistent("history", 8),
+        BufferSpec::local("x", 3),
     ] {
         registry.register(1, &buffer).unwrap();
     }
@@ -294,26 +296,26 @@ fn the_header_counts_as_the_registry_does() {
     let folder = folder("counts");
     let (mut text, mut asserts) = (String::new(), 0);
     for (at, per) in [SharedPer::Block, SharedPer::Thread].into_iter().enumerate() {
-        let options = Options { typed: true, shared_per: per, ..Options::default() };
+        let options = LayoutOptions { typed: true, shared_per: per, ..LayoutOptions::default() };
         let registry = Registry::with_options("", options);
-        registry.register(1, &Buffer::shared("k1", 96)).unwrap();
+        registry.register(1, &BufferSpec::shared("k1", 96)).unwrap();
         let namespace = format!("counts_{at}");
         text.push_str(&registry.emit_cuda_header(1, &namespace).unwrap());
-        let mut tell = |what: String| {
+        let mut check = |what: String| {
             writeln!(text, "static_assert({namespace}::{what}, \"\");").unwrap();
             asserts += 1;
         };
-        tell(format!("layout_hash == {}ULL", registry.layout_hash(1).unwrap()));
-        tell(format!("shared_stride_bytes == {}", registry.shared_stride_bytes(1).unwrap()));
+        check(format!("layout_hash == {}ULL", registry.layout_hash(1).unwrap()));
+        check(format!("shared_stride_bytes == {}", registry.shared_stride_bytes(1).unwrap()));
         for threads in [0, 1, 32, 126, 127, 512, 1024, 1025] {
-            tell(format!("shared_bytes({threads}) == {}", registry.shared_bytes(1, threads).unwrap()));
-            tell(format!("needs_opt_in({threads}) == {}", registry.needs_opt_in(1, threads).unwrap()));
+            check(format!("shared_bytes({threads}) == {}", registry.shared_bytes(1, threads).unwrap()));
+            check(format!("needs_opt_in({threads}) == {}", registry.needs_opt_in(1, threads).unwrap()));
             for arch in backbuf::registry::Arch::all() {
                 let fits = registry.fits(1, &arch.limits(), threads).unwrap();
-                tell(format!("fits({}, {threads}) == {fits}", arch.cc()));
+                check(format!("fits({}, {threads}) == {fits}", arch.cc()));
             }
         }
-        tell("fits(61, 1) == false".to_owned());
+        check("fits(61, 1) == false".to_owned());
     }
     std::fs::write(folder.join("counts.cpp"), text).unwrap();
     must(compiler(&folder).args(["-std=c++17", "-fsyntax-only", "counts.cpp"]).output().unwrap(), "counting");
@@ -337,7 +339,7 @@ fn what_cannot_be_written_is_refused_with_the_name_and_a_remedy() {
     let refused = |names: &[&str]| {
         let registry = Registry::new();
         for name in names {
-            registry.register(1, &Buffer::shared(*name, 1)).unwrap();
+            registry.register(1, &BufferSpec::shared(*name, 1)).unwrap();
         }
         let error = registry.emit_cuda_header(1, "scratch").unwrap_err();
         assert_eq!(error.status(), Status::Exists);
@@ -357,8 +359,8 @@ fn what_cannot_be_written_is_refused_with_the_name_and_a_remedy() {
     );
 
     let registry = Registry::new();
-    registry.register(1, &Buffer::persistent("a", 1)).unwrap();
-    registry.register(1, &Buffer::persistent("b", 1).of(Precision::F64)).unwrap();
+    registry.register(1, &BufferSpec::persistent("a", 1)).unwrap();
+    registry.register(1, &BufferSpec::persistent("b", 1).of(Precision::F64)).unwrap();
     let error = registry.emit_cuda_header(1, "scratch").unwrap_err();
     assert_eq!(error.status(), Status::State);
     assert!(error.to_string().contains("set the option `typed`"), "{error}");

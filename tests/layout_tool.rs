@@ -34,7 +34,7 @@ fn run(words: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn it_tells_what_it_can_and_its_version() {
+fn help_and_version_are_printed() {
     let (status, usage, _) = run(&["--help"]);
     assert_eq!(status, 0);
     for word in ["emit", "check", "diff", "draw", "--namespace", "--arch", "Status:"] {
@@ -70,35 +70,36 @@ fn it_draws_a_picture_or_a_table() {
 
 #[test]
 fn it_checks_a_launch() {
-    let (status, told, _) = run(&["check", "-", "--arch", "sm_90", "--threads", "256"]);
+    let (status, output, _) = run(&["check", "-", "--arch", "sm_90", "--threads", "256"]);
     assert_eq!(status, 0);
     assert_eq!(
-        told,
+        output,
         "- fits sm_90 with 256 threads: 400 bytes of shared memory a block\n\
          occupancy: 8 blocks, 64 of 64 warps on a multiprocessor, bound by threads\n"
     );
     let words = ["check", "-", "--arch", "7.5", "--threads", "256", "--shared-per", "thread"];
-    let (status, told, errors) = run(&words);
+    let (status, output, errors) = run(&words);
     assert_eq!((status, errors.as_str()), (1, ""));
     assert!(
-        told.starts_with("- does not fit sm_75: the block needs 102400 bytes of shared memory, beyond 65536"),
-        "{told}"
+        output
+            .starts_with("- does not fit sm_75: the block needs 102400 bytes of shared memory, beyond 65536"),
+        "{output}"
     );
 }
 
 #[test]
-fn it_tells_what_moved() {
+fn diff_lists_what_moved() {
     let (old, same) = (file("old.json", SCRATCH), file("same.json", SCRATCH));
     let new = file("new.json", &SCRATCH.replace("100", "120"));
     let [old, same, new] = [&old, &same, &new].map(|path| path.to_str().unwrap());
     assert_eq!(run(&["diff", old, same]), (0, String::new(), String::new()));
-    let (status, told, _) = run(&["diff", old, new]);
+    let (status, output, _) = run(&["diff", old, new]);
     assert_eq!(status, 1);
-    assert!(told.starts_with("k1: shared 0..100 f32 -> shared 0..120 f32\n"), "{told}");
+    assert!(output.starts_with("k1: shared 0..100 f32 -> shared 0..120 f32\n"), "{output}");
 }
 
 #[test]
-fn what_it_refuses_is_told_in_one_line() {
+fn a_refusal_is_one_line() {
     let cases: [(&[&str], &str); 15] = [
         (&[], "which command? emit, check, diff or draw; see backbuf-layout --help"),
         (&["emmit"], "unknown command \"emmit\"; see backbuf-layout --help"),

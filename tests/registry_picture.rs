@@ -1,13 +1,13 @@
 //! The picture of a layout marks what two buffers share while both are alive, and says so.
 
-use backbuf::registry::{Buffer, Registry};
+use backbuf::registry::{BufferSpec, Registry};
 
 /// A target, and two slices of its first half: one while it is in use, one afterwards.
 fn registry() -> Registry {
     let registry = Registry::new();
-    registry.register(1, &Buffer::shared("k1", 100).alive(0..4)).unwrap();
-    registry.register(1, &Buffer::shared("early", 30).aliasing("k1").alive(2..6)).unwrap();
-    registry.register(1, &Buffer::shared("late", 20).aliasing("k1").alive(4..6)).unwrap();
+    registry.register(1, &BufferSpec::shared("k1", 100).alive(0..4)).unwrap();
+    registry.register(1, &BufferSpec::shared("early", 30).aliasing("k1").alive(2..6)).unwrap();
+    registry.register(1, &BufferSpec::shared("late", 20).aliasing("k1").alive(4..6)).unwrap();
     registry
 }
 
@@ -46,23 +46,23 @@ fn the_mark_is_explained_and_has_a_colour_for_light_and_for_dark_pages() {
 #[test]
 fn what_takes_turns_and_what_has_no_time_is_not_marked() {
     let registry = Registry::new();
-    registry.register(1, &Buffer::shared("k1", 100).alive(0..4)).unwrap();
-    registry.register(1, &Buffer::shared("late", 30).aliasing("k1").alive(4..6)).unwrap();
-    registry.register(2, &Buffer::shared("k1", 100)).unwrap();
-    registry.register(2, &Buffer::shared("tmp", 30).aliasing("k1")).unwrap();
+    registry.register(1, &BufferSpec::shared("k1", 100).alive(0..4)).unwrap();
+    registry.register(1, &BufferSpec::shared("late", 30).aliasing("k1").alive(4..6)).unwrap();
+    registry.register(2, &BufferSpec::shared("k1", 100)).unwrap();
+    registry.register(2, &BufferSpec::shared("tmp", 30).aliasing("k1")).unwrap();
     for parent in [1, 2] {
         let svg = registry.svg(parent).unwrap();
         assert!(!svg.contains("class=\"clash\" fill=\"url") && !svg.contains("shared while"), "{parent}");
     }
-    assert_eq!(registry.overlaps(2).unwrap().len(), 1, "which the report tells all the same");
+    assert_eq!(registry.overlaps(2).unwrap().len(), 1, "which overlaps() reports all the same");
 }
 
 #[test]
 fn a_legend_of_everything_stays_within_the_picture() {
     let registry = registry();
-    registry.register(1, &Buffer::local("back", 300).aliasing("k1").alive(0..1)).unwrap();
-    registry.register(1, &Buffer::shared("full", 300).aliasing("k1").alive(9..10)).unwrap();
-    registry.register(2, &Buffer::shared("inner", 5)).unwrap();
+    registry.register(1, &BufferSpec::local("back", 300).aliasing("k1").alive(0..1)).unwrap();
+    registry.register(1, &BufferSpec::shared("full", 300).aliasing("k1").alive(9..10)).unwrap();
+    registry.register(2, &BufferSpec::shared("inner", 5)).unwrap();
     registry.register_child(1, "child", 2, None).unwrap();
     let svg = registry.svg(1).unwrap();
     let (width, height) = (960.0, svg.split(" height=\"").nth(1).unwrap().split('"').next().unwrap());

@@ -1,7 +1,7 @@
 //! The scenarios of tests/data/registry, which the layout rules come from.
 
 use backbuf::Status;
-use backbuf::registry::{Buffer, Location, Precision, Registry, Space, Totals, Update, Updated};
+use backbuf::registry::{BufferSpec, BufferUpdate, Location, Precision, Registry, Space, Totals, Updated};
 use serde_json::{Value, json};
 
 const PARENT: u64 = 1;
@@ -27,8 +27,8 @@ fn size(value: &Value) -> u64 {
     value.as_i64().unwrap() as u64
 }
 
-fn buffer(op: &Value) -> Buffer {
-    Buffer {
+fn buffer(op: &Value) -> BufferSpec {
+    BufferSpec {
         name: op["name"].as_str().unwrap().into(),
         size: size(&op["size"]),
         location: op["location"].as_str().map_or(Ok(Location::Local), Location::from_name).unwrap(),
@@ -39,8 +39,8 @@ fn buffer(op: &Value) -> Buffer {
     }
 }
 
-fn update(set: &Value) -> Update {
-    Update {
+fn update(set: &Value) -> BufferUpdate {
+    BufferUpdate {
         size: set.get("size").map(size),
         location: set.get("location").map(|name| Location::from_name(name.as_str().unwrap()).unwrap()),
         persistent: set.get("persistent").map(|flag| flag.as_bool().unwrap()),

@@ -2,17 +2,19 @@
 //!
 //! `cargo run --example lorenz [FOLDER]` writes `lorenz.json`, `lorenz_layout.h` and `lorenz.svg` to FOLDER (target/lorenz).
 
-use backbuf::registry::{Arch, Buffer, Launch, Options, PlanOptions, Precision, Registry, SharedPer};
+use backbuf::registry::{
+    Arch, BufferSpec, Launch, LayoutOptions, PlanOptions, Precision, Registry, SharedPer,
+};
 
 /// The parent's key, any number.
 const SOLVER: u64 = 1;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| "target/lorenz".to_owned());
-    let options = Options { typed: true, shared_per: SharedPer::Thread, ..Options::default() };
+    let options = LayoutOptions { typed: true, shared_per: SharedPer::Thread, ..LayoutOptions::default() };
     let registry = Registry::with_options("lorenz", options);
 
-    registry.register(SOLVER, &Buffer::shared("steps", 1).of(Precision::I32))?;
+    registry.register(SOLVER, &BufferSpec::shared("steps", 1).of(Precision::I32))?;
     // Step i evaluates the derivative k(i + 1), and the last one the error. Each is needed until the last step that reads it.
     for (name, alive) in [
         ("k1", 0..8),
@@ -26,11 +28,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("next", 6..8),
         ("error", 7..8),
     ] {
-        registry.register(SOLVER, &Buffer::shared(name, 3).alive(alive))?;
+        registry.register(SOLVER, &BufferSpec::shared(name, 3).alive(alive))?;
     }
-    registry.register(SOLVER, &Buffer::persistent("state", 3))?;
-    registry.register(SOLVER, &Buffer::persistent("time", 1).of(Precision::F64))?;
-    registry.register(SOLVER, &Buffer::local("scale", 3))?;
+    registry.register(SOLVER, &BufferSpec::persistent("state", 3))?;
+    registry.register(SOLVER, &BufferSpec::persistent("time", 1).of(Precision::F64))?;
+    registry.register(SOLVER, &BufferSpec::local("scale", 3))?;
 
     let before = registry.shared_stride_bytes(SOLVER)?;
     let plan = registry.plan(SOLVER, &PlanOptions::default())?.shared;

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
-use backbuf::registry::{Arch, Launch, Layout, Refusal, Registry, SharedPer, diff};
+use backbuf::registry::{Arch, CheckError, Launch, Layout, Registry, SharedPer, diff};
 
 const USAGE: &str = "\
 usage: backbuf-layout COMMAND FILE... [OPTION VALUE]...
@@ -154,11 +154,11 @@ fn check(words: &Words) -> Outcome {
                 there.bound.name()
             ))
         }
-        Err(Refusal::Unfit(unfit)) => {
+        Err(CheckError::Unfit(unfit)) => {
             print(&format!("{path} does not fit {arch}: {unfit}\n"))?;
             Err(End::Told(1))
         }
-        Err(Refusal::Call(error)) => failed(format_args!("{path}: {error}")),
+        Err(CheckError::Call(error)) => failed(format_args!("{path}: {error}")),
     }
 }
 

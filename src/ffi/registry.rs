@@ -9,7 +9,7 @@ use crate::ffi::object::{Object, create_at};
 use crate::ffi::registry_buffer::{Fields, bb_registry_buffer};
 use crate::ffi::status::bb_status;
 use crate::ffi::{input, registry_buffer};
-use crate::registry::options::{Options, SharedPer};
+use crate::registry::options::{LayoutOptions, SharedPer};
 use crate::registry::registry::Registry;
 
 /// `shared_per`: one shared region per block.
@@ -49,7 +49,7 @@ impl Object for Registry {
 }
 
 fn defaults() -> bb_registry_config {
-    let core = Options::default();
+    let core = LayoutOptions::default();
     bb_registry_config {
         struct_size: size_of::<bb_registry_config>() as u32,
         typed: u32::from(core.typed),
@@ -86,11 +86,11 @@ pub(super) fn per_of(code: u32) -> Result<SharedPer> {
 /// # Safety
 ///
 /// NULL, or a config that is as long as it says, with a label that is a string or NULL.
-unsafe fn read<'a>(config: *const bb_registry_config) -> Result<(&'a str, Options)> {
+unsafe fn read<'a>(config: *const bb_registry_config) -> Result<(&'a str, LayoutOptions)> {
     // SAFETY: promised by the caller.
     let config = unsafe { input::optional_struct(config, defaults()) }?;
     input::reserved(config.reserved, "reserved")?;
-    let options = Options {
+    let options = LayoutOptions {
         typed: input::flag(config.typed, "typed")?,
         bank_skew: input::flag(config.bank_skew, "bank_skew")?,
         protect_persistent: input::flag(config.protect_persistent, "protect_persistent")?,

@@ -9,7 +9,8 @@ use crate::ffi::guard::guard;
 use crate::ffi::input;
 use crate::ffi::manager::bb_dtype;
 use crate::ffi::status::bb_status;
-use crate::registry::buffer::{Lifetime, Location, Precision, Spec};
+use crate::registry::buffer::{BufferAttributes, Lifetime, check_size};
+use crate::registry::options::{Location, Precision};
 
 /// `bb_registry_buffer.location`: the block's shared memory.
 pub const BB_LOCATION_SHARED: u32 = 1;
@@ -162,10 +163,10 @@ impl Given<'_> {
     }
 
     /// The checked fields. Errors of names come before theirs.
-    pub(super) fn spec(&self) -> Result<Spec> {
+    pub(super) fn spec(&self) -> Result<BufferAttributes> {
         // A size out of range is reported before an unknown location.
-        crate::registry::buffer::vet_size(self.raw.size)?;
-        Ok(Spec {
+        check_size(self.raw.size)?;
+        Ok(BufferAttributes {
             size: self.raw.size,
             location: location_of(self.raw.location)?,
             persistent: input::flag(self.raw.persistent, "persistent")?,
@@ -175,9 +176,9 @@ impl Given<'_> {
     }
 
     /// `spec` with some of this buffer's fields.
-    pub(super) fn change(&self, mut spec: Spec, fields: Fields) -> Result<Spec> {
+    pub(super) fn change(&self, mut spec: BufferAttributes, fields: Fields) -> Result<BufferAttributes> {
         if fields.contains(Fields::SIZE) {
-            crate::registry::buffer::vet_size(self.raw.size)?;
+            check_size(self.raw.size)?;
             spec.size = self.raw.size;
         }
         if fields.contains(Fields::LOCATION) {

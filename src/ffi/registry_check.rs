@@ -8,9 +8,9 @@ use crate::ffi::handle::bb_registry;
 use crate::ffi::registry::per_of;
 use crate::ffi::status::bb_status;
 use crate::ffi::{input, status};
-use crate::registry::check::{Fit, Refusal};
-use crate::registry::limits::{Arch, Limits};
-use crate::registry::occupancy::{Bound, Launch};
+use crate::registry::gpu::check::{CheckError, Fit};
+use crate::registry::gpu::limits::{Arch, GpuLimits};
+use crate::registry::gpu::occupancy::{Bound, Launch};
 use crate::registry::registry::Registry;
 
 /// `bb_fit.bound`: shared memory limits the blocks on a multiprocessor.
@@ -22,7 +22,7 @@ pub const BB_BOUND_THREADS: u32 = 3;
 /// `bb_fit.bound`: the maximum number of blocks limits them.
 pub const BB_BOUND_BLOCKS: u32 = 4;
 
-/// Limits of a GPU. `bb_limits_init()` fills them for a compute capability; the caller may change them.
+/// GpuLimits of a GPU. `bb_limits_init()` fills them for a compute capability; the caller may change them.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_limits {
@@ -124,7 +124,7 @@ pub unsafe extern "C" fn bb_limits_init(cc: u32, limits: *mut bb_limits) -> bb_s
     })
 }
 
-fn limits_code(limits: &Limits) -> bb_limits {
+fn limits_code(limits: &GpuLimits) -> bb_limits {
     copy_fields! {
         bb_limits { struct_size: size_of::<bb_limits>() as u32, reserved: 0 } from limits:
         threads_per_block, threads_per_sm, blocks_per_sm, registers_per_sm, registers_per_thread, register_granule,
@@ -132,9 +132,9 @@ fn limits_code(limits: &Limits) -> bb_limits {
     }
 }
 
-fn limits_of(given: &bb_limits) -> Limits {
+fn limits_of(given: &bb_limits) -> GpuLimits {
     copy_fields! {
-        Limits {} from given:
+        GpuLimits {} from given:
         threads_per_block, threads_per_sm, blocks_per_sm, registers_per_sm, registers_per_thread, register_granule,
         shared_static_bytes, shared_block_bytes, shared_sm_bytes, shared_reserved_bytes, shared_granule_bytes
     }
@@ -209,8 +209,8 @@ pub unsafe extern "C" fn bb_registry_check(
         match r.check(parent, &limits_of(&limits), &launch) {
             // SAFETY: the header requires memory of `struct_size` bytes.
             Ok(fits) => unsafe { input::write_sized(struct_size, fit, "fit", |size| fit_code(&fits, size)) },
-            Err(Refusal::Call(error)) => Err(error),
-            Err(Refusal::Unfit(report)) => {
+            Err(CheckError::Call(error)) => Err(error),
+            Err(CheckError::Unfit(report)) => {
                 unfit = Some(report);
                 Err(Error::of(Status::Limit))
             }

@@ -8,8 +8,8 @@ use crate::ffi::guard::{guard, on};
 use crate::ffi::handle::bb_registry;
 use crate::ffi::input;
 use crate::ffi::status::bb_status;
+use crate::registry::plan::Plans;
 use crate::registry::planner::plan::PlanOptions;
-use crate::registry::planning::Plans;
 use crate::registry::registry::Registry;
 
 /// Called repeatedly by any thread of the search: any result but 0 ends the search, which keeps the best plan so far.

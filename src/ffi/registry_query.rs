@@ -10,8 +10,9 @@ use crate::ffi::manager::bb_dtype;
 use crate::ffi::registry::per_code;
 use crate::ffi::registry_buffer::precision_code;
 use crate::ffi::status::bb_status;
-use crate::registry::diff;
-use crate::registry::layout::{Layout, Origin, Space};
+use crate::registry::layout::diff::diff;
+use crate::registry::layout::{Layout, Origin};
+use crate::registry::options::Space;
 use crate::registry::registry::Registry;
 
 /// `bb_allocator.space`: the shared region.

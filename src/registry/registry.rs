@@ -1,43 +1,42 @@
-//! The registry: finds a parent's group, and delegates.
+//! The registry: a lock around the groups, and queries that return copies.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::buffer::{Buffer, Spec, Update};
-use super::group::{self, Group};
-use super::layout::{Allocator, Layout, Placed, Totals};
-use super::options::Options;
-use super::state::{State, no_name};
-use crate::alloc::try_string;
-use crate::alloc::try_vec;
+use crate::alloc::{try_string, try_vec};
 use crate::error::{Error, Label, Result, Status};
+use crate::registry::buffer::{BufferAttributes, BufferSpec, BufferUpdate};
+use crate::registry::group::check_name;
+use crate::registry::groups::{Groups, no_name};
+use crate::registry::layout::{Allocator, Layout, Placed, Totals};
+use crate::registry::options::LayoutOptions;
 
-/// What an update met.
+/// The result of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Updated {
     /// The parent has a buffer of that name.
     pub recognized: bool,
-    /// And it is another one now.
+    /// The update has changed it.
     pub changed: bool,
 }
 
-/// Where named buffers of many parents lie. All methods may be called from any thread at once.
+/// Named buffers of many parents, and where they lie. All methods may be called from any thread at any time.
 ///
-/// Layouts are worked out when first asked for, and dropped by a change. A refused call changes nothing.
+/// A layout is computed by the first query and dropped by the next change. A refused call changes nothing.
 ///
 /// ```
-/// use backbuf::registry::{Buffer, Registry};
+/// use backbuf::registry::{BufferSpec, Registry};
 /// let registry = Registry::new();
-/// registry.register(7, &Buffer::shared("k1", 100))?;
+/// registry.register(7, &BufferSpec::shared("k1", 100))?;
 /// assert_eq!(registry.shared_buffer_size(7)?, 100);
-/// assert_eq!(registry.shared_buffer_size(8)?, 0, "a parent that nobody knows takes nothing");
+/// assert_eq!(registry.shared_buffer_size(8)?, 0, "an unknown parent has no buffers");
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Registry {
     label: Label,
-    defaults: Options,
-    // The standard library's: its waiters park on the bare futex, which allocates nothing.
-    state: Mutex<State>,
+    defaults: LayoutOptions,
+    /// The standard library's mutex, because a panic must poison it.
+    groups: Mutex<Groups>,
 }
 
 impl Default for Registry {
@@ -48,24 +47,13 @@ impl Default for Registry {
 
 impl Registry {
     /// An empty registry.
-    ///
-    /// ```
-    /// assert!(backbuf::registry::Registry::new().parents()?.is_empty());
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
     pub fn new() -> Registry {
-        Registry::with_options("", Options::default())
+        Registry::with_options("", LayoutOptions::default())
     }
 
-    /// An empty registry whose groups begin with these options. The label is told in errors.
-    ///
-    /// ```
-    /// use backbuf::registry::{Options, Registry};
-    /// let registry = Registry::with_options("solvers", Options { typed: true, ..Options::default() });
-    /// assert_eq!(registry.label().as_str(), "solvers");
-    /// ```
-    pub fn with_options(label: &str, options: Options) -> Registry {
-        Registry { label: Label::new(label), defaults: options, state: Mutex::default() }
+    /// An empty registry whose groups begin with these options. Error messages contain the label.
+    pub fn with_options(label: &str, options: LayoutOptions) -> Registry {
+        Registry { label: Label::new(label), defaults: options, groups: Mutex::default() }
     }
 
     /// The registry's name in messages.
@@ -73,59 +61,60 @@ impl Registry {
         self.label
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        // What a panic has left is still worth a look.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The groups, to read them. That is allowed even after a panic.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Groups> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same, to change something. A panic has left the lock poisoned: nothing is changed from then on.
-    pub(super) fn lock_to_change(&self) -> Result<MutexGuard<'_, State>> {
-        self.state.lock().map_err(|_| Error::of(Status::Poisoned))
+    /// The groups, to change them. Fails after a panic, which may have left them half changed.
+    pub(crate) fn lock_to_change(&self) -> Result<MutexGuard<'_, Groups>> {
+        self.groups.lock().map_err(|_| Error::of(Status::Poisoned))
     }
 
     /// Adds a buffer at the end of the parent's order.
     ///
-    /// Refused, in this order: an empty or over-long name, an alias of itself ([`Status::AliasSelf`]), a name that is taken
-    /// ([`Status::Exists`]), an alias target that is missing ([`Status::AliasMissing`]), a size, location, precision or
-    /// lifetime out of range.
+    /// Fails, in this order, for an empty or over-long name, an alias of itself ([`Status::AliasSelf`]), a name that is taken
+    /// ([`Status::Exists`]), a missing alias target ([`Status::AliasMissing`]), and a size, location, precision or lifetime out
+    /// of range.
     ///
     /// ```
-    /// use backbuf::{Status, registry::{Buffer, Registry}};
+    /// use backbuf::{Status, registry::{BufferSpec, Registry}};
     /// let registry = Registry::new();
-    /// registry.register(1, &Buffer::shared("k1", 100))?;
-    /// let error = registry.register(1, &Buffer::shared("tmp", 30).aliasing("k9")).unwrap_err();
+    /// registry.register(1, &BufferSpec::shared("k1", 100))?;
+    /// let error = registry.register(1, &BufferSpec::shared("tmp", 30).aliasing("k9")).unwrap_err();
     /// assert_eq!(error.status(), Status::AliasMissing);
     /// assert_eq!(error.to_string(), "aliases = 'k9': no such buffer of this parent; register it first");
     /// # Ok::<(), backbuf::Error>(())
     /// ```
-    pub fn register(&self, parent: u64, buffer: &Buffer) -> Result<()> {
-        self.register_with(parent, &buffer.name, buffer.aliases.as_deref(), || Ok(buffer.spec()))
+    pub fn register(&self, parent: u64, buffer: &BufferSpec) -> Result<()> {
+        self.register_with(parent, &buffer.name, buffer.aliases.as_deref(), || Ok(buffer.attributes()))
     }
 
-    /// The same, with a spec that is looked at after the names.
+    /// [`register`](Registry::register) with attributes that are evaluated after the names.
     pub(crate) fn register_with(
         &self,
         parent: u64,
         name: &str,
         aliases: Option<&str>,
-        spec: impl FnOnce() -> Result<Spec>,
+        attributes: impl FnOnce() -> Result<BufferAttributes>,
     ) -> Result<()> {
-        self.lock_to_change()?.change(parent, self.defaults, |group| group.register(name, aliases, spec))
+        let mut groups = self.lock_to_change()?;
+        groups.change_or_create(parent, self.defaults, |group| group.register(name, aliases, attributes))
     }
 
-    /// Gives a name that is taken another buffer, in its old place of the order.
+    /// Replaces the buffer of a name that is taken. The new one keeps its position in the order.
     ///
     /// ```
-    /// use backbuf::registry::{Buffer, Registry};
+    /// use backbuf::registry::{BufferSpec, Registry};
     /// let registry = Registry::new();
-    /// registry.register(1, &Buffer::shared("k1", 100))?;
-    /// registry.register(1, &Buffer::shared("k2", 50))?;
-    /// registry.replace(1, &Buffer::local("k1", 10))?;
+    /// registry.register(1, &BufferSpec::shared("k1", 100))?;
+    /// registry.register(1, &BufferSpec::shared("k2", 50))?;
+    /// registry.replace(1, &BufferSpec::local("k1", 10))?;
     /// assert_eq!(registry.get_allocator(1, "k2")?.offset, 0);
     /// # Ok::<(), backbuf::Error>(())
     /// ```
-    pub fn replace(&self, parent: u64, buffer: &Buffer) -> Result<()> {
-        self.replace_with(parent, &buffer.name, buffer.aliases.as_deref(), || Ok(buffer.spec()))
+    pub fn replace(&self, parent: u64, buffer: &BufferSpec) -> Result<()> {
+        self.replace_with(parent, &buffer.name, buffer.aliases.as_deref(), || Ok(buffer.attributes()))
     }
 
     pub(crate) fn replace_with(
@@ -133,21 +122,21 @@ impl Registry {
         parent: u64,
         name: &str,
         aliases: Option<&str>,
-        spec: impl FnOnce() -> Result<Spec>,
+        attributes: impl FnOnce() -> Result<BufferAttributes>,
     ) -> Result<()> {
-        let mut state = self.lock_to_change()?;
-        group::vet_name(name)?;
-        let index = state.group(parent)?.find(name).ok_or_else(|| no_name(name))?;
-        state.alter(parent, |group| group.change(index, Some(aliases), |_| spec())).map(|_| ())
+        let mut groups = self.lock_to_change()?;
+        check_name(name)?;
+        let index = groups.group(parent)?.find(name).ok_or_else(|| no_name(name))?;
+        groups.change(parent, |group| group.change(index, Some(aliases), |_| attributes())).map(|_| ())
     }
 
-    /// Changes some of a buffer. What the registry does not know is no error: the answer tells.
+    /// Changes some attributes of a buffer. An unknown parent or name is not an error: the result reports it.
     ///
-    /// An alias that becomes the buffer itself, is missing, or comes later in the order ([`Status::AliasOrder`]) is refused,
-    /// and so is a value that `register` would refuse.
-    pub fn update_buffer(&self, parent: u64, name: &str, update: &Update) -> Result<Updated> {
+    /// Fails for an alias of itself, one whose target is missing or comes later in the order ([`Status::AliasOrder`]), and for
+    /// a value that [`register`](Registry::register) refuses.
+    pub fn update_buffer(&self, parent: u64, name: &str, update: &BufferUpdate) -> Result<Updated> {
         let aliases = update.aliases.as_ref().map(|aliases| aliases.as_deref());
-        self.update_with(parent, name, aliases, |spec| Ok(update.apply(spec)))
+        self.update_with(parent, name, aliases, |attributes| Ok(update.apply(attributes)))
     }
 
     pub(crate) fn update_with(
@@ -155,33 +144,33 @@ impl Registry {
         parent: u64,
         name: &str,
         aliases: Option<Option<&str>>,
-        spec: impl FnOnce(Spec) -> Result<Spec>,
+        attributes: impl FnOnce(BufferAttributes) -> Result<BufferAttributes>,
     ) -> Result<Updated> {
-        let mut state = self.lock_to_change()?;
-        let Some(index) = state.groups.get(&parent).and_then(|group| group.find(name)) else {
+        let mut groups = self.lock_to_change()?;
+        let Some(index) = groups.get(parent).and_then(|group| group.find(name)) else {
             return Ok(Updated { recognized: false, changed: false });
         };
-        let changed = state.alter(parent, |group| group.change(index, aliases, spec))?;
+        let changed = groups.change(parent, |group| group.change(index, aliases, attributes))?;
         Ok(Updated { recognized: true, changed })
     }
 
     /// Rolls a child's shared and persistent totals up into a parent, as the hidden buffers `<name>.shared` and
-    /// `<name>.persistent` at the end of its order. They are live: whatever changes in the child, now or later, moves what
-    /// comes after them. The parent's options count for the whole region; those of the child, for its own launches.
+    /// `<name>.persistent` at the end of its order. They follow every later change of the child. The parent's options apply to
+    /// the whole region, the child's to its own launches.
     ///
-    /// `aliases` is the buffer whose memory the child's shared region would rather share, as in [`Registry::register`]. The
-    /// persistent region is never an alias.
+    /// `aliases` is the alias target of the child's shared region, as in [`Registry::register`]. The persistent region is never
+    /// an alias.
     ///
     /// ```
-    /// use backbuf::registry::{Buffer, Registry};
+    /// use backbuf::registry::{BufferSpec, Registry};
     /// let registry = Registry::new();
     /// registry.register_child(1, "solver", 2, None)?;
-    /// registry.register(1, &Buffer::shared("k1", 10))?;
-    /// registry.register(2, &Buffer::shared("jacobian", 9))?;
+    /// registry.register(1, &BufferSpec::shared("k1", 10))?;
+    /// registry.register(2, &BufferSpec::shared("jacobian", 9))?;
     /// assert_eq!(registry.get_allocator(1, "solver.shared")?.length, 9);
     /// assert_eq!(registry.get_allocator(1, "k1")?.offset, 9);
     /// registry.register_child(1, "line_search", 3, Some("k1"))?;
-    /// registry.register(3, &Buffer::shared("step", 4))?;
+    /// registry.register(3, &BufferSpec::shared("step", 4))?;
     /// assert_eq!(registry.get_allocator(1, "line_search.shared")?.offset, 9);
     /// # Ok::<(), backbuf::Error>(())
     /// ```
@@ -189,86 +178,65 @@ impl Registry {
         self.lock_to_change()?.register_child(parent, self.defaults, name, child, aliases)
     }
 
-    /// Drops the layout, and the plan with it: the next query works the layout out by the rules. An unknown parent is fine.
+    /// Drops the layout, and the plan with it: the next query computes the layout by the rules. Does nothing for an unknown
+    /// parent.
     pub fn clear_layout(&self, parent: u64) -> Result<()> {
-        let mut state = self.lock_to_change()?;
-        match state.groups.get_mut(&parent) {
-            Some(group) if group.plan.is_some() => state.alter(parent, |_| Ok(true)).map(|_| ()),
-            Some(group) => {
-                group.arrangement.take();
-                Ok(())
-            }
-            None => Ok(()),
-        }
+        self.lock_to_change()?.clear_layout(parent);
+        Ok(())
     }
 
-    /// Forgets a parent and all of its buffers. Where it is a child, it takes nothing from then on. An unknown parent is fine.
+    /// Removes a parent and all its buffers. Parents that roll it up count it as empty from then on. Does nothing for an unknown
+    /// parent.
     pub fn clear_parent(&self, parent: u64) -> Result<()> {
-        self.lock_to_change()?.forget(parent)
+        self.lock_to_change()?.remove(parent);
+        Ok(())
     }
 
-    /// How the parent lays out from now on.
+    /// Sets the options of a parent's layout.
     ///
     /// ```
-    /// use backbuf::registry::{Buffer, Options, Registry, SharedPer};
+    /// use backbuf::registry::{BufferSpec, LayoutOptions, Registry, SharedPer};
     /// let registry = Registry::new();
-    /// registry.register(1, &Buffer::shared("k1", 3))?;
-    /// let options = Options { shared_per: SharedPer::Thread, ..registry.options(1)? };
+    /// registry.register(1, &BufferSpec::shared("k1", 3))?;
+    /// let options = LayoutOptions { shared_per: SharedPer::Thread, ..registry.options(1)? };
     /// registry.set_options(1, options)?;
     /// assert_eq!(registry.shared_bytes(1, 256)?, 3 * 4 * 256);
     /// # Ok::<(), backbuf::Error>(())
     /// ```
-    pub fn set_options(&self, parent: u64, options: Options) -> Result<()> {
-        let mut state = self.lock_to_change()?;
-        if state.group(parent)?.options == options {
-            return Ok(());
-        }
-        let set = |group: &mut Group| {
-            group.options = options;
-            Ok(true)
-        };
-        state.alter(parent, set).map(|_| ())
+    pub fn set_options(&self, parent: u64, options: LayoutOptions) -> Result<()> {
+        let mut groups = self.lock_to_change()?;
+        let replace = |old: &mut LayoutOptions| std::mem::replace(old, options) != options;
+        groups.change(parent, |group| Ok(replace(&mut group.options))).map(|_| ())
     }
 
-    /// How the parent lays out.
-    pub fn options(&self, parent: u64) -> Result<Options> {
+    /// The options of a parent's layout.
+    pub fn options(&self, parent: u64) -> Result<LayoutOptions> {
         Ok(self.lock().group(parent)?.options)
     }
 
     /// Every parent that has buffers, in ascending order.
     pub fn parents(&self) -> Result<Vec<u64>> {
-        let state = self.lock();
-        let mut parents = try_vec(state.groups.len())?;
-        parents.extend(state.groups.keys());
+        let groups = self.lock();
+        let mut parents = try_vec(groups.parents().len())?;
+        parents.extend(groups.parents());
         parents.sort_unstable();
         Ok(parents)
     }
 
-    /// A number that is another one after every change of the parent or of its children, and never one that was before. 0
-    /// for an unknown parent.
-    ///
-    /// ```
-    /// use backbuf::registry::{Buffer, Registry};
-    /// let registry = Registry::new();
-    /// registry.register(1, &Buffer::shared("k1", 3))?;
-    /// let before = registry.version(1);
-    /// registry.register(1, &Buffer::shared("k2", 3))?;
-    /// assert_ne!(registry.version(1), before);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
+    /// A number that differs after every change of the parent or of its children, and never repeats. 0 for an unknown parent.
     pub fn version(&self, parent: u64) -> u64 {
-        self.lock().groups.get(&parent).map_or(0, |group| group.version)
+        self.lock().get(parent).map_or(0, |group| group.version)
     }
 
-    /// The same for equal layouts, in every process. The layouts of children count, too.
+    /// A hash that is the same for equal layouts, in every process. It covers the layouts of children.
     pub fn layout_hash(&self, parent: u64) -> Result<u64> {
         self.lock().hash(parent)
     }
 
-    /// What the parent takes, in elements: 0 for an unknown one.
+    /// The sizes of the parent's regions, in elements: 0 for an unknown one.
     pub fn totals(&self, parent: u64) -> Result<Totals> {
-        let state = self.lock();
-        Ok(state.settled(parent)?.map_or_else(Totals::default, |(_, all)| Totals {
+        let groups = self.lock();
+        Ok(groups.find_arranged(parent)?.map_or_else(Totals::default, |(_, all)| Totals {
             shared: all.shared.elements(),
             persistent: all.persistent.elements(),
             local: all.local,
@@ -293,60 +261,45 @@ impl Registry {
     /// How a kernel gets a buffer.
     ///
     /// ```
-    /// use backbuf::{Status, registry::{Buffer, Registry}};
+    /// use backbuf::{Status, registry::{BufferSpec, Registry}};
     /// let registry = Registry::new();
     /// assert_eq!(registry.get_allocator(1, "k1").unwrap_err().status(), Status::NoParent);
-    /// registry.register(1, &Buffer::local("k1", 0))?;
+    /// registry.register(1, &BufferSpec::local("k1", 0))?;
     /// assert_eq!(registry.get_allocator(1, "k2").unwrap_err().status(), Status::NoName);
     /// let k1 = registry.get_allocator(1, "k1")?;
     /// assert_eq!((k1.length, k1.zero_fill), (1, 0), "a local array is never empty");
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn get_allocator(&self, parent: u64, name: &str) -> Result<Allocator> {
-        let state = self.lock();
-        let (group, all) = state.known(parent)?;
+        let groups = self.lock();
+        let (group, all) = groups.arranged(parent)?;
         let index = group.find(name).ok_or_else(|| no_name(name))?;
         Ok(all.allocator(index))
     }
 
-    /// A buffer, as it was asked for last.
-    ///
-    /// ```
-    /// use backbuf::registry::{Buffer, Registry};
-    /// let registry = Registry::new();
-    /// registry.register(1, &Buffer::shared("k1", 100))?;
-    /// assert_eq!(registry.buffer(1, "k1")?, Buffer::shared("k1", 100));
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
-    pub fn buffer(&self, parent: u64, name: &str) -> Result<Buffer> {
-        let state = self.lock();
-        let group = state.group(parent)?;
+    /// The specification of a buffer, as registered or last updated.
+    pub fn buffer(&self, parent: u64, name: &str) -> Result<BufferSpec> {
+        let groups = self.lock();
+        let group = groups.group(parent)?;
         group.buffer(group.find(name).ok_or_else(|| no_name(name))?)
     }
 
-    /// The name of a buffer by its place in the order.
+    /// The name of a buffer by its position in the order.
     pub(crate) fn buffer_name(&self, parent: u64, index: u64) -> Result<String> {
-        let state = self.lock();
-        let entries = &state.group(parent)?.entries;
+        let groups = self.lock();
+        let entries = &groups.group(parent)?.entries;
         let entry = usize::try_from(index).ok().and_then(|index| entries.get(index));
-        try_string(
-            &entry
-                .ok_or_else(|| {
-                    Error::beyond(
-                        "index",
-                        u128::from(index) + 1,
-                        entries.len() as u64,
-                        "buffers of the parent",
-                    )
-                })?
-                .name,
-        )
+        let beyond = || {
+            let (end, limit) = (u128::from(index) + 1, entries.len() as u64);
+            Error::beyond("index", end, limit, "buffers of the parent")
+        };
+        try_string(&entry.ok_or_else(beyond)?.name)
     }
 
-    /// Where everything of the parent lies.
+    /// The layout of a parent: where each buffer lies.
     pub fn layout(&self, parent: u64) -> Result<Layout> {
-        let state = self.lock();
-        let (group, all) = state.known(parent)?;
+        let groups = self.lock();
+        let (group, all) = groups.arranged(parent)?;
         let mut buffers = try_vec(group.entries.len())?;
         for (index, entry) in group.entries.iter().enumerate() {
             let mut buffer = group.buffer(index)?;
@@ -356,13 +309,13 @@ impl Registry {
                 buffer.precision = allocator.precision.unwrap_or_default();
             }
             let child = entry.child;
-            let child_hash = child.filter(|key| state.groups.contains_key(key)).map(|key| state.hash(key));
+            let child_hash = child.filter(|&key| groups.get(key).is_some()).map(|key| groups.hash(key));
             buffers.push(Placed { buffer, allocator, child, child_hash: child_hash.transpose()? });
         }
         Ok(Layout {
             options: group.options,
             version: group.version,
-            hash: state.hash(parent)?,
+            hash: groups.hash(parent)?,
             shared: all.shared.region(),
             persistent: all.persistent.region(),
             local: all.local,
@@ -373,24 +326,24 @@ impl Registry {
         })
     }
 
-    /// Bytes from one thread's shared region to the next one's; of a block's region, its bytes. 0 for an unknown parent.
+    /// The distance in bytes between the shared regions of two threads; the bytes of a block's region. 0 for an unknown parent.
     ///
     /// ```
-    /// use backbuf::registry::{Buffer, Options, Registry, SharedPer};
-    /// let options = Options { typed: true, shared_per: SharedPer::Thread, ..Options::default() };
+    /// use backbuf::registry::{BufferSpec, LayoutOptions, Registry, SharedPer};
+    /// let options = LayoutOptions { typed: true, shared_per: SharedPer::Thread, ..LayoutOptions::default() };
     /// let registry = Registry::with_options("", options);
-    /// registry.register(1, &Buffer::shared("k1", 4))?;
-    /// assert_eq!(registry.shared_stride_bytes(1)?, 20, "5 words: an odd number meets all banks");
+    /// registry.register(1, &BufferSpec::shared("k1", 4))?;
+    /// assert_eq!(registry.shared_stride_bytes(1)?, 20, "5 words: an odd number uses all banks");
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn shared_stride_bytes(&self, parent: u64) -> Result<u64> {
-        let state = self.lock();
-        state.settled(parent)?.map_or(Ok(0), |(group, all)| all.shared.stride_bytes(group.options))
+        let groups = self.lock();
+        groups.find_arranged(parent)?.map_or(Ok(0), |(group, all)| all.shared.stride_bytes(group.options))
     }
 
-    /// Bytes of shared memory that a block of `threads` threads takes. 0 for an unknown parent.
+    /// Bytes of shared memory that a block of `threads` threads needs. 0 for an unknown parent.
     pub fn shared_bytes(&self, parent: u64, threads: u32) -> Result<u64> {
-        let state = self.lock();
-        state.settled(parent)?.map_or(Ok(0), |(group, all)| all.shared_bytes(group.options, threads))
+        let groups = self.lock();
+        groups.find_arranged(parent)?.map_or(Ok(0), |(group, all)| all.shared_bytes(group.options, threads))
     }
 }

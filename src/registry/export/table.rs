@@ -2,17 +2,16 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::layout::{Layout, Origin, Placed, Region, Space};
-use super::options::SharedPer;
-use super::printable::Printable;
-use super::registry::Registry;
 use crate::alloc::try_vec;
 use crate::error::Result;
+use crate::registry::layout::{Layout, MemoryRegion, Origin, Placed};
+use crate::registry::options::{SharedPer, Space};
+use crate::registry::registry::Registry;
 use crate::text::{Draft, compose};
 
 const COLUMNS: usize = 8;
 const HEADER: [&str; COLUMNS] = ["name", "space", "offset", "length", "type", "bytes", "origin", "alive"];
-/// Numbers end at one edge, words begin at one.
+/// Numbers are aligned to the right, words to the left.
 const IS_NUMBER: [bool; COLUMNS] = [false, false, true, true, false, true, false, false];
 
 type Row = [String; COLUMNS];
@@ -22,21 +21,21 @@ fn cell(text: impl Display) -> Result<String> {
 }
 
 fn row(placed: &Placed) -> Result<Row> {
-    let (buffer, place) = (&placed.buffer, &placed.allocator);
+    let (buffer, allocator) = (&placed.buffer, &placed.allocator);
     let nothing = || Ok(String::new());
     Ok([
         cell(Printable(&buffer.name))?,
-        cell(place.space.name())?,
-        if place.space == Space::Local { nothing()? } else { cell(place.offset)? },
-        cell(place.length)?,
-        cell(place.precision.map_or("bytes", |precision| precision.name()))?,
-        cell(place.length * place.element_bytes())?,
+        cell(allocator.space.name())?,
+        if allocator.space == Space::Local { nothing()? } else { cell(allocator.offset)? },
+        cell(allocator.length)?,
+        cell(allocator.precision.map_or("bytes", |precision| precision.name()))?,
+        cell(allocator.length * allocator.element_bytes())?,
         match (&buffer.aliases, placed.child.is_some()) {
             (None, true) => cell("child")?,
             (None, false) => cell("own")?,
             (Some(target), child) => {
                 let child = if child { "child " } else { "" };
-                let how = if place.origin == Origin::Aliased { "in" } else { "fell back from" };
+                let how = if allocator.origin == Origin::Aliased { "in" } else { "fell back from" };
                 cell(format_args!("{child}{how} {}", Printable(target)))?
             }
         },
@@ -44,7 +43,7 @@ fn row(placed: &Placed) -> Result<Row> {
     ])
 }
 
-/// A column to be filled up to a width in characters.
+/// A cell padded to a width in characters.
 fn padded(out: &mut Draft, text: &str, width: usize, to_the_right: bool) -> fmt::Result {
     let fill = width - text.chars().count();
     let (before, after) = if to_the_right { (fill, 0) } else { (0, fill) };
@@ -52,7 +51,7 @@ fn padded(out: &mut Draft, text: &str, width: usize, to_the_right: bool) -> fmt:
 }
 
 fn line(out: &mut Draft, cells: [&str; COLUMNS], widths: [usize; COLUMNS]) -> fmt::Result {
-    // Nothing stands behind the last word of a line.
+    // No trailing spaces.
     let last = cells.iter().rposition(|cell| !cell.is_empty()).unwrap_or(0);
     for (column, text) in cells.into_iter().enumerate().take(last + 1) {
         if column > 0 && widths[column] > 0 {
@@ -64,7 +63,7 @@ fn line(out: &mut Draft, cells: [&str; COLUMNS], widths: [usize; COLUMNS]) -> fm
     out.write_char('\n')
 }
 
-fn region(out: &mut Draft, name: &str, region: &Region) -> fmt::Result {
+fn region(out: &mut Draft, name: &str, region: &MemoryRegion) -> fmt::Result {
     write!(out, "{name}: {} ", region.elements)?;
     match (region.precision, region.bytes) {
         (Some(precision), Some(bytes)) => write!(out, "{precision}, {bytes} bytes"),
@@ -73,16 +72,37 @@ fn region(out: &mut Draft, name: &str, region: &Region) -> fmt::Result {
     }
 }
 
+/// A text in which every character that is invisible, or would end a line, a comment or a tag, is replaced by its code point.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Printable<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            match character {
+                ' ' => f.write_char(' ')?,
+                // C would join lines at it, or take it for an escape.
+                '\\' => f.write_str("U+005C")?,
+                _ if character.is_ascii_graphic() || character.is_alphanumeric() => {
+                    f.write_char(character)?
+                }
+                _ => write!(f, "U+{:04X}", u32::from(character))?,
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Layout {
     /// The layout as an aligned text table, in layout order: shared, persistent, local. Offsets are elements of the buffer's
     /// type.
     ///
     /// ```
-    /// use backbuf::registry::{Buffer, Registry};
+    /// use backbuf::registry::{BufferSpec, Registry};
     /// let registry = Registry::new();
-    /// registry.register(1, &Buffer::shared("k1", 100))?;
-    /// registry.register(1, &Buffer::shared("tmp", 30).aliasing("k1"))?;
-    /// registry.register(1, &Buffer::persistent("history", 8))?;
+    /// registry.register(1, &BufferSpec::shared("k1", 100))?;
+    /// registry.register(1, &BufferSpec::shared("tmp", 30).aliasing("k1"))?;
+    /// registry.register(1, &BufferSpec::persistent("history", 8))?;
     /// assert_eq!(
     ///     registry.table(1)?,
     ///     "name     space       offset  length  type  bytes  origin\n\
@@ -105,7 +125,7 @@ impl Layout {
         let mut widths = [0; COLUMNS];
         for (column, width) in widths.iter_mut().enumerate() {
             let widest = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-            // A column in which nothing stands is none.
+            // An empty column is omitted.
             *width = if widest == 0 { 0 } else { widest.max(HEADER[column].len()) };
         }
         compose(|out| {
@@ -150,18 +170,19 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::buffer::{Buffer, Precision};
-    use crate::registry::options::Options;
+    use crate::registry::buffer::BufferSpec;
+    use crate::registry::options::{LayoutOptions, Precision};
 
     #[test]
-    fn columns_stand_below_each_other_whatever_the_names() {
-        let options = Options { typed: true, shared_per: SharedPer::Thread, ..Options::default() };
+    fn columns_are_aligned_whatever_the_names() {
+        let options =
+            LayoutOptions { typed: true, shared_per: SharedPer::Thread, ..LayoutOptions::default() };
         let registry = Registry::with_options("", options);
         let buffers = [
-            Buffer::shared("größe\n", 4).alive(0..12),
-            Buffer::shared("b\\", 5).of(Precision::F64),
-            Buffer::shared("late", 900).aliasing("b\\").of(Precision::I64).alive(7..9),
-            Buffer::local("x", 0),
+            BufferSpec::shared("größe\n", 4).alive(0..12),
+            BufferSpec::shared("b\\", 5).of(Precision::F64),
+            BufferSpec::shared("late", 900).aliasing("b\\").of(Precision::I64).alive(7..9),
+            BufferSpec::local("x", 0),
         ];
         for buffer in &buffers {
             registry.register(1, buffer).unwrap();

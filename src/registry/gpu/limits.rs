@@ -1,4 +1,4 @@
-//! What a device allows a block and a multiprocessor.
+//! GPU limits by architecture: shared memory, threads and registers of a block and a multiprocessor.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,43 +17,43 @@ use crate::error::{Error, Result, Status};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Arch(u32);
 
-/// What a device allows. Those of a compute capability come from [`Arch::limits`]; a caller may give its own.
+/// The limits of a device. [`Arch::limits`] has those of a compute capability; a caller may pass its own.
 ///
 /// ```
-/// use backbuf::registry::{Arch, Limits};
-/// let smaller = Limits { shared_block_bytes: 64 << 10, ..Arch::of(80)?.limits() };
+/// use backbuf::registry::{Arch, GpuLimits};
+/// let smaller = GpuLimits { shared_block_bytes: 64 << 10, ..Arch::of(80)?.limits() };
 /// assert_eq!(smaller.blocks_per_sm, 32);
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Limits {
-    /// Shared memory that a block gets without asking, in bytes.
+pub struct GpuLimits {
+    /// The shared memory of a block whose kernel does not opt in, in bytes.
     pub shared_static_bytes: u64,
-    /// Shared memory that a block gets at most, if its kernel opts in, in bytes.
+    /// The largest shared memory of a block whose kernel opts in, in bytes.
     pub shared_block_bytes: u64,
-    /// Shared memory of a multiprocessor, in bytes.
+    /// The shared memory of a multiprocessor in bytes.
     pub shared_sm_bytes: u64,
-    /// Shared memory that the system takes of each block, in bytes.
+    /// The shared memory that the system reserves per block, in bytes.
     pub shared_reserved_bytes: u64,
-    /// Shared memory is given out in multiples of this, in bytes.
+    /// The allocation granularity of shared memory in bytes.
     pub shared_granule_bytes: u64,
-    /// Threads of a block at most.
+    /// The largest number of threads of a block.
     pub threads_per_block: u32,
-    /// Threads of a multiprocessor at most.
+    /// The largest number of threads of a multiprocessor.
     pub threads_per_sm: u32,
-    /// Blocks of a multiprocessor at most.
+    /// The largest number of blocks of a multiprocessor.
     pub blocks_per_sm: u32,
-    /// Registers of a multiprocessor, and of a block at most.
+    /// The registers of a multiprocessor, which is also the limit of a block.
     pub registers_per_sm: u32,
-    /// Registers of a thread at most.
+    /// The largest number of registers of a thread.
     pub registers_per_thread: u32,
-    /// A warp gets registers in multiples of this.
+    /// The allocation granularity of registers per warp.
     pub register_granule: u32,
 }
 
 const KIB: u64 = 1 << 10;
 
-/// Compute capability × 10; KiB of a block at most, of a multiprocessor, reserved a block; threads and blocks of a
+/// Compute capability × 10; KiB of shared memory per block, per multiprocessor, reserved per block; threads and blocks per
 /// multiprocessor. From the tables of technical specifications in NVIDIA's CUDA programming guide.
 const TABLE: [(u32, u64, u64, u64, u32, u32); 13] = [
     (70, 96, 96, 0, 2048, 32),
@@ -73,57 +73,35 @@ const TABLE: [(u32, u64, u64, u64, u32, u32); 13] = [
 
 #[cold]
 fn unknown(name: &str) -> Error {
-    let why =
-        "not in the table, which holds 7.0 to 12.1; name one as sm_90 or 9.0, or give limits of your own";
-    Error::named(Status::Argument, "arch", name, why)
+    let reason =
+        "not in the table, which has 7.0 to 12.1; name one as sm_90 or 9.0, or pass limits of your own";
+    Error::named(Status::Argument, "arch", name, reason)
 }
 
 impl Arch {
-    /// Every one of the table, in ascending order.
-    ///
-    /// ```
-    /// assert_eq!(backbuf::registry::Arch::all().next().unwrap().cc(), 70);
-    /// ```
+    /// Every architecture of the table in ascending order.
     pub fn all() -> impl Iterator<Item = Arch> {
         TABLE.iter().map(|row| Arch(row.0))
     }
 
-    /// The one of compute capability `cc / 10`.
-    ///
-    /// ```
-    /// use backbuf::registry::Arch;
-    /// assert_eq!(Arch::of(86)?.to_string(), "sm_86");
-    /// assert!(Arch::of(61).is_err());
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
+    /// The architecture of compute capability `cc / 10`.
     pub fn of(cc: u32) -> Result<Arch> {
         Arch::all().find(|arch| arch.0 == cc).ok_or_else(|| {
-            let why = "no compute capability of the table, which holds 70 (7.0) to 121 (12.1); give limits of your own";
-            Error::value(Status::Argument, "cc", cc, why)
+            let reason = "not in the table, which has 70 (7.0) to 121 (12.1); pass limits of your own";
+            Error::value(Status::Argument, "cc", cc, reason)
         })
     }
 
     /// Ten times the compute capability.
-    ///
-    /// ```
-    /// assert_eq!("12.0".parse::<backbuf::registry::Arch>()?.cc(), 120);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
     pub const fn cc(self) -> u32 {
         self.0
     }
 
-    /// What it allows.
-    ///
-    /// ```
-    /// use backbuf::registry::Arch;
-    /// assert_eq!(Arch::of(75)?.limits().shared_reserved_bytes, 0);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
-    pub fn limits(self) -> Limits {
+    /// The limits of the architecture.
+    pub fn limits(self) -> GpuLimits {
         let row = TABLE.iter().find(|row| row.0 == self.0).unwrap_or(&TABLE[0]);
         let &(cc, block, sm, reserved, threads_per_sm, blocks_per_sm) = row;
-        Limits {
+        GpuLimits {
             shared_static_bytes: 48 * KIB,
             shared_block_bytes: block * KIB,
             shared_sm_bytes: sm * KIB,
@@ -170,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_and_what_the_system_takes_of_it_fit_a_multiprocessor() {
+    fn a_block_and_its_reserved_memory_fit_a_multiprocessor() {
         for arch in Arch::all() {
             let limits = arch.limits();
             assert_eq!(limits.shared_block_bytes + limits.shared_reserved_bytes, limits.shared_sm_bytes);
@@ -181,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_none_are_refused() {
+    fn malformed_names_are_refused() {
         for name in
             ["", "sm_", "sm_61", "9.00", "9.", ".0", "sm_90aa", "-9.0", "sm_4294967296", "99999999999.9"]
         {

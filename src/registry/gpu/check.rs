@@ -1,75 +1,76 @@
-//! Whether a launch fits its device, and what to do if it does not.
+//! Whether a launch fits its device, and what would make it fit.
 
 use std::fmt;
 
-use super::group::Group;
-use super::layout::{Origin, Space};
-use super::limits::{Arch, Limits};
-use super::occupancy::{Bound, Launch, Occupancy};
-use super::options::SharedPer;
-use super::registry::Registry;
 use crate::alloc::{try_string, try_vec};
 use crate::error::{Error, Result, Status};
+use crate::registry::gpu::limits::{Arch, GpuLimits};
+use crate::registry::gpu::occupancy::{Bound, Launch, Occupancy};
+use crate::registry::group::Group;
+use crate::registry::layout::Origin;
+use crate::registry::layout::arrange::Arrangement;
+use crate::registry::options::{SharedPer, Space};
+use crate::registry::registry::Registry;
 
-/// What a launch that fits takes.
+/// The resources of a launch that fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fit {
-    /// Dynamic shared memory of a block, in bytes: what the launch asks for.
+    /// The dynamic shared memory of a block in bytes: the argument of the launch.
     pub shared_bytes: u64,
-    /// From one thread's region to the next one's; of a block's region, its bytes.
+    /// The distance in bytes between the regions of two threads; with one region per block, its bytes.
     pub shared_stride_bytes: u64,
-    /// Whether the kernel must opt in to so much (`cudaFuncAttributeMaxDynamicSharedMemorySize`).
+    /// Whether the kernel must opt in to that much (`cudaFuncAttributeMaxDynamicSharedMemorySize`).
     pub needs_opt_in: bool,
-    /// How many blocks share a multiprocessor.
+    /// The blocks and warps on a multiprocessor at once.
     pub occupancy: Occupancy,
 }
 
-/// A launch that does not fit: what it needs, and what would make it fit. Displays as one line.
+/// A launch that does not fit: the resource that it exceeds, and what would make it fit. Displays as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfit {
-    /// What there is too little of.
+    /// The resource that is exceeded.
     pub what: &'static str,
-    /// What the block needs of it.
+    /// The amount that the block needs.
     pub needs: u64,
-    /// What the device has.
+    /// The amount that the device has.
     pub limit: u64,
     /// The largest buffers with memory of their own in the shared region, and their bytes: at most 4, the largest first.
     pub largest: Vec<(String, u64)>,
-    /// The most threads with which it would fit; 0 if there is no such number.
+    /// The largest number of threads with which it would fit; 0 if there is none.
     pub threads: u32,
-    /// By how many bytes the region is too long, to be counted once a thread or once a block.
+    /// The bytes by which a region is too long, per thread or per block.
     pub excess_bytes: u64,
-    /// What the region belongs to.
+    /// What owns the region.
     pub shared_per: SharedPer,
     /// The smallest architecture of the table on which it would fit.
     pub arch: Option<Arch>,
 }
 
-/// Why [`Registry::check`] refuses.
+/// Why [`Registry::check`] fails.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Refusal {
-    /// The question cannot be answered.
+pub enum CheckError {
+    /// The arguments are refused.
     Call(Error),
     /// The launch does not fit.
     Unfit(Unfit),
 }
 
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Refusal {
-        Refusal::Call(error)
+impl From<Error> for CheckError {
+    fn from(error: Error) -> CheckError {
+        CheckError::Call(error)
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for CheckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refusal::Call(error) => error.fmt(f),
-            Refusal::Unfit(unfit) => unfit.fmt(f),
+            CheckError::Call(error) => error.fmt(f),
+            CheckError::Unfit(unfit) => unfit.fmt(f),
         }
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for CheckError {}
 
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,15 +102,15 @@ impl fmt::Display for Unfit {
 }
 
 /// The largest buffers that have memory of their own in the shared region.
-fn largest(group: &Group, all: &super::arrange::Arrangement) -> Result<Vec<(String, u64)>> {
+fn largest(group: &Group, all: &Arrangement) -> Result<Vec<(String, u64)>> {
     let mut indices = try_vec(group.entries.len())?;
     let bytes = |index: usize| {
-        let place = all.allocator(index);
-        place.length * place.element_bytes()
+        let placement = all.allocator(index);
+        placement.length * placement.element_bytes()
     };
     indices.extend((0..group.entries.len()).filter(|&index| {
-        let place = &all.places[index];
-        place.space == Space::Shared && place.origin != Origin::Aliased && place.length > 0
+        let placement = &all.placements[index];
+        placement.space == Space::Shared && placement.origin != Origin::Aliased && placement.length > 0
     }));
     indices.sort_unstable_by_key(|&index| (std::cmp::Reverse(bytes(index)), index));
     indices.truncate(4);
@@ -121,14 +122,14 @@ fn largest(group: &Group, all: &super::arrange::Arrangement) -> Result<Vec<(Stri
 }
 
 impl Registry {
-    /// Whether a launch fits a device: what it takes, or what would make it fit.
+    /// Checks whether a launch fits a device: returns its resources, or what would make it fit.
     ///
     /// ```
-    /// use backbuf::registry::{Arch, Buffer, Launch, Options, Refusal, Registry, SharedPer};
-    /// let options = Options { shared_per: SharedPer::Thread, ..Options::default() };
+    /// use backbuf::registry::{Arch, BufferSpec, Launch, LayoutOptions, CheckError, Registry, SharedPer};
+    /// let options = LayoutOptions { shared_per: SharedPer::Thread, ..LayoutOptions::default() };
     /// let registry = Registry::with_options("", options);
-    /// registry.register(1, &Buffer::shared("jacobian", 100))?;
-    /// registry.register(1, &Buffer::shared("k1", 10))?;
+    /// registry.register(1, &BufferSpec::shared("jacobian", 100))?;
+    /// registry.register(1, &BufferSpec::shared("k1", 10))?;
     /// let limits = Arch::of(86)?.limits();
     /// let fit = registry.check(1, &limits, &Launch::of(128)).unwrap();
     /// assert_eq!((fit.shared_bytes, fit.needs_opt_in), (56320, true));
@@ -140,20 +141,25 @@ impl Registry {
     /// );
     /// # Ok::<(), backbuf::Error>(())
     /// ```
-    pub fn check(&self, parent: u64, limits: &Limits, launch: &Launch) -> std::result::Result<Fit, Refusal> {
-        launch.vet(limits)?;
-        let state = self.lock();
-        let (group, all) = state.known(parent)?;
+    pub fn check(
+        &self,
+        parent: u64,
+        limits: &GpuLimits,
+        launch: &Launch,
+    ) -> std::result::Result<Fit, CheckError> {
+        launch.check(limits)?;
+        let groups = self.lock();
+        let (group, all) = groups.arranged(parent)?;
         let options = launch.options(group.options);
         let stride = all.shared.stride_bytes(options)?;
         let shared_bytes = all.shared_bytes(options, launch.threads)?;
         let occupancy = limits.occupancy(launch, shared_bytes);
         let needs = shared_bytes.checked_add(launch.static_shared_bytes).ok_or_else(|| {
-            let why = "the block's bytes do not fit into 64 bits";
-            Error::value(Status::Range, "static_shared_bytes", launch.static_shared_bytes, why)
+            let reason = "the block's bytes do not fit into 64 bits";
+            Error::value(Status::Range, "static_shared_bytes", launch.static_shared_bytes, reason)
         })?;
-        let room = |limits: &Limits| limits.shared_block_bytes.checked_sub(launch.static_shared_bytes);
-        // By how much the region is longer than what there is room for.
+        let room = |limits: &GpuLimits| limits.shared_block_bytes.checked_sub(launch.static_shared_bytes);
+        // The bytes by which the region exceeds the room.
         let excess = |room: u64| {
             Ok::<_, Error>(match options.shared_per {
                 SharedPer::Block => all.shared.bytes()?.saturating_sub(room),
@@ -174,7 +180,7 @@ impl Registry {
             unfit.largest = largest(group, all)?;
             unfit.arch =
                 Arch::all().find(|arch| room(&arch.limits()).is_some_and(|room| shared_bytes <= room));
-            // Where the kernel's own bytes are too many, no layout helps.
+            // If the kernel's static bytes are too many, no layout helps.
             if let Some(room) = room(limits) {
                 unfit.excess_bytes = excess(room)?;
                 if options.shared_per == SharedPer::Thread {
@@ -197,17 +203,17 @@ impl Registry {
                     ("registers", registers, u64::from(limits.registers_per_sm))
                 }
                 Bound::Threads => {
-                    // A warp is whole.
+                    // Warps are allocated whole.
                     let limit = u64::from(limits.threads_per_sm);
                     ("threads of a multiprocessor", threads.next_multiple_of(32), limit)
                 }
                 Bound::Blocks => ("blocks of a multiprocessor", 1, u64::from(limits.blocks_per_sm)),
             };
             unfit = Unfit { what, needs, limit, ..unfit };
-            if let (Bound::Shared, Some(room)) = (occupancy.bound, limits.shared_room(launch)) {
+            if let (Bound::Shared, Some(room)) = (occupancy.bound, limits.largest_dynamic_shared(launch)) {
                 unfit.excess_bytes = excess(room)?;
             }
-            // Fewer threads never take more: those that fit are the first ones.
+            // Fewer threads never take more: bisect.
             let (mut fit, mut too_many) = (0, launch.threads);
             while too_many - fit > 1 {
                 let threads = fit + (too_many - fit) / 2;
@@ -222,31 +228,31 @@ impl Registry {
             let needs_opt_in = needs > limits.shared_static_bytes;
             return Ok(Fit { shared_bytes, shared_stride_bytes: stride, needs_opt_in, occupancy });
         }
-        Err(Refusal::Unfit(unfit))
+        Err(CheckError::Unfit(unfit))
     }
 
-    /// Whether the shared memory of a block of so many threads fits a device.
+    /// Whether the shared memory of a block of `threads` threads fits a device.
     ///
     /// ```
-    /// use backbuf::registry::{Arch, Buffer, Registry};
+    /// use backbuf::registry::{Arch, BufferSpec, Registry};
     /// let registry = Registry::new();
-    /// registry.register(1, &Buffer::shared("tile", 16 << 10))?;
+    /// registry.register(1, &BufferSpec::shared("tile", 16 << 10))?;
     /// assert!(registry.fits(1, &Arch::of(80)?.limits(), 256)?);
-    /// assert!(!registry.fits(1, &Limits { shared_block_bytes: 48 << 10, ..Arch::of(80)?.limits() }, 256)?);
+    /// assert!(!registry.fits(1, &GpuLimits { shared_block_bytes: 48 << 10, ..Arch::of(80)?.limits() }, 256)?);
     /// # use backbuf::registry::Limits;
     /// # Ok::<(), backbuf::Error>(())
     /// ```
-    pub fn fits(&self, parent: u64, limits: &Limits, threads: u32) -> Result<bool> {
+    pub fn fits(&self, parent: u64, limits: &GpuLimits, threads: u32) -> Result<bool> {
         Ok(threads <= limits.threads_per_block
             && self.shared_bytes(parent, threads)? <= limits.shared_block_bytes)
     }
 
-    /// Whether a kernel must opt in to the shared memory of a block of so many threads: beyond 48 KiB, on every device.
+    /// Whether a kernel must opt in to the shared memory of a block of `threads` threads: beyond 48 KiB on every device.
     ///
     /// ```
-    /// use backbuf::registry::{Buffer, Registry};
+    /// use backbuf::registry::{BufferSpec, Registry};
     /// let registry = Registry::new();
-    /// registry.register(1, &Buffer::shared("tile", 16 << 10))?;
+    /// registry.register(1, &BufferSpec::shared("tile", 16 << 10))?;
     /// assert!(registry.needs_opt_in(1, 256)?);
     /// # Ok::<(), backbuf::Error>(())
     /// ```

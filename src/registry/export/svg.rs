@@ -1,25 +1,16 @@
-//! A layout as a picture: memory downwards, and, where buffers have lifetimes, time to the right.
+//! A layout as an SVG picture: memory downwards, and time to the right if buffers have lifetimes.
 
-pub(crate) mod panel;
+use std::fmt::{self, Write};
 
-use std::fmt::{self, Display, Write};
-
-use panel::{Kind, Panel};
-
-use super::layout::{Layout, Space};
-use super::registry::Registry;
 use crate::alloc::try_vec;
-use crate::error::{Error, Result, Status};
+use crate::error::Result;
+use crate::registry::export::svg_panel::{FillStyle, GLYPH, LINE, MARGIN, Panel, WIDTH};
+use crate::registry::layout::Layout;
+use crate::registry::options::Space;
+use crate::registry::registry::Registry;
 use crate::text::{Draft, compose};
 
-/// Of the whole picture, and of its margin, in pixels.
-const WIDTH: f64 = 960.0;
-const MARGIN: f64 = 24.0;
-const LINE: f64 = 20.0;
-/// The width of a character, near enough.
-const GLYPH: f64 = 7.3;
-
-/// Fills, borders and text for a light and for a dark page. The plain rules come first: not every viewer knows the query.
+/// Fills, borders and text for light and dark pages. The plain rules come first, for viewers without media queries.
 const STYLE: &str = "\
 <style>
 .page{fill:#ffffff} text{fill:#1b1f24} .dim{fill:#59636e} .grid{stroke:#d1d9e0} .lead{stroke:#8c959f;fill:none}
@@ -36,32 +27,8 @@ const STYLE: &str = "\
 <pattern id=\"clash\" width=\"8\" height=\"8\" patternUnits=\"userSpaceOnUse\"><path class=\"clash\" fill=\"none\" d=\"M-2 6l4 4M0 0l8 8M6-2l4 4\"/></pattern></defs>
 ";
 
-/// A text as XML.
-struct Escaped<T>(T);
-
-impl<T: Display> Display for Escaped<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        struct Escape<'a, 'b>(&'a mut fmt::Formatter<'b>);
-        impl Write for Escape<'_, '_> {
-            fn write_str(&mut self, text: &str) -> fmt::Result {
-                for character in text.chars() {
-                    match character {
-                        '&' => self.0.write_str("&amp;")?,
-                        '<' => self.0.write_str("&lt;")?,
-                        '>' => self.0.write_str("&gt;")?,
-                        '"' => self.0.write_str("&quot;")?,
-                        _ => self.0.write_char(character)?,
-                    }
-                }
-                Ok(())
-            }
-        }
-        write!(Escape(f), "{}", self.0)
-    }
-}
-
-/// What a colour means.
-struct Key {
+/// A colour and its meaning.
+struct LegendEntry {
     class: &'static str,
     fill: &'static str,
     text: &'static str,
@@ -69,29 +36,29 @@ struct Key {
     row: u32,
 }
 
-/// The colours in the picture, in rows as wide as it is.
-fn legend(panels: &[Panel]) -> Result<Vec<Key>> {
-    let kinds = Kind::ALL.into_iter().filter(|&kind| panels.iter().any(|panel| panel.shows(kind)));
+/// The colours in the picture, in rows of its width.
+fn legend(panels: &[Panel]) -> Result<Vec<LegendEntry>> {
+    let kinds = FillStyle::ALL.into_iter().filter(|&kind| panels.iter().any(|panel| panel.shows(kind)));
     let kinds = kinds.map(|kind| (kind.class(), "", kind.legend()));
     let clash = ("clash", " fill=\"url(#clash)\"", "shared while both are alive");
     let clash = panels.iter().any(Panel::has_clashes).then_some(clash);
     let gap = ("gap", " fill=\"url(#gap)\"", "nothing there");
-    let mut keys = try_vec(Kind::ALL.len() + 2)?;
+    let mut keys = try_vec(FillStyle::ALL.len() + 2)?;
     let (mut x, mut row) = (MARGIN, 0);
     for (class, fill, text) in kinds.chain(clash).chain([gap]) {
         let width = 24.0 + GLYPH * text.len() as f64;
         if x + width > WIDTH - MARGIN {
             (x, row) = (MARGIN, row + 1);
         }
-        keys.push(Key { class, fill, text, x, row });
+        keys.push(LegendEntry { class, fill, text, x, row });
         x += width + 24.0;
     }
     Ok(keys)
 }
 
-impl Key {
+impl LegendEntry {
     fn draw(&self, out: &mut Draft, top: f64) -> fmt::Result {
-        let Key { class, fill, text, x, row } = self;
+        let LegendEntry { class, fill, text, x, row } = self;
         let y = top + LINE * f64::from(*row);
         writeln!(
             out,
@@ -104,15 +71,15 @@ impl Key {
 }
 
 impl Layout {
-    /// A picture of the layout as SVG: each region with its buffers, slices and gaps to scale; where buffers have lifetimes,
-    /// memory over time, and a mark where two share memory while both are alive. Each tells its figures where the pointer
-    /// rests. For light and dark pages, without fonts of its own.
+    /// A picture of the layout as SVG: each region with its buffers, slices and gaps to scale. If buffers have lifetimes, it
+    /// shows memory over time, and marks where two share memory while both are alive. Tooltips have the figures. It works on
+    /// light and dark pages and embeds no fonts.
     ///
     /// ```
-    /// use backbuf::registry::{Buffer, Registry};
+    /// use backbuf::registry::{BufferSpec, Registry};
     /// let registry = Registry::new();
-    /// registry.register(1, &Buffer::shared("k1", 100))?;
-    /// registry.register(1, &Buffer::shared("tmp", 30).aliasing("k1"))?;
+    /// registry.register(1, &BufferSpec::shared("k1", 100))?;
+    /// registry.register(1, &BufferSpec::shared("tmp", 30).aliasing("k1"))?;
     /// assert!(registry.svg(1)?.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""));
     /// # Ok::<(), backbuf::Error>(())
     /// ```
@@ -152,8 +119,4 @@ impl Registry {
     pub fn svg(&self, parent: u64) -> Result<String> {
         self.layout(parent)?.svg()
     }
-}
-
-fn out_of_memory(_: std::collections::TryReserveError) -> Error {
-    Error::of(Status::OutOfMemory)
 }

@@ -1,44 +1,33 @@
-//! How many blocks share a multiprocessor, and how threads meet the banks of shared memory.
+//! Occupancy of a multiprocessor, and bank conflicts in shared memory.
 
-use super::buffer::Precision;
-use super::layout::Space;
-use super::limits::Limits;
-use super::options::SharedPer;
-use super::registry::Registry;
 use crate::alloc::{try_string, try_vec};
 use crate::error::{Error, Result, Status};
+use crate::registry::gpu::limits::GpuLimits;
+use crate::registry::layout::Allocator;
+use crate::registry::options::{LayoutOptions, Precision, SharedPer, Space};
+use crate::registry::registry::Registry;
 
-/// A launch of the kernel, as far as it matters here.
-///
-/// ```
-/// use backbuf::registry::Launch;
-/// let launch = Launch { registers_per_thread: 64, ..Launch::of(256) };
-/// assert_eq!(launch.static_shared_bytes, 0);
-/// ```
+/// A kernel launch: the block size and the resources of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Launch {
-    /// Threads of a block.
+    /// The number of threads of a block.
     pub threads: u32,
-    /// Registers of a thread, as the compiler tells; 0 if nobody knows.
+    /// The registers of a thread, as the compiler reports; 0 if unknown.
     pub registers_per_thread: u32,
-    /// Shared memory that the kernel declares beside the group's, in bytes.
+    /// The static shared memory that the kernel declares in addition to the group's, in bytes.
     pub static_shared_bytes: u64,
-    /// What the shared region belongs to, if not what the group says.
+    /// What owns the shared region, if different from the group's option.
     pub shared_per: Option<SharedPer>,
 }
 
 impl Launch {
-    /// A launch of blocks of so many threads.
-    ///
-    /// ```
-    /// assert_eq!(backbuf::registry::Launch::of(128).threads, 128);
-    /// ```
+    /// A launch of blocks of `threads` threads.
     pub const fn of(threads: u32) -> Launch {
         Launch { threads, registers_per_thread: 0, static_shared_bytes: 0, shared_per: None }
     }
 }
 
-/// What keeps further blocks off a multiprocessor.
+/// The resource that limits the number of blocks on a multiprocessor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Bound {
     /// Shared memory.
@@ -47,16 +36,12 @@ pub enum Bound {
     Registers,
     /// Threads.
     Threads,
-    /// The number of blocks itself.
+    /// The limit on blocks itself.
     Blocks,
 }
 
 impl Bound {
-    /// Its name in text.
-    ///
-    /// ```
-    /// assert_eq!(backbuf::registry::Bound::Shared.name(), "shared memory");
-    /// ```
+    /// The name in text, such as `shared memory`.
     pub const fn name(self) -> &'static str {
         match self {
             Bound::Shared => "shared memory",
@@ -67,39 +52,39 @@ impl Bound {
     }
 }
 
-/// How many blocks share a multiprocessor.
+/// The number of blocks and warps on a multiprocessor at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Occupancy {
-    /// Blocks at once; 0 if not even one fits.
+    /// The number of blocks; 0 if none fits.
     pub blocks_per_sm: u32,
-    /// Warps at once.
+    /// The number of warps.
     pub warps_per_sm: u32,
-    /// Warps that the device could have at once.
+    /// The largest number of warps of the device.
     pub max_warps_per_sm: u32,
-    /// What keeps further blocks off.
+    /// What limits the number of blocks.
     pub bound: Bound,
 }
 
 const WARP: u32 = 32;
-/// A multiprocessor has four partitions, each with its share of the registers.
+/// A multiprocessor has four partitions, each with a quarter of the registers.
 const PARTITIONS: u32 = 4;
 
-impl Limits {
-    /// Shared memory of a multiprocessor that a block takes; none if the number is too large.
-    pub(super) fn shared_taken(&self, launch: &Launch, shared_bytes: u64) -> Option<u64> {
+impl GpuLimits {
+    /// The shared memory of a multiprocessor that a block takes; `None` if the number overflows.
+    pub(crate) fn shared_taken(&self, launch: &Launch, shared_bytes: u64) -> Option<u64> {
         let bytes = shared_bytes.checked_add(launch.static_shared_bytes)?;
         let bytes = bytes.checked_add(self.shared_reserved_bytes)?;
         bytes.checked_next_multiple_of(self.shared_granule_bytes.max(1))
     }
 
-    /// The most shared memory of a block, beside what the kernel declares, with which one fits on a multiprocessor.
-    pub(super) fn shared_room(&self, launch: &Launch) -> Option<u64> {
+    /// The largest dynamic shared memory of a block that fits on a multiprocessor.
+    pub(crate) fn largest_dynamic_shared(&self, launch: &Launch) -> Option<u64> {
         let granule = self.shared_granule_bytes.max(1);
         let whole = self.shared_sm_bytes / granule * granule;
         whole.checked_sub(self.shared_reserved_bytes)?.checked_sub(launch.static_shared_bytes)
     }
 
-    /// How many blocks of `launch`, each with so much shared memory, are on a multiprocessor at once.
+    /// The occupancy of `launch` with `shared_bytes` of dynamic shared memory per block.
     ///
     /// ```
     /// use backbuf::registry::{Arch, Bound, Launch};
@@ -123,12 +108,11 @@ impl Limits {
             registers => {
                 let granule = u64::from(self.register_granule.max(1));
                 let warp = (u64::from(registers) * u64::from(WARP)).next_multiple_of(granule);
-                // No more than a multiprocessor has registers.
                 (u64::from(self.registers_per_sm / PARTITIONS) / warp) as u32 * PARTITIONS / warps
             }
         };
         let by_threads = if launch.threads > self.threads_per_block { 0 } else { max_warps / warps };
-        // Of equal bounds the one that a layout can do something about is told.
+        // Of equal bounds, the first is reported: a layout can change shared memory.
         let bounds = [
             (by_shared, Bound::Shared),
             (by_registers, Bound::Registers),
@@ -146,24 +130,24 @@ impl Limits {
     }
 }
 
-/// How the threads of a warp meet the banks when each reads the same element of its own region.
+/// The bank conflicts when each thread of a warp reads the same element of its own region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Banks {
-    /// From one thread's region to the next one's.
+    /// The distance in bytes between the regions of two threads.
     pub stride_bytes: u64,
     /// The shortest stride without conflicts, if there is one within the next 128 bytes.
     pub conflict_free_stride_bytes: Option<u64>,
-    /// By buffer in shared memory: into how many turns the worst access of it is split; 1 is none. Of a child's region, by the
-    /// worst of its precisions.
+    /// By buffer in shared memory: the number of transactions of its worst access; 1 without conflicts. A child's region counts
+    /// by the worst of its precisions.
     pub ways: Vec<(String, u32)>,
 }
 
 const BANKS: usize = 32;
 const BANK_BYTES: u64 = 4;
 
-/// Into how many turns a warp's access is split that reads `width` bytes at `offset` of each thread's region.
+/// The number of transactions when each thread of a warp reads `width` bytes at `offset` of its region.
 fn ways(stride: u64, offset: u64, width: u64) -> u32 {
-    // The hardware takes 128 bytes a turn: of wide elements, a part of the warp.
+    // A transaction has 128 bytes: wide elements are served to a part of the warp at a time.
     let threads = (BANKS as u64 * BANK_BYTES / width).min(BANKS as u64);
     let mut words = [[u64::MAX; BANKS * 2]; BANKS];
     let mut counts = [0usize; BANKS];
@@ -183,98 +167,96 @@ fn ways(stride: u64, offset: u64, width: u64) -> u32 {
 }
 
 impl Registry {
-    /// How threads meet the banks of shared memory, if each has its own region: whatever the group says its region belongs to.
+    /// The bank conflicts in shared memory if each thread has its own region, whatever the group's option says.
     ///
     /// ```
-    /// use backbuf::registry::{Buffer, Options, Registry, SharedPer};
-    /// let registry = Registry::with_options("", Options { shared_per: SharedPer::Thread, ..Options::default() });
-    /// registry.register(1, &Buffer::shared("k1", 8))?;
+    /// use backbuf::registry::{BufferSpec, LayoutOptions, Registry, SharedPer};
+    /// let registry = Registry::with_options("", LayoutOptions { shared_per: SharedPer::Thread, ..LayoutOptions::default() });
+    /// registry.register(1, &BufferSpec::shared("k1", 8))?;
     /// let banks = registry.banks(1)?;
     /// assert_eq!(banks.ways, [("k1".to_owned(), 8)]);
     /// assert_eq!((banks.stride_bytes, banks.conflict_free_stride_bytes), (32, Some(36)));
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn banks(&self, parent: u64) -> Result<Banks> {
-        let state = self.lock();
-        let (group, all) = state.known(parent)?;
-        let options = crate::registry::options::Options { shared_per: SharedPer::Thread, ..group.options };
+        let groups = self.lock();
+        let (group, all) = groups.arranged(parent)?;
+        let options = LayoutOptions { shared_per: SharedPer::Thread, ..group.options };
         let stride_bytes = all.shared.stride_bytes(options)?;
         let shared = || {
             let indices = 0..group.entries.len();
             indices
                 .map(|index| (index, all.allocator(index)))
-                .filter(|(_, place)| place.space == Space::Shared && place.length > 0)
+                .filter(|(_, allocator)| allocator.space == Space::Shared && allocator.length > 0)
         };
-        let of = |stride, index: usize, place: &crate::registry::layout::Allocator| {
-            // Only where it lies among the banks matters, and small numbers do not overflow.
+        let of = |stride, index: usize, allocator: &Allocator| {
+            // Only the position among the banks matters, and small numbers do not overflow.
             let round = BANKS as u64 * BANK_BYTES;
             let ways = |precision: Precision| {
-                ways(stride % round + round, place.byte_offset.unwrap_or(0) % round, precision.bytes())
+                ways(stride % round + round, allocator.byte_offset.unwrap_or(0) % round, precision.bytes())
             };
-            // Of a child's region that mixes precisions, the worst of them.
-            all.places[index].precisions().map(ways).max().unwrap_or(1)
+            all.placements[index].precisions().map(ways).max().unwrap_or(1)
         };
         let mut list = try_vec(shared().count())?;
-        for (index, place) in shared() {
-            list.push((try_string(&group.entries[index].name)?, of(stride_bytes, index, &place)));
+        for (index, allocator) in shared() {
+            list.push((try_string(&group.entries[index].name)?, of(stride_bytes, index, &allocator)));
         }
         let align = all.shared.region().align_bytes;
-        let free = |stride: &u64| shared().all(|(index, place)| of(*stride, index, &place) == 1);
+        let free = |stride: &u64| shared().all(|(index, allocator)| of(*stride, index, &allocator) == 1);
         let mut strides = (0..=BANKS as u64 * BANK_BYTES / align).map(|step| stride_bytes + step * align);
         Ok(Banks { stride_bytes, conflict_free_stride_bytes: strides.find(free), ways: list })
     }
 
-    /// How many blocks of a launch share a multiprocessor.
+    /// The occupancy of a launch on a device with these limits.
     ///
     /// ```
-    /// use backbuf::registry::{Arch, Bound, Buffer, Launch, Registry};
+    /// use backbuf::registry::{Arch, Bound, BufferSpec, Launch, Registry};
     /// let registry = Registry::new();
-    /// registry.register(1, &Buffer::shared("tile", 6 << 10))?;
+    /// registry.register(1, &BufferSpec::shared("tile", 6 << 10))?;
     /// let occupancy = registry.occupancy(1, &Arch::of(86)?.limits(), &Launch::of(128))?;
     /// assert_eq!((occupancy.blocks_per_sm, occupancy.bound), (4, Bound::Shared));
     /// # Ok::<(), backbuf::Error>(())
     /// ```
-    pub fn occupancy(&self, parent: u64, limits: &Limits, launch: &Launch) -> Result<Occupancy> {
-        launch.vet(limits)?;
-        let state = self.lock();
-        let (group, all) = state.known(parent)?;
+    pub fn occupancy(&self, parent: u64, limits: &GpuLimits, launch: &Launch) -> Result<Occupancy> {
+        launch.check(limits)?;
+        let groups = self.lock();
+        let (group, all) = groups.arranged(parent)?;
         let options = launch.options(group.options);
         Ok(limits.occupancy(launch, all.shared_bytes(options, launch.threads)?))
     }
 }
 
 impl Launch {
-    /// Refuses what no block is, however small its group.
-    pub(super) fn vet(&self, limits: &Limits) -> Result<()> {
+    /// Refuses launches that no device can run.
+    pub(crate) fn check(&self, limits: &GpuLimits) -> Result<()> {
         if self.threads == 0 {
             return Err(Error::value(Status::Range, "threads", 0, "a block has one thread at least"));
         }
         if self.registers_per_thread > limits.registers_per_thread {
-            let why = "more than a thread of the device has; compile with -maxrregcount or launch bounds";
-            return Err(Error::value(Status::Range, "registers_per_thread", self.registers_per_thread, why));
+            let reason = "more than a thread of the device has; compile with -maxrregcount or launch bounds";
+            return Err(Error::value(
+                Status::Range,
+                "registers_per_thread",
+                self.registers_per_thread,
+                reason,
+            ));
         }
         Ok(())
     }
 
-    /// A group's options, with what the launch says otherwise.
-    pub(super) fn options(
-        &self,
-        options: crate::registry::options::Options,
-    ) -> crate::registry::options::Options {
-        crate::registry::options::Options {
-            shared_per: self.shared_per.unwrap_or(options.shared_per),
-            ..options
-        }
+    /// A group's options with the launch's overrides.
+    pub(crate) fn options(&self, options: LayoutOptions) -> LayoutOptions {
+        LayoutOptions { shared_per: self.shared_per.unwrap_or(options.shared_per), ..options }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::limits::Arch;
+    use crate::registry::Arch;
 
     #[test]
-    fn an_odd_stride_in_words_meets_every_bank_once() {
+    fn an_odd_stride_in_words_has_no_conflicts() {
         for words in 1..100u64 {
             let expected = 1 << words.trailing_zeros().min(5);
             assert_eq!(ways(words * 4, 0, 4), expected, "{words} words");
@@ -284,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn registers_come_by_warps_and_partitions() {
+    fn registers_are_allocated_by_warps_and_partitions() {
         let limits = Arch::of(80).unwrap().limits();
         let blocks = |registers, threads| {
             limits

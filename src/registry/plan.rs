@@ -1,47 +1,43 @@
-//! Plans: buffers with lifetimes in the least memory that can be found.
+//! Plans of a parent: buffers with lifetimes share memory with those that are never alive at the same time.
 
 use std::time::Instant;
 
-use super::arrange::{self, Arrangement};
-use super::group::{Group, NOT_PLANNED};
-use super::layout::Space;
-use super::lifetimes;
-use super::planner::plan::{PlanOptions, plan};
-use super::planner::problem::{Item, PlanError};
-use super::registry::Registry;
 use crate::alloc::try_vec;
 use crate::error::{Error, Result, Status};
+use crate::registry::group::{Group, NOT_PLANNED};
+use crate::registry::layout::arrange::{Arrangement, align_up, overflow};
+use crate::registry::layout::lifetimes::spans;
+use crate::registry::options::Space;
+use crate::registry::planner::plan::{PlanOptions, plan};
+use crate::registry::planner::problem::{Item, PlanError};
+use crate::registry::registry::Registry;
 
-/// How a region came out, in elements. What is always alive lies below what is planned, and counts.
+/// The result for one region, in elements. Heights include the buffers that are always alive, which lie below the planned
+/// ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Planned {
-    /// Buffers that were placed.
+    /// The number of planned buffers.
     pub buffers: u64,
-    /// How far they reach.
+    /// The height of the region.
     pub height: u64,
-    /// The most that is alive at any one step: no plan is lower.
+    /// The largest sum of sizes alive at any step: no plan has a smaller height.
     pub lower_bound: u64,
-    /// Whether no plan is lower than this one.
+    /// Whether no plan has a smaller height than this one.
     pub exact: bool,
-    /// How far they reached before any search.
+    /// The height before the search.
     pub heuristic_height: u64,
-    /// Steps of the search.
+    /// The number of search steps.
     pub nodes: u64,
 }
 
 impl Planned {
-    /// What a better plan could save at most.
-    ///
-    /// ```
-    /// use backbuf::registry::Planned;
-    /// assert_eq!(Planned { height: 12, lower_bound: 10, ..Planned::default() }.gap(), 2);
-    /// ```
+    /// How much lower a better plan could be at most.
     pub fn gap(&self) -> u64 {
         self.height - self.lower_bound
     }
 }
 
-/// What a plan came to.
+/// The result of a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Plans {
     /// The shared region.
@@ -50,24 +46,24 @@ pub struct Plans {
     pub persistent: Planned,
 }
 
-/// What a region has to place.
-struct Task {
+/// The planner's input for one region.
+struct PlanInput {
     indices: Vec<usize>,
     items: Vec<Item>,
-    /// Where planned buffers begin: above what is always alive.
+    /// The start of the planned buffers, above those that are always alive.
     base: u64,
-    /// Units of an element.
+    /// The size of an element in units.
     element: u64,
 }
 
-impl Task {
-    /// The buffers of a space that have lifetimes and memory of their own. A target is in use while its slices are.
-    fn new(group: &Group, all: &Arrangement, space: Space) -> Result<Task> {
-        let spans = lifetimes::spans(group, all)?;
+impl PlanInput {
+    /// The buffers of a space that have lifetimes and memory of their own. An alias target is in use while its slices are.
+    fn new(group: &Group, all: &Arrangement, space: Space) -> Result<PlanInput> {
+        let spans = spans(group, all)?;
         let (mut indices, mut items) = (try_vec(group.entries.len())?, try_vec(group.entries.len())?);
         let (mut base, mut align) = (0, 1);
         for (index, entry) in group.entries.iter().enumerate() {
-            let (spec, place) = (&entry.spec, &all.places[index]);
+            let (spec, placement) = (&entry.attributes, &all.placements[index]);
             if entry.alias.is_some() || spec.space() != space {
                 continue;
             }
@@ -75,19 +71,18 @@ impl Task {
             if spec.lifetime.is_some() && !kept {
                 let (start, end) = (spans[index].begin, spans[index].end);
                 indices.push(index);
-                items.push(Item { start, end, size: place.extent, align: place.align() });
-                align = align.max(place.align());
+                items.push(Item { start, end, size: placement.extent, align: placement.align() });
+                align = align.max(placement.align());
             } else {
-                base = arrange::align_up(base, place.align())?
-                    .checked_add(place.extent)
-                    .ok_or_else(arrange::overflow)?;
+                base =
+                    align_up(base, placement.align())?.checked_add(placement.extent).ok_or_else(overflow)?;
             }
         }
-        let base = arrange::align_up(base, align)?;
-        Ok(Task { indices, items, base, element: all.extent(space).unit_of_element() })
+        let base = align_up(base, align)?;
+        Ok(PlanInput { indices, items, base, element: all.extent(space).unit_of_element() })
     }
 
-    /// Looks for a plan, and notes its offsets by index.
+    /// Searches for a plan and writes its offsets by index.
     fn run(&self, options: &PlanOptions<'_>, begun: Instant, offsets: &mut [u64]) -> Result<Planned> {
         if self.items.is_empty() {
             return Ok(Planned::default());
@@ -100,13 +95,13 @@ impl Task {
         };
         let plan = plan(&self.items, &search).map_err(|error| match error {
             PlanError::OutOfMemory => Error::of(Status::OutOfMemory),
-            _ => arrange::overflow(),
+            _ => overflow(),
         })?;
         for (&index, &offset) in self.indices.iter().zip(&plan.offsets) {
             offsets[index] = offset;
         }
         let elements = |units: u64| {
-            let units = self.base.checked_add(units).ok_or_else(arrange::overflow)?;
+            let units = self.base.checked_add(units).ok_or_else(overflow)?;
             Ok::<_, Error>(units.div_ceil(self.element))
         };
         Ok(Planned {
@@ -121,19 +116,19 @@ impl Task {
 }
 
 impl Registry {
-    /// Places the buffers with lifetimes in the least memory that it finds; what is never alive at the same time may share
-    /// it. The plan stands until the parent or one of its children changes, or `clear_layout`.
+    /// Places the buffers with lifetimes in as little memory as possible: buffers that are never alive at the same time may
+    /// share it. The plan is valid until the parent or one of its children changes, or until `clear_layout`.
     ///
-    /// A heuristic places them at once; an exact search then improves on it until it has proved that it cannot, or the time
-    /// is over. The registry is not locked meanwhile: a parent that changes while it is planned keeps the change, and the
-    /// plan is refused ([`Status::Busy`]).
+    /// A heuristic gives a first plan; an exact search improves it until it is proven minimal or the time is over. The registry
+    /// is not locked meanwhile. If the parent changes during the search, the change stands and the call fails with
+    /// [`Status::Busy`].
     ///
     /// ```
-    /// use backbuf::registry::{Buffer, PlanOptions, Registry};
+    /// use backbuf::registry::{BufferSpec, PlanOptions, Registry};
     /// let registry = Registry::new();
-    /// registry.register(1, &Buffer::shared("k1", 100).alive(0..2))?;
-    /// registry.register(1, &Buffer::shared("k2", 60).alive(1..3))?;
-    /// registry.register(1, &Buffer::shared("k3", 90).alive(2..4))?;
+    /// registry.register(1, &BufferSpec::shared("k1", 100).alive(0..2))?;
+    /// registry.register(1, &BufferSpec::shared("k2", 60).alive(1..3))?;
+    /// registry.register(1, &BufferSpec::shared("k3", 90).alive(2..4))?;
     /// assert_eq!(registry.shared_buffer_size(1)?, 250);
     /// let plans = registry.plan(1, &PlanOptions::default())?;
     /// assert_eq!((plans.shared.height, plans.shared.gap(), plans.shared.exact), (160, 0, true));
@@ -143,9 +138,9 @@ impl Registry {
     pub fn plan(&self, parent: u64, options: &PlanOptions<'_>) -> Result<Plans> {
         let begun = Instant::now();
         let (version, buffers, tasks) = {
-            let state = self.lock();
-            let (group, all) = state.known(parent)?;
-            let task = |space| Task::new(group, all, space);
+            let groups = self.lock();
+            let (group, all) = groups.arranged(parent)?;
+            let task = |space| PlanInput::new(group, all, space);
             (group.version, group.entries.len(), [task(Space::Shared)?, task(Space::Persistent)?])
         };
         let mut offsets = try_vec(buffers)?;
@@ -155,13 +150,13 @@ impl Registry {
             shared: shared.run(options, begun, &mut offsets)?,
             persistent: persistent.run(options, begun, &mut offsets)?,
         };
-        let mut state = self.lock_to_change()?;
-        if state.group(parent)?.version != version {
-            let why = "has changed while it was planned; plan again";
-            return Err(Error::value(Status::Busy, "parent", parent, why));
+        let mut groups = self.lock_to_change()?;
+        if groups.group(parent)?.version != version {
+            let reason = "has changed while it was planned; plan again";
+            return Err(Error::value(Status::Busy, "parent", parent, reason));
         }
         if plans != Plans::default() {
-            state.set_plan(parent, offsets)?;
+            groups.set_plan(parent, offsets);
         }
         Ok(plans)
     }

@@ -1,24 +1,20 @@
-//! A layout as CUDA C++ that includes nothing: constants, assertions over them, and accessors.
-
-pub(crate) mod apart;
-pub(crate) mod names;
+//! A layout as a CUDA C++ header without includes: constants, assertions over them, and accessors.
 
 use std::fmt::{self, Write};
 
-use names::{Accessor, Scope, stem, vet_namespace};
-
-use super::arrange::mixed;
-use super::buffer::Precision;
-use super::layout::{Layout, Placed, Region, Space};
-use super::limits::Arch;
-use super::options::SharedPer;
-use super::registry::Registry;
 use crate::alloc::try_vec;
 use crate::error::Result;
+use crate::registry::export::cuda_names::{Accessor, IdentifierScope, check_namespace, stem};
+use crate::registry::export::cuda_order::{OrderConstraint, pairs};
+use crate::registry::gpu::limits::Arch;
+use crate::registry::layout::arrange::mixed;
+use crate::registry::layout::{Layout, MemoryRegion, Placed};
+use crate::registry::options::{Precision, SharedPer, Space};
+use crate::registry::registry::Registry;
 use crate::text::{Draft, compose};
 
-/// What the header defines beside the buffers' own names.
-const OF_THE_HEADER: [&str; 16] = [
+/// The names that the header defines besides those of buffers.
+const HEADER_NAMES: [&str; 16] = [
     "layout_hash",
     "shared_length",
     "shared_region_bytes",
@@ -37,7 +33,7 @@ const OF_THE_HEADER: [&str; 16] = [
     "local_bytes",
 ];
 
-/// Without CUDA, the same words say the same of host code; nothing of it outlives the header.
+/// Without CUDA, the header defines CUDA's qualifiers for host code, and restores the program's macros at its end.
 const BEFORE: &str = "\
 #if !defined(__CUDACC__) && !defined(__CUDA__) // plain C++
 #pragma push_macro(\"__host__\")
@@ -77,37 +73,37 @@ fn type_of(precision: Option<Precision>) -> &'static str {
     }
 }
 
-/// A buffer with the beginning of its identifiers.
-struct Named<'a> {
+/// A buffer with the stem of its identifiers.
+struct NamedBuffer<'a> {
     placed: &'a Placed,
     stem: String,
 }
 
-impl Named<'_> {
+impl NamedBuffer<'_> {
     fn in_region(&self) -> bool {
         self.placed.allocator.space != Space::Local
     }
 }
 
 /// By index of the layout's buffers.
-fn named(layout: &Layout) -> Result<Vec<Named<'_>>> {
+fn named(layout: &Layout) -> Result<Vec<NamedBuffer<'_>>> {
     let mut list = try_vec(layout.buffers.len())?;
-    let mut scope = Scope::default();
-    for name in OF_THE_HEADER {
-        scope.claim(format_args!("{name}"), None)?;
+    let mut scope = IdentifierScope::default();
+    for name in HEADER_NAMES {
+        scope.reserve(format_args!("{name}"), None)?;
     }
     for placed in &layout.buffers {
-        let named = Named { placed, stem: stem(&placed.buffer.name)? };
+        let named = NamedBuffer { placed, stem: stem(&placed.buffer.name)? };
         let own = Some(placed.buffer.name.as_str());
         let suffixes: &[&str] = match named.in_region() {
             true => &["_offset", "_length", "_byte_offset", "_bytes"],
             false => &["_length", "_zero_fill", "_bytes", "_array"],
         };
         for suffix in suffixes {
-            scope.claim(format_args!("{}{suffix}", named.stem), own)?;
+            scope.reserve(format_args!("{}{suffix}", named.stem), own)?;
         }
         if named.in_region() {
-            scope.claim(format_args!("{}", Accessor(&named.stem)), own)?;
+            scope.reserve(format_args!("{}", Accessor(&named.stem)), own)?;
         }
         list.push(named);
     }
@@ -118,13 +114,13 @@ fn constant(out: &mut Draft, stem: &str, suffix: &str, value: u64) -> fmt::Resul
     writeln!(out, "constexpr unsigned long long {stem}{suffix} = {value}{};", large(value))
 }
 
-/// What a number must end in for compilers to take it as it is.
+/// The suffix that a large literal needs.
 fn large(value: u64) -> &'static str {
     if value > i64::MAX as u64 { "ULL" } else { "" }
 }
 
-/// A region's own constants. They are written where it is empty, too: what is generic over layouts asks for them.
-fn region(out: &mut Draft, name: &str, bytes_suffix: &str, region: &Region) -> fmt::Result {
+/// A region's own constants. They are written for an empty region, too, for code that is generic over layouts.
+fn region(out: &mut Draft, name: &str, bytes_suffix: &str, region: &MemoryRegion) -> fmt::Result {
     constant(out, name, "_length", region.elements)?;
     constant(out, name, bytes_suffix, region.bytes.unwrap_or(0))?;
     constant(out, name, "_align_bytes", region.align_bytes)?;
@@ -142,14 +138,14 @@ fn region(out: &mut Draft, name: &str, bytes_suffix: &str, region: &Region) -> f
 }
 
 /// The constants of a buffer in a region, and its accessor.
-fn buffer(out: &mut Draft, named: &Named, region: &str, region_bytes: &str) -> fmt::Result {
-    let (stem, place) = (&named.stem, &named.placed.allocator);
-    let (element, accessor) = (type_of(place.precision), Accessor(stem));
+fn buffer(out: &mut Draft, named: &NamedBuffer, region: &str, region_bytes: &str) -> fmt::Result {
+    let (stem, allocator) = (&named.stem, &named.placed.allocator);
+    let (element, accessor) = (type_of(allocator.precision), Accessor(stem));
     out.write_char('\n')?;
-    constant(out, stem, "_offset", place.offset)?;
-    constant(out, stem, "_length", place.length)?;
-    constant(out, stem, "_byte_offset", place.byte_offset.unwrap_or(0))?;
-    constant(out, stem, "_bytes", place.length * place.element_bytes())?;
+    constant(out, stem, "_offset", allocator.offset)?;
+    constant(out, stem, "_length", allocator.length)?;
+    constant(out, stem, "_byte_offset", allocator.byte_offset.unwrap_or(0))?;
+    constant(out, stem, "_bytes", allocator.length * allocator.element_bytes())?;
     write!(
         out,
         "static_assert({stem}_offset * sizeof({element}) == {stem}_byte_offset, \"{stem}: offset and bytes differ\");\n\
@@ -161,8 +157,8 @@ fn buffer(out: &mut Draft, named: &Named, region: &str, region_bytes: &str) -> f
     )
 }
 
-/// The buffers of a region, and that they keep apart.
-fn buffers(out: &mut Draft, layout: &Layout, all: &[Named], space: Space, bytes: &str) -> fmt::Result {
+/// The buffers of a region, and that they keep cuda_order.
+fn buffers(out: &mut Draft, layout: &Layout, all: &[NamedBuffer], space: Space, bytes: &str) -> fmt::Result {
     let order = || all.iter().filter(|named| named.placed.allocator.space == space);
     for named in order() {
         buffer(out, named, space.name(), bytes)?;
@@ -175,8 +171,8 @@ fn buffers(out: &mut Draft, layout: &Layout, all: &[Named], space: Space, bytes:
             space.name()
         )?;
     }
-    let found = apart::pairs(layout, space).map_err(|_| fmt::Error)?;
-    for apart::Pair { low, high, inside } in found {
+    let found = pairs(layout, space).map_err(|_| fmt::Error)?;
+    for OrderConstraint { low, high, inside } in found {
         let (low, high) = (&all[low].stem, &all[high].stem);
         match inside {
             false => writeln!(
@@ -194,21 +190,21 @@ fn buffers(out: &mut Draft, layout: &Layout, all: &[Named], space: Space, bytes:
 }
 
 fn stop(placed: &Placed) -> u64 {
-    let place = &placed.allocator;
-    place.byte_offset.unwrap_or(0) + place.length * place.element_bytes()
+    let allocator = &placed.allocator;
+    allocator.byte_offset.unwrap_or(0) + allocator.length * allocator.element_bytes()
 }
 
-fn locals(out: &mut Draft, layout: &Layout, all: &[Named]) -> fmt::Result {
+fn locals(out: &mut Draft, layout: &Layout, all: &[NamedBuffer]) -> fmt::Result {
     constant(out, "local", "_length", layout.local)?;
     constant(out, "local", "_bytes", layout.local_bytes)?;
     let locals = || all.iter().filter(|named| !named.in_region());
     for named in locals() {
-        let (stem, place) = (&named.stem, &named.placed.allocator);
-        let element = type_of(place.precision);
+        let (stem, allocator) = (&named.stem, &named.placed.allocator);
+        let element = type_of(allocator.precision);
         out.write_char('\n')?;
-        constant(out, stem, "_length", place.length)?;
-        constant(out, stem, "_zero_fill", place.zero_fill)?;
-        constant(out, stem, "_bytes", place.length * place.element_bytes())?;
+        constant(out, stem, "_length", allocator.length)?;
+        constant(out, stem, "_zero_fill", allocator.zero_fill)?;
+        constant(out, stem, "_bytes", allocator.length * allocator.element_bytes())?;
         write!(
             out,
             "using {stem}_array = {element}[{stem}_length];\n\
@@ -227,16 +223,16 @@ fn locals(out: &mut Draft, layout: &Layout, all: &[Named]) -> fmt::Result {
     Ok(())
 }
 
-/// How much shared memory a launch asks for.
+/// The shared memory of a launch.
 fn launches(out: &mut Draft, layout: &Layout) -> fmt::Result {
     let per_thread = layout.options.shared_per == SharedPer::Thread;
     writeln!(out, "constexpr bool shared_per_thread = {per_thread};")?;
     constant(out, "shared", "_stride_bytes", layout.shared_stride_bytes.unwrap_or(0))?;
-    let (relation, told) = match per_thread {
+    let (relation, message) = match per_thread {
         true => ("<=", "a region is longer than its stride"),
         false => ("==", "a block has one region"),
     };
-    writeln!(out, "static_assert(shared_region_bytes {relation} shared_stride_bytes, \"{told}\");")?;
+    writeln!(out, "static_assert(shared_region_bytes {relation} shared_stride_bytes, \"{message}\");")?;
     if per_thread {
         out.write_str(
             "static_assert(shared_stride_bytes % shared_align_bytes == 0, \"the stride keeps the alignment\");\n\n\
@@ -265,27 +261,27 @@ fn launches(out: &mut Draft, layout: &Layout) -> fmt::Result {
 }
 
 impl Layout {
-    /// The layout as CUDA C++ for a kernel to include: `constexpr` offsets and lengths, assertions that hold it together, and
-    /// an accessor a buffer. It includes nothing, so that NVRTC takes it as it is, and is the same text for the same layout.
+    /// The layout as a CUDA C++ header for a kernel: `constexpr` offsets and lengths, assertions over them, and an accessor per
+    /// buffer. It has no includes, so that NVRTC compiles it unchanged, and is the same text for the same layout.
     ///
-    /// Plain C++17 takes it, too: on the host `shared_bytes` and `layout_hash` serve the launch, and a kernel can run there
-    /// under a sanitizer. Of a buffer `k1` in a region there are `k1(region)`, `k1_offset`, `k1_length`, `k1_byte_offset` and
-    /// `k1_bytes`; of a local one `k1_array`, `k1_length`, `k1_zero_fill` and `k1_bytes`. In names, what is no letter or
-    /// digit becomes an underscore, and a character beyond ASCII `u` and its number; a name that means something in C++ gets an
-    /// underscore behind it. Names that collide then are refused, and so is a region that mixes precisions in a layout that is
-    /// not typed.
+    /// Plain C++17 compiles it, too: on the host, `shared_bytes` and `layout_hash` are used for the launch, and a kernel can run
+    /// under a sanitizer. For a buffer `k1` in a region it defines `k1(region)`, `k1_offset`, `k1_length`, `k1_byte_offset` and
+    /// `k1_bytes`; for a local array `k1_array`, `k1_length`, `k1_zero_fill` and `k1_bytes`. In names, an ASCII character that is
+    /// no letter or digit becomes an underscore, and a character beyond ASCII becomes `u` and its code point; an underscore is
+    /// appended to keywords and common macros. Fails if two names collide then, and if a region mixes precisions in a layout that
+    /// is not typed.
     ///
     /// ```
-    /// use backbuf::registry::{Buffer, Registry};
+    /// use backbuf::registry::{BufferSpec, Registry};
     /// let registry = Registry::new();
-    /// registry.register(1, &Buffer::shared("k1", 100))?;
+    /// registry.register(1, &BufferSpec::shared("k1", 100))?;
     /// let header = registry.emit_cuda_header(1, "lorenz")?;
     /// assert!(header.contains("constexpr unsigned long long k1_length = 100;"));
     /// assert!(header.contains("__device__ __forceinline__ float *k1(void *shared)"));
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn emit_cuda_header(&self, namespace: &str) -> Result<String> {
-        vet_namespace(namespace)?;
+        check_namespace(namespace)?;
         if self.shared.bytes.is_none() || self.persistent.bytes.is_none() {
             return Err(mixed());
         }
@@ -294,14 +290,20 @@ impl Layout {
         compose(|out| self.write_header(out, namespace, &all, &table))
     }
 
-    fn write_header(&self, out: &mut Draft, namespace: &str, all: &[Named], table: &str) -> fmt::Result {
+    fn write_header(
+        &self,
+        out: &mut Draft,
+        namespace: &str,
+        all: &[NamedBuffer],
+        table: &str,
+    ) -> fmt::Result {
         out.write_str(
             "// Scratch memory of a kernel. Generated by backbuf from a layout: change that, not this.\n//\n",
         )?;
         for line in table.lines() {
             writeln!(out, "//   {line}")?;
         }
-        // A second header of the namespace is seen by the compiler, unless it is the same.
+        // The guard contains the hash: the compiler rejects two different headers of one namespace.
         let guard = format_args!("_{:016x}", self.hash);
         let guarded = |out: &mut Draft| {
             out.write_str("BACKBUF_LAYOUT")?;
@@ -357,7 +359,7 @@ impl Layout {
 }
 
 impl Registry {
-    /// The parent's layout as CUDA C++ for a kernel to include: [`Layout::emit_cuda_header`].
+    /// The parent's layout as a CUDA C++ header: [`Layout::emit_cuda_header`].
     pub fn emit_cuda_header(&self, parent: u64, namespace: &str) -> Result<String> {
         self.layout(parent)?.emit_cuda_header(namespace)
     }
@@ -368,7 +370,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_architecture_has_what_the_header_takes_for_granted() {
+    fn every_architecture_has_the_constants_of_the_header() {
         for limits in Arch::all().map(Arch::limits) {
             assert_eq!((limits.shared_static_bytes, limits.threads_per_block), (48 * 1024, 1024));
         }

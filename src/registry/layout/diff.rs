@@ -1,69 +1,61 @@
-//! What moved between two layouts.
+//! Differences between two layouts.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::fmt::Write;
 
-use super::layout::{Layout, Placed, Totals};
 use crate::alloc::try_string;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result};
+use crate::registry::layout::{Layout, Origin, Placed, Totals};
+use crate::registry::options::Space;
 use crate::text::compose;
 
-/// A buffer that is not where, or what, it was.
+/// A buffer that differs between two layouts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// Its name.
+pub struct BufferChange {
+    /// The name of the buffer.
     pub name: String,
-    /// What it was; None if it is new.
+    /// The buffer in the older layout; `None` if it was added.
     pub before: Option<Placed>,
-    /// What it is; None if it has gone.
+    /// The buffer in the newer layout; `None` if it was removed.
     pub after: Option<Placed>,
 }
 
-/// What differs between two layouts. Displays as one line a change, and is empty where there is none.
+/// The differences between two layouts. Displays as one line per difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diff {
-    /// Every buffer that differs, in the order of the newer layout; those that have gone come last.
-    pub changes: Vec<Change>,
-    /// What the older layout takes, in elements.
+    /// Every buffer that differs, in the order of the newer layout; removed ones come last.
+    pub changes: Vec<BufferChange>,
+    /// The sizes of the older layout in elements.
     pub before: Totals,
-    /// What the newer one takes.
+    /// The sizes of the newer layout.
     pub after: Totals,
     /// Whether a kernel that was compiled with the older layout can run with the newer one.
     pub same_hash: bool,
 }
 
 impl Diff {
-    /// Whether the layouts are the same, for a kernel and for a reader.
-    ///
-    /// ```
-    /// use backbuf::registry::{Buffer, Registry, diff};
-    /// let registry = Registry::new();
-    /// registry.register(1, &Buffer::shared("k1", 3))?;
-    /// let layout = registry.layout(1)?;
-    /// assert!(diff(&layout, &layout)?.is_empty());
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
+    /// Whether the layouts are equal.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.same_hash
     }
 
-    /// What it displays, if there is memory for it.
+    /// The displayed text; fails if memory is exhausted.
     pub(crate) fn text(&self) -> Result<String> {
         compose(|out| write!(out, "{self}"))
     }
 }
 
-/// What moved, changed, came and went between two layouts.
+/// The buffers that were moved, changed, added and removed between two layouts.
 ///
 /// ```
-/// use backbuf::registry::{Buffer, Registry, Update, diff};
+/// use backbuf::registry::{BufferSpec, Registry, BufferUpdate, diff};
 /// let registry = Registry::new();
-/// registry.register(1, &Buffer::shared("k1", 3))?;
-/// registry.register(1, &Buffer::shared("k2", 3))?;
+/// registry.register(1, &BufferSpec::shared("k1", 3))?;
+/// registry.register(1, &BufferSpec::shared("k2", 3))?;
 /// let before = registry.layout(1)?;
-/// registry.update_buffer(1, "k1", &Update { size: Some(5), ..Update::default() })?;
-/// registry.register(1, &Buffer::local("x", 2))?;
+/// registry.update_buffer(1, "k1", &BufferUpdate { size: Some(5), ..BufferUpdate::default() })?;
+/// registry.register(1, &BufferSpec::local("x", 2))?;
 /// assert_eq!(
 ///     diff(&before, &registry.layout(1)?)?.to_string(),
 ///     "k1: shared 0..3 f32 -> shared 0..5 f32\n\
@@ -74,19 +66,18 @@ impl Diff {
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 pub fn diff(before: &Layout, after: &Layout) -> Result<Diff> {
-    let out_of_memory = |_| Error::of(Status::OutOfMemory);
     let (old, new) = (by_name(before)?, by_name(after)?);
     let mut changes = Vec::new();
     let mut push = |name: &str, before: Option<&Placed>, after: Option<&Placed>| {
-        changes.try_reserve(1).map_err(out_of_memory)?;
+        changes.try_reserve(1)?;
         let copy = |placed: Option<&Placed>| placed.map(Placed::try_clone).transpose();
-        changes.push(Change { name: try_string(name)?, before: copy(before)?, after: copy(after)? });
+        changes.push(BufferChange { name: try_string(name)?, before: copy(before)?, after: copy(after)? });
         Ok::<_, Error>(())
     };
     for placed in &after.buffers {
         let name = placed.buffer.name.as_str();
         let was = old.get(name).copied();
-        // The key of a child is not compared: it is another one in each process.
+        // The key of a child differs between processes and is not compared.
         if was.is_none_or(|was| {
             (&was.buffer, was.allocator) != (&placed.buffer, placed.allocator) || changed_within(was, placed)
         }) {
@@ -113,19 +104,21 @@ fn by_name(layout: &Layout) -> Result<HashMap<&str, &Placed>> {
     Ok(names)
 }
 
-/// A place in a line of text.
-struct Brief<'a>(&'a Placed);
+/// A buffer's position on one line.
+struct Position<'a>(&'a Placed);
 
-impl fmt::Display for Brief<'_> {
+impl fmt::Display for Position<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Placed { buffer, allocator: place, .. } = self.0;
-        match place.space {
-            crate::registry::layout::Space::Local => write!(f, "local {}", place.length)?,
-            space => write!(f, "{} {}..{}", space.name(), place.offset, place.offset + place.length)?,
+        let Placed { buffer, allocator, .. } = self.0;
+        match allocator.space {
+            Space::Local => write!(f, "local {}", allocator.length)?,
+            space => {
+                write!(f, "{} {}..{}", space.name(), allocator.offset, allocator.offset + allocator.length)?
+            }
         }
-        write!(f, " {}", place.precision.map_or("bytes", |precision| precision.name()))?;
-        match (&buffer.aliases, place.origin) {
-            (Some(target), crate::registry::layout::Origin::Aliased) => write!(f, ", in {target}")?,
+        write!(f, " {}", allocator.precision.map_or("bytes", |precision| precision.name()))?;
+        match (&buffer.aliases, allocator.origin) {
+            (Some(target), Origin::Aliased) => write!(f, ", in {target}")?,
             (Some(target), _) => write!(f, ", fell back from {target}")?,
             (None, _) => {}
         }
@@ -143,10 +136,10 @@ impl fmt::Display for Diff {
             match (&change.before, &change.after) {
                 (Some(before), Some(after)) => {
                     let within = if changed_within(before, after) { ", its own layout changed" } else { "" };
-                    writeln!(f, "{name}: {} -> {}{within}", Brief(before), Brief(after))?;
+                    writeln!(f, "{name}: {} -> {}{within}", Position(before), Position(after))?;
                 }
-                (None, Some(after)) => writeln!(f, "{name}: added, {}", Brief(after))?,
-                (Some(before), None) => writeln!(f, "{name}: removed, {}", Brief(before))?,
+                (None, Some(after)) => writeln!(f, "{name}: added, {}", Position(after))?,
+                (Some(before), None) => writeln!(f, "{name}: removed, {}", Position(before))?,
                 (None, None) => {}
             }
         }
@@ -159,7 +152,7 @@ impl fmt::Display for Diff {
             )?;
         }
         if self.changes.is_empty() && !self.same_hash {
-            writeln!(f, "options: the same places, in a layout of another kind")?;
+            writeln!(f, "options: the same positions, with other layout options")?;
         }
         Ok(())
     }

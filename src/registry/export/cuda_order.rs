@@ -1,29 +1,30 @@
-//! Which buffers of a region must keep apart, or lie in each other, as few pairs as tell it.
+//! The order of the buffers in a region, as few pairs of buffers as imply it: for the assertions of the CUDA header.
 
 use std::collections::HashMap;
 
 use crate::alloc::try_vec;
 use crate::error::{Error, Result};
 use crate::registry::buffer::Lifetime;
-use crate::registry::layout::{Layout, Origin, Placed, Space};
+use crate::registry::layout::{Layout, Origin, Placed};
+use crate::registry::options::Space;
 
-/// Two buffers, by index.
+/// Two buffers by index, and their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pair {
-    pub(super) low: usize,
-    /// Begins where `low` has ended, or later.
-    pub(super) high: usize,
-    /// Instead, is a slice of it.
-    pub(super) inside: bool,
+pub(crate) struct OrderConstraint {
+    pub(crate) low: usize,
+    /// It begins at or after the end of `low`, unless `inside`.
+    pub(crate) high: usize,
+    /// `high` is a slice of `low`.
+    pub(crate) inside: bool,
 }
 
 fn span(placed: &Placed) -> (u64, u64) {
-    let place = &placed.allocator;
-    let start = place.byte_offset.unwrap_or(0);
-    (start, start + place.length * place.element_bytes())
+    let allocator = &placed.allocator;
+    let start = allocator.byte_offset.unwrap_or(0);
+    (start, start + allocator.length * allocator.element_bytes())
 }
 
-/// By index: the buffer of which it is a slice.
+/// By index: the alias target whose slice it is.
 fn targets(layout: &Layout) -> Result<Vec<Option<usize>>> {
     let mut names = HashMap::new();
     names.try_reserve(layout.buffers.len())?;
@@ -37,7 +38,7 @@ fn targets(layout: &Layout) -> Result<Vec<Option<usize>>> {
     Ok(targets)
 }
 
-/// By index: when its memory is in use, by itself or by a slice of it. Without a plan nothing takes turns.
+/// By index: the steps in which its memory is in use, by itself or by its slices. Without a plan, always.
 fn uses(layout: &Layout, targets: &[Option<usize>]) -> Result<Vec<Lifetime>> {
     let mut uses: Vec<Lifetime> = try_vec(targets.len())?;
     let alive =
@@ -54,56 +55,56 @@ fn uses(layout: &Layout, targets: &[Option<usize>]) -> Result<Vec<Lifetime>> {
     Ok(uses)
 }
 
-/// The pairs of a space. Each holds only what no other pairs already tell: a buffer is above those below it that are alive with
-/// it and that nothing between hides.
-pub(super) fn pairs(layout: &Layout, space: Space) -> Result<Vec<Pair>> {
+/// The pairs of a space, without those that other pairs imply: a buffer is above each buffer below it that is alive together
+/// with it, unless buffers between them cover those steps.
+pub(crate) fn pairs(layout: &Layout, space: Space) -> Result<Vec<OrderConstraint>> {
     let targets = targets(layout)?;
     let uses = uses(layout, &targets)?;
     let mut found = Vec::new();
-    let mut tell = |low, high, inside| {
+    let mut add = |low, high, inside| {
         found.try_reserve(1)?;
-        found.push(Pair { low, high, inside });
+        found.push(OrderConstraint { low, high, inside });
         Ok::<_, Error>(())
     };
     let there = |index: &usize| layout.buffers[*index].allocator.space == space;
     let mut order = try_vec(layout.buffers.len())?;
     order.extend((0..layout.buffers.len()).filter(there));
-    // What is empty comes before what begins at the same place.
+    // Empty buffers come before those that begin at the same offset.
     order.sort_unstable_by_key(|&index| (span(&layout.buffers[index]), index));
 
     let mut slices: Vec<Option<usize>> = try_vec(layout.buffers.len())?;
     slices.resize(layout.buffers.len(), None);
     for (at, &high) in order.iter().enumerate() {
         if let Some(target) = targets[high] {
-            // Slices of one target lie side by side.
-            tell(target, high, true)?;
+            // Slices of one target are adjacent.
+            add(target, high, true)?;
             if let Some(before) = slices[target].replace(high) {
-                tell(before, high, false)?;
+                add(before, high, false)?;
             }
             continue;
         }
         if span(&layout.buffers[high]).0 == span(&layout.buffers[high]).1 {
             continue;
         }
-        // When nothing that has been told is below it yet.
-        let mut bare: Vec<Lifetime> = try_vec(1)?;
-        bare.push(uses[high]);
+        // The steps at which no pair below it has been added yet.
+        let mut uncovered: Vec<Lifetime> = try_vec(1)?;
+        uncovered.push(uses[high]);
         for &low in order[..at].iter().rev() {
             let empty = span(&layout.buffers[low]).0 == span(&layout.buffers[low]).1;
-            if targets[low].is_some() || empty || !bare.iter().any(|steps| steps.meets(uses[low])) {
+            if targets[low].is_some() || empty || !uncovered.iter().any(|steps| steps.meets(uses[low])) {
                 continue;
             }
-            tell(low, high, false)?;
-            let mut rest = try_vec(bare.len() + 1)?;
-            for steps in bare {
+            add(low, high, false)?;
+            let mut rest = try_vec(uncovered.len() + 1)?;
+            for steps in uncovered {
                 let parts = [
                     Lifetime { end: steps.end.min(uses[low].begin), ..steps },
                     Lifetime { begin: steps.begin.max(uses[low].end), ..steps },
                 ];
                 rest.extend(parts.into_iter().filter(|part| part.begin < part.end));
             }
-            bare = rest;
-            if bare.is_empty() {
+            uncovered = rest;
+            if uncovered.is_empty() {
                 break;
             }
         }

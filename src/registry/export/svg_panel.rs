@@ -1,75 +1,82 @@
-//! One region as a picture.
+//! One region of the SVG picture.
 
 use std::collections::HashMap;
 use std::fmt::{self, Display, Write};
 
-use super::{Escaped, GLYPH, LINE, MARGIN, WIDTH, out_of_memory};
 use crate::alloc::try_vec;
 use crate::error::Result;
 use crate::registry::buffer::Lifetime;
-use crate::registry::layout::{Layout, Origin, Placed, Space};
-use crate::registry::lifetimes::sweep;
-use crate::registry::options::SharedPer;
-use crate::registry::printable::Printable;
+use crate::registry::export::table::Printable;
+use crate::registry::layout::lifetimes::sweep;
+use crate::registry::layout::{Layout, Origin, Placed};
+use crate::registry::options::{SharedPer, Space};
 use crate::text::Draft;
 
-/// Where the figures of the axis end and the memory begins.
+/// The width of the picture and of its margin in pixels.
+pub(crate) const WIDTH: f64 = 960.0;
+pub(crate) const MARGIN: f64 = 24.0;
+pub(crate) const LINE: f64 = 20.0;
+/// The approximate width of a character.
+pub(crate) const GLYPH: f64 = 7.3;
+
+/// The x coordinate at which the memory begins, right of the axis.
 const LEFT: f64 = MARGIN + 72.0;
-/// How wide memory is drawn that has no time; labels stand beside it.
+/// The width of memory without time; labels stand beside it.
 const COLUMN: f64 = 300.0;
 const LABEL: f64 = 15.0;
 const TITLE: f64 = 26.0;
 
-/// How a buffer came to lie there, by colour.
+/// The colour of a buffer: why it lies there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum FillStyle {
     Own,
     Aliased,
     FellBack,
     Child,
 }
 
-impl Kind {
-    pub(super) const ALL: [Kind; 4] = [Kind::Own, Kind::Aliased, Kind::FellBack, Kind::Child];
+impl FillStyle {
+    pub(crate) const ALL: [FillStyle; 4] =
+        [FillStyle::Own, FillStyle::Aliased, FillStyle::FellBack, FillStyle::Child];
 
-    fn of(placed: &Placed) -> Kind {
+    fn of(placed: &Placed) -> FillStyle {
         match (placed.child, placed.allocator.origin) {
-            (Some(_), _) => Kind::Child,
-            (None, Origin::Own) => Kind::Own,
-            (None, Origin::Aliased) => Kind::Aliased,
-            (None, Origin::FellBack) => Kind::FellBack,
+            (Some(_), _) => FillStyle::Child,
+            (None, Origin::Own) => FillStyle::Own,
+            (None, Origin::Aliased) => FillStyle::Aliased,
+            (None, Origin::FellBack) => FillStyle::FellBack,
         }
     }
 
-    pub(super) fn class(self) -> &'static str {
+    pub(crate) fn class(self) -> &'static str {
         match self {
-            Kind::Own => "own",
-            Kind::Aliased => "in",
-            Kind::FellBack => "back",
-            Kind::Child => "child",
+            FillStyle::Own => "own",
+            FillStyle::Aliased => "in",
+            FillStyle::FellBack => "back",
+            FillStyle::Child => "child",
         }
     }
 
-    pub(super) fn legend(self) -> &'static str {
+    pub(crate) fn legend(self) -> &'static str {
         match self {
-            Kind::Own => "memory of its own",
-            Kind::Aliased => "slice of another",
-            Kind::FellBack => "alias that fell back",
-            Kind::Child => "a child's region",
+            FillStyle::Own => "memory of its own",
+            FillStyle::Aliased => "slice of another",
+            FillStyle::FellBack => "alias that fell back",
+            FillStyle::Child => "a child's region",
         }
     }
 }
 
-/// A buffer, in units of the region.
-struct Block<'a> {
+/// A buffer in units of the region.
+struct DrawnBuffer<'a> {
     placed: &'a Placed,
     start: u64,
     extent: u64,
-    /// How many buffers it is a slice of a slice of.
+    /// The number of alias targets below it.
     depth: u32,
 }
 
-impl Block<'_> {
+impl DrawnBuffer<'_> {
     fn stop(&self) -> u64 {
         self.start + self.extent
     }
@@ -84,37 +91,37 @@ impl Block<'_> {
 }
 
 /// Name, length and type.
-impl Display for Block<'_> {
+impl Display for DrawnBuffer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = &self.placed.allocator;
-        let element = place.precision.map_or("bytes", |precision| precision.name());
-        write!(f, "{}: {} {element}", Printable(&self.placed.buffer.name), place.length)
+        let allocator = &self.placed.allocator;
+        let element = allocator.precision.map_or("bytes", |precision| precision.name());
+        write!(f, "{}: {} {element}", Printable(&self.placed.buffer.name), allocator.length)
     }
 }
 
 /// One region, or all local arrays.
-pub(super) struct Panel<'a> {
+pub(crate) struct Panel<'a> {
     layout: &'a Layout,
     space: Space,
-    blocks: Vec<Block<'a>>,
-    /// The region, and what is drawn of it: with what lies between two threads' regions.
+    drawn_buffers: Vec<DrawnBuffer<'a>>,
+    /// The length of the region, and of what is drawn: with the padding between the regions of two threads.
     extent: u64,
     drawn: u64,
     unit: &'static str,
-    /// From the first step to the last, if anything has a lifetime.
+    /// From the first step to the last, if any buffer has a lifetime.
     steps: Option<Lifetime>,
-    /// Blocks that share memory while both are alive. Without steps that is what a slice is, and nothing to point at.
+    /// Buffers that share memory while both are alive. Not marked without steps, where every slice does so.
     clashes: Vec<[usize; 2]>,
 }
 
 impl<'a> Panel<'a> {
-    pub(super) fn of(layout: &'a Layout, space: Space) -> Result<Panel<'a>> {
+    pub(crate) fn of(layout: &'a Layout, space: Space) -> Result<Panel<'a>> {
         let region = if space == Space::Persistent { &layout.persistent } else { &layout.shared };
         let in_bytes = space == Space::Local || region.bytes.is_some();
         let mut panel = Panel {
             layout,
             space,
-            blocks: try_vec(layout.buffers.len())?,
+            drawn_buffers: try_vec(layout.buffers.len())?,
             extent: match space {
                 Space::Local => layout.local_bytes,
                 _ => region.bytes.unwrap_or(region.elements),
@@ -125,20 +132,20 @@ impl<'a> Panel<'a> {
             clashes: Vec::new(),
         };
         let mut depths = HashMap::new();
-        depths.try_reserve(layout.buffers.len()).map_err(out_of_memory)?;
+        depths.try_reserve(layout.buffers.len())?;
         let mut end = 0;
         for placed in layout.of(space) {
-            let place = &placed.allocator;
-            let target = placed.buffer.aliases.as_deref().filter(|_| place.origin == Origin::Aliased);
+            let allocator = &placed.allocator;
+            let target = placed.buffer.aliases.as_deref().filter(|_| allocator.origin == Origin::Aliased);
             let depth = target.and_then(|target| depths.get(target)).map_or(0, |depth| depth + 1);
             depths.insert(placed.buffer.name.as_str(), depth);
-            let extent = place.length * if in_bytes { place.element_bytes() } else { 1 };
+            let extent = allocator.length * if in_bytes { allocator.element_bytes() } else { 1 };
             let start = match space {
                 Space::Local => end,
-                _ => place.byte_offset.unwrap_or(place.offset),
+                _ => allocator.byte_offset.unwrap_or(allocator.offset),
             };
             end += if space == Space::Local { extent } else { 0 };
-            panel.blocks.push(Block { placed, start, extent, depth });
+            panel.drawn_buffers.push(DrawnBuffer { placed, start, extent, depth });
             if let (Some(alive), false) = (placed.buffer.lifetime, space == Space::Local) {
                 let all = panel.steps.get_or_insert(alive);
                 all.begin = all.begin.min(alive.begin);
@@ -155,11 +162,11 @@ impl<'a> Panel<'a> {
 
     fn find_clashes(&self) -> Result<Vec<[usize; 2]>> {
         let mut clashes = Vec::new();
-        let blocks = &self.blocks;
-        let takes = |index: usize| blocks[index].start..blocks[index].stop();
-        sweep(blocks.len(), takes, |a, b| {
-            if blocks[a].alive().meets(blocks[b].alive()) {
-                clashes.try_reserve(1).map_err(out_of_memory)?;
+        let drawn_buffers = &self.drawn_buffers;
+        let takes = |index: usize| drawn_buffers[index].start..drawn_buffers[index].stop();
+        sweep(drawn_buffers.len(), takes, |a, b| {
+            if drawn_buffers[a].alive().meets(drawn_buffers[b].alive()) {
+                clashes.try_reserve(1)?;
                 clashes.push([a.min(b), a.max(b)]);
             }
             Ok(())
@@ -167,24 +174,24 @@ impl<'a> Panel<'a> {
         Ok(clashes)
     }
 
-    pub(super) fn shows(&self, kind: Kind) -> bool {
-        self.blocks.iter().any(|block| Kind::of(block.placed) == kind)
+    pub(crate) fn shows(&self, kind: FillStyle) -> bool {
+        self.drawn_buffers.iter().any(|block| FillStyle::of(block.placed) == kind)
     }
 
-    pub(super) fn has_clashes(&self) -> bool {
+    pub(crate) fn has_clashes(&self) -> bool {
         !self.clashes.is_empty()
     }
 
     fn map_height(&self) -> f64 {
-        let rows = self.blocks.len() as f64;
+        let rows = self.drawn_buffers.len() as f64;
         match self.steps {
             None => (rows * LABEL).max(120.0),
             Some(_) => (rows * 24.0).clamp(160.0, 640.0),
         }
     }
 
-    /// With its title, and what stands below the map.
-    pub(super) fn height(&self) -> f64 {
+    /// The height with the title and the axis below the map.
+    pub(crate) fn height(&self) -> f64 {
         let below = if self.steps.is_some() { LINE * 2.0 } else { LINE };
         TITLE + self.map_height() + below
     }
@@ -193,13 +200,13 @@ impl<'a> Panel<'a> {
         if self.steps.is_some() { WIDTH - MARGIN - LEFT } else { COLUMN }
     }
 
-    /// Pixels from the top of the map.
+    /// The pixels from the top of the map.
     fn down(&self, units: u64) -> f64 {
         units as f64 / self.drawn as f64 * self.map_height()
     }
 
-    /// Pixels from the left: where a block begins and how wide it is.
-    fn across(&self, block: &Block) -> (f64, f64) {
+    /// The left edge and the width of a buffer in pixels.
+    fn across(&self, block: &DrawnBuffer) -> (f64, f64) {
         let width = self.map_width();
         let (inset, (from, to)) = match self.steps {
             None => (f64::from(block.depth) * 28.0, (0.0, width)),
@@ -213,7 +220,7 @@ impl<'a> Panel<'a> {
         (LEFT + from + inset, to - from - inset)
     }
 
-    pub(super) fn draw(&self, out: &mut Draft, top: f64) -> fmt::Result {
+    pub(crate) fn draw(&self, out: &mut Draft, top: f64) -> fmt::Result {
         write!(out, "<text x=\"{MARGIN}\" y=\"{:.1}\" font-weight=\"bold\">", top + 12.0)?;
         self.title(out)?;
         out.write_str("</text>\n")?;
@@ -224,13 +231,13 @@ impl<'a> Panel<'a> {
             "<rect class=\"gap\" fill=\"url(#gap)\" x=\"{LEFT}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"/>"
         )?;
         self.axis(out, top)?;
-        for block in &self.blocks {
+        for block in &self.drawn_buffers {
             self.block(out, block, top)?;
         }
         match self.steps {
             Some(steps) => {
                 self.clashes.iter().try_for_each(|clash| self.clash(out, *clash, steps, top))?;
-                self.blocks.iter().try_for_each(|block| self.name(out, block, top))?;
+                self.drawn_buffers.iter().try_for_each(|block| self.name(out, block, top))?;
                 self.time(out, steps, top)
             }
             None => self.labels(out, top),
@@ -253,10 +260,10 @@ impl<'a> Panel<'a> {
         out.write_str(if planned { ", planned" } else { "" })
     }
 
-    fn block(&self, out: &mut Draft, block: &Block, top: f64) -> fmt::Result {
+    fn block(&self, out: &mut Draft, block: &DrawnBuffer, top: f64) -> fmt::Result {
         let (x, width) = self.across(block);
         let (y, height) = (top + self.down(block.start), self.down(block.extent).max(1.0));
-        let (buffer, kind) = (&block.placed.buffer, Kind::of(block.placed));
+        let (buffer, kind) = (&block.placed.buffer, FillStyle::of(block.placed));
         write!(
             out,
             "<g><title>{}\n{} {}..{} of {}",
@@ -267,7 +274,7 @@ impl<'a> Panel<'a> {
             self.space.name(),
         )?;
         if let Some(target) = &buffer.aliases {
-            let how = if kind == Kind::Aliased { "slice of" } else { "fell back from" };
+            let how = if kind == FillStyle::Aliased { "slice of" } else { "fell back from" };
             write!(out, "\n{how} {}", Escaped(Printable(target)))?;
         }
         if let Some(alive) = buffer.lifetime {
@@ -280,12 +287,12 @@ impl<'a> Panel<'a> {
         )
     }
 
-    /// What two share while both are alive.
+    /// The mark of memory that two buffers share while both are alive.
     fn clash(&self, out: &mut Draft, clash: [usize; 2], steps: Lifetime, top: f64) -> fmt::Result {
-        let [one, other] = clash.map(|index| &self.blocks[index]);
+        let [one, other] = clash.map(|index| &self.drawn_buffers[index]);
         let [(x, width), (x2, width2)] = [one, other].map(|block| self.across(block));
         let (left, right) = (x.max(x2), (x + width).min(x2 + width2));
-        let [alive, alive2] = [one, other].map(Block::alive);
+        let [alive, alive2] = [one, other].map(DrawnBuffer::alive);
         let (start, stop) = (one.start.max(other.start), one.stop().min(other.stop()));
         writeln!(
             out,
@@ -302,8 +309,8 @@ impl<'a> Panel<'a> {
         )
     }
 
-    /// Over time there is no room beside the map: the name stands inside, where it fits.
-    fn name(&self, out: &mut Draft, block: &Block, top: f64) -> fmt::Result {
+    /// With time, there is no room beside the map: the name stands inside, if it fits.
+    fn name(&self, out: &mut Draft, block: &DrawnBuffer, top: f64) -> fmt::Result {
         let ((x, width), height) = (self.across(block), self.down(block.extent));
         if height < 13.0 || width < block.length_of_name() + 10.0 {
             return Ok(());
@@ -313,26 +320,26 @@ impl<'a> Panel<'a> {
         writeln!(out, "<text pointer-events=\"none\" x=\"{:.1}\" y=\"{y:.1}\">{name}</text>", x + 5.0)
     }
 
-    /// Names beside the map, each as near to its buffer as the others let it.
+    /// Names beside the map, each as near to its buffer as possible.
     fn labels(&self, out: &mut Draft, top: f64) -> fmt::Result {
-        let middle = |block: &Block| self.down(block.start) + self.down(block.extent) / 2.0;
-        let mut order = try_vec(self.blocks.len()).map_err(|_| fmt::Error)?;
-        order.extend(self.blocks.iter().enumerate());
+        let middle = |block: &DrawnBuffer| self.down(block.start) + self.down(block.extent) / 2.0;
+        let mut order = try_vec(self.drawn_buffers.len()).map_err(|_| fmt::Error)?;
+        order.extend(self.drawn_buffers.iter().enumerate());
         order.sort_unstable_by(|(a, one), (b, other)| middle(one).total_cmp(&middle(other)).then(a.cmp(b)));
-        let mut places: Vec<f64> = try_vec(order.len()).map_err(|_| fmt::Error)?;
+        let mut positions: Vec<f64> = try_vec(order.len()).map_err(|_| fmt::Error)?;
         let mut free = LABEL / 2.0;
         for (_, block) in &order {
-            places.push(middle(block).max(free));
-            free = places[places.len() - 1] + LABEL;
+            positions.push(middle(block).max(free));
+            free = positions[positions.len() - 1] + LABEL;
         }
         let mut free = self.map_height() - LABEL / 2.0;
-        for place in places.iter_mut().rev() {
-            *place = place.min(free);
-            free = *place - LABEL;
+        for position in positions.iter_mut().rev() {
+            *position = position.min(free);
+            free = *position - LABEL;
         }
-        for ((_, block), place) in order.into_iter().zip(places) {
+        for ((_, block), position) in order.into_iter().zip(positions) {
             let (right, x) = (LEFT + self.map_width(), LEFT + self.map_width() + 36.0);
-            let (from, to) = (top + middle(block), top + place);
+            let (from, to) = (top + middle(block), top + position);
             write!(
                 out,
                 "<path class=\"lead\" d=\"M{right:.1} {from:.1}L{:.1} {to:.1}H{:.1}\"/>\
@@ -343,7 +350,8 @@ impl<'a> Panel<'a> {
                 Escaped(block)
             )?;
             if let Some(target) = &block.placed.buffer.aliases {
-                let how = if Kind::of(block.placed) == Kind::Aliased { "in" } else { "fell back from" };
+                let how =
+                    if FillStyle::of(block.placed) == FillStyle::Aliased { "in" } else { "fell back from" };
                 write!(out, "<tspan class=\"dim\" dx=\"8\">{how} {}</tspan>", Escaped(Printable(target)))?;
             }
             out.write_str("</text>\n")?;
@@ -351,7 +359,7 @@ impl<'a> Panel<'a> {
         Ok(())
     }
 
-    /// Offsets beside the map.
+    /// The axis of offsets beside the map.
     fn axis(&self, out: &mut Draft, top: f64) -> fmt::Result {
         let mut figure = |units: u64| {
             let y = top + self.down(units);
@@ -376,7 +384,7 @@ impl<'a> Panel<'a> {
         figure(self.drawn)
     }
 
-    /// Steps below the map.
+    /// The axis of steps below the map.
     fn time(&self, out: &mut Draft, steps: Lifetime, top: f64) -> fmt::Result {
         let (width, bottom) = (self.map_width(), top + self.map_height());
         let count = steps.end - steps.begin;
@@ -405,9 +413,33 @@ impl<'a> Panel<'a> {
     }
 }
 
-/// The distance between the figures of an axis: a round number, so that there are not more than `most`.
+/// The distance between the ticks of an axis: a round number that gives at most `most` ticks.
 fn tick(extent: u64, most: f64) -> u64 {
     let rounds = |decade: u32| [1, 2, 5].map(|digit| 10u64.checked_pow(decade)?.checked_mul(digit));
     let few = |&step: &u64| extent as f64 / step as f64 <= most;
     (0..20).flat_map(rounds).flatten().find(few).unwrap_or(u64::MAX)
+}
+
+/// Text with XML's special characters escaped.
+struct Escaped<T>(T);
+
+impl<T: Display> Display for Escaped<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        struct Escape<'a, 'b>(&'a mut fmt::Formatter<'b>);
+        impl Write for Escape<'_, '_> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                for character in text.chars() {
+                    match character {
+                        '&' => self.0.write_str("&amp;")?,
+                        '<' => self.0.write_str("&lt;")?,
+                        '>' => self.0.write_str("&gt;")?,
+                        '"' => self.0.write_str("&quot;")?,
+                        _ => self.0.write_char(character)?,
+                    }
+                }
+                Ok(())
+            }
+        }
+        write!(Escape(f), "{}", self.0)
+    }
 }
