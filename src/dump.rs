@@ -1,6 +1,9 @@
 //! Everything that is alive, as text: for a debugger's prompt and for the moment when nothing moves any more.
 
 use std::fmt::{self, Write};
+use std::os::fd::BorrowedFd;
+
+use rustix::io::{Errno, fcntl_getfd};
 
 use crate::error::{Error, Result, Status};
 use crate::handle::lease;
@@ -43,12 +46,14 @@ pub fn dump(write: &mut dyn FnMut(&str)) {
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 pub fn dump_fd(fd: i32) -> Result<()> {
-    // SAFETY: a query of a number.
-    if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
-        return Err(Error::value(Status::Argument, "fd", fd, "not an open descriptor"));
+    if fd < 0 {
+        return Err(not_open(fd));
     }
+    // SAFETY: not -1; that it is open is checked next, and a caller that closes it meanwhile loses only the text.
+    let descriptor = unsafe { BorrowedFd::borrow_raw(fd) };
+    fcntl_getfd(descriptor).map_err(|_| not_open(fd))?;
     let mut written = true;
-    without_write_signals(|| dump(&mut |text| written = written && write_all(fd, text.as_bytes())));
+    without_write_signals(|| dump(&mut |text| written = written && write_all(descriptor, text.as_bytes())));
     match written {
         true => Ok(()),
         false => Err(Error::value(
@@ -60,14 +65,16 @@ pub fn dump_fd(fd: i32) -> Result<()> {
     }
 }
 
+fn not_open(fd: i32) -> Error {
+    Error::value(Status::Argument, "fd", fd, "not an open descriptor")
+}
+
 /// Whether the descriptor took all of it.
-fn write_all(fd: i32, mut rest: &[u8]) -> bool {
+fn write_all(fd: BorrowedFd<'_>, mut rest: &[u8]) -> bool {
     while !rest.is_empty() {
-        // SAFETY: writes from a slice to a descriptor; a failure ends it.
-        let done = unsafe { libc::write(fd, rest.as_ptr().cast(), rest.len()) };
-        match done {
-            1.. => rest = &rest[done as usize..],
-            _ if std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted => {}
+        match rustix::io::write(fd, rest) {
+            Ok(done @ 1..) => rest = &rest[done..],
+            Err(Errno::INTR) => {}
             _ => return false,
         }
     }

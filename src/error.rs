@@ -351,12 +351,6 @@ impl Error {
         Error::new(status, Facts::System { call, errno, name, remedy })
     }
 
-    /// As [`Error::system`], with the calling thread's `errno`.
-    #[cold]
-    pub(crate) fn last_system(call: &'static str) -> Error {
-        Error::system(call, std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
-    }
-
     #[cfg(feature = "gl")]
     #[cold]
     pub(crate) fn driver(status: Status, step: &'static str, code: u32, text: &str) -> Error {

@@ -141,7 +141,7 @@ pub(crate) mod futex {
         if timed_out.load(Relaxed) { Slept::TimedOut } else { Slept::Again }
     }
 
-    pub(crate) fn wake(word: &AtomicU32, count: i32) {
+    pub(crate) fn wake(word: &AtomicU32, count: u32) {
         let mut kernel = KERNEL.lock().unwrap();
         for _ in 0..count {
             let Some(at) = kernel.sleepers.iter().position(|sleeper| std::ptr::eq(sleeper.word, word)) else {

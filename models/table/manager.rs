@@ -55,8 +55,8 @@ pub const MODELS: &[Model] = &[
                 breaks: "the_end_ends_waits",
                 file: "manager/core/role.rs",
                 changes: &[(
-                    "self.turn.fetch_add(1, Release); futex::wake(&self.turn, i32::MAX);",
-                    "futex::wake(&self.turn, i32::MAX);",
+                    "self.turn.fetch_add(1, Release); futex::wake(&self.turn, u32::MAX);",
+                    "futex::wake(&self.turn, u32::MAX);",
                 )],
             },
         ],

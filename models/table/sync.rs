@@ -44,7 +44,7 @@ pub const MODELS: &[Model] = &[Model {
             name: "one_sleeper_is_woken",
             breaks: "several_tickets_share_an_event",
             file: "sync/event.rs",
-            changes: &[("futex::wake(&self.sequence, i32::MAX)", "futex::wake(&self.sequence, 1)")],
+            changes: &[("futex::wake(&self.sequence, u32::MAX)", "futex::wake(&self.sequence, 1)")],
         },
     ],
 }];

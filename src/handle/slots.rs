@@ -3,8 +3,12 @@
 //! What a forked child must not inherit (live handles, held locks, free lists of slots) lies in pages that the kernel
 //! wipes in the child. So no call pays for the check: a handle of the parent finds an empty slot.
 
+use std::ffi::c_void;
 use std::ops::Range;
 use std::ptr::null_mut;
+
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::error::{Error, Result, Status};
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, fence};
@@ -48,30 +52,33 @@ impl<T: Zeroed> Wiped<T> {
         const { assert!(align_of::<T>() <= 4096 && size_of::<T>() != 0) };
         let fresh = map_wiped(size_of::<T>())?.cast::<T>();
         if self.place.compare_exchange(null_mut(), fresh, AcqRel, Acquire).is_err() {
-            // SAFETY: mapped above, and nobody else has seen it.
-            unsafe { libc::munmap(fresh.cast(), size_of::<T>()) };
+            unmap(fresh.cast(), size_of::<T>());
         }
         self.peek().ok_or_else(|| Error::of(Status::OutOfMemory))
     }
 }
 
-fn map_wiped(bytes: usize) -> Result<*mut libc::c_void> {
-    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+fn map_wiped(bytes: usize) -> Result<*mut c_void> {
     // SAFETY: a new mapping at an address of the kernel's choice.
-    let place = unsafe { libc::mmap(null_mut(), bytes, protection, flags, -1, 0) };
-    if place == libc::MAP_FAILED {
-        return Err(Error::of(Status::OutOfMemory));
-    }
+    let place =
+        unsafe { mmap_anonymous(null_mut(), bytes, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE) };
+    let place = place.map_err(|_| Error::of(Status::OutOfMemory))?;
     // SAFETY: exactly the mapping made above.
-    if unsafe { libc::madvise(place, bytes, libc::MADV_WIPEONFORK) } != 0 {
-        // SAFETY: as above; nobody else has seen it.
-        unsafe { libc::munmap(place, bytes) };
+    if unsafe { madvise(place, bytes, Advice::LinuxWipeOnFork) }.is_err() {
+        unmap(place, bytes);
         return Err(Error::text(
             Status::Unsupported,
             "the kernel cannot wipe memory on fork; Linux 4.14 or newer is needed",
         ));
     }
     Ok(place)
+}
+
+/// Unmaps what [`map_wiped`] mapped and no other thread has seen.
+fn unmap(place: *mut c_void, bytes: usize) {
+    // SAFETY: the caller's mapping, unmapped once.
+    let unmapped = unsafe { munmap(place, bytes) };
+    debug_assert!(unmapped.is_ok());
 }
 
 /// Bits of a slot's index.
@@ -231,12 +238,9 @@ fn seen(tag: u16) -> (&'static AtomicU64, u64) {
 
 /// Random bits, from the kernel if it has them ready. They tell copies apart and need no more strength than that.
 fn random() -> u64 {
-    let mut bits = 0u64;
-    // SAFETY: the kernel writes at most the eight bytes of a local.
-    let got =
-        unsafe { libc::syscall(libc::SYS_getrandom, &raw mut bits, size_of::<u64>(), libc::GRND_NONBLOCK) };
-    if got == size_of::<u64>() as libc::c_long {
-        return bits;
+    let mut bits = [0; 8];
+    if getrandom(&mut bits, GetRandomFlags::NONBLOCK) == Ok(bits.len()) {
+        return u64::from_ne_bytes(bits);
     }
     let place = (&raw const SEEN) as u64 ^ u64::from(std::process::id()) << 32;
     (crate::sys::clock::now() ^ place).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32)

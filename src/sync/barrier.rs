@@ -8,20 +8,17 @@ use std::sync::atomic::{
     compiler_fence, fence,
 };
 
+use rustix::thread::{MembarrierCommand as Command, membarrier};
+
 /// Whether `heavy` can make every running thread of the process pass a barrier. Until `init` has said so, both sides fence.
 static ASYMMETRIC: AtomicBool = AtomicBool::new(false);
 
-const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
-const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
-
-fn membarrier(command: libc::c_int) -> bool {
-    // SAFETY: membarrier takes no pointers.
-    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
-}
-
 /// Registers the process for the barrier. Every object that relies on `light` calls this before other threads can see it.
 pub(crate) fn init() {
-    if !ASYMMETRIC.load(Relaxed) && !cfg!(backbuf_fences) && membarrier(REGISTER_PRIVATE_EXPEDITED) {
+    if !ASYMMETRIC.load(Relaxed)
+        && !cfg!(backbuf_fences)
+        && membarrier(Command::RegisterPrivateExpedited).is_ok()
+    {
         ASYMMETRIC.store(true, SeqCst);
     }
 }
@@ -42,8 +39,11 @@ pub(crate) fn heavy() {
     fence(SeqCst);
     if ASYMMETRIC.load(Relaxed) {
         // A forked child is not registered any more.
-        let again = || membarrier(REGISTER_PRIVATE_EXPEDITED) && membarrier(PRIVATE_EXPEDITED);
-        if !membarrier(PRIVATE_EXPEDITED) && !again() {
+        let again = || {
+            membarrier(Command::RegisterPrivateExpedited).is_ok()
+                && membarrier(Command::PrivateExpedited).is_ok()
+        };
+        if !membarrier(Command::PrivateExpedited).is_ok() && !again() {
             refused();
         }
     }

@@ -38,7 +38,7 @@ impl Event {
     fn wake(&self) {
         // Release: who reads the new sequence and looks again sees the change.
         self.sequence.fetch_add(1, Release);
-        futex::wake(&self.sequence, i32::MAX);
+        futex::wake(&self.sequence, u32::MAX);
     }
 
     /// Sleeps until `ready` gives something, looking again after every signal. A thread that `listens` comes back where it has

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use rustix::thread::{NanosleepRelativeResult, nanosleep};
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
 /// How long a call may wait, in nanoseconds.
 ///
 /// ```
@@ -74,26 +77,23 @@ impl Deadline {
         }
     }
 
-    /// For the kernel: None waits for ever. Seconds are capped far beyond any uptime.
-    pub(crate) fn timespec(self) -> Option<libc::timespec> {
-        (self != Deadline::NEVER).then_some(libc::timespec {
-            tv_sec: (self.0 / 1_000_000_000) as libc::time_t,
-            tv_nsec: (self.0 % 1_000_000_000) as libc::c_long,
+    /// For the kernel; `None` waits for ever.
+    pub(crate) fn timespec(self) -> Option<Timespec> {
+        (self != Deadline::NEVER).then_some(Timespec {
+            tv_sec: (self.0 / 1_000_000_000) as i64,
+            tv_nsec: (self.0 % 1_000_000_000) as i64,
         })
     }
 }
 
 /// Nanoseconds on the monotonic clock.
 pub(crate) fn now() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes to a local; this clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    let time = clock_gettime(ClockId::Monotonic);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// Sleeps for that long, or until the thread handles a signal; says whether that was so.
+/// Sleeps for at most a second, or until the thread handles a signal. Returns whether a signal ended it.
 pub(crate) fn nap(nanoseconds: u64) -> bool {
-    let time = libc::timespec { tv_sec: 0, tv_nsec: nanoseconds.min(999_999_999) as libc::c_long };
-    // SAFETY: reads a local.
-    unsafe { libc::nanosleep(&time, std::ptr::null_mut()) != 0 }
+    let time = Timespec { tv_sec: 0, tv_nsec: nanoseconds.min(999_999_999) as i64 };
+    matches!(nanosleep(&time), NanosleepRelativeResult::Interrupted(_))
 }

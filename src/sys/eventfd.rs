@@ -1,53 +1,44 @@
-//! A pollable descriptor: readable while set.
+//! A pollable descriptor: an eventfd that is readable while set.
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering::*};
+
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::{read, write};
 
 use crate::error::{Error, Result};
 
-/// An eventfd that is readable between [`Descriptor::set`] and [`Descriptor::clear`]. Callers serialise the two.
+/// Readable between [`Descriptor::set`] and [`Descriptor::clear`]. Callers serialise the two.
 #[derive(Debug)]
 pub(crate) struct Descriptor {
-    fd: RawFd,
+    fd: OwnedFd,
     set: AtomicBool,
 }
 
 impl Descriptor {
     pub(crate) fn new() -> Result<Descriptor> {
-        // SAFETY: takes no pointers.
-        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-        if fd < 0 {
-            return Err(Error::last_system("eventfd"));
-        }
+        let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let fd = fd.map_err(|errno| Error::system("eventfd", errno.raw_os_error()))?;
         Ok(Descriptor { fd, set: AtomicBool::new(false) })
     }
 
     pub(crate) fn fd(&self) -> RawFd {
-        self.fd
+        self.fd.as_raw_fd()
     }
 
     /// Makes it readable; a system call only at the change.
     pub(crate) fn set(&self) {
         if !self.set.swap(true, AcqRel) {
-            let one = 1u64;
-            // SAFETY: writes eight bytes of a local to a descriptor that this object owns.
-            unsafe { libc::write(self.fd, (&raw const one).cast(), 8) };
+            // A counter of 0 always has room for 1.
+            let _ = write(&self.fd, &1u64.to_ne_bytes());
         }
     }
 
     /// Makes it not readable.
     pub(crate) fn clear(&self) {
         if self.set.swap(false, AcqRel) {
-            let mut count = 0u64;
-            // SAFETY: reads eight bytes into a local from a descriptor that this object owns.
-            unsafe { libc::read(self.fd, (&raw mut count).cast(), 8) };
+            // Does not block, and only resets the counter.
+            let _ = read(&self.fd, &mut [0; 8]);
         }
-    }
-}
-
-impl Drop for Descriptor {
-    fn drop(&mut self) {
-        // SAFETY: owned, and closed once.
-        unsafe { libc::close(self.fd) };
     }
 }

@@ -1,13 +1,17 @@
-//! The one place that parks a thread. `syscall` is no cancellation point, and nothing here allocates.
+//! Futex wait and wake: the calls that park and unpark a thread. Neither allocates nor is a cancellation point.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::AtomicU32;
+
+use rustix::io::Errno;
+use rustix::thread::futex::{self, Flags};
 
 use crate::sys::clock::Deadline;
 
 /// How a sleep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slept {
-    /// Woken, or the word had changed, or for no reason: look again.
+    /// Woken, or the word had changed, or spuriously: check the condition again.
     Again,
     /// The deadline has passed.
     TimedOut,
@@ -17,35 +21,16 @@ pub(crate) enum Slept {
 
 /// Sleeps while `*word == expected`, until woken or the deadline.
 pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Slept {
-    let time = deadline.timespec();
-    let until = time.as_ref().map_or(std::ptr::null(), |time| time as *const libc::timespec);
-    let operation = libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG;
-    // SAFETY: the word outlives the call, and the time is null or a local.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word.as_ptr(),
-            operation,
-            expected,
-            until,
-            std::ptr::null::<u32>(),
-            u32::MAX,
-        )
-    };
-    if result == 0 {
-        return Slept::Again;
-    }
-    match std::io::Error::last_os_error().raw_os_error() {
-        Some(libc::ETIMEDOUT) => Slept::TimedOut,
-        Some(libc::EINTR) => Slept::Signalled,
+    // Unlike FUTEX_WAIT, this takes an absolute time.
+    match futex::wait_bitset(word, Flags::PRIVATE, expected, deadline.timespec().as_ref(), NonZeroU32::MAX) {
+        Err(Errno::TIMEDOUT) => Slept::TimedOut,
+        Err(Errno::INTR) => Slept::Signalled,
         _ => Slept::Again,
     }
 }
 
 /// Wakes up to `count` sleepers.
-pub(crate) fn wake(word: &AtomicU32, count: i32) {
-    // SAFETY: waking only uses the address as a key.
-    unsafe {
-        libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, count);
-    }
+pub(crate) fn wake(word: &AtomicU32, count: u32) {
+    // Fails only for a word outside of the address space.
+    let _ = futex::wake(word, Flags::PRIVATE, count);
 }

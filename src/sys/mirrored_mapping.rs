@@ -1,9 +1,16 @@
-//! A ring of bytes in host memory: the same pages mapped twice in a row, so that every stretch of the ring is contiguous.
+//! Mirrored mapping: the pages of a ring mapped twice in a row, so that every stretch of the ring is contiguous.
 
+use std::os::fd::OwnedFd;
 use std::ptr::{NonNull, null_mut};
 
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use rustix::param::page_size;
+use rustix::process::{Resource, getrlimit};
+
 use crate::error::{Error, Result, Status};
-use crate::sys::pages::{page, prefault};
+use crate::sys::pages::prefault;
 
 /// The pages of a ring. Byte `i` and byte `i + period` are the same memory.
 #[derive(Debug)]
@@ -14,40 +21,38 @@ pub(crate) struct Mirror {
 
 // SAFETY: memory with one owner.
 unsafe impl Send for Mirror {}
-// SAFETY: as above; who accesses which bytes is the ring's business.
+// SAFETY: as above; the ring's protocol decides which thread accesses which bytes.
 unsafe impl Sync for Mirror {}
 
 impl Mirror {
-    /// At least `bytes`, a power of two, rounded up to whole pages; zeros. Small ones have no first touch left to pay.
+    /// At least `bytes`, a power of two, rounded up to whole pages; zeros. Small ones are faulted in now.
     pub(crate) fn new(bytes: usize) -> Result<Mirror> {
-        let period = bytes.max(page());
-        let none = || Error::value(Status::OutOfMemory, "capacity", bytes as u64, "memory could not be had");
+        let period = bytes.max(page_size());
+        let none = || Error::value(Status::OutOfMemory, "capacity", bytes as u64, "out of memory");
         let twice = period.checked_mul(2).filter(|&twice| twice <= isize::MAX as usize).ok_or_else(none)?;
-        let file = File::new(period)?;
-        let (nothing, anywhere) =
-            (libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE);
+        let file = memory_file(period)?;
+        let reserve = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: a new mapping at an address of the kernel's choice.
-        let place = unsafe { libc::mmap(null_mut(), twice, nothing, anywhere, -1, 0) };
-        let data = NonNull::new(place.cast::<u8>()).filter(|_| place != libc::MAP_FAILED).ok_or_else(none)?;
+        let address = unsafe { mmap_anonymous(null_mut(), twice, ProtFlags::empty(), reserve) };
+        let address = address.map_err(|_| none())?.cast::<u8>();
+        let data = NonNull::new(address).ok_or_else(none)?;
         let mirror = Mirror { data, period };
-        let (protection, here) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_FIXED);
+        let (access, here) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED | MapFlags::FIXED);
         for half in [0, period] {
             // SAFETY: within the mapping just made, which this replaces.
-            let place = unsafe { libc::mmap(place.add(half), period, protection, here, file.0, 0) };
-            if place == libc::MAP_FAILED {
-                return Err(none());
-            }
+            let mapped = unsafe { mmap(address.add(half).cast(), period, access, here, &file, 0) };
+            mapped.map_err(|_| none())?;
         }
         prefault(data, twice)?;
         Ok(mirror)
     }
 
-    /// The first byte. As many follow as two periods have.
+    /// The first of two periods of bytes.
     pub(crate) fn data(&self) -> NonNull<u8> {
         self.data
     }
 
-    /// After how many bytes the ring repeats: a power of two.
+    /// The number of bytes after which the ring repeats: a power of two.
     pub(crate) fn period(&self) -> usize {
         self.period
     }
@@ -56,46 +61,21 @@ impl Mirror {
 impl Drop for Mirror {
     fn drop(&mut self) {
         // SAFETY: owned, and unmapped once.
-        unsafe { libc::munmap(self.data.as_ptr().cast(), 2 * self.period) };
+        let unmapped = unsafe { munmap(self.data.as_ptr().cast(), 2 * self.period) };
+        debug_assert!(unmapped.is_ok());
     }
 }
 
-/// Memory that can be mapped more than once. The mappings outlive it.
-struct File(libc::c_int);
-
-impl File {
-    fn new(bytes: usize) -> Result<File> {
-        // SAFETY: reads a constant.
-        let fd = unsafe { libc::memfd_create(c"backbuf-ring".as_ptr(), libc::MFD_CLOEXEC) };
-        if fd < 0 {
-            return Err(Error::last_system("memfd_create"));
-        }
-        let file = File(fd);
-        // Beyond this limit, which counts for files in memory too, ftruncate() ends the process by SIGXFSZ.
-        if file_size_limit() < bytes as u64 {
-            return Err(Error::system("ftruncate", libc::EFBIG));
-        }
-        // SAFETY: takes numbers.
-        if unsafe { libc::ftruncate(fd, bytes as libc::off_t) } != 0 {
-            return Err(Error::last_system("ftruncate"));
-        }
-        Ok(file)
+/// Memory that can be mapped more than once. The mappings outlive the descriptor.
+fn memory_file(bytes: usize) -> Result<OwnedFd> {
+    let failed = |call| move |errno: Errno| Error::system(call, errno.raw_os_error());
+    let file = memfd_create(c"backbuf-ring", MemfdFlags::CLOEXEC).map_err(failed("memfd_create"))?;
+    // Beyond this limit, which applies to files in memory too, ftruncate() ends the process by SIGXFSZ.
+    if getrlimit(Resource::Fsize).current.is_some_and(|limit| limit < bytes as u64) {
+        return Err(failed("ftruncate")(Errno::FBIG));
     }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        // SAFETY: owned, and closed once.
-        unsafe { libc::close(self.0) };
-    }
-}
-
-/// The most bytes that a file of this process may have.
-fn file_size_limit() -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: writes a local.
-    unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) };
-    limit.rlim_cur
+    ftruncate(&file, bytes as u64).map_err(failed("ftruncate"))?;
+    Ok(file)
 }
 
 #[cfg(test)]

@@ -1,19 +1,23 @@
-//! Host memory in whole pages: aligned, zeroed, small mappings pre-faulted where asked for, in huge pages where that helps.
+//! Anonymous memory mappings: page-aligned, zeroed, pre-faulted on request up to a limit, in huge pages from 2 MiB on.
 
 use std::ptr::{NonNull, null_mut};
+
+use rustix::io::Errno;
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+use rustix::param::page_size;
+use rustix::system::sysinfo;
 
 use crate::error::{Error, Result, Status};
 use crate::sys::available_memory::available_memory;
 
-/// What is larger is faulted in as it is used: faulting in 4 GiB takes seconds, and commits memory that may never be used.
+/// The largest mapping that is faulted in at once. Faulting in 4 GiB takes seconds, and commits memory that may never be used.
 pub(crate) const PREFAULTED_MOST: usize = 8 << 20;
 
 const HUGE: usize = 2 << 20;
 
-/// Linux 5.14.
-const MADV_POPULATE_WRITE: libc::c_int = 23;
+const NO_MEMORY: &str = "out of memory";
 
-/// A mapping of its own; zeros when new.
+/// An anonymous mapping; zeros when new.
 #[derive(Debug)]
 pub(crate) struct Pages {
     data: NonNull<u8>,
@@ -24,10 +28,10 @@ pub(crate) struct Pages {
 unsafe impl Send for Pages {}
 
 impl Pages {
-    /// At least `bytes` zeroed bytes; with `fault`, and up to [`PREFAULTED_MOST`], no first touch is left to pay later.
+    /// At least `bytes` zeroed bytes. With `fault`, a mapping of up to [`PREFAULTED_MOST`] bytes is faulted in now.
     pub(crate) fn new(bytes: usize, fault: bool) -> Result<Pages> {
-        let none = || Error::value(Status::OutOfMemory, "bytes", bytes as u64, "memory could not be had");
-        let mapped = bytes.max(1).checked_next_multiple_of(page()).ok_or_else(none)?;
+        let none = || Error::value(Status::OutOfMemory, "bytes", bytes as u64, NO_MEMORY);
+        let mapped = bytes.max(1).checked_next_multiple_of(page_size()).ok_or_else(none)?;
         let data = if mapped >= HUGE { map_huge(mapped) } else { map(mapped) };
         let pages = Pages { data: data.ok_or_else(none)?, mapped };
         if fault {
@@ -45,17 +49,21 @@ impl Pages {
 impl Drop for Pages {
     fn drop(&mut self) {
         // SAFETY: owned, and unmapped once.
-        unsafe { libc::munmap(self.data.as_ptr().cast(), self.mapped) };
+        let unmapped = unsafe { munmap(self.data.as_ptr().cast(), self.mapped) };
+        debug_assert!(unmapped.is_ok());
     }
 }
 
-/// Fails with [`Status::OutOfMemory`] if more memory is asked for than is available to this process: where the kernel
-/// overcommits, filling it later would end the process. Small requests are left to the kernel.
+/// Fails with [`Status::OutOfMemory`] if `bytes` exceeds what is available to this process: where the kernel overcommits,
+/// filling the memory later would end the process. Requests of up to [`PREFAULTED_MOST`] bytes are not checked.
 pub(crate) fn check_available(bytes: u64, param: &'static str, why: &'static str) -> Result<()> {
     if bytes <= PREFAULTED_MOST as u64 {
         return Ok(());
     }
-    let physical = || (setting(libc::_SC_PHYS_PAGES) as u64).saturating_mul(page() as u64);
+    let physical = || {
+        let info = sysinfo();
+        (info.totalram as u64).saturating_mul(u64::from(info.mem_unit))
+    };
     if bytes <= available_memory().unwrap_or_else(physical) {
         return Ok(());
     }
@@ -68,56 +76,46 @@ pub(super) fn prefault(data: NonNull<u8>, bytes: usize) -> Result<()> {
     if bytes > PREFAULTED_MOST {
         return Ok(());
     }
-    let none = || Error::value(Status::OutOfMemory, "bytes", bytes as u64, "memory could not be had");
     // SAFETY: it only faults pages in.
-    if unsafe { libc::madvise(data.as_ptr().cast(), bytes, MADV_POPULATE_WRITE) } == 0 {
-        return Ok(());
+    match unsafe { madvise(data.as_ptr().cast(), bytes, Advice::LinuxPopulateWrite) } {
+        Ok(()) => return Ok(()),
+        Err(Errno::NOMEM | Errno::FAULT) => {
+            return Err(Error::value(Status::OutOfMemory, "bytes", bytes as u64, NO_MEMORY));
+        }
+        // An older kernel or a sandbox refuses the call itself.
+        Err(_) => {}
     }
-    // Another error says that the call itself is refused, by an older kernel or a sandbox.
-    if matches!(std::io::Error::last_os_error().raw_os_error(), Some(libc::ENOMEM | libc::EFAULT)) {
-        return Err(none());
-    }
-    for offset in (0..bytes).step_by(page()) {
-        // SAFETY: within the mapping, which nobody else sees yet.
+    for offset in (0..bytes).step_by(page_size()) {
+        // SAFETY: within the mapping, which no other thread sees yet.
         unsafe {
-            let place = data.as_ptr().add(offset);
-            place.write_volatile(place.read_volatile());
+            let byte = data.as_ptr().add(offset);
+            byte.write_volatile(byte.read_volatile());
         }
     }
     Ok(())
 }
 
-/// Bytes of a page.
-pub(super) fn page() -> usize {
-    setting(libc::_SC_PAGESIZE)
-}
-
-fn setting(name: libc::c_int) -> usize {
-    // SAFETY: takes no pointers.
-    unsafe { libc::sysconf(name) }.max(1) as usize
-}
-
 fn map(bytes: usize) -> Option<NonNull<u8>> {
-    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     // SAFETY: a new mapping at an address of the kernel's choice.
-    let place = unsafe { libc::mmap(null_mut(), bytes, protection, flags, -1, 0) };
-    if place == libc::MAP_FAILED { None } else { NonNull::new(place.cast()) }
+    let data =
+        unsafe { mmap_anonymous(null_mut(), bytes, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE) };
+    NonNull::new(data.ok()?.cast())
 }
 
-/// Aligned to a huge page, which the kernel then may use.
+/// A mapping aligned to a huge page, which the kernel may then use.
 fn map_huge(bytes: usize) -> Option<NonNull<u8>> {
     let around = map(bytes.checked_add(HUGE)?)?;
     let before = around.as_ptr().align_offset(HUGE);
-    let place = around.as_ptr().wrapping_add(before);
-    // SAFETY: the head and the tail of the mapping just made; what stays is the aligned middle.
+    let data = around.as_ptr().wrapping_add(before);
+    // SAFETY: the head and the tail of the mapping just made; the aligned middle stays. Where a call fails, more stays mapped.
     unsafe {
         if before > 0 {
-            libc::munmap(around.as_ptr().cast(), before);
+            let _ = munmap(around.as_ptr().cast(), before);
         }
-        libc::munmap(place.add(bytes).cast(), HUGE - before);
-        libc::madvise(place.cast(), bytes, libc::MADV_HUGEPAGE);
+        let _ = munmap(data.add(bytes).cast(), HUGE - before);
+        let _ = madvise(data.cast(), bytes, Advice::LinuxHugepage);
     }
-    NonNull::new(place)
+    NonNull::new(data)
 }
 
 #[cfg(test)]

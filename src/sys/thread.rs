@@ -15,8 +15,7 @@ pub(crate) fn thread_id() -> u32 {
     thread_local!(static ID: Cell<u32> = const { Cell::new(0) });
     ID.with(|id| {
         if id.get() == 0 {
-            // SAFETY: takes nothing, cannot fail.
-            id.set(unsafe { libc::syscall(libc::SYS_gettid) } as u32);
+            id.set(rustix::thread::gettid().as_raw_nonzero().get() as u32);
         }
         id.get()
     })

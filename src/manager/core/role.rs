@@ -63,7 +63,7 @@ impl Role {
     pub(crate) fn end(&self) {
         self.ended.store(1, Relaxed);
         self.turn.fetch_add(1, Release);
-        futex::wake(&self.turn, i32::MAX);
+        futex::wake(&self.turn, u32::MAX);
     }
 
     /// Waits for the role. A thread that listens to signals returns after it has handled one, and no longer waits then.
