@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, Status};
 
-/// The type of one element. The library moves elements whole and never looks inside them, so half floats and
+/// The type of one element. The library moves whole elements and never interprets them, so half floats and
 /// opaque structs cost nothing extra.
 ///
 /// ```

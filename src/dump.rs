@@ -1,4 +1,4 @@
-//! Everything that is alive, as text: for a debugger's prompt and for the moment when nothing moves any more.
+//! The dump: every live object of the process as text, for debuggers, hang reports and signal handlers.
 
 use std::fmt::{self, Write};
 use std::os::fd::BorrowedFd;
@@ -18,8 +18,8 @@ impl Write for Sink<'_> {
     }
 }
 
-/// Tells of every manager, waiter, open task, ring, device, buffer and lease of the process, with age and thread. Takes locks only
-/// if they are free, and allocates nothing.
+/// Writes one line for every manager, waiter, open task, ring, device, buffer and lease of the process, with age and thread. Takes
+/// only locks that are free, and allocates nothing.
 ///
 /// ```
 /// use backbuf::{DType, manager::{Config, Manager}};
@@ -39,7 +39,7 @@ pub fn dump(write: &mut dyn FnMut(&str)) {
     lease::dump(&mut out);
 }
 
-/// As [`dump`], straight to a descriptor. May be called from a signal handler or a debugger.
+/// [`dump`] to a file descriptor. May be called from a signal handler or a debugger.
 ///
 /// ```
 /// backbuf::dump_fd(2)?;
@@ -69,7 +69,7 @@ fn not_open(fd: i32) -> Error {
     Error::value(Status::Argument, "fd", fd, "not an open descriptor")
 }
 
-/// Whether the descriptor took all of it.
+/// Writes all of it. False if the descriptor refuses a part.
 fn write_all(fd: BorrowedFd<'_>, mut rest: &[u8]) -> bool {
     while !rest.is_empty() {
         match rustix::io::write(fd, rest) {
@@ -81,7 +81,7 @@ fn write_all(fd: BorrowedFd<'_>, mut rest: &[u8]) -> bool {
     true
 }
 
-/// Runs `work` without the signals that a failed write sends its thread: SIGPIPE of a pipe that has no reader, SIGXFSZ of a file
+/// Runs `work` without the signals that a failed write sends its thread: SIGPIPE of a pipe without a reader, SIGXFSZ of a file
 /// at its limit. Both end the process by default. One that was pending before stays pending.
 fn without_write_signals(work: impl FnOnce()) {
     // SAFETY: plain calls on locals, all of them async-signal-safe.

@@ -1,11 +1,11 @@
-//! The one list of what can go wrong.
+//! Errors: the status codes, and an error value that needs no allocation.
 //!
-//! An [`Error`] is plain data: a [`Status`] and the facts behind it. It is built without allocating, so that a refusal
-//! costs nothing and works when memory has run out; the text is made when somebody asks for it.
+//! An [`Error`] is plain data: a [`Status`] and its context. It is built without allocating, so that a refusal
+//! is cheap and works without memory; the text is formatted on request.
 
 use std::fmt;
 
-/// What a refused or failed call ended with. The C ABI returns the same codes, negated.
+/// The result code of a refused or failed call. The C ABI returns the same codes, negated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i32)]
 #[non_exhaustive]
@@ -32,17 +32,17 @@ pub enum Status {
     Unsupported = 10,
     /// More than the library or the system can hold.
     Limit = 11,
-    /// Memory could not be had.
+    /// Out of memory.
     OutOfMemory = 12,
     /// Not legal in the object's present state.
     State = 13,
-    /// Somebody else is using it.
+    /// In use by another call or thread.
     Busy = 14,
     /// No room now.
     Full = 15,
     /// Nothing there now.
     Empty = 16,
-    /// The time given is over.
+    /// The timeout has passed.
     Timeout = 17,
     /// The object is closed.
     Closed = 18,
@@ -85,7 +85,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The sentence that explains the status.
+    /// A sentence that explains the status.
     ///
     /// ```
     /// assert_eq!(backbuf::Status::Full.summary(), "no room now; wait, or drain the other side");
@@ -103,12 +103,12 @@ impl Status {
             Status::Version => "the struct is from a newer version of the library",
             Status::Unsupported => "not available in this build or on this system",
             Status::Limit => "more than the library or the system can hold",
-            Status::OutOfMemory => "memory could not be had",
+            Status::OutOfMemory => "out of memory",
             Status::State => "not legal in the object's present state",
-            Status::Busy => "somebody else is using it",
+            Status::Busy => "in use by another call or thread",
             Status::Full => "no room now; wait, or drain the other side",
             Status::Empty => "nothing there now",
-            Status::Timeout => "the time given is over",
+            Status::Timeout => "the timeout has passed",
             Status::Closed => "the object is closed",
             Status::Pinned => {
                 "leases hold every copy; release fronts, keep snapshots instead, or raise max_extra_copies"
@@ -136,7 +136,7 @@ impl Status {
     }
 }
 
-/// A short name that travels without allocating: at most 63 bytes of UTF-8, longer ones are cut at a character.
+/// A short name without an allocation: at most 63 bytes of UTF-8, longer ones are cut at a character.
 ///
 /// ```
 /// let label: backbuf::Label = backbuf::Label::new("flood");
@@ -170,44 +170,44 @@ impl<const N: usize> fmt::Debug for Label<N> {
     }
 }
 
-/// The facts behind a status: enough to name the parameter, its value and the remedy.
+/// What an error's text is made of: the parameter, its value and the remedy.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Facts {
-    /// Nothing but the status.
+pub(crate) enum ErrorContext {
+    /// The status alone.
     None,
     /// A sentence.
     Text(&'static str),
-    /// `param` alone: NULL, or refused whatever its value.
-    Param { param: &'static str, why: &'static str },
-    /// `param = value`, and why it is refused.
-    Value { param: &'static str, value: u64, why: &'static str },
-    /// The same, below 0.
-    Negative { param: &'static str, value: i64, why: &'static str },
-    /// `param = 'name'`, and why it is refused.
-    Named { param: &'static str, name: Label<30>, why: &'static str },
+    /// `param` alone: NULL, or refused with any value.
+    Param { param: &'static str, reason: &'static str },
+    /// `param = value`, and the reason.
+    Value { param: &'static str, value: u64, reason: &'static str },
+    /// [`ErrorContext::Value`] below 0.
+    Negative { param: &'static str, value: i64, reason: &'static str },
+    /// `param = 'name'`, and the reason.
+    Named { param: &'static str, name: Label<30>, reason: &'static str },
     /// `param`, a text, is malformed there.
-    At { param: &'static str, line: u64, column: u64, why: &'static str },
+    At { param: &'static str, line: u64, column: u64, reason: &'static str },
     /// `param` is not the handle of a live object of its kind.
-    Handle { param: &'static str, value: u64, why: &'static str },
+    Handle { param: &'static str, value: u64, reason: &'static str },
     /// `param` ends at `end`, beyond `limit`.
     Beyond { param: &'static str, end: u64, limit: u64, of: &'static str },
     /// `param = value` is not a multiple of `align`.
     Align { param: &'static str, value: u64, align: u64 },
-    /// Somebody holds what is needed.
+    /// Another object holds what the call needs.
     Held { what: &'static str, label: Label<31>, thread: u32, age_ns: u64 },
-    /// A foreign code.
+    /// The code of a failed call.
     Code { what: &'static str, code: i32 },
     /// A call of the operating system that failed, the error's name, and the remedy.
     System { call: &'static str, errno: i32, name: &'static str, remedy: &'static str },
-    /// A driver's code for a step that failed, and its words.
+    /// A driver's code and message for a failed step.
     #[cfg(feature = "gl")]
     Driver { step: &'static str, code: u32, text: Label<40> },
-    /// What a backend says of a step that failed.
+    /// A backend's message for a failed step.
     #[cfg(feature = "wgpu")]
-    Told { step: &'static str, text: Label<44> },
+    Backend { step: &'static str, text: Label<44> },
 }
 
-/// Why a call was refused or failed. Displays as one line that names the parameter, its value and the remedy.
+/// The reason of a refused or failed call. Displays as one line that names the parameter, its value and the remedy.
 ///
 /// ```
 /// use backbuf::{DType, Status, manager::Manager};
@@ -220,8 +220,8 @@ pub(crate) enum Facts {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Error {
     status: Status,
-    facts: Facts,
-    /// Which of several updates it is about.
+    context: ErrorContext,
+    /// The index of the refused update in a list of updates.
     update: Option<u32>,
 }
 
@@ -237,16 +237,16 @@ impl Error {
     }
 
     #[cold]
-    fn new(status: Status, facts: Facts) -> Error {
-        Error { status, facts, update: None }
+    fn new(status: Status, context: ErrorContext) -> Error {
+        Error { status, context, update: None }
     }
 
     #[cold]
     pub(crate) fn of(status: Status) -> Error {
-        Error::new(status, Facts::None)
+        Error::new(status, ErrorContext::None)
     }
 
-    /// The same, about the update at `index` of several.
+    /// This error for the update at `index` of a list.
     #[cold]
     pub(crate) fn of_update(self, index: usize) -> Error {
         Error { update: u32::try_from(index).ok(), ..self }
@@ -254,10 +254,10 @@ impl Error {
 
     #[cold]
     pub(crate) fn text(status: Status, text: &'static str) -> Error {
-        Error::new(status, Facts::Text(text))
+        Error::new(status, ErrorContext::Text(text))
     }
 
-    /// `param` is refused: for those who implement a trait of the library. `why` follows the name.
+    /// `param` is refused, for implementations of the library's traits. The text is `param reason`.
     ///
     /// ```
     /// use backbuf::{Error, Status};
@@ -265,8 +265,8 @@ impl Error {
     /// assert_eq!(error.to_string(), "bytes is beyond 1 GiB");
     /// ```
     #[cold]
-    pub fn param(status: Status, param: &'static str, why: &'static str) -> Error {
-        Error::new(status, Facts::Param { param, why })
+    pub fn param(status: Status, param: &'static str, reason: &'static str) -> Error {
+        Error::new(status, ErrorContext::Param { param, reason })
     }
 
     #[cold]
@@ -274,48 +274,48 @@ impl Error {
         status: Status,
         param: &'static str,
         value: impl Into<i128>,
-        why: &'static str,
+        reason: &'static str,
     ) -> Error {
         let value = value.into();
         Error::new(
             status,
             match u64::try_from(value) {
-                Ok(value) => Facts::Value { param, value, why },
-                Err(_) => Facts::Negative { param, value: value as i64, why },
+                Ok(value) => ErrorContext::Value { param, value, reason },
+                Err(_) => ErrorContext::Negative { param, value: value as i64, reason },
             },
         )
     }
 
     #[cold]
-    pub(crate) fn named(status: Status, param: &'static str, name: &str, why: &'static str) -> Error {
-        Error::new(status, Facts::Named { param, name: Label::new(name), why })
+    pub(crate) fn named(status: Status, param: &'static str, name: &str, reason: &'static str) -> Error {
+        Error::new(status, ErrorContext::Named { param, name: Label::new(name), reason })
     }
 
     #[cold]
-    pub(crate) fn at(param: &'static str, line: u64, column: u64, why: &'static str) -> Error {
-        Error::new(Status::Argument, Facts::At { param, line, column, why })
+    pub(crate) fn at(param: &'static str, line: u64, column: u64, reason: &'static str) -> Error {
+        Error::new(Status::Argument, ErrorContext::At { param, line, column, reason })
     }
 
     #[cold]
     pub(crate) fn handle(status: Status, param: &'static str, value: u64) -> Error {
-        Error::new(status, Facts::Handle { param, value, why: status.summary() })
+        Error::new(status, ErrorContext::Handle { param, value, reason: status.summary() })
     }
 
     #[cold]
     pub(crate) fn beyond(param: &'static str, end: u128, limit: u64, of: &'static str) -> Error {
-        // What overflows is told as the largest number there is.
+        // A sum that overflows is shown as the largest number.
         let end = u64::try_from(end).unwrap_or(u64::MAX);
-        Error::new(Status::Range, Facts::Beyond { param, end, limit, of })
+        Error::new(Status::Range, ErrorContext::Beyond { param, end, limit, of })
     }
 
     #[cold]
     pub(crate) fn align(param: &'static str, value: u64, align: u64) -> Error {
-        Error::new(Status::Align, Facts::Align { param, value, align })
+        Error::new(Status::Align, ErrorContext::Align { param, value, align })
     }
 
     #[cold]
     pub(crate) fn held(status: Status, what: &'static str, label: Label, thread: u32, age_ns: u64) -> Error {
-        Error::new(status, Facts::Held { what, label: Label::new(label.as_str()), thread, age_ns })
+        Error::new(status, ErrorContext::Held { what, label: Label::new(label.as_str()), thread, age_ns })
     }
 
     /// `what`, a call of a system or a driver, failed with a code.
@@ -327,7 +327,7 @@ impl Error {
     /// ```
     #[cold]
     pub fn code(status: Status, what: &'static str, code: i32) -> Error {
-        Error::new(status, Facts::Code { what, code })
+        Error::new(status, ErrorContext::Code { what, code })
     }
 
     /// `call`, of the operating system, failed with `errno`, which decides status and remedy.
@@ -342,25 +342,25 @@ impl Error {
                 "EAGAIN",
                 "raise the limit on threads (ulimit -u, or pids.max) or free memory",
             ),
-            libc::ENOMEM => (Status::OutOfMemory, "ENOMEM", "memory could not be had"),
+            libc::ENOMEM => (Status::OutOfMemory, "ENOMEM", "out of memory"),
             libc::ENOSYS => (Status::Unsupported, "ENOSYS", SANDBOX),
             libc::EPERM => (Status::Unsupported, "EPERM", SANDBOX),
             libc::EACCES => (Status::Unsupported, "EACCES", SANDBOX),
             _ => (Status::Unsupported, "another error", "the system refuses this call"),
         };
-        Error::new(status, Facts::System { call, errno, name, remedy })
+        Error::new(status, ErrorContext::System { call, errno, name, remedy })
     }
 
     #[cfg(feature = "gl")]
     #[cold]
     pub(crate) fn driver(status: Status, step: &'static str, code: u32, text: &str) -> Error {
-        Error::new(status, Facts::Driver { step, code, text: Label::new(text) })
+        Error::new(status, ErrorContext::Driver { step, code, text: Label::new(text) })
     }
 
     #[cfg(feature = "wgpu")]
     #[cold]
     pub(crate) fn driver_message(status: Status, step: &'static str, text: &str) -> Error {
-        Error::new(status, Facts::Told { step, text: Label::new(text) })
+        Error::new(status, ErrorContext::Backend { step, text: Label::new(text) })
     }
 }
 
@@ -376,46 +376,52 @@ impl fmt::Display for Error {
         if let Some(index) = self.update {
             write!(f, "updates[{index}]: ")?;
         }
-        match self.facts {
-            Facts::None => f.write_str(self.status.summary()),
-            Facts::Text(text) => f.write_str(text),
-            Facts::Param { param, why } => write!(f, "{param} {why}"),
-            Facts::Value { param, value, why } => write!(f, "{param} = {value}: {why}"),
-            Facts::Negative { param, value, why } => write!(f, "{param} = {value}: {why}"),
-            Facts::Named { param, name, why } => write!(f, "{param} = '{}': {why}", name.as_str()),
-            Facts::At { param, line, column, why } => {
-                write!(f, "{param}, line {line}, column {column}: {why}")
+        match self.context {
+            ErrorContext::None => f.write_str(self.status.summary()),
+            ErrorContext::Text(text) => f.write_str(text),
+            ErrorContext::Param { param, reason } => write!(f, "{param} {reason}"),
+            ErrorContext::Value { param, value, reason } => write!(f, "{param} = {value}: {reason}"),
+            ErrorContext::Negative { param, value, reason } => write!(f, "{param} = {value}: {reason}"),
+            ErrorContext::Named { param, name, reason } => {
+                write!(f, "{param} = '{}': {reason}", name.as_str())
             }
-            Facts::Handle { param, value, why } => write!(f, "{param} = {value:#x}: {why}"),
-            Facts::Beyond { param, end, limit, of } => {
+            ErrorContext::At { param, line, column, reason } => {
+                write!(f, "{param}, line {line}, column {column}: {reason}")
+            }
+            ErrorContext::Handle { param, value, reason } => write!(f, "{param} = {value:#x}: {reason}"),
+            ErrorContext::Beyond { param, end, limit, of } => {
                 write!(f, "out of bounds: {param} ends at {end}, beyond {limit} (the {of})")
             }
-            Facts::Align { param, value, align } => {
+            ErrorContext::Align { param, value, align } => {
                 write!(
                     f,
                     "misaligned: {param} = {value} is not a multiple of {align} (the bytes of an element)"
                 )
             }
-            Facts::Held { what, label, thread, age_ns } => {
+            ErrorContext::Held { what, label, thread, age_ns } => {
                 f.write_str(what)?;
                 if !label.as_str().is_empty() {
                     write!(f, " '{}'", label.as_str())?;
                 }
                 let (s, ms) = (age_ns / 1_000_000_000, age_ns / 1_000_000 % 1000);
-                // Taking a lease reads no clock: its age counts from the first look at it.
+                // Taking a lease reads no clock: its age counts from when it was first seen.
                 let at_least = if self.status == Status::Pinned { "at least " } else { "" };
                 write!(f, " of thread {thread}, {at_least}{s}.{ms:03} s old: {}", self.status.summary())
             }
-            Facts::System { call, errno, name, remedy } => {
+            ErrorContext::System { call, errno, name, remedy } => {
                 write!(f, "{call} failed with {name} ({errno}): {remedy}")
             }
-            Facts::Code { what, code } => write!(f, "{what} returned {code}: {}", self.status.summary()),
+            ErrorContext::Code { what, code } => {
+                write!(f, "{what} returned {code}: {}", self.status.summary())
+            }
             #[cfg(feature = "gl")]
-            Facts::Driver { step, code, text } => {
+            ErrorContext::Driver { step, code, text } => {
                 write!(f, "{}: {step}: {} ({code:#x})", self.status.summary(), text.as_str())
             }
             #[cfg(feature = "wgpu")]
-            Facts::Told { step, text } => write!(f, "{}: {step}: {}", self.status.summary(), text.as_str()),
+            ErrorContext::Backend { step, text } => {
+                write!(f, "{}: {step}: {}", self.status.summary(), text.as_str())
+            }
         }
     }
 }

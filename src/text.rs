@@ -1,4 +1,4 @@
-//! Text in a fixed place: what must be told without allocating. And text that grows, which tells when it cannot.
+//! Text of a fixed capacity, for messages without an allocation; and growing text that reports a failed allocation.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ impl<const N: usize> Text<N> {
     /// The text of `message`, as far as it fits.
     pub(crate) fn of(message: fmt::Arguments<'_>) -> Text<N> {
         let mut text = Text::new();
-        // Cutting is no error of the caller's.
+        // A cut is not an error.
         let _ = fmt::write(&mut text, message);
         text
     }
@@ -56,7 +56,7 @@ impl<const N: usize> fmt::Debug for Text<N> {
     }
 }
 
-/// Text that grows as it is written. Where there is no memory for more, writing fails.
+/// Text that grows as it is written. Writing fails when there is no memory for more.
 #[derive(Debug)]
 pub(crate) struct Draft(String);
 

@@ -11,12 +11,12 @@ use crate::alloc::{Arc, boxed};
 use crate::device::device::Device;
 use crate::device::driver::{Driver, Fence, MapMode, Native, Usage};
 use crate::error::{Error, Label, Result, Status};
-use crate::handle::live_list::{Listed, Roster};
+use crate::handle::live_list::{Linked, LiveList};
 use crate::sync::atomic::{AtomicBool, AtomicPtr, Ordering::*};
 use crate::sync::mutex::{FutexMutex, FutexMutexGuard};
 
 /// The buffers of this process.
-pub(crate) static BUFFERS: Roster<Inner> = Roster::new();
+pub(crate) static BUFFERS: LiveList<Inner> = LiveList::new();
 
 /// Why a pending request is not answered otherwise.
 const UNMAPPED: &str = "the buffer was unmapped before the map request was answered";
@@ -57,7 +57,7 @@ pub(crate) struct Inner {
     next: AtomicPtr<Inner>,
 }
 
-impl Listed for Inner {
+impl Linked for Inner {
     fn next(&self) -> &AtomicPtr<Inner> {
         &self.next
     }

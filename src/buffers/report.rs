@@ -48,7 +48,7 @@ pub fn leak_report(device: &Device) -> Result<Vec<LiveBuffer>> {
     loop {
         let mut found = try_vec(room)?;
         let mut count = 0;
-        let looked = BUFFERS.look(|buffer| {
+        let looked = BUFFERS.for_each(|buffer| {
             if let (true, Some(live)) = (buffer.device.is_same(device), live(buffer)) {
                 count += 1;
                 if found.len() < room {
@@ -72,7 +72,7 @@ fn live(buffer: &Inner) -> Option<LiveBuffer> {
 
 /// A line a buffer. Takes locks only if they are free, and allocates nothing.
 pub(crate) fn dump(out: &mut dyn Write) {
-    let looked = BUFFERS.look(|buffer| {
+    let looked = BUFFERS.for_each(|buffer| {
         let label = buffer.label.as_str();
         let _ = match buffer.try_state() {
             Some(state) => {

@@ -28,7 +28,7 @@ struct Piece {
 
 impl Staged {
     pub(crate) fn new(bytes: u64) -> Result<Staged> {
-        let none = || Error::value(Status::OutOfMemory, "size", bytes, "memory could not be had");
+        let none = || Error::value(Status::OutOfMemory, "size", bytes, "out of memory");
         let bytes = usize::try_from(bytes).map_err(|_| none())?;
         Ok(Staged { pages: Pages::new(bytes, false)?, pieces: Mutex::default() })
     }

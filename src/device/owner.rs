@@ -17,7 +17,7 @@ use crate::device::call::{CallQueue, OwnedDriver};
 use crate::device::driver::{DeviceInfo, Driver, Fence, Renderer};
 use crate::device::lifecycle::Lifecycle;
 use crate::error::{Error, Label, Result, Status};
-use crate::handle::live_list::{self, Listed, Roster};
+use crate::handle::live_list::{self, Linked, LiveList};
 use crate::handle::slots;
 use crate::log::{self, Level};
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering::*};
@@ -28,7 +28,7 @@ use crate::sys::thread::{self, Thread};
 use crate::sys::thread_exit::ThreadExit;
 
 /// The devices of this process.
-static DEVICES: Roster<DeviceShared> = Roster::new();
+static DEVICES: LiveList<DeviceShared> = LiveList::new();
 
 /// How long one wait for a fence in the driver lasts, after which the owner thread runs queued calls: the first one, and the most.
 const SLICE_NS: (u64, u64) = (50_000, 1_000_000);
@@ -71,7 +71,7 @@ impl std::fmt::Debug for DeviceShared {
     }
 }
 
-impl Listed for DeviceShared {
+impl Linked for DeviceShared {
     fn next(&self) -> &AtomicPtr<DeviceShared> {
         &self.next
     }
@@ -415,7 +415,7 @@ unsafe extern "C" fn end_owned(_: *mut c_void) {
 
 /// Writes one line about each device. Takes locks only if they are free, and allocates nothing.
 pub(crate) fn dump(out: &mut dyn Write) {
-    let visited = DEVICES.look(|shared| {
+    let visited = DEVICES.for_each(|shared| {
         let _ = dump_one(shared, out);
     });
     if !visited {

@@ -154,7 +154,7 @@ fn set_log(level: u32, function: bb_log_fn, user_data: UserData) -> Result<()> {
             error
         });
     };
-    let take = move |level: Level, part: &sink::Part, label: &sink::Label, text: &sink::Text| {
+    let take = move |level: Level, part: &sink::Module, label: &sink::Label, text: &sink::Text| {
         let Some(_running) = user_data.enter() else { return };
         // SAFETY: the caller's function and data, with strings that outlive the call.
         unsafe { function(level as u32, part.as_ptr(), label.as_ptr(), text.as_ptr(), user_data.get()) }
@@ -239,7 +239,7 @@ pub unsafe extern "C" fn bb_log_next(
                 struct_size,
                 level: next.level as u32,
                 lost,
-                part: next.part.to_chars(),
+                part: next.module.to_chars(),
                 label: next.label.to_chars(),
                 text: next.text.to_chars(),
             })

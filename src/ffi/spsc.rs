@@ -11,7 +11,7 @@ use crate::ffi::handle::{bb_receiver, bb_sender};
 use crate::ffi::object::{Object, ReservedSlot};
 use crate::ffi::status::bb_status;
 use crate::ffi::{input, object};
-use crate::handle::live_list::{Listed, Roster};
+use crate::handle::live_list::{Linked, LiveList};
 use crate::spsc::ring::{Claim, Config, Ring};
 use crate::spsc::rx::Rx;
 use crate::spsc::statistics::EndStatistics;
@@ -199,13 +199,13 @@ struct KeptSpan {
     next: AtomicPtr<KeptSpan>,
 }
 
-impl Listed for KeptSpan {
+impl Linked for KeptSpan {
     fn next(&self) -> &AtomicPtr<KeptSpan> {
         &self.next
     }
 }
 
-static KEPT: Roster<KeptSpan> = Roster::new();
+static KEPT: LiveList<KeptSpan> = LiveList::new();
 
 /// Destroys an end, and keeps the resources of its open span.
 pub(super) fn destroy_end<T: End>(handle: u64) -> Result<()> {

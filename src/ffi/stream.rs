@@ -10,7 +10,7 @@ use crate::ffi::handle::{Kind, bb_lease, bb_receiver, bb_sender, bb_stream};
 use crate::ffi::object::{Object, ReservedSlot};
 use crate::ffi::status::bb_status;
 use crate::ffi::{handle, input, object};
-use crate::handle::lease::Giver;
+use crate::handle::lease::Lessor;
 use crate::handle::{lease, slots};
 use crate::spsc::Flow;
 use crate::spsc::pool::{Held, Pool};
@@ -165,7 +165,7 @@ pub unsafe extern "C" fn bb_spsc_into_stream(
     })
 }
 
-static GIVER: Giver = Giver { name: "chunk", object: "ring", about: "bytes", release };
+static GIVER: Lessor = Lessor { name: "chunk", object: "ring", about: "bytes", release };
 
 unsafe fn release(owner: *mut (), _part: u32) {
     // SAFETY: what `leased` gave away, once.
@@ -174,7 +174,7 @@ unsafe fn release(owner: *mut (), _part: u32) {
 
 /// A chunk as C holds it.
 fn leased(held: Held, number: u64, tag: u16) -> std::result::Result<bb_chunk, (Held, Error)> {
-    let Some(blank) = lease::blank() else { return Err((held, lease::why_none())) };
+    let Some(blank) = lease::free_slot() else { return Err((held, lease::out_of_slots())) };
     let (data, bytes) = (held.data().cast(), held.bytes);
     let lease = blank.fill(&GIVER, held.into_raw(), 0, number, bytes);
     Ok(bb_chunk { data, bytes, lease: handle::of_lease(lease, handle::compose(tag, 0, 0)) as *mut bb_lease })

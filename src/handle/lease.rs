@@ -1,8 +1,8 @@
-//! Leases: memory that outlives the call that gave it, and the object it came from.
+//! Leases: the right to use memory of an object beyond the call that returned it, and beyond the object's end.
 //!
-//! A lease is a slot in one table. Its word holds a generation and whether it is live, so that releasing twice is told
-//! from releasing once by a single compare-and-swap. Each thread keeps a few free slots, so that taking one is no shared
-//! operation at all; a slot released by another thread joins that thread's.
+//! A lease is a slot in one table. The slot's word holds a generation and a live bit, so that one compare-and-swap
+//! distinguishes the first release from a second one. Each thread caches a few free slots: taking a lease is then not a shared
+//! operation. A slot that another thread releases goes into the cache of that thread.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -17,14 +17,14 @@ use crate::sys::clock::now;
 use crate::sys::thread::thread_id;
 use crate::sys::thread_exit::ThreadExit;
 
-/// What gives leases: how one is called, and what to do when it is released.
+/// A kind of lease: its names for people, and the function that runs at its release.
 #[derive(Debug)]
-pub(crate) struct Giver {
-    /// What is leased, of what kind of object, and what the number in `about` is: for those who look.
+pub(crate) struct Lessor {
+    /// What is leased, the kind of object it belongs to, and what [`LiveLease::about`] counts. Shown in the dump.
     pub(crate) name: &'static str,
     pub(crate) object: &'static str,
     pub(crate) about: &'static str,
-    /// Gets what `take` was given. Called exactly once a lease.
+    /// Is called exactly once per lease, with the arguments of [`FreeSlot::fill`].
     pub(crate) release: unsafe fn(owner: *mut (), part: u32),
 }
 
@@ -37,30 +37,30 @@ pub(crate) struct LeaseId {
 
 #[repr(C, align(64))]
 #[derive(Debug)]
-struct Slot {
+struct LeaseSlot {
     /// generation << 1 | live
     word: AtomicU64,
-    giver: AtomicPtr<Giver>,
+    lessor: AtomicPtr<Lessor>,
     owner: AtomicPtr<()>,
     part: AtomicU32,
     thread: AtomicU32,
-    /// The object that gave it, and what it says of this lease (a front's epoch).
+    /// The number of the leased object, and one value about this lease (the epoch of a front).
     number: AtomicU64,
     about: AtomicU64,
-    /// When somebody first looked at it: taking one reads no clock.
+    /// When [`for_each`] first saw it, since taking a lease reads no clock; 0 before.
     seen: AtomicU64,
     /// Free: the cache that owns it, or the next one in the pool.
     link: AtomicU64,
 }
 
-// SAFETY: atomics; zero is a free slot that belongs to nobody.
-unsafe impl Zeroed for Slot {}
+// SAFETY: atomics; zero is a free slot outside of every cache.
+unsafe impl Zeroed for LeaseSlot {}
 
-static SLOTS: Slots<Slot> = Slots::new();
+static SLOTS: Slots<LeaseSlot> = Slots::new();
 
-/// Free slots that no thread keeps: a list through `link`, index + 1.
+/// Free slots outside of the caches: a list through `link`, index + 1.
 #[derive(Debug)]
-struct Pool {
+struct SharedSlots {
     lock: FutexMutex<()>,
     first: AtomicU64,
     grown: AtomicU32,
@@ -68,16 +68,16 @@ struct Pool {
 }
 
 // SAFETY: atomics.
-unsafe impl Zeroed for Pool {}
+unsafe impl Zeroed for SharedSlots {}
 
-static POOL: Wiped<Pool> = Wiped::new();
+static SHARED: Wiped<SharedSlots> = Wiped::new();
 
 const KEPT: usize = 16;
 const EXCHANGED: usize = 8;
 
-/// A thread's free slots. Slots name the cache that keeps them, so that what a fork left in the child's is not believed.
+/// A thread's free slots. Each slot names the cache that has it, so that a child ignores the entries that a fork copied.
 #[derive(Debug)]
-struct Cache {
+struct SlotCache {
     free: [Cell<u32>; KEPT],
     count: Cell<usize>,
     id: Cell<u64>,
@@ -85,8 +85,8 @@ struct Cache {
     thread: Cell<u32>,
 }
 
-thread_local!(static CACHE: Cache = const {
-    Cache { free: [const { Cell::new(0) }; KEPT], count: Cell::new(0), id: Cell::new(0), thread: Cell::new(0) }
+thread_local!(static CACHE: SlotCache = const {
+    SlotCache { free: [const { Cell::new(0) }; KEPT], count: Cell::new(0), id: Cell::new(0), thread: Cell::new(0) }
 });
 
 static EXIT: ThreadExit = ThreadExit::new(leave);
@@ -95,16 +95,16 @@ static EXIT: ThreadExit = ThreadExit::new(leave);
 unsafe extern "C" fn leave(_: *mut c_void) {
     CACHE.with(|cache| {
         cache.give(cache.count.get());
-        // Whoever releases later on this thread begins a new one.
+        // A later release on this thread begins a new cache.
         cache.id.set(0);
     });
 }
 
 static NEXT_CACHE: AtomicU64 = AtomicU64::new(1);
 
-impl Cache {
+impl SlotCache {
     #[inline(always)]
-    fn pop(&self) -> Option<Blank> {
+    fn pop(&self) -> Option<FreeSlot> {
         let count = self.count.get();
         if let Some(left) = count.checked_sub(1) {
             let index = self.free[left % KEPT].get();
@@ -112,7 +112,7 @@ impl Cache {
                 && slot.link.load(Relaxed) == self.id.get()
             {
                 self.count.set(left);
-                return Some(Blank { index: u64::from(index), slot, thread: self.thread.get() });
+                return Some(FreeSlot { index: u64::from(index), slot, thread: self.thread.get() });
             }
         }
         self.refill().ok().and_then(|()| self.pop())
@@ -123,7 +123,7 @@ impl Cache {
     fn refill(&self) -> Result<()> {
         self.open()?;
         self.count.set(0);
-        let pool = POOL.get()?;
+        let pool = SHARED.get()?;
         let _locked = pool.lock.lock();
         if pool.first.load(Relaxed) == 0 {
             let fresh = SLOTS.grow()?;
@@ -139,7 +139,7 @@ impl Cache {
         Ok(())
     }
 
-    /// Sees to it that the cache goes back when the thread ends.
+    /// Registers the cache to be returned when the thread ends.
     fn open(&self) -> Result<()> {
         if self.id.get() == 0 {
             EXIT.set(std::ptr::NonNull::<c_void>::dangling().as_ptr())?;
@@ -150,7 +150,7 @@ impl Cache {
     }
 
     #[inline(always)]
-    fn keep(&self, index: u32, slot: &Slot) {
+    fn keep(&self, index: u32, slot: &LeaseSlot) {
         let count = self.count.get();
         slot.link.store(self.id.get(), Relaxed);
         self.free[count % KEPT].set(index);
@@ -158,10 +158,10 @@ impl Cache {
     }
 
     #[inline(always)]
-    fn push(&self, index: u32, slot: &Slot) {
+    fn push(&self, index: u32, slot: &LeaseSlot) {
         if self.count.get() >= KEPT || self.id.get() == 0 {
             self.make_room();
-            // Without memory to note the cache, the slot is lost; the lease is not.
+            // Without memory to register the cache, the slot is lost; the lease is not.
             if self.id.get() == 0 {
                 return;
             }
@@ -180,7 +180,7 @@ impl Cache {
 
     /// Gives `count` slots to the pool.
     fn give(&self, count: usize) {
-        let Some(pool) = POOL.peek() else { return };
+        let Some(pool) = SHARED.peek() else { return };
         let _locked = pool.lock.lock();
         for _ in 0..count {
             self.count.set(self.count.get() - 1);
@@ -192,7 +192,7 @@ impl Cache {
     }
 }
 
-impl Pool {
+impl SharedSlots {
     fn push(&self, index: u32) {
         if let Some(slot) = SLOTS.get(index) {
             slot.link.store(self.first.load(Relaxed), Relaxed);
@@ -207,40 +207,40 @@ impl Pool {
     }
 }
 
-/// A slot that `take` has got and not yet handed out.
+/// A free slot that the caller has taken.
 #[derive(Debug)]
-pub(crate) struct Blank {
+pub(crate) struct FreeSlot {
     index: u64,
-    slot: &'static Slot,
+    slot: &'static LeaseSlot,
     thread: u32,
 }
 
-/// Gets a slot, before anything is promised. None: see [`why_none`].
+/// Takes a free slot. `None`: [`out_of_slots`] returns the error.
 #[inline(always)]
-pub(crate) fn blank() -> Option<Blank> {
-    CACHE.with(Cache::pop)
+pub(crate) fn free_slot() -> Option<FreeSlot> {
+    CACHE.with(SlotCache::pop)
 }
 
-/// Why there is no slot. Apart, since an error is large and taking a lease is short.
+/// The error of [`free_slot`]. A function of its own, since an error is large and taking a lease is short.
 #[cold]
 #[inline(never)]
-pub(crate) fn why_none() -> Error {
-    CACHE.with(Cache::refill).err().unwrap_or_else(|| Error::of(Status::OutOfMemory))
+pub(crate) fn out_of_slots() -> Error {
+    CACHE.with(SlotCache::refill).err().unwrap_or_else(|| Error::of(Status::OutOfMemory))
 }
 
-impl Blank {
+impl FreeSlot {
     /// Makes it a live lease of `part` of `owner`, which is the object `number`.
     #[inline(always)]
     pub(crate) fn fill(
         self,
-        giver: &'static Giver,
+        lessor: &'static Lessor,
         owner: *mut (),
         part: u32,
         number: u64,
         about: u64,
     ) -> LeaseId {
         let slot = self.slot;
-        slot.giver.store((&raw const *giver).cast_mut(), Relaxed);
+        slot.lessor.store((&raw const *lessor).cast_mut(), Relaxed);
         slot.owner.store(owner, Relaxed);
         slot.part.store(part, Relaxed);
         slot.thread.store(self.thread, Relaxed);
@@ -249,10 +249,10 @@ impl Blank {
         slot.seen.store(0, Relaxed);
         let mut word = slot.word.load(Relaxed);
         if word == 0 {
-            // Another copy's leases begin elsewhere, so that they are told apart.
+            // Another copy of the library begins with other generations, so that its leases are recognised as foreign.
             word = u64::from(slots::instance().map_or(0, |instance| instance.first_generation)) << 1;
         }
-        // Release: who finds it live sees what it is of.
+        // Release: a thread that sees the live word sees the stores above.
         slot.word.store(word | 1, Release);
         LeaseId { index: self.index as u32, generation: (word >> 1) as u32 }
     }
@@ -265,18 +265,18 @@ pub(crate) fn release(id: LeaseId) -> Result<()> {
     Ok(())
 }
 
-/// A lease that is no longer live and whose memory is not given back yet: this is the one release of it.
+/// A lease that is no longer live and whose memory has not been returned yet. There is one of these per lease.
 #[derive(Debug)]
 #[must_use = "a lease that is neither finished nor restored is lost"]
 pub(crate) struct Ending {
     id: LeaseId,
-    slot: &'static Slot,
-    pub(crate) giver: &'static Giver,
+    slot: &'static LeaseSlot,
+    pub(crate) lessor: &'static Lessor,
     pub(crate) owner: *mut (),
     pub(crate) part: u32,
 }
 
-/// Begins to end a lease, for whoever has something to do before its memory goes back.
+/// Begins to end a lease, for callers that have work to do before its memory is returned.
 #[inline(always)]
 pub(crate) fn end(id: LeaseId) -> Result<Ending> {
     let Some(slot) = SLOTS.get(id.index) else { return Err(Error::of(Status::Handle)) };
@@ -286,28 +286,29 @@ pub(crate) fn end(id: LeaseId) -> Result<Ending> {
     if slot.word.load(Acquire) != live {
         return Err(stale());
     }
-    // Read before the exchange: after it the slot may be somebody else's.
-    let (giver, owner, part) = (slot.giver.load(Relaxed), slot.owner.load(Relaxed), slot.part.load(Relaxed));
+    // Read before the exchange: after it the slot may belong to another lease.
+    let (lessor, owner, part) =
+        (slot.lessor.load(Relaxed), slot.owner.load(Relaxed), slot.part.load(Relaxed));
     if slot.word.compare_exchange(live, live + 1, AcqRel, Relaxed).is_err() {
         return Err(stale());
     }
-    // SAFETY: the slot was live with this generation, so this is what `fill` stored, and givers are static.
-    Ok(Ending { id, slot, giver: unsafe { &*giver }, owner, part })
+    // SAFETY: the slot was live with this generation, so this is what `fill` stored, and lessors are static.
+    Ok(Ending { id, slot, lessor: unsafe { &*lessor }, owner, part })
 }
 
 impl Ending {
-    /// Gives the memory back.
+    /// Returns the memory.
     #[inline(always)]
     pub(crate) fn finish(self) {
-        // A slot whose generations are spent is never used again.
+        // A slot that has used all its generations is never used again.
         if self.id.generation + 1 < 1 << GENERATION_BITS {
             CACHE.with(|cache| cache.push(self.id.index, self.slot));
         }
         // SAFETY: what `fill` stored, and `end` lets one release through.
-        unsafe { (self.giver.release)(self.owner, self.part) };
+        unsafe { (self.lessor.release)(self.owner, self.part) };
     }
 
-    /// The lease is live again, as if nothing had been tried.
+    /// Makes the lease live again, as if the release had not begun.
     pub(crate) fn restore(self) {
         self.slot.word.store(u64::from(self.id.generation) << 1 | 1, Release);
     }
@@ -318,21 +319,21 @@ pub(crate) fn is_live(id: LeaseId) -> bool {
     SLOTS.get(id.index).is_some_and(|slot| slot.word.load(Acquire) == u64::from(id.generation) << 1 | 1)
 }
 
-/// A live lease, as somebody who looks sees it.
+/// A live lease, for dumps and error messages.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen {
-    /// None while its giver is not known yet.
-    pub(crate) giver: Option<&'static Giver>,
+pub(crate) struct LiveLease {
+    /// `None` while the lease is being filled.
+    pub(crate) lessor: Option<&'static Lessor>,
     pub(crate) number: u64,
     pub(crate) about: u64,
     pub(crate) thread: u32,
-    /// At least so old: since somebody first looked.
+    /// A lower bound of its age: since [`for_each`] first saw it.
     pub(crate) age_ns: u64,
 }
 
-/// Looks at every live lease. Takes no lock and allocates nothing.
-pub(crate) fn for_each(mut visit: impl FnMut(Seen)) {
-    let Some(pool) = POOL.peek() else { return };
+/// Calls `visit` with every live lease. Takes no lock and allocates nothing.
+pub(crate) fn for_each(mut visit: impl FnMut(LiveLease)) {
+    let Some(pool) = SHARED.peek() else { return };
     for index in 0..pool.grown.load(Relaxed) {
         let Some(slot) = SLOTS.get(index) else { return };
         let word = slot.word.load(Acquire);
@@ -347,37 +348,37 @@ pub(crate) fn for_each(mut visit: impl FnMut(Seen)) {
             }
             first => first,
         };
-        let seen = Seen {
-            // SAFETY: null, or what `fill` was given, and givers are static.
-            giver: unsafe { slot.giver.load(Relaxed).as_ref() },
+        let lease = LiveLease {
+            // SAFETY: null, or what `fill` was given, and lessors are static.
+            lessor: unsafe { slot.lessor.load(Relaxed).as_ref() },
             number: slot.number.load(Relaxed),
             about: slot.about.load(Relaxed),
             thread: slot.thread.load(Relaxed),
             age_ns: time.saturating_sub(first),
         };
         if slot.word.load(Acquire) == word {
-            visit(seen);
+            visit(lease);
         }
     }
 }
 
-/// Counts leases whose object went first.
+/// Counts leases that outlived their object.
 pub(crate) fn count_leaked(count: u64) {
-    if let Ok(pool) = POOL.get() {
+    if let Ok(pool) = SHARED.get() {
         pool.leaked.fetch_add(count, Relaxed);
     }
 }
 
-/// How many there were in this process.
+/// The number of leases in this process that outlived their object.
 pub(crate) fn leaked() -> u64 {
-    POOL.peek().map_or(0, |pool| pool.leaked.load(Relaxed))
+    SHARED.peek().map_or(0, |pool| pool.leaked.load(Relaxed))
 }
 
-/// One line a lease.
+/// Writes one line per lease.
 pub(crate) fn dump(out: &mut dyn Write) {
     for_each(|lease| {
-        let Some(giver) = lease.giver else { return };
-        let (name, object, about) = (giver.name, giver.object, giver.about);
+        let Some(lessor) = lease.lessor else { return };
+        let (name, object, about) = (lessor.name, lessor.object, lessor.about);
         let (number, age_ms) = (lease.number, lease.age_ns / 1_000_000);
         let _ = writeln!(
             out,

@@ -1,4 +1,4 @@
-//! Lists of what is alive, for people who look from outside. A forked child begins with empty ones.
+//! Lists of live objects, one per kind, for the dump. A fork empties them in the child.
 
 use crate::error::Result;
 use crate::handle::slots::{Wiped, Zeroed};
@@ -7,37 +7,37 @@ use crate::sync::mutex::FutexMutex;
 
 static NUMBERS: AtomicU64 = AtomicU64::new(1);
 
-/// A number for a new object: no two objects of a process have the same, whatever their kind.
+/// A number for a new object, unique among the objects of the process.
 pub(crate) fn number() -> u64 {
     NUMBERS.fetch_add(1, Relaxed)
 }
 
-/// What can be on a roster: it holds the link to the next one.
-pub(crate) trait Listed: Sized + Sync + 'static {
+/// An object that can be on a [`LiveList`]: it holds the link to the next one.
+pub(crate) trait Linked: Sized + Sync + 'static {
     fn next(&self) -> &AtomicPtr<Self>;
 }
 
-/// Every living object of one kind.
+/// Every live object of one kind.
 #[derive(Debug)]
-pub(crate) struct Roster<T: Listed> {
-    list: Wiped<List<T>>,
+pub(crate) struct LiveList<T: Linked> {
+    list: Wiped<Head<T>>,
 }
 
 #[derive(Debug)]
-struct List<T> {
+struct Head<T> {
     lock: FutexMutex<()>,
     first: AtomicPtr<T>,
 }
 
 // SAFETY: atomics, of which zero is a legal value.
-unsafe impl<T: Listed> Zeroed for List<T> {}
+unsafe impl<T: Linked> Zeroed for Head<T> {}
 
-impl<T: Listed> Roster<T> {
-    pub(crate) const fn new() -> Roster<T> {
-        Roster { list: Wiped::new() }
+impl<T: Linked> LiveList<T> {
+    pub(crate) const fn new() -> LiveList<T> {
+        LiveList { list: Wiped::new() }
     }
 
-    /// Puts an object on the list. It must stay where it is until it is taken off.
+    /// Adds an object, which must not move until it is removed.
     pub(crate) fn add(&self, object: &T) -> Result<()> {
         let list = self.list.get()?;
         let _locked = list.lock.lock();
@@ -46,17 +46,17 @@ impl<T: Listed> Roster<T> {
         Ok(())
     }
 
-    /// Takes it off.
+    /// Removes an object.
     pub(crate) fn remove(&self, object: &T) {
         self.take(|listed| std::ptr::eq(listed, object));
     }
 
-    /// Takes off the first one that is `wanted`. Of several threads that want the same one, one gets it.
+    /// Removes the first object that `wanted` accepts. If several threads want the same object, one gets it.
     pub(crate) fn take(&self, wanted: impl Fn(&T) -> bool) -> Option<*const T> {
         let list = self.list.peek()?;
         let _locked = list.lock.lock();
         let mut link = &list.first;
-        // SAFETY: what is on the list is alive: it is taken off under this lock first.
+        // SAFETY: what is on the list is alive: it is removed under this lock first.
         while let Some(listed) = unsafe { link.load(Relaxed).as_ref() } {
             if wanted(listed) {
                 link.store(listed.next().load(Relaxed), Relaxed);
@@ -67,13 +67,13 @@ impl<T: Listed> Roster<T> {
         None
     }
 
-    /// Looks at each, if the list is not in use. Allocates nothing.
+    /// Calls `visit` with each object. False, without a call, if the list is in use. Allocates nothing.
     #[must_use]
-    pub(crate) fn look(&self, mut visit: impl FnMut(&T)) -> bool {
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(&T)) -> bool {
         let Some(list) = self.list.peek() else { return true };
         let Some(_locked) = list.lock.try_lock() else { return false };
         let mut link = &list.first;
-        // SAFETY: what is on the list is alive: it takes itself off under this lock first.
+        // SAFETY: what is on the list is alive: it is removed under this lock first.
         while let Some(listed) = unsafe { link.load(Relaxed).as_ref() } {
             visit(listed);
             link = listed.next();

@@ -1,7 +1,7 @@
 //! Tables of slots that never move and that a fork empties, and the identity of this process's copy of the library.
 //!
-//! What a forked child must not inherit (live handles, held locks, free lists of slots) lies in pages that the kernel
-//! wipes in the child. So no call pays for the check: a handle of the parent finds an empty slot.
+//! State that a forked child must not inherit (live handles, held locks, lists of free slots) lies in pages that the kernel wipes
+//! in the child. So no call pays for a check: a handle of the parent finds an empty slot.
 
 use std::ffi::c_void;
 use std::ops::Range;
@@ -25,23 +25,23 @@ pub(crate) unsafe trait Zeroed: Sync + 'static {}
 // SAFETY: an array of such values is one.
 unsafe impl<T: Zeroed, const N: usize> Zeroed for [T; N] {}
 
-/// A value that begins as zeros, in the process and again in each forked child. Mapped at first use, never unmapped.
+/// A value that is zeroed in each forked child. Mapped at first use, never unmapped.
 #[derive(Debug)]
 pub(crate) struct Wiped<T> {
-    place: AtomicPtr<T>,
+    value: AtomicPtr<T>,
 }
 
 impl<T: Zeroed> Wiped<T> {
     pub(crate) const fn new() -> Wiped<T> {
-        Wiped { place: AtomicPtr::new(null_mut()) }
+        Wiped { value: AtomicPtr::new(null_mut()) }
     }
 
     /// The value, if it has been mapped.
     #[inline(always)]
     pub(crate) fn peek(&self) -> Option<&'static T> {
-        // Acquire pairs with the compare-and-swap in `get`: what is seen is mapped and marked.
+        // Acquire pairs with the compare-and-swap in `get`: a pointer that is seen is mapped and marked.
         // SAFETY: null, or a mapping of zeros that is large enough for T and stays for ever.
-        unsafe { self.place.load(Acquire).as_ref() }
+        unsafe { self.value.load(Acquire).as_ref() }
     }
 
     /// The value, mapped if it was not.
@@ -51,7 +51,7 @@ impl<T: Zeroed> Wiped<T> {
         }
         const { assert!(align_of::<T>() <= 4096 && size_of::<T>() != 0) };
         let fresh = map_wiped(size_of::<T>())?.cast::<T>();
-        if self.place.compare_exchange(null_mut(), fresh, AcqRel, Acquire).is_err() {
+        if self.value.compare_exchange(null_mut(), fresh, AcqRel, Acquire).is_err() {
             unmap(fresh.cast(), size_of::<T>());
         }
         self.peek().ok_or_else(|| Error::of(Status::OutOfMemory))
@@ -60,24 +60,24 @@ impl<T: Zeroed> Wiped<T> {
 
 fn map_wiped(bytes: usize) -> Result<*mut c_void> {
     // SAFETY: a new mapping at an address of the kernel's choice.
-    let place =
+    let address =
         unsafe { mmap_anonymous(null_mut(), bytes, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE) };
-    let place = place.map_err(|_| Error::of(Status::OutOfMemory))?;
+    let address = address.map_err(|_| Error::of(Status::OutOfMemory))?;
     // SAFETY: exactly the mapping made above.
-    if unsafe { madvise(place, bytes, Advice::LinuxWipeOnFork) }.is_err() {
-        unmap(place, bytes);
+    if unsafe { madvise(address, bytes, Advice::LinuxWipeOnFork) }.is_err() {
+        unmap(address, bytes);
         return Err(Error::text(
             Status::Unsupported,
             "the kernel cannot wipe memory on fork; Linux 4.14 or newer is needed",
         ));
     }
-    Ok(place)
+    Ok(address)
 }
 
 /// Unmaps what [`map_wiped`] mapped and no other thread has seen.
-fn unmap(place: *mut c_void, bytes: usize) {
+fn unmap(address: *mut c_void, bytes: usize) {
     // SAFETY: the caller's mapping, unmapped once.
-    let unmapped = unsafe { munmap(place, bytes) };
+    let unmapped = unsafe { munmap(address, bytes) };
     debug_assert!(unmapped.is_ok());
 }
 
@@ -115,7 +115,7 @@ impl<T: Zeroed> Slots<T> {
         self.chunks.get(index / CHUNK)?.peek()?.get(index % CHUNK)
     }
 
-    /// Adds a chunk of empty slots, which are the caller's to hand out. In a forked child the parent's chunks come first.
+    /// Adds a chunk of empty slots and returns their indices. A forked child uses the chunks of its parent first.
     pub(crate) fn grow(&self) -> Result<Range<u32>> {
         let growth = self.growth.get()?;
         let _locked = growth.lock.lock();
@@ -161,7 +161,7 @@ pub(crate) fn instance() -> Result<Instance> {
     instance_unlike(|_| false)
 }
 
-/// The same; a new one's tag is none that `is_others` says other copies of the library have.
+/// [`instance`], whose tag, if it is new, is none for which `is_others` returns true: those of other copies of the library.
 pub(crate) fn instance_unlike(is_others: impl Fn(u16) -> bool) -> Result<Instance> {
     match current() {
         Some(instance) => Ok(instance),
@@ -192,11 +192,11 @@ pub(crate) fn current() -> Option<Instance> {
 fn make_instance(is_others: impl Fn(u16) -> bool) -> Result<Instance> {
     let page = PAGE.get()?;
     barrier::init();
-    // Outside of the lock: `is_others` may wait for the loader, and who holds that may call the library.
+    // Outside of the lock: `is_others` may wait for the loader's lock, whose holder may call the library.
     let tag = fresh_tag(is_others);
     let _locked = page.lock.lock();
     if let Some(instance) = current() {
-        // Another thread was faster, with a tag of its own.
+        // Another thread has made it meanwhile, with another tag.
         seen(tag).0.fetch_and(!seen(tag).1, SeqCst);
         return Ok(instance);
     }
@@ -205,11 +205,11 @@ fn make_instance(is_others: impl Fn(u16) -> bool) -> Result<Instance> {
     Ok(instance)
 }
 
-/// A tag that no ancestor had, and no other copy; when all are spent, the oldest handles are forgotten.
+/// A tag that no ancestor and no other copy has had. When all are used, they are used again.
 fn fresh_tag(is_others: impl Fn(u16) -> bool) -> u16 {
-    // By where this copy lies, so that copies rarely want the same one, and not the same one next.
-    let place = &raw const SEEN as usize;
-    let (start, stride) = ((place >> 12) as u32, (place >> 22) as u32 % 256 * 2 + 389);
+    // Derived from this copy's address, so that copies rarely try the same tags in the same order.
+    let address = &raw const SEEN as usize;
+    let (start, stride) = ((address >> 12) as u32, (address >> 22) as u32 % 256 * 2 + 389);
     let step_to = |step: u32| (start.wrapping_add(step.wrapping_mul(stride)) % TAGS) as u16;
     let candidates = (0..TAGS).map(step_to).filter(|&tag| tag != 0);
     let claim = |&tag: &u16| {
@@ -236,14 +236,14 @@ fn seen(tag: u16) -> (&'static AtomicU64, u64) {
     (&SEEN[tag as usize % TAGS as usize / 64], 1 << (tag % 64))
 }
 
-/// Random bits, from the kernel if it has them ready. They tell copies apart and need no more strength than that.
+/// Random bits, from the kernel if they are ready. They only distinguish copies of the library.
 fn random() -> u64 {
     let mut bits = [0; 8];
     if getrandom(&mut bits, GetRandomFlags::NONBLOCK) == Ok(bits.len()) {
         return u64::from_ne_bytes(bits);
     }
-    let place = (&raw const SEEN) as u64 ^ u64::from(std::process::id()) << 32;
-    (crate::sys::clock::now() ^ place).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32)
+    let seed = (&raw const SEEN) as u64 ^ u64::from(std::process::id()) << 32;
+    (crate::sys::clock::now() ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32)
 }
 
 #[cfg(test)]

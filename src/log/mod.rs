@@ -1,7 +1,7 @@
-//! What the library tells about itself: through the `log` facade to Rust, through a sink of its own to C.
+//! Log records of the library: through the `log` crate to Rust programs, through a sink to C.
 //!
-//! Off by default at the cost of a relaxed load. A record is formatted into a fixed buffer on the stack, and no lock is
-//! held while it is handed out.
+//! Off by default, at the cost of a relaxed load. A record is formatted into a fixed buffer on the stack, and no lock is held
+//! while it is delivered.
 
 pub(crate) mod queue;
 pub(crate) mod sink;
@@ -10,7 +10,7 @@ use std::fmt;
 
 pub(crate) use log::Level;
 
-/// Whether anybody wants records of that level. Ask before gathering what is expensive.
+/// Whether records of that level are delivered. Check it before expensive work for a record.
 #[inline]
 pub(crate) fn enabled(level: Level) -> bool {
     if sink::enabled(level) {
@@ -19,20 +19,20 @@ pub(crate) fn enabled(level: Level) -> bool {
     level <= log::max_level()
 }
 
-/// Tells one event of `part`, about the object with that label.
+/// Logs one event of `module` about the object with that label.
 #[inline]
-pub(crate) fn record(level: Level, part: &'static str, label: &str, text: fmt::Arguments<'_>) {
+pub(crate) fn record(level: Level, module: &'static str, label: &str, text: fmt::Arguments<'_>) {
     if enabled(level) {
-        tell(level, part, label, text);
+        deliver(level, module, label, text);
     }
 }
 
 #[cold]
-fn tell(level: Level, part: &'static str, label: &str, text: fmt::Arguments<'_>) {
+fn deliver(level: Level, module: &'static str, label: &str, text: fmt::Arguments<'_>) {
     if level <= log::max_level() {
         let (open, close) = if label.is_empty() { ("", "") } else { ("'", "': ") };
         let text = format_args!("{open}{label}{close}{text}");
-        let target = match part {
+        let target = match module {
             "manager" => "backbuf::manager",
             "device" => "backbuf::device",
             "spsc" => "backbuf::spsc",
@@ -40,5 +40,5 @@ fn tell(level: Level, part: &'static str, label: &str, text: fmt::Arguments<'_>)
         };
         log::logger().log(&log::Record::builder().level(level).target(target).args(text).build());
     }
-    sink::tell(level, part, label, text);
+    sink::deliver(level, module, label, text);
 }

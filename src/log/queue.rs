@@ -1,15 +1,18 @@
 //! A bounded queue of log records, for programs whose log function must not run on the library's threads.
 //!
-//! Producers never wait and allocate nothing: where the queue is full the record is lost, and counted. Each slot has a turn
+//! Not a library's queue: its memory is sized by the caller and so allocated fallibly, and each record carries the count of lost
+//! ones.
+//!
+//! Producers never wait and allocate nothing: when the queue is full, the record is lost and counted. Each slot has a turn
 //! (D. Vyukov's bounded queue): in lap `n` over the slots it is `2 n` while the slot is free, `2 n + 1` while it holds a record;
 //! so a queue of a single slot can distinguish the two as well. A producer takes a record's number by advancing `tail`, writes the slot
 //! and passes the turn on by a release store; a consumer does the same with `head`.
 //!
-//! With each record goes the count of all that were lost until then, read before the record takes its number: so these counts
-//! never decrease from number to number, and what they grow by was lost between the two records.
+//! Each record carries the count of records lost before it, read before the record takes its number. So the counts never decrease
+//! from number to number, and the difference of two counts was lost between their records.
 
 use super::Level;
-use super::sink::{self, Label, Part, Text};
+use super::sink::{self, Label, Module, Text};
 use crate::alloc::{Arc, try_box, try_vec};
 use crate::error::{Error, Result, Status};
 use crate::handle::slots::{Wiped, Zeroed};
@@ -25,18 +28,18 @@ pub(crate) const MOST: u64 = 1 << 16;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record {
     pub(crate) level: Level,
-    pub(crate) part: Part,
+    pub(crate) module: Module,
     pub(crate) label: Label,
     pub(crate) text: Text,
 }
 
 const EMPTY: Record =
-    Record { level: Level::Error, part: Part::new(), label: Label::new(), text: Text::new() };
+    Record { level: Level::Error, module: Module::new(), label: Label::new(), text: Text::new() };
 
 #[derive(Debug)]
 struct Slot {
     turn: AtomicU64,
-    /// With the count of those that were lost before it.
+    /// With the count of records that were lost before it.
     record: UnsafeCell<(Record, u64)>,
 }
 
@@ -45,7 +48,7 @@ struct Queue {
     slots: Vec<Slot>,
     head: AtomicU64,
     tail: AtomicU64,
-    /// All that were lost, and those that were reported to consumers.
+    /// Records lost, and those of them that were reported to consumers.
     lost: AtomicU64,
     reported: AtomicU64,
     closed: AtomicU32,
@@ -71,7 +74,7 @@ impl Queue {
         self.slots.get((number % self.slots.len() as u64) as usize)
     }
 
-    /// The turn of a record's slot while it is free for that record.
+    /// The turn of a record's slot while the slot is free for that record.
     fn free(&self, number: u64) -> u64 {
         number / self.slots.len() as u64 * 2
     }
@@ -123,7 +126,7 @@ impl Queue {
     }
 }
 
-/// The sink's reference: when the sink goes, nothing more comes.
+/// The sink's reference: the queue closes when the sink is dropped.
 struct Producer(Arc<Queue>);
 
 impl Drop for Producer {
@@ -144,13 +147,13 @@ unsafe impl Zeroed for Current {}
 
 static CURRENT: Wiped<Current> = Wiped::new();
 
-/// Sends records of that level and above into a new queue, in place of where they went before.
+/// Sends records of that level and above into a new queue instead of the sink or queue set before.
 pub(crate) fn set(level: u32, records: u64) -> Result<()> {
     let current = CURRENT.get()?;
     let queue = Arc::try_new(Queue::new(records)?).map_err(|_| Error::of(Status::OutOfMemory))?;
     let producer = Producer(queue.clone());
-    let take = move |level: Level, part: &Part, label: &Label, text: &Text| {
-        producer.0.push(Record { level, part: *part, label: *label, text: *text });
+    let take = move |level: Level, module: &Module, label: &Label, text: &Text| {
+        producer.0.push(Record { level, module: *module, label: *label, text: *text });
     };
     let take = try_box(take).map_err(|_| Error::of(Status::OutOfMemory))?;
     sink::set(level, Some(take)).map_err(|(error, _)| error)?;
@@ -182,7 +185,7 @@ pub(crate) fn next(deadline: Deadline) -> Result<(Record, u64)> {
         Arc::clone(&queue)
     };
     let taken = queue.event.wait(deadline, || {
-        // Before the look at the records: what was pushed before the end is seen.
+        // Read before the records: those that were pushed before the end are still returned.
         let closed = queue.closed.load(Acquire) != 0;
         queue.pop().map(Some).or(closed.then_some(None))
     })?;

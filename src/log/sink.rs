@@ -1,7 +1,7 @@
-//! The one sink that the C side sets.
+//! The log sink: one function that receives every record, set through the C API.
 //!
-//! Callers are counted while they are inside; whoever replaces the sink takes it away, waits until nobody is inside, and
-//! drops it. So a drop happens once and never beside a call. Records made during the exchange go nowhere.
+//! Calls of the sink are counted while they run. Replacing the sink removes it, waits until no call runs, and drops it: so it is
+//! dropped once and never during a call. Records made during the exchange are lost.
 
 use std::cell::Cell;
 use std::fmt;
@@ -15,21 +15,21 @@ use crate::sync::atomic::{AtomicPtr, AtomicU32, Ordering::*};
 use crate::sync::mutex::FutexMutex;
 use crate::text;
 
-/// The part of the library.
-pub(crate) type Part = text::Text<16>;
+/// The module that makes the record.
+pub(crate) type Module = text::Text<16>;
 /// The object's label.
 pub(crate) type Label = text::Text<64>;
-/// What happened.
+/// The message.
 pub(crate) type Text = text::Text<1024>;
 
-/// Takes a record.
-pub(crate) type Take = dyn Fn(Level, &Part, &Label, &Text) + Send + Sync;
+/// The function that receives records.
+pub(crate) type Take = dyn Fn(Level, &Module, &Label, &Text) + Send + Sync;
 
-/// The finest level wanted; 0 is off.
+/// The most detailed level that is delivered; 0 is off.
 static LEVEL: AtomicU32 = AtomicU32::new(0);
 static SINK: AtomicPtr<Box<Take>> = AtomicPtr::new(null_mut());
 
-/// In wiped memory: a forked child must not wait for callers that it does not have.
+/// In memory that a fork wipes: a child must not wait for calls of its parent.
 #[derive(Debug)]
 struct Gate {
     setting: FutexMutex<()>,
@@ -41,7 +41,7 @@ unsafe impl Zeroed for Gate {}
 
 static GATE: Wiped<Gate> = Wiped::new();
 
-// Whether this thread is inside of the sink: a record made there would come back to it.
+// Whether this thread is inside of the sink: a record made there would reach the sink again.
 thread_local!(static INSIDE: Cell<bool> = const { Cell::new(false) });
 
 #[inline(always)]
@@ -49,22 +49,27 @@ pub(super) fn enabled(level: Level) -> bool {
     level as u32 <= LEVEL.load(Relaxed)
 }
 
-pub(super) fn tell(level: Level, part: &str, label: &str, text: fmt::Arguments<'_>) {
+pub(super) fn deliver(level: Level, module: &str, label: &str, text: fmt::Arguments<'_>) {
     let Some(gate) = GATE.peek().filter(|_| enabled(level) && !INSIDE.get()) else { return };
     // SeqCst, as in `set`: either the exchange sees this caller inside, or this caller sees the sink gone.
     gate.inside.fetch_add(1, SeqCst);
-    // SAFETY: null, or a sink that is not dropped while somebody is inside.
+    // SAFETY: null, or a sink that is not dropped while a caller is inside.
     if let Some(take) = unsafe { SINK.load(SeqCst).as_ref() } {
         INSIDE.set(true);
-        take(level, &Part::of(format_args!("{part}")), &Label::of(format_args!("{label}")), &Text::of(text));
+        take(
+            level,
+            &Module::of(format_args!("{module}")),
+            &Label::of(format_args!("{label}")),
+            &Text::of(text),
+        );
         INSIDE.set(false);
     }
-    // Saturating: in a child that was forked inside of the sink, the count began anew.
+    // Saturating: in a child that was forked inside of the sink, the count began at 0.
     let _ = gate.inside.fetch_update(Release, Relaxed, |count| count.checked_sub(1));
 }
 
-/// Replaces the sink, and drops the old one when its last call has returned. Refused on a thread that is inside of it;
-/// then the new one is handed back.
+/// Replaces the sink, and drops the old one when its last call has returned. Fails inside of the sink and returns the new one
+/// then.
 pub(crate) fn set(level: u32, new: Option<Box<Take>>) -> std::result::Result<(), (Error, Option<Box<Take>>)> {
     if INSIDE.get() {
         let why = "the sink cannot be replaced from inside of it";
@@ -74,8 +79,8 @@ pub(crate) fn set(level: u32, new: Option<Box<Take>>) -> std::result::Result<(),
         Ok(gate) => gate,
         Err(error) => return Err((error, new)),
     };
-    let place = match new.map(try_box).transpose() {
-        Ok(place) => place.map_or(null_mut(), Box::into_raw),
+    let new = match new.map(try_box).transpose() {
+        Ok(new) => new.map_or(null_mut(), Box::into_raw),
         Err(new) => return Err((Error::of(Status::OutOfMemory), Some(new))),
     };
     let old = {
@@ -87,12 +92,12 @@ pub(crate) fn set(level: u32, new: Option<Box<Take>>) -> std::result::Result<(),
             crate::sys::clock::nap(1000 << pauses.min(10));
             pauses += 1;
         }
-        SINK.store(place, SeqCst);
-        LEVEL.store(if place.is_null() { 0 } else { level }, Relaxed);
+        SINK.store(new, SeqCst);
+        LEVEL.store(if new.is_null() { 0 } else { level }, Relaxed);
         old
     };
     if !old.is_null() {
-        // SAFETY: boxed by an earlier call, taken away by this one, and nobody is inside.
+        // SAFETY: boxed by an earlier call, removed by this one, and no caller is inside.
         drop(unsafe { Box::from_raw(old) });
     }
     Ok(())
@@ -121,7 +126,7 @@ mod tests {
     fn counting() -> (Box<Take>, Arc<AtomicUsize>, Arc<AtomicUsize>) {
         let (taken, dropped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let sink = Counting { taken: taken.clone(), dropped: dropped.clone() };
-        let take = move |_: Level, part: &Part, _: &Label, text: &Text| {
+        let take = move |_: Level, part: &Module, _: &Label, text: &Text| {
             assert_eq!(sink.dropped.load(SeqCst), 0, "no call once the drop has begun");
             if part.as_str() == "test" && text.as_str() == "seven is 7" {
                 sink.taken.fetch_add(1, SeqCst);

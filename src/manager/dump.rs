@@ -10,7 +10,7 @@ use crate::sys::clock::now;
 
 /// Writes each manager with its open work and its waiters. Takes locks only if they are free, and does not allocate.
 pub(crate) fn dump(out: &mut dyn Write) {
-    let listed = MANAGERS.look(|shared| {
+    let listed = MANAGERS.for_each(|shared| {
         let _ = dump_manager(shared, out);
     });
     if !listed {

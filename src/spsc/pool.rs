@@ -32,7 +32,7 @@ impl Block {
     }
 
     fn new(size: u64) -> Result<NonNull<Block>> {
-        let none = || Error::value(Status::OutOfMemory, "buffer_size", size, "memory could not be had");
+        let none = || Error::value(Status::OutOfMemory, "buffer_size", size, "out of memory");
         let layout = Block::layout(size).ok_or_else(none)?;
         // SAFETY: the layout has a size.
         let block = NonNull::new(unsafe { alloc(layout) }.cast::<Block>()).ok_or_else(none)?;

@@ -7,7 +7,7 @@ use super::place::Place;
 use crate::alloc::{Arc, boxed};
 use crate::error::{Error, Label, Result, Status};
 use crate::handle::live_list;
-use crate::handle::live_list::{Listed, Roster};
+use crate::handle::live_list::{Linked, LiveList};
 use crate::log::{self, Level};
 use crate::spsc::receiver::Receiver;
 use crate::spsc::rx::Rx;
@@ -112,9 +112,9 @@ pub(crate) struct Ring {
 const MOST: u64 = 1 << 46;
 
 /// The rings of this process.
-static RINGS: Roster<Ring> = Roster::new();
+static RINGS: LiveList<Ring> = LiveList::new();
 
-impl Listed for Ring {
+impl Linked for Ring {
     fn next(&self) -> &AtomicPtr<Ring> {
         &self.next
     }
@@ -203,7 +203,7 @@ impl Drop for Claim {
 
 /// One line a ring. Takes locks only if they are free, and allocates nothing.
 pub(crate) fn dump(out: &mut dyn Write) {
-    let looked = RINGS.look(|ring| {
+    let looked = RINGS.for_each(|ring| {
         let (number, label, used) = (ring.number, ring.label.as_str(), ring.indices.used());
         let (sender, receiver) = (ring.sender.side.state(), ring.receiver.side.state());
         let capacity = ring.capacity();

@@ -1,8 +1,8 @@
-//! An event count: waiters sleep until a condition holds, and who makes it hold pays a plain load when nobody sleeps.
+//! Event count: threads sleep until a condition holds. Signalling costs one plain load when no thread sleeps.
 //!
-//! The waiter announces itself, passes the rare side of the asymmetric barrier and looks again before it sleeps; the
-//! signaller changes the world, passes the frequent side and looks for waiters. One of the two sees the other. The model
-//! checker compiles this file: it names nothing but `crate::sync` and `super::{futex, Deadline, Stop}`.
+//! A waiter increments `sleepers`, passes the rare side of the asymmetric barrier and checks the condition again before it
+//! sleeps. A signaller changes the condition, passes the frequent side and reads `sleepers`. So at least one of the two sees the
+//! other's store. The model checker compiles this file: it uses nothing but `crate::sync` and `crate::sys`.
 
 use crate::sync::atomic::{AtomicU32, Ordering::*};
 use crate::sync::barrier::{heavy, light};
@@ -10,7 +10,7 @@ use crate::sync::wait_check::Stop;
 use crate::sys::clock::Deadline;
 use crate::sys::futex;
 
-/// Where threads sleep until something that they wait for may have become true.
+/// Threads sleep on it until a condition may have become true.
 #[derive(Debug, Default)]
 pub(crate) struct Event {
     sequence: AtomicU32,
@@ -18,13 +18,13 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// An event that nobody waits for.
+    /// An event without waiters.
     #[cfg(not(loom))]
     pub(crate) const fn new() -> Event {
         Event { sequence: AtomicU32::new(0), sleepers: AtomicU32::new(0) }
     }
 
-    /// Tells every waiter to look again. Call it after the change.
+    /// Makes every waiter check its condition again. Call it after the change.
     #[inline(always)]
     pub(crate) fn signal(&self) {
         light();
@@ -36,13 +36,13 @@ impl Event {
     #[cold]
     #[inline(never)]
     fn wake(&self) {
-        // Release: who reads the new sequence and looks again sees the change.
+        // Release: a waiter that reads the new sequence also sees the change.
         self.sequence.fetch_add(1, Release);
         futex::wake(&self.sequence, u32::MAX);
     }
 
-    /// Sleeps until `ready` gives something, looking again after every signal. A thread that `listens` comes back where it has
-    /// handled one of the system's.
+    /// Sleeps until `ready` returns a value; calls it again after every wake-up. With `listens`, a signal that the thread handles
+    /// ends the sleep.
     pub(crate) fn park<T>(
         &self,
         deadline: Deadline,

@@ -7,7 +7,7 @@ use crate::sys::clock::{Deadline, now};
 /// How long a wait spins before it sleeps.
 const SPIN_NS: u64 = 2_000;
 
-/// Looks at `ready` for at most 2 µs by the clock.
+/// Polls `ready` for at most 2 µs.
 pub(crate) fn spin<T>(mut ready: impl FnMut() -> Option<T>) -> Option<T> {
     let end = now() + SPIN_NS;
     loop {
@@ -24,7 +24,7 @@ pub(crate) fn spin<T>(mut ready: impl FnMut() -> Option<T>) -> Option<T> {
 }
 
 impl Event {
-    /// Waits until `ready` gives something: spins briefly, then sleeps.
+    /// Waits until `ready` returns a value: spins briefly, then sleeps.
     pub(crate) fn wait<T>(
         &self,
         deadline: Deadline,
@@ -36,7 +36,7 @@ impl Event {
         }
     }
 
-    /// The same without the spin.
+    /// [`Event::wait`] without the spin.
     pub(crate) fn sleep<T>(
         &self,
         deadline: Deadline,
@@ -45,7 +45,7 @@ impl Event {
         in_slices(deadline, |limit, listens| self.park(limit, listens, &mut ready))
     }
 
-    /// A wait that neither signals nor the thread's wait check end: for what must be over before the call can return.
+    /// A wait that neither signals nor the thread's wait check end, for work that must be over before the call can return.
     pub(crate) fn wait_through<T>(
         &self,
         deadline: Deadline,
@@ -57,7 +57,7 @@ impl Event {
         }
     }
 
-    /// What is known without a sleep.
+    /// The result if it is known without a sleep.
     fn spin<T>(&self, deadline: Deadline, mut ready: impl FnMut() -> Option<T>) -> Option<Result<T, Stop>> {
         if let Some(value) = ready() {
             return Some(Ok(value));

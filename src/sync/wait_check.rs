@@ -1,7 +1,7 @@
 //! Wait checks: a function that a thread's waits call while they last, to ask whether to go on.
 //!
-//! A wait that sleeps for long is cut into slices, and stays one wait: one deadline, one watchdog, one place in the order.
-//! The check runs between two sleeps, with no lock held and nothing announced, so that it may use the library as well.
+//! A long wait is cut into slices and stays one wait: one deadline, one watchdog, one position in the order. The check runs
+//! between two sleeps, with no lock held and the thread not registered as a sleeper, so that it may use the library itself.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -35,10 +35,10 @@ impl From<Stop> for Error {
 /// How long a wait sleeps before it calls the check: a signal that was handled just before the sleep does not end it.
 const SLICE_NS: u64 = 50_000_000;
 
-/// What a wait calls.
+/// The check of a thread.
 #[derive(Clone, Copy)]
 pub(crate) enum Check {
-    /// A function of C with its user data: 0 goes on.
+    /// A C function with its user data. 0: the wait continues.
     Function(unsafe extern "C" fn(*mut c_void) -> i32, *mut c_void),
     /// A closure of [`with_wait_check`], which outlives the entry: true ends the wait.
     Closure(*const (dyn Fn() -> bool + 'static)),
@@ -58,7 +58,7 @@ thread_local!(static LISTENING: Cell<Listening> =
     const { Cell::new(Listening { interruptible: false, check: None, due: 0 }) });
 
 /// Whether a wait of the calling thread ends with [`Status::Interrupted`](crate::Status::Interrupted) when the thread handles
-/// a signal during it. A call that is made again goes on: nothing is lost.
+/// a signal during it. Repeating the call continues the wait: nothing is lost.
 ///
 /// A handler that has run just before the thread slept ends nothing; [`with_wait_check`] has no such gap, and where there is a
 /// check, it alone decides.
@@ -72,7 +72,7 @@ pub fn set_interruptible(on: bool) {
 }
 
 /// Runs `work`, whose waits on this thread call `check` every 50 ms and whenever the thread has handled a signal. A wait for
-/// which it gives true ends with [`Status::Interrupted`](crate::Status::Interrupted); otherwise that same wait goes on. No
+/// which it returns true ends with [`Status::Interrupted`](crate::Status::Interrupted); otherwise that same wait continues. No
 /// lock is held while it runs: it may use the library. Waits inside of it have no check, unless it sets one of its own.
 ///
 /// ```
@@ -94,33 +94,33 @@ pub fn with_wait_check<R>(check: impl Fn() -> bool, work: impl FnOnce() -> R) ->
     }
 
     let check: &dyn Fn() -> bool = &check;
-    // SAFETY: only the lifetime changes, and `Restore` takes the entry out before the closure goes.
+    // SAFETY: only the lifetime changes, and `Restore` takes the entry out before the closure is dropped.
     let entry =
         unsafe { std::mem::transmute::<*const dyn Fn() -> bool, *const (dyn Fn() -> bool + 'static)>(check) };
     let _restore = Restore(exchange(Some(Check::Closure(entry))));
     work()
 }
 
-/// Sets the check of the calling thread and gives the one before.
+/// Sets the check of the calling thread and returns the previous one.
 pub(crate) fn exchange(check: Option<Check>) -> Option<Check> {
     let before = LISTENING.get();
     LISTENING.set(Listening { check, due: 0, ..before });
     before.check
 }
 
-/// Whether the calling thread wants to know of signals.
+/// Whether signals can end waits of the calling thread, by its setting or its check.
 pub(crate) fn listens() -> bool {
     let listening = LISTENING.get();
     listening.interruptible || listening.check.is_some()
 }
 
-/// Whether only a sleep in the kernel notices that a signal was handled, so that the thread must not wait anywhere else.
+/// Whether only an interrupted sleep in the kernel shows that a signal was handled, so that the thread must not wait elsewhere.
 pub(crate) fn listens_asleep() -> bool {
     let listening = LISTENING.get();
     listening.interruptible && listening.check.is_none()
 }
 
-/// Until when a wait may sleep at a stretch.
+/// When the next slice of a wait ends.
 fn slice(deadline: Deadline) -> Deadline {
     let listening = LISTENING.get();
     if listening.check.is_none() {
@@ -139,8 +139,8 @@ fn due(listening: Listening) -> u64 {
     due
 }
 
-/// Between two sleeps of a wait, the last of which a signal may have ended: whether the wait ends. Calls the check where the
-/// thread has one, if there was a signal or a slice is over.
+/// Whether the wait ends, asked between two of its sleeps; `signalled`: a signal ended the last one. Calls the thread's check,
+/// if it has one, after a signal or at the end of a slice.
 pub(crate) fn ends(signalled: bool) -> bool {
     let listening = LISTENING.get();
     let Some(check) = listening.check else { return signalled && listening.interruptible };
@@ -155,18 +155,19 @@ pub(crate) fn ends(signalled: bool) -> bool {
         }
     }
 
-    // While it runs the thread has no check; one that it sets ends with it.
+    // The thread has no check while its check runs; one that the check sets ends with it.
     let _restore = Restore(listening);
     exchange(None);
     match check {
-        // SAFETY: who set it promised that it may be called on this thread, with this data, until another is set.
+        // SAFETY: by the contract of its setter it may be called on this thread, with this data, until another is set.
         Check::Function(function, user_data) => (unsafe { function(user_data) }) != 0,
         // SAFETY: the closure lives until its entry is taken out, by the frame that owns it further up.
         Check::Closure(closure) => (unsafe { &*closure })(),
     }
 }
 
-/// One wait, slept through in slices: `park` sleeps until a limit, and comes back for signals if that is said.
+/// Sleeps in slices until `park` returns a value, the deadline passes or the check ends the wait. `park` sleeps until the given
+/// limit; its flag says whether signals end the sleep.
 pub(crate) fn in_slices<T>(
     deadline: Deadline,
     mut park: impl FnMut(Deadline, bool) -> Result<T, Stop>,
@@ -208,7 +209,7 @@ mod tests {
         );
         assert_eq!(waited, Err(Stop::TimedOut), "slices do not lengthen a wait");
         let waited = with_wait_check(|| true, || event.wait(Deadline::PAST, || None::<()>));
-        assert_eq!(waited, Err(Stop::TimedOut), "who only tries does not call it");
+        assert_eq!(waited, Err(Stop::TimedOut), "a call that does not wait does not call it");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Memory that this process can still get: what the machine has available, and what the limits of its control groups leave.
+//! Memory available to this process: what the machine has left, limited by its control groups.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -20,7 +20,7 @@ const V2: Names =
     Names { limit: "memory.max", usage: "memory.current", reclaimable: ["active_file", "inactive_file"] };
 
 /// Bytes that new memory could be filled with now. An estimate: other processes take and return memory meanwhile. `None` if
-/// the system does not say.
+/// the system does not report it.
 pub(super) fn available_memory() -> Option<u64> {
     let mut buffer = [0; 4096];
     let text = read("/proc/meminfo", &mut buffer)?;
@@ -28,7 +28,7 @@ pub(super) fn available_memory() -> Option<u64> {
     Some(kib.saturating_mul(1024).min(left_by_groups()))
 }
 
-/// What the limits of this process's control groups leave; `u64::MAX` without a limit.
+/// Bytes left under the limits of this process's control groups; `u64::MAX` without a limit.
 fn left_by_groups() -> u64 {
     let mut buffer = [0; 4096];
     let text = read("/proc/self/cgroup", &mut buffer).unwrap_or("");
@@ -45,7 +45,7 @@ fn left_by_groups() -> u64 {
     left.min().unwrap_or(u64::MAX)
 }
 
-/// The least that a group and those above it leave. In a container, only the upper part of the path may be visible.
+/// The fewest bytes left in a group and its parents. In a container, only the upper part of the path may be visible.
 fn left_by_group(root: &str, group: &str, names: &Names) -> u64 {
     let mut group = group.trim_end_matches('/');
     let mut least = u64::MAX;
@@ -56,10 +56,10 @@ fn left_by_group(root: &str, group: &str, names: &Names) -> u64 {
     }
 }
 
-/// What one group's own limit leaves.
+/// Bytes left under one group's own limit.
 fn left(root: &str, group: &str, names: &Names) -> Option<u64> {
     let mut buffer = [0; 4096];
-    // A group without a limit says "max".
+    // The limit of a group without one reads "max".
     let limit = read_in(root, group, names.limit, &mut buffer)?.trim().parse::<u64>().ok()?;
     let usage = read_in(root, group, names.usage, &mut buffer)?.trim().parse::<u64>().ok()?;
     let stat = read_in(root, group, "memory.stat", &mut buffer).unwrap_or("");

@@ -1,8 +1,7 @@
-//! The loaded object that contains this copy of the library: the shared library, a plugin, or the program itself.
+//! The loaded object (shared library, plugin or program) that contains this copy of the library, and how it is kept loaded.
 
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
-
 use std::sync::atomic::{AtomicBool, Ordering::*};
 
 /// The loaded object that contains an address.
@@ -14,15 +13,15 @@ pub(crate) fn object_of(address: *const c_void) -> Option<libc::Dl_info> {
     }
 }
 
-/// An address in this copy. Not an exported function's: that could be resolved into another copy.
+/// An address in this copy. An exported function's address could be resolved into another copy.
 pub(crate) fn own_address() -> *const c_void {
-    static PLACE: u8 = 0;
-    (&raw const PLACE).cast()
+    static OWN: u8 = 0;
+    (&raw const OWN).cast()
 }
 
 /// Keeps the object that contains this copy loaded until the process ends. The shared library is linked so (`-z nodelete`); a
-/// plugin that contains the static library is not: its `dlclose` would unmap what the library's threads run, and what other
-/// threads run of it when they end.
+/// plugin that contains the static library is not: its `dlclose` would unmap code that the library's threads run, and code
+/// that runs when other threads end.
 pub(crate) fn keep_own() {
     static KEPT: AtomicBool = AtomicBool::new(false);
     if !KEPT.load(Relaxed) && !KEPT.swap(true, Relaxed) {
@@ -42,9 +41,9 @@ pub(crate) fn keep(address: *const c_void) {
     }
 }
 
-/// Where the program is loaded, which always stays; null if the loader does not know it.
+/// The base address of the program, which is never unloaded; null if the loader does not know it.
 fn program() -> *mut c_void {
-    // SAFETY: reads a number of the kernel's: the address of the program's headers.
+    // SAFETY: reads a value that the kernel has set: the address of the program's headers.
     let headers = unsafe { libc::getauxval(libc::AT_PHDR) };
     object_of(headers as *const c_void).map_or(std::ptr::null_mut(), |info| info.dli_fbase)
 }

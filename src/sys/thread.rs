@@ -1,16 +1,16 @@
-//! Threads of the library's own, and which thread is which.
+//! The library's own threads: creation with normal scheduling, blocked signals and a name; and thread numbers.
 
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
+use std::sync::atomic::{AtomicU64, Ordering::*};
 
 use crate::alloc::boxed;
 use crate::error::{Error, Result};
 use crate::sys::loaded_object::keep_own;
 use crate::text::Text;
-use std::sync::atomic::{AtomicU64, Ordering::*};
 
-/// The kernel's number of the calling thread.
+/// The kernel's thread id of the calling thread.
 pub(crate) fn thread_id() -> u32 {
     thread_local!(static ID: Cell<u32> = const { Cell::new(0) });
     ID.with(|id| {
@@ -34,33 +34,33 @@ extern "C" fn enter<T>(start: *mut c_void) -> *mut c_void {
     null_mut()
 }
 
-/// A thread of the library's own, for somebody to join or to detach.
+/// One of the library's own threads, which the holder joins or detaches.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Thread(libc::pthread_t);
 
 impl Thread {
-    /// Leaves it alone.
+    /// Lets it run on its own.
     pub(crate) fn detach(self) {
-        // SAFETY: a thread that nobody else detaches or joins.
+        // SAFETY: the handle is consumed: it is detached or joined once.
         unsafe { libc::pthread_detach(self.0) };
     }
 
-    /// Waits until it is gone, with all that others have it do at its end.
+    /// Waits until it has ended, thread-exit functions included.
     pub(crate) fn join(self) {
         // SAFETY: as above.
         unsafe { libc::pthread_join(self.0, null_mut()) };
     }
 }
 
-/// Starts a thread named after the object that it serves. A failure is reported, not fatal, unlike that of `std::thread`;
-/// the value is dropped then.
+/// Starts a thread named after the object that it serves. On failure, `value` is dropped. Unlike `std::thread`, this sets
+/// the scheduling of the new thread and keeps the library loaded.
 pub(crate) fn start<T: Send + 'static>(label: &str, value: T, main: fn(T)) -> Result<Thread> {
     let start = Box::into_raw(boxed(Start { main, value })?);
-    // SAFETY: the start box belongs to the thread if there is one.
+    // SAFETY: the new thread owns the box; without a thread, it is freed below.
     let started = unsafe {
         with_normal_scheduling(|attributes| create(attributes, enter::<T>, start.cast()))
-            // Refused with them, perhaps by a sandbox: the thread sets what it can by itself.
+            // A sandbox may refuse the attributes: the thread then sets its scheduling itself.
             .or_else(|_| create(null(), enter::<T>, start.cast()))
     };
     match started {
@@ -69,35 +69,40 @@ pub(crate) fn start<T: Send + 'static>(label: &str, value: T, main: fn(T)) -> Re
             Ok(Thread(thread))
         }
         Err(code) => {
-            // SAFETY: the box from above, which nobody has taken.
+            // SAFETY: the box from above, which no thread has taken.
             drop(unsafe { Box::from_raw(start) });
             Err(Error::system("pthread_create", code))
         }
     }
 }
 
-/// The CPUs that the process could use when the library was loaded: what a launcher bound it to, before threads of the program
-/// bind themselves. Zeros if the system did not say.
+/// The CPUs that the process could use when the library was loaded: those that a launcher bound it to, before threads of the
+/// program bind themselves. Zeros if they are unknown.
 static CPUS: [AtomicU64; size_of::<libc::cpu_set_t>() / 8] =
     [const { AtomicU64::new(0) }; size_of::<libc::cpu_set_t>() / 8];
 
 #[used]
 #[unsafe(link_section = ".init_array")]
-static ON_LOAD: extern "C" fn() = note_cpus;
+static ON_LOAD: extern "C" fn() = record_cpus;
 
-extern "C" fn note_cpus() {
+extern "C" fn record_cpus() {
     let mut words = [0u64; CPUS.len()];
     // SAFETY: takes numbers, and writes to an array of the given length. Of the main thread: the one that loads the library
     // may be bound already.
-    let known =
-        unsafe { libc::sched_getaffinity(libc::getpid(), size_of_val(&words), words.as_mut_ptr().cast()) };
+    let known = unsafe {
+        libc::sched_getaffinity(
+            std::process::id() as libc::pid_t,
+            size_of_val(&words),
+            words.as_mut_ptr().cast(),
+        )
+    };
     if known == 0 {
         CPUS.iter().zip(words).for_each(|(cpus, word)| cpus.store(word, Relaxed));
     }
 }
 
-/// Calls `create` with attributes that give a new thread the scheduling of a normal thread from its start: it would inherit the
-/// policy and the CPUs of its creator, and beside a real-time thread on one CPU it would never come to change that itself.
+/// Calls `create` with attributes that give a new thread normal scheduling from its start. Without them it would inherit the
+/// policy and the CPUs of its creator, and beside a real-time thread on one CPU it would never run to change that itself.
 fn with_normal_scheduling<T>(
     create: impl FnOnce(*const libc::pthread_attr_t) -> std::result::Result<T, i32>,
 ) -> std::result::Result<T, i32> {
@@ -112,7 +117,7 @@ fn with_normal_scheduling<T>(
         }
         libc::pthread_attr_setinheritsched(&mut attributes, libc::PTHREAD_EXPLICIT_SCHED);
         libc::pthread_attr_setschedpolicy(&mut attributes, libc::SCHED_OTHER);
-        // Else the creator's priority is taken, which this policy does not have.
+        // Otherwise the creator's priority is taken, which this policy does not allow.
         libc::pthread_attr_setschedparam(&mut attributes, &std::mem::zeroed::<libc::sched_param>());
         #[cfg(target_env = "gnu")]
         if cpus.iter().any(|&word| word != 0) {
@@ -124,8 +129,8 @@ fn with_normal_scheduling<T>(
     }
 }
 
-/// Gives the calling thread, one of the library's own, what attributes cannot: the nice value of the process; and the policy and
-/// the CPUs where the thread was made without them. What the system refuses stays as it was inherited.
+/// Sets what attributes cannot for the calling thread, one of the library's own: the nice value of the process; and the policy
+/// and the CPUs if the thread was created without attributes. A setting that the system refuses stays as inherited.
 fn schedule_normally() {
     let cpus: [u64; CPUS.len()] = std::array::from_fn(|word| CPUS[word].load(Relaxed));
     // SAFETY: plain calls on locals.
@@ -135,7 +140,7 @@ fn schedule_normally() {
             let parameter = std::mem::zeroed::<libc::sched_param>();
             libc::sched_setscheduler(0, libc::SCHED_OTHER, &parameter);
         }
-        let of_process = libc::getpriority(libc::PRIO_PROCESS, libc::getpid() as libc::id_t);
+        let of_process = libc::getpriority(libc::PRIO_PROCESS, std::process::id());
         if libc::getpriority(libc::PRIO_PROCESS, 0) != of_process {
             libc::setpriority(libc::PRIO_PROCESS, 0, of_process);
         }
@@ -145,7 +150,7 @@ fn schedule_normally() {
     }
 }
 
-/// A thread for somebody to join or to detach, or the system's error.
+/// Creates a thread with all signals blocked. The caller joins or detaches it. Fails with the system's error code.
 ///
 /// # Safety
 /// `attributes` is null or initialised. `argument` is what `main` expects, on another thread, for as long as that uses it.
@@ -155,9 +160,9 @@ pub(crate) unsafe fn create(
     argument: *mut c_void,
 ) -> std::result::Result<libc::pthread_t, i32> {
     keep_own();
-    // SAFETY: plain pthread calls on locals; the caller's promise.
+    // SAFETY: pthread calls on locals; `attributes` and `argument` are valid by this function's contract.
     unsafe {
-        // A program's handlers run on its own threads: these handle no signals.
+        // A program's signal handlers run on its own threads, never on these.
         let (mut all, mut before) =
             (std::mem::zeroed::<libc::sigset_t>(), std::mem::zeroed::<libc::sigset_t>());
         libc::sigfillset(&mut all);
@@ -178,7 +183,7 @@ fn name(thread: libc::pthread_t, label: &str) {
     unsafe { libc::pthread_setname_np(thread, name.as_ptr()) };
 }
 
-/// A number of the calling thread. Unlike the kernel's, no other thread of the process ever has the same one.
+/// A unique number of the calling thread. Unlike the kernel's, it is never used again in the process.
 pub(crate) fn current() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     thread_local!(static NUMBER: Cell<u64> = const { Cell::new(0) });

@@ -1,8 +1,8 @@
-//! What is to be done when a thread ends.
+//! Thread-exit functions: a function that runs when a thread ends.
 //!
-//! By a key with a destructor: thread-local storage with a destructor of its own costs every access a check, and the C
-//! library ends the process when it has no memory to note it. The object that contains the library stays loaded, so that the
-//! destructor is there when the thread ends.
+//! Uses a pthread key with a destructor. A thread-local value with a destructor would cost every access a check, and the C
+//! library ends the process when it has no memory to register one. The object that contains the library stays loaded, so that
+//! the destructor is still mapped when the thread ends.
 
 use std::ffi::c_void;
 
@@ -10,7 +10,7 @@ use crate::error::{Error, Result, Status};
 use crate::sys::loaded_object::keep_own;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
-/// A function to be called with a value that the thread has set.
+/// A function that is called at the end of each thread that has set a value, with that value.
 #[derive(Debug)]
 pub(crate) struct ThreadExit {
     /// key + 1, or 0.
@@ -25,7 +25,7 @@ impl ThreadExit {
 
     /// When the calling thread ends, the function is called with `value`, which is not null.
     pub(crate) fn set(&self, value: *const c_void) -> Result<()> {
-        // SAFETY: a key of ours; the value is only handed back to the function.
+        // SAFETY: the key is valid; the value is only passed to the function.
         match unsafe { libc::pthread_setspecific(self.key()?, value) } {
             0 => Ok(()),
             _ => Err(Error::of(Status::OutOfMemory)),
@@ -46,7 +46,7 @@ impl ThreadExit {
         match self.key.compare_exchange(0, u64::from(key) + 1, AcqRel, Acquire) {
             Ok(_) => Ok(key),
             Err(earlier) => {
-                // SAFETY: made above, and used by nobody.
+                // SAFETY: created above, and not used yet.
                 unsafe { libc::pthread_key_delete(key) };
                 Ok((earlier - 1) as libc::pthread_key_t)
             }

@@ -9,7 +9,7 @@ use std::ptr::{NonNull, null_mut};
 
 use crate::alloc::try_box;
 use crate::error::{Error, Result, Status};
-use crate::handle::lease::{self, Ending, Giver, LeaseId};
+use crate::handle::lease::{self, Ending, LeaseId, Lessor};
 use crate::manager::copies::device_copies::DeviceCopies;
 use crate::manager::copies::front_count::{FrontCount, MAX_COPIES, Released};
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
@@ -27,8 +27,8 @@ pub(crate) struct CountedPages {
 #[derive(Debug)]
 pub(crate) struct CopyMemory(NonNull<CountedPages>);
 
-static BACK_GIVER: Giver =
-    Giver { name: "back copy", object: "manager", about: "epoch", release: release_back_lease };
+static BACK_GIVER: Lessor =
+    Lessor { name: "back copy", object: "manager", about: "epoch", release: release_back_lease };
 
 unsafe fn release_back_lease(owner: *mut (), _: u32) {
     // SAFETY: the lease holds a reference until this call.
@@ -71,7 +71,7 @@ impl CopyMemory {
 
     /// A lease that keeps the pages mapped. Their bytes may change.
     fn lease(&self, number: u64, epoch: u64) -> Result<LeaseId> {
-        let Some(blank) = lease::blank() else { return Err(lease::why_none()) };
+        let Some(blank) = lease::free_slot() else { return Err(lease::out_of_slots()) };
         Ok(blank.fill(&BACK_GIVER, self.share().into_raw().cast(), 0, number, epoch))
     }
 }
@@ -119,12 +119,12 @@ pub(crate) struct RawFront {
     pub(crate) lease: LeaseId,
 }
 
-static FRONT_GIVER: Giver =
-    Giver { name: "front", object: "manager", about: "epoch", release: release_front_lease };
+static FRONT_GIVER: Lessor =
+    Lessor { name: "front", object: "manager", about: "epoch", release: release_front_lease };
 
 /// Gives leases of fronts together with their device copies.
-static DEVICE_FRONT_GIVER: Giver =
-    Giver { name: "device front", object: "manager", about: "epoch", release: release_front_lease };
+static DEVICE_FRONT_GIVER: Lessor =
+    Lessor { name: "device front", object: "manager", about: "epoch", release: release_front_lease };
 
 /// Where threads that wait for a free copy sleep. Static, since the last release may free the [`StateCopies`].
 static RELEASED: [Event; 16] = [const { Event::new() }; 16];
@@ -257,10 +257,10 @@ impl StateCopies {
     }
 
     /// The oldest live lease of a front of this state.
-    pub(crate) fn oldest_lease(&self) -> Option<lease::Seen> {
-        let mut oldest: Option<lease::Seen> = None;
+    pub(crate) fn oldest_lease(&self) -> Option<lease::LiveLease> {
+        let mut oldest: Option<lease::LiveLease> = None;
         lease::for_each(|seen| {
-            let front = seen.giver.is_some_and(|giver| {
+            let front = seen.lessor.is_some_and(|giver| {
                 std::ptr::eq(giver, &FRONT_GIVER) || std::ptr::eq(giver, &DEVICE_FRONT_GIVER)
             });
             if front && seen.number == self.number && oldest.is_none_or(|other| seen.about < other.about) {
@@ -291,7 +291,7 @@ impl StateCopies {
 
     /// The copy of a lease that is being released, if it was leased with its device copy.
     pub(crate) fn of_device_front(ending: &Ending) -> Option<(*const StateCopies, usize)> {
-        let with_device_copy = std::ptr::eq(ending.giver, &DEVICE_FRONT_GIVER);
+        let with_device_copy = std::ptr::eq(ending.lessor, &DEVICE_FRONT_GIVER);
         with_device_copy.then(|| (ending.owner.cast_const().cast(), ending.part as usize))
     }
 
@@ -300,8 +300,8 @@ impl StateCopies {
     }
 
     #[inline(always)]
-    fn lease(&self, giver: &'static Giver) -> Result<(RawFront, usize)> {
-        let Some(blank) = lease::blank() else { return Err(lease::why_none()) };
+    fn lease(&self, giver: &'static Lessor) -> Result<(RawFront, usize)> {
+        let Some(blank) = lease::free_slot() else { return Err(lease::out_of_slots()) };
         let index = self.fronts.acquire();
         let copy = &self.copies[index % MAX_COPIES];
         let epoch = copy.epoch.load(Relaxed);

@@ -170,7 +170,7 @@ impl<'a> CallWait<'a> {
             }
             _ => {
                 let mut news = || (ready() || ended()).then_some(());
-                // Listed only for a sleep: most waits for the worker end while this spins.
+                // Linked only for a sleep: most waits for the worker end while this spins.
                 if spin(&mut news).is_some() {
                     return Ok(());
                 }

@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 
 use crate::device::device::Device;
 use crate::error::{Error, Label, Result, Status};
-use crate::handle::live_list::{Listed, Roster};
+use crate::handle::live_list::{Linked, LiveList};
 use crate::log;
 use crate::manager::copies::copies::StateCopies;
 use crate::manager::copies::device_copies::DeviceCopies;
@@ -26,7 +26,7 @@ use crate::sync::atomic::{AtomicPtr, AtomicU32, UnsafeCell};
 use ::log::Level;
 
 /// The managers of this process.
-pub(crate) static MANAGERS: Roster<Shared> = Roster::new();
+pub(crate) static MANAGERS: LiveList<Shared> = LiveList::new();
 
 /// What the configuration fixes.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +76,7 @@ unsafe impl Sync for Shared {}
 // SAFETY: as above; nothing is bound to a thread.
 unsafe impl Send for Shared {}
 
-impl Listed for Shared {
+impl Linked for Shared {
     fn next(&self) -> &AtomicPtr<Shared> {
         &self.next
     }
