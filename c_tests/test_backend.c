@@ -1,4 +1,4 @@
-/* A publish waits for backend work: tasks and the flush callback, their failures, and the watchdog over them. */
+/* Publishing waits for backend work: tasks and the flush callback, their failures, and the watchdog. */
 #include "support.h"
 
 typedef struct call {
@@ -109,7 +109,7 @@ static void a_task_may_end_on_another_thread(void) {
     bb_manager *m = make(NULL, BB_SEC(HANG_SECONDS));
     for (int i = 0; i < 50; i++) {
         bb_task *task = NULL;
-        OK(bb_task_begin(m, NULL, &task)); /* a label is not a must */
+        OK(bb_task_begin(m, NULL, &task)); /* the label is optional */
         const pthread_t thread = start(end_task, task);
         OK(bb_manager_synchronize(m, BB_FOREVER));
         join(thread);
@@ -128,7 +128,7 @@ static void flush_runs_on_the_worker_before_each_publish(void) {
         TEST_ASSERT_EQUAL_INT(i, atomic_load(&flush.calls));
         CHECK(!pthread_equal(flush.thread, pthread_self()));
     }
-    OK(bb_manager_synchronize(m, BB_FOREVER)); /* nothing new: it is waited for all the same */
+    OK(bb_manager_synchronize(m, BB_FOREVER)); /* without updates, it runs as well */
     TEST_ASSERT_EQUAL_INT(11, atomic_load(&flush.calls));
     TEST_ASSERT_EQUAL_UINT64(10, epoch_of(m));
     TEST_ASSERT_EQUAL_INT(0, atomic_load(&flush.drops));
@@ -136,7 +136,7 @@ static void flush_runs_on_the_worker_before_each_publish(void) {
     TEST_ASSERT_EQUAL_INT(1, atomic_load(&flush.drops));
 }
 
-static void a_failed_flush_is_told_with_its_code_and_tried_again(void) {
+static void a_failed_flush_is_reported_with_its_code_and_retried(void) {
     gate flush = {.code = 77};
     bb_manager *m = make(&flush, BB_SEC(HANG_SECONDS));
     OK(put_u32(m, 0, 1, 0));
@@ -178,14 +178,14 @@ static void with_no_waiter_a_ticket_is_tried_once(void) {
     for (int i = 0; i < 20; i++) {
         nap();
     }
-    TEST_ASSERT_EQUAL_INT(1, atomic_load(&flush.calls)); /* a broken backend is not hammered */
+    TEST_ASSERT_EQUAL_INT(1, atomic_load(&flush.calls)); /* a failing backend is not retried */
     atomic_store(&flush.code, 0);
     OK(bb_manager_synchronize(m, BB_FOREVER));
     OK(bb_manager_wait(m, ticket, 0, NULL));
     OK(bb_manager_destroy(m));
 }
 
-static void every_waiter_of_a_failed_attempt_is_told(void) {
+static void every_waiter_of_a_failed_attempt_gets_its_error(void) {
     gate flush = {.code = 9, .shut = true};
     bb_manager *m = make(&flush, BB_SEC(HANG_SECONDS));
     call calls[4];
@@ -227,7 +227,7 @@ static void updates_made_during_a_flush_are_not_part_of_its_publish_or_wholly(vo
 
 /* --- watchdog --- */
 
-static void a_stalled_flush_is_told_once_and_recovers(void) {
+static void a_stalled_flush_is_reported_once_and_recovers(void) {
     gate flush = {.shut = true};
     bb_manager *m = make(&flush, short_watchdog());
     OK(put_u32(m, 0, 1, 0));
@@ -311,12 +311,12 @@ int main(void) {
     RUN_TEST(a_task_ends_once);
     RUN_TEST(a_task_may_end_on_another_thread);
     RUN_TEST(flush_runs_on_the_worker_before_each_publish);
-    RUN_TEST(a_failed_flush_is_told_with_its_code_and_tried_again);
+    RUN_TEST(a_failed_flush_is_reported_with_its_code_and_retried);
     RUN_TEST(a_failed_flush_keeps_tickets_pending);
     RUN_TEST(with_no_waiter_a_ticket_is_tried_once);
-    RUN_TEST(every_waiter_of_a_failed_attempt_is_told);
+    RUN_TEST(every_waiter_of_a_failed_attempt_gets_its_error);
     RUN_TEST(updates_made_during_a_flush_are_not_part_of_its_publish_or_wholly);
-    RUN_TEST(a_stalled_flush_is_told_once_and_recovers);
+    RUN_TEST(a_stalled_flush_is_reported_once_and_recovers);
     RUN_TEST(a_stalled_task_is_named);
     RUN_TEST(a_timeout_before_the_stall_is_a_timeout);
     RUN_TEST(a_watchdog_of_0_is_off);

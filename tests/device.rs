@@ -1,5 +1,5 @@
-//! Devices: one suite for every driver, and what the host device shows when things go wrong: each waiter is let go, the next
-//! call tells the truth, and nothing is left behind.
+//! Devices: the conformance suite for every driver, and injected faults of the host device: every wait ends, the next call returns
+//! the error, and no buffer is leaked.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use std::sync::mpsc;
@@ -162,7 +162,7 @@ fn a_device_lost_at_any_step_says_so_from_there_on() {
                 continue;
             }
             assert_eq!(status(result), Status::DeviceLost, "step {nth}");
-            // At once, and whoever asks; what passed before has passed.
+            // Every later call fails at once; a fence that has passed stays passed.
             assert_eq!(status(device.drive(FOREVER, |driver| driver.submit())), Status::DeviceLost);
             let submitted = device.statistics().submits;
             if nth > 3 {
@@ -182,7 +182,7 @@ fn a_device_lost_at_any_step_says_so_from_there_on() {
     }
 }
 
-/// Eight threads wait for a fence that is held; `end` lets them go.
+/// Eight threads wait for a fence that is held; `end` ends their waits.
 fn waiters(end: impl FnOnce(&Device, &Faults)) -> Vec<Result<()>> {
     let faults = Faults::new().unwrap();
     let device = host(&faults);
@@ -201,7 +201,7 @@ fn waiters(end: impl FnOnce(&Device, &Faults)) -> Vec<Result<()>> {
 }
 
 #[test]
-fn every_waiter_is_let_go_whatever_ends_its_wait() {
+fn every_wait_for_a_fence_ends() {
     assert!(waiters(|_, faults| faults.release()).iter().all(Result::is_ok));
     let lost = [Status::DeviceLost; 8];
     assert_eq!(waiters(|_, faults| faults.lose()).into_iter().map(status).collect::<Vec<_>>(), lost);
@@ -217,7 +217,7 @@ fn every_waiter_is_let_go_whatever_ends_its_wait() {
 }
 
 #[test]
-fn a_slow_fence_holds_up_nobody_but_its_waiters() {
+fn a_slow_fence_delays_only_its_waiters() {
     let faults = Faults::new().unwrap();
     let device = host(&faults);
     let early = submit(&device);
@@ -242,7 +242,7 @@ fn a_slow_fence_holds_up_nobody_but_its_waiters() {
 }
 
 #[test]
-fn who_only_tries_is_told_in_the_end() {
+fn repeated_tries_see_the_fence_pass() {
     let faults = Faults::new().unwrap();
     let device = host(&faults);
     faults.delay(5);
@@ -283,15 +283,15 @@ fn a_call_that_cannot_begin_in_time_never_runs() {
 }
 
 #[test]
-fn what_ran_is_what_was_told() {
+fn a_call_runs_if_and_only_if_it_returns_its_result() {
     let device = host(&Faults::new().unwrap());
-    let (ran, told) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (ran, returned) = (AtomicU64::new(0), AtomicU64::new(0));
     thread::scope(|scope| {
         for thread in 0..8u64 {
-            let (device, ran, told) = (&device, &ran, &told);
+            let (device, ran, returned) = (&device, &ran, &returned);
             scope.spawn(move || {
                 for round in 0..2_000u64 {
-                    // From hopeless to comfortable.
+                    // From too short to long enough.
                     let timeout = Timeout::nanos((round * 7 + thread * 1_001) % 40_000);
                     let mut local = 0u64;
                     let result = device.drive(timeout, |_| {
@@ -300,18 +300,18 @@ fn what_ran_is_what_was_told() {
                         Ok(local)
                     });
                     match result {
-                        Ok(count) => assert_eq!(told.fetch_add(count, Relaxed) & 1 << 60, 0),
+                        Ok(count) => assert_eq!(returned.fetch_add(count, Relaxed) & 1 << 60, 0),
                         Err(error) => assert_eq!((error.status(), local), (Status::Timeout, 0)),
                     }
                 }
             });
         }
     });
-    assert_eq!(ran.load(Relaxed), told.load(Relaxed));
+    assert_eq!(ran.load(Relaxed), returned.load(Relaxed));
 }
 
 #[test]
-fn more_calls_than_the_queue_holds_wait_for_room() {
+fn more_calls_than_the_queue_holds_wait_for_space() {
     let device = driven();
     let ran = AtomicU64::new(0);
     thread::scope(|scope| {
@@ -332,7 +332,7 @@ fn more_calls_than_the_queue_holds_wait_for_room() {
 }
 
 #[test]
-fn calls_that_race_with_the_end_are_told() {
+fn calls_that_race_with_the_end_fail_with_device_lost() {
     for _ in 0..50 {
         let device = host(&Faults::new().unwrap());
         thread::scope(|scope| {
@@ -355,7 +355,7 @@ fn calls_that_race_with_the_end_are_told() {
 }
 
 #[test]
-fn who_may_drive_a_device_is_told_apart() {
+fn only_the_owner_thread_drives_a_device() {
     assert_eq!(status(host(&Faults::new().unwrap()).poll(FOREVER)), Status::State);
     let device = driven();
     device.poll(FOREVER).unwrap();
@@ -363,7 +363,7 @@ fn who_may_drive_a_device_is_told_apart() {
         let elsewhere = scope.spawn(|| {
             assert_eq!(status(device.poll(FOREVER)), Status::WrongThread);
             assert_eq!(status(device.destroy()), Status::WrongThread);
-            // Nobody drives it: a wait ends at its timeout.
+            // The device is not driven: a wait ends at its timeout.
             assert_eq!(status(device.drive(SOON, |driver| driver.submit())), Status::Timeout);
         });
         elsewhere.join().unwrap();
@@ -382,7 +382,7 @@ fn who_may_drive_a_device_is_told_apart() {
 }
 
 #[test]
-fn waits_of_the_owner_thread_serve_the_others() {
+fn waits_of_the_owner_thread_run_the_calls_of_others() {
     let faults = Faults::new().unwrap();
     let config = HostConfig { host_driven: true, faults: Some(faults.clone()), ..HostConfig::default() };
     let device = Device::host(config).unwrap();
@@ -399,7 +399,7 @@ fn waits_of_the_owner_thread_serve_the_others() {
             device.drive(FOREVER, release)?;
             device.wait_fence(own, FOREVER)
         });
-        // The other thread's call lets the fence pass that this one waits for.
+        // This thread waits for a fence that passes by the other thread's call.
         device.wait_fence(fence, FOREVER).unwrap();
         while !other.is_finished() {
             device.poll(SOON).unwrap();
@@ -427,7 +427,7 @@ fn a_budget_ends_a_poll_and_one_call_always_runs() {
 }
 
 #[test]
-fn a_driver_that_cannot_be_made_leaves_no_device() {
+fn a_driver_that_fails_to_start_leaves_no_device() {
     for host_driven in [false, true] {
         let refuse = || Err(Error::param(Status::Unsupported, "nothing", "is here"));
         let refused = Device::with_driver("none", host_driven, refuse);

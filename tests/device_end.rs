@@ -1,5 +1,4 @@
-//! Devices that end under those who use them, driven by safe code alone: bytes that are borrowed stay, everybody who waits is
-//! answered, and nothing else is left.
+//! Devices that end while they are in use, by safe code alone: borrowed bytes stay valid, every wait ends, and nothing else is kept.
 #![forbid(unsafe_code)]
 
 use std::sync::mpsc;
@@ -29,7 +28,7 @@ fn status<T: std::fmt::Debug>(result: Result<T>) -> Status {
     result.unwrap_err().status()
 }
 
-/// What `make` gives, from a thread that has made it on a host-driven device and ended.
+/// The result of `make` on a host-driven device whose owner thread has ended.
 fn orphan<T: Send>(make: impl FnOnce(&Device, &Faults) -> T + Send) -> (Device, T) {
     thread::scope(|scope| {
         let owner = scope.spawn(|| {
@@ -76,10 +75,10 @@ fn a_device_without_its_owner_refuses_every_call_and_can_be_destroyed_anywhere()
 }
 
 #[test]
-fn who_waits_for_an_owner_that_ends_is_answered_by_it() {
+fn the_end_of_the_owner_thread_ends_every_wait() {
     let faults = Faults::new().unwrap();
     faults.hold();
-    let ((tell, told), (called, calls)) = (mpsc::channel(), mpsc::channel());
+    let ((sender, outcomes), (called, calls)) = (mpsc::channel(), mpsc::channel());
     let (give, given) = mpsc::channel::<Device>();
     let (leave, left) = mpsc::channel::<()>();
     thread::scope(|scope| {
@@ -102,7 +101,7 @@ fn who_waits_for_an_owner_that_ends_is_answered_by_it() {
             let mut encoder = Encoder::new(&device);
             encoder.copy(&source, 0, &target, 0, 64).unwrap();
             encoder.submit().unwrap();
-            let then = move |outcome: Outcome| tell.send((outcome.result, thread::current().id())).unwrap();
+            let then = move |outcome: Outcome| sender.send((outcome.result, thread::current().id())).unwrap();
             source.map_async(MapMode::Write, 0, None).unwrap().then(then).unwrap();
             called.send((source, target)).unwrap();
             give.send(device).unwrap();
@@ -111,15 +110,15 @@ fn who_waits_for_an_owner_that_ends_is_answered_by_it() {
         });
         let owner = owner.join().unwrap();
         assert_eq!(waiter.join().unwrap(), Status::DeviceLost);
-        let (result, thread) = told.recv().unwrap();
+        let (result, thread) = outcomes.recv().unwrap();
         assert_eq!((status(result), thread), (Status::DeviceLost, owner));
-        assert!(told.recv().is_err(), "called once, and dropped");
+        assert!(outcomes.recv().is_err(), "called once, and dropped");
         drop(calls);
     });
 }
 
 #[test]
-fn a_ring_that_waits_without_end_hears_that_the_owner_is_gone() {
+fn the_end_of_the_owner_thread_ends_a_wait_for_a_ring() {
     let policy = RingPolicy::Block(FOREVER);
     let config = DynamicConfig { size: 256, frames: 1, policy, ..DynamicConfig::default() };
     let (give, given) = mpsc::channel();
@@ -139,7 +138,7 @@ fn a_ring_that_waits_without_end_hears_that_the_owner_is_gone() {
 }
 
 #[test]
-fn a_manager_goes_on_without_the_owner_of_its_device() {
+fn a_manager_keeps_its_front_after_the_end_of_its_device() {
     let (_, manager) = orphan(|device, _| {
         let config = Config { device: Some(device), ..Config::default() };
         let manager = Manager::with_config(DType::U8, &[3], config).ok().unwrap();
@@ -154,7 +153,7 @@ fn a_manager_goes_on_without_the_owner_of_its_device() {
     drop(manager);
 }
 
-/// Whatever ends the device: what is borrowed stays readable and writable until it is given back.
+/// Borrowed bytes stay readable and writable until they are returned, however the device ends.
 #[test]
 fn borrowed_bytes_outlive_every_end_of_their_device() {
     type End<'a> = &'a (dyn Fn(&Device, &Faults) + Sync);

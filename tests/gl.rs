@@ -1,7 +1,6 @@
-//! Devices on OpenGL: on each driver that renders on the CPU, with capabilities hidden, and where something is missing.
+//! Devices on OpenGL: on each driver that renders on the CPU, with capabilities hidden, and with libraries or drivers missing.
 //!
-//! Mesa reads its environment once. So the tests that are marked `ignore` are run by those that are not, in a process of their
-//! own for each environment.
+//! Mesa reads its environment once. The tests marked `ignore` are therefore run by the others, in one process for each environment.
 #![cfg(feature = "gl")]
 
 #[path = "common/conformance.rs"]
@@ -42,7 +41,7 @@ fn run(environment: &[(&str, &str)], arguments: &[&str]) {
     let output = command.output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{environment:?}\n{out}{err}");
-    // Also told when all goes well: the harness keeps only what is printed by macros.
+    // Printed also on success: the harness captures only output of macros.
     for line in out.lines().filter(|line| line.contains("renderer: ") || line.contains("skipped")) {
         let _ = writeln!(std::io::stdout(), "{line}");
     }
@@ -80,7 +79,7 @@ fn with_writes_through_staging() {
 }
 
 #[test]
-fn without_what_it_needs_a_device_is_unsupported() {
+fn a_missing_library_or_driver_is_unsupported() {
     for (name, value, reason) in [
         ("LIBGL_DRIVERS_PATH", "/nonexistent", "initialising EGL on a device"),
         ("__EGL_VENDOR_LIBRARY_FILENAMES", "/nonexistent", "asking EGL for its devices"),
@@ -115,7 +114,7 @@ fn it_is_unsupported() {
 
 // --- what a device does ---
 
-/// A headless device; none where nothing may be installed and OpenGL is missing, which is told.
+/// A headless device; `None`, with a message, where OpenGL is missing and may not be installed.
 fn headless() -> Option<Device> {
     made(Device::gl(GlConfig { label: "test", ..GlConfig::default() }))
 }
@@ -154,9 +153,9 @@ fn read(device: &Device, buffer: Native, offset: u64, bytes: usize) -> Vec<u8> {
     let fence = now(device, |driver| driver.submit()).unwrap();
     device.wait_fence(fence, Timeout::FOREVER).unwrap();
     now(device, |driver| {
-        let place = driver.map(buffer, MapMode::Read, offset, bytes as u64)?;
+        let data = driver.map(buffer, MapMode::Read, offset, bytes as u64)?;
         // SAFETY: so many bytes are mapped there until unmap.
-        let copy = unsafe { std::slice::from_raw_parts(place.as_ptr(), bytes) }.to_vec();
+        let copy = unsafe { std::slice::from_raw_parts(data.as_ptr(), bytes) }.to_vec();
         driver.unmap(buffer)?;
         Ok(copy)
     })
@@ -267,11 +266,11 @@ fn writes_and_copies_happen_in_their_order() {
 fn mapped_bytes_are_the_buffers() {
     let Some(device) = headless() else { return };
     let target = buffer(&device, 4096);
-    let place = now(&device, |driver| {
-        driver.map(target, MapMode::Write, 100, 50).map(|place| place.as_ptr() as usize)
+    let address = now(&device, |driver| {
+        driver.map(target, MapMode::Write, 100, 50).map(|data| data.as_ptr() as usize)
     });
     // SAFETY: 50 bytes are mapped there until unmap.
-    unsafe { std::slice::from_raw_parts_mut(place.unwrap() as *mut u8, 50) }.fill(9);
+    unsafe { std::slice::from_raw_parts_mut(address.unwrap() as *mut u8, 50) }.fill(9);
     assert_eq!(status(now(&device, |driver| driver.write(target, 0, b"no"))), Some(Status::State));
     assert_eq!(
         status(now(&device, |driver| driver.map(target, MapMode::Read, 0, 1).map(drop))),
@@ -285,7 +284,7 @@ fn mapped_bytes_are_the_buffers() {
 
 #[test]
 #[ignore = "run by the others, in a process with an environment of its own"]
-fn what_cannot_be_is_refused_by_name() {
+fn invalid_arguments_are_refused_by_name() {
     let Some(device) = headless() else { return };
     let small = buffer(&device, 16);
     let refuse = |wanted: Status, words: &str, work: &(dyn Fn(&mut dyn Driver) -> Result<()> + Sync)| {
@@ -301,12 +300,12 @@ fn what_cannot_be_is_refused_by_name() {
     refuse(Status::Range, "offset + data", &|driver| driver.write(small, u64::MAX, b"too far"));
     refuse(Status::Range, "offset + bytes", &|driver| driver.map(small, MapMode::Read, 8, 9).map(drop));
     refuse(Status::Argument, "overlap", &|driver| driver.copy(small, 0, small, 4, 8));
-    for stranger in [0, 12345, u64::MAX] {
-        refuse(Status::Handle, "not a buffer", &|driver| driver.write(Native(stranger), 0, b""));
-        refuse(Status::Handle, "not a buffer", &|driver| driver.copy(small, 0, Native(stranger), 0, 4));
-        delete(&device, Native(stranger));
+    for unknown in [0, 12345, u64::MAX] {
+        refuse(Status::Handle, "not a buffer", &|driver| driver.write(Native(unknown), 0, b""));
+        refuse(Status::Handle, "not a buffer", &|driver| driver.copy(small, 0, Native(unknown), 0, 4));
+        delete(&device, Native(unknown));
     }
-    // A stranger's fence is left alone, whatever it is.
+    // A fence that is not the device's is ignored.
     now(&device, |driver| driver.import(Foreign(0x1234_5678))).unwrap();
     let discard = |driver: &mut dyn Driver| {
         driver.discard(Foreign(0x1234_5678));
@@ -314,7 +313,7 @@ fn what_cannot_be_is_refused_by_name() {
     };
     now(&device, discard).unwrap();
     assert_eq!(status(device.wait_fence(Fence(1 << 40), Timeout::TRY)), Some(Status::Argument));
-    assert_eq!(read(&device, small, 0, 16), [0; 16], "what is refused changes nothing");
+    assert_eq!(read(&device, small, 0, 16), [0; 16], "a refused call changes nothing");
     let live = device.live_buffers().unwrap();
     assert_eq!((live.len(), live[0].bytes, live[0].label.as_str()), (1, 16, "buffer"));
     delete(&device, small);
@@ -323,7 +322,7 @@ fn what_cannot_be_is_refused_by_name() {
 
 #[test]
 #[ignore = "run by the others, in a process with an environment of its own"]
-fn what_the_driver_says_is_in_the_error() {
+fn errors_have_the_drivers_message() {
     let Some(device) = headless() else { return };
     let debugs = device.info().capabilities.as_str().contains("debug");
     let mistake = now(&device, |driver| {
@@ -336,7 +335,7 @@ fn what_the_driver_says_is_in_the_error() {
     assert_eq!(error.status(), Status::Backend);
     let words = if debugs { "glBindBuffer" } else { "GL_INVALID_ENUM" };
     assert!(error.to_string().contains(words), "{error}");
-    now(&device, |driver| driver.submit()).expect("an error is told once");
+    now(&device, |driver| driver.submit()).expect("an error is returned once");
 }
 
 #[test]
@@ -379,7 +378,7 @@ fn heap() -> usize {
 
 #[test]
 #[ignore = "run by the others, in a process with an environment of its own"]
-fn a_forked_child_is_told() {
+fn a_forked_child_is_refused() {
     let Some(device) = headless() else { return };
     // SAFETY: the child makes nothing but calls of this library, which stands a fork, and ends at once.
     unsafe {
@@ -467,7 +466,7 @@ fn two_contexts_hand_a_buffer_back_and_forth() {
 
 #[test]
 #[ignore = "run by the others, in a process with an environment of its own"]
-fn what_is_no_context_of_opengl_is_refused() {
+fn invalid_egl_contexts_are_refused() {
     if headless().is_none() {
         return;
     }
@@ -666,7 +665,7 @@ extern "system" fn reset_status() -> u32 {
 fn a_reset_is_a_lost_device() {
     let caps = std::env::var("BACKBUF_GL_CAPS");
     if headless().is_none() || caps.is_ok_and(|list| !list.contains("robustness")) {
-        println!("without robustness nobody tells of a reset");
+        println!("without robustness no reset is reported");
         return;
     }
     let host = TestHost::new();
@@ -683,7 +682,7 @@ fn a_reset_is_a_lost_device() {
     let lost = now(&device, |driver| driver.submit()).unwrap_err();
     assert_eq!(lost.status(), Status::DeviceLost);
     assert!(lost.to_string().contains("GL_GUILTY_CONTEXT_RESET"), "{lost}");
-    // The driver tells of a reset once; the device stays lost.
+    // The driver reports a reset once; the device stays lost.
     RESET.with(|reset| reset.set(glow::NO_ERROR));
     let after: Error = now(&device, |driver| driver.write(target, 0, b"late")).unwrap_err();
     assert_eq!(after.status(), Status::DeviceLost);
@@ -692,7 +691,7 @@ fn a_reset_is_a_lost_device() {
 }
 
 thread_local! {
-    /// Fences made less fences deleted by this thread, and what really does so.
+    /// Fences made minus fences deleted by this thread, and the real entry points.
     static OPEN: Cell<i64> = const { Cell::new(0) };
     static FENCE: Cell<*const c_void> = const { Cell::new(null()) };
     static DELETE: Cell<*const c_void> = const { Cell::new(null()) };
@@ -716,7 +715,7 @@ extern "system" fn delete_sync(sync: *const c_void) {
 
 #[test]
 #[ignore = "run by the others, in a process with an environment of its own"]
-fn a_front_that_is_drawn_from_for_long_gathers_no_fences() {
+fn a_front_that_is_drawn_from_for_long_accumulates_no_fences() {
     if headless().is_none() {
         return;
     }
@@ -745,7 +744,7 @@ fn a_front_that_is_drawn_from_for_long_gathers_no_fences() {
         manager.synchronize(Timeout::FOREVER).unwrap();
     }
     assert!(most < 50, "{most} fences at once");
-    // The device first: nobody but it can end the fences that its manager keeps.
+    // The device first: it deletes the fences that its manager keeps.
     draw();
     device.destroy().unwrap();
     drop(manager);

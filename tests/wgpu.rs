@@ -1,4 +1,4 @@
-//! The device on WebGPU: the suite of every driver on each adapter, and what is its own.
+//! Devices on WebGPU: the conformance suites on each adapter, and adopted, destroyed and shared devices.
 #![cfg(feature = "wgpu")]
 
 use backbuf::buffers::Encoder;
@@ -16,7 +16,7 @@ fn open(adapter: &str) -> Result<Device> {
     Device::wgpu(WgpuConfig { label: "test", adapter, ..WgpuConfig::default() })
 }
 
-/// Runs a check on each adapter with shaders that is here; where nothing may be installed there may be none.
+/// Runs a check on each installed adapter with shaders. Where none may be installed, there may be none.
 fn everywhere(check: fn(&dyn Fn() -> Device)) {
     for adapter in ["vulkan", "gl"] {
         match open(adapter) {
@@ -60,7 +60,7 @@ fn a_device_of_the_programs_own_conforms() {
 }
 
 #[test]
-fn without_a_driver_the_rules_are_the_same() {
+fn buffers_conform_without_a_driver() {
     let make = || open("noop").unwrap();
     buffer_conformance::run(&make);
 }
@@ -80,9 +80,9 @@ fn a_device_that_the_program_destroys_is_lost() {
     });
 }
 
-/// Large writes go straight to where they belong if nothing is on its way, and in their turn otherwise: to a reader it is the same.
+/// Large writes are stored in place if no work is pending, and are recorded otherwise: the result is the same.
 #[test]
-fn writes_keep_their_place_whichever_way_they_go() {
+fn writes_in_place_and_recorded_writes_keep_their_order() {
     const BYTES: usize = 1 << 20;
     everywhere(|make| {
         let device = make();
@@ -135,9 +135,9 @@ fn writes_keep_their_place_whichever_way_they_go() {
             });
             device.wait_fence(fence.unwrap(), Timeout::FOREVER).unwrap();
             let same = device.drive(Timeout::FOREVER, |driver| {
-                let place = driver.map(back, MapMode::Read, 0, BYTES as u64)?;
+                let data = driver.map(back, MapMode::Read, 0, BYTES as u64)?;
                 // SAFETY: so many bytes are mapped there until the unmap.
-                let same = unsafe { std::slice::from_raw_parts(place.as_ptr(), BYTES) } == &expected[..];
+                let same = unsafe { std::slice::from_raw_parts(data.as_ptr(), BYTES) } == &expected[..];
                 driver.unmap(back).map(|()| same)
             });
             assert!(same.unwrap(), "not what was written");

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::error::{Error, Result, Status};
+use crate::error::Result;
 
 /// See the module. Head and tail count from 0 again whenever the ring is empty.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl FrameRing {
         match self.charged.back_mut().filter(|(newest, _)| *newest == frame) {
             Some((_, charged)) => *charged += charge,
             None => {
-                self.charged.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+                self.charged.try_reserve(1)?;
                 self.charged.push_back((frame, charge));
             }
         }
@@ -106,14 +106,14 @@ mod tests {
     }
 
     #[derive(Clone, Copy, Debug)]
-    enum Step {
+    enum RingStep {
         Claim(u64),
         NextFrame,
         Pass,
     }
 
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![4 => (0..700u64).prop_map(Step::Claim), 2 => Just(Step::NextFrame), 1 => Just(Step::Pass)]
+    fn step() -> impl Strategy<Value = RingStep> {
+        prop_oneof![4 => (0..700u64).prop_map(RingStep::Claim), 2 => Just(RingStep::NextFrame), 1 => Just(RingStep::Pass)]
     }
 
     proptest! {
@@ -128,14 +128,14 @@ mod tests {
             let mut live: Vec<(u64, u64, u64, u64)> = Vec::new();
             for step in steps {
                 match step {
-                    Step::NextFrame => frame += 1,
-                    Step::Pass => {
+                    RingStep::NextFrame => frame += 1,
+                    RingStep::Pass => {
                         passed = (passed + 1).min(frame - 1);
                         ring.free(passed);
                         live.retain(|(of, ..)| *of > passed);
                         prop_assert!(!live.is_empty() || ring.used() == 0);
                     }
-                    Step::Claim(bytes) => {
+                    RingStep::Claim(bytes) => {
                         let rounded = bytes.max(1).next_multiple_of(64);
                         match ring.claim(bytes, 64, frame).unwrap() {
                             Some(at) => {

@@ -30,7 +30,7 @@ pub use device::Device;
 pub use driver::{
     DeviceInfo, DeviceKind, DeviceLimits, Driver, Fence, Foreign, MapMode, Native, Renderer, Usage,
 };
-pub use gl::{GetProcAddress, GlConfig, GlContext};
+pub use gl::config::{GetProcAddress, GlConfig, GlContext};
 pub use host::HostConfig;
 pub use host::faults::Faults;
 pub use tracker::{DeviceStatistics, TrackedBuffer};

@@ -151,7 +151,7 @@ impl Timeline {
         if list.closed {
             return Err(Error::text(Status::DeviceLost, "the device has been destroyed"));
         }
-        list.pending.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        list.pending.try_reserve(1)?;
         let at = list.pending.partition_point(|(other, _)| *other <= fence);
         list.pending.insert(at, (fence, completion));
         self.update_first(&list);

@@ -145,8 +145,9 @@ impl BufferTracker {
     /// Reserves memory for one more buffer.
     fn reserve(&self) -> Result<()> {
         let TrackerLists { live, retired_buffers, .. } = &mut *self.lists.lock();
-        let reserved = live.try_reserve(1).and_then(|()| retired_buffers.try_reserve(live.len() + 1));
-        reserved.map_err(|_| Error::of(Status::OutOfMemory))
+        live.try_reserve(1)?;
+        retired_buffers.try_reserve(live.len() + 1)?;
+        Ok(())
     }
 
     /// Adds a buffer that memory is reserved for.

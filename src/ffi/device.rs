@@ -8,7 +8,7 @@ use bitflags::bitflags;
 use crate::alloc::boxed;
 use crate::device::device::Device;
 use crate::device::driver::{DeviceInfo, DeviceKind, Fence};
-use crate::device::gl::{GlConfig, GlContext};
+use crate::device::gl::config::{GlConfig, GlContext};
 use crate::device::host::HostConfig;
 use crate::device::wgpu::WgpuConfig;
 use crate::error::{Error, Label, Result, Status};

@@ -12,7 +12,6 @@ use crate::alloc::Arc;
 use crate::device::driver::{DeviceInfo, DeviceKind, DeviceLimits, Foreign, Renderer};
 use crate::device::gl::capabilities::{Allowed, Capabilities};
 use crate::device::gl::context::Context;
-use crate::device::gl::errors::DebugMessages;
 use crate::error::{Error, Label, Result, Status};
 use crate::text::Text;
 
@@ -63,11 +62,7 @@ const NEEDED: [&CStr; 18] = [
 
 impl Api {
     /// Loads the entry points of the current context, and those of the capabilities that are `allowed`.
-    pub(super) fn load(
-        context: &Context,
-        allowed: Allowed,
-        messages: &Arc<DebugMessages>,
-    ) -> Result<LoadedApi> {
+    pub(super) fn load(context: &Context, allowed: Allowed) -> Result<LoadedApi> {
         let (major, minor) = version(context)?;
         if let Some(name) = NEEDED.iter().find(|name| context.find(name).is_null()) {
             let name = name.to_str().unwrap_or_default();
@@ -79,7 +74,7 @@ impl Api {
             ));
         }
         // SAFETY: a context is current, and the entry points that loading calls exist.
-        let mut gl = unsafe { glow::Context::from_loader_function_cstr(|name| context.find(name)) };
+        let gl = unsafe { glow::Context::from_loader_function_cstr(|name| context.find(name)) };
         let newer = |floor: (u32, u32), extensions: &[&str]| {
             (major, minor) >= floor || extensions.iter().any(|name| gl.supported_extensions().contains(*name))
         };
@@ -135,9 +130,6 @@ impl Api {
             capabilities: Label::new(capabilities.as_str()),
             limits,
         };
-        if used.debug {
-            DebugMessages::receive(messages, &mut gl);
-        }
         let share_mark = Foreign(fence(&gl)?.0 as u64);
         let api = Api { gl, share_mark, exported: Mutex::default(), ended: AtomicBool::new(false) };
         Ok(LoadedApi { api, used, info, reset_status })

@@ -7,13 +7,11 @@ use glutin::api::egl::display::Display;
 use glutin::config::{Api, AsRawConfig, ConfigSurfaceTypes, ConfigTemplateBuilder, RawConfig};
 use glutin::display::{AsRawDisplay, GlDisplay, RawDisplay};
 use glutin_egl_sys::egl;
+use glutin_egl_sys::egl::types::{EGLConfig, EGLContext, EGLDisplay, EGLSurface, EGLint};
 
-use crate::device::gl::GetProcAddress;
 use crate::device::gl::capabilities::Capabilities;
-use crate::device::gl::egl::{
-    EGLConfig, EGLContext, EGLDisplay, EGLSurface, EGLint, EglLibrary, NO_CONFIG, PLAIN, RESETTING,
-    WITHOUT_ERRORS, library,
-};
+use crate::device::gl::config::GetProcAddress;
+use crate::device::gl::egl::{EglLibrary, NO_CONFIG, PLAIN, RESETTING, WITHOUT_ERRORS, library};
 use crate::error::{Error, Result, Status};
 use crate::text::Text;
 

@@ -39,7 +39,10 @@ impl GlDriver {
     pub(super) fn new(context: Context, allowed: Allowed, label: Label) -> Result<GlDriver> {
         let messages = DebugMessages::new(label);
         let messages = Arc::try_new(messages).map_err(|_| Error::of(Status::OutOfMemory))?;
-        let LoadedApi { api, used, info, reset_status } = Api::load(&context, allowed, &messages)?;
+        let LoadedApi { mut api, used, info, reset_status } = Api::load(&context, allowed)?;
+        if used.debug {
+            DebugMessages::receive(&messages, &mut api.gl);
+        }
         let staging = if used.staging { StagingRing::new(&api.gl) } else { None };
         let api = Arc::try_new(api).map_err(|_| Error::of(Status::OutOfMemory))?;
         let context = CheckedContext::new(context, api, label, messages, reset_status);
@@ -99,7 +102,7 @@ impl GlDriver {
             let why = "a buffer of OpenGL has at least 1 byte and at most 2147483647";
             return Err(Error::value(Status::Limit, "bytes", bytes, why));
         }
-        self.buffers.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.buffers.try_reserve(1)?;
         self.context.clear_errors();
         // SAFETY: a new buffer, bound to a target that nothing draws from.
         let buffer = unsafe {

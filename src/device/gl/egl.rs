@@ -5,10 +5,9 @@ use std::ptr::null;
 use std::sync::OnceLock;
 
 use glutin_egl_sys::egl;
+use glutin_egl_sys::egl::types::{EGLConfig, EGLContext, EGLDisplay, EGLSurface, EGLint};
 
 use crate::error::{Error, Result, Status};
-
-pub(super) use egl::types::{EGLConfig, EGLContext, EGLDisplay, EGLSurface, EGLint};
 
 const VERSION: &[EGLint] = &[
     egl::CONTEXT_MAJOR_VERSION as EGLint,

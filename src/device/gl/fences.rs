@@ -28,7 +28,7 @@ struct OpenFence {
 impl GlFences {
     /// Makes the fence of a submit, after all work so far.
     pub(super) fn submit(&mut self, gl: &glow::Context) -> Result<Fence> {
-        self.open.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.open.try_reserve(1)?;
         let sync = api::fence(gl)?;
         self.last += 1;
         self.open.push_back(OpenFence { number: self.last, sync, flushed: false });

@@ -12,10 +12,10 @@ use std::ptr::NonNull;
 use crate::alloc::try_vec;
 use crate::device::device::Device;
 use crate::device::driver::{DeviceInfo, DeviceKind, DeviceLimits, Driver, Fence, MapMode, Native, Usage};
+use crate::device::host::faults::Faults;
 use crate::error::{Error, Label, Result, Status};
 use crate::sys::clock::{Deadline, Timeout};
 use crate::sys::pages::{Pages, check_available};
-use faults::Faults;
 
 /// Configuration of a host device.
 ///
@@ -115,7 +115,7 @@ impl HostDriver {
     }
 
     fn record(&mut self, work: HostWork) -> Result<()> {
-        self.recorded.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.recorded.try_reserve(1)?;
         self.recorded.push(work);
         Ok(())
     }
@@ -290,7 +290,7 @@ unsafe impl Driver for HostDriver {
 
     fn submit(&mut self) -> Result<Fence> {
         self.faults.count_step()?;
-        self.timeline.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.timeline.try_reserve(1)?;
         let work = std::mem::take(&mut self.recorded);
         self.timeline.push_back(Submission { work, delay: self.faults.delay_polls(), complete: false });
         Ok(Fence(self.passed + self.timeline.len() as u64))

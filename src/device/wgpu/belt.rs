@@ -125,12 +125,12 @@ impl StagingBelt {
             // The chunk with more space left is for the next writes.
             let spare = chunk.bytes - bytes;
             if self.current.as_ref().is_some_and(|current| current.space() > spare) {
-                self.filled.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+                self.filled.try_reserve(1)?;
                 self.filled.push(chunk);
                 return Ok(self.filled.last_mut().map(|chunk| piece(chunk, bytes)));
             }
             if let Some(before) = self.current.replace(chunk) {
-                self.filled.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+                self.filled.try_reserve(1)?;
                 self.filled.push(before);
             }
         }
@@ -168,7 +168,7 @@ impl StagingBelt {
 
     /// Moves the chunks that are mapped again to the free ones, and frees those whose mapping failed.
     fn collect(&mut self, gpu: &Gpu) -> Result<()> {
-        self.free.try_reserve(self.submitted.len()).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.free.try_reserve(self.submitted.len())?;
         let result =
             |chunk: &StagingChunk| chunk.map_result.as_ref().map_or(FAILED, |result| result.load(Acquire));
         while let Some(at) = self.submitted.iter().position(|chunk| result(chunk) != PENDING) {
@@ -184,8 +184,7 @@ impl StagingBelt {
 
     /// Unmaps the chunks that the next submit uses. A failure from here on costs chunks, and nothing else.
     pub(super) fn unmap(&mut self) -> Result<()> {
-        let reserved = self.submitted.try_reserve(self.filled.len() + 1);
-        reserved.map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.submitted.try_reserve(self.filled.len() + 1)?;
         for chunk in self.filled.iter_mut().chain(&mut self.current) {
             chunk.view = None;
             chunk.buffer.unmap();

@@ -79,13 +79,13 @@ impl WgpuDriver {
         mapped: bool,
     ) -> Result<(Native, NonNull<u8>)> {
         self.gpu.check_alive()?;
-        self.buffers.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.buffers.try_reserve(1)?;
         let mut buffer = WgpuBuffer::new(&self.gpu, bytes, usage, label, mapped)?;
         let data = if mapped { buffer.map_at_creation(&self.gpu)? } else { NonNull::dangling() };
         self.created += 1;
         let native = Native(self.created);
         if !buffer.stale.is_empty() {
-            self.stale.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+            self.stale.try_reserve(1)?;
             self.stale.push(native);
         }
         self.buffers.insert(native, buffer);
@@ -99,7 +99,7 @@ impl WgpuDriver {
 
     /// Marks a range of a buffer as changed, for its readback buffer.
     fn mark_stale(&mut self, native: Native, offset: u64, bytes: u64) -> Result<()> {
-        self.stale.try_reserve(1).map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.stale.try_reserve(1)?;
         if self.buffers.get_mut(&native).is_some_and(|buffer| buffer.mark_stale(offset, bytes)) {
             self.stale.push(native);
         }

@@ -16,9 +16,9 @@ mod unaligned;
 use crate::device::device::Device;
 #[cfg(feature = "wgpu")]
 use crate::device::driver::Native;
-use crate::error::Result;
 #[cfg(feature = "wgpu")]
-use driver::WgpuDriver;
+use crate::device::wgpu::driver::WgpuDriver;
+use crate::error::Result;
 
 #[cfg(feature = "wgpu")]
 pub use gpu::WgpuHandles;

@@ -48,8 +48,7 @@ impl MaskedWrites {
     pub(super) fn add(&mut self, target: Native, offset: u64, data: &[u8]) -> Result<()> {
         let end = offset + data.len() as u64;
         let words = offset / 4..end.div_ceil(4);
-        let reserved = self.writes.try_reserve((words.end - words.start) as usize);
-        reserved.map_err(|_| Error::of(Status::OutOfMemory))?;
+        self.writes.try_reserve((words.end - words.start) as usize)?;
         self.target = Some(target);
         for word in words {
             let (mut mask, mut value) = ([0; 4], [0; 4]);
