@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering::*};
 
 use crate::alloc::Arc;
 use crate::device::wgpu::gpu::Gpu;
-use crate::error::{Error, Result, Status};
+use crate::error::Result;
 
 /// Bytes of a chunk that small writes share.
 const CHUNK_BYTES: u64 = 1 << 20;
