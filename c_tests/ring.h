@@ -1,16 +1,16 @@
-/* What the tests of the ring share: bytes that follow from their position, and a ring that knows how far it is. */
+/* Helpers of the ring tests: bytes that follow from their position, and a ring with the positions of both ends. */
 #ifndef BACKBUF_TEST_RING_H
 #define BACKBUF_TEST_RING_H
 #include "support.h"
 
-/* --- content: the byte at a position of the stream is known to both ends, so none is lost, doubled or moved unseen --- */
+/* --- content: both ends can compute the byte at a position of the stream, so a lost, doubled or moved byte is noticed --- */
 
 static inline uint64_t content_word(uint64_t index) {
     const uint64_t x = (index + 1) * UINT64_C(0x9e3779b97f4a7c15);
     return x ^ x >> 32;
 }
 
-/* The 8 bytes from any position on. */
+/* The 8 bytes at any position. */
 static inline uint64_t content_at(uint64_t position) {
     const unsigned shift = 8 * (position % 8);
     const uint64_t low = content_word(position / 8) >> shift;
@@ -35,7 +35,7 @@ static inline bool content_is(const void *from, uint64_t position, uint64_t byte
     return memcmp(at, &(uint64_t){content_at(position)}, bytes) == 0;
 }
 
-/* A generator of its own for each user: a seed repeats a run. */
+/* Each user has its own generator: a seed repeats a run. */
 static inline uint64_t next_random(uint64_t *state) {
     *state ^= *state << 13, *state ^= *state >> 7, *state ^= *state << 17;
     return *state * UINT64_C(0x2545f4914f6cdd1d);
@@ -94,7 +94,7 @@ static inline bb_status recv_all_now(bb_receiver *rx, void *dst, uint64_t bytes,
 }
 
 /* Whether a call with this status writes the number of bytes; a refused call does not write its outputs. */
-static inline bool tells_count(bb_status status) {
+static inline bool writes_count(bb_status status) {
     return status == BB_OK || status == BB_E_FULL || status == BB_E_EMPTY || status == BB_E_TIMEOUT ||
            status == BB_E_CLOSED || status == BB_E_INTERRUPTED;
 }
@@ -109,27 +109,27 @@ static inline void expect_moved(bb_status want, uint64_t moved, bb_status got, u
     }
 }
 
-/* Offers the next `bytes` of the content, of which `moved` go. */
+/* Offers the next `bytes` of the content and expects that `moved` of them are sent. */
 static inline void ring_put(ring *r, put_call put, bb_status want, uint64_t bytes, uint64_t moved, const char *call,
                             UNITY_LINE_TYPE line) {
     static uint8_t data[LARGEST];
     uint64_t sent = UINT64_MAX;
     content_fill(data, r->in, bytes);
     const bb_status status = put(r->tx, data, bytes, &sent);
-    expect_moved(want, tells_count(want) ? moved : UINT64_MAX, status, sent, call, line);
+    expect_moved(want, writes_count(want) ? moved : UINT64_MAX, status, sent, call, line);
     r->in += moved;
 }
 
-/* Asks for `bytes`, of which `moved` come: the next of the content, and nothing behind them is written. */
+/* Asks for `bytes` and expects the next `moved` bytes of the content, with nothing written beyond them. */
 static inline void ring_take(ring *r, take_call take, bb_status want, uint64_t bytes, uint64_t moved, const char *call,
                              UNITY_LINE_TYPE line) {
     static uint8_t data[LARGEST + 1];
     uint64_t got = UINT64_MAX;
     data[moved] = 0xA5;
     const bb_status status = take(r->rx, data, bytes, &got);
-    expect_moved(want, tells_count(want) ? moved : UINT64_MAX, status, got, call, line);
+    expect_moved(want, writes_count(want) ? moved : UINT64_MAX, status, got, call, line);
     UNITY_TEST_ASSERT(content_is(data, r->out, moved), line, "other bytes than were sent");
-    UNITY_TEST_ASSERT(data[moved] == 0xA5, line, "more was written than reported");
+    UNITY_TEST_ASSERT(data[moved] == 0xA5, line, "bytes beyond the reported count were written");
     r->out += moved;
 }
 
@@ -139,7 +139,7 @@ static inline void ring_take(ring *r, take_call take, bb_status want, uint64_t b
 #define FEED(want, r, bytes, moved) PUT(bb_sender_feed, want, r, bytes, moved)
 #define RECV(want, r, bytes, moved) TAKE(bb_receiver_recv, want, r, bytes, moved)
 
-/* All that is in the ring now: `bytes`, by a claim that is given up again. */
+/* Expects `bytes` in the ring, by a span that consumes nothing. */
 static inline void expect_readable(ring *r, uint64_t bytes, UNITY_LINE_TYPE line) {
     bb_const_span span = {0};
     const bb_status status = bb_receiver_peek(r->rx, 0, &span);
@@ -163,7 +163,7 @@ static inline bb_end_stats receiver_stats(bb_receiver *rx) {
     return stats;
 }
 
-/* --- the ways in which an end goes --- */
+/* --- the ways to end an end --- */
 
 static inline bb_status close_sender(ring *r) { return bb_sender_close(r->tx); }
 
@@ -192,7 +192,7 @@ static inline bb_stream_config stream_defaults(void) {
     return config;
 }
 
-/* The receiver is the stream's from here on: r->rx is cleared. */
+/* The stream takes the receiver: r->rx is cleared. */
 static inline bb_stream *make_stream(ring *r, const bb_stream_config *config) {
     bb_stream *stream = NULL;
     OK(bb_spsc_into_stream(r->rx, config, &stream));
@@ -200,7 +200,7 @@ static inline bb_stream *make_stream(ring *r, const bb_stream_config *config) {
     return stream;
 }
 
-/* A chunk as the stream must give it: aligned, writable, the next bytes of the content. */
+/* Expects a chunk that is aligned, writable and holds the next bytes of the content. */
 static inline void expect_chunk(ring *r, const bb_chunk *chunk, uint64_t bytes, UNITY_LINE_TYPE line) {
     UNITY_TEST_ASSERT_EQUAL_UINT64(bytes, chunk->bytes, line, "the chunk's bytes");
     UNITY_TEST_ASSERT((uintptr_t)chunk->data % 64 == 0, line, "a chunk is aligned to 64 bytes");
@@ -208,7 +208,7 @@ static inline void expect_chunk(ring *r, const bb_chunk *chunk, uint64_t bytes, 
     r->out += bytes;
 }
 
-/* The next chunk, which must be there and hold so many bytes. */
+/* The next chunk, which must be available and hold `bytes`. */
 static inline bb_chunk next_chunk(bb_stream *stream, ring *r, uint64_t bytes, UNITY_LINE_TYPE line) {
     bb_chunk chunk = {0};
     expect_status(BB_OK, bb_stream_next(stream, 0, &chunk), "bb_stream_next", line);

@@ -1,4 +1,4 @@
-/* What each call of the ring's two ends does: bytes in order, none lost, counts beside every status. */
+/* Calls on both ends of a ring: bytes in order, none lost, a count with every status. */
 #include "ring.h"
 
 /* --- capacity --- */
@@ -26,7 +26,7 @@ static void capacity_is_a_power_of_two_and_all_of_it_usable(void) {
 
 static void memory_of_a_large_ring_is_taken_as_it_is_used(void) {
     if (other_malloc() != NULL) {
-        TEST_IGNORE_MESSAGE(other_malloc()); /* and has memory of its own beside ours */
+        TEST_IGNORE_MESSAGE(other_malloc()); /* another allocator has memory of its own */
     }
     enum { MIB = 256 };
     const long before = resident_kib();
@@ -70,13 +70,13 @@ static void recv_gives_what_is_there(void) {
 static void no_bytes_are_no_failure(void) {
     ring r = make_ring(8);
     uint64_t n = UINT64_MAX;
-    RECV(BB_OK, &r, 0, 0); /* of an empty ring */
+    RECV(BB_OK, &r, 0, 0); /* from an empty ring */
     SEND(BB_OK, &r, 8, 8);
     SEND(BB_OK, &r, 0, 0); /* into a full one */
     FEED(BB_OK, &r, 0, 0);
     PUT(send_all_now, BB_OK, &r, 0, 0);
     TAKE(recv_all_now, BB_OK, &r, 0, 0);
-    OK(bb_sender_send(r.tx, NULL, 0, &n)); /* and without a pointer */
+    OK(bb_sender_send(r.tx, NULL, 0, &n)); /* no pointer is needed */
     TEST_ASSERT_EQUAL_UINT64(0, n);
     OK(bb_receiver_recv(r.rx, NULL, 0, &n));
     TEST_ASSERT_EQUAL_UINT64(0, n);
@@ -98,7 +98,7 @@ static void lengths_beyond_the_address_space_are_refused(void) {
 static void every_size_at_every_offset_arrives(void) {
     ring r = make_ring(64);
     for (uint64_t size = 1; size <= 64; size++) {
-        for (int turn = 0; turn < 64; turn++) { /* odd sizes come by every offset */
+        for (int turn = 0; turn < 64; turn++) { /* odd sizes reach every offset */
             SEND(BB_OK, &r, size, size);
             RECV(BB_OK, &r, size, size);
         }
@@ -117,7 +117,7 @@ static void a_try_of_all_tells_how_much_went(void) {
     end_ring(r);
 }
 
-/* --- the end: everything sent is delivered before it --- */
+/* --- closing: everything sent is delivered before the end is reported --- */
 
 static void everything_sent_comes_before_the_senders_end(void) {
     for (size_t i = 0; i < LENGTH(sender_ends); i++) {
@@ -129,7 +129,7 @@ static void everything_sent_comes_before_the_senders_end(void) {
         OK(bb_receiver_peek(r.rx, 54, &span));
         OK(bb_receiver_consume(r.rx, 14));
         r.out += 14;
-        EXPECT(BB_E_CLOSED, bb_receiver_peek(r.rx, 41, &span)); /* so many can no longer come */
+        EXPECT(BB_E_CLOSED, bb_receiver_peek(r.rx, 41, &span)); /* 41 bytes can no longer come */
         EXPECT(BB_E_CLOSED, bb_receiver_wait_readable(r.rx, 41, BB_FOREVER));
         OK(bb_receiver_wait_readable(r.rx, 40, BB_FOREVER));
         TAKE(recv_all_now, BB_E_CLOSED, &r, 50, 40);
@@ -193,13 +193,13 @@ static bb_status send_nothing_more(ring *r) {
 static bb_status commit_one(ring *r) {
     bb_span span;
     const bb_status status = bb_sender_reserve(r->tx, 1, &span);
-    TEST_ASSERT_EQUAL_UINT64(54, span.bytes); /* what was fed is taken */
+    TEST_ASSERT_EQUAL_UINT64(54, span.bytes); /* fed bytes take room */
     content_fill(span.data, r->in++, 1);
     return status == BB_OK ? bb_sender_commit(r->tx, 1) : status;
 }
 
 static bb_status fill_up(ring *r) {
-    FEED(BB_OK, r, 100, 54); /* what does not fit shows that the ring is full */
+    FEED(BB_OK, r, 100, 54); /* a feed that does not fit finds the ring full */
     return BB_OK;
 }
 
@@ -230,13 +230,13 @@ static void flush_of_nothing_is_fine(void) {
     end_ring(r);
 }
 
-/* A consumer that waits for more than was published must not wait for what its producer cannot feed. */
+/* A consumer that waits for more than was published does not wait for bytes that its producer has no room to feed. */
 static void a_full_ring_publishes_what_was_fed(void) {
     ring r = make_ring(64);
     for (int turn = 0; turn < 100; turn++) {
         FEED(BB_OK, &r, 40, 40);
         FEED(BB_OK, &r, 24, 24);
-        RECV(BB_E_EMPTY, &r, 64, 0); /* full, but nobody has been turned away */
+        RECV(BB_E_EMPTY, &r, 64, 0); /* full, but no call has found it full */
         FEED(BB_E_FULL, &r, 40, 0);
         RECV(BB_OK, &r, 64, 64);
     }
@@ -265,7 +265,7 @@ static void a_wait_that_is_answered_does_not_wait(void) {
     end_ring(r);
 }
 
-/* --- an end comes back --- */
+/* --- a new end is attached --- */
 
 static void a_new_sender_goes_on_where_the_old_one_stopped(void) {
     ring r = make_ring(64);

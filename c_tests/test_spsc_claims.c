@@ -1,4 +1,4 @@
-/* Bytes in place: spans that are lent to be written or read, always contiguous, and what is refused of them. */
+/* Spans lent for writing or reading: always contiguous; wrong calls are refused. */
 #include "ring.h"
 
 static const uint64_t capacities[] = {1, 2, 8, 64, 1024, 4096, 8192, 65536};
@@ -22,7 +22,7 @@ static void a_span_is_all_there_is_and_contiguous_at_every_offset(void) {
             OK(bb_receiver_consume(r.rx, step));
             r.out += step;
             RECV(capacity == step ? BB_E_EMPTY : BB_OK, &r, capacity, capacity - step);
-            SEND(BB_OK, &r, step, step); /* the next begins elsewhere */
+            SEND(BB_OK, &r, step, step); /* the next span begins elsewhere */
             RECV(BB_OK, &r, step, step);
         }
         end_ring(r);
@@ -35,7 +35,7 @@ static void reserve_gives_the_free_space(void) {
     SEND(BB_OK, &r, 50, 50);
     OK(bb_sender_reserve(r.tx, 0, &span)); /* 0 counts as 1 */
     TEST_ASSERT_EQUAL_UINT64(14, span.bytes);
-    OK(bb_sender_commit(r.tx, 0)); /* given up */
+    OK(bb_sender_commit(r.tx, 0)); /* publishes nothing */
     READABLE(&r, 50);
     EXPECT(BB_E_FULL, bb_sender_reserve(r.tx, 15, &span));
     OK(bb_sender_reserve(r.tx, 14, &span));
@@ -63,7 +63,7 @@ static void peek_gives_what_is_readable(void) {
     OK(bb_receiver_consume(r.rx, 0));
     OK(bb_receiver_peek(r.rx, 30, &span));
     TEST_ASSERT_EQUAL_UINT64(30, span.bytes);
-    SEND(BB_OK, &r, 30, 30); /* does not change the open claim */
+    SEND(BB_OK, &r, 30, 30); /* does not change the open span */
     CHECK(content_is(span.data, r.out, 30));
     OK(bb_receiver_consume(r.rx, 10));
     r.out += 10;
@@ -78,12 +78,12 @@ static void a_claim_keeps_its_bytes_from_the_other_end(void) {
     bb_const_span full;
     SEND(BB_OK, &r, 64, 64);
     OK(bb_receiver_peek(r.rx, 64, &full));
-    SEND(BB_E_FULL, &r, 1, 0); /* peeked is not free */
+    SEND(BB_E_FULL, &r, 1, 0); /* peeked bytes are not free */
     OK(bb_receiver_consume(r.rx, 64));
     r.out += 64;
     OK(bb_sender_reserve(r.tx, 64, &free));
     memset(free.data, 1, 64);
-    RECV(BB_E_EMPTY, &r, 64, 0); /* reserved is not sent */
+    RECV(BB_E_EMPTY, &r, 64, 0); /* reserved bytes are not sent */
     OK(bb_sender_commit(r.tx, 0));
     RECV(BB_E_EMPTY, &r, 64, 0);
     end_ring(r);
@@ -97,7 +97,7 @@ static void the_other_ends_death_does_not_touch_a_claim(void) {
         OK(receiver_ends[i](&r));
         memset(free.data, 7, free.bytes);
         EXPECT(BB_E_CLOSED, bb_sender_commit(r.tx, free.bytes));
-        EXPECT(BB_E_STATE, bb_sender_commit(r.tx, 0)); /* the claim has ended */
+        EXPECT(BB_E_STATE, bb_sender_commit(r.tx, 0)); /* the span has ended */
         end_ring(r);
     }
     for (size_t i = 0; i < LENGTH(sender_ends); i++) {
@@ -115,7 +115,7 @@ static void the_other_ends_death_does_not_touch_a_claim(void) {
     }
 }
 
-/* --- wrong claims: each is refused, and changes nothing --- */
+/* --- wrong calls: each is refused and changes nothing --- */
 
 static void commit_beyond_the_span_or_without_one_changes_nothing(void) {
     ring r = make_ring(64);
@@ -130,7 +130,7 @@ static void commit_beyond_the_span_or_without_one_changes_nothing(void) {
         TOLD("bb_sender_commit");
     }
     READABLE(&r, 50);
-    content_fill(span.data, r.in, span.bytes); /* the claim still stands */
+    content_fill(span.data, r.in, span.bytes); /* the span is still open */
     OK(bb_sender_commit(r.tx, span.bytes));
     r.in += span.bytes;
     EXPECT(BB_E_STATE, bb_sender_commit(r.tx, 0));
@@ -166,7 +166,7 @@ static void a_second_claim_is_refused(void) {
     SEND(BB_OK, &r, 10, 10);
     OK(bb_sender_reserve(r.tx, 1, &first));
     EXPECT(BB_E_STATE, bb_sender_reserve(r.tx, 1, &second));
-    OK(bb_receiver_peek(r.rx, 1, &seen)); /* the ends have a claim each */
+    OK(bb_receiver_peek(r.rx, 1, &seen)); /* each end has a span */
     EXPECT(BB_E_STATE, bb_receiver_peek(r.rx, 1, &again));
     CHECK(second.data == NULL && again.data == NULL);
     OK(bb_sender_commit(r.tx, 0));
@@ -212,7 +212,7 @@ static void more_than_the_ring_can_hold_is_refused(void) {
     end_ring(r);
 }
 
-/* --- ends that die with a claim open: its memory stays until the claim's own end --- */
+/* --- ends destroyed with an open span: its memory stays until the span ends --- */
 
 static void a_sender_destroyed_with_a_claim_keeps_the_memory(void) {
     ring r = make_ring(65536);
@@ -223,7 +223,7 @@ static void a_sender_destroyed_with_a_claim_keeps_the_memory(void) {
     OK(bb_sender_destroy(r.tx));
     memset(span.data, 7, span.bytes);
     RECV(BB_OK, &r, 100, 10);
-    RECV(BB_E_CLOSED, &r, 100, 0); /* the claim's bytes were never sent */
+    RECV(BB_E_CLOSED, &r, 100, 0); /* the span's bytes were never sent */
     EXPECT(BB_E_BUSY, bb_receiver_attach_sender(r.rx, &next));
     memset(span.data, 8, span.bytes);
     EXPECT(BB_E_CLOSED, bb_sender_commit(r.tx, 10));
@@ -247,7 +247,7 @@ static void a_receiver_destroyed_with_a_claim_keeps_the_memory(void) {
     EXPECT(BB_E_CLOSED, bb_receiver_consume(r.rx, 10));
     EXPECT(BB_E_STALE, bb_receiver_consume(r.rx, 10));
     OK(bb_sender_attach_receiver(r.tx, &r.rx));
-    RECV(BB_OK, &r, 65536, 65536); /* nothing of it was consumed */
+    RECV(BB_OK, &r, 65536, 65536); /* no byte of it was consumed */
     end_ring(r);
 }
 
@@ -286,7 +286,7 @@ static void of_two_that_destroy_one_keeps_the_claim(void) {
         EXPECT(BB_E_BUSY, bb_receiver_attach_sender(r.rx, &next));
         EXPECT(BB_E_CLOSED, bb_sender_commit(r.tx, 8));
         OK(bb_receiver_attach_sender(r.rx, &next));
-        EXPECT(BB_E_STALE, bb_sender_commit(r.tx, 8)); /* and the new sender stays */
+        EXPECT(BB_E_STALE, bb_sender_commit(r.tx, 8)); /* the new sender stays */
         EXPECT(BB_E_BUSY, bb_receiver_attach_sender(r.rx, &r.tx));
         OK(bb_sender_destroy(next));
         OK(bb_receiver_destroy(r.rx));

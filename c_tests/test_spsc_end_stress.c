@@ -1,13 +1,13 @@
-/* Two threads on a ring one of whose ends goes at a random instant.
+/* Two threads on a ring, one of whose ends is closed or destroyed at a random instant.
  * BACKBUF_SOAK=1 runs the long forms: a million ends, and five million right behind the last bytes. */
 #include "soak.h"
 #include <sched.h>
 
-/* --- an end that goes at any instant: what was sent arrives, and nobody is left waiting --- */
+/* --- an end closed at any instant: what was sent arrives, and no thread is left waiting --- */
 
 enum { CLOSING_CAPACITY = 256 };
 
-/* How an end goes: by its own thread or another, closed or destroyed. */
+/* How an end is ended: by its own thread or another one, closed or destroyed. */
 typedef struct closing {
     bb_sender *tx;
     bb_receiver *rx;
@@ -16,7 +16,7 @@ typedef struct closing {
 } closing;
 
 static struct {
-    _Atomic(closing *) job; /* for the partner's thread, which puts NULL when it is done */
+    _Atomic(closing *) job; /* set for the partner's thread, which sets NULL when it is done */
     atomic_bool stop;
     atomic_int finished;
     uint64_t rounds;
@@ -55,7 +55,7 @@ static void receive_until_closed(closing *j, uint64_t calls) {
     THREAD_CHECK(status == BB_OK || status == BB_E_CLOSED);
 }
 
-/* Receives when the main thread's sender goes, sends when its receiver goes. */
+/* Receives if the main thread ends its sender, sends if it ends its receiver. */
 static void *partner(void *argument) {
     (void)argument;
     while (!atomic_load(&c.stop)) {
@@ -121,7 +121,7 @@ static void an_end_may_go_at_any_instant(void) {
     join(threads[1]);
 }
 
-/* Its own thread is inside of a wait while another ends it. */
+/* Another thread ends it while its own thread waits. */
 static void *wait_inside(void *argument) {
     closing *j = argument;
     const bb_status status =
@@ -154,7 +154,7 @@ static void an_end_may_be_ended_while_its_own_thread_waits(void) {
     }
 }
 
-/* --- the last bytes and the end right behind them: a receiver that looks in between must not take the end for all --- */
+/* --- the last bytes and the close right after them: a receiver that polls in between receives the bytes before it reports the end --- */
 
 static struct {
     bb_receiver *rx;
@@ -163,7 +163,7 @@ static struct {
     atomic_int finished;
 } l;
 
-/* Receives a word in one of the ways there are, and then hears of the end. */
+/* Receives a word by one of the calls, then BB_E_CLOSED. */
 static bool word_then_end(uint64_t i) {
     uint64_t word = 0, got = 0;
     bb_const_span span;

@@ -1,4 +1,4 @@
-/* A ring in an event loop: a descriptor a side, level-triggered, signalled for whoever armed it. */
+/* A ring in an event loop: one level-triggered descriptor a side, readable after it was armed. */
 #include "ring.h"
 #include <sys/resource.h>
 
@@ -26,15 +26,15 @@ static int stream_fd(bb_stream *s) {
 static void an_armed_receiver_hears_of_data(void) {
     ring r = make_ring(64);
     const int fd = receiver_fd(r.rx);
-    TEST_ASSERT_EQUAL_INT(fd, receiver_fd(r.rx)); /* one for life */
+    TEST_ASSERT_EQUAL_INT(fd, receiver_fd(r.rx)); /* one descriptor for the life of the end */
     FD_QUIET(fd);
     for (int turn = 0; turn < 20; turn++) {
         EXPECT(BB_E_EMPTY, bb_receiver_arm(r.rx, 1));
         FD_QUIET(fd);
         SEND(BB_OK, &r, 10, 10);
         FD_READABLE(fd);
-        FD_READABLE(fd);              /* level-triggered: asking does not clear it */
-        OK(bb_receiver_arm(r.rx, 1)); /* there is data: nothing is armed */
+        FD_READABLE(fd);              /* level-triggered: polling does not clear it */
+        OK(bb_receiver_arm(r.rx, 1)); /* data is available: nothing is armed */
         RECV(BB_OK, &r, 64, 10);
         EXPECT(BB_E_EMPTY, bb_receiver_arm(r.rx, 1));
         FD_QUIET(fd);
@@ -84,7 +84,7 @@ static void an_armed_sender_hears_of_room(void) {
     end_ring(r);
 }
 
-/* Who waits for room holds nothing back, or the room may never come. */
+/* A wait for room publishes what was fed; otherwise the room may never come. */
 static void arming_publishes_what_was_fed(void) {
     ring r = make_ring(64);
     FEED(BB_OK, &r, 10, 10);
@@ -140,7 +140,7 @@ static void every_way_to_make_room_is_heard_of(void) {
     end_ring(r);
 }
 
-/* --- the end is heard of, and goes on being --- */
+/* --- the end of the other side: readable, and stays readable --- */
 
 static void the_senders_end_is_heard_of(void) {
     for (int destroy = 0; destroy < 2; destroy++) {
@@ -151,7 +151,7 @@ static void the_senders_end_is_heard_of(void) {
         FD_QUIET(fd);
         OK(destroy ? bb_sender_destroy(r.tx) : bb_sender_close(r.tx));
         FD_READABLE(fd);
-        EXPECT(BB_E_CLOSED, bb_receiver_arm(r.rx, 10)); /* so many can no longer come */
+        EXPECT(BB_E_CLOSED, bb_receiver_arm(r.rx, 10)); /* 10 bytes can no longer come */
         FD_READABLE(fd);
         OK(bb_receiver_arm(r.rx, 1));
         RECV(BB_OK, &r, 64, 3);
@@ -202,14 +202,14 @@ static void a_stream_has_one_too(void) {
     EXPECT(BB_E_EMPTY, bb_stream_arm(s));
     OK(bb_sender_close(r.tx));
     FD_READABLE(fd);
-    OK(bb_stream_arm(s)); /* the end can be had now */
+    OK(bb_stream_arm(s)); /* the end is available now */
     EXPECT(BB_E_CLOSED, bb_stream_next(s, 0, &chunk));
     FD_READABLE(fd);
     OK(bb_stream_destroy(s));
     end_ring(r);
 }
 
-/* --- both sides in event loops of their own --- */
+/* --- both sides in their own event loops --- */
 
 enum { BYTES = 200000 };
 
@@ -234,7 +234,7 @@ static void *sending_loop(void *argument) {
             break;
         }
         if (want == 13) {
-            nap(); /* so that the other side sleeps too */
+            nap(); /* so that the other side sleeps, too */
         }
     }
     THREAD_OK(bb_sender_close(r->tx));
@@ -258,7 +258,7 @@ static void event_loops_on_both_sides_miss_nothing(void) {
         if (status == BB_E_EMPTY) {
             if (bb_receiver_arm(r.rx, 1) == BB_E_EMPTY) {
                 FD_READABLE(fd);
-                CHECK(bb_receiver_arm(r.rx, 1) != BB_E_EMPTY); /* readable means that there is something */
+                CHECK(bb_receiver_arm(r.rx, 1) != BB_E_EMPTY); /* readable: bytes are available */
             }
             continue;
         }

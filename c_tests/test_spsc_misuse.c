@@ -1,4 +1,4 @@
-/* Wrong calls on a ring: each has a status that names what was wrong, changes nothing, and writes nowhere it should not. */
+/* Wrong calls on a ring: each returns the status of its fault, changes nothing and writes no output. */
 #include "ring.h"
 
 /* --- creation --- */
@@ -25,7 +25,7 @@ static void a_capacity_that_cannot_be_is_refused(void) {
         EXPECT(BB_E_RANGE, create(beyond[i], NULL));
         TOLD("capacity");
     }
-    for (int bits = 46; bits < 64; bits++) { /* twice in a row in an address space of 47 bits */
+    for (int bits = 46; bits < 64; bits++) { /* mapped twice in an address space of 47 bits */
         const bb_status status = create(UINT64_C(1) << bits, NULL);
         CHECK(status == BB_E_RANGE || status == BB_E_OUT_OF_MEMORY);
     }
@@ -49,7 +49,7 @@ static void a_config_that_cannot_be_is_refused(void) {
         EXPECT(BB_E_VERSION, create(64, &c));
         TOLD("struct_size");
     }
-    c.struct_size = offsetof(bb_spsc_config, label); /* an older version: what lies beyond is never read */
+    c.struct_size = offsetof(bb_spsc_config, label); /* an older version: fields beyond its size are never read */
     c.label = "caf\xe9";
     OK(create(64, &c));
     struct {
@@ -79,7 +79,7 @@ static void a_refusal_names_the_ring(void) {
     end_ring(r);
 }
 
-/* --- an end in two threads at once --- */
+/* --- two threads on one end --- */
 
 typedef struct inside {
     ring r;
@@ -89,7 +89,7 @@ typedef struct inside {
 
 static void *stay_inside(void *argument) {
     inside *i = argument;
-    do { /* the main thread's own calls may be inside just now */
+    do { /* the main thread's own calls may be running */
         i->status = i->sending ? bb_sender_wait_writable(i->r.tx, 1, BB_FOREVER)
                                : bb_receiver_wait_readable(i->r.rx, 1, BB_FOREVER);
     } while (i->status == BB_E_BUSY);
@@ -204,7 +204,7 @@ static void in_the_checked_mode_two_threads_cannot_spoil_the_bytes(void) {
     end_ring(r);
 }
 
-/* Without the checked mode the bytes are anybody's guess, but they stay in the ring, and so does every count. */
+/* Without the checked mode the received bytes are unspecified, but every access and every count stays within the ring. */
 typedef struct crowd {
     ring r;
     atomic_bool stop;
@@ -270,7 +270,7 @@ static void without_the_check_misuse_stays_within_the_ring(void) {
     for (size_t t = 0; t < LENGTH(threads); t++) {
         join(threads[t]);
     }
-    (void)bb_sender_commit(c.r.tx, 0); /* claims may be open */
+    (void)bb_sender_commit(c.r.tx, 0); /* spans may be open */
     (void)bb_receiver_consume(c.r.rx, 0);
     end_ring(c.r);
 }

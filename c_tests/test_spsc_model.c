@@ -1,12 +1,12 @@
 /* Random calls on both ends of a ring, on one thread, against a plain model that knows every status and count.
- * BACKBUF_SOAK=1 runs a hundred times as many; a failure tells its seed, and BACKBUF_SEED=<seed> repeats it. */
+ * BACKBUF_SOAK=1 runs a hundred times as many; a failure prints its seed, and BACKBUF_SEED=<seed> repeats it. */
 #include "ring.h"
 
-/* What a ring is: three positions in the content, the claims, and which end is closed. */
+/* The model of a ring: three positions in the content, the open spans, and which end is closed. */
 typedef struct model {
     uint64_t capacity;
     uint64_t read, published, fed; /* read <= published <= fed <= read + capacity */
-    uint64_t reserved, peeked;     /* bytes of the open claims; 0: none */
+    uint64_t reserved, peeked;     /* bytes of the open spans; 0: none */
     bool sender_open, receiver_open;
 } model;
 
@@ -38,7 +38,7 @@ static void agree(run *t, const char *call, bb_status want, bb_status got, uint6
     TEST_FAIL_MESSAGE(text);
 }
 
-/* Mostly within the capacity, at times beyond; 0 too. */
+/* Usually within the capacity, sometimes beyond, sometimes 0. */
 static uint64_t some_bytes(run *t) {
     const uint64_t most_bytes = next_random(&t->random) % 8 == 0 ? 2 * t->m.capacity : t->m.capacity / 2 + 1;
     return random_between(&t->random, 0, most_bytes);
@@ -90,7 +90,7 @@ static void do_reserve(run *t) {
     want = want == BB_OK && min > m->capacity ? BB_E_RANGE : want;
     if (want == BB_OK && room(m) < most(min, 1)) {
         want = BB_E_FULL;
-        m->published = m->fed; /* of what keeps the room, nothing is held back */
+        m->published = m->fed; /* fed bytes that take the room are published */
     }
     bb_span span = {0};
     const bb_status got = bb_sender_reserve(t->tx, min, &span);
@@ -124,7 +124,7 @@ static void do_wait_writable(run *t) {
     const bool enough = room(m) >= most(1, least(bytes, m->capacity));
     const bb_status want = closed ? BB_E_CLOSED : enough ? BB_OK : BB_E_TIMEOUT;
     agree(t, "wait_writable", want, bb_sender_wait_writable(t->tx, bytes, 0), 0, 0);
-    m->published = m->fed; /* who waits holds nothing back */
+    m->published = m->fed; /* a wait publishes what was fed */
 }
 
 static void do_close_sender(run *t) {
@@ -133,7 +133,7 @@ static void do_close_sender(run *t) {
     t->m.published = t->m.fed;
 }
 
-/* The old one publishes what it had fed. */
+/* The old sender publishes what it has fed. */
 static void do_replace_sender(run *t) {
     model *m = &t->m;
     if (m->reserved != 0 || !m->receiver_open) {

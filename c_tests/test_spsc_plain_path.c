@@ -1,4 +1,4 @@
-/* While nobody sleeps, moving bytes through a ring makes no system call and allocates nothing: each thread of a child
+/* While no thread sleeps, moving bytes through a ring makes no system call and allocates nothing: each thread of a child
  * process gives up its system calls (seccomp) and counts allocations, then moves bytes by every plain call. */
 #include "counted_memory.h"
 #include "ring.h"
@@ -7,7 +7,7 @@
 #include <sys/prctl.h>
 
 enum { CAPACITY = 4096, BYTES = 4000000 };
-enum { WELL = 0, MADE_A_CALL = 10, ALLOCATED = 11, WRONG_BYTES = 12, NO_SECCOMP = 13 }; /* how a child ends */
+enum { WELL = 0, MADE_A_CALL = 10, ALLOCATED = 11, WRONG_BYTES = 12, NO_SECCOMP = 13 }; /* exit codes of a child */
 
 static void tell_the_call(int signal_number, siginfo_t *info, void *context) {
     (void)signal_number, (void)context;
@@ -19,7 +19,7 @@ static void tell_the_call(int signal_number, siginfo_t *info, void *context) {
     _exit(MADE_A_CALL);
 }
 
-/* From here on this thread may write to descriptor 2, and end the process. */
+/* From here on this thread may only write to descriptor 2 and end the process. */
 static void give_up_system_calls(void) {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -41,7 +41,7 @@ static struct {
     atomic_int ready, done;
 } s;
 
-/* A call of every plain kind in turn; how many bytes it moved. */
+/* One call of each plain kind in turn. Returns the bytes that it moved. */
 static uint64_t put_any(uint64_t turn, uint64_t bytes) {
     static uint8_t data[CAPACITY];
     uint64_t sent = 0;
@@ -99,10 +99,10 @@ static void receive_until(uint64_t bytes, uint64_t *state) {
     }
 }
 
-/* Both have come so far: nobody sleeps for the other, nor ends before it. */
-static void meet(atomic_int *place, int count) {
-    atomic_fetch_add(place, 1);
-    while (atomic_load(place) < count) {
+/* A barrier that spins: neither thread sleeps or ends before the other. */
+static void meet(atomic_int *arrived, int count) {
+    atomic_fetch_add(arrived, 1);
+    while (atomic_load(arrived) < count) {
     }
 }
 
@@ -113,7 +113,7 @@ static void *send_side(void *argument) {
     give_up_system_calls();
     meet(&s.ready, 2);
     send_until(BYTES, &state);
-    meet(&s.done, 3); /* with nobody: the process ends with this thread's system calls given up */
+    meet(&s.done, 3); /* never met: the process ends while this thread has given up its system calls */
     return NULL;
 }
 
@@ -141,7 +141,7 @@ static void one_thread(void) {
     }
 }
 
-/* What was asked for once and is not armed now costs nothing. */
+/* A descriptor that is not armed costs nothing. */
 static void one_thread_with_descriptors(void) {
     int32_t fds[2];
     OK(bb_receiver_fd(s.r.rx, &fds[0]));
@@ -155,7 +155,7 @@ static void one_thread_with_descriptors(void) {
     one_thread();
 }
 
-/* The filter does catch what it should. */
+/* The filter catches a system call and an allocation. */
 static void sleep_for_a_byte(void) {
     give_up_system_calls();
     (void)bb_receiver_wait_readable(s.r.rx, 1, BB_MS(10));

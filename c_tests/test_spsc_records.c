@@ -15,7 +15,7 @@ static void put_record(uint8_t to[RECORD], uint64_t number) {
     memcpy(to + 8, &(uint32_t){(uint32_t)~number}, 4);
 }
 
-/* The number of a record, which must be whole. */
+/* The number of a record, all words of which must agree. */
 static uint64_t number_of(const uint8_t *from) {
     record r;
     memcpy(&r.number, from, 8);
@@ -41,7 +41,7 @@ static ring make_overwriting(uint64_t records) {
     return r;
 }
 
-/* Sends the records from `r->in` on, each by a call of its own; all must go. */
+/* Sends the records from `r->in` on, each by its own call. All must be sent. */
 static void send_numbers(ring *r, uint64_t count) {
     for (uint64_t i = 0; i < count; i++) {
         uint8_t bytes[RECORD];
@@ -60,7 +60,7 @@ static void expect_number(ring *r, uint64_t number) {
     TEST_ASSERT_EQUAL_UINT64(number, number_of(bytes));
 }
 
-/* --- whole or not at all --- */
+/* --- sent whole or not at all --- */
 
 static void a_record_that_does_not_fit_is_not_cut(void) {
     ring r = make_ring(32);
@@ -118,7 +118,7 @@ static void a_whole_send_waits_for_room_for_all(void) {
     end_ring(r);
 }
 
-/* --- the oldest are overwritten --- */
+/* --- the oldest records are overwritten --- */
 
 static void the_newest_records_stay(void) {
     ring r = make_overwriting(5);
@@ -147,7 +147,7 @@ static void every_way_in_overwrites(void) {
         put_record(many + i * RECORD, i);
     }
     uint64_t sent = 0;
-    OK(bb_sender_send(r.tx, many, sizeof many, &sent)); /* more than the ring holds: the last ones stay */
+    OK(bb_sender_send(r.tx, many, sizeof many, &sent)); /* more than the ring holds: the last records stay */
     TEST_ASSERT_EQUAL_UINT64(sizeof many, sent);
     expect_number(&r, 5);
     OK(bb_sender_send_all(r.tx, many, 2 * RECORD, 0, &sent));
@@ -164,7 +164,7 @@ static void every_way_in_overwrites(void) {
     }
     expect_number(&r, 1); /* a span alone overwrites nothing */
     OK(bb_sender_commit(r.tx, 3 * RECORD));
-    expect_number(&r, 1); /* of the feed; the one before it is overwritten */
+    expect_number(&r, 1); /* of the feed; the record before it is overwritten */
     OK(bb_sender_send_whole(r.tx, many, 4 * RECORD, BB_FOREVER, &sent));
     expect_number(&r, 0);
     TEST_ASSERT_EQUAL_UINT64(sender_stats(r.tx).lost, receiver_stats(r.rx).lost);
@@ -193,7 +193,7 @@ static void only_whole_records_go_and_come(void) {
     TEST_ASSERT_EQUAL_UINT64(RECORD, seen.bytes);
     EXPECT(BB_E_ALIGN, bb_receiver_consume(r.rx, 1));
     OK(bb_receiver_consume(r.rx, 0));
-    OK(bb_receiver_recv(r.rx, bytes, 2 * RECORD - 1, &count)); /* whole ones that fit */
+    OK(bb_receiver_recv(r.rx, bytes, 2 * RECORD - 1, &count)); /* whole records that fit */
     TEST_ASSERT_EQUAL_UINT64(RECORD, count);
     OK(bb_receiver_recv(r.rx, NULL, 0, &count));
     EXPECT(BB_E_TIMEOUT, bb_receiver_wait_readable(r.rx, 1, 0));
@@ -208,7 +208,7 @@ static void only_whole_records_go_and_come(void) {
     OK(bb_spsc_create(1, &config, &r.tx, &r.rx));
     TEST_ASSERT_EQUAL_UINT64(100, receiver_stats(r.rx).capacity);
     end_ring(r);
-    config.struct_size = offsetof(bb_spsc_config, overwrite_record_size); /* an older program's */
+    config.struct_size = offsetof(bb_spsc_config, overwrite_record_size); /* of an older program */
     OK(bb_spsc_create(1, &config, &r.tx, &r.rx));
     TEST_ASSERT_EQUAL_UINT64(1, receiver_stats(r.rx).capacity);
     end_ring(r);
@@ -216,7 +216,7 @@ static void only_whole_records_go_and_come(void) {
 
 static void *wait_for_room(void *tx) { return (void *)(intptr_t)send_number(tx, 100, BB_FOREVER); }
 
-/* While a span is open as many records come as the ring holds, and the sender is refused the next; nothing in it changes. */
+/* While a span is open the sender can send as many records as the ring holds; the next one is refused. The span does not change. */
 static void an_open_span_is_not_overwritten(void) {
     ring r = make_overwriting(4);
     send_numbers(&r, 4);
@@ -269,7 +269,7 @@ static void a_receiver_that_went_with_a_span_holds_nothing(void) {
     OK(bb_sender_attach_receiver(r.tx, &r.rx));
     send_numbers(&r, 2);
     expect_number(&r, 4);
-    TEST_ASSERT_EQUAL_UINT64(2, receiver_stats(r.rx).lost); /* since it is there */
+    TEST_ASSERT_EQUAL_UINT64(2, receiver_stats(r.rx).lost); /* since it was attached */
     OK(bb_sender_destroy(r.tx));
     OK(bb_receiver_attach_sender(r.rx, &r.tx));
     send_numbers(&r, 2);
@@ -297,7 +297,7 @@ static void a_stream_takes_whole_records(void) {
     OK(bb_stream_next(stream, 0, &chunk));
     TEST_ASSERT_EQUAL_UINT64(2 * RECORD, chunk.bytes);
     TEST_ASSERT_EQUAL_UINT64(3, number_of(chunk.data));
-    send_numbers(&r, 7); /* what is held does not change */
+    send_numbers(&r, 7); /* an open span does not change */
     TEST_ASSERT_EQUAL_UINT64(4, number_of((const uint8_t *)chunk.data + RECORD));
     OK(bb_lease_release(chunk.lease));
     OK(bb_sender_close(r.tx));
@@ -312,7 +312,7 @@ static void a_stream_takes_whole_records(void) {
     OK(bb_sender_destroy(r.tx));
 }
 
-/* --- a sender that never waits, beside a receiver in each of its ways --- */
+/* --- a sender that never waits, with a receiver that uses each kind of call --- */
 
 enum { FLOOD = 200000 };
 

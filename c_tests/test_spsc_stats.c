@@ -1,4 +1,4 @@
-/* What each end of a ring tells about itself. */
+/* Statistics of both ends of a ring. */
 #include "ring.h"
 
 static void expect_end(bb_end_stats s, uint64_t bytes, uint64_t operations, uint64_t misses, UNITY_LINE_TYPE line) {
@@ -36,7 +36,7 @@ static void calls_that_move_bytes_are_counted_and_those_that_find_none(void) {
     bb_const_span full;
     SEND(BB_OK, &r, 50, 50);
     SENT(r, 50, 1, 0);
-    SEND(BB_OK, &r, 50, 14); /* a part is an operation, and no miss */
+    SEND(BB_OK, &r, 50, 14); /* a part is an operation, not a miss */
     SENT(r, 64, 2, 0);
     SEND(BB_E_FULL, &r, 1, 0);
     SENT(r, 64, 2, 1);
@@ -77,7 +77,7 @@ static void the_high_water_is_the_most_that_was_found(void) {
 static void waits_are_counted_by_their_length(void) {
     ring r = make_ring(64);
     SEND(BB_OK, &r, 1, 1);
-    OK(bb_receiver_wait_readable(r.rx, 1, BB_FOREVER)); /* answered at once */
+    OK(bb_receiver_wait_readable(r.rx, 1, BB_FOREVER)); /* returns at once */
     TEST_ASSERT_EQUAL_UINT64(0, receiver_stats(r.rx).waits);
     RECV(BB_OK, &r, 1, 1);
     for (uint64_t i = 1; i <= 5; i++) {
@@ -110,7 +110,7 @@ static void *wait_for_one(void *argument) {
 static void a_wake_is_counted_by_the_end_that_wakes(void) {
     ring r = make_ring(64);
     uint64_t turns = 0;
-    while (sender_stats(r.tx).wakes == 0) { /* until one was asleep in time */
+    while (sender_stats(r.tx).wakes == 0) { /* until one wake-up has met a sleeper */
         waiter w = {.r = &r};
         const pthread_t thread = start(wait_for_one, &w);
         EVENTUALLY(atomic_load(&w.started));

@@ -1,4 +1,4 @@
-/* Two threads on a ring whose bytes follow from their position: sizes, pauses and hand-offs at random.
+/* Two threads on a ring whose bytes follow from their position, with random sizes, pauses and hand-offs.
  * BACKBUF_SOAK=1 runs the long forms: 10^10 bytes, 20 million hand-offs. */
 #include "soak.h"
 
@@ -16,7 +16,7 @@ static void pause_at_random(uint64_t *state) {
 
 typedef struct side {
     ring r;
-    uint64_t capacity, bytes; /* of the ring; to move */
+    uint64_t capacity, bytes; /* capacity of the ring; bytes to move */
     uint64_t seed;
     atomic_int *finished;
 } side;
@@ -26,7 +26,7 @@ static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 /* Two sides that each wait for more than half of the ring would wait for each other. */
 static uint64_t patience(const side *s) { return s->capacity / 2 + (s->capacity == 1); }
 
-/* One call of any kind for up to `want` bytes; how many went, or UINT64_MAX for a failure. */
+/* One call of any kind for up to `want` bytes. Returns the bytes that were sent, or UINT64_MAX for a failure. */
 static uint64_t put_some(side *s, uint64_t at, uint64_t want, uint8_t *data, uint64_t *state) {
     uint64_t sent = 0;
     bb_span span;
@@ -77,7 +77,7 @@ static void *send_bytes(void *argument) {
     return NULL;
 }
 
-/* One call of any kind; what it tells. `out` moves on. */
+/* One call of any kind. Returns its status; `out` moves on. */
 static bb_status take_some(side *s, uint64_t *out, uint8_t *data, uint64_t *state) {
     const uint64_t want = random_between(state, 1, s->capacity);
     uint64_t got = 0;
@@ -92,7 +92,7 @@ static bb_status take_some(side *s, uint64_t *out, uint8_t *data, uint64_t *stat
             THREAD_OK(bb_receiver_consume(s->r.rx, got));
         } else if (status == BB_E_EMPTY) {
             status = bb_receiver_wait_readable(s->r.rx, least(want, patience(s)), BB_FOREVER);
-            status = status == BB_E_CLOSED ? BB_OK : status; /* less may be left */
+            status = status == BB_E_CLOSED ? BB_OK : status; /* fewer bytes may be left */
         }
         *out += got;
         return status;
@@ -121,7 +121,7 @@ static void *receive_bytes(void *argument) {
     }
     THREAD_CHECK(status == BB_E_CLOSED);
     THREAD_CHECK(out == s->bytes);
-    (void)bb_receiver_close(s->r.rx); /* after a failure: the sender must not wait for ever */
+    (void)bb_receiver_close(s->r.rx); /* after a failure: otherwise the sender waits for ever */
     free(data);
     atomic_fetch_add(s->finished, 1);
     return NULL;
@@ -157,7 +157,7 @@ static void every_byte_arrives_in_its_place(void) {
     }
 }
 
-/* --- hand-offs: each side sleeps for the other again and again --- */
+/* --- hand-offs: each side sleeps until the other signals, again and again --- */
 
 static struct {
     ring there, back;
@@ -169,7 +169,7 @@ static void delay(uint64_t *state) {
     const uint64_t dice = next_random(state) % 4096;
     if (dice == 0) {
         nap();
-    } else if (dice % 4 == 1) { /* around the time that a waiter spins before it sleeps */
+    } else if (dice % 4 == 1) { /* about as long as a waiter spins before it sleeps */
         for (volatile uint64_t spin = next_random(state) % 3000; spin > 0; spin--) {
         }
     }
@@ -212,9 +212,9 @@ static void *pong(void *argument) {
 
 static void no_wake_up_is_lost_in_hand_offs(void) {
     memset(&h, 0, sizeof h);
-    h.there = make_ring(8); /* so small that a sender may wait as well */
+    h.there = make_ring(8); /* so small that the sender waits, too */
     h.back = make_ring(8);
-    h.count = amount(50000, 10000000); /* two hand-offs each */
+    h.count = amount(50000, 10000000); /* two hand-offs a round */
     const pthread_t threads[] = {start(ping, NULL), start(pong, NULL)};
     watch_until(&h.finished, 2);
     join(threads[0]);

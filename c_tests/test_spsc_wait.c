@@ -1,4 +1,4 @@
-/* Waiting on a ring: one waiter a side, woken by what it waits for, by either end's end, by a signal if it asked. */
+/* Waiting on a ring: one waiter a side, woken when its condition holds, when either end is closed, or by a signal. */
 #include "ring.h"
 
 typedef enum wait_kind {
@@ -13,7 +13,7 @@ typedef enum wait_kind {
 
 enum { CAPACITY = 64 };
 
-/* A ring on which every kind of its side has to wait: full for a sender, empty for a receiver. */
+/* A ring on which every call of the waiting side waits: full for a sender, empty for a receiver. */
 typedef struct scene {
     ring r;
     bb_stream *stream;
@@ -71,7 +71,7 @@ static void *wait_on(void *argument) {
     THREAD_OK(bb_set_wait_flags(s->flags));
     atomic_store(&s->started, true);
     s->status = wait_once(s);
-    while (s->status == BB_E_BUSY) { /* the main thread was the first */
+    while (s->status == BB_E_BUSY) { /* the main thread waits already */
         s->status = wait_once(s);
     }
     atomic_store(&s->done, true);
@@ -82,12 +82,12 @@ static pthread_t start_waiter(scene *s, bool let_it_sleep) {
     const pthread_t thread = start(wait_on, s);
     EVENTUALLY(atomic_load(&s->started));
     if (let_it_sleep) {
-        nap(); /* often enough, so that both a waiter that spins and one that sleeps are met */
+        nap(); /* repeated, so that it meets a waiter that spins and one that sleeps */
     }
     return thread;
 }
 
-/* The other side moves so many bytes: takes them from a ring whose sender waits, else brings them. */
+/* The other side moves `bytes`: it receives them if the sender waits, else it sends them. */
 static void move(scene *s, uint64_t bytes) {
     static uint8_t data[CAPACITY];
     uint64_t n = 0;
@@ -99,7 +99,7 @@ static void move(scene *s, uint64_t bytes) {
     TEST_ASSERT_EQUAL_UINT64(bytes, n);
 }
 
-/* All that the waiter waits for, half first: with that one for more must not be content. */
+/* Moves all that the waiter waits for in two halves: a waiter for more than the first half is not woken by it. */
 static void serve(scene *s) {
     move(s, CAPACITY / 2);
     move(s, CAPACITY / 2);
@@ -111,7 +111,7 @@ static void expect_served(scene *s) {
         TEST_ASSERT_EQUAL_UINT64(CAPACITY, s->moved);
     }
     if (s->chunk.lease != NULL) {
-        CHECK(s->chunk.bytes == CAPACITY / 2 || s->chunk.bytes == CAPACITY); /* it may come between the halves */
+        CHECK(s->chunk.bytes == CAPACITY / 2 || s->chunk.bytes == CAPACITY); /* it may be made between the halves */
         OK(bb_lease_release(s->chunk.lease));
     }
 }
@@ -147,7 +147,7 @@ static void a_waiter_for_more_than_there_is_waits_on(void) {
     }
 }
 
-/* Else both would wait for ever: the sender for room, the receiver for what the sender holds back. */
+/* Otherwise both would wait for ever: the sender for room, the receiver for bytes that the sender has not published. */
 static void a_waiting_sender_holds_nothing_back(void) {
     for (wait_kind kind = SEND_ALL; kind <= WAIT_WRITABLE; kind++) {
         for (int round = 0; round < 20; round++) {
@@ -176,7 +176,7 @@ static void a_timeout_takes_its_time_and_nothing_else(void) {
         TEST_ASSERT_EQUAL_UINT64(0, s.moved);
         CHECK(s.chunk.lease == NULL);
         s.timeout = BB_FOREVER;
-        const pthread_t thread = start_waiter(&s, false); /* the ring is as good as before */
+        const pthread_t thread = start_waiter(&s, false); /* the ring is unchanged */
         serve(&s);
         join(thread);
         expect_served(&s);
@@ -184,7 +184,7 @@ static void a_timeout_takes_its_time_and_nothing_else(void) {
     }
 }
 
-/* --- the end of either side --- */
+/* --- either side is closed --- */
 
 static bb_status close_own(scene *s) {
     return s->stream != NULL  ? bb_stream_close(s->stream)
@@ -192,7 +192,7 @@ static bb_status close_own(scene *s) {
                               : bb_receiver_close(s->r.rx);
 }
 
-/* The waiter's own handle stays where the waiter reads it, until that has ended. */
+/* The waiter reads the handle from here, so it stays until the waiter has ended. */
 static bb_status destroy_own(scene *s) {
     return s->stream != NULL  ? bb_stream_destroy(s->stream)
            : sending(s->kind) ? bb_sender_destroy(s->r.tx)
@@ -229,7 +229,7 @@ static void every_end_wakes_every_waiter(void) {
                 const pthread_t thread = start_waiter(&s, round % 2 == 0);
                 OK(ends[i](&s));
                 join(thread);
-                /* STALE: the handle was destroyed before the thread came to use it */
+                /* STALE: the handle was destroyed before the thread used it */
                 CHECK(s.status == BB_E_CLOSED || (ends[i] == destroy_own && s.status == BB_E_STALE));
                 TEST_ASSERT_EQUAL_UINT64(0, s.moved);
                 if (ends[i] == destroy_own) {
@@ -254,7 +254,7 @@ static void a_waiter_that_the_end_leaves_with_a_part_tells_it(void) {
     begin(&s, SEND_ALL);
     thread = start_waiter(&s, true);
     RECV(BB_OK, &s.r, 10, 10);
-    OK(bb_receiver_wait_readable(s.r.rx, CAPACITY, BB_FOREVER)); /* 10 of the waiter's are there */
+    OK(bb_receiver_wait_readable(s.r.rx, CAPACITY, BB_FOREVER)); /* 10 of the waiter's bytes are in the ring */
     OK(bb_receiver_close(s.r.rx));
     join(thread);
     EXPECT(BB_E_CLOSED, s.status);
@@ -278,17 +278,17 @@ static void a_second_waiter_is_refused_at_once(void) {
         begin(&s, first);
         const pthread_t thread = start(wait_on, &s);
         scene second = {.r = s.r, .stream = s.stream, .kind = other, .timeout = BB_MS(1)};
-        bb_status status = BB_E_TIMEOUT; /* until the thread waits */
+        bb_status status = BB_E_TIMEOUT; /* until the other thread waits */
         for (const uint64_t deadline = now_ns() + BB_SEC(HANG_SECONDS); status == BB_E_TIMEOUT;) {
             CHECK(now_ns() < deadline);
-            nap(); /* or it never finds the place free */
+            nap(); /* so that the other thread finds the side free */
             status = wait_once(&second);
         }
         EXPECT(BB_E_BUSY, status);
         second.timeout = BB_FOREVER;
-        EXPECT(BB_E_BUSY, wait_once(&second)); /* not for ever */
+        EXPECT(BB_E_BUSY, wait_once(&second)); /* returns at once */
         TEST_ASSERT_EQUAL_UINT64(0, second.moved);
-        CHECK(!atomic_load(&s.done)); /* the first waits on */
+        CHECK(!atomic_load(&s.done)); /* the first waiter still waits */
         serve(&s);
         join(thread);
         expect_served(&s);
@@ -326,7 +326,7 @@ static void a_thread_that_asks_is_interrupted_and_loses_nothing(void) {
         begin(&s, kind);
         s.flags = BB_WAIT_INTERRUPTIBLE;
         const pthread_t thread = start(wait_on, &s);
-        /* again and again: one that comes before the wait does not interrupt it */
+        /* repeated: a signal before the wait does not interrupt it */
         EVENTUALLY(pthread_kill(thread, SIGUSR1) == 0 && atomic_load(&s.done));
         join(thread);
         EXPECT(BB_E_INTERRUPTED, s.status);
@@ -367,7 +367,7 @@ static void *ask_again_and_again(void *context) {
     return NULL;
 }
 
-/* One who may not wait here looks all the same: what it sees late must not reach the end's own thread. */
+/* A thread that is refused the wait has read the index first: the old value must not reach the end's own thread. */
 static void a_thread_that_only_asks_does_no_harm(void) {
     ring r = make_ring(64);
     atomic_bool done = false;

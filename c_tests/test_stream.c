@@ -1,4 +1,4 @@
-/* A stream takes a receiver's place and gives what arrives in managed buffers: sizes, records, batches, the end. */
+/* Streams: chunks of what arrives in a ring, in buffers of their own; sizes, records, batches and the end. */
 #include "ring.h"
 
 static bb_stream *make_records(ring *r, uint64_t buffer_size, uint64_t min_size, uint64_t record_size) {
@@ -26,7 +26,7 @@ static void defaults_are_those_of_the_header(void) {
 static void it_takes_the_receivers_place(void) {
     ring r = make_ring(64);
     bb_receiver *rx = r.rx, *other = NULL;
-    SEND(BB_OK, &r, 30, 30); /* unread bytes come too */
+    SEND(BB_OK, &r, 30, 30); /* unread bytes become chunks, too */
     bb_stream *s = make_stream(&r, NULL);
     EXPECT(BB_E_STALE, bb_receiver_wait_readable(rx, 1, 0));
     EXPECT(BB_E_STALE, bb_receiver_destroy(rx));
@@ -45,9 +45,9 @@ static void a_config_that_cannot_be_is_refused_and_the_receiver_stays(void) {
     const struct {
         uint64_t buffer_size, min_size, record_size;
         bb_status status;
-        const char *told;
+        const char *message;
     } cases[] = {{0, 1, 0, BB_E_ARGUMENT, "buffer_size"},     {64, 65, 0, BB_E_RANGE, "min_size"},
-                 {8192, 1025, 0, BB_E_RANGE, "min_size"}, /* over the capacity */
+                 {8192, 1025, 0, BB_E_RANGE, "min_size"}, /* more than the capacity */
                  {64, UINT64_MAX, 0, BB_E_RANGE, "min_size"}, {64, 1, 65, BB_E_RANGE, "record_size"},
                  {8192, 1, 1025, BB_E_RANGE, "record_size"},  {64, 1, UINT64_MAX, BB_E_RANGE, "record_size"}};
     ring r = make_ring(1024);
@@ -61,7 +61,7 @@ static void a_config_that_cannot_be_is_refused_and_the_receiver_stays(void) {
         c.record_size = cases[i].record_size;
         EXPECT(cases[i].status, bb_spsc_into_stream(r.rx, &c, &s));
         TOLD("bb_spsc_into_stream");
-        TOLD(cases[i].told);
+        TOLD(cases[i].message);
     }
     c = stream_defaults();
     c.label = "caf\xe9";
@@ -72,7 +72,7 @@ static void a_config_that_cannot_be_is_refused_and_the_receiver_stays(void) {
         EXPECT(BB_E_VERSION, bb_spsc_into_stream(r.rx, &c, &s));
     }
     c = stream_defaults();
-    c.buffer_size = UINT64_MAX; /* nobody asks for memory before there is something to put into it */
+    c.buffer_size = UINT64_MAX; /* a buffer is allocated when there are bytes for it */
     const bb_status huge = bb_spsc_into_stream(r.rx, &c, &s);
     CHECK(huge == BB_OK || huge == BB_E_RANGE || huge == BB_E_OUT_OF_MEMORY);
     if (huge == BB_OK) {
@@ -81,11 +81,11 @@ static void a_config_that_cannot_be_is_refused_and_the_receiver_stays(void) {
         s = NULL;
     }
     CHECK(s == NULL);
-    RECV(BB_OK, &r, 64, 5); /* as if nothing had been */
+    RECV(BB_OK, &r, 64, 5); /* the receiver is unchanged */
     end_ring(r);
 }
 
-/* --- one chunk after the other --- */
+/* --- one chunk at a time --- */
 
 static void a_chunk_is_what_is_there_up_to_the_buffer_size(void) {
     ring r = make_ring(1024);
@@ -149,7 +149,7 @@ static void it_waits_for_min_size_but_the_tail_arrives(void) {
 
 static void chunks_hold_whole_records(void) {
     ring r = make_ring(1024);
-    bb_stream *s = make_records(&r, 64, 1, 12); /* a buffer holds five */
+    bb_stream *s = make_records(&r, 64, 1, 12); /* a buffer holds five records */
     bb_chunk chunk;
     SEND(BB_OK, &r, 11, 11);
     EXPECT(BB_E_TIMEOUT, bb_stream_next(s, 0, &chunk));
@@ -158,7 +158,7 @@ static void chunks_hold_whole_records(void) {
     PASS(s, &r, 24);
     SEND(BB_OK, &r, 60, 60);
     PASS(s, &r, 60);
-    EXPECT(BB_E_TIMEOUT, bb_stream_next(s, 0, &chunk)); /* 7 bytes are there */
+    EXPECT(BB_E_TIMEOUT, bb_stream_next(s, 0, &chunk)); /* 7 bytes are in the ring */
     SEND(BB_OK, &r, 5, 5);
     OK(bb_sender_close(r.tx));
     PASS(s, &r, 12);
@@ -175,7 +175,7 @@ static void an_end_inside_of_a_record_is_told(void) {
     SEND(BB_OK, &r, 30, 30);
     OK(bb_sender_destroy(r.tx));
     r.tx = NULL;
-    PASS(s, &r, 24); /* the whole ones come first */
+    PASS(s, &r, 24); /* the whole records come first */
     for (int i = 0; i < 3; i++) {
         EXPECT(BB_E_ALIGN, bb_stream_next(s, BB_FOREVER, &chunk));
         TOLD("bb_stream_next");
@@ -192,7 +192,7 @@ static void an_end_inside_of_a_record_is_told_after_the_whole_ones(void) {
         bb_stream *s = make_records(&r, 64, 1, 12);
         bb_chunk chunks[4];
         uint64_t got = 99;
-        SEND(BB_OK, &r, 90, 90); /* a full buffer, two records, and a half */
+        SEND(BB_OK, &r, 90, 90); /* a full buffer, two records and half of one */
         OK(bb_sender_close(r.tx));
         OK((ready ? bb_stream_ready_chunks : bb_stream_chunks)(s, 4, BB_FOREVER, chunks, &got));
         TEST_ASSERT_EQUAL_UINT64(2, got);
@@ -206,7 +206,7 @@ static void an_end_inside_of_a_record_is_told_after_the_whole_ones(void) {
     }
 }
 
-/* --- several together --- */
+/* --- several chunks at once --- */
 
 static void chunks_come_together_or_not_at_all(void) {
     ring r = make_ring(1024);
@@ -221,7 +221,7 @@ static void chunks_come_together_or_not_at_all(void) {
     EXPECT(BB_E_TIMEOUT, bb_stream_chunks(s, 4, 0, chunks, &got));
     TEST_ASSERT_EQUAL_UINT64(0, got);
     SEND(BB_OK, &r, 64, 64);
-    OK(bb_stream_chunks(s, 4, 0, chunks, &got)); /* with those that the tries have filled */
+    OK(bb_stream_chunks(s, 4, 0, chunks, &got)); /* with the chunks that the earlier calls have filled */
     TEST_ASSERT_EQUAL_UINT64(4, got);
     const uint64_t bytes[] = {64, 36, 10, 64};
     for (size_t i = 0; i < 4; i++) {
@@ -239,7 +239,7 @@ static void what_a_try_has_filled_comes_with_any_next_call(void) {
     uint64_t got = 99;
     SEND(BB_OK, &r, 100, 100);
     EXPECT(BB_E_TIMEOUT, bb_stream_chunks(s, 4, 0, chunks, &got));
-    OK(bb_stream_arm(s)); /* there is one */
+    OK(bb_stream_arm(s)); /* a chunk is available */
     PASS(s, &r, 64);
     OK(bb_stream_ready_chunks(s, 4, 0, chunks, &got));
     TEST_ASSERT_EQUAL_UINT64(1, got);
@@ -247,7 +247,7 @@ static void what_a_try_has_filled_comes_with_any_next_call(void) {
     OK(bb_lease_release(chunks[0].lease));
     SEND(BB_OK, &r, 10, 10);
     EXPECT(BB_E_TIMEOUT, bb_stream_chunks(s, 4, 0, chunks, &got));
-    OK(bb_stream_destroy(s)); /* gives it back */
+    OK(bb_stream_destroy(s)); /* frees it */
     end_ring(r);
 }
 
@@ -301,7 +301,7 @@ static void ready_chunks_are_those_that_are_there(void) {
     end_ring(r);
 }
 
-/* --- the ends --- */
+/* --- closed and destroyed ends --- */
 
 static void a_closed_stream_tells_both_sides(void) {
     ring r = make_ring(64);

@@ -1,4 +1,4 @@
-/* The managed buffers behind a stream: reused while they are warm, as large as the reads, never touched while held. */
+/* Buffers of a stream: reused in last-in-first-out order, as large as the reads, unchanged while held. */
 #include "ring.h"
 
 static bb_stream *make_pooled(ring *r, uint64_t buffer_size, uint32_t pool_size) {
@@ -28,7 +28,7 @@ static bb_chunk pass_one(bb_stream *s, ring *r) {
 static void a_released_buffer_is_used_again(void) {
     ring r = make_ring(1024);
     bb_stream *s = make_pooled(&r, 256, 4);
-    POOL(s, 0, 0, 0, 0); /* it starts empty */
+    POOL(s, 0, 0, 0, 0); /* the pool starts empty */
     bb_chunk chunk = pass_one(s, &r);
     const void *first = chunk.data;
     POOL(s, 0, 1, 1, 0);
@@ -83,7 +83,7 @@ static void an_exhausted_pool_allocates_and_recovers(void) {
         for (size_t i = 0; i < HELD; i++) {
             OK(bb_lease_release(chunks[i].lease));
         }
-        POOL(s, hits, misses, 0, POOLED); /* it keeps so many, and no more */
+        POOL(s, hits, misses, 0, POOLED); /* it keeps that many and no more */
     }
     OK(bb_stream_destroy(s));
     end_ring(r);
@@ -126,7 +126,7 @@ static void chunks_that_are_not_full_in_a_row_change_nothing(void) {
     for (int turn = 0; turn < 100; turn++) {
         SEND(BB_OK, &r, 64, 64);
         PASS(s, &r, 64);
-        if (turn % 3 == 2) { /* after three full ones */
+        if (turn % 3 == 2) { /* after three full buffers */
             SEND(BB_OK, &r, 63, 63);
             PASS(s, &r, 63);
         }
@@ -153,7 +153,7 @@ static void small_chunks_halve_the_buffers_down_to_the_first_size(void) {
             PASS(s, &r, 10);
         }
     }
-    BUFFER_SIZE(s, 64); /* and never below */
+    BUFFER_SIZE(s, 64); /* never below */
     OK(bb_stream_destroy(s));
     end_ring(r);
 }
@@ -174,7 +174,7 @@ static void a_held_buffer_of_an_old_size_is_returned_all_the_same(void) {
     for (int i = 0; i < 100; i++) {
         const uint64_t bytes = stream_stats(s).buffer_size;
         SEND(BB_OK, &r, bytes, bytes);
-        PASS(s, &r, bytes); /* the whole of it fits, whatever was pooled */
+        PASS(s, &r, bytes); /* all of it fits, whatever size was pooled */
     }
     TEST_ASSERT_EQUAL_UINT64(0, stream_stats(s).live);
     CHECK(stream_stats(s).kept <= 4);
@@ -182,7 +182,7 @@ static void a_held_buffer_of_an_old_size_is_returned_all_the_same(void) {
     end_ring(r);
 }
 
-/* --- what is held --- */
+/* --- held chunks --- */
 
 static void held_chunks_never_change_while_the_stream_goes_on(void) {
     enum { HELD = 64 };
@@ -223,10 +223,10 @@ static void chunks_outlive_stream_and_ring(void) {
     for (size_t i = 0; i < LENGTH(held); i++) {
         held[i] = pass_one(s, &r);
     }
-    OK(bb_lease_release(held[9].lease)); /* one in the pool */
+    OK(bb_lease_release(held[9].lease)); /* one buffer in the pool */
     OK(bb_stream_destroy(s));
     end_ring(r);
-    ring other = make_ring(1024); /* that would take the memory if it were free */
+    ring other = make_ring(1024); /* would take the memory if it were free */
     bb_stream *t = make_pooled(&other, 256, 4);
     for (int i = 0; i < 50; i++) {
         SEND(BB_OK, &other, 256, 256);
@@ -273,14 +273,14 @@ static void a_chunk_released_twice_is_told(void) {
     EXPECT(BB_E_STALE, bb_lease_release(first.lease));
     const bb_chunk second = pass_one(s, &r);
     CHECK(second.data == first.data && second.lease != first.lease);
-    EXPECT(BB_E_STALE, bb_lease_release(first.lease)); /* the buffer is another's now */
+    EXPECT(BB_E_STALE, bb_lease_release(first.lease)); /* another chunk has the buffer now */
     POOL(s, 1, 1, 1, 0);
     OK(bb_lease_release(second.lease));
     OK(bb_stream_destroy(s));
     end_ring(r);
 }
 
-/* --- chunks that other threads give back --- */
+/* --- chunks that other threads release --- */
 
 typedef struct passed {
     bb_chunk chunk;

@@ -1,8 +1,8 @@
 //! Compiles each model against the protocol files of `../src`, and against broken copies of them.
 //!
-//! A *world* is one set of protocol files with the model that uses them. For each model there is the world `real`, whose
-//! files are those of the library, and one for each mutant, where named pieces of text have been replaced. A text that is
-//! not found exactly once stops the build: then the source has moved on, and the mutant must follow.
+//! A *world* is one set of protocol files with the model that uses them. Each model has the world `real`, whose files are those
+//! of the library, and one world for each mutant, in which named texts are replaced. The build fails if a text is not found exactly
+//! once: the source has changed, and the mutant must follow.
 
 use std::fmt::Write;
 use std::ops::Range;
@@ -50,7 +50,7 @@ fn main() {
     println!("cargo::rustc-cfg=loom");
 }
 
-/// One world: the files of the model as they are, but for `changes` in one of them and what every world reads otherwise.
+/// One world: the files of the model, with `changes` in one of them and the replacements that every world has.
 fn world(
     worlds: &mut String,
     here: &Path,
@@ -60,25 +60,31 @@ fn world(
     changed: &str,
     changes: &[(&str, &str)],
 ) {
-    // Silenced, since a mutant leaves imports and branches without a use: that is what it breaks.
+    // Lints are off, because a mutant leaves imports and branches unused.
     writeln!(worlds, "#[allow(unused, clippy::all)] mod {name} {{").unwrap();
     for file in model.files {
-        let mut path = here.join("../src").join(file);
+        let what = format!("{}::{name} in src/{file}", model.name);
         let given = if *file == model.files[0] { model.given } else { &[] };
         let changes = if *file == changed { changes } else { &[] };
-        if !given.is_empty() || !changes.is_empty() {
-            let what = format!("{}::{name} in src/{file}", model.name);
-            let source = change(&what, fs::read_to_string(&path).unwrap(), given);
-            path = out.join(model.name).join(name).join(Path::new(file).file_name().unwrap());
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, change(&what, source, changes)).unwrap();
-        }
+        let source = fs::read_to_string(here.join("../src").join(file)).unwrap();
+        let source = change(&what, change(&what, beside(file, source), given), changes);
+        let path = out.join(model.name).join(name).join(Path::new(file).file_name().unwrap());
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, source).unwrap();
         let module = Path::new(file).file_stem().unwrap().to_str().unwrap();
         writeln!(worlds, "#[path = {path:?}] pub(crate) mod {module};").unwrap();
     }
     let source = here.join("src").join(format!("{}_model.rs", model.name));
-    // What the model brings stands beside the files, for them to find.
+    // The files find the stand-ins that the model defines.
     writeln!(worlds, "#[path = {source:?}] pub mod model; use model::*; }}").unwrap();
+}
+
+/// The source of a file that finds the others of its folder in its own world. `sync` stands in for the whole folder of that name.
+fn beside(file: &str, source: String) -> String {
+    match Path::new(file).parent().and_then(Path::to_str) {
+        None | Some("sync") => source,
+        Some(folder) => source.replace(&format!("crate::{}::", folder.replace('/', "::")), "super::"),
+    }
 }
 
 fn change(what: &str, mut source: String, changes: &[(&str, &str)]) -> String {
@@ -90,7 +96,7 @@ fn change(what: &str, mut source: String, changes: &[(&str, &str)]) -> String {
     source
 }
 
-/// Where a piece of text occurs, however it is laid out: white space does not count.
+/// The ranges where a text occurs, however it is laid out: white space does not count.
 fn places(source: &str, find: &str) -> Vec<Range<usize>> {
     let (at, dense): (Vec<_>, Vec<_>) =
         source.char_indices().filter(|(_, letter)| !letter.is_whitespace()).unzip();

@@ -1,5 +1,4 @@
-//! Scripts of calls on a ring that overwrites its oldest records, against a plain queue: the same as `tests/script.rs`, from the
-//! fuzzer's bytes.
+//! Fuzz target: calls on a ring that overwrites its oldest records, compared with a queue. The scripts are those of `tests/script.rs`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Scripts of calls on one ring against a plain queue: the same as `tests/script.rs`, from the fuzzer's bytes.
+//! Fuzz target: calls on one ring, compared with a queue. The scripts are those of `tests/script.rs`.
 
 #![no_main]
 

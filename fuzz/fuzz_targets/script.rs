@@ -1,4 +1,4 @@
-//! Scripts of calls on one manager against a plain model: the same as `tests/script.rs`, from the fuzzer's bytes.
+//! Fuzz target: calls on one manager, compared with a flat model. The scripts are those of `tests/script.rs`.
 
 #![no_main]
 

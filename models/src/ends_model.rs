@@ -1,14 +1,15 @@
-//! The ends of a ring as they are, with their waits, closes and places, over memory that loom watches.
+//! Both ends of a ring: sends, receives, waits, closes and attaching, over memory that loom watches.
 
 use loom::sync::Arc;
 use loom::thread;
 
-pub(crate) use super::place::Place;
-pub(crate) use crate::spsc::{Flow, Moved, PIECE, copy, statistics};
+pub(crate) use crate::spsc::{copy, statistics};
 
+use super::flow::{Flow, Moved};
 use super::indices::Indices;
 use super::rx::Rx;
 use super::tx::Tx;
+use super::wait_side::WaitSide;
 use crate::harness::explore;
 use crate::alloc;
 use crate::sys::clock::Deadline;
@@ -16,25 +17,25 @@ use crate::sys::{eventfd, futex};
 
 pub(crate) mod ring {
     use super::super::indices::Indices;
-    use super::Place;
+    use super::super::wait_side::WaitSide;
     use crate::spsc::Mirror;
 
-    /// What of the ring the ends use.
+        /// The parts of the ring that the ends use.
     #[derive(Debug)]
     pub(crate) struct Ring {
         pub(crate) indices: Indices,
-        pub(crate) receiver: Place,
-        pub(crate) sender: Place,
+        pub(crate) receiver: WaitSide,
+        pub(crate) sender: WaitSide,
         pub(crate) memory: Mirror,
         pub(crate) backoff: bool,
         pub(crate) checked: bool,
         pub(crate) record: u64,
     }
 
-    /// The open span of a destroyed end, which the C layer alone takes.
-    pub(crate) struct Claim {
+        /// The open span of a destroyed end. Only the C layer uses it.
+    pub(crate) struct OrphanedSpan {
         pub(crate) ring: crate::alloc::Arc<Ring>,
-        pub(crate) place: fn(&Ring) -> &Place,
+        pub(crate) side: fn(&Ring) -> &WaitSide,
     }
 
     impl Ring {
@@ -44,12 +45,12 @@ pub(crate) mod ring {
     }
 }
 
-/// A ring that holds the bytes from 1 up to `full`. Its counts wrap after the second byte.
+/// A ring that holds the bytes from 1 to `full`. Its indices wrap after the second byte.
 fn ends(capacity: u64, full: u8) -> (Arc<Tx>, Arc<Rx>) {
     ends_of(Indices::new(capacity, u64::MAX - 1), 0, full)
 }
 
-/// A ring that keeps the newest record, of one byte, and has memory for two. Its counts wrap after the second byte.
+/// A ring that keeps the newest record, of one byte, and has memory for two. Its indices wrap after the second byte.
 fn overwriting(full: u8) -> (Arc<Tx>, Arc<Rx>) {
     ends_of(Indices::overwriting(1, u64::MAX - 1), 1, full)
 }
@@ -58,8 +59,8 @@ fn ends_of(indices: Indices, record: u64, full: u8) -> (Arc<Tx>, Arc<Rx>) {
     let ring = ring::Ring {
         memory: crate::spsc::Mirror::new(indices.capacity()),
         indices,
-        receiver: Place::default(),
-        sender: Place::default(),
+        receiver: WaitSide::default(),
+        sender: WaitSide::default(),
         backoff: false,
         checked: false,
         record,
@@ -71,7 +72,7 @@ fn ends_of(indices: Indices, record: u64, full: u8) -> (Arc<Tx>, Arc<Rx>) {
     (Arc::new(tx), Arc::new(rx))
 }
 
-/// Receives `count` bytes, or what comes before the end, which must be `first` and those after it.
+/// Receives `count` bytes, or those before the end. They must be `first` and the following ones.
 fn recv_all(rx: &Rx, first: u8, count: u64) -> Moved {
     let mut got = [0; 8];
     // SAFETY: no more than eight are asked for.
@@ -93,7 +94,7 @@ fn moved(bytes: u64, flow: Flow) -> Moved {
     Moved { bytes, flow }
 }
 
-/// A receiver is woken however its way to sleep and the sender's publish cross.
+/// A receiver is woken, however going to sleep and the sender's publish interleave.
 pub fn a_receiver_is_woken() {
     explore(4, || {
         let (tx, rx) = ends(2, 0);
@@ -114,7 +115,7 @@ pub fn a_sender_is_woken() {
     });
 }
 
-/// Both sides wait for each other in turn, through a ring that is always full or empty.
+/// Both sides wait for each other alternately, on a ring that is always full or empty.
 pub fn sides_wait_for_each_other() {
     explore(2, || {
         let (tx, rx) = ends(1, 0);
@@ -127,7 +128,7 @@ pub fn sides_wait_for_each_other() {
     });
 }
 
-/// Who waits for two bytes is not woken by the first, and once.
+/// A receiver that waits for two bytes is woken once, not by the first byte.
 pub fn a_sleeper_is_woken_once() {
     explore(3, || {
         let (tx, rx) = ends(2, 0);
@@ -140,8 +141,8 @@ pub fn a_sleeper_is_woken_once() {
     });
 }
 
-/// A wait for two that timed out leaves the next one, for one byte, as it should be.
-pub fn a_timeout_leaves_the_next_wait_whole() {
+/// A wait for two bytes that timed out does not disturb the next wait, for one byte.
+pub fn a_timeout_does_not_disturb_the_next_wait() {
     explore(2, || {
         let (tx, rx) = ends(2, 0);
         let receiver = thread::spawn(move || {
@@ -155,7 +156,7 @@ pub fn a_timeout_leaves_the_next_wait_whole() {
     });
 }
 
-/// Of two that wait on a side, one does and the other is told so; neither is left asleep.
+/// Of two threads that wait on a side, one waits and the other is refused; neither is left asleep.
 pub fn one_waiter_a_side() {
     explore(2, || {
         let (tx, rx) = ends(1, 0);
@@ -173,8 +174,8 @@ pub fn one_waiter_a_side() {
     });
 }
 
-/// All that was sent or fed before the sender went is received, then the end, by one who waits.
-pub fn a_receiver_that_waits_gets_everything_and_the_end() {
+/// A waiting receiver gets all that was sent or fed before the sender was dropped, then `Closed`.
+pub fn a_waiting_receiver_gets_everything_then_closed() {
     explore(3, || {
         let (tx, rx) = ends(2, 0);
         let sender = thread::spawn(move || {
@@ -187,8 +188,8 @@ pub fn a_receiver_that_waits_gets_everything_and_the_end() {
     });
 }
 
-/// The same for one who looks now and then.
-pub fn a_receiver_that_looks_gets_everything_and_the_end() {
+/// The same for a polling receiver.
+pub fn a_polling_receiver_gets_everything_then_closed() {
     explore(3, || {
         let (tx, rx) = ends(2, 0);
         let sender = thread::spawn(move || {
@@ -208,26 +209,26 @@ pub fn a_receiver_that_looks_gets_everything_and_the_end() {
 }
 
 /// The same through spans.
-pub fn a_receiver_that_peeks_gets_everything_and_the_end() {
+pub fn a_peeking_receiver_gets_everything_then_closed() {
     explore(3, || {
         let (tx, rx) = ends(2, 0);
         let sender = thread::spawn(move || {
             assert_eq!(tx.send(&[1]), Ok(moved(1, Flow::Done)));
             drop(tx);
         });
-        match rx.there(1).unwrap() {
+        match rx.available(1).unwrap() {
             Ok((_, bytes)) => assert_eq!(bytes, 1),
             Err(flow) => assert_eq!(flow, Flow::Empty),
         }
         sender.join().unwrap();
-        assert_eq!(rx.there(1).unwrap().map(|(_, bytes)| bytes), Ok(1));
-        rx.free(1);
-        assert_eq!(rx.there(1).unwrap(), Err(Flow::Closed));
+        assert_eq!(rx.available(1).unwrap().map(|(_, bytes)| bytes), Ok(1));
+        rx.give_back_read(1);
+        assert_eq!(rx.available(1).unwrap(), Err(Flow::Closed));
     });
 }
 
-/// A sender that waits for room is told when the receiver goes.
-pub fn a_sender_that_waits_is_told_of_the_end() {
+/// A sender that waits for room gets `Closed` when the receiver is dropped.
+pub fn a_waiting_sender_gets_closed() {
     explore(3, || {
         let (tx, rx) = ends(1, 1);
         let receiver = thread::spawn(move || drop(rx));
@@ -236,7 +237,7 @@ pub fn a_sender_that_waits_is_told_of_the_end() {
     });
 }
 
-/// An end that another thread closes does not wait any longer.
+/// A wait ends when another thread closes the end.
 pub fn another_thread_closes_an_end_that_waits() {
     explore(3, || {
         let (tx, rx) = ends(1, 0);
@@ -256,15 +257,15 @@ pub fn another_thread_closes_an_end_that_waits() {
     });
 }
 
-/// The place of a sender that goes is taken by one of two, which goes on where the old one stopped.
-pub fn one_of_two_takes_the_place() {
+/// One of two threads attaches a sender after the old one was dropped; it continues where the old one stopped.
+pub fn one_of_two_senders_attaches() {
     explore(2, || {
         let (tx, rx) = ends(2, 0);
         let ring = rx.ring().clone();
         let take = || {
             let ring = ring.clone();
             thread::spawn(move || match Tx::attach(&ring) {
-                // The one after the other, too: then the ring is full.
+                // Both may attach, one after the other: then the ring is full for the second.
                 Ok(tx) => tx.send(&[2]).unwrap().bytes,
                 Err(error) => {
                     assert_eq!(error.status(), crate::Status::Busy);
@@ -281,8 +282,8 @@ pub fn one_of_two_takes_the_place() {
     });
 }
 
-/// A receiver's place that is taken again: the sender goes on, and what was not received is.
-pub fn a_new_receiver_goes_on() {
+/// A new receiver is attached: the sender continues, and the bytes that the old receiver has not received are received.
+pub fn a_new_receiver_continues() {
     explore(3, || {
         let (tx, rx) = ends(2, 2);
         let ring = tx.ring().clone();
@@ -298,8 +299,8 @@ pub fn a_new_receiver_goes_on() {
     });
 }
 
-/// A descriptor that was armed becomes readable however that crosses with the sender's publish, or its end.
-pub fn a_descriptor_tells() {
+/// An armed descriptor becomes readable, however arming interleaves with the sender's publish or close.
+pub fn an_armed_descriptor_becomes_readable() {
     for goes in [false, true] {
         explore(3, move || {
             let (tx, rx) = ends(1, 0);
@@ -314,9 +315,9 @@ pub fn a_descriptor_tells() {
                 Flow::Empty => eventfd::poll(rx.fd().unwrap()),
                 flow => assert_eq!(flow, expected),
             }
-            // Once more: what was armed has been told, and is there.
+            // Once more: the condition that was armed holds now.
             if rx.arm(1).unwrap() != expected {
-                assert!(!goes, "the end was told before it came");
+                assert!(!goes, "the end was reported before it came");
                 panic!("readable without a byte");
             }
             sender.join().unwrap();
@@ -324,7 +325,7 @@ pub fn a_descriptor_tells() {
     }
 }
 
-/// Takes a record, which must be newer than `last`; or none.
+/// Receives a record, which must be newer than `last`, or none.
 fn newer(rx: &Rx, last: u8) -> Option<u8> {
     let mut record = 0;
     // SAFETY: room for one byte.
@@ -333,9 +334,9 @@ fn newer(rx: &Rx, last: u8) -> Option<u8> {
     (moved.bytes == 1).then_some(record)
 }
 
-/// The oldest records are overwritten while others are received: what is received was sent, in order, and each record is received,
-/// lost, or refused while the receiver reads.
-pub fn the_oldest_are_overwritten() {
+/// The oldest records are overwritten while others are received: records are received in order, and each record is received, lost,
+/// or refused while the receiver reads.
+pub fn the_oldest_records_are_overwritten() {
     explore(3, || {
         let (tx, rx) = overwriting(1);
         let sender = thread::spawn(move || {
@@ -358,8 +359,8 @@ pub fn the_oldest_are_overwritten() {
     });
 }
 
-/// The newest record is there when its sender has gone and the receiver has not read meanwhile.
-pub fn the_newest_stays() {
+/// The newest record stays after its sender was dropped, if the receiver has not read meanwhile.
+pub fn the_newest_record_stays() {
     explore(3, || {
         let (tx, rx) = overwriting(0);
         let sender = thread::spawn(move || {
@@ -373,21 +374,21 @@ pub fn the_newest_stays() {
     });
 }
 
-/// A span that is lent stays as it is, and a sender that waits for its end is woken then, whatever was consumed.
-pub fn a_span_holds_the_sender_back() {
+/// An open span does not change, and a sender that waits for its end is woken then, whatever was consumed.
+pub fn an_open_span_holds_the_sender_back() {
     for consumed in [0, 1] {
         explore(3, move || {
             let (tx, rx) = overwriting(1);
-            assert_eq!(rx.there(1).unwrap().map(|(_, bytes)| bytes), Ok(1));
+            assert_eq!(rx.available(1).unwrap().map(|(_, bytes)| bytes), Ok(1));
             let sender = thread::spawn(move || {
                 assert_eq!(tx.send_all(&[2, 3], Deadline::NEVER), Ok(moved(2, Flow::Done)));
                 tx
             });
             let mut byte = 0;
             // SAFETY: one byte of the span, which is still held.
-            unsafe { copy::copy(rx.place(), &mut byte, 1) };
+            unsafe { copy::copy(rx.read_ptr(), &mut byte, 1) };
             assert_eq!(byte, 1, "it changed while it was held");
-            rx.free(consumed);
+            rx.give_back_read(consumed);
             let tx = sender.join().unwrap();
             let last = newer(&rx, 0).unwrap();
             assert!(last == 3 || consumed == 1 && last == 2);

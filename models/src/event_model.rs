@@ -1,4 +1,4 @@
-//! The event count, and tickets that are waited for on it.
+//! The event count, and waits for tickets on it.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -10,12 +10,12 @@ use crate::sync::wait_check::Stop;
 use crate::sys::clock::Deadline;
 use crate::sys::futex;
 
-/// What a manager's callers and its worker tell each other: tickets given out and done.
+/// Shared state of a manager's callers and its worker: tickets given out and completed.
 #[derive(Default)]
 struct Tickets {
     requested: AtomicU64,
     completed: AtomicU64,
-    /// Where callers wait, and where the worker does.
+    /// Where callers wait, and where the worker waits.
     progress: Event,
     work: Event,
 }
@@ -31,7 +31,7 @@ impl Tickets {
     }
 }
 
-/// A waiter is woken however its way to sleep and the signal cross.
+/// A waiter is woken, however going to sleep and the signal interleave.
 pub fn a_wake_up_is_not_lost() {
     explore(4, || {
         let tickets = Arc::new(Tickets::default());
@@ -42,7 +42,7 @@ pub fn a_wake_up_is_not_lost() {
     });
 }
 
-/// Several callers share the event, each with a ticket of its own.
+/// Several callers share the event, each with its own ticket.
 pub fn several_tickets_share_an_event() {
     explore(2, || {
         let tickets = Arc::new(Tickets::default());
@@ -57,7 +57,7 @@ pub fn several_tickets_share_an_event() {
     });
 }
 
-/// A caller asks the worker and waits; the worker sleeps until it is asked: neither misses the other.
+/// A caller signals the worker and waits; the worker sleeps until it is signalled. Neither misses the other.
 pub fn the_worker_is_asked_and_answers() {
     explore(3, || {
         let tickets = Arc::new(Tickets::default());
@@ -74,7 +74,7 @@ pub fn the_worker_is_asked_and_answers() {
     });
 }
 
-/// A wait that timed out leaves the next one as it should be: the ticket still completes, and its waiter is woken.
+/// A wait that timed out does not disturb the next one: the ticket completes, and its waiter is woken.
 pub fn a_timeout_does_not_poison_the_next_wait() {
     explore(2, || {
         let tickets = Arc::new(Tickets::default());

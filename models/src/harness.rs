@@ -1,30 +1,30 @@
-//! How a scenario is explored, and how a mutant is shown to be rejected.
+//! Runs scenarios under loom, and checks that mutants fail them.
 
 use std::process::Command;
 
-/// Whether the long form is asked for.
+/// Whether the environment requests the long form.
 pub fn soak() -> bool {
     std::env::var_os("BACKBUF_SOAK").is_some_and(|value| !value.is_empty() && value != "0")
 }
 
-/// Runs a scenario in every interleaving with at most `preemptions` forced switches between threads, and every value that
-/// the memory model lets a load see. One more in the long form.
+/// Runs a scenario in every interleaving with at most `preemptions` forced switches between threads (one more in the long form), and
+/// with every value that the memory model permits a load to return.
 pub fn explore(preemptions: usize, scenario: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions + usize::from(soak()));
     builder.max_branches = 20_000;
-    // Behind a pointer, so that the checker is compiled once.
+    // Boxed, so that the checker is compiled once.
     builder.check(Box::new(scenario) as Box<dyn Fn() + Send + Sync>);
 }
 
-/// Lets the other threads go first where the exploration begins. A thread's load hides from loom that its later write matters
-/// to whoever loaded before it; who loads after the write is seen to matter.
+/// Lets the other threads run first when the exploration begins. loom does not notice that a thread's write matters to loads before it
+/// if the thread has loaded itself; loads after the write are explored.
 pub fn last() {
     loom::thread::yield_now();
 }
 
-/// Fails unless `scenario`, which runs on a mutant, fails. It runs in a process of its own: a scenario that fails may
-/// leave loom's threads in any state.
+/// Fails unless `scenario`, which runs on a mutant, fails. It runs in its own process, because a failed scenario may leave loom's
+/// threads in any state.
 pub fn rejects(test: &str, scenario: fn()) {
     const INSIDE: &str = "BACKBUF_MODELS_INSIDE";
     if std::env::var_os(INSIDE).is_some() {

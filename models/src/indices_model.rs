@@ -1,29 +1,29 @@
-//! How the bytes of a ring are handed over, and how another thread publishes them when it closes the sending end.
+//! Head and tail indices of a ring: bytes are handed over in order, and a thread that closes the sending end publishes what was fed.
 
 use loom::sync::Arc;
 use loom::thread;
 
-use super::indices::{Consumer, Indices, Producer};
+use super::indices::{ConsumerIndex, Indices, ProducerIndex};
 use crate::harness::{explore, last};
 use crate::sync::atomic::UnsafeCell;
 
-/// A ring of bytes, each of which holds its own count.
+/// A ring of bytes, each of which holds its position.
 struct Ring {
     indices: Indices,
-    producer: Producer,
+    producer: ProducerIndex,
     bytes: Vec<UnsafeCell<u64>>,
 }
 
-// SAFETY: that the two sides keep apart is what is proved.
+// SAFETY: the model proves that the two sides do not touch a byte at the same time.
 unsafe impl Sync for Ring {}
 // SAFETY: as above.
 unsafe impl Send for Ring {}
 
 impl Ring {
-    /// Its counts wrap after the first byte.
+    /// Its indices wrap after the first byte.
     fn new(capacity: u64) -> (Arc<Ring>, Receiver) {
         let indices = Indices::new(capacity, u64::MAX);
-        let (producer, consumer) = (Producer::new(&indices), Consumer::new(&indices));
+        let (producer, consumer) = (ProducerIndex::new(&indices), ConsumerIndex::new(&indices));
         let bytes = (0..capacity).map(|_| UnsafeCell::new(0)).collect();
         let ring = Arc::new(Ring { indices, producer, bytes });
         (ring.clone(), Receiver { ring, consumer, next: 1 })
@@ -36,13 +36,13 @@ impl Ring {
     /// Writes a byte if there is room.
     fn write(&self, value: u64) -> bool {
         if self.producer.room(&self.indices) == 0 {
-            self.producer.look(&self.indices);
+            self.producer.refresh(&self.indices);
         }
         let room = self.producer.room(&self.indices) > 0;
         if room {
-            // SAFETY: loom tells if the receiver reads here now.
+            // SAFETY: loom reports a concurrent read by the receiver.
             self.byte(self.producer.next()).with_mut(|byte| unsafe { *byte = value });
-            self.producer.write(1);
+            self.producer.advance(1);
         }
         room
     }
@@ -54,26 +54,26 @@ impl Ring {
 
 struct Receiver {
     ring: Arc<Ring>,
-    consumer: Consumer,
+    consumer: ConsumerIndex,
     next: u64,
 }
 
 impl Receiver {
-    /// Receives what is there, byte by byte: each must be the next.
+    /// Receives what is available, byte by byte: each must be the next.
     fn receive(&mut self) {
         let indices = &self.ring.indices;
-        self.consumer.look(indices);
-        while self.consumer.there(indices) > 0 {
-            // SAFETY: loom tells if the sender writes here now.
+        self.consumer.refresh(indices);
+        while self.consumer.available(indices) > 0 {
+            // SAFETY: loom reports a concurrent write by the sender.
             let byte = self.ring.byte(self.consumer.next()).with(|byte| unsafe { *byte });
             assert_eq!(byte, self.next);
             self.next += 1;
-            self.consumer.free(indices, 1);
+            self.consumer.advance(indices, 1);
         }
     }
 }
 
-/// What is received was sent, in order, and nothing is written over before it has been received.
+/// Bytes are received in the order in which they were sent, and no byte is overwritten before it has been received.
 pub fn bytes_are_handed_over() {
     for capacity in [1, 2] {
         explore(3, move || {
@@ -97,15 +97,15 @@ pub fn bytes_are_handed_over() {
     }
 }
 
-/// What is fed is seen when it is published, not before.
-pub fn what_is_fed_waits_for_its_publish() {
+/// Fed bytes are visible after they are published, not before.
+pub fn fed_bytes_are_visible_after_publish() {
     explore(3, || {
         let (ring, mut receiver) = Ring::new(2);
         let sender = thread::spawn(move || {
             assert!(ring.write(1) && ring.write(2));
-            assert!(ring.producer.is_behind(&ring.indices));
+            assert!(ring.producer.has_unpublished(&ring.indices));
             ring.publish();
-            assert!(!ring.producer.is_behind(&ring.indices));
+            assert!(!ring.producer.has_unpublished(&ring.indices));
         });
         receiver.receive();
         assert!(receiver.next != 2, "half of what was published together");
@@ -115,7 +115,7 @@ pub fn what_is_fed_waits_for_its_publish() {
     });
 }
 
-/// A thread that closes the end publishes what was fed, and takes back nothing of what the end's own thread publishes.
+/// A thread that closes the end publishes what was fed, and does not move the index back behind what the end's own thread publishes.
 pub fn another_thread_publishes() {
     explore(3, || {
         let (ring, mut receiver) = Ring::new(2);
@@ -126,7 +126,7 @@ pub fn another_thread_publishes() {
             assert!(sender.write(2));
             sender.publish();
         });
-        let closer = thread::spawn(move || closer.producer.publish_from_outside(&closer.indices));
+        let closer = thread::spawn(move || closer.producer.publish_from_any_thread(&closer.indices));
         last();
         receiver.receive();
         [sender, closer].map(|thread| thread.join().unwrap());
@@ -135,17 +135,17 @@ pub fn another_thread_publishes() {
     });
 }
 
-/// What another thread publishes of a feed is whole.
+/// Bytes of a feed that another thread publishes are complete.
 pub fn another_thread_publishes_what_was_fed() {
     explore(3, || {
         let (ring, mut receiver) = Ring::new(2);
         let (sender, closer) = (ring.clone(), ring.clone());
         let sender = thread::spawn(move || assert!(sender.write(1) && sender.write(2)));
-        let closer = thread::spawn(move || closer.producer.publish_from_outside(&closer.indices));
+        let closer = thread::spawn(move || closer.producer.publish_from_any_thread(&closer.indices));
         last();
         receiver.receive();
         [sender, closer].map(|thread| thread.join().unwrap());
-        ring.producer.publish_from_outside(&ring.indices);
+        ring.producer.publish_from_any_thread(&ring.indices);
         receiver.receive();
         assert_eq!(receiver.next, 3);
     });

@@ -1,6 +1,6 @@
-//! Models of the protocols that must be right, over the library's own source files.
+//! Models of the lock-free protocols, over the library's own source files.
 //!
-//! `sync` and `sys` stand in for those of the library: what the protocol files name is checked by loom here. See README.md.
+//! `sync` and `sys` stand in for those of the library, so that loom checks what the protocol files use. See README.md.
 
 #![allow(clippy::duplicate_mod, reason = "worlds share the files that their mutant leaves alone")]
 

@@ -1,4 +1,4 @@
-//! A: the pin against destroy and the use of the slot for another object.
+//! Pins of calls against destroy and the reuse of the slot for another object.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -13,12 +13,12 @@ const SECOND: u64 = 0x21;
 
 struct Slot {
     word: AtomicU64,
-    /// The object: the handle that it was made under.
+    /// The object: the handle that it was made with.
     object: UnsafeCell<u64>,
     records: [PinRecord; 2],
 }
 
-// SAFETY: that the object is not shared with whoever changes it is what is proved.
+// SAFETY: the model proves that the object is not shared with a thread that changes it.
 unsafe impl Sync for Slot {}
 // SAFETY: as above.
 unsafe impl Send for Slot {}
@@ -29,7 +29,7 @@ impl Slot {
         Arc::new(Slot { word: AtomicU64::new(FIRST), object: UnsafeCell::new(FIRST), records })
     }
 
-    /// A call on the object: sees it as it was made, or not at all.
+    /// A call on the object: sees it as it was made, or is refused.
     fn call(&self, thread: usize, handle: u64) {
         if let Ok(_pin) = self.records[thread].enter(&self.word, handle) {
             self.look(handle);
@@ -37,24 +37,24 @@ impl Slot {
     }
 
     fn look(&self, handle: u64) {
-        // SAFETY: loom tells if somebody writes.
+        // SAFETY: loom reports a concurrent write.
         self.object.with(|object| assert_eq!(unsafe { *object }, handle));
     }
 
-    /// Destroys the first object and makes a second one in its place; false if somebody else did.
+    /// Destroys the first object and makes a second one in its slot. False if another thread has destroyed it.
     fn replace(&self) -> bool {
         if !pin::close(&self.word, FIRST) {
             return false;
         }
         pin::drain(FIRST, self.records.iter(), |_| thread::yield_now());
-        // SAFETY: loom tells if somebody reads or writes.
+        // SAFETY: loom reports a concurrent read or write.
         self.object.with_mut(|object| unsafe { *object = SECOND });
         self.word.store(SECOND, Release);
         true
     }
 }
 
-/// No call is inside of an object that has been destroyed, nor of another one than its handle names.
+/// No call is inside of an object that has been destroyed, or of another object than its handle names.
 pub fn calls_against_destroy_and_reuse() {
     explore(2, || {
         let slot = Slot::new();
@@ -70,7 +70,7 @@ pub fn calls_against_destroy_and_reuse() {
     });
 }
 
-/// A call inside of a call, through a callback, leaves the outer one's pin alone.
+/// A nested call, from a callback, keeps the outer call's pin.
 pub fn a_nested_call_keeps_the_outer_pin() {
     explore(3, || {
         let slot = Slot::new();
@@ -90,7 +90,7 @@ pub fn a_nested_call_keeps_the_outer_pin() {
     });
 }
 
-/// Of two that destroy, one does.
+/// Of two threads that destroy an object, one succeeds.
 pub fn one_of_two_destroys() {
     explore(3, || {
         let slot = Slot::new();

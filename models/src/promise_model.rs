@@ -1,4 +1,4 @@
-//! An answer that several threads race for, and one that leaves a callback or waits meanwhile.
+//! A promise that several threads race to complete, and a thread that sets a callback or waits meanwhile.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -8,11 +8,11 @@ use super::promise::{Promise, pair};
 use crate::harness::{explore, last};
 use crate::sync::atomic::{AtomicU32, Ordering::*, UnsafeCell};
 
-/// The device answers, somebody takes the request back, and a callback is left: it runs once, with what was decided.
+/// The device completes, a caller cancels, and a callback is set: it runs once, with the one answer.
 pub fn a_request_is_answered_once() {
     explore(3, || {
         let (promise, pledge) = pair(0).unwrap();
-        // As under a buffer's lock: who takes the duty has it.
+        // As under a buffer's lock: one thread gets the promise.
         let duty = Arc::new(Mutex::new(Some(promise)));
         let calls = Arc::new(AtomicU32::new(0));
         let answer = |answer: u32, duty: Arc<Mutex<Option<Promise<u32>>>>| {
@@ -34,22 +34,22 @@ pub fn a_request_is_answered_once() {
     });
 }
 
-/// What the device did before it answered.
+/// What the device wrote before it completed the promise.
 struct Work(UnsafeCell<u32>);
 
-// SAFETY: that it is seen by nobody before the answer is what is proved.
+// SAFETY: the model proves that no thread reads it before the answer.
 unsafe impl Send for Work {}
 // SAFETY: as above.
 unsafe impl Sync for Work {}
 
-/// Who sees that the answer is there has it, and all that came before it.
+/// A thread that sees the answer sees all that was written before it.
 pub fn who_sees_an_answer_has_it() {
     explore(3, || {
         let (promise, pledge) = pair(0).unwrap();
         let work = Arc::new(Work(UnsafeCell::new(0)));
         let done = work.clone();
         let device = thread::spawn(move || {
-            // SAFETY: loom tells if the waiter reads it now.
+            // SAFETY: loom reports a concurrent read by the waiter.
             done.0.with_mut(|work| unsafe { *work = 7 });
             promise.keep(1);
         });
@@ -57,7 +57,7 @@ pub fn who_sees_an_answer_has_it() {
         while !pledge.is_given() {
             thread::yield_now();
         }
-        // SAFETY: loom tells if the device writes it now.
+        // SAFETY: loom reports a concurrent write by the device.
         assert_eq!(work.0.with(|work| unsafe { *work }), 7);
         assert_eq!(pledge.look(), Some(1));
         device.join().unwrap();
@@ -65,7 +65,7 @@ pub fn who_sees_an_answer_has_it() {
     });
 }
 
-/// A duty that is forgotten is answered all the same.
+/// A promise that is dropped completes with its default answer.
 pub fn a_promise_that_is_dropped_answers() {
     explore(3, || {
         let (promise, pledge) = pair(5).unwrap();

@@ -8,42 +8,42 @@ use crate::harness::soak;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    /// Offsets and lengths are taken within the state.
+    /// Offsets and lengths are reduced to the state.
     Write {
         at: usize,
         length: usize,
         seed: u8,
     },
-    /// Many small writes apart: more than the interval log of a small state holds.
+    /// Many separate small writes: more than the interval log of a small state holds.
     Scatter {
         at: usize,
         length: usize,
         gap: usize,
         seed: u8,
     },
-    /// A kernel that reads what it changes.
+    /// A kernel that reads the range it changes.
     Change {
         at: usize,
         length: usize,
     },
-    /// Some of what is stale is brought up.
+    /// A step of copy-forward.
     CatchUp {
         most: usize,
     },
     Publish,
-    /// A write, published at once, and the front of it held.
+    /// A write that is published at once, and a lease of its front.
     Turn {
         at: usize,
         length: usize,
         seed: u8,
         hold: bool,
     },
-    /// A reader takes the front, or gives one back.
+    /// A reader leases the front, or releases a lease.
     Hold,
     Release {
         which: usize,
     },
-    /// The back copy in hand: rewritten and committed, or scribbled over and cancelled.
+    /// The reserved back copy: rewritten and committed, or overwritten and cancelled.
     Rewrite {
         seed: u8,
     },
@@ -55,7 +55,7 @@ pub(crate) enum Step {
 
 fn steps() -> impl Strategy<Value = Step> {
     let at = || prop_oneof![any::<u16>().prop_map(usize::from), any::<u32>().prop_map(|at| at as usize)];
-    // Around granules, and beyond what is brought up at once.
+    // Around granules, and beyond one step of copy-forward.
     let length = || prop_oneof![4 => 1..200usize, 1 => 1..20_000usize, 1 => 60_000..200_000usize];
     let write =
         || (at(), length(), any::<u8>()).prop_map(|(at, length, seed)| Step::Write { at, length, seed });
@@ -76,14 +76,14 @@ fn steps() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Bytes that depend on the seed and their place.
+/// Bytes that depend on the seed and their offset.
 pub(crate) fn noise(seed: u8, length: usize) -> Vec<u8> {
     (0..length).map(|at| (at as u8).wrapping_mul(31) ^ (at >> 8) as u8 ^ seed).collect()
 }
 
-/// Runs scripts on states of many sizes with several copies: the same ones every time.
+/// Runs scripts on states of many sizes with several copies. The scripts are the same every time.
 pub(crate) fn check(run: impl Fn(usize, usize, &[Step])) {
-    // Within a log of intervals, a bitmap of them, and beyond what is copied at once.
+    // Within an interval log, within a bitmap, and beyond one step.
     let bytes = prop_oneof![4 => 1..400usize, 2 => 400..6000usize, 3 => 66_000..200_000usize];
     let scripts = (bytes, 2..=5usize, vec(steps(), 1..40));
     let cases = if soak() { 200_000 } else { 4000 };

@@ -1,10 +1,10 @@
-//! Stand-ins for what the ends of a ring use beside their protocols: memory that loom watches, and counters that count little.
+//! Stand-ins for the parts of a ring without a protocol: memory that loom watches, copies in it, and counters.
 
 use loom::sync::MutexGuard;
 
 use crate::sync::atomic::UnsafeCell;
 
-/// A lock as the library's, over loom's.
+/// The library's mutex, over loom's.
 #[derive(Debug, Default)]
 pub struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -18,26 +18,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// So little that a few bytes go in pieces.
-pub(crate) const PIECE: u64 = 2;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flow {
-    Done,
-    Full,
-    Empty,
-    Timeout,
-    Interrupted,
-    Closed,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Moved {
-    pub(crate) bytes: u64,
-    pub(crate) flow: Flow,
-}
-
-/// The ring's memory. Its address is only a number: `copy` finds the bytes by it.
+/// The ring's memory. Its address is a number, by which `copy` finds the bytes.
 #[derive(Debug)]
 pub(crate) struct Mirror(pub(crate) u64);
 
@@ -46,7 +27,7 @@ const MOST: usize = 2;
 
 struct Bytes([UnsafeCell<u8>; MOST]);
 
-// SAFETY: that the ends keep apart is what is proved.
+// SAFETY: the models prove that the ends do not touch a byte at the same time.
 unsafe impl Sync for Bytes {}
 
 loom::lazy_static! {
@@ -75,9 +56,12 @@ pub(crate) mod copy {
     /// One byte is short, two are not.
     pub(crate) const SHORT: u64 = 1;
 
-    /// The ring's byte at a place, or none for memory of a caller.
-    fn cell(place: usize) -> Option<&'static UnsafeCell<u8>> {
-        (BASE..BASE + 2 * MOST).contains(&place).then(|| &BYTES.0[(place - BASE) % MOST])
+    /// So few that a few bytes are copied in pieces.
+    pub(crate) const PIECE: u64 = 2;
+
+    /// The ring's byte at an address, or none for memory of a caller.
+    fn cell(address: usize) -> Option<&'static UnsafeCell<u8>> {
+        (BASE..BASE + 2 * MOST).contains(&address).then(|| &BYTES.0[(address - BASE) % MOST])
     }
 
     /// # Safety
@@ -86,16 +70,16 @@ pub(crate) mod copy {
     pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, n: usize) {
         for at in 0..n {
             let (from, to) = (from.wrapping_add(at), to.wrapping_add(at));
-            // SAFETY: the caller's promise; loom tells if the sender writes here now.
+            // SAFETY: the caller's promise; loom reports if the sender writes here now.
             let read = |byte: *const u8| unsafe { *byte };
-            // SAFETY: the caller's promise; loom tells if the receiver reads here now.
+            // SAFETY: the caller's promise; loom reports if the receiver reads here now.
             let write = |byte: *mut u8, value| unsafe { *byte = value };
             let value = cell(from as usize).map_or_else(|| read(from), |cell| cell.with(read));
             cell(to as usize).map_or_else(|| write(to, value), |cell| cell.with_mut(|to| write(to, value)));
         }
     }
 
-    pub(crate) use copy as into_ring;
+    pub(crate) use copy as copy_into_ring;
 }
 
 pub(crate) mod statistics {
@@ -117,7 +101,7 @@ pub(crate) mod statistics {
     }
 
     #[derive(Debug, Default)]
-    pub(crate) struct Counters {
+    pub(crate) struct EndCounters {
         pub(crate) operations: Counter,
         pub(crate) misses: Counter,
         pub(crate) waits: Counter,
@@ -132,9 +116,9 @@ pub(crate) mod statistics {
         pub(crate) lost: u64,
     }
 
-    impl Counters {
-        pub(crate) fn new() -> Counters {
-            Counters::default()
+    impl EndCounters {
+        pub(crate) fn new() -> EndCounters {
+            EndCounters::default()
         }
 
         pub(crate) fn saw(&self, _used: u64) {}

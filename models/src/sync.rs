@@ -1,10 +1,8 @@
-//! The library's `sync`, checked by loom. Both sides of the asymmetric barrier are the fence that they stand for.
+//! Stand-in for the library's `sync`, over loom's primitives. Both sides of the asymmetric barrier are full fences.
 
 pub(crate) mod atomic {
     pub(crate) use loom::cell::UnsafeCell;
-    pub(crate) use loom::sync::atomic::{
-        AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence,
-    };
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering, fence};
 }
 
 pub(crate) mod barrier {
@@ -20,7 +18,7 @@ pub(crate) mod barrier {
 }
 
 pub(crate) mod wait {
-    /// Spinning proves nothing: a waiter goes to sleep at once.
+    /// Does not spin, so that a waiter sleeps at once.
     pub(crate) fn spin<T>(_ready: impl FnMut() -> Option<T>) -> Option<T> {
         None
     }
@@ -29,7 +27,7 @@ pub(crate) mod wait {
 pub(crate) mod wait_check {
     use crate::sys::clock::Deadline;
 
-    /// Why a wait ended without what it waited for.
+    /// Why a wait ended before its condition held.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) enum Stop {
         TimedOut,

@@ -1,7 +1,7 @@
-//! The library's `sys`: deadlines without a clock, and a futex over loom's mutex and park.
+//! Stand-in for the library's `sys`: deadlines without a clock, and a futex over loom's mutex and park.
 
 pub(crate) mod clock {
-    /// When a wait ends. `SOON` is whenever [`futex::expire`] is called.
+    /// When a wait ends. `SOON` passes when [`futex::expire`] is called.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) enum Deadline {
         Past,
@@ -19,7 +19,7 @@ pub(crate) mod clock {
         }
     }
 
-    /// Without a clock, the same.
+    /// The same type, because there is no clock.
     pub(crate) type Timeout = Deadline;
 
     pub(crate) fn now() -> u64 {
@@ -39,7 +39,7 @@ pub(crate) mod eventfd {
     use crate::sync::atomic::{AtomicU32, Ordering::*};
 
     loom::lazy_static! {
-        /// What numbers stand for: 1 is readable.
+        /// The states of the descriptors, by number: 1 is readable.
         static ref OPEN: Mutex<Vec<Arc<AtomicU32>>> = Mutex::new(Vec::new());
     }
 
@@ -104,14 +104,14 @@ pub(crate) mod futex {
         timed_out: Arc<AtomicBool>,
     }
 
-    /// What the kernel keeps: who sleeps, first come first woken, and whether deadlines have passed.
+    /// The state of the kernel: the sleepers, in the order in which they are woken, and whether deadlines have passed.
     #[derive(Default)]
     struct Kernel {
         sleepers: Vec<Sleeper>,
         expired: bool,
     }
 
-    // SAFETY: the pointer is a key, and never followed.
+    // SAFETY: the pointer is a key and is never dereferenced.
     unsafe impl Send for Kernel {}
 
     loom::lazy_static! {
@@ -136,7 +136,7 @@ pub(crate) mod futex {
                 timed_out: timed_out.clone(),
             });
         }
-        // Woken exactly once, by whoever took it off the list.
+        // Woken exactly once, by the thread that removed it from the list.
         thread::park();
         if timed_out.load(Relaxed) { Slept::TimedOut } else { Slept::Again }
     }

@@ -1,3 +1,3 @@
-//! Every scenario holds, and every mutant is rejected: made by build.rs from table/.
+//! Every scenario holds and every mutant is rejected. `build.rs` generates the tests from `table/`.
 
 include!(concat!(env!("OUT_DIR"), "/tests.rs"));

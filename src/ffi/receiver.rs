@@ -10,9 +10,9 @@ use crate::ffi::object::{Object, ReservedSlot};
 use crate::ffi::spsc::{bb_const_span, bb_end_stats, stats_of};
 use crate::ffi::status::bb_status;
 use crate::ffi::{input, spsc};
+use crate::spsc::flow::{Flow, Moved};
 use crate::spsc::rx::Rx;
 use crate::spsc::tx::Tx;
-use crate::spsc::{Flow, Moved};
 use crate::sys::clock::Timeout;
 
 impl Object for Rx {

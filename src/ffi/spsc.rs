@@ -12,7 +12,7 @@ use crate::ffi::object::{Object, ReservedSlot};
 use crate::ffi::status::bb_status;
 use crate::ffi::{input, object};
 use crate::handle::live_list::{Linked, LiveList};
-use crate::spsc::ring::{Claim, Config, Ring};
+use crate::spsc::ring::{OrphanedSpan, Ring, RingConfig};
 use crate::spsc::rx::Rx;
 use crate::spsc::statistics::EndStatistics;
 use crate::spsc::tx::Tx;
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn bb_spsc_create(
         let flags: RingFlags = input::flags(config.flags, "flags")?;
         // SAFETY: the header requires a string or NULL.
         let label = unsafe { input::name(config.label, "label") }?;
-        let core = Config {
+        let core = RingConfig {
             label,
             backoff: !flags.contains(RingFlags::NO_BACKOFF),
             overwrite_record_size: config.overwrite_record_size,
@@ -177,25 +177,25 @@ pub(super) fn stats_of(stats: &EndStatistics, struct_size: u32) -> bb_end_stats 
 /// An end of a ring, which can have an open span.
 pub(super) trait End: Object {
     /// The resources of the open span, if there is one.
-    fn open_claim(&self) -> Option<Claim>;
+    fn orphaned_span(&self) -> Option<OrphanedSpan>;
 }
 
 impl End for Tx {
-    fn open_claim(&self) -> Option<Claim> {
-        Tx::open_claim(self)
+    fn orphaned_span(&self) -> Option<OrphanedSpan> {
+        Tx::orphaned_span(self)
     }
 }
 
 impl End for Rx {
-    fn open_claim(&self) -> Option<Claim> {
-        Rx::open_claim(self)
+    fn orphaned_span(&self) -> Option<OrphanedSpan> {
+        Rx::orphaned_span(self)
     }
 }
 
 struct KeptSpan {
     /// The handle of the end, which is stale.
     handle: u64,
-    _claim: Claim,
+    _span: OrphanedSpan,
     next: AtomicPtr<KeptSpan>,
 }
 
@@ -211,16 +211,16 @@ static KEPT: LiveList<KeptSpan> = LiveList::new();
 pub(super) fn destroy_end<T: End>(handle: u64) -> Result<()> {
     // Kept before the handle becomes stale, so that a call that ends the span afterwards finds it.
     let last = |end: &T| {
-        if let Some(claim) = end.open_claim() {
-            keep(handle, claim);
+        if let Some(span) = end.orphaned_span() {
+            keep(handle, span);
         }
     };
     object::remove_with(handle, last).map(drop)
 }
 
-fn keep(handle: u64, claim: Claim) {
+fn keep(handle: u64, span: OrphanedSpan) {
     // Without memory for the record the ring is leaked, since the span is in use.
-    match try_box(KeptSpan { handle, _claim: claim, next: AtomicPtr::default() }) {
+    match try_box(KeptSpan { handle, _span: span, next: AtomicPtr::default() }) {
         Ok(kept) => drop(KEPT.add(Box::leak(kept))),
         Err(kept) => std::mem::forget(kept),
     }

@@ -6,7 +6,7 @@ use std::ffi::c_char;
 use std::fmt;
 
 use crate::error::Status;
-use crate::spsc::Flow;
+use crate::spsc::flow::Flow;
 use crate::text::Text;
 
 /// The result of every call that can fail: `BB_OK` or a negative failure. A number is never reused.

@@ -12,24 +12,23 @@ use crate::ffi::status::bb_status;
 use crate::ffi::{handle, input, object};
 use crate::handle::lease::Lessor;
 use crate::handle::{lease, slots};
-use crate::spsc::Flow;
-use crate::spsc::pool::{Held, Pool};
+use crate::spsc::flow::Flow;
+use crate::spsc::pool::{BufferPool, ChunkBuffer};
 use crate::spsc::rx::Rx;
-use crate::spsc::source::Source;
+use crate::spsc::source::{ChunkSource, StreamConfig};
 use crate::spsc::statistics::StreamStatistics;
-use crate::spsc::stream::StreamConfig;
 use crate::spsc::tx::Tx;
 use crate::sys::clock::Timeout;
 
-impl Object for Source {
+impl Object for ChunkSource {
     const KIND: Kind = Kind::Stream;
 
     fn label(&self) -> Label {
-        Source::label(self)
+        ChunkSource::label(self)
     }
 
     fn close(&self) -> Result<()> {
-        Source::close(self);
+        ChunkSource::close(self);
         Ok(())
     }
 }
@@ -147,13 +146,13 @@ pub unsafe extern "C" fn bb_spsc_into_stream(
             label: unsafe { input::name(config.label, "label") }?,
         };
         rx.check_idle()?;
-        Source::check(rx.ring(), &core)?;
+        ChunkSource::check(rx.ring(), &core)?;
         // Everything that can fail is done first, so that the receiver ends only for a stream.
         ready = Some((
             out,
             core,
-            Pool::new(core.pool_size.into())?,
-            boxed(MaybeUninit::<Source>::uninit())?,
+            BufferPool::new(core.pool_size)?,
+            boxed(MaybeUninit::<ChunkSource>::uninit())?,
             ReservedSlot::take()?,
         ));
         Ok(())
@@ -161,7 +160,7 @@ pub unsafe extern "C" fn bb_spsc_into_stream(
     let Some((out, core, pool, memory, slot)) = ready else { return checked };
     guard_handle("bb_spsc_into_stream", rx, |handle| {
         let rx = object::take::<Rx>(handle, |_| {})?;
-        out.set(slot.fill_boxed(Box::write(memory, Source::new(rx, pool, &core))) as *mut bb_stream)
+        out.set(slot.fill_boxed(Box::write(memory, ChunkSource::new(rx, pool, &core))) as *mut bb_stream)
     })
 }
 
@@ -169,11 +168,11 @@ static GIVER: Lessor = Lessor { name: "chunk", object: "ring", about: "bytes", r
 
 unsafe fn release(owner: *mut (), _part: u32) {
     // SAFETY: what `leased` gave away, once.
-    drop(unsafe { Held::from_raw(owner) });
+    drop(unsafe { ChunkBuffer::from_raw(owner) });
 }
 
 /// A chunk as C holds it.
-fn leased(held: Held, number: u64, tag: u16) -> std::result::Result<bb_chunk, (Held, Error)> {
+fn leased(held: ChunkBuffer, number: u64, tag: u16) -> std::result::Result<bb_chunk, (ChunkBuffer, Error)> {
     let Some(blank) = lease::free_slot() else { return Err((held, lease::out_of_slots())) };
     let (data, bytes) = (held.data().cast(), held.bytes);
     let lease = blank.fill(&GIVER, held.into_raw(), 0, number, bytes);
@@ -182,7 +181,7 @@ fn leased(held: Held, number: u64, tag: u16) -> std::result::Result<bb_chunk, (H
 
 /// Receives chunks and passes each one to `store`.
 fn gather(
-    s: &Source,
+    s: &ChunkSource,
     count: u64,
     ready: bool,
     timeout: u64,
@@ -208,7 +207,7 @@ fn gather(
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_stream_next(s: *mut bb_stream, timeout: u64, chunk: *mut bb_chunk) -> bb_status {
-    on("bb_stream_next", s, |s: &Source| {
+    on("bb_stream_next", s, |s: &ChunkSource| {
         // SAFETY: the header requires memory for a chunk.
         unsafe { input::output(chunk, "chunk") }?;
         // SAFETY: as above.
@@ -273,7 +272,7 @@ unsafe fn several(
     timeout: u64,
     got: *mut u64,
 ) -> bb_status {
-    on(call, s, |s: &Source| {
+    on(call, s, |s: &ChunkSource| {
         // SAFETY: promised by the caller; the chunks are checked, and not read.
         let out = unsafe {
             input::many(chunks.cast::<MaybeUninit<bb_chunk>>().cast_const(), count, "chunks")?;
@@ -307,7 +306,7 @@ unsafe fn several(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_stream_fd(s: *mut bb_stream, fd: *mut i32) -> bb_status {
     // SAFETY: the header requires memory for a number.
-    on("bb_stream_fd", s, |s: &Source| unsafe { input::output(fd, "fd") }?.set(s.fd()?))
+    on("bb_stream_fd", s, |s: &ChunkSource| unsafe { input::output(fd, "fd") }?.set(s.fd()?))
 }
 
 /// Arms the descriptor for the next chunk or the end of the stream. Call it before each poll.
@@ -320,7 +319,7 @@ pub unsafe extern "C" fn bb_stream_fd(s: *mut bb_stream, fd: *mut i32) -> bb_sta
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_stream_arm(s: *mut bb_stream) -> bb_status {
-    on("bb_stream_arm", s, Source::arm)
+    on("bb_stream_arm", s, ChunkSource::arm)
 }
 
 /// Closes the stream: the sender, and a thread that waits on the stream, get BB_E_CLOSED. Chunks stay valid. Closing
@@ -332,8 +331,8 @@ pub extern "C" fn bb_stream_arm(s: *mut bb_stream) -> bb_status {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_stream_close(s: *mut bb_stream) -> bb_status {
-    on("bb_stream_close", s, |s: &Source| {
-        Source::close(s);
+    on("bb_stream_close", s, |s: &ChunkSource| {
+        ChunkSource::close(s);
         Ok(())
     })
 }
@@ -351,7 +350,7 @@ pub unsafe extern "C" fn bb_stream_attach_sender(
     s: *mut bb_stream,
     sender: *mut *mut bb_sender,
 ) -> bb_status {
-    on("bb_stream_attach_sender", s, |s: &Source| {
+    on("bb_stream_attach_sender", s, |s: &ChunkSource| {
         // SAFETY: the header requires memory for a handle.
         let out = unsafe { input::output(sender, "sender") }?;
         let slot = ReservedSlot::take()?;
@@ -374,7 +373,7 @@ pub unsafe extern "C" fn bb_stream_stats_get(
     stats: *mut bb_stream_stats,
 ) -> bb_status {
     // SAFETY: the header requires memory of `struct_size` bytes.
-    on("bb_stream_stats_get", s, |s: &Source| unsafe {
+    on("bb_stream_stats_get", s, |s: &ChunkSource| unsafe {
         input::write_sized(struct_size, stats, "stats", |size| stats_of(&s.statistics(), size))
     })
 }
@@ -394,5 +393,5 @@ fn stats_of(stats: &StreamStatistics, struct_size: u32) -> bb_stream_stats {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_stream_destroy(s: *mut bb_stream) -> bb_status {
-    destroy::<Source, _>("bb_stream_destroy", s)
+    destroy::<ChunkSource, _>("bb_stream_destroy", s)
 }

@@ -1,89 +1,111 @@
 //! A ring of bytes for one producer and one consumer.
 //!
-//! [`ring`] makes the two ends. Each belongs to one thread at a time and may be moved to another. Sending and receiving copy;
-//! [`Sender::reserve`] and [`Receiver::peek`] lend the ring's own memory, always as one contiguous span, since the ring is
-//! mapped twice in a row. Nothing on the plain path makes a system call or allocates; a side that waits spins for at most
-//! 2 µs and then sleeps, and is woken once. A ring delivers every byte, unless [`Config::overwrite_record_size`] lets it
-//! overwrite its oldest records. [`Receiver::into_stream`] turns the receiving end into chunks that can be held.
+//! [`ring`] makes the two ends. Each belongs to one thread at a time and may move to another. Sending and receiving copy;
+//! [`Sender::reserve`] and [`Receiver::peek`] lend the ring's own memory, always as one contiguous span, because the ring is
+//! mapped twice in a row. The plain path makes no system call and allocates nothing. A side that waits spins for at most 2 µs,
+//! then sleeps, and is woken once. A ring delivers every byte, unless [`RingConfig::overwrite_record_size`] lets it overwrite its
+//! oldest records. [`Receiver::into_stream`] makes a stream of chunks, buffers that the caller keeps as long as it likes.
 //!
-//! `indices` hands the bytes over, `side` puts to sleep and wakes, `place` adds the descriptor; `tx` and `rx` are the ends
-//! as both Rust and C use them, `overwrite` what they do where the oldest records are overwritten, `sender` and `receiver` what Rust
-//! sees. `source` makes chunks of what arrives, in buffers of `pool`, and `stream` is Rust's.
+//! Modules, lowest first: `copy`, `indices` (how bytes are handed over), `flow` (outcomes of calls), `statistics`, `wait_side` (how a side
+//! sleeps and is woken), `backoff`, `ring` (the shared state), `tx` and `rx` (the ends that both APIs share), `adaptive_size`, `pool` and
+//! `source` (the stream that both APIs share), `stream`, `sender` and `receiver` (the Rust API).
 
+pub(crate) mod adaptive_size;
+pub(crate) mod backoff;
 pub(crate) mod copy;
-pub(crate) mod end;
-pub(crate) mod growth;
+pub(crate) mod flow;
 pub(crate) mod indices;
-pub(crate) mod overwrite;
-pub(crate) mod pace;
-pub(crate) mod place;
 pub(crate) mod pool;
 pub(crate) mod receiver;
-pub(crate) mod returns;
 pub(crate) mod ring;
 pub(crate) mod rx;
 pub(crate) mod sender;
-pub(crate) mod side;
 pub(crate) mod source;
 pub(crate) mod statistics;
 pub(crate) mod stream;
 #[cfg(test)]
 mod stress;
 pub(crate) mod tx;
+pub(crate) mod wait_side;
 
-pub use receiver::{Peek, Receiver, Refused};
-pub use ring::{Config, ring, ring_with};
+pub use receiver::{IntoStreamError, Peek, Receiver};
+pub use ring::RingConfig;
 pub use sender::{Reservation, Sender};
+pub use source::StreamConfig;
 pub use statistics::{EndStatistics, StreamStatistics};
-pub use stream::{Chunk, Stream, StreamConfig};
+pub use stream::{Chunk, Stream};
 
-use crate::error::{Error, Result, Status};
+use crate::alloc::boxed;
+use crate::error::Result;
+use crate::spsc::ring::Ring;
+use crate::spsc::rx::Rx;
+use crate::spsc::tx::Tx;
 
-/// How a call ended that was not refused. All but [`Flow::Done`] are everyday life, so they carry no message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flow {
-    Done,
-    Full,
-    Empty,
-    Timeout,
-    Interrupted,
-    Closed,
+/// Makes a ring of at least `capacity` bytes, rounded up to a power of two; all of it is usable.
+///
+/// ```
+/// use backbuf::Timeout;
+/// let (mut sender, mut receiver) = backbuf::spsc::ring(1 << 16)?;
+/// let producer = std::thread::spawn(move || sender.send_all(&[7; 100_000], Timeout::FOREVER));
+/// let mut all = vec![0; 100_000];
+/// receiver.recv_all(&mut all, Timeout::FOREVER)?;
+/// assert!(all.iter().all(|&byte| byte == 7));
+/// producer.join().unwrap()?;
+/// # Ok::<(), backbuf::Error>(())
+/// ```
+pub fn ring(capacity: usize) -> Result<(Sender, Receiver)> {
+    ring_with(capacity, &RingConfig::default())
 }
 
-impl Flow {
-    pub(crate) fn status(self) -> Option<Status> {
-        match self {
-            Flow::Done => None,
-            Flow::Full => Some(Status::Full),
-            Flow::Empty => Some(Status::Empty),
-            Flow::Timeout => Some(Status::Timeout),
-            Flow::Interrupted => Some(Status::Interrupted),
-            Flow::Closed => Some(Status::Closed),
-        }
+/// Makes a ring with a [`RingConfig`].
+///
+/// ```
+/// use backbuf::spsc::{RingConfig, ring_with};
+/// let (sender, _receiver) = ring_with(1000, &RingConfig { label: "samples", ..RingConfig::default() })?;
+/// assert_eq!(sender.capacity(), 1024);
+/// # Ok::<(), backbuf::Error>(())
+/// ```
+pub fn ring_with(capacity: usize, config: &RingConfig<'_>) -> Result<(Sender, Receiver)> {
+    let ring = Ring::new(capacity as u64, config, false, 0)?;
+    Ok((Sender(boxed(Tx::new(ring.clone()))?), Receiver(boxed(Rx::new(ring))?)))
+}
+
+impl Sender {
+    /// A new receiver after the old one was dropped; it receives the bytes that the old one has not received. Fails with
+    /// [`Status::Busy`](crate::Status::Busy) while the old one lives.
+    ///
+    /// ```
+    /// let (mut sender, receiver) = backbuf::spsc::ring(8)?;
+    /// sender.send(b"ab")?;
+    /// drop(receiver);
+    /// let mut receiver = sender.attach_receiver()?;
+    /// assert_eq!(receiver.recv(&mut [0; 8])?, 2);
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn attach_receiver(&mut self) -> Result<Receiver> {
+        Ok(Receiver(boxed(Rx::attach(self.0.ring())?)?))
     }
+}
 
-    /// As Rust tells it.
-    fn result(self) -> Result<()> {
-        self.status().map_or(Ok(()), |status| Err(Error::of(status)))
+impl Receiver {
+    /// A new sender after the old one was dropped. Fails with [`Status::Busy`](crate::Status::Busy) while the old one lives.
+    ///
+    /// ```
+    /// let (sender, mut receiver) = backbuf::spsc::ring(8)?;
+    /// drop(sender);
+    /// let mut sender = receiver.attach_sender()?;
+    /// sender.send(b"ab")?;
+    /// assert_eq!(receiver.recv(&mut [0; 8])?, 2);
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn attach_sender(&mut self) -> Result<Sender> {
+        Ok(Sender(boxed(Tx::attach(self.0.ring())?)?))
     }
 }
 
-/// How much went, and how that ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Moved {
-    pub(crate) bytes: u64,
-    pub(crate) flow: Flow,
-}
-
-impl Moved {
-    /// As Rust tells it: what went, if anything did.
-    fn result(self) -> Result<usize> {
-        match self.flow.status() {
-            Some(status) if self.bytes == 0 => Err(Error::of(status)),
-            _ => Ok(self.bytes as usize),
-        }
+impl Stream {
+    /// A new sender after the old one was dropped. Fails with [`Status::Busy`](crate::Status::Busy) while the old one lives.
+    pub fn attach_sender(&mut self) -> Result<Sender> {
+        Ok(Sender(boxed(Tx::attach(self.0.ring())?)?))
     }
 }
-
-/// Bytes that go at once. Longer ones go in pieces, so that the other side begins while the rest is still copied.
-const PIECE: u64 = 8192;

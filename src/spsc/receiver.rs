@@ -1,4 +1,4 @@
-//! The receiving end for Rust.
+//! The receiving end of the Rust API: [`Rx`] with exclusive access, the span that it lends, and its end as a stream.
 
 use std::fmt;
 use std::io;
@@ -6,17 +6,14 @@ use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::os::fd::RawFd;
 
-use super::overwrite::check_whole;
-use super::pool::Pool;
-use super::sender::armed;
-use super::source::Source;
 use crate::alloc::boxed;
 use crate::error::{Error, Result, Status};
+use crate::spsc::flow::check_whole;
+use crate::spsc::pool::BufferPool;
 use crate::spsc::rx::Rx;
-use crate::spsc::sender::Sender;
+use crate::spsc::source::{ChunkSource, StreamConfig};
 use crate::spsc::statistics::EndStatistics;
-use crate::spsc::stream::{Stream, StreamConfig};
-use crate::spsc::tx::Tx;
+use crate::spsc::stream::Stream;
 use crate::sys::clock::Timeout;
 
 /// The receiving end of a ring. Dropping it closes it.
@@ -35,26 +32,21 @@ pub struct Receiver(pub(super) Box<Rx>);
 
 impl Receiver {
     /// Bytes that the ring holds.
-    ///
-    /// ```
-    /// assert_eq!(backbuf::spsc::ring(100)?.1.capacity(), 128);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
     pub fn capacity(&self) -> usize {
         self.0.ring().capacity() as usize
     }
 
-    /// Receives what is there, without waiting; how much that was. [`Status::Empty`] if there is nothing yet,
-    /// [`Status::Closed`] once the sender has gone and everything that it sent has been received. An empty `to` receives 0 bytes,
-    /// also then.
+    /// Receives what is available, without waiting, and returns how much. Fails with [`Status::Empty`] if nothing is available yet,
+    /// with [`Status::Closed`] once the sender has gone and everything that it sent has been received. An empty `to` always
+    /// receives 0 bytes.
     #[inline]
     pub fn recv(&mut self, to: &mut [u8]) -> Result<usize> {
         // SAFETY: the slice is that long.
         unsafe { self.0.recv(to.as_mut_ptr(), to.len() as u64) }?.result()
     }
 
-    /// Fills all of `to`, waiting for the rest. An error comes after part of it has been received; [`Receiver::statistics`]
-    /// tell how much.
+    /// Fills all of `to`, waiting for the rest. If it fails, the first part has been received; [`Receiver::statistics`] report how
+    /// much.
     ///
     /// ```
     /// use backbuf::{Status, Timeout};
@@ -71,8 +63,8 @@ impl Receiver {
         unsafe { self.0.recv_all(to.as_mut_ptr(), to.len() as u64, timeout) }?.flow.result()
     }
 
-    /// Lends all that is there, at least `min` bytes (0 counts as 1): one contiguous span of the ring itself.
-    /// [`Status::Empty`] if there is less, [`Status::Closed`] if no more can come, [`Status::Range`] if the ring could never
+    /// Lends all that is available, at least `min` bytes (0 counts as 1), as one contiguous span of the ring's memory. Fails with
+    /// [`Status::Empty`] if there is less, with [`Status::Closed`] if no more can come, with [`Status::Range`] if the ring can never
     /// hold so much.
     ///
     /// ```
@@ -88,14 +80,14 @@ impl Receiver {
         if self.0.is_closed() {
             return Err(Error::of(Status::Closed));
         }
-        match self.0.there(min as u64)? {
+        match self.0.available(min as u64)? {
             Ok((data, bytes)) => Ok(Peek { receiver: self, data, bytes: bytes as usize, consumed: 0 }),
             Err(flow) => Err(Error::of(flow.status().unwrap_or(Status::Empty))),
         }
     }
 
-    /// Waits until `bytes` are there, or as many as the ring holds if that is less. [`Status::Closed`] if so many can no
-    /// longer come.
+    /// Waits until `bytes` are available, or as many as the ring holds if that is less. Fails with [`Status::Closed`] if so many can
+    /// no longer come.
     ///
     /// ```
     /// use backbuf::{Status, Timeout};
@@ -110,52 +102,38 @@ impl Receiver {
         self.0.wait_readable(bytes as u64, timeout)?.result()
     }
 
-    /// A descriptor for event loops, readable once [`Receiver::arm`] has asked for it and the bytes are there. It belongs to
-    /// the ring: neither read nor close it.
+    /// A descriptor for event loops. It becomes readable when the bytes are available that [`Receiver::arm`] has asked for. It
+    /// belongs to the ring: do not read or close it.
     ///
     /// ```
     /// let (mut sender, mut receiver) = backbuf::spsc::ring(4)?;
     /// assert!(receiver.fd()? >= 0);
-    /// assert!(!receiver.arm(1)?, "the descriptor will tell");
+    /// assert!(!receiver.arm(1)?, "the descriptor is armed");
     /// sender.send(b"1")?;
-    /// assert!(receiver.arm(1)?, "a byte is there now");
+    /// assert!(receiver.arm(1)?, "a byte is available now");
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn fd(&self) -> Result<RawFd> {
         self.0.fd()
     }
 
-    /// Whether `bytes` are there now. If not, the descriptor becomes readable when they are, or when the sender goes, and stays
-    /// so until the next call that finds too little. [`Status::Closed`] if so many can no longer come.
+    /// Whether `bytes` are available now. If not, the descriptor becomes readable when they are, or when the sender goes, and stays
+    /// so until the next call that finds too little. Fails with [`Status::Closed`] if so many can no longer come.
     pub fn arm(&mut self, bytes: usize) -> Result<bool> {
-        armed(self.0.arm(bytes as u64)?)
+        self.0.arm(bytes as u64)?.armed()
     }
 
-    /// Receives no more: the sender gets [`Status::Closed`]. Closing twice is fine.
+    /// Closes the end: sends fail with [`Status::Closed`]. Closing twice is legal.
     pub fn close(&mut self) {
         self.0.close();
     }
 
-    /// A new sender where the old one was dropped. [`Status::Busy`] while the old one lives.
-    ///
-    /// ```
-    /// let (sender, mut receiver) = backbuf::spsc::ring(8)?;
-    /// drop(sender);
-    /// let mut sender = receiver.attach_sender()?;
-    /// sender.send(b"ab")?;
-    /// assert_eq!(receiver.recv(&mut [0; 8])?, 2);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
-    pub fn attach_sender(&mut self) -> Result<Sender> {
-        Ok(Sender(boxed(Tx::attach(self.0.ring())?)?))
-    }
-
-    /// What this end has counted.
+    /// The counters of this end.
     pub fn statistics(&self) -> EndStatistics {
         self.0.statistics()
     }
 
-    /// A stream of chunks that can be held for as long as one likes. If it is refused, the receiver comes back.
+    /// Makes a stream of chunks, which the caller keeps as long as it likes. If it fails, the error returns the receiver.
     ///
     /// ```
     /// use backbuf::spsc::{self, StreamConfig};
@@ -169,20 +147,20 @@ impl Receiver {
     /// }
     /// # Ok::<(), backbuf::Error>(())
     /// ```
-    pub fn into_stream(self, config: StreamConfig<'_>) -> std::result::Result<Stream, Refused> {
-        // What can fail comes first, so that the receiver is given away only for a stream.
+    pub fn into_stream(self, config: StreamConfig<'_>) -> std::result::Result<Stream, IntoStreamError> {
+        // Everything that can fail comes first, so that the receiver is given away only for a stream.
         let prepare = || {
-            Source::check(self.0.ring(), &config)?;
-            Ok((Pool::new(config.pool_size.into())?, boxed(MaybeUninit::uninit())?))
+            ChunkSource::check(self.0.ring(), &config)?;
+            Ok((BufferPool::new(config.pool_size)?, boxed(MaybeUninit::uninit())?))
         };
         match prepare() {
-            Ok((pool, room)) => Ok(Stream(Box::write(room, Source::new(*self.0, pool, &config)))),
-            Err(error) => Err(Refused { receiver: self, error }),
+            Ok((pool, memory)) => Ok(Stream(Box::write(memory, ChunkSource::new(*self.0, pool, &config)))),
+            Err(error) => Err(IntoStreamError { receiver: self, error }),
         }
     }
 }
 
-/// A receiver that did not become a stream, and why.
+/// The error of [`Receiver::into_stream`], with the receiver.
 ///
 /// ```
 /// use backbuf::spsc::{self, StreamConfig};
@@ -192,28 +170,28 @@ impl Receiver {
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Refused {
-    /// As it was.
+pub struct IntoStreamError {
+    /// The receiver, unchanged.
     pub receiver: Receiver,
-    /// Why.
+    /// The reason.
     pub error: Error,
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for IntoStreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for IntoStreamError {}
 
-impl From<Refused> for Error {
-    fn from(refused: Refused) -> Error {
+impl From<IntoStreamError> for Error {
+    fn from(refused: IntoStreamError) -> Error {
         refused.error
     }
 }
 
-/// Reading waits for the first byte; the end reads as 0 bytes.
+/// Reading waits for the first byte. The end of the ring reads as 0 bytes.
 ///
 /// ```
 /// use std::io::Read;
@@ -237,18 +215,18 @@ impl io::Read for Receiver {
     }
 }
 
-/// Bytes of the ring, lent to be read. Dropping it consumes nothing. While it lives, nothing in it is overwritten.
+/// A span of the ring's memory, lent for reading. Dropping it consumes nothing. While it lives, nothing in it is overwritten.
 #[derive(Debug)]
 pub struct Peek<'a> {
     receiver: &'a mut Receiver,
     data: *const u8,
     bytes: usize,
-    /// What its end gives back.
+    /// The bytes that are given back when it is dropped.
     consumed: usize,
 }
 
 impl Peek<'_> {
-    /// Gives the first `bytes` of it back to the sender. [`Status::State`] if it has fewer; then nothing is consumed.
+    /// Gives the first `bytes` of the span back to the sender. Fails with [`Status::State`] and consumes nothing if it has fewer.
     ///
     /// ```
     /// let (mut sender, mut receiver) = backbuf::spsc::ring(4)?;
@@ -269,8 +247,8 @@ impl Peek<'_> {
 
 impl Drop for Peek<'_> {
     fn drop(&mut self) {
-        // Also where nothing was consumed: a ring that overwrites waits for the end of the span.
-        self.receiver.0.free(self.consumed as u64);
+        // Also if nothing was consumed: a ring that overwrites is held until the span ends.
+        self.receiver.0.give_back_read(self.consumed as u64);
     }
 }
 
@@ -278,7 +256,7 @@ impl Deref for Peek<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: what is there is the receiver's while this borrows it.
+        // SAFETY: what is available is the receiver's while this borrows it.
         unsafe { std::slice::from_raw_parts(self.data, self.bytes) }
     }
 }

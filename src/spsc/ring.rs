@@ -1,47 +1,42 @@
-//! The ring: what its two ends share, and how it is made.
+//! The state that the two ends of a ring share: memory, indices and both wait sides; and its configuration.
 
 use std::fmt::Write;
 
-use super::indices::Indices;
-use super::place::Place;
-use crate::alloc::{Arc, boxed};
+use crate::alloc::Arc;
 use crate::error::{Error, Label, Result, Status};
-use crate::handle::live_list;
-use crate::handle::live_list::{Linked, LiveList};
+use crate::handle::live_list::{self, Linked, LiveList};
 use crate::log::{self, Level};
-use crate::spsc::receiver::Receiver;
-use crate::spsc::rx::Rx;
-use crate::spsc::sender::Sender;
-use crate::spsc::tx::Tx;
+use crate::spsc::indices::Indices;
+use crate::spsc::wait_side::WaitSide;
 use crate::sync::atomic::AtomicPtr;
 use crate::sync::barrier;
 use crate::sys::mirrored_mapping::Mirror;
 use crate::sys::pages::check_available;
 
-/// How a ring is made.
+/// Configuration of a ring.
 ///
 /// ```
-/// use backbuf::spsc::{Config, ring_with};
-/// let (sender, receiver) = ring_with(4096, &Config { label: "samples", ..Config::default() })?;
+/// use backbuf::spsc::{RingConfig, ring_with};
+/// let (sender, receiver) = ring_with(4096, &RingConfig { label: "samples", ..RingConfig::default() })?;
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Config<'a> {
+pub struct RingConfig<'a> {
     /// Name in messages, logs and dumps; cut at 63 bytes.
     pub label: &'a str,
-    /// Whether an end pauses for a fraction of a microsecond where a stream of tiny chunks would otherwise move cache lines to
-    /// and fro for each of them. On by default: the stream gains a multiple of its throughput.
+    /// Whether an end pauses for a fraction of a microsecond if a stream of tiny chunks would otherwise move cache lines between the
+    /// cores for each of them. On by default: the stream gains a multiple of its throughput.
     pub backoff: bool,
-    /// Bytes of a record, for a ring that never makes its sender wait: where it is full a new record overwrites the oldest ones,
-    /// and both ends count what is [lost](super::EndStatistics::lost). 0, the default, for a ring that delivers every byte.
+    /// Bytes of a record, for a ring whose sender never waits: in a full ring a new record overwrites the oldest ones, and both ends
+    /// count what is [lost](super::EndStatistics::lost). 0, the default, for a ring that delivers every byte.
     ///
-    /// All calls move whole records then, the capacity is rounded up to whole records, and the memory is at least twice as large:
+    /// All calls then move whole records, the capacity is rounded up to whole records, and the memory is at least twice as large:
     /// while the receiver copies, or has a [`Peek`](super::Peek), nothing is overwritten, but as many records as the ring holds can
-    /// still come before the sender finds it full.
+    /// still be sent before the sender finds it full.
     ///
     /// ```
-    /// use backbuf::spsc::{Config, ring_with};
-    /// let config = Config { overwrite_record_size: 8, ..Config::default() };
+    /// use backbuf::spsc::{RingConfig, ring_with};
+    /// let config = RingConfig { overwrite_record_size: 8, ..RingConfig::default() };
     /// let (mut sender, mut receiver) = ring_with(3 * 8, &config)?;
     /// for number in 0..5u64 {
     ///     sender.send(&number.to_ne_bytes())?;
@@ -54,62 +49,33 @@ pub struct Config<'a> {
     pub overwrite_record_size: u64,
 }
 
-impl Default for Config<'_> {
+impl Default for RingConfig<'_> {
     fn default() -> Self {
-        Config { label: "", backoff: true, overwrite_record_size: 0 }
+        RingConfig { label: "", backoff: true, overwrite_record_size: 0 }
     }
 }
 
-/// A ring of at least `capacity` bytes, rounded up to a power of two; all of it is usable.
-///
-/// ```
-/// use backbuf::Timeout;
-/// let (mut sender, mut receiver) = backbuf::spsc::ring(1 << 16)?;
-/// let producer = std::thread::spawn(move || sender.send_all(&[7; 100_000], Timeout::FOREVER));
-/// let mut all = vec![0; 100_000];
-/// receiver.recv_all(&mut all, Timeout::FOREVER)?;
-/// assert!(all.iter().all(|&byte| byte == 7));
-/// producer.join().unwrap()?;
-/// # Ok::<(), backbuf::Error>(())
-/// ```
-pub fn ring(capacity: usize) -> Result<(Sender, Receiver)> {
-    ring_with(capacity, &Config::default())
-}
-
-/// The same, with a [`Config`].
-///
-/// ```
-/// use backbuf::spsc::{Config, ring_with};
-/// let (sender, _receiver) = ring_with(1000, &Config { label: "samples", ..Config::default() })?;
-/// assert_eq!(sender.capacity(), 1024);
-/// # Ok::<(), backbuf::Error>(())
-/// ```
-pub fn ring_with(capacity: usize, config: &Config<'_>) -> Result<(Sender, Receiver)> {
-    let ring = Ring::new(capacity as u64, config, false, 0)?;
-    Ok((Sender(boxed(Tx::new(ring.clone()))?), Receiver(boxed(Rx::new(ring))?)))
-}
-
-/// What the ends share.
+/// The state that both ends share. The last of the ends, open spans and streams frees it.
 #[derive(Debug)]
 pub(crate) struct Ring {
     pub(crate) indices: Indices,
-    /// Where the receiver waits. The sender looks here each time that it publishes.
-    pub(crate) receiver: Place,
-    /// Where the sender waits.
-    pub(crate) sender: Place,
+    /// Where the receiver waits. The sender signals it each time it publishes.
+    pub(crate) receiver: WaitSide,
+    /// Where the sender waits. The receiver signals it each time it gives bytes back.
+    pub(crate) sender: WaitSide,
     pub(crate) memory: Mirror,
     pub(crate) backoff: bool,
-    /// Whether its ends tell a second thread inside of them.
+    /// Whether an end refuses a second thread.
     pub(crate) checked: bool,
-    /// Bytes of a record, where the oldest are overwritten; else 0.
+    /// Bytes of a record, in a ring that overwrites its oldest records; else 0.
     pub(crate) record: u64,
     pub(crate) label: Label,
     number: u64,
     next: AtomicPtr<Ring>,
 }
 
-/// Bytes of a ring at most: its memory is mapped twice in a row, in an address space of 47 bits.
-const MOST: u64 = 1 << 46;
+/// The largest ring: its memory is mapped twice in a row, in an address space of 47 bits.
+const MAX_BYTES: u64 = 1 << 46;
 
 /// The rings of this process.
 static RINGS: LiveList<Ring> = LiveList::new();
@@ -121,33 +87,38 @@ impl Linked for Ring {
 }
 
 impl Ring {
-    /// A ring whose counts of bytes begin at `start`.
-    pub(crate) fn new(capacity: u64, config: &Config<'_>, checked: bool, start: u64) -> Result<Arc<Ring>> {
+    /// A ring whose indices begin at `start`.
+    pub(crate) fn new(
+        capacity: u64,
+        config: &RingConfig<'_>,
+        checked: bool,
+        start: u64,
+    ) -> Result<Arc<Ring>> {
         if capacity == 0 {
             return Err(Error::value(Status::Argument, "capacity", 0, "a ring holds at least one byte"));
         }
         let record = config.overwrite_record_size;
-        // One record is the least that a ring of records holds.
+        // A ring of records holds at least one record.
         let (size, bytes) =
             if record > capacity { ("overwrite_record_size", record) } else { ("capacity", capacity) };
-        let absurd = || Error::value(Status::Range, size, bytes, "more than the address space holds");
+        let too_large = || Error::value(Status::Range, size, bytes, "more than the address space holds");
         let rounded = match record {
             0 => capacity.checked_next_power_of_two(),
             _ => capacity.checked_next_multiple_of(record),
         };
-        let rounded = rounded.filter(|&bytes| bytes <= MOST).ok_or_else(absurd)?;
+        let rounded = rounded.filter(|&bytes| bytes <= MAX_BYTES).ok_or_else(too_large)?;
         let indices = match record {
             0 => Indices::new(rounded, start),
             _ => Indices::overwriting(rounded, start),
         };
-        if indices.capacity() > MOST {
-            return Err(absurd());
+        if indices.capacity() > MAX_BYTES {
+            return Err(too_large());
         }
         check_available(indices.capacity(), size, "more memory than is available")?;
         barrier::init();
         let ring = Ring {
-            receiver: Place::default(),
-            sender: Place::default(),
+            receiver: WaitSide::default(),
+            sender: WaitSide::default(),
             memory: Mirror::new(indices.capacity() as usize)?,
             indices,
             backoff: config.backoff,
@@ -171,6 +142,7 @@ impl Ring {
         Ok(ring)
     }
 
+    /// Bytes that the ring holds.
     pub(crate) fn capacity(&self) -> u64 {
         self.indices.window()
     }
@@ -188,24 +160,24 @@ impl Drop for Ring {
     }
 }
 
-/// A claim that outlived its end: it keeps the ring's memory, and the end's place taken, until it is dropped.
+/// The span that was open when its end was destroyed. Until it is dropped, the ring's memory stays and no new end can be attached.
 #[derive(Debug)]
-pub(crate) struct Claim {
-    pub(super) ring: Arc<Ring>,
-    pub(super) place: fn(&Ring) -> &Place,
+pub(crate) struct OrphanedSpan {
+    pub(crate) ring: Arc<Ring>,
+    pub(crate) side: fn(&Ring) -> &WaitSide,
 }
 
-impl Drop for Claim {
+impl Drop for OrphanedSpan {
     fn drop(&mut self) {
-        (self.place)(&self.ring).side.leave();
+        (self.side)(&self.ring).mark_destroyed();
     }
 }
 
-/// One line a ring. Takes locks only if they are free, and allocates nothing.
+/// Writes one line a ring. Takes locks only if they are free, and allocates nothing.
 pub(crate) fn dump(out: &mut dyn Write) {
-    let looked = RINGS.for_each(|ring| {
+    let listed = RINGS.for_each(|ring| {
         let (number, label, used) = (ring.number, ring.label.as_str(), ring.indices.used());
-        let (sender, receiver) = (ring.sender.side.state(), ring.receiver.side.state());
+        let (sender, receiver) = (ring.sender.state(), ring.receiver.state());
         let capacity = ring.capacity();
         let _ = write!(
             out,
@@ -216,7 +188,7 @@ pub(crate) fn dump(out: &mut dyn Write) {
             record => writeln!(out, ", overwrites the oldest records of {record} bytes"),
         };
     });
-    if !looked {
+    if !listed {
         let _ = writeln!(out, "rings: the list is in use just now");
     }
 }

@@ -1,71 +1,72 @@
-//! The receiving end, as both Rust and C use it. What `tx` says of threads holds here, too.
+//! The receiving end of a ring, which the Rust and the C API share. The rules for threads are those of [`tx`](crate::spsc::tx).
+//!
+//! In a ring that overwrites its oldest records the receiver holds `head` while it copies one piece or lends a span, so what it reads
+//! does not change. Between two pieces records may be overwritten. The model checker compiles this file.
 
 use std::os::fd::RawFd;
 
-use super::end::check_claim;
-use super::end::{Busy, check_min};
-use super::indices::Consumer;
-use super::overwrite::{check_whole, records_in, waited_for};
-use super::pace::Pace;
-use super::ring::Ring;
-use super::statistics::{Counters, EndStatistics};
-use super::{Flow, Moved, PIECE, copy};
 use crate::alloc::Arc;
 use crate::error::{Error, Result, Status};
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
-use crate::sys::clock::Deadline;
-use crate::sys::clock::Timeout;
+use crate::spsc::backoff::Backoff;
+use crate::spsc::copy::{PIECE, SHORT, copy};
+use crate::spsc::flow::{
+    Flow, Moved, OpenSpan, ThreadCheck, bytes_to_await, check_min, check_whole, piece_of_records, records_in,
+};
+use crate::spsc::indices::ConsumerIndex;
+use crate::spsc::ring::{OrphanedSpan, Ring};
+use crate::spsc::statistics::{EndCounters, EndStatistics};
+use crate::sync::atomic::{AtomicBool, Ordering::*};
+use crate::sys::clock::{Deadline, Timeout};
 
-/// Written by its own thread, on lines that the other end never touches.
+/// The receiving end. Written by its own thread, on cache lines that the other end never touches.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Rx {
-    pub(super) consumer: Consumer,
-    pace: Pace,
-    /// What a span holds that is peeked and not consumed, plus one; 0 for none.
-    claim: AtomicU64,
+    consumer: ConsumerIndex,
+    backoff: Backoff,
+    span: OpenSpan,
     closed: AtomicBool,
-    busy: Busy,
-    /// Checked, or overwriting: no short way leads past that.
-    special: bool,
-    /// The ring's memory, and the mask that an index becomes an offset by.
+    check: ThreadCheck,
+    /// Checked, or overwriting: the short path is not taken.
+    slow_only: bool,
+    /// The ring's memory, and the mask that makes an offset of an index.
     data: *mut u8,
     mask: u64,
     first: u64,
-    pub(super) counters: Counters,
-    pub(super) ring: Arc<Ring>,
+    counters: EndCounters,
+    ring: Arc<Ring>,
 }
 
 // SAFETY: atomics, and memory that the indices hand over.
 unsafe impl Send for Rx {}
-// SAFETY: as above. Two threads that misuse an end may read the same bytes of the ring: `copy` does so by atomic accesses.
+// SAFETY: as above. That one thread at a time copies is the contract of the calls.
 unsafe impl Sync for Rx {}
 
 impl Rx {
-    /// The end of a place that is free: a new ring's, or one that [`super::side::Side::enter`] has taken.
+    /// The end of a side that has none: in a new ring, or after [`WaitSide::reopen`](crate::spsc::wait_side::WaitSide::reopen).
     pub(crate) fn new(ring: Arc<Ring>) -> Rx {
-        let consumer = Consumer::new(&ring.indices);
+        let consumer = ConsumerIndex::new(&ring.indices);
         Rx {
-            pace: Pace::default(),
-            claim: AtomicU64::new(0),
+            backoff: Backoff::default(),
+            span: OpenSpan::new(),
             closed: AtomicBool::new(false),
-            busy: Busy::new(ring.checked),
-            special: ring.checked || ring.record != 0,
+            check: ThreadCheck::new(ring.checked),
+            slow_only: ring.checked || ring.record != 0,
             data: ring.memory.data().as_ptr(),
             mask: ring.memory.period() as u64 - 1,
             first: consumer.next(),
-            counters: Counters::new(),
+            counters: EndCounters::new(),
             consumer,
             ring,
         }
     }
 
-    /// A new end where the old one was destroyed.
+    /// A new receiving end after the old one was destroyed.
     pub(crate) fn attach(ring: &Arc<Ring>) -> Result<Rx> {
-        if ring.receiver.side.enter() {
+        if ring.receiver.reopen() {
             Ok(Rx::new(ring.clone()))
         } else {
-            Err(Error::text(Status::Busy, "the old receiver lives; destroy it first"))
+            Err(Error::text(Status::Busy, "the ring still has a receiver; destroy it first"))
         }
     }
 
@@ -73,55 +74,54 @@ impl Rx {
         &self.ring
     }
 
-    /// Receives what is there, at most `wanted` bytes.
+    /// Receives what is available, at most `wanted` bytes.
     ///
     /// # Safety
     ///
     /// `to` has room for `wanted` bytes.
     #[inline(always)]
     pub(crate) unsafe fn recv(&self, to: *mut u8, wanted: u64) -> Result<Moved> {
-        // A short chunk that is known to be there, with nothing in the way: no look at the other side, no call. Where threads
-        // misuse an end, what is known may be wrong: so short a chunk stays within the mapping all the same.
-        let hurdles =
-            self.claim.load(Relaxed) | u64::from(self.closed.load(Relaxed)) | u64::from(self.special);
-        if hurdles == 0 && wanted.wrapping_sub(1) < copy::SHORT && wanted <= self.consumer.there_unchecked() {
-            // SAFETY: what is there is the receiver's, contiguous from here on; the caller's promise for `to`.
-            unsafe { copy::copy(self.place(), to, wanted as usize) };
+        // The plain path: a short chunk that is known to be available, with no read of the other index and no call. When threads misuse
+        // an end the cached index may be wrong, but so short a chunk stays within the mapping.
+        let obstacles = self.span.bits() | u64::from(self.closed.load(Relaxed)) | u64::from(self.slow_only);
+        if obstacles == 0 && wanted.wrapping_sub(1) < SHORT && wanted <= self.consumer.available_unchecked() {
+            // SAFETY: what is available is the receiver's, contiguous from here on; the caller's promise for `to`.
+            unsafe { copy(self.read_ptr(), to, wanted as usize) };
             self.counters.operations.add(1);
-            self.release(wanted);
-            return Ok(Moved { bytes: wanted, flow: Flow::Done });
+            self.give_back(wanted);
+            return Ok(Moved::done(wanted));
         }
         // SAFETY: the caller's promise.
-        unsafe { self.recv_any(to, wanted) }
+        unsafe { self.recv_slow(to, wanted) }
     }
 
     #[inline(never)]
-    unsafe fn recv_any(&self, to: *mut u8, wanted: u64) -> Result<Moved> {
-        if self.special {
+    unsafe fn recv_slow(&self, to: *mut u8, wanted: u64) -> Result<Moved> {
+        if self.slow_only {
             // SAFETY: the caller's promise.
-            return unsafe { self.recv_special(to, wanted) };
+            return unsafe { self.recv_checked(to, wanted) };
         }
-        self.check_open()?;
+        self.check_no_span()?;
         if self.closed.load(Relaxed) {
-            return Ok(Moved { bytes: 0, flow: Flow::Closed });
+            return Ok(Moved::none(Flow::Closed));
         }
         // SAFETY: the caller's promise.
-        Ok(unsafe { self.take(to, wanted) })
+        Ok(unsafe { self.read(to, wanted) })
     }
 
-    /// Where the mode is checked or the ring has records.
+    /// A receive in the checked mode, or of records.
     #[inline(never)]
-    unsafe fn recv_special(&self, to: *mut u8, wanted: u64) -> Result<Moved> {
-        let _inside = self.busy.enter()?;
-        self.check_open()?;
+    unsafe fn recv_checked(&self, to: *mut u8, wanted: u64) -> Result<Moved> {
+        let _inside = self.check.enter()?;
+        self.check_no_span()?;
         if wanted < self.ring.record {
             check_whole(wanted, self.ring.record)?;
         }
         if self.closed.load(Relaxed) {
-            return Ok(Moved { bytes: 0, flow: Flow::Closed });
+            return Ok(Moved::none(Flow::Closed));
         }
         // SAFETY: the caller's promise.
-        Ok(unsafe { self.take_any(to, wanted) })
+        Ok(unsafe { self.read_any(to, wanted) })
     }
 
     /// Receives all of it, waiting for the rest.
@@ -130,8 +130,8 @@ impl Rx {
     ///
     /// `to` has room for `wanted` bytes.
     pub(crate) unsafe fn recv_all(&self, to: *mut u8, wanted: u64, timeout: Timeout) -> Result<Moved> {
-        let _inside = self.busy.enter()?;
-        self.check_open()?;
+        let _inside = self.check.enter()?;
+        self.check_no_span()?;
         check_whole(wanted, self.ring.record)?;
         let deadline = Deadline::after(timeout);
         let mut bytes = 0;
@@ -144,60 +144,58 @@ impl Rx {
                 return Ok(Moved { bytes, flow });
             }
             // SAFETY: the caller's promise.
-            bytes += unsafe { self.take_any(to.add(bytes as usize), wanted - bytes) }.bytes;
+            bytes += unsafe { self.read_any(to.add(bytes as usize), wanted - bytes) }.bytes;
         }
-        Ok(Moved { bytes, flow: Flow::Done })
+        Ok(Moved::done(bytes))
     }
 
-    /// All that is there, at least `min` bytes.
+    /// Opens a span: all that is available, at least `min` bytes.
     pub(crate) fn peek(&self, min: u64) -> Result<std::result::Result<(*const u8, u64), Flow>> {
-        let _inside = self.busy.enter()?;
-        if self.claim.load(Relaxed) != 0 {
-            return Err(open_claim());
-        }
+        let _inside = self.check.enter()?;
+        self.check_no_span()?;
         if self.closed.load(Relaxed) {
             return Ok(Err(Flow::Closed));
         }
-        let span = self.there(min)?;
-        if let Ok((_, bytes)) = span {
-            self.claim.store(bytes + 1, Release);
+        let available = self.available(min)?;
+        if let Ok((_, bytes)) = available {
+            self.span.open(bytes);
         }
-        Ok(span)
+        Ok(available)
     }
 
-    /// Gives the first `bytes` of the span back and ends the claim.
+    /// Ends the span and gives its first `bytes` back.
     pub(crate) fn consume(&self, bytes: u64) -> Result<Flow> {
-        let _inside = self.busy.enter()?;
-        check_claim(&self.claim, bytes, "no span is peeked", "more than was peeked")?;
+        let _inside = self.check.enter()?;
+        self.span.check(bytes, "no span is peeked", "more than was peeked")?;
         check_whole(bytes, self.ring.record)?;
-        self.claim.store(0, Release);
+        self.span.end();
         if self.closed.load(Relaxed) {
             return Ok(Flow::Closed);
         }
-        self.free(bytes);
+        self.give_back_read(bytes);
         Ok(Flow::Done)
     }
 
-    /// What is there, at least `min` bytes, without a claim. It stays until it is given back, by [`Rx::free`].
-    pub(super) fn there(&self, min: u64) -> Result<std::result::Result<(*const u8, u64), Flow>> {
-        let mut there = self.amount(min)?;
+    /// All that is available, at least `min` bytes. Opens no span; the bytes stay until [`Rx::give_back_read`].
+    pub(crate) fn available(&self, min: u64) -> Result<std::result::Result<(*const u8, u64), Flow>> {
+        let mut available = self.count_available(min)?;
         if self.ring.record != 0
-            && let Ok(bytes) = &mut there
+            && let Ok(bytes) = &mut available
         {
-            // No fewer than were seen: they are this end's to take, and what is dropped is followed by as much.
+            // No fewer than were counted: dropped records are followed by as many.
             *bytes = self.hold();
         }
-        Ok(there.map(|bytes| (self.place(), bytes)))
+        Ok(available.map(|bytes| (self.read_ptr(), bytes)))
     }
 
-    /// How much is there, at least `min` bytes.
-    pub(super) fn amount(&self, min: u64) -> Result<std::result::Result<u64, Flow>> {
+    /// How many bytes are available, at least `min`.
+    pub(crate) fn count_available(&self, min: u64) -> Result<std::result::Result<u64, Flow>> {
         check_min(min, self.ring.capacity())?;
-        // Asked before the look: the sender closes after its last bytes.
-        let ended = self.ring.sender.side.is_closed();
-        let there = if self.ring.record == 0 { self.look() } else { self.glance() };
-        if there >= min.max(1) {
-            return Ok(Ok(there));
+        // Read before the index: the sender closes after its last bytes.
+        let ended = self.ring.sender.is_closed();
+        let available = if self.ring.record == 0 { self.refresh() } else { self.fresh_available() };
+        if available >= min.max(1) {
+            return Ok(Ok(available));
         }
         if ended {
             return Ok(Err(Flow::Closed));
@@ -206,57 +204,57 @@ impl Rx {
         Ok(Err(Flow::Empty))
     }
 
-    /// Gives the next `bytes` back.
-    pub(super) fn free(&self, bytes: u64) {
+    /// Gives the next `bytes` back, which the caller has read.
+    pub(crate) fn give_back_read(&self, bytes: u64) {
         match self.ring.record {
-            0 => self.release(bytes),
-            _ => self.let_go(bytes),
+            0 => self.give_back(bytes),
+            _ => self.release_hold(bytes),
         }
         if bytes > 0 {
             self.counters.operations.add(1);
         }
     }
 
-    /// Waits until `bytes` are there, or all that the ring holds.
+    /// Waits until `bytes` are available, or all that the ring holds.
     pub(crate) fn wait_readable(&self, bytes: u64, timeout: Timeout) -> Result<Flow> {
-        let _inside = self.busy.enter()?;
+        let _inside = self.check.enter()?;
         self.wait_for(bytes, Deadline::after(timeout))
     }
 
-    pub(super) fn wait_for(&self, bytes: u64, deadline: Deadline) -> Result<Flow> {
-        let bytes = waited_for(bytes, &self.ring);
+    pub(crate) fn wait_for(&self, bytes: u64, deadline: Deadline) -> Result<Flow> {
+        let bytes = bytes_to_await(bytes, self.ring.capacity(), self.ring.record);
         let ready = || self.readable(bytes);
-        self.ring.receiver.wait(self.needed(bytes), deadline, &self.counters, ready)
+        self.ring.receiver.wait(self.tail_for(bytes), deadline, &self.counters, ready)
     }
 
-    /// Has the descriptor told when `bytes` are there. Empty: it will be.
+    /// Makes the descriptor readable when `bytes` are available. [`Flow::Empty`]: it is armed. Else the condition holds now.
     pub(crate) fn arm(&self, bytes: u64) -> Result<Flow> {
-        let _inside = self.busy.enter()?;
-        let bytes = waited_for(bytes, &self.ring);
-        let flow = self.ring.receiver.arm(self.needed(bytes), || self.readable(bytes))?;
+        let _inside = self.check.enter()?;
+        let bytes = bytes_to_await(bytes, self.ring.capacity(), self.ring.record);
+        let flow = self.ring.receiver.arm(self.tail_for(bytes), || self.readable(bytes))?;
         Ok(flow.unwrap_or(Flow::Empty))
     }
 
-    /// The index that the sender comes to when `bytes` are there.
-    fn needed(&self, bytes: u64) -> u64 {
+    /// The `tail` at which `bytes` are available.
+    fn tail_for(&self, bytes: u64) -> u64 {
         self.consumer.next().wrapping_add(bytes)
     }
 
     fn readable(&self, bytes: u64) -> Option<Flow> {
-        if self.closed.load(Acquire) {
+        if self.is_closed() {
             return Some(Flow::Closed);
         }
-        let ended = self.ring.sender.side.is_closed();
-        match self.glance() >= bytes {
+        let ended = self.ring.sender.is_closed();
+        match self.fresh_available() >= bytes {
             true => Some(Flow::Done),
             false => ended.then_some(Flow::Closed),
         }
     }
 
-    pub(super) fn glance(&self) -> u64 {
+    fn fresh_available(&self) -> u64 {
         match self.ring.record {
-            0 => self.consumer.glance(&self.ring.indices),
-            _ => self.consumer.glance_overwriting(&self.ring.indices),
+            0 => self.consumer.fresh_available(&self.ring.indices),
+            _ => self.consumer.fresh_available_overwriting(&self.ring.indices),
         }
     }
 
@@ -264,34 +262,29 @@ impl Rx {
         self.ring.receiver.fd()
     }
 
-    /// Receives no more. From any thread, also while the end's own waits.
+    /// Closes the end. Legal from any thread, also while the end's own thread waits.
     pub(crate) fn close(&self) {
         if self.closed.swap(true, AcqRel) {
             return;
         }
-        self.ring.receiver.side.close();
-        self.ring.sender.rouse();
-        self.ring.receiver.rouse();
+        self.ring.receiver.close();
+        self.ring.sender.wake_all();
+        self.ring.receiver.wake_all();
     }
 
-    /// Whether the end can become a stream: nothing of it is in use.
+    /// Refuses to make a stream of an end that is in use.
     pub(crate) fn check_idle(&self) -> Result<()> {
-        let _inside = self.busy.enter()?;
-        self.check_open()?;
-        match self.ring.receiver.side.claim() {
+        let _inside = self.check.enter()?;
+        self.check_no_span()?;
+        match self.ring.receiver.try_wait() {
             Some(_) => Ok(()),
             None => Err(Error::text(Status::Busy, "a thread waits on the receiver")),
         }
     }
 
-    /// Whether a span is open.
-    pub(crate) fn has_claim(&self) -> bool {
-        self.claim.load(Acquire) != 0
-    }
-
-    /// What the span needs that is still open when the end is destroyed.
-    pub(crate) fn open_claim(&self) -> Option<super::ring::Claim> {
-        self.has_claim().then(|| super::ring::Claim { ring: self.ring.clone(), place: |ring| &ring.receiver })
+    /// The span that is still open when the end is destroyed.
+    pub(crate) fn orphaned_span(&self) -> Option<OrphanedSpan> {
+        self.span.is_open().then(|| OrphanedSpan { ring: self.ring.clone(), side: |ring| &ring.receiver })
     }
 
     pub(crate) fn statistics(&self) -> EndStatistics {
@@ -304,24 +297,24 @@ impl Rx {
         self.counters.read(self.ring.capacity(), bytes, lost)
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Acquire)
     }
 
     #[inline(always)]
-    pub(super) fn check_open(&self) -> Result<()> {
-        if self.claim.load(Relaxed) == 0 { Ok(()) } else { Err(open_claim()) }
+    fn check_no_span(&self) -> Result<()> {
+        if self.span.bits() == 0 { Ok(()) } else { Err(span_is_open()) }
     }
 
     /// # Safety
     ///
     /// `to` has room for `wanted` bytes.
-    pub(super) unsafe fn take_any(&self, to: *mut u8, wanted: u64) -> Moved {
+    pub(crate) unsafe fn read_any(&self, to: *mut u8, wanted: u64) -> Moved {
         // SAFETY: the caller's promise.
         unsafe {
             match self.ring.record {
-                0 => self.take(to, wanted),
-                _ => self.take_records(to, wanted),
+                0 => self.read(to, wanted),
+                _ => self.read_records(to, wanted),
             }
         }
     }
@@ -330,12 +323,12 @@ impl Rx {
     ///
     /// `to` has room for `wanted` bytes.
     #[inline(always)]
-    unsafe fn take(&self, to: *mut u8, wanted: u64) -> Moved {
+    unsafe fn read(&self, to: *mut u8, wanted: u64) -> Moved {
         // SAFETY: the caller's promise.
         let bytes = unsafe {
             match wanted <= PIECE {
-                true => self.take_piece(to, wanted),
-                false => self.take_pieces(to, wanted),
+                true => self.read_piece(to, wanted),
+                false => self.read_pieces(to, wanted),
             }
         };
         if bytes > 0 {
@@ -344,35 +337,35 @@ impl Rx {
             // SAFETY: as above.
             return unsafe { self.empty(to, wanted) };
         }
-        Moved { bytes, flow: Flow::Done }
+        Moved::done(bytes)
     }
 
     /// # Safety
     ///
-    /// As [`Rx::take`].
+    /// As [`Rx::read`].
     #[cold]
     unsafe fn empty(&self, to: *mut u8, wanted: u64) -> Moved {
-        if self.ring.sender.side.is_closed() {
-            // The sender closes after its last bytes: they are looked for once more.
-            return match self.look() {
-                0 => Moved { bytes: 0, flow: Flow::Closed },
+        if self.ring.sender.is_closed() {
+            // The sender closes after its last bytes: the index is read once more.
+            return match self.refresh() {
+                0 => Moved::none(Flow::Closed),
                 // SAFETY: the caller's promise.
-                _ => unsafe { self.take(to, wanted) },
+                _ => unsafe { self.read(to, wanted) },
             };
         }
         self.counters.misses.add(1);
-        Moved { bytes: 0, flow: Flow::Empty }
+        Moved::none(Flow::Empty)
     }
 
     #[inline(never)]
-    unsafe fn take_pieces(&self, to: *mut u8, wanted: u64) -> u64 {
+    unsafe fn read_pieces(&self, to: *mut u8, wanted: u64) -> u64 {
         let mut got = 0;
         while got < wanted {
             let piece = PIECE.min(wanted - got);
-            // SAFETY: the caller's promise: `got` bytes lie behind.
-            let now = unsafe { self.take_piece(to.add(got as usize), piece) };
-            got += now;
-            if now < piece {
+            // SAFETY: the caller's promise: `got` bytes are filled.
+            let read = unsafe { self.read_piece(to.add(got as usize), piece) };
+            got += read;
+            if read < piece {
                 break;
             }
         }
@@ -380,48 +373,95 @@ impl Rx {
     }
 
     #[inline(always)]
-    unsafe fn take_piece(&self, to: *mut u8, wanted: u64) -> u64 {
-        let mut there = self.consumer.there(&self.ring.indices);
-        if there < wanted {
-            there = self.look_paced(there);
+    unsafe fn read_piece(&self, to: *mut u8, wanted: u64) -> u64 {
+        let mut available = self.consumer.available(&self.ring.indices);
+        if available < wanted {
+            available = self.refresh_with_backoff(available);
         }
-        let bytes = wanted.min(there);
-        // SAFETY: what is there is the receiver's, contiguous from here on; the caller's promise for `to`.
-        unsafe { copy::copy(self.place(), to, bytes as usize) };
+        let bytes = wanted.min(available);
+        // SAFETY: what is available is the receiver's, contiguous from here on; the caller's promise for `to`.
+        unsafe { copy(self.read_ptr(), to, bytes as usize) };
         if bytes > 0 {
-            self.release(bytes);
+            self.give_back(bytes);
         }
         bytes
     }
 
-    /// How much is there, after a look at the sender's index.
-    #[inline(always)]
-    fn look(&self) -> u64 {
-        let there = self.consumer.look(&self.ring.indices);
-        self.counters.saw(there);
-        there
-    }
-
-    #[inline(always)]
-    fn look_paced(&self, before: u64) -> u64 {
-        if !self.ring.backoff {
-            return self.look();
+    /// Reads whole records.
+    ///
+    /// # Safety
+    ///
+    /// `to` has room for `wanted` bytes.
+    unsafe fn read_records(&self, to: *mut u8, wanted: u64) -> Moved {
+        let (record, mut got) = (self.ring.record, 0);
+        // Read before the index: the sender closes after its last records.
+        let ended = self.ring.sender.is_closed();
+        while wanted - got >= record && self.fresh_available() > 0 {
+            let most = piece_of_records(record).min(wanted - got);
+            let most = most - most % record;
+            let bytes = self.hold().min(most);
+            // SAFETY: held, so it does not change, contiguous from here on; the caller's promise for `to`.
+            unsafe { copy(self.read_ptr(), to.add(got as usize), bytes as usize) };
+            self.release_hold(bytes);
+            got += bytes;
+            if bytes < most {
+                break;
+            }
         }
-        self.pace.before();
-        let there = self.look();
-        self.pace.after(there.wrapping_sub(before));
-        there
+        if got > 0 {
+            self.counters.operations.add(1);
+        } else if ended && wanted > 0 {
+            return Moved::none(Flow::Closed);
+        } else if wanted > 0 {
+            self.counters.misses.add(1);
+            return Moved::none(Flow::Empty);
+        }
+        Moved::done(got)
+    }
+
+    /// Keeps the sender from overwriting until [`Rx::release_hold`]: the bytes that are available.
+    fn hold(&self) -> u64 {
+        let (available, overwritten) = self.consumer.hold(&self.ring.indices);
+        self.counters.overwritten.add(overwritten);
+        self.counters.saw(available);
+        available
+    }
+
+    /// Gives the next `bytes` back and lets the sender overwrite again.
+    fn release_hold(&self, bytes: u64) {
+        let head = self.consumer.release(&self.ring.indices, bytes);
+        if self.ring.sender.signal(head) {
+            self.counters.wakes.add(1);
+        }
     }
 
     #[inline(always)]
-    pub(super) fn place(&self) -> *const u8 {
+    fn refresh(&self) -> u64 {
+        let available = self.consumer.refresh(&self.ring.indices);
+        self.counters.saw(available);
+        available
+    }
+
+    #[inline(always)]
+    fn refresh_with_backoff(&self, before: u64) -> u64 {
+        if !self.ring.backoff {
+            return self.refresh();
+        }
+        self.backoff.before_refresh();
+        let available = self.refresh();
+        self.backoff.after_refresh(available.wrapping_sub(before));
+        available
+    }
+
+    #[inline(always)]
+    pub(crate) fn read_ptr(&self) -> *const u8 {
         // SAFETY: within the first period of the mapping.
         unsafe { self.data.add((self.consumer.next() & self.mask) as usize) }
     }
 
     #[inline(always)]
-    fn release(&self, bytes: u64) {
-        let head = self.consumer.free(&self.ring.indices, bytes);
+    fn give_back(&self, bytes: u64) {
+        let head = self.consumer.advance(&self.ring.indices, bytes);
         if self.ring.sender.signal(head) {
             self.counters.wakes.add(1);
         }
@@ -429,16 +469,16 @@ impl Rx {
 }
 
 #[cold]
-fn open_claim() -> Error {
+fn span_is_open() -> Error {
     Error::text(Status::State, "a peeked span is open; consume it first, 0 bytes to leave all")
 }
 
 impl Drop for Rx {
     fn drop(&mut self) {
         self.close();
-        // With a span still open, its memory is in use and the place stays taken.
-        if !self.has_claim() {
-            self.ring.receiver.side.leave();
+        // While a span is open its memory is in use, and no new end can be attached.
+        if !self.span.is_open() {
+            self.ring.receiver.mark_destroyed();
         }
     }
 }

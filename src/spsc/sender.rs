@@ -1,15 +1,11 @@
-//! The sending end for Rust.
+//! The sending end of the Rust API: [`Tx`] with exclusive access, and the span that it lends.
 
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::RawFd;
 
-use super::overwrite::check_whole;
-use crate::alloc::boxed;
 use crate::error::{Error, Result, Status};
-use crate::spsc::Flow;
-use crate::spsc::receiver::Receiver;
-use crate::spsc::rx::Rx;
+use crate::spsc::flow::check_whole;
 use crate::spsc::statistics::EndStatistics;
 use crate::spsc::tx::Tx;
 use crate::sys::clock::Timeout;
@@ -29,23 +25,18 @@ pub struct Sender(pub(super) Box<Tx>);
 
 impl Sender {
     /// Bytes that the ring holds.
-    ///
-    /// ```
-    /// assert_eq!(backbuf::spsc::ring(100)?.0.capacity(), 128);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
     pub fn capacity(&self) -> usize {
         self.0.ring().capacity() as usize
     }
 
-    /// Sends as much as fits, without waiting; how much that was. [`Status::Full`] if nothing fits, [`Status::Closed`] if the
-    /// receiver has gone.
+    /// Sends as much as fits, without waiting, and returns how much. Fails with [`Status::Full`] if nothing fits, with
+    /// [`Status::Closed`] if the receiver has gone.
     #[inline]
     pub fn send(&mut self, data: &[u8]) -> Result<usize> {
         self.0.send(data)?.result()
     }
 
-    /// Sends all of it, waiting for room. An error comes after part of it has gone; [`Sender::statistics`] tell how much.
+    /// Sends all of it, waiting for room. If it fails, the first part has been sent; [`Sender::statistics`] report how much.
     ///
     /// ```
     /// use backbuf::{Status, Timeout};
@@ -58,8 +49,8 @@ impl Sender {
         self.0.send_all(data, timeout)?.flow.result()
     }
 
-    /// Sends all of it or nothing, waiting for room for all; the receiver sees all of it at once. [`Status::Full`] if the timeout is
-    /// 0 and there is too little room, [`Status::Range`] for more than the ring holds.
+    /// Sends all of it or nothing, waiting for room for all. The receiver sees all of it at once. Fails with [`Status::Full`] if the
+    /// timeout is 0 and there is too little room, with [`Status::Range`] if it is more than the ring holds.
     ///
     /// ```
     /// use backbuf::{Status, Timeout};
@@ -75,8 +66,8 @@ impl Sender {
         self.0.send_whole(data, timeout)?.flow.result()
     }
 
-    /// As [`Sender::send`], but the receiver sees it only after [`Sender::flush`], a send, the end's close, or once a call finds no
-    /// room for all of its bytes: several small writes become visible at once, for the price of one.
+    /// As [`Sender::send`], but the receiver sees the bytes only after [`Sender::flush`], a send, the end's close, or a call that
+    /// finds no room for all of its bytes. Several small writes become visible at once, for the price of one.
     ///
     /// ```
     /// let (mut sender, mut receiver) = backbuf::spsc::ring(64)?;
@@ -97,8 +88,8 @@ impl Sender {
         self.0.flush()?.result()
     }
 
-    /// Lends all the room that there is, at least `min` bytes (0 counts as 1): one contiguous span of the ring itself.
-    /// [`Status::Full`] if there is less, [`Status::Range`] if the ring could never hold so much.
+    /// Lends all the room, at least `min` bytes (0 counts as 1), as one contiguous span of the ring's memory. Fails with
+    /// [`Status::Full`] if there is less room, with [`Status::Range`] if the ring can never hold so much.
     ///
     /// ```
     /// let (mut sender, mut receiver) = backbuf::spsc::ring(64)?;
@@ -132,15 +123,15 @@ impl Sender {
         self.0.wait_writable(bytes as u64, timeout)?.result()
     }
 
-    /// A descriptor for event loops, readable once [`Sender::arm`] has asked for it and the room is there. It belongs to the
-    /// ring: neither read nor close it.
+    /// A descriptor for event loops. It becomes readable when there is the room that [`Sender::arm`] has asked for. It belongs to
+    /// the ring: do not read or close it.
     ///
     /// ```
     /// let (mut sender, _receiver) = backbuf::spsc::ring(4)?;
     /// assert!(sender.fd()? >= 0);
     /// assert!(sender.arm(4)?, "there is room now");
     /// sender.send(b"1234")?;
-    /// assert!(!sender.arm(1)?, "the descriptor will tell");
+    /// assert!(!sender.arm(1)?, "the descriptor is armed");
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn fd(&self) -> Result<RawFd> {
@@ -148,44 +139,20 @@ impl Sender {
     }
 
     /// Whether there is room for `bytes` now. If not, the descriptor becomes readable when there is, or when the receiver goes,
-    /// and stays so until the next call that finds too little. [`Status::Closed`] if the receiver has gone.
+    /// and stays so until the next call that finds too little room. Fails with [`Status::Closed`] if the receiver has gone.
     pub fn arm(&mut self, bytes: usize) -> Result<bool> {
-        armed(self.0.arm(bytes as u64)?)
+        self.0.arm(bytes as u64)?.armed()
     }
 
-    /// Publishes what was fed and sends no more: the receiver gets what is in the ring, then [`Status::Closed`]. Closing twice
-    /// is fine.
+    /// Publishes what was fed and closes the end: the receiver gets what is in the ring, then [`Status::Closed`]. Closing twice is
+    /// legal.
     pub fn close(&mut self) {
         self.0.close();
     }
 
-    /// A new receiver where the old one was dropped; it finds the bytes that were not received. [`Status::Busy`] while the old
-    /// one lives.
-    ///
-    /// ```
-    /// let (mut sender, receiver) = backbuf::spsc::ring(8)?;
-    /// sender.send(b"ab")?;
-    /// drop(receiver);
-    /// let mut receiver = sender.attach_receiver()?;
-    /// assert_eq!(receiver.recv(&mut [0; 8])?, 2);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
-    pub fn attach_receiver(&mut self) -> Result<Receiver> {
-        Ok(Receiver(boxed(Rx::attach(self.0.ring())?)?))
-    }
-
-    /// What this end has counted.
+    /// The counters of this end.
     pub fn statistics(&self) -> EndStatistics {
         self.0.statistics()
-    }
-}
-
-/// As Rust tells what arming found.
-pub(super) fn armed(flow: Flow) -> Result<bool> {
-    match flow {
-        Flow::Done => Ok(true),
-        Flow::Full | Flow::Empty => Ok(false),
-        other => other.result().map(|()| true),
     }
 }
 
@@ -214,7 +181,7 @@ impl io::Write for Sender {
     }
 }
 
-/// Room of the ring, lent to be written. Dropping it publishes nothing.
+/// A span of the ring's memory, lent for writing. Dropping it publishes nothing.
 #[derive(Debug)]
 pub struct Reservation<'a> {
     sender: &'a mut Sender,
@@ -223,7 +190,7 @@ pub struct Reservation<'a> {
 }
 
 impl Reservation<'_> {
-    /// Publishes the first `bytes` of it. [`Status::State`] if it has fewer; then nothing is published.
+    /// Publishes the first `bytes` of the span. Fails with [`Status::State`] and publishes nothing if it has fewer.
     ///
     /// ```
     /// let (mut sender, _receiver) = backbuf::spsc::ring(4)?;
@@ -236,7 +203,7 @@ impl Reservation<'_> {
             return Err(Error::value(Status::State, "bytes", bytes as u64, "more than was reserved"));
         }
         check_whole(bytes as u64, self.sender.0.ring().record)?;
-        self.sender.0.fill(bytes as u64);
+        self.sender.0.publish_written(bytes as u64);
         Ok(())
     }
 }

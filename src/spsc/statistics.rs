@@ -1,13 +1,12 @@
-//! What the ends of a ring and its streams count.
+//! Counters of the ends of a ring and of its streams, and the statistics made of them.
 
 use std::fmt;
 
-use crate::sync::counter;
-use crate::sync::counter::{Counter, Histogram};
+use crate::sync::counter::{self, Counter, Histogram};
 
-/// The counters of one end. Its thread writes them.
+/// The counters of one end. The end's own thread writes them.
 #[derive(Debug)]
-pub(crate) struct Counters {
+pub(crate) struct EndCounters {
     pub(crate) operations: Counter,
     pub(crate) misses: Counter,
     pub(crate) waits: Counter,
@@ -18,9 +17,9 @@ pub(crate) struct Counters {
     pub(crate) waited: Histogram,
 }
 
-impl Counters {
-    pub(crate) fn new() -> Counters {
-        Counters {
+impl EndCounters {
+    pub(crate) fn new() -> EndCounters {
+        EndCounters {
             operations: Counter::default(),
             misses: Counter::default(),
             waits: Counter::default(),
@@ -31,7 +30,7 @@ impl Counters {
         }
     }
 
-    /// Notes how full this end found the ring.
+    /// Records how full this end found the ring.
     #[inline(always)]
     pub(crate) fn saw(&self, used: u64) {
         if used > self.high_water.get() {
@@ -54,7 +53,7 @@ impl Counters {
     }
 }
 
-/// What one end of a ring has counted since it was made. Displays as text, a line a figure.
+/// The counters of one end of a ring since it was made. Displays as text, one figure a line.
 ///
 /// ```
 /// let (mut sender, mut receiver) = backbuf::spsc::ring(64)?;
@@ -74,15 +73,15 @@ pub struct EndStatistics {
     pub operations: u64,
     /// Calls that found the ring full (sender) or empty (receiver).
     pub misses: u64,
-    /// Waits that could not be answered at once.
+    /// Waits that did not return at once.
     pub waits: u64,
     /// Times that this end woke the other one.
     pub wakes: u64,
-    /// The most bytes that this end found in the ring, when it looked.
+    /// The most bytes that this end has found in the ring.
     pub high_water: u64,
-    /// How long waits took: element k counts those of 2^k to 2^(k+1) nanoseconds.
+    /// Durations of waits: element k counts those of 2^k to 2^(k+1) nanoseconds.
     pub wait_histogram: [u64; 64],
-    /// Records that were overwritten before they were received: of a sender, by it; of a receiver, since it is there.
+    /// Records that were overwritten before they were received: by this sender, or since this receiver was made.
     pub lost: u64,
 }
 
@@ -105,7 +104,7 @@ impl fmt::Display for EndStatistics {
     }
 }
 
-/// What a stream has counted since it was made. Displays as text, a line a figure.
+/// The counters of a stream since it was made. Displays as text, one figure a line.
 ///
 /// ```
 /// use backbuf::{Timeout, spsc::{self, StreamConfig}};
@@ -127,13 +126,13 @@ pub struct StreamStatistics {
     pub hits: u64,
     /// Buffers allocated.
     pub misses: u64,
-    /// Chunks that have not been released.
+    /// Chunks that have not been returned.
     pub live: u64,
-    /// Buffers that wait in the pool.
+    /// Buffers in the pool.
     pub kept: u64,
     /// Bytes of the next buffer.
     pub buffer_size: u64,
-    /// Waits that could not be answered at once.
+    /// Waits that did not return at once.
     pub waits: u64,
 }
 

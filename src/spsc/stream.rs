@@ -1,49 +1,17 @@
-//! The stream for Rust.
+//! The stream of the Rust API, and its chunks: buffers that stay valid after the stream and the ring have gone.
 
 use std::ops::{Deref, DerefMut};
 use std::os::fd::RawFd;
 
-use super::pool::Held;
-use super::sender::armed;
-use super::source::Source;
-use crate::alloc::{boxed, try_vec};
+use crate::alloc::try_vec;
 use crate::error::{Error, Result, Status};
-use crate::spsc::sender::Sender;
+use crate::spsc::pool::ChunkBuffer;
+use crate::spsc::source::ChunkSource;
 use crate::spsc::statistics::StreamStatistics;
-use crate::spsc::tx::Tx;
 use crate::sys::clock::Timeout;
 
-/// How a stream makes chunks.
-///
-/// ```
-/// use backbuf::spsc::{self, StreamConfig};
-/// let (_sender, receiver) = spsc::ring(1 << 20)?;
-/// let config = StreamConfig { buffer_size: 64 << 10, record_size: 64, ..StreamConfig::default() };
-/// let stream = receiver.into_stream(config)?;
-/// # Ok::<(), backbuf::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct StreamConfig<'a> {
-    /// Bytes of a buffer, at least; they grow, up to the ring's capacity, while large reads are usual. 8192 by default.
-    pub buffer_size: u64,
-    /// Fewer bytes make no chunk, but at the end of the stream. 1 by default.
-    pub min_size: u64,
-    /// How many buffers are kept for use again. 16 by default.
-    pub pool_size: u32,
-    /// Bytes of a record: each chunk is a whole number of them, and a stream that ends inside of one ends with
-    /// [`Status::Align`]. 0, the default, for none, or for those of a ring that overwrites its oldest records.
-    pub record_size: u64,
-    /// Name in messages and logs; the ring's if empty.
-    pub label: &'a str,
-}
-
-impl Default for StreamConfig<'_> {
-    fn default() -> Self {
-        StreamConfig { buffer_size: 8192, min_size: 1, pool_size: 16, record_size: 0, label: "" }
-    }
-}
-
-/// What arrives in a ring, as chunks that can be held. Iterating waits for each, and ends where the stream does.
+/// A stream of chunks: the bytes of a ring in buffers that the caller keeps as long as it likes. Iterating waits for each chunk, and
+/// ends with the stream.
 ///
 /// ```
 /// use backbuf::{Timeout, spsc::{self, StreamConfig}};
@@ -58,14 +26,15 @@ impl Default for StreamConfig<'_> {
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Stream(pub(super) Box<Source>);
+pub struct Stream(pub(super) Box<ChunkSource>);
 
 impl Stream {
-    /// The next chunk. [`Status::Closed`] at the end, [`Status::Align`] if that lies inside of a record.
+    /// Waits for the next chunk. Fails with [`Status::Closed`] at the end, with [`Status::Align`] if the stream ends inside of a
+    /// record.
     pub fn next_chunk(&mut self, timeout: Timeout) -> Result<Chunk> {
         let mut next = None;
-        let given = self.0.gather(1, true, timeout, |held| {
-            next = Some(Chunk(held));
+        let given = self.0.gather(1, true, timeout, |buffer| {
+            next = Some(Chunk(buffer));
             Ok(())
         })?;
         match (given, next) {
@@ -75,13 +44,13 @@ impl Stream {
         }
     }
 
-    /// `count` chunks together; fewer only at the end of the stream, and then [`Status::Closed`]. What a call that ran out of
-    /// time has gathered comes with the next one.
+    /// Waits for `count` chunks; fewer only at the end of the stream, and then [`Status::Closed`]. The next call returns what a call
+    /// that timed out has gathered.
     pub fn chunks(&mut self, count: usize, timeout: Timeout) -> Result<Vec<Chunk>> {
         self.gather(count, false, timeout)
     }
 
-    /// What is there: at least one chunk, which it waits for, and at most `count`.
+    /// Waits for at least one chunk and returns those that are available, at most `count`.
     ///
     /// ```
     /// use backbuf::{Timeout, spsc::{self, StreamConfig}};
@@ -97,12 +66,12 @@ impl Stream {
 
     fn gather(&mut self, count: usize, ready: bool, timeout: Timeout) -> Result<Vec<Chunk>> {
         let mut chunks = try_vec(0)?;
-        let given = self.0.gather(count, ready, timeout, |held| match chunks.try_reserve(1) {
+        let given = self.0.gather(count, ready, timeout, |buffer| match chunks.try_reserve(1) {
             Ok(()) => {
-                chunks.push(Chunk(held));
+                chunks.push(Chunk(buffer));
                 Ok(())
             }
-            Err(_) => Err((held, Error::of(Status::OutOfMemory))),
+            Err(error) => Err((buffer, error.into())),
         })?;
         match given {
             Ok(_) => Ok(chunks),
@@ -110,8 +79,8 @@ impl Stream {
         }
     }
 
-    /// A descriptor for event loops, readable once [`Stream::arm`] has asked for it and a chunk or the end can be had. It
-    /// belongs to the ring: neither read nor close it.
+    /// A descriptor for event loops. It becomes readable when a chunk or the end is available after [`Stream::arm`]. It belongs to
+    /// the ring: do not read or close it.
     ///
     /// ```
     /// use backbuf::spsc::{self, StreamConfig};
@@ -126,22 +95,17 @@ impl Stream {
         self.0.fd()
     }
 
-    /// Whether a chunk or the end can be had now. If not, the descriptor becomes readable when it can.
+    /// Whether a chunk or the end is available now. If not, the descriptor becomes readable when it is.
     pub fn arm(&mut self) -> Result<bool> {
-        armed(self.0.arm()?)
+        self.0.arm()?.armed()
     }
 
-    /// Receives no more: the sender gets [`Status::Closed`]. Chunks that are held stay.
+    /// Receives no more: sends fail with [`Status::Closed`]. Chunks stay valid.
     pub fn close(&mut self) {
         self.0.close();
     }
 
-    /// A new sender where the old one was dropped. [`Status::Busy`] while the old one lives.
-    pub fn attach_sender(&mut self) -> Result<Sender> {
-        Ok(Sender(boxed(Tx::attach(self.0.ring())?)?))
-    }
-
-    /// What the stream and its pool have counted.
+    /// The counters of the stream and its pool.
     pub fn statistics(&self) -> StreamStatistics {
         self.0.statistics()
     }
@@ -158,8 +122,8 @@ impl Iterator for Stream {
     }
 }
 
-/// A managed buffer: bytes of a stream, aligned to 64, that nobody else writes. Dropping it gives the buffer back, on any
-/// thread, also after the stream has gone.
+/// Bytes of a stream in a buffer of its own, aligned to 64 bytes. Dropping it returns the buffer, on any thread. It stays valid after
+/// its stream and its ring have gone.
 ///
 /// ```
 /// use backbuf::{Timeout, spsc::{self, StreamConfig}};
@@ -173,13 +137,13 @@ impl Iterator for Stream {
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Chunk(pub(super) Held);
+pub struct Chunk(ChunkBuffer);
 
 impl Deref for Chunk {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: the first `bytes` of the buffer were filled, and it is this chunk's.
+        // SAFETY: the first `bytes` of the buffer are filled, and the buffer is this chunk's.
         unsafe { std::slice::from_raw_parts(self.0.data(), self.0.bytes as usize) }
     }
 }

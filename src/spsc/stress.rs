@@ -1,42 +1,42 @@
-//! Two threads on a ring. What is sent depends on its place in the stream, so that a byte lost, doubled or taken from another lap
-//! is told. A wake-up that is lost shows as a wait of a minute. Short by default; BACKBUF_SOAK makes it long.
+//! Stress tests: two threads on a ring. Each byte depends on its position in the stream, so a byte that is lost, doubled or taken from
+//! another lap is detected. A lost wake-up shows as a wait of a minute. Short by default; BACKBUF_SOAK makes it long.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use super::ring::Ring;
 use crate::error::{Error, Status};
+use crate::spsc::flow::Flow;
 use crate::spsc::receiver::Receiver;
-use crate::spsc::ring::Config;
+use crate::spsc::ring::{Ring, RingConfig};
 use crate::spsc::rx::Rx;
 use crate::spsc::sender::Sender;
-use crate::spsc::stream::{Chunk, StreamConfig};
+use crate::spsc::source::StreamConfig;
+use crate::spsc::stream::Chunk;
 use crate::spsc::tx::Tx;
-use crate::sys::clock::Timeout;
-use crate::sys::clock::now;
+use crate::sys::clock::{Timeout, now};
 
-/// As often as fits a short test, or as the long form asks for.
+/// The number of repetitions: `short`, or `long` in the long form.
 fn times(short: u64, long: u64) -> u64 {
     if std::env::var_os("BACKBUF_SOAK").is_some() { long } else { short }
 }
 
-/// Nobody waits for so long unless a wake-up is lost.
+/// No wait takes so long unless a wake-up is lost.
 const WATCHDOG: Timeout = Timeout::nanos(60_000_000_000);
 
 /// The stream repeats itself after so many bytes: a prime, so that laps of a ring differ.
 const PERIOD: u64 = 65_521;
 const MOST: usize = 1 << 18;
 
-/// What the stream holds at any position, `MOST` bytes of it.
-struct Truth(Vec<u8>);
+/// The bytes of the stream at any position, up to `MOST` of them.
+struct Content(Vec<u8>);
 
-impl Truth {
-    fn new() -> Truth {
-        let mut random = Random(1);
+impl Content {
+    fn new() -> Content {
+        let mut random = TestRandom(1);
         let period: Vec<u8> = (0..PERIOD).map(|_| random.below(256) as u8).collect();
-        Truth(period.iter().copied().cycle().take(PERIOD as usize + MOST).collect())
+        Content(period.iter().copied().cycle().take(PERIOD as usize + MOST).collect())
     }
 
     fn at(&self, position: u64, bytes: usize) -> &[u8] {
@@ -44,10 +44,10 @@ impl Truth {
     }
 }
 
-/// The same numbers each time.
-struct Random(u64);
+/// A generator of the same numbers in every run.
+struct TestRandom(u64);
 
-impl Random {
+impl TestRandom {
     fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (self.0 >> 33) % limit
@@ -58,7 +58,7 @@ impl Random {
         1 + self.below(limit as u64) as usize
     }
 
-    /// Now and then nothing, mostly a moment, sometimes long enough for the other side to fall asleep.
+    /// Usually no pause, sometimes a short one, rarely one that is long enough for the other side to fall asleep.
     fn pause(&mut self) {
         let nanoseconds = match self.below(64) {
             0 => 50_000,
@@ -73,11 +73,11 @@ impl Random {
 }
 
 fn ends(capacity: usize, start: u64) -> (Sender, Receiver) {
-    let ring = Ring::new(capacity as u64, &Config::default(), false, start).unwrap();
+    let ring = Ring::new(capacity as u64, &RingConfig::default(), false, start).unwrap();
     (Sender(Box::new(Tx::new(ring.clone()))), Receiver(Box::new(Rx::new(ring))))
 }
 
-/// What a try may also say.
+/// The bytes that a call moved: 0 if the ring was full or empty.
 fn tried(result: crate::error::Result<usize>) -> usize {
     match result {
         Ok(bytes) => bytes,
@@ -86,10 +86,10 @@ fn tried(result: crate::error::Result<usize>) -> usize {
     }
 }
 
-/// Sends what comes next, at most `most` bytes, in one of the ways there are.
-fn send(sender: &mut Sender, random: &mut Random, data: &[u8]) -> usize {
+/// Sends some of `data` by one of the calls; returns the bytes.
+fn send(sender: &mut Sender, random: &mut TestRandom, data: &[u8]) -> usize {
     let data = &data[..random.up_to(data.len())];
-    // No more than half: two sides that wait for more wait for each other.
+    // No more than half of the ring: two sides that wait for more wait for each other.
     let half = (sender.capacity() / 2).max(1);
     match random.below(7) {
         0 | 1 => tried(sender.send(data)),
@@ -124,8 +124,8 @@ fn send(sender: &mut Sender, random: &mut Random, data: &[u8]) -> usize {
     }
 }
 
-/// Receives what comes next, at most as much as `expected`, which it must be, in one of the ways there are.
-fn receive(receiver: &mut Receiver, random: &mut Random, buffer: &mut [u8], expected: &[u8]) -> usize {
+/// Receives some bytes by one of the calls, which must be the first of `expected`; returns how many.
+fn receive(receiver: &mut Receiver, random: &mut TestRandom, buffer: &mut [u8], expected: &[u8]) -> usize {
     let wanted = random.up_to(expected.len());
     let half = (receiver.capacity() / 2).max(1).min(expected.len());
     let to = &mut buffer[..wanted];
@@ -154,26 +154,26 @@ fn receive(receiver: &mut Receiver, random: &mut Random, buffer: &mut [u8], expe
     got
 }
 
-fn send_everything(mut sender: Sender, truth: &Truth, total: u64, most: usize) {
-    let (mut random, mut sent) = (Random(2), 0);
+fn send_everything(mut sender: Sender, content: &Content, total: u64, most: usize) {
+    let (mut random, mut sent) = (TestRandom(2), 0);
     while sent < total {
         let left = (total - sent).min(most as u64) as usize;
-        sent += send(&mut sender, &mut random, truth.at(sent, left)) as u64;
+        sent += send(&mut sender, &mut random, content.at(sent, left)) as u64;
         random.pause();
     }
     assert_eq!(sender.statistics().bytes, total);
 }
 
-/// All forms of calls, mixed, until `total` bytes have gone and the sender with them.
+/// All calls, mixed at random, until `total` bytes were sent and the sender was dropped.
 fn exchange(capacity: usize, start: u64, total: u64) {
-    let (truth, (sender, mut receiver)) = (&Truth::new(), ends(capacity, start));
+    let (content, (sender, mut receiver)) = (&Content::new(), ends(capacity, start));
     let most = (2 * capacity).min(MOST);
     thread::scope(|threads| {
-        threads.spawn(move || send_everything(sender, truth, total, most));
-        let (mut random, mut buffer, mut got) = (Random(3), vec![0; most], 0);
+        threads.spawn(move || send_everything(sender, content, total, most));
+        let (mut random, mut buffer, mut got) = (TestRandom(3), vec![0; most], 0);
         while got < total {
             let left = (total - got).min(most as u64) as usize;
-            got += receive(&mut receiver, &mut random, &mut buffer, truth.at(got, left)) as u64;
+            got += receive(&mut receiver, &mut random, &mut buffer, content.at(got, left)) as u64;
             random.pause();
         }
         assert_eq!(receiver.wait_readable(1, WATCHDOG).unwrap_err().status(), Status::Closed);
@@ -181,7 +181,7 @@ fn exchange(capacity: usize, start: u64, total: u64) {
     });
 }
 
-/// From tiny rings to large ones, with counts of bytes that begin at `start`.
+/// From tiny rings to large ones, with indices that begin at `start`.
 fn exchanges(start: u64) {
     exchange(1, start, times(10_000, 2_000_000));
     exchange(64, start, times(50_000, 50_000_000));
@@ -204,19 +204,19 @@ fn bytes_arrive_around_2_to_the_64() {
     exchanges(0u64.wrapping_sub(1000));
 }
 
-/// A stream whose chunks are held for a while, and given back by another thread.
+/// A stream whose chunks are held for a while, and dropped by another thread.
 #[test]
 fn held_chunks_do_not_change() {
-    let (truth, (sender, receiver), total) =
-        (&Truth::new(), ends(1 << 14, 0), times(16 << 20, 2_000_000_000));
-    let check = |(position, chunk): (u64, Chunk)| assert!(chunk[..] == *truth.at(position, chunk.len()));
+    let (content, (sender, receiver), total) =
+        (&Content::new(), ends(1 << 14, 0), times(16 << 20, 2_000_000_000));
+    let check = |(position, chunk): (u64, Chunk)| assert!(chunk[..] == *content.at(position, chunk.len()));
     let config = StreamConfig { buffer_size: 1024, min_size: 100, pool_size: 8, ..StreamConfig::default() };
     let mut stream = receiver.into_stream(config).map_err(Error::from).unwrap();
     let (give, take) = sync_channel(100);
     thread::scope(|threads| {
-        threads.spawn(move || send_everything(sender, truth, total, 2000));
+        threads.spawn(move || send_everything(sender, content, total, 2000));
         threads.spawn(move || take.into_iter().for_each(check));
-        let (mut random, mut held, mut position) = (Random(4), VecDeque::new(), 0);
+        let (mut random, mut held, mut position) = (TestRandom(4), VecDeque::new(), 0);
         loop {
             let count = random.up_to(5);
             let chunks = match random.below(3) {
@@ -247,19 +247,19 @@ fn held_chunks_do_not_change() {
     assert_eq!(stream.statistics().live, 0);
 }
 
-/// Either side goes at a random instant: what was sent before arrives, and the one that stays is told.
+/// Either side is dropped at a random instant: what was sent before arrives, and the other side gets `Closed`.
 #[test]
-fn either_side_goes_at_any_time() {
-    let (truth, mut random) = (&Truth::new(), Random(5));
+fn either_side_is_dropped_at_any_time() {
+    let (content, mut random) = (&Content::new(), TestRandom(5));
     for round in 0..times(4000, 500_000) {
         let (mut sender, mut receiver) = ends(random.up_to(64), 0u64.wrapping_sub(random.below(200)));
         let (seed, count) = (random.below(1 << 30), random.below(300));
-        let goes = move |random: &mut Random| round % 2 == 0 && random.below(10) == 0;
+        let goes = move |random: &mut TestRandom| round % 2 == 0 && random.below(10) == 0;
         thread::scope(|threads| {
             let sending = threads.spawn(move || {
-                let (mut random, mut sent) = (Random(seed), 0);
+                let (mut random, mut sent) = (TestRandom(seed), 0);
                 while sent < count {
-                    let data = truth.at(sent, random.up_to((count - sent) as usize));
+                    let data = content.at(sent, random.up_to((count - sent) as usize));
                     let before = sender.statistics().bytes;
                     if let Err(error) = sender.send_all(data, WATCHDOG) {
                         assert_eq!(error.status(), Status::Closed);
@@ -269,14 +269,14 @@ fn either_side_goes_at_any_time() {
                     random.pause();
                 }
                 // The rest is fed: it comes with the close.
-                sent += tried(sender.feed(truth.at(sent, 5)).or_else(|error| match error.status() {
+                sent += tried(sender.feed(content.at(sent, 5)).or_else(|error| match error.status() {
                     Status::Closed => Ok(0),
                     _ => Err(error),
                 })) as u64;
                 Some(sent)
             });
-            let (mut random, mut got, mut buffer) = (Random(seed + 1), 0, [0; 64]);
-            let told = loop {
+            let (mut random, mut got, mut buffer) = (TestRandom(seed + 1), 0, [0; 64]);
+            let saw_closed = loop {
                 if goes(&mut random) {
                     drop(receiver);
                     break false;
@@ -285,7 +285,7 @@ fn either_side_goes_at_any_time() {
                 match receiver.wait_readable(1, WATCHDOG).and_then(|()| receiver.recv(&mut buffer[..wanted]))
                 {
                     Ok(bytes) => {
-                        assert!(buffer[..bytes] == *truth.at(got, bytes));
+                        assert!(buffer[..bytes] == *content.at(got, bytes));
                         got += bytes as u64;
                     }
                     Err(error) => {
@@ -296,30 +296,30 @@ fn either_side_goes_at_any_time() {
                 random.pause();
             };
             let sent = sending.join().unwrap();
-            assert!(!told || sent == Some(got), "{sent:?} sent, {got} received");
+            assert!(!saw_closed || sent == Some(got), "{sent:?} sent, {got} received");
         });
     }
 }
 
-/// A receiver goes at a random instant and another one takes its place: together they get everything.
+/// A receiver is dropped at a random instant and a new one is attached: together they receive everything.
 #[test]
-fn another_receiver_goes_on() {
-    let (truth, mut random) = (&Truth::new(), Random(6));
+fn a_new_receiver_continues() {
+    let (content, mut random) = (&Content::new(), TestRandom(6));
     for _ in 0..times(2000, 250_000) {
         let (mut sender, mut receiver) = ends(random.up_to(64), 0);
         let (seed, first) = (random.below(1 << 30), random.below(200));
         thread::scope(|threads| {
             let old = threads.spawn(move || {
-                let (mut random, mut buffer, mut got) = (Random(seed), [0; 64], 0);
+                let (mut random, mut buffer, mut got) = (TestRandom(seed), [0; 64], 0);
                 while got < first {
                     let left = (first - got).min(64) as usize;
-                    got += receive(&mut receiver, &mut random, &mut buffer, truth.at(got, left)) as u64;
+                    got += receive(&mut receiver, &mut random, &mut buffer, content.at(got, left)) as u64;
                 }
             });
-            let (mut random, mut sent) = (Random(seed + 1), 0);
+            let (mut random, mut sent) = (TestRandom(seed + 1), 0);
             while sent < first {
                 let before = sender.statistics().bytes;
-                let data = truth.at(sent, random.up_to(64));
+                let data = content.at(sent, random.up_to(64));
                 match sender.send_all(data, WATCHDOG) {
                     Err(error) if error.status() == Status::Closed => break,
                     sent => sent.unwrap(),
@@ -329,21 +329,21 @@ fn another_receiver_goes_on() {
             sent = sender.statistics().bytes;
             old.join().unwrap();
             let mut receiver = sender.attach_receiver().unwrap();
-            sender.send(truth.at(sent, 1)).ok();
+            sender.send(content.at(sent, 1)).ok();
             drop(sender);
             let mut rest = Vec::new();
             receiver.read_to_end(&mut rest).unwrap();
-            assert!(rest == truth.at(first, rest.len()) && first + rest.len() as u64 >= sent);
+            assert!(rest == content.at(first, rest.len()) && first + rest.len() as u64 >= sent);
         });
     }
 }
 
-/// An end that waits is closed by another thread, as the C functions do.
+/// Another thread closes an end that waits, as the C functions do.
 #[test]
 fn another_thread_closes_an_end_that_waits() {
-    let mut random = Random(7);
+    let mut random = TestRandom(7);
     for round in 0..times(2000, 250_000) {
-        let ring = Ring::new(1, &Config::default(), false, 0).unwrap();
+        let ring = Ring::new(1, &RingConfig::default(), false, 0).unwrap();
         let (tx, rx) = (Tx::new(ring.clone()), Rx::new(ring));
         if round % 2 == 0 {
             assert_eq!(tx.send(b"1").unwrap().bytes, 1);
@@ -354,7 +354,7 @@ fn another_thread_closes_an_end_that_waits() {
                     0 => tx.wait_writable(1, WATCHDOG),
                     _ => rx.wait_readable(1, WATCHDOG),
                 };
-                assert_eq!(flow.unwrap(), super::Flow::Closed);
+                assert_eq!(flow.unwrap(), Flow::Closed);
             });
             random.pause();
             match (round % 2, random.below(2)) {
@@ -365,21 +365,21 @@ fn another_thread_closes_an_end_that_waits() {
     }
 }
 
-/// Each side waits for the other in turn.
+/// Each side waits for the other alternately.
 #[test]
-fn no_wake_up_is_lost_between_two_that_wait() {
+fn no_wake_up_is_lost_between_two_waiting_sides() {
     let ((mut ask, mut asked), (mut answer, mut answered)) = (ends(8, 0), ends(8, 0));
     let rounds = times(20_000, 10_000_000);
     thread::scope(|threads| {
         threads.spawn(move || {
-            let (mut random, mut word) = (Random(8), [0; 8]);
+            let (mut random, mut word) = (TestRandom(8), [0; 8]);
             for _ in 0..rounds {
                 asked.recv_all(&mut word, WATCHDOG).unwrap();
                 random.pause();
                 answer.send_all(&word, WATCHDOG).unwrap();
             }
         });
-        let (mut random, mut word) = (Random(9), [0; 8]);
+        let (mut random, mut word) = (TestRandom(9), [0; 8]);
         for round in 0..rounds {
             ask.send_all(&round.to_ne_bytes(), WATCHDOG).unwrap();
             random.pause();
@@ -393,26 +393,27 @@ fn no_wake_up_is_lost_between_two_that_wait() {
 fn poll(fd: i32) {
     let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
     // SAFETY: one descriptor that lives.
-    assert_eq!(unsafe { libc::poll(&mut poll, 1, 60_000) }, 1, "a descriptor was not told");
+    assert_eq!(unsafe { libc::poll(&mut poll, 1, 60_000) }, 1, "a descriptor did not become readable");
 }
 
 /// The same through descriptors.
 #[test]
-fn no_descriptor_is_forgotten() {
-    let (truth, (mut sender, mut receiver), total) = (&Truth::new(), ends(16, 0), times(50_000, 5_000_000));
+fn every_armed_descriptor_becomes_readable() {
+    let (content, (mut sender, mut receiver), total) =
+        (&Content::new(), ends(16, 0), times(50_000, 5_000_000));
     thread::scope(|threads| {
         threads.spawn(move || {
-            let (mut random, mut sent, fd) = (Random(10), 0, sender.fd().unwrap());
+            let (mut random, mut sent, fd) = (TestRandom(10), 0, sender.fd().unwrap());
             while sent < total {
                 if !sender.arm(random.up_to(8)).unwrap() {
                     poll(fd);
                 }
                 let left = (total - sent).min(16) as usize;
-                sent += tried(sender.send(truth.at(sent, random.up_to(left)))) as u64;
+                sent += tried(sender.send(content.at(sent, random.up_to(left)))) as u64;
                 random.pause();
             }
         });
-        let (mut random, mut got, mut buffer, fd) = (Random(11), 0, [0; 16], receiver.fd().unwrap());
+        let (mut random, mut got, mut buffer, fd) = (TestRandom(11), 0, [0; 16], receiver.fd().unwrap());
         loop {
             match receiver.arm(random.up_to(8).min((total - got).max(1) as usize)) {
                 Ok(true) => {}
@@ -424,7 +425,7 @@ fn no_descriptor_is_forgotten() {
                 Err(error) if error.status() == Status::Closed => 0,
                 result => tried(result),
             };
-            assert!(buffer[..bytes] == *truth.at(got, bytes));
+            assert!(buffer[..bytes] == *content.at(got, bytes));
             got += bytes as u64;
             random.pause();
         }

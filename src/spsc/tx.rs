@@ -1,75 +1,74 @@
-//! The sending end, as both Rust and C use it.
+//! The sending end of a ring, which the Rust and the C API share.
 //!
-//! One thread at a time may use an end. Nothing here relies on it for memory safety: what an end keeps is atomic, the bytes are
-//! copied by atomic accesses, and no count that two threads could have mixed up ever leads beyond the ring. In the checked mode a
-//! second thread is refused.
+//! A sent byte is visible to the receiver when `publish` has moved `tail` beyond it: at the end of a send, a flush, a commit, a close,
+//! and before a call waits or reports a full ring. One thread at a time may use an end. If C code breaks that, the checked mode
+//! refuses the second thread; without it the end's state stays valid and every copy stays within the mapping, but which bytes arrive
+//! is unspecified. The model checker compiles this file.
 
 use std::os::fd::RawFd;
 
-use super::end::check_claim;
-use super::end::{Busy, check_min};
-use super::indices::Producer;
-use super::overwrite::{check_whole, records_in, waited_for};
-use super::pace::Pace;
-use super::ring::Ring;
-use super::statistics::{Counters, EndStatistics};
-use super::{Flow, Moved, PIECE, copy};
 use crate::alloc::Arc;
 use crate::error::{Error, Result, Status};
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
-use crate::sys::clock::Deadline;
-use crate::sys::clock::Timeout;
+use crate::spsc::backoff::Backoff;
+use crate::spsc::copy::{PIECE, SHORT, copy, copy_into_ring};
+use crate::spsc::flow::{
+    Flow, Moved, OpenSpan, ThreadCheck, bytes_to_await, check_min, check_whole, piece_of_records, records_in,
+};
+use crate::spsc::indices::ProducerIndex;
+use crate::spsc::ring::{OrphanedSpan, Ring};
+use crate::spsc::statistics::{EndCounters, EndStatistics};
+use crate::sync::atomic::{AtomicBool, Ordering::*};
+use crate::sys::clock::{Deadline, Timeout};
 
-/// Written by its own thread, on lines that the other end never touches.
+/// The sending end. Written by its own thread, on cache lines that the other end never touches.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Tx {
-    pub(super) producer: Producer,
-    pace: Pace,
-    /// What a span holds that is reserved and not committed, plus one; 0 for none.
-    claim: AtomicU64,
+    producer: ProducerIndex,
+    backoff: Backoff,
+    span: OpenSpan,
     closed: AtomicBool,
-    busy: Busy,
-    /// Checked, or overwriting: no short way leads past that.
-    special: bool,
-    /// The ring's memory, and the mask that an index becomes an offset by.
+    check: ThreadCheck,
+    /// Checked, or overwriting: the short path is not taken.
+    slow_only: bool,
+    /// The ring's memory, and the mask that makes an offset of an index.
     data: *mut u8,
     mask: u64,
     first: u64,
-    pub(super) counters: Counters,
-    pub(super) ring: Arc<Ring>,
+    counters: EndCounters,
+    ring: Arc<Ring>,
 }
 
 // SAFETY: atomics, and memory that the indices hand over.
 unsafe impl Send for Tx {}
-// SAFETY: as above. Two threads that misuse an end may write the same bytes of the ring: `copy` does so by atomic accesses.
+// SAFETY: as above. That one thread at a time copies is the contract of the calls.
 unsafe impl Sync for Tx {}
 
 impl Tx {
-    /// The end of a place that is free: a new ring's, or one that [`super::side::Side::enter`] has taken.
+    /// The end of a side that has none: in a new ring, or after [`WaitSide::reopen`](crate::spsc::wait_side::WaitSide::reopen).
     pub(crate) fn new(ring: Arc<Ring>) -> Tx {
-        let producer = Producer::new(&ring.indices);
+        let producer = ProducerIndex::new(&ring.indices);
         Tx {
-            pace: Pace::default(),
-            claim: AtomicU64::new(0),
+            backoff: Backoff::default(),
+            span: OpenSpan::new(),
             closed: AtomicBool::new(false),
-            busy: Busy::new(ring.checked),
-            special: ring.checked || ring.record != 0,
+            check: ThreadCheck::new(ring.checked),
+            slow_only: ring.checked || ring.record != 0,
             data: ring.memory.data().as_ptr(),
             mask: ring.memory.period() as u64 - 1,
             first: producer.next(),
-            counters: Counters::new(),
+            counters: EndCounters::new(),
             producer,
             ring,
         }
     }
 
-    /// A new end where the old one was destroyed.
+    /// A new sending end after the old one was destroyed.
     pub(crate) fn attach(ring: &Arc<Ring>) -> Result<Tx> {
-        if ring.sender.side.enter() {
+        if ring.sender.reopen() {
             Ok(Tx::new(ring.clone()))
         } else {
-            Err(Error::text(Status::Busy, "the old sender lives; destroy it first"))
+            Err(Error::text(Status::Busy, "the ring still has a sender; destroy it first"))
         }
     }
 
@@ -80,68 +79,45 @@ impl Tx {
     /// Sends as much as fits.
     #[inline(always)]
     pub(crate) fn send(&self, data: &[u8]) -> Result<Moved> {
-        if self.put_short(data) {
+        if self.write_short(data) {
             self.publish();
-            return Ok(Moved { bytes: data.len() as u64, flow: Flow::Done });
+            return Ok(Moved::done(data.len() as u64));
         }
-        self.send_any(data)
+        self.send_slow(data, true)
     }
 
-    #[inline(never)]
-    fn send_any(&self, data: &[u8]) -> Result<Moved> {
-        if self.special {
-            return self.send_special(data, true);
-        }
-        match self.obstacle()? {
-            None => Ok(self.put(data, true)),
-            Some(flow) => Ok(Moved { bytes: 0, flow }),
-        }
-    }
-
-    /// A send or feed where the mode is checked or the ring has records.
-    #[inline(never)]
-    fn send_special(&self, data: &[u8], publish: bool) -> Result<Moved> {
-        let _inside = self.busy.enter()?;
-        check_whole(data.len() as u64, self.ring.record)?;
-        match self.obstacle()? {
-            None => Ok(self.put_any(data, publish)),
-            Some(flow) => Ok(Moved { bytes: 0, flow }),
-        }
-    }
-
-    /// The same; the other side sees it after [`Tx::flush`].
+    /// The same, but the receiver sees the bytes after [`Tx::flush`].
     #[inline(always)]
     pub(crate) fn feed(&self, data: &[u8]) -> Result<Moved> {
-        if self.put_short(data) {
-            return Ok(Moved { bytes: data.len() as u64, flow: Flow::Done });
+        if self.write_short(data) {
+            return Ok(Moved::done(data.len() as u64));
         }
-        self.feed_any(data)
+        self.send_slow(data, false)
     }
 
     #[inline(never)]
-    fn feed_any(&self, data: &[u8]) -> Result<Moved> {
-        if self.special {
-            return self.send_special(data, false);
+    fn send_slow(&self, data: &[u8], publish: bool) -> Result<Moved> {
+        if self.slow_only {
+            let _inside = self.check.enter()?;
+            check_whole(data.len() as u64, self.ring.record)?;
+            return Ok(self.obstacle()?.map_or_else(|| self.write_any(data, publish), Moved::none));
         }
-        match self.obstacle()? {
-            None => Ok(self.put(data, false)),
-            Some(flow) => Ok(Moved { bytes: 0, flow }),
-        }
+        Ok(self.obstacle()?.map_or_else(|| self.write(data, publish), Moved::none))
     }
 
     /// Publishes what was fed.
     pub(crate) fn flush(&self) -> Result<Flow> {
-        let _inside = self.busy.enter()?;
-        if let Some(flow) = self.obstacle()? {
-            return Ok(flow);
+        let _inside = self.check.enter()?;
+        let obstacle = self.obstacle()?;
+        if obstacle.is_none() {
+            self.publish_pending();
         }
-        self.publish_if_behind();
-        Ok(Flow::Done)
+        Ok(obstacle.unwrap_or(Flow::Done))
     }
 
     /// Sends all of it, waiting for room.
     pub(crate) fn send_all(&self, data: &[u8], timeout: Timeout) -> Result<Moved> {
-        let _inside = self.busy.enter()?;
+        let _inside = self.check.enter()?;
         check_whole(data.len() as u64, self.ring.record)?;
         let deadline = Deadline::after(timeout);
         let mut bytes = 0;
@@ -149,11 +125,11 @@ impl Tx {
             if let Some(flow) = self.obstacle()? {
                 return Ok(Moved { bytes, flow });
             }
-            bytes += self.put_any(&data[bytes as usize..], true).bytes;
-            if bytes as usize == data.len() {
-                return Ok(Moved { bytes, flow: Flow::Done });
-            }
-            let flow = self.wait_for(1, deadline)?;
+            bytes += self.write_any(&data[bytes as usize..], true).bytes;
+            let flow = match bytes as usize == data.len() {
+                true => return Ok(Moved::done(bytes)),
+                false => self.wait_for(1, deadline)?,
+            };
             if flow != Flow::Done {
                 return Ok(Moved { bytes, flow });
             }
@@ -162,76 +138,64 @@ impl Tx {
 
     /// Sends all of it or nothing, waiting for room for all. The receiver sees all of it at once.
     pub(crate) fn send_whole(&self, data: &[u8], timeout: Timeout) -> Result<Moved> {
-        let _inside = self.busy.enter()?;
+        let _inside = self.check.enter()?;
         let bytes = data.len() as u64;
         check_whole(bytes, self.ring.record)?;
         if bytes > self.ring.capacity() {
             return Err(Error::beyond("bytes", bytes.into(), self.ring.capacity(), "capacity of the ring"));
         }
-        let nothing = |flow| Ok(Moved { bytes: 0, flow });
         if let Some(flow) = self.obstacle()? {
-            return nothing(flow);
+            return Ok(Moved::none(flow));
         }
-        if bytes > 0 && self.room_known(bytes) < bytes {
+        if bytes > 0 && self.room_for(bytes) < bytes {
             let deadline = Deadline::after(timeout);
             if deadline == Deadline::PAST {
                 return Ok(self.full());
             }
             let flow = self.wait_for(bytes, deadline)?;
             if flow != Flow::Done {
-                return nothing(flow);
+                return Ok(Moved::none(flow));
             }
         }
-        // There is room for all of it, and no other thread takes that.
-        let moved = self.put_any(data, false);
-        self.publish_if_behind();
+        // There is room for all of it, and no other thread takes it.
+        let moved = self.write_any(data, false);
+        self.publish_pending();
         Ok(moved)
     }
 
-    /// The room as last seen, or as it is where that is less than `bytes`.
-    fn room_known(&self, bytes: u64) -> u64 {
-        if self.ring.record != 0 {
-            return self.room_for(bytes);
-        }
-        match self.producer.room(&self.ring.indices) {
-            room if room >= bytes => room,
-            _ => self.room_now(bytes),
-        }
-    }
-
-    /// All the room that there is, at least `min` bytes.
+    /// Opens a span: all the room, at least `min` bytes.
     pub(crate) fn reserve(&self, min: u64) -> Result<std::result::Result<(*mut u8, u64), Flow>> {
-        let _inside = self.busy.enter()?;
+        let _inside = self.check.enter()?;
         if let Some(flow) = self.obstacle()? {
             return Ok(Err(flow));
         }
-        let span = self.room(min)?;
-        if let Ok((_, bytes)) = span {
-            self.claim.store(bytes + 1, Release);
+        let room = self.room(min)?;
+        if let Ok((_, bytes)) = room {
+            self.span.open(bytes);
         }
-        Ok(span)
+        Ok(room)
     }
 
-    /// Publishes the first `bytes` of the span and ends the claim.
+    /// Ends the span and publishes its first `bytes`.
     pub(crate) fn commit(&self, bytes: u64) -> Result<Flow> {
-        let _inside = self.busy.enter()?;
-        check_claim(&self.claim, bytes, "no span is reserved", "more than was reserved")?;
+        let _inside = self.check.enter()?;
+        self.span.check(bytes, "no span is reserved", "more than was reserved")?;
         check_whole(bytes, self.ring.record)?;
-        self.claim.store(0, Release);
+        self.span.end();
         if self.is_closed() {
             return Ok(Flow::Closed);
         }
-        self.fill(bytes);
+        self.publish_written(bytes);
         Ok(Flow::Done)
     }
 
-    /// The room there is, at least `min` bytes, without a claim.
-    pub(super) fn room(&self, min: u64) -> Result<std::result::Result<(*mut u8, u64), Flow>> {
+    /// All the room, at least `min` bytes. Opens no span.
+    pub(crate) fn room(&self, min: u64) -> Result<std::result::Result<(*mut u8, u64), Flow>> {
         check_min(min, self.ring.capacity())?;
         let room = match self.ring.record {
-            0 => self.room_now(min.max(1)),
+            0 => self.refresh_room(min.max(1)),
             record => {
-                let room = self.room_for(min.max(record)).min(self.ring.capacity());
+                let room = self.room_of_records(min.max(record)).min(self.ring.capacity());
                 room - room % record
             }
         };
@@ -239,25 +203,15 @@ impl Tx {
             self.counters.misses.add(1);
             return Ok(Err(Flow::Full));
         }
-        Ok(Ok((self.place(), room)))
+        Ok(Ok((self.write_ptr(), room)))
     }
 
-    /// The room as it is. Where that is less than `bytes`, what was fed is published.
-    fn room_now(&self, bytes: u64) -> u64 {
-        let room = self.producer.look(&self.ring.indices);
-        if room >= bytes {
-            return room;
-        }
-        self.publish_if_behind();
-        self.producer.look(&self.ring.indices)
-    }
-
-    /// Counts the next `bytes` of the room as written and publishes them.
-    pub(super) fn fill(&self, bytes: u64) {
-        self.producer.write(bytes);
+    /// Publishes the next `bytes` of the room, which the caller has written.
+    pub(crate) fn publish_written(&self, bytes: u64) {
+        self.producer.advance(bytes);
         self.publish();
         if bytes > 0 {
-            self.moved();
+            self.counters.operations.add(1);
         }
         match self.ring.record {
             0 => self.counters.saw(self.used()),
@@ -267,28 +221,27 @@ impl Tx {
 
     /// Waits until there is room for `bytes`, or for all that the ring holds.
     pub(crate) fn wait_writable(&self, bytes: u64, timeout: Timeout) -> Result<Flow> {
-        let _inside = self.busy.enter()?;
-        self.publish_if_behind();
+        let _inside = self.check.enter()?;
+        self.publish_pending();
         self.wait_for(bytes, Deadline::after(timeout))
     }
 
     fn wait_for(&self, bytes: u64, deadline: Deadline) -> Result<Flow> {
-        let bytes = waited_for(bytes, &self.ring);
-        self.ring.sender.wait(self.needed(bytes), deadline, &self.counters, || self.writable(bytes))
+        let bytes = bytes_to_await(bytes, self.ring.capacity(), self.ring.record);
+        self.ring.sender.wait(self.head_for(bytes), deadline, &self.counters, || self.writable(bytes))
     }
 
-    /// Has the descriptor told when there is room for `bytes`. None: it will be.
+    /// Makes the descriptor readable when there is room for `bytes`. [`Flow::Full`]: it is armed. Else the condition holds now.
     pub(crate) fn arm(&self, bytes: u64) -> Result<Flow> {
-        let _inside = self.busy.enter()?;
-        self.publish_if_behind();
-        let bytes = waited_for(bytes, &self.ring);
-        let flow = self.ring.sender.arm(self.needed(bytes), || self.writable(bytes))?;
-        Ok(flow.unwrap_or(Flow::Full))
+        let _inside = self.check.enter()?;
+        self.publish_pending();
+        let bytes = bytes_to_await(bytes, self.ring.capacity(), self.ring.record);
+        Ok(self.ring.sender.arm(self.head_for(bytes), || self.writable(bytes))?.unwrap_or(Flow::Full))
     }
 
-    /// The index that the receiver comes to when there is room for `bytes`.
-    fn needed(&self, bytes: u64) -> u64 {
-        // Where the oldest are overwritten, whenever the receiver lets go, wherever it is by then.
+    /// The `head` at which there is room for `bytes`.
+    fn head_for(&self, bytes: u64) -> u64 {
+        // In a ring that overwrites, whenever the receiver releases its hold, whatever `head` is by then.
         let bytes = if self.ring.record == 0 { bytes } else { 0 };
         self.producer.next().wrapping_add(bytes).wrapping_sub(self.ring.indices.capacity())
     }
@@ -298,8 +251,8 @@ impl Tx {
             return Some(Flow::Closed);
         }
         let room = match self.ring.record {
-            0 => self.producer.glance(&self.ring.indices),
-            _ => self.producer.glance_overwriting(&self.ring.indices),
+            0 => self.producer.fresh_room(&self.ring.indices),
+            _ => self.producer.fresh_room_overwriting(&self.ring.indices),
         };
         (room >= bytes).then_some(Flow::Done)
     }
@@ -308,25 +261,20 @@ impl Tx {
         self.ring.sender.fd()
     }
 
-    /// Publishes what was fed and sends no more. From any thread, also while the end's own waits.
+    /// Publishes what was fed and closes the end. Legal from any thread, also while the end's own thread waits.
     pub(crate) fn close(&self) {
         if self.closed.swap(true, AcqRel) {
             return;
         }
-        self.producer.publish_from_outside(&self.ring.indices);
-        self.ring.sender.side.close();
-        self.ring.receiver.rouse();
-        self.ring.sender.rouse();
+        self.producer.publish_from_any_thread(&self.ring.indices);
+        self.ring.sender.close();
+        self.ring.receiver.wake_all();
+        self.ring.sender.wake_all();
     }
 
-    /// Whether a span is open.
-    pub(crate) fn has_claim(&self) -> bool {
-        self.claim.load(Acquire) != 0
-    }
-
-    /// What the span needs that is still open when the end is destroyed.
-    pub(crate) fn open_claim(&self) -> Option<super::ring::Claim> {
-        self.has_claim().then(|| super::ring::Claim { ring: self.ring.clone(), place: |ring| &ring.sender })
+    /// The span that is still open when the end is destroyed.
+    pub(crate) fn orphaned_span(&self) -> Option<OrphanedSpan> {
+        self.span.is_open().then(|| OrphanedSpan { ring: self.ring.clone(), side: |ring| &ring.sender })
     }
 
     pub(crate) fn statistics(&self) -> EndStatistics {
@@ -336,73 +284,77 @@ impl Tx {
     }
 
     #[inline(always)]
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Acquire) || self.ring.receiver.side.is_closed()
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Acquire) || self.ring.receiver.is_closed()
     }
 
-    /// What keeps a call from sending: a claim, or nobody to send to.
+    /// What keeps a call from sending: an open span is refused, a closed side ends it.
     #[inline(always)]
     fn obstacle(&self) -> Result<Option<Flow>> {
-        if self.claim.load(Relaxed) != 0 {
-            return Err(Error::text(
-                Status::State,
-                "a reserved span is open; commit it first, 0 bytes to drop it",
-            ));
+        if self.span.bits() != 0 {
+            let message = "a reserved span is open; commit it first, 0 bytes to drop it";
+            return Err(Error::text(Status::State, message));
         }
         Ok(self.is_closed().then_some(Flow::Closed))
     }
 
-    /// Writes a short chunk where nothing stands in the way: no look at the other side, no call, one branch for all that is not
-    /// plain. False if it is not so simple.
+    /// The plain path of a short chunk: no read of the other index, one branch for all obstacles. False if it is not open.
     #[inline(always)]
-    fn put_short(&self, data: &[u8]) -> bool {
+    fn write_short(&self, data: &[u8]) -> bool {
         let bytes = data.len() as u64;
-        let hurdles = self.claim.load(Relaxed)
+        let obstacles = self.span.bits()
             | u64::from(self.closed.load(Relaxed))
-            | u64::from(self.special)
-            | self.ring.receiver.side.closed_bit();
-        // Where threads misuse an end the room may be wrong: so short a chunk stays within the mapping all the same.
-        if hurdles != 0 || bytes.wrapping_sub(1) >= copy::SHORT || bytes > self.producer.room_unchecked() {
+            | u64::from(self.slow_only)
+            | self.ring.receiver.closed_bit();
+        // When threads misuse an end the room may be wrong, but so short a chunk stays within the mapping.
+        if obstacles != 0 || bytes.wrapping_sub(1) >= SHORT || bytes > self.producer.room_unchecked() {
             return false;
         }
         // SAFETY: the room is the sender's, contiguous from here on.
-        unsafe { copy::copy(data.as_ptr(), self.place(), bytes as usize) };
-        self.producer.write(bytes);
-        self.moved();
+        unsafe { copy(data.as_ptr(), self.write_ptr(), bytes as usize) };
+        self.producer.advance(bytes);
+        self.counters.operations.add(1);
         true
     }
 
-    fn put_any(&self, data: &[u8], publish: bool) -> Moved {
-        if self.ring.record == 0 { self.put(data, publish) } else { self.put_records(data, publish) }
+    #[inline(never)]
+    fn write_any(&self, data: &[u8], publish: bool) -> Moved {
+        if self.ring.record == 0 { self.write(data, publish) } else { self.write_records(data, publish) }
     }
 
     #[inline(always)]
-    fn put(&self, data: &[u8], publish: bool) -> Moved {
+    fn write(&self, data: &[u8], publish: bool) -> Moved {
         let bytes = match data.len() as u64 <= PIECE {
-            true => self.put_piece(data, publish),
-            false => self.put_pieces(data, publish),
+            true => self.write_piece(data, publish),
+            false => self.write_pieces(data, publish),
         };
+        self.finish(data, bytes)
+    }
+
+    /// Counts a call that has written `bytes` of `data`.
+    #[inline(always)]
+    fn finish(&self, data: &[u8], bytes: u64) -> Moved {
         if bytes > 0 {
-            self.moved();
+            self.counters.operations.add(1);
         } else if !data.is_empty() {
             return self.full();
         }
-        Moved { bytes, flow: Flow::Done }
+        Moved::done(bytes)
     }
 
     #[cold]
-    pub(super) fn full(&self) -> Moved {
+    fn full(&self) -> Moved {
         self.counters.misses.add(1);
-        Moved { bytes: 0, flow: Flow::Full }
+        Moved::none(Flow::Full)
     }
 
     #[inline(never)]
-    fn put_pieces(&self, data: &[u8], publish: bool) -> u64 {
+    fn write_pieces(&self, data: &[u8], publish: bool) -> u64 {
         let mut sent = 0;
         for piece in data.chunks(PIECE as usize) {
-            let now = self.put_piece(piece, publish);
-            sent += now;
-            if now < piece.len() as u64 {
+            let written = self.write_piece(piece, publish);
+            sent += written;
+            if written < piece.len() as u64 {
                 break;
             }
         }
@@ -410,40 +362,105 @@ impl Tx {
     }
 
     #[inline(always)]
-    fn put_piece(&self, data: &[u8], publish: bool) -> u64 {
+    fn write_piece(&self, data: &[u8], publish: bool) -> u64 {
         let (indices, wanted) = (&self.ring.indices, data.len() as u64);
         let mut room = self.producer.room(indices);
         if room < wanted {
-            room = self.look_paced(room);
+            room = self.refresh_with_backoff(room);
             self.counters.saw(self.ring.capacity() - room + wanted.min(room));
         }
         let bytes = wanted.min(room);
         // SAFETY: the room is the sender's, contiguous from here on, and no longer than the ring.
-        unsafe { copy::into_ring(data.as_ptr(), self.place(), bytes as usize) };
-        self.producer.write(bytes);
+        unsafe { copy_into_ring(data.as_ptr(), self.write_ptr(), bytes as usize) };
+        self.producer.advance(bytes);
         if publish && bytes > 0 {
             self.publish();
         } else if bytes < wanted {
-            // A full ring publishes what was fed: the other side must see it to make room.
-            self.publish_if_behind();
+            // A full ring publishes what was fed: the receiver must see it to make room.
+            self.publish_pending();
         }
         bytes
     }
 
-    /// How much room there is, after a look at the receiver's index.
-    #[inline(always)]
-    fn look_paced(&self, before: u64) -> u64 {
-        if !self.ring.backoff {
-            return self.producer.look(&self.ring.indices);
+    /// Writes whole records. It writes fewer than all only while the receiver holds the ring and the memory is used up.
+    fn write_records(&self, data: &[u8], publish: bool) -> Moved {
+        let record = self.ring.record;
+        let piece = piece_of_records(record).min(self.ring.capacity());
+        let mut sent = 0;
+        for piece in data.chunks(piece as usize) {
+            let wanted = piece.len() as u64;
+            let room = self.room_of_records(wanted);
+            let bytes = wanted.min(room - room % record);
+            // SAFETY: the room is the sender's, contiguous from here on, and no longer than the memory.
+            unsafe { copy_into_ring(piece.as_ptr(), self.write_ptr(), bytes as usize) };
+            self.producer.advance(bytes);
+            sent += bytes;
+            if publish {
+                self.publish_pending();
+            }
+            if bytes < wanted {
+                break;
+            }
         }
-        self.pace.before();
-        let room = self.producer.look(&self.ring.indices);
-        self.pace.after(room.wrapping_sub(before));
+        self.finish(data, sent)
+    }
+
+    /// The room by the cached indices, or the current room if that is less than `bytes`.
+    fn room_for(&self, bytes: u64) -> u64 {
+        if self.ring.record != 0 {
+            return self.room_of_records(bytes);
+        }
+        match self.producer.room(&self.ring.indices) {
+            room if room >= bytes => room,
+            _ => self.refresh_room(bytes),
+        }
+    }
+
+    /// The current room. If that is less than `bytes`, what was fed is published.
+    fn refresh_room(&self, bytes: u64) -> u64 {
+        let room = self.producer.refresh(&self.ring.indices);
+        if room >= bytes {
+            return room;
+        }
+        self.publish_pending();
+        self.producer.refresh(&self.ring.indices)
+    }
+
+    /// The current room, or the room after the oldest records are dropped if that is less than `bytes`.
+    fn room_of_records(&self, bytes: u64) -> u64 {
+        let indices = &self.ring.indices;
+        if self.producer.room(indices) < bytes {
+            self.producer.refresh_overwriting(indices);
+        }
+        let room = self.producer.room(indices);
+        if room >= bytes {
+            return room;
+        }
+        // What was fed counts as the newest: it is published before older records are dropped.
+        self.publish_pending();
+        self.drop_oldest();
+        self.producer.room(indices)
+    }
+
+    /// Drops what is older than the newest records that the ring keeps. All that is written has been published.
+    fn drop_oldest(&self) {
+        self.counters.overwritten.add(self.producer.drop_oldest(&self.ring.indices));
+        self.counters.saw(self.used());
+    }
+
+    #[inline(always)]
+    fn refresh_with_backoff(&self, before: u64) -> u64 {
+        if !self.ring.backoff {
+            return self.producer.refresh(&self.ring.indices);
+        }
+        self.backoff.before_refresh();
+        let room = self.producer.refresh(&self.ring.indices);
+        self.backoff.after_refresh(room.wrapping_sub(before));
         room
     }
 
     #[inline(always)]
-    pub(super) fn place(&self) -> *mut u8 {
+    fn write_ptr(&self) -> *mut u8 {
         // SAFETY: within the first period of the mapping.
         unsafe { self.data.add((self.producer.next() & self.mask) as usize) }
     }
@@ -456,9 +473,10 @@ impl Tx {
         }
     }
 
+    /// Publishes what is pending. A ring that overwrites then drops its oldest records, so that the next one finds room.
     #[inline(always)]
-    pub(super) fn publish_if_behind(&self) {
-        if self.producer.is_behind(&self.ring.indices) {
+    fn publish_pending(&self) {
+        if self.producer.has_unpublished(&self.ring.indices) {
             self.publish();
             if self.ring.record != 0 {
                 self.drop_oldest();
@@ -466,22 +484,17 @@ impl Tx {
         }
     }
 
-    pub(super) fn used(&self) -> u64 {
+    fn used(&self) -> u64 {
         self.ring.indices.capacity() - self.producer.room(&self.ring.indices)
-    }
-
-    #[inline(always)]
-    pub(super) fn moved(&self) {
-        self.counters.operations.add(1);
     }
 }
 
 impl Drop for Tx {
     fn drop(&mut self) {
         self.close();
-        // With a span still open, its memory is in use and the place stays taken.
-        if !self.has_claim() {
-            self.ring.sender.side.leave();
+        // While a span is open its memory is in use, and no new end can be attached.
+        if !self.span.is_open() {
+            self.ring.sender.mark_destroyed();
         }
     }
 }

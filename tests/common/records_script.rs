@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use backbuf::spsc::{Config, Receiver, Sender, ring_with};
+use backbuf::spsc::{Receiver, RingConfig, Sender, ring_with};
 use backbuf::{Status, Timeout};
 
 /// Eight bytes of a script.
@@ -71,7 +71,8 @@ impl Queue {
 pub fn run(setup: Word, calls: &[Word]) {
     let record = [1, 3, 8, 12][usize::from(setup[0] % 4)];
     let most = usize::from(setup[1] % 6) + 1;
-    let config = Config { label: "records", overwrite_record_size: record as u64, ..Config::default() };
+    let config =
+        RingConfig { label: "records", overwrite_record_size: record as u64, ..RingConfig::default() };
     let (mut sender, mut receiver) = ring_with(most * record, &config).unwrap();
     assert_eq!(sender.capacity(), most * record);
     let memory = (2 * most * record).next_power_of_two() / record;

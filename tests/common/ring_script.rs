@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use backbuf::spsc::{Chunk, Config, Receiver, Sender, Stream, StreamConfig, ring_with};
+use backbuf::spsc::{Chunk, Receiver, RingConfig, Sender, Stream, StreamConfig, ring_with};
 use backbuf::{Result, Status, Timeout};
 
 /// Eight bytes of a script.
@@ -50,7 +50,7 @@ struct Run {
 pub fn run(setup: Word, calls: &[Word]) {
     let mut setup = Bytes(setup, 0);
     let capacity = [1, 2, 16, 64, 1024, 32 << 10][setup.next() % 6];
-    let config = Config { label: "script", backoff: setup.next() & 1 != 0, ..Config::default() };
+    let config = RingConfig { label: "script", backoff: setup.next() & 1 != 0, ..RingConfig::default() };
     let (sender, receiver) = ring_with(capacity, &config).unwrap();
     let mut run = Run {
         capacity,
