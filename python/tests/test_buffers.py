@@ -62,7 +62,7 @@ def test_webgpu_is_created_or_unsupported() -> None:
             assert (device.info().kind, device.label) == ("wgpu", "none")
             device.poll()
     else:
-        with pytest.raises(backbuf.UnsupportedError, match="without WebGPU"):
+        with pytest.raises(backbuf.UnsupportedError, match="no WebGPU"):
             Device.wgpu()
     with pytest.raises(backbuf.UnsupportedError):
         Device.wgpu("no adapter is called so")
