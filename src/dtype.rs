@@ -97,13 +97,12 @@ impl DType {
 
     /// The type with that number.
     pub fn from_code(code: u32) -> Result<DType> {
-        let unknown = "no such element type; use BB_U8 … BB_C128, or BB_OPAQUE(size)";
         let found = match code {
             OPAQUE => None,
             opaque if opaque & OPAQUE != 0 => Some(DType::Opaque(opaque & !OPAQUE)),
             plain => PLAIN.get((plain as usize).wrapping_sub(1)).copied(),
         };
-        found.ok_or_else(|| Error::value(Status::Argument, "dtype", code, unknown))
+        found.ok_or_else(|| Error::value(Status::Argument, "dtype", code, "no such element type"))
     }
 }
 

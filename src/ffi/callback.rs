@@ -206,8 +206,8 @@ pub unsafe extern "C" fn bb_begin_callbacks(drop: bb_drop_fn) -> bb_status {
         if runtime.ended.load(SeqCst) == 0 {
             return Ok(());
         }
-        let why = "the callbacks with this drop function have ended: use another one for a new runtime";
-        Err(Error::text(Status::Closed, why))
+        let reason = "the callbacks with this drop function have ended: use another one for a new runtime";
+        Err(Error::text(Status::Closed, reason))
     })
 }
 
@@ -229,8 +229,10 @@ pub unsafe extern "C" fn bb_begin_callbacks(drop: bb_drop_fn) -> bb_status {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_end_callbacks(drop: bb_drop_fn, timeout: u64) -> bb_status {
     guard("bb_end_callbacks", || {
-        let why = "this drop function was not announced: call bb_begin_callbacks before the first callback";
-        let runtime = Runtime::of(input::function(drop, "drop")?).ok_or(Error::text(Status::State, why))?;
+        let reason =
+            "this drop function was not announced: call bb_begin_callbacks before the first callback";
+        let runtime =
+            Runtime::of(input::function(drop, "drop")?).ok_or(Error::text(Status::State, reason))?;
         runtime.end(Deadline::after(Timeout::nanos(timeout))).map_err(|stop| match stop {
             Stop::TimedOut => Error::text(Status::Timeout, "a callback is still running"),
             stop => stop.into(),

@@ -60,8 +60,8 @@ impl DeviceBufferRole {
 
     fn reserve(&self, size: u64) -> Result<bool> {
         let DeviceBufferRole::Growable(now) = self else {
-            let why = "the buffer does not grow: create it with bb_device_buffer_create_growable()";
-            return Err(Error::text(Status::State, why));
+            let reason = "the buffer does not grow: create it with bb_device_buffer_create_growable()";
+            return Err(Error::text(Status::State, reason));
         };
         loop {
             let before = now.lock().clone();

@@ -133,8 +133,8 @@ fn config<'a>(given: bb_dynamic_config) -> Result<DynamicConfig<'a>> {
         BB_RING_FAIL => RingPolicy::Fail,
         BB_RING_GROW => RingPolicy::Grow { most: given.most },
         other => {
-            let why = "use BB_RING_BLOCK, BB_RING_FAIL or BB_RING_GROW";
-            return Err(Error::value(Status::Argument, "config.policy", other, why));
+            let reason = "use BB_RING_BLOCK, BB_RING_FAIL or BB_RING_GROW";
+            return Err(Error::value(Status::Argument, "config.policy", other, reason));
         }
     };
     Ok(DynamicConfig {

@@ -26,8 +26,8 @@ impl Object for SharedEncoder {
 impl SharedEncoder {
     /// Runs `work` on the encoder. The lock is only tried, so that no thread blocks on it.
     pub(super) fn with(&self, work: impl FnOnce(&mut Encoder<'static>) -> Result<()>) -> Result<()> {
-        let why = "another thread is inside a call on the same encoder";
-        let mut encoder = self.0.try_lock().ok_or_else(|| Error::text(Status::Busy, why))?;
+        let reason = "another thread is inside a call on the same encoder";
+        let mut encoder = self.0.try_lock().ok_or_else(|| Error::text(Status::Busy, reason))?;
         work(&mut encoder)
     }
 }
@@ -104,9 +104,9 @@ pub extern "C" fn bb_encoder_copy_bytes(
 ) -> bb_status {
     on("bb_encoder_copy_bytes", encoder, |encoder: &SharedEncoder| {
         if from == to {
-            let why = "is also the source; a copy needs two buffers";
+            let reason = "is also the source; a copy needs two buffers";
             return with(from, |_: &DeviceBufferRole| {
-                Err::<(), _>(Error::param(Status::Argument, "to", why))
+                Err::<(), _>(Error::param(Status::Argument, "to", reason))
             });
         }
         let (from, to) = (target(from)?, target(to)?);

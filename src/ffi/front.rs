@@ -115,8 +115,8 @@ pub unsafe extern "C" fn bb_manager_create_gl(
 ) -> bb_status {
     on("bb_manager_create_gl", device, |device: &Device| {
         if device.info().kind != DeviceKind::Gl {
-            let why = "is not on OpenGL: create it with bb_device_create_gl()";
-            return Err(Error::param(Status::Argument, "device", why));
+            let reason = "is not on OpenGL: create it with bb_device_create_gl()";
+            return Err(Error::param(Status::Argument, "device", reason));
         }
         // SAFETY: the header requires memory for a handle, `ndim` lengths, and a config or NULL.
         unsafe { create(Some(device), dtype, ndim, shape, config, manager) }
@@ -163,5 +163,13 @@ pub unsafe extern "C" fn bb_manager_acquire_front_gl(
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_lease_release_gl(lease: *mut bb_lease) -> bb_status {
-    guard_handle("bb_lease_release_gl", lease, |lease| release_device_front(object::to_lease(lease)?))
+    guard_handle("bb_lease_release_gl", lease, |lease| {
+        release_device_front(object::to_lease(lease)?).map_err(|error| match error.status() {
+            Status::Argument => {
+                let reason = "is of a front in host memory: release it with bb_lease_release()";
+                Error::param(Status::Argument, "lease", reason)
+            }
+            _ => error,
+        })
+    })
 }

@@ -153,8 +153,8 @@ fn check_size(size: u32, too_small: &'static str, too_large: &'static str) -> Re
     }
 }
 
-fn size_error(size: u32, why: &'static str) -> Error {
-    Error::value(Status::Version, "struct_size", size, why)
+fn size_error(size: u32, reason: &'static str) -> Error {
+    Error::value(Status::Version, "struct_size", size, reason)
 }
 
 /// A struct that begins with its `struct_size`. Fields that an older caller's struct lacks are those of `defaults`; bytes
@@ -276,8 +276,8 @@ pub(super) unsafe fn write_text(text: &str, out: *mut c_char, capacity: u64, len
     let bytes = text.len() as u64;
     if capacity > 0 {
         if out.is_null() {
-            let why = "is NULL; use a capacity of 0 to get only the length";
-            return Err(Error::param(Status::Null, "text", why));
+            let reason = "is NULL; use a capacity of 0 to get only the length";
+            return Err(Error::param(Status::Null, "text", reason));
         }
         if capacity <= bytes {
             let (end, of) = (u128::from(bytes) + 1, "capacity; get the length first");

@@ -204,8 +204,8 @@ pub struct bb_log_record {
 pub extern "C" fn bb_set_log_queue(level: u32, records: u64) -> bb_status {
     guard("bb_set_log_queue", || {
         if !(BB_LOG_ERROR..=BB_LOG_DEBUG).contains(&level) {
-            let why = "use BB_LOG_ERROR … BB_LOG_DEBUG, or bb_set_log() for none";
-            return Err(Error::value(Status::Argument, "level", level, why));
+            let reason = "use BB_LOG_ERROR … BB_LOG_DEBUG, or bb_set_log() for none";
+            return Err(Error::value(Status::Argument, "level", level, reason));
         }
         if !(1..=queue::MOST).contains(&records) {
             return Err(Error::value(Status::Range, "records", records, "must be from 1 to 65536"));

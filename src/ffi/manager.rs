@@ -319,7 +319,9 @@ pub(super) unsafe fn create(
 ) -> Result<()> {
     // SAFETY: promised by the caller.
     let (out, config) = unsafe { (input::output(manager, "manager")?, read_config(config)?) };
-    let dtype = DType::from_code(dtype)?;
+    let unknown = "use BB_U8 … BB_C128, or BB_OPAQUE(size)";
+    let dtype =
+        DType::from_code(dtype).map_err(|error| Error::value(error.status(), "dtype", dtype, unknown))?;
     if ndim as usize > BB_MAX_DIMS {
         return Err(Error::value(Status::Argument, "ndim", ndim, "more than BB_MAX_DIMS dimensions"));
     }

@@ -88,8 +88,8 @@ fn config<'a>(given: bb_readback_config) -> Result<ReadbackConfig<'a>> {
         BB_READBACK_WAIT => WhenFull::Wait(Timeout::nanos(given.timeout_ns)),
         BB_READBACK_DROP_OLDEST => WhenFull::DropOldest,
         other => {
-            let why = "use BB_READBACK_SKIP, BB_READBACK_WAIT or BB_READBACK_DROP_OLDEST";
-            return Err(Error::value(Status::Argument, "config.when_full", other, why));
+            let reason = "use BB_READBACK_SKIP, BB_READBACK_WAIT or BB_READBACK_DROP_OLDEST";
+            return Err(Error::value(Status::Argument, "config.when_full", other, reason));
         }
     };
     // SAFETY: the header requires a string or NULL.

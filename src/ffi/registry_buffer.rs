@@ -151,8 +151,8 @@ pub(super) fn precision_code(precision: Precision) -> u32 {
 
 fn precision_of(code: u32) -> Result<Precision> {
     Precision::ALL.into_iter().find(|&precision| precision_code(precision) == code).ok_or_else(|| {
-        let why = "use BB_F16, BB_F32, BB_F64, BB_I32 or BB_I64";
-        Error::value(Status::Argument, "precision", code, why)
+        let reason = "use BB_F16, BB_F32, BB_F64, BB_I32 or BB_I64";
+        Error::value(Status::Argument, "precision", code, reason)
     })
 }
 

@@ -172,7 +172,7 @@ pub(crate) fn set(level: u32, records: u64) -> Result<()> {
 /// Waits for the next record; with it comes how many were lost since the one before. [`Status::Closed`] once the queue is not
 /// the sink any more and everything was taken out.
 pub(crate) fn next(deadline: Deadline) -> Result<(Record, u64)> {
-    let none = || Error::text(Status::Closed, "no log queue is set: call bb_set_log_queue first");
+    let none = || Error::text(Status::Closed, "no log queue is set: set one before taking records");
     let current = CURRENT.peek().ok_or_else(none)?;
     let queue = {
         let _locked = current.lock.lock();

@@ -115,7 +115,7 @@ pub(crate) fn release_device_front(lease: LeaseId) -> Result<()> {
     let ending = lease::end(lease)?;
     let Some((copies, copy)) = StateCopies::of_device_front(&ending) else {
         ending.restore();
-        let reason = "is of a front in host memory: release it by bb_lease_release()";
+        let reason = "is of a front in host memory";
         return Err(Error::param(Status::Argument, "lease", reason));
     };
     // SAFETY: the lease is not released yet and keeps the copies.
