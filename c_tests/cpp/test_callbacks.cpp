@@ -93,14 +93,14 @@ static void it_can_be_taken_without_being_thrown() {
 }
 
 static void it_ends_with_its_manager() {
-    EXPECT(backbuf::detail::letters == 0);
+    EXPECT(backbuf::detail::stored_exceptions == 0);
     {
         const Manager<int> m({2});
         m.enqueue_kernel([](backbuf::span<int>) { throw Custom{1}; });
         EXPECT_STATUS(BB_OK, m.try_synchronize());
-        EXPECT(backbuf::detail::letters == 1);
+        EXPECT(backbuf::detail::stored_exceptions == 1);
     }
-    EXPECT(backbuf::detail::letters == 0);
+    EXPECT(backbuf::detail::stored_exceptions == 0);
 }
 
 static void a_flush_that_throws_fails_the_publish() {

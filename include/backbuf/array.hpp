@@ -226,7 +226,7 @@ template <class T> class Grid {
     /// The element at a position; throws Error with `BB_E_RANGE` if it is out of range.
     template <class... I> T &at(I... at) const {
         if (data_ == nullptr || !shape_.contains(at...))
-            detail::fail({BB_E_RANGE, detail::Note::position});
+            detail::fail({BB_E_RANGE, detail::LocalError::position});
         return data_[shape_.flat(at...)];
     }
 #endif

@@ -49,9 +49,9 @@ Status region(const Target &target, const Index &start, const Index &extent, con
     const std::uint32_t strides = source.strides().size();
     if (start.size() != target.ndim || extent.size() != target.ndim ||
         (step.size() != 0 && step.size() != target.ndim) || (strides != 0 && strides != target.ndim))
-        return {BB_E_ARGUMENT, Note::rank};
+        return {BB_E_ARGUMENT, LocalError::rank};
     if (source.size() < extent.product())
-        return {BB_E_RANGE, Note::short_data};
+        return {BB_E_RANGE, LocalError::short_data};
     const bb_region raw{start.data(), extent.data(), step.size() != 0 ? step.data() : nullptr, source.data(),
                         strides != 0 ? source.strides().data() : nullptr};
     return enqueue(&raw);
@@ -63,7 +63,7 @@ Status kernel(const Target &target, F call, Range range, KernelFlags flags, Enqu
                   "backbuf: a kernel is called with (span<T> back) or with (span<T> back, span<const T> front)");
     auto box = Box<F>::make(target.manager, std::move(call));
     if (!box)
-        return {BB_E_OUT_OF_MEMORY, Note::memory};
+        return {BB_E_OUT_OF_MEMORY, LocalError::memory};
     const bb_kernel raw{
         Box<F>::template kernel<T>,        box.get(), Box<F>::drop, bytes<T>(range.first), target.count(range),
         static_cast<std::uint32_t>(flags), 0};

@@ -17,7 +17,7 @@ namespace detail {
 constexpr Status quiet(bb_status code) noexcept {
     const bool ordinary = code == BB_E_FULL || code == BB_E_EMPTY || code == BB_E_TIMEOUT || code == BB_E_CLOSED ||
                           code == BB_E_INTERRUPTED;
-    return ordinary ? Status(code, Note::plain) : Status(code);
+    return ordinary ? Status(code, LocalError::plain) : Status(code);
 }
 inline Result<bool> armed(bb_status code) noexcept {
     if (code == BB_OK || code == BB_E_CLOSED)
@@ -56,9 +56,9 @@ template <class T> constexpr void copyable() noexcept {
 template <class T, class Byte> Result<span<T>> as(Byte *data, std::size_t size, bool whole) noexcept {
     copyable<T>();
     if (reinterpret_cast<std::uintptr_t>(data) % alignof(T) != 0)
-        return Status(BB_E_ALIGN, Note::alignment);
+        return Status(BB_E_ALIGN, LocalError::alignment);
     if (whole && size % sizeof(T) != 0)
-        return Status(BB_E_ALIGN, Note::ragged);
+        return Status(BB_E_ALIGN, LocalError::ragged);
     return span<T>(reinterpret_cast<T *>(data), size / sizeof(T));
 }
 

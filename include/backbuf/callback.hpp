@@ -22,51 +22,51 @@ namespace backbuf::detail {
 enum class Origin { update, flush, none };
 
 /// Exceptions of callbacks, until a caller takes them. Keyed by handle, since handles are never reused.
-struct BACKBUF_SHARED Mailbox {
-    struct Letter {
+struct BACKBUF_SHARED ExceptionStore {
+    struct StoredException {
         const bb_manager *owner;
         Origin origin;
         std::exception_ptr exception;
     };
     std::mutex lock;
-    std::vector<Letter> letters;
+    std::vector<StoredException> stored;
 
     // Never destroyed: a worker may still store exceptions while the program destroys its statics.
-    BACKBUF_SHARED static Mailbox &get() {
-        static Mailbox *box = new Mailbox;
-        return *box;
+    BACKBUF_SHARED static ExceptionStore &get() {
+        static ExceptionStore *store = new ExceptionStore;
+        return *store;
     }
 };
 /// Number of stored exceptions, which every synchronize reads with one load.
-BACKBUF_SHARED inline std::atomic<std::size_t> letters{0};
+BACKBUF_SHARED inline std::atomic<std::size_t> stored_exceptions{0};
 
-inline void carry(const bb_manager *owner, Origin origin) noexcept {
+inline void store_exception(const bb_manager *owner, Origin origin) noexcept {
     if (origin == Origin::none)
         return;
     try {
-        Mailbox &box = Mailbox::get();
-        const std::lock_guard<std::mutex> held(box.lock);
-        for (const auto &letter : box.letters)
-            if (letter.owner == owner && letter.origin == origin)
+        ExceptionStore &store = ExceptionStore::get();
+        const std::lock_guard<std::mutex> held(store.lock);
+        for (const auto &other : store.stored)
+            if (other.owner == owner && other.origin == origin)
                 return;
-        box.letters.push_back({owner, origin, std::current_exception()});
-        letters.fetch_add(1, std::memory_order_relaxed);
+        store.stored.push_back({owner, origin, std::current_exception()});
+        stored_exceptions.fetch_add(1, std::memory_order_relaxed);
     } catch (...) {
-        return; // no memory for the letter: it is lost, but nothing is thrown into the library
+        return; // no memory for the exception: it is lost, but nothing is thrown into the library
     }
 }
 
 inline std::exception_ptr take(const bb_manager *owner, Origin origin) noexcept {
-    if (letters.load(std::memory_order_relaxed) == 0)
+    if (stored_exceptions.load(std::memory_order_relaxed) == 0)
         return nullptr;
-    Mailbox &box = Mailbox::get();
-    const std::lock_guard<std::mutex> held(box.lock);
-    for (auto letter = box.letters.begin(); letter != box.letters.end(); ++letter) {
-        if (letter->owner != owner || letter->origin != origin)
+    ExceptionStore &store = ExceptionStore::get();
+    const std::lock_guard<std::mutex> held(store.lock);
+    for (auto found = store.stored.begin(); found != store.stored.end(); ++found) {
+        if (found->owner != owner || found->origin != origin)
             continue;
-        std::exception_ptr taken = std::move(letter->exception);
-        box.letters.erase(letter);
-        letters.fetch_sub(1, std::memory_order_relaxed);
+        std::exception_ptr taken = std::move(found->exception);
+        store.stored.erase(found);
+        stored_exceptions.fetch_sub(1, std::memory_order_relaxed);
         return taken;
     }
     return nullptr;
@@ -83,13 +83,15 @@ inline std::exception_ptr take(const bb_manager *owner, Origin origin) noexcept 
 }
 
 /// Called at the end of every waiting call that may throw.
-inline void settle(const bb_manager *owner, Status status) {
-    if (letters.load(std::memory_order_relaxed) != 0)
+inline void check_and_rethrow(const bb_manager *owner, Status status) {
+    if (stored_exceptions.load(std::memory_order_relaxed) != 0)
         deliver(owner, status);
     check(status);
 }
 
-inline void forget(const bb_manager *owner) noexcept { take(owner, Origin::update), take(owner, Origin::flush); }
+inline void clear_exceptions(const bb_manager *owner) noexcept {
+    take(owner, Origin::update), take(owner, Origin::flush);
+}
 
 /// Runs a callback's body so that nothing is thrown into the library. False when it threw.
 template <class Body> bool contain(const bb_manager *owner, Origin origin, Body &&body) noexcept {
@@ -97,13 +99,13 @@ template <class Body> bool contain(const bb_manager *owner, Origin origin, Body 
         body();
         return true;
     } catch (...) {
-        carry(owner, origin);
+        store_exception(owner, origin);
         return false;
     }
 }
 #else
 enum class Origin { update, flush, none };
-inline void forget(const bb_manager *) noexcept {}
+inline void clear_exceptions(const bb_manager *) noexcept {}
 template <class Body> bool contain(const bb_manager *, Origin, Body &&body) noexcept { return body(), true; }
 #endif
 

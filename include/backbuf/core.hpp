@@ -77,7 +77,7 @@ namespace detail {
 
 /// Errors detected by this header without a call of the library; `plain` is a status without a message. Stored in one word
 /// with the status.
-enum class Note : std::int32_t {
+enum class LocalError : std::int32_t {
     none,
     rank,
     dtype,
@@ -92,32 +92,32 @@ enum class Note : std::int32_t {
     plain
 };
 
-constexpr std::int32_t note_step = 1000;
+constexpr std::int32_t local_error_step = 1000;
 
-constexpr const char *note_text(Note note) noexcept {
-    switch (note) {
-    case Note::rank:
+constexpr const char *local_error_text(LocalError error) noexcept {
+    switch (error) {
+    case LocalError::rank:
         return "start, extent, step and strides need one entry per dimension of the state";
-    case Note::dtype:
+    case LocalError::dtype:
         return "the manager's dtype is not that of this C++ element type";
-    case Note::short_data:
+    case LocalError::short_data:
         return "data has fewer elements than the region: pass all of them, or a pointer with strides";
-    case Note::initial:
+    case LocalError::initial:
         return "initial must have the element type of the manager and as many elements as its shape";
-    case Note::position:
+    case LocalError::position:
         return "index: use one number per dimension, within the shape, on a front or back that is not empty";
-    case Note::memory:
+    case LocalError::memory:
         return "out of memory for the callback or the text";
-    case Note::alignment:
+    case LocalError::alignment:
         return "the bytes are misaligned for this element type: move only multiples of its alignment";
-    case Note::ragged:
+    case LocalError::ragged:
         return "the chunk is not a whole number of elements: set StreamConfig::record_size, or use span()";
-    case Note::cut_short:
+    case LocalError::cut_short:
         return "the sender is destroyed, and only a part was received";
-    case Note::zero:
+    case LocalError::zero:
         return "name: contains a NUL byte, at which C would end it";
-    case Note::plain:
-    case Note::none:
+    case LocalError::plain:
+    case LocalError::none:
         break;
     }
     return "";
@@ -135,21 +135,21 @@ constexpr const char *note_text(Note note) noexcept {
 class [[nodiscard]] Status {
   public:
     constexpr Status(bb_status code) noexcept : raw_(static_cast<std::int32_t>(code)) {}
-    constexpr Status(bb_status code, detail::Note note) noexcept
-        : raw_(static_cast<std::int32_t>(code) - detail::note_step * static_cast<std::int32_t>(note)) {}
+    constexpr Status(bb_status code, detail::LocalError error) noexcept
+        : raw_(static_cast<std::int32_t>(code) - detail::local_error_step * static_cast<std::int32_t>(error)) {}
 
     constexpr explicit operator bool() const noexcept { return raw_ == BB_OK; }
     /// The status as in C.
-    constexpr bb_status code() const noexcept { return static_cast<bb_status>(raw_ % detail::note_step); }
+    constexpr bb_status code() const noexcept { return static_cast<bb_status>(raw_ % detail::local_error_step); }
     /// The error message, which names the parameter. Valid until this thread's next call of the library; empty on success.
     const char *text() const noexcept {
         if (raw_ == BB_OK)
             return "";
-        const auto note = static_cast<detail::Note>(raw_ / -detail::note_step);
-        if (note == detail::Note::plain)
+        const auto error = static_cast<detail::LocalError>(raw_ / -detail::local_error_step);
+        if (error == detail::LocalError::plain)
             return bb_status_string(code());
-        if (note != detail::Note::none)
-            return detail::note_text(note);
+        if (error != detail::LocalError::none)
+            return detail::local_error_text(error);
         const char *last = bb_last_error();
         return *last != '\0' ? last : bb_status_string(raw_);
     }

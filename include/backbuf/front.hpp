@@ -103,7 +103,7 @@ template <class T> class Back : public Grid<T> {
     Status try_commit(std::uint64_t tag) noexcept {
         const Status status = bb_manager_commit_back(manager_, &raw_, tag);
         if (status)
-            forget();
+            clear();
         return status;
     }
     /// Undoes what was written. Empty afterwards; no effect if it is empty.
@@ -111,7 +111,7 @@ template <class T> class Back : public Grid<T> {
         if (manager_ == nullptr)
             return BB_OK;
         const Status status = bb_manager_cancel_back(manager_, &raw_);
-        forget();
+        clear();
         return status;
     }
 #if BACKBUF_EXCEPTIONS
@@ -123,7 +123,7 @@ template <class T> class Back : public Grid<T> {
     friend Manager<T>;
     Back(bb_manager *manager, const bb_back &raw, const Shape &shape) noexcept
         : Grid<T>(static_cast<T *>(raw.data), shape), manager_(manager), raw_(raw) {}
-    void forget() noexcept {
+    void clear() noexcept {
         static_cast<Grid<T> &>(*this) = {};
         manager_ = nullptr;
         raw_ = {};

@@ -131,7 +131,7 @@ template <class G, class W> void answered(G &failed, W &&work) noexcept {
 }
 
 /// State shared by a future and its callback.
-template <class T> struct Asked {
+template <class T> struct FutureState {
     std::mutex lock;
     std::optional<bb_status> status{};
     std::string text{};
@@ -154,7 +154,8 @@ template <class T> struct Asked {
 /// An Error with a stored message.
 class StoredError : public Error {
   public:
-    StoredError(bb_status status, std::string text) : Error(Status(status, Note::plain)), text_(std::move(text)) {}
+    StoredError(bb_status status, std::string text)
+        : Error(Status(status, LocalError::plain)), text_(std::move(text)) {}
     const char *what() const noexcept override { return text_.empty() ? Error::what() : text_.c_str(); }
 
   private:
@@ -176,13 +177,13 @@ class StoredError : public Error {
 template <class T> class [[nodiscard]] Future {
   public:
     Future() noexcept = default;
-    Future(std::shared_ptr<detail::Asked<T>> asked, bb_request *request) noexcept
-        : asked_(std::move(asked)), request_(request) {}
+    Future(std::shared_ptr<detail::FutureState<T>> state, bb_request *request) noexcept
+        : state_(std::move(state)), request_(request) {}
 
     /// Whether the future has completed.
     bool ready() const {
-        const std::lock_guard<std::mutex> held(asked_->lock);
-        return asked_->status.has_value();
+        const std::lock_guard<std::mutex> held(state_->lock);
+        return state_->status.has_value();
     }
     /// Waits for completion, successful or not; false after the timeout.
     bool wait_for(Timeout timeout) const {
@@ -200,7 +201,7 @@ template <class T> class [[nodiscard]] Future {
     /// Waits and returns the result; throws Error if it failed. Call it once.
     T get() {
         wait();
-        return take(*asked_);
+        return take(*state_);
     }
     /// Cancels the request: it completes with `BB_E_CANCELLED` unless it has completed already.
     bool cancel() {
@@ -213,19 +214,19 @@ template <class T> class [[nodiscard]] Future {
         std::move(*this).then(std::move(call), [](const Error &) {});
     }
     template <class F, class G> void then(F call, G failed) && {
-        auto asked = asked_;
+        auto state = state_;
         // Behind a pointer, so that functions need not be copyable.
         auto both = std::make_shared<std::pair<F, G>>(std::move(call), std::move(failed));
-        auto run = [asked = asked.get(), both = std::move(both)] {
+        auto run = [state = state.get(), both = std::move(both)] {
             detail::answered(both->second, [&] {
-                T value = take(*asked);
+                T value = take(*state);
                 both->first(value);
             });
         };
         {
-            const std::lock_guard<std::mutex> held(asked->lock);
-            if (!asked->status) {
-                asked->then = std::move(run);
+            const std::lock_guard<std::mutex> held(state->lock);
+            if (!state->status) {
+                state->then = std::move(run);
                 return;
             }
         }
@@ -233,39 +234,39 @@ template <class T> class [[nodiscard]] Future {
     }
 
   private:
-    static T take(detail::Asked<T> &asked) {
+    static T take(detail::FutureState<T> &state) {
         std::function<T()> take;
         {
-            const std::lock_guard<std::mutex> held(asked.lock);
-            if (*asked.status != BB_OK)
-                throw detail::StoredError(*asked.status, asked.text);
-            take = std::move(asked.take);
+            const std::lock_guard<std::mutex> held(state.lock);
+            if (*state.status != BB_OK)
+                throw detail::StoredError(*state.status, state.text);
+            take = std::move(state.take);
         }
         if (!take)
             throw detail::StoredError(BB_E_STATE, "the future has been taken from before");
         return take();
     }
 
-    std::shared_ptr<detail::Asked<T>> asked_;
+    std::shared_ptr<detail::FutureState<T>> state_;
     Handle<bb_request, bb_request_release> request_;
 };
 
 namespace detail {
 /// Requests by `call(callback, request)`; the result is `take()`.
 template <class T, class Call, class Take> Future<T> ask(Call &&call, Take take) {
-    auto asked = std::make_shared<Asked<T>>();
-    asked->take = std::move(take);
-    auto held = std::make_unique<std::shared_ptr<Asked<T>>>(asked);
+    auto state = std::make_shared<FutureState<T>>();
+    state->take = std::move(take);
+    auto held = std::make_unique<std::shared_ptr<FutureState<T>>>(state);
     bb_map_callback callback{};
     callback.user_data = held.get();
     callback.call = [](void *user_data, const bb_map_outcome *outcome) {
-        (*static_cast<std::shared_ptr<Asked<T>> *>(user_data))->complete(outcome->status, outcome->text);
+        (*static_cast<std::shared_ptr<FutureState<T>> *>(user_data))->complete(outcome->status, outcome->text);
     };
-    callback.drop = [](void *user_data) { delete static_cast<std::shared_ptr<Asked<T>> *>(user_data); };
+    callback.drop = [](void *user_data) { delete static_cast<std::shared_ptr<FutureState<T>> *>(user_data); };
     bb_request *request = nullptr;
     check(call(&callback, &request));
     static_cast<void>(held.release()); // the library drops it
-    return Future<T>(std::move(asked), request);
+    return Future<T>(std::move(state), request);
 }
 } // namespace detail
 

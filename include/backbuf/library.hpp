@@ -32,7 +32,7 @@ template <class F> Status try_set_log(Level level, F call) {
     using Box = detail::Box<F>;
     auto box = Box::make(nullptr, std::move(call));
     if (!box)
-        return {BB_E_OUT_OF_MEMORY, detail::Note::memory};
+        return {BB_E_OUT_OF_MEMORY, detail::LocalError::memory};
     const bb_log_fn log = [](std::uint32_t of, const char *part, const char *label, const char *text,
                              void *user_data) noexcept {
         const auto view = [](const char *s) { return s == nullptr ? std::string_view() : std::string_view(s); };

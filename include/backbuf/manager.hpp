@@ -17,12 +17,12 @@ namespace backbuf {
 namespace detail {
 inline bb_status destroy_manager(bb_manager *manager) noexcept {
     const bb_status status = bb_manager_destroy(manager);
-    forget(manager);
+    clear_exceptions(manager);
     return status;
 }
 inline bb_status destroy_manager_within(bb_manager *manager, Timeout timeout) noexcept {
     const bb_status status = bb_manager_destroy_within(manager, timeout.nanoseconds());
-    forget(manager);
+    clear_exceptions(manager);
     return status;
 }
 } // namespace detail
@@ -237,7 +237,7 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
         static_assert(std::is_invocable_v<F &>, "backbuf: a release function is called without arguments");
         auto box = detail::Box<F>::make(this->handle(), std::move(done));
         if (!box)
-            return {BB_E_OUT_OF_MEMORY, detail::Note::memory};
+            return {BB_E_OUT_OF_MEMORY, detail::LocalError::memory};
         const Status status = bb_manager_enqueue_borrowed(this->handle(), Update<T>(first, data).raw(),
                                                           detail::Box<F>::release, box.get(), timeout.nanoseconds());
         if (status)
@@ -427,11 +427,13 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
     Task task(const char *label) const { return try_task(label).value(); }
     Task task(const std::string &label) const { return task(label.c_str()); }
 
-    void synchronize(Timeout timeout = forever) const { detail::settle(this->handle(), try_synchronize(timeout)); }
+    void synchronize(Timeout timeout = forever) const {
+        detail::check_and_rethrow(this->handle(), try_synchronize(timeout));
+    }
     std::uint64_t synchronize_async() const { return try_synchronize_async().value(); }
     std::uint64_t wait(std::uint64_t ticket, Timeout timeout = forever) const {
         auto epoch = try_wait(ticket, timeout);
-        detail::settle(this->handle(), epoch.status());
+        detail::check_and_rethrow(this->handle(), epoch.status());
         return *epoch;
     }
     std::uint64_t wait_epoch(std::uint64_t after, Timeout timeout = forever) const {
@@ -459,7 +461,7 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
     }
     void trim(Timeout timeout = forever) const { detail::check(try_trim(timeout)); }
     void destroy(Timeout timeout = forever) { detail::check(try_destroy(timeout)); }
-    void close(Timeout timeout = forever) const { detail::settle(this->handle(), try_close(timeout)); }
+    void close(Timeout timeout = forever) const { detail::check_and_rethrow(this->handle(), try_close(timeout)); }
 #endif
 
   protected:
@@ -472,12 +474,12 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
             raw.label = config.label_.c_str();
         if (config.initial_dtype_ != 0 &&
             (config.initial_dtype_ != dtype<T>::value || config.initial_size_ != shape.product()))
-            return Status(BB_E_ARGUMENT, detail::Note::initial);
+            return Status(BB_E_ARGUMENT, detail::LocalError::initial);
         std::unique_ptr<Flush> flush;
         if (config.flush_) {
             flush = Flush::make(nullptr, config.flush_);
             if (!flush)
-                return Status(BB_E_OUT_OF_MEMORY, detail::Note::memory);
+                return Status(BB_E_OUT_OF_MEMORY, detail::LocalError::memory);
             raw.flush = Flush::flush;
             raw.flush_user_data = flush.get();
             raw.flush_drop = Flush::drop;
@@ -496,7 +498,7 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
         if (const Status status = bb_manager_info_get(manager, sizeof(info), &info); !status)
             return status;
         if (info.dtype != dtype<T>::value)
-            return Status(BB_E_ARGUMENT, detail::Note::dtype);
+            return Status(BB_E_ARGUMENT, detail::LocalError::dtype);
         return M(manager, Shape(backbuf::span<const std::uint64_t>(info.shape, info.ndim)), borrowed);
     }
 

@@ -14,12 +14,12 @@ namespace detail {
 /// A cancel function, called by any thread of a search. Its first exception ends the search, and goes to the caller.
 class Cancel {
   public:
-    explicit Cancel(const std::function<bool()> &asked) noexcept : asked_(asked) {}
+    explicit Cancel(const std::function<bool()> &function) noexcept : function_(function) {}
     static std::int32_t call(void *user_data) noexcept {
         auto &self = *static_cast<Cancel *>(user_data);
 #if BACKBUF_EXCEPTIONS
         try {
-            return self.asked_();
+            return self.function_();
         } catch (...) {
             const std::lock_guard<std::mutex> held(self.lock_);
             if (!self.thrown_)
@@ -27,7 +27,7 @@ class Cancel {
             return 1;
         }
 #else
-        return self.asked_();
+        return self.function_();
 #endif
     }
     Status finish(Status status) {
@@ -39,7 +39,7 @@ class Cancel {
     }
 
   private:
-    const std::function<bool()> &asked_;
+    const std::function<bool()> &function_;
 #if BACKBUF_EXCEPTIONS
     std::mutex lock_;
     std::exception_ptr thrown_;
@@ -70,7 +70,7 @@ class PlanConfig {
     PlanConfig &target(std::uint64_t elements) noexcept { return raw_.target = elements, *this; }
     /// Called repeatedly by any thread of the search: true ends it with the best plan so far. So does an exception, which
     /// Registry::plan rethrows.
-    PlanConfig &cancelled(std::function<bool()> asked) noexcept { return cancelled_ = std::move(asked), *this; }
+    PlanConfig &cancelled(std::function<bool()> function) noexcept { return cancelled_ = std::move(function), *this; }
 
   private:
     friend class Registry;

@@ -21,7 +21,7 @@ template <class Call> Result<std::string> text(const Call &call) noexcept {
         try {
             all.resize(static_cast<std::size_t>(length));
         } catch (...) {
-            return Status{BB_E_OUT_OF_MEMORY, Note::memory};
+            return Status{BB_E_OUT_OF_MEMORY, LocalError::memory};
         }
 #else
         all.resize(static_cast<std::size_t>(length));
@@ -99,7 +99,7 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
     Status try_register_child(Parent parent, const std::string &name, Parent child,
                               const std::optional<std::string> &aliases = std::nullopt) const noexcept {
         if (!detail::whole(name) || (aliases && !detail::whole(*aliases)))
-            return {BB_E_ARGUMENT, detail::Note::zero};
+            return {BB_E_ARGUMENT, detail::LocalError::zero};
         return bb_registry_register_child(handle(), parent.key(), name.c_str(), child.key(),
                                           aliases ? aliases->c_str() : nullptr);
     }
@@ -131,7 +131,7 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
     /// Placement of a buffer. `BB_E_NO_PARENT` or `BB_E_NO_NAME` if there is none.
     Result<bb_allocator> try_get_allocator(Parent parent, const std::string &name) const noexcept {
         if (!detail::whole(name))
-            return Status{BB_E_ARGUMENT, detail::Note::zero};
+            return Status{BB_E_ARGUMENT, detail::LocalError::zero};
         bb_allocator found{};
         const Status status = bb_registry_get_allocator(handle(), parent.key(), name.c_str(), sizeof(found), &found);
         if (!status)
@@ -173,7 +173,7 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
     /// A CUDA C++ header in this namespace, such as `solver::lorenz`. It includes nothing.
     Result<std::string> try_emit_cuda_header(Parent parent, const std::string &name_space) const noexcept {
         if (!detail::whole(name_space))
-            return Status{BB_E_ARGUMENT, detail::Note::zero};
+            return Status{BB_E_ARGUMENT, detail::LocalError::zero};
         return detail::text([&](char *text, std::uint64_t room, std::uint64_t *length) noexcept {
             return bb_registry_emit_cuda_header(handle(), parent.key(), name_space.c_str(), text, room, length);
         });

@@ -59,7 +59,7 @@ template <class Self> class BufferFields {
     /// Calls with the C struct.
     template <class Call> Status with(const std::string &name, const Call &call) const noexcept {
         if (!whole(name) || (aliases_ && !whole(*aliases_)))
-            return {BB_E_ARGUMENT, Note::zero};
+            return {BB_E_ARGUMENT, LocalError::zero};
         bb_registry_buffer raw = raw_;
         raw.name = name.c_str();
         raw.aliases = aliases_ ? aliases_->c_str() : nullptr;
@@ -208,7 +208,7 @@ class Arch {
     static Result<Arch> try_parse(const std::string &name) noexcept {
         Arch arch;
         if (!detail::whole(name))
-            return Status{BB_E_ARGUMENT, detail::Note::zero};
+            return Status{BB_E_ARGUMENT, detail::LocalError::zero};
         if (const Status status = bb_arch_parse(name.c_str(), &arch.cc_); !status)
             return status;
         return arch;

@@ -44,7 +44,7 @@ class [[nodiscard]] Transfer {
  *
  * An end has one claim at a time. A claim may outlive its end; the memory stays valid.
  */
-template <class End, class Byte, bb_status (*Settle)(End *, std::uint64_t)> class Claim {
+template <class End, class Byte, bb_status (*EndClaim)(End *, std::uint64_t)> class Claim {
     template <class T> using Elements = backbuf::span<std::conditional_t<std::is_const_v<Byte>, const T, T>>;
 
   public:
@@ -80,17 +80,17 @@ template <class End, class Byte, bb_status (*Settle)(End *, std::uint64_t)> clas
     /// Ends the claim without effect. Empty afterwards.
     void cancel() noexcept {
         if (End *end = std::exchange(end_, nullptr))
-            static_cast<void>(Settle(end, 0));
+            static_cast<void>(EndClaim(end, 0));
         bytes_ = {};
     }
 
   protected:
     Claim(End *end, Byte *data, std::uint64_t bytes) noexcept
         : end_(end), bytes_(data, static_cast<std::size_t>(bytes)) {}
-    bb_status settle(std::uint64_t bytes) noexcept {
+    bb_status check_and_rethrow(std::uint64_t bytes) noexcept {
         if (end_ == nullptr && bytes == 0)
             return BB_OK; // 0 bytes of an empty one, as in a polling loop
-        const bb_status code = Settle(end_, bytes);
+        const bb_status code = EndClaim(end_, bytes);
         if (code == BB_OK || code == BB_E_CLOSED)
             end_ = nullptr, bytes_ = {};
         return code;
@@ -116,10 +116,10 @@ class Reservation : public Claim<bb_sender, std::byte, bb_sender_commit> {
   public:
     Reservation() noexcept = default;
     /// Sends the first `bytes` bytes. Empty afterwards; if it is refused (`BB_E_STATE`: more than was reserved), it stays.
-    Status try_commit(std::uint64_t bytes) noexcept { return detail::quiet(settle(bytes)); }
+    Status try_commit(std::uint64_t bytes) noexcept { return detail::quiet(check_and_rethrow(bytes)); }
 #if BACKBUF_EXCEPTIONS
     /// False once the receiver is destroyed or the sender closed: the bytes are discarded.
-    bool commit(std::uint64_t bytes) { return detail::more(settle(bytes)); }
+    bool commit(std::uint64_t bytes) { return detail::more(check_and_rethrow(bytes)); }
 #endif
 
   private:
@@ -143,10 +143,10 @@ class Peek : public Claim<bb_receiver, const std::byte, bb_receiver_consume> {
   public:
     Peek() noexcept = default;
     /// Consumes the first `bytes` bytes. Empty afterwards; if it is refused (`BB_E_STATE`: more than was peeked), it stays.
-    Status try_consume(std::uint64_t bytes) noexcept { return detail::quiet(settle(bytes)); }
+    Status try_consume(std::uint64_t bytes) noexcept { return detail::quiet(check_and_rethrow(bytes)); }
 #if BACKBUF_EXCEPTIONS
     /// False if the receiver was closed or destroyed meanwhile.
-    bool consume(std::uint64_t bytes) { return detail::more(settle(bytes)); }
+    bool consume(std::uint64_t bytes) { return detail::more(check_and_rethrow(bytes)); }
 #endif
 
   private:
@@ -456,7 +456,7 @@ class Receiver : public Handle<bb_receiver, bb_receiver_destroy> {
     [[nodiscard]] bool recv_all(WritableBytes into, Timeout timeout = forever) {
         const Transfer got = try_recv_all(into, timeout);
         if (got.closed() && got.bytes() != 0)
-            detail::fail({BB_E_CLOSED, detail::Note::cut_short});
+            detail::fail({BB_E_CLOSED, detail::LocalError::cut_short});
         return detail::more(got.status().code());
     }
     Peek peek(std::uint64_t min = 1) {
@@ -554,7 +554,7 @@ inline Result<std::pair<Sender, Receiver>> try_ring(std::uint64_t capacity, cons
  * and `BB_E_EMPTY` are no failures there either, but 0 bytes or an empty claim.
  *
  * **Aliasing.** What is sent is copied before the call returns. The span of a Reservation or a Peek is the ring's own memory: the
- * other end leaves it alone until the claim is settled, and the span ends with the claim.
+ * other end leaves it alone until the claim is ended, and the span ends with the claim.
  */
 inline std::pair<Sender, Receiver> ring(std::uint64_t capacity, const RingConfig &config = {}) {
     return try_ring(capacity, config).value();

@@ -12,8 +12,8 @@
 namespace backbuf {
 
 /// Converts a Future to a `std::future`. It is deferred, so that its `get` runs the device's work as Future::get does.
-template <class T> std::future<T> to_std(Future<T> asked) {
-    return std::async(std::launch::deferred, [asked = std::move(asked)]() mutable { return asked.get(); });
+template <class T> std::future<T> to_std(Future<T> future) {
+    return std::async(std::launch::deferred, [future = std::move(future)]() mutable { return future.get(); });
 }
 
 } // namespace backbuf
