@@ -23,12 +23,21 @@ static struct {
     atomic_int injected;  /* failures so far */
     atomic_size_t failed; /* bytes of the last failure */
     atomic_bool reported; /* Rust's allocator has reported a failure */
+    void *_Atomic caller; /* that of the last calloc() that failed */
     atomic_int live;      /* blocks and mappings held */
 } memory;
 
+/* Whether the C library could not register the destructor of a thread-local variable of Rust, which ends the process as well. */
+static bool without_tls_destructor(void) {
+    Dl_info info;
+    return dladdr(atomic_load(&memory.caller), &info) != 0 && info.dli_sname != NULL &&
+           strcmp(info.dli_sname, "__cxa_thread_atexit_impl") == 0;
+}
+
 static void on_abort(int signal) {
     (void)signal;
-    _exit(atomic_load(&memory.reported) && atomic_load(&memory.failed) < SMALL ? ENDED : 1);
+    const bool by_allocator = atomic_load(&memory.reported) || without_tls_destructor();
+    _exit(by_allocator && atomic_load(&memory.failed) < SMALL ? ENDED : 1);
 }
 
 /* From here on this process ends with ENDED when a small allocation fails that the library does not handle. */
@@ -62,7 +71,14 @@ void *__libc_memalign(size_t alignment, size_t size);
 void __libc_free(void *block);
 
 void *malloc(size_t size) { return fails(size) ? NULL : held(__libc_malloc(size)); }
-void *calloc(size_t count, size_t size) { return fails(count * size) ? NULL : held(__libc_calloc(count, size)); }
+void *calloc(size_t count, size_t size) {
+    if (fails(count * size)) {
+        atomic_store(&memory.caller, __builtin_return_address(0));
+        return NULL;
+    }
+    return held(__libc_calloc(count, size));
+}
+
 void *aligned_alloc(size_t alignment, size_t size) {
     return fails(size) ? NULL : held(__libc_memalign(alignment, size));
 }

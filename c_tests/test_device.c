@@ -239,7 +239,7 @@ static void a_device_on_webgpu_is_one(void) {
 static void a_build_without_webgpu_says_so(void) {
     bb_device *device = NULL;
     EXPECT(BB_E_UNSUPPORTED, create_wgpu(0, NULL, &device));
-    TOLD("without WebGPU");
+    TOLD("no WebGPU");
     EXPECT(BB_E_UNSUPPORTED, bb_device_create_wgpu(0, NULL, &device));
     TEST_ASSERT_NULL(device);
 }
