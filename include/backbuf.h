@@ -2202,7 +2202,7 @@ typedef struct {
 } bb_layout_info;
 
 /**
- * Limits of a GPU. `bb_limits_init()` fills them for a compute capability; the caller may change them.
+ * GpuLimits of a GPU. `bb_limits_init()` fills them for a compute capability; the caller may change them.
  */
 typedef struct {
     /**
