@@ -72,7 +72,7 @@ static inline void expect_message(const char *part, UNITY_LINE_TYPE line) {
         UNITY_TEST_FAIL(line, text);
     }
 }
-#define TOLD(part) expect_message((part), __LINE__)
+#define MESSAGE_HAS(part) expect_message((part), __LINE__)
 
 /* --- time: used only to end a hang --- */
 

@@ -92,7 +92,7 @@ static void a_back_is_given_back_once(void) {
     OK(bb_manager_commit_back(m, &first, 1));
     EXPECT(BB_E_STATE, bb_manager_commit_back(m, &first, 2));
     EXPECT(BB_E_STATE, bb_manager_cancel_back(m, &first));
-    TOLD("bb_manager_cancel_back");
+    MESSAGE_HAS("bb_manager_cancel_back");
     const bb_back second = reserve(m, BB_BACK_KEEP);
     EXPECT(BB_E_STATE, bb_manager_commit_back(m, &first, 3)); /* an old token is not the present one */
     bb_back forged = second;
@@ -135,7 +135,7 @@ static void the_holder_is_told_that_it_holds(void) {
     OK(put_u32(m, 0, 5, 0));
     EXPECT(BB_E_STATE, bb_manager_reserve_back(m, BB_BACK_KEEP, BB_FOREVER, &again));
     EXPECT(BB_E_STATE, bb_manager_synchronize(m, BB_FOREVER));
-    TOLD("bb_manager_synchronize");
+    MESSAGE_HAS("bb_manager_synchronize");
     OK(bb_manager_synchronize_async(m, &ticket));
     EXPECT(BB_E_STATE, bb_manager_wait(m, ticket, BB_FOREVER, NULL));
     EXPECT(BB_E_STATE, bb_manager_close(m, BB_FOREVER));
@@ -312,7 +312,7 @@ static void a_back_that_has_ended_is_neither_leased_nor_replaced(void) {
     EXPECT(BB_E_STATE, bb_manager_lease_back(m, &back, &lease));
     CHECK(lease == NULL);
     EXPECT(BB_E_STATE, bb_manager_replace_back(m, &back, &back));
-    TOLD("bb_manager_replace_back");
+    MESSAGE_HAS("bb_manager_replace_back");
     TEST_ASSERT_EQUAL_MEMORY(&before, &back, sizeof back);
     OK(bb_manager_destroy(m));
 }

@@ -95,7 +95,7 @@ static void a_task_ends_once(void) {
     OK(bb_task_begin(m, "upload", &task));
     OK(bb_task_end(task));
     EXPECT(BB_E_STALE, bb_task_end(task));
-    TOLD("bb_task_end");
+    MESSAGE_HAS("bb_task_end");
     OK(bb_manager_synchronize(m, BB_FOREVER));
     OK(bb_manager_destroy(m));
 }
@@ -142,9 +142,9 @@ static void a_failed_flush_is_reported_with_its_code_and_retried(void) {
     OK(put_u32(m, 0, 1, 0));
     for (int i = 0; i < 3; i++) {
         EXPECT(BB_E_BACKEND, bb_manager_synchronize(m, BB_FOREVER));
-        TOLD("bb_manager_synchronize");
-        TOLD("77");
-        TOLD("flushed");
+        MESSAGE_HAS("bb_manager_synchronize");
+        MESSAGE_HAS("77");
+        MESSAGE_HAS("flushed");
         TEST_ASSERT_EQUAL_UINT64(0, epoch_of(m)); /* nothing published, nothing lost */
     }
     atomic_store(&flush.code, 0);
@@ -160,7 +160,7 @@ static void a_failed_flush_keeps_tickets_pending(void) {
     OK(put_u32(m, 0, 1, 0));
     OK(bb_manager_synchronize_async(m, &ticket));
     EXPECT(BB_E_BACKEND, bb_manager_wait(m, ticket, BB_FOREVER, &epoch));
-    TOLD("-5");
+    MESSAGE_HAS("-5");
     EXPECT(BB_E_BACKEND, bb_manager_wait(m, ticket, BB_FOREVER, &epoch));
     atomic_store(&flush.code, 0);
     OK(bb_manager_wait(m, ticket, BB_FOREVER, &epoch));
@@ -232,9 +232,9 @@ static void a_stalled_flush_is_reported_once_and_recovers(void) {
     bb_manager *m = make(&flush, short_watchdog());
     OK(put_u32(m, 0, 1, 0));
     EXPECT(BB_E_STALLED, bb_manager_synchronize(m, BB_FOREVER));
-    TOLD("bb_manager_synchronize");
-    TOLD("flush");
-    TOLD("flushed");
+    MESSAGE_HAS("bb_manager_synchronize");
+    MESSAGE_HAS("flush");
+    MESSAGE_HAS("flushed");
     EXPECT(BB_E_TIMEOUT, bb_manager_synchronize(m, BB_MS(50))); /* a later call waits its full timeout */
     TEST_ASSERT_EQUAL_UINT64(1, stats_of(m).stalls);
     call c = {.m = m, .timeout = BB_FOREVER};
@@ -252,10 +252,10 @@ static void a_stalled_task_is_named(void) {
     OK(bb_task_begin(m, "upload of tiles", &task));
     OK(put_u32(m, 0, 1, 0));
     EXPECT(BB_E_STALLED, bb_manager_synchronize(m, BB_FOREVER));
-    TOLD("upload of tiles");
+    MESSAGE_HAS("upload of tiles");
     char thread[32];
     (void)snprintf(thread, sizeof thread, "%d", (int)gettid());
-    TOLD(thread);
+    MESSAGE_HAS(thread);
     CHECK(stats_of(m).stalls >= 1);
     OK(bb_task_end(task));
     OK(bb_manager_synchronize(m, BB_FOREVER));

@@ -22,8 +22,8 @@ static uint32_t fill_the_queue(bb_manager *m) {
         accepted++;
         CHECK(accepted <= QUEUE);
     }
-    TOLD("bb_manager_enqueue");
-    TOLD("narrow");
+    MESSAGE_HAS("bb_manager_enqueue");
+    MESSAGE_HAS("narrow");
     return accepted;
 }
 

@@ -51,7 +51,7 @@ static void offsets_and_counts_on_every_way_in(void) {
         const bb_status want = ranges[i].status;
         EXPECT(want, bb_manager_enqueue(m, &u, BB_FOREVER));
         if (want != BB_OK) {
-            TOLD(want == BB_E_ALIGN ? "misaligned" : "out of bounds");
+            MESSAGE_HAS(want == BB_E_ALIGN ? "misaligned" : "out of bounds");
         }
         EXPECT(want, bb_manager_enqueue_many(m, pair, 2, BB_FOREVER));
         EXPECT(want, bb_manager_enqueue_fill(m, u.byte_offset, u.count, data, BB_FOREVER));
@@ -113,7 +113,7 @@ static void source_strides_that_overflow_are_refused(void) {
     for (size_t i = 0; i < LENGTH(strides); i++) {
         const bb_region r = {SHAPE(0), SHAPE(COUNT), NULL, data, &strides[i]};
         EXPECT(BB_E_RANGE, bb_manager_enqueue_region(m, &r, BB_FOREVER));
-        TOLD("strides");
+        MESSAGE_HAS("strides");
     }
     OK(bb_manager_destroy(m));
 }
@@ -125,7 +125,7 @@ static void dtypes_that_are_none(void) {
     for (size_t i = 0; i < LENGTH(wrong); i++) {
         m = NULL;
         EXPECT(BB_E_ARGUMENT, bb_manager_create(wrong[i], 1, SHAPE(1), NULL, &m));
-        TOLD("dtype");
+        MESSAGE_HAS("dtype");
         CHECK(m == NULL);
     }
 }
@@ -147,7 +147,7 @@ static void shapes_that_cannot_be(void) {
         m = NULL;
         const bb_status status = bb_manager_create(cases[i].dtype, cases[i].ndim, cases[i].shape, NULL, &m);
         CHECK(status == BB_E_RANGE || status == BB_E_LIMIT || status == BB_E_OUT_OF_MEMORY || status == BB_E_ARGUMENT);
-        TOLD("bb_manager_create");
+        MESSAGE_HAS("bb_manager_create");
         CHECK(m == NULL);
     }
     const uint32_t ndims[] = {17, 100, UINT32_MAX};
@@ -155,7 +155,7 @@ static void shapes_that_cannot_be(void) {
         static const uint64_t ones[100];
         const bb_status status = bb_manager_create(BB_U8, ndims[i], ones, NULL, &m);
         CHECK(status == BB_E_ARGUMENT || status == BB_E_LIMIT);
-        TOLD("ndim");
+        MESSAGE_HAS("ndim");
         CHECK(m == NULL);
     }
 }
@@ -167,7 +167,7 @@ static void a_state_of_1_tib_is_out_of_memory_not_an_abort(void) {
         m = NULL;
         const bb_status status = bb_manager_create(BB_U8, 1, &sizes[i], NULL, &m);
         CHECK(status == BB_E_OUT_OF_MEMORY || status == BB_E_LIMIT);
-        TOLD("bb_manager_create");
+        MESSAGE_HAS("bb_manager_create");
         CHECK(m == NULL);
     }
     m = make_u32(COUNT, NULL); /* and life goes on */
@@ -183,21 +183,21 @@ static void unknown_flags_and_levels(void) {
         const uint32_t flag = (uint32_t)1 << bit;
         if (flag != BB_BACK_DISCARD) {
             EXPECT(BB_E_ARGUMENT, bb_manager_reserve_back(m, flag, 0, &back));
-            TOLD("flags");
+            MESSAGE_HAS("flags");
         }
         if (flag != BB_KERNEL_ANY_THREAD && flag != BB_KERNEL_OVERWRITES) {
             const bb_kernel k = {.function = kernel_nothing, .count = 1, .flags = flag};
             EXPECT(BB_E_ARGUMENT, bb_manager_enqueue_kernel(m, &k, 0));
-            TOLD("flags");
+            MESSAGE_HAS("flags");
         }
         if (flag != BB_WAIT_INTERRUPTIBLE) {
             EXPECT(BB_E_ARGUMENT, bb_set_wait_flags(flag));
-            TOLD("flags");
+            MESSAGE_HAS("flags");
         }
     }
     OK(bb_set_wait_flags(0));
     EXPECT(BB_E_ARGUMENT, bb_set_log(5, NULL, NULL, NULL));
-    TOLD("level");
+    MESSAGE_HAS("level");
     EXPECT(BB_E_ARGUMENT, bb_set_log(UINT32_MAX, NULL, NULL, NULL));
     OK(bb_manager_destroy(m));
 }
@@ -206,7 +206,7 @@ static void labels_that_are_not_utf8(void) {
     m = make_u32(COUNT, NULL);
     bb_task *task = NULL;
     EXPECT(BB_E_ARGUMENT, bb_task_begin(m, "caf\xe9", &task));
-    TOLD("label");
+    MESSAGE_HAS("label");
     OK(bb_manager_synchronize(m, BB_FOREVER)); /* no task was left open */
     OK(bb_manager_destroy(m));
 }
@@ -254,7 +254,7 @@ static void many_updates_in_one_call_at_the_edges(void) {
     OK(bb_manager_enqueue_many(m, &one, 0, 0));
     const bb_status status = bb_manager_enqueue_many(m, &one, MAX, 0);
     CHECK(status == BB_E_RANGE || status == BB_E_LIMIT || status == BB_E_ARGUMENT);
-    TOLD("updates");
+    MESSAGE_HAS("updates");
     OK(bb_manager_synchronize(m, BB_FOREVER));
     TEST_ASSERT_EQUAL_UINT64(0, epoch_of(m));
     OK(bb_manager_destroy(m));

@@ -18,14 +18,14 @@ static void usages_and_sizes(void) {
         EXPECT(right ? BB_OK : BB_E_ARGUMENT, created(16, usage, false));
     }
     EXPECT(BB_E_ARGUMENT, created(16, 512, false));
-    TOLD("usage");
+    MESSAGE_HAS("usage");
     EXPECT(BB_OK, created(0, BB_USAGE_VERTEX, false));
     EXPECT(BB_OK, created(0, BB_USAGE_VERTEX, true));
     EXPECT(BB_OK, created(13, BB_USAGE_VERTEX, false));
     EXPECT(BB_E_ALIGN, created(13, BB_USAGE_VERTEX, true));
     EXPECT(BB_E_LIMIT, created(UINT64_MAX, BB_USAGE_VERTEX, false));
     EXPECT(BB_E_LIMIT, created(UINT64_MAX - 3, BB_USAGE_VERTEX, true));
-    TOLD("size");
+    MESSAGE_HAS("size");
 }
 
 /* Large enough for a driver that has not cleared it yet. */
@@ -78,19 +78,19 @@ static void descs_are_versioned_and_labels_checked(void) {
     bb_buffer *buffer = NULL;
     bb_buffer_desc desc = described(16, BB_USAGE_VERTEX, false);
     EXPECT(BB_E_NULL, bb_buffer_create(buffer_device(), NULL, &buffer));
-    TOLD("desc");
+    MESSAGE_HAS("desc");
     EXPECT(BB_E_NULL, bb_buffer_create(buffer_device(), &desc, NULL));
-    TOLD("buffer");
+    MESSAGE_HAS("buffer");
     desc.struct_size = 4;
     EXPECT(BB_E_VERSION, bb_buffer_create(buffer_device(), &desc, &buffer));
     desc = described(16, BB_USAGE_VERTEX, false);
     desc.mapped_at_creation = 2;
     EXPECT(BB_E_ARGUMENT, bb_buffer_create(buffer_device(), &desc, &buffer));
-    TOLD("mapped_at_creation");
+    MESSAGE_HAS("mapped_at_creation");
     desc.mapped_at_creation = 0;
     desc.label = "\xff";
     EXPECT(BB_E_ARGUMENT, bb_buffer_create(buffer_device(), &desc, &buffer));
-    TOLD("label");
+    MESSAGE_HAS("label");
     TEST_ASSERT_NULL(buffer);
     char much[100000];
     memset(much, 'x', sizeof much - 1);
@@ -143,7 +143,7 @@ static void map_ranges_at_their_edges(void) {
     for (uint32_t mode = 0; mode < 5; mode++) {
         if (mode != BB_MAP_WRITE) {
             EXPECT(BB_E_ARGUMENT, bb_buffer_map_async(buffer, mode, 0, 8, NULL, &request));
-            TOLD("mode");
+            MESSAGE_HAS("mode");
         }
     }
     OK(bb_buffer_release(buffer));
@@ -202,7 +202,7 @@ static void a_second_map_leaves_the_first_alone(void) {
     CHECK(outcome.status == BB_OK && outcome.state == BB_BUFFER_MAPPED && outcome.text[0] == '\0');
     TEST_ASSERT_EQUAL_STRING("tested", outcome.label);
     EXPECT(BB_E_STATE, bb_buffer_map_async(buffer, BB_MAP_WRITE, 0, 64, NULL, &second));
-    TOLD("tested");
+    MESSAGE_HAS("tested");
     bb_span span;
     OK(bb_buffer_mapped_range(buffer, 8, BB_WHOLE_SIZE, &span));
     TEST_ASSERT_EQUAL_UINT64(16, span.bytes);
@@ -223,8 +223,8 @@ static void data_goes_there_and_back(void) {
     memcpy(span.data, data, sizeof data);
     OK(bb_encoder_copy(encoder, from, 0, to, 8, 56));
     EXPECT(BB_E_STATE, bb_encoder_submit(encoder, NULL));
-    TOLD("tested");
-    TOLD("mapped");
+    MESSAGE_HAS("tested");
+    MESSAGE_HAS("mapped");
     OK(bb_buffer_unmap(from));
     submit(encoder); /* what was recorded is there still */
     map_now(to, BB_MAP_READ);
@@ -253,9 +253,9 @@ static void data_goes_there_and_back(void) {
     }
     bb_buffer *other_from = make_buffer(64, WRITE_USAGE, false), *other_to = make_buffer(64, READ_USAGE, false);
     EXPECT(BB_E_ARGUMENT, bb_encoder_copy(encoder, to, 0, other_to, 0, 4)); /* no copy from it */
-    TOLD("COPY_SRC");
+    MESSAGE_HAS("COPY_SRC");
     EXPECT(BB_E_ARGUMENT, bb_encoder_copy(encoder, from, 0, other_from, 0, 4)); /* no copy to it */
-    TOLD("COPY_DST");
+    MESSAGE_HAS("COPY_DST");
     OK(bb_buffer_release(other_from));
     OK(bb_buffer_release(other_to));
     EXPECT(BB_E_ARGUMENT, bb_encoder_copy(encoder, from, 0, from, 8, 4));
@@ -263,7 +263,7 @@ static void data_goes_there_and_back(void) {
     OK(bb_buffer_destroy(to));
     TEST_ASSERT_EQUAL_INT(BB_BUFFER_DESTROYED, state_of(to));
     EXPECT(BB_E_STATE, bb_encoder_submit(encoder, NULL));
-    TOLD("destroyed");
+    MESSAGE_HAS("destroyed");
     uint64_t native;
     EXPECT(BB_E_STATE, bb_buffer_native(to, &native));
     OK(bb_buffer_native(from, &native));
@@ -281,9 +281,9 @@ static void other_devices_are_refused(void) {
     OK(bb_encoder_create(other, &encoder));
     bb_buffer *a = make_buffer(16, WRITE_USAGE, false), *b = make_buffer(16, READ_USAGE, false);
     EXPECT(BB_E_ARGUMENT, bb_encoder_copy(encoder, a, 0, b, 0, 16));
-    TOLD("another device");
+    MESSAGE_HAS("another device");
     EXPECT(BB_E_ARGUMENT, bb_device_wait_fence(other, 1, 0));
-    TOLD("fence");
+    MESSAGE_HAS("fence");
     OK(bb_encoder_destroy(encoder));
     OK(bb_buffer_release(a));
     OK(bb_buffer_release(b));

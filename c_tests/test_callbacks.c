@@ -182,10 +182,10 @@ static void a_destroy_that_leaves_a_callback_running(bb_status reason) {
     } else {
         OK(bb_set_wait_check(stop, NULL, NULL));
         EXPECT(reason, bb_manager_destroy(m));
-        TOLD("wait check");
+        MESSAGE_HAS("wait check");
         OK(bb_set_wait_check(NULL, NULL, NULL));
     }
-    TOLD("callback");
+    MESSAGE_HAS("callback");
     EXPECT(BB_E_STALE, bb_manager_destroy(m));
     TEST_ASSERT_EQUAL_INT(0, atomic_load(&releases.calls));
     text dumped = {0};
@@ -502,7 +502,7 @@ static void callbacks_end_with_their_runtime(void) {
     OK(bb_manager_enqueue_kernel(m, &others, BB_FOREVER));
     EXPECT(BB_E_NULL, bb_end_callbacks(NULL, 0));
     EXPECT(BB_E_TIMEOUT, bb_end_callbacks(drop_of_the_runtime, BB_MS(1)));
-    TOLD("bb_end_callbacks");
+    MESSAGE_HAS("bb_end_callbacks");
     const pthread_t helper = start(let_go_later, NULL);
     OK(bb_end_callbacks(drop_of_the_runtime, BB_SEC(30)));
     CHECK(!atomic_load(&runtime_blocks));
@@ -520,7 +520,7 @@ static void callbacks_end_with_their_runtime(void) {
     TEST_ASSERT_EQUAL_INT(1, atomic_load(&other.drops));
     OK(bb_end_callbacks(drop_of_the_runtime, 0)); /* twice is allowed */
     EXPECT(BB_E_CLOSED, bb_begin_callbacks(drop_of_the_runtime));
-    TOLD("bb_begin_callbacks");
+    MESSAGE_HAS("bb_begin_callbacks");
 }
 
 /* One drop function for each kernel, as lambdas in C++ have them. */
@@ -551,7 +551,7 @@ static void a_runtime_ends_after_many_other_drop_functions(void) {
         OK(bb_manager_synchronize(m, BB_FOREVER));
     }
     EXPECT(BB_E_STATE, bb_end_callbacks(drop_of_a_late_runtime, 0));
-    TOLD("bb_begin_callbacks");
+    MESSAGE_HAS("bb_begin_callbacks");
     OK(bb_begin_callbacks(drop_of_a_late_runtime));
     bb_back back;
     OK(bb_manager_reserve_back(m, BB_BACK_KEEP, BB_FOREVER, &back));
@@ -578,7 +578,7 @@ static void too_many_runtimes_are_refused(void) {
         status = bb_begin_callbacks(drop);
     }
     TEST_ASSERT_EQUAL_INT32(BB_E_LIMIT, status);
-    TOLD("bb_begin_callbacks");
+    MESSAGE_HAS("bb_begin_callbacks");
     CHECK(announced > 200);
     EXPECT(BB_E_STATE, bb_end_callbacks(drop, 0));
     announced--;

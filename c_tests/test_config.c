@@ -55,7 +55,7 @@ static void a_struct_too_short_to_be_one_is_refused(void) {
     for (uint32_t size = 0; size < sizeof(uint32_t); size++) {
         c.struct_size = size;
         EXPECT(BB_E_VERSION, create(&c));
-        TOLD("struct_size");
+        MESSAGE_HAS("struct_size");
     }
 }
 
@@ -71,7 +71,7 @@ static void a_longer_struct_needs_a_zero_tail(void) {
     for (size_t i = 0; i < sizeof l.tail; i++) {
         ((char *)l.tail)[i] = 1;
         EXPECT(BB_E_VERSION, create(&l));
-        TOLD("struct_size");
+        MESSAGE_HAS("struct_size");
         ((char *)l.tail)[i] = 0;
     }
     OK(create(&l));
@@ -83,7 +83,7 @@ static void fields_out_of_range_are_named(void) {
         bb_manager_config c = defaults(NULL);
         c.copies = copies[i];
         EXPECT(BB_E_ARGUMENT, create(&c));
-        TOLD("copies");
+        MESSAGE_HAS("copies");
     }
     for (uint32_t good = 2; good <= 8; good++) {
         bb_manager_config c = defaults(NULL);
@@ -98,7 +98,7 @@ static void fields_out_of_range_are_named(void) {
             OK(create(&c));
         } else {
             EXPECT(BB_E_ARGUMENT, create(&c));
-            TOLD("max_extra_copies");
+            MESSAGE_HAS("max_extra_copies");
         }
     }
     const uint32_t workers[] = {2, 77, UINT32_MAX};
@@ -106,14 +106,14 @@ static void fields_out_of_range_are_named(void) {
         bb_manager_config c = defaults(NULL);
         c.worker = workers[i];
         EXPECT(BB_E_ARGUMENT, create(&c));
-        TOLD("worker");
+        MESSAGE_HAS("worker");
     }
     const int32_t priorities[] = {-21, 20, 100, 200, INT32_MAX, INT32_MIN};
     for (size_t i = 0; i < LENGTH(priorities); i++) {
         bb_manager_config c = defaults(NULL);
         c.worker_priority = priorities[i];
         EXPECT(BB_E_ARGUMENT, create(&c));
-        TOLD("worker_priority");
+        MESSAGE_HAS("worker_priority");
     }
 }
 
@@ -220,7 +220,7 @@ static void a_label_is_utf8_and_cut_at_a_character(void) {
     for (size_t i = 0; i < LENGTH(wrong); i++) {
         bb_manager_config c = defaults(wrong[i]);
         EXPECT(BB_E_ARGUMENT, create(&c));
-        TOLD("label");
+        MESSAGE_HAS("label");
     }
     char many[2 * 40 + 1] = "";
     for (int i = 0; i < 40; i++) {
@@ -277,7 +277,7 @@ static void outputs_respect_the_callers_size(void) {
     bb_manager_stats stats;
     for (uint32_t size = 0; size < 4; size++) {
         EXPECT(BB_E_VERSION, bb_manager_stats_get(m, size, &stats));
-        TOLD("struct_size");
+        MESSAGE_HAS("struct_size");
     }
     OK(bb_manager_stats_get(m, sizeof stats, &stats));
     TEST_ASSERT_EQUAL_UINT32(sizeof stats, stats.struct_size);
@@ -337,8 +337,8 @@ static void every_function_refuses(uint32_t size) {
     const bb_launch launch = {.struct_size = sizeof launch, .threads = 1};
 #define REFUSES(call)                                                                                                  \
     EXPECT(BB_E_VERSION, call);                                                                                        \
-    TOLD("struct_size = ");                                                                                            \
-    TOLD("seems uninitialised")
+    MESSAGE_HAS("struct_size = ");                                                                                     \
+    MESSAGE_HAS("seems uninitialised")
     REFUSES(bb_manager_create(BB_U32, 1, SHAPE(8), &given.manager, HANDLE));
     REFUSES(bb_manager_info_get(all.m, size, &out.manager));
     REFUSES(bb_manager_stats_get(all.m, size, &out.stats));

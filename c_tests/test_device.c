@@ -57,24 +57,24 @@ static void labels_are_cut_and_checked(void) {
     OK(bb_device_destroy(device));
     device = NULL;
     EXPECT(BB_E_ARGUMENT, bb_device_create_host(0, "\xff", &device));
-    TOLD("label");
+    MESSAGE_HAS("label");
     EXPECT(BB_E_ARGUMENT, bb_device_create_host(2, NULL, &device));
-    TOLD("flags");
+    MESSAGE_HAS("flags");
     TEST_ASSERT_NULL(device);
 }
 
 static void null_is_refused_by_name(void) {
     bb_device *device = host(0, NULL);
     EXPECT(BB_E_NULL, bb_device_create_host(0, NULL, NULL));
-    TOLD("device");
+    MESSAGE_HAS("device");
     EXPECT(BB_E_NULL, bb_device_create_gl(0, NULL, NULL, NULL));
-    TOLD("device");
+    MESSAGE_HAS("device");
     EXPECT(BB_E_NULL, bb_device_info_get(device, sizeof(bb_device_info), NULL));
-    TOLD("info");
+    MESSAGE_HAS("info");
     EXPECT(BB_E_NULL, bb_device_stats_get(device, sizeof(bb_device_stats), NULL));
-    TOLD("stats");
+    MESSAGE_HAS("stats");
     EXPECT(BB_E_NULL, bb_device_leak_report(device, NULL, NULL));
-    TOLD("write");
+    MESSAGE_HAS("write");
     OK(bb_device_destroy(device));
 }
 
@@ -98,7 +98,7 @@ static void a_manager_on_opengl_needs_a_device_on_opengl(void) {
     bb_device *device = host(0, NULL);
     bb_manager *m = NULL;
     EXPECT(BB_E_ARGUMENT, bb_manager_create_gl(device, BB_U8, 1, SHAPE(8), NULL, &m));
-    TOLD("bb_device_create_gl");
+    MESSAGE_HAS("bb_device_create_gl");
     TEST_ASSERT_NULL(m);
     OK(bb_device_destroy(device));
 }
@@ -198,18 +198,18 @@ static void webgpu_is_refused_by_name(void) {
     bb_device *device = NULL;
     bb_wgpu_config config = {.struct_size = sizeof config};
     EXPECT(BB_E_NULL, bb_device_create_wgpu(0, &config, NULL));
-    TOLD("device");
+    MESSAGE_HAS("device");
     EXPECT(BB_E_ARGUMENT, bb_device_create_wgpu(2, &config, &device));
-    TOLD("flags");
+    MESSAGE_HAS("flags");
     config.label = "\xff";
     EXPECT(BB_E_ARGUMENT, bb_device_create_wgpu(0, &config, &device));
-    TOLD("config.label");
+    MESSAGE_HAS("config.label");
     config.label = NULL, config.adapter = "\xff";
     EXPECT(BB_E_ARGUMENT, bb_device_create_wgpu(0, &config, &device));
-    TOLD("config.adapter");
+    MESSAGE_HAS("config.adapter");
     config.adapter = NULL, config.reserved = 1;
     EXPECT(BB_E_ARGUMENT, bb_device_create_wgpu(0, &config, &device));
-    TOLD("config.reserved");
+    MESSAGE_HAS("config.reserved");
     config.reserved = 0, config.struct_size = 3;
     EXPECT(BB_E_VERSION, bb_device_create_wgpu(0, &config, &device));
     EXPECT(BB_E_UNSUPPORTED, create_wgpu(0, "no adapter is called so", &device));
@@ -220,7 +220,7 @@ static void webgpu_is_refused_by_name(void) {
 static void a_device_on_webgpu_is_one(void) {
     bb_device *device = NULL;
     EXPECT(BB_E_UNSUPPORTED, create_wgpu(0, "no adapter is called so", &device));
-    TOLD("no adapter is called so");
+    MESSAGE_HAS("no adapter is called so");
     OK(create_wgpu(0, "noop", &device));
     const bb_device_info info = device_info(device);
     TEST_ASSERT_EQUAL_UINT32(BB_DEVICE_WGPU, info.kind);
@@ -239,7 +239,7 @@ static void a_device_on_webgpu_is_one(void) {
 static void a_build_without_webgpu_says_so(void) {
     bb_device *device = NULL;
     EXPECT(BB_E_UNSUPPORTED, create_wgpu(0, NULL, &device));
-    TOLD("no WebGPU");
+    MESSAGE_HAS("no WebGPU");
     EXPECT(BB_E_UNSUPPORTED, bb_device_create_wgpu(0, NULL, &device));
     TEST_ASSERT_NULL(device);
 }
@@ -329,7 +329,7 @@ static void a_host_without_a_current_context_is_refused(void) {
     const bb_status status = bb_device_create_gl(BB_DEVICE_HOST_DRIVEN, egl.GetProcAddress, NULL, &device);
     CHECK(gl_current(&own));
     expect_status(BB_E_STATE, status, "no context is current", __LINE__);
-    TOLD("current");
+    MESSAGE_HAS("current");
 }
 
 static void *use_elsewhere(void *device) {
@@ -415,7 +415,7 @@ static void a_buffer_may_have_no_more_than_2_gib(void) {
     bb_device *device = device_beside(&own, "limit");
     bb_manager *m = NULL;
     EXPECT(BB_E_LIMIT, bb_manager_create_gl(device, BB_U8, 1, SHAPE((uint64_t)INT32_MAX + 1), NULL, &m));
-    TOLD("shape");
+    MESSAGE_HAS("shape");
     EXPECT(BB_E_LIMIT, bb_manager_create_gl(device, BB_F64, 2, SHAPE(1 << 20, 1 << 20), NULL, &m));
     EXPECT(BB_E_RANGE, bb_manager_create_gl(device, BB_F64, 2, SHAPE(UINT64_MAX, 2), NULL, &m));
     TEST_ASSERT_NULL(m);

@@ -77,48 +77,48 @@ static void a_refusal_names_function_parameter_value_and_label(void) {
     const uint32_t value = 0;
 
     EXPECT(BB_E_RANGE, bb_manager_enqueue(m, &(bb_update){.byte_offset = 32, .count = 3, .data = &value}, 0));
-    TOLD("bb_manager_enqueue");
-    TOLD("byte_offset");
-    TOLD("44");
-    TOLD("32");
-    TOLD("flood");
+    MESSAGE_HAS("bb_manager_enqueue");
+    MESSAGE_HAS("byte_offset");
+    MESSAGE_HAS("44");
+    MESSAGE_HAS("32");
+    MESSAGE_HAS("flood");
 
     EXPECT(BB_E_ALIGN, bb_manager_enqueue_fill(m, 6, 1, &value, 0));
-    TOLD("bb_manager_enqueue_fill");
-    TOLD("byte_offset");
-    TOLD("6");
-    TOLD("flood");
+    MESSAGE_HAS("bb_manager_enqueue_fill");
+    MESSAGE_HAS("byte_offset");
+    MESSAGE_HAS("6");
+    MESSAGE_HAS("flood");
 
     bb_back back;
     EXPECT(BB_E_ARGUMENT, bb_manager_reserve_back(m, 77, 0, &back));
-    TOLD("bb_manager_reserve_back");
-    TOLD("flags");
-    TOLD("77");
-    TOLD("flood");
+    MESSAGE_HAS("bb_manager_reserve_back");
+    MESSAGE_HAS("flags");
+    MESSAGE_HAS("77");
+    MESSAGE_HAS("flood");
 
     bb_batch *batch = NULL;
     OK(bb_batch_begin(m, &batch));
     EXPECT(BB_E_RANGE, bb_batch_update(batch, &(bb_update){.byte_offset = 400, .count = 1, .data = &value}));
-    TOLD("bb_batch_update");
-    TOLD("flood");
+    MESSAGE_HAS("bb_batch_update");
+    MESSAGE_HAS("flood");
     OK(bb_batch_cancel(batch));
     OK(bb_manager_destroy(m));
 
     EXPECT(BB_E_STALE, bb_manager_trim(m, BB_FOREVER));
-    TOLD("bb_manager_trim");
+    MESSAGE_HAS("bb_manager_trim");
 }
 
 static void a_refusal_at_creation_names_its_part(void) {
     bb_manager *m = NULL;
     EXPECT(BB_E_ARGUMENT, bb_manager_create(99, 1, SHAPE(8), NULL, &m));
-    TOLD("bb_manager_create");
-    TOLD("dtype");
-    TOLD("99");
+    MESSAGE_HAS("bb_manager_create");
+    MESSAGE_HAS("dtype");
+    MESSAGE_HAS("99");
     bb_manager_config config = defaults("narrow");
     config.copies = 1;
     CHECK(bb_manager_create(BB_U32, 1, SHAPE(8), &config, &m) < 0);
-    TOLD("copies");
-    TOLD("1");
+    MESSAGE_HAS("copies");
+    MESSAGE_HAS("1");
 }
 
 static void *own_error(void *argument) {

@@ -77,9 +77,9 @@ static void a_foreign_manager_is_told_on_every_export(void) {
     for (size_t i = 0; i < LENGTH(exports); i++) {
         if (exports[i].kind == MANAGER) {
             expect_status(BB_E_FOREIGN, exports[i].call(foreign), exports[i].name, __LINE__);
-            TOLD(exports[i].name);
-            TOLD(path);
-            TOLD(own_file());
+            MESSAGE_HAS(exports[i].name);
+            MESSAGE_HAS(path);
+            MESSAGE_HAS(own_file());
         }
     }
     EXPECT(BB_E_HANDLE, bb_handle_check(foreign)); /* it asks no other copy */
@@ -110,8 +110,8 @@ static void the_ends_of_a_foreign_ring_are_told_on_every_export(void) {
     for (size_t i = 0; i < LENGTH(exports); i++) {
         if (foreign[exports[i].kind] != NULL) {
             expect_status(BB_E_FOREIGN, exports[i].call(foreign[exports[i].kind]), exports[i].name, __LINE__);
-            TOLD(exports[i].name);
-            TOLD(path);
+            MESSAGE_HAS(exports[i].name);
+            MESSAGE_HAS(path);
         }
     }
     OK(OTHER(bb_sender_destroy)(tx));

@@ -170,7 +170,7 @@ static void a_front_pins_its_copy_as_one_in_host_memory_does(void) {
     publish(s.m, 1);
     OK(put_u32(s.m, 0, 2, 0));
     EXPECT(BB_E_PINNED, bb_manager_synchronize(s.m, BB_MS(5)));
-    TOLD("lease");
+    MESSAGE_HAS("lease");
     OK(bb_lease_release_gl(held.lease));
     OK(bb_manager_synchronize(s.m, BB_FOREVER));
     TEST_ASSERT_EQUAL_UINT32(2, get_u32(s.m, 0));
@@ -228,7 +228,7 @@ static void each_kind_of_lease_has_its_own_release(void) {
     bb_gl_front on_gl;
     OK(bb_manager_acquire_front(s.m, &on_host));
     EXPECT(BB_E_ARGUMENT, bb_lease_release_gl(on_host.lease));
-    TOLD("bb_lease_release()");
+    MESSAGE_HAS("bb_lease_release()");
     TEST_ASSERT_EQUAL_UINT32(0, ((const uint32_t *)on_host.data)[7]);
     OK(bb_lease_release(on_host.lease));
     EXPECT(BB_E_STALE, bb_lease_release_gl(on_host.lease));
@@ -243,9 +243,9 @@ static void a_manager_in_host_memory_has_none(void) {
     bb_manager *m = make_u32(8, NULL);
     bb_gl_front f;
     EXPECT(BB_E_STATE, bb_manager_acquire_front_gl(m, &f));
-    TOLD("host memory");
+    MESSAGE_HAS("host memory");
     EXPECT(BB_E_NULL, bb_manager_acquire_front_gl(m, NULL));
-    TOLD("front");
+    MESSAGE_HAS("front");
     OK(bb_manager_destroy(m));
 }
 

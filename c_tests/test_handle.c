@@ -80,7 +80,7 @@ static const export_case *each(size_t *at) { return *at < LENGTH(exports) ? &exp
 static void refused(const export_case *e, void *handle, bb_status want) {
     expect_status(want, e->call(handle), e->name, __LINE__);
     if (e->kind != ANY) {
-        TOLD(e->name);
+        MESSAGE_HAS(e->name);
     }
 }
 
@@ -213,11 +213,11 @@ static void destroyed_twice_is_told(void) {
     EXPECT(BB_E_STALE, bb_batch_commit(o.of[BATCH], 0));
     EXPECT(BB_E_STALE, bb_lease_release(o.of[LEASE]));
     EXPECT(BB_E_STALE, bb_manager_destroy(o.of[MANAGER]));
-    TOLD("bb_manager_destroy");
+    MESSAGE_HAS("bb_manager_destroy");
     EXPECT(BB_E_STALE, bb_sender_destroy(o.of[SENDER]));
     EXPECT(BB_E_STALE, bb_receiver_destroy(o.of[RECEIVER]));
     EXPECT(BB_E_STALE, bb_stream_destroy(o.of[STREAM]));
-    TOLD("bb_stream_destroy");
+    MESSAGE_HAS("bb_stream_destroy");
 }
 
 /* --- calls that race with the end of their object: they return CLOSED or STALE, and then STALE --- */

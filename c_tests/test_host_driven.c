@@ -56,7 +56,7 @@ static void every_call_says_that_the_device_is_lost(void) {
     bb_readback *readback = NULL;
     bb_readback_config config;
     EXPECT(BB_E_DEVICE_LOST, bb_buffer_create(o.device, &desc, &buffer));
-    TOLD("the thread that made this host-driven device has ended");
+    MESSAGE_HAS("the thread that made this host-driven device has ended");
     EXPECT(BB_E_DEVICE_LOST, bb_device_poll(o.device, 0));
     OK(bb_encoder_create(o.device, &encoder));
     EXPECT(BB_E_DEVICE_LOST, bb_encoder_submit(encoder, NULL));

@@ -98,12 +98,12 @@ static void a_pinned_copy_is_told_with_its_holder(void) {
     bb_front held;
     bb_manager *m = make_pinned(BB_SEC(2), &held);
     EXPECT(BB_E_PINNED, bb_manager_synchronize(m, BB_MS(5)));
-    TOLD("bb_manager_synchronize");
-    TOLD("strict");
-    TOLD("lease");
+    MESSAGE_HAS("bb_manager_synchronize");
+    MESSAGE_HAS("strict");
+    MESSAGE_HAS("lease");
     char thread[32];
     (void)snprintf(thread, sizeof thread, "%d", (int)gettid());
-    TOLD(thread);
+    MESSAGE_HAS(thread);
     EXPECT(BB_E_PINNED, bb_manager_synchronize(m, 0));
     TEST_ASSERT_EQUAL_UINT32(1, get_u32(m, 0));
     TEST_ASSERT_EQUAL_UINT32(0, ((const uint32_t *)held.data)[0]);
@@ -118,7 +118,7 @@ static void a_wait_for_ever_that_only_a_lease_can_end_tells_why(void) {
     bb_front held;
     bb_manager *m = make_pinned(short_watchdog(), &held);
     EXPECT(BB_E_PINNED, bb_manager_synchronize(m, BB_FOREVER));
-    TOLD("lease");
+    MESSAGE_HAS("lease");
     OK(bb_lease_release(held.lease));
     OK(bb_manager_synchronize(m, BB_FOREVER));
     OK(bb_manager_destroy(m));
@@ -163,7 +163,7 @@ static void a_reserved_back_may_meet_a_pin_too(void) {
     bb_back back;
     bb_manager *m = make_pinned(BB_SEC(2), &held);
     EXPECT(BB_E_PINNED, bb_manager_reserve_back(m, BB_BACK_DISCARD, 0, &back));
-    TOLD("bb_manager_reserve_back");
+    MESSAGE_HAS("bb_manager_reserve_back");
     OK(bb_lease_release(held.lease));
     OK(bb_manager_reserve_back(m, BB_BACK_KEEP, BB_FOREVER, &back));
     TEST_ASSERT_EQUAL_UINT32(2, *(const uint32_t *)back.data);
@@ -192,8 +192,8 @@ static void a_kept_front_does_not_stop_the_producer(void) {
     TEST_ASSERT_EQUAL_UINT64(27, stats_of(m).copies_present);
     TEST_ASSERT_EQUAL_UINT64((uint64_t)gettid(), stats_of(m).oldest_lease_thread);
     EXPECT(BB_E_PINNED, bb_manager_synchronize(m, BB_MS(5)));
-    TOLD("max_extra_copies");
-    TOLD("snapshot");
+    MESSAGE_HAS("max_extra_copies");
+    MESSAGE_HAS("snapshot");
     for (uint32_t i = 0; i <= HELD; i++) {
         TEST_ASSERT_EQUAL_UINT32(i, ((const uint32_t *)fronts[i].data)[0]);
         OK(bb_lease_release(fronts[i].lease));

@@ -4,7 +4,7 @@
 #define NULL_NAMES(parameter, call)                                                                                    \
     do {                                                                                                               \
         EXPECT(BB_E_NULL, call);                                                                                       \
-        TOLD(parameter);                                                                                               \
+        MESSAGE_HAS(parameter);                                                                                        \
     } while (0)
 
 static bb_manager *m;

@@ -9,7 +9,7 @@ static void put(bb_registry_buffer buffer) { OK(bb_registry_register(r, PARENT, 
 static void refused_as(bb_status status, const char *message, bb_registry_buffer buffer) {
     char *const before = json_of(r, PARENT);
     EXPECT(status, bb_registry_register(r, PARENT, &buffer));
-    TOLD(message);
+    MESSAGE_HAS(message);
     char *const after = json_of(r, PARENT);
     TEST_ASSERT_EQUAL_STRING(before, after);
     free(before);
@@ -74,7 +74,7 @@ static void sizes_that_overflow_are_refused(void) {
     per_thread.shared_per = BB_SHARED_PER_THREAD;
     OK(bb_registry_set_options(r, PARENT, &per_thread));
     EXPECT(BB_E_RANGE, bb_registry_shared_bytes(r, PARENT, 1024, &bytes));
-    TOLD("threads = 1024");
+    MESSAGE_HAS("threads = 1024");
     /* Two of them in one parent: each call is legal, but the sum overflows. */
     OK(bb_registry_register_child(r, 2, "one", PARENT, NULL));
     OK(bb_registry_register_child(r, 2, "two", PARENT, NULL));
@@ -93,7 +93,7 @@ static void an_allocator_tells_how_a_kernel_gets_a_buffer(void) {
     EXPECT(BB_E_NO_PARENT, bb_registry_get_allocator(r, PARENT, "a", sizeof found, &found));
     put(shared("a", 10));
     EXPECT(BB_E_NO_NAME, bb_registry_get_allocator(r, PARENT, "b", sizeof found, &found));
-    TOLD("name = 'b'");
+    MESSAGE_HAS("name = 'b'");
     EXPECT(BB_E_NULL, bb_registry_get_allocator(r, PARENT, NULL, sizeof found, &found));
     EXPECT(BB_E_NULL, bb_registry_get_allocator(r, PARENT, "a", sizeof found, NULL));
     EXPECT(BB_E_VERSION, bb_registry_get_allocator(r, PARENT, "a", 4, &found));
@@ -185,7 +185,7 @@ static void a_childs_shared_region_may_be_an_alias(void) {
     OK(bb_registry_register(r, 2, &inner));
     OK(bb_registry_register(r, 2, &kept));
     EXPECT(BB_E_ALIAS_MISSING, bb_registry_register_child(r, PARENT, "solver", 2, "k1"));
-    TOLD("bb_registry_register_child: aliases = 'k1'");
+    MESSAGE_HAS("bb_registry_register_child: aliases = 'k1'");
     EXPECT(BB_E_NO_PARENT, bb_registry_set_options(r, PARENT, NULL)); /* not even an empty parent */
     put(shared("k1", 10));
     EXPECT(BB_E_ALIAS_SELF, bb_registry_register_child(r, PARENT, "solver", 2, "solver.shared"));
@@ -225,7 +225,7 @@ static void bytes_of_mixed_precisions_need_the_typed_layout(void) {
     uint64_t bytes = 0;
     bb_layout_info info;
     EXPECT(BB_E_STATE, bb_registry_shared_bytes(r, PARENT, 32, &bytes));
-    TOLD("typed");
+    MESSAGE_HAS("typed");
     OK(bb_registry_layout_info(r, PARENT, sizeof info, &info));
     CHECK(info.shared == 4 && info.shared_bytes == BB_NO_BYTES && info.shared_precision == 0);
     bb_registry_config config;
@@ -261,7 +261,8 @@ static void a_launch_that_does_not_fit_is_told_what_would(void) {
     CHECK(fit.shared_bytes == 80040 && fit.needs_opt_in == 1 && fit.blocks_per_sm == 1 && fit.bound == BB_BOUND_SHARED);
     limits.shared_block_bytes = 64 << 10;
     EXPECT(BB_E_LIMIT, bb_registry_check(r, PARENT, &limits, &launch, sizeof fit, &fit));
-    TOLD("bb_registry_check: the block needs 80040 bytes of shared memory, beyond 65536; the largest buffers are tile");
+    MESSAGE_HAS(
+        "bb_registry_check: the block needs 80040 bytes of shared memory, beyond 65536; the largest buffers are tile");
     OK(bb_registry_fits(r, PARENT, 75, 128, &answer));
     CHECK(!answer);
     OK(bb_registry_needs_opt_in(r, PARENT, 128, &answer));
@@ -299,7 +300,7 @@ static void text_comes_by_two_calls(void) {
     EXPECT(BB_E_EXISTS, bb_registry_load_json(r, PARENT, before, strlen(before)));
     OK(bb_registry_load_json(r, 2, before, strlen(before)));
     EXPECT(BB_E_ARGUMENT, bb_registry_load_json(r, 3, before, strlen(before) / 2));
-    TOLD("json, line ");
+    MESSAGE_HAS("json, line ");
     EXPECT(BB_E_ARGUMENT, bb_registry_load_json(r, 3, "\xff", 1));
     EXPECT(BB_E_NULL, bb_registry_load_json(r, 3, NULL, 1));
     EXPECT(BB_E_ARGUMENT, bb_registry_load_json(r, 3, NULL, 0));
@@ -381,7 +382,7 @@ static void a_plan_of_a_parent_that_has_changed_is_refused(void) {
     memset(&plan, 0x5a, sizeof plan);
     const bb_plan before = plan;
     EXPECT(BB_E_BUSY, bb_registry_plan(r, PARENT, &config, sizeof plan, &plan));
-    TOLD("plan again");
+    MESSAGE_HAS("plan again");
     TEST_ASSERT_EQUAL_MEMORY(&before, &plan, sizeof plan);
     bb_layout_info info;
     OK(bb_registry_layout_info(r, PARENT, sizeof info, &info));
@@ -446,7 +447,7 @@ static void a_label_is_told_and_equal_layouts_have_equal_hashes(void) {
     config.label = "solvers";
     OK(bb_registry_create(&config, &r));
     EXPECT(BB_E_NO_PARENT, bb_registry_layout_hash(r, PARENT, &hashes[0]));
-    TOLD("[registry 'solvers']");
+    MESSAGE_HAS("[registry 'solvers']");
     OK(bb_registry_version(r, PARENT, &version));
     TEST_ASSERT_EQUAL_UINT64(0, version);
     put(shared("a", 4));

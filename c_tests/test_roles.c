@@ -107,9 +107,9 @@ static void is_given_up(bb_reading *reading) {
     for (size_t i = 0; i < LENGTH(asked); i++) {
         EXPECT(BB_E_ABORTED, asked[i]);
     }
-    TOLD("given up for a newer one");
+    MESSAGE_HAS("given up for a newer one");
     EXPECT(BB_E_ABORTED, bb_reading_poll(reading));
-    TOLD("given up for a newer one");
+    MESSAGE_HAS("given up for a newer one");
 }
 
 static void a_full_ring_of_readbacks_does_as_its_policy_says(void) {
@@ -121,10 +121,10 @@ static void a_full_ring_of_readbacks_does_as_its_policy_says(void) {
     OK(bb_readback_config_init(&config));
     config.size = 64, config.frames = 2, config.when_full = 7, config.label = "ring";
     EXPECT(BB_E_ARGUMENT, bb_readback_create(buffer_device(), &config, &readback));
-    TOLD("when_full");
+    MESSAGE_HAS("when_full");
     config.when_full = BB_READBACK_SKIP, config.frames = 17;
     EXPECT(BB_E_ARGUMENT, bb_readback_create(buffer_device(), &config, &readback));
-    TOLD("frames");
+    MESSAGE_HAS("frames");
     config.frames = 2;
     OK(bb_readback_create(buffer_device(), &config, &readback));
     EXPECT(BB_E_RANGE, bb_readback_read(readback, target, 0, 65, &readings[0]));
@@ -202,7 +202,7 @@ static void a_read_is_left_to_a_callback(void) {
     OK(bb_readback_read(readback, target, 3, 9, &reading));
     EXPECT(BB_E_NULL, bb_reading_then(reading, NULL));
     EXPECT(BB_E_NULL, bb_reading_then(reading, &(bb_read_callback){.drop = on_read_drop, .user_data = &t}));
-    TOLD("callback.call");
+    MESSAGE_HAS("callback.call");
     CHECK(atomic_load(&t.calls) == 0 && atomic_load(&t.drops) == 0);
     OK(bb_reading_then(reading, &callback));
     EXPECT(BB_E_STALE, bb_reading_then(reading, &callback));
@@ -240,7 +240,7 @@ static void a_read_that_is_recorded_sees_its_step(void) {
     OK(bb_readback_read_in(readback, encoder, target, 0, 8, &readings[2]));
     OK(bb_encoder_destroy(encoder));
     EXPECT(BB_E_ABORTED, bb_reading_wait(readings[2], BB_FOREVER));
-    TOLD("without a submit");
+    MESSAGE_HAS("without a submit");
     OK(bb_reading_release(readings[2]));
     OK(bb_readback_destroy(readback));
     OK(bb_device_buffer_destroy(target));
@@ -257,10 +257,10 @@ static void updates_belong_to_their_frame(void) {
     config.size = 64, config.usage |= BB_USAGE_COPY_SRC;
     config.policy = 9;
     EXPECT(BB_E_ARGUMENT, bb_dynamic_create(buffer_device(), &config, &dynamic));
-    TOLD("policy");
+    MESSAGE_HAS("policy");
     config.policy = BB_RING_BLOCK, config.usage = WRITE_USAGE;
     EXPECT(BB_E_ARGUMENT, bb_dynamic_create(buffer_device(), &config, &dynamic));
-    TOLD("usage");
+    MESSAGE_HAS("usage");
     config.usage = BB_USAGE_UNIFORM | BB_USAGE_COPY_SRC;
     OK(bb_dynamic_create(buffer_device(), &config, &dynamic));
     bb_device_info device;
@@ -268,7 +268,7 @@ static void updates_belong_to_their_frame(void) {
     OK(bb_dynamic_begin_update(dynamic, 5, &slice));
     CHECK(slice.bytes == 5 && slice.offset % device.uniform_offset_alignment == 0 && slice.buffer != 0);
     EXPECT(BB_E_STATE, bb_dynamic_end_frame(dynamic)); /* it is being written */
-    TOLD("open");
+    MESSAGE_HAS("open");
     memcpy(slice.data, "hello", 5);
     OK(bb_dynamic_end_update(dynamic, &slice));
     EXPECT(BB_E_STATE, bb_dynamic_end_update(dynamic, &slice));
@@ -280,7 +280,7 @@ static void updates_belong_to_their_frame(void) {
     submit(encoder);
     OK(bb_dynamic_end_frame(dynamic));
     EXPECT(BB_E_STALE, bb_encoder_copy_update(encoder, dynamic, &slice, target, 3));
-    TOLD("slice.frame");
+    MESSAGE_HAS("slice.frame");
     EXPECT(BB_E_STALE, bb_dynamic_end_update(dynamic, &slice));
     char found[64];
     read_target(target, 64, found);
@@ -320,7 +320,7 @@ static void what_grows_keeps_its_bytes(void) {
     uint32_t grew = 7;
     OK(bb_device_buffer_create_growable(buffer_device(), &desc, &grows));
     EXPECT(BB_E_STATE, bb_device_buffer_reserve(fixed, 9, &grew));
-    TOLD("does not grow");
+    MESSAGE_HAS("does not grow");
     OK(bb_encoder_write(encoder, grows, 0, "01234567", 8));
     submit(encoder);
     OK(bb_device_buffer_reserve(grows, 8, &grew));
@@ -342,7 +342,7 @@ static void a_device_buffer_is_never_mapped(void) {
     bb_buffer_desc desc = described(8, BB_USAGE_VERTEX, true);
     bb_device_buffer *buffer = NULL;
     EXPECT(BB_E_ARGUMENT, bb_device_buffer_create(buffer_device(), &desc, &buffer));
-    TOLD("mapped_at_creation");
+    MESSAGE_HAS("mapped_at_creation");
     EXPECT(BB_E_ARGUMENT, bb_device_buffer_create_growable(buffer_device(), &desc, &buffer));
     TEST_ASSERT_NULL(buffer);
 }
@@ -386,7 +386,7 @@ static void what_is_being_written_is_not_uploaded(void) {
         nap();
         bb_status status;
         while ((status = bb_deferred_staging_upload_to(staging, encoder, target, 0)) == BB_E_BUSY) {
-            TOLD("writing");
+            MESSAGE_HAS("writing");
             refused++;
             atomic_store(&stop_writing, true); /* or there might be no end of it */
         }

@@ -39,7 +39,7 @@ static void memory_of_a_large_ring_is_taken_as_it_is_used(void) {
     bb_sender *tx = NULL;
     bb_receiver *rx = NULL;
     EXPECT(BB_E_OUT_OF_MEMORY, bb_spsc_create((uint64_t)1 << 45, NULL, &tx, &rx));
-    TOLD("available");
+    MESSAGE_HAS("available");
 }
 
 /* --- copies --- */

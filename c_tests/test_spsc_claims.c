@@ -127,7 +127,7 @@ static void commit_beyond_the_span_or_without_one_changes_nothing(void) {
     const uint64_t beyond[] = {span.bytes + 1, 64, 65, UINT64_MAX, UINT64_MAX - 49};
     for (size_t i = 0; i < LENGTH(beyond); i++) {
         EXPECT(BB_E_STATE, bb_sender_commit(r.tx, beyond[i]));
-        TOLD("bb_sender_commit");
+        MESSAGE_HAS("bb_sender_commit");
     }
     READABLE(&r, 50);
     content_fill(span.data, r.in, span.bytes); /* the span is still open */
@@ -149,7 +149,7 @@ static void consume_beyond_the_span_or_without_one_changes_nothing(void) {
     const uint64_t beyond[] = {51, 64, 65, UINT64_MAX, UINT64_MAX - 49};
     for (size_t i = 0; i < LENGTH(beyond); i++) {
         EXPECT(BB_E_STATE, bb_receiver_consume(r.rx, beyond[i]));
-        TOLD("bb_receiver_consume");
+        MESSAGE_HAS("bb_receiver_consume");
     }
     CHECK(content_is(span.data, 0, 50));
     OK(bb_receiver_consume(r.rx, 50));

@@ -12,18 +12,18 @@ static bb_status create(uint64_t capacity, const void *config) {
         OK(bb_receiver_destroy(rx));
     } else {
         CHECK(tx == NULL && rx == NULL);
-        TOLD("bb_spsc_create");
+        MESSAGE_HAS("bb_spsc_create");
     }
     return status;
 }
 
 static void a_capacity_that_cannot_be_is_refused(void) {
     EXPECT(BB_E_ARGUMENT, create(0, NULL));
-    TOLD("capacity");
+    MESSAGE_HAS("capacity");
     const uint64_t beyond[] = {UINT64_MAX, UINT64_MAX / 2 + 2};
     for (size_t i = 0; i < LENGTH(beyond); i++) {
         EXPECT(BB_E_RANGE, create(beyond[i], NULL));
-        TOLD("capacity");
+        MESSAGE_HAS("capacity");
     }
     for (int bits = 46; bits < 64; bits++) { /* mapped twice in an address space of 47 bits */
         const bb_status status = create(UINT64_C(1) << bits, NULL);
@@ -37,17 +37,17 @@ static void a_config_that_cannot_be_is_refused(void) {
         const bool known = (c.flags & (BB_SPSC_CHECKED | BB_SPSC_NO_BACKOFF)) != 0;
         EXPECT(known ? BB_OK : BB_E_ARGUMENT, create(64, &c));
         if (!known) {
-            TOLD("flags");
+            MESSAGE_HAS("flags");
         }
     }
     bb_spsc_config c = ring_defaults("caf\xe9", 0);
     EXPECT(BB_E_ARGUMENT, create(64, &c));
-    TOLD("label");
+    MESSAGE_HAS("label");
     c = ring_defaults("all", BB_SPSC_CHECKED | BB_SPSC_NO_BACKOFF);
     OK(create(64, &c));
     for (c.struct_size = 0; c.struct_size < sizeof(uint32_t); c.struct_size++) {
         EXPECT(BB_E_VERSION, create(64, &c));
-        TOLD("struct_size");
+        MESSAGE_HAS("struct_size");
     }
     c.struct_size = offsetof(bb_spsc_config, label); /* an older version: fields beyond its size are never read */
     c.label = "caf\xe9";
@@ -68,14 +68,14 @@ static void a_refusal_names_the_ring(void) {
     bb_spsc_config c = ring_defaults("telemetry", 0);
     OK(bb_spsc_create(64, &c, &r.tx, &r.rx));
     EXPECT(BB_E_RANGE, bb_sender_reserve(r.tx, 65, &span));
-    TOLD("bb_sender_reserve");
-    TOLD("min");
-    TOLD("65");
-    TOLD("64");
-    TOLD("telemetry");
+    MESSAGE_HAS("bb_sender_reserve");
+    MESSAGE_HAS("min");
+    MESSAGE_HAS("65");
+    MESSAGE_HAS("64");
+    MESSAGE_HAS("telemetry");
     EXPECT(BB_E_STATE, bb_receiver_consume(r.rx, 1));
-    TOLD("bb_receiver_consume");
-    TOLD("telemetry");
+    MESSAGE_HAS("bb_receiver_consume");
+    MESSAGE_HAS("telemetry");
     end_ring(r);
 }
 
@@ -111,7 +111,7 @@ static void in_the_checked_mode_a_second_thread_is_refused(void) {
         const pthread_t thread = start(stay_inside, &i);
         if (i.sending) {
             EVENTUALLY(bb_sender_flush(r->tx) == BB_E_BUSY);
-            TOLD("bb_sender_flush");
+            MESSAGE_HAS("bb_sender_flush");
             EXPECT(BB_E_BUSY, bb_sender_send(r->tx, &byte, 1, &n));
             EXPECT(BB_E_BUSY, bb_sender_feed(r->tx, &byte, 1, &n));
             EXPECT(BB_E_BUSY, bb_sender_send_all(r->tx, &byte, 1, BB_FOREVER, &n));
@@ -124,7 +124,7 @@ static void in_the_checked_mode_a_second_thread_is_refused(void) {
             OK(bb_sender_close(r->tx));
         } else {
             EVENTUALLY(bb_receiver_recv(r->rx, &byte, 1, &n) == BB_E_BUSY);
-            TOLD("bb_receiver_recv");
+            MESSAGE_HAS("bb_receiver_recv");
             EXPECT(BB_E_BUSY, bb_receiver_recv_all(r->rx, &byte, 1, BB_FOREVER, &n));
             EXPECT(BB_E_BUSY, bb_receiver_peek(r->rx, 1, &full));
             EXPECT(BB_E_BUSY, bb_receiver_consume(r->rx, 1));

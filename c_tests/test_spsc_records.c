@@ -203,7 +203,7 @@ static void only_whole_records_go_and_come(void) {
     bb_spsc_config config = ring_defaults("records", 0);
     config.overwrite_record_size = UINT64_MAX;
     EXPECT(BB_E_RANGE, bb_spsc_create(64, &config, &r.tx, &r.rx));
-    TOLD("overwrite_record_size");
+    MESSAGE_HAS("overwrite_record_size");
     config.overwrite_record_size = 100; /* at least one record */
     OK(bb_spsc_create(1, &config, &r.tx, &r.rx));
     TEST_ASSERT_EQUAL_UINT64(100, receiver_stats(r.rx).capacity);

@@ -60,13 +60,13 @@ static void a_config_that_cannot_be_is_refused_and_the_receiver_stays(void) {
         c.min_size = cases[i].min_size;
         c.record_size = cases[i].record_size;
         EXPECT(cases[i].status, bb_spsc_into_stream(r.rx, &c, &s));
-        TOLD("bb_spsc_into_stream");
-        TOLD(cases[i].message);
+        MESSAGE_HAS("bb_spsc_into_stream");
+        MESSAGE_HAS(cases[i].message);
     }
     c = stream_defaults();
     c.label = "caf\xe9";
     EXPECT(BB_E_ARGUMENT, bb_spsc_into_stream(r.rx, &c, &s));
-    TOLD("label");
+    MESSAGE_HAS("label");
     c = stream_defaults();
     for (c.struct_size = 0; c.struct_size < sizeof(uint32_t); c.struct_size++) {
         EXPECT(BB_E_VERSION, bb_spsc_into_stream(r.rx, &c, &s));
@@ -178,7 +178,7 @@ static void an_end_inside_of_a_record_is_told(void) {
     PASS(s, &r, 24); /* the whole records come first */
     for (int i = 0; i < 3; i++) {
         EXPECT(BB_E_ALIGN, bb_stream_next(s, BB_FOREVER, &chunk));
-        TOLD("bb_stream_next");
+        MESSAGE_HAS("bb_stream_next");
         EXPECT(BB_E_ALIGN, bb_stream_chunks(s, 1, BB_FOREVER, &chunk, &got));
         EXPECT(BB_E_ALIGN, bb_stream_ready_chunks(s, 1, BB_FOREVER, &chunk, &got));
     }

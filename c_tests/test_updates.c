@@ -113,7 +113,7 @@ static void a_step_of_0_would_write_twice_and_is_refused(void) {
     static const double data[4];
     EXPECT(BB_E_ARGUMENT, bb_manager_enqueue_region(
                               m, &(bb_region){SHAPE(0, 0), SHAPE(2, 2), (const int64_t[]){1, 0}, data, NULL}, 0));
-    TOLD("step");
+    MESSAGE_HAS("step");
     DONE();
 }
 
@@ -283,13 +283,13 @@ static void one_bad_update_in_the_middle_changes_nothing(void) {
     make(BB_U32, 1, SHAPE(8));
     bb_update updates[] = {{0, 1, &(uint32_t){1}}, {32, 1, &(uint32_t){2}}, {4, 1, &(uint32_t){3}}};
     EXPECT(BB_E_RANGE, bb_manager_enqueue_many(m, updates, LENGTH(updates), 0));
-    TOLD("updates[1]");
+    MESSAGE_HAS("updates[1]");
     updates[1].byte_offset = 2;
     EXPECT(BB_E_ALIGN, bb_manager_enqueue_many(m, updates, LENGTH(updates), 0));
-    TOLD("updates[1]");
+    MESSAGE_HAS("updates[1]");
     updates[1] = (bb_update){8, 1, NULL};
     EXPECT(BB_E_NULL, bb_manager_enqueue_many(m, updates, LENGTH(updates), 0));
-    TOLD("updates[1]");
+    MESSAGE_HAS("updates[1]");
     OK(bb_manager_synchronize(m, BB_FOREVER));
     TEST_ASSERT_EQUAL_UINT64(0, epoch_of(m));
     FRONT_IS(((const uint32_t[]){0, 0, 0, 0, 0, 0, 0, 0}));

@@ -479,7 +479,7 @@ static void what_is_no_ticket_is_refused(void) {
             EXPECT(BB_E_ARGUMENT, bb_manager_wait(m, none[i], 0, &epoch));
             EXPECT(BB_E_ARGUMENT, bb_manager_poll_ticket(m, none[i], &poll, &epoch));
             EXPECT(BB_E_ARGUMENT, bb_watch_ticket(watch, none[i]));
-            TOLD("ticket");
+            MESSAGE_HAS("ticket");
         }
         OK(bb_manager_synchronize_async(m, &ticket));
         OK(bb_manager_wait(m, ticket, BB_SEC(HANG_SECONDS), &epoch));
@@ -504,7 +504,7 @@ static void a_stall_is_reported_once_to_every_waiter_of_that_moment(void) {
     bb_status status = BB_E_TIMEOUT;
     EVENTUALLY((status = bb_manager_poll_ticket(m, ticket, &poll, &epoch)) != BB_E_TIMEOUT);
     EXPECT(BB_E_STALLED, status);
-    TOLD("upload");
+    MESSAGE_HAS("upload");
     EVENTUALLY((status = bb_manager_poll_ticket(m, ticket, &second, &epoch)) != BB_E_TIMEOUT);
     EXPECT(BB_E_STALLED, status);
     /* Those that begin after the report wait as long as they say. */
