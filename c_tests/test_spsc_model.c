@@ -64,7 +64,7 @@ static void put(run *t, const char *name, put_call call, bb_status short_of_room
         m->fed += moved;
     }
     const bb_status got = call(t->tx, scratch, bytes, &sent);
-    agree(t, name, want, got, tells_count(want) ? moved : UINT64_MAX, sent);
+    agree(t, name, want, got, writes_count(want) ? moved : UINT64_MAX, sent);
     if (open && (publishes || moved < bytes)) { /* a full ring publishes what was fed */
         m->published = m->fed;
     }
@@ -160,7 +160,7 @@ static void take(run *t, const char *name, take_call call, bool all) {
     }
     memset(scratch, 0xA5, sizeof scratch);
     const bb_status status = call(t->rx, scratch, bytes, &got);
-    agree(t, name, want, status, tells_count(want) ? moved : UINT64_MAX, got);
+    agree(t, name, want, status, writes_count(want) ? moved : UINT64_MAX, got);
     agree(t, "the bytes received", true, content_is(scratch, m->read, moved) && scratch[moved] == 0xA5, 0, 0);
     m->read += moved;
 }
