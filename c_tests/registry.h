@@ -1,4 +1,4 @@
-/* What the tests of the registry share. */
+/* Helpers for the tests of registries. */
 #ifndef BACKBUF_TEST_REGISTRY_H
 #define BACKBUF_TEST_REGISTRY_H
 #include "support.h"

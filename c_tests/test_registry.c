@@ -1,4 +1,4 @@
-/* The registry through the C ABI: what it answers, what it refuses and by which status, text by two calls, threads. */
+/* Registries through the C ABI: results, refused calls and their statuses, text by two calls, threads. */
 #include "registry.h"
 
 static bb_registry *r;

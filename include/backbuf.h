@@ -4838,8 +4838,8 @@ BB_API bb_status bb_registry_set_options(bb_registry *r, uint64_t parent, const 
  * @param parent a parent without buffers
  * @param json the document, UTF-8
  * @param length bytes of the document
- * @return BB_OK, BB_E_EXISTS (the parent has buffers, or a name is taken), BB_E_ARGUMENT (malformed, or not UTF-8), what
- *         `bb_registry_register()` and `bb_registry_register_child()` return
+ * @return BB_OK, BB_E_EXISTS (the parent has buffers, or a name is taken), BB_E_ARGUMENT (malformed, or not UTF-8),
+ *         BB_E_LIMIT (longer than 64 MiB), what `bb_registry_register()` and `bb_registry_register_child()` return
  * @threadsafety safe to call from any thread
  * @since 0.1
  */

@@ -1,5 +1,5 @@
-//! What `emit_cuda_header` writes, by the compiler's word: it compiles as plain C++, refuses to when it was tampered with, and
-//! its accessors touch what they promise and nothing else.
+//! CUDA headers, checked by a C++ compiler: they compile as plain C++, a changed number fails an assertion, and the accessors
+//! access exactly their buffers.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

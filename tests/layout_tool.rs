@@ -1,4 +1,4 @@
-//! The command line `backbuf-layout`: what it prints, its status, and what it says when it refuses.
+//! The program `backbuf-layout`: its output, its exit status and its error messages.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The planner against its checker, a brute force, published instances, and bad input.
+//! The planner against its checker, brute force, published instances and malformed input.
 
 use backbuf::registry::planner::{Item, MemoryPlan, PlanError, PlanOptions, Violation, check, plan};
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! Random scripts of registrations against a plain model of the layout rules, and what must hold whatever is registered.
+//! Random registrations against a simple model of the layout rules, and invariants of every layout.
 
 use std::collections::{BTreeMap, BTreeSet};
 

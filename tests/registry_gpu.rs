@@ -1,4 +1,4 @@
-//! What the registry says of launches: bank conflicts, and what would make a launch fit.
+//! Launches on a GPU: bank conflicts, and the reported changes that make a launch fit.
 
 use backbuf::registry::{
     BufferSpec, CheckError, GpuLimits, Launch, LayoutOptions, Precision, Registry, SharedPer,

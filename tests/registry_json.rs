@@ -1,4 +1,4 @@
-//! The stored JSON form: its bytes, loading it, and refusing everything else.
+//! The stored JSON form: its bytes, loading, and errors for malformed documents.
 
 use backbuf::registry::{BufferSpec, LayoutOptions, PlanOptions, Precision, Registry};
 use proptest::prelude::*;

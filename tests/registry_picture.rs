@@ -1,4 +1,4 @@
-//! The picture of a layout marks what two buffers share while both are alive, and says so.
+//! The SVG picture of a layout: marks of memory that two buffers share while both are alive, and the legend.
 
 use backbuf::registry::{BufferSpec, Registry};
 

@@ -1,4 +1,4 @@
-//! The scenarios of tests/data/registry, which the layout rules come from.
+//! The scenarios of tests/data/registry, from which the layout rules are derived.
 
 use backbuf::Status;
 use backbuf::registry::{BufferSpec, BufferUpdate, Location, Precision, Registry, Space, Totals, Updated};

@@ -26,7 +26,7 @@ const COLUMN: f64 = 300.0;
 const LABEL: f64 = 15.0;
 const TITLE: f64 = 26.0;
 
-/// The colour of a buffer: why it lies there.
+/// The colour of a buffer by its origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FillStyle {
     Own,
