@@ -6,8 +6,9 @@
 use std::io;
 
 use foldhash::HashMap;
-use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::ser::{CharEscape, Formatter};
+use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
+use serde_json::ser::{CharEscape, Formatter, PrettyFormatter};
+use serde_json::value::RawValue;
 
 use crate::error::{Error, Result, Status};
 use crate::registry::gpu::occupancy::Banks;
@@ -48,6 +49,8 @@ impl Registry {
             next += 1;
             for child in groups.group(key)?.children() {
                 if groups.get(child).is_some() && !numbers.contains_key(&child) {
+                    numbers.try_reserve(1)?;
+                    keys.try_reserve(1)?;
                     numbers.insert(child, keys.len());
                     keys.push(child);
                 }
@@ -61,7 +64,7 @@ impl Registry {
             }
         }
         let mut text =
-            to_text(&Document { groups: &groups, keys: &keys, numbers: &numbers }, Formatting::document())?;
+            to_text(&Document { groups: &groups, keys: &keys, numbers: &numbers }, PrettyFormatter::new())?;
         text.try_reserve(1)?;
         text.push('\n');
         Ok(text)
@@ -70,12 +73,12 @@ impl Registry {
     /// [`Registry::overlaps`] as a JSON list.
     pub(crate) fn overlaps_json(&self, parent: u64) -> Result<String> {
         let overlaps = self.overlaps(parent)?;
-        to_text(&JsonList(overlaps.iter().map(OverlapRecord)), Formatting::one_line())
+        to_text(&JsonList(overlaps.iter().map(OverlapRecord)), Spaced)
     }
 
     /// [`Registry::banks`] as a JSON object.
     pub(crate) fn banks_json(&self, parent: u64) -> Result<String> {
-        to_text(&BanksRecord(&self.banks(parent)?), Formatting::one_line())
+        to_text(&BanksRecord(&self.banks(parent)?), Spaced)
     }
 }
 
@@ -128,19 +131,19 @@ struct GroupRecord<'a> {
 }
 
 object!(GroupRecord<'_>, |record| {
-    "options": OptionsRecord(record.group.options),
+    "options": OneLine(OptionsRecord(record.group.options)),
     "buffers": JsonList(record.group.entries.iter().filter_map(|entry| match entry.child {
-        None => Some(EntryRecord::Buffer(BufferRecord { group: record.group, entry })),
+        None => Some(OneLine(EntryRecord::Buffer(BufferRecord { group: record.group, entry }))),
         // The first of a child's two hidden buffers stands for both.
         Some(_) if entry.attributes.persistent => None,
         Some(child) => {
             let number = record.numbers.get(&child).copied();
-            Some(EntryRecord::Child(ChildRecord { group: record.group, entry, number }))
+            Some(OneLine(EntryRecord::Child(ChildRecord { group: record.group, entry, number })))
         }
     })),
     "plan": record.group.plan.as_ref().map(|plan| {
         let entries = record.group.entries.iter().zip(plan);
-        JsonList(entries.filter(|(_, offset)| **offset != NOT_PLANNED).map(|(entry, offset)| (&entry.name, offset)))
+        JsonList(entries.filter(|(_, offset)| **offset != NOT_PLANNED).map(|(entry, offset)| OneLine((&entry.name, offset))))
     }),
     "layout": record.arrangement.and_then(|arrangement| {
         let hash = *arrangement.hash.get()?;
@@ -213,12 +216,12 @@ struct LayoutRecord<'a> {
 
 object!(LayoutRecord<'_>, |record| {
     "hash": format!("{:016x}", record.hash),
-    "shared": RegionRecord::of(record.arrangement.shared),
-    "persistent": RegionRecord::of(record.arrangement.persistent),
-    "local": RegionRecord { elements: record.arrangement.local, bytes: Some(record.arrangement.local_bytes) },
+    "shared": OneLine(RegionRecord::of(record.arrangement.shared)),
+    "persistent": OneLine(RegionRecord::of(record.arrangement.persistent)),
+    "local": OneLine(RegionRecord { elements: record.arrangement.local, bytes: Some(record.arrangement.local_bytes) }),
     "shared_stride_bytes": record.arrangement.shared.stride_bytes(record.group.options).ok(),
     "buffers": JsonList(record.group.entries.iter().enumerate().map(|(index, entry)| {
-        PlacedRecord { name: &entry.name, allocator: record.arrangement.allocator(index) }
+        OneLine(PlacedRecord { name: &entry.name, allocator: record.arrangement.allocator(index) })
     })),
 });
 
@@ -278,12 +281,23 @@ impl Serialize for WaysRecord<'_> {
 
 // --- how it is written ---
 
-fn to_text(value: &impl Serialize, formatting: Formatting) -> Result<String> {
+/// The text of `value`, in the form of `formatter`.
+fn to_text(value: &impl Serialize, formatter: impl Formatter) -> Result<String> {
     let mut text = FallibleWriter(Vec::new());
-    let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatting);
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);
     // Only the writer can fail.
     value.serialize(&mut serializer).map_err(|_| Error::of(Status::OutOfMemory))?;
     Ok(String::from_utf8(text.0).expect("serde_json writes UTF-8"))
+}
+
+/// A value on one line, in a document that has a line per item.
+struct OneLine<T>(T);
+
+impl<T: Serialize> Serialize for OneLine<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let text = to_text(&self.0, Spaced).map_err(S::Error::custom)?;
+        RawValue::from_string(text).map_err(S::Error::custom)?.serialize(serializer)
+    }
 }
 
 /// Grows as it is written; fails if memory is exhausted.
@@ -301,114 +315,26 @@ impl io::Write for FallibleWriter {
     }
 }
 
-/// The form of a document: `buffers`, `plan`, `layout` and the lists around them have a line per item, everything else stands on
-/// one line.
-struct Formatting {
-    depth: u32,
-    /// Bit `depth`: the container at that depth has a line per item.
-    broken: u32,
-    /// Whether the next container has a line per item, if the one around it does.
-    breaks_next: bool,
-    in_key: bool,
+/// One line, with spaces after commas and colons. All control characters have one form, as in every earlier document.
+struct Spaced;
+
+fn comma<W: ?Sized + io::Write>(writer: &mut W, first: bool) -> io::Result<()> {
+    if first { Ok(()) } else { writer.write_all(b", ") }
 }
 
-impl Formatting {
-    fn one_line() -> Formatting {
-        Formatting { depth: 0, broken: 0, breaks_next: false, in_key: false }
-    }
-
-    fn document() -> Formatting {
-        Formatting { broken: 1, breaks_next: true, ..Formatting::one_line() }
-    }
-
-    fn is_broken(&self) -> bool {
-        self.broken >> self.depth & 1 == 1
-    }
-
-    fn open(&mut self) {
-        let breaks = self.is_broken() && self.breaks_next;
-        self.depth += 1;
-        self.broken = self.broken & !(1 << self.depth) | u32::from(breaks) << self.depth;
-    }
-
-    fn close<W: ?Sized + io::Write>(&mut self, writer: &mut W, bracket: &[u8]) -> io::Result<()> {
-        let broken = self.is_broken();
-        self.depth -= 1;
-        if broken {
-            self.new_line(writer)?;
-        }
-        writer.write_all(bracket)
-    }
-
-    fn new_line<W: ?Sized + io::Write>(&self, writer: &mut W) -> io::Result<()> {
-        writer.write_all(b"\n")?;
-        (0..self.depth).try_for_each(|_| writer.write_all(b"  "))
-    }
-
-    fn separate<W: ?Sized + io::Write>(&self, writer: &mut W, first: bool) -> io::Result<()> {
-        match (self.is_broken(), first) {
-            (false, true) => Ok(()),
-            (false, false) => writer.write_all(b", "),
-            (true, true) => self.new_line(writer),
-            (true, false) => {
-                writer.write_all(b",")?;
-                self.new_line(writer)
-            }
-        }
-    }
-}
-
-impl Formatter for Formatting {
-    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.open();
-        writer.write_all(b"[")
-    }
-
-    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.close(writer, b"]")
-    }
-
+impl Formatter for Spaced {
     fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        // The list of groups is the only one at depth 2.
-        self.breaks_next = self.depth == 2;
-        self.separate(writer, first)
-    }
-
-    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.open();
-        writer.write_all(b"{")
-    }
-
-    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.close(writer, b"}")
+        comma(writer, first)
     }
 
     fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        self.in_key = true;
-        self.separate(writer, first)
-    }
-
-    fn end_object_key<W: ?Sized + io::Write>(&mut self, _: &mut W) -> io::Result<()> {
-        self.in_key = false;
-        Ok(())
+        comma(writer, first)
     }
 
     fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
         writer.write_all(b": ")
     }
 
-    fn write_string_fragment<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        if self.in_key {
-            self.breaks_next = matches!(fragment, "groups" | "buffers" | "plan" | "layout");
-        }
-        writer.write_all(fragment.as_bytes())
-    }
-
-    /// All control characters have one form, as in every earlier document.
     fn write_char_escape<W: ?Sized + io::Write>(
         &mut self,
         writer: &mut W,
