@@ -266,9 +266,8 @@ fn writes_and_copies_happen_in_their_order() {
 fn mapped_bytes_are_the_buffers() {
     let Some(device) = headless() else { return };
     let target = buffer(&device, 4096);
-    let address = now(&device, |driver| {
-        driver.map(target, MapMode::Write, 100, 50).map(|data| data.as_ptr() as usize)
-    });
+    let address =
+        now(&device, |driver| driver.map(target, MapMode::Write, 100, 50).map(|data| data.as_ptr() as usize));
     // SAFETY: 50 bytes are mapped there until unmap.
     unsafe { std::slice::from_raw_parts_mut(address.unwrap() as *mut u8, 50) }.fill(9);
     assert_eq!(status(now(&device, |driver| driver.write(target, 0, b"no"))), Some(Status::State));
@@ -344,7 +343,7 @@ fn devices_come_and_go_on_many_threads() {
     let Some(device) = headless() else { return };
     drop(device);
     let round = |count: usize| {
-        // All at once: what the driver keeps follows from how many there were.
+        // All at the same time: the driver's caches grow with the number of devices.
         let together = Barrier::new(8);
         thread::scope(|scope| {
             for _ in 0..8 {
@@ -362,14 +361,14 @@ fn devices_come_and_go_on_many_threads() {
         });
         heap()
     };
-    // The first ones fill the driver's caches.
+    // The first rounds fill the driver's caches.
     let before = round(5);
     let after = round(25);
     println!("heap: {} KiB after 40 devices, {} KiB after 200 more", before >> 10, after >> 10);
     assert!(after < before + (4 << 20), "200 devices left something behind");
 }
 
-/// Bytes of heap in use. What the process has beyond it is the allocator's to keep, and with so many threads not steady.
+/// Bytes of heap in use. The memory that the allocator keeps beyond them varies with so many threads.
 fn heap() -> usize {
     // SAFETY: takes nothing.
     let heap = unsafe { libc::mallinfo2() };
@@ -380,7 +379,7 @@ fn heap() -> usize {
 #[ignore = "run by the others, in a process with an environment of its own"]
 fn a_forked_child_is_refused() {
     let Some(device) = headless() else { return };
-    // SAFETY: the child makes nothing but calls of this library, which stands a fork, and ends at once.
+    // SAFETY: the child only calls this library, which permits that after a fork, and ends at once.
     unsafe {
         let child = libc::fork();
         if child == 0 {
@@ -397,14 +396,14 @@ fn a_forked_child_is_refused() {
 
 // --- beside a context of the program ---
 
-/// A device that shares with a host's context; the host stays current on this thread.
+/// A device that shares buffers with a host's context, which stays current on this thread.
 fn beside(host: &TestHost) -> Result<Device> {
-    // SAFETY: what EGL gave.
+    // SAFETY: values that EGL returned.
     let context = unsafe { GlContext::shared(host.display(), host.context()) };
     Device::gl(GlConfig { label: "beside", context })
 }
 
-/// A buffer as OpenGL names it.
+/// The OpenGL name of a buffer.
 fn name(buffer: Native) -> glow::Buffer {
     glow::NativeBuffer(u32::try_from(buffer.0).ok().and_then(|name| name.try_into().ok()).unwrap())
 }
@@ -427,7 +426,7 @@ fn two_contexts_hand_a_buffer_back_and_forth() {
         let gl = &host.gl;
         for fence in from_device {
             let fence = glow::NativeFence(fence as *mut _);
-            // SAFETY: the buffers live until this thread has ended, and the fences are the other side's.
+            // SAFETY: the buffers live until this thread has ended, and the fences are those of the other side.
             let back = unsafe {
                 gl.wait_sync(fence, 0, glow::TIMEOUT_IGNORED);
                 gl.delete_sync(fence);
@@ -474,7 +473,7 @@ fn invalid_egl_contexts_are_refused() {
     let mut stranger = 0u64;
     let stranger: *mut c_void = (&raw mut stranger).cast();
     let refuse = |display, context, wanted: Status, words: &str| {
-        // SAFETY: none of EGL's, which it can tell.
+        // SAFETY: EGL refuses values that it has not returned.
         let context = unsafe { GlContext::shared(display, context) };
         let error = Device::gl(GlConfig { label: "stranger", context }).unwrap_err();
         assert_eq!(error.status(), wanted, "{error}");
@@ -487,7 +486,7 @@ fn invalid_egl_contexts_are_refused() {
     refuse(host.display(), host.display(), Status::Argument, "egl_context");
     let other = TestHost::with(ContextApi::Gles(Some(Version::new(3, 0))), Robustness::NotRobust).unwrap();
     refuse(other.display(), other.context(), Status::Argument, "another API");
-    // The device that was refused left nothing current, and the host's context where it was.
+    // The refused device has left the host's context current.
     other.leave();
     host.enter();
     beside(&host).unwrap();
@@ -511,11 +510,11 @@ fn a_host_may_have_made_its_context_in_any_way() {
     let host = TestHost::new();
     let device = beside(&host).unwrap();
     shares(&device, &host);
-    // And one without a config.
+    // A context without a config.
     let egl = host.egl();
     use glutin_egl_sys::egl;
     let core = [0x3098, 3, 0x30FB, 3, 0x30FD, 1, egl::NONE as i32];
-    // SAFETY: a display of EGL's and a terminated list; the context is ended below, current nowhere.
+    // SAFETY: an EGL display and a terminated list; the context is destroyed below, and current on no thread.
     unsafe {
         egl.BindAPI(egl::OPENGL_API);
         let bare = egl.CreateContext(host.display(), null(), host.context(), core.as_ptr());
@@ -527,7 +526,7 @@ fn a_host_may_have_made_its_context_in_any_way() {
     }
 }
 
-/// What the device writes, the host's context reads.
+/// The host's context reads what the device writes.
 fn shares(device: &Device, host: &TestHost) {
     let target = buffer(device, 4);
     let fence = now(device, |driver| {
@@ -561,9 +560,9 @@ fn a_host_may_end_its_context_first() {
     let host = TestHost::new();
     let device = beside(&host).unwrap();
     let target = buffer(&device, 4);
-    // SAFETY: the display is EGL's. Other contexts of the process are the program's to lose.
+    // SAFETY: an EGL display. No other context of this process is in use.
     unsafe { host.egl().Terminate(host.display()) };
-    // What is current goes on until it is not; if it does not, that is a loss and no crash.
+    // The context works on while it is current; if it does not, the device is lost, without a crash.
     let result = now(&device, |driver| driver.write(target, 0, b"more"));
     assert!(matches!(status(result), None | Some(Status::DeviceLost)));
     device.destroy().unwrap();
@@ -572,7 +571,7 @@ fn a_host_may_end_its_context_first() {
 // --- in the program's context ---
 
 fn in_context(get_proc_address: Box<dyn Fn(&CStr) -> *const c_void>) -> Result<Device> {
-    // SAFETY: what the tests give are entry points of the current context, or stand-ins of their types.
+    // SAFETY: the tests return entry points of the current context, or stand-ins of their types.
     let context = unsafe { GlContext::host_driven(get_proc_address) };
     Device::gl(GlConfig { label: "inside", context })
 }
@@ -601,7 +600,7 @@ fn a_host_drives_a_device_in_its_own_context() {
     let target = engine.join().unwrap();
     assert_eq!(read(&device, target, 0, 6), b"engine");
 
-    // Not current: refused, and nothing is done to whatever else is current.
+    // While another context is current, calls are refused and leave that one unchanged.
     let other = TestHost::new();
     // SAFETY: the other context is current.
     let theirs = unsafe { other.gl.create_buffer() }.unwrap();
@@ -610,7 +609,7 @@ fn a_host_drives_a_device_in_its_own_context() {
     assert_eq!(status(now(&device, |driver| driver.submit().map(drop))), Some(Status::State));
     host.enter();
     assert_eq!(read(&device, target, 0, 6), b"engine");
-    // Destroyed with another context current, the device leaves that one's buffers alone.
+    // Destroyed while another context is current, the device does not delete that one's buffers.
     host.leave();
     other.enter();
     device.destroy().unwrap();
@@ -638,7 +637,7 @@ fn entry_points_that_are_missing_are_named() {
         assert_eq!(error.status(), Status::Unsupported);
         assert!(error.to_string().contains(missing.to_str().unwrap()), "{error}");
     }
-    // What is optional may be missing.
+    // Optional entry points may be missing.
     let real = host.loader();
     let optional =
         [c"glBufferStorage", c"glDebugMessageCallback", c"glObjectLabel", c"glGetGraphicsResetStatus"];
@@ -736,7 +735,7 @@ fn a_front_that_is_drawn_from_for_long_accumulates_no_fences() {
     for epoch in 0..3_u8 {
         for _ in 0..1_000 {
             draw();
-            // SAFETY: the host's context is current. What is drawn has passed, as it has a frame or two later.
+            // SAFETY: the host's context is current. This makes the fences of the drawing pass, as a later frame does.
             unsafe { host.gl.finish() };
             most = most.max(OPEN.get());
         }

@@ -1,49 +1,49 @@
-//! Room in a ring of bytes, claimed piece by piece and given back by frames: plain data, with no memory in it.
+//! Allocator of ranges in a ring of bytes, freed frame by frame: bookkeeping only, without the memory.
 //!
-//! A *frame* is whatever passes as a whole: a submit, a rendered picture. Its pieces lie one behind the other; a piece that
-//! does not fit before the end begins at 0, and the frame is charged for what is left out.
+//! A *frame* is freed as a whole: a submit, a rendered picture. Its ranges follow each other; a range that does not fit before the end of
+//! the ring begins at 0, and the bytes skipped at the end count as the frame's.
 
 use std::collections::VecDeque;
 
 use crate::error::Result;
 
-/// See the module. Head and tail count from 0 again whenever the ring is empty.
+/// A ring allocator. An empty ring begins at 0 again.
 #[derive(Debug)]
 pub(crate) struct FrameRing {
     bytes: u64,
     head: u64,
     used: u64,
-    /// What each frame has been charged, in their order.
-    charged: VecDeque<(u64, u64)>,
+    /// The bytes of each frame, the oldest first.
+    frames: VecDeque<(u64, u64)>,
 }
 
 impl FrameRing {
     pub(crate) const fn new(bytes: u64) -> FrameRing {
-        FrameRing { bytes, head: 0, used: 0, charged: VecDeque::new() }
+        FrameRing { bytes, head: 0, used: 0, frames: VecDeque::new() }
     }
 
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Bytes that are claimed, or left out at the end.
+    /// Bytes that are allocated, or skipped at the end.
     pub(crate) fn used(&self) -> u64 {
         self.used
     }
 
-    /// Frames up to `passed` give back what they were charged.
+    /// Frees the frames up to `passed`.
     pub(crate) fn free(&mut self, passed: u64) {
-        while let Some(&(_, charged)) = self.charged.front().filter(|(frame, _)| *frame <= passed) {
-            self.used -= charged;
-            self.charged.pop_front();
+        while let Some(&(_, bytes)) = self.frames.front().filter(|(frame, _)| *frame <= passed) {
+            self.used -= bytes;
+            self.frames.pop_front();
         }
         if self.used == 0 {
             self.head = 0;
         }
     }
 
-    /// Where a piece for `frame`, which is no older than those before, may lie; none if there is no room. `align` is a power
-    /// of two, and the ring's bytes are a multiple of it.
+    /// Allocates a range for `frame`, which is no older than earlier ones, and returns its offset; `None` if there is no space. `align`
+    /// is a power of two, and the ring's bytes are a multiple of it.
     pub(crate) fn claim(&mut self, bytes: u64, align: u64, frame: u64) -> Result<Option<u64>> {
         debug_assert!(self.bytes.is_multiple_of(align) && self.head.is_multiple_of(align));
         let Some(bytes) = bytes.max(1).checked_next_multiple_of(align).filter(|bytes| *bytes <= self.bytes)
@@ -51,21 +51,21 @@ impl FrameRing {
             return Ok(None);
         };
         let waste = if self.head + bytes > self.bytes { self.bytes - self.head } else { 0 };
-        let charge = waste + bytes;
-        if self.used + charge > self.bytes {
+        let total = waste + bytes;
+        if self.used + total > self.bytes {
             return Ok(None);
         }
-        match self.charged.back_mut().filter(|(newest, _)| *newest == frame) {
-            Some((_, charged)) => *charged += charge,
+        match self.frames.back_mut().filter(|(newest, _)| *newest == frame) {
+            Some((_, bytes)) => *bytes += total,
             None => {
-                self.charged.try_reserve(1)?;
-                self.charged.push_back((frame, charge));
+                self.frames.try_reserve(1)?;
+                self.frames.push_back((frame, total));
             }
         }
         let at = if waste > 0 { 0 } else { self.head };
-        // At the end it wraps: what is there is claimed only once it is free.
+        // At the end the head wraps to 0, where bytes are allocated only once they are free.
         self.head = (at + bytes) % self.bytes;
-        self.used += charge;
+        self.used += total;
         Ok(Some(at))
     }
 }
@@ -76,7 +76,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn pieces_come_back_when_their_frame_has_passed() {
+    fn ranges_are_free_when_their_frame_has_passed() {
         let mut ring = FrameRing::new(4096);
         for frame in 1..=4 {
             assert_eq!(ring.claim(1024, 64, frame), Ok(Some((frame - 1) * 1024)), "exactly filled");
@@ -87,11 +87,11 @@ mod tests {
         assert_eq!(ring.claim(1, 64, 5), Ok(Some(128)));
         assert_eq!(ring.claim(1024, 64, 5), Ok(None));
         assert_eq!(ring.claim(4097, 64, 5), Ok(None), "never");
-        assert_eq!(ring.claim(u64::MAX, 64, 5), Ok(None), "nor what cannot be rounded up");
+        assert_eq!(ring.claim(u64::MAX, 64, 5), Ok(None), "nor a size that overflows");
     }
 
     #[test]
-    fn the_end_is_charged_when_it_is_left_out() {
+    fn bytes_skipped_at_the_end_count_as_used() {
         let mut ring = FrameRing::new(4096);
         assert_eq!(ring.claim(3072, 64, 1), Ok(Some(0)));
         assert_eq!(ring.claim(512, 64, 2), Ok(Some(3072)));
@@ -118,13 +118,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_two_pieces_that_live_overlap_and_room_is_refused_only_when_there_is_none(
+        fn live_ranges_do_not_overlap_and_space_is_refused_only_when_there_is_none(
             steps in proptest::collection::vec(step(), 1..200),
         ) {
             const BYTES: u64 = 2048;
             let mut ring = FrameRing::new(BYTES);
             let (mut frame, mut passed) = (1, 0);
-            // Of each piece its frame, where it is charged from, and where it lies.
+            // Of each range: its frame, the offset from which its bytes count, its begin and its end.
             let mut live: Vec<(u64, u64, u64, u64)> = Vec::new();
             for step in steps {
                 match step {
@@ -144,7 +144,7 @@ mod tests {
                                 let charged_from = live.last().map_or(0, |last| last.3 % BYTES);
                                 live.push((frame, charged_from, at, at + rounded));
                             }
-                            // From the newest piece on, up to the oldest, there is no gap that would do.
+                            // There is no large enough gap from the newest range to the oldest.
                             None if live.is_empty() => prop_assert!(rounded > BYTES),
                             None => {
                                 let (tail, head) = (live[0].1, live[live.len() - 1].3 % BYTES);

@@ -307,7 +307,7 @@ mod tests {
             device => device.expect("OpenGL on the CPU, which scripts/setup test installs"),
         };
         let host = TestHost::new();
-        // SAFETY: what EGL gave.
+        // SAFETY: values that EGL returned.
         let context = unsafe { GlContext::shared(host.display(), host.context()) };
         let device = Device::gl(GlConfig { label: "beside", context }).unwrap();
         let renderer = device.renderer().expect("OpenGL has one");
