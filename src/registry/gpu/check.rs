@@ -234,12 +234,11 @@ impl Registry {
     /// Whether the shared memory of a block of `threads` threads fits a device.
     ///
     /// ```
-    /// use backbuf::registry::{Arch, BufferSpec, Registry};
+    /// use backbuf::registry::{Arch, BufferSpec, GpuLimits, Registry};
     /// let registry = Registry::new();
     /// registry.register(1, &BufferSpec::shared("tile", 16 << 10))?;
     /// assert!(registry.fits(1, &Arch::of(80)?.limits(), 256)?);
     /// assert!(!registry.fits(1, &GpuLimits { shared_block_bytes: 48 << 10, ..Arch::of(80)?.limits() }, 256)?);
-    /// # use backbuf::registry::Limits;
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn fits(&self, parent: u64, limits: &GpuLimits, threads: u32) -> Result<bool> {
