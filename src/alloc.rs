@@ -70,6 +70,13 @@ unsafe impl<T: Send + Sync> Send for Weak<T> {}
 unsafe impl<T: Send + Sync> Sync for Weak<T> {}
 
 impl<T> Arc<T> {
+    /// For small fixed bookkeeping: exhausted memory ends the process, as in the standard library.
+    pub(crate) fn new(value: T) -> Arc<T> {
+        let (strong, weak) = (AtomicUsize::new(1), AtomicUsize::new(1));
+        let counted = Counted { strong, weak, value: ManuallyDrop::new(value) };
+        Arc(NonNull::from(Box::leak(Box::new(counted))))
+    }
+
     /// The first reference, or the value when there is no memory.
     pub(crate) fn try_new(value: T) -> std::result::Result<Arc<T>, T> {
         let counted = Counted {

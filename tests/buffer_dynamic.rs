@@ -1,4 +1,4 @@
-//! Buffers that change with every frame, and such that grow: on every device, with the device behind, and under each policy.
+//! Dynamic and growable buffers: on every device, with frames in flight, and under each policy.
 
 use backbuf::buffers::*;
 use backbuf::device::{Device, Faults, HostConfig, Usage};
@@ -17,9 +17,9 @@ fn dynamic(device: &Device, size: u64, frames: u32, policy: RingPolicy) -> Dynam
     DynamicBuffer::new(device, &DynamicConfig { size, usage, frames, policy, label: "dynamic" }).unwrap()
 }
 
-/// What a copy of an update names.
+/// The buffer of an update, as the source of a copy.
 fn storage<'a>(update: &'a DynamicSlice<'_>) -> &'a Buffer {
-    // SAFETY: what is copied has been written by then, and its frame has not ended.
+    // SAFETY: the update has ended before the copy is submitted, and its frame has not.
     unsafe { update.buffer() }
 }
 
@@ -28,13 +28,13 @@ fn target(device: &Device, size: u64) -> DeviceBuffer {
     DeviceBuffer::new(device, &BufferDesc { size, usage, label: "target", ..BufferDesc::default() }).unwrap()
 }
 
-/// Some bytes that tell where they were meant to be.
+/// Bytes that depend on the frame and the update.
 fn pattern(frame: u64, update: u64, bytes: usize) -> Vec<u8> {
     (0..bytes as u64).map(|at| (frame.wrapping_mul(31) ^ update.wrapping_mul(7) ^ at) as u8 | 1).collect()
 }
 
 #[test]
-fn what_a_frame_writes_is_what_its_submit_sees() {
+fn a_submit_uses_the_updates_of_its_frame() {
     everywhere(|device| {
         let mut updates = dynamic(device, 1024, 3, RingPolicy::Block(FOREVER));
         let mut encoder = Encoder::new(device);
@@ -61,7 +61,7 @@ fn what_a_frame_writes_is_what_its_submit_sees() {
 }
 
 #[test]
-fn a_flush_brings_what_is_written_and_leaves_what_is_not() {
+fn a_flush_copies_finished_updates_only() {
     everywhere(|device| {
         let mut updates = dynamic(device, 1024, 2, RingPolicy::Fail);
         let to = target(device, 8);
@@ -78,7 +78,7 @@ fn a_flush_brings_what_is_written_and_leaves_what_is_not() {
         updates.flush().unwrap();
         updates.flush().unwrap();
         copied((storage(&two), offset), 0);
-        // The flush, and the submit after it, have not taken the other one half-written.
+        // The flush and the submit after it have not copied the open update.
         two.copy_from_slice(b"two!");
         let (again, offset) = (updates.begin_update(4).unwrap(), two.offset());
         drop(two);
@@ -91,7 +91,7 @@ fn a_flush_brings_what_is_written_and_leaves_what_is_not() {
 }
 
 #[test]
-fn ten_thousand_frames_in_flat_memory() {
+fn ten_thousand_frames_in_constant_memory() {
     everywhere(|device| {
         let mut updates = dynamic(device, 2048, 3, RingPolicy::Block(FOREVER));
         let frame = |updates: &mut DynamicBuffer, frame: u64| {
@@ -104,20 +104,20 @@ fn ten_thousand_frames_in_flat_memory() {
         (0..10).for_each(|number| frame(&mut updates, number));
         let before = device.statistics();
         (0..10_000).for_each(|number| frame(&mut updates, number));
-        // The last frames' submits may be on their way.
+        // The submits of the last frames may be queued.
         while device.statistics().submits - before.submits < 10_000 {
             let _ = device.poll(Timeout::TRY);
         }
         let after = device.statistics();
         assert_eq!(after.buffers_created, before.buffers_created);
         assert_eq!(after.live_bytes, before.live_bytes);
-        // Written in place, or what the ring holds of a frame at once: twice where it wraps.
+        // No writes if updates are written in place; otherwise one for each frame, two where the ring wraps.
         let writes = after.writes - before.writes;
         assert!(writes == 0 || writes <= 20_020, "{writes}");
-        // A submit a frame, and one for the flush where it is needed; some of the frames before may come late.
+        // A submit for each frame, and one for its flush if needed; submits of the first frames may be counted late.
         assert!((10_000..=20_020).contains(&(after.submits - before.submits)));
         drop(updates);
-        // Given back when the owner thread has done with the last frame.
+        // Freed once the owner thread has finished the last frame.
         while !device.live_buffers().unwrap().is_empty() {
             let _ = device.poll(Timeout::TRY);
             std::thread::yield_now();
@@ -138,7 +138,7 @@ fn full(faults: &Faults, policy: RingPolicy) -> (Device, DynamicBuffer) {
 }
 
 #[test]
-fn a_ring_that_fails_says_so_and_goes_on_when_there_is_room() {
+fn a_failing_ring_recovers_once_a_frame_has_passed() {
     let faults = Faults::new().unwrap();
     let (device, mut updates) = full(&faults, RingPolicy::Fail);
     let error = updates.begin_update(4).unwrap_err();
@@ -146,7 +146,7 @@ fn a_ring_that_fails_says_so_and_goes_on_when_there_is_room() {
     assert!(error.to_string().contains("more frames"), "{error}");
     assert_eq!((updates.statistics().refused, updates.statistics().stalls), (1, 0));
     faults.release();
-    // As soon as the device has done the first frame.
+    // Until the device has finished the first frame.
     while updates.begin_update(256).is_err() {
         std::thread::yield_now();
     }
@@ -155,14 +155,14 @@ fn a_ring_that_fails_says_so_and_goes_on_when_there_is_room() {
 }
 
 #[test]
-fn a_ring_that_blocks_waits_for_the_oldest_frame() {
+fn a_blocking_ring_waits_for_the_oldest_frame() {
     let faults = Faults::new().unwrap();
     let (_device, updates) = full(&faults, RingPolicy::Block(Timeout::nanos(5_000_000)));
     assert_eq!(status(updates.begin_update(4)), Status::Timeout);
     let statistics = updates.statistics();
     assert_eq!(statistics.stalls, 1);
     assert!(statistics.stalled_ns >= 5_000_000);
-    // Somebody else lets the device go on.
+    // Another thread resumes the device.
     let faults = Faults::new().unwrap();
     let (_device, updates) = full(&faults, RingPolicy::Block(FOREVER));
     std::thread::scope(|scope| {
@@ -177,7 +177,7 @@ fn a_ring_that_blocks_waits_for_the_oldest_frame() {
 }
 
 #[test]
-fn a_frame_that_fills_the_ring_alone_is_not_waited_for() {
+fn an_update_does_not_wait_for_its_own_frame() {
     let faults = Faults::new().unwrap();
     let updates = dynamic(&host(&faults, false), 256, 2, RingPolicy::Block(FOREVER));
     let (_one, _two) = (updates.begin_update(256).unwrap(), updates.begin_update(256).unwrap());
@@ -187,13 +187,13 @@ fn a_frame_that_fills_the_ring_alone_is_not_waited_for() {
 }
 
 #[test]
-fn a_ring_grows_to_its_most_and_shrinks_when_it_is_idle() {
+fn a_ring_grows_to_its_limit_and_shrinks_when_idle() {
     let faults = Faults::new().unwrap();
     let (device, mut updates) = full(&faults, RingPolicy::Grow { most: 4096 });
     updates.begin_update(200).unwrap().fill(7);
     updates.end_frame().unwrap();
     assert_eq!((updates.capacity(), updates.statistics().grown), (1536, 1));
-    // The old storage stays for the frames that use it.
+    // Frames in flight keep the old storage.
     assert_eq!(device.live_buffers().unwrap().len(), 2);
     for _ in 0..64 {
         match updates.begin_update(256) {
@@ -205,7 +205,7 @@ fn a_ring_grows_to_its_most_and_shrinks_when_it_is_idle() {
     assert_eq!(updates.capacity(), 4096);
     assert!(updates.statistics().refused > 0);
     faults.release();
-    // Frames that the device keeps up with, for long enough.
+    // Frames that fit, until the ring counts as idle.
     while updates.statistics().trimmed == 0 {
         if let Ok(mut update) = updates.begin_update(200) {
             update.fill(8);
@@ -215,7 +215,7 @@ fn a_ring_grows_to_its_most_and_shrinks_when_it_is_idle() {
         device.wait_fence(fence, FOREVER).unwrap();
     }
     assert_eq!((updates.capacity(), updates.statistics().trimmed), (768, 1));
-    // The device has done all; the next frame notes it.
+    // The device has finished all frames; the next one frees the storage.
     while device.live_buffers().unwrap().len() > 1 {
         drop(updates.begin_update(4));
         updates.end_frame().unwrap();
@@ -223,7 +223,7 @@ fn a_ring_grows_to_its_most_and_shrinks_when_it_is_idle() {
 }
 
 #[test]
-fn what_is_larger_than_the_ring_has_a_buffer_until_its_frame_has_passed() {
+fn an_update_larger_than_the_ring_has_its_own_buffer_until_its_frame_has_passed() {
     everywhere(|device| {
         let mut updates = dynamic(device, 256, 2, RingPolicy::Block(FOREVER));
         let to = target(device, 5000);
@@ -244,7 +244,7 @@ fn what_is_larger_than_the_ring_has_a_buffer_until_its_frame_has_passed() {
         updates.end_frame().unwrap();
         let _ = device.poll(Timeout::TRY);
         let live = device.live_buffers().unwrap();
-        assert!(live.len() <= 3, "the ring, the target, and at most the last frame's: {live:?}");
+        assert!(live.len() <= 3, "the ring, the target, and at most the last frame's buffer: {live:?}");
     });
 }
 
@@ -265,7 +265,7 @@ fn threads_share_a_frame() {
                         (0..20).map(write).collect::<Vec<_>>()
                     }
                 };
-                // A host-driven device is driven by this thread alone, which has nothing to do in them.
+                // The threads need no driver call, which only this thread makes on a host-driven device.
                 let threads: Vec<_> = (0..8).map(|thread| scope.spawn(work(thread))).collect();
                 threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
             });
@@ -285,7 +285,7 @@ fn threads_share_a_frame() {
 }
 
 #[test]
-fn a_lost_device_and_one_that_ends_are_told() {
+fn calls_fail_after_the_loss_or_the_end_of_the_device() {
     let faults = Faults::new().unwrap();
     let device = host(&faults, false);
     let mut updates = dynamic(&device, 256, 2, RingPolicy::Fail);
@@ -303,7 +303,7 @@ fn a_lost_device_and_one_that_ends_are_told() {
 }
 
 #[test]
-fn bad_wishes_and_scarce_memory_change_nothing() {
+fn refused_parameters_and_failed_allocations_change_nothing() {
     let faults = Faults::new().unwrap();
     let device = host(&faults, false);
     let refused = |size, frames, usage| {
@@ -334,14 +334,14 @@ fn bad_wishes_and_scarce_memory_change_nothing() {
 }
 
 #[test]
-fn a_host_driven_ring_is_written_by_any_thread_and_looked_after_by_its_own() {
+fn any_thread_writes_a_host_driven_ring_without_waiting_for_its_owner() {
     let device = Device::host(HostConfig { host_driven: true, ..HostConfig::default() }).unwrap();
     let mut updates = dynamic(&device, 256, 2, RingPolicy::Fail);
     for _ in 0..2 {
         updates.begin_update(256).unwrap().fill(1);
         updates.end_frame().unwrap();
     }
-    // Another thread cannot have the device looked at, and does not wait for somebody who does.
+    // Another thread cannot poll the device's fences, and does not wait for the owner thread to do so.
     std::thread::scope(|scope| {
         let there = scope.spawn(|| updates.begin_update(256).map(drop));
         let result = there.join().unwrap();
@@ -353,7 +353,7 @@ fn a_host_driven_ring_is_written_by_any_thread_and_looked_after_by_its_own() {
 }
 
 #[test]
-fn what_grows_keeps_its_bytes_and_says_that_it_is_another_buffer() {
+fn a_growing_buffer_keeps_its_content_and_changes_its_generation() {
     everywhere(|device| {
         let desc = BufferDesc { size: 10, usage: Usage::VERTEX, label: "grows", ..BufferDesc::default() };
         let mut grows = GrowableBuffer::new(device, &desc).unwrap();
@@ -368,7 +368,7 @@ fn what_grows_keeps_its_bytes_and_says_that_it_is_another_buffer() {
         let mut expected = b"0123456789".to_vec();
         expected.resize(1000, 0);
         assert_eq!(contents(device, grows.buffer()), expected);
-        // The old ones are given back.
+        // The old buffers are freed.
         let _ = device.poll(Timeout::TRY);
         assert_eq!(device.live_buffers().unwrap().len(), 1);
 
@@ -387,7 +387,7 @@ fn what_grows_keeps_its_bytes_and_says_that_it_is_another_buffer() {
 }
 
 #[test]
-fn growing_that_fails_changes_nothing() {
+fn a_failed_growth_changes_nothing() {
     let faults = Faults::new().unwrap();
     let device = host(&faults, false);
     let desc = BufferDesc { size: 16, usage: Usage::VERTEX, label: "grows", ..BufferDesc::default() };
@@ -396,7 +396,7 @@ fn growing_that_fails_changes_nothing() {
     assert_eq!(status(grows.reserve(100)), Status::OutOfMemory);
     assert_eq!((grows.size(), grows.generation()), (16, 1));
     assert!(grows.reserve(100).unwrap());
-    // What is in flight uses the old memory: it stays until that is done.
+    // Submitted work uses the old memory, which stays until the work has finished.
     faults.hold();
     let mut encoder = Encoder::new(&device);
     encoder.write(grows.buffer(), 0, &[7; 100]).unwrap();
@@ -407,7 +407,7 @@ fn growing_that_fails_changes_nothing() {
 }
 
 #[test]
-fn bytes_of_ones_own_are_written_at_any_offset_and_touch_no_neighbour() {
+fn encoder_writes_of_any_size_change_no_neighboring_bytes() {
     everywhere(|device| {
         let own: Vec<u8> = (1..=64).collect();
         for bytes in (0..=9).chain([15, 16, 17, 31, 32, 33]) {

@@ -1,5 +1,5 @@
-//! The roles that buffers play, on every device: any number of bytes comes through and touches no neighbour, a steady state
-//! makes and copies no more than it needs, and a full ring does as its policy says.
+//! Buffer roles on every device: transfers of any size change no neighboring bytes, a steady state creates no buffers and makes
+//! no extra copies, and a full ring follows its policy.
 
 use backbuf::buffers::*;
 use backbuf::device::{Device, Faults, Usage};
@@ -27,7 +27,7 @@ fn upload(device: &Device, data: &[u8], to: &DeviceBuffer, offset: u64) -> Resul
 }
 
 #[test]
-fn any_number_of_bytes_comes_through_and_touches_no_neighbour() {
+fn transfers_of_any_size_change_no_neighboring_bytes() {
     everywhere(|device| {
         for size in (1..=9).chain([31, 32, 33, 1023, 1024, 1025]) {
             for offset in [0, 1, 2, 3, 4, 7] {
@@ -50,7 +50,7 @@ fn any_number_of_bytes_comes_through_and_touches_no_neighbour() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused() {
+fn transfers_out_of_bounds_are_refused() {
     everywhere(|device| {
         let to = mesh(device, 9);
         for (bytes, offset) in [(10, 0), (1, 9), (9, 1), (2, u64::MAX), (12, 0)] {
@@ -60,7 +60,7 @@ fn what_does_not_fit_is_refused() {
                 "{bytes} at {offset}"
             );
         }
-        assert_eq!(contents(device, &to), [0; 9], "also where the padding would take it");
+        assert_eq!(contents(device, &to), [0; 9], "the padding is out of bounds as well");
         let mut staging = ImmediateStagingBuffer::new(device, 9, "").unwrap();
         assert_eq!(staging.bytes().unwrap().len(), 9);
         for (offset, bytes) in [(0, 10), (9, 1), (u64::MAX, 1), (10, 0)] {
@@ -86,7 +86,7 @@ fn what_does_not_fit_is_refused() {
 }
 
 #[test]
-fn a_staging_buffer_is_written_by_turns_with_its_uploads() {
+fn a_staging_buffer_alternates_between_writes_and_uploads() {
     everywhere(|device| {
         let to = mesh(device, 10 * 7);
         let mut staging = DeferredStagingBuffer::new(device, 7, "tile").unwrap();
@@ -101,13 +101,9 @@ fn a_staging_buffer_is_written_by_turns_with_its_uploads() {
             encoder.submit().unwrap();
         }
         let after = device.statistics();
-        assert_eq!(after.buffers_created, made.buffers_created, "a steady state makes no buffers");
+        assert_eq!(after.buffers_created, made.buffers_created, "a steady state creates no buffers");
         assert_eq!((after.copies - made.copies, after.bytes_copied - made.bytes_copied), (10, 70));
-        assert_eq!(
-            (after.submits - made.submits, after.bytes_written),
-            (10, 0),
-            "one copy each, and no other"
-        );
+        assert_eq!((after.submits - made.submits, after.bytes_written), (10, 0), "one copy for each upload");
         let expected: Vec<u8> = (0..70).map(|at| at / 7).collect();
         assert_eq!(contents(device, &to), expected);
 
@@ -118,7 +114,7 @@ fn a_staging_buffer_is_written_by_turns_with_its_uploads() {
 }
 
 #[test]
-fn ten_thousand_readings_in_flat_memory() {
+fn ten_thousand_readings_in_constant_memory() {
     let device = host(&Faults::new().unwrap(), false);
     let from = mesh(&device, 64);
     let ring = readback(&device, 64, 3, WhenFull::Wait(FOREVER));
@@ -139,22 +135,22 @@ fn ten_thousand_readings_in_flat_memory() {
     assert_eq!((statistics.reads, statistics.bytes, statistics.stalls), (10_000, 640_000, 0));
 }
 
-/// Whatever is asked of it says so, and why.
-fn given_up(reading: &Reading) {
-    let asked = [
+/// Every call on the reading fails with the reason.
+fn expect_dropped(reading: &Reading) {
+    let results = [
         reading.poll().unwrap(),
         reading.wait(FOREVER),
         reading.wait(Timeout::TRY),
         reading.bytes().map(drop),
     ];
-    for error in asked.map(Result::unwrap_err) {
+    for error in results.map(Result::unwrap_err) {
         assert_eq!(error.status(), Status::Aborted);
         assert!(error.to_string().contains("given up for a newer one"), "{error}");
     }
 }
 
 #[test]
-fn a_full_ring_does_as_its_policy_says() {
+fn a_full_ring_follows_its_policy() {
     for host_driven in [false, true] {
         let faults = Faults::new().unwrap();
         let device = host(&faults, host_driven);
@@ -179,17 +175,17 @@ fn a_full_ring_does_as_its_policy_says() {
         let ring = readback(&device, 8, 2, WhenFull::DropOldest);
         let [first, second] = [(); 2].map(|()| ring.read(&from, 0, 8).unwrap());
         let third = ring.read(&from, 0, 8).unwrap();
-        given_up(&first);
+        expect_dropped(&first);
         drop(first);
         faults.release();
         third.wait(FOREVER).unwrap();
         second.wait(FOREVER).unwrap();
-        let looked_at = (second.bytes().unwrap(), third.bytes().unwrap());
-        assert_eq!(status(ring.read(&from, 0, 8)), Status::Full, "both are looked at");
-        assert_eq!((*looked_at.0).to_vec(), [1; 8]);
-        drop(looked_at);
+        let borrowed = (second.bytes().unwrap(), third.bytes().unwrap());
+        assert_eq!(status(ring.read(&from, 0, 8)), Status::Full, "both are borrowed");
+        assert_eq!((*borrowed.0).to_vec(), [1; 8]);
+        drop(borrowed);
         let fourth = ring.read(&from, 0, 8).unwrap();
-        given_up(&second); // it was there
+        expect_dropped(&second); // it was completed
         assert_eq!(*third.bytes().unwrap(), [1; 8]);
         fourth.wait(FOREVER).unwrap();
         assert_eq!(ring.statistics().dropped, 2);
@@ -197,7 +193,7 @@ fn a_full_ring_does_as_its_policy_says() {
 }
 
 #[test]
-fn who_waits_for_a_buffer_gets_the_one_that_comes_back() {
+fn a_waiting_read_gets_the_buffer_of_a_dropped_reading() {
     for host_driven in [false, true] {
         let device = host(&Faults::new().unwrap(), host_driven);
         let from = mesh(&device, 8);
@@ -216,7 +212,7 @@ fn who_waits_for_a_buffer_gets_the_one_that_comes_back() {
 }
 
 #[test]
-fn a_read_that_is_recorded_sees_its_place_among_the_steps() {
+fn a_recorded_read_sees_the_commands_before_it() {
     everywhere(|device| {
         let usage = Usage::STORAGE | Usage::COPY_SRC;
         let desc = BufferDesc { size: 5, usage, label: "source", ..BufferDesc::default() };
@@ -233,9 +229,9 @@ fn a_read_that_is_recorded_sees_its_place_among_the_steps() {
         encoder.write(&from, 1, b"l").unwrap();
         let second = ring.read_in(&mut encoder, &from, 1, 3).unwrap();
         assert!(first.poll().is_none() && status(first.wait(Timeout::TRY)) == Status::Timeout);
-        // One whose reading goes before the submit is copied for nobody.
+        // A reading that is dropped before the submit.
         drop(ring.read_in(&mut encoder, &from, 0, 5).unwrap());
-        // All three are the encoder's: none of them is taken for a newer one.
+        // All three buffers belong to the encoder: a newer reading takes none of them.
         assert_eq!(status(ring.read(&from, 0, 5)), Status::Full);
         encoder.submit().unwrap();
         assert_eq!((text(&first), text(&second)), (b"first".to_vec(), b"lrs".to_vec()));
@@ -253,7 +249,7 @@ fn a_read_that_is_recorded_sees_its_place_among_the_steps() {
         assert!(never.bytes().is_err());
         drop(never);
 
-        // A submit that is refused keeps it, and the next one answers it.
+        // A refused submit keeps the read; the next submit completes it.
         let desc = BufferDesc { size: 8, usage: Usage::COPY_SRC, mapped_at_creation: true, label: "mapped" };
         let mut mapped = Buffer::new(device, &desc).unwrap();
         let target =
@@ -266,7 +262,7 @@ fn a_read_that_is_recorded_sees_its_place_among_the_steps() {
         mapped.unmap();
         encoder.submit().unwrap();
         assert_eq!(text(&kept), b"flrst");
-        // More than the ring has, one after the other.
+        // More reads than the ring has buffers, one after the other.
         drop(kept);
         for _ in 0..10 {
             let reading = ring.read_in(&mut encoder, &from, 0, 5).unwrap();
@@ -277,29 +273,29 @@ fn a_read_that_is_recorded_sees_its_place_among_the_steps() {
 }
 
 #[test]
-fn a_callback_gets_the_bytes_or_the_reason() {
+fn a_callback_gets_the_bytes_or_the_error() {
     everywhere(|device| {
         let from = mesh(device, 9);
         upload(device, b"nine byte", &from, 0).unwrap();
         let ring = readback(device, 9, 1, WhenFull::Wait(FOREVER));
-        let (tell, told) = std::sync::mpsc::channel();
+        let (sender, receiver) = std::sync::mpsc::channel();
         for _ in 0..20 {
-            let tell = tell.clone();
+            let sender = sender.clone();
             ring.read(&from, 0, 9)
                 .unwrap()
-                .then(move |bytes| tell.send(bytes.map(<[u8]>::to_vec)).unwrap())
+                .then(move |bytes| sender.send(bytes.map(<[u8]>::to_vec)).unwrap())
                 .unwrap();
         }
-        // The last one is done when its buffer can be had.
+        // The last callback has returned once its buffer is free.
         drop(ring.read(&from, 0, 9).unwrap());
-        assert_eq!(told.try_iter().collect::<Vec<_>>(), vec![Ok(b"nine byte".to_vec()); 20]);
-        let last = tell.clone();
+        assert_eq!(receiver.try_iter().collect::<Vec<_>>(), vec![Ok(b"nine byte".to_vec()); 20]);
+        let last = sender.clone();
         ring.read(&from, 0, 9)
             .unwrap()
             .then(move |bytes| last.send(bytes.map(<[u8]>::to_vec)).unwrap())
             .unwrap();
         device.destroy().unwrap();
-        match told.recv().unwrap() {
+        match receiver.recv().unwrap() {
             Ok(bytes) => assert_eq!(bytes, b"nine byte"),
             Err(error) => assert_eq!(error.status(), Status::DeviceLost),
         }

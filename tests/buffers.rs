@@ -1,4 +1,4 @@
-//! Buffers: one suite for every device, and what goes wrong: each request is answered once, and nothing is left behind.
+//! Buffers: the conformance suite on every device, and failures. Each request completes once, and nothing leaks.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
@@ -28,7 +28,7 @@ fn host(faults: &Faults, host_driven: bool) -> Device {
 }
 
 #[test]
-fn the_host_conforms_however_late_completions_come() {
+fn the_host_device_conforms_with_delayed_and_reordered_completions() {
     for (delay, reverse) in [(0, false), (3, false), (0, true), (2, true)] {
         for host_driven in [false, true] {
             conformance::run(&|| {
@@ -42,7 +42,7 @@ fn the_host_conforms_however_late_completions_come() {
 }
 
 #[test]
-fn the_example_of_a_backend_conforms() {
+fn the_example_backend_conforms() {
     conformance::run(&|| new_backend::device("example").unwrap());
 }
 
@@ -54,14 +54,14 @@ fn opengl_conforms() {
         Err(error)
             if error.status() == Status::Unsupported && std::env::var_os("BACKBUF_NO_INSTALL").is_some() =>
         {
-            return println!("left out, and BACKBUF_NO_INSTALL is set: {error}");
+            return println!("skipped, and BACKBUF_NO_INSTALL is set: {error}");
         }
         Err(error) => panic!("{error}"),
     }
     conformance::run(&|| make().unwrap());
 }
 
-/// A buffer whose last use has not been done: its next map request stays pending until `release`.
+/// A buffer whose last use has not finished: its next map request stays pending until `Faults::release`.
 fn busy(device: &Device, faults: &Faults) -> Buffer {
     let from = buffer(device, 32, Usage::COPY_SRC, false);
     let to = buffer(device, 32, read_usage(), false);
@@ -73,7 +73,7 @@ fn busy(device: &Device, faults: &Faults) -> Buffer {
 }
 
 #[test]
-fn what_is_pending_is_aborted_or_cancelled_and_told_once() {
+fn a_pending_request_is_aborted_or_cancelled_exactly_once() {
     let faults = Faults::new().unwrap();
     for host_driven in [false, true] {
         let device = host(&faults, host_driven);
@@ -105,7 +105,7 @@ fn what_is_pending_is_aborted_or_cancelled_and_told_once() {
 }
 
 #[test]
-fn the_first_of_several_is_told() {
+fn wait_any_returns_the_first_completed_request() {
     let faults = Faults::new().unwrap();
     for host_driven in [false, true] {
         let device = host(&faults, host_driven);
@@ -127,17 +127,17 @@ fn the_first_of_several_is_told() {
 }
 
 #[test]
-fn another_devices_buffers_are_refused() {
+fn buffers_of_another_device_are_refused() {
     let faults = Faults::new().unwrap();
     let (one, other) = (host(&faults, false), host(&faults, false));
     let from = buffer(&one, 16, Usage::COPY_SRC, false);
     let to = buffer(&other, 16, Usage::COPY_DST, false);
     let error = Encoder::new(&one).copy(&from, 0, &to, 0, 16).unwrap_err();
-    assert_eq!(error.to_string(), "to = 'tested': is of another device");
+    assert_eq!(error.to_string(), "to = 'tested': belongs to another device");
 }
 
 #[test]
-fn a_loss_answers_everything() {
+fn the_loss_of_a_device_completes_every_request() {
     for host_driven in [false, true] {
         let faults = Faults::new().unwrap();
         let device = host(&faults, host_driven);
@@ -158,7 +158,7 @@ fn a_loss_answers_everything() {
 }
 
 #[test]
-fn the_end_of_a_device_answers_everything_and_leaves_held_bytes() {
+fn the_end_of_a_device_completes_every_request_and_keeps_borrowed_bytes() {
     for host_driven in [false, true] {
         let faults = Faults::new().unwrap();
         let device = host(&faults, host_driven);
@@ -176,7 +176,7 @@ fn the_end_of_a_device_answers_everything_and_leaves_held_bytes() {
 }
 
 #[test]
-fn every_step_at_which_a_device_is_lost_ends_well() {
+fn a_device_may_be_lost_at_any_driver_call() {
     let script = |device: &Device| -> backbuf::Result<()> {
         let desc = BufferDesc { size: 16, usage: write_usage(), mapped_at_creation: true, label: "" };
         let mut from = Buffer::new(device, &desc)?;
@@ -212,7 +212,7 @@ fn every_step_at_which_a_device_is_lost_ends_well() {
 }
 
 #[test]
-fn a_failed_allocation_leaves_nothing() {
+fn a_failed_allocation_leaks_nothing() {
     let faults = Faults::new().unwrap();
     let device = host(&faults, false);
     faults.fail_allocation(1);
@@ -223,11 +223,11 @@ fn a_failed_allocation_leaves_nothing() {
 }
 
 #[test]
-fn a_callback_cannot_wait_for_what_it_holds_up() {
+fn a_callback_cannot_wait_for_the_device() {
     for host_driven in [false, true] {
         let faults = Faults::new().unwrap();
         let device = host(&faults, host_driven);
-        let (tell, told) = std::sync::mpsc::channel();
+        let (sender, receiver) = std::sync::mpsc::channel();
         let buffers = [(); 2].map(|()| buffer(&device, 8, write_usage(), false));
         let second = busy(&device, &faults);
         let late = second.map_async(MapMode::Read, 0, None).unwrap();
@@ -240,12 +240,12 @@ fn a_callback_cannot_wait_for_what_it_holds_up() {
                 if host_driven {
                     results.push(inside.poll(Timeout::TRY));
                 }
-                tell.send(results).unwrap();
-                std::panic::resume_unwind(Box::new("and it takes nothing along"));
+                sender.send(results).unwrap();
+                std::panic::resume_unwind(Box::new("a panic in a callback harms nothing else"));
             })
             .unwrap();
         map(&buffers[1], MapMode::Write);
-        for result in told.recv().unwrap() {
+        for result in receiver.recv().unwrap() {
             assert_eq!(status(result), Status::Recursive);
         }
         faults.release();
@@ -254,17 +254,17 @@ fn a_callback_cannot_wait_for_what_it_holds_up() {
 }
 
 #[test]
-fn requests_are_answered_once_whoever_races() {
+fn racing_threads_complete_each_request_once() {
     let faults = Faults::new().unwrap();
     let device = host(&faults, false);
-    let (asked, answered) = (AtomicU32::new(0), std::sync::Arc::new(AtomicU32::new(0)));
+    let (requested, completed) = (AtomicU32::new(0), std::sync::Arc::new(AtomicU32::new(0)));
     let rounds = 400;
     let shared = Mutex::new(buffer(&device, 32, write_usage(), false));
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let racers: Vec<_> = (0..8)
             .map(|thread| {
-                let (shared, asked, answered) = (&shared, &asked, answered.clone());
+                let (shared, requested, completed) = (&shared, &requested, completed.clone());
                 scope.spawn(move || {
                     for round in 0..rounds {
                         let request = shared.lock().unwrap().map_async(MapMode::Write, 0, None);
@@ -274,14 +274,14 @@ fn requests_are_answered_once_whoever_races() {
                             }
                             continue;
                         };
-                        asked.fetch_add(1, Relaxed);
+                        requested.fetch_add(1, Relaxed);
                         if round % 2 == 0 {
                             request.cancel();
                         }
-                        let answered = answered.clone();
+                        let completed = completed.clone();
                         request
                             .then(move |_| {
-                                answered.fetch_add(1, Relaxed);
+                                completed.fetch_add(1, Relaxed);
                             })
                             .unwrap();
                     }
@@ -300,12 +300,12 @@ fn requests_are_answered_once_whoever_races() {
         done.store(true, Relaxed);
     });
     shared.lock().unwrap().unmap();
-    assert!(asked.load(Relaxed) > 0);
-    assert_eq!(answered.load(Relaxed), asked.load(Relaxed));
+    assert!(requested.load(Relaxed) > 0);
+    assert_eq!(completed.load(Relaxed), requested.load(Relaxed));
 }
 
 #[test]
-fn native_handles_are_for_work_of_ones_own() {
+fn native_handles_serve_the_callers_own_driver_calls() {
     let device = host(&Faults::new().unwrap(), false);
     let mut mesh = buffer(&device, 16, Usage::VERTEX | Usage::COPY_SRC | Usage::COPY_DST, true);
     assert_eq!(status(mesh.native()), Status::State);

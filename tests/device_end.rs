@@ -101,7 +101,8 @@ fn the_end_of_the_owner_thread_ends_every_wait() {
             let mut encoder = Encoder::new(&device);
             encoder.copy(&source, 0, &target, 0, 64).unwrap();
             encoder.submit().unwrap();
-            let then = move |outcome: Outcome| sender.send((outcome.result, thread::current().id())).unwrap();
+            let then =
+                move |outcome: MapOutcome| sender.send((outcome.result, thread::current().id())).unwrap();
             source.map_async(MapMode::Write, 0, None).unwrap().then(then).unwrap();
             called.send((source, target)).unwrap();
             give.send(device).unwrap();

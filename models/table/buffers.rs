@@ -7,61 +7,67 @@ pub const MODELS: &[Model] = &[Model {
     files: &["buffers/promise.rs"],
     given: &[],
     scenarios: &[
-        "a_request_is_answered_once",
-        "who_sees_an_answer_has_it",
-        "a_promise_that_is_dropped_answers",
+        "a_request_is_completed_once",
+        "a_completed_promise_has_its_value",
+        "a_dropped_promise_is_completed",
     ],
     mutants: &[
         Mutant {
             name: "then_decides_before_the_lock",
-            breaks: "a_request_is_answered_once",
+            breaks: "a_request_is_completed_once",
             file: "buffers/promise.rs",
             changes: &[(
-                "let mut slot = self.0.slot.lock(); match *slot {",
-                "let open = !self.is_given();
-                     let mut slot = self.0.slot.lock();
-                     if open { *slot = Slot::Open(Some(callback)); return; }
-                     match *slot {",
+                "let mut state = self.0.state.lock(); match *state {",
+                "let pending = !self.is_completed();
+                     let mut state = self.0.state.lock();
+                     if pending { *state = PromiseState::Pending(Some(callback)); return; }
+                     match *state {",
             )],
         },
         Mutant {
             name: "callback_forgotten",
-            breaks: "a_request_is_answered_once",
-            file: "buffers/promise.rs",
-            changes: &[("if let Slot::Open(Some(callback)) = before { callback.answered(answer); }", "")],
-        },
-        Mutant {
-            name: "given_before_the_answer",
-            breaks: "who_sees_an_answer_has_it",
+            breaks: "a_request_is_completed_once",
             file: "buffers/promise.rs",
             changes: &[(
-                "let mut slot = self.desk.slot.lock(); let before",
-                "self.desk.given.store(true, Release); let mut slot = self.desk.slot.lock(); let before",
+                "if let PromiseState::Pending(Some(callback)) = before { callback.call(value); }",
+                "",
             )],
         },
         Mutant {
-            name: "given_relaxed",
-            breaks: "who_sees_an_answer_has_it",
+            name: "completed_before_the_value",
+            breaks: "a_completed_promise_has_its_value",
             file: "buffers/promise.rs",
-            changes: &[("self.desk.given.store(true, Release);", "self.desk.given.store(true, Relaxed);")],
+            changes: &[(
+                "let mut state = self.shared.state.lock(); let before",
+                "self.shared.completed.store(true, Release); let mut state = self.shared.state.lock(); let before",
+            )],
         },
         Mutant {
-            name: "seen_relaxed",
-            breaks: "who_sees_an_answer_has_it",
+            name: "completed_relaxed",
+            breaks: "a_completed_promise_has_its_value",
             file: "buffers/promise.rs",
-            changes: &[("self.0.given.load(Acquire)", "self.0.given.load(Relaxed)")],
+            changes: &[(
+                "self.shared.completed.store(true, Release);",
+                "self.shared.completed.store(true, Relaxed);",
+            )],
         },
         Mutant {
-            name: "kept_and_dropped",
-            breaks: "who_sees_an_answer_has_it",
+            name: "polled_relaxed",
+            breaks: "a_completed_promise_has_its_value",
             file: "buffers/promise.rs",
-            changes: &[("self.otherwise = None;", "")],
+            changes: &[("self.0.completed.load(Acquire)", "self.0.completed.load(Relaxed)")],
         },
         Mutant {
-            name: "dropped_in_silence",
-            breaks: "a_promise_that_is_dropped_answers",
+            name: "completed_and_dropped",
+            breaks: "a_completed_promise_has_its_value",
             file: "buffers/promise.rs",
-            changes: &[("if let Some(answer) = self.otherwise.take() { self.give(answer); }", "")],
+            changes: &[("self.if_dropped = None;", "")],
+        },
+        Mutant {
+            name: "dropped_uncompleted",
+            breaks: "a_dropped_promise_is_completed",
+            file: "buffers/promise.rs",
+            changes: &[("if let Some(value) = self.if_dropped.take() { self.set(value); }", "")],
         },
     ],
 }];

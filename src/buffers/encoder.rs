@@ -1,22 +1,18 @@
-//! Copies and writes on the device: recorded, and checked as one when they are submitted.
+//! Encoders: record copies and writes, and submit them as one.
 
-use super::buffer::Buffer;
-use super::device_buffer::DeviceBuffer;
-use super::inner::Inner;
-use super::machine::SIZE_ALIGN;
-use super::promise::Callback;
-use super::readback::Slot;
-use super::request::Outcome;
+use std::fmt;
+
 use crate::alloc::{Arc, try_vec};
+use crate::buffers::buffer::{Buffer, BufferInner, DeviceBuffer};
+use crate::buffers::map_state::SIZE_ALIGN;
 use crate::device::device::Device;
-use crate::device::driver::{Driver, Fence, MapMode, Usage};
+use crate::device::driver::{Driver, Fence, Usage};
 use crate::error::{Error, Result, Status};
-use crate::sync::mutex::Mutex;
 
-/// Records copies and writes for one submit after the other.
+/// Records copies and writes, for one submit after the other.
 ///
-/// What can be known of a copy is checked when it is recorded; where its buffers stand is checked at the submit. A submit that
-/// is refused does nothing and forgets nothing: it can be tried again.
+/// Parameters are checked when a command is recorded, the states of the buffers at the submit. A refused submit does nothing
+/// and keeps what was recorded, so that it can be tried again.
 ///
 /// ```
 /// use backbuf::{Timeout, buffers::{Buffer, BufferDesc, Encoder}, device::{Device, HostConfig, MapMode, Usage}};
@@ -36,105 +32,67 @@ use crate::sync::mutex::Mutex;
 /// assert_eq!(to.range(0, None)?[..], *b"hi there");
 /// # Ok::<(), backbuf::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Encoder<'a> {
     device: Device,
-    steps: Vec<Step<'a>>,
+    commands: Vec<Command<'a>>,
 }
 
-/// Something to be done.
-#[derive(Debug)]
-enum Step<'a> {
+impl fmt::Debug for Encoder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let commands = self.commands.len();
+        f.debug_struct("Encoder").field("device", &self.device).field("commands", &commands).finish()
+    }
+}
+
+/// A recorded command.
+enum Command<'a> {
     Copy {
-        from: Arc<Inner>,
+        from: Arc<BufferInner>,
         from_offset: u64,
-        to: Arc<Inner>,
+        to: Arc<BufferInner>,
         to_offset: u64,
         bytes: u64,
-        then: Option<Then>,
+        after_submit: Option<AfterSubmit>,
     },
     Write {
-        to: Arc<Inner>,
+        to: Arc<BufferInner>,
         offset: u64,
         data: &'a [u8],
     },
 }
 
-/// What follows a copy that is read back: its target is mapped.
-pub(super) struct Then {
-    /// Told of it. One that is dropped tells that there was no submit.
-    pub(super) tell: Mutex<Callback<Outcome>>,
-    /// Keeps the target from being another reading's meanwhile.
-    pub(super) slot: Arc<Slot>,
-}
+/// Called after the submit of its command. Dropping it uncalled means that the encoder was dropped without a submit.
+pub(crate) type AfterSubmit = Box<dyn FnOnce() + Send + Sync>;
 
-impl std::fmt::Debug for Then {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Then").field(&self.slot).finish()
-    }
-}
-
-impl Step<'_> {
-    /// It has been submitted.
-    fn done(self) {
-        if let Step::Copy { to, then: Some(Then { tell, slot }), .. } = self {
-            match Inner::map_async(&to, MapMode::Read, 0, None) {
-                Ok(request) => request.pledge.then(tell.into_inner()),
-                Err(error) => {
-                    let outcome = Outcome { result: Err(error), label: to.label, state: to.state() };
-                    tell.into_inner().answered(outcome);
-                }
-            }
-            // Where the reading has gone, this gives it up.
-            drop(slot);
-        }
-    }
-
-    /// The buffers that it uses, by their parts.
-    fn buffers(&self) -> impl Iterator<Item = (&'static str, &Inner)> {
+impl Command<'_> {
+    /// The buffers that it uses, with their roles.
+    fn buffers(&self) -> impl Iterator<Item = (&'static str, &BufferInner)> {
         let (from, to) = match self {
-            Step::Copy { from, to, .. } => (Some(("from", &**from)), to),
-            Step::Write { to, .. } => (None, to),
+            Command::Copy { from, to, .. } => (Some(("from", &**from)), to),
+            Command::Write { to, .. } => (None, to),
         };
         from.into_iter().chain([("to", &**to)])
     }
 
     fn perform(&self, driver: &mut dyn Driver) -> Result<()> {
         match self {
-            Step::Copy { from, from_offset, to, to_offset, bytes, .. } if *bytes > 0 => {
+            Command::Copy { from, from_offset, to, to_offset, bytes, .. } if *bytes > 0 => {
                 driver.copy(from.native, *from_offset, to.native, *to_offset, *bytes)
             }
-            Step::Write { to, offset, data } if !data.is_empty() => driver.write(to.native, *offset, data),
+            Command::Write { to, offset, data } if !data.is_empty() => driver.write(to.native, *offset, data),
             _ => Ok(()),
         }
     }
 }
 
 impl<'a> Encoder<'a> {
-    /// An encoder with nothing recorded.
-    ///
-    /// ```
-    /// use backbuf::{buffers::Encoder, device::{Device, Fence, HostConfig}};
-    /// let device = Device::host(HostConfig::default())?;
-    /// assert_eq!(Encoder::new(&device).submit()?, Fence(1));
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
+    /// An empty encoder.
     pub fn new(device: &Device) -> Encoder<'a> {
-        Encoder { device: device.clone(), steps: Vec::new() }
+        Encoder { device: device.clone(), commands: Vec::new() }
     }
 
-    /// A copy between two buffers. Offsets and the size are multiples of 4; the source has COPY_SRC, the destination COPY_DST.
-    ///
-    /// ```
-    /// # use backbuf::{Status, buffers::{Buffer, BufferDesc, Encoder}, device::{Device, HostConfig, Usage}};
-    /// # let device = Device::host(HostConfig::default())?;
-    /// # let usage = Usage::COPY_SRC | Usage::COPY_DST;
-    /// # let buffer = Buffer::new(&device, &BufferDesc { size: 8, usage, ..BufferDesc::default() })?;
-    /// let mut encoder = Encoder::new(&device);
-    /// let error = encoder.copy(&buffer, 0, &buffer, 4, 4).unwrap_err();
-    /// assert_eq!(error.status(), Status::Argument);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
+    /// Records a copy between two buffers. Offsets and the size are multiples of 4; the source has COPY_SRC, the destination
+    /// COPY_DST.
     pub fn copy(
         &mut self,
         from: &Buffer,
@@ -151,8 +109,8 @@ impl<'a> Encoder<'a> {
         self.record(&from.inner, from_offset, &to.inner, to_offset, bytes)
     }
 
-    /// Bytes of the caller's own, to a device buffer: the way of data that lies in memory already, since nothing else is
-    /// copied. They are read when they are submitted, and borrowed until the encoder has gone.
+    /// Records a write of the caller's bytes to a device buffer, without a staging buffer between. The bytes are read at the
+    /// submit, and borrowed until the encoder is dropped.
     ///
     /// ```
     /// # use backbuf::{Timeout, buffers::*, device::{Device, HostConfig, Usage}};
@@ -171,23 +129,11 @@ impl<'a> Encoder<'a> {
     pub fn write(&mut self, to: &DeviceBuffer, offset: u64, data: &'a [u8]) -> Result<()> {
         to.check("offset + data", offset, data.len() as u64)?;
         let to = &to.buffer().inner;
-        self.own("to", to)?;
-        self.push(Step::Write { to: to.clone(), offset, data })
+        self.check_device("to", to)?;
+        self.push(Command::Write { to: to.clone(), offset, data })
     }
 
-    /// A copy between two device buffers, of any bytes. The source has COPY_SRC.
-    ///
-    /// ```
-    /// # use backbuf::{buffers::*, device::{Device, HostConfig, Usage}};
-    /// # let device = Device::host(HostConfig::default())?;
-    /// # let usage = Usage::VERTEX | Usage::COPY_SRC;
-    /// # let make = || DeviceBuffer::new(&device, &BufferDesc { size: 61, usage, ..BufferDesc::default() });
-    /// let (from, to) = (make()?, make()?);
-    /// let mut encoder = Encoder::new(&device);
-    /// encoder.copy_bytes(&from, 1, &to, 7, 5)?;
-    /// encoder.submit()?;
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
+    /// Records a copy between two device buffers, at any offset and of any size. The source has COPY_SRC.
     pub fn copy_bytes(
         &mut self,
         from: &DeviceBuffer,
@@ -201,43 +147,36 @@ impl<'a> Encoder<'a> {
         self.record(&from.buffer().inner, from_offset, &to.buffer().inner, to_offset, bytes)
     }
 
-    /// All bytes of a staging buffer, to a device buffer.
-    pub(crate) fn upload(&mut self, from: &Buffer, to: &DeviceBuffer, offset: u64, bytes: u64) -> Result<()> {
-        to.check("offset + bytes", offset, bytes)?;
-        self.record(&from.inner, 0, &to.buffer().inner, offset, bytes)
-    }
-
-    /// A copy of any bytes: what roles are made of, and drivers can do.
+    /// Records a copy at any offset and of any size.
     pub(crate) fn record(
         &mut self,
-        from: &Arc<Inner>,
+        from: &Arc<BufferInner>,
         from_offset: u64,
-        to: &Arc<Inner>,
+        to: &Arc<BufferInner>,
         to_offset: u64,
         bytes: u64,
     ) -> Result<()> {
         self.record_then((from, from_offset), (to, to_offset), bytes, None)
     }
 
-    /// The same, with what follows it.
-    pub(super) fn record_then(
+    /// Records a copy, and what is called after its submit.
+    pub(crate) fn record_then(
         &mut self,
-        (from, from_offset): (&Arc<Inner>, u64),
-        (to, to_offset): (&Arc<Inner>, u64),
+        (from, from_offset): (&Arc<BufferInner>, u64),
+        (to, to_offset): (&Arc<BufferInner>, u64),
         bytes: u64,
-        then: Option<Then>,
+        after_submit: Option<AfterSubmit>,
     ) -> Result<()> {
-        let refused = |name, buffer: &Inner, why| Err(not_fit(name, buffer, why));
-        self.own("from", from)?;
-        self.own("to", to)?;
+        self.check_device("from", from)?;
+        self.check_device("to", to)?;
         if std::ptr::eq(&raw const **from, &raw const **to) {
-            return refused("to", to, "is the source as well; a copy needs two buffers");
+            return Err(refused("to", to, "is the source as well; a copy needs two buffers"));
         }
         if !from.usage.contains(Usage::COPY_SRC) {
-            return refused("from", from, "its usage lacks COPY_SRC");
+            return Err(refused("from", from, "its usage lacks COPY_SRC"));
         }
         if !to.usage.contains(Usage::COPY_DST) {
-            return refused("to", to, "its usage lacks COPY_DST");
+            return Err(refused("to", to, "its usage lacks COPY_DST"));
         }
         for (name, offset, size) in
             [("from_offset + bytes", from_offset, from.size), ("to_offset + bytes", to_offset, to.size)]
@@ -247,31 +186,32 @@ impl<'a> Encoder<'a> {
                 return Err(Error::beyond(name, end, size, "bytes of the buffer"));
             }
         }
-        self.push(Step::Copy { from: from.clone(), from_offset, to: to.clone(), to_offset, bytes, then })
+        let (from, to) = (from.clone(), to.clone());
+        self.push(Command::Copy { from, from_offset, to, to_offset, bytes, after_submit })
     }
 
-    fn own(&self, name: &'static str, buffer: &Inner) -> Result<()> {
+    fn check_device(&self, name: &'static str, buffer: &BufferInner) -> Result<()> {
         if buffer.device.is_same(&self.device) {
             Ok(())
         } else {
-            Err(not_fit(name, buffer, "is of another device"))
+            Err(refused(name, buffer, "belongs to another device"))
         }
     }
 
-    /// Forgets what was recorded last.
-    pub(crate) fn take_back(&mut self) {
-        self.steps.pop();
-    }
-
-    fn push(&mut self, step: Step<'a>) -> Result<()> {
-        self.steps.try_reserve(1)?;
-        self.steps.push(step);
+    fn push(&mut self, command: Command<'a>) -> Result<()> {
+        self.commands.try_reserve(1)?;
+        self.commands.push(command);
         Ok(())
     }
 
-    /// Has the device do what was recorded, and says which fence passes then; the encoder is empty again. A buffer that is
-    /// mapped, pending or destroyed is an error that names it: then nothing is done, and what was recorded stays. Where the
-    /// driver itself fails, steps before the one that failed have been done; what was recorded stays as well.
+    /// Removes the last command.
+    pub(crate) fn pop(&mut self) {
+        self.commands.pop();
+    }
+
+    /// Submits the commands and returns the fence behind them; the encoder is empty again. A buffer that is mapped, pending or
+    /// destroyed is an error that names it: then nothing is done, and the commands stay. If the driver fails, the commands
+    /// before the failed one are done; the commands stay as well.
     ///
     /// ```
     /// # use backbuf::{Status, buffers::{Buffer, BufferDesc, Encoder}, device::{Device, Fence, HostConfig, Usage}};
@@ -289,40 +229,44 @@ impl<'a> Encoder<'a> {
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn submit(&mut self) -> Result<Fence> {
-        let steps = &self.steps;
-        let fence = self.device.call_untimed(|driver| submit(steps, driver))?;
-        self.steps.drain(..).for_each(Step::done);
+        let commands = &self.commands;
+        let fence = self.device.call_untimed(|driver| submit(commands, driver))?;
+        for command in self.commands.drain(..) {
+            if let Command::Copy { after_submit: Some(after_submit), .. } = command {
+                after_submit();
+            }
+        }
         Ok(fence)
     }
 }
 
-fn not_fit(name: &'static str, buffer: &Inner, why: &'static str) -> Error {
+fn refused(name: &'static str, buffer: &BufferInner, why: &'static str) -> Error {
     Error::named(Status::Argument, name, buffer.label.as_str(), why)
 }
 
-/// On the owner thread, where requests are answered too.
-fn submit(steps: &[Step<'_>], driver: &mut dyn Driver) -> Result<Fence> {
-    let mut buffers = try_vec(2 * steps.len())?;
-    for (name, buffer) in steps.iter().flat_map(Step::buffers) {
+/// On the owner thread, which also completes map requests.
+fn submit(commands: &[Command<'_>], driver: &mut dyn Driver) -> Result<Fence> {
+    let mut buffers = try_vec(2 * commands.len())?;
+    for (name, buffer) in commands.iter().flat_map(Command::buffers) {
         buffers.push((&raw const *buffer, name, buffer));
     }
-    buffers.sort_unstable_by_key(|(place, ..)| *place);
-    buffers.dedup_by_key(|(place, ..)| *place);
-    // All are locked until the fence is known: who maps one of them meanwhile waits for it.
+    buffers.sort_unstable_by_key(|(address, ..)| *address);
+    buffers.dedup_by_key(|(address, ..)| *address);
+    // Every buffer stays locked until the fence is known: a map request of one of them waits for the fence.
     let mut locked = try_vec(buffers.len())?;
     for (_, name, buffer) in &buffers {
         let lock = buffer.lock();
-        lock.machine.usable(name, buffer.label.as_str())?;
+        lock.map.check_usable(name, buffer.label.as_str())?;
         locked.push(lock);
     }
     for (_, _, buffer) in &buffers {
         buffer.prepare(driver)?;
     }
-    let done = steps.iter().try_for_each(|step| step.perform(driver));
-    // What a driver that fails half-way has begun uses the buffers all the same.
+    let performed = commands.iter().try_for_each(|command| command.perform(driver));
+    // If a command failed, the ones before it use the buffers all the same.
     let fence = driver.submit();
     if let Ok(fence) = fence {
         locked.iter_mut().for_each(|lock| lock.last_use = fence);
     }
-    done.and(fence)
+    performed.and(fence)
 }

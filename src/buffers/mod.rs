@@ -1,44 +1,38 @@
-//! Buffers of a device that host and device use by turns.
+//! GPU buffers: mapped by request, copied by encoders, and roles built on them.
 //!
-//! A [`Buffer`] follows WebGPU's rules of mapping on every device: it is the host's while it is mapped, and the device's
-//! otherwise, and what breaks the rules is a status that names the buffer and where it stands. To map it is to ask for it:
-//! a [`Request`] is answered, exactly once, when the work that uses the buffer has been done. Copies are recorded in an
-//! [`Encoder`] and submitted together.
+//! A [`Buffer`] follows WebGPU's rules of mapping on every device: it is either mapped, and the host accesses its bytes, or
+//! unmapped, and submitted work uses it. A violation is a status that names the buffer and its state. A mapping is requested;
+//! the [`Request`] completes exactly once, when the work that uses the buffer has finished. An [`Encoder`] records copies and
+//! submits them together.
 //!
-//! On it stand *roles*, which name what a buffer is for and take any number of bytes: a [`DeviceBuffer`] that the device alone
-//! uses, and a [`GrowableBuffer`] of them; an [`ImmediateStagingBuffer`] and a [`DeferredStagingBuffer`] on the way to it; a
-//! [`ReadbackBuffer`] on the way back; and a [`DynamicBuffer`] for what changes with every frame.
+//! Roles are buffers for one purpose, of any size in bytes: [`DeviceBuffer`] and [`GrowableBuffer`] for the device alone;
+//! [`ImmediateStagingBuffer`] and [`DeferredStagingBuffer`] to fill them; [`ReadbackBuffer`] to read them; and
+//! [`DynamicBuffer`] for bytes that change with every frame.
 
 pub(crate) mod buffer;
-pub(crate) mod desc;
-pub(crate) mod device_buffer;
 pub(crate) mod dynamic;
 pub(crate) mod encoder;
 pub(crate) mod growable;
-pub(crate) mod inner;
-pub(crate) mod machine;
+pub(crate) mod map_state;
+pub(crate) mod pending_writes;
 pub(crate) mod promise;
 pub(crate) mod range;
 pub(crate) mod readback;
-pub(crate) mod reading;
 pub(crate) mod report;
 pub(crate) mod request;
-pub(crate) mod staged;
 pub(crate) mod staging;
-pub(crate) mod storage;
 #[cfg(test)]
 mod tests;
 
-pub use buffer::Buffer;
-pub use desc::BufferDesc;
-pub use device_buffer::DeviceBuffer;
-pub use dynamic::{DynamicBuffer, DynamicConfig, DynamicSlice, DynamicStatistics, RingPolicy};
+pub use buffer::{Buffer, BufferDesc, DeviceBuffer};
+pub use dynamic::ring::{DynamicConfig, RingPolicy};
+pub use dynamic::state::DynamicStatistics;
+pub use dynamic::{DynamicBuffer, DynamicSlice};
 pub use encoder::Encoder;
 pub use growable::GrowableBuffer;
-pub use machine::BufferState;
+pub use map_state::{BufferState, MapOutcome};
 pub use range::{MappedRange, MappedRangeMut};
-pub use readback::{ReadbackBuffer, ReadbackConfig, ReadbackStatistics, WhenFull};
-pub use reading::Reading;
-pub use report::{LiveBuffer, leak_report};
-pub use request::{Outcome, Request};
+pub use readback::{ReadbackBuffer, ReadbackConfig, ReadbackStatistics, Reading, WhenFull};
+pub use report::{LeakedBuffer, leak_report};
+pub use request::Request;
 pub use staging::{DeferredStagingBuffer, ImmediateStagingBuffer};

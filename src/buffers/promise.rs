@@ -1,48 +1,49 @@
-//! An answer that somebody owes: given exactly once, whatever threads race for it.
+//! A one-shot promise: completed exactly once, even when threads race.
 //!
-//! Who owns the [`Promise`] owes the answer, and giving it uses the promise up; a promise that is dropped gives the answer it
-//! was made with. Whoever looks, waits or left a callback has the [`Pledge`]. The model checker compiles this file: it names
-//! nothing but `crate::sync::mutex`, `crate::sync`, `crate::alloc` and `crate::error`.
+//! [`Promise`] is the completing side. Completing consumes it, and dropping it uncompleted completes it with the value given at
+//! its creation; so a promise can be neither completed twice nor forgotten. [`Future`] is the receiving side: polled, waited
+//! for, or handed a callback. The model checker compiles this file.
 
 use crate::alloc::Arc;
-use crate::error::{Error, Result, Status};
 use crate::sync::atomic::{AtomicBool, Ordering::*};
 use crate::sync::mutex::Mutex;
 
-/// What is called with the answer. A closure is; a type of its own can be given its memory before it is made.
-pub(crate) trait Answered<T>: Send {
+/// A callback for the value of a promise. Closures are callbacks; a named type can be allocated before its fields are known.
+pub(crate) trait OnComplete<T>: Send {
     /// Called once.
-    fn answered(self: Box<Self>, answer: T);
+    fn call(self: Box<Self>, value: T);
 }
 
-impl<T, F: FnOnce(T) + Send> Answered<T> for F {
-    fn answered(self: Box<Self>, answer: T) {
-        (*self)(answer);
+impl<T, F: FnOnce(T) + Send> OnComplete<T> for F {
+    fn call(self: Box<Self>, value: T) {
+        (*self)(value);
     }
 }
 
-/// What is called with the answer, to be kept until then.
-pub(crate) type Callback<T> = Box<dyn Answered<T>>;
+/// A boxed callback.
+pub(crate) type PromiseCallback<T> = Box<dyn OnComplete<T>>;
 
-enum Slot<T> {
-    Open(Option<Callback<T>>),
-    Given(T),
+enum PromiseState<T> {
+    Pending(Option<PromiseCallback<T>>),
+    Completed(T),
 }
 
-struct Desk<T> {
-    slot: Mutex<Slot<T>>,
-    /// Whether the answer is there: for those who look again and again.
-    given: AtomicBool,
+/// The state that a promise and its futures share.
+struct PromiseShared<T> {
+    state: Mutex<PromiseState<T>>,
+    /// Whether `state` is `Completed`, for polling without the lock.
+    completed: AtomicBool,
 }
 
-/// The duty to answer.
+/// The completing side.
 pub(crate) struct Promise<T: Copy> {
-    desk: Arc<Desk<T>>,
-    otherwise: Option<T>,
+    shared: Arc<PromiseShared<T>>,
+    /// The value of a promise that is dropped uncompleted. None once it is completed.
+    if_dropped: Option<T>,
 }
 
-/// The right to an answer.
-pub(crate) struct Pledge<T: Copy>(Arc<Desk<T>>);
+/// The receiving side. Clones receive the same value.
+pub(crate) struct Future<T: Copy>(Arc<PromiseShared<T>>);
 
 impl<T: Copy> std::fmt::Debug for Promise<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -50,76 +51,76 @@ impl<T: Copy> std::fmt::Debug for Promise<T> {
     }
 }
 
-/// A duty and a right; a promise that is dropped gives `otherwise`.
-pub(crate) fn pair<T: Copy>(otherwise: T) -> Result<(Promise<T>, Pledge<T>)> {
-    let desk = Desk { slot: Mutex::new(Slot::Open(None)), given: AtomicBool::new(false) };
-    let desk = Arc::try_new(desk).map_err(|_| Error::of(Status::OutOfMemory))?;
-    Ok((Promise { desk: desk.clone(), otherwise: Some(otherwise) }, Pledge(desk)))
+/// A promise, completed with `if_dropped` when it is dropped, and its future.
+pub(crate) fn pair<T: Copy>(if_dropped: T) -> (Promise<T>, Future<T>) {
+    let state = Mutex::new(PromiseState::Pending(None));
+    let shared = Arc::new(PromiseShared { state, completed: AtomicBool::new(false) });
+    (Promise { shared: shared.clone(), if_dropped: Some(if_dropped) }, Future(shared))
 }
 
 impl<T: Copy> Promise<T> {
-    /// Gives the answer. A callback runs here, so no lock may be held.
-    pub(crate) fn keep(mut self, answer: T) {
-        self.otherwise = None;
-        self.give(answer);
+    /// Completes the promise and runs its callback, so the caller must hold no lock.
+    pub(crate) fn complete(mut self, value: T) {
+        self.if_dropped = None;
+        self.set(value);
     }
 
-    fn give(&self, answer: T) {
+    fn set(&self, value: T) {
         let before = {
-            let mut slot = self.desk.slot.lock();
-            let before = std::mem::replace(&mut *slot, Slot::Given(answer));
-            // Release: who sees it goes for the answer.
-            self.desk.given.store(true, Release);
+            let mut state = self.shared.state.lock();
+            let before = std::mem::replace(&mut *state, PromiseState::Completed(value));
+            // Release: a thread that loads it sees all that happened before the completion.
+            self.shared.completed.store(true, Release);
             before
         };
-        if let Slot::Open(Some(callback)) = before {
-            callback.answered(answer);
+        if let PromiseState::Pending(Some(callback)) = before {
+            callback.call(value);
         }
     }
 }
 
 impl<T: Copy> Drop for Promise<T> {
     fn drop(&mut self) {
-        if let Some(answer) = self.otherwise.take() {
-            self.give(answer);
+        if let Some(value) = self.if_dropped.take() {
+            self.set(value);
         }
     }
 }
 
-impl<T: Copy> Clone for Pledge<T> {
+impl<T: Copy> Clone for Future<T> {
     fn clone(&self) -> Self {
-        Pledge(self.0.clone())
+        Future(self.0.clone())
     }
 }
 
-impl<T: Copy> Pledge<T> {
-    pub(crate) fn is_given(&self) -> bool {
-        self.0.given.load(Acquire)
+impl<T: Copy> Future<T> {
+    pub(crate) fn is_completed(&self) -> bool {
+        self.0.completed.load(Acquire)
     }
 
-    /// The answer, if it is there.
-    pub(crate) fn look(&self) -> Option<T> {
-        if !self.is_given() {
+    /// The value; `None` while the promise is pending.
+    pub(crate) fn poll(&self) -> Option<T> {
+        if !self.is_completed() {
             return None;
         }
-        match *self.0.slot.lock() {
-            Slot::Given(answer) => Some(answer),
-            Slot::Open(_) => None,
+        match *self.0.state.lock() {
+            PromiseState::Completed(value) => Some(value),
+            PromiseState::Pending(_) => None,
         }
     }
 
-    /// Leaves a callback: it runs here if the answer is there, else where the answer is given.
-    pub(crate) fn then(&self, callback: Callback<T>) {
-        let answer = {
-            let mut slot = self.0.slot.lock();
-            match *slot {
-                Slot::Given(answer) => answer,
-                Slot::Open(_) => {
-                    *slot = Slot::Open(Some(callback));
+    /// Sets the callback. It runs here if the promise is completed, otherwise on the thread that completes it.
+    pub(crate) fn then(&self, callback: PromiseCallback<T>) {
+        let value = {
+            let mut state = self.0.state.lock();
+            match *state {
+                PromiseState::Completed(value) => value,
+                PromiseState::Pending(_) => {
+                    *state = PromiseState::Pending(Some(callback));
                     return;
                 }
             }
         };
-        callback.answered(answer);
+        callback.call(value);
     }
 }

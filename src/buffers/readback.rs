@@ -1,52 +1,48 @@
-//! Bytes on their way back from the device: a ring of buffers, so that one is read while others are being filled.
+//! Readback: copies of device buffers to the host, through a ring of mapped buffers so that several reads overlap.
+//!
+//! A read takes a slot of the ring, records a copy to the buffer of the slot, and after the submit requests a mapping of it.
+//! [`Reading`] is the future of the bytes; dropping it frees the slot.
 
-use super::buffer::Buffer;
-use super::desc::BufferDesc;
-use super::device_buffer::{DeviceBuffer, padded};
-use super::encoder::{Encoder, Then};
-use super::machine::BufferState;
-use super::promise::{self, Callback};
-use super::range::MappedRange;
-use super::reading::Reading;
-use super::request::{Outcome, Request};
+use std::fmt;
+
 use crate::alloc::{Arc, boxed, try_vec};
+use crate::buffers::buffer::{Buffer, BufferDesc, BufferInner, DeviceBuffer, padded};
+use crate::buffers::encoder::Encoder;
+use crate::buffers::map_state::{BufferState, MapOutcome};
+use crate::buffers::promise;
+use crate::buffers::range::MappedRange;
+use crate::buffers::request::Request;
 use crate::device::device::Device;
-use crate::device::driver::Usage;
+use crate::device::driver::{MapMode, Usage};
 use crate::error::{Error, Label, Result, Status};
-use crate::sync::counter::Counter;
 use crate::sync::mutex::{Mutex, MutexGuard};
 use crate::sys::clock::{Deadline, Timeout, now};
 
-/// Why the bytes of a reading do not come, or are not there any more.
-const GIVEN_UP: &str = "the reading was given up for a newer one";
+const DROPPED: &str = "the reading was given up for a newer one";
+const FULL: &str = "every buffer of the ring is in use; drop finished readings, or raise frames";
 
-/// What a read does when every buffer of the ring is in use.
+/// The behavior of a read when every buffer of the ring is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
-    /// It waits for one, at most that long: [`Status::Timeout`].
+    /// The read waits for a buffer, at most this long; then it fails with [`Status::Timeout`].
     Wait(Timeout),
-    /// It is left out: [`Status::Full`].
+    /// The read fails with [`Status::Full`].
     Skip,
-    /// The oldest reading that nobody looks at is given up, and says [`Status::Aborted`]; [`Status::Full`] if all are looked at.
+    /// The read takes the buffer of the oldest reading whose bytes are not borrowed; that reading fails with
+    /// [`Status::Aborted`]. The read fails with [`Status::Full`] if all are borrowed.
     DropOldest,
 }
 
-/// How a [`ReadbackBuffer`] is made.
-///
-/// ```
-/// use backbuf::buffers::{ReadbackConfig, WhenFull};
-/// let config = ReadbackConfig { size: 1 << 20, when_full: WhenFull::DropOldest, ..ReadbackConfig::default() };
-/// assert_eq!(config.frames, 3);
-/// ```
+/// Parameters of a [`ReadbackBuffer`].
 #[derive(Clone, Copy, Debug)]
 pub struct ReadbackConfig<'a> {
-    /// Bytes of a read at most.
+    /// The largest size of a read, in bytes.
     pub size: u64,
-    /// Reads under way at once, 1 to 16.
+    /// The number of buffers, and so of concurrent reads: 1 to 16.
     pub frames: u32,
-    /// What happens when they are all in use.
+    /// The behavior when all buffers are in use.
     pub when_full: WhenFull,
-    /// Named in errors, logs and reports.
+    /// Name in errors, logs and reports.
     pub label: &'a str,
 }
 
@@ -56,57 +52,24 @@ impl Default for ReadbackConfig<'_> {
     }
 }
 
-/// What a [`ReadbackBuffer`] has counted.
+/// Statistics of a [`ReadbackBuffer`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReadbackStatistics {
-    /// Reads that were begun.
+    /// Reads begun.
     pub reads: u64,
-    /// Bytes of them.
+    /// Bytes of these reads.
     pub bytes: u64,
     /// Reads that waited for a buffer.
     pub stalls: u64,
-    /// Nanoseconds of those waits.
+    /// Duration of these waits, in nanoseconds.
     pub stalled_ns: u64,
-    /// Reads that were left out.
+    /// Reads refused because the ring was full.
     pub skipped: u64,
-    /// Readings that were given up for newer ones.
+    /// Readings given up for newer ones.
     pub dropped: u64,
 }
 
-#[derive(Debug, Default)]
-struct Counters {
-    reads: Counter,
-    bytes: Counter,
-    stalls: Counter,
-    stalled_ns: Counter,
-    skipped: Counter,
-    dropped: Counter,
-}
-
-#[derive(Debug)]
-struct Ring {
-    device: Device,
-    buffers: Vec<Buffer>,
-    /// The number of the reading that has each buffer; 0 for none.
-    taken: Mutex<Taken>,
-    counters: Counters,
-}
-
-#[derive(Debug)]
-struct Taken {
-    by: Vec<u64>,
-    last: u64,
-}
-
-/// A buffer of the ring, until it is dropped.
-#[derive(Debug)]
-pub(super) struct Slot {
-    ring: Arc<Ring>,
-    at: usize,
-    pub(super) number: u64,
-}
-
-/// Reads what device buffers hold, several reads at a time, so that no frame waits for its own. It can be used from any thread.
+/// Reads device buffers, several reads at a time, so that no frame waits for its own read. It can be used from any thread.
 ///
 /// ```
 /// use backbuf::Timeout;
@@ -133,31 +96,53 @@ pub(super) struct Slot {
 /// ```
 #[derive(Debug)]
 pub struct ReadbackBuffer {
-    ring: Arc<Ring>,
+    ring: Arc<ReadbackRing>,
     size: u64,
     when_full: WhenFull,
 }
 
-/// The most readings under way.
-const MOST_FRAMES: u32 = 16;
+#[derive(Debug)]
+struct ReadbackRing {
+    device: Device,
+    buffers: Vec<Buffer>,
+    slots: Mutex<SlotOwners>,
+}
+
+#[derive(Debug)]
+struct SlotOwners {
+    /// The number of the reading that owns each buffer; 0 for a free one.
+    owners: Vec<u64>,
+    last_number: u64,
+    statistics: ReadbackStatistics,
+}
+
+/// A buffer of the ring that a reading owns until the slot is dropped, or given to a newer reading.
+#[derive(Debug)]
+struct ReadbackSlot {
+    ring: Arc<ReadbackRing>,
+    index: usize,
+    number: u64,
+}
+
+/// The limit of `ReadbackConfig::frames`.
+const MAX_FRAMES: u32 = 16;
 
 impl ReadbackBuffer {
-    /// A ring of buffers, all made now.
+    /// Makes the ring and all its buffers.
     pub fn new(device: &Device, config: ReadbackConfig<'_>) -> Result<ReadbackBuffer> {
         let ReadbackConfig { size, frames, when_full, label } = config;
-        if !(1..=MOST_FRAMES).contains(&frames) {
-            return Err(Error::value(Status::Argument, "frames", frames, "a ring has 1 to 16 buffers"));
+        if !(1..=MAX_FRAMES).contains(&frames) {
+            return Err(Error::value(Status::Argument, "frames", frames, "must be 1 to 16"));
         }
-        let (mut buffers, mut by) = (try_vec(frames as usize)?, try_vec(frames as usize)?);
+        let mut buffers = try_vec(frames as usize)?;
         let usage = Usage::MAP_READ | Usage::COPY_DST;
         for _ in 0..frames {
             buffers.push(padded(device, &BufferDesc { size, usage, mapped_at_creation: false, label })?);
-            by.push(0);
         }
-        let taken = Mutex::new(Taken { by, last: 0 });
-        let ring = Ring { device: device.clone(), buffers, taken, counters: Counters::default() };
-        let ring = Arc::try_new(ring).map_err(|_| Error::of(Status::OutOfMemory))?;
-        Ok(ReadbackBuffer { ring, size, when_full })
+        let owners = vec![0; buffers.len()];
+        let slots = SlotOwners { owners, last_number: 0, statistics: ReadbackStatistics::default() };
+        let ring = ReadbackRing { device: device.clone(), buffers, slots: Mutex::new(slots) };
+        Ok(ReadbackBuffer { ring: Arc::new(ring), size, when_full })
     }
 
     /// Another handle of the same ring.
@@ -166,7 +151,7 @@ impl ReadbackBuffer {
         ReadbackBuffer { ring: ring.clone(), size: *size, when_full: *when_full }
     }
 
-    /// Submits a copy of what a device buffer holds by then, and asks for it to be mapped. The source has COPY_SRC.
+    /// Submits a copy of the current content of a device buffer, and requests its mapping. The source has COPY_SRC.
     pub fn read(&self, from: &DeviceBuffer, offset: u64, bytes: u64) -> Result<Reading> {
         let mut encoder = Encoder::new(&self.ring.device);
         let reading = self.read_in(&mut encoder, from, offset, bytes)?;
@@ -174,8 +159,8 @@ impl ReadbackBuffer {
         Ok(reading)
     }
 
-    /// Records the same copy in an encoder, among other steps: the reading has what the buffer holds then. It says
-    /// [`Status::Aborted`] where the encoder goes without a submit; and a submit of an encoder answers it, perhaps at once.
+    /// Records the copy in an encoder, among other commands: the reading gets the content at that point. It fails with
+    /// [`Status::Aborted`] if the encoder is dropped without a submit. The submit may complete it at once.
     ///
     /// ```
     /// # use backbuf::{Timeout, buffers::*, device::{Device, HostConfig, Usage}};
@@ -203,176 +188,232 @@ impl ReadbackBuffer {
         if bytes > self.size {
             return Err(Error::beyond("bytes", bytes.into(), self.size, "bytes of the readback buffer"));
         }
-        let slot = Arc::try_new(self.claim()?).map_err(|_| Error::of(Status::OutOfMemory))?;
+        let slot = Arc::new(self.claim()?);
         let to = &slot.buffer().inner;
-        let never = Error::text(Status::Aborted, "the encoder that it was recorded in went without a submit");
-        let (answer, pledge) =
-            promise::pair(Outcome { result: Err(never), label: to.label, state: to.state() })?;
-        let tell: Callback<Outcome> = boxed(move |outcome| answer.keep(outcome))?;
-        let then = Then { tell: Mutex::new(tell), slot: slot.clone() };
-        encoder.record_then((&from.buffer().inner, offset), (to, 0), bytes, Some(then))?;
-        let request = Request::new(pledge, to, 0);
-        let counters = &self.ring.counters;
-        counters.reads.bump(1);
-        counters.bytes.bump(bytes);
+        let unsubmitted = Error::text(Status::Aborted, "the encoder was dropped without a submit");
+        let (promise, future) = promise::pair(to.outcome(Err(unsubmitted), to.state()));
+        // The slot in the closure keeps the buffer from a newer reading until the mapping is requested. If the reading was
+        // dropped before, the closure frees the slot.
+        let mapped = slot.clone();
+        let after_submit = move || {
+            let inner = &mapped.buffer().inner;
+            // A refused request completes the promise.
+            let _ = BufferInner::begin_request(inner, MapMode::Read, 0, None, promise);
+        };
+        encoder.record_then((&from.buffer().inner, offset), (to, 0), bytes, Some(boxed(after_submit)?))?;
+        let request = Request::new(future, to, 0);
+        self.ring.count(|statistics| {
+            statistics.reads += 1;
+            statistics.bytes += bytes;
+        });
         Ok(Reading { request, slot, bytes: bytes as usize })
     }
 
-    /// What it has counted.
-    ///
-    /// ```
-    /// # use backbuf::{buffers::{ReadbackBuffer, ReadbackConfig}, device::{Device, HostConfig}};
-    /// # let device = Device::host(HostConfig::default())?;
-    /// let readback = ReadbackBuffer::new(&device, ReadbackConfig { size: 61, ..ReadbackConfig::default() })?;
-    /// assert_eq!(readback.statistics().reads, 0);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
+    /// The statistics.
     pub fn statistics(&self) -> ReadbackStatistics {
-        let Counters { reads, bytes, stalls, stalled_ns, skipped, dropped } = &self.ring.counters;
-        ReadbackStatistics {
-            reads: reads.get(),
-            bytes: bytes.get(),
-            stalls: stalls.get(),
-            stalled_ns: stalled_ns.get(),
-            skipped: skipped.get(),
-            dropped: dropped.get(),
-        }
+        self.ring.slots.lock().statistics
     }
 
-    /// Bytes of a read at most.
-    ///
-    /// ```
-    /// # use backbuf::{buffers::{ReadbackBuffer, ReadbackConfig}, device::{Device, HostConfig}};
-    /// # let device = Device::host(HostConfig::default())?;
-    /// let readback = ReadbackBuffer::new(&device, ReadbackConfig { size: 61, ..ReadbackConfig::default() })?;
-    /// assert_eq!(readback.size(), 61);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
+    /// The largest size of a read, in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Its label.
-    ///
-    /// ```
-    /// # use backbuf::{buffers::{ReadbackBuffer, ReadbackConfig}, device::{Device, HostConfig}};
-    /// # let device = Device::host(HostConfig::default())?;
-    /// let config = ReadbackConfig { size: 61, label: "depth", ..ReadbackConfig::default() };
-    /// assert_eq!(ReadbackBuffer::new(&device, config)?.label().as_str(), "depth");
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
+    /// The label of the buffer.
     pub fn label(&self) -> Label {
         self.ring.buffers[0].label()
     }
 
-    /// A buffer for a new reading, by the policy.
-    fn claim(&self) -> Result<Slot> {
-        let Ring { device, counters, .. } = &*self.ring;
-        if let Some(slot) = self.free() {
+    /// A slot for a new reading, by the policy.
+    fn claim(&self) -> Result<ReadbackSlot> {
+        if let Some(slot) = self.free_slot() {
             return Ok(slot);
         }
-        let full =
-            "every buffer of the ring is in use; drop readings that are done with, or give it more frames";
+        let full = || Error::text(Status::Full, FULL);
         match self.when_full {
-            WhenFull::Wait(timeout) => {
-                counters.stalls.bump(1);
-                let (began, deadline) = (now(), Deadline::after(timeout));
-                let result = loop {
-                    if let Some(slot) = self.free() {
-                        break Ok(slot);
-                    }
-                    let has_free = || self.ring.taken.lock().by.contains(&0) || device.lost().is_some();
-                    if let Err(error) = device.wait_until(deadline, &has_free) {
-                        break Err(error);
-                    }
-                    if let Some(lost) = device.lost() {
-                        break Err(lost);
-                    }
-                };
-                counters.stalled_ns.bump(now().saturating_sub(began));
-                result
-            }
+            WhenFull::Wait(timeout) => self.wait_for_slot(timeout),
             WhenFull::Skip => {
-                counters.skipped.bump(1);
-                Err(Error::text(Status::Full, full))
+                self.ring.count(|statistics| statistics.skipped += 1);
+                Err(full())
             }
-            WhenFull::DropOldest => self.drop_oldest().ok_or_else(|| Error::text(Status::Full, full)),
+            WhenFull::DropOldest => self.drop_oldest().ok_or_else(full),
         }
     }
 
-    fn free(&self) -> Option<Slot> {
-        let mut taken = self.ring.taken.lock();
-        let at = taken.by.iter().position(|number| *number == 0)?;
-        Some(self.take(&mut taken, at))
+    fn free_slot(&self) -> Option<ReadbackSlot> {
+        let mut slots = self.ring.slots.lock();
+        let index = slots.owners.iter().position(|number| *number == 0)?;
+        Some(self.take(&mut slots, index))
     }
 
-    fn take(&self, taken: &mut Taken, at: usize) -> Slot {
-        taken.last += 1;
-        taken.by[at] = taken.last;
-        Slot { ring: self.ring.clone(), at, number: taken.last }
+    fn take(&self, slots: &mut SlotOwners, index: usize) -> ReadbackSlot {
+        slots.last_number += 1;
+        slots.owners[index] = slots.last_number;
+        ReadbackSlot { ring: self.ring.clone(), index, number: slots.last_number }
     }
 
-    fn drop_oldest(&self) -> Option<Slot> {
-        let Ring { buffers, counters, .. } = &*self.ring;
-        let mut taken = self.ring.taken.lock();
-        // What is ready has only been recorded, and is an encoder's.
-        let unused = |at: &usize| {
-            let buffer = buffers[*at].inner.lock();
-            !buffer.machine.is_lent() && buffer.machine.state() != BufferState::Ready
+    fn wait_for_slot(&self, timeout: Timeout) -> Result<ReadbackSlot> {
+        let device = &self.ring.device;
+        self.ring.count(|statistics| statistics.stalls += 1);
+        let (began, deadline) = (now(), Deadline::after(timeout));
+        let result = loop {
+            if let Some(slot) = self.free_slot() {
+                break Ok(slot);
+            }
+            let ready = || self.ring.slots.lock().owners.contains(&0) || device.lost().is_some();
+            let waited = device.wait_until(deadline, &ready);
+            if let Err(error) = waited.and_then(|()| device.lost().map_or(Ok(()), Err)) {
+                break Err(error);
+            }
         };
-        let at = (0..buffers.len()).filter(unused).min_by_key(|at| taken.by[*at])?;
-        let slot = self.take(&mut taken, at);
-        drop(taken);
-        counters.dropped.bump(1);
-        // Its reading is answered here, and finds that its buffer is another's.
-        buffers[at].inner.unmap_because(GIVEN_UP);
+        self.ring.count(|statistics| statistics.stalled_ns += now().saturating_sub(began));
+        result
+    }
+
+    fn drop_oldest(&self) -> Option<ReadbackSlot> {
+        let buffers = &self.ring.buffers;
+        let mut slots = self.ring.slots.lock();
+        // A buffer that is ready has a recorded copy, which an encoder is yet to submit.
+        let may_drop = |index: &usize| {
+            let buffer = buffers[*index].inner.lock();
+            !buffer.map.has_open_ranges() && buffer.map.state() != BufferState::Ready
+        };
+        let index = (0..buffers.len()).filter(may_drop).min_by_key(|index| slots.owners[*index])?;
+        let slot = self.take(&mut slots, index);
+        slots.statistics.dropped += 1;
+        drop(slots);
+        // Completes the request of the dropped reading.
+        buffers[index].inner.unmap_because(DROPPED);
         Some(slot)
     }
 }
 
-impl Slot {
-    pub(super) fn buffer(&self) -> &Buffer {
-        &self.ring.buffers[self.at]
-    }
-
-    /// That the buffer is this reading's still, for as long as the lock is held.
-    fn claimed(&self) -> Result<MutexGuard<'_, Taken>> {
-        let taken = self.ring.taken.lock();
-        if taken.by[self.at] != self.number {
-            return Err(Error::text(Status::Aborted, GIVEN_UP));
-        }
-        Ok(taken)
-    }
-
-    /// An error if the buffer has been given to a newer reading.
-    pub(super) fn check(&self) -> Result<()> {
-        self.claimed().map(drop)
-    }
-
-    /// Where its bytes are, which stay this reading's from now on.
-    pub(super) fn place(&self) -> Result<*const u8> {
-        let _taken = self.claimed()?;
-        let (place, ..) = self.buffer().inner.lend(0, None, false)?;
-        Ok(place.as_ptr().cast_const())
-    }
-
-    pub(super) fn bytes(&self, bytes: usize) -> Result<MappedRange<'_>> {
-        let _taken = self.claimed()?;
-        Ok(self.buffer().range(0, None)?.cut(bytes))
+impl ReadbackRing {
+    fn count(&self, count: impl FnOnce(&mut ReadbackStatistics)) {
+        count(&mut self.slots.lock().statistics);
     }
 }
 
-impl Drop for Slot {
+impl ReadbackSlot {
+    fn buffer(&self) -> &Buffer {
+        &self.ring.buffers[self.index]
+    }
+
+    /// Fails if the buffer was given to a newer reading; it stays this reading's while the lock is held.
+    fn lock(&self) -> Result<MutexGuard<'_, SlotOwners>> {
+        let slots = self.ring.slots.lock();
+        if slots.owners[self.index] != self.number {
+            return Err(Error::text(Status::Aborted, DROPPED));
+        }
+        Ok(slots)
+    }
+
+    fn bytes(&self, bytes: usize) -> Result<MappedRange<'_>> {
+        let _slots = self.lock()?;
+        Ok(self.buffer().range(0, None)?.truncate(bytes))
+    }
+}
+
+impl Drop for ReadbackSlot {
     fn drop(&mut self) {
-        let mut taken = self.ring.taken.lock();
-        if taken.by[self.at] != self.number {
+        let mut slots = self.ring.slots.lock();
+        if slots.owners[self.index] != self.number {
             return;
         }
-        // Under the lock, so that it is ready for whoever takes it next. What is still pending has no callback: that would
-        // have the slot.
-        self.buffer().inner.unmap_because("the reading was released before its bytes came");
-        taken.by[self.at] = 0;
-        drop(taken);
+        // Under the lock, so that the buffer is ready for its next owner. A pending request has no callback, since a callback
+        // owns the slot.
+        self.buffer().inner.unmap_because("the reading was dropped before its bytes arrived");
+        slots.owners[self.index] = 0;
+        drop(slots);
         self.ring.device.wake_all();
+    }
+}
+
+/// A callback for the bytes of a read.
+pub(crate) type ReadCallback = Box<dyn FnOnce(Result<&[u8]>) + Send>;
+
+/// A read, pending or completed. Dropping it returns its buffer to the ring.
+///
+/// ```
+/// # use backbuf::{Timeout, buffers::*, device::{Device, HostConfig, Usage}};
+/// # let device = Device::host(HostConfig::default())?;
+/// # let usage = Usage::STORAGE | Usage::COPY_SRC;
+/// # let result = DeviceBuffer::new(&device, &BufferDesc { size: 61, usage, ..BufferDesc::default() })?;
+/// # let readback = ReadbackBuffer::new(&device, ReadbackConfig { size: 61, ..ReadbackConfig::default() })?;
+/// let reading = readback.read(&result, 5, 3)?;
+/// while reading.poll().is_none() {
+///     std::thread::yield_now(); // render the next frame
+/// }
+/// assert_eq!(*reading.bytes()?, [0; 3]);
+/// # Ok::<(), backbuf::Error>(())
+/// ```
+pub struct Reading {
+    request: Request,
+    slot: Arc<ReadbackSlot>,
+    bytes: usize,
+}
+
+impl Reading {
+    /// Whether the bytes are available, or the error of the read; `None` while it is pending.
+    pub fn poll(&self) -> Option<Result<()>> {
+        // A completed reading may have been given up since.
+        self.request.poll().map(|outcome| outcome.result.and_then(|()| self.slot.lock().map(drop)))
+    }
+
+    /// Waits for the bytes. On the owner thread of a host-driven device this drives the device.
+    pub fn wait(&self, timeout: Timeout) -> Result<()> {
+        let outcome = self.request.wait(timeout)?;
+        self.poll().unwrap_or(outcome.result)
+    }
+
+    /// The map request behind the read, for a wait that does not keep the reading.
+    pub(crate) fn request(&self) -> Request {
+        self.request.share()
+    }
+
+    /// The bytes, once they are available.
+    pub fn bytes(&self) -> Result<MappedRange<'_>> {
+        self.slot.bytes(self.bytes)
+    }
+
+    /// The first byte and the size. From now on no newer reading takes the buffer until this one is dropped.
+    pub(crate) fn raw_bytes(&self) -> Result<(*const u8, u64)> {
+        let _slots = self.slot.lock()?;
+        let (data, ..) = self.slot.buffer().inner.open_range(0, None, false)?;
+        Ok((data.as_ptr().cast_const(), self.bytes as u64))
+    }
+
+    /// Hands the bytes to a callback, which runs once, like that of [`Request::then`]. After it, the buffer returns to the ring.
+    ///
+    /// ```
+    /// # use backbuf::{Timeout, buffers::*, device::{Device, HostConfig, Usage}};
+    /// # let device = Device::host(HostConfig::default())?;
+    /// # let usage = Usage::STORAGE | Usage::COPY_SRC;
+    /// # let result = DeviceBuffer::new(&device, &BufferDesc { size: 61, usage, ..BufferDesc::default() })?;
+    /// # let readback = ReadbackBuffer::new(&device, ReadbackConfig { size: 61, ..ReadbackConfig::default() })?;
+    /// let (sender, receiver) = std::sync::mpsc::channel();
+    /// readback.read(&result, 0, 61)?.then(move |bytes| sender.send(bytes.map(<[u8]>::len)).unwrap())?;
+    /// assert_eq!(receiver.recv().unwrap(), Ok(61));
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn then(self, callback: impl FnOnce(Result<&[u8]>) + Send + 'static) -> Result<()> {
+        self.call_back(boxed(callback)?);
+        Ok(())
+    }
+
+    pub(crate) fn call_back(self, callback: ReadCallback) {
+        let Reading { request, slot, bytes } = self;
+        request.future.then(Box::new(move |outcome: MapOutcome| {
+            match outcome.result.and_then(|()| slot.bytes(bytes)) {
+                Ok(range) => callback(Ok(&range)),
+                Err(error) => callback(Err(error)),
+            }
+        }));
+    }
+}
+
+impl fmt::Debug for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reading").field("number", &self.slot.number).field("request", &self.request).finish()
     }
 }

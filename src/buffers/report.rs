@@ -1,37 +1,36 @@
-//! The buffers that live, for people who look.
+//! Reports of live buffers: the leak report of a device, and the buffers in a dump.
 
 use std::fmt::{self, Write};
 
-use super::inner::{BUFFERS, Inner};
-use super::machine::BufferState;
-use crate::alloc::try_vec;
+use crate::buffers::buffer::{BUFFERS, BufferInner};
+use crate::buffers::map_state::BufferState;
 use crate::device::device::Device;
 use crate::device::driver::{Native, Usage};
-use crate::error::{Error, Label, Result, Status};
+use crate::error::{Label, Result};
 
-/// A buffer that has not been given back.
+/// A buffer that was neither destroyed nor dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LiveBuffer {
-    /// What it is to the driver.
+pub struct LeakedBuffer {
+    /// The driver's buffer.
     pub native: Native,
-    /// Its label.
+    /// The label of the buffer.
     pub label: Label,
-    /// Its size.
+    /// Size in bytes.
     pub bytes: u64,
-    /// What it is for.
+    /// The uses of the buffer.
     pub usage: Usage,
-    /// Where it stands. A request is open if that is [`BufferState::MapPending`].
+    /// The state of the buffer. A map request is pending if it is [`BufferState::MapPending`].
     pub state: BufferState,
 }
 
-impl fmt::Display for LiveBuffer {
+impl fmt::Display for LeakedBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LiveBuffer { label, bytes, usage, state, .. } = self;
+        let LeakedBuffer { label, bytes, usage, state, .. } = self;
         write!(f, "buffer '{}': {bytes} bytes, {usage:?}, {state:?}", label.as_str())
     }
 }
 
-/// The leak report: every buffer of a device that has neither been destroyed nor dropped.
+/// The leak report: every buffer of a device that was neither destroyed nor dropped.
 ///
 /// ```
 /// use backbuf::{buffers::{Buffer, BufferDesc, leak_report}, device::{Device, HostConfig, Usage}};
@@ -43,47 +42,40 @@ impl fmt::Display for LiveBuffer {
 /// assert_eq!(leak_report(&device)?, []);
 /// # Ok::<(), backbuf::Error>(())
 /// ```
-pub fn leak_report(device: &Device) -> Result<Vec<LiveBuffer>> {
-    let mut room = 16;
+pub fn leak_report(device: &Device) -> Result<Vec<LeakedBuffer>> {
     loop {
-        let mut found = try_vec(room)?;
-        let mut count = 0;
-        let looked = BUFFERS.for_each(|buffer| {
-            if let (true, Some(live)) = (buffer.device.is_same(device), live(buffer)) {
-                count += 1;
-                if found.len() < room {
-                    found.push(live);
-                }
+        let mut found = Vec::new();
+        let mut result = Ok(());
+        let visited = BUFFERS.for_each(|buffer| {
+            if let (true, Ok(()), Some(live)) = (buffer.device.is_same(device), result, live(buffer)) {
+                result = found.try_reserve(1).map_err(Into::into);
+                found.extend(result.is_ok().then_some(live));
             }
         });
-        if looked && count <= room {
-            return Ok(found);
+        if visited {
+            return result.map(|()| found);
         }
-        room = room.max(count).checked_mul(2).ok_or(Error::of(Status::Limit))?;
+        // Another thread creates or drops a buffer.
         std::thread::yield_now();
     }
 }
 
-fn live(buffer: &Inner) -> Option<LiveBuffer> {
-    let Inner { native, label, size: bytes, usage, .. } = *buffer;
+fn live(buffer: &BufferInner) -> Option<LeakedBuffer> {
+    let BufferInner { native, label, size: bytes, usage, .. } = *buffer;
     let state = buffer.state();
-    (state != BufferState::Destroyed).then_some(LiveBuffer { native, label, bytes, usage, state })
+    (state != BufferState::Destroyed).then_some(LeakedBuffer { native, label, bytes, usage, state })
 }
 
-/// A line a buffer. Takes locks only if they are free, and allocates nothing.
+/// Writes a line for each buffer. Waits for no lock and allocates nothing.
 pub(crate) fn dump(out: &mut dyn Write) {
-    let looked = BUFFERS.for_each(|buffer| {
-        let label = buffer.label.as_str();
+    let visited = BUFFERS.for_each(|buffer| {
+        let (label, bytes, usage) = (buffer.label.as_str(), buffer.size, buffer.usage);
         let _ = match buffer.try_state() {
-            Some(state) => {
-                writeln!(out, "buffer '{label}': {} bytes, {:?}, {state:?}", buffer.size, buffer.usage)
-            }
-            None => {
-                writeln!(out, "buffer '{label}': {} bytes, {:?}, in use just now", buffer.size, buffer.usage)
-            }
+            Some(state) => writeln!(out, "buffer '{label}': {bytes} bytes, {usage:?}, {state:?}"),
+            None => writeln!(out, "buffer '{label}': {bytes} bytes, {usage:?}, locked by a call"),
         };
     });
-    if !looked {
-        let _ = writeln!(out, "buffers: the list is in use just now");
+    if !visited {
+        let _ = writeln!(out, "buffers: the list is locked by a call");
     }
 }

@@ -1,28 +1,128 @@
-//! Map requests: looked at, waited for, cancelled, or left to a callback.
+//! Map requests: completed by the device's owner thread once the buffer's last submit has finished.
+//!
+//! A request is completed exactly once. Besides the owner thread, `unmap`, `destroy` and `cancel` complete a pending one on
+//! the calling thread, and the loss or the end of the device completes it with [`Status::DeviceLost`].
 
 use std::fmt;
+use std::ptr::NonNull;
 
-use super::inner::Inner;
-use super::machine::BufferState;
-use super::promise::{Pledge, Promise};
-use crate::alloc::{Arc, Weak, boxed};
+use crate::alloc::{Arc, Weak};
+use crate::buffers::buffer::{Buffer, BufferInner, HostPtr};
+use crate::buffers::map_state::{BufferState, MapOutcome};
+use crate::buffers::promise::{self, Future, Promise};
 use crate::device::device::Device;
-use crate::error::{Error, Label, Result, Status};
+use crate::device::driver::{Driver, MapMode};
+use crate::error::{Error, Result, Status};
+use crate::sync::atomic::Ordering::*;
 use crate::sys::clock::{Deadline, Timeout};
 
-/// What became of a map request.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Outcome {
-    /// Whether the buffer is mapped; else why not: [`Status::Aborted`] by `unmap` or `destroy`, [`Status::Cancelled`],
-    /// [`Status::DeviceLost`], or what the backend says.
-    pub result: Result<()>,
-    /// The buffer's label.
-    pub label: Label,
-    /// Where the buffer stood then.
-    pub state: BufferState,
+impl Buffer {
+    /// Requests a mapping of `size` bytes at `offset`, or of all bytes from there. The request completes as soon as the device
+    /// has finished the work that uses the buffer. Offsets are multiples of 8, sizes multiples of 4; the usage has MAP_READ or
+    /// MAP_WRITE. Fails unless the buffer is ready. See [`Request`].
+    pub fn map_async(&self, mode: MapMode, offset: u64, size: Option<u64>) -> Result<Request> {
+        BufferInner::map_async(&self.inner, mode, offset, size)
+    }
 }
 
-/// A map request that was accepted. It is answered exactly once, and goes on if it is dropped.
+impl BufferInner {
+    pub(crate) fn map_async(
+        this: &Arc<BufferInner>,
+        mode: MapMode,
+        offset: u64,
+        size: Option<u64>,
+    ) -> Result<Request> {
+        let lost = Error::text(Status::DeviceLost, "the device ended before the map request completed");
+        let (promise, future) = promise::pair(this.outcome(Err(lost), BufferState::Ready));
+        let number = BufferInner::begin_request(this, mode, offset, size, promise)?;
+        Ok(Request::new(future, this, number))
+    }
+
+    /// Begins a map request that completes `promise`, and returns its number. A refused request completes it as well.
+    pub(crate) fn begin_request(
+        this: &Arc<BufferInner>,
+        mode: MapMode,
+        offset: u64,
+        size: Option<u64>,
+        promise: Promise<MapOutcome>,
+    ) -> Result<u64> {
+        let mut locked = this.lock();
+        let begun = this.device.lost().map_or(Ok(()), Err);
+        let begun = begun.and_then(|()| {
+            let number = locked.map.request(mode, offset, size)?;
+            let buffer = Arc::downgrade(this);
+            let completion = Box::new(move || {
+                if let Some(buffer) = buffer.upgrade() {
+                    buffer.map_requested(number, mode);
+                }
+            });
+            match this.device.run_after(locked.last_use, completion) {
+                Ok(()) => Ok(number),
+                Err(error) => {
+                    locked.map.fail(number);
+                    Err(error)
+                }
+            }
+        });
+        match begun {
+            Ok(_) => locked.pending = Some(promise),
+            Err(error) => {
+                let state = this.state_of(&locked);
+                drop(locked);
+                this.complete(Some(promise), Err(error), state);
+            }
+        }
+        begun
+    }
+
+    /// Maps the requested bytes and completes the request. On the owner thread, once the device has finished the work that
+    /// uses the buffer, or is lost.
+    fn map_requested(&self, number: u64, mode: MapMode) {
+        let bytes = {
+            let locked = self.lock();
+            if !locked.map.is_pending(number) {
+                return;
+            }
+            locked.map.bytes()
+        };
+        // No lock is held here: `cancel` and `unmap` on other threads do not wait for the driver.
+        let mapped = self.device.call_untimed(|driver: &mut dyn Driver| {
+            self.prepare(driver)?;
+            if bytes.len() == 0 {
+                return Ok(HostPtr(NonNull::dangling()));
+            }
+            let data = driver.map(self.native, mode, bytes.begin, bytes.len())?;
+            self.driver_mapped.store(true, Relaxed);
+            Ok(HostPtr(data))
+        });
+        let mut locked = self.lock();
+        let (state, result) = match mapped {
+            Ok(data) if locked.map.complete(number) => {
+                locked.data = data;
+                (BufferState::Mapped, Ok(()))
+            }
+            Err(error) if locked.map.fail(number) => (BufferState::Ready, Err(error)),
+            // The request was cancelled meanwhile and is completed; the driver unmaps at its next use of the buffer.
+            _ => return,
+        };
+        let pending = locked.pending.take();
+        drop(locked);
+        self.complete(pending, result, state);
+    }
+
+    fn cancel(&self, number: u64) -> bool {
+        let mut locked = self.lock();
+        if !locked.map.fail(number) {
+            return false;
+        }
+        let pending = locked.pending.take();
+        drop(locked);
+        self.complete(pending, Err(Error::of(Status::Cancelled)), BufferState::Ready);
+        true
+    }
+}
+
+/// An accepted map request. It completes exactly once, also if this handle is dropped.
 ///
 /// ```
 /// use backbuf::{Timeout, buffers::{Buffer, BufferDesc}, device::{Device, HostConfig, MapMode, Usage}};
@@ -35,49 +135,35 @@ pub struct Outcome {
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 pub struct Request {
-    pub(crate) pledge: Pledge<Outcome>,
-    pub(crate) device: Device,
-    pub(crate) buffer: Weak<Inner>,
-    pub(crate) number: u64,
+    pub(crate) future: Future<MapOutcome>,
+    device: Device,
+    pub(crate) buffer: Weak<BufferInner>,
+    number: u64,
 }
 
-/// The duty to answer a request.
-pub(crate) type Answer = Promise<Outcome>;
-
 impl Request {
-    /// What became of it, if that is known.
-    ///
-    /// ```
-    /// # use backbuf::{Timeout, buffers::{Buffer, BufferDesc}, device::{Device, HostConfig, MapMode, Usage}};
-    /// # let device = Device::host(HostConfig { host_driven: true, ..HostConfig::default() })?;
-    /// # let usage = Usage::MAP_WRITE | Usage::COPY_SRC;
-    /// # let buffer = Buffer::new(&device, &BufferDesc { size: 64, usage, ..BufferDesc::default() })?;
-    /// let request = buffer.map_async(MapMode::Write, 0, None)?;
-    /// assert_eq!(request.poll(), None, "the device is host-driven");
-    /// device.poll(Timeout::FOREVER)?;
-    /// assert_eq!(request.poll().unwrap().result, Ok(()));
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
-    pub fn poll(&self) -> Option<Outcome> {
-        self.pledge.look()
+    pub(crate) fn new(future: Future<MapOutcome>, buffer: &Arc<BufferInner>, number: u64) -> Request {
+        Request { future, device: buffer.device.clone(), buffer: Arc::downgrade(buffer), number }
     }
 
-    /// Waits for it. On the owner thread of a host-driven device this drives the device.
-    ///
-    /// ```
-    /// # use backbuf::{Timeout, buffers::{Buffer, BufferDesc}, device::{Device, HostConfig, MapMode, Usage}};
-    /// # let device = Device::host(HostConfig::default())?;
-    /// # let usage = Usage::MAP_WRITE | Usage::COPY_SRC;
-    /// # let buffer = Buffer::new(&device, &BufferDesc { size: 64, usage, ..BufferDesc::default() })?;
-    /// buffer.map_async(MapMode::Write, 0, None)?.wait(Timeout::FOREVER)?.result?;
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
-    pub fn wait(&self, timeout: Timeout) -> Result<Outcome> {
+    /// Another handle of the same request.
+    pub(crate) fn share(&self) -> Request {
+        let Request { future, device, buffer, number } = self;
+        Request { future: future.clone(), device: device.clone(), buffer: buffer.clone(), number: *number }
+    }
+
+    /// The outcome; `None` while the request is pending.
+    pub fn poll(&self) -> Option<MapOutcome> {
+        self.future.poll()
+    }
+
+    /// Waits for the outcome. On the owner thread of a host-driven device this drives the device.
+    pub fn wait(&self, timeout: Timeout) -> Result<MapOutcome> {
         Request::wait_any(&[self], timeout)?;
         self.poll().ok_or_else(|| Error::of(Status::Timeout))
     }
 
-    /// Waits until one of them is known: the index of the first such one. All are of one device.
+    /// Waits until one of several requests of one device is completed, and returns the index of the first such request.
     ///
     /// ```
     /// # use backbuf::{Timeout, buffers::{Buffer, BufferDesc, Request}, device::{Device, HostConfig, MapMode, Usage}};
@@ -92,22 +178,19 @@ impl Request {
     /// ```
     pub fn wait_any(requests: &[&Request], timeout: Timeout) -> Result<usize> {
         let Some((first, rest)) = requests.split_first() else {
-            return Err(Error::text(Status::Argument, "requests is empty: nothing would ever come"));
+            return Err(Error::text(Status::Argument, "requests is empty: at least one is required"));
         };
         if rest.iter().any(|request| !request.device.is_same(&first.device)) {
-            return Err(Error::text(
-                Status::Argument,
-                "requests of several devices cannot be waited for together",
-            ));
+            let why = "requests are of several devices; wait for the requests of one device at a time";
+            return Err(Error::text(Status::Argument, why));
         }
-        let known = || requests.iter().position(|request| request.pledge.is_given());
-        let waited = first.device.wait_until(Deadline::after(timeout), &|| known().is_some());
-        // What is known counts, also where the wait ended otherwise.
-        known().map_or_else(|| Err(waited.err().unwrap_or(Error::of(Status::Timeout))), Ok)
+        let completed = || requests.iter().position(|request| request.future.is_completed());
+        let waited = first.device.wait_until(Deadline::after(timeout), &|| completed().is_some());
+        // A completed request counts even if the wait ended for another reason.
+        completed().map_or_else(|| Err(waited.err().unwrap_or(Error::of(Status::Timeout))), Ok)
     }
 
-    /// Takes it back: it is answered with [`Status::Cancelled`], unless it has been answered before. Says whether it was in
-    /// time.
+    /// Cancels a pending request: it completes with [`Status::Cancelled`]. Returns false if it was completed before.
     ///
     /// ```
     /// # use backbuf::{Status, Timeout, buffers::{Buffer, BufferDesc}, device::{Device, HostConfig, MapMode, Usage}};
@@ -123,32 +206,22 @@ impl Request {
         self.buffer.upgrade().is_some_and(|buffer| buffer.cancel(self.number))
     }
 
-    /// Leaves it to a callback, which runs once: on the device's owner thread, on the thread that unmaps, destroys or cancels,
-    /// or here if the answer is known. No lock is held then; the callback may use any buffer, but not wait for the device.
+    /// Sets a callback, which runs once: on the device's owner thread, on the thread that unmaps, destroys or cancels, or here
+    /// if the request is completed. No lock is held then; the callback may use any buffer, but must not wait for the device.
     ///
     /// ```
     /// # use backbuf::{Timeout, buffers::{Buffer, BufferDesc}, device::{Device, HostConfig, MapMode, Usage}};
     /// # let device = Device::host(HostConfig::default())?;
     /// # let usage = Usage::MAP_WRITE | Usage::COPY_SRC;
     /// # let buffer = Buffer::new(&device, &BufferDesc { size: 64, usage, ..BufferDesc::default() })?;
-    /// let (tell, told) = std::sync::mpsc::channel();
-    /// buffer.map_async(MapMode::Write, 0, None)?.then(move |outcome| tell.send(outcome.result).unwrap())?;
-    /// assert_eq!(told.recv().unwrap(), Ok(()));
+    /// let (sender, receiver) = std::sync::mpsc::channel();
+    /// buffer.map_async(MapMode::Write, 0, None)?.then(move |outcome| sender.send(outcome.result).unwrap())?;
+    /// assert_eq!(receiver.recv().unwrap(), Ok(()));
     /// # Ok::<(), backbuf::Error>(())
     /// ```
-    pub fn then(self, callback: impl FnOnce(Outcome) + Send + 'static) -> Result<()> {
-        self.pledge.then(boxed(callback)?);
+    pub fn then(self, callback: impl FnOnce(MapOutcome) + Send + 'static) -> Result<()> {
+        self.future.then(crate::alloc::boxed(callback)?);
         Ok(())
-    }
-
-    /// Another view of the same request.
-    pub(crate) fn share(&self) -> Request {
-        let Request { pledge, device, buffer, number } = self;
-        Request { pledge: pledge.clone(), device: device.clone(), buffer: buffer.clone(), number: *number }
-    }
-
-    pub(crate) fn new(pledge: Pledge<Outcome>, buffer: &Arc<Inner>, number: u64) -> Request {
-        Request { pledge, device: buffer.device.clone(), buffer: Arc::downgrade(buffer), number }
     }
 }
 

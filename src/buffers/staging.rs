@@ -1,35 +1,34 @@
-//! Bytes on their way to the device.
+//! Staging buffers: mapped memory that the host writes and an encoder copies to device buffers.
 
-use super::buffer::Buffer;
-use super::desc::BufferDesc;
-use super::device_buffer::{DeviceBuffer, padded};
-use super::encoder::Encoder;
-use super::machine::BufferState;
-use super::range::MappedRangeMut;
-use super::request::Request;
+use crate::alloc::Arc;
+use crate::buffers::buffer::{Buffer, BufferDesc, BufferInner, DeviceBuffer, padded};
+use crate::buffers::encoder::Encoder;
+use crate::buffers::map_state::BufferState;
+use crate::buffers::range::MappedRangeMut;
+use crate::buffers::request::Request;
 use crate::device::device::Device;
 use crate::device::driver::{MapMode, Usage};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Label, Result, Status};
 use crate::sync::atomic::{AtomicU32, Ordering::*};
 
-/// What both kinds are made of.
+/// The common part of both kinds of staging buffers.
 #[derive(Debug)]
-pub(crate) struct Staging {
+pub(crate) struct StagingBuffer {
     buffer: Buffer,
     size: u64,
-    /// How many write, by calls that copy.
-    writing: AtomicU32,
+    /// Number of threads in `write`.
+    writers: AtomicU32,
 }
 
-impl Staging {
-    fn new(device: &Device, size: u64, label: &str, mapped_at_creation: bool) -> Result<Staging> {
+impl StagingBuffer {
+    fn new(device: &Device, size: u64, label: &str, mapped_at_creation: bool) -> Result<StagingBuffer> {
         let usage = Usage::MAP_WRITE | Usage::COPY_SRC;
         let desc = BufferDesc { size, usage, mapped_at_creation, label };
-        Ok(Staging { buffer: padded(device, &desc)?, size, writing: AtomicU32::new(0) })
+        Ok(StagingBuffer { buffer: padded(device, &desc)?, size, writers: AtomicU32::new(0) })
     }
 
     fn bytes(&self) -> Result<MappedRangeMut<'_>> {
-        Ok(self.buffer.range_mut(0, None)?.cut(self.size as usize))
+        Ok(self.buffer.range_mut(0, None)?.truncate(self.size as usize))
     }
 
     pub(crate) fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
@@ -37,47 +36,48 @@ impl Staging {
         if end > u128::from(self.size) {
             return Err(Error::beyond("offset + data", end, self.size, "bytes of the staging buffer"));
         }
-        self.buffer.inner.device.borrow_mapped()?;
-        // Before the look whether it is mapped: an upload, which ends that under the same lock, sees this, or is seen there.
-        self.writing.fetch_add(1, SeqCst);
-        let written = self.place().map(|(place, _)| {
-            // SAFETY: inside of what is mapped, which nobody uploads meanwhile, and the device is held.
-            unsafe { place.add(offset as usize).copy_from_nonoverlapping(data.as_ptr(), data.len()) };
+        let inner = self.inner();
+        inner.device.borrow_mapped()?;
+        // SeqCst, before the state of the mapping is read: an upload, which ends the mapping under the same lock, either sees
+        // this writer or is seen by it.
+        self.writers.fetch_add(1, SeqCst);
+        let written = self.raw_bytes().map(|(bytes, _)| {
+            // SAFETY: inside of the mapping, which no upload ends while a writer is counted, of a device that is held.
+            unsafe { bytes.add(offset as usize).copy_from_nonoverlapping(data.as_ptr(), data.len()) };
         });
-        self.writing.fetch_sub(1, Release);
-        self.buffer.inner.device.return_mapped();
+        self.writers.fetch_sub(1, Release);
+        inner.device.return_mapped();
         written
     }
 
-    /// Where its bytes are while it is mapped, and how many.
-    pub(crate) fn place(&self) -> Result<(*mut u8, u64)> {
-        let (place, _, number) = self.buffer.inner.lend(0, None, true)?;
-        self.buffer.inner.lock().machine.give_back(number);
-        Ok((place.as_ptr(), self.size))
+    /// The first byte and the size, if the buffer is mapped. No range stays open.
+    pub(crate) fn raw_bytes(&self) -> Result<(*mut u8, u64)> {
+        let (bytes, _, number) = self.inner().open_range(0, None, true)?;
+        self.inner().close_range(number);
+        Ok((bytes.as_ptr(), self.size))
     }
 
-    pub(crate) fn label(&self) -> crate::error::Label {
+    pub(crate) fn label(&self) -> Label {
         self.buffer.label()
     }
 
-    pub(crate) fn inner(&self) -> &crate::alloc::Arc<super::inner::Inner> {
+    pub(crate) fn inner(&self) -> &Arc<BufferInner> {
         &self.buffer.inner
     }
 
     pub(crate) fn upload_to(&self, encoder: &mut Encoder<'_>, to: &DeviceBuffer, offset: u64) -> Result<()> {
-        encoder.upload(&self.buffer, to, offset, self.size)?;
-        if self.buffer.inner.unmap_if(|| self.writing.load(SeqCst) == 0) {
+        to.check("offset + bytes", offset, self.size)?;
+        encoder.record(self.inner(), 0, &to.buffer().inner, offset, self.size)?;
+        if self.inner().unmap_if(|_| self.writers.load(SeqCst) == 0) {
             return Ok(());
         }
-        encoder.take_back();
-        Err(Error::text(
-            Status::Busy,
-            "another thread is writing to the staging buffer; upload it after that",
-        ))
+        encoder.pop();
+        let why = "another thread is writing to the staging buffer; upload it after that";
+        Err(Error::text(Status::Busy, why))
     }
 }
 
-/// A staging buffer that is written at once, and used up by its upload: it begins mapped. For what is loaded once.
+/// A staging buffer for one upload: mapped at creation, written, uploaded once. For data that is loaded once.
 ///
 /// ```
 /// use backbuf::buffers::{BufferDesc, DeviceBuffer, Encoder, ImmediateStagingBuffer};
@@ -86,72 +86,50 @@ impl Staging {
 /// let desc = BufferDesc { size: 1 << 20, usage: Usage::VERTEX, label: "mesh", ..BufferDesc::default() };
 /// let mesh = DeviceBuffer::new(&device, &desc)?;
 /// let mut staging = ImmediateStagingBuffer::new(&device, mesh.size(), "mesh")?;
-/// staging.bytes()?.fill(7);
+/// staging.write(3, b"hello!")?;
+/// assert_eq!(staging.bytes()?[..9], *b"\0\0\0hello!");
 /// let mut encoder = Encoder::new(&device);
 /// staging.upload_to(&mut encoder, &mesh, 0)?;
 /// encoder.submit()?;
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct ImmediateStagingBuffer(pub(crate) Staging);
+pub struct ImmediateStagingBuffer(pub(crate) StagingBuffer);
 
 impl ImmediateStagingBuffer {
-    /// `size` bytes, all zeros, mapped.
+    /// A mapped staging buffer of `size` bytes, all zeros.
     pub fn new(device: &Device, size: u64, label: &str) -> Result<ImmediateStagingBuffer> {
-        Staging::new(device, size, label, true).map(ImmediateStagingBuffer)
+        StagingBuffer::new(device, size, label, true).map(ImmediateStagingBuffer)
     }
 
-    /// Its bytes, to be written in place. Reading them may be slow.
+    /// The bytes, to be written in place. Reading them may be slow.
     pub fn bytes(&mut self) -> Result<MappedRangeMut<'_>> {
         self.0.bytes()
     }
 
-    /// Copies bytes into it.
-    ///
-    /// ```
-    /// # use backbuf::{buffers::ImmediateStagingBuffer, device::{Device, HostConfig}};
-    /// # let device = Device::host(HostConfig::default())?;
-    /// let mut staging = ImmediateStagingBuffer::new(&device, 9, "")?;
-    /// staging.write(3, b"hello!")?;
-    /// assert_eq!(*staging.bytes()?, *b"\0\0\0hello!");
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
+    /// Copies bytes into the staging buffer.
     pub fn write(&mut self, offset: u64, data: &[u8]) -> Result<()> {
         self.0.write(offset, data)
     }
 
-    /// Unmaps it, and records its copy to `offset` of a device buffer: all of its bytes, and no others.
+    /// Unmaps the staging buffer, and records the copy of all its bytes to `offset` of a device buffer.
     pub fn upload_to(&mut self, encoder: &mut Encoder<'_>, to: &DeviceBuffer, offset: u64) -> Result<()> {
         self.0.upload_to(encoder, to, offset)
     }
 
-    /// Its bytes, counted.
-    ///
-    /// ```
-    /// # use backbuf::{buffers::ImmediateStagingBuffer, device::{Device, HostConfig}};
-    /// # let device = Device::host(HostConfig::default())?;
-    /// assert_eq!(ImmediateStagingBuffer::new(&device, 9, "")?.size(), 9);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
+    /// Size in bytes.
     pub fn size(&self) -> u64 {
         self.0.size
     }
 
-    /// Where it stands.
-    ///
-    /// ```
-    /// # use backbuf::{buffers::{BufferState, ImmediateStagingBuffer}, device::{Device, HostConfig}};
-    /// # let device = Device::host(HostConfig::default())?;
-    /// assert_eq!(ImmediateStagingBuffer::new(&device, 9, "")?.state(), BufferState::Mapped);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
+    /// The state of the buffer.
     pub fn state(&self) -> BufferState {
         self.0.buffer.state()
     }
 }
 
-/// A staging buffer that is written when the device is done with it, again and again. For what streams: with a few of them by
-/// turns, one is always ready.
+/// A staging buffer for repeated uploads: mapped by request once the device has finished its last upload. For data that is
+/// streamed: with two or more of them in rotation, the host writes one while the device copies from the others.
 ///
 /// ```
 /// use backbuf::Timeout;
@@ -171,62 +149,41 @@ impl ImmediateStagingBuffer {
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct DeferredStagingBuffer(pub(crate) Staging);
+pub struct DeferredStagingBuffer(pub(crate) StagingBuffer);
 
 impl DeferredStagingBuffer {
-    /// `size` bytes, not mapped.
+    /// An unmapped staging buffer of `size` bytes.
     pub fn new(device: &Device, size: u64, label: &str) -> Result<DeferredStagingBuffer> {
-        Staging::new(device, size, label, false).map(DeferredStagingBuffer)
+        StagingBuffer::new(device, size, label, false).map(DeferredStagingBuffer)
     }
 
-    /// Asks for it to be mapped, as a whole: as soon as its last upload is done. What was written last is still there.
+    /// Requests a mapping of all bytes, which keep their content. The request completes as soon as the device has finished the
+    /// last upload.
     pub fn map_async(&self) -> Result<Request> {
         self.0.buffer.map_async(MapMode::Write, 0, None)
     }
 
-    /// Its bytes, to be written in place while it is mapped. Reading them may be slow.
+    /// The bytes, to be written in place while the buffer is mapped. Reading them may be slow.
     pub fn bytes(&mut self) -> Result<MappedRangeMut<'_>> {
         self.0.bytes()
     }
 
-    /// Copies bytes into it, while it is mapped.
-    ///
-    /// ```
-    /// # use backbuf::{Status, buffers::DeferredStagingBuffer, device::{Device, HostConfig}};
-    /// # let device = Device::host(HostConfig::default())?;
-    /// let mut staging = DeferredStagingBuffer::new(&device, 9, "")?;
-    /// assert_eq!(staging.write(0, b"early").unwrap_err().status(), Status::State);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
+    /// Copies bytes into the staging buffer while it is mapped.
     pub fn write(&mut self, offset: u64, data: &[u8]) -> Result<()> {
         self.0.write(offset, data)
     }
 
-    /// Unmaps it, and records its copy to `offset` of a device buffer: all of its bytes, and no others.
+    /// Unmaps the staging buffer, and records the copy of all its bytes to `offset` of a device buffer.
     pub fn upload_to(&mut self, encoder: &mut Encoder<'_>, to: &DeviceBuffer, offset: u64) -> Result<()> {
         self.0.upload_to(encoder, to, offset)
     }
 
-    /// Its bytes, counted.
-    ///
-    /// ```
-    /// # use backbuf::{buffers::DeferredStagingBuffer, device::{Device, HostConfig}};
-    /// # let device = Device::host(HostConfig::default())?;
-    /// assert_eq!(DeferredStagingBuffer::new(&device, 9, "")?.size(), 9);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
+    /// Size in bytes.
     pub fn size(&self) -> u64 {
         self.0.size
     }
 
-    /// Where it stands.
-    ///
-    /// ```
-    /// # use backbuf::{buffers::{BufferState, DeferredStagingBuffer}, device::{Device, HostConfig}};
-    /// # let device = Device::host(HostConfig::default())?;
-    /// assert_eq!(DeferredStagingBuffer::new(&device, 9, "")?.state(), BufferState::Ready);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
+    /// The state of the buffer.
     pub fn state(&self) -> BufferState {
         self.0.buffer.state()
     }

@@ -1,36 +1,35 @@
-//! The rules of mapping against a plain model, and what the other parts of the library rely on.
+//! A property test of the map state machine against a plain model.
 
 use proptest::prelude::*;
 
-use super::desc::BufferDesc;
-use super::machine::{BufferState, Machine};
+use crate::buffers::map_state::{BufferState, MapState};
 use crate::device::driver::{MapMode, Usage};
 use crate::error::Status;
 
-/// What may be asked of a buffer of 64 bytes.
+/// An operation on a buffer of 64 bytes.
 #[derive(Clone, Debug)]
-enum Step {
+enum MapOp {
     Map(MapMode, u64, Option<u64>),
-    Answer(bool),
-    /// An answer to the request before the last one.
-    Late,
+    Complete(bool),
+    /// A late completion of the request before the last one.
+    LateComplete,
     Unmap,
     Destroy,
-    Lend(u64, Option<u64>, bool),
-    GiveBack,
+    Open(u64, Option<u64>, bool),
+    Close,
     Use,
 }
 
 const SIZE: u64 = 64;
 
-/// Who owns each byte, and nothing cleverer than that.
+/// The state of the buffer and its open ranges, as simple as possible.
 #[derive(Debug)]
 struct Model {
     usage: Usage,
     state: BufferState,
     mode: MapMode,
     mapped: std::ops::Range<u128>,
-    lent: Vec<(std::ops::Range<u128>, bool)>,
+    open: Vec<(std::ops::Range<u128>, bool)>,
 }
 
 impl Model {
@@ -41,7 +40,7 @@ impl Model {
         (aligned && begin >= limit.start && end <= limit.end).then_some(begin..end)
     }
 
-    /// Whether it is accepted.
+    /// Whether the request is accepted.
     fn map(&mut self, mode: MapMode, offset: u64, size: Option<u64>) -> bool {
         let may = match mode {
             MapMode::Read => Usage::MAP_READ,
@@ -57,23 +56,23 @@ impl Model {
         }
     }
 
-    fn lend(&mut self, offset: u64, size: Option<u64>, writable: bool) -> bool {
+    fn open_range(&mut self, offset: u64, size: Option<u64>, writable: bool) -> bool {
         if self.state != BufferState::Mapped || writable && self.mode == MapMode::Read {
             return false;
         }
         let Some(range) = Model::fits(offset, size, &self.mapped) else { return false };
-        let clash = self.lent.iter().any(|(other, written)| {
+        let clash = self.open.iter().any(|(other, written)| {
             (writable || *written) && !(range.start >= other.end || other.start >= range.end)
         });
         if !clash {
-            self.lent.push((range, writable));
+            self.open.push((range, writable));
         }
         !clash
     }
 
     fn end(&mut self, state: BufferState) {
         self.state = state;
-        self.lent.clear();
+        self.open.clear();
     }
 }
 
@@ -91,17 +90,17 @@ fn sizes() -> impl Strategy<Value = Option<u64>> {
     ]
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn op() -> impl Strategy<Value = MapOp> {
     let mode = || prop_oneof![Just(MapMode::Read), Just(MapMode::Write)];
     prop_oneof![
-        4 => (mode(), offsets(), sizes()).prop_map(|(mode, offset, size)| Step::Map(mode, offset, size)),
-        3 => any::<bool>().prop_map(Step::Answer),
-        1 => Just(Step::Late),
-        2 => Just(Step::Unmap),
-        1 => Just(Step::Destroy),
-        6 => (offsets(), sizes(), any::<bool>()).prop_map(|(offset, size, write)| Step::Lend(offset, size, write)),
-        1 => Just(Step::GiveBack),
-        1 => Just(Step::Use),
+        4 => (mode(), offsets(), sizes()).prop_map(|(mode, offset, size)| MapOp::Map(mode, offset, size)),
+        3 => any::<bool>().prop_map(MapOp::Complete),
+        1 => Just(MapOp::LateComplete),
+        2 => Just(MapOp::Unmap),
+        1 => Just(MapOp::Destroy),
+        6 => (offsets(), sizes(), any::<bool>()).prop_map(|(offset, size, write)| MapOp::Open(offset, size, write)),
+        1 => Just(MapOp::Close),
+        1 => Just(MapOp::Use),
     ]
 }
 
@@ -109,66 +108,66 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_machine_does_as_the_model(
+    fn the_map_state_follows_the_model(
         usage in prop_oneof![
             Just(Usage::MAP_READ | Usage::COPY_DST), Just(Usage::MAP_WRITE | Usage::COPY_SRC), Just(Usage::VERTEX)
         ],
         mapped_at_creation: bool,
-        steps in prop::collection::vec(step(), 0..40),
+        ops in prop::collection::vec(op(), 0..40),
     ) {
-        let mut machine = Machine::new(&BufferDesc { size: SIZE, usage, mapped_at_creation, label: "" });
-        prop_assert_eq!(machine.state(), BufferState::Uninitialized);
-        machine.created(mapped_at_creation);
-        let state = if mapped_at_creation { BufferState::Mapped } else { BufferState::Ready };
-        let mut model = Model { usage, state, mode: MapMode::Write, mapped: 0..u128::from(SIZE), lent: Vec::new() };
+        let mut state = MapState::new(SIZE, usage);
+        prop_assert_eq!(state.state(), BufferState::Uninitialized);
+        state.created(mapped_at_creation);
+        let expected = if mapped_at_creation { BufferState::Mapped } else { BufferState::Ready };
+        let mut model = Model { usage, state: expected, mode: MapMode::Write, mapped: 0..u128::from(SIZE), open: Vec::new() };
         let (mut request, mut before, mut numbers) = (0, 0, Vec::new());
-        for step in steps {
-            match step {
-                Step::Map(mode, offset, size) => {
-                    let asked = machine.request(mode, offset, size);
-                    prop_assert_eq!(asked.is_ok(), model.map(mode, offset, size), "{:?}: {:?}", step, asked);
-                    if let Ok(number) = asked {
+        for op in ops {
+            match op {
+                MapOp::Map(mode, offset, size) => {
+                    let begun = state.request(mode, offset, size);
+                    prop_assert_eq!(begun.is_ok(), model.map(mode, offset, size), "{:?}: {:?}", op, begun);
+                    if let Ok(number) = begun {
                         (before, request) = (request, number);
                     }
                 }
-                Step::Answer(good) => {
+                MapOp::Complete(good) => {
                     let pending = model.state == BufferState::MapPending;
-                    let taken = if good { machine.mapped(request) } else { machine.not_mapped(request) };
+                    let taken = if good { state.complete(request) } else { state.fail(request) };
                     prop_assert_eq!(taken, pending);
                     if pending {
                         model.state = if good { BufferState::Mapped } else { BufferState::Ready };
                     }
                 }
-                Step::Late => prop_assert!(!machine.mapped(before) && !machine.not_mapped(before)),
-                Step::Unmap => {
-                    machine.unmap();
+                MapOp::LateComplete => prop_assert!(!state.complete(before) && !state.fail(before)),
+                MapOp::Unmap => {
+                    state.unmap();
                     if model.state != BufferState::Destroyed {
                         model.end(BufferState::Ready);
                     }
                     numbers.clear();
                 }
-                Step::Destroy => {
-                    prop_assert_eq!(machine.destroy(), model.state != BufferState::Destroyed);
+                MapOp::Destroy => {
+                    prop_assert_eq!(state.destroy(), model.state != BufferState::Destroyed);
                     model.end(BufferState::Destroyed);
                     numbers.clear();
                 }
-                Step::Lend(offset, size, writable) => {
-                    let lent = machine.lend(offset, size, writable);
-                    prop_assert_eq!(lent.is_ok(), model.lend(offset, size, writable), "{:?}: {:?}", step, lent);
-                    if let Ok((window, number)) = lent {
-                        let range = &model.lent.last().unwrap().0;
-                        prop_assert_eq!((u128::from(window.begin), u128::from(window.end)), (range.start, range.end));
+                MapOp::Open(offset, size, writable) => {
+                    let opened = state.open_range(offset, size, writable);
+                    prop_assert_eq!(opened.is_ok(), model.open_range(offset, size, writable), "{:?}: {:?}", op, opened);
+                    if let Ok((bytes, number)) = opened {
+                        let range = &model.open.last().unwrap().0;
+                        prop_assert_eq!((u128::from(bytes.begin), u128::from(bytes.end)), (range.start, range.end));
                         numbers.push(number);
                     }
                 }
-                Step::GiveBack => {
+                MapOp::Close => {
                     if !numbers.is_empty() {
-                        machine.give_back(numbers.remove(0));
-                        model.lent.remove(0);
+                        state.close_range(numbers.remove(0));
+                        model.open.remove(0);
                     }
                 }
-                Step::Use => {
-                    let usable = machine.usable("from", "mesh");
+                MapOp::Use => {
+                    let usable = state.check_usable("from", "mesh");
                     prop_assert_eq!(usable.is_ok(), model.state == BufferState::Ready);
                     if let Err(error) = usable {
                         prop_assert_eq!(error.status(), Status::State);
@@ -176,7 +175,7 @@ proptest! {
                     }
                 }
             }
-            prop_assert_eq!(machine.state(), model.state);
+            prop_assert_eq!(state.state(), model.state);
         }
     }
 }

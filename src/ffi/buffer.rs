@@ -3,10 +3,8 @@
 use std::ffi::{c_char, c_void};
 
 use crate::alloc::Arc;
-use crate::buffers::buffer::Buffer;
-use crate::buffers::desc::BufferDesc;
-use crate::buffers::inner::Inner;
-use crate::buffers::machine::BufferState;
+use crate::buffers::buffer::{Buffer, BufferDesc, BufferInner};
+use crate::buffers::map_state::BufferState;
 use crate::device::device::Device;
 use crate::device::driver::{MapMode, Usage};
 use crate::error::{Error, Label, Result, Status};
@@ -188,7 +186,7 @@ pub(super) fn size_of_range(given: u64) -> Option<u64> {
 }
 
 /// The part of a buffer that outlives its handle, for calls that run callbacks, which may release the handle.
-pub(super) fn inner(buffer: &Buffer) -> Result<Arc<Inner>> {
+pub(super) fn inner(buffer: &Buffer) -> Result<Arc<BufferInner>> {
     Ok(buffer.inner.clone())
 }
 
@@ -294,7 +292,7 @@ pub extern "C" fn bb_buffer_release(buffer: *mut bb_buffer) -> bb_status {
 }
 
 fn mapped_range(buffer: &Buffer, offset: u64, bytes: u64, writable: bool) -> Result<(*mut u8, u64)> {
-    let (out, bytes, _) = buffer.inner.lend(offset, size_of_range(bytes), writable)?;
+    let (out, bytes, _) = buffer.inner.open_range(offset, size_of_range(bytes), writable)?;
     Ok((out.as_ptr(), bytes as u64))
 }
 

@@ -1,7 +1,7 @@
 //! `bb_device_buffer`: memory that only the device accesses, of a fixed size or growable.
 
 use crate::alloc::Arc;
-use crate::buffers::device_buffer::DeviceBuffer;
+use crate::buffers::buffer::{BufferDesc, DeviceBuffer};
 use crate::buffers::growable::GrowableBuffer;
 use crate::device::device::Device;
 use crate::device::driver::Native;
@@ -105,7 +105,7 @@ pub(super) fn target(handle: *const bb_device_buffer) -> Result<Arc<DeviceBuffer
 unsafe fn create(
     desc: *const bb_buffer_desc,
     buffer: *mut *mut bb_device_buffer,
-    make: impl FnOnce(crate::buffers::desc::BufferDesc<'_>) -> Result<DeviceBufferRole>,
+    make: impl FnOnce(BufferDesc<'_>) -> Result<DeviceBufferRole>,
 ) -> Result<()> {
     // SAFETY: promised by the caller.
     let (out, desc) = unsafe { (input::output(buffer, "buffer")?, desc_of(desc)?) };

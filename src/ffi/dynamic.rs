@@ -2,9 +2,9 @@
 
 use std::ffi::{c_char, c_void};
 
-use crate::buffers::dynamic::ring::Ring;
-use crate::buffers::dynamic::{DynamicBuffer, DynamicConfig, RingPolicy};
-use crate::buffers::storage::Claim;
+use crate::buffers::dynamic::DynamicBuffer;
+use crate::buffers::dynamic::ring::{DynamicConfig, DynamicRing, RingPolicy};
+use crate::buffers::dynamic::state::RawSlice;
 use crate::device::device::Device;
 use crate::device::driver::{Native, Usage};
 use crate::error::{Error, Label, Result, Status};
@@ -115,13 +115,13 @@ impl bb_dynamic_slice {
         Native(self.buffer)
     }
 
-    fn of(claim: &Claim) -> bb_dynamic_slice {
+    fn of(slice: &RawSlice) -> bb_dynamic_slice {
         bb_dynamic_slice {
-            data: claim.data().cast(),
-            bytes: claim.bytes,
-            buffer: claim.native().0,
-            offset: claim.offset,
-            frame: claim.frame,
+            data: slice.data().cast(),
+            bytes: slice.bytes,
+            buffer: slice.native().0,
+            offset: slice.offset,
+            frame: slice.frame,
         }
     }
 }
@@ -224,7 +224,7 @@ pub unsafe extern "C" fn bb_dynamic_end_update(
     on("bb_dynamic_end_update", dynamic, |dynamic: &DynamicBuffer| {
         // SAFETY: the header requires a slice.
         let slice = unsafe { input::required(slice, "slice") }?;
-        dynamic.ring.end(slice.native(), slice.offset, slice.frame)
+        dynamic.ring.finish(slice.native(), slice.offset, slice.frame)
     })
 }
 
@@ -275,7 +275,7 @@ pub extern "C" fn bb_dynamic_flush(dynamic: *mut bb_dynamic) -> bb_status {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_dynamic_end_frame(dynamic: *mut bb_dynamic) -> bb_status {
-    on("bb_dynamic_end_frame", dynamic, |dynamic: &DynamicBuffer| Ring::end_frame(&dynamic.ring))
+    on("bb_dynamic_end_frame", dynamic, |dynamic: &DynamicBuffer| DynamicRing::end_frame(&dynamic.ring))
 }
 
 /// Gets the statistics of a dynamic buffer.

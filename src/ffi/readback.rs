@@ -194,7 +194,7 @@ pub unsafe extern "C" fn bb_readback_read_in(
             encoder.with(|encoder| {
                 let reading = readback.read_in(encoder, &from, offset, bytes)?;
                 // Without a handle the copy is not recorded.
-                let handle = slot.fill(reading).inspect_err(|_| encoder.take_back())?;
+                let handle = slot.fill(reading).inspect_err(|_| encoder.pop())?;
                 out.set(handle as *mut bb_reading)
             })
         })

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use crate::buffers::reading::{Delivery, Reading, Receiver};
+use crate::buffers::readback::{ReadCallback, Reading};
 use crate::error::{Error, Result, Status};
 use crate::ffi::callback::{UserData, bb_drop_fn, boxed_callback, discard};
 use crate::ffi::guard::{destroy, guard_handle, on, outside};
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn bb_reading_bytes(reading: *mut bb_reading, span: *mut b
     on("bb_reading_bytes", reading, |reading: &Reading| {
         // SAFETY: the header requires memory for a span.
         let out = unsafe { input::output(span, "span") }?;
-        let (data, bytes) = reading.place()?;
+        let (data, bytes) = reading.raw_bytes()?;
         out.set(bb_const_span { data: data.cast(), bytes })
     })
 }
@@ -104,12 +104,11 @@ pub unsafe extern "C" fn bb_reading_then(
 ) -> bb_status {
     guard_handle("bb_reading_then", reading, |handle| {
         // Everything that can fail is done before the handle ends.
-        let room = Delivery::room()?;
         // SAFETY: the header requires a callback.
         let closure = unsafe { receiver(callback) }?;
         match object::remove::<Reading>(handle) {
             Ok(reading) => {
-                reading.leave_to(room, closure);
+                reading.call_back(closure);
                 Ok(())
             }
             Err(error) => {
@@ -123,7 +122,7 @@ pub unsafe extern "C" fn bb_reading_then(
 /// # Safety
 ///
 /// NULL, or a callback.
-unsafe fn receiver(callback: *const bb_read_callback) -> Result<Receiver> {
+unsafe fn receiver(callback: *const bb_read_callback) -> Result<ReadCallback> {
     // SAFETY: promised by the caller.
     let given = unsafe { input::required(callback, "callback") }?;
     let call = input::function(given.call, "callback.call")?;

@@ -4,9 +4,10 @@ use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
 
 use crate::alloc::{boxed, try_vec};
-use crate::buffers::inner::Inner;
-use crate::buffers::promise::Callback;
-use crate::buffers::request::{Outcome, Request};
+use crate::buffers::buffer::BufferInner;
+use crate::buffers::map_state::MapOutcome;
+use crate::buffers::promise::PromiseCallback;
+use crate::buffers::request::Request;
 use crate::error::{Error, Label, Result, Status};
 use crate::ffi::buffer::{bb_buffer_state, inner, mode_of, size_of_range};
 use crate::ffi::callback::{UserData, bb_drop_fn, boxed_callback, discard};
@@ -51,7 +52,7 @@ pub struct bb_map_callback {
 }
 
 impl bb_map_outcome {
-    fn of(outcome: &Outcome, struct_size: u32) -> bb_map_outcome {
+    fn of(outcome: &MapOutcome, struct_size: u32) -> bb_map_outcome {
         let (status, message) = match &outcome.result {
             Ok(()) => (bb_status::BB_OK, Text::<256>::of(format_args!(""))),
             Err(error) => (error.status().into(), Text::of(format_args!("{error}"))),
@@ -80,12 +81,12 @@ impl Object for Request {
 /// # Safety
 ///
 /// NULL, or a callback that may be called once on any thread.
-unsafe fn closure_of(callback: *const bb_map_callback) -> Result<Option<Callback<Outcome>>> {
+unsafe fn closure_of(callback: *const bb_map_callback) -> Result<Option<PromiseCallback<MapOutcome>>> {
     // SAFETY: promised by the caller.
     let Some(given) = (unsafe { callback.as_ref() }) else { return Ok(None) };
     let call = input::function(given.call, "callback.call")?;
     let user_data = UserData::new(given.user_data, given.drop);
-    let closure = move |outcome: Outcome| {
+    let closure = move |outcome: MapOutcome| {
         let Some(_running) = user_data.enter() else { return };
         let outcome = bb_map_outcome::of(&outcome, size_of::<bb_map_outcome>() as u32);
         // SAFETY: the caller's own function, called once, with its user data.
@@ -122,7 +123,7 @@ pub(super) unsafe fn request_map(
         unsafe { out.write(handle as *mut bb_request) };
     }
     if let Some(closure) = closure {
-        request.pledge.then(closure);
+        request.future.then(closure);
     }
     Ok(())
 }
@@ -158,7 +159,9 @@ pub unsafe extern "C" fn bb_buffer_map_async(
         let mode = mode_of(mode)?;
         // SAFETY: the header requires a callback or NULL, and memory for a handle or NULL.
         unsafe {
-            request_map(callback, request, || Inner::map_async(&inner, mode, offset, size_of_range(size)))
+            request_map(callback, request, || {
+                BufferInner::map_async(&inner, mode, offset, size_of_range(size))
+            })
         }
     })
 }

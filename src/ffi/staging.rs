@@ -2,8 +2,8 @@
 
 use std::ffi::{c_char, c_void};
 
-use crate::buffers::inner::Inner;
-use crate::buffers::staging::{DeferredStagingBuffer, ImmediateStagingBuffer, Staging};
+use crate::buffers::buffer::BufferInner;
+use crate::buffers::staging::{DeferredStagingBuffer, ImmediateStagingBuffer, StagingBuffer};
 use crate::device::device::Device;
 use crate::device::driver::MapMode;
 use crate::error::{Label, Result};
@@ -38,7 +38,7 @@ impl Object for DeferredStagingBuffer {
 /// # Safety
 ///
 /// NULL, or that many bytes that do not change while the call lasts.
-unsafe fn write(staging: &Staging, offset: u64, data: *const c_void, bytes: u64) -> Result<()> {
+unsafe fn write(staging: &StagingBuffer, offset: u64, data: *const c_void, bytes: u64) -> Result<()> {
     // SAFETY: promised by the caller.
     staging.write(offset, unsafe { input::many(data.cast::<u8>(), bytes, "data") }?)
 }
@@ -46,14 +46,19 @@ unsafe fn write(staging: &Staging, offset: u64, data: *const c_void, bytes: u64)
 /// # Safety
 ///
 /// NULL, or memory for a span.
-unsafe fn bytes(staging: &Staging, span: *mut bb_span) -> Result<()> {
+unsafe fn bytes(staging: &StagingBuffer, span: *mut bb_span) -> Result<()> {
     // SAFETY: promised by the caller.
     let out = unsafe { input::output(span, "span") }?;
-    let (data, bytes) = staging.place()?;
+    let (data, bytes) = staging.raw_bytes()?;
     out.set(bb_span { data: data.cast(), bytes })
 }
 
-fn upload(staging: &Staging, encoder: *mut bb_encoder, to: *mut bb_device_buffer, offset: u64) -> Result<()> {
+fn upload(
+    staging: &StagingBuffer,
+    encoder: *mut bb_encoder,
+    to: *mut bb_device_buffer,
+    offset: u64,
+) -> Result<()> {
     with(encoder, |encoder: &SharedEncoder| {
         let to = target(to)?;
         encoder.with(|encoder| staging.upload_to(encoder, &to, offset))
@@ -202,7 +207,7 @@ pub unsafe extern "C" fn bb_deferred_staging_map_async(
     let inner = |staging: &DeferredStagingBuffer| Ok(staging.0.inner().clone());
     outside("bb_deferred_staging_map_async", staging, inner, |inner| {
         // SAFETY: the header requires a callback or NULL, and memory for a handle or NULL.
-        unsafe { request_map(callback, request, || Inner::map_async(&inner, MapMode::Write, 0, None)) }
+        unsafe { request_map(callback, request, || BufferInner::map_async(&inner, MapMode::Write, 0, None)) }
     })
 }
 

@@ -39,7 +39,7 @@ pub fn everywhere(check: fn(&Device)) {
 
 /// Where nothing may be installed, or the build is without it.
 pub fn may_be_missing(error: &Error) -> bool {
-    let built_without = error.to_string().contains("this build is without");
+    let built_without = error.to_string().contains("this build has no");
     error.status() == Status::Unsupported
         && (built_without || std::env::var_os("BACKBUF_NO_INSTALL").is_some())
 }

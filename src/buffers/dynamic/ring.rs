@@ -1,91 +1,111 @@
-//! The ring below a dynamic buffer: room for updates, frame by frame, and the storage that it lies in.
+//! The ring of a dynamic buffer: room for updates by policy, and the end of frames.
+//!
+//! An update takes room in the ring. If there is none, the policy decides: fail, wait for the oldest frame, or grow. Ending a
+//! frame puts a fence behind its last use; when the fence has passed, its room is free again.
 
-use std::collections::VecDeque;
-
-use super::statistics::{Counters, DynamicStatistics};
-use super::{DynamicConfig, RingPolicy};
-use crate::alloc::Arc;
-use crate::buffers::storage::{Claim, Storage};
+use crate::alloc::{Arc, boxed};
+use crate::buffers::dynamic::state::{DynamicStatistics, RawSlice, RingState, UpdateStorage};
 use crate::device::device::Device;
-use crate::device::driver::{Fence, Native, Usage};
-use crate::device::frame_ring::FrameRing;
+use crate::device::driver::{Driver, Fence, Foreign, Native, Usage};
 use crate::error::{Error, Label, Result, Status};
-use crate::sync::counter::Counter;
+use crate::log::{self, Level};
 use crate::sync::mutex::{Mutex, MutexGuard};
-use crate::sys::clock::{Deadline, now};
+use crate::sys::clock::{Deadline, Timeout, now};
 
-/// How often a ring that does not wait looks for a frame that is just being ended.
-const SOON: u32 = 200;
+/// How often an update that must not wait yields to a thread that is ending a frame.
+const YIELDS: u32 = 200;
 /// Larger updates are copied outside of the lock.
 const SMALL: usize = 4096;
-const FULL: &str =
-    "the ring is full of frames that the device has not done; give it more frames, or a policy that waits";
-/// The least alignment of an update: what a vertex of four numbers wants.
+/// The smallest alignment of an update: that of a vertex attribute of four numbers.
 const ALIGN: u64 = 16;
+/// A grown ring shrinks after this many frames that fit into its first size.
+const IDLE_FRAMES: u32 = 64;
 
-#[derive(Debug)]
-pub(super) struct State {
-    pub(super) storage: Arc<Storage>,
-    pub(super) room: FrameRing,
-    /// The frame that is being written, from 1 on.
-    pub(super) frame: u64,
-    /// Its updates that have not ended.
-    pub(super) open: Vec<(Native, u64)>,
-    /// Whether it had any.
-    pub(super) used: bool,
-    /// Frames that have ended, and the fence of each once it is known.
-    pub(super) ended: VecDeque<(u64, Option<Fence>)>,
-    /// Storage that has been replaced, and such for one update, until the last frame that uses it has passed.
-    pub(super) retired: VecDeque<(u64, Arc<Storage>)>,
-    /// How many frames in a row would have fitted into the ring as it was made.
-    pub(super) idle: u32,
+const FULL: &str =
+    "the ring is full of frames in flight; configure more frames, or a policy that waits or grows";
+
+/// The behavior of a full ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RingPolicy {
+    /// An update fails with [`Status::Full`].
+    Fail,
+    /// An update waits for the oldest frame, at most this long.
+    Block(Timeout),
+    /// The ring gets larger storage. It shrinks again when it is idle.
+    Grow {
+        /// The largest size of the ring in bytes. At this size, an update fails with [`Status::Full`].
+        most: u64,
+    },
 }
 
-impl State {
-    /// An update is written; false if it has been before.
-    fn close(&mut self, native: Native, offset: u64) -> bool {
-        let Some(at) = self.open.iter().rposition(|open| *open == (native, offset)) else { return false };
-        self.open.swap_remove(at);
-        if let Some(staged) = self.find(native).and_then(|storage| storage.buffer.inner.staged.as_ref()) {
-            staged.end(offset);
+/// Parameters of a dynamic buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct DynamicConfig<'a> {
+    /// The approximate number of bytes that a frame writes.
+    pub size: u64,
+    /// The uses of the buffer; COPY_DST is added.
+    pub usage: Usage,
+    /// Frames in flight, 1 to 16: the ring has this many times `size`. Fences protect the bytes, not this number.
+    pub frames: u32,
+    /// The behavior of a full ring.
+    pub policy: RingPolicy,
+    /// Name in errors, logs and reports.
+    pub label: &'a str,
+}
+
+impl Default for DynamicConfig<'_> {
+    fn default() -> Self {
+        let policy = RingPolicy::Block(Timeout::nanos(1_000_000_000));
+        DynamicConfig { size: 0, usage: Usage::UNIFORM, frames: 3, policy, label: "" }
+    }
+}
+
+/// The limit of `DynamicConfig::frames`.
+const MAX_FRAMES: u32 = 16;
+
+impl DynamicConfig<'_> {
+    fn check(&self) -> Result<()> {
+        if !(1..=MAX_FRAMES).contains(&self.frames) {
+            return Err(Error::value(Status::Argument, "frames", self.frames, "must be 1 to 16"));
         }
-        true
-    }
-
-    /// The storage of this frame or of one in flight.
-    fn find(&self, native: Native) -> Option<&Arc<Storage>> {
-        let retired = self.retired.iter().map(|(_, storage)| storage);
-        retired.chain([&self.storage]).find(|storage| storage.native() == native)
+        let why = if self.usage == Usage::NONE {
+            "at least one flag is required"
+        } else if self.usage.intersects(Usage::MAP_READ | Usage::MAP_WRITE) {
+            "a dynamic buffer is never mapped: remove MAP_READ and MAP_WRITE"
+        } else {
+            return Ok(());
+        };
+        Err(Error::value(Status::Argument, "usage", self.usage.bits(), why))
     }
 }
 
-/// What helps where there is no room.
+/// What makes room for an update that does not fit.
 enum Remedy {
     Grow {
         to: u64,
     },
     Dedicated,
     Wait(Fence),
-    /// A frame is being ended on another thread.
-    Soon,
+    /// Another thread is ending a frame.
+    FrameEnds,
     None(&'static str),
 }
 
 #[derive(Debug)]
-pub(crate) struct Ring {
+pub(crate) struct DynamicRing {
     pub(crate) device: Device,
     usage: Usage,
     pub(crate) label: Label,
     align: u64,
-    /// Bytes of it as it was made.
-    pub(super) base: u64,
+    /// The first size of the ring in bytes.
+    base: u64,
     policy: RingPolicy,
-    pub(super) state: Mutex<State>,
-    pub(super) counters: Counters,
+    state: Mutex<RingState>,
 }
 
-impl Ring {
-    pub(crate) fn new(device: &Device, config: &DynamicConfig<'_>) -> Result<Ring> {
+impl DynamicRing {
+    pub(crate) fn new(device: &Device, config: &DynamicConfig<'_>) -> Result<DynamicRing> {
+        config.check()?;
         let limits = device.info().limits;
         let aligned = |usage, to| if config.usage.contains(usage) { to } else { ALIGN };
         let align = aligned(Usage::UNIFORM, limits.uniform_offset_alignment)
@@ -93,144 +113,114 @@ impl Ring {
             .max(ALIGN);
         let base = config.size.max(1).checked_next_multiple_of(align);
         let base = base.and_then(|size| size.checked_mul(config.frames.into())).ok_or_else(|| {
-            Error::value(Status::Limit, "size", config.size, "times frames is more than a buffer can hold")
+            let why = "size times frames exceeds the largest buffer of this device";
+            Error::value(Status::Limit, "size", config.size, why)
         })?;
-        let label = Label::new(config.label);
-        let storage = Storage::new(device, base, config.usage, config.label)?;
-        let state = State {
-            storage,
-            room: FrameRing::new(base),
-            frame: 1,
-            open: Vec::new(),
-            used: false,
-            ended: VecDeque::new(),
-            retired: VecDeque::new(),
-            idle: 0,
-        };
-        let (device, usage, policy) = (device.clone(), config.usage, config.policy);
-        let (state, counters) = (Mutex::new(state), Counters::default());
-        Ok(Ring { device, usage, label, align, base, policy, state, counters })
+        let storage = UpdateStorage::new(device, base, config.usage, config.label)?;
+        let state = Mutex::new(RingState::new(storage, base));
+        let DynamicConfig { usage, policy, .. } = *config;
+        Ok(DynamicRing {
+            device: device.clone(),
+            usage,
+            label: Label::new(config.label),
+            align,
+            base,
+            policy,
+            state,
+        })
     }
 
-    /// A whole update, and where it is. Small ones, where there is room, are written under the one lock.
-    pub(crate) fn update(&self, data: &[u8]) -> Result<Claim> {
-        if let Some(lost) = self.device.lost() {
-            return Err(lost);
-        }
-        let (bytes, mut claim) = (data.len() as u64, None);
+    /// A whole update. A small one that finds room is written under one lock.
+    pub(crate) fn update(&self, data: &[u8]) -> Result<RawSlice> {
+        self.device.lost().map_or(Ok(()), Err)?;
         self.device.borrow_mapped()?;
-        let result = (|| {
-            if data.len() <= SMALL {
-                let mut state = self.state.lock();
-                claim = self.claim(&mut state, bytes)?;
-                if let Some(claim) = &claim {
-                    // SAFETY: room that is nobody else's, of a device that is held.
-                    unsafe { claim.data().copy_from_nonoverlapping(data.as_ptr(), data.len()) };
-                    state.close(claim.native(), claim.offset);
-                }
-            }
-            if claim.is_none() {
-                let begun = self.begin(bytes)?;
-                // SAFETY: as above.
-                unsafe { begun.data().copy_from_nonoverlapping(data.as_ptr(), data.len()) };
-                self.end(begun.native(), begun.offset, begun.frame)?;
-                claim = Some(begun);
-            }
-            claim.ok_or_else(|| Error::of(Status::Full))
-        })();
+        let result = self.write(data);
         self.device.return_mapped();
         result
     }
 
-    /// Room for an update of this frame, by the policy.
-    pub(crate) fn begin(&self, bytes: u64) -> Result<Claim> {
-        if let Some(lost) = self.device.lost() {
-            return Err(lost);
+    /// [`DynamicRing::update`], while the device is held.
+    fn write(&self, data: &[u8]) -> Result<RawSlice> {
+        let bytes = data.len() as u64;
+        if data.len() <= SMALL {
+            let mut state = self.state.lock();
+            if let Some(slice) = state.claim(bytes, self.align)? {
+                // SAFETY: the room belongs to this update, and the device is held.
+                unsafe { slice.data().copy_from_nonoverlapping(data.as_ptr(), data.len()) };
+                state.finish(slice.native(), slice.offset);
+                return Ok(slice);
+            }
         }
-        let (mut looked, mut soon, mut stalled) = (false, 0, None);
-        let result = loop {
-            let remedy = {
-                let mut state = self.state.lock();
-                if let Some(claim) = self.claim(&mut state, bytes)? {
-                    break Ok(claim);
-                }
-                self.free(&mut state);
-                if let Some(claim) = self.claim(&mut state, bytes)? {
-                    break Ok(claim);
-                }
-                self.remedy(&state, bytes)
-            };
-            // What has passed may not have been seen yet.
-            if !looked && !matches!(remedy, Remedy::Wait(_) | Remedy::Dedicated) {
-                looked = true;
-                self.look()?;
-                continue;
-            }
-            match remedy {
-                Remedy::Soon => match self.policy {
-                    RingPolicy::Block(timeout) => {
-                        let (_, deadline) = *stalled.get_or_insert_with(|| (now(), Deadline::after(timeout)));
-                        let known = || {
-                            !matches!(self.state.lock().ended.front(), Some((_, None)))
-                                || self.device.lost().is_some()
-                        };
-                        let waited = self.device.wait_until(deadline, &known);
-                        if let Err(error) = waited.and_then(|()| self.device.lost().map_or(Ok(()), Err)) {
-                            break Err(error);
-                        }
-                    }
-                    _ if soon < SOON => {
-                        soon += 1;
-                        std::thread::yield_now();
-                    }
-                    _ => break Err(self.full(bytes, FULL)),
-                },
-                Remedy::Grow { to } => self.replace(to, &self.counters.grown)?,
-                Remedy::Dedicated => break self.dedicated(bytes),
-                Remedy::Wait(fence) => {
-                    let RingPolicy::Block(timeout) = self.policy else { continue };
-                    let (_, deadline) = *stalled.get_or_insert_with(|| (now(), Deadline::after(timeout)));
-                    if let Err(error) = self.device.wait(fence, deadline, &|| false) {
-                        break Err(error);
-                    }
-                }
-                Remedy::None(why) => break Err(self.full(bytes, why)),
-            }
-        };
-        if let Some((began, _)) = stalled {
-            self.counters.stalls.bump(1);
-            self.counters.stalled_ns.bump(now().saturating_sub(began));
+        let slice = self.begin(bytes)?;
+        // SAFETY: as above.
+        unsafe { slice.data().copy_from_nonoverlapping(data.as_ptr(), data.len()) };
+        self.finish(slice.native(), slice.offset, slice.frame)?;
+        Ok(slice)
+    }
+
+    /// Room for an update of this frame, by the policy.
+    pub(crate) fn begin(&self, bytes: u64) -> Result<RawSlice> {
+        self.device.lost().map_or(Ok(()), Err)?;
+        let mut stall = None;
+        let result = self.claim(bytes, &mut stall);
+        if let Some((began, _)) = stall {
+            let statistics = &mut self.state.lock().statistics;
+            statistics.stalls += 1;
+            statistics.stalled_ns += now().saturating_sub(began);
         }
         result
     }
 
-    fn full(&self, bytes: u64, why: &'static str) -> Error {
-        self.counters.refused.bump(1);
-        Error::value(Status::Full, "bytes", bytes, why)
-    }
-
-    fn claim(&self, state: &mut State, bytes: u64) -> Result<Option<Claim>> {
-        state.open.try_reserve(1)?;
-        let Some(offset) = state.room.claim(bytes, self.align, state.frame)? else { return Ok(None) };
-        let storage = state.storage.clone();
-        self.opened(state, storage, offset, bytes).map(Some)
-    }
-
-    fn opened(&self, state: &mut State, storage: Arc<Storage>, offset: u64, bytes: u64) -> Result<Claim> {
-        if let Some(staged) = &storage.buffer.inner.staged {
-            // Rounded up, so that neighbours are written as one.
-            staged.begin(offset, bytes.max(1).next_multiple_of(self.align))?;
+    /// Room by the policy; `stall` is set to the begin and the deadline of the wait, if there is one.
+    fn claim(&self, bytes: u64, stall: &mut Option<(u64, Deadline)>) -> Result<RawSlice> {
+        let mut deadline = |timeout| stall.get_or_insert_with(|| (now(), Deadline::after(timeout))).1;
+        let (mut polled, mut yields) = (false, 0);
+        loop {
+            let remedy = {
+                let mut state = self.state.lock();
+                if let Some(slice) = state.claim(bytes, self.align)? {
+                    return Ok(slice);
+                }
+                state.free(&self.device);
+                if let Some(slice) = state.claim(bytes, self.align)? {
+                    return Ok(slice);
+                }
+                self.remedy(&state, bytes)
+            };
+            // The device may have passed fences that nothing has polled yet.
+            if !polled && !matches!(remedy, Remedy::Wait(_) | Remedy::Dedicated) {
+                polled = true;
+                self.poll_fences()?;
+                continue;
+            }
+            match (remedy, self.policy) {
+                (Remedy::FrameEnds, RingPolicy::Block(timeout)) => {
+                    let ready = || {
+                        !matches!(self.state.lock().ended.front(), Some((_, None)))
+                            || self.device.lost().is_some()
+                    };
+                    self.device.wait_until(deadline(timeout), &ready)?;
+                    self.device.lost().map_or(Ok(()), Err)?;
+                }
+                (Remedy::FrameEnds, _) if yields < YIELDS => {
+                    yields += 1;
+                    std::thread::yield_now();
+                }
+                (Remedy::FrameEnds, _) => return Err(self.refuse(bytes, FULL)),
+                (Remedy::Grow { to }, _) => self.replace(to, |statistics| &mut statistics.grown)?,
+                (Remedy::Dedicated, _) => return self.claim_dedicated(bytes),
+                (Remedy::Wait(fence), RingPolicy::Block(timeout)) => {
+                    self.device.wait(fence, deadline(timeout), &|| false)?;
+                }
+                (Remedy::Wait(_), _) => {}
+                (Remedy::None(why), _) => return Err(self.refuse(bytes, why)),
+            }
         }
-        state.open.push((storage.native(), offset));
-        state.used = true;
-        self.counters.updates.add(1);
-        self.counters.bytes.add(bytes);
-        Ok(Claim { storage, offset, bytes, frame: state.frame })
     }
 
-    fn remedy(&self, state: &State, bytes: u64) -> Remedy {
+    fn remedy(&self, state: &RingState, bytes: u64) -> Remedy {
         let now = state.room.bytes();
-        // A piece that cannot be rounded up has no chance anywhere; making its buffer says so.
+        // A size that cannot be rounded up fits nowhere; creating its buffer fails with the reason.
         let rounded = bytes.checked_next_multiple_of(self.align).unwrap_or(u64::MAX);
         if let RingPolicy::Grow { most } = self.policy
             && now < most
@@ -247,31 +237,41 @@ impl Ring {
         }
         match (self.policy, state.ended.front()) {
             (RingPolicy::Block(_), Some((_, Some(fence)))) => Remedy::Wait(*fence),
-            (_, Some((_, None))) => Remedy::Soon,
+            (_, Some((_, None))) => Remedy::FrameEnds,
             (RingPolicy::Block(_), None) => {
-                Remedy::None("this frame alone fills the ring; end it, or give the ring a larger size")
+                Remedy::None("this frame alone fills the ring; end it, or configure a larger size")
             }
             _ => Remedy::None(FULL),
         }
     }
 
-    /// Takes back what frames that have passed were charged.
-    pub(super) fn free(&self, state: &mut State) {
-        let mut passed = 0;
-        while let Some((frame, Some(fence))) = state.ended.front()
-            && self.device.has_passed(*fence)
-        {
-            passed = *frame;
-            state.ended.pop_front();
-        }
-        state.room.free(passed);
-        while state.retired.front().is_some_and(|(frame, _)| *frame <= passed) {
-            state.retired.pop_front();
-        }
+    fn refuse(&self, bytes: u64, why: &'static str) -> Error {
+        self.state.lock().statistics.refused += 1;
+        Error::value(Status::Full, "bytes", bytes, why)
     }
 
-    /// Has the device look at the fences of frames that have ended. Where only others could, they will.
-    fn look(&self) -> Result<()> {
+    /// Storage for one update, kept until its frame has passed.
+    fn claim_dedicated(&self, bytes: u64) -> Result<RawSlice> {
+        let rounded = bytes.checked_next_multiple_of(self.align).unwrap_or(bytes);
+        let storage = UpdateStorage::new(&self.device, rounded, self.usage, self.label.as_str())?;
+        Ok(self.state.lock().claim_dedicated(storage, bytes, self.align))
+    }
+
+    /// Replaces the storage by one of this size, and counts that.
+    fn replace(&self, bytes: u64, counter: fn(&mut DynamicStatistics) -> &mut u64) -> Result<()> {
+        let before = self.state.lock().storage.native();
+        let storage = UpdateStorage::new(&self.device, bytes, self.usage, self.label.as_str())?;
+        let mut state = self.state.lock();
+        // Another thread may have replaced it meanwhile.
+        if state.storage.native() == before {
+            state.replace(storage, bytes);
+            *counter(&mut state.statistics) += 1;
+        }
+        Ok(())
+    }
+
+    /// Has the device poll the fences of ended frames, if this thread may drive it.
+    fn poll_fences(&self) -> Result<()> {
         let newest = self.state.lock().ended.iter().rev().find_map(|(_, fence)| *fence);
         match newest {
             Some(fence) if !self.device.is_host_driven() || self.device.is_owner() => {
@@ -281,39 +281,7 @@ impl Ring {
         }
     }
 
-    /// Another storage, of that many bytes, for this frame's next updates and for later frames.
-    pub(super) fn replace(&self, bytes: u64, counter: &Counter) -> Result<()> {
-        let before = self.state.lock().storage.native();
-        let storage = Storage::new(&self.device, bytes, self.usage, self.label.as_str())?;
-        let mut state = self.state.lock();
-        if state.storage.native() != before {
-            // Somebody else was quicker.
-            return Ok(());
-        }
-        state.retired.try_reserve(1)?;
-        let old = std::mem::replace(&mut state.storage, storage);
-        let frame = state.frame;
-        state.retired.push_back((frame, old));
-        state.room = FrameRing::new(bytes);
-        state.idle = 0;
-        counter.bump(1);
-        Ok(())
-    }
-
-    /// A storage for one update, which is kept until its frame has passed.
-    fn dedicated(&self, bytes: u64) -> Result<Claim> {
-        let rounded = bytes.checked_next_multiple_of(self.align).unwrap_or(bytes);
-        let storage = Storage::new(&self.device, rounded, self.usage, self.label.as_str())?;
-        let mut state = self.state.lock();
-        let room = state.retired.try_reserve(1).and_then(|()| state.open.try_reserve(1));
-        room.map_err(|_| Error::of(Status::OutOfMemory))?;
-        let frame = state.frame;
-        state.retired.push_back((frame, storage.clone()));
-        self.counters.dedicated.add(1);
-        self.opened(&mut state, storage, 0, bytes)
-    }
-
-    fn current(&self, frame: u64) -> Result<MutexGuard<'_, State>> {
+    fn current(&self, frame: u64) -> Result<MutexGuard<'_, RingState>> {
         let state = self.state.lock();
         if frame == state.frame {
             return Ok(state);
@@ -321,29 +289,112 @@ impl Ring {
         Err(Error::value(Status::Stale, "slice.frame", frame, "has ended; begin an update of this frame"))
     }
 
-    /// Where an update of that frame lies; an error unless the frame is the one being written.
-    pub(crate) fn storage(&self, native: Native, frame: u64) -> Result<Arc<Storage>> {
+    /// The storage of an update. Fails unless its frame is the current one.
+    pub(crate) fn storage(&self, native: Native, frame: u64) -> Result<Arc<UpdateStorage>> {
         let state = self.current(frame)?;
-        let unknown =
-            || Error::value(Status::Argument, "slice.buffer", native.0, "is not this dynamic buffer's");
+        let why = "does not belong to this dynamic buffer";
+        let unknown = || Error::value(Status::Argument, "slice.buffer", native.0, why);
         state.find(native).cloned().ok_or_else(unknown)
     }
 
-    /// An update of `frame` has been written.
-    pub(crate) fn end(&self, native: Native, offset: u64, frame: u64) -> Result<()> {
-        let mut state = self.current(frame)?;
-        if !state.close(native, offset) {
-            return Err(Error::text(Status::State, "this update has been ended already"));
+    /// Finishes an update of this frame.
+    pub(crate) fn finish(&self, native: Native, offset: u64, frame: u64) -> Result<()> {
+        if self.current(frame)?.finish(native, offset) {
+            return Ok(());
+        }
+        Err(Error::text(Status::State, "the update was ended before"))
+    }
+
+    /// Copies finished updates to the device, where they were written elsewhere.
+    pub(crate) fn flush(&self) -> Result<()> {
+        let unflushed = self.state.lock().unflushed();
+        if unflushed.is_empty() {
+            return Ok(());
+        }
+        let renderer = self.device.renderer().filter(|renderer| renderer.check().is_ok());
+        let exported = self.device.call_untimed(|driver| {
+            flush(&unflushed, driver)?;
+            driver.submit()?;
+            if renderer.is_some() { driver.export().map(Some) } else { Ok(None) }
+        })?;
+        if let (Some(renderer), Some(fence)) = (renderer, exported) {
+            renderer.wait(fence);
+            self.device.discard(fence);
         }
         Ok(())
     }
 
-    pub(crate) fn statistics(&self) -> DynamicStatistics {
-        self.counters.seen()
+    /// Ends the frame. All work that uses its updates was submitted, or drawn on this thread.
+    pub(crate) fn end_frame(this: &Arc<DynamicRing>) -> Result<()> {
+        let (frame, unflushed, shrink) = {
+            let mut state = this.state.lock();
+            if !state.open.is_empty() {
+                let why = "updates of this frame are not ended; end them first";
+                return Err(Error::value(Status::State, "open", state.open.len() as u64, why));
+            }
+            if !state.used {
+                state.free(&this.device);
+                return Ok(());
+            }
+            let unflushed = state.unflushed();
+            let frame = state.end_frame(this.base);
+            (frame, unflushed, state.room.bytes() > this.base && state.idle >= IDLE_FRAMES)
+        };
+        let renderer = this.device.renderer().filter(|renderer| renderer.check().is_ok());
+        let drawn = renderer.map(|renderer| renderer.fence()).transpose()?;
+        if this.device.is_owner() {
+            this.submit_frame(frame, &unflushed, drawn)?;
+        } else {
+            // A rendering thread does not wait for the owner thread.
+            let ring = this.clone();
+            let submit = boxed(move || {
+                if let Err(error) = ring.submit_frame(frame, &unflushed, drawn) {
+                    let text = format_args!("frame {frame} is freed with the next frame: {error}");
+                    log::record(Level::Warn, "buffers", ring.label.as_str(), text);
+                }
+            })?;
+            this.device.run_after(Fence(0), submit)?;
+        }
+        if shrink && let Err(error) = this.replace(this.base, |statistics| &mut statistics.trimmed) {
+            // The frame has ended all the same.
+            let text = format_args!("the ring keeps its size: {error}");
+            log::record(Level::Warn, "buffers", this.label.as_str(), text);
+        }
+        Ok(())
     }
 
-    /// Bytes of the ring now.
+    /// Submits a fence behind the work that uses a frame. If that fails, the fence of the next frame frees this one as well.
+    fn submit_frame(
+        &self,
+        frame: u64,
+        unflushed: &[Arc<UpdateStorage>],
+        drawn: Option<Foreign>,
+    ) -> Result<()> {
+        let fence = self.device.call_untimed(|driver| {
+            flush(unflushed, driver)?;
+            if let Some(drawn) = drawn {
+                driver.import(drawn)?;
+            }
+            let fence = driver.submit()?;
+            self.device.poll_fence(driver, fence)?;
+            Ok(fence)
+        })?;
+        let mut state = self.state.lock();
+        state.submitted(frame, fence);
+        state.free(&self.device);
+        Ok(())
+    }
+
+    pub(crate) fn statistics(&self) -> DynamicStatistics {
+        self.state.lock().statistics
+    }
+
+    /// Size of the ring in bytes.
     pub(crate) fn capacity(&self) -> u64 {
         self.state.lock().room.bytes()
     }
+}
+
+fn flush(storages: &[Arc<UpdateStorage>], driver: &mut dyn Driver) -> Result<()> {
+    storages.iter().try_for_each(|storage| storage.buffer.inner.prepare(driver))
 }
