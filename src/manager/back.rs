@@ -151,7 +151,7 @@ impl Shared {
         let applier = unsafe { self.applier() };
         applier.forward.mark_all_rewritten();
         (applier.tag, applier.tagged) = (tag, true);
-        self.count_in_place(1, self.shape.bytes);
+        self.counters.count_in_place(1, self.shape.bytes);
         self.role.release();
         self.waiters.signal();
         Ok(())

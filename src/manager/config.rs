@@ -122,7 +122,7 @@ impl Config<'_> {
         if let Some(extra) = self.max_extra_copies {
             let value = |why| Error::value(Status::Argument, "max_extra_copies", extra, why);
             if extra > MAX_COPIES as u32 - self.copies {
-                return Err(value("with copies at most 32"));
+                return Err(value("use at most 32 together with copies"));
             }
             if extra > 0 && self.device.is_some() {
                 return Err(value(
@@ -137,7 +137,7 @@ impl Config<'_> {
                 Status::Argument,
                 "initial.len()",
                 initial.len() as u64,
-                "not the bytes of the state",
+                "must be the bytes of the state",
             ));
         }
         let bad = |value: i128, why| Err(Error::value(Status::Argument, "worker_priority", value, why));

@@ -21,7 +21,7 @@ use crate::manager::core::shared::{MANAGERS, Settings, Shared};
 use crate::manager::core::undo;
 use crate::manager::core::update_log::{UNIT_BYTES, UpdateLog};
 use crate::manager::core::worker;
-use crate::manager::core::worker_state::{WorkerState, duty};
+use crate::manager::core::worker_state::duty;
 use crate::manager::manager::Manager;
 use crate::manager::shape::Shape;
 use crate::manager::update::Refused;
@@ -77,13 +77,13 @@ impl Manager {
         let parts = || -> Result<_> {
             // SAFETY: just created; retired below if this fails.
             let applier = applier(unsafe { copies.as_ref() }, config, settings.max_copies, number)?;
-            Ok((applier, UpdateLog::with_units(units)?, WorkerState::new()?))
+            Ok((applier, UpdateLog::with_units(units)?))
         };
-        let (applier, log, worker) = parts().inspect_err(|_| {
+        let (applier, log) = parts().inspect_err(|_| {
             // SAFETY: just created, and not used any more.
             unsafe { StateCopies::retire(copies) };
         })?;
-        let shared = Shared::new(settings, shape, applier, log, copies, worker, label, instance.tag);
+        let shared = Shared::new(settings, shape, applier, log, copies, label, instance.tag);
         shared.counters.count_copies(2, config.copies);
         let shared = Arc::try_new(shared).map_err(|_| Error::of(Status::OutOfMemory))?;
         MANAGERS.add(&shared)?;
@@ -147,13 +147,6 @@ impl Manager {
     /// [`Status::Stalled`] and [`Status::Interrupted`] (a signal or the thread's wait check ended the wait) neither holds yet:
     /// what the callback may use stays until it returns, and the rest is released then. The manager is gone in each case. A drop
     /// whose wait is interrupted returns early as well, and reports nothing.
-    ///
-    /// ```
-    /// # use backbuf::{DType, Timeout, manager::Manager};
-    /// let manager = Manager::new(DType::U8, &[1])?;
-    /// manager.destroy(Timeout::nanos(2_000_000_000))?;
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
     pub fn destroy(self, timeout: Timeout) -> Result<()> {
         let mut manager = ManuallyDrop::new(self);
         if !slots::is_own(manager.shared.process) {

@@ -1,8 +1,8 @@
 //! The manager: the methods that Rust programs call.
 
-use crate::alloc::{Arc, try_box, try_vec};
+use crate::alloc::{Arc, boxed, try_vec};
 use crate::dtype::DType;
-use crate::error::{Error, Label, Result, Status};
+use crate::error::{Label, Result, Status};
 use crate::manager::back::{Back, BackMode};
 use crate::manager::batch::Batch;
 use crate::manager::core::callback::Release;
@@ -77,10 +77,10 @@ impl Manager {
         timeout: Timeout,
     ) -> Result<()> {
         // In a box, so that the bytes do not move even if they lie within the value.
-        let data = try_box(data).map_err(|_| Error::of(Status::OutOfMemory))?;
+        let data = boxed(data)?;
         let bytes: &[u8] = (*data).as_ref();
         let (count, pointer) = (self.shared.shape.count_of(bytes)?, bytes.as_ptr());
-        let release: Release = try_box(move || drop(data)).map_err(|_| Error::of(Status::OutOfMemory))?;
+        let release: Release = boxed(move || drop(data))?;
         // SAFETY: the bytes are in the box, which the release drops.
         Ok(unsafe { self.shared.enqueue_borrowed(byte_offset, count, pointer, release, timeout) }?)
     }
@@ -97,15 +97,6 @@ impl Manager {
 
     /// Enqueues a tag, such as the producer's step number: fronts with the updates before it have this tag, until another
     /// follows.
-    ///
-    /// ```
-    /// # use backbuf::{DType, Timeout, manager::Manager};
-    /// let manager = Manager::new(DType::U8, &[1])?;
-    /// manager.enqueue_tag(42, Timeout::TRY)?;
-    /// manager.synchronize(Timeout::FOREVER)?;
-    /// assert_eq!(manager.front()?.tag(), 42);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
     pub fn enqueue_tag(&self, tag: u64, timeout: Timeout) -> Result<()> {
         // SAFETY: a tag has no pointers.
         unsafe { self.shared.enqueue(Op::Tag(tag), timeout) }
@@ -249,17 +240,7 @@ impl Manager {
         self.shared.trim(timeout)
     }
 
-    /// Refuses new work, publishes what was accepted, then lets waiters go with [`Status::Closed`]. FrontCount stay readable.
-    ///
-    /// ```
-    /// # use backbuf::{DType, Status, Timeout, manager::Manager};
-    /// let manager = Manager::new(DType::U8, &[1])?;
-    /// manager.enqueue(0, &[7], Timeout::TRY)?;
-    /// manager.close(Timeout::FOREVER)?;
-    /// assert_eq!(manager.front()?.bytes(), [7]);
-    /// assert_eq!(manager.enqueue(0, &[8], Timeout::TRY).unwrap_err().status(), Status::Closed);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
+    /// Refuses new work, publishes what was accepted, then ends all waits with [`Status::Closed`]. FrontCount stay readable.
     pub fn close(&self, timeout: Timeout) -> Result<()> {
         self.shared.close(timeout)
     }

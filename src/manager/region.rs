@@ -105,7 +105,7 @@ impl RegionPlan {
                 Status::Argument,
                 "region",
                 length as u64,
-                "entries, which is not the state's number of dimensions",
+                "entries: use one per dimension of the state",
             ));
         }
         let plan = RegionPlan::new(shape.lengths(), shape.element, region)?;

@@ -28,7 +28,7 @@ impl Shape {
                 Status::Argument,
                 "ndim",
                 lengths.len() as u64,
-                "more than 16 dimensions",
+                "use at most 16 dimensions",
             ));
         }
         let element = dtype.size();
@@ -100,7 +100,7 @@ impl Shape {
                 Status::Argument,
                 "data.len()",
                 length,
-                "not a whole number of elements",
+                "must be a whole number of elements",
             ));
         }
         Ok(length / self.element)
@@ -113,7 +113,7 @@ impl Shape {
                 Status::Argument,
                 "element.len()",
                 element.len() as u64,
-                "not the bytes of one element",
+                "must be the bytes of one element",
             ));
         }
         Ok(())

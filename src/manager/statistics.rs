@@ -146,6 +146,13 @@ impl ManagerCounters {
         }
     }
 
+    /// Counts updates that were applied without a record in the log. Requires the applier role.
+    #[inline(always)]
+    pub(crate) fn count_in_place(&self, updates: u64, bytes: u64) {
+        self.in_place.add(updates);
+        self.bytes.add(bytes);
+    }
+
     /// Records the number of copies with memory, of which `ordinary` are not extra. Requires the applier role.
     pub(crate) fn count_copies(&self, present: u32, ordinary: u32) {
         let extra = u64::from(present.saturating_sub(ordinary));

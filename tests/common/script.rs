@@ -1,9 +1,8 @@
-//! A script of calls on one manager, against a plain model of what the state must be.
+//! Random scripts of calls on one manager, compared with a plain model of the state.
 //!
-//! A script is bytes, eight for the manager and eight a call: proptest draws them, the fuzzer mutates them. One thread calls,
-//! so the order is the script's; when the worker publishes is its own affair. So after each synchronize the front is the
-//! model's state, and between two of them it is one of the states since the last: never a half of a batch, never older than
-//! what was shown before.
+//! A script is bytes, eight for the manager and eight per call: proptest draws them, the fuzzer mutates them. One thread
+//! calls, so the order is the script's, but the worker may publish at any time. After each synchronize the front is the
+//! model's state; between two of them it is one of the states since the last: never half of a batch, never an older one.
 
 #[path = "device.rs"]
 mod device;
@@ -20,7 +19,7 @@ use backbuf::{DType, Error, Result, Status, Timeout};
 /// Eight bytes of a script.
 pub type Word = [u8; 8];
 
-/// What one byte chooses.
+/// The choices that the bytes of a word encode.
 struct Bytes(Word, usize);
 
 impl Bytes {
@@ -38,14 +37,14 @@ impl Bytes {
     }
 }
 
-/// What the state is after some prefix of the script.
+/// The expected state after a prefix of the script.
 #[derive(Clone, PartialEq)]
 struct Truth {
     bytes: Vec<u8>,
     tag: u64,
 }
 
-/// A front that is held, and what it showed when it was taken.
+/// A leased front, and its content when it was taken.
 struct Held(Front, Vec<u8>);
 
 impl Held {
@@ -60,15 +59,15 @@ struct Run {
     rows: usize,
     columns: usize,
     now: Truth,
-    /// The states that a front may show: from the last one seen on.
+    /// The states that a front may show, from the last one seen on.
     possible: VecDeque<Truth>,
     epoch: u64,
     held: Vec<Held>,
-    /// Tickets, and how many states there were when they were given out.
+    /// Tickets, and the number of states when they were issued.
     tickets: Vec<(Ticket, usize)>,
     states: usize,
     tasks: Vec<Task>,
-    /// Borrowed updates that were accepted, and those that were given back.
+    /// The number of accepted borrowed updates, and of those that were released.
     lent: u64,
     returned: Arc<AtomicU64>,
 }
@@ -87,7 +86,7 @@ impl Run {
     fn new(mut setup: Bytes) -> Run {
         let (dtype, element) =
             [(DType::U8, 1), (DType::F32, 4), (DType::F64, 8), (DType::Opaque(24), 24)][setup.next() % 4];
-        // Around granules, beyond the smallest queue, and beyond what is brought up at once.
+        // Around granules, larger than the smallest queue, and larger than what is copied forward at once.
         let rows = [0, 1, 3, 16, 65, 200][setup.next() % 6];
         let columns = [1, 5, 64, 129][setup.next() % 4];
         let bytes = rows * columns * element;
@@ -152,7 +151,7 @@ impl Run {
         (at * self.element, length * self.element)
     }
 
-    /// The state has moved on.
+    /// Adds the next expected state.
     fn moved(&mut self, change: impl FnOnce(&mut Truth)) {
         change(&mut self.now);
         self.possible.push_back(self.now.clone());
@@ -179,18 +178,18 @@ impl Run {
         }
     }
 
-    /// Repeats a call until it succeeds: what stands in its way is taken away, and what passes by itself is waited for.
-    /// Nothing may have happened when it did not succeed.
+    /// Repeats a call until it succeeds: removes what blocks it, and waits for what passes by itself. A failed call must have
+    /// had no effect.
     fn insist<T>(&mut self, mut call: impl FnMut(&Manager, Timeout) -> Result<T>) -> T {
         let mut timeout = Timeout::TRY;
-        // The worker may take its time to notice that a copy was given back, but not for ever.
+        // The worker may notice a released copy late, but within a bound.
         for _ in 0..1000 {
             let error = match call(&self.manager, timeout) {
                 Ok(value) => return value,
                 Err(error) => error,
             };
             match error.status() {
-                // The flush failed, or something was slow enough for the watchdog: neither is for ever.
+                // The flush failed, or the watchdog reported slow work: both pass.
                 Status::Backend | Status::Stalled => self.tasks.clear(),
                 Status::Full | Status::Timeout if timeout == Timeout::TRY => {}
                 Status::Pinned => self.check_pinned(&error),
@@ -202,7 +201,7 @@ impl Run {
         panic!("a call does not succeed although nothing stands in its way");
     }
 
-    /// Leases of fewer fronts than there may be copies besides the front and the back never stand in the way.
+    /// Fewer leases than copies besides the front and the back never block an update.
     fn check_pinned(&self, error: &Error) {
         let mut epochs: Vec<_> = self.held.iter().map(|held| held.0.epoch()).collect();
         epochs.sort();
@@ -263,7 +262,7 @@ impl Run {
         if let Some(part) = &part {
             batch.region(&part.region()).unwrap();
         }
-        // A bad one in the middle is refused, and leaves no trace.
+        // An invalid update in the middle refuses the whole call, which has no effect.
         let refused = batch.update(self.now.bytes.len() as u64, &element).unwrap_err();
         assert_eq!(refused.status(), Status::Range);
         if choice & 1 != 0 {
@@ -327,7 +326,7 @@ impl Run {
         let returned = self.returned.clone();
         let mut lent = 0;
         self.insist(|manager, timeout| {
-            // Given back at once where it is refused.
+            // A refused update is released at once.
             lent += 1;
             manager.enqueue_borrowed(at as u64, Lent(data.clone(), returned.clone()), timeout)
         });
@@ -345,7 +344,7 @@ impl Run {
         let (mode, commits, seed) = (bytes.flag(), bytes.flag(), bytes.next());
         let mode = if mode { BackMode::Discard } else { BackMode::Keep };
         let mut back = loop {
-            // Leases may be in the way, and a flush or a task of the worker.
+            // Leases may block it, and a flush or a task.
             if let Ok(back) = self.manager.reserve_back(mode, Timeout::nanos(5_000_000)) {
                 break back;
             }
@@ -353,12 +352,12 @@ impl Run {
             self.tasks.clear();
         };
         if mode == BackMode::Keep {
-            assert!(*back.bytes_mut() == self.now.bytes, "the back copy in hand is not the state");
+            assert!(*back.bytes_mut() == self.now.bytes, "the reserved back copy is not the state");
         }
         let whole = noise(seed, self.now.bytes.len());
         back.bytes_mut().copy_from_slice(&whole);
         let own = self.manager.synchronize(Timeout::FOREVER).unwrap_err();
-        assert_eq!(own.status(), Status::State, "who has the back copy in hand cannot wait for it");
+        assert_eq!(own.status(), Status::State, "the owner of the reserved back copy must not wait");
         if commits {
             back.commit(seed as u64).unwrap();
             self.moved(|truth| *truth = Truth { bytes: whole, tag: seed as u64 });
@@ -370,7 +369,7 @@ impl Run {
     fn synchronize(&mut self, mut bytes: Bytes) {
         let (choice, before) = (bytes.next(), self.manager.epoch());
         if choice % 4 == 0 {
-            // It may or may not come in time; nothing is lost either way.
+            // It may or may not complete in time; nothing is lost in either case.
             if let Err(error) = self.manager.synchronize(Timeout::nanos(choice as u64 * 100)) {
                 let expected = [Status::Timeout, Status::Pinned, Status::Backend, Status::Stalled];
                 assert!(expected.contains(&error.status()), "{error}");
@@ -386,7 +385,7 @@ impl Run {
         self.published();
         let front = self.manager.front().unwrap();
         assert!(front.epoch() >= epoch);
-        // With nothing new there is no swap.
+        // Without anything new there is no publish.
         let again = self.insist(|manager, timeout| manager.synchronize(timeout));
         assert_eq!(
             (again, self.manager.epoch()),
@@ -395,7 +394,7 @@ impl Run {
         );
     }
 
-    /// Everything so far is published: nothing older may be seen from here on.
+    /// Records that everything so far is published: no older state may be seen from now on.
     fn published(&mut self) {
         self.possible = VecDeque::from([self.now.clone()]);
     }
@@ -410,7 +409,7 @@ impl Run {
         let epoch = self.insist(|manager, timeout| manager.wait(ticket, timeout));
         assert!(epoch <= self.manager.epoch());
         assert!(self.manager.wait(ticket, Timeout::TRY).is_ok(), "a ticket that is done stays done");
-        // It covers what came before it: an older state may not be seen any more.
+        // The ticket covers everything before it: no older state may be seen any more.
         let kept = self.possible.len().min(self.states - states + 1);
         self.possible.drain(..self.possible.len() - kept);
     }
@@ -455,7 +454,7 @@ impl Run {
         }
     }
 
-    /// Bad calls name what is wrong and change nothing.
+    /// Invalid calls name the error and change nothing.
     fn refused(&mut self, mut bytes: Bytes) {
         let (end, element) = (self.now.bytes.len() as u64, noise(1, self.element));
         let manager = &self.manager;
@@ -476,7 +475,7 @@ impl Run {
         assert_eq!(refused.error.status(), Status::Range);
     }
 
-    /// The front is a state that it may be, and none older than the last one seen.
+    /// Checks that the front is a possible state, and not older than the last one seen.
     fn look(&mut self) {
         let front = self.manager.front().unwrap();
         assert!(front.epoch() >= self.epoch, "epochs go back");
@@ -491,7 +490,7 @@ impl Run {
     fn end(mut self) {
         self.tasks.clear();
         self.insist(|manager, timeout| match manager.close(timeout) {
-            // The worker ended it between two tries.
+            // The worker closed it between two tries.
             Err(error) if error.status() == Status::Closed => Ok(()),
             other => other,
         });
@@ -508,13 +507,13 @@ impl Run {
     }
 }
 
-/// A part of the state, and the bytes that go there.
+/// A region of the state, and its new bytes.
 struct Part {
     start: [u64; 2],
     extent: [u64; 2],
     step: [i64; 2],
     data: Vec<u8>,
-    /// One element for all of it, or one each.
+    /// One element for the whole region, or one for each index.
     strides: Option<[i64; 2]>,
 }
 

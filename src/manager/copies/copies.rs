@@ -7,7 +7,7 @@
 use std::mem::ManuallyDrop;
 use std::ptr::{NonNull, null_mut};
 
-use crate::alloc::try_box;
+use crate::alloc::boxed;
 use crate::error::{Error, Result, Status};
 use crate::handle::lease::{self, Ending, LeaseId, Lessor};
 use crate::manager::copies::device_copies::DeviceCopies;
@@ -41,8 +41,7 @@ unsafe impl Send for CopyMemory {}
 impl CopyMemory {
     /// Owns the pages, with one reference.
     fn new(pages: Pages) -> Result<CopyMemory> {
-        let memory = try_box(CountedPages { pages, references: AtomicU32::new(1) })
-            .map_err(|_| Error::of(Status::OutOfMemory))?;
+        let memory = boxed(CountedPages { pages, references: AtomicU32::new(1) })?;
         Ok(CopyMemory(NonNull::from(Box::leak(memory))))
     }
 
@@ -186,7 +185,7 @@ impl StateCopies {
             on_device,
             unfreed: AtomicU32::new(count as u32),
         };
-        let copies = try_box(copies).map_err(|_| Error::of(Status::OutOfMemory))?;
+        let copies = boxed(copies)?;
         for (copy, pages) in pages.into_iter().enumerate() {
             if let Err(error) = copies.map(copy, pages) {
                 (0..copy).for_each(|mapped| drop(copies.withdraw(mapped)));

@@ -1,7 +1,7 @@
 //! A two-level bitmap of 64-byte granules: inserting a small range is O(1), iteration visits only what is set.
 
 use crate::alloc::try_vec;
-use crate::error::Result;
+use crate::error::{Error, Result, Status};
 
 /// Bytes of a granule.
 pub(crate) const GRANULE: usize = 64;
@@ -24,8 +24,7 @@ fn bits(from: usize, to: usize) -> u64 {
 }
 
 fn zeros(length: usize) -> Result<Vec<u64>> {
-    let layout = std::alloc::Layout::array::<u64>(length)
-        .map_err(|_| crate::error::Error::of(crate::error::Status::Limit))?;
+    let layout = std::alloc::Layout::array::<u64>(length).map_err(|_| Error::of(Status::Limit))?;
     if length == 0 {
         return try_vec(0);
     }
@@ -34,7 +33,7 @@ fn zeros(length: usize) -> Result<Vec<u64>> {
     unsafe {
         let words = std::alloc::alloc_zeroed(layout).cast::<u64>();
         if words.is_null() {
-            return Err(crate::error::Error::of(crate::error::Status::OutOfMemory));
+            return Err(Error::of(Status::OutOfMemory));
         }
         Ok(Vec::from_raw_parts(words, length, length))
     }

@@ -60,13 +60,6 @@ impl Shared {
         ready
     }
 
-    /// Counts updates that were applied without a record in the log.
-    #[inline(always)]
-    pub(crate) fn count_in_place(&self, updates: u64, bytes: u64) {
-        self.counters.in_place.add(updates);
-        self.counters.bytes.add(bytes);
-    }
-
     /// Applies the next op in the order. Requires the role; the back copy is ready.
     ///
     /// # Safety

@@ -52,7 +52,7 @@ impl Shared {
             if first && (applier.ready || self.prepare(applier)) {
                 // SAFETY: checked; readable by the caller's promise.
                 unsafe { applier.forward.write(byte_offset as usize, data, length as usize) };
-                self.count_in_place(1, length);
+                self.counters.count_in_place(1, length);
                 self.role.release();
                 return Ok(());
             }
@@ -113,7 +113,7 @@ impl Shared {
                     bytes += length;
                 }
             }
-            self.count_in_place(updates.len() as u64, bytes);
+            self.counters.count_in_place(updates.len() as u64, bytes);
         }
         self.role.release();
         free
@@ -212,7 +212,7 @@ impl Shared {
         let result = if done {
             // SAFETY: the caller's promise; the back copy is ready.
             unsafe { self.apply(applier, op) }
-                .map(|applied| self.count_in_place(applied.updates, applied.bytes))
+                .map(|applied| self.counters.count_in_place(applied.updates, applied.bytes))
         } else {
             Ok(())
         };
@@ -233,7 +233,7 @@ impl Shared {
                 Status::OutOfMemory,
                 "bytes",
                 size,
-                "memory for an update beyond the queue could not be had",
+                "out of memory for an update larger than the queue",
             )
         };
         let mut record = try_vec::<u64>((size / 8) as usize).map_err(|_| out_of_memory())?;
@@ -348,7 +348,7 @@ impl Shared {
         match wait.sleep("enqueue", blocked, has_room) {
             Err(error) if error.status() == Status::Timeout => Err(Error::text(
                 Status::Timeout,
-                "the queue stayed full for the time given; synchronize, or create with more queue_bytes",
+                "the queue stayed full until the timeout; synchronize, or create with more queue_bytes",
             )),
             other => other,
         }

@@ -175,7 +175,7 @@ impl Progress {
                 Status::Argument,
                 "ticket",
                 ticket,
-                "no such ticket has been given out",
+                "not a ticket that this manager has issued",
             ));
         }
         Ok(())

@@ -104,7 +104,6 @@ impl Shared {
         applier: Applier,
         log: UpdateLog,
         copies: NonNull<StateCopies>,
-        worker: WorkerState,
         label: Label,
         process: u16,
     ) -> Shared {
@@ -121,7 +120,7 @@ impl Shared {
             tasks: Tasks::new(),
             waiters: Waiters::new(),
             subscribers: Subscribers::new(),
-            worker,
+            worker: WorkerState::new(),
             reservation: BackReservation::default(),
             batches: AtomicU32::new(0),
             label,
@@ -228,7 +227,7 @@ impl Shared {
             return Err(Error::text(Status::Recursive, reason));
         }
         if self.settings.on_device && self.device().is_some_and(Device::is_in_call) {
-            let reason = "this call waits for the manager's device, which is busy further up on this thread";
+            let reason = "this call waits for the manager's device, and a call of that device is running on this thread";
             return Err(Error::text(Status::Recursive, reason));
         }
         Ok(())

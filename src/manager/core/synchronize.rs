@@ -226,7 +226,8 @@ impl Shared {
             Ok(Some(epoch)) => Ok(epoch),
             Ok(None) => newer().map_or_else(
                 || {
-                    let closed = Error::text(Status::Closed, "closed while it was waited for");
+                    let closed =
+                        Error::text(Status::Closed, "the manager or the watch was closed during the wait");
                     self.progress.check_alive().and(Err(closed))
                 },
                 Ok,

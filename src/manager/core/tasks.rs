@@ -81,7 +81,7 @@ impl Tasks {
                 Status::Limit,
                 "open tasks",
                 MAX_TASKS as u64,
-                "end some before more begin",
+                "at most that many; end some first",
             ));
         }
         open.tasks.try_reserve(1)?;
@@ -105,7 +105,7 @@ impl Tasks {
     pub(crate) fn end(&self, number: u64) -> Result<()> {
         let mut open = self.open.lock();
         let Some(at) = open.tasks.iter().position(|task| task.number == number) else {
-            return Err(Error::text(Status::State, "the task has ended, or never began"));
+            return Err(Error::text(Status::State, "the task has already ended"));
         };
         open.tasks.swap_remove(at);
         self.refresh(&open);

@@ -1,7 +1,7 @@
 //! State of a manager's worker thread, as other threads see it: its duties, its wake-up event, and its exit.
 
-use crate::alloc::Arc;
-use crate::error::{Error, Result, Status};
+use std::sync::Arc;
+
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 use crate::sync::event::Event;
 use crate::sync::wait_check::Stop;
@@ -34,14 +34,13 @@ pub(crate) struct WorkerState {
 }
 
 impl WorkerState {
-    pub(crate) fn new() -> Result<WorkerState> {
-        let exit = Arc::try_new(WorkerExit::default()).map_err(|_| Error::of(Status::OutOfMemory))?;
-        Ok(WorkerState {
+    pub(crate) fn new() -> WorkerState {
+        WorkerState {
             event: Event::new(),
             duties: AtomicU32::new(0),
             in_callbacks: AtomicU32::new(0),
-            exit,
-        })
+            exit: Arc::default(),
+        }
     }
 
     /// Wakes the worker, to check its conditions again.
