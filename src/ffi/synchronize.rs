@@ -116,14 +116,14 @@ pub unsafe extern "C" fn bb_manager_poll_ticket(
         let Some(out) = (unsafe { poll.as_mut() }) else {
             return Err(Error::param(Status::Null, "poll", "is NULL"));
         };
-        let [look, known, failures, asked] = out.state;
-        let mut state = TicketPoll { look, known, failures, asked };
+        let [check_at, known_stalls, failures, requested] = out.state;
+        let mut state = TicketPoll { check_at, known_stalls, failures, requested };
         let result = m.poll_ticket(Ticket(ticket), &mut state);
         // A refused call leaves the state unchanged.
         let refused =
             |error: &Error| matches!(error.status(), Status::Argument | Status::Closed | Status::Poisoned);
         if !result.as_ref().is_err_and(refused) {
-            out.state = [state.look, state.known, state.failures, state.asked];
+            out.state = [state.check_at, state.known_stalls, state.failures, state.requested];
             out.look_ns = state.look_after().as_nanos();
         }
         let reached = result?;

@@ -23,7 +23,7 @@ pub(crate) struct CallWait<'a> {
     /// When to check for stalled work.
     watchdog: Deadline,
     /// Watchdog reports made before this call.
-    known: u64,
+    known_stalls: u64,
     /// The last reason to wait.
     blocked: Option<Blocked>,
     nap_ns: u64,
@@ -38,7 +38,7 @@ impl<'a> CallWait<'a> {
             shared,
             deadline: Deadline::after(timeout),
             watchdog: if watched { Deadline::at(now().saturating_add(limit)) } else { Deadline::NEVER },
-            known: if watched { shared.tasks.reports() } else { 0 },
+            known_stalls: if watched { shared.tasks.reports() } else { 0 },
             blocked: None,
             nap_ns: 1_000,
             waited: false,
@@ -50,8 +50,8 @@ impl<'a> CallWait<'a> {
         CallWait {
             shared,
             deadline: Deadline::NEVER,
-            watchdog: Deadline::at(poll.look),
-            known: poll.known,
+            watchdog: Deadline::at(poll.check_at),
+            known_stalls: poll.known_stalls,
             blocked: None,
             nap_ns: 1_000,
             waited: false,
@@ -60,7 +60,11 @@ impl<'a> CallWait<'a> {
 
     /// What a polled wait keeps until the next poll.
     pub(crate) fn to_poll(&self) -> TicketPoll {
-        TicketPoll { look: self.watchdog.at_nanos(), known: self.known, ..TicketPoll::default() }
+        TicketPoll {
+            check_at: self.watchdog.at_nanos(),
+            known_stalls: self.known_stalls,
+            ..TicketPoll::default()
+        }
     }
 
     /// Whether the call has waited.
@@ -107,7 +111,7 @@ impl<'a> CallWait<'a> {
     /// The watchdog: an error for work that stalls, reported once per waiter and counted once.
     fn check_stall(&mut self) -> Result<()> {
         let shared = self.shared;
-        match shared.tasks.check_stall(shared.settings.watchdog, self.known) {
+        match shared.tasks.check_stall(shared.settings.watchdog, self.known_stalls) {
             StallCheck::Until(time) => {
                 self.watchdog = Deadline::at(time);
                 Ok(())

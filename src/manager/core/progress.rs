@@ -42,19 +42,19 @@ pub struct Ticket(pub(crate) u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TicketPoll {
     /// When to check for a stall, on the monotonic clock; 0 before the first poll.
-    pub(crate) look: u64,
+    pub(crate) check_at: u64,
     /// Watchdog reports made before the wait began.
-    pub(crate) known: u64,
+    pub(crate) known_stalls: u64,
     /// Failed attempts at the last poll.
     pub(crate) failures: u64,
     /// The ticket of the last request for a publish.
-    pub(crate) asked: u64,
+    pub(crate) requested: u64,
 }
 
 impl TicketPoll {
     /// The time until the next poll is due if the watch does not become readable before.
     pub fn look_after(&self) -> Timeout {
-        Timeout::nanos(Deadline::at(self.look).left())
+        Timeout::nanos(Deadline::at(self.check_at).left())
     }
 }
 
@@ -79,7 +79,7 @@ pub(crate) struct Progress {
     /// The last number given to a ticket or a task.
     numbers: AtomicU64,
     completed: AtomicU64,
-    /// The worker is asked to complete the tickets up to this one.
+    /// The worker is requested to complete the tickets up to this one.
     requested: AtomicU64,
     /// The ticket that ends a closing manager, or 0.
     closing_ticket: AtomicU64,

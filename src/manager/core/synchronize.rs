@@ -134,23 +134,23 @@ impl Shared {
         progress.check_alive()?;
         let failures = progress.failures();
         let failed = progress.has_failed(ticket);
-        if poll.look == 0 {
+        if poll.check_at == 0 {
             let wait = CallWait::new(self, Timeout::FOREVER);
-            *poll = TicketPoll { failures, asked: ticket, ..wait.to_poll() };
+            *poll = TicketPoll { failures, requested: ticket, ..wait.to_poll() };
             progress.check_unreported_failure(ticket)?;
         } else if failures != poll.failures && failed {
             poll.failures = failures;
             return Err(progress.report_failure());
         }
         poll.failures = failures;
-        if failed && progress.has_failed(poll.asked) {
-            poll.asked = progress.issue_ticket();
-            self.request_publish(poll.asked);
+        if failed && progress.has_failed(poll.requested) {
+            poll.requested = progress.issue_ticket();
+            self.request_publish(poll.requested);
         }
         let mut wait = CallWait::of_poll(self, poll);
         match wait.resume(Stop::TimedOut) {
             Ok(()) => {
-                poll.look = wait.to_poll().look;
+                poll.check_at = wait.to_poll().check_at;
                 Err(Error::of(Status::Timeout))
             }
             Err(error) => {
@@ -165,7 +165,7 @@ impl Shared {
     fn complete(&self, ticket: u64, wait: &mut CallWait<'_>, what: &'static str) -> Result<u64> {
         let progress = &self.progress;
         let mut failures = progress.failures();
-        let mut asked = 0;
+        let mut requested = 0;
         loop {
             if progress.is_completed(ticket) {
                 return Ok(progress.epoch());
@@ -192,10 +192,10 @@ impl Shared {
                     Err(blocked) => blocked,
                 }
             };
-            if matches!(blocked, Blocked::Worker | Blocked::Late) && asked == 0 {
+            if matches!(blocked, Blocked::Worker | Blocked::Late) && requested == 0 {
                 // The worker does not try a failed ticket again: request a new one.
-                asked = if progress.has_failed(ticket) { progress.issue_ticket() } else { ticket };
-                self.request_publish(asked);
+                requested = if progress.has_failed(ticket) { progress.issue_ticket() } else { ticket };
+                self.request_publish(requested);
             }
             wait.sleep(what, blocked, || {
                 progress.is_completed(ticket)
