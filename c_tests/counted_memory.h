@@ -113,6 +113,9 @@ void *mmap(void *address, size_t length, int protection, int flags, int fd, off_
     atomic_fetch_add(&memory.live, mapped != MAP_FAILED && (flags & MAP_FIXED) == 0);
     return mapped;
 }
+/* The same function under the name by which rustix calls it. */
+void *mmap64(void *address, size_t length, int protection, int flags, int fd, off_t offset)
+    __attribute__((alias("mmap")));
 
 int munmap(void *address, size_t length) {
     atomic_fetch_sub(&memory.live, 1);
