@@ -6,10 +6,10 @@
 //! copies nothing forward. The source is always the current front, so the set of a leased copy only grows. Every method
 //! requires the applier role. The model `forward` compiles this file.
 
-use super::dirty_bitmap::GRANULE;
-use super::dirty_set::DirtySet;
-use super::front_count::MAX_COPIES;
 use crate::error::Result;
+use crate::manager::copies::dirty_bitmap::GRANULE;
+use crate::manager::copies::dirty_set::DirtySet;
+use crate::manager::copies::front_count::MAX_COPIES;
 
 /// Up to this many stale bytes are copied at the first write of an epoch, after which the hot path is one test again. A
 /// scattered set is copied up to `COPY_STEP`: by measurement, tracking many small intervals costs more than copying them.

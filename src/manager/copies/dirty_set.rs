@@ -1,9 +1,9 @@
 //! A set of dirty byte ranges with cheap insertion: an interval log first, a bitmap of 64-byte granules when the log is full,
 //! "everything" last.
 
-use super::dirty_bitmap::{DirtyBitmap, GRANULE};
 use crate::alloc::try_vec;
 use crate::error::Result;
+use crate::manager::copies::dirty_bitmap::{DirtyBitmap, GRANULE};
 
 /// Capacity of the interval log. By measurement: 4,096 overflows with streams of 10,000 small updates; 16,384 still fits the
 /// second-level cache.
