@@ -69,10 +69,10 @@ const OVERWRITES: u32 = 2;
 const WORKER: u32 = 4;
 const DROPS: u32 = 8;
 
-/// The head of a record; its payload follows.
+/// The header of a record; its payload follows.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
-struct Head {
+struct RecordHeader {
     kind: u32,
     flags: u32,
     /// Bytes of the whole record, a multiple of 8.
@@ -81,7 +81,7 @@ struct Head {
     length: u64,
 }
 
-const HEAD: usize = size_of::<Head>();
+const HEADER_BYTES: usize = size_of::<RecordHeader>();
 
 /// A pointer to a callback, as stored in a record.
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +137,7 @@ impl Op {
     /// Bytes of the op's record; None beyond the address space.
     pub(crate) fn size(&self) -> Option<u64> {
         self.payload()
-            .checked_add(HEAD as u64)?
+            .checked_add(HEADER_BYTES as u64)?
             .checked_next_multiple_of(8)
             .filter(|&size| size <= isize::MAX as u64)
     }
@@ -149,7 +149,7 @@ impl Op {
     pub(crate) unsafe fn encode(&self, to: *mut u8) {
         // SAFETY: the caller's promise: head and payload lie within the record.
         unsafe {
-            let body = to.add(HEAD);
+            let body = to.add(HEADER_BYTES);
             let (kind, flags, offset, length) = match *self {
                 Op::Write { offset, length, data } => {
                     copy(data, body, length as usize);
@@ -189,7 +189,7 @@ impl Op {
                 }
             };
             let size = self.size().unwrap_or(0);
-            to.cast::<Head>().write(Head { kind, flags, size, offset, length });
+            to.cast::<RecordHeader>().write(RecordHeader { kind, flags, size, offset, length });
         }
     }
 
@@ -216,8 +216,8 @@ impl Op {
     pub(crate) unsafe fn decode(record: *const u8) -> (Op, u64) {
         // SAFETY: the caller's promise.
         unsafe {
-            let head = record.cast::<Head>().read();
-            let body = record.add(HEAD);
+            let head = record.cast::<RecordHeader>().read();
+            let body = record.add(HEADER_BYTES);
             let (offset, length) = (head.offset, head.length);
             let worker = head.flags & WORKER != 0;
             let op = match head.kind {
