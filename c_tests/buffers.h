@@ -1,9 +1,9 @@
-/* What the tests of buffers share: the device under test, buffers on it, and their bytes. */
+/* Helpers for tests of buffers: the device under test, its buffers and their bytes. */
 #ifndef BACKBUF_TEST_BUFFERS_H
 #define BACKBUF_TEST_BUFFERS_H
 #include "support.h"
 
-/* On WebGPU, on the adapter that BACKBUF_TEST_ADAPTER names; where there is none, the program ends. */
+/* A WebGPU device on the adapter named by BACKBUF_TEST_ADAPTER. Without such an adapter the program is skipped. */
 static inline bb_device *wgpu_device(void) {
     bb_device *device = NULL;
     const bb_wgpu_config config = {
@@ -18,9 +18,9 @@ static inline bb_device *wgpu_device(void) {
 }
 
 static bb_device *own_device;
-static void leave_own_device(void) { end_device(own_device); }
+static void end_own_device(void) { end_device(own_device); }
 
-/* On host memory, or what BACKBUF_TEST_DEVICE names. It lives as long as the program, and nothing is left on it. */
+/* The device named by BACKBUF_TEST_DEVICE, by default the host device. It lives as long as the program; a leak fails. */
 static inline bb_device *buffer_device(void) {
     if (test_device() != NULL) {
         return test_device();
@@ -31,7 +31,7 @@ static inline bb_device *buffer_device(void) {
         } else {
             OK(bb_device_create_host(0, "tests", &own_device));
         }
-        (void)atexit(leave_own_device);
+        (void)atexit(end_own_device);
     }
     return own_device;
 }
@@ -68,7 +68,7 @@ static inline bb_request *map(bb_buffer *buffer, uint32_t mode, uint64_t offset,
     return request;
 }
 
-/* How a request ended; it is released. */
+/* Waits for the outcome of a request, and releases it. */
 static inline bb_map_outcome outcome_of(bb_request *request) {
     bb_map_outcome outcome;
     OK(bb_request_wait(request, BB_SEC(HANG_SECONDS), sizeof outcome, &outcome));
@@ -99,7 +99,7 @@ static inline bb_device_buffer *make_target(uint64_t size) {
     return target;
 }
 
-/* The bytes of a device buffer, through a ring of readbacks. */
+/* Reads the bytes of a device buffer. */
 static inline void read_target(bb_device_buffer *target, uint64_t bytes, void *to) {
     bb_readback_config config;
     bb_readback *readback = NULL;

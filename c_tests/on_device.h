@@ -1,6 +1,6 @@
-/* A part of support.h. BACKBUF_TEST_DEVICE=gl runs a test's managers on OpenGL: one device for the program, which shares
- * buffers with a context of the main thread, where each front that is acquired is compared with its OpenGL front. Otherwise managers are
- * in host memory. */
+/* Part of support.h. With BACKBUF_TEST_DEVICE=gl the managers of a test are on OpenGL: on one device for the program,
+ * which shares buffers with a context of the main thread. There, each acquired front is compared with its OpenGL front.
+ * Otherwise managers are in host memory. */
 #ifndef BACKBUF_TEST_ON_DEVICE_H
 #define BACKBUF_TEST_ON_DEVICE_H
 #include "gl.h"
@@ -21,13 +21,13 @@ static inline bb_device_stats device_stats(bb_device *device) {
 
 static struct {
     pthread_once_t once;
-    pthread_t thread; /* where the context is current */
+    pthread_t thread; /* the thread of the context */
     pid_t process;
     gl_context context;
     bb_device *device; /* NULL: host memory */
 } on = {.once = PTHREAD_ONCE_INIT};
 
-/* Nothing of what stood on a device is left, unless a test that failed left it. */
+/* Destroys a device and checks that nothing leaked, unless a test failed. */
 static inline void end_device(bb_device *device) {
     if (getpid() != on.process || Unity.TestFailures != 0) {
         return;
@@ -35,20 +35,20 @@ static inline void end_device(bb_device *device) {
     const uint64_t deadline = now_ns() + BB_SEC(HANG_SECONDS);
     bb_device_stats stats;
     do {
-        nap(); /* buffers go back on the owner thread */
+        nap(); /* the owner thread frees buffers */
         OK(bb_device_stats_get(device, sizeof stats, &stats));
     } while (stats.live_bytes != 0 && now_ns() < deadline);
     static text report;
     OK(bb_device_leak_report(device, text_write, &report));
     OK(bb_device_destroy(device));
     if (report.length != 0 || stats.buffers_created != stats.buffers_deleted || stats.lost != 0) {
-        (void)fprintf(stderr, "left on the device:\n%s", report.bytes);
+        (void)fprintf(stderr, "leaked on the device:\n%s", report.bytes);
         (void)fflush(NULL);
         _exit(1);
     }
 }
 
-static void leave_device(void) { end_device(on.device); }
+static void end_test_device(void) { end_device(on.device); }
 
 static inline bool is_wanted(const char *device) {
     const char *wanted = getenv("BACKBUF_TEST_DEVICE");
@@ -64,7 +64,7 @@ static void open_device(void) {
     on.context = gl_open();
     on.thread = pthread_self();
     on.device = device_beside(&on.context, "tests");
-    (void)atexit(leave_device);
+    (void)atexit(end_test_device);
 }
 
 static inline bb_device *test_device(void) {
@@ -72,7 +72,7 @@ static inline bb_device *test_device(void) {
     return on.device;
 }
 
-/* One that a test waits for. The upload of a publish must not outlast it on a busy machine. */
+/* A watchdog short enough to wait for. On a busy machine it must still be longer than the upload of a publish. */
 static inline uint64_t short_watchdog(void) { return test_device() == NULL ? BB_MS(10) : BB_SEC(1); }
 
 static inline bb_status create_on_device(uint32_t dtype, uint32_t ndim, const uint64_t *shape,
@@ -82,7 +82,7 @@ static inline bb_status create_on_device(uint32_t dtype, uint32_t ndim, const ui
                           : bb_manager_create_gl(device, dtype, ndim, shape, config, manager);
 }
 
-/* What is cheap to read back. */
+/* Larger fronts are not compared: reading them back takes too long. */
 #define MOST_COMPARED (1u << 16)
 
 static inline bb_status acquire_on_device(bb_manager *m, bb_front *front) {
@@ -103,7 +103,7 @@ static inline bb_status acquire_on_device(bb_manager *m, bb_front *front) {
     return status;
 }
 
-/* The tests' own words stay as they are. */
+/* The tests call the functions by their usual names. */
 #define bb_manager_create create_on_device
 #define bb_manager_acquire_front acquire_on_device
 

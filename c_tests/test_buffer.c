@@ -1,4 +1,4 @@
-/* Buffers by WebGPU's rules of mapping, through the C ABI: what is refused, and that nothing has changed then. */
+/* Buffers through the C ABI: WebGPU's rules of mapping, and that refused calls change nothing. */
 #include "buffers.h"
 
 static bb_status created(uint64_t size, uint32_t usage, bool mapped) {
@@ -28,12 +28,12 @@ static void usages_and_sizes(void) {
     MESSAGE_HAS("size");
 }
 
-/* Large enough for a driver that has not cleared it yet. */
-static void whatever_is_new_is_zero(void) {
+/* Large enough that a driver may clear it lazily. */
+static void a_new_buffer_is_zero(void) {
     static const unsigned char zeros[1 << 20];
     for (int round = 0; round < rounds(16); round++) {
         bb_buffer *buffer = make_buffer(sizeof zeros, round % 2 == 0 ? BB_USAGE_VERTEX : WRITE_USAGE, round % 4 < 2);
-        if (round % 4 == 2) { /* it is never mapped */
+        if (round % 4 == 2) { /* never mapped */
             OK(bb_buffer_release(buffer));
             continue;
         }
@@ -48,7 +48,7 @@ static void whatever_is_new_is_zero(void) {
     }
 }
 
-static void a_mapping_is_told_and_ended_by_its_number(void) {
+static void a_mapping_has_a_number_by_which_it_is_ended(void) {
     bb_buffer *buffer = make_buffer(64, WRITE_USAGE, false);
     bb_mapping mapping = {0};
     OK(bb_buffer_mapping_get(buffer, sizeof mapping, &mapping));
@@ -59,7 +59,7 @@ static void a_mapping_is_told_and_ended_by_its_number(void) {
     EVENTUALLY(state_of(buffer) == BB_BUFFER_MAPPED);
     bb_span span;
     OK(bb_buffer_mapped_range(buffer, 8, 16, &span));
-    OK(bb_buffer_mapping_get(buffer, sizeof mapping, &mapping)); /* whoever has a range */
+    OK(bb_buffer_mapping_get(buffer, sizeof mapping, &mapping)); /* while a range is open */
     CHECK(mapping.mode == BB_MAP_WRITE && mapping.bytes == 64 && (char *)mapping.data + 8 == (char *)span.data);
     const uint64_t first = mapping.number;
     OK(bb_buffer_unmap(buffer));
@@ -177,7 +177,7 @@ static void mapped_ranges(void) {
     OK(bb_buffer_release(buffer));
 }
 
-/* Ranges are lent for one mapping: the next one lends the same bytes again, however this one has ended. */
+/* The next mapping has the same bytes free again, however this one ended. */
 static void ranges_end_with_their_mapping(void) {
     bb_buffer *buffer = make_buffer(64, WRITE_USAGE, false);
     for (int round = 0; round < 3; round++) {
@@ -193,7 +193,7 @@ static void ranges_end_with_their_mapping(void) {
     OK(bb_buffer_release(buffer));
 }
 
-static void a_second_map_leaves_the_first_alone(void) {
+static void a_refused_second_map_does_not_change_the_first(void) {
     bb_buffer *buffer = make_buffer(64, WRITE_USAGE, false);
     bb_request *first = map(buffer, BB_MAP_WRITE, 8, 16), *second = NULL;
     EXPECT(BB_E_STATE, bb_buffer_map_async(buffer, BB_MAP_WRITE, 0, 64, NULL, &second));
@@ -209,7 +209,7 @@ static void a_second_map_leaves_the_first_alone(void) {
     OK(bb_buffer_release(buffer));
 }
 
-static void data_goes_there_and_back(void) {
+static void data_makes_a_round_trip(void) {
     unsigned char data[64];
     for (size_t i = 0; i < sizeof data; i++) {
         data[i] = (unsigned char)(3 * i + 1);
@@ -226,14 +226,14 @@ static void data_goes_there_and_back(void) {
     MESSAGE_HAS("tested");
     MESSAGE_HAS("mapped");
     OK(bb_buffer_unmap(from));
-    submit(encoder); /* what was recorded is there still */
+    submit(encoder); /* the refused submit kept the commands */
     map_now(to, BB_MAP_READ);
     OK(bb_buffer_const_mapped_range(to, 0, BB_WHOLE_SIZE, &seen));
     for (size_t i = 0; i < 64; i++) {
         TEST_ASSERT_EQUAL_HEX8(i < 8 ? 0 : data[i - 8], ((const unsigned char *)seen.data)[i]);
     }
     OK(bb_buffer_unmap(to));
-    submit(encoder); /* nothing: it is empty again */
+    submit(encoder); /* an empty submit */
     static const struct {
         uint64_t from, to, bytes;
         bb_status want;
@@ -252,9 +252,9 @@ static void data_goes_there_and_back(void) {
         EXPECT(rows[i].want, bb_encoder_copy(encoder, from, rows[i].from, to, rows[i].to, rows[i].bytes));
     }
     bb_buffer *other_from = make_buffer(64, WRITE_USAGE, false), *other_to = make_buffer(64, READ_USAGE, false);
-    EXPECT(BB_E_ARGUMENT, bb_encoder_copy(encoder, to, 0, other_to, 0, 4)); /* no copy from it */
+    EXPECT(BB_E_ARGUMENT, bb_encoder_copy(encoder, to, 0, other_to, 0, 4)); /* its usage lacks COPY_SRC */
     MESSAGE_HAS("COPY_SRC");
-    EXPECT(BB_E_ARGUMENT, bb_encoder_copy(encoder, from, 0, other_from, 0, 4)); /* no copy to it */
+    EXPECT(BB_E_ARGUMENT, bb_encoder_copy(encoder, from, 0, other_from, 0, 4)); /* its usage lacks COPY_DST */
     MESSAGE_HAS("COPY_DST");
     OK(bb_buffer_release(other_from));
     OK(bb_buffer_release(other_to));
@@ -274,7 +274,7 @@ static void data_goes_there_and_back(void) {
     EXPECT(BB_E_STALE, bb_buffer_release(to));
 }
 
-static void other_devices_are_refused(void) {
+static void buffers_of_another_device_are_refused(void) {
     bb_device *other = NULL;
     bb_encoder *encoder = NULL;
     OK(bb_device_create_host(0, "other", &other));
@@ -290,7 +290,7 @@ static void other_devices_are_refused(void) {
     OK(bb_device_destroy(other));
 }
 
-static void the_leak_report_tells_state_and_usage(void) {
+static void the_leak_report_names_state_and_usage(void) {
     static text report;
     report.length = 0;
     bb_buffer *buffer = make_buffer(24, WRITE_USAGE, true);
@@ -302,15 +302,15 @@ static void the_leak_report_tells_state_and_usage(void) {
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(usages_and_sizes);
-    RUN_TEST(whatever_is_new_is_zero);
-    RUN_TEST(a_mapping_is_told_and_ended_by_its_number);
+    RUN_TEST(a_new_buffer_is_zero);
+    RUN_TEST(a_mapping_has_a_number_by_which_it_is_ended);
     RUN_TEST(descs_are_versioned_and_labels_checked);
     RUN_TEST(map_ranges_at_their_edges);
     RUN_TEST(mapped_ranges);
     RUN_TEST(ranges_end_with_their_mapping);
-    RUN_TEST(a_second_map_leaves_the_first_alone);
-    RUN_TEST(data_goes_there_and_back);
-    RUN_TEST(other_devices_are_refused);
-    RUN_TEST(the_leak_report_tells_state_and_usage);
+    RUN_TEST(a_refused_second_map_does_not_change_the_first);
+    RUN_TEST(data_makes_a_round_trip);
+    RUN_TEST(buffers_of_another_device_are_refused);
+    RUN_TEST(the_leak_report_names_state_and_usage);
     return UNITY_END();
 }

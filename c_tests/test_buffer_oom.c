@@ -27,10 +27,10 @@ static bb_buffer_desc of(uint32_t usage) {
 }
 
 /* The outcome of a request, which can be repeated. */
-static bb_status answered(bb_status asked, bb_request *const *request) {
+static bb_status outcome_of(bb_status requested, bb_request *const *request) {
     bb_map_outcome outcome;
-    if (asked != BB_OK) {
-        return asked;
+    if (requested != BB_OK) {
+        return requested;
     }
     bb_status status = bb_request_wait(*request, BB_FOREVER, sizeof outcome, &outcome);
     const bb_status released = bb_request_release(*request);
@@ -50,7 +50,7 @@ static bb_status create_down(void) {
 }
 static bb_status map_up(void) {
     bb_request *request = NULL;
-    return answered(bb_buffer_map_async(up, BB_MAP_WRITE, 0, BB_WHOLE_SIZE, NULL, &request), &request);
+    return outcome_of(bb_buffer_map_async(up, BB_MAP_WRITE, 0, BB_WHOLE_SIZE, NULL, &request), &request);
 }
 static bb_status write_range(void) {
     bb_span span;
@@ -67,7 +67,7 @@ static bb_status submit_it(void) { return bb_encoder_submit(encoder, &fence); }
 static bb_status wait_fence(void) { return bb_device_wait_fence(device, fence, BB_FOREVER); }
 static bb_status map_down(void) {
     bb_request *request = NULL;
-    return answered(bb_buffer_map_async(down, BB_MAP_READ, 0, BB_WHOLE_SIZE, NULL, &request), &request);
+    return outcome_of(bb_buffer_map_async(down, BB_MAP_READ, 0, BB_WHOLE_SIZE, NULL, &request), &request);
 }
 static bb_status read_range(void) {
     bb_const_span span;
@@ -91,7 +91,7 @@ static bb_status upload_immediate(void) { return bb_immediate_staging_upload_to(
 static bb_status create_deferred(void) { return bb_deferred_staging_create(device, SIZE, "scarce", &deferred); }
 static bb_status map_deferred(void) {
     bb_request *request = NULL;
-    return answered(bb_deferred_staging_map_async(deferred, NULL, &request), &request);
+    return outcome_of(bb_deferred_staging_map_async(deferred, NULL, &request), &request);
 }
 static bb_status upload_deferred(void) { return bb_deferred_staging_upload_to(deferred, encoder, mesh, 0); }
 static bb_status create_readback(void) {

@@ -1,56 +1,56 @@
-/* Map requests: answered exactly once, whoever races, and whatever a callback does. */
+/* Map requests: completed exactly once, with racing threads and with callbacks that use the buffer. */
 #include "buffers.h"
 
-typedef struct answer {
+typedef struct completion {
     atomic_int calls, drops;
     _Atomic int32_t status, inside;
     bb_buffer *released;
-} answer;
+} completion;
 
-static void on_answer(void *user_data, const bb_map_outcome *outcome) {
-    answer *a = user_data;
-    THREAD_CHECK(atomic_load(&a->drops) == 0);
-    atomic_store(&a->status, outcome->status);
+static void on_complete(void *user_data, const bb_map_outcome *outcome) {
+    completion *c = user_data;
+    THREAD_CHECK(atomic_load(&c->drops) == 0);
+    atomic_store(&c->status, outcome->status);
     THREAD_CHECK((outcome->status == BB_OK) == (outcome->text[0] == '\0'));
     THREAD_CHECK(strcmp(outcome->label, "tested") == 0);
-    if (a->released != NULL) {
-        THREAD_CHECK(bb_buffer_destroy(a->released) == BB_OK);
-        THREAD_CHECK(bb_buffer_release(a->released) == BB_OK);
+    if (c->released != NULL) {
+        THREAD_CHECK(bb_buffer_destroy(c->released) == BB_OK);
+        THREAD_CHECK(bb_buffer_release(c->released) == BB_OK);
     }
-    atomic_fetch_add(&a->calls, 1);
+    atomic_fetch_add(&c->calls, 1);
 }
 
 static void on_drop(void *user_data) {
-    answer *a = user_data;
-    THREAD_CHECK(atomic_load(&a->calls) == 1);
-    atomic_fetch_add(&a->drops, 1);
+    completion *c = user_data;
+    THREAD_CHECK(atomic_load(&c->calls) == 1);
+    atomic_fetch_add(&c->drops, 1);
 }
 
-static bb_map_callback telling(answer *a) {
-    return (bb_map_callback){.call = on_answer, .user_data = a, .drop = on_drop};
+static bb_map_callback callback_to(completion *c) {
+    return (bb_map_callback){.call = on_complete, .user_data = c, .drop = on_drop};
 }
 
-#define ANSWERED(a, want)                                                                                              \
+#define COMPLETED(c, want)                                                                                             \
     do {                                                                                                               \
-        EVENTUALLY(atomic_load(&(a).drops) == 1);                                                                      \
-        TEST_ASSERT_EQUAL_INT(1, atomic_load(&(a).calls));                                                             \
-        TEST_ASSERT_EQUAL_INT32(want, atomic_load(&(a).status));                                                       \
+        EVENTUALLY(atomic_load(&(c).drops) == 1);                                                                      \
+        TEST_ASSERT_EQUAL_INT(1, atomic_load(&(c).calls));                                                             \
+        TEST_ASSERT_EQUAL_INT32(want, atomic_load(&(c).status));                                                       \
     } while (0)
 
-static void a_callback_and_a_handle_see_the_same(void) {
-    answer a = {0};
-    const bb_map_callback callback = telling(&a);
+static void a_callback_and_a_handle_get_the_same_outcome(void) {
+    completion c = {0};
+    const bb_map_callback callback = callback_to(&c);
     bb_buffer *buffer = make_buffer(64, WRITE_USAGE, false);
     bb_request *request = NULL;
     OK(bb_buffer_map_async(buffer, BB_MAP_WRITE, 0, 64, &callback, &request));
     TEST_ASSERT_EQUAL_INT32(BB_OK, outcome_of(request).status);
-    ANSWERED(a, BB_OK);
+    COMPLETED(c, BB_OK);
     OK(bb_buffer_release(buffer));
 }
 
-static void a_refused_callback_stays_the_callers(void) {
-    answer a = {0};
-    bb_map_callback callback = telling(&a);
+static void a_refused_call_leaves_the_callback_to_the_caller(void) {
+    completion c = {0};
+    bb_map_callback callback = callback_to(&c);
     bb_buffer *buffer = make_buffer(64, WRITE_USAGE, false);
     bb_request *request = NULL;
     EXPECT(BB_E_ALIGN, bb_buffer_map_async(buffer, BB_MAP_WRITE, 3, 4, &callback, &request));
@@ -58,15 +58,15 @@ static void a_refused_callback_stays_the_callers(void) {
     EXPECT(BB_E_NULL, bb_buffer_map_async(buffer, BB_MAP_WRITE, 0, 64, &callback, &request));
     MESSAGE_HAS("callback.call");
     TEST_ASSERT_NULL(request);
-    CHECK(atomic_load(&a.calls) == 0 && atomic_load(&a.drops) == 0);
+    CHECK(atomic_load(&c.calls) == 0 && atomic_load(&c.drops) == 0);
     TEST_ASSERT_EQUAL_INT(BB_BUFFER_READY, state_of(buffer));
     OK(bb_buffer_release(buffer));
 }
 
-/* On a device that nobody drives a request stays pending. */
-static bb_buffer *pending(bb_device **device, answer *a, bb_request **request) {
+/* A pending request: its device is host-driven, and not driven. */
+static bb_buffer *pending(bb_device **device, completion *c, bb_request **request) {
     const bb_buffer_desc desc = described(64, WRITE_USAGE, false);
-    const bb_map_callback callback = telling(a);
+    const bb_map_callback callback = callback_to(c);
     bb_buffer *buffer = NULL;
     OK(bb_device_create_host(BB_DEVICE_HOST_DRIVEN, "driven", device));
     OK(bb_buffer_create(*device, &desc, &buffer));
@@ -86,25 +86,25 @@ static bb_status cancel_it(bb_buffer *buffer, bb_request *request) {
     return status;
 }
 
-static void what_is_pending_is_aborted_or_cancelled_and_told_once(void) {
+static void a_pending_request_is_aborted_or_cancelled_exactly_once(void) {
     static const struct {
         bb_status (*end)(bb_buffer *, bb_request *);
         bb_status want;
     } rows[] = {
         {unmap_it, BB_E_ABORTED}, {destroy_it, BB_E_ABORTED}, {release_it, BB_E_ABORTED}, {cancel_it, BB_E_CANCELLED}};
     for (size_t i = 0; i < LENGTH(rows); i++) {
-        answer a = {0};
+        completion c = {0};
         bb_device *device = NULL;
         bb_request *request = NULL;
         bb_map_outcome outcome;
-        bb_buffer *buffer = pending(&device, &a, &request);
+        bb_buffer *buffer = pending(&device, &c, &request);
         EXPECT(BB_E_TIMEOUT, bb_request_poll(request, sizeof outcome, &outcome));
         OK(rows[i].end(buffer, request));
-        ANSWERED(a, rows[i].want);
+        COMPLETED(c, rows[i].want);
         OK(bb_request_poll(request, sizeof outcome, &outcome));
         TEST_ASSERT_EQUAL_INT32(rows[i].want, outcome.status);
-        OK(bb_device_poll(device, BB_FOREVER)); /* too late for it */
-        TEST_ASSERT_EQUAL_INT(1, atomic_load(&a.calls));
+        OK(bb_device_poll(device, BB_FOREVER)); /* completes nothing: the request is completed */
+        TEST_ASSERT_EQUAL_INT(1, atomic_load(&c.calls));
         OK(bb_request_release(request));
         (void)bb_buffer_release(buffer);
         OK(bb_device_destroy(device));
@@ -114,30 +114,30 @@ static void what_is_pending_is_aborted_or_cancelled_and_told_once(void) {
 static void a_callback_may_release_its_own_buffer(void) {
     bb_status (*const ends[])(bb_buffer *, bb_request *) = {unmap_it, destroy_it, NULL};
     for (size_t i = 0; i < LENGTH(ends); i++) {
-        answer a = {0};
+        completion c = {0};
         bb_device *device = NULL;
         bb_request *request = NULL;
-        bb_buffer *buffer = pending(&device, &a, &request);
-        a.released = buffer;
+        bb_buffer *buffer = pending(&device, &c, &request);
+        c.released = buffer;
         if (ends[i] == NULL) {
             OK(bb_device_poll(device, BB_FOREVER));
         } else {
             OK(ends[i](buffer, request));
         }
-        EVENTUALLY(atomic_load(&a.drops) == 1);
+        EVENTUALLY(atomic_load(&c.drops) == 1);
         EXPECT(BB_E_STALE, bb_buffer_release(buffer));
         OK(bb_request_release(request));
         OK(bb_device_destroy(device));
     }
 }
 
-static void a_device_that_ends_answers_everything(void) {
-    answer a = {0};
+static void the_end_of_a_device_completes_its_requests(void) {
+    completion c = {0};
     bb_device *device = NULL;
     bb_request *request = NULL;
-    bb_buffer *buffer = pending(&device, &a, &request);
+    bb_buffer *buffer = pending(&device, &c, &request);
     OK(bb_device_destroy(device));
-    ANSWERED(a, BB_E_DEVICE_LOST);
+    COMPLETED(c, BB_E_DEVICE_LOST);
     TEST_ASSERT_EQUAL_INT32(BB_E_DEVICE_LOST, outcome_of(request).status);
     bb_span span;
     bb_buffer_info info;
@@ -150,7 +150,7 @@ static void a_device_that_ends_answers_everything(void) {
     OK(bb_buffer_release(buffer));
 }
 
-static void waiting_for_several(void) {
+static void wait_any_returns_a_completed_request(void) {
     bb_buffer *buffers[20];
     bb_request *requests[20];
     uint64_t index = 99;
@@ -199,11 +199,11 @@ static void *race(void *argument) {
     return NULL;
 }
 
-static void exactly_once_under_eight_threads(void) {
+static void eight_threads_complete_each_request_once(void) {
     for (int round = 0; round < rounds(30); round++) {
         racer r = {.buffer = make_buffer(64, WRITE_USAGE, false)};
-        answer answers[40];
-        memset(answers, 0, sizeof answers);
+        completion completions[40];
+        memset(completions, 0, sizeof completions);
         pthread_t threads[8];
         for (size_t t = 0; t < LENGTH(threads); t++) {
             r.number = (int)t;
@@ -211,14 +211,14 @@ static void exactly_once_under_eight_threads(void) {
         }
         atomic_store(&r.go, true);
         int accepted = 0;
-        for (size_t i = 0; i < LENGTH(answers); i++) {
+        for (size_t i = 0; i < LENGTH(completions); i++) {
             bb_request *request = NULL;
-            const bb_map_callback callback = telling(&answers[i]);
+            const bb_map_callback callback = callback_to(&completions[i]);
             if (bb_buffer_map_async(r.buffer, BB_MAP_WRITE, 0, 64, &callback, &request) == BB_OK) {
                 atomic_store(&r.request, request);
                 accepted++;
             } else {
-                atomic_store(&answers[i].calls, -1);
+                atomic_store(&completions[i].calls, -1);
             }
         }
         OK(bb_buffer_destroy(r.buffer));
@@ -227,10 +227,10 @@ static void exactly_once_under_eight_threads(void) {
             join(threads[t]);
         }
         CHECK(accepted > 0);
-        for (size_t i = 0; i < LENGTH(answers); i++) {
-            if (atomic_load(&answers[i].calls) != -1) {
-                EVENTUALLY(atomic_load(&answers[i].drops) == 1);
-                TEST_ASSERT_EQUAL_INT(1, atomic_load(&answers[i].calls));
+        for (size_t i = 0; i < LENGTH(completions); i++) {
+            if (atomic_load(&completions[i].calls) != -1) {
+                EVENTUALLY(atomic_load(&completions[i].drops) == 1);
+                TEST_ASSERT_EQUAL_INT(1, atomic_load(&completions[i].calls));
             }
         }
         OK(bb_buffer_release(r.buffer));
@@ -238,25 +238,25 @@ static void exactly_once_under_eight_threads(void) {
 }
 
 static void wait_inside(void *user_data, const bb_map_outcome *outcome) {
-    answer *a = user_data;
+    completion *c = user_data;
     bb_request *again = NULL;
     (void)outcome;
-    THREAD_CHECK(bb_buffer_unmap(a->released) == BB_OK);
-    THREAD_CHECK(bb_buffer_map_async(a->released, BB_MAP_WRITE, 0, 8, NULL, &again) == BB_OK);
-    atomic_store(&a->inside, bb_request_wait(again, BB_SEC(1), sizeof(bb_map_outcome), &(bb_map_outcome){0}));
+    THREAD_CHECK(bb_buffer_unmap(c->released) == BB_OK);
+    THREAD_CHECK(bb_buffer_map_async(c->released, BB_MAP_WRITE, 0, 8, NULL, &again) == BB_OK);
+    atomic_store(&c->inside, bb_request_wait(again, BB_SEC(1), sizeof(bb_map_outcome), &(bb_map_outcome){0}));
     THREAD_CHECK(bb_request_release(again) == BB_OK);
-    atomic_fetch_add(&a->calls, 1);
+    atomic_fetch_add(&c->calls, 1);
 }
 
-static void a_callback_cannot_wait_for_what_it_holds_up(void) {
-    answer a = {0};
-    a.released = make_buffer(64, WRITE_USAGE, false);
-    const bb_map_callback callback = {.call = wait_inside, .user_data = &a};
-    OK(bb_buffer_map_async(a.released, BB_MAP_WRITE, 0, 64, &callback, NULL));
-    EVENTUALLY(atomic_load(&a.calls) == 1);
-    /* Answered already, it was told on this thread, which may wait. */
-    CHECK(atomic_load(&a.inside) == BB_E_RECURSIVE || atomic_load(&a.inside) == BB_OK);
-    OK(bb_buffer_release(a.released));
+static void a_callback_cannot_wait_for_the_device(void) {
+    completion c = {0};
+    c.released = make_buffer(64, WRITE_USAGE, false);
+    const bb_map_callback callback = {.call = wait_inside, .user_data = &c};
+    OK(bb_buffer_map_async(c.released, BB_MAP_WRITE, 0, 64, &callback, NULL));
+    EVENTUALLY(atomic_load(&c.calls) == 1);
+    /* BB_OK: the request was completed before, and its callback ran on this thread, which may wait. */
+    CHECK(atomic_load(&c.inside) == BB_E_RECURSIVE || atomic_load(&c.inside) == BB_OK);
+    OK(bb_buffer_release(c.released));
 }
 
 typedef struct driven {
@@ -288,7 +288,7 @@ static void a_callback_cannot_drive_the_device(void) {
     OK(bb_encoder_submit(encoder, NULL));
     const bb_map_callback callback = {.call = poll_inside, .user_data = &d};
     OK(bb_buffer_map_async(to, BB_MAP_READ, 0, 64, &callback, NULL));
-    TEST_ASSERT_EQUAL_INT(0, atomic_load(&d.calls)); /* it waits for the copy, and so for a poll */
+    TEST_ASSERT_EQUAL_INT(0, atomic_load(&d.calls)); /* pending until a poll finishes the copy */
     EVENTUALLY(bb_device_poll(d.device, BB_FOREVER) == BB_OK && atomic_load(&d.calls) == 1);
     TEST_ASSERT_EQUAL_INT(BB_E_RECURSIVE, atomic_load(&d.polled));
     OK(bb_encoder_destroy(encoder));
@@ -305,7 +305,7 @@ static void count_warnings(uint32_t level, const char *part, const char *label, 
     }
 }
 
-static void a_host_that_never_polls_is_told_once(void) {
+static void a_host_that_never_polls_gets_one_warning(void) {
     const bb_buffer_desc desc = described(64, WRITE_USAGE, false);
     bb_device *device = NULL;
     bb_buffer *buffer = NULL;
@@ -327,15 +327,15 @@ static void a_host_that_never_polls_is_told_once(void) {
 
 int main(void) {
     UNITY_BEGIN();
-    RUN_TEST(a_callback_and_a_handle_see_the_same);
-    RUN_TEST(a_refused_callback_stays_the_callers);
-    RUN_TEST(what_is_pending_is_aborted_or_cancelled_and_told_once);
+    RUN_TEST(a_callback_and_a_handle_get_the_same_outcome);
+    RUN_TEST(a_refused_call_leaves_the_callback_to_the_caller);
+    RUN_TEST(a_pending_request_is_aborted_or_cancelled_exactly_once);
     RUN_TEST(a_callback_may_release_its_own_buffer);
-    RUN_TEST(a_device_that_ends_answers_everything);
-    RUN_TEST(waiting_for_several);
-    RUN_TEST(exactly_once_under_eight_threads);
-    RUN_TEST(a_callback_cannot_wait_for_what_it_holds_up);
+    RUN_TEST(the_end_of_a_device_completes_its_requests);
+    RUN_TEST(wait_any_returns_a_completed_request);
+    RUN_TEST(eight_threads_complete_each_request_once);
+    RUN_TEST(a_callback_cannot_wait_for_the_device);
     RUN_TEST(a_callback_cannot_drive_the_device);
-    RUN_TEST(a_host_that_never_polls_is_told_once);
+    RUN_TEST(a_host_that_never_polls_gets_one_warning);
     return UNITY_END();
 }
