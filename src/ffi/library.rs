@@ -154,7 +154,7 @@ fn set_log(level: u32, function: bb_log_fn, user_data: UserData) -> Result<()> {
             error
         });
     };
-    let take = move |level: Level, part: &sink::Module, label: &sink::Label, text: &sink::Text| {
+    let take = move |level: Level, part: &sink::Module, label: &sink::LabelText, text: &sink::MessageText| {
         let Some(_running) = user_data.enter() else { return };
         // SAFETY: the caller's function and data, with strings that outlive the call.
         unsafe { function(level as u32, part.as_ptr(), label.as_ptr(), text.as_ptr(), user_data.get()) }

@@ -20,17 +20,17 @@ pub(crate) trait Linked: Sized + Sync + 'static {
 /// Every live object of one kind.
 #[derive(Debug)]
 pub(crate) struct LiveList<T: Linked> {
-    list: Wiped<Head<T>>,
+    list: Wiped<ListHead<T>>,
 }
 
 #[derive(Debug)]
-struct Head<T> {
+struct ListHead<T> {
     lock: FutexMutex<()>,
     first: AtomicPtr<T>,
 }
 
 // SAFETY: atomics, of which zero is a legal value.
-unsafe impl<T: Linked> Zeroed for Head<T> {}
+unsafe impl<T: Linked> Zeroed for ListHead<T> {}
 
 impl<T: Linked> LiveList<T> {
     pub(crate) const fn new() -> LiveList<T> {

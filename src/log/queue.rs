@@ -12,7 +12,7 @@
 //! from number to number, and the difference of two counts was lost between their records.
 
 use super::Level;
-use super::sink::{self, Label, Module, Text};
+use super::sink::{self, LabelText, MessageText, Module};
 use crate::alloc::{Arc, try_box, try_vec};
 use crate::error::{Error, Result, Status};
 use crate::handle::slots::{Wiped, Zeroed};
@@ -29,15 +29,15 @@ pub(crate) const MOST: u64 = 1 << 16;
 pub(crate) struct Record {
     pub(crate) level: Level,
     pub(crate) module: Module,
-    pub(crate) label: Label,
-    pub(crate) text: Text,
+    pub(crate) label: LabelText,
+    pub(crate) text: MessageText,
 }
 
 const EMPTY: Record =
-    Record { level: Level::Error, module: Module::new(), label: Label::new(), text: Text::new() };
+    Record { level: Level::Error, module: Module::new(), label: LabelText::new(), text: MessageText::new() };
 
 #[derive(Debug)]
-struct Slot {
+struct RecordSlot {
     turn: AtomicU64,
     /// With the count of records that were lost before it.
     record: UnsafeCell<(Record, u64)>,
@@ -45,7 +45,7 @@ struct Slot {
 
 #[derive(Debug)]
 struct Queue {
-    slots: Vec<Slot>,
+    slots: Vec<RecordSlot>,
     head: AtomicU64,
     tail: AtomicU64,
     /// Records lost, and those of them that were reported to consumers.
@@ -64,13 +64,13 @@ impl Queue {
     fn new(records: u64) -> Result<Queue> {
         let mut slots = try_vec(records as usize)?;
         slots.extend(
-            (0..records).map(|_| Slot { turn: AtomicU64::new(0), record: UnsafeCell::new((EMPTY, 0)) }),
+            (0..records).map(|_| RecordSlot { turn: AtomicU64::new(0), record: UnsafeCell::new((EMPTY, 0)) }),
         );
         let [head, tail, lost, reported] = [const { AtomicU64::new(0) }; 4];
         Ok(Queue { slots, head, tail, lost, reported, closed: AtomicU32::new(0), event: Event::new() })
     }
 
-    fn slot(&self, number: u64) -> Option<&Slot> {
+    fn slot(&self, number: u64) -> Option<&RecordSlot> {
         self.slots.get((number % self.slots.len() as u64) as usize)
     }
 
@@ -152,7 +152,7 @@ pub(crate) fn set(level: u32, records: u64) -> Result<()> {
     let current = CURRENT.get()?;
     let queue = Arc::try_new(Queue::new(records)?).map_err(|_| Error::of(Status::OutOfMemory))?;
     let producer = Producer(queue.clone());
-    let take = move |level: Level, module: &Module, label: &Label, text: &Text| {
+    let take = move |level: Level, module: &Module, label: &LabelText, text: &MessageText| {
         producer.0.push(Record { level, module: *module, label: *label, text: *text });
     };
     let take = try_box(take).map_err(|_| Error::of(Status::OutOfMemory))?;
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     fn record(number: u64) -> Record {
-        Record { text: Text::of(format_args!("{number}")), ..EMPTY }
+        Record { text: MessageText::of(format_args!("{number}")), ..EMPTY }
     }
 
     fn number((record, lost): (Record, u64)) -> (u64, u64) {

@@ -18,12 +18,12 @@ use crate::text;
 /// The module that makes the record.
 pub(crate) type Module = text::Text<16>;
 /// The object's label.
-pub(crate) type Label = text::Text<64>;
+pub(crate) type LabelText = text::Text<64>;
 /// The message.
-pub(crate) type Text = text::Text<1024>;
+pub(crate) type MessageText = text::Text<1024>;
 
 /// The function that receives records.
-pub(crate) type Take = dyn Fn(Level, &Module, &Label, &Text) + Send + Sync;
+pub(crate) type Take = dyn Fn(Level, &Module, &LabelText, &MessageText) + Send + Sync;
 
 /// The most detailed level that is delivered; 0 is off.
 static LEVEL: AtomicU32 = AtomicU32::new(0);
@@ -59,8 +59,8 @@ pub(super) fn deliver(level: Level, module: &str, label: &str, text: fmt::Argume
         take(
             level,
             &Module::of(format_args!("{module}")),
-            &Label::of(format_args!("{label}")),
-            &Text::of(text),
+            &LabelText::of(format_args!("{label}")),
+            &MessageText::of(text),
         );
         INSIDE.set(false);
     }
@@ -126,7 +126,7 @@ mod tests {
     fn counting() -> (Box<Take>, Arc<AtomicUsize>, Arc<AtomicUsize>) {
         let (taken, dropped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let sink = Counting { taken: taken.clone(), dropped: dropped.clone() };
-        let take = move |_: Level, part: &Module, _: &Label, text: &Text| {
+        let take = move |_: Level, part: &Module, _: &LabelText, text: &MessageText| {
             assert_eq!(sink.dropped.load(SeqCst), 0, "no call once the drop has begun");
             if part.as_str() == "test" && text.as_str() == "seven is 7" {
                 sink.taken.fetch_add(1, SeqCst);
