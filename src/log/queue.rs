@@ -11,11 +11,11 @@
 //! Each record carries the count of records lost before it, read before the record takes its number. So the counts never decrease
 //! from number to number, and the difference of two counts was lost between their records.
 
-use super::Level;
-use super::sink::{self, LabelText, MessageText, Module};
 use crate::alloc::{Arc, try_box, try_vec};
 use crate::error::{Error, Result, Status};
 use crate::handle::slots::{Wiped, Zeroed};
+use crate::log::Level;
+use crate::log::sink::{self, LabelText, MessageText, Module};
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, UnsafeCell};
 use crate::sync::event::Event;
 use crate::sync::mutex::FutexMutex;

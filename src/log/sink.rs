@@ -7,10 +7,10 @@ use std::cell::Cell;
 use std::fmt;
 use std::ptr::null_mut;
 
-use super::Level;
 use crate::alloc::try_box;
 use crate::error::{Error, Status};
 use crate::handle::slots::{Wiped, Zeroed};
+use crate::log::Level;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, Ordering::*};
 use crate::sync::mutex::FutexMutex;
 use crate::text;
