@@ -1,4 +1,4 @@
-//! The rules of mapping and copying, as WebGPU's conformance tests lay them down: one suite for every device.
+//! Conformance suite for every device: WebGPU's rules of mapping and copying.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::*};
@@ -9,14 +9,14 @@ use backbuf::{Result, Status, Timeout};
 
 const FOREVER: Timeout = Timeout::FOREVER;
 
-/// One rule, on a device of its own.
+/// The name of a rule and its check, which runs on a new device.
 type Check = (&'static str, fn(&Device));
 
-/// Runs the suite on devices that `make` makes, one for each check.
+/// Runs every check on a new device from `make`.
 pub fn run(make: &dyn Fn() -> Device) {
     let checks: [Check; 17] = [
         ("usages", usages_go_together_or_not),
-        ("sizes", any_size_will_do),
+        ("sizes", any_size_is_accepted),
         ("creation", mapped_at_creation_goes_with_any_usage),
         ("modes", modes_need_their_usage),
         ("map ranges", map_ranges_at_their_edges),
@@ -26,7 +26,7 @@ pub fn run(make: &dyn Fn() -> Device) {
         ("mapped ranges", mapped_ranges_at_their_edges),
         ("overlaps", writable_ranges_overlap_nothing),
         ("read maps", nothing_is_written_through_a_read_map),
-        ("states", states_are_told_through_every_transition),
+        ("states", states_are_reported_after_every_transition),
         ("submits", submits_take_ready_buffers_only),
         ("copies", copies_at_their_edges),
         ("remap", data_survives_remapping),
@@ -37,7 +37,7 @@ pub fn run(make: &dyn Fn() -> Device) {
         let device = make();
         check(&device);
         assert_eq!(leak_report(&device).unwrap(), [], "{name}");
-        // Whoever drives the device has it give back what was dropped.
+        // Frees dropped buffers if this thread drives the device.
         let _ = device.poll(Timeout::TRY);
         assert_eq!(device.live_buffers().unwrap(), [], "{name}");
         device.destroy().unwrap();
@@ -67,7 +67,7 @@ fn wait(request: &Request) -> Status {
     }
 }
 
-/// Waits until the buffer is mapped.
+/// Maps the buffer and waits for that.
 pub fn map(buffer: &Buffer, mode: MapMode) {
     let outcome = buffer.map_async(mode, 0, None).unwrap().wait(FOREVER).unwrap();
     assert_eq!(
@@ -76,7 +76,7 @@ pub fn map(buffer: &Buffer, mode: MapMode) {
     );
 }
 
-/// What a buffer with COPY_SRC holds.
+/// The content of a buffer with COPY_SRC.
 pub fn contents(device: &Device, from: &Buffer) -> Vec<u8> {
     let to = buffer(device, from.size(), read_usage(), false);
     let mut encoder = Encoder::new(device);
@@ -101,7 +101,7 @@ fn usages_go_together_or_not(device: &Device) {
     }
 }
 
-fn any_size_will_do(device: &Device) {
+fn any_size_is_accepted(device: &Device) {
     for size in (0..=9).chain([31, 32, 33, 4095, 4096, 4097]) {
         let buffer = buffer(device, size, write_usage(), false);
         assert_eq!((buffer.size(), buffer.state()), (size, BufferState::Ready));
@@ -205,7 +205,7 @@ fn a_second_map_is_refused_and_harms_nothing(device: &Device) {
 }
 
 fn unmap_and_destroy_abort(device: &Device) {
-    // On a device that runs by itself a request may be quicker than what aborts it.
+    // On a device with its own thread, a request may complete before it is aborted.
     let aborted = |request: &Request| match request.wait(FOREVER).unwrap().result {
         Ok(()) => {}
         Err(error) => assert_eq!(error.status(), Status::Aborted),
@@ -253,7 +253,7 @@ fn cancel_is_for_what_is_pending(device: &Device) {
     late.wait(FOREVER).unwrap();
     buffer.unmap();
     let next = buffer.map_async(MapMode::Write, 0, None).unwrap();
-    assert!(!late.cancel(), "that one was answered, this one is another");
+    assert!(!late.cancel(), "the first request completed; the second is another one");
     next.wait(FOREVER).unwrap().result.unwrap();
 }
 
@@ -328,7 +328,7 @@ fn nothing_is_written_through_a_read_map(device: &Device) {
     assert_eq!(*one, *other);
 }
 
-fn states_are_told_through_every_transition(device: &Device) {
+fn states_are_reported_after_every_transition(device: &Device) {
     use BufferState::*;
     let mut buffer = buffer(device, 16, write_usage(), true);
     let seen = |buffer: &Buffer| (buffer.state(), leak_report(device).unwrap()[0].state);
@@ -351,7 +351,7 @@ fn submits_take_ready_buffers_only(device: &Device) {
     let to = buffer(device, 16, Usage::COPY_DST | Usage::COPY_SRC, false);
     let copy = |from: &Buffer| {
         let mut encoder = Encoder::new(device);
-        // Something that would be done before, if anything were.
+        // A valid copy before the refused one: it must not be performed either.
         let ready = buffer(device, 16, Usage::COPY_SRC, false);
         encoder.copy(&ready, 0, &to, 0, 16).unwrap();
         encoder.copy(from, 0, &to, 0, 16).unwrap();
@@ -374,7 +374,7 @@ fn submits_take_ready_buffers_only(device: &Device) {
     request.wait(FOREVER).unwrap();
     from.unmap();
 
-    // What is written to is looked at as well.
+    // The destination is checked as well.
     let mut down = buffer(device, 16, read_usage(), false);
     let mut encoder = Encoder::new(device);
     encoder.copy(&from, 0, &down, 0, 16).unwrap();
@@ -389,7 +389,7 @@ fn submits_take_ready_buffers_only(device: &Device) {
     down.destroy();
     assert_eq!(encoder.submit().unwrap_err().to_string(), "to = 'tested': is destroyed");
 
-    // A copy of nothing needs a buffer that is ready all the same.
+    // A copy of no bytes needs a ready buffer as well.
     let mut encoder = Encoder::new(device);
     encoder.copy(&from, 16, &to, 16, 0).unwrap();
     from.destroy();
@@ -400,7 +400,7 @@ fn submits_take_ready_buffers_only(device: &Device) {
     encoder.copy(&gone, 0, &to, 0, 16).unwrap();
     drop(gone);
     assert_eq!(status(encoder.submit()), Status::State);
-    assert_eq!(contents(device, &to), [3; 16], "what was refused did nothing");
+    assert_eq!(contents(device, &to), [3; 16], "refused submits change nothing");
 }
 
 fn copies_at_their_edges(device: &Device) {
@@ -446,7 +446,7 @@ fn data_survives_remapping(device: &Device) {
     }
     let expected: Vec<u8> = (0..32).map(|at| (at / 8 + 1) % 4).collect();
     assert_eq!(contents(device, &from), expected);
-    // Nothing written: nothing lost.
+    // A mapping without writes keeps the content.
     map(&from, MapMode::Write);
     from.unmap();
     assert_eq!(contents(device, &from), expected);

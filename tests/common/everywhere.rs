@@ -1,4 +1,4 @@
-//! What the tests of roles share: every kind of device that is there, and a device buffer's bytes.
+//! Helpers for tests of buffer roles: every available kind of device, and the content of a device buffer.
 
 use backbuf::buffers::*;
 use backbuf::device::{Device, Faults, GlConfig, HostConfig, WgpuConfig};
@@ -14,9 +14,9 @@ pub fn host(faults: &Faults, host_driven: bool) -> Device {
     Device::host(HostConfig { label: "roles", host_driven, faults: Some(faults.clone()) }).unwrap()
 }
 
-/// Runs a check on every kind of device that is there.
+/// Runs a check on every available kind of device.
 pub fn everywhere(check: fn(&Device)) {
-    // Completions come at once, late, and late in another order.
+    // Completions without delay, delayed, and delayed in reverse order.
     for (delay, reversed) in [(0, false), (2, false), (3, true)] {
         for host_driven in [false, true] {
             let faults = Faults::new().unwrap();
@@ -31,13 +31,13 @@ pub fn everywhere(check: fn(&Device)) {
     for device in [gl, wgpu("vulkan"), wgpu("gl")] {
         match device {
             Ok(device) => check(&device),
-            Err(error) if may_be_missing(&error) => println!("left out: {error}"),
+            Err(error) if may_be_missing(&error) => println!("skipped: {error}"),
             Err(error) => panic!("{error}"),
         }
     }
 }
 
-/// Where nothing may be installed, or the build is without it.
+/// Whether a missing device is expected: nothing may be installed, or the build is without its backend.
 pub fn may_be_missing(error: &Error) -> bool {
     let built_without = error.to_string().contains("this build has no");
     error.status() == Status::Unsupported
@@ -48,7 +48,7 @@ pub fn status<T: std::fmt::Debug>(result: Result<T>) -> Status {
     result.unwrap_err().status()
 }
 
-/// What a device buffer holds.
+/// The content of a device buffer.
 pub fn contents(device: &Device, of: &DeviceBuffer) -> Vec<u8> {
     let config = ReadbackConfig { size: of.size(), frames: 1, ..ReadbackConfig::default() };
     let readback = ReadbackBuffer::new(device, config).unwrap();
