@@ -117,6 +117,11 @@ void *mmap(void *address, size_t length, int protection, int flags, int fd, off_
 void *mmap64(void *address, size_t length, int protection, int flags, int fd, off_t offset)
     __attribute__((alias("mmap")));
 
+/* The library may call either name. */
+void *mmap64(void *address, size_t length, int protection, int flags, int fd, off64_t offset) {
+    return mmap(address, length, protection, flags, fd, offset);
+}
+
 int munmap(void *address, size_t length) {
     atomic_fetch_sub(&memory.live, 1);
     return (int)syscall(SYS_munmap, address, length);
