@@ -4,8 +4,8 @@
 //! is freed when it is dropped then. Buffers return through a bounded lock-free queue. The stream alone takes them from there, onto
 //! a stack of its own, and lends from its top: the buffer returned last is the warmest in the cache.
 //!
-//! The queue is crossbeam's `ArrayQueue`, which made the stream no slower than a stack of its own (within 3 %, its unbounded
-//! `SegQueue` 5 to 25 % slower).
+//! The queue is crossbeam's `ArrayQueue`. Against a linked stack of our own it costs a chunk of 8 KiB 1 % and one of 64 bytes 2 to 4 %;
+//! the unbounded `SegQueue` would cost 5 to 25 %.
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::mem::ManuallyDrop;
