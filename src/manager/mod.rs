@@ -13,6 +13,7 @@ pub(crate) mod core;
 pub(crate) mod dump;
 pub(crate) mod front;
 pub(crate) mod lifecycle;
+#[expect(clippy::module_inception, reason = "the noun of this module")]
 pub(crate) mod manager;
 pub(crate) mod region;
 pub(crate) mod shape;

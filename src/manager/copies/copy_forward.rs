@@ -200,7 +200,7 @@ impl CopyForward {
     /// Brings a range of the back copy up to date, to be read and changed, and returns its address.
     pub(crate) fn begin_modify(&mut self, offset: usize, length: usize) -> *mut u8 {
         if self.back_stale && length > 0 && !self.copy_all_if_small() {
-            self.stale_to_bitmap();
+            self.convert_stale_to_bitmap();
             self.copy_granules(offset / GRANULE, (offset + length - 1) / GRANULE);
         }
         self.begin_overwrite(offset, length)
@@ -243,7 +243,7 @@ impl CopyForward {
                 return;
             }
         }
-        self.stale_to_bitmap();
+        self.convert_stale_to_bitmap();
         let (from, to) = (start / GRANULE, (end - 1) / GRANULE);
         if !start.is_multiple_of(GRANULE) {
             self.copy_granules(from, from);
@@ -262,13 +262,13 @@ impl CopyForward {
 
     /// Converts the stale set of the back copy to granules. Bytes written in this epoch may share a granule with stale ones
     /// and must not become stale again, so such partial granules are copied here.
-    fn stale_to_bitmap(&mut self) {
+    fn convert_stale_to_bitmap(&mut self) {
         if !self.is_dirty() {
-            return self.stale[self.back].to_bitmap();
+            return self.stale[self.back].convert_to_bitmap();
         }
         let (from, to) = (self.data[self.front], self.back_data);
         let (mut ranges, mut bytes) = (0, 0);
-        self.stale[self.back].to_bitmap_exact(|start, end| {
+        self.stale[self.back].convert_to_exact_bitmap(|start, end| {
             // SAFETY: both copies are `bytes` long and apart, and sets never reach beyond them.
             unsafe { copy(from.wrapping_add(start), to.wrapping_add(start), end - start) };
             (ranges, bytes) = (ranges + 1, bytes + (end - start) as u64);

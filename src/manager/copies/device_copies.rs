@@ -205,13 +205,13 @@ impl DeviceDirty {
             fresh.insert(start, end);
         });
         if count > MAX_EXACT_INTERVALS {
-            fresh.to_bitmap();
+            fresh.convert_to_bitmap();
         }
         for (copy, set) in self.sets.iter_mut().enumerate() {
             if copy != back {
                 set.union(fresh);
             } else if !set.is_empty() {
-                set.to_bitmap();
+                set.convert_to_bitmap();
                 // Granules that are written whole need not be copied first.
                 fresh.for_each(|start, end| {
                     let (from, to) = (start.div_ceil(GRANULE), end / GRANULE);
@@ -282,7 +282,7 @@ impl Upload<'_> {
                 left = left.saturating_sub(end - start);
             } else {
                 // Written from the host copy instead.
-                self.fresh.to_bitmap();
+                self.fresh.convert_to_bitmap();
                 self.fresh.insert(start, end);
             }
         }

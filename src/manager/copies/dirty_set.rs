@@ -94,7 +94,7 @@ impl DirtySet {
     #[inline(never)]
     fn insert_beyond_log(&mut self, start: usize, end: usize) {
         if self.mode != Mode::All {
-            self.to_bitmap();
+            self.convert_to_bitmap();
             self.bitmap.insert(start, end);
         }
     }
@@ -119,7 +119,7 @@ impl DirtySet {
                 }
             }
             Mode::Bitmap => {
-                self.to_bitmap();
+                self.convert_to_bitmap();
                 self.bitmap.union(&other.bitmap);
             }
         }
@@ -208,7 +208,7 @@ impl DirtySet {
     }
 
     /// Converts the set to a bitmap, from which ranges can be removed.
-    pub(crate) fn to_bitmap(&mut self) {
+    pub(crate) fn convert_to_bitmap(&mut self) {
         match self.mode {
             Mode::Bitmap => {}
             Mode::All => self.bitmap.insert_all(),
@@ -230,9 +230,9 @@ impl DirtySet {
         self.mode = Mode::Bitmap;
     }
 
-    /// `to_bitmap` for a set whose neighbouring bytes must not become members: only granules wholly within an interval go into
-    /// the bitmap; `rest` is called for the remaining ends of each interval.
-    pub(crate) fn to_bitmap_exact(&mut self, mut rest: impl FnMut(usize, usize)) {
+    /// `convert_to_bitmap` for a set whose neighbouring bytes must not become members: only granules wholly within an interval
+    /// go into the bitmap; `rest` is called for the remaining ends of each interval.
+    pub(crate) fn convert_to_exact_bitmap(&mut self, mut rest: impl FnMut(usize, usize)) {
         if self.mode == Mode::Log {
             for at in 0..self.log.len() {
                 let (start, end) = self.range(at);
@@ -254,7 +254,7 @@ impl DirtySet {
             self.logged = 0;
             self.mode = Mode::Bitmap;
         }
-        self.to_bitmap();
+        self.convert_to_bitmap();
     }
 
     /// The granules of a set in bitmap form.
@@ -285,7 +285,7 @@ impl DirtySet {
 
     #[cold]
     fn pop_granules(&mut self, most: usize) -> Option<(usize, usize)> {
-        self.to_bitmap();
+        self.convert_to_bitmap();
         match self.bitmap.pop_run((most / GRANULE).max(1)) {
             Some((first, count)) => Some((first * GRANULE, ((first + count) * GRANULE).min(self.bytes))),
             None => {

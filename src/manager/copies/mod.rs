@@ -1,5 +1,6 @@
 //! The physical copies of a state: their memory and leases, copy-forward between them, and their copies on a device.
 
+#[expect(clippy::module_inception, reason = "the noun of this module")]
 pub(crate) mod copies;
 pub(crate) mod copy_forward;
 pub(crate) mod device_copies;
