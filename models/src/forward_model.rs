@@ -36,11 +36,11 @@ impl World {
     fn prepare(&mut self) -> bool {
         if !self.ready && !self.is_free(self.forward.back()) {
             let free: Vec<_> = (0..self.memory.len()).filter(|&copy| self.is_free(copy)).collect();
-            let present = free.iter().copied().filter(|&copy| self.forward.present(copy));
+            let present = free.iter().copied().filter(|&copy| self.forward.has_memory(copy));
             let Some(copy) = present.min_by_key(|&copy| self.forward.stale_bytes(copy)).or(free.first().copied()) else {
                 return false;
             };
-            if !self.forward.present(copy) {
+            if !self.forward.has_memory(copy) {
                 self.memory[copy].fill(0xee);
                 let data = self.memory[copy].as_mut_ptr();
                 self.forward.attach(copy, data).unwrap();
@@ -73,8 +73,8 @@ impl World {
             }
             Step::Trim => {
                 for copy in 0..self.memory.len() {
-                    let present = (0..self.memory.len()).filter(|&copy| self.forward.present(copy)).count();
-                    if present > 2 && self.is_free(copy) && copy != self.forward.back() && self.forward.present(copy) {
+                    let present = (0..self.memory.len()).filter(|&copy| self.forward.has_memory(copy)).count();
+                    if present > 2 && self.is_free(copy) && copy != self.forward.back() && self.forward.has_memory(copy) {
                         self.forward.detach(copy);
                     }
                 }

@@ -1,5 +1,5 @@
 //! The role with the update log. `enqueue`, `drain` and `synchronize` are the steps of
-//! `manager/core/enqueue.rs`, `backlog.rs` and `publish.rs`, over the library's own role and log.
+//! `manager/core/enqueue.rs`, `drain.rs` and `publish.rs`, over the library's own role and log.
 
 use std::mem::MaybeUninit;
 

@@ -299,7 +299,10 @@ pub const MODELS: &[Model] = &[
                 name: "a_full_log_drops_an_interval",
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/copies/dirty_set.rs",
-                changes: &[("self.convert_to_bitmap(); self.bitmap.insert(start, end);", "self.convert_to_bitmap();")],
+                changes: &[(
+                    "self.convert_to_bitmap(); self.bitmap.insert(start, end);",
+                    "self.convert_to_bitmap();",
+                )],
             },
             Mutant {
                 name: "a_bitmap_is_not_merged",

@@ -1,6 +1,7 @@
 //! Host writes that the device has not copied yet: pages that mirror a device buffer, and the ranges written to them.
 //!
-//! They serve devices without memory that host and device access at the same time. The host writes to the pages at any time.
+//! Buffers have them on devices without memory that host and device access at the same time. The host writes to the pages at any
+//! time.
 //! Before the device uses the buffer, its owner thread copies the finished ranges to it.
 
 use std::ptr::NonNull;

@@ -1,4 +1,4 @@
-//! The handle of a device: driver calls, fences, polling, statistics and destruction, from any thread.
+//! The `Device`: driver calls, fences, polling, statistics and destruction, from any thread.
 
 use crate::alloc::Arc;
 use crate::device::call::OwnedDriver;

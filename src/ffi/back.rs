@@ -8,7 +8,7 @@ use crate::ffi::handle::{bb_lease, bb_manager};
 use crate::ffi::status::bb_status;
 use crate::ffi::{handle, input};
 use crate::manager::back::{BackMode, RawBack};
-use crate::manager::core::undo;
+use crate::manager::core::back_reservation;
 use crate::manager::manager::Manager;
 use crate::sys::clock::Timeout;
 
@@ -166,7 +166,7 @@ pub unsafe extern "C" fn bb_manager_commit_back(
 unsafe fn ended(status: bb_status, back: *const bb_back) -> bb_status {
     // SAFETY: promised by the caller.
     if let (bb_status::BB_E_STALE, Some(back)) = (status, unsafe { back.as_ref() }) {
-        undo::release_orphaned(back.data.cast_const().cast(), back.token);
+        back_reservation::release_orphaned(back.data.cast_const().cast(), back.token);
     }
     status
 }

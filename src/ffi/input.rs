@@ -194,8 +194,11 @@ pub(super) unsafe fn required_struct<T: Copy>(
     defaults: T,
     param: &'static str,
 ) -> Result<T> {
-    // SAFETY: promised by the caller.
-    if given.is_null() { Err(null(param)) } else { unsafe { versioned(given, defaults) } }
+    if given.is_null() {
+        return Err(null(param));
+    }
+    // SAFETY: not NULL; the rest is this function's contract.
+    unsafe { versioned(given, defaults) }
 }
 
 /// As [`versioned`]; NULL stands for the defaults.
@@ -204,8 +207,11 @@ pub(super) unsafe fn required_struct<T: Copy>(
 ///
 /// As there, or NULL.
 pub(super) unsafe fn optional_struct<T: Copy>(given: *const T, defaults: T) -> Result<T> {
-    // SAFETY: promised by the caller.
-    if given.is_null() { Ok(defaults) } else { unsafe { versioned(given, defaults) } }
+    if given.is_null() {
+        return Ok(defaults);
+    }
+    // SAFETY: not NULL; the rest is this function's contract.
+    unsafe { versioned(given, defaults) }
 }
 
 /// Checks the memory and the size of a struct that is written once the work is done.

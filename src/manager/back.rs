@@ -3,8 +3,8 @@
 use crate::error::{Error, Result, Status};
 use crate::handle::lease::LeaseId;
 use crate::manager::copies::copy_forward::COPY_STEP;
-use crate::manager::core::backlog::Blocked;
 use crate::manager::core::call_wait::CallWait;
+use crate::manager::core::drain::Blocked;
 use crate::manager::core::shared::Shared;
 use crate::manager::core::tasks::BackendWork;
 use crate::manager::core::worker_state::duty;
@@ -103,7 +103,7 @@ impl Shared {
             applier.forward.mark_all_rewritten();
         }
         applier.reservations += 1;
-        self.tasks.busy(BackendWork::new("the reserved back copy", self.label, 0));
+        self.tasks.begin_work(BackendWork::new("the reserved back copy", self.label, 0));
         self.reservation.begin(applier.reservations);
         Ok(RawBack {
             data: applier.forward.back_data(),
@@ -146,7 +146,7 @@ impl Shared {
             return Err(error);
         }
         self.reservation.take(token)?;
-        self.tasks.idle();
+        self.tasks.end_work();
         // SAFETY: the token stands for the role.
         let applier = unsafe { self.applier() };
         applier.forward.mark_all_rewritten();
@@ -160,7 +160,7 @@ impl Shared {
     /// Restores the state of the time of the reservation.
     pub(crate) fn cancel_back(&self, token: u64) -> Result<()> {
         self.reservation.take(token)?;
-        self.tasks.idle();
+        self.tasks.end_work();
         // SAFETY: the token stands for the role.
         let applier = unsafe { self.applier() };
         applier.undo.restore(&mut applier.forward);

@@ -4,7 +4,7 @@ use crate::alloc::{Arc, Weak};
 use crate::error::{Result, Status};
 use crate::manager::core::op::Op;
 use crate::manager::core::shared::{Shared, destroyed};
-use crate::manager::region::{RawRegion, Region, RegionPlan};
+use crate::manager::region::{RawRegion, Region, RegionRuns};
 use crate::manager::shape::Shape;
 use crate::manager::update::{Kernel, Refused};
 use crate::sync::atomic::Ordering::*;
@@ -107,7 +107,7 @@ impl Batch {
     /// # Safety
     /// The data is readable as the region describes it.
     pub(crate) unsafe fn region_raw(&mut self, region: &RawRegion<'_>) -> Result<()> {
-        let plan = RegionPlan::checked(&self.shape, region)?;
+        let plan = RegionRuns::checked(&self.shape, region)?;
         if plan.count() == 0 {
             return self.shared()?.progress.check_open();
         }

@@ -10,9 +10,9 @@ pub(crate) mod batch;
 pub(crate) mod config;
 pub(crate) mod copies;
 pub(crate) mod core;
+pub(crate) mod create;
 pub(crate) mod dump;
 pub(crate) mod front;
-pub(crate) mod lifecycle;
 #[expect(clippy::module_inception, reason = "the noun of this module")]
 pub(crate) mod manager;
 pub(crate) mod region;

@@ -26,7 +26,7 @@ struct RegionAxis {
 /// A checked region: plain data, so that it can be stored in the update log.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
-pub(crate) struct RegionPlan {
+pub(crate) struct RegionRuns {
     /// Byte offset of the first element in the state.
     first: i64,
     element: u64,
@@ -65,7 +65,7 @@ impl<'a> Region<'a> {
     pub(crate) fn raw(&self, shape: &Shape) -> Result<RawRegion<'a>> {
         let Region { start, extent, step, data, strides } = *self;
         let raw = RawRegion { start, extent, step, data: data.as_ptr(), strides };
-        let plan = RegionPlan::checked(shape, &raw)?;
+        let plan = RegionRuns::checked(shape, &raw)?;
         let mut ends = (0, plan.payload() as i128);
         if let Some(strides) = strides {
             let reach = |wanted: fn(&i64) -> bool| -> i128 {
@@ -91,9 +91,9 @@ fn overflow(param: &'static str) -> Error {
     Error::param(Status::Range, param, "overflows 64 bits")
 }
 
-impl RegionPlan {
+impl RegionRuns {
     /// Checks a region of a state of that shape, and its data.
-    pub(crate) fn checked(shape: &Shape, region: &RawRegion<'_>) -> Result<RegionPlan> {
+    pub(crate) fn checked(shape: &Shape, region: &RawRegion<'_>) -> Result<RegionRuns> {
         let given = [
             Some(region.start.len()),
             Some(region.extent.len()),
@@ -108,7 +108,7 @@ impl RegionPlan {
                 "entries: use one per dimension of the state",
             ));
         }
-        let plan = RegionPlan::new(shape.lengths(), shape.element, region)?;
+        let plan = RegionRuns::new(shape.lengths(), shape.element, region)?;
         if plan.count() > 0 && region.data.is_null() {
             return Err(Error::param(Status::Null, "region.data", "is NULL, and no extent is 0"));
         }
@@ -116,9 +116,9 @@ impl RegionPlan {
     }
 
     /// Checks a region of a state of those lengths.
-    pub(crate) fn new(shape: &[u64], element: u64, region: &RawRegion<'_>) -> Result<RegionPlan> {
+    pub(crate) fn new(shape: &[u64], element: u64, region: &RawRegion<'_>) -> Result<RegionRuns> {
         let mut plan =
-            RegionPlan { first: 0, element, count: 1, dims: 0, axes: [RegionAxis::default(); MAX_DIMS] };
+            RegionRuns { first: 0, element, count: 1, dims: 0, axes: [RegionAxis::default(); MAX_DIMS] };
         let empty = region.extent.contains(&0);
         let (mut pitch, mut packed) = (element as i64, element as i64);
         for axis in (0..shape.len()).rev() {
@@ -179,7 +179,7 @@ impl RegionPlan {
     }
 
     /// The same region with a packed source (for a fill: one element).
-    pub(crate) fn packed(&self) -> RegionPlan {
+    pub(crate) fn packed(&self) -> RegionRuns {
         let mut plan = *self;
         let mut packed = self.element as i64;
         for axis in &mut plan.axes[..self.dims as usize] {
@@ -227,7 +227,7 @@ impl RegionPlan {
     /// Copies the source into `to`, packed (a fill: its one element).
     ///
     /// # Safety
-    /// `data` is readable as the region says; `to` has room for [`RegionPlan::payload`] bytes.
+    /// `data` is readable as the region says; `to` has room for [`RegionRuns::payload`] bytes.
     pub(crate) unsafe fn gather(&self, data: *const u8, to: *mut u8) {
         if self.is_fill() {
             // SAFETY: a fill's source is one element.
@@ -242,7 +242,7 @@ impl RegionPlan {
         });
     }
 
-    /// Bytes that [`RegionPlan::gather`] writes.
+    /// Bytes that [`RegionRuns::gather`] writes.
     pub(crate) fn payload(&self) -> u64 {
         if self.is_fill() { self.element.min(self.bytes()) } else { self.bytes() }
     }
@@ -328,7 +328,7 @@ mod tests {
             }).collect();
             let strides: Vec<i64> = axes.iter().map(|axis| axis.4).collect();
             let region = RawRegion { start: &start, extent: &extent, step: Some(&step), data: std::ptr::null(), strides: (!packed).then_some(&strides) };
-            let plan = RegionPlan::new(&shape, 4, &region).unwrap();
+            let plan = RegionRuns::new(&shape, 4, &region).unwrap();
             let mut runs = vec![];
             plan.for_each_run(|to, from, run| {
                 for at in (0..run as i64).step_by(4) {
@@ -360,7 +360,7 @@ mod tests {
                 data: std::ptr::null(),
                 strides: None,
             };
-            RegionPlan::new(&[10], 4, &region).map(|plan| plan.count()).map_err(|error| error.status())
+            RegionRuns::new(&[10], 4, &region).map(|plan| plan.count()).map_err(|error| error.status())
         };
         assert_eq!(check(0, 10, 1), Ok(10));
         assert_eq!(check(9, 10, -1), Ok(10));

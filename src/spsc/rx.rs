@@ -224,19 +224,19 @@ impl Rx {
     pub(crate) fn wait_for(&self, bytes: u64, deadline: Deadline) -> Result<Flow> {
         let bytes = bytes_to_await(bytes, self.ring.capacity(), self.ring.record);
         let ready = || self.readable(bytes);
-        self.ring.receiver.wait(self.tail_for(bytes), deadline, &self.counters, ready)
+        self.ring.receiver.wait(self.required_tail(bytes), deadline, &self.counters, ready)
     }
 
     /// Makes the descriptor readable when `bytes` are available. [`Flow::Empty`]: it is armed. Else the condition holds now.
     pub(crate) fn arm(&self, bytes: u64) -> Result<Flow> {
         let _inside = self.check.enter()?;
         let bytes = bytes_to_await(bytes, self.ring.capacity(), self.ring.record);
-        let flow = self.ring.receiver.arm(self.tail_for(bytes), || self.readable(bytes))?;
+        let flow = self.ring.receiver.arm(self.required_tail(bytes), || self.readable(bytes))?;
         Ok(flow.unwrap_or(Flow::Empty))
     }
 
     /// The `tail` at which `bytes` are available.
-    fn tail_for(&self, bytes: u64) -> u64 {
+    fn required_tail(&self, bytes: u64) -> u64 {
         self.consumer.next().wrapping_add(bytes)
     }
 

@@ -228,7 +228,7 @@ impl Tx {
 
     fn wait_for(&self, bytes: u64, deadline: Deadline) -> Result<Flow> {
         let bytes = bytes_to_await(bytes, self.ring.capacity(), self.ring.record);
-        self.ring.sender.wait(self.head_for(bytes), deadline, &self.counters, || self.writable(bytes))
+        self.ring.sender.wait(self.required_head(bytes), deadline, &self.counters, || self.writable(bytes))
     }
 
     /// Makes the descriptor readable when there is room for `bytes`. [`Flow::Full`]: it is armed. Else the condition holds now.
@@ -236,11 +236,11 @@ impl Tx {
         let _inside = self.check.enter()?;
         self.publish_pending();
         let bytes = bytes_to_await(bytes, self.ring.capacity(), self.ring.record);
-        Ok(self.ring.sender.arm(self.head_for(bytes), || self.writable(bytes))?.unwrap_or(Flow::Full))
+        Ok(self.ring.sender.arm(self.required_head(bytes), || self.writable(bytes))?.unwrap_or(Flow::Full))
     }
 
     /// The `head` at which there is room for `bytes`.
-    fn head_for(&self, bytes: u64) -> u64 {
+    fn required_head(&self, bytes: u64) -> u64 {
         // In a ring that overwrites, whenever the receiver releases its hold, whatever `head` is by then.
         let bytes = if self.ring.record == 0 { bytes } else { 0 };
         self.producer.next().wrapping_add(bytes).wrapping_sub(self.ring.indices.capacity())

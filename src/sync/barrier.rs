@@ -39,11 +39,11 @@ pub(crate) fn heavy() {
     fence(SeqCst);
     if ASYMMETRIC.load(Relaxed) {
         // A forked child is not registered any more.
-        let again = || {
-            membarrier(Command::RegisterPrivateExpedited).is_ok()
-                && membarrier(Command::PrivateExpedited).is_ok()
+        let register_again = |_| {
+            membarrier(Command::RegisterPrivateExpedited)?;
+            membarrier(Command::PrivateExpedited)
         };
-        if !membarrier(Command::PrivateExpedited).is_ok() && !again() {
+        if membarrier(Command::PrivateExpedited).or_else(register_again).is_err() {
             refused();
         }
     }

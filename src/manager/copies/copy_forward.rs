@@ -115,7 +115,7 @@ impl CopyForward {
     }
 
     /// Whether that copy has memory.
-    pub(crate) fn present(&self, copy: usize) -> bool {
+    pub(crate) fn has_memory(&self, copy: usize) -> bool {
         self.present >> copy & 1 != 0
     }
 
@@ -151,7 +151,7 @@ impl CopyForward {
 
     /// Makes another copy the back. Nothing may have been written in this epoch.
     pub(crate) fn select_back(&mut self, copy: usize) {
-        debug_assert!(!self.is_dirty() && copy != self.front && self.present(copy));
+        debug_assert!(!self.is_dirty() && copy != self.front && self.has_memory(copy));
         self.back = copy;
         self.back_data = self.data[copy];
         self.back_stale = !self.stale[copy].is_empty();

@@ -7,10 +7,10 @@ use crate::manager::copies::copies::{CopyMemory, StateCopies};
 use crate::manager::copies::copy_forward::CopyForward;
 use crate::manager::copies::device_copies::DeviceDirty;
 use crate::manager::copies::front_count::MAX_COPIES;
+use crate::manager::core::back_reservation::BackUndo;
 use crate::manager::core::callback::{self, RetiredCallback};
 use crate::manager::core::op::Op;
-use crate::manager::core::undo::BackUndo;
-use crate::manager::region::RegionPlan;
+use crate::manager::region::RegionRuns;
 use crate::sys::pages::PREFAULTED_MOST;
 
 /// A kernel panicked; the back copy is unusable.
@@ -117,11 +117,11 @@ impl Applier {
         allowed: impl Fn(usize) -> bool,
     ) -> Option<usize> {
         let free = |copy: &usize| allowed(*copy) && copies.is_free(*copy);
-        let present = (0..count.min(MAX_COPIES)).filter(free).filter(|&copy| self.forward.present(copy));
+        let present = (0..count.min(MAX_COPIES)).filter(free).filter(|&copy| self.forward.has_memory(copy));
         if let Some(copy) = present.min_by_key(|&copy| self.forward.stale_bytes(copy)) {
             return Some(copy);
         }
-        let copy = (0..count.min(MAX_COPIES)).find(|copy| free(copy) && !self.forward.present(*copy))?;
+        let copy = (0..count.min(MAX_COPIES)).find(|copy| free(copy) && !self.forward.has_memory(*copy))?;
         let data = copies.provide(copy).ok()?;
         if self.forward.attach(copy, data).is_err() {
             drop(copies.withdraw(copy));
@@ -133,7 +133,7 @@ impl Applier {
     /// Takes the memory of a copy without leases that is neither front nor back, and that `unused` accepts.
     fn withdraw(&mut self, copies: &StateCopies, unused: impl Fn(usize) -> bool) -> Option<CopyMemory> {
         let (front, back) = (self.forward.front(), self.forward.back());
-        let spare = |copy: &usize| *copy != front && *copy != back && self.forward.present(*copy);
+        let spare = |copy: &usize| *copy != front && *copy != back && self.forward.has_memory(*copy);
         let copy = (0..MAX_COPIES).filter(spare).find(|&copy| unused(copy) && copies.is_free(copy))?;
         self.forward.detach(copy);
         copies.withdraw(copy)
@@ -206,7 +206,7 @@ impl Applier {
                 if length > 0 {
                     let to = self.forward.begin_overwrite(offset as usize, length as usize);
                     // SAFETY: the range was checked, and is the back copy's.
-                    unsafe { repeat(data, to, element as usize, length as usize) };
+                    unsafe { fill_with_element(data, to, element as usize, length as usize) };
                 }
                 length
             }
@@ -229,7 +229,7 @@ impl Applier {
         }
     }
 
-    unsafe fn apply_region(&mut self, plan: &RegionPlan, data: *const u8) -> u64 {
+    unsafe fn apply_region(&mut self, plan: &RegionRuns, data: *const u8) -> u64 {
         plan.for_each_run(|to, from, run| {
             // SAFETY: the plan was checked against the shape; the source is readable as the region says.
             unsafe { self.forward.write(to, data.offset(from), run) };
@@ -290,7 +290,7 @@ impl Applier {
 ///
 /// # Safety
 /// `element` is readable for `size` bytes, `to` writable for `length`, a multiple of `size`.
-unsafe fn repeat(element: *const u8, to: *mut u8, size: usize, length: usize) {
+unsafe fn fill_with_element(element: *const u8, to: *mut u8, size: usize, length: usize) {
     // SAFETY: the caller's promise; source and target of each copy lie apart within the range.
     unsafe {
         std::ptr::copy_nonoverlapping(element, to, size);

@@ -5,7 +5,7 @@
 
 use crate::device::device::Device;
 use crate::error::{Error, Label, Result, Status};
-use crate::manager::core::backlog::Blocked;
+use crate::manager::core::drain::Blocked;
 use crate::manager::core::progress::TicketPoll;
 use crate::manager::core::shared::Shared;
 use crate::manager::core::tasks::StallCheck;

@@ -5,14 +5,14 @@
 use crate::alloc::{try_box, try_vec};
 use crate::error::{Error, Result, Status};
 use crate::manager::copies::copy_forward::COPY_AT_ONCE;
-use crate::manager::core::backlog::{Blocked, RoleHolder};
 use crate::manager::core::call_wait::CallWait;
 use crate::manager::core::callback::{self, Release};
+use crate::manager::core::drain::{Blocked, RoleHolder};
 use crate::manager::core::op::Op;
 use crate::manager::core::shared::Shared;
 use crate::manager::core::update_log::{ReserveError, UNIT_BYTES};
 use crate::manager::core::worker_state::duty;
-use crate::manager::region::{RawRegion, RegionPlan};
+use crate::manager::region::{RawRegion, RegionRuns};
 use crate::manager::update::{RawUpdate, Refused};
 use crate::sys::clock::Timeout;
 
@@ -140,7 +140,7 @@ impl Shared {
     /// # Safety
     /// The data is readable as the region describes it.
     pub(crate) unsafe fn enqueue_region(&self, region: &RawRegion<'_>, timeout: Timeout) -> Result<()> {
-        let plan = RegionPlan::checked(&self.shape, region)?;
+        let plan = RegionRuns::checked(&self.shape, region)?;
         if plan.count() == 0 {
             return self.progress.check_open();
         }

@@ -6,7 +6,7 @@
 use crate::error::{Error, Result, Status};
 use crate::manager::copies::copy_forward::copy;
 use crate::manager::core::callback::{ReleaseFn, RunFn};
-use crate::manager::region::RegionPlan;
+use crate::manager::region::RegionRuns;
 use crate::manager::shape::Shape;
 
 /// One operation in the order of updates. Offsets and lengths are in bytes and checked.
@@ -24,7 +24,7 @@ pub(crate) enum Op {
         data: *const u8,
     },
     Region {
-        plan: *const RegionPlan,
+        plan: *const RegionRuns,
         data: *const u8,
     },
     Borrowed {
@@ -126,7 +126,7 @@ impl Op {
             Op::Write { length, .. } | Op::Group { length, .. } => length,
             Op::Fill { element, .. } => 8 + element,
             // SAFETY: an op's plan outlives it.
-            Op::Region { plan, .. } => size_of::<RegionPlan>() as u64 + unsafe { (*plan).payload() },
+            Op::Region { plan, .. } => size_of::<RegionRuns>() as u64 + unsafe { (*plan).payload() },
             Op::Borrowed { .. } => size_of::<StoredCallback<*mut ReleaseFn>>() as u64,
             Op::Kernel { .. } => size_of::<StoredCallback<*mut RunFn>>() as u64,
             Op::Tag(_) => 0,
@@ -161,8 +161,8 @@ impl Op {
                     (FILL, 0, offset, length)
                 }
                 Op::Region { plan, data } => {
-                    body.cast::<RegionPlan>().write((*plan).packed());
-                    (*plan).gather(data, body.add(size_of::<RegionPlan>()));
+                    body.cast::<RegionRuns>().write((*plan).packed());
+                    (*plan).gather(data, body.add(size_of::<RegionRuns>()));
                     (REGION, 0, 0, (*plan).bytes())
                 }
                 Op::Borrowed { offset, length, data, release } => {
@@ -223,7 +223,7 @@ impl Op {
             let op = match head.kind {
                 WRITE => Op::Write { offset, length, data: body },
                 FILL => Op::Fill { offset, length, element: body.cast::<u64>().read(), data: body.add(8) },
-                REGION => Op::Region { plan: body.cast(), data: body.add(size_of::<RegionPlan>()) },
+                REGION => Op::Region { plan: body.cast(), data: body.add(size_of::<RegionRuns>()) },
                 BORROWED => {
                     let StoredCallback { data, call } = body.cast::<StoredCallback<*mut ReleaseFn>>().read();
                     Op::Borrowed { offset, length, data, release: call }

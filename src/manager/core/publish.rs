@@ -7,8 +7,8 @@
 use crate::error::{Error, Status};
 use crate::manager::copies::copy_forward::COPY_STEP;
 use crate::manager::core::applier::Applier;
-use crate::manager::core::backlog::{Blocked, HolderResult, RoleHolder};
 use crate::manager::core::callback;
+use crate::manager::core::drain::{Blocked, HolderResult, RoleHolder};
 use crate::manager::core::shared::Shared;
 use crate::manager::core::tasks::BackendWork;
 use crate::manager::core::worker_state::duty;
@@ -25,7 +25,7 @@ impl Shared {
         }
         // Read before the tasks: a task that precedes one of these tickets is then seen below.
         let tickets = self.progress.last_number();
-        if !self.tasks.none() || !self.role.try_take() {
+        if !self.tasks.is_empty() || !self.role.try_take() {
             return None;
         }
         // SAFETY: the role is held.
@@ -61,7 +61,7 @@ impl Shared {
         holder: RoleHolder,
         limit: Deadline,
     ) -> HolderResult<()> {
-        let tickets = self.tasks.allow(self.progress.last_number());
+        let tickets = self.tasks.completable(self.progress.last_number());
         let to = self.log.tail();
         self.drain(applier, to, budget, holder)?;
         if tickets <= self.progress.completed_by_holder() {
@@ -92,11 +92,11 @@ impl Shared {
     /// Runs the flush callback. Requires the role, on the worker.
     fn run_flush(&self, applier: &mut Applier, tickets: u64) -> HolderResult<()> {
         let Some(flush) = &mut applier.flush else { return Ok(()) };
-        self.tasks.busy(BackendWork::new("flush", self.label, 0));
+        self.tasks.begin_work(BackendWork::new("flush", self.label, 0));
         let scope = callback::enter(self.number);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(flush));
         drop(scope);
-        self.tasks.idle();
+        self.tasks.end_work();
         match result {
             Ok(Ok(())) => Ok(()),
             Ok(Err(code)) => Err(self.fail(tickets, Error::code(Status::Backend, "the flush", code))),
@@ -113,9 +113,9 @@ impl Shared {
             return Ok(());
         };
         let stopped = || self.progress.has_ended();
-        self.tasks.busy(BackendWork::new("upload to device", copies.device().label(), 0));
+        self.tasks.begin_work(BackendWork::new("upload to device", copies.device().label(), 0));
         let result = dirty.upload(copies, &mut applier.forward, &stopped);
-        self.tasks.idle();
+        self.tasks.end_work();
         result.map_err(|error| if stopped() { Blocked::Worker } else { self.fail(tickets, error) })
     }
 

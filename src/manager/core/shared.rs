@@ -1,6 +1,6 @@
 //! State shared by a manager's handles and its worker: the parts, the lifecycle, and the wake-ups of all waiters.
 //!
-//! The operations are in other files: [`enqueue`](super::enqueue) and [`backlog`](super::backlog) apply updates,
+//! The operations are in other files: [`enqueue`](super::enqueue) and [`drain`](crate::manager::core::drain) apply updates,
 //! [`publish`](super::publish) and [`synchronize`](super::synchronize) publish them, [`call_wait`](super::call_wait) waits.
 
 use std::ptr::NonNull;
@@ -12,11 +12,11 @@ use crate::log;
 use crate::manager::copies::copies::StateCopies;
 use crate::manager::copies::device_copies::DeviceCopies;
 use crate::manager::core::applier::Applier;
+use crate::manager::core::back_reservation::BackReservation;
 use crate::manager::core::callback;
 use crate::manager::core::progress::Progress;
 use crate::manager::core::role::Role;
 use crate::manager::core::tasks::Tasks;
-use crate::manager::core::undo::BackReservation;
 use crate::manager::core::update_log::UpdateLog;
 use crate::manager::core::waiters::{Subscribers, Waiters};
 use crate::manager::core::worker_state::WorkerState;
@@ -97,7 +97,7 @@ pub(crate) fn destroyed() -> Error {
 }
 
 impl Shared {
-    /// An open manager without a worker thread. Owns `copies`, which `lifecycle` retires.
+    /// An open manager without a worker thread. Owns `copies`, which `create` retires.
     pub(crate) fn new(
         settings: Settings,
         shape: Shape,

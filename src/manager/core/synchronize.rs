@@ -6,8 +6,8 @@ use std::cell::Cell;
 
 use crate::error::{Error, Result, Status};
 use crate::manager::core::applier::Applier;
-use crate::manager::core::backlog::{Blocked, RoleHolder};
 use crate::manager::core::call_wait::CallWait;
+use crate::manager::core::drain::{Blocked, RoleHolder};
 use crate::manager::core::progress::{ManagerState, Ticket, TicketPoll};
 use crate::manager::core::shared::Shared;
 use crate::sync::wait_check::Stop;
@@ -200,7 +200,7 @@ impl Shared {
             wait.sleep(what, blocked, || {
                 progress.is_completed(ticket)
                     || progress.failures() != failures
-                    || (blocked == Blocked::Tasks && self.tasks.allow(ticket) == ticket)
+                    || (blocked == Blocked::Tasks && self.tasks.completable(ticket) == ticket)
             })?;
         }
     }

@@ -118,22 +118,22 @@ impl Tasks {
 
     /// Whether no task is open.
     #[inline(always)]
-    pub(crate) fn none(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.oldest.load(Acquire) == NONE
     }
 
     /// The last ticket up to `tickets` that no open task precedes.
-    pub(crate) fn allow(&self, tickets: u64) -> u64 {
+    pub(crate) fn completable(&self, tickets: u64) -> u64 {
         tickets.min(self.oldest.load(Acquire).saturating_sub(1))
     }
 
     /// Records that the role holder begins long work.
-    pub(crate) fn busy(&self, work: BackendWork) {
+    pub(crate) fn begin_work(&self, work: BackendWork) {
         self.open.lock().busy = Some(work);
     }
 
     /// Records that the role holder's work is done.
-    pub(crate) fn idle(&self) {
+    pub(crate) fn end_work(&self) {
         self.open.lock().busy = None;
     }
 

@@ -7,8 +7,8 @@ use crate::error::Result;
 use crate::manager::config::Priority;
 use crate::manager::copies::copy_forward::COPY_STEP;
 use crate::manager::core::applier::Applier;
-use crate::manager::core::backlog::{Blocked, RoleHolder};
 use crate::manager::core::callback::{self, RetiredCallback};
+use crate::manager::core::drain::{Blocked, RoleHolder};
 use crate::manager::core::progress::ManagerState;
 use crate::manager::core::shared::Shared;
 use crate::manager::core::worker_state::duty;
@@ -120,7 +120,7 @@ impl<'a> Worker<'a> {
         let requested = progress.requested();
         let done = progress.completed().max(progress.failed_upto());
         requested > done
-            && self.shared.tasks.allow(requested) > progress.completed()
+            && self.shared.tasks.completable(requested) > progress.completed()
             && progress.check_alive().is_ok()
     }
 

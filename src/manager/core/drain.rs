@@ -1,4 +1,4 @@
-//! The backlog: applying operations to the back copy, in place or from the update log, by the role holder.
+//! Draining the update log: the role holder applies operations to the back copy, in place or from the log.
 //!
 //! A caller applies a backlog within its budget; the worker applies the rest, and everything that only it may apply.
 
@@ -67,7 +67,7 @@ impl Shared {
     pub(crate) unsafe fn apply(&self, applier: &mut Applier, op: Op) -> HolderResult<Applied> {
         let long = matches!(op, Op::Kernel { .. } | Op::Group { worker: true, .. } | Op::Outsized { .. });
         if long {
-            self.tasks.busy(BackendWork::new("kernel", Label::new(""), 0));
+            self.tasks.begin_work(BackendWork::new("kernel", Label::new(""), 0));
         }
         let outsized = if let Op::Outsized { record, .. } = op {
             // SAFETY: the op is alive, so its record is.
@@ -78,7 +78,7 @@ impl Shared {
         // SAFETY: the caller's promise.
         let applied = unsafe { applier.apply(op) };
         if long {
-            self.tasks.idle();
+            self.tasks.end_work();
         }
         if outsized > 0 {
             self.log.release_outsized(outsized);

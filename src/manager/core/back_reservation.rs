@@ -1,4 +1,5 @@
-//! Reservations of the back copy: the current token, the undo data for a cancel, and reservations that outlive their manager.
+//! Reservations of the back copy, for `manager/back.rs`: the current token, the undo data for a cancel, and reservations that outlive
+//! their manager.
 
 use crate::alloc::try_vec;
 use crate::error::{Error, Result, Status};

@@ -16,9 +16,9 @@ use crate::manager::copies::copies::StateCopies;
 use crate::manager::copies::copy_forward::CopyForward;
 use crate::manager::copies::device_copies::{DeviceCopies, DeviceDirty};
 use crate::manager::core::applier::Applier;
+use crate::manager::core::back_reservation;
 use crate::manager::core::callback::{self, RetiredCallback};
 use crate::manager::core::shared::{MANAGERS, Settings, Shared};
-use crate::manager::core::undo;
 use crate::manager::core::update_log::{UNIT_BYTES, UpdateLog};
 use crate::manager::core::worker;
 use crate::manager::core::worker_state::duty;
@@ -233,7 +233,7 @@ impl Drop for Shared {
         if token != 0
             && let Some(memory) = self.copies().share_memory(back)
         {
-            undo::orphan(token, memory, self.copies().share_memory(front));
+            back_reservation::orphan(token, memory, self.copies().share_memory(front));
             self.record(
                 Level::Warn,
                 format_args!(
