@@ -38,7 +38,7 @@ impl Event {
     fn wake(&self) {
         // Release: a waiter that reads the new sequence also sees the change.
         self.sequence.fetch_add(1, Release);
-        futex::wake(&self.sequence, i32::MAX as u32);
+        futex::wake(&self.sequence, u32::MAX);
     }
 
     /// Sleeps until `ready` returns a value; calls it again after every wake-up. With `listens`, a signal that the thread handles

@@ -31,7 +31,8 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Slept
 
 /// Wakes up to `count` sleepers.
 pub(crate) fn wake(word: &AtomicU32, count: u32) {
-    debug_assert!(i32::try_from(count).is_ok(), "the kernel reads the count as a signed number");
+    // The kernel reads the count as a signed number: u32::MAX would be -1, and wake one sleeper.
+    let count = count.min(i32::MAX as u32);
     // Fails only for a word outside of the address space.
     let _ = futex::wake(word, Flags::PRIVATE, count);
 }
