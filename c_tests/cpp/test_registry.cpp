@@ -44,7 +44,7 @@ static bool lies(const Registry &r, Parent parent, const char *name, std::uint32
     return found.space == space && found.offset == offset && found.length == length;
 }
 
-static bool tells(const std::string &text, const char *what) { return text.find(what) != std::string::npos; }
+static bool contains(const std::string &text, const char *what) { return text.find(what) != std::string::npos; }
 
 static void buffers_lie_in_the_order_of_their_registration() {
     const auto r = Registry::create();
@@ -176,7 +176,7 @@ static void what_is_wrong_is_refused_and_changes_nothing() {
     EXPECT(r.json(1) == before && r.version(1) == version);
 
     const auto refused = r.try_register_buffer(1, CUDABuffer::shared("a", 4));
-    EXPECT(refused == BB_E_EXISTS && tells(refused.text(), "name = 'a'") && tells(refused.text(), "solvers"));
+    EXPECT(refused == BB_E_EXISTS && contains(refused.text(), "name = 'a'") && contains(refused.text(), "solvers"));
 }
 
 static void a_name_is_not_cut_at_a_zero() {
@@ -194,7 +194,7 @@ static void a_name_is_not_cut_at_a_zero() {
     r.register_buffer(2, CUDABuffer::shared("inner", 3));
     EXPECT(r.get_allocator(1, "child.shared").origin == BB_ORIGIN_ALIASED);
     EXPECT_THROWS(BB_E_ARGUMENT, Arch::parse(std::string("90\0", 3)));
-    EXPECT(tells(r.try_get_allocator(1, cut).status().text(), "zero"));
+    EXPECT(contains(r.try_get_allocator(1, cut).status().text(), "zero"));
     EXPECT(r.shared_buffer_size(1) == 4);
 }
 
@@ -203,8 +203,8 @@ static void updates_tell_what_they_met() {
     r.register_buffer(1, CUDABuffer::shared("a", 10));
     r.register_buffer(1, CUDABuffer::shared("b", 4).aliasing("a").alive(2, 4));
     const auto met = [&](const char *name, const BufferUpdate &update) {
-        const Updated told = r.update_buffer(1, name, update);
-        return told.recognized && told.changed;
+        const Updated result = r.update_buffer(1, name, update);
+        return result.recognized && result.changed;
     };
     EXPECT(!r.update_buffer(1, "ghost", BufferUpdate().size(1)).recognized);
     EXPECT(!r.update_buffer(9, "a", BufferUpdate().size(1)).recognized);
@@ -263,7 +263,7 @@ static void layouts_are_stored_loaded_and_compared() {
     r.register_buffer(1, CUDABuffer::shared("größe", 10));
     r.register_buffer(1, CUDABuffer::local("slice", 4).aliasing("größe"));
     const std::string stored = r.json(1);
-    EXPECT(tells(stored, "größe") && stored.find('\0') == std::string::npos);
+    EXPECT(contains(stored, "größe") && stored.find('\0') == std::string::npos);
     EXPECT_THROWS(BB_E_EXISTS, r.load_json(1, stored));
     r.load_json(2, stored);
     EXPECT(r.json(2) == stored && r.layout_hash(2) == r.layout_hash(1));
@@ -273,7 +273,7 @@ static void layouts_are_stored_loaded_and_compared() {
            "slice: shared 0..4 f32, in größe -> shared 0..6 f32, in größe\n");
     EXPECT(r.layout_hash(2) != r.layout_hash(1));
     const auto malformed = r.try_load_json(3, std::string_view(stored).substr(0, stored.size() / 2));
-    EXPECT(malformed == BB_E_ARGUMENT && tells(malformed.text(), "line"));
+    EXPECT(malformed == BB_E_ARGUMENT && contains(malformed.text(), "line"));
     EXPECT_THROWS(BB_E_ARGUMENT, r.load_json(3, {}));
     EXPECT_STATUS(BB_E_ARGUMENT, backbuf::try_layout_diff(stored, "no layout").status());
 }
@@ -282,10 +282,10 @@ static void overlaps_and_banks_are_told() {
     const auto r = Registry::create();
     r.register_buffer(1, CUDABuffer::shared("a", 8).alive(0, 4));
     r.register_buffer(1, CUDABuffer::shared("b", 8).aliasing("a").alive(4, 6));
-    EXPECT(!tells(r.overlaps(1), "\"first\"")); // they take turns
+    EXPECT(!contains(r.overlaps(1), "\"first\"")); // they take turns
     r.update_buffer(1, "b", BufferUpdate().alive(3, 6));
-    EXPECT(tells(r.overlaps(1), "\"first\": \"a\", \"second\": \"b\""));
-    EXPECT(tells(r.banks(1), "\"stride_bytes\": 32"));
+    EXPECT(contains(r.overlaps(1), "\"first\": \"a\", \"second\": \"b\""));
+    EXPECT(contains(r.banks(1), "\"stride_bytes\": 32"));
     EXPECT_THROWS(BB_E_NO_PARENT, r.overlaps(2));
     EXPECT_THROWS(BB_E_NO_PARENT, r.banks(2));
 }
@@ -364,8 +364,8 @@ static void a_layout_is_told_as_cuda_table_and_picture() {
     r.register_buffer(&solver, CUDABuffer::shared("tmp", 30).aliasing("k1"));
     r.register_buffer(&solver, CUDABuffer::local("history", 8).persistent());
     const std::string header = r.emit_cuda_header(&solver, "solver::lorenz");
-    EXPECT(tells(header, "namespace solver::lorenz {") &&
-           tells(header, "constexpr unsigned long long k1_length = 100;"));
+    EXPECT(contains(header, "namespace solver::lorenz {") &&
+           contains(header, "constexpr unsigned long long k1_length = 100;"));
     EXPECT(header == r.emit_cuda_header(&solver, std::string("solver::lorenz")));
     EXPECT_THROWS(BB_E_ARGUMENT, r.emit_cuda_header(&solver, "no namespace"));
     EXPECT_THROWS(BB_E_ARGUMENT, r.emit_cuda_header(&solver, std::string("cut\0here", 8)));
@@ -376,7 +376,7 @@ static void a_layout_is_told_as_cuda_table_and_picture() {
                                "shared: 100 f32, 400 bytes a block\n"
                                "persistent: 8 f32, 32 bytes\n");
     const std::string picture = r.svg(&solver);
-    EXPECT(picture.rfind("<svg ", 0) == 0 && tells(picture, "history") && tells(picture, "</svg>"));
+    EXPECT(picture.rfind("<svg ", 0) == 0 && contains(picture, "history") && contains(picture, "</svg>"));
     EXPECT_STATUS(BB_E_NO_PARENT, r.try_emit_cuda_header(2, "a").status());
     EXPECT_STATUS(BB_E_NO_PARENT, r.try_table(2).status());
     EXPECT_STATUS(BB_E_NO_PARENT, r.try_svg(2).status());
@@ -399,7 +399,7 @@ static void a_launch_fits_a_device_or_is_told_why_not() {
     EXPECT(r.check(1, limits, 128).shared_bytes == 80040);
     limits.shared_block_bytes = 64 << 10;
     const auto unfit = r.try_check(1, limits, 128);
-    EXPECT(unfit.status() == BB_E_LIMIT && tells(unfit.status().text(), "tile"));
+    EXPECT(unfit.status() == BB_E_LIMIT && contains(unfit.status().text(), "tile"));
     EXPECT_THROWS(BB_E_LIMIT, r.check(1, Arch(8, 6).limits(), Launch(128).static_shared_bytes(32 << 10)));
     EXPECT_THROWS(BB_E_LIMIT, r.check(1, Arch(8, 6).limits(), Launch(128).shared_per(SharedPer::thread)));
     EXPECT_THROWS(BB_E_RANGE, r.check(1, Arch(8, 6).limits(), 0));
@@ -443,14 +443,14 @@ static void handles_are_given_away_and_adopted() {
     EXPECT(!moved && bb_handle_check(raw) == BB_OK);
     {
         const auto adopted = Registry::adopt(raw);
-        EXPECT(tells(adopted.try_json(2).status().text(), "handed over"));
+        EXPECT(contains(adopted.try_json(2).status().text(), "handed over"));
     }
     EXPECT(bb_handle_check(raw) == BB_E_STALE);
 }
 
 static void a_text_that_grows_between_two_calls_is_asked_for_again() {
     std::size_t calls = 0;
-    const auto told = backbuf::detail::text([&](char *text, std::uint64_t room, std::uint64_t *length) noexcept {
+    const auto result = backbuf::detail::text([&](char *text, std::uint64_t room, std::uint64_t *length) noexcept {
         const std::string now(std::min<std::size_t>(++calls, 4), 'x');
         if (text != nullptr && room <= now.size())
             return BB_E_RANGE;
@@ -459,7 +459,7 @@ static void a_text_that_grows_between_two_calls_is_asked_for_again() {
         *length = now.size();
         return BB_OK;
     });
-    EXPECT(told && *told == "xxxx" && calls == 6);
+    EXPECT(result && *result == "xxxx" && calls == 6);
 }
 
 // A text is whole whatever other threads do to its parent between the two calls that get it.

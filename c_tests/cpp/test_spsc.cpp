@@ -74,7 +74,7 @@ static void what_is_fed_is_told_later() {
     EXPECT(tx.flush());
     EXPECT(rx.recv(got) == 4 && got == 7 && rx.recv(got) == 4 && got == 8);
     EXPECT(tx.feed(std::uint32_t{9}) == 4);
-    tx.reset(); // tells it, too
+    tx.reset(); // reports it, too
     EXPECT(rx.recv_all(got) && got == 9 && !rx.recv_all(got));
 }
 
@@ -189,7 +189,7 @@ static void all_is_delivered_before_the_end() {
     EXPECT_THROWS(BB_E_CLOSED, rx.peek());
     try {
         static_cast<void>(rx.recv(text)); // who does not wait cannot miss it
-        TEST_FAIL_MESSAGE("received from nobody");
+        TEST_FAIL_MESSAGE("received without a sender");
     } catch (const backbuf::Error &e) {
         EXPECT(e.status() == BB_E_CLOSED && std::string(e.what()).find("CLOSED") != std::string::npos);
     }

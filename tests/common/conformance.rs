@@ -22,7 +22,7 @@ pub fn both() -> Usage {
 pub fn run(make: &dyn Fn() -> Device) {
     type Check = (&'static str, fn(&Device));
     let checks: [Check; 12] = [
-        ("tells what it is", tells_what_it_is),
+        ("reports its information", reports_its_information),
         ("new buffers are zero", new_buffers_are_zero),
         ("work is done in its order", work_is_done_in_its_order),
         ("data is read at once", data_is_read_at_once),
@@ -85,7 +85,7 @@ pub fn read(device: &Device, from: Native, offset: u64, bytes: u64) -> Vec<u8> {
     device.drive(FOREVER, bytes).unwrap()
 }
 
-fn tells_what_it_is(device: &Device) {
+fn reports_its_information(device: &Device) {
     let info = device.info();
     assert!(!info.name.as_str().is_empty() && info.to_string().contains(info.name.as_str()));
     assert!(info.limits.max_buffer_size >= 1 << 24 && info.limits.max_buffer_size.is_multiple_of(4));

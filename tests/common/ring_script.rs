@@ -77,7 +77,7 @@ pub fn run(setup: Word, calls: &[Word]) {
 }
 
 /// What a call came to, with all errors by their status.
-fn told<T>(result: Result<T>) -> std::result::Result<T, Status> {
+fn status_of<T>(result: Result<T>) -> std::result::Result<T, Status> {
     result.map_err(|error| error.status())
 }
 
@@ -121,7 +121,7 @@ impl Run {
             0 | 1 => {
                 let publish = kind == 0;
                 let result = if publish { sender.send(&data) } else { sender.feed(&data) };
-                assert_eq!(told(result), expected);
+                assert_eq!(status_of(result), expected);
                 if !gone {
                     self.written(&data[..fits]);
                     if size > 0 && (publish || fits < size) {
@@ -130,14 +130,14 @@ impl Run {
                 }
             }
             2 => {
-                assert_eq!(told(sender.flush()), if gone { Err(Status::Closed) } else { Ok(()) });
+                assert_eq!(status_of(sender.flush()), if gone { Err(Status::Closed) } else { Ok(()) });
                 if !gone {
                     self.publish();
                 }
             }
             3 => {
                 let before = sender.statistics().bytes;
-                let result = told(sender.send_all(&data, Timeout::TRY));
+                let result = status_of(sender.send_all(&data, Timeout::TRY));
                 let missing = if fits < size { Err(Status::Timeout) } else { Ok(()) };
                 assert_eq!(result, if gone { Err(Status::Closed) } else { missing });
                 if !gone {
@@ -150,13 +150,13 @@ impl Run {
             }
             4 => {
                 let bytes = size.clamp(1, self.capacity);
-                let result = told(sender.wait_writable(size, Timeout::TRY));
+                let result = status_of(sender.wait_writable(size, Timeout::TRY));
                 let now = if room < bytes { Err(Status::Timeout) } else { Ok(()) };
                 assert_eq!(result, if gone { Err(Status::Closed) } else { now });
                 self.publish();
             }
             5 => {
-                let result = told(sender.send_whole(&data, Timeout::TRY));
+                let result = status_of(sender.send_whole(&data, Timeout::TRY));
                 let whole = if fits < size { Err(Status::Full) } else { Ok(()) };
                 let possible = if gone { Err(Status::Closed) } else { whole };
                 assert_eq!(result, if size > self.capacity { Err(Status::Range) } else { possible });
@@ -168,7 +168,7 @@ impl Run {
                 }
             }
             6 => {
-                let result = told(sender.arm(size));
+                let result = status_of(sender.arm(size));
                 let now = Ok(room >= size.clamp(1, self.capacity));
                 assert_eq!(result, if gone { Err(Status::Closed) } else { now });
                 self.publish();
@@ -180,13 +180,13 @@ impl Run {
 
     fn reserve(&mut self, sender: &mut Sender, min: usize, commit: usize, gone: bool) {
         let (room, data) = (self.room(), self.data(commit));
-        match told(sender.reserve(min)) {
+        match status_of(sender.reserve(min)) {
             Ok(mut span) => {
                 assert!(!gone && span.len() == room && room >= min.max(1));
                 let fits = commit.min(room);
                 span[..fits].copy_from_slice(&data[..fits]);
                 if commit > room {
-                    assert_eq!(told(span.commit(commit)), Err(Status::State));
+                    assert_eq!(status_of(span.commit(commit)), Err(Status::State));
                 } else {
                     span.commit(commit).unwrap();
                     self.written(&data);
@@ -220,19 +220,19 @@ impl Run {
             0 => {
                 let nothing = if ended { Status::Closed } else { Status::Empty };
                 let expected = if there == 0 && size > 0 { Err(nothing) } else { Ok(there.min(size)) };
-                assert_eq!(told(receiver.recv(&mut to)), expected);
+                assert_eq!(status_of(receiver.recv(&mut to)), expected);
                 there.min(size)
             }
             1 => {
                 let before = receiver.statistics().bytes;
-                let result = told(receiver.recv_all(&mut to, Timeout::TRY));
+                let result = status_of(receiver.recv_all(&mut to, Timeout::TRY));
                 let missing = Err(if ended { Status::Closed } else { Status::Timeout });
                 assert_eq!(result, if there < size { missing } else { Ok(()) });
                 assert_eq!(receiver.statistics().bytes - before, there.min(size) as u64);
                 there.min(size)
             }
             2 => {
-                assert_eq!(told(receiver.wait_readable(size, Timeout::TRY)), wait(size));
+                assert_eq!(status_of(receiver.wait_readable(size, Timeout::TRY)), wait(size));
                 0
             }
             3 => {
@@ -240,17 +240,17 @@ impl Run {
                     Err(Status::Timeout) => Ok(false),
                     result => result.map(|()| true),
                 };
-                assert_eq!(told(receiver.arm(size)), expected);
+                assert_eq!(status_of(receiver.arm(size)), expected);
                 0
             }
-            _ => match told(receiver.peek(size)) {
+            _ => match status_of(receiver.peek(size)) {
                 Ok(span) => {
                     assert!(span.len() == there && there >= size.max(1));
                     assert!(self.sent.iter().eq(span.iter()));
                     let consume = call.size(self.capacity);
                     to = span[..consume.min(there)].to_vec();
                     assert_eq!(
-                        told(span.consume(consume)),
+                        status_of(span.consume(consume)),
                         if consume > there { Err(Status::State) } else { Ok(()) }
                     );
                     if consume > there { 0 } else { consume }
@@ -280,7 +280,7 @@ impl Run {
             1 => stream.next_chunk(Timeout::TRY).map(|chunk| vec![chunk]),
             _ => stream.ready_chunks(count, Timeout::TRY),
         };
-        match told(chunks) {
+        match status_of(chunks) {
             Ok(chunks) => {
                 assert!(!chunks.is_empty() && chunks.len() <= count);
                 for chunk in chunks {
@@ -309,7 +309,7 @@ impl Run {
                 Some(mut sender) => {
                     if call.next() & 1 != 0 {
                         sender.close();
-                        assert_eq!(told(sender.send(b"1")), Err(Status::Closed));
+                        assert_eq!(status_of(sender.send(b"1")), Err(Status::Closed));
                     }
                     self.publish();
                 }
@@ -357,7 +357,7 @@ impl Run {
         };
     }
 
-    /// Everything that was sent can still be received, by whoever comes.
+    /// Everything that was sent can still be received, by a receiver attached later.
     fn end(mut self) {
         if let (Receiving::Stream(..), Some(sender)) = (&self.receiving, &mut self.sender) {
             self.receiving = Receiving::Gone;

@@ -323,7 +323,7 @@ impl Layout {
 
         writeln!(out, "\nnamespace {namespace} {{\n")?;
         out.write_str(
-            "// The same for equal layouts: tells a kernel built before a change from one built after.\n",
+            "// Equal for equal layouts: distinguishes a kernel built before a change from one built after.\n",
         )?;
         writeln!(
             out,
