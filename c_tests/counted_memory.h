@@ -113,14 +113,10 @@ void *mmap(void *address, size_t length, int protection, int flags, int fd, off_
     atomic_fetch_add(&memory.live, mapped != MAP_FAILED && (flags & MAP_FIXED) == 0);
     return mapped;
 }
+
 /* The same function under the name by which rustix calls it. */
 void *mmap64(void *address, size_t length, int protection, int flags, int fd, off_t offset)
     __attribute__((alias("mmap")));
-
-/* The library may call either name. */
-void *mmap64(void *address, size_t length, int protection, int flags, int fd, off64_t offset) {
-    return mmap(address, length, protection, flags, fd, offset);
-}
 
 int munmap(void *address, size_t length) {
     atomic_fetch_sub(&memory.live, 1);

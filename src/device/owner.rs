@@ -365,15 +365,26 @@ fn owner_main((shared, make): (Arc<DeviceShared>, Box<MakeDriver>)) {
 }
 
 /// A driver that is never used nor dropped again.
-struct KeptDriver(#[expect(dead_code, reason = "held, and never used again")] Box<dyn Driver>);
+struct KeptDriver {
+    _driver: Box<dyn Driver>,
+    next: AtomicPtr<KeptDriver>,
+}
 
-// SAFETY: it is neither used nor dropped again.
-unsafe impl Send for KeptDriver {}
+// SAFETY: no thread uses the driver.
+unsafe impl Sync for KeptDriver {}
 
-/// Keeps a driver whose mapped bytes are still borrowed, where leak checkers find it.
+impl Linked for KeptDriver {
+    fn next(&self) -> &AtomicPtr<KeptDriver> {
+        &self.next
+    }
+}
+
+/// Keeps a driver whose mapped bytes are still borrowed, on a list, so that leak checkers find it.
 fn keep(driver: Box<dyn Driver>) {
-    static KEPT: Mutex<Vec<KeptDriver>> = Mutex::new(Vec::new());
-    KEPT.lock().push(KeptDriver(driver));
+    static KEPT: LiveList<KeptDriver> = LiveList::new();
+    let kept = KeptDriver { _driver: driver, next: AtomicPtr::default() };
+    // Without memory for the list, it is leaked, since it is in use.
+    let _ = KEPT.add(Box::leak(Box::new(kept)));
 }
 
 // The host-driven devices that the thread owns, the newest last. Without a destructor, which would cost every access a check.

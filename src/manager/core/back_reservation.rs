@@ -3,10 +3,10 @@
 
 use crate::alloc::try_vec;
 use crate::error::{Error, Result, Status};
+use crate::handle::live_list::{Linked, LiveList};
 use crate::manager::copies::copies::CopyMemory;
 use crate::manager::copies::copy_forward::CopyForward;
-use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
-use crate::sync::mutex::Mutex;
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use crate::sys::thread::thread_id;
 
 /// The current reservation of a manager's back copy. Its token stands for the applier role.
@@ -105,20 +105,33 @@ struct OrphanedBack {
     back: CopyMemory,
     /// The front that it follows, which the owner may read.
     _front: Option<CopyMemory>,
+    next: AtomicPtr<OrphanedBack>,
 }
 
-static ORPHANED: Mutex<Vec<OrphanedBack>> = Mutex::new(Vec::new());
+// SAFETY: while it is on the list, other threads only read the token and the address.
+unsafe impl Sync for OrphanedBack {}
+
+impl Linked for OrphanedBack {
+    fn next(&self) -> &AtomicPtr<OrphanedBack> {
+        &self.next
+    }
+}
+
+/// A list that a fork empties: a child never waits for a lock that a thread of its parent holds.
+static ORPHANED: LiveList<OrphanedBack> = LiveList::new();
 
 /// Keeps the memory of a reservation whose manager is destroyed.
 pub(crate) fn orphan(token: u64, back: CopyMemory, front: Option<CopyMemory>) {
-    ORPHANED.lock().push(OrphanedBack { token, back, _front: front });
+    let orphaned = Box::new(OrphanedBack { token, back, _front: front, next: AtomicPtr::default() });
+    // Without memory for the list, it is leaked, since it is in use.
+    let _ = ORPHANED.add(Box::leak(orphaned));
 }
 
 /// Frees the memory that was kept for the reservation of the back copy at `data`, which has ended.
 pub(crate) fn release_orphaned(data: *const u8, token: u64) {
-    let mut orphaned = ORPHANED.lock();
-    let found = orphaned.iter().position(|one| one.token == token && one.back.data().cast_const() == data);
-    let ended = found.map(|index| orphaned.swap_remove(index));
-    drop(orphaned);
-    drop(ended);
+    let ended = ORPHANED.take(|one| one.token == token && one.back.data().cast_const() == data);
+    if let Some(ended) = ended {
+        // SAFETY: leaked by `orphan`, and removed from the list by this call only.
+        drop(unsafe { Box::from_raw(ended.cast_mut()) });
+    }
 }
