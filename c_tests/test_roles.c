@@ -107,9 +107,9 @@ static void is_given_up(bb_reading *reading) {
     for (size_t i = 0; i < LENGTH(asked); i++) {
         EXPECT(BB_E_ABORTED, asked[i]);
     }
-    MESSAGE_HAS("given up for a newer one");
+    MESSAGE_HAS("replaced by a newer one");
     EXPECT(BB_E_ABORTED, bb_reading_poll(reading));
-    MESSAGE_HAS("given up for a newer one");
+    MESSAGE_HAS("replaced by a newer one");
 }
 
 static void a_full_ring_of_readbacks_does_as_its_policy_says(void) {

@@ -24,10 +24,10 @@ fn step(front: &[u8], back: &mut [u8]) {
 
 fn engine(manager: &Manager) -> Result<()> {
     for number in 1.. {
-        let mut hand = manager.reserve_back(BackMode::Discard, Timeout::FOREVER)?;
-        let (back, front) = hand.split();
+        let mut reserved = manager.reserve_back(BackMode::Discard, Timeout::FOREVER)?;
+        let (back, front) = reserved.split();
         step(front, back);
-        hand.commit(number)?;
+        reserved.commit(number)?;
         manager.synchronize(Timeout::FOREVER)?;
     }
     Ok(())

@@ -37,7 +37,7 @@ int main() try {
     std::thread stepping(engine, std::move(tx));
 
     std::uint64_t steps = 0;
-    std::uint64_t looks = 0;
+    std::uint64_t peeks = 0;
     double highest = 0;
     bool in_order = true;
     while (auto seen = rx.peek(sizeof(Record), backbuf::forever)) {
@@ -47,7 +47,7 @@ int main() try {
             highest = r.height > highest ? r.height : highest;
         }
         seen.consume(records.size_bytes());
-        looks++;
+        peeks++;
         if (steps >= 100'000)
             break;
     }
@@ -55,9 +55,9 @@ int main() try {
     rx.reset(); // the engine's next call fails, and it ends
     stepping.join();
 
-    std::printf("%llu records in %llu looks, up to %llu bytes in the ring; "
+    std::printf("%llu records in %llu peeks, up to %llu bytes in the ring; "
                 "highest %.3f\n",
-                static_cast<unsigned long long>(steps), static_cast<unsigned long long>(looks),
+                static_cast<unsigned long long>(steps), static_cast<unsigned long long>(peeks),
                 static_cast<unsigned long long>(stats.high_water), highest);
     return in_order && highest < 10 && stats.bytes == steps * sizeof(Record) ? 0 : 1;
 } catch (const backbuf::Error &e) {

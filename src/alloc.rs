@@ -31,6 +31,11 @@ pub(crate) fn boxed<T>(value: T) -> Result<Box<T>> {
     try_box(value).map_err(|_| Error::of(Status::OutOfMemory))
 }
 
+/// The first reference to `value`, or [`Status::OutOfMemory`]; the value is dropped then.
+pub(crate) fn try_arc<T>(value: T) -> Result<Arc<T>> {
+    Arc::try_new(value).map_err(|_| Error::of(Status::OutOfMemory))
+}
+
 /// An empty vector with room for `capacity`.
 pub(crate) fn try_vec<T>(capacity: usize) -> Result<Vec<T>> {
     let mut vec = Vec::new();

@@ -145,7 +145,7 @@ fn expect_dropped(reading: &Reading) {
     ];
     for error in results.map(Result::unwrap_err) {
         assert_eq!(error.status(), Status::Aborted);
-        assert!(error.to_string().contains("given up for a newer one"), "{error}");
+        assert!(error.to_string().contains("replaced by a newer one"), "{error}");
     }
 }
 

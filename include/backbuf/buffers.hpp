@@ -150,7 +150,7 @@ class Buffer : public detail::Described<bb_buffer, bb_buffer_release, bb_buffer_
     /// Requests a mapping, which completes when the work that uses the buffer is done.
     Future<MappedData> mapAsync(MapMode mode = MapMode::Write, std::uint64_t offset = 0,
                                 std::uint64_t size = BB_WHOLE_SIZE) {
-        return detail::ask<MappedData>(
+        return detail::request<MappedData>(
             [&](const bb_map_callback *callback, bb_request **request) {
                 return bb_buffer_map_async(handle(), static_cast<std::uint32_t>(mode), offset, size, callback, request);
             },

@@ -253,7 +253,7 @@ template <class T> class [[nodiscard]] Future {
 
 namespace detail {
 /// Requests by `call(callback, request)`; the result is `take()`.
-template <class T, class Call, class Take> Future<T> ask(Call &&call, Take take) {
+template <class T, class Call, class Take> Future<T> request(Call &&call, Take take) {
     auto state = std::make_shared<FutureState<T>>();
     state->take = std::move(take);
     auto held = std::make_unique<std::shared_ptr<FutureState<T>>>(state);

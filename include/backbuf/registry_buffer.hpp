@@ -40,22 +40,22 @@ inline bool whole(const std::string &name) noexcept { return name.find('\0') == 
 template <class Self> class BufferFields {
   public:
     /// It keeps its content between calls. Matters for local buffers.
-    Self &persistent(bool on = true) noexcept { return raw_.persistent = on, said(BB_FIELD_PERSISTENT); }
+    Self &persistent(bool on = true) noexcept { return raw_.persistent = on, set_field(BB_FIELD_PERSISTENT); }
     /// A buffer, registered before, whose memory it shares if possible.
-    Self &aliasing(std::string target) noexcept { return aliases_ = std::move(target), said(BB_FIELD_ALIASES); }
+    Self &aliasing(std::string target) noexcept { return aliases_ = std::move(target), set_field(BB_FIELD_ALIASES); }
     template <class T> Self &of() noexcept { return of(precision_of<T>()); }
     Self &of(Precision precision) noexcept {
-        return raw_.precision = static_cast<std::uint32_t>(precision), said(BB_FIELD_PRECISION);
+        return raw_.precision = static_cast<std::uint32_t>(precision), set_field(BB_FIELD_PRECISION);
     }
     /// It is alive from step `begin` to before step `end`.
     Self &alive(std::uint64_t begin, std::uint64_t end) noexcept {
         // From 0 to 0 means "always" in C; here it is an empty interval, which is refused as any other.
         raw_.begin = begin == 0 && end == 0 ? 1 : begin;
-        return raw_.end = end, said(BB_FIELD_LIFETIME);
+        return raw_.end = end, set_field(BB_FIELD_LIFETIME);
     }
 
   protected:
-    Self &said(std::uint32_t field) noexcept { return fields_ |= field, static_cast<Self &>(*this); }
+    Self &set_field(std::uint32_t field) noexcept { return fields_ |= field, static_cast<Self &>(*this); }
     /// Calls with the C struct.
     template <class Call> Status with(const std::string &name, const Call &call) const noexcept {
         if (!whole(name) || (aliases_ && !whole(*aliases_)))
@@ -139,12 +139,12 @@ class CUDABuffer : public detail::BufferFields<CUDABuffer> {
 class BufferUpdate : public detail::BufferFields<BufferUpdate> {
   public:
     BufferUpdate() noexcept = default;
-    BufferUpdate &size(std::uint64_t elements) noexcept { return raw_.size = elements, said(BB_FIELD_SIZE); }
+    BufferUpdate &size(std::uint64_t elements) noexcept { return raw_.size = elements, set_field(BB_FIELD_SIZE); }
     BufferUpdate &location(Location location) noexcept {
-        return raw_.location = static_cast<std::uint32_t>(location), said(BB_FIELD_LOCATION);
+        return raw_.location = static_cast<std::uint32_t>(location), set_field(BB_FIELD_LOCATION);
     }
-    BufferUpdate &not_aliasing() noexcept { return aliases_.reset(), said(BB_FIELD_ALIASES); }
-    BufferUpdate &always_alive() noexcept { return raw_.begin = raw_.end = 0, said(BB_FIELD_LIFETIME); }
+    BufferUpdate &not_aliasing() noexcept { return aliases_.reset(), set_field(BB_FIELD_ALIASES); }
+    BufferUpdate &always_alive() noexcept { return raw_.begin = raw_.end = 0, set_field(BB_FIELD_LIFETIME); }
 
   private:
     friend class Registry;

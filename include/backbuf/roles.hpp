@@ -150,7 +150,7 @@ class DeferredStagingBuffer : public Handle<bb_deferred_staging, bb_deferred_sta
     DeferredStagingBuffer(const BufferDesc &desc, IBufferFactory &factory) : Handle(make(desc, factory)) {}
 
     Future<MappedData> mapAsync() {
-        return detail::ask<MappedData>(
+        return detail::request<MappedData>(
             [&](const bb_map_callback *callback, bb_request **request) {
                 return bb_deferred_staging_map_async(handle(), callback, request);
             },

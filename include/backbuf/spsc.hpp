@@ -550,7 +550,7 @@ inline Result<std::pair<Sender, Receiver>> try_ring(std::uint64_t capacity, cons
  * }
  * @endcode
  *
- * Without exceptions, and for those who poll, the `try_` functions say the same by a Transfer, a Status or a Result: `BB_E_FULL`
+ * Without exceptions, and for polling, the `try_` functions return the same as a Transfer, a Status or a Result: `BB_E_FULL`
  * and `BB_E_EMPTY` are no failures there either, but 0 bytes or an empty claim.
  *
  * **Aliasing.** What is sent is copied before the call returns. The span of a Reservation or a Peek is the ring's own memory: the

@@ -40,7 +40,7 @@ pub struct BufferDesc<'a> {
 
 impl BufferDesc<'_> {
     fn check(&self, limits: &DeviceLimits) -> Result<()> {
-        let refused = |why| Err(Error::value(Status::Argument, "usage", self.usage.bits(), why));
+        let refused = |reason| Err(Error::value(Status::Argument, "usage", self.usage.bits(), reason));
         let combined = |map: Usage, with: Usage| {
             self.usage.contains(map) && (self.usage.bits() & !(map | with).bits()) != 0
         };
@@ -227,15 +227,15 @@ impl BufferInner {
     }
 
     /// Unmaps, and completes a pending request with [`Status::Aborted`] and this reason.
-    pub(crate) fn unmap_because(&self, why: &'static str) {
-        self.end_mapping(self.lock(), why);
+    pub(crate) fn unmap_because(&self, reason: &'static str) {
+        self.end_mapping(self.lock(), reason);
     }
 
-    fn end_mapping(&self, mut locked: FutexMutexGuard<'_, Locked>, why: &'static str) {
+    fn end_mapping(&self, mut locked: FutexMutexGuard<'_, Locked>, reason: &'static str) {
         locked.map.unmap();
         let (pending, state) = (locked.pending.take(), locked.map.state());
         drop(locked);
-        self.complete(pending, Err(Error::text(Status::Aborted, why)), state);
+        self.complete(pending, Err(Error::text(Status::Aborted, reason)), state);
     }
 
     pub(crate) fn destroy(&self) {
@@ -419,8 +419,8 @@ impl DeviceBuffer {
     /// A buffer of zeros.
     pub fn new(device: &Device, desc: &BufferDesc<'_>) -> Result<DeviceBuffer> {
         if desc.mapped_at_creation {
-            let why = "must be false: a device buffer is never mapped; fill it through a staging buffer";
-            return Err(Error::param(Status::Argument, "mapped_at_creation", why));
+            let reason = "must be false: a device buffer is never mapped; fill it through a staging buffer";
+            return Err(Error::param(Status::Argument, "mapped_at_creation", reason));
         }
         let usage = desc.usage | Usage::COPY_DST;
         Ok(DeviceBuffer { buffer: padded(device, &BufferDesc { usage, ..*desc })?, size: desc.size })

@@ -240,8 +240,8 @@ impl<'a> Encoder<'a> {
     }
 }
 
-fn refused(name: &'static str, buffer: &BufferInner, why: &'static str) -> Error {
-    Error::named(Status::Argument, name, buffer.label.as_str(), why)
+fn refused(name: &'static str, buffer: &BufferInner, reason: &'static str) -> Error {
+    Error::named(Status::Argument, name, buffer.label.as_str(), reason)
 }
 
 /// On the owner thread, which also completes map requests.

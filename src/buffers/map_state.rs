@@ -66,8 +66,8 @@ impl ByteRange {
             return Err(Error::align("size", size, SIZE_ALIGN));
         }
         if offset < limit.begin {
-            let why = "is before the first mapped byte";
-            return Err(Error::value(Status::Range, "offset", offset, why));
+            let reason = "is before the first mapped byte";
+            return Err(Error::value(Status::Range, "offset", offset, reason));
         }
         let end = u128::from(offset) + u128::from(size);
         match u64::try_from(end) {
@@ -145,12 +145,12 @@ impl MapState {
         if self.state != BufferState::Ready {
             return Err(self.wrong_state());
         }
-        let (needed, why) = match mode {
+        let (needed, reason) = match mode {
             MapMode::Read => (Usage::MAP_READ, "mapping for reading requires the usage MAP_READ"),
             MapMode::Write => (Usage::MAP_WRITE, "mapping for writing requires the usage MAP_WRITE"),
         };
         if !self.usage.contains(needed) {
-            return Err(Error::value(Status::Argument, "mode", mode as u32, why));
+            return Err(Error::value(Status::Argument, "mode", mode as u32, reason));
         }
         let whole = ByteRange { begin: 0, end: self.size };
         self.bytes = ByteRange::within(whole, offset, size, "bytes of the buffer")?;
@@ -210,14 +210,14 @@ impl MapState {
             return Err(self.wrong_state());
         }
         if writable && self.mode == MapMode::Read {
-            let why = "the buffer is mapped for reading; a writable range requires MapMode::Write";
-            return Err(Error::text(Status::Argument, why));
+            let reason = "the buffer is mapped for reading; a writable range requires MapMode::Write";
+            return Err(Error::text(Status::Argument, reason));
         }
         let bytes = ByteRange::within(self.bytes, offset, size, "mapped bytes")?;
         let conflicts = |open: &&OpenRange| !open.bytes.is_disjoint(bytes) && (writable || open.writable);
         if let Some(open) = self.open.iter().find(conflicts) {
-            let why = "an open range begins here and overlaps this range, and one of them is writable";
-            return Err(Error::value(Status::Busy, "offset", open.bytes.begin, why));
+            let reason = "an open range begins here and overlaps this range, and one of them is writable";
+            return Err(Error::value(Status::Busy, "offset", open.bytes.begin, reason));
         }
         let number = self.next_number();
         self.open.push(OpenRange { number, bytes, writable });
@@ -242,11 +242,11 @@ impl MapState {
     }
 
     fn wrong_state(&self) -> Error {
-        let why = match self.state {
+        let reason = match self.state {
             BufferState::Ready => "is not mapped; request a mapping, and wait for it",
             state => describe(state),
         };
-        Error::param(Status::State, "the buffer", why)
+        Error::param(Status::State, "the buffer", reason)
     }
 
     fn next_number(&mut self) -> u64 {

@@ -18,7 +18,7 @@ use crate::error::{Error, Label, Result, Status};
 use crate::sync::mutex::{Mutex, MutexGuard};
 use crate::sys::clock::{Deadline, Timeout, now};
 
-const DROPPED: &str = "the reading was given up for a newer one";
+const DROPPED: &str = "the reading was replaced by a newer one";
 const FULL: &str = "every buffer of the ring is in use; drop finished readings, or raise frames";
 
 /// The behavior of a read when every buffer of the ring is in use.

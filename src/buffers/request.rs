@@ -181,8 +181,8 @@ impl Request {
             return Err(Error::text(Status::Argument, "requests is empty: at least one is required"));
         };
         if rest.iter().any(|request| !request.device.is_same(&first.device)) {
-            let why = "requests are of several devices; wait for the requests of one device at a time";
-            return Err(Error::text(Status::Argument, why));
+            let reason = "requests are of several devices; wait for the requests of one device at a time";
+            return Err(Error::text(Status::Argument, reason));
         }
         let completed = || requests.iter().position(|request| request.future.is_completed());
         let waited = first.device.wait_until(Deadline::after(timeout), &|| completed().is_some());

@@ -72,8 +72,8 @@ impl StagingBuffer {
             return Ok(());
         }
         encoder.pop();
-        let why = "another thread is writing to the staging buffer; upload it after that";
-        Err(Error::text(Status::Busy, why))
+        let reason = "another thread is writing to the staging buffer; upload it after that";
+        Err(Error::text(Status::Busy, reason))
     }
 }
 

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crossbeam_queue::ArrayQueue;
 
-use crate::alloc::Arc;
+use crate::alloc::{Arc, try_arc};
 use crate::device::call_state::CallState;
 use crate::device::driver::Driver;
 use crate::device::lifecycle::Lifecycle;
@@ -95,8 +95,9 @@ impl OwnedDriver {
     pub(crate) fn with_driver<R>(&self, work: impl FnOnce(&mut TrackedDriver<'_>) -> Result<R>) -> Result<R> {
         debug_assert!(self.is_owner());
         if self.in_call.swap(true, Relaxed) {
-            let why = "this call needs the device's driver, which a call further up on this thread is using";
-            return Err(Error::text(Status::Recursive, why));
+            let reason =
+                "this call needs the device's driver, which a call further up on this thread is using";
+            return Err(Error::text(Status::Recursive, reason));
         }
         let result = catch_unwind(AssertUnwindSafe(|| {
             // SAFETY: this is the owner thread, and `in_call` keeps it from coming here twice.
@@ -192,7 +193,7 @@ impl CallQueue {
         let lifecycle = &driver.lifecycle;
         let mut frame = CallFrame { work: Some(work), result: None };
         let call = Call { state: CallState::new(), frame: (&raw mut frame).cast(), run: run_frame::<W, R> };
-        let call = Arc::try_new(call).map_err(|_| Error::of(Status::OutOfMemory))?;
+        let call = try_arc(call)?;
         let stopped = {
             let pending = PendingCall { lifecycle, call };
             let mut queued = false;

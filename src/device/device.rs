@@ -1,6 +1,6 @@
 //! The `Device`: driver calls, fences, polling, statistics and destruction, from any thread.
 
-use crate::alloc::Arc;
+use crate::alloc::{Arc, try_arc};
 use crate::device::call::OwnedDriver;
 use crate::device::driver::{DeviceInfo, Driver, Fence, Foreign, Native, Renderer};
 use crate::device::owner::DeviceShared;
@@ -45,7 +45,7 @@ impl Device {
         let handle = DeviceHandle { shared };
         match handle.shared.creation_error() {
             Some(error) => Err(error),
-            None => Ok(Device { handle: Arc::try_new(handle).map_err(|_| Error::of(Status::OutOfMemory))? }),
+            None => Ok(Device { handle: try_arc(handle)? }),
         }
     }
 
@@ -176,12 +176,12 @@ impl Device {
             return shared.lifecycle().check_alive();
         }
         if self.is_owner() && shared.is_inside() {
-            let why = "a device cannot be destroyed from inside of one of its calls or callbacks";
-            return Err(Error::text(Status::Recursive, why));
+            let reason = "a device cannot be destroyed from inside of one of its calls or callbacks";
+            return Err(Error::text(Status::Recursive, reason));
         }
         if shared.host_driven && !self.is_owner() && !self.has_ended() {
-            let why = "a host-driven device is destroyed on the thread that made it, or after that thread has ended";
-            return Err(Error::text(Status::WrongThread, why));
+            let reason = "a host-driven device is destroyed on the thread that made it, or after that thread has ended";
+            return Err(Error::text(Status::WrongThread, reason));
         }
         end(shared);
         Ok(())
@@ -214,9 +214,9 @@ impl Device {
         let result = self.call(deadline, &|| false, work);
         result.map_err(|error| match error.status() {
             Status::Timeout => {
-                let why =
+                let reason =
                     "the thread that made this host-driven device has not driven it for 30 s: poll it there";
-                Error::text(Status::Timeout, why)
+                Error::text(Status::Timeout, reason)
             }
             _ => error,
         })
@@ -303,8 +303,8 @@ impl Device {
     /// Fails if the owner thread, which calls this, cannot wait for the device: a callback has to return first.
     fn check_may_wait(&self) -> Result<()> {
         if !self.is_host_driven() || self.shared().is_inside() {
-            let why = "a callback on the device's owner thread cannot wait for the device";
-            return Err(Error::text(Status::Recursive, why));
+            let reason = "a callback on the device's owner thread cannot wait for the device";
+            return Err(Error::text(Status::Recursive, reason));
         }
         Ok(())
     }

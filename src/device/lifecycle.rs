@@ -81,8 +81,8 @@ impl Lifecycle {
     pub(crate) fn lose_by_panic(&self, panic: &(dyn Any + Send)) -> Error {
         let text = panic.downcast_ref::<&str>().copied();
         let text = text.or(panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text");
-        let why = "the device is lost by a panic on its owner thread; make a new device";
-        let error = Error::named(Status::DeviceLost, "panic", text, why);
+        let reason = "the device is lost by a panic on its owner thread; make a new device";
+        let error = Error::named(Status::DeviceLost, "panic", text, reason);
         self.lose(error, format_args!("a panic on the owner thread: {text}"));
         error
     }

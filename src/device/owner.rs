@@ -12,7 +12,7 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
-use crate::alloc::{Arc, Weak};
+use crate::alloc::{Arc, Weak, try_arc};
 use crate::device::call::{CallQueue, OwnedDriver};
 use crate::device::driver::{DeviceInfo, Driver, Fence, Renderer};
 use crate::device::lifecycle::Lifecycle;
@@ -92,7 +92,7 @@ impl DeviceShared {
             undriven_ns: AtomicU64::new(UNDRIVEN_NS),
             next: AtomicPtr::new(std::ptr::null_mut()),
         };
-        let shared = Arc::try_new(shared).map_err(|_| Error::of(Status::OutOfMemory))?;
+        let shared = try_arc(shared)?;
         DEVICES.add(&shared)?;
         Ok(shared)
     }
@@ -173,9 +173,9 @@ impl DeviceShared {
             self.run_queued();
             self.delete_retired();
             slice = self.poll_fences(slice).unwrap_or_else(|error| {
-                let why = "a fence could not be waited for; make a new device";
+                let reason = "a fence could not be waited for; make a new device";
                 let cause = format_args!("waiting for a fence: {error}");
-                lifecycle.lose(Error::text(Status::DeviceLost, why), cause);
+                lifecycle.lose(Error::text(Status::DeviceLost, reason), cause);
                 slice
             });
             timeline.run_ready(lifecycle);
@@ -279,12 +279,12 @@ impl DeviceShared {
             ));
         }
         if !self.driver.is_owner() {
-            let why = "a host-driven device is driven only by the thread that made it";
-            return Err(Error::text(Status::WrongThread, why));
+            let reason = "a host-driven device is driven only by the thread that made it";
+            return Err(Error::text(Status::WrongThread, reason));
         }
         if self.is_inside() {
-            let why = "the device cannot be driven from inside of one of its calls or callbacks";
-            return Err(Error::text(Status::Recursive, why));
+            let reason = "the device cannot be driven from inside of one of its calls or callbacks";
+            return Err(Error::text(Status::Recursive, reason));
         }
         Ok(())
     }
@@ -300,8 +300,8 @@ impl DeviceShared {
         if !lifecycle.is_own() || lifecycle.has_ended() {
             return;
         }
-        let why = "the thread that made this host-driven device has ended; make a new device on a thread that stays";
-        lifecycle.lose(Error::text(Status::DeviceLost, why), format_args!("its owner thread has ended"));
+        let reason = "the thread that made this host-driven device has ended; make a new device on a thread that stays";
+        lifecycle.lose(Error::text(Status::DeviceLost, reason), format_args!("its owner thread has ended"));
         if self.driver.tracker.is_any_mapped() {
             // C and Python code may still use pointers to mapped bytes.
             lifecycle.keep_mapped();

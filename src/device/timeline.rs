@@ -85,8 +85,8 @@ impl Timeline {
     /// Fails for a fence that is not of this device, or not yet.
     pub(crate) fn check_submitted(&self, fence: Fence) -> Result<()> {
         if fence > self.submitted() {
-            let why = "no submit of this device has returned that fence";
-            return Err(Error::value(Status::Argument, "fence", fence.0, why));
+            let reason = "no submit of this device has returned that fence";
+            return Err(Error::value(Status::Argument, "fence", fence.0, reason));
         }
         Ok(())
     }
@@ -165,9 +165,9 @@ impl Timeline {
     /// Warns after 256 completions were added to a host-driven device without a poll.
     pub(crate) fn count_unpolled(&self, lifecycle: &Lifecycle) {
         if self.unpolled.fetch_add(1, Relaxed) + 1 == UNPOLLED_WARNING {
-            let why = "map requests and frames were added since the device was last polled: poll it once a frame, on the \
+            let reason = "map requests and frames were added since the device was last polled: poll it once a frame, on the \
                        thread that made it";
-            let text = format_args!("{UNPOLLED_WARNING} {why}");
+            let text = format_args!("{UNPOLLED_WARNING} {reason}");
             log::record(Level::Warn, "device", lifecycle.label.as_str(), text);
         }
     }

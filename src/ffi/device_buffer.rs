@@ -1,6 +1,6 @@
 //! `bb_device_buffer`: memory that only the device accesses, of a fixed size or growable.
 
-use crate::alloc::Arc;
+use crate::alloc::{Arc, try_arc};
 use crate::buffers::buffer::{BufferDesc, DeviceBuffer};
 use crate::buffers::growable::GrowableBuffer;
 use crate::device::device::Device;
@@ -91,7 +91,7 @@ fn end(buffer: &DeviceBuffer) {
 }
 
 fn shared<T>(value: T) -> Result<Arc<T>> {
-    Arc::try_new(value).map_err(|_| Error::of(Status::OutOfMemory))
+    try_arc(value)
 }
 
 /// The current device buffer behind a further handle of a call.

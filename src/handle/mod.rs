@@ -1,4 +1,4 @@
-//! What handles stand on: tables of slots that a fork empties, leases, and lists of live objects.
+//! Slot tables, pins, leases and lists of live objects: the basis of C handles.
 
 pub(crate) mod lease;
 pub(crate) mod live_list;

@@ -71,18 +71,18 @@ pub(crate) fn out_of_memory() -> Error {
 
 fn add() -> Result<&'static PinNode> {
     let layout = Layout::new::<PinNode>();
-    // SAFETY: the layout has a size; the place is checked, filled, and never freed.
+    // SAFETY: the layout has a size; the node is checked, filled, and never freed.
     let node = unsafe {
-        let place = alloc(layout).cast::<PinNode>();
-        if place.is_null() {
+        let node = alloc(layout).cast::<PinNode>();
+        if node.is_null() {
             return Err(out_of_memory());
         }
-        place.write(PinNode {
+        node.write(PinNode {
             record: PinRecord::new(),
             taken: AtomicBool::new(true),
             next: AtomicPtr::new(null_mut()),
         });
-        &*place
+        &*node
     };
     let mut first = LIST.load(Relaxed);
     loop {

@@ -161,7 +161,7 @@ pub(crate) fn instance() -> Result<Instance> {
     instance_unlike(|_| false)
 }
 
-/// [`instance`], whose tag, if it is new, is none for which `is_others` returns true: those of other copies of the library.
+/// As [`instance`]. A new tag avoids those for which `is_others` returns true, which other copies of the library have.
 pub(crate) fn instance_unlike(is_others: impl Fn(u16) -> bool) -> Result<Instance> {
     match current() {
         Some(instance) => Ok(instance),
@@ -217,7 +217,7 @@ fn fresh_tag(is_others: impl Fn(u16) -> bool) -> u16 {
         if word.fetch_or(bit, SeqCst) & bit != 0 {
             return false;
         }
-        // Claimed before the others are asked: of two copies that want the same tag at once, at least one sees the other's
+        // Claimed before the others are asked: of two copies that try to claim the same tag at once, at least one sees the other's
         // claim, and leaves the tag. SeqCst orders each one's claim before its question.
         fence(SeqCst);
         let others = is_others(tag);

@@ -11,7 +11,7 @@
 //! Each record carries the count of records lost before it, read before the record takes its number. So the counts never decrease
 //! from number to number, and the difference of two counts was lost between their records.
 
-use crate::alloc::{Arc, try_box, try_vec};
+use crate::alloc::{Arc, boxed, try_arc, try_vec};
 use crate::error::{Error, Result, Status};
 use crate::handle::slots::{Wiped, Zeroed};
 use crate::log::Level;
@@ -150,12 +150,12 @@ static CURRENT: Wiped<Current> = Wiped::new();
 /// Sends records of that level and above into a new queue instead of the sink or queue set before.
 pub(crate) fn set(level: u32, records: u64) -> Result<()> {
     let current = CURRENT.get()?;
-    let queue = Arc::try_new(Queue::new(records)?).map_err(|_| Error::of(Status::OutOfMemory))?;
+    let queue = try_arc(Queue::new(records)?)?;
     let producer = Producer(queue.clone());
     let take = move |level: Level, module: &Module, label: &LabelText, text: &MessageText| {
         producer.0.push(Record { level, module: *module, label: *label, text: *text });
     };
-    let take = try_box(take).map_err(|_| Error::of(Status::OutOfMemory))?;
+    let take = boxed(take)?;
     sink::set(level, Some(take)).map_err(|(error, _)| error)?;
     let new = Arc::into_raw(queue).cast_mut();
     let old = {

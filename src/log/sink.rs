@@ -72,8 +72,8 @@ pub(super) fn deliver(level: Level, module: &str, label: &str, text: fmt::Argume
 /// then.
 pub(crate) fn set(level: u32, new: Option<Box<Take>>) -> std::result::Result<(), (Error, Option<Box<Take>>)> {
     if INSIDE.get() {
-        let why = "the sink cannot be replaced from inside of it";
-        return Err((Error::text(Status::Recursive, why), new));
+        let reason = "the sink cannot be replaced from inside of it";
+        return Err((Error::text(Status::Recursive, reason), new));
     }
     let gate = match GATE.get() {
         Ok(gate) => gate,

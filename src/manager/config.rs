@@ -120,7 +120,7 @@ impl Config<'_> {
             return Err(Error::value(Status::Argument, "copies", self.copies, "use 2 to 8"));
         }
         if let Some(extra) = self.max_extra_copies {
-            let value = |why| Error::value(Status::Argument, "max_extra_copies", extra, why);
+            let value = |reason| Error::value(Status::Argument, "max_extra_copies", extra, reason);
             if extra > MAX_COPIES as u32 - self.copies {
                 return Err(value("use at most 32 together with copies"));
             }
@@ -140,7 +140,7 @@ impl Config<'_> {
                 "must be the bytes of the state",
             ));
         }
-        let bad = |value: i128, why| Err(Error::value(Status::Argument, "worker_priority", value, why));
+        let bad = |value: i128, reason| Err(Error::value(Status::Argument, "worker_priority", value, reason));
         match self.priority {
             Priority::Nice(nice) if !(-20..=19).contains(&nice) => {
                 bad(nice.into(), "nice values are -20 to 19")

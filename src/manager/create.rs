@@ -1,4 +1,4 @@
-//! Creation and destruction of a manager: its memory, its worker, and what outlives it.
+//! Creation and destruction of a manager: its memory, its worker, and leases and reservations that outlive it.
 //!
 //! [`Manager::destroy`] waits for the worker; the last reference then drops [`Shared`], which discards the backlog, releases
 //! borrowed data and retires the copies. A leased copy stays until its lease is released, a reserved back copy until it is
@@ -6,7 +6,7 @@
 
 use std::mem::ManuallyDrop;
 
-use crate::alloc::Arc;
+use crate::alloc::try_arc;
 use crate::dtype::DType;
 use crate::error::{Error, Label, Result, Status};
 use crate::handle::{lease, live_list, slots};
@@ -85,7 +85,7 @@ impl Manager {
         })?;
         let shared = Shared::new(settings, shape, applier, log, copies, label, instance.tag);
         shared.counters.count_copies(2, config.copies);
-        let shared = Arc::try_new(shared).map_err(|_| Error::of(Status::OutOfMemory))?;
+        let shared = try_arc(shared)?;
         MANAGERS.add(&shared)?;
         worker::spawn(&shared, config.priority, config.affinity)?;
         shared.record(
@@ -145,7 +145,7 @@ impl Manager {
     ///
     /// Dropping waits without a limit, so that afterwards borrowed data is released, and what callbacks use may be freed. After
     /// [`Status::Stalled`] and [`Status::Interrupted`] (a signal or the thread's wait check ended the wait) neither holds yet:
-    /// what the callback may use stays until it returns, and the rest is released then. The manager is gone in each case. A drop
+    /// what the callback may use stays until it returns, and the rest is released then. The manager is destroyed in each case. A drop
     /// whose wait is interrupted returns early as well, and reports nothing.
     pub fn destroy(self, timeout: Timeout) -> Result<()> {
         let mut manager = ManuallyDrop::new(self);

@@ -240,7 +240,7 @@ impl Manager {
         self.shared.trim(timeout)
     }
 
-    /// Refuses new work, publishes what was accepted, then ends all waits with [`Status::Closed`]. FrontCount stay readable.
+    /// Refuses new work, publishes what was accepted, then ends all waits with [`Status::Closed`]. Fronts stay readable.
     pub fn close(&self, timeout: Timeout) -> Result<()> {
         self.shared.close(timeout)
     }

@@ -1,4 +1,4 @@
-//! Updates as a caller describes them: plain bytes and kernels; and what a refused call returns.
+//! Updates as a caller describes them, kernels, and the parameters that a refused call returns.
 
 use crate::error::{Error, Result};
 use crate::manager::core::callback::Run;

@@ -1,4 +1,4 @@
-//! Buffer specifications: what an owner asks for, as plain data.
+//! Buffer specifications, as plain data.
 
 use std::fmt;
 use std::ops::Range;

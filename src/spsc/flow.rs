@@ -4,7 +4,7 @@ use crate::error::{Error, Result, Status};
 use crate::spsc::copy::PIECE;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
-/// How a call that was not refused ended. All but [`Flow::Done`] are ordinary, so they carry no message.
+/// The outcome of an accepted call. All but [`Flow::Done`] are ordinary, so they carry no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
     Done,

@@ -37,7 +37,7 @@ impl Receiver {
     }
 
     /// Receives what is available, without waiting, and returns how much. Fails with [`Status::Empty`] if nothing is available yet,
-    /// with [`Status::Closed`] once the sender has gone and everything that it sent has been received. An empty `to` always
+    /// with [`Status::Closed`] once the sender is closed and everything that it sent has been received. An empty `to` always
     /// receives 0 bytes.
     #[inline]
     pub fn recv(&mut self, to: &mut [u8]) -> Result<usize> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::alloc::Arc;
+use crate::alloc::{Arc, try_arc};
 use crate::error::{Error, Label, Result, Status};
 use crate::handle::live_list::{self, Linked, LiveList};
 use crate::log::{self, Level};
@@ -128,7 +128,7 @@ impl Ring {
             number: live_list::number(),
             next: AtomicPtr::default(),
         };
-        let ring = Arc::try_new(ring).map_err(|_| Error::of(Status::OutOfMemory))?;
+        let ring = try_arc(ring)?;
         RINGS.add(&ring)?;
         let label = ring.label.as_str();
         match record {

@@ -30,7 +30,7 @@ impl Sender {
     }
 
     /// Sends as much as fits, without waiting, and returns how much. Fails with [`Status::Full`] if nothing fits, with
-    /// [`Status::Closed`] if the receiver has gone.
+    /// [`Status::Closed`] if the receiver is closed.
     #[inline]
     pub fn send(&mut self, data: &[u8]) -> Result<usize> {
         self.0.send(data)?.result()
@@ -139,7 +139,7 @@ impl Sender {
     }
 
     /// Whether there is room for `bytes` now. If not, the descriptor becomes readable when there is, or when the receiver goes,
-    /// and stays so until the next call that finds too little room. Fails with [`Status::Closed`] if the receiver has gone.
+    /// and stays so until the next call that finds too little room. Fails with [`Status::Closed`] if the receiver is closed.
     pub fn arm(&mut self, bytes: usize) -> Result<bool> {
         self.0.arm(bytes as u64)?.armed()
     }

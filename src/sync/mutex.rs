@@ -143,6 +143,20 @@ mod tests {
         no_count_is_lost::<FutexLock>();
     }
 
+    #[test]
+    fn a_panic_unlocks_and_does_not_poison() {
+        let lock = Mutex::new(1);
+        let panicked = std::thread::scope(|scope| {
+            let holder = scope.spawn(|| {
+                let mut value = lock.lock();
+                *value = 2;
+                panic!("on purpose");
+            });
+            holder.join().is_err()
+        });
+        assert!(panicked && *lock.lock() == 2);
+    }
+
     /// As in a child of a process whose threads have parked: no thread parks, and every one gets the lock.
     #[test]
     fn a_forked_child_polls() {

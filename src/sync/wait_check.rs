@@ -1,4 +1,4 @@
-//! Wait checks: a function that a thread's waits call while they last, to ask whether to go on.
+//! Wait checks: a function that a thread's waits call repeatedly and that may end them.
 //!
 //! A long wait is cut into slices and stays one wait: one deadline, one watchdog, one position in the order. The check runs
 //! between two sleeps, with no lock held and the thread not registered as a sleeper, so that it may use the library itself.
@@ -9,7 +9,7 @@ use std::ffi::c_void;
 use crate::error::{Error, Status};
 use crate::sys::clock::{Deadline, now};
 
-/// Why a wait ended without what it waited for.
+/// The reason that a wait ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// The deadline has passed.

@@ -56,7 +56,7 @@ impl Drop for Pages {
 
 /// Fails with [`Status::OutOfMemory`] if `bytes` exceeds what is available to this process: where the kernel overcommits,
 /// filling the memory later would end the process. Requests of up to [`PREFAULTED_MOST`] bytes are not checked.
-pub(crate) fn check_available(bytes: u64, param: &'static str, why: &'static str) -> Result<()> {
+pub(crate) fn check_available(bytes: u64, param: &'static str, reason: &'static str) -> Result<()> {
     if bytes <= PREFAULTED_MOST as u64 {
         return Ok(());
     }
@@ -67,7 +67,7 @@ pub(crate) fn check_available(bytes: u64, param: &'static str, why: &'static str
     if bytes <= available_memory().unwrap_or_else(physical) {
         return Ok(());
     }
-    Err(Error::value(Status::OutOfMemory, param, bytes, why))
+    Err(Error::value(Status::OutOfMemory, param, bytes, reason))
 }
 
 /// Has the kernel back every page of a mapping of up to [`PREFAULTED_MOST`] bytes now, so that no first touch is left to pay

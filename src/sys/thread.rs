@@ -87,7 +87,7 @@ static ON_LOAD: extern "C" fn() = record_cpus;
 
 extern "C" fn record_cpus() {
     let mut words = [0u64; CPUS.len()];
-    // SAFETY: takes numbers, and writes to an array of the given length. Of the main thread: the one that loads the library
+    // SAFETY: takes numbers, and writes to an array of the given length. Queries the main thread: the one that loads the library
     // may be bound already.
     let known = unsafe {
         libc::sched_getaffinity(

@@ -68,14 +68,14 @@ impl DynamicConfig<'_> {
         if !(1..=MAX_FRAMES).contains(&self.frames) {
             return Err(Error::value(Status::Argument, "frames", self.frames, "must be 1 to 16"));
         }
-        let why = if self.usage == Usage::NONE {
+        let reason = if self.usage == Usage::NONE {
             "at least one flag is required"
         } else if self.usage.intersects(Usage::MAP_READ | Usage::MAP_WRITE) {
             "a dynamic buffer is never mapped: remove MAP_READ and MAP_WRITE"
         } else {
             return Ok(());
         };
-        Err(Error::value(Status::Argument, "usage", self.usage.bits(), why))
+        Err(Error::value(Status::Argument, "usage", self.usage.bits(), reason))
     }
 }
 
@@ -113,8 +113,8 @@ impl DynamicRing {
             .max(ALIGN);
         let base = config.size.max(1).checked_next_multiple_of(align);
         let base = base.and_then(|size| size.checked_mul(config.frames.into())).ok_or_else(|| {
-            let why = "size times frames exceeds the largest buffer of this device";
-            Error::value(Status::Limit, "size", config.size, why)
+            let reason = "size times frames exceeds the largest buffer of this device";
+            Error::value(Status::Limit, "size", config.size, reason)
         })?;
         let storage = UpdateStorage::new(device, base, config.usage, config.label)?;
         let state = Mutex::new(RingState::new(storage, base));
@@ -213,7 +213,7 @@ impl DynamicRing {
                     self.device.wait(fence, deadline(timeout), &|| false)?;
                 }
                 (Remedy::Wait(_), _) => {}
-                (Remedy::None(why), _) => return Err(self.refuse(bytes, why)),
+                (Remedy::None(reason), _) => return Err(self.refuse(bytes, reason)),
             }
         }
     }
@@ -245,9 +245,9 @@ impl DynamicRing {
         }
     }
 
-    fn refuse(&self, bytes: u64, why: &'static str) -> Error {
+    fn refuse(&self, bytes: u64, reason: &'static str) -> Error {
         self.state.lock().statistics.refused += 1;
-        Error::value(Status::Full, "bytes", bytes, why)
+        Error::value(Status::Full, "bytes", bytes, reason)
     }
 
     /// Storage for one update, kept until its frame has passed.
@@ -292,8 +292,8 @@ impl DynamicRing {
     /// The storage of an update. Fails unless its frame is the current one.
     pub(crate) fn storage(&self, native: Native, frame: u64) -> Result<Arc<UpdateStorage>> {
         let state = self.current(frame)?;
-        let why = "does not belong to this dynamic buffer";
-        let unknown = || Error::value(Status::Argument, "slice.buffer", native.0, why);
+        let reason = "does not belong to this dynamic buffer";
+        let unknown = || Error::value(Status::Argument, "slice.buffer", native.0, reason);
         state.find(native).cloned().ok_or_else(unknown)
     }
 
@@ -329,8 +329,8 @@ impl DynamicRing {
         let (frame, unflushed, shrink) = {
             let mut state = this.state.lock();
             if !state.open.is_empty() {
-                let why = "updates of this frame are not ended; end them first";
-                return Err(Error::value(Status::State, "open", state.open.len() as u64, why));
+                let reason = "updates of this frame are not ended; end them first";
+                return Err(Error::value(Status::State, "open", state.open.len() as u64, reason));
             }
             if !state.used {
                 state.free(&this.device);

@@ -18,7 +18,7 @@ use crate::text::Text;
 /// The entry points, for the driver and for renderers.
 pub(super) struct Api {
     pub(super) gl: glow::Context,
-    /// A sync object by which a context that shares the device's buffers is recognized: no other context knows it.
+    /// A sync object by which a context that shares the device's buffers is recognized: it exists in no other context.
     share_mark: Foreign,
     /// Exported fences that are not discarded. A host's context would keep them beyond the end of the device.
     exported: Mutex<Vec<Foreign>>,
@@ -246,8 +246,8 @@ pub(super) fn fence(gl: &glow::Context) -> Result<glow::Fence> {
 fn version(context: &Context) -> Result<(u32, u32)> {
     let get_string = context.find(c"glGetString");
     if get_string.is_null() {
-        let why = "is a required entry point, and NULL was returned for it: is this the get_proc_address of the current context?";
-        return Err(Error::named(Status::Unsupported, "get_proc_address", "glGetString", why));
+        let reason = "is a required entry point, and NULL was returned for it: is this the get_proc_address of the current context?";
+        return Err(Error::named(Status::Unsupported, "get_proc_address", "glGetString", reason));
     }
     type GetString = unsafe extern "system" fn(u32) -> *const c_char;
     // SAFETY: the function of that name has that type; it returns NULL where no context is current.
@@ -265,8 +265,8 @@ fn version(context: &Context) -> Result<(u32, u32)> {
     if found >= Some((3, 3)) {
         return Ok(found.unwrap_or_default());
     }
-    let why = "is too old, or OpenGL ES; OpenGL 3.3 or newer is needed";
-    Err(Error::named(Status::Unsupported, "GL_VERSION", text, why))
+    let reason = "is too old, or OpenGL ES; OpenGL 3.3 or newer is needed";
+    Err(Error::named(Status::Unsupported, "GL_VERSION", text, reason))
 }
 
 fn parse(version: &str) -> Option<(u32, u32)> {

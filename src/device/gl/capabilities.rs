@@ -72,8 +72,8 @@ impl Allowed {
         for name in list.split(',').map(str::trim).filter(|name| !matches!(*name, "" | "none")) {
             let known = capabilities.each().into_iter().find(|(known, _)| *known == name);
             let Some((_, allowed)) = known else {
-                let why = "is not a capability; use none, or a list of buffer_storage, debug, robustness, staging, surfaceless";
-                return Err(Error::named(Status::Argument, "BACKBUF_GL_CAPS", name, why));
+                let reason = "is not a capability; use none, or a list of buffer_storage, debug, robustness, staging, surfaceless";
+                return Err(Error::named(Status::Argument, "BACKBUF_GL_CAPS", name, reason));
             };
             *allowed = true;
         }

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 use glow::HasContext;
 
-use crate::alloc::Arc;
+use crate::alloc::try_arc;
 use crate::device::driver::{DeviceInfo, Driver, Fence, Foreign, MapMode, Native, Renderer, Usage};
 use crate::device::gl::api::{Api, GlRenderer, LoadedApi};
 use crate::device::gl::capabilities::{Allowed, Capabilities};
@@ -38,13 +38,13 @@ const MAP_NEW: u32 = glow::MAP_WRITE_BIT | glow::MAP_INVALIDATE_BUFFER_BIT;
 impl GlDriver {
     pub(super) fn new(context: Context, allowed: Allowed, label: Label) -> Result<GlDriver> {
         let messages = DebugMessages::new(label);
-        let messages = Arc::try_new(messages).map_err(|_| Error::of(Status::OutOfMemory))?;
+        let messages = try_arc(messages)?;
         let LoadedApi { mut api, used, info, reset_status } = Api::load(&context, allowed)?;
         if used.debug {
             DebugMessages::receive(&messages, &mut api.gl);
         }
         let staging = if used.staging { StagingRing::new(&api.gl) } else { None };
-        let api = Arc::try_new(api).map_err(|_| Error::of(Status::OutOfMemory))?;
+        let api = try_arc(api)?;
         let context = CheckedContext::new(context, api, label, messages, reset_status);
         let (buffers, fences) = Default::default();
         Ok(GlDriver { context, info, used, buffers, fences, staging })
@@ -99,8 +99,8 @@ impl GlDriver {
     ) -> Result<Native> {
         self.context.prepare()?;
         if bytes == 0 || bytes > self.info.limits.max_buffer_size {
-            let why = "a buffer of OpenGL has at least 1 byte and at most 2147483647";
-            return Err(Error::value(Status::Limit, "bytes", bytes, why));
+            let reason = "a buffer of OpenGL has at least 1 byte and at most 2147483647";
+            return Err(Error::value(Status::Limit, "bytes", bytes, reason));
         }
         self.buffers.try_reserve(1)?;
         self.context.clear_errors();

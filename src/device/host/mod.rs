@@ -260,8 +260,8 @@ unsafe impl Driver for HostDriver {
         self.range("from", from, from_offset, bytes)?;
         self.range("to", to, to_offset, bytes)?;
         if from == to {
-            let why = "a copy needs two buffers";
-            return Err(Error::value(Status::Argument, "to", to.0, why));
+            let reason = "a copy needs two buffers";
+            return Err(Error::value(Status::Argument, "to", to.0, reason));
         }
         self.record(HostWork::Copy { from, from_offset, to, to_offset, bytes })
     }
@@ -270,8 +270,8 @@ unsafe impl Driver for HostDriver {
         self.faults.count_step()?;
         self.range("buffer", native, offset, bytes)?;
         if self.is_used(native) {
-            let why = "pending work uses the buffer; wait for its fence";
-            return Err(Error::value(Status::State, "buffer", native.0, why));
+            let reason = "pending work uses the buffer; wait for its fence";
+            return Err(Error::value(Status::State, "buffer", native.0, reason));
         }
         let unknown = || Error::of(Status::Handle);
         let buffer = self.buffers.get_mut(&native).ok_or_else(unknown)?;

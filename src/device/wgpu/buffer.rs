@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, Ordering::*};
 use std::time::Duration;
 
-use crate::alloc::Arc;
+use crate::alloc::try_arc;
 use crate::device::driver::{MapMode, Usage};
 use crate::device::wgpu::gpu::Gpu;
 use crate::error::{Error, Result, Status};
@@ -42,13 +42,13 @@ enum MappedView {
 impl WgpuBuffer {
     pub(super) fn new(gpu: &Gpu, bytes: u64, usage: Usage, label: &str, mapped: bool) -> Result<WgpuBuffer> {
         use wgpu::BufferUsages;
-        let refused = |why| Err(Error::value(Status::Argument, "usage", usage.bits(), why));
+        let refused = |reason| Err(Error::value(Status::Argument, "usage", usage.bits(), reason));
         let reads = usage.contains(Usage::MAP_READ);
         if reads && !(Usage::MAP_READ | Usage::COPY_DST).contains(usage) {
-            return refused("MAP_READ goes with COPY_DST alone");
+            return refused("MAP_READ can be combined with COPY_DST only");
         }
         if usage.contains(Usage::MAP_WRITE) && !(Usage::MAP_WRITE | Usage::COPY_SRC).contains(usage) {
-            return refused("MAP_WRITE goes with COPY_SRC alone");
+            return refused("MAP_WRITE can be combined with COPY_SRC only");
         }
         if bytes == 0 || bytes > gpu.info.limits.max_buffer_size {
             return Err(Error::value(
@@ -151,12 +151,12 @@ impl WgpuBuffer {
 
     /// Maps a range, at least a byte, of a buffer that no pending work uses.
     pub(super) fn map(&mut self, gpu: &Gpu, mode: MapMode, offset: u64, bytes: u64) -> Result<NonNull<u8>> {
-        let (needed, why) = match mode {
+        let (needed, reason) = match mode {
             MapMode::Read => (Usage::MAP_READ, "its usage has no MAP_READ"),
             MapMode::Write => (Usage::MAP_WRITE, "its usage has no MAP_WRITE"),
         };
         if !self.usage.contains(needed) {
-            return Err(Error::param(Status::Argument, "buffer", why));
+            return Err(Error::param(Status::Argument, "buffer", reason));
         }
         self.map_range(gpu, mode, offset, bytes)
     }
@@ -182,7 +182,7 @@ impl WgpuBuffer {
         };
         let range = offset & !7..(offset + bytes).next_multiple_of(4);
         let skipped = (offset - range.start) as usize;
-        let map_result = Arc::try_new(AtomicU8::new(PENDING)).map_err(|_| Error::of(Status::OutOfMemory))?;
+        let map_result = try_arc(AtomicU8::new(PENDING))?;
         let shared = map_result.clone();
         let requested = gpu.checked("Buffer::map_async", || {
             let callback = move |result: std::result::Result<_, _>| {

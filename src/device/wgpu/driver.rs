@@ -125,9 +125,9 @@ impl WgpuDriver {
 }
 
 /// Fails if a mappable buffer lacks a usage; other buffers have it whatever their usage.
-fn check_usage(usage: Usage, needed: Usage, native: Native, why: &'static str) -> Result<()> {
+fn check_usage(usage: Usage, needed: Usage, native: Native, reason: &'static str) -> Result<()> {
     if usage.intersects(Usage::MAP_READ | Usage::MAP_WRITE) && !usage.contains(needed) {
-        return Err(Error::value(Status::Argument, "buffer", native.0, why));
+        return Err(Error::value(Status::Argument, "buffer", native.0, reason));
     }
     Ok(())
 }
@@ -262,8 +262,8 @@ impl SubmissionFences {
     /// Waits for a fence; returns whether it has passed in time.
     fn wait(&mut self, gpu: &Gpu, fence: Fence, timeout: Timeout) -> Result<bool> {
         if fence.0 > self.last {
-            let why = "no submit of this device has returned that fence";
-            return Err(Error::value(Status::Argument, "fence", fence.0, why));
+            let reason = "no submit of this device has returned that fence";
+            return Err(Error::value(Status::Argument, "fence", fence.0, reason));
         }
         let Some(at) = self.open.iter().position(|(number, _)| *number >= fence.0) else { return Ok(true) };
         let passed = gpu.wait(&self.open[at].1, Deadline::after(timeout))?;

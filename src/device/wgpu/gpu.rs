@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use crate::alloc::Arc;
+use crate::alloc::{Arc, try_arc};
 use crate::device::driver::{DeviceInfo, DeviceKind, DeviceLimits};
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
@@ -72,10 +72,10 @@ impl Gpu {
     pub(super) fn open(wanted: &str, label: Label) -> Result<Gpu> {
         let found = find_adapters(wanted)?;
         if found.is_empty() {
-            let why = "no adapter of a Vulkan or OpenGL ES driver has that name";
+            let reason = "no adapter of a Vulkan or OpenGL ES driver has that name";
             return Err(match wanted {
                 "" => Error::text(Status::Unsupported, "no driver for Vulkan or OpenGL ES has an adapter"),
-                wanted => Error::named(Status::Unsupported, "adapter", wanted, why),
+                wanted => Error::named(Status::Unsupported, "adapter", wanted, reason),
             });
         }
         let mut first = None;
@@ -127,7 +127,7 @@ impl Gpu {
         let about = device.adapter_info();
         let limits = device.limits();
         let loss = GpuLoss { label, error: OnceLock::new() };
-        let loss = Arc::try_new(loss).map_err(|_| Error::of(Status::OutOfMemory))?;
+        let loss = try_arc(loss)?;
         // The noop backend accepts shaders, and does not run them.
         let compute = compute
             && about.backend != wgpu::Backend::Noop

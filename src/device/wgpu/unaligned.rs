@@ -16,7 +16,7 @@ pub(super) const DISPATCH_WORDS: u64 = 65_535 * SHADER_GROUP as u64;
 /// The most words that one dispatch merges.
 const MOST_WRITES: usize = 4096;
 
-/// A word of a buffer, of which the bytes in `mask` get a new value.
+/// A word of a buffer whose `mask` bytes are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct MaskedWrite {
     /// Index of the word in the buffer.
@@ -170,8 +170,8 @@ impl ShaderRange<'_> {
 impl ByteShaders {
     pub(super) fn new(gpu: &Gpu) -> Result<ByteShaders> {
         if !gpu.compute {
-            let why = "offsets and sizes must be multiples of 4: the adapter has no shaders to write parts of words";
-            return Err(Error::text(Status::Unsupported, why));
+            let reason = "offsets and sizes must be multiples of 4: the adapter has no shaders to write parts of words";
+            return Err(Error::text(Status::Unsupported, reason));
         }
         let jobs = create_storage(gpu, 16 * (MOST_WRITES as u64 + 1))?;
         gpu.checked("Device::create_compute_pipeline", || {

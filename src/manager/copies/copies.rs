@@ -1,4 +1,4 @@
-//! Physical copies of one state: their memory, the leases of fronts, and what is freed when.
+//! Physical copies of one state: their memory, the leases of fronts, and their release.
 //!
 //! [`StateCopies`] lives until the manager is destroyed and the last lease is released; each copy is freed with its last
 //! lease. [`CopyMemory`] counts references to the pages of one copy, so that a lease of a back copy keeps them mapped even if

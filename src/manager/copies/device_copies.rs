@@ -64,8 +64,8 @@ impl DeviceCopies {
     pub(crate) fn new(device: &Device, label: &str, bytes: u64, count: usize) -> Result<DeviceCopies> {
         let most = device.info().limits.max_buffer_size;
         if bytes > most {
-            let why = "bytes: more than a buffer of the device can have";
-            return Err(Error::value(Status::Limit, "shape", bytes, why));
+            let reason = "bytes: more than a buffer of the device can have";
+            return Err(Error::value(Status::Limit, "shape", bytes, reason));
         }
         let mut copies = Vec::with_capacity(count);
         copies.resize_with(count, || DeviceCopy {

@@ -157,7 +157,7 @@ fn buffer(out: &mut Draft, named: &NamedBuffer, region: &str, region_bytes: &str
     )
 }
 
-/// The buffers of a region, and that they keep cuda_order.
+/// The buffers of a region, and the assertions of their order.
 fn buffers(out: &mut Draft, layout: &Layout, all: &[NamedBuffer], space: Space, bytes: &str) -> fmt::Result {
     let order = || all.iter().filter(|named| named.placed.allocator.space == space);
     for named in order() {

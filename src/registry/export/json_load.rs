@@ -185,14 +185,14 @@ impl Loader<'_> {
         if let Some(child) = child {
             let of_buffers = [name, size, location, persistent, precision, lifetime];
             if let Some(other) = of_buffers.into_iter().flatten().next() {
-                return Err(other.refuse("the value of a member that a child does not have"));
+                return Err(other.refuse("a child has no such member"));
             }
             let group = group.ok_or_else(|| value.refuse("a child needs a group: its number, or null"))?;
             let child_key = self.child_key(group)?;
             return self.groups.register_child(key, options, &child.text()?, child_key, aliases.as_deref());
         }
         if let Some(group) = group {
-            return Err(group.refuse("the value of a member that only a child has"));
+            return Err(group.refuse("only a child has such a member"));
         }
         let name = name.ok_or_else(|| value.refuse("a buffer needs a name"))?.text()?;
         let attributes = || {

@@ -217,11 +217,9 @@ impl<'a, const N: usize> Visitor<'a> for MembersVisitor<'a, N> {
             let value = JsonValue { text: self.text, raw: object.next_value()? };
             let index = self.known.into_iter().position(|known| known == name);
             members = members.and_then(|mut members: [Option<_>; N]| {
-                let index = index.ok_or_else(|| value.refuse("the value of a member that no layout has"))?;
+                let index = index.ok_or_else(|| value.refuse("unknown member"))?;
                 match members[index].replace(value) {
-                    Some(_) => {
-                        Err(value.refuse("the value of a member that stands twice in the same object"))
-                    }
+                    Some(_) => Err(value.refuse("duplicate member of the same object")),
                     None => Ok(members),
                 }
             });
@@ -283,13 +281,10 @@ mod tests {
     fn members_are_known_and_stand_once() {
         let refusal =
             |text| JsonValue::document(text).unwrap().members(["a", "b"]).err().unwrap().to_string();
-        assert_eq!(
-            refusal("{\"é\": 1,\n \"a\": 2}"),
-            "json, line 1, column 7: the value of a member that no layout has"
-        );
+        assert_eq!(refusal("{\"é\": 1,\n \"a\": 2}"), "json, line 1, column 7: unknown member");
         assert_eq!(
             refusal("{\"a\": 1,\n \"\\u0061\": 2}"),
-            "json, line 2, column 12: the value of a member that stands twice in the same object"
+            "json, line 2, column 12: duplicate member of the same object"
         );
         assert_eq!(refusal("[1]"), "json, line 1, column 1: expected an object");
     }

@@ -1,4 +1,4 @@
-//! Whether a launch fits its device, and what would make it fit.
+//! Launch checks against the limits of a GPU, and the changes that would make a launch fit.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What a launch needs of a GPU: limits of architectures, occupancy and bank conflicts, and whether it fits.
+//! GPU limits by architecture, occupancy, bank conflicts, and launch checks.
 
 pub(crate) mod check;
 pub(crate) mod limits;

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::registry::buffer::BufferSpec;
 use crate::registry::options::{LayoutOptions, Precision, Space};
 
-/// Why a buffer lies where it lies.
+/// The rule that placed a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// It is no alias and has memory of its own.
