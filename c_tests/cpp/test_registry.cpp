@@ -194,7 +194,7 @@ static void a_name_is_not_cut_at_a_zero() {
     r.register_buffer(2, CUDABuffer::shared("inner", 3));
     EXPECT(r.get_allocator(1, "child.shared").origin == BB_ORIGIN_ALIASED);
     EXPECT_THROWS(BB_E_ARGUMENT, Arch::parse(std::string("90\0", 3)));
-    EXPECT(contains(r.try_get_allocator(1, cut).status().text(), "zero"));
+    EXPECT(contains(r.try_get_allocator(1, cut).status().text(), "NUL byte"));
     EXPECT(r.shared_buffer_size(1) == 4);
 }
 

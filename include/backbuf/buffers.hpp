@@ -137,8 +137,10 @@ class Described : public Handle<Raw, Close> {
 /**
  * @brief A buffer with WebGPU's rules of mapping, on every device. As large as a pointer.
  *
- * @code backbuf::Buffer buffer(device, {64, backbuf::BufferUsage::MapWrite | backbuf::BufferUsage::CopySrc, false,
- * "mesh"}); auto data = buffer.mapAsync().get(); // its destructor unmaps the buffer data.as<float>()[0] = 1;
+ * @code
+ * backbuf::Buffer buffer(device, {64, backbuf::BufferUsage::MapWrite | backbuf::BufferUsage::CopySrc, false, "mesh"});
+ * auto data = buffer.mapAsync().get(); // its destructor unmaps the buffer
+ * data.as<float>()[0] = 1;
  * @endcode
  */
 class Buffer : public detail::Described<bb_buffer, bb_buffer_release, bb_buffer_info_get, bb_buffer_native> {

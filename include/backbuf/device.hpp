@@ -190,8 +190,10 @@ inline bb_status release_gl_front(bb_lease *lease) noexcept {
  * The context that was current when it was leased waits for the upload. Leaving the scope inserts a fence after the draws,
  * in the context that is current then; the buffer is not written before the fence is signalled. It may outlive its manager.
  *
- * @code auto f = points.front_gl(); draw_buffer(f.buffer(), f.offset()); f.end(); // or the end of the scope, which reports
- * no error if it cannot fence
+ * @code
+ * auto f = points.front_gl();
+ * draw_buffer(f.buffer(), f.offset());
+ * f.end(); // or the end of the scope, which reports no error if it cannot fence
  * @endcode
  */
 class GLFront {

@@ -196,8 +196,10 @@ class RegistryConfig {
 /**
  * @brief A compute capability and its limits.
  *
- * @code bb_limits limits = backbuf::Arch(9, 0).limits(); limits.shared_block_bytes = 64 << 10;                  // reserve
- * some for other uses bb_fit fit = registry.check(&solver, limits, backbuf::Launch(128).registers(40));
+ * @code
+ * bb_limits limits = backbuf::Arch(9, 0).limits();
+ * limits.shared_block_bytes = 64 << 10;                  // reserve some for other uses
+ * bb_fit fit = registry.check(&solver, limits, backbuf::Launch(128).registers(40));
  * @endcode
  */
 class Arch {

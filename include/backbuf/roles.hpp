@@ -57,8 +57,10 @@ class GrowableBuffer : public DeviceBuffer {
 /**
  * @brief Recorded copies and writes, submitted together.
  *
- * @code backbuf::Encoder encoder(factory); encoder.write(mesh, vertices); // read at submit: they must stay valid until
- * then encoder.submit();
+ * @code
+ * backbuf::Encoder encoder(factory);
+ * encoder.write(mesh, vertices); // read at the submit: they must stay valid until then
+ * encoder.submit();
  * @endcode
  */
 class Encoder : public Handle<bb_encoder, bb_encoder_destroy> {

@@ -105,10 +105,12 @@ class Sender;
  * One thread at a time; `const` functions may be called on any thread. Each of these loops ends when the sender is
  * destroyed and all bytes have been received:
  *
- * @code for (backbuf::Chunk &chunk : stream) kept.push_back(std::move(chunk));     // or only read it while (backbuf::Chunk
- * chunk = stream.next(100ms)) use(chunk);              // throws BB_E_TIMEOUT std::array<backbuf::Chunk, 8> batch; while
- * (std::size_t n = stream.ready_chunks(batch)) use(batch.data(), n);   // what is there, 1 to 8 while (auto chunk =
- * stream.try_next()) use(*chunk);                        // BB_E_CLOSED is the end
+ * @code
+ * for (backbuf::Chunk &chunk : stream) kept.push_back(std::move(chunk));     // or only read it
+ * while (backbuf::Chunk chunk = stream.next(100ms)) use(chunk);              // throws BB_E_TIMEOUT
+ * std::array<backbuf::Chunk, 8> batch;
+ * while (std::size_t n = stream.ready_chunks(batch)) use(batch.data(), n);   // what is there, 1 to 8
+ * while (auto chunk = stream.try_next()) use(*chunk);                        // BB_E_CLOSED is the end
  * @endcode
  */
 class Stream : public Handle<bb_stream, bb_stream_destroy> {

@@ -7,7 +7,6 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use rustix::param::page_size;
-use rustix::process::{Resource, getrlimit};
 
 use crate::error::{Error, Result, Status};
 use crate::sys::pages::prefault;
@@ -71,11 +70,19 @@ fn memory_file(bytes: usize) -> Result<OwnedFd> {
     let failed = |call| move |errno: Errno| Error::system(call, errno.raw_os_error());
     let file = memfd_create(c"backbuf-ring", MemfdFlags::CLOEXEC).map_err(failed("memfd_create"))?;
     // Beyond this limit, which applies to files in memory too, ftruncate() ends the process by SIGXFSZ.
-    if getrlimit(Resource::Fsize).current.is_some_and(|limit| limit < bytes as u64) {
+    if file_size_limit() < bytes as u64 {
         return Err(failed("ftruncate")(Errno::FBIG));
     }
     ftruncate(&file, bytes as u64).map_err(failed("ftruncate"))?;
     Ok(file)
+}
+
+/// The most bytes that a file of this process may have. Not by rustix, which relies on success: a sandbox may refuse the call.
+fn file_size_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: writes a local.
+    unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) };
+    limit.rlim_cur
 }
 
 #[cfg(test)]

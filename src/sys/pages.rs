@@ -5,7 +5,6 @@ use std::ptr::{NonNull, null_mut};
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 use rustix::param::page_size;
-use rustix::system::sysinfo;
 
 use crate::error::{Error, Result, Status};
 use crate::sys::available_memory::available_memory;
@@ -60,10 +59,9 @@ pub(crate) fn check_available(bytes: u64, param: &'static str, reason: &'static 
     if bytes <= PREFAULTED_MOST as u64 {
         return Ok(());
     }
-    let physical = || {
-        let info = sysinfo();
-        (info.totalram as u64).saturating_mul(u64::from(info.mem_unit))
-    };
+    // SAFETY: takes a number. -1 where the system does not report it.
+    let pages = || unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) }.max(0) as u64;
+    let physical = || pages().saturating_mul(page_size() as u64);
     if bytes <= available_memory().unwrap_or_else(physical) {
         return Ok(());
     }
