@@ -189,7 +189,7 @@ class CBufferManager(ManagerWrites):
         poll = ffi.new("bb_ticket_poll *")
         ended: list[BaseException | None] = []
 
-        def poll() -> bool:
+        def is_published() -> bool:
             status = lib.bb_manager_poll_ticket(manager, ticket[0], poll, epoch)
             if status == lib.BB_E_TIMEOUT:
                 return False
@@ -200,11 +200,11 @@ class CBufferManager(ManagerWrites):
                 ended.append(error)
             return True
 
-        while not (ended or poll()):
+        while not (ended or is_published()):
             left = min(deadline.left(), poll.look_ns)
             if deadline.left() == 0:
                 raise _errors.WaitTimeoutError(f"{self!r}: timed out after {timeout} s", lib.BB_E_TIMEOUT)
-            await waiters.ticket(ticket[0], poll, None if left == lib.BB_FOREVER else left / 1e9)
+            await waiters.ticket(ticket[0], is_published, None if left == lib.BB_FOREVER else left / 1e9)
         if ended[0] is not None:
             raise ended[0]
         return int(epoch[0])
