@@ -144,7 +144,7 @@ def test_children_are_live_and_typed_layouts_mix() -> None:
     info = registry.info(host)
     assert (info.layout, info.shared_per, info.shared_bytes, info.shared_stride_bytes) == ("typed", "thread", 48, 48)
     assert (info.shared_precision, info.shared_align_bytes, info.version) == (None, 8, registry.version(host))
-    with pytest.raises(backbuf.StateError, match="roll up one way only"):
+    with pytest.raises(backbuf.StateError, match="in one direction only"):
         registry.register_child("outer", child, host)
     registry.clear_parent(child)
     assert registry.shared_buffer_size(host) == 3
