@@ -30,6 +30,8 @@ static struct {
 /* Whether the C library could not register the destructor of a thread-local variable of Rust, which ends the process as well. */
 static bool without_tls_destructor(void) {
     Dl_info info;
+    /* abort() raises its signal on the calling thread, outside of the loader: the handler is not asynchronous. */
+    /* NOLINTNEXTLINE(bugprone-signal-handler,cert-msc54-cpp,cert-sig30-c) */
     return dladdr(atomic_load(&memory.caller), &info) != 0 && info.dli_sname != NULL &&
            strcmp(info.dli_sname, "__cxa_thread_atexit_impl") == 0;
 }
