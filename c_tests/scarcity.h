@@ -14,7 +14,7 @@ typedef struct step {
 
 #define STEP(function) {#function, function}
 
-/* Steps that cover every function that may allocate, each of which can be repeated after a failure. `check` runs after them, or
+/* Steps that cover every function that may allocate. Each can be repeated after a failure. `check` runs after them, or
  * is NULL. */
 typedef struct script {
     const step *steps;
@@ -115,7 +115,7 @@ static void every_allocation_fails_once(const script *s, bool all, bool warm) {
         (void)snprintf(message, sizeof message, "allocation %d: the child ended with %d", n, code);
         TEST_ASSERT_TRUE_MESSAGE(code == 0 || code == NOT_REACHED || (code == ENDED && !all), message);
     }
-    printf("%d allocations, %d of which end the process\n", n - 2, ended);
+    printf("%d allocations; %d failures end the process\n", n - 2, ended);
     CHECK(warm || n > (all ? 2 : 5));
 }
 

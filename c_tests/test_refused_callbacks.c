@@ -226,7 +226,7 @@ static void a_call_that_runs_out_of_memory_keeps_nothing(void) {
             fallible += code == MORE;
             TEST_ASSERT_TRUE_MESSAGE(code == MORE || code == NO_MORE || code == ENDED, takers[i].name);
         }
-        printf("%s: %d allocations, %d of which are fallible\n", takers[i].name, nth - 1, fallible);
+        printf("%s: %d allocations, %d fallible\n", takers[i].name, nth - 1, fallible);
     }
 }
 

@@ -15,7 +15,7 @@ static void put_record(uint8_t to[RECORD], uint64_t number) {
     memcpy(to + 8, &(uint32_t){(uint32_t)~number}, 4);
 }
 
-/* The number of a record, all words of which must agree. */
+/* The number of a record. All its words must agree. */
 static uint64_t number_of(const uint8_t *from) {
     record r;
     memcpy(&r.number, from, 8);

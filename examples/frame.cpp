@@ -1,4 +1,4 @@
-// An atomic frame: a batch of regions, fills and a kernel, of which readers see everything or nothing.
+// An atomic frame: a batch of regions, fills and a kernel. Readers see all of it or nothing.
 #include <backbuf.hpp>
 
 #include <algorithm>

@@ -1818,7 +1818,7 @@ typedef struct {
      */
     uint64_t trimmed;
     /**
-     * Updates larger than the ring, each of which got a dedicated buffer.
+     * Updates larger than the ring. Each got a dedicated buffer.
      */
     uint64_t dedicated;
 } bb_dynamic_stats;

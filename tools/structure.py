@@ -173,7 +173,7 @@ def without_tests(code: str) -> tuple[str, set[str]]:
     declared: set[str] = set()
     at = 0
     while match := _CFG_TEST.search(code, at):
-        start = _ATTRIBUTES.match(code, match.end()).end()  # type: ignore[union-attr]
+        start = _ATTRIBUTES.match(code, match.end()).end()  # type: ignore[union-attr]  # the pattern matches the empty text
         if declaration := _MOD.match(code, start):
             declared.add(declaration[1])
         stop = re.compile(r"[;{]").search(code, start)

@@ -37,7 +37,7 @@ def test_a_clean_tree_has_no_finding(tmp_path: Path) -> None:
     [
         "use crate::manager::core::Core;",
         "use crate::{\n    manager::{core::{Core as C}},\n};",
-        "fn f() -> crate::manager::core::Core { todo!() }",
+        "fn f() -> crate::manager::core::Core { loop {} }",
         "macro_rules! m { () => { $crate::manager::core::Core } }",
         "pub use crate::manager::core::Core;",
         "use super::super::manager::core::Core;",

@@ -7,7 +7,7 @@ use super::indices::{ConsumerIndex, Indices, ProducerIndex};
 use crate::harness::{explore, last};
 use crate::sync::atomic::UnsafeCell;
 
-/// A ring of bytes, each of which holds its position.
+/// A ring of bytes. Each byte holds its position.
 struct Ring {
     indices: Indices,
     producer: ProducerIndex,

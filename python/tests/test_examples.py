@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 sys.path.insert(0, str(EXAMPLES))
 
 import gl_points  # noqa: E402  (an example, not a package)
-import terrain  # noqa: E402
+import terrain  # noqa: E402  (an example, not a package)
 
 
 def run(example: str, *options: str) -> str:

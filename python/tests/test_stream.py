@@ -176,7 +176,7 @@ def test_chunks_together() -> None:
     assert len(next(batches)) == 5
     feeder = threading.Thread(target=lambda: [tx.write(bytes(16)) for _ in range(200)])
     feeder.start()
-    assert len(next(batches)) == 5, "some of which had to be waited for"
+    assert len(next(batches)) == 5, "some had to be waited for"
     feeder.join()
     tx.close()
     rest = [len(batch) for batch in batches]
@@ -351,7 +351,7 @@ def test_a_managed_buffer_is_released() -> None:
                 access(buffer)
         with pytest.raises(TypeError):
             ManagedBuffer()
-    chunk = same = caught = buffer = None  # type: ignore[assignment]
+    chunk = same = caught = buffer = None  # type: ignore[assignment]  # drops the references
     gc.collect()
     assert stream.statistics().live == 0
 

@@ -118,7 +118,7 @@ pub(super) struct Runtime {
 /// Entries of the table, a page.
 const MOST: usize = 256;
 
-// SAFETY: atomics, of which zero is a legal value.
+// SAFETY: atomics, for which zero is a legal value.
 unsafe impl Zeroed for [Runtime; MOST] {}
 
 /// In memory that a fork clears: a forked child has none of its parent's running calls.

@@ -87,7 +87,7 @@ pub struct bb_dynamic_stats {
     pub grown: u64,
     /// Number of times that it shrank again.
     pub trimmed: u64,
-    /// Updates larger than the ring, each of which got a dedicated buffer.
+    /// Updates larger than the ring. Each got a dedicated buffer.
     pub dedicated: u64,
 }
 

@@ -77,7 +77,7 @@ struct Slot {
     next: AtomicU32,
 }
 
-// SAFETY: atomics, of which zero is a legal value.
+// SAFETY: atomics, for which zero is a legal value.
 unsafe impl Zeroed for Slot {}
 
 #[derive(Debug)]
@@ -90,7 +90,7 @@ struct FreeList {
     fresh_end: AtomicU32,
 }
 
-// SAFETY: atomics, of which zero is a legal value.
+// SAFETY: atomics, for which zero is a legal value.
 unsafe impl Zeroed for FreeList {}
 
 static SLOTS: Slots<Slot> = Slots::new();

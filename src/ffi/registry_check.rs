@@ -224,7 +224,7 @@ pub unsafe extern "C" fn bb_registry_check(
 }
 
 /// Missing fields are 0.
-// SAFETY: integers, of which zero is a legal value.
+// SAFETY: integers, for which zero is a legal value.
 const NO_LIMITS: bb_limits = unsafe { std::mem::zeroed() };
 
 fn fit_code(fit: &Fit, struct_size: u32) -> bb_fit {

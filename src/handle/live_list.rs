@@ -29,7 +29,7 @@ struct ListHead<T> {
     first: AtomicPtr<T>,
 }
 
-// SAFETY: atomics, of which zero is a legal value.
+// SAFETY: atomics, for which zero is a legal value.
 unsafe impl<T: Linked> Zeroed for ListHead<T> {}
 
 impl<T: Linked> LiveList<T> {

@@ -142,7 +142,7 @@ struct Current {
     queue: AtomicPtr<()>,
 }
 
-// SAFETY: atomics, of which zero is a legal value.
+// SAFETY: atomics, for which zero is a legal value.
 unsafe impl Zeroed for Current {}
 
 static CURRENT: Wiped<Current> = Wiped::new();

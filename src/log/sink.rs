@@ -36,7 +36,7 @@ struct Gate {
     inside: AtomicU32,
 }
 
-// SAFETY: atomics, of which zero is a legal value.
+// SAFETY: atomics, for which zero is a legal value.
 unsafe impl Zeroed for Gate {}
 
 static GATE: Wiped<Gate> = Wiped::new();

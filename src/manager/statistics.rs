@@ -153,7 +153,7 @@ impl ManagerCounters {
         self.bytes.add(bytes);
     }
 
-    /// Records the number of copies with memory, of which `ordinary` are not extra. Requires the applier role.
+    /// Records the number of copies with memory; `ordinary` of them are not extra. Requires the applier role.
     pub(crate) fn count_copies(&self, present: u32, ordinary: u32) {
         let extra = u64::from(present.saturating_sub(ordinary));
         self.copies_present.set(present.into());

@@ -155,7 +155,7 @@ impl ProducerIndex {
         next
     }
 
-    /// Overwriting: moves `head` on if more than the window is in the ring, all of which has been published. The bytes that were
+    /// Overwriting: moves `head` on if more than the window is in the ring. All of it has been published. The bytes that were
     /// dropped: 0 while the receiver reads.
     pub(crate) fn drop_oldest(&self, indices: &Indices) -> u64 {
         let used_at_most = indices.capacity.wrapping_sub(self.room_unchecked());

@@ -107,11 +107,11 @@ class Reading(Request[Array], MappingOwner):
         self._end_mapping("Reading")
         ffi.release(self._handle)
 
-    def __enter__(self) -> MappedArray:  # type: ignore[override]
+    def __enter__(self) -> MappedArray:  # type: ignore[override]  # gives the bytes, not itself
         _errors.check(interruptible(None, self._poll))
         return self._bytes()
 
-    async def __aenter__(self) -> MappedArray:  # type: ignore[override]
+    async def __aenter__(self) -> MappedArray:  # type: ignore[override]  # gives the bytes, not itself
         await self._wait_async()
         return self._bytes()
 

@@ -1,4 +1,4 @@
-//! The state of a dynamic buffer: its memory, and which updates of which frames use it.
+//! The state of a dynamic buffer: its memory, and the frames whose updates use it.
 //!
 //! Plain data, under the lock of the ring. Frames count from 1. The updates of a frame take room one behind the other; the room
 //! is freed when the fence of the frame has passed.

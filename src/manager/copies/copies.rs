@@ -161,7 +161,7 @@ unsafe fn free(copies: *mut StateCopies, copy: usize) {
 }
 
 impl StateCopies {
-    /// `count` copies of `bytes` bytes, of which the first two have memory.
+    /// `count` copies of `bytes` bytes. The first two have memory.
     pub(crate) fn new(
         bytes: usize,
         count: usize,

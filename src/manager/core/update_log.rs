@@ -158,7 +158,7 @@ impl UpdateLog {
         (word == head + 1).then_some(head)
     }
 
-    /// Consumer: frees the units below `position`, all of which have been read.
+    /// Consumer: frees the units below `position`, which have all been read.
     pub(crate) fn consumed(&self, position: u64) {
         self.head.0.store(position, Release);
     }
