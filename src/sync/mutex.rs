@@ -125,6 +125,10 @@ impl FutexLock {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use parking_lot_core::DEFAULT_PARK_TOKEN;
+
     use super::*;
 
     fn no_count_is_lost<R: RawMutex + Sync>() {
@@ -157,23 +161,47 @@ mod tests {
         assert!(panicked && *lock.lock() == 2);
     }
 
-    /// As in a child of a process whose threads have parked: no thread parks, and every one gets the lock.
+    /// As in a child that was forked while a thread of its parent was in the table: the part of the table for this mutex stays
+    /// locked, and a thread that finds the mutex locked gets it all the same.
     #[test]
-    fn a_forked_child_polls() {
+    fn a_forked_child_does_not_enter_the_table() {
         let lock = ForkAware::INIT;
-        let own = PARKING_PROCESS.swap(u32::MAX, Relaxed);
+        let first = PARKING_PROCESS.swap(u32::MAX, Relaxed);
+        let [in_table, leave_table, overdue] = [const { AtomicBool::new(false) }; 3];
         assert!(lock.try_lock());
         std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let validate = || {
+                    in_table.store(true, Relaxed);
+                    let left = (0..3000).any(|_| {
+                        nap(10_000_000);
+                        leave_table.load(Relaxed)
+                    });
+                    overdue.store(!left, Relaxed);
+                    false
+                };
+                // SAFETY: the key is the address that the mutex itself parks on; `validate` neither panics nor parks.
+                unsafe {
+                    let key = &raw const lock as usize;
+                    parking_lot_core::park(key, validate, || {}, |_, _| {}, DEFAULT_PARK_TOKEN, None);
+                }
+            });
+            while !in_table.load(Relaxed) {
+                std::thread::yield_now();
+            }
             let waiting = scope.spawn(|| {
                 lock.lock();
                 // SAFETY: locked above.
                 unsafe { lock.unlock() };
             });
-            std::thread::yield_now();
+            // Long enough for the thread to find the mutex locked.
+            nap(20_000_000);
             // SAFETY: locked above.
             unsafe { lock.unlock() };
             waiting.join().unwrap();
+            leave_table.store(true, Relaxed);
         });
-        PARKING_PROCESS.store(own, Relaxed);
+        assert!(!overdue.load(Relaxed), "a thread waited for the table");
+        PARKING_PROCESS.store(first, Relaxed);
     }
 }
