@@ -18,10 +18,10 @@ use crate::manager::copies::device_copies::{DeviceCopies, DeviceDirty};
 use crate::manager::core::applier::Applier;
 use crate::manager::core::back_reservation;
 use crate::manager::core::callback::{self, RetiredCallback};
-use crate::manager::core::shared::{MANAGERS, Settings, Shared};
+use crate::manager::core::shared::{MANAGERS, Parts, Settings, Shared};
 use crate::manager::core::update_log::{UNIT_BYTES, UpdateLog};
 use crate::manager::core::worker;
-use crate::manager::core::worker_state::duty;
+use crate::manager::core::worker_state::{WorkerState, duty};
 use crate::manager::manager::Manager;
 use crate::manager::shape::Shape;
 use crate::manager::update::Refused;
@@ -77,13 +77,13 @@ impl Manager {
         let parts = || -> Result<_> {
             // SAFETY: just created; retired below if this fails.
             let applier = applier(unsafe { copies.as_ref() }, config, settings.max_copies, number)?;
-            Ok((applier, UpdateLog::with_units(units)?))
+            Ok(Parts { applier, log: UpdateLog::with_units(units)?, worker: WorkerState::new()? })
         };
-        let (applier, log) = parts().inspect_err(|_| {
+        let parts = parts().inspect_err(|_| {
             // SAFETY: just created, and not used any more.
             unsafe { StateCopies::retire(copies) };
         })?;
-        let shared = Shared::new(settings, shape, applier, log, copies, label, instance.tag);
+        let shared = Shared::new(settings, shape, parts, copies, label, instance.tag);
         shared.counters.count_copies(2, config.copies);
         let shared = try_arc(shared)?;
         MANAGERS.add(&shared)?;

@@ -1,7 +1,6 @@
 //! Watches: one subscriber's wait for new epochs and tickets, with a descriptor for event loops.
 
 use std::os::fd::RawFd;
-use std::sync::Arc as StdArc;
 
 use crate::alloc::{Arc, Weak};
 use crate::error::Result;
@@ -24,13 +23,13 @@ use crate::sys::clock::Timeout;
 #[derive(Debug)]
 pub struct Watch {
     shared: Weak<Shared>,
-    subscription: StdArc<Subscription>,
+    subscription: Arc<Subscription>,
 }
 
 impl Watch {
     pub(crate) fn new(shared: &Arc<Shared>, after: u64) -> Result<Watch> {
         shared.progress.check_alive()?;
-        Ok(Watch { shared: Arc::downgrade(shared), subscription: shared.subscribers.add(after) })
+        Ok(Watch { shared: Arc::downgrade(shared), subscription: shared.subscribers.add(after)? })
     }
 
     fn shared(&self) -> Result<Arc<Shared>> {

@@ -96,17 +96,24 @@ pub(crate) fn destroyed() -> Error {
     Error::text(Status::Closed, "the manager has been destroyed")
 }
 
+/// What a manager allocates beside its copies.
+pub(crate) struct Parts {
+    pub(crate) applier: Applier,
+    pub(crate) log: UpdateLog,
+    pub(crate) worker: WorkerState,
+}
+
 impl Shared {
     /// An open manager without a worker thread. Owns `copies`, which `create` retires.
     pub(crate) fn new(
         settings: Settings,
         shape: Shape,
-        applier: Applier,
-        log: UpdateLog,
+        parts: Parts,
         copies: NonNull<StateCopies>,
         label: Label,
         process: u16,
     ) -> Shared {
+        let Parts { applier, log, worker } = parts;
         let number = applier.number;
         Shared {
             role: Role::default(),
@@ -120,7 +127,7 @@ impl Shared {
             tasks: Tasks::new(),
             waiters: Waiters::new(),
             subscribers: Subscribers::new(),
-            worker: WorkerState::new(),
+            worker,
             reservation: BackReservation::default(),
             batches: AtomicU32::new(0),
             label,

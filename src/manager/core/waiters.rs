@@ -4,8 +4,8 @@
 //! watches, for event loops.
 
 use std::os::fd::RawFd;
-use std::sync::{Arc, Weak};
 
+use crate::alloc::{Arc, Weak, try_arc};
 use crate::error::Result;
 use crate::manager::core::progress::Progress;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
@@ -210,19 +210,20 @@ impl Subscribers {
     }
 
     /// Adds a subscription to epochs beyond `after`.
-    pub(crate) fn add(&self, after: u64) -> Arc<Subscription> {
-        let subscription = Arc::new(Subscription {
+    pub(crate) fn add(&self, after: u64) -> Result<Arc<Subscription>> {
+        let subscription = try_arc(Subscription {
             after: AtomicU64::new(after),
             ticket: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             closed: AtomicU32::new(0),
             descriptor: Mutex::new(None),
-        });
+        })?;
         let mut list = self.list.lock();
         list.retain(|other| other.strong_count() > 0);
+        list.try_reserve(1)?;
         list.push(Arc::downgrade(&subscription));
         self.count.fetch_add(1, Relaxed);
-        subscription
+        Ok(subscription)
     }
 
     /// Creates the descriptor of a subscription, if it has none.

@@ -1,7 +1,7 @@
 //! State of a manager's worker thread, as other threads see it: its duties, its wake-up event, and its exit.
 
-use std::sync::Arc;
-
+use crate::alloc::{Arc, try_arc};
+use crate::error::Result;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 use crate::sync::event::Event;
 use crate::sync::wait_check::Stop;
@@ -34,13 +34,13 @@ pub(crate) struct WorkerState {
 }
 
 impl WorkerState {
-    pub(crate) fn new() -> WorkerState {
-        WorkerState {
+    pub(crate) fn new() -> Result<WorkerState> {
+        Ok(WorkerState {
             event: Event::new(),
             duties: AtomicU32::new(0),
             in_callbacks: AtomicU32::new(0),
-            exit: Arc::default(),
-        }
+            exit: try_arc(WorkerExit::default())?,
+        })
     }
 
     /// Wakes the worker, to check its conditions again.
