@@ -208,9 +208,12 @@ impl CopyForward {
 
     #[inline(always)]
     fn mark(&mut self, start: usize, end: usize) {
+        // Negative if the range is not within the last interval. One branch on the sign of both differences: two comparisons
+        // become two branches, and on which side of the interval the next of many scattered writes lies cannot be predicted.
+        let within = (start.wrapping_sub(self.low) | self.high.wrapping_sub(end)) as isize;
         if start == self.high {
             self.high = end;
-        } else if start < self.low || end > self.high {
+        } else if within < 0 {
             if self.high != NOWHERE {
                 self.dirty.insert(self.low, self.high);
             }
