@@ -24,8 +24,8 @@ static inline void write_nothing(const char *bytes, uint64_t length, void *user_
     static inline bb_status call_##name(void *h) { return __VA_ARGS__; }
 
 EXPORT(bb_handle_check, bb_handle_check(h))
-EXPORT(bb_manager_enqueue, bb_manager_enqueue(h, &one_update, 0))
-EXPORT(bb_manager_enqueue_many, bb_manager_enqueue_many(h, &one_update, 1, 0))
+EXPORT(bb_manager_enqueue_update, bb_manager_enqueue_update(h, &one_update, 0))
+EXPORT(bb_manager_enqueue_updates, bb_manager_enqueue_updates(h, &one_update, 1, 0))
 EXPORT(bb_manager_enqueue_fill, bb_manager_enqueue_fill(h, 0, 1, &one_u32, 0))
 EXPORT(bb_manager_enqueue_region, bb_manager_enqueue_region(h, &one_region, 0))
 EXPORT(bb_manager_enqueue_borrowed, bb_manager_enqueue_borrowed(h, &one_update, release_nothing, NULL, 0))
@@ -243,8 +243,8 @@ typedef struct export_case {
 #define END(name, kind) {#name, kind, true, call_##name}
 static const export_case exports[] = {
     CASE(bb_handle_check, ANY),
-    CASE(bb_manager_enqueue, MANAGER),
-    CASE(bb_manager_enqueue_many, MANAGER),
+    CASE(bb_manager_enqueue_update, MANAGER),
+    CASE(bb_manager_enqueue_updates, MANAGER),
     CASE(bb_manager_enqueue_fill, MANAGER),
     CASE(bb_manager_enqueue_region, MANAGER),
     CASE(bb_manager_enqueue_borrowed, MANAGER),

@@ -230,7 +230,7 @@ static inline bb_manager *make_u32(uint64_t count, const bb_manager_config *conf
 }
 
 static inline bb_status put_u32(bb_manager *m, uint64_t index, uint32_t value, uint64_t timeout) {
-    return bb_manager_enqueue(m, &(bb_update){.byte_offset = 4 * index, .count = 1, .data = &value}, timeout);
+    return bb_manager_enqueue_update(m, &(bb_update){.byte_offset = 4 * index, .count = 1, .data = &value}, timeout);
 }
 
 static inline uint32_t get_u32(bb_manager *m, uint64_t index) {

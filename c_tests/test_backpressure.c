@@ -22,7 +22,7 @@ static uint32_t fill_the_queue(bb_manager *m) {
         accepted++;
         CHECK(accepted <= QUEUE);
     }
-    MESSAGE_HAS("bb_manager_enqueue");
+    MESSAGE_HAS("bb_manager_enqueue_update");
     MESSAGE_HAS("narrow");
     return accepted;
 }
@@ -105,7 +105,7 @@ static void a_batch_that_does_not_fit_now_is_refused_whole(void) {
     EXPECT(BB_E_FULL, bb_batch_commit(batch, 0));
     OK(bb_handle_check(batch)); /* a commit that is refused leaves it */
     const bb_update updates[] = {{0, 256, ones}, {2048, 256, ones}};
-    EXPECT(BB_E_FULL, bb_manager_enqueue_many(m, updates, 2, 0));
+    EXPECT(BB_E_FULL, bb_manager_enqueue_updates(m, updates, 2, 0));
     OK(bb_manager_cancel_back(m, &back));
     OK(bb_manager_synchronize(m, BB_FOREVER));
     TEST_ASSERT_EQUAL_UINT32(accepted, get_u32(m, 0));
@@ -128,10 +128,10 @@ static void an_outsized_update_gets_an_allocation_of_its_own(void) {
             data[i] = turn;
         }
         const bb_back back = hold(m); /* or it is applied in place, with no copy in between */
-        OK(bb_manager_enqueue(m, &(bb_update){0, COUNT, data}, 0));
+        OK(bb_manager_enqueue_update(m, &(bb_update){0, COUNT, data}, 0));
         TEST_ASSERT_EQUAL_UINT64(turn, stats_of(m).outsized_updates);
         /* at most one state's size in flight */
-        EXPECT(BB_E_FULL, bb_manager_enqueue(m, &(bb_update){0, COUNT, data}, 0));
+        EXPECT(BB_E_FULL, bb_manager_enqueue_update(m, &(bb_update){0, COUNT, data}, 0));
         memset(data, 0, sizeof data); /* it was copied before the call returned */
         OK(bb_manager_cancel_back(m, &back));
         OK(bb_manager_synchronize(m, BB_FOREVER));
@@ -150,11 +150,11 @@ static void a_refused_outsized_update_counts_as_none_in_flight(void) {
     for (uint32_t turn = 1; turn <= 3; turn++) {
         bb_back back = hold(m);
         (void)fill_the_queue(m); /* no record fits, however its bytes are kept */
-        EXPECT(BB_E_FULL, bb_manager_enqueue(m, &(bb_update){0, COUNT, data}, 0));
+        EXPECT(BB_E_FULL, bb_manager_enqueue_update(m, &(bb_update){0, COUNT, data}, 0));
         OK(bb_manager_cancel_back(m, &back));
         OK(bb_manager_synchronize(m, BB_FOREVER));
         back = hold(m);
-        OK(bb_manager_enqueue(m, &(bb_update){0, COUNT, data}, 0));
+        OK(bb_manager_enqueue_update(m, &(bb_update){0, COUNT, data}, 0));
         TEST_ASSERT_EQUAL_UINT64(turn, stats_of(m).outsized_updates);
         OK(bb_manager_cancel_back(m, &back));
         OK(bb_manager_synchronize(m, BB_FOREVER));
@@ -173,7 +173,7 @@ static void an_outsized_batch_keeps_its_place_in_the_order(void) {
     OK(put_u32(m, 0, 1, 0));
     OK(put_u32(m, 5, 1, 0));
     const bb_update updates[] = {{0, COUNT / 2, data}, {2 * COUNT, COUNT / 2, data}};
-    OK(bb_manager_enqueue_many(m, updates, 2, 0));
+    OK(bb_manager_enqueue_updates(m, updates, 2, 0));
     OK(put_u32(m, 5, 9, 0));
     OK(bb_manager_cancel_back(m, &back));
     OK(bb_manager_synchronize(m, BB_FOREVER));
@@ -187,7 +187,7 @@ static void *wait_with_an_outsized_one(void *argument) {
     static uint32_t data[4 * QUEUE];
     waiting *w = argument;
     for (int i = 0; i < 50; i++) {
-        THREAD_OK(bb_manager_enqueue(w->m, &(bb_update){0, LENGTH(data), data}, BB_FOREVER));
+        THREAD_OK(bb_manager_enqueue_update(w->m, &(bb_update){0, LENGTH(data), data}, BB_FOREVER));
     }
     return NULL;
 }

@@ -49,11 +49,11 @@ static void offsets_and_counts_on_every_way_in(void) {
         const bb_update pair[] = {{0, 1, data}, u};
         const bb_kernel k = {.function = kernel_nothing, .byte_offset = u.byte_offset, .count = u.count};
         const bb_status want = ranges[i].status;
-        EXPECT(want, bb_manager_enqueue(m, &u, BB_FOREVER));
+        EXPECT(want, bb_manager_enqueue_update(m, &u, BB_FOREVER));
         if (want != BB_OK) {
             MESSAGE_HAS(want == BB_E_ALIGN ? "misaligned" : "out of bounds");
         }
-        EXPECT(want, bb_manager_enqueue_many(m, pair, 2, BB_FOREVER));
+        EXPECT(want, bb_manager_enqueue_updates(m, pair, 2, BB_FOREVER));
         EXPECT(want, bb_manager_enqueue_fill(m, u.byte_offset, u.count, data, BB_FOREVER));
         EXPECT(want, bb_manager_enqueue_borrowed(m, &u, gate_release, &released, BB_FOREVER));
         EXPECT(want, bb_manager_enqueue_kernel(m, &k, BB_FOREVER));
@@ -251,8 +251,8 @@ static void a_descriptor_that_is_none(void) {
 static void many_updates_in_one_call_at_the_edges(void) {
     m = make_u32(COUNT, NULL);
     const bb_update one = {0, 1, data};
-    OK(bb_manager_enqueue_many(m, &one, 0, 0));
-    const bb_status status = bb_manager_enqueue_many(m, &one, MAX, 0);
+    OK(bb_manager_enqueue_updates(m, &one, 0, 0));
+    const bb_status status = bb_manager_enqueue_updates(m, &one, MAX, 0);
     CHECK(status == BB_E_RANGE || status == BB_E_LIMIT || status == BB_E_ARGUMENT);
     MESSAGE_HAS("updates");
     OK(bb_manager_synchronize(m, BB_FOREVER));

@@ -131,7 +131,7 @@ static void new_work_is_refused_after_close(void) {
     OK(bb_watch_create(m, 0, &watch));
     OK(bb_manager_close(m, BB_FOREVER));
     EXPECT(BB_E_CLOSED, put_u32(m, 0, 1, BB_FOREVER));
-    MESSAGE_HAS("bb_manager_enqueue");
+    MESSAGE_HAS("bb_manager_enqueue_update");
     EXPECT(BB_E_CLOSED, bb_manager_enqueue_tag(m, 1, BB_FOREVER));
     EXPECT(BB_E_CLOSED, bb_batch_commit(batch, BB_FOREVER));
     EXPECT(BB_E_CLOSED, bb_manager_reserve_back(m, BB_BACK_KEEP, BB_FOREVER, &back));

@@ -76,8 +76,8 @@ static void a_refusal_names_function_parameter_value_and_label(void) {
     bb_manager *m = make_u32(8, &config);
     const uint32_t value = 0;
 
-    EXPECT(BB_E_RANGE, bb_manager_enqueue(m, &(bb_update){.byte_offset = 32, .count = 3, .data = &value}, 0));
-    MESSAGE_HAS("bb_manager_enqueue");
+    EXPECT(BB_E_RANGE, bb_manager_enqueue_update(m, &(bb_update){.byte_offset = 32, .count = 3, .data = &value}, 0));
+    MESSAGE_HAS("bb_manager_enqueue_update");
     MESSAGE_HAS("byte_offset");
     MESSAGE_HAS("44");
     MESSAGE_HAS("32");

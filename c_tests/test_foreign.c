@@ -133,8 +133,8 @@ static void both_copies_work_side_by_side(void) {
     bb_manager *const own = make_u32(8, NULL), *const foreign = make_other();
     for (uint32_t i = 1; i <= 100; i++) {
         const bb_update update = {.byte_offset = 4, .count = 1, .data = &i};
-        OK(bb_manager_enqueue(own, &update, BB_FOREVER));
-        OK(OTHER(bb_manager_enqueue)(foreign, &update, BB_FOREVER));
+        OK(bb_manager_enqueue_update(own, &update, BB_FOREVER));
+        OK(OTHER(bb_manager_enqueue_update)(foreign, &update, BB_FOREVER));
         OK(bb_manager_synchronize(own, BB_FOREVER));
         OK(OTHER(bb_manager_synchronize)(foreign, BB_FOREVER));
     }

@@ -412,10 +412,10 @@ static atomic_bool calls_from_callbacks;
 
 /* Calls that callbacks of any kind may make, whatever they are about. */
 static bool may_be_nested(const api_function *f) {
-    static const char *const allowed[] = {"bb_manager_enqueue",     "bb_manager_acquire_front", "bb_manager_epoch",
-                                          "bb_lease_release",       "bb_buffer_destroy",        "bb_buffer_release",
-                                          "bb_buffer_unmap",        "bb_buffer_info",           "bb_request_poll",
-                                          "bb_manager_synchronize", "bb_batch_update"};
+    static const char *const allowed[] = {"bb_manager_enqueue_update", "bb_manager_acquire_front", "bb_manager_epoch",
+                                          "bb_lease_release",          "bb_buffer_destroy",        "bb_buffer_release",
+                                          "bb_buffer_unmap",           "bb_buffer_info",           "bb_request_poll",
+                                          "bb_manager_synchronize",    "bb_batch_update"};
     for (size_t i = 0; i < LENGTH(allowed); i++) {
         if (has_prefix(f->name, allowed[i])) {
             return true;

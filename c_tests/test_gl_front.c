@@ -73,7 +73,7 @@ static void each_epoch_is_whole_whatever_changed(void) {
                 for (uint32_t i = 0; i < length; i++) {
                     state[at + i] = epoch << 16 | i;
                 }
-                OK(bb_manager_enqueue(s.m, &(bb_update){4 * at, length, &state[at]}, BB_FOREVER));
+                OK(bb_manager_enqueue_update(s.m, &(bb_update){4 * at, length, &state[at]}, BB_FOREVER));
             }
             OK(bb_manager_synchronize(s.m, BB_FOREVER));
             GL_FRONT(s.m, state, COUNT);

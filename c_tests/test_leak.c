@@ -187,7 +187,7 @@ static void *use_it_from_here(void *m) {
     THREAD_OK(bb_manager_synchronize(m, BB_FOREVER));
     THREAD_OK(bb_manager_acquire_front(m, &front));
     THREAD_OK(bb_lease_release(front.lease));
-    THREAD_CHECK(bb_manager_enqueue(m, NULL, 0) == BB_E_NULL); /* it has a last error too */
+    THREAD_CHECK(bb_manager_enqueue_update(m, NULL, 0) == BB_E_NULL); /* it has a last error too */
     return NULL;
 }
 

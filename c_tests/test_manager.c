@@ -48,8 +48,8 @@ static void opaque_elements_are_checked_as_a_whole(void) {
     bb_manager *m = NULL;
     OK(bb_manager_create(BB_OPAQUE(sizeof(particle)), 1, SHAPE(10), NULL, &m));
     const particle p = {.position = {1, 2}, .mass = 3, .id = 4};
-    OK(bb_manager_enqueue(m, &(bb_update){.byte_offset = 9 * sizeof p, .count = 1, .data = &p}, 0));
-    EXPECT(BB_E_ALIGN, bb_manager_enqueue(m, &(bb_update){.byte_offset = 8, .count = 1, .data = &p}, 0));
+    OK(bb_manager_enqueue_update(m, &(bb_update){.byte_offset = 9 * sizeof p, .count = 1, .data = &p}, 0));
+    EXPECT(BB_E_ALIGN, bb_manager_enqueue_update(m, &(bb_update){.byte_offset = 8, .count = 1, .data = &p}, 0));
     OK(bb_manager_synchronize(m, BB_FOREVER));
     bb_front front;
     OK(bb_manager_acquire_front(m, &front));
@@ -68,7 +68,7 @@ static void zero_size_states_are_legal(void) {
         bb_front front;
         OK(bb_manager_create(BB_F64, cases[i].ndim, cases[i].shape, NULL, &m));
         TEST_ASSERT_EQUAL_UINT64(0, info_of(m).bytes);
-        OK(bb_manager_enqueue(m, &(bb_update){0}, 0));
+        OK(bb_manager_enqueue_update(m, &(bb_update){0}, 0));
         OK(bb_manager_enqueue_fill(m, 0, 0, &(double){1}, 0));
         EXPECT(BB_E_RANGE, bb_manager_enqueue_fill(m, 0, 1, &(double){1}, 0));
         OK(bb_manager_synchronize(m, BB_FOREVER));

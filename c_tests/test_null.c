@@ -42,16 +42,16 @@ static void of_create(void) {
 static void of_updates(void) {
     const bb_update no_data = {.byte_offset = 0, .count = 1, .data = NULL};
     const bb_update nothing = {.byte_offset = 0, .count = 0, .data = NULL};
-    NULL_NAMES("update", bb_manager_enqueue(m, NULL, 0));
-    NULL_NAMES("data", bb_manager_enqueue(m, &no_data, 0));
-    NULL_NAMES("updates", bb_manager_enqueue_many(m, NULL, 1, 0));
-    NULL_NAMES("data", bb_manager_enqueue_many(m, &no_data, 1, 0));
+    NULL_NAMES("update", bb_manager_enqueue_update(m, NULL, 0));
+    NULL_NAMES("data", bb_manager_enqueue_update(m, &no_data, 0));
+    NULL_NAMES("updates", bb_manager_enqueue_updates(m, NULL, 1, 0));
+    NULL_NAMES("data", bb_manager_enqueue_updates(m, &no_data, 1, 0));
     NULL_NAMES("element", bb_manager_enqueue_fill(m, 0, 1, NULL, 0));
     NULL_NAMES("update", bb_manager_enqueue_borrowed(m, NULL, release_nothing, NULL, 0));
     NULL_NAMES("data", bb_manager_enqueue_borrowed(m, &no_data, release_nothing, NULL, 0));
     NULL_NAMES("release", bb_manager_enqueue_borrowed(m, &one_update, NULL, NULL, 0));
-    OK(bb_manager_enqueue(m, &nothing, 0)); /* NULL with length 0 is fine */
-    OK(bb_manager_enqueue_many(m, NULL, 0, 0));
+    OK(bb_manager_enqueue_update(m, &nothing, 0)); /* NULL with length 0 is fine */
+    OK(bb_manager_enqueue_updates(m, NULL, 0, 0));
 }
 
 static void of_regions(void) {

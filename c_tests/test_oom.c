@@ -45,7 +45,7 @@ static bb_status enqueue_borrowed(void) {
 }
 static bb_status enqueue_kernel(void) { return bb_manager_enqueue_kernel(m, &kernel, 0); }
 static bb_status enqueue_outsized(void) {
-    return bb_manager_enqueue(m, &(bb_update){0, LENGTH(outsized), outsized}, 0);
+    return bb_manager_enqueue_update(m, &(bb_update){0, LENGTH(outsized), outsized}, 0);
 }
 static bb_status cancel_back(void) { return bb_manager_cancel_back(m, &back); }
 static bb_status synchronize(void) { return bb_manager_synchronize(m, BB_FOREVER); }

@@ -30,7 +30,7 @@ static void write_one(bb_manager *m, char *model, uint32_t at, uint32_t count, c
         break;
     default:
         memcpy(model + at, data, count);
-        OK(bb_manager_enqueue(m, &(bb_update){at, count, data}, BB_FOREVER));
+        OK(bb_manager_enqueue_update(m, &(bb_update){at, count, data}, BB_FOREVER));
     }
 }
 
@@ -129,7 +129,7 @@ static void states_beyond_4_gib_work(void) {
     }
     bb_manager *m = NULL;
     OK(bb_manager_create(BB_U8, 2, SHAPE(rows, columns), NULL, &m));
-    OK(bb_manager_enqueue(m, &(bb_update){rows * columns - 3, 3, "abc"}, BB_FOREVER));
+    OK(bb_manager_enqueue_update(m, &(bb_update){rows * columns - 3, 3, "abc"}, BB_FOREVER));
     OK(bb_manager_enqueue_region(
         m, &(bb_region){SHAPE(rows - 2, 1), SHAPE(2, 2), (const int64_t[]){-(1 << 20), 1}, "wxyz", NULL}, BB_FOREVER));
     for (uint64_t epoch = 1; epoch <= 2; epoch++) { /* each copy in turn, and what is copied forward to it */

@@ -47,7 +47,7 @@ static bb_status create_device(void) {
 static bb_status publish(void) {
     const uint32_t value = 1;
     const bb_update update = {.count = 1, .data = &value};
-    const bb_status status = bb_manager_enqueue(made.m, &update, 0);
+    const bb_status status = bb_manager_enqueue_update(made.m, &update, 0);
     return status != BB_OK ? status : bb_manager_synchronize(made.m, BB_FOREVER);
 }
 static bb_status watch_fd(void) { return bb_watch_fd(made.w, &(int32_t){0}); }

@@ -44,10 +44,10 @@ static bb_status write_block(uint64_t writer, const block *b, uint64_t step, uin
     const bb_update whole = {at, WORDS, b->words};
     const bb_update halves[] = {{at + WORDS * 4, WORDS / 2, b->words + WORDS / 2}, {at, WORDS / 2, b->words}};
     if (step % 3 == 0) {
-        return bb_manager_enqueue(s.m, &whole, timeout);
+        return bb_manager_enqueue_update(s.m, &whole, timeout);
     }
     if (step % 3 == 1) {
-        return bb_manager_enqueue_many(s.m, halves, 2, timeout);
+        return bb_manager_enqueue_updates(s.m, halves, 2, timeout);
     }
     bb_batch *batch = NULL;
     bb_status status = bb_batch_begin(s.m, &batch);

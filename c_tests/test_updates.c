@@ -24,7 +24,7 @@ static void data_of_any_alignment_is_copied_before_the_call_returns(void) {
     make(BB_U32, 1, SHAPE(8));
     char bytes[1 + 2 * sizeof(uint32_t)];
     memcpy(bytes + 1, &(uint32_t[]){11, 22}, 8);
-    OK(bb_manager_enqueue(m, &(bb_update){8, 2, bytes + 1}, 0));
+    OK(bb_manager_enqueue_update(m, &(bb_update){8, 2, bytes + 1}, 0));
     memset(bytes, 0, sizeof bytes);
     FRONT_IS(((const uint32_t[]){0, 0, 11, 22, 0, 0, 0, 0}));
     DONE();
@@ -273,7 +273,7 @@ static void enqueue_many_is_one_batch(void) {
     make(BB_U32, 1, SHAPE(8));
     const bb_update updates[] = {
         {0, 1, &(uint32_t){1}}, {12, 2, (uint32_t[]){2, 3}}, {0, 1, &(uint32_t){4}}, {28, 0, NULL}};
-    OK(bb_manager_enqueue_many(m, updates, LENGTH(updates), 0));
+    OK(bb_manager_enqueue_updates(m, updates, LENGTH(updates), 0));
     FRONT_IS(((const uint32_t[]){4, 0, 0, 2, 3, 0, 0, 0}));
     TEST_ASSERT_EQUAL_UINT64(1, epoch_of(m));
     DONE();
@@ -282,13 +282,13 @@ static void enqueue_many_is_one_batch(void) {
 static void one_bad_update_in_the_middle_changes_nothing(void) {
     make(BB_U32, 1, SHAPE(8));
     bb_update updates[] = {{0, 1, &(uint32_t){1}}, {32, 1, &(uint32_t){2}}, {4, 1, &(uint32_t){3}}};
-    EXPECT(BB_E_RANGE, bb_manager_enqueue_many(m, updates, LENGTH(updates), 0));
+    EXPECT(BB_E_RANGE, bb_manager_enqueue_updates(m, updates, LENGTH(updates), 0));
     MESSAGE_HAS("updates[1]");
     updates[1].byte_offset = 2;
-    EXPECT(BB_E_ALIGN, bb_manager_enqueue_many(m, updates, LENGTH(updates), 0));
+    EXPECT(BB_E_ALIGN, bb_manager_enqueue_updates(m, updates, LENGTH(updates), 0));
     MESSAGE_HAS("updates[1]");
     updates[1] = (bb_update){8, 1, NULL};
-    EXPECT(BB_E_NULL, bb_manager_enqueue_many(m, updates, LENGTH(updates), 0));
+    EXPECT(BB_E_NULL, bb_manager_enqueue_updates(m, updates, LENGTH(updates), 0));
     MESSAGE_HAS("updates[1]");
     OK(bb_manager_synchronize(m, BB_FOREVER));
     TEST_ASSERT_EQUAL_UINT64(0, epoch_of(m));

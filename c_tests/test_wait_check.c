@@ -52,7 +52,7 @@ static void reserve(scene *s) {
     OK(bb_batch_begin(s->m, &s->batch));
     OK(bb_batch_update(s->batch, &update));
     OK(bb_manager_reserve_back(s->m, BB_BACK_KEEP, 0, &s->back));
-    OK(bb_manager_enqueue(s->m, &update, 0));
+    OK(bb_manager_enqueue_update(s->m, &update, 0));
     OK(bb_manager_synchronize_async(s->m, &s->ticket));
 }
 
@@ -60,7 +60,7 @@ static void fill(scene *s) {
     reserve(s);
     bb_status status = BB_OK;
     while (status == BB_OK) {
-        status = bb_manager_enqueue(s->m, &update, 0);
+        status = bb_manager_enqueue_update(s->m, &update, 0);
     }
     EXPECT(BB_E_FULL, status);
 }
@@ -78,8 +78,8 @@ static void no_kernel(void *back, const void *front, uint64_t count, void *unuse
     (void)back, (void)front, (void)count, (void)unused;
 }
 
-static bb_status enqueue(scene *s) { return bb_manager_enqueue(s->m, &update, BB_FOREVER); }
-static bb_status many(scene *s) { return bb_manager_enqueue_many(s->m, &update, 1, BB_FOREVER); }
+static bb_status enqueue(scene *s) { return bb_manager_enqueue_update(s->m, &update, BB_FOREVER); }
+static bb_status many(scene *s) { return bb_manager_enqueue_updates(s->m, &update, 1, BB_FOREVER); }
 static bb_status filled(scene *s) { return bb_manager_enqueue_fill(s->m, 0, 1, bytes, BB_FOREVER); }
 static bb_status tag(scene *s) { return bb_manager_enqueue_tag(s->m, 1, BB_FOREVER); }
 static bb_status batch(scene *s) { return bb_batch_commit(s->batch, BB_FOREVER); }

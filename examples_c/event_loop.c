@@ -20,7 +20,7 @@ static void need(bb_status status) {
 
 static void *engine(void *m) {
     for (uint64_t step = 1; step <= STEPS; step++) {
-        need(bb_manager_enqueue(m, &(bb_update){.byte_offset = 0, .count = 1, .data = &step}, BB_FOREVER));
+        need(bb_manager_enqueue_update(m, &(bb_update){.byte_offset = 0, .count = 1, .data = &step}, BB_FOREVER));
         need(bb_manager_synchronize(m, BB_FOREVER));
         (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL); /* the work of a step */
     }

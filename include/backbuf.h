@@ -2817,7 +2817,7 @@ BB_API bb_status bb_manager_wait_epoch(bb_manager *m, uint64_t after, uint64_t t
  * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
  * @since 0.1
  */
-BB_API bb_status bb_manager_enqueue(bb_manager *m, const bb_update *update, uint64_t timeout);
+BB_API bb_status bb_manager_enqueue_update(bb_manager *m, const bb_update *update, uint64_t timeout);
 
 /**
  * Enqueues several updates as one batch: all of them in one epoch, or none.
@@ -2826,11 +2826,11 @@ BB_API bb_status bb_manager_enqueue(bb_manager *m, const bb_update *update, uint
  * @param updates the updates, applied in this order
  * @param count the number of updates; may be 0
  * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
- * @return what `bb_manager_enqueue()` returns; one bad update refuses them all
+ * @return what `bb_manager_enqueue_update()` returns; one bad update refuses them all
  * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
  * @since 0.1
  */
-BB_API bb_status bb_manager_enqueue_many(bb_manager *m, const bb_update *updates, uint64_t count, uint64_t timeout);
+BB_API bb_status bb_manager_enqueue_updates(bb_manager *m, const bb_update *updates, uint64_t count, uint64_t timeout);
 
 /**
  * Enqueues a fill: each element of a range is set to one value.
@@ -2840,7 +2840,7 @@ BB_API bb_status bb_manager_enqueue_many(bb_manager *m, const bb_update *updates
  * @param count length of the range in elements
  * @param element one element, of any alignment
  * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
- * @return what `bb_manager_enqueue()` returns
+ * @return what `bb_manager_enqueue_update()` returns
  * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
  * @since 0.1
  */
@@ -2852,7 +2852,7 @@ BB_API bb_status bb_manager_enqueue_fill(bb_manager *m, uint64_t byte_offset, ui
  * @param m the manager
  * @param region the region and its data
  * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
- * @return BB_E_ARGUMENT (a step of 0), and what `bb_manager_enqueue()` returns
+ * @return BB_E_ARGUMENT (a step of 0), and what `bb_manager_enqueue_update()` returns
  * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
  * @since 0.1
  */
@@ -2870,7 +2870,7 @@ BB_API bb_status bb_manager_enqueue_region(bb_manager *m, const bb_region *regio
  * @param release releases the data
  * @param user_data passed to `release`
  * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
- * @return what `bb_manager_enqueue()` returns
+ * @return what `bb_manager_enqueue_update()` returns
  * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
  * @since 0.1
  */
@@ -2882,7 +2882,7 @@ BB_API bb_status bb_manager_enqueue_borrowed(bb_manager *m, const bb_update *upd
  * @param m the manager
  * @param kernel the kernel and its range
  * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
- * @return BB_E_ARGUMENT (flags, reserved), and what `bb_manager_enqueue()` returns
+ * @return BB_E_ARGUMENT (flags, reserved), and what `bb_manager_enqueue_update()` returns
  * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
  * @since 0.1
  */
@@ -2895,7 +2895,7 @@ BB_API bb_status bb_manager_enqueue_kernel(bb_manager *m, const bb_kernel *kerne
  * @param m the manager
  * @param tag a number of the caller, such as a step
  * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
- * @return what `bb_manager_enqueue()` returns
+ * @return what `bb_manager_enqueue_update()` returns
  * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
  * @since 0.1
  */

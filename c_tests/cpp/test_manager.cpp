@@ -139,15 +139,15 @@ static void many_updates_are_one() {
     const Manager<int> m({8});
     const std::vector<int> pair{1, 2};
     const int place = 6;
-    m.enqueue_many({{0, pair}, {1, 3}, {place, pair}});
+    m.enqueue_updates({{0, pair}, {1, 3}, {place, pair}});
     m.synchronize();
-    EXPECT_THROWS(BB_E_RANGE, m.enqueue_many({{0, 9}, {7, pair}})); // one bad update refuses them all
+    EXPECT_THROWS(BB_E_RANGE, m.enqueue_updates({{0, 9}, {7, pair}})); // one bad update refuses them all
     const int five = 5;
     std::vector<backbuf::Update<int>> kept{{4, five}};
     kept.emplace_back(5, pair.front());
-    m.enqueue_many(kept, 1s);
-    m.enqueue_many({});
-    EXPECT_STATUS(BB_OK, m.try_enqueue_many({{3, 7}}));
+    m.enqueue_updates(kept, 1s);
+    m.enqueue_updates({});
+    EXPECT_STATUS(BB_OK, m.try_enqueue_updates({{3, 7}}));
     m.synchronize();
     const int wanted[] = {1, 3, 0, 7, 5, 1, 1, 2};
     TEST_ASSERT_EQUAL_INT_ARRAY(wanted, m.front().data(), 8);

@@ -25,7 +25,8 @@ static void *produce(void *argument) {
     (void)argument;
     for (uint32_t i = 0; i < EPOCHS; i++) {
         values[0] = i;
-        ok(bb_manager_enqueue(m, &(bb_update){.byte_offset = 4 * (i % 32), .count = 64, .data = values}, BB_FOREVER));
+        ok(bb_manager_enqueue_update(m, &(bb_update){.byte_offset = 4 * (i % 32), .count = 64, .data = values},
+                                     BB_FOREVER));
         ok(bb_manager_synchronize(m, BB_FOREVER));
     }
     return NULL;

@@ -76,7 +76,7 @@ Status kernel(const Target &target, F call, Range range, KernelFlags flags, Enqu
 } // namespace detail
 
 /**
- * @brief Elements from the flat index `first` on: an update for Manager::enqueue_many.
+ * @brief Elements from the flat index `first` on: an update for Manager::enqueue_updates.
  *
  * A parameter type like Data: it does not own its elements, so do not keep it longer than them.
  */

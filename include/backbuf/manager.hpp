@@ -201,16 +201,16 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
     /// Enqueues elements from the flat index `first` on.
     Status try_enqueue(std::uint64_t first, const Data<T> &data, Timeout timeout = forever) const noexcept {
         const Update<T> update(first, data);
-        return bb_manager_enqueue(this->handle(), update.raw(), timeout.nanoseconds());
+        return bb_manager_enqueue_update(this->handle(), update.raw(), timeout.nanoseconds());
     }
     /// Enqueues several updates as one batch: all of them in one epoch, or none.
-    Status try_enqueue_many(span<const Update<T>> updates, Timeout timeout = forever) const noexcept {
+    Status try_enqueue_updates(span<const Update<T>> updates, Timeout timeout = forever) const noexcept {
         static_assert(sizeof(Update<T>) == sizeof(bb_update) && std::is_standard_layout_v<Update<T>>);
         const bb_update *first = updates.empty() ? nullptr : updates.data()->raw();
-        return bb_manager_enqueue_many(this->handle(), first, updates.size(), timeout.nanoseconds());
+        return bb_manager_enqueue_updates(this->handle(), first, updates.size(), timeout.nanoseconds());
     }
-    Status try_enqueue_many(std::initializer_list<Update<T>> updates, Timeout timeout = forever) const noexcept {
-        return try_enqueue_many(span<const Update<T>>(updates.begin(), updates.size()), timeout);
+    Status try_enqueue_updates(std::initializer_list<Update<T>> updates, Timeout timeout = forever) const noexcept {
+        return try_enqueue_updates(span<const Update<T>>(updates.begin(), updates.size()), timeout);
     }
     /// Sets a flat range to one value; `{}` is the whole state.
     Status try_enqueue_fill(Range range, const T &value, Timeout timeout = forever) const noexcept {
@@ -391,11 +391,11 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
     void enqueue(std::uint64_t first, const Data<T> &data, Timeout timeout = forever) const {
         detail::check(try_enqueue(first, data, timeout));
     }
-    void enqueue_many(span<const Update<T>> updates, Timeout timeout = forever) const {
-        detail::check(try_enqueue_many(updates, timeout));
+    void enqueue_updates(span<const Update<T>> updates, Timeout timeout = forever) const {
+        detail::check(try_enqueue_updates(updates, timeout));
     }
-    void enqueue_many(std::initializer_list<Update<T>> updates, Timeout timeout = forever) const {
-        detail::check(try_enqueue_many(updates, timeout));
+    void enqueue_updates(std::initializer_list<Update<T>> updates, Timeout timeout = forever) const {
+        detail::check(try_enqueue_updates(updates, timeout));
     }
     void enqueue_fill(Range range, const T &value, Timeout timeout = forever) const {
         detail::check(try_enqueue_fill(range, value, timeout));

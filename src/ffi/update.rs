@@ -1,4 +1,4 @@
-//! `bb_manager_enqueue…`: updates of the state through the queue.
+//! `bb_manager_enqueue_update…`: updates of the state through the queue.
 
 use std::ffi::c_void;
 
@@ -104,13 +104,13 @@ pub struct bb_kernel {
 /// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
 /// @since 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn bb_manager_enqueue(
+pub unsafe extern "C" fn bb_manager_enqueue_update(
     m: *mut bb_manager,
     update: *const bb_update,
     timeout: u64,
 ) -> bb_status {
     // SAFETY: the header requires an update whose data is that long.
-    on("bb_manager_enqueue", m, |m: &Manager| unsafe {
+    on("bb_manager_enqueue_update", m, |m: &Manager| unsafe {
         let update = input::required(update, "update")?;
         m.shared.enqueue_write(update.byte_offset, update.count, update.data.cast(), Timeout::nanos(timeout))
     })
@@ -122,19 +122,19 @@ pub unsafe extern "C" fn bb_manager_enqueue(
 /// @param updates the updates, applied in this order
 /// @param count the number of updates; may be 0
 /// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
-/// @return what `bb_manager_enqueue()` returns; one bad update refuses them all
+/// @return what `bb_manager_enqueue_update()` returns; one bad update refuses them all
 /// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
 /// @since 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn bb_manager_enqueue_many(
+pub unsafe extern "C" fn bb_manager_enqueue_updates(
     m: *mut bb_manager,
     updates: *const bb_update,
     count: u64,
     timeout: u64,
 ) -> bb_status {
     // SAFETY: the header requires that many updates, whose data is as long as they say.
-    on("bb_manager_enqueue_many", m, |m: &Manager| unsafe {
-        m.shared.enqueue_many(
+    on("bb_manager_enqueue_updates", m, |m: &Manager| unsafe {
+        m.shared.enqueue_updates(
             input::many(updates.cast::<RawUpdate>(), count, "updates")?,
             Timeout::nanos(timeout),
         )
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn bb_manager_enqueue_many(
 /// @param count length of the range in elements
 /// @param element one element, of any alignment
 /// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
-/// @return what `bb_manager_enqueue()` returns
+/// @return what `bb_manager_enqueue_update()` returns
 /// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -171,7 +171,7 @@ pub unsafe extern "C" fn bb_manager_enqueue_fill(
 /// @param m the manager
 /// @param region the region and its data
 /// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
-/// @return BB_E_ARGUMENT (a step of 0), and what `bb_manager_enqueue()` returns
+/// @return BB_E_ARGUMENT (a step of 0), and what `bb_manager_enqueue_update()` returns
 /// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -219,7 +219,7 @@ pub(super) unsafe fn region_of<'a>(region: *const bb_region, ndim: usize) -> Res
 /// @param release releases the data
 /// @param user_data passed to `release`
 /// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
-/// @return what `bb_manager_enqueue()` returns
+/// @return what `bb_manager_enqueue_update()` returns
 /// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -260,7 +260,7 @@ fn release_of(release: unsafe extern "C" fn(*mut c_void), user_data: *mut c_void
 /// @param m the manager
 /// @param kernel the kernel and its range
 /// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
-/// @return BB_E_ARGUMENT (flags, reserved), and what `bb_manager_enqueue()` returns
+/// @return BB_E_ARGUMENT (flags, reserved), and what `bb_manager_enqueue_update()` returns
 /// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -310,7 +310,7 @@ pub(super) fn kernel_of(given: &bb_kernel) -> Result<Kernel> {
 /// @param m the manager
 /// @param tag a number of the caller, such as a step
 /// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
-/// @return what `bb_manager_enqueue()` returns
+/// @return what `bb_manager_enqueue_update()` returns
 /// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
 /// @since 0.1
 #[unsafe(no_mangle)]

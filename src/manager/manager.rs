@@ -44,7 +44,7 @@ impl Manager {
     }
 
     /// Enqueues several updates as one batch, applied in this order: all of them in one epoch, or none.
-    pub fn enqueue_many(&self, updates: &[Update<'_>], timeout: Timeout) -> Result<()> {
+    pub fn enqueue_updates(&self, updates: &[Update<'_>], timeout: Timeout) -> Result<()> {
         let mut raw = try_vec(updates.len())?;
         for (index, update) in updates.iter().enumerate() {
             let count = self.shared.shape.count_of(update.data).map_err(|error| error.of_update(index))?;
@@ -52,7 +52,7 @@ impl Manager {
             raw.push(RawUpdate { byte_offset, count, data: update.data.as_ptr() });
         }
         // SAFETY: the slices are readable.
-        unsafe { self.shared.enqueue_many(&raw, timeout) }
+        unsafe { self.shared.enqueue_updates(&raw, timeout) }
     }
 
     /// Fills `count` elements at `byte_offset` with one element.

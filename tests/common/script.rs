@@ -226,7 +226,7 @@ impl Run {
         let (data, other) = (noise(bytes.next(), length), noise(bytes.next(), self.element.min(length)));
         let updates =
             [Update { byte_offset: at as u64, data: &data }, Update { byte_offset: at as u64, data: &other }];
-        self.insist(|manager, timeout| manager.enqueue_many(&updates, timeout));
+        self.insist(|manager, timeout| manager.enqueue_updates(&updates, timeout));
         self.moved(|truth| {
             truth.bytes[at..at + length].copy_from_slice(&data);
             truth.bytes[at..at + other.len()].copy_from_slice(&other);
@@ -462,7 +462,7 @@ impl Run {
         assert_eq!(status(manager.enqueue(end, &element, Timeout::FOREVER)), Status::Range);
         assert_eq!(status(manager.enqueue_fill(0, u64::MAX, &element, Timeout::FOREVER)), Status::Range);
         let past = [Update { byte_offset: 0, data: &[] }, Update { byte_offset: end, data: &element }];
-        assert_eq!(status(manager.enqueue_many(&past, Timeout::FOREVER)), Status::Range);
+        assert_eq!(status(manager.enqueue_updates(&past, Timeout::FOREVER)), Status::Range);
         if self.element > 1 {
             assert_eq!(status(manager.enqueue(1, &element, Timeout::FOREVER)), Status::Align);
             assert_eq!(status(manager.enqueue(0, &[1], Timeout::FOREVER)), Status::Argument);

@@ -82,7 +82,7 @@ impl Api {
             Ok(Api {
                 config_init: *library.get(b"bb_manager_config_init")?,
                 create: *library.get(b"bb_manager_create")?,
-                enqueue: *library.get(b"bb_manager_enqueue")?,
+                enqueue: *library.get(b"bb_manager_enqueue_update")?,
                 synchronize: *library.get(b"bb_manager_synchronize")?,
                 acquire_front: *library.get(b"bb_manager_acquire_front")?,
                 lease_release: *library.get(b"bb_lease_release")?,

@@ -14,7 +14,7 @@
 
 static struct {
     bb_status (*enqueue)(bb_manager *, const bb_update *, uint64_t);
-    bb_status (*enqueue_many)(bb_manager *, const bb_update *, uint64_t, uint64_t);
+    bb_status (*enqueue_updates)(bb_manager *, const bb_update *, uint64_t, uint64_t);
     bb_status (*enqueue_tag)(bb_manager *, uint64_t, uint64_t);
     bb_status (*synchronize)(bb_manager *, uint64_t);
     bb_status (*epoch)(bb_manager *, uint64_t *);
@@ -183,7 +183,7 @@ static PyObject *hot_put(PyObject *self, PyObject *const *args, Py_ssize_t count
             updates[i] = (bb_update){(uint64_t)index * hot->size, 1, (const char *)values + i * hot->size};
         }
         if (i == many)
-            result = done(self, library.enqueue_many(hot->manager, updates, many, 0));
+            result = done(self, library.enqueue_updates(hot->manager, updates, many, 0));
         PyMem_Free(updates);
         if (result || PyErr_Occurred())
             return result;

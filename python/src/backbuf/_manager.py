@@ -352,6 +352,6 @@ def dump() -> str:
 
 
 if hot is not None:
-    calls = (f"bb_manager_{name}" for name in ("enqueue", "enqueue_many", "enqueue_tag", "synchronize", "epoch"))
+    calls = (f"bb_manager_{name}" for name in ("enqueue_update", "enqueue_updates", "enqueue_tag", "synchronize", "epoch"))
     hot.bind(addresses(*calls), np.ndarray, np.dtype(np.int64))
 use_extension(CBufferManager, "enqueue", "put", "tag", "synchronize")

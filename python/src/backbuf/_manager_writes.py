@@ -51,10 +51,10 @@ class ManagerWrites(ManagerHandle):
             structs = ffi.new("bb_update[]", len(updates))
             for number, update in enumerate(updates):
                 structs[number] = update.struct[0]
-            self._wait(lib.bb_manager_enqueue_many, timeout, structs, len(updates))
+            self._wait(lib.bb_manager_enqueue_updates, timeout, structs, len(updates))
             return
         update = update_of(self._layout, data, byte_offset)
-        self._wait(lib.bb_manager_enqueue, timeout, update.struct)
+        self._wait(lib.bb_manager_enqueue_update, timeout, update.struct)
 
     def fill(self, value: Any, byte_offset: int = 0, count: int | None = None, timeout: float | None = None) -> None:
         """Queues `count` copies of one element from `byte_offset` on; without a count, up to the end of the state.
@@ -80,7 +80,7 @@ class ManagerWrites(ManagerHandle):
                [0, 0, 6]], dtype=int32)
         """
         puts = PutStructs(self._layout, indices, values)
-        self._wait(lib.bb_manager_enqueue_many, timeout, puts.structs, puts.count)
+        self._wait(lib.bb_manager_enqueue_updates, timeout, puts.structs, puts.count)
 
     def tag(self, tag: int, timeout: float | None = None) -> None:
         """Queues a number, such as a step of the simulation: fronts have it as `tag` once they contain all earlier writes."""

@@ -66,7 +66,7 @@ impl Shared {
     ///
     /// # Safety
     /// The data of each update is readable.
-    pub(crate) unsafe fn enqueue_many(&self, updates: &[RawUpdate], timeout: Timeout) -> Result<()> {
+    pub(crate) unsafe fn enqueue_updates(&self, updates: &[RawUpdate], timeout: Timeout) -> Result<()> {
         for (index, update) in updates.iter().enumerate() {
             let checked = self.shape.check_data(update.byte_offset, update.count, update.data);
             checked.map_err(|error| error.of_update(index))?;
