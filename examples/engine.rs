@@ -5,8 +5,8 @@
 use std::thread;
 use std::time::Duration;
 
-use backbuf::manager::{BackMode, Config, Manager};
-use backbuf::{DType, Result, Status, Timeout};
+use backbuf::manager::{BackMode, Config};
+use backbuf::{Manager, Result, Status, Timeout};
 
 const SIDE: usize = 64;
 
@@ -22,7 +22,7 @@ fn step(front: &[u8], back: &mut [u8]) {
     }
 }
 
-fn engine(manager: &Manager) -> Result<()> {
+fn engine(manager: &Manager<u8>) -> Result<()> {
     for number in 1.. {
         let mut reserved = manager.reserve_back(BackMode::Discard, Timeout::FOREVER)?;
         let (back, front) = reserved.split();
@@ -34,7 +34,7 @@ fn engine(manager: &Manager) -> Result<()> {
 }
 
 /// Returns whether every front was a complete step.
-fn watch(manager: &Manager) -> Result<bool> {
+fn watch(manager: &Manager<u8>) -> Result<bool> {
     let (mut seen, mut whole) = (0, true);
     for _ in 0..10 {
         seen = manager.wait_epoch(seen, Duration::from_secs(10).into())?;
@@ -53,7 +53,7 @@ fn main() -> Result<()> {
         start[row * SIDE + column] = 1;
     }
     let config = Config { label: "life", initial: Some(&start), ..Config::default() };
-    let manager = Manager::with_config(DType::U8, &[SIDE as u64, SIDE as u64], config)?;
+    let manager = Manager::with_config(&[SIDE as u64, SIDE as u64], config)?;
 
     thread::scope(|threads| {
         let engine = threads.spawn(|| engine(&manager));

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::ptr::NonNull;
 
 use backbuf::device::{Device, DeviceInfo, DeviceKind, DeviceLimits, Driver, Fence, MapMode, Native, Usage};
-use backbuf::manager::{Config, Manager};
-use backbuf::{DType, Error, Label, Result, Status, Timeout};
+use backbuf::manager::Config;
+use backbuf::{Error, Label, Manager, Result, Status, Timeout};
 
 /// Buffers by number, and the counts of buffers and fences.
 #[derive(Debug, Default)]
@@ -98,8 +98,8 @@ pub fn main() -> Result<()> {
 
     // Managers and buffers work on this device as on every other.
     let config = Config { label: "state", device: Some(&device), ..Config::default() };
-    let manager = Manager::with_config(DType::F32, &[256], config)?;
-    manager.enqueue(64, &1f32.to_ne_bytes(), Timeout::FOREVER)?;
+    let manager = Manager::<f32>::with_config(&[256], config)?;
+    manager.enqueue(16, &[1.0], Timeout::FOREVER)?;
     let epoch = manager.synchronize(Timeout::FOREVER)?;
     println!("epoch {epoch} is on the device");
     for buffer in device.live_buffers()? {

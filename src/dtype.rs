@@ -1,5 +1,9 @@
 //! Element types of a state.
 
+use std::any::TypeId;
+
+use bytemuck::Pod;
+
 use crate::error::{Error, Result, Status};
 
 /// The type of one element. The library moves whole elements and never interprets them, so half floats and
@@ -47,6 +51,11 @@ pub enum DType {
     Opaque(u32),
 }
 
+/// The parameter of a [`Manager`](crate::manager::Manager) and of a [`Batch`](crate::manager::Batch) whose element type is known at
+/// run time only: offsets are in bytes, and data is bytes.
+#[derive(Clone, Copy, Debug)]
+pub enum Untyped {}
+
 /// Marks the codes of opaque elements; the rest of the code is the size.
 const OPAQUE: u32 = 1 << 31;
 
@@ -81,6 +90,46 @@ impl DType {
         }
     }
 
+    /// The type of a Rust number; [`DType::Opaque`] for any other type.
+    ///
+    /// ```
+    /// use backbuf::DType;
+    /// assert_eq!((DType::of::<f32>(), DType::of::<[u8; 3]>()), (DType::F32, DType::Opaque(3)));
+    /// ```
+    pub fn of<T: Pod>() -> DType {
+        let id = TypeId::of::<T>();
+        let numbers = [
+            (TypeId::of::<u8>(), DType::U8),
+            (TypeId::of::<u16>(), DType::U16),
+            (TypeId::of::<u32>(), DType::U32),
+            (TypeId::of::<u64>(), DType::U64),
+            (TypeId::of::<usize>(), DType::U64),
+            (TypeId::of::<i8>(), DType::I8),
+            (TypeId::of::<i16>(), DType::I16),
+            (TypeId::of::<i32>(), DType::I32),
+            (TypeId::of::<i64>(), DType::I64),
+            (TypeId::of::<isize>(), DType::I64),
+            (TypeId::of::<f32>(), DType::F32),
+            (TypeId::of::<f64>(), DType::F64),
+        ];
+        let number = numbers.into_iter().find(|(number, _)| *number == id);
+        // A type of 4 GiB and more is refused as one of `u32::MAX` bytes is.
+        number.map_or(DType::Opaque(u32::try_from(size_of::<T>()).unwrap_or(u32::MAX)), |(_, dtype)| dtype)
+    }
+
+    /// Refuses opaque types without bytes and those that are too large.
+    pub(crate) fn check(self) -> Result<()> {
+        match self {
+            DType::Opaque(size @ (0 | OPAQUE..)) => Err(Error::value(
+                Status::Argument,
+                "the size of an element",
+                size,
+                "use 1 to 2147483647 bytes",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The number of this type in the C ABI.
     ///
     /// ```
@@ -109,6 +158,14 @@ impl DType {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn opaque_types_have_a_size() {
+        for size in [0, 1 << 31, u32::MAX] {
+            assert_eq!(DType::Opaque(size).check().unwrap_err().status(), Status::Argument);
+        }
+        assert!(DType::Opaque(1).check().is_ok() && DType::of::<[u8; 7]>() == DType::Opaque(7));
+    }
 
     #[test]
     fn codes_round_trip_and_others_are_refused() {

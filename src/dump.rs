@@ -22,9 +22,9 @@ impl Write for Sink<'_> {
 /// only locks that are free, and allocates nothing.
 ///
 /// ```
-/// use backbuf::{DType, manager::{Config, Manager}};
+/// use backbuf::{Manager, manager::Config};
 /// let config = Config { label: "flood", ..Config::default() };
-/// let manager = Manager::with_config(DType::U8, &[1], config)?;
+/// let manager = Manager::<u8>::with_config(&[1], config)?;
 /// let mut text = String::new();
 /// backbuf::dump(&mut |part| text.push_str(part));
 /// assert!(text.contains("'flood'"));

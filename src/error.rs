@@ -210,11 +210,11 @@ pub(crate) enum ErrorContext {
 /// The reason of a refused or failed call. Displays as one line that names the parameter, its value and the remedy.
 ///
 /// ```
-/// use backbuf::{DType, Status, manager::Manager};
-/// let manager = Manager::new(DType::F32, &[4])?;
-/// let error = manager.enqueue(16, &1f32.to_ne_bytes(), backbuf::Timeout::TRY).unwrap_err();
+/// use backbuf::{Manager, Status};
+/// let manager = Manager::<f32>::new(&[4])?;
+/// let error = manager.enqueue(4, &[1.0], backbuf::Timeout::TRY).unwrap_err();
 /// assert_eq!(error.status(), Status::Range);
-/// assert_eq!(error.to_string(), "out of bounds: byte_offset + data ends at 20, beyond 16 (the bytes of the state)");
+/// assert_eq!(error.to_string(), "out of bounds: offset + data ends at 5, beyond 4 (the elements of the state)");
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]

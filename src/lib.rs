@@ -8,12 +8,12 @@
 //! - [`registry`]: memory layouts of CUDA kernels: named buffers in shared, persistent-local and local memory.
 //!
 //! ```
-//! use backbuf::{DType, Timeout, manager::Manager};
-//! let manager = Manager::new(DType::F32, &[256, 256])?;
-//! manager.enqueue(0, &1f32.to_ne_bytes(), Timeout::FOREVER)?;
+//! use backbuf::{Manager, Timeout};
+//! let manager = Manager::<f32>::new(&[256, 256])?;
+//! manager.enqueue(0, &[1.0], Timeout::FOREVER)?;
 //! let epoch = manager.synchronize(Timeout::FOREVER)?;
 //! let front = manager.front()?; // does not change until it is dropped
-//! assert_eq!((front.epoch(), &front[..4]), (epoch, &1f32.to_ne_bytes()[..]));
+//! assert_eq!((front.epoch(), front[0]), (epoch, 1.0));
 //! # Ok::<(), backbuf::Error>(())
 //! ```
 //!
@@ -51,9 +51,11 @@ mod sync;
 mod sys;
 mod text;
 
-pub use dtype::DType;
+pub use bytemuck;
+pub use dtype::{DType, Untyped};
 pub use dump::{dump, dump_fd};
 pub use error::{Error, Label, Result, Status};
+pub use manager::manager::Manager;
 pub use sync::wait_check::{set_interruptible, with_wait_check};
 pub use sys::clock::Timeout;
 

@@ -9,7 +9,7 @@ use backbuf::{DType, Error, Result, Status, Timeout};
 const SIZE: usize = 1000;
 
 fn manager(config: Config<'_>) -> Manager {
-    Manager::with_config(DType::U8, &[SIZE as u64], config).map_err(Error::from).unwrap()
+    Manager::untyped_with_config(DType::U8, &[SIZE as u64], config).map_err(Error::from).unwrap()
 }
 
 /// Publishes a state of that value in one part, and holds the front.
@@ -125,7 +125,8 @@ fn two_copies_are_strict_unless_extra_ones_are_asked_for() {
 
 #[test]
 fn the_number_of_copies_is_checked() {
-    let status = |config| Manager::with_config(DType::U8, &[1], config).map(|_| ()).map_err(Error::from);
+    let status =
+        |config| Manager::untyped_with_config(DType::U8, &[1], config).map(|_| ()).map_err(Error::from);
     for (copies, extra, fine) in
         [(8, 24, true), (8, 25, false), (2, 30, true), (2, 31, false), (3, u32::MAX, false)]
     {

@@ -142,7 +142,7 @@ fn the_end_of_the_owner_thread_ends_a_wait_for_a_ring() {
 fn a_manager_keeps_its_front_after_the_end_of_its_device() {
     let (_, manager) = orphan(|device, _| {
         let config = Config { device: Some(device), ..Config::default() };
-        let manager = Manager::with_config(DType::U8, &[3], config).ok().unwrap();
+        let manager = Manager::untyped_with_config(DType::U8, &[3], config).ok().unwrap();
         manager.enqueue(0, &[1], FOREVER).unwrap();
         manager.synchronize(FOREVER).unwrap();
         manager

@@ -34,7 +34,7 @@ impl Rig {
 
     fn try_manager(&self, bytes: u64, config: Config<'_>) -> Result<Manager> {
         let config = Config { label: "device copies", device: Some(&self.device), ..config };
-        Ok(Manager::with_config(DType::U8, &[bytes], config)?)
+        Ok(Manager::untyped_with_config(DType::U8, &[bytes], config)?)
     }
 
     /// The content of the device copy of a leased front.
@@ -422,7 +422,7 @@ fn a_call_of_the_device_cannot_wait_for_a_manager_on_it() {
 
 #[test]
 fn a_manager_on_host_memory_has_no_device_fronts() {
-    let manager = Manager::new(DType::U8, &[4]).unwrap();
+    let manager = Manager::untyped(DType::U8, &[4]).unwrap();
     let error = manager.device_front().unwrap_err();
     assert_eq!(error.status(), Status::State);
     assert!(error.to_string().contains("create it on a device"), "{error}");

@@ -729,7 +729,7 @@ fn a_front_that_is_drawn_from_for_long_accumulates_no_fences() {
     }))
     .unwrap();
     let config = Config { device: Some(&device), ..Config::default() };
-    let manager = Manager::with_config(DType::U8, &[64], config).map_err(Error::from).unwrap();
+    let manager = Manager::untyped_with_config(DType::U8, &[64], config).map_err(Error::from).unwrap();
     let draw = || manager.device_front().unwrap().release().unwrap();
     let mut most = 0;
     for epoch in 0..3_u8 {

@@ -14,7 +14,7 @@ use backbuf::{DType, Error, Status, Timeout};
 
 fn bytes(count: u64, config: Config<'_>) -> Manager {
     let config = Config { device: device::device(), ..config };
-    Manager::with_config(DType::U8, &[count], config).map_err(Error::from).unwrap()
+    Manager::untyped_with_config(DType::U8, &[count], config).map_err(Error::from).unwrap()
 }
 
 /// A gate at which another thread stops; it reports its arrival.

@@ -102,8 +102,9 @@ fn write(manager: &Manager, writer: usize, count: u64) {
 
 fn stress(config: Config<'_>, seconds: f64) {
     let config = Config { device: device::device(), ..config };
-    let manager =
-        Manager::with_config(DType::U64, &[WRITERS as u64, ROW as u64], config).map_err(Error::from).unwrap();
+    let manager = Manager::untyped_with_config(DType::U64, &[WRITERS as u64, ROW as u64], config)
+        .map_err(Error::from)
+        .unwrap();
     let written: [AtomicU64; WRITERS] = Default::default();
     let (stop, start) = (AtomicBool::new(false), Barrier::new(WRITERS + SYNCHRONIZERS + READERS + 1));
     let (fronts, synchronizes) = (AtomicU64::new(0), AtomicU64::new(0));

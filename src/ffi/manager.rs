@@ -214,7 +214,7 @@ unsafe fn make(
     }
     input::reserved(config.reserved, "config.reserved")?;
     core.flush = flush(config)?;
-    Manager::with_config(dtype, shape, core).map_err(|refused| {
+    Manager::untyped_with_config(dtype, shape, core).map_err(|refused| {
         if let Some(flush) = refused.value {
             discard(flush);
         }

@@ -1,5 +1,9 @@
 //! Reserving the back copy: its holder has the applier role and writes the state in place.
 
+use std::marker::PhantomData;
+
+use bytemuck::Pod;
+
 use crate::error::{Error, Result, Status};
 use crate::handle::lease::LeaseId;
 use crate::manager::copies::copy_forward::COPY_STEP;
@@ -8,6 +12,7 @@ use crate::manager::core::drain::Blocked;
 use crate::manager::core::shared::Shared;
 use crate::manager::core::tasks::BackendWork;
 use crate::manager::core::worker_state::duty;
+use crate::manager::shape::{elements, elements_mut};
 use crate::sync::wait_check::Stop;
 use crate::sys::clock::Timeout;
 
@@ -170,65 +175,42 @@ impl Shared {
     }
 }
 
-/// The reserved back copy. Dropping it without [`Back::commit`] cancels the reservation.
+/// The reserved back copy, as a slice of elements; of an [untyped](crate::dtype::Untyped) manager, as a slice of bytes. Dropping
+/// it without [`Back::commit`] cancels the reservation.
 ///
 /// ```
-/// use backbuf::{DType, Timeout, manager::{BackMode, Manager}};
-/// let manager = Manager::new(DType::U8, &[4])?;
+/// use backbuf::{Manager, Timeout, manager::BackMode};
+/// let manager = Manager::<f64>::new(&[4])?;
 /// let mut back = manager.reserve_back(BackMode::Discard, Timeout::FOREVER)?;
-/// back.bytes_mut().copy_from_slice(&[1, 2, 3, 4]);
+/// back.as_mut_slice().copy_from_slice(&[1.0, 2.0, 3.0, 4.0]);
 /// back.commit(9)?;
 /// manager.synchronize(Timeout::FOREVER)?;
 /// let front = manager.front()?;
-/// assert_eq!((front.bytes(), front.tag()), (&[1u8, 2, 3, 4][..], 9));
+/// assert_eq!((front.as_slice(), front.tag()), (&[1.0, 2.0, 3.0, 4.0][..], 9));
 /// # Ok::<(), backbuf::Error>(())
 /// ```
-#[derive(Debug)]
-pub struct Back<'a> {
+pub struct Back<'a, T = u8> {
     shared: &'a Shared,
     raw: RawBack,
+    element: PhantomData<fn() -> T>,
 }
 
-// SAFETY: only this value has access to the bytes, and the role is not bound to a thread.
-unsafe impl Send for Back<'_> {}
+// SAFETY: only this value has access to the elements, and the role is not bound to a thread.
+unsafe impl<T: Send> Send for Back<'_, T> {}
 
-impl<'a> Back<'a> {
-    pub(crate) fn new(shared: &'a Shared, mode: BackMode, timeout: Timeout) -> Result<Back<'a>> {
-        Ok(Back { shared, raw: shared.reserve_back(mode, timeout)? })
+impl<'a, T> Back<'a, T> {
+    /// Reserves the back copy of a state whose elements have the size of `T`.
+    pub(crate) fn new(shared: &'a Shared, mode: BackMode, timeout: Timeout) -> Result<Back<'a, T>> {
+        Ok(Back { shared, raw: shared.reserve_back(mode, timeout)?, element: PhantomData })
     }
 
-    /// The back copy.
+    /// The bytes of the back copy.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        self.split().0
+        // SAFETY: the back copy is reserved for this value.
+        unsafe { std::slice::from_raw_parts_mut(self.raw.data, self.raw.bytes as usize) }
     }
 
-    /// The front that it follows.
-    pub fn front(&self) -> &[u8] {
-        // SAFETY: the front does not change while the role is held.
-        unsafe { std::slice::from_raw_parts(self.raw.front, self.raw.bytes as usize) }
-    }
-
-    /// The back copy and the front, for an engine that steps from the front to the back.
-    ///
-    /// ```
-    /// use backbuf::{DType, Timeout, manager::{BackMode, Manager}};
-    /// let manager = Manager::new(DType::U8, &[4])?;
-    /// let mut reserved = manager.reserve_back(BackMode::Discard, Timeout::FOREVER)?;
-    /// let (back, front) = reserved.split();
-    /// back.iter_mut().zip(front).for_each(|(next, last)| *next = last + 1);
-    /// reserved.commit(1)?;
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
-    pub fn split(&mut self) -> (&mut [u8], &[u8]) {
-        let bytes = self.raw.bytes as usize;
-        // SAFETY: the back copy is reserved for this value, the front does not change meanwhile, and they do not overlap.
-        unsafe {
-            let back = std::slice::from_raw_parts_mut(self.raw.data, bytes);
-            (back, std::slice::from_raw_parts(self.raw.front, bytes))
-        }
-    }
-
-    /// The epoch of that front.
+    /// The epoch of the front that it follows.
     pub fn epoch(&self) -> u64 {
         self.raw.epoch
     }
@@ -241,7 +223,51 @@ impl<'a> Back<'a> {
     }
 }
 
-impl Drop for Back<'_> {
+impl<T: Pod> Back<'_, T> {
+    /// The back copy's elements, row-major.
+    pub fn as_mut_slice(&mut self) -> &mut [T] {
+        elements_mut(self.bytes_mut())
+    }
+
+    /// The front that it follows.
+    pub fn front(&self) -> &[T] {
+        // SAFETY: the front does not change while the role is held.
+        elements(unsafe { std::slice::from_raw_parts(self.raw.front, self.raw.bytes as usize) })
+    }
+
+    /// The back copy and the front, for an engine that steps from the front to the back.
+    ///
+    /// ```
+    /// use backbuf::{Manager, Timeout, manager::BackMode};
+    /// let manager = Manager::<u32>::new(&[4])?;
+    /// let mut reserved = manager.reserve_back(BackMode::Discard, Timeout::FOREVER)?;
+    /// let (back, front) = reserved.split();
+    /// back.iter_mut().zip(front).for_each(|(next, last)| *next = last + 1);
+    /// reserved.commit(1)?;
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn split(&mut self) -> (&mut [T], &[T]) {
+        let bytes = self.raw.bytes as usize;
+        // SAFETY: the back copy is reserved for this value, the front does not change meanwhile, and they do not overlap.
+        let (back, front) = unsafe {
+            let back = std::slice::from_raw_parts_mut(self.raw.data, bytes);
+            (back, std::slice::from_raw_parts(self.raw.front, bytes))
+        };
+        (elements_mut(back), elements(front))
+    }
+}
+
+/// Label, element type, shape, and the epoch that it follows.
+impl<T> std::fmt::Debug for Back<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (label, shape) = (&self.shared.label, &self.shared.shape);
+        let mut f = f.debug_struct("Back");
+        f.field("label", &label.as_str()).field("dtype", &shape.dtype).field("shape", &shape.lengths());
+        f.field("epoch", &self.epoch()).finish_non_exhaustive()
+    }
+}
+
+impl<T> Drop for Back<'_, T> {
     fn drop(&mut self) {
         // Refused only if the reservation has ended; then there is nothing to undo.
         let _ = self.shared.cancel_back(self.raw.token);

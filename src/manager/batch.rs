@@ -1,6 +1,9 @@
 //! Batches: several updates that become one element of the order.
 
+use std::marker::PhantomData;
+
 use crate::alloc::{Arc, Weak};
+use crate::dtype::Untyped;
 use crate::error::{Result, Status};
 use crate::manager::core::op::Op;
 use crate::manager::core::shared::{Shared, destroyed};
@@ -14,34 +17,51 @@ use crate::sys::clock::Timeout;
 /// even if other threads synchronize meanwhile. A batch that is dropped has no effect.
 ///
 /// ```
-/// use backbuf::{DType, Timeout, manager::Manager};
-/// let manager = Manager::new(DType::U8, &[4])?;
+/// use backbuf::{Manager, Timeout};
+/// let manager = Manager::<f32>::new(&[4])?;
 /// let mut batch = manager.batch()?;
-/// batch.fill(0, 4, &[9])?;
-/// batch.update(1, &[1, 2])?;
+/// batch.fill(0, 4, 9.0)?;
+/// batch.update(1, &[1.0, 2.0])?;
 /// batch.tag(5)?;
 /// batch.commit(Timeout::FOREVER)?;
 /// manager.synchronize(Timeout::FOREVER)?;
-/// assert_eq!(manager.front()?.bytes(), [9, 1, 2, 9]);
+/// assert_eq!(manager.front()?.as_slice(), [9.0, 1.0, 2.0, 9.0]);
 /// # Ok::<(), backbuf::Error>(())
 /// ```
-#[derive(Debug)]
-pub struct Batch {
+pub struct Batch<T = Untyped> {
     shared: Weak<Shared>,
-    shape: Shape,
+    pub(crate) shape: Shape,
     records: Vec<u64>,
     /// Whether an op needs the worker.
     worker: bool,
+    element: PhantomData<fn() -> T>,
 }
 
 // SAFETY: records hold plain data, and callbacks that may move between threads.
-unsafe impl Send for Batch {}
+unsafe impl<T> Send for Batch<T> {}
 
-impl Batch {
-    pub(crate) fn new(shared: &Arc<Shared>) -> Result<Batch> {
+/// Label, element type and shape of the manager, and the bytes collected.
+impl<T> std::fmt::Debug for Batch<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shared = self.shared();
+        let mut f = f.debug_struct("Batch");
+        f.field("label", &shared.as_ref().map_or("(destroyed)", |shared| shared.label.as_str()));
+        f.field("dtype", &self.shape.dtype).field("shape", &self.shape.lengths());
+        f.field("bytes", &(self.records.len() * 8)).finish_non_exhaustive()
+    }
+}
+
+impl<T> Batch<T> {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Result<Batch<T>> {
         shared.progress.check_open()?;
         shared.batches.fetch_add(1, Relaxed);
-        Ok(Batch { shared: Arc::downgrade(shared), shape: shared.shape, records: Vec::new(), worker: false })
+        Ok(Batch {
+            shared: Arc::downgrade(shared),
+            shape: shared.shape,
+            records: Vec::new(),
+            worker: false,
+            element: PhantomData,
+        })
     }
 
     /// The number of dimensions of the state.
@@ -70,12 +90,6 @@ impl Batch {
         Ok(())
     }
 
-    /// Adds an update: `data` at `byte_offset`.
-    pub fn update(&mut self, byte_offset: u64, data: &[u8]) -> Result<()> {
-        // SAFETY: the slice is readable.
-        unsafe { self.update_raw(byte_offset, self.shape.count_of(data)?, data.as_ptr()) }
-    }
-
     /// # Safety
     /// `data` is readable for `count` elements.
     pub(crate) unsafe fn update_raw(&mut self, byte_offset: u64, count: u64, data: *const u8) -> Result<()> {
@@ -83,25 +97,11 @@ impl Batch {
         unsafe { self.add(Op::write(&self.shape, byte_offset, count, data)?) }
     }
 
-    /// Adds a fill: `count` times `element` at `byte_offset`.
-    pub fn fill(&mut self, byte_offset: u64, count: u64, element: &[u8]) -> Result<()> {
-        self.shape.check_element(element)?;
-        // SAFETY: the slice is one element.
-        unsafe { self.fill_raw(byte_offset, count, element.as_ptr()) }
-    }
-
     /// # Safety
     /// `element` is readable.
     pub(crate) unsafe fn fill_raw(&mut self, byte_offset: u64, count: u64, element: *const u8) -> Result<()> {
         // SAFETY: the caller's promise.
         unsafe { self.add(Op::fill(&self.shape, byte_offset, count, element)?) }
-    }
-
-    /// Adds a region.
-    pub fn region(&mut self, region: &Region<'_>) -> Result<()> {
-        let raw = region.raw(&self.shape)?;
-        // SAFETY: the region's source was checked to hold it.
-        unsafe { self.region_raw(&raw) }
     }
 
     /// # Safety
@@ -147,7 +147,29 @@ impl Batch {
     }
 }
 
-impl Drop for Batch {
+impl Batch {
+    /// Adds an update: `data` at `byte_offset`.
+    pub fn update(&mut self, byte_offset: u64, data: &[u8]) -> Result<()> {
+        // SAFETY: the slice is readable.
+        unsafe { self.update_raw(byte_offset, self.shape.count_of(data)?, data.as_ptr()) }
+    }
+
+    /// Adds a fill: `count` times `element` at `byte_offset`.
+    pub fn fill(&mut self, byte_offset: u64, count: u64, element: &[u8]) -> Result<()> {
+        self.shape.check_element(element)?;
+        // SAFETY: the slice is one element.
+        unsafe { self.fill_raw(byte_offset, count, element.as_ptr()) }
+    }
+
+    /// Adds a region.
+    pub fn region(&mut self, region: &Region<'_>) -> Result<()> {
+        let raw = region.raw(&self.shape)?;
+        // SAFETY: the region's source was checked to hold it.
+        unsafe { self.region_raw(&raw) }
+    }
+}
+
+impl<T> Drop for Batch<T> {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.upgrade() {
             shared.batches.fetch_sub(1, Relaxed);

@@ -37,9 +37,9 @@ pub const EXTRA_COPIES: u32 = 24;
 /// The configuration of a manager; [`Config::default`] suits most.
 ///
 /// ```
-/// use backbuf::{DType, manager::{Config, Manager}};
+/// use backbuf::{Manager, manager::Config};
 /// let config = Config { label: "flood", copies: 2, ..Config::default() };
-/// let manager = Manager::with_config(DType::F32, &[3, 256, 256], config)?;
+/// let manager = Manager::<f32>::with_config(&[3, 256, 256], config)?;
 /// assert_eq!(manager.label().as_str(), "flood");
 /// # Ok::<(), backbuf::Error>(())
 /// ```

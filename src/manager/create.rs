@@ -31,13 +31,13 @@ use crate::sys::clock::{Deadline, now};
 use ::log::Level;
 
 impl Manager {
-    /// Creates a manager of a row-major state of that shape, all zeros, with the default [`Config`].
-    pub fn new(dtype: DType, shape: &[u64]) -> Result<Manager> {
-        Ok(Manager::with_config(dtype, shape, Config::default())?)
+    /// Creates a manager of a row-major state of that element type and shape, all zeros, with the default [`Config`].
+    pub fn untyped(dtype: DType, shape: &[u64]) -> Result<Manager> {
+        Ok(Manager::untyped_with_config(dtype, shape, Config::default())?)
     }
 
-    /// Creates a manager of a row-major state of that shape. A refused flush is returned.
-    pub fn with_config(
+    /// Creates a manager of a row-major state of that element type and shape. A refused flush is returned.
+    pub fn untyped_with_config(
         dtype: DType,
         shape: &[u64],
         mut config: Config<'_>,
@@ -97,7 +97,7 @@ impl Manager {
                 config.extra_copies()
             ),
         );
-        Ok(Manager { shared: ManuallyDrop::new(shared) })
+        Ok(Manager::from_shared(shared))
     }
 }
 
@@ -128,7 +128,7 @@ fn applier(copies: &StateCopies, config: &Config<'_>, count: usize, number: u64)
     Ok(Applier::new(forward, dirty, number))
 }
 
-impl Drop for Manager {
+impl<T> Drop for Manager<T> {
     fn drop(&mut self) {
         if !slots::is_own(self.shared.process) {
             // A forked child has neither the worker nor the leases; the memory belongs to the parent.
@@ -139,7 +139,7 @@ impl Drop for Manager {
     }
 }
 
-impl Manager {
+impl<T> Manager<T> {
     /// Destroys the manager as dropping it does, but waits at most `timeout` for a running callback: a kernel, a flush, a
     /// release.
     ///

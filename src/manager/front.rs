@@ -1,66 +1,97 @@
 //! Fronts: leases of one published epoch, in host memory and on the manager's device.
 
+use std::marker::PhantomData;
+
+use bytemuck::Pod;
+
 use crate::device::driver::Native;
 use crate::error::{Error, Result, Status};
 use crate::handle::lease::{self, LeaseId};
 use crate::log;
 use crate::manager::copies::copies::{RawFront, StateCopies};
+use crate::manager::shape::elements;
 use crate::manager::update::Refused;
 use ::log::Level;
 
-/// A lease of a published state. Its bytes never change, even if newer epochs are published, and stay valid after the manager
-/// is destroyed. Dropping the front releases the lease.
+/// A lease of a published state, as a slice of elements; of an [untyped](crate::dtype::Untyped) manager, as a slice of bytes. The
+/// elements never change, even if newer epochs are published, and stay valid after the manager is destroyed. Dropping the front
+/// releases the lease.
 ///
 /// ```
-/// use backbuf::{DType, Timeout, manager::Manager};
-/// let manager = Manager::new(DType::U8, &[3])?;
+/// use backbuf::{Manager, Timeout};
+/// let manager = Manager::<i16>::new(&[3])?;
 /// let before = manager.front()?;
 /// manager.enqueue(0, &[1, 2, 3], Timeout::TRY)?;
 /// manager.synchronize(Timeout::FOREVER)?;
 /// let after = manager.front()?;
 /// drop(manager);
-/// assert_eq!((before.bytes(), before.epoch()), (&[0u8, 0, 0][..], 0));
-/// assert_eq!((after.bytes(), after.epoch()), (&[1u8, 2, 3][..], 1));
+/// assert_eq!((before.as_slice(), before.epoch()), (&[0, 0, 0][..], 0));
+/// assert_eq!((after.as_slice(), after.epoch()), (&[1, 2, 3][..], 1));
 /// # Ok::<(), backbuf::Error>(())
 /// ```
-#[derive(Debug)]
-pub struct Front(pub(crate) RawFront);
+pub struct Front<T = u8> {
+    raw: RawFront,
+    element: PhantomData<fn() -> T>,
+}
 
-// SAFETY: the bytes are never written while the lease lives; it may be released on any thread.
-unsafe impl Send for Front {}
+// SAFETY: the elements are never written while the lease lives; it may be released on any thread.
+unsafe impl<T: Sync> Send for Front<T> {}
 // SAFETY: as above.
-unsafe impl Sync for Front {}
+unsafe impl<T: Sync> Sync for Front<T> {}
 
-impl Front {
+impl<T> Front<T> {
+    /// A front of a state whose elements have the size of `T`.
+    pub(crate) fn new(raw: RawFront) -> Front<T> {
+        Front { raw, element: PhantomData }
+    }
+
     /// The state's bytes, 64-byte aligned.
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: the lease keeps the bytes, unchanged, until it is dropped.
-        unsafe { std::slice::from_raw_parts(self.0.data, self.0.bytes as usize) }
+        unsafe { std::slice::from_raw_parts(self.raw.data, self.raw.bytes as usize) }
     }
 
     /// The epoch: 0 is the initial state, and each publish adds one.
     pub fn epoch(&self) -> u64 {
-        self.0.epoch
+        self.raw.epoch
     }
 
     /// The last tag among the updates that it contains; 0 without one.
     pub fn tag(&self) -> u64 {
-        self.0.tag
+        self.raw.tag
     }
 }
 
-impl std::ops::Deref for Front {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        self.bytes()
+impl<T: Pod> Front<T> {
+    /// The state's elements, row-major.
+    #[inline]
+    pub fn as_slice(&self) -> &[T] {
+        elements(self.bytes())
     }
 }
 
-impl Drop for Front {
+impl<T: Pod> std::ops::Deref for Front<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        self.as_slice()
+    }
+}
+
+/// Epoch, tag and size.
+impl<T> std::fmt::Debug for Front<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut f = f.debug_struct("Front");
+        f.field("epoch", &self.epoch()).field("tag", &self.tag());
+        f.field("bytes", &self.raw.bytes).finish_non_exhaustive()
+    }
+}
+
+impl<T> Drop for Front<T> {
     fn drop(&mut self) {
         // Refused only in a forked child, which has nothing to release.
-        let _ = lease::release(self.0.lease);
+        let _ = lease::release(self.raw.lease);
     }
 }
 
@@ -77,9 +108,9 @@ pub(crate) struct RawDeviceFront {
 /// is not written again before that fence has passed.
 ///
 /// ```
-/// use backbuf::{DType, Timeout, device::{Device, HostConfig}, manager::{Config, Manager}};
+/// use backbuf::{Manager, Timeout, device::{Device, HostConfig}, manager::Config};
 /// let device = Device::host(HostConfig::default())?;
-/// let manager = Manager::with_config(DType::U8, &[3], Config { device: Some(&device), ..Config::default() })?;
+/// let manager = Manager::<u8>::with_config(&[3], Config { device: Some(&device), ..Config::default() })?;
 /// manager.enqueue(0, &[1, 2, 3], Timeout::TRY)?;
 /// manager.synchronize(Timeout::FOREVER)?;
 /// let front = manager.device_front()?;

@@ -1,7 +1,9 @@
-//! The manager: the methods that Rust programs call.
+//! The manager: the methods of every manager, and those that take bytes. `typed` has those that take elements.
+
+use std::marker::PhantomData;
 
 use crate::alloc::{Arc, boxed, try_vec};
-use crate::dtype::DType;
+use crate::dtype::{DType, Untyped};
 use crate::error::{Label, Result, Status};
 use crate::manager::back::{Back, BackMode};
 use crate::manager::batch::Batch;
@@ -19,19 +21,46 @@ use crate::sys::clock::Timeout;
 
 /// The manager of one double-buffered state. All methods may be called from any thread, concurrently.
 ///
+/// `Manager<T>` has elements of type `T`: offsets count elements, and data is slices of `T`, which is a number, or a struct that
+/// implements [`bytemuck::Pod`].
+///
 /// ```
-/// use backbuf::{DType, Timeout, manager::Manager};
-/// let manager = Manager::new(DType::F32, &[256, 256])?;
-/// manager.enqueue(4 * 256, &1.5f32.to_ne_bytes(), Timeout::FOREVER)?;
+/// use backbuf::{Manager, Timeout};
+/// let manager = Manager::<f32>::new(&[256, 256])?;
+/// manager.enqueue(256, &[1.5, 2.5], Timeout::FOREVER)?;
 /// let epoch = manager.synchronize(Timeout::FOREVER)?;
 /// let front = manager.front()?;
 /// assert_eq!(front.epoch(), epoch);
-/// assert_eq!(front[1024..1028], 1.5f32.to_ne_bytes());
+/// assert_eq!(front[256..258], [1.5, 2.5]);
 /// # Ok::<(), backbuf::Error>(())
 /// ```
-#[derive(Debug)]
-pub struct Manager {
+///
+/// `Manager` without a parameter, which is `Manager<`[`Untyped`]`>`, has an element type that the program learns at run time. It takes
+/// bytes, at offsets in bytes:
+///
+/// ```
+/// use backbuf::{DType, Manager, Timeout};
+/// let manager: Manager = Manager::untyped(DType::F16, &[256, 256])?;
+/// manager.enqueue(2 * 256, &[0x00, 0x3c], Timeout::FOREVER)?; // 1.0
+/// manager.synchronize(Timeout::FOREVER)?;
+/// assert_eq!(manager.front()?.bytes()[512..514], [0x00, 0x3c]);
+/// # Ok::<(), backbuf::Error>(())
+/// ```
+///
+/// [`Manager::typed`] and [`Manager::into_untyped`] convert one into the other at no cost.
+#[repr(transparent)]
+pub struct Manager<T = Untyped> {
     pub(crate) shared: std::mem::ManuallyDrop<Arc<Shared>>,
+    element: PhantomData<fn() -> T>,
+}
+
+/// Label, element type, shape, and how far it is.
+impl<T> std::fmt::Debug for Manager<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut f = f.debug_struct("Manager");
+        f.field("label", &self.label().as_str()).field("dtype", &self.dtype()).field("shape", &self.shape());
+        f.field("epoch", &self.epoch()).field("state", &self.state()).finish_non_exhaustive()
+    }
 }
 
 impl Manager {
@@ -85,6 +114,23 @@ impl Manager {
         Ok(unsafe { self.shared.enqueue_borrowed(byte_offset, count, pointer, release, timeout) }?)
     }
 
+    /// Begins a batch.
+    pub fn batch(&self) -> Result<Batch> {
+        Batch::new(&self.shared)
+    }
+
+    /// Takes the applier role and reserves the back copy; updates of other producers are queued meanwhile.
+    pub fn reserve_back(&self, mode: BackMode, timeout: Timeout) -> Result<Back<'_>> {
+        Back::new(&self.shared, mode, timeout)
+    }
+
+    /// Takes a lease of the published state. Never waits.
+    pub fn front(&self) -> Result<Front> {
+        self.shared.copies().acquire().map(Front::new)
+    }
+}
+
+impl<T> Manager<T> {
     /// Enqueues code that changes a range of the state; see [`Kernel`]. A refused kernel is returned.
     pub fn enqueue_kernel(
         &self,
@@ -100,16 +146,6 @@ impl Manager {
     pub fn enqueue_tag(&self, tag: u64, timeout: Timeout) -> Result<()> {
         // SAFETY: a tag has no pointers.
         unsafe { self.shared.enqueue(Op::Tag(tag), timeout) }
-    }
-
-    /// Begins a batch.
-    pub fn batch(&self) -> Result<Batch> {
-        Batch::new(&self.shared)
-    }
-
-    /// Takes the applier role and reserves the back copy; updates of other producers are queued meanwhile.
-    pub fn reserve_back(&self, mode: BackMode, timeout: Timeout) -> Result<Back<'_>> {
-        Back::new(&self.shared, mode, timeout)
     }
 
     /// Publishes everything enqueued before and returns the epoch that contains it; without anything new the epoch stays. After
@@ -137,8 +173,8 @@ impl Manager {
     /// begins another wait. Poll again when the watch is readable, and at the latest after [`TicketPoll::look_after`].
     ///
     /// ```
-    /// # use backbuf::{DType, Status, Timeout, manager::{Manager, TicketPoll}};
-    /// let manager = Manager::new(DType::U8, &[1])?;
+    /// # use backbuf::{Manager, Status, Timeout, manager::TicketPoll};
+    /// let manager = Manager::<u8>::new(&[1])?;
     /// let upload = manager.task("upload")?;
     /// let (ticket, mut poll) = (manager.synchronize_async()?, TicketPoll::default());
     /// assert_eq!(manager.poll_ticket(ticket, &mut poll).unwrap_err().status(), Status::Timeout);
@@ -156,11 +192,6 @@ impl Manager {
     /// Waits for an epoch beyond `after`, and returns it.
     pub fn wait_epoch(&self, after: u64, timeout: Timeout) -> Result<u64> {
         self.shared.wait_epoch(after, timeout, || false)
-    }
-
-    /// Takes a lease of the published state. Never waits.
-    pub fn front(&self) -> Result<Front> {
-        self.shared.copies().acquire().map(Front)
     }
 
     /// Takes a lease of the published state on the manager's device, for a renderer on this thread.
@@ -246,6 +277,19 @@ impl Manager {
     }
 }
 
+impl<T> Manager<T> {
+    pub(crate) fn from_shared(shared: Arc<Shared>) -> Manager<T> {
+        Manager { shared: std::mem::ManuallyDrop::new(shared), element: PhantomData }
+    }
+
+    /// Takes the reference of a manager that is not dropped.
+    pub(crate) fn into_shared(self) -> Arc<Shared> {
+        let mut manager = std::mem::ManuallyDrop::new(self);
+        // SAFETY: taken once, from a manager that is not dropped.
+        unsafe { std::mem::ManuallyDrop::take(&mut manager.shared) }
+    }
+}
+
 impl Manager {
     /// Closes the manager without a publish and wakes every waiter. The manager must be dropped afterwards.
     pub(crate) fn begin_destroy(&self) -> Result<()> {
@@ -261,16 +305,14 @@ impl Manager {
 
     /// Converts the manager to a pointer.
     pub(crate) fn into_raw(self) -> *const () {
-        let mut manager = std::mem::ManuallyDrop::new(self);
-        // SAFETY: taken once, from a manager that is not dropped.
-        Arc::into_raw(unsafe { std::mem::ManuallyDrop::take(&mut manager.shared) })
+        Arc::into_raw(self.into_shared())
     }
 
     /// # Safety
     /// The result of `into_raw`, used once.
     pub(crate) unsafe fn from_raw(raw: *const ()) -> Manager {
         // SAFETY: the caller's promise: the pointer still owns its reference.
-        Manager { shared: std::mem::ManuallyDrop::new(unsafe { Arc::from_raw(raw) }) }
+        Manager::from_shared(unsafe { Arc::from_raw(raw) })
     }
 
     /// # Safety

@@ -19,6 +19,7 @@ pub(crate) mod region;
 pub(crate) mod shape;
 pub(crate) mod statistics;
 pub(crate) mod task;
+pub(crate) mod typed;
 pub(crate) mod update;
 pub(crate) mod watch;
 

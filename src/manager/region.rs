@@ -1,5 +1,7 @@
 //! N-d regions: from start, extent, step and strides to a checked plan of contiguous runs.
 
+use bytemuck::Pod;
+
 use crate::error::{Error, Result, Status};
 use crate::manager::copies::copy_forward::copy;
 use crate::manager::shape::{MAX_DIMS, Shape};
@@ -38,27 +40,47 @@ pub(crate) struct RegionRuns {
 /// An N-d part of the state, as in `state[2:5, ::2] = data`; each slice has an entry for each dimension.
 ///
 /// ```
-/// use backbuf::{DType, Timeout, manager::{Manager, Region}};
-/// let manager = Manager::new(DType::U8, &[2, 4])?;
+/// use backbuf::{Manager, Timeout, manager::Region};
+/// let manager = Manager::<u16>::new(&[2, 4])?;
 /// let region = Region { start: &[0, 1], extent: &[2, 2], step: Some(&[1, 2]), data: &[1, 2, 3, 4], strides: None };
 /// manager.enqueue_region(&region, Timeout::TRY)?;
 /// manager.synchronize(Timeout::FOREVER)?;
-/// assert_eq!(manager.front()?.bytes(), [0, 1, 0, 2, 0, 3, 0, 4]);
+/// assert_eq!(manager.front()?.as_slice(), [0, 1, 0, 2, 0, 3, 0, 4]);
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Region<'a> {
+pub struct Region<'a, T = u8> {
     /// The first index along each axis.
     pub start: &'a [u64],
     /// The number of indices along each axis.
     pub extent: &'a [u64],
     /// The step along each axis, in elements; negative allowed. None is 1 everywhere.
     pub step: Option<&'a [i64]>,
-    /// The source.
-    pub data: &'a [u8],
-    /// The strides of the source, in bytes; 0 is allowed, negative is not, since `data` begins at its first byte. None is
+    /// The source: elements, or bytes if the manager is untyped.
+    pub data: &'a [T],
+    /// The strides of the source, in entries of `data`; 0 is allowed, negative is not, since `data` begins at its first byte. None is
     /// packed, row-major.
     pub strides: Option<&'a [i64]>,
+}
+
+impl<'a, T: Pod> Region<'a, T> {
+    /// The same region with its source as bytes. `strides` is memory for the strides.
+    pub(crate) fn in_bytes<'b>(&self, strides: &'b mut [i64; MAX_DIMS]) -> Result<Region<'b>>
+    where
+        'a: 'b,
+    {
+        let Region { start, extent, step, data, strides: given } = *self;
+        let mut region = Region { start, extent, step, data: bytemuck::cast_slice(data), strides: None };
+        if let Some(given) = given {
+            let memory = strides.get_mut(..given.len()).ok_or_else(|| entries(given.len()))?;
+            for (bytes, &elements) in memory.iter_mut().zip(given) {
+                *bytes =
+                    elements.checked_mul(size_of::<T>() as i64).ok_or_else(|| overflow("region.strides"))?;
+            }
+            region.strides = Some(memory);
+        }
+        Ok(region)
+    }
 }
 
 impl<'a> Region<'a> {
@@ -87,6 +109,11 @@ impl<'a> Region<'a> {
     }
 }
 
+fn entries(count: usize) -> Error {
+    let reason = "entries: use one per dimension of the state";
+    Error::value(Status::Argument, "region", count as u64, reason)
+}
+
 fn overflow(param: &'static str) -> Error {
     Error::param(Status::Range, param, "overflows 64 bits")
 }
@@ -101,12 +128,7 @@ impl RegionRuns {
             region.strides.map(<[_]>::len),
         ];
         if let Some(length) = given.into_iter().flatten().find(|&length| length != shape.ndim) {
-            return Err(Error::value(
-                Status::Argument,
-                "region",
-                length as u64,
-                "entries: use one per dimension of the state",
-            ));
+            return Err(entries(length));
         }
         let plan = RegionRuns::new(shape.lengths(), shape.element, region)?;
         if plan.count() > 0 && region.data.is_null() {

@@ -1,10 +1,24 @@
 //! The shape of a state, and the checks that a range of elements lies within it.
 
+use bytemuck::Pod;
+
 use crate::dtype::DType;
 use crate::error::{Error, Result, Status};
 
 /// Maximum number of dimensions.
 pub(crate) const MAX_DIMS: usize = 16;
+
+/// Bytes of a state, or of a range of it, as elements. Those of an empty range need not be aligned.
+#[inline]
+pub(crate) fn elements<T: Pod>(bytes: &[u8]) -> &[T] {
+    if bytes.is_empty() { &[] } else { bytemuck::cast_slice(bytes) }
+}
+
+/// The same, to be changed.
+#[inline]
+pub(crate) fn elements_mut<T: Pod>(bytes: &mut [u8]) -> &mut [T] {
+    if bytes.is_empty() { &mut [] } else { bytemuck::cast_slice_mut(bytes) }
+}
 
 /// The element type and the lengths of a state. Fixed at creation.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +45,7 @@ impl Shape {
                 "use at most 16 dimensions",
             ));
         }
+        dtype.check()?;
         let element = dtype.size();
         let overflow = || Error::param(Status::Range, "shape", "overflows the address space");
         // A state without elements must have sane lengths along its other axes, too.

@@ -62,8 +62,8 @@ macro_rules! statistics {
         /// What a manager has counted since its creation. Displays as text, one line per number.
         ///
         /// ```
-        /// use backbuf::{DType, Timeout, manager::Manager};
-        /// let manager = Manager::new(DType::U8, &[8])?;
+        /// use backbuf::{Manager, Timeout};
+        /// let manager = Manager::<u8>::new(&[8])?;
         /// manager.enqueue(0, &[1, 2], Timeout::TRY)?;
         /// let statistics = manager.statistics();
         /// assert_eq!((statistics.updates, statistics.bytes), (1, 2));

@@ -8,8 +8,8 @@ use crate::manager::core::worker_state::duty;
 /// Open backend work. A synchronize that begins later waits for its end. Dropping the task ends it.
 ///
 /// ```
-/// use backbuf::{DType, Status, Timeout, manager::Manager};
-/// let manager = Manager::new(DType::U8, &[1])?;
+/// use backbuf::{Manager, Status, Timeout};
+/// let manager = Manager::<u8>::new(&[1])?;
 /// let upload = manager.task("upload")?;
 /// assert_eq!(manager.synchronize(Timeout::TRY).unwrap_err().status(), Status::Timeout);
 /// upload.end()?;

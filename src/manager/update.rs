@@ -24,7 +24,6 @@ pub(crate) struct RawUpdate {
 }
 
 /// The error of a refused call, with the value that it was given and that is the caller's again.
-#[derive(Debug)]
 pub struct Refused<T> {
     /// The error.
     pub error: Error,
@@ -44,14 +43,24 @@ impl<T> std::fmt::Display for Refused<T> {
     }
 }
 
-impl<T: std::fmt::Debug> std::error::Error for Refused<T> {}
+/// The error; the value need not be printable.
+impl<T> std::fmt::Debug for Refused<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Refused").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+impl<T> std::error::Error for Refused<T> {}
 
 /// Code that changes a range of the state, at its position in the order of updates. It sees every earlier update in its range;
-/// the whole range counts as changed. It runs on the worker unless `any_thread` is set.
+/// the whole range counts as changed. It runs on the worker unless `any_thread` is set. [`Manager::kernel`] makes one that takes
+/// elements.
+///
+/// [`Manager::kernel`]: crate::manager::Manager::kernel
 ///
 /// ```
-/// use backbuf::{DType, Timeout, manager::{Kernel, Manager}};
-/// let manager = Manager::new(DType::U8, &[4])?;
+/// use backbuf::{DType, Manager, Timeout, manager::Kernel};
+/// let manager = Manager::untyped(DType::U8, &[4])?;
 /// manager.enqueue(0, &[1, 2, 3, 4], Timeout::TRY)?;
 /// let double = Kernel::new(0, 4, |back, _front| back.iter_mut().for_each(|byte| *byte *= 2));
 /// manager.enqueue_kernel(double, Timeout::TRY)?;

@@ -12,8 +12,8 @@ use crate::sys::clock::Timeout;
 /// A subscription to the epochs of a manager.
 ///
 /// ```
-/// use backbuf::{DType, Timeout, manager::Manager};
-/// let manager = Manager::new(DType::U8, &[1])?;
+/// use backbuf::{Manager, Timeout};
+/// let manager = Manager::<u8>::new(&[1])?;
 /// let watch = manager.watch(0)?;
 /// manager.enqueue(0, &[7], Timeout::TRY)?;
 /// manager.synchronize(Timeout::FOREVER)?;

@@ -76,8 +76,8 @@ pub fn set_interruptible(on: bool) {
 /// lock is held while it runs: it may use the library. Waits inside of it have no check, unless it sets one of its own.
 ///
 /// ```
-/// use backbuf::{DType, Status, Timeout, manager::Manager};
-/// let manager = Manager::new(DType::U8, &[1])?;
+/// use backbuf::{Manager, Status, Timeout};
+/// let manager = Manager::<u8>::new(&[1])?;
 /// let (sender, receiver) = std::sync::mpsc::channel();
 /// sender.send("stop").unwrap();
 /// let waited = backbuf::with_wait_check(|| receiver.try_recv().is_ok(), || manager.wait_epoch(0, Timeout::FOREVER));

@@ -119,8 +119,9 @@ impl Run {
                 if count % flush_fails == 0 { Err(count as i32) } else { Ok(()) }
             }));
         }
-        let manager =
-            Manager::with_config(dtype, &[rows as u64, columns as u64], config).map_err(Error::from).unwrap();
+        let manager = Manager::untyped_with_config(dtype, &[rows as u64, columns as u64], config)
+            .map_err(Error::from)
+            .unwrap();
         let now = Truth { bytes: initial, tag: 0 };
         Run {
             manager,

@@ -10,7 +10,7 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
 fn manager(bytes: u64) -> Manager {
-    Manager::new(DType::U8, &[bytes]).expect("memory for a small state")
+    Manager::untyped(DType::U8, &[bytes]).expect("memory for a small state")
 }
 
 fn enqueue(c: &mut Criterion) {

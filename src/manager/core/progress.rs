@@ -26,8 +26,8 @@ pub enum ManagerState {
 /// A position in the order of updates, to wait for.
 ///
 /// ```
-/// use backbuf::{DType, Timeout, manager::Manager};
-/// let manager = Manager::new(DType::U8, &[1])?;
+/// use backbuf::{Manager, Timeout};
+/// let manager = Manager::<u8>::new(&[1])?;
 /// manager.enqueue(0, &[7], Timeout::TRY)?;
 /// let ticket = manager.synchronize_async()?;
 /// assert_eq!(manager.wait(ticket, Timeout::FOREVER)?, 1);
