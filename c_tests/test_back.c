@@ -127,7 +127,7 @@ static void others_queue_and_wait_while_it_is_held(void) {
 }
 
 /* A call that could only wait for itself is refused. */
-static void the_holder_is_told_that_it_holds(void) {
+static void a_second_reservation_by_the_holder_is_refused(void) {
     bb_manager *m = make_u32(COUNT, NULL);
     bb_back again;
     uint64_t ticket = 0;
@@ -244,7 +244,7 @@ static void a_reserved_back_copy_outlives_the_manager(void) {
     }
 }
 
-static void a_lease_of_the_back_keeps_nobody_waiting(void) {
+static void a_lease_of_the_back_blocks_no_call(void) {
     bb_manager_config config;
     OK(bb_manager_config_init(&config));
     config.copies = 2;
@@ -358,12 +358,12 @@ int main(void) {
     RUN_TEST(a_cancel_with_nothing_else_is_no_epoch);
     RUN_TEST(a_back_is_given_back_once);
     RUN_TEST(others_queue_and_wait_while_it_is_held);
-    RUN_TEST(the_holder_is_told_that_it_holds);
+    RUN_TEST(a_second_reservation_by_the_holder_is_refused);
     RUN_TEST(a_back_may_be_committed_on_another_thread);
     RUN_TEST(many_engines_take_turns);
     RUN_TEST(leased_memory_outlives_the_manager);
     RUN_TEST(a_reserved_back_copy_outlives_the_manager);
-    RUN_TEST(a_lease_of_the_back_keeps_nobody_waiting);
+    RUN_TEST(a_lease_of_the_back_blocks_no_call);
     RUN_TEST(a_replaced_back_is_out_of_reach);
     RUN_TEST(a_back_that_has_ended_is_neither_leased_nor_replaced);
     RUN_TEST(destroy_ends_a_wait_for_the_back);

@@ -27,7 +27,7 @@ static uint32_t fill_the_queue(bb_manager *m) {
     return accepted;
 }
 
-static void a_full_queue_is_told_and_nothing_is_lost(void) {
+static void a_full_queue_is_reported_and_nothing_is_lost(void) {
     bb_manager *m = make(8);
     for (int turn = 0; turn < 5; turn++) {
         const bb_back back = hold(m);
@@ -255,7 +255,7 @@ static void a_worker_starved_by_busy_threads_still_publishes(void) {
 
 int main(void) {
     UNITY_BEGIN();
-    RUN_TEST(a_full_queue_is_told_and_nothing_is_lost);
+    RUN_TEST(a_full_queue_is_reported_and_nothing_is_lost);
     RUN_TEST(room_wakes_the_producer_that_waits_for_it);
     RUN_TEST(a_backlog_is_applied_by_the_worker_with_no_call);
     RUN_TEST(a_batch_that_does_not_fit_now_is_refused_whole);

@@ -299,7 +299,7 @@ static bool logged(log_lines *l, const char *part) {
     return found;
 }
 
-static void the_log_tells_creation_stalls_leaks_and_destruction(void) {
+static void the_log_has_creation_stalls_leaks_and_destruction(void) {
     static log_lines l = {.lock = PTHREAD_MUTEX_INITIALIZER};
     OK(bb_set_log(BB_LOG_DEBUG, log_line, &l, drop_log));
     bb_manager_config config = defaults("chatty");
@@ -599,7 +599,7 @@ int main(void) {
     RUN_TEST(a_config_that_is_refused_stays_the_callers);
     RUN_TEST(data_that_no_flush_uses_is_released_at_once);
     RUN_TEST(drop_waits_for_the_call_that_runs);
-    RUN_TEST(the_log_tells_creation_stalls_leaks_and_destruction);
+    RUN_TEST(the_log_has_creation_stalls_leaks_and_destruction);
     RUN_TEST(a_level_hides_what_is_below_it);
     RUN_TEST(the_log_callback_is_exchanged_while_others_log);
     RUN_TEST(the_log_callback_is_dropped_when_its_last_call_has_returned);

@@ -27,7 +27,7 @@ static void *nothing_is_found(const char *name) { return (void)name, NULL; }
 
 /* --- on host memory --- */
 
-static void a_device_tells_what_it_is(void) {
+static void a_device_reports_its_properties(void) {
     bb_device *device = host(0, "oracle");
     const bb_device_info info = device_info(device);
     TEST_ASSERT_EQUAL_UINT32(sizeof info, info.struct_size);
@@ -174,7 +174,7 @@ static void arguments_must_fit_together(void) {
     REFUSED(BB_E_ARGUMENT, 0, NULL, &config, "label");
 }
 
-static void where_egl_finds_no_driver_the_reason_is_told_and_the_rest_works(void) {
+static void without_an_egl_driver_the_reason_is_reported_and_the_rest_works(void) {
     const pid_t child = fork(); /* before anything here has loaded libEGL */
     if (child == 0) {
         bb_device *device = NULL;
@@ -249,7 +249,7 @@ static void a_build_without_webgpu_says_so(void) {
 
 static gl_context own;
 
-static void a_headless_device_tells_who_renders(void) {
+static void a_headless_device_names_its_renderer(void) {
     bb_device *device = NULL;
     bb_gl_config config = {.struct_size = sizeof config, .label = "headless"};
     OK(bb_device_create_gl(0, NULL, &config, &device));
@@ -462,8 +462,8 @@ static void capabilities_can_be_hidden_but_not_misspelt(void) {
 
 int main(void) {
     UNITY_BEGIN();
-    RUN_TEST(where_egl_finds_no_driver_the_reason_is_told_and_the_rest_works);
-    RUN_TEST(a_device_tells_what_it_is);
+    RUN_TEST(without_an_egl_driver_the_reason_is_reported_and_the_rest_works);
+    RUN_TEST(a_device_reports_its_properties);
     RUN_TEST(labels_are_cut_and_checked);
     RUN_TEST(null_is_refused_by_name);
     RUN_TEST(outputs_of_other_versions);
@@ -484,7 +484,7 @@ int main(void) {
     }
     own = gl_open();
     UNITY_BEGIN();
-    RUN_TEST(a_headless_device_tells_who_renders);
+    RUN_TEST(a_headless_device_names_its_renderer);
     RUN_TEST(many_threads_make_and_end_contexts);
     RUN_TEST(foreign_pointers_are_no_contexts);
     RUN_TEST(a_context_of_another_api_is_refused);

@@ -65,7 +65,7 @@ static void strings_are_total(void) {
     }
 }
 
-static void a_version_is_told(void) {
+static void the_version_is_reported(void) {
     TEST_ASSERT_EQUAL_UINT32(BB_VERSION_MAJOR << 16 | BB_VERSION_MINOR << 8 | BB_VERSION_PATCH, bb_version());
     CHECK(strlen(bb_build_info()) > 0);
     CHECK(strstr(bb_build_info(), "/") == NULL); /* neither paths nor dates */
@@ -159,7 +159,7 @@ int main(void) {
     UNITY_BEGIN();
     RUN_TEST(strings_begin_with_the_constant);
     RUN_TEST(strings_are_total);
-    RUN_TEST(a_version_is_told);
+    RUN_TEST(the_version_is_reported);
     RUN_TEST(a_refusal_names_function_parameter_value_and_label);
     RUN_TEST(a_refusal_at_creation_names_its_part);
     RUN_TEST(the_last_error_is_the_threads_own);

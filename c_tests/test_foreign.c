@@ -70,7 +70,7 @@ static bb_manager *make_other(void) {
     return m;
 }
 
-static void a_foreign_manager_is_told_on_every_export(void) {
+static void every_export_refuses_a_foreign_manager(void) {
     need_the_copy();
     OK(bb_manager_destroy(make_u32(8, NULL))); /* this copy has seen work too */
     bb_manager *const foreign = make_other();
@@ -87,7 +87,7 @@ static void a_foreign_manager_is_told_on_every_export(void) {
     OK(OTHER(bb_manager_destroy)(foreign));
 }
 
-static void a_foreign_lease_is_told_and_stays_the_others(void) {
+static void a_foreign_lease_is_refused_and_stays_valid(void) {
     need_the_copy();
     bb_front front;
     bb_manager *const foreign = make_other();
@@ -97,7 +97,7 @@ static void a_foreign_lease_is_told_and_stays_the_others(void) {
     OK(OTHER(bb_manager_destroy)(foreign));
 }
 
-static void the_ends_of_a_foreign_ring_are_told_on_every_export(void) {
+static void every_export_refuses_the_ends_of_a_foreign_ring(void) {
     need_the_copy();
     void *foreign[KINDS] = {NULL};
     bb_sender *tx = NULL, *feeder = NULL;
@@ -249,9 +249,9 @@ static void garbage_is_refused_without_a_search(void) {
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(load_a_copy);
-    RUN_TEST(a_foreign_manager_is_told_on_every_export);
-    RUN_TEST(a_foreign_lease_is_told_and_stays_the_others);
-    RUN_TEST(the_ends_of_a_foreign_ring_are_told_on_every_export);
+    RUN_TEST(every_export_refuses_a_foreign_manager);
+    RUN_TEST(a_foreign_lease_is_refused_and_stays_valid);
+    RUN_TEST(every_export_refuses_the_ends_of_a_foreign_ring);
     RUN_TEST(it_works_in_both_directions);
     RUN_TEST(both_copies_work_side_by_side);
     RUN_TEST(no_two_copies_have_the_same_tag);

@@ -428,7 +428,7 @@ static void *synchronize_in_vain(void *m) {
     return NULL;
 }
 
-static void a_wait_elsewhere_ends_in_time_when_nobody_polls(void) {
+static void a_wait_of_another_thread_times_out_without_polls(void) {
     bb_device *device = NULL;
     bb_manager *m = NULL;
     OK(bb_device_create_gl(BB_DEVICE_HOST_DRIVEN, egl.GetProcAddress, NULL, &device));
@@ -491,7 +491,7 @@ int main(void) {
     RUN_TEST(ten_thousand_epochs_make_nothing_new);
     RUN_TEST(what_others_publish_is_uploaded_by_polls);
     RUN_TEST(a_wait_on_the_owner_thread_pumps);
-    RUN_TEST(a_wait_elsewhere_ends_in_time_when_nobody_polls);
+    RUN_TEST(a_wait_of_another_thread_times_out_without_polls);
     RUN_TEST(a_poll_keeps_to_its_budget);
     return UNITY_END();
 }

@@ -91,7 +91,7 @@ static void null_is_refused_or_a_noop(void) {
     }
 }
 
-static void stale_is_told_on_every_export(void) {
+static void every_export_reports_stale_handles(void) {
     const objects o = make_objects();
     destroy_objects(o);
     const export_case *e;
@@ -204,7 +204,7 @@ static void a_flipped_bit_never_reaches_an_object(void) {
     destroy_objects(o);
 }
 
-static void destroyed_twice_is_told(void) {
+static void a_second_destroy_is_refused(void) {
     const objects o = make_objects();
     destroy_objects(o);
     EXPECT(BB_E_STALE, bb_watch_destroy(o.of[WATCH]));
@@ -371,13 +371,13 @@ int main(void) {
     UNITY_BEGIN();
     RUN_TEST(every_export_is_in_the_table);
     RUN_TEST(null_is_refused_or_a_noop);
-    RUN_TEST(stale_is_told_on_every_export);
+    RUN_TEST(every_export_reports_stale_handles);
     RUN_TEST(what_a_manager_leaves_behind_when_destroyed_can_still_be_ended);
     RUN_TEST(a_slot_used_again_keeps_its_old_handle_stale);
     RUN_TEST(a_handle_of_another_kind_is_refused);
     RUN_TEST(garbage_is_refused);
     RUN_TEST(a_flipped_bit_never_reaches_an_object);
-    RUN_TEST(destroyed_twice_is_told);
+    RUN_TEST(a_second_destroy_is_refused);
     RUN_TEST(a_call_that_races_with_destroy_ends_well);
     RUN_TEST(what_hangs_on_a_manager_races_with_its_own_end);
     RUN_TEST(of_many_destroys_one_wins);

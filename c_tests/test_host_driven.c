@@ -94,7 +94,7 @@ static void *create_elsewhere(void *argument) {
     return NULL;
 }
 
-static void who_waits_for_the_owner_is_let_go_when_it_ends(void) {
+static void waits_for_the_owner_end_with_it(void) {
     orphan o = {.stay = true};
     const pthread_t owner = start(own, &o);
     EVENTUALLY(atomic_load(&o.made));
@@ -113,6 +113,6 @@ static void who_waits_for_the_owner_is_let_go_when_it_ends(void) {
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(every_call_says_that_the_device_is_lost);
-    RUN_TEST(who_waits_for_the_owner_is_let_go_when_it_ends);
+    RUN_TEST(waits_for_the_owner_end_with_it);
     return UNITY_END();
 }

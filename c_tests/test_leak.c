@@ -247,7 +247,7 @@ static void log_line(uint32_t level, const char *part, const char *label, const 
     text_write("\n", 1, &log_text);
 }
 
-static void leaked_leases_are_told_and_give_their_memory_back_late(void) {
+static void leaked_leases_are_reported_and_free_their_memory_when_released(void) {
     enum { MANY = 64, COUNT = 1 << 16 };
     static bb_lease *leaked[MANY];
     OK(bb_set_log(BB_LOG_WARN, log_line, NULL, NULL));
@@ -281,6 +281,6 @@ int main(void) {
     RUN_TEST(a_long_stream_leaves_nothing);
     RUN_TEST(many_threads_leave_nothing);
     RUN_TEST(a_lease_outlives_its_thread);
-    RUN_TEST(leaked_leases_are_told_and_give_their_memory_back_late);
+    RUN_TEST(leaked_leases_are_reported_and_free_their_memory_when_released);
     return UNITY_END();
 }

@@ -94,7 +94,7 @@ static bb_manager *make_pinned(uint64_t watchdog_ns, bb_front *held) {
     return m;
 }
 
-static void a_pinned_copy_is_told_with_its_holder(void) {
+static void a_pinned_copy_is_reported_with_its_holder(void) {
     bb_front held;
     bb_manager *m = make_pinned(BB_SEC(2), &held);
     EXPECT(BB_E_PINNED, bb_manager_synchronize(m, BB_MS(5)));
@@ -114,7 +114,7 @@ static void a_pinned_copy_is_told_with_its_holder(void) {
     OK(bb_manager_destroy(m));
 }
 
-static void a_wait_for_ever_that_only_a_lease_can_end_tells_why(void) {
+static void an_endless_wait_that_only_a_lease_can_end_reports_why(void) {
     bb_front held;
     bb_manager *m = make_pinned(short_watchdog(), &held);
     EXPECT(BB_E_PINNED, bb_manager_synchronize(m, BB_FOREVER));
@@ -268,8 +268,8 @@ int main(void) {
     RUN_TEST(a_front_outlives_its_manager);
     RUN_TEST(many_leases_of_one_front_count_one_by_one);
     RUN_TEST(a_lease_may_be_released_on_another_thread);
-    RUN_TEST(a_pinned_copy_is_told_with_its_holder);
-    RUN_TEST(a_wait_for_ever_that_only_a_lease_can_end_tells_why);
+    RUN_TEST(a_pinned_copy_is_reported_with_its_holder);
+    RUN_TEST(an_endless_wait_that_only_a_lease_can_end_reports_why);
     RUN_TEST(a_release_lets_the_waiter_go_on);
     RUN_TEST(a_full_queue_behind_a_lease_is_refused_and_recovers);
     RUN_TEST(a_reserved_back_may_meet_a_pin_too);

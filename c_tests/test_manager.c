@@ -240,7 +240,7 @@ static void a_ticket_covers_what_came_before_it(void) {
     OK(bb_manager_destroy(m));
 }
 
-static void a_ticket_completes_with_nobody_waiting(void) {
+static void a_ticket_completes_without_a_waiter(void) {
     bb_manager *m = make_u32(8, NULL);
     uint64_t ticket = 0;
     OK(put_u32(m, 0, 1, 0));
@@ -250,7 +250,7 @@ static void a_ticket_completes_with_nobody_waiting(void) {
     OK(bb_manager_destroy(m));
 }
 
-static void a_ticket_that_nobody_gave_is_refused(void) {
+static void an_unissued_ticket_is_refused(void) {
     bb_manager *m = make_u32(8, NULL);
     CHECK(bb_manager_wait(m, UINT64_MAX, 0, NULL) < 0);
     MESSAGE_HAS("ticket");
@@ -337,8 +337,8 @@ int main(void) {
     RUN_TEST(an_empty_synchronize_keeps_the_epoch);
     RUN_TEST(requests_with_nothing_between_share_one_publish);
     RUN_TEST(a_ticket_covers_what_came_before_it);
-    RUN_TEST(a_ticket_completes_with_nobody_waiting);
-    RUN_TEST(a_ticket_that_nobody_gave_is_refused);
+    RUN_TEST(a_ticket_completes_without_a_waiter);
+    RUN_TEST(an_unissued_ticket_is_refused);
     RUN_TEST(readers_wait_for_the_next_front);
     RUN_TEST(tags_travel_in_order);
     RUN_TEST(a_tag_alone_is_published);

@@ -85,7 +85,7 @@ static const step steps[] = {
     STEP(watch_wait),       STEP(dump),         STEP(statistics),        STEP(release),          STEP(trim),
     STEP(enqueue),          STEP(close_it),     STEP(watch_destroy),     STEP(destroy),          STEP(log_off)};
 
-static void every_callback_was_told_once(void) {
+static void every_callback_ran_once(void) {
     need(atomic_load(&released.calls) == 1, "borrowed data", "was not released exactly once", BB_OK);
     need(atomic_load(&released.drops) == 2, "kernels", "were not dropped exactly once", BB_OK);
     need(atomic_load(&flush.drops) == 1, "flush", "was not dropped exactly once", BB_OK);
@@ -93,6 +93,6 @@ static void every_callback_was_told_once(void) {
     memset(&flush, 0, sizeof flush);
 }
 
-static const script life = {steps, LENGTH(steps), every_callback_was_told_once};
+static const script life = {steps, LENGTH(steps), every_callback_ran_once};
 
 int main(void) { return lives_in_scarcity(&life); }

@@ -262,7 +262,7 @@ static void create_rings_under_a_limit(const void *argument) {
     end_all();
 }
 
-static void dump_where_nobody_reads(const void *argument) {
+static void dump_into_a_closed_pipe(const void *argument) {
     (void)argument;
     int ends[2];
     NEED(pipe(ends) == 0 && close(ends[0]) == 0);
@@ -290,7 +290,7 @@ static void a_ring_beyond_the_limit_on_file_sizes_is_a_status(void) {
 }
 
 static void a_dump_to_a_pipe_without_a_reader_is_a_status(void) {
-    TEST_ASSERT_EQUAL_INT(WELL, in_child(dump_where_nobody_reads, NULL));
+    TEST_ASSERT_EQUAL_INT(WELL, in_child(dump_into_a_closed_pipe, NULL));
 }
 
 static void a_dump_beyond_the_limit_on_file_sizes_is_a_status(void) {

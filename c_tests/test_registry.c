@@ -87,7 +87,7 @@ static void sizes_that_overflow_are_refused(void) {
     OK(bb_registry_destroy(r));
 }
 
-static void an_allocator_tells_how_a_kernel_gets_a_buffer(void) {
+static void an_allocator_sets_how_a_kernel_gets_a_buffer(void) {
     r = make_registry();
     bb_allocator found;
     EXPECT(BB_E_NO_PARENT, bb_registry_get_allocator(r, PARENT, "a", sizeof found, &found));
@@ -111,7 +111,7 @@ static void an_allocator_tells_how_a_kernel_gets_a_buffer(void) {
     OK(bb_registry_destroy(r));
 }
 
-static void updates_tell_what_they_met(void) {
+static void updates_report_what_they_changed(void) {
     r = make_registry();
     put(shared("a", 10)), put(shared("b", 4));
     bool recognized = true, changed = true;
@@ -243,7 +243,7 @@ static void bytes_of_mixed_precisions_need_the_typed_layout(void) {
     OK(bb_registry_destroy(r));
 }
 
-static void a_launch_that_does_not_fit_is_told_what_would(void) {
+static void a_launch_that_does_not_fit_names_one_that_does(void) {
     r = make_registry();
     put(shared("tile", 20000)), put(shared("small", 10));
     bb_limits limits;
@@ -391,7 +391,7 @@ static void a_plan_of_a_parent_that_has_changed_is_refused(void) {
     OK(bb_registry_destroy(r));
 }
 
-static void a_layout_is_told_as_code_table_and_picture(void) {
+static void a_layout_is_written_as_code_table_and_picture(void) {
     r = make_registry();
     put(shared("a", 4));
     char text[1 << 16];
@@ -439,7 +439,7 @@ static void any_thread_may_call_at_any_time(void) {
     OK(bb_registry_destroy(r));
 }
 
-static void a_label_is_told_and_equal_layouts_have_equal_hashes(void) {
+static void a_label_is_reported_and_equal_layouts_have_equal_hashes(void) {
     bb_registry_config config;
     bb_registry *other = make_registry();
     uint64_t hashes[2], version = 1;
@@ -468,17 +468,17 @@ int main(void) {
     UNITY_BEGIN();
     RUN_TEST(registrations_are_refused_in_the_order_of_the_checks);
     RUN_TEST(sizes_that_overflow_are_refused);
-    RUN_TEST(an_allocator_tells_how_a_kernel_gets_a_buffer);
-    RUN_TEST(updates_tell_what_they_met);
+    RUN_TEST(an_allocator_sets_how_a_kernel_gets_a_buffer);
+    RUN_TEST(updates_report_what_they_changed);
     RUN_TEST(children_are_live_and_cannot_hold_their_host);
     RUN_TEST(a_childs_shared_region_may_be_an_alias);
     RUN_TEST(bytes_of_mixed_precisions_need_the_typed_layout);
-    RUN_TEST(a_launch_that_does_not_fit_is_told_what_would);
+    RUN_TEST(a_launch_that_does_not_fit_names_one_that_does);
     RUN_TEST(text_comes_by_two_calls);
     RUN_TEST(a_plan_places_what_is_never_alive_together);
     RUN_TEST(a_plan_of_a_parent_that_has_changed_is_refused);
-    RUN_TEST(a_layout_is_told_as_code_table_and_picture);
+    RUN_TEST(a_layout_is_written_as_code_table_and_picture);
     RUN_TEST(any_thread_may_call_at_any_time);
-    RUN_TEST(a_label_is_told_and_equal_layouts_have_equal_hashes);
+    RUN_TEST(a_label_is_reported_and_equal_layouts_have_equal_hashes);
     return UNITY_END();
 }

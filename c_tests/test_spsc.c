@@ -106,7 +106,7 @@ static void every_size_at_every_offset_arrives(void) {
     end_ring(r);
 }
 
-static void a_try_of_all_tells_how_much_went(void) {
+static void a_partial_send_reports_its_count(void) {
     ring r = make_ring(64);
     TAKE(recv_all_now, BB_E_TIMEOUT, &r, 10, 0);
     PUT(send_all_now, BB_OK, &r, 40, 40);
@@ -142,7 +142,7 @@ static void everything_sent_comes_before_the_senders_end(void) {
     }
 }
 
-static void a_sender_without_receiver_is_told(void) {
+static void a_sender_without_receiver_gets_closed(void) {
     for (size_t i = 0; i < LENGTH(receiver_ends); i++) {
         bb_span span;
         ring r = make_ring(64);
@@ -158,7 +158,7 @@ static void a_sender_without_receiver_is_told(void) {
     }
 }
 
-static void use_of_an_end_after_its_own_close_is_told(void) {
+static void use_of_a_closed_end_is_refused(void) {
     ring r = make_ring(64);
     bb_span span;
     bb_const_span seen;
@@ -338,10 +338,10 @@ int main(void) {
     RUN_TEST(no_bytes_are_no_failure);
     RUN_TEST(lengths_beyond_the_address_space_are_refused);
     RUN_TEST(every_size_at_every_offset_arrives);
-    RUN_TEST(a_try_of_all_tells_how_much_went);
+    RUN_TEST(a_partial_send_reports_its_count);
     RUN_TEST(everything_sent_comes_before_the_senders_end);
-    RUN_TEST(a_sender_without_receiver_is_told);
-    RUN_TEST(use_of_an_end_after_its_own_close_is_told);
+    RUN_TEST(a_sender_without_receiver_gets_closed);
+    RUN_TEST(use_of_a_closed_end_is_refused);
     RUN_TEST(what_is_fed_shows_at_once_when_published);
     RUN_TEST(flush_of_nothing_is_fine);
     RUN_TEST(a_full_ring_publishes_what_was_fed);

@@ -283,7 +283,7 @@ static void descriptors_are_given_back(void) {
     TEST_ASSERT_EQUAL_INT(before, open_descriptors());
 }
 
-static void no_descriptor_left_is_told_and_passes(void) {
+static void no_descriptor_left_is_reported_and_recovers(void) {
     struct rlimit before;
     int32_t fd = -1;
     ring r = make_ring(64);
@@ -317,6 +317,6 @@ int main(void) {
     RUN_TEST(a_stream_has_one_too);
     RUN_TEST(event_loops_on_both_sides_miss_nothing);
     RUN_TEST(descriptors_are_given_back);
-    RUN_TEST(no_descriptor_left_is_told_and_passes);
+    RUN_TEST(no_descriptor_left_is_reported_and_recovers);
     return UNITY_END();
 }

@@ -241,7 +241,7 @@ static void every_end_wakes_every_waiter(void) {
     }
 }
 
-static void a_waiter_that_the_end_leaves_with_a_part_tells_it(void) {
+static void a_waiter_that_ends_with_a_part_reports_it(void) {
     scene s;
     begin(&s, RECV_ALL);
     pthread_t thread = start_waiter(&s, true);
@@ -340,7 +340,7 @@ static void a_thread_that_asks_is_interrupted_and_loses_nothing(void) {
     }
 }
 
-static void an_interrupted_send_tells_how_much_went(void) {
+static void an_interrupted_send_reports_its_count(void) {
     scene s;
     begin(&s, SEND_ALL);
     s.flags = BB_WAIT_INTERRUPTIBLE;
@@ -392,11 +392,11 @@ int main(void) {
     RUN_TEST(a_waiting_sender_holds_nothing_back);
     RUN_TEST(a_timeout_takes_its_time_and_nothing_else);
     RUN_TEST(every_end_wakes_every_waiter);
-    RUN_TEST(a_waiter_that_the_end_leaves_with_a_part_tells_it);
+    RUN_TEST(a_waiter_that_ends_with_a_part_reports_it);
     RUN_TEST(a_second_waiter_is_refused_at_once);
     RUN_TEST(waits_are_immune_to_signals);
     RUN_TEST(a_thread_that_asks_is_interrupted_and_loses_nothing);
-    RUN_TEST(an_interrupted_send_tells_how_much_went);
+    RUN_TEST(an_interrupted_send_reports_its_count);
     RUN_TEST(a_thread_that_only_asks_does_no_harm);
     return UNITY_END();
 }

@@ -167,7 +167,7 @@ static void chunks_hold_whole_records(void) {
     end_ring(r);
 }
 
-static void an_end_inside_of_a_record_is_told(void) {
+static void an_end_inside_a_record_is_reported(void) {
     ring r = make_ring(1024);
     bb_stream *s = make_records(&r, 64, 1, 12);
     bb_chunk chunk;
@@ -186,7 +186,7 @@ static void an_end_inside_of_a_record_is_told(void) {
     end_ring(r);
 }
 
-static void an_end_inside_of_a_record_is_told_after_the_whole_ones(void) {
+static void an_end_inside_a_record_is_reported_after_the_whole_ones(void) {
     for (int ready = 0; ready < 2; ready++) {
         ring r = make_ring(1024);
         bb_stream *s = make_records(&r, 64, 1, 12);
@@ -303,7 +303,7 @@ static void ready_chunks_are_those_that_are_there(void) {
 
 /* --- closed and destroyed ends --- */
 
-static void a_closed_stream_tells_both_sides(void) {
+static void a_closed_stream_is_closed_on_both_sides(void) {
     ring r = make_ring(64);
     bb_stream *s = make_stream(&r, NULL);
     bb_chunk chunk;
@@ -350,13 +350,13 @@ int main(void) {
     RUN_TEST(a_chunk_is_the_users_own_to_write);
     RUN_TEST(it_waits_for_min_size_but_the_tail_arrives);
     RUN_TEST(chunks_hold_whole_records);
-    RUN_TEST(an_end_inside_of_a_record_is_told);
-    RUN_TEST(an_end_inside_of_a_record_is_told_after_the_whole_ones);
+    RUN_TEST(an_end_inside_a_record_is_reported);
+    RUN_TEST(an_end_inside_a_record_is_reported_after_the_whole_ones);
     RUN_TEST(chunks_come_together_or_not_at_all);
     RUN_TEST(what_a_try_has_filled_comes_with_any_next_call);
     RUN_TEST(fewer_come_at_the_end_only);
     RUN_TEST(ready_chunks_are_those_that_are_there);
-    RUN_TEST(a_closed_stream_tells_both_sides);
+    RUN_TEST(a_closed_stream_is_closed_on_both_sides);
     RUN_TEST(a_new_sender_goes_on);
     return UNITY_END();
 }

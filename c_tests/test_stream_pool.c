@@ -265,7 +265,7 @@ static void chunks_left_at_the_end_are_logged(void) {
     end_ring(r);
 }
 
-static void a_chunk_released_twice_is_told(void) {
+static void a_second_release_of_a_chunk_is_refused(void) {
     ring r = make_ring(1024);
     bb_stream *s = make_pooled(&r, 256, 4);
     const bb_chunk first = pass_one(s, &r);
@@ -376,7 +376,7 @@ int main(void) {
     RUN_TEST(held_chunks_never_change_while_the_stream_goes_on);
     RUN_TEST(chunks_outlive_stream_and_ring);
     RUN_TEST(chunks_left_at_the_end_are_logged);
-    RUN_TEST(a_chunk_released_twice_is_told);
+    RUN_TEST(a_second_release_of_a_chunk_is_refused);
     RUN_TEST(chunks_may_be_released_on_other_threads);
     RUN_TEST(a_release_may_race_with_the_streams_end);
     return UNITY_END();

@@ -499,7 +499,7 @@ static void a_stall_is_reported_once_to_every_waiter_of_that_moment(void) {
     OK(put_u32(m, 0, 1, 0));
     OK(bb_manager_synchronize_async(m, &ticket));
     EXPECT(BB_E_TIMEOUT, bb_manager_poll_ticket(m, ticket, &poll, &epoch));
-    CHECK(poll.look_ns > 0 && poll.look_ns <= BB_MS(20));
+    CHECK(poll.poll_after_ns > 0 && poll.poll_after_ns <= BB_MS(20));
     EXPECT(BB_E_TIMEOUT, bb_manager_poll_ticket(m, ticket, &second, &epoch)); /* waits as well */
     bb_status status = BB_E_TIMEOUT;
     EVENTUALLY((status = bb_manager_poll_ticket(m, ticket, &poll, &epoch)) != BB_E_TIMEOUT);
@@ -518,7 +518,7 @@ static void a_stall_is_reported_once_to_every_waiter_of_that_moment(void) {
     OK(bb_task_end(task));
     EVENTUALLY(bb_manager_poll_ticket(m, ticket, &poll, &epoch) == BB_OK);
     TEST_ASSERT_EQUAL_UINT64(1, epoch);
-    const bb_ticket_poll before = poll = (bb_ticket_poll){.look_ns = 7, .state = {1, 2, 3, 4}};
+    const bb_ticket_poll before = poll = (bb_ticket_poll){.poll_after_ns = 7, .state = {1, 2, 3, 4}};
     EXPECT(BB_E_ARGUMENT, bb_manager_poll_ticket(m, ticket + 100, &poll, &epoch));
     TEST_ASSERT_EQUAL_MEMORY(&before, &poll, sizeof poll);
     TEST_ASSERT_EQUAL_UINT64(1, epoch);

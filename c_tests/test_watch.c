@@ -42,7 +42,7 @@ static void it_is_readable_from_a_publish_until_the_wait(void) {
     OK(bb_manager_destroy(m));
 }
 
-static void it_tells_the_newest_and_never_the_same_twice(void) {
+static void it_returns_the_newest_and_never_the_same_twice(void) {
     m = make_u32(8, NULL);
     bb_watch *w = watch(0);
     uint64_t epoch = 0;
@@ -137,7 +137,7 @@ static void it_becomes_readable_for_a_ticket_that_failed(void) {
     OK(bb_manager_destroy(m));
 }
 
-static void close_makes_it_readable_and_it_tells_the_last_front_first(void) {
+static void close_makes_it_readable_and_it_returns_the_last_front_first(void) {
     m = make_u32(8, NULL);
     bb_watch *idle = watch(1000), *behind = watch(0);
     uint64_t epoch = 0;
@@ -260,12 +260,12 @@ static void descriptors_are_given_back(void) {
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(it_is_readable_from_a_publish_until_the_wait);
-    RUN_TEST(it_tells_the_newest_and_never_the_same_twice);
+    RUN_TEST(it_returns_the_newest_and_never_the_same_twice);
     RUN_TEST(it_begins_after_the_epoch_it_was_given);
     RUN_TEST(each_has_its_own_state);
     RUN_TEST(it_becomes_readable_for_a_ticket);
     RUN_TEST(it_becomes_readable_for_a_ticket_that_failed);
-    RUN_TEST(close_makes_it_readable_and_it_tells_the_last_front_first);
+    RUN_TEST(close_makes_it_readable_and_it_returns_the_last_front_first);
     RUN_TEST(it_outlives_its_manager);
     RUN_TEST(destroying_it_wakes_its_waiter);
     RUN_TEST(event_loops_miss_nothing_while_publishes_race);

@@ -938,7 +938,7 @@ typedef struct {
      * Nanoseconds after which to poll again, if the watch has not become readable before; BB_FOREVER without a
      * watchdog.
      */
-    uint64_t look_ns;
+    uint64_t poll_after_ns;
     /**
      * Internal to the library.
      */
@@ -2778,13 +2778,13 @@ BB_API bb_status bb_manager_wait(bb_manager *m, uint64_t ticket, uint64_t timeou
  * One `poll` belongs to one wait, which begins with the first call: stalls, failures and pinned copies are reported
  * as to a thread that waits in `bb_manager_wait()`. After such a report the next call begins another wait, to which
  * a stall that was reported before is not reported again. Poll when the watch is readable, and at the latest after
- * `look_ns`.
+ * `poll_after_ns`.
  *
  * @param m the manager that gave the ticket
  * @param ticket from `bb_manager_synchronize_async()`
  * @param poll zeros at first; each call updates it, except for a refused one
  * @param epoch an epoch that contains the updates is written here; may be NULL
- * @return BB_OK, BB_E_TIMEOUT (not decided yet; `look_ns` is set), BB_E_PINNED, BB_E_STALLED, BB_E_BACKEND,
+ * @return BB_OK, BB_E_TIMEOUT (not decided yet; `poll_after_ns` is set), BB_E_PINNED, BB_E_STALLED, BB_E_BACKEND,
  *         BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_ARGUMENT (not a ticket of this manager), BB_E_CLOSED,
  *         BB_E_POISONED, or a handle status
  * @threadsafety safe to call from any thread; one thread at a time for a `poll`

@@ -453,7 +453,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_held_thing_is_told_with_label_thread_and_age() {
+    fn a_leased_object_is_reported_with_label_thread_and_age() {
         let error = Error::held(Status::Stalled, "task", Label::new("upload"), 7, 2_345_000_000);
         let text = error.to_string();
         assert!(text.starts_with("task 'upload' of thread 7, 2.345 s old: backend work outlasted"), "{text}");

@@ -95,7 +95,7 @@ static std::vector<float> seen(const GLFront &f) {
     return all;
 }
 
-static void a_headless_device_tells_who_renders() {
+static void a_headless_device_names_its_renderer() {
     const auto device = Device::gl(GLConfig().label("headless"));
     const auto info = device.info();
     EXPECT(info.kind == BB_DEVICE_GL && info.name[0] != '\0' && std::string(info.label) == "headless");
@@ -190,7 +190,7 @@ static void a_host_driven_device_uploads_in_polls() {
     EXPECT(m.epoch() == 10);
 }
 
-static void a_lost_device_is_told() {
+static void a_lost_device_is_reported() {
     auto device = shared();
     const GLBufferManager<float> m(device, {4});
     device.destroy();
@@ -210,12 +210,12 @@ int main() {
         return failed;
     own = gl_open();
     UNITY_BEGIN();
-    RUN(a_headless_device_tells_who_renders);
+    RUN(a_headless_device_names_its_renderer);
     RUN(fronts_are_drawn_from);
     RUN(fronts_move_and_stay_empty_behind);
     RUN(a_front_without_a_context_is_refused_and_never_stays_pinned);
     RUN(managers_move_attach_and_adopt);
     RUN(a_host_driven_device_uploads_in_polls);
-    RUN(a_lost_device_is_told);
+    RUN(a_lost_device_is_reported);
     return UNITY_END();
 }

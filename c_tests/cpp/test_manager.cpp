@@ -266,7 +266,7 @@ static void many_threads_share_one_object() {
         EXPECT(x == 200);
 }
 
-static void closes_and_tells() {
+static void close_is_reported() {
     const Manager<int> m({2}, Config().label("closing"));
     m.enqueue(1, 3);
     m.trim();
@@ -301,6 +301,6 @@ int main() {
     RUN(handles_are_borrowed_adopted_and_given_away);
     RUN(moves_and_stays_empty_behind);
     RUN(many_threads_share_one_object);
-    RUN(closes_and_tells);
+    RUN(close_is_reported);
     return UNITY_END();
 }

@@ -198,7 +198,7 @@ static void a_name_is_not_cut_at_a_zero() {
     EXPECT(r.shared_buffer_size(1) == 4);
 }
 
-static void updates_tell_what_they_met() {
+static void updates_report_what_they_changed() {
     const auto r = Registry::create();
     r.register_buffer(1, CUDABuffer::shared("a", 10));
     r.register_buffer(1, CUDABuffer::shared("b", 4).aliasing("a").alive(2, 4));
@@ -278,7 +278,7 @@ static void layouts_are_stored_loaded_and_compared() {
     EXPECT_STATUS(BB_E_ARGUMENT, backbuf::try_layout_diff(stored, "no layout").status());
 }
 
-static void overlaps_and_banks_are_told() {
+static void overlaps_and_bank_conflicts_are_reported() {
     const auto r = Registry::create();
     r.register_buffer(1, CUDABuffer::shared("a", 8).alive(0, 4));
     r.register_buffer(1, CUDABuffer::shared("b", 8).aliasing("a").alive(4, 6));
@@ -357,7 +357,7 @@ static void a_parent_that_changes_meanwhile_is_not_planned() {
     EXPECT(changed && r.layout_info(1).planned == 0 && r.layout_info(1).buffers == 301);
 }
 
-static void a_layout_is_told_as_cuda_table_and_picture() {
+static void a_layout_is_written_as_cuda_table_and_picture() {
     const auto r = Registry::create();
     const Solver solver;
     r.register_buffer(&solver, CUDABuffer::shared("k1", 100));
@@ -386,7 +386,7 @@ static void a_layout_is_told_as_cuda_table_and_picture() {
     EXPECT_THROWS(BB_E_STATE, r.emit_cuda_header(&solver, "mixed"));
 }
 
-static void a_launch_fits_a_device_or_is_told_why_not() {
+static void a_launch_fits_a_device_or_the_reason_is_reported() {
     const auto r = Registry::create();
     r.register_buffer(1, CUDABuffer::shared("tile", 20000));
     r.register_buffer(1, CUDABuffer::shared("small", 10));
@@ -493,16 +493,16 @@ int main() {
     RUN(scenarios_lie_where_they_should);
     RUN(what_is_wrong_is_refused_and_changes_nothing);
     RUN(a_name_is_not_cut_at_a_zero);
-    RUN(updates_tell_what_they_met);
+    RUN(updates_report_what_they_changed);
     RUN(children_are_live);
     RUN(options_say_how_a_parent_lays_out);
     RUN(layouts_are_stored_loaded_and_compared);
-    RUN(overlaps_and_banks_are_told);
+    RUN(overlaps_and_bank_conflicts_are_reported);
     RUN(a_plan_places_what_takes_turns_in_the_same_memory);
     RUN(a_search_is_ended_by_the_function_that_is_asked);
     RUN(a_parent_that_changes_meanwhile_is_not_planned);
-    RUN(a_layout_is_told_as_cuda_table_and_picture);
-    RUN(a_launch_fits_a_device_or_is_told_why_not);
+    RUN(a_layout_is_written_as_cuda_table_and_picture);
+    RUN(a_launch_fits_a_device_or_the_reason_is_reported);
     RUN(nothing_is_thrown_by_try);
     RUN(handles_are_given_away_and_adopted);
     RUN(a_text_that_grows_between_two_calls_is_asked_for_again);

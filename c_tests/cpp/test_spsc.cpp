@@ -66,7 +66,7 @@ static void what_is_sent_is_received() {
     EXPECT(tx.stats().bytes == 1027 && rx.stats().bytes == 1027 && tx.stats().misses == 1);
 }
 
-static void what_is_fed_is_told_later() {
+static void fed_bytes_are_signalled_later() {
     auto [tx, rx] = ring(64);
     std::uint32_t got = 0;
     EXPECT(tx.feed(std::uint32_t{7}) == 4 && tx.feed(std::uint32_t{8}) == 4);
@@ -195,7 +195,7 @@ static void all_is_delivered_before_the_end() {
     }
 }
 
-static void an_end_inside_of_a_record_is_told() {
+static void an_end_inside_a_record_is_reported() {
     auto [tx, rx] = ring(64);
     EXPECT(tx.send(std::string_view("ragged")) == 6);
     tx.reset();
@@ -384,14 +384,14 @@ int main() {
     UNITY_BEGIN();
     RUN(bytes_are_made_of_what_is_contiguous);
     RUN(what_is_sent_is_received);
-    RUN(what_is_fed_is_told_later);
+    RUN(fed_bytes_are_signalled_later);
     RUN(records_are_written_and_read_in_place);
     RUN(what_is_not_settled_has_not_been);
     RUN(claims_are_refused_where_they_are_wrong);
     RUN(misaligned_elements_are_refused);
     RUN(a_claim_outlives_its_end);
     RUN(all_is_delivered_before_the_end);
-    RUN(an_end_inside_of_a_record_is_told);
+    RUN(an_end_inside_a_record_is_reported);
     RUN(the_sender_sees_the_receiver_go);
     RUN(time_runs_out);
     RUN(a_record_goes_whole_or_not_at_all);

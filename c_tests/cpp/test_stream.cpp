@@ -171,7 +171,7 @@ static void small_chunks_wait_for_each_other() {
     EXPECT(!stream.next() && stream.stats().kept <= 1);
 }
 
-static void the_descriptor_tells_when_it_is_armed() {
+static void the_descriptor_becomes_readable_once_armed() {
     auto [tx, stream] = streamed(64, 8);
     const auto ready = [fd = stream.fd()] {
         pollfd p{fd, POLLIN, 0};
@@ -206,7 +206,7 @@ int main() {
     RUN(records_are_whole);
     RUN(elements_must_fill_the_chunk);
     RUN(small_chunks_wait_for_each_other);
-    RUN(the_descriptor_tells_when_it_is_armed);
+    RUN(the_descriptor_becomes_readable_once_armed);
     RUN(a_new_sender_goes_on);
     return UNITY_END();
 }

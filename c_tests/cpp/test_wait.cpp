@@ -92,7 +92,7 @@ static void a_task_ends_with_its_scope_and_once() {
     EXPECT(m.epoch() == 1);
 }
 
-static void a_stall_is_told_once() {
+static void a_stall_is_reported_once() {
     const Manager<int> m({4}, Config().watchdog(5ms));
     auto task = m.task("slow upload");
     m.enqueue(0, 1);
@@ -204,7 +204,7 @@ int main() {
     RUN(epochs_can_be_waited_for);
     RUN(a_task_holds_the_publish_until_it_ends);
     RUN(a_task_ends_with_its_scope_and_once);
-    RUN(a_stall_is_told_once);
+    RUN(a_stall_is_reported_once);
     RUN(a_watch_has_a_descriptor_of_its_own);
     RUN(a_watch_moves_and_ends);
     RUN(a_check_is_asked_while_a_wait_lasts);

@@ -305,7 +305,7 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
         return epoch;
     }
     /// Polls a ticket without waiting, for event loops that poll a watch: `BB_E_TIMEOUT` if it is not decided. `poll`,
-    /// zeros at first, belongs to one wait; poll again when the watch is readable, and at the latest after `poll.look_ns`.
+    /// zeros at first, belongs to one wait; poll again when the watch is readable, and at the latest after `poll.poll_after_ns`.
     Result<std::uint64_t> try_poll_ticket(std::uint64_t ticket, bb_ticket_poll &poll) const noexcept {
         std::uint64_t epoch = 0;
         if (const Status status = bb_manager_poll_ticket(this->handle(), ticket, &poll, &epoch); !status)

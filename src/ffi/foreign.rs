@@ -91,7 +91,7 @@ fn search() {
     for name in
         names.split_inclusive(|&byte| byte == 0).filter_map(|name| CStr::from_bytes_with_nul(name).ok())
     {
-        // SAFETY: nothing is loaded by this; if the object is gone the result is null. The object is open while it is read, and
+        // SAFETY: nothing is loaded by this; if the object was unloaded, the result is null. The object is open while it is read, and
         // closed once; a copy that it contains or depends on is kept before that.
         unsafe {
             let object = libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD);

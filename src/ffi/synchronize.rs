@@ -83,7 +83,7 @@ pub unsafe extern "C" fn bb_manager_wait(
 pub struct bb_ticket_poll {
     /// Nanoseconds after which to poll again, if the watch has not become readable before; BB_FOREVER without a
     /// watchdog.
-    pub look_ns: u64,
+    pub poll_after_ns: u64,
     /// Internal to the library.
     pub state: [u64; 4],
 }
@@ -93,13 +93,13 @@ pub struct bb_ticket_poll {
 /// One `poll` belongs to one wait, which begins with the first call: stalls, failures and pinned copies are reported
 /// as to a thread that waits in `bb_manager_wait()`. After such a report the next call begins another wait, to which
 /// a stall that was reported before is not reported again. Poll when the watch is readable, and at the latest after
-/// `look_ns`.
+/// `poll_after_ns`.
 ///
 /// @param m the manager that gave the ticket
 /// @param ticket from `bb_manager_synchronize_async()`
 /// @param poll zeros at first; each call updates it, except for a refused one
 /// @param epoch an epoch that contains the updates is written here; may be NULL
-/// @return BB_OK, BB_E_TIMEOUT (not decided yet; `look_ns` is set), BB_E_PINNED, BB_E_STALLED, BB_E_BACKEND,
+/// @return BB_OK, BB_E_TIMEOUT (not decided yet; `poll_after_ns` is set), BB_E_PINNED, BB_E_STALLED, BB_E_BACKEND,
 ///         BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_ARGUMENT (not a ticket of this manager), BB_E_CLOSED,
 ///         BB_E_POISONED, or a handle status
 /// @threadsafety safe to call from any thread; one thread at a time for a `poll`
@@ -124,7 +124,7 @@ pub unsafe extern "C" fn bb_manager_poll_ticket(
             |error: &Error| matches!(error.status(), Status::Argument | Status::Closed | Status::Poisoned);
         if !result.as_ref().is_err_and(refused) {
             out.state = [state.check_at, state.known_stalls, state.failures, state.requested];
-            out.look_ns = state.look_after().as_nanos();
+            out.poll_after_ns = state.poll_after().as_nanos();
         }
         let reached = result?;
         // SAFETY: the header requires NULL or memory for a number.

@@ -170,7 +170,7 @@ impl<T> Manager<T> {
 
     /// Polls a ticket without a wait, for event loops that poll a [`Watch`]: returns an epoch that contains its updates, or
     /// [`Status::Timeout`]. One `poll` belongs to one wait: it reports a stall as [`Manager::wait`] would; the poll after that
-    /// begins another wait. Poll again when the watch is readable, and at the latest after [`TicketPoll::look_after`].
+    /// begins another wait. Poll again when the watch is readable, and at the latest after [`TicketPoll::poll_after`].
     ///
     /// ```
     /// # use backbuf::{Manager, Status, Timeout, manager::TicketPoll};
@@ -178,7 +178,7 @@ impl<T> Manager<T> {
     /// let upload = manager.task("upload")?;
     /// let (ticket, mut poll) = (manager.synchronize_async()?, TicketPoll::default());
     /// assert_eq!(manager.poll_ticket(ticket, &mut poll).unwrap_err().status(), Status::Timeout);
-    /// assert!(poll.look_after() > Timeout::TRY);
+    /// assert!(poll.poll_after() > Timeout::TRY);
     /// upload.end()?;
     /// while manager.poll_ticket(ticket, &mut poll).is_err() {
     ///     std::thread::yield_now(); // the event loop continues

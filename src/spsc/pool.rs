@@ -175,7 +175,7 @@ impl Drop for BufferPool {
     }
 }
 
-/// A lent buffer that holds `bytes` of a stream. Dropping it returns it to its pool, or frees it once the pool has gone.
+/// A lent buffer that holds `bytes` of a stream. Dropping it returns it to its pool, or frees it once the pool has ended.
 #[derive(Debug)]
 pub(crate) struct ChunkBuffer {
     buffer: ManuallyDrop<PoolBuffer>,

@@ -1,4 +1,4 @@
-//! The stream of the Rust API, and its chunks: buffers that stay valid after the stream and the ring have gone.
+//! The stream of the Rust API, and its chunks: buffers that stay valid after the stream and the ring have ended.
 
 use std::ops::{Deref, DerefMut};
 use std::os::fd::RawFd;
@@ -123,7 +123,7 @@ impl Iterator for Stream {
 }
 
 /// Bytes of a stream in a buffer of its own, aligned to 64 bytes. Dropping it returns the buffer, on any thread. It stays valid after
-/// its stream and its ring have gone.
+/// its stream and its ring have ended.
 ///
 /// ```
 /// use backbuf::{Timeout, spsc::{self, StreamConfig}};

@@ -328,7 +328,7 @@ impl Run {
                 (Receiving::Gone, None) => {}
                 _ => {
                     self.receiving = Receiving::Gone;
-                    // Their stream has gone, and so its count of them.
+                    // Their stream has ended, and so has its count of them.
                     self.held.clear();
                 }
             },

@@ -201,7 +201,7 @@ class CBufferManager(ManagerWrites):
             return True
 
         while not (ended or is_published()):
-            left = min(deadline.left(), poll.look_ns)
+            left = min(deadline.left(), poll.poll_after_ns)
             if deadline.left() == 0:
                 raise _errors.WaitTimeoutError(f"{self!r}: timed out after {timeout} s", lib.BB_E_TIMEOUT)
             await waiters.ticket(ticket[0], is_published, None if left == lib.BB_FOREVER else left / 1e9)

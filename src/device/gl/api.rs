@@ -335,7 +335,7 @@ mod tests {
         device.call_untimed(|driver| driver.import(drawn)).unwrap();
         device.discard(written);
 
-        // A device alone, a context of others, none at all, and a device that is gone.
+        // A device alone, a context of others, none at all, and a destroyed device.
         let refused = |result: crate::Result<()>| result.unwrap_err().status();
         assert_eq!(refused(headless.renderer().unwrap().check()), Status::State);
         let other = TestHost::new();

@@ -118,7 +118,7 @@ impl CheckedContext {
             // SAFETY: made in this context, and deleted once. OpenGL keeps its memory until the work that uses it is done.
             unsafe { self.api.gl.delete_buffer(buffer) };
         } else if self.lost.is_none() {
-            // The buffers of a lost context are gone with it, or belong to the host, whose context shares them.
+            // The buffers of a lost context ended with it, or belong to the host, whose context shares them.
             self.late_buffers.push(buffer);
         }
     }

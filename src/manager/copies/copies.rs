@@ -95,7 +95,7 @@ struct StateCopy {
     tag: AtomicU64,
 }
 
-/// All copies of one state. It owns itself, and is freed when the manager and the last lease are gone.
+/// All copies of one state. It owns itself, and is freed with the manager and the last lease.
 #[derive(Debug)]
 pub(crate) struct StateCopies {
     fronts: FrontCount,

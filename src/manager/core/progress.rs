@@ -53,7 +53,7 @@ pub struct TicketPoll {
 
 impl TicketPoll {
     /// The time until the next poll is due if the watch does not become readable before.
-    pub fn look_after(&self) -> Timeout {
+    pub fn poll_after(&self) -> Timeout {
         Timeout::nanos(Deadline::at(self.check_at).left())
     }
 }
