@@ -247,13 +247,12 @@ fn repeated_tries_see_the_fence_pass() {
     let device = host(&faults);
     faults.delay(5);
     let fence = submit(&device);
-    let mut tries = 0;
+    // How many tries that takes is open: the owner thread advances the device, too.
     while let Err(error) = device.wait_fence(fence, Timeout::TRY) {
         assert_eq!(error.status(), Status::Timeout);
         thread::yield_now();
-        tries += 1;
     }
-    assert!(tries >= 5);
+    device.wait_fence(fence, Timeout::TRY).unwrap();
 }
 
 #[test]
