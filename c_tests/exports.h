@@ -132,6 +132,7 @@ EXPORT(bb_device_stats_get, bb_device_stats_get(h, sizeof(bb_device_stats), &(bb
 EXPORT(bb_device_leak_report, bb_device_leak_report(h, write_nothing, NULL))
 EXPORT(bb_device_destroy, bb_device_destroy(h))
 EXPORT(bb_manager_create_gl, bb_manager_create_gl(h, BB_U32, 1, SHAPE(8), NULL, &(bb_manager *){NULL}))
+EXPORT(bb_manager_acquire_front_device, bb_manager_acquire_front_device(h, &(bb_device_front){0}))
 EXPORT(bb_manager_acquire_front_gl, bb_manager_acquire_front_gl(h, &(bb_gl_front){0}))
 EXPORT(bb_lease_release_gl, bb_lease_release_gl(h))
 
@@ -261,6 +262,7 @@ static const export_case exports[] = {
     CASE(bb_manager_poll_ticket, MANAGER),
     CASE(bb_manager_wait_epoch, MANAGER),
     CASE(bb_manager_acquire_front, MANAGER),
+    CASE(bb_manager_acquire_front_device, MANAGER),
     CASE(bb_manager_acquire_front_gl, MANAGER),
     CASE(bb_manager_trim, MANAGER),
     CASE(bb_manager_epoch, MANAGER),

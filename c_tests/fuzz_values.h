@@ -3,6 +3,7 @@
 #ifndef BACKBUF_TEST_FUZZ_VALUES_H
 #define BACKBUF_TEST_FUZZ_VALUES_H
 #include "api.h"
+#include "fuzz_driver.h"
 
 enum {
     MOST_ELEMENTS = 4096, /* of a state */
@@ -132,6 +133,10 @@ static uint64_t callback_of(const char *type) {
         if (strcmp(type, callbacks[i].type) == 0) {
             return callbacks[i].function;
         }
+    }
+    const uint64_t function = driver_function(type);
+    if (function != 0) {
+        return function;
     }
     (void)fprintf(stderr, "no callback of the type %s: add one to callback_of()\n", type);
     abort();
@@ -307,6 +312,8 @@ static uint64_t function_value(caller *c, const char *function, const char *name
     return callback_of(type);
 }
 
+static uint64_t handle_value(caller *c, unsigned kind);
+
 static uint64_t member_value(caller *c, const char *function, const api_member *m, uint64_t element) {
     switch (m->what) {
     case NUMBER:
@@ -328,8 +335,13 @@ static uint64_t member_value(caller *c, const char *function, const api_member *
     }
     case FUNCTION:
         return function_value(c, function, m->name, m->type);
-    default:
+    case POINTER:
+        if (strcmp(m->type, "bb_device *") == 0) {
+            return chance(c, 30) ? handle_value(c, KIND_device) : 0;
+        }
         return 0; /* pointers into OpenGL, and outputs that nothing reads */
+    default:
+        return 0;
     }
 }
 

@@ -1,9 +1,11 @@
 /* Part of support.h. With BACKBUF_TEST_DEVICE=gl the managers of a test are on OpenGL: on one device for the program,
- * which shares buffers with a context of the main thread. There, each acquired front is compared with its OpenGL front.
+ * which shares buffers with a context of the main thread. With BACKBUF_TEST_DEVICE=driver they are on a driver in C
+ * (host_driver.h). Each acquired front is then compared with its device copy, on OpenGL by the main thread alone.
  * Otherwise managers are in host memory. */
 #ifndef BACKBUF_TEST_ON_DEVICE_H
 #define BACKBUF_TEST_ON_DEVICE_H
 #include "gl.h"
+#include "host_driver.h"
 
 static inline bb_device *device_beside(const gl_context *c, const char *label) {
     bb_device *device = NULL;
@@ -24,6 +26,8 @@ static struct {
     pthread_t thread; /* the thread of the context */
     pid_t process;
     gl_context context;
+    host_driver driver;
+    bool is_gl;
     bb_device *device; /* NULL: host memory */
 } on = {.once = PTHREAD_ONCE_INIT};
 
@@ -60,10 +64,17 @@ static void open_device(void) {
     if (is_wanted("host") || is_wanted("wgpu")) {
         return;
     }
-    TEST_ASSERT_TRUE_MESSAGE(is_wanted("gl"), "BACKBUF_TEST_DEVICE is host, gl or wgpu");
-    on.context = gl_open();
-    on.thread = pthread_self();
-    on.device = device_beside(&on.context, "tests");
+    if (is_wanted("driver")) {
+        host_init(&on.driver);
+        const bb_driver table = host_table(&on.driver);
+        OK(bb_device_create_driver(0, "tests", &table, &on.device));
+    } else {
+        TEST_ASSERT_TRUE_MESSAGE(is_wanted("gl"), "BACKBUF_TEST_DEVICE is host, driver, gl or wgpu");
+        on.context = gl_open();
+        on.thread = pthread_self();
+        on.device = device_beside(&on.context, "tests");
+        on.is_gl = true;
+    }
     (void)atexit(end_test_device);
 }
 
@@ -78,20 +89,25 @@ static inline uint64_t short_watchdog(void) { return test_device() == NULL ? BB_
 static inline bb_status create_on_device(uint32_t dtype, uint32_t ndim, const uint64_t *shape,
                                          const bb_manager_config *config, bb_manager **manager) {
     bb_device *device = test_device();
-    return device == NULL ? bb_manager_create(dtype, ndim, shape, config, manager)
-                          : bb_manager_create_gl(device, dtype, ndim, shape, config, manager);
+    if (device != NULL && on.is_gl) {
+        return bb_manager_create_gl(device, dtype, ndim, shape, config, manager);
+    }
+    bb_manager_config with_device;
+    OK(bb_manager_config_init(&with_device));
+    if (config != NULL && config->struct_size == sizeof with_device) {
+        with_device = *config;
+    } else if (config != NULL || device == NULL) {
+        return bb_manager_create(dtype, ndim, shape, config, manager);
+    }
+    with_device.device = device;
+    return bb_manager_create(dtype, ndim, shape, &with_device, manager);
 }
 
 /* Larger fronts are not compared: reading them back takes too long. */
 #define MOST_COMPARED (1u << 16)
 
-static inline bb_status acquire_on_device(bb_manager *m, bb_front *front) {
-    const bb_status status = bb_manager_acquire_front(m, front);
+static inline void compare_gl(bb_manager *m, const bb_front *front) {
     bb_gl_front gl_front;
-    if (status != BB_OK || front == NULL || on.device == NULL || !pthread_equal(pthread_self(), on.thread) ||
-        front->bytes == 0 || front->bytes > MOST_COMPARED) {
-        return status;
-    }
     static unsigned char bytes[MOST_COMPARED];
     OK(bb_manager_acquire_front_gl(m, &gl_front));
     if (gl_front.epoch == front->epoch) {
@@ -100,6 +116,30 @@ static inline bb_status acquire_on_device(bb_manager *m, bb_front *front) {
         TEST_ASSERT_EQUAL_MEMORY_MESSAGE(front->data, bytes, gl_front.bytes, "a front and its OpenGL buffer");
     }
     OK(bb_lease_release_gl(gl_front.lease));
+}
+
+static inline void compare_driver(bb_manager *m, const bb_front *front) {
+    bb_device_front device_front;
+    if (bb_manager_acquire_front_device(m, &device_front) != BB_OK) {
+        return; /* the leases may be used up, or the device lost */
+    }
+    const host_memory *const memory = (const host_memory *)(uintptr_t)device_front.native;
+    if (device_front.epoch == front->epoch && memcmp(front->data, memory->data, front->bytes) != 0) {
+        thread_check(false, "a front and its device copy are the same", __LINE__);
+    }
+    thread_check(bb_lease_release(device_front.lease) == BB_OK, "a device front is released", __LINE__);
+}
+
+static inline bb_status acquire_on_device(bb_manager *m, bb_front *front) {
+    const bb_status status = bb_manager_acquire_front(m, front);
+    if (status != BB_OK || front == NULL || on.device == NULL || front->bytes == 0 || front->bytes > MOST_COMPARED) {
+        return status;
+    }
+    if (!on.is_gl) {
+        compare_driver(m, front);
+    } else if (pthread_equal(pthread_self(), on.thread)) {
+        compare_gl(m, front);
+    }
     return status;
 }
 

@@ -140,6 +140,16 @@ foreach(name IN ITEMS device gl_fork gl_front ${on_device})
   endforeach()
 endforeach()
 
+# --- a driver in C: the same tests with their devices and managers' copies on it ---
+
+foreach(name IN LISTS on_device)
+  if(TARGET test_${name}_${linkage})
+    add_test(NAME driver.test_${name} COMMAND test_${name}_${linkage})
+    set_tests_properties(driver.test_${name} PROPERTIES LABELS "c;driver" TIMEOUT 300 SKIP_RETURN_CODE ${skipped}
+      ENVIRONMENT BACKBUF_TEST_DEVICE=driver)
+  endif()
+endforeach()
+
 # --- C++, and the examples ---
 
 file(GLOB files CONFIGURE_DEPENDS ${sources}/c_tests/cpp/test_*.cpp)

@@ -179,6 +179,11 @@ typedef struct bb_registry BufferRegistry;
 #define BB_DEVICE_WGPU 3
 
 /**
+ * `bb_device_info.kind`: a driver of the program.
+ */
+#define BB_DEVICE_CUSTOM 4
+
+/**
  * `bb_buffer_desc.usage`: vertex data.
  */
 #define BB_USAGE_VERTEX 1
@@ -700,8 +705,8 @@ typedef struct bb_buffer bb_buffer;
 typedef struct bb_deferred_staging bb_deferred_staging;
 
 /**
- * A device: buffers and a submission timeline, on host memory, OpenGL or WebGPU. Made by `bb_device_create_host()`,
- * `bb_device_create_gl()` and `bb_device_create_wgpu()`.
+ * A device: buffers and a submission timeline, on host memory, OpenGL, WebGPU or a driver of the program. Made by
+ * `bb_device_create_host()`, `bb_device_create_gl()`, `bb_device_create_wgpu()` and `bb_device_create_driver()`.
  */
 typedef struct bb_device bb_device;
 
@@ -928,6 +933,10 @@ typedef struct {
      * 0.
      */
     uint32_t reserved;
+    /**
+     * The device that gets a copy of each front, or NULL for host memory alone. NULL for `bb_manager_create_gl()`.
+     */
+    bb_device *device;
 } bb_manager_config;
 
 /**
@@ -1060,6 +1069,42 @@ typedef struct {
      */
     bb_lease *lease;
 } bb_front;
+
+/**
+ * The newest published copy of a state in a buffer of the manager's device.
+ */
+typedef struct {
+    /**
+     * The backend's handle of the buffer: what `bb_driver.create_buffer` wrote, an OpenGL name, an address on a host
+     * device.
+     */
+    uint64_t native;
+    /**
+     * The state's bytes, from the buffer's start.
+     */
+    uint64_t bytes;
+    /**
+     * Its epoch.
+     */
+    uint64_t epoch;
+    /**
+     * The newest tag enqueued before its publish; 0 if there is none.
+     */
+    uint64_t tag;
+    /**
+     * Index of the manager's copy. The buffer of a slot never changes, so that objects made from it may be kept by
+     * slot.
+     */
+    uint32_t slot;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Release it with `bb_lease_release()`; on OpenGL with `bb_lease_release_gl()`.
+     */
+    bb_lease *lease;
+} bb_device_front;
 
 /**
  * The newest published copy of a state in an OpenGL buffer.
@@ -1353,7 +1398,7 @@ typedef struct {
      */
     uint32_t struct_size;
     /**
-     * `BB_DEVICE_HOST`, `BB_DEVICE_GL`, `BB_DEVICE_WGPU`.
+     * `BB_DEVICE_HOST`, `BB_DEVICE_GL`, `BB_DEVICE_WGPU` or `BB_DEVICE_CUSTOM`.
      */
     uint32_t kind;
     /**
@@ -1443,6 +1488,147 @@ typedef struct {
      */
     uint64_t waits;
 } bb_device_stats;
+
+/**
+ * What a driver reports about its device. The library fills it with defaults before it calls `bb_driver.open`.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct in the library's version; a driver writes no more.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Maximum size of a buffer in bytes, at least 4; rounded down to a multiple of 4. Default: 2^62.
+     */
+    uint64_t max_buffer_size;
+    /**
+     * Offsets of uniform ranges are multiples of it: a power of two. Default: 256.
+     */
+    uint64_t uniform_offset_alignment;
+    /**
+     * Offsets of storage ranges are multiples of it: a power of two. Default: 256.
+     */
+    uint64_t storage_offset_alignment;
+    /**
+     * Name of the adapter or renderer, NUL-terminated UTF-8. Default: `custom`.
+     */
+    char name[128];
+    /**
+     * Version of the API and of the driver, NUL-terminated UTF-8. Default: empty.
+     */
+    char version[128];
+    /**
+     * Optional features in use, separated by commas, NUL-terminated UTF-8. Default: empty.
+     */
+    char capabilities[128];
+} bb_driver_info;
+
+/**
+ * A device backend as a table of functions: what the program implements to run managers and buffers on an engine's
+ * own memory and queue. Zero it, set `struct_size` to `sizeof(bb_driver)`, and set the functions.
+ *
+ * - Thread: every function runs on the device's owner thread, one call at a time: a thread of the library, or with
+ *   `BB_DEVICE_HOST_DRIVEN` the thread that creates the device. A driver needs no locks.
+ * - Work: `write` and `copy` take effect in the order of their calls. A driver may collect them until `submit`.
+ * - Arguments are checked before a call: buffers exist, ranges lie inside of them and have at least one byte, mapped
+ *   buffers get no work. A driver need not check them again.
+ * - Results: functions with a status return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_BACKEND or BB_E_DEVICE_LOST. Any other
+ *   number counts as BB_E_BACKEND. A failed call has changed nothing; its outputs are not read. BB_E_DEVICE_LOST ends
+ *   the device; any other failure concerns that call only, and what needed it may be tried again.
+ * - Outputs are checked as well: a value that is out of range is BB_E_BACKEND or BB_E_DEVICE_LOST with a message that
+ *   names the function. The memory behind `data` is trusted.
+ * - A function may use the library, but not its own device (BB_E_RECURSIVE). It must not throw, longjmp, end its thread
+ *   or block without end: the behaviour is then undefined. `backbuf::Driver` (backbuf/driver.hpp) catches exceptions.
+ * - A forked child calls no function of its parent's drivers.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct in the caller's version.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * The driver's own state: the first argument of every function.
+     */
+    void *user_data;
+    /**
+     * Releases `user_data` when the device has ended, after `close`, on the owner thread; may be NULL. Not called if the
+     * device could not be created: `user_data` then stays the caller's.
+     */
+    bb_drop_fn drop;
+    /**
+     * Prepares the driver on the owner thread and describes the device. The first call, made once. A failure is the
+     * result of `bb_device_create_driver()`, which may also be BB_E_UNSUPPORTED or BB_E_LIMIT.
+     */
+    int32_t (*open)(void *user_data, bb_driver_info *info);
+    /**
+     * Ends what `open` began; may be NULL. Called once if `open` has succeeded, after all buffers are deleted, also if
+     * the device could not be created. Not called where the owner thread of a host-driven device has ended without
+     * destroying it, nor while mapped bytes of the device are in use.
+     */
+    void (*close)(void *user_data);
+    /**
+     * Creates a buffer of `bytes` zeros and writes its handle to `native`: not 0, and not the handle of another buffer
+     * that exists. `usage` has the flags of `bb_buffer_desc.usage`. `label` is valid during the call.
+     */
+    int32_t (*create_buffer)(void *user_data, uint64_t bytes, uint32_t usage, const char *label, uint64_t *native);
+    /**
+     * As `create_buffer`, and the buffer is mapped for writing as a whole, whatever its usage, until `unmap`. NULL if
+     * every new buffer can be mapped by `map`, which is then called instead.
+     */
+    int32_t (*create_mapped)(void *user_data, uint64_t bytes, uint32_t usage, const char *label, uint64_t *native, void **data);
+    /**
+     * As `create_buffer`, and the host writes to `data` at any time until `delete_buffer`: a submit sees what was
+     * written before it. NULL if there is no such memory.
+     */
+    int32_t (*create_persistent)(void *user_data, uint64_t bytes, uint32_t usage, const char *label, uint64_t *native, void **data);
+    /**
+     * Deletes a buffer, also one that is mapped. Work that was given before may still use it: the driver keeps the memory
+     * until that work is done.
+     */
+    void (*delete_buffer)(void *user_data, uint64_t native);
+    /**
+     * Writes to a buffer. The data is read before the call returns; offset and length have any alignment.
+     */
+    int32_t (*write)(void *user_data, uint64_t native, uint64_t offset, const void *data, uint64_t bytes);
+    /**
+     * Copies from one buffer to another one.
+     */
+    int32_t (*copy)(void *user_data, uint64_t from, uint64_t from_offset, uint64_t to, uint64_t to_offset, uint64_t bytes);
+    /**
+     * Maps a range and writes its address to `data`: not NULL, and a multiple of 8 if `offset` is. `mode` is
+     * `BB_MAP_READ` or `BB_MAP_WRITE`. The work that uses the buffer is done; no work is given to it
+     * before `unmap`. A buffer has one mapping at a time.
+     */
+    int32_t (*map)(void *user_data, uint64_t native, uint32_t mode, uint64_t offset, uint64_t bytes, void **data);
+    /**
+     * Ends a mapping. After a failure it still exists.
+     */
+    int32_t (*unmap)(void *user_data, uint64_t native);
+    /**
+     * Submits all work so far; when it is done, fence `fence` passes. Fences are 1, 2, 3 and so on. A failed submit keeps
+     * the work, and the next one has the same number.
+     */
+    int32_t (*submit)(void *user_data, uint64_t fence);
+    /**
+     * Waits at most `timeout` nanoseconds, asleep, for a submitted fence; 0 polls. Writes the newest fence that has passed
+     * to `completed`, which holds the last one written: it never falls, and is at most the last fence submitted.
+     * BB_E_TIMEOUT is also allowed, and counts as BB_OK. A failure loses the device.
+     */
+    int32_t (*wait)(void *user_data, uint64_t fence, uint64_t timeout, uint64_t *completed);
+    /**
+     * Returns why the last call has failed: NUL-terminated text for error messages, valid until the next call, or NULL.
+     * Called at once after a failure, on the same thread. May be NULL.
+     */
+    const char *(*error_text)(void *user_data);
+} bb_driver;
 
 /**
  * Parameters of a new buffer. Fill it by `bb_buffer_desc_init()`, then change what is needed.
@@ -2645,13 +2831,19 @@ BB_API bb_status bb_manager_config_init(bb_manager_config *config);
  * The state is zeros, or the config's `initial`; its epoch is 0, and fronts may be acquired at once. States without
  * elements and without dimensions are allowed. If the call fails, `flush_user_data` stays the caller's.
  *
+ * With `config.device`, each copy also has a buffer on that device, to which changes are uploaded before the copy is
+ * published; `bb_manager_acquire_front_device()` leases it. If the device is host-driven and its owner is another
+ * thread, the call waits for `bb_device_poll()`, at most for the config's `watchdog_ns` (0: without limit).
+ *
  * @param dtype a `bb_dtype`, or `BB_OPAQUE(size)` for elements of that many bytes
  * @param ndim dimensions, 0 to BB_MAX_DIMS
  * @param shape elements along each dimension; may be NULL if there are none
  * @param config parameters, or NULL for the defaults
  * @param manager the handle is written here
  * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (dtype, ndim, config, label that is not UTF-8), BB_E_RANGE (the state's size
- *         overflows), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (threads, handles), BB_E_UNSUPPORTED
+ *         overflows), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (threads, handles, more bytes than a
+ *         buffer of the device can have), BB_E_UNSUPPORTED; with a `config.device` also a device status, or a handle
+ *         status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -2924,6 +3116,22 @@ BB_API bb_status bb_manager_acquire_front(bb_manager *m, bb_front *front);
 BB_API bb_status bb_lease_release(bb_lease *lease);
 
 /**
+ * Leases the newest front and its buffer on the manager's device. The upload is complete: the device does not write to
+ * the buffer until the lease is released. Release it when the last work that reads the buffer is done, or is queued
+ * before later work of the device.
+ *
+ * @param m a manager on a device
+ * @param front output
+ * @return BB_OK, BB_E_STATE (a manager on host memory; on OpenGL, no context that shares the device's objects is
+ *         current on this thread), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle
+ *         status
+ * @threadsafety safe to call from any thread; on OpenGL, with a context that shares the device's objects
+ * @realtime may spin, no system call, may allocate
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_acquire_front_device(bb_manager *m, bb_device_front *front);
+
+/**
  * Creates a manager whose fronts are also OpenGL buffers.
  *
  * It works as a manager of `bb_manager_create()`: updates, kernels and CPU fronts are in host memory. Each copy also
@@ -2937,9 +3145,8 @@ BB_API bb_status bb_lease_release(bb_lease *lease);
  * @param shape elements along each dimension; may be NULL if there are none
  * @param config parameters, or NULL for the defaults
  * @param manager the handle is written here
- * @return what `bb_manager_create()` returns, BB_E_ARGUMENT (also a device of another kind), BB_E_LIMIT (also more
- *         bytes than a buffer of the device can have), BB_E_TIMEOUT (the device was not polled), BB_E_DEVICE_LOST,
- *         or a handle status
+ * @return what `bb_manager_create()` returns with a device, BB_E_ARGUMENT (also a device of another kind, or a
+ *         `config.device`)
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -3411,6 +3618,26 @@ BB_API bb_status bb_device_leak_report(bb_device *device, bb_write_fn write, voi
  * @since 0.1
  */
 BB_API bb_status bb_device_destroy(bb_device *device);
+
+/**
+ * Creates a device on a driver of the program's.
+ *
+ * `open` runs before the call returns. All functions that are not documented as optional are required. If the call
+ * fails, `user_data` stays the caller's: `drop` is not called.
+ *
+ * @param flags 0, or `BB_DEVICE_HOST_DRIVEN`
+ * @param label label in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none
+ * @param driver the functions; the table is copied
+ * @param device the handle is written here
+ * @return BB_OK, BB_E_NULL (driver, a required function, device), BB_E_ARGUMENT (flags, reserved, label that is not
+ *         UTF-8), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (threads, handles, or the driver),
+ *         BB_E_UNSUPPORTED (the system refuses a thread, or the driver), BB_E_BACKEND (the driver's `open` failed, or
+ *         its info is out of range), BB_E_DEVICE_LOST (the driver)
+ * @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
+ * @realtime may block, may make a system call, may allocate
+ * @since 0.1
+ */
+BB_API bb_status bb_device_create_driver(uint32_t flags, const char *label, const bb_driver *driver, bb_device **device);
 
 /**
  * Fills a descriptor with the defaults.

@@ -202,9 +202,8 @@ pub(crate) enum ErrorContext {
     /// A driver's code and message for a failed step.
     #[cfg(feature = "gl")]
     Driver { step: &'static str, code: u32, text: Label<40> },
-    /// A backend's message for a failed step.
-    #[cfg(feature = "wgpu")]
-    Backend { step: &'static str, text: Label<44> },
+    /// A message for a failed call.
+    Message { what: &'static str, text: Label<44> },
 }
 
 /// The reason of a refused or failed call. Displays as one line that names the parameter, its value and the remedy.
@@ -357,10 +356,22 @@ impl Error {
         Error::new(status, ErrorContext::Driver { step, code, text: Label::new(text) })
     }
 
-    #[cfg(feature = "wgpu")]
+    /// `what`, a call of a system or a driver, failed with a message, of which the first 44 bytes are kept.
+    ///
+    /// ```
+    /// use backbuf::{Error, Status};
+    /// let error = Error::message(Status::DeviceLost, "vkQueueSubmit", "the queue hangs");
+    /// assert_eq!(error.to_string(), "the device is lost: vkQueueSubmit: the queue hangs");
+    /// ```
     #[cold]
-    pub(crate) fn driver_message(status: Status, step: &'static str, text: &str) -> Error {
-        Error::new(status, ErrorContext::Backend { step, text: Label::new(text) })
+    pub fn message(status: Status, what: &'static str, text: &str) -> Error {
+        Error::new(status, ErrorContext::Message { what, text: Label::new(text) })
+    }
+
+    /// This error with another status.
+    #[cold]
+    pub(crate) fn with_status(self, status: Status) -> Error {
+        Error { status, ..self }
     }
 }
 
@@ -418,9 +429,8 @@ impl fmt::Display for Error {
             ErrorContext::Driver { step, code, text } => {
                 write!(f, "{}: {step}: {} ({code:#x})", self.status.summary(), text.as_str())
             }
-            #[cfg(feature = "wgpu")]
-            ErrorContext::Backend { step, text } => {
-                write!(f, "{}: {step}: {}", self.status.summary(), text.as_str())
+            ErrorContext::Message { what, text } => {
+                write!(f, "{}: {what}: {}", self.status.summary(), text.as_str())
             }
         }
     }

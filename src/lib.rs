@@ -59,6 +59,10 @@ pub use manager::manager::Manager;
 pub use sync::wait_check::{set_interruptible, with_wait_check};
 pub use sys::clock::Timeout;
 
+// Unit tests of `ffi` run the suites of `tests/common`, which name the crate.
+#[cfg(all(test, feature = "capi"))]
+extern crate self as backbuf;
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

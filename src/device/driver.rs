@@ -168,14 +168,7 @@ pub unsafe trait Driver {
     /// Creates a buffer that is mapped for writing as a whole, whatever its usage, and returns the address of its bytes. The default
     /// suits drivers that can map any new buffer.
     fn create_mapped(&mut self, bytes: u64, usage: Usage, label: &str) -> Result<(Native, NonNull<u8>)> {
-        let buffer = self.create(bytes, usage, label)?;
-        match self.map(buffer, MapMode::Write, 0, bytes) {
-            Ok(data) => Ok((buffer, data)),
-            Err(error) => {
-                self.delete(buffer);
-                Err(error)
-            }
-        }
+        create_and_map(self, bytes, usage, label)
     }
 
     /// Creates a buffer that the host writes to while the device uses it: a submit sees what was written before it. The buffer is
@@ -238,6 +231,23 @@ pub unsafe trait Driver {
     /// The driver itself, for callers that know its type.
     fn as_any(&mut self) -> Option<&mut dyn Any> {
         None
+    }
+}
+
+/// [`Driver::create_mapped`] of a driver that can map any new buffer.
+pub(crate) fn create_and_map<D: Driver + ?Sized>(
+    driver: &mut D,
+    bytes: u64,
+    usage: Usage,
+    label: &str,
+) -> Result<(Native, NonNull<u8>)> {
+    let buffer = driver.create(bytes, usage, label)?;
+    match driver.map(buffer, MapMode::Write, 0, bytes) {
+        Ok(data) => Ok((buffer, data)),
+        Err(error) => {
+            driver.delete(buffer);
+            Err(error)
+        }
     }
 }
 

@@ -33,7 +33,7 @@ bitflags! {
     }
 }
 
-fn host_driven(flags: u32) -> Result<bool> {
+pub(super) fn host_driven(flags: u32) -> Result<bool> {
     Ok(input::flags::<DeviceFlags>(flags, "flags")?.contains(DeviceFlags::HOST_DRIVEN))
 }
 
@@ -233,6 +233,8 @@ pub const BB_DEVICE_HOST: u32 = 1;
 pub const BB_DEVICE_GL: u32 = 2;
 /// `bb_device_info.kind`: WebGPU.
 pub const BB_DEVICE_WGPU: u32 = 3;
+/// `bb_device_info.kind`: a driver of the program.
+pub const BB_DEVICE_CUSTOM: u32 = 4;
 
 /// Information about a device.
 #[derive(Clone, Copy, Debug)]
@@ -240,7 +242,7 @@ pub const BB_DEVICE_WGPU: u32 = 3;
 pub struct bb_device_info {
     /// Bytes of this struct that were written.
     pub struct_size: u32,
-    /// `BB_DEVICE_HOST`, `BB_DEVICE_GL`, `BB_DEVICE_WGPU`.
+    /// `BB_DEVICE_HOST`, `BB_DEVICE_GL`, `BB_DEVICE_WGPU` or `BB_DEVICE_CUSTOM`.
     pub kind: u32,
     /// Maximum size of a buffer in bytes.
     pub max_buffer_size: u64,
@@ -434,7 +436,7 @@ fn describe(info: &DeviceInfo, label: &Label, struct_size: u32) -> bb_device_inf
             DeviceKind::Host => BB_DEVICE_HOST,
             DeviceKind::Gl => BB_DEVICE_GL,
             DeviceKind::Wgpu => BB_DEVICE_WGPU,
-            other => other as u32,
+            DeviceKind::Custom => BB_DEVICE_CUSTOM,
         },
         max_buffer_size: info.limits.max_buffer_size,
         uniform_offset_alignment: info.limits.uniform_offset_alignment,

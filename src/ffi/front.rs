@@ -1,4 +1,4 @@
-//! `bb_front`, `bb_gl_front` and their leases: stable reads of the newest published state.
+//! `bb_front`, `bb_device_front`, `bb_gl_front` and their leases: stable reads of the newest published state.
 
 use std::ffi::c_void;
 
@@ -65,6 +65,61 @@ pub extern "C" fn bb_lease_release(lease: *mut bb_lease) -> bb_status {
     guard_handle("bb_lease_release", lease, |lease| lease::release(object::to_lease(lease)?))
 }
 
+/// The newest published copy of a state in a buffer of the manager's device.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_device_front {
+    /// The backend's handle of the buffer: what `bb_driver.create_buffer` wrote, an OpenGL name, an address on a host
+    /// device.
+    pub native: u64,
+    /// The state's bytes, from the buffer's start.
+    pub bytes: u64,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The newest tag enqueued before its publish; 0 if there is none.
+    pub tag: u64,
+    /// Index of the manager's copy. The buffer of a slot never changes, so that objects made from it may be kept by
+    /// slot.
+    pub slot: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Release it with `bb_lease_release()`; on OpenGL with `bb_lease_release_gl()`.
+    pub lease: *mut bb_lease,
+}
+
+/// Leases the newest front and its buffer on the manager's device. The upload is complete: the device does not write to
+/// the buffer until the lease is released. Release it when the last work that reads the buffer is done, or is queued
+/// before later work of the device.
+///
+/// @param m a manager on a device
+/// @param front output
+/// @return BB_OK, BB_E_STATE (a manager on host memory; on OpenGL, no context that shares the device's objects is
+///         current on this thread), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle
+///         status
+/// @threadsafety safe to call from any thread; on OpenGL, with a context that shares the device's objects
+/// @realtime may spin, no system call, may allocate
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_acquire_front_device(
+    m: *mut bb_manager,
+    front: *mut bb_device_front,
+) -> bb_status {
+    on("bb_manager_acquire_front_device", m, |own: &Manager| {
+        // SAFETY: the header requires memory for a front.
+        let out = unsafe { input::output(front, "front") }?;
+        let leased = acquire_device_front(own.shared.copies())?;
+        out.set(bb_device_front {
+            native: leased.native.0,
+            bytes: leased.front.bytes,
+            epoch: leased.front.epoch,
+            tag: leased.front.tag,
+            slot: leased.slot,
+            reserved: 0,
+            lease: handle::of_lease(leased.front.lease, m as u64) as *mut bb_lease,
+        })
+    })
+}
+
 /// The newest published copy of a state in an OpenGL buffer.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -99,9 +154,8 @@ pub struct bb_gl_front {
 /// @param shape elements along each dimension; may be NULL if there are none
 /// @param config parameters, or NULL for the defaults
 /// @param manager the handle is written here
-/// @return what `bb_manager_create()` returns, BB_E_ARGUMENT (also a device of another kind), BB_E_LIMIT (also more
-///         bytes than a buffer of the device can have), BB_E_TIMEOUT (the device was not polled), BB_E_DEVICE_LOST,
-///         or a handle status
+/// @return what `bb_manager_create()` returns with a device, BB_E_ARGUMENT (also a device of another kind, or a
+///         `config.device`)
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -41,8 +41,8 @@ pub struct bb_receiver(());
 #[derive(Debug)]
 pub struct bb_stream(());
 
-/// A device: buffers and a submission timeline, on host memory, OpenGL or WebGPU. Made by `bb_device_create_host()`,
-/// `bb_device_create_gl()` and `bb_device_create_wgpu()`.
+/// A device: buffers and a submission timeline, on host memory, OpenGL, WebGPU or a driver of the program. Made by
+/// `bb_device_create_host()`, `bb_device_create_gl()`, `bb_device_create_wgpu()` and `bb_device_create_driver()`.
 #[derive(Debug)]
 pub struct bb_device(());
 

@@ -7,8 +7,8 @@ use crate::device::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Label, Result, Status};
 use crate::ffi::callback::{UserData, bb_drop_fn, boxed_callback, discard};
-use crate::ffi::guard::{destroy_by, guard, on};
-use crate::ffi::handle::{Kind, bb_manager};
+use crate::ffi::guard::{destroy_by, guard, on, with};
+use crate::ffi::handle::{Kind, bb_device, bb_manager};
 use crate::ffi::input;
 use crate::ffi::object::{Object, ReservedSlot};
 use crate::ffi::status::bb_status;
@@ -113,6 +113,8 @@ pub struct bb_manager_config {
     pub max_extra_copies: u32,
     /// 0.
     pub reserved: u32,
+    /// The device that gets a copy of each front, or NULL for host memory alone. NULL for `bb_manager_create_gl()`.
+    pub device: *mut bb_device,
 }
 
 /// Fills a config with the defaults.
@@ -145,6 +147,7 @@ fn defaults() -> bb_manager_config {
         worker_affinity: core.affinity,
         max_extra_copies: BB_EXTRA_COPIES_AUTO,
         reserved: 0,
+        device: std::ptr::null_mut(),
     }
 }
 
@@ -281,13 +284,19 @@ impl Object for Manager {
 /// The state is zeros, or the config's `initial`; its epoch is 0, and fronts may be acquired at once. States without
 /// elements and without dimensions are allowed. If the call fails, `flush_user_data` stays the caller's.
 ///
+/// With `config.device`, each copy also has a buffer on that device, to which changes are uploaded before the copy is
+/// published; `bb_manager_acquire_front_device()` leases it. If the device is host-driven and its owner is another
+/// thread, the call waits for `bb_device_poll()`, at most for the config's `watchdog_ns` (0: without limit).
+///
 /// @param dtype a `bb_dtype`, or `BB_OPAQUE(size)` for elements of that many bytes
 /// @param ndim dimensions, 0 to BB_MAX_DIMS
 /// @param shape elements along each dimension; may be NULL if there are none
 /// @param config parameters, or NULL for the defaults
 /// @param manager the handle is written here
 /// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (dtype, ndim, config, label that is not UTF-8), BB_E_RANGE (the state's size
-///         overflows), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (threads, handles), BB_E_UNSUPPORTED
+///         overflows), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (threads, handles, more bytes than a
+///         buffer of the device can have), BB_E_UNSUPPORTED; with a `config.device` also a device status, or a handle
+///         status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -328,8 +337,18 @@ pub(super) unsafe fn create(
     // SAFETY: as above.
     let shape = unsafe { input::many(shape, u64::from(ndim), "shape") }?;
     let slot = ReservedSlot::take()?;
-    // SAFETY: promised by the caller: the config's pointers are as the header says.
-    let manager = unsafe { make(device, dtype, shape, &config) }?;
+    let make = |device: Option<&Device>| {
+        // SAFETY: promised by the caller: the config's pointers are as the header says.
+        unsafe { make(device, dtype, shape, &config) }
+    };
+    let manager = match device {
+        _ if config.device.is_null() => make(device),
+        None => with(config.device, |device: &Device| make(Some(device))),
+        Some(_) => {
+            let reason = "must be NULL: the device is a parameter of this call";
+            Err(Error::param(Status::Argument, "config.device", reason))
+        }
+    }?;
     out.set(slot.fill(manager)? as *mut bb_manager)?;
     if config.flush.is_none() {
         // Nothing uses the data: it is released here, as by `bb_set_log()` without a function.

@@ -25,6 +25,8 @@ mod buffer;
 mod callback;
 mod device;
 mod device_buffer;
+mod driver;
+mod driver_table;
 mod dynamic;
 mod encoder;
 mod foreign;

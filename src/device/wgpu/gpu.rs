@@ -55,7 +55,7 @@ struct GpuLoss {
 
 impl GpuLoss {
     fn set(&self, step: &'static str, text: &str) -> Error {
-        *self.error.get_or_init(|| Error::driver_message(Status::DeviceLost, step, text))
+        *self.error.get_or_init(|| Error::message(Status::DeviceLost, step, text))
     }
 }
 
@@ -203,19 +203,17 @@ impl Gpu {
         log::record(Level::Error, "device", label, format_args!("{step}: {error}"));
         match error {
             wgpu::Error::OutOfMemory { .. } => {
-                Error::driver_message(Status::OutOfMemory, step, "wgpu is out of memory")
+                Error::message(Status::OutOfMemory, step, "wgpu is out of memory")
             }
             wgpu::Error::Validation { source, .. } | wgpu::Error::Internal { source, .. } => {
-                Error::driver_message(Status::Backend, step, &innermost(&**source).to_string())
+                Error::message(Status::Backend, step, &innermost(&**source).to_string())
             }
         }
     }
 
     /// The error of a call that wgpu refused: the loss of a device that is lost, else `text`.
     pub(super) fn refused(&self, step: &'static str, text: &str) -> Error {
-        self.check_alive()
-            .err()
-            .unwrap_or_else(|| Error::driver_message(Status::Backend, step, first_line(text)))
+        self.check_alive().err().unwrap_or_else(|| Error::message(Status::Backend, step, first_line(text)))
     }
 
     pub(super) fn create_buffer(&self, desc: &wgpu::BufferDescriptor<'_>) -> Result<wgpu::Buffer> {
@@ -324,8 +322,6 @@ fn request_device(adapter: &wgpu::Adapter, label: Label) -> Result<Gpu> {
     };
     match ready_now(adapter.request_device(&desc))? {
         Ok((device, queue)) => Gpu::opened(device, queue, adapter, label),
-        Err(error) => {
-            Err(Error::driver_message(Status::Unsupported, "Adapter::request_device", &error.to_string()))
-        }
+        Err(error) => Err(Error::message(Status::Unsupported, "Adapter::request_device", &error.to_string())),
     }
 }

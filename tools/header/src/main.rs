@@ -71,7 +71,7 @@ fn generate(root: &Path) -> Result<String, Box<dyn Error>> {
 }
 
 /// The files of src/ffi with C declarations, in the order of the header.
-const PARTS: [&str; 31] = [
+const PARTS: [&str; 33] = [
     "handle",
     "status",
     "callback",
@@ -86,6 +86,8 @@ const PARTS: [&str; 31] = [
     "task",
     "watch",
     "device",
+    "driver_table",
+    "driver",
     "buffer",
     "request",
     "device_buffer",
