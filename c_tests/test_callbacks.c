@@ -557,6 +557,9 @@ static void a_runtime_ends_after_many_other_drop_functions(void) {
     OK(bb_manager_reserve_back(m, BB_BACK_KEEP, BB_FOREVER, &back));
     const bb_kernel late = {kernel_of_the_runtime, NULL, drop_of_a_late_runtime, 0, 8, 0, 0};
     OK(bb_manager_enqueue_kernel(m, &late, BB_FOREVER));
+    static const uint32_t lent[8];
+    const bb_update borrowed = {.count = LENGTH(lent), .data = lent};
+    OK(bb_manager_enqueue_borrowed(m, &borrowed, drop_of_a_late_runtime, NULL, BB_FOREVER));
     const int calls = atomic_load(&runtime_calls);
     OK(bb_end_callbacks(drop_of_a_late_runtime, BB_FOREVER));
     OK(bb_manager_commit_back(m, &back, 0));

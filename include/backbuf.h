@@ -3054,7 +3054,8 @@ BB_API bb_status bb_manager_enqueue_region(bb_manager *m, const bb_region *regio
  * Enqueues an update whose data is not copied before the call returns: the data must stay unchanged until `release`
  * is called.
  *
- * If the call succeeds, `release` is called exactly once, on the worker, even if the manager is destroyed before. If
+ * If the call succeeds, `release` is called exactly once, on the worker, even if the manager is destroyed before, unless
+ * `bb_end_callbacks()` has ended the callbacks with this function. The data must then stay as long as the manager. If
  * the call fails it is not called, and the data stays the caller's.
  *
  * @param m the manager

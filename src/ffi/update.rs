@@ -1,6 +1,7 @@
 //! `bb_manager_enqueue_update…`: updates of the state through the queue.
 
 use std::ffi::c_void;
+use std::mem::ManuallyDrop;
 
 use bitflags::bitflags;
 
@@ -211,7 +212,8 @@ pub(super) unsafe fn region_of<'a>(region: *const bb_region, ndim: usize) -> Res
 /// Enqueues an update whose data is not copied before the call returns: the data must stay unchanged until `release`
 /// is called.
 ///
-/// If the call succeeds, `release` is called exactly once, on the worker, even if the manager is destroyed before. If
+/// If the call succeeds, `release` is called exactly once, on the worker, even if the manager is destroyed before, unless
+/// `bb_end_callbacks()` has ended the callbacks with this function. The data must then stay as long as the manager. If
 /// the call fails it is not called, and the data stays the caller's.
 ///
 /// @param m the manager
@@ -249,10 +251,10 @@ pub unsafe extern "C" fn bb_manager_enqueue_borrowed(
 }
 
 fn release_of(release: unsafe extern "C" fn(*mut c_void), user_data: *mut c_void) -> Result<Release> {
-    let user_data = UserData::new(user_data, None);
-    // SAFETY: the caller's function and data; the core calls it exactly once.
-    let release = move || unsafe { release(user_data.get()) };
-    Ok(boxed(release)?)
+    // Its drop calls `release`, unless `bb_end_callbacks` has ended the callbacks with this function. A closure that is
+    // dropped without running drops nothing, so a refused release is not called.
+    let data = ManuallyDrop::new(UserData::new(user_data, Some(release)));
+    Ok(boxed(move || drop(ManuallyDrop::into_inner(data)))?)
 }
 
 /// Enqueues a kernel. If the call fails, `user_data` stays the caller's and `drop` is not called.
