@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import queue
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -37,6 +38,15 @@ def empty_functions(folder: Path) -> ModuleType:
     return module
 
 
+@dataclass(frozen=True)
+class Update:
+    """The original design's `BufferUpdate`."""
+
+    offset: int
+    length: int
+    data: np.ndarray
+
+
 class Naive:
     """The state as two flat arrays of `elements` float64; the worker swaps them when it reaches a `synchronize`."""
 
@@ -50,6 +60,10 @@ class Naive:
     def enqueue(self, data: np.ndarray, byte_offset: int) -> None:
         """Queues a copy of `data` for `byte_offset`."""
         self.queue.put((byte_offset // 8, data.copy()))
+
+    def enqueue_update(self, update: Update) -> None:
+        """Queues a copy of an update."""
+        self.queue.put((update.offset // 8, update.data.copy()))
 
     def synchronize(self) -> None:
         """Waits until the worker has applied all queued updates and has swapped the copies."""

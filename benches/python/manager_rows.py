@@ -10,9 +10,10 @@ from contextlib import ExitStack, contextmanager
 from itertools import repeat
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
-from manager_peers import Naive, empty_functions
+from manager_peers import Naive, Update, empty_functions
 from measure import Loop, alternate, figures
 
 HERE = Path(__file__).resolve().parent
@@ -21,6 +22,7 @@ CACHE = HERE.parent.parent / "target" / "bench" / "cffi"
 ELEMENTS = 32 * 1024
 SMALL = 16
 MANY = 1000
+WHOLE = 512  # elements of a state that is assigned as a whole
 
 
 def loop(call: Callable[..., object], *arguments: object, after: Callable[[], object] | None = None) -> Loop:
@@ -45,6 +47,18 @@ def from_buffer_loop(cffi: ModuleType, data: np.ndarray) -> Loop:
         started = time.perf_counter()
         for _ in repeat(None, times):
             copy(null, 64, from_buffer(data), SMALL)
+        return time.perf_counter() - started
+
+    return run
+
+
+def assign_loop(target: Any, index: Any, value: np.ndarray) -> Loop:
+    """Times `target[index] = value`, inline."""
+
+    def run(times: int) -> float:
+        started = time.perf_counter()
+        for _ in repeat(None, times):
+            target[index] = value
         return time.perf_counter() - started
 
     return run
@@ -113,6 +127,45 @@ def measure(row: str, seconds: float) -> dict[str, object]:
             per_call = MANY
             # Each thousand is published: without that, ever more of the same epoch would be measured.
             loops = {"ours": loop(lambda: (m.put(indices, values), m.synchronize()))}
+        elif row == "buffer_update":
+            m.enqueue(backbuf.BufferUpdate(64, SMALL, small))
+            right = bool((published()[8 : 8 + SMALL] == small).all())
+            loops = {
+                "ours": loop(lambda: m.enqueue(backbuf.BufferUpdate(64, SMALL, small))),
+                "naive_python": loop(lambda: naive.enqueue_update(Update(64, SMALL, small)), after=naive.synchronize),
+                "limit.cffi_from_buffer": from_buffer_loop(cffi, small),
+            }
+        elif row == "buffer_updates":
+            writes = [(int(index) * 8, 1, values[number : number + 1]) for number, index in enumerate(indices)]
+            updates = [backbuf.BufferUpdate(*write) for write in writes]
+            m.enqueue(updates)
+            right = bool((published()[indices] == values).all())
+            per_call = MANY
+            own = [Update(*write) for write in writes]
+
+            def each() -> None:
+                for update in own:
+                    naive.enqueue_update(update)
+
+            loops = {
+                "ours": loop(lambda: (m.enqueue(updates), m.synchronize())),
+                "naive_python": loop(each, after=naive.synchronize),
+            }
+        elif row == "assign":
+            m[8 : 8 + SMALL] = small
+            right = bool((published()[8 : 8 + SMALL] == small).all())
+            loops = {
+                "ours": assign_loop(m, slice(8, 8 + SMALL), small),
+                "naive_python": loop(naive.enqueue, small, 64, after=naive.synchronize),
+                "limit.cffi_from_buffer": from_buffer_loop(cffi, small),
+            }
+        elif row == "assign_all":
+            whole = stack.enter_context(backbuf.CBufferManager((WHOLE,), dtype="f8"))
+            data = np.arange(WHOLE, dtype="f8")
+            whole[...] = data
+            whole.synchronize()
+            right = bool((whole.snapshot() == data).all())
+            loops = {"ours": assign_loop(whole, ..., data), "limit.numpy_copy": assign_loop(np.empty(WHOLE), ..., data)}
         elif row == "sync_empty":
             epoch = m.synchronize()
             right = m.synchronize() == epoch
