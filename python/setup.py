@@ -153,8 +153,8 @@ setup(
     ext_modules=[
         Extension(
             "backbuf._hot",
-            ["src/backbuf/_hot.c", "src/backbuf/_hot_ring.c"],
-            depends=["src/backbuf/_hot.h"],
+            [f"src/backbuf/_hot{part}.c" for part in ("", "_index", "_ring", "_update")],
+            depends=["src/backbuf/_hot.h", "src/backbuf/_hot_manager.h"],
             include_dirs=[str(HEADER.parent), numpy.get_include()],
             define_macros=[("Py_LIMITED_API", "0x030B0000")] if limited else [],
             extra_compile_args=["-std=c11", "-O2", "-fno-plt", "-Wall", "-Wextra", "-fvisibility=hidden"],

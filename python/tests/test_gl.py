@@ -61,10 +61,10 @@ def test_device_info() -> None:
         assert info.max_buffer_size == 2**31 - 4
         assert info.uniform_offset_alignment > 0
         assert all(capability.isidentifier() for capability in info.capabilities)
-        assert repr(device) == "<Device 'own' open>"
+        assert repr(device) == f"<Device 'own' OpenGL on {info.name}, open>"
         assert "own" in backbuf.dump()
         assert device.leak_report() == ""
-    assert repr(device) == "<Device 'own' closed>"
+    assert repr(device) == f"<Device 'own' OpenGL on {info.name}, closed>"
     device.close()
     for call in (device.info, device.statistics, device.leak_report, device.poll, lambda: device.handle):
         with pytest.raises(backbuf.ClosedError):
@@ -95,7 +95,11 @@ def test_a_front_stays_until_it_is_released(stage: Stage) -> None:
     m[:] = 7
     m.synchronize()
     f = m.front_gl()
-    assert repr(f) == f"<GLFront buffer {f.buffer}, slot {f.slot}, epoch 1, tag 0, held>"
+    backend = f"OpenGL on {stage.device.info().name}"
+    assert repr(f) == f"<GLFront buffer {f.buffer}, slot {f.slot}, {backend}, epoch 1, tag 0, held>"
+    assert backend in repr(m)
+    with pytest.raises(TypeError, match=r"use m\.front\(\)"):
+        np.asarray(f)
     for step in range(10):
         m[:] = step
         m.synchronize()
@@ -251,7 +255,7 @@ def test_a_manager_that_c_code_owns(stage: Stage) -> None:
     seen[:] = 3
     seen.synchronize()
     assert on(stage, seen).tolist() == [3] * 4
-    assert (seen.device, repr(seen)) == (None, "<GLBufferManager 'engine' (4,) float32, epoch 1, open>")
+    assert (seen.device, repr(seen)) == (None, "<GLBufferManager 'engine' (4,) float32, OpenGL, epoch 1, open>")
     in_host_memory = backbuf.CBufferManager(4)
     with pytest.raises(backbuf.StateError, match="host memory"):
         GLBufferManager.attach(in_host_memory.handle).front_gl()

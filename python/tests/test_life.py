@@ -20,14 +20,14 @@ from backbuf._library import ffi, lib
 
 def test_repr() -> None:
     m = CBufferManager((3, 256, 256), "f4", label="flood")
-    assert repr(m) == "<CBufferManager 'flood' (3, 256, 256) float32, epoch 0, open>"
+    assert repr(m) == "<CBufferManager 'flood' (3, 256, 256) float32, host memory, epoch 0, open>"
     m.enqueue(1.0)
     m.synchronize()
     m.close()
-    assert repr(m) == "<CBufferManager 'flood' (3, 256, 256) float32, epoch 1, closed>"
+    assert repr(m) == "<CBufferManager 'flood' (3, 256, 256) float32, host memory, epoch 1, closed>"
     m.destroy()
-    assert repr(m) == "<CBufferManager 'flood' (3, 256, 256) float32, released>"
-    assert repr(CBufferManager(2)) == "<CBufferManager (2,) float64, epoch 0, open>"
+    assert repr(m) == "<CBufferManager 'flood' (3, 256, 256) float32, host memory, released>"
+    assert repr(CBufferManager(2)) == "<CBufferManager (2,) float64, host memory, epoch 0, open>"
 
 
 def test_properties(manager: Manager) -> None:

@@ -57,7 +57,7 @@ def test_read_a_live_state(tmp_path: Path) -> None:
             assert engine.engine_stop() == 0
     assert seen == sorted(set(seen))
     assert len(seen) in (20, 21)
-    assert repr(m).startswith("<CBufferManager 'flood' (3, 256, 256) float32, epoch ")
+    assert repr(m).startswith("<CBufferManager 'flood' (3, 256, 256) float32, attached, epoch ")
     assert repr(m).endswith("closed>")
     last = m.front()
     assert engine.engine_end() == 0

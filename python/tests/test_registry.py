@@ -327,7 +327,7 @@ FIELDS = [
     ({"size": -1}, ValueError, "size is -1"),
     ({"size": 2**64}, ValueError, "size is 18446744073709551616"),
     ({"size": 2**63 - 1}, ValueError, "more elements than"),
-    ({"size": 2.5}, TypeError, "integer"),
+    ({"size": 2.5}, TypeError, "give an int"),
     ({"size": True}, TypeError, "bool"),
     ({"location": "global"}, ValueError, "'shared' or 'local'"),
     ({"location": None}, ValueError, "'shared' or 'local'"),
@@ -339,7 +339,7 @@ FIELDS = [
     ({"lifetime": (0, 0)}, ValueError, r"lifetime is \(0, 0\)"),
     ({"lifetime": (-1, 3)}, ValueError, r"lifetime is \(-1, 3\)"),
     ({"lifetime": (0, 2**64)}, ValueError, "lifetime is"),
-    ({"lifetime": 3}, TypeError, "iterable"),
+    ({"lifetime": 3}, TypeError, "lifetime is a int: give a pair"),
     ({"colour": "red"}, TypeError, "colour"),
 ]
 PLAIN = {"name": "new", "size": 3, "location": "shared"}

@@ -87,7 +87,7 @@ def test_all_kinds_of_buffers_are_taken_by_their_bytes(kind: str) -> None:
     assert tx.send(BUFFERS[kind]()) == 8
     assert tx.feed(BUFFERS[kind]()) == 8
     assert tx.write(data=BUFFERS[kind]()) == 8
-    assert rx.recv(n=64) == b"12345678" * 3
+    assert rx.recv(size=64) == b"12345678" * 3
 
 
 @pytest.mark.parametrize("empty", [b"", np.empty((0, 3)), np.empty(0, "f8")])

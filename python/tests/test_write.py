@@ -122,8 +122,11 @@ def test_raw_bytes_are_whole_elements(manager: Manager) -> None:
     assert state(m).tolist() == [1, 2, 3, 0]
     with pytest.raises(ValueError, match="data has 6 bytes"):
         m.enqueue(b"123456")
-    with pytest.raises(TypeError, match="data has dtype uint8"):
-        m.enqueue(memoryview(b"1234"))
+    m.enqueue(memoryview(b"\4\0\0\0"), 12)
+    assert state(m).tolist() == [1, 2, 3, 4]
+    for typed in (np.zeros(4, "u1"), array.array("b", [1, 2, 3, 4])):  # never reinterpreted
+        with pytest.raises(TypeError, match=r"data has dtype u?int8"):
+            m.enqueue(typed)
     u = manager(4, "u1")
     u.enqueue(b"abc", 1)
     u.enqueue(memoryview(b"z"))

@@ -161,6 +161,11 @@ __all__ = [
     "spsc_buffer",
 ]
 
+# Errors, reprs and documentation show the package as the module of its classes, not the file that defines them.
+for _name in __all__:
+    if isinstance(globals()[_name], type):
+        globals()[_name].__module__ = __name__
+
 
 @atexit.register
 def _at_exit() -> None:

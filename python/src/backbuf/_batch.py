@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _errors
-from ._layout import PutStructs, RegionStruct, fill_of, pointer, unsigned, update_of, updates_of
+from ._arguments import c_text, unsigned
+from ._layout import PutStructs, RegionStruct, fill_of, pointer, update_of, updates_of
 from ._library import address, ffi, lib
 from ._memory import Array, LeasedMemory, is_referenced
 from ._owner import Unique
@@ -166,7 +167,7 @@ class Task(Unique):
 
     def __init__(self, manager: ManagerWrites, label: str) -> None:
         task = ffi.new("bb_task **")
-        _errors.check(lib.bb_task_begin(manager._pointer(), label.encode(), task))
+        _errors.check(lib.bb_task_begin(manager._pointer(), c_text(label, "label"), task))
         self._task = task[0]
 
     def end(self) -> None:

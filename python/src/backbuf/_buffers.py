@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _errors
+from ._arguments import c_text, dtype_from, flag, instance_of, unsigned
 from ._device import Device
 from ._library import ffi, lib, text
 from ._mapping import MappedArray, MappingOwner, MapRequest, bytes_of, pointer_to
@@ -58,7 +59,7 @@ class DeviceObject(MappingOwner):
     def __init__(self, device: Device, make: Any, kind: str, *arguments: Any) -> None:
         out = ffi.new(f"{kind} **")
         try:
-            _errors.check(call_blocking(make, device._pointer(), *arguments, out))
+            _errors.check(call_blocking(make, instance_of(device, Device, "device")._pointer(), *arguments, out))
         finally:
             # Ctrl-C may end a call that has created the object; it is destroyed together with this one.
             self._device, self._handle, self._lock = device, out[0], threading.Lock()
@@ -90,10 +91,9 @@ class DeviceObject(MappingOwner):
 
 def _desc(size: int, usage: int, mapped_at_creation: bool, label: str) -> tuple[Any, Any]:
     """A `bb_buffer_desc` and the memory that it points to."""
-    if size < 0 or size >= 1 << 64:
-        raise ValueError(f"size is {size}: it must be from 0 to 2**64 - 1 bytes")
-    name = ffi.new("char[]", label.encode())
-    members = {"size": size, "usage": usage, "mapped_at_creation": mapped_at_creation, "label": name}
+    name, mapped = c_text(label, "label"), flag(mapped_at_creation, "mapped_at_creation")
+    sizes = {"size": unsigned(size, "size"), "usage": unsigned(usage, "usage", 32)}
+    members = {**sizes, "mapped_at_creation": mapped, "label": name}
     return ffi.new("bb_buffer_desc *", {"struct_size": ffi.sizeof("bb_buffer_desc"), **members}), name
 
 
@@ -186,16 +186,17 @@ class Buffer(_InfoBuffer):
             StateError: The buffer is mapped already, or a request is pending.
             ArgumentError: The buffer's usage does not allow this mode.
         """
-        length = lib.BB_WHOLE_SIZE if size is None else size
+        length = lib.BB_WHOLE_SIZE if size is None else unsigned(size, "size")
+        element, way, begin = dtype_from(dtype), unsigned(mode, "mode", 32), unsigned(offset, "offset")
         out = ffi.new("bb_request **")
-        _errors.check(lib.bb_buffer_map_async(self._pointer(), mode, offset, length, ffi.NULL, out))
+        _errors.check(lib.bb_buffer_map_async(self._pointer(), way, begin, length, ffi.NULL, out))
         return MapRequest(
-            out[0], lambda: self._range(mode == MapMode.WRITE, offset, length, dtype), lambda _: self.unmap(), repr(self)
+            out[0], lambda: self._range(mode == MapMode.WRITE, begin, length, element), lambda _: self.unmap(), repr(self)
         )
 
     def mapped(self, *, dtype: npt.DTypeLike = np.uint8) -> MappedArray:
         """The bytes of a buffer that was created mapped, for writing until `unmap()`."""
-        return self._range(True, 0, lib.BB_WHOLE_SIZE, dtype)
+        return self._range(True, 0, lib.BB_WHOLE_SIZE, dtype_from(dtype))
 
     def _range(self, writable: bool, offset: int, size: int, dtype: npt.DTypeLike) -> MappedArray:
         # `unmap` of another thread runs either before the range is requested or after its mapping is recorded.
@@ -259,7 +260,7 @@ class GrowableBuffer(DeviceBuffer):
     def reserve(self, size: int) -> bool:
         """Grows to at least `size` bytes and returns whether it has grown."""
         grew = ffi.new("uint32_t *")
-        _errors.check(call_blocking(lib.bb_device_buffer_reserve, self._pointer(), size, grew))
+        _errors.check(call_blocking(lib.bb_device_buffer_reserve, self._pointer(), unsigned(size, "size"), grew))
         return bool(grew[0])
 
     @property
@@ -295,9 +296,10 @@ class Encoder(DeviceObject):
         """
         if isinstance(source, DeviceBuffer) != isinstance(target, DeviceBuffer):
             raise TypeError("source and target must be two Buffers or two DeviceBuffers")
+        read, write = unsigned(source_offset, "source_offset"), unsigned(target_offset, "target_offset")
         call = lib.bb_encoder_copy_bytes if isinstance(source, DeviceBuffer) else lib.bb_encoder_copy
-        length = source.size - source_offset if size is None else size
-        ranges = (source._pointer(), source_offset, target._pointer(), target_offset)
+        length = max(0, source.size - read) if size is None else unsigned(size, "size")
+        ranges = (source._pointer(), read, target._pointer(), write)
         _errors.check(call(self._pointer(), *ranges, length))
         self._kept.append((source, target))
 
@@ -306,9 +308,9 @@ class Encoder(DeviceObject):
 
         The data is kept, not copied, and read at the submit.
         """
-        view = bytes_of(data)
-        kept = pointer_to(view)
-        _errors.check(lib.bb_encoder_write(self._pointer(), target._pointer(), offset, kept, len(view)))
+        view, begin = bytes_of(data), unsigned(offset, "offset")
+        kept, buffer = pointer_to(view), instance_of(target, DeviceBuffer, "target")._pointer()
+        _errors.check(lib.bb_encoder_write(self._pointer(), buffer, begin, kept, len(view)))
         self._kept.append((view, kept, target))
 
     def submit(self) -> int:

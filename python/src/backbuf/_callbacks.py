@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from ._arguments import flag, unsigned
 from ._errors import check, error
-from ._layout import Layout, unsigned
+from ._layout import Layout
 from ._library import address, ffi, lib
 from ._memory import Array, LeasedMemory, Memory
 
@@ -100,6 +101,15 @@ class CallbackErrors:
             raise error(status)
         if self.kernels:
             raise self.kernels.popleft()
+
+
+class Borrowed:
+    """Data that the library uses in place. The reference, and the export of its buffer, end with its release."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
 
 
 class Flush:
@@ -272,7 +282,8 @@ class KernelStruct:
         struct.byte_offset = unsigned(byte_offset, "byte_offset")
         rest = max(0, layout.elements - byte_offset // layout.itemsize)
         struct.count = rest if count is None else unsigned(count, "count")
-        struct.flags = any_thread * lib.BB_KERNEL_ANY_THREAD | overwrites * lib.BB_KERNEL_OVERWRITES
+        is_any, is_whole = flag(any_thread, "any_thread"), flag(overwrites, "overwrites")
+        struct.flags = is_any * lib.BB_KERNEL_ANY_THREAD | is_whole * lib.BB_KERNEL_OVERWRITES
         function = native_address(kernel, "kernel")
         if function is not None:
             check_signature(kernel, layout.dtype)
@@ -325,6 +336,9 @@ def end() -> None:
     if _retained:
         text = "are dropped: managers that Python does not own have not called them before the interpreter's end"
         warnings.warn(f"{len(_retained)} Python callbacks {text}", RuntimeWarning, stacklevel=1)
+        for thing in (thing for things in _retained.values() for thing in things):
+            if isinstance(thing, Borrowed):  # the managers may still read it: never freed
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
 def _in_child() -> None:

@@ -10,17 +10,19 @@ from types import TracebackType
 from typing import Any
 
 from . import _errors
+from ._arguments import c_text, nanoseconds, unsigned
 from ._callbacks import native_address
+from ._html import HtmlFields
 from ._library import address, collect, ffi, lib, text
 from ._owner import Unique, destroy_at_exit
 from ._statistics import DeviceStatistics, counters
-from ._wait import interruptible, nanoseconds
+from ._wait import interruptible
 
 _KINDS = {lib.BB_DEVICE_HOST: "host", lib.BB_DEVICE_GL: "gl", lib.BB_DEVICE_WGPU: "wgpu"}
 
 
 @dataclass(frozen=True)
-class DeviceInfo:
+class DeviceInfo(HtmlFields):
     """Properties of a device (`bb_device_info`)."""
 
     kind: str
@@ -37,6 +39,12 @@ class DeviceInfo:
     """Alignment of offsets in uniform buffers, in bytes."""
     storage_offset_alignment: int
     """Alignment of offsets in storage buffers, in bytes."""
+
+
+def backend_of(info: DeviceInfo) -> str:
+    """Backend and renderer, as objects show them."""
+    names = {"host": "host memory", "gl": "OpenGL", "wgpu": "WebGPU"}
+    return names[info.kind] if info.kind == "host" else f"{names[info.kind]} on {info.name}"
 
 
 class Device(Unique):
@@ -56,8 +64,8 @@ class Device(Unique):
         UnsupportedError: This machine or build has no such device; the message names what is missing.
 
     >>> with backbuf.Device(label="renderer") as device:
-    ...     print(device, device.info().kind)
-    <Device 'renderer' open> gl
+    ...     print(device, device.info().kind)  # doctest: +ELLIPSIS
+    <Device 'renderer' OpenGL on ..., open> gl
     """
 
     def __init__(self, *, label: str | None = None) -> None:
@@ -118,11 +126,9 @@ class Device(Unique):
         >>> device is None or device.info().kind == "wgpu"
         True
         """
-        if adapter is not None and not isinstance(adapter, str):
-            raise TypeError(f"adapter is a {type(adapter).__name__}: give a str")
         self = cls.__new__(cls)
         flags = lib.BB_DEVICE_HOST_DRIVEN if host_driven else 0
-        wanted = ffi.new("char[]", (adapter or "").encode())
+        wanted = c_text("" if adapter is None else adapter, "adapter")
 
         def make(name: Any, made: Any) -> Any:
             size = ffi.sizeof("bb_wgpu_config")
@@ -169,12 +175,12 @@ class Device(Unique):
         self._make(label, make)
 
     def _make(self, label: str | None, make: Callable[[Any, Any], Any]) -> None:
-        self._label, self._handle, self._mapping_owners = label or "", ffi.NULL, weakref.WeakSet[Any]()
-        if not isinstance(self._label, str):
-            raise TypeError(f"label is a {type(label).__name__}: give a str")
+        self._label, self._handle = "" if label is None else label, ffi.NULL
+        self._mapping_owners = weakref.WeakSet[Any]()
         made = ffi.new("bb_device **")
-        _errors.check(make(ffi.new("char[]", self._label.encode()), made))
+        _errors.check(make(c_text(self._label, "label"), made))
         self._handle = made[0]
+        self._backend = backend_of(self.info())
         destroy_at_exit(self)
 
     @property
@@ -252,8 +258,8 @@ class Device(Unique):
             WaitTimeoutError: The timeout expired.
             DeviceLostError: The device is lost.
         """
-        device = self._pointer()
-        _errors.check(interruptible(timeout, lambda left: lib.bb_device_wait_fence(device, fence, left)))
+        device, number = self._pointer(), unsigned(fence, "fence")
+        _errors.check(interruptible(timeout, lambda left: lib.bb_device_wait_fence(device, number, left)))
 
     def close(self) -> None:
         """Closes the device, and its context if the library created it.
@@ -297,7 +303,8 @@ class Device(Unique):
 
     def __repr__(self) -> str:
         label = f"'{self._label}' " if self._label else ""
-        return f"<Device {label}{'closed' if self.closed else 'open'}>"
+        backend = getattr(self, "_backend", "")  # absent if the device could not be created
+        return f"<Device {label}{backend}, {'closed' if self.closed else 'open'}>"
 
 
 def _current() -> tuple[int, int]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
@@ -12,6 +11,7 @@ from . import _errors
 from ._callbacks import native_address
 from ._library import ffi, hot, lib
 from ._owner import Unique, destroy_at_exit
+from ._span import SpanOwner
 from ._statistics import counters
 from ._wait import Deadline, YieldTimer, interruptible, wait_readable, wake
 
@@ -28,33 +28,7 @@ else:
 Self = TypeVar("Self", bound="End")
 
 
-@contextmanager
-def contiguous_bytes(data: Any, name: str, writable: bool = False) -> Iterator[memoryview]:
-    """The bytes of an object with the buffer protocol, whatever the type of its items is."""
-    try:
-        source = ffi.from_buffer(data, require_writable=writable)
-    except TypeError:
-        kind = type(data).__name__
-        raise TypeError(f"{name} is a {kind}: give bytes, or another object with the buffer protocol") from None
-    except (BufferError, ValueError) as error:
-        if writable:
-            raise BufferError(f"{name} is not writable contiguous memory ({error}): fill a bytearray instead") from None
-        raise BufferError(f"{name} is not contiguous memory ({error}): give a copy of {name}, as in bytes({name})") from None
-    with source:
-        yield memoryview(ffi.buffer(source))
-
-
-def size_of(value: Any, name: str, least: int = 0) -> int:
-    """Checks a number of bytes or chunks."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} is a {type(value).__name__}: give an int")
-    number = value.__index__()
-    if not least <= number < 1 << 64:
-        raise ValueError(f"{name} is {number}: it must be from {least} to 2**64 - 1")
-    return int(number)
-
-
-class End(_Base, Unique):
+class End(_Base, SpanOwner, Unique):
     """One end of a ring, or a stream. It is closed when its last reference is dropped.
 
     One thread or task at a time uses an end; `close` may be called from any thread. Objects are created by `spsc_buffer` or
@@ -116,6 +90,7 @@ class End(_Base, Unique):
         """
         handle = self.handle
         self._check_unused()
+        self._check_no_span()
         self._drop_handle()
         return handle
 
@@ -136,6 +111,7 @@ class End(_Base, Unique):
             return
         pointer = self._pointer()
         self._drop_handle()
+        self._span = None  # its memory stays valid as long as views exist
         # While a loop watches the descriptor, its number must not be reused: in that case the waiting task destroys the end.
         # The other end is woken before, since that task may never run again.
         self._call("close", pointer)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from . import _errors
+from . import _errors, _html
 from ._layout import Layout
-from ._library import address, ffi, lib
+from ._library import address, ffi, hot, lib
 from ._memory import Array, LeasedMemory
 from ._owner import Unique
 from ._wait import Deadline, interruptible
@@ -21,11 +21,29 @@ if TYPE_CHECKING:
     from ._manager_handle import ManagerHandle
 
 
-class Front(Unique):
+_PYBUF_FORMAT = 0x4  # asked for by memoryview, and by NumPy where it keeps one
+
+if TYPE_CHECKING or hot is None:
+
+    class _Exporter:
+        """The buffer protocol, without the extension; Python uses it from version 3.12 on."""
+
+        __slots__ = ()
+
+        def __buffer__(self, flags: int, /) -> memoryview:
+            return memoryview(self._exported_array(flags))  # type: ignore[attr-defined]  # of Front
+
+else:
+    _Exporter = hot.Exporter
+
+
+class Front(_Exporter, Unique):
     """A stable front: the state as epoch `epoch` published it. It does not change while it is held.
 
     It is released by its `with` block, by `release()`, or with its last reference. An array that was taken from it keeps the
     memory for as long as the array or one of its views exists. Any thread may use it.
+
+    NumPy and consumers of the buffer protocol or DLPack take the front itself: `np.asarray(f)` is `f.array`.
 
     >>> m = backbuf.CBufferManager((2, 2), "i4")
     >>> m[0] = 7
@@ -33,9 +51,11 @@ class Front(Unique):
     >>> with m.front() as f:
     ...     print(f.epoch, f.array.sum(), f.array.flags.writeable)
     1 14 False
+    >>> int(np.sum(m.front()))
+    14
     """
 
-    __slots__ = ("_layout", "_lease", "epoch", "tag")
+    __slots__ = ("_backend", "_exported", "_label", "_layout", "_lease", "epoch", "tag")
     _copy_hint = "copy its state, as in np.array(front)"
 
     epoch: int
@@ -46,6 +66,8 @@ class Front(Unique):
     def __init__(self, manager: ManagerHandle, layout: Layout) -> None:
         front = ffi.new("bb_front *")
         manager._check(lib.bb_manager_acquire_front(manager._pointer(), front))
+        self._label, self._backend = manager._label, manager._backend
+        self._exported: Array | None = None
         self._lease: LeasedMemory | None = LeasedMemory(address(front.data), front.bytes, False, front.lease)
         self._layout = layout
         self.epoch, self.tag = front.epoch, front.tag
@@ -63,6 +85,25 @@ class Front(Unique):
             if copy is False:
                 raise ValueError(f"copy = False: a front of {array.dtype} becomes an array of {np.dtype(dtype)} only by a copy")
             return np.array(array, dtype=dtype)
+        return array
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        array = self.array
+        if not self._layout.exports.interface:
+            raise AttributeError(f"__array_interface__ has no form of {array.dtype}")
+        # Consumers refer to the front, not to the array: it keeps the memory from here on, also after release().
+        self._exported = array
+        return array.__array_interface__
+
+    def _exported_array(self, flags: int) -> Array:
+        """The array for a request of the buffer protocol."""
+        array = self.array
+        if not self._layout.exports.buffer:
+            raise BufferError(f"the buffer protocol has no form of {array.dtype}: use .array")
+        if not flags & _PYBUF_FORMAT:
+            # Some consumers, such as np.ndarray(buffer=...), end their request at once and refer to the front from then on.
+            self._exported = array
         return array
 
     def __len__(self) -> int:
@@ -114,7 +155,14 @@ class Front(Unique):
 
     def __repr__(self) -> str:
         state = "released" if self._lease is None else "held"
-        return f"<Front {self._layout.shape} {self._layout.dtype}, epoch {self.epoch}, tag {self.tag}, {state}>"
+        label = f"of '{self._label}' " if self._label else ""
+        layout = f"{self._layout.shape} {self._layout.dtype}"
+        return f"<Front {label}{layout}, {self._backend}, epoch {self.epoch}, tag {self.tag}, {state}>"
+
+    def _repr_html_(self) -> str:
+        rows = {"shape": self._layout.shape, "dtype": self._layout.dtype, "epoch": self.epoch, "tag": self.tag}
+        values = None if self._lease is None else self.array
+        return _html.table(f"Front {self._label}", rows | {"backend": self._backend}, values)
 
 
 class Fronts(Unique):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ class GLFront(Unique):
     far, and the buffer is not written before that fence has passed.
     """
 
-    __slots__ = ("_lease", "buffer", "epoch", "nbytes", "offset", "slot", "tag")
+    __slots__ = ("_backend", "_label", "_lease", "buffer", "epoch", "nbytes", "offset", "slot", "tag")
 
     buffer: int
     """The name of the OpenGL buffer. It must not be mapped; copy it into another buffer to read it."""
@@ -42,10 +42,10 @@ class GLFront(Unique):
     tag: int
     """The last tag that was queued before this epoch."""
 
-    def __init__(self, manager: Any) -> None:
-        self._lease = ffi.NULL
+    def __init__(self, manager: GLBufferManager) -> None:
+        self._lease, self._label, self._backend = ffi.NULL, manager._label, manager._backend
         front = ffi.new("bb_gl_front *")
-        _errors.check(lib.bb_manager_acquire_front_gl(manager, front))
+        _errors.check(lib.bb_manager_acquire_front_gl(manager._pointer(), front))
         self._lease = front.lease
         self.buffer, self.slot, self.offset, self.nbytes = front.buffer, front.slot, front.offset, front.bytes
         self.epoch, self.tag = front.epoch, front.tag
@@ -73,7 +73,12 @@ class GLFront(Unique):
 
     def __repr__(self) -> str:
         state = "held" if self._lease else "released"
-        return f"<GLFront buffer {self.buffer}, slot {self.slot}, epoch {self.epoch}, tag {self.tag}, {state}>"
+        label = f"of '{self._label}' " if self._label else ""
+        place = f"{label}buffer {self.buffer}, slot {self.slot}, {self._backend}"
+        return f"<GLFront {place}, epoch {self.epoch}, tag {self.tag}, {state}>"
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> NoReturn:
+        raise TypeError("a GLFront is a buffer of the renderer, not an array: use m.front(), which is in host memory")
 
 
 class GLBufferManager(CBufferManager):
@@ -108,6 +113,7 @@ class GLBufferManager(CBufferManager):
             raise TypeError(f"device is a {type(device).__name__}: give a backbuf.Device, or None for a private one")
         self._own_device = device is None
         self._device = Device(label=config.get("label")) if device is None else device
+        self._backend = self._device._backend
         super().__init__(shape, dtype, **config)
 
     def _create(self, code: int, layout: Layout, config: Any, made: Any) -> int:
@@ -123,7 +129,7 @@ class GLBufferManager(CBufferManager):
     def attach(cls, handle: Any, dtype: npt.DTypeLike | None = None) -> GLBufferManager:
         """Borrows an OpenGL manager that C code owns together with its device; see `backbuf.attach`."""
         self = cls._attached(handle, dtype)
-        self._own_device, self._device = False, None
+        self._own_device, self._device, self._backend = False, None, "OpenGL"
         return self
 
     @property
@@ -148,7 +154,7 @@ class GLBufferManager(CBufferManager):
             StateError: No suitable context is current on this thread.
             DeviceLostError: The device is lost or closed.
         """
-        return GLFront(self._pointer())
+        return GLFront(self)
 
     def destroy(self, timeout: float | None = None) -> None:
         """Destroys the manager; see `CBufferManager.destroy`. A private device is closed with it."""

@@ -3,36 +3,13 @@
  * dtype, a strided array, a full queue) go to the Python method, whose name has a leading underscore; so each rule is
  * implemented once, in Python. */
 
-#include "_hot.h"
-
-#define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
-/* Only the layout of arrays is used, none of NumPy's functions, so nothing is imported. The buffer protocol would cost
- * 5 times as much. */
-#include <numpy/ndarraytypes.h>
+#include "_hot_manager.h"
 
 #define MANY_UPDATES 4096
 
-static struct {
-    bb_status (*enqueue)(bb_manager *, const bb_update *, uint64_t);
-    bb_status (*enqueue_updates)(bb_manager *, const bb_update *, uint64_t, uint64_t);
-    bb_status (*enqueue_tag)(bb_manager *, uint64_t, uint64_t);
-    bb_status (*synchronize)(bb_manager *, uint64_t);
-    bb_status (*epoch)(bb_manager *, uint64_t *);
-} library;
-
-/* Compared by address only; Python keeps them alive. */
-static PyTypeObject *array_type;
-static PyObject *index_dtype;
-
-typedef struct {
-    PyObject base;       /* PyObject_HEAD, for the limited API */
-    bb_manager *manager; /* NULL: all calls go to the Python methods */
-    PyObject *dtype;     /* of the state */
-    uint64_t elements;
-    uint32_t size;         /* bytes of an element */
-    char kind;             /* NumPy's kind of the dtype */
-    char fast_synchronize; /* no Python callback can raise in a synchronize */
-} Hot;
+struct manager_calls manager_calls;
+PyTypeObject *array_type, *update_type;
+static PyObject *index_dtype; /* compared by address only; Python keeps it alive */
 
 PyObject *call_python(PyObject *self, const char *name, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     PyObject *result = NULL, *positional = PyTuple_New(count), *named = NULL,
@@ -58,9 +35,7 @@ out:
     return result;
 }
 
-/* Returns None, or NULL with an exception, or NULL without one if waiting may help: the Python method then tries again
- * with the timeout. */
-static inline PyObject *done(PyObject *self, bb_status status) {
+PyObject *done(PyObject *self, bb_status status) {
     if (status == BB_OK)
         Py_RETURN_NONE;
     switch (status) {
@@ -86,8 +61,7 @@ int unsigned_of(PyObject *number, uint64_t *value) {
     return 0;
 }
 
-/* Converts a Python number into one element; returns 0 if it does not fit or NumPy must convert it. */
-static inline int element_of(const Hot *hot, PyObject *number, void *element) {
+int element_of(const Hot *hot, PyObject *number, void *element) {
     if (hot->kind == 'f' && hot->size >= 4) {
         double value;
         if (PyFloat_CheckExact(number)) {
@@ -122,8 +96,7 @@ static inline int element_of(const Hot *hot, PyObject *number, void *element) {
     return 0;
 }
 
-/* Gets the packed elements of an array of exactly this dtype; returns 0 for all other objects. */
-static int elements_of(PyObject *object, const PyObject *dtype, const void **data, uint64_t *count) {
+int elements_of(PyObject *object, const PyObject *dtype, const void **data, uint64_t *count) {
     PyArrayObject *array = (PyArrayObject *)object;
     if (!Py_IS_TYPE(object, array_type) || (const PyObject *)PyArray_DESCR(array) != dtype ||
         !(PyArray_FLAGS(array) & NPY_ARRAY_C_CONTIGUOUS))
@@ -149,14 +122,18 @@ static inline int arguments(PyObject *const *args, Py_ssize_t count, PyObject *n
 
 static PyObject *hot_enqueue(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     const Hot *hot = (const Hot *)self;
-    uint64_t element[2];
+    Element element;
     bb_update update = {0, 1, element};
     PyObject *offset;
-    if (hot->manager && arguments(args, count, names, 1, "byte_offset", &offset) &&
-        (!offset || unsigned_of(offset, &update.byte_offset)) &&
-        (element_of(hot, args[0], element) ||
-         (elements_of(args[0], hot->dtype, &update.data, &update.count) && update.count <= LONG_BYTES / hot->size))) {
-        PyObject *result = done(self, library.enqueue(hot->manager, &update, 0));
+    if (hot->manager && !names && count == 1 && (Py_IS_TYPE(args[0], update_type) || PyList_CheckExact(args[0]))) {
+        PyObject *result = enqueue_updates(self, args[0]);
+        if (result || PyErr_Occurred())
+            return result;
+    } else if (hot->manager && arguments(args, count, names, 1, "byte_offset", &offset) &&
+               (!offset || unsigned_of(offset, &update.byte_offset)) &&
+               (element_of(hot, args[0], element) || (elements_of(args[0], hot->dtype, &update.data, &update.count) &&
+                                                      update.count <= LONG_BYTES / hot->size))) {
+        PyObject *result = done(self, manager_calls.enqueue(hot->manager, &update, 0));
         if (result || PyErr_Occurred())
             return result;
     }
@@ -183,7 +160,7 @@ static PyObject *hot_put(PyObject *self, PyObject *const *args, Py_ssize_t count
             updates[i] = (bb_update){(uint64_t)index * hot->size, 1, (const char *)values + i * hot->size};
         }
         if (i == many)
-            result = done(self, library.enqueue_updates(hot->manager, updates, many, 0));
+            result = done(self, manager_calls.enqueue_updates(hot->manager, updates, many, 0));
         PyMem_Free(updates);
         if (result || PyErr_Occurred())
             return result;
@@ -195,7 +172,7 @@ static PyObject *hot_tag(PyObject *self, PyObject *const *args, Py_ssize_t count
     const Hot *hot = (const Hot *)self;
     uint64_t tag;
     if (hot->manager && !names && count == 1 && unsigned_of(args[0], &tag)) {
-        PyObject *result = done(self, library.enqueue_tag(hot->manager, tag, 0));
+        PyObject *result = done(self, manager_calls.enqueue_tag(hot->manager, tag, 0));
         if (result || PyErr_Occurred())
             return result;
     }
@@ -217,28 +194,62 @@ static PyObject *hot_synchronize(PyObject *self, PyObject *const *args, Py_ssize
     uint64_t epoch;
     PyObject *timeout;
     if (hot->manager && hot->fast_synchronize && arguments(args, count, names, 0, "timeout", &timeout) &&
-        is_timeout(timeout) && library.synchronize(hot->manager, 0) == BB_OK &&
-        library.epoch(hot->manager, &epoch) == BB_OK)
+        is_timeout(timeout) && manager_calls.synchronize(hot->manager, 0) == BB_OK &&
+        manager_calls.epoch(hot->manager, &epoch) == BB_OK)
         return PyLong_FromUnsignedLongLong(epoch);
     return call_python(self, "_synchronize", args, count, names);
 }
 
+/* --- Exporter: the buffer protocol of objects with a method `_exported_array`, which returns a NumPy array. Before Python 3.12 only types
+ * written in C export buffers. --- */
+
+static int exporter_getbuffer(PyObject *self, Py_buffer *view, int flags) {
+    PyObject *array;
+    int rc;
+    view->obj = NULL;
+    if (!(array = PyObject_CallMethod(self, "_exported_array", "i", flags)))
+        return -1;
+    rc = PyObject_GetBuffer(array, view, flags); /* the view holds the array, and the array the memory */
+    Py_DECREF(array);
+    return rc;
+}
+
+/* Never called, since views refer to the array. NumPy wraps objects that have it into a memoryview, which keeps the array. */
+static void exporter_releasebuffer(PyObject *self, Py_buffer *view) {
+    (void)self;
+    (void)view;
+}
+
+static PyType_Slot exporter_slots[] = {
+    {Py_bf_getbuffer, exporter_getbuffer}, {Py_bf_releasebuffer, exporter_releasebuffer}, {0, NULL}};
+static PyType_Spec exporter_spec = {"backbuf._hot.Exporter", sizeof(PyObject), 0,
+                                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, exporter_slots};
+
 static PyMethodDef manager_methods[] = {HOT_METHOD(enqueue, hot_enqueue), HOT_METHOD(put, hot_put),
                                         HOT_METHOD(tag, hot_tag), HOT_METHOD(synchronize, hot_synchronize), HOT_END};
 
-/* _set_target(manager, dtype, kind, size, elements): sets the manager of the fast paths; manager 0 turns them off. */
+/* _set_target(manager, dtype, kind, size, shape): sets the manager of the fast paths; manager 0 turns them off. */
 static PyObject *hot_set_target(PyObject *self, PyObject *args) {
     Hot *hot = (Hot *)self;
-    unsigned long long manager, elements;
+    unsigned long long manager;
     unsigned int size;
-    PyObject *dtype;
+    PyObject *dtype, *shape;
     int kind;
-    if (!PyArg_ParseTuple(args, "KOCIK", &manager, &dtype, &kind, &size, &elements))
+    if (!PyArg_ParseTuple(args, "KOCIO!", &manager, &dtype, &kind, &size, &PyTuple_Type, &shape))
         return NULL;
+    if (PyTuple_Size(shape) > MAX_DIMS)
+        return PyErr_Format(PyExc_ValueError, "shape has more than %d axes", MAX_DIMS);
+    hot->ndim = (int)PyTuple_Size(shape);
+    hot->elements = 1;
+    for (int axis = 0; axis < hot->ndim; axis++) {
+        hot->shape[axis] = PyLong_AsUnsignedLongLong(PyTuple_GetItem(shape, axis));
+        if (PyErr_Occurred())
+            return NULL;
+        hot->elements *= hot->shape[axis];
+    }
     Py_INCREF(dtype);
     Py_XDECREF(hot->dtype);
     hot->dtype = dtype;
-    hot->elements = elements;
     hot->size = size;
     hot->kind = (char)kind;
     hot->manager = (bb_manager *)(uintptr_t)manager; /* a handle is a number, never an address */
@@ -255,21 +266,26 @@ static void hot_dealloc(PyObject *self) {
 static PyMethodDef type_methods[] = {{"_set_target", hot_set_target, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
 static PyMemberDef type_members[] = {{"_fast_synchronize", T_BOOL, offsetof(Hot, fast_synchronize), 0, NULL},
                                      {NULL, 0, 0, 0, NULL}};
-static PyType_Slot type_slots[] = {
-    {Py_tp_dealloc, hot_dealloc}, {Py_tp_methods, type_methods}, {Py_tp_members, type_members}, {0, NULL}};
+static PyType_Slot type_slots[] = {{Py_tp_dealloc, hot_dealloc},
+                                   {Py_tp_methods, type_methods},
+                                   {Py_tp_members, type_members},
+                                   {Py_mp_ass_subscript, hot_assign},
+                                   {0, NULL}};
 static PyType_Spec type_spec = {"backbuf._hot.Hot", sizeof(Hot), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
                                 type_slots};
 
-/* bind(addresses, ndarray, dtype of indices): the addresses come from cffi, so that both call the same copy of the
- * library. */
+/* bind(addresses, ndarray, BufferUpdate, dtype of indices): the addresses come from cffi, so that both call the same copy
+ * of the library. */
 static PyObject *module_bind(PyObject *module, PyObject *args) {
-    unsigned long long a[5];
+    unsigned long long a[7];
     (void)module;
-    if (!PyArg_ParseTuple(args, "(KKKKK)OO", &a[0], &a[1], &a[2], &a[3], &a[4], &array_type, &index_dtype))
+    if (!PyArg_ParseTuple(args, "(KKKKKKK)OOO", &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &a[6], &array_type,
+                          &update_type, &index_dtype))
         return NULL;
     Py_INCREF((PyObject *)array_type);
+    Py_INCREF((PyObject *)update_type);
     Py_INCREF(index_dtype);
-    memcpy(&library, a, sizeof library);
+    memcpy(&manager_calls, a, sizeof manager_calls);
     Py_RETURN_NONE;
 }
 
@@ -338,7 +354,8 @@ int add_type(PyObject *module, const char *name, PyType_Spec *spec) {
 
 PyMODINIT_FUNC PyInit__hot(void) {
     PyObject *module = PyModule_Create(&module_def);
-    if (module && add_type(module, "Hot", &type_spec) == 0 && ring_add(module) == 0)
+    if (module && add_type(module, "Hot", &type_spec) == 0 && add_type(module, "Update", &update_spec) == 0 &&
+        add_type(module, "Exporter", &exporter_spec) == 0 && ring_add(module) == 0)
         return module;
     Py_XDECREF(module);
     return NULL;

@@ -6,12 +6,14 @@ import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ._library import ffi, lib
+from ._arguments import raw_bytes, unsigned, whole_number
+from ._library import ffi, hot, lib
 from ._memory import Array
 
 _OPAQUE = 1 << 31
@@ -70,33 +72,62 @@ def _is_bfloat16(dtype: np.dtype[Any]) -> bool:
 
 def shape_of(shape: int | Sequence[int]) -> tuple[int, ...]:
     """Checks a shape and converts it into a tuple of ints."""
-    axes = (shape,) if isinstance(shape, (int, np.integer)) else shape
-    found = tuple(operator.index(axis) for axis in axes)
+    try:
+        axes = (shape,) if hasattr(shape, "__index__") else tuple(shape)
+    except TypeError:
+        raise TypeError(f"shape is a {type(shape).__name__}: give an int, or a sequence of ints") from None
+    found = tuple(whole_number(axis, "an axis of shape") for axis in axes)
     if any(not 0 <= axis < 1 << 64 for axis in found):
         raise ValueError(f"shape is {found}: each axis must be from 0 to 2**64 - 1")
     return found
 
 
+class Exports(NamedTuple):
+    """Whether an array that a consumer makes by a protocol has the dtype of the original."""
+
+    buffer: bool
+    interface: bool
+
+    @classmethod
+    def of(cls, dtype: np.dtype[Any]) -> Exports:
+        empty: Any = np.empty(0, dtype)
+        try:
+            buffer = bool(np.asarray(memoryview(empty)).dtype == dtype)
+        except (BufferError, ValueError, TypeError, RuntimeError):
+            buffer = False
+        holder = SimpleNamespace(__array_interface__=empty.__array_interface__)
+        return cls(buffer, bool(np.asarray(holder).dtype == dtype))
+
+
 class Layout:
     """Shape and dtype of a state."""
 
-    __slots__ = ("dtype", "elements", "itemsize", "shape")
+    __slots__ = ("_exports", "dtype", "elements", "itemsize", "shape")
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self.shape, self.dtype, self.itemsize, self.elements = shape, dtype, dtype.itemsize, math.prod(shape)
+        self._exports: Exports | None = None
+
+    @property
+    def exports(self) -> Exports:
+        """The protocols that carry this dtype."""
+        if self._exports is None:
+            self._exports = Exports.of(self.dtype)
+        return self._exports
 
     def packed(self, data: Any) -> Array:
         """Converts `data` into packed elements of this dtype, for calls whose length comes from the data.
 
-        The dtype of `data` must equal the state's, in either byte order. Python numbers adapt as in NumPy; bytes and
-        bytearrays are raw and must be whole elements.
+        The dtype of `data` must equal the state's, in either byte order. Python numbers adapt as in NumPy; buffers of bytes
+        are raw and must be whole elements.
         """
-        if isinstance(data, (bytes, bytearray)):
-            if len(data) % self.itemsize:
+        raw = raw_bytes(data)
+        if raw is not None:
+            if len(raw) % self.itemsize:
                 raise ValueError(
-                    f"data has {len(data)} bytes, which is not a multiple of the {self.itemsize} bytes of {self.dtype}"
+                    f"data has {len(raw)} bytes, which is not a multiple of the {self.itemsize} bytes of {self.dtype}"
                 )
-            return np.frombuffer(data, self.dtype)
+            return np.frombuffer(raw, self.dtype)
         if self._is_weak(data):
             return self._number(data)
         if isinstance(data, (list, tuple, str)):
@@ -105,6 +136,19 @@ class Layout:
         if not _same(array.dtype, self.dtype):
             raise TypeError(f"data has dtype {array.dtype}, the state has {self.dtype}: convert it with .astype()")
         return np.ascontiguousarray(array, self.dtype)
+
+    def borrowed(self, data: Any) -> Array:
+        """An array of this dtype over the memory of `data`, as `packed`, but never a copy."""
+        if self._is_weak(data) or isinstance(data, np.generic):
+            raise TypeError(f"data is a {type(data).__name__}, which has no memory to borrow: give an array or a buffer")
+        packed = self.packed(data)
+        if raw_bytes(data) is not None:
+            is_in_place = memoryview(data).c_contiguous
+        else:
+            is_in_place = np.may_share_memory(packed, np.asarray(data))
+        if packed.size and not is_in_place:
+            raise BufferError(f"data is not contiguous {self.dtype} in native byte order: give a packed copy, or use enqueue()")
+        return packed[...]
 
     def cast(self, value: Any) -> Array:
         """Converts `value` into this dtype, for calls that assign as NumPy does: any cast of the same kind."""
@@ -164,16 +208,41 @@ def _same(given: np.dtype[Any], own: np.dtype[Any]) -> bool:
     return given == own or (given.names is None and own.names is None and np.can_cast(given, own, "equiv"))
 
 
-@dataclass(frozen=True, eq=False)
-class BufferUpdate:
-    """One write: `length` elements of `data` at `offset` bytes in the state."""
+if TYPE_CHECKING or hot is None:
 
-    offset: int
-    """Offset in the state, in bytes."""
-    length: int
-    """Number of elements."""
-    data: Any
-    """The elements; see `CBufferManager.enqueue`."""
+    @dataclass(frozen=True, eq=False, slots=True)
+    class _Update:
+        """The fields of the extension's base type, without the extension."""
+
+        offset: int
+        length: int
+        data: Any
+
+else:
+    _Update = hot.Update
+
+
+class BufferUpdate(_Update):
+    """One write: `length` elements of `data` at `offset` bytes in the state. It does not change.
+
+    Attributes:
+        offset: Offset in the state, in bytes.
+        length: Number of elements.
+        data: The elements: a number, an array of the state's dtype, or any buffer of raw bytes, such as a chunk of a ring; see
+            `CBufferManager.enqueue`.
+
+    >>> backbuf.BufferUpdate(offset=16, length=1, data=2.5)
+    BufferUpdate(offset=16, length=1, data=2.5)
+    """
+
+    __slots__ = ()
+    __match_args__ = ("offset", "length", "data")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(offset={self.offset!r}, length={self.length!r}, data={self.data!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.offset, self.length, self.data)
 
 
 def update_of(layout: Layout, data: Any, byte_offset: int = 0) -> UpdateStruct:
@@ -267,14 +336,6 @@ class PutStructs:
         self._kept = (source, rows)
         self.count = flat.size
         self.structs = ffi.cast("bb_update *", rows.ctypes.data)
-
-
-def unsigned(value: Any, name: str, bits: int = 64) -> int:
-    """Checks an integer of `bits` bits without sign."""
-    number = operator.index(value)
-    if not 0 <= number < 1 << bits:
-        raise ValueError(f"{name} is {number}: it must be from 0 to 2**{bits} - 1")
-    return number
 
 
 def pointer(array: npt.NDArray[Any]) -> Any:

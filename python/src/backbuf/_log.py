@@ -54,6 +54,8 @@ def forward_log(level: int = logging.DEBUG) -> None:
     >>> backbuf.forward_log(logging.CRITICAL + 1)
     """
     global _thread, _level
+    if not isinstance(level, int):
+        raise TypeError(f"level is a {type(level).__name__}: give a level of logging, as in logging.DEBUG")
     wanted = max((ours for ours, theirs in _LEVELS.items() if theirs >= level), default=lib.BB_LOG_OFF)
     with _lock:
         before, _thread, _level = _thread, None, level

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _callbacks, _errors
+from ._arguments import c_text, dtype_from, unsigned, whole_number
 from ._front import Fronts
-from ._layout import Layout, dtype_code, dtype_of, pointer, shape_of, unsigned
+from ._layout import BufferUpdate, Layout, dtype_code, dtype_of, pointer, shape_of
 from ._library import address, addresses, collect, ffi, hot, lib, text, use_extension
 from ._manager_writes import ManagerWrites
 from ._owner import Owner
@@ -74,18 +75,20 @@ class CBufferManager(ManagerWrites):
         worker_affinity: Iterable[int] | None = None,
         max_extra_copies: int | None = None,
     ) -> None:
-        layout = Layout(shape_of(shape), np.dtype(dtype))
+        layout = Layout(shape_of(shape), dtype_from(dtype))
         code = dtype_code(layout.dtype)
         config = ffi.new("bb_manager_config *")
         _errors.check(lib.bb_manager_config_init(config))
         kept: list[Any] = []
         if label is not None:
-            if not isinstance(label, str):
-                raise TypeError(f"label is a {type(label).__name__}: give a str")
-            kept.append(ffi.new("char[]", label.encode()))
+            kept.append(c_text(label, "label"))
             config.label = kept[-1]
         if initial is not None:
-            kept.append(np.ascontiguousarray(np.broadcast_to(layout.cast(initial), layout.shape)))
+            try:
+                values = layout.cast(initial)
+            except TypeError as error:
+                raise TypeError(f"initial: {error}") from None
+            kept.append(np.ascontiguousarray(np.broadcast_to(values, layout.shape)))
             config.initial = pointer(kept[-1])
         for name, number in (
             ("queue_bytes", queue_bytes),
@@ -97,14 +100,11 @@ class CBufferManager(ManagerWrites):
             if number is not None:
                 setattr(config, name, unsigned(number, name))
         if worker_priority is not None:
-            config.worker_priority = worker_priority
+            config.worker_priority = _priority(worker_priority)
         if worker not in _WORKERS:
             raise ValueError(f"worker is {worker!r}: it must be 'shared' or 'only'")
         config.worker = _WORKERS[worker]
-        cpus = set(worker_affinity or ())
-        if not cpus <= set(range(64)):
-            raise ValueError(f"worker_affinity is {sorted(cpus)}: give CPUs from 0 to 63")
-        config.worker_affinity = sum(1 << cpu for cpu in cpus)
+        config.worker_affinity = _cpu_mask(worker_affinity)
         self._callback_errors = _callbacks.CallbackErrors()
         if flush is not None:
             if not callable(flush):
@@ -131,7 +131,7 @@ class CBufferManager(ManagerWrites):
         """Creates a manager with the shape, dtype and content of `array`.
 
         >>> backbuf.CBufferManager.from_array(np.eye(3), label="eye")
-        <CBufferManager 'eye' (3, 3) float64, epoch 0, open>
+        <CBufferManager 'eye' (3, 3) float64, host memory, epoch 0, open>
         """
         initial = np.asarray(array)
         dtype = initial.dtype if initial.dtype.names else initial.dtype.newbyteorder("=")
@@ -144,9 +144,9 @@ class CBufferManager(ManagerWrites):
             raise TypeError(f"handle is a {type(handle).__name__}: give an int, a cffi pointer or a ctypes pointer")
         self = cls.__new__(cls)
         self._callback_errors = _callbacks.CallbackErrors()
-        self._id = ffi.cast("bb_manager *", found)
+        self._id, self._backend = ffi.cast("bb_manager *", found), "attached"
         info = self._info()
-        own = dtype_of(info.dtype) if dtype is None else np.dtype(dtype)
+        own = dtype_of(info.dtype) if dtype is None else dtype_from(dtype)
         if own.itemsize != info.element_size or own.hasobject:
             raise TypeError(f"dtype {own} has {own.itemsize} bytes an element, the state has {info.element_size}")
         self._open(self._id, Layout(tuple(info.shape[0 : info.ndim]), own), text(info.label), None)
@@ -314,7 +314,7 @@ class CBufferManager(ManagerWrites):
 
     def _forget(self) -> None:
         self._id = None
-        self._set_target(0, self._layout.dtype, "V", self._layout.itemsize, self._layout.elements)
+        self._set_target(0, self._layout.dtype, "V", self._layout.itemsize, self._layout.shape)
 
     def __enter__(self: Self) -> Self:
         return self
@@ -326,6 +326,26 @@ class CBufferManager(ManagerWrites):
             self.close()
         else:
             self.destroy()
+
+
+def _priority(value: int) -> int:
+    number = whole_number(value, "worker_priority")
+    if not -(1 << 31) <= number < 1 << 31:
+        raise ValueError(f"worker_priority is {number}: it must fit 32 bits")
+    return number
+
+
+def _cpu_mask(worker_affinity: Iterable[int] | None) -> int:
+    """A set of CPUs as the bits of a number."""
+    try:
+        cpus = set(worker_affinity or ())
+    except TypeError:
+        kind = type(worker_affinity).__name__
+        raise TypeError(f"worker_affinity is a {kind}: give the numbers of CPUs, as in {{0, 2}}") from None
+    numbers = {whole_number(cpu, "a CPU of worker_affinity") for cpu in cpus}
+    if not numbers <= set(range(64)):
+        raise ValueError(f"worker_affinity is {sorted(numbers)}: give CPUs from 0 to 63")
+    return sum(1 << cpu for cpu in numbers)
 
 
 def attach(handle: Any, dtype: npt.DTypeLike | None = None) -> CBufferManager:
@@ -341,7 +361,7 @@ def attach(handle: Any, dtype: npt.DTypeLike | None = None) -> CBufferManager:
 
     >>> owner = backbuf.CBufferManager(3, "f4", label="engine")
     >>> backbuf.attach(owner.handle)
-    <CBufferManager 'engine' (3,) float32, epoch 0, open>
+    <CBufferManager 'engine' (3,) float32, attached, epoch 0, open>
     """
     return CBufferManager._attached(handle, dtype)
 
@@ -352,6 +372,6 @@ def dump() -> str:
 
 
 if hot is not None:
-    calls = (f"bb_manager_{name}" for name in ("enqueue_update", "enqueue_updates", "enqueue_tag", "synchronize", "epoch"))
-    hot.bind(addresses(*calls), np.ndarray, np.dtype(np.int64))
+    verbs = ("enqueue_update", "enqueue_updates", "enqueue_region", "enqueue_fill", "enqueue_tag", "synchronize", "epoch")
+    hot.bind(addresses(*(f"bb_manager_{verb}" for verb in verbs)), np.ndarray, BufferUpdate, np.dtype(np.int64))
 use_extension(CBufferManager, "enqueue", "put", "tag", "synchronize")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from . import _callbacks, _errors
+from . import _callbacks, _errors, _html
 from ._front import Front
 from ._layout import Layout
 from ._library import address, ffi, hot, lib
@@ -24,7 +24,10 @@ if TYPE_CHECKING or hot is None:
 
         _fast_synchronize: bool
 
-        def _set_target(self, manager: int, dtype: object, kind: str, size: int, elements: int, /) -> None: ...
+        def _set_target(self, manager: int, dtype: object, kind: str, size: int, shape: tuple[int, ...], /) -> None: ...
+
+        def __setitem__(self, index: Any, value: Any) -> None:
+            self._assign(index, value)  # type: ignore[attr-defined]  # of ManagerWrites
 
 else:
     _Base = hot.Hot
@@ -40,6 +43,8 @@ class ManagerHandle(_Base, Unique):
     _label: str
     _owner: Owner | None = None
     _device: object = None
+    _backend = "host memory"
+    """Backend and renderer, as the object shows them."""
     _callback_errors: _callbacks.CallbackErrors
     _id: Any = None
     _has_python_callbacks: bool
@@ -48,7 +53,7 @@ class ManagerHandle(_Base, Unique):
     def _open(self, manager: Any, layout: Layout, label: str, owner: Owner | None) -> None:
         self._id, self._layout, self._label, self._owner = manager, layout, label, owner
         kind = layout.dtype.kind if layout.dtype.kind in "fiu" and layout.dtype.isnative else "V"
-        self._set_target(address(manager), layout.dtype, kind, layout.itemsize, layout.elements)
+        self._set_target(address(manager), layout.dtype, kind, layout.itemsize, layout.shape)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -166,4 +171,14 @@ class ManagerHandle(_Base, Unique):
             except _errors.BackbufError as exception:
                 state = _errors.status_names()[exception.status]
         label = f"'{self._label}' " if self._label else ""
-        return f"<{type(self).__name__} {label}{self.shape} {self.dtype}, {state}>"
+        return f"<{type(self).__name__} {label}{self.shape} {self.dtype}, {self._backend}, {state}>"
+
+    def _repr_html_(self) -> str:
+        rows: dict[str, object] = {"shape": self.shape, "dtype": self.dtype, "bytes": self.nbytes, "backend": self._backend}
+        try:
+            info, counted = self._info(), self.statistics()
+        except _errors.BackbufError:
+            return _html.table(repr(self), rows)
+        rows |= {"epoch": info.epoch, "tag": info.tag, "state": _STATES[info.state]}
+        rows |= {"updates": counted.updates, "fronts held": counted.leases_live, "copies": counted.copies_present}
+        return _html.table(f"{type(self).__name__} {self._label}", rows)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy.typing as npt
 
 from . import _callbacks
+from ._arguments import unsigned
 from ._batch import Back, Batch, Task
-from ._layout import PutStructs, RegionStruct, fill_of, pointer, unsigned, update_of, updates_of
+from ._layout import PutStructs, RegionStruct, UpdateStruct, fill_of, pointer, update_of, updates_of
 from ._library import ffi, lib
 from ._manager_handle import ManagerHandle
 from ._wait import interruptible
-
-if TYPE_CHECKING:
-    pass
 
 
 class ManagerWrites(ManagerHandle):
@@ -55,6 +53,48 @@ class ManagerWrites(ManagerHandle):
             return
         update = update_of(self._layout, data, byte_offset)
         self._wait(lib.bb_manager_enqueue_update, timeout, update.struct)
+
+    def enqueue_borrowed(self, data: Any, byte_offset: int = 0, timeout: float | None = None) -> None:
+        """Queues a write without copying the data before the call returns, for large arrays that do not change.
+
+        The data is used in place and kept alive until the manager has copied it into the state and its worker has released
+        it, which may be after the publish; a bytearray cannot be resized until then. Changes made to it meanwhile may or
+        may not be in the state.
+
+        Args:
+            data: A contiguous array of the state's dtype, or a buffer of raw bytes.
+            byte_offset: As for `enqueue`.
+            timeout: As for `enqueue`.
+
+        Raises:
+            TypeError: The dtype of `data` differs from the state's.
+            BufferError: The data cannot be used in place.
+
+        The other errors are those of `enqueue`.
+
+        >>> m = backbuf.CBufferManager((1000, 1000), "f4")
+        >>> m.enqueue_borrowed(np.ones((1000, 1000), "f4"))
+        >>> _ = m.synchronize()
+        >>> m.snapshot().sum()
+        np.float32(1000000.0)
+        """
+        array, manager = self._layout.borrowed(data), self._pointer()
+        update = UpdateStruct(self._layout, array, byte_offset).struct
+        release = ffi.cast("bb_release_fn", _callbacks.drop_function())
+        key = _callbacks.retain(_callbacks.Borrowed(array))
+        self._has_python_callbacks = True
+        status = lib.BB_E_STATE
+
+        def call(left: int) -> int:
+            nonlocal status
+            status = int(lib.bb_manager_enqueue_borrowed(manager, update, release, key, left))
+            return status
+
+        try:
+            self._check(interruptible(timeout, call))
+        finally:
+            if status != 0:  # refused: the library does not release it
+                _callbacks.release(key)
 
     def fill(self, value: Any, byte_offset: int = 0, count: int | None = None, timeout: float | None = None) -> None:
         """Queues `count` copies of one element from `byte_offset` on; without a count, up to the end of the state.
@@ -173,7 +213,8 @@ class ManagerWrites(ManagerHandle):
         """Begins work outside the manager that the next publish waits for: `with m.task("upload"): ...`, or `.end()`."""
         return Task(self, label)
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def _assign(self, index: Any, value: Any) -> None:
+        """`self[index] = value`, which the base class calls."""
         region = RegionStruct(self._layout, index, value)
         self._wait(lib.bb_manager_enqueue_region, None, region.struct)
 

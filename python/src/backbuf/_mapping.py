@@ -14,6 +14,7 @@ import numpy.typing as npt
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from . import _errors
+from ._arguments import dtype_from
 from ._errors import StateError
 from ._library import address, ffi, lib
 from ._memory import Array, Memory
@@ -85,7 +86,7 @@ class MappedArray(NDArrayOperatorsMixin, Unique):
     _copy_hint = "copy the bytes, as in np.array(mapped)"
 
     def __init__(self, mapping: Mapping, owner: object, dtype: npt.DTypeLike) -> None:
-        self._mapping, self._owner, self._dtype = mapping, owner, np.dtype(dtype)
+        self._mapping, self._owner, self._dtype = mapping, owner, dtype_from(dtype)
         if mapping.size % self._dtype.itemsize:
             raise ValueError(f"dtype = {self._dtype}: {mapping.size} mapped bytes are not a whole number of elements")
 
@@ -216,7 +217,10 @@ class MapRequest(Request[MappedArray]):
 
 def bytes_of(data: Any) -> memoryview:
     """The contiguous bytes of any object with the buffer protocol."""
-    view = memoryview(data)
+    try:
+        view = memoryview(data)
+    except TypeError:
+        raise TypeError(f"data is a {type(data).__name__}: give an object with the buffer protocol") from None
     if not view.c_contiguous:
         raise BufferError("data is not contiguous: give np.ascontiguousarray(data)")
     return view.cast("B") if view.nbytes else memoryview(b"")

@@ -8,9 +8,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _errors
-from ._end import End, contiguous_bytes, size_of
+from ._arguments import c_text, contiguous_bytes, flag, size_of
 from ._library import ffi, lib, use_extension
-from ._statistics import EndStatistics
+from ._ring_end import RingEnd, RingReader, RingWriter
 from ._wait import Deadline
 
 if TYPE_CHECKING:
@@ -64,11 +64,9 @@ def spsc_buffer(
     config = ffi.new("bb_spsc_config *")
     _errors.check(lib.bb_spsc_config_init(config))
     config.overwrite_record_size = size_of(overwrite_record_size, "overwrite_record_size")
-    config.flags = checked * lib.BB_SPSC_CHECKED | (not backoff) * lib.BB_SPSC_NO_BACKOFF
+    config.flags = flag(checked, "checked") * lib.BB_SPSC_CHECKED | (not flag(backoff, "backoff")) * lib.BB_SPSC_NO_BACKOFF
     if label is not None:
-        if not isinstance(label, str):
-            raise TypeError(f"label is a {type(label).__name__}: give a str")
-        kept = ffi.new("char[]", label.encode())
+        kept = c_text(label, "label")
         config.label = kept
     sender, receiver = ffi.new("bb_sender **"), ffi.new("bb_receiver **")
     _errors.check(lib.bb_spsc_create(size_of(capacity, "capacity"), config, sender, receiver))
@@ -80,56 +78,6 @@ def spsc_buffer(
 def _record_sent(error: BaseException, sent: int) -> None:
     """Sets `sent` of an exception: the number of bytes that its call sent before."""
     error.sent = sent  # type: ignore[attr-defined]  # any exception may end a call, also asyncio's
-
-
-class RingEnd(End):
-    """Common methods of sender and receiver."""
-
-    _nothing_now: type[_errors.BackbufError]
-
-    @property
-    def capacity(self) -> int:
-        """The size of the ring in bytes."""
-        return self._capacity
-
-    def statistics(self) -> EndStatistics:
-        """The counters of this end, up to its close.
-
-        >>> tx, rx = backbuf.spsc_buffer(1024)
-        >>> tx.send(b"abc")
-        3
-        >>> tx.statistics().bytes, rx.statistics().bytes
-        (3, 0)
-        """
-        return EndStatistics(**self._counters())
-
-    def arm(self, n: int = 1) -> bool:
-        """For custom event loops: returns True if `n` bytes (for a sender, of space) are available or can no longer become
-        available.
-
-        Otherwise it returns False, and `fileno()` becomes readable as soon as that is the case.
-        """
-        try:
-            return not self._arm(self._limit(n))
-        except self._disconnected:
-            return True
-
-    async def wait_for(self, n: int = 1, timeout: float | None = None) -> None:
-        """Waits in an event loop for `n` bytes to receive, or for space to send `n` bytes; at most for the capacity."""
-        wanted, deadline = self._limit(n), Deadline(timeout)
-        if self._yield_timer.should_yield():
-            await self._yield_timer.yield_now()
-        while self._arm(wanted):
-            await self._until_readable(deadline)
-
-    def wait(self, n: int = 1, timeout: float | None = None) -> None:
-        """Like `wait_for`, but blocks this thread."""
-        wanted, end = self._limit(n), self._pointer()
-        verb = "wait_writable" if self._kind == "sender" else "wait_readable"
-        self._check(self._wait_interruptible(timeout, lambda left: self._call(verb, end, wanted, left)))
-
-    def _limit(self, n: int) -> int:
-        return min(size_of(n, "n"), self._capacity)
 
 
 class SPSCSender(RingEnd):
@@ -158,11 +106,11 @@ class SPSCSender(RingEnd):
         8
         >>> tx.send(b"89")
         Traceback (most recent call last):
-        backbuf._errors.ChannelFull: <SPSCSender of 8 bytes, open>: no space now, wait for the receiver
+        backbuf.ChannelFull: <SPSCSender of 8 bytes, open>: no space now, wait for the receiver
         >>> _ = rx.recv(4)
         >>> tx.send(b"89ABCDEF", whole=True)
         Traceback (most recent call last):
-        backbuf._errors.ChannelFull: <SPSCSender of 8 bytes, open>: no space now, wait for the receiver
+        backbuf.ChannelFull: <SPSCSender of 8 bytes, open>: no space now, wait for the receiver
         """
         if whole:
             return self._transfer(lambda end, start, size, sent: lib.bb_sender_send_whole(end, start, size, 0, sent), data)
@@ -177,6 +125,42 @@ class SPSCSender(RingEnd):
     def flush(self) -> None:
         """Publishes fed bytes to the receiver."""
         self._check(lib.bb_sender_flush(self._pointer()))
+
+    def reserve(self, least: int = 1) -> memoryview:
+        """Reserves all free space of the ring for writing in place, without waiting; `commit` sends its first bytes.
+
+        Args:
+            least: The least number of bytes to reserve.
+
+        Returns:
+            A writable view of at least `least` bytes. `commit` releases it. Until then no other call of this end sends.
+
+        Raises:
+            ChannelFull: Less than `least` bytes are free; `wait(least)` waits for them.
+            StateError: A span is open already.
+            ReceiversDisconnected: The receiver is closed.
+
+        >>> tx, rx = backbuf.spsc_buffer(64)
+        >>> view = tx.reserve(16)
+        >>> np.frombuffer(view, "i4")[:3] = [1, 2, 3]
+        >>> tx.commit(12)
+        >>> rx.recv(64)[::4]
+        bytearray(b'\\x01\\x02\\x03')
+        """
+        end = self._pointer()
+        span = ffi.new("bb_span *")
+        self._check(lib.bb_sender_reserve(end, size_of(least, "least"), span))
+        return self._open_span(span, True, lib.bb_sender_commit, end)
+
+    def commit(self, count: int) -> None:
+        """Ends the span of `reserve`, releases its view and sends its first `count` bytes; 0 sends nothing.
+
+        Raises:
+            StateError: No span is open, or it has fewer bytes.
+            BufferError: Slices or arrays over the span are alive. The span stays open: delete them, and call again.
+        """
+        end = self._pointer()
+        self._check(self._end_span("commit", size_of(count, "count"), lib.bb_sender_commit, end))
 
     def write(self, data: Any, timeout: float | None = None, *, whole: bool = False) -> int:
         """Sends all of `data` and waits for space as needed.
@@ -217,13 +201,14 @@ class SPSCSender(RingEnd):
         from ._sink import SPSCSink
 
         self._check_unused()
+        self._check_no_span()
         sink = SPSCSink(SPSCSender._own(self._pointer(), self._label, self._capacity))
         self._drop_handle()
         return sink
 
     def as_file(self) -> io.RawIOBase:
         """A raw binary file that writes into the ring and waits for space. Closing the file leaves the end open."""
-        return _Writer(self)
+        return RingWriter(self)
 
     def attach_receiver(self) -> SPSCReceiver:
         """Creates a new receiver after the old one was closed. Unread bytes are still in the ring.
@@ -267,14 +252,15 @@ class SPSCReceiver(RingEnd):
     _armed_status = lib.BB_E_EMPTY
     _disconnected = _errors.SendersDisconnected
 
-    def recv(self, n: int) -> bytearray:
-        """Receives at most `n` bytes that are in the ring now, without waiting; whole records, if the ring transports records.
+    def recv(self, size: int) -> bytearray:
+        """Receives at most `size` bytes that are in the ring now, without waiting; whole records, if the ring transports
+        records.
 
         Returns:
-            The bytes; empty if the ring is empty or `n` is 0.
+            The bytes; empty if the ring is empty or `size` is 0.
 
         Raises:
-            SendersDisconnected: The sender is closed and everything it sent was read. Not raised if `n` is 0.
+            SendersDisconnected: The sender is closed and everything it sent was read. Not raised if `size` is 0.
 
         >>> tx, rx = backbuf.spsc_buffer(1024)
         >>> rx.recv(10)
@@ -282,9 +268,55 @@ class SPSCReceiver(RingEnd):
         >>> del tx
         >>> rx.recv(10)
         Traceback (most recent call last):
-        backbuf._errors.SendersDisconnected: <SPSCReceiver of 1024 bytes, open>: the other end is closed
+        backbuf.SendersDisconnected: <SPSCReceiver of 1024 bytes, open>: the other end is closed
         """
-        return self._receive(n, bytearray)
+        return self._receive(size, bytearray)
+
+    def peek(self, least: int = 1) -> memoryview | None:
+        """Lends all bytes that are in the ring now for reading in place, without waiting; `consume` receives them.
+
+        A ring that overwrites its oldest records overwrites nothing while a span is open.
+
+        Args:
+            least: The least number of bytes.
+
+        Returns:
+            A read-only view, or None if fewer than `least` bytes are in the ring; `wait(least)` waits for them. `consume`
+            releases the view. Until then no other call of this end receives.
+
+        Raises:
+            StateError: A span is open already.
+            SendersDisconnected: The sender is closed, and fewer than `least` bytes are left.
+
+        >>> tx, rx = backbuf.spsc_buffer(64)
+        >>> _ = tx.send(b"key=value;rest")
+        >>> view = rx.peek()
+        >>> end = bytes(view).index(b";") + 1
+        >>> bytes(view[:end])
+        b'key=value;'
+        >>> rx.consume(end)
+        >>> rx.recv(64)
+        bytearray(b'rest')
+        """
+        end = self._pointer()
+        span = ffi.new("bb_const_span *")
+        status = lib.bb_receiver_peek(end, size_of(least, "least"), span)
+        if status == lib.BB_E_EMPTY:
+            return None
+        self._check(status)
+        return self._open_span(span, False, lib.bb_receiver_consume, end)
+
+    def consume(self, count: int) -> None:
+        """Ends the span of `peek`, releases its view and frees its first `count` bytes for the sender. The other bytes are
+        received again.
+
+        Raises:
+            StateError: No span is open, or it has fewer bytes.
+            ArgumentError: The ring transports records, and `count` is not a multiple of their size.
+            BufferError: Slices or arrays over the span are alive. The span stays open: delete them, and call again.
+        """
+        end = self._pointer()
+        self._check(self._end_span("consume", size_of(count, "count"), lib.bb_receiver_consume, end))
 
     def recv_into(self, buffer: Any) -> int:
         """Receives into a writable buffer, without waiting, and returns the number of bytes; 0 if the ring is empty."""
@@ -294,15 +326,15 @@ class SPSCReceiver(RingEnd):
         self._check(0 if status == lib.BB_E_EMPTY else status)
         return int(got[0])
 
-    def read(self, n: int, timeout: float | None = None) -> bytes:
-        """Waits until the ring has bytes, and returns at most `n` of them; b"" at the end.
+    def read(self, size: int, timeout: float | None = None) -> bytes:
+        """Waits until the ring has bytes, and returns at most `size` of them; b"" at the end.
 
         `as_file()` supports all ways to read a file: to the end, by lines, an exact number of bytes.
 
         Raises:
             WaitTimeoutError: The timeout expired.
         """
-        most, deadline = size_of(n, "n"), Deadline(timeout)
+        most, deadline = size_of(size, "size"), Deadline(timeout)
         try:
             while not (data := self._receive(most, bytes)) and most:
                 self.wait(1, deadline.seconds())
@@ -310,9 +342,9 @@ class SPSCReceiver(RingEnd):
             return b""
         return data
 
-    async def recv_async(self, n: int, timeout: float | None = None) -> bytearray:
+    async def recv_async(self, size: int, timeout: float | None = None) -> bytearray:
         """Like `recv`, in an event loop: waits until the ring has bytes while other tasks run."""
-        most, deadline = size_of(n, "n", 1), Deadline(timeout)
+        most, deadline = size_of(size, "size", 1), Deadline(timeout)
         if self._yield_timer.should_yield():
             await self._yield_timer.yield_now()
         while not (data := self.recv(most)):
@@ -354,10 +386,11 @@ class SPSCReceiver(RingEnd):
             raise ValueError(f"pool_size is {kept}: it must be below 2**32")
         config.pool_size = kept
         label = self._label if label is None else label
-        text = ffi.new("char[]", label.encode())
+        text = c_text(label, "label")
         config.label = text
         stream = ffi.new("bb_stream **")
         self._check_unused()
+        self._check_no_span()
         self._final_counters = self._counters()
         self._check(lib.bb_spsc_into_stream(self._pointer(), config, stream))
         self._handle = 0
@@ -374,7 +407,7 @@ class SPSCReceiver(RingEnd):
         >>> [len(line) for line in io.BufferedReader(rx.as_file())]
         [9, 11]
         """
-        return _Reader(self)
+        return RingReader(self)
 
     def attach_sender(self) -> SPSCSender:
         """Creates a new sender after the old one was closed.
@@ -386,8 +419,8 @@ class SPSCReceiver(RingEnd):
         self._check_attached(lib.bb_receiver_attach_sender(self._pointer(), sender))
         return SPSCSender._own(sender[0], self._label, self._capacity)
 
-    def _receive(self, n: int, make: Callable[[Any], Bytes]) -> Bytes:
-        most, span = size_of(n, "n"), ffi.new("bb_const_span *")
+    def _receive(self, size: int, make: Callable[[Any], Bytes]) -> Bytes:
+        most, span = size_of(size, "size"), ffi.new("bb_const_span *")
         end = self._pointer()
         if most == 0:
             return make(b"")
@@ -409,37 +442,6 @@ class SPSCReceiver(RingEnd):
         buffer = bytearray(many)
         got = self.recv_into(buffer)
         return make(memoryview(buffer)[:got])
-
-
-class _Reader(io.RawIOBase):
-    def __init__(self, end: SPSCReceiver) -> None:
-        self._end = end
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if self.closed:
-            raise ValueError("I/O operation on closed file")
-        try:
-            while not (got := self._end.recv_into(buffer)) and len(buffer):
-                self._end.wait()
-        except _errors.SendersDisconnected:
-            return 0
-        return got
-
-
-class _Writer(io.RawIOBase):
-    def __init__(self, end: SPSCSender) -> None:
-        self._end = end
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        if self.closed:
-            raise ValueError("I/O operation on closed file")
-        return self._end.write(data)
 
 
 use_extension(SPSCSender, "send", "feed")

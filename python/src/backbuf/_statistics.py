@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._errors import check, status_names
+from ._html import HtmlFields
 from ._library import ffi, lib
 
 
 @dataclass(frozen=True)
-class Statistics:
+class Statistics(HtmlFields):
     """The counters of a manager (`bb_manager_stats`), since its creation."""
 
     updates: int
@@ -55,7 +56,7 @@ class Statistics:
 
 
 @dataclass(frozen=True)
-class EndStatistics:
+class EndStatistics(HtmlFields):
     """The counters of one end of a ring (`bb_end_stats`), since its creation."""
 
     capacity: int
@@ -78,7 +79,7 @@ class EndStatistics:
 
 
 @dataclass(frozen=True)
-class StreamStatistics:
+class StreamStatistics(HtmlFields):
     """The counters of a stream and its pool (`bb_stream_stats`)."""
 
     chunks: int
@@ -99,7 +100,7 @@ class StreamStatistics:
 
 
 @dataclass(frozen=True)
-class DeviceStatistics:
+class DeviceStatistics(HtmlFields):
     """The counters of a device (`bb_device_stats`)."""
 
     lost: bool
@@ -124,7 +125,7 @@ class DeviceStatistics:
 
 
 @dataclass(frozen=True)
-class ReadbackStatistics:
+class ReadbackStatistics(HtmlFields):
     """The counters of a readback buffer (`bb_readback_stats`)."""
 
     reads: int
@@ -141,7 +142,7 @@ class ReadbackStatistics:
 
 
 @dataclass(frozen=True)
-class DynamicStatistics:
+class DynamicStatistics(HtmlFields):
     """The counters of a dynamic buffer (`bb_dynamic_stats`)."""
 
     capacity: int

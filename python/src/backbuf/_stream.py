@@ -6,7 +6,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _errors
-from ._end import End, size_of
+from ._arguments import size_of
+from ._end import End
 from ._library import ffi, hot, lib, use_extension
 from ._managed import view
 from ._ring import SPSCSender

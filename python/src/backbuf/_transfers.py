@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _errors
+from ._arguments import c_text, dtype_from, instance_of, nanoseconds, unsigned
 from ._buffers import BufferUsage, DeviceBuffer, DeviceObject, Encoder
 from ._device import Device
 from ._library import ffi, lib
 from ._mapping import MappedArray, MappingOwner, MapRequest, Request, bytes_of, pointer_to
 from ._memory import Array
 from ._statistics import DynamicStatistics, ReadbackStatistics, counters
-from ._wait import call_blocking, interruptible, nanoseconds
+from ._wait import call_blocking, interruptible
 
 
 class _Staging(DeviceObject):
@@ -26,12 +27,14 @@ class _Staging(DeviceObject):
 
     def write(self, data: Any, offset: int = 0) -> None:
         """Copies bytes into the buffer at `offset` while it is mapped."""
-        view = bytes_of(data)
-        _errors.check(type(self)._write(self._pointer(), offset, pointer_to(view), len(view)))
+        view, begin = bytes_of(data), unsigned(offset, "offset")
+        _errors.check(type(self)._write(self._pointer(), begin, pointer_to(view), len(view)))
 
     def upload_to(self, encoder: Encoder, target: DeviceBuffer, offset: int = 0) -> None:
         """Records a copy of the whole buffer into `target` at `offset` bytes, and unmaps it."""
-        _errors.check(type(self)._upload(self._pointer(), encoder._pointer(), target._pointer(), offset))
+        encoding, into = instance_of(encoder, Encoder, "encoder"), instance_of(target, DeviceBuffer, "target")
+        begin = unsigned(offset, "offset")
+        _errors.check(type(self)._upload(self._pointer(), encoding._pointer(), into._pointer(), begin))
         encoder._kept.append((self, target))
 
 
@@ -42,8 +45,8 @@ class ImmediateStagingBuffer(_Staging):
     _upload = lib.bb_immediate_staging_upload_to
 
     def __init__(self, device: Device, size: int, *, label: str = "") -> None:
-        name = ffi.new("char[]", label.encode())
-        super().__init__(device, lib.bb_immediate_staging_create, "bb_immediate_staging", size, name)
+        name = c_text(label, "label")
+        super().__init__(device, lib.bb_immediate_staging_create, "bb_immediate_staging", unsigned(size, "size"), name)
 
     def __enter__(self) -> ImmediateStagingBuffer:
         return self
@@ -56,18 +59,18 @@ class DeferredStagingBuffer(_Staging):
     _upload = lib.bb_deferred_staging_upload_to
 
     def __init__(self, device: Device, size: int, *, label: str = "") -> None:
-        name = ffi.new("char[]", label.encode())
-        super().__init__(device, lib.bb_deferred_staging_create, "bb_deferred_staging", size, name)
+        name = c_text(label, "label")
+        super().__init__(device, lib.bb_deferred_staging_create, "bb_deferred_staging", unsigned(size, "size"), name)
 
     def map(self, *, dtype: npt.DTypeLike = np.uint8) -> MapRequest:
         """Requests a mapping: `with staging.map() as array` writes in place. The buffer stays mapped until its upload."""
-        out = ffi.new("bb_request **")
+        element, out = dtype_from(dtype), ffi.new("bb_request **")
         _errors.check(lib.bb_deferred_staging_map_async(self._pointer(), ffi.NULL, out))
 
         def take() -> MappedArray:
             span = ffi.new("bb_span *")
             _errors.check(lib.bb_deferred_staging_bytes(self._pointer(), span))
-            return self._create_mapping(self._device, span, True, dtype)
+            return self._create_mapping(self._device, span, True, element)
 
         return MapRequest(out[0], take, lambda _: self._end_mapping("DeferredStagingBuffer.map"), "a staging buffer")
 
@@ -135,14 +138,15 @@ class ReadbackBuffer(DeviceObject):
     _destroy_function = lib.bb_readback_destroy
 
     def __init__(self, device: Device, size: int, *, frames: int = 3, when_full: str | float = "skip", label: str = "") -> None:
-        name = ffi.new("char[]", label.encode())
+        name = c_text(label, "label")
         ways = {"skip": lib.BB_READBACK_SKIP, "drop": lib.BB_READBACK_DROP_OLDEST}
         if isinstance(when_full, str) and when_full not in ways:
             raise ValueError(f"when_full is {when_full!r}: it must be 'skip', 'drop' or seconds to wait")
         way = ways[when_full] if isinstance(when_full, str) else lib.BB_READBACK_WAIT
         config = ffi.new("bb_readback_config *")
         _errors.check(lib.bb_readback_config_init(config))
-        config.size, config.frames, config.when_full, config.label = size, frames, way, name
+        config.size, config.frames = unsigned(size, "size"), unsigned(frames, "frames", 32)
+        config.when_full, config.label = way, name
         config.timeout_ns = 0 if isinstance(when_full, str) else nanoseconds(when_full, "when_full")
         super().__init__(device, lib.bb_readback_create, "bb_readback", config)
 
@@ -165,21 +169,23 @@ class ReadbackBuffer(DeviceObject):
 
         Waiting for it raises StateError if the encoder is closed without a submit.
         """
-        reading = self._begin(lib.bb_readback_read_in, (encoder._pointer(),), source, offset, size, dtype)
+        within = (instance_of(encoder, Encoder, "encoder")._pointer(),)
+        reading = self._begin(lib.bb_readback_read_in, within, source, offset, size, dtype)
         encoder._kept.append((self, source))
         return reading
 
     def _begin(
         self, call: Any, within: tuple[Any, ...], source: DeviceBuffer, offset: int, size: int | None, dtype: npt.DTypeLike
     ) -> Reading:
-        reading = ffi.new("bb_reading **")
-        length = source.size - offset if size is None else size
+        reading, element, begin = ffi.new("bb_reading **"), dtype_from(dtype), unsigned(offset, "offset")
+        buffer = instance_of(source, DeviceBuffer, "source")
+        length = max(0, buffer.size - begin) if size is None else unsigned(size, "size")
         try:
-            _errors.check(call_blocking(call, self._pointer(), *within, source._pointer(), offset, length, reading))
+            _errors.check(call_blocking(call, self._pointer(), *within, buffer._pointer(), begin, length, reading))
         except BaseException:
             lib.bb_reading_release(reading[0])  # Ctrl-C may end a call that has begun the read
             raise
-        return Reading(self._device, reading[0], dtype)
+        return Reading(self._device, reading[0], element)
 
     def statistics(self) -> ReadbackStatistics:
         """The buffer's counters."""
@@ -229,8 +235,9 @@ class DynamicUpdate(MappingOwner):
 
     def copy_to(self, encoder: Encoder, target: DeviceBuffer, offset: int = 0) -> None:
         """Records a copy of the update into `target`, within its frame."""
-        dynamic, encoding = self._dynamic._pointer(), encoder._pointer()
-        _errors.check(lib.bb_encoder_copy_update(encoding, dynamic, self._slice, target._pointer(), offset))
+        encoding, into = instance_of(encoder, Encoder, "encoder"), instance_of(target, DeviceBuffer, "target")
+        begin, dynamic = unsigned(offset, "offset"), self._dynamic._pointer()
+        _errors.check(lib.bb_encoder_copy_update(encoding._pointer(), dynamic, self._slice, into._pointer(), begin))
         encoder._kept.append((self._dynamic, target))
 
     def __enter__(self) -> DynamicUpdate:
@@ -276,13 +283,14 @@ class DynamicBuffer(DeviceObject):
         most: int = 0,
         label: str = "",
     ) -> None:
-        name = ffi.new("char[]", label.encode())
+        name = c_text(label, "label")
         ways = {"fail": lib.BB_RING_FAIL, "grow": lib.BB_RING_GROW}
         if isinstance(policy, str) and policy not in ways:
             raise ValueError(f"policy is {policy!r}: it must be 'fail', 'grow' or seconds to wait")
         config = ffi.new("bb_dynamic_config *")
         _errors.check(lib.bb_dynamic_config_init(config))
-        config.size, config.usage, config.frames, config.most, config.label = size, usage, frames, most, name
+        config.size, config.most, config.label = unsigned(size, "size"), unsigned(most, "most"), name
+        config.usage, config.frames = unsigned(usage, "usage", 32), unsigned(frames, "frames", 32)
         config.policy = ways[policy] if isinstance(policy, str) else lib.BB_RING_BLOCK
         config.timeout_ns = 0 if isinstance(policy, str) else nanoseconds(policy, "policy")
         self._updates: weakref.WeakSet[DynamicUpdate] = weakref.WeakSet()
@@ -305,9 +313,9 @@ class DynamicBuffer(DeviceObject):
             FullError: The ring is full and the policy is "fail".
             WaitTimeoutError: The ring was full until the policy's timeout expired.
         """
-        slice_ = ffi.new("bb_dynamic_slice *")
-        _errors.check(call_blocking(lib.bb_dynamic_begin_update, self._pointer(), size, slice_))
-        return DynamicUpdate(self, slice_, dtype)
+        element, slice_ = dtype_from(dtype), ffi.new("bb_dynamic_slice *")
+        _errors.check(call_blocking(lib.bb_dynamic_begin_update, self._pointer(), unsigned(size, "size"), slice_))
+        return DynamicUpdate(self, slice_, element)
 
     def flush(self) -> None:
         """Makes written updates visible to the device, before draws of the program itself."""

@@ -5,26 +5,15 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import functools
-import math
 import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from ._arguments import FOREVER, nanoseconds
 from ._errors import WaitTimeoutError
 from ._library import ffi, lib
-
-FOREVER: int = lib.BB_FOREVER
-
-
-def nanoseconds(timeout: float | None, name: str = "timeout") -> int:
-    """Converts a timeout in seconds to the library's nanoseconds; None means without limit."""
-    if timeout is None or timeout == math.inf:
-        return FOREVER
-    if not timeout >= 0:
-        raise ValueError(f"{name} is {timeout}: give seconds from 0 on, or None to wait without limit")
-    return int(min(timeout, 1e9) * 1e9)  # 1e9 seconds, 30 years, fit into 64 bits
 
 
 class Deadline:

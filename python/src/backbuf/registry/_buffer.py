@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from backbuf import _errors
+from backbuf._arguments import c_text, dtype_from, flag, whole_number
 from backbuf._library import ffi, lib
-
-from ._native import c_text, flag
 
 Allocator = Callable[[Any, Any], Any]
 Location = Literal["shared", "local"]
@@ -35,7 +33,7 @@ _DTYPES = {code: dtype for dtype, code in _CODES.items()} | {lib.BB_U8: np.dtype
 
 def precision_of(value: npt.DTypeLike) -> np.dtype[Any]:
     """The dtype of a precision: a name such as "f32", or anything that NumPy accepts as a dtype."""
-    return np.dtype(_NAMES[value] if isinstance(value, str) and value in _NAMES else value)
+    return dtype_from(_NAMES[value] if isinstance(value, str) and value in _NAMES else value, "precision")
 
 
 def dtype_of(code: int) -> np.dtype[Any] | None:
@@ -183,7 +181,7 @@ class BufferStruct:
     def _set_size(self, size: Any) -> None:
         if isinstance(size, bool):
             raise TypeError("size is a bool: give an int")
-        number = operator.index(size)
+        number = whole_number(size, "size")
         if 0 <= number < 1 << 63:
             self.struct.size = number
         else:
@@ -213,7 +211,11 @@ class BufferStruct:
     def _set_lifetime(self, lifetime: Any) -> None:
         if lifetime is None:
             return
-        begin, end = map(operator.index, lifetime)
+        try:
+            first, last = lifetime
+        except TypeError:
+            raise TypeError(f"lifetime is a {type(lifetime).__name__}: give a pair of ints") from None
+        begin, end = whole_number(first, "the begin of lifetime"), whole_number(last, "the end of lifetime")
         if 0 <= begin < end < 1 << 64:
             self.struct.begin, self.struct.end = begin, end
         else:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass, fields
 from typing import Any
 
 from backbuf import _errors
-from backbuf._layout import unsigned
+from backbuf._arguments import c_text, unsigned, whole_number
+from backbuf._html import HtmlFields
 from backbuf._library import ffi, lib
 
-from ._native import SHARED_PER, c_text, choice
+from ._native import SHARED_PER, choice
 
 _BOUNDS = {
     lib.BB_BOUND_SHARED: "shared",
@@ -23,13 +23,13 @@ _BOUNDS = {
 def compute_capability(arch: str | int) -> int:
     """Ten times the compute capability of `"sm_90"`, `"9.0"` or 90."""
     cc = ffi.new("uint32_t *")
-    name = arch if isinstance(arch, str) else str(operator.index(arch))
+    name = arch if isinstance(arch, str) else str(whole_number(arch, "arch"))
     _errors.check(lib.bb_arch_parse(c_text(name, "arch"), cc))
     return int(cc[0])
 
 
 @dataclass(frozen=True)
-class Limits:
+class Limits(HtmlFields):
     """Limits of a device. Use `dataclasses.replace` for a device that differs.
 
     >>> backbuf.Limits.of("sm_90").shared_block_bytes
@@ -87,7 +87,7 @@ def launch_struct(threads: int, shared_per: str | None, registers_per_thread: in
 
 
 @dataclass(frozen=True)
-class Fit:
+class Fit(HtmlFields):
     """Resources of a launch that fits a device."""
 
     needs_opt_in: bool

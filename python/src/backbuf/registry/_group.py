@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from html import escape
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from backbuf import _errors
-from backbuf._layout import unsigned
+from backbuf._arguments import c_text, unsigned
 from backbuf._library import ffi, lib
 from backbuf._owner import Unique
 
 from ._buffer import Allocator, BufferStruct, CUDABuffer, Location, Placement, Space, placement_of
 from ._device import Fit, Limits, compute_capability, fit_of, launch_struct, limits_struct
-from ._native import NativeRegistry, c_text, text_of
+from ._native import NativeRegistry, text_of
 from ._plan import Plan, plan
 from ._queries import Banks, LayoutInfo, Overlap, info_of
 
@@ -280,6 +281,9 @@ class BufferGroup(Unique):
     def emit_cuda_header(self, namespace: str) -> str:
         """`BufferRegistry.emit_cuda_header`."""
         return self._text(lib.bb_registry_emit_cuda_header, c_text(namespace, "namespace"))
+
+    def _repr_html_(self) -> str:
+        return f"<div>{self.svg()}<pre>{escape(self.table())}</pre></div>"
 
     def __repr__(self) -> str:
         return f"<BufferGroup of {self._parent!r}: {', '.join(self.entries) or 'no buffers'}>"

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from backbuf import _errors
+from backbuf._arguments import c_text, flag
 from backbuf._library import ffi, lib
 from backbuf._owner import Unique, destroy_at_exit
 
@@ -32,21 +33,6 @@ def choice(table: Mapping[str, int], name: Any, what: str) -> int:
     if not isinstance(name, str) or name not in table:
         raise ValueError(f"{what} is {name!r}: it must be {' or '.join(map(repr, table))}")
     return table[name]
-
-
-def flag(value: Any, what: str) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{what} is a {type(value).__name__}: give True or False")
-    return bool(value)
-
-
-def c_text(value: Any, what: str) -> Any:
-    """A str as a C string; keep the result as long as it is used."""
-    if not isinstance(value, str):
-        raise TypeError(f"{what} is a {type(value).__name__}: give a str")
-    if "\0" in value:
-        raise _errors.ArgumentError(f"{what} is {value!r}: it must not contain a NUL", lib.BB_E_ARGUMENT)
-    return ffi.new("char[]", value.encode())
 
 
 def text_of(call: Callable[[Any, int, Any], int], check: Callable[[int], None] = _errors.check) -> str:

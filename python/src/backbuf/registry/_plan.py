@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from backbuf import _errors
-from backbuf._layout import unsigned
+from backbuf._arguments import nanoseconds, unsigned
 from backbuf._library import ffi, lib
-from backbuf._wait import nanoseconds
 
 from ._native import NativeRegistry
 

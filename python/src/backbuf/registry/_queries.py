@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from backbuf._html import HtmlFields
+
 from ._buffer import Space, bytes_of, dtype_of
 from ._native import LAYOUTS, SHARED_PER
 
 
 @dataclass(frozen=True)
-class LayoutInfo:
+class LayoutInfo(HtmlFields):
     """Sizes and options of a parent's layout. Sizes in bytes are None if a region mixes precisions and the layout is not
     typed.
     """
@@ -73,7 +75,7 @@ class Overlap:
 
 
 @dataclass(frozen=True)
-class Banks:
+class Banks(HtmlFields):
     """Shared-memory bank conflicts of a warp whose threads read the same element of their own regions."""
 
     stride_bytes: int

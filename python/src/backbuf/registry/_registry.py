@@ -366,6 +366,9 @@ class BufferRegistry(Unique):
         >>> registry.diff(before, registry.to_json("solver"))[0]
         'k1: shared 0..3 f32 -> shared 0..4 f32'
         """
+        for name, value in (("before", before), ("after", after)):
+            if not isinstance(value, str):
+                raise TypeError(f"{name} is a {type(value).__name__}: give a text of to_json")
         old, new = before.encode(), after.encode()
         return text_of(lambda *room: lib.bb_layout_diff(old, len(old), new, len(new), *room)).splitlines()
 

@@ -1,0 +1,61 @@
+/* Declarations shared by the manager's fast paths: _hot.c (methods), _hot_update.c (BufferUpdate), _hot_index.c (assignment
+ * by index). */
+
+#ifndef BACKBUF_HOT_MANAGER_H
+#define BACKBUF_HOT_MANAGER_H
+
+#include "_hot.h"
+
+#define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
+/* Only the layout of arrays is used, none of NumPy's functions, so nothing is imported. The buffer protocol would cost
+ * 5 times as much. */
+#include <numpy/ndarraytypes.h>
+
+#define MAX_DIMS 16
+
+/* The functions of the library, by the addresses that cffi uses. */
+extern struct manager_calls {
+    bb_status (*enqueue)(bb_manager *, const bb_update *, uint64_t);
+    bb_status (*enqueue_updates)(bb_manager *, const bb_update *, uint64_t, uint64_t);
+    bb_status (*enqueue_region)(bb_manager *, const bb_region *, uint64_t);
+    bb_status (*enqueue_fill)(bb_manager *, uint64_t, uint64_t, const void *, uint64_t);
+    bb_status (*enqueue_tag)(bb_manager *, uint64_t, uint64_t);
+    bb_status (*synchronize)(bb_manager *, uint64_t);
+    bb_status (*epoch)(bb_manager *, uint64_t *);
+} manager_calls;
+
+/* Compared by address only; Python keeps them alive. */
+extern PyTypeObject *array_type, *update_type;
+
+typedef struct {
+    PyObject base;       /* PyObject_HEAD, for the limited API */
+    bb_manager *manager; /* NULL: all calls go to the Python methods */
+    PyObject *dtype;     /* of the state */
+    uint64_t elements;
+    uint64_t shape[MAX_DIMS];
+    int ndim;
+    uint32_t size;         /* bytes of an element */
+    char kind;             /* NumPy's kind of the dtype */
+    char fast_synchronize; /* no Python callback can raise in a synchronize */
+} Hot;
+
+/* Memory for one element of a number. */
+typedef uint64_t Element[2];
+
+/* Returns None, or NULL with an exception, or NULL without one if waiting may help: the Python method then tries again
+ * with the timeout. */
+PyObject *done(PyObject *self, bb_status status);
+/* Converts a Python number into one element; returns 0 if it does not fit or NumPy must convert it. */
+int element_of(const Hot *hot, PyObject *number, void *element);
+/* Gets the packed elements of an array of exactly this dtype; returns 0 for all other objects. */
+int elements_of(PyObject *object, const PyObject *dtype, const void **data, uint64_t *count);
+
+/* Enqueues a BufferUpdate, or a list of them as one batch. Returns as `done` does; also NULL without an exception if the
+ * Python method must convert something. */
+PyObject *enqueue_updates(PyObject *self, PyObject *data);
+extern PyType_Spec update_spec;
+
+/* `self[index] = value`. */
+int hot_assign(PyObject *self, PyObject *index, PyObject *value);
+
+#endif
