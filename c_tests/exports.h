@@ -26,7 +26,7 @@ static inline void write_nothing(const char *bytes, uint64_t length, void *user_
 EXPORT(bb_handle_check, bb_handle_check(h))
 EXPORT(bb_manager_enqueue_update, bb_manager_enqueue_update(h, &one_update, 0))
 EXPORT(bb_manager_enqueue_updates, bb_manager_enqueue_updates(h, &one_update, 1, 0))
-EXPORT(bb_manager_enqueue_fill, bb_manager_enqueue_fill(h, 0, 1, &one_u32, 0))
+EXPORT(bb_manager_enqueue_fill, bb_manager_enqueue_fill(h, 0, 0, 1, &one_u32, 0))
 EXPORT(bb_manager_enqueue_region, bb_manager_enqueue_region(h, &one_region, 0))
 EXPORT(bb_manager_enqueue_borrowed, bb_manager_enqueue_borrowed(h, &one_update, release_nothing, NULL, 0))
 EXPORT(bb_manager_enqueue_kernel, bb_manager_enqueue_kernel(h, &one_kernel, 0))
@@ -43,6 +43,10 @@ EXPORT(bb_manager_wait_epoch, bb_manager_wait_epoch(h, UINT64_MAX, BB_MS(1), &(u
 EXPORT(bb_manager_trim, bb_manager_trim(h, BB_MS(1)))
 EXPORT(bb_manager_epoch, bb_manager_epoch(h, &(uint64_t){0}))
 EXPORT(bb_manager_info_get, bb_manager_info_get(h, sizeof(bb_manager_info), &(bb_manager_info){0}))
+EXPORT(bb_manager_field, bb_manager_field(h, "state", sizeof(bb_field_info), &(bb_field_info){0}))
+EXPORT(bb_manager_field_at, bb_manager_field_at(h, 0, sizeof(bb_field_info), &(bb_field_info){0}))
+EXPORT(bb_manager_back_field,
+       bb_manager_back_field(h, &(bb_back){.token = UINT64_MAX}, "state", &(bb_back_field_view){0}))
 EXPORT(bb_manager_stats_get, bb_manager_stats_get(h, sizeof(bb_manager_stats), &(bb_manager_stats){0}))
 EXPORT(bb_manager_stats_write, bb_manager_stats_write(h, write_nothing, NULL))
 EXPORT(bb_manager_close, bb_manager_close(h, BB_MS(1)))
@@ -50,7 +54,7 @@ EXPORT(bb_manager_destroy, bb_manager_destroy(h))
 EXPORT(bb_manager_destroy_within, bb_manager_destroy_within(h, BB_FOREVER))
 EXPORT(bb_lease_release, bb_lease_release(h))
 EXPORT(bb_batch_update, bb_batch_update(h, &one_update))
-EXPORT(bb_batch_fill, bb_batch_fill(h, 0, 1, &one_u32))
+EXPORT(bb_batch_fill, bb_batch_fill(h, 0, 0, 1, &one_u32))
 EXPORT(bb_batch_region, bb_batch_region(h, &one_region))
 EXPORT(bb_batch_kernel, bb_batch_kernel(h, &one_kernel))
 EXPORT(bb_batch_tag, bb_batch_tag(h, 1))
@@ -267,6 +271,9 @@ static const export_case exports[] = {
     CASE(bb_manager_trim, MANAGER),
     CASE(bb_manager_epoch, MANAGER),
     CASE(bb_manager_info_get, MANAGER),
+    CASE(bb_manager_field, MANAGER),
+    CASE(bb_manager_field_at, MANAGER),
+    CASE(bb_manager_back_field, MANAGER),
     CASE(bb_manager_stats_get, MANAGER),
     CASE(bb_manager_stats_write, MANAGER),
     CASE(bb_batch_begin, MANAGER),

@@ -58,7 +58,7 @@ static void keep_shows_the_state_with_every_earlier_update(void) {
 
 static void cancel_undoes_what_was_written(void) {
     bb_manager *m = make_u32(COUNT, NULL);
-    OK(bb_manager_enqueue_fill(m, 0, COUNT, &(uint32_t){7}, 0));
+    OK(bb_manager_enqueue_fill(m, 0, 0, COUNT, &(uint32_t){7}, 0));
     OK(bb_manager_synchronize(m, BB_FOREVER));
     for (uint32_t flags = BB_BACK_KEEP; flags <= BB_BACK_DISCARD; flags++) {
         OK(put_u32(m, 1, 8, 0)); /* accepted before: stays */
@@ -268,7 +268,7 @@ static void a_lease_of_the_back_blocks_no_call(void) {
 static void a_replaced_back_is_out_of_reach(void) {
     for (int commit = 0; commit < 2; commit++) {
         bb_manager *m = make_u32(COUNT, NULL);
-        OK(bb_manager_enqueue_fill(m, 0, COUNT, &(uint32_t){7}, 0));
+        OK(bb_manager_enqueue_fill(m, 0, 0, COUNT, &(uint32_t){7}, 0));
         OK(bb_manager_synchronize(m, BB_FOREVER));
         OK(put_u32(m, 1, 8, 0)); /* accepted before: stays */
         bb_back back = reserve(m, BB_BACK_KEEP);

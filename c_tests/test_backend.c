@@ -213,7 +213,7 @@ static void updates_made_during_a_flush_are_not_part_of_its_publish_or_wholly(vo
     call c = {.m = m, .timeout = BB_FOREVER};
     const pthread_t thread = start(synchronize, &c);
     EVENTUALLY(atomic_load(&flush.entered) == 1);
-    OK(bb_manager_enqueue_fill(m, 0, 8, &(uint32_t){2}, 0)); /* never blocked by a flush */
+    OK(bb_manager_enqueue_fill(m, 0, 0, 8, &(uint32_t){2}, 0)); /* never blocked by a flush */
     atomic_store(&flush.shut, false);
     join(thread);
     OK(c.status);

@@ -35,7 +35,7 @@ static void a_full_queue_is_reported_and_nothing_is_lost(void) {
         CHECK(accepted > 0);
         EXPECT(BB_E_FULL, put_u32(m, 0, UINT32_MAX, 0));
         EXPECT(BB_E_FULL, put_u32(m, 1, UINT32_MAX, 0));
-        EXPECT(BB_E_FULL, bb_manager_enqueue_fill(m, 0, 8, &(uint32_t){UINT32_MAX}, 0));
+        EXPECT(BB_E_FULL, bb_manager_enqueue_fill(m, 0, 0, 8, &(uint32_t){UINT32_MAX}, 0));
         EXPECT(BB_E_FULL, bb_manager_enqueue_tag(m, 1, 0));
         const bb_status status = put_u32(m, 0, UINT32_MAX, BB_MS(2));
         CHECK(status == BB_E_FULL || status == BB_E_TIMEOUT);
@@ -100,11 +100,11 @@ static void a_batch_that_does_not_fit_now_is_refused_whole(void) {
     }
     bb_batch *batch = NULL;
     OK(bb_batch_begin(m, &batch));
-    OK(bb_batch_update(batch, &(bb_update){0, 256, ones}));
-    OK(bb_batch_update(batch, &(bb_update){2048, 256, ones}));
+    OK(bb_batch_update(batch, &(bb_update){.byte_offset = 0, .count = 256, .data = ones}));
+    OK(bb_batch_update(batch, &(bb_update){.byte_offset = 2048, .count = 256, .data = ones}));
     EXPECT(BB_E_FULL, bb_batch_commit(batch, 0));
     OK(bb_handle_check(batch)); /* a commit that is refused leaves it */
-    const bb_update updates[] = {{0, 256, ones}, {2048, 256, ones}};
+    const bb_update updates[] = {{0, 256, ones, 0, 0}, {2048, 256, ones, 0, 0}};
     EXPECT(BB_E_FULL, bb_manager_enqueue_updates(m, updates, 2, 0));
     OK(bb_manager_cancel_back(m, &back));
     OK(bb_manager_synchronize(m, BB_FOREVER));
@@ -128,10 +128,11 @@ static void an_outsized_update_gets_an_allocation_of_its_own(void) {
             data[i] = turn;
         }
         const bb_back back = hold(m); /* or it is applied in place, with no copy in between */
-        OK(bb_manager_enqueue_update(m, &(bb_update){0, COUNT, data}, 0));
+        OK(bb_manager_enqueue_update(m, &(bb_update){.byte_offset = 0, .count = COUNT, .data = data}, 0));
         TEST_ASSERT_EQUAL_UINT64(turn, stats_of(m).outsized_updates);
         /* at most one state's size in flight */
-        EXPECT(BB_E_FULL, bb_manager_enqueue_update(m, &(bb_update){0, COUNT, data}, 0));
+        EXPECT(BB_E_FULL,
+               bb_manager_enqueue_update(m, &(bb_update){.byte_offset = 0, .count = COUNT, .data = data}, 0));
         memset(data, 0, sizeof data); /* it was copied before the call returned */
         OK(bb_manager_cancel_back(m, &back));
         OK(bb_manager_synchronize(m, BB_FOREVER));
@@ -150,11 +151,12 @@ static void a_refused_outsized_update_counts_as_none_in_flight(void) {
     for (uint32_t turn = 1; turn <= 3; turn++) {
         bb_back back = hold(m);
         (void)fill_the_queue(m); /* no record fits, however its bytes are kept */
-        EXPECT(BB_E_FULL, bb_manager_enqueue_update(m, &(bb_update){0, COUNT, data}, 0));
+        EXPECT(BB_E_FULL,
+               bb_manager_enqueue_update(m, &(bb_update){.byte_offset = 0, .count = COUNT, .data = data}, 0));
         OK(bb_manager_cancel_back(m, &back));
         OK(bb_manager_synchronize(m, BB_FOREVER));
         back = hold(m);
-        OK(bb_manager_enqueue_update(m, &(bb_update){0, COUNT, data}, 0));
+        OK(bb_manager_enqueue_update(m, &(bb_update){.byte_offset = 0, .count = COUNT, .data = data}, 0));
         TEST_ASSERT_EQUAL_UINT64(turn, stats_of(m).outsized_updates);
         OK(bb_manager_cancel_back(m, &back));
         OK(bb_manager_synchronize(m, BB_FOREVER));
@@ -172,7 +174,7 @@ static void an_outsized_batch_keeps_its_place_in_the_order(void) {
     const bb_back back = hold(m);
     OK(put_u32(m, 0, 1, 0));
     OK(put_u32(m, 5, 1, 0));
-    const bb_update updates[] = {{0, COUNT / 2, data}, {2 * COUNT, COUNT / 2, data}};
+    const bb_update updates[] = {{0, COUNT / 2, data, 0, 0}, {2 * COUNT, COUNT / 2, data, 0, 0}};
     OK(bb_manager_enqueue_updates(m, updates, 2, 0));
     OK(put_u32(m, 5, 9, 0));
     OK(bb_manager_cancel_back(m, &back));
@@ -187,7 +189,8 @@ static void *wait_with_an_outsized_one(void *argument) {
     static uint32_t data[4 * QUEUE];
     waiting *w = argument;
     for (int i = 0; i < 50; i++) {
-        THREAD_OK(bb_manager_enqueue_update(w->m, &(bb_update){0, LENGTH(data), data}, BB_FOREVER));
+        THREAD_OK(bb_manager_enqueue_update(w->m, &(bb_update){.byte_offset = 0, .count = LENGTH(data), .data = data},
+                                            BB_FOREVER));
     }
     return NULL;
 }

@@ -45,8 +45,8 @@ static void offsets_and_counts_on_every_way_in(void) {
     int accepted = 0;
     OK(bb_batch_begin(m, &batch));
     for (size_t i = 0; i < LENGTH(ranges); i++) {
-        const bb_update u = {ranges[i].byte_offset, ranges[i].count, data};
-        const bb_update pair[] = {{0, 1, data}, u};
+        const bb_update u = {.byte_offset = ranges[i].byte_offset, .count = ranges[i].count, .data = data};
+        const bb_update pair[] = {{0, 1, data, 0, 0}, u};
         const bb_kernel k = {.function = kernel_nothing, .byte_offset = u.byte_offset, .count = u.count};
         const bb_status want = ranges[i].status;
         EXPECT(want, bb_manager_enqueue_update(m, &u, BB_FOREVER));
@@ -54,11 +54,11 @@ static void offsets_and_counts_on_every_way_in(void) {
             MESSAGE_HAS(want == BB_E_ALIGN ? "misaligned" : "out of bounds");
         }
         EXPECT(want, bb_manager_enqueue_updates(m, pair, 2, BB_FOREVER));
-        EXPECT(want, bb_manager_enqueue_fill(m, u.byte_offset, u.count, data, BB_FOREVER));
+        EXPECT(want, bb_manager_enqueue_fill(m, 0, u.byte_offset, u.count, data, BB_FOREVER));
         EXPECT(want, bb_manager_enqueue_borrowed(m, &u, gate_release, &released, BB_FOREVER));
         EXPECT(want, bb_manager_enqueue_kernel(m, &k, BB_FOREVER));
         EXPECT(want, bb_batch_update(batch, &u));
-        EXPECT(want, bb_batch_fill(batch, u.byte_offset, u.count, data));
+        EXPECT(want, bb_batch_fill(batch, 0, u.byte_offset, u.count, data));
         EXPECT(want, bb_batch_kernel(batch, &k));
         accepted += want == BB_OK;
     }
@@ -97,7 +97,11 @@ static void regions_at_the_edges(void) {
     static const uint32_t source[24];
     OK(bb_manager_create(BB_U32, 2, SHAPE(4, 6), NULL, &m));
     for (size_t i = 0; i < LENGTH(cases); i++) {
-        const bb_region r = {cases[i].start, cases[i].extent, cases[i].step, source, (const int64_t[]){0, 0}};
+        const bb_region r = {.start = cases[i].start,
+                             .extent = cases[i].extent,
+                             .step = cases[i].step,
+                             .data = source,
+                             .strides = (const int64_t[]){0, 0}};
         const bb_status got = bb_manager_enqueue_region(m, &r, BB_FOREVER);
         char which[32];
         (void)snprintf(which, sizeof which, "region case %zu", i);
@@ -111,7 +115,8 @@ static void source_strides_that_overflow_are_refused(void) {
     const int64_t strides[] = {INT64_MAX, INT64_MIN, INT64_MAX / 2, INT64_MIN / 2};
     OK(bb_manager_create(BB_U32, 1, SHAPE(COUNT), NULL, &m));
     for (size_t i = 0; i < LENGTH(strides); i++) {
-        const bb_region r = {SHAPE(0), SHAPE(COUNT), NULL, data, &strides[i]};
+        const bb_region r = {
+            .start = SHAPE(0), .extent = SHAPE(COUNT), .step = NULL, .data = data, .strides = &strides[i]};
         EXPECT(BB_E_RANGE, bb_manager_enqueue_region(m, &r, BB_FOREVER));
         MESSAGE_HAS("strides");
     }
@@ -250,7 +255,7 @@ static void a_descriptor_that_is_none(void) {
 
 static void many_updates_in_one_call_at_the_edges(void) {
     m = make_u32(COUNT, NULL);
-    const bb_update one = {0, 1, data};
+    const bb_update one = {.byte_offset = 0, .count = 1, .data = data};
     OK(bb_manager_enqueue_updates(m, &one, 0, 0));
     const bb_status status = bb_manager_enqueue_updates(m, &one, MAX, 0);
     CHECK(status == BB_E_RANGE || status == BB_E_LIMIT || status == BB_E_ARGUMENT);

@@ -409,7 +409,7 @@ static void log_calls_in(uint32_t level, const char *part, const char *label, co
     if (atomic_fetch_add(&i->calls, 1) == 0) {
         bb_manager *m = NULL;
         THREAD_OK(bb_manager_create(BB_U8, 1, SHAPE(8), NULL, &m));
-        THREAD_OK(bb_manager_enqueue_fill(m, 0, 8, "x", BB_FOREVER));
+        THREAD_OK(bb_manager_enqueue_fill(m, 0, 0, 8, "x", BB_FOREVER));
         THREAD_OK(bb_manager_synchronize(m, BB_FOREVER));
         THREAD_OK(bb_manager_destroy(m));
     }
@@ -482,7 +482,7 @@ static void callbacks_end_with_their_runtime(void) {
     config.flush_drop = drop_of_the_runtime;
     bb_manager *m = make_u32(8, &config);
     bb_kernel kernel = {kernel_of_the_runtime, NULL, drop_of_the_runtime, 0, 4, 0, 0};
-    OK(bb_manager_enqueue_fill(m, 0, 8, &(uint32_t){7}, 0));
+    OK(bb_manager_enqueue_fill(m, 0, 0, 8, &(uint32_t){7}, 0));
     OK(bb_manager_synchronize(m, BB_FOREVER));
     TEST_ASSERT_EQUAL_INT(1, atomic_load(&runtime_calls));
     /* One runs, and two are queued. */

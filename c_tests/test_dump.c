@@ -189,12 +189,12 @@ static void statistics_count_what_happened(void) {
     const uint64_t leaked = stats_of(m).leases_leaked; /* the process's, so also of earlier tests */
     bb_front front;
     for (uint32_t i = 0; i < 10; i++) {
-        OK(bb_manager_enqueue_fill(m, 0, 16, &i, BB_FOREVER));
+        OK(bb_manager_enqueue_fill(m, 0, 0, 16, &i, BB_FOREVER));
         OK(bb_manager_synchronize(m, BB_FOREVER));
     }
     OK(bb_manager_acquire_front(m, &front));
     EXPECT(BB_E_RANGE, put_u32(m, 1024, 1, 0));
-    EXPECT(BB_E_ALIGN, bb_manager_enqueue_fill(m, 1, 1, &(uint32_t){0}, 0));
+    EXPECT(BB_E_ALIGN, bb_manager_enqueue_fill(m, 0, 1, 1, &(uint32_t){0}, 0));
     const bb_manager_stats s = stats_of(m);
     TEST_ASSERT_EQUAL_UINT64(10, s.updates);
     TEST_ASSERT_EQUAL_UINT64(10 * 64, s.bytes);

@@ -192,7 +192,8 @@ static void destroy_releases_borrowed_data_exactly_once(void) {
         bb_back back;
         OK(bb_manager_reserve_back(m, BB_BACK_KEEP, 0, &back)); /* so that they stay in the queue */
         for (int i = 0; i < 10; i++) {
-            OK(bb_manager_enqueue_borrowed(m, &(bb_update){0, 8, data}, gate_release, &released, 0));
+            OK(bb_manager_enqueue_borrowed(m, &(bb_update){.byte_offset = 0, .count = 8, .data = data}, gate_release,
+                                           &released, 0));
         }
         TEST_ASSERT_EQUAL_INT(0, atomic_load(&released.calls));
         if (round % 2 == 0) {

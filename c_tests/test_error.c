@@ -83,7 +83,7 @@ static void a_refusal_names_function_parameter_value_and_label(void) {
     MESSAGE_HAS("32");
     MESSAGE_HAS("flood");
 
-    EXPECT(BB_E_ALIGN, bb_manager_enqueue_fill(m, 6, 1, &value, 0));
+    EXPECT(BB_E_ALIGN, bb_manager_enqueue_fill(m, 0, 6, 1, &value, 0));
     MESSAGE_HAS("bb_manager_enqueue_fill");
     MESSAGE_HAS("byte_offset");
     MESSAGE_HAS("6");

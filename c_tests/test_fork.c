@@ -48,7 +48,7 @@ static void new_objects_work(objects *o) {
         CHILD_CHECK(bb_task_begin(m, "child", &task) == BB_OK);
         CHILD_CHECK(bb_task_end(task) == BB_OK);
         CHILD_CHECK(bb_manager_enqueue_kernel(m, &one_kernel, BB_FOREVER) == BB_OK); /* needs its worker */
-        CHILD_CHECK(bb_manager_enqueue_fill(m, 0, 8, &value, BB_FOREVER) == BB_OK);
+        CHILD_CHECK(bb_manager_enqueue_fill(m, 0, 0, 8, &value, BB_FOREVER) == BB_OK);
         CHILD_CHECK(bb_manager_synchronize(m, BB_FOREVER) == BB_OK);
         CHILD_CHECK(bb_watch_wait(w, BB_FOREVER, &(uint64_t){0}) == BB_OK);
         CHILD_CHECK(bb_manager_acquire_front(m, &front) == BB_OK);

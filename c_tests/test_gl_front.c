@@ -26,7 +26,7 @@ static void end(scene s) {
 }
 
 static void publish(bb_manager *m, uint32_t value) {
-    OK(bb_manager_enqueue_fill(m, 0, info_of(m).shape[0], &value, BB_FOREVER));
+    OK(bb_manager_enqueue_fill(m, 0, 0, info_of(m).shape[0], &value, BB_FOREVER));
     OK(bb_manager_synchronize(m, BB_FOREVER));
 }
 
@@ -73,7 +73,8 @@ static void each_epoch_is_whole_whatever_changed(void) {
                 for (uint32_t i = 0; i < length; i++) {
                     state[at + i] = epoch << 16 | i;
                 }
-                OK(bb_manager_enqueue_update(s.m, &(bb_update){4 * at, length, &state[at]}, BB_FOREVER));
+                OK(bb_manager_enqueue_update(
+                    s.m, &(bb_update){.byte_offset = 4 * at, .count = length, .data = &state[at]}, BB_FOREVER));
             }
             OK(bb_manager_synchronize(s.m, BB_FOREVER));
             GL_FRONT(s.m, state, COUNT);
@@ -132,7 +133,7 @@ static void empty_and_scalar_states_have_buffers_too(void) {
     CHECK(f.bytes == 0 && f.buffer != 0);
     OK(bb_lease_release_gl(f.lease));
     OK(bb_manager_create_gl(device, BB_U8, 0, NULL, NULL, &scalar));
-    OK(bb_manager_enqueue_fill(scalar, 0, 1, &(uint8_t){9}, 0));
+    OK(bb_manager_enqueue_fill(scalar, 0, 0, 1, &(uint8_t){9}, 0));
     OK(bb_manager_synchronize(scalar, BB_FOREVER));
     OK(bb_manager_acquire_front_gl(scalar, &f));
     uint8_t got = 0;
@@ -454,7 +455,7 @@ static void a_poll_keeps_to_its_budget(void) {
     bb_manager *m = NULL;
     OK(bb_device_create_gl(BB_DEVICE_HOST_DRIVEN, egl.GetProcAddress, NULL, &device));
     OK(bb_manager_create_gl(device, BB_U32, 1, SHAPE(MIB << 18), NULL, &m));
-    OK(bb_manager_enqueue_fill(m, 0, MIB << 18, &(uint32_t){3}, BB_FOREVER));
+    OK(bb_manager_enqueue_fill(m, 0, 0, MIB << 18, &(uint32_t){3}, BB_FOREVER));
     uint64_t before = device_stats(device).bytes_written;
     const pthread_t thread = start(publish_once, m);
     int steps = 0;

@@ -48,9 +48,10 @@ static void use_everything_once(uint32_t round) {
     uint64_t ticket = 0;
     OK(bb_manager_acquire_front(m, &front));
     OK(put_u32(m, 0, round, BB_FOREVER));
-    OK(bb_manager_enqueue_borrowed(m, &(bb_update){0, 8, data}, release_nothing, NULL, BB_FOREVER));
+    OK(bb_manager_enqueue_borrowed(m, &(bb_update){.byte_offset = 0, .count = 8, .data = data}, release_nothing, NULL,
+                                   BB_FOREVER));
     OK(bb_batch_begin(m, &batch));
-    OK(bb_batch_fill(batch, 0, 1024, &round));
+    OK(bb_batch_fill(batch, 0, 0, 1024, &round));
     OK(round % 2 == 0 ? bb_batch_commit(batch, BB_FOREVER) : bb_batch_cancel(batch));
     OK(bb_watch_create(m, 0, &watch));
     OK(bb_watch_fd(watch, &fd));

@@ -4,7 +4,7 @@
 static void *churn(void *argument) {
     bb_manager *m = argument;
     for (uint32_t i = 1; i <= (uint32_t)rounds(2000); i++) {
-        THREAD_OK(bb_manager_enqueue_fill(m, 0, 1024, &i, BB_FOREVER));
+        THREAD_OK(bb_manager_enqueue_fill(m, 0, 0, 1024, &i, BB_FOREVER));
         THREAD_OK(bb_manager_synchronize(m, BB_FOREVER));
     }
     return NULL;
@@ -12,7 +12,7 @@ static void *churn(void *argument) {
 
 static void a_front_never_changes_while_it_is_held(void) {
     bb_manager *m = make_u32(1024, NULL);
-    OK(bb_manager_enqueue_fill(m, 0, 1024, &(uint32_t){77}, 0));
+    OK(bb_manager_enqueue_fill(m, 0, 0, 1024, &(uint32_t){77}, 0));
     OK(bb_manager_synchronize(m, BB_FOREVER));
     bb_front front;
     OK(bb_manager_acquire_front(m, &front));
@@ -32,7 +32,7 @@ static void a_front_outlives_its_manager(void) {
     bb_manager *m = make_u32(1 << 20, NULL);
     bb_front first, second;
     OK(bb_manager_acquire_front(m, &first));
-    OK(bb_manager_enqueue_fill(m, 0, 1 << 20, &(uint32_t){5}, BB_FOREVER));
+    OK(bb_manager_enqueue_fill(m, 0, 0, 1 << 20, &(uint32_t){5}, BB_FOREVER));
     OK(bb_manager_synchronize(m, BB_FOREVER));
     OK(bb_manager_acquire_front(m, &second));
     OK(bb_manager_destroy(m));
@@ -238,7 +238,7 @@ static void memory_is_two_copies_until_a_lease_needs_more_and_trim_gives_it_back
     bb_manager *m = make_u32(count, NULL);
     CHECK(resident_kib() - before < 16384); /* committed on first use */
     for (uint32_t i = 1; i <= 2; i++) {
-        OK(bb_manager_enqueue_fill(m, 0, count, &i, BB_FOREVER));
+        OK(bb_manager_enqueue_fill(m, 0, 0, count, &i, BB_FOREVER));
         OK(bb_manager_synchronize(m, BB_FOREVER));
     }
     const long two = resident_kib() - before;
@@ -247,7 +247,7 @@ static void memory_is_two_copies_until_a_lease_needs_more_and_trim_gives_it_back
     bb_front held;
     OK(bb_manager_acquire_front(m, &held));
     for (uint32_t i = 1; i <= 4; i++) {
-        OK(bb_manager_enqueue_fill(m, 0, count, &i, BB_FOREVER));
+        OK(bb_manager_enqueue_fill(m, 0, 0, count, &i, BB_FOREVER));
         OK(bb_manager_synchronize(m, BB_FOREVER));
     }
     CHECK(resident_kib() - before > 3 * MIB * 1024 - 4096);

@@ -69,8 +69,8 @@ static void zero_size_states_are_legal(void) {
         OK(bb_manager_create(BB_F64, cases[i].ndim, cases[i].shape, NULL, &m));
         TEST_ASSERT_EQUAL_UINT64(0, info_of(m).bytes);
         OK(bb_manager_enqueue_update(m, &(bb_update){0}, 0));
-        OK(bb_manager_enqueue_fill(m, 0, 0, &(double){1}, 0));
-        EXPECT(BB_E_RANGE, bb_manager_enqueue_fill(m, 0, 1, &(double){1}, 0));
+        OK(bb_manager_enqueue_fill(m, 0, 0, 0, &(double){1}, 0));
+        EXPECT(BB_E_RANGE, bb_manager_enqueue_fill(m, 0, 0, 1, &(double){1}, 0));
         OK(bb_manager_synchronize(m, BB_FOREVER));
         OK(bb_manager_acquire_front(m, &front));
         TEST_ASSERT_EQUAL_UINT64(0, front.bytes);
@@ -145,7 +145,7 @@ static void *produce(void *argument) {
         THREAD_OK(put_u32(p->m, BLOCK + p->id, i, BB_FOREVER));
         THREAD_OK(bb_batch_begin(p->m, &batch));
         for (uint64_t k = 0; k < BLOCK; k += 16) {
-            THREAD_OK(bb_batch_fill(batch, 4 * k, 16, &value));
+            THREAD_OK(bb_batch_fill(batch, 0, 4 * k, 16, &value));
         }
         THREAD_OK(bb_batch_commit(batch, BB_FOREVER));
     }
@@ -309,7 +309,7 @@ static void tags_travel_in_order(void) {
     OK(bb_manager_synchronize(m, BB_FOREVER));
     TEST_ASSERT_EQUAL_UINT64(42, tag_of(m)); /* until there is another one */
     OK(bb_batch_begin(m, &batch));
-    OK(bb_batch_fill(batch, 0, 8, &(uint32_t){3}));
+    OK(bb_batch_fill(batch, 0, 0, 8, &(uint32_t){3}));
     OK(bb_batch_tag(batch, UINT64_MAX));
     OK(bb_batch_commit(batch, 0));
     OK(bb_manager_synchronize(m, BB_FOREVER));

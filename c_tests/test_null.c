@@ -46,7 +46,7 @@ static void of_updates(void) {
     NULL_NAMES("data", bb_manager_enqueue_update(m, &no_data, 0));
     NULL_NAMES("updates", bb_manager_enqueue_updates(m, NULL, 1, 0));
     NULL_NAMES("data", bb_manager_enqueue_updates(m, &no_data, 1, 0));
-    NULL_NAMES("element", bb_manager_enqueue_fill(m, 0, 1, NULL, 0));
+    NULL_NAMES("element", bb_manager_enqueue_fill(m, 0, 0, 1, NULL, 0));
     NULL_NAMES("update", bb_manager_enqueue_borrowed(m, NULL, release_nothing, NULL, 0));
     NULL_NAMES("data", bb_manager_enqueue_borrowed(m, &no_data, release_nothing, NULL, 0));
     NULL_NAMES("release", bb_manager_enqueue_borrowed(m, &one_update, NULL, NULL, 0));
@@ -114,7 +114,7 @@ static void of_batches(void) {
     OK(bb_batch_begin(m, &b));
     NULL_NAMES("update", bb_batch_update(b, NULL));
     NULL_NAMES("data", bb_batch_update(b, &(bb_update){.count = 1}));
-    NULL_NAMES("element", bb_batch_fill(b, 0, 1, NULL));
+    NULL_NAMES("element", bb_batch_fill(b, 0, 0, 1, NULL));
     NULL_NAMES("region", bb_batch_region(b, NULL));
     NULL_NAMES("start", bb_batch_region(b, &(bb_region){.extent = SHAPE(1), .data = &one_u32}));
     NULL_NAMES("kernel", bb_batch_kernel(b, NULL));

@@ -38,20 +38,27 @@ static bb_status set_log(void) { return bb_set_log(BB_LOG_DEBUG, log_nothing, NU
 static bb_status enqueue(void) { return put_u32(m, 0, 7, BB_FOREVER); }
 static bb_status reserve(void) { return bb_manager_reserve_back(m, BB_BACK_KEEP, BB_FOREVER, &back); }
 static bb_status enqueue_region(void) {
-    return bb_manager_enqueue_region(m, &(bb_region){SHAPE(0), SHAPE(64), (const int64_t[]){2}, outsized, NULL}, 0);
+    return bb_manager_enqueue_region(
+        m,
+        &(bb_region){
+            .start = SHAPE(0), .extent = SHAPE(64), .step = (const int64_t[]){2}, .data = outsized, .strides = NULL},
+        0);
 }
 static bb_status enqueue_borrowed(void) {
-    return bb_manager_enqueue_borrowed(m, &(bb_update){0, 8, outsized}, gate_release, &released, 0);
+    return bb_manager_enqueue_borrowed(m, &(bb_update){.byte_offset = 0, .count = 8, .data = outsized}, gate_release,
+                                       &released, 0);
 }
 static bb_status enqueue_kernel(void) { return bb_manager_enqueue_kernel(m, &kernel, 0); }
 static bb_status enqueue_outsized(void) {
-    return bb_manager_enqueue_update(m, &(bb_update){0, LENGTH(outsized), outsized}, 0);
+    return bb_manager_enqueue_update(m, &(bb_update){.byte_offset = 0, .count = LENGTH(outsized), .data = outsized}, 0);
 }
 static bb_status cancel_back(void) { return bb_manager_cancel_back(m, &back); }
 static bb_status synchronize(void) { return bb_manager_synchronize(m, BB_FOREVER); }
 static bb_status batch_begin(void) { return bb_batch_begin(m, &batch); }
-static bb_status batch_fill(void) { return bb_batch_fill(batch, 0, 8, outsized); }
-static bb_status batch_update(void) { return bb_batch_update(batch, &(bb_update){0, LENGTH(outsized), outsized}); }
+static bb_status batch_fill(void) { return bb_batch_fill(batch, 0, 0, 8, outsized); }
+static bb_status batch_update(void) {
+    return bb_batch_update(batch, &(bb_update){.byte_offset = 0, .count = LENGTH(outsized), .data = outsized});
+}
 static bb_status batch_kernel(void) { return bb_batch_kernel(batch, &kernel); }
 static bb_status batch_commit(void) { return bb_batch_commit(batch, BB_FOREVER); }
 static bb_status task_begin(void) { return bb_task_begin(m, "upload", &task); }

@@ -21,7 +21,7 @@ static void write_one(bb_manager *m, char *model, uint32_t at, uint32_t count, c
     switch (way % 8) {
     case 0:
         memset(model + at, data[0], count);
-        OK(bb_manager_enqueue_fill(m, at, count, data, BB_FOREVER));
+        OK(bb_manager_enqueue_fill(m, 0, at, count, data, BB_FOREVER));
         break;
     case 1:
         add_one(model + at, NULL, count, NULL);
@@ -30,7 +30,7 @@ static void write_one(bb_manager *m, char *model, uint32_t at, uint32_t count, c
         break;
     default:
         memcpy(model + at, data, count);
-        OK(bb_manager_enqueue_update(m, &(bb_update){at, count, data}, BB_FOREVER));
+        OK(bb_manager_enqueue_update(m, &(bb_update){.byte_offset = at, .count = count, .data = data}, BB_FOREVER));
     }
 }
 
@@ -129,11 +129,17 @@ static void states_beyond_4_gib_work(void) {
     }
     bb_manager *m = NULL;
     OK(bb_manager_create(BB_U8, 2, SHAPE(rows, columns), NULL, &m));
-    OK(bb_manager_enqueue_update(m, &(bb_update){rows * columns - 3, 3, "abc"}, BB_FOREVER));
-    OK(bb_manager_enqueue_region(
-        m, &(bb_region){SHAPE(rows - 2, 1), SHAPE(2, 2), (const int64_t[]){-(1 << 20), 1}, "wxyz", NULL}, BB_FOREVER));
+    OK(bb_manager_enqueue_update(m, &(bb_update){.byte_offset = rows * columns - 3, .count = 3, .data = "abc"},
+                                 BB_FOREVER));
+    OK(bb_manager_enqueue_region(m,
+                                 &(bb_region){.start = SHAPE(rows - 2, 1),
+                                              .extent = SHAPE(2, 2),
+                                              .step = (const int64_t[]){-(1 << 20), 1},
+                                              .data = "wxyz",
+                                              .strides = NULL},
+                                 BB_FOREVER));
     for (uint64_t epoch = 1; epoch <= 2; epoch++) { /* each copy in turn, and what is copied forward to it */
-        OK(bb_manager_enqueue_fill(m, epoch << 31, 1, "f", BB_FOREVER));
+        OK(bb_manager_enqueue_fill(m, 0, epoch << 31, 1, "f", BB_FOREVER));
         OK(bb_manager_synchronize(m, BB_FOREVER));
         bb_front front;
         OK(bb_manager_acquire_front(m, &front));

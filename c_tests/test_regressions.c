@@ -129,7 +129,7 @@ static void publish_uniform(shared *s, uint32_t copies) {
     s->m = make_u32(COUNT, &config);
     const pthread_t threads[] = {start(read_slowly, s), start(read_slowly, s)};
     for (uint32_t i = 1; i <= (uint32_t)rounds(3000); i++) {
-        OK(bb_manager_enqueue_fill(s->m, 0, COUNT, &i, BB_FOREVER));
+        OK(bb_manager_enqueue_fill(s->m, 0, 0, COUNT, &i, BB_FOREVER));
         OK(bb_manager_synchronize(s->m, BB_FOREVER));
     }
     atomic_store(&s->stop, true);
@@ -161,7 +161,7 @@ static void half_of_a_batch_is_not_published_by_somebody_elses_synchronize(void)
         bb_batch *batch = NULL;
         OK(bb_batch_begin(s.m, &batch));
         for (uint64_t k = 0; k < COUNT; k += 8) {
-            OK(bb_batch_fill(batch, 4 * k, 8, &i));
+            OK(bb_batch_fill(batch, 0, 4 * k, 8, &i));
         }
         OK(bb_batch_commit(batch, BB_FOREVER));
     }

@@ -41,8 +41,9 @@ static void fill(block *b, uint64_t writer, uint64_t step) {
 /* The same state, by each way of writing it. */
 static bb_status write_block(uint64_t writer, const block *b, uint64_t step, uint64_t timeout) {
     const uint64_t at = writer * sizeof *b;
-    const bb_update whole = {at, WORDS, b->words};
-    const bb_update halves[] = {{at + WORDS * 4, WORDS / 2, b->words + WORDS / 2}, {at, WORDS / 2, b->words}};
+    const bb_update whole = {.byte_offset = at, .count = WORDS, .data = b->words};
+    const bb_update halves[] = {{at + WORDS * 4, WORDS / 2, b->words + WORDS / 2, 0, 0},
+                                {at, WORDS / 2, b->words, 0, 0}};
     if (step % 3 == 0) {
         return bb_manager_enqueue_update(s.m, &whole, timeout);
     }
@@ -52,9 +53,12 @@ static bb_status write_block(uint64_t writer, const block *b, uint64_t step, uin
     bb_batch *batch = NULL;
     bb_status status = bb_batch_begin(s.m, &batch);
     THREAD_CHECK(status == BB_OK);
-    THREAD_OK(bb_batch_fill(batch, at, WORDS, &(uint64_t){0})); /* never seen */
-    THREAD_OK(bb_batch_region(batch, &(bb_region){SHAPE(writer, WORDS - 1), SHAPE(1, WORDS), (const int64_t[]){1, -1},
-                                                  &b->words[WORDS - 1], (const int64_t[]){0, -8}}));
+    THREAD_OK(bb_batch_fill(batch, 0, at, WORDS, &(uint64_t){0})); /* never seen */
+    THREAD_OK(bb_batch_region(batch, &(bb_region){.start = SHAPE(writer, WORDS - 1),
+                                                  .extent = SHAPE(1, WORDS),
+                                                  .step = (const int64_t[]){1, -1},
+                                                  .data = &b->words[WORDS - 1],
+                                                  .strides = (const int64_t[]){0, -8}}));
     status = bb_batch_commit(batch, timeout);
     if (status != BB_OK) {
         THREAD_OK(bb_batch_cancel(batch));

@@ -80,7 +80,7 @@ static void no_kernel(void *back, const void *front, uint64_t count, void *unuse
 
 static bb_status enqueue(scene *s) { return bb_manager_enqueue_update(s->m, &update, BB_FOREVER); }
 static bb_status many(scene *s) { return bb_manager_enqueue_updates(s->m, &update, 1, BB_FOREVER); }
-static bb_status filled(scene *s) { return bb_manager_enqueue_fill(s->m, 0, 1, bytes, BB_FOREVER); }
+static bb_status filled(scene *s) { return bb_manager_enqueue_fill(s->m, 0, 0, 1, bytes, BB_FOREVER); }
 static bb_status tag(scene *s) { return bb_manager_enqueue_tag(s->m, 1, BB_FOREVER); }
 static bb_status batch(scene *s) { return bb_batch_commit(s->batch, BB_FOREVER); }
 static bb_status region(scene *s) {

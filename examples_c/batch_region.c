@@ -36,7 +36,7 @@ int main(void) {
     const float background = 1, tile[2][3] = {{2, 3, 4}, {5, 6, 7}};
     static float limit = 6;
     need(bb_batch_begin(m, &batch));
-    need(bb_batch_fill(batch, 0, (uint64_t)ROWS * COLUMNS, &background));
+    need(bb_batch_fill(batch, 0, 0, (uint64_t)ROWS * COLUMNS, &background));
     /* grid[1:5:3, 2:8:2] = tile */
     need(bb_batch_region(batch, &(bb_region){.start = (const uint64_t[]){1, 2},
                                              .extent = (const uint64_t[]){2, 3},

@@ -33,13 +33,13 @@ int main(void) {
     config.label = "reservoir";
     config.watchdog_ns = BB_MS(20);
     need(bb_manager_create(BB_F64, 1, (const uint64_t[]){1000}, &config, &m));
-    need(bb_manager_enqueue_fill(m, 0, 1000, &(double){1}, BB_FOREVER));
+    need(bb_manager_enqueue_fill(m, 0, 0, 1000, &(double){1}, BB_FOREVER));
     need(bb_manager_synchronize(m, BB_SEC(1)));
     need(bb_manager_acquire_front(m, &front));
 
     /* A publish waits for open tasks. A wait that no thread ends reports the reason instead of hanging. */
     need(bb_task_begin(m, "upload of tiles", &task));
-    need(bb_manager_enqueue_fill(m, 0, 1000, &(double){2}, BB_FOREVER));
+    need(bb_manager_enqueue_fill(m, 0, 0, 1000, &(double){2}, BB_FOREVER));
     const bb_status stalled = bb_manager_synchronize(m, BB_FOREVER);
     printf("%s\n", bb_last_error());
     printf("--- dump: the manager, the open task, the lease\n");

@@ -392,6 +392,16 @@ typedef struct bb_registry BufferRegistry;
 #define BB_BOUND_BLOCKS 4
 
 /**
+ * The most fields of a manager.
+ */
+#define BB_MAX_FIELDS 1024
+
+/**
+ * Bytes of the longest name of a field, and its NUL.
+ */
+#define BB_FIELD_NAME_SIZE 256
+
+/**
  * The result of every call that can fail: `BB_OK` or a negative failure. A number is never reused.
  *
  * `bb_status_string()` explains a status, and `bb_last_error()` explains the calling thread's last refused call.
@@ -959,7 +969,7 @@ typedef struct {
  */
 typedef struct {
     /**
-     * Destination in bytes from the start of the state, a multiple of the element size.
+     * Destination in bytes from the start of the field, a multiple of the element size.
      */
     uint64_t byte_offset;
     /**
@@ -970,10 +980,18 @@ typedef struct {
      * The elements, of any alignment; may be NULL if `count` is 0.
      */
     const void *data;
+    /**
+     * Index of the field; 0 for a manager made without fields.
+     */
+    uint32_t field;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
 } bb_update;
 
 /**
- * An update of an N-d region, as in `state[2:5, ::2] = data`. Each array has one entry per dimension of the state.
+ * An update of an N-d region, as in `state[2:5, ::2] = data`. Each array has one entry per dimension of the field.
  */
 typedef struct {
     /**
@@ -996,6 +1014,14 @@ typedef struct {
      * Strides of `data` along each axis in bytes, may be 0 or negative; NULL if `data` is packed and row-major.
      */
     const int64_t *strides;
+    /**
+     * Index of the field; 0 for a manager made without fields.
+     */
+    uint32_t field;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
 } bb_region;
 
 /**
@@ -1027,7 +1053,7 @@ typedef struct {
      */
     bb_drop_fn drop;
     /**
-     * Start of the range in bytes.
+     * Start of the range in bytes from the start of the field.
      */
     uint64_t byte_offset;
     /**
@@ -1039,9 +1065,9 @@ typedef struct {
      */
     uint32_t flags;
     /**
-     * 0.
+     * Index of the field; 0 for a manager made without fields.
      */
-    uint32_t reserved;
+    uint32_t field;
 } bb_kernel;
 
 /**
@@ -1176,7 +1202,7 @@ typedef struct {
      */
     uint32_t struct_size;
     /**
-     * A `bb_dtype`, or `BB_OPAQUE(size)`.
+     * A `bb_dtype`, or `BB_OPAQUE(size)`. This and the next three are of the first field.
      */
     uint32_t dtype;
     /**
@@ -1192,7 +1218,7 @@ typedef struct {
      */
     uint64_t shape[BB_MAX_DIMS];
     /**
-     * Bytes of the state.
+     * Bytes of the state: up to the end of the last field.
      */
     uint64_t bytes;
     /**
@@ -1220,9 +1246,9 @@ typedef struct {
      */
     uint32_t max_extra_copies;
     /**
-     * 0.
+     * Number of fields; 1 if the manager was made without fields.
      */
-    uint32_t reserved;
+    uint32_t fields;
 } bb_manager_info;
 
 /**
@@ -2615,6 +2641,181 @@ typedef struct {
     uint64_t persistent_nodes;
 } bb_plan;
 
+/**
+ * A field of a new manager.
+ */
+typedef struct {
+    /**
+     * UTF-8, unique, 1 to 255 bytes.
+     */
+    const char *name;
+    /**
+     * A `bb_dtype`, or `BB_OPAQUE(size)` for elements of that many bytes.
+     */
+    uint32_t dtype;
+    /**
+     * Dimensions, 0 to BB_MAX_DIMS.
+     */
+    uint32_t ndim;
+    /**
+     * Elements along each dimension; may be NULL if there are none.
+     */
+    const uint64_t *shape;
+    /**
+     * The field's bytes at epoch 0, or NULL for zeros. Read during the call only.
+     */
+    const void *initial;
+} bb_field;
+
+/**
+ * Information about a field.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * Its index: the `field` of updates.
+     */
+    uint32_t index;
+    /**
+     * A `bb_dtype`, or `BB_OPAQUE(size)`.
+     */
+    uint32_t dtype;
+    /**
+     * Bytes of an element.
+     */
+    uint32_t element_size;
+    /**
+     * Its bytes.
+     */
+    uint64_t bytes;
+    /**
+     * Where it begins, in bytes from the start of the state: from `bb_front.data`, `bb_back.data`,
+     * `bb_gl_front.offset`, or the start of `bb_device_front.native`.
+     */
+    uint64_t byte_offset;
+    /**
+     * Dimensions.
+     */
+    uint32_t ndim;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Elements along each dimension; zeros beyond `ndim`.
+     */
+    uint64_t shape[BB_MAX_DIMS];
+    /**
+     * NUL-terminated.
+     */
+    char name[BB_FIELD_NAME_SIZE];
+} bb_field_info;
+
+/**
+ * A field of a front: an array of its own.
+ */
+typedef struct {
+    /**
+     * Its first element. Valid until the front's lease is released.
+     */
+    const void *data;
+    /**
+     * Its bytes.
+     */
+    uint64_t bytes;
+    /**
+     * A `bb_dtype`, or `BB_OPAQUE(size)`.
+     */
+    uint32_t dtype;
+    /**
+     * Dimensions.
+     */
+    uint32_t ndim;
+    /**
+     * Elements along each dimension; zeros beyond `ndim`.
+     */
+    uint64_t shape[BB_MAX_DIMS];
+    /**
+     * Bytes from one index to the next along each dimension: row-major; zeros beyond `ndim`.
+     */
+    int64_t strides[BB_MAX_DIMS];
+} bb_field_view;
+
+/**
+ * A field of an OpenGL front: a range of its buffer.
+ */
+typedef struct {
+    /**
+     * The buffer's name.
+     */
+    uint32_t buffer;
+    /**
+     * A `bb_dtype`, or `BB_OPAQUE(size)`.
+     */
+    uint32_t dtype;
+    /**
+     * Where it begins in the buffer, in bytes.
+     */
+    uint64_t offset;
+    /**
+     * Its bytes.
+     */
+    uint64_t bytes;
+    /**
+     * Dimensions.
+     */
+    uint32_t ndim;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Elements along each dimension; zeros beyond `ndim`.
+     */
+    uint64_t shape[BB_MAX_DIMS];
+    /**
+     * Bytes from one index to the next along each dimension: row-major; zeros beyond `ndim`.
+     */
+    int64_t strides[BB_MAX_DIMS];
+} bb_gl_field_view;
+
+/**
+ * A field of the reserved back copy.
+ */
+typedef struct {
+    /**
+     * Its first element in the back copy: read and write.
+     */
+    void *data;
+    /**
+     * The same field of the newest published copy: read only.
+     */
+    const void *front;
+    /**
+     * Bytes of each of the two.
+     */
+    uint64_t bytes;
+    /**
+     * A `bb_dtype`, or `BB_OPAQUE(size)`.
+     */
+    uint32_t dtype;
+    /**
+     * Dimensions.
+     */
+    uint32_t ndim;
+    /**
+     * Elements along each dimension; zeros beyond `ndim`.
+     */
+    uint64_t shape[BB_MAX_DIMS];
+    /**
+     * Bytes from one index to the next along each dimension: row-major; zeros beyond `ndim`.
+     */
+    int64_t strides[BB_MAX_DIMS];
+} bb_back_field_view;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -3003,7 +3204,7 @@ BB_API bb_status bb_manager_wait_epoch(bb_manager *m, uint64_t after, uint64_t t
  * @param m the manager
  * @param update the data and its destination
  * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
- * @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_FULL (no space, and the timeout is 0), BB_E_TIMEOUT, BB_E_PINNED
+ * @return BB_OK, BB_E_ALIGN, BB_E_RANGE (beyond the field's end, no such field), BB_E_ARGUMENT (reserved), BB_E_FULL (no space, and the timeout is 0), BB_E_TIMEOUT, BB_E_PINNED
  *         (leases hold every other copy and the queue is full), BB_E_STALLED, BB_E_CLOSED, BB_E_OUT_OF_MEMORY
  *         (larger than the queue), BB_E_INTERRUPTED, BB_E_POISONED, or a handle status
  * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
@@ -3028,7 +3229,8 @@ BB_API bb_status bb_manager_enqueue_updates(bb_manager *m, const bb_update *upda
  * Enqueues a fill: each element of a range is set to one value.
  *
  * @param m the manager
- * @param byte_offset start of the range in bytes, a multiple of the element size
+ * @param field index of the field; 0 for a manager made without fields
+ * @param byte_offset start of the range in bytes from the start of the field, a multiple of the element size
  * @param count length of the range in elements
  * @param element one element, of any alignment
  * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
@@ -3036,7 +3238,7 @@ BB_API bb_status bb_manager_enqueue_updates(bb_manager *m, const bb_update *upda
  * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
  * @since 0.1
  */
-BB_API bb_status bb_manager_enqueue_fill(bb_manager *m, uint64_t byte_offset, uint64_t count, const void *element, uint64_t timeout);
+BB_API bb_status bb_manager_enqueue_fill(bb_manager *m, uint32_t field, uint64_t byte_offset, uint64_t count, const void *element, uint64_t timeout);
 
 /**
  * Enqueues an update of an N-d region. The data is copied before the call returns.
@@ -3075,7 +3277,7 @@ BB_API bb_status bb_manager_enqueue_borrowed(bb_manager *m, const bb_update *upd
  * @param m the manager
  * @param kernel the kernel and its range
  * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
- * @return BB_E_ARGUMENT (flags, reserved), and what `bb_manager_enqueue_update()` returns
+ * @return BB_E_ARGUMENT (flags), and what `bb_manager_enqueue_update()` returns
  * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
  * @since 0.1
  */
@@ -3157,9 +3359,9 @@ BB_API bb_status bb_manager_create_gl(bb_device *device, uint32_t dtype, uint32_
  * Leases the newest front for rendering. The context that is current on this thread waits for the fence of the
  * upload. The content does not change until the lease is released.
  *
- * @param m a manager made by `bb_manager_create_gl()`
+ * @param m a manager on an OpenGL device
  * @param front output
- * @return BB_OK, BB_E_STATE (a manager on host memory, or no context that shares the device's objects is current on
+ * @return BB_OK, BB_E_STATE (a manager on host memory or another device, or no context that shares the device's objects is current on
  *         this thread), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle status
  * @threadsafety on any thread with a context that shares the device's objects
  * @since 0.1
@@ -3290,7 +3492,7 @@ BB_API bb_status bb_manager_info_get(bb_manager *m, uint32_t struct_size, bb_man
 BB_API bb_status bb_manager_stats_get(bb_manager *m, uint32_t struct_size, bb_manager_stats *stats);
 
 /**
- * Writes the statistics of a manager as text. Allocates nothing.
+ * Writes the statistics of a manager and its fields as text. Allocates nothing.
  *
  * @param m the manager
  * @param write takes the text in pieces, on the calling thread
@@ -3318,7 +3520,7 @@ BB_API bb_status bb_batch_begin(bb_manager *m, bb_batch **batch);
  *
  * @param b the batch
  * @param update the data and its destination
- * @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_CLOSED, BB_E_BUSY (another thread uses it), or a
+ * @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_ARGUMENT (reserved), BB_E_OUT_OF_MEMORY, BB_E_CLOSED, BB_E_BUSY (another thread uses it), or a
  *         handle status. A refused update leaves the batch as it was
  * @threadsafety one thread at a time
  * @since 0.1
@@ -3329,14 +3531,15 @@ BB_API bb_status bb_batch_update(bb_batch *b, const bb_update *update);
  * Adds a fill to a batch: each element of a range is set to one value.
  *
  * @param b the batch
- * @param byte_offset start of the range in bytes, a multiple of the element size
+ * @param field index of the field; 0 for a manager made without fields
+ * @param byte_offset start of the range in bytes from the start of the field, a multiple of the element size
  * @param count length of the range in elements
  * @param element one element, of any alignment
  * @return what `bb_batch_update()` returns
  * @threadsafety one thread at a time
  * @since 0.1
  */
-BB_API bb_status bb_batch_fill(bb_batch *b, uint64_t byte_offset, uint64_t count, const void *element);
+BB_API bb_status bb_batch_fill(bb_batch *b, uint32_t field, uint64_t byte_offset, uint64_t count, const void *element);
 
 /**
  * Adds an update of an N-d region to a batch. The data is copied before the call returns.
@@ -3355,7 +3558,7 @@ BB_API bb_status bb_batch_region(bb_batch *b, const bb_region *region);
  *
  * @param b the batch
  * @param kernel the kernel and its range
- * @return BB_E_ARGUMENT (flags, reserved), and what `bb_batch_update()` returns
+ * @return BB_E_ARGUMENT (flags), and what `bb_batch_update()` returns
  * @threadsafety one thread at a time
  * @since 0.1
  */
@@ -5455,6 +5658,119 @@ BB_API bb_status bb_plan_config_init(bb_plan_config *config);
  * @since 0.1
  */
 BB_API bb_status bb_registry_plan(bb_registry *r, uint64_t parent, const bb_plan_config *config, uint32_t struct_size, bb_plan *plan);
+
+/**
+ * Creates a manager of several arrays that are published as one epoch: a front never shows two of them from different
+ * epochs.
+ *
+ * The fields lie in one state in the order given, each at a multiple of 64 bytes. Updates name their field by its
+ * index. As for `bb_manager_create()` otherwise; `config.initial` must be NULL, since each field has its own.
+ *
+ * @param fields the fields
+ * @param count the number of fields, 1 to BB_MAX_FIELDS
+ * @param config parameters, or NULL for the defaults
+ * @param manager the handle is written here
+ * @return what `bb_manager_create()` returns; also BB_E_EXISTS (two fields have the same name), BB_E_LIMIT (too many
+ *         fields), BB_E_ARGUMENT (no fields, a name that is empty, too long or not UTF-8, `config.initial`). The message
+ *         names the field
+ * @threadsafety safe to call from any thread
+ * @realtime may block, may make a system call, may allocate
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_create_fields(const bb_field *fields, uint64_t count, const bb_manager_config *config, bb_manager **manager);
+
+/**
+ * Creates a manager whose fields are the buffers of a registry's parent in one memory space, at the same offsets as on
+ * the device, so that one copy of the state's bytes moves all of them.
+ *
+ * The layout is read once: later changes of the parent do not change the manager. Aliases and buffers that share memory
+ * by a plan are fields that overlap, as on the device. The state is zeros.
+ *
+ * @param r the registry
+ * @param parent the parent
+ * @param space `BB_SPACE_SHARED` or `BB_SPACE_PERSISTENT`: the region whose buffers are the fields
+ * @param config parameters, or NULL for the defaults
+ * @param manager the handle is written here
+ * @return what `bb_manager_create_fields()` returns; also BB_E_NO_PARENT (an unknown parent), BB_E_STATE (the region
+ *         mixes precisions and its layout is not typed, so that it has no offsets in bytes; a child's region mixes
+ *         precisions), BB_E_ARGUMENT (another space, or the parent has no buffers in it), or a handle status
+ * @threadsafety safe to call from any thread
+ * @realtime may block, may make a system call, may allocate
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_create_from_group(bb_registry *r, uint64_t parent, uint32_t space, const bb_manager_config *config, bb_manager **manager);
+
+/**
+ * Gets name, type, shape and offset of the field with that name. A manager made without fields has one, `"state"`.
+ *
+ * @param m the manager
+ * @param name the field's name
+ * @param struct_size `sizeof(bb_field_info)`
+ * @param info output, `struct_size` bytes
+ * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (not UTF-8), BB_E_NO_NAME (no such field), BB_E_VERSION (struct_size), or a
+ *         handle status
+ * @threadsafety safe to call from any thread
+ * @realtime wait-free, no system call, no allocation
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_field(bb_manager *m, const char *name, uint32_t struct_size, bb_field_info *info);
+
+/**
+ * As `bb_manager_field()`, for the field with that index: to list them, count up to `bb_manager_info.fields`.
+ *
+ * @param m the manager
+ * @param index the index, from 0
+ * @param struct_size `sizeof(bb_field_info)`
+ * @param info output, `struct_size` bytes
+ * @return BB_OK, BB_E_NULL, BB_E_RANGE (no such field), BB_E_VERSION (struct_size), or a handle status
+ * @threadsafety safe to call from any thread
+ * @realtime wait-free, no system call, no allocation
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_field_at(bb_manager *m, uint32_t index, uint32_t struct_size, bb_field_info *info);
+
+/**
+ * Gets a field of a front as an array of its own. It is the same memory as in `front->data`.
+ *
+ * @param front as `bb_manager_acquire_front()` wrote it, not yet released
+ * @param name the field's name
+ * @param view output
+ * @return BB_OK, BB_E_NULL, BB_E_NO_NAME (no such field), BB_E_ARGUMENT (the lease is not of a front, or `name` is not
+ *         UTF-8), BB_E_STALE (released), or a handle status
+ * @threadsafety safe to call from any thread, also after the manager is destroyed
+ * @realtime lock-free, no system call, no allocation
+ * @since 0.1
+ */
+BB_API bb_status bb_front_field(const bb_front *front, const char *name, bb_field_view *view);
+
+/**
+ * Gets a field of an OpenGL front: its range in the front's buffer.
+ *
+ * @param front as `bb_manager_acquire_front_gl()` wrote it, not yet released
+ * @param name the field's name
+ * @param view output
+ * @return BB_OK, BB_E_NULL, BB_E_NO_NAME (no such field), BB_E_ARGUMENT (the lease is not of an OpenGL front, or `name`
+ *         is not UTF-8), BB_E_STALE (released), or a handle status
+ * @threadsafety safe to call from any thread, also after the manager is destroyed
+ * @realtime lock-free, no system call, no allocation
+ * @since 0.1
+ */
+BB_API bb_status bb_gl_front_field(const bb_gl_front *front, const char *name, bb_gl_field_view *view);
+
+/**
+ * Gets a field of the reserved back copy, and the same field of the front that it follows.
+ *
+ * @param m the manager
+ * @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
+ * @param name the field's name
+ * @param view output
+ * @return BB_OK, BB_E_NULL, BB_E_NO_NAME (no such field), BB_E_ARGUMENT (not UTF-8), BB_E_STATE (not reserved, or
+ *         committed or cancelled before), or a handle status
+ * @threadsafety safe to call from any thread, not only the one that reserved it
+ * @realtime wait-free, no system call, no allocation
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_back_field(bb_manager *m, const bb_back *back, const char *name, bb_back_field_view *view);
 
 #ifdef __cplusplus
 }  // extern "C"

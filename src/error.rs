@@ -3,6 +3,10 @@
 //! An [`Error`] is plain data: a [`Status`] and its context. It is built without allocating, so that a refusal
 //! is cheap and works without memory; the text is formatted on request.
 
+mod conversions;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 /// The result code of a refused or failed call. The C ABI returns the same codes, negated.
@@ -193,6 +197,14 @@ pub(crate) enum ErrorContext {
     Beyond { param: &'static str, end: u64, limit: u64, of: &'static str },
     /// `param = value` is not a multiple of `align`.
     Align { param: &'static str, value: u64, align: u64 },
+    /// [`ErrorContext::Beyond`] for a field; the limit is the length of an axis, or the bytes of the field.
+    FieldBeyond { param: &'static str, end: u64, limit: u64, axis: bool, name: Label<29> },
+    /// [`ErrorContext::Align`] for a field.
+    FieldAlign { param: &'static str, value: u64, align: u64, name: Label<30> },
+    /// [`ErrorContext::Value`] for a field.
+    FieldValue { param: &'static str, value: u64, reason: &'static str, name: Label<22> },
+    /// [`ErrorContext::Param`] for a field.
+    FieldParam { param: &'static str, reason: &'static str, name: Label<30> },
     /// Another object holds what the call needs.
     Held { what: &'static str, label: Label<31>, thread: u32, age_ns: u64 },
     /// The code of a failed call.
@@ -205,6 +217,9 @@ pub(crate) enum ErrorContext {
     /// A message for a failed call.
     Message { what: &'static str, text: Label<44> },
 }
+
+/// The limit of an index: [`ErrorContext::Beyond`].
+pub(crate) const AXIS: &str = "length of the axis";
 
 /// The reason of a refused or failed call. Displays as one line that names the parameter, its value and the remedy.
 ///
@@ -220,8 +235,15 @@ pub(crate) enum ErrorContext {
 pub struct Error {
     status: Status,
     context: ErrorContext,
-    /// The index of the refused update in a list of updates.
-    update: Option<u32>,
+    /// The list with the refused item, and its index.
+    item: Option<(ErrorList, u32)>,
+}
+
+/// A parameter that is a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorList {
+    Fields,
+    Updates,
 }
 
 /// `Result` with this library's [`Error`].
@@ -237,7 +259,7 @@ impl Error {
 
     #[cold]
     fn new(status: Status, context: ErrorContext) -> Error {
-        Error { status, context, update: None }
+        Error { status, context, item: None }
     }
 
     #[cold]
@@ -245,10 +267,10 @@ impl Error {
         Error::new(status, ErrorContext::None)
     }
 
-    /// This error for the update at `index` of a list.
+    /// This error for the item at `index` of a list.
     #[cold]
-    pub(crate) fn of_update(self, index: usize) -> Error {
-        Error { update: u32::try_from(index).ok(), ..self }
+    pub(crate) fn of_item(self, list: ErrorList, index: usize) -> Error {
+        Error { item: u32::try_from(index).ok().map(|index| (list, index)), ..self }
     }
 
     #[cold]
@@ -375,20 +397,18 @@ impl Error {
     }
 }
 
-impl From<std::collections::TryReserveError> for Error {
-    #[cold]
-    fn from(_: std::collections::TryReserveError) -> Error {
-        Error::of(Status::OutOfMemory)
-    }
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(index) = self.update {
-            write!(f, "updates[{index}]: ")?;
+        match self.item {
+            Some((ErrorList::Fields, index)) => write!(f, "fields[{index}]: ")?,
+            Some((ErrorList::Updates, index)) => write!(f, "updates[{index}]: ")?,
+            None => {}
         }
-        match self.context {
-            ErrorContext::None => f.write_str(self.status.summary()),
+        let (field, context) = self.context.without_field();
+        if !field.as_str().is_empty() {
+            write!(f, "field '{}': ", field.as_str())?;
+        }
+        match context {
             ErrorContext::Text(text) => f.write_str(text),
             ErrorContext::Param { param, reason } => write!(f, "{param} {reason}"),
             ErrorContext::Value { param, value, reason } => write!(f, "{param} = {value}: {reason}"),
@@ -422,6 +442,12 @@ impl fmt::Display for Error {
             ErrorContext::System { call, errno, name, remedy } => {
                 write!(f, "{call} failed with {name} ({errno}): {remedy}")
             }
+            // `without_field` returns no context of a field.
+            ErrorContext::None
+            | ErrorContext::FieldBeyond { .. }
+            | ErrorContext::FieldAlign { .. }
+            | ErrorContext::FieldValue { .. }
+            | ErrorContext::FieldParam { .. } => f.write_str(self.status.summary()),
             ErrorContext::Code { what, code } => {
                 write!(f, "{what} returned {code}: {}", self.status.summary())
             }
@@ -438,53 +464,5 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl From<Error> for std::io::Error {
-    fn from(error: Error) -> std::io::Error {
-        use std::io::ErrorKind;
-        let kind = match error.status {
-            Status::Timeout | Status::Stalled => ErrorKind::TimedOut,
-            Status::Full | Status::Empty => ErrorKind::WouldBlock,
-            Status::Interrupted => ErrorKind::Interrupted,
-            Status::Closed => ErrorKind::BrokenPipe,
-            Status::OutOfMemory => ErrorKind::OutOfMemory,
-            Status::Unsupported => ErrorKind::Unsupported,
-            Status::Argument | Status::Range | Status::Align | Status::Null => ErrorKind::InvalidInput,
-            _ => ErrorKind::Other,
-        };
-        std::io::Error::new(kind, error)
-    }
-}
-
 // An error travels in every `Result`, and together with what a refused call gives back.
 const _: () = assert!(size_of::<Error>() <= 80);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_leased_object_is_reported_with_label_thread_and_age() {
-        let error = Error::held(Status::Stalled, "task", Label::new("upload"), 7, 2_345_000_000);
-        let text = error.to_string();
-        assert!(text.starts_with("task 'upload' of thread 7, 2.345 s old: backend work outlasted"), "{text}");
-        let text =
-            Error::held(Status::Pinned, "a lease of a front", Label::new(""), 7, 1_000_000_000).to_string();
-        assert!(text.starts_with("a lease of a front of thread 7, at least 1.000 s old: "), "{text}");
-    }
-
-    #[test]
-    fn every_status_has_a_distinct_summary() {
-        let all: Vec<_> = (1..=36).map(|code| STATUSES[code - 1].summary()).collect();
-        let distinct: std::collections::HashSet<_> = all.iter().collect();
-        assert_eq!(distinct.len(), 36);
-    }
-
-    use Status::*;
-    #[rustfmt::skip]
-    const STATUSES: [Status; 36] = [
-        Null, Handle, Stale, Kind, Foreign, Argument, Align, Range, Version, Unsupported, Limit,
-        OutOfMemory, State, Busy, Full, Empty, Timeout, Closed, Pinned, Stalled, Backend, DeviceLost,
-        Aborted, Cancelled, Recursive, Interrupted, WrongThread, Forked, Poisoned, Panic, Exists, NoParent,
-        NoName, AliasSelf, AliasMissing, AliasOrder,
-    ];
-}

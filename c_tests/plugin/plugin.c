@@ -20,7 +20,7 @@ int plugin_use(void) {
     uint64_t moved;
     char bytes[8];
     TRY(bb_manager_create(BB_F32, 1, &count, NULL, &m))
-    TRY(bb_manager_enqueue_fill(m, 0, count, &one, BB_FOREVER))
+    TRY(bb_manager_enqueue_fill(m, 0, 0, count, &one, BB_FOREVER))
     TRY(bb_manager_synchronize(m, BB_FOREVER))
     TRY(bb_manager_acquire_front(m, &front))
     TRY(bb_lease_release(front.lease))

@@ -52,8 +52,13 @@ Status region(const Target &target, const Index &start, const Index &extent, con
         return {BB_E_ARGUMENT, LocalError::rank};
     if (source.size() < extent.product())
         return {BB_E_RANGE, LocalError::short_data};
-    const bb_region raw{start.data(), extent.data(), step.size() != 0 ? step.data() : nullptr, source.data(),
-                        strides != 0 ? source.strides().data() : nullptr};
+    const bb_region raw{start.data(),
+                        extent.data(),
+                        step.size() != 0 ? step.data() : nullptr,
+                        source.data(),
+                        strides != 0 ? source.strides().data() : nullptr,
+                        0,
+                        0};
     return enqueue(&raw);
 }
 
@@ -84,7 +89,7 @@ template <class T> class Update {
   public:
     template <class I, class = std::enable_if_t<std::is_integral_v<I>>>
     constexpr Update(I first, const Data<T> &data) noexcept
-        : raw_{detail::bytes<T>(static_cast<std::uint64_t>(first)), data.size(), data.data()} {}
+        : raw_{detail::bytes<T>(static_cast<std::uint64_t>(first)), data.size(), data.data(), 0, 0} {}
     /// The C struct; an array of Update is an array of C structs.
     constexpr const bb_update *raw() const noexcept { return &raw_; }
 
@@ -116,7 +121,7 @@ template <class T> class Batch : public Handle<bb_batch, bb_batch_cancel> {
     }
     /// Sets a flat range to one value; `{}` is the whole state.
     Status try_fill(Range range, const T &value) noexcept {
-        return bb_batch_fill(this->handle(), detail::bytes<T>(range.first), target_.count(range), &value);
+        return bb_batch_fill(this->handle(), 0, detail::bytes<T>(range.first), target_.count(range), &value);
     }
     /// Sets a region to one value.
     Status try_fill(const Index &start, const Index &extent, const T &value, const Steps &step = {}) noexcept {

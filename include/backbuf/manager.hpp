@@ -214,7 +214,7 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
     }
     /// Sets a flat range to one value; `{}` is the whole state.
     Status try_enqueue_fill(Range range, const T &value, Timeout timeout = forever) const noexcept {
-        return bb_manager_enqueue_fill(this->handle(), detail::bytes<T>(range.first), target().count(range), &value,
+        return bb_manager_enqueue_fill(this->handle(), 0, detail::bytes<T>(range.first), target().count(range), &value,
                                        timeout.nanoseconds());
     }
     /// Sets a region to one value.

@@ -12,6 +12,7 @@ use crate::ffi::update::{bb_kernel, bb_region, bb_update, kernel_of, region_of};
 use crate::ffi::{input, object};
 use crate::manager::batch::Batch;
 use crate::manager::manager::Manager;
+use crate::manager::update::RawUpdate;
 use crate::sync::atomic::{AtomicBool, Ordering::*};
 use crate::sync::mutex::Mutex;
 use crate::sys::clock::Timeout;
@@ -93,7 +94,7 @@ pub unsafe extern "C" fn bb_batch_begin(m: *mut bb_manager, batch: *mut *mut bb_
 ///
 /// @param b the batch
 /// @param update the data and its destination
-/// @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_CLOSED, BB_E_BUSY (another thread uses it), or a
+/// @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_ARGUMENT (reserved), BB_E_OUT_OF_MEMORY, BB_E_CLOSED, BB_E_BUSY (another thread uses it), or a
 ///         handle status. A refused update leaves the batch as it was
 /// @threadsafety one thread at a time
 /// @since 0.1
@@ -101,15 +102,16 @@ pub unsafe extern "C" fn bb_batch_begin(m: *mut bb_manager, batch: *mut *mut bb_
 pub unsafe extern "C" fn bb_batch_update(b: *mut bb_batch, update: *const bb_update) -> bb_status {
     // SAFETY: the header requires an update whose data is that long.
     on("bb_batch_update", b, |b: &SharedBatch| unsafe {
-        let update = input::required(update, "update")?;
-        b.with(|b| b.update_raw(update.byte_offset, update.count, update.data.cast()))
+        let update = input::required(update.cast::<RawUpdate>(), "update")?;
+        b.with(|b| b.update_raw(update))
     })
 }
 
 /// Adds a fill to a batch: each element of a range is set to one value.
 ///
 /// @param b the batch
-/// @param byte_offset start of the range in bytes, a multiple of the element size
+/// @param field index of the field; 0 for a manager made without fields
+/// @param byte_offset start of the range in bytes from the start of the field, a multiple of the element size
 /// @param count length of the range in elements
 /// @param element one element, of any alignment
 /// @return what `bb_batch_update()` returns
@@ -118,6 +120,7 @@ pub unsafe extern "C" fn bb_batch_update(b: *mut bb_batch, update: *const bb_upd
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_batch_fill(
     b: *mut bb_batch,
+    field: u32,
     byte_offset: u64,
     count: u64,
     element: *const c_void,
@@ -125,7 +128,7 @@ pub unsafe extern "C" fn bb_batch_fill(
     // SAFETY: the header requires one element.
     on("bb_batch_fill", b, |b: &SharedBatch| unsafe {
         let element = input::required(element.cast::<u8>(), "element")?;
-        b.with(|b| b.fill_raw(byte_offset, count, element))
+        b.with(|b| b.fill_raw(field, byte_offset, count, element))
     })
 }
 
@@ -140,7 +143,10 @@ pub unsafe extern "C" fn bb_batch_fill(
 pub unsafe extern "C" fn bb_batch_region(b: *mut bb_batch, region: *const bb_region) -> bb_status {
     // SAFETY: the header requires arrays of the state's dimensions, and data that they describe.
     on("bb_batch_region", b, |b: &SharedBatch| unsafe {
-        b.with(|b| b.region_raw(&region_of(region, b.ndim())?))
+        b.with(|b| {
+            let (field, region) = region_of(region, b.fields())?;
+            b.region_raw(field, &region)
+        })
     })
 }
 
@@ -149,7 +155,7 @@ pub unsafe extern "C" fn bb_batch_region(b: *mut bb_batch, region: *const bb_reg
 ///
 /// @param b the batch
 /// @param kernel the kernel and its range
-/// @return BB_E_ARGUMENT (flags, reserved), and what `bb_batch_update()` returns
+/// @return BB_E_ARGUMENT (flags), and what `bb_batch_update()` returns
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -158,7 +164,7 @@ pub unsafe extern "C" fn bb_batch_kernel(b: *mut bb_batch, kernel: *const bb_ker
         // SAFETY: the header requires a kernel.
         let kernel = unsafe { input::required(kernel, "kernel") }?;
         b.with(|b| {
-            b.kernel(kernel_of(kernel)?).map_err(|refused| {
+            b.kernel_on(kernel.field, kernel_of(kernel)?).map_err(|refused| {
                 discard(refused.value.run);
                 refused.error
             })
@@ -222,7 +228,8 @@ mod tests {
     #[test]
     fn a_refused_update_is_counted_on_the_manager_and_leaves_the_batch() {
         let (mut m, mut b, shape, one) = (null_mut(), null_mut(), [4u64], 1u8);
-        let bad = bb_update { byte_offset: 4, count: 1, data: (&raw const one).cast() };
+        let bad =
+            bb_update { byte_offset: 4, count: 1, data: (&raw const one).cast(), field: 0, reserved: 0 };
         let good = bb_update { byte_offset: 3, ..bad };
         // SAFETY: everything is as the header says; the counters are zeros or written.
         unsafe {

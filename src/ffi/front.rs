@@ -180,9 +180,9 @@ pub unsafe extern "C" fn bb_manager_create_gl(
 /// Leases the newest front for rendering. The context that is current on this thread waits for the fence of the
 /// upload. The content does not change until the lease is released.
 ///
-/// @param m a manager made by `bb_manager_create_gl()`
+/// @param m a manager on an OpenGL device
 /// @param front output
-/// @return BB_OK, BB_E_STATE (a manager on host memory, or no context that shares the device's objects is current on
+/// @return BB_OK, BB_E_STATE (a manager on host memory or another device, or no context that shares the device's objects is current on
 ///         this thread), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety on any thread with a context that shares the device's objects
 /// @since 0.1
@@ -194,6 +194,10 @@ pub unsafe extern "C" fn bb_manager_acquire_front_gl(
     on("bb_manager_acquire_front_gl", m, |own: &Manager| {
         // SAFETY: the header requires memory for a front.
         let out = unsafe { input::output(front, "front") }?;
+        if own.shared.device().is_some_and(|device| device.info().kind != DeviceKind::Gl) {
+            let reason = "this manager's device is not on OpenGL: create the manager on an OpenGL device";
+            return Err(Error::text(Status::State, reason));
+        }
         let leased = acquire_device_front(own.shared.copies())?;
         out.set(bb_gl_front {
             buffer: leased.native.0 as u32,

@@ -9,11 +9,14 @@ use crate::error::{Error, Label, Result, Status};
 use crate::ffi::callback::{UserData, bb_drop_fn, boxed_callback, discard};
 use crate::ffi::guard::{destroy_by, guard, on, with};
 use crate::ffi::handle::{Kind, bb_device, bb_manager};
-use crate::ffi::input;
+use crate::ffi::input::{self, Out};
 use crate::ffi::object::{Object, ReservedSlot};
 use crate::ffi::status::bb_status;
 use crate::manager::config::{Config, Flush, Priority, WorkerMode};
+use crate::manager::field::FieldSpec;
 use crate::manager::manager::Manager;
+use crate::manager::shape::Shape;
+use crate::manager::update::Refused;
 use crate::sys::clock::Timeout;
 
 /// The most dimensions of a state.
@@ -159,20 +162,16 @@ unsafe fn read_config(config: *const bb_manager_config) -> Result<bb_manager_con
     unsafe { input::optional_struct(config, defaults()) }
 }
 
+/// The core's config; `initial_bytes` is None if the config may have no initial state.
+///
 /// # Safety
 ///
 /// The config's pointers are as the header says.
-unsafe fn make(
-    device: Option<&Device>,
-    dtype: DType,
-    shape: &[u64],
+unsafe fn core_config<'a>(
+    device: Option<&'a Device>,
     config: &bb_manager_config,
-) -> Result<Manager> {
-    let overflow = || Error::text(Status::Range, "shape: the size of the state in bytes overflows");
-    let bytes = shape
-        .iter()
-        .try_fold(dtype.size(), |bytes, &length| bytes.checked_mul(length))
-        .ok_or_else(overflow)?;
+    initial_bytes: Option<u64>,
+) -> Result<Config<'a>> {
     let mut core = Config {
         // SAFETY: promised by the caller.
         label: unsafe { input::name(config.label, "label") }?,
@@ -212,17 +211,15 @@ unsafe fn make(
         ..Config::default()
     };
     if !config.initial.is_null() {
+        let reason = "is set; give each field its own initial bytes instead";
+        let of_fields = || Error::param(Status::Argument, "config.initial", reason);
+        let bytes = initial_bytes.ok_or_else(of_fields)?;
         // SAFETY: promised by the caller: one state's bytes.
         core.initial = Some(unsafe { input::many(config.initial.cast(), bytes, "initial") }?);
     }
     input::reserved(config.reserved, "config.reserved")?;
     core.flush = flush(config)?;
-    Manager::untyped_with_config(dtype, shape, core).map_err(|refused| {
-        if let Some(flush) = refused.value {
-            discard(flush);
-        }
-        refused.error
-    })
+    Ok(core)
 }
 
 fn flush(config: &bb_manager_config) -> Result<Option<Flush>> {
@@ -313,7 +310,7 @@ pub unsafe extern "C" fn bb_manager_create(
     })
 }
 
-/// Creates a manager, on `device` if there is one.
+/// Creates a manager, on `device` if there is one, else on the config's.
 ///
 /// # Safety
 ///
@@ -328,27 +325,81 @@ pub(super) unsafe fn create(
 ) -> Result<()> {
     // SAFETY: promised by the caller.
     let (out, config) = unsafe { (input::output(manager, "manager")?, read_config(config)?) };
-    let unknown = "use BB_U8 … BB_C128, or BB_OPAQUE(size)";
-    let dtype =
-        DType::from_code(dtype).map_err(|error| Error::value(error.status(), "dtype", dtype, unknown))?;
+    let dtype = dtype_of(dtype)?;
     if ndim as usize > BB_MAX_DIMS {
         return Err(Error::value(Status::Argument, "ndim", ndim, "more than BB_MAX_DIMS dimensions"));
     }
     // SAFETY: as above.
     let shape = unsafe { input::many(shape, u64::from(ndim), "shape") }?;
-    let slot = ReservedSlot::take()?;
-    let make = |device: Option<&Device>| {
-        // SAFETY: promised by the caller: the config's pointers are as the header says.
-        unsafe { make(device, dtype, shape, &config) }
-    };
-    let manager = match device {
-        _ if config.device.is_null() => make(device),
-        None => with(config.device, |device: &Device| make(Some(device))),
-        Some(_) => {
-            let reason = "must be NULL: the device is a parameter of this call";
-            Err(Error::param(Status::Argument, "config.device", reason))
+    let bytes = Shape::new(dtype, shape)?.bytes;
+    let make = |core: Config<'_>| Manager::untyped_with_config(dtype, shape, core);
+    // SAFETY: promised by the caller: the config's pointers are as the header says.
+    unsafe {
+        match device {
+            Some(_) if !config.device.is_null() => {
+                let reason = "must be NULL: the device is a parameter of this call";
+                Err(Error::param(Status::Argument, "config.device", reason))
+            }
+            Some(_) => finish(out, &config, device, Some(bytes), make),
+            None => on_configured_device(&config, |device| finish(out, &config, device, Some(bytes), make)),
         }
-    }?;
+    }
+}
+
+/// Creates a manager of these fields.
+///
+/// # Safety
+///
+/// As `bb_manager_create_fields` requires.
+pub(super) unsafe fn create_fields(
+    fields: &[FieldSpec<'_>],
+    config: *const bb_manager_config,
+    manager: *mut *mut bb_manager,
+) -> Result<()> {
+    // SAFETY: promised by the caller.
+    let (out, config) = unsafe { (input::output(manager, "manager")?, read_config(config)?) };
+    let make = |core: Config<'_>| Manager::with_fields(fields, core);
+    // SAFETY: promised by the caller: the config's pointers are as the header says.
+    on_configured_device(&config, |device| unsafe { finish(out, &config, device, None, make) })
+}
+
+/// The element type with that number.
+pub(super) fn dtype_of(code: u32) -> Result<DType> {
+    let unknown = "use BB_U8 … BB_C128, or BB_OPAQUE(size)";
+    DType::from_code(code).map_err(|error| Error::value(error.status(), "dtype", code, unknown))
+}
+
+fn on_configured_device<R>(
+    config: &bb_manager_config,
+    work: impl FnOnce(Option<&Device>) -> Result<R>,
+) -> Result<R> {
+    if config.device.is_null() {
+        return work(None);
+    }
+    with(config.device.cast_const(), |device: &Device| work(Some(device)))
+}
+
+/// Makes the manager and its handle.
+///
+/// # Safety
+///
+/// The config's pointers are as the header says.
+unsafe fn finish(
+    out: Out<*mut bb_manager>,
+    config: &bb_manager_config,
+    device: Option<&Device>,
+    initial_bytes: Option<u64>,
+    make: impl FnOnce(Config<'_>) -> std::result::Result<Manager, Refused<Option<Flush>>>,
+) -> Result<()> {
+    let slot = ReservedSlot::take()?;
+    // SAFETY: promised by the caller.
+    let core = unsafe { core_config(device, config, initial_bytes) }?;
+    let manager = make(core).map_err(|refused| {
+        if let Some(flush) = refused.value {
+            discard(flush);
+        }
+        refused.error
+    })?;
     out.set(slot.fill(manager)? as *mut bb_manager)?;
     if config.flush.is_none() {
         // Nothing uses the data: it is released here, as by `bb_set_log()` without a function.

@@ -33,7 +33,7 @@ pub enum bb_manager_state {
 pub struct bb_manager_info {
     /// Bytes of this struct that were written.
     pub struct_size: u32,
-    /// A `bb_dtype`, or `BB_OPAQUE(size)`.
+    /// A `bb_dtype`, or `BB_OPAQUE(size)`. This and the next three are of the first field.
     pub dtype: u32,
     /// Bytes of an element.
     pub element_size: u32,
@@ -41,7 +41,7 @@ pub struct bb_manager_info {
     pub ndim: u32,
     /// Elements along each dimension; zeros beyond `ndim`.
     pub shape: [u64; BB_MAX_DIMS],
-    /// Bytes of the state.
+    /// Bytes of the state: up to the end of the last field.
     pub bytes: u64,
     /// Gets the newest published epoch.
     pub epoch: u64,
@@ -55,8 +55,8 @@ pub struct bb_manager_info {
     pub label: [c_char; 64],
     /// Extra copies at most.
     pub max_extra_copies: u32,
-    /// 0.
-    pub reserved: u32,
+    /// Number of fields; 1 if the manager was made without fields.
+    pub fields: u32,
 }
 
 /// Statistics of a manager since its creation.
@@ -190,7 +190,7 @@ fn describe(m: &Manager, struct_size: u32) -> bb_manager_info {
         } as u32,
         label: input::chars(Manager::label(m).as_str()),
         max_extra_copies: m.max_extra_copies(),
-        reserved: 0,
+        fields: m.shared.fields.all().len() as u32,
     }
 }
 
@@ -203,7 +203,7 @@ fn count(stats: &Statistics, struct_size: u32) -> bb_manager_stats {
     }
 }
 
-/// Writes the statistics of a manager as text. Allocates nothing.
+/// Writes the statistics of a manager and its fields as text. Allocates nothing.
 ///
 /// @param m the manager
 /// @param write takes the text in pieces, on the calling thread
@@ -223,6 +223,9 @@ pub unsafe extern "C" fn bb_manager_stats_write(
         let mut writer = unsafe { Writer::new(write, user_data) };
         // The writer itself never fails.
         let _ = write!(writer, "{}", m.statistics());
+        for field in m.fields() {
+            let _ = writeln!(writer, "field {field}");
+        }
         Ok(())
     })
 }

@@ -29,6 +29,7 @@ mod driver;
 mod driver_table;
 mod dynamic;
 mod encoder;
+mod field;
 mod foreign;
 mod front;
 mod guard;

@@ -13,6 +13,8 @@ use crate::ffi::handle::bb_manager;
 use crate::ffi::input;
 use crate::ffi::status::bb_status;
 use crate::manager::core::callback::Release;
+use crate::manager::field::FieldTable;
+use crate::manager::field_access::Field;
 use crate::manager::manager::Manager;
 use crate::manager::region::RawRegion;
 use crate::manager::update::Kernel;
@@ -36,12 +38,16 @@ bitflags! {
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_update {
-    /// Destination in bytes from the start of the state, a multiple of the element size.
+    /// Destination in bytes from the start of the field, a multiple of the element size.
     pub byte_offset: u64,
     /// Number of elements.
     pub count: u64,
     /// The elements, of any alignment; may be NULL if `count` is 0.
     pub data: *const c_void,
+    /// Index of the field; 0 for a manager made without fields.
+    pub field: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 // The core reads this struct in place.
@@ -50,9 +56,11 @@ const _: () = assert!(
         && std::mem::offset_of!(bb_update, byte_offset) == std::mem::offset_of!(RawUpdate, byte_offset)
         && std::mem::offset_of!(bb_update, count) == std::mem::offset_of!(RawUpdate, count)
         && std::mem::offset_of!(bb_update, data) == std::mem::offset_of!(RawUpdate, data)
+        && std::mem::offset_of!(bb_update, field) == std::mem::offset_of!(RawUpdate, field)
+        && std::mem::offset_of!(bb_update, reserved) == std::mem::offset_of!(RawUpdate, reserved)
 );
 
-/// An update of an N-d region, as in `state[2:5, ::2] = data`. Each array has one entry per dimension of the state.
+/// An update of an N-d region, as in `state[2:5, ::2] = data`. Each array has one entry per dimension of the field.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct bb_region {
@@ -66,6 +74,10 @@ pub struct bb_region {
     pub data: *const c_void,
     /// Strides of `data` along each axis in bytes, may be 0 or negative; NULL if `data` is packed and row-major.
     pub strides: *const i64,
+    /// Index of the field; 0 for a manager made without fields.
+    pub field: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// Changes a range of the back copy, which contains every earlier update. `front` is the same range of the newest
@@ -84,14 +96,14 @@ pub struct bb_kernel {
     pub user_data: *mut c_void,
     /// Releases `user_data`, on the worker; may be NULL.
     pub drop: bb_drop_fn,
-    /// Start of the range in bytes.
+    /// Start of the range in bytes from the start of the field.
     pub byte_offset: u64,
     /// Number of elements.
     pub count: u64,
     /// `BB_KERNEL_ANY_THREAD`, `BB_KERNEL_OVERWRITES`, or 0.
     pub flags: u32,
-    /// 0.
-    pub reserved: u32,
+    /// Index of the field; 0 for a manager made without fields.
+    pub field: u32,
 }
 
 /// Enqueues one update. The data is copied before the call returns.
@@ -99,7 +111,7 @@ pub struct bb_kernel {
 /// @param m the manager
 /// @param update the data and its destination
 /// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
-/// @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_FULL (no space, and the timeout is 0), BB_E_TIMEOUT, BB_E_PINNED
+/// @return BB_OK, BB_E_ALIGN, BB_E_RANGE (beyond the field's end, no such field), BB_E_ARGUMENT (reserved), BB_E_FULL (no space, and the timeout is 0), BB_E_TIMEOUT, BB_E_PINNED
 ///         (leases hold every other copy and the queue is full), BB_E_STALLED, BB_E_CLOSED, BB_E_OUT_OF_MEMORY
 ///         (larger than the queue), BB_E_INTERRUPTED, BB_E_POISONED, or a handle status
 /// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
@@ -112,8 +124,8 @@ pub unsafe extern "C" fn bb_manager_enqueue_update(
 ) -> bb_status {
     // SAFETY: the header requires an update whose data is that long.
     on("bb_manager_enqueue_update", m, |m: &Manager| unsafe {
-        let update = input::required(update, "update")?;
-        m.shared.enqueue_write(update.byte_offset, update.count, update.data.cast(), Timeout::nanos(timeout))
+        let update = input::required(update.cast::<RawUpdate>(), "update")?;
+        m.shared.enqueue_update(update, Timeout::nanos(timeout))
     })
 }
 
@@ -145,7 +157,8 @@ pub unsafe extern "C" fn bb_manager_enqueue_updates(
 /// Enqueues a fill: each element of a range is set to one value.
 ///
 /// @param m the manager
-/// @param byte_offset start of the range in bytes, a multiple of the element size
+/// @param field index of the field; 0 for a manager made without fields
+/// @param byte_offset start of the range in bytes from the start of the field, a multiple of the element size
 /// @param count length of the range in elements
 /// @param element one element, of any alignment
 /// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
@@ -155,6 +168,7 @@ pub unsafe extern "C" fn bb_manager_enqueue_updates(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_enqueue_fill(
     m: *mut bb_manager,
+    field: u32,
     byte_offset: u64,
     count: u64,
     element: *const c_void,
@@ -163,7 +177,13 @@ pub unsafe extern "C" fn bb_manager_enqueue_fill(
     // SAFETY: the header requires one element.
     on("bb_manager_enqueue_fill", m, |m: &Manager| unsafe {
         let element = input::required(element.cast::<u8>(), "element")?;
-        m.shared.enqueue_fill(byte_offset, count, element, Timeout::nanos(timeout))
+        m.shared.enqueue_fill(
+            m.shared.fields.get(field)?,
+            byte_offset,
+            count,
+            element,
+            Timeout::nanos(timeout),
+        )
     })
 }
 
@@ -183,29 +203,35 @@ pub unsafe extern "C" fn bb_manager_enqueue_region(
 ) -> bb_status {
     // SAFETY: the header requires arrays of the state's dimensions, and data that they describe.
     on("bb_manager_enqueue_region", m, |m: &Manager| unsafe {
-        m.shared.enqueue_region(&region_of(region, m.shared.shape.ndim)?, Timeout::nanos(timeout))
+        let (field, region) = region_of(region, &m.shared.fields)?;
+        m.shared.enqueue_region(m.shared.fields.get(field)?, &region, Timeout::nanos(timeout))
     })
 }
 
 /// # Safety
 ///
-/// NULL, or a region whose arrays have `ndim` entries.
-pub(super) unsafe fn region_of<'a>(region: *const bb_region, ndim: usize) -> Result<RawRegion<'a>> {
+/// NULL, or a region whose arrays have an entry for each dimension of its field.
+pub(super) unsafe fn region_of<'a>(
+    region: *const bb_region,
+    fields: &FieldTable,
+) -> Result<(u32, RawRegion<'a>)> {
     // SAFETY: promised by the caller, in all of them.
     unsafe {
         let region = input::required(region, "region")?;
-        let ndim = ndim as u64;
+        input::reserved(region.reserved, "region.reserved")?;
+        let ndim = fields.get(region.field)?.shape.ndim as u64;
         let optional = |given: *const i64, param| match given.is_null() {
             true => Ok(None),
             false => input::many(given, ndim, param).map(Some),
         };
-        Ok(RawRegion {
+        let raw = RawRegion {
             start: input::many(region.start, ndim, "region.start")?,
             extent: input::many(region.extent, ndim, "region.extent")?,
             step: optional(region.step, "region.step")?,
             data: region.data.cast(),
             strides: optional(region.strides, "region.strides")?,
-        })
+        };
+        Ok((region.field, raw))
     }
 }
 
@@ -236,14 +262,9 @@ pub unsafe extern "C" fn bb_manager_enqueue_borrowed(
         let release = release_of(input::function(release, "release")?, user_data)?;
         // SAFETY: the header requires data that stays until the release.
         let outcome = unsafe {
-            let update = input::required(update, "update")?;
-            m.shared.enqueue_borrowed(
-                update.byte_offset,
-                update.count,
-                update.data.cast(),
-                release,
-                Timeout::nanos(timeout),
-            )
+            let update = input::required(update.cast::<RawUpdate>(), "update")?;
+            let (field, timeout) = (m.shared.fields.of_update(update)?, Timeout::nanos(timeout));
+            m.shared.enqueue_borrowed(field, update.byte_offset, update.count, update.data, release, timeout)
         };
         // A refused release is dropped without running.
         outcome.map_err(|refused| refused.error)
@@ -262,7 +283,7 @@ fn release_of(release: unsafe extern "C" fn(*mut c_void), user_data: *mut c_void
 /// @param m the manager
 /// @param kernel the kernel and its range
 /// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
-/// @return BB_E_ARGUMENT (flags, reserved), and what `bb_manager_enqueue_update()` returns
+/// @return BB_E_ARGUMENT (flags), and what `bb_manager_enqueue_update()` returns
 /// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -273,8 +294,9 @@ pub unsafe extern "C" fn bb_manager_enqueue_kernel(
 ) -> bb_status {
     on("bb_manager_enqueue_kernel", m, |m: &Manager| {
         // SAFETY: the header requires a kernel.
-        let kernel = kernel_of(unsafe { input::required(kernel, "kernel") }?)?;
-        m.enqueue_kernel(kernel, Timeout::nanos(timeout)).map_err(|refused| {
+        let given = unsafe { input::required(kernel, "kernel") }?;
+        let field = Field::at(&m.shared, given.field)?;
+        field.enqueue_kernel(kernel_of(given)?, Timeout::nanos(timeout)).map_err(|refused| {
             discard(refused.value.run);
             refused.error
         })
@@ -284,7 +306,6 @@ pub unsafe extern "C" fn bb_manager_enqueue_kernel(
 pub(super) fn kernel_of(given: &bb_kernel) -> Result<Kernel> {
     let function = input::function(given.function, "kernel.function")?;
     let flags: KernelFlags = input::flags(given.flags, "kernel.flags")?;
-    input::reserved(given.reserved, "kernel.reserved")?;
     let (count, user_data) = (given.count, UserData::new(given.user_data, given.drop));
     let run = move |back: &mut [u8], front: &[u8]| {
         let Some(_running) = user_data.enter() else {

@@ -13,7 +13,7 @@ use crate::handle::slots;
 use crate::handle::slots::{GENERATION_BITS, Slots, Wiped, Zeroed};
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use crate::sync::mutex::FutexMutex;
-use crate::sys::clock::now;
+use crate::sys::clock::{nap, now};
 use crate::sys::thread::thread_id;
 use crate::sys::thread_exit::ThreadExit;
 
@@ -35,10 +35,13 @@ pub(crate) struct LeaseId {
     pub(crate) generation: u32,
 }
 
+/// One [`UsedLease`]. The bits above count them, those below are generation and live bit.
+const USE: u64 = 1 << 40;
+
 #[repr(C, align(64))]
 #[derive(Debug)]
 struct LeaseSlot {
-    /// generation << 1 | live
+    /// uses << 40 | generation << 1 | live
     word: AtomicU64,
     lessor: AtomicPtr<Lessor>,
     owner: AtomicPtr<()>,
@@ -281,19 +284,76 @@ pub(crate) struct Ending {
 pub(crate) fn end(id: LeaseId) -> Result<Ending> {
     let Some(slot) = SLOTS.get(id.index) else { return Err(Error::of(Status::Handle)) };
     let live = u64::from(id.generation) << 1 | 1;
-    let stale = || Error::text(Status::Stale, "the lease has been released");
-    // Acquire: what `fill` stored is visible.
-    if slot.word.load(Acquire) != live {
-        return Err(stale());
+    loop {
+        // Acquire: what `fill` stored is visible.
+        if slot.word.load(Acquire) != live {
+            wait_for_uses(slot, live)?;
+        }
+        // Read before the exchange: after it the slot may belong to another lease.
+        let (lessor, owner, part) =
+            (slot.lessor.load(Relaxed), slot.owner.load(Relaxed), slot.part.load(Relaxed));
+        if slot.word.compare_exchange(live, live + 1, AcqRel, Relaxed).is_ok() {
+            // SAFETY: the slot was live with this generation, so this is what `fill` stored, and lessors are static.
+            return Ok(Ending { id, slot, lessor: unsafe { &*lessor }, owner, part });
+        }
+        // Ended or used by another thread meanwhile: the next turn decides which.
     }
-    // Read before the exchange: after it the slot may belong to another lease.
-    let (lessor, owner, part) =
-        (slot.lessor.load(Relaxed), slot.owner.load(Relaxed), slot.part.load(Relaxed));
-    if slot.word.compare_exchange(live, live + 1, AcqRel, Relaxed).is_err() {
-        return Err(stale());
+}
+
+#[cold]
+fn stale() -> Error {
+    Error::text(Status::Stale, "the lease has been released")
+}
+
+/// Returns once no other thread is using that lease, or an error if it has ended.
+#[cold]
+#[inline(never)]
+fn wait_for_uses(slot: &LeaseSlot, live: u64) -> Result<()> {
+    loop {
+        match slot.word.load(Acquire) {
+            word if word % USE != live => return Err(stale()),
+            word if word == live => return Ok(()),
+            // A use is some hundred instructions, unless its thread was interrupted.
+            _ => nap(10_000),
+        };
     }
-    // SAFETY: the slot was live with this generation, so this is what `fill` stored, and lessors are static.
-    Ok(Ending { id, slot, lessor: unsafe { &*lessor }, owner, part })
+}
+
+/// A lease that cannot be released meanwhile.
+#[derive(Debug)]
+pub(crate) struct UsedLease {
+    slot: &'static LeaseSlot,
+    pub(crate) lessor: &'static Lessor,
+    pub(crate) owner: *mut (),
+    pub(crate) part: u32,
+}
+
+/// Uses a live lease: a release by another thread waits until the returned value is dropped. [`Status::Stale`] if the lease
+/// has ended.
+pub(crate) fn pin(id: LeaseId) -> Result<UsedLease> {
+    let Some(slot) = SLOTS.get(id.index) else { return Err(Error::of(Status::Handle)) };
+    let live = u64::from(id.generation) << 1 | 1;
+    let mut word = slot.word.load(Relaxed);
+    while word % USE == live {
+        // Acquire: what `fill` stored is visible.
+        match slot.word.compare_exchange_weak(word, word + USE, Acquire, Relaxed) {
+            Ok(_) => {
+                // SAFETY: the slot is live, so this is what `fill` stored, and lessors are static.
+                let lessor = unsafe { &*slot.lessor.load(Relaxed) };
+                let (owner, part) = (slot.owner.load(Relaxed), slot.part.load(Relaxed));
+                return Ok(UsedLease { slot, lessor, owner, part });
+            }
+            Err(newer) => word = newer,
+        }
+    }
+    Err(stale())
+}
+
+impl Drop for UsedLease {
+    fn drop(&mut self) {
+        // Release: this use happens before the memory is returned.
+        self.slot.word.fetch_sub(USE, Release);
+    }
 }
 
 impl Ending {
@@ -316,7 +376,7 @@ impl Ending {
 
 /// Whether that lease has not been released.
 pub(crate) fn is_live(id: LeaseId) -> bool {
-    SLOTS.get(id.index).is_some_and(|slot| slot.word.load(Acquire) == u64::from(id.generation) << 1 | 1)
+    SLOTS.get(id.index).is_some_and(|slot| slot.word.load(Acquire) % USE == u64::from(id.generation) << 1 | 1)
 }
 
 /// A live lease, for dumps and error messages.
@@ -356,7 +416,7 @@ pub(crate) fn for_each(mut visit: impl FnMut(LiveLease)) {
             thread: slot.thread.load(Relaxed),
             age_ns: time.saturating_sub(first),
         };
-        if slot.word.load(Acquire) == word {
+        if slot.word.load(Acquire) % USE == word % USE {
             visit(lease);
         }
     }

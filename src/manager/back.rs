@@ -113,7 +113,7 @@ impl Shared {
         Ok(RawBack {
             data: applier.forward.back_data(),
             front: applier.forward.front_data(),
-            bytes: self.shape.bytes,
+            bytes: self.fields.bytes,
             epoch: applier.epoch,
             token: applier.reservations,
         })
@@ -137,7 +137,7 @@ impl Shared {
         let result = self.copies().replace_memory(applier.forward.back()).map(|data| {
             applier.forward.relocate_back(data);
             let (front, epoch) = (applier.forward.front_data(), applier.epoch);
-            RawBack { data, front, bytes: self.shape.bytes, epoch, token }
+            RawBack { data, front, bytes: self.fields.bytes, epoch, token }
         });
         self.reservation.put_back(token);
         result
@@ -156,7 +156,7 @@ impl Shared {
         let applier = unsafe { self.applier() };
         applier.forward.mark_all_rewritten();
         (applier.tag, applier.tagged) = (tag, true);
-        self.counters.count_in_place(1, self.shape.bytes);
+        self.counters.count_in_place(1, self.fields.bytes);
         self.role.release();
         self.waiters.signal();
         Ok(())
@@ -210,6 +210,29 @@ impl<'a, T> Back<'a, T> {
         unsafe { std::slice::from_raw_parts_mut(self.raw.data, self.raw.bytes as usize) }
     }
 
+    /// A field of the back copy, and the same field of the front: [`Status::NoName`] if there is none.
+    ///
+    /// ```
+    /// use backbuf::{DType, Manager, Timeout, manager::{BackMode, Config, FieldSpec}};
+    /// let fields = [FieldSpec::new("qpos", DType::U8, &[2]), FieldSpec::new("step", DType::U8, &[])];
+    /// let manager = Manager::with_fields(&fields, Config::default())?;
+    /// let mut back = manager.reserve_back(BackMode::Keep, Timeout::FOREVER)?;
+    /// let (step, last) = back.field("step")?;
+    /// step[0] = last[0] + 1;
+    /// back.commit(1)?;
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn field(&mut self, name: &str) -> Result<(&mut [u8], &[u8])> {
+        let field = self.shared.fields.named(name)?;
+        let (start, bytes) = (field.offset as usize, field.shape.bytes as usize);
+        // SAFETY: fields lie within both copies; the back copy is reserved for this value, the front does not change
+        // meanwhile, and they do not overlap.
+        unsafe {
+            let back = std::slice::from_raw_parts_mut(self.raw.data.add(start), bytes);
+            Ok((back, std::slice::from_raw_parts(self.raw.front.add(start), bytes)))
+        }
+    }
+
     /// The epoch of the front that it follows.
     pub fn epoch(&self) -> u64 {
         self.raw.epoch
@@ -260,7 +283,7 @@ impl<T: Pod> Back<'_, T> {
 /// Label, element type, shape, and the epoch that it follows.
 impl<T> std::fmt::Debug for Back<'_, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (label, shape) = (&self.shared.label, &self.shared.shape);
+        let (label, shape) = (&self.shared.label, &self.shared.fields.first().shape);
         let mut f = f.debug_struct("Back");
         f.field("label", &label.as_str()).field("dtype", &shape.dtype).field("shape", &shape.lengths());
         f.field("epoch", &self.epoch()).finish_non_exhaustive()

@@ -7,9 +7,9 @@ use crate::dtype::Untyped;
 use crate::error::{Result, Status};
 use crate::manager::core::op::Op;
 use crate::manager::core::shared::{Shared, destroyed};
-use crate::manager::region::{RawRegion, Region, RegionRuns};
-use crate::manager::shape::Shape;
-use crate::manager::update::{Kernel, Refused};
+use crate::manager::field::{FieldLayout, FieldTable};
+use crate::manager::region::{RawRegion, Region};
+use crate::manager::update::{Kernel, RawUpdate, Refused};
 use crate::sync::atomic::Ordering::*;
 use crate::sys::clock::Timeout;
 
@@ -30,7 +30,7 @@ use crate::sys::clock::Timeout;
 /// ```
 pub struct Batch<T = Untyped> {
     shared: Weak<Shared>,
-    pub(crate) shape: Shape,
+    fields: Arc<FieldTable>,
     records: Vec<u64>,
     /// Whether an op needs the worker.
     worker: bool,
@@ -46,7 +46,8 @@ impl<T> std::fmt::Debug for Batch<T> {
         let shared = self.shared();
         let mut f = f.debug_struct("Batch");
         f.field("label", &shared.as_ref().map_or("(destroyed)", |shared| shared.label.as_str()));
-        f.field("dtype", &self.shape.dtype).field("shape", &self.shape.lengths());
+        let shape = &self.fields.first().shape;
+        f.field("dtype", &shape.dtype).field("shape", &shape.lengths());
         f.field("bytes", &(self.records.len() * 8)).finish_non_exhaustive()
     }
 }
@@ -57,16 +58,15 @@ impl<T> Batch<T> {
         shared.batches.fetch_add(1, Relaxed);
         Ok(Batch {
             shared: Arc::downgrade(shared),
-            shape: shared.shape,
+            fields: Arc::clone(&shared.fields),
             records: Vec::new(),
             worker: false,
             element: PhantomData,
         })
     }
 
-    /// The number of dimensions of the state.
-    pub(crate) fn ndim(&self) -> usize {
-        self.shape.ndim
+    pub(crate) fn fields(&self) -> &Arc<FieldTable> {
+        &self.fields
     }
 
     /// Counts a refused call on the batch as one on its manager.
@@ -91,23 +91,31 @@ impl<T> Batch<T> {
     }
 
     /// # Safety
-    /// `data` is readable for `count` elements.
-    pub(crate) unsafe fn update_raw(&mut self, byte_offset: u64, count: u64, data: *const u8) -> Result<()> {
-        // SAFETY: the caller's promise.
-        unsafe { self.add(Op::write(&self.shape, byte_offset, count, data)?) }
+    /// The data is readable.
+    pub(crate) unsafe fn update_raw(&mut self, update: &RawUpdate) -> Result<()> {
+        let op = self.fields.of_update(update)?.write(update.byte_offset, update.count, update.data)?;
+        // SAFETY: checked; the caller's promise.
+        unsafe { self.add(op) }
     }
 
     /// # Safety
     /// `element` is readable.
-    pub(crate) unsafe fn fill_raw(&mut self, byte_offset: u64, count: u64, element: *const u8) -> Result<()> {
-        // SAFETY: the caller's promise.
-        unsafe { self.add(Op::fill(&self.shape, byte_offset, count, element)?) }
+    pub(crate) unsafe fn fill_raw(
+        &mut self,
+        field: u32,
+        byte_offset: u64,
+        count: u64,
+        element: *const u8,
+    ) -> Result<()> {
+        let op = self.fields.get(field)?.fill(byte_offset, count, element)?;
+        // SAFETY: checked; the caller's promise.
+        unsafe { self.add(op) }
     }
 
     /// # Safety
     /// The data is readable as the region describes it.
-    pub(crate) unsafe fn region_raw(&mut self, region: &RawRegion<'_>) -> Result<()> {
-        let plan = RegionRuns::checked(&self.shape, region)?;
+    pub(crate) unsafe fn region_raw(&mut self, field: u32, region: &RawRegion<'_>) -> Result<()> {
+        let plan = self.fields.get(field)?.region(region)?;
         if plan.count() == 0 {
             return self.shared()?.progress.check_open();
         }
@@ -115,10 +123,20 @@ impl<T> Batch<T> {
         unsafe { self.add(Op::Region { plan: &plan, data: region.data }) }
     }
 
-    /// Adds a kernel.
+    /// Adds a kernel on the first field.
     pub fn kernel(&mut self, kernel: Kernel) -> std::result::Result<(), Refused<Kernel>> {
+        self.kernel_on(0, kernel)
+    }
+
+    pub(crate) fn kernel_on(
+        &mut self,
+        field: u32,
+        kernel: Kernel,
+    ) -> std::result::Result<(), Refused<Kernel>> {
+        let fields = Arc::clone(&self.fields);
+        let range = |byte_offset, count| fields.get(field)?.range(byte_offset, count);
         // SAFETY: `enqueue_with` checks the op, and the batch owns it on success.
-        kernel.enqueue_with(&{ self.shape }, |op| unsafe { self.add(op) })
+        kernel.enqueue_with(range, |op| unsafe { self.add(op) })
     }
 
     /// Adds a tag.
@@ -148,24 +166,43 @@ impl<T> Batch<T> {
 }
 
 impl Batch {
-    /// Adds an update: `data` at `byte_offset`.
+    /// Adds an update: `data` at `byte_offset` of the first field.
     pub fn update(&mut self, byte_offset: u64, data: &[u8]) -> Result<()> {
-        // SAFETY: the slice is readable.
-        unsafe { self.update_raw(byte_offset, self.shape.count_of(data)?, data.as_ptr()) }
+        self.first().update(byte_offset, data)
     }
 
-    /// Adds a fill: `count` times `element` at `byte_offset`.
+    /// Adds a fill: `count` times `element` at `byte_offset` of the first field.
     pub fn fill(&mut self, byte_offset: u64, count: u64, element: &[u8]) -> Result<()> {
-        self.shape.check_element(element)?;
-        // SAFETY: the slice is one element.
-        unsafe { self.fill_raw(byte_offset, count, element.as_ptr()) }
+        self.first().fill(byte_offset, count, element)
     }
 
-    /// Adds a region.
+    /// Adds a region of the first field.
     pub fn region(&mut self, region: &Region<'_>) -> Result<()> {
-        let raw = region.raw(&self.shape)?;
-        // SAFETY: the region's source was checked to hold it.
-        unsafe { self.region_raw(&raw) }
+        self.first().region(region)
+    }
+
+    /// A field, for updates of it in this batch: [`Status::NoName`] if there is none of that name.
+    ///
+    /// ```
+    /// use backbuf::{DType, Manager, Timeout, manager::{Config, FieldSpec}};
+    /// let fields = [FieldSpec::new("qpos", DType::U8, &[2]), FieldSpec::new("step", DType::U8, &[])];
+    /// let manager = Manager::with_fields(&fields, Config::default())?;
+    /// let mut batch = manager.batch()?;
+    /// batch.untyped_field("qpos")?.fill(0, 2, &[7])?;
+    /// batch.untyped_field("step")?.update(0, &[1])?;
+    /// batch.commit(Timeout::FOREVER)?;
+    /// manager.synchronize(Timeout::FOREVER)?;
+    /// assert_eq!(manager.front()?.field("qpos")?.bytes(), [7, 7]);
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn untyped_field(&mut self, name: &str) -> Result<BatchField<'_>> {
+        let index = self.fields.find(name)?;
+        Ok(BatchField { batch: self, index })
+    }
+
+    /// The first field.
+    fn first(&mut self) -> BatchField<'_> {
+        BatchField { batch: self, index: 0 }
     }
 }
 
@@ -176,5 +213,44 @@ impl<T> Drop for Batch<T> {
         }
         // SAFETY: not committed, so the batch still owns the callbacks of its records.
         unsafe { self.as_op().dispose() };
+    }
+}
+
+/// One field of a batch. A refused update leaves the batch as it was.
+#[derive(Debug)]
+pub struct BatchField<'a> {
+    batch: &'a mut Batch,
+    index: u32,
+}
+
+impl BatchField<'_> {
+    fn layout(&self) -> Result<&FieldLayout> {
+        self.batch.fields.get(self.index)
+    }
+
+    /// Adds an update: `data`, a whole number of elements, at `byte_offset` of the field.
+    pub fn update(&mut self, byte_offset: u64, data: &[u8]) -> Result<()> {
+        let op = self.layout()?.write(byte_offset, self.layout()?.count_of(data)?, data.as_ptr())?;
+        // SAFETY: checked; the slice is readable.
+        unsafe { self.batch.add(op) }
+    }
+
+    /// Adds a fill: `count` times `element` at `byte_offset` of the field.
+    pub fn fill(&mut self, byte_offset: u64, count: u64, element: &[u8]) -> Result<()> {
+        self.layout()?.check_element(element)?;
+        // SAFETY: the slice is one element.
+        unsafe { self.batch.fill_raw(self.index, byte_offset, count, element.as_ptr()) }
+    }
+
+    /// Adds a region of the field.
+    pub fn region(&mut self, region: &Region<'_>) -> Result<()> {
+        let raw = self.layout()?.source(region)?;
+        // SAFETY: the region's source was checked to hold it.
+        unsafe { self.batch.region_raw(self.index, &raw) }
+    }
+
+    /// Adds a kernel on a range of the field. A refused kernel is returned.
+    pub fn kernel(&mut self, kernel: Kernel) -> std::result::Result<(), Refused<Kernel>> {
+        self.batch.kernel_on(self.index, kernel)
     }
 }

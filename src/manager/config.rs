@@ -114,8 +114,19 @@ impl Config<'_> {
         self.max_extra_copies.unwrap_or(default)
     }
 
-    /// Checks the other fields, for a state of that many bytes.
-    pub(crate) fn check(&self, state_bytes: u64) -> Result<()> {
+    /// Checks the initial state, for a state of that many bytes.
+    pub(crate) fn check_initial(&self, state_bytes: u64) -> Result<()> {
+        match self.initial {
+            Some(initial) if initial.len() as u64 != state_bytes => {
+                let (bytes, reason) = (initial.len() as u64, "must be the bytes of the state");
+                Err(Error::value(Status::Argument, "initial.len()", bytes, reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks the other fields.
+    pub(crate) fn check(&self) -> Result<()> {
         if !(2..=8).contains(&self.copies) {
             return Err(Error::value(Status::Argument, "copies", self.copies, "use 2 to 8"));
         }
@@ -129,16 +140,6 @@ impl Config<'_> {
                     "a manager on a device has no extra copies, since its slots are fixed; use copies",
                 ));
             }
-        }
-        if let Some(initial) = self.initial
-            && initial.len() as u64 != state_bytes
-        {
-            return Err(Error::value(
-                Status::Argument,
-                "initial.len()",
-                initial.len() as u64,
-                "must be the bytes of the state",
-            ));
         }
         let bad = |value: i128, reason| Err(Error::value(Status::Argument, "worker_priority", value, reason));
         match self.priority {

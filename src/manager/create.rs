@@ -6,7 +6,7 @@
 
 use std::mem::ManuallyDrop;
 
-use crate::alloc::try_arc;
+use crate::alloc::{Arc, try_arc};
 use crate::dtype::DType;
 use crate::error::{Error, Label, Result, Status};
 use crate::handle::{lease, live_list, slots};
@@ -22,8 +22,8 @@ use crate::manager::core::shared::{MANAGERS, Parts, Settings, Shared};
 use crate::manager::core::update_log::{UNIT_BYTES, UpdateLog};
 use crate::manager::core::worker;
 use crate::manager::core::worker_state::{WorkerState, duty};
+use crate::manager::field::{FieldSpec, FieldTable};
 use crate::manager::manager::Manager;
-use crate::manager::shape::Shape;
 use crate::manager::update::Refused;
 use crate::sync::wait_check::Stop;
 use crate::sys::clock::Timeout;
@@ -40,10 +40,53 @@ impl Manager {
     pub fn untyped_with_config(
         dtype: DType,
         shape: &[u64],
-        mut config: Config<'_>,
+        config: Config<'_>,
+    ) -> std::result::Result<Manager, Refused<Option<Flush>>> {
+        Manager::with_flush(config, |config| {
+            let fields = FieldTable::single(dtype, shape)?;
+            config.check_initial(fields.bytes)?;
+            let initial = config.initial;
+            Ok((fields, move |_: usize| initial))
+        })
+    }
+
+    /// Creates a manager of several arrays that are published as one epoch. [`Config::initial`] must be None: each field has
+    /// its own. A refused flush is returned.
+    ///
+    /// ```
+    /// use backbuf::{DType, Manager, Timeout, manager::{Config, FieldSpec}};
+    /// let fields = [FieldSpec::new("qpos", DType::F64, &[7]), FieldSpec::new("depth", DType::U16, &[480, 640])];
+    /// let manager = Manager::with_fields(&fields, Config::default())?;
+    /// manager.untyped_field("qpos")?.enqueue(8, &0.5f64.to_ne_bytes(), Timeout::FOREVER)?;
+    /// manager.synchronize(Timeout::FOREVER)?;
+    /// let front = manager.front()?;
+    /// assert_eq!(front.field("qpos")?.bytes()[8..16], 0.5f64.to_ne_bytes());
+    /// assert_eq!(front.field("depth")?.shape(), [480, 640]);
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn with_fields(
+        fields: &[FieldSpec<'_>],
+        config: Config<'_>,
+    ) -> std::result::Result<Manager, Refused<Option<Flush>>> {
+        Manager::with_flush(config, |config| {
+            if config.initial.is_some() {
+                let reason = "is set; give each field its own initial bytes instead";
+                return Err(Error::param(Status::Argument, "config.initial", reason));
+            }
+            Ok((FieldTable::new(fields)?, |index: usize| fields[index].initial))
+        })
+    }
+
+    /// Creates a manager of the fields that `prepare` returns, with the initial bytes of each.
+    fn with_flush<'a, I: Fn(usize) -> Option<&'a [u8]>>(
+        mut config: Config<'a>,
+        prepare: impl FnOnce(&Config<'a>) -> Result<(FieldTable, I)>,
     ) -> std::result::Result<Manager, Refused<Option<Flush>>> {
         let flush = config.flush.take();
-        match Manager::build(dtype, shape, &config, flush.is_some()) {
+        let prepared = prepare(&config);
+        let made =
+            prepared.and_then(|(fields, initial)| Manager::build(fields, &initial, &config, flush.is_some()));
+        match made {
             Ok(manager) => {
                 // SAFETY: nothing has been enqueued or requested yet, so no other thread takes the role.
                 unsafe { manager.shared.applier() }.flush = flush;
@@ -53,9 +96,14 @@ impl Manager {
         }
     }
 
-    fn build(dtype: DType, lengths: &[u64], config: &Config<'_>, has_flush: bool) -> Result<Manager> {
-        let shape = Shape::new(dtype, lengths)?;
-        config.check(shape.bytes)?;
+    fn build<'a>(
+        fields: FieldTable,
+        initial: &dyn Fn(usize) -> Option<&'a [u8]>,
+        config: &Config<'_>,
+        has_flush: bool,
+    ) -> Result<Manager> {
+        let fields = try_arc(fields)?;
+        config.check()?;
         let instance = slots::instance()?;
         let units = (config.queue()? / UNIT_BYTES) as usize;
         let number = live_list::number();
@@ -71,19 +119,19 @@ impl Manager {
         let label = Label::new(config.label);
         let on_device = config
             .device
-            .map(|device| DeviceCopies::new(device, config.label, shape.bytes, settings.max_copies))
+            .map(|device| DeviceCopies::new(device, config.label, fields.bytes, settings.max_copies))
             .transpose()?;
-        let copies = StateCopies::new(shape.bytes as usize, settings.max_copies, number, on_device)?;
+        let copies = StateCopies::new(Arc::clone(&fields), settings.max_copies, number, on_device)?;
         let parts = || -> Result<_> {
             // SAFETY: just created; retired below if this fails.
-            let applier = applier(unsafe { copies.as_ref() }, config, settings.max_copies, number)?;
+            let applier = applier(unsafe { copies.as_ref() }, initial, config, settings.max_copies, number)?;
             Ok(Parts { applier, log: UpdateLog::with_units(units)?, worker: WorkerState::new()? })
         };
         let parts = parts().inspect_err(|_| {
             // SAFETY: just created, and not used any more.
             unsafe { StateCopies::retire(copies) };
         })?;
-        let shared = Shared::new(settings, shape, parts, copies, label, instance.tag);
+        let shared = Shared::new(settings, fields, parts, copies, label, instance.tag);
         shared.counters.count_copies(2, config.copies);
         let shared = try_arc(shared)?;
         MANAGERS.add(&shared)?;
@@ -91,8 +139,9 @@ impl Manager {
         shared.record(
             Level::Info,
             format_args!(
-                "created #{number}: {dtype:?} {lengths:?}, {} bytes, {} copies and at most {} extra ones, host memory",
-                shape.bytes,
+                "created #{number}: {}, {} bytes, {} copies and at most {} extra ones, host memory",
+                &*shared.fields,
+                shared.fields.bytes,
                 config.copies,
                 config.extra_copies()
             ),
@@ -102,12 +151,22 @@ impl Manager {
 }
 
 /// The applier of a new manager, with the initial state in the first two copies and in the first device copy.
-fn applier(copies: &StateCopies, config: &Config<'_>, count: usize, number: u64) -> Result<Applier> {
+fn applier<'a>(
+    copies: &StateCopies,
+    initial: &dyn Fn(usize) -> Option<&'a [u8]>,
+    config: &Config<'_>,
+    count: usize,
+    number: u64,
+) -> Result<Applier> {
     let (first, second) = (copies.data(0), copies.data(1));
-    if let Some(initial) = config.initial {
+    for (index, field) in copies.fields().all().iter().enumerate() {
+        let Some(initial) = initial(index) else { continue };
         for copy in [first, second] {
-            // SAFETY: both copies are as long as the initial state, which was checked.
-            unsafe { std::ptr::copy_nonoverlapping(initial.as_ptr(), copy, initial.len()) };
+            // SAFETY: the initial bytes were checked to be as many as the field has, which lies within both copies.
+            unsafe {
+                let field = copy.add(field.offset as usize);
+                std::ptr::copy_nonoverlapping(initial.as_ptr(), field, initial.len());
+            }
         }
     }
     let forward = CopyForward::new(copies.bytes(), count, first, second)?;

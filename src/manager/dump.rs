@@ -31,7 +31,7 @@ fn dump_manager(shared: &Shared, out: &mut dyn Write) -> std::fmt::Result {
         shared.label.as_str(),
         shared.progress.state(),
         shared.progress.epoch(),
-        shared.shape.bytes,
+        shared.fields.bytes,
         shared.counters.copies_present.get(),
         shared.settings.max_copies,
         shared.copies().leases(),
@@ -39,6 +39,9 @@ fn dump_manager(shared: &Shared, out: &mut dyn Write) -> std::fmt::Result {
         shared.subscribers.count(),
         shared.log.used() * UNIT_BYTES,
     )?;
+    if shared.fields.is_named() {
+        shared.fields.all().iter().try_for_each(|field| writeln!(out, "  field {field}"))?;
+    }
     let listed = shared.tasks.try_for_each(|work| {
         let (label, age) = (work.label.as_str(), ms(work.age()));
         let _ = writeln!(out, "  {} '{label}', thread {}, {age} ms old", work.what, work.thread);

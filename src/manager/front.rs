@@ -9,6 +9,8 @@ use crate::error::{Error, Result, Status};
 use crate::handle::lease::{self, LeaseId};
 use crate::log;
 use crate::manager::copies::copies::{RawFront, StateCopies};
+use crate::manager::field::FieldTable;
+use crate::manager::field_access::FieldView;
 use crate::manager::shape::elements;
 use crate::manager::update::Refused;
 use ::log::Level;
@@ -45,7 +47,22 @@ impl<T> Front<T> {
         Front { raw, element: PhantomData }
     }
 
-    /// The state's bytes, 64-byte aligned.
+    /// The field with that name: [`Status::NoName`] if there is none.
+    pub fn field(&self, name: &str) -> Result<FieldView<'_>> {
+        Ok(FieldView::new(self.table().named(name)?, self.bytes()))
+    }
+
+    /// The fields, in their order.
+    pub fn fields(&self) -> impl ExactSizeIterator<Item = FieldView<'_>> {
+        self.table().all().iter().map(|layout| FieldView::new(layout, self.bytes()))
+    }
+
+    fn table(&self) -> &FieldTable {
+        // SAFETY: released when `self` is dropped.
+        unsafe { self.raw.fields() }
+    }
+
+    /// The state's bytes, 64-byte aligned: all fields, with zeros between them.
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: the lease keeps the bytes, unchanged, until it is dropped.
         unsafe { std::slice::from_raw_parts(self.raw.data, self.raw.bytes as usize) }
@@ -205,6 +222,14 @@ impl DeviceFront {
     /// The last tag among the updates that it contains; 0 without one.
     pub fn tag(&self) -> u64 {
         self.0.front.tag
+    }
+
+    /// The field with that name in host memory; its [`FieldView::byte_offset`] is the offset in the buffer.
+    /// [`Status::NoName`] if there is none.
+    pub fn field(&self, name: &str) -> Result<FieldView<'_>> {
+        // SAFETY: released when `self` is dropped.
+        let fields = unsafe { self.0.front.fields() };
+        Ok(FieldView::new(fields.named(name)?, self.bytes()))
     }
 
     /// The same state in host memory.

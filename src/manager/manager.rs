@@ -2,20 +2,20 @@
 
 use std::marker::PhantomData;
 
-use crate::alloc::{Arc, boxed, try_vec};
+use crate::alloc::Arc;
 use crate::dtype::{DType, Untyped};
 use crate::error::{Label, Result, Status};
 use crate::manager::back::{Back, BackMode};
 use crate::manager::batch::Batch;
-use crate::manager::core::callback::Release;
 use crate::manager::core::op::Op;
 use crate::manager::core::progress::{ManagerState, Ticket, TicketPoll};
 use crate::manager::core::shared::Shared;
+use crate::manager::field_access::Field;
 use crate::manager::front::{DeviceFront, Front, acquire_device_front};
 use crate::manager::region::Region;
 use crate::manager::statistics::Statistics;
 use crate::manager::task::Task;
-use crate::manager::update::{Kernel, RawUpdate, Refused, Update};
+use crate::manager::update::{Kernel, Refused, Update};
 use crate::manager::watch::Watch;
 use crate::sys::clock::Timeout;
 
@@ -64,54 +64,42 @@ impl<T> std::fmt::Debug for Manager<T> {
 }
 
 impl Manager {
-    /// Copies `data`, a whole number of elements, to `byte_offset`. The next synchronize publishes it.
+    /// Copies `data`, a whole number of elements, to `byte_offset` of the first field. The next synchronize publishes it.
     #[inline]
     pub fn enqueue(&self, byte_offset: u64, data: &[u8], timeout: Timeout) -> Result<()> {
-        let count = self.shared.shape.count_of(data)?;
+        let count = self.shared.fields.first().count_of(data)?;
         // SAFETY: the slice is readable.
         unsafe { self.shared.enqueue_write(byte_offset, count, data.as_ptr(), timeout) }
     }
 
-    /// Enqueues several updates as one batch, applied in this order: all of them in one epoch, or none.
+    /// Enqueues several updates of the first field as one batch, applied in this order: all of them in one epoch, or none.
     pub fn enqueue_updates(&self, updates: &[Update<'_>], timeout: Timeout) -> Result<()> {
-        let mut raw = try_vec(updates.len())?;
-        for (index, update) in updates.iter().enumerate() {
-            let count = self.shared.shape.count_of(update.data).map_err(|error| error.of_update(index))?;
-            let byte_offset = update.byte_offset;
-            raw.push(RawUpdate { byte_offset, count, data: update.data.as_ptr() });
-        }
-        // SAFETY: the slices are readable.
-        unsafe { self.shared.enqueue_updates(&raw, timeout) }
+        self.first().enqueue_updates(updates, timeout)
     }
 
-    /// Fills `count` elements at `byte_offset` with one element.
+    /// Fills `count` elements at `byte_offset` of the first field with one element.
     pub fn enqueue_fill(&self, byte_offset: u64, count: u64, element: &[u8], timeout: Timeout) -> Result<()> {
-        self.shared.shape.check_element(element)?;
-        // SAFETY: the slice is one element.
-        unsafe { self.shared.enqueue_fill(byte_offset, count, element.as_ptr(), timeout) }
+        self.first().enqueue_fill(byte_offset, count, element, timeout)
     }
 
-    /// Writes an N-d region; see [`Region`].
+    /// Writes an N-d region of the first field; see [`Region`].
     pub fn enqueue_region(&self, region: &Region<'_>, timeout: Timeout) -> Result<()> {
-        let raw = region.raw(&self.shared.shape)?;
-        // SAFETY: the region's source was checked to hold it.
-        unsafe { self.shared.enqueue_region(&raw, timeout) }
+        self.first().enqueue_region(region, timeout)
     }
 
-    /// Enqueues data without a copy by this call: the worker applies it, and drops `data` afterwards.
+    /// Enqueues data for the first field without a copy by this call: the worker applies it, and drops `data` afterwards.
     pub fn enqueue_borrowed<T: AsRef<[u8]> + Send + 'static>(
         &self,
         byte_offset: u64,
         data: T,
         timeout: Timeout,
     ) -> Result<()> {
-        // In a box, so that the bytes do not move even if they lie within the value.
-        let data = boxed(data)?;
-        let bytes: &[u8] = (*data).as_ref();
-        let (count, pointer) = (self.shared.shape.count_of(bytes)?, bytes.as_ptr());
-        let release: Release = boxed(move || drop(data))?;
-        // SAFETY: the bytes are in the box, which the release drops.
-        Ok(unsafe { self.shared.enqueue_borrowed(byte_offset, count, pointer, release, timeout) }?)
+        self.first().enqueue_borrowed(byte_offset, data, timeout)
+    }
+
+    /// The field with that name, as bytes: [`Status::NoName`] if there is none.
+    pub fn untyped_field(&self, name: &str) -> Result<Field<'_>> {
+        Field::at(&self.shared, self.shared.fields.find(name)?)
     }
 
     /// Begins a batch.
@@ -131,14 +119,28 @@ impl Manager {
 }
 
 impl<T> Manager<T> {
-    /// Enqueues code that changes a range of the state; see [`Kernel`]. A refused kernel is returned.
+    /// Enqueues code that changes a range of the first field; see [`Kernel`]. A refused kernel is returned.
     pub fn enqueue_kernel(
         &self,
         kernel: Kernel,
         timeout: Timeout,
     ) -> std::result::Result<(), Refused<Kernel>> {
-        // SAFETY: `enqueue_with` checks the op.
-        kernel.enqueue_with(&self.shared.shape, |op| unsafe { self.shared.enqueue(op, timeout) })
+        self.first().enqueue_kernel(kernel, timeout)
+    }
+
+    /// The fields, in their order; a manager that was made without fields has one, `state`.
+    pub fn fields(&self) -> impl ExactSizeIterator<Item = Field<'_>> {
+        self.shared
+            .fields
+            .all()
+            .iter()
+            .enumerate()
+            .map(|(index, layout)| Field::of(&self.shared, index, layout))
+    }
+
+    /// The first field.
+    fn first(&self) -> Field<'_> {
+        Field::of(&self.shared, 0, self.shared.fields.first())
     }
 
     /// Enqueues a tag, such as the producer's step number: fronts with the updates before it have this tag, until another
@@ -218,19 +220,19 @@ impl<T> Manager<T> {
         self.shared.progress.epoch()
     }
 
-    /// The element type.
+    /// The element type of the first field.
     pub fn dtype(&self) -> DType {
-        self.shared.shape.dtype
+        self.first().dtype()
     }
 
-    /// Elements along each dimension.
+    /// Elements of the first field along each dimension.
     pub fn shape(&self) -> &[u64] {
-        self.shared.shape.lengths()
+        self.first().shape()
     }
 
-    /// Bytes of the state.
+    /// Bytes of the state: up to the end of the last field.
     pub fn bytes(&self) -> u64 {
-        self.shared.shape.bytes
+        self.shared.fields.bytes
     }
 
     /// The number of copies, without extra ones.

@@ -12,6 +12,8 @@ pub(crate) mod copies;
 pub(crate) mod core;
 pub(crate) mod create;
 pub(crate) mod dump;
+pub(crate) mod field;
+pub(crate) mod field_access;
 pub(crate) mod front;
 #[expect(clippy::module_inception, reason = "the noun of this module")]
 pub(crate) mod manager;
@@ -24,9 +26,11 @@ pub(crate) mod update;
 pub(crate) mod watch;
 
 pub use back::{Back, BackMode};
-pub use batch::Batch;
+pub use batch::{Batch, BatchField};
 pub use config::{Config, EXTRA_COPIES, Flush, Priority, WorkerMode};
 pub use core::progress::{ManagerState, Ticket, TicketPoll};
+pub use field::FieldSpec;
+pub use field_access::{Field, FieldView};
 pub use front::{DeviceFront, Front};
 pub use manager::Manager;
 pub use region::Region;

@@ -2,7 +2,7 @@
 
 use bytemuck::Pod;
 
-use crate::error::{Error, Result, Status};
+use crate::error::{AXIS, Error, Result, Status};
 use crate::manager::copies::copy_forward::copy;
 use crate::manager::shape::{MAX_DIMS, Shape};
 
@@ -181,6 +181,12 @@ impl RegionRuns {
         self.dims += 1;
     }
 
+    /// The same region of a state that begins `offset` bytes before the array.
+    pub(crate) fn shifted(self, offset: u64) -> RegionRuns {
+        // Both lie within the state, whose bytes were checked at creation.
+        RegionRuns { first: self.first + offset as i64, ..self }
+    }
+
     /// Elements in the region.
     pub(crate) fn count(&self) -> u64 {
         self.count
@@ -273,7 +279,7 @@ impl RegionRuns {
 fn check_axis(length: u64, start: u64, extent: u64, step: i64) -> Result<()> {
     if extent == 0 {
         return if start > length {
-            Err(Error::beyond("region.start", u128::from(start), length, "length of the axis"))
+            Err(Error::beyond("region.start", u128::from(start), length, AXIS))
         } else {
             Ok(())
         };
@@ -286,7 +292,7 @@ fn check_axis(length: u64, start: u64, extent: u64, step: i64) -> Result<()> {
         ));
     }
     if start >= length {
-        return Err(Error::beyond("region.start", u128::from(start) + 1, length, "length of the axis"));
+        return Err(Error::beyond("region.start", u128::from(start) + 1, length, AXIS));
     }
     let last = i128::from(start) + i128::from(step) * i128::from(extent - 1);
     if last < 0 {
@@ -298,12 +304,7 @@ fn check_axis(length: u64, start: u64, extent: u64, step: i64) -> Result<()> {
         ));
     }
     if last >= i128::from(length) {
-        return Err(Error::beyond(
-            "region.start + step * extent",
-            last as u128 + 1,
-            length,
-            "length of the axis",
-        ));
+        return Err(Error::beyond("region.start + step * extent", last as u128 + 1, length, AXIS));
     }
     Ok(())
 }

@@ -67,6 +67,11 @@ impl Shape {
         })
     }
 
+    /// The same without elements: [`Shape::length_if_plain`] accepts no update of it.
+    pub(crate) fn emptied(self) -> Shape {
+        Shape { elements: 0, bytes: 0, ..self }
+    }
+
     pub(crate) fn lengths(&self) -> &[u64] {
         &self.lengths[..self.ndim]
     }

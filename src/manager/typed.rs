@@ -7,11 +7,12 @@ use bytemuck::Pod;
 
 use crate::alloc::{boxed, try_vec};
 use crate::dtype::DType;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, ErrorList, Result, Status};
 use crate::manager::back::{Back, BackMode};
 use crate::manager::batch::Batch;
 use crate::manager::config::{Config, Flush};
 use crate::manager::core::callback::Release;
+use crate::manager::field::FieldLayout;
 use crate::manager::front::Front;
 use crate::manager::manager::Manager;
 use crate::manager::region::Region;
@@ -49,6 +50,21 @@ fn check_conversion<T: Pod>(dtype: DType) -> Result<()> {
     }
     let reason = "is another number than the elements of the state; use the type that `dtype` names";
     Err(Error::param(Status::Argument, "T", reason))
+}
+
+impl FieldLayout {
+    /// Refuses to read the field's elements as `T`.
+    pub(crate) fn check_view<T: Pod>(&self) -> Result<()> {
+        check_conversion::<T>(self.shape.dtype).map_err(|error| self.refusal(error))?;
+        if !self.offset.is_multiple_of(align_of::<T>() as u64) {
+            return Err(self.refusal(Error::param(
+                Status::Align,
+                "T",
+                "is aligned to more bytes than the field",
+            )));
+        }
+        Ok(())
+    }
 }
 
 impl Shape {
@@ -109,7 +125,7 @@ impl<T: Pod> Manager<T> {
     #[inline]
     pub fn enqueue(&self, offset: u64, data: &[T], timeout: Timeout) -> Result<()> {
         let count = data.len() as u64;
-        let byte_offset = self.shared.shape.byte_offset_of::<T>(offset, count)?;
+        let byte_offset = self.shared.fast_shape.byte_offset_of::<T>(offset, count)?;
         // SAFETY: the slice is readable.
         unsafe { self.shared.enqueue_write(byte_offset, count, data.as_ptr().cast(), timeout) }
     }
@@ -129,9 +145,9 @@ impl<T: Pod> Manager<T> {
         let mut raw = try_vec(updates.len())?;
         for (index, &(offset, data)) in updates.iter().enumerate() {
             let count = data.len() as u64;
-            let byte_offset = self.shared.shape.byte_offset_of::<T>(offset, count);
-            let byte_offset = byte_offset.map_err(|error| error.of_update(index))?;
-            raw.push(RawUpdate { byte_offset, count, data: data.as_ptr().cast() });
+            let byte_offset = self.shared.fast_shape.byte_offset_of::<T>(offset, count);
+            let byte_offset = byte_offset.map_err(|error| error.of_item(ErrorList::Updates, index))?;
+            raw.push(RawUpdate { byte_offset, count, data: data.as_ptr().cast(), field: 0, reserved: 0 });
         }
         // SAFETY: the slices are readable.
         unsafe { self.shared.enqueue_updates(&raw, timeout) }
@@ -139,17 +155,26 @@ impl<T: Pod> Manager<T> {
 
     /// Sets `count` elements from `offset` on to `element`.
     pub fn enqueue_fill(&self, offset: u64, count: u64, element: T, timeout: Timeout) -> Result<()> {
-        let byte_offset = self.shared.shape.byte_offset_of::<T>(offset, count)?;
+        let byte_offset = self.shared.fast_shape.byte_offset_of::<T>(offset, count)?;
         // SAFETY: the element is readable.
-        unsafe { self.shared.enqueue_fill(byte_offset, count, (&raw const element).cast(), timeout) }
+        unsafe {
+            self.shared.enqueue_fill(
+                self.shared.fields.first(),
+                byte_offset,
+                count,
+                (&raw const element).cast(),
+                timeout,
+            )
+        }
     }
 
     /// Writes an N-d region; see [`Region`].
     pub fn enqueue_region(&self, region: &Region<'_, T>, timeout: Timeout) -> Result<()> {
         let mut strides = [0; MAX_DIMS];
-        let raw = region.in_bytes(&mut strides)?.raw(&self.shared.shape)?;
+        let field = self.shared.fields.first();
+        let raw = field.source(&region.in_bytes(&mut strides)?)?;
         // SAFETY: the region's source was checked to hold it.
-        unsafe { self.shared.enqueue_region(&raw, timeout) }
+        unsafe { self.shared.enqueue_region(field, &raw, timeout) }
     }
 
     /// Enqueues data without a copy by this call: the worker applies it, and drops `data` afterwards.
@@ -172,10 +197,19 @@ impl<T: Pod> Manager<T> {
         let data = boxed(data)?;
         let elements: &[T] = (*data).as_ref();
         let (count, pointer) = (elements.len() as u64, elements.as_ptr().cast());
-        let byte_offset = self.shared.shape.byte_offset_of::<T>(offset, count)?;
+        let byte_offset = self.shared.fast_shape.byte_offset_of::<T>(offset, count)?;
         let release: Release = boxed(move || drop(data))?;
         // SAFETY: the elements are in the box, which the release drops.
-        Ok(unsafe { self.shared.enqueue_borrowed(byte_offset, count, pointer, release, timeout) }?)
+        Ok(unsafe {
+            self.shared.enqueue_borrowed(
+                self.shared.fields.first(),
+                byte_offset,
+                count,
+                pointer,
+                release,
+                timeout,
+            )
+        }?)
     }
 
     /// A kernel on `count` elements from `offset` on, for [`Manager::enqueue_kernel`] and [`Batch::kernel`]; see [`Kernel`].
@@ -193,7 +227,7 @@ impl<T: Pod> Manager<T> {
     where
         F: FnMut(&mut [T], &[T]) + Send + 'static,
     {
-        let byte_offset = self.shared.shape.byte_offset_of::<T>(offset, count)?;
+        let byte_offset = self.shared.fast_shape.byte_offset_of::<T>(offset, count)?;
         let run = move |back: &mut [u8], front: &[u8]| {
             run(elements_mut(back), elements(front));
         };
@@ -238,7 +272,7 @@ impl<T: Pod> Manager<T> {
 
 impl Manager {
     /// Converts it to a manager of elements of type `T`: the type of its [`dtype`](Manager::dtype), or a type of that size that is
-    /// no number. A refused manager is returned.
+    /// no number. A refused manager is returned: one of several fields is ([`Status::State`]).
     ///
     /// ```
     /// use backbuf::{DType, Manager};
@@ -249,7 +283,14 @@ impl Manager {
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn typed<T: Pod>(self) -> std::result::Result<Manager<T>, Refused<Manager>> {
-        match check_conversion::<T>(self.dtype()) {
+        let only_one = || match self.shared.fields.is_single() {
+            true => Ok(()),
+            false => Err(Error::text(
+                Status::State,
+                "the manager has several fields, which have types of their own",
+            )),
+        };
+        match only_one().and_then(|()| check_conversion::<T>(self.dtype())) {
             Ok(()) => Ok(Manager::from_shared(self.into_shared())),
             Err(error) => Err(Refused { error, value: self }),
         }
@@ -260,23 +301,31 @@ impl<T: Pod> Batch<T> {
     /// Adds an update: `data` for the element at `offset` and those behind it.
     pub fn update(&mut self, offset: u64, data: &[T]) -> Result<()> {
         let count = data.len() as u64;
-        let byte_offset = self.shape.byte_offset_of::<T>(offset, count)?;
+        let byte_offset = self.fields().first().shape.byte_offset_of::<T>(offset, count)?;
         // SAFETY: the slice is readable.
-        unsafe { self.update_raw(byte_offset, count, data.as_ptr().cast()) }
+        unsafe {
+            self.update_raw(&RawUpdate {
+                byte_offset,
+                count,
+                data: data.as_ptr().cast(),
+                field: 0,
+                reserved: 0,
+            })
+        }
     }
 
     /// Adds a fill: `count` times `element` from `offset` on.
     pub fn fill(&mut self, offset: u64, count: u64, element: T) -> Result<()> {
-        let byte_offset = self.shape.byte_offset_of::<T>(offset, count)?;
+        let byte_offset = self.fields().first().shape.byte_offset_of::<T>(offset, count)?;
         // SAFETY: the element is readable.
-        unsafe { self.fill_raw(byte_offset, count, (&raw const element).cast()) }
+        unsafe { self.fill_raw(0, byte_offset, count, (&raw const element).cast()) }
     }
 
     /// Adds a region.
     pub fn region(&mut self, region: &Region<'_, T>) -> Result<()> {
         let mut strides = [0; MAX_DIMS];
-        let raw = region.in_bytes(&mut strides)?.raw(&self.shape)?;
+        let raw = self.fields().first().source(&region.in_bytes(&mut strides)?)?;
         // SAFETY: the region's source was checked to hold it.
-        unsafe { self.region_raw(&raw) }
+        unsafe { self.region_raw(0, &raw) }
     }
 }

@@ -3,12 +3,11 @@
 use crate::error::{Error, Result};
 use crate::manager::core::callback::Run;
 use crate::manager::core::op::Op;
-use crate::manager::shape::Shape;
 
 /// Bytes for `byte_offset`: a whole number of elements.
 #[derive(Clone, Copy, Debug)]
 pub struct Update<'a> {
-    /// The target, in bytes from the start of the state.
+    /// The target, in bytes from the start of the field.
     pub byte_offset: u64,
     /// The bytes.
     pub data: &'a [u8],
@@ -21,6 +20,9 @@ pub(crate) struct RawUpdate {
     pub(crate) byte_offset: u64,
     pub(crate) count: u64,
     pub(crate) data: *const u8,
+    /// The index of the field.
+    pub(crate) field: u32,
+    pub(crate) reserved: u32,
 }
 
 /// The error of a refused call, with the value that it was given and that is the caller's again.
@@ -101,22 +103,19 @@ impl Kernel {
         Kernel { byte_offset, count, any_thread: false, overwrites: false, drops, run: Box::new(run) }
     }
 
-    /// Passes the kernel to `enqueue` as an op. A refused kernel is returned.
+    /// Passes the kernel to `enqueue` as an op, for a range that `check` finds in the state. A refused kernel is returned.
     pub(crate) fn enqueue_with(
         self,
-        shape: &Shape,
+        check: impl FnOnce(u64, u64) -> Result<(u64, u64)>,
         enqueue: impl FnOnce(Op) -> Result<()>,
     ) -> std::result::Result<(), Refused<Kernel>> {
-        let Kernel { byte_offset: offset, count, any_thread, overwrites, drops, run } = self;
+        let Kernel { byte_offset, count, any_thread, overwrites, drops, run } = self;
         let run = Box::into_raw(run);
-        let op = |length| Op::Kernel { offset, length, any_thread, overwrites, drops, run };
-        shape.check(offset, count).and_then(|length| enqueue(op(length))).map_err(|error| {
+        let op = |(offset, length)| Op::Kernel { offset, length, any_thread, overwrites, drops, run };
+        check(byte_offset, count).and_then(|range| enqueue(op(range))).map_err(|error| {
             // SAFETY: a refused op stays the caller's.
             let run = unsafe { Box::from_raw(run) };
-            Refused {
-                error,
-                value: Kernel { byte_offset: offset, count, any_thread, overwrites, drops, run },
-            }
+            Refused { error, value: Kernel { byte_offset, count, any_thread, overwrites, drops, run } }
         })
     }
 }

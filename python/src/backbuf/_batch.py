@@ -41,7 +41,7 @@ class Batch(Unique):
     def fill(self, value: Any, byte_offset: int = 0, count: int | None = None) -> None:
         """Adds a fill; see `CBufferManager.fill`."""
         element, start, many = fill_of(self._layout, value, byte_offset, count)
-        _errors.check(lib.bb_batch_fill(self._batch, start, many, pointer(element)))
+        _errors.check(lib.bb_batch_fill(self._batch, 0, start, many, pointer(element)))
 
     def put(self, indices: Any, values: Any) -> None:
         """Adds writes of single elements; see `CBufferManager.put`."""

@@ -123,7 +123,7 @@ static inline int arguments(PyObject *const *args, Py_ssize_t count, PyObject *n
 static PyObject *hot_enqueue(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     const Hot *hot = (const Hot *)self;
     Element element;
-    bb_update update = {0, 1, element};
+    bb_update update = {0, 1, element, 0, 0};
     PyObject *offset;
     if (hot->manager && !names && count == 1 && (Py_IS_TYPE(args[0], update_type) || PyList_CheckExact(args[0]))) {
         PyObject *result = enqueue_updates(self, args[0]);
@@ -157,7 +157,7 @@ static PyObject *hot_put(PyObject *self, PyObject *const *args, Py_ssize_t count
                 index += elements;
             if (index < 0 || index >= elements)
                 break;
-            updates[i] = (bb_update){(uint64_t)index * hot->size, 1, (const char *)values + i * hot->size};
+            updates[i] = (bb_update){(uint64_t)index * hot->size, 1, (const char *)values + i * hot->size, 0, 0};
         }
         if (i == many)
             result = done(self, manager_calls.enqueue_updates(hot->manager, updates, many, 0));

@@ -119,9 +119,9 @@ static Extent extent_of(const Hot *hot, const Selection *to) {
 static bb_status assign(bb_manager *manager, const Extent *extent, uint32_t size, int is_number,
                         const bb_region *region) {
     if (extent->is_one_piece && extent->is_packed)
-        return manager_calls.enqueue(manager, &(bb_update){extent->first * size, extent->count, region->data}, 0);
+        return manager_calls.enqueue(manager, &(bb_update){extent->first * size, extent->count, region->data, 0, 0}, 0);
     if (extent->is_one_piece && is_number)
-        return manager_calls.enqueue_fill(manager, extent->first * size, extent->count, region->data, 0);
+        return manager_calls.enqueue_fill(manager, 0, extent->first * size, extent->count, region->data, 0);
     return manager_calls.enqueue_region(manager, region, 0);
 }
 

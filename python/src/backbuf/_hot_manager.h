@@ -18,7 +18,7 @@ extern struct manager_calls {
     bb_status (*enqueue)(bb_manager *, const bb_update *, uint64_t);
     bb_status (*enqueue_updates)(bb_manager *, const bb_update *, uint64_t, uint64_t);
     bb_status (*enqueue_region)(bb_manager *, const bb_region *, uint64_t);
-    bb_status (*enqueue_fill)(bb_manager *, uint64_t, uint64_t, const void *, uint64_t);
+    bb_status (*enqueue_fill)(bb_manager *, uint32_t, uint64_t, uint64_t, const void *, uint64_t);
     bb_status (*enqueue_tag)(bb_manager *, uint64_t, uint64_t);
     bb_status (*synchronize)(bb_manager *, uint64_t);
     bb_status (*epoch)(bb_manager *, uint64_t *);

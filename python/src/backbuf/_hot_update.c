@@ -100,6 +100,7 @@ static int update_of(const Hot *hot, PyObject *object, bb_update *update, Elemen
     if (!Py_IS_TYPE(object, update_type) || !unsigned_of(given->offset, &update->byte_offset) ||
         !unsigned_of(given->length, &length))
         return 0;
+    update->field = update->reserved = 0;
     if (element_of(hot, given->data, element)) {
         update->data = element;
         update->count = 1;

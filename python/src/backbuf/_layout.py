@@ -329,7 +329,7 @@ class PutStructs:
         if wrong.any():
             raise IndexError(f"index {flat[wrong][0]} is out of range for {layout.elements} elements")
         flat = flat.astype(np.int64)
-        rows = np.empty((flat.size, 3), np.uint64)
+        rows = np.zeros((flat.size, 4), np.uint64)  # the last column: field and reserved
         rows[:, 0] = np.where(flat < 0, flat + layout.elements, flat) * layout.itemsize
         rows[:, 1] = 1
         rows[:, 2] = np.arange(flat.size, dtype=np.uint64) * np.uint64(layout.itemsize) + np.uint64(source.ctypes.data)

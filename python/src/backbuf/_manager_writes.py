@@ -102,7 +102,7 @@ class ManagerWrites(ManagerHandle):
         `timeout` and errors are those of `enqueue`.
         """
         element, start, many = fill_of(self._layout, value, byte_offset, count)
-        self._wait(lib.bb_manager_enqueue_fill, timeout, start, many, pointer(element))
+        self._wait(lib.bb_manager_enqueue_fill, timeout, 0, start, many, pointer(element))
 
     def put(self, indices: Any, values: Any, timeout: float | None = None) -> None:
         """Queues writes of single elements by flat index, as one batch.

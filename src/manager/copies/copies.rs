@@ -7,11 +7,12 @@
 use std::mem::ManuallyDrop;
 use std::ptr::{NonNull, null_mut};
 
-use crate::alloc::boxed;
+use crate::alloc::{Arc, boxed};
 use crate::error::{Error, Result, Status};
-use crate::handle::lease::{self, Ending, LeaseId, Lessor};
+use crate::handle::lease::{self, Ending, LeaseId, Lessor, UsedLease};
 use crate::manager::copies::device_copies::DeviceCopies;
 use crate::manager::copies::front_count::{FrontCount, MAX_COPIES, Released};
+use crate::manager::field::FieldTable;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use crate::sync::event::Event;
 use crate::sys::pages::{Pages, check_available};
@@ -101,6 +102,7 @@ pub(crate) struct StateCopies {
     fronts: FrontCount,
     copies: [StateCopy; MAX_COPIES],
     bytes: usize,
+    fields: Arc<FieldTable>,
     number: u64,
     /// The copies on the manager's device, if it has one.
     on_device: Option<DeviceCopies>,
@@ -116,6 +118,19 @@ pub(crate) struct RawFront {
     pub(crate) epoch: u64,
     pub(crate) tag: u64,
     pub(crate) lease: LeaseId,
+    /// Stay until the lease is released.
+    pub(crate) copies: *const StateCopies,
+}
+
+impl RawFront {
+    /// The fields of the state.
+    ///
+    /// # Safety
+    /// The lease is not released while they are used.
+    pub(crate) unsafe fn fields<'a>(&self) -> &'a FieldTable {
+        // SAFETY: the caller's promise: the lease keeps its copies.
+        &unsafe { &*self.copies }.fields
+    }
 }
 
 static FRONT_GIVER: Lessor =
@@ -161,13 +176,14 @@ unsafe fn free(copies: *mut StateCopies, copy: usize) {
 }
 
 impl StateCopies {
-    /// `count` copies of `bytes` bytes. The first two have memory.
+    /// `count` copies of a state of these fields. The first two have memory.
     pub(crate) fn new(
-        bytes: usize,
+        fields: Arc<FieldTable>,
         count: usize,
         number: u64,
         on_device: Option<DeviceCopies>,
     ) -> Result<NonNull<StateCopies>> {
+        let bytes = fields.bytes as usize;
         let two = (bytes as u64).saturating_mul(2);
         check_available(two, "shape", "bytes for two copies: more memory than is available")?;
         let pages = [Pages::new(bytes, true)?, Pages::new(bytes, true)?];
@@ -181,6 +197,7 @@ impl StateCopies {
             fronts: FrontCount::new(),
             copies: std::array::from_fn(|_| absent()),
             bytes,
+            fields,
             number,
             on_device,
             unfreed: AtomicU32::new(count as u32),
@@ -273,6 +290,10 @@ impl StateCopies {
         self.bytes
     }
 
+    pub(crate) fn fields(&self) -> &FieldTable {
+        &self.fields
+    }
+
     pub(crate) fn data(&self, copy: usize) -> *mut u8 {
         self.copies[copy].data.load(Relaxed)
     }
@@ -294,6 +315,14 @@ impl StateCopies {
         with_device_copy.then(|| (ending.owner.cast_const().cast(), ending.part as usize))
     }
 
+    /// The copy of a leased front.
+    pub(crate) fn of_front(lease: &UsedLease) -> Option<(&StateCopies, usize)> {
+        let givers = [&FRONT_GIVER, &DEVICE_FRONT_GIVER];
+        let is_front = givers.into_iter().any(|giver| std::ptr::eq(lease.lessor, giver));
+        // SAFETY: a front's lease keeps its copies, and it cannot be released while it is borrowed.
+        is_front.then(|| (unsafe { &*lease.owner.cast_const().cast() }, lease.part as usize % MAX_COPIES))
+    }
+
     pub(crate) fn on_device(&self) -> Option<&DeviceCopies> {
         self.on_device.as_ref()
     }
@@ -311,6 +340,7 @@ impl StateCopies {
             epoch,
             tag: copy.tag.load(Relaxed),
             lease: blank.fill(giver, owner, index as u32, self.number, epoch),
+            copies: self,
         };
         Ok((front, index % MAX_COPIES))
     }

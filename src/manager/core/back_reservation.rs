@@ -38,18 +38,26 @@ impl BackReservation {
     /// Takes the reservation with that token, and with it the role, for the calling thread.
     pub(crate) fn take(&self, token: u64) -> Result<()> {
         if token == 0 || self.token.compare_exchange(token, 0, AcqRel, Relaxed).is_err() {
-            return Err(Error::text(
-                Status::State,
-                "back is not reserved: it was committed or cancelled before, or never reserved",
-            ));
+            return Err(not_reserved());
         }
         Ok(())
+    }
+
+    /// An error unless that is the token of the current reservation.
+    pub(crate) fn check(&self, token: u64) -> Result<()> {
+        if token == 0 || self.token() != token { Err(not_reserved()) } else { Ok(()) }
     }
 
     /// Puts back a reservation that was taken.
     pub(crate) fn put_back(&self, token: u64) {
         self.token.store(token, Release);
     }
+}
+
+#[cold]
+fn not_reserved() -> Error {
+    let reason = "back is not reserved: it was committed or cancelled before, or never reserved";
+    Error::text(Status::State, reason)
 }
 
 /// Updates that were applied in this epoch before the back copy was reserved, to restore them after a cancel. The tag does

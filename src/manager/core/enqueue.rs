@@ -3,7 +3,7 @@
 //! These are the only entry points for updates; the safe methods of `Manager` and the C functions call them directly.
 
 use crate::alloc::{try_box, try_vec};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, ErrorList, Result, Status};
 use crate::manager::copies::copy_forward::COPY_AT_ONCE;
 use crate::manager::core::call_wait::CallWait;
 use crate::manager::core::callback::{self, Release};
@@ -12,7 +12,8 @@ use crate::manager::core::op::Op;
 use crate::manager::core::shared::Shared;
 use crate::manager::core::update_log::{ReserveError, UNIT_BYTES};
 use crate::manager::core::worker_state::duty;
-use crate::manager::region::{RawRegion, RegionRuns};
+use crate::manager::field::FieldLayout;
+use crate::manager::region::RawRegion;
 use crate::manager::update::{RawUpdate, Refused};
 use crate::sys::clock::Timeout;
 
@@ -26,7 +27,7 @@ enum PushError {
 }
 
 impl Shared {
-    /// Writes `count` elements at `byte_offset`: the fast path of all updates.
+    /// Writes `count` elements at `byte_offset` of the first field: the fast path of all updates.
     ///
     /// # Safety
     /// `data` is readable for `count` elements.
@@ -38,20 +39,69 @@ impl Shared {
         data: *const u8,
         timeout: Timeout,
     ) -> Result<()> {
-        let length = match self.shape.length_if_plain(byte_offset, count, data) {
-            Some(length) => length,
-            None => match self.shape.check_data(byte_offset, count, data)? {
-                0 => return self.progress.check_open(),
-                length => length,
-            },
-        };
+        match self.fast_shape.length_if_plain(byte_offset, count, data) {
+            // SAFETY: checked: the first field begins at offset 0; readable by the caller's promise.
+            Some(length) => unsafe { self.write_checked(byte_offset, length, data, timeout) },
+            // SAFETY: the caller's promise.
+            None => unsafe { self.enqueue_write_to(self.fields.first(), byte_offset, count, data, timeout) },
+        }
+    }
+
+    /// Writes `count` elements at `byte_offset` of a field.
+    ///
+    /// # Safety
+    /// `data` is readable for `count` elements.
+    #[inline(never)]
+    pub(crate) unsafe fn enqueue_write_to(
+        &self,
+        field: &FieldLayout,
+        byte_offset: u64,
+        count: u64,
+        data: *const u8,
+        timeout: Timeout,
+    ) -> Result<()> {
+        match field.check_data(byte_offset, count, data)? {
+            0 => self.progress.check_open(),
+            // SAFETY: checked; readable by the caller's promise.
+            length => unsafe { self.write_checked(field.offset + byte_offset, length, data, timeout) },
+        }
+    }
+
+    /// Writes an update as C passes it.
+    ///
+    /// # Safety
+    /// Its data is readable.
+    #[inline(always)]
+    pub(crate) unsafe fn enqueue_update(&self, update: &RawUpdate, timeout: Timeout) -> Result<()> {
+        let RawUpdate { byte_offset, count, data, field, reserved } = *update;
+        if field | reserved == 0 {
+            // SAFETY: the caller's promise.
+            return unsafe { self.enqueue_write(byte_offset, count, data, timeout) };
+        }
+        let field = self.fields.of_update(update)?;
+        // SAFETY: the caller's promise.
+        unsafe { self.enqueue_write_to(field, byte_offset, count, data, timeout) }
+    }
+
+    /// Writes a checked range of the state.
+    ///
+    /// # Safety
+    /// The range is checked and not empty, and `data` is readable for its length.
+    #[inline(always)]
+    unsafe fn write_checked(
+        &self,
+        offset: u64,
+        length: u64,
+        data: *const u8,
+        timeout: Timeout,
+    ) -> Result<()> {
         if !self.settings.worker_only && self.role.try_take() {
             // SAFETY: the role is held.
             let applier = unsafe { self.applier() };
             let first = self.log.open_and_ends_at(applier.head);
             if first && (applier.ready || self.prepare(applier)) {
                 // SAFETY: checked; readable by the caller's promise.
-                unsafe { applier.forward.write(byte_offset as usize, data, length as usize) };
+                unsafe { applier.forward.write(offset as usize, data, length as usize) };
                 self.counters.count_in_place(1, length);
                 self.role.release();
                 return Ok(());
@@ -59,7 +109,7 @@ impl Shared {
             self.role.release();
         }
         // SAFETY: checked; readable by the caller's promise.
-        unsafe { self.enqueue(Op::Write { offset: byte_offset, length, data }, timeout) }
+        unsafe { self.enqueue(Op::Write { offset, length, data }, timeout) }
     }
 
     /// Writes several updates as one element of the order: all of them or none.
@@ -68,8 +118,10 @@ impl Shared {
     /// The data of each update is readable.
     pub(crate) unsafe fn enqueue_updates(&self, updates: &[RawUpdate], timeout: Timeout) -> Result<()> {
         for (index, update) in updates.iter().enumerate() {
-            let checked = self.shape.check_data(update.byte_offset, update.count, update.data);
-            checked.map_err(|error| error.of_update(index))?;
+            let field = self.fields.of_update(update);
+            let checked =
+                field.and_then(|field| field.check_data(update.byte_offset, update.count, update.data));
+            checked.map_err(|error| error.of_item(ErrorList::Updates, index))?;
         }
         // SAFETY: checked; readable by the caller's promise.
         if unsafe { self.write_many_in_place(updates) } {
@@ -78,7 +130,7 @@ impl Shared {
         self.progress.check_open()?;
         let mut records = Vec::new();
         for update in updates {
-            let op = Op::write(&self.shape, update.byte_offset, update.count, update.data)?;
+            let op = self.fields.of_update(update)?.write(update.byte_offset, update.count, update.data)?;
             // SAFETY: checked; readable by the caller's promise.
             unsafe { op.append_to(&mut records)? };
         }
@@ -104,12 +156,13 @@ impl Shared {
         if free {
             let mut bytes = 0;
             for update in updates {
-                let length = update.count * self.shape.element;
+                // Checked, so there is such a field.
+                let Ok(field) = self.fields.get(update.field) else { continue };
+                let length = update.count * field.shape.element;
                 if length > 0 {
+                    let offset = field.offset + update.byte_offset;
                     // SAFETY: the caller's promise.
-                    unsafe {
-                        applier.forward.write(update.byte_offset as usize, update.data, length as usize)
-                    };
+                    unsafe { applier.forward.write(offset as usize, update.data, length as usize) };
                     bytes += length;
                 }
             }
@@ -119,28 +172,34 @@ impl Shared {
         free
     }
 
-    /// Fills `count` elements at `byte_offset` with one element.
+    /// Fills `count` elements at `byte_offset` of a field with one element.
     ///
     /// # Safety
     /// `element` is readable.
     pub(crate) unsafe fn enqueue_fill(
         &self,
+        field: &FieldLayout,
         byte_offset: u64,
         count: u64,
         element: *const u8,
         timeout: Timeout,
     ) -> Result<()> {
-        let op = Op::fill(&self.shape, byte_offset, count, element)?;
+        let op = field.fill(byte_offset, count, element)?;
         // SAFETY: checked; readable by the caller's promise.
         unsafe { self.enqueue(op, timeout) }
     }
 
-    /// Writes an N-d region.
+    /// Writes an N-d region of a field.
     ///
     /// # Safety
     /// The data is readable as the region describes it.
-    pub(crate) unsafe fn enqueue_region(&self, region: &RawRegion<'_>, timeout: Timeout) -> Result<()> {
-        let plan = RegionRuns::checked(&self.shape, region)?;
+    pub(crate) unsafe fn enqueue_region(
+        &self,
+        field: &FieldLayout,
+        region: &RawRegion<'_>,
+        timeout: Timeout,
+    ) -> Result<()> {
+        let plan = field.region(region)?;
         if plan.count() == 0 {
             return self.progress.check_open();
         }
@@ -154,6 +213,7 @@ impl Shared {
     /// `data` stays readable for `count` elements until `release` is called or returned.
     pub(crate) unsafe fn enqueue_borrowed(
         &self,
+        field: &FieldLayout,
         byte_offset: u64,
         count: u64,
         data: *const u8,
@@ -161,9 +221,10 @@ impl Shared {
         timeout: Timeout,
     ) -> std::result::Result<(), Refused<Release>> {
         let release = Box::into_raw(release);
-        let enqueued = self.shape.check_data(byte_offset, count, data).and_then(|length| {
+        let enqueued = field.check_data(byte_offset, count, data).and_then(|length| {
+            let offset = field.offset + byte_offset;
             // SAFETY: checked; readable by the caller's promise.
-            unsafe { self.enqueue(Op::Borrowed { offset: byte_offset, length, data, release }, timeout) }
+            unsafe { self.enqueue(Op::Borrowed { offset, length, data, release }, timeout) }
         });
         enqueued.map_err(|error| {
             // SAFETY: a refused op stays the caller's.
@@ -251,7 +312,7 @@ impl Shared {
         let Op::Outsized { record, .. } = op else { unreachable!("made by make_outsized") };
         // SAFETY: not pushed yet, so this thread's.
         let size = unsafe { (*record).len() as u64 * 8 };
-        let limit = self.shape.bytes;
+        let limit = self.fields.bytes;
         let mut wait = None;
         while !self.log.reserve_outsized(size, limit) {
             self.make_room(&mut wait, timeout, || self.log.outsized_fits(size, limit))?;

@@ -7,7 +7,6 @@ use crate::error::{Error, Result, Status};
 use crate::manager::copies::copy_forward::copy;
 use crate::manager::core::callback::{ReleaseFn, RunFn};
 use crate::manager::region::RegionRuns;
-use crate::manager::shape::Shape;
 
 /// One operation in the order of updates. Offsets and lengths are in bytes and checked.
 #[derive(Clone, Copy, Debug)]
@@ -92,20 +91,6 @@ struct StoredCallback<T> {
 }
 
 impl Op {
-    /// A checked write.
-    pub(crate) fn write(shape: &Shape, offset: u64, count: u64, data: *const u8) -> Result<Op> {
-        Ok(Op::Write { offset, length: shape.check_data(offset, count, data)?, data })
-    }
-
-    /// A checked fill.
-    pub(crate) fn fill(shape: &Shape, offset: u64, count: u64, element: *const u8) -> Result<Op> {
-        let length = shape.check(offset, count)?;
-        if element.is_null() {
-            return Err(Error::param(Status::Null, "element", "is NULL"));
-        }
-        Ok(Op::Fill { offset, length, element: shape.element, data: element })
-    }
-
     /// Whether only the worker may apply the op.
     pub(crate) fn needs_worker(&self) -> bool {
         matches!(

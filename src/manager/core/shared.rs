@@ -5,6 +5,7 @@
 
 use std::ptr::NonNull;
 
+use crate::alloc::Arc;
 use crate::device::device::Device;
 use crate::error::{Error, Label, Result, Status};
 use crate::handle::live_list::{Linked, LiveList};
@@ -20,6 +21,7 @@ use crate::manager::core::tasks::Tasks;
 use crate::manager::core::update_log::UpdateLog;
 use crate::manager::core::waiters::{Subscribers, Waiters};
 use crate::manager::core::worker_state::WorkerState;
+use crate::manager::field::FieldTable;
 use crate::manager::shape::Shape;
 use crate::manager::statistics::ManagerCounters;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, UnsafeCell};
@@ -51,10 +53,12 @@ pub(crate) struct Settings {
 pub(crate) struct Shared {
     pub(crate) role: Role,
     pub(crate) settings: Settings,
-    pub(crate) shape: Shape,
+    /// [`FieldTable::fast_shape`].
+    pub(crate) fast_shape: Shape,
     applier: UnsafeCell<Applier>,
     pub(crate) counters: ManagerCounters,
     pub(crate) log: UpdateLog,
+    pub(crate) fields: Arc<FieldTable>,
     copies: NonNull<StateCopies>,
     pub(crate) progress: Progress,
     pub(crate) tasks: Tasks,
@@ -107,7 +111,7 @@ impl Shared {
     /// An open manager without a worker thread. Owns `copies`, which `create` retires.
     pub(crate) fn new(
         settings: Settings,
-        shape: Shape,
+        fields: Arc<FieldTable>,
         parts: Parts,
         copies: NonNull<StateCopies>,
         label: Label,
@@ -118,10 +122,11 @@ impl Shared {
         Shared {
             role: Role::default(),
             settings,
-            shape,
+            fast_shape: fields.fast_shape(),
             applier: UnsafeCell::new(applier),
             counters: ManagerCounters::new(),
             log,
+            fields,
             copies,
             progress: Progress::default(),
             tasks: Tasks::new(),

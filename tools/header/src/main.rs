@@ -71,7 +71,7 @@ fn generate(root: &Path) -> Result<String, Box<dyn Error>> {
 }
 
 /// The files of src/ffi with C declarations, in the order of the header.
-const PARTS: [&str; 33] = [
+const PARTS: [&str; 34] = [
     "handle",
     "status",
     "callback",
@@ -105,6 +105,7 @@ const PARTS: [&str; 33] = [
     "registry_query",
     "registry_check",
     "registry_plan",
+    "field",
 ];
 
 /// The version of a manifest as C macros.
