@@ -2,6 +2,7 @@
 #ifndef BACKBUF_DEVICE_HPP
 #define BACKBUF_DEVICE_HPP
 
+#include "driver.hpp"
 #include "manager.hpp"
 
 #include "macros_push.hpp"
@@ -75,7 +76,7 @@ class WgpuConfig {
 };
 
 /**
- * @brief A device: buffers and a submission timeline on OpenGL, WebGPU or host memory. Destroy the objects on it first.
+ * @brief A device: buffers and a submission timeline on OpenGL, WebGPU, host memory or a driver of the program's. Destroy the objects on it first.
  *
  * A host-driven device belongs to the thread that created it, which must also destroy it. If that thread ends before, the
  * device is lost, and any thread may destroy it.
@@ -121,6 +122,15 @@ class Device : public Handle<bb_device, bb_device_destroy> {
             return status;
         return Device(made);
     }
+    /// Creates a device on a table of C functions. If it fails, the table's `user_data` stays the caller's.
+    static Result<Device> try_driver(const bb_driver &driver, const char *label = "",
+                                     DeviceFlags flags = DeviceFlags::none) noexcept {
+        bb_device *made = nullptr;
+        if (const Status status = bb_device_create_driver(static_cast<std::uint32_t>(flags), label, &driver, &made);
+            !status)
+            return status;
+        return Device(made);
+    }
     /// Takes the ownership of a device's C handle.
     static Device adopt(bb_device *device) noexcept { return Device(device); }
 
@@ -156,6 +166,23 @@ class Device : public Handle<bb_device, bb_device_destroy> {
     }
 
 #if BACKBUF_EXCEPTIONS
+    /// Creates a device on a driver, which the device then owns. If it fails, `driver` is unchanged.
+    static Result<Device> try_driver(std::unique_ptr<Driver> &&driver, const char *label = "",
+                                     DeviceFlags flags = DeviceFlags::none) noexcept {
+        if (driver == nullptr)
+            return Status(BB_E_NULL, detail::LocalError::plain);
+        auto made = try_driver(driver->table(), label, flags);
+        if (made)
+            static_cast<void>(driver.release());
+        return made;
+    }
+    static Device driver(std::unique_ptr<Driver> &&driver, const char *label = "",
+                         DeviceFlags flags = DeviceFlags::none) {
+        return try_driver(std::move(driver), label, flags).value();
+    }
+    static Device driver(const bb_driver &driver, const char *label = "", DeviceFlags flags = DeviceFlags::none) {
+        return try_driver(driver, label, flags).value();
+    }
     static Device gl(const GLConfig &config = {}) { return try_gl(config).value(); }
     static Device wgpu(const WgpuConfig &config = {}) { return try_wgpu(config).value(); }
     static Device host(const char *label = "", DeviceFlags flags = DeviceFlags::none) {
@@ -176,13 +203,7 @@ class Device : public Handle<bb_device, bb_device_destroy> {
     explicit Device(bb_device *raw) noexcept : Handle(raw) {}
 };
 
-namespace detail {
-// A released front must not pin its copy, even if no fence can be inserted, for example without a context.
-inline bb_status release_gl_front(bb_lease *lease) noexcept {
-    const bb_status status = bb_lease_release_gl(lease);
-    return status == BB_OK ? status : bb_lease_release(lease);
-}
-} // namespace detail
+inline Config &Config::device(const Device &device) noexcept { return raw_.device = device.handle(), *this; }
 
 /**
  * @brief A stable front in an OpenGL buffer: the whole state at one epoch, valid during the lifetime of this object.

@@ -67,6 +67,62 @@ template <class T> class Front : public Grid<const T> {
     std::uint64_t tag_ = 0;
 };
 
+namespace detail {
+// A released front must not pin its copy, even if no fence can be inserted, for example without a context.
+inline bb_status release_gl_front(bb_lease *lease) noexcept {
+    const bb_status status = bb_lease_release_gl(lease);
+    return status == BB_OK ? status : bb_lease_release(lease);
+}
+} // namespace detail
+
+/**
+ * @brief A stable front in a buffer of its manager's device: the whole state at one epoch, valid during the lifetime of this
+ * object.
+ *
+ * Keep it until the last work that reads the buffer is done, or is queued before later work of the device.
+ *
+ * @code
+ * backbuf::Manager<float> m({100000, 3}, backbuf::Config().device(device));
+ * auto f = m.front_device();
+ * use(f.native(), f.bytes());
+ * @endcode
+ */
+class DeviceFront {
+  public:
+    DeviceFront() noexcept = default;
+    DeviceFront(DeviceFront &&other) noexcept : lease_(std::move(other.lease_)), raw_(std::exchange(other.raw_, {})) {}
+    DeviceFront &operator=(DeviceFront &&other) noexcept {
+        lease_ = std::move(other.lease_);
+        raw_ = std::exchange(other.raw_, {});
+        return *this;
+    }
+
+    /// The backend's handle of the buffer.
+    std::uint64_t native() const noexcept { return raw_.native; }
+    /// Index of the manager's copy. The buffer of a slot never changes: objects made from it may be kept by slot.
+    std::uint32_t slot() const noexcept { return raw_.slot; }
+    /// Size in bytes, from the buffer's start.
+    std::uint64_t bytes() const noexcept { return raw_.bytes; }
+    /// Its epoch; 0 is the initial state.
+    std::uint64_t epoch() const noexcept { return raw_.epoch; }
+    /// The newest tag enqueued before that publish.
+    std::uint64_t tag() const noexcept { return raw_.tag; }
+
+    explicit operator bool() const noexcept { return static_cast<bool>(lease_); }
+    bb_lease *handle() const noexcept { return lease_.handle(); }
+    /// Releases the lease now. Empty afterwards.
+    void reset() noexcept { *this = DeviceFront(); }
+    /// Gives up the ownership of the lease. Empty afterwards.
+    [[nodiscard]] bb_lease *release() noexcept { return raw_ = {}, lease_.release(); }
+
+  private:
+    template <class T> friend class Manager;
+    explicit DeviceFront(const bb_device_front &raw) noexcept : lease_(raw.lease), raw_(raw) {}
+
+    Handle<bb_lease, detail::release_gl_front> lease_;
+    bb_device_front raw_{};
+};
+
 /**
  * @brief The reserved back copy, written in place. Updates of other threads queue meanwhile, so do not keep it long.
  * Leaving the scope without commit() undoes what was written. It must not outlive its manager.

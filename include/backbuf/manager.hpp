@@ -27,6 +27,8 @@ inline bb_status destroy_manager_within(bb_manager *manager, Timeout timeout) no
 }
 } // namespace detail
 
+class Device;
+
 /// Threads that apply updates.
 enum class Worker : std::uint32_t {
     shared = BB_WORKER_SHARED, ///< producers, synchronizers and the worker
@@ -145,6 +147,8 @@ class Config {
     Config &worker(Worker mode) noexcept { return raw_.worker = static_cast<std::uint32_t>(mode), *this; }
     /// A nice value (-20 to 19), or `BB_REALTIME(1 to 99)`. If the system refuses it, that is logged.
     Config &worker_priority(std::int32_t priority) noexcept { return raw_.worker_priority = priority, *this; }
+    /// The device that gets a copy of each front, for Manager::front_device. Needs backbuf/device.hpp.
+    inline Config &device(const Device &device) noexcept;
     /// Bit k: the worker may run on CPU k.
     Config &worker_affinity(std::uint64_t cpus) noexcept { return raw_.worker_affinity = cpus, *this; }
 
@@ -336,6 +340,13 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
             return status;
         return Front<T>(raw, shape_);
     }
+    /// Leases the newest front and its buffer on the manager's device (Config::device).
+    Result<DeviceFront> try_front_device() const noexcept {
+        bb_device_front raw{};
+        if (const Status status = bb_manager_acquire_front_device(this->handle(), &raw); !status)
+            return status;
+        return DeviceFront(raw);
+    }
     /// The newest epoch.
     Result<std::uint64_t> try_epoch() const noexcept {
         std::uint64_t epoch = 0;
@@ -451,6 +462,7 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
         detail::check(bb_manager_acquire_front(this->handle(), &raw));
         return Front<T>(raw, shape_);
     }
+    DeviceFront front_device() const { return try_front_device().value(); }
     std::uint64_t epoch() const { return try_epoch().value(); }
     bb_manager_info info() const { return try_info().value(); }
     bb_manager_stats stats() const { return try_stats().value(); }
