@@ -108,6 +108,8 @@ class Table:
             return "BYTES"
         if name == "count" and (function.parameters[at - 1].name in pointers or "chunks" in pointers):
             return "COUNT"
+        if name == "capacity" and "ranges" in pointers:
+            return "COUNT"
         return "NUMBER"
 
     def end_of(self, kind: str) -> str:

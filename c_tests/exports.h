@@ -52,6 +52,8 @@ EXPORT(bb_manager_stats_write, bb_manager_stats_write(h, write_nothing, NULL))
 EXPORT(bb_manager_close, bb_manager_close(h, BB_MS(1)))
 EXPORT(bb_manager_destroy, bb_manager_destroy(h))
 EXPORT(bb_manager_destroy_within, bb_manager_destroy_within(h, BB_FOREVER))
+EXPORT(bb_front_changes, bb_front_changes(&(bb_front){.lease = h}, 0, BB_ALL_FIELDS, &(bb_byte_range){0}, 1,
+                                          &(uint64_t){0}, &(bool){false}))
 EXPORT(bb_lease_release, bb_lease_release(h))
 EXPORT(bb_batch_update, bb_batch_update(h, &one_update))
 EXPORT(bb_batch_fill, bb_batch_fill(h, 0, 0, 1, &one_u32))
@@ -282,6 +284,7 @@ static const export_case exports[] = {
     CASE(bb_manager_close, MANAGER),
     END(bb_manager_destroy, MANAGER),
     END(bb_manager_destroy_within, MANAGER),
+    CASE(bb_front_changes, LEASE),
     CASE(bb_lease_release, LEASE),
     CASE(bb_lease_release_gl, LEASE),
     CASE(bb_batch_update, BATCH),

@@ -193,6 +193,8 @@ typedef struct named {
 /* The usual values of numbers whose meaning is their own; others are sizes, offsets and counts. */
 static const named usual[] = {
     {"copies", {2, 3, 4, 8, 0, 1, 9}, 7},
+    {"history", {64, 0, 1, 4, 1024, 1025}, 6},
+    {"field", {0, UINT32_MAX, UINT32_MAX, 1}, 4},
     {"queue_bytes", {64, 256, 4096, 65536, 1 << 20, 0}, 6},
     {"watchdog_ns", {1000, 100000, 1000000, 1000000000, 0}, 5},
     {"worker", {0, 0, 1, 2}, 4},
@@ -236,7 +238,8 @@ static uint64_t number_value(caller *c, const char *name, unsigned bytes) {
             return one_of(c, usual[i].values, usual[i].count);
         }
     }
-    static const char *const written[] = {"ticket", "fence", "after", "number", "tag", "index", "token", "epoch"};
+    static const char *const written[] = {"ticket", "fence", "after", "number",     "tag",
+                                          "index",  "token", "epoch", "since_epoch"};
     for (size_t i = 0; i < LENGTH(written); i++) {
         if (strcmp(name, written[i]) == 0) {
             return chance(c, 80) ? c->numbers[random_between(&c->random, 0, SAVED - 1)] : edge(c);

@@ -310,6 +310,13 @@ static void take_outputs(caller *c, const api_function *f, const uint64_t *a) {
             } else if (f->parameters[f->count - 1].what == NUMBER_OUT && strcmp(p->name, "chunks") == 0) {
                 memcpy(&items, slot(c, f->count - 1), a[f->count - 1] == 0 ? 0 : 8);
                 written = items * p->size;
+            } else if (strcmp(p->name, "ranges") == 0) {
+                for (unsigned k = i; k < f->count; k++) {
+                    if (strcmp(f->parameters[k].name, "count") == 0) {
+                        memcpy(&items, slot(c, k), 8);
+                    }
+                }
+                written = items * p->size;
             }
             for (uint64_t k = 0; k < items && written >= p->size; k++) {
                 if (c->alone) {

@@ -145,6 +145,11 @@ typedef struct bb_registry BufferRegistry;
 #define BB_KERNEL_OVERWRITES 2
 
 /**
+ * `field` of `bb_front_changes()`: the whole state, with offsets from its start.
+ */
+#define BB_ALL_FIELDS UINT32_MAX
+
+/**
  * `bb_manager_reserve_back()`: the back copy contains the current state.
  */
 #define BB_BACK_KEEP 0
@@ -940,9 +945,10 @@ typedef struct {
      */
     uint32_t max_extra_copies;
     /**
-     * 0.
+     * The last epochs whose changes `bb_front_changes()` can name: 64 by default, at most 1024; 0 records none. Each
+     * takes 80 to 2064 bytes, depending on the size of the state.
      */
-    uint32_t reserved;
+    uint32_t history;
     /**
      * The device that gets a copy of each front, or NULL for host memory alone. NULL for `bb_manager_create_gl()`.
      */
@@ -1095,6 +1101,20 @@ typedef struct {
      */
     bb_lease *lease;
 } bb_front;
+
+/**
+ * A range of bytes.
+ */
+typedef struct {
+    /**
+     * Its first byte.
+     */
+    uint64_t offset;
+    /**
+     * The number of bytes; not 0.
+     */
+    uint64_t bytes;
+} bb_byte_range;
 
 /**
  * The newest published copy of a state in a buffer of the manager's device.
@@ -3307,6 +3327,31 @@ BB_API bb_status bb_manager_enqueue_tag(bb_manager *m, uint64_t tag, uint64_t ti
  * @since 0.1
  */
 BB_API bb_status bb_manager_acquire_front(bb_manager *m, bb_front *front);
+
+/**
+ * Finds the ranges in which a front may differ from the front of an older epoch, so that a texture, a file or a peer
+ * takes only what has changed.
+ *
+ * The ranges are ascending and neither overlap nor touch. Every byte that differs is in one of them; they may also
+ * have bytes that are equal. If there are more than `capacity`, the nearest ones are joined; 512 are always enough.
+ * The manager keeps the changes of its last `history` epochs (see `bb_manager_config`): for an older `since_epoch`
+ * the only range is all of it, and `complete` is false. Works until the lease is released, also after the manager is
+ * destroyed. For a `bb_device_front` or a `bb_gl_front`, pass a front with its lease.
+ *
+ * @param front a leased front; only its `lease` is read
+ * @param since_epoch the epoch of the older front, at most that of `front`
+ * @param field the index of a field, for offsets from its start, or `BB_ALL_FIELDS`
+ * @param ranges output: memory for `capacity` ranges; the first `count` are written
+ * @param capacity the most ranges, at least 1
+ * @param count output: the number of ranges; 0 if nothing has changed
+ * @param complete output: whether the history covers all epochs from `since_epoch` on
+ * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (`since_epoch` is later than the front's epoch, `capacity` is 0, or the
+ *         lease is not of a front), BB_E_RANGE (`field`), BB_E_STALE (the lease is released), or a handle status
+ * @threadsafety safe to call from any thread, also for one front from several threads at once
+ * @realtime lock-free, no system call, no allocation
+ * @since 0.1
+ */
+BB_API bb_status bb_front_changes(const bb_front *front, uint64_t since_epoch, uint32_t field, bb_byte_range *ranges, uint64_t capacity, uint64_t *count, bool *complete);
 
 /**
  * Releases a lease. The memory must not be used any more.

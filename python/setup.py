@@ -41,7 +41,8 @@ FEATURES = "capi,wgpu" if os.environ.get("BACKBUF_WGPU") == "1" else "capi"
 STAND_INS = {
     "stdbool.h": "",
     "stddef.h": "",
-    "stdint.h": "#define UINT64_MAX 0xFFFFFFFFFFFFFFFFu\n#define UINT32_C(n) n##u\n#define UINT64_C(n) n##u\n",
+    "stdint.h": "#define UINT32_MAX 0xFFFFFFFFu\n#define UINT64_MAX 0xFFFFFFFFFFFFFFFFu\n"
+    "#define UINT32_C(n) n##u\n#define UINT64_C(n) n##u\n",
 }
 
 CMAKE_CONFIG = """\

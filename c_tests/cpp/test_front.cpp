@@ -1,6 +1,7 @@
 // Front and Back: typed views on the two sides of the state.
 #include "support.hpp"
 
+#include <algorithm>
 #include <complex>
 #include <cstdint>
 #include <numeric>
@@ -141,6 +142,41 @@ static void back_is_undone_unless_committed() {
     TEST_ASSERT_EQUAL_INT_ARRAY(wanted, m.front().data(), 3);
 }
 
+static void names_the_elements_that_have_changed() {
+    Front<double> front;
+    {
+        const Manager<double> m({100, 10});
+        std::vector<double> mirror(1000);
+        std::uint64_t shown = 0;
+        for (std::uint64_t step = 1; step <= 20; step++) {
+            m.enqueue(m.shape().flat(step, 3), static_cast<double>(step));
+            m.enqueue_fill({step * 40, 5}, -1.0);
+            m.synchronize();
+            front = m.front();
+            const backbuf::Changes<> changes = front.changed_since(shown);
+            EXPECT(changes.complete() && !changes.empty() && changes.size() <= 2);
+            for (const backbuf::Range &r : changes)
+                std::copy_n(front.begin() + r.first, r.count, mirror.begin() + static_cast<std::ptrdiff_t>(r.first));
+            EXPECT(std::equal(front.begin(), front.end(), mirror.begin()));
+            shown = front.epoch();
+        }
+        EXPECT(front.changed_since(shown).empty());
+        EXPECT(front.changed_since(shown - 1)[0].first == 203 && front.changed_since(shown - 1)[1].count == 5);
+        const auto one = front.changed_since<1>(shown - 1);
+        EXPECT(one.size() == 1 && one[0].first == 203 && one[0].first + one[0].count == 805);
+    }
+    EXPECT(front.changed_since(10).complete()); // after the manager's end
+    EXPECT_THROWS(BB_E_ARGUMENT, front.changed_since(21));
+    EXPECT_STATUS(BB_E_NULL, Front<double>().try_changed_since(0).status());
+
+    // Without a history, and in opaque elements that a write fills in part.
+    const Manager<Particle> plain({8}, backbuf::Config().history(0));
+    plain.enqueue(3, Particle{});
+    plain.synchronize();
+    const auto all = plain.front().changed_since(0);
+    EXPECT(!all.complete() && all.size() == 1 && all[0].first == 0 && all[0].count == 8);
+}
+
 int main() {
     UNITY_BEGIN();
     RUN(is_indexed_by_position);
@@ -149,5 +185,6 @@ int main() {
     RUN(elements_may_be_structs_and_complex);
     RUN(back_is_written_in_place);
     RUN(back_is_undone_unless_committed);
+    RUN(names_the_elements_that_have_changed);
     return UNITY_END();
 }

@@ -4,6 +4,7 @@
 #define BACKBUF_FRONT_HPP
 
 #include "array.hpp"
+#include "changes.hpp"
 
 #include "macros_push.hpp"
 
@@ -46,6 +47,19 @@ template <class T> class Front : public Grid<const T> {
     std::uint64_t epoch() const noexcept { return epoch_; }
     /// The newest tag enqueued before that publish.
     std::uint64_t tag() const noexcept { return tag_; }
+
+    /// The elements in which this front may differ from the front of `epoch`, in at most `N` ranges. Also after the manager's end.
+    template <std::size_t N = 64> Result<Changes<N>> try_changed_since(std::uint64_t epoch) const noexcept {
+        detail::ByteRanges<N> found;
+        if (const Status status = found.find(lease_.handle(), epoch); !status)
+            return status;
+        return Changes<N>(found, sizeof(T));
+    }
+#if BACKBUF_EXCEPTIONS
+    template <std::size_t N = 64> Changes<N> changed_since(std::uint64_t epoch) const {
+        return try_changed_since<N>(epoch).value();
+    }
+#endif
 
     explicit operator bool() const noexcept { return static_cast<bool>(lease_); }
     bb_lease *handle() const noexcept { return lease_.handle(); }

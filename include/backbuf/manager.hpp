@@ -128,6 +128,8 @@ class Config {
     /// Copies that may be added while leases hold all of `copies`; at most 32 together. Default: 24, but 0 if `copies` is 2
     /// or the manager is on a device.
     Config &max_extra_copies(std::uint32_t copies) noexcept { return raw_.max_extra_copies = copies, *this; }
+    /// The last epochs whose changes `Front::changed_since` can name; 64 by default, 0 for none, at most 1024.
+    Config &history(std::uint32_t epochs) noexcept { return raw_.history = epochs, *this; }
     /// The time after which a flush or a task is reported as stalled, once, to the calls that wait for it; zero for never.
     Config &watchdog(Timeout after) noexcept { return raw_.watchdog_ns = after.nanoseconds(), *this; }
     /// Bytes of the backlog that a caller applies before the worker takes over.

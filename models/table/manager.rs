@@ -234,6 +234,43 @@ pub const MODELS: &[Model] = &[
         ],
     },
     Model {
+        name: "changes",
+        files: &[
+            "manager/copies/change_history.rs",
+            "manager/copies/range_union.rs",
+            "manager/copies/dirty_set.rs",
+            "manager/copies/dirty_bitmap.rs",
+        ],
+        given: &[],
+        scenarios: &["a_torn_record_is_not_returned", "a_front_has_the_records_before_it"],
+        mutants: &[
+            Mutant {
+                name: "a_record_is_not_marked_before_it_is_written",
+                breaks: "a_torn_record_is_not_returned",
+                file: "manager/copies/change_history.rs",
+                changes: &[("number.store(0, Relaxed);", "")],
+            },
+            Mutant {
+                name: "the_publisher_without_a_fence",
+                breaks: "a_torn_record_is_not_returned",
+                file: "manager/copies/change_history.rs",
+                changes: &[("fence(Release);", "")],
+            },
+            Mutant {
+                name: "the_reader_without_a_fence",
+                breaks: "a_torn_record_is_not_returned",
+                file: "manager/copies/change_history.rs",
+                changes: &[("fence(Acquire);", "")],
+            },
+            Mutant {
+                name: "the_reader_does_not_validate",
+                breaks: "a_torn_record_is_not_returned",
+                file: "manager/copies/change_history.rs",
+                changes: &[("if number.load(Relaxed) != epoch {", "if false {")],
+            },
+        ],
+    },
+    Model {
         name: "forward",
         files: &[
             "manager/copies/copy_forward.rs",

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Draws a turning galaxy from an OpenGL manager with ModernGL, without a window.
 
-An engine thread rewrites the state, the position of each star, and publishes every step. The renderer draws the newest
-front, counting the stars in each pixel, and compares each picture with the state of the same epoch. The last picture is
-saved; the exit status is 1 if a picture is wrong. Needs ModernGL and Pillow.
+An engine thread moves the stars of one ring after the other, and publishes every step. The renderer draws the newest front,
+counting the stars in each pixel, and compares each picture with the state of the same epoch, of which it reads only what has
+changed. The last picture is saved; the exit status is 1 if a picture is wrong. Needs ModernGL and Pillow.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from PIL import Image
 
 import backbuf
 
+RINGS = 8
 SIZE = 512  # pixels; a power of two, so that the shader and NumPy round positions alike
 
 VERTEX = f"""#version 330
@@ -40,20 +41,29 @@ class Galaxy(threading.Thread):
         super().__init__()
         self.state = state
         rng, stars = np.random.default_rng(7), state.shape[0]
-        self.radius = 0.02 + 0.4 * rng.random(stars) ** 0.7
+        self.radius = 0.02 + 0.4 * np.sort(rng.random(stars)) ** 0.7
         arm = np.pi * rng.integers(0, 2, stars)
         self.angle = arm + 2.2 * np.log(self.radius) + rng.normal(0, 0.25, stars)
         self.scatter = rng.normal(0, 0.012, (2, stars))
 
+    def positions(self, step: int, stars: slice) -> np.ndarray:
+        radius = self.radius[stars]
+        angle = self.angle[stars] + step * 0.002 / radius
+        x, y = radius * np.cos(angle), 0.8 * radius * np.sin(angle)
+        return (0.5 + np.stack([x, y]) + self.scatter[:, stars]).T
+
     def run(self) -> None:
-        step = 0
+        step, stars = 0, len(self.radius)
         try:
+            with self.state.back(discard=True) as position:
+                position[:] = self.positions(0, slice(stars))
             while True:
                 step += 1
-                with self.state.back(discard=True, tag=step) as position:
-                    angle = self.angle + step * 0.002 / self.radius
-                    position[:, 0] = 0.5 + self.radius * np.cos(angle) + self.scatter[0]
-                    position[:, 1] = 0.5 + 0.8 * self.radius * np.sin(angle) + self.scatter[1]
+                ring = step % RINGS
+                moved = slice(ring * stars // RINGS, (ring + 1) * stars // RINGS)
+                with self.state.batch() as batch:
+                    batch[moved] = self.positions(step, moved)
+                    batch.tag(step)
                 self.state.synchronize()
         except backbuf.ClosedError:
             pass  # the renderer has closed the manager
@@ -89,6 +99,22 @@ def expected(positions: np.ndarray) -> np.ndarray:
     return np.bincount(row[seen] * SIZE + column[seen], minlength=SIZE * SIZE).reshape(SIZE, SIZE)
 
 
+class Expected:
+    """The number of stars in each pixel, by NumPy: only stars that may have moved are counted again."""
+
+    def __init__(self, front: backbuf.Front) -> None:
+        self.positions, self.epoch = front.array.copy(), front.epoch
+        self.stars = expected(self.positions)
+
+    def update(self, front: backbuf.Front) -> np.ndarray:
+        for part in front.changed_since(self.epoch):
+            moved = slice(part.start // 2, -(-part.stop // 2))
+            self.stars += expected(front.array[moved]) - expected(self.positions[moved])
+            self.positions[moved] = front.array[moved]
+        self.epoch = front.epoch
+        return self.stars
+
+
 def save(stars: np.ndarray, path: Path) -> None:
     light = 1 - np.exp(-stars[::-1, :, None] / 4)
     Image.fromarray((255 * light ** np.array([1.3, 0.9, 0.6])).astype("u1")).save(path)
@@ -113,7 +139,7 @@ def main() -> int:
     device = backbuf.Device.shared(label="galaxy")  # with the context that is current
     wrong, epochs = 0, []
     with backbuf.GLBufferManager((given.stars, 2), "f4", device, label="stars") as state:
-        renderer, galaxy = Renderer(context, state), Galaxy(state)
+        renderer, galaxy, wanted = Renderer(context, state), Galaxy(state), Expected(state.front())
         galaxy.start()
         while len(epochs) < given.frames:
             state.wait_epoch(epochs[-1] if epochs else 0)
@@ -121,7 +147,7 @@ def main() -> int:
                 renderer.draw(front)
                 if front.epoch != in_host_memory.epoch:
                     continue  # an epoch was published between the two calls: these two cannot be compared
-                wrong += not np.array_equal(renderer.picture(), expected(in_host_memory.array))
+                wrong += not np.array_equal(renderer.picture(), wanted.update(in_host_memory))
                 epochs.append(front.epoch)
         save(renderer.picture(), given.output)
         state.close()

@@ -11,6 +11,8 @@ import pytest
 from conftest import WGPU
 from PIL import Image
 
+import backbuf
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 sys.path.insert(0, str(EXAMPLES))
 
@@ -40,6 +42,24 @@ def test_gl_points_check_detects_a_moved_star() -> None:
     assert picture.sum() == 1000
     positions[500, 1] += 1.5 / gl_points.SIZE
     assert not np.array_equal(picture, gl_points.expected(positions))
+
+
+def test_gl_points_counts_what_has_moved() -> None:
+    m = backbuf.CBufferManager((1000, 2), "f4", initial=np.random.default_rng(2).random((1000, 2)))
+    wanted = gl_points.Expected(m.front())
+    for step in range(5):
+        m[step * 100 : step * 100 + 30] = np.random.default_rng(step).random((30, 2))
+        m.synchronize()
+        with m.front() as front:
+            assert np.array_equal(wanted.update(front), gl_points.expected(front.array))
+
+
+def test_traces_draws_what_has_changed(tmp_path: Path) -> None:
+    printed = run("traces.py", "--frames", "8", "--channels", "6", "--output", str(tmp_path / "traces.png"))
+    assert "8 pictures" in printed
+    assert "; equal to a picture" in printed
+    with Image.open(tmp_path / "traces.png") as picture:
+        assert np.asarray(picture).std() > 10
 
 
 def test_ring_runs_half_a_second(tmp_path: Path) -> None:
@@ -78,6 +98,7 @@ def test_terrain_check_detects_another_slope() -> None:
     [
         ("gl_points.py", "--stars", "0"),
         ("terrain.py", "--device", "x"),
+        ("traces.py", "--channels", "0"),
         ("ring.py", "--message", "7"),
         ("ring.py", "--seconds", "0"),
         ("ring.py", "--capacity", "0"),

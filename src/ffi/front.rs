@@ -11,6 +11,7 @@ use crate::ffi::manager::{bb_manager_config, create};
 use crate::ffi::status::bb_status;
 use crate::ffi::{handle, input, object};
 use crate::handle::lease;
+use crate::manager::changes::{ChangedPart, changes};
 use crate::manager::front::{acquire_device_front, release_device_front};
 use crate::manager::manager::Manager;
 
@@ -50,6 +51,75 @@ pub unsafe extern "C" fn bb_manager_acquire_front(m: *mut bb_manager, front: *mu
             epoch: front.epoch,
             tag: front.tag,
             lease: handle::of_lease(front.lease, m as u64) as *mut bb_lease,
+        })
+    })
+}
+
+/// A range of bytes.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct bb_byte_range {
+    /// Its first byte.
+    pub offset: u64,
+    /// The number of bytes; not 0.
+    pub bytes: u64,
+}
+
+/// `field` of `bb_front_changes()`: the whole state, with offsets from its start.
+pub const BB_ALL_FIELDS: u32 = u32::MAX;
+
+/// Finds the ranges in which a front may differ from the front of an older epoch, so that a texture, a file or a peer
+/// takes only what has changed.
+///
+/// The ranges are ascending and neither overlap nor touch. Every byte that differs is in one of them; they may also
+/// have bytes that are equal. If there are more than `capacity`, the nearest ones are joined; 512 are always enough.
+/// The manager keeps the changes of its last `history` epochs (see `bb_manager_config`): for an older `since_epoch`
+/// the only range is all of it, and `complete` is false. Works until the lease is released, also after the manager is
+/// destroyed. For a `bb_device_front` or a `bb_gl_front`, pass a front with its lease.
+///
+/// @param front a leased front; only its `lease` is read
+/// @param since_epoch the epoch of the older front, at most that of `front`
+/// @param field the index of a field, for offsets from its start, or `BB_ALL_FIELDS`
+/// @param ranges output: memory for `capacity` ranges; the first `count` are written
+/// @param capacity the most ranges, at least 1
+/// @param count output: the number of ranges; 0 if nothing has changed
+/// @param complete output: whether the history covers all epochs from `since_epoch` on
+/// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (`since_epoch` is later than the front's epoch, `capacity` is 0, or the
+///         lease is not of a front), BB_E_RANGE (`field`), BB_E_STALE (the lease is released), or a handle status
+/// @threadsafety safe to call from any thread, also for one front from several threads at once
+/// @realtime lock-free, no system call, no allocation
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_front_changes(
+    front: *const bb_front,
+    since_epoch: u64,
+    field: u32,
+    ranges: *mut bb_byte_range,
+    capacity: u64,
+    count: *mut u64,
+    complete: *mut bool,
+) -> bb_status {
+    // SAFETY: the header requires NULL or a front.
+    let lease = unsafe { front.as_ref() }.map_or(std::ptr::null_mut(), |front| front.lease);
+    guard_handle("bb_front_changes", lease, |lease| {
+        // SAFETY: the header requires a front, and memory for the outputs.
+        let (_, to, count, complete) = unsafe {
+            (
+                input::required(front, "front")?,
+                input::output(ranges, "ranges")?,
+                input::output(count, "count")?,
+                input::output(complete, "complete")?,
+            )
+        };
+        let part = if field == BB_ALL_FIELDS { ChangedPart::All } else { ChangedPart::Field(field) };
+        changes(object::to_lease(lease)?, since_epoch, part, capacity, |changed, _| {
+            let ranges = changed
+                .iter()
+                .map(|(start, end)| bb_byte_range { offset: start, bytes: end.wrapping_sub(start) });
+            // SAFETY: the header requires memory for `capacity` ranges, and there are no more.
+            unsafe { to.set_all(ranges) };
+            complete.set(changed.complete)?;
+            count.set(changed.len() as u64)
         })
     })
 }

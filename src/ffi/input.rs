@@ -127,6 +127,17 @@ impl<T> Out<T> {
         unsafe { self.0.write(value) };
         Ok(())
     }
+
+    /// Writes as many values, one after another.
+    ///
+    /// # Safety
+    ///
+    /// Memory for all of them.
+    #[inline(always)]
+    pub(super) unsafe fn set_all(self, values: impl Iterator<Item = T>) {
+        // SAFETY: promised by the caller.
+        values.enumerate().for_each(|(at, value)| unsafe { self.0.add(at).write(value) });
+    }
 }
 
 /// Writes an output that the caller may not want.

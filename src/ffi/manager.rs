@@ -114,8 +114,9 @@ pub struct bb_manager_config {
     /// default, `BB_EXTRA_COPIES_AUTO`, is 24, but 0 if `copies` is 2 or the manager is on a device, where slots are
     /// fixed and any other number is refused.
     pub max_extra_copies: u32,
-    /// 0.
-    pub reserved: u32,
+    /// The last epochs whose changes `bb_front_changes()` can name: 64 by default, at most 1024; 0 records none. Each
+    /// takes 80 to 2064 bytes, depending on the size of the state.
+    pub history: u32,
     /// The device that gets a copy of each front, or NULL for host memory alone. NULL for `bb_manager_create_gl()`.
     pub device: *mut bb_device,
 }
@@ -149,7 +150,7 @@ fn defaults() -> bb_manager_config {
         worker_priority: 0,
         worker_affinity: core.affinity,
         max_extra_copies: BB_EXTRA_COPIES_AUTO,
-        reserved: 0,
+        history: core.history,
         device: std::ptr::null_mut(),
     }
 }
@@ -208,6 +209,7 @@ unsafe fn core_config<'a>(
         affinity: config.worker_affinity,
         max_extra_copies: (config.max_extra_copies != BB_EXTRA_COPIES_AUTO)
             .then_some(config.max_extra_copies),
+        history: config.history,
         ..Config::default()
     };
     if !config.initial.is_null() {
@@ -217,7 +219,6 @@ unsafe fn core_config<'a>(
         // SAFETY: promised by the caller: one state's bytes.
         core.initial = Some(unsafe { input::many(config.initial.cast(), bytes, "initial") }?);
     }
-    input::reserved(config.reserved, "config.reserved")?;
     core.flush = flush(config)?;
     Ok(core)
 }

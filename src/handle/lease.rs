@@ -1,7 +1,8 @@
 //! Leases: the right to use memory of an object beyond the call that returned it, and beyond the object's end.
 //!
 //! A lease is a slot in one table. The slot's word holds a generation and a live bit, so that one compare-and-swap
-//! distinguishes the first release from a second one. Each thread caches a few free slots: taking a lease is then not a shared
+//! distinguishes the first release from a second one. It also counts the pins of calls that use the lease's object: a lease that
+//! is released meanwhile ends at once, and the last pin returns its memory. Each thread caches a few free slots: taking a lease is then not a shared
 //! operation. A slot that another thread releases goes into the cache of that thread.
 
 use std::cell::Cell;
@@ -13,7 +14,7 @@ use crate::handle::slots;
 use crate::handle::slots::{GENERATION_BITS, Slots, Wiped, Zeroed};
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use crate::sync::mutex::FutexMutex;
-use crate::sys::clock::{nap, now};
+use crate::sys::clock::now;
 use crate::sys::thread::thread_id;
 use crate::sys::thread_exit::ThreadExit;
 
@@ -35,13 +36,10 @@ pub(crate) struct LeaseId {
     pub(crate) generation: u32,
 }
 
-/// One [`UsedLease`]. The bits above count them, those below are generation and live bit.
-const USE: u64 = 1 << 40;
-
 #[repr(C, align(64))]
 #[derive(Debug)]
 struct LeaseSlot {
-    /// uses << 40 | generation << 1 | live
+    /// pins << 32 | generation << 1 | live
     word: AtomicU64,
     lessor: AtomicPtr<Lessor>,
     owner: AtomicPtr<()>,
@@ -60,6 +58,10 @@ struct LeaseSlot {
 unsafe impl Zeroed for LeaseSlot {}
 
 static SLOTS: Slots<LeaseSlot> = Slots::new();
+
+/// One pin in a slot's word, above the generation.
+const PIN: u64 = 1 << 32;
+const _: () = assert!(GENERATION_BITS < 32);
 
 /// Free slots outside of the caches: a list through `link`, index + 1.
 #[derive(Debug)]
@@ -268,6 +270,18 @@ pub(crate) fn release(id: LeaseId) -> Result<()> {
     Ok(())
 }
 
+/// The word of a live lease without pins.
+#[inline(always)]
+fn live_word(id: LeaseId) -> u64 {
+    u64::from(id.generation) << 1 | 1
+}
+
+#[cold]
+#[inline(never)]
+fn stale() -> Error {
+    Error::text(Status::Stale, "the lease has been released")
+}
+
 /// A lease that is no longer live and whose memory has not been returned yet. There is one of these per lease.
 #[derive(Debug)]
 #[must_use = "a lease that is neither finished nor restored is lost"]
@@ -277,82 +291,35 @@ pub(crate) struct Ending {
     pub(crate) lessor: &'static Lessor,
     pub(crate) owner: *mut (),
     pub(crate) part: u32,
+    /// Whether calls had pinned it, so that it counts as one pin itself.
+    pinned: bool,
 }
 
 /// Begins to end a lease, for callers that have work to do before its memory is returned.
 #[inline(always)]
 pub(crate) fn end(id: LeaseId) -> Result<Ending> {
     let Some(slot) = SLOTS.get(id.index) else { return Err(Error::of(Status::Handle)) };
-    let live = u64::from(id.generation) << 1 | 1;
+    let live = live_word(id);
+    // Acquire: what `fill` stored is visible.
+    let mut word = slot.word.load(Acquire);
     loop {
-        // Acquire: what `fill` stored is visible.
-        if slot.word.load(Acquire) != live {
-            wait_for_uses(slot, live)?;
+        let pins = word - word % PIN;
+        if word - pins != live {
+            return Err(stale());
         }
         // Read before the exchange: after it the slot may belong to another lease.
         let (lessor, owner, part) =
             (slot.lessor.load(Relaxed), slot.owner.load(Relaxed), slot.part.load(Relaxed));
-        if slot.word.compare_exchange(live, live + 1, AcqRel, Relaxed).is_ok() {
-            // SAFETY: the slot was live with this generation, so this is what `fill` stored, and lessors are static.
-            return Ok(Ending { id, slot, lessor: unsafe { &*lessor }, owner, part });
+        // Without the live bit no pin is added, so a lease without pins is this thread's alone. With pins, one more keeps the
+        // slot and the generation until `finish` or `restore`.
+        let ended = if pins == 0 { live + 1 } else { word - 1 + PIN };
+        if let Err(now) = slot.word.compare_exchange(word, ended, AcqRel, Acquire) {
+            word = now;
+            continue;
         }
-        // Ended or used by another thread meanwhile: the next turn decides which.
-    }
-}
-
-#[cold]
-fn stale() -> Error {
-    Error::text(Status::Stale, "the lease has been released")
-}
-
-/// Returns once no other thread is using that lease, or an error if it has ended.
-#[cold]
-#[inline(never)]
-fn wait_for_uses(slot: &LeaseSlot, live: u64) -> Result<()> {
-    loop {
-        match slot.word.load(Acquire) {
-            word if word % USE != live => return Err(stale()),
-            word if word == live => return Ok(()),
-            // A use is some hundred instructions, unless its thread was interrupted.
-            _ => nap(10_000),
-        };
-    }
-}
-
-/// A lease that cannot be released meanwhile.
-#[derive(Debug)]
-pub(crate) struct UsedLease {
-    slot: &'static LeaseSlot,
-    pub(crate) lessor: &'static Lessor,
-    pub(crate) owner: *mut (),
-    pub(crate) part: u32,
-}
-
-/// Uses a live lease: a release by another thread waits until the returned value is dropped. [`Status::Stale`] if the lease
-/// has ended.
-pub(crate) fn pin(id: LeaseId) -> Result<UsedLease> {
-    let Some(slot) = SLOTS.get(id.index) else { return Err(Error::of(Status::Handle)) };
-    let live = u64::from(id.generation) << 1 | 1;
-    let mut word = slot.word.load(Relaxed);
-    while word % USE == live {
-        // Acquire: what `fill` stored is visible.
-        match slot.word.compare_exchange_weak(word, word + USE, Acquire, Relaxed) {
-            Ok(_) => {
-                // SAFETY: the slot is live, so this is what `fill` stored, and lessors are static.
-                let lessor = unsafe { &*slot.lessor.load(Relaxed) };
-                let (owner, part) = (slot.owner.load(Relaxed), slot.part.load(Relaxed));
-                return Ok(UsedLease { slot, lessor, owner, part });
-            }
-            Err(newer) => word = newer,
-        }
-    }
-    Err(stale())
-}
-
-impl Drop for UsedLease {
-    fn drop(&mut self) {
-        // Release: this use happens before the memory is returned.
-        self.slot.word.fetch_sub(USE, Release);
+        // SAFETY: the slot was live with this generation, so this is what `fill` stored, and lessors are static.
+        let lessor = unsafe { &*lessor };
+        return Ok(Ending { id, slot, lessor, owner, part, pinned: pins != 0 });
     }
 }
 
@@ -360,6 +327,14 @@ impl Ending {
     /// Returns the memory.
     #[inline(always)]
     pub(crate) fn finish(self) {
+        if self.pinned {
+            return unpin(self.slot, self.id);
+        }
+        self.complete();
+    }
+
+    #[inline(always)]
+    fn complete(self) {
         // A slot that has used all its generations is never used again.
         if self.id.generation + 1 < 1 << GENERATION_BITS {
             CACHE.with(|cache| cache.push(self.id.index, self.slot));
@@ -370,13 +345,83 @@ impl Ending {
 
     /// Makes the lease live again, as if the release had not begun.
     pub(crate) fn restore(self) {
-        self.slot.word.store(u64::from(self.id.generation) << 1 | 1, Release);
+        if self.pinned {
+            self.slot.word.fetch_sub(PIN - 1, Release);
+        } else {
+            self.slot.word.store(live_word(self.id), Release);
+        }
     }
+}
+
+/// A live lease that a call uses: its memory is not returned before this is dropped.
+#[derive(Debug)]
+pub(crate) struct UsedLease {
+    id: LeaseId,
+    slot: &'static LeaseSlot,
+    pub(crate) lessor: &'static Lessor,
+    pub(crate) owner: *mut (),
+    pub(crate) part: u32,
+}
+
+/// Pins a live lease for the time of a call. [`Status::Stale`] if it has been released.
+#[inline(always)]
+pub(crate) fn pin(id: LeaseId) -> Result<UsedLease> {
+    let Some(slot) = SLOTS.get(id.index) else { return Err(Error::of(Status::Handle)) };
+    let live = live_word(id);
+    let mut word = slot.word.load(Relaxed);
+    while word % PIN == live {
+        // Acquire: what `fill` stored is visible.
+        if let Err(now) = slot.word.compare_exchange_weak(word, word + PIN, Acquire, Relaxed) {
+            word = now;
+            continue;
+        }
+        // SAFETY: the slot is live with this generation, so this is what `fill` stored, and lessors are static.
+        let lessor = unsafe { &*slot.lessor.load(Relaxed) };
+        let (owner, part) = (slot.owner.load(Relaxed), slot.part.load(Relaxed));
+        return Ok(UsedLease { id, slot, lessor, owner, part });
+    }
+    Err(stale())
+}
+
+impl UsedLease {
+    /// The value about the lease, such as the epoch of a front.
+    pub(crate) fn about(&self) -> u64 {
+        self.slot.about.load(Relaxed)
+    }
+}
+
+impl Drop for UsedLease {
+    #[inline(always)]
+    fn drop(&mut self) {
+        unpin(self.slot, self.id);
+    }
+}
+
+/// Removes one pin. The last pin of a lease that has been released returns its memory.
+#[inline(always)]
+fn unpin(slot: &'static LeaseSlot, id: LeaseId) {
+    // Release: this thread's use of the object happens before the memory is returned. Acquire: so do those of the other pins.
+    let before = slot.word.fetch_sub(PIN, AcqRel);
+    if before & 1 == 0 && before / PIN == 1 {
+        finish_released(slot, id);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn finish_released(slot: &'static LeaseSlot, id: LeaseId) {
+    let (lessor, owner, part) =
+        (slot.lessor.load(Relaxed), slot.owner.load(Relaxed), slot.part.load(Relaxed));
+    // `end` adds 1 to the word of a lease, which is the live bit's carry into the generation.
+    slot.word.store(live_word(id) + 1, Release);
+    // SAFETY: what `fill` stored; the slot is in use until this call, and lessors are static.
+    let lessor = unsafe { &*lessor };
+    Ending { id, slot, lessor, owner, part, pinned: false }.complete();
 }
 
 /// Whether that lease has not been released.
 pub(crate) fn is_live(id: LeaseId) -> bool {
-    SLOTS.get(id.index).is_some_and(|slot| slot.word.load(Acquire) % USE == u64::from(id.generation) << 1 | 1)
+    SLOTS.get(id.index).is_some_and(|slot| slot.word.load(Acquire) % PIN == live_word(id))
 }
 
 /// A live lease, for dumps and error messages.
@@ -416,7 +461,7 @@ pub(crate) fn for_each(mut visit: impl FnMut(LiveLease)) {
             thread: slot.thread.load(Relaxed),
             age_ns: time.saturating_sub(first),
         };
-        if slot.word.load(Acquire) % USE == word % USE {
+        if slot.word.load(Acquire) % PIN == word % PIN {
             visit(lease);
         }
     }

@@ -34,6 +34,9 @@ pub enum Priority {
 /// frames of a plot, then do not block the producer; a leak of fronts is logged at the first extra copy.
 pub const EXTRA_COPIES: u32 = 24;
 
+/// The most epochs whose changes a manager can record.
+pub const MAX_HISTORY: u32 = 1024;
+
 /// The configuration of a manager; [`Config::default`] suits most.
 ///
 /// ```
@@ -72,6 +75,9 @@ pub struct Config<'a> {
     /// memory when they are needed and release it after a second or two without use. At most 32 together with `copies`.
     /// None: [`EXTRA_COPIES`], or 0 if `copies` is 2 (strict double buffering) or there is a `device`, whose slots are fixed.
     pub max_extra_copies: Option<u32>,
+    /// The last epochs whose changes [`Front::changed_since`](super::front::Front::changed_since) can name, at most
+    /// [`MAX_HISTORY`]; 0 records none. Each takes 80 bytes, or 8 for each KiB of a larger state, at most 2,064. Default: 64.
+    pub history: u32,
 }
 
 impl Default for Config<'_> {
@@ -89,6 +95,7 @@ impl Default for Config<'_> {
             priority: Priority::Normal,
             affinity: 0,
             max_extra_copies: None,
+            history: 64,
         }
     }
 }
@@ -140,6 +147,9 @@ impl Config<'_> {
                     "a manager on a device has no extra copies, since its slots are fixed; use copies",
                 ));
             }
+        }
+        if self.history > MAX_HISTORY {
+            return Err(Error::value(Status::Argument, "history", self.history, "use 0 to 1024 epochs"));
         }
         let bad = |value: i128, reason| Err(Error::value(Status::Argument, "worker_priority", value, reason));
         match self.priority {

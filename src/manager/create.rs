@@ -121,7 +121,8 @@ impl Manager {
             .device
             .map(|device| DeviceCopies::new(device, config.label, fields.bytes, settings.max_copies))
             .transpose()?;
-        let copies = StateCopies::new(Arc::clone(&fields), settings.max_copies, number, on_device)?;
+        let history = config.history as usize;
+        let copies = StateCopies::new(Arc::clone(&fields), settings.max_copies, number, history, on_device)?;
         let parts = || -> Result<_> {
             // SAFETY: just created; retired below if this fails.
             let applier = applier(unsafe { copies.as_ref() }, initial, config, settings.max_copies, number)?;

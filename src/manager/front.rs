@@ -8,6 +8,7 @@ use crate::device::driver::Native;
 use crate::error::{Error, Result, Status};
 use crate::handle::lease::{self, LeaseId};
 use crate::log;
+use crate::manager::changes::{self, ChangedPart, Changes};
 use crate::manager::copies::copies::{RawFront, StateCopies};
 use crate::manager::field::FieldTable;
 use crate::manager::field_access::FieldView;
@@ -76,6 +77,52 @@ impl<T> Front<T> {
     /// The last tag among the updates that it contains; 0 without one.
     pub fn tag(&self) -> u64 {
         self.raw.tag
+    }
+
+    /// The ranges of elements in which this front may differ from the front of `epoch`, so that a texture, a plot or a peer takes only what
+    /// has changed. Also after the manager is destroyed.
+    ///
+    /// The manager keeps the changes of its last [`history`](crate::manager::config::Config::history) epochs. For an older epoch
+    /// the only range is the whole state, and [`Changes::is_complete`] is false. [`Status::Argument`] if `epoch` is later than
+    /// this front's.
+    ///
+    /// ```
+    /// use backbuf::{Manager, Timeout};
+    /// let manager = Manager::<f32>::new(&[100])?;
+    /// let mut shown = manager.front()?;
+    /// let mut texture = shown.to_vec();
+    /// manager.enqueue(10, &[1.0, 2.0, 3.0], Timeout::TRY)?;
+    /// manager.synchronize(Timeout::FOREVER)?;
+    /// let front = manager.front()?;
+    /// let changes = front.changed_since(shown.epoch())?;
+    /// assert_eq!(changes.ranges(), [10..13]);
+    /// for range in &changes {
+    ///     texture[range.clone()].copy_from_slice(&front[range]);
+    /// }
+    /// shown = front;
+    /// assert_eq!(texture, shown.as_slice());
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn changed_since(&self, epoch: u64) -> Result<Changes> {
+        changes::changed_since(self.raw.lease, epoch, ChangedPart::All, size_of::<T>())
+    }
+
+    /// The ranges in which a field may differ from that of `epoch`, in elements of the field; see [`Front::changed_since`].
+    /// [`Status::NoName`] if there is no field with that name.
+    ///
+    /// ```
+    /// use backbuf::{DType, Manager, Timeout, manager::{Config, FieldSpec}};
+    /// let fields = [FieldSpec::new("qpos", DType::F64, &[7]), FieldSpec::new("depth", DType::U16, &[480, 640])];
+    /// let manager = Manager::with_fields(&fields, Config::default())?;
+    /// manager.untyped_field("depth")?.enqueue(2 * 640, &[1, 1, 2, 2], Timeout::TRY)?;
+    /// manager.synchronize(Timeout::FOREVER)?;
+    /// let front = manager.front()?;
+    /// assert_eq!(front.field_changed_since("depth", 0)?.ranges(), [640..642]);
+    /// assert!(front.field_changed_since("qpos", 0)?.is_empty());
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn field_changed_since(&self, name: &str, epoch: u64) -> Result<Changes> {
+        changes::changed_since(self.raw.lease, epoch, ChangedPart::Named(name), 1)
     }
 }
 
@@ -230,6 +277,11 @@ impl DeviceFront {
         // SAFETY: released when `self` is dropped.
         let fields = unsafe { self.0.front.fields() };
         Ok(FieldView::new(fields.named(name)?, self.bytes()))
+    }
+
+    /// The ranges of bytes in which this front may differ from the front of `epoch`; see [`Front::changed_since`].
+    pub fn changed_since(&self, epoch: u64) -> Result<Changes> {
+        changes::changed_since(self.0.front.lease, epoch, ChangedPart::All, 1)
     }
 
     /// The same state in host memory.

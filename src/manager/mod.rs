@@ -7,6 +7,7 @@
 
 pub(crate) mod back;
 pub(crate) mod batch;
+pub(crate) mod changes;
 pub(crate) mod config;
 pub(crate) mod copies;
 pub(crate) mod core;
@@ -27,7 +28,8 @@ pub(crate) mod watch;
 
 pub use back::{Back, BackMode};
 pub use batch::{Batch, BatchField};
-pub use config::{Config, EXTRA_COPIES, Flush, Priority, WorkerMode};
+pub use changes::Changes;
+pub use config::{Config, EXTRA_COPIES, Flush, MAX_HISTORY, Priority, WorkerMode};
 pub use core::progress::{ManagerState, Ticket, TicketPoll};
 pub use field::FieldSpec;
 pub use field_access::{Field, FieldView};

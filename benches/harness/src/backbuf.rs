@@ -25,6 +25,13 @@ pub struct Front {
     pub lease: *mut c_void,
 }
 
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub struct ByteRange {
+    pub offset: u64,
+    pub bytes: u64,
+}
+
 #[repr(C)]
 pub struct Config {
     pub struct_size: u32,
@@ -41,7 +48,7 @@ pub struct Config {
     pub worker_priority: i32,
     pub worker_affinity: u64,
     pub max_extra_copies: u32,
-    pub reserved: u32,
+    pub history: u32,
 }
 
 pub type Flush = unsafe extern "C" fn(*mut c_void) -> i32;
@@ -49,6 +56,15 @@ type Status = i32;
 type Manager = *mut c_void;
 type Sender = *mut c_void;
 type Receiver = *mut c_void;
+type FrontChanges = unsafe extern "C" fn(
+    *const Front,
+    since_epoch: u64,
+    field: u32,
+    *mut ByteRange,
+    capacity: u64,
+    count: *mut u64,
+    complete: *mut bool,
+) -> Status;
 type Send = unsafe extern "C" fn(Sender, data: *const u8, bytes: u64, sent: *mut u64) -> Status;
 
 /// The library's functions, resolved once.
@@ -59,6 +75,7 @@ pub struct Api {
     pub enqueue: unsafe extern "C" fn(Manager, *const Update, u64) -> Status,
     pub synchronize: unsafe extern "C" fn(Manager, u64) -> Status,
     pub acquire_front: unsafe extern "C" fn(Manager, *mut Front) -> Status,
+    pub front_changes: FrontChanges,
     pub lease_release: unsafe extern "C" fn(*mut c_void) -> Status,
     pub destroy: unsafe extern "C" fn(Manager) -> Status,
     spsc_create: unsafe extern "C" fn(u64, config: *const c_void, *mut Sender, *mut Receiver) -> Status,
@@ -85,6 +102,7 @@ impl Api {
                 enqueue: *library.get(b"bb_manager_enqueue_update")?,
                 synchronize: *library.get(b"bb_manager_synchronize")?,
                 acquire_front: *library.get(b"bb_manager_acquire_front")?,
+                front_changes: *library.get(b"bb_front_changes")?,
                 lease_release: *library.get(b"bb_lease_release")?,
                 destroy: *library.get(b"bb_manager_destroy")?,
                 spsc_create: *library.get(b"bb_spsc_create")?,

@@ -2,6 +2,7 @@
 
 mod backbuf;
 mod buffers;
+mod changes;
 mod gl;
 mod limits;
 mod machine;
@@ -64,6 +65,7 @@ fn main() -> std::io::Result<()> {
     let bench = Bench { api: api.as_ref().ok().copied(), cores: machine::Cores::find(), effort };
     let manager = manager::Manager::new(&bench);
     let spsc = spsc::Spsc::new(&bench);
+    let changes = changes::Changes::new(&bench);
     let registry = registry::Registry::new(&bench, &arguments.library);
     let gl = gl::Gl::new(&bench, &arguments.library);
     let buffers = buffers::Buffers::new(&bench, &arguments.library);
@@ -97,6 +99,7 @@ fn main() -> std::io::Result<()> {
                 python::measure(&arguments.python, Path::new(PYTHON_ROWS), &goals.name, effort.row)
             }
             Some(("manager", row)) => manager.measure(row),
+            Some(("changes", row)) => changes.measure(row),
             Some(("spsc", row)) => spsc.measure(row),
             Some(("registry", row)) => registry.measure(row),
             Some(("gl", row)) => gl.measure(row),

@@ -156,7 +156,8 @@ impl Goals {
 type Column = (&'static str, &'static [&'static str]);
 
 /// One table per module, with the columns that have figures.
-const PARTS: [(&str, &[Column]); 5] = [
+const PARTS: [(&str, &[Column]); 6] = [
+    ("changes.", &[("without a history", &["no_history"])]),
     (
         "manager.",
         &[

@@ -22,6 +22,7 @@ import atexit
 from . import _callbacks, _log, _owner
 from ._batch import Back, Batch, Task
 from ._buffers import Buffer, BufferState, BufferUsage, DeviceBuffer, Encoder, GrowableBuffer, MapMode
+from ._changes import Changes
 from ._device import Device, DeviceInfo
 from ._errors import (
     ArgumentError,
@@ -97,6 +98,7 @@ __all__ = [
     "BufferUsage",
     "CBufferManager",
     "CUDABuffer",
+    "Changes",
     "ChannelFull",
     "ClosedError",
     "DeferredStagingBuffer",

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _errors, _html
+from ._changes import Changes
 from ._layout import Layout
 from ._library import address, ffi, hot, lib
 from ._memory import Array, LeasedMemory
@@ -78,6 +79,20 @@ class Front(_Exporter, Unique):
         if self._lease is None:
             raise ValueError(f"the front of epoch {self.epoch} is released: take its array inside the `with` block")
         return self._lease.array(self._layout.dtype, self._layout.shape)
+
+    def changed_since(self, epoch: int) -> Changes:
+        """The parts in which this front may differ from the front of `epoch`: what a plot, a texture or a peer has to take.
+
+        The manager keeps the changes of its last `history` epochs. For an older `epoch` the result is the whole state, and its
+        `complete` is false. It works until the front is released, also after the manager is destroyed.
+
+        Raises:
+            ArgumentError: `epoch` is later than this front's.
+        """
+        lease = self._lease
+        if lease is None:
+            raise ValueError(f"the front of epoch {self.epoch} is released: ask for its changes inside the `with` block")
+        return Changes(lease._lease, epoch, self._layout.dtype.itemsize)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         array = self.array

@@ -46,6 +46,7 @@ class CBufferManager(ManagerWrites):
         worker_priority: Scheduling priority of the worker.
         worker_affinity: CPUs, from 0 to 63, that the worker may run on.
         max_extra_copies: Copies that may be added while fronts hold all others; 24 by default, 0 with `copies=2`.
+        history: The last epochs whose changes `Front.changed_since` can name; 64 by default, 0 for none, at most 1024.
 
     Raises:
         OutOfMemoryError: The copies or the queue could not be allocated.
@@ -74,6 +75,7 @@ class CBufferManager(ManagerWrites):
         worker_priority: int | None = None,
         worker_affinity: Iterable[int] | None = None,
         max_extra_copies: int | None = None,
+        history: int | None = None,
     ) -> None:
         layout = Layout(shape_of(shape), dtype_from(dtype))
         code = dtype_code(layout.dtype)
@@ -94,6 +96,7 @@ class CBufferManager(ManagerWrites):
             ("queue_bytes", queue_bytes),
             ("copies", copies),
             ("max_extra_copies", max_extra_copies),
+            ("history", history),
             ("watchdog_ns", watchdog_ns),
             ("caller_budget_bytes", caller_budget_bytes),
         ):

@@ -10,6 +10,7 @@ use std::ptr::{NonNull, null_mut};
 use crate::alloc::{Arc, boxed};
 use crate::error::{Error, Result, Status};
 use crate::handle::lease::{self, Ending, LeaseId, Lessor, UsedLease};
+use crate::manager::copies::change_history::ChangeHistory;
 use crate::manager::copies::device_copies::DeviceCopies;
 use crate::manager::copies::front_count::{FrontCount, MAX_COPIES, Released};
 use crate::manager::field::FieldTable;
@@ -104,6 +105,7 @@ pub(crate) struct StateCopies {
     bytes: usize,
     fields: Arc<FieldTable>,
     number: u64,
+    changes: ChangeHistory,
     /// The copies on the manager's device, if it has one.
     on_device: Option<DeviceCopies>,
     /// Copies that are not freed yet.
@@ -139,6 +141,10 @@ static FRONT_GIVER: Lessor =
 /// Gives leases of fronts together with their device copies.
 static DEVICE_FRONT_GIVER: Lessor =
     Lessor { name: "device front", object: "manager", about: "epoch", release: release_front_lease };
+
+fn is_front(lessor: &'static Lessor) -> bool {
+    std::ptr::eq(lessor, &FRONT_GIVER) || std::ptr::eq(lessor, &DEVICE_FRONT_GIVER)
+}
 
 /// Where threads that wait for a free copy sleep. Static, since the last release may free the [`StateCopies`].
 static RELEASED: [Event; 16] = [const { Event::new() }; 16];
@@ -176,11 +182,12 @@ unsafe fn free(copies: *mut StateCopies, copy: usize) {
 }
 
 impl StateCopies {
-    /// `count` copies of a state of these fields. The first two have memory.
+    /// `count` copies of a state of these fields, and the changes of its last `history` epochs. The first two copies have memory.
     pub(crate) fn new(
         fields: Arc<FieldTable>,
         count: usize,
         number: u64,
+        history: usize,
         on_device: Option<DeviceCopies>,
     ) -> Result<NonNull<StateCopies>> {
         let bytes = fields.bytes as usize;
@@ -199,6 +206,7 @@ impl StateCopies {
             bytes,
             fields,
             number,
+            changes: ChangeHistory::new(history, bytes)?,
             on_device,
             unfreed: AtomicU32::new(count as u32),
         };
@@ -276,9 +284,7 @@ impl StateCopies {
     pub(crate) fn oldest_lease(&self) -> Option<lease::LiveLease> {
         let mut oldest: Option<lease::LiveLease> = None;
         lease::for_each(|seen| {
-            let front = seen.lessor.is_some_and(|giver| {
-                std::ptr::eq(giver, &FRONT_GIVER) || std::ptr::eq(giver, &DEVICE_FRONT_GIVER)
-            });
+            let front = seen.lessor.is_some_and(is_front);
             if front && seen.number == self.number && oldest.is_none_or(|other| seen.about < other.about) {
                 oldest = Some(seen);
             }
@@ -315,12 +321,16 @@ impl StateCopies {
         with_device_copy.then(|| (ending.owner.cast_const().cast(), ending.part as usize))
     }
 
-    /// The copy of a leased front.
+    /// The copies of a leased front, and the index of its own.
     pub(crate) fn of_front(lease: &UsedLease) -> Option<(&StateCopies, usize)> {
-        let givers = [&FRONT_GIVER, &DEVICE_FRONT_GIVER];
-        let is_front = givers.into_iter().any(|giver| std::ptr::eq(lease.lessor, giver));
-        // SAFETY: a front's lease keeps its copies, and it cannot be released while it is borrowed.
-        is_front.then(|| (unsafe { &*lease.owner.cast_const().cast() }, lease.part as usize % MAX_COPIES))
+        // SAFETY: a front's lease keeps its copies, and is not released before the borrow ends.
+        is_front(lease.lessor)
+            .then(|| (unsafe { &*lease.owner.cast_const().cast() }, lease.part as usize % MAX_COPIES))
+    }
+
+    /// The changes of the last epochs. They are kept as long as the leases, so that a front may be asked after its manager's end.
+    pub(crate) fn changes(&self) -> &ChangeHistory {
+        &self.changes
     }
 
     pub(crate) fn on_device(&self) -> Option<&DeviceCopies> {

@@ -352,10 +352,16 @@ impl CopyForward {
         }
     }
 
+    /// The ranges written in this epoch.
+    #[inline(always)]
+    pub(crate) fn dirty(&mut self) -> &DirtySet {
+        self.flush_interval();
+        &self.dirty
+    }
+
     /// Calls `visit` for every dirty range.
     pub(crate) fn for_each_dirty(&mut self, visit: impl FnMut(usize, usize)) {
-        self.flush_interval();
-        self.dirty.for_each(visit);
+        self.dirty().for_each(visit);
     }
 
     fn flush_interval(&mut self) {

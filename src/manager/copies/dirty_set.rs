@@ -13,7 +13,7 @@ const LOG: usize = 16_384;
 const FEW: usize = 8;
 
 /// Start and end of a range, in units of the set.
-type Interval = (u32, u32);
+pub(crate) type Interval = (u32, u32);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
@@ -36,10 +36,15 @@ pub(crate) struct DirtySet {
 }
 
 impl DirtySet {
+    /// The shift of a set over `bytes` bytes: every end of an interval, in units of 2^shift bytes, fits 32 bits.
+    pub(crate) fn shift_for(bytes: usize) -> u32 {
+        bytes.div_ceil(u32::MAX as usize).next_power_of_two().trailing_zeros()
+    }
+
     /// An empty set over `bytes` bytes.
     pub(crate) fn new(bytes: usize) -> Result<DirtySet> {
         let capacity = LOG.min((bytes / 8).max(64));
-        let shift = (usize::BITS - bytes.leading_zeros()).saturating_sub(32);
+        let shift = DirtySet::shift_for(bytes);
         Ok(DirtySet {
             mode: Mode::Log,
             log: try_vec(capacity)?,
@@ -61,6 +66,12 @@ impl DirtySet {
             Mode::Bitmap => self.bitmap.count() == 0,
             Mode::All => false,
         }
+    }
+
+    /// The intervals of a log, in units of 2^shift bytes, in the order in which they were inserted. None if the set is not a log.
+    #[inline(always)]
+    pub(crate) fn intervals(&self) -> Option<&[Interval]> {
+        (self.mode == Mode::Log).then_some(&self.log[..])
     }
 
     /// Whether the set is an interval log, exact to the byte.
@@ -296,7 +307,7 @@ impl DirtySet {
     }
 
     /// Calls `visit` for every range; the set stays as it is.
-    pub(crate) fn for_each(&mut self, mut visit: impl FnMut(usize, usize)) {
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(usize, usize)) {
         match self.mode {
             Mode::All => visit(0, self.bytes),
             Mode::Log => (0..self.log.len()).for_each(|at| {

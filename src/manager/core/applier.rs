@@ -280,6 +280,7 @@ impl Applier {
     pub(crate) fn publish(&mut self, copies: &StateCopies) {
         self.epoch += 1;
         let new = self.forward.back();
+        copies.changes().record(self.epoch, self.forward.dirty());
         self.forward.publish();
         copies.publish(new, self.epoch, self.tag);
         (self.ready, self.tagged) = (false, false);

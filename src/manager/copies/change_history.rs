@@ -1,0 +1,290 @@
+//! The changed ranges of the last epochs, recorded by each publish and read by holders of fronts.
+//!
+//! The history is a ring of records, one for each epoch: the ranges in which that epoch's front differs from the one before.
+//! What a publish copies forward is equal in both, so the dirty set of the epoch is all of it. A record has room for a fixed
+//! number of ranges; if an epoch has more, they are joined within equal blocks of their extent.
+//!
+//! One thread records at a time, the holder of the applier role; it never waits. Readers validate what they have read by the
+//! record's epoch: it is 0 while the record is rewritten, and never the same twice. All words are atomics, so a torn read is a
+//! wrong value and no data race, and validation discards it. The model `changes` compiles this file.
+
+use std::ops::Range;
+
+use crate::alloc::try_vec;
+use crate::error::Result;
+use crate::manager::copies::dirty_set::DirtySet;
+use crate::manager::copies::range_union::{
+    FEW, MANY, PackedRange, RunUnion, SpreadUnion, end, join_nearest, pack, start,
+};
+use crate::sync::atomic::{AtomicU64, Ordering::*, fence};
+
+/// A record has a range for that many bytes of the state, so that the history is not larger than the state itself.
+const BYTES_OF_A_RANGE: usize = 1024;
+
+/// Ranges of the records of small states.
+const LEAST_RANGES: usize = 8;
+
+/// Words of a record before its ranges: the epoch, the number of ranges, and a range with all of them.
+const HEADER: usize = 3;
+
+/// The most ranges of one record.
+pub(crate) const MOST_RANGES: usize = MANY / 2;
+
+/// The records of the last epochs of one state.
+#[derive(Debug)]
+pub(crate) struct ChangeHistory {
+    /// `epochs` records of `stride` words.
+    words: Vec<AtomicU64>,
+    epochs: usize,
+    stride: usize,
+    /// The record that is written next. Only the role holder uses it.
+    next: AtomicU64,
+    /// Bytes of the state.
+    bytes: usize,
+    /// Ranges are in units of 2^shift bytes, as those of a dirty set.
+    shift: u32,
+}
+
+/// Which changes are asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChangeQuery<'a> {
+    /// The changes of the epochs beyond this one ...
+    pub(crate) since: u64,
+    /// ... up to this one, which is leased.
+    pub(crate) epoch: u64,
+    /// The bytes that matter.
+    pub(crate) within: &'a Range<u64>,
+    /// The most ranges; at least one.
+    pub(crate) capacity: usize,
+}
+
+/// The answer: ascending, disjoint ranges.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChangedRanges<'a> {
+    ranges: &'a [PackedRange],
+    shift: u32,
+    within: &'a Range<u64>,
+    /// Whether the history covers all epochs of the query. If not, the only range is everything.
+    pub(crate) complete: bool,
+}
+
+impl ChangedRanges<'_> {
+    pub(crate) fn len(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// Start and end of each range, in bytes from the start of the bytes that were asked for.
+    #[inline(always)]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
+        let Range { start: first, end: last } = *self.within;
+        self.ranges.iter().map(move |&range| {
+            let (low, high) = (u64::from(start(range)) << self.shift, u64::from(end(range)) << self.shift);
+            (low.max(first) - first, high.min(last) - first)
+        })
+    }
+}
+
+impl ChangeHistory {
+    /// A history of that many epochs, which may be none, of a state of `bytes` bytes.
+    pub(crate) fn new(epochs: usize, bytes: usize) -> Result<ChangeHistory> {
+        let stride = HEADER + (bytes / BYTES_OF_A_RANGE).clamp(LEAST_RANGES, MOST_RANGES);
+        let mut words = try_vec(epochs * stride)?;
+        words.resize_with(epochs * stride, || AtomicU64::new(0));
+        let shift = DirtySet::shift_for(bytes);
+        Ok(ChangeHistory { words, epochs, stride, next: AtomicU64::new(0), bytes, shift })
+    }
+
+    /// Records the dirty ranges of an epoch that is published next. Requires the applier role.
+    #[inline(always)]
+    pub(crate) fn record(&self, epoch: u64, dirty: &DirtySet) {
+        if self.epochs == 0 {
+            return;
+        }
+        let at = self.next.load(Relaxed) as usize;
+        self.next.store(if at + 1 == self.epochs { 0 } else { at as u64 + 1 }, Relaxed);
+        let [number, count, extent, ranges @ ..] = &self.words[at * self.stride..(at + 1) * self.stride]
+        else {
+            return;
+        };
+        number.store(0, Relaxed);
+        // Release: a reader that sees a word written below also sees that the record is not of its epoch any more.
+        fence(Release);
+        let (mut low, mut high) = (u32::MAX, 0);
+        let stored = match dirty.intervals() {
+            Some(intervals) if intervals.len() <= ranges.len() => {
+                for (to, &(start, end)) in ranges.iter().zip(intervals) {
+                    to.store(pack(start, end), Relaxed);
+                    (low, high) = (low.min(start), high.max(end));
+                }
+                intervals.len()
+            }
+            _ => self.store_joined(ranges, dirty, &mut low, &mut high),
+        };
+        count.store(stored as u64, Relaxed);
+        extent.store(pack(low, high), Relaxed);
+        // Relaxed: a reader asks for an epoch once it has leased that front or a newer one, whose publish orders all of this.
+        number.store(epoch, Relaxed);
+    }
+
+    /// Stores a dirty set that is not a short list: as it is if its runs fit, else joined within blocks. Returns the number of
+    /// ranges.
+    #[cold]
+    #[inline(never)]
+    fn store_joined(&self, to: &[AtomicU64], dirty: &DirtySet, low: &mut u32, high: &mut u32) -> usize {
+        let round = (1 << self.shift) - 1;
+        let units =
+            |low: usize, high: usize| ((low >> self.shift) as u32, ((high + round) >> self.shift) as u32);
+        let is_log = dirty.is_log();
+        let (mut runs, mut last) = (0, (0, 0));
+        dirty.for_each(|start, end| {
+            let (start, end) = units(start, end);
+            (*low, *high) = ((*low).min(start), (*high).max(end));
+            // More intervals than there is room for; the bounds suffice.
+            if is_log {
+                return;
+            }
+            if runs > 0 && start == last.1 {
+                last.1 = end;
+            } else {
+                last = (start, end);
+                runs += 1;
+            }
+            if let Some(to) = to.get(runs - 1) {
+                to.store(pack(last.0, last.1), Relaxed);
+            }
+        });
+        if !is_log && runs <= to.len() {
+            return runs;
+        }
+        let (low, high) = (*low, *high);
+        // Blocks of a power of two, so that a unit's block is a shift away.
+        let wide = (high - low).div_ceil(to.len() as u32).next_power_of_two().trailing_zeros();
+        let mut blocks = [(u32::MAX, 0); MOST_RANGES];
+        dirty.for_each(|start, end| {
+            let (start, end) = units(start, end);
+            let (from, to) = ((start - low) >> wide, (end - 1 - low) >> wide);
+            for block in from..=to {
+                // In 64 bits: the last block may end beyond the largest unit.
+                let (first, behind) =
+                    (low + (block << wide), u64::from(low) + (u64::from(block + 1) << wide));
+                let (least, most) = &mut blocks[block as usize];
+                *least = (*least).min(start.max(first));
+                *most = (*most).max(u64::from(end).min(behind) as u32);
+            }
+        });
+        let touched = blocks.iter().filter(|(least, most)| least < most);
+        touched.zip(to).map(|(&(least, most), to)| to.store(pack(least, most), Relaxed)).count()
+    }
+
+    /// The ranges that differ between two epochs, for `work`.
+    #[inline(always)]
+    pub(crate) fn query<R>(&self, query: ChangeQuery<'_>, work: impl FnOnce(ChangedRanges<'_>) -> R) -> R {
+        let asked = query.epoch - query.since;
+        if asked == 0 || self.bytes == 0 {
+            return self.finish(query, &mut [], work);
+        }
+        if asked > self.epochs as u64 {
+            return self.everything(query, work);
+        }
+        let (mut low, mut high, mut sum) = (u32::MAX, 0, 0);
+        let complete = self.for_each_record(query, |extent, ranges| {
+            let extent = extent.load(Relaxed);
+            (low, high) = (low.min(start(extent)), high.max(end(extent)));
+            sum += ranges.len();
+            true
+        });
+        if !complete {
+            return self.everything(query, work);
+        }
+        if sum > FEW {
+            return self.query_many(query, work);
+        }
+        let mut union = SpreadUnion::new(low.min(high), high);
+        let complete = self.for_each_record(query, |_, ranges| {
+            ranges.iter().fold(true, |all, range| all & union.insert(range.load(Relaxed)))
+        });
+        if !complete {
+            return self.everything(query, work);
+        }
+        self.finish(query, union.finish(&mut [0; FEW]), work)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn query_many<R>(&self, query: ChangeQuery<'_>, work: impl FnOnce(ChangedRanges<'_>) -> R) -> R {
+        let mut union = RunUnion::new();
+        let complete = self.for_each_record(query, |_, ranges| {
+            let room = union.room(ranges.len());
+            room.iter_mut().zip(ranges).for_each(|(to, range)| *to = range.load(Relaxed));
+            union.add(ranges.len());
+            true
+        });
+        if complete { self.finish(query, union.finish(MANY), work) } else { self.everything(query, work) }
+    }
+
+    /// All that was asked for, since the history does not cover the epochs.
+    #[cold]
+    fn everything<R>(&self, query: ChangeQuery<'_>, work: impl FnOnce(ChangedRanges<'_>) -> R) -> R {
+        let all = [pack(0, u32::MAX)];
+        let ranges = if query.within.is_empty() { &[][..] } else { &all[..] };
+        work(ChangedRanges {
+            ranges,
+            shift: self.shift,
+            within: query.within,
+            complete: query.within.is_empty(),
+        })
+    }
+
+    /// Reduces a union to what was asked for.
+    #[inline(always)]
+    fn finish<R>(
+        &self,
+        query: ChangeQuery<'_>,
+        union: &mut [PackedRange],
+        work: impl FnOnce(ChangedRanges<'_>) -> R,
+    ) -> R {
+        let within = query.within;
+        if within.start == 0 && within.end == self.bytes as u64 && union.len() <= query.capacity {
+            return work(ChangedRanges { ranges: union, shift: self.shift, within, complete: true });
+        }
+        let first = union.partition_point(|&range| u64::from(end(range)) << self.shift <= within.start);
+        let last = union.partition_point(|&range| u64::from(start(range)) << self.shift < within.end);
+        let ranges = union.get_mut(first..last).unwrap_or_default();
+        let ranges = if ranges.len() > query.capacity { reduce(ranges, query.capacity) } else { ranges };
+        work(ChangedRanges { ranges, shift: self.shift, within, complete: true })
+    }
+
+    /// Calls `read` with the extent and the ranges of every epoch of the query. False if `read` returns false, or if one of the
+    /// records has been overwritten; then what `read` has seen may be anything.
+    #[inline(always)]
+    fn for_each_record(
+        &self,
+        query: ChangeQuery<'_>,
+        mut read: impl FnMut(&AtomicU64, &[AtomicU64]) -> bool,
+    ) -> bool {
+        // Epochs are recorded in order, without a gap, from 1 on.
+        let mut at = (query.since % self.epochs as u64) as usize;
+        for epoch in query.since + 1..=query.epoch {
+            let record = &self.words[at * self.stride..(at + 1) * self.stride];
+            at = if at + 1 == self.epochs { 0 } else { at + 1 };
+            let [number, count, extent, ranges @ ..] = record else { return false };
+            let Some(ranges) = ranges.get(..count.load(Relaxed) as usize) else { return false };
+            if !read(extent, ranges) {
+                return false;
+            }
+            // What was read is of this epoch or newer. Acquire: pairs with the fence of the thread that wrote one of these
+            // words later, if one did; then the number is not this epoch any more.
+            fence(Acquire);
+            if number.load(Relaxed) != epoch {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn reduce(ranges: &mut [PackedRange], capacity: usize) -> &mut [PackedRange] {
+    join_nearest(ranges, &mut [0; MANY], capacity)
+}
