@@ -18,7 +18,12 @@ from ._owner import Unique, destroy_at_exit
 from ._statistics import DeviceStatistics, counters
 from ._wait import interruptible
 
-_KINDS = {lib.BB_DEVICE_HOST: "host", lib.BB_DEVICE_GL: "gl", lib.BB_DEVICE_WGPU: "wgpu"}
+_KINDS = {
+    lib.BB_DEVICE_HOST: "host",
+    lib.BB_DEVICE_GL: "gl",
+    lib.BB_DEVICE_WGPU: "wgpu",
+    lib.BB_DEVICE_CUSTOM: "custom",
+}
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class DeviceInfo(HtmlFields):
     """Properties of a device (`bb_device_info`)."""
 
     kind: str
-    """"gl", "wgpu" or "host"."""
+    """Its backend: gl, wgpu, host or custom."""
     name: str
     """Name of the renderer."""
     version: str
@@ -43,7 +48,7 @@ class DeviceInfo(HtmlFields):
 
 def backend_of(info: DeviceInfo) -> str:
     """Backend and renderer, as objects show them."""
-    names = {"host": "host memory", "gl": "OpenGL", "wgpu": "WebGPU"}
+    names = {"host": "host memory", "gl": "OpenGL", "wgpu": "WebGPU", "custom": "driver"}
     return names[info.kind] if info.kind == "host" else f"{names[info.kind]} on {info.name}"
 
 
@@ -52,7 +57,7 @@ class Device(Unique):
 
     `Device()` is OpenGL 3.3 or newer, headless: the library creates a context by EGL and uses it on its own thread.
     `Device.shared()` shares buffers with a context of the program; `Device.host_driven()` works in it. `Device.wgpu()` uses
-    WebGPU, `Device.host()` host memory.
+    WebGPU, `Device.host()` host memory, `Device.from_driver()` a driver in a compiled module.
 
     It is closed by `close()`, by its `with` block, or with its last reference; each manager on it holds one. Any thread may
     use it, except that a host-driven device works on the thread that created it.
@@ -105,6 +110,25 @@ class Device(Unique):
         self = cls.__new__(cls)
         flags = lib.BB_DEVICE_HOST_DRIVEN if host_driven else 0
         self._make(label, lambda name, made: lib.bb_device_create_host(flags, name, made))
+        return self
+
+    @classmethod
+    def from_driver(cls, driver: Any, *, label: str | None = None, host_driven: bool = False) -> Device:
+        """Creates a device on a driver in a compiled module.
+
+        Args:
+            driver: The address of its `bb_driver`: an int, or a ctypes or cffi pointer. The table is copied. The module must
+                stay loaded as long as the device exists.
+            label: Name in errors, logs and dumps.
+            host_driven: Whether the device works on the calling thread, in `poll()` and waits.
+
+        Raises:
+            BackendError: The driver could not be opened, or describes an impossible device.
+        """
+        table = ffi.cast("bb_driver *", _pointer(driver, "driver"))
+        self = cls.__new__(cls)
+        flags = lib.BB_DEVICE_HOST_DRIVEN if host_driven else 0
+        self._make(label, lambda name, made: lib.bb_device_create_driver(flags, name, table, made))
         return self
 
     @classmethod
