@@ -7,7 +7,7 @@
 #undef bb_manager_acquire_front
 #include <stddef.h>
 
-enum { MOST_PARAMETERS = 9 };
+enum { MOST_PARAMETERS = 10 };
 
 /* What a parameter of a function or a member of a struct is. */
 typedef enum api_what {

@@ -106,7 +106,7 @@ class Table:
             return "LENGTH"
         if name == "bytes" and {"data", "dst"} & set(pointers):
             return "BYTES"
-        if name == "count" and (function.parameters[at - 1].name in pointers or "chunks" in pointers):
+        if name.endswith("count") and (function.parameters[at - 1].name in pointers or "chunks" in pointers):
             return "COUNT"
         if name == "capacity" and "ranges" in pointers:
             return "COUNT"

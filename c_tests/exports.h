@@ -127,7 +127,7 @@ EXPORT(bb_registry_shared_stride_bytes, bb_registry_shared_stride_bytes(h, 1, &(
 EXPORT(bb_registry_fits, bb_registry_fits(h, 1, 90, 32, &(bool){false}))
 EXPORT(bb_registry_needs_opt_in, bb_registry_needs_opt_in(h, 1, 32, &(bool){false}))
 EXPORT(bb_registry_banks, bb_registry_banks(h, 1, NULL, 0, &(uint64_t){0}))
-EXPORT(bb_registry_plan, bb_registry_plan(h, 1, NULL, sizeof(bb_plan), &(bb_plan){0}))
+EXPORT(bb_registry_plan, bb_registry_plan(h, 1, NULL, sizeof(bb_registry_plans), &(bb_registry_plans){0}))
 EXPORT(bb_registry_emit_cuda_header, bb_registry_emit_cuda_header(h, 1, "one", NULL, 0, &(uint64_t){0}))
 EXPORT(bb_registry_table, bb_registry_table(h, 1, NULL, 0, &(uint64_t){0}))
 EXPORT(bb_registry_svg, bb_registry_svg(h, 1, NULL, 0, &(uint64_t){0}))

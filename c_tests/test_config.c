@@ -327,7 +327,7 @@ static union {
     bb_allocator allocator;
     bb_layout_info layout;
     bb_fit fit;
-    bb_plan plan;
+    bb_registry_plans plan;
 } out;
 
 #define HANDLE ((void *)&out.handle)

@@ -334,6 +334,10 @@ static void take_outputs(caller *c, const api_function *f, const uint64_t *a) {
             }
         } else if (p->what == ROOM) {
             written = a[i + 1];
+        } else if (strcmp(p->name, "offsets") == 0) {
+            for (unsigned k = 0; k < i; k++) {
+                written = strcmp(f->parameters[k].name, "count") == 0 ? a[k] * p->size : written;
+            }
         } else if (p->what != STRUCT_STATE) {
             memcpy(&value, memory, p->size);
             if (p->what == NEW_HANDLE) {

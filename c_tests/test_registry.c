@@ -333,7 +333,7 @@ static void a_plan_places_what_is_never_alive_together(void) {
         put(buffer);
     }
     put(shared("always", 3));
-    bb_plan plan;
+    bb_registry_plans plan;
     bb_plan_config config;
     atomic_int asked = 0;
     EXPECT(BB_E_NO_PARENT, bb_registry_plan(r, 99, NULL, sizeof plan, &plan));
@@ -378,9 +378,9 @@ static void a_plan_of_a_parent_that_has_changed_is_refused(void) {
     bb_plan_config config;
     OK(bb_plan_config_init(&config));
     config.cancelled = change_meanwhile, config.cancelled_user_data = &asked;
-    bb_plan plan;
+    bb_registry_plans plan;
     memset(&plan, 0x5a, sizeof plan);
-    const bb_plan before = plan;
+    const bb_registry_plans before = plan;
     EXPECT(BB_E_BUSY, bb_registry_plan(r, PARENT, &config, sizeof plan, &plan));
     MESSAGE_HAS("plan again");
     TEST_ASSERT_EQUAL_MEMORY(&before, &plan, sizeof plan);

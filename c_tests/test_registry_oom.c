@@ -91,7 +91,7 @@ static bb_status plan(void) {
         }
     }
     bb_plan_config config;
-    bb_plan found;
+    bb_registry_plans found;
     uint64_t before = 0, now = 0;
     (void)bb_plan_config_init(&config);
     config.threads = 2;

@@ -2557,7 +2557,7 @@ typedef struct {
 
 /**
  * Called repeatedly by any thread of the search: any result but 0 ends the search, which keeps the best plan so far.
- * It must not throw or destroy the registry.
+ * It must not throw, or destroy the registry.
  */
 typedef int32_t (*bb_cancelled_fn)(void *user_data);
 
@@ -2586,7 +2586,7 @@ typedef struct {
      */
     uint64_t nodes;
     /**
-     * Elements of a region at which the search stops; 0 for as few as possible.
+     * Bytes, or in a registry elements of a region, at which the search stops; 0 for as few as possible.
      */
     uint64_t target;
     /**
@@ -2600,7 +2600,37 @@ typedef struct {
 } bb_plan_config;
 
 /**
- * The result of a plan. Heights are elements of the region, including buffers that are always alive.
+ * The result of `bb_plan()`.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * 1: no plan has a smaller height.
+     */
+    uint32_t exact;
+    /**
+     * Bytes that all buffers need together: the highest end of one.
+     */
+    uint64_t height;
+    /**
+     * Lower bound of the height: no plan needs fewer bytes.
+     */
+    uint64_t lower_bound;
+    /**
+     * Height before the search.
+     */
+    uint64_t heuristic_height;
+    /**
+     * Steps of the search.
+     */
+    uint64_t nodes;
+} bb_plan_info;
+
+/**
+ * The result of `bb_registry_plan()`. Heights are elements of the region, including buffers that are always alive.
  */
 typedef struct {
     /**
@@ -2659,7 +2689,7 @@ typedef struct {
      * Likewise.
      */
     uint64_t persistent_nodes;
-} bb_plan;
+} bb_registry_plans;
 
 /**
  * A field of a new manager.
@@ -5687,6 +5717,31 @@ BB_API bb_status bb_registry_banks(bb_registry *r, uint64_t parent, char *text, 
 BB_API bb_status bb_plan_config_init(bb_plan_config *config);
 
 /**
+ * Places `count` buffers of known size and lifetime in as little memory as possible: buffers that are never alive at
+ * the same time may share memory. Needs no registry. Buffer `k` has `size[k]` bytes and is alive from step `lower[k]` up
+ * to but not including step `upper[k]`; the steps are any numbers that grow with time. The result is a byte offset for
+ * each buffer, from the start of one piece of memory of `info->height` bytes.
+ *
+ * @param lower the first step of each buffer, `count` numbers
+ * @param upper the step after the last of each buffer, `count` numbers
+ * @param size the bytes of each buffer, `count` numbers, at least 1
+ * @param count the number of buffers
+ * @param alignment powers of two that the offsets are multiples of: none, one for all buffers, or one for each
+ * @param alignment_count the number of alignments: 0, 1 or `count`
+ * @param config parameters, or NULL for the defaults
+ * @param offsets output, `count` numbers; it may be one of the inputs
+ * @param struct_size `sizeof(bb_plan_info)`
+ * @param info output, `struct_size` bytes
+ * @return BB_OK, BB_E_ARGUMENT (a buffer that ends before it has begun or has no bytes, a number of alignments),
+ *         BB_E_ALIGN (an alignment that is no power of two), BB_E_RANGE (sizes that overflow), BB_E_VERSION (a
+ *         struct_size), BB_E_OUT_OF_MEMORY, BB_E_NULL
+ * @threadsafety safe to call from any thread
+ * @realtime may block, may make a system call, may allocate
+ * @since 0.1
+ */
+BB_API bb_status bb_plan(const uint64_t *lower, const uint64_t *upper, const uint64_t *size, uint64_t count, const uint64_t *alignment, uint64_t alignment_count, const bb_plan_config *config, uint64_t *offsets, uint32_t struct_size, bb_plan_info *info);
+
+/**
  * Searches for a placement of the buffers with lifetimes that needs as little memory as possible: buffers that are
  * never alive at the same time may share memory. The plan is valid until the parent or one of its children changes,
  * or until `bb_registry_clear_layout()`. The registry is not locked during the search.
@@ -5694,7 +5749,7 @@ BB_API bb_status bb_plan_config_init(bb_plan_config *config);
  * @param r the registry
  * @param parent the parent, which must have buffers
  * @param config parameters, or NULL for the defaults
- * @param struct_size `sizeof(bb_plan)`
+ * @param struct_size `sizeof(bb_registry_plans)`
  * @param plan output, `struct_size` bytes
  * @return BB_OK, BB_E_NO_PARENT, BB_E_BUSY (the parent changed during the search: plan again), BB_E_RANGE (sizes
  *         that overflow), BB_E_STATE (a child's region mixes precisions), BB_E_VERSION (a struct_size),
@@ -5702,7 +5757,7 @@ BB_API bb_status bb_plan_config_init(bb_plan_config *config);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_registry_plan(bb_registry *r, uint64_t parent, const bb_plan_config *config, uint32_t struct_size, bb_plan *plan);
+BB_API bb_status bb_registry_plan(bb_registry *r, uint64_t parent, const bb_plan_config *config, uint32_t struct_size, bb_registry_plans *plan);
 
 /**
  * Creates a manager of several arrays that are published as one epoch: a front never shows two of them from different

@@ -189,6 +189,8 @@ pub(crate) enum ErrorContext {
     Negative { param: &'static str, value: i64, reason: &'static str },
     /// `param = 'name'`, and the reason.
     Named { param: &'static str, name: Label<30>, reason: &'static str },
+    /// An entry of `param`, an array.
+    Entry { param: &'static str, index: u64, value: u64, reason: &'static str },
     /// `param`, a text, is malformed there.
     At { param: &'static str, line: u64, column: u64, reason: &'static str },
     /// `param` is not the handle of a live object of its kind.
@@ -313,6 +315,16 @@ impl Error {
     }
 
     #[cold]
+    pub(crate) fn entry(
+        status: Status,
+        param: &'static str,
+        at: (usize, u64),
+        reason: &'static str,
+    ) -> Error {
+        Error::new(status, ErrorContext::Entry { param, index: at.0 as u64, value: at.1, reason })
+    }
+
+    #[cold]
     pub(crate) fn at(param: &'static str, line: u64, column: u64, reason: &'static str) -> Error {
         Error::new(Status::Argument, ErrorContext::At { param, line, column, reason })
     }
@@ -415,6 +427,9 @@ impl fmt::Display for Error {
             ErrorContext::Negative { param, value, reason } => write!(f, "{param} = {value}: {reason}"),
             ErrorContext::Named { param, name, reason } => {
                 write!(f, "{param} = '{}': {reason}", name.as_str())
+            }
+            ErrorContext::Entry { param, index, value, reason } => {
+                write!(f, "{param}[{index}] = {value}: {reason}")
             }
             ErrorContext::At { param, line, column, reason } => {
                 write!(f, "{param}, line {line}, column {column}: {reason}")

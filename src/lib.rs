@@ -5,6 +5,7 @@
 //! - [`spsc`]: a byte ring from one thread to another, by copy or in place, with streams of chunks that can be kept.
 //! - [`device`]: buffers and a submission timeline, in host memory, on OpenGL, on WebGPU or on a backend of your own.
 //! - [`buffers`]: device buffers under WebGPU's mapping rules: staging, readback, data that changes every frame.
+//! - [`planner`]: offsets for buffers of known size and lifetime, in as little memory as possible.
 //! - [`registry`]: memory layouts of CUDA kernels: named buffers in shared, persistent-local and local memory.
 //!
 //! ```
@@ -45,6 +46,7 @@ mod ffi;
 mod handle;
 mod log;
 pub mod manager;
+pub mod planner;
 pub mod registry;
 pub mod spsc;
 mod sync;
@@ -56,6 +58,7 @@ pub use dtype::{DType, Untyped};
 pub use dump::{dump, dump_fd};
 pub use error::{Error, Label, Result, Status};
 pub use manager::manager::Manager;
+pub use planner::plan::plan;
 pub use sync::wait_check::{set_interruptible, with_wait_check};
 pub use sys::clock::Timeout;
 

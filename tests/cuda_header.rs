@@ -7,9 +7,8 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use backbuf::Status;
-use backbuf::registry::{
-    BufferSpec, Layout, LayoutOptions, PlanOptions, Precision, Registry, SharedPer, Space,
-};
+use backbuf::planner::PlanOptions;
+use backbuf::registry::{BufferSpec, Layout, LayoutOptions, Precision, Registry, SharedPer, Space};
 
 const WARNINGS: &[&str] = &[
     "-Wall",

@@ -37,7 +37,7 @@ fn run(words: &[&str]) -> (i32, String, String) {
 fn help_and_version_are_printed() {
     let (status, usage, _) = run(&["--help"]);
     assert_eq!(status, 0);
-    for word in ["emit", "check", "diff", "draw", "--namespace", "--arch", "Status:"] {
+    for word in ["emit", "check", "diff", "draw", "plan", "--namespace", "--arch", "Status:"] {
         assert!(usage.contains(word), "{word} is not in the usage");
     }
     assert_eq!(run(&["emit", "--help"]).1, usage);
@@ -101,14 +101,14 @@ fn diff_lists_what_moved() {
 #[test]
 fn a_refusal_is_one_line() {
     let cases: [(&[&str], &str); 15] = [
-        (&[], "which command? emit, check, diff or draw; see backbuf-layout --help"),
+        (&[], "which command? emit, check, diff, draw or plan; see backbuf-layout --help"),
         (&["emmit"], "unknown command \"emmit\"; see backbuf-layout --help"),
         (&["emit", "-"], "--namespace is missing; see backbuf-layout --help"),
         (&["emit", "-", "--namespace"], "--namespace needs a value; see backbuf-layout --help"),
         (&["emit", "-", "--name", "a"], "unknown option \"--name\"; see backbuf-layout --help"),
         (&["draw", "-", "--as", "svg", "--as=svg"], "--as is given twice"),
-        (&["emit", "--namespace", "a"], "expected 1 layout files, got 0; see backbuf-layout --help"),
-        (&["diff", "-"], "expected 2 layout files, got 1; see backbuf-layout --help"),
+        (&["emit", "--namespace", "a"], "expected 1 files, got 0; see backbuf-layout --help"),
+        (&["diff", "-"], "expected 2 files, got 1; see backbuf-layout --help"),
         (&["emit", "no.json", "--namespace", "a"], "no.json: No such file or directory (os error 2)"),
         (
             &["draw", "-", "--output", "/no/such/folder/a"],
@@ -137,4 +137,84 @@ fn a_refusal_is_one_line() {
         (status, errors.as_str()),
         (2, "backbuf-layout: -: json, line 2, column 13: expected a string\n")
     );
+}
+
+const TABLE: &str = "id,lower,upper,size\na,0,3,4\nb,3,9,4\n\nc, 0,9 ,4\nd,9,21,4\ne,0,21,4\n";
+
+/// The lines of a planned table, split at commas.
+fn offsets(output: &str) -> Vec<u64> {
+    output.lines().skip(1).map(|line| line.rsplit(',').next().unwrap().parse().unwrap()).collect()
+}
+
+#[test]
+fn it_plans_a_table() {
+    let (status, output, errors) = run_with(TABLE, &["plan", "-"]);
+    assert_eq!((status, errors.as_str()), (0, "-: 5 items need 12 bytes, which is proven to be the least\n"));
+    assert!(output.starts_with("id,lower,upper,size,offset\na,0,3,4,"), "{output}");
+    let items: Vec<_> = [(0, 3), (3, 9), (0, 9), (9, 21), (0, 21)]
+        .map(|(start, end)| backbuf::planner::Item::new(start, end, 4))
+        .into();
+    assert_eq!(backbuf::planner::check(&items, &offsets(&output)), Ok(12));
+
+    let out = file("planned.csv", "");
+    let words = ["plan", "-", "--align", "8", "--budget=0", "--output", out.to_str().unwrap()];
+    let (status, output, errors) = run_with(TABLE, &words);
+    assert_eq!((status, output.as_str()), (0, ""), "{errors}");
+    assert!(offsets(&std::fs::read_to_string(out).unwrap()).iter().all(|offset| offset % 8 == 0));
+
+    let table = "size,upper,lower,alignment\n10,1,0,1\n10,1,0,64\n";
+    let (status, output, _) = run_with(table, &["plan", "-", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&output).unwrap();
+    assert_eq!((status, json["height"].as_u64(), json["exact"].as_bool()), (0, Some(20), Some(true)));
+    assert_eq!(json["items"][1], serde_json::json!({"id": "1", "offset": 0}));
+}
+
+#[test]
+fn a_plan_beyond_its_target_is_written_and_has_status_1() {
+    let (status, output, errors) = run_with(TABLE, &["plan", "-", "--target", "11"]);
+    assert_eq!((status, offsets(&output).len()), (1, 5));
+    assert_eq!(
+        errors,
+        "-: 5 items need 12 bytes, beyond the target of 11, which is proven to be the least\n"
+    );
+    assert_eq!(run_with(TABLE, &["plan", "-", "--target", "12", "--threads", "2", "--seed=5"]).0, 0);
+}
+
+#[test]
+fn a_malformed_table_is_refused_by_line_and_column() {
+    let refused = |table: &str, why: &str| {
+        let (status, output, errors) = run_with(table, &["plan", "-"]);
+        assert_eq!(
+            (status, output.as_str(), errors.as_str()),
+            (2, "", format!("backbuf-layout: -: {why}\n").as_str())
+        );
+    };
+    refused("", "is empty: the first line names the columns");
+    refused("id,lower,upper\n", "line 1: the column size is missing");
+    refused(
+        "begin,lower,upper,size\n",
+        "line 1: \"begin\" is no column; use id, lower, upper, size and alignment",
+    );
+    refused("lower,upper,size,size\n", "line 1: the column size is there twice");
+    refused("lower,upper,size\n1,2\n", "line 2: 2 entries, and 3 columns");
+    refused("lower,upper,size\n\n1,2,-4\n", "line 3: size = \"-4\": use a number from 0 to 2^64 - 1");
+    refused(
+        "lower,upper,size\n1,2,4\n5,5,4\n",
+        "upper[1] = 5: must be greater than lower: an item ends after it begins",
+    );
+    refused(
+        "lower,upper,size,alignment\n1,2,4,6\n",
+        "alignment[0] = 6: must be a power of two; 1 for no alignment",
+    );
+    for (words, why) in [
+        (&["plan", "-", "--budget", "-1"], "--budget = \"-1\": use a number of seconds"),
+        (&["plan", "-", "--target", "1e9"], "--target = \"1e9\" is no number of that range"),
+        (&["plan", "-", "--align", "3"], "-: alignment[0] = 3: must be a power of two; 1 for no alignment"),
+    ] {
+        assert_eq!(
+            run_with(TABLE, words),
+            (2, String::new(), format!("backbuf-layout: {why}\n")),
+            "{words:?}"
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! The planner against its checker, brute force, published instances and malformed input.
 
-use backbuf::registry::planner::{Item, MemoryPlan, PlanError, PlanOptions, Violation, check, plan};
+use backbuf::planner::{Item, MemoryPlan, PlanError, PlanOptions, Violation, check, plan};
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

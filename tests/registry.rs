@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use backbuf::Status;
+use backbuf::planner::PlanOptions;
 use backbuf::registry::{
-    BufferSpec, BufferUpdate, Layout, LayoutOptions, Lifetime, Location, Origin, Placed, PlanOptions,
-    Precision, Registry, SharedPer, Space, Updated, diff,
+    BufferSpec, BufferUpdate, Layout, LayoutOptions, Lifetime, Location, Origin, Placed, Precision, Registry,
+    SharedPer, Space, Updated, diff,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,6 +1,7 @@
 //! The stored JSON form: its bytes, loading, and errors for malformed documents.
 
-use backbuf::registry::{BufferSpec, LayoutOptions, PlanOptions, Precision, Registry};
+use backbuf::planner::PlanOptions;
+use backbuf::registry::{BufferSpec, LayoutOptions, Precision, Registry};
 use proptest::prelude::*;
 
 /// As many as fit a short test; BACKBUF_SOAK asks for more.

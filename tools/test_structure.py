@@ -75,13 +75,12 @@ def test_modules_of_one_layer_and_forbidden_ones_are_found(tmp_path: Path) -> No
 
 
 def test_the_planner_stands_alone(tmp_path: Path) -> None:
-    search = "use crate::error::Error;\nuse crate::registry::planner::Plan;\nuse crate::sync::event::Event;"
+    search = "use crate::error::Error;\nuse crate::planner::Plan;\nuse crate::sync::event::Event;"
     changes = {
-        "registry__mod": "mod planner;",
-        "registry__planner__mod": "mod search;",
-        "registry__planner__search": search,
+        "planner__mod": "mod search;",
+        "planner__search": search,
     }
-    assert found(tmp_path, **changes) == ["layer src/registry/planner/search.rs:3"]
+    assert found(tmp_path, **changes) == ["layer src/planner/search.rs:3"]
 
 
 def test_reexports_are_found(tmp_path: Path) -> None:

@@ -300,7 +300,7 @@ static void a_plan_places_what_takes_turns_in_the_same_memory() {
     const auto r = Registry::create();
     three_of_which_two_are_alive(r, 1);
     EXPECT(r.shared_buffer_size(1) == 250);
-    const bb_plan plan = r.plan(1);
+    const bb_registry_plans plan = r.plan(1);
     EXPECT(plan.shared_height == 160 && plan.shared_lower_bound == 160 && plan.shared_exact == 1);
     EXPECT(plan.shared_buffers == 3 && plan.persistent_buffers == 0);
     EXPECT(r.shared_buffer_size(1) == 160 && r.layout_info(1).planned == 1);
@@ -330,7 +330,8 @@ static void a_search_is_ended_by_the_function_that_is_asked() {
     const auto r = Registry::create();
     many_that_are_alive(r, 1);
     std::atomic<int> asked{0};
-    const bb_plan plan = r.plan(1, PlanConfig().budget(forever).threads(2).cancelled([&] { return ++asked >= 3; }));
+    const bb_registry_plans plan =
+        r.plan(1, PlanConfig().budget(forever).threads(2).cancelled([&] { return ++asked >= 3; }));
     EXPECT(asked >= 3 && plan.shared_height >= plan.shared_lower_bound && plan.shared_buffers == 300);
     EXPECT(r.shared_buffer_size(1) == plan.shared_height && r.layout_info(1).planned == 1);
 

@@ -2,9 +2,8 @@
 //!
 //! `cargo run --example lorenz [FOLDER]` writes `lorenz.json`, `lorenz_layout.h` and `lorenz.svg` to FOLDER (target/lorenz).
 
-use backbuf::registry::{
-    Arch, BufferSpec, Launch, LayoutOptions, PlanOptions, Precision, Registry, SharedPer,
-};
+use backbuf::planner::PlanOptions;
+use backbuf::registry::{Arch, BufferSpec, Launch, LayoutOptions, Precision, Registry, SharedPer};
 
 /// The parent's key, any number.
 const SOLVER: u64 = 1;

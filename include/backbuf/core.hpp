@@ -89,6 +89,7 @@ enum class LocalError : std::int32_t {
     ragged,
     cut_short,
     zero,
+    columns,
     plain
 };
 
@@ -116,6 +117,8 @@ constexpr const char *local_error_text(LocalError error) noexcept {
         return "the sender is destroyed, and only a part was received";
     case LocalError::zero:
         return "name: contains a NUL byte, at which C would end it";
+    case LocalError::columns:
+        return "lower, upper and size need one number for each item";
     case LocalError::plain:
     case LocalError::none:
         break;

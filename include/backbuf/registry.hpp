@@ -154,14 +154,14 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
     /// Searches for a placement of buffers with lifetimes in as little memory as possible; it is valid until the parent or
     /// one of its children changes. Other threads may use the registry meanwhile; `BB_E_BUSY` if they have changed the
     /// parent. Rethrows an exception of PlanConfig::cancelled.
-    Result<bb_plan> try_plan(Parent parent, const PlanConfig &config = {}) const {
+    Result<bb_registry_plans> try_plan(Parent parent, const PlanConfig &config = {}) const {
         bb_plan_config raw = config.raw_;
         detail::Cancel cancel(config.cancelled_);
         if (config.cancelled_) {
             raw.cancelled = cancel.call;
             raw.cancelled_user_data = &cancel;
         }
-        bb_plan plan{};
+        bb_registry_plans plan{};
         if (const Status status = cancel.finish(bb_registry_plan(handle(), parent.key(), &raw, sizeof(plan), &plan));
             !status)
             return status;
@@ -263,7 +263,9 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
     bb_layout_info layout_info(Parent parent) const { return try_layout_info(parent).value(); }
     std::uint64_t version(Parent parent) const { return try_version(parent).value(); }
     std::uint64_t layout_hash(Parent parent) const { return try_layout_hash(parent).value(); }
-    bb_plan plan(Parent parent, const PlanConfig &config = {}) const { return try_plan(parent, config).value(); }
+    bb_registry_plans plan(Parent parent, const PlanConfig &config = {}) const {
+        return try_plan(parent, config).value();
+    }
     std::string emit_cuda_header(Parent parent, const std::string &name_space) const {
         return try_emit_cuda_header(parent, name_space).value();
     }

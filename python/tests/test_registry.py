@@ -446,6 +446,6 @@ def test_results_have_the_fields_of_the_header(struct: str, cls: Any, renamed: d
 
 
 def test_plans_have_the_fields_of_the_header() -> None:
-    names = {name for name, _ in ffi.typeof("bb_plan").fields if name not in ("struct_size", "reserved")}
+    names = {name for name, _ in ffi.typeof("bb_registry_plans").fields if name not in ("struct_size", "reserved")}
     regions, figures = ("shared", "persistent"), [field.name for field in dataclasses.fields(backbuf.PlannedRegion)]
     assert names == {f"{region}_{figure}" for region in regions for figure in figures}

@@ -38,6 +38,7 @@ mod library;
 mod manager;
 mod manager_info;
 mod object;
+mod plan;
 mod readback;
 mod reading;
 mod receiver;

@@ -1,47 +1,17 @@
 //! `bb_registry_plan`: placement of buffers with lifetimes in as little memory as possible.
 
-use std::ffi::c_void;
-use std::time::Duration;
-
-use crate::ffi::callback::UserData;
-use crate::ffi::guard::{guard, on};
+use crate::ffi::guard::on;
 use crate::ffi::handle::bb_registry;
 use crate::ffi::input;
+use crate::ffi::plan::{bb_plan_config, defaults, search};
 use crate::ffi::status::bb_status;
 use crate::registry::plan::Plans;
-use crate::registry::planner::plan::PlanOptions;
 use crate::registry::registry::Registry;
 
-/// Called repeatedly by any thread of the search: any result but 0 ends the search, which keeps the best plan so far.
-/// It must not throw or destroy the registry.
-pub type bb_cancelled_fn = Option<unsafe extern "C" fn(user_data: *mut c_void) -> i32>;
-
-/// Parameters of the search for a plan. Fill it by `bb_plan_config_init()`, then change what is needed.
+/// The result of `bb_registry_plan()`. Heights are elements of the region, including buffers that are always alive.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
-pub struct bb_plan_config {
-    /// Bytes of this struct in the caller's version.
-    pub struct_size: u32,
-    /// Threads of the search; 0 and 1 use the calling thread only.
-    pub threads: u32,
-    /// Time limit in nanoseconds, 1 s by default; 0 for one quick plan, BB_FOREVER for no limit.
-    pub budget_ns: u64,
-    /// Seed of the random numbers. The same seed gives the same plan, unless the time limit ends the search.
-    pub seed: u64,
-    /// Maximum steps of the search; UINT64_MAX for no limit.
-    pub nodes: u64,
-    /// Elements of a region at which the search stops; 0 for as few as possible.
-    pub target: u64,
-    /// Cancels the search, or NULL.
-    pub cancelled: bb_cancelled_fn,
-    /// Passed to `cancelled`.
-    pub cancelled_user_data: *mut c_void,
-}
-
-/// The result of a plan. Heights are elements of the region, including buffers that are always alive.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct bb_plan {
+pub struct bb_registry_plans {
     /// Bytes of this struct that were written.
     pub struct_size: u32,
     /// 1: the height of the shared region is optimal.
@@ -72,32 +42,6 @@ pub struct bb_plan {
     pub persistent_nodes: u64,
 }
 
-fn defaults() -> bb_plan_config {
-    let core = PlanOptions::default();
-    bb_plan_config {
-        struct_size: size_of::<bb_plan_config>() as u32,
-        threads: core.threads as u32,
-        budget_ns: core.budget.as_nanos() as u64,
-        seed: core.seed,
-        nodes: core.nodes,
-        target: 0,
-        cancelled: None,
-        cancelled_user_data: std::ptr::null_mut(),
-    }
-}
-
-/// Fills a config with the defaults.
-///
-/// @param config output
-/// @return BB_OK, BB_E_NULL
-/// @threadsafety safe to call from any thread
-/// @since 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bb_plan_config_init(config: *mut bb_plan_config) -> bb_status {
-    // SAFETY: the header requires memory for a config.
-    guard("bb_plan_config_init", || unsafe { input::output(config, "config") }?.set(defaults()))
-}
-
 /// Searches for a placement of the buffers with lifetimes that needs as little memory as possible: buffers that are
 /// never alive at the same time may share memory. The plan is valid until the parent or one of its children changes,
 /// or until `bb_registry_clear_layout()`. The registry is not locked during the search.
@@ -105,7 +49,7 @@ pub unsafe extern "C" fn bb_plan_config_init(config: *mut bb_plan_config) -> bb_
 /// @param r the registry
 /// @param parent the parent, which must have buffers
 /// @param config parameters, or NULL for the defaults
-/// @param struct_size `sizeof(bb_plan)`
+/// @param struct_size `sizeof(bb_registry_plans)`
 /// @param plan output, `struct_size` bytes
 /// @return BB_OK, BB_E_NO_PARENT, BB_E_BUSY (the parent changed during the search: plan again), BB_E_RANGE (sizes
 ///         that overflow), BB_E_STATE (a child's region mixes precisions), BB_E_VERSION (a struct_size),
@@ -118,35 +62,23 @@ pub unsafe extern "C" fn bb_registry_plan(
     parent: u64,
     config: *const bb_plan_config,
     struct_size: u32,
-    plan: *mut bb_plan,
+    plan: *mut bb_registry_plans,
 ) -> bb_status {
     on("bb_registry_plan", r, |r: &Registry| {
         // SAFETY: the header requires a config that is as long as it says, or NULL.
         let config = unsafe { input::optional_struct(config, defaults()) }?;
         // SAFETY: the header requires memory; what it is written to is checked before the work.
         unsafe { input::sized_output(struct_size, plan, "plan") }?;
-        let user_data = UserData::new(config.cancelled_user_data, None);
-        // SAFETY: the caller's function and data, which the header says are asked from any thread.
-        let cancelled = || config.cancelled.is_some_and(|asked| unsafe { asked(user_data.get()) } != 0);
-        let plans = r.plan(
-            parent,
-            &PlanOptions {
-                budget: Duration::from_nanos(config.budget_ns),
-                nodes: config.nodes,
-                seed: config.seed,
-                threads: config.threads as usize,
-                target: (config.target > 0).then_some(config.target),
-                cancelled: &cancelled,
-            },
-        )?;
+        // SAFETY: the caller's function and data, which the header says are called from any thread.
+        let plans = unsafe { search(&config, |options| r.plan(parent, options)) }?;
         // SAFETY: the header requires memory of `struct_size` bytes.
         unsafe { input::write_sized(struct_size, plan, "plan", |size| plan_code(&plans, size)) }
     })
 }
 
-fn plan_code(plans: &Plans, struct_size: u32) -> bb_plan {
+fn plan_code(plans: &Plans, struct_size: u32) -> bb_registry_plans {
     let Plans { shared, persistent } = plans;
-    bb_plan {
+    bb_registry_plans {
         struct_size,
         shared_exact: u32::from(shared.exact),
         persistent_exact: u32::from(persistent.exact),

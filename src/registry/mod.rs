@@ -29,7 +29,6 @@ pub(crate) mod groups;
 pub(crate) mod layout;
 pub(crate) mod options;
 pub(crate) mod plan;
-pub mod planner;
 #[expect(clippy::module_inception, reason = "the noun of this module")]
 pub(crate) mod registry;
 
@@ -42,5 +41,4 @@ pub use layout::lifetimes::Overlap;
 pub use layout::{Allocator, Layout, MemoryRegion, Origin, Placed, Totals};
 pub use options::{LayoutOptions, Location, Precision, SharedPer, Space};
 pub use plan::{Planned, Plans};
-pub use planner::plan::PlanOptions;
 pub use registry::{Registry, Updated};

@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use crate::alloc::try_vec;
 use crate::error::{Error, Result, Status};
+use crate::planner::plan::{PlanOptions, plan};
+use crate::planner::problem::{Item, PlanError};
 use crate::registry::group::{Group, NOT_PLANNED};
 use crate::registry::layout::arrange::{Arrangement, align_up, overflow};
 use crate::registry::layout::lifetimes::spans;
 use crate::registry::options::Space;
-use crate::registry::planner::plan::{PlanOptions, plan};
-use crate::registry::planner::problem::{Item, PlanError};
 use crate::registry::registry::Registry;
 
 /// The result for one region, in elements. Heights include the buffers that are always alive, which lie below the planned
@@ -124,7 +124,8 @@ impl Registry {
     /// [`Status::Busy`].
     ///
     /// ```
-    /// use backbuf::registry::{BufferSpec, PlanOptions, Registry};
+    /// use backbuf::planner::PlanOptions;
+    /// use backbuf::registry::{BufferSpec, Registry};
     /// let registry = Registry::new();
     /// registry.register(1, &BufferSpec::shared("k1", 100).alive(0..2))?;
     /// registry.register(1, &BufferSpec::shared("k2", 60).alive(1..3))?;

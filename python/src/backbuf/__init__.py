@@ -11,7 +11,7 @@ A `Buffer` is device memory that the host maps for reading or writing. `DeviceBu
 and `DynamicBuffer` cover the usual roles of GPU buffers.
 
 `BufferRegistry` lays out the named buffers of CUDA kernels in shared, persistent and local memory; `buffer_registry` is a
-ready-made registry.
+ready-made registry. `plan` places items of known size and lifetime in as little memory as possible, without a registry.
 
 Objects that own native memory are closed by `close()` or `destroy()`, by their `with` block, or with their last reference.
 They cannot be copied or pickled, and belong to the process that created them: a forked child gets `ForkedError`.
@@ -55,6 +55,7 @@ from ._library import __version__, get_cmake_dir, get_include, get_library
 from ._log import forward_log
 from ._manager import CBufferManager, attach, dump
 from ._mapping import MappedArray
+from ._plan import MemoryPlan, plan
 from ._ring import SPSCReceiver, SPSCSender, spsc_buffer
 from ._sink import SPSCSink
 from ._statistics import (
@@ -127,6 +128,7 @@ __all__ = [
     "ManagedBuffer",
     "MapMode",
     "MappedArray",
+    "MemoryPlan",
     "NotRegisteredError",
     "OutOfMemoryError",
     "OutOfRangeError",
@@ -160,6 +162,7 @@ __all__ = [
     "get_cmake_dir",
     "get_include",
     "get_library",
+    "plan",
     "spsc_buffer",
 ]
 

@@ -71,7 +71,7 @@ fn generate(root: &Path) -> Result<String, Box<dyn Error>> {
 }
 
 /// The files of src/ffi with C declarations, in the order of the header.
-const PARTS: [&str; 34] = [
+const PARTS: [&str; 35] = [
     "handle",
     "status",
     "callback",
@@ -104,6 +104,7 @@ const PARTS: [&str; 34] = [
     "registry",
     "registry_query",
     "registry_check",
+    "plan",
     "registry_plan",
     "field",
 ];

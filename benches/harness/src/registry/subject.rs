@@ -34,7 +34,7 @@ struct PlanConfig {
     cancelled_user_data: *mut c_void,
 }
 
-/// The first fields of `bb_plan`; the library writes only the given size.
+/// The first fields of `bb_registry_plans`; the library writes only the given size.
 #[repr(C)]
 #[derive(Default)]
 struct Plan {

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from backbuf import _errors
-from backbuf._arguments import nanoseconds, unsigned
 from backbuf._library import ffi, lib
+from backbuf._plan import search
 
 from ._native import NativeRegistry
 
@@ -57,46 +55,15 @@ def plan(
     target: int | None,
     cancelled: Callable[[], object] | None,
 ) -> Plan:
-    """Searches on another thread without the GIL, while this thread reacts to Ctrl-C and `cancelled`."""
-    config, found = ffi.new("bb_plan_config *"), ffi.new("bb_plan *")
-    _errors.check(lib.bb_plan_config_init(config))
-    config.budget_ns = nanoseconds(budget, "budget")
-    config.threads = unsigned(threads, "threads", 32)
-    config.seed = unsigned(seed, "seed")
-    if nodes is not None:
-        config.nodes = unsigned(nodes, "nodes")
-    if target is not None:
-        config.target = unsigned(target, "target")
-    # The search calls bb_handle_check with this handle, which needs no Python; destroying the handle ends the search.
-    token = ffi.new("bb_registry **")
-    _errors.check(lib.bb_registry_create(ffi.NULL, token))
-    config.cancelled = ffi.cast("bb_cancelled_fn", ffi.addressof(lib, "bb_handle_check"))
-    config.cancelled_user_data = token[0]
-
+    """Searches for a plan of a parent; see `search`."""
+    found = ffi.new("bb_registry_plans *")
     registry, key = native.pointer(), native.find(parent)
-    failed: list[Exception] = []
-    done = threading.Event()
 
-    def search() -> None:
-        try:
-            native.check(lib.bb_registry_plan(registry, key, config, ffi.sizeof("bb_plan"), found), parent=parent)
-        except Exception as error:
-            failed.append(error)
-        finally:
-            done.set()
+    def call(config: Any) -> None:
+        size = ffi.sizeof("bb_registry_plans")
+        native.check(lib.bb_registry_plan(registry, key, config, size, found), parent=parent)
 
-    thread = threading.Thread(target=search, name="backbuf plan")
-    try:
-        thread.start()
-        while not done.wait(None if cancelled is None else 0.01):
-            if cancelled is not None and cancelled():
-                break
-    finally:
-        lib.bb_registry_destroy(token[0])
-        if thread.ident is not None:
-            thread.join()
-    if failed:
-        raise failed[0]
+    search(call, budget, threads, seed, nodes, target, cancelled)
     return Plan(_region(found, "shared"), _region(found, "persistent"))
 
 

@@ -18,10 +18,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::registry::planner::heuristic::Rank;
-use crate::registry::planner::problem::{PlanError, Problem, StopCondition, collect, fill, with_capacity};
-use crate::registry::planner::random::SplitMix64;
-use crate::registry::planner::search::{Experience, FailedStates, Rule, Search, SearchOutcome};
+use crate::planner::heuristic::Rank;
+use crate::planner::problem::{PlanError, Problem, StopCondition, collect, fill, with_capacity};
+use crate::planner::random::SplitMix64;
+use crate::planner::search::{Experience, FailedStates, Rule, Search, SearchOutcome};
 
 const LANES: [(Rule, Rank); 5] = [
     (Rule::LowestPlace, Rank::Size),

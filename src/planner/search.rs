@@ -12,9 +12,9 @@
 
 use std::ops::Range;
 
-use crate::registry::planner::partial::{DeadEnd, PartialPlan, SectionView, TrailMark};
-use crate::registry::planner::problem::{PlanError, Problem, fill, push};
-use crate::registry::planner::random::mix;
+use crate::planner::partial::{DeadEnd, PartialPlan, SectionView, TrailMark};
+use crate::planner::problem::{PlanError, Problem, fill, push};
+use crate::planner::random::mix;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::registry::planner::heuristic::{self, heuristic};
-use crate::registry::planner::portfolio::{Portfolio, SearchBounds, minimise};
-use crate::registry::planner::problem::{Item, PlanError, Problem, StopCondition};
+use crate::planner::heuristic::{self, heuristic};
+use crate::planner::portfolio::{Portfolio, SearchBounds, minimise};
+use crate::planner::problem::{Item, PlanError, Problem, StopCondition};
 
 /// The largest number of entries in the lists per section that the search works on. Larger instances get the heuristic
 /// only.
@@ -84,12 +84,13 @@ impl MemoryPlan {
 /// that, or with as many steps of life, are not searched: their plan is exact only where the heuristic meets the bound.
 ///
 /// ```
-/// use backbuf::registry::planner::{Item, PlanOptions, plan};
+/// use backbuf::plan;
+/// use backbuf::planner::{Item, PlanOptions};
 ///
 /// let items = [Item::new(0, 3, 4), Item::new(3, 9, 4), Item::new(0, 9, 4), Item::new(9, 21, 4), Item::new(0, 21, 4)];
 /// let plan = plan(&items, &PlanOptions::default())?;
 /// assert_eq!((plan.height, plan.lower_bound), (12, 12));
-/// # Ok::<(), backbuf::registry::planner::PlanError>(())
+/// # Ok::<(), backbuf::planner::PlanError>(())
 /// ```
 pub fn plan(items: &[Item], options: &PlanOptions) -> Result<MemoryPlan, PlanError> {
     let begin = Instant::now();
@@ -145,7 +146,7 @@ pub enum Violation {
 /// of time, and an item that enters is compared with its two neighbours only. It allocates infallibly.
 ///
 /// ```
-/// use backbuf::registry::planner::{Item, Violation, check};
+/// use backbuf::planner::{Item, Violation, check};
 ///
 /// let items = [Item::new(0, 5, 100), Item::new(3, 9, 50), Item::new(5, 9, 100)];
 /// assert_eq!(check(&items, &[0, 100, 0]), Ok(150));

@@ -14,9 +14,9 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::registry::planner::greedy;
-use crate::registry::planner::problem::{PlanError, Problem, StopCondition, collect, fill};
-use crate::registry::planner::random::SplitMix64;
+use crate::planner::greedy;
+use crate::planner::problem::{PlanError, Problem, StopCondition, collect, fill};
+use crate::planner::random::SplitMix64;
 
 /// Above this many pairs, the pairs are not listed.
 pub(super) const MAX_PAIRS: usize = 1 << 22;

@@ -11,7 +11,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::registry::planner::problem::{PlanError, Problem, StopCondition, collect, fill, with_capacity};
+use crate::planner::problem::{PlanError, Problem, StopCondition, collect, fill, with_capacity};
 
 /// Best fit over time.
 pub(super) fn by_time(problem: &Problem) -> Result<Vec<u64>, PlanError> {

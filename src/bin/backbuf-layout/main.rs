@@ -1,4 +1,6 @@
-//! `backbuf-layout`: CUDA headers, checks, differences and pictures of stored layouts, for builds without Python.
+//! `backbuf-layout`: CUDA headers, checks, differences and pictures of stored layouts, and memory plans, for builds without Python.
+
+mod plan;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -12,7 +14,7 @@ use lexopt::{Arg, Parser};
 const USAGE: &str = "\
 usage: backbuf-layout COMMAND FILE... [OPTION VALUE]...
 
-Reads layouts as the registry stores them (JSON); - reads standard input.
+Reads layouts as the registry stores them (JSON), or a table (CSV); - reads standard input.
 
   emit FILE --namespace NAME      write a CUDA C++ header with everything in that namespace
   check FILE --arch ARCH --threads N
@@ -21,19 +23,25 @@ Reads layouts as the registry stores them (JSON); - reads standard input.
                                   declares itself) and --shared-per thread|block (overrides the layout's option)
   diff OLD NEW                    list the buffers that differ; print nothing if none does
   draw FILE                       write a picture: SVG, or with --as text an aligned table
+  plan FILE.csv                   place items of known size and lifetime in as little memory as possible. The first line
+                                  names the columns: lower, upper, size (the item is alive from step lower up to but not
+                                  including step upper), and if wanted id and alignment. Writes the table with a column
+                                  offset, or with --json an object; options --align N (for all items), --budget SECONDS
+                                  (1 by default, 0 for a quick plan), --nodes N (search steps), --target BYTES (a height
+                                  that is good enough), --threads N, --seed N
 
-  --output PATH                   write to a file instead of standard output (emit, draw)
+  --output PATH                   write to a file instead of standard output (emit, draw, plan)
   --help, --version
 
-Status: 0; 1 if check finds that the launch does not fit, or diff that the layouts differ; 2 if the arguments are malformed, a
-file cannot be read or written, or a layout is refused.
+Status: 0; 1 if check finds that the launch does not fit, diff that the layouts differ, or plan no plan within --target; 2 if
+the arguments are malformed, a file cannot be read or written, or a layout or a table is refused.
 ";
 
 /// Why the program ends early.
 enum Exit {
     /// Help was asked for.
     Help,
-    /// The negative answer of `check` or `diff` has been printed.
+    /// The negative answer of `check`, `diff` or `plan` has been printed.
     Negative,
     /// An error, as one line.
     Failed(String),
@@ -48,6 +56,9 @@ fn failed<T>(message: impl Display) -> ExitResult<T> {
 fn utf8(text: OsString) -> ExitResult<String> {
     text.into_string().or_else(|text| failed(format_args!("{text:?} is not UTF-8")))
 }
+
+/// Options without a value.
+const FLAGS: [&str; 1] = ["json"];
 
 /// The arguments of a command: files, and options with their values.
 struct Arguments {
@@ -77,8 +88,12 @@ impl Arguments {
                     return failed(format_args!("unknown option \"-{name}\"; see backbuf-layout --help"));
                 }
             };
-            if read.option(name).is_some() {
+            if read.has(name) {
                 return failed(format_args!("--{name} is given twice"));
+            }
+            if FLAGS.contains(&name) {
+                read.options.push((name, String::new()));
+                continue;
             }
             match parser.value() {
                 Ok(value) => read.options.push((name, utf8(value)?)),
@@ -89,11 +104,13 @@ impl Arguments {
         }
         if read.files.len() != files {
             let given = read.files.len();
-            return failed(format_args!(
-                "expected {files} layout files, got {given}; see backbuf-layout --help"
-            ));
+            return failed(format_args!("expected {files} files, got {given}; see backbuf-layout --help"));
         }
         Ok(read)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.option(name).is_some()
     }
 
     fn option(&self, name: &str) -> Option<&str> {
@@ -205,7 +222,7 @@ fn draw(arguments: &Arguments) -> ExitResult {
 fn run() -> ExitResult {
     let mut parser = Parser::from_env();
     let command = match parser.next().or_else(failed)? {
-        None => return failed("which command? emit, check, diff or draw; see backbuf-layout --help"),
+        None => return failed("which command? emit, check, diff, draw or plan; see backbuf-layout --help"),
         Some(Arg::Short('h') | Arg::Long("help")) => return Err(Exit::Help),
         Some(Arg::Long("version")) => {
             return print(concat!("backbuf-layout ", env!("CARGO_PKG_VERSION"), "\n"));
@@ -221,6 +238,7 @@ fn run() -> ExitResult {
             check(&Arguments::read(parser, 1, &known)?)
         }
         "diff" => compare(&Arguments::read(parser, 2, &[])?),
+        "plan" => plan::run(&Arguments::read(parser, 1, &plan::OPTIONS)?),
         "draw" => draw(&Arguments::read(parser, 1, &["as", "output"])?),
         other => failed(format_args!("unknown command \"{other}\"; see backbuf-layout --help")),
     }

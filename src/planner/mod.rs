@@ -11,8 +11,9 @@
 //! 3. The capacity is alternately the lower bound, and a value between it and the best plan, until the height is proven
 //!    minimal or the time is over.
 //!
-//! [`check`] verifies a plan independently of the planner. The module depends on nothing else in the crate.
+//! [`check`] verifies a plan independently of the planner. [`items`] makes items of columns of numbers, and checks them.
 
+pub(crate) mod columns;
 pub(crate) mod greedy;
 pub(crate) mod heuristic;
 pub(crate) mod partial;
@@ -22,5 +23,6 @@ pub(crate) mod problem;
 pub(crate) mod random;
 pub(crate) mod search;
 
+pub use columns::items;
 pub use plan::{MemoryPlan, PlanOptions, Violation, check, plan};
 pub use problem::{Item, PlanError};

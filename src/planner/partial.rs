@@ -11,10 +11,8 @@
 
 use std::ops::Range;
 
-use crate::registry::planner::problem::{
-    PlanError, Problem, Rect, collect, empty_lists, fill, push, with_capacity,
-};
-use crate::registry::planner::random::mix;
+use crate::planner::problem::{PlanError, Problem, Rect, collect, empty_lists, fill, push, with_capacity};
+use crate::planner::random::mix;
 
 pub(super) struct PartialPlan<'p> {
     pub(super) problem: &'p Problem,
