@@ -13,9 +13,10 @@ enum { CUTS = 16, BUCKETS = 64 * CUTS };
 struct flood {
     flood_solver solver;
     bb_manager *state;
-    double *ground; /* rows x cols */
-    double *gauge;  /* rows x cols: the rain so far, the engine's own copy */
-    double *storm;  /* storm_size^2: what falls in one step, in whole FLOOD_UNITs */
+    uint64_t offset[FLOOD_FIELDS]; /* of the fields in the state, in bytes */
+    double *ground;                /* rows x cols */
+    double *gauge;                 /* rows x cols: the rain so far, the engine's own copy */
+    double *storm;                 /* storm_size^2: what falls in one step, in whole FLOOD_UNITs */
     uint64_t storm_size;
     double storm_total;
     double step_seconds;
@@ -36,21 +37,35 @@ static uint64_t now_ns(clockid_t clock) {
 
 /* --- one step ---
  *
- * Front and back of the manager are the solver's two time levels: the step is a kernel that reads the front and
- * overwrites those planes of the back, so that nothing is copied, neither into a queue nor from copy to copy.
- * (bb_manager_reserve_back would do the same for a state that is rewritten whole; here the rain plane is kept from
- * step to step, and only its changed part is copied forward.) Kernels may run on the engine's thread, which holds the
- * applier role unless readers hold every copy: no trip to the worker. */
+ * Front and back of the manager are the solver's two time levels: the step is two kernels that read the front and
+ * overwrite a field of the back, so that nothing is copied, neither into a queue nor from copy to copy.
+ * (bb_manager_reserve_back would do the same for a state that is rewritten whole; here the rain is kept from step to
+ * step, and only its changed part is copied forward.) Kernels may run on the engine's thread, which holds the applier
+ * role unless readers hold every copy: no trip to the worker. */
 
-static void run_step(void *back, const void *front, uint64_t count, void *engine) {
+/* The same copy's field `to`, by a pointer to its field `from`: a front is readable as a whole, and of the back the fields
+ * that an earlier kernel of the step has overwritten. */
+static const double *other_field(const flood *f, const void *from_data, int from, int to) {
+    return (const double *)((const char *)from_data - f->offset[from] + f->offset[to]);
+}
+
+static void run_flow(void *back, const void *front, uint64_t count, void *engine) {
     (void)count;
     flood *f = engine;
     uint64_t start = now_ns(CLOCK_THREAD_CPUTIME_ID);
-    flood_solver_step(&f->solver, front, back);
+    flood_solver_flow(&f->solver, other_field(f, front, FLOOD_FLOW, FLOOD_DEPTH), front, back);
     f->report.solver_cpu_ns += now_ns(CLOCK_THREAD_CPUTIME_ID) - start;
 }
 
-/* Runs on the rows of the depth plane that lie under the storm. */
+static void run_depth(void *back, const void *front, uint64_t count, void *engine) {
+    (void)count;
+    flood *f = engine;
+    uint64_t start = now_ns(CLOCK_THREAD_CPUTIME_ID);
+    flood_solver_depth(&f->solver, other_field(f, back, FLOOD_DEPTH, FLOOD_FLOW), front, back);
+    f->report.solver_cpu_ns += now_ns(CLOCK_THREAD_CPUTIME_ID) - start;
+}
+
+/* Runs on the rows of the depth that lie under the storm. */
 static void run_rain(void *back, const void *front, uint64_t count, void *engine) {
     (void)front, (void)count;
     flood *f = engine;
@@ -84,25 +99,35 @@ static void add_to_gauge(flood *f) {
 /* All of a step in one batch: it is published whole or not at all, whichever thread synchronizes. */
 static bb_status enqueue_step(flood *f, uint64_t step) {
     const uint64_t cols = f->solver.cols, cells = f->solver.rows * cols;
-    const bb_kernel flow = {.function = run_step,
+    const bb_kernel flow = {.function = run_flow,
                             .user_data = f,
-                            .count = FLOOD_STEPPED * cells,
+                            .field = FLOOD_FLOW,
+                            .count = FLOOD_FLOWS * cells,
                             .flags = BB_KERNEL_ANY_THREAD | BB_KERNEL_OVERWRITES};
+    const bb_kernel depth = {.function = run_depth,
+                             .user_data = f,
+                             .field = FLOOD_DEPTH,
+                             .count = cells,
+                             .flags = BB_KERNEL_ANY_THREAD | BB_KERNEL_OVERWRITES};
     const bb_kernel rain = {.function = run_rain,
                             .user_data = f,
-                            .byte_offset = (FLOOD_DEPTH * cells + f->storm_row * cols) * sizeof(double),
+                            .field = FLOOD_DEPTH,
+                            .byte_offset = f->storm_row * cols * sizeof(double),
                             .count = f->storm_size * cols,
                             .flags = BB_KERNEL_ANY_THREAD};
     const int64_t pitch = (int64_t)(cols * sizeof(double));
-    const bb_region gauge = {.start = (const uint64_t[]){FLOOD_RAIN, f->storm_row, f->storm_col},
-                             .extent = (const uint64_t[]){1, f->storm_size, f->storm_size},
+    const bb_region gauge = {.field = FLOOD_RAIN,
+                             .start = (const uint64_t[]){f->storm_row, f->storm_col},
+                             .extent = (const uint64_t[]){f->storm_size, f->storm_size},
                              .data = f->gauge + f->storm_row * cols + f->storm_col,
-                             .strides = (const int64_t[]){0, pitch, sizeof(double)}};
+                             .strides = (const int64_t[]){pitch, sizeof(double)}};
     bb_batch *batch;
     bb_status status = bb_batch_begin(f->state, &batch);
     if (status != BB_OK)
         return status;
     status = bb_batch_kernel(batch, &flow);
+    if (status == BB_OK)
+        status = bb_batch_kernel(batch, &depth);
     if (status == BB_OK)
         status = bb_batch_kernel(batch, &rain);
     if (status == BB_OK)
@@ -179,13 +204,24 @@ static void shape_storm(flood *f, double rain_mm_h) {
 }
 
 static bb_status create_state(flood *f, bb_device *device) {
-    const uint64_t shape[] = {FLOOD_PLANES, f->solver.rows, f->solver.cols};
+    const uint64_t cells[] = {f->solver.rows, f->solver.cols}, flows[] = {FLOOD_FLOWS, f->solver.rows, f->solver.cols};
+    const bb_field fields[FLOOD_FIELDS] = {
+        [FLOOD_DEPTH] = {.name = "depth", .dtype = BB_F64, .ndim = 2, .shape = cells},
+        [FLOOD_FLOW] = {.name = "flow", .dtype = BB_F64, .ndim = 3, .shape = flows},
+        [FLOOD_RAIN] = {.name = "rain", .dtype = BB_F64, .ndim = 2, .shape = cells},
+        [FLOOD_TERRAIN] = {.name = "terrain", .dtype = BB_F64, .ndim = 2, .shape = cells, .initial = f->ground}};
     bb_manager_config config;
     bb_manager_config_init(&config);
     config.label = "flood";
-    if (device)
-        return bb_manager_create_gl(device, BB_F64, 3, shape, &config, &f->state);
-    return bb_manager_create(BB_F64, 3, shape, &config, &f->state);
+    config.device = device;
+    bb_status status = bb_manager_create_fields(fields, FLOOD_FIELDS, &config, &f->state);
+    for (uint32_t i = 0; status == BB_OK && i < FLOOD_FIELDS; i++) {
+        bb_field_info info;
+        status = bb_manager_field_at(f->state, i, sizeof info, &info);
+        if (status == BB_OK)
+            f->offset[i] = info.byte_offset;
+    }
+    return status;
 }
 
 bb_status flood_create(const flood_config *config, flood **engine) {

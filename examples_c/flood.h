@@ -1,8 +1,9 @@
 /* Flood simulation: an engine steps at full speed on its own thread and publishes each step through
  * a manager.
  *
- * The state is a (FLOOD_PLANES, rows, cols) array of double: water depth, flow in x and y (flood_solver.h), and rain
- * so far. Each front is one step, its tag the number of the step, and it holds exactly
+ * The state has four fields of double, which each step publishes as one epoch: "depth" (rows, cols), the water on each
+ * cell; "flow" (FLOOD_FLOWS, rows, cols) in x and y (flood_solver.h); "rain" (rows, cols), the rain so far; and "terrain"
+ * (rows, cols), which does not change. Each front is one step, its tag the number of the step, and it holds exactly
  *
  *     sum(depth) == sum(rain) == tag * flood_rain_per_step(engine)
  *
@@ -13,7 +14,7 @@
 #include "flood_solver.h"
 #include <backbuf.h>
 
-enum { FLOOD_RAIN = FLOOD_STEPPED, FLOOD_PLANES };
+enum { FLOOD_DEPTH, FLOOD_FLOW, FLOOD_RAIN, FLOOD_TERRAIN, FLOOD_FIELDS }; /* indices of the fields */
 
 typedef struct flood flood;
 

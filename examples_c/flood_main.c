@@ -63,9 +63,12 @@ int main(void) {
         if (bb_manager_wait_epoch(state, seen, BB_SEC(10), &seen) != BB_OK ||
             bb_manager_acquire_front(state, &front) != BB_OK)
             return puts(bb_last_error()), 1;
-        const double *planes = front.data, rained = (double)front.tag * rain_per_step;
-        w = look(planes + FLOOD_DEPTH * CELLS);
-        if (w.all != rained || sum(planes + FLOOD_RAIN * CELLS) != rained || front.tag <= last_step)
+        bb_field_view depth, rain;
+        if (bb_front_field(&front, "depth", &depth) != BB_OK || bb_front_field(&front, "rain", &rain) != BB_OK)
+            return puts(bb_last_error()), 1;
+        const double rained = (double)front.tag * rain_per_step;
+        w = look(depth.data);
+        if (w.all != rained || sum(rain.data) != rained || front.tag <= last_step)
             wrong++;
         seen = front.epoch;
         last_step = front.tag;

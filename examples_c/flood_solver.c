@@ -67,10 +67,9 @@ static void pay(uint64_t n, double *restrict flow, const double *keep_a, const d
     }
 }
 
-void flood_solver_step(flood_solver *s, const double *now, double *next) {
+void flood_solver_flow(flood_solver *s, const double *depth, const double *now, double *next) {
     const uint64_t rows = s->rows, cols = s->cols, cells = rows * cols;
-    const double *ground = s->ground, *depth = now + FLOOD_DEPTH * cells;
-    double *restrict depth_next = next + FLOOD_DEPTH * cells;
+    const double *ground = s->ground;
     double *restrict flow_x = next + FLOOD_FLOW_X * cells, *restrict flow_y = next + FLOOD_FLOW_Y * cells;
     double *restrict surface = s->surface, *restrict keep = s->keep;
 
@@ -101,10 +100,14 @@ void flood_solver_step(flood_solver *s, const double *now, double *next) {
         }
     pay(cells - 1, flow_x, keep, keep + 1);
     pay(cells - cols, flow_y, keep, keep + cols);
+}
 
+void flood_solver_depth(const flood_solver *s, const double *flow, const double *now, double *restrict next) {
+    const uint64_t cols = s->cols, cells = s->rows * cols;
+    const double *flow_x = flow + FLOOD_FLOW_X * cells, *flow_y = flow + FLOOD_FLOW_Y * cells;
     /* Each edge moves water from one side to the other: all terms are whole units, so these sums are exact. */
     for (uint64_t i = 0; i < cols; i++)
-        depth_next[i] = depth[i] - flow_y[i];
+        next[i] = now[i] - flow_y[i];
     for (uint64_t i = cols; i < cells; i++)
-        depth_next[i] = depth[i] + flow_x[i - 1] - flow_x[i] + flow_y[i - cols] - flow_y[i];
+        next[i] = now[i] + flow_x[i - 1] - flow_x[i] + flow_y[i - cols] - flow_y[i];
 }

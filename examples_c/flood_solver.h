@@ -13,12 +13,11 @@
 #define FLOOD_UNIT 0x1p-32                /* metres of depth */
 #define FLOOD_EXACT (0x1p53 * FLOOD_UNIT) /* 2^21 m: the units that a double can count */
 
-/* The planes that a step rewrites, in this order; each is rows x cols. */
+/* The planes of the flow; each is rows x cols. */
 enum {
-    FLOOD_DEPTH,  /* metres of water on the cell */
     FLOOD_FLOW_X, /* water that crossed to the next column during the step, in metres of the cell's depth */
     FLOOD_FLOW_Y, /* ... to the next row */
-    FLOOD_STEPPED
+    FLOOD_FLOWS
 };
 
 typedef struct flood_solver {
@@ -36,6 +35,9 @@ int flood_solver_init(flood_solver *solver, uint64_t rows, uint64_t cols, const 
                       double dt);
 void flood_solver_free(flood_solver *solver);
 
-/* One step of FLOOD_STEPPED planes from `now` to `next`, which must not overlap. All of `next` is written. */
-void flood_solver_step(flood_solver *solver, const double *now, double *next);
+/* The first half of a step: FLOOD_FLOWS planes of flow from `now` to `next`, on a depth of one plane. All of `next` is
+ * written. The arrays must not overlap. */
+void flood_solver_flow(flood_solver *solver, const double *depth, const double *now, double *next);
+/* The second half: the depth after that flow. All of `next` is written. */
+void flood_solver_depth(const flood_solver *solver, const double *flow, const double *now, double *next);
 #endif

@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import flood_engine
 import numpy as np
-from flood_engine import DEPTH, RAIN, Engine
+from flood_engine import Engine
 from flood_picture import Frame, Map
 from matplotlib.cbook import get_sample_data
 from tqdm import tqdm
@@ -32,21 +33,25 @@ import backbuf
 FRAMES_KEPT_PER_SECOND = 5
 FRAMES_SHOWN_PER_SECOND = 12
 
+State = Mapping[str, np.ndarray]
+"""A front's fields: depth, flow, rain and terrain."""
 
-def is_whole(state: np.ndarray, step: int, rain_per_step: float) -> bool:
+
+def is_whole(state: State, step: int, rain_per_step: float) -> bool:
     """Whether `state` holds all water that had rained by `step`, and no more.
 
     The comparison is exact: the engine moves water in whole units of 2^-32 m, so the sums do not depend on their order.
     """
-    return float(state[DEPTH].sum()) == float(state[RAIN].sum()) == step * rain_per_step
+    return float(state["depth"].sum()) == float(state["rain"].sum()) == step * rain_per_step
 
 
-def torn_on_purpose(older: np.ndarray, newer: np.ndarray, step: int) -> Iterator[tuple[np.ndarray, int]]:
+def torn_on_purpose(older: State, newer: State, step: int) -> Iterator[tuple[State, int]]:
     """States that a reader without a lease might see: mixtures of two states, and a state with the number of another step."""
-    half = newer.shape[1] // 2
-    for part in (np.s_[:, :half], np.s_[DEPTH], np.s_[RAIN], np.s_[DEPTH, half:]):
-        torn = newer.copy()
-        torn[part] = older[part]
+    half = len(newer["depth"]) // 2
+    for names, rows in ((newer, np.s_[:half]), (("depth",), np.s_[:]), (("rain",), np.s_[:]), (("depth",), np.s_[half:])):
+        torn = {name: array.copy() for name, array in newer.items()}
+        for name in names:
+            torn[name][..., rows, :] = older[name][..., rows, :]
         yield torn, step
     yield newer, step - 1
 
@@ -102,7 +107,7 @@ class Reader:
         self.in_library = Stopwatch()
         self.taken = self.taken_gl = self.torn = 0
         self.frames: list[Frame] = []
-        self.kept = self.kept_before = np.zeros(engine.state.shape)
+        self.kept = self.kept_before = engine.state.snapshot()
 
     def read(self, seconds: float) -> None:
         start, next_frame = time.monotonic(), 0.0
@@ -114,10 +119,10 @@ class Reader:
                 if front is None:
                     break  # the engine has stopped; its stop() returns the error
                 self.taken += 1
-                self.check(front.array, front.tag)
+                self.check(front.fields, front.tag)
                 if elapsed >= next_frame:
                     next_frame = elapsed + 1 / FRAMES_KEPT_PER_SECOND
-                    self.keep(front.array, front.tag)
+                    self.keep(front.fields, front.tag)
                     self.check_gl()
                     bar.update(elapsed - bar.n)
                     bar.set_postfix_str(f"step {front.tag}, {self.taken} fronts checked, {self.torn} torn")
@@ -125,7 +130,7 @@ class Reader:
                     front.release()
             bar.update(seconds - bar.n)
 
-    def check(self, state: np.ndarray, step: int) -> None:
+    def check(self, state: State, step: int) -> None:
         if not is_whole(state, step, self.engine.rain_per_step):
             self.torn += 1
             tqdm.write(f"step {step} is TORN")
@@ -135,13 +140,19 @@ class Reader:
         if self.context:
             with self.engine.state.front_gl() as front:
                 self.context.copy_buffer(self.read_from, self.context.external_buffer(front.buffer, front.nbytes))
-            self.check(np.frombuffer(self.read_from.read()).reshape(self.engine.state.shape), front.tag)
+                fields = front.fields
+            bytes_read = self.read_from.read()
+            state = {
+                name: np.frombuffer(bytes_read, field.dtype, math.prod(field.shape), field.offset).reshape(field.shape)
+                for name, field in fields.items()
+            }
+            self.check(state, front.tag)
             self.taken_gl += 1
 
-    def keep(self, state: np.ndarray, step: int) -> None:
-        fell = state[RAIN] - self.kept[RAIN]
-        self.frames.append(Frame.of(state[DEPTH], fell, self.engine.hours(step)))
-        self.kept_before, self.kept = self.kept, state.copy()
+    def keep(self, state: State, step: int) -> None:
+        fell = state["rain"] - self.kept["rain"]
+        self.frames.append(Frame.of(state["depth"], fell, self.engine.hours(step)))
+        self.kept_before, self.kept = self.kept, {name: array.copy() for name, array in state.items()}
 
 
 def run(engine: Engine, seconds: float, context: Any) -> tuple[dict[str, Any], Reader, int]:
@@ -158,8 +169,8 @@ def run(engine: Engine, seconds: float, context: Any) -> tuple[dict[str, Any], R
 
     with engine.state.front() as last:
         step = last.tag
-        reader.check(last.array, step)
-        reader.keep(last.array, step)
+        reader.check(last.fields, step)
+        reader.keep(last.fields, step)
         reader.check_gl()
     torn = list(torn_on_purpose(reader.kept_before, reader.kept, step))
     caught = [not is_whole(state, claimed, engine.rain_per_step) for state, claimed in torn]
@@ -168,7 +179,7 @@ def run(engine: Engine, seconds: float, context: Any) -> tuple[dict[str, Any], R
     publishing = report.thread_cpu_ns + worker_cpu - report.solver_cpu_ns
     statistics = engine.state.statistics()
     measured = {
-        "shape": engine.state.shape,
+        "fields": {name: field.shape for name, field in engine.state.fields.items()},
         "state_bytes": engine.state.nbytes,
         "seconds": elapsed,
         "simulated_hours": engine.hours(step),
@@ -197,7 +208,8 @@ def run(engine: Engine, seconds: float, context: Any) -> tuple[dict[str, Any], R
 def table(m: dict[str, Any]) -> str:
     copied = m["copied_forward_bytes"] / m["full_copies_bytes"]
     lines: tuple[tuple[str, str], ...] = (
-        ("state", f"{m['shape']} float64, {m['state_bytes'] / 1e6:.1f} MB"),
+        ("state", f"{', '.join(f'{name} {shape}' for name, shape in m['fields'].items())}"),
+        ("  in one epoch", f"{m['state_bytes'] / 1e6:.1f} MB of float64"),
         ("ran for", f"{m['seconds']:.1f} s, {m['simulated_hours']:.1f} h in the landscape"),
         ("steps/s", f"{m['steps_per_s']:,.0f}"),
         ("updates/s", f"{m['updates_per_s']:,.0f}"),
@@ -255,7 +267,7 @@ def main() -> int:
     land = Map(ground, dx, dy)
     title = f"Rain runs off the Jacksboro fault: after {measured['simulated_hours']:.1f} h"
     note = f"step {step:,}; {measured['fronts_checked']:,} fronts read live, {measured['fronts_torn']} torn"
-    land.picture(reader.kept[DEPTH], title, note, output / "flood.png")
+    land.picture(reader.kept["depth"], title, note, output / "flood.png")
     land.animation(reader.frames, output / "flood.webp", FRAMES_SHOWN_PER_SECOND)
     print(f"written to {output}: flood.png, flood.webp, flood.txt, flood.json")
     trusted = measured["torn_on_purpose_caught"] == measured["torn_on_purpose"]

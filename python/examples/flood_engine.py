@@ -14,7 +14,6 @@ import numpy as np
 import backbuf
 
 SOURCES = Path(__file__).resolve().parents[2] / "examples_c"
-DEPTH, FLOW_X, FLOW_Y, RAIN = range(4)  # planes of the state
 
 
 def build(folder: Path) -> Path:
