@@ -16,6 +16,8 @@ SHAPE = (4, 5, 3)
 CASES: list[tuple[Any, Any]] = [
     (0, 1),
     (-1, np.arange(15).reshape(5, 3)),
+    (np.uint64(3), np.arange(15, dtype="f4").reshape(5, 3)),
+    ((np.array(2), np.int16(-1)), np.arange(3, dtype="f4")),
     ((1, 2, 0), 9),
     ((np.int8(1), slice(None, None, -1), 2), np.arange(5)),
     (slice(2, 5), np.arange(3)),
@@ -59,6 +61,9 @@ def test_as_numpy(manager: Manager, index: Any, value: Any) -> None:
         (np.array([0, 1]), 0, TypeError, "put"),
         (np.zeros(SHAPE, bool), 0, TypeError, "put"),
         (True, 0, TypeError, "put"),
+        (np.True_, 0, TypeError, "put"),
+        (np.array([1]), 0, TypeError, "put"),
+        (np.int64(4), 0, IndexError, "out of bounds for axis 0 with size 4"),
         (1.0, 0, TypeError, "whole number"),
         ("x", 0, TypeError, "whole number"),
         (0, np.zeros((5, 2)), ValueError, "broadcast"),

@@ -20,7 +20,8 @@ They cannot be copied or pickled, and belong to the process that created them: a
 import atexit
 
 from . import _callbacks, _log, _owner
-from ._batch import Back, Batch, Task
+from ._back import Back
+from ._batch import Batch, Task
 from ._buffers import Buffer, BufferState, BufferUsage, DeviceBuffer, Encoder, GrowableBuffer, MapMode
 from ._changes import Changes
 from ._device import Device, DeviceInfo
@@ -49,11 +50,12 @@ from ._errors import (
     WaitTimeoutError,
 )
 from ._front import Front, Fronts
-from ._gl import GLBufferManager, GLFront
+from ._gl import GLBufferManager, GLField, GLFront
 from ._layout import BufferUpdate
 from ._library import __version__, get_cmake_dir, get_include, get_library
 from ._log import forward_log
 from ._manager import CBufferManager, attach, dump
+from ._manager_writes import Field
 from ._mapping import MappedArray
 from ._plan import MemoryPlan, plan
 from ._ring import SPSCReceiver, SPSCSender, spsc_buffer
@@ -112,12 +114,14 @@ __all__ = [
     "DynamicStatistics",
     "Encoder",
     "EndStatistics",
+    "Field",
     "Fit",
     "ForkedError",
     "Front",
     "Fronts",
     "FullError",
     "GLBufferManager",
+    "GLField",
     "GLFront",
     "GrowableBuffer",
     "HandleError",

@@ -151,7 +151,10 @@ class Kernel:
         self, function: Callable[[Array, Array], object], layout: Layout, manager: Any, errors: CallbackErrors, struct: Any
     ) -> None:
         self.function, self.dtype, self.manager, self.errors = function, layout.dtype, manager, weakref.ref(errors)
-        self.offset, self.overwrites = int(struct.byte_offset), bool(struct.flags & lib.BB_KERNEL_OVERWRITES)
+        self.offset, self.overwrites = (
+            layout.byte_offset + int(struct.byte_offset),
+            bool(struct.flags & lib.BB_KERNEL_OVERWRITES),
+        )
 
     def run(self, back: int, front: int, count: int) -> None:
         size = count * self.dtype.itemsize
@@ -279,7 +282,7 @@ class KernelStruct:
     ) -> None:
         self._retains = False
         self.struct = struct = ffi.new("bb_kernel *")
-        struct.byte_offset = unsigned(byte_offset, "byte_offset")
+        struct.field, struct.byte_offset = layout.field, unsigned(byte_offset, "byte_offset")
         rest = max(0, layout.elements - byte_offset // layout.itemsize)
         struct.count = rest if count is None else unsigned(count, "count")
         is_any, is_whole = flag(any_thread, "any_thread"), flag(overwrites, "overwrites")

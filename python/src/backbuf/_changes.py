@@ -13,7 +13,7 @@ _MOST = 512  # more ranges are joined by the library
 
 
 class Changes:
-    """The parts of a state that may differ between two epochs, from `Front.changed_since`.
+    """The parts of a state, or of a field, that may differ between two epochs, from `Front.changed_since`.
 
     Iteration gives slices of the flat elements, ascending and apart from each other. Every element that differs is in one of
     them; they may also have elements that are equal. It is false if nothing has changed.
@@ -37,11 +37,11 @@ class Changes:
     complete: bool
     """Whether the manager's history covers both epochs. If not, the only range is the whole state."""
 
-    def __init__(self, lease: Any, since: int, itemsize: int) -> None:
+    def __init__(self, lease: Any, since: int, itemsize: int, field: int) -> None:
         front = ffi.new("bb_front *", {"lease": lease})
         ranges, count, complete = ffi.new("bb_byte_range[]", _MOST), ffi.new("uint64_t *"), ffi.new("bool *")
         since = unsigned(since, "epoch")
-        _errors.check(lib.bb_front_changes(front, since, lib.BB_ALL_FIELDS, ranges, _MOST, count, complete))
+        _errors.check(lib.bb_front_changes(front, since, field, ranges, _MOST, count, complete))
         found = ffi.unpack(ranges, count[0]) if count[0] else []
         self.ranges = tuple((part.offset, part.offset + part.bytes) for part in found)
         self.complete, self._itemsize = bool(complete[0]), itemsize

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from types import TracebackType
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from . import _errors, _html
 from ._changes import Changes
-from ._layout import Layout
+from ._fields import FieldTable, NoArray
 from ._library import address, ffi, hot, lib
 from ._memory import Array, LeasedMemory
 from ._owner import Unique
@@ -56,7 +56,7 @@ class Front(_Exporter, Unique):
     14
     """
 
-    __slots__ = ("_backend", "_exported", "_label", "_layout", "_lease", "epoch", "tag")
+    __slots__ = ("_backend", "_exported", "_label", "_lease", "_table", "epoch", "tag")
     _copy_hint = "copy its state, as in np.array(front)"
 
     epoch: int
@@ -64,35 +64,57 @@ class Front(_Exporter, Unique):
     tag: int
     """The last tag that was queued before this epoch."""
 
-    def __init__(self, manager: ManagerHandle, layout: Layout) -> None:
+    def __init__(self, manager: ManagerHandle, table: FieldTable) -> None:
         front = ffi.new("bb_front *")
         manager._check(lib.bb_manager_acquire_front(manager._pointer(), front))
         self._label, self._backend = manager._label, manager._backend
         self._exported: Array | None = None
         self._lease: LeasedMemory | None = LeasedMemory(address(front.data), front.bytes, False, front.lease)
-        self._layout = layout
+        self._table = table
         self.epoch, self.tag = front.epoch, front.tag
 
     @property
     def array(self) -> Array:
-        """The state as a read-only array with the manager's shape and dtype, without a copy."""
-        if self._lease is None:
-            raise ValueError(f"the front of epoch {self.epoch} is released: take its array inside the `with` block")
-        return self._lease.array(self._layout.dtype, self._layout.shape)
+        """The state as a read-only array with the manager's shape and dtype, without a copy. With fields, use `f["name"]`."""
+        return self._array(self._table.single)
 
-    def changed_since(self, epoch: int) -> Changes:
+    @property
+    def fields(self) -> Mapping[str, Array]:
+        """The fields by name, as read-only arrays; a state without fields is the field "state".
+
+        >>> m = backbuf.CBufferManager(fields={"qpos": (2, "f8"), "step": ((), "u4")})
+        >>> m.front().fields["qpos"], m.front()["step"]
+        (array([0., 0.]), array(0, dtype=uint32))
+        """
+        return MappingProxyType({name: self._array(layout) for name, layout in self._table.layouts.items()})
+
+    def _array(self, layout: Any) -> Array:
+        if isinstance(layout, NoArray):
+            layout.refuse()
+        if self._lease is None:
+            raise ValueError(f"the front of epoch {self.epoch} is released: take its arrays inside the `with` block")
+        return self._lease.array(layout.dtype, layout.shape, layout.byte_offset)
+
+    def changed_since(self, epoch: int, field: str | None = None) -> Changes:
         """The parts in which this front may differ from the front of `epoch`: what a plot, a texture or a peer has to take.
 
         The manager keeps the changes of its last `history` epochs. For an older `epoch` the result is the whole state, and its
         `complete` is false. It works until the front is released, also after the manager is destroyed.
 
+        Args:
+            epoch: The epoch of the older front.
+            field: The field whose changes are asked for; needed if the state has fields.
+
         Raises:
             ArgumentError: `epoch` is later than this front's.
+            NotRegisteredError: There is no such field.
         """
-        lease = self._lease
+        layout, lease = self._table.single if field is None else self._table.layout(field), self._lease
+        if isinstance(layout, NoArray):
+            layout.refuse()
         if lease is None:
             raise ValueError(f"the front of epoch {self.epoch} is released: ask for its changes inside the `with` block")
-        return Changes(lease._lease, epoch, self._layout.dtype.itemsize)
+        return Changes(lease._lease, epoch, layout.itemsize, layout.field)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         array = self.array
@@ -105,7 +127,7 @@ class Front(_Exporter, Unique):
     @property
     def __array_interface__(self) -> dict[str, Any]:
         array = self.array
-        if not self._layout.exports.interface:
+        if not self._table.single.exports.interface:
             raise AttributeError(f"__array_interface__ has no form of {array.dtype}")
         # Consumers refer to the front, not to the array: it keeps the memory from here on, also after release().
         self._exported = array
@@ -114,7 +136,7 @@ class Front(_Exporter, Unique):
     def _exported_array(self, flags: int) -> Array:
         """The array for a request of the buffer protocol."""
         array = self.array
-        if not self._layout.exports.buffer:
+        if not self._table.single.exports.buffer:
             raise BufferError(f"the buffer protocol has no form of {array.dtype}: use .array")
         if not flags & _PYBUF_FORMAT:
             # Some consumers, such as np.ndarray(buffer=...), end their request at once and refer to the front from then on.
@@ -125,6 +147,8 @@ class Front(_Exporter, Unique):
         return len(self.array)
 
     def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, str) and (self._table.array is None or self._table.array.dtype.names is None):
+            return self._array(self._table.layout(index))
         return self.array[index]
 
     def __iter__(self) -> Iterator[Any]:
@@ -171,13 +195,12 @@ class Front(_Exporter, Unique):
     def __repr__(self) -> str:
         state = "released" if self._lease is None else "held"
         label = f"of '{self._label}' " if self._label else ""
-        layout = f"{self._layout.shape} {self._layout.dtype}"
-        return f"<Front {label}{layout}, {self._backend}, epoch {self.epoch}, tag {self.tag}, {state}>"
+        return f"<Front {label}{self._table.describe()}, {self._backend}, epoch {self.epoch}, tag {self.tag}, {state}>"
 
     def _repr_html_(self) -> str:
-        rows = {"shape": self._layout.shape, "dtype": self._layout.dtype, "epoch": self.epoch, "tag": self.tag}
-        values = None if self._lease is None else self.array
-        return _html.table(f"Front {self._label}", rows | {"backend": self._backend}, values)
+        rows = self._table.rows() | {"epoch": self.epoch, "tag": self.tag, "backend": self._backend}
+        values = None if self._lease is None or self._table.array is None else self.array
+        return _html.table(f"Front {self._label}", rows, values)
 
 
 class Fronts(Unique):

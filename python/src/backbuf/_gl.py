@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from types import TracebackType
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType, TracebackType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -11,11 +12,26 @@ import numpy.typing as npt
 
 from . import _errors
 from ._device import Device
+from ._fields import GroupFields, NewFields
 from ._layout import Layout
 from ._library import ffi, lib
 from ._manager import CBufferManager
 from ._owner import Unique
 from ._wait import call_blocking
+
+
+@dataclass(frozen=True)
+class GLField:
+    """A field of an OpenGL front: a range of its buffer."""
+
+    offset: int
+    """Begin in the buffer, in bytes."""
+    nbytes: int
+    """Size in bytes."""
+    shape: tuple[int, ...]
+    """Number of elements along each axis."""
+    dtype: np.dtype[Any]
+    """Type of an element."""
 
 
 class GLFront(Unique):
@@ -25,7 +41,7 @@ class GLFront(Unique):
     far, and the buffer is not written before that fence has passed.
     """
 
-    __slots__ = ("_backend", "_label", "_lease", "buffer", "epoch", "nbytes", "offset", "slot", "tag")
+    __slots__ = ("_backend", "_label", "_lease", "_table", "buffer", "epoch", "nbytes", "offset", "slot", "tag")
 
     buffer: int
     """The name of the OpenGL buffer. It must not be mapped; copy it into another buffer to read it."""
@@ -44,6 +60,7 @@ class GLFront(Unique):
 
     def __init__(self, manager: GLBufferManager) -> None:
         self._lease, self._label, self._backend = ffi.NULL, manager._label, manager._backend
+        self._table = manager._table
         front = ffi.new("bb_gl_front *")
         _errors.check(lib.bb_manager_acquire_front_gl(manager._pointer(), front))
         self._lease = front.lease
@@ -59,6 +76,15 @@ class GLFront(Unique):
         if self._lease:
             _errors.check(lib.bb_lease_release_gl(self._lease))
             self._lease = ffi.NULL
+
+    @property
+    def fields(self) -> Mapping[str, GLField]:
+        """The fields by name, as ranges of `buffer`; a state without fields is the field "state"."""
+        return MappingProxyType({name: self[name] for name in self._table.layouts})
+
+    def __getitem__(self, name: str) -> GLField:
+        layout = self._table.layout(name)
+        return GLField(self.offset + layout.byte_offset, layout.nbytes, layout.shape, layout.dtype)
 
     def __del__(self) -> None:
         # Without a current context the front is released without a fence.
@@ -104,7 +130,7 @@ class GLBufferManager(CBufferManager):
 
     def __init__(
         self,
-        shape: int | Sequence[int],
+        shape: int | Sequence[int] | None = None,
         dtype: npt.DTypeLike = np.float64,
         device: Device | None = None,
         **config: Any,
@@ -121,6 +147,17 @@ class GLBufferManager(CBufferManager):
         device, shape = self._device._pointer(), layout.shape
         try:
             return int(call_blocking(lib.bb_manager_create_gl, device, code, len(shape), shape or [0], config, made))
+        except BaseException:
+            lib.bb_manager_destroy(made[0])  # Ctrl-C may end a call that has created the manager
+            raise
+
+    def _create_fields(self, source: NewFields | GroupFields, config: Any, made: Any) -> int:
+        assert self._device is not None
+        if self._device.info().kind != "gl":
+            raise _errors.ArgumentError(f"device = {self._device!r}: a GLBufferManager needs OpenGL", lib.BB_E_ARGUMENT)
+        config.device = self._device._pointer()
+        try:
+            return int(call_blocking(source.function, *source.arguments, config, made))
         except BaseException:
             lib.bb_manager_destroy(made[0])  # Ctrl-C may end a call that has created the manager
             raise

@@ -9,6 +9,7 @@
 
 struct manager_calls manager_calls;
 PyTypeObject *array_type, *update_type;
+static PyTypeObject *hot_type;
 static PyObject *index_dtype; /* compared by address only; Python keeps it alive */
 
 PyObject *call_python(PyObject *self, const char *name, PyObject *const *args, Py_ssize_t count, PyObject *names) {
@@ -123,17 +124,18 @@ static inline int arguments(PyObject *const *args, Py_ssize_t count, PyObject *n
 static PyObject *hot_enqueue(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     const Hot *hot = (const Hot *)self;
     Element element;
-    bb_update update = {0, 1, element, 0, 0};
+    bb_update update = {0, 1, element, hot->field, 0};
+    bb_manager *manager = target_of(hot);
     PyObject *offset;
-    if (hot->manager && !names && count == 1 && (Py_IS_TYPE(args[0], update_type) || PyList_CheckExact(args[0]))) {
+    if (manager && !names && count == 1 && (Py_IS_TYPE(args[0], update_type) || PyList_CheckExact(args[0]))) {
         PyObject *result = enqueue_updates(self, args[0]);
         if (result || PyErr_Occurred())
             return result;
-    } else if (hot->manager && arguments(args, count, names, 1, "byte_offset", &offset) &&
+    } else if (manager && arguments(args, count, names, 1, "byte_offset", &offset) &&
                (!offset || unsigned_of(offset, &update.byte_offset)) &&
                (element_of(hot, args[0], element) || (elements_of(args[0], hot->dtype, &update.data, &update.count) &&
                                                       update.count <= LONG_BYTES / hot->size))) {
-        PyObject *result = done(self, manager_calls.enqueue(hot->manager, &update, 0));
+        PyObject *result = done(self, manager_calls.enqueue(manager, &update, 0));
         if (result || PyErr_Occurred())
             return result;
     }
@@ -143,9 +145,10 @@ static PyObject *hot_enqueue(PyObject *self, PyObject *const *args, Py_ssize_t c
 static PyObject *hot_put(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     const Hot *hot = (const Hot *)self;
     const int64_t elements = (int64_t)hot->elements;
+    bb_manager *manager = target_of(hot);
     const void *indices, *values;
     uint64_t many, given, i;
-    if (hot->manager && !names && count == 2 && elements_of(args[0], index_dtype, &indices, &many) &&
+    if (manager && !names && count == 2 && elements_of(args[0], index_dtype, &indices, &many) &&
         elements_of(args[1], hot->dtype, &values, &given) && many == given && many <= MANY_UPDATES) {
         bb_update *updates = PyMem_Malloc((many + 1) * sizeof *updates);
         PyObject *result = NULL;
@@ -157,10 +160,11 @@ static PyObject *hot_put(PyObject *self, PyObject *const *args, Py_ssize_t count
                 index += elements;
             if (index < 0 || index >= elements)
                 break;
-            updates[i] = (bb_update){(uint64_t)index * hot->size, 1, (const char *)values + i * hot->size, 0, 0};
+            updates[i] =
+                (bb_update){(uint64_t)index * hot->size, 1, (const char *)values + i * hot->size, hot->field, 0};
         }
         if (i == many)
-            result = done(self, manager_calls.enqueue_updates(hot->manager, updates, many, 0));
+            result = done(self, manager_calls.enqueue_updates(manager, updates, many, 0));
         PyMem_Free(updates);
         if (result || PyErr_Occurred())
             return result;
@@ -228,15 +232,18 @@ static PyType_Spec exporter_spec = {"backbuf._hot.Exporter", sizeof(PyObject), 0
 static PyMethodDef manager_methods[] = {HOT_METHOD(enqueue, hot_enqueue), HOT_METHOD(put, hot_put),
                                         HOT_METHOD(tag, hot_tag), HOT_METHOD(synchronize, hot_synchronize), HOT_END};
 
-/* _set_target(manager, dtype, kind, size, shape): sets the manager of the fast paths; manager 0 turns them off. */
+/* _set_target(manager, dtype, kind, size, shape, field, owner): sets the array of the fast paths; manager 0 without an owner
+ * turns them off. */
 static PyObject *hot_set_target(PyObject *self, PyObject *args) {
     Hot *hot = (Hot *)self;
     unsigned long long manager;
-    unsigned int size;
-    PyObject *dtype, *shape;
+    unsigned int size, field;
+    PyObject *dtype, *shape, *owner;
     int kind;
-    if (!PyArg_ParseTuple(args, "KOCIO!", &manager, &dtype, &kind, &size, &PyTuple_Type, &shape))
+    if (!PyArg_ParseTuple(args, "KOCIO!IO", &manager, &dtype, &kind, &size, &PyTuple_Type, &shape, &field, &owner))
         return NULL;
+    if (owner != Py_None && !PyObject_TypeCheck(owner, hot_type))
+        return PyErr_Format(PyExc_TypeError, "owner is not a manager");
     if (PyTuple_Size(shape) > MAX_DIMS)
         return PyErr_Format(PyExc_ValueError, "shape has more than %d axes", MAX_DIMS);
     hot->ndim = (int)PyTuple_Size(shape);
@@ -251,28 +258,54 @@ static PyObject *hot_set_target(PyObject *self, PyObject *args) {
     Py_XDECREF(hot->dtype);
     hot->dtype = dtype;
     hot->size = size;
+    hot->field = field;
     hot->kind = (char)kind;
+    if (owner != Py_None && !hot->owner) {
+        Py_INCREF(owner);
+        hot->owner = (Hot *)owner;
+    }
     hot->manager = (bb_manager *)(uintptr_t)manager; /* a handle is a number, never an address */
     Py_RETURN_NONE;
 }
 
+static int hot_traverse(PyObject *self, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((Hot *)self)->dtype);
+    Py_VISIT((PyObject *)((Hot *)self)->owner);
+    return 0;
+}
+
+static int hot_clear(PyObject *self) {
+    PyObject *owner = (PyObject *)((Hot *)self)->owner;
+    ((Hot *)self)->owner = NULL;
+    Py_XDECREF(owner);
+    return 0;
+}
+
 static void hot_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    hot_clear(self);
     Py_XDECREF(((Hot *)self)->dtype);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);
 }
 
+static PyMethodDef field_methods[] = {HOT_METHOD(enqueue, hot_enqueue), HOT_METHOD(put, hot_put), HOT_END};
+
 static PyMethodDef type_methods[] = {{"_set_target", hot_set_target, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
 static PyMemberDef type_members[] = {{"_fast_synchronize", T_BOOL, offsetof(Hot, fast_synchronize), 0, NULL},
+                                     {"_manager", T_OBJECT, offsetof(Hot, owner), READONLY, NULL},
                                      {NULL, 0, 0, 0, NULL}};
 static PyType_Slot type_slots[] = {{Py_tp_dealloc, hot_dealloc},
+                                   {Py_tp_traverse, hot_traverse},
+                                   {Py_tp_clear, hot_clear},
                                    {Py_tp_methods, type_methods},
                                    {Py_tp_members, type_members},
                                    {Py_mp_ass_subscript, hot_assign},
                                    {0, NULL}};
-static PyType_Spec type_spec = {"backbuf._hot.Hot", sizeof(Hot), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-                                type_slots};
+static PyType_Spec type_spec = {"backbuf._hot.Hot", sizeof(Hot), 0,
+                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, type_slots};
 
 /* bind(addresses, ndarray, BufferUpdate, dtype of indices): the addresses come from cffi, so that both call the same copy
  * of the library. */
@@ -295,6 +328,7 @@ static PyMethodDef *methods_of(PyObject *cls) {
         const char *name;
         PyMethodDef *methods;
     } classes[] = {{"CBufferManager", manager_methods},
+                   {"Field", field_methods},
                    {"SPSCSender", sender_methods},
                    {"SPSCReceiver", receiver_methods},
                    {"SPSCReceiverStream", stream_methods}};
@@ -355,7 +389,8 @@ int add_type(PyObject *module, const char *name, PyType_Spec *spec) {
 PyMODINIT_FUNC PyInit__hot(void) {
     PyObject *module = PyModule_Create(&module_def);
     if (module && add_type(module, "Hot", &type_spec) == 0 && add_type(module, "Update", &update_spec) == 0 &&
-        add_type(module, "Exporter", &exporter_spec) == 0 && ring_add(module) == 0)
+        add_type(module, "Exporter", &exporter_spec) == 0 && ring_add(module) == 0 &&
+        (hot_type = (PyTypeObject *)PyObject_GetAttrString(module, "Hot")))
         return module;
     Py_XDECREF(module);
     return NULL;

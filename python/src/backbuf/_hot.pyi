@@ -3,7 +3,10 @@ from typing import Any
 
 class Hot:
     _fast_synchronize: bool
-    def _set_target(self, manager: int, dtype: object, kind: str, size: int, shape: tuple[int, ...], /) -> None: ...
+    _manager: Any
+    def _set_target(
+        self, manager: int, dtype: object, kind: str, size: int, shape: tuple[int, ...], field: int, owner: object, /
+    ) -> None: ...
     def __setitem__(self, index: Any, value: Any, /) -> None: ...
 
 class Update:

@@ -13,9 +13,16 @@ typedef struct {
 /* Selects one element or a slice of an axis; returns 0 if Python must convert or refuse the item. */
 static int select_axis(const Hot *hot, PyObject *item, int axis, Selection *to) {
     const int64_t length = (int64_t)hot->shape[axis];
-    if (PyLong_CheckExact(item)) {
+    if (PyLong_CheckExact(item) || (PyIndex_Check(item) && !PyBool_Check(item))) { /* also NumPy's integers */
         int overflow;
-        int64_t number = PyLong_AsLongLongAndOverflow(item, &overflow);
+        int64_t number;
+        PyObject *whole = PyNumber_Index(item);
+        if (!whole) {
+            PyErr_Clear();
+            return 0;
+        }
+        number = PyLong_AsLongLongAndOverflow(whole, &overflow);
+        Py_DECREF(whole);
         if (number < 0)
             number += length;
         if (overflow || number < 0 || number >= length)
@@ -119,9 +126,10 @@ static Extent extent_of(const Hot *hot, const Selection *to) {
 static bb_status assign(bb_manager *manager, const Extent *extent, uint32_t size, int is_number,
                         const bb_region *region) {
     if (extent->is_one_piece && extent->is_packed)
-        return manager_calls.enqueue(manager, &(bb_update){extent->first * size, extent->count, region->data, 0, 0}, 0);
+        return manager_calls.enqueue(
+            manager, &(bb_update){extent->first * size, extent->count, region->data, region->field, 0}, 0);
     if (extent->is_one_piece && is_number)
-        return manager_calls.enqueue_fill(manager, 0, extent->first * size, extent->count, region->data, 0);
+        return manager_calls.enqueue_fill(manager, region->field, extent->first * size, extent->count, region->data, 0);
     return manager_calls.enqueue_region(manager, region, 0);
 }
 
@@ -131,11 +139,12 @@ static PyObject *try_assign(PyObject *self, PyObject *index, PyObject *value) {
     Selection to;
     Element element;
     Extent extent;
-    bb_region region = {.start = to.start, .extent = to.extent, .step = to.step, .strides = to.stride};
+    bb_region region = {
+        .start = to.start, .extent = to.extent, .step = to.step, .strides = to.stride, .field = hot->field};
     bb_manager *manager;
     bb_status status;
     int is_number;
-    if (!select_index(hot, index, &to) || !(manager = hot->manager)) /* the index may run Python code, so first */
+    if (!select_index(hot, index, &to) || !(manager = target_of(hot))) /* the index may run Python code, so first */
         return NULL;
     memset(to.stride, 0, sizeof to.stride);
     if ((is_number = element_of(hot, value, element)))
@@ -161,7 +170,7 @@ int hot_assign(PyObject *self, PyObject *index, PyObject *value) {
         PyErr_SetString(PyExc_TypeError, "elements of a state cannot be deleted: assign to them");
         return -1;
     }
-    if (((const Hot *)self)->manager)
+    if (target_of((const Hot *)self))
         result = try_assign(self, index, value);
     if (!result && !PyErr_Occurred())
         result = PyObject_CallMethod(self, "_assign", "OO", index, value);

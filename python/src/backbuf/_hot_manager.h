@@ -27,17 +27,27 @@ extern struct manager_calls {
 /* Compared by address only; Python keeps them alive. */
 extern PyTypeObject *array_type, *update_type;
 
-typedef struct {
+/* The base type of managers and of their fields. */
+typedef struct Hot {
     PyObject base;       /* PyObject_HEAD, for the limited API */
     bb_manager *manager; /* NULL: all calls go to the Python methods */
-    PyObject *dtype;     /* of the state */
+    struct Hot *owner;   /* of a field: its manager, which has the handle */
+    PyObject *dtype;     /* of the array that is written */
     uint64_t elements;
     uint64_t shape[MAX_DIMS];
     int ndim;
-    uint32_t size;         /* bytes of an element */
+    uint32_t field;
+    uint32_t size;         /* bytes of an element; 0 for a manager whose fields are written by themselves */
     char kind;             /* NumPy's kind of the dtype */
     char fast_synchronize; /* no Python callback can raise in a synchronize */
 } Hot;
+
+/* The manager to which an array is written, or NULL if the Python method must refuse the call. */
+static inline bb_manager *target_of(const Hot *hot) {
+    if (hot->size == 0)
+        return NULL;
+    return hot->owner ? hot->owner->manager : hot->manager;
+}
 
 /* Memory for one element of a number. */
 typedef uint64_t Element[2];

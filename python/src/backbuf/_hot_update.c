@@ -100,7 +100,8 @@ static int update_of(const Hot *hot, PyObject *object, bb_update *update, Elemen
     if (!Py_IS_TYPE(object, update_type) || !unsigned_of(given->offset, &update->byte_offset) ||
         !unsigned_of(given->length, &length))
         return 0;
-    update->field = update->reserved = 0;
+    update->field = hot->field;
+    update->reserved = 0;
     if (element_of(hot, given->data, element)) {
         update->data = element;
         update->count = 1;
@@ -119,7 +120,7 @@ static PyObject *enqueue_one(PyObject *self, PyObject *object) {
     int views = 0;
     PyObject *result = NULL;
     if (update_of(hot, object, &update, element, &view, &views) && update.count <= LONG_BYTES / hot->size)
-        result = done(self, manager_calls.enqueue(hot->manager, &update, 0));
+        result = done(self, manager_calls.enqueue(target_of(hot), &update, 0));
     if (views)
         PyBuffer_Release(&view);
     return result;
@@ -135,6 +136,7 @@ typedef struct {
 PyObject *enqueue_updates(PyObject *self, PyObject *data) {
     const Hot *hot = (const Hot *)self;
     PyObject *items, *result = NULL;
+    bb_manager *manager;
     bb_update *updates;
     Source *sources;
     uint64_t bytes = 0;
@@ -160,10 +162,10 @@ PyObject *enqueue_updates(PyObject *self, PyObject *data) {
         }
         bytes += updates[i].count * hot->size;
     }
+    manager = target_of(hot);
     if (bytes <= LONG_BYTES) {
-        status = manager_calls.enqueue_updates(hot->manager, updates, (uint64_t)count, 0);
+        status = manager_calls.enqueue_updates(manager, updates, (uint64_t)count, 0);
     } else {
-        bb_manager *manager = hot->manager;
         Py_BEGIN_ALLOW_THREADS status = manager_calls.enqueue_updates(manager, updates, (uint64_t)count, 0);
         Py_END_ALLOW_THREADS
     }

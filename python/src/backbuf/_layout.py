@@ -100,13 +100,48 @@ class Exports(NamedTuple):
 
 
 class Layout:
-    """Shape and dtype of a state."""
+    """Shape and dtype of an array of a state: the whole state, or the field `name`."""
 
-    __slots__ = ("_exports", "dtype", "elements", "itemsize", "shape")
+    __slots__ = ("_exports", "byte_offset", "dtype", "elements", "field", "itemsize", "name", "shape")
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], name: str | None = None, field: int = 0, byte_offset: int = 0
+    ) -> None:
         self.shape, self.dtype, self.itemsize, self.elements = shape, dtype, dtype.itemsize, math.prod(shape)
+        self.name, self.field, self.byte_offset = name, field, byte_offset
         self._exports: Exports | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return self.elements * self.itemsize
+
+    @property
+    def noun(self) -> str:
+        """What error texts call it."""
+        return "the state" if self.name is None else f"field {self.name!r}"
+
+    @property
+    def target(self) -> str:
+        """What error texts call an array of this dtype."""
+        return f"a state of {self.dtype}" if self.name is None else f"field {self.name!r} of {self.dtype}"
+
+    @property
+    def kind(self) -> str:
+        """NumPy's kind of the dtype, if the extension converts numbers into it; "V" otherwise."""
+        return self.dtype.kind if self.dtype.kind in "fiu" and self.dtype.isnative else "V"
+
+    def initial(self, value: Any) -> Array:
+        """Converts initial values, which are broadcast to the shape."""
+        what = "initial" if self.name is None else f"initial[{self.name!r}]"
+        try:
+            values = self.cast(value)
+        except TypeError as error:
+            raise TypeError(f"{what}: {error}") from None
+        try:
+            return np.ascontiguousarray(np.broadcast_to(values, self.shape))
+        except ValueError as error:
+            raise ValueError(f"{what}: {error}") from None
 
     @property
     def exports(self) -> Exports:
@@ -134,7 +169,7 @@ class Layout:
             raise TypeError(f"data is a {type(data).__name__}: give a number, an array, bytes, or a list of BufferUpdate")
         array = np.asarray(data)
         if not _same(array.dtype, self.dtype):
-            raise TypeError(f"data has dtype {array.dtype}, the state has {self.dtype}: convert it with .astype()")
+            raise TypeError(f"data has dtype {array.dtype}, {self.noun} has {self.dtype}: convert it with .astype()")
         return np.ascontiguousarray(array, self.dtype)
 
     def borrowed(self, data: Any) -> Array:
@@ -158,9 +193,7 @@ class Layout:
             return self._from_sequence(value)
         array = np.asarray(value)
         if not np.can_cast(array.dtype, self.dtype, "same_kind"):
-            raise TypeError(
-                f"values of dtype {array.dtype} do not fit a state of {self.dtype} by a same-kind cast: use .astype()"
-            )
+            raise TypeError(f"values of dtype {array.dtype} do not fit {self.target} by a same-kind cast: use .astype()")
         return array.astype(self.dtype, copy=False)
 
     def element(self, value: Any) -> Array:
@@ -182,7 +215,7 @@ class Layout:
             return np.array(value, self.dtype)
         takes = next(kinds for number, kinds in _NUMBERS.items() if isinstance(value, number))
         if kind not in takes and not (_is_bfloat16(self.dtype) and "f" in takes):
-            raise TypeError(f"value = {value!r}: a state of {self.dtype} does not accept a {type(value).__name__}")
+            raise TypeError(f"value = {value!r}: {self.target} does not accept a {type(value).__name__}")
         if kind in "iu":
             limits = np.iinfo(self.dtype)
             if not limits.min <= value <= limits.max:
@@ -225,7 +258,7 @@ else:
 class BufferUpdate(_Update):
     """One write: `length` elements of `data` at `offset` bytes in the state. It does not change.
 
-    Attributes:
+    Args:
         offset: Offset in the state, in bytes.
         length: Number of elements.
         data: The elements: a number, an array of the state's dtype, or any buffer of raw bytes, such as a chunk of a ring; see
@@ -279,7 +312,8 @@ class UpdateStruct:
 
     def __init__(self, layout: Layout, data: Any, byte_offset: int) -> None:
         self.data = layout.packed(data)
-        self.struct = ffi.new("bb_update *", (unsigned(byte_offset, "byte_offset"), self.data.size, pointer(self.data)))
+        start = unsigned(byte_offset, "byte_offset")
+        self.struct = ffi.new("bb_update *", (start, self.data.size, pointer(self.data), layout.field, 0))
 
 
 class RegionStruct:
@@ -307,6 +341,7 @@ class RegionStruct:
             ffi.new("int64_t[]", step or [0]),
             pointer(source),
             ffi.new("int64_t[]", strides or [0]),
+            layout.field,
         )
         self._kept = (source, fields)
         self.struct = ffi.new("bb_region *", fields)
@@ -327,12 +362,13 @@ class PutStructs:
         flat = flat.reshape(-1)
         wrong = (flat < -layout.elements) | (flat >= layout.elements)
         if wrong.any():
-            raise IndexError(f"index {flat[wrong][0]} is out of range for {layout.elements} elements")
+            raise IndexError(f"index {flat[wrong][0]} is out of range for the {layout.elements} elements of {layout.noun}")
         flat = flat.astype(np.int64)
-        rows = np.zeros((flat.size, 4), np.uint64)  # the last column: field and reserved
+        rows = np.empty((flat.size, 4), np.uint64)
         rows[:, 0] = np.where(flat < 0, flat + layout.elements, flat) * layout.itemsize
         rows[:, 1] = 1
         rows[:, 2] = np.arange(flat.size, dtype=np.uint64) * np.uint64(layout.itemsize) + np.uint64(source.ctypes.data)
+        rows[:, 3] = layout.field  # and the reserved upper half
         self._kept = (source, rows)
         self.count = flat.size
         self.structs = ffi.cast("bb_update *", rows.ctypes.data)
@@ -359,7 +395,7 @@ def _select(layout: Layout, index: Any) -> tuple[list[int], list[int], list[int]
     if len(dots) > 1:
         raise IndexError("an index can have only one ellipsis ('...')")
     if used > len(shape):
-        raise IndexError(f"too many indices: the state has {len(shape)} axes, {used} were indexed")
+        raise IndexError(f"too many indices: {layout.noun} has {len(shape)} axes, {used} were indexed")
     position = dots[0] if dots else len(items)
     items[position : position + 1] = [slice(None)] * (len(shape) - used)
     start: list[int] = []

@@ -6,27 +6,32 @@ import asyncio
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _callbacks, _errors
-from ._arguments import c_text, dtype_from, unsigned, whole_number
+from ._arguments import c_text, dtype_from, instance_of, unsigned, whole_number
+from ._fields import FieldsLike, FieldTable, GroupFields, NewFields
 from ._front import Fronts
-from ._layout import BufferUpdate, Layout, dtype_code, dtype_of, pointer, shape_of
+from ._layout import BufferUpdate, Layout, dtype_code, pointer, shape_of
 from ._library import address, addresses, collect, ffi, hot, lib, text, use_extension
 from ._manager_writes import ManagerWrites
 from ._owner import Owner
 from ._wait import Deadline, interruptible
 from ._watch import Waiters
 
+if TYPE_CHECKING:
+    from .registry import BufferGroup
+
 _WORKERS = {"shared": lib.BB_WORKER_SHARED, "only": lib.BB_WORKER_ONLY}
 Self = TypeVar("Self", bound="CBufferManager")
 
 
 class CBufferManager(ManagerWrites):
-    """Double-buffered state: one N-d array, whose queued writes `synchronize` publishes together as the next epoch.
+    """Double-buffered state: one N-d array, or several named fields, whose queued writes `synchronize` publishes together as
+    the next epoch.
 
     Readers hold fronts, which do not change. All methods may be called from any thread. As a context manager it closes on a
     clean exit, which publishes accepted writes, and discards them on an exception.
@@ -34,8 +39,10 @@ class CBufferManager(ManagerWrites):
     Args:
         shape: Number of elements along each axis.
         dtype: Type of an element, without Python objects.
+        fields: Instead of a shape: the shape and dtype of each field by name, or a structured dtype. Each field is an array of
+            its own, `m["name"]` for writes and `f["name"]` of a front, and one epoch publishes all of them.
         label: Name in errors, logs and dumps.
-        initial: Initial values, broadcast to the shape; zeros by default.
+        initial: Initial values, broadcast to the shape; zeros by default. With fields, a dict of them by name.
         queue_bytes: Size of the update queue in bytes.
         copies: Number of copies of the state, 2 to 8.
         watchdog_ns: Nanoseconds after which a flush, a kernel or a task is reported as stalled.
@@ -57,13 +64,23 @@ class CBufferManager(ManagerWrites):
     ...     with m.front() as f:
     ...         print(f.epoch >= epoch, f.array[3, :4])
     True [1.5 0.  1.5 0. ]
+    >>> m = backbuf.CBufferManager(fields={"qpos": (7, "f8"), "depth": ((480, 640), "u2")})
+    >>> m["qpos"][2:4] = [0.5, 0.25]
+    >>> with m.batch() as b:
+    ...     b["depth"][:] = 1000
+    ...     b["qpos"][0] = 1
+    >>> _ = m.synchronize()
+    >>> f = m.front()
+    >>> f["qpos"][:4], f["depth"].mean()
+    (array([1.  , 0.  , 0.5 , 0.25]), np.float64(1000.0))
     """
 
     def __init__(
         self,
-        shape: int | Sequence[int],
+        shape: int | Sequence[int] | None = None,
         dtype: npt.DTypeLike = np.float64,
         *,
+        fields: FieldsLike | GroupFields | None = None,
         label: str | None = None,
         initial: npt.ArrayLike | None = None,
         queue_bytes: int | None = None,
@@ -77,21 +94,14 @@ class CBufferManager(ManagerWrites):
         max_extra_copies: int | None = None,
         history: int | None = None,
     ) -> None:
-        layout = Layout(shape_of(shape), dtype_from(dtype))
-        code = dtype_code(layout.dtype)
+        if (shape is None) == (fields is None):
+            raise TypeError("shape, fields: give one of them")
         config = ffi.new("bb_manager_config *")
         _errors.check(lib.bb_manager_config_init(config))
         kept: list[Any] = []
         if label is not None:
             kept.append(c_text(label, "label"))
             config.label = kept[-1]
-        if initial is not None:
-            try:
-                values = layout.cast(initial)
-            except TypeError as error:
-                raise TypeError(f"initial: {error}") from None
-            kept.append(np.ascontiguousarray(np.broadcast_to(values, layout.shape)))
-            config.initial = pointer(kept[-1])
         for name, number in (
             ("queue_bytes", queue_bytes),
             ("copies", copies),
@@ -116,18 +126,33 @@ class CBufferManager(ManagerWrites):
             config.flush_drop = _callbacks.drop_function()
             config.flush_user_data = _callbacks.retain(_callbacks.Flush(flush, self._callback_errors))
         made = ffi.new("bb_manager **")
-        status = self._create(code, layout, config, made)
-        if status != 0:
-            if flush is not None:
+        try:
+            if fields is not None:
+                source = fields if isinstance(fields, GroupFields) else NewFields(fields, initial)
+                _errors.check(self._create_fields(source, config, made))
+            else:
+                layout = Layout(shape_of(() if shape is None else shape), dtype_from(dtype))
+                code = dtype_code(layout.dtype)
+                if initial is not None:
+                    kept.append(layout.initial(initial))
+                    config.initial = pointer(kept[-1])
+                _errors.check(self._create(code, layout, config, made))
+        except BaseException:
+            if flush is not None and not made[0]:  # refused: the library does not release it
                 _callbacks.release(config.flush_user_data)
-            _errors.fail(status)
-        self._open(made[0], layout, label or "", Owner(made[0], self._device))
+            raise
+        owner = Owner(made[0], self._device)
+        table = FieldTable.of_array(layout) if fields is None else source.table(made[0])
+        self._open(made[0], table, label or "", owner)
         self._has_python_callbacks = flush is not None
         # The fast path fails whenever a callback or the worker must take part.
         self._fast_synchronize = flush is None and worker == "shared"
 
     def _create(self, code: int, layout: Layout, config: Any, made: Any) -> int:
         return int(lib.bb_manager_create(code, len(layout.shape), layout.shape or [0], config, made))
+
+    def _create_fields(self, source: NewFields | GroupFields, config: Any, made: Any) -> int:
+        return int(source.function(*source.arguments, config, made))
 
     @classmethod
     def from_array(cls: type[Self], array: npt.ArrayLike, **config: Any) -> Self:
@@ -141,6 +166,34 @@ class CBufferManager(ManagerWrites):
         return cls(initial.shape, dtype, initial=initial.astype(dtype, copy=False), **config)
 
     @classmethod
+    def from_group(
+        cls: type[Self], group: BufferGroup, space: Literal["shared", "persistent"] = "shared", **config: Any
+    ) -> Self:
+        """Creates a manager whose fields are the buffers of a registry's group in one memory space, at the same offsets as on
+        the device, so that one copy of the bytes moves all of them.
+
+        The layout is read once. Aliases, and buffers that share memory by a plan, are fields that overlap. The state is zeros.
+
+        Args:
+            group: The group: `registry.group(parent)`.
+            space: The region whose buffers are the fields.
+            **config: The other arguments of the class.
+
+        >>> group = backbuf.BufferGroup("solver")
+        >>> group.register("k1", 3, "shared")
+        >>> group.register("k2", 5, "shared")
+        >>> m = backbuf.CBufferManager.from_group(group)
+        >>> [(field.name, field.shape, field.byte_offset) for field in m.fields.values()]
+        [('k1', (3,), 0), ('k2', (5,), 12)]
+        """
+        from .registry import BufferGroup
+
+        for name in ("shape", "dtype", "fields", "initial"):
+            if name in config:
+                raise TypeError(f"{name}: the group determines the fields, which begin with zeros")
+        return cls(fields=GroupFields(instance_of(group, BufferGroup, "group"), space), **config)
+
+    @classmethod
     def _attached(cls: type[Self], handle: Any, dtype: npt.DTypeLike | None) -> Self:
         found = _callbacks.native_address(handle, "handle")
         if found is None:
@@ -149,10 +202,7 @@ class CBufferManager(ManagerWrites):
         self._callback_errors = _callbacks.CallbackErrors()
         self._id, self._backend = ffi.cast("bb_manager *", found), "attached"
         info = self._info()
-        own = dtype_of(info.dtype) if dtype is None else dtype_from(dtype)
-        if own.itemsize != info.element_size or own.hasobject:
-            raise TypeError(f"dtype {own} has {own.itemsize} bytes an element, the state has {info.element_size}")
-        self._open(self._id, Layout(tuple(info.shape[0 : info.ndim]), own), text(info.label), None)
+        self._open(self._id, FieldTable.of_manager(self._id, dtype), text(info.label), None)
         self._has_python_callbacks = False
         self._fast_synchronize = True
         return self
@@ -267,7 +317,7 @@ class CBufferManager(ManagerWrites):
         For states larger than 8 MiB it also frees the memory of the back copy, if nothing was written since the last
         publish. It waits while another thread is in a `back()` block, or while a kernel or a flush runs.
         """
-        self._wait(lib.bb_manager_trim, timeout)
+        self._call(lib.bb_manager_trim, timeout)
 
     def close(self, timeout: float | None = None) -> None:
         """Refuses new work, publishes accepted writes, and wakes waiting threads. Fronts stay readable. Repeated calls are
@@ -317,7 +367,7 @@ class CBufferManager(ManagerWrites):
 
     def _forget(self) -> None:
         self._id = None
-        self._set_target(0, self._layout.dtype, "V", self._layout.itemsize, self._layout.shape)
+        self._aim(0)
 
     def __enter__(self: Self) -> Self:
         return self

@@ -4,42 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
 from . import _callbacks, _errors, _html
+from ._array_writes import HotBase
+from ._fields import FieldTable
 from ._front import Front
 from ._layout import Layout
-from ._library import address, ffi, hot, lib
-from ._memory import Array
+from ._library import address, ffi, lib
 from ._owner import Owner, Unique
 from ._statistics import Statistics, statistics
 from ._watch import Waiters
 
-if TYPE_CHECKING or hot is None:
-
-    class _Base:
-        """The attributes of the extension's base type, without the extension."""
-
-        _fast_synchronize: bool
-
-        def _set_target(self, manager: int, dtype: object, kind: str, size: int, shape: tuple[int, ...], /) -> None: ...
-
-        def __setitem__(self, index: Any, value: Any) -> None:
-            self._assign(index, value)  # type: ignore[attr-defined]  # of ManagerWrites
-
-else:
-    _Base = hot.Hot
-
 _STATES = ("open", "closing", "closed", "poisoned")
 
 
-class ManagerHandle(_Base, Unique):
+class ManagerHandle(HotBase, Unique):
     """A manager's handle; base class of `CBufferManager`."""
 
     _copy_hint = "copy its state by m.snapshot()"
+    _table: FieldTable
     _layout: Layout
+    """Of a state without fields; otherwise an object that refuses its use."""
     _label: str
     _owner: Owner | None = None
     _device: object = None
@@ -50,35 +38,47 @@ class ManagerHandle(_Base, Unique):
     _has_python_callbacks: bool
     _loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Waiters] | None = None
 
-    def _open(self, manager: Any, layout: Layout, label: str, owner: Owner | None) -> None:
-        self._id, self._layout, self._label, self._owner = manager, layout, label, owner
-        kind = layout.dtype.kind if layout.dtype.kind in "fiu" and layout.dtype.isnative else "V"
-        self._set_target(address(manager), layout.dtype, kind, layout.itemsize, layout.shape)
+    def _open(self, manager: Any, table: FieldTable, label: str, owner: Owner | None) -> None:
+        self._id, self._table, self._layout, self._label, self._owner = manager, table, table.single, label, owner
+        self._aim(address(manager))
+
+    def _aim(self, manager: int) -> None:
+        """Sets the target of the extension's fast paths; 0 turns them off."""
+        array = self._table.array
+        if array is None:  # each field is a target of its own
+            self._set_target(manager, None, "V", 0, (), 0, None)
+        else:
+            self._set_target(manager, array.dtype, array.kind, array.itemsize, array.shape, 0, None)
+
+    def _array_layout(self, what: str) -> Layout:
+        if self._table.array is None:
+            raise AttributeError(f"a manager with fields has no {what}: use that of a field, as in m.fields")
+        return self._table.array
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Number of elements along each axis."""
-        return self._layout.shape
+        return self._array_layout("shape").shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of an element."""
-        return self._layout.dtype
+        return self._array_layout("dtype").dtype
 
     @property
     def ndim(self) -> int:
         """Number of axes."""
-        return len(self._layout.shape)
+        return len(self._array_layout("ndim").shape)
 
     @property
     def size(self) -> int:
         """Number of elements."""
-        return self._layout.elements
+        return self._array_layout("size").elements
 
     @property
     def nbytes(self) -> int:
-        """Size of the state in bytes."""
-        return self._layout.elements * self._layout.itemsize
+        """Size of the state in bytes, up to the end of its last field."""
+        return max(layout.byte_offset + layout.nbytes for layout in self._table.layouts.values())
 
     @property
     def label(self) -> str:
@@ -108,12 +108,16 @@ class ManagerHandle(_Base, Unique):
         Raises:
             ClosedError: The manager is destroyed.
         """
-        return Front(self, self._layout)
+        return Front(self, self._table)
 
-    def snapshot(self) -> Array:
-        """A copy of the newest front: a writable array with the manager's shape and dtype."""
+    def snapshot(self) -> Any:
+        """A copy of the newest front: a writable array with the manager's shape and dtype, or a dict of arrays by the names of
+        the fields.
+        """
         with self.front() as front:
-            return np.array(front.array)
+            if self._table.array is not None:
+                return np.array(front.array)
+            return {name: np.array(array) for name, array in front.fields.items()}
 
     def statistics(self) -> Statistics:
         """The manager's counters.
@@ -171,10 +175,10 @@ class ManagerHandle(_Base, Unique):
             except _errors.BackbufError as exception:
                 state = _errors.status_names()[exception.status]
         label = f"'{self._label}' " if self._label else ""
-        return f"<{type(self).__name__} {label}{self.shape} {self.dtype}, {self._backend}, {state}>"
+        return f"<{type(self).__name__} {label}{self._table.describe()}, {self._backend}, {state}>"
 
     def _repr_html_(self) -> str:
-        rows: dict[str, object] = {"shape": self.shape, "dtype": self.dtype, "bytes": self.nbytes, "backend": self._backend}
+        rows = self._table.rows() | {"bytes": self.nbytes, "backend": self._backend}
         try:
             info, counted = self._info(), self.statistics()
         except _errors.BackbufError:

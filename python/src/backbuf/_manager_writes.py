@@ -1,167 +1,119 @@
-"""Queued writes of a manager: updates, fills, regions, kernels, batches, the back copy, and tasks."""
+"""Queued writes of a manager: its array or fields, batches, the back copy, and tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn
 
+import numpy as np
 import numpy.typing as npt
 
-from . import _callbacks
+from . import _callbacks, _html
 from ._arguments import unsigned
-from ._batch import Back, Batch, Task
-from ._layout import PutStructs, RegionStruct, UpdateStruct, fill_of, pointer, update_of, updates_of
-from ._library import ffi, lib
+from ._array_writes import ArrayWrites, HotBase
+from ._back import Back
+from ._batch import Batch, Task
+from ._layout import Layout
+from ._library import lib, use_extension
 from ._manager_handle import ManagerHandle
-from ._wait import interruptible
+from ._owner import Unique
 
 
-class ManagerWrites(ManagerHandle):
+class Field(ArrayWrites, HotBase, Unique):
+    """One array of a manager with fields, for writes: `m["qpos"][2:4] = values`, `m["qpos"].enqueue(values)`.
+
+    Reading is by fronts: `f["qpos"]`. It keeps its manager alive.
+    """
+
+    _copy_hint = "copy the state by m.snapshot()"
+
+    @classmethod
+    def _of(cls, manager: ManagerWrites, layout: Layout) -> Field:
+        self = cls.__new__(cls)
+        self._layout = layout
+        self._set_target(0, layout.dtype, layout.kind, layout.itemsize, layout.shape, layout.field, manager)
+        return self
+
+    def _holder(self) -> ManagerWrites:
+        return self._manager  # type: ignore[no-any-return]
+
+    def _fail(self, status: int) -> NoReturn:
+        self._holder()._fail(status)
+
+    @property
+    def name(self) -> str:
+        """The name of the field."""
+        return self._layout.name or "state"
+
+    @property
+    def manager(self) -> ManagerWrites:
+        """The manager."""
+        return self._holder()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of elements along each axis."""
+        return self._layout.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of an element."""
+        return self._layout.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self._layout.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self._layout.elements
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return self._layout.nbytes
+
+    @property
+    def byte_offset(self) -> int:
+        """Where the field begins in the state, in bytes: for native code that reads fronts."""
+        return self._layout.byte_offset
+
+    def __getitem__(self, index: Any) -> NoReturn:
+        raise TypeError(f"a field cannot be read by index (writes are queued): use m.front()[{self.name!r}]")
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> NoReturn:
+        raise TypeError(f"a field is not an array (it changes): use m.front()[{self.name!r}]")
+
+    def __repr__(self) -> str:
+        return f"<Field '{self.name}' {self.shape} {self.dtype} of {self.manager!r}>"
+
+    def _repr_html_(self) -> str:
+        rows = {"shape": self.shape, "dtype": self.dtype, "bytes": self.nbytes, "byte_offset": self.byte_offset}
+        return _html.table(f"Field {self.name}", rows)
+
+
+class ManagerWrites(ArrayWrites, ManagerHandle):
     """The writing methods of a manager; base class of `CBufferManager`. Any thread may call them."""
 
-    def enqueue(self, data: Any, byte_offset: int = 0, timeout: float | None = None) -> None:
-        """Queues a write. The data is copied before the call returns.
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """The fields by name, in their order; a manager made without fields has one, "state".
 
-        Args:
-            data: An array of the state's dtype, a number for one element, raw bytes of whole elements, a `BufferUpdate`, or
-                a list of `BufferUpdate`, which is queued as one batch.
-            byte_offset: Offset in the state, in bytes.
-            timeout: Seconds to wait while the queue is full; 0 does not wait, None waits without limit.
-
-        Raises:
-            TypeError: The dtype of `data` differs from the state's.
-            OutOfRangeError: The write exceeds the state.
-            FullError: The queue is full and the timeout is 0.
-            WaitTimeoutError: The queue was full until the timeout expired.
-            ClosedError: The manager is closed.
-
-        >>> m = backbuf.CBufferManager(8, "f4")
-        >>> m.enqueue(np.array([1, 2], "f4"), 4)
-        >>> m.enqueue([backbuf.BufferUpdate(0, 1, 9.0), backbuf.BufferUpdate(16, 1, 5.0)])
-        >>> _ = m.synchronize()
-        >>> m.snapshot()
-        array([9., 1., 2., 0., 5., 0., 0., 0.], dtype=float32)
+        >>> m = backbuf.CBufferManager(fields={"qpos": (7, "f8"), "depth": ((480, 640), "u2")})
+        >>> [(field.name, field.shape) for field in m.fields.values()]
+        [('qpos', (7,)), ('depth', (480, 640))]
         """
-        if isinstance(data, list):
-            if byte_offset:
-                raise ValueError(f"byte_offset = {byte_offset}: each BufferUpdate of a list has its own offset")
-            updates = updates_of(self._layout, data)
-            structs = ffi.new("bb_update[]", len(updates))
-            for number, update in enumerate(updates):
-                structs[number] = update.struct[0]
-            self._wait(lib.bb_manager_enqueue_updates, timeout, structs, len(updates))
-            return
-        update = update_of(self._layout, data, byte_offset)
-        self._wait(lib.bb_manager_enqueue_update, timeout, update.struct)
+        return MappingProxyType({name: Field._of(self, layout) for name, layout in self._table.layouts.items()})
 
-    def enqueue_borrowed(self, data: Any, byte_offset: int = 0, timeout: float | None = None) -> None:
-        """Queues a write without copying the data before the call returns, for large arrays that do not change.
-
-        The data is used in place and kept alive until the manager has copied it into the state and its worker has released
-        it, which may be after the publish; a bytearray cannot be resized until then. Changes made to it meanwhile may or
-        may not be in the state.
-
-        Args:
-            data: A contiguous array of the state's dtype, or a buffer of raw bytes.
-            byte_offset: As for `enqueue`.
-            timeout: As for `enqueue`.
-
-        Raises:
-            TypeError: The dtype of `data` differs from the state's.
-            BufferError: The data cannot be used in place.
-
-        The other errors are those of `enqueue`.
-
-        >>> m = backbuf.CBufferManager((1000, 1000), "f4")
-        >>> m.enqueue_borrowed(np.ones((1000, 1000), "f4"))
-        >>> _ = m.synchronize()
-        >>> m.snapshot().sum()
-        np.float32(1000000.0)
-        """
-        array, manager = self._layout.borrowed(data), self._pointer()
-        update = UpdateStruct(self._layout, array, byte_offset).struct
-        release = ffi.cast("bb_release_fn", _callbacks.drop_function())
-        key = _callbacks.retain(_callbacks.Borrowed(array))
-        self._has_python_callbacks = True
-        status = lib.BB_E_STATE
-
-        def call(left: int) -> int:
-            nonlocal status
-            status = int(lib.bb_manager_enqueue_borrowed(manager, update, release, key, left))
-            return status
-
-        try:
-            self._check(interruptible(timeout, call))
-        finally:
-            if status != 0:  # refused: the library does not release it
-                _callbacks.release(key)
-
-    def fill(self, value: Any, byte_offset: int = 0, count: int | None = None, timeout: float | None = None) -> None:
-        """Queues `count` copies of one element from `byte_offset` on; without a count, up to the end of the state.
-
-        `timeout` and errors are those of `enqueue`.
-        """
-        element, start, many = fill_of(self._layout, value, byte_offset, count)
-        self._wait(lib.bb_manager_enqueue_fill, timeout, 0, start, many, pointer(element))
-
-    def put(self, indices: Any, values: Any, timeout: float | None = None) -> None:
-        """Queues writes of single elements by flat index, as one batch.
-
-        Args:
-            indices: Flat indices; negative ones count from the end.
-            values: One value for each index; they are broadcast and cast as in `m[...] = values`.
-            timeout: As for `enqueue`.
-
-        >>> m = backbuf.CBufferManager((2, 3), "i4")
-        >>> m.put([0, -1], [5, 6])
-        >>> _ = m.synchronize()
-        >>> m.snapshot()
-        array([[5, 0, 0],
-               [0, 0, 6]], dtype=int32)
-        """
-        puts = PutStructs(self._layout, indices, values)
-        self._wait(lib.bb_manager_enqueue_updates, timeout, puts.structs, puts.count)
+    def _holder(self) -> ManagerWrites:
+        return self
 
     def tag(self, tag: int, timeout: float | None = None) -> None:
         """Queues a number, such as a step of the simulation: fronts have it as `tag` once they contain all earlier writes."""
-        self._wait(lib.bb_manager_enqueue_tag, timeout, unsigned(tag, "tag"))
-
-    def enqueue_kernel(
-        self,
-        kernel: Any,
-        user_data: Any = None,
-        *,
-        byte_offset: int = 0,
-        count: int | None = None,
-        any_thread: bool = False,
-        overwrites: bool = False,
-        timeout: float | None = None,
-    ) -> None:
-        """Queues a function that modifies a range of the back copy, after all earlier writes.
-
-        Args:
-            kernel: A native function, which runs without the GIL: the address of a `void (*)(void *back, const void *front,
-                uint64_t count, void *user_data)`, a Numba `@cfunc`, or a ctypes or cffi function. Or a Python function
-                `(back, front)`, which gets the range of both copies as 1-d arrays and may keep them; its changes are copied
-                into the state when it returns.
-            user_data: Passed to a native kernel and kept alive for it: an address, a cffi or ctypes object, or a NumPy
-                array.
-            byte_offset: Begin of the range, in bytes.
-            count: Number of elements; None extends the range to the end of the state.
-            any_thread: Whether a synchronizing thread may run it; otherwise only the worker does.
-            overwrites: Whether it writes the whole range and reads nothing of it.
-            timeout: As for `enqueue`.
-
-        The next `synchronize` raises the exception of a Python kernel, which then has changed nothing.
-
-        >>> m = backbuf.CBufferManager(4, "f4", initial=[1, 2, 3, 4])
-        >>> m.enqueue_kernel(lambda back, front: np.multiply(front, 10, out=back))
-        >>> _ = m.synchronize()
-        >>> m.snapshot()
-        array([10., 20., 30., 40.], dtype=float32)
-        """
-        with self._kernel(kernel, user_data, byte_offset, count, any_thread, overwrites) as struct:
-            self._wait(lib.bb_manager_enqueue_kernel, timeout, struct)
+        self._call(lib.bb_manager_enqueue_tag, timeout, unsigned(tag, "tag"))
 
     def batch(self, timeout: float | None = None) -> Batch:
         """Groups writes that are published together, even if another thread synchronizes in between. An exception in the block
@@ -214,21 +166,23 @@ class ManagerWrites(ManagerHandle):
         return Task(self, label)
 
     def _assign(self, index: Any, value: Any) -> None:
-        """`self[index] = value`, which the base class calls."""
-        region = RegionStruct(self._layout, index, value)
-        self._wait(lib.bb_manager_enqueue_region, None, region.struct)
+        if isinstance(index, str) and (self._table.array is None or index in self._table.layouts):
+            self[index][...] = value
+        else:
+            super()._assign(index, value)
 
-    def __getitem__(self, index: Any) -> NoReturn:
+    def __getitem__(self, index: Any) -> Field:
+        if isinstance(index, str) and (self._table.array is None or index in self._table.layouts):
+            return Field._of(self, self._table.layout(index))
         raise TypeError(f"{type(self).__name__} cannot be read by index (writes are queued): use m.front() or m.snapshot()")
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> NoReturn:
         raise TypeError(f"a {type(self).__name__} is not an array (it changes): use m.front().array or m.snapshot()")
 
-    def _kernel(self, kernel: Any, *how: Any) -> _callbacks.KernelStruct:
+    def _kernel(self, layout: Layout, kernel: Any, *how: Any) -> _callbacks.KernelStruct:
         if _callbacks.native_address(kernel, "kernel") is None:
             self._has_python_callbacks, self._fast_synchronize = True, False
-        return _callbacks.KernelStruct(self._layout, self._pointer(), self._callback_errors, kernel, *how)
+        return _callbacks.KernelStruct(layout, self._pointer(), self._callback_errors, kernel, *how)
 
-    def _wait(self, function: Callable[..., int], timeout: float | None, *arguments: Any) -> None:
-        manager = self._pointer()
-        self._check(interruptible(timeout, lambda left: function(manager, *arguments, left)))
+
+use_extension(Field, "enqueue", "put")

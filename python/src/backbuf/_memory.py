@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from types import FrameType
 from typing import Any
@@ -28,13 +29,15 @@ class Memory:
         self._owner, self._size, self._writable = owner, size, writable
         self.__array_interface__ = {"shape": (size,), "typestr": "|u1", "data": (address, not writable), "version": 3}
 
-    def array(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-        """An array of this dtype and shape over the memory."""
-        if self._size == 0:
+    def array(self, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int = 0) -> Array:
+        """An array of this dtype and shape over the memory, from `offset` bytes on."""
+        size = dtype.itemsize * math.prod(shape)
+        if size == 0:
             empty = np.empty(shape, dtype)
             empty.flags.writeable = self._writable
             return empty
-        return np.asarray(self).view(dtype).reshape(shape)
+        whole = np.asarray(self)
+        return (whole if size == self._size else whole[offset : offset + size]).view(dtype).reshape(shape)
 
 
 class LeasedMemory(Memory, Unique):
