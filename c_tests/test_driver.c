@@ -370,6 +370,60 @@ static void a_driver_explains_its_failures(void) {
     destroy(device, &d);
 }
 
+/* --- managers on devices of every kind, by their config --- */
+
+static bb_manager *manager_on(bb_device *device, uint64_t watchdog, bb_status want) {
+    bb_manager *m = NULL;
+    bb_manager_config config = defaults("on a device");
+    config.device = device, config.watchdog_ns = watchdog;
+    EXPECT(want, bb_manager_create(BB_U32, 1, SHAPE(8), &config, &m));
+    CHECK((m == NULL) == (want != BB_OK));
+    return m;
+}
+
+static void *make_elsewhere(void *device) {
+    bb_manager *m = NULL;
+    bb_manager_config config;
+    (void)bb_manager_config_init(&config);
+    config.device = device, config.watchdog_ns = BB_MS(1);
+    THREAD_CHECK(bb_manager_create(BB_U32, 1, SHAPE(8), &config, &m) == BB_E_TIMEOUT && m == NULL);
+    return NULL;
+}
+
+static void a_config_names_the_device_of_a_manager(void) {
+    for (uint32_t flags = 0; flags <= BB_DEVICE_HOST_DRIVEN; flags++) {
+        bb_device *device = NULL;
+        bb_device_front front;
+        OK(bb_device_create_host(flags, "host", &device));
+        bb_manager *m = manager_on(device, BB_SEC(HANG_SECONDS), BB_OK);
+        OK(put_u32(m, 3, 7, BB_SEC(HANG_SECONDS)));
+        OK(bb_manager_enqueue_tag(m, 42, BB_SEC(HANG_SECONDS)));
+        OK(bb_manager_synchronize(m, BB_SEC(HANG_SECONDS)));
+        OK(bb_manager_acquire_front_device(m, &front));
+        TEST_ASSERT_EQUAL_UINT32(7, ((const uint32_t *)(uintptr_t)front.native)[3]);
+        CHECK(front.epoch == 1 && front.tag == 42 && front.bytes == 32 && front.reserved == 0 && front.slot < 8);
+        OK(bb_lease_release(front.lease));
+        EXPECT(BB_E_STALE, bb_lease_release(front.lease));
+        if (flags == BB_DEVICE_HOST_DRIVEN) {
+            join(start(make_elsewhere, device)); /* this thread does not poll */
+        }
+        OK(bb_manager_destroy(m));
+        OK(bb_device_destroy(device));
+        (void)manager_on(device, 0, BB_E_STALE);
+        MESSAGE_HAS("device");
+    }
+    bb_manager *const plain = make_u32(8, NULL);
+    bb_device_front front = {.native = 77};
+    EXPECT(BB_E_STATE, bb_manager_acquire_front_device(plain, &front));
+    MESSAGE_HAS("create it on a device");
+    TEST_ASSERT_EQUAL_UINT64(77, front.native);
+    EXPECT(BB_E_NULL, bb_manager_acquire_front_device(plain, NULL));
+    MESSAGE_HAS("front");
+    (void)manager_on((bb_device *)plain, 0, BB_E_KIND);
+    (void)manager_on((bb_device *)&front, 0, BB_E_HANDLE);
+    OK(bb_manager_destroy(plain));
+}
+
 /* --- failures of each call --- */
 
 /* What the newest front and its device copy hold. */
@@ -478,6 +532,7 @@ int main(void) {
     RUN_TEST(fences_that_cannot_have_passed_lose_the_device);
     RUN_TEST(statuses_that_no_driver_returns_are_failures_of_the_backend);
     RUN_TEST(a_driver_explains_its_failures);
+    RUN_TEST(a_config_names_the_device_of_a_manager);
     RUN_TEST(a_failure_of_any_call_of_a_publish_loses_nothing);
     RUN_TEST(a_failure_while_a_manager_is_made_leaves_nothing);
     return UNITY_END();
