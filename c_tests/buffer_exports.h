@@ -86,11 +86,14 @@ ON_HANDLE(bb_device_buffer_native, bb_device_buffer_native(h, &(uint64_t){0}))
 ON_HANDLE(bb_device_buffer_destroy, bb_device_buffer_destroy(h))
 
 ON_HANDLE(bb_immediate_staging_write, bb_immediate_staging_write(h, 0, "abc", 3))
+ON_HANDLE(bb_immediate_staging_info_get, bb_immediate_staging_info_get(h, sizeof(bb_buffer_info), &(bb_buffer_info){0}))
 ON_HANDLE(bb_immediate_staging_bytes, bb_immediate_staging_bytes(h, &(bb_span){0}))
 ON_HANDLE(bb_immediate_staging_upload_to, bb_immediate_staging_upload_to(h, beside.encoder, beside.target, 0))
 ON_HANDLE(bb_immediate_staging_destroy, bb_immediate_staging_destroy(h))
 MAKES(bb_deferred_staging_map_async, bb_request, bb_request_release, bb_deferred_staging_map_async(h, NULL, &made))
 ON_HANDLE(bb_deferred_staging_write, bb_deferred_staging_write(h, 0, "abc", 3))
+ON_HANDLE(bb_deferred_staging_unmap, bb_deferred_staging_unmap(h))
+ON_HANDLE(bb_deferred_staging_info_get, bb_deferred_staging_info_get(h, sizeof(bb_buffer_info), &(bb_buffer_info){0}))
 ON_HANDLE(bb_deferred_staging_bytes, bb_deferred_staging_bytes(h, &(bb_span){0}))
 ON_HANDLE(bb_deferred_staging_upload_to, bb_deferred_staging_upload_to(h, beside.encoder, beside.target, 0))
 ON_HANDLE(bb_deferred_staging_destroy, bb_deferred_staging_destroy(h))
@@ -99,6 +102,7 @@ MAKES(bb_readback_read, bb_reading, bb_reading_release, bb_readback_read(h, besi
 MAKES(bb_readback_read_in, bb_reading, bb_reading_release,
       bb_readback_read_in(h, beside.encoder, beside.target, 1, 5, &made))
 ON_HANDLE(bb_reading_then, bb_reading_then(h, &one_read))
+ON_HANDLE(bb_readback_info_get, bb_readback_info_get(h, sizeof(bb_buffer_info), &(bb_buffer_info){0}))
 ON_HANDLE(bb_readback_stats_get, bb_readback_stats_get(h, sizeof(bb_readback_stats), &(bb_readback_stats){0}))
 ON_HANDLE(bb_readback_destroy, bb_readback_destroy(h))
 ON_HANDLE(bb_reading_poll, bb_reading_poll(h))
@@ -118,6 +122,7 @@ ON_HANDLE(bb_dynamic_end_update, bb_dynamic_end_update(h, &beside.slice))
 ON_HANDLE(bb_dynamic_update, bb_dynamic_update(h, "abc", 3, &(bb_dynamic_slice){0}))
 ON_HANDLE(bb_dynamic_flush, bb_dynamic_flush(h))
 ON_HANDLE(bb_dynamic_end_frame, bb_dynamic_end_frame(h))
+ON_HANDLE(bb_dynamic_info_get, bb_dynamic_info_get(h, sizeof(bb_buffer_info), &(bb_buffer_info){0}))
 ON_HANDLE(bb_dynamic_stats_get, bb_dynamic_stats_get(h, sizeof(bb_dynamic_stats), &(bb_dynamic_stats){0}))
 ON_HANDLE(bb_dynamic_destroy, bb_dynamic_destroy(h))
 
@@ -146,6 +151,9 @@ ON_HANDLE(bb_dynamic_destroy, bb_dynamic_destroy(h))
         END(bb_readback_destroy, READBACK), CASE(bb_reading_poll, READING), CASE(bb_reading_wait, READING),            \
         CASE(bb_reading_bytes, READING), END(bb_reading_release, READING), CASE(bb_dynamic_begin_update, DYNAMIC),     \
         CASE(bb_dynamic_end_update, DYNAMIC), CASE(bb_dynamic_update, DYNAMIC), CASE(bb_dynamic_flush, DYNAMIC),       \
-        CASE(bb_dynamic_end_frame, DYNAMIC), CASE(bb_dynamic_stats_get, DYNAMIC), END(bb_dynamic_destroy, DYNAMIC)
+        CASE(bb_immediate_staging_info_get, IMMEDIATE), CASE(bb_deferred_staging_info_get, DEFERRED),                  \
+        CASE(bb_deferred_staging_unmap, DEFERRED), CASE(bb_readback_info_get, READBACK),                               \
+        CASE(bb_dynamic_info_get, DYNAMIC), CASE(bb_dynamic_end_frame, DYNAMIC), CASE(bb_dynamic_stats_get, DYNAMIC),  \
+        END(bb_dynamic_destroy, DYNAMIC)
 
 #endif

@@ -96,8 +96,8 @@ static void use_a_ring_once(uint32_t round) {
     OK(bb_sender_attach_receiver(tx, &rx));
     bb_stream_config config;
     OK(bb_stream_config_init(&config));
-    config.buffer_size = 32;
-    config.pool_size = round % 3;
+    config.pool_size = 64;
+    config.pool_count = round % 3;
     OK(bb_spsc_into_stream(rx, &config, &stream));
     for (size_t i = 0; i < LENGTH(chunks); i++) {
         (void)bb_sender_send(tx, bytes, 32, &n);
@@ -106,7 +106,7 @@ static void use_a_ring_once(uint32_t round) {
     OK(bb_lease_release(chunks[0].lease));
     OK(bb_lease_release(chunks[1].lease));
     if (round % 2 == 0) {
-        (void)bb_sender_reserve(tx, 1, &free);
+        CHECK(bb_sender_reserve(tx, 1, &free) != BB_E_NULL);
         OK(bb_sender_destroy(tx));
         (void)bb_sender_commit(tx, 0);
     } else {

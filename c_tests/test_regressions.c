@@ -1,5 +1,8 @@
 /* Known bugs of other double-buffering designs, one test each. */
 #include "support.h"
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 
 enum { COUNT = 256 };
 
@@ -74,6 +77,52 @@ static void no_wake_up_is_lost_between_push_and_wait(void) {
         join(thread);
         OK(bb_manager_destroy(s.m));
     }
+}
+
+/* --- a wait without a predicate returns when anything wakes it: here signals, before the epoch has come --- */
+
+static _Atomic int signals_seen;
+static void on_signal(int number) {
+    (void)number;
+    atomic_fetch_add(&signals_seen, 1);
+}
+
+typedef struct waiter {
+    bb_manager *m;
+    _Atomic int state; /* 1: about to wait, 2: returned */
+    uint64_t epoch;
+} waiter;
+
+static void *wait_for_the_first_epoch(void *argument) {
+    waiter *const w = argument;
+    atomic_store(&w->state, 1);
+    THREAD_OK(bb_manager_wait_epoch(w->m, 0, BB_FOREVER, &w->epoch));
+    atomic_store(&w->state, 2);
+    return NULL;
+}
+
+static void a_wait_that_is_woken_early_waits_on(void) {
+    struct sigaction action = {.sa_handler = on_signal}, before; /* without SA_RESTART: system calls are interrupted */
+    TEST_ASSERT_EQUAL_INT(0, sigaction(SIGUSR1, &action, &before));
+    bb_manager *m = make_u32(2, NULL);
+    waiter w = {.m = m};
+    const pthread_t thread = start(wait_for_the_first_epoch, &w);
+    while (atomic_load(&w.state) == 0) {
+        sched_yield();
+    }
+    for (int sent = 1; sent <= 500; sent++) {
+        TEST_ASSERT_EQUAL_INT(0, pthread_kill(thread, SIGUSR1));
+        while (atomic_load(&signals_seen) < sent) {
+            TEST_ASSERT_EQUAL_INT_MESSAGE(1, atomic_load(&w.state), "the wait returned before the epoch");
+            sched_yield();
+        }
+    }
+    TEST_ASSERT_EQUAL_INT_MESSAGE(1, atomic_load(&w.state), "the wait returned before the epoch");
+    publish(m, 0, 7);
+    join(thread);
+    TEST_ASSERT_EQUAL_UINT64(1, w.epoch);
+    TEST_ASSERT_EQUAL_INT(0, sigaction(SIGUSR1, &before, NULL));
+    OK(bb_manager_destroy(m));
 }
 
 static void *publish_own(void *argument) {
@@ -240,6 +289,7 @@ int main(void) {
     RUN_TEST(the_back_copy_is_not_one_epoch_stale_after_the_swap);
     RUN_TEST(an_empty_synchronize_does_not_go_back_in_time);
     RUN_TEST(no_wake_up_is_lost_between_push_and_wait);
+    RUN_TEST(a_wait_that_is_woken_early_waits_on);
     RUN_TEST(several_synchronizers_do_not_share_one_event);
     RUN_TEST(a_readers_front_is_not_rewritten_under_it);
     RUN_TEST(half_of_a_batch_is_not_published_by_somebody_elses_synchronize);

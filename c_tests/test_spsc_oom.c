@@ -58,8 +58,8 @@ static bb_status attach_receiver(void) { return bb_sender_attach_receiver(tx, &r
 static bb_status into_stream(void) {
     bb_stream_config config;
     const bb_status status = bb_stream_config_init(&config);
-    config.buffer_size = 256;
-    config.pool_size = 2;
+    config.pool_size = 256;
+    config.pool_count = 2;
     return status == BB_OK ? bb_spsc_into_stream(rx, &config, &stream) : status;
 }
 static bb_status stream_fd(void) { return bb_stream_fd(stream, &descriptor); }

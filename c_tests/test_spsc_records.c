@@ -284,26 +284,26 @@ static void a_receiver_that_went_with_a_span_holds_nothing(void) {
 }
 
 static void a_stream_takes_whole_records(void) {
-    ring r = make_overwriting(4);
+    ring r = make_overwriting(8);
     bb_stream_config config = stream_defaults();
     bb_stream *stream = NULL;
     config.record_size = RECORD + 1;
     EXPECT(BB_E_ARGUMENT, bb_spsc_into_stream(r.rx, &config, &stream));
     config.record_size = 0;
-    config.buffer_size = 30;
+    config.pool_size = 64; /* five records */
     stream = make_stream(&r, &config);
-    send_numbers(&r, 7);
+    send_numbers(&r, 11);
     bb_chunk chunk;
     OK(bb_stream_next(stream, 0, &chunk));
-    TEST_ASSERT_EQUAL_UINT64(2 * RECORD, chunk.bytes);
+    TEST_ASSERT_EQUAL_UINT64(5 * RECORD, chunk.bytes);
     TEST_ASSERT_EQUAL_UINT64(3, number_of(chunk.data));
-    send_numbers(&r, 7); /* an open span does not change */
+    send_numbers(&r, 11); /* a held chunk does not change */
     TEST_ASSERT_EQUAL_UINT64(4, number_of((const uint8_t *)chunk.data + RECORD));
     OK(bb_lease_release(chunk.lease));
     OK(bb_sender_close(r.tx));
-    for (uint64_t number = 10; number < 14; number += 2) {
+    for (uint64_t number = 14; number < 22; number += 5) {
         OK(bb_stream_next(stream, 0, &chunk));
-        TEST_ASSERT_EQUAL_UINT64(2 * RECORD, chunk.bytes);
+        TEST_ASSERT_EQUAL_UINT64((number == 14 ? 5 : 3) * RECORD, chunk.bytes);
         TEST_ASSERT_EQUAL_UINT64(number, number_of(chunk.data));
         OK(bb_lease_release(chunk.lease));
     }

@@ -1,9 +1,9 @@
 /* Streams: chunks of what arrives in a ring, in buffers of their own; sizes, records, batches and the end. */
 #include "ring.h"
 
-static bb_stream *make_records(ring *r, uint64_t buffer_size, uint64_t min_size, uint64_t record_size) {
+static bb_stream *make_records(ring *r, uint64_t pool_size, uint64_t min_size, uint64_t record_size) {
     bb_stream_config c = stream_defaults();
-    c.buffer_size = buffer_size;
+    c.pool_size = pool_size;
     c.min_size = min_size;
     c.record_size = record_size;
     return make_stream(r, &c);
@@ -16,8 +16,8 @@ static void defaults_are_those_of_the_header(void) {
     memset(&c, 0xA5, sizeof c);
     OK(bb_stream_config_init(&c));
     TEST_ASSERT_EQUAL_UINT32(sizeof c, c.struct_size);
-    TEST_ASSERT_EQUAL_UINT32(16, c.pool_size);
-    TEST_ASSERT_EQUAL_UINT64(8192, c.buffer_size);
+    TEST_ASSERT_EQUAL_UINT32(16, c.pool_count);
+    TEST_ASSERT_EQUAL_UINT64(8192, c.pool_size);
     TEST_ASSERT_EQUAL_UINT64(1, c.min_size);
     TEST_ASSERT_EQUAL_UINT64(0, c.record_size);
     CHECK(c.label == NULL);
@@ -43,20 +43,24 @@ static void it_takes_the_receivers_place(void) {
 
 static void a_config_that_cannot_be_is_refused_and_the_receiver_stays(void) {
     const struct {
-        uint64_t buffer_size, min_size, record_size;
+        uint64_t pool_size, min_size, record_size;
         bb_status status;
         const char *message;
-    } cases[] = {{0, 1, 0, BB_E_ARGUMENT, "buffer_size"},     {64, 65, 0, BB_E_RANGE, "min_size"},
+    } cases[] = {{0, 1, 0, BB_E_ARGUMENT, "pool_count"},
+                 {63, 1, 0, BB_E_ARGUMENT, "pool_size = 63"},
+                 {64, 65, 0, BB_E_RANGE, "min_size"},
                  {8192, 1025, 0, BB_E_RANGE, "min_size"}, /* more than the capacity */
-                 {64, UINT64_MAX, 0, BB_E_RANGE, "min_size"}, {64, 1, 65, BB_E_RANGE, "record_size"},
-                 {8192, 1, 1025, BB_E_RANGE, "record_size"},  {64, 1, UINT64_MAX, BB_E_RANGE, "record_size"}};
+                 {64, UINT64_MAX, 0, BB_E_RANGE, "min_size"},
+                 {64, 1, 65, BB_E_RANGE, "record_size"},
+                 {8192, 1, 1025, BB_E_RANGE, "record_size"},
+                 {64, 1, UINT64_MAX, BB_E_RANGE, "record_size"}};
     ring r = make_ring(1024);
     bb_stream *s = NULL;
     bb_stream_config c;
     SEND(BB_OK, &r, 5, 5);
     for (size_t i = 0; i < LENGTH(cases); i++) {
         c = stream_defaults();
-        c.buffer_size = cases[i].buffer_size;
+        c.pool_size = cases[i].pool_size;
         c.min_size = cases[i].min_size;
         c.record_size = cases[i].record_size;
         EXPECT(cases[i].status, bb_spsc_into_stream(r.rx, &c, &s));
@@ -72,7 +76,7 @@ static void a_config_that_cannot_be_is_refused_and_the_receiver_stays(void) {
         EXPECT(BB_E_VERSION, bb_spsc_into_stream(r.rx, &c, &s));
     }
     c = stream_defaults();
-    c.buffer_size = UINT64_MAX; /* a buffer is allocated when there are bytes for it */
+    c.pool_size = UINT64_MAX; /* a buffer is allocated when there are bytes for it */
     const bb_status huge = bb_spsc_into_stream(r.rx, &c, &s);
     CHECK(huge == BB_OK || huge == BB_E_RANGE || huge == BB_E_OUT_OF_MEMORY);
     if (huge == BB_OK) {

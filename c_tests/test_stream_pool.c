@@ -1,10 +1,10 @@
 /* Buffers of a stream: reused in last-in-first-out order, as large as the reads, unchanged while held. */
 #include "ring.h"
 
-static bb_stream *make_pooled(ring *r, uint64_t buffer_size, uint32_t pool_size) {
+static bb_stream *make_pooled(ring *r, uint64_t pool_size, uint32_t pool_count) {
     bb_stream_config c = stream_defaults();
-    c.buffer_size = buffer_size;
     c.pool_size = pool_size;
+    c.pool_count = pool_count;
     return make_stream(r, &c);
 }
 

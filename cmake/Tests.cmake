@@ -111,7 +111,7 @@ endif()
 # --- OpenGL: the tests of devices and of managers with device copies, on each driver that renders on the CPU;
 # on llvmpipe also as plain OpenGL 3.3, with all optional features hidden ---
 
-set(on_device back backend backpressure bounds buffer callbacks ends fuzz leases manager persistence regressions request roles stress
+set(on_device back backend backpressure bounds buffer callbacks designs ends fuzz leases manager persistence regressions request roles stress
   updates watch)
 set(drivers llvmpipe plain softpipe zink)
 if(BACKBUF_SANITIZE)
@@ -163,6 +163,13 @@ foreach(file IN LISTS files)
   if(TARGET cpp_${name}_static)
     target_compile_features(cpp_${name}_static PRIVATE cxx_std_20)
   endif()
+endforeach()
+
+# The snippets of the designs, near their own text.
+file(GLOB files CONFIGURE_DEPENDS ${sources}/c_tests/cpp/designs/*.cpp)
+foreach(file IN LISTS files)
+  cmake_path(GET file STEM name)
+  backbuf_test(cpp designs_${name} ${file})
 endforeach()
 
 # One file is one example; the flood engine of the demo is several.
@@ -231,7 +238,7 @@ if(BACKBUF_WGPU)
   set_property(TEST cpp.cpp_test_buffers.${linkage} cpp.cpp_test_device.${linkage} c.test_device.${linkage}
     APPEND PROPERTY LABELS wgpu)
   foreach(adapter IN ITEMS vulkan gl)
-    foreach(name IN ITEMS buffer request roles)
+    foreach(name IN ITEMS buffer designs request roles)
       wgpu_test(test_${name} test_${name} ${adapter})
       list(APPEND programs test_${name})
     endforeach()
@@ -301,6 +308,12 @@ list(FILTER headers EXCLUDE REGEX "macros_(push|pop)\\.hpp$")
 foreach(header IN LISTS headers)
   backbuf_header_test(${header} ${CMAKE_CXX_COMPILER} twice.cpp c++17 c++20)
 endforeach()
+
+# Ignoring the status of a function that creates something is a warning, one a call.
+add_test(NAME header.must_use COMMAND ${CMAKE_C_COMPILER} -std=c11 -c -o ${PROJECT_BINARY_DIR}/must_use.o -I ${sources}/include
+  ${sources}/c_tests/header/must_use.c)
+set_tests_properties(header.must_use PROPERTIES LABELS header
+  PASS_REGULAR_EXPRESSION "bb_manager_create.*unused.*bb_spsc_create.*unused" FAIL_REGULAR_EXPRESSION "bb_manager_destroy.*unused")
 
 # --- and after headers with common macro names; backbuf.hpp includes nearly all the others ---
 

@@ -10,7 +10,7 @@ using backbuf::CUDABuffer;
 
 // An owner registers its buffers in its constructor, under its own address.
 struct Stepper {
-    explicit Stepper(const backbuf::Registry &registry) {
+    explicit Stepper(const backbuf::BufferRegistry &registry) {
         const auto scratch = [&](const char *name, std::uint64_t begin, std::uint64_t end) {
             registry.register_buffer(this, CUDABuffer::shared(name, 3).of<double>().alive(begin, end));
         };
@@ -29,12 +29,12 @@ struct Stepper {
 };
 
 int main() try {
-    const auto registry = backbuf::Registry::create(backbuf::RegistryConfig().label("scratch"));
+    const auto registry = backbuf::BufferRegistry::create(backbuf::RegistryConfig().label("scratch"));
     const Stepper stepper(registry);
 
     constexpr std::uint32_t threads = 256;
     const auto before = registry.shared_bytes(&stepper, threads);
-    const bb_plan plan = registry.plan(&stepper, backbuf::PlanConfig().budget(5s));
+    const bb_registry_plans plan = registry.plan(&stepper, backbuf::PlanConfig().budget(5s));
     const auto after = registry.shared_bytes(&stepper, threads);
     std::fputs(registry.table(&stepper).c_str(), stdout);
     std::printf("\n%llu bytes a block, %llu without a plan%s\n", static_cast<unsigned long long>(after),

@@ -25,7 +25,8 @@ int main(void) {
         return puts(bb_last_error()), 1;
     pthread_create(&t, NULL, engine, m);
     for (int i = 0; i < 10 && bb_manager_wait_epoch(m, seen, BB_MS(100), &seen) == BB_OK; i++) {
-        bb_manager_acquire_front(m, &f);
+        if (bb_manager_acquire_front(m, &f) != BB_OK)
+            break;
         printf("step %llu: %f\n", (unsigned long long)f.tag, ((const float *)f.data)[0]);
         bb_lease_release(f.lease);
     }

@@ -9,7 +9,7 @@
  * - Every function that can fail returns a bb_status: BB_OK or a negative failure. A refused call changes nothing and writes
  *   no output; bb_last_error() returns its message. Calls that move bytes through a ring are the exception: they always write
  *   the number of bytes moved. BB_E_FULL, BB_E_EMPTY, BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED of a ring or a stream set
- *   no message.
+ *   no message: bb_last_error() is empty then.
  * - Objects are opaque typed pointers whose value is a checked id, never an address. Destroying NULL has no effect. Pointers to
  *   memory are trusted; NULL with length 0 is allowed.
  * - A "handle status" is one of BB_E_NULL, BB_E_HANDLE, BB_E_STALE, BB_E_KIND, BB_E_FOREIGN, BB_E_FORKED: the handle does not
@@ -57,6 +57,15 @@
 #endif
 #endif
 
+/** Functions that create or reserve something: the compiler warns about a call whose status is not used. */
+#ifndef BB_MUST_USE
+#if defined(__GNUC__)
+#define BB_MUST_USE __attribute__((warn_unused_result))
+#else
+#define BB_MUST_USE
+#endif
+#endif
+
 /**
  * Durations in nanoseconds.
  * @{
@@ -72,10 +81,12 @@
 /** bb_manager_config.worker_priority: SCHED_FIFO at real-time priority p, 1 to 99. */
 #define BB_REALTIME(p) (100 + (p))
 
-/** Another name of bb_manager. */
+/** A manager whose state is in host memory: the name of its class in Python. Every function that takes a bb_manager takes it. */
 typedef struct bb_manager CBufferManager;
-/** Another name of bb_registry. */
+#ifndef __cplusplus
+/** A registry: the name of its class in C++, Rust and Python. */
 typedef struct bb_registry BufferRegistry;
+#endif
 
 
 /**
@@ -2142,14 +2153,14 @@ typedef struct {
      */
     uint32_t struct_size;
     /**
-     * Maximum number of released buffers that are kept for reuse, 16 by default.
+     * Number of released buffers that are kept for reuse, at most; 16 by default.
      */
-    uint32_t pool_size;
+    uint32_t pool_count;
     /**
-     * Minimum bytes of a buffer, 8192 by default. After 4 full chunks in a row the size doubles, up to the capacity
+     * Minimum bytes of a pool buffer, at least 64; 8192 by default. After 4 full chunks in a row the size doubles, up to the capacity
      * of the ring; after 64 chunks in a row below a quarter it halves, down to this minimum.
      */
-    uint64_t buffer_size;
+    uint64_t pool_size;
     /**
      * Minimum bytes of a chunk, except for the last one; 1 by default.
      */
@@ -2934,7 +2945,9 @@ BB_API const char *bb_status_string(int32_t status);
 
 /**
  * Returns the message of the calling thread's last refused call: function, parameter, value, remedy, and the label
- * of the object. Empty if no call of this thread was refused.
+ * of the object. Empty if no call of this thread was refused, and after a call of a ring or a stream that returned
+ * BB_E_FULL, BB_E_EMPTY, BB_E_TIMEOUT, BB_E_CLOSED or BB_E_INTERRUPTED, which set no message. A call that succeeds
+ * leaves it unchanged.
  *
  * @return a NUL-terminated string of at most 511 bytes, valid until this thread's next refused call
  * @threadsafety safe to call from any thread; each has its own message
@@ -3098,7 +3111,7 @@ BB_API bb_status bb_manager_config_init(bb_manager_config *config);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_manager_create(uint32_t dtype, uint32_t ndim, const uint64_t *shape, const bb_manager_config *config, bb_manager **manager);
+BB_API BB_MUST_USE bb_status bb_manager_create(uint32_t dtype, uint32_t ndim, const uint64_t *shape, const bb_manager_config *config, bb_manager **manager);
 
 /**
  * Returns unused memory to the system: copies beyond the second that no lease holds and, for states larger than 8
@@ -3356,7 +3369,7 @@ BB_API bb_status bb_manager_enqueue_tag(bb_manager *m, uint64_t tag, uint64_t ti
  * @threadsafety safe to call from any thread; any number of leases at once
  * @since 0.1
  */
-BB_API bb_status bb_manager_acquire_front(bb_manager *m, bb_front *front);
+BB_API BB_MUST_USE bb_status bb_manager_acquire_front(bb_manager *m, bb_front *front);
 
 /**
  * Finds the ranges in which a front may differ from the front of an older epoch, so that a texture, a file or a peer
@@ -3428,7 +3441,7 @@ BB_API bb_status bb_manager_acquire_front_device(bb_manager *m, bb_device_front 
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_manager_create_gl(bb_device *device, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const bb_manager_config *config, bb_manager **manager);
+BB_API BB_MUST_USE bb_status bb_manager_create_gl(bb_device *device, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const bb_manager_config *config, bb_manager **manager);
 
 /**
  * Leases the newest front for rendering. The context that is current on this thread waits for the fence of the
@@ -3441,7 +3454,7 @@ BB_API bb_status bb_manager_create_gl(bb_device *device, uint32_t dtype, uint32_
  * @threadsafety on any thread with a context that shares the device's objects
  * @since 0.1
  */
-BB_API bb_status bb_manager_acquire_front_gl(bb_manager *m, bb_gl_front *front);
+BB_API BB_MUST_USE bb_status bb_manager_acquire_front_gl(bb_manager *m, bb_gl_front *front);
 
 /**
  * Releases a front once the draws so far are done: a fence is inserted into the context that is current on this
@@ -3472,7 +3485,7 @@ BB_API bb_status bb_lease_release_gl(bb_lease *lease);
  * @threadsafety safe to call from any thread; there is at most one reservation
  * @since 0.1
  */
-BB_API bb_status bb_manager_reserve_back(bb_manager *m, uint32_t flags, uint64_t timeout, bb_back *back);
+BB_API BB_MUST_USE bb_status bb_manager_reserve_back(bb_manager *m, uint32_t flags, uint64_t timeout, bb_back *back);
 
 /**
  * Leases the memory of the reserved back copy: it stays mapped until the lease is released, even after the commit
@@ -3489,7 +3502,7 @@ BB_API bb_status bb_manager_reserve_back(bb_manager *m, uint32_t flags, uint64_t
  * @threadsafety safe to call from any thread, not only the one that reserved it
  * @since 0.1
  */
-BB_API bb_status bb_manager_lease_back(bb_manager *m, const bb_back *back, bb_lease **lease);
+BB_API BB_MUST_USE bb_status bb_manager_lease_back(bb_manager *m, const bb_back *back, bb_lease **lease);
 
 /**
  * Moves the reserved back copy to new memory with the same bytes. The old memory then belongs to its leases: the
@@ -3502,7 +3515,7 @@ BB_API bb_status bb_manager_lease_back(bb_manager *m, const bb_back *back, bb_le
  * @threadsafety safe to call from any thread, not only the one that reserved it
  * @since 0.1
  */
-BB_API bb_status bb_manager_replace_back(bb_manager *m, const bb_back *back, bb_back *replaced);
+BB_API BB_MUST_USE bb_status bb_manager_replace_back(bb_manager *m, const bb_back *back, bb_back *replaced);
 
 /**
  * Commits the reserved back copy: the next synchronize publishes it. Every result but BB_E_STATE ends the
@@ -3588,7 +3601,7 @@ BB_API bb_status bb_manager_stats_write(bb_manager *m, bb_write_fn write, void *
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_batch_begin(bb_manager *m, bb_batch **batch);
+BB_API BB_MUST_USE bb_status bb_batch_begin(bb_manager *m, bb_batch **batch);
 
 /**
  * Adds an update to a batch. The data is copied before the call returns.
@@ -3685,7 +3698,7 @@ BB_API bb_status bb_batch_cancel(bb_batch *b);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_task_begin(bb_manager *m, const char *label, bb_task **task);
+BB_API BB_MUST_USE bb_status bb_task_begin(bb_manager *m, const char *label, bb_task **task);
 
 /**
  * Ends a task.
@@ -3708,7 +3721,7 @@ BB_API bb_status bb_task_end(bb_task *task);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_watch_create(bb_manager *m, uint64_t after, bb_watch **watch);
+BB_API BB_MUST_USE bb_status bb_watch_create(bb_manager *m, uint64_t after, bb_watch **watch);
 
 /**
  * Gets the file descriptor of the watch, for event loops. It is readable (POLLIN, level-triggered) while there is an
@@ -3770,7 +3783,7 @@ BB_API bb_status bb_watch_destroy(bb_watch *w);
  * @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
  * @since 0.1
  */
-BB_API bb_status bb_device_create_host(uint32_t flags, const char *label, bb_device **device);
+BB_API BB_MUST_USE bb_status bb_device_create_host(uint32_t flags, const char *label, bb_device **device);
 
 /**
  * Creates a device on OpenGL 3.3 or newer.
@@ -3798,7 +3811,7 @@ BB_API bb_status bb_device_create_host(uint32_t flags, const char *label, bb_dev
  * @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
  * @since 0.1
  */
-BB_API bb_status bb_device_create_gl(uint32_t flags, bb_gl_get_proc get_proc, const bb_gl_config *config, bb_device **device);
+BB_API BB_MUST_USE bb_status bb_device_create_gl(uint32_t flags, bb_gl_get_proc get_proc, const bb_gl_config *config, bb_device **device);
 
 /**
  * Creates a device on WebGPU, on an adapter of its own. The library must be built with WebGPU: CMake's
@@ -3813,7 +3826,7 @@ BB_API bb_status bb_device_create_gl(uint32_t flags, bb_gl_get_proc get_proc, co
  * @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
  * @since 0.1
  */
-BB_API bb_status bb_device_create_wgpu(uint32_t flags, const bb_wgpu_config *config, bb_device **device);
+BB_API BB_MUST_USE bb_status bb_device_create_wgpu(uint32_t flags, const bb_wgpu_config *config, bb_device **device);
 
 /**
  * Runs the pending work of a host-driven device on its owner thread: uploads, copies and fences of all objects on
@@ -3916,7 +3929,7 @@ BB_API bb_status bb_device_destroy(bb_device *device);
  * @realtime may block, may make a system call, may allocate
  * @since 0.1
  */
-BB_API bb_status bb_device_create_driver(uint32_t flags, const char *label, const bb_driver *driver, bb_device **device);
+BB_API BB_MUST_USE bb_status bb_device_create_driver(uint32_t flags, const char *label, const bb_driver *driver, bb_device **device);
 
 /**
  * Fills a descriptor with the defaults.
@@ -3939,7 +3952,7 @@ BB_API bb_status bb_buffer_desc_init(bb_buffer_desc *desc);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_buffer_create(bb_device *device, const bb_buffer_desc *desc, bb_buffer **buffer);
+BB_API BB_MUST_USE bb_status bb_buffer_create(bb_device *device, const bb_buffer_desc *desc, bb_buffer **buffer);
 
 /**
  * Destroys the buffer: its memory is freed once the device has finished with it. The handle stays valid, and the
@@ -4145,7 +4158,7 @@ BB_API bb_status bb_request_release(bb_request *request);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_device_buffer_create(bb_device *device, const bb_buffer_desc *desc, bb_device_buffer **buffer);
+BB_API BB_MUST_USE bb_status bb_device_buffer_create(bb_device *device, const bb_buffer_desc *desc, bb_device_buffer **buffer);
 
 /**
  * Creates a device buffer that `bb_device_buffer_reserve()` can grow.
@@ -4157,7 +4170,7 @@ BB_API bb_status bb_device_buffer_create(bb_device *device, const bb_buffer_desc
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_device_buffer_create_growable(bb_device *device, const bb_buffer_desc *desc, bb_device_buffer **buffer);
+BB_API BB_MUST_USE bb_status bb_device_buffer_create_growable(bb_device *device, const bb_buffer_desc *desc, bb_device_buffer **buffer);
 
 /**
  * Grows a buffer to at least `size` bytes. A smaller buffer is replaced by one at least twice as large, and the
@@ -4171,7 +4184,7 @@ BB_API bb_status bb_device_buffer_create_growable(bb_device *device, const bb_bu
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_device_buffer_reserve(bb_device_buffer *buffer, uint64_t size, uint32_t *grew);
+BB_API BB_MUST_USE bb_status bb_device_buffer_reserve(bb_device_buffer *buffer, uint64_t size, uint32_t *grew);
 
 /**
  * Gets size, usage, state, generation and label of a device buffer.
@@ -4218,7 +4231,7 @@ BB_API bb_status bb_device_buffer_destroy(bb_device_buffer *buffer);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_encoder_create(bb_device *device, bb_encoder **encoder);
+BB_API BB_MUST_USE bb_status bb_encoder_create(bb_device *device, bb_encoder **encoder);
 
 /**
  * Records a copy between two buffers. Their states are checked at submit.
@@ -4237,12 +4250,13 @@ BB_API bb_status bb_encoder_create(bb_device *device, bb_encoder **encoder);
 BB_API bb_status bb_encoder_copy(bb_encoder *encoder, bb_buffer *from, uint64_t from_offset, bb_buffer *to, uint64_t to_offset, uint64_t bytes);
 
 /**
- * Records a copy between two device buffers, of any number of bytes.
+ * Records a copy between two device buffers, of any number of bytes. Each of them may also be a `bb_buffer`, cast to
+ * `bb_device_buffer *`, as in every function that records a copy from or to a device buffer.
  *
  * @param encoder the encoder
- * @param from a device buffer with `BB_USAGE_COPY_SRC`
+ * @param from a device buffer with `BB_USAGE_COPY_SRC`, or a `bb_buffer`
  * @param from_offset offset in the source
- * @param to another device buffer
+ * @param to another device buffer, or a `bb_buffer` with `BB_USAGE_COPY_DST`
  * @param to_offset offset in the destination
  * @param bytes the number of bytes
  * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device, the same buffer), BB_E_OUT_OF_MEMORY, BB_E_BUSY
@@ -4257,11 +4271,11 @@ BB_API bb_status bb_encoder_copy_bytes(bb_encoder *encoder, bb_device_buffer *fr
  * stay valid until then.
  *
  * @param encoder the encoder
- * @param to the device buffer
+ * @param to the device buffer, or a `bb_buffer` with `BB_USAGE_COPY_DST`
  * @param offset offset in the device buffer
  * @param data the bytes
  * @param bytes the number of bytes
- * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses it),
+ * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses it),
  *         or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
@@ -4274,7 +4288,7 @@ BB_API bb_status bb_encoder_write(bb_encoder *encoder, bb_device_buffer *to, uin
  * @param encoder the encoder
  * @param dynamic the dynamic buffer, with `BB_USAGE_COPY_SRC`
  * @param slice an update of the current frame
- * @param to the device buffer
+ * @param to the device buffer, or a `bb_buffer` with `BB_USAGE_COPY_DST`
  * @param offset offset in the device buffer
  * @return BB_OK, BB_E_STALE (the update's frame has ended), BB_E_RANGE, BB_E_ARGUMENT (usage, another device),
  *         BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses it), or a handle status
@@ -4317,7 +4331,7 @@ BB_API bb_status bb_encoder_destroy(bb_encoder *encoder);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_immediate_staging_create(bb_device *device, uint64_t size, const char *label, bb_immediate_staging **staging);
+BB_API BB_MUST_USE bb_status bb_immediate_staging_create(bb_device *device, uint64_t size, const char *label, bb_immediate_staging **staging);
 
 /**
  * Writes bytes to a staging buffer.
@@ -4352,14 +4366,27 @@ BB_API bb_status bb_immediate_staging_bytes(bb_immediate_staging *staging, bb_sp
  *
  * @param staging the staging buffer
  * @param encoder the encoder
- * @param to the device buffer
+ * @param to the device buffer, or a `bb_buffer` with `BB_USAGE_COPY_DST`
  * @param offset offset in the device buffer, in bytes
- * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses the
+ * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses the
  *         encoder), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_immediate_staging_upload_to(bb_immediate_staging *staging, bb_encoder *encoder, bb_device_buffer *to, uint64_t offset);
+
+/**
+ * Gets size, usage, state and label of a staging buffer.
+ *
+ * @param staging the staging buffer
+ * @param struct_size `sizeof(bb_buffer_info)`
+ * @param info output
+ * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
+ * @realtime may block, no system call, no allocation
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_immediate_staging_info_get(bb_immediate_staging *staging, uint32_t struct_size, bb_buffer_info *info);
 
 /**
  * Destroys a staging buffer. Its memory is freed once the device has finished with it; submits of copies recorded
@@ -4383,7 +4410,7 @@ BB_API bb_status bb_immediate_staging_destroy(bb_immediate_staging *staging);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_deferred_staging_create(bb_device *device, uint64_t size, const char *label, bb_deferred_staging **staging);
+BB_API BB_MUST_USE bb_status bb_deferred_staging_create(bb_device *device, uint64_t size, const char *label, bb_deferred_staging **staging);
 
 /**
  * Requests the mapping of a staging buffer, which completes when its last upload is done. Else it works as
@@ -4431,14 +4458,39 @@ BB_API bb_status bb_deferred_staging_bytes(bb_deferred_staging *staging, bb_span
  *
  * @param staging the staging buffer
  * @param encoder the encoder
- * @param to the device buffer
+ * @param to the device buffer, or a `bb_buffer` with `BB_USAGE_COPY_DST`
  * @param offset offset in the device buffer, in bytes
- * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses the
+ * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses the
  *         encoder), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_deferred_staging_upload_to(bb_deferred_staging *staging, bb_encoder *encoder, bb_device_buffer *to, uint64_t offset);
+
+/**
+ * Unmaps a staging buffer without an upload; its bytes are kept. A pending request completes with BB_E_ABORTED. Does
+ * nothing if the buffer is neither mapped nor pending.
+ *
+ * @param staging the staging buffer
+ * @return BB_OK, or a handle status
+ * @realtime may block, may make a system call, may allocate
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_deferred_staging_unmap(bb_deferred_staging *staging);
+
+/**
+ * Gets size, usage, state and label of a staging buffer.
+ *
+ * @param staging the staging buffer
+ * @param struct_size `sizeof(bb_buffer_info)`
+ * @param info output
+ * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
+ * @realtime may block, no system call, no allocation
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_deferred_staging_info_get(bb_deferred_staging *staging, uint32_t struct_size, bb_buffer_info *info);
 
 /**
  * Destroys a staging buffer, as `bb_immediate_staging_destroy()` does. A pending request completes with
@@ -4471,14 +4523,14 @@ BB_API bb_status bb_readback_config_init(bb_readback_config *config);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_readback_create(bb_device *device, const bb_readback_config *config, bb_readback **readback);
+BB_API BB_MUST_USE bb_status bb_readback_create(bb_device *device, const bb_readback_config *config, bb_readback **readback);
 
 /**
  * Submits a copy of a device buffer's content and requests its mapping. When all buffers of the ring are in use,
  * `when_full` decides what happens.
  *
  * @param readback the ring
- * @param from a device buffer with `BB_USAGE_COPY_SRC`
+ * @param from a device buffer with `BB_USAGE_COPY_SRC`, or such a `bb_buffer`
  * @param offset offset in the device buffer
  * @param bytes the number of bytes, at most the ring's `size`
  * @param reading the handle is written here; `bb_reading_release()` ends it and returns its buffer to the ring
@@ -4487,7 +4539,7 @@ BB_API bb_status bb_readback_create(bb_device *device, const bb_readback_config 
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_readback_read(bb_readback *readback, bb_device_buffer *from, uint64_t offset, uint64_t bytes, bb_reading **reading);
+BB_API BB_MUST_USE bb_status bb_readback_read(bb_readback *readback, bb_device_buffer *from, uint64_t offset, uint64_t bytes, bb_reading **reading);
 
 /**
  * Records the same copy in an encoder, in order with its other steps. Submitting the encoder requests the mapping;
@@ -4496,7 +4548,7 @@ BB_API bb_status bb_readback_read(bb_readback *readback, bb_device_buffer *from,
  *
  * @param readback the ring
  * @param encoder the encoder
- * @param from a device buffer with `BB_USAGE_COPY_SRC`
+ * @param from a device buffer with `BB_USAGE_COPY_SRC`, or such a `bb_buffer`
  * @param offset offset in the device buffer
  * @param bytes the number of bytes, at most the ring's `size`
  * @param reading the handle is written here; `bb_reading_release()` ends it and returns its buffer to the ring
@@ -4504,7 +4556,7 @@ BB_API bb_status bb_readback_read(bb_readback *readback, bb_device_buffer *from,
  * @threadsafety one thread at a time for the encoder
  * @since 0.1
  */
-BB_API bb_status bb_readback_read_in(bb_readback *readback, bb_encoder *encoder, bb_device_buffer *from, uint64_t offset, uint64_t bytes, bb_reading **reading);
+BB_API BB_MUST_USE bb_status bb_readback_read_in(bb_readback *readback, bb_encoder *encoder, bb_device_buffer *from, uint64_t offset, uint64_t bytes, bb_reading **reading);
 
 /**
  * Gets the statistics of a readback ring.
@@ -4517,6 +4569,20 @@ BB_API bb_status bb_readback_read_in(bb_readback *readback, bb_encoder *encoder,
  * @since 0.1
  */
 BB_API bb_status bb_readback_stats_get(bb_readback *readback, uint32_t struct_size, bb_readback_stats *stats);
+
+/**
+ * Gets size, usage, state and label of a readback ring. The state is `BB_BUFFER_READY`; each
+ * reading has its own.
+ *
+ * @param readback the readback ring
+ * @param struct_size `sizeof(bb_buffer_info)`
+ * @param info output
+ * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
+ * @realtime may block, no system call, no allocation
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_readback_info_get(bb_readback *readback, uint32_t struct_size, bb_buffer_info *info);
 
 /**
  * Destroys a readback ring. Existing readings keep their buffers until they are released.
@@ -4610,7 +4676,7 @@ BB_API bb_status bb_dynamic_config_init(bb_dynamic_config *config);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_dynamic_create(bb_device *device, const bb_dynamic_config *config, bb_dynamic **dynamic);
+BB_API BB_MUST_USE bb_status bb_dynamic_create(bb_device *device, const bb_dynamic_config *config, bb_dynamic **dynamic);
 
 /**
  * Begins an update of this frame: returns space that is written in place, until `bb_dynamic_end_update()`. An update
@@ -4624,7 +4690,7 @@ BB_API bb_status bb_dynamic_create(bb_device *device, const bb_dynamic_config *c
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_dynamic_begin_update(bb_dynamic *dynamic, uint64_t bytes, bb_dynamic_slice *slice);
+BB_API BB_MUST_USE bb_status bb_dynamic_begin_update(bb_dynamic *dynamic, uint64_t bytes, bb_dynamic_slice *slice);
 
 /**
  * Ends an update that has been written: work submitted from now on sees it.
@@ -4687,6 +4753,20 @@ BB_API bb_status bb_dynamic_end_frame(bb_dynamic *dynamic);
 BB_API bb_status bb_dynamic_stats_get(bb_dynamic *dynamic, uint32_t struct_size, bb_dynamic_stats *stats);
 
 /**
+ * Gets size, usage, state and label of a dynamic buffer. The size is that of the config; the state is
+ * `BB_BUFFER_READY`; the generation is 1, plus 1 for each time that the ring grew.
+ *
+ * @param dynamic the dynamic buffer
+ * @param struct_size `sizeof(bb_buffer_info)`
+ * @param info output
+ * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
+ * @realtime may block, no system call, no allocation
+ * @threadsafety safe to call from any thread
+ * @since 0.1
+ */
+BB_API bb_status bb_dynamic_info_get(bb_dynamic *dynamic, uint32_t struct_size, bb_buffer_info *info);
+
+/**
  * Destroys a dynamic buffer. Its memory is freed once the device has finished with it.
  *
  * @param dynamic the dynamic buffer; NULL is a no-op
@@ -4727,7 +4807,7 @@ BB_API bb_status bb_spsc_config_init(bb_spsc_config *config);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_spsc_create(uint64_t capacity, const bb_spsc_config *config, bb_sender **sender, bb_receiver **receiver);
+BB_API BB_MUST_USE bb_status bb_spsc_create(uint64_t capacity, const bb_spsc_config *config, bb_sender **sender, bb_receiver **receiver);
 
 /**
  * Sends as many bytes as fit, and never waits. Use `bb_sender_send_whole()` for data that must not be split.
@@ -4826,7 +4906,7 @@ BB_API bb_status bb_sender_flush(bb_sender *tx);
  * @threadsafety one thread at a time
  * @since 0.1
  */
-BB_API bb_status bb_sender_reserve(bb_sender *tx, uint64_t min, bb_span *span);
+BB_API BB_MUST_USE bb_status bb_sender_reserve(bb_sender *tx, uint64_t min, bb_span *span);
 
 /**
  * Sends the first `bytes` bytes of the reserved span, and ends it.
@@ -4904,7 +4984,7 @@ BB_API bb_status bb_sender_close(bb_sender *tx);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_sender_attach_receiver(bb_sender *tx, bb_receiver **receiver);
+BB_API BB_MUST_USE bb_status bb_sender_attach_receiver(bb_sender *tx, bb_receiver **receiver);
 
 /**
  * Gets the statistics of this end.
@@ -4982,7 +5062,7 @@ BB_API bb_status bb_receiver_recv_all(bb_receiver *rx, void *dst, uint64_t bytes
  * @threadsafety one thread at a time
  * @since 0.1
  */
-BB_API bb_status bb_receiver_peek(bb_receiver *rx, uint64_t min, bb_const_span *span);
+BB_API BB_MUST_USE bb_status bb_receiver_peek(bb_receiver *rx, uint64_t min, bb_const_span *span);
 
 /**
  * Ends the peeked span and frees its first `bytes` bytes for the sender. The remaining bytes are received again.
@@ -5058,7 +5138,7 @@ BB_API bb_status bb_receiver_close(bb_receiver *rx);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_receiver_attach_sender(bb_receiver *rx, bb_sender **sender);
+BB_API BB_MUST_USE bb_status bb_receiver_attach_sender(bb_receiver *rx, bb_sender **sender);
 
 /**
  * Gets the statistics of this end.
@@ -5099,14 +5179,14 @@ BB_API bb_status bb_stream_config_init(bb_stream_config *config);
  * @param rx the receiver
  * @param config parameters, or NULL for the defaults
  * @param stream the handle is written here
- * @return BB_OK, BB_E_ARGUMENT (a buffer_size of 0, label that is not UTF-8, another record_size than the ring has),
+ * @return BB_OK, BB_E_ARGUMENT (a pool_size below 64, label that is not UTF-8, another record_size than the ring has),
  *         BB_E_RANGE (min_size or record_size beyond the buffer or the ring), BB_E_VERSION (struct_size), BB_E_STATE (a
  *         peeked span is open), BB_E_BUSY (a thread waits on the receiver), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, or a handle
  *         status
  * @threadsafety one thread at a time for the receiver
  * @since 0.1
  */
-BB_API bb_status bb_spsc_into_stream(bb_receiver *rx, const bb_stream_config *config, bb_stream **stream);
+BB_API BB_MUST_USE bb_status bb_spsc_into_stream(bb_receiver *rx, const bb_stream_config *config, bb_stream **stream);
 
 /**
  * Gets the next chunk: the available bytes, at most one buffer.
@@ -5196,7 +5276,7 @@ BB_API bb_status bb_stream_close(bb_stream *s);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_stream_attach_sender(bb_stream *s, bb_sender **sender);
+BB_API BB_MUST_USE bb_status bb_stream_attach_sender(bb_stream *s, bb_sender **sender);
 
 /**
  * Gets the statistics of the stream and its pool.
@@ -5254,7 +5334,7 @@ BB_API bb_status bb_registry_config_init(bb_registry_config *config);
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
-BB_API bb_status bb_registry_create(const bb_registry_config *config, bb_registry **registry);
+BB_API BB_MUST_USE bb_status bb_registry_create(const bb_registry_config *config, bb_registry **registry);
 
 /**
  * Adds a buffer at the end of the parent's order. The first buffer creates the parent.
@@ -5777,7 +5857,7 @@ BB_API bb_status bb_registry_plan(bb_registry *r, uint64_t parent, const bb_plan
  * @realtime may block, may make a system call, may allocate
  * @since 0.1
  */
-BB_API bb_status bb_manager_create_fields(const bb_field *fields, uint64_t count, const bb_manager_config *config, bb_manager **manager);
+BB_API BB_MUST_USE bb_status bb_manager_create_fields(const bb_field *fields, uint64_t count, const bb_manager_config *config, bb_manager **manager);
 
 /**
  * Creates a manager whose fields are the buffers of a registry's parent in one memory space, at the same offsets as on
@@ -5798,7 +5878,7 @@ BB_API bb_status bb_manager_create_fields(const bb_field *fields, uint64_t count
  * @realtime may block, may make a system call, may allocate
  * @since 0.1
  */
-BB_API bb_status bb_manager_create_from_group(bb_registry *r, uint64_t parent, uint32_t space, const bb_manager_config *config, bb_manager **manager);
+BB_API BB_MUST_USE bb_status bb_manager_create_from_group(bb_registry *r, uint64_t parent, uint32_t space, const bb_manager_config *config, bb_manager **manager);
 
 /**
  * Gets name, type, shape and offset of the field with that name. A manager made without fields has one, `"state"`.

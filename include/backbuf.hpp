@@ -3,6 +3,7 @@
 #ifndef BACKBUF_HPP
 #define BACKBUF_HPP
 
+#include "backbuf/buffer_group.hpp"
 #include "backbuf/buffers.hpp"
 #include "backbuf/device.hpp"
 #include "backbuf/driver.hpp"
@@ -15,18 +16,18 @@
  * @brief Double-buffered state, rings of bytes and memory layouts of kernels for C++: move-only objects over the handles of backbuf.h.
  *
  * Start with Manager for a state, GLBufferManager for a state that a renderer draws, ring() for a ring of bytes, and
- * Registry::create for a layout. They share these conventions:
+ * BufferRegistry::create for a layout. They share these conventions:
  *
  * **Names.** A function has the name of its C function without the prefix: `bb_manager_wait_epoch` is
  * `Manager::wait_epoch`. Functions that return an object are nouns: Manager::front, Manager::back, Manager::batch,
  * Manager::task, Manager::watch, GLBufferManager::front_gl. Positions and counts of a Manager are in elements, never in
- * bytes; a ring's are in bytes; a Registry's are in elements unless the name says `bytes`.
+ * bytes; a ring's are in bytes; a BufferRegistry's are in elements unless the name says `bytes`.
  *
  * **Errors.** Each function that can fail exists twice: `f(…)` throws Error; `try_f(…)` does not throw and returns a
  * Status, or a Result if there is a value. Moved-from objects are empty: they may be assigned and destroyed, and all other
  * calls fail with `BB_E_NULL`.
  *
- * **Threads.** `const` functions may be called from many threads at once: those of Manager and Registry except for moves,
+ * **Threads.** `const` functions may be called from many threads at once: those of Manager and BufferRegistry except for moves,
  * assignments, `reset` and `release`; of ring ends and streams those that other threads may call, such as close. All other
  * functions may be called by one thread at a time; objects may be moved to another thread. A callback runs on the thread
  * that its function names; it may enqueue (this never blocks there: `BB_E_FULL`), and must not synchronize or destroy its

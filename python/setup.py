@@ -99,7 +99,7 @@ def preprocess(source: str, folder: Path, *options: str) -> str:
     """Preprocesses `source` without the system's headers."""
     compiler = shlex.split(sysconfig.get_config_var("CC") or "cc")[0]
     includes = ["-nostdinc", f"-I{folder}", f"-I{HEADER.parent}"]
-    command = [shutil.which(compiler) or "cc", "-E", "-P", *includes, "-DBB_API=", *options, "-"]
+    command = [shutil.which(compiler) or "cc", "-E", "-P", *includes, "-DBB_API=", "-DBB_MUST_USE=", *options, "-"]
     return subprocess.run(command, input=source, stdout=subprocess.PIPE, check=True, text=True).stdout
 
 

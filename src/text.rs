@@ -24,6 +24,11 @@ impl<const N: usize> Text<N> {
         text
     }
 
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        (self.length, self.bytes[0]) = (0, 0);
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         self.bytes.get(..self.length).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or("")
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
 use backbuf::device::{Device, HostConfig};
 use backbuf::manager::{
-    Back, BackMode, Changes, Config, Front, Kernel, MAX_HISTORY, Manager, Region, Update, WorkerMode,
+    Back, BackMode, BufferUpdate, Changes, Config, Front, Kernel, MAX_HISTORY, Manager, Region, WorkerMode,
 };
 use backbuf::{DType, Error, Status, Timeout};
 use proptest::prelude::*;
@@ -129,7 +129,7 @@ impl Run {
                 let parts: Vec<_> = list.into_iter().map(|at| self.data(self.range(at))).collect();
                 let updates: Vec<_> = parts
                     .iter()
-                    .map(|(byte_offset, data)| Update { byte_offset: *byte_offset, data })
+                    .map(|(byte_offset, data)| BufferUpdate { byte_offset: *byte_offset, data })
                     .collect();
                 self.manager.enqueue_updates(&updates, ALWAYS).unwrap();
             }

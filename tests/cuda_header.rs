@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use backbuf::Status;
 use backbuf::planner::PlanOptions;
-use backbuf::registry::{BufferSpec, Layout, LayoutOptions, Precision, Registry, SharedPer, Space};
+use backbuf::registry::{BufferRegistry, CUDABuffer, Layout, LayoutOptions, Precision, SharedPer, Space};
 
 const WARNINGS: &[&str] = &[
     "-Wall",
@@ -67,15 +67,15 @@ fn random_layout(seed: u64) -> Layout {
         protect_persistent: random.below(4) == 0,
         shared_per: if random.below(2) > 0 { SharedPer::Thread } else { SharedPer::Block },
     };
-    let registry = Registry::with_options("", options);
-    registry.register(2, &BufferSpec::shared("inner", random.below(9)).of(Precision::F64)).unwrap();
+    let registry = BufferRegistry::with_options("", options);
+    registry.register(2, &CUDABuffer::shared("inner", random.below(9)).of(Precision::F64)).unwrap();
     let count = 1 + random.below(NAMES.len() as u64) as usize;
     for (index, name) in NAMES.into_iter().enumerate().take(count) {
         let size = random.below(40);
         let mut buffer = match random.below(4) {
-            0 | 1 => BufferSpec::shared(name, size),
-            2 => BufferSpec::persistent(name, size),
-            _ => BufferSpec::local(name, size),
+            0 | 1 => CUDABuffer::shared(name, size),
+            2 => CUDABuffer::persistent(name, size),
+            _ => CUDABuffer::local(name, size),
         };
         if options.typed {
             buffer = buffer.of(Precision::ALL[random.below(5) as usize]);
@@ -256,15 +256,16 @@ fn writes_through_accessors_touch_exactly_their_range() {
 #[test]
 fn a_number_that_was_tampered_with_fails_an_assertion() {
     let folder = folder("tamper");
-    let registry = Registry::with_options("", LayoutOptions { typed: true, ..LayoutOptions::default() });
+    let registry =
+        BufferRegistry::with_options("", LayoutOptions { typed: true, ..LayoutOptions::default() });
     for buffer in [
-        BufferSpec::shared("k1", 4),
-        BufferSpec::shared("k2", 6).of(Precision::F64),
-        BufferSpec::shared("one", 1).aliasing("k2").of(Precision::F64),
-        BufferSpec::shared("two", 2).aliasing("k2").of(Precision::F64),
-        BufferSpec::shared("big", 9).aliasing("k2").of(Precision::F64),
-        BufferSpec::persistent("history", 8),
-        BufferSpec::local("x", 3),
+        CUDABuffer::shared("k1", 4),
+        CUDABuffer::shared("k2", 6).of(Precision::F64),
+        CUDABuffer::shared("one", 1).aliasing("k2").of(Precision::F64),
+        CUDABuffer::shared("two", 2).aliasing("k2").of(Precision::F64),
+        CUDABuffer::shared("big", 9).aliasing("k2").of(Precision::F64),
+        CUDABuffer::persistent("history", 8),
+        CUDABuffer::local("x", 3),
     ] {
         registry.register(1, &buffer).unwrap();
     }
@@ -296,8 +297,8 @@ fn the_header_counts_as_the_registry_does() {
     let (mut text, mut asserts) = (String::new(), 0);
     for (at, per) in [SharedPer::Block, SharedPer::Thread].into_iter().enumerate() {
         let options = LayoutOptions { typed: true, shared_per: per, ..LayoutOptions::default() };
-        let registry = Registry::with_options("", options);
-        registry.register(1, &BufferSpec::shared("k1", 96)).unwrap();
+        let registry = BufferRegistry::with_options("", options);
+        registry.register(1, &CUDABuffer::shared("k1", 96)).unwrap();
         let namespace = format!("counts_{at}");
         text.push_str(&registry.emit_cuda_header(1, &namespace).unwrap());
         let mut check = |what: String| {
@@ -324,7 +325,7 @@ fn the_header_counts_as_the_registry_does() {
 #[test]
 fn the_stored_layout_of_the_example_is_as_low_as_any_plan() {
     let text = std::fs::read_to_string(top().join("examples/lorenz/lorenz.json")).unwrap();
-    let registry = Registry::new();
+    let registry = BufferRegistry::new();
     registry.load_json(1, &text).unwrap();
     let stored = registry.shared_buffer_size(1).unwrap();
     registry.clear_layout(1).unwrap();
@@ -336,9 +337,9 @@ fn the_stored_layout_of_the_example_is_as_low_as_any_plan() {
 #[test]
 fn what_cannot_be_written_is_refused_with_the_name_and_a_remedy() {
     let refused = |names: &[&str]| {
-        let registry = Registry::new();
+        let registry = BufferRegistry::new();
         for name in names {
-            registry.register(1, &BufferSpec::shared(*name, 1)).unwrap();
+            registry.register(1, &CUDABuffer::shared(*name, 1)).unwrap();
         }
         let error = registry.emit_cuda_header(1, "scratch").unwrap_err();
         assert_eq!(error.status(), Status::Exists);
@@ -357,9 +358,9 @@ fn what_cannot_be_written_is_refused_with_the_name_and_a_remedy() {
         "name = 'shared': collides with a name that the header defines for the whole layout; rename it"
     );
 
-    let registry = Registry::new();
-    registry.register(1, &BufferSpec::persistent("a", 1)).unwrap();
-    registry.register(1, &BufferSpec::persistent("b", 1).of(Precision::F64)).unwrap();
+    let registry = BufferRegistry::new();
+    registry.register(1, &CUDABuffer::persistent("a", 1)).unwrap();
+    registry.register(1, &CUDABuffer::persistent("b", 1).of(Precision::F64)).unwrap();
     let error = registry.emit_cuda_header(1, "scratch").unwrap_err();
     assert_eq!(error.status(), Status::State);
     assert!(error.to_string().contains("set the option `typed`"), "{error}");

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use backbuf::Status;
 use backbuf::planner::PlanOptions;
 use backbuf::registry::{
-    BufferSpec, BufferUpdate, Layout, LayoutOptions, Lifetime, Location, Origin, Placed, Precision, Registry,
-    SharedPer, Space, Updated, diff,
+    BufferRegistry, CUDABuffer, CUDABufferUpdate, Layout, LayoutOptions, Lifetime, Location, Origin, Placed,
+    Precision, SharedPer, Space, Updated, diff,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -20,9 +20,9 @@ const PARENTS: std::ops::Range<u64> = 0..3;
 
 #[derive(Clone, Debug)]
 enum Op {
-    Register(u64, BufferSpec),
-    Replace(u64, BufferSpec),
-    BufferUpdate(u64, String, BufferUpdate),
+    Register(u64, CUDABuffer),
+    Replace(u64, CUDABuffer),
+    CUDABufferUpdate(u64, String, CUDABufferUpdate),
     Child(u64, String, u64, Option<String>),
     ClearLayout(u64),
     ClearParent(u64),
@@ -48,10 +48,10 @@ fn lifetime() -> impl Strategy<Value = Option<Lifetime>> {
     prop::option::of((0..6u64, 0..8u64).prop_map(|(begin, end)| Lifetime { begin, end }))
 }
 
-fn buffer() -> impl Strategy<Value = BufferSpec> {
+fn buffer() -> impl Strategy<Value = CUDABuffer> {
     let precision = prop::sample::select(&Precision::ALL[..]);
     (name(), size(), any::<bool>(), any::<bool>(), prop::option::of(target()), precision, lifetime())
-        .prop_map(|(name, size, shared, persistent, aliases, precision, lifetime)| BufferSpec {
+        .prop_map(|(name, size, shared, persistent, aliases, precision, lifetime)| CUDABuffer {
             name,
             size,
             location: if shared { Location::Shared } else { Location::Local },
@@ -73,7 +73,7 @@ fn options() -> impl Strategy<Value = LayoutOptions> {
 
 fn op() -> impl Strategy<Value = Op> {
     let update = (buffer(), any::<[bool; 6]>()).prop_map(|(b, given)| {
-        let update = BufferUpdate {
+        let update = CUDABufferUpdate {
             size: given[0].then_some(b.size),
             location: given[1].then_some(b.location),
             persistent: given[2].then_some(b.persistent),
@@ -86,7 +86,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         8 => (PARENTS, buffer()).prop_map(|(parent, buffer)| Op::Register(parent, buffer)),
         1 => (PARENTS, buffer()).prop_map(|(parent, buffer)| Op::Replace(parent, buffer)),
-        3 => (PARENTS, update).prop_map(|(parent, (name, update))| Op::BufferUpdate(parent, name, update)),
+        3 => (PARENTS, update).prop_map(|(parent, (name, update))| Op::CUDABufferUpdate(parent, name, update)),
         2 => (PARENTS, name(), PARENTS, prop::option::of(target()))
             .prop_map(|(parent, name, child, aliases)| Op::Child(parent, name, child, aliases)),
         1 => PARENTS.prop_map(Op::ClearLayout),
@@ -97,17 +97,17 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 /// Everything that can be seen of a registry without asking for layouts one by one.
-fn seen(registry: &Registry) -> Vec<(u64, u64, String)> {
+fn seen(registry: &BufferRegistry) -> Vec<(u64, u64, String)> {
     let parents = registry.parents().unwrap().into_iter();
     parents.map(|parent| (parent, registry.version(parent), registry.json(parent).unwrap())).collect()
 }
 
 /// What an op came to: nothing, an update's answer, or a refusal.
-fn run(registry: &Registry, op: &Op) -> Result<Option<Updated>, Status> {
+fn run(registry: &BufferRegistry, op: &Op) -> Result<Option<Updated>, Status> {
     match op {
         Op::Register(parent, buffer) => registry.register(*parent, buffer).map(|()| None),
         Op::Replace(parent, buffer) => registry.replace(*parent, buffer).map(|()| None),
-        Op::BufferUpdate(parent, name, update) => registry.update_buffer(*parent, name, update).map(Some),
+        Op::CUDABufferUpdate(parent, name, update) => registry.update_buffer(*parent, name, update).map(Some),
         Op::Child(parent, name, child, aliases) => {
             registry.register_child(*parent, name, *child, aliases.as_deref()).map(|()| None)
         }
@@ -135,7 +135,7 @@ fn run(registry: &Registry, op: &Op) -> Result<Option<Updated>, Status> {
 
 #[derive(Clone, Debug)]
 struct Entry {
-    buffer: BufferSpec,
+    buffer: CUDABuffer,
     /// The parent whose region it stands for.
     child: Option<u64>,
 }
@@ -189,7 +189,7 @@ fn up(value: u128, align: u64) -> u128 {
 }
 
 impl Model {
-    fn vet(entries: &[Entry], index: usize, buffer: &BufferSpec) -> Result<(), Status> {
+    fn vet(entries: &[Entry], index: usize, buffer: &CUDABuffer) -> Result<(), Status> {
         if let Some(target) = &buffer.aliases {
             match entries.iter().position(|entry| entry.name() == target) {
                 _ if *target == buffer.name => return Err(Status::AliasSelf),
@@ -221,7 +221,7 @@ impl Model {
         host == wanted || children.into_iter().any(|child| self.holds(child, wanted))
     }
 
-    fn change(&mut self, parent: u64, index: usize, buffer: BufferSpec) -> Result<bool, Status> {
+    fn change(&mut self, parent: u64, index: usize, buffer: CUDABuffer) -> Result<bool, Status> {
         let entries = &mut self.0.get_mut(&parent).unwrap().entries;
         if entries[index].child.is_some() {
             return Err(Status::State);
@@ -261,7 +261,7 @@ impl Model {
                 let index = find(self, *parent, &buffer.name).ok_or(Status::NoParent)?;
                 self.change(*parent, index.ok_or(Status::NoName)?, buffer.clone())?;
             }
-            Op::BufferUpdate(parent, name, update) => {
+            Op::CUDABufferUpdate(parent, name, update) => {
                 let Some(index) = find(self, *parent, name).flatten() else {
                     return Ok(Some(Updated { recognized: false, changed: false }));
                 };
@@ -283,14 +283,14 @@ impl Model {
                     return Err(Status::State);
                 }
                 let mut group = self.group(*parent);
-                let shared = BufferSpec {
+                let shared = CUDABuffer {
                     aliases: aliases.clone(),
-                    ..BufferSpec::shared(format!("{name}.shared"), 0)
+                    ..CUDABuffer::shared(format!("{name}.shared"), 0)
                 };
                 if shared.aliases.as_ref() == Some(&shared.name) {
                     return Err(Status::AliasSelf);
                 }
-                let persistent = BufferSpec::persistent(format!("{name}.persistent"), 0);
+                let persistent = CUDABuffer::persistent(format!("{name}.persistent"), 0);
                 if group.entries.iter().any(|e| e.name() == shared.name || e.name() == persistent.name) {
                     return Err(Status::Exists);
                 }
@@ -490,7 +490,7 @@ proptest! {
         ops in vec(op(), 1..40),
         defaults in options(),
     ) {
-        let registry = Registry::with_options("", defaults);
+        let registry = BufferRegistry::with_options("", defaults);
         let mut model = Model(BTreeMap::new(), defaults);
         for op in &ops {
             let before = seen(&registry);
@@ -524,7 +524,7 @@ proptest! {
 
     #[test]
     fn a_plan_keeps_apart_what_is_alive_together_and_goes_with_the_next_change(ops in vec(op(), 1..40)) {
-        let registry = Registry::new();
+        let registry = BufferRegistry::new();
         for op in &ops {
             let _ = run(&registry, op);
         }
@@ -542,17 +542,17 @@ proptest! {
                 prop_assert!(planned.buffers > 0 || before.planned || region == was);
             }
             let stored = registry.json(parent).unwrap();
-            let loaded = Registry::new();
+            let loaded = BufferRegistry::new();
             loaded.load_json(7, &stored).unwrap();
             prop_assert_eq!(loaded.json(7).unwrap(), stored);
-            registry.register(parent, &BufferSpec::local("another", 1)).unwrap();
+            registry.register(parent, &CUDABuffer::local("another", 1)).unwrap();
             prop_assert!(!registry.layout(parent).unwrap().planned);
         }
     }
 
     #[test]
     fn neither_queries_nor_their_order_make_a_difference(ops in vec(op(), 1..40)) {
-        let (asked, silent) = (Registry::new(), Registry::new());
+        let (asked, silent) = (BufferRegistry::new(), BufferRegistry::new());
         for op in &ops {
             let _ = run(&asked, op);
             if !matches!(op, Op::Query(..)) {
@@ -564,14 +564,14 @@ proptest! {
 
     #[test]
     fn what_is_stored_is_loaded_as_it_was(ops in vec(op(), 1..40)) {
-        let registry = Registry::new();
+        let registry = BufferRegistry::new();
         for op in &ops {
             let _ = run(&registry, op);
         }
         for parent in registry.parents().unwrap() {
             let stored = registry.json(parent).unwrap();
             serde_json::from_str::<serde_json::Value>(&stored).unwrap();
-            let loaded = Registry::new();
+            let loaded = BufferRegistry::new();
             loaded.load_json(7, &stored).unwrap();
             prop_assert_eq!(loaded.json(7).unwrap(), stored);
         }
@@ -579,7 +579,7 @@ proptest! {
 }
 
 /// Name, space and byte offset of each buffer.
-fn places(registry: &Registry, parent: u64) -> Vec<(String, Space, Option<u64>)> {
+fn places(registry: &BufferRegistry, parent: u64) -> Vec<(String, Space, Option<u64>)> {
     let buffers = registry.layout(parent).unwrap().buffers.into_iter();
     buffers.map(|placed| (placed.buffer.name, placed.allocator.space, placed.allocator.byte_offset)).collect()
 }
@@ -587,14 +587,16 @@ fn places(registry: &Registry, parent: u64) -> Vec<(String, Space, Option<u64>)>
 #[test]
 fn a_persistent_buffer_is_protected_at_any_depth() {
     for protect_persistent in [false, true] {
-        let registry =
-            Registry::with_options("", LayoutOptions { protect_persistent, ..LayoutOptions::default() });
-        registry.register(3, &BufferSpec { persistent: true, ..BufferSpec::shared("state", 4) }).unwrap();
+        let registry = BufferRegistry::with_options(
+            "",
+            LayoutOptions { protect_persistent, ..LayoutOptions::default() },
+        );
+        registry.register(3, &CUDABuffer { persistent: true, ..CUDABuffer::shared("state", 4) }).unwrap();
         registry.register_child(2, "k", 3, None).unwrap();
         registry.register_child(1, "loop", 2, None).unwrap();
-        registry.register(1, &BufferSpec::local("tmp", 4).aliasing("loop.shared")).unwrap();
+        registry.register(1, &CUDABuffer::local("tmp", 4).aliasing("loop.shared")).unwrap();
         // And the other way round: the child is the alias.
-        registry.register(1, &BufferSpec::shared("scratch", 9)).unwrap();
+        registry.register(1, &CUDABuffer::shared("scratch", 9)).unwrap();
         registry.register_child(1, "again", 2, Some("scratch")).unwrap();
         let space = |name| registry.get_allocator(1, name).unwrap().space;
         let origin = |name| registry.get_allocator(1, name).unwrap().origin;
@@ -602,7 +604,7 @@ fn a_persistent_buffer_is_protected_at_any_depth() {
         assert_eq!((origin("tmp"), origin("again.shared")), (expected, expected));
         assert_eq!(space("tmp") == Space::Local, protect_persistent);
         // Live: without the persistent buffer there is nothing to protect.
-        let update = BufferUpdate { persistent: Some(false), ..BufferUpdate::default() };
+        let update = CUDABufferUpdate { persistent: Some(false), ..CUDABufferUpdate::default() };
         registry.update_buffer(3, "state", &update).unwrap();
         assert_eq!((origin("tmp"), origin("again.shared")), (Origin::Aliased, Origin::Aliased));
     }
@@ -612,48 +614,48 @@ fn a_persistent_buffer_is_protected_at_any_depth() {
 fn a_target_takes_over_the_alignment_of_its_slices_only() {
     let typed =
         |protect_persistent| LayoutOptions { typed: true, protect_persistent, ..LayoutOptions::default() };
-    let laid_out = |options, alias: BufferSpec| {
-        let registry = Registry::with_options("", options);
-        registry.register(1, &BufferSpec::shared("a", 1).of(Precision::F16)).unwrap();
-        registry.register(1, &BufferSpec::shared("b", 5)).unwrap();
+    let laid_out = |options, alias: CUDABuffer| {
+        let registry = BufferRegistry::with_options("", options);
+        registry.register(1, &CUDABuffer::shared("a", 1).of(Precision::F16)).unwrap();
+        registry.register(1, &CUDABuffer::shared("b", 5)).unwrap();
         registry.register(1, &alias).unwrap();
         (registry.get_allocator(1, "b").unwrap().byte_offset, registry.layout(1).unwrap().shared.bytes)
     };
-    let wide = BufferSpec::local("x", 1).of(Precision::I64).aliasing("b");
+    let wide = CUDABuffer::local("x", 1).of(Precision::I64).aliasing("b");
     assert_eq!(laid_out(typed(false), wide.clone()), (Some(8), Some(28)), "a slice");
     assert_eq!(
-        laid_out(typed(false), BufferSpec { size: 3, ..wide.clone() }),
+        laid_out(typed(false), CUDABuffer { size: 3, ..wide.clone() }),
         (Some(4), Some(24)),
         "no room"
     );
     assert_eq!(
-        laid_out(typed(true), BufferSpec { persistent: true, ..wide }),
+        laid_out(typed(true), CUDABuffer { persistent: true, ..wide }),
         (Some(4), Some(24)),
         "kept apart"
     );
 
     // An alias that falls back to a local array, or to the persistent region, has no slices in shared memory.
-    let registry = Registry::with_options("", typed(false));
-    registry.register(1, &BufferSpec::shared("a", 0)).unwrap();
-    registry.register(1, &BufferSpec::persistent("odd", 1)).unwrap();
-    registry.register(1, &BufferSpec::persistent("b", 4).aliasing("a")).unwrap();
-    registry.register(1, &BufferSpec::local("x", 1).of(Precision::F64).aliasing("b")).unwrap();
+    let registry = BufferRegistry::with_options("", typed(false));
+    registry.register(1, &CUDABuffer::shared("a", 0)).unwrap();
+    registry.register(1, &CUDABuffer::persistent("odd", 1)).unwrap();
+    registry.register(1, &CUDABuffer::persistent("b", 4).aliasing("a")).unwrap();
+    registry.register(1, &CUDABuffer::local("x", 1).of(Precision::F64).aliasing("b")).unwrap();
     let b = ("b".to_owned(), Space::Persistent, Some(4));
     assert_eq!(places(&registry, 1)[2], b, "aligned as its own elements are");
 }
 
 #[test]
 fn a_change_within_a_child_is_one_of_its_host() {
-    let registry = Registry::new();
-    registry.register(3, &BufferSpec::shared("x", 2)).unwrap();
-    registry.register(3, &BufferSpec::shared("y", 3)).unwrap();
+    let registry = BufferRegistry::new();
+    registry.register(3, &CUDABuffer::shared("x", 2)).unwrap();
+    registry.register(3, &CUDABuffer::shared("y", 3)).unwrap();
     registry.register_child(2, "inner", 3, None).unwrap();
     registry.register_child(1, "outer", 2, None).unwrap();
     let (before, hash) = (registry.layout(1).unwrap(), registry.layout_hash(1).unwrap());
     let stored = registry.json(1).unwrap();
     // The regions are as large as they were, what is in them lies elsewhere.
     for (name, size) in [("x", 3), ("y", 2)] {
-        let update = BufferUpdate { size: Some(size), ..BufferUpdate::default() };
+        let update = CUDABufferUpdate { size: Some(size), ..CUDABufferUpdate::default() };
         registry.update_buffer(3, name, &update).unwrap();
     }
     assert_ne!(registry.layout_hash(1).unwrap(), hash);
@@ -664,7 +666,7 @@ fn a_change_within_a_child_is_one_of_its_host() {
     );
     assert!(!difference.same_hash && !difference.is_empty());
     // Neither the child's key nor a dropped layout makes a difference.
-    let loaded = Registry::new();
+    let loaded = BufferRegistry::new();
     loaded.load_json(9, &stored).unwrap();
     assert_eq!(loaded.layout_hash(9).unwrap(), hash);
     let child = loaded.layout(9).unwrap().buffers[0].child.unwrap();
@@ -682,8 +684,8 @@ fn a_skew_of_a_word_keeps_threads_off_each_others_banks() {
             shared_per: SharedPer::Thread,
             ..LayoutOptions::default()
         };
-        let registry = Registry::with_options("", options);
-        registry.register(1, &BufferSpec::shared("x", size)).unwrap();
+        let registry = BufferRegistry::with_options("", options);
+        registry.register(1, &CUDABuffer::shared("x", size)).unwrap();
         assert_eq!(registry.shared_stride_bytes(1).unwrap(), stride, "{size} words, skew: {bank_skew}");
     }
 }

@@ -1,7 +1,7 @@
 //! Launches on a GPU: bank conflicts, and the reported changes that make a launch fit.
 
 use backbuf::registry::{
-    BufferSpec, CheckError, GpuLimits, Launch, LayoutOptions, Precision, Registry, SharedPer,
+    BufferRegistry, CUDABuffer, CheckError, GpuLimits, Launch, LayoutOptions, Precision, SharedPer,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -14,9 +14,9 @@ fn cases() -> u32 {
 #[test]
 fn banks_are_counted_by_the_elements_of_a_child() {
     let options = LayoutOptions { typed: true, shared_per: SharedPer::Thread, ..LayoutOptions::default() };
-    let registry = Registry::with_options("", options);
-    registry.register(2, &BufferSpec::shared("x", 1).of(Precision::F64)).unwrap();
-    registry.register(2, &BufferSpec::shared("y", 2).of(Precision::I64)).unwrap();
+    let registry = BufferRegistry::with_options("", options);
+    registry.register(2, &CUDABuffer::shared("x", 1).of(Precision::F64)).unwrap();
+    registry.register(2, &CUDABuffer::shared("y", 2).of(Precision::I64)).unwrap();
     registry.register_child(1, "child", 2, None).unwrap();
     let banks = registry.banks(1).unwrap();
     // Of 8-byte elements half a warp is served at a time.
@@ -74,10 +74,10 @@ proptest! {
         (limits, launch) in launches(),
         sizes in vec(prop_oneof![Just(0u64), 1..20u64, Just(10_000)], 0..3),
     ) {
-        let registry = Registry::new();
-        registry.register(1, &BufferSpec::local("kept", 1)).unwrap();
+        let registry = BufferRegistry::new();
+        registry.register(1, &CUDABuffer::local("kept", 1)).unwrap();
         for (index, size) in sizes.iter().enumerate() {
-            registry.register(1, &BufferSpec::shared(format!("b{index}"), *size)).unwrap();
+            registry.register(1, &CUDABuffer::shared(format!("b{index}"), *size)).unwrap();
         }
         if let Err(CheckError::Unfit(unfit)) = registry.check(1, &limits, &launch) {
             let text = unfit.to_string();
@@ -96,6 +96,6 @@ proptest! {
             }
         }
         // Whatever was asked, the registry goes on.
-        registry.register(1, &BufferSpec::shared("another", 1)).unwrap();
+        registry.register(1, &CUDABuffer::shared("another", 1)).unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! The stored JSON form: its bytes, loading, and errors for malformed documents.
 
 use backbuf::planner::PlanOptions;
-use backbuf::registry::{BufferSpec, LayoutOptions, Precision, Registry};
+use backbuf::registry::{BufferRegistry, CUDABuffer, LayoutOptions, Precision};
 use proptest::prelude::*;
 
 /// As many as fit a short test; BACKBUF_SOAK asks for more.
@@ -14,9 +14,9 @@ proptest! {
 
     #[test]
     fn no_text_is_too_strange_to_be_refused(text in ".{0,80}", at in any::<prop::sample::Index>(), with in any::<char>()) {
-        let registry = Registry::new();
+        let registry = BufferRegistry::new();
         prop_assert!(registry.load_json(1, &text).is_err());
-        registry.register(2, &BufferSpec::shared("k1", 3).alive(0..2)).unwrap();
+        registry.register(2, &CUDABuffer::shared("k1", 3).alive(0..2)).unwrap();
         let mut stored = registry.json(2).unwrap();
         let at = at.index(stored.len());
         stored.replace_range(at..at + 1, with.encode_utf8(&mut [0; 4]));
@@ -29,15 +29,15 @@ proptest! {
 
 #[test]
 fn the_stored_form_has_not_changed_by_a_byte() {
-    let registry = Registry::new();
-    registry.register(1, &BufferSpec::shared("k1\n\t\u{1}\"\\é/", 100).alive(0..2)).unwrap();
-    registry.register(1, &BufferSpec::shared("k2", 60).alive(1..3)).unwrap();
-    registry.register(1, &BufferSpec::shared("tmp", 30).aliasing("k2")).unwrap();
-    registry.register(1, &BufferSpec::local("x", 0).of(Precision::I64)).unwrap();
+    let registry = BufferRegistry::new();
+    registry.register(1, &CUDABuffer::shared("k1\n\t\u{1}\"\\é/", 100).alive(0..2)).unwrap();
+    registry.register(1, &CUDABuffer::shared("k2", 60).alive(1..3)).unwrap();
+    registry.register(1, &CUDABuffer::shared("tmp", 30).aliasing("k2")).unwrap();
+    registry.register(1, &CUDABuffer::local("x", 0).of(Precision::I64)).unwrap();
     registry.register_child(1, "solver", 2, None).unwrap();
     registry.register_child(1, "unknown", 3, Some("k2")).unwrap();
-    registry.register(2, &BufferSpec::persistent("history", 8).of(Precision::F16)).unwrap();
-    registry.register(2, &BufferSpec::persistent("sum", 1).of(Precision::F64)).unwrap();
+    registry.register(2, &CUDABuffer::persistent("history", 8).of(Precision::F16)).unwrap();
+    registry.register(2, &CUDABuffer::persistent("sum", 1).of(Precision::F64)).unwrap();
     registry.plan(1, &PlanOptions { nodes: 0, ..PlanOptions::default() }).unwrap();
     let expected = include_str!("data/registry/document.json");
     assert_eq!(registry.json(1).unwrap(), expected);
@@ -45,10 +45,10 @@ fn the_stored_form_has_not_changed_by_a_byte() {
     assert_eq!(registry.json(9).unwrap(), expected);
 
     // A layout that cannot be computed: the typed child mixes precisions, and its host counts elements.
-    let registry = Registry::new();
-    registry.register(2, &BufferSpec::shared("a", 3)).unwrap();
-    registry.register(2, &BufferSpec::shared("b", 3).of(Precision::F64)).unwrap();
-    registry.register(1, &BufferSpec::shared("z", 3)).unwrap();
+    let registry = BufferRegistry::new();
+    registry.register(2, &CUDABuffer::shared("a", 3)).unwrap();
+    registry.register(2, &CUDABuffer::shared("b", 3).of(Precision::F64)).unwrap();
+    registry.register(1, &CUDABuffer::shared("z", 3)).unwrap();
     registry.register_child(1, "in", 2, None).unwrap();
     registry.set_options(2, LayoutOptions { typed: true, ..LayoutOptions::default() }).unwrap();
     assert_eq!(registry.json(1).unwrap(), include_str!("data/registry/without_layout.json"));
@@ -81,7 +81,7 @@ fn a_document_that_is_refused_loads_nothing_and_the_error_names_line_and_column(
             ("1, column 41", "an unknown version; this library reads version 1"),
         ),
     ] {
-        let registry = Registry::new();
+        let registry = BufferRegistry::new();
         let error = registry.load_json(1, &text).unwrap_err();
         assert_eq!(error.to_string(), format!("json, line {}: {}", expected.0, expected.1), "{text}");
         assert!(registry.parents().unwrap().is_empty());
@@ -91,26 +91,26 @@ fn a_document_that_is_refused_loads_nothing_and_the_error_names_line_and_column(
 #[test]
 fn a_name_of_any_characters_is_stored_and_loaded() {
     let name: String = ('\u{1}'..='\u{7f}').chain(['é', '\u{2028}', '😀']).collect();
-    let registry = Registry::new();
-    registry.register(1, &BufferSpec::shared(&name, 4)).unwrap();
+    let registry = BufferRegistry::new();
+    registry.register(1, &CUDABuffer::shared(&name, 4)).unwrap();
     let stored = registry.json(1).unwrap();
     let parsed = serde_json::from_str::<serde_json::Value>(&stored).unwrap();
     assert_eq!(parsed["groups"][0]["buffers"][0]["name"], name);
-    let loaded = Registry::new();
+    let loaded = BufferRegistry::new();
     loaded.load_json(1, &stored).unwrap();
     assert_eq!(loaded.layout(1).unwrap().buffers[0].buffer.name, name);
 }
 
 #[test]
 fn thousands_of_children_are_stored_and_loaded() {
-    let registry = Registry::new();
+    let registry = BufferRegistry::new();
     let count = 4000;
     for child in 1..=count {
-        registry.register(child, &BufferSpec::shared("x", 1)).unwrap();
+        registry.register(child, &CUDABuffer::shared("x", 1)).unwrap();
         registry.register_child(0, &format!("c{child}"), child, None).unwrap();
     }
     let stored = registry.json(0).unwrap();
-    let loaded = Registry::new();
+    let loaded = BufferRegistry::new();
     loaded.load_json(0, &stored).unwrap();
     assert_eq!(loaded.shared_buffer_size(0).unwrap(), count);
     assert_eq!(loaded.json(0).unwrap(), stored);

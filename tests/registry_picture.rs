@@ -1,13 +1,13 @@
 //! The SVG picture of a layout: marks of memory that two buffers share while both are alive, and the legend.
 
-use backbuf::registry::{BufferSpec, Registry};
+use backbuf::registry::{BufferRegistry, CUDABuffer};
 
 /// A target, and two slices of its first half: one while it is in use, one afterwards.
-fn registry() -> Registry {
-    let registry = Registry::new();
-    registry.register(1, &BufferSpec::shared("k1", 100).alive(0..4)).unwrap();
-    registry.register(1, &BufferSpec::shared("early", 30).aliasing("k1").alive(2..6)).unwrap();
-    registry.register(1, &BufferSpec::shared("late", 20).aliasing("k1").alive(4..6)).unwrap();
+fn registry() -> BufferRegistry {
+    let registry = BufferRegistry::new();
+    registry.register(1, &CUDABuffer::shared("k1", 100).alive(0..4)).unwrap();
+    registry.register(1, &CUDABuffer::shared("early", 30).aliasing("k1").alive(2..6)).unwrap();
+    registry.register(1, &CUDABuffer::shared("late", 20).aliasing("k1").alive(4..6)).unwrap();
     registry
 }
 
@@ -45,11 +45,11 @@ fn the_mark_is_explained_and_has_a_colour_for_light_and_for_dark_pages() {
 
 #[test]
 fn what_takes_turns_and_what_has_no_time_is_not_marked() {
-    let registry = Registry::new();
-    registry.register(1, &BufferSpec::shared("k1", 100).alive(0..4)).unwrap();
-    registry.register(1, &BufferSpec::shared("late", 30).aliasing("k1").alive(4..6)).unwrap();
-    registry.register(2, &BufferSpec::shared("k1", 100)).unwrap();
-    registry.register(2, &BufferSpec::shared("tmp", 30).aliasing("k1")).unwrap();
+    let registry = BufferRegistry::new();
+    registry.register(1, &CUDABuffer::shared("k1", 100).alive(0..4)).unwrap();
+    registry.register(1, &CUDABuffer::shared("late", 30).aliasing("k1").alive(4..6)).unwrap();
+    registry.register(2, &CUDABuffer::shared("k1", 100)).unwrap();
+    registry.register(2, &CUDABuffer::shared("tmp", 30).aliasing("k1")).unwrap();
     for parent in [1, 2] {
         let svg = registry.svg(parent).unwrap();
         assert!(!svg.contains("class=\"clash\" fill=\"url") && !svg.contains("shared while"), "{parent}");
@@ -60,9 +60,9 @@ fn what_takes_turns_and_what_has_no_time_is_not_marked() {
 #[test]
 fn a_legend_of_everything_stays_within_the_picture() {
     let registry = registry();
-    registry.register(1, &BufferSpec::local("back", 300).aliasing("k1").alive(0..1)).unwrap();
-    registry.register(1, &BufferSpec::shared("full", 300).aliasing("k1").alive(9..10)).unwrap();
-    registry.register(2, &BufferSpec::shared("inner", 5)).unwrap();
+    registry.register(1, &CUDABuffer::local("back", 300).aliasing("k1").alive(0..1)).unwrap();
+    registry.register(1, &CUDABuffer::shared("full", 300).aliasing("k1").alive(9..10)).unwrap();
+    registry.register(2, &CUDABuffer::shared("inner", 5)).unwrap();
     registry.register_child(1, "child", 2, None).unwrap();
     let svg = registry.svg(1).unwrap();
     let (width, height) = (960.0, svg.split(" height=\"").nth(1).unwrap().split('"').next().unwrap());

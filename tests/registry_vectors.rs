@@ -1,7 +1,9 @@
 //! The scenarios of tests/data/registry, from which the layout rules are derived.
 
 use backbuf::Status;
-use backbuf::registry::{BufferSpec, BufferUpdate, Location, Precision, Registry, Space, Totals, Updated};
+use backbuf::registry::{
+    BufferRegistry, CUDABuffer, CUDABufferUpdate, Location, Precision, Space, Totals, Updated,
+};
 use serde_json::{Value, json};
 
 const PARENT: u64 = 1;
@@ -27,8 +29,8 @@ fn size(value: &Value) -> u64 {
     value.as_i64().unwrap() as u64
 }
 
-fn buffer(op: &Value) -> BufferSpec {
-    BufferSpec {
+fn buffer(op: &Value) -> CUDABuffer {
+    CUDABuffer {
         name: op["name"].as_str().unwrap().into(),
         size: size(&op["size"]),
         location: op["location"].as_str().map_or(Ok(Location::Local), Location::from_name).unwrap(),
@@ -39,8 +41,8 @@ fn buffer(op: &Value) -> BufferSpec {
     }
 }
 
-fn update(set: &Value) -> BufferUpdate {
-    BufferUpdate {
+fn update(set: &Value) -> CUDABufferUpdate {
+    CUDABufferUpdate {
         size: set.get("size").map(size),
         location: set.get("location").map(|name| Location::from_name(name.as_str().unwrap()).unwrap()),
         persistent: set.get("persistent").map(|flag| flag.as_bool().unwrap()),
@@ -65,7 +67,7 @@ fn totals(totals: Totals) -> Value {
     json!({"shared": totals.shared, "persistent": totals.persistent, "local": totals.local})
 }
 
-fn run(registry: &Registry, op: &Value) -> Value {
+fn run(registry: &BufferRegistry, op: &Value) -> Value {
     let refused = |status| json!({"ok": false, "reason": reason(status)});
     match op["op"].as_str().unwrap() {
         "register" => match unsayable(op) {
@@ -73,7 +75,7 @@ fn run(registry: &Registry, op: &Value) -> Value {
             Some(reason_of_last) => {
                 let mut sayable = op.clone();
                 sayable["location"] = json!("local");
-                let (probe, stored) = (Registry::new(), registry.json(PARENT));
+                let (probe, stored) = (BufferRegistry::new(), registry.json(PARENT));
                 if let Ok(stored) = stored {
                     probe.load_json(PARENT, &stored).unwrap();
                 }
@@ -106,7 +108,7 @@ fn run(registry: &Registry, op: &Value) -> Value {
 }
 
 /// A scenario's layout, in the scenario's words.
-fn layout(registry: &Registry) -> Value {
+fn layout(registry: &BufferRegistry) -> Value {
     let Ok(layout) = registry.layout(PARENT) else {
         let nothing = totals(registry.totals(PARENT).unwrap());
         return json!({"shared": [], "persistent": [], "local": [], "totals": nothing, "placement": []});
@@ -146,7 +148,7 @@ fn every_scenario_lies_where_it_should() {
     assert_eq!(scenarios.len(), 144);
     for scenario in scenarios {
         let id = &scenario["id"];
-        let registry = Registry::new();
+        let registry = BufferRegistry::new();
         let ops = scenario["ops"].as_array().unwrap();
         for (op, expected) in ops.iter().zip(scenario["expected"]["ops"].as_array().unwrap()) {
             if scenario.get("undefined_upstream").is_some() && op["op"] == "update_buffer" {

@@ -14,7 +14,7 @@ from pathlib import Path
 
 HEADER = Path(__file__).resolve().parent.parent / "include" / "backbuf.h"
 
-_DECLARATION = re.compile(r"/\*\*((?:(?!\*/).)*)\*/\s*BB_API ([^;(]*?)(bb_\w+)\(([^;]*)\);", re.DOTALL)
+_DECLARATION = re.compile(r"/\*\*((?:(?!\*/).)*)\*/\s*BB_API (?:BB_MUST_USE )?([^;(]*?)(bb_\w+)\(([^;]*)\);", re.DOTALL)
 _RETURNS = re.compile(r"@return\s+(.*?)(?=\n\s*@|\Z)", re.DOTALL)
 _REFERENCE = re.compile(r"what ((?:`bb_\w+\(\)`(?:, | and )?)+) returns?")
 _STATUS = re.compile(r"\bBB_(?:OK|E_[A-Z_]+)\b")

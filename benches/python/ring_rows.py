@@ -103,7 +103,7 @@ class Ours(Native):
 
         sender, receiver = backbuf.spsc_buffer(CAPACITY)
         self.sender = sender.detach()
-        self.stream = receiver.into_stream(buffer_size=65536, record_size=size)
+        self.stream = receiver.into_stream(pool_size=65536, record_size=size)
 
     async def consume(self, count: int) -> None:
         size = self.size

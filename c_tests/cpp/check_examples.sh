@@ -59,7 +59,7 @@ std::vector<backbuf::Chunk> kept;
 Record next() { return {}; }
 bool last() { return true; }
 void do_something_else() {}
-backbuf::Registry registry;
+backbuf::BufferRegistry registry;
 backbuf::Device device;
 backbuf::GLBufferManager<float> points;
 void draw_buffer(unsigned, std::uint64_t) {}

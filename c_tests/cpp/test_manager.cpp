@@ -143,7 +143,7 @@ static void many_updates_are_one() {
     m.synchronize();
     EXPECT_THROWS(BB_E_RANGE, m.enqueue_updates({{0, 9}, {7, pair}})); // one bad update refuses them all
     const int five = 5;
-    std::vector<backbuf::Update<int>> kept{{4, five}};
+    std::vector<backbuf::BufferUpdate<int>> kept{{4, five}};
     kept.emplace_back(5, pair.front());
     m.enqueue_updates(kept, 1s);
     m.enqueue_updates({});

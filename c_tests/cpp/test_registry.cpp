@@ -8,22 +8,22 @@
 #include <type_traits>
 
 using backbuf::Arch;
-using backbuf::BufferUpdate;
+using backbuf::BufferRegistry;
 using backbuf::CUDABuffer;
+using backbuf::CUDABufferUpdate;
 using backbuf::forever;
 using backbuf::Launch;
 using backbuf::Location;
 using backbuf::Parent;
 using backbuf::PlanConfig;
 using backbuf::Precision;
-using backbuf::Registry;
 using backbuf::RegistryConfig;
 using backbuf::SharedPer;
 using backbuf::Updated;
 
-static_assert(sizeof(Registry) == sizeof(void *) && sizeof(Parent) == sizeof(std::uint64_t));
-static_assert(!std::is_copy_constructible_v<Registry> && std::is_nothrow_move_constructible_v<Registry>);
-static_assert(!std::is_copy_assignable_v<Registry> && std::is_nothrow_move_assignable_v<Registry>);
+static_assert(sizeof(BufferRegistry) == sizeof(void *) && sizeof(Parent) == sizeof(std::uint64_t));
+static_assert(!std::is_copy_constructible_v<BufferRegistry> && std::is_nothrow_move_constructible_v<BufferRegistry>);
+static_assert(!std::is_copy_assignable_v<BufferRegistry> && std::is_nothrow_move_assignable_v<BufferRegistry>);
 static_assert(std::is_trivially_copyable_v<Parent> && std::is_trivially_copyable_v<Arch>);
 static_assert(!std::is_constructible_v<Parent, bool> && !std::is_constructible_v<Parent, const char *>);
 static_assert(!std::is_constructible_v<Parent, std::string> && !std::is_constructible_v<Parent, double>);
@@ -34,11 +34,11 @@ struct Solver {
 
 // Shared, persistent and local elements of a parent.
 using Sizes = std::array<std::uint64_t, 3>;
-static Sizes sizes(const Registry &r, Parent parent) {
+static Sizes sizes(const BufferRegistry &r, Parent parent) {
     return {r.shared_buffer_size(parent), r.persistent_local_buffer_size(parent), r.local_buffer_size(parent)};
 }
 
-static bool lies(const Registry &r, Parent parent, const char *name, std::uint32_t space, std::uint64_t offset,
+static bool lies(const BufferRegistry &r, Parent parent, const char *name, std::uint32_t space, std::uint64_t offset,
                  std::uint64_t length) {
     const bb_allocator found = r.get_allocator(parent, name);
     return found.space == space && found.offset == offset && found.length == length;
@@ -47,7 +47,7 @@ static bool lies(const Registry &r, Parent parent, const char *name, std::uint32
 static bool contains(const std::string &text, const char *what) { return text.find(what) != std::string::npos; }
 
 static void buffers_lie_in_the_order_of_their_registration() {
-    const auto r = Registry::create();
+    const auto r = BufferRegistry::create();
     const Solver solver;
     r.register_buffer(&solver, CUDABuffer::shared("k1", 100));
     r.register_buffer(&solver, CUDABuffer::local("tmp", 30).aliasing("k1"));
@@ -71,7 +71,7 @@ static void buffers_lie_in_the_order_of_their_registration() {
 }
 
 static void a_parent_is_an_object_or_a_number() {
-    const auto r = Registry::create();
+    const auto r = BufferRegistry::create();
     Solver one;
     const Solver two;
     r.register_buffer(&one, CUDABuffer::shared("a", 1));
@@ -88,7 +88,7 @@ static void a_parent_is_an_object_or_a_number() {
 }
 
 static void precisions_are_types() {
-    const auto r = Registry::create(RegistryConfig().typed());
+    const auto r = BufferRegistry::create(RegistryConfig().typed());
     r.register_buffer(1, CUDABuffer::shared("f32", 1));
     r.register_buffer(1, CUDABuffer::shared("f64", 1).of<double>());
     r.register_buffer(1, CUDABuffer::shared("i32", 1).of<std::int32_t>());
@@ -104,7 +104,7 @@ static void precisions_are_types() {
 // Some of the scenarios in tests/data/registry, as a user of C++ writes them.
 static void scenarios_lie_where_they_should() {
     { // curated-045: a later sibling still fits after an earlier fallback
-        const auto r = Registry::create();
+        const auto r = BufferRegistry::create();
         r.register_buffer(1, CUDABuffer::shared("a", 5));
         r.register_buffer(1, CUDABuffer::shared("b", 6).aliasing("a"));
         r.register_buffer(1, CUDABuffer::shared("c", 4).aliasing("a"));
@@ -114,7 +114,7 @@ static void scenarios_lie_where_they_should() {
         EXPECT(r.get_allocator(1, "b").origin == BB_ORIGIN_FELL_BACK);
     }
     { // curated-047: filled exactly, then overflow, the target not at 0
-        const auto r = Registry::create();
+        const auto r = BufferRegistry::create();
         r.register_buffer(1, CUDABuffer::shared("c0", 3));
         r.register_buffer(1, CUDABuffer::shared("a", 10));
         r.register_buffer(1, CUDABuffer::shared("b", 4).aliasing("a"));
@@ -124,32 +124,32 @@ static void scenarios_lie_where_they_should() {
         EXPECT(lies(r, 1, "b3", BB_SPACE_SHARED, 13, 1) && sizes(r, 1) == Sizes({14, 0, 0}));
     }
     { // random_update-003: updates, a query and a cleared layout in between
-        const auto r = Registry::create();
+        const auto r = BufferRegistry::create();
         r.register_buffer(1, CUDABuffer::local("b0", 9).persistent());
         r.register_buffer(1, CUDABuffer::local("b1", 55));
         r.register_buffer(1, CUDABuffer::local("b2", 13).persistent().aliasing("b1"));
         r.register_buffer(1, CUDABuffer::local("b3", 63));
         r.register_buffer(1, CUDABuffer::local("b4", 44).aliasing("b0"));
-        EXPECT(r.update_buffer(1, "b2", BufferUpdate().size(6)).changed);
+        EXPECT(r.update_buffer(1, "b2", CUDABufferUpdate().size(6)).changed);
         EXPECT(sizes(r, 1) == Sizes({0, 15, 162}));
         r.clear_layout(1);
-        EXPECT(r.update_buffer(1, "b4", BufferUpdate().aliasing("b2")).changed);
-        EXPECT(!r.update_buffer(1, "b3", BufferUpdate().persistent(false)).changed);
-        EXPECT(r.update_buffer(1, "b3", BufferUpdate().location(Location::shared)).changed);
+        EXPECT(r.update_buffer(1, "b4", CUDABufferUpdate().aliasing("b2")).changed);
+        EXPECT(!r.update_buffer(1, "b3", CUDABufferUpdate().persistent(false)).changed);
+        EXPECT(r.update_buffer(1, "b3", CUDABufferUpdate().location(Location::shared)).changed);
         EXPECT(lies(r, 1, "b2", BB_SPACE_PERSISTENT, 9, 6) && lies(r, 1, "b3", BB_SPACE_SHARED, 0, 63));
         EXPECT(lies(r, 1, "b4", BB_SPACE_LOCAL, 0, 44) && sizes(r, 1) == Sizes({63, 15, 99}));
     }
     { // curated-030: the target leaves shared memory
-        const auto r = Registry::create();
+        const auto r = BufferRegistry::create();
         r.register_buffer(1, CUDABuffer::shared("a", 10));
         r.register_buffer(1, CUDABuffer::shared("b", 4).aliasing("a"));
-        EXPECT(r.update_buffer(1, "a", BufferUpdate().location(Location::local)).changed);
+        EXPECT(r.update_buffer(1, "a", CUDABufferUpdate().location(Location::local)).changed);
         EXPECT(sizes(r, 1) == Sizes({4, 0, 10}));
     }
 }
 
 static void what_is_wrong_is_refused_and_changes_nothing() {
-    const auto r = Registry::create(RegistryConfig().label("solvers"));
+    const auto r = BufferRegistry::create(RegistryConfig().label("solvers"));
     EXPECT_THROWS(BB_E_ARGUMENT, r.register_buffer(1, CUDABuffer::shared("", 1)));
     EXPECT_THROWS(BB_E_NO_PARENT, r.json(1)); // not even an empty group
     r.register_buffer(1, CUDABuffer::shared("a", 4));
@@ -168,7 +168,7 @@ static void what_is_wrong_is_refused_and_changes_nothing() {
     EXPECT_THROWS(BB_E_ARGUMENT, r.register_buffer(1, CUDABuffer::shared("c", 1).of(static_cast<Precision>(99))));
     EXPECT_THROWS(BB_E_NO_NAME, r.replace(1, CUDABuffer::shared("c", 1)));
     EXPECT_THROWS(BB_E_NO_PARENT, r.replace(2, CUDABuffer::shared("a", 1)));
-    EXPECT_THROWS(BB_E_ALIAS_ORDER, r.update_buffer(1, "a", BufferUpdate().aliasing("b")));
+    EXPECT_THROWS(BB_E_ALIAS_ORDER, r.update_buffer(1, "a", CUDABufferUpdate().aliasing("b")));
     EXPECT_THROWS(BB_E_ALIAS_ORDER, r.replace(1, CUDABuffer::shared("a", 1).aliasing("b")));
     EXPECT_THROWS(BB_E_NO_NAME, r.get_allocator(1, "c"));
     EXPECT_THROWS(BB_E_NO_PARENT, r.get_allocator(2, "a"));
@@ -180,13 +180,13 @@ static void what_is_wrong_is_refused_and_changes_nothing() {
 }
 
 static void a_name_is_not_cut_at_a_zero() {
-    const auto r = Registry::create();
+    const auto r = BufferRegistry::create();
     const std::string cut("k1\0rest", 7);
     r.register_buffer(1, CUDABuffer::shared("k1", 4));
     EXPECT_THROWS(BB_E_ARGUMENT, r.register_buffer(1, CUDABuffer::shared(std::string("a\0b", 3), 1)));
     EXPECT_THROWS(BB_E_ARGUMENT, r.register_buffer(1, CUDABuffer::shared("c", 1).aliasing(cut)));
     EXPECT_THROWS(BB_E_ARGUMENT, r.replace(1, CUDABuffer::shared(cut, 1)));
-    EXPECT_THROWS(BB_E_ARGUMENT, r.update_buffer(1, cut, BufferUpdate().size(1)));
+    EXPECT_THROWS(BB_E_ARGUMENT, r.update_buffer(1, cut, CUDABufferUpdate().size(1)));
     EXPECT_THROWS(BB_E_ARGUMENT, r.get_allocator(1, cut));
     EXPECT_THROWS(BB_E_ARGUMENT, r.register_child(1, cut, 2));
     EXPECT_THROWS(BB_E_ARGUMENT, r.register_child(1, "child", 2, cut));
@@ -199,29 +199,29 @@ static void a_name_is_not_cut_at_a_zero() {
 }
 
 static void updates_report_what_they_changed() {
-    const auto r = Registry::create();
+    const auto r = BufferRegistry::create();
     r.register_buffer(1, CUDABuffer::shared("a", 10));
     r.register_buffer(1, CUDABuffer::shared("b", 4).aliasing("a").alive(2, 4));
-    const auto met = [&](const char *name, const BufferUpdate &update) {
+    const auto met = [&](const char *name, const CUDABufferUpdate &update) {
         const Updated result = r.update_buffer(1, name, update);
         return result.recognized && result.changed;
     };
-    EXPECT(!r.update_buffer(1, "ghost", BufferUpdate().size(1)).recognized);
-    EXPECT(!r.update_buffer(9, "a", BufferUpdate().size(1)).recognized);
-    EXPECT(r.update_buffer(1, "a", BufferUpdate().size(10)).recognized && !met("a", BufferUpdate().size(10)));
-    EXPECT(!met("a", BufferUpdate()) && met("a", BufferUpdate().size(12).of<double>().alive(0, 3)));
-    EXPECT(met("b", BufferUpdate().not_aliasing()) && r.get_allocator(1, "b").offset == 12);
-    EXPECT(met("b", BufferUpdate().aliasing("a")) && r.get_allocator(1, "b").offset == 0);
-    EXPECT(met("b", BufferUpdate().persistent()) && met("b", BufferUpdate().location(Location::local)));
-    EXPECT(met("b", BufferUpdate().always_alive()) && !met("b", BufferUpdate().always_alive()));
-    EXPECT_THROWS(BB_E_RANGE, r.update_buffer(1, "b", BufferUpdate().alive(0, 0)));
-    EXPECT_THROWS(BB_E_ALIAS_SELF, r.update_buffer(1, "b", BufferUpdate().aliasing("b")));
+    EXPECT(!r.update_buffer(1, "ghost", CUDABufferUpdate().size(1)).recognized);
+    EXPECT(!r.update_buffer(9, "a", CUDABufferUpdate().size(1)).recognized);
+    EXPECT(r.update_buffer(1, "a", CUDABufferUpdate().size(10)).recognized && !met("a", CUDABufferUpdate().size(10)));
+    EXPECT(!met("a", CUDABufferUpdate()) && met("a", CUDABufferUpdate().size(12).of<double>().alive(0, 3)));
+    EXPECT(met("b", CUDABufferUpdate().not_aliasing()) && r.get_allocator(1, "b").offset == 12);
+    EXPECT(met("b", CUDABufferUpdate().aliasing("a")) && r.get_allocator(1, "b").offset == 0);
+    EXPECT(met("b", CUDABufferUpdate().persistent()) && met("b", CUDABufferUpdate().location(Location::local)));
+    EXPECT(met("b", CUDABufferUpdate().always_alive()) && !met("b", CUDABufferUpdate().always_alive()));
+    EXPECT_THROWS(BB_E_RANGE, r.update_buffer(1, "b", CUDABufferUpdate().alive(0, 0)));
+    EXPECT_THROWS(BB_E_ALIAS_SELF, r.update_buffer(1, "b", CUDABufferUpdate().aliasing("b")));
     r.replace(1, CUDABuffer::shared("b", 7));
     EXPECT(sizes(r, 1) == Sizes({19, 0, 0}) && r.buffer_name(1, 1) == "b");
 }
 
 static void children_are_live() {
-    const auto r = Registry::create();
+    const auto r = BufferRegistry::create();
     const Solver host;
     const Solver child;
     r.register_child(&host, "inner", &child); // unknown yet
@@ -238,7 +238,7 @@ static void children_are_live() {
 }
 
 static void options_say_how_a_parent_lays_out() {
-    const auto r = Registry::create();
+    const auto r = BufferRegistry::create();
     r.register_buffer(1, CUDABuffer::shared("narrow", 3));
     r.register_buffer(1, CUDABuffer::shared("wide", 1).of<double>());
     EXPECT(r.shared_buffer_size(1) == 4 && r.layout_info(1).shared_bytes == BB_NO_BYTES);
@@ -259,7 +259,7 @@ static void options_say_how_a_parent_lays_out() {
 }
 
 static void layouts_are_stored_loaded_and_compared() {
-    const auto r = Registry::create();
+    const auto r = BufferRegistry::create();
     r.register_buffer(1, CUDABuffer::shared("größe", 10));
     r.register_buffer(1, CUDABuffer::local("slice", 4).aliasing("größe"));
     const std::string stored = r.json(1);
@@ -268,7 +268,7 @@ static void layouts_are_stored_loaded_and_compared() {
     r.load_json(2, stored);
     EXPECT(r.json(2) == stored && r.layout_hash(2) == r.layout_hash(1));
     EXPECT(backbuf::layout_diff(stored, r.json(2)).empty());
-    r.update_buffer(2, "slice", BufferUpdate().size(6));
+    r.update_buffer(2, "slice", CUDABufferUpdate().size(6));
     EXPECT(backbuf::layout_diff(stored, r.json(2)) ==
            "slice: shared 0..4 f32, in größe -> shared 0..6 f32, in größe\n");
     EXPECT(r.layout_hash(2) != r.layout_hash(1));
@@ -279,25 +279,25 @@ static void layouts_are_stored_loaded_and_compared() {
 }
 
 static void overlaps_and_bank_conflicts_are_reported() {
-    const auto r = Registry::create();
+    const auto r = BufferRegistry::create();
     r.register_buffer(1, CUDABuffer::shared("a", 8).alive(0, 4));
     r.register_buffer(1, CUDABuffer::shared("b", 8).aliasing("a").alive(4, 6));
     EXPECT(!contains(r.overlaps(1), "\"first\"")); // they take turns
-    r.update_buffer(1, "b", BufferUpdate().alive(3, 6));
+    r.update_buffer(1, "b", CUDABufferUpdate().alive(3, 6));
     EXPECT(contains(r.overlaps(1), "\"first\": \"a\", \"second\": \"b\""));
     EXPECT(contains(r.banks(1), "\"stride_bytes\": 32"));
     EXPECT_THROWS(BB_E_NO_PARENT, r.overlaps(2));
     EXPECT_THROWS(BB_E_NO_PARENT, r.banks(2));
 }
 
-static void three_of_which_two_are_alive(const Registry &r, Parent parent) {
+static void three_of_which_two_are_alive(const BufferRegistry &r, Parent parent) {
     r.register_buffer(parent, CUDABuffer::shared("k1", 100).alive(0, 2));
     r.register_buffer(parent, CUDABuffer::shared("k2", 60).alive(1, 3));
     r.register_buffer(parent, CUDABuffer::shared("k3", 90).alive(2, 4));
 }
 
 static void a_plan_places_what_takes_turns_in_the_same_memory() {
-    const auto r = Registry::create();
+    const auto r = BufferRegistry::create();
     three_of_which_two_are_alive(r, 1);
     EXPECT(r.shared_buffer_size(1) == 250);
     const bb_registry_plans plan = r.plan(1);
@@ -313,7 +313,7 @@ static void a_plan_places_what_takes_turns_in_the_same_memory() {
 }
 
 // Sizes and lifetimes for which no height is easily proved, from a generator of its own.
-static void many_that_are_alive(const Registry &r, Parent parent) {
+static void many_that_are_alive(const BufferRegistry &r, Parent parent) {
     std::uint32_t state = 7;
     const auto next = [&](std::uint32_t below) {
         state = state * 1664525 + 1013904223;
@@ -327,7 +327,7 @@ static void many_that_are_alive(const Registry &r, Parent parent) {
 }
 
 static void a_search_is_ended_by_the_function_that_is_asked() {
-    const auto r = Registry::create();
+    const auto r = BufferRegistry::create();
     many_that_are_alive(r, 1);
     std::atomic<int> asked{0};
     const bb_registry_plans plan =
@@ -347,7 +347,7 @@ static void a_search_is_ended_by_the_function_that_is_asked() {
 }
 
 static void a_parent_that_changes_meanwhile_is_not_planned() {
-    const auto r = Registry::create();
+    const auto r = BufferRegistry::create();
     many_that_are_alive(r, 1);
     bool changed = false;
     EXPECT_THROWS(BB_E_BUSY, r.plan(1, PlanConfig().budget(forever).cancelled([&] {
@@ -359,7 +359,7 @@ static void a_parent_that_changes_meanwhile_is_not_planned() {
 }
 
 static void a_layout_is_written_as_cuda_table_and_picture() {
-    const auto r = Registry::create();
+    const auto r = BufferRegistry::create();
     const Solver solver;
     r.register_buffer(&solver, CUDABuffer::shared("k1", 100));
     r.register_buffer(&solver, CUDABuffer::shared("tmp", 30).aliasing("k1"));
@@ -383,12 +383,12 @@ static void a_layout_is_written_as_cuda_table_and_picture() {
     EXPECT_STATUS(BB_E_NO_PARENT, r.try_svg(2).status());
     r.register_buffer(&solver, CUDABuffer::shared("tmp_length", 1));
     EXPECT_THROWS(BB_E_EXISTS, r.emit_cuda_header(&solver, "taken"));
-    r.update_buffer(&solver, "k1", BufferUpdate().of<double>());
+    r.update_buffer(&solver, "k1", CUDABufferUpdate().of<double>());
     EXPECT_THROWS(BB_E_STATE, r.emit_cuda_header(&solver, "mixed"));
 }
 
 static void a_launch_fits_a_device_or_the_reason_is_reported() {
-    const auto r = Registry::create();
+    const auto r = BufferRegistry::create();
     r.register_buffer(1, CUDABuffer::shared("tile", 20000));
     r.register_buffer(1, CUDABuffer::shared("small", 10));
     EXPECT(Arch::parse("sm_86").cc() == 86 && Arch::parse("9.0").cc() == Arch(9, 0).cc());
@@ -411,12 +411,12 @@ static void a_launch_fits_a_device_or_the_reason_is_reported() {
 }
 
 static void nothing_is_thrown_by_try() {
-    auto made = Registry::try_create(RegistryConfig().label("quiet"));
+    auto made = BufferRegistry::try_create(RegistryConfig().label("quiet"));
     EXPECT(made);
-    const Registry r = *std::move(made);
+    const BufferRegistry r = *std::move(made);
     EXPECT_STATUS(BB_OK, r.try_register_buffer(1, CUDABuffer::shared("a", 4)));
     EXPECT_STATUS(BB_OK, r.try_replace(1, CUDABuffer::shared("a", 5)));
-    EXPECT(r.try_update_buffer(1, "a", BufferUpdate().size(6))->changed);
+    EXPECT(r.try_update_buffer(1, "a", CUDABufferUpdate().size(6))->changed);
     EXPECT_STATUS(BB_OK, r.try_register_child(1, "inner", 2));
     EXPECT_STATUS(BB_OK, r.try_set_options(1, RegistryConfig()));
     EXPECT(r.try_shared_buffer_size(1).value_or(0) == 6 && r.try_local_buffer_size(1).value_or(9) == 0);
@@ -433,9 +433,9 @@ static void nothing_is_thrown_by_try() {
 }
 
 static void handles_are_given_away_and_adopted() {
-    auto r = Registry::create(RegistryConfig().label("handed over"));
+    auto r = BufferRegistry::create(RegistryConfig().label("handed over"));
     r.register_buffer(1, CUDABuffer::shared("a", 4));
-    Registry moved = std::move(r);
+    BufferRegistry moved = std::move(r);
     EXPECT(!r && moved && moved.shared_buffer_size(1) == 4); // NOLINT: used after move on purpose
     EXPECT_THROWS(BB_E_NULL, r.shared_buffer_size(1));
     EXPECT_THROWS(BB_E_NULL, r.register_buffer(1, CUDABuffer::shared("b", 4)));
@@ -443,7 +443,7 @@ static void handles_are_given_away_and_adopted() {
     bb_registry *raw = moved.release();
     EXPECT(!moved && bb_handle_check(raw) == BB_OK);
     {
-        const auto adopted = Registry::adopt(raw);
+        const auto adopted = BufferRegistry::adopt(raw);
         EXPECT(contains(adopted.try_json(2).status().text(), "handed over"));
     }
     EXPECT(bb_handle_check(raw) == BB_E_STALE);
@@ -465,7 +465,7 @@ static void a_text_that_grows_between_two_calls_is_asked_for_again() {
 
 // A text is whole whatever other threads do to its parent between the two calls that get it.
 static void any_thread_may_call_at_any_time() {
-    const auto r = Registry::create();
+    const auto r = BufferRegistry::create();
     r.register_buffer(1, CUDABuffer::shared("first", 1));
     std::atomic<int> running{2};
     const auto register_many = [&](const char *names) {

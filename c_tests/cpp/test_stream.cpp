@@ -30,7 +30,7 @@ static_assert(std::ranges::input_range<Stream &>);
 // A sender and a stream whose chunks are of `size` bytes.
 static std::pair<Sender, Stream> streamed(std::uint64_t capacity, std::uint64_t size) {
     auto [tx, rx] = ring(capacity);
-    return {std::move(tx), rx.into_stream(StreamConfig().buffer_size(size))};
+    return {std::move(tx), rx.into_stream(StreamConfig().pool_size(size))};
 }
 
 static std::string_view text(const Chunk &chunk) {
@@ -39,7 +39,10 @@ static std::string_view text(const Chunk &chunk) {
 
 static void a_stream_takes_its_receiver() {
     auto [tx, rx] = ring(64);
-    EXPECT_THROWS(BB_E_ARGUMENT, rx.into_stream(StreamConfig().buffer_size(0)));
+    for (const std::uint64_t few : {0, 16, 63})
+        EXPECT_THROWS(BB_E_ARGUMENT, rx.into_stream(StreamConfig().pool_size(few)));
+    const backbuf::Status refused = rx.try_into_stream(StreamConfig().pool_size(16)).status();
+    EXPECT(std::string_view(refused.text()).find("pool_count") != std::string_view::npos);
     EXPECT_THROWS(BB_E_RANGE, rx.into_stream(StreamConfig().min_size(65)));
     EXPECT(rx); // refused, it stays
     bb_receiver *raw = rx.handle();
@@ -75,7 +78,7 @@ static void a_loop_takes_all_and_ends() {
 }
 
 static void held_chunks_stay_as_they_are() {
-    auto [tx, stream] = streamed(64, 8);
+    auto [tx, stream] = streamed(64, 64);
     std::vector<Chunk> held;
     for (std::uint64_t i = 0; i < 50; i++) {
         EXPECT(tx.send_all(i));
@@ -96,7 +99,7 @@ static void held_chunks_stay_as_they_are() {
 }
 
 static void buffers_are_used_again() {
-    auto [tx, stream] = streamed(64, 8);
+    auto [tx, stream] = streamed(64, 64);
     EXPECT(tx.send_all(std::uint64_t{1}));
     Chunk chunk = stream.next();
     bb_lease *raw = chunk.handle();
@@ -111,12 +114,13 @@ static void buffers_are_used_again() {
 }
 
 static void several_come_at_once() {
-    auto [tx, stream] = streamed(64, 4);
-    EXPECT(tx.send_all(std::string_view("aaaabbbbccccd")));
+    auto [tx, stream] = streamed(1024, 64);
+    const auto full = [](char letter) { return std::string(64, letter); };
+    EXPECT(tx.send_all(full('a') + full('b') + full('c') + "d"));
     std::array<Chunk, 2> two;
-    EXPECT(stream.chunks(two) == 2 && text(two[0]) == "aaaa" && text(two[1]) == "bbbb");
-    EXPECT(stream.chunks({two.data(), 1}) == 1 && text(two[0]) == "cccc");
-    EXPECT(stream.stats().live == 2 && text(two[1]) == "bbbb"); // which was not asked for
+    EXPECT(stream.chunks(two) == 2 && text(two[0]) == full('a') && text(two[1]) == full('b'));
+    EXPECT(stream.chunks({two.data(), 1}) == 1 && text(two[0]) == full('c'));
+    EXPECT(stream.stats().live == 2 && text(two[1]) == full('b')); // which was not asked for
     EXPECT(stream.ready_chunks(two) == 1 && text(two[0]) == "d" && !two[1]);
     EXPECT(tx.send_all(std::string_view("ee")));
     std::vector<Chunk> more(3);
@@ -134,7 +138,7 @@ static void several_come_at_once() {
 
 static void records_are_whole() {
     auto [tx, rx] = ring(1024);
-    auto stream = rx.into_stream(StreamConfig().buffer_size(100).records<Record>().label("records"));
+    auto stream = rx.into_stream(StreamConfig().pool_size(100).records<Record>().label("records"));
     for (std::uint64_t step = 0; step < 10; step++)
         EXPECT(tx.send_all(Record{step, {1, 2}}));
     EXPECT(tx.send_all(std::uint32_t{0}));
@@ -160,7 +164,7 @@ static void elements_must_fill_the_chunk() {
 
 static void small_chunks_wait_for_each_other() {
     auto [tx, rx] = ring(64);
-    auto stream = rx.into_stream(StreamConfig().min_size(4).pool_size(1));
+    auto stream = rx.into_stream(StreamConfig().min_size(4).pool_count(1));
     EXPECT(tx.send_all(std::string_view("abc")));
     EXPECT_STATUS(BB_E_TIMEOUT, stream.try_next(1ms).status());
     EXPECT(tx.send_all(std::string_view("defgh")));
@@ -172,7 +176,7 @@ static void small_chunks_wait_for_each_other() {
 }
 
 static void the_descriptor_becomes_readable_once_armed() {
-    auto [tx, stream] = streamed(64, 8);
+    auto [tx, stream] = streamed(64, 64);
     const auto ready = [fd = stream.fd()] {
         pollfd p{fd, POLLIN, 0};
         return poll(&p, 1, 0) == 1;
@@ -186,7 +190,7 @@ static void the_descriptor_becomes_readable_once_armed() {
 }
 
 static void a_new_sender_goes_on() {
-    auto [tx, stream] = streamed(64, 8);
+    auto [tx, stream] = streamed(64, 64);
     EXPECT_THROWS(BB_E_BUSY, stream.attach_sender());
     tx.reset();
     tx = stream.attach_sender();

@@ -33,8 +33,8 @@ int main(int argc, char **argv) try {
             object = {};
             object.frame = frame, object.number = number;
             update.end();
-            // A draw binds update.getBuffer() at update.getOffset(), after uniforms.flush().
-            right = right && update.getBuffer() != 0 && update.getOffset() % alignment == 0;
+            // A draw binds update.getNativeHandle() at update.getOffset(), after uniforms.flush().
+            right = right && update.getNativeHandle() != 0 && update.getOffset() % alignment == 0;
             encoder.copyUpdate(uniforms, update.slice(), drawn, number * sizeof(Object));
         }
         encoder.submit();

@@ -3,7 +3,7 @@
 //! `cargo run --example lorenz [FOLDER]` writes `lorenz.json`, `lorenz_layout.h` and `lorenz.svg` to FOLDER (target/lorenz).
 
 use backbuf::planner::PlanOptions;
-use backbuf::registry::{Arch, BufferSpec, Launch, LayoutOptions, Precision, Registry, SharedPer};
+use backbuf::registry::{Arch, BufferRegistry, CUDABuffer, Launch, LayoutOptions, Precision, SharedPer};
 
 /// The parent's key, any number.
 const SOLVER: u64 = 1;
@@ -11,9 +11,9 @@ const SOLVER: u64 = 1;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| "target/lorenz".to_owned());
     let options = LayoutOptions { typed: true, shared_per: SharedPer::Thread, ..LayoutOptions::default() };
-    let registry = Registry::with_options("lorenz", options);
+    let registry = BufferRegistry::with_options("lorenz", options);
 
-    registry.register(SOLVER, &BufferSpec::shared("steps", 1).of(Precision::I32))?;
+    registry.register(SOLVER, &CUDABuffer::shared("steps", 1).of(Precision::I32))?;
     // Step i evaluates the derivative k(i + 1), and the last one the error. Each is needed until the last step that reads it.
     for (name, alive) in [
         ("k1", 0..8),
@@ -27,11 +27,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("next", 6..8),
         ("error", 7..8),
     ] {
-        registry.register(SOLVER, &BufferSpec::shared(name, 3).alive(alive))?;
+        registry.register(SOLVER, &CUDABuffer::shared(name, 3).alive(alive))?;
     }
-    registry.register(SOLVER, &BufferSpec::persistent("state", 3))?;
-    registry.register(SOLVER, &BufferSpec::persistent("time", 1).of(Precision::F64))?;
-    registry.register(SOLVER, &BufferSpec::local("scale", 3))?;
+    registry.register(SOLVER, &CUDABuffer::persistent("state", 3))?;
+    registry.register(SOLVER, &CUDABuffer::persistent("time", 1).of(Precision::F64))?;
+    registry.register(SOLVER, &CUDABuffer::local("scale", 3))?;
 
     let before = registry.shared_stride_bytes(SOLVER)?;
     let plan = registry.plan(SOLVER, &PlanOptions::default())?.shared;

@@ -81,16 +81,28 @@ Status kernel(const Target &target, F call, Range range, KernelFlags flags, Enqu
 } // namespace detail
 
 /**
- * @brief Elements from the flat index `first` on: an update for Manager::enqueue_updates.
+ * @brief An update of a state: the flat index of its first element, the number of elements, and the elements.
  *
  * A parameter type like Data: it does not own its elements, so do not keep it longer than them.
+ *
+ * @code
+ * float x[2] = {1, 2};
+ * backbuf::BufferUpdate update(0, 2, x);
+ * m.enqueue(update);
+ * m.enqueue_updates({{0, 2, x}, {7, 3.f}}); // one batch
+ * backbuf::Chunk chunk = stream.next();
+ * m.enqueue(backbuf::BufferUpdate<float>(0, chunk.as<float>())); // the bytes of a ring
+ * @endcode
  */
-template <class T> class Update {
+template <class T> class BufferUpdate {
   public:
     template <class I, class = std::enable_if_t<std::is_integral_v<I>>>
-    constexpr Update(I first, const Data<T> &data) noexcept
+    constexpr BufferUpdate(I first, const Data<T> &data) noexcept
         : raw_{detail::bytes<T>(static_cast<std::uint64_t>(first)), data.size(), data.data(), 0, 0} {}
-    /// The C struct; an array of Update is an array of C structs.
+    template <class I, class J, class = std::enable_if_t<std::is_integral_v<I> && std::is_integral_v<J>>>
+    constexpr BufferUpdate(I offset, J length, const T *data) noexcept
+        : raw_{detail::bytes<T>(static_cast<std::uint64_t>(offset)), static_cast<std::uint64_t>(length), data, 0, 0} {}
+    /// The C struct; an array of BufferUpdate is an array of C structs.
     constexpr const bb_update *raw() const noexcept { return &raw_; }
 
   private:
@@ -117,7 +129,7 @@ template <class T> class Batch : public Handle<bb_batch, bb_batch_cancel> {
 
     /// Enqueues elements from the flat index `first` on.
     Status try_update(std::uint64_t first, const Data<T> &data) noexcept {
-        return bb_batch_update(this->handle(), Update<T>(first, data).raw());
+        return bb_batch_update(this->handle(), BufferUpdate<T>(first, data).raw());
     }
     /// Sets a flat range to one value; `{}` is the whole state.
     Status try_fill(Range range, const T &value) noexcept {

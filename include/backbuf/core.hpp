@@ -192,6 +192,18 @@ inline void check(Status status) {
 } // namespace detail
 #endif
 
+namespace detail {
+/// Constructs an object without a handle, of a class whose default constructor creates one.
+struct Empty {};
+/// The value of a Result that has none.
+template <class T> T no_value() noexcept {
+    if constexpr (std::is_constructible_v<T, Empty>)
+        return T(Empty{});
+    else
+        return T{};
+}
+} // namespace detail
+
 /**
  * @brief A value, or the Status of the failure.
  *
@@ -202,7 +214,7 @@ inline void check(Status status) {
  */
 template <class T> class [[nodiscard]] Result {
   public:
-    Result(Status status) noexcept : status_(status) { assert(!status); }
+    Result(Status status) noexcept : status_(status), value_(detail::no_value<T>()) { assert(!status); }
     Result(T value) noexcept : status_(BB_OK), value_(std::move(value)) {}
 
     explicit operator bool() const noexcept { return static_cast<bool>(status_); }
@@ -222,7 +234,7 @@ template <class T> class [[nodiscard]] Result {
 
   private:
     Status status_;
-    T value_{};
+    T value_;
 };
 
 // ---- waiting ----------------------------------------------------------------------------------------------------

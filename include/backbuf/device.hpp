@@ -137,6 +137,11 @@ class Device : public Handle<bb_device, bb_device_destroy> {
     /// Runs the work of a host-driven device on its owner thread, until none is left or the budget is used up. Zero runs
     /// one step.
     Status try_poll(Timeout budget) noexcept { return bb_device_poll(this->handle(), budget.nanoseconds()); }
+    /// Waits until all work submitted up to a fence, from Encoder::submit, is done. On the owner thread of a host-driven
+    /// device it also runs the device's work.
+    Status try_wait_fence(std::uint64_t fence, Timeout timeout = forever) const noexcept {
+        return bb_device_wait_fence(this->handle(), fence, timeout.nanoseconds());
+    }
     /// Destroys the device. Fails on any thread but the owner of a host-driven device while that thread exists; then the
     /// device is unchanged.
     Status try_destroy() noexcept {
@@ -189,6 +194,9 @@ class Device : public Handle<bb_device, bb_device_destroy> {
         return try_host(label, flags).value();
     }
     void poll(Timeout budget) { detail::check(try_poll(budget)); }
+    void wait_fence(std::uint64_t fence, Timeout timeout = forever) const {
+        detail::check(try_wait_fence(fence, timeout));
+    }
     void destroy() { detail::check(try_destroy()); }
     bb_device_info info() const { return try_info().value(); }
     bb_device_stats stats() const { return try_stats().value(); }

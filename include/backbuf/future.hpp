@@ -1,156 +1,28 @@
-// Futures of a device, whose waits run the device's work, and mapped bytes that unmap themselves. SPDX-License-Identifier:
-// MIT OR Apache-2.0
+// Futures of a device, whose waits run the device's work, and their continuations. Needs exceptions.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #ifndef BACKBUF_FUTURE_HPP
 #define BACKBUF_FUTURE_HPP
 
-#include "core.hpp"
+#include "mapped.hpp"
 
 #if BACKBUF_EXCEPTIONS
+#include <condition_variable>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
+#include <vector>
 
 #include "macros_push.hpp"
 
 namespace backbuf {
 
-/// A pointer and a count, usable as either.
-template <class T> class View {
-  public:
-    constexpr View() noexcept = default;
-    constexpr View(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
-    constexpr T *data() const noexcept { return data_; }
-    constexpr std::size_t size() const noexcept { return size_; }
-    constexpr std::size_t size_bytes() const noexcept { return size_ * sizeof(T); }
-    constexpr bool empty() const noexcept { return size_ == 0; }
-    constexpr T *begin() const noexcept { return data_; }
-    constexpr T *end() const noexcept { return data_ + size_; }
-    template <class I, class = std::enable_if_t<std::is_integral_v<I>>> constexpr T &operator[](I i) const {
-        return data_[i];
-    }
-    constexpr operator T *() const noexcept { return data_; }
-    constexpr operator span<T>() const noexcept { return {data_, size_}; }
-
-  private:
-    T *data_ = nullptr;
-    std::size_t size_ = 0;
-};
+template <class T> class Future;
+template <class T> class Continued;
 
 namespace detail {
-/// The mapping of a buffer; empty on failure.
-inline bb_mapping mapping(bb_buffer *buffer) noexcept {
-    bb_mapping mapping{};
-    return bb_buffer_mapping_get(buffer, sizeof(mapping), &mapping) == BB_OK ? mapping : bb_mapping{};
-}
-} // namespace detail
-
-/**
- * @brief Mapped bytes. Its destructor unmaps a buffer, or returns a reading's buffer to the ring; a staging buffer stays
- * mapped until its upload.
- *
- * @code
- * auto data = buffer.mapAsync(backbuf::MapMode::Read).get();
- * for (float x : data.as<const float>()) sum += x;
- * @endcode
- */
-class MappedData {
-  public:
-    MappedData() noexcept = default;
-    MappedData(void *data, std::uint64_t bytes) noexcept : data_(data), bytes_(static_cast<std::size_t>(bytes)) {}
-    MappedData(MappedData &&other) noexcept
-        : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)),
-          buffer_(std::exchange(other.buffer_, nullptr)), number_(other.number_), reading_(std::move(other.reading_)) {}
-    MappedData &operator=(MappedData &&other) noexcept {
-        if (this != &other) {
-            reset();
-            data_ = std::exchange(other.data_, nullptr), bytes_ = std::exchange(other.bytes_, 0);
-            buffer_ = std::exchange(other.buffer_, nullptr), number_ = other.number_;
-            reading_ = std::move(other.reading_);
-        }
-        return *this;
-    }
-    MappedData(const MappedData &) = delete;
-    MappedData &operator=(const MappedData &) = delete;
-    ~MappedData() { reset(); }
-
-    /// As whole elements.
-    template <class T> View<T> as() noexcept { return {static_cast<T *>(data_), bytes_ / sizeof(T)}; }
-    template <class T> View<const T> as() const noexcept { return {static_cast<const T *>(data_), bytes_ / sizeof(T)}; }
-    const void *data() const noexcept { return data_; }
-    void *data() noexcept { return data_; }
-    std::size_t size() const noexcept { return bytes_; }
-    /// Ends the mapping now. A later mapping of the buffer stays.
-    void reset() noexcept {
-        if (auto *buffer = std::exchange(buffer_, nullptr))
-            static_cast<void>(bb_buffer_unmap_only(buffer, number_));
-        reading_.reset();
-        data_ = nullptr, bytes_ = 0;
-    }
-
-    static MappedData of(bb_buffer *buffer, bool reads, std::uint64_t offset, std::uint64_t size) {
-        bb_span span{};
-        bb_const_span seen{};
-        detail::check(reads ? bb_buffer_const_mapped_range(buffer, offset, size, &seen)
-                            : bb_buffer_mapped_range(buffer, offset, size, &span));
-        MappedData made(reads ? const_cast<void *>(seen.data) : span.data, reads ? seen.bytes : span.bytes);
-        made.buffer_ = buffer, made.number_ = detail::mapping(buffer).number;
-        return made;
-    }
-    static MappedData of(bb_reading *reading) {
-        MappedData made;
-        made.reading_ = Handle<bb_reading, bb_reading_release>(reading);
-        bb_const_span seen{};
-        detail::check(bb_reading_bytes(reading, &seen));
-        made.data_ = const_cast<void *>(seen.data), made.bytes_ = static_cast<std::size_t>(seen.bytes);
-        return made;
-    }
-
-  private:
-    void *data_ = nullptr;
-    std::size_t bytes_ = 0;
-    // The owned object: a mapping of a buffer, or a reading.
-    bb_buffer *buffer_ = nullptr;
-    std::uint64_t number_ = 0;
-    Handle<bb_reading, bb_reading_release> reading_;
-};
-
-namespace detail {
-/// Runs `work`, and passes an Error to `failed`. Other exceptions are dropped, since no caller can get them.
-template <class G, class W> void answered(G &failed, W &&work) noexcept {
-    try {
-        try {
-            work();
-        } catch (const Error &error) {
-            failed(error);
-        }
-    } catch (...) {
-    }
-}
-
-/// State shared by a future and its callback.
-template <class T> struct FutureState {
-    std::mutex lock;
-    std::optional<bb_status> status{};
-    std::string text{};
-    std::function<T()> take{};
-    std::function<void()> then{};
-
-    void complete(bb_status outcome, const char *why) {
-        std::function<void()> call;
-        {
-            const std::lock_guard<std::mutex> held(lock);
-            status = outcome;
-            text = why;
-            call = std::move(then);
-        }
-        if (call)
-            call();
-    }
-};
-
 /// An Error with a stored message.
 class StoredError : public Error {
   public:
@@ -161,6 +33,136 @@ class StoredError : public Error {
   private:
     std::string text_;
 };
+
+/// State shared by a future and what completes it.
+template <class T> struct FutureState {
+    std::mutex lock;
+    std::condition_variable completed;
+    std::optional<bb_status> status{};
+    std::string text{};
+    std::exception_ptr thrown{};
+    std::function<T()> take{};
+    std::function<void()> then{};
+
+    void complete(bb_status outcome, const char *why, std::exception_ptr exception = nullptr) {
+        std::function<void()> call;
+        {
+            const std::lock_guard<std::mutex> held(lock);
+            status = outcome;
+            text = why;
+            thrown = std::move(exception);
+            call = std::move(then);
+            completed.notify_all();
+        }
+        if (call)
+            call();
+    }
+    bool ready() {
+        const std::lock_guard<std::mutex> held(lock);
+        return status.has_value();
+    }
+    /// False after the timeout.
+    bool wait(Timeout timeout) {
+        std::unique_lock<std::mutex> held(lock);
+        const auto done = [this] { return status.has_value(); };
+        if (timeout.nanoseconds() > static_cast<std::uint64_t>(INT64_MAX) / 2)
+            return completed.wait(held, done), true;
+        return completed.wait_for(held, std::chrono::nanoseconds(timeout.nanoseconds()), done);
+    }
+    /// Moves the result out; throws what failed.
+    T result() {
+        std::function<T()> taken;
+        {
+            const std::lock_guard<std::mutex> held(lock);
+            if (thrown)
+                std::rethrow_exception(thrown);
+            if (*status != BB_OK)
+                throw StoredError(*status, text);
+            taken = std::exchange(take, nullptr);
+        }
+        if (!taken)
+            throw StoredError(BB_E_STATE, "the future has been taken from before");
+        return taken();
+    }
+};
+
+/// What a continuation is called with: the value, its bytes as a pointer, or nothing.
+template <class F, class T> decltype(auto) continued(F &call, T &value) {
+    if constexpr (std::is_invocable_v<F &, T &>)
+        return call(value);
+    else if constexpr (std::is_invocable_v<F &>)
+        return call();
+    else
+        return call(value.data());
+}
+/// After a result without a value a continuation that takes a pointer gets null.
+template <class F> decltype(auto) continued(F &call) {
+    if constexpr (std::is_invocable_v<F &>)
+        return call();
+    else
+        return call(static_cast<void *>(nullptr));
+}
+template <class F, class T> struct ContinuedWith {
+    using type = std::decay_t<decltype(continued(std::declval<F &>(), std::declval<T &>()))>;
+};
+template <class F> struct ContinuedWith<F, void> {
+    using type = std::decay_t<decltype(continued(std::declval<F &>()))>;
+};
+/// The type of a continuation's result.
+template <class F, class T> using continued_t = typename ContinuedWith<F, T>::type;
+
+/// Completes `next` with the result of `work`, or with what it throws; an Error is also passed to `failed`.
+template <class R, class G, class W> void settle(FutureState<R> &next, G &failed, const W &work) noexcept {
+    bb_status status = BB_OK;
+    std::exception_ptr thrown;
+    try {
+        if constexpr (std::is_void_v<R>) {
+            work();
+            next.take = [] {};
+        } else {
+            next.take = [value = std::make_shared<R>(work())] { return std::move(*value); };
+        }
+    } catch (const Error &error) {
+        status = error.status(), thrown = std::current_exception();
+        try {
+            failed(error);
+        } catch (...) { // the future has the first exception, and nothing is thrown into the library
+        }
+    } catch (...) {
+        status = BB_E_ABORTED, thrown = std::current_exception();
+    }
+    next.complete(status, "", std::move(thrown));
+}
+
+/// Calls `call` with the result of `state` once it has completed, and completes the returned state with the call's result.
+template <class T, class F, class G>
+std::shared_ptr<FutureState<continued_t<F, T>>> continue_with(const std::shared_ptr<FutureState<T>> &state, F call,
+                                                              G failed) {
+    using R = continued_t<F, T>;
+    auto next = std::make_shared<FutureState<R>>();
+    // Behind a pointer, so that functions need not be copyable.
+    auto both = std::make_shared<std::pair<F, G>>(std::move(call), std::move(failed));
+    auto run = [state = state.get(), both = std::move(both), next] {
+        settle(*next, both->second, [&]() -> R {
+            if constexpr (std::is_void_v<T>) {
+                state->result();
+                return continued(both->first);
+            } else {
+                T value = state->result();
+                return continued(both->first, value);
+            }
+        });
+    };
+    {
+        const std::lock_guard<std::mutex> held(state->lock);
+        if (!state->status) {
+            state->then = std::move(run);
+            return next;
+        }
+    }
+    run();
+    return next;
+}
 } // namespace detail
 
 /**
@@ -168,40 +170,43 @@ class StoredError : public Error {
  *
  * On the owner thread of a host-driven device, waits run the device's work, so that `get` returns. A continuation runs
  * once: on the device's owner thread, on the thread that unmaps or cancels, or at once. It may use any buffer, and must not
- * wait for the device.
+ * wait for the device. It takes `MappedData &` (or what the future has), the bytes as `void *`, or nothing; then() returns a
+ * future of its result, which may be continued in turn, waited for or dropped.
  *
  * @code
- * staging.mapAsync().then([&](backbuf::MappedData &data) { fill(data.as<float>()); });
+ * backbuf::Encoder encoder(factory);
+ * staging.mapAsync()
+ *     .then([&](backbuf::MappedData &data) { fill(data.as<float>()); }) // or the bytes as `void *`
+ *     .then([&] { staging.uploadTo(encoder, mesh); });
  * @endcode
  */
 template <class T> class [[nodiscard]] Future {
   public:
     Future() noexcept = default;
-    Future(std::shared_ptr<detail::FutureState<T>> state, bb_request *request) noexcept
-        : state_(std::move(state)), request_(request) {}
+    explicit Future(std::shared_ptr<detail::FutureState<T>> state, bb_request *request = nullptr,
+                    bb_device *device = nullptr) noexcept
+        : state_(std::move(state)), request_(request), device_(device) {}
 
     /// Whether the future has completed.
-    bool ready() const {
-        const std::lock_guard<std::mutex> held(state_->lock);
-        return state_->status.has_value();
-    }
+    bool ready() const { return state()->ready(); }
     /// Waits for completion, successful or not; false after the timeout.
     bool wait_for(Timeout timeout) const {
+        const auto &state = this->state();
+        if (!request_)
+            return state->ready() || (device_ != nullptr ? drive(timeout) : state->wait(timeout));
         bb_map_outcome outcome{};
         const Status status = bb_request_wait(request_.handle(), timeout.nanoseconds(), sizeof(outcome), &outcome);
         if (status.code() == BB_E_TIMEOUT)
             return false;
         detail::check(status);
-        // The callback may run a moment after the completion.
-        while (!ready())
-            std::this_thread::yield();
-        return true;
+        // The callback may run a moment after the completion, on another thread.
+        return state->wait(forever);
     }
     void wait() const { static_cast<void>(wait_for(forever)); }
-    /// Waits and returns the result; throws Error if it failed. Call it once.
+    /// Waits and returns the result; throws Error if it failed, or the exception of its continuation. Call it once.
     T get() {
         wait();
-        return take(*state_);
+        return state()->result();
     }
     /// Cancels the request: it completes with `BB_E_CANCELLED` unless it has completed already.
     bool cancel() {
@@ -209,47 +214,80 @@ template <class T> class [[nodiscard]] Future {
         detail::check(bb_request_cancel(request_.handle(), &in_time));
         return in_time != 0;
     }
-    /// Passes the result to a function, or an Error to a second one.
-    template <class F> void then(F call) && {
-        std::move(*this).then(std::move(call), [](const Error &) {});
+    /// Passes the result to a function, and returns the future of what that returns. Empty afterwards. If this future
+    /// fails, the function is not called, and the returned future fails in the same way.
+    template <class F> Continued<detail::continued_t<F, T>> then(F call) && {
+        return std::move(*this).then(std::move(call), [](const Error &) {});
     }
-    template <class F, class G> void then(F call, G failed) && {
-        auto state = state_;
-        // Behind a pointer, so that functions need not be copyable.
-        auto both = std::make_shared<std::pair<F, G>>(std::move(call), std::move(failed));
-        auto run = [state = state.get(), both = std::move(both)] {
-            detail::answered(both->second, [&] {
-                T value = take(*state);
-                both->first(value);
-            });
-        };
-        {
-            const std::lock_guard<std::mutex> held(state->lock);
-            if (!state->status) {
-                state->then = std::move(run);
-                return;
-            }
-        }
-        run();
+    /// The same; an Error is also passed to `failed(const Error &)`.
+    template <class F, class G> Continued<detail::continued_t<F, T>> then(F call, G failed) && {
+        const auto held = std::exchange(state_, nullptr);
+        if (!held)
+            throw detail::StoredError(BB_E_STATE, empty);
+        auto next = detail::continue_with(held, std::move(call), std::move(failed));
+        return Continued<detail::continued_t<F, T>>(std::move(next), request_.release(),
+                                                    std::exchange(device_, nullptr));
     }
+    /// The C handle of the request; null if the future has none.
+    bb_request *handle() const noexcept { return request_.handle(); }
 
   private:
-    static T take(detail::FutureState<T> &state) {
-        std::function<T()> take;
-        {
-            const std::lock_guard<std::mutex> held(state.lock);
-            if (*state.status != BB_OK)
-                throw detail::StoredError(*state.status, state.text);
-            take = std::move(state.take);
+    static constexpr const char *empty = "the future is empty: it was moved from, continued, or has no request";
+    const std::shared_ptr<detail::FutureState<T>> &state() const {
+        if (!state_)
+            throw detail::StoredError(BB_E_STATE, empty);
+        return state_;
+    }
+    /// Waits without a request. The owner thread of a host-driven device runs the device's work meanwhile.
+    bool drive(Timeout timeout) const {
+        using clock = std::chrono::steady_clock;
+        const auto began = clock::now();
+        while (bb_device_poll(device_, BB_FOREVER) == BB_OK) {
+            const auto passed = clock::now() - began;
+            if (state_->wait(std::chrono::microseconds(100)))
+                return true;
+            if (timeout.nanoseconds() != BB_FOREVER && passed >= std::chrono::nanoseconds(timeout.nanoseconds()))
+                return false;
         }
-        if (!take)
-            throw detail::StoredError(BB_E_STATE, "the future has been taken from before");
-        return take();
+        return state_->wait(timeout);
     }
 
     std::shared_ptr<detail::FutureState<T>> state_;
     Handle<bb_request, bb_request_release> request_;
+    bb_device *device_ = nullptr;
 };
+
+/// The Future of a continuation's result, which may be dropped: the continuation runs all the same.
+template <class T> class Continued : public Future<T> {
+  public:
+    using Future<T>::Future;
+};
+
+/// Waits until one of several futures of one device has completed, and returns its index. On the owner thread of a
+/// host-driven device it runs the device's work.
+template <class T> Result<std::size_t> try_wait_any(span<const Future<T>> futures, Timeout timeout = forever) {
+    std::vector<bb_request *> requests;
+    for (const Future<T> &future : futures) {
+        if (future.ready())
+            return static_cast<std::size_t>(&future - futures.data());
+        requests.push_back(future.handle());
+    }
+    std::uint64_t index = 0;
+    if (const Status status = bb_request_wait_any(requests.data(), requests.size(), timeout.nanoseconds(), &index);
+        !status)
+        return status;
+    futures[static_cast<std::size_t>(index)].wait();
+    return static_cast<std::size_t>(index);
+}
+template <class T> std::size_t wait_any(span<const Future<T>> futures, Timeout timeout = forever) {
+    return try_wait_any(futures, timeout).value();
+}
+template <class T> Result<std::size_t> try_wait_any(const std::vector<Future<T>> &futures, Timeout timeout = forever) {
+    return try_wait_any(span<const Future<T>>(futures), timeout);
+}
+template <class T> std::size_t wait_any(const std::vector<Future<T>> &futures, Timeout timeout = forever) {
+    return wait_any(span<const Future<T>>(futures), timeout);
+}
 
 namespace detail {
 /// Requests by `call(callback, request)`; the result is `take()`.

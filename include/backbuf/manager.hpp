@@ -206,17 +206,20 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
 
     /// Enqueues elements from the flat index `first` on.
     Status try_enqueue(std::uint64_t first, const Data<T> &data, Timeout timeout = forever) const noexcept {
-        const Update<T> update(first, data);
+        return try_enqueue(BufferUpdate<T>(first, data), timeout);
+    }
+    Status try_enqueue(const BufferUpdate<T> &update, Timeout timeout = forever) const noexcept {
         return bb_manager_enqueue_update(this->handle(), update.raw(), timeout.nanoseconds());
     }
     /// Enqueues several updates as one batch: all of them in one epoch, or none.
-    Status try_enqueue_updates(span<const Update<T>> updates, Timeout timeout = forever) const noexcept {
-        static_assert(sizeof(Update<T>) == sizeof(bb_update) && std::is_standard_layout_v<Update<T>>);
+    Status try_enqueue_updates(span<const BufferUpdate<T>> updates, Timeout timeout = forever) const noexcept {
+        static_assert(sizeof(BufferUpdate<T>) == sizeof(bb_update) && std::is_standard_layout_v<BufferUpdate<T>>);
         const bb_update *first = updates.empty() ? nullptr : updates.data()->raw();
         return bb_manager_enqueue_updates(this->handle(), first, updates.size(), timeout.nanoseconds());
     }
-    Status try_enqueue_updates(std::initializer_list<Update<T>> updates, Timeout timeout = forever) const noexcept {
-        return try_enqueue_updates(span<const Update<T>>(updates.begin(), updates.size()), timeout);
+    Status try_enqueue_updates(std::initializer_list<BufferUpdate<T>> updates,
+                               Timeout timeout = forever) const noexcept {
+        return try_enqueue_updates(span<const BufferUpdate<T>>(updates.begin(), updates.size()), timeout);
     }
     /// Sets a flat range to one value; `{}` is the whole state.
     Status try_enqueue_fill(Range range, const T &value, Timeout timeout = forever) const noexcept {
@@ -244,7 +247,7 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
         auto box = detail::Box<F>::make(this->handle(), std::move(done));
         if (!box)
             return {BB_E_OUT_OF_MEMORY, detail::LocalError::memory};
-        const Status status = bb_manager_enqueue_borrowed(this->handle(), Update<T>(first, data).raw(),
+        const Status status = bb_manager_enqueue_borrowed(this->handle(), BufferUpdate<T>(first, data).raw(),
                                                           detail::Box<F>::release, box.get(), timeout.nanoseconds());
         if (status)
             static_cast<void>(box.release());
@@ -404,10 +407,13 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
     void enqueue(std::uint64_t first, const Data<T> &data, Timeout timeout = forever) const {
         detail::check(try_enqueue(first, data, timeout));
     }
-    void enqueue_updates(span<const Update<T>> updates, Timeout timeout = forever) const {
+    void enqueue(const BufferUpdate<T> &update, Timeout timeout = forever) const {
+        detail::check(try_enqueue(update, timeout));
+    }
+    void enqueue_updates(span<const BufferUpdate<T>> updates, Timeout timeout = forever) const {
         detail::check(try_enqueue_updates(updates, timeout));
     }
-    void enqueue_updates(std::initializer_list<Update<T>> updates, Timeout timeout = forever) const {
+    void enqueue_updates(std::initializer_list<BufferUpdate<T>> updates, Timeout timeout = forever) const {
         detail::check(try_enqueue_updates(updates, timeout));
     }
     void enqueue_fill(Range range, const T &value, Timeout timeout = forever) const {

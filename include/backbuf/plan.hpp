@@ -74,7 +74,7 @@ class PlanConfig {
     PlanConfig &cancelled(std::function<bool()> function) noexcept { return cancelled_ = std::move(function), *this; }
 
   private:
-    friend class Registry;
+    friend class BufferRegistry;
     friend Result<struct MemoryPlan> try_plan(span<const std::uint64_t>, span<const std::uint64_t>,
                                               span<const std::uint64_t>, const PlanConfig &, span<const std::uint64_t>);
     bb_plan_config raw_{};

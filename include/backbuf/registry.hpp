@@ -44,7 +44,7 @@ template <class Call> Result<std::string> text(const Call &call) noexcept {
  * copies. C's `bb_registry_register` is register_buffer() here, since `register` is a keyword.
  *
  * @code
- * auto registry = backbuf::Registry::create();
+ * backbuf::BufferRegistry registry;
  * registry.register_buffer(&solver, backbuf::CUDABuffer::shared("k1", 100));
  * registry.register_buffer(&solver, backbuf::CUDABuffer::local("tmp", 30).aliasing("k1"));
  * registry.register_buffer(&solver, backbuf::CUDABuffer::local("history", 8).persistent());
@@ -54,18 +54,19 @@ template <class Call> Result<std::string> text(const Call &call) noexcept {
  * use(tmp, bytes, registry.persistent_local_buffer_size(&solver));
  * @endcode
  */
-class Registry : public Handle<bb_registry, bb_registry_destroy> {
+class BufferRegistry : public Handle<bb_registry, bb_registry_destroy> {
   public:
-    Registry() noexcept = default;
-    static Result<Registry> try_create(const RegistryConfig &config = {}) noexcept {
+    /// An empty object without a registry: what moving from one leaves.
+    explicit BufferRegistry(detail::Empty) noexcept {}
+    static Result<BufferRegistry> try_create(const RegistryConfig &config = {}) noexcept {
         const bb_registry_config raw = config.raw();
         bb_registry *made = nullptr;
         if (const Status status = bb_registry_create(&raw, &made); !status)
             return status;
-        return Registry(made);
+        return BufferRegistry(made);
     }
     /// Takes the ownership of a registry's C handle.
-    static Registry adopt(bb_registry *registry) noexcept { return Registry(registry); }
+    static BufferRegistry adopt(bb_registry *registry) noexcept { return BufferRegistry(registry); }
 
     // -- registrations --
 
@@ -83,7 +84,7 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
     }
     /// Changes the given fields. An unknown parent or name is no error: see Updated.
     Result<Updated> try_update_buffer(Parent parent, const std::string &name,
-                                      const BufferUpdate &update) const noexcept {
+                                      const CUDABufferUpdate &update) const noexcept {
         Updated met{};
         const Status status = update.with(name, [&](const bb_registry_buffer &raw) noexcept {
             return bb_registry_update_buffer(handle(), parent.key(), update.fields_, &raw, &met.recognized,
@@ -234,12 +235,13 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
     }
 
 #if BACKBUF_EXCEPTIONS
-    static Registry create(const RegistryConfig &config = {}) { return try_create(config).value(); }
+    explicit BufferRegistry(const RegistryConfig &config = {}) : BufferRegistry(try_create(config).value()) {}
+    static BufferRegistry create(const RegistryConfig &config = {}) { return try_create(config).value(); }
     void register_buffer(Parent parent, const CUDABuffer &buffer) const {
         detail::check(try_register_buffer(parent, buffer));
     }
     void replace(Parent parent, const CUDABuffer &buffer) const { detail::check(try_replace(parent, buffer)); }
-    Updated update_buffer(Parent parent, const std::string &name, const BufferUpdate &update) const {
+    Updated update_buffer(Parent parent, const std::string &name, const CUDABufferUpdate &update) const {
         return try_update_buffer(parent, name, update).value();
     }
     void register_child(Parent parent, const std::string &name, Parent child,
@@ -287,7 +289,7 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
 #endif
 
   private:
-    explicit Registry(bb_registry *raw) noexcept : Handle(raw) {}
+    explicit BufferRegistry(bb_registry *raw) noexcept : Handle(raw) {}
     Result<std::uint64_t> number(bb_status (*ask)(bb_registry *, std::uint64_t, std::uint64_t *),
                                  Parent parent) const noexcept {
         std::uint64_t value = 0;
@@ -303,7 +305,7 @@ class Registry : public Handle<bb_registry, bb_registry_destroy> {
     }
 };
 
-/// Compares two texts of Registry::json: one line for each buffer that was moved, changed, added or removed; empty if there
+/// Compares two texts of BufferRegistry::json: one line for each buffer that was moved, changed, added or removed; empty if there
 /// is none.
 inline Result<std::string> try_layout_diff(std::string_view before, std::string_view after) noexcept {
     return detail::text([&](char *text, std::uint64_t room, std::uint64_t *length) noexcept {

@@ -36,7 +36,7 @@ template <class T> constexpr Precision precision_of() noexcept {
 /// C ends a name at its first NUL: a name that contains one would be another name there.
 inline bool whole(const std::string &name) noexcept { return name.find('\0') == std::string::npos; }
 
-/// Fields common to CUDABuffer and BufferUpdate.
+/// Fields common to CUDABuffer and CUDABufferUpdate.
 template <class Self> class BufferFields {
   public:
     /// It keeps its content between calls. Matters for local buffers.
@@ -121,7 +121,7 @@ class CUDABuffer : public detail::BufferFields<CUDABuffer> {
     }
 
   private:
-    friend class Registry;
+    friend class BufferRegistry;
     CUDABuffer(std::string name, std::uint64_t size, Location location) noexcept : name_(std::move(name)) {
         raw_.size = size;
         raw_.location = static_cast<std::uint32_t>(location);
@@ -133,21 +133,21 @@ class CUDABuffer : public detail::BufferFields<CUDABuffer> {
  * @brief A change of some fields of a buffer.
  *
  * @code
- * registry.update_buffer(&solver, "k1", backbuf::BufferUpdate().size(6).not_aliasing());
+ * registry.update_buffer(&solver, "k1", backbuf::CUDABufferUpdate().size(6).not_aliasing());
  * @endcode
  */
-class BufferUpdate : public detail::BufferFields<BufferUpdate> {
+class CUDABufferUpdate : public detail::BufferFields<CUDABufferUpdate> {
   public:
-    BufferUpdate() noexcept = default;
-    BufferUpdate &size(std::uint64_t elements) noexcept { return raw_.size = elements, set_field(BB_FIELD_SIZE); }
-    BufferUpdate &location(Location location) noexcept {
+    CUDABufferUpdate() noexcept = default;
+    CUDABufferUpdate &size(std::uint64_t elements) noexcept { return raw_.size = elements, set_field(BB_FIELD_SIZE); }
+    CUDABufferUpdate &location(Location location) noexcept {
         return raw_.location = static_cast<std::uint32_t>(location), set_field(BB_FIELD_LOCATION);
     }
-    BufferUpdate &not_aliasing() noexcept { return aliases_.reset(), set_field(BB_FIELD_ALIASES); }
-    BufferUpdate &always_alive() noexcept { return raw_.begin = raw_.end = 0, set_field(BB_FIELD_LIFETIME); }
+    CUDABufferUpdate &not_aliasing() noexcept { return aliases_.reset(), set_field(BB_FIELD_ALIASES); }
+    CUDABufferUpdate &always_alive() noexcept { return raw_.begin = raw_.end = 0, set_field(BB_FIELD_LIFETIME); }
 
   private:
-    friend class Registry;
+    friend class BufferRegistry;
 };
 
 /// Result of an update.
@@ -160,7 +160,7 @@ struct Updated {
  * @brief Parameters of a new registry, or layout options of one parent, with the library's defaults.
  *
  * @code
- * auto r = backbuf::Registry::create(backbuf::RegistryConfig().label("solvers").typed());
+ * auto r = backbuf::BufferRegistry::create(backbuf::RegistryConfig().label("solvers").typed());
  * @endcode
  */
 class RegistryConfig {
@@ -182,7 +182,7 @@ class RegistryConfig {
     }
 
   private:
-    friend class Registry;
+    friend class BufferRegistry;
     bb_registry_config raw() const noexcept {
         bb_registry_config raw = raw_;
         if (!label_.empty())
@@ -244,7 +244,7 @@ class Launch {
     Launch &shared_per(SharedPer owner) noexcept { return raw_.shared_per = static_cast<std::uint32_t>(owner), *this; }
 
   private:
-    friend class Registry;
+    friend class BufferRegistry;
     bb_launch raw_{};
 };
 

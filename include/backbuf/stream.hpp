@@ -68,7 +68,7 @@ class Chunk {
  * @brief Parameters of a new stream, with the library's defaults.
  *
  * @code
- * auto s = rx.into_stream(backbuf::StreamConfig().buffer_size(64 * 1024).records<Record>());
+ * auto s = rx.into_stream(backbuf::StreamConfig().pool_size(64 * 1024).records<Record>());
  * @endcode
  */
 class StreamConfig {
@@ -77,12 +77,12 @@ class StreamConfig {
 
     /// Label in messages, logs and dumps; by default the ring's.
     StreamConfig &label(std::string_view text) { return label_ = std::string(text), *this; }
-    /// Minimum bytes of a buffer: buffers grow while larger reads are usual.
-    StreamConfig &buffer_size(std::uint64_t bytes) noexcept { return raw_.buffer_size = bytes, *this; }
+    /// Minimum bytes of a pool buffer, at least 64: buffers grow while larger reads are usual.
+    StreamConfig &pool_size(std::uint64_t bytes) noexcept { return raw_.pool_size = bytes, *this; }
     /// Minimum bytes of a chunk, except for the last one.
     StreamConfig &min_size(std::uint64_t bytes) noexcept { return raw_.min_size = bytes, *this; }
-    /// Number of buffers kept for reuse.
-    StreamConfig &pool_size(std::uint32_t buffers) noexcept { return raw_.pool_size = buffers, *this; }
+    /// Number of buffers that are kept for reuse.
+    StreamConfig &pool_count(std::uint32_t buffers) noexcept { return raw_.pool_count = buffers, *this; }
     /// Each chunk is a whole number of records of this size; a stream that ends inside a record ends with `BB_E_ALIGN`.
     StreamConfig &record_size(std::uint64_t bytes) noexcept { return raw_.record_size = bytes, *this; }
     /// The same for records of a type, as Chunk::as returns them.

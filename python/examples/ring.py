@@ -79,7 +79,7 @@ async def run(producer: ctypes.CDLL, given: argparse.Namespace) -> tuple[Reader,
     """Runs the producer and the reader; returns the reader, the pool's statistics and the number of bytes that were sent."""
     tx, rx = backbuf.spsc_buffer(given.capacity << 10, label="samples")
     reader = Reader()
-    async with rx.into_stream(buffer_size=given.buffer << 10, record_size=8) as stream:
+    async with rx.into_stream(pool_size=given.buffer << 10, record_size=8) as stream:
         sampler = asyncio.create_task(reader.sample(stream))
         room = max(given.message, tx.capacity // 4)
         if producer.producer_start(tx.detach(), given.message, room) != 0:

@@ -251,7 +251,7 @@ def test_threads_that_map_and_unmap_one_buffer_get_errors() -> None:
 
 def test_a_released_chunk_keeps_its_memory_for_every_reference() -> None:
     tx, rx = backbuf.spsc_buffer(1 << 16)
-    stream = rx.into_stream(buffer_size=8192, pool_size=4)
+    stream = rx.into_stream(pool_size=8192, pool_count=4)
     tx.write(b"A" * 4096)
     chunk = stream.next()
     managed: Any = chunk.obj

@@ -80,7 +80,7 @@ def test_a_native_producer(run: Run, producer: ctypes.CDLL, size: int, way: str)
     async def main() -> None:
         tx, rx = spsc_buffer(1 << 20)
         places, live = Places(), []
-        stream = rx.into_stream(buffer_size=65536, record_size=8)
+        stream = rx.into_stream(pool_size=65536, record_size=8)
         assert producer.start(tx.detach(), total, size) == 0
         async with stream:
             if way == "one by one":
@@ -108,7 +108,7 @@ def test_to_tensors(run: Run, producer: ctypes.CDLL) -> None:
 
     async def main() -> None:
         tx, rx = spsc_buffer(1 << 20)
-        stream = rx.into_stream(buffer_size=64 * 1024, record_size=16 * 8)
+        stream = rx.into_stream(pool_size=64 * 1024, record_size=16 * 8)
         assert producer.start(tx.detach(), 1 << 22, 4096) == 0
         places = Places()
         async with stream:
@@ -290,19 +290,19 @@ def test_cancelled_waits_leave_the_end_usable(run: Run) -> None:
         await cancelled(tx.wait_for(1))
         await cancelled(tx.send_async(b"x"))
         assert rx.recv(100) == bytes(64)
-        stream = rx.into_stream(buffer_size=8, min_size=8)
+        stream = rx.into_stream(pool_size=64, min_size=64)
         await cancelled(stream.__anext__())
-        tx.send(bytes(range(24)))
-        await cancelled(stream.chunks(5).__anext__())
+        tx.send(bytes(range(64)))
+        await cancelled(stream.chunks(2).__anext__())
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(stream.chunks(9).__anext__(), 0.001)
-        tx.send(bytes(range(24, 40)))
-        batch = await stream.chunks(5).__anext__()
-        assert b"".join(batch) == bytes(range(40)), "what a cancelled call had gathered comes with the next"
+        tx.send(bytes(range(64, 128)))
+        batch = await stream.chunks(2).__anext__()
+        assert b"".join(batch) == bytes(range(128)), "what a cancelled call had gathered comes with the next"
         await cancelled(stream.ready_chunks(5).__anext__())
-        tx.send(bytes(8))
+        tx.send(bytes(64))
         async for chunk in stream:
-            assert len(chunk) == 8
+            assert len(chunk) == 64
             break
 
     run(main())
@@ -311,12 +311,13 @@ def test_cancelled_waits_leave_the_end_usable(run: Run) -> None:
 def test_gathered_chunks_come_first(run: Run) -> None:
     async def main() -> None:
         tx, rx = spsc_buffer(64)
-        stream = rx.into_stream(buffer_size=8, min_size=8)
-        tx.send(bytes(range(16)))
-        with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(stream.chunks(3).__anext__(), 0.001)
-        assert bytes(stream.next()) == bytes(range(8))
-        assert bytes(await stream.__anext__()) == bytes(range(8, 16))
+        stream = rx.into_stream(pool_size=64, min_size=64)
+        for first in (0, 64):
+            tx.send(bytes(range(first, first + 64)))
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(stream.chunks(3).__anext__(), 0.001)
+        assert bytes(stream.next()) == bytes(range(64))
+        assert bytes(await stream.__anext__()) == bytes(range(64, 128))
 
     run(main())
 
@@ -411,7 +412,7 @@ def test_combinators(run: Run) -> None:
                 tx.close()
 
             tasks.add(asyncio.ensure_future(send()))
-            return rx.into_stream(buffer_size=4, record_size=4)
+            return rx.into_stream(record_size=4)
 
         tasks: set[Any] = set()
         assert [x async for x in mapped(bytes, await source(b"m", 20))] == [b"m%03d" % n for n in range(20)]

@@ -229,7 +229,7 @@ def test_views_outlive_the_module(script: Script) -> None:
         import backbuf
         tx, rx = backbuf.spsc_buffer(1 << 16)
         tx.write(bytes(range(250)) * 100)
-        stream = rx.into_stream(buffer_size=1000)
+        stream = rx.into_stream(pool_size=1000)
         chunks = next(stream.ready_chunks(3))
         arrays = [np.frombuffer(chunk, "u1") for chunk in chunks]
         views = [chunk[3:5] for chunk in chunks]

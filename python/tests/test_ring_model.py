@@ -139,14 +139,14 @@ class Streams(RuleBasedStateMachine):
 
     @initialize(
         capacity=st.sampled_from([64, 4096, 1 << 16]),
-        size=st.integers(1, 5000),
+        size=st.integers(64, 5000),
         least=st.integers(1, 64),
         pool=st.integers(0, 4),
     )
     def create(self, capacity: int, size: int, least: int, pool: int) -> None:
         self.tx, rx = spsc_buffer(capacity)
         self.least = min(least, size)
-        self.stream = rx.into_stream(size, min_size=self.least, pool_size=pool)
+        self.stream = rx.into_stream(size, min_size=self.least, pool_count=pool)
         self.written = self.read = 0
         self.held: list[tuple[int, memoryview]] = []
 

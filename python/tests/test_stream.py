@@ -73,18 +73,20 @@ def test_into_stream_takes_the_receiver() -> None:
 @pytest.mark.parametrize(
     ("config", "error"),
     [
-        ({"buffer_size": 0}, ValueError),
-        ({"buffer_size": -1}, ValueError),
-        ({"buffer_size": 2**63}, backbuf.BackbufError),
+        ({"pool_size": 0}, ValueError),
+        ({"pool_size": -1}, ValueError),
+        ({"pool_size": 2**63}, backbuf.BackbufError),
         ({"min_size": -1}, ValueError),
         ({"min_size": 65}, backbuf.OutOfRangeError),
-        ({"min_size": 33, "buffer_size": 32}, backbuf.OutOfRangeError),
+        ({"pool_size": 63}, ValueError),
+        ({"pool_size": 16, "pool_count": 8}, ValueError),
+        ({"min_size": 65, "pool_size": 64}, backbuf.OutOfRangeError),
         ({"record_size": 65}, backbuf.OutOfRangeError),
         ({"record_size": -8}, ValueError),
-        ({"pool_size": -1}, ValueError),
-        ({"pool_size": 2**32}, ValueError),
-        ({"buffer_size": 1.5}, TypeError),
-        ({"buffer_size": True}, TypeError),
+        ({"pool_count": -1}, ValueError),
+        ({"pool_count": 2**32}, ValueError),
+        ({"pool_size": 1.5}, TypeError),
+        ({"pool_size": True}, TypeError),
     ],
 )
 def test_bad_configs_leave_the_receiver(config: dict[str, Any], error: type[Exception]) -> None:
@@ -93,6 +95,13 @@ def test_bad_configs_leave_the_receiver(config: dict[str, Any], error: type[Exce
         rx.into_stream(**config)
     tx.send(b"still here")
     assert rx.recv(64) == b"still here"
+
+
+def test_a_small_pool_size_names_pool_count() -> None:
+    _, rx = spsc_buffer(64)
+    with pytest.raises(ValueError, match=r"pool_size = 16: .* pool_count"):
+        rx.into_stream(pool_size=16)
+    assert not rx.closed
 
 
 def test_the_end() -> None:
@@ -149,10 +158,10 @@ def test_min_size_and_the_tail() -> None:
 
 
 def test_records() -> None:
-    tx, stream = stream_of(bytes(70), record_size=16, buffer_size=40)
-    assert [len(chunk) for chunk in next(stream.ready_chunks(9))] == [32, 32]
-    tx.send(bytes(10))
-    assert len(stream.next()) == 16
+    tx, stream = stream_of(bytes(140), record_size=24, pool_size=64)
+    assert [len(chunk) for chunk in next(stream.ready_chunks(9))] == [48, 48, 24]
+    tx.send(bytes(4))
+    assert len(stream.next()) == 24
     tx.send(b"ragged"[:3])
     tx.close()
     for call in (stream.next, lambda: list(stream), lambda: list(stream.chunks(2))):
@@ -170,11 +179,11 @@ def test_a_partial_record_follows_the_whole_ones() -> None:
 
 
 def test_chunks_together() -> None:
-    tx, stream = stream_of(bytes(16 * 12), buffer_size=16, min_size=16)
+    tx, stream = stream_of(bytes(64 * 12), pool_size=64, min_size=64)
     batches = stream.chunks(5)
     assert iter(batches) is batches
     assert len(next(batches)) == 5
-    feeder = threading.Thread(target=lambda: [tx.write(bytes(16)) for _ in range(200)])
+    feeder = threading.Thread(target=lambda: [tx.write(bytes(64)) for _ in range(200)])
     feeder.start()
     assert len(next(batches)) == 5, "some had to be waited for"
     feeder.join()
@@ -182,16 +191,16 @@ def test_chunks_together() -> None:
     rest = [len(batch) for batch in batches]
     assert set(rest[:-1]) <= {5}
     assert 0 < rest[-1] <= 5
-    assert stream.statistics().bytes == 16 * 212
+    assert stream.statistics().bytes == 64 * 212
 
 
 def test_ready_chunks() -> None:
-    tx, stream = stream_of(bytes(8 * 100), buffer_size=8, min_size=8)
+    tx, stream = stream_of(bytes(64 * 100), pool_size=64, min_size=64)
     sizes = [len(next(stream.ready_chunks(n))) for n in (1, 3)]
     assert sizes == [1, 3]
     rest = next(stream.ready_chunks(10**6))
-    assert sum(map(len, rest)) == 8 * 96
-    tx.send(bytes(8))
+    assert sum(map(len, rest)) == 64 * 96
+    tx.send(bytes(64))
     assert len(next(stream.ready_chunks(10))) == 1
     for bad in (0, -1, 2**64):
         with pytest.raises(ValueError, match="n is"):
@@ -202,7 +211,7 @@ def test_ready_chunks() -> None:
 
 def test_many_ready_chunks_at_once() -> None:
     tx, rx = spsc_buffer(1 << 16)
-    stream = rx.into_stream(buffer_size=1, pool_size=0)
+    stream = rx.into_stream(pool_size=64, pool_count=0)
     tx.write(bytes(1 << 16))
     batch = next(stream.ready_chunks(2**63))
     assert sum(map(len, batch)) == 1 << 16
@@ -230,7 +239,7 @@ def test_lists_of_chunks_are_returned_to_the_pool() -> None:
 
 
 def test_the_pool_is_used_up_and_recovers() -> None:
-    tx, stream = stream_of(b"", buffer_size=64, pool_size=4)
+    tx, stream = stream_of(b"", pool_size=64, pool_count=4)
 
     def take(count: int) -> list[memoryview]:
         taken = []
@@ -255,7 +264,7 @@ def test_the_pool_is_used_up_and_recovers() -> None:
 
 
 def test_without_a_pool() -> None:
-    tx, stream = stream_of(b"", pool_size=0)
+    tx, stream = stream_of(b"", pool_count=0)
     for n in range(5):
         tx.send(b"x")
         assert bytes(stream.next(0)) == b"x"
@@ -265,7 +274,7 @@ def test_without_a_pool() -> None:
 
 def test_buffers_adapt() -> None:
     """Usage pattern: sizes that follow the traffic."""
-    tx, stream = stream_of(b"", capacity=1 << 16, buffer_size=1024)
+    tx, stream = stream_of(b"", capacity=1 << 16, pool_size=1024)
     sizes: list[int] = []
     for turn in range(1, 13):
         tx.write(bytes(1 << 16), timeout=0)
@@ -280,7 +289,7 @@ def test_buffers_adapt() -> None:
 
 
 def test_held_chunks_do_not_change() -> None:
-    tx, stream = stream_of(b"", capacity=1 << 12, buffer_size=256, pool_size=2)
+    tx, stream = stream_of(b"", capacity=1 << 12, pool_size=256, pool_count=2)
     held = []
     for n in range(200):
         tx.write(bytes([n]) * 256, timeout=0)

@@ -436,7 +436,16 @@ impl DeviceBuffer {
     pub fn buffer(&self) -> &Buffer {
         &self.buffer
     }
+}
 
+/// The source or destination of a copy: the memory of a buffer of either class, and its size without padding.
+#[derive(Clone, Debug)]
+pub(crate) struct CopyEnd {
+    pub(crate) inner: Arc<BufferInner>,
+    size: u64,
+}
+
+impl CopyEnd {
     /// Fails unless the buffer has these bytes.
     pub(crate) fn check(&self, param: &'static str, offset: u64, bytes: u64) -> Result<()> {
         let end = u128::from(offset) + u128::from(bytes);
@@ -444,6 +453,18 @@ impl DeviceBuffer {
             return Err(Error::beyond(param, end, self.size, "bytes of the buffer"));
         }
         Ok(())
+    }
+}
+
+impl From<&DeviceBuffer> for CopyEnd {
+    fn from(buffer: &DeviceBuffer) -> CopyEnd {
+        CopyEnd { inner: buffer.buffer.inner.clone(), size: buffer.size }
+    }
+}
+
+impl From<&Buffer> for CopyEnd {
+    fn from(buffer: &Buffer) -> CopyEnd {
+        CopyEnd { inner: buffer.inner.clone(), size: buffer.inner.size }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::alloc::{Arc, try_vec};
-use crate::buffers::buffer::{Buffer, BufferInner, DeviceBuffer};
+use crate::buffers::buffer::{Buffer, BufferInner, CopyEnd, DeviceBuffer};
 use crate::buffers::map_state::SIZE_ALIGN;
 use crate::device::device::Device;
 use crate::device::driver::{Driver, Fence, Usage};
@@ -127,10 +127,15 @@ impl<'a> Encoder<'a> {
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn write(&mut self, to: &DeviceBuffer, offset: u64, data: &'a [u8]) -> Result<()> {
+        self.write_to(CopyEnd::from(to), offset, data)
+    }
+
+    /// [`Encoder::write`] to a buffer of either class, which needs COPY_DST.
+    pub(crate) fn write_to(&mut self, to: CopyEnd, offset: u64, data: &'a [u8]) -> Result<()> {
         to.check("offset + data", offset, data.len() as u64)?;
-        let to = &to.buffer().inner;
-        self.check_device("to", to)?;
-        self.push(Command::Write { to: to.clone(), offset, data })
+        self.check_device("to", &to.inner)?;
+        check_destination(&to.inner)?;
+        self.push(Command::Write { to: to.inner, offset, data })
     }
 
     /// Records a copy between two device buffers, at any offset and of any size. The source has COPY_SRC.
@@ -142,9 +147,21 @@ impl<'a> Encoder<'a> {
         to_offset: u64,
         bytes: u64,
     ) -> Result<()> {
+        self.copy_ends(&from.into(), from_offset, &to.into(), to_offset, bytes)
+    }
+
+    /// [`Encoder::copy_bytes`] between buffers of either class.
+    pub(crate) fn copy_ends(
+        &mut self,
+        from: &CopyEnd,
+        from_offset: u64,
+        to: &CopyEnd,
+        to_offset: u64,
+        bytes: u64,
+    ) -> Result<()> {
         from.check("from_offset + bytes", from_offset, bytes)?;
         to.check("to_offset + bytes", to_offset, bytes)?;
-        self.record(&from.buffer().inner, from_offset, &to.buffer().inner, to_offset, bytes)
+        self.record(&from.inner, from_offset, &to.inner, to_offset, bytes)
     }
 
     /// Records a copy at any offset and of any size.
@@ -175,9 +192,7 @@ impl<'a> Encoder<'a> {
         if !from.usage.contains(Usage::COPY_SRC) {
             return Err(refused("from", from, "its usage lacks COPY_SRC"));
         }
-        if !to.usage.contains(Usage::COPY_DST) {
-            return Err(refused("to", to, "its usage lacks COPY_DST"));
-        }
+        check_destination(to)?;
         for (name, offset, size) in
             [("from_offset + bytes", from_offset, from.size), ("to_offset + bytes", to_offset, to.size)]
         {
@@ -238,6 +253,13 @@ impl<'a> Encoder<'a> {
         }
         Ok(fence)
     }
+}
+
+fn check_destination(to: &BufferInner) -> Result<()> {
+    if to.usage.contains(Usage::COPY_DST) {
+        return Ok(());
+    }
+    Err(refused("to", to, "its usage lacks COPY_DST"))
 }
 
 fn refused(name: &'static str, buffer: &BufferInner, reason: &'static str) -> Error {

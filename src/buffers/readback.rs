@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::alloc::{Arc, boxed, try_vec};
-use crate::buffers::buffer::{Buffer, BufferDesc, BufferInner, DeviceBuffer, padded};
+use crate::buffers::buffer::{Buffer, BufferDesc, BufferInner, CopyEnd, DeviceBuffer, padded};
 use crate::buffers::encoder::Encoder;
 use crate::buffers::map_state::{BufferState, MapOutcome};
 use crate::buffers::promise;
@@ -153,8 +153,13 @@ impl ReadbackBuffer {
 
     /// Submits a copy of the current content of a device buffer, and requests its mapping. The source has COPY_SRC.
     pub fn read(&self, from: &DeviceBuffer, offset: u64, bytes: u64) -> Result<Reading> {
+        self.read_from(&from.into(), offset, bytes)
+    }
+
+    /// [`ReadbackBuffer::read`] from a buffer of either class.
+    pub(crate) fn read_from(&self, from: &CopyEnd, offset: u64, bytes: u64) -> Result<Reading> {
         let mut encoder = Encoder::new(&self.ring.device);
-        let reading = self.read_in(&mut encoder, from, offset, bytes)?;
+        let reading = self.read_from_in(&mut encoder, from, offset, bytes)?;
         encoder.submit()?;
         Ok(reading)
     }
@@ -184,6 +189,17 @@ impl ReadbackBuffer {
         offset: u64,
         bytes: u64,
     ) -> Result<Reading> {
+        self.read_from_in(encoder, &from.into(), offset, bytes)
+    }
+
+    /// [`ReadbackBuffer::read_in`] from a buffer of either class.
+    pub(crate) fn read_from_in(
+        &self,
+        encoder: &mut Encoder<'_>,
+        from: &CopyEnd,
+        offset: u64,
+        bytes: u64,
+    ) -> Result<Reading> {
         from.check("offset + bytes", offset, bytes)?;
         if bytes > self.size {
             return Err(Error::beyond("bytes", bytes.into(), self.size, "bytes of the readback buffer"));
@@ -200,7 +216,7 @@ impl ReadbackBuffer {
             // A refused request completes the promise.
             let _ = BufferInner::begin_request(inner, MapMode::Read, 0, None, promise);
         };
-        encoder.record_then((&from.buffer().inner, offset), (to, 0), bytes, Some(boxed(after_submit)?))?;
+        encoder.record_then((&from.inner, offset), (to, 0), bytes, Some(boxed(after_submit)?))?;
         let request = Request::new(future, to, 0);
         self.ring.count(|statistics| {
             statistics.reads += 1;
@@ -212,6 +228,11 @@ impl ReadbackBuffer {
     /// The statistics.
     pub fn statistics(&self) -> ReadbackStatistics {
         self.ring.slots.lock().statistics
+    }
+
+    /// The device of the ring.
+    pub(crate) fn device(&self) -> &Device {
+        &self.ring.device
     }
 
     /// The largest size of a read, in bytes.

@@ -1,7 +1,7 @@
 //! Staging buffers: mapped memory that the host writes and an encoder copies to device buffers.
 
 use crate::alloc::Arc;
-use crate::buffers::buffer::{Buffer, BufferDesc, BufferInner, DeviceBuffer, padded};
+use crate::buffers::buffer::{Buffer, BufferDesc, BufferInner, CopyEnd, DeviceBuffer, padded};
 use crate::buffers::encoder::Encoder;
 use crate::buffers::map_state::BufferState;
 use crate::buffers::range::MappedRangeMut;
@@ -61,13 +61,17 @@ impl StagingBuffer {
         self.buffer.label()
     }
 
+    pub(crate) fn buffer(&self) -> &Buffer {
+        &self.buffer
+    }
+
     pub(crate) fn inner(&self) -> &Arc<BufferInner> {
         &self.buffer.inner
     }
 
-    pub(crate) fn upload_to(&self, encoder: &mut Encoder<'_>, to: &DeviceBuffer, offset: u64) -> Result<()> {
+    pub(crate) fn upload_to(&self, encoder: &mut Encoder<'_>, to: &CopyEnd, offset: u64) -> Result<()> {
         to.check("offset + bytes", offset, self.size)?;
-        encoder.record(self.inner(), 0, &to.buffer().inner, offset, self.size)?;
+        encoder.record(self.inner(), 0, &to.inner, offset, self.size)?;
         if self.inner().unmap_if(|_| self.writers.load(SeqCst) == 0) {
             return Ok(());
         }
@@ -114,7 +118,7 @@ impl ImmediateStagingBuffer {
 
     /// Unmaps the staging buffer, and records the copy of all its bytes to `offset` of a device buffer.
     pub fn upload_to(&mut self, encoder: &mut Encoder<'_>, to: &DeviceBuffer, offset: u64) -> Result<()> {
-        self.0.upload_to(encoder, to, offset)
+        self.0.upload_to(encoder, &to.into(), offset)
     }
 
     /// Size in bytes.
@@ -168,6 +172,11 @@ impl DeferredStagingBuffer {
         self.0.bytes()
     }
 
+    /// Unmaps the staging buffer without an upload; its bytes are kept. A pending request completes with [`Status::Aborted`].
+    pub fn unmap(&mut self) {
+        self.0.inner().unmap();
+    }
+
     /// Copies bytes into the staging buffer while it is mapped.
     pub fn write(&mut self, offset: u64, data: &[u8]) -> Result<()> {
         self.0.write(offset, data)
@@ -175,7 +184,7 @@ impl DeferredStagingBuffer {
 
     /// Unmaps the staging buffer, and records the copy of all its bytes to `offset` of a device buffer.
     pub fn upload_to(&mut self, encoder: &mut Encoder<'_>, to: &DeviceBuffer, offset: u64) -> Result<()> {
-        self.0.upload_to(encoder, to, offset)
+        self.0.upload_to(encoder, &to.into(), offset)
     }
 
     /// Size in bytes.

@@ -48,6 +48,7 @@ pub struct bb_back {
 ///         BB_E_INTERRUPTED, BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
 /// @threadsafety safe to call from any thread; there is at most one reservation
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_reserve_back(
     m: *mut bb_manager,
@@ -99,6 +100,7 @@ impl From<RawBack> for bb_back {
 ///         BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety safe to call from any thread, not only the one that reserved it
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_lease_back(
     m: *mut bb_manager,
@@ -121,6 +123,7 @@ pub unsafe extern "C" fn bb_manager_lease_back(
 /// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety safe to call from any thread, not only the one that reserved it
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_replace_back(
     m: *mut bb_manager,

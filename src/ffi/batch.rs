@@ -74,6 +74,7 @@ impl SharedBatch {
 /// @return BB_OK, BB_E_CLOSED, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_batch_begin(m: *mut bb_manager, batch: *mut *mut bb_batch) -> bb_status {
     on("bb_batch_begin", m, |m: &Manager| {

@@ -171,6 +171,26 @@ pub(super) fn describe(buffer: &Buffer, size: u64, generation: u64, struct_size:
     }
 }
 
+/// Information about a ring of buffers, whose readings or updates have their own states.
+pub(super) fn describe_ring(
+    device: &Device,
+    size: u64,
+    usage: Usage,
+    generation: u64,
+    label: Label,
+    struct_size: u32,
+) -> bb_buffer_info {
+    bb_buffer_info {
+        struct_size,
+        state: bb_buffer_state::BB_BUFFER_READY,
+        size,
+        usage: usage.bits(),
+        valid: device.lost().is_none().into(),
+        generation,
+        label: input::chars(label.as_str()),
+    }
+}
+
 pub(super) fn mode_of(given: u32) -> Result<MapMode> {
     match given {
         BB_MAP_READ => Ok(MapMode::Read),
@@ -211,6 +231,7 @@ pub unsafe extern "C" fn bb_buffer_desc_init(desc: *mut bb_buffer_desc) -> bb_st
 ///         BB_E_LIMIT (too large for the device), BB_E_VERSION, a device status, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_buffer_create(
     device: *mut bb_device,

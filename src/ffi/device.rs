@@ -83,6 +83,7 @@ pub struct bb_wgpu_config {
 ///         handles), BB_E_UNSUPPORTED (the system refuses a thread)
 /// @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_device_create_host(
     flags: u32,
@@ -121,6 +122,7 @@ pub unsafe extern "C" fn bb_device_create_host(
 ///         no context, too old a version: the message names it), BB_E_OUT_OF_MEMORY, BB_E_LIMIT
 /// @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_device_create_gl(
     flags: u32,
@@ -193,6 +195,7 @@ fn context(host_driven: bool, get_proc: bb_gl_get_proc, config: &bb_gl_config) -
 ///         BB_E_OUT_OF_MEMORY, BB_E_LIMIT
 /// @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_device_create_wgpu(
     flags: u32,

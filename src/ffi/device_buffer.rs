@@ -1,14 +1,14 @@
 //! `bb_device_buffer`: memory that only the device accesses, of a fixed size or growable.
 
 use crate::alloc::{Arc, try_arc};
-use crate::buffers::buffer::{BufferDesc, DeviceBuffer};
+use crate::buffers::buffer::{Buffer, BufferDesc, CopyEnd, DeviceBuffer};
 use crate::buffers::growable::GrowableBuffer;
 use crate::device::device::Device;
 use crate::device::driver::Native;
 use crate::error::{Error, Label, Result, Status};
 use crate::ffi::buffer::{bb_buffer_desc, bb_buffer_info, desc_of, describe};
 use crate::ffi::guard::{destroy, on, with};
-use crate::ffi::handle::{Kind, bb_device, bb_device_buffer};
+use crate::ffi::handle::{Kind, bb_buffer, bb_device, bb_device_buffer};
 use crate::ffi::input;
 use crate::ffi::object::{Object, create_at};
 use crate::ffi::status::bb_status;
@@ -94,9 +94,12 @@ fn shared<T>(value: T) -> Result<Arc<T>> {
     try_arc(value)
 }
 
-/// The current device buffer behind a further handle of a call.
-pub(super) fn target(handle: *const bb_device_buffer) -> Result<Arc<DeviceBuffer>> {
-    with(handle, |buffer: &DeviceBufferRole| Ok(buffer.share()))
+/// The source or destination of a copy behind a further handle of a call: a device buffer, or a `bb_buffer` cast to one.
+pub(super) fn copy_end(handle: *const bb_device_buffer) -> Result<CopyEnd> {
+    if Kind::of(handle as u64) == Some(Kind::Buffer) {
+        return with(handle.cast::<bb_buffer>(), |buffer: &Buffer| Ok(CopyEnd::from(buffer)));
+    }
+    with(handle, |buffer: &DeviceBufferRole| Ok(CopyEnd::from(&*buffer.share())))
 }
 
 /// # Safety
@@ -122,6 +125,7 @@ unsafe fn create(
 ///         device status, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_device_buffer_create(
     device: *mut bb_device,
@@ -142,6 +146,7 @@ pub unsafe extern "C" fn bb_device_buffer_create(
 /// @return what `bb_device_buffer_create()` returns
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_device_buffer_create_growable(
     device: *mut bb_device,
@@ -166,6 +171,7 @@ pub unsafe extern "C" fn bb_device_buffer_create_growable(
 /// @return BB_OK, BB_E_STATE (it does not grow), BB_E_LIMIT, a device status, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_device_buffer_reserve(
     buffer: *mut bb_device_buffer,

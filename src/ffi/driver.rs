@@ -43,6 +43,7 @@ use crate::text::Text;
 /// @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
 /// @realtime may block, may make a system call, may allocate
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_device_create_driver(
     flags: u32,

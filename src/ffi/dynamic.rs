@@ -8,6 +8,7 @@ use crate::buffers::dynamic::state::RawSlice;
 use crate::device::device::Device;
 use crate::device::driver::{Native, Usage};
 use crate::error::{Error, Label, Result, Status};
+use crate::ffi::buffer::{bb_buffer_info, describe_ring};
 use crate::ffi::guard::{destroy, guard, on};
 use crate::ffi::handle::{Kind, bb_device, bb_dynamic};
 use crate::ffi::input;
@@ -170,6 +171,7 @@ pub unsafe extern "C" fn bb_dynamic_config_init(config: *mut bb_dynamic_config) 
 ///         status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_dynamic_create(
     device: *mut bb_device,
@@ -196,6 +198,7 @@ pub unsafe extern "C" fn bb_dynamic_create(
 ///         BB_E_RECURSIVE (waiting in a callback on the owner thread), a device status, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_dynamic_begin_update(
     dynamic: *mut bb_dynamic,
@@ -300,6 +303,31 @@ pub unsafe extern "C" fn bb_dynamic_stats_get(
                 bb_dynamic_stats { struct_size: struct_size, reserved: 0, capacity: dynamic.capacity() } from counted:
                 updates, bytes, frames, stalls, stalled_ns, refused, grown, trimmed, dedicated
             }
+        })
+    })
+}
+
+/// Gets size, usage, state and label of a dynamic buffer. The size is that of the config; the state is
+/// `BB_BUFFER_READY`; the generation is 1, plus 1 for each time that the ring grew.
+///
+/// @param dynamic the dynamic buffer
+/// @param struct_size `sizeof(bb_buffer_info)`
+/// @param info output
+/// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
+/// @realtime may block, no system call, no allocation
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_dynamic_info_get(
+    dynamic: *mut bb_dynamic,
+    struct_size: u32,
+    info: *mut bb_buffer_info,
+) -> bb_status {
+    // SAFETY: the header requires memory of `struct_size` bytes.
+    on("bb_dynamic_info_get", dynamic, |dynamic: &DynamicBuffer| unsafe {
+        input::write_sized(struct_size, info, "info", |size| {
+            let (ring, generation) = (&dynamic.ring, dynamic.statistics().grown.saturating_add(1));
+            describe_ring(&ring.device, dynamic.size(), ring.usage, generation, ring.label, size)
         })
     })
 }

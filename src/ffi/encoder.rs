@@ -7,7 +7,7 @@ use crate::buffers::dynamic::DynamicBuffer;
 use crate::buffers::encoder::Encoder;
 use crate::device::device::Device;
 use crate::error::{Error, Result, Status};
-use crate::ffi::device_buffer::{DeviceBufferRole, target};
+use crate::ffi::device_buffer::copy_end;
 use crate::ffi::dynamic::bb_dynamic_slice;
 use crate::ffi::guard::{destroy, on, with};
 use crate::ffi::handle::{Kind, bb_buffer, bb_device, bb_device_buffer, bb_dynamic, bb_encoder};
@@ -39,6 +39,7 @@ impl SharedEncoder {
 /// @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_encoder_create(
     device: *mut bb_device,
@@ -81,12 +82,13 @@ pub extern "C" fn bb_encoder_copy(
     })
 }
 
-/// Records a copy between two device buffers, of any number of bytes.
+/// Records a copy between two device buffers, of any number of bytes. Each of them may also be a `bb_buffer`, cast to
+/// `bb_device_buffer *`, as in every function that records a copy from or to a device buffer.
 ///
 /// @param encoder the encoder
-/// @param from a device buffer with `BB_USAGE_COPY_SRC`
+/// @param from a device buffer with `BB_USAGE_COPY_SRC`, or a `bb_buffer`
 /// @param from_offset offset in the source
-/// @param to another device buffer
+/// @param to another device buffer, or a `bb_buffer` with `BB_USAGE_COPY_DST`
 /// @param to_offset offset in the destination
 /// @param bytes the number of bytes
 /// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device, the same buffer), BB_E_OUT_OF_MEMORY, BB_E_BUSY
@@ -105,12 +107,10 @@ pub extern "C" fn bb_encoder_copy_bytes(
     on("bb_encoder_copy_bytes", encoder, |encoder: &SharedEncoder| {
         if from == to {
             let reason = "is also the source; a copy needs two buffers";
-            return with(from, |_: &DeviceBufferRole| {
-                Err::<(), _>(Error::param(Status::Argument, "to", reason))
-            });
+            return copy_end(from).and_then(|_| Err(Error::param(Status::Argument, "to", reason)));
         }
-        let (from, to) = (target(from)?, target(to)?);
-        encoder.with(|encoder| encoder.copy_bytes(&from, from_offset, &to, to_offset, bytes))
+        let (from, to) = (copy_end(from)?, copy_end(to)?);
+        encoder.with(|encoder| encoder.copy_ends(&from, from_offset, &to, to_offset, bytes))
     })
 }
 
@@ -118,11 +118,11 @@ pub extern "C" fn bb_encoder_copy_bytes(
 /// stay valid until then.
 ///
 /// @param encoder the encoder
-/// @param to the device buffer
+/// @param to the device buffer, or a `bb_buffer` with `BB_USAGE_COPY_DST`
 /// @param offset offset in the device buffer
 /// @param data the bytes
 /// @param bytes the number of bytes
-/// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses it),
+/// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses it),
 ///         or a handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
@@ -137,8 +137,8 @@ pub unsafe extern "C" fn bb_encoder_write(
     on("bb_encoder_write", encoder, |encoder: &SharedEncoder| {
         // SAFETY: the header requires that many bytes, which stay until the submit.
         let data: &'static [u8] = unsafe { input::many(data.cast::<u8>(), bytes, "data") }?;
-        let to = target(to)?;
-        encoder.with(|encoder| encoder.write(&to, offset, data))
+        let to = copy_end(to)?;
+        encoder.with(|encoder| encoder.write_to(to, offset, data))
     })
 }
 
@@ -147,7 +147,7 @@ pub unsafe extern "C" fn bb_encoder_write(
 /// @param encoder the encoder
 /// @param dynamic the dynamic buffer, with `BB_USAGE_COPY_SRC`
 /// @param slice an update of the current frame
-/// @param to the device buffer
+/// @param to the device buffer, or a `bb_buffer` with `BB_USAGE_COPY_DST`
 /// @param offset offset in the device buffer
 /// @return BB_OK, BB_E_STALE (the update's frame has ended), BB_E_RANGE, BB_E_ARGUMENT (usage, another device),
 ///         BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses it), or a handle status
@@ -166,10 +166,10 @@ pub unsafe extern "C" fn bb_encoder_copy_update(
         let slice = unsafe { input::required(slice, "slice") }?;
         with(dynamic, |dynamic: &DynamicBuffer| {
             let storage = dynamic.ring.storage(slice.native(), slice.frame)?;
-            let to = target(to)?;
+            let to = copy_end(to)?;
             to.check("offset + slice.bytes", offset, slice.bytes)?;
-            let (from, to) = (&storage.buffer.inner, &to.buffer().inner);
-            encoder.with(|encoder| encoder.record(from, slice.offset, to, offset, slice.bytes))
+            let from = &storage.buffer.inner;
+            encoder.with(|encoder| encoder.record(from, slice.offset, &to.inner, offset, slice.bytes))
         })
     })
 }

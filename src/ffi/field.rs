@@ -22,7 +22,7 @@ use crate::manager::manager::Manager;
 use crate::manager::shape::Shape;
 use crate::registry::layout::{Layout, Placed};
 use crate::registry::options::{Precision, Space};
-use crate::registry::registry::Registry;
+use crate::registry::registry::BufferRegistry;
 
 /// The most fields of a manager.
 pub const BB_MAX_FIELDS: usize = 1024;
@@ -151,6 +151,7 @@ pub struct bb_back_field_view {
 /// @threadsafety safe to call from any thread
 /// @realtime may block, may make a system call, may allocate
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_create_fields(
     fields: *const bb_field,
@@ -217,6 +218,7 @@ unsafe fn spec_of<'a>(field: &bb_field) -> Result<FieldSpec<'a>> {
 /// @threadsafety safe to call from any thread
 /// @realtime may block, may make a system call, may allocate
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_create_from_group(
     r: *mut bb_registry,
@@ -225,7 +227,7 @@ pub unsafe extern "C" fn bb_manager_create_from_group(
     config: *const bb_manager_config,
     manager: *mut *mut bb_manager,
 ) -> bb_status {
-    let read = |r: &Registry| {
+    let read = |r: &BufferRegistry| {
         let space = match space {
             BB_SPACE_SHARED => Space::Shared,
             BB_SPACE_PERSISTENT => Space::Persistent,

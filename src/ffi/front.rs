@@ -39,6 +39,7 @@ pub struct bb_front {
 /// @return BB_OK, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety safe to call from any thread; any number of leases at once
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_acquire_front(m: *mut bb_manager, front: *mut bb_front) -> bb_status {
     on("bb_manager_acquire_front", m, |own: &Manager| {
@@ -228,6 +229,7 @@ pub struct bb_gl_front {
 ///         `config.device`)
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_create_gl(
     device: *mut bb_device,
@@ -256,6 +258,7 @@ pub unsafe extern "C" fn bb_manager_create_gl(
 ///         this thread), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle status
 /// @threadsafety on any thread with a context that shares the device's objects
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_acquire_front_gl(
     m: *mut bb_manager,

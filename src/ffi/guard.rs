@@ -29,7 +29,13 @@ pub(crate) fn on<T: Object, H, S: Into<bb_status>>(
     let handle = handle as u64;
     // A refusal is reported where it arises, so that only one number is returned from there.
     let run = |object: &T| match work(object) {
-        Ok(ended) => ended.into(),
+        Ok(ended) => {
+            let status = ended.into();
+            if status != bb_status::BB_OK {
+                status::clear_message();
+            }
+            status
+        }
         Err(error) => refused_by(call, object, &error),
     };
     let enter = || match object::with_pin(handle, run) {

@@ -106,7 +106,9 @@ pub extern "C" fn bb_status_string(status: i32) -> *const c_char {
 }
 
 /// Returns the message of the calling thread's last refused call: function, parameter, value, remedy, and the label
-/// of the object. Empty if no call of this thread was refused.
+/// of the object. Empty if no call of this thread was refused, and after a call of a ring or a stream that returned
+/// BB_E_FULL, BB_E_EMPTY, BB_E_TIMEOUT, BB_E_CLOSED or BB_E_INTERRUPTED, which set no message. A call that succeeds
+/// leaves it unchanged.
 ///
 /// @return a NUL-terminated string of at most 511 bytes, valid until this thread's next refused call
 /// @threadsafety safe to call from any thread; each has its own message

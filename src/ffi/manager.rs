@@ -297,6 +297,7 @@ impl Object for Manager {
 ///         status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_create(
     dtype: u32,

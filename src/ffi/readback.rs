@@ -4,8 +4,10 @@ use std::ffi::c_char;
 
 use crate::buffers::readback::{ReadbackBuffer, ReadbackConfig, WhenFull};
 use crate::device::device::Device;
+use crate::device::driver::Usage;
 use crate::error::{Error, Label, Result, Status};
-use crate::ffi::device_buffer::target;
+use crate::ffi::buffer::{bb_buffer_info, describe_ring};
+use crate::ffi::device_buffer::copy_end;
 use crate::ffi::encoder::SharedEncoder;
 use crate::ffi::guard::{destroy, guard, on, outside, with};
 use crate::ffi::handle::{Kind, bb_device, bb_device_buffer, bb_encoder, bb_readback, bb_reading};
@@ -117,6 +119,7 @@ pub unsafe extern "C" fn bb_readback_config_init(config: *mut bb_readback_config
 /// @return BB_OK, BB_E_ARGUMENT (frames, when_full, label), BB_E_LIMIT, BB_E_VERSION, a device status, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_readback_create(
     device: *mut bb_device,
@@ -137,7 +140,7 @@ pub unsafe extern "C" fn bb_readback_create(
 /// `when_full` decides what happens.
 ///
 /// @param readback the ring
-/// @param from a device buffer with `BB_USAGE_COPY_SRC`
+/// @param from a device buffer with `BB_USAGE_COPY_SRC`, or such a `bb_buffer`
 /// @param offset offset in the device buffer
 /// @param bytes the number of bytes, at most the ring's `size`
 /// @param reading the handle is written here; `bb_reading_release()` ends it and returns its buffer to the ring
@@ -145,6 +148,7 @@ pub unsafe extern "C" fn bb_readback_create(
 ///         another device), BB_E_LIMIT, BB_E_RECURSIVE (waiting in a callback), a device status, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_readback_read(
     readback: *mut bb_readback,
@@ -156,11 +160,11 @@ pub unsafe extern "C" fn bb_readback_read(
     let get = |readback: &ReadbackBuffer| {
         // SAFETY: the header requires memory for a handle.
         let out = unsafe { input::output(reading, "reading") }?;
-        Ok((out, readback.share(), target(from)?))
+        Ok((out, readback.share(), copy_end(from)?))
     };
     // The handles are not in use while this waits for a buffer.
     outside("bb_readback_read", readback, get, |(out, readback, from)| {
-        create_at(out, || readback.read(&from, offset, bytes))
+        create_at(out, || readback.read_from(&from, offset, bytes))
     })
 }
 
@@ -170,13 +174,14 @@ pub unsafe extern "C" fn bb_readback_read(
 ///
 /// @param readback the ring
 /// @param encoder the encoder
-/// @param from a device buffer with `BB_USAGE_COPY_SRC`
+/// @param from a device buffer with `BB_USAGE_COPY_SRC`, or such a `bb_buffer`
 /// @param offset offset in the device buffer
 /// @param bytes the number of bytes, at most the ring's `size`
 /// @param reading the handle is written here; `bb_reading_release()` ends it and returns its buffer to the ring
 /// @return what `bb_readback_read()` returns, BB_E_BUSY (another thread uses the encoder)
 /// @threadsafety one thread at a time for the encoder
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_readback_read_in(
     readback: *mut bb_readback,
@@ -189,10 +194,10 @@ pub unsafe extern "C" fn bb_readback_read_in(
     on("bb_readback_read_in", readback, |readback: &ReadbackBuffer| {
         // SAFETY: the header requires memory for a handle.
         let out = unsafe { input::output(reading, "reading") }?;
-        let (slot, from) = (ReservedSlot::take()?, target(from)?);
+        let (slot, from) = (ReservedSlot::take()?, copy_end(from)?);
         with(encoder, |encoder: &SharedEncoder| {
             encoder.with(|encoder| {
-                let reading = readback.read_in(encoder, &from, offset, bytes)?;
+                let reading = readback.read_from_in(encoder, &from, offset, bytes)?;
                 // Without a handle the copy is not recorded.
                 let handle = slot.fill(reading).inspect_err(|_| encoder.pop())?;
                 out.set(handle as *mut bb_reading)
@@ -223,6 +228,31 @@ pub unsafe extern "C" fn bb_readback_stats_get(
                 bb_readback_stats { struct_size: struct_size, reserved: 0 } from counted:
                 reads, bytes, stalls, stalled_ns, skipped, dropped
             }
+        })
+    })
+}
+
+/// Gets size, usage, state and label of a readback ring. The state is `BB_BUFFER_READY`; each
+/// reading has its own.
+///
+/// @param readback the readback ring
+/// @param struct_size `sizeof(bb_buffer_info)`
+/// @param info output
+/// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
+/// @realtime may block, no system call, no allocation
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_readback_info_get(
+    readback: *mut bb_readback,
+    struct_size: u32,
+    info: *mut bb_buffer_info,
+) -> bb_status {
+    // SAFETY: the header requires memory of `struct_size` bytes.
+    on("bb_readback_info_get", readback, |readback: &ReadbackBuffer| unsafe {
+        input::write_sized(struct_size, info, "info", |size| {
+            let usage = Usage::MAP_READ | Usage::COPY_DST;
+            describe_ring(readback.device(), readback.size(), usage, 1, readback.label(), size)
         })
     })
 }

@@ -123,6 +123,7 @@ pub unsafe extern "C" fn bb_receiver_recv_all(
 ///         (another thread uses this end; checked rings only), or a handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_receiver_peek(
     rx: *mut bb_receiver,
@@ -223,6 +224,7 @@ pub extern "C" fn bb_receiver_close(rx: *mut bb_receiver) -> bb_status {
 ///         BB_E_LIMIT, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_receiver_attach_sender(
     rx: *mut bb_receiver,

@@ -10,7 +10,7 @@ use crate::ffi::registry_buffer::{Fields, bb_registry_buffer};
 use crate::ffi::status::bb_status;
 use crate::ffi::{input, registry_buffer};
 use crate::registry::options::{LayoutOptions, SharedPer};
-use crate::registry::registry::Registry;
+use crate::registry::registry::BufferRegistry;
 
 /// `shared_per`: one shared region per block.
 pub const BB_SHARED_PER_BLOCK: u32 = 1;
@@ -40,11 +40,11 @@ pub struct bb_registry_config {
     pub reserved: u32,
 }
 
-impl Object for Registry {
+impl Object for BufferRegistry {
     const KIND: Kind = Kind::Registry;
 
     fn label(&self) -> Label {
-        Registry::label(self)
+        BufferRegistry::label(self)
     }
 }
 
@@ -124,6 +124,7 @@ pub unsafe extern "C" fn bb_registry_config_init(config: *mut bb_registry_config
 ///         BB_E_OUT_OF_MEMORY, BB_E_LIMIT (handles)
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_create(
     config: *const bb_registry_config,
@@ -132,7 +133,7 @@ pub unsafe extern "C" fn bb_registry_create(
     guard("bb_registry_create", || {
         // SAFETY: the header requires memory for a handle, and a config or NULL.
         let (out, (label, options)) = unsafe { (input::output(registry, "registry")?, read(config)?) };
-        create_at(out, || Ok(Registry::with_options(label, options)))
+        create_at(out, || Ok(BufferRegistry::with_options(label, options)))
     })
 }
 
@@ -155,7 +156,7 @@ pub unsafe extern "C" fn bb_registry_register(
     parent: u64,
     buffer: *const bb_registry_buffer,
 ) -> bb_status {
-    on("bb_registry_register", r, |r: &Registry| {
+    on("bb_registry_register", r, |r: &BufferRegistry| {
         // SAFETY: the header requires a buffer with its strings.
         let buffer = unsafe { registry_buffer::read(buffer, "buffer") }?;
         r.register_with(parent, buffer.name, buffer.aliases, || buffer.spec())
@@ -177,7 +178,7 @@ pub unsafe extern "C" fn bb_registry_replace(
     parent: u64,
     buffer: *const bb_registry_buffer,
 ) -> bb_status {
-    on("bb_registry_replace", r, |r: &Registry| {
+    on("bb_registry_replace", r, |r: &BufferRegistry| {
         // SAFETY: the header requires a buffer with its strings.
         let buffer = unsafe { registry_buffer::read(buffer, "buffer") }?;
         r.replace_with(parent, buffer.name, buffer.aliases, || buffer.spec())
@@ -207,7 +208,7 @@ pub unsafe extern "C" fn bb_registry_update_buffer(
     recognized: *mut bool,
     changed: *mut bool,
 ) -> bb_status {
-    on("bb_registry_update_buffer", r, |r: &Registry| {
+    on("bb_registry_update_buffer", r, |r: &BufferRegistry| {
         // SAFETY: the header requires a buffer with its strings.
         let values = unsafe { registry_buffer::read(values, "values") }?;
         let fields: Fields = input::flags(fields, "fields")?;
@@ -244,7 +245,7 @@ pub unsafe extern "C" fn bb_registry_register_child(
     child: u64,
     aliases: *const c_char,
 ) -> bb_status {
-    on("bb_registry_register_child", r, |r: &Registry| {
+    on("bb_registry_register_child", r, |r: &BufferRegistry| {
         // SAFETY: the header requires a string.
         let name = unsafe { input::required_name(name, "name") }?;
         // SAFETY: the header requires a string or NULL.
@@ -268,7 +269,7 @@ pub unsafe extern "C" fn bb_registry_set_options(
     parent: u64,
     config: *const bb_registry_config,
 ) -> bb_status {
-    on("bb_registry_set_options", r, |r: &Registry| {
+    on("bb_registry_set_options", r, |r: &BufferRegistry| {
         // SAFETY: the header requires a config or NULL.
         let (_, options) = unsafe { read(config) }?;
         r.set_options(parent, options)
@@ -293,7 +294,7 @@ pub unsafe extern "C" fn bb_registry_load_json(
     json: *const c_char,
     length: u64,
 ) -> bb_status {
-    on("bb_registry_load_json", r, |r: &Registry| {
+    on("bb_registry_load_json", r, |r: &BufferRegistry| {
         // SAFETY: the header requires so many bytes.
         r.load_json(parent, unsafe { input::utf8(json, length, "json") }?)
     })
@@ -309,7 +310,7 @@ pub unsafe extern "C" fn bb_registry_load_json(
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_registry_clear_layout(r: *mut bb_registry, parent: u64) -> bb_status {
-    on("bb_registry_clear_layout", r, |r: &Registry| r.clear_layout(parent))
+    on("bb_registry_clear_layout", r, |r: &BufferRegistry| r.clear_layout(parent))
 }
 
 /// Removes a parent and all of its buffers. Where it is a child, it takes no memory from then on. No effect on an
@@ -322,7 +323,7 @@ pub extern "C" fn bb_registry_clear_layout(r: *mut bb_registry, parent: u64) -> 
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_registry_clear_parent(r: *mut bb_registry, parent: u64) -> bb_status {
-    on("bb_registry_clear_parent", r, |r: &Registry| r.clear_parent(parent))
+    on("bb_registry_clear_parent", r, |r: &BufferRegistry| r.clear_parent(parent))
 }
 
 /// Destroys a registry and its content.
@@ -333,5 +334,5 @@ pub extern "C" fn bb_registry_clear_parent(r: *mut bb_registry, parent: u64) -> 
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_registry_destroy(r: *mut bb_registry) -> bb_status {
-    destroy::<Registry, _>("bb_registry_destroy", r)
+    destroy::<BufferRegistry, _>("bb_registry_destroy", r)
 }

@@ -11,7 +11,7 @@ use crate::ffi::{input, status};
 use crate::registry::gpu::check::{CheckError, Fit};
 use crate::registry::gpu::limits::{Arch, GpuLimits};
 use crate::registry::gpu::occupancy::{Bound, Launch};
-use crate::registry::registry::Registry;
+use crate::registry::registry::BufferRegistry;
 
 /// `bb_fit.bound`: shared memory limits the blocks on a multiprocessor.
 pub const BB_BOUND_SHARED: u32 = 1;
@@ -188,7 +188,7 @@ pub unsafe extern "C" fn bb_registry_check(
 ) -> bb_status {
     const CALL: &str = "bb_registry_check";
     let mut unfit = None;
-    let status = on(CALL, r, |r: &Registry| {
+    let status = on(CALL, r, |r: &BufferRegistry| {
         // SAFETY: the header requires both structs, as long as they say.
         let (limits, launch) = unsafe {
             (
@@ -263,7 +263,7 @@ pub unsafe extern "C" fn bb_registry_shared_bytes(
     bytes: *mut u64,
 ) -> bb_status {
     // SAFETY: the header requires memory for a number.
-    on("bb_registry_shared_bytes", r, |r: &Registry| unsafe {
+    on("bb_registry_shared_bytes", r, |r: &BufferRegistry| unsafe {
         input::output(bytes, "bytes")?.set(r.shared_bytes(parent, threads)?)
     })
 }
@@ -283,7 +283,7 @@ pub unsafe extern "C" fn bb_registry_shared_stride_bytes(
     bytes: *mut u64,
 ) -> bb_status {
     // SAFETY: the header requires memory for a number.
-    on("bb_registry_shared_stride_bytes", r, |r: &Registry| unsafe {
+    on("bb_registry_shared_stride_bytes", r, |r: &BufferRegistry| unsafe {
         input::output(bytes, "bytes")?.set(r.shared_stride_bytes(parent)?)
     })
 }
@@ -307,7 +307,7 @@ pub unsafe extern "C" fn bb_registry_fits(
     fits: *mut bool,
 ) -> bb_status {
     // SAFETY: the header requires memory for an answer.
-    on("bb_registry_fits", r, |r: &Registry| unsafe {
+    on("bb_registry_fits", r, |r: &BufferRegistry| unsafe {
         input::output(fits, "fits")?.set(r.fits(parent, &Arch::of(cc)?.limits(), threads)?)
     })
 }
@@ -329,7 +329,7 @@ pub unsafe extern "C" fn bb_registry_needs_opt_in(
     needs: *mut bool,
 ) -> bb_status {
     // SAFETY: the header requires memory for an answer.
-    on("bb_registry_needs_opt_in", r, |r: &Registry| unsafe {
+    on("bb_registry_needs_opt_in", r, |r: &BufferRegistry| unsafe {
         input::output(needs, "needs")?.set(r.needs_opt_in(parent, threads)?)
     })
 }
@@ -354,7 +354,7 @@ pub unsafe extern "C" fn bb_registry_banks(
     capacity: u64,
     length: *mut u64,
 ) -> bb_status {
-    on("bb_registry_banks", r, |r: &Registry| {
+    on("bb_registry_banks", r, |r: &BufferRegistry| {
         let json = r.banks_json(parent)?;
         // SAFETY: the header requires memory for the text and its length.
         unsafe { input::write_text(&json, text, capacity, length) }

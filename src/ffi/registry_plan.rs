@@ -6,7 +6,7 @@ use crate::ffi::input;
 use crate::ffi::plan::{bb_plan_config, defaults, search};
 use crate::ffi::status::bb_status;
 use crate::registry::plan::Plans;
-use crate::registry::registry::Registry;
+use crate::registry::registry::BufferRegistry;
 
 /// The result of `bb_registry_plan()`. Heights are elements of the region, including buffers that are always alive.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn bb_registry_plan(
     struct_size: u32,
     plan: *mut bb_registry_plans,
 ) -> bb_status {
-    on("bb_registry_plan", r, |r: &Registry| {
+    on("bb_registry_plan", r, |r: &BufferRegistry| {
         // SAFETY: the header requires a config that is as long as it says, or NULL.
         let config = unsafe { input::optional_struct(config, defaults()) }?;
         // SAFETY: the header requires memory; what it is written to is checked before the work.

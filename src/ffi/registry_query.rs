@@ -13,7 +13,7 @@ use crate::ffi::status::bb_status;
 use crate::registry::layout::diff::diff;
 use crate::registry::layout::{Layout, Origin};
 use crate::registry::options::Space;
-use crate::registry::registry::Registry;
+use crate::registry::registry::BufferRegistry;
 
 /// `bb_allocator.space`: the shared region.
 pub const BB_SPACE_SHARED: u32 = 1;
@@ -117,7 +117,7 @@ pub unsafe extern "C" fn bb_registry_shared_buffer_size(
     elements: *mut u64,
 ) -> bb_status {
     // SAFETY: the header requires memory for a number.
-    on("bb_registry_shared_buffer_size", r, |r: &Registry| unsafe {
+    on("bb_registry_shared_buffer_size", r, |r: &BufferRegistry| unsafe {
         input::output(elements, "elements")?.set(r.shared_buffer_size(parent)?)
     })
 }
@@ -137,7 +137,7 @@ pub unsafe extern "C" fn bb_registry_persistent_local_buffer_size(
     elements: *mut u64,
 ) -> bb_status {
     // SAFETY: the header requires memory for a number.
-    on("bb_registry_persistent_local_buffer_size", r, |r: &Registry| unsafe {
+    on("bb_registry_persistent_local_buffer_size", r, |r: &BufferRegistry| unsafe {
         input::output(elements, "elements")?.set(r.persistent_local_buffer_size(parent)?)
     })
 }
@@ -157,7 +157,7 @@ pub unsafe extern "C" fn bb_registry_local_buffer_size(
     elements: *mut u64,
 ) -> bb_status {
     // SAFETY: the header requires memory for a number.
-    on("bb_registry_local_buffer_size", r, |r: &Registry| unsafe {
+    on("bb_registry_local_buffer_size", r, |r: &BufferRegistry| unsafe {
         input::output(elements, "elements")?.set(r.local_buffer_size(parent)?)
     })
 }
@@ -181,7 +181,7 @@ pub unsafe extern "C" fn bb_registry_get_allocator(
     struct_size: u32,
     allocator: *mut bb_allocator,
 ) -> bb_status {
-    on("bb_registry_get_allocator", r, |r: &Registry| {
+    on("bb_registry_get_allocator", r, |r: &BufferRegistry| {
         // SAFETY: the header requires a string.
         let name = unsafe { input::required_name(name, "name") }?;
         let found = r.get_allocator(parent, name)?;
@@ -224,7 +224,7 @@ pub unsafe extern "C" fn bb_registry_layout_info(
     struct_size: u32,
     info: *mut bb_layout_info,
 ) -> bb_status {
-    on("bb_registry_layout_info", r, |r: &Registry| {
+    on("bb_registry_layout_info", r, |r: &BufferRegistry| {
         let l: Layout = r.layout(parent)?;
         // SAFETY: the header requires memory of `struct_size` bytes.
         unsafe { input::write_sized(struct_size, info, "info", |size| describe(&l, size)) }
@@ -272,7 +272,7 @@ pub unsafe extern "C" fn bb_registry_version(
     version: *mut u64,
 ) -> bb_status {
     // SAFETY: the header requires memory for a number.
-    on("bb_registry_version", r, |r: &Registry| unsafe {
+    on("bb_registry_version", r, |r: &BufferRegistry| unsafe {
         input::output(version, "version")?.set(r.version(parent))
     })
 }
@@ -293,7 +293,7 @@ pub unsafe extern "C" fn bb_registry_layout_hash(
     hash: *mut u64,
 ) -> bb_status {
     // SAFETY: the header requires memory for a number.
-    on("bb_registry_layout_hash", r, |r: &Registry| unsafe {
+    on("bb_registry_layout_hash", r, |r: &BufferRegistry| unsafe {
         input::output(hash, "hash")?.set(r.layout_hash(parent)?)
     })
 }
@@ -318,7 +318,7 @@ pub unsafe extern "C" fn bb_registry_buffer_name(
     capacity: u64,
     length: *mut u64,
 ) -> bb_status {
-    on("bb_registry_buffer_name", r, |r: &Registry| {
+    on("bb_registry_buffer_name", r, |r: &BufferRegistry| {
         let name = r.buffer_name(parent, index)?;
         // SAFETY: the header requires memory for the text and its length.
         unsafe { input::write_text(&name, text, capacity, length) }
@@ -343,7 +343,7 @@ pub unsafe extern "C" fn bb_registry_json(
     capacity: u64,
     length: *mut u64,
 ) -> bb_status {
-    on("bb_registry_json", r, |r: &Registry| {
+    on("bb_registry_json", r, |r: &BufferRegistry| {
         let json = r.json(parent)?;
         // SAFETY: the header requires memory for the text and its length.
         unsafe { input::write_text(&json, text, capacity, length) }
@@ -370,7 +370,7 @@ pub unsafe extern "C" fn bb_registry_overlaps(
     capacity: u64,
     length: *mut u64,
 ) -> bb_status {
-    on("bb_registry_overlaps", r, |r: &Registry| {
+    on("bb_registry_overlaps", r, |r: &BufferRegistry| {
         let json = r.overlaps_json(parent)?;
         // SAFETY: the header requires memory for the text and its length.
         unsafe { input::write_text(&json, text, capacity, length) }
@@ -438,7 +438,7 @@ pub unsafe extern "C" fn bb_registry_emit_cuda_header(
     capacity: u64,
     length: *mut u64,
 ) -> bb_status {
-    on("bb_registry_emit_cuda_header", r, |r: &Registry| {
+    on("bb_registry_emit_cuda_header", r, |r: &BufferRegistry| {
         // SAFETY: the header requires a NUL-terminated name.
         let header =
             r.emit_cuda_header(parent, unsafe { input::required_name(name_space, "name_space") }?)?;
@@ -467,7 +467,7 @@ pub unsafe extern "C" fn bb_registry_svg(
     capacity: u64,
     length: *mut u64,
 ) -> bb_status {
-    on("bb_registry_svg", r, |r: &Registry| {
+    on("bb_registry_svg", r, |r: &BufferRegistry| {
         let svg = r.svg(parent)?;
         // SAFETY: the header requires memory for the text and its length.
         unsafe { input::write_text(&svg, text, capacity, length) }
@@ -492,7 +492,7 @@ pub unsafe extern "C" fn bb_registry_table(
     capacity: u64,
     length: *mut u64,
 ) -> bb_status {
-    on("bb_registry_table", r, |r: &Registry| {
+    on("bb_registry_table", r, |r: &BufferRegistry| {
         let table = r.table(parent)?;
         // SAFETY: the header requires memory for the text and its length.
         unsafe { input::write_text(&table, text, capacity, length) }

@@ -179,6 +179,7 @@ pub extern "C" fn bb_sender_flush(tx: *mut bb_sender) -> bb_status {
 ///         handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_sender_reserve(tx: *mut bb_sender, min: u64, span: *mut bb_span) -> bb_status {
     on("bb_sender_reserve", tx, |tx: &Tx| {
@@ -277,6 +278,7 @@ pub extern "C" fn bb_sender_close(tx: *mut bb_sender) -> bb_status {
 ///         BB_E_LIMIT, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_sender_attach_receiver(
     tx: *mut bb_sender,

@@ -138,6 +138,7 @@ const DEFAULTS: bb_spsc_config = bb_spsc_config {
 ///         descriptors, the size of files), BB_E_UNSUPPORTED (the system refuses memfd_create)
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_spsc_create(
     capacity: u64,

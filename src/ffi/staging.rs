@@ -7,7 +7,8 @@ use crate::buffers::staging::{DeferredStagingBuffer, ImmediateStagingBuffer, Sta
 use crate::device::device::Device;
 use crate::device::driver::MapMode;
 use crate::error::{Label, Result};
-use crate::ffi::device_buffer::target;
+use crate::ffi::buffer::{bb_buffer_info, describe};
+use crate::ffi::device_buffer::copy_end;
 use crate::ffi::encoder::SharedEncoder;
 use crate::ffi::guard::{destroy, on, outside, with};
 use crate::ffi::handle::{
@@ -60,7 +61,7 @@ fn upload(
     offset: u64,
 ) -> Result<()> {
     with(encoder, |encoder: &SharedEncoder| {
-        let to = target(to)?;
+        let to = copy_end(to)?;
         encoder.with(|encoder| staging.upload_to(encoder, &to, offset))
     })
 }
@@ -74,6 +75,7 @@ fn upload(
 /// @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, a device status, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_immediate_staging_create(
     device: *mut bb_device,
@@ -136,9 +138,9 @@ pub unsafe extern "C" fn bb_immediate_staging_bytes(
 ///
 /// @param staging the staging buffer
 /// @param encoder the encoder
-/// @param to the device buffer
+/// @param to the device buffer, or a `bb_buffer` with `BB_USAGE_COPY_DST`
 /// @param offset offset in the device buffer, in bytes
-/// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses the
+/// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses the
 ///         encoder), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
@@ -151,6 +153,29 @@ pub extern "C" fn bb_immediate_staging_upload_to(
 ) -> bb_status {
     on("bb_immediate_staging_upload_to", staging, |staging: &ImmediateStagingBuffer| {
         upload(&staging.0, encoder, to, offset)
+    })
+}
+
+/// Gets size, usage, state and label of a staging buffer.
+///
+/// @param staging the staging buffer
+/// @param struct_size `sizeof(bb_buffer_info)`
+/// @param info output
+/// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
+/// @realtime may block, no system call, no allocation
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_immediate_staging_info_get(
+    staging: *mut bb_immediate_staging,
+    struct_size: u32,
+    info: *mut bb_buffer_info,
+) -> bb_status {
+    // SAFETY: the header requires memory of `struct_size` bytes.
+    on("bb_immediate_staging_info_get", staging, |staging: &ImmediateStagingBuffer| unsafe {
+        input::write_sized(struct_size, info, "info", |size| {
+            describe(staging.0.buffer(), staging.size(), 1, size)
+        })
     })
 }
 
@@ -175,6 +200,7 @@ pub extern "C" fn bb_immediate_staging_destroy(staging: *mut bb_immediate_stagin
 /// @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, a device status, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_deferred_staging_create(
     device: *mut bb_device,
@@ -259,9 +285,9 @@ pub unsafe extern "C" fn bb_deferred_staging_bytes(
 ///
 /// @param staging the staging buffer
 /// @param encoder the encoder
-/// @param to the device buffer
+/// @param to the device buffer, or a `bb_buffer` with `BB_USAGE_COPY_DST`
 /// @param offset offset in the device buffer, in bytes
-/// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses the
+/// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses the
 ///         encoder), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
@@ -274,6 +300,46 @@ pub extern "C" fn bb_deferred_staging_upload_to(
 ) -> bb_status {
     on("bb_deferred_staging_upload_to", staging, |staging: &DeferredStagingBuffer| {
         upload(&staging.0, encoder, to, offset)
+    })
+}
+
+/// Unmaps a staging buffer without an upload; its bytes are kept. A pending request completes with BB_E_ABORTED. Does
+/// nothing if the buffer is neither mapped nor pending.
+///
+/// @param staging the staging buffer
+/// @return BB_OK, or a handle status
+/// @realtime may block, may make a system call, may allocate
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_deferred_staging_unmap(staging: *mut bb_deferred_staging) -> bb_status {
+    let inner = |staging: &DeferredStagingBuffer| Ok(staging.0.inner().clone());
+    outside("bb_deferred_staging_unmap", staging, inner, |inner| {
+        inner.unmap();
+        Ok(())
+    })
+}
+
+/// Gets size, usage, state and label of a staging buffer.
+///
+/// @param staging the staging buffer
+/// @param struct_size `sizeof(bb_buffer_info)`
+/// @param info output
+/// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
+/// @realtime may block, no system call, no allocation
+/// @threadsafety safe to call from any thread
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_deferred_staging_info_get(
+    staging: *mut bb_deferred_staging,
+    struct_size: u32,
+    info: *mut bb_buffer_info,
+) -> bb_status {
+    // SAFETY: the header requires memory of `struct_size` bytes.
+    on("bb_deferred_staging_info_get", staging, |staging: &DeferredStagingBuffer| unsafe {
+        input::write_sized(struct_size, info, "info", |size| {
+            describe(staging.0.buffer(), staging.size(), 1, size)
+        })
     })
 }
 

@@ -208,6 +208,15 @@ pub(crate) fn set_message(message: fmt::Arguments<'_>) {
     MESSAGE.set(text);
 }
 
+/// Clears the calling thread's last error message, for outcomes that set none.
+#[inline]
+pub(crate) fn clear_message() {
+    MESSAGE.with(|message| {
+        // SAFETY: this thread's own, and the reference ends before another one is made.
+        unsafe { (*message.as_ptr()).clear() }
+    });
+}
+
 /// The calling thread's last error message, NUL-terminated; valid until its next failure.
 pub(crate) fn message() -> *const c_char {
     // The bytes follow the length inside the text.

@@ -39,11 +39,11 @@ impl Object for ChunkSource {
 pub struct bb_stream_config {
     /// Bytes of this struct in the caller's version.
     pub struct_size: u32,
-    /// Maximum number of released buffers that are kept for reuse, 16 by default.
-    pub pool_size: u32,
-    /// Minimum bytes of a buffer, 8192 by default. After 4 full chunks in a row the size doubles, up to the capacity
+    /// Number of released buffers that are kept for reuse, at most; 16 by default.
+    pub pool_count: u32,
+    /// Minimum bytes of a pool buffer, at least 64; 8192 by default. After 4 full chunks in a row the size doubles, up to the capacity
     /// of the ring; after 64 chunks in a row below a quarter it halves, down to this minimum.
-    pub buffer_size: u64,
+    pub pool_size: u64,
     /// Minimum bytes of a chunk, except for the last one; 1 by default.
     pub min_size: u64,
     /// Bytes of a record: each chunk has a whole number of records. 0 for none, or for the records of a ring that
@@ -95,8 +95,8 @@ fn defaults() -> bb_stream_config {
     let core = StreamConfig::default();
     bb_stream_config {
         struct_size: size_of::<bb_stream_config>() as u32,
+        pool_count: core.pool_count,
         pool_size: core.pool_size,
-        buffer_size: core.buffer_size,
         min_size: core.min_size,
         record_size: core.record_size,
         label: std::ptr::null(),
@@ -120,12 +120,13 @@ pub unsafe extern "C" fn bb_stream_config_init(config: *mut bb_stream_config) ->
 /// @param rx the receiver
 /// @param config parameters, or NULL for the defaults
 /// @param stream the handle is written here
-/// @return BB_OK, BB_E_ARGUMENT (a buffer_size of 0, label that is not UTF-8, another record_size than the ring has),
+/// @return BB_OK, BB_E_ARGUMENT (a pool_size below 64, label that is not UTF-8, another record_size than the ring has),
 ///         BB_E_RANGE (min_size or record_size beyond the buffer or the ring), BB_E_VERSION (struct_size), BB_E_STATE (a
 ///         peeked span is open), BB_E_BUSY (a thread waits on the receiver), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, or a handle
 ///         status
 /// @threadsafety one thread at a time for the receiver
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_spsc_into_stream(
     rx: *mut bb_receiver,
@@ -138,9 +139,9 @@ pub unsafe extern "C" fn bb_spsc_into_stream(
         let (out, config) =
             unsafe { (input::output(stream, "stream")?, input::optional_struct(config, defaults())?) };
         let core = StreamConfig {
-            buffer_size: config.buffer_size,
-            min_size: config.min_size,
             pool_size: config.pool_size,
+            min_size: config.min_size,
+            pool_count: config.pool_count,
             record_size: config.record_size,
             // SAFETY: the header requires a string or NULL.
             label: unsafe { input::name(config.label, "label") }?,
@@ -151,7 +152,7 @@ pub unsafe extern "C" fn bb_spsc_into_stream(
         ready = Some((
             out,
             core,
-            BufferPool::new(core.pool_size)?,
+            BufferPool::new(core.pool_count)?,
             boxed(MaybeUninit::<ChunkSource>::uninit())?,
             ReservedSlot::take()?,
         ));
@@ -345,6 +346,7 @@ pub extern "C" fn bb_stream_close(s: *mut bb_stream) -> bb_status {
 ///         BB_E_LIMIT, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_stream_attach_sender(
     s: *mut bb_stream,

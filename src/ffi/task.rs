@@ -23,6 +23,7 @@ impl Object for Task {
 ///         handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_task_begin(
     m: *mut bb_manager,

@@ -28,6 +28,7 @@ impl Object for Watch {
 /// @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_CLOSED, BB_E_POISONED, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_watch_create(
     m: *mut bb_manager,

@@ -12,7 +12,7 @@ use crate::manager::core::shared::Shared;
 use crate::manager::field::FieldLayout;
 use crate::manager::region::Region;
 use crate::manager::shape::elements;
-use crate::manager::update::{Kernel, RawUpdate, Refused, Update};
+use crate::manager::update::{BufferUpdate, Kernel, RawUpdate, Refused};
 use crate::sys::clock::Timeout;
 
 /// A field of a manager, as bytes. Its updates are elements of the manager's one order, and its offsets are relative to the field.
@@ -99,7 +99,7 @@ impl<'a> Field<'a> {
     }
 
     /// Enqueues several updates of the field as one batch: all of them in one epoch, or none.
-    pub fn enqueue_updates(&self, updates: &[Update<'_>], timeout: Timeout) -> Result<()> {
+    pub fn enqueue_updates(&self, updates: &[BufferUpdate<'_>], timeout: Timeout) -> Result<()> {
         let mut raw = try_vec(updates.len())?;
         for (index, update) in updates.iter().enumerate() {
             let counted = self.layout.count_of(update.data);

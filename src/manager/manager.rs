@@ -15,7 +15,7 @@ use crate::manager::front::{DeviceFront, Front, acquire_device_front};
 use crate::manager::region::Region;
 use crate::manager::statistics::Statistics;
 use crate::manager::task::Task;
-use crate::manager::update::{Kernel, Refused, Update};
+use crate::manager::update::{BufferUpdate, Kernel, Refused};
 use crate::manager::watch::Watch;
 use crate::sys::clock::Timeout;
 
@@ -73,7 +73,7 @@ impl Manager {
     }
 
     /// Enqueues several updates of the first field as one batch, applied in this order: all of them in one epoch, or none.
-    pub fn enqueue_updates(&self, updates: &[Update<'_>], timeout: Timeout) -> Result<()> {
+    pub fn enqueue_updates(&self, updates: &[BufferUpdate<'_>], timeout: Timeout) -> Result<()> {
         self.first().enqueue_updates(updates, timeout)
     }
 

@@ -38,5 +38,5 @@ pub use manager::Manager;
 pub use region::Region;
 pub use statistics::Statistics;
 pub use task::Task;
-pub use update::{Kernel, Refused, Update};
+pub use update::{BufferUpdate, Kernel, Refused};
 pub use watch::Watch;

@@ -6,7 +6,7 @@ use crate::manager::core::op::Op;
 
 /// Bytes for `byte_offset`: a whole number of elements.
 #[derive(Clone, Copy, Debug)]
-pub struct Update<'a> {
+pub struct BufferUpdate<'a> {
     /// The target, in bytes from the start of the field.
     pub byte_offset: u64,
     /// The bytes.

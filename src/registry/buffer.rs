@@ -47,12 +47,12 @@ impl fmt::Display for Lifetime {
 /// The specification of a named buffer.
 ///
 /// ```
-/// use backbuf::registry::{BufferSpec, Precision};
-/// let buffer = BufferSpec::shared("tmp", 30).aliasing("k1").of(Precision::F64).alive(2..5);
+/// use backbuf::registry::{CUDABuffer, Precision};
+/// let buffer = CUDABuffer::shared("tmp", 30).aliasing("k1").of(Precision::F64).alive(2..5);
 /// assert_eq!((buffer.size, buffer.aliases.as_deref()), (30, Some("k1")));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct BufferSpec {
+pub struct CUDABuffer {
     /// The name: 1 to 255 bytes, unique in a group.
     pub name: String,
     /// The number of elements; may be 0.
@@ -69,10 +69,10 @@ pub struct BufferSpec {
     pub lifetime: Option<Lifetime>,
 }
 
-impl BufferSpec {
+impl CUDABuffer {
     /// A buffer of f32 in shared memory.
-    pub fn shared(name: impl Into<String>, size: u64) -> BufferSpec {
-        BufferSpec {
+    pub fn shared(name: impl Into<String>, size: u64) -> CUDABuffer {
+        CUDABuffer {
             name: name.into(),
             size,
             location: Location::Shared,
@@ -84,28 +84,28 @@ impl BufferSpec {
     }
 
     /// A local array of f32.
-    pub fn local(name: impl Into<String>, size: u64) -> BufferSpec {
-        BufferSpec { location: Location::Local, ..BufferSpec::shared(name, size) }
+    pub fn local(name: impl Into<String>, size: u64) -> CUDABuffer {
+        CUDABuffer { location: Location::Local, ..CUDABuffer::shared(name, size) }
     }
 
     /// A buffer of f32 in the persistent region of the thread.
-    pub fn persistent(name: impl Into<String>, size: u64) -> BufferSpec {
-        BufferSpec { persistent: true, ..BufferSpec::local(name, size) }
+    pub fn persistent(name: impl Into<String>, size: u64) -> CUDABuffer {
+        CUDABuffer { persistent: true, ..CUDABuffer::local(name, size) }
     }
 
     /// The same buffer as an alias of another.
-    pub fn aliasing(self, target: impl Into<String>) -> BufferSpec {
-        BufferSpec { aliases: Some(target.into()), ..self }
+    pub fn aliasing(self, target: impl Into<String>) -> CUDABuffer {
+        CUDABuffer { aliases: Some(target.into()), ..self }
     }
 
     /// The same buffer with another precision.
-    pub fn of(self, precision: Precision) -> BufferSpec {
-        BufferSpec { precision, ..self }
+    pub fn of(self, precision: Precision) -> CUDABuffer {
+        CUDABuffer { precision, ..self }
     }
 
     /// The same buffer, alive in these steps only.
-    pub fn alive(self, steps: Range<u64>) -> BufferSpec {
-        BufferSpec { lifetime: Some(steps.into()), ..self }
+    pub fn alive(self, steps: Range<u64>) -> CUDABuffer {
+        CUDABuffer { lifetime: Some(steps.into()), ..self }
     }
 
     /// The memory space of a buffer that is no alias, or whose alias target has no room.
@@ -114,18 +114,18 @@ impl BufferSpec {
     }
 
     /// A copy; fails if memory is exhausted.
-    pub(crate) fn try_clone(&self) -> Result<BufferSpec> {
+    pub(crate) fn try_clone(&self) -> Result<CUDABuffer> {
         let aliases = self.aliases.as_deref().map(try_string).transpose()?;
-        Ok(BufferSpec::new(try_string(&self.name)?, aliases, self.attributes()))
+        Ok(CUDABuffer::new(try_string(&self.name)?, aliases, self.attributes()))
     }
 
     pub(crate) const fn new(
         name: String,
         aliases: Option<String>,
         attributes: BufferAttributes,
-    ) -> BufferSpec {
+    ) -> CUDABuffer {
         let BufferAttributes { size, location, persistent, precision, lifetime } = attributes;
-        BufferSpec { name, size, location, persistent, aliases, precision, lifetime }
+        CUDABuffer { name, size, location, persistent, aliases, precision, lifetime }
     }
 
     pub(crate) const fn attributes(&self) -> BufferAttributes {
@@ -199,16 +199,16 @@ pub(crate) fn check_size(size: u64) -> Result<()> {
 /// Changes to a buffer: each field that is `Some` replaces its value.
 ///
 /// ```
-/// use backbuf::registry::{BufferSpec, BufferUpdate, Registry, Updated};
-/// let registry = Registry::new();
-/// registry.register(1, &BufferSpec::shared("k1", 100))?;
-/// let update = BufferUpdate { size: Some(50), ..BufferUpdate::default() };
+/// use backbuf::registry::{CUDABuffer, CUDABufferUpdate, BufferRegistry, Updated};
+/// let registry = BufferRegistry::new();
+/// registry.register(1, &CUDABuffer::shared("k1", 100))?;
+/// let update = CUDABufferUpdate { size: Some(50), ..CUDABufferUpdate::default() };
 /// assert_eq!(registry.update_buffer(1, "k1", &update)?, Updated { recognized: true, changed: true });
 /// assert_eq!(registry.update_buffer(1, "k9", &update)?, Updated { recognized: false, changed: false });
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct BufferUpdate {
+pub struct CUDABufferUpdate {
     /// The number of elements.
     pub size: Option<u64>,
     /// The memory that the buffer asks for.
@@ -223,7 +223,7 @@ pub struct BufferUpdate {
     pub lifetime: Option<Option<Lifetime>>,
 }
 
-impl BufferUpdate {
+impl CUDABufferUpdate {
     pub(crate) fn apply(&self, attributes: BufferAttributes) -> BufferAttributes {
         BufferAttributes {
             size: self.size.unwrap_or(attributes.size),

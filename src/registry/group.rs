@@ -4,7 +4,7 @@ use foldhash::HashMap;
 
 use crate::alloc::try_string;
 use crate::error::{Error, Result, Status};
-use crate::registry::buffer::{BufferAttributes, BufferSpec};
+use crate::registry::buffer::{BufferAttributes, CUDABuffer};
 use crate::registry::options::LayoutOptions;
 
 /// The longest name in bytes.
@@ -178,10 +178,10 @@ impl Group {
     }
 
     /// A copy of a buffer's specification.
-    pub(crate) fn buffer(&self, index: usize) -> Result<BufferSpec> {
+    pub(crate) fn buffer(&self, index: usize) -> Result<CUDABuffer> {
         let entry = &self.entries[index];
         let aliases = self.alias_name(entry).map(try_string).transpose()?;
-        Ok(BufferSpec::new(try_string(&entry.name)?, aliases, entry.attributes))
+        Ok(CUDABuffer::new(try_string(&entry.name)?, aliases, entry.attributes))
     }
 
     /// The children, each once although it has two hidden buffers.

@@ -145,10 +145,10 @@ impl SharedPer {
 /// The layout options of a group.
 ///
 /// ```
-/// use backbuf::registry::{BufferSpec, LayoutOptions, Precision, Registry};
-/// let registry = Registry::with_options("", LayoutOptions { typed: true, ..LayoutOptions::default() });
-/// registry.register(1, &BufferSpec::shared("flags", 3).of(Precision::F16))?;
-/// registry.register(1, &BufferSpec::shared("sum", 1).of(Precision::F64))?;
+/// use backbuf::registry::{CUDABuffer, LayoutOptions, Precision, BufferRegistry};
+/// let registry = BufferRegistry::with_options("", LayoutOptions { typed: true, ..LayoutOptions::default() });
+/// registry.register(1, &CUDABuffer::shared("flags", 3).of(Precision::F16))?;
+/// registry.register(1, &CUDABuffer::shared("sum", 1).of(Precision::F64))?;
 /// assert_eq!(registry.layout(1)?.shared.bytes, Some(16));
 /// # Ok::<(), backbuf::Error>(())
 /// ```

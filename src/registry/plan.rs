@@ -10,7 +10,7 @@ use crate::registry::group::{Group, NOT_PLANNED};
 use crate::registry::layout::arrange::{Arrangement, align_up, overflow};
 use crate::registry::layout::lifetimes::spans;
 use crate::registry::options::Space;
-use crate::registry::registry::Registry;
+use crate::registry::registry::BufferRegistry;
 
 /// The result for one region, in elements. Heights include the buffers that are always alive, which lie below the planned
 /// ones.
@@ -115,7 +115,7 @@ impl PlanInput {
     }
 }
 
-impl Registry {
+impl BufferRegistry {
     /// Places the buffers with lifetimes in as little memory as possible: buffers that are never alive at the same time may
     /// share it. The plan is valid until the parent or one of its children changes, or until `clear_layout`.
     ///
@@ -125,11 +125,11 @@ impl Registry {
     ///
     /// ```
     /// use backbuf::planner::PlanOptions;
-    /// use backbuf::registry::{BufferSpec, Registry};
-    /// let registry = Registry::new();
-    /// registry.register(1, &BufferSpec::shared("k1", 100).alive(0..2))?;
-    /// registry.register(1, &BufferSpec::shared("k2", 60).alive(1..3))?;
-    /// registry.register(1, &BufferSpec::shared("k3", 90).alive(2..4))?;
+    /// use backbuf::registry::{CUDABuffer, BufferRegistry};
+    /// let registry = BufferRegistry::new();
+    /// registry.register(1, &CUDABuffer::shared("k1", 100).alive(0..2))?;
+    /// registry.register(1, &CUDABuffer::shared("k2", 60).alive(1..3))?;
+    /// registry.register(1, &CUDABuffer::shared("k3", 90).alive(2..4))?;
     /// assert_eq!(registry.shared_buffer_size(1)?, 250);
     /// let plans = registry.plan(1, &PlanOptions::default())?;
     /// assert_eq!((plans.shared.height, plans.shared.gap(), plans.shared.exact), (160, 0, true));

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::alloc::{try_string, try_vec};
 use crate::error::{Error, Label, Result, Status};
-use crate::registry::buffer::{BufferAttributes, BufferSpec, BufferUpdate};
+use crate::registry::buffer::{BufferAttributes, CUDABuffer, CUDABufferUpdate};
 use crate::registry::group::check_name;
 use crate::registry::groups::{Groups, no_name};
 use crate::registry::layout::{Allocator, Layout, Placed, Totals};
@@ -24,36 +24,36 @@ pub struct Updated {
 /// A layout is computed by the first query and dropped by the next change. A refused call changes nothing.
 ///
 /// ```
-/// use backbuf::registry::{BufferSpec, Registry};
-/// let registry = Registry::new();
-/// registry.register(7, &BufferSpec::shared("k1", 100))?;
+/// use backbuf::registry::{CUDABuffer, BufferRegistry};
+/// let registry = BufferRegistry::new();
+/// registry.register(7, &CUDABuffer::shared("k1", 100))?;
 /// assert_eq!(registry.shared_buffer_size(7)?, 100);
 /// assert_eq!(registry.shared_buffer_size(8)?, 0, "an unknown parent has no buffers");
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Registry {
+pub struct BufferRegistry {
     label: Label,
     defaults: LayoutOptions,
     /// The standard library's mutex, because a panic must poison it.
     groups: Mutex<Groups>,
 }
 
-impl Default for Registry {
-    fn default() -> Registry {
-        Registry::new()
+impl Default for BufferRegistry {
+    fn default() -> BufferRegistry {
+        BufferRegistry::new()
     }
 }
 
-impl Registry {
+impl BufferRegistry {
     /// An empty registry.
-    pub fn new() -> Registry {
-        Registry::with_options("", LayoutOptions::default())
+    pub fn new() -> BufferRegistry {
+        BufferRegistry::with_options("", LayoutOptions::default())
     }
 
     /// An empty registry whose groups begin with these options. Error messages contain the label.
-    pub fn with_options(label: &str, options: LayoutOptions) -> Registry {
-        Registry { label: Label::new(label), defaults: options, groups: Mutex::default() }
+    pub fn with_options(label: &str, options: LayoutOptions) -> BufferRegistry {
+        BufferRegistry { label: Label::new(label), defaults: options, groups: Mutex::default() }
     }
 
     /// The registry's name in messages.
@@ -78,19 +78,19 @@ impl Registry {
     /// of range.
     ///
     /// ```
-    /// use backbuf::{Status, registry::{BufferSpec, Registry}};
-    /// let registry = Registry::new();
-    /// registry.register(1, &BufferSpec::shared("k1", 100))?;
-    /// let error = registry.register(1, &BufferSpec::shared("tmp", 30).aliasing("k9")).unwrap_err();
+    /// use backbuf::{Status, registry::{CUDABuffer, BufferRegistry}};
+    /// let registry = BufferRegistry::new();
+    /// registry.register(1, &CUDABuffer::shared("k1", 100))?;
+    /// let error = registry.register(1, &CUDABuffer::shared("tmp", 30).aliasing("k9")).unwrap_err();
     /// assert_eq!(error.status(), Status::AliasMissing);
     /// assert_eq!(error.to_string(), "aliases = 'k9': no such buffer of this parent; register it first");
     /// # Ok::<(), backbuf::Error>(())
     /// ```
-    pub fn register(&self, parent: u64, buffer: &BufferSpec) -> Result<()> {
+    pub fn register(&self, parent: u64, buffer: &CUDABuffer) -> Result<()> {
         self.register_with(parent, &buffer.name, buffer.aliases.as_deref(), || Ok(buffer.attributes()))
     }
 
-    /// [`register`](Registry::register) with attributes that are evaluated after the names.
+    /// [`register`](BufferRegistry::register) with attributes that are evaluated after the names.
     pub(crate) fn register_with(
         &self,
         parent: u64,
@@ -105,15 +105,15 @@ impl Registry {
     /// Replaces the buffer of a name that is taken. The new one keeps its position in the order.
     ///
     /// ```
-    /// use backbuf::registry::{BufferSpec, Registry};
-    /// let registry = Registry::new();
-    /// registry.register(1, &BufferSpec::shared("k1", 100))?;
-    /// registry.register(1, &BufferSpec::shared("k2", 50))?;
-    /// registry.replace(1, &BufferSpec::local("k1", 10))?;
+    /// use backbuf::registry::{CUDABuffer, BufferRegistry};
+    /// let registry = BufferRegistry::new();
+    /// registry.register(1, &CUDABuffer::shared("k1", 100))?;
+    /// registry.register(1, &CUDABuffer::shared("k2", 50))?;
+    /// registry.replace(1, &CUDABuffer::local("k1", 10))?;
     /// assert_eq!(registry.get_allocator(1, "k2")?.offset, 0);
     /// # Ok::<(), backbuf::Error>(())
     /// ```
-    pub fn replace(&self, parent: u64, buffer: &BufferSpec) -> Result<()> {
+    pub fn replace(&self, parent: u64, buffer: &CUDABuffer) -> Result<()> {
         self.replace_with(parent, &buffer.name, buffer.aliases.as_deref(), || Ok(buffer.attributes()))
     }
 
@@ -133,8 +133,8 @@ impl Registry {
     /// Changes some attributes of a buffer. An unknown parent or name is not an error: the result reports it.
     ///
     /// Fails for an alias of itself, one whose target is missing or comes later in the order ([`Status::AliasOrder`]), and for
-    /// a value that [`register`](Registry::register) refuses.
-    pub fn update_buffer(&self, parent: u64, name: &str, update: &BufferUpdate) -> Result<Updated> {
+    /// a value that [`register`](BufferRegistry::register) refuses.
+    pub fn update_buffer(&self, parent: u64, name: &str, update: &CUDABufferUpdate) -> Result<Updated> {
         let aliases = update.aliases.as_ref().map(|aliases| aliases.as_deref());
         self.update_with(parent, name, aliases, |attributes| Ok(update.apply(attributes)))
     }
@@ -158,19 +158,19 @@ impl Registry {
     /// `<name>.persistent` at the end of its order. They follow every later change of the child. The parent's options apply to
     /// the whole region, the child's to its own launches.
     ///
-    /// `aliases` is the alias target of the child's shared region, as in [`Registry::register`]. The persistent region is never
+    /// `aliases` is the alias target of the child's shared region, as in [`BufferRegistry::register`]. The persistent region is never
     /// an alias.
     ///
     /// ```
-    /// use backbuf::registry::{BufferSpec, Registry};
-    /// let registry = Registry::new();
+    /// use backbuf::registry::{CUDABuffer, BufferRegistry};
+    /// let registry = BufferRegistry::new();
     /// registry.register_child(1, "solver", 2, None)?;
-    /// registry.register(1, &BufferSpec::shared("k1", 10))?;
-    /// registry.register(2, &BufferSpec::shared("jacobian", 9))?;
+    /// registry.register(1, &CUDABuffer::shared("k1", 10))?;
+    /// registry.register(2, &CUDABuffer::shared("jacobian", 9))?;
     /// assert_eq!(registry.get_allocator(1, "solver.shared")?.length, 9);
     /// assert_eq!(registry.get_allocator(1, "k1")?.offset, 9);
     /// registry.register_child(1, "line_search", 3, Some("k1"))?;
-    /// registry.register(3, &BufferSpec::shared("step", 4))?;
+    /// registry.register(3, &CUDABuffer::shared("step", 4))?;
     /// assert_eq!(registry.get_allocator(1, "line_search.shared")?.offset, 9);
     /// # Ok::<(), backbuf::Error>(())
     /// ```
@@ -195,9 +195,9 @@ impl Registry {
     /// Sets the options of a parent's layout.
     ///
     /// ```
-    /// use backbuf::registry::{BufferSpec, LayoutOptions, Registry, SharedPer};
-    /// let registry = Registry::new();
-    /// registry.register(1, &BufferSpec::shared("k1", 3))?;
+    /// use backbuf::registry::{CUDABuffer, LayoutOptions, BufferRegistry, SharedPer};
+    /// let registry = BufferRegistry::new();
+    /// registry.register(1, &CUDABuffer::shared("k1", 3))?;
     /// let options = LayoutOptions { shared_per: SharedPer::Thread, ..registry.options(1)? };
     /// registry.set_options(1, options)?;
     /// assert_eq!(registry.shared_bytes(1, 256)?, 3 * 4 * 256);
@@ -261,10 +261,10 @@ impl Registry {
     /// How a kernel gets a buffer.
     ///
     /// ```
-    /// use backbuf::{Status, registry::{BufferSpec, Registry}};
-    /// let registry = Registry::new();
+    /// use backbuf::{Status, registry::{CUDABuffer, BufferRegistry}};
+    /// let registry = BufferRegistry::new();
     /// assert_eq!(registry.get_allocator(1, "k1").unwrap_err().status(), Status::NoParent);
-    /// registry.register(1, &BufferSpec::local("k1", 0))?;
+    /// registry.register(1, &CUDABuffer::local("k1", 0))?;
     /// assert_eq!(registry.get_allocator(1, "k2").unwrap_err().status(), Status::NoName);
     /// let k1 = registry.get_allocator(1, "k1")?;
     /// assert_eq!((k1.length, k1.zero_fill), (1, 0), "a local array is never empty");
@@ -278,7 +278,7 @@ impl Registry {
     }
 
     /// The specification of a buffer, as registered or last updated.
-    pub fn buffer(&self, parent: u64, name: &str) -> Result<BufferSpec> {
+    pub fn buffer(&self, parent: u64, name: &str) -> Result<CUDABuffer> {
         let groups = self.lock();
         let group = groups.group(parent)?;
         group.buffer(group.find(name).ok_or_else(|| no_name(name))?)
@@ -329,10 +329,10 @@ impl Registry {
     /// The distance in bytes between the shared regions of two threads; the bytes of a block's region. 0 for an unknown parent.
     ///
     /// ```
-    /// use backbuf::registry::{BufferSpec, LayoutOptions, Registry, SharedPer};
+    /// use backbuf::registry::{CUDABuffer, LayoutOptions, BufferRegistry, SharedPer};
     /// let options = LayoutOptions { typed: true, shared_per: SharedPer::Thread, ..LayoutOptions::default() };
-    /// let registry = Registry::with_options("", options);
-    /// registry.register(1, &BufferSpec::shared("k1", 4))?;
+    /// let registry = BufferRegistry::with_options("", options);
+    /// registry.register(1, &CUDABuffer::shared("k1", 4))?;
     /// assert_eq!(registry.shared_stride_bytes(1)?, 20, "5 words: an odd number uses all banks");
     /// # Ok::<(), backbuf::Error>(())
     /// ```

@@ -41,7 +41,7 @@ unsafe impl Sync for PoolBuffer {}
 
 impl PoolBuffer {
     fn new(size: u64) -> Result<PoolBuffer> {
-        let none = || Error::value(Status::OutOfMemory, "buffer_size", size, "out of memory");
+        let none = || Error::value(Status::OutOfMemory, "pool_size", size, "out of memory");
         let layout = PoolBuffer::layout(size).ok_or_else(none)?;
         // SAFETY: the layout has a size.
         let header = NonNull::new(unsafe { alloc(layout) }.cast::<BufferHeader>()).ok_or_else(none)?;

@@ -138,7 +138,7 @@ impl Receiver {
     /// ```
     /// use backbuf::spsc::{self, StreamConfig};
     /// let (mut sender, receiver) = spsc::ring(64)?;
-    /// let refused = receiver.into_stream(StreamConfig { buffer_size: 0, ..StreamConfig::default() }).unwrap_err();
+    /// let refused = receiver.into_stream(StreamConfig { pool_size: 16, ..StreamConfig::default() }).unwrap_err();
     /// let stream = refused.receiver.into_stream(StreamConfig::default())?;
     /// sender.send(b"abc")?;
     /// drop(sender);
@@ -151,7 +151,7 @@ impl Receiver {
         // Everything that can fail comes first, so that the receiver is given away only for a stream.
         let prepare = || {
             ChunkSource::check(self.0.ring(), &config)?;
-            Ok((BufferPool::new(config.pool_size)?, boxed(MaybeUninit::uninit())?))
+            Ok((BufferPool::new(config.pool_count)?, boxed(MaybeUninit::uninit())?))
         };
         match prepare() {
             Ok((pool, memory)) => Ok(Stream(Box::write(memory, ChunkSource::new(*self.0, pool, &config)))),

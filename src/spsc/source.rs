@@ -17,23 +17,27 @@ use crate::sync::counter::Counter;
 use crate::sync::mutex::Mutex;
 use crate::sys::clock::{Deadline, Timeout};
 
+/// The smallest `pool_size`. A smaller one is more likely a number of buffers, and a chunk would cost more than its bytes.
+const LEAST_POOL_SIZE: u64 = 64;
+
 /// Configuration of a stream.
 ///
 /// ```
 /// use backbuf::spsc::{self, StreamConfig};
 /// let (_sender, receiver) = spsc::ring(1 << 20)?;
-/// let config = StreamConfig { buffer_size: 64 << 10, record_size: 64, ..StreamConfig::default() };
+/// let config = StreamConfig { pool_size: 64 << 10, record_size: 64, ..StreamConfig::default() };
 /// let stream = receiver.into_stream(config)?;
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct StreamConfig<'a> {
-    /// Bytes of a buffer, at least; they grow, up to the ring's capacity, while large reads are usual. 8192 by default.
-    pub buffer_size: u64,
+    /// Bytes of a pool buffer, at least, and at least 64; buffers grow, up to the ring's capacity, while large reads are usual. 8192
+    /// by default.
+    pub pool_size: u64,
     /// The fewest bytes of a chunk, except at the end of the stream. 1 by default.
     pub min_size: u64,
-    /// How many buffers are kept for reuse. 16 by default.
-    pub pool_size: u32,
+    /// Number of buffers that are kept for reuse. 16 by default.
+    pub pool_count: u32,
     /// Bytes of a record: each chunk holds whole records, and a stream that ends inside of a record ends with
     /// [`Status::Align`]. 0, the default, for no records, or for those of a ring that overwrites its oldest records.
     pub record_size: u64,
@@ -43,7 +47,7 @@ pub struct StreamConfig<'a> {
 
 impl Default for StreamConfig<'_> {
     fn default() -> Self {
-        StreamConfig { buffer_size: 8192, min_size: 1, pool_size: 16, record_size: 0, label: "" }
+        StreamConfig { pool_size: 8192, min_size: 1, pool_count: 16, record_size: 0, label: "" }
     }
 }
 
@@ -75,17 +79,14 @@ struct Gathering {
 impl ChunkSource {
     /// Refuses a config that cannot be, before the receiving end is given away.
     pub(crate) fn check(ring: &Ring, config: &StreamConfig<'_>) -> Result<()> {
-        let (size, capacity) = (config.buffer_size, ring.capacity());
-        if size == 0 {
-            return Err(Error::value(Status::Argument, "buffer_size", 0, "a buffer holds at least one byte"));
+        let (size, capacity) = (config.pool_size, ring.capacity());
+        if size < LEAST_POOL_SIZE {
+            let message =
+                "a pool buffer has at least 64 bytes; the number of buffers that are kept is pool_count";
+            return Err(Error::value(Status::Argument, "pool_size", size, message));
         }
         if size > isize::MAX as u64 / 2 {
-            return Err(Error::value(
-                Status::Range,
-                "buffer_size",
-                size,
-                "more than the address space holds",
-            ));
+            return Err(Error::value(Status::Range, "pool_size", size, "more than the address space holds"));
         }
         let record = record_size(ring, config);
         if record != config.record_size && config.record_size != 0 {
@@ -94,8 +95,7 @@ impl ChunkSource {
         }
         for (param, value) in [("record_size", record), ("min_size", least(config, record))] {
             if value > size.min(capacity) {
-                let message =
-                    "more than a buffer or the ring holds; raise buffer_size or the ring's capacity";
+                let message = "more than a buffer or the ring holds; raise pool_size or the ring's capacity";
                 return Err(Error::value(Status::Range, param, value, message));
             }
         }
@@ -117,12 +117,12 @@ impl ChunkSource {
             record,
             gathering: Mutex::new(Gathering {
                 pool,
-                size: AdaptiveSize::new(config.buffer_size, capacity),
+                size: AdaptiveSize::new(config.pool_size, capacity),
                 pending: VecDeque::new(),
             }),
             chunks: Counter::default(),
             bytes: Counter::default(),
-            size: AtomicU64::new(config.buffer_size),
+            size: AtomicU64::new(config.pool_size),
             rx,
         }
     }

@@ -16,7 +16,7 @@ use crate::sys::clock::Timeout;
 /// ```
 /// use backbuf::{Timeout, spsc::{self, StreamConfig}};
 /// let (mut sender, receiver) = spsc::ring(1 << 16)?;
-/// let mut stream = receiver.into_stream(StreamConfig { buffer_size: 4096, ..StreamConfig::default() })?;
+/// let mut stream = receiver.into_stream(StreamConfig { pool_size: 4096, ..StreamConfig::default() })?;
 /// sender.send(&[1; 10_000])?;
 /// drop(sender);
 /// let first = stream.next_chunk(Timeout::FOREVER)?;
@@ -55,7 +55,7 @@ impl Stream {
     /// ```
     /// use backbuf::{Timeout, spsc::{self, StreamConfig}};
     /// let (mut sender, receiver) = spsc::ring(1 << 16)?;
-    /// let mut stream = receiver.into_stream(StreamConfig { buffer_size: 4096, ..StreamConfig::default() })?;
+    /// let mut stream = receiver.into_stream(StreamConfig { pool_size: 4096, ..StreamConfig::default() })?;
     /// sender.send(&[1; 10_000])?;
     /// assert_eq!(stream.ready_chunks(10, Timeout::FOREVER)?.len(), 3);
     /// # Ok::<(), backbuf::Error>(())

@@ -210,7 +210,7 @@ fn held_chunks_do_not_change() {
     let (content, (sender, receiver), total) =
         (&Content::new(), ends(1 << 14, 0), times(16 << 20, 2_000_000_000));
     let check = |(position, chunk): (u64, Chunk)| assert!(chunk[..] == *content.at(position, chunk.len()));
-    let config = StreamConfig { buffer_size: 1024, min_size: 100, pool_size: 8, ..StreamConfig::default() };
+    let config = StreamConfig { pool_size: 1024, min_size: 100, pool_count: 8, ..StreamConfig::default() };
     let mut stream = receiver.into_stream(config).map_err(Error::from).unwrap();
     let (give, take) = sync_channel(100);
     thread::scope(|threads| {

@@ -338,9 +338,10 @@ impl Run {
 
     fn make_stream(&mut self, call: &mut Bytes) {
         let config = StreamConfig {
-            buffer_size: call.size(self.capacity) as u64,
+            // Below 64 in some calls, which is refused.
+            pool_size: 60 + call.size(self.capacity) as u64,
             min_size: (call.next() % 20) as u64,
-            pool_size: (call.next() % 4) as u32,
+            pool_count: (call.next() % 4) as u32,
             record_size: (call.next() % 10) as u64,
             label: "",
         };
@@ -348,8 +349,10 @@ impl Run {
             Receiving::Plain(receiver) => match receiver.into_stream(config) {
                 Ok(stream) => Receiving::Stream(stream, config),
                 Err(refused) => {
-                    let most = config.buffer_size.min(self.capacity as u64);
-                    assert!(least(&config) as u64 > most || config.record_size > most);
+                    let most = config.pool_size.min(self.capacity as u64);
+                    assert!(
+                        config.pool_size < 64 || least(&config) as u64 > most || config.record_size > most
+                    );
                     Receiving::Plain(refused.receiver)
                 }
             },

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use backbuf::manager::{
-    BackMode, Config, Front, Kernel, Manager, ManagerState, Region, Task, Ticket, Update, WorkerMode,
+    BackMode, BufferUpdate, Config, Front, Kernel, Manager, ManagerState, Region, Task, Ticket, WorkerMode,
 };
 use backbuf::{DType, Error, Result, Status, Timeout};
 
@@ -225,8 +225,10 @@ impl Run {
     fn many(&mut self, mut bytes: Bytes) {
         let (at, length) = self.range(&mut bytes);
         let (data, other) = (noise(bytes.next(), length), noise(bytes.next(), self.element.min(length)));
-        let updates =
-            [Update { byte_offset: at as u64, data: &data }, Update { byte_offset: at as u64, data: &other }];
+        let updates = [
+            BufferUpdate { byte_offset: at as u64, data: &data },
+            BufferUpdate { byte_offset: at as u64, data: &other },
+        ];
         self.insist(|manager, timeout| manager.enqueue_updates(&updates, timeout));
         self.moved(|truth| {
             truth.bytes[at..at + length].copy_from_slice(&data);
@@ -462,7 +464,8 @@ impl Run {
         let status = |result: Result<()>| result.unwrap_err().status();
         assert_eq!(status(manager.enqueue(end, &element, Timeout::FOREVER)), Status::Range);
         assert_eq!(status(manager.enqueue_fill(0, u64::MAX, &element, Timeout::FOREVER)), Status::Range);
-        let past = [Update { byte_offset: 0, data: &[] }, Update { byte_offset: end, data: &element }];
+        let past =
+            [BufferUpdate { byte_offset: 0, data: &[] }, BufferUpdate { byte_offset: end, data: &element }];
         assert_eq!(status(manager.enqueue_updates(&past, Timeout::FOREVER)), Status::Range);
         if self.element > 1 {
             assert_eq!(status(manager.enqueue(1, &element, Timeout::FOREVER)), Status::Align);

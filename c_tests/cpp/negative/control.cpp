@@ -37,11 +37,11 @@ float right(backbuf::Sender &tx, backbuf::Receiver &rx, const backbuf::Sender &s
             x = first;
     return rx.recv_all(value) ? value : 0;
 }
-std::uint64_t right(const backbuf::Registry &r, const std::vector<float> &solver) {
+std::uint64_t right(const backbuf::BufferRegistry &r, const std::vector<float> &solver) {
     r.register_buffer(&solver, backbuf::CUDABuffer::shared("k1", 3).of<double>());
     if (!r.try_register_buffer(1, backbuf::CUDABuffer::local("k1", 3).of<std::int32_t>()) ||
         !r.fits(&solver, backbuf::Arch(9, 0), 128))
         return 0;
-    r.update_buffer(1, "k1", backbuf::BufferUpdate().location(backbuf::Location::shared));
+    r.update_buffer(1, "k1", backbuf::CUDABufferUpdate().location(backbuf::Location::shared));
     return r.shared_buffer_size(&solver);
 }

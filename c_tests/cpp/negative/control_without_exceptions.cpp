@@ -36,7 +36,7 @@ std::size_t right(int value) {
     return all;
 }
 std::uint64_t right(const int &solver) {
-    auto made = backbuf::Registry::try_create(backbuf::RegistryConfig().typed());
+    auto made = backbuf::BufferRegistry::try_create(backbuf::RegistryConfig().typed());
     if (!made || !made->try_register_buffer(&solver, backbuf::CUDABuffer::shared("k1", 3)) ||
         !made->try_plan(&solver, backbuf::PlanConfig().cancelled([] { return true; })) || !made->try_json(&solver))
         return 0;

@@ -1,3 +1,3 @@
 // error: use of deleted function|call to (implicitly-)?deleted (copy )?constructor
 #include <backbuf.hpp>
-void wrong(const backbuf::Registry &r) { backbuf::Registry copy = r; }
+void wrong(const backbuf::BufferRegistry &r) { backbuf::BufferRegistry copy = r; }

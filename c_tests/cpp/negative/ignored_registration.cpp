@@ -1,3 +1,3 @@
 // error: ignoring return(ed)? value
 #include <backbuf.hpp>
-void wrong(const backbuf::Registry &r) { r.try_register_buffer(1, backbuf::CUDABuffer::shared("k1", 3)); }
+void wrong(const backbuf::BufferRegistry &r) { r.try_register_buffer(1, backbuf::CUDABuffer::shared("k1", 3)); }

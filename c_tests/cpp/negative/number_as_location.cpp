@@ -1,3 +1,3 @@
 // error: cannot convert 'int' to 'backbuf::Location'|cannot initialize a parameter of type '(backbuf::)?Location'
 #include <backbuf.hpp>
-void wrong(backbuf::BufferUpdate &update) { update.location(BB_LOCATION_LOCAL); }
+void wrong(backbuf::CUDABufferUpdate &update) { update.location(BB_LOCATION_LOCAL); }

@@ -2,4 +2,4 @@
 #include <backbuf.hpp>
 struct Solver {};
 // Its address is meant: &solver.
-void wrong(const backbuf::Registry &r, const Solver &solver) { r.clear_parent(solver); }
+void wrong(const backbuf::BufferRegistry &r, const Solver &solver) { r.clear_parent(solver); }

@@ -97,11 +97,10 @@ def _desc(size: int, usage: int, mapped_at_creation: bool, label: str) -> tuple[
     return ffi.new("bb_buffer_desc *", {"struct_size": ffi.sizeof("bb_buffer_desc"), **members}), name
 
 
-class _InfoBuffer(DeviceObject):
-    """Base class of buffers with a `bb_buffer_info`."""
+class DescribedBuffer(DeviceObject):
+    """Base class of everything with a `bb_buffer_info`."""
 
     _info: Any
-    _native: Any
 
     def _read_info(self) -> Any:
         info = ffi.new("bb_buffer_info *")
@@ -133,6 +132,17 @@ class _InfoBuffer(DeviceObject):
         """The name in errors, logs and reports."""
         return text(self._read_info().label)
 
+    def __repr__(self) -> str:
+        if not self._handle:
+            return f"<{type(self).__name__} closed>"
+        return f"<{type(self).__name__} '{self.label}' of {self.size} bytes, {self.state.name.lower()}>"
+
+
+class _NativeBuffer(DescribedBuffer):
+    """Base class of `Buffer` and `DeviceBuffer`, the sources and targets of copies."""
+
+    _native: Any
+
     @property
     def native(self) -> int:
         """The name of the OpenGL buffer, or the address in host memory, for use by other code while the buffer is ready."""
@@ -140,13 +150,8 @@ class _InfoBuffer(DeviceObject):
         _errors.check(call_blocking(type(self)._native, self._pointer(), native))
         return int(native[0])
 
-    def __repr__(self) -> str:
-        if not self._handle:
-            return f"<{type(self).__name__} closed>"
-        return f"<{type(self).__name__} '{self.label}' of {self.size} bytes, {self.state.name.lower()}>"
 
-
-class Buffer(_InfoBuffer):
+class Buffer(_NativeBuffer):
     """Device memory that the host may map, by WebGPU's rules of mapping, on every kind of device.
 
     Args:
@@ -228,7 +233,7 @@ class Buffer(_InfoBuffer):
         return self
 
 
-class DeviceBuffer(_InfoBuffer):
+class DeviceBuffer(_NativeBuffer):
     """Memory of any size that only the device accesses.
 
     >>> device = backbuf.Device.host()
@@ -269,6 +274,13 @@ class GrowableBuffer(DeviceBuffer):
         return int(self._read_info().generation)
 
 
+def copy_end(buffer: Any, name: str) -> Any:
+    """The handle of a copy's source or target; functions of copies take both classes."""
+    if not isinstance(buffer, _NativeBuffer):
+        raise TypeError(f"{name} is a {type(buffer).__name__}: give a backbuf.Buffer or a backbuf.DeviceBuffer")
+    return ffi.cast("bb_device_buffer *", buffer._pointer())
+
+
 class Encoder(DeviceObject):
     """Records copies and writes for a submit; it can be reused after each one.
 
@@ -285,7 +297,9 @@ class Encoder(DeviceObject):
     def copy(
         self, source: Any, target: Any, size: int | None = None, *, source_offset: int = 0, target_offset: int = 0
     ) -> None:
-        """Records a copy between two buffers of the same class, `Buffer` or `DeviceBuffer`.
+        """Records a copy between two buffers, each a `Buffer` or a `DeviceBuffer`.
+
+        Between two `Buffer`, offsets and size are multiples of 4.
 
         Args:
             source: The buffer to read.
@@ -294,22 +308,23 @@ class Encoder(DeviceObject):
             source_offset: In bytes.
             target_offset: In bytes.
         """
-        if isinstance(source, DeviceBuffer) != isinstance(target, DeviceBuffer):
-            raise TypeError("source and target must be two Buffers or two DeviceBuffers")
+        ends = copy_end(source, "source"), copy_end(target, "target")
         read, write = unsigned(source_offset, "source_offset"), unsigned(target_offset, "target_offset")
-        call = lib.bb_encoder_copy_bytes if isinstance(source, DeviceBuffer) else lib.bb_encoder_copy
         length = max(0, source.size - read) if size is None else unsigned(size, "size")
-        ranges = (source._pointer(), read, target._pointer(), write)
-        _errors.check(call(self._pointer(), *ranges, length))
+        if isinstance(source, Buffer) and isinstance(target, Buffer):
+            ranges = (source._pointer(), read, target._pointer(), write)
+            _errors.check(lib.bb_encoder_copy(self._pointer(), *ranges, length))
+        else:
+            _errors.check(lib.bb_encoder_copy_bytes(self._pointer(), ends[0], read, ends[1], write, length))
         self._kept.append((source, target))
 
-    def write(self, target: DeviceBuffer, data: Any, offset: int = 0) -> None:
+    def write(self, target: Buffer | DeviceBuffer, data: Any, offset: int = 0) -> None:
         """Records a write of any object with the buffer protocol at `offset` bytes.
 
         The data is kept, not copied, and read at the submit.
         """
         view, begin = bytes_of(data), unsigned(offset, "offset")
-        kept, buffer = pointer_to(view), instance_of(target, DeviceBuffer, "target")._pointer()
+        kept, buffer = pointer_to(view), copy_end(target, "target")
         _errors.check(lib.bb_encoder_write(self._pointer(), buffer, begin, kept, len(view)))
         self._kept.append((view, kept, target))
 

@@ -353,17 +353,17 @@ class SPSCReceiver(RingEnd):
         return data
 
     def into_stream(
-        self, buffer_size: int = 8192, *, min_size: int = 1, pool_size: int = 16, record_size: int = 0, label: str | None = None
+        self, pool_size: int = 8192, *, min_size: int = 1, pool_count: int = 16, record_size: int = 0, label: str | None = None
     ) -> SPSCReceiverStream:
         """Converts this end into a stream of chunks, for `async for` and `for`; this object is closed afterwards.
 
         Each chunk is a writable memoryview over memory of its own.
 
         Args:
-            buffer_size: Initial upper limit of a chunk's size in bytes. The stream raises it, up to the capacity, while
-                larger chunks are the rule.
+            pool_size: Bytes of a pool buffer, at least 64: the initial upper limit of a chunk's size. The stream raises it,
+                up to the capacity, while larger chunks are the rule.
             min_size: Lower limit of a chunk's size in bytes, except for the last one.
-            pool_size: Number of buffers that are kept for reuse.
+            pool_count: Number of buffers that are kept for reuse.
             record_size: If not 0, every chunk is a whole number of records of that many bytes.
             label: Name in errors, logs and dumps; by default that of the receiver.
 
@@ -379,12 +379,12 @@ class SPSCReceiver(RingEnd):
 
         config = ffi.new("bb_stream_config *")
         _errors.check(lib.bb_stream_config_init(config))
-        config.buffer_size, config.min_size = size_of(buffer_size, "buffer_size"), size_of(min_size, "min_size")
+        config.pool_size, config.min_size = size_of(pool_size, "pool_size"), size_of(min_size, "min_size")
         config.record_size = size_of(record_size, "record_size")
-        kept = size_of(pool_size, "pool_size")
+        kept = size_of(pool_count, "pool_count")
         if kept >= 1 << 32:
-            raise ValueError(f"pool_size is {kept}: it must be below 2**32")
-        config.pool_size = kept
+            raise ValueError(f"pool_count is {kept}: it must be below 2**32")
+        config.pool_count = kept
         label = self._label if label is None else label
         text = c_text(label, "label")
         config.label = text

@@ -38,7 +38,7 @@ class SPSCReceiverStream(End):
     ...     tx, rx = backbuf.spsc_buffer(1 << 16)
     ...     tx.send(bytes(20000))
     ...     tx.close()
-    ...     async with rx.into_stream(buffer_size=8192) as stream:
+    ...     async with rx.into_stream(pool_size=8192) as stream:
     ...         return [len(chunk) async for chunk in stream]
     >>> asyncio.run(main())
     [8192, 8192, 3616]
@@ -92,11 +92,11 @@ class SPSCReceiverStream(End):
         """Lists of exactly `n` chunks, with fewer only at the end, for `async for` and `for`.
 
         >>> tx, rx = backbuf.spsc_buffer(1024)
-        >>> tx.send(bytes(60))
-        60
+        >>> tx.send(bytes(240))
+        240
         >>> tx.close()
-        >>> [[len(chunk) for chunk in batch] for batch in rx.into_stream(buffer_size=16).chunks(3)]
-        [[16, 16, 16], [12]]
+        >>> [[len(chunk) for chunk in batch] for batch in rx.into_stream(pool_size=64).chunks(3)]
+        [[64, 64, 64], [48]]
         """
         return Batches(self, size_of(n, "n", 1), True)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from . import _errors
 from ._arguments import c_text, dtype_from, instance_of, nanoseconds, unsigned
-from ._buffers import BufferUsage, DeviceBuffer, DeviceObject, Encoder
+from ._buffers import Buffer, BufferUsage, DescribedBuffer, DeviceBuffer, Encoder, copy_end
 from ._device import Device
 from ._library import ffi, lib
 from ._mapping import MappedArray, MappingOwner, MapRequest, Request, bytes_of, pointer_to
@@ -20,7 +20,7 @@ from ._statistics import DynamicStatistics, ReadbackStatistics, counters
 from ._wait import call_blocking, interruptible
 
 
-class _Staging(DeviceObject):
+class _Staging(DescribedBuffer):
     _write: Any
     _bytes: Any
     _upload: Any
@@ -30,11 +30,11 @@ class _Staging(DeviceObject):
         view, begin = bytes_of(data), unsigned(offset, "offset")
         _errors.check(type(self)._write(self._pointer(), begin, pointer_to(view), len(view)))
 
-    def upload_to(self, encoder: Encoder, target: DeviceBuffer, offset: int = 0) -> None:
+    def upload_to(self, encoder: Encoder, target: Buffer | DeviceBuffer, offset: int = 0) -> None:
         """Records a copy of the whole buffer into `target` at `offset` bytes, and unmaps it."""
-        encoding, into = instance_of(encoder, Encoder, "encoder"), instance_of(target, DeviceBuffer, "target")
+        encoding, into = instance_of(encoder, Encoder, "encoder"), copy_end(target, "target")
         begin = unsigned(offset, "offset")
-        _errors.check(type(self)._upload(self._pointer(), encoding._pointer(), into._pointer(), begin))
+        _errors.check(type(self)._upload(self._pointer(), encoding._pointer(), into, begin))
         encoder._kept.append((self, target))
 
 
@@ -42,7 +42,7 @@ class ImmediateStagingBuffer(_Staging):
     """A staging buffer for one upload: it begins mapped and cannot be mapped again."""
 
     _destroy_function, _write = lib.bb_immediate_staging_destroy, lib.bb_immediate_staging_write
-    _upload = lib.bb_immediate_staging_upload_to
+    _upload, _info = lib.bb_immediate_staging_upload_to, lib.bb_immediate_staging_info_get
 
     def __init__(self, device: Device, size: int, *, label: str = "") -> None:
         name = c_text(label, "label")
@@ -56,7 +56,7 @@ class DeferredStagingBuffer(_Staging):
     """A staging buffer for repeated uploads: it can be mapped again when the last upload is done."""
 
     _destroy_function, _write = lib.bb_deferred_staging_destroy, lib.bb_deferred_staging_write
-    _upload = lib.bb_deferred_staging_upload_to
+    _upload, _info = lib.bb_deferred_staging_upload_to, lib.bb_deferred_staging_info_get
 
     def __init__(self, device: Device, size: int, *, label: str = "") -> None:
         name = c_text(label, "label")
@@ -74,7 +74,16 @@ class DeferredStagingBuffer(_Staging):
 
         return MapRequest(out[0], take, lambda _: self._end_mapping("DeferredStagingBuffer.map"), "a staging buffer")
 
-    def upload_to(self, encoder: Encoder, target: DeviceBuffer, offset: int = 0) -> None:
+    def unmap(self) -> None:
+        """Unmaps the bytes without an upload; they are kept. A pending request ends with StateError.
+
+        Raises:
+            BufferError: Arrays over its bytes are alive.
+        """
+        self._end_mapping("DeferredStagingBuffer.unmap")
+        _errors.check(lib.bb_deferred_staging_unmap(self._pointer()))
+
+    def upload_to(self, encoder: Encoder, target: Buffer | DeviceBuffer, offset: int = 0) -> None:
         """Records a copy of the whole buffer into `target` at `offset` bytes, and unmaps it.
 
         Raises:
@@ -122,7 +131,7 @@ class Reading(Request[Array], MappingOwner):
         self._release()
 
 
-class ReadbackBuffer(DeviceObject):
+class ReadbackBuffer(DescribedBuffer):
     """Reads device buffers through a ring of buffers, so that no frame waits for its own bytes.
 
     Args:
@@ -135,7 +144,7 @@ class ReadbackBuffer(DeviceObject):
         label: Name in errors, logs and reports.
     """
 
-    _destroy_function = lib.bb_readback_destroy
+    _destroy_function, _info = lib.bb_readback_destroy, lib.bb_readback_info_get
 
     def __init__(self, device: Device, size: int, *, frames: int = 3, when_full: str | float = "skip", label: str = "") -> None:
         name = c_text(label, "label")
@@ -151,7 +160,7 @@ class ReadbackBuffer(DeviceObject):
         super().__init__(device, lib.bb_readback_create, "bb_readback", config)
 
     def read(
-        self, source: DeviceBuffer, offset: int = 0, size: int | None = None, *, dtype: npt.DTypeLike = np.uint8
+        self, source: Buffer | DeviceBuffer, offset: int = 0, size: int | None = None, *, dtype: npt.DTypeLike = np.uint8
     ) -> Reading:
         """Begins to read `size` bytes at `offset` of a device buffer; without a size, up to its end."""
         return self._begin(lib.bb_readback_read, (), source, offset, size, dtype)
@@ -159,7 +168,7 @@ class ReadbackBuffer(DeviceObject):
     def read_in(
         self,
         encoder: Encoder,
-        source: DeviceBuffer,
+        source: Buffer | DeviceBuffer,
         offset: int = 0,
         size: int | None = None,
         *,
@@ -175,13 +184,19 @@ class ReadbackBuffer(DeviceObject):
         return reading
 
     def _begin(
-        self, call: Any, within: tuple[Any, ...], source: DeviceBuffer, offset: int, size: int | None, dtype: npt.DTypeLike
+        self,
+        call: Any,
+        within: tuple[Any, ...],
+        source: Buffer | DeviceBuffer,
+        offset: int,
+        size: int | None,
+        dtype: npt.DTypeLike,
     ) -> Reading:
         reading, element, begin = ffi.new("bb_reading **"), dtype_from(dtype), unsigned(offset, "offset")
-        buffer = instance_of(source, DeviceBuffer, "source")
-        length = max(0, buffer.size - begin) if size is None else unsigned(size, "size")
+        buffer = copy_end(source, "source")
+        length = max(0, source.size - begin) if size is None else unsigned(size, "size")
         try:
-            _errors.check(call_blocking(call, self._pointer(), *within, buffer._pointer(), begin, length, reading))
+            _errors.check(call_blocking(call, self._pointer(), *within, buffer, begin, length, reading))
         except BaseException:
             lib.bb_reading_release(reading[0])  # Ctrl-C may end a call that has begun the read
             raise
@@ -233,11 +248,11 @@ class DynamicUpdate(MappingOwner):
         """The offset of the update in the buffer, in bytes."""
         return int(self._slice.offset)
 
-    def copy_to(self, encoder: Encoder, target: DeviceBuffer, offset: int = 0) -> None:
+    def copy_to(self, encoder: Encoder, target: Buffer | DeviceBuffer, offset: int = 0) -> None:
         """Records a copy of the update into `target`, within its frame."""
-        encoding, into = instance_of(encoder, Encoder, "encoder"), instance_of(target, DeviceBuffer, "target")
+        encoding, into = instance_of(encoder, Encoder, "encoder"), copy_end(target, "target")
         begin, dynamic = unsigned(offset, "offset"), self._dynamic._pointer()
-        _errors.check(lib.bb_encoder_copy_update(encoding._pointer(), dynamic, self._slice, into._pointer(), begin))
+        _errors.check(lib.bb_encoder_copy_update(encoding._pointer(), dynamic, self._slice, into, begin))
         encoder._kept.append((self._dynamic, target))
 
     def __enter__(self) -> DynamicUpdate:
@@ -247,7 +262,7 @@ class DynamicUpdate(MappingOwner):
         self._close("Update")
 
 
-class DynamicBuffer(DeviceObject):
+class DynamicBuffer(DescribedBuffer):
     """A buffer for data that changes with every frame, written in place while the device still uses earlier frames.
 
     Args:
@@ -270,7 +285,7 @@ class DynamicBuffer(DeviceObject):
     10
     """
 
-    _destroy_function = lib.bb_dynamic_destroy
+    _destroy_function, _info = lib.bb_dynamic_destroy, lib.bb_dynamic_info_get
 
     def __init__(
         self,

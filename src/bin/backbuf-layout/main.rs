@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use backbuf::registry::{Arch, CheckError, Launch, Layout, Registry, SharedPer, diff};
+use backbuf::registry::{Arch, BufferRegistry, CheckError, Launch, Layout, SharedPer, diff};
 use lexopt::{Arg, Parser};
 
 const USAGE: &str = "\
@@ -175,7 +175,7 @@ fn check(arguments: &Arguments) -> ExitResult {
         shared_per: shared_per.transpose().or_else(failed)?,
     };
     let (path, text) = (&arguments.files[0], arguments.text(0)?);
-    let registry = Registry::new();
+    let registry = BufferRegistry::new();
     registry.load_json(0, &text).or_else(|error| failed(format_args!("{path}: {error}")))?;
     match registry.check(0, &arch.limits(), &launch) {
         Ok(fit) => {

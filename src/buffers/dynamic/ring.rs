@@ -94,7 +94,7 @@ enum Remedy {
 #[derive(Debug)]
 pub(crate) struct DynamicRing {
     pub(crate) device: Device,
-    usage: Usage,
+    pub(crate) usage: Usage,
     pub(crate) label: Label,
     align: u64,
     /// The first size of the ring in bytes.

@@ -10,7 +10,7 @@ use crate::registry::gpu::limits::Arch;
 use crate::registry::layout::arrange::mixed;
 use crate::registry::layout::{Layout, MemoryRegion, Placed};
 use crate::registry::options::{Precision, SharedPer, Space};
-use crate::registry::registry::Registry;
+use crate::registry::registry::BufferRegistry;
 use crate::text::{Draft, compose};
 
 /// The names that the header defines besides those of buffers.
@@ -272,9 +272,9 @@ impl Layout {
     /// is not typed.
     ///
     /// ```
-    /// use backbuf::registry::{BufferSpec, Registry};
-    /// let registry = Registry::new();
-    /// registry.register(1, &BufferSpec::shared("k1", 100))?;
+    /// use backbuf::registry::{CUDABuffer, BufferRegistry};
+    /// let registry = BufferRegistry::new();
+    /// registry.register(1, &CUDABuffer::shared("k1", 100))?;
     /// let header = registry.emit_cuda_header(1, "lorenz")?;
     /// assert!(header.contains("constexpr unsigned long long k1_length = 100;"));
     /// assert!(header.contains("__device__ __forceinline__ float *k1(void *shared)"));
@@ -358,7 +358,7 @@ impl Layout {
     }
 }
 
-impl Registry {
+impl BufferRegistry {
     /// The parent's layout as a CUDA C++ header: [`Layout::emit_cuda_header`].
     pub fn emit_cuda_header(&self, parent: u64, namespace: &str) -> Result<String> {
         self.layout(parent)?.emit_cuda_header(namespace)

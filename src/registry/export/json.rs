@@ -18,21 +18,21 @@ use crate::registry::layout::Allocator;
 use crate::registry::layout::arrange::{Arrangement, Extent};
 use crate::registry::layout::lifetimes::Overlap;
 use crate::registry::options::LayoutOptions;
-use crate::registry::registry::Registry;
+use crate::registry::registry::BufferRegistry;
 
 /// The `format` member of a document.
 pub(crate) const FORMAT: &str = "backbuf-layout";
 /// The `version` member of a document.
 pub(crate) const VERSION: u64 = 1;
 
-impl Registry {
+impl BufferRegistry {
     /// The parent, and every child that it rolls up, as JSON: the same text for the same registrations in every process.
-    /// [`Registry::load_json`] loads it.
+    /// [`BufferRegistry::load_json`] loads it.
     ///
     /// ```
-    /// use backbuf::registry::{BufferSpec, Registry};
-    /// let registry = Registry::new();
-    /// registry.register(1, &BufferSpec::shared("k1", 100))?;
+    /// use backbuf::registry::{CUDABuffer, BufferRegistry};
+    /// let registry = BufferRegistry::new();
+    /// registry.register(1, &CUDABuffer::shared("k1", 100))?;
     /// let stored = registry.json(1)?;
     /// registry.load_json(2, &stored)?;
     /// assert_eq!(registry.json(2)?, stored);
@@ -70,13 +70,13 @@ impl Registry {
         Ok(text)
     }
 
-    /// [`Registry::overlaps`] as a JSON list.
+    /// [`BufferRegistry::overlaps`] as a JSON list.
     pub(crate) fn overlaps_json(&self, parent: u64) -> Result<String> {
         let overlaps = self.overlaps(parent)?;
         to_text(&JsonList(overlaps.iter().map(OverlapRecord)), Spaced)
     }
 
-    /// [`Registry::banks`] as a JSON object.
+    /// [`BufferRegistry::banks`] as a JSON object.
     pub(crate) fn banks_json(&self, parent: u64) -> Result<String> {
         to_text(&BanksRecord(&self.banks(parent)?), Spaced)
     }

@@ -10,10 +10,10 @@ use crate::registry::groups::{Groups, no_name};
 use crate::registry::layout::Layout;
 use crate::registry::layout::lifetimes::plan_holds;
 use crate::registry::options::{LayoutOptions, Location, Precision, SharedPer};
-use crate::registry::registry::Registry;
+use crate::registry::registry::BufferRegistry;
 
-impl Registry {
-    /// Registers the groups of a document that [`Registry::json`] has written, or a person in the same form. The first group
+impl BufferRegistry {
+    /// Registers the groups of a document that [`BufferRegistry::json`] has written, or a person in the same form. The first group
     /// becomes `parent`, which must be unknown; its children get keys of their own. A document that is malformed or longer than
     /// 64 MiB loads nothing; the error names line and column.
     ///
@@ -21,8 +21,8 @@ impl Registry {
     /// `layout` members are ignored: offsets are computed anew.
     ///
     /// ```
-    /// use backbuf::registry::Registry;
-    /// let registry = Registry::new();
+    /// use backbuf::registry::BufferRegistry;
+    /// let registry = BufferRegistry::new();
     /// let text = r#"{"format": "backbuf-layout", "version": 1, "groups": [{"buffers": [
     ///     {"name": "k1", "size": 100, "location": "shared"},
     ///     {"name": "tmp", "size": 30, "location": "local", "aliases": "k1"}]}]}"#;
@@ -44,9 +44,9 @@ impl Registry {
 }
 
 impl Layout {
-    /// The layout of the first group of a document that [`Registry::json`] has written.
+    /// The layout of the first group of a document that [`BufferRegistry::json`] has written.
     pub fn from_json(text: &str) -> Result<Layout> {
-        let registry = Registry::new();
+        let registry = BufferRegistry::new();
         registry.load_json(0, text)?;
         registry.layout(0)
     }

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::registry::export::svg_panel::{FillStyle, GLYPH, LINE, MARGIN, Panel, WIDTH};
 use crate::registry::layout::Layout;
 use crate::registry::options::Space;
-use crate::registry::registry::Registry;
+use crate::registry::registry::BufferRegistry;
 use crate::text::{Draft, compose};
 
 /// Fills, borders and text for light and dark pages. The plain rules come first, for viewers without media queries.
@@ -76,10 +76,10 @@ impl Layout {
     /// light and dark pages and embeds no fonts.
     ///
     /// ```
-    /// use backbuf::registry::{BufferSpec, Registry};
-    /// let registry = Registry::new();
-    /// registry.register(1, &BufferSpec::shared("k1", 100))?;
-    /// registry.register(1, &BufferSpec::shared("tmp", 30).aliasing("k1"))?;
+    /// use backbuf::registry::{CUDABuffer, BufferRegistry};
+    /// let registry = BufferRegistry::new();
+    /// registry.register(1, &CUDABuffer::shared("k1", 100))?;
+    /// registry.register(1, &CUDABuffer::shared("tmp", 30).aliasing("k1"))?;
     /// assert!(registry.svg(1)?.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""));
     /// # Ok::<(), backbuf::Error>(())
     /// ```
@@ -114,7 +114,7 @@ impl Layout {
     }
 }
 
-impl Registry {
+impl BufferRegistry {
     /// A picture of the parent's layout: [`Layout::svg`].
     pub fn svg(&self, parent: u64) -> Result<String> {
         self.layout(parent)?.svg()

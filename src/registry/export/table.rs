@@ -6,7 +6,7 @@ use crate::alloc::try_vec;
 use crate::error::Result;
 use crate::registry::layout::{Layout, MemoryRegion, Origin, Placed};
 use crate::registry::options::{SharedPer, Space};
-use crate::registry::registry::Registry;
+use crate::registry::registry::BufferRegistry;
 use crate::text::{Draft, compose};
 
 const COLUMNS: usize = 8;
@@ -98,11 +98,11 @@ impl Layout {
     /// type.
     ///
     /// ```
-    /// use backbuf::registry::{BufferSpec, Registry};
-    /// let registry = Registry::new();
-    /// registry.register(1, &BufferSpec::shared("k1", 100))?;
-    /// registry.register(1, &BufferSpec::shared("tmp", 30).aliasing("k1"))?;
-    /// registry.register(1, &BufferSpec::persistent("history", 8))?;
+    /// use backbuf::registry::{CUDABuffer, BufferRegistry};
+    /// let registry = BufferRegistry::new();
+    /// registry.register(1, &CUDABuffer::shared("k1", 100))?;
+    /// registry.register(1, &CUDABuffer::shared("tmp", 30).aliasing("k1"))?;
+    /// registry.register(1, &CUDABuffer::persistent("history", 8))?;
     /// assert_eq!(
     ///     registry.table(1)?,
     ///     "name     space       offset  length  type  bytes  origin\n\
@@ -160,7 +160,7 @@ impl Layout {
     }
 }
 
-impl Registry {
+impl BufferRegistry {
     /// The parent's layout as an aligned text table: [`Layout::table`].
     pub fn table(&self, parent: u64) -> Result<String> {
         self.layout(parent)?.table()
@@ -170,19 +170,19 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::buffer::BufferSpec;
+    use crate::registry::buffer::CUDABuffer;
     use crate::registry::options::{LayoutOptions, Precision};
 
     #[test]
     fn columns_are_aligned_whatever_the_names() {
         let options =
             LayoutOptions { typed: true, shared_per: SharedPer::Thread, ..LayoutOptions::default() };
-        let registry = Registry::with_options("", options);
+        let registry = BufferRegistry::with_options("", options);
         let buffers = [
-            BufferSpec::shared("größe\n", 4).alive(0..12),
-            BufferSpec::shared("b\\", 5).of(Precision::F64),
-            BufferSpec::shared("late", 900).aliasing("b\\").of(Precision::I64).alive(7..9),
-            BufferSpec::local("x", 0),
+            CUDABuffer::shared("größe\n", 4).alive(0..12),
+            CUDABuffer::shared("b\\", 5).of(Precision::F64),
+            CUDABuffer::shared("late", 900).aliasing("b\\").of(Precision::I64).alive(7..9),
+            CUDABuffer::local("x", 0),
         ];
         for buffer in &buffers {
             registry.register(1, buffer).unwrap();

@@ -10,7 +10,7 @@ use crate::registry::group::Group;
 use crate::registry::layout::Origin;
 use crate::registry::layout::arrange::Arrangement;
 use crate::registry::options::{SharedPer, Space};
-use crate::registry::registry::Registry;
+use crate::registry::registry::BufferRegistry;
 
 /// The resources of a launch that fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,7 +46,7 @@ pub struct Unfit {
     pub arch: Option<Arch>,
 }
 
-/// Why [`Registry::check`] fails.
+/// Why [`BufferRegistry::check`] fails.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CheckError {
     /// The arguments are refused.
@@ -121,15 +121,15 @@ fn largest(group: &Group, all: &Arrangement) -> Result<Vec<(String, u64)>> {
     Ok(list)
 }
 
-impl Registry {
+impl BufferRegistry {
     /// Checks whether a launch fits a device: returns its resources, or what would make it fit.
     ///
     /// ```
-    /// use backbuf::registry::{Arch, BufferSpec, Launch, LayoutOptions, CheckError, Registry, SharedPer};
+    /// use backbuf::registry::{Arch, CUDABuffer, Launch, LayoutOptions, CheckError, BufferRegistry, SharedPer};
     /// let options = LayoutOptions { shared_per: SharedPer::Thread, ..LayoutOptions::default() };
-    /// let registry = Registry::with_options("", options);
-    /// registry.register(1, &BufferSpec::shared("jacobian", 100))?;
-    /// registry.register(1, &BufferSpec::shared("k1", 10))?;
+    /// let registry = BufferRegistry::with_options("", options);
+    /// registry.register(1, &CUDABuffer::shared("jacobian", 100))?;
+    /// registry.register(1, &CUDABuffer::shared("k1", 10))?;
     /// let limits = Arch::of(86)?.limits();
     /// let fit = registry.check(1, &limits, &Launch::of(128)).unwrap();
     /// assert_eq!((fit.shared_bytes, fit.needs_opt_in), (56320, true));
@@ -234,9 +234,9 @@ impl Registry {
     /// Whether the shared memory of a block of `threads` threads fits a device.
     ///
     /// ```
-    /// use backbuf::registry::{Arch, BufferSpec, GpuLimits, Registry};
-    /// let registry = Registry::new();
-    /// registry.register(1, &BufferSpec::shared("tile", 16 << 10))?;
+    /// use backbuf::registry::{Arch, CUDABuffer, GpuLimits, BufferRegistry};
+    /// let registry = BufferRegistry::new();
+    /// registry.register(1, &CUDABuffer::shared("tile", 16 << 10))?;
     /// assert!(registry.fits(1, &Arch::of(80)?.limits(), 256)?);
     /// assert!(!registry.fits(1, &GpuLimits { shared_block_bytes: 48 << 10, ..Arch::of(80)?.limits() }, 256)?);
     /// # Ok::<(), backbuf::Error>(())
@@ -249,9 +249,9 @@ impl Registry {
     /// Whether a kernel must opt in to the shared memory of a block of `threads` threads: beyond 48 KiB on every device.
     ///
     /// ```
-    /// use backbuf::registry::{BufferSpec, Registry};
-    /// let registry = Registry::new();
-    /// registry.register(1, &BufferSpec::shared("tile", 16 << 10))?;
+    /// use backbuf::registry::{CUDABuffer, BufferRegistry};
+    /// let registry = BufferRegistry::new();
+    /// registry.register(1, &CUDABuffer::shared("tile", 16 << 10))?;
     /// assert!(registry.needs_opt_in(1, 256)?);
     /// # Ok::<(), backbuf::Error>(())
     /// ```

@@ -5,7 +5,7 @@ use crate::error::{Error, Result, Status};
 use crate::registry::gpu::limits::GpuLimits;
 use crate::registry::layout::Allocator;
 use crate::registry::options::{LayoutOptions, Precision, SharedPer, Space};
-use crate::registry::registry::Registry;
+use crate::registry::registry::BufferRegistry;
 
 /// A kernel launch: the block size and the resources of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -166,13 +166,13 @@ fn ways(stride: u64, offset: u64, width: u64) -> u32 {
     counts.into_iter().max().unwrap_or(0) as u32
 }
 
-impl Registry {
+impl BufferRegistry {
     /// The bank conflicts in shared memory if each thread has its own region, whatever the group's option says.
     ///
     /// ```
-    /// use backbuf::registry::{BufferSpec, LayoutOptions, Registry, SharedPer};
-    /// let registry = Registry::with_options("", LayoutOptions { shared_per: SharedPer::Thread, ..LayoutOptions::default() });
-    /// registry.register(1, &BufferSpec::shared("k1", 8))?;
+    /// use backbuf::registry::{CUDABuffer, LayoutOptions, BufferRegistry, SharedPer};
+    /// let registry = BufferRegistry::with_options("", LayoutOptions { shared_per: SharedPer::Thread, ..LayoutOptions::default() });
+    /// registry.register(1, &CUDABuffer::shared("k1", 8))?;
     /// let banks = registry.banks(1)?;
     /// assert_eq!(banks.ways, [("k1".to_owned(), 8)]);
     /// assert_eq!((banks.stride_bytes, banks.conflict_free_stride_bytes), (32, Some(36)));
@@ -210,9 +210,9 @@ impl Registry {
     /// The occupancy of a launch on a device with these limits.
     ///
     /// ```
-    /// use backbuf::registry::{Arch, Bound, BufferSpec, Launch, Registry};
-    /// let registry = Registry::new();
-    /// registry.register(1, &BufferSpec::shared("tile", 6 << 10))?;
+    /// use backbuf::registry::{Arch, Bound, CUDABuffer, Launch, BufferRegistry};
+    /// let registry = BufferRegistry::new();
+    /// registry.register(1, &CUDABuffer::shared("tile", 6 << 10))?;
     /// let occupancy = registry.occupancy(1, &Arch::of(86)?.limits(), &Launch::of(128))?;
     /// assert_eq!((occupancy.blocks_per_sm, occupancy.bound), (4, Bound::Shared));
     /// # Ok::<(), backbuf::Error>(())

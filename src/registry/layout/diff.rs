@@ -49,13 +49,13 @@ impl Diff {
 /// The buffers that were moved, changed, added and removed between two layouts.
 ///
 /// ```
-/// use backbuf::registry::{BufferSpec, Registry, BufferUpdate, diff};
-/// let registry = Registry::new();
-/// registry.register(1, &BufferSpec::shared("k1", 3))?;
-/// registry.register(1, &BufferSpec::shared("k2", 3))?;
+/// use backbuf::registry::{CUDABuffer, BufferRegistry, CUDABufferUpdate, diff};
+/// let registry = BufferRegistry::new();
+/// registry.register(1, &CUDABuffer::shared("k1", 3))?;
+/// registry.register(1, &CUDABuffer::shared("k2", 3))?;
 /// let before = registry.layout(1)?;
-/// registry.update_buffer(1, "k1", &BufferUpdate { size: Some(5), ..BufferUpdate::default() })?;
-/// registry.register(1, &BufferSpec::local("x", 2))?;
+/// registry.update_buffer(1, "k1", &CUDABufferUpdate { size: Some(5), ..CUDABufferUpdate::default() })?;
+/// registry.register(1, &CUDABuffer::local("x", 2))?;
 /// assert_eq!(
 ///     diff(&before, &registry.layout(1)?)?.to_string(),
 ///     "k1: shared 0..3 f32 -> shared 0..5 f32\n\

@@ -9,7 +9,7 @@ use crate::registry::group::{Group, NOT_PLANNED};
 use crate::registry::layout::Origin;
 use crate::registry::layout::arrange::{Arrangement, Placement};
 use crate::registry::options::Space;
-use crate::registry::registry::Registry;
+use crate::registry::registry::BufferRegistry;
 
 /// Two buffers that share memory while both are alive.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,16 +28,16 @@ pub struct Overlap {
     pub steps: Lifetime,
 }
 
-impl Registry {
+impl BufferRegistry {
     /// Buffers that share memory while both are alive, in order of their position: aliases whose lifetimes overlap. A buffer
     /// without a lifetime is always alive.
     ///
     /// ```
-    /// use backbuf::registry::{BufferSpec, Registry};
-    /// let registry = Registry::new();
-    /// registry.register(1, &BufferSpec::shared("k1", 100).alive(0..4))?;
-    /// registry.register(1, &BufferSpec::shared("early", 30).aliasing("k1").alive(2..6))?;
-    /// registry.register(1, &BufferSpec::shared("late", 30).aliasing("k1").alive(4..6))?;
+    /// use backbuf::registry::{CUDABuffer, BufferRegistry};
+    /// let registry = BufferRegistry::new();
+    /// registry.register(1, &CUDABuffer::shared("k1", 100).alive(0..4))?;
+    /// registry.register(1, &CUDABuffer::shared("early", 30).aliasing("k1").alive(2..6))?;
+    /// registry.register(1, &CUDABuffer::shared("late", 30).aliasing("k1").alive(4..6))?;
     /// let overlaps = registry.overlaps(1)?;
     /// assert_eq!(overlaps.len(), 1);
     /// assert_eq!((overlaps[0].second.as_str(), overlaps[0].steps), ("early", (2..4).into()));

@@ -5,7 +5,7 @@ pub(crate) mod diff;
 pub(crate) mod lifetimes;
 
 use crate::error::Result;
-use crate::registry::buffer::BufferSpec;
+use crate::registry::buffer::CUDABuffer;
 use crate::registry::options::{LayoutOptions, Precision, Space};
 
 /// The rule that placed a buffer.
@@ -57,10 +57,10 @@ pub struct MemoryRegion {
 /// How a kernel gets a buffer.
 ///
 /// ```
-/// use backbuf::registry::{BufferSpec, Origin, Registry, Space};
-/// let registry = Registry::new();
-/// registry.register(1, &BufferSpec::shared("k1", 100))?;
-/// registry.register(1, &BufferSpec::local("tmp", 30).aliasing("k1"))?;
+/// use backbuf::registry::{CUDABuffer, Origin, BufferRegistry, Space};
+/// let registry = BufferRegistry::new();
+/// registry.register(1, &CUDABuffer::shared("k1", 100))?;
+/// registry.register(1, &CUDABuffer::local("tmp", 30).aliasing("k1"))?;
 /// let tmp = registry.get_allocator(1, "tmp")?;
 /// assert_eq!((tmp.space, tmp.offset, tmp.length, tmp.origin), (Space::Shared, 0, 30, Origin::Aliased));
 /// # Ok::<(), backbuf::Error>(())
@@ -97,7 +97,7 @@ impl Allocator {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Placed {
     /// The specification. The size of a child's hidden buffer is the child's total.
-    pub buffer: BufferSpec,
+    pub buffer: CUDABuffer,
     /// Its position.
     pub allocator: Allocator,
     /// The child whose region this is, if it is a hidden buffer.
@@ -117,11 +117,11 @@ impl Placed {
 /// The layout of one group.
 ///
 /// ```
-/// use backbuf::registry::{BufferSpec, Registry, Space};
-/// let registry = Registry::new();
-/// registry.register(1, &BufferSpec::shared("k1", 100))?;
-/// registry.register(1, &BufferSpec::shared("tmp", 300).aliasing("k1"))?;
-/// registry.register(1, &BufferSpec::shared("k2", 50))?;
+/// use backbuf::registry::{CUDABuffer, BufferRegistry, Space};
+/// let registry = BufferRegistry::new();
+/// registry.register(1, &CUDABuffer::shared("k1", 100))?;
+/// registry.register(1, &CUDABuffer::shared("tmp", 300).aliasing("k1"))?;
+/// registry.register(1, &CUDABuffer::shared("k2", 50))?;
 /// let layout = registry.layout(1)?;
 /// let order: Vec<_> = layout.of(Space::Shared).map(|placed| placed.buffer.name.as_str()).collect();
 /// assert_eq!(order, ["k1", "k2", "tmp"]);
