@@ -67,20 +67,41 @@ impl Shared {
         }
     }
 
-    /// Writes an update as C passes it.
+    /// Writes an update as C passes it: the fast path of all fields.
     ///
     /// # Safety
     /// Its data is readable.
     #[inline(always)]
     pub(crate) unsafe fn enqueue_update(&self, update: &RawUpdate, timeout: Timeout) -> Result<()> {
-        let RawUpdate { byte_offset, count, data, field, reserved } = *update;
-        if field | reserved == 0 {
-            // SAFETY: the caller's promise.
-            return unsafe { self.enqueue_write(byte_offset, count, data, timeout) };
+        // One number, which is no index if `reserved` is set.
+        let index = u64::from(update.field) | u64::from(update.reserved) << 32;
+        let RawUpdate { byte_offset, count, data, .. } = *update;
+        // Each branch has its own copy of the write: the offset of a field costs updates of the first one nothing.
+        if index == 0 {
+            if let Some(length) = self.fast_shape.length_if_plain(byte_offset, count, data) {
+                // SAFETY: checked; readable by the caller's promise.
+                return unsafe { self.write_checked(byte_offset, length, data, timeout) };
+            }
+        } else if let Some(field) = self.fields.all().get(index as usize)
+            && let Some(length) = field.shape.length_if_plain(byte_offset, count, data)
+        {
+            // SAFETY: as above.
+            return unsafe { self.write_checked(field.offset + byte_offset, length, data, timeout) };
         }
+        // SAFETY: the caller's promise.
+        unsafe { self.enqueue_checked(update, timeout) }
+    }
+
+    /// Checks an update in full and writes it.
+    ///
+    /// # Safety
+    /// Its data is readable.
+    #[cold]
+    #[inline(never)]
+    unsafe fn enqueue_checked(&self, update: &RawUpdate, timeout: Timeout) -> Result<()> {
         let field = self.fields.of_update(update)?;
         // SAFETY: the caller's promise.
-        unsafe { self.enqueue_write_to(field, byte_offset, count, data, timeout) }
+        unsafe { self.enqueue_write_to(field, update.byte_offset, update.count, update.data, timeout) }
     }
 
     /// Writes a checked range of the state.

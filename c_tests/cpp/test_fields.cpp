@@ -1,0 +1,97 @@
+// FieldManager: fields by name and type, in batches, fronts and kernels; refusals by name.
+#include "support.hpp"
+
+#include <cstdint>
+#include <string_view>
+
+using namespace backbuf;
+
+static FieldManager robot() {
+    const double start[] = {1, 2, 3};
+    return FieldManager(
+        Fields().add<double>("qpos", {3}, start).add<std::uint16_t>("depth", {2, 4}).add<std::uint64_t>("step", {}));
+}
+
+static void each_field_is_an_array_of_its_own() {
+    FieldManager m = robot();
+    const auto depth = m.field<std::uint16_t>("depth");
+    EXPECT(depth.index() == 1 && depth.shape() == Shape({2, 4}));
+    const double angles[] = {7, 8};
+    m.field<double>("qpos").enqueue(1, angles);
+    depth.enqueue_fill({}, std::uint16_t{5});
+    const std::uint16_t tile[] = {1, 2};
+    depth.enqueue_region({0, 3}, {2, 1}, tile);
+    depth.enqueue_kernel([](span<std::uint16_t> all) { all[0] = 9; }, {4, 1});
+    m.field<std::uint64_t>("step").enqueue(0, std::uint64_t{42});
+    m.synchronize();
+    const FieldFront front = m.front();
+    const auto seen = front.field<std::uint16_t>("depth");
+    EXPECT(seen(0, 0) == 5 && seen(0, 3) == 1 && seen(1, 3) == 2 && seen(1, 0) == 9);
+    EXPECT(front.field<double>("qpos")[0] == 1 && front.field<double>("qpos")[2] == 8);
+    EXPECT(front.field<std::uint64_t>("step")[0] == 42 && front.epoch() == 1);
+}
+
+static void a_batch_mixes_fields() {
+    FieldManager m = robot();
+    FieldBatch b = m.batch();
+    b.field<double>("qpos").fill({}, 0.5);
+    b.field<std::uint16_t>("depth").update(7, std::uint16_t{3});
+    b.field<std::uint16_t>("depth").kernel([](span<std::uint16_t> all) { all[0] = all[7]; });
+    b.tag(6);
+    EXPECT_STATUS(BB_E_RANGE, b.field<std::uint16_t>("depth").try_update(8, std::uint16_t{1}));
+    EXPECT(std::string_view(bb_last_error()).find("field 'depth'") != std::string_view::npos);
+    b.commit();
+    m.synchronize();
+    const FieldFront front = m.front();
+    EXPECT(front.tag() == 6 && front.field<double>("qpos")[1] == 0.5);
+    EXPECT(front.field<std::uint16_t>("depth")(0, 0) == 3 && front.field<std::uint16_t>("depth")(1, 3) == 3);
+}
+
+static void borrowed_data_is_released() {
+    bool done = false;
+    static const double data[] = {4, 5, 6};
+    {
+        FieldManager m = robot();
+        m.field<double>("qpos").enqueue_borrowed(0, data, [&] { done = true; });
+        m.synchronize();
+        EXPECT(m.front().field<double>("qpos")[2] == 6);
+    }
+    EXPECT(done);
+}
+
+static void wrong_names_and_types_are_refused() {
+    FieldManager m = robot();
+    EXPECT_THROWS(BB_E_NO_NAME, m.field<double>("qvel"));
+    EXPECT_THROWS(BB_E_ARGUMENT, m.field<float>("qpos"));
+    EXPECT_THROWS(BB_E_NO_NAME, m.front().field<double>("qvel"));
+    EXPECT_THROWS(BB_E_ARGUMENT, m.front().field<float>("qpos"));
+    EXPECT_THROWS(BB_E_ARGUMENT, m.batch().field<float>("qpos"));
+    EXPECT_THROWS(BB_E_EXISTS, FieldManager(Fields().add<float>("a", {1}).add<float>("a", {1})));
+    EXPECT_THROWS(BB_E_ARGUMENT, FieldManager{Fields{}});
+    EXPECT_THROWS(BB_E_ARGUMENT, FieldManager(Fields().add<float>("", {1})));
+    EXPECT_THROWS(BB_E_ARGUMENT, FieldManager(Fields().add<float>(std::string_view("a\0b", 3), {1})));
+    const float one[] = {1};
+    EXPECT_THROWS(BB_E_ARGUMENT, FieldManager(Fields().add<float>("a", {2}, one)));
+    EXPECT_STATUS(BB_E_NULL, FieldManager().try_synchronize());
+}
+
+static void a_group_gives_the_layout() {
+    const auto r = BufferRegistry::create();
+    const int parent = 0;
+    r.register_buffer(&parent, CUDABuffer::shared("k1", 10));
+    const FieldManager m =
+        FieldManager::from_group(r.handle(), reinterpret_cast<std::uintptr_t>(&parent), BB_SPACE_SHARED);
+    m.field<float>("k1").enqueue(9, 2.f);
+    m.synchronize();
+    EXPECT(m.front().field<float>("k1")[9] == 2.f);
+}
+
+int main() {
+    UNITY_BEGIN();
+    RUN(each_field_is_an_array_of_its_own);
+    RUN(a_batch_mixes_fields);
+    RUN(borrowed_data_is_released);
+    RUN(wrong_names_and_types_are_refused);
+    RUN(a_group_gives_the_layout);
+    return UNITY_END();
+}
