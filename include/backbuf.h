@@ -957,7 +957,7 @@ typedef struct {
     uint32_t max_extra_copies;
     /**
      * The last epochs whose changes `bb_front_changes()` can name: 64 by default, at most 1024; 0 records none. Each
-     * takes 80 to 2064 bytes, depending on the size of the state.
+     * takes 88 to 2072 bytes, depending on the size of the state.
      */
     uint32_t history;
     /**

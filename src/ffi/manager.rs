@@ -115,7 +115,7 @@ pub struct bb_manager_config {
     /// fixed and any other number is refused.
     pub max_extra_copies: u32,
     /// The last epochs whose changes `bb_front_changes()` can name: 64 by default, at most 1024; 0 records none. Each
-    /// takes 80 to 2064 bytes, depending on the size of the state.
+    /// takes 88 to 2072 bytes, depending on the size of the state.
     pub history: u32,
     /// The device that gets a copy of each front, or NULL for host memory alone. NULL for `bb_manager_create_gl()`.
     pub device: *mut bb_device,

@@ -76,7 +76,7 @@ pub struct Config<'a> {
     /// None: [`EXTRA_COPIES`], or 0 if `copies` is 2 (strict double buffering) or there is a `device`, whose slots are fixed.
     pub max_extra_copies: Option<u32>,
     /// The last epochs whose changes [`Front::changed_since`](super::front::Front::changed_since) can name, at most
-    /// [`MAX_HISTORY`]; 0 records none. Each takes 80 bytes, or 8 for each KiB of a larger state, at most 2,064. Default: 64.
+    /// [`MAX_HISTORY`]; 0 records none. Each takes 88 bytes, or 8 for each KiB of a larger state, at most 2,072. Default: 64.
     pub history: u32,
 }
 

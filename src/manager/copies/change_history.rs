@@ -2,7 +2,7 @@
 //!
 //! The history is a ring of records, one for each epoch: the ranges in which that epoch's front differs from the one before.
 //! What a publish copies forward is equal in both, so the dirty set of the epoch is all of it. A record has room for a fixed
-//! number of ranges; if an epoch has more, they are joined within equal blocks of their extent.
+//! number of ranges; if an epoch has more, they are joined in groups.
 //!
 //! One thread records at a time, the holder of the applier role; it never waits. Readers validate what they have read by the
 //! record's epoch: it is 0 while the record is rewritten, and never the same twice. All words are atomics, so a torn read is a
@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use crate::alloc::try_vec;
 use crate::error::Result;
-use crate::manager::copies::dirty_set::DirtySet;
+use crate::manager::copies::dirty_set::{DirtySet, Interval};
 use crate::manager::copies::range_union::{
     FEW, MANY, PackedRange, RunUnion, SpreadUnion, end, join_nearest, pack, start,
 };
@@ -109,16 +109,25 @@ impl ChangeHistory {
         number.store(0, Relaxed);
         // Release: a reader that sees a word written below also sees that the record is not of its epoch any more.
         fence(Release);
-        let (mut low, mut high) = (u32::MAX, 0);
+        // The extent only spreads few ranges evenly; that of many is the state.
+        let (mut low, mut high) = (0, self.bytes.div_ceil(1 << self.shift) as u32);
         let stored = match dirty.intervals() {
-            Some(intervals) if intervals.len() <= ranges.len() => {
+            Some(intervals) if intervals.len() <= FEW.min(ranges.len()) => {
+                (low, high) = (u32::MAX, 0);
                 for (to, &(start, end)) in ranges.iter().zip(intervals) {
                     to.store(pack(start, end), Relaxed);
                     (low, high) = (low.min(start), high.max(end));
                 }
                 intervals.len()
             }
-            _ => self.store_joined(ranges, dirty, &mut low, &mut high),
+            Some(intervals) if intervals.len() <= ranges.len() => {
+                for (to, &(start, end)) in ranges.iter().zip(intervals) {
+                    to.store(pack(start, end), Relaxed);
+                }
+                intervals.len()
+            }
+            Some(intervals) => store_groups(ranges, intervals),
+            None => self.store_runs(ranges, dirty),
         };
         count.store(stored as u64, Relaxed);
         extent.store(pack(low, high), Relaxed);
@@ -126,54 +135,42 @@ impl ChangeHistory {
         number.store(epoch, Relaxed);
     }
 
-    /// Stores a dirty set that is not a short list: as it is if its runs fit, else joined within blocks. Returns the number of
-    /// ranges.
+    /// Stores the runs of a dirty set that is not a list, joined in groups if there are too many. Returns the number of ranges.
     #[cold]
     #[inline(never)]
-    fn store_joined(&self, to: &[AtomicU64], dirty: &DirtySet, low: &mut u32, high: &mut u32) -> usize {
+    fn store_runs(&self, to: &[AtomicU64], dirty: &DirtySet) -> usize {
+        let mut runs = 0;
+        self.for_each_run(dirty, |_| runs += 1);
+        let group = usize::max(runs, 1).div_ceil(to.len());
+        let (mut at, mut low) = (0, 0);
+        self.for_each_run(dirty, |(start, end)| {
+            if at % group == 0 {
+                low = start;
+            }
+            to[at / group].store(pack(low, end), Relaxed);
+            at += 1;
+        });
+        runs.div_ceil(group)
+    }
+
+    /// Calls `visit` for each ascending run of a dirty set, of which adjacent pieces are one.
+    fn for_each_run(&self, dirty: &DirtySet, mut visit: impl FnMut((u32, u32))) {
         let round = (1 << self.shift) - 1;
-        let units =
-            |low: usize, high: usize| ((low >> self.shift) as u32, ((high + round) >> self.shift) as u32);
-        let is_log = dirty.is_log();
-        let (mut runs, mut last) = (0, (0, 0));
+        let mut last = (0, 0);
         dirty.for_each(|start, end| {
-            let (start, end) = units(start, end);
-            (*low, *high) = ((*low).min(start), (*high).max(end));
-            // More intervals than there is room for; the bounds suffice.
-            if is_log {
+            let (start, end) = ((start >> self.shift) as u32, ((end + round) >> self.shift) as u32);
+            if start == last.1 && last.0 < last.1 {
+                last.1 = end;
                 return;
             }
-            if runs > 0 && start == last.1 {
-                last.1 = end;
-            } else {
-                last = (start, end);
-                runs += 1;
+            if last.0 < last.1 {
+                visit(last);
             }
-            if let Some(to) = to.get(runs - 1) {
-                to.store(pack(last.0, last.1), Relaxed);
-            }
+            last = (start, end);
         });
-        if !is_log && runs <= to.len() {
-            return runs;
+        if last.0 < last.1 {
+            visit(last);
         }
-        let (low, high) = (*low, *high);
-        // Blocks of a power of two, so that a unit's block is a shift away.
-        let wide = (high - low).div_ceil(to.len() as u32).next_power_of_two().trailing_zeros();
-        let mut blocks = [(u32::MAX, 0); MOST_RANGES];
-        dirty.for_each(|start, end| {
-            let (start, end) = units(start, end);
-            let (from, to) = ((start - low) >> wide, (end - 1 - low) >> wide);
-            for block in from..=to {
-                // In 64 bits: the last block may end beyond the largest unit.
-                let (first, behind) =
-                    (low + (block << wide), u64::from(low) + (u64::from(block + 1) << wide));
-                let (least, most) = &mut blocks[block as usize];
-                *least = (*least).min(start.max(first));
-                *most = (*most).max(u64::from(end).min(behind) as u32);
-            }
-        });
-        let touched = blocks.iter().filter(|(least, most)| least < most);
-        touched.zip(to).map(|(&(least, most), to)| to.store(pack(least, most), Relaxed)).count()
     }
 
     /// The ranges that differ between two epochs, for `work`.
@@ -281,6 +278,27 @@ impl ChangeHistory {
         }
         true
     }
+}
+
+/// Stores more intervals than there is room for: as many that follow one another in time become one range, since those are often
+/// near one another, and groups that overlap are one. One pass at the price of a minimum and a maximum. Returns the number of
+/// ranges.
+#[cold]
+#[inline(never)]
+fn store_groups(to: &[AtomicU64], intervals: &[Interval]) -> usize {
+    let (mut stored, mut last) = (0, 0);
+    for group in intervals.chunks(intervals.len().div_ceil(to.len())) {
+        let (low, high) =
+            group.iter().fold((u32::MAX, 0), |(low, high), &(start, end)| (low.min(start), high.max(end)));
+        if stored > 0 && low <= end(last) && start(last) <= high {
+            last = pack(low.min(start(last)), high.max(end(last)));
+        } else {
+            last = pack(low, high);
+            stored += 1;
+        }
+        to[stored - 1].store(last, Relaxed);
+    }
+    stored
 }
 
 #[cold]
