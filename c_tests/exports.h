@@ -110,6 +110,8 @@ EXPORT(bb_registry_register_child, bb_registry_register_child(h, 1, "one", 1, NU
 EXPORT(bb_registry_set_options, bb_registry_set_options(h, 1, NULL))
 EXPORT(bb_registry_load_json, bb_registry_load_json(h, 2, no_layout, 2))
 EXPORT(bb_registry_clear_layout, bb_registry_clear_layout(h, 1))
+MAKES(bb_manager_create_from_group, bb_manager, bb_manager_destroy,
+      bb_manager_create_from_group(h, 1, BB_SPACE_SHARED, NULL, &made))
 EXPORT(bb_registry_clear_parent, bb_registry_clear_parent(h, 0))
 EXPORT(bb_registry_shared_buffer_size, bb_registry_shared_buffer_size(h, 1, &(uint64_t){0}))
 EXPORT(bb_registry_persistent_local_buffer_size, bb_registry_persistent_local_buffer_size(h, 1, &(uint64_t){0}))
@@ -341,6 +343,7 @@ static const export_case exports[] = {
     CASE(bb_registry_set_options, REGISTRY),
     CASE(bb_registry_load_json, REGISTRY),
     CASE(bb_registry_clear_layout, REGISTRY),
+    CASE(bb_manager_create_from_group, REGISTRY),
     CASE(bb_registry_clear_parent, REGISTRY),
     CASE(bb_registry_shared_buffer_size, REGISTRY),
     CASE(bb_registry_persistent_local_buffer_size, REGISTRY),

@@ -29,8 +29,12 @@ template <std::size_t N> struct ByteRanges {
  * elements that are equal. It keeps at most `N` ranges, the nearest are joined, and it allocates nothing.
  *
  * @code
+ * const auto front = m.front();
+ * std::vector<float> mirror(m.size());
+ * std::uint64_t shown = 0; // the epoch that the mirror has
  * for (backbuf::Range r : front.changed_since(shown))
  *     std::copy_n(front.begin() + r.first, r.count, mirror.begin() + r.first);
+ * shown = front.epoch();
  * @endcode
  */
 template <std::size_t N = 64> class Changes {

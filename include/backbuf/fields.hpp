@@ -104,7 +104,8 @@ template <class T> Result<FieldTarget> find_field(const bb_manager *manager, con
  * outlive its manager.
  *
  * @code
- * auto depth = m.field<float>("depth");
+ * backbuf::FieldManager fields(backbuf::Fields().add<float>("depth", {480, 640}));
+ * auto depth = fields.field<float>("depth");
  * depth.enqueue_fill({}, 1.f);
  * depth.enqueue_region({0, 0}, {32, 32}, tile);
  * @endcode
