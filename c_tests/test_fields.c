@@ -302,7 +302,7 @@ static void *look_up(void *given) {
     }
 }
 
-static void a_release_waits_for_lookups_of_other_threads(void) {
+static void a_release_during_lookups_of_other_threads_ends_the_lease(void) {
     const bb_field fields[] = {FIELD("q", BB_U32, 2), FIELD("d", BB_U8, 9)};
     for (int round = 0; round < rounds(300); round++) {
         shared_front s = {.released = false};
@@ -620,7 +620,7 @@ int main(void) {
     RUN_TEST(names_and_indices_of_no_field);
     RUN_TEST(an_update_across_a_fields_end_is_refused_by_name_on_every_way_in);
     RUN_TEST(a_front_keeps_its_fields_after_the_manager);
-    RUN_TEST(a_release_waits_for_lookups_of_other_threads);
+    RUN_TEST(a_release_during_lookups_of_other_threads_ends_the_lease);
     RUN_TEST(a_group_has_the_same_offsets_on_both_sides);
     RUN_TEST(groups_that_have_no_layout_in_bytes);
     RUN_TEST(statistics_and_dump_list_the_fields);

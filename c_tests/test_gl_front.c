@@ -146,6 +146,34 @@ static void empty_and_scalar_states_have_buffers_too(void) {
 
 /* --- leases --- */
 
+static void a_front_gives_buffer_and_offset_of_each_field(void) {
+    const uint64_t shape[] = {2, 3};
+    const bb_field fields[] = {{.name = "depth", .dtype = BB_U8, .ndim = 1, .shape = shape},
+                               {.name = "flow", .dtype = BB_U32, .ndim = 2, .shape = shape}};
+    scene s = {.device = device_beside(&own, "fields")};
+    bb_manager_config config = defaults("fields");
+    config.device = s.device;
+    OK(bb_manager_create_fields(fields, 2, &config, &s.m));
+    for (uint32_t step = 1; step < 4; step++) { /* each copy */
+        bb_gl_front f;
+        bb_gl_field_view view;
+        uint32_t got[6] = {0};
+        const uint32_t want[6] = {0, 0, 0, 0, step, step};
+        OK(bb_manager_enqueue_fill(s.m, 1, 16, 2, &step, BB_FOREVER));
+        OK(bb_manager_synchronize(s.m, BB_FOREVER));
+        OK(bb_manager_acquire_front_gl(s.m, &f));
+        OK(bb_gl_front_field(&f, "flow", &view));
+        CHECK(view.buffer == f.buffer && view.offset == 64 && view.bytes == 24 && view.dtype == BB_U32);
+        CHECK(view.ndim == 2 && view.shape[1] == 3 && view.strides[0] == 12 && view.strides[1] == 4);
+        gl_read(view.buffer, view.offset, view.bytes, got);
+        TEST_ASSERT_EQUAL_UINT32_ARRAY(want, got, 6);
+        EXPECT(BB_E_NO_NAME, bb_gl_front_field(&f, "rain", &view));
+        OK(bb_lease_release_gl(f.lease));
+        EXPECT(BB_E_STALE, bb_gl_front_field(&f, "flow", &view));
+    }
+    end(s);
+}
+
 static void a_held_front_does_not_change(void) {
     enum { COUNT = 4096 };
     const scene s = make(COUNT, 3);
@@ -480,6 +508,7 @@ int main(void) {
     RUN_TEST(epochs_and_tags_come_with_the_front);
     RUN_TEST(a_slot_keeps_its_buffer);
     RUN_TEST(empty_and_scalar_states_have_buffers_too);
+    RUN_TEST(a_front_gives_buffer_and_offset_of_each_field);
     RUN_TEST(a_held_front_does_not_change);
     RUN_TEST(a_front_pins_its_copy_as_one_in_host_memory_does);
     RUN_TEST(a_front_outlives_its_manager);

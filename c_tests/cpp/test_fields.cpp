@@ -47,6 +47,26 @@ static void a_batch_mixes_fields() {
     EXPECT(front.field<std::uint16_t>("depth")(0, 0) == 3 && front.field<std::uint16_t>("depth")(1, 3) == 3);
 }
 
+static void the_back_is_written_in_place_or_undone() {
+    FieldManager m = robot();
+    FieldBack back = m.back();
+    back.field<double>("qpos")[1] = back.front_field<double>("qpos")[1] + 10;
+    back.field<std::uint16_t>("depth")(1, 2) = 4;
+    EXPECT_THROWS(BB_E_ARGUMENT, back.field<float>("qpos"));
+    EXPECT_THROWS(BB_E_NO_NAME, back.field<double>("qvel"));
+    back.commit(3);
+    EXPECT(!back);
+    EXPECT_STATUS(BB_E_NULL, back.try_field<double>("qpos").status());
+    m.synchronize();
+    {
+        const FieldBack undone = m.back();
+        undone.field<double>("qpos")[1] = 0;
+    }
+    m.field<std::uint64_t>("step").enqueue(0, std::uint64_t{1});
+    m.synchronize();
+    EXPECT(m.front().field<double>("qpos")[1] == 12 && m.front().field<std::uint16_t>("depth")(1, 2) == 4);
+}
+
 static void borrowed_data_is_released() {
     bool done = false;
     static const double data[] = {4, 5, 6};
@@ -90,6 +110,7 @@ int main() {
     UNITY_BEGIN();
     RUN(each_field_is_an_array_of_its_own);
     RUN(a_batch_mixes_fields);
+    RUN(the_back_is_written_in_place_or_undone);
     RUN(borrowed_data_is_released);
     RUN(wrong_names_and_types_are_refused);
     RUN(a_group_gives_the_layout);

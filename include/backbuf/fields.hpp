@@ -297,6 +297,92 @@ class FieldFront : public Handle<bb_lease, bb_lease_release> {
 };
 
 /**
+ * @brief The reserved back copy with all fields, written in place. Leaving the scope without commit() undoes what was written.
+ * It must not outlive its manager.
+ *
+ * @code
+ * auto back = m.back();
+ * back.field<double>("qpos")[0] = back.front_field<double>("qpos")[0] + 1;
+ * back.commit(step);
+ * @endcode
+ */
+class FieldBack {
+  public:
+    FieldBack() noexcept = default;
+    FieldBack(FieldBack &&other) noexcept { swap(other); }
+    FieldBack &operator=(FieldBack &&other) noexcept {
+        FieldBack(std::move(other)).swap(*this);
+        return *this;
+    }
+    ~FieldBack() { static_cast<void>(try_cancel()); }
+    void swap(FieldBack &other) noexcept {
+        std::swap(manager_, other.manager_);
+        std::swap(raw_, other.raw_);
+    }
+
+    /// The epoch of the front that it follows.
+    std::uint64_t epoch() const noexcept { return raw_.epoch; }
+    explicit operator bool() const noexcept { return manager_ != nullptr; }
+    /// A field of the back copy. Its elements must be T.
+    template <class T> Result<Grid<T>> try_field(const char *name) const noexcept {
+        auto view = view_of<T>(name);
+        if (!view)
+            return view.status();
+        return Grid<T>(static_cast<T *>(view->data),
+                       Shape(backbuf::span<const std::uint64_t>(view->shape, view->ndim)));
+    }
+    /// The same field of the front that it follows.
+    template <class T> Result<Grid<const T>> try_front_field(const char *name) const noexcept {
+        auto view = view_of<T>(name);
+        if (!view)
+            return view.status();
+        return Grid<const T>(static_cast<const T *>(view->front),
+                             Shape(backbuf::span<const std::uint64_t>(view->shape, view->ndim)));
+    }
+    /// Commits the back copy: the next publish contains it, with this tag. Empty afterwards, unless refused.
+    Status try_commit(std::uint64_t tag) noexcept {
+        const Status status = bb_manager_commit_back(manager_, &raw_, tag);
+        if (status)
+            clear();
+        return status;
+    }
+    /// Undoes what was written. Empty afterwards; no effect if it is empty.
+    Status try_cancel() noexcept {
+        if (manager_ == nullptr)
+            return BB_OK;
+        const Status status = bb_manager_cancel_back(manager_, &raw_);
+        clear();
+        return status;
+    }
+#if BACKBUF_EXCEPTIONS
+    template <class T> Grid<T> field(const char *name) const { return try_field<T>(name).value(); }
+    template <class T> Grid<const T> front_field(const char *name) const { return try_front_field<T>(name).value(); }
+    void commit(std::uint64_t tag) { detail::check(try_commit(tag)); }
+    void cancel() { detail::check(try_cancel()); }
+#endif
+
+  private:
+    friend class FieldManager;
+    FieldBack(bb_manager *manager, const bb_back &raw) noexcept : manager_(manager), raw_(raw) {}
+    template <class T> Result<bb_back_field_view> view_of(const char *name) const noexcept {
+        bb_back_field_view view{};
+        if (const Status status = bb_manager_back_field(manager_, &raw_, name, &view); !status)
+            return status;
+        if (view.dtype != dtype<T>::value)
+            return Status(BB_E_ARGUMENT, detail::LocalError::dtype);
+        return view;
+    }
+
+    void clear() noexcept {
+        manager_ = nullptr;
+        raw_ = {};
+    }
+
+    bb_manager *manager_ = nullptr;
+    bb_back raw_{};
+};
+
+/**
  * @brief A manager of several named arrays that are published as one epoch: a front never shows two of them from different
  * epochs. See Manager for what both have.
  *
@@ -366,6 +452,15 @@ class FieldManager : private Manager<unsigned char> {
             return status;
         return FieldBatch(raw, handle());
     }
+    /// Reserves the back copy for writing in place.
+    Result<FieldBack> try_back(BackMode mode = BackMode::keep, Timeout timeout = forever) const noexcept {
+        bb_back raw{};
+        const Status status =
+            bb_manager_reserve_back(handle(), static_cast<std::uint32_t>(mode), timeout.nanoseconds(), &raw);
+        if (!status)
+            return status;
+        return FieldBack(handle(), raw);
+    }
     Result<FieldFront> try_front() const noexcept {
         bb_front raw{};
         if (const Status status = bb_manager_acquire_front(handle(), &raw); !status)
@@ -399,6 +494,9 @@ class FieldManager : private Manager<unsigned char> {
 
     template <class T> Field<T> field(const char *name) const { return try_field<T>(name).value(); }
     FieldBatch batch() const { return try_batch().value(); }
+    FieldBack back(BackMode mode = BackMode::keep, Timeout timeout = forever) const {
+        return try_back(mode, timeout).value();
+    }
     FieldFront front() const { return try_front().value(); }
 #endif
 
