@@ -3,8 +3,11 @@
 //! An [`Error`] is plain data: a [`Status`] and its context. It is built without allocating, so that a refusal
 //! is cheap and works without memory; the text is formatted on request.
 
+// With their paths, because the models include this file by its path.
+#[path = "error/conversions.rs"]
 mod conversions;
 #[cfg(test)]
+#[path = "error/tests.rs"]
 mod tests;
 
 use std::fmt;
