@@ -67,6 +67,8 @@ EXPORT(bb_watch_fd, bb_watch_fd(h, &(int32_t){0}))
 EXPORT(bb_watch_ticket, bb_watch_ticket(h, 0))
 EXPORT(bb_watch_wait, bb_watch_wait(h, BB_MS(1), &(uint64_t){0}))
 EXPORT(bb_watch_destroy, bb_watch_destroy(h))
+EXPORT(bb_feed_status, bb_feed_status(h, sizeof(bb_feed_info), &(bb_feed_info){0}))
+EXPORT(bb_feed_destroy, bb_feed_destroy(h))
 EXPORT(bb_sender_send, bb_sender_send(h, &one_u32, 4, &(uint64_t){0}))
 EXPORT(bb_sender_send_all, bb_sender_send_all(h, &one_u32, 4, BB_MS(1), &(uint64_t){0}))
 EXPORT(bb_sender_send_whole, bb_sender_send_whole(h, &one_u32, 4, BB_MS(1), &(uint64_t){0}))
@@ -186,6 +188,20 @@ static inline bb_status call_bb_watch_create(void *h) {
     return status;
 }
 
+static inline bb_status call_bb_manager_feed(void *h) {
+    bb_sender *tx = NULL;
+    bb_receiver *rx = NULL;
+    bb_feed *feed = NULL;
+    OK(bb_spsc_create(64, NULL, &tx, &rx));
+    const bb_status status = bb_manager_feed(h, rx, &feed);
+    if (status == BB_OK) {
+        (void)bb_feed_destroy(feed);
+    }
+    (void)bb_receiver_destroy(rx);
+    (void)bb_sender_destroy(tx);
+    return status;
+}
+
 static inline bb_status call_bb_sender_reserve(void *h) {
     bb_span span;
     const bb_status status = bb_sender_reserve(h, 1, &span);
@@ -235,6 +251,7 @@ typedef enum kind {
     SENDER,
     RECEIVER,
     STREAM,
+    FEED,
     REGISTRY,
     DEVICE,
     BUFFER_KINDS,
@@ -283,6 +300,7 @@ static const export_case exports[] = {
     CASE(bb_batch_begin, MANAGER),
     CASE(bb_task_begin, MANAGER),
     CASE(bb_watch_create, MANAGER),
+    CASE(bb_manager_feed, MANAGER),
     CASE(bb_manager_close, MANAGER),
     END(bb_manager_destroy, MANAGER),
     END(bb_manager_destroy_within, MANAGER),
@@ -336,6 +354,8 @@ static const export_case exports[] = {
     CASE(bb_stream_stats_get, STREAM),
     CASE(bb_stream_close, STREAM),
     END(bb_stream_destroy, STREAM),
+    CASE(bb_feed_status, FEED),
+    END(bb_feed_destroy, FEED),
     CASE(bb_registry_register, REGISTRY),
     CASE(bb_registry_replace, REGISTRY),
     CASE(bb_registry_update_buffer, REGISTRY),
@@ -375,11 +395,13 @@ static const export_case exports[] = {
     BUFFER_CASES,
 };
 
-/* One live object of each kind: a manager with what belongs to it, a ring, a stream that a second ring feeds, a registry,
- * and a device on host memory with its buffers. */
+/* One live object of each kind: a manager with what belongs to it, a ring, a stream that a second ring feeds, a feed, a
+ * registry, and a device on host memory with its buffers. */
 typedef struct objects {
     void *of[KINDS];
     bb_sender *feeder;
+    bb_sender *fed_from; /* of the feed's ring */
+    bb_receiver *fed;
 } objects;
 
 static inline void make_buffers(bb_device *device, void **of) {
@@ -445,6 +467,7 @@ static inline objects make_objects(void) {
     bb_sender *sender = NULL;
     bb_receiver *receiver = NULL, *streamed = NULL;
     bb_stream *stream = NULL;
+    bb_feed *feed = NULL;
     bb_registry *registry = NULL;
     bb_device *device = NULL;
     bb_manager_config config = defaults("objects");
@@ -456,12 +479,14 @@ static inline objects make_objects(void) {
     OK(bb_spsc_create(64, NULL, &sender, &receiver));
     OK(bb_spsc_create(64, NULL, &o.feeder, &streamed));
     OK(bb_spsc_into_stream(streamed, NULL, &stream));
+    OK(bb_spsc_create(64, NULL, &o.fed_from, &o.fed));
+    OK(bb_manager_feed(m, o.fed, &feed));
     OK(bb_registry_create(NULL, &registry));
     OK(bb_registry_register(registry, 1, &one_buffer));
     OK(bb_device_create_host(0, "objects", &device));
     o.of[MANAGER] = m, o.of[LEASE] = front.lease, o.of[BATCH] = batch, o.of[TASK] = task, o.of[WATCH] = watch;
-    o.of[SENDER] = sender, o.of[RECEIVER] = receiver, o.of[STREAM] = stream, o.of[REGISTRY] = registry;
-    o.of[DEVICE] = device;
+    o.of[SENDER] = sender, o.of[RECEIVER] = receiver, o.of[STREAM] = stream, o.of[FEED] = feed;
+    o.of[REGISTRY] = registry, o.of[DEVICE] = device;
     make_buffers(device, o.of);
     return o;
 }
@@ -473,6 +498,9 @@ static inline void destroy_others(objects o) {
     OK(bb_receiver_destroy(o.of[RECEIVER]));
     OK(bb_stream_destroy(o.of[STREAM]));
     OK(bb_sender_destroy(o.feeder));
+    OK(bb_feed_destroy(o.of[FEED]));
+    OK(bb_sender_destroy(o.fed_from));
+    OK(bb_receiver_destroy(o.fed));
     OK(bb_registry_destroy(o.of[REGISTRY]));
     OK(bb_device_destroy(o.of[DEVICE]));
 }

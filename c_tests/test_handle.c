@@ -6,6 +6,7 @@ static const char *const without_handle[] = {"bb_version",
                                              "bb_build_info",
                                              "bb_status_string",
                                              "bb_last_error",
+                                             "bb_feed_record_init",
                                              "bb_set_log",
                                              "bb_set_log_queue",
                                              "bb_log_next",
@@ -197,7 +198,7 @@ static void a_flipped_bit_never_reaches_an_object(void) {
         for (int bit = 0; bit < 64; bit++) {
             void *flipped = (void *)((uintptr_t)o.of[k] ^ (uintptr_t)1 << bit);
             /* It may be the handle of another object of this test. */
-            bool live = flipped == (void *)o.feeder;
+            bool live = flipped == (void *)o.feeder || flipped == (void *)o.fed_from || flipped == (void *)o.fed;
             for (kind other = MANAGER; other < KINDS; other++) {
                 live = live || o.of[other] == flipped;
             }
@@ -253,6 +254,7 @@ static const struct {
              {SENDER, call_bb_sender_destroy, 1},
              {RECEIVER, call_bb_receiver_destroy, 1},
              {STREAM, call_bb_stream_destroy, 1},
+             {FEED, call_bb_feed_destroy, 2},
              {REGISTRY, call_bb_registry_destroy, 2},
              {DEVICE, call_bb_device_destroy, 2},
              {BUFFER, call_bb_buffer_release, 2},
@@ -276,6 +278,9 @@ static void end_what_is_left(objects o) {
     (void)bb_receiver_destroy(o.of[RECEIVER]);
     (void)bb_stream_destroy(o.of[STREAM]);
     (void)bb_sender_destroy(o.feeder);
+    (void)bb_feed_destroy(o.of[FEED]);
+    (void)bb_sender_destroy(o.fed_from);
+    (void)bb_receiver_destroy(o.fed);
     (void)bb_registry_destroy(o.of[REGISTRY]);
     end_buffers(o.of);
     (void)bb_device_destroy(o.of[DEVICE]);

@@ -303,6 +303,16 @@ typedef struct bb_registry BufferRegistry;
 #define BB_SPSC_NO_BACKOFF 2
 
 /**
+ * The first two bytes of a record of a feed, as a number.
+ */
+#define BB_FEED_MAGIC 65261
+
+/**
+ * The version of the record format that this library writes.
+ */
+#define BB_FEED_VERSION 1
+
+/**
  * `bb_registry_buffer.location`: the block's shared memory.
  */
 #define BB_LOCATION_SHARED 1
@@ -716,6 +726,35 @@ typedef uint32_t bb_manager_state;
 #endif // __cplusplus
 
 /**
+ * The type of a record of a feed.
+ */
+enum bb_feed_type
+#ifdef __cplusplus
+  : uint8_t
+#endif // __cplusplus
+ {
+    /**
+     * Writes the payload at the offset.
+     */
+    BB_FEED_WRITE = 1,
+    /**
+     * Writes one element many times at the offset. The payload is the count as 64 bits, then the element.
+     */
+    BB_FEED_FILL = 2,
+    /**
+     * Sets the tag; `offset` is the tag, and there is no payload.
+     */
+    BB_FEED_TAG = 3,
+    /**
+     * Applies the records that are its payload as one.
+     */
+    BB_FEED_BATCH = 4,
+};
+#ifndef __cplusplus
+typedef uint8_t bb_feed_type;
+#endif // __cplusplus
+
+/**
  * A batch: updates that are enqueued together and published in one epoch. Made by `bb_batch_begin()`.
  */
 typedef struct bb_batch bb_batch;
@@ -750,6 +789,11 @@ typedef struct bb_dynamic bb_dynamic;
  * An encoder: records copies and writes for a submit. Made by `bb_encoder_create()`.
  */
 typedef struct bb_encoder bb_encoder;
+
+/**
+ * A feed: a ring whose records a manager applies. Made by `bb_manager_feed()`.
+ */
+typedef struct bb_feed bb_feed;
 
 /**
  * A staging buffer for one upload to the device. Made by `bb_immediate_staging_create()`.
@@ -1387,6 +1431,14 @@ typedef struct {
      * error or query that saw the lease. The lease may be much older.
      */
     uint64_t oldest_lease_age_ns;
+    /**
+     * Updates applied from feeds.
+     */
+    uint64_t fed_updates;
+    /**
+     * Feeds that stopped at a bad record.
+     */
+    uint64_t feeds_stopped;
 } bb_manager_stats;
 
 /**
@@ -2143,6 +2195,68 @@ typedef struct {
      */
     uint64_t lost;
 } bb_end_stats;
+
+/**
+ * State of a feed.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct that were written.
+     */
+    uint32_t struct_size;
+    /**
+     * BB_OK while the feed applies records; BB_E_CLOSED after the sender's last record, or once the manager has ended;
+     * else the reason why the record at `bytes` was refused.
+     */
+    bb_status status;
+    /**
+     * Records applied; a batch counts once.
+     */
+    uint64_t records;
+    /**
+     * Batches among them.
+     */
+    uint64_t batches;
+    /**
+     * Bytes of these records: the position of the next record, or of the refused one.
+     */
+    uint64_t bytes;
+    /**
+     * The reason in words, NUL-terminated; empty with BB_OK.
+     */
+    char message[256];
+} bb_feed_info;
+
+/**
+ * The header of a record of a feed. Its payload follows, then 0 to 7 bytes of padding up to a multiple of 8 bytes. All
+ * numbers are little-endian. `bb_feed_record_init()` fills one.
+ */
+typedef struct {
+    /**
+     * `BB_FEED_MAGIC`.
+     */
+    uint16_t magic;
+    /**
+     * `BB_FEED_VERSION`.
+     */
+    uint8_t version;
+    /**
+     * A `bb_feed_type`.
+     */
+    uint8_t record_type;
+    /**
+     * The index of the field that is written; 0 for the first one, and for tags and batches.
+     */
+    uint32_t field;
+    /**
+     * A byte offset within the field; the tag, for a tag; 0 for a batch.
+     */
+    uint64_t offset;
+    /**
+     * Bytes of the payload, without padding.
+     */
+    uint64_t bytes;
+} bb_feed_record;
 
 /**
  * Parameters of a new stream. Fill it by `bb_stream_config_init()`, then change what is needed.
@@ -5021,8 +5135,8 @@ BB_API bb_status bb_sender_destroy(bb_sender *tx);
  * @param got the number of bytes received is written here
  * @return BB_OK (some were received, or `bytes` is 0), BB_E_EMPTY (none is available yet), BB_E_CLOSED (the sender
  *         has been destroyed and the ring is empty, or this end is closed), BB_E_STATE (a peeked span is open),
- *         BB_E_RANGE, BB_E_ALIGN (less space than a record of a ring with records), BB_E_BUSY (another thread uses
- *         this end; checked rings only), or a handle status
+ *         BB_E_RANGE, BB_E_ALIGN (less space than a record of a ring with records), BB_E_BUSY (the receiver
+ *         feeds a manager, or another thread uses this end of a checked ring), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
@@ -5039,8 +5153,8 @@ BB_API bb_status bb_receiver_recv(bb_receiver *rx, void *dst, uint64_t bytes, ui
  * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
  * @param got the number of bytes received is written here
  * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a peeked span is open), BB_E_RANGE,
- *         BB_E_ALIGN (not whole records of a ring with records), BB_E_BUSY (another thread waits on this end), or a
- *         handle status
+ *         BB_E_ALIGN (not whole records of a ring with records), BB_E_BUSY (another thread waits
+ *         on this end, or the receiver feeds a manager), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
@@ -5058,7 +5172,7 @@ BB_API bb_status bb_receiver_recv_all(bb_receiver *rx, void *dst, uint64_t bytes
  * @param span output
  * @return BB_OK, BB_E_EMPTY (fewer than `min` are available), BB_E_CLOSED (fewer than `min` are available, and no
  *         more can arrive), BB_E_RANGE (more than the ring holds), BB_E_STATE (a span is open already), BB_E_BUSY
- *         (another thread uses this end; checked rings only), or a handle status
+ *         (the receiver feeds a manager, or another thread uses this end of a checked ring), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
@@ -5071,7 +5185,8 @@ BB_API BB_MUST_USE bb_status bb_receiver_peek(bb_receiver *rx, uint64_t min, bb_
  * @param bytes the number of bytes consumed; may be 0
  * @return BB_OK, BB_E_STATE (more than the open span, or no span is open; nothing changes), BB_E_ALIGN (not whole
  *         records of a ring with records; nothing changes), BB_E_CLOSED (this end is closed or destroyed: the span
- *         ends), BB_E_BUSY (another thread uses this end; checked rings only), or a handle status
+ *         ends), BB_E_BUSY (the receiver feeds a manager, or another thread
+ *         uses this end of a checked ring), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
@@ -5084,7 +5199,7 @@ BB_API bb_status bb_receiver_consume(bb_receiver *rx, uint64_t bytes);
  * @param bytes the number of bytes; 0 counts as 1
  * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
  * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (so many can no longer arrive, or this end is closed), BB_E_INTERRUPTED,
- *         BB_E_BUSY (another thread waits on this end), or a handle status
+ *         BB_E_BUSY (another thread waits on this end, or the receiver feeds a manager), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
@@ -5111,7 +5226,7 @@ BB_API bb_status bb_receiver_fd(bb_receiver *rx, int32_t *fd);
  * @return BB_OK (available now), BB_E_EMPTY (armed: the descriptor becomes readable when they are available or the
  *         sender is destroyed, and stays so until the next call that returns BB_E_EMPTY), BB_E_CLOSED (so many can
  *         no longer arrive), BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_BUSY
- *         (another thread uses this end; checked rings only), or a handle status
+ *         (the receiver feeds a manager, or another thread uses this end of a checked ring), or a handle status
  * @threadsafety one thread at a time
  * @since 0.1
  */
@@ -5122,7 +5237,7 @@ BB_API bb_status bb_receiver_arm(bb_receiver *rx, uint64_t bytes);
  * effect.
  *
  * @param rx the receiver
- * @return BB_OK or a handle status
+ * @return BB_OK, BB_E_BUSY (the receiver feeds a manager: destroy the feed first), or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -5133,8 +5248,8 @@ BB_API bb_status bb_receiver_close(bb_receiver *rx);
  *
  * @param rx the receiver
  * @param sender the handle is written here
- * @return BB_OK, BB_E_BUSY (the old one is not destroyed, or still has an open span), BB_E_OUT_OF_MEMORY,
- *         BB_E_LIMIT, or a handle status
+ * @return BB_OK, BB_E_BUSY (the old one is not destroyed, or still has an open span; the receiver feeds a
+ *         manager), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, or a handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
@@ -5157,11 +5272,81 @@ BB_API bb_status bb_receiver_stats_get(bb_receiver *rx, uint32_t struct_size, bb
  * BB_E_CLOSED. Bytes not received stay for a receiver that is attached later.
  *
  * @param rx the receiver; NULL is a no-op
- * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
+ * @return BB_OK, BB_E_RECURSIVE (inside a call on it), BB_E_BUSY (it feeds a manager: destroy the feed first), or a
+ *         handle status
  * @threadsafety safe to call from any thread
  * @since 0.1
  */
 BB_API bb_status bb_receiver_destroy(bb_receiver *rx);
+
+/**
+ * Feeds a manager from a ring: records that are written to the ring's sender are applied like updates, without a call
+ * for each of them. `docs/feed-format.md` specifies the records; `bb_feed_record_init()` encodes them.
+ *
+ * The worker applies a record once all of it is committed; `bb_manager_synchronize()` covers all records that were
+ * committed before it. A batch is applied as a whole. The ring's capacity holds the sender back. Between the records
+ * and the updates of other producers there is no other order.
+ *
+ * Until `bb_feed_destroy()` the receiver is lent: calls on it return BB_E_BUSY, except for its statistics and its
+ * descriptor. A bad record stops the feed; see `bb_feed_status()`. A manager may have several feeds.
+ *
+ * @param m the manager
+ * @param rx the receiver of a ring that delivers every byte; without an open span and without a waiting thread
+ * @param feed the handle is written here; `bb_feed_destroy()` ends it
+ * @return BB_OK, BB_E_ARGUMENT (the ring overwrites its oldest records), BB_E_RANGE (a ring of fewer than 24 bytes),
+ *         BB_E_STATE (a peeked span is open), BB_E_BUSY (the receiver is lent already, or in use by a thread),
+ *         BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_CLOSED (the manager or the receiver), BB_E_POISONED, or a handle status
+ * @threadsafety safe to call from any thread that may use the receiver
+ * @realtime may block, may make a system call, may allocate
+ * @since 0.1
+ */
+BB_API bb_status bb_manager_feed(bb_manager *m, bb_receiver *rx, bb_feed **feed);
+
+/**
+ * Gets the state of a feed: what it has applied, and why it applies nothing more.
+ *
+ * After a bad record nothing of it is applied, and it stays in the ring with all that follows: destroy the feed to
+ * receive these bytes.
+ *
+ * @param feed the feed
+ * @param struct_size `sizeof(bb_feed_info)`
+ * @param info output, `struct_size` bytes
+ * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
+ * @threadsafety safe to call from any thread
+ * @realtime may spin, no system call, no allocation
+ * @since 0.1
+ */
+BB_API bb_status bb_feed_status(bb_feed *feed, uint32_t struct_size, bb_feed_info *info);
+
+/**
+ * Stops a feed and returns the receiver to its owner. Records that were not applied yet stay in the ring; to have all
+ * of them applied, call `bb_manager_synchronize()` before.
+ *
+ * @param feed the feed; NULL is a no-op
+ * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
+ * @threadsafety safe to call from any thread; waits while a thread applies records of the feed
+ * @realtime may block, may make a system call, no allocation
+ * @since 0.1
+ */
+BB_API bb_status bb_feed_destroy(bb_feed *feed);
+
+/**
+ * Fills the header of a record, and gets the size of the record. Write the header, then `bytes` bytes of payload, then
+ * padding up to `size`; commit all of it at once, or piece by piece.
+ *
+ * @param record_type a `bb_feed_type`
+ * @param field the index of the field; 0 for the first one, and for tags and batches
+ * @param offset a byte offset within the field; the tag, for BB_FEED_TAG; 0 for BB_FEED_BATCH
+ * @param bytes bytes of the payload: of BB_FEED_FILL more than 8, of BB_FEED_TAG 0, of BB_FEED_BATCH a multiple of 8
+ * @param record the header is written here
+ * @param size the bytes of header, payload and padding are written here; may be NULL
+ * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (record_type, or a number that the type does not allow), BB_E_RANGE (the size
+ *         overflows)
+ * @threadsafety safe to call from any thread
+ * @realtime wait-free, no system call, no allocation
+ * @since 0.1
+ */
+BB_API bb_status bb_feed_record_init(uint32_t record_type, uint32_t field, uint64_t offset, uint64_t bytes, bb_feed_record *record, uint64_t *size);
 
 /**
  * Fills a config with the defaults.

@@ -7,6 +7,7 @@
 #include "backbuf/buffers.hpp"
 #include "backbuf/device.hpp"
 #include "backbuf/driver.hpp"
+#include "backbuf/feed.hpp"
 #include "backbuf/fields.hpp"
 #include "backbuf/library.hpp"
 #include "backbuf/manager.hpp"

@@ -3,6 +3,7 @@
 //! - [`manager`]: double-buffered state. Producers enqueue updates, `synchronize` publishes them as one epoch, and readers hold
 //!   stable fronts.
 //! - [`spsc`]: a byte ring from one thread to another, by copy or in place, with streams of chunks that can be kept.
+//! - [`feed`]: a ring whose records a manager applies.
 //! - [`device`]: buffers and a submission timeline, in host memory, on OpenGL, on WebGPU or on a backend of your own.
 //! - [`buffers`]: device buffers under WebGPU's mapping rules: staging, readback, data that changes every frame.
 //! - [`planner`]: offsets for buffers of known size and lifetime, in as little memory as possible.
@@ -41,6 +42,7 @@ pub mod device;
 mod dtype;
 mod dump;
 mod error;
+pub mod feed;
 #[cfg(feature = "capi")]
 mod ffi;
 mod handle;

@@ -39,6 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("planner",),
     ("buffers", "spsc", "registry"),
     ("manager",),
+    ("feed",),
     ("dump",),
     ("ffi",),
     ("lib", "bin"),

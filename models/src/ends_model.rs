@@ -13,6 +13,7 @@ use super::wait_side::WaitSide;
 use crate::harness::explore;
 use crate::alloc;
 use crate::sys::clock::Deadline;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sys::{eventfd, futex};
 
 pub(crate) mod ring {
@@ -320,6 +321,58 @@ pub fn an_armed_descriptor_becomes_readable() {
                 assert!(!goes, "the end was reported before it came");
                 panic!("readable without a byte");
             }
+            sender.join().unwrap();
+        });
+    }
+}
+
+/// A task that sleeps until its waker is called.
+#[derive(Default)]
+struct Task(crate::sync::atomic::AtomicU32);
+
+impl Task {
+    /// Waits until the waker has been called since the last wait.
+    fn sleep(&self) {
+        while self.0.load(Acquire) == 0 {
+            futex::wait(&self.0, 0, Deadline::NEVER);
+        }
+        self.0.store(0, Relaxed);
+    }
+}
+
+impl std::task::Wake for Task {
+    fn wake(self: std::sync::Arc<Task>) {
+        self.0.store(1, Release);
+        futex::wake(&self.0, 1);
+    }
+}
+
+/// A task that sets its waker before it sleeps sees every byte and the end, however that interleaves with the sender.
+pub fn a_waker_is_called() {
+    for (sent, closes, bound) in [(0, true, 3), (1, false, 3), (2, true, 2)] {
+        explore(bound, move || {
+            let (tx, rx) = ends(2, 0);
+            let sender = thread::spawn(move || {
+                (1..=sent).for_each(|byte| assert_eq!(tx.send(&[byte]), Ok(moved(1, Flow::Done))));
+                if closes {
+                    tx.close();
+                }
+                tx
+            });
+            let task = std::sync::Arc::new(Task::default());
+            let waker = std::task::Waker::from(task.clone());
+            let mut received = 0;
+            while closes || received < sent {
+                let ready = || rx.available(1).unwrap().map_or_else(Some, |_| Some(Flow::Done));
+                let ready = || ready().filter(|&flow| flow != Flow::Empty);
+                let needed = (u64::MAX - 1).wrapping_add(u64::from(received) + 1);
+                match ready().or_else(|| rx.ring().receiver.set_waker(needed, &waker, ready)) {
+                    None => task.sleep(),
+                    Some(Flow::Closed) => break,
+                    Some(_) => received += recv(&rx, received + 1, 1).bytes as u8,
+                }
+            }
+            assert_eq!(received, sent);
             sender.join().unwrap();
         });
     }

@@ -133,6 +133,7 @@ pub const MODELS: &[Model] = &[
             "one_of_two_senders_attaches",
             "a_new_receiver_continues",
             "an_armed_descriptor_becomes_readable",
+            "a_waker_is_called",
             "the_oldest_records_are_overwritten",
             "the_newest_record_stays",
             "an_open_span_holds_the_sender_back",
@@ -369,6 +370,42 @@ pub const MODELS: &[Model] = &[
                          if let Some(descriptor) = &*self.descriptor.lock() { descriptor.clear(); }",
                     ),
                 ],
+            },
+            Mutant {
+                name: "waker_without_heavy",
+                breaks: "a_waker_is_called",
+                file: "spsc/wait_side.rs",
+                changes: &[("heavy(); let known", "let known")],
+            },
+            Mutant {
+                name: "waker_without_announcement",
+                breaks: "a_waker_is_called",
+                file: "spsc/wait_side.rs",
+                changes: &[("self.word.fetch_or(CALLED, Release);", "")],
+            },
+            Mutant {
+                name: "waker_stored_after_the_check",
+                breaks: "a_waker_is_called",
+                file: "spsc/wait_side.rs",
+                changes: &[
+                    ("let old = self.waker.lock().replace(waker.clone()); drop(old);", ""),
+                    (
+                        "heavy(); let known = ready();",
+                        "heavy(); let known = ready(); let old = self.waker.lock().replace(waker.clone()); drop(old);",
+                    ),
+                ],
+            },
+            Mutant {
+                name: "called_and_not_woken",
+                breaks: "a_waker_is_called",
+                file: "spsc/wait_side.rs",
+                changes: &[("waker.wake();", "drop(waker);")],
+            },
+            Mutant {
+                name: "signal_ignores_the_waker",
+                breaks: "a_waker_is_called",
+                file: "spsc/wait_side.rs",
+                changes: &[("(ASLEEP | ARMED | CALLED)", "(ASLEEP | ARMED)")],
             },
             Mutant {
                 name: "wait_without_being_the_sole_waiter",

@@ -86,6 +86,10 @@ pub struct bb_reading(());
 #[derive(Debug)]
 pub struct bb_dynamic(());
 
+/// A feed: a ring whose records a manager applies. Made by `bb_manager_feed()`.
+#[derive(Debug)]
+pub struct bb_feed(());
+
 macro_rules! kinds {
     ($($kind:ident = $number:literal, $article:literal $name:literal;)*) => {
         /// The type of the object behind a handle.
@@ -135,6 +139,7 @@ kinds! {
     Readback = 17, "a" "readback buffer";
     Reading = 18, "a" "reading";
     Dynamic = 19, "a" "dynamic buffer";
+    Feed = 20, "a" "feed";
 }
 
 impl Kind {

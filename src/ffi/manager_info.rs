@@ -114,6 +114,10 @@ pub struct bb_manager_stats {
     /// Minimum age of that lease in nanoseconds. Taking a lease reads no clock: the age counts from the first report,
     /// error or query that saw the lease. The lease may be much older.
     pub oldest_lease_age_ns: u64,
+    /// Updates applied from feeds.
+    pub fed_updates: u64,
+    /// Feeds that stopped at a bad record.
+    pub feeds_stopped: u64,
 }
 
 /// Gets the newest published epoch.
@@ -199,7 +203,8 @@ fn count(stats: &Statistics, struct_size: u32) -> bb_manager_stats {
         bb_manager_stats { struct_size: struct_size, reserved: 0 } from stats:
         updates, bytes, applied_by_caller, applied_by_worker, epochs, copies_replaced, copies_forward, copied_forward_bytes,
         queue_high_water_bytes, waits, stalls, leases_live, leases_leaked, outsized_updates, refused_total, wait_histogram,
-        refused, copies_present, extra_copies, extra_copies_most, oldest_lease_epoch, oldest_lease_thread, oldest_lease_age_ns
+        refused, copies_present, extra_copies, extra_copies_most, oldest_lease_epoch, oldest_lease_thread, oldest_lease_age_ns,
+        fed_updates, feeds_stopped
     }
 }
 

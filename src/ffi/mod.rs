@@ -29,6 +29,7 @@ mod driver;
 mod driver_table;
 mod dynamic;
 mod encoder;
+mod feed;
 mod field;
 mod foreign;
 mod front;

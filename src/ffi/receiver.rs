@@ -23,6 +23,7 @@ impl Object for Rx {
     }
 
     fn close(&self) -> Result<()> {
+        self.check_not_lent()?;
         Rx::close(self);
         Ok(())
     }
@@ -63,8 +64,8 @@ unsafe fn moving(
 /// @param got the number of bytes received is written here
 /// @return BB_OK (some were received, or `bytes` is 0), BB_E_EMPTY (none is available yet), BB_E_CLOSED (the sender
 ///         has been destroyed and the ring is empty, or this end is closed), BB_E_STATE (a peeked span is open),
-///         BB_E_RANGE, BB_E_ALIGN (less space than a record of a ring with records), BB_E_BUSY (another thread uses
-///         this end; checked rings only), or a handle status
+///         BB_E_RANGE, BB_E_ALIGN (less space than a record of a ring with records), BB_E_BUSY (the receiver
+///         feeds a manager, or another thread uses this end of a checked ring), or a handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -88,8 +89,8 @@ pub unsafe extern "C" fn bb_receiver_recv(
 /// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
 /// @param got the number of bytes received is written here
 /// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a peeked span is open), BB_E_RANGE,
-///         BB_E_ALIGN (not whole records of a ring with records), BB_E_BUSY (another thread waits on this end), or a
-///         handle status
+///         BB_E_ALIGN (not whole records of a ring with records), BB_E_BUSY (another thread waits
+///         on this end, or the receiver feeds a manager), or a handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -120,7 +121,7 @@ pub unsafe extern "C" fn bb_receiver_recv_all(
 /// @param span output
 /// @return BB_OK, BB_E_EMPTY (fewer than `min` are available), BB_E_CLOSED (fewer than `min` are available, and no
 ///         more can arrive), BB_E_RANGE (more than the ring holds), BB_E_STATE (a span is open already), BB_E_BUSY
-///         (another thread uses this end; checked rings only), or a handle status
+///         (the receiver feeds a manager, or another thread uses this end of a checked ring), or a handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[must_use]
@@ -146,7 +147,8 @@ pub unsafe extern "C" fn bb_receiver_peek(
 /// @param bytes the number of bytes consumed; may be 0
 /// @return BB_OK, BB_E_STATE (more than the open span, or no span is open; nothing changes), BB_E_ALIGN (not whole
 ///         records of a ring with records; nothing changes), BB_E_CLOSED (this end is closed or destroyed: the span
-///         ends), BB_E_BUSY (another thread uses this end; checked rings only), or a handle status
+///         ends), BB_E_BUSY (the receiver feeds a manager, or another thread
+///         uses this end of a checked ring), or a handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -163,7 +165,7 @@ pub extern "C" fn bb_receiver_consume(rx: *mut bb_receiver, bytes: u64) -> bb_st
 /// @param bytes the number of bytes; 0 counts as 1
 /// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
 /// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (so many can no longer arrive, or this end is closed), BB_E_INTERRUPTED,
-///         BB_E_BUSY (another thread waits on this end), or a handle status
+///         BB_E_BUSY (another thread waits on this end, or the receiver feeds a manager), or a handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -193,7 +195,7 @@ pub unsafe extern "C" fn bb_receiver_fd(rx: *mut bb_receiver, fd: *mut i32) -> b
 /// @return BB_OK (available now), BB_E_EMPTY (armed: the descriptor becomes readable when they are available or the
 ///         sender is destroyed, and stays so until the next call that returns BB_E_EMPTY), BB_E_CLOSED (so many can
 ///         no longer arrive), BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_BUSY
-///         (another thread uses this end; checked rings only), or a handle status
+///         (the receiver feeds a manager, or another thread uses this end of a checked ring), or a handle status
 /// @threadsafety one thread at a time
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -205,23 +207,20 @@ pub extern "C" fn bb_receiver_arm(rx: *mut bb_receiver, bytes: u64) -> bb_status
 /// effect.
 ///
 /// @param rx the receiver
-/// @return BB_OK or a handle status
+/// @return BB_OK, BB_E_BUSY (the receiver feeds a manager: destroy the feed first), or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_receiver_close(rx: *mut bb_receiver) -> bb_status {
-    on("bb_receiver_close", rx, |rx: &Rx| {
-        Rx::close(rx);
-        Ok(())
-    })
+    on("bb_receiver_close", rx, |rx: &Rx| Object::close(rx))
 }
 
 /// Creates a new sender after the old one was destroyed.
 ///
 /// @param rx the receiver
 /// @param sender the handle is written here
-/// @return BB_OK, BB_E_BUSY (the old one is not destroyed, or still has an open span), BB_E_OUT_OF_MEMORY,
-///         BB_E_LIMIT, or a handle status
+/// @return BB_OK, BB_E_BUSY (the old one is not destroyed, or still has an open span; the receiver feeds a
+///         manager), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, or a handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[must_use]
@@ -233,6 +232,7 @@ pub unsafe extern "C" fn bb_receiver_attach_sender(
     on("bb_receiver_attach_sender", rx, |rx: &Rx| {
         // SAFETY: the header requires memory for a handle.
         let out = unsafe { input::output(sender, "sender") }?;
+        rx.check_not_lent()?;
         let slot = ReservedSlot::take()?;
         out.set(slot.fill_boxed(boxed(Tx::attach(rx.ring())?)?) as *mut bb_sender)
     })
@@ -262,7 +262,8 @@ pub unsafe extern "C" fn bb_receiver_stats_get(
 /// BB_E_CLOSED. Bytes not received stay for a receiver that is attached later.
 ///
 /// @param rx the receiver; NULL is a no-op
-/// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
+/// @return BB_OK, BB_E_RECURSIVE (inside a call on it), BB_E_BUSY (it feeds a manager: destroy the feed first), or a
+///         handle status
 /// @threadsafety safe to call from any thread
 /// @since 0.1
 #[unsafe(no_mangle)]

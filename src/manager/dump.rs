@@ -26,7 +26,7 @@ fn dump_manager(shared: &Shared, out: &mut dyn Write) -> std::fmt::Result {
     let ms = |nanoseconds: u64| nanoseconds / 1_000_000;
     writeln!(
         out,
-        "manager #{} '{}': {:?}, epoch {}, {} bytes, {} of at most {} copies, {} leases, {} batches, {} watches, {} bytes queued",
+        "manager #{} '{}': {:?}, epoch {}, {} bytes, {} of at most {} copies, {} leases, {} batches, {} watches, {} feeds, {} bytes queued",
         shared.number,
         shared.label.as_str(),
         shared.progress.state(),
@@ -37,6 +37,7 @@ fn dump_manager(shared: &Shared, out: &mut dyn Write) -> std::fmt::Result {
         shared.copies().leases(),
         shared.batches.load(Relaxed),
         shared.subscribers.count(),
+        shared.feeds.count(),
         shared.log.used() * UNIT_BYTES,
     )?;
     if shared.fields.is_named() {

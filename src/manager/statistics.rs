@@ -41,6 +41,10 @@ counters! {
     in_place,
     /// Updates applied from the log.
     from_log,
+    /// Updates applied from feeds.
+    from_feeds,
+    /// Feeds that stopped at a bad record.
+    feeds_stopped,
     bytes,
     applied_by_worker,
     epochs,
@@ -136,6 +140,10 @@ statistics! {
     /// The minimum age of that lease. Taking a lease reads no clock: its age counts from the first report, error or query that
     /// read it, and is 0 then. The lease may be much older.
     oldest_lease_age_ns: "oldest lease age at least ns",
+    /// Updates applied from feeds.
+    fed_updates: "fed updates",
+    /// Feeds that stopped at a bad record.
+    feeds_stopped: "feeds stopped",
 }
 
 impl ManagerCounters {
@@ -163,7 +171,7 @@ impl ManagerCounters {
 
     /// Updates applied.
     pub(crate) fn updates(&self) -> u64 {
-        self.in_place.get() + self.from_log.get()
+        self.in_place.get() + self.from_log.get() + self.from_feeds.get()
     }
 
     /// A snapshot, with the leases of `copies`.
@@ -195,6 +203,8 @@ impl ManagerCounters {
             oldest_lease_epoch: oldest.map_or(0, |lease| lease.about),
             oldest_lease_thread: oldest.map_or(0, |lease| lease.thread.into()),
             oldest_lease_age_ns: oldest.map_or(0, |lease| lease.age_ns),
+            fed_updates: self.from_feeds.get(),
+            feeds_stopped: self.feeds_stopped.get(),
         }
     }
 }

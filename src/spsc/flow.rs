@@ -138,12 +138,15 @@ pub(crate) fn piece_of_records(record: u64) -> u64 {
     (PIECE / record).max(1) * record
 }
 
-/// The span of memory that an end has lent and that has not ended yet, in the C API.
+/// The span of memory that an end has lent and that has not ended yet, in the C API; or the mark that the end itself is lent.
 #[derive(Debug)]
 pub(crate) struct OpenSpan(
-    /// Its bytes plus one; 0 while no span is open.
+    /// Its bytes plus one; 0 while no span is open; [`LENT`].
     AtomicU64,
 );
+
+/// The end is lent to another object, which moves its bytes. Stands where a span would, so that the short paths check one word.
+const LENT: u64 = u64::MAX;
 
 impl OpenSpan {
     pub(crate) fn new() -> OpenSpan {
@@ -157,7 +160,17 @@ impl OpenSpan {
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        self.0.load(Acquire) != 0
+        !matches!(self.0.load(Acquire), 0 | LENT)
+    }
+
+    /// Whether the end was lent and has not resumed.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.0.load(Acquire) == LENT
+    }
+
+    /// Marks the end as lent, until [`OpenSpan::end`].
+    pub(crate) fn lend(&self) {
+        self.0.store(LENT, Release);
     }
 
     pub(crate) fn open(&self, bytes: u64) {
@@ -176,4 +189,14 @@ impl OpenSpan {
             Some(_) => Ok(()),
         }
     }
+}
+
+#[cold]
+pub(crate) fn is_lent() -> Error {
+    Error::text(Status::Busy, "the receiver feeds a manager; destroy the feed first")
+}
+
+#[cold]
+pub(crate) fn span_is_open() -> Error {
+    Error::text(Status::State, "a peeked span is open; consume it first, 0 bytes to leave all")
 }

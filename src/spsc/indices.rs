@@ -67,6 +67,16 @@ impl Indices {
         self.window
     }
 
+    /// The count of bytes sent.
+    pub(crate) fn sent(&self) -> u64 {
+        self.tail.load(Acquire)
+    }
+
+    /// The count of bytes received.
+    pub(crate) fn received(&self) -> u64 {
+        self.head.load(Acquire)
+    }
+
     /// Bytes that have been sent and not received.
     pub(crate) fn used(&self) -> u64 {
         let head = self.head.load(Acquire);
@@ -267,6 +277,12 @@ impl ConsumerIndex {
     #[inline(always)]
     pub(crate) fn next(&self) -> u64 {
         self.next.load(Relaxed)
+    }
+
+    /// Continues where another consumer of this side has stopped.
+    pub(crate) fn resume(&self, indices: &Indices) {
+        self.next.store(indices.head.load(Acquire), Relaxed);
+        self.tail.store(indices.tail.load(Acquire), Relaxed);
     }
 
     /// Bytes that can be received by the cached indices. Never more than the capacity.

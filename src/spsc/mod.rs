@@ -7,7 +7,8 @@
 //! oldest records. [`Receiver::into_stream`] makes a stream of chunks, buffers that the caller keeps as long as it likes.
 //!
 //! Modules, lowest first: `copy`, `indices` (how bytes are handed over), `flow` (outcomes of calls), `statistics`, `wait_side` (how a side
-//! sleeps and is woken), `backoff`, `ring` (the shared state), `tx` and `rx` (the ends that both APIs share), `adaptive_size`, `pool` and
+//! sleeps and is woken), `backoff`, `ring` (the shared state), `tx` and `rx` (the ends that both APIs share),
+//! `lent_receiver` (what receives in place of a receiver that is lent), `adaptive_size`, `pool` and
 //! `source` (the stream that both APIs share), `stream`, `sender` and `receiver` (the Rust API).
 
 pub(crate) mod adaptive_size;
@@ -15,6 +16,7 @@ pub(crate) mod backoff;
 pub(crate) mod copy;
 pub(crate) mod flow;
 pub(crate) mod indices;
+pub(crate) mod lent_receiver;
 pub(crate) mod pool;
 pub(crate) mod receiver;
 pub(crate) mod ring;

@@ -28,7 +28,7 @@ use crate::sys::clock::Timeout;
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Receiver(pub(super) Box<Rx>);
+pub struct Receiver(pub(crate) Box<Rx>);
 
 impl Receiver {
     /// Bytes that the ring holds.

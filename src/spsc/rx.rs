@@ -10,7 +10,8 @@ use crate::error::{Error, Result, Status};
 use crate::spsc::backoff::Backoff;
 use crate::spsc::copy::{PIECE, SHORT, copy};
 use crate::spsc::flow::{
-    Flow, Moved, OpenSpan, ThreadCheck, bytes_to_await, check_min, check_whole, piece_of_records, records_in,
+    Flow, Moved, OpenSpan, ThreadCheck, bytes_to_await, check_min, check_whole, is_lent, piece_of_records,
+    records_in, span_is_open,
 };
 use crate::spsc::indices::ConsumerIndex;
 use crate::spsc::ring::{OrphanedSpan, Ring};
@@ -24,9 +25,9 @@ use crate::sys::clock::{Deadline, Timeout};
 pub(crate) struct Rx {
     consumer: ConsumerIndex,
     backoff: Backoff,
-    span: OpenSpan,
+    pub(super) span: OpenSpan,
     closed: AtomicBool,
-    check: ThreadCheck,
+    pub(super) check: ThreadCheck,
     /// Checked, or overwriting: the short path is not taken.
     slow_only: bool,
     /// The ring's memory, and the mask that makes an offset of an index.
@@ -166,6 +167,7 @@ impl Rx {
     /// Ends the span and gives its first `bytes` back.
     pub(crate) fn consume(&self, bytes: u64) -> Result<Flow> {
         let _inside = self.check.enter()?;
+        self.check_not_lent()?;
         self.span.check(bytes, "no span is peeked", "more than was peeked")?;
         check_whole(bytes, self.ring.record)?;
         self.span.end();
@@ -218,6 +220,7 @@ impl Rx {
     /// Waits until `bytes` are available, or all that the ring holds.
     pub(crate) fn wait_readable(&self, bytes: u64, timeout: Timeout) -> Result<Flow> {
         let _inside = self.check.enter()?;
+        self.check_not_lent()?;
         self.wait_for(bytes, Deadline::after(timeout))
     }
 
@@ -230,6 +233,7 @@ impl Rx {
     /// Makes the descriptor readable when `bytes` are available. [`Flow::Empty`]: it is armed. Else the condition holds now.
     pub(crate) fn arm(&self, bytes: u64) -> Result<Flow> {
         let _inside = self.check.enter()?;
+        self.check_not_lent()?;
         let bytes = bytes_to_await(bytes, self.ring.capacity(), self.ring.record);
         let flow = self.ring.receiver.arm(self.required_tail(bytes), || self.readable(bytes))?;
         Ok(flow.unwrap_or(Flow::Empty))
@@ -272,14 +276,17 @@ impl Rx {
         self.ring.receiver.wake_all();
     }
 
-    /// Refuses to make a stream of an end that is in use.
-    pub(crate) fn check_idle(&self) -> Result<()> {
-        let _inside = self.check.enter()?;
-        self.check_no_span()?;
-        match self.ring.receiver.try_wait() {
-            Some(_) => Ok(()),
-            None => Err(Error::text(Status::Busy, "a thread waits on the receiver")),
+    /// Refuses a call while the end is lent. After the loan the end resumes.
+    pub(crate) fn check_not_lent(&self) -> Result<()> {
+        if !self.span.is_lent() {
+            return Ok(());
         }
+        if self.ring.receiver.is_lent() {
+            return Err(is_lent());
+        }
+        self.consumer.resume(&self.ring.indices);
+        self.span.end();
+        Ok(())
     }
 
     /// The span that is still open when the end is destroyed.
@@ -289,7 +296,8 @@ impl Rx {
 
     pub(crate) fn statistics(&self) -> EndStatistics {
         let skipped = self.counters.overwritten.get();
-        let bytes = self.consumer.next().wrapping_sub(self.first).wrapping_sub(skipped);
+        let next = if self.span.is_lent() { self.ring.indices.received() } else { self.consumer.next() };
+        let bytes = next.wrapping_sub(self.first).wrapping_sub(skipped);
         let lost = match self.ring.record {
             0 => 0,
             _ => records_in(skipped + self.consumer.overwritten(&self.ring.indices), self.ring.record),
@@ -302,8 +310,15 @@ impl Rx {
     }
 
     #[inline(always)]
-    fn check_no_span(&self) -> Result<()> {
-        if self.span.bits() == 0 { Ok(()) } else { Err(span_is_open()) }
+    pub(super) fn check_no_span(&self) -> Result<()> {
+        if self.span.bits() == 0 { Ok(()) } else { self.check_no_span_slow() }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn check_no_span_slow(&self) -> Result<()> {
+        self.check_not_lent()?;
+        if self.span.is_open() { Err(span_is_open()) } else { Ok(()) }
     }
 
     /// # Safety
@@ -466,11 +481,6 @@ impl Rx {
             self.counters.wakes.add(1);
         }
     }
-}
-
-#[cold]
-fn span_is_open() -> Error {
-    Error::text(Status::State, "a peeked span is open; consume it first, 0 bytes to leave all")
 }
 
 impl Drop for Rx {

@@ -1,8 +1,9 @@
-//! Sleeping, waking and closing of one side of a ring: a futex, an optional descriptor, one waiting thread a side.
+//! Sleeping, waking and closing of one side of a ring: a futex, an optional descriptor, an optional waker, one waiting thread a side.
 //!
 //! Each side of a ring has a [`WaitSide`]. A receiver sleeps on its own until the sender's index (`tail`) reaches a threshold, a
 //! sender until the receiver's (`head`) does. Each time a side has moved its index it calls [`WaitSide::signal`] of the *other* side:
-//! one load if no thread sleeps there, else a wake-up if the index has reached the threshold.
+//! one load if no thread sleeps there, else a wake-up if the index has reached the threshold. Event loops wait by the descriptor,
+//! tasks and the feeds of managers by the waker; each of the three has a threshold of its own.
 //!
 //! This is an event count with a threshold. The waiter stores its threshold, announces itself in `word`, passes the rare side of
 //! the asymmetric barrier and checks once more before it sleeps. The other side moves its index, passes the frequent side and
@@ -10,6 +11,7 @@
 //! sleeper is woken once. The model checker compiles this file.
 
 use std::os::fd::RawFd;
+use std::task::Waker;
 
 use crate::error::{Error, Result, Status};
 use crate::spsc::flow::Flow;
@@ -27,6 +29,10 @@ use crate::sys::futex;
 const ASLEEP: u32 = 1;
 /// The descriptor becomes readable when the other index reaches `armed_for`.
 const ARMED: u32 = 2;
+/// The waker is called when the other index reaches `called_for`.
+const CALLED: u32 = 16;
+/// Another object moves the bytes of the end of this side.
+const LENT: u32 = 32;
 /// The side moves no more bytes.
 const CLOSED: u32 = 4;
 /// The end of this side has been destroyed: another end may be attached.
@@ -41,8 +47,11 @@ pub(crate) struct WaitSide {
     has_waiter: AtomicBool,
     asleep_for: AtomicU64,
     armed_for: AtomicU64,
+    called_for: AtomicU64,
     /// Made when first asked for.
     descriptor: Mutex<Option<Descriptor>>,
+    /// Taken by the thread that calls it.
+    waker: Mutex<Option<Waker>>,
 }
 
 /// The right to wait on a side. One thread has it at a time.
@@ -74,6 +83,7 @@ impl WaitSide {
         match self.word.load(Relaxed) {
             word if word & DESTROYED != 0 => "destroyed",
             word if word & CLOSED != 0 => "closed",
+            word if word & LENT != 0 => "lent to a feed",
             _ if self.has_waiter.load(Relaxed) => "waiting",
             _ => "open",
         }
@@ -86,7 +96,24 @@ impl WaitSide {
 
     /// Marks the end of this side as destroyed.
     pub(crate) fn mark_destroyed(&self) {
-        self.word.store(CLOSED | DESTROYED, Release);
+        // The end is closed, so no thread announces anything any more.
+        self.word.fetch_and(CLOSED | LENT, Relaxed);
+        self.word.fetch_or(CLOSED | DESTROYED, Release);
+    }
+
+    /// Lends the end of this side to another object. False if it is lent already.
+    pub(crate) fn lend(&self) -> bool {
+        self.word.fetch_or(LENT, Relaxed) & LENT == 0
+    }
+
+    /// Whether the end is lent. If not, what the borrower did is visible.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.word.load(Acquire) & LENT != 0
+    }
+
+    /// Ends the loan.
+    pub(crate) fn end_loan(&self) {
+        self.word.fetch_and(!LENT, Release);
     }
 
     /// Opens the side for a new end. False unless the old end was destroyed.
@@ -99,7 +126,7 @@ impl WaitSide {
     #[inline(always)]
     pub(crate) fn signal(&self, index: u64) -> bool {
         light();
-        self.word.load(Relaxed) & (ASLEEP | ARMED) != 0 && self.wake(|needed| reached(index, needed))
+        self.word.load(Relaxed) & (ASLEEP | ARMED | CALLED) != 0 && self.wake(|needed| reached(index, needed))
     }
 
     /// Wakes what waits on the side whatever its threshold: one of the two sides has closed.
@@ -117,13 +144,17 @@ impl WaitSide {
             word & bit != 0 && enough(needed.load(Relaxed)) && self.word.fetch_and(!bit, AcqRel) & bit != 0
         };
         let (asleep, armed) = (take(ASLEEP, &self.asleep_for), take(ARMED, &self.armed_for));
+        let called = take(CALLED, &self.called_for);
         if asleep {
             futex::wake(&self.word, 1);
         }
         if armed {
             self.set_descriptor();
         }
-        asleep || armed
+        if called {
+            self.call_waker();
+        }
+        asleep || armed || called
     }
 
     /// Takes the right to wait. None while another thread has it.
@@ -228,6 +259,46 @@ impl WaitSide {
             self.set_descriptor();
         }
         Ok(flow)
+    }
+
+    /// What `ready` returns now. If that is None, `waker` is called once when the other index reaches `needed`, or when one of the
+    /// sides closes. It replaces the waker that was set before.
+    ///
+    /// A call may come late, after another `set_waker`, and then takes that waker. A thread or task that is called therefore checks the
+    /// condition again, and sets the waker again if it does not hold.
+    pub(crate) fn set_waker(
+        &self,
+        needed: u64,
+        waker: &Waker,
+        ready: impl Fn() -> Option<Flow>,
+    ) -> Option<Flow> {
+        // The old one is dropped after the lock is released: it may belong to foreign code.
+        let old = self.waker.lock().replace(waker.clone());
+        drop(old);
+        self.called_for.store(needed, Relaxed);
+        self.word.fetch_or(CALLED, Release);
+        heavy();
+        let known = ready();
+        if known.is_some() {
+            self.word.fetch_and(!CALLED, Relaxed);
+        }
+        known
+    }
+
+    /// Drops the waker. A thread that has taken it already may still call it.
+    pub(crate) fn clear_waker(&self) {
+        self.word.fetch_and(!CALLED, Relaxed);
+        let old = self.waker.lock().take();
+        drop(old);
+    }
+
+    #[cold]
+    fn call_waker(&self) {
+        // Called without the lock: the waker may set itself again.
+        let waker = self.waker.lock().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     fn set_descriptor(&self) {

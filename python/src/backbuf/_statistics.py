@@ -53,6 +53,10 @@ class Statistics(HtmlFields):
     """A lower bound of the age of that lease: it counts from the first report, error or query that included the lease,
     which reads 0.
     """
+    fed_updates: int
+    """Updates applied from feeds."""
+    feeds_stopped: int
+    """Feeds that stopped at a bad record."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ use crate::error::Label;
 use crate::manager::copies::copies::{CopyMemory, StateCopies};
 use crate::manager::copies::front_count::MAX_COPIES;
 use crate::manager::core::applier::{Applied, Applier, Panicked};
+use crate::manager::core::feeds::{FeedTarget, Postponed};
 use crate::manager::core::op::Op;
 use crate::manager::core::shared::Shared;
 use crate::manager::core::tasks::BackendWork;
@@ -125,6 +126,40 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Drains every feed up to its end as it is now. Requires the role.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn drain_feeds(
+        &self,
+        applier: &mut Applier,
+        budget: &mut u64,
+        holder: RoleHolder,
+    ) -> HolderResult<()> {
+        let mut target = FeedTarget {
+            fields: &self.fields,
+            applier,
+            budget,
+            make_ready: &|applier| self.prepare(applier),
+            log: &|level, text| self.record(level, text),
+            updates: 0,
+            bytes: 0,
+            stopped: 0,
+        };
+        let result = self.feeds.try_for_each(|source| source.drain(&mut target));
+        let FeedTarget { updates, bytes, stopped, .. } = target;
+        self.counters.from_feeds.add(updates);
+        self.counters.bytes.add(bytes);
+        self.counters.feeds_stopped.add(stopped);
+        if holder == RoleHolder::Worker {
+            self.counters.applied_by_worker.add(updates);
+        }
+        result.map_err(|postponed| match (postponed, holder) {
+            (Postponed::Pinned, _) => Blocked::Pinned,
+            (Postponed::Budget, RoleHolder::Caller) => Blocked::Worker,
+            (Postponed::Budget, RoleHolder::Worker) => Blocked::Late,
+        })
     }
 
     /// Applies the whole log within the budget of a caller. Requires the role.

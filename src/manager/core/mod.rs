@@ -6,6 +6,7 @@ pub(crate) mod call_wait;
 pub(crate) mod callback;
 pub(crate) mod drain;
 pub(crate) mod enqueue;
+pub(crate) mod feeds;
 pub(crate) mod op;
 pub(crate) mod progress;
 pub(crate) mod publish;

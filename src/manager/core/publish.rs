@@ -30,7 +30,9 @@ impl Shared {
         }
         // SAFETY: the role is held.
         let applier = unsafe { self.applier() };
-        let current = self.log.open_and_ends_at(applier.head);
+        let current = self.log.open_and_ends_at(applier.head)
+            && (self.feeds.is_empty()
+                || self.drain_feeds(applier, &mut self.caller_budget(), RoleHolder::Caller).is_ok());
         // One step of copy-forward is faster than any other way; an upload is left to the worker.
         let done =
             current && (!applier.changed() || !settings.on_device && applier.forward.copy_step(COPY_STEP));
@@ -64,6 +66,10 @@ impl Shared {
         let tickets = self.tasks.completable(self.progress.last_number());
         let to = self.log.tail();
         self.drain(applier, to, budget, holder)?;
+        // After `tickets` was read, so that what was committed before one of them was issued is seen.
+        if !self.feeds.is_empty() {
+            self.drain_feeds(applier, budget, holder)?;
+        }
         if tickets <= self.progress.completed_by_holder() {
             return Err(Blocked::Tasks);
         }

@@ -15,6 +15,7 @@ use crate::manager::copies::device_copies::DeviceCopies;
 use crate::manager::core::applier::Applier;
 use crate::manager::core::back_reservation::BackReservation;
 use crate::manager::core::callback;
+use crate::manager::core::feeds::Feeds;
 use crate::manager::core::progress::Progress;
 use crate::manager::core::role::Role;
 use crate::manager::core::tasks::Tasks;
@@ -64,6 +65,7 @@ pub(crate) struct Shared {
     pub(crate) tasks: Tasks,
     pub(crate) waiters: Waiters,
     pub(crate) subscribers: Subscribers,
+    pub(crate) feeds: Feeds,
     pub(crate) worker: WorkerState,
     pub(crate) reservation: BackReservation,
     /// Batches that are neither committed nor dropped.
@@ -132,6 +134,7 @@ impl Shared {
             tasks: Tasks::new(),
             waiters: Waiters::new(),
             subscribers: Subscribers::new(),
+            feeds: Feeds::new(),
             worker,
             reservation: BackReservation::default(),
             batches: AtomicU32::new(0),

@@ -20,6 +20,7 @@ use crate::sys::clock::{Deadline, now};
 struct Accepted {
     in_place: u64,
     queued: u64,
+    fed: (u64, u64),
     tasks: u64,
 }
 
@@ -83,6 +84,7 @@ impl Shared {
         Accepted {
             in_place: self.counters.in_place.get(),
             queued: self.log.tail(),
+            fed: self.feeds.committed(),
             tasks: self.tasks.begun(),
         }
     }

@@ -12,6 +12,7 @@ use crate::manager::core::drain::{Blocked, RoleHolder};
 use crate::manager::core::progress::ManagerState;
 use crate::manager::core::shared::Shared;
 use crate::manager::core::worker_state::duty;
+use crate::sync::wait::spin;
 use crate::sync::wait_check::Stop;
 use crate::sys::clock::{Deadline, nap, now};
 use crate::sys::thread::{self, Thread};
@@ -75,6 +76,9 @@ fn schedule(shared: &Shared, priority: Priority, affinity: u64) {
         }
     }
 }
+
+/// Bytes of feeds that the worker applies while it holds the role once.
+const FEED_BUDGET: u64 = 1 << 20;
 
 /// How long a copy beyond the second is unused before its memory is freed.
 const UNUSED_NS: u64 = 1_000_000_000;
@@ -145,8 +149,19 @@ impl<'a> Worker<'a> {
         let all = &mut { u64::MAX };
         let result = if self.has_tickets() {
             shared.attempt(applier, all, RoleHolder::Worker, Deadline::NEVER)
-        } else if duties & duty::DRAIN != 0 && shared.progress.state() != ManagerState::Poisoned {
-            shared.drain(applier, shared.log.tail(), all, RoleHolder::Worker)
+        } else if duties & (duty::DRAIN | duty::FEED) != 0
+            && shared.progress.state() != ManagerState::Poisoned
+        {
+            let mut drain = |applier: &mut Applier| match duties & duty::DRAIN {
+                0 => Ok(()),
+                _ => shared.drain(applier, shared.log.tail(), all, RoleHolder::Worker),
+            };
+            // Bounded, so that threads that wait for the role get it in between.
+            let feed = |applier: &mut Applier| match duties & duty::FEED {
+                0 => Ok(()),
+                _ => shared.drain_feeds(applier, &mut { FEED_BUDGET }, RoleHolder::Worker),
+            };
+            drain(applier).and_then(|()| feed(applier))
         } else {
             Ok(())
         };
@@ -156,6 +171,9 @@ impl<'a> Worker<'a> {
         shared.role.release();
         shared.waiters.signal();
         self.finish_callbacks();
+        if duties & duty::FEED != 0 && result != Err(Blocked::Pinned) {
+            self.expect_feeds(result == Err(Blocked::Late));
+        }
         match result {
             Err(Blocked::Pinned) => self.wait_for_release(duties),
             Err(Blocked::Uncommitted) => {
@@ -233,11 +251,25 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Comes back if a feed has more, else has the feeds wake the worker. Spins for a moment first: a wake-up costs the sender
+    /// a system call.
+    fn expect_feeds(&self, has_more: bool) {
+        let shared = self.shared;
+        if shared.progress.has_ended() {
+            return;
+        }
+        let before = shared.feeds.committed();
+        let more = || (shared.feeds.committed() != before || self.has_work()).then_some(());
+        if has_more || spin(more).is_some() || shared.feeds.any_ready_or_all_wake() {
+            shared.worker.add(duty::FEED);
+        }
+    }
+
     /// Sleeps until a lease is released, and keeps the duty to drain.
     fn wait_for_release(&mut self, duties: u32) {
         let shared = self.shared;
         self.manage_copies();
-        shared.worker.add(duties & duty::DRAIN);
+        shared.worker.add(duties & (duty::DRAIN | duty::FEED));
         let free = || shared.copies().request_free_copy(shared.settings.max_copies);
         if free() {
             nap(20_000);

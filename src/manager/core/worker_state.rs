@@ -21,6 +21,8 @@ pub(crate) mod duty {
     pub(crate) const STOP: u32 = 16;
     /// Copies were added or ran out: report that, and later free the memory of unused ones.
     pub(crate) const COPIES: u32 = 32;
+    /// Drain the feeds, and have them wake the worker again.
+    pub(crate) const FEED: u32 = 64;
 }
 
 /// The state of one worker thread.

@@ -71,7 +71,7 @@ fn generate(root: &Path) -> Result<String, Box<dyn Error>> {
 }
 
 /// The files of src/ffi with C declarations, in the order of the header.
-const PARTS: [&str; 35] = [
+const PARTS: [&str; 36] = [
     "handle",
     "status",
     "callback",
@@ -99,6 +99,7 @@ const PARTS: [&str; 35] = [
     "spsc",
     "sender",
     "receiver",
+    "feed",
     "stream",
     "registry_buffer",
     "registry",
