@@ -28,6 +28,14 @@
  * - A callback is a function, its user_data and, where the library keeps it, a function that releases user_data: it is called
  *   exactly once, after the last call of the callback has returned. The library holds no lock during a callback. A callback
  *   must not throw, longjmp or end its thread. A call that fails keeps nothing: user_data stays the caller's.
+ * - Every function exists since version 0.1 and may be called from any thread, unless its documentation says otherwise.
+ * - The realtime line of a function says what a call costs a real-time thread: in the worst case first, then under conditions.
+ *   A cost has three parts. Progress: "wait-free" (a bounded number of steps), "lock-free" (a step is repeated only when another
+ *   thread has progressed), "may spin" (polls for some microseconds), "may block" (may sleep, or wait for a lock). System calls:
+ *   "no" or "may make a". Allocation: whether memory is taken or freed, which may take the allocator's lock. Not included: the
+ *   first call of a thread and its first lease, which allocate and make system calls; page faults; the clock, on systems that
+ *   read it by a system call; callbacks and the log function of the program; calls that are refused because of a handle. An
+ *   end of a ring "only polls" while it neither waits, nor has armed its descriptor, nor feeds a manager.
  * - Only bb_debug_dump_fd() is async-signal-safe. A panic inside the library is returned as BB_E_PANIC.
  */
 
@@ -3003,8 +3011,7 @@ extern "C" {
  * @param drop the drop function of all callbacks of the runtime
  * @return BB_OK, BB_E_CLOSED (the callbacks with this drop function have ended: a new runtime needs another one),
  *         BB_E_LIMIT (256 have been announced), BB_E_OUT_OF_MEMORY, BB_E_UNSUPPORTED, BB_E_NULL
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, may make a system call, no allocation
  */
 BB_API bb_status bb_begin_callbacks(bb_drop_fn drop);
 
@@ -3022,8 +3029,7 @@ BB_API bb_status bb_begin_callbacks(bb_drop_fn drop);
  * @return BB_OK, BB_E_TIMEOUT (one is still running, perhaps the caller's own; no other one begins),
  *         BB_E_INTERRUPTED (the same), BB_E_STATE (the function was not announced in this process: nothing has
  *         ended), BB_E_NULL
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, no allocation
  */
 BB_API bb_status bb_end_callbacks(bb_drop_fn drop, uint64_t timeout);
 
@@ -3032,8 +3038,7 @@ BB_API bb_status bb_end_callbacks(bb_drop_fn drop, uint64_t timeout);
  * `BB_VERSION_MAJOR`, `BB_VERSION_MINOR` and `BB_VERSION_PATCH`.
  *
  * @return the version
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, no allocation
  */
 BB_API uint32_t bb_version(void);
 
@@ -3041,8 +3046,7 @@ BB_API uint32_t bb_version(void);
  * Returns version, target and profile of the build. Contains no date and no path.
  *
  * @return a static NUL-terminated string
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, no allocation
  */
 BB_API const char *bb_build_info(void);
 
@@ -3052,8 +3056,7 @@ BB_API const char *bb_build_info(void);
  *
  * @param status a status, or any other number
  * @return a static NUL-terminated string
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, no allocation
  */
 BB_API const char *bb_status_string(int32_t status);
 
@@ -3064,8 +3067,8 @@ BB_API const char *bb_status_string(int32_t status);
  * leaves it unchanged.
  *
  * @return a NUL-terminated string of at most 511 bytes, valid until this thread's next refused call
+ * @realtime wait-free, no system call, no allocation
  * @threadsafety safe to call from any thread; each has its own message
- * @since 0.1
  */
 BB_API const char *bb_last_error(void);
 
@@ -3083,8 +3086,7 @@ BB_API const char *bb_last_error(void);
  * @param drop releases `user_data`, or NULL
  * @return BB_OK, BB_E_ARGUMENT (unknown level), BB_E_RECURSIVE (called from inside the function), BB_E_OUT_OF_MEMORY,
  *         BB_E_UNSUPPORTED
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_set_log(uint32_t level, bb_log_fn function, void *user_data, bb_drop_fn drop);
 
@@ -3100,8 +3102,7 @@ BB_API bb_status bb_set_log(uint32_t level, bb_log_fn function, void *user_data,
  * @param records capacity of the queue, 1 to 65536 records of about 1.1 KiB each
  * @return BB_OK, BB_E_ARGUMENT (unknown level), BB_E_RANGE (records), BB_E_RECURSIVE (called from inside a log function),
  *         BB_E_OUT_OF_MEMORY, BB_E_UNSUPPORTED
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_set_log_queue(uint32_t level, uint64_t records);
 
@@ -3113,8 +3114,8 @@ BB_API bb_status bb_set_log_queue(uint32_t level, uint64_t records);
  * @param record output, `struct_size` bytes
  * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (no queue is set, or it has ended and is empty), BB_E_INTERRUPTED,
  *         BB_E_VERSION (struct_size), BB_E_NULL
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread; each record goes to one of them
- * @since 0.1
  */
 BB_API bb_status bb_log_next(uint64_t timeout, uint32_t struct_size, bb_log_record *record);
 
@@ -3130,8 +3131,8 @@ BB_API bb_status bb_log_next(uint64_t timeout, uint32_t struct_size, bb_log_reco
  *
  * @param flags `BB_WAIT_INTERRUPTIBLE` or 0
  * @return BB_OK, BB_E_ARGUMENT (unknown flags)
+ * @realtime wait-free, no system call, no allocation
  * @threadsafety safe to call from any thread; applies to the calling thread
- * @since 0.1
  */
 BB_API bb_status bb_set_wait_flags(uint32_t flags);
 
@@ -3152,8 +3153,8 @@ BB_API bb_status bb_set_wait_flags(uint32_t flags);
  * @param user_data passed to it
  * @param previous the previous wait check is written here, so that it can be restored; may be NULL
  * @return BB_OK
+ * @realtime wait-free, no system call, no allocation
  * @threadsafety safe to call from any thread; applies to the calling thread
- * @since 0.1
  */
 BB_API bb_status bb_set_wait_check(bb_wait_check_fn function, void *user_data, bb_wait_check *previous);
 
@@ -3163,8 +3164,7 @@ BB_API bb_status bb_set_wait_check(bb_wait_check_fn function, void *user_data, b
  * @param write takes the text in pieces, on the calling thread; must not call this library
  * @param user_data passed to `write`
  * @return BB_OK, BB_E_NULL
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_debug_dump(bb_write_fn write, void *user_data);
 
@@ -3174,8 +3174,8 @@ BB_API bb_status bb_debug_dump(bb_write_fn write, void *user_data);
  *
  * @param fd an open descriptor, such as 2
  * @return BB_OK, BB_E_ARGUMENT (it cannot be written to)
+ * @realtime may block, may make a system call, no allocation
  * @threadsafety safe to call from any thread, and async-signal-safe
- * @since 0.1
  */
 BB_API bb_status bb_debug_dump_fd(int32_t fd);
 
@@ -3184,8 +3184,8 @@ BB_API bb_status bb_debug_dump_fd(int32_t fd);
  *
  * @param handle any value
  * @return BB_OK, BB_E_NULL, BB_E_HANDLE (not this copy's), BB_E_STALE, BB_E_FORKED
+ * @realtime wait-free, no system call, no allocation
  * @threadsafety safe to call from any thread; the result may be outdated when it returns
- * @since 0.1
  */
 BB_API bb_status bb_handle_check(const void *handle);
 
@@ -3194,8 +3194,7 @@ BB_API bb_status bb_handle_check(const void *handle);
  *
  * @param config output
  * @return BB_OK, BB_E_NULL
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, no allocation
  */
 BB_API bb_status bb_manager_config_init(bb_manager_config *config);
 
@@ -3222,8 +3221,7 @@ BB_API bb_status bb_manager_config_init(bb_manager_config *config);
  *         overflows), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (threads, handles, more bytes than a
  *         buffer of the device can have), BB_E_UNSUPPORTED; with a `config.device` also a device status, or a handle
  *         status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_manager_create(uint32_t dtype, uint32_t ndim, const uint64_t *shape, const bb_manager_config *config, bb_manager **manager);
 
@@ -3239,8 +3237,7 @@ BB_API BB_MUST_USE bb_status bb_manager_create(uint32_t dtype, uint32_t ndim, co
  * @return BB_OK, BB_E_TIMEOUT, BB_E_PINNED (leases hold every copy, and updates wait for one), BB_E_STALLED
  *         (outlasted the watchdog), BB_E_STATE (this thread has the back copy reserved), BB_E_INTERRUPTED,
  *         BB_E_CLOSED, BB_E_RECURSIVE, BB_E_POISONED, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_manager_trim(bb_manager *m, uint64_t timeout);
 
@@ -3251,8 +3248,7 @@ BB_API bb_status bb_manager_trim(bb_manager *m, uint64_t timeout);
  * @param m the manager
  * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
  * @return BB_OK (also when it is closed already), and what `bb_manager_synchronize()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_manager_close(bb_manager *m, uint64_t timeout);
 
@@ -3268,8 +3264,8 @@ BB_API bb_status bb_manager_close(bb_manager *m, uint64_t timeout);
  * @param m the manager; NULL is a no-op
  * @return BB_OK, BB_E_INTERRUPTED, BB_E_RECURSIVE (called from one of its own callbacks, or inside a call on it),
  *         BB_E_STALE (also for all but one of several threads that destroy it), or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
- * @since 0.1
  */
 BB_API bb_status bb_manager_destroy(bb_manager *m);
 
@@ -3285,8 +3281,8 @@ BB_API bb_status bb_manager_destroy(bb_manager *m);
  * @return BB_OK, BB_E_STALLED (a callback still runs), BB_E_INTERRUPTED (the same; a signal or the wait check ended the
  *         wait), BB_E_RECURSIVE (called from one of its own callbacks, or inside a call on it), BB_E_STALE (also for
  *         all but one of several threads that destroy it), or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
- * @since 0.1
  */
 BB_API bb_status bb_manager_destroy_within(bb_manager *m, uint64_t timeout);
 
@@ -3312,8 +3308,8 @@ BB_API bb_status bb_manager_destroy_within(bb_manager *m, uint64_t timeout);
  *         again), BB_E_DEVICE_LOST (of a manager on a device), BB_E_OUT_OF_MEMORY (of its device), BB_E_STATE (this
  *         thread has reserved the back copy), BB_E_CLOSED, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, or a
  *         handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread, any number at once
- * @since 0.1
  */
 BB_API bb_status bb_manager_synchronize(bb_manager *m, uint64_t timeout);
 
@@ -3323,8 +3319,8 @@ BB_API bb_status bb_manager_synchronize(bb_manager *m, uint64_t timeout);
  * @param m the manager
  * @param ticket the ticket of the publish is written here, for `bb_manager_wait()`; never 0
  * @return BB_OK, BB_E_CLOSED, BB_E_POISONED, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate; lock-free, may make a system call, no allocation if
+ *           `worker` is `BB_WORKER_ONLY`
  */
 BB_API bb_status bb_manager_synchronize_async(bb_manager *m, uint64_t *ticket);
 
@@ -3337,8 +3333,8 @@ BB_API bb_status bb_manager_synchronize_async(bb_manager *m, uint64_t *ticket);
  * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
  * @param epoch an epoch that contains the updates is written here; may be NULL
  * @return BB_OK, BB_E_ARGUMENT (not a ticket of this manager), and what `bb_manager_synchronize()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate; wait-free, no system call, no allocation if the
+ *           ticket is completed, or the timeout is 0 and no publish has failed
  */
 BB_API bb_status bb_manager_wait(bb_manager *m, uint64_t ticket, uint64_t timeout, uint64_t *epoch);
 
@@ -3357,8 +3353,9 @@ BB_API bb_status bb_manager_wait(bb_manager *m, uint64_t ticket, uint64_t timeou
  * @return BB_OK, BB_E_TIMEOUT (not decided yet; `poll_after_ns` is set), BB_E_PINNED, BB_E_STALLED, BB_E_BACKEND,
  *         BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_ARGUMENT (not a ticket of this manager), BB_E_CLOSED,
  *         BB_E_POISONED, or a handle status
+ * @realtime may block, may make a system call, no allocation; lock-free, no system call, no allocation if no
+ *           publish has failed and the watchdog has not expired
  * @threadsafety safe to call from any thread; one thread at a time for a `poll`
- * @since 0.1
  */
 BB_API bb_status bb_manager_poll_ticket(bb_manager *m, uint64_t ticket, bb_ticket_poll *poll, uint64_t *epoch);
 
@@ -3370,8 +3367,8 @@ BB_API bb_status bb_manager_poll_ticket(bb_manager *m, uint64_t ticket, bb_ticke
  * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
  * @param epoch the newest epoch is written here
  * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate; wait-free, no system call, no allocation if a later
+ *           epoch is published already
  */
 BB_API bb_status bb_manager_wait_epoch(bb_manager *m, uint64_t after, uint64_t timeout, uint64_t *epoch);
 
@@ -3384,8 +3381,9 @@ BB_API bb_status bb_manager_wait_epoch(bb_manager *m, uint64_t after, uint64_t t
  * @return BB_OK, BB_E_ALIGN, BB_E_RANGE (beyond the field's end, no such field), BB_E_ARGUMENT (reserved), BB_E_FULL (no space, and the timeout is 0), BB_E_TIMEOUT, BB_E_PINNED
  *         (leases hold every other copy and the queue is full), BB_E_STALLED, BB_E_CLOSED, BB_E_OUT_OF_MEMORY
  *         (larger than the queue), BB_E_INTERRUPTED, BB_E_POISONED, or a handle status
+ * @realtime may block, may make a system call, may allocate; lock-free, no system call, no allocation if `worker`
+ *           is `BB_WORKER_ONLY`, the timeout is 0 and the queue is at most half full
  * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
- * @since 0.1
  */
 BB_API bb_status bb_manager_enqueue_update(bb_manager *m, const bb_update *update, uint64_t timeout);
 
@@ -3397,8 +3395,8 @@ BB_API bb_status bb_manager_enqueue_update(bb_manager *m, const bb_update *updat
  * @param count the number of updates; may be 0
  * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
  * @return what `bb_manager_enqueue_update()` returns; one bad update refuses them all
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
- * @since 0.1
  */
 BB_API bb_status bb_manager_enqueue_updates(bb_manager *m, const bb_update *updates, uint64_t count, uint64_t timeout);
 
@@ -3412,8 +3410,9 @@ BB_API bb_status bb_manager_enqueue_updates(bb_manager *m, const bb_update *upda
  * @param element one element, of any alignment
  * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
  * @return what `bb_manager_enqueue_update()` returns
+ * @realtime may block, may make a system call, may allocate; lock-free, no system call, no allocation if `worker`
+ *           is `BB_WORKER_ONLY`, the timeout is 0 and the queue is at most half full
  * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
- * @since 0.1
  */
 BB_API bb_status bb_manager_enqueue_fill(bb_manager *m, uint32_t field, uint64_t byte_offset, uint64_t count, const void *element, uint64_t timeout);
 
@@ -3424,8 +3423,9 @@ BB_API bb_status bb_manager_enqueue_fill(bb_manager *m, uint32_t field, uint64_t
  * @param region the region and its data
  * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
  * @return BB_E_ARGUMENT (a step of 0), and what `bb_manager_enqueue_update()` returns
+ * @realtime may block, may make a system call, may allocate; lock-free, no system call, no allocation if `worker`
+ *           is `BB_WORKER_ONLY`, the timeout is 0 and the queue is at most half full
  * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
- * @since 0.1
  */
 BB_API bb_status bb_manager_enqueue_region(bb_manager *m, const bb_region *region, uint64_t timeout);
 
@@ -3443,8 +3443,8 @@ BB_API bb_status bb_manager_enqueue_region(bb_manager *m, const bb_region *regio
  * @param user_data passed to `release`
  * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
  * @return what `bb_manager_enqueue_update()` returns
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
- * @since 0.1
  */
 BB_API bb_status bb_manager_enqueue_borrowed(bb_manager *m, const bb_update *update, bb_release_fn release, void *user_data, uint64_t timeout);
 
@@ -3455,8 +3455,8 @@ BB_API bb_status bb_manager_enqueue_borrowed(bb_manager *m, const bb_update *upd
  * @param kernel the kernel and its range
  * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
  * @return BB_E_ARGUMENT (flags), and what `bb_manager_enqueue_update()` returns
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
- * @since 0.1
  */
 BB_API bb_status bb_manager_enqueue_kernel(bb_manager *m, const bb_kernel *kernel, uint64_t timeout);
 
@@ -3468,8 +3468,9 @@ BB_API bb_status bb_manager_enqueue_kernel(bb_manager *m, const bb_kernel *kerne
  * @param tag a number of the caller, such as a step
  * @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
  * @return what `bb_manager_enqueue_update()` returns
+ * @realtime may block, may make a system call, may allocate; lock-free, no system call, no allocation if `worker`
+ *           is `BB_WORKER_ONLY`, the timeout is 0 and the queue is at most half full
  * @threadsafety safe to call from any thread; also from callbacks, where it does not wait
- * @since 0.1
  */
 BB_API bb_status bb_manager_enqueue_tag(bb_manager *m, uint64_t tag, uint64_t timeout);
 
@@ -3480,8 +3481,9 @@ BB_API bb_status bb_manager_enqueue_tag(bb_manager *m, uint64_t tag, uint64_t ti
  * @param m the manager
  * @param front output
  * @return BB_OK, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle status
+ * @realtime may block, may make a system call, may allocate; wait-free, no system call, no allocation if the
+ *           thread releases the leases that it acquires and holds at most 8
  * @threadsafety safe to call from any thread; any number of leases at once
- * @since 0.1
  */
 BB_API BB_MUST_USE bb_status bb_manager_acquire_front(bb_manager *m, bb_front *front);
 
@@ -3504,9 +3506,9 @@ BB_API BB_MUST_USE bb_status bb_manager_acquire_front(bb_manager *m, bb_front *f
  * @param complete output: whether the history covers all epochs from `since_epoch` on
  * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (`since_epoch` is later than the front's epoch, `capacity` is 0, or the
  *         lease is not of a front), BB_E_RANGE (`field`), BB_E_STALE (the lease is released), or a handle status
+ * @realtime may block, may make a system call, may allocate; lock-free, no system call, no allocation if no thread
+ *           releases the lease during the call
  * @threadsafety safe to call from any thread, also for one front from several threads at once
- * @realtime lock-free, no system call, no allocation
- * @since 0.1
  */
 BB_API bb_status bb_front_changes(const bb_front *front, uint64_t since_epoch, uint32_t field, bb_byte_range *ranges, uint64_t capacity, uint64_t *count, bool *complete);
 
@@ -3515,8 +3517,9 @@ BB_API bb_status bb_front_changes(const bb_front *front, uint64_t since_epoch, u
  *
  * @param lease from `bb_front.lease`
  * @return BB_OK, BB_E_STALE (released before), or a handle status
+ * @realtime may block, may make a system call, may allocate; wait-free, no system call, no allocation if the same
+ *           thread acquired it as a front, no other thread uses it or waits for a free copy, and the manager lives
  * @threadsafety safe to call from any thread, not only the one that acquired it
- * @since 0.1
  */
 BB_API bb_status bb_lease_release(bb_lease *lease);
 
@@ -3530,9 +3533,9 @@ BB_API bb_status bb_lease_release(bb_lease *lease);
  * @return BB_OK, BB_E_STATE (a manager on host memory; on OpenGL, no context that shares the device's objects is
  *         current on this thread), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle
  *         status
+ * @realtime may block, may make a system call, may allocate; wait-free, no system call, no allocation if the
+ *           device is not on OpenGL, and the thread releases the leases that it acquires and holds at most 8
  * @threadsafety safe to call from any thread; on OpenGL, with a context that shares the device's objects
- * @realtime may spin, no system call, may allocate
- * @since 0.1
  */
 BB_API bb_status bb_manager_acquire_front_device(bb_manager *m, bb_device_front *front);
 
@@ -3552,8 +3555,7 @@ BB_API bb_status bb_manager_acquire_front_device(bb_manager *m, bb_device_front 
  * @param manager the handle is written here
  * @return what `bb_manager_create()` returns with a device, BB_E_ARGUMENT (also a device of another kind, or a
  *         `config.device`)
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_manager_create_gl(bb_device *device, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const bb_manager_config *config, bb_manager **manager);
 
@@ -3565,8 +3567,8 @@ BB_API BB_MUST_USE bb_status bb_manager_create_gl(bb_device *device, uint32_t dt
  * @param front output
  * @return BB_OK, BB_E_STATE (a manager on host memory or another device, or no context that shares the device's objects is current on
  *         this thread), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety on any thread with a context that shares the device's objects
- * @since 0.1
  */
 BB_API BB_MUST_USE bb_status bb_manager_acquire_front_gl(bb_manager *m, bb_gl_front *front);
 
@@ -3577,8 +3579,8 @@ BB_API BB_MUST_USE bb_status bb_manager_acquire_front_gl(bb_manager *m, bb_gl_fr
  * @param lease from `bb_gl_front.lease`
  * @return BB_OK, BB_E_ARGUMENT (not a lease of a `bb_gl_front`), BB_E_STATE (no context that shares the device's objects
  *         is current on this thread), BB_E_STALE (released before), BB_E_OUT_OF_MEMORY, or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety on any thread with a context that shares the device's objects
- * @since 0.1
  */
 BB_API bb_status bb_lease_release_gl(bb_lease *lease);
 
@@ -3596,8 +3598,8 @@ BB_API bb_status bb_lease_release_gl(bb_lease *lease);
  * @return BB_OK, BB_E_ARGUMENT (flags), BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED,
  *         BB_E_CLOSED, BB_E_RECURSIVE (from a callback of the manager), BB_E_STATE (this thread has it already),
  *         BB_E_INTERRUPTED, BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread; there is at most one reservation
- * @since 0.1
  */
 BB_API BB_MUST_USE bb_status bb_manager_reserve_back(bb_manager *m, uint32_t flags, uint64_t timeout, bb_back *back);
 
@@ -3613,8 +3615,8 @@ BB_API BB_MUST_USE bb_status bb_manager_reserve_back(bb_manager *m, uint32_t fla
  * @param lease the handle is written here; `bb_lease_release()` ends it
  * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_LIMIT (too many leases),
  *         BB_E_OUT_OF_MEMORY, or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread, not only the one that reserved it
- * @since 0.1
  */
 BB_API BB_MUST_USE bb_status bb_manager_lease_back(bb_manager *m, const bb_back *back, bb_lease **lease);
 
@@ -3626,8 +3628,8 @@ BB_API BB_MUST_USE bb_status bb_manager_lease_back(bb_manager *m, const bb_back 
  * @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
  * @param replaced the same reservation in its new memory is written here; may be `back` itself
  * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_OUT_OF_MEMORY, or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread, not only the one that reserved it
- * @since 0.1
  */
 BB_API BB_MUST_USE bb_status bb_manager_replace_back(bb_manager *m, const bb_back *back, bb_back *replaced);
 
@@ -3640,8 +3642,8 @@ BB_API BB_MUST_USE bb_status bb_manager_replace_back(bb_manager *m, const bb_bac
  * @param tag a number of the caller, such as a step; it is returned with the front
  * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_CLOSED, BB_E_POISONED, or a handle
  *         status
+ * @realtime may block, may make a system call, no allocation
  * @threadsafety safe to call from any thread, not only the one that reserved it
- * @since 0.1
  */
 BB_API bb_status bb_manager_commit_back(bb_manager *m, const bb_back *back, uint64_t tag);
 
@@ -3653,8 +3655,8 @@ BB_API bb_status bb_manager_commit_back(bb_manager *m, const bb_back *back, uint
  * @param back as `bb_manager_reserve_back()` wrote it
  * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_CLOSED, BB_E_POISONED, or a handle
  *         status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread, not only the one that reserved it
- * @since 0.1
  */
 BB_API bb_status bb_manager_cancel_back(bb_manager *m, const bb_back *back);
 
@@ -3664,8 +3666,8 @@ BB_API bb_status bb_manager_cancel_back(bb_manager *m, const bb_back *back);
  * @param m the manager
  * @param epoch output
  * @return BB_OK or a handle status
+ * @realtime wait-free, no system call, no allocation
  * @threadsafety safe to call from any thread; never waits
- * @since 0.1
  */
 BB_API bb_status bb_manager_epoch(bb_manager *m, uint64_t *epoch);
 
@@ -3676,8 +3678,8 @@ BB_API bb_status bb_manager_epoch(bb_manager *m, uint64_t *epoch);
  * @param struct_size `sizeof(bb_manager_info)`
  * @param info output, `struct_size` bytes
  * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
+ * @realtime wait-free, no system call, no allocation
  * @threadsafety safe to call from any thread; never waits
- * @since 0.1
  */
 BB_API bb_status bb_manager_info_get(bb_manager *m, uint32_t struct_size, bb_manager_info *info);
 
@@ -3688,8 +3690,8 @@ BB_API bb_status bb_manager_info_get(bb_manager *m, uint32_t struct_size, bb_man
  * @param struct_size `sizeof(bb_manager_stats)`
  * @param stats output, `struct_size` bytes
  * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
+ * @realtime wait-free, no system call, no allocation
  * @threadsafety safe to call from any thread; never waits. The counters are not read at one instant
- * @since 0.1
  */
 BB_API bb_status bb_manager_stats_get(bb_manager *m, uint32_t struct_size, bb_manager_stats *stats);
 
@@ -3700,8 +3702,7 @@ BB_API bb_status bb_manager_stats_get(bb_manager *m, uint32_t struct_size, bb_ma
  * @param write takes the text in pieces, on the calling thread
  * @param user_data passed to `write`
  * @return BB_OK or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_manager_stats_write(bb_manager *m, bb_write_fn write, void *user_data);
 
@@ -3712,8 +3713,7 @@ BB_API bb_status bb_manager_stats_write(bb_manager *m, bb_write_fn write, void *
  * @param m the manager
  * @param batch the handle is written here; `bb_batch_commit()` and `bb_batch_cancel()` end it
  * @return BB_OK, BB_E_CLOSED, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_batch_begin(bb_manager *m, bb_batch **batch);
 
@@ -3724,8 +3724,8 @@ BB_API BB_MUST_USE bb_status bb_batch_begin(bb_manager *m, bb_batch **batch);
  * @param update the data and its destination
  * @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_ARGUMENT (reserved), BB_E_OUT_OF_MEMORY, BB_E_CLOSED, BB_E_BUSY (another thread uses it), or a
  *         handle status. A refused update leaves the batch as it was
+ * @realtime lock-free, no system call, may allocate
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_batch_update(bb_batch *b, const bb_update *update);
 
@@ -3738,8 +3738,8 @@ BB_API bb_status bb_batch_update(bb_batch *b, const bb_update *update);
  * @param count length of the range in elements
  * @param element one element, of any alignment
  * @return what `bb_batch_update()` returns
+ * @realtime lock-free, no system call, may allocate
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_batch_fill(bb_batch *b, uint32_t field, uint64_t byte_offset, uint64_t count, const void *element);
 
@@ -3749,8 +3749,8 @@ BB_API bb_status bb_batch_fill(bb_batch *b, uint32_t field, uint64_t byte_offset
  * @param b the batch
  * @param region the region and its data
  * @return BB_E_ARGUMENT (a step of 0), and what `bb_batch_update()` returns
+ * @realtime lock-free, no system call, may allocate
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_batch_region(bb_batch *b, const bb_region *region);
 
@@ -3761,8 +3761,8 @@ BB_API bb_status bb_batch_region(bb_batch *b, const bb_region *region);
  * @param b the batch
  * @param kernel the kernel and its range
  * @return BB_E_ARGUMENT (flags), and what `bb_batch_update()` returns
+ * @realtime lock-free, no system call, may allocate
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_batch_kernel(bb_batch *b, const bb_kernel *kernel);
 
@@ -3772,8 +3772,8 @@ BB_API bb_status bb_batch_kernel(bb_batch *b, const bb_kernel *kernel);
  * @param b the batch
  * @param tag a number of the caller, such as a step
  * @return what `bb_batch_update()` returns
+ * @realtime lock-free, no system call, may allocate
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_batch_tag(bb_batch *b, uint64_t tag);
 
@@ -3786,8 +3786,8 @@ BB_API bb_status bb_batch_tag(bb_batch *b, uint64_t tag);
  * @return BB_OK, BB_E_FULL (no space, and the timeout is 0), BB_E_TIMEOUT, BB_E_PINNED, BB_E_STALLED, BB_E_CLOSED,
  *         BB_E_OUT_OF_MEMORY, BB_E_INTERRUPTED, BB_E_POISONED, BB_E_BUSY (another thread uses it), or a handle
  *         status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety one thread at a time; also from callbacks, where it does not wait
- * @since 0.1
  */
 BB_API bb_status bb_batch_commit(bb_batch *b, uint64_t timeout);
 
@@ -3796,8 +3796,8 @@ BB_API bb_status bb_batch_commit(bb_batch *b, uint64_t timeout);
  *
  * @param b the batch; NULL is a no-op
  * @return BB_OK, BB_E_RECURSIVE (inside a call on it), BB_E_BUSY (another thread uses it), or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_batch_cancel(bb_batch *b);
 
@@ -3809,8 +3809,7 @@ BB_API bb_status bb_batch_cancel(bb_batch *b);
  * @param task the handle is written here; `bb_task_end()` ends it
  * @return BB_OK, BB_E_ARGUMENT (label that is not UTF-8), BB_E_CLOSED, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED, or a
  *         handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_task_begin(bb_manager *m, const char *label, bb_task **task);
 
@@ -3820,8 +3819,8 @@ BB_API BB_MUST_USE bb_status bb_task_begin(bb_manager *m, const char *label, bb_
  * @param task the task
  * @return BB_OK, BB_E_STALE (ended before), BB_E_CLOSED (the manager has been destroyed, which ended the task), or a
  *         handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread, not only the one that began it
- * @since 0.1
  */
 BB_API bb_status bb_task_end(bb_task *task);
 
@@ -3832,8 +3831,7 @@ BB_API bb_status bb_task_end(bb_task *task);
  * @param after the newest epoch that the caller has seen
  * @param watch the handle is written here; `bb_watch_destroy()` ends it
  * @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_CLOSED, BB_E_POISONED, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_watch_create(bb_manager *m, uint64_t after, bb_watch **watch);
 
@@ -3846,8 +3844,7 @@ BB_API BB_MUST_USE bb_status bb_watch_create(bb_manager *m, uint64_t after, bb_w
  * @param fd output
  * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_CLOSED (the manager has
  *         been destroyed), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_watch_fd(bb_watch *w, int32_t *fd);
 
@@ -3858,8 +3855,7 @@ BB_API bb_status bb_watch_fd(bb_watch *w, int32_t *fd);
  * @param w the watch
  * @param ticket from `bb_manager_synchronize_async()` of the same manager
  * @return BB_OK, BB_E_ARGUMENT (not a ticket of this manager), BB_E_CLOSED, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_watch_ticket(bb_watch *w, uint64_t ticket);
 
@@ -3871,8 +3867,8 @@ BB_API bb_status bb_watch_ticket(bb_watch *w, uint64_t ticket);
  * @param epoch the newest epoch is written here
  * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (the manager or the watch has ended), BB_E_RECURSIVE, BB_E_INTERRUPTED,
  *         BB_E_POISONED, or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread; two concurrent waits may return the same epoch
- * @since 0.1
  */
 BB_API bb_status bb_watch_wait(bb_watch *w, uint64_t timeout, uint64_t *epoch);
 
@@ -3881,8 +3877,7 @@ BB_API bb_status bb_watch_wait(bb_watch *w, uint64_t timeout, uint64_t *epoch);
  *
  * @param w the watch; NULL is a no-op
  * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_watch_destroy(bb_watch *w);
 
@@ -3894,8 +3889,8 @@ BB_API bb_status bb_watch_destroy(bb_watch *w);
  * @param device the handle is written here
  * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, label that is not UTF-8), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (threads,
  *         handles), BB_E_UNSUPPORTED (the system refuses a thread)
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
- * @since 0.1
  */
 BB_API BB_MUST_USE bb_status bb_device_create_host(uint32_t flags, const char *label, bb_device **device);
 
@@ -3922,8 +3917,8 @@ BB_API BB_MUST_USE bb_status bb_device_create_host(uint32_t flags, const char *l
  * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, get_proc, config, a context of another API), BB_E_VERSION,
  *         BB_E_STATE (host-driven, and no context is current on this thread), BB_E_UNSUPPORTED (no EGL, no driver,
  *         no context, too old a version: the message names it), BB_E_OUT_OF_MEMORY, BB_E_LIMIT
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
- * @since 0.1
  */
 BB_API BB_MUST_USE bb_status bb_device_create_gl(uint32_t flags, bb_gl_get_proc get_proc, const bb_gl_config *config, bb_device **device);
 
@@ -3937,8 +3932,8 @@ BB_API BB_MUST_USE bb_status bb_device_create_gl(uint32_t flags, bb_gl_get_proc 
  * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, label or adapter that is not UTF-8), BB_E_VERSION,
  *         BB_E_UNSUPPORTED (a build without WebGPU, no driver, no such adapter: the message names it),
  *         BB_E_OUT_OF_MEMORY, BB_E_LIMIT
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
- * @since 0.1
  */
 BB_API BB_MUST_USE bb_status bb_device_create_wgpu(uint32_t flags, const bb_wgpu_config *config, bb_device **device);
 
@@ -3953,8 +3948,8 @@ BB_API BB_MUST_USE bb_status bb_device_create_wgpu(uint32_t flags, const bb_wgpu
  * @param budget nanoseconds; 0 runs one step, BB_FOREVER runs all pending work
  * @return BB_OK, BB_E_STATE (not host-driven), BB_E_WRONG_THREAD, BB_E_RECURSIVE (inside work of the device),
  *         BB_E_DEVICE_LOST, or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety owner thread only
- * @since 0.1
  */
 BB_API bb_status bb_device_poll(bb_device *device, uint64_t budget);
 
@@ -3967,8 +3962,8 @@ BB_API bb_status bb_device_poll(bb_device *device, uint64_t budget);
  * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
  * @return BB_OK, BB_E_TIMEOUT, BB_E_ARGUMENT (not a fence of this device), BB_E_DEVICE_LOST, BB_E_RECURSIVE (in a
  *         callback on the owner thread), BB_E_INTERRUPTED, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate; wait-free, no system call, no allocation if the fence
+ *           has passed
  */
 BB_API bb_status bb_device_wait_fence(bb_device *device, uint64_t fence, uint64_t timeout);
 
@@ -3979,8 +3974,7 @@ BB_API bb_status bb_device_wait_fence(bb_device *device, uint64_t fence, uint64_
  * @param struct_size `sizeof(bb_device_info)`
  * @param info output
  * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, no allocation
  */
 BB_API bb_status bb_device_info_get(bb_device *device, uint32_t struct_size, bb_device_info *info);
 
@@ -3991,8 +3985,7 @@ BB_API bb_status bb_device_info_get(bb_device *device, uint32_t struct_size, bb_
  * @param struct_size `sizeof(bb_device_stats)`
  * @param stats output
  * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, no allocation
  */
 BB_API bb_status bb_device_stats_get(bb_device *device, uint32_t struct_size, bb_device_stats *stats);
 
@@ -4004,8 +3997,7 @@ BB_API bb_status bb_device_stats_get(bb_device *device, uint32_t struct_size, bb
  * @param write takes the text in pieces, on the calling thread
  * @param user_data passed to `write`
  * @return BB_OK, BB_E_OUT_OF_MEMORY, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_device_leak_report(bb_device *device, bb_write_fn write, void *user_data);
 
@@ -4020,8 +4012,8 @@ BB_API bb_status bb_device_leak_report(bb_device *device, bb_write_fn write, voi
  * @return BB_OK, BB_E_WRONG_THREAD (host-driven, and the owner thread is another one that has not ended),
  *         BB_E_RECURSIVE (inside work of the device), BB_E_STALE (also for all but one of several threads that
  *         destroy it), or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread; for a host-driven device, the owner thread unless it has ended
- * @since 0.1
  */
 BB_API bb_status bb_device_destroy(bb_device *device);
 
@@ -4039,9 +4031,8 @@ BB_API bb_status bb_device_destroy(bb_device *device);
  *         UTF-8), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (threads, handles, or the driver),
  *         BB_E_UNSUPPORTED (the system refuses a thread, or the driver), BB_E_BACKEND (the driver's `open` failed, or
  *         its info is out of range), BB_E_DEVICE_LOST (the driver)
- * @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
  * @realtime may block, may make a system call, may allocate
- * @since 0.1
+ * @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
  */
 BB_API BB_MUST_USE bb_status bb_device_create_driver(uint32_t flags, const char *label, const bb_driver *driver, bb_device **device);
 
@@ -4050,8 +4041,7 @@ BB_API BB_MUST_USE bb_status bb_device_create_driver(uint32_t flags, const char 
  *
  * @param desc output
  * @return BB_OK, BB_E_NULL
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, no allocation
  */
 BB_API bb_status bb_buffer_desc_init(bb_buffer_desc *desc);
 
@@ -4063,8 +4053,7 @@ BB_API bb_status bb_buffer_desc_init(bb_buffer_desc *desc);
  * @param buffer the handle is written here; `bb_buffer_release()` ends it
  * @return BB_OK, BB_E_ARGUMENT (usage, label), BB_E_ALIGN (mapped at creation, and the size is no multiple of 4),
  *         BB_E_LIMIT (too large for the device), BB_E_VERSION, a device status, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_buffer_create(bb_device *device, const bb_buffer_desc *desc, bb_buffer **buffer);
 
@@ -4075,8 +4064,8 @@ BB_API BB_MUST_USE bb_status bb_buffer_create(bb_device *device, const bb_buffer
  *
  * @param buffer the buffer; NULL is a no-op
  * @return BB_OK or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread, also in the buffer's own callback
- * @since 0.1
  */
 BB_API bb_status bb_buffer_destroy(bb_buffer *buffer);
 
@@ -4087,8 +4076,7 @@ BB_API bb_status bb_buffer_destroy(bb_buffer *buffer);
  * @param struct_size `sizeof(bb_buffer_info)`
  * @param info output
  * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, no allocation
  */
 BB_API bb_status bb_buffer_info_get(bb_buffer *buffer, uint32_t struct_size, bb_buffer_info *info);
 
@@ -4099,8 +4087,7 @@ BB_API bb_status bb_buffer_info_get(bb_buffer *buffer, uint32_t struct_size, bb_
  * @param native output
  * @return BB_OK, BB_E_STATE (mapped, map pending or destroyed), BB_E_TIMEOUT (the host has not driven the device for
  *         30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_buffer_native(bb_buffer *buffer, uint64_t *native);
 
@@ -4110,8 +4097,8 @@ BB_API bb_status bb_buffer_native(bb_buffer *buffer, uint64_t *native);
  * @param buffer the buffer; NULL is a no-op
  * @return BB_OK, BB_E_RECURSIVE (inside a call on it), BB_E_STALE (also for all but one of several threads that
  *         release it), or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread, also in the buffer's own callback
- * @since 0.1
  */
 BB_API bb_status bb_buffer_release(bb_buffer *buffer);
 
@@ -4125,8 +4112,7 @@ BB_API bb_status bb_buffer_release(bb_buffer *buffer);
  * @param span output
  * @return BB_OK, BB_E_STATE (not mapped), BB_E_ARGUMENT (mapped for reading), BB_E_BUSY (overlaps another range),
  *         BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_DEVICE_LOST, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_buffer_mapped_range(bb_buffer *buffer, uint64_t offset, uint64_t size, bb_span *span);
 
@@ -4138,8 +4124,7 @@ BB_API bb_status bb_buffer_mapped_range(bb_buffer *buffer, uint64_t offset, uint
  * @param size length in bytes, a multiple of 4; `BB_WHOLE_SIZE` for the rest of the mapped range
  * @param span output
  * @return what `bb_buffer_mapped_range()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_buffer_const_mapped_range(bb_buffer *buffer, uint64_t offset, uint64_t size, bb_const_span *span);
 
@@ -4150,8 +4135,7 @@ BB_API bb_status bb_buffer_const_mapped_range(bb_buffer *buffer, uint64_t offset
  * @param struct_size `sizeof(bb_mapping)`
  * @param mapping output
  * @return BB_OK, BB_E_DEVICE_LOST (mapped, and the device is lost), BB_E_VERSION (struct_size), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, no allocation
  */
 BB_API bb_status bb_buffer_mapping_get(bb_buffer *buffer, uint32_t struct_size, bb_mapping *mapping);
 
@@ -4161,8 +4145,7 @@ BB_API bb_status bb_buffer_mapping_get(bb_buffer *buffer, uint32_t struct_size, 
  * @param buffer the buffer
  * @param number from `bb_buffer_mapping_get()`
  * @return BB_OK or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_buffer_unmap_only(bb_buffer *buffer, uint64_t number);
 
@@ -4172,8 +4155,7 @@ BB_API bb_status bb_buffer_unmap_only(bb_buffer *buffer, uint64_t number);
  *
  * @param buffer the buffer
  * @return BB_OK or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_buffer_unmap(bb_buffer *buffer);
 
@@ -4194,8 +4176,7 @@ BB_API bb_status bb_buffer_unmap(bb_buffer *buffer);
  * @param request a handle for poll, wait and cancel is written here; `bb_request_release()` ends it. NULL for none
  * @return BB_OK, BB_E_STATE (not ready: the message names the state), BB_E_ARGUMENT (mode, or not in the usage),
  *         BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_buffer_map_async(bb_buffer *buffer, uint32_t mode, uint64_t offset, uint64_t size, const bb_map_callback *callback, bb_request **request);
 
@@ -4206,8 +4187,8 @@ BB_API bb_status bb_buffer_map_async(bb_buffer *buffer, uint32_t mode, uint64_t 
  * @param struct_size `sizeof(bb_map_outcome)`
  * @param outcome output
  * @return BB_OK (completed; see `outcome`), BB_E_TIMEOUT (not yet), BB_E_VERSION (struct_size), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation while the
+ *           request is pending
  */
 BB_API bb_status bb_request_poll(bb_request *request, uint32_t struct_size, bb_map_outcome *outcome);
 
@@ -4220,8 +4201,7 @@ BB_API bb_status bb_request_poll(bb_request *request, uint32_t struct_size, bb_m
  * @param outcome output
  * @return BB_OK (completed; see `outcome`), BB_E_TIMEOUT, BB_E_RECURSIVE (in a callback on the owner thread),
  *         BB_E_INTERRUPTED, BB_E_VERSION (struct_size), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_request_wait(bb_request *request, uint64_t timeout, uint32_t struct_size, bb_map_outcome *outcome);
 
@@ -4234,8 +4214,7 @@ BB_API bb_status bb_request_wait(bb_request *request, uint64_t timeout, uint32_t
  * @param index the index of the first completed request is written here
  * @return BB_OK, BB_E_ARGUMENT (no requests, or of several devices), BB_E_TIMEOUT, BB_E_RECURSIVE, BB_E_INTERRUPTED,
  *         BB_E_OUT_OF_MEMORY, BB_E_RANGE, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_request_wait_any(bb_request *const *requests, uint64_t count, uint64_t timeout, uint64_t *index);
 
@@ -4245,8 +4224,7 @@ BB_API bb_status bb_request_wait_any(bb_request *const *requests, uint64_t count
  * @param request the request
  * @param in_time 1 if the request is cancelled, 0 if it had completed, is written here; may be NULL
  * @return BB_OK or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_request_cancel(bb_request *request, uint32_t *in_time);
 
@@ -4255,8 +4233,7 @@ BB_API bb_status bb_request_cancel(bb_request *request, uint32_t *in_time);
  *
  * @param request the request; NULL is a no-op
  * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_request_release(bb_request *request);
 
@@ -4269,8 +4246,7 @@ BB_API bb_status bb_request_release(bb_request *request);
  * @param buffer the handle is written here; `bb_device_buffer_destroy()` ends it
  * @return BB_OK, BB_E_ARGUMENT (usage, label, mapped at creation), BB_E_LIMIT (too large for the device), BB_E_VERSION, a
  *         device status, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_device_buffer_create(bb_device *device, const bb_buffer_desc *desc, bb_device_buffer **buffer);
 
@@ -4281,8 +4257,7 @@ BB_API BB_MUST_USE bb_status bb_device_buffer_create(bb_device *device, const bb
  * @param desc parameters; `BB_USAGE_COPY_SRC` and `BB_USAGE_COPY_DST` are added
  * @param buffer the handle is written here; `bb_device_buffer_destroy()` ends it
  * @return what `bb_device_buffer_create()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_device_buffer_create_growable(bb_device *device, const bb_buffer_desc *desc, bb_device_buffer **buffer);
 
@@ -4295,8 +4270,7 @@ BB_API BB_MUST_USE bb_status bb_device_buffer_create_growable(bb_device *device,
  * @param size the bytes needed
  * @param grew 1 is written here if it grew, else 0; may be NULL
  * @return BB_OK, BB_E_STATE (it does not grow), BB_E_LIMIT, a device status, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_device_buffer_reserve(bb_device_buffer *buffer, uint64_t size, uint32_t *grew);
 
@@ -4307,8 +4281,7 @@ BB_API BB_MUST_USE bb_status bb_device_buffer_reserve(bb_device_buffer *buffer, 
  * @param struct_size `sizeof(bb_buffer_info)`
  * @param info output
  * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_device_buffer_info_get(bb_device_buffer *buffer, uint32_t struct_size, bb_buffer_info *info);
 
@@ -4320,8 +4293,7 @@ BB_API bb_status bb_device_buffer_info_get(bb_device_buffer *buffer, uint32_t st
  * @param native output
  * @return BB_OK, BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST,
  *         BB_E_OUT_OF_MEMORY, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_device_buffer_native(bb_device_buffer *buffer, uint64_t *native);
 
@@ -4331,8 +4303,7 @@ BB_API bb_status bb_device_buffer_native(bb_device_buffer *buffer, uint64_t *nat
  * @param buffer the buffer; NULL is a no-op
  * @return BB_OK, BB_E_RECURSIVE (inside a call on it), BB_E_STALE (also for all but one of several threads that
  *         destroy it), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_device_buffer_destroy(bb_device_buffer *buffer);
 
@@ -4342,8 +4313,7 @@ BB_API bb_status bb_device_buffer_destroy(bb_device_buffer *buffer);
  * @param device the device whose buffers are used
  * @param encoder the handle is written here; `bb_encoder_destroy()` ends it
  * @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_encoder_create(bb_device *device, bb_encoder **encoder);
 
@@ -4358,8 +4328,8 @@ BB_API BB_MUST_USE bb_status bb_encoder_create(bb_device *device, bb_encoder **e
  * @param bytes the number of bytes, a multiple of 4
  * @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_ARGUMENT (usage, another device, the same buffer), BB_E_OUT_OF_MEMORY,
  *         BB_E_BUSY (another thread uses it), or a handle status
+ * @realtime lock-free, no system call, may allocate
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_encoder_copy(bb_encoder *encoder, bb_buffer *from, uint64_t from_offset, bb_buffer *to, uint64_t to_offset, uint64_t bytes);
 
@@ -4375,8 +4345,8 @@ BB_API bb_status bb_encoder_copy(bb_encoder *encoder, bb_buffer *from, uint64_t 
  * @param bytes the number of bytes
  * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device, the same buffer), BB_E_OUT_OF_MEMORY, BB_E_BUSY
  *         (another thread uses it), or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_encoder_copy_bytes(bb_encoder *encoder, bb_device_buffer *from, uint64_t from_offset, bb_device_buffer *to, uint64_t to_offset, uint64_t bytes);
 
@@ -4391,8 +4361,8 @@ BB_API bb_status bb_encoder_copy_bytes(bb_encoder *encoder, bb_device_buffer *fr
  * @param bytes the number of bytes
  * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses it),
  *         or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_encoder_write(bb_encoder *encoder, bb_device_buffer *to, uint64_t offset, const void *data, uint64_t bytes);
 
@@ -4406,8 +4376,8 @@ BB_API bb_status bb_encoder_write(bb_encoder *encoder, bb_device_buffer *to, uin
  * @param offset offset in the device buffer
  * @return BB_OK, BB_E_STALE (the update's frame has ended), BB_E_RANGE, BB_E_ARGUMENT (usage, another device),
  *         BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses it), or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_encoder_copy_update(bb_encoder *encoder, bb_dynamic *dynamic, const bb_dynamic_slice *slice, bb_device_buffer *to, uint64_t offset);
 
@@ -4419,8 +4389,8 @@ BB_API bb_status bb_encoder_copy_update(bb_encoder *encoder, bb_dynamic *dynamic
  * @param fence the fence of this submit, for `bb_device_wait_fence()`, is written here; may be NULL
  * @return BB_OK, BB_E_STATE (a buffer is not ready), BB_E_BUSY (another thread uses it), a device status, or a
  *         handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_encoder_submit(bb_encoder *encoder, uint64_t *fence);
 
@@ -4429,8 +4399,7 @@ BB_API bb_status bb_encoder_submit(bb_encoder *encoder, uint64_t *fence);
  *
  * @param encoder the encoder; NULL is a no-op
  * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_encoder_destroy(bb_encoder *encoder);
 
@@ -4442,8 +4411,7 @@ BB_API bb_status bb_encoder_destroy(bb_encoder *encoder);
  * @param label label in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none
  * @param staging the handle is written here; `bb_immediate_staging_destroy()` ends it
  * @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, a device status, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_immediate_staging_create(bb_device *device, uint64_t size, const char *label, bb_immediate_staging **staging);
 
@@ -4456,8 +4424,8 @@ BB_API BB_MUST_USE bb_status bb_immediate_staging_create(bb_device *device, uint
  * @param bytes the number of bytes
  * @return BB_OK, BB_E_STATE (uploaded: not mapped), BB_E_RANGE, BB_E_BUSY (the bytes are in use), BB_E_DEVICE_LOST,
  *         BB_E_OUT_OF_MEMORY, or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread; two that write the same bytes race
- * @since 0.1
  */
 BB_API bb_status bb_immediate_staging_write(bb_immediate_staging *staging, uint64_t offset, const void *data, uint64_t bytes);
 
@@ -4469,8 +4437,7 @@ BB_API bb_status bb_immediate_staging_write(bb_immediate_staging *staging, uint6
  * @param span output
  * @return BB_OK, BB_E_STATE (uploaded: not mapped), BB_E_BUSY (another thread gets them at the same moment),
  *         BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_immediate_staging_bytes(bb_immediate_staging *staging, bb_span *span);
 
@@ -4484,8 +4451,7 @@ BB_API bb_status bb_immediate_staging_bytes(bb_immediate_staging *staging, bb_sp
  * @param offset offset in the device buffer, in bytes
  * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses the
  *         encoder), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_immediate_staging_upload_to(bb_immediate_staging *staging, bb_encoder *encoder, bb_device_buffer *to, uint64_t offset);
 
@@ -4496,9 +4462,7 @@ BB_API bb_status bb_immediate_staging_upload_to(bb_immediate_staging *staging, b
  * @param struct_size `sizeof(bb_buffer_info)`
  * @param info output
  * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
- * @realtime may block, no system call, no allocation
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, no allocation
  */
 BB_API bb_status bb_immediate_staging_info_get(bb_immediate_staging *staging, uint32_t struct_size, bb_buffer_info *info);
 
@@ -4508,8 +4472,7 @@ BB_API bb_status bb_immediate_staging_info_get(bb_immediate_staging *staging, ui
  *
  * @param staging the staging buffer; NULL is a no-op
  * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_immediate_staging_destroy(bb_immediate_staging *staging);
 
@@ -4521,8 +4484,7 @@ BB_API bb_status bb_immediate_staging_destroy(bb_immediate_staging *staging);
  * @param label label in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none
  * @param staging the handle is written here; `bb_deferred_staging_destroy()` ends it
  * @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, a device status, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_deferred_staging_create(bb_device *device, uint64_t size, const char *label, bb_deferred_staging **staging);
 
@@ -4534,8 +4496,7 @@ BB_API BB_MUST_USE bb_status bb_deferred_staging_create(bb_device *device, uint6
  * @param callback called with the outcome, or NULL
  * @param request a handle for poll, wait and cancel is written here; NULL for none
  * @return BB_OK, BB_E_STATE (mapped or pending), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_deferred_staging_map_async(bb_deferred_staging *staging, const bb_map_callback *callback, bb_request **request);
 
@@ -4548,8 +4509,8 @@ BB_API bb_status bb_deferred_staging_map_async(bb_deferred_staging *staging, con
  * @param bytes the number of bytes
  * @return BB_OK, BB_E_STATE (not mapped), BB_E_RANGE, BB_E_BUSY (the bytes are in use), BB_E_DEVICE_LOST,
  *         BB_E_OUT_OF_MEMORY, or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread; two that write the same bytes race
- * @since 0.1
  */
 BB_API bb_status bb_deferred_staging_write(bb_deferred_staging *staging, uint64_t offset, const void *data, uint64_t bytes);
 
@@ -4561,8 +4522,7 @@ BB_API bb_status bb_deferred_staging_write(bb_deferred_staging *staging, uint64_
  * @param span output
  * @return BB_OK, BB_E_STATE (not mapped), BB_E_BUSY (another thread gets them at the same moment), BB_E_DEVICE_LOST,
  *         BB_E_OUT_OF_MEMORY, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_deferred_staging_bytes(bb_deferred_staging *staging, bb_span *span);
 
@@ -4576,8 +4536,7 @@ BB_API bb_status bb_deferred_staging_bytes(bb_deferred_staging *staging, bb_span
  * @param offset offset in the device buffer, in bytes
  * @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses the
  *         encoder), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_deferred_staging_upload_to(bb_deferred_staging *staging, bb_encoder *encoder, bb_device_buffer *to, uint64_t offset);
 
@@ -4588,8 +4547,6 @@ BB_API bb_status bb_deferred_staging_upload_to(bb_deferred_staging *staging, bb_
  * @param staging the staging buffer
  * @return BB_OK, or a handle status
  * @realtime may block, may make a system call, may allocate
- * @threadsafety safe to call from any thread
- * @since 0.1
  */
 BB_API bb_status bb_deferred_staging_unmap(bb_deferred_staging *staging);
 
@@ -4600,9 +4557,7 @@ BB_API bb_status bb_deferred_staging_unmap(bb_deferred_staging *staging);
  * @param struct_size `sizeof(bb_buffer_info)`
  * @param info output
  * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
- * @realtime may block, no system call, no allocation
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, no allocation
  */
 BB_API bb_status bb_deferred_staging_info_get(bb_deferred_staging *staging, uint32_t struct_size, bb_buffer_info *info);
 
@@ -4612,8 +4567,8 @@ BB_API bb_status bb_deferred_staging_info_get(bb_deferred_staging *staging, uint
  *
  * @param staging the staging buffer; NULL is a no-op
  * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread, also in its own callback
- * @since 0.1
  */
 BB_API bb_status bb_deferred_staging_destroy(bb_deferred_staging *staging);
 
@@ -4622,8 +4577,7 @@ BB_API bb_status bb_deferred_staging_destroy(bb_deferred_staging *staging);
  *
  * @param config output
  * @return BB_OK, BB_E_NULL
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, no allocation
  */
 BB_API bb_status bb_readback_config_init(bb_readback_config *config);
 
@@ -4634,8 +4588,7 @@ BB_API bb_status bb_readback_config_init(bb_readback_config *config);
  * @param config parameters; `size` must be set
  * @param readback the handle is written here; `bb_readback_destroy()` ends it
  * @return BB_OK, BB_E_ARGUMENT (frames, when_full, label), BB_E_LIMIT, BB_E_VERSION, a device status, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_readback_create(bb_device *device, const bb_readback_config *config, bb_readback **readback);
 
@@ -4650,8 +4603,7 @@ BB_API BB_MUST_USE bb_status bb_readback_create(bb_device *device, const bb_read
  * @param reading the handle is written here; `bb_reading_release()` ends it and returns its buffer to the ring
  * @return BB_OK, BB_E_FULL, BB_E_TIMEOUT (also if no buffer was free in time), BB_E_RANGE, BB_E_ARGUMENT (usage,
  *         another device), BB_E_LIMIT, BB_E_RECURSIVE (waiting in a callback), a device status, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_readback_read(bb_readback *readback, bb_device_buffer *from, uint64_t offset, uint64_t bytes, bb_reading **reading);
 
@@ -4667,8 +4619,8 @@ BB_API BB_MUST_USE bb_status bb_readback_read(bb_readback *readback, bb_device_b
  * @param bytes the number of bytes, at most the ring's `size`
  * @param reading the handle is written here; `bb_reading_release()` ends it and returns its buffer to the ring
  * @return what `bb_readback_read()` returns, BB_E_BUSY (another thread uses the encoder)
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety one thread at a time for the encoder
- * @since 0.1
  */
 BB_API BB_MUST_USE bb_status bb_readback_read_in(bb_readback *readback, bb_encoder *encoder, bb_device_buffer *from, uint64_t offset, uint64_t bytes, bb_reading **reading);
 
@@ -4679,8 +4631,7 @@ BB_API BB_MUST_USE bb_status bb_readback_read_in(bb_readback *readback, bb_encod
  * @param struct_size `sizeof(bb_readback_stats)`
  * @param stats output
  * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, no allocation
  */
 BB_API bb_status bb_readback_stats_get(bb_readback *readback, uint32_t struct_size, bb_readback_stats *stats);
 
@@ -4692,9 +4643,7 @@ BB_API bb_status bb_readback_stats_get(bb_readback *readback, uint32_t struct_si
  * @param struct_size `sizeof(bb_buffer_info)`
  * @param info output
  * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
- * @realtime may block, no system call, no allocation
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, no allocation
  */
 BB_API bb_status bb_readback_info_get(bb_readback *readback, uint32_t struct_size, bb_buffer_info *info);
 
@@ -4703,8 +4652,7 @@ BB_API bb_status bb_readback_info_get(bb_readback *readback, uint32_t struct_siz
  *
  * @param readback the ring; NULL is a no-op
  * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_readback_destroy(bb_readback *readback);
 
@@ -4714,8 +4662,8 @@ BB_API bb_status bb_readback_destroy(bb_readback *readback);
  * @param reading the reading
  * @return BB_OK (available), BB_E_TIMEOUT (not yet), BB_E_ABORTED (dropped for a newer one), BB_E_DEVICE_LOST,
  *         BB_E_BACKEND, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation while the
+ *           reading is pending
  */
 BB_API bb_status bb_reading_poll(bb_reading *reading);
 
@@ -4727,8 +4675,7 @@ BB_API bb_status bb_reading_poll(bb_reading *reading);
  * @return BB_OK (available), BB_E_TIMEOUT, BB_E_ABORTED (dropped for a newer one), BB_E_DEVICE_LOST, BB_E_BACKEND,
  *         BB_E_OUT_OF_MEMORY, BB_E_RECURSIVE (in a callback on the owner thread), BB_E_INTERRUPTED, or a handle
  *         status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_reading_wait(bb_reading *reading, uint64_t timeout);
 
@@ -4739,8 +4686,7 @@ BB_API bb_status bb_reading_wait(bb_reading *reading, uint64_t timeout);
  * @param span output
  * @return BB_OK, BB_E_STATE (not available yet), BB_E_ABORTED (dropped for a newer one), BB_E_DEVICE_LOST,
  *         BB_E_OUT_OF_MEMORY, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_reading_bytes(bb_reading *reading, bb_const_span *span);
 
@@ -4752,8 +4698,7 @@ BB_API bb_status bb_reading_bytes(bb_reading *reading, bb_const_span *span);
  * @param reading the reading
  * @param callback called once if the call succeeds
  * @return BB_OK, BB_E_OUT_OF_MEMORY, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_reading_then(bb_reading *reading, const bb_read_callback *callback);
 
@@ -4762,8 +4707,7 @@ BB_API bb_status bb_reading_then(bb_reading *reading, const bb_read_callback *ca
  *
  * @param reading the reading; NULL is a no-op
  * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_reading_release(bb_reading *reading);
 
@@ -4773,8 +4717,7 @@ BB_API bb_status bb_reading_release(bb_reading *reading);
  *
  * @param config output
  * @return BB_OK, BB_E_NULL
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, no allocation
  */
 BB_API bb_status bb_dynamic_config_init(bb_dynamic_config *config);
 
@@ -4787,8 +4730,7 @@ BB_API bb_status bb_dynamic_config_init(bb_dynamic_config *config);
  * @param dynamic the handle is written here; `bb_dynamic_destroy()` ends it
  * @return BB_OK, BB_E_ARGUMENT (frames, policy, usage, label), BB_E_LIMIT, BB_E_VERSION, a device status, or a handle
  *         status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_dynamic_create(bb_device *device, const bb_dynamic_config *config, bb_dynamic **dynamic);
 
@@ -4801,8 +4743,7 @@ BB_API BB_MUST_USE bb_status bb_dynamic_create(bb_device *device, const bb_dynam
  * @param slice output
  * @return BB_OK, BB_E_FULL, BB_E_TIMEOUT (BB_RING_BLOCK, or the host has not driven the device for 30 s), BB_E_LIMIT,
  *         BB_E_RECURSIVE (waiting in a callback on the owner thread), a device status, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_dynamic_begin_update(bb_dynamic *dynamic, uint64_t bytes, bb_dynamic_slice *slice);
 
@@ -4812,8 +4753,7 @@ BB_API BB_MUST_USE bb_status bb_dynamic_begin_update(bb_dynamic *dynamic, uint64
  * @param dynamic the dynamic buffer
  * @param slice the update
  * @return BB_OK, BB_E_STALE (its frame has ended), BB_E_STATE (it has been ended before), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_dynamic_end_update(bb_dynamic *dynamic, const bb_dynamic_slice *slice);
 
@@ -4825,8 +4765,7 @@ BB_API bb_status bb_dynamic_end_update(bb_dynamic *dynamic, const bb_dynamic_sli
  * @param bytes the number of bytes
  * @param slice the update is written here
  * @return what `bb_dynamic_begin_update()` returns, BB_E_RANGE
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_dynamic_update(bb_dynamic *dynamic, const void *data, uint64_t bytes, bb_dynamic_slice *slice);
 
@@ -4837,8 +4776,7 @@ BB_API bb_status bb_dynamic_update(bb_dynamic *dynamic, const void *data, uint64
  *
  * @param dynamic the dynamic buffer
  * @return BB_OK, a device status, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_dynamic_flush(bb_dynamic *dynamic);
 
@@ -4849,8 +4787,7 @@ BB_API bb_status bb_dynamic_flush(bb_dynamic *dynamic);
  * @param dynamic the dynamic buffer
  * @return BB_OK, BB_E_STATE (an update has not been ended), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, or a
  *         handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_dynamic_end_frame(bb_dynamic *dynamic);
 
@@ -4861,8 +4798,7 @@ BB_API bb_status bb_dynamic_end_frame(bb_dynamic *dynamic);
  * @param struct_size `sizeof(bb_dynamic_stats)`
  * @param stats output
  * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, no allocation
  */
 BB_API bb_status bb_dynamic_stats_get(bb_dynamic *dynamic, uint32_t struct_size, bb_dynamic_stats *stats);
 
@@ -4874,9 +4810,7 @@ BB_API bb_status bb_dynamic_stats_get(bb_dynamic *dynamic, uint32_t struct_size,
  * @param struct_size `sizeof(bb_buffer_info)`
  * @param info output
  * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
- * @realtime may block, no system call, no allocation
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, no allocation
  */
 BB_API bb_status bb_dynamic_info_get(bb_dynamic *dynamic, uint32_t struct_size, bb_buffer_info *info);
 
@@ -4885,8 +4819,7 @@ BB_API bb_status bb_dynamic_info_get(bb_dynamic *dynamic, uint32_t struct_size, 
  *
  * @param dynamic the dynamic buffer; NULL is a no-op
  * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_dynamic_destroy(bb_dynamic *dynamic);
 
@@ -4895,8 +4828,7 @@ BB_API bb_status bb_dynamic_destroy(bb_dynamic *dynamic);
  *
  * @param config output
  * @return BB_OK, BB_E_NULL
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, no allocation
  */
 BB_API bb_status bb_spsc_config_init(bb_spsc_config *config);
 
@@ -4918,8 +4850,7 @@ BB_API bb_status bb_spsc_config_init(bb_spsc_config *config);
  * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (a capacity of 0, flags, label that is not UTF-8), BB_E_RANGE (a capacity or
  *         record beyond the address space), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (handles,
  *         descriptors, the size of files), BB_E_UNSUPPORTED (the system refuses memfd_create)
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_spsc_create(uint64_t capacity, const bb_spsc_config *config, bb_sender **sender, bb_receiver **receiver);
 
@@ -4936,8 +4867,9 @@ BB_API BB_MUST_USE bb_status bb_spsc_create(uint64_t capacity, const bb_spsc_con
  *         destroyed, or this end is closed), BB_E_STATE (a reserved span is open), BB_E_RANGE, BB_E_ALIGN (not whole
  *         records of a ring with records), BB_E_BUSY (another thread uses this end; checked rings only), or a handle
  *         status
+ * @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the ring
+ *           has `BB_SPSC_NO_BACKOFF` and the receiver only polls
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_sender_send(bb_sender *tx, const void *data, uint64_t bytes, uint64_t *sent);
 
@@ -4954,8 +4886,9 @@ BB_API bb_status bb_sender_send(bb_sender *tx, const void *data, uint64_t bytes,
  * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a reserved span is open), BB_E_RANGE,
  *         BB_E_ALIGN (not whole records of a ring with records), BB_E_BUSY (another thread waits on this end), or a
  *         handle status
+ * @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the
+ *           timeout is 0, the ring has `BB_SPSC_NO_BACKOFF` and the receiver only polls
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_sender_send_all(bb_sender *tx, const void *data, uint64_t bytes, uint64_t timeout, uint64_t *sent);
 
@@ -4974,8 +4907,9 @@ BB_API bb_status bb_sender_send_all(bb_sender *tx, const void *data, uint64_t by
  *         been destroyed, or this end is closed), BB_E_INTERRUPTED, BB_E_STATE (a reserved span is open), BB_E_RANGE
  *         (more than the ring holds), BB_E_ALIGN (not whole records of a ring with records), BB_E_BUSY (another
  *         thread waits on this end, or uses it in a checked ring), or a handle status
+ * @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the
+ *           timeout is 0, the ring has `BB_SPSC_NO_BACKOFF` and the receiver only polls
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_sender_send_whole(bb_sender *tx, const void *data, uint64_t bytes, uint64_t timeout, uint64_t *sent);
 
@@ -4989,8 +4923,9 @@ BB_API bb_status bb_sender_send_whole(bb_sender *tx, const void *data, uint64_t 
  * @param bytes the number of bytes
  * @param sent the number of bytes sent is written here
  * @return what `bb_sender_send()` returns
+ * @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the ring
+ *           has `BB_SPSC_NO_BACKOFF` and the receiver only polls
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_sender_feed(bb_sender *tx, const void *data, uint64_t bytes, uint64_t *sent);
 
@@ -5000,8 +4935,9 @@ BB_API bb_status bb_sender_feed(bb_sender *tx, const void *data, uint64_t bytes,
  * @param tx the sender
  * @return BB_OK, BB_E_CLOSED, BB_E_STATE (a reserved span is open), BB_E_BUSY (another thread uses this end; checked
  *         rings only), or a handle status
+ * @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the
+ *           receiver only polls
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_sender_flush(bb_sender *tx);
 
@@ -5017,8 +4953,9 @@ BB_API bb_status bb_sender_flush(bb_sender *tx);
  * @return BB_OK, BB_E_FULL (less than `min` bytes are free), BB_E_CLOSED, BB_E_RANGE (more than the ring holds),
  *         BB_E_STATE (a span is open already), BB_E_BUSY (another thread uses this end; checked rings only), or a
  *         handle status
+ * @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the
+ *           receiver only polls
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API BB_MUST_USE bb_status bb_sender_reserve(bb_sender *tx, uint64_t min, bb_span *span);
 
@@ -5031,8 +4968,9 @@ BB_API BB_MUST_USE bb_status bb_sender_reserve(bb_sender *tx, uint64_t min, bb_s
  *         records of a ring with records; nothing changes), BB_E_CLOSED (the receiver has been destroyed or this end
  *         is closed or destroyed: the span ends, its bytes are discarded), BB_E_BUSY (another thread uses this end;
  *         checked rings only), or a handle status
+ * @realtime may block, may make a system call, may allocate; wait-free, no system call, no allocation if the
+ *           receiver only polls
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_sender_commit(bb_sender *tx, uint64_t bytes);
 
@@ -5044,8 +4982,9 @@ BB_API bb_status bb_sender_commit(bb_sender *tx, uint64_t bytes);
  * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
  * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (the receiver has been destroyed, or this end is closed),
  *         BB_E_INTERRUPTED, BB_E_BUSY (another thread waits on this end), or a handle status
+ * @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the
+ *           timeout is 0 and the receiver only polls
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_sender_wait_writable(bb_sender *tx, uint64_t bytes, uint64_t timeout);
 
@@ -5056,8 +4995,7 @@ BB_API bb_status bb_sender_wait_writable(bb_sender *tx, uint64_t bytes, uint64_t
  * @param tx the sender
  * @param fd output
  * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, no allocation
  */
 BB_API bb_status bb_sender_fd(bb_sender *tx, int32_t *fd);
 
@@ -5071,8 +5009,8 @@ BB_API bb_status bb_sender_fd(bb_sender *tx, int32_t *fd);
  *         destroyed, and stays so until the next call that returns BB_E_FULL), BB_E_CLOSED, BB_E_LIMIT (no
  *         descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_BUSY (another thread uses this end;
  *         checked rings only), or a handle status
+ * @realtime may block, may make a system call, no allocation
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_sender_arm(bb_sender *tx, uint64_t bytes);
 
@@ -5083,8 +5021,8 @@ BB_API bb_status bb_sender_arm(bb_sender *tx, uint64_t bytes);
  *
  * @param tx the sender
  * @return BB_OK or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if both
+ *           ends of the ring only poll
  */
 BB_API bb_status bb_sender_close(bb_sender *tx);
 
@@ -5095,8 +5033,7 @@ BB_API bb_status bb_sender_close(bb_sender *tx);
  * @param receiver the handle is written here
  * @return BB_OK, BB_E_BUSY (the old one is not destroyed, or still has an open span), BB_E_OUT_OF_MEMORY,
  *         BB_E_LIMIT, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_sender_attach_receiver(bb_sender *tx, bb_receiver **receiver);
 
@@ -5107,8 +5044,7 @@ BB_API BB_MUST_USE bb_status bb_sender_attach_receiver(bb_sender *tx, bb_receive
  * @param struct_size `sizeof(bb_end_stats)`
  * @param stats output
  * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, no allocation
  */
 BB_API bb_status bb_sender_stats_get(bb_sender *tx, uint32_t struct_size, bb_end_stats *stats);
 
@@ -5119,8 +5055,7 @@ BB_API bb_status bb_sender_stats_get(bb_sender *tx, uint32_t struct_size, bb_end
  *
  * @param tx the sender; NULL is a no-op
  * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_sender_destroy(bb_sender *tx);
 
@@ -5137,8 +5072,9 @@ BB_API bb_status bb_sender_destroy(bb_sender *tx);
  *         has been destroyed and the ring is empty, or this end is closed), BB_E_STATE (a peeked span is open),
  *         BB_E_RANGE, BB_E_ALIGN (less space than a record of a ring with records), BB_E_BUSY (the receiver
  *         feeds a manager, or another thread uses this end of a checked ring), or a handle status
+ * @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the ring
+ *           has `BB_SPSC_NO_BACKOFF` and the sender only polls
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_receiver_recv(bb_receiver *rx, void *dst, uint64_t bytes, uint64_t *got);
 
@@ -5155,8 +5091,9 @@ BB_API bb_status bb_receiver_recv(bb_receiver *rx, void *dst, uint64_t bytes, ui
  * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a peeked span is open), BB_E_RANGE,
  *         BB_E_ALIGN (not whole records of a ring with records), BB_E_BUSY (another thread waits
  *         on this end, or the receiver feeds a manager), or a handle status
+ * @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the
+ *           timeout is 0, the ring has `BB_SPSC_NO_BACKOFF` and the sender only polls
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_receiver_recv_all(bb_receiver *rx, void *dst, uint64_t bytes, uint64_t timeout, uint64_t *got);
 
@@ -5173,8 +5110,8 @@ BB_API bb_status bb_receiver_recv_all(bb_receiver *rx, void *dst, uint64_t bytes
  * @return BB_OK, BB_E_EMPTY (fewer than `min` are available), BB_E_CLOSED (fewer than `min` are available, and no
  *         more can arrive), BB_E_RANGE (more than the ring holds), BB_E_STATE (a span is open already), BB_E_BUSY
  *         (the receiver feeds a manager, or another thread uses this end of a checked ring), or a handle status
+ * @realtime wait-free, no system call, no allocation
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API BB_MUST_USE bb_status bb_receiver_peek(bb_receiver *rx, uint64_t min, bb_const_span *span);
 
@@ -5187,8 +5124,9 @@ BB_API BB_MUST_USE bb_status bb_receiver_peek(bb_receiver *rx, uint64_t min, bb_
  *         records of a ring with records; nothing changes), BB_E_CLOSED (this end is closed or destroyed: the span
  *         ends), BB_E_BUSY (the receiver feeds a manager, or another thread
  *         uses this end of a checked ring), or a handle status
+ * @realtime may block, may make a system call, may allocate; wait-free, no system call, no allocation if the
+ *           sender only polls
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_receiver_consume(bb_receiver *rx, uint64_t bytes);
 
@@ -5200,8 +5138,9 @@ BB_API bb_status bb_receiver_consume(bb_receiver *rx, uint64_t bytes);
  * @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
  * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (so many can no longer arrive, or this end is closed), BB_E_INTERRUPTED,
  *         BB_E_BUSY (another thread waits on this end, or the receiver feeds a manager), or a handle status
+ * @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the
+ *           timeout is 0
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_receiver_wait_readable(bb_receiver *rx, uint64_t bytes, uint64_t timeout);
 
@@ -5212,8 +5151,7 @@ BB_API bb_status bb_receiver_wait_readable(bb_receiver *rx, uint64_t bytes, uint
  * @param rx the receiver
  * @param fd output
  * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, no allocation
  */
 BB_API bb_status bb_receiver_fd(bb_receiver *rx, int32_t *fd);
 
@@ -5227,8 +5165,8 @@ BB_API bb_status bb_receiver_fd(bb_receiver *rx, int32_t *fd);
  *         sender is destroyed, and stays so until the next call that returns BB_E_EMPTY), BB_E_CLOSED (so many can
  *         no longer arrive), BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_BUSY
  *         (the receiver feeds a manager, or another thread uses this end of a checked ring), or a handle status
+ * @realtime may block, may make a system call, no allocation
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_receiver_arm(bb_receiver *rx, uint64_t bytes);
 
@@ -5238,8 +5176,8 @@ BB_API bb_status bb_receiver_arm(bb_receiver *rx, uint64_t bytes);
  *
  * @param rx the receiver
  * @return BB_OK, BB_E_BUSY (the receiver feeds a manager: destroy the feed first), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if both
+ *           ends of the ring only poll
  */
 BB_API bb_status bb_receiver_close(bb_receiver *rx);
 
@@ -5250,8 +5188,7 @@ BB_API bb_status bb_receiver_close(bb_receiver *rx);
  * @param sender the handle is written here
  * @return BB_OK, BB_E_BUSY (the old one is not destroyed, or still has an open span; the receiver feeds a
  *         manager), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_receiver_attach_sender(bb_receiver *rx, bb_sender **sender);
 
@@ -5262,8 +5199,7 @@ BB_API BB_MUST_USE bb_status bb_receiver_attach_sender(bb_receiver *rx, bb_sende
  * @param struct_size `sizeof(bb_end_stats)`
  * @param stats output
  * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, no allocation
  */
 BB_API bb_status bb_receiver_stats_get(bb_receiver *rx, uint32_t struct_size, bb_end_stats *stats);
 
@@ -5274,8 +5210,7 @@ BB_API bb_status bb_receiver_stats_get(bb_receiver *rx, uint32_t struct_size, bb
  * @param rx the receiver; NULL is a no-op
  * @return BB_OK, BB_E_RECURSIVE (inside a call on it), BB_E_BUSY (it feeds a manager: destroy the feed first), or a
  *         handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_receiver_destroy(bb_receiver *rx);
 
@@ -5296,9 +5231,8 @@ BB_API bb_status bb_receiver_destroy(bb_receiver *rx);
  * @return BB_OK, BB_E_ARGUMENT (the ring overwrites its oldest records), BB_E_RANGE (a ring of fewer than 24 bytes),
  *         BB_E_STATE (a peeked span is open), BB_E_BUSY (the receiver is lent already, or in use by a thread),
  *         BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_CLOSED (the manager or the receiver), BB_E_POISONED, or a handle status
- * @threadsafety safe to call from any thread that may use the receiver
  * @realtime may block, may make a system call, may allocate
- * @since 0.1
+ * @threadsafety safe to call from any thread that may use the receiver
  */
 BB_API bb_status bb_manager_feed(bb_manager *m, bb_receiver *rx, bb_feed **feed);
 
@@ -5312,9 +5246,7 @@ BB_API bb_status bb_manager_feed(bb_manager *m, bb_receiver *rx, bb_feed **feed)
  * @param struct_size `sizeof(bb_feed_info)`
  * @param info output, `struct_size` bytes
  * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
- * @threadsafety safe to call from any thread
- * @realtime may spin, no system call, no allocation
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_feed_status(bb_feed *feed, uint32_t struct_size, bb_feed_info *info);
 
@@ -5324,9 +5256,8 @@ BB_API bb_status bb_feed_status(bb_feed *feed, uint32_t struct_size, bb_feed_inf
  *
  * @param feed the feed; NULL is a no-op
  * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread; waits while a thread applies records of the feed
- * @realtime may block, may make a system call, no allocation
- * @since 0.1
  */
 BB_API bb_status bb_feed_destroy(bb_feed *feed);
 
@@ -5342,9 +5273,7 @@ BB_API bb_status bb_feed_destroy(bb_feed *feed);
  * @param size the bytes of header, payload and padding are written here; may be NULL
  * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (record_type, or a number that the type does not allow), BB_E_RANGE (the size
  *         overflows)
- * @threadsafety safe to call from any thread
  * @realtime wait-free, no system call, no allocation
- * @since 0.1
  */
 BB_API bb_status bb_feed_record_init(uint32_t record_type, uint32_t field, uint64_t offset, uint64_t bytes, bb_feed_record *record, uint64_t *size);
 
@@ -5353,8 +5282,7 @@ BB_API bb_status bb_feed_record_init(uint32_t record_type, uint32_t field, uint6
  *
  * @param config output
  * @return BB_OK, BB_E_NULL
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, no allocation
  */
 BB_API bb_status bb_stream_config_init(bb_stream_config *config);
 
@@ -5368,8 +5296,8 @@ BB_API bb_status bb_stream_config_init(bb_stream_config *config);
  *         BB_E_RANGE (min_size or record_size beyond the buffer or the ring), BB_E_VERSION (struct_size), BB_E_STATE (a
  *         peeked span is open), BB_E_BUSY (a thread waits on the receiver), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, or a handle
  *         status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety one thread at a time for the receiver
- * @since 0.1
  */
 BB_API BB_MUST_USE bb_status bb_spsc_into_stream(bb_receiver *rx, const bb_stream_config *config, bb_stream **stream);
 
@@ -5382,8 +5310,8 @@ BB_API BB_MUST_USE bb_status bb_spsc_into_stream(bb_receiver *rx, const bb_strea
  * @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (end of the stream, or it is closed), BB_E_INTERRUPTED, BB_E_ALIGN (the
  *         stream has ended inside a record), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (too many leases), BB_E_BUSY (another
  *         thread uses it), or a handle status
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_stream_next(bb_stream *s, uint64_t timeout, bb_chunk *chunk);
 
@@ -5397,8 +5325,8 @@ BB_API bb_status bb_stream_next(bb_stream *s, uint64_t timeout, bb_chunk *chunk)
  * @param chunks the first `got` are written
  * @param got the number of chunks is written here; 0 with BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED
  * @return what `bb_stream_next()` returns
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_stream_chunks(bb_stream *s, uint64_t count, uint64_t timeout, bb_chunk *chunks, uint64_t *got);
 
@@ -5411,8 +5339,8 @@ BB_API bb_status bb_stream_chunks(bb_stream *s, uint64_t count, uint64_t timeout
  * @param chunks the first `got` are written
  * @param got the number of chunks is written here; 0 with BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED
  * @return what `bb_stream_next()` returns
+ * @realtime may block, may make a system call, may allocate
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_stream_ready_chunks(bb_stream *s, uint64_t count, uint64_t timeout, bb_chunk *chunks, uint64_t *got);
 
@@ -5423,8 +5351,7 @@ BB_API bb_status bb_stream_ready_chunks(bb_stream *s, uint64_t count, uint64_t t
  * @param s the stream
  * @param fd output
  * @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, no allocation
  */
 BB_API bb_status bb_stream_fd(bb_stream *s, int32_t *fd);
 
@@ -5435,8 +5362,8 @@ BB_API bb_status bb_stream_fd(bb_stream *s, int32_t *fd);
  * @return BB_OK (available now), BB_E_EMPTY (armed: the descriptor becomes readable when it is available, and stays
  *         so until the next call that returns BB_E_EMPTY), BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the
  *         system refuses one), BB_E_BUSY (another thread uses it), or a handle status
+ * @realtime may block, may make a system call, no allocation
  * @threadsafety one thread at a time
- * @since 0.1
  */
 BB_API bb_status bb_stream_arm(bb_stream *s);
 
@@ -5446,8 +5373,8 @@ BB_API bb_status bb_stream_arm(bb_stream *s);
  *
  * @param s the stream
  * @return BB_OK or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if both
+ *           ends of the ring only poll
  */
 BB_API bb_status bb_stream_close(bb_stream *s);
 
@@ -5458,8 +5385,7 @@ BB_API bb_status bb_stream_close(bb_stream *s);
  * @param sender the handle is written here
  * @return BB_OK, BB_E_BUSY (the old one is not destroyed, or still has an open span), BB_E_OUT_OF_MEMORY,
  *         BB_E_LIMIT, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_stream_attach_sender(bb_stream *s, bb_sender **sender);
 
@@ -5470,8 +5396,7 @@ BB_API BB_MUST_USE bb_status bb_stream_attach_sender(bb_stream *s, bb_sender **s
  * @param struct_size `sizeof(bb_stream_stats)`
  * @param stats output
  * @return BB_OK, BB_E_VERSION (struct_size), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, no allocation
  */
 BB_API bb_status bb_stream_stats_get(bb_stream *s, uint32_t struct_size, bb_stream_stats *stats);
 
@@ -5480,8 +5405,7 @@ BB_API bb_status bb_stream_stats_get(bb_stream *s, uint32_t struct_size, bb_stre
  *
  * @param s the stream; NULL is a no-op
  * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_stream_destroy(bb_stream *s);
 
@@ -5490,8 +5414,7 @@ BB_API bb_status bb_stream_destroy(bb_stream *s);
  *
  * @param buffer output
  * @return BB_OK, BB_E_NULL
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, no allocation
  */
 BB_API bb_status bb_registry_buffer_init(bb_registry_buffer *buffer);
 
@@ -5500,8 +5423,7 @@ BB_API bb_status bb_registry_buffer_init(bb_registry_buffer *buffer);
  *
  * @param config output
  * @return BB_OK, BB_E_NULL
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, no allocation
  */
 BB_API bb_status bb_registry_config_init(bb_registry_config *config);
 
@@ -5516,8 +5438,7 @@ BB_API bb_status bb_registry_config_init(bb_registry_config *config);
  * @param registry the handle is written here
  * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (config, label that is not UTF-8), BB_E_VERSION (struct_size),
  *         BB_E_OUT_OF_MEMORY, BB_E_LIMIT (handles)
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API BB_MUST_USE bb_status bb_registry_create(const bb_registry_config *config, bb_registry **registry);
 
@@ -5533,8 +5454,7 @@ BB_API BB_MUST_USE bb_status bb_registry_create(const bb_registry_config *config
  * @return BB_OK, BB_E_ARGUMENT (name, location, precision, persistent), BB_E_ALIAS_SELF, BB_E_EXISTS (use
  *         `bb_registry_replace()`), BB_E_ALIAS_MISSING, BB_E_RANGE (size, lifetime, a sum that overflows), BB_E_VERSION,
  *         BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_register(bb_registry *r, uint64_t parent, const bb_registry_buffer *buffer);
 
@@ -5546,8 +5466,7 @@ BB_API bb_status bb_registry_register(bb_registry *r, uint64_t parent, const bb_
  * @param buffer the new buffer; its alias target must come before it in the order
  * @return BB_E_NO_PARENT, BB_E_NO_NAME, BB_E_ALIAS_ORDER (the target comes later), BB_E_STATE (the hidden buffer of
  *         a child), and what `bb_registry_register()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_replace(bb_registry *r, uint64_t parent, const bb_registry_buffer *buffer);
 
@@ -5564,8 +5483,7 @@ BB_API bb_status bb_registry_replace(bb_registry *r, uint64_t parent, const bb_r
  *         BB_E_ALIAS_MISSING, BB_E_ALIAS_ORDER (the target comes later, or would be cyclic), BB_E_RANGE (size,
  *         lifetime, a sum that overflows), BB_E_STATE (the hidden buffer of a child), BB_E_VERSION,
  *         BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_update_buffer(bb_registry *r, uint64_t parent, uint32_t fields, const bb_registry_buffer *values, bool *recognized, bool *changed);
 
@@ -5583,8 +5501,7 @@ BB_API bb_status bb_registry_update_buffer(bb_registry *r, uint64_t parent, uint
  * @return BB_OK, BB_E_ARGUMENT (name, aliases that is not UTF-8), BB_E_STATE (the child includes this parent),
  *         BB_E_ALIAS_SELF, BB_E_EXISTS, BB_E_ALIAS_MISSING, BB_E_RANGE (a sum that overflows), BB_E_OUT_OF_MEMORY,
  *         BB_E_LIMIT, BB_E_POISONED, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_register_child(bb_registry *r, uint64_t parent, const char *name, uint64_t child, const char *aliases);
 
@@ -5596,8 +5513,7 @@ BB_API bb_status bb_registry_register_child(bb_registry *r, uint64_t parent, con
  * @param config the options, or NULL for the defaults; its label is ignored
  * @return BB_OK, BB_E_NO_PARENT, BB_E_ARGUMENT, BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle
  *         status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_set_options(bb_registry *r, uint64_t parent, const bb_registry_config *config);
 
@@ -5611,8 +5527,7 @@ BB_API bb_status bb_registry_set_options(bb_registry *r, uint64_t parent, const 
  * @param length bytes of the document
  * @return BB_OK, BB_E_EXISTS (the parent has buffers, or a name is taken), BB_E_ARGUMENT (malformed, or not UTF-8),
  *         BB_E_LIMIT (longer than 64 MiB), what `bb_registry_register()` and `bb_registry_register_child()` return
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_load_json(bb_registry *r, uint64_t parent, const char *json, uint64_t length);
 
@@ -5623,8 +5538,7 @@ BB_API bb_status bb_registry_load_json(bb_registry *r, uint64_t parent, const ch
  * @param r the registry
  * @param parent the parent
  * @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_clear_layout(bb_registry *r, uint64_t parent);
 
@@ -5635,8 +5549,7 @@ BB_API bb_status bb_registry_clear_layout(bb_registry *r, uint64_t parent);
  * @param r the registry
  * @param parent the parent to remove
  * @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_clear_parent(bb_registry *r, uint64_t parent);
 
@@ -5645,8 +5558,7 @@ BB_API bb_status bb_registry_clear_parent(bb_registry *r, uint64_t parent);
  *
  * @param r the registry; NULL is a no-op
  * @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_destroy(bb_registry *r);
 
@@ -5658,8 +5570,7 @@ BB_API bb_status bb_registry_destroy(bb_registry *r);
  * @param elements output
  * @return BB_OK, BB_E_RANGE (children's sizes overflow), BB_E_STATE (a child's region mixes precisions),
  *         BB_E_OUT_OF_MEMORY, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_shared_buffer_size(bb_registry *r, uint64_t parent, uint64_t *elements);
 
@@ -5670,8 +5581,7 @@ BB_API bb_status bb_registry_shared_buffer_size(bb_registry *r, uint64_t parent,
  * @param parent the parent; an unknown one takes no memory
  * @param elements output
  * @return what `bb_registry_shared_buffer_size()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_persistent_local_buffer_size(bb_registry *r, uint64_t parent, uint64_t *elements);
 
@@ -5682,8 +5592,7 @@ BB_API bb_status bb_registry_persistent_local_buffer_size(bb_registry *r, uint64
  * @param parent the parent; an unknown one takes no memory
  * @param elements output
  * @return what `bb_registry_shared_buffer_size()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_local_buffer_size(bb_registry *r, uint64_t parent, uint64_t *elements);
 
@@ -5697,8 +5606,7 @@ BB_API bb_status bb_registry_local_buffer_size(bb_registry *r, uint64_t parent, 
  * @param allocator output, `struct_size` bytes
  * @return BB_E_NO_PARENT, BB_E_NO_NAME, BB_E_ARGUMENT (name that is not UTF-8), BB_E_VERSION (struct_size), and what
  *         `bb_registry_shared_buffer_size()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_get_allocator(bb_registry *r, uint64_t parent, const char *name, uint32_t struct_size, bb_allocator *allocator);
 
@@ -5710,8 +5618,7 @@ BB_API bb_status bb_registry_get_allocator(bb_registry *r, uint64_t parent, cons
  * @param struct_size `sizeof(bb_layout_info)`
  * @param info output, `struct_size` bytes
  * @return BB_E_NO_PARENT, BB_E_VERSION (struct_size), and what `bb_registry_shared_buffer_size()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_layout_info(bb_registry *r, uint64_t parent, uint32_t struct_size, bb_layout_info *info);
 
@@ -5723,8 +5630,7 @@ BB_API bb_status bb_registry_layout_info(bb_registry *r, uint64_t parent, uint32
  * @param parent the parent; the version of an unknown one is 0
  * @param version output
  * @return BB_OK or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, no allocation
  */
 BB_API bb_status bb_registry_version(bb_registry *r, uint64_t parent, uint64_t *version);
 
@@ -5736,8 +5642,7 @@ BB_API bb_status bb_registry_version(bb_registry *r, uint64_t parent, uint64_t *
  * @param parent the parent, which must have buffers
  * @param hash output
  * @return BB_E_NO_PARENT, and what `bb_registry_shared_buffer_size()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_layout_hash(bb_registry *r, uint64_t parent, uint64_t *hash);
 
@@ -5751,8 +5656,7 @@ BB_API bb_status bb_registry_layout_hash(bb_registry *r, uint64_t parent, uint64
  * @param capacity bytes at `text`
  * @param length the name's bytes without the NUL are written here
  * @return BB_OK, BB_E_NO_PARENT, BB_E_RANGE (index, capacity), BB_E_OUT_OF_MEMORY, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_buffer_name(bb_registry *r, uint64_t parent, uint64_t index, char *text, uint64_t capacity, uint64_t *length);
 
@@ -5765,8 +5669,7 @@ BB_API bb_status bb_registry_buffer_name(bb_registry *r, uint64_t parent, uint64
  * @param capacity bytes at `text`
  * @param length the text's bytes without the NUL are written here
  * @return BB_OK, BB_E_NO_PARENT, BB_E_RANGE (capacity), BB_E_OUT_OF_MEMORY, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_json(bb_registry *r, uint64_t parent, char *text, uint64_t capacity, uint64_t *length);
 
@@ -5781,8 +5684,7 @@ BB_API bb_status bb_registry_json(bb_registry *r, uint64_t parent, char *text, u
  * @param capacity bytes at `text`
  * @param length the text's bytes without the NUL are written here
  * @return BB_E_NO_PARENT, BB_E_RANGE (capacity), and what `bb_registry_shared_buffer_size()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_overlaps(bb_registry *r, uint64_t parent, char *text, uint64_t capacity, uint64_t *length);
 
@@ -5798,8 +5700,7 @@ BB_API bb_status bb_registry_overlaps(bb_registry *r, uint64_t parent, char *tex
  * @param capacity bytes at `text`
  * @param length the text's bytes without the NUL are written here
  * @return BB_OK, BB_E_NULL, BB_E_RANGE (capacity), what `bb_registry_load_json()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, may allocate
  */
 BB_API bb_status bb_layout_diff(const char *before, uint64_t before_length, const char *after, uint64_t after_length, char *text, uint64_t capacity, uint64_t *length);
 
@@ -5816,8 +5717,7 @@ BB_API bb_status bb_layout_diff(const char *before, uint64_t before_length, cons
  * @return BB_OK, BB_E_ARGUMENT (not a valid namespace), BB_E_EXISTS (two names collide in C++, or one with a name of
  *         the header itself), BB_E_STATE (a region mixes precisions in a layout that is not typed), and what
  *         `bb_registry_json()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_emit_cuda_header(bb_registry *r, uint64_t parent, const char *name_space, char *text, uint64_t capacity, uint64_t *length);
 
@@ -5832,8 +5732,7 @@ BB_API bb_status bb_registry_emit_cuda_header(bb_registry *r, uint64_t parent, c
  * @param length the text's bytes without the NUL are written here
  * @return what `bb_registry_json()` returns, BB_E_RANGE (sizes that do not fit into 64 bits), BB_E_STATE (a region mixes
  *         precisions in a layout that is not typed)
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_svg(bb_registry *r, uint64_t parent, char *text, uint64_t capacity, uint64_t *length);
 
@@ -5846,8 +5745,7 @@ BB_API bb_status bb_registry_svg(bb_registry *r, uint64_t parent, char *text, ui
  * @param capacity bytes at `text`
  * @param length the text's bytes without the NUL are written here
  * @return what `bb_registry_svg()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_table(bb_registry *r, uint64_t parent, char *text, uint64_t capacity, uint64_t *length);
 
@@ -5857,8 +5755,7 @@ BB_API bb_status bb_registry_table(bb_registry *r, uint64_t parent, char *text, 
  * @param name a known compute capability, 7.0 to 12.1
  * @param cc ten times the compute capability is written here
  * @return BB_OK, BB_E_ARGUMENT (unknown compute capability), BB_E_NULL
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, no allocation
  */
 BB_API bb_status bb_arch_parse(const char *name, uint32_t *cc);
 
@@ -5868,8 +5765,7 @@ BB_API bb_status bb_arch_parse(const char *name, uint32_t *cc);
  * @param cc ten times the compute capability: 70 to 121
  * @param limits output
  * @return BB_OK, BB_E_ARGUMENT (unknown compute capability), BB_E_NULL
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, no allocation
  */
 BB_API bb_status bb_limits_init(uint32_t cc, bb_limits *limits);
 
@@ -5879,8 +5775,7 @@ BB_API bb_status bb_limits_init(uint32_t cc, bb_limits *limits);
  * @param threads threads of a block
  * @param launch output
  * @return BB_OK, BB_E_NULL
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, no allocation
  */
 BB_API bb_status bb_launch_init(uint32_t threads, bb_launch *launch);
 
@@ -5897,8 +5792,7 @@ BB_API bb_status bb_launch_init(uint32_t threads, bb_launch *launch);
  * @return BB_OK, BB_E_LIMIT (it does not fit), BB_E_NO_PARENT, BB_E_STATE (the region mixes precisions and the layout is
  *         not typed), BB_E_RANGE (threads, registers_per_thread, bytes that overflow), BB_E_ARGUMENT (shared_per,
  *         reserved), BB_E_VERSION (a struct_size), BB_E_OUT_OF_MEMORY, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_check(bb_registry *r, uint64_t parent, const bb_limits *limits, const bb_launch *launch, uint32_t struct_size, bb_fit *fit);
 
@@ -5911,8 +5805,7 @@ BB_API bb_status bb_registry_check(bb_registry *r, uint64_t parent, const bb_lim
  * @param bytes output
  * @return BB_OK, BB_E_STATE (the region mixes precisions and the layout is not typed), BB_E_RANGE (bytes that overflow),
  *         BB_E_OUT_OF_MEMORY, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_shared_bytes(bb_registry *r, uint64_t parent, uint32_t threads, uint64_t *bytes);
 
@@ -5923,8 +5816,7 @@ BB_API bb_status bb_registry_shared_bytes(bb_registry *r, uint64_t parent, uint3
  * @param parent the parent; an unknown one takes no memory
  * @param bytes output
  * @return what `bb_registry_shared_bytes()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_shared_stride_bytes(bb_registry *r, uint64_t parent, uint64_t *bytes);
 
@@ -5937,8 +5829,7 @@ BB_API bb_status bb_registry_shared_stride_bytes(bb_registry *r, uint64_t parent
  * @param threads threads of a block
  * @param fits output
  * @return BB_E_ARGUMENT (cc), and what `bb_registry_shared_bytes()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_fits(bb_registry *r, uint64_t parent, uint32_t cc, uint32_t threads, bool *fits);
 
@@ -5950,8 +5841,7 @@ BB_API bb_status bb_registry_fits(bb_registry *r, uint64_t parent, uint32_t cc, 
  * @param threads threads of a block
  * @param needs output
  * @return what `bb_registry_shared_bytes()` returns
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_needs_opt_in(bb_registry *r, uint64_t parent, uint32_t threads, bool *needs);
 
@@ -5966,8 +5856,7 @@ BB_API bb_status bb_registry_needs_opt_in(bb_registry *r, uint64_t parent, uint3
  * @param capacity bytes at `text`
  * @param length the text's bytes without the NUL are written here
  * @return BB_E_NO_PARENT, and what `bb_registry_shared_bytes()` returns; BB_E_RANGE also for the capacity
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_banks(bb_registry *r, uint64_t parent, char *text, uint64_t capacity, uint64_t *length);
 
@@ -5976,8 +5865,7 @@ BB_API bb_status bb_registry_banks(bb_registry *r, uint64_t parent, char *text, 
  *
  * @param config output
  * @return BB_OK, BB_E_NULL
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime wait-free, no system call, no allocation
  */
 BB_API bb_status bb_plan_config_init(bb_plan_config *config);
 
@@ -6000,9 +5888,7 @@ BB_API bb_status bb_plan_config_init(bb_plan_config *config);
  * @return BB_OK, BB_E_ARGUMENT (a buffer that ends before it has begun or has no bytes, a number of alignments),
  *         BB_E_ALIGN (an alignment that is no power of two), BB_E_RANGE (sizes that overflow), BB_E_VERSION (a
  *         struct_size), BB_E_OUT_OF_MEMORY, BB_E_NULL
- * @threadsafety safe to call from any thread
  * @realtime may block, may make a system call, may allocate
- * @since 0.1
  */
 BB_API bb_status bb_plan(const uint64_t *lower, const uint64_t *upper, const uint64_t *size, uint64_t count, const uint64_t *alignment, uint64_t alignment_count, const bb_plan_config *config, uint64_t *offsets, uint32_t struct_size, bb_plan_info *info);
 
@@ -6019,8 +5905,7 @@ BB_API bb_status bb_plan(const uint64_t *lower, const uint64_t *upper, const uin
  * @return BB_OK, BB_E_NO_PARENT, BB_E_BUSY (the parent changed during the search: plan again), BB_E_RANGE (sizes
  *         that overflow), BB_E_STATE (a child's region mixes precisions), BB_E_VERSION (a struct_size),
  *         BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
- * @threadsafety safe to call from any thread
- * @since 0.1
+ * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_registry_plan(bb_registry *r, uint64_t parent, const bb_plan_config *config, uint32_t struct_size, bb_registry_plans *plan);
 
@@ -6038,9 +5923,7 @@ BB_API bb_status bb_registry_plan(bb_registry *r, uint64_t parent, const bb_plan
  * @return what `bb_manager_create()` returns; also BB_E_EXISTS (two fields have the same name), BB_E_LIMIT (too many
  *         fields), BB_E_ARGUMENT (no fields, a name that is empty, too long or not UTF-8, `config.initial`). The message
  *         names the field
- * @threadsafety safe to call from any thread
  * @realtime may block, may make a system call, may allocate
- * @since 0.1
  */
 BB_API BB_MUST_USE bb_status bb_manager_create_fields(const bb_field *fields, uint64_t count, const bb_manager_config *config, bb_manager **manager);
 
@@ -6059,9 +5942,7 @@ BB_API BB_MUST_USE bb_status bb_manager_create_fields(const bb_field *fields, ui
  * @return what `bb_manager_create_fields()` returns; also BB_E_NO_PARENT (an unknown parent), BB_E_STATE (the region
  *         mixes precisions and its layout is not typed, so that it has no offsets in bytes; a child's region mixes
  *         precisions), BB_E_ARGUMENT (another space, or the parent has no buffers in it), or a handle status
- * @threadsafety safe to call from any thread
  * @realtime may block, may make a system call, may allocate
- * @since 0.1
  */
 BB_API BB_MUST_USE bb_status bb_manager_create_from_group(bb_registry *r, uint64_t parent, uint32_t space, const bb_manager_config *config, bb_manager **manager);
 
@@ -6074,9 +5955,7 @@ BB_API BB_MUST_USE bb_status bb_manager_create_from_group(bb_registry *r, uint64
  * @param info output, `struct_size` bytes
  * @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (not UTF-8), BB_E_NO_NAME (no such field), BB_E_VERSION (struct_size), or a
  *         handle status
- * @threadsafety safe to call from any thread
  * @realtime wait-free, no system call, no allocation
- * @since 0.1
  */
 BB_API bb_status bb_manager_field(bb_manager *m, const char *name, uint32_t struct_size, bb_field_info *info);
 
@@ -6088,9 +5967,7 @@ BB_API bb_status bb_manager_field(bb_manager *m, const char *name, uint32_t stru
  * @param struct_size `sizeof(bb_field_info)`
  * @param info output, `struct_size` bytes
  * @return BB_OK, BB_E_NULL, BB_E_RANGE (no such field), BB_E_VERSION (struct_size), or a handle status
- * @threadsafety safe to call from any thread
  * @realtime wait-free, no system call, no allocation
- * @since 0.1
  */
 BB_API bb_status bb_manager_field_at(bb_manager *m, uint32_t index, uint32_t struct_size, bb_field_info *info);
 
@@ -6102,9 +5979,9 @@ BB_API bb_status bb_manager_field_at(bb_manager *m, uint32_t index, uint32_t str
  * @param view output
  * @return BB_OK, BB_E_NULL, BB_E_NO_NAME (no such field), BB_E_ARGUMENT (the lease is not of a front, or `name` is not
  *         UTF-8), BB_E_STALE (released), or a handle status
+ * @realtime may block, may make a system call, may allocate; lock-free, no system call, no allocation if no thread
+ *           releases the lease during the call
  * @threadsafety safe to call from any thread, also after the manager is destroyed
- * @realtime lock-free, no system call, no allocation
- * @since 0.1
  */
 BB_API bb_status bb_front_field(const bb_front *front, const char *name, bb_field_view *view);
 
@@ -6116,9 +5993,9 @@ BB_API bb_status bb_front_field(const bb_front *front, const char *name, bb_fiel
  * @param view output
  * @return BB_OK, BB_E_NULL, BB_E_NO_NAME (no such field), BB_E_ARGUMENT (the lease is not of an OpenGL front, or `name`
  *         is not UTF-8), BB_E_STALE (released), or a handle status
+ * @realtime may block, may make a system call, may allocate; lock-free, no system call, no allocation if no thread
+ *           releases the lease during the call
  * @threadsafety safe to call from any thread, also after the manager is destroyed
- * @realtime lock-free, no system call, no allocation
- * @since 0.1
  */
 BB_API bb_status bb_gl_front_field(const bb_gl_front *front, const char *name, bb_gl_field_view *view);
 
@@ -6131,9 +6008,8 @@ BB_API bb_status bb_gl_front_field(const bb_gl_front *front, const char *name, b
  * @param view output
  * @return BB_OK, BB_E_NULL, BB_E_NO_NAME (no such field), BB_E_ARGUMENT (not UTF-8), BB_E_STATE (not reserved, or
  *         committed or cancelled before), or a handle status
- * @threadsafety safe to call from any thread, not only the one that reserved it
  * @realtime wait-free, no system call, no allocation
- * @since 0.1
+ * @threadsafety safe to call from any thread, not only the one that reserved it
  */
 BB_API bb_status bb_manager_back_field(bb_manager *m, const bb_back *back, const char *name, bb_back_field_view *view);
 

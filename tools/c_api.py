@@ -1,9 +1,12 @@
-"""The functions of include/backbuf.h, read from the header: parameters, and the statuses that each `@return` lists.
+"""The functions of include/backbuf.h, read from the header: parameters, statuses of `@return`, and costs of `@realtime`.
 
 `functions()` returns them by name. A list may refer to another function's: "what `bb_manager_synchronize()` returns" adds all
 that bb_manager_synchronize returns. It may also name a group of the header's conventions: "a handle status" and "a device
 status" add the statuses that the conventions list for it. `UNLISTED` holds the statuses that the conventions name once for all
 calls with a handle. BB_E_PANIC is in no list: it reports a fault of the library and is never expected.
+
+Each function has a line `@realtime COST` for the worst case, which may go on with `; COST if CONDITION` (or `while`). A cost
+has three parts: progress, system calls, allocation.
 """
 
 from __future__ import annotations
@@ -20,6 +23,11 @@ _REFERENCE = re.compile(r"what ((?:`bb_\w+\(\)`(?:, | and )?)+) returns?")
 _STATUS = re.compile(r"\bBB_(?:OK|E_[A-Z_]+)\b")
 _GROUP = re.compile(r'A "(\w+ status)" is one of ((?:BB_E_[A-Z_]+(?:, )?)+):')
 _ACCEPTS_NULL = re.compile(r"@param \w+ [^@]*NULL is a no-op")
+_REALTIME = re.compile(r"@realtime\s+(.*?)(?=\n\s*@|\n\s*\n|\Z)", re.DOTALL)
+_COST = re.compile(
+    r"(wait-free|lock-free|may spin|may block), (no|may make a) system call, (no allocation|may allocate)"
+    r"(?: ((?:if|while) .+))?"
+)
 _STATUS_VALUE = re.compile(r"^\s+(BB_OK|BB_E_[A-Z_]+) = (-?\d+),", re.MULTILINE)
 
 
@@ -45,13 +53,27 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a call costs a real-time thread: in the worst case, or under a condition such as "if the timeout is 0"."""
+
+    progress: str
+    system_call: bool
+    allocates: bool
+    condition: str
+
+
+@dataclass(frozen=True)
 class Function:
-    """One function. `statuses` holds the names of all that it returns, BB_OK included; empty where it returns no bb_status."""
+    """One function. `statuses` holds the names of all that it returns, BB_OK included; empty where it returns no bb_status.
+
+    The first of `costs` is the worst case.
+    """
 
     name: str
     returns: str
     parameters: tuple[Parameter, ...]
     statuses: frozenset[str]
+    costs: tuple[Cost, ...]
 
 
 def status_values(header: Path = HEADER) -> dict[str, int]:
@@ -77,7 +99,7 @@ def functions(header: Path = HEADER) -> dict[str, Function]:
         if unknown := statuses - known:
             raise HeaderError(f"{name}: @return lists {', '.join(sorted(unknown))}, which is not a bb_status")
         parameters = tuple(_parameter(name, part, docs[name]) for part in match[4].split(",") if part.strip() != "void")
-        found[name] = Function(name, _returns(match), parameters, statuses)
+        found[name] = Function(name, _returns(match), parameters, statuses, _costs(name, docs[name]))
     return found
 
 
@@ -117,6 +139,18 @@ def _statuses(name: str, lists: dict[str, str], groups: dict[str, frozenset[str]
     if "BB_OK" not in statuses:
         raise HeaderError(f"{name}: @return does not list BB_OK: {text}")
     return frozenset(statuses)
+
+
+def _costs(name: str, doc: str) -> tuple[Cost, ...]:
+    lines = _REALTIME.findall(doc)
+    if len(lines) != 1:
+        raise HeaderError(f"{name}: {len(lines)} lines @realtime; write one, as the conventions of the header define it")
+    texts = " ".join(lines[0].split()).split("; ")
+    matches = [_COST.fullmatch(text) for text in texts]
+    costs = tuple(Cost(m[1], m[2] != "no", m[3] != "no allocation", m[4] or "") for m in matches if m is not None)
+    if len(costs) != len(texts) or [not cost.condition for cost in costs] != [True] + [False] * (len(costs) - 1):
+        raise HeaderError(f"{name}: @realtime is not `COST` or `COST; COST if CONDITION`: {'; '.join(texts)}")
+    return costs
 
 
 def _parameter(function: str, text: str, doc: str) -> Parameter:

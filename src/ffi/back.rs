@@ -46,8 +46,8 @@ pub struct bb_back {
 /// @return BB_OK, BB_E_ARGUMENT (flags), BB_E_TIMEOUT, BB_E_PINNED (leases hold every other copy), BB_E_STALLED,
 ///         BB_E_CLOSED, BB_E_RECURSIVE (from a callback of the manager), BB_E_STATE (this thread has it already),
 ///         BB_E_INTERRUPTED, BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread; there is at most one reservation
-/// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_reserve_back(
@@ -98,8 +98,8 @@ impl From<RawBack> for bb_back {
 /// @param lease the handle is written here; `bb_lease_release()` ends it
 /// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_LIMIT (too many leases),
 ///         BB_E_OUT_OF_MEMORY, or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread, not only the one that reserved it
-/// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_lease_back(
@@ -121,8 +121,8 @@ pub unsafe extern "C" fn bb_manager_lease_back(
 /// @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
 /// @param replaced the same reservation in its new memory is written here; may be `back` itself
 /// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_OUT_OF_MEMORY, or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread, not only the one that reserved it
-/// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_replace_back(
@@ -146,8 +146,8 @@ pub unsafe extern "C" fn bb_manager_replace_back(
 /// @param tag a number of the caller, such as a step; it is returned with the front
 /// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_CLOSED, BB_E_POISONED, or a handle
 ///         status
+/// @realtime may block, may make a system call, no allocation
 /// @threadsafety safe to call from any thread, not only the one that reserved it
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_commit_back(
     m: *mut bb_manager,
@@ -181,8 +181,8 @@ unsafe fn ended(status: bb_status, back: *const bb_back) -> bb_status {
 /// @param back as `bb_manager_reserve_back()` wrote it
 /// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_CLOSED, BB_E_POISONED, or a handle
 ///         status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread, not only the one that reserved it
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_cancel_back(m: *mut bb_manager, back: *const bb_back) -> bb_status {
     let status = on("bb_manager_cancel_back", m, |m: &Manager| {

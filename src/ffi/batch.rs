@@ -72,8 +72,7 @@ impl SharedBatch {
 /// @param m the manager
 /// @param batch the handle is written here; `bb_batch_commit()` and `bb_batch_cancel()` end it
 /// @return BB_OK, BB_E_CLOSED, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_batch_begin(m: *mut bb_manager, batch: *mut *mut bb_batch) -> bb_status {
@@ -97,8 +96,8 @@ pub unsafe extern "C" fn bb_batch_begin(m: *mut bb_manager, batch: *mut *mut bb_
 /// @param update the data and its destination
 /// @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_ARGUMENT (reserved), BB_E_OUT_OF_MEMORY, BB_E_CLOSED, BB_E_BUSY (another thread uses it), or a
 ///         handle status. A refused update leaves the batch as it was
+/// @realtime lock-free, no system call, may allocate
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_batch_update(b: *mut bb_batch, update: *const bb_update) -> bb_status {
     // SAFETY: the header requires an update whose data is that long.
@@ -116,8 +115,8 @@ pub unsafe extern "C" fn bb_batch_update(b: *mut bb_batch, update: *const bb_upd
 /// @param count length of the range in elements
 /// @param element one element, of any alignment
 /// @return what `bb_batch_update()` returns
+/// @realtime lock-free, no system call, may allocate
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_batch_fill(
     b: *mut bb_batch,
@@ -138,8 +137,8 @@ pub unsafe extern "C" fn bb_batch_fill(
 /// @param b the batch
 /// @param region the region and its data
 /// @return BB_E_ARGUMENT (a step of 0), and what `bb_batch_update()` returns
+/// @realtime lock-free, no system call, may allocate
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_batch_region(b: *mut bb_batch, region: *const bb_region) -> bb_status {
     // SAFETY: the header requires arrays of the state's dimensions, and data that they describe.
@@ -157,8 +156,8 @@ pub unsafe extern "C" fn bb_batch_region(b: *mut bb_batch, region: *const bb_reg
 /// @param b the batch
 /// @param kernel the kernel and its range
 /// @return BB_E_ARGUMENT (flags), and what `bb_batch_update()` returns
+/// @realtime lock-free, no system call, may allocate
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_batch_kernel(b: *mut bb_batch, kernel: *const bb_kernel) -> bb_status {
     on("bb_batch_kernel", b, |b: &SharedBatch| {
@@ -178,8 +177,8 @@ pub unsafe extern "C" fn bb_batch_kernel(b: *mut bb_batch, kernel: *const bb_ker
 /// @param b the batch
 /// @param tag a number of the caller, such as a step
 /// @return what `bb_batch_update()` returns
+/// @realtime lock-free, no system call, may allocate
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_batch_tag(b: *mut bb_batch, tag: u64) -> bb_status {
     on("bb_batch_tag", b, |b: &SharedBatch| b.with(|b| b.tag(tag)))
@@ -193,8 +192,8 @@ pub extern "C" fn bb_batch_tag(b: *mut bb_batch, tag: u64) -> bb_status {
 /// @return BB_OK, BB_E_FULL (no space, and the timeout is 0), BB_E_TIMEOUT, BB_E_PINNED, BB_E_STALLED, BB_E_CLOSED,
 ///         BB_E_OUT_OF_MEMORY, BB_E_INTERRUPTED, BB_E_POISONED, BB_E_BUSY (another thread uses it), or a handle
 ///         status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety one thread at a time; also from callbacks, where it does not wait
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_batch_commit(b: *mut bb_batch, timeout: u64) -> bb_status {
     match on("bb_batch_commit", b, |b: &SharedBatch| b.commit(Timeout::nanos(timeout))) {
@@ -211,8 +210,8 @@ pub extern "C" fn bb_batch_commit(b: *mut bb_batch, timeout: u64) -> bb_status {
 ///
 /// @param b the batch; NULL is a no-op
 /// @return BB_OK, BB_E_RECURSIVE (inside a call on it), BB_E_BUSY (another thread uses it), or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_batch_cancel(b: *mut bb_batch) -> bb_status {
     destroy::<SharedBatch, _>("bb_batch_cancel", b)

@@ -214,8 +214,7 @@ pub(super) fn inner(buffer: &Buffer) -> Result<Arc<BufferInner>> {
 ///
 /// @param desc output
 /// @return BB_OK, BB_E_NULL
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_buffer_desc_init(desc: *mut bb_buffer_desc) -> bb_status {
     // SAFETY: the header requires memory for a desc.
@@ -229,8 +228,7 @@ pub unsafe extern "C" fn bb_buffer_desc_init(desc: *mut bb_buffer_desc) -> bb_st
 /// @param buffer the handle is written here; `bb_buffer_release()` ends it
 /// @return BB_OK, BB_E_ARGUMENT (usage, label), BB_E_ALIGN (mapped at creation, and the size is no multiple of 4),
 ///         BB_E_LIMIT (too large for the device), BB_E_VERSION, a device status, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_buffer_create(
@@ -251,8 +249,8 @@ pub unsafe extern "C" fn bb_buffer_create(
 ///
 /// @param buffer the buffer; NULL is a no-op
 /// @return BB_OK or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread, also in the buffer's own callback
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_buffer_destroy(buffer: *mut bb_buffer) -> bb_status {
     if buffer.is_null() {
@@ -270,8 +268,7 @@ pub extern "C" fn bb_buffer_destroy(buffer: *mut bb_buffer) -> bb_status {
 /// @param struct_size `sizeof(bb_buffer_info)`
 /// @param info output
 /// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_buffer_info_get(
     buffer: *mut bb_buffer,
@@ -290,8 +287,7 @@ pub unsafe extern "C" fn bb_buffer_info_get(
 /// @param native output
 /// @return BB_OK, BB_E_STATE (mapped, map pending or destroyed), BB_E_TIMEOUT (the host has not driven the device for
 ///         30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_buffer_native(buffer: *mut bb_buffer, native: *mut u64) -> bb_status {
     on("bb_buffer_native", buffer, |buffer: &Buffer| {
@@ -305,8 +301,8 @@ pub unsafe extern "C" fn bb_buffer_native(buffer: *mut bb_buffer, native: *mut u
 /// @param buffer the buffer; NULL is a no-op
 /// @return BB_OK, BB_E_RECURSIVE (inside a call on it), BB_E_STALE (also for all but one of several threads that
 ///         release it), or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread, also in the buffer's own callback
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_buffer_release(buffer: *mut bb_buffer) -> bb_status {
     destroy::<Buffer, _>("bb_buffer_release", buffer)
@@ -326,8 +322,7 @@ fn mapped_range(buffer: &Buffer, offset: u64, bytes: u64, writable: bool) -> Res
 /// @param span output
 /// @return BB_OK, BB_E_STATE (not mapped), BB_E_ARGUMENT (mapped for reading), BB_E_BUSY (overlaps another range),
 ///         BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_DEVICE_LOST, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_buffer_mapped_range(
     buffer: *mut bb_buffer,
@@ -350,8 +345,7 @@ pub unsafe extern "C" fn bb_buffer_mapped_range(
 /// @param size length in bytes, a multiple of 4; `BB_WHOLE_SIZE` for the rest of the mapped range
 /// @param span output
 /// @return what `bb_buffer_mapped_range()` returns
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_buffer_const_mapped_range(
     buffer: *mut bb_buffer,
@@ -389,8 +383,7 @@ pub struct bb_mapping {
 /// @param struct_size `sizeof(bb_mapping)`
 /// @param mapping output
 /// @return BB_OK, BB_E_DEVICE_LOST (mapped, and the device is lost), BB_E_VERSION (struct_size), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_buffer_mapping_get(
     buffer: *mut bb_buffer,
@@ -416,8 +409,7 @@ pub unsafe extern "C" fn bb_buffer_mapping_get(
 /// @param buffer the buffer
 /// @param number from `bb_buffer_mapping_get()`
 /// @return BB_OK or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_buffer_unmap_only(buffer: *mut bb_buffer, number: u64) -> bb_status {
     outside("bb_buffer_unmap_only", buffer, inner, |inner| {
@@ -431,8 +423,7 @@ pub extern "C" fn bb_buffer_unmap_only(buffer: *mut bb_buffer, number: u64) -> b
 ///
 /// @param buffer the buffer
 /// @return BB_OK or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_buffer_unmap(buffer: *mut bb_buffer) -> bb_status {
     outside("bb_buffer_unmap", buffer, inner, |inner| {

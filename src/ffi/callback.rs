@@ -197,8 +197,7 @@ impl Drop for Running {
 /// @param drop the drop function of all callbacks of the runtime
 /// @return BB_OK, BB_E_CLOSED (the callbacks with this drop function have ended: a new runtime needs another one),
 ///         BB_E_LIMIT (256 have been announced), BB_E_OUT_OF_MEMORY, BB_E_UNSUPPORTED, BB_E_NULL
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, may make a system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_begin_callbacks(drop: bb_drop_fn) -> bb_status {
     guard("bb_begin_callbacks", || {
@@ -224,8 +223,7 @@ pub unsafe extern "C" fn bb_begin_callbacks(drop: bb_drop_fn) -> bb_status {
 /// @return BB_OK, BB_E_TIMEOUT (one is still running, perhaps the caller's own; no other one begins),
 ///         BB_E_INTERRUPTED (the same), BB_E_STATE (the function was not announced in this process: nothing has
 ///         ended), BB_E_NULL
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_end_callbacks(drop: bb_drop_fn, timeout: u64) -> bb_status {
     guard("bb_end_callbacks", || {

@@ -81,8 +81,8 @@ pub struct bb_wgpu_config {
 /// @param device the handle is written here
 /// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, label that is not UTF-8), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (threads,
 ///         handles), BB_E_UNSUPPORTED (the system refuses a thread)
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
-/// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_device_create_host(
@@ -120,8 +120,8 @@ pub unsafe extern "C" fn bb_device_create_host(
 /// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, get_proc, config, a context of another API), BB_E_VERSION,
 ///         BB_E_STATE (host-driven, and no context is current on this thread), BB_E_UNSUPPORTED (no EGL, no driver,
 ///         no context, too old a version: the message names it), BB_E_OUT_OF_MEMORY, BB_E_LIMIT
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
-/// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_device_create_gl(
@@ -193,8 +193,8 @@ fn context(host_driven: bool, get_proc: bb_gl_get_proc, config: &bb_gl_config) -
 /// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (flags, label or adapter that is not UTF-8), BB_E_VERSION,
 ///         BB_E_UNSUPPORTED (a build without WebGPU, no driver, no such adapter: the message names it),
 ///         BB_E_OUT_OF_MEMORY, BB_E_LIMIT
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
-/// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_device_create_wgpu(
@@ -317,8 +317,8 @@ impl Object for Device {
 /// @param budget nanoseconds; 0 runs one step, BB_FOREVER runs all pending work
 /// @return BB_OK, BB_E_STATE (not host-driven), BB_E_WRONG_THREAD, BB_E_RECURSIVE (inside work of the device),
 ///         BB_E_DEVICE_LOST, or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety owner thread only
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_device_poll(device: *mut bb_device, budget: u64) -> bb_status {
     on("bb_device_poll", device, |device: &Device| device.poll(Timeout::nanos(budget)))
@@ -332,8 +332,8 @@ pub extern "C" fn bb_device_poll(device: *mut bb_device, budget: u64) -> bb_stat
 /// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
 /// @return BB_OK, BB_E_TIMEOUT, BB_E_ARGUMENT (not a fence of this device), BB_E_DEVICE_LOST, BB_E_RECURSIVE (in a
 ///         callback on the owner thread), BB_E_INTERRUPTED, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate; wait-free, no system call, no allocation if the fence
+///           has passed
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_device_wait_fence(device: *mut bb_device, fence: u64, timeout: u64) -> bb_status {
     on("bb_device_wait_fence", device, |device: &Device| {
@@ -347,8 +347,7 @@ pub extern "C" fn bb_device_wait_fence(device: *mut bb_device, fence: u64, timeo
 /// @param struct_size `sizeof(bb_device_info)`
 /// @param info output
 /// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_device_info_get(
     device: *mut bb_device,
@@ -369,8 +368,7 @@ pub unsafe extern "C" fn bb_device_info_get(
 /// @param struct_size `sizeof(bb_device_stats)`
 /// @param stats output
 /// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_device_stats_get(
     device: *mut bb_device,
@@ -390,8 +388,7 @@ pub unsafe extern "C" fn bb_device_stats_get(
 /// @param write takes the text in pieces, on the calling thread
 /// @param user_data passed to `write`
 /// @return BB_OK, BB_E_OUT_OF_MEMORY, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_device_leak_report(
     device: *mut bb_device,
@@ -425,8 +422,8 @@ pub unsafe extern "C" fn bb_device_leak_report(
 /// @return BB_OK, BB_E_WRONG_THREAD (host-driven, and the owner thread is another one that has not ended),
 ///         BB_E_RECURSIVE (inside work of the device), BB_E_STALE (also for all but one of several threads that
 ///         destroy it), or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread; for a host-driven device, the owner thread unless it has ended
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_device_destroy(device: *mut bb_device) -> bb_status {
     destroy::<Device, _>("bb_device_destroy", device)

@@ -123,8 +123,7 @@ unsafe fn create(
 /// @param buffer the handle is written here; `bb_device_buffer_destroy()` ends it
 /// @return BB_OK, BB_E_ARGUMENT (usage, label, mapped at creation), BB_E_LIMIT (too large for the device), BB_E_VERSION, a
 ///         device status, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_device_buffer_create(
@@ -144,8 +143,7 @@ pub unsafe extern "C" fn bb_device_buffer_create(
 /// @param desc parameters; `BB_USAGE_COPY_SRC` and `BB_USAGE_COPY_DST` are added
 /// @param buffer the handle is written here; `bb_device_buffer_destroy()` ends it
 /// @return what `bb_device_buffer_create()` returns
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_device_buffer_create_growable(
@@ -169,8 +167,7 @@ pub unsafe extern "C" fn bb_device_buffer_create_growable(
 /// @param size the bytes needed
 /// @param grew 1 is written here if it grew, else 0; may be NULL
 /// @return BB_OK, BB_E_STATE (it does not grow), BB_E_LIMIT, a device status, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_device_buffer_reserve(
@@ -191,8 +188,7 @@ pub unsafe extern "C" fn bb_device_buffer_reserve(
 /// @param struct_size `sizeof(bb_buffer_info)`
 /// @param info output
 /// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_device_buffer_info_get(
     buffer: *mut bb_device_buffer,
@@ -215,8 +211,7 @@ pub unsafe extern "C" fn bb_device_buffer_info_get(
 /// @param native output
 /// @return BB_OK, BB_E_TIMEOUT (the host has not driven the device for 30 s), BB_E_INTERRUPTED, BB_E_DEVICE_LOST,
 ///         BB_E_OUT_OF_MEMORY, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_device_buffer_native(
     buffer: *mut bb_device_buffer,
@@ -234,8 +229,7 @@ pub unsafe extern "C" fn bb_device_buffer_native(
 /// @param buffer the buffer; NULL is a no-op
 /// @return BB_OK, BB_E_RECURSIVE (inside a call on it), BB_E_STALE (also for all but one of several threads that
 ///         destroy it), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_device_buffer_destroy(buffer: *mut bb_device_buffer) -> bb_status {
     destroy::<DeviceBufferRole, _>("bb_device_buffer_destroy", buffer)

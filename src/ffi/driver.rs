@@ -40,9 +40,8 @@ use crate::text::Text;
 ///         UTF-8), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (threads, handles, or the driver),
 ///         BB_E_UNSUPPORTED (the system refuses a thread, or the driver), BB_E_BACKEND (the driver's `open` failed, or
 ///         its info is out of range), BB_E_DEVICE_LOST (the driver)
-/// @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
 /// @realtime may block, may make a system call, may allocate
-/// @since 0.1
+/// @threadsafety safe to call from any thread; with `BB_DEVICE_HOST_DRIVEN` that thread owns the device
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_device_create_driver(

@@ -153,8 +153,7 @@ fn config<'a>(given: bb_dynamic_config) -> Result<DynamicConfig<'a>> {
 ///
 /// @param config output
 /// @return BB_OK, BB_E_NULL
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_dynamic_config_init(config: *mut bb_dynamic_config) -> bb_status {
     // SAFETY: the header requires memory for a config.
@@ -169,8 +168,7 @@ pub unsafe extern "C" fn bb_dynamic_config_init(config: *mut bb_dynamic_config) 
 /// @param dynamic the handle is written here; `bb_dynamic_destroy()` ends it
 /// @return BB_OK, BB_E_ARGUMENT (frames, policy, usage, label), BB_E_LIMIT, BB_E_VERSION, a device status, or a handle
 ///         status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_dynamic_create(
@@ -196,8 +194,7 @@ pub unsafe extern "C" fn bb_dynamic_create(
 /// @param slice output
 /// @return BB_OK, BB_E_FULL, BB_E_TIMEOUT (BB_RING_BLOCK, or the host has not driven the device for 30 s), BB_E_LIMIT,
 ///         BB_E_RECURSIVE (waiting in a callback on the owner thread), a device status, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_dynamic_begin_update(
@@ -217,8 +214,7 @@ pub unsafe extern "C" fn bb_dynamic_begin_update(
 /// @param dynamic the dynamic buffer
 /// @param slice the update
 /// @return BB_OK, BB_E_STALE (its frame has ended), BB_E_STATE (it has been ended before), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_dynamic_end_update(
     dynamic: *mut bb_dynamic,
@@ -238,8 +234,7 @@ pub unsafe extern "C" fn bb_dynamic_end_update(
 /// @param bytes the number of bytes
 /// @param slice the update is written here
 /// @return what `bb_dynamic_begin_update()` returns, BB_E_RANGE
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_dynamic_update(
     dynamic: *mut bb_dynamic,
@@ -261,8 +256,7 @@ pub unsafe extern "C" fn bb_dynamic_update(
 ///
 /// @param dynamic the dynamic buffer
 /// @return BB_OK, a device status, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_dynamic_flush(dynamic: *mut bb_dynamic) -> bb_status {
     on("bb_dynamic_flush", dynamic, |dynamic: &DynamicBuffer| dynamic.flush())
@@ -274,8 +268,7 @@ pub extern "C" fn bb_dynamic_flush(dynamic: *mut bb_dynamic) -> bb_status {
 /// @param dynamic the dynamic buffer
 /// @return BB_OK, BB_E_STATE (an update has not been ended), BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_BACKEND, or a
 ///         handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_dynamic_end_frame(dynamic: *mut bb_dynamic) -> bb_status {
     on("bb_dynamic_end_frame", dynamic, |dynamic: &DynamicBuffer| DynamicRing::end_frame(&dynamic.ring))
@@ -287,8 +280,7 @@ pub extern "C" fn bb_dynamic_end_frame(dynamic: *mut bb_dynamic) -> bb_status {
 /// @param struct_size `sizeof(bb_dynamic_stats)`
 /// @param stats output
 /// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_dynamic_stats_get(
     dynamic: *mut bb_dynamic,
@@ -314,9 +306,7 @@ pub unsafe extern "C" fn bb_dynamic_stats_get(
 /// @param struct_size `sizeof(bb_buffer_info)`
 /// @param info output
 /// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
-/// @realtime may block, no system call, no allocation
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_dynamic_info_get(
     dynamic: *mut bb_dynamic,
@@ -336,8 +326,7 @@ pub unsafe extern "C" fn bb_dynamic_info_get(
 ///
 /// @param dynamic the dynamic buffer; NULL is a no-op
 /// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_dynamic_destroy(dynamic: *mut bb_dynamic) -> bb_status {
     destroy::<DynamicBuffer, _>("bb_dynamic_destroy", dynamic)

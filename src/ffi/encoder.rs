@@ -37,8 +37,7 @@ impl SharedEncoder {
 /// @param device the device whose buffers are used
 /// @param encoder the handle is written here; `bb_encoder_destroy()` ends it
 /// @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_encoder_create(
@@ -62,8 +61,8 @@ pub unsafe extern "C" fn bb_encoder_create(
 /// @param bytes the number of bytes, a multiple of 4
 /// @return BB_OK, BB_E_ALIGN, BB_E_RANGE, BB_E_ARGUMENT (usage, another device, the same buffer), BB_E_OUT_OF_MEMORY,
 ///         BB_E_BUSY (another thread uses it), or a handle status
+/// @realtime lock-free, no system call, may allocate
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_encoder_copy(
     encoder: *mut bb_encoder,
@@ -93,8 +92,8 @@ pub extern "C" fn bb_encoder_copy(
 /// @param bytes the number of bytes
 /// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device, the same buffer), BB_E_OUT_OF_MEMORY, BB_E_BUSY
 ///         (another thread uses it), or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_encoder_copy_bytes(
     encoder: *mut bb_encoder,
@@ -124,8 +123,8 @@ pub extern "C" fn bb_encoder_copy_bytes(
 /// @param bytes the number of bytes
 /// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses it),
 ///         or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_encoder_write(
     encoder: *mut bb_encoder,
@@ -151,8 +150,8 @@ pub unsafe extern "C" fn bb_encoder_write(
 /// @param offset offset in the device buffer
 /// @return BB_OK, BB_E_STALE (the update's frame has ended), BB_E_RANGE, BB_E_ARGUMENT (usage, another device),
 ///         BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses it), or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_encoder_copy_update(
     encoder: *mut bb_encoder,
@@ -181,8 +180,8 @@ pub unsafe extern "C" fn bb_encoder_copy_update(
 /// @param fence the fence of this submit, for `bb_device_wait_fence()`, is written here; may be NULL
 /// @return BB_OK, BB_E_STATE (a buffer is not ready), BB_E_BUSY (another thread uses it), a device status, or a
 ///         handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_encoder_submit(encoder: *mut bb_encoder, fence: *mut u64) -> bb_status {
     on("bb_encoder_submit", encoder, |encoder: &SharedEncoder| {
@@ -195,8 +194,7 @@ pub unsafe extern "C" fn bb_encoder_submit(encoder: *mut bb_encoder, fence: *mut
 ///
 /// @param encoder the encoder; NULL is a no-op
 /// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_encoder_destroy(encoder: *mut bb_encoder) -> bb_status {
     destroy::<SharedEncoder, _>("bb_encoder_destroy", encoder)

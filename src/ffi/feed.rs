@@ -95,9 +95,8 @@ impl Object for FeedHandle {
 /// @return BB_OK, BB_E_ARGUMENT (the ring overwrites its oldest records), BB_E_RANGE (a ring of fewer than 24 bytes),
 ///         BB_E_STATE (a peeked span is open), BB_E_BUSY (the receiver is lent already, or in use by a thread),
 ///         BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_CLOSED (the manager or the receiver), BB_E_POISONED, or a handle status
-/// @threadsafety safe to call from any thread that may use the receiver
 /// @realtime may block, may make a system call, may allocate
-/// @since 0.1
+/// @threadsafety safe to call from any thread that may use the receiver
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_feed(
     m: *mut bb_manager,
@@ -120,9 +119,7 @@ pub unsafe extern "C" fn bb_manager_feed(
 /// @param struct_size `sizeof(bb_feed_info)`
 /// @param info output, `struct_size` bytes
 /// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
-/// @threadsafety safe to call from any thread
-/// @realtime may spin, no system call, no allocation
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_feed_status(
     feed: *mut bb_feed,
@@ -153,9 +150,8 @@ fn describe(feed: &FeedHandle, struct_size: u32) -> bb_feed_info {
 ///
 /// @param feed the feed; NULL is a no-op
 /// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread; waits while a thread applies records of the feed
-/// @realtime may block, may make a system call, no allocation
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_feed_destroy(feed: *mut bb_feed) -> bb_status {
     destroy::<FeedHandle, _>("bb_feed_destroy", feed)
@@ -172,9 +168,7 @@ pub extern "C" fn bb_feed_destroy(feed: *mut bb_feed) -> bb_status {
 /// @param size the bytes of header, payload and padding are written here; may be NULL
 /// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (record_type, or a number that the type does not allow), BB_E_RANGE (the size
 ///         overflows)
-/// @threadsafety safe to call from any thread
 /// @realtime wait-free, no system call, no allocation
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_feed_record_init(
     record_type: u32,

@@ -148,9 +148,7 @@ pub struct bb_back_field_view {
 /// @return what `bb_manager_create()` returns; also BB_E_EXISTS (two fields have the same name), BB_E_LIMIT (too many
 ///         fields), BB_E_ARGUMENT (no fields, a name that is empty, too long or not UTF-8, `config.initial`). The message
 ///         names the field
-/// @threadsafety safe to call from any thread
 /// @realtime may block, may make a system call, may allocate
-/// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_create_fields(
@@ -215,9 +213,7 @@ unsafe fn spec_of<'a>(field: &bb_field) -> Result<FieldSpec<'a>> {
 /// @return what `bb_manager_create_fields()` returns; also BB_E_NO_PARENT (an unknown parent), BB_E_STATE (the region
 ///         mixes precisions and its layout is not typed, so that it has no offsets in bytes; a child's region mixes
 ///         precisions), BB_E_ARGUMENT (another space, or the parent has no buffers in it), or a handle status
-/// @threadsafety safe to call from any thread
 /// @realtime may block, may make a system call, may allocate
-/// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_create_from_group(
@@ -292,9 +288,7 @@ fn space_code(space: Space) -> u32 {
 /// @param info output, `struct_size` bytes
 /// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (not UTF-8), BB_E_NO_NAME (no such field), BB_E_VERSION (struct_size), or a
 ///         handle status
-/// @threadsafety safe to call from any thread
 /// @realtime wait-free, no system call, no allocation
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_field(
     m: *mut bb_manager,
@@ -317,9 +311,7 @@ pub unsafe extern "C" fn bb_manager_field(
 /// @param struct_size `sizeof(bb_field_info)`
 /// @param info output, `struct_size` bytes
 /// @return BB_OK, BB_E_NULL, BB_E_RANGE (no such field), BB_E_VERSION (struct_size), or a handle status
-/// @threadsafety safe to call from any thread
 /// @realtime wait-free, no system call, no allocation
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_field_at(
     m: *mut bb_manager,
@@ -370,9 +362,9 @@ fn axes(shape: &Shape) -> ([u64; BB_MAX_DIMS], [i64; BB_MAX_DIMS]) {
 /// @param view output
 /// @return BB_OK, BB_E_NULL, BB_E_NO_NAME (no such field), BB_E_ARGUMENT (the lease is not of a front, or `name` is not
 ///         UTF-8), BB_E_STALE (released), or a handle status
+/// @realtime may block, may make a system call, may allocate; lock-free, no system call, no allocation if no thread
+///           releases the lease during the call
 /// @threadsafety safe to call from any thread, also after the manager is destroyed
-/// @realtime lock-free, no system call, no allocation
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_front_field(
     front: *const bb_front,
@@ -415,9 +407,9 @@ fn copies_of(lease: &UsedLease) -> Result<(&StateCopies, usize)> {
 /// @param view output
 /// @return BB_OK, BB_E_NULL, BB_E_NO_NAME (no such field), BB_E_ARGUMENT (the lease is not of an OpenGL front, or `name`
 ///         is not UTF-8), BB_E_STALE (released), or a handle status
+/// @realtime may block, may make a system call, may allocate; lock-free, no system call, no allocation if no thread
+///           releases the lease during the call
 /// @threadsafety safe to call from any thread, also after the manager is destroyed
-/// @realtime lock-free, no system call, no allocation
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_gl_front_field(
     front: *const bb_gl_front,
@@ -455,9 +447,8 @@ pub unsafe extern "C" fn bb_gl_front_field(
 /// @param view output
 /// @return BB_OK, BB_E_NULL, BB_E_NO_NAME (no such field), BB_E_ARGUMENT (not UTF-8), BB_E_STATE (not reserved, or
 ///         committed or cancelled before), or a handle status
-/// @threadsafety safe to call from any thread, not only the one that reserved it
 /// @realtime wait-free, no system call, no allocation
-/// @since 0.1
+/// @threadsafety safe to call from any thread, not only the one that reserved it
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_back_field(
     m: *mut bb_manager,

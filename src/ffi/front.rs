@@ -37,8 +37,9 @@ pub struct bb_front {
 /// @param m the manager
 /// @param front output
 /// @return BB_OK, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle status
+/// @realtime may block, may make a system call, may allocate; wait-free, no system call, no allocation if the
+///           thread releases the leases that it acquires and holds at most 8
 /// @threadsafety safe to call from any thread; any number of leases at once
-/// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_acquire_front(m: *mut bb_manager, front: *mut bb_front) -> bb_status {
@@ -87,9 +88,9 @@ pub const BB_ALL_FIELDS: u32 = u32::MAX;
 /// @param complete output: whether the history covers all epochs from `since_epoch` on
 /// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (`since_epoch` is later than the front's epoch, `capacity` is 0, or the
 ///         lease is not of a front), BB_E_RANGE (`field`), BB_E_STALE (the lease is released), or a handle status
+/// @realtime may block, may make a system call, may allocate; lock-free, no system call, no allocation if no thread
+///           releases the lease during the call
 /// @threadsafety safe to call from any thread, also for one front from several threads at once
-/// @realtime lock-free, no system call, no allocation
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_front_changes(
     front: *const bb_front,
@@ -129,8 +130,9 @@ pub unsafe extern "C" fn bb_front_changes(
 ///
 /// @param lease from `bb_front.lease`
 /// @return BB_OK, BB_E_STALE (released before), or a handle status
+/// @realtime may block, may make a system call, may allocate; wait-free, no system call, no allocation if the same
+///           thread acquired it as a front, no other thread uses it or waits for a free copy, and the manager lives
 /// @threadsafety safe to call from any thread, not only the one that acquired it
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_lease_release(lease: *mut bb_lease) -> bb_status {
     guard_handle("bb_lease_release", lease, |lease| lease::release(object::to_lease(lease)?))
@@ -167,9 +169,9 @@ pub struct bb_device_front {
 /// @return BB_OK, BB_E_STATE (a manager on host memory; on OpenGL, no context that shares the device's objects is
 ///         current on this thread), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle
 ///         status
+/// @realtime may block, may make a system call, may allocate; wait-free, no system call, no allocation if the
+///           device is not on OpenGL, and the thread releases the leases that it acquires and holds at most 8
 /// @threadsafety safe to call from any thread; on OpenGL, with a context that shares the device's objects
-/// @realtime may spin, no system call, may allocate
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_acquire_front_device(
     m: *mut bb_manager,
@@ -227,8 +229,7 @@ pub struct bb_gl_front {
 /// @param manager the handle is written here
 /// @return what `bb_manager_create()` returns with a device, BB_E_ARGUMENT (also a device of another kind, or a
 ///         `config.device`)
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_create_gl(
@@ -256,8 +257,8 @@ pub unsafe extern "C" fn bb_manager_create_gl(
 /// @param front output
 /// @return BB_OK, BB_E_STATE (a manager on host memory or another device, or no context that shares the device's objects is current on
 ///         this thread), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety on any thread with a context that shares the device's objects
-/// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_acquire_front_gl(
@@ -290,8 +291,8 @@ pub unsafe extern "C" fn bb_manager_acquire_front_gl(
 /// @param lease from `bb_gl_front.lease`
 /// @return BB_OK, BB_E_ARGUMENT (not a lease of a `bb_gl_front`), BB_E_STATE (no context that shares the device's objects
 ///         is current on this thread), BB_E_STALE (released before), BB_E_OUT_OF_MEMORY, or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety on any thread with a context that shares the device's objects
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_lease_release_gl(lease: *mut bb_lease) -> bb_status {
     guard_handle("bb_lease_release_gl", lease, |lease| {

@@ -57,8 +57,7 @@ pub type bb_log_fn = Option<
 /// `BB_VERSION_MAJOR`, `BB_VERSION_MINOR` and `BB_VERSION_PATCH`.
 ///
 /// @return the version
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, no allocation
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_version() -> u32 {
     const fn number(text: &str) -> u32 {
@@ -77,8 +76,7 @@ pub extern "C" fn bb_version() -> u32 {
 /// Returns version, target and profile of the build. Contains no date and no path.
 ///
 /// @return a static NUL-terminated string
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, no allocation
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_build_info() -> *const c_char {
     const INFO: &str = concat!(
@@ -98,8 +96,7 @@ pub extern "C" fn bb_build_info() -> *const c_char {
 ///
 /// @param status a status, or any other number
 /// @return a static NUL-terminated string
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, no allocation
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_status_string(status: i32) -> *const c_char {
     CStr::as_ptr(status::text(status))
@@ -111,8 +108,8 @@ pub extern "C" fn bb_status_string(status: i32) -> *const c_char {
 /// leaves it unchanged.
 ///
 /// @return a NUL-terminated string of at most 511 bytes, valid until this thread's next refused call
+/// @realtime wait-free, no system call, no allocation
 /// @threadsafety safe to call from any thread; each has its own message
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_last_error() -> *const c_char {
     status::message()
@@ -131,8 +128,7 @@ pub extern "C" fn bb_last_error() -> *const c_char {
 /// @param drop releases `user_data`, or NULL
 /// @return BB_OK, BB_E_ARGUMENT (unknown level), BB_E_RECURSIVE (called from inside the function), BB_E_OUT_OF_MEMORY,
 ///         BB_E_UNSUPPORTED
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_set_log(
     level: u32,
@@ -200,8 +196,7 @@ pub struct bb_log_record {
 /// @param records capacity of the queue, 1 to 65536 records of about 1.1 KiB each
 /// @return BB_OK, BB_E_ARGUMENT (unknown level), BB_E_RANGE (records), BB_E_RECURSIVE (called from inside a log function),
 ///         BB_E_OUT_OF_MEMORY, BB_E_UNSUPPORTED
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_set_log_queue(level: u32, records: u64) -> bb_status {
     guard("bb_set_log_queue", || {
@@ -223,8 +218,8 @@ pub extern "C" fn bb_set_log_queue(level: u32, records: u64) -> bb_status {
 /// @param record output, `struct_size` bytes
 /// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (no queue is set, or it has ended and is empty), BB_E_INTERRUPTED,
 ///         BB_E_VERSION (struct_size), BB_E_NULL
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread; each record goes to one of them
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_log_next(
     timeout: u64,
@@ -260,8 +255,8 @@ pub unsafe extern "C" fn bb_log_next(
 ///
 /// @param flags `BB_WAIT_INTERRUPTIBLE` or 0
 /// @return BB_OK, BB_E_ARGUMENT (unknown flags)
+/// @realtime wait-free, no system call, no allocation
 /// @threadsafety safe to call from any thread; applies to the calling thread
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_set_wait_flags(flags: u32) -> bb_status {
     guard("bb_set_wait_flags", || {
@@ -301,8 +296,8 @@ pub struct bb_wait_check {
 /// @param user_data passed to it
 /// @param previous the previous wait check is written here, so that it can be restored; may be NULL
 /// @return BB_OK
+/// @realtime wait-free, no system call, no allocation
 /// @threadsafety safe to call from any thread; applies to the calling thread
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_set_wait_check(
     function: bb_wait_check_fn,
@@ -324,8 +319,7 @@ pub unsafe extern "C" fn bb_set_wait_check(
 /// @param write takes the text in pieces, on the calling thread; must not call this library
 /// @param user_data passed to `write`
 /// @return BB_OK, BB_E_NULL
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_debug_dump(write: bb_write_fn, user_data: *mut c_void) -> bb_status {
     guard("bb_debug_dump", || {
@@ -342,8 +336,8 @@ pub unsafe extern "C" fn bb_debug_dump(write: bb_write_fn, user_data: *mut c_voi
 ///
 /// @param fd an open descriptor, such as 2
 /// @return BB_OK, BB_E_ARGUMENT (it cannot be written to)
+/// @realtime may block, may make a system call, no allocation
 /// @threadsafety safe to call from any thread, and async-signal-safe
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_debug_dump_fd(fd: i32) -> bb_status {
     guard("bb_debug_dump_fd", || dump::dump_fd(fd))
@@ -353,8 +347,8 @@ pub extern "C" fn bb_debug_dump_fd(fd: i32) -> bb_status {
 ///
 /// @param handle any value
 /// @return BB_OK, BB_E_NULL, BB_E_HANDLE (not this copy's), BB_E_STALE, BB_E_FORKED
+/// @realtime wait-free, no system call, no allocation
 /// @threadsafety safe to call from any thread; the result may be outdated when it returns
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_handle_check(handle: *const c_void) -> bb_status {
     object::check(handle as u64).map_or_else(bb_status::from, |()| bb_status::BB_OK)

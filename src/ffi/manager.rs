@@ -125,8 +125,7 @@ pub struct bb_manager_config {
 ///
 /// @param config output
 /// @return BB_OK, BB_E_NULL
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_config_init(config: *mut bb_manager_config) -> bb_status {
     // SAFETY: the header requires memory for a config.
@@ -295,8 +294,7 @@ impl Object for Manager {
 ///         overflows), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (threads, handles, more bytes than a
 ///         buffer of the device can have), BB_E_UNSUPPORTED; with a `config.device` also a device status, or a handle
 ///         status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_create(
@@ -421,8 +419,7 @@ unsafe fn finish(
 /// @return BB_OK, BB_E_TIMEOUT, BB_E_PINNED (leases hold every copy, and updates wait for one), BB_E_STALLED
 ///         (outlasted the watchdog), BB_E_STATE (this thread has the back copy reserved), BB_E_INTERRUPTED,
 ///         BB_E_CLOSED, BB_E_RECURSIVE, BB_E_POISONED, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_manager_trim(m: *mut bb_manager, timeout: u64) -> bb_status {
     on("bb_manager_trim", m, |m: &Manager| m.trim(Timeout::nanos(timeout)))
@@ -434,8 +431,7 @@ pub extern "C" fn bb_manager_trim(m: *mut bb_manager, timeout: u64) -> bb_status
 /// @param m the manager
 /// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
 /// @return BB_OK (also when it is closed already), and what `bb_manager_synchronize()` returns
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_manager_close(m: *mut bb_manager, timeout: u64) -> bb_status {
     on("bb_manager_close", m, |m: &Manager| m.close(Timeout::nanos(timeout)))
@@ -452,8 +448,8 @@ pub extern "C" fn bb_manager_close(m: *mut bb_manager, timeout: u64) -> bb_statu
 /// @param m the manager; NULL is a no-op
 /// @return BB_OK, BB_E_INTERRUPTED, BB_E_RECURSIVE (called from one of its own callbacks, or inside a call on it),
 ///         BB_E_STALE (also for all but one of several threads that destroy it), or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_manager_destroy(m: *mut bb_manager) -> bb_status {
     destroy_by("bb_manager_destroy", m, |m: Manager| m.destroy(Timeout::FOREVER))
@@ -470,8 +466,8 @@ pub extern "C" fn bb_manager_destroy(m: *mut bb_manager) -> bb_status {
 /// @return BB_OK, BB_E_STALLED (a callback still runs), BB_E_INTERRUPTED (the same; a signal or the wait check ended the
 ///         wait), BB_E_RECURSIVE (called from one of its own callbacks, or inside a call on it), BB_E_STALE (also for
 ///         all but one of several threads that destroy it), or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread; calls that race with it return BB_E_CLOSED or BB_E_STALE
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_manager_destroy_within(m: *mut bb_manager, timeout: u64) -> bb_status {
     destroy_by("bb_manager_destroy_within", m, |m: Manager| m.destroy(Timeout::nanos(timeout)))

@@ -125,8 +125,8 @@ pub struct bb_manager_stats {
 /// @param m the manager
 /// @param epoch output
 /// @return BB_OK or a handle status
+/// @realtime wait-free, no system call, no allocation
 /// @threadsafety safe to call from any thread; never waits
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_epoch(m: *mut bb_manager, epoch: *mut u64) -> bb_status {
     // SAFETY: the header requires memory for a number.
@@ -139,8 +139,8 @@ pub unsafe extern "C" fn bb_manager_epoch(m: *mut bb_manager, epoch: *mut u64) -
 /// @param struct_size `sizeof(bb_manager_info)`
 /// @param info output, `struct_size` bytes
 /// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
+/// @realtime wait-free, no system call, no allocation
 /// @threadsafety safe to call from any thread; never waits
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_info_get(
     m: *mut bb_manager,
@@ -159,8 +159,8 @@ pub unsafe extern "C" fn bb_manager_info_get(
 /// @param struct_size `sizeof(bb_manager_stats)`
 /// @param stats output, `struct_size` bytes
 /// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
+/// @realtime wait-free, no system call, no allocation
 /// @threadsafety safe to call from any thread; never waits. The counters are not read at one instant
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_stats_get(
     m: *mut bb_manager,
@@ -214,8 +214,7 @@ fn count(stats: &Statistics, struct_size: u32) -> bb_manager_stats {
 /// @param write takes the text in pieces, on the calling thread
 /// @param user_data passed to `write`
 /// @return BB_OK or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_stats_write(
     m: *mut bb_manager,

@@ -73,8 +73,7 @@ pub(super) fn defaults() -> bb_plan_config {
 ///
 /// @param config output
 /// @return BB_OK, BB_E_NULL
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_plan_config_init(config: *mut bb_plan_config) -> bb_status {
     // SAFETY: the header requires memory for a config.
@@ -122,9 +121,7 @@ pub(super) unsafe fn search<R>(
 /// @return BB_OK, BB_E_ARGUMENT (a buffer that ends before it has begun or has no bytes, a number of alignments),
 ///         BB_E_ALIGN (an alignment that is no power of two), BB_E_RANGE (sizes that overflow), BB_E_VERSION (a
 ///         struct_size), BB_E_OUT_OF_MEMORY, BB_E_NULL
-/// @threadsafety safe to call from any thread
 /// @realtime may block, may make a system call, may allocate
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_plan(
     lower: *const u64,

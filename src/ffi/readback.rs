@@ -103,8 +103,7 @@ fn config<'a>(given: bb_readback_config) -> Result<ReadbackConfig<'a>> {
 ///
 /// @param config output
 /// @return BB_OK, BB_E_NULL
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_readback_config_init(config: *mut bb_readback_config) -> bb_status {
     // SAFETY: the header requires memory for a config.
@@ -117,8 +116,7 @@ pub unsafe extern "C" fn bb_readback_config_init(config: *mut bb_readback_config
 /// @param config parameters; `size` must be set
 /// @param readback the handle is written here; `bb_readback_destroy()` ends it
 /// @return BB_OK, BB_E_ARGUMENT (frames, when_full, label), BB_E_LIMIT, BB_E_VERSION, a device status, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_readback_create(
@@ -146,8 +144,7 @@ pub unsafe extern "C" fn bb_readback_create(
 /// @param reading the handle is written here; `bb_reading_release()` ends it and returns its buffer to the ring
 /// @return BB_OK, BB_E_FULL, BB_E_TIMEOUT (also if no buffer was free in time), BB_E_RANGE, BB_E_ARGUMENT (usage,
 ///         another device), BB_E_LIMIT, BB_E_RECURSIVE (waiting in a callback), a device status, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_readback_read(
@@ -179,8 +176,8 @@ pub unsafe extern "C" fn bb_readback_read(
 /// @param bytes the number of bytes, at most the ring's `size`
 /// @param reading the handle is written here; `bb_reading_release()` ends it and returns its buffer to the ring
 /// @return what `bb_readback_read()` returns, BB_E_BUSY (another thread uses the encoder)
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety one thread at a time for the encoder
-/// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_readback_read_in(
@@ -212,8 +209,7 @@ pub unsafe extern "C" fn bb_readback_read_in(
 /// @param struct_size `sizeof(bb_readback_stats)`
 /// @param stats output
 /// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_readback_stats_get(
     readback: *mut bb_readback,
@@ -239,9 +235,7 @@ pub unsafe extern "C" fn bb_readback_stats_get(
 /// @param struct_size `sizeof(bb_buffer_info)`
 /// @param info output
 /// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
-/// @realtime may block, no system call, no allocation
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_readback_info_get(
     readback: *mut bb_readback,
@@ -261,8 +255,7 @@ pub unsafe extern "C" fn bb_readback_info_get(
 ///
 /// @param readback the ring; NULL is a no-op
 /// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_readback_destroy(readback: *mut bb_readback) -> bb_status {
     destroy::<ReadbackBuffer, _>("bb_readback_destroy", readback)

@@ -37,8 +37,8 @@ impl Object for Reading {
 /// @param reading the reading
 /// @return BB_OK (available), BB_E_TIMEOUT (not yet), BB_E_ABORTED (dropped for a newer one), BB_E_DEVICE_LOST,
 ///         BB_E_BACKEND, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation while the
+///           reading is pending
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_reading_poll(reading: *mut bb_reading) -> bb_status {
     on("bb_reading_poll", reading, |reading: &Reading| {
@@ -53,8 +53,7 @@ pub extern "C" fn bb_reading_poll(reading: *mut bb_reading) -> bb_status {
 /// @return BB_OK (available), BB_E_TIMEOUT, BB_E_ABORTED (dropped for a newer one), BB_E_DEVICE_LOST, BB_E_BACKEND,
 ///         BB_E_OUT_OF_MEMORY, BB_E_RECURSIVE (in a callback on the owner thread), BB_E_INTERRUPTED, or a handle
 ///         status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_reading_wait(reading: *mut bb_reading, timeout: u64) -> bb_status {
     // The handle is not in use while this waits, so that other threads may release it.
@@ -76,8 +75,7 @@ pub extern "C" fn bb_reading_wait(reading: *mut bb_reading, timeout: u64) -> bb_
 /// @param span output
 /// @return BB_OK, BB_E_STATE (not available yet), BB_E_ABORTED (dropped for a newer one), BB_E_DEVICE_LOST,
 ///         BB_E_OUT_OF_MEMORY, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_reading_bytes(reading: *mut bb_reading, span: *mut bb_const_span) -> bb_status {
     on("bb_reading_bytes", reading, |reading: &Reading| {
@@ -95,8 +93,7 @@ pub unsafe extern "C" fn bb_reading_bytes(reading: *mut bb_reading, span: *mut b
 /// @param reading the reading
 /// @param callback called once if the call succeeds
 /// @return BB_OK, BB_E_OUT_OF_MEMORY, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_reading_then(
     reading: *mut bb_reading,
@@ -143,8 +140,7 @@ unsafe fn receiver(callback: *const bb_read_callback) -> Result<ReadCallback> {
 ///
 /// @param reading the reading; NULL is a no-op
 /// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_reading_release(reading: *mut bb_reading) -> bb_status {
     destroy::<Reading, _>("bb_reading_release", reading)

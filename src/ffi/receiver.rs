@@ -66,8 +66,9 @@ unsafe fn moving(
 ///         has been destroyed and the ring is empty, or this end is closed), BB_E_STATE (a peeked span is open),
 ///         BB_E_RANGE, BB_E_ALIGN (less space than a record of a ring with records), BB_E_BUSY (the receiver
 ///         feeds a manager, or another thread uses this end of a checked ring), or a handle status
+/// @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the ring
+///           has `BB_SPSC_NO_BACKOFF` and the sender only polls
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_receiver_recv(
     rx: *mut bb_receiver,
@@ -91,8 +92,9 @@ pub unsafe extern "C" fn bb_receiver_recv(
 /// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a peeked span is open), BB_E_RANGE,
 ///         BB_E_ALIGN (not whole records of a ring with records), BB_E_BUSY (another thread waits
 ///         on this end, or the receiver feeds a manager), or a handle status
+/// @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the
+///           timeout is 0, the ring has `BB_SPSC_NO_BACKOFF` and the sender only polls
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_receiver_recv_all(
     rx: *mut bb_receiver,
@@ -122,8 +124,8 @@ pub unsafe extern "C" fn bb_receiver_recv_all(
 /// @return BB_OK, BB_E_EMPTY (fewer than `min` are available), BB_E_CLOSED (fewer than `min` are available, and no
 ///         more can arrive), BB_E_RANGE (more than the ring holds), BB_E_STATE (a span is open already), BB_E_BUSY
 ///         (the receiver feeds a manager, or another thread uses this end of a checked ring), or a handle status
+/// @realtime wait-free, no system call, no allocation
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_receiver_peek(
@@ -149,8 +151,9 @@ pub unsafe extern "C" fn bb_receiver_peek(
 ///         records of a ring with records; nothing changes), BB_E_CLOSED (this end is closed or destroyed: the span
 ///         ends), BB_E_BUSY (the receiver feeds a manager, or another thread
 ///         uses this end of a checked ring), or a handle status
+/// @realtime may block, may make a system call, may allocate; wait-free, no system call, no allocation if the
+///           sender only polls
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_receiver_consume(rx: *mut bb_receiver, bytes: u64) -> bb_status {
     match on("bb_receiver_consume", rx, |rx: &Rx| rx.consume(bytes)) {
@@ -166,8 +169,9 @@ pub extern "C" fn bb_receiver_consume(rx: *mut bb_receiver, bytes: u64) -> bb_st
 /// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
 /// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (so many can no longer arrive, or this end is closed), BB_E_INTERRUPTED,
 ///         BB_E_BUSY (another thread waits on this end, or the receiver feeds a manager), or a handle status
+/// @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the
+///           timeout is 0
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_receiver_wait_readable(rx: *mut bb_receiver, bytes: u64, timeout: u64) -> bb_status {
     on("bb_receiver_wait_readable", rx, |rx: &Rx| rx.wait_readable(bytes, Timeout::nanos(timeout)))
@@ -179,8 +183,7 @@ pub extern "C" fn bb_receiver_wait_readable(rx: *mut bb_receiver, bytes: u64, ti
 /// @param rx the receiver
 /// @param fd output
 /// @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_receiver_fd(rx: *mut bb_receiver, fd: *mut i32) -> bb_status {
     // SAFETY: the header requires memory for a number.
@@ -196,8 +199,8 @@ pub unsafe extern "C" fn bb_receiver_fd(rx: *mut bb_receiver, fd: *mut i32) -> b
 ///         sender is destroyed, and stays so until the next call that returns BB_E_EMPTY), BB_E_CLOSED (so many can
 ///         no longer arrive), BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_BUSY
 ///         (the receiver feeds a manager, or another thread uses this end of a checked ring), or a handle status
+/// @realtime may block, may make a system call, no allocation
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_receiver_arm(rx: *mut bb_receiver, bytes: u64) -> bb_status {
     on("bb_receiver_arm", rx, |rx: &Rx| rx.arm(bytes))
@@ -208,8 +211,8 @@ pub extern "C" fn bb_receiver_arm(rx: *mut bb_receiver, bytes: u64) -> bb_status
 ///
 /// @param rx the receiver
 /// @return BB_OK, BB_E_BUSY (the receiver feeds a manager: destroy the feed first), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if both
+///           ends of the ring only poll
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_receiver_close(rx: *mut bb_receiver) -> bb_status {
     on("bb_receiver_close", rx, |rx: &Rx| Object::close(rx))
@@ -221,8 +224,7 @@ pub extern "C" fn bb_receiver_close(rx: *mut bb_receiver) -> bb_status {
 /// @param sender the handle is written here
 /// @return BB_OK, BB_E_BUSY (the old one is not destroyed, or still has an open span; the receiver feeds a
 ///         manager), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_receiver_attach_sender(
@@ -244,8 +246,7 @@ pub unsafe extern "C" fn bb_receiver_attach_sender(
 /// @param struct_size `sizeof(bb_end_stats)`
 /// @param stats output
 /// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_receiver_stats_get(
     rx: *mut bb_receiver,
@@ -264,8 +265,7 @@ pub unsafe extern "C" fn bb_receiver_stats_get(
 /// @param rx the receiver; NULL is a no-op
 /// @return BB_OK, BB_E_RECURSIVE (inside a call on it), BB_E_BUSY (it feeds a manager: destroy the feed first), or a
 ///         handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_receiver_destroy(rx: *mut bb_receiver) -> bb_status {
     if rx.is_null() {

@@ -104,8 +104,7 @@ unsafe fn read<'a>(config: *const bb_registry_config) -> Result<(&'a str, Layout
 ///
 /// @param config output
 /// @return BB_OK, BB_E_NULL
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_config_init(config: *mut bb_registry_config) -> bb_status {
     // SAFETY: the header requires memory for a config.
@@ -122,8 +121,7 @@ pub unsafe extern "C" fn bb_registry_config_init(config: *mut bb_registry_config
 /// @param registry the handle is written here
 /// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (config, label that is not UTF-8), BB_E_VERSION (struct_size),
 ///         BB_E_OUT_OF_MEMORY, BB_E_LIMIT (handles)
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_create(
@@ -148,8 +146,7 @@ pub unsafe extern "C" fn bb_registry_create(
 /// @return BB_OK, BB_E_ARGUMENT (name, location, precision, persistent), BB_E_ALIAS_SELF, BB_E_EXISTS (use
 ///         `bb_registry_replace()`), BB_E_ALIAS_MISSING, BB_E_RANGE (size, lifetime, a sum that overflows), BB_E_VERSION,
 ///         BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_register(
     r: *mut bb_registry,
@@ -170,8 +167,7 @@ pub unsafe extern "C" fn bb_registry_register(
 /// @param buffer the new buffer; its alias target must come before it in the order
 /// @return BB_E_NO_PARENT, BB_E_NO_NAME, BB_E_ALIAS_ORDER (the target comes later), BB_E_STATE (the hidden buffer of
 ///         a child), and what `bb_registry_register()` returns
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_replace(
     r: *mut bb_registry,
@@ -197,8 +193,7 @@ pub unsafe extern "C" fn bb_registry_replace(
 ///         BB_E_ALIAS_MISSING, BB_E_ALIAS_ORDER (the target comes later, or would be cyclic), BB_E_RANGE (size,
 ///         lifetime, a sum that overflows), BB_E_STATE (the hidden buffer of a child), BB_E_VERSION,
 ///         BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_update_buffer(
     r: *mut bb_registry,
@@ -235,8 +230,7 @@ pub unsafe extern "C" fn bb_registry_update_buffer(
 /// @return BB_OK, BB_E_ARGUMENT (name, aliases that is not UTF-8), BB_E_STATE (the child includes this parent),
 ///         BB_E_ALIAS_SELF, BB_E_EXISTS, BB_E_ALIAS_MISSING, BB_E_RANGE (a sum that overflows), BB_E_OUT_OF_MEMORY,
 ///         BB_E_LIMIT, BB_E_POISONED, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_register_child(
     r: *mut bb_registry,
@@ -261,8 +255,7 @@ pub unsafe extern "C" fn bb_registry_register_child(
 /// @param config the options, or NULL for the defaults; its label is ignored
 /// @return BB_OK, BB_E_NO_PARENT, BB_E_ARGUMENT, BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle
 ///         status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_set_options(
     r: *mut bb_registry,
@@ -285,8 +278,7 @@ pub unsafe extern "C" fn bb_registry_set_options(
 /// @param length bytes of the document
 /// @return BB_OK, BB_E_EXISTS (the parent has buffers, or a name is taken), BB_E_ARGUMENT (malformed, or not UTF-8),
 ///         BB_E_LIMIT (longer than 64 MiB), what `bb_registry_register()` and `bb_registry_register_child()` return
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_load_json(
     r: *mut bb_registry,
@@ -306,8 +298,7 @@ pub unsafe extern "C" fn bb_registry_load_json(
 /// @param r the registry
 /// @param parent the parent
 /// @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_registry_clear_layout(r: *mut bb_registry, parent: u64) -> bb_status {
     on("bb_registry_clear_layout", r, |r: &BufferRegistry| r.clear_layout(parent))
@@ -319,8 +310,7 @@ pub extern "C" fn bb_registry_clear_layout(r: *mut bb_registry, parent: u64) -> 
 /// @param r the registry
 /// @param parent the parent to remove
 /// @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_registry_clear_parent(r: *mut bb_registry, parent: u64) -> bb_status {
     on("bb_registry_clear_parent", r, |r: &BufferRegistry| r.clear_parent(parent))
@@ -330,8 +320,7 @@ pub extern "C" fn bb_registry_clear_parent(r: *mut bb_registry, parent: u64) -> 
 ///
 /// @param r the registry; NULL is a no-op
 /// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_registry_destroy(r: *mut bb_registry) -> bb_status {
     destroy::<BufferRegistry, _>("bb_registry_destroy", r)

@@ -93,8 +93,7 @@ fn defaults() -> bb_registry_buffer {
 ///
 /// @param buffer output
 /// @return BB_OK, BB_E_NULL
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_buffer_init(buffer: *mut bb_registry_buffer) -> bb_status {
     // SAFETY: the header requires memory for a buffer.

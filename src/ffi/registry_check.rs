@@ -97,8 +97,7 @@ pub struct bb_fit {
 /// @param name a known compute capability, 7.0 to 12.1
 /// @param cc ten times the compute capability is written here
 /// @return BB_OK, BB_E_ARGUMENT (unknown compute capability), BB_E_NULL
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_arch_parse(name: *const c_char, cc: *mut u32) -> bb_status {
     guard("bb_arch_parse", || {
@@ -113,8 +112,7 @@ pub unsafe extern "C" fn bb_arch_parse(name: *const c_char, cc: *mut u32) -> bb_
 /// @param cc ten times the compute capability: 70 to 121
 /// @param limits output
 /// @return BB_OK, BB_E_ARGUMENT (unknown compute capability), BB_E_NULL
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_limits_init(cc: u32, limits: *mut bb_limits) -> bb_status {
     guard("bb_limits_init", || {
@@ -153,8 +151,7 @@ const LAUNCH: bb_launch = bb_launch {
 /// @param threads threads of a block
 /// @param launch output
 /// @return BB_OK, BB_E_NULL
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_launch_init(threads: u32, launch: *mut bb_launch) -> bb_status {
     guard("bb_launch_init", || {
@@ -175,8 +172,7 @@ pub unsafe extern "C" fn bb_launch_init(threads: u32, launch: *mut bb_launch) ->
 /// @return BB_OK, BB_E_LIMIT (it does not fit), BB_E_NO_PARENT, BB_E_STATE (the region mixes precisions and the layout is
 ///         not typed), BB_E_RANGE (threads, registers_per_thread, bytes that overflow), BB_E_ARGUMENT (shared_per,
 ///         reserved), BB_E_VERSION (a struct_size), BB_E_OUT_OF_MEMORY, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_check(
     r: *mut bb_registry,
@@ -253,8 +249,7 @@ fn fit_code(fit: &Fit, struct_size: u32) -> bb_fit {
 /// @param bytes output
 /// @return BB_OK, BB_E_STATE (the region mixes precisions and the layout is not typed), BB_E_RANGE (bytes that overflow),
 ///         BB_E_OUT_OF_MEMORY, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_shared_bytes(
     r: *mut bb_registry,
@@ -274,8 +269,7 @@ pub unsafe extern "C" fn bb_registry_shared_bytes(
 /// @param parent the parent; an unknown one takes no memory
 /// @param bytes output
 /// @return what `bb_registry_shared_bytes()` returns
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_shared_stride_bytes(
     r: *mut bb_registry,
@@ -296,8 +290,7 @@ pub unsafe extern "C" fn bb_registry_shared_stride_bytes(
 /// @param threads threads of a block
 /// @param fits output
 /// @return BB_E_ARGUMENT (cc), and what `bb_registry_shared_bytes()` returns
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_fits(
     r: *mut bb_registry,
@@ -319,8 +312,7 @@ pub unsafe extern "C" fn bb_registry_fits(
 /// @param threads threads of a block
 /// @param needs output
 /// @return what `bb_registry_shared_bytes()` returns
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_needs_opt_in(
     r: *mut bb_registry,
@@ -344,8 +336,7 @@ pub unsafe extern "C" fn bb_registry_needs_opt_in(
 /// @param capacity bytes at `text`
 /// @param length the text's bytes without the NUL are written here
 /// @return BB_E_NO_PARENT, and what `bb_registry_shared_bytes()` returns; BB_E_RANGE also for the capacity
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_banks(
     r: *mut bb_registry,

@@ -54,8 +54,7 @@ pub struct bb_registry_plans {
 /// @return BB_OK, BB_E_NO_PARENT, BB_E_BUSY (the parent changed during the search: plan again), BB_E_RANGE (sizes
 ///         that overflow), BB_E_STATE (a child's region mixes precisions), BB_E_VERSION (a struct_size),
 ///         BB_E_OUT_OF_MEMORY, BB_E_POISONED, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_plan(
     r: *mut bb_registry,

@@ -108,8 +108,7 @@ pub struct bb_layout_info {
 /// @param elements output
 /// @return BB_OK, BB_E_RANGE (children's sizes overflow), BB_E_STATE (a child's region mixes precisions),
 ///         BB_E_OUT_OF_MEMORY, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_shared_buffer_size(
     r: *mut bb_registry,
@@ -128,8 +127,7 @@ pub unsafe extern "C" fn bb_registry_shared_buffer_size(
 /// @param parent the parent; an unknown one takes no memory
 /// @param elements output
 /// @return what `bb_registry_shared_buffer_size()` returns
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_persistent_local_buffer_size(
     r: *mut bb_registry,
@@ -148,8 +146,7 @@ pub unsafe extern "C" fn bb_registry_persistent_local_buffer_size(
 /// @param parent the parent; an unknown one takes no memory
 /// @param elements output
 /// @return what `bb_registry_shared_buffer_size()` returns
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_local_buffer_size(
     r: *mut bb_registry,
@@ -171,8 +168,7 @@ pub unsafe extern "C" fn bb_registry_local_buffer_size(
 /// @param allocator output, `struct_size` bytes
 /// @return BB_E_NO_PARENT, BB_E_NO_NAME, BB_E_ARGUMENT (name that is not UTF-8), BB_E_VERSION (struct_size), and what
 ///         `bb_registry_shared_buffer_size()` returns
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_get_allocator(
     r: *mut bb_registry,
@@ -215,8 +211,7 @@ pub unsafe extern "C" fn bb_registry_get_allocator(
 /// @param struct_size `sizeof(bb_layout_info)`
 /// @param info output, `struct_size` bytes
 /// @return BB_E_NO_PARENT, BB_E_VERSION (struct_size), and what `bb_registry_shared_buffer_size()` returns
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_layout_info(
     r: *mut bb_registry,
@@ -263,8 +258,7 @@ fn describe(l: &Layout, struct_size: u32) -> bb_layout_info {
 /// @param parent the parent; the version of an unknown one is 0
 /// @param version output
 /// @return BB_OK or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_version(
     r: *mut bb_registry,
@@ -284,8 +278,7 @@ pub unsafe extern "C" fn bb_registry_version(
 /// @param parent the parent, which must have buffers
 /// @param hash output
 /// @return BB_E_NO_PARENT, and what `bb_registry_shared_buffer_size()` returns
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_layout_hash(
     r: *mut bb_registry,
@@ -307,8 +300,7 @@ pub unsafe extern "C" fn bb_registry_layout_hash(
 /// @param capacity bytes at `text`
 /// @param length the name's bytes without the NUL are written here
 /// @return BB_OK, BB_E_NO_PARENT, BB_E_RANGE (index, capacity), BB_E_OUT_OF_MEMORY, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_buffer_name(
     r: *mut bb_registry,
@@ -333,8 +325,7 @@ pub unsafe extern "C" fn bb_registry_buffer_name(
 /// @param capacity bytes at `text`
 /// @param length the text's bytes without the NUL are written here
 /// @return BB_OK, BB_E_NO_PARENT, BB_E_RANGE (capacity), BB_E_OUT_OF_MEMORY, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_json(
     r: *mut bb_registry,
@@ -360,8 +351,7 @@ pub unsafe extern "C" fn bb_registry_json(
 /// @param capacity bytes at `text`
 /// @param length the text's bytes without the NUL are written here
 /// @return BB_E_NO_PARENT, BB_E_RANGE (capacity), and what `bb_registry_shared_buffer_size()` returns
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_overlaps(
     r: *mut bb_registry,
@@ -388,8 +378,7 @@ pub unsafe extern "C" fn bb_registry_overlaps(
 /// @param capacity bytes at `text`
 /// @param length the text's bytes without the NUL are written here
 /// @return BB_OK, BB_E_NULL, BB_E_RANGE (capacity), what `bb_registry_load_json()` returns
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_layout_diff(
     before: *const c_char,
@@ -427,8 +416,7 @@ fn compare(before: &str, after: &str) -> Result<String> {
 /// @return BB_OK, BB_E_ARGUMENT (not a valid namespace), BB_E_EXISTS (two names collide in C++, or one with a name of
 ///         the header itself), BB_E_STATE (a region mixes precisions in a layout that is not typed), and what
 ///         `bb_registry_json()` returns
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_emit_cuda_header(
     r: *mut bb_registry,
@@ -457,8 +445,7 @@ pub unsafe extern "C" fn bb_registry_emit_cuda_header(
 /// @param length the text's bytes without the NUL are written here
 /// @return what `bb_registry_json()` returns, BB_E_RANGE (sizes that do not fit into 64 bits), BB_E_STATE (a region mixes
 ///         precisions in a layout that is not typed)
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_svg(
     r: *mut bb_registry,
@@ -482,8 +469,7 @@ pub unsafe extern "C" fn bb_registry_svg(
 /// @param capacity bytes at `text`
 /// @param length the text's bytes without the NUL are written here
 /// @return what `bb_registry_svg()` returns
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_registry_table(
     r: *mut bb_registry,

@@ -144,8 +144,7 @@ pub(super) unsafe fn request_map(
 /// @param request a handle for poll, wait and cancel is written here; `bb_request_release()` ends it. NULL for none
 /// @return BB_OK, BB_E_STATE (not ready: the message names the state), BB_E_ARGUMENT (mode, or not in the usage),
 ///         BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_buffer_map_async(
     buffer: *mut bb_buffer,
@@ -171,8 +170,8 @@ pub unsafe extern "C" fn bb_buffer_map_async(
 /// @param struct_size `sizeof(bb_map_outcome)`
 /// @param outcome output
 /// @return BB_OK (completed; see `outcome`), BB_E_TIMEOUT (not yet), BB_E_VERSION (struct_size), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation while the
+///           request is pending
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_request_poll(
     request: *mut bb_request,
@@ -198,8 +197,7 @@ pub unsafe extern "C" fn bb_request_poll(
 /// @param outcome output
 /// @return BB_OK (completed; see `outcome`), BB_E_TIMEOUT, BB_E_RECURSIVE (in a callback on the owner thread),
 ///         BB_E_INTERRUPTED, BB_E_VERSION (struct_size), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_request_wait(
     request: *mut bb_request,
@@ -229,8 +227,7 @@ pub unsafe extern "C" fn bb_request_wait(
 /// @param index the index of the first completed request is written here
 /// @return BB_OK, BB_E_ARGUMENT (no requests, or of several devices), BB_E_TIMEOUT, BB_E_RECURSIVE, BB_E_INTERRUPTED,
 ///         BB_E_OUT_OF_MEMORY, BB_E_RANGE, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_request_wait_any(
     requests: *const *mut bb_request,
@@ -257,8 +254,7 @@ pub unsafe extern "C" fn bb_request_wait_any(
 /// @param request the request
 /// @param in_time 1 if the request is cancelled, 0 if it had completed, is written here; may be NULL
 /// @return BB_OK or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_request_cancel(request: *mut bb_request, in_time: *mut u32) -> bb_status {
     outside(
@@ -276,8 +272,7 @@ pub unsafe extern "C" fn bb_request_cancel(request: *mut bb_request, in_time: *m
 ///
 /// @param request the request; NULL is a no-op
 /// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_request_release(request: *mut bb_request) -> bb_status {
     destroy::<Request, _>("bb_request_release", request)

@@ -62,8 +62,9 @@ unsafe fn moving(
 ///         destroyed, or this end is closed), BB_E_STATE (a reserved span is open), BB_E_RANGE, BB_E_ALIGN (not whole
 ///         records of a ring with records), BB_E_BUSY (another thread uses this end; checked rings only), or a handle
 ///         status
+/// @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the ring
+///           has `BB_SPSC_NO_BACKOFF` and the receiver only polls
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_sender_send(
     tx: *mut bb_sender,
@@ -87,8 +88,9 @@ pub unsafe extern "C" fn bb_sender_send(
 /// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_INTERRUPTED, BB_E_STATE (a reserved span is open), BB_E_RANGE,
 ///         BB_E_ALIGN (not whole records of a ring with records), BB_E_BUSY (another thread waits on this end), or a
 ///         handle status
+/// @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the
+///           timeout is 0, the ring has `BB_SPSC_NO_BACKOFF` and the receiver only polls
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_sender_send_all(
     tx: *mut bb_sender,
@@ -116,8 +118,9 @@ pub unsafe extern "C" fn bb_sender_send_all(
 ///         been destroyed, or this end is closed), BB_E_INTERRUPTED, BB_E_STATE (a reserved span is open), BB_E_RANGE
 ///         (more than the ring holds), BB_E_ALIGN (not whole records of a ring with records), BB_E_BUSY (another
 ///         thread waits on this end, or uses it in a checked ring), or a handle status
+/// @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the
+///           timeout is 0, the ring has `BB_SPSC_NO_BACKOFF` and the receiver only polls
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_sender_send_whole(
     tx: *mut bb_sender,
@@ -141,8 +144,9 @@ pub unsafe extern "C" fn bb_sender_send_whole(
 /// @param bytes the number of bytes
 /// @param sent the number of bytes sent is written here
 /// @return what `bb_sender_send()` returns
+/// @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the ring
+///           has `BB_SPSC_NO_BACKOFF` and the receiver only polls
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_sender_feed(
     tx: *mut bb_sender,
@@ -159,8 +163,9 @@ pub unsafe extern "C" fn bb_sender_feed(
 /// @param tx the sender
 /// @return BB_OK, BB_E_CLOSED, BB_E_STATE (a reserved span is open), BB_E_BUSY (another thread uses this end; checked
 ///         rings only), or a handle status
+/// @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the
+///           receiver only polls
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_sender_flush(tx: *mut bb_sender) -> bb_status {
     on("bb_sender_flush", tx, Tx::flush)
@@ -177,8 +182,9 @@ pub extern "C" fn bb_sender_flush(tx: *mut bb_sender) -> bb_status {
 /// @return BB_OK, BB_E_FULL (less than `min` bytes are free), BB_E_CLOSED, BB_E_RANGE (more than the ring holds),
 ///         BB_E_STATE (a span is open already), BB_E_BUSY (another thread uses this end; checked rings only), or a
 ///         handle status
+/// @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the
+///           receiver only polls
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_sender_reserve(tx: *mut bb_sender, min: u64, span: *mut bb_span) -> bb_status {
@@ -200,8 +206,9 @@ pub unsafe extern "C" fn bb_sender_reserve(tx: *mut bb_sender, min: u64, span: *
 ///         records of a ring with records; nothing changes), BB_E_CLOSED (the receiver has been destroyed or this end
 ///         is closed or destroyed: the span ends, its bytes are discarded), BB_E_BUSY (another thread uses this end;
 ///         checked rings only), or a handle status
+/// @realtime may block, may make a system call, may allocate; wait-free, no system call, no allocation if the
+///           receiver only polls
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_sender_commit(tx: *mut bb_sender, bytes: u64) -> bb_status {
     match on("bb_sender_commit", tx, |tx: &Tx| tx.commit(bytes)) {
@@ -217,8 +224,9 @@ pub extern "C" fn bb_sender_commit(tx: *mut bb_sender, bytes: u64) -> bb_status 
 /// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
 /// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (the receiver has been destroyed, or this end is closed),
 ///         BB_E_INTERRUPTED, BB_E_BUSY (another thread waits on this end), or a handle status
+/// @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the
+///           timeout is 0 and the receiver only polls
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_sender_wait_writable(tx: *mut bb_sender, bytes: u64, timeout: u64) -> bb_status {
     on("bb_sender_wait_writable", tx, |tx: &Tx| tx.wait_writable(bytes, Timeout::nanos(timeout)))
@@ -230,8 +238,7 @@ pub extern "C" fn bb_sender_wait_writable(tx: *mut bb_sender, bytes: u64, timeou
 /// @param tx the sender
 /// @param fd output
 /// @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_sender_fd(tx: *mut bb_sender, fd: *mut i32) -> bb_status {
     // SAFETY: the header requires memory for a number.
@@ -247,8 +254,8 @@ pub unsafe extern "C" fn bb_sender_fd(tx: *mut bb_sender, fd: *mut i32) -> bb_st
 ///         destroyed, and stays so until the next call that returns BB_E_FULL), BB_E_CLOSED, BB_E_LIMIT (no
 ///         descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_BUSY (another thread uses this end;
 ///         checked rings only), or a handle status
+/// @realtime may block, may make a system call, no allocation
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_sender_arm(tx: *mut bb_sender, bytes: u64) -> bb_status {
     on("bb_sender_arm", tx, |tx: &Tx| tx.arm(bytes))
@@ -260,8 +267,8 @@ pub extern "C" fn bb_sender_arm(tx: *mut bb_sender, bytes: u64) -> bb_status {
 ///
 /// @param tx the sender
 /// @return BB_OK or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if both
+///           ends of the ring only poll
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_sender_close(tx: *mut bb_sender) -> bb_status {
     on("bb_sender_close", tx, |tx: &Tx| {
@@ -276,8 +283,7 @@ pub extern "C" fn bb_sender_close(tx: *mut bb_sender) -> bb_status {
 /// @param receiver the handle is written here
 /// @return BB_OK, BB_E_BUSY (the old one is not destroyed, or still has an open span), BB_E_OUT_OF_MEMORY,
 ///         BB_E_LIMIT, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_sender_attach_receiver(
@@ -298,8 +304,7 @@ pub unsafe extern "C" fn bb_sender_attach_receiver(
 /// @param struct_size `sizeof(bb_end_stats)`
 /// @param stats output
 /// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_sender_stats_get(
     tx: *mut bb_sender,
@@ -318,8 +323,7 @@ pub unsafe extern "C" fn bb_sender_stats_get(
 ///
 /// @param tx the sender; NULL is a no-op
 /// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_sender_destroy(tx: *mut bb_sender) -> bb_status {
     if tx.is_null() {

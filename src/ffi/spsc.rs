@@ -104,8 +104,7 @@ pub struct bb_end_stats {
 ///
 /// @param config output
 /// @return BB_OK, BB_E_NULL
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_spsc_config_init(config: *mut bb_spsc_config) -> bb_status {
     // SAFETY: the header requires memory for a config.
@@ -136,8 +135,7 @@ const DEFAULTS: bb_spsc_config = bb_spsc_config {
 /// @return BB_OK, BB_E_NULL, BB_E_ARGUMENT (a capacity of 0, flags, label that is not UTF-8), BB_E_RANGE (a capacity or
 ///         record beyond the address space), BB_E_VERSION (struct_size), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (handles,
 ///         descriptors, the size of files), BB_E_UNSUPPORTED (the system refuses memfd_create)
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_spsc_create(

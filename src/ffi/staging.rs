@@ -73,8 +73,7 @@ fn upload(
 /// @param label label in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none
 /// @param staging the handle is written here; `bb_immediate_staging_destroy()` ends it
 /// @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, a device status, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_immediate_staging_create(
@@ -98,8 +97,8 @@ pub unsafe extern "C" fn bb_immediate_staging_create(
 /// @param bytes the number of bytes
 /// @return BB_OK, BB_E_STATE (uploaded: not mapped), BB_E_RANGE, BB_E_BUSY (the bytes are in use), BB_E_DEVICE_LOST,
 ///         BB_E_OUT_OF_MEMORY, or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread; two that write the same bytes race
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_immediate_staging_write(
     staging: *mut bb_immediate_staging,
@@ -120,8 +119,7 @@ pub unsafe extern "C" fn bb_immediate_staging_write(
 /// @param span output
 /// @return BB_OK, BB_E_STATE (uploaded: not mapped), BB_E_BUSY (another thread gets them at the same moment),
 ///         BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_immediate_staging_bytes(
     staging: *mut bb_immediate_staging,
@@ -142,8 +140,7 @@ pub unsafe extern "C" fn bb_immediate_staging_bytes(
 /// @param offset offset in the device buffer, in bytes
 /// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses the
 ///         encoder), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_immediate_staging_upload_to(
     staging: *mut bb_immediate_staging,
@@ -162,9 +159,7 @@ pub extern "C" fn bb_immediate_staging_upload_to(
 /// @param struct_size `sizeof(bb_buffer_info)`
 /// @param info output
 /// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
-/// @realtime may block, no system call, no allocation
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_immediate_staging_info_get(
     staging: *mut bb_immediate_staging,
@@ -184,8 +179,7 @@ pub unsafe extern "C" fn bb_immediate_staging_info_get(
 ///
 /// @param staging the staging buffer; NULL is a no-op
 /// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_immediate_staging_destroy(staging: *mut bb_immediate_staging) -> bb_status {
     destroy::<ImmediateStagingBuffer, _>("bb_immediate_staging_destroy", staging)
@@ -198,8 +192,7 @@ pub extern "C" fn bb_immediate_staging_destroy(staging: *mut bb_immediate_stagin
 /// @param label label in messages, logs and reports: UTF-8, cut at 63 bytes; NULL for none
 /// @param staging the handle is written here; `bb_deferred_staging_destroy()` ends it
 /// @return BB_OK, BB_E_ARGUMENT (label), BB_E_LIMIT, a device status, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_deferred_staging_create(
@@ -222,8 +215,7 @@ pub unsafe extern "C" fn bb_deferred_staging_create(
 /// @param callback called with the outcome, or NULL
 /// @param request a handle for poll, wait and cancel is written here; NULL for none
 /// @return BB_OK, BB_E_STATE (mapped or pending), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_deferred_staging_map_async(
     staging: *mut bb_deferred_staging,
@@ -245,8 +237,8 @@ pub unsafe extern "C" fn bb_deferred_staging_map_async(
 /// @param bytes the number of bytes
 /// @return BB_OK, BB_E_STATE (not mapped), BB_E_RANGE, BB_E_BUSY (the bytes are in use), BB_E_DEVICE_LOST,
 ///         BB_E_OUT_OF_MEMORY, or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread; two that write the same bytes race
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_deferred_staging_write(
     staging: *mut bb_deferred_staging,
@@ -267,8 +259,7 @@ pub unsafe extern "C" fn bb_deferred_staging_write(
 /// @param span output
 /// @return BB_OK, BB_E_STATE (not mapped), BB_E_BUSY (another thread gets them at the same moment), BB_E_DEVICE_LOST,
 ///         BB_E_OUT_OF_MEMORY, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_deferred_staging_bytes(
     staging: *mut bb_deferred_staging,
@@ -289,8 +280,7 @@ pub unsafe extern "C" fn bb_deferred_staging_bytes(
 /// @param offset offset in the device buffer, in bytes
 /// @return BB_OK, BB_E_RANGE, BB_E_ARGUMENT (usage, another device), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses the
 ///         encoder), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_deferred_staging_upload_to(
     staging: *mut bb_deferred_staging,
@@ -309,8 +299,6 @@ pub extern "C" fn bb_deferred_staging_upload_to(
 /// @param staging the staging buffer
 /// @return BB_OK, or a handle status
 /// @realtime may block, may make a system call, may allocate
-/// @threadsafety safe to call from any thread
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_deferred_staging_unmap(staging: *mut bb_deferred_staging) -> bb_status {
     let inner = |staging: &DeferredStagingBuffer| Ok(staging.0.inner().clone());
@@ -326,9 +314,7 @@ pub extern "C" fn bb_deferred_staging_unmap(staging: *mut bb_deferred_staging) -
 /// @param struct_size `sizeof(bb_buffer_info)`
 /// @param info output
 /// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
-/// @realtime may block, no system call, no allocation
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_deferred_staging_info_get(
     staging: *mut bb_deferred_staging,
@@ -348,8 +334,8 @@ pub unsafe extern "C" fn bb_deferred_staging_info_get(
 ///
 /// @param staging the staging buffer; NULL is a no-op
 /// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread, also in its own callback
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_deferred_staging_destroy(staging: *mut bb_deferred_staging) -> bb_status {
     destroy::<DeferredStagingBuffer, _>("bb_deferred_staging_destroy", staging)

@@ -107,8 +107,7 @@ fn defaults() -> bb_stream_config {
 ///
 /// @param config output
 /// @return BB_OK, BB_E_NULL
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_stream_config_init(config: *mut bb_stream_config) -> bb_status {
     // SAFETY: the header requires memory for a config.
@@ -124,8 +123,8 @@ pub unsafe extern "C" fn bb_stream_config_init(config: *mut bb_stream_config) ->
 ///         BB_E_RANGE (min_size or record_size beyond the buffer or the ring), BB_E_VERSION (struct_size), BB_E_STATE (a
 ///         peeked span is open), BB_E_BUSY (a thread waits on the receiver), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, or a handle
 ///         status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety one thread at a time for the receiver
-/// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_spsc_into_stream(
@@ -204,8 +203,8 @@ fn gather(
 /// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (end of the stream, or it is closed), BB_E_INTERRUPTED, BB_E_ALIGN (the
 ///         stream has ended inside a record), BB_E_OUT_OF_MEMORY, BB_E_LIMIT (too many leases), BB_E_BUSY (another
 ///         thread uses it), or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_stream_next(s: *mut bb_stream, timeout: u64, chunk: *mut bb_chunk) -> bb_status {
     on("bb_stream_next", s, |s: &ChunkSource| {
@@ -226,8 +225,8 @@ pub unsafe extern "C" fn bb_stream_next(s: *mut bb_stream, timeout: u64, chunk: 
 /// @param chunks the first `got` are written
 /// @param got the number of chunks is written here; 0 with BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED
 /// @return what `bb_stream_next()` returns
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_stream_chunks(
     s: *mut bb_stream,
@@ -248,8 +247,8 @@ pub unsafe extern "C" fn bb_stream_chunks(
 /// @param chunks the first `got` are written
 /// @param got the number of chunks is written here; 0 with BB_E_TIMEOUT, BB_E_CLOSED and BB_E_INTERRUPTED
 /// @return what `bb_stream_next()` returns
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_stream_ready_chunks(
     s: *mut bb_stream,
@@ -302,8 +301,7 @@ unsafe fn several(
 /// @param s the stream
 /// @param fd output
 /// @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_stream_fd(s: *mut bb_stream, fd: *mut i32) -> bb_status {
     // SAFETY: the header requires memory for a number.
@@ -316,8 +314,8 @@ pub unsafe extern "C" fn bb_stream_fd(s: *mut bb_stream, fd: *mut i32) -> bb_sta
 /// @return BB_OK (available now), BB_E_EMPTY (armed: the descriptor becomes readable when it is available, and stays
 ///         so until the next call that returns BB_E_EMPTY), BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the
 ///         system refuses one), BB_E_BUSY (another thread uses it), or a handle status
+/// @realtime may block, may make a system call, no allocation
 /// @threadsafety one thread at a time
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_stream_arm(s: *mut bb_stream) -> bb_status {
     on("bb_stream_arm", s, ChunkSource::arm)
@@ -328,8 +326,8 @@ pub extern "C" fn bb_stream_arm(s: *mut bb_stream) -> bb_status {
 ///
 /// @param s the stream
 /// @return BB_OK or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if both
+///           ends of the ring only poll
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_stream_close(s: *mut bb_stream) -> bb_status {
     on("bb_stream_close", s, |s: &ChunkSource| {
@@ -344,8 +342,7 @@ pub extern "C" fn bb_stream_close(s: *mut bb_stream) -> bb_status {
 /// @param sender the handle is written here
 /// @return BB_OK, BB_E_BUSY (the old one is not destroyed, or still has an open span), BB_E_OUT_OF_MEMORY,
 ///         BB_E_LIMIT, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_stream_attach_sender(
@@ -366,8 +363,7 @@ pub unsafe extern "C" fn bb_stream_attach_sender(
 /// @param struct_size `sizeof(bb_stream_stats)`
 /// @param stats output
 /// @return BB_OK, BB_E_VERSION (struct_size), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime wait-free, no system call, no allocation
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_stream_stats_get(
     s: *mut bb_stream,
@@ -391,8 +387,7 @@ fn stats_of(stats: &StreamStatistics, struct_size: u32) -> bb_stream_stats {
 ///
 /// @param s the stream; NULL is a no-op
 /// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_stream_destroy(s: *mut bb_stream) -> bb_status {
     destroy::<ChunkSource, _>("bb_stream_destroy", s)

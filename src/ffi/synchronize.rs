@@ -30,8 +30,8 @@ use crate::sys::clock::Timeout;
 ///         again), BB_E_DEVICE_LOST (of a manager on a device), BB_E_OUT_OF_MEMORY (of its device), BB_E_STATE (this
 ///         thread has reserved the back copy), BB_E_CLOSED, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, or a
 ///         handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread, any number at once
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_manager_synchronize(m: *mut bb_manager, timeout: u64) -> bb_status {
     on("bb_manager_synchronize", m, |m: &Manager| m.synchronize(Timeout::nanos(timeout)).map(|_| ()))
@@ -42,8 +42,8 @@ pub extern "C" fn bb_manager_synchronize(m: *mut bb_manager, timeout: u64) -> bb
 /// @param m the manager
 /// @param ticket the ticket of the publish is written here, for `bb_manager_wait()`; never 0
 /// @return BB_OK, BB_E_CLOSED, BB_E_POISONED, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate; lock-free, may make a system call, no allocation if
+///           `worker` is `BB_WORKER_ONLY`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_synchronize_async(m: *mut bb_manager, ticket: *mut u64) -> bb_status {
     on("bb_manager_synchronize_async", m, |m: &Manager| {
@@ -61,8 +61,8 @@ pub unsafe extern "C" fn bb_manager_synchronize_async(m: *mut bb_manager, ticket
 /// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
 /// @param epoch an epoch that contains the updates is written here; may be NULL
 /// @return BB_OK, BB_E_ARGUMENT (not a ticket of this manager), and what `bb_manager_synchronize()` returns
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate; wait-free, no system call, no allocation if the
+///           ticket is completed, or the timeout is 0 and no publish has failed
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_wait(
     m: *mut bb_manager,
@@ -102,8 +102,9 @@ pub struct bb_ticket_poll {
 /// @return BB_OK, BB_E_TIMEOUT (not decided yet; `poll_after_ns` is set), BB_E_PINNED, BB_E_STALLED, BB_E_BACKEND,
 ///         BB_E_DEVICE_LOST, BB_E_OUT_OF_MEMORY, BB_E_ARGUMENT (not a ticket of this manager), BB_E_CLOSED,
 ///         BB_E_POISONED, or a handle status
+/// @realtime may block, may make a system call, no allocation; lock-free, no system call, no allocation if no
+///           publish has failed and the watchdog has not expired
 /// @threadsafety safe to call from any thread; one thread at a time for a `poll`
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_poll_ticket(
     m: *mut bb_manager,
@@ -139,8 +140,8 @@ pub unsafe extern "C" fn bb_manager_poll_ticket(
 /// @param timeout nanoseconds; 0 does not wait, BB_FOREVER waits without limit
 /// @param epoch the newest epoch is written here
 /// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED, BB_E_RECURSIVE, BB_E_INTERRUPTED, BB_E_POISONED, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate; wait-free, no system call, no allocation if a later
+///           epoch is published already
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_wait_epoch(
     m: *mut bb_manager,

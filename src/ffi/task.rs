@@ -21,8 +21,7 @@ impl Object for Task {
 /// @param task the handle is written here; `bb_task_end()` ends it
 /// @return BB_OK, BB_E_ARGUMENT (label that is not UTF-8), BB_E_CLOSED, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_POISONED, or a
 ///         handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_task_begin(
@@ -42,8 +41,8 @@ pub unsafe extern "C" fn bb_task_begin(
 /// @param task the task
 /// @return BB_OK, BB_E_STALE (ended before), BB_E_CLOSED (the manager has been destroyed, which ended the task), or a
 ///         handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread, not only the one that began it
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_task_end(task: *mut bb_task) -> bb_status {
     remove("bb_task_end", task, Task::end)

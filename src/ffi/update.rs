@@ -114,8 +114,9 @@ pub struct bb_kernel {
 /// @return BB_OK, BB_E_ALIGN, BB_E_RANGE (beyond the field's end, no such field), BB_E_ARGUMENT (reserved), BB_E_FULL (no space, and the timeout is 0), BB_E_TIMEOUT, BB_E_PINNED
 ///         (leases hold every other copy and the queue is full), BB_E_STALLED, BB_E_CLOSED, BB_E_OUT_OF_MEMORY
 ///         (larger than the queue), BB_E_INTERRUPTED, BB_E_POISONED, or a handle status
+/// @realtime may block, may make a system call, may allocate; lock-free, no system call, no allocation if `worker`
+///           is `BB_WORKER_ONLY`, the timeout is 0 and the queue is at most half full
 /// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_enqueue_update(
     m: *mut bb_manager,
@@ -136,8 +137,8 @@ pub unsafe extern "C" fn bb_manager_enqueue_update(
 /// @param count the number of updates; may be 0
 /// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
 /// @return what `bb_manager_enqueue_update()` returns; one bad update refuses them all
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_enqueue_updates(
     m: *mut bb_manager,
@@ -163,8 +164,9 @@ pub unsafe extern "C" fn bb_manager_enqueue_updates(
 /// @param element one element, of any alignment
 /// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
 /// @return what `bb_manager_enqueue_update()` returns
+/// @realtime may block, may make a system call, may allocate; lock-free, no system call, no allocation if `worker`
+///           is `BB_WORKER_ONLY`, the timeout is 0 and the queue is at most half full
 /// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_enqueue_fill(
     m: *mut bb_manager,
@@ -193,8 +195,9 @@ pub unsafe extern "C" fn bb_manager_enqueue_fill(
 /// @param region the region and its data
 /// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
 /// @return BB_E_ARGUMENT (a step of 0), and what `bb_manager_enqueue_update()` returns
+/// @realtime may block, may make a system call, may allocate; lock-free, no system call, no allocation if `worker`
+///           is `BB_WORKER_ONLY`, the timeout is 0 and the queue is at most half full
 /// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_enqueue_region(
     m: *mut bb_manager,
@@ -248,8 +251,8 @@ pub(super) unsafe fn region_of<'a>(
 /// @param user_data passed to `release`
 /// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
 /// @return what `bb_manager_enqueue_update()` returns
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_enqueue_borrowed(
     m: *mut bb_manager,
@@ -284,8 +287,8 @@ fn release_of(release: unsafe extern "C" fn(*mut c_void), user_data: *mut c_void
 /// @param kernel the kernel and its range
 /// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
 /// @return BB_E_ARGUMENT (flags), and what `bb_manager_enqueue_update()` returns
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_enqueue_kernel(
     m: *mut bb_manager,
@@ -334,8 +337,9 @@ pub(super) fn kernel_of(given: &bb_kernel) -> Result<Kernel> {
 /// @param tag a number of the caller, such as a step
 /// @param timeout nanoseconds to wait for space in the queue; 0 does not wait, BB_FOREVER waits without limit
 /// @return what `bb_manager_enqueue_update()` returns
+/// @realtime may block, may make a system call, may allocate; lock-free, no system call, no allocation if `worker`
+///           is `BB_WORKER_ONLY`, the timeout is 0 and the queue is at most half full
 /// @threadsafety safe to call from any thread; also from callbacks, where it does not wait
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_manager_enqueue_tag(m: *mut bb_manager, tag: u64, timeout: u64) -> bb_status {
     on("bb_manager_enqueue_tag", m, |m: &Manager| m.enqueue_tag(tag, Timeout::nanos(timeout)))

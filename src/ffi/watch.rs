@@ -26,8 +26,7 @@ impl Object for Watch {
 /// @param after the newest epoch that the caller has seen
 /// @param watch the handle is written here; `bb_watch_destroy()` ends it
 /// @return BB_OK, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_CLOSED, BB_E_POISONED, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_watch_create(
@@ -50,8 +49,7 @@ pub unsafe extern "C" fn bb_watch_create(
 /// @param fd output
 /// @return BB_OK, BB_E_LIMIT (no descriptor left), BB_E_UNSUPPORTED (the system refuses one), BB_E_CLOSED (the manager has
 ///         been destroyed), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_watch_fd(w: *mut bb_watch, fd: *mut i32) -> bb_status {
     // SAFETY: the header requires memory for a number.
@@ -64,8 +62,7 @@ pub unsafe extern "C" fn bb_watch_fd(w: *mut bb_watch, fd: *mut i32) -> bb_statu
 /// @param w the watch
 /// @param ticket from `bb_manager_synchronize_async()` of the same manager
 /// @return BB_OK, BB_E_ARGUMENT (not a ticket of this manager), BB_E_CLOSED, or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_watch_ticket(w: *mut bb_watch, ticket: u64) -> bb_status {
     on("bb_watch_ticket", w, |w: &Watch| w.ticket(Ticket(ticket)))
@@ -78,8 +75,8 @@ pub extern "C" fn bb_watch_ticket(w: *mut bb_watch, ticket: u64) -> bb_status {
 /// @param epoch the newest epoch is written here
 /// @return BB_OK, BB_E_TIMEOUT, BB_E_CLOSED (the manager or the watch has ended), BB_E_RECURSIVE, BB_E_INTERRUPTED,
 ///         BB_E_POISONED, or a handle status
+/// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread; two concurrent waits may return the same epoch
-/// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_watch_wait(w: *mut bb_watch, timeout: u64, epoch: *mut u64) -> bb_status {
     on("bb_watch_wait", w, |w: &Watch| {
@@ -93,8 +90,7 @@ pub unsafe extern "C" fn bb_watch_wait(w: *mut bb_watch, timeout: u64, epoch: *m
 ///
 /// @param w the watch; NULL is a no-op
 /// @return BB_OK, BB_E_RECURSIVE (inside a call on it), or a handle status
-/// @threadsafety safe to call from any thread
-/// @since 0.1
+/// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub extern "C" fn bb_watch_destroy(w: *mut bb_watch) -> bb_status {
     destroy::<Watch, _>("bb_watch_destroy", w)
