@@ -44,8 +44,9 @@ mutants: ## plant small faults that the tests must detect (after `make test`); A
 docs: ## the API reference of Rust, C, C++ and Python in target/docs (after scripts/setup docs)
 	scripts/docs
 
-header: ## generate include/backbuf.h from src/ffi
+header: ## generate include/backbuf.h from src/ffi, and the table of docs/real-time.md from it
 	$(CARGO) run --quiet --manifest-path tools/header/Cargo.toml --target-dir target/header
+	python3 tools/real_time.py
 
 format: ## format Rust, C, C++ and Python
 	scripts/lint --fix

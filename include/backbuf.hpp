@@ -35,6 +35,9 @@
  * that its function names; it may enqueue (this never blocks there: `BB_E_FULL`), and must not synchronize or destroy its
  * own manager (`BB_E_RECURSIVE`).
  *
+ * **Real time.** A function costs a real-time thread what the C function that it calls costs; see docs/real-time.md. An
+ * exception allocates: such a thread calls the `try_` functions.
+ *
  * **Aliasing.** Enqueued and sent data is copied before the call returns; only Manager::enqueue_borrowed reads it later.
  * The memory of a Front is not written until the Front is destroyed. The two sides of a Back and the two spans of a kernel
  * never overlap. Spans and grids do not own: they end with the Front, the Back, the kernel call, the Reservation, the Peek
