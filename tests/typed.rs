@@ -247,7 +247,7 @@ fn debug_output_names_what_a_reader_wants_to_know() {
     let text = format!("{manager:?}");
     assert_eq!(text, "Manager { label: \"flood\", dtype: F32, shape: [3, 2], epoch: 0, state: Open, .. }");
     let (front, batch) = (manager.front().unwrap(), manager.batch().unwrap());
-    assert_eq!(format!("{front:?}"), "Front { epoch: 0, tag: 0, bytes: 24, .. }");
+    assert_eq!(format!("{front:?}"), "Front { dtype: F32, shape: [3, 2], epoch: 0, tag: 0, .. }");
     assert_eq!(format!("{batch:?}"), "Batch { label: \"flood\", dtype: F32, shape: [3, 2], bytes: 0, .. }");
     let back = manager.reserve_back(BackMode::Keep, Timeout::TRY).unwrap();
     assert_eq!(format!("{back:?}"), "Back { label: \"flood\", dtype: F32, shape: [3, 2], epoch: 0, .. }");

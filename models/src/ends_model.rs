@@ -327,6 +327,9 @@ pub fn an_armed_descriptor_becomes_readable() {
 }
 
 /// A task that sleeps until its waker is called.
+///
+/// The flag is reset by a store, not by a swap: loom does not keep the write of a swap next to the write that the swap read. It permits
+/// a concurrent `store(1)` in between, so that a wake-up would seem lost.
 #[derive(Default)]
 struct Task(crate::sync::atomic::AtomicU32);
 
@@ -373,6 +376,30 @@ pub fn a_waker_is_called() {
                 }
             }
             assert_eq!(received, sent);
+            sender.join().unwrap();
+        });
+    }
+}
+
+/// A task that polls is woken by the waker of its last poll, also if it had another one before.
+pub fn a_polled_task_is_woken() {
+    for sent in [0, 1] {
+        explore(3, move || {
+            let (tx, rx) = ends(1, 0);
+            let sender = thread::spawn(move || {
+                (1..=sent).for_each(|byte| assert_eq!(tx.send(&[byte]), Ok(moved(1, Flow::Done))));
+                tx.close();
+            });
+            let [before, task] = [(); 2].map(|()| std::sync::Arc::new(Task::default()));
+            let _ = rx.poll(1, &before.into()).unwrap();
+            let waker = task.clone().into();
+            let found = loop {
+                match rx.poll(1, &waker).unwrap() {
+                    Some(flow) => break flow,
+                    None => task.sleep(),
+                }
+            };
+            assert_eq!(found, if sent == 0 { Flow::Closed } else { Flow::Done });
             sender.join().unwrap();
         });
     }

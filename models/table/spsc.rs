@@ -134,6 +134,7 @@ pub const MODELS: &[Model] = &[
             "a_new_receiver_continues",
             "an_armed_descriptor_becomes_readable",
             "a_waker_is_called",
+            "a_polled_task_is_woken",
             "the_oldest_records_are_overwritten",
             "the_newest_record_stays",
             "an_open_span_holds_the_sender_back",
@@ -197,7 +198,10 @@ pub const MODELS: &[Model] = &[
                 name: "a_sender_waits_for_room_only",
                 breaks: "an_open_span_holds_the_sender_back",
                 file: "spsc/tx.rs",
-                changes: &[("let bytes = if self.ring.record == 0 { bytes } else { 0 };", "")],
+                changes: &[(
+                    "let room = if self.ring.record == 0 { bytes } else { 0 };",
+                    "let room = bytes;",
+                )],
             },
             Mutant {
                 name: "signal_without_light",
@@ -388,12 +392,21 @@ pub const MODELS: &[Model] = &[
                 breaks: "a_waker_is_called",
                 file: "spsc/wait_side.rs",
                 changes: &[
-                    ("let old = self.waker.lock().replace(waker.clone()); drop(old);", ""),
+                    ("let old = self.waker.lock().replace(own); drop(old);", ""),
                     (
                         "heavy(); let known = ready();",
-                        "heavy(); let known = ready(); let old = self.waker.lock().replace(waker.clone()); drop(old);",
+                        "heavy(); let known = ready(); let old = self.waker.lock().replace(own); drop(old);",
                     ),
                 ],
+            },
+            Mutant {
+                name: "the_first_waker_stays",
+                breaks: "a_polled_task_is_woken",
+                file: "spsc/wait_side.rs",
+                changes: &[(
+                    "let old = self.waker.lock().replace(own); drop(old);",
+                    "self.waker.lock().get_or_insert(own);",
+                )],
             },
             Mutant {
                 name: "called_and_not_woken",

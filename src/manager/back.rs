@@ -233,6 +233,11 @@ impl<'a, T> Back<'a, T> {
         }
     }
 
+    /// Elements of the first field along each dimension.
+    pub fn shape(&self) -> &[u64] {
+        self.shared.fields.first().shape.lengths()
+    }
+
     /// The epoch of the front that it follows.
     pub fn epoch(&self) -> u64 {
         self.raw.epoch

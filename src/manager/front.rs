@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use bytemuck::Pod;
 
 use crate::device::driver::Native;
+use crate::dtype::DType;
 use crate::error::{Error, Result, Status};
 use crate::handle::lease::{self, LeaseId};
 use crate::log;
@@ -67,6 +68,16 @@ impl<T> Front<T> {
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: the lease keeps the bytes, unchanged, until it is dropped.
         unsafe { std::slice::from_raw_parts(self.raw.data, self.raw.bytes as usize) }
+    }
+
+    /// The element type of the first field.
+    pub fn dtype(&self) -> DType {
+        self.table().first().shape.dtype
+    }
+
+    /// Elements of the first field along each dimension.
+    pub fn shape(&self) -> &[u64] {
+        self.table().first().shape.lengths()
     }
 
     /// The epoch: 0 is the initial state, and each publish adds one.
@@ -143,12 +154,12 @@ impl<T: Pod> std::ops::Deref for Front<T> {
     }
 }
 
-/// Epoch, tag and size.
+/// Element type, shape, epoch and tag.
 impl<T> std::fmt::Debug for Front<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut f = f.debug_struct("Front");
-        f.field("epoch", &self.epoch()).field("tag", &self.tag());
-        f.field("bytes", &self.raw.bytes).finish_non_exhaustive()
+        f.field("dtype", &self.dtype()).field("shape", &self.shape());
+        f.field("epoch", &self.epoch()).field("tag", &self.tag()).finish_non_exhaustive()
     }
 }
 

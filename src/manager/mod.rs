@@ -5,6 +5,8 @@
 //! updates to the back copy, in order; a publish makes it the front. What changed is copied forward to the next back copy
 //! lazily, at a cost that follows the bytes changed. See `docs/manager.md` for how the parts fit.
 
+#[cfg(feature = "ndarray")]
+pub(crate) mod array_view;
 pub(crate) mod back;
 pub(crate) mod batch;
 pub(crate) mod changes;

@@ -1,9 +1,10 @@
 //! Watches: one subscriber's wait for new epochs and tickets, with a descriptor for event loops.
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::task::{Context, Poll};
 
 use crate::alloc::{Arc, Weak};
-use crate::error::Result;
+use crate::error::{Result, Status};
 use crate::manager::core::progress::Ticket;
 use crate::manager::core::shared::{Shared, destroyed};
 use crate::manager::core::waiters::Subscription;
@@ -20,7 +21,6 @@ use crate::sys::clock::Timeout;
 /// assert_eq!(watch.wait(Timeout::TRY)?, 1);
 /// # Ok::<(), backbuf::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Watch {
     shared: Weak<Shared>,
     subscription: Arc<Subscription>,
@@ -45,6 +45,37 @@ impl Watch {
         }
         let shared = self.shared()?;
         shared.subscribers.open_descriptor(&self.subscription, &shared.progress)
+    }
+
+    /// Polls for an epoch beyond the last one returned. Until there is one the task's waker is registered; the thread that
+    /// publishes calls it. A waker must not wait for the manager, as its callbacks must not.
+    ///
+    /// ```
+    /// use backbuf::{Manager, Timeout};
+    /// use std::task::{Context, Poll, Waker};
+    /// let manager = Manager::<u8>::new(&[1])?;
+    /// let mut watch = manager.watch(0)?;
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// assert!(watch.poll_epoch(&mut context).is_pending());
+    /// manager.enqueue(0, &[7], Timeout::TRY)?;
+    /// manager.synchronize(Timeout::FOREVER)?;
+    /// assert_eq!(watch.poll_epoch(&mut context), Poll::Ready(Ok(1)));
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn poll_epoch(&mut self, context: &mut Context<'_>) -> Poll<Result<u64>> {
+        let shared = match self.shared() {
+            Ok(shared) => shared,
+            Err(error) => return Poll::Ready(Err(error)),
+        };
+        loop {
+            match self.wait(Timeout::TRY) {
+                Err(error) if error.status() == Status::Timeout => {}
+                result => return Poll::Ready(result),
+            }
+            if !shared.subscribers.poll(&self.subscription, context.waker(), &shared.progress) {
+                return Poll::Pending;
+            }
+        }
     }
 
     /// Waits for an epoch beyond the last one returned, and returns it. A ticket that is decided is cleared.
@@ -78,11 +109,68 @@ impl Watch {
     }
 }
 
+/// The descriptor for event loops.
+///
+/// # Panics
+///
+/// If it cannot be created, because the process has too many open files or the manager has been destroyed. A call of
+/// [`Watch::fd`] before, which reports that, creates it; it stays open while the watch lives.
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        let fd = self.fd().expect("the manager lives, and the limit on open files allows another descriptor");
+        // SAFETY: the descriptor is open until the watch is dropped.
+        unsafe { BorrowedFd::borrow_raw(fd) }
+    }
+}
+
+/// The manager's label, and the epoch returned last.
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shared = self.shared.upgrade();
+        let label = shared.as_ref().map_or("(destroyed)", |shared| shared.label.as_str());
+        let mut f = f.debug_struct("Watch");
+        f.field("label", &label).field("after", &self.subscription.after()).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Watch {
     fn drop(&mut self) {
-        let had_descriptor = self.subscription.close_descriptor();
+        self.subscription.end();
         if let Some(shared) = self.shared.upgrade() {
-            shared.subscribers.remove(had_descriptor);
+            shared.subscribers.remove(&self.subscription);
         }
+    }
+}
+
+/// The epochs of the manager, each newer than the last; epochs that a slow task misses are skipped. Ends when the manager closes.
+///
+/// ```
+/// use backbuf::{Manager, Timeout};
+/// use futures_lite::{StreamExt, future};
+/// let manager = Manager::<u8>::new(&[1])?;
+/// let mut watch = manager.watch(0)?;
+/// let producer = std::thread::spawn(move || {
+///     manager.enqueue(0, &[7], Timeout::TRY)?;
+///     manager.synchronize(Timeout::FOREVER)?;
+///     manager.close(Timeout::FOREVER)
+/// });
+/// future::block_on(async {
+///     while let Some(epoch) = watch.next().await {
+///         assert_eq!(epoch?, 1);
+///     }
+///     Ok::<(), backbuf::Error>(())
+/// })?;
+/// producer.join().unwrap()?;
+/// # Ok::<(), backbuf::Error>(())
+/// ```
+#[cfg(feature = "async")]
+impl futures_core::Stream for Watch {
+    type Item = Result<u64>;
+
+    fn poll_next(mut self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<u64>>> {
+        self.poll_epoch(context).map(|result| match result {
+            Err(error) if error.status() == Status::Closed => None,
+            result => Some(result),
+        })
     }
 }

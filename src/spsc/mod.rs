@@ -15,6 +15,8 @@ pub(crate) mod adaptive_size;
 pub(crate) mod backoff;
 pub(crate) mod copy;
 pub(crate) mod flow;
+#[cfg(feature = "async")]
+pub(crate) mod futures;
 pub(crate) mod indices;
 pub(crate) mod lent_receiver;
 pub(crate) mod pool;
@@ -35,7 +37,7 @@ pub use ring::RingConfig;
 pub use sender::{Reservation, Sender};
 pub use source::StreamConfig;
 pub use statistics::{EndStatistics, StreamStatistics};
-pub use stream::{Chunk, Stream};
+pub use stream::{Chunk, Chunks, Stream};
 
 use crate::alloc::boxed;
 use crate::error::Result;

@@ -4,7 +4,8 @@ use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::Deref;
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::task::{Context, Poll};
 
 use crate::alloc::boxed;
 use crate::error::{Error, Result, Status};
@@ -123,6 +124,27 @@ impl Receiver {
         self.0.arm(bytes as u64)?.armed()
     }
 
+    /// Polls for `bytes`, or for as many as the ring holds if that is less: ready when they are available, or with
+    /// [`Status::Closed`] when so many can no longer come. Until then the task's waker is registered; the sender's thread calls
+    /// it.
+    ///
+    /// ```
+    /// use std::task::{Context, Poll, Waker};
+    /// let (mut sender, mut receiver) = backbuf::spsc::ring(4)?;
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// assert!(receiver.poll_readable(&mut context, 2).is_pending());
+    /// sender.send(b"12")?;
+    /// assert_eq!(receiver.poll_readable(&mut context, 2), Poll::Ready(Ok(())));
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn poll_readable(&mut self, context: &mut Context<'_>, bytes: usize) -> Poll<Result<()>> {
+        match self.0.poll(bytes as u64, context.waker()) {
+            Ok(None) => Poll::Pending,
+            Ok(Some(flow)) => Poll::Ready(flow.result()),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
     /// Closes the end: sends fail with [`Status::Closed`]. Closing twice is legal.
     pub fn close(&mut self) {
         self.0.close();
@@ -157,6 +179,19 @@ impl Receiver {
             Ok((pool, memory)) => Ok(Stream(Box::write(memory, ChunkSource::new(*self.0, pool, &config)))),
             Err(error) => Err(IntoStreamError { receiver: self, error }),
         }
+    }
+}
+
+/// The descriptor for event loops.
+///
+/// # Panics
+///
+/// If it cannot be created, because the process has too many open files. A call of `fd` before, which reports that, creates it.
+impl AsFd for Receiver {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        let fd = self.fd().expect("the limit on open files allows another descriptor");
+        // SAFETY: the descriptor is open until the receiver is dropped.
+        unsafe { BorrowedFd::borrow_raw(fd) }
     }
 }
 

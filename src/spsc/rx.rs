@@ -4,6 +4,7 @@
 //! does not change. Between two pieces records may be overwritten. The model checker compiles this file.
 
 use std::os::fd::RawFd;
+use std::task::Waker;
 
 use crate::alloc::Arc;
 use crate::error::{Error, Result, Status};
@@ -225,34 +226,39 @@ impl Rx {
     }
 
     pub(crate) fn wait_for(&self, bytes: u64, deadline: Deadline) -> Result<Flow> {
-        let bytes = bytes_to_await(bytes, self.ring.capacity(), self.ring.record);
-        let ready = || self.readable(bytes);
-        self.ring.receiver.wait(self.required_tail(bytes), deadline, &self.counters, ready)
+        let (tail, ready) = self.awaited(bytes);
+        self.ring.receiver.wait(tail, deadline, &self.counters, ready)
     }
 
     /// Makes the descriptor readable when `bytes` are available. [`Flow::Empty`]: it is armed. Else the condition holds now.
     pub(crate) fn arm(&self, bytes: u64) -> Result<Flow> {
         let _inside = self.check.enter()?;
         self.check_not_lent()?;
+        let (tail, ready) = self.awaited(bytes);
+        Ok(self.ring.receiver.arm(tail, ready)?.unwrap_or(Flow::Empty))
+    }
+
+    /// The waker is called when `bytes` are available. None: it will be. Else the condition holds now.
+    pub(crate) fn poll(&self, bytes: u64, waker: &Waker) -> Result<Option<Flow>> {
+        let _inside = self.check.enter()?;
+        self.check_not_lent()?;
+        let (tail, ready) = self.awaited(bytes);
+        Ok(ready().or_else(|| self.ring.receiver.set_waker(tail, waker, ready)))
+    }
+
+    /// The `tail` at which `bytes` are available, or all that the ring holds, and the check of that.
+    fn awaited(&self, bytes: u64) -> (u64, impl Fn() -> Option<Flow>) {
         let bytes = bytes_to_await(bytes, self.ring.capacity(), self.ring.record);
-        let flow = self.ring.receiver.arm(self.required_tail(bytes), || self.readable(bytes))?;
-        Ok(flow.unwrap_or(Flow::Empty))
-    }
-
-    /// The `tail` at which `bytes` are available.
-    fn required_tail(&self, bytes: u64) -> u64 {
-        self.consumer.next().wrapping_add(bytes)
-    }
-
-    fn readable(&self, bytes: u64) -> Option<Flow> {
-        if self.is_closed() {
-            return Some(Flow::Closed);
-        }
-        let ended = self.ring.sender.is_closed();
-        match self.fresh_available() >= bytes {
-            true => Some(Flow::Done),
-            false => ended.then_some(Flow::Closed),
-        }
+        (self.consumer.next().wrapping_add(bytes), move || {
+            if self.is_closed() {
+                return Some(Flow::Closed);
+            }
+            let ended = self.ring.sender.is_closed();
+            match self.fresh_available() >= bytes {
+                true => Some(Flow::Done),
+                false => ended.then_some(Flow::Closed),
+            }
+        })
     }
 
     fn fresh_available(&self) -> u64 {

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::ops::{Deref, DerefMut};
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::task::{Context, Poll};
 
 use crate::error::{Error, Result, Status};
-use crate::spsc::flow::check_whole;
+use crate::spsc::flow::{Flow, check_whole};
 use crate::spsc::statistics::EndStatistics;
 use crate::spsc::tx::Tx;
 use crate::sys::clock::Timeout;
@@ -144,6 +145,31 @@ impl Sender {
         self.0.arm(bytes as u64)?.armed()
     }
 
+    /// Polls for room for `bytes`, or for all that the ring holds if that is less: ready when there is, or with
+    /// [`Status::Closed`] when the receiver is closed. Until then the task's waker is registered; the receiver's thread calls it.
+    ///
+    /// ```
+    /// use std::task::{Context, Poll, Waker};
+    /// let (mut sender, _receiver) = backbuf::spsc::ring(4)?;
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// assert_eq!(sender.poll_writable(&mut context, 1), Poll::Ready(Ok(())));
+    /// sender.send(b"1234")?;
+    /// assert!(sender.poll_writable(&mut context, 1).is_pending());
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn poll_writable(&mut self, context: &mut Context<'_>, bytes: usize) -> Poll<Result<()>> {
+        // A poll publishes what was fed, as a wait does.
+        let flushed = self.0.flush()?;
+        if flushed != Flow::Done {
+            return Poll::Ready(flushed.result());
+        }
+        let (head, ready) = self.0.awaited(bytes as u64);
+        match ready().or_else(|| self.0.ring().sender.set_waker(head, context.waker(), ready)) {
+            None => Poll::Pending,
+            Some(flow) => Poll::Ready(flow.result()),
+        }
+    }
+
     /// Publishes what was fed and closes the end: the receiver gets what is in the ring, then [`Status::Closed`]. Closing twice is
     /// legal.
     pub fn close(&mut self) {
@@ -153,6 +179,19 @@ impl Sender {
     /// The counters of this end.
     pub fn statistics(&self) -> EndStatistics {
         self.0.statistics()
+    }
+}
+
+/// The descriptor for event loops.
+///
+/// # Panics
+///
+/// If it cannot be created, because the process has too many open files. A call of `fd` before, which reports that, creates it.
+impl AsFd for Sender {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        let fd = self.fd().expect("the limit on open files allows another descriptor");
+        // SAFETY: the descriptor is open until the sender is dropped.
+        unsafe { BorrowedFd::borrow_raw(fd) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
+use std::task::Waker;
 
 use crate::alloc::Arc;
 use crate::error::{Error, Label, Result, Status};
@@ -235,6 +236,12 @@ impl ChunkSource {
             Flow::Empty => Flow::Empty,
             _ => Flow::Done,
         })
+    }
+
+    /// The waker is called when a chunk or the end is available. False: it will be. Else one is available now.
+    pub(crate) fn poll(&self, waker: &Waker) -> Result<bool> {
+        let gathering = self.gathering.try_lock().ok_or_else(in_use)?;
+        Ok(!gathering.pending.is_empty() || self.rx.poll(self.least, waker)?.is_some())
     }
 
     pub(crate) fn close(&self) {

@@ -1,7 +1,9 @@
 //! The stream of the Rust API, and its chunks: buffers that stay valid after the stream and the ring have ended.
 
+use std::borrow::BorrowMut;
 use std::ops::{Deref, DerefMut};
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::task::{Context, Poll};
 
 use crate::alloc::try_vec;
 use crate::error::{Error, Result, Status};
@@ -10,7 +12,7 @@ use crate::spsc::source::ChunkSource;
 use crate::spsc::statistics::StreamStatistics;
 use crate::sys::clock::Timeout;
 
-/// A stream of chunks: the bytes of a ring in buffers that the caller keeps as long as it likes. Iterating waits for each chunk, and
+/// A stream of chunks: the bytes of a ring in buffers that the caller keeps as long as it likes. A `for` loop waits for each chunk, and
 /// ends with the stream.
 ///
 /// ```
@@ -100,6 +102,36 @@ impl Stream {
         self.0.arm()?.armed()
     }
 
+    /// Polls for the next chunk; None at the end. Until one is available the task's waker is registered; the sender's thread calls
+    /// it.
+    ///
+    /// ```
+    /// use backbuf::spsc::{self, StreamConfig};
+    /// use std::task::{Context, Poll, Waker};
+    /// let (mut sender, receiver) = spsc::ring(64)?;
+    /// let mut stream = receiver.into_stream(StreamConfig::default())?;
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// assert!(stream.poll_chunk(&mut context).is_pending());
+    /// sender.send(b"a")?;
+    /// let Poll::Ready(Some(chunk)) = stream.poll_chunk(&mut context) else { panic!("a chunk is available") };
+    /// assert_eq!(&chunk?[..], b"a");
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
+        loop {
+            match self.next_chunk(Timeout::TRY) {
+                Err(error) if error.status() == Status::Closed => return Poll::Ready(None),
+                Err(error) if error.status() == Status::Timeout => {}
+                result => return Poll::Ready(Some(result)),
+            }
+            match self.0.poll(context.waker()) {
+                Ok(true) => {}
+                Ok(false) => return Poll::Pending,
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+        }
+    }
+
     /// Receives no more: sends fail with [`Status::Closed`]. Chunks stay valid.
     pub fn close(&mut self) {
         self.0.close();
@@ -111,14 +143,50 @@ impl Stream {
     }
 }
 
-impl Iterator for Stream {
+/// The descriptor for event loops.
+///
+/// # Panics
+///
+/// If it cannot be created, because the process has too many open files. A call of `fd` before, which reports that, creates it.
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        let fd = self.fd().expect("the limit on open files allows another descriptor");
+        // SAFETY: the descriptor is open until the stream is dropped.
+        unsafe { BorrowedFd::borrow_raw(fd) }
+    }
+}
+
+/// The chunks of a stream, each waited for, until the stream ends. Not the stream itself: a stream of asynchronous chunks has a
+/// method `next` of its own.
+#[derive(Debug)]
+pub struct Chunks<S>(S);
+
+impl<S: BorrowMut<Stream>> Iterator for Chunks<S> {
     type Item = Result<Chunk>;
 
     fn next(&mut self) -> Option<Result<Chunk>> {
-        match self.next_chunk(Timeout::FOREVER) {
+        match self.0.borrow_mut().next_chunk(Timeout::FOREVER) {
             Err(error) if error.status() == Status::Closed => None,
             next => Some(next),
         }
+    }
+}
+
+impl IntoIterator for Stream {
+    type Item = Result<Chunk>;
+    type IntoIter = Chunks<Stream>;
+
+    fn into_iter(self) -> Chunks<Stream> {
+        Chunks(self)
+    }
+}
+
+impl<'a> IntoIterator for &'a mut Stream {
+    type Item = Result<Chunk>;
+    type IntoIter = Chunks<&'a mut Stream>;
+
+    fn into_iter(self) -> Chunks<&'a mut Stream> {
+        Chunks(self)
     }
 }
 

@@ -227,34 +227,34 @@ impl Tx {
     }
 
     fn wait_for(&self, bytes: u64, deadline: Deadline) -> Result<Flow> {
-        let bytes = bytes_to_await(bytes, self.ring.capacity(), self.ring.record);
-        self.ring.sender.wait(self.required_head(bytes), deadline, &self.counters, || self.writable(bytes))
+        let (head, ready) = self.awaited(bytes);
+        self.ring.sender.wait(head, deadline, &self.counters, ready)
     }
 
     /// Makes the descriptor readable when there is room for `bytes`. [`Flow::Full`]: it is armed. Else the condition holds now.
     pub(crate) fn arm(&self, bytes: u64) -> Result<Flow> {
         let _inside = self.check.enter()?;
         self.publish_pending();
+        let (head, ready) = self.awaited(bytes);
+        Ok(self.ring.sender.arm(head, ready)?.unwrap_or(Flow::Full))
+    }
+
+    /// The `head` at which there is room for `bytes`, or for all that the ring holds, and the check of that.
+    pub(crate) fn awaited(&self, bytes: u64) -> (u64, impl Fn() -> Option<Flow>) {
         let bytes = bytes_to_await(bytes, self.ring.capacity(), self.ring.record);
-        Ok(self.ring.sender.arm(self.required_head(bytes), || self.writable(bytes))?.unwrap_or(Flow::Full))
-    }
-
-    /// The `head` at which there is room for `bytes`.
-    fn required_head(&self, bytes: u64) -> u64 {
         // In a ring that overwrites, whenever the receiver releases its hold, whatever `head` is by then.
-        let bytes = if self.ring.record == 0 { bytes } else { 0 };
-        self.producer.next().wrapping_add(bytes).wrapping_sub(self.ring.indices.capacity())
-    }
-
-    fn writable(&self, bytes: u64) -> Option<Flow> {
-        if self.is_closed() {
-            return Some(Flow::Closed);
-        }
-        let room = match self.ring.record {
-            0 => self.producer.fresh_room(&self.ring.indices),
-            _ => self.producer.fresh_room_overwriting(&self.ring.indices),
-        };
-        (room >= bytes).then_some(Flow::Done)
+        let room = if self.ring.record == 0 { bytes } else { 0 };
+        let head = self.producer.next().wrapping_add(room).wrapping_sub(self.ring.indices.capacity());
+        (head, move || {
+            if self.is_closed() {
+                return Some(Flow::Closed);
+            }
+            let room = match self.ring.record {
+                0 => self.producer.fresh_room(&self.ring.indices),
+                _ => self.producer.fresh_room_overwriting(&self.ring.indices),
+            };
+            (room >= bytes).then_some(Flow::Done)
+        })
     }
 
     pub(crate) fn fd(&self) -> Result<RawFd> {

@@ -3,7 +3,7 @@
 //! Each side of a ring has a [`WaitSide`]. A receiver sleeps on its own until the sender's index (`tail`) reaches a threshold, a
 //! sender until the receiver's (`head`) does. Each time a side has moved its index it calls [`WaitSide::signal`] of the *other* side:
 //! one load if no thread sleeps there, else a wake-up if the index has reached the threshold. Event loops wait by the descriptor,
-//! tasks and the feeds of managers by the waker; each of the three has a threshold of its own.
+//! tasks of executors and the feeds of managers by the waker; each of the three has a threshold of its own.
 //!
 //! This is an event count with a threshold. The waiter stores its threshold, announces itself in `word`, passes the rare side of
 //! the asymmetric barrier and checks once more before it sleeps. The other side moves its index, passes the frequent side and
@@ -272,15 +272,17 @@ impl WaitSide {
         waker: &Waker,
         ready: impl Fn() -> Option<Flow>,
     ) -> Option<Flow> {
-        // The old one is dropped after the lock is released: it may belong to foreign code.
-        let old = self.waker.lock().replace(waker.clone());
+        // The lock is not held while foreign code runs: clones and drops of wakers.
+        let own = waker.clone();
+        let old = self.waker.lock().replace(own);
         drop(old);
         self.called_for.store(needed, Relaxed);
         self.word.fetch_or(CALLED, Release);
         heavy();
         let known = ready();
         if known.is_some() {
-            self.word.fetch_and(!CALLED, Relaxed);
+            // Not kept: a waker may own the task that owns this end.
+            self.clear_waker();
         }
         known
     }

@@ -1,8 +1,8 @@
 //! Regression benches of the ring's frequent calls, through the Rust API. Both ends are on one thread; `make bench` measures
 //! transfers between cores.
 
-use backbuf::Status;
 use backbuf::spsc::{self, Receiver, Sender, StreamConfig};
+use backbuf::{Status, Timeout};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 
@@ -67,7 +67,7 @@ fn stream(c: &mut Criterion) {
     c.bench_function("8 KiB as a chunk of a stream", |b| {
         b.iter(|| {
             sender.send(&data).expect("the ring is empty");
-            stream.next().expect("it was sent")
+            stream.next_chunk(Timeout::TRY).expect("it was sent")
         });
     });
 }

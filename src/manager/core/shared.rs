@@ -177,7 +177,7 @@ impl Shared {
     pub(crate) fn notify(&self) {
         self.waiters.signal();
         self.copies().released().signal();
-        self.subscribers.notify(&self.progress);
+        self.subscribers.notify(&self.progress, self.number);
         if self.settings.on_device && self.device().is_some_and(Device::is_host_driven) {
             self.nudge_device();
         }

@@ -1,14 +1,17 @@
 //! Waiting calls and watch subscriptions of a manager, and the signals that wake them after progress.
 //!
 //! [`Waiters`] is the event on which synchronizers sleep, with a list for dumps. [`Subscribers`] sets the descriptors of
-//! watches, for event loops.
+//! watches, for event loops, and calls the wakers of tasks.
 
 use std::os::fd::RawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Waker;
 
 use crate::alloc::{Arc, Weak, try_arc};
 use crate::error::Result;
+use crate::manager::core::callback;
 use crate::manager::core::progress::Progress;
-use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 use crate::sync::barrier::{heavy, light};
 use crate::sync::event::Event;
 use crate::sync::mutex::{FutexMutex, Mutex};
@@ -109,7 +112,7 @@ impl Drop for ListedWaiter<'_> {
     }
 }
 
-/// What one watch waits for, and its descriptor.
+/// What one watch waits for, its descriptor, and the waker of a task.
 #[derive(Debug)]
 pub(crate) struct Subscription {
     /// The last epoch that the watch has returned.
@@ -120,6 +123,10 @@ pub(crate) struct Subscription {
     failures: AtomicU64,
     closed: AtomicU32,
     descriptor: Mutex<Option<Descriptor>>,
+    /// Of the task that has polled the watch last, until it is called.
+    waker: Mutex<Option<Waker>>,
+    /// Whether publishers notify it: it has a descriptor, or a task has polled it.
+    notified: AtomicBool,
 }
 
 impl Subscription {
@@ -194,7 +201,7 @@ impl Subscription {
 #[derive(Debug)]
 pub(crate) struct Subscribers {
     list: Mutex<Vec<Weak<Subscription>>>,
-    /// Subscriptions with a descriptor. Only those need a notification.
+    /// Subscriptions with a descriptor or a task. Only those need a notification.
     polled: AtomicU32,
     count: AtomicU32,
 }
@@ -217,6 +224,8 @@ impl Subscribers {
             failures: AtomicU64::new(0),
             closed: AtomicU32::new(0),
             descriptor: Mutex::new(None),
+            waker: Mutex::new(None),
+            notified: AtomicBool::new(false),
         })?;
         let mut list = self.list.lock();
         list.retain(|other| other.strong_count() > 0);
@@ -234,39 +243,91 @@ impl Subscribers {
         }
         let fd = descriptor.insert(Descriptor::new()?).fd();
         drop(descriptor);
-        // Counted, then read: a concurrent publisher sees the count, or its progress is seen here.
-        self.polled.fetch_add(1, SeqCst);
-        heavy();
+        self.count_notified(subscription);
         subscription.update(progress);
         Ok(fd)
     }
 
-    /// Removes a subscription of a watch that is dropped, with its descriptor.
-    pub(crate) fn remove(&self, had_descriptor: bool) {
-        self.polled.fetch_sub(u32::from(had_descriptor), SeqCst);
+    /// Counts a subscription that publishers must notify from now on.
+    fn count_notified(&self, subscription: &Subscription) {
+        if !subscription.notified.swap(true, AcqRel) {
+            // Counted, then read: a concurrent publisher sees the count, or its progress is seen by what follows.
+            self.polled.fetch_add(1, SeqCst);
+            heavy();
+        }
+    }
+
+    /// Whether a wait on the subscription would return at once. If not, the waker is called when it would.
+    ///
+    /// A publisher that the count does not exclude takes the waker under its lock. If it does that before the waker is stored here,
+    /// its progress is visible to the check that follows; otherwise it takes this waker and calls it.
+    pub(crate) fn poll(&self, subscription: &Subscription, waker: &Waker, progress: &Progress) -> bool {
+        if subscription.has_news(progress) {
+            return true;
+        }
+        // The lock is not held while code of an executor runs: clones and drops of wakers.
+        let own = waker.clone();
+        let replaced = subscription.waker.lock().replace(own);
+        drop(replaced);
+        self.count_notified(subscription);
+        subscription.has_news(progress)
+    }
+
+    /// Removes a subscription of a watch that is dropped.
+    pub(crate) fn remove(&self, subscription: &Subscription) {
+        self.polled.fetch_sub(u32::from(subscription.notified.load(Acquire)), SeqCst);
         self.count.fetch_sub(1, Relaxed);
     }
 
-    /// Updates the descriptors after progress. Costs one load if there are none.
+    /// Updates the descriptors and calls the wakers after progress of the manager `number`. Costs one load if there are none.
     #[inline(always)]
-    pub(crate) fn notify(&self, progress: &Progress) {
+    pub(crate) fn notify(&self, progress: &Progress, number: u64) {
         light();
         if self.polled.load(Relaxed) != 0 {
-            self.notify_all(progress);
+            self.notify_all(progress, number);
         }
     }
 
     #[cold]
-    fn notify_all(&self, progress: &Progress) {
-        for subscription in self.list.lock().iter().filter_map(Weak::upgrade) {
-            subscription.update(progress);
+    fn notify_all(&self, progress: &Progress, number: u64) {
+        loop {
+            let mut wakers = [const { None::<Waker> }; WAKERS];
+            let mut taken = 0;
+            for subscription in self.list.lock().iter().filter_map(Weak::upgrade) {
+                subscription.update(progress);
+                if taken < WAKERS && subscription.has_news(progress) {
+                    let waker = subscription.waker.lock().take();
+                    if waker.is_some() {
+                        wakers[taken] = waker;
+                        taken += 1;
+                    }
+                }
+            }
+            // Wakers are code of an executor: they are called without a lock, and as callbacks of the manager, because the caller
+            // may hold the role.
+            let scope = callback::enter(number);
+            for waker in wakers.into_iter().flatten() {
+                // A panic must not leave the role held; the panic hook has reported it. Nor must one in the drop of its payload.
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                    std::mem::forget(payload);
+                }
+            }
+            drop(scope);
+            if taken < WAKERS {
+                return;
+            }
         }
     }
 }
 
+/// The wakers that are called at once.
+const WAKERS: usize = 16;
+
 impl Subscription {
-    /// Closes the descriptor; true if there was one.
-    pub(crate) fn close_descriptor(&self) -> bool {
-        self.descriptor.lock().take().is_some()
+    /// Closes the descriptor and drops the waker.
+    pub(crate) fn end(&self) {
+        drop(self.descriptor.lock().take());
+        let waker = self.waker.lock().take();
+        drop(waker);
     }
 }
