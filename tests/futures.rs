@@ -268,15 +268,20 @@ fn a_cancelled_read_loses_nothing() {
 }
 
 #[test]
-fn what_has_a_descriptor_lends_it() {
+fn what_has_a_descriptor_lends_it_and_describes_itself() {
     use std::os::fd::{AsFd, AsRawFd};
-    let (sender, receiver) = spsc::ring(16).unwrap();
+    let (mut sender, receiver) = spsc::ring(16).unwrap();
     let manager = Manager::<u8>::new(&[1]).unwrap();
     let watch = manager.watch(0).unwrap();
     assert_eq!(sender.as_fd().as_raw_fd(), sender.fd().unwrap());
     assert_eq!(receiver.as_fd().as_raw_fd(), receiver.fd().unwrap());
     assert_eq!(watch.as_fd().as_raw_fd(), watch.fd().unwrap());
-    let stream = receiver.into_stream(StreamConfig::default()).unwrap();
+    let mut stream = receiver.into_stream(StreamConfig::default()).unwrap();
     assert_eq!(stream.as_fd().as_raw_fd(), stream.fd().unwrap());
     assert_eq!(format!("{watch:?}"), "Watch { label: \"\", after: 0, .. }");
+    sender.send(b"123").unwrap();
+    let of_ring = |used| format!("label: \"\", capacity: 16, used: {used}, closed: false, ..");
+    assert_eq!(format!("{sender:?}"), format!("Sender {{ {} }}", of_ring(3)));
+    assert_eq!(format!("{:?}", stream.next_chunk(Timeout::TRY).unwrap()), "Chunk { bytes: 3, .. }");
+    assert_eq!(format!("{stream:?}"), format!("Stream {{ {} }}", of_ring(0)));
 }

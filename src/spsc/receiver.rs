@@ -28,7 +28,6 @@ use crate::sys::clock::Timeout;
 /// assert_eq!(receiver.recv(&mut got).unwrap_err().status(), backbuf::Status::Closed);
 /// # Ok::<(), backbuf::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Receiver(pub(crate) Box<Rx>);
 
 impl Receiver {
@@ -179,6 +178,13 @@ impl Receiver {
             Ok((pool, memory)) => Ok(Stream(Box::write(memory, ChunkSource::new(*self.0, pool, &config)))),
             Err(error) => Err(IntoStreamError { receiver: self, error }),
         }
+    }
+}
+
+/// The ring's label, capacity and bytes, and whether the end is closed.
+impl std::fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.ring().debug("Receiver", self.0.is_closed(), f)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The state that the two ends of a ring share: memory, indices and both wait sides; and its configuration.
 
-use std::fmt::Write;
+use std::fmt::{Formatter, Write};
 
 use crate::alloc::{Arc, try_arc};
 use crate::error::{Error, Label, Result, Status};
@@ -145,6 +145,13 @@ impl Ring {
     /// Bytes that the ring holds.
     pub(crate) fn capacity(&self) -> u64 {
         self.indices.window()
+    }
+
+    /// The debug output of `end`: label, capacity, bytes in the ring, and whether the end moves no more.
+    pub(crate) fn debug(&self, end: &str, closed: bool, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let mut f = f.debug_struct(end);
+        f.field("label", &self.label.as_str()).field("capacity", &self.capacity());
+        f.field("used", &self.indices.used()).field("closed", &closed).finish_non_exhaustive()
     }
 
     /// Its number among the objects of the process.

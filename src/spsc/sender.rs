@@ -21,7 +21,6 @@ use crate::sys::clock::Timeout;
 /// assert_eq!((receiver.recv(&mut got)?, &got), (8, b"01234567"));
 /// # Ok::<(), backbuf::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Sender(pub(super) Box<Tx>);
 
 impl Sender {
@@ -179,6 +178,13 @@ impl Sender {
     /// The counters of this end.
     pub fn statistics(&self) -> EndStatistics {
         self.0.statistics()
+    }
+}
+
+/// The ring's label, capacity and bytes, and whether the end is closed.
+impl std::fmt::Debug for Sender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.ring().debug("Sender", self.0.is_closed(), f)
     }
 }
 

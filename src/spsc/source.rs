@@ -244,6 +244,10 @@ impl ChunkSource {
         Ok(!gathering.pending.is_empty() || self.rx.poll(self.least, waker)?.is_some())
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.rx.is_closed()
+    }
+
     pub(crate) fn close(&self) {
         self.rx.close();
     }

@@ -27,7 +27,6 @@ use crate::sys::clock::Timeout;
 /// assert_eq!((first.len(), sizes), (4096, vec![4096, 1808]));
 /// # Ok::<(), backbuf::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Stream(pub(super) Box<ChunkSource>);
 
 impl Stream {
@@ -143,6 +142,13 @@ impl Stream {
     }
 }
 
+/// The ring's label, capacity and bytes, and whether the stream is closed.
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.ring().debug("Stream", self.0.is_closed(), f)
+    }
+}
+
 /// The descriptor for event loops.
 ///
 /// # Panics
@@ -204,7 +210,6 @@ impl<'a> IntoIterator for &'a mut Stream {
 /// assert_eq!(&chunk[..], b"Abc");
 /// # Ok::<(), backbuf::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Chunk(ChunkBuffer);
 
 impl Deref for Chunk {
@@ -220,5 +225,12 @@ impl DerefMut for Chunk {
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: as above.
         unsafe { std::slice::from_raw_parts_mut(self.0.data(), self.0.bytes as usize) }
+    }
+}
+
+/// The number of its bytes.
+impl std::fmt::Debug for Chunk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chunk").field("bytes", &self.len()).finish_non_exhaustive()
     }
 }
