@@ -17,7 +17,12 @@ using Raw = bb_manager *const *;
 extern "C" {
 // noexcept on both sides: a C function might throw for all that the compiler knows, which forbids tail calls.
 bb_status same_enqueue_c(Raw m, const float *data, std::uint64_t count, std::uint64_t timeout) noexcept {
-    const bb_update update{256, count, data, 0, 0};
+    bb_update update;
+    update.byte_offset = 256;
+    update.count = count;
+    update.data = data;
+    update.field = 0;
+    update.reserved = 0;
     return bb_manager_enqueue_update(*m, &update, timeout);
 }
 Status same_enqueue_cpp(M m, const float *data, std::uint64_t count, Timeout timeout) noexcept {

@@ -97,8 +97,9 @@ class Feed {
  * @brief Records that a feed applies together, or none of them. FeedWriter::write_batch may write it several times.
  *
  * @code
+ * backbuf::FeedWriter writer(std::move(tx));
  * backbuf::FeedBatch batch;
- * batch.write(0, 0, positions);
+ * batch.write(0, 0, samples);
  * batch.tag(step);
  * writer.write_batch(batch);
  * @endcode

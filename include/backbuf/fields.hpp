@@ -301,7 +301,8 @@ class FieldFront : public Handle<bb_lease, bb_lease_release> {
  * It must not outlive its manager.
  *
  * @code
- * auto back = m.back();
+ * backbuf::FieldManager fields(backbuf::Fields().add<double>("qpos", {7}));
+ * auto back = fields.back();
  * back.field<double>("qpos")[0] = back.front_field<double>("qpos")[0] + 1;
  * back.commit(step);
  * @endcode
