@@ -7,7 +7,7 @@
 //! - A [`BufferGroup`] is the registry's view of one parent.
 //! - A [`CUDABuffer`] is what a parent registers; an [`Allocator`] is how a kernel gets the buffer.
 //! - A [`Layout`] is a copy of all positions. It is exported as JSON, as a CUDA header, as a table and as a picture.
-//! - [`BufferRegistry::plan`] places buffers with lifetimes in as little memory as possible, by the [`planner`].
+//! - [`BufferRegistry::plan`] places buffers with lifetimes in as little memory as possible, by the [planner](crate::planner).
 //! - [`BufferRegistry::check`] and [`BufferRegistry::occupancy`] compare a launch with the limits of a GPU.
 //!
 //! Offsets and sizes count elements; names of byte counts contain `bytes`.
