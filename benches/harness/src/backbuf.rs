@@ -14,6 +14,18 @@ pub struct Update {
     pub byte_offset: u64,
     pub count: u64,
     pub data: *const u8,
+    pub field: u32,
+    pub reserved: u32,
+}
+
+/// A field of a new manager.
+#[repr(C)]
+pub struct FieldSpec {
+    pub name: *const c_char,
+    pub dtype: u32,
+    pub ndim: u32,
+    pub shape: *const u64,
+    pub initial: *const c_void,
 }
 
 #[repr(C)]
@@ -49,6 +61,7 @@ pub struct Config {
     pub worker_affinity: u64,
     pub max_extra_copies: u32,
     pub history: u32,
+    pub device: *mut c_void,
 }
 
 pub type Flush = unsafe extern "C" fn(*mut c_void) -> i32;
@@ -72,6 +85,7 @@ type Send = unsafe extern "C" fn(Sender, data: *const u8, bytes: u64, sent: *mut
 pub struct Api {
     config_init: unsafe extern "C" fn(*mut Config) -> Status,
     create: unsafe extern "C" fn(u32, u32, *const u64, *const Config, *mut Manager) -> Status,
+    create_fields: unsafe extern "C" fn(*const FieldSpec, u64, *const Config, *mut Manager) -> Status,
     pub enqueue: unsafe extern "C" fn(Manager, *const Update, u64) -> Status,
     pub synchronize: unsafe extern "C" fn(Manager, u64) -> Status,
     pub acquire_front: unsafe extern "C" fn(Manager, *mut Front) -> Status,
@@ -86,6 +100,8 @@ pub struct Api {
     pub recv: unsafe extern "C" fn(Receiver, data: *mut u8, bytes: u64, got: *mut u64) -> Status,
     pub wait_readable: unsafe extern "C" fn(Receiver, bytes: u64, timeout: u64) -> Status,
     pub receiver_destroy: unsafe extern "C" fn(Receiver) -> Status,
+    pub manager_feed: unsafe extern "C" fn(Manager, Receiver, *mut *mut c_void) -> Status,
+    pub feed_destroy: unsafe extern "C" fn(*mut c_void) -> Status,
     last_error: unsafe extern "C" fn() -> *const c_char,
     build_info: unsafe extern "C" fn() -> *const c_char,
 }
@@ -99,6 +115,7 @@ impl Api {
             Ok(Api {
                 config_init: *library.get(b"bb_manager_config_init")?,
                 create: *library.get(b"bb_manager_create")?,
+                create_fields: *library.get(b"bb_manager_create_fields")?,
                 enqueue: *library.get(b"bb_manager_enqueue_update")?,
                 synchronize: *library.get(b"bb_manager_synchronize")?,
                 acquire_front: *library.get(b"bb_manager_acquire_front")?,
@@ -113,6 +130,8 @@ impl Api {
                 recv: *library.get(b"bb_receiver_recv")?,
                 wait_readable: *library.get(b"bb_receiver_wait_readable")?,
                 receiver_destroy: *library.get(b"bb_receiver_destroy")?,
+                manager_feed: *library.get(b"bb_manager_feed")?,
+                feed_destroy: *library.get(b"bb_feed_destroy")?,
                 last_error: *library.get(b"bb_last_error")?,
                 build_info: *library.get(b"bb_build_info")?,
             })
@@ -121,6 +140,24 @@ impl Api {
 
     /// A one-dimensional manager with the default configuration, changed by `adjust`.
     pub fn manager(&self, dtype: u32, count: u64, adjust: impl FnOnce(&mut Config)) -> Manager {
+        // SAFETY: the length is readable.
+        self.made(adjust, |config, manager| unsafe { (self.create)(dtype, 1, &count, config, manager) })
+    }
+
+    /// The same with fields.
+    pub fn fields(&self, fields: &[FieldSpec], adjust: impl FnOnce(&mut Config)) -> Manager {
+        let count = fields.len() as u64;
+        // SAFETY: the fields are readable, and so is what they point to.
+        self.made(adjust, |config, manager| unsafe {
+            (self.create_fields)(fields.as_ptr(), count, config, manager)
+        })
+    }
+
+    fn made(
+        &self,
+        adjust: impl FnOnce(&mut Config),
+        create: impl FnOnce(*const Config, *mut Manager) -> Status,
+    ) -> Manager {
         let mut manager = std::ptr::null_mut();
         // SAFETY: the configuration is initialised by the library before it is read.
         unsafe {
@@ -128,7 +165,7 @@ impl Api {
             self.expect((self.config_init)(config.as_mut_ptr()));
             let mut config = config.assume_init();
             adjust(&mut config);
-            self.expect((self.create)(dtype, 1, &count, &config, &mut manager));
+            self.expect(create(&config, &mut manager));
         }
         manager
     }

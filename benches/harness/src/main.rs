@@ -3,6 +3,7 @@
 mod backbuf;
 mod buffers;
 mod changes;
+mod feed;
 mod gl;
 mod limits;
 mod machine;
@@ -99,7 +100,9 @@ fn main() -> std::io::Result<()> {
                 python::measure(&arguments.python, Path::new(PYTHON_ROWS), &goals.name, effort.row)
             }
             Some(("manager", row)) => manager.measure(row),
+            Some(("fields", row)) => manager.measure_fields(row),
             Some(("changes", row)) => changes.measure(row),
+            Some(("feed", row)) => feed::measure(&bench, row),
             Some(("spsc", row)) => spsc.measure(row),
             Some(("registry", row)) => registry.measure(row),
             Some(("gl", row)) => gl.measure(row),

@@ -84,7 +84,7 @@ struct Verdict {
 }
 
 /// Entries that do not count as peers: limits, the naive managers, and other ways through this library.
-const NO_PEER: [&str; 4] = ["limit.", "naive_", "spsc.", "backbuf_"];
+const NO_PEER: [&str; 5] = ["limit.", "naive_", "spsc.", "manager.", "backbuf_"];
 /// Queues of typed messages, which are not byte rings.
 const NO_BYTE_RING: [&str; 2] = ["_typed", "_vec"];
 
@@ -156,8 +156,10 @@ impl Goals {
 type Column = (&'static str, &'static [&'static str]);
 
 /// One table per module, with the columns that have figures.
-const PARTS: [(&str, &[Column]); 6] = [
-    ("changes.", &[("without a history", &["no_history"])]),
+const PARTS: [(&str, &[Column]); 8] = [
+    ("fields.", &[("without fields", &["manager.enqueue.8.same"])]),
+    ("changes.", &[("publish", &["backbuf_history"]), ("without history", &["backbuf_no_history"])]),
+    ("feed.", &[("ring alone", &["spsc.throughput.64.64k"])]),
     (
         "manager.",
         &[

@@ -87,7 +87,13 @@ impl<'a> Ours<'a> {
 
     #[inline(always)]
     pub fn enqueue(&self, offset: u64, data: &[u8]) {
-        let update = Update { byte_offset: offset, count: data.len() as u64, data: data.as_ptr() };
+        let update = Update {
+            byte_offset: offset,
+            count: data.len() as u64,
+            data: data.as_ptr(),
+            field: 0,
+            reserved: 0,
+        };
         let api = &self.api.of_managers;
         // SAFETY: the manager is live and the data readable.
         api.expect(unsafe { (api.enqueue)(self.manager, &update, FOREVER) });

@@ -14,7 +14,7 @@ use scenario::{Fronts, Places, Scenario, Timed, TwoProducers, Workload, check};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use std::time::Duration;
-use subject::{Any, Maker, State};
+use subject::{Any, Maker, Ours, State};
 
 pub struct Manager<'a> {
     bench: &'a Bench,
@@ -88,6 +88,31 @@ impl<'a> Manager<'a> {
         }
     }
 }
+
+impl Manager<'_> {
+    /// Measures one row of fields, named without its module: updates of a field in the middle against those of a manager without
+    /// fields.
+    pub fn measure_fields(&self, name: &str) -> Result<Figures, String> {
+        const STATE: u64 = 64 * KIB;
+        let size = match name {
+            "enqueue.8" => 8,
+            _ => return Err("no such row in the harness".into()),
+        };
+        let api = self.bench.api.ok_or(NO_LIBRARY)?;
+        self.bench.cores.place(true);
+        let state = State { bytes: STATE, worker_cpu: Some(self.bench.cores.caller), flush: None };
+        let workload = Workload::new(STATE, size, STATE as usize / size, Places::InOrder, Timed::Update);
+        let subjects = [("ours", Ours::field(api, &state, 8, 3)), (PLAIN_MANAGER, Ours::create(api, &state))];
+        let mut entries = subjects
+            .each_ref()
+            .map(|(name, subject)| Entry::new(*name, |cycles| workload.burst(subject, cycles)));
+        alternate(&mut entries, &self.bench.effort);
+        Ok(Figures::of(&entries, Vec::new()))
+    }
+}
+
+/// The manager without fields in the rows of fields.
+const PLAIN_MANAGER: &str = "manager.enqueue.8.same";
 
 /// Size of the slices in which a rewrite of the whole state is enqueued.
 const SLICE: usize = 65_536;

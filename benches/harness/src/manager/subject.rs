@@ -3,7 +3,7 @@
 use crate::backbuf::{self, Api};
 use libloading::Library;
 use peer::Functions;
-use std::ffi::c_void;
+use std::ffi::{CString, c_void};
 use std::path::{Path, PathBuf};
 
 /// The calls of all scenarios; a status other than 0 ends the program.
@@ -20,18 +20,33 @@ const ELEMENT: u64 = 8;
 pub struct Ours {
     api: Api,
     manager: *mut c_void,
+    /// The field that is updated.
+    field: u32,
 }
 
 // SAFETY: managers may be used from any thread.
 unsafe impl Sync for Ours {}
 
 impl Ours {
-    fn create(api: Api, state: &State) -> Ours {
-        let manager = api.manager(backbuf::U64, state.bytes / ELEMENT, |config| {
-            config.worker_affinity = state.worker_cpu.map_or(0, |cpu| 1 << cpu);
-            config.flush = state.flush;
-        });
-        Ours { api, manager }
+    pub fn create(api: Api, state: &State) -> Ours {
+        let manager = api.manager(backbuf::U64, state.bytes / ELEMENT, |config| state.configure(config));
+        Ours { api, manager, field: 0 }
+    }
+
+    /// Field `field` of several of that size.
+    pub fn field(api: Api, state: &State, count: usize, field: u32) -> Ours {
+        let shape = state.bytes / ELEMENT;
+        let names: Vec<_> = (0..count).map(|index| CString::new(format!("field {index}"))).collect();
+        let spec = |name: &CString| backbuf::FieldSpec {
+            name: name.as_ptr(),
+            dtype: backbuf::U64,
+            ndim: 1,
+            shape: &shape,
+            initial: std::ptr::null(),
+        };
+        let fields: Vec<_> = names.iter().flatten().map(spec).collect();
+        let manager = api.fields(&fields, |config| state.configure(config));
+        Ours { api, manager, field }
     }
 }
 
@@ -64,7 +79,8 @@ impl Subject for Ours {
     #[inline(always)]
     fn enqueue(&self, offset: u64, data: &[u8]) {
         let count = data.len() as u64 / ELEMENT;
-        let update = backbuf::Update { byte_offset: offset, count, data: data.as_ptr() };
+        let (data, field) = (data.as_ptr(), self.field);
+        let update = backbuf::Update { byte_offset: offset, count, data, field, reserved: 0 };
         // SAFETY: the manager is live and the data readable.
         self.api.expect(unsafe { (self.api.enqueue)(self.manager, &update, backbuf::FOREVER) });
     }
@@ -154,6 +170,13 @@ pub struct State {
     pub worker_cpu: Option<usize>,
     /// Ours only: a callback that must run on the worker before every publish.
     pub flush: Option<backbuf::Flush>,
+}
+
+impl State {
+    fn configure(&self, config: &mut backbuf::Config) {
+        config.worker_affinity = self.worker_cpu.map_or(0, |cpu| 1 << cpu);
+        config.flush = self.flush;
+    }
 }
 
 /// Creates a subject.

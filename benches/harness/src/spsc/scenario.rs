@@ -21,7 +21,7 @@ pub trait Scenario: Copy {
 }
 
 #[inline(always)]
-fn send_all(sender: &mut impl Sender, mut data: &[u8]) {
+pub fn send_all(sender: &mut impl Sender, mut data: &[u8]) {
     while !data.is_empty() {
         match sender.send(data) {
             0 => spin_loop(),

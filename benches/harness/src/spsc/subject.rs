@@ -63,14 +63,21 @@ unsafe impl Send for OurSender {}
 // SAFETY: the same.
 unsafe impl Send for OurReceiver {}
 
+impl Ours {
+    /// A ring whose receiver a manager takes.
+    pub fn to_feed(&self, capacity: u64) -> (OurSender, *mut c_void) {
+        let (tx, rx) = self.api.ring(capacity);
+        (OurSender { api: self.api, tx, publish: self.publish, fed: 0 }, rx)
+    }
+}
+
 impl Subject for Ours {
     type Tx = OurSender;
     type Rx = OurReceiver;
 
     fn make(&self, capacity: usize, _chunk: usize) -> Option<(OurSender, OurReceiver)> {
-        let (api, publish) = (self.api, self.publish);
-        let (tx, rx) = api.ring(capacity as u64);
-        Some((OurSender { api, tx, publish, fed: 0 }, OurReceiver { api, rx }))
+        let (tx, rx) = self.to_feed(capacity as u64);
+        Some((tx, OurReceiver { api: self.api, rx }))
     }
 }
 
