@@ -206,7 +206,7 @@ static void names_and_indices_of_no_field(void) {
     EXPECT(BB_E_NULL, bb_front_field(&front, "q", NULL));
     EXPECT(BB_E_NULL, bb_front_field(NULL, "q", &view));
     EXPECT(BB_E_ARGUMENT, bb_gl_front_field(&(bb_gl_front){.lease = front.lease}, "q", &(bb_gl_field_view){0}));
-    MESSAGE_HAS("OpenGL");
+    MESSAGE_HAS("host memory");
     OK(bb_lease_release(front.lease));
     EXPECT(BB_E_STALE, bb_front_field(&front, "q", &view));
     EXPECT(BB_E_NULL, bb_front_field(&(bb_front){0}, "q", &view));
@@ -609,6 +609,59 @@ static void random_updates_do_what_a_plain_array_does(void) {
     }
 }
 
+/* --- on a device --- */
+
+static void a_device_front_gives_buffer_and_offset_of_each_field(void) {
+    const bb_field fields[] = {FIELD("qpos", BB_F64, 7), FIELD("ids", BB_U32, 2, 3), {.name = "step", .dtype = BB_U64}};
+    bb_device *device = NULL;
+    bb_device_front front;
+    bb_device_field_view view;
+    bb_manager_config config;
+    OK(bb_device_create_host(0, "fields", &device));
+    OK(bb_manager_config_init(&config));
+    config.device = device;
+    OK(bb_manager_create_fields(fields, LENGTH(fields), &config, &m));
+    for (uint32_t step = 1; step < 6; step++) { /* each copy */
+        const uint64_t number = step;
+        OK(bb_manager_enqueue_fill(m, 1, 16, 2, &step, BB_FOREVER));
+        OK(bb_manager_enqueue_fill(m, 2, 0, 1, &number, BB_FOREVER));
+        OK(bb_manager_synchronize(m, BB_FOREVER));
+        OK(bb_manager_acquire_front_device(m, &front));
+        OK(bb_device_front_field(&front, "ids", &view));
+        CHECK(view.native == front.native && view.offset == 64 && view.bytes == 24 && view.dtype == BB_U32);
+        CHECK(view.ndim == 2 && view.shape[0] == 2 && view.shape[1] == 3 && view.shape[2] == 0);
+        CHECK(view.strides[0] == 12 && view.strides[1] == 4 && view.strides[2] == 0);
+        const unsigned char *const memory = (const unsigned char *)(uintptr_t)view.native;
+        const uint32_t want[6] = {0, 0, 0, 0, step, step};
+        TEST_ASSERT_EQUAL_MEMORY(want, memory + view.offset, sizeof want);
+        OK(bb_device_front_field(&front, "step", &view));
+        CHECK(view.offset == 128 && view.ndim == 0 && view.bytes == 8);
+        TEST_ASSERT_EQUAL_MEMORY(&number, memory + view.offset, sizeof number);
+        EXPECT(BB_E_NO_NAME, bb_device_front_field(&front, "x", &view));
+        MESSAGE_HAS("'x'");
+        TEST_ASSERT_EQUAL_UINT64(128, view.offset);
+        EXPECT(BB_E_NULL, bb_device_front_field(&front, NULL, &view));
+        EXPECT(BB_E_NULL, bb_device_front_field(&front, "ids", NULL));
+        EXPECT(BB_E_ARGUMENT, bb_device_front_field(&front, "\xff", &view));
+        EXPECT(BB_E_ARGUMENT, bb_gl_front_field(&(bb_gl_front){.lease = front.lease}, "ids", &(bb_gl_field_view){0}));
+        MESSAGE_HAS("OpenGL");
+        OK(bb_lease_release(front.lease));
+        EXPECT(BB_E_STALE, bb_device_front_field(&front, "ids", &view));
+    }
+    /* A front in host memory does not keep the device from writing to the copy's buffer. */
+    const bb_front host = published();
+    EXPECT(BB_E_ARGUMENT, bb_device_front_field(&(bb_device_front){.lease = host.lease}, "ids", &view));
+    MESSAGE_HAS("front in host memory");
+    EXPECT(BB_E_NULL, bb_device_front_field(NULL, "ids", &view));
+    OK(bb_lease_release(host.lease));
+    OK(bb_manager_acquire_front_device(m, &front));
+    DONE(); /* the lease outlives it */
+    OK(bb_device_front_field(&front, "qpos", &view));
+    CHECK(view.offset == 0 && view.bytes == 56 && view.dtype == BB_F64);
+    OK(bb_lease_release(front.lease));
+    OK(bb_device_destroy(device));
+}
+
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(fields_lie_in_order_at_multiples_of_64_bytes);
@@ -624,6 +677,7 @@ int main(void) {
     RUN_TEST(a_group_has_the_same_offsets_on_both_sides);
     RUN_TEST(groups_that_have_no_layout_in_bytes);
     RUN_TEST(statistics_and_dump_list_the_fields);
+    RUN_TEST(a_device_front_gives_buffer_and_offset_of_each_field);
     RUN_TEST(random_updates_do_what_a_plain_array_does);
     return UNITY_END();
 }

@@ -2928,6 +2928,40 @@ typedef struct {
 } bb_field_view;
 
 /**
+ * A field of the reserved back copy.
+ */
+typedef struct {
+    /**
+     * Its first element in the back copy: read and write.
+     */
+    void *data;
+    /**
+     * The same field of the newest published copy: read only.
+     */
+    const void *front;
+    /**
+     * Bytes of each of the two.
+     */
+    uint64_t bytes;
+    /**
+     * A `bb_dtype`, or `BB_OPAQUE(size)`.
+     */
+    uint32_t dtype;
+    /**
+     * Dimensions.
+     */
+    uint32_t ndim;
+    /**
+     * Elements along each dimension; zeros beyond `ndim`.
+     */
+    uint64_t shape[BB_MAX_DIMS];
+    /**
+     * Bytes from one index to the next along each dimension: row-major; zeros beyond `ndim`.
+     */
+    int64_t strides[BB_MAX_DIMS];
+} bb_back_field_view;
+
+/**
  * A field of an OpenGL front: a range of its buffer.
  */
 typedef struct {
@@ -2966,19 +3000,19 @@ typedef struct {
 } bb_gl_field_view;
 
 /**
- * A field of the reserved back copy.
+ * A field of a front on a device: a range of its buffer.
  */
 typedef struct {
     /**
-     * Its first element in the back copy: read and write.
+     * The buffer: `bb_device_front.native`.
      */
-    void *data;
+    uint64_t native;
     /**
-     * The same field of the newest published copy: read only.
+     * Where it begins in the buffer, in bytes.
      */
-    const void *front;
+    uint64_t offset;
     /**
-     * Bytes of each of the two.
+     * Its bytes.
      */
     uint64_t bytes;
     /**
@@ -2997,7 +3031,7 @@ typedef struct {
      * Bytes from one index to the next along each dimension: row-major; zeros beyond `ndim`.
      */
     int64_t strides[BB_MAX_DIMS];
-} bb_back_field_view;
+} bb_device_field_view;
 
 #ifdef __cplusplus
 extern "C" {
@@ -5986,6 +6020,20 @@ BB_API bb_status bb_manager_field_at(bb_manager *m, uint32_t index, uint32_t str
 BB_API bb_status bb_front_field(const bb_front *front, const char *name, bb_field_view *view);
 
 /**
+ * Gets a field of the reserved back copy, and the same field of the front that it follows.
+ *
+ * @param m the manager
+ * @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
+ * @param name the field's name
+ * @param view output
+ * @return BB_OK, BB_E_NULL, BB_E_NO_NAME (no such field), BB_E_ARGUMENT (not UTF-8), BB_E_STATE (not reserved, or
+ *         committed or cancelled before), or a handle status
+ * @realtime wait-free, no system call, no allocation
+ * @threadsafety safe to call from any thread, not only the one that reserved it
+ */
+BB_API bb_status bb_manager_back_field(bb_manager *m, const bb_back *back, const char *name, bb_back_field_view *view);
+
+/**
  * Gets a field of an OpenGL front: its range in the front's buffer.
  *
  * @param front as `bb_manager_acquire_front_gl()` wrote it, not yet released
@@ -6000,18 +6048,18 @@ BB_API bb_status bb_front_field(const bb_front *front, const char *name, bb_fiel
 BB_API bb_status bb_gl_front_field(const bb_gl_front *front, const char *name, bb_gl_field_view *view);
 
 /**
- * Gets a field of the reserved back copy, and the same field of the front that it follows.
+ * Gets a field of a front on a device: its range in the front's buffer.
  *
- * @param m the manager
- * @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
+ * @param front as `bb_manager_acquire_front_device()` wrote it, not yet released
  * @param name the field's name
  * @param view output
- * @return BB_OK, BB_E_NULL, BB_E_NO_NAME (no such field), BB_E_ARGUMENT (not UTF-8), BB_E_STATE (not reserved, or
- *         committed or cancelled before), or a handle status
- * @realtime wait-free, no system call, no allocation
- * @threadsafety safe to call from any thread, not only the one that reserved it
+ * @return BB_OK, BB_E_NULL, BB_E_NO_NAME (no such field), BB_E_ARGUMENT (the lease is not of a front on a device, or
+ *         `name` is not UTF-8), BB_E_STALE (released), or a handle status
+ * @realtime may block, may make a system call, may allocate; lock-free, no system call, no allocation if no thread
+ *           releases the lease during the call
+ * @threadsafety safe to call from any thread, also after the manager is destroyed
  */
-BB_API bb_status bb_manager_back_field(bb_manager *m, const bb_back *back, const char *name, bb_back_field_view *view);
+BB_API bb_status bb_device_front_field(const bb_device_front *front, const char *name, bb_device_field_view *view);
 
 #ifdef __cplusplus
 }  // extern "C"

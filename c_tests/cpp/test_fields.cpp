@@ -2,6 +2,7 @@
 #include "support.hpp"
 
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 using namespace backbuf;
@@ -106,6 +107,22 @@ static void a_group_gives_the_layout() {
     EXPECT(m.front().field<float>("k1")[9] == 2.f);
 }
 
+static void a_device_front_gives_buffer_and_offset() {
+    const Device device = Device::host("fields");
+    FieldManager m(Fields().add<double>("qpos", {3}).add<std::uint16_t>("depth", {2, 4}), Config().device(device));
+    m.field<std::uint16_t>("depth").enqueue(7, std::uint16_t{3});
+    m.synchronize();
+    const DeviceFront front = m.front_device();
+    const bb_device_field_view depth = front.field("depth");
+    EXPECT(depth.native == front.native() && depth.offset == 64 && depth.bytes == 16 && depth.dtype == BB_U16);
+    EXPECT(depth.ndim == 2 && depth.shape[1] == 4 && depth.strides[0] == 8);
+    std::uint16_t last = 0;
+    std::memcpy(&last, reinterpret_cast<const char *>(depth.native) + depth.offset + 14, sizeof(last));
+    EXPECT(last == 3);
+    EXPECT_THROWS(BB_E_NO_NAME, front.field("qvel"));
+    EXPECT_STATUS(BB_E_NULL, DeviceFront().try_field("depth").status());
+}
+
 int main() {
     UNITY_BEGIN();
     RUN(each_field_is_an_array_of_its_own);
@@ -114,5 +131,6 @@ int main() {
     RUN(borrowed_data_is_released);
     RUN(wrong_names_and_types_are_refused);
     RUN(a_group_gives_the_layout);
+    RUN(a_device_front_gives_buffer_and_offset);
     return UNITY_END();
 }

@@ -426,6 +426,7 @@ class FieldManager : private Manager<unsigned char> {
     using Base::try_destroy;
     using Base::try_enqueue_tag;
     using Base::try_epoch;
+    using Base::try_front_device;
     using Base::try_info;
     using Base::try_stats;
     using Base::try_stats_write;
@@ -481,6 +482,7 @@ class FieldManager : private Manager<unsigned char> {
     using Base::destroy;
     using Base::enqueue_tag;
     using Base::epoch;
+    using Base::front_device;
     using Base::info;
     using Base::stats;
     using Base::stats_text;

@@ -99,6 +99,7 @@ inline bb_status release_gl_front(bb_lease *lease) noexcept {
  * backbuf::Manager<float> m({100000, 3}, backbuf::Config().device(device));
  * auto f = m.front_device();
  * use(f.native(), f.bytes());
+ * const bb_device_field_view state = f.field("state"); // of a FieldManager: each field
  * @endcode
  */
 class DeviceFront {
@@ -121,6 +122,16 @@ class DeviceFront {
     std::uint64_t epoch() const noexcept { return raw_.epoch; }
     /// The newest tag enqueued before that publish.
     std::uint64_t tag() const noexcept { return raw_.tag; }
+    /// A field's range in the buffer, its dtype and its shape. A manager made without fields has one, `"state"`.
+    Result<bb_device_field_view> try_field(const char *name) const noexcept {
+        bb_device_field_view view{};
+        if (const Status status = bb_device_front_field(&raw_, name, &view); !status)
+            return status;
+        return view;
+    }
+#if BACKBUF_EXCEPTIONS
+    bb_device_field_view field(const char *name) const { return try_field(name).value(); }
+#endif
 
     explicit operator bool() const noexcept { return static_cast<bool>(lease_); }
     bb_lease *handle() const noexcept { return lease_.handle(); }

@@ -1,13 +1,13 @@
-//! `bb_field`: managers of several arrays, their fields, and views of a field in fronts and in the reserved back copy.
+//! `bb_field`: managers of several arrays, their fields, and views of a field in host memory: in fronts and in the reserved back
+//! copy.
 
 use std::ffi::{c_char, c_void};
 
 use crate::alloc::try_vec;
-use crate::device::driver::DeviceKind;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorList, Result, Status};
 use crate::ffi::back::bb_back;
-use crate::ffi::front::{bb_front, bb_gl_front};
+use crate::ffi::front::bb_front;
 use crate::ffi::guard::{guard, on, outside};
 use crate::ffi::handle::{bb_lease, bb_manager, bb_registry};
 use crate::ffi::manager::{BB_MAX_DIMS, bb_manager_config, create_fields, dtype_of};
@@ -16,7 +16,6 @@ use crate::ffi::status::bb_status;
 use crate::ffi::{input, object};
 use crate::handle::lease::{self, UsedLease};
 use crate::manager::copies::copies::StateCopies;
-use crate::manager::copies::device_copies::DeviceCopies;
 use crate::manager::field::{FieldLayout, FieldSpec, MAX_FIELD_NAME, MAX_FIELDS, too_many};
 use crate::manager::manager::Manager;
 use crate::manager::shape::Shape;
@@ -87,28 +86,6 @@ pub struct bb_field_view {
     pub dtype: u32,
     /// Dimensions.
     pub ndim: u32,
-    /// Elements along each dimension; zeros beyond `ndim`.
-    pub shape: [u64; BB_MAX_DIMS],
-    /// Bytes from one index to the next along each dimension: row-major; zeros beyond `ndim`.
-    pub strides: [i64; BB_MAX_DIMS],
-}
-
-/// A field of an OpenGL front: a range of its buffer.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct bb_gl_field_view {
-    /// The buffer's name.
-    pub buffer: u32,
-    /// A `bb_dtype`, or `BB_OPAQUE(size)`.
-    pub dtype: u32,
-    /// Where it begins in the buffer, in bytes.
-    pub offset: u64,
-    /// Its bytes.
-    pub bytes: u64,
-    /// Dimensions.
-    pub ndim: u32,
-    /// 0.
-    pub reserved: u32,
     /// Elements along each dimension; zeros beyond `ndim`.
     pub shape: [u64; BB_MAX_DIMS],
     /// Bytes from one index to the next along each dimension: row-major; zeros beyond `ndim`.
@@ -343,7 +320,7 @@ fn info_of(field: &FieldLayout, index: u32, struct_size: u32) -> bb_field_info {
 }
 
 /// Shape and row-major strides, filled up with zeros.
-fn axes(shape: &Shape) -> ([u64; BB_MAX_DIMS], [i64; BB_MAX_DIMS]) {
+pub(crate) fn axes(shape: &Shape) -> ([u64; BB_MAX_DIMS], [i64; BB_MAX_DIMS]) {
     let (mut lengths, mut strides) = ([0; BB_MAX_DIMS], [0; BB_MAX_DIMS]);
     let mut stride = shape.element as i64;
     let axes = lengths.iter_mut().zip(&mut strides).zip(shape.lengths());
@@ -390,53 +367,14 @@ pub unsafe extern "C" fn bb_front_field(
 }
 
 /// The lease, which cannot be released before the returned value is dropped.
-fn pinned(lease: *mut bb_lease) -> Result<UsedLease> {
+pub(crate) fn pinned(lease: *mut bb_lease) -> Result<UsedLease> {
     lease::pin(object::to_lease(lease as u64)?)
 }
 
-fn copies_of(lease: &UsedLease) -> Result<(&StateCopies, usize)> {
+pub(crate) fn copies_of(lease: &UsedLease) -> Result<(&StateCopies, usize)> {
     let other =
         || Error::param(Status::Argument, "front.lease", "is not of a front; pass a front as acquired");
     StateCopies::of_front(lease).ok_or_else(other)
-}
-
-/// Gets a field of an OpenGL front: its range in the front's buffer.
-///
-/// @param front as `bb_manager_acquire_front_gl()` wrote it, not yet released
-/// @param name the field's name
-/// @param view output
-/// @return BB_OK, BB_E_NULL, BB_E_NO_NAME (no such field), BB_E_ARGUMENT (the lease is not of an OpenGL front, or `name`
-///         is not UTF-8), BB_E_STALE (released), or a handle status
-/// @realtime may block, may make a system call, may allocate; lock-free, no system call, no allocation if no thread
-///           releases the lease during the call
-/// @threadsafety safe to call from any thread, also after the manager is destroyed
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bb_gl_front_field(
-    front: *const bb_gl_front,
-    name: *const c_char,
-    view: *mut bb_gl_field_view,
-) -> bb_status {
-    // SAFETY: the header requires a front, a name, and memory for a view.
-    guard("bb_gl_front_field", || unsafe {
-        let lease = pinned(input::required(front, "front")?.lease)?;
-        let (name, out) = (input::required_name(name, "name")?, input::output(view, "view")?);
-        let (copies, copy) = copies_of(&lease)?;
-        let other = || Error::param(Status::Argument, "front.lease", "is not of an OpenGL front");
-        let is_gl = |copies: &&DeviceCopies| copies.device().info().kind == DeviceKind::Gl;
-        let on_device = copies.on_device().filter(is_gl).ok_or_else(other)?;
-        let field = copies.fields().named(name)?;
-        let (shape, strides) = axes(&field.shape);
-        out.set(bb_gl_field_view {
-            buffer: on_device.published(copy).native.0 as u32,
-            dtype: field.shape.dtype.code(),
-            offset: field.offset,
-            bytes: field.shape.bytes,
-            ndim: field.shape.ndim as u32,
-            reserved: 0,
-            shape,
-            strides,
-        })
-    })
 }
 
 /// Gets a field of the reserved back copy, and the same field of the front that it follows.

@@ -25,6 +25,7 @@ mod buffer;
 mod callback;
 mod device;
 mod device_buffer;
+mod device_field;
 mod driver;
 mod driver_table;
 mod dynamic;

@@ -321,6 +321,11 @@ impl StateCopies {
         with_device_copy.then(|| (ending.owner.cast_const().cast(), ending.part as usize))
     }
 
+    /// Whether a front was leased with its device copy.
+    pub(crate) fn is_with_device_copy(lease: &UsedLease) -> bool {
+        std::ptr::eq(lease.lessor, &DEVICE_FRONT_GIVER)
+    }
+
     /// The copies of a leased front, and the index of its own.
     pub(crate) fn of_front(lease: &UsedLease) -> Option<(&StateCopies, usize)> {
         // SAFETY: a front's lease keeps its copies, and is not released before the borrow ends.

@@ -71,7 +71,7 @@ fn generate(root: &Path) -> Result<String, Box<dyn Error>> {
 }
 
 /// The files of src/ffi with C declarations, in the order of the header.
-const PARTS: [&str; 36] = [
+const PARTS: [&str; 37] = [
     "handle",
     "status",
     "callback",
@@ -108,6 +108,7 @@ const PARTS: [&str; 36] = [
     "plan",
     "registry_plan",
     "field",
+    "device_field",
 ];
 
 /// The version of a manifest as C macros.
