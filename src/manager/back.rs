@@ -12,6 +12,7 @@ use crate::manager::core::drain::Blocked;
 use crate::manager::core::shared::Shared;
 use crate::manager::core::tasks::BackendWork;
 use crate::manager::core::worker_state::duty;
+use crate::manager::field::FieldLayout;
 use crate::manager::shape::{elements, elements_mut};
 use crate::sync::wait_check::Stop;
 use crate::sys::clock::Timeout;
@@ -210,26 +211,35 @@ impl<'a, T> Back<'a, T> {
         unsafe { std::slice::from_raw_parts_mut(self.raw.data, self.raw.bytes as usize) }
     }
 
-    /// A field of the back copy, and the same field of the front: [`Status::NoName`] if there is none.
+    /// The bytes of a field of the back copy, and of the same field of the front: [`Status::NoName`] if there is none.
     ///
     /// ```
     /// use backbuf::{DType, Manager, Timeout, manager::{BackMode, Config, FieldSpec}};
     /// let fields = [FieldSpec::new("qpos", DType::U8, &[2]), FieldSpec::new("step", DType::U8, &[])];
     /// let manager = Manager::with_fields(&fields, Config::default())?;
     /// let mut back = manager.reserve_back(BackMode::Keep, Timeout::FOREVER)?;
-    /// let (step, last) = back.field("step")?;
+    /// let (step, last) = back.untyped_field("step")?;
     /// step[0] = last[0] + 1;
     /// back.commit(1)?;
     /// # Ok::<(), backbuf::Error>(())
     /// ```
-    pub fn field(&mut self, name: &str) -> Result<(&mut [u8], &[u8])> {
-        let field = self.shared.fields.named(name)?;
+    pub fn untyped_field(&mut self, name: &str) -> Result<(&mut [u8], &[u8])> {
+        Ok(self.bytes_of(self.layout(name)?))
+    }
+
+    /// The layout of a field.
+    pub(crate) fn layout(&self, name: &str) -> Result<&'a FieldLayout> {
+        self.shared.fields.named(name)
+    }
+
+    /// A field of the back copy, and the same field of the front.
+    pub(crate) fn bytes_of(&mut self, field: &FieldLayout) -> (&mut [u8], &[u8]) {
         let (start, bytes) = (field.offset as usize, field.shape.bytes as usize);
         // SAFETY: fields lie within both copies; the back copy is reserved for this value, the front does not change
         // meanwhile, and they do not overlap.
         unsafe {
             let back = std::slice::from_raw_parts_mut(self.raw.data.add(start), bytes);
-            Ok((back, std::slice::from_raw_parts(self.raw.front.add(start), bytes)))
+            (back, std::slice::from_raw_parts(self.raw.front.add(start), bytes))
         }
     }
 

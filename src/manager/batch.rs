@@ -192,17 +192,17 @@ impl Batch {
     /// batch.untyped_field("step")?.update(0, &[1])?;
     /// batch.commit(Timeout::FOREVER)?;
     /// manager.synchronize(Timeout::FOREVER)?;
-    /// assert_eq!(manager.front()?.field("qpos")?.bytes(), [7, 7]);
+    /// assert_eq!(manager.front()?.untyped_field("qpos")?.bytes(), [7, 7]);
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn untyped_field(&mut self, name: &str) -> Result<BatchField<'_>> {
         let index = self.fields.find(name)?;
-        Ok(BatchField { batch: self, index })
+        Ok(BatchField::of(self, index))
     }
 
     /// The first field.
     fn first(&mut self) -> BatchField<'_> {
-        BatchField { batch: self, index: 0 }
+        BatchField::of(self, 0)
     }
 }
 
@@ -216,18 +216,31 @@ impl<T> Drop for Batch<T> {
     }
 }
 
-/// One field of a batch. A refused update leaves the batch as it was.
+/// One field of a batch: offsets in its elements, and data as a slice of them; of an [untyped](Untyped) field, both in bytes. A
+/// refused update leaves the batch as it was.
 #[derive(Debug)]
-pub struct BatchField<'a> {
-    batch: &'a mut Batch,
-    index: u32,
+pub struct BatchField<'a, T = Untyped> {
+    pub(crate) batch: &'a mut Batch,
+    pub(crate) index: u32,
+    element: PhantomData<fn() -> T>,
 }
 
-impl BatchField<'_> {
-    fn layout(&self) -> Result<&FieldLayout> {
+impl<'a, T> BatchField<'a, T> {
+    pub(crate) fn of(batch: &'a mut Batch, index: u32) -> BatchField<'a, T> {
+        BatchField { batch, index, element: PhantomData }
+    }
+
+    pub(crate) fn layout(&self) -> Result<&FieldLayout> {
         self.batch.fields.get(self.index)
     }
 
+    /// Adds a kernel on a range of the field. A refused kernel is returned.
+    pub fn kernel(&mut self, kernel: Kernel) -> std::result::Result<(), Refused<Kernel>> {
+        self.batch.kernel_on(self.index, kernel)
+    }
+}
+
+impl BatchField<'_> {
     /// Adds an update: `data`, a whole number of elements, at `byte_offset` of the field.
     pub fn update(&mut self, byte_offset: u64, data: &[u8]) -> Result<()> {
         let op = self.layout()?.write(byte_offset, self.layout()?.count_of(data)?, data.as_ptr())?;
@@ -247,10 +260,5 @@ impl BatchField<'_> {
         let raw = self.layout()?.source(region)?;
         // SAFETY: the region's source was checked to hold it.
         unsafe { self.batch.region_raw(self.index, &raw) }
-    }
-
-    /// Adds a kernel on a range of the field. A refused kernel is returned.
-    pub fn kernel(&mut self, kernel: Kernel) -> std::result::Result<(), Refused<Kernel>> {
-        self.batch.kernel_on(self.index, kernel)
     }
 }

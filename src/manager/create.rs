@@ -60,8 +60,8 @@ impl Manager {
     /// manager.untyped_field("qpos")?.enqueue(8, &0.5f64.to_ne_bytes(), Timeout::FOREVER)?;
     /// manager.synchronize(Timeout::FOREVER)?;
     /// let front = manager.front()?;
-    /// assert_eq!(front.field("qpos")?.bytes()[8..16], 0.5f64.to_ne_bytes());
-    /// assert_eq!(front.field("depth")?.shape(), [480, 640]);
+    /// assert_eq!(front.untyped_field("qpos")?.bytes()[8..16], 0.5f64.to_ne_bytes());
+    /// assert_eq!(front.untyped_field("depth")?.shape(), [480, 640]);
     /// # Ok::<(), backbuf::Error>(())
     /// ```
     pub fn with_fields(

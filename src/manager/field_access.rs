@@ -1,21 +1,20 @@
 //! Access to one field: its updates through the manager, and views of it in fronts.
 
 use std::fmt;
-
-use bytemuck::Pod;
+use std::marker::PhantomData;
 
 use crate::alloc::{boxed, try_vec};
-use crate::dtype::DType;
+use crate::dtype::{DType, Untyped};
 use crate::error::{ErrorList, Result};
 use crate::manager::core::callback::Release;
 use crate::manager::core::shared::Shared;
 use crate::manager::field::FieldLayout;
 use crate::manager::region::Region;
-use crate::manager::shape::elements;
 use crate::manager::update::{BufferUpdate, Kernel, RawUpdate, Refused};
 use crate::sys::clock::Timeout;
 
-/// A field of a manager, as bytes. Its updates are elements of the manager's one order, and its offsets are relative to the field.
+/// A field of a manager: offsets in its elements, and data as a slice of them; of an [untyped](Untyped) field, both in bytes. Its
+/// updates are elements of the manager's one order, and its offsets are relative to the field.
 ///
 /// ```
 /// use backbuf::{DType, Manager, Status, Timeout, manager::{Config, FieldSpec}};
@@ -27,37 +26,33 @@ use crate::sys::clock::Timeout;
 /// assert_eq!(error.status(), Status::Range);
 /// assert!(error.to_string().starts_with("field 'depth': out of bounds"));
 /// manager.synchronize(Timeout::FOREVER)?;
-/// assert_eq!(manager.front()?.field("depth")?.bytes(), [0, 9, 9, 0]);
+/// assert_eq!(manager.front()?.untyped_field("depth")?.bytes(), [0, 9, 9, 0]);
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 #[derive(Clone, Copy)]
-pub struct Field<'a> {
-    shared: &'a Shared,
+pub struct Field<'a, T = Untyped> {
+    pub(crate) shared: &'a Shared,
     index: u32,
-    layout: &'a FieldLayout,
+    pub(crate) layout: &'a FieldLayout,
+    element: PhantomData<fn() -> T>,
 }
 
 /// Displays as name, type, shape, bytes and offset.
-impl fmt::Display for Field<'_> {
+impl<T> fmt::Display for Field<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.layout.fmt(f)
     }
 }
 
-impl fmt::Debug for Field<'_> {
+impl<T> fmt::Debug for Field<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Field({})", self.layout)
     }
 }
 
-impl<'a> Field<'a> {
-    pub(crate) fn of(shared: &'a Shared, index: usize, layout: &'a FieldLayout) -> Field<'a> {
-        Field { shared, index: index as u32, layout }
-    }
-
-    /// The field with that index.
-    pub(crate) fn at(shared: &'a Shared, index: u32) -> Result<Field<'a>> {
-        Ok(Field { shared, index, layout: shared.fields.get(index)? })
+impl<'a, T> Field<'a, T> {
+    pub(crate) fn of(shared: &'a Shared, index: usize, layout: &'a FieldLayout) -> Field<'a, T> {
+        Field { shared, index: index as u32, layout, element: PhantomData }
     }
 
     /// Its position in the order of the fields.
@@ -88,6 +83,24 @@ impl<'a> Field<'a> {
     /// Where it begins in the state, in bytes.
     pub fn byte_offset(&self) -> u64 {
         self.layout.offset
+    }
+
+    /// Enqueues code that changes a range of the field; see [`Kernel`]. A refused kernel is returned.
+    pub fn enqueue_kernel(
+        &self,
+        kernel: Kernel,
+        timeout: Timeout,
+    ) -> std::result::Result<(), Refused<Kernel>> {
+        let range = |byte_offset, count| self.layout.range(byte_offset, count);
+        // SAFETY: `enqueue_with` checks the op.
+        kernel.enqueue_with(range, |op| unsafe { self.shared.enqueue(op, timeout) })
+    }
+}
+
+impl<'a> Field<'a> {
+    /// The field with that index, as bytes.
+    pub(crate) fn at(shared: &'a Shared, index: u32) -> Result<Field<'a>> {
+        Ok(Field::of(shared, index as usize, shared.fields.get(index)?))
     }
 
     /// Copies `data`, a whole number of elements, to `byte_offset` of the field.
@@ -142,48 +155,39 @@ impl<'a> Field<'a> {
             self.shared.enqueue_borrowed(self.layout, byte_offset, count, pointer, release, timeout)
         }?)
     }
-
-    /// Enqueues code that changes a range of the field; see [`Kernel`]. A refused kernel is returned.
-    pub fn enqueue_kernel(
-        &self,
-        kernel: Kernel,
-        timeout: Timeout,
-    ) -> std::result::Result<(), Refused<Kernel>> {
-        let range = |byte_offset, count| self.layout.range(byte_offset, count);
-        // SAFETY: `enqueue_with` checks the op.
-        kernel.enqueue_with(range, |op| unsafe { self.shared.enqueue(op, timeout) })
-    }
 }
 
-/// A field of a front in host memory.
+/// A field of a front in host memory, as a slice of its elements; of an untyped view, as a slice of bytes.
 ///
 /// ```
 /// use backbuf::{DType, Manager, manager::{Config, FieldSpec}};
 /// let fields = [FieldSpec::new("qpos", DType::F32, &[3]), FieldSpec::new("depth", DType::U16, &[2, 4])];
 /// let front = Manager::with_fields(&fields, Config::default())?.front()?;
-/// let depth = front.field("depth")?;
+/// let depth = front.untyped_field("depth")?;
 /// assert_eq!((depth.dtype(), depth.shape(), depth.bytes()), (DType::U16, &[2, 4][..], &[0; 16][..]));
 /// let names: Vec<_> = front.fields().map(|field| field.name()).collect();
 /// assert_eq!(names, ["qpos", "depth"]);
 /// # Ok::<(), backbuf::Error>(())
 /// ```
 #[derive(Clone, Copy)]
-pub struct FieldView<'a> {
-    layout: &'a FieldLayout,
+pub struct FieldView<'a, T = u8> {
+    pub(crate) layout: &'a FieldLayout,
     bytes: &'a [u8],
+    element: PhantomData<fn() -> T>,
 }
 
-impl fmt::Debug for FieldView<'_> {
+impl<T> fmt::Debug for FieldView<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FieldView({})", self.layout)
     }
 }
 
-impl<'a> FieldView<'a> {
-    /// The view of a field in all bytes of a state.
-    pub(crate) fn new(layout: &'a FieldLayout, state: &'a [u8]) -> FieldView<'a> {
+impl<'a, T> FieldView<'a, T> {
+    /// The view of a field, whose elements have the type `T`, in all bytes of a state.
+    pub(crate) fn new(layout: &'a FieldLayout, state: &'a [u8]) -> FieldView<'a, T> {
         let start = layout.offset as usize;
-        FieldView { layout, bytes: &state[start..start + layout.shape.bytes as usize] }
+        let bytes = &state[start..start + layout.shape.bytes as usize];
+        FieldView { layout, bytes, element: PhantomData }
     }
 
     /// Its name; `state` if the manager was made without fields.
@@ -194,21 +198,6 @@ impl<'a> FieldView<'a> {
     /// Its bytes: the elements in row-major order.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
-    }
-
-    /// Its elements as `T`: the type that [`FieldView::dtype`] names, or one of its size that is no number.
-    ///
-    /// ```
-    /// use backbuf::{DType, Manager, Status, manager::{Config, FieldSpec}};
-    /// let front = Manager::with_fields(&[FieldSpec::new("qpos", DType::F64, &[7])], Config::default())?.front()?;
-    /// let qpos = front.field("qpos")?;
-    /// assert_eq!(qpos.as_slice::<f64>()?, [0.0; 7]);
-    /// assert_eq!(qpos.as_slice::<f32>().unwrap_err().status(), Status::Argument);
-    /// # Ok::<(), backbuf::Error>(())
-    /// ```
-    pub fn as_slice<T: Pod>(&self) -> Result<&'a [T]> {
-        self.layout.check_view::<T>()?;
-        Ok(elements(self.bytes))
     }
 
     /// The type of its elements.

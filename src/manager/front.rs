@@ -49,8 +49,8 @@ impl<T> Front<T> {
         Front { raw, element: PhantomData }
     }
 
-    /// The field with that name: [`Status::NoName`] if there is none.
-    pub fn field(&self, name: &str) -> Result<FieldView<'_>> {
+    /// The field with that name, as bytes: [`Status::NoName`] if there is none.
+    pub fn untyped_field(&self, name: &str) -> Result<FieldView<'_>> {
         Ok(FieldView::new(self.table().named(name)?, self.bytes()))
     }
 
@@ -59,7 +59,7 @@ impl<T> Front<T> {
         self.table().all().iter().map(|layout| FieldView::new(layout, self.bytes()))
     }
 
-    fn table(&self) -> &FieldTable {
+    pub(crate) fn table(&self) -> &FieldTable {
         // SAFETY: released when `self` is dropped.
         unsafe { self.raw.fields() }
     }
@@ -284,7 +284,7 @@ impl DeviceFront {
 
     /// The field with that name in host memory; its [`FieldView::byte_offset`] is the offset in the buffer.
     /// [`Status::NoName`] if there is none.
-    pub fn field(&self, name: &str) -> Result<FieldView<'_>> {
+    pub fn untyped_field(&self, name: &str) -> Result<FieldView<'_>> {
         // SAFETY: released when `self` is dropped.
         let fields = unsafe { self.0.front.fields() };
         Ok(FieldView::new(fields.named(name)?, self.bytes()))

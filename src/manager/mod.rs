@@ -25,6 +25,7 @@ pub(crate) mod shape;
 pub(crate) mod statistics;
 pub(crate) mod task;
 pub(crate) mod typed;
+pub(crate) mod typed_field;
 pub(crate) mod update;
 pub(crate) mod watch;
 

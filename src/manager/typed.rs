@@ -65,6 +65,12 @@ impl FieldLayout {
         }
         Ok(())
     }
+
+    /// The byte offset of an element of the field, from which on `count` elements must lie within it.
+    #[inline]
+    pub(crate) fn byte_offset_of<T>(&self, offset: u64, count: u64) -> Result<u64> {
+        self.shape.byte_offset_of::<T>(offset, count).map_err(|error| self.refusal(error))
+    }
 }
 
 impl Shape {
