@@ -16,6 +16,33 @@ enum {
 
 static unsigned char readable[READABLE];
 
+/* Ends of the records of a feed where data of calls begins. */
+#define RECORD_ENDS 32, 72, 96, 152
+
+/* Any bytes, and in their middle records: a write, a fill, a tag, and a batch of a write. */
+static void fill_readable(void) {
+    static const struct {
+        uint32_t type;
+        uint64_t bytes;
+    } records[] = {{BB_FEED_WRITE, 8}, {BB_FEED_FILL, 16}, {BB_FEED_TAG, 0}, {BB_FEED_BATCH, 32}, {BB_FEED_WRITE, 8}};
+    for (size_t i = 0; i < READABLE; i++) {
+        readable[i] = (unsigned char)i;
+    }
+    unsigned char *to = readable + READABLE / 2;
+    for (size_t i = 0; i < LENGTH(records); i++) {
+        bb_feed_record header;
+        uint64_t size = 0;
+        if (bb_feed_record_init(records[i].type, 0, 0, records[i].bytes, &header, &size) != BB_OK) {
+            abort();
+        }
+        memcpy(to, &header, sizeof header);
+        if (records[i].type == BB_FEED_FILL) {
+            memcpy(to + sizeof header, &(uint64_t){1}, 8);
+        }
+        to += records[i].type == BB_FEED_BATCH ? sizeof header : size;
+    }
+}
+
 /* --- user data: what a call gave to the library, and what became of it --- */
 
 enum { PENDING, ACCEPTED, REFUSED };
@@ -209,6 +236,7 @@ static const named usual[] = {
     {"frames", {1, 2, 3, 16, 0, 17}, 6},
     {"pool_count", {0, 1, 2, 16, 64}, 5},
     {"pool_size", {64, 64, 100, 8192, 0, 63}, 6},
+    {"record_type", {1, 2, 3, 4, 0, 5}, 6},
     {"location", {1, 2, 1, 2, 0, 3}, 6},
     {"precision", {9, 11, 12, 7, 8, 11, 11, 1, 99}, 9},
     {"persistent", {0, 1, 2}, 3},
@@ -223,6 +251,7 @@ static const named usual[] = {
     {"cc", {70, 75, 80, 86, 90, 120, 121, 0, 71}, 9},
     {"threads", {1, 2, 4, 32, 0}, 5},
     {"nodes", {0, 10, 1000}, 3},
+    {"ndim", {0, 1, 1, 2, 2, 3, 4, 16, 17, 0xffffffff}, 10},
     {"budget_ns", {0, 1000, 1000000}, 3},
     {"level", {0, 1, 2, 3, 4, 5, 0xffffffff}, 7},
     {"status", {0, 0xffffffff, 0xfffffff0, 1, 0x80000000}, 5},
@@ -328,6 +357,9 @@ static uint64_t member_value(caller *c, const char *function, const api_member *
         return chance(c, 97) ? (uint64_t)(uintptr_t)(readable + READABLE / 2) : 0;
     case COUNTS:
     case STEPS: {
+        if (strcmp(m->name, "shape") == 0) {
+            return shape_value(c);
+        }
         uint64_t *const axes = axes_value(c);
         const bool optional = m->what == STEPS;
         for (unsigned i = 0; i < AXES; i++) {

@@ -198,6 +198,9 @@ static uint64_t argument(caller *c, const api_function *f, unsigned at) {
     case NDIM:
         return chance(c, 98) ? random_between(&c->random, 0, 4) : ONE_OF(c, 16, 17, UINT32_MAX);
     case BYTES:
+        if (chance(c, 15)) {
+            return ONE_OF(c, RECORD_ENDS);
+        }
         return chance(c, 95) ? random_between(&c->random, 0, chance(c, 80) ? 128 : SLOT)
                              : ONE_OF(c, UINT64_C(1) << 63, UINT64_MAX);
     case COUNT:
@@ -669,9 +672,7 @@ int main(void) {
     (void)signal(SIGBUS, on_crash);
     (void)signal(SIGALRM, on_crash);
     (void)signal(SIGABRT, on_crash);
-    for (size_t i = 0; i < READABLE; i++) {
-        readable[i] = (unsigned char)i;
-    }
+    fill_readable();
     nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
     if (has_device_on_gl()) {
         on.context = gl_open();
