@@ -221,7 +221,8 @@ typedef struct named {
 static const named usual[] = {
     {"copies", {2, 3, 4, 8, 0, 1, 9}, 7},
     {"history", {64, 0, 1, 4, 1024, 1025}, 6},
-    {"field", {0, UINT32_MAX, UINT32_MAX, 1}, 4},
+    {"field", {0, 0, 0, 1, 2, UINT32_MAX}, 6},
+    {"space", {1, 2, 1, 2, 0, 3}, 6},
     {"queue_bytes", {64, 256, 4096, 65536, 1 << 20, 0}, 6},
     {"watchdog_ns", {1000, 100000, 1000000, 1000000000, 0}, 5},
     {"worker", {0, 0, 1, 2}, 4},
@@ -373,12 +374,17 @@ static uint64_t member_value(caller *c, const char *function, const api_member *
         return function_value(c, function, m->name, m->type);
     case POINTER:
         if (strcmp(m->type, "bb_device *") == 0) {
-            return chance(c, 30) ? handle_value(c, KIND_device) : 0;
+            return chance(c, 60) ? handle_value(c, KIND_device) : 0;
         }
         return 0; /* pointers into OpenGL, and outputs that nothing reads */
     default:
         return 0;
     }
+}
+
+/* Members without which a call leads nowhere new: names, and the device of a manager. */
+static bool is_usually_given(const api_member *m) {
+    return (m->what == TEXT && strcmp(m->name, "label") != 0) || strcmp(m->type, "bb_device *") == 0;
 }
 
 /* Fills a struct that a call reads: its defaults or zeros, and then some of its members; or what an earlier call wrote. */
@@ -398,8 +404,7 @@ static void fill_struct(caller *c, const char *function, unsigned number, unsign
                 chance(c, 95) ? s->size : ONE_OF(c, 0, 1, 4, 8, s->size - 8, s->size + 8, SLOT, 1 << 17, UINT32_MAX);
         } else if (has_suffix(m->name, "user_data")) {
             continue; /* once all members are there */
-        } else if (m->what == ARRAY ||
-                   (defaults && chance(c, m->what == TEXT && strcmp(m->name, "label") != 0 ? 0 : 60))) {
+        } else if (m->what == ARRAY || (defaults && chance(c, is_usually_given(m) ? 0 : 60))) {
             continue;
         } else if (m->offset + m->size <= size) { /* older versions lack what comes after */
             value = member_value(c, function, m, 16);
