@@ -115,10 +115,19 @@ static void fronts_are_drawn_from() {
            f.slot() < 3);
     EXPECT((seen(f) == std::vector<float>{-1.f, 0.5f, 0.5f, 0.5f, 2.f, 0.5f}));
     EXPECT(m.front()(0, 0) == -1.f && m.front()(1, 1) == 2.f); // the same state in host memory
+    const auto changes = f.changed_since(0);
+    EXPECT(changes.complete() && changes.size() == 1 && changes[0].count == 24); // the kernel's range
+    EXPECT(f.changed_since(1).empty());
+    EXPECT_THROWS(BB_E_ARGUMENT, f.changed_since(2));
+    EXPECT_STATUS(BB_E_NULL, GLFront().try_changed_since(0).status());
     EXPECT(device.stats().live_bytes >= 24 && device.leak_report().find("points") != std::string::npos);
     f.end();
     EXPECT(!f && f.buffer() == 0);
     EXPECT_THROWS(BB_E_NULL, f.end());
+    m.enqueue(1, 9.f);
+    m.synchronize();
+    const auto part = m.front_gl().changed_since(1);
+    EXPECT(part.size() == 1 && part[0].first == 4 && part[0].count == 4);
 }
 
 static void fronts_move_and_stay_empty_behind() {

@@ -202,6 +202,8 @@ void a_front_is_in_a_buffer_of_the_driver() {
         const auto f = m.front_device();
         EXPECT(f && f.bytes() == 256 && f.epoch() == static_cast<std::uint64_t>(step) && f.slot() < 8 && f.tag() == 0);
         EXPECT(std::memcmp(memory.at(f.native()), m.front().data(), 256) == 0);
+        const auto changes = f.changed_since(f.epoch() - 1);
+        EXPECT(changes.size() == 1 && changes[0].first == sizeof(int) * step && changes[0].count == sizeof(int));
     }
     auto f = m.front_device();
     auto moved = std::move(f);

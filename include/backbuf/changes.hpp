@@ -74,6 +74,17 @@ template <std::size_t N = 64> class Changes {
     Range ranges_[N];
 };
 
+namespace detail {
+/// The changes of a leased front in elements of `size` bytes.
+template <std::size_t N>
+Result<Changes<N>> changed_since(bb_lease *lease, std::uint64_t epoch, std::uint64_t size) noexcept {
+    ByteRanges<N> found;
+    if (const Status status = found.find(lease, epoch); !status)
+        return status;
+    return Changes<N>(found, size);
+}
+} // namespace detail
+
 } // namespace backbuf
 
 #include "macros_pop.hpp"

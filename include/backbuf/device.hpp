@@ -248,6 +248,16 @@ class GLFront {
     /// The newest tag enqueued before that publish.
     std::uint64_t tag() const noexcept { return raw_.tag; }
 
+    /// The bytes in which this front may differ from the front of `epoch`, in at most `N` ranges; see Front::changed_since.
+    template <std::size_t N = 64> Result<Changes<N>> try_changed_since(std::uint64_t epoch) const noexcept {
+        return detail::changed_since<N>(lease_.handle(), epoch, 1);
+    }
+#if BACKBUF_EXCEPTIONS
+    template <std::size_t N = 64> Changes<N> changed_since(std::uint64_t epoch) const {
+        return try_changed_since<N>(epoch).value();
+    }
+#endif
+
     explicit operator bool() const noexcept { return static_cast<bool>(lease_); }
     bb_lease *handle() const noexcept { return lease_.handle(); }
     /// Inserts a fence after the draws and releases the front. Empty afterwards, unless refused.

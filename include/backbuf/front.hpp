@@ -50,10 +50,7 @@ template <class T> class Front : public Grid<const T> {
 
     /// The elements in which this front may differ from the front of `epoch`, in at most `N` ranges. Also after the manager's end.
     template <std::size_t N = 64> Result<Changes<N>> try_changed_since(std::uint64_t epoch) const noexcept {
-        detail::ByteRanges<N> found;
-        if (const Status status = found.find(lease_.handle(), epoch); !status)
-            return status;
-        return Changes<N>(found, sizeof(T));
+        return detail::changed_since<N>(lease_.handle(), epoch, sizeof(T));
     }
 #if BACKBUF_EXCEPTIONS
     template <std::size_t N = 64> Changes<N> changed_since(std::uint64_t epoch) const {
@@ -131,6 +128,16 @@ class DeviceFront {
     }
 #if BACKBUF_EXCEPTIONS
     bb_device_field_view field(const char *name) const { return try_field(name).value(); }
+#endif
+
+    /// The bytes in which this front may differ from the front of `epoch`, in at most `N` ranges; see Front::changed_since.
+    template <std::size_t N = 64> Result<Changes<N>> try_changed_since(std::uint64_t epoch) const noexcept {
+        return detail::changed_since<N>(lease_.handle(), epoch, 1);
+    }
+#if BACKBUF_EXCEPTIONS
+    template <std::size_t N = 64> Changes<N> changed_since(std::uint64_t epoch) const {
+        return try_changed_since<N>(epoch).value();
+    }
 #endif
 
     explicit operator bool() const noexcept { return static_cast<bool>(lease_); }

@@ -263,6 +263,32 @@ def test_a_manager_that_c_code_owns(stage: Stage) -> None:
     assert lib.bb_manager_destroy(ffi.cast("bb_manager *", handle)) == 0
 
 
+def test_the_changes_of_a_front(stage: Stage) -> None:
+    m = GLBufferManager((10, 4), "f4", stage.device)
+    m[2, 1:3] = 1
+    m.synchronize()
+    m[9] = 2
+    m.synchronize()
+    with m.front_gl() as f:
+        assert f.changed_since(0).ranges == ((36, 44), (144, 160))
+        assert list(f.changed_since(1)) == [slice(36, 40)]
+        assert not f.changed_since(2)
+        with pytest.raises(backbuf.ArgumentError, match="since_epoch = 3"):
+            f.changed_since(3)
+    with pytest.raises(ValueError, match="epoch 2 is released"):
+        f.changed_since(0)
+    fields = GLBufferManager(fields={"a": (5, "u1"), "b": (6, "f8")}, device=stage.device)
+    fields["b"][4] = 1
+    fields.synchronize()
+    with fields.front_gl() as f:
+        assert f.changed_since(0, "b").ranges == ((32, 40),)
+        assert not f.changed_since(0, "a")
+        with pytest.raises(TypeError, match="the state has fields"):
+            f.changed_since(0)
+        with pytest.raises(backbuf.NotRegisteredError):
+            f.changed_since(0, "c")
+
+
 def test_sizes(stage: Stage) -> None:
     with pytest.raises(backbuf.LimitError):
         GLBufferManager(2**31, "u1", stage.device)

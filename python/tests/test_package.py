@@ -214,6 +214,9 @@ ON_OPENGL = ["_device", "_gl"]
     "name",
     [
         "_manager",
+        "_manager_writes",
+        "_feed",
+        "_feed_writer",
         "_front",
         "_log",
         "_batch",

@@ -49,6 +49,8 @@ from ._errors import (
     WaitInterruptedError,
     WaitTimeoutError,
 )
+from ._feed import Feed, FeedStatus
+from ._feed_writer import FeedBatch, FeedWriter
 from ._front import Front, Fronts
 from ._gl import GLBufferManager, GLField, GLFront
 from ._layout import BufferUpdate
@@ -114,6 +116,10 @@ __all__ = [
     "DynamicStatistics",
     "Encoder",
     "EndStatistics",
+    "Feed",
+    "FeedBatch",
+    "FeedStatus",
+    "FeedWriter",
     "Field",
     "Fit",
     "ForkedError",

@@ -93,11 +93,9 @@ def dtype_from(value: npt.DTypeLike, name: str = "dtype") -> np.dtype[Any]:
         raise TypeError(f"{name} is {value!r}: {error}") from None
 
 
-@contextmanager
-def contiguous_bytes(data: Any, name: str, writable: bool = False) -> Iterator[memoryview]:
-    """The bytes of an object with the buffer protocol, whatever the type of its items is."""
+def _from_buffer(data: Any, name: str, writable: bool) -> Any:
     try:
-        source = ffi.from_buffer(data, require_writable=writable)
+        return ffi.from_buffer(data, require_writable=writable)
     except TypeError:
         kind = type(data).__name__
         raise TypeError(f"{name} is a {kind}: give bytes, or another object with the buffer protocol") from None
@@ -105,8 +103,18 @@ def contiguous_bytes(data: Any, name: str, writable: bool = False) -> Iterator[m
         if writable:
             raise BufferError(f"{name} is not writable contiguous memory ({error}): fill a bytearray instead") from None
         raise BufferError(f"{name} is not contiguous memory ({error}): give a copy of {name}, as in bytes({name})") from None
-    with source:
+
+
+@contextmanager
+def contiguous_bytes(data: Any, name: str, writable: bool = False) -> Iterator[memoryview]:
+    """The bytes of an object with the buffer protocol, whatever the type of its items is."""
+    with _from_buffer(data, name, writable) as source:
         yield memoryview(ffi.buffer(source))
+
+
+def byte_view(data: Any, name: str) -> memoryview:
+    """As `contiguous_bytes`, until the view is released."""
+    return memoryview(ffi.buffer(_from_buffer(data, name, False)))
 
 
 def raw_bytes(data: Any) -> memoryview | None:

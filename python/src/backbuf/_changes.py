@@ -7,6 +7,7 @@ from typing import Any
 
 from . import _errors
 from ._arguments import unsigned
+from ._fields import FieldTable, NoArray
 from ._library import ffi, lib
 
 _MOST = 512  # more ranges are joined by the library
@@ -66,3 +67,13 @@ class Changes:
         return f"<Changes of {sum(stop - start for start, stop in self.ranges)} bytes in {len(self.ranges)} ranges" + (
             ">" if self.complete else ", older than the history>"
         )
+
+
+def changes_of(table: FieldTable, lease: Any, epoch: int, since: int, field: str | None) -> Changes:
+    """The changes of a field, or of a state without fields, up to the front of `epoch`; `lease` is None after its release."""
+    layout = table.single if field is None else table.layout(field)
+    if isinstance(layout, NoArray):
+        layout.refuse()
+    if not lease:
+        raise ValueError(f"the front of epoch {epoch} is released: ask for its changes inside the `with` block")
+    return Changes(lease, since, layout.itemsize, layout.field)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _errors, _html
-from ._changes import Changes
+from ._changes import Changes, changes_of
 from ._fields import FieldTable, NoArray
 from ._library import address, ffi, hot, lib
 from ._memory import Array, LeasedMemory
@@ -109,12 +109,8 @@ class Front(_Exporter, Unique):
             ArgumentError: `epoch` is later than this front's.
             NotRegisteredError: There is no such field.
         """
-        layout, lease = self._table.single if field is None else self._table.layout(field), self._lease
-        if isinstance(layout, NoArray):
-            layout.refuse()
-        if lease is None:
-            raise ValueError(f"the front of epoch {self.epoch} is released: ask for its changes inside the `with` block")
-        return Changes(lease._lease, epoch, layout.itemsize, layout.field)
+        lease = self._lease
+        return changes_of(self._table, None if lease is None else lease._lease, self.epoch, epoch, field)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         array = self.array

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _errors
+from ._changes import Changes, changes_of
 from ._device import Device
 from ._fields import GroupFields, NewFields
 from ._layout import Layout
@@ -85,6 +86,14 @@ class GLFront(Unique):
     def __getitem__(self, name: str) -> GLField:
         layout = self._table.layout(name)
         return GLField(self.offset + layout.byte_offset, layout.nbytes, layout.shape, layout.dtype)
+
+    def changed_since(self, epoch: int, field: str | None = None) -> Changes:
+        """The parts in which this front may differ from the front of `epoch`, for example to copy only them into a texture; see
+        `Front.changed_since`.
+
+        `ranges` of the result are bytes from `offset` on, or from the begin of the field.
+        """
+        return changes_of(self._table, self._lease, self.epoch, epoch, field)
 
     def __del__(self) -> None:
         # Without a current context the front is released without a fence.

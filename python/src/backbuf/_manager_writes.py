@@ -14,10 +14,12 @@ from ._arguments import unsigned
 from ._array_writes import ArrayWrites, HotBase
 from ._back import Back
 from ._batch import Batch, Task
+from ._feed import Feed
 from ._layout import Layout
 from ._library import lib, use_extension
 from ._manager_handle import ManagerHandle
 from ._owner import Unique
+from ._ring import SPSCReceiver
 
 
 class Field(ArrayWrites, HotBase, Unique):
@@ -160,6 +162,28 @@ class ManagerWrites(ArrayWrites, ManagerHandle):
         (7, array([4., 5., 6.]))
         """
         return Back(self, discard, tag, timeout)
+
+    def feed(self, receiver: SPSCReceiver) -> Feed:
+        """Feeds the manager from a ring: it applies the records that are written to the ring's sender, by a `FeedWriter`, by
+        native code or by another process.
+
+        The worker applies records as they arrive; `synchronize` covers those that were committed before it, and publishes.
+        The ring's capacity holds the sender back. There is no other order between records and the writes of other threads.
+        A manager may have several feeds.
+
+        Args:
+            receiver: The receiver of a ring without `overwrite_record_size`. It is lent until the feed is closed.
+
+        Returns:
+            The feed. Keep it: its last reference ends it.
+
+        Raises:
+            ArgumentError: The ring overwrites its oldest records.
+            OutOfRangeError: The ring has fewer than 24 bytes, the size of the smallest record.
+            StateError: The receiver feeds a manager already, is in use, or has an open span.
+            ClosedError: The manager or the receiver is closed.
+        """
+        return Feed(self, receiver)
 
     def task(self, label: str) -> Task:
         """Begins work outside the manager that the next publish waits for: `with m.task("upload"): ...`, or `.end()`."""

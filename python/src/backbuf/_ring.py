@@ -14,6 +14,7 @@ from ._ring_end import RingEnd, RingReader, RingWriter
 from ._wait import Deadline
 
 if TYPE_CHECKING:
+    from ._feed import Loan
     from ._sink import SPSCSink
     from ._stream import SPSCReceiverStream
 
@@ -251,6 +252,8 @@ class SPSCReceiver(RingEnd):
     _kind = "receiver"
     _armed_status = lib.BB_E_EMPTY
     _disconnected = _errors.SendersDisconnected
+    _loan: Loan | None = None
+    """The feed of a manager that received last, or still receives."""
 
     def recv(self, size: int) -> bytearray:
         """Receives at most `size` bytes that are in the ring now, without waiting; whole records, if the ring transports
@@ -413,11 +416,46 @@ class SPSCReceiver(RingEnd):
         """Creates a new sender after the old one was closed.
 
         Raises:
-            StateError: The sender is still open.
+            StateError: The sender is still open, or this end feeds a manager.
         """
+        self._check_not_lent()
         sender = ffi.new("bb_sender **")
         self._check_attached(lib.bb_receiver_attach_sender(self._pointer(), sender))
         return SPSCSender._own(sender[0], self._label, self._capacity)
+
+    def close(self) -> None:
+        """Closes the end and wakes waits of both ends. Repeated calls are allowed.
+
+        Raises:
+            StateError: It feeds a manager.
+        """
+        self._check_not_lent()
+        super().close()
+
+    def detach(self) -> int:
+        """Transfers ownership to other code and returns the handle; this object is closed then.
+
+        The new owner destroys it by `bb_receiver_destroy`.
+
+        Raises:
+            StateError: It feeds a manager.
+        """
+        self._check_not_lent()
+        return super().detach()
+
+    def __del__(self) -> None:
+        if self._loan is not None:
+            self._loan.end()
+        super().__del__()
+
+    def _check_not_lent(self) -> None:
+        if self._loan is not None and self._loan.feed:
+            raise self._busy()
+
+    def _busy(self) -> _errors.StateError:
+        if self._loan is not None and self._loan.feed:
+            return _errors.StateError(f"{self!r} feeds a manager: close the feed first", lib.BB_E_BUSY)
+        return super()._busy()
 
     def _receive(self, size: int, make: Callable[[Any], Bytes]) -> Bytes:
         most, span = size_of(size, "size"), ffi.new("bb_const_span *")
