@@ -537,23 +537,31 @@ static void end_spans(void) {
     }
 }
 
+static void end_one(unsigned kind) {
+    pool *const p = &pools[kind];
+    (void)pthread_mutex_lock(&pools_lock); /* callbacks may still keep more */
+    void *const handle = p->live[--p->lives];
+    p->stale[p->stales++ % LENGTH(p->stale)] = handle;
+    (void)pthread_mutex_unlock(&pools_lock);
+    (void)kinds[kind].end(handle);
+    (void)atomic_fetch_add(&progress, 1);
+    if (bb_handle_check(handle) != BB_E_STALE) {
+        fail(kinds[kind].end_name, "its handle has not ended");
+    }
+}
+
+/* In any order, except that a receiver is busy while it feeds a manager. */
 static void end_handles(uint64_t *random) {
+    while (lives(KIND_feed) != 0) {
+        end_one(KIND_feed);
+    }
     bool any = true;
     while (any) {
         any = false;
         for (unsigned kind = 0; kind < KINDS; kind++) {
-            pool *const p = &pools[kind];
             any |= lives(kind) != 0;
             while (lives(kind) != 0 && (next_random(random) & 1) != 0) {
-                (void)pthread_mutex_lock(&pools_lock); /* callbacks may still keep more */
-                void *const handle = p->live[--p->lives];
-                p->stale[p->stales++ % LENGTH(p->stale)] = handle;
-                (void)pthread_mutex_unlock(&pools_lock);
-                (void)kinds[kind].end(handle);
-                (void)atomic_fetch_add(&progress, 1);
-                if (bb_handle_check(handle) != BB_E_STALE) {
-                    fail(kinds[kind].end_name, "its handle has not ended");
-                }
+                end_one(kind);
             }
         }
     }
