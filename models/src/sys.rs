@@ -1,4 +1,4 @@
-//! Stand-in for the library's `sys`: deadlines without a clock, and a futex over loom's mutex and park.
+//! Stand-in for the library's `sys`: deadlines without a clock, a futex over loom's mutex and park, words that are no pages.
 
 pub(crate) mod clock {
     /// When a wait ends. `SOON` passes when [`futex::expire`] is called.
@@ -159,6 +159,31 @@ pub(crate) mod futex {
             let sleeper = kernel.sleepers.remove(at);
             sleeper.timed_out.store(true, Relaxed);
             sleeper.thread.unpark();
+        }
+    }
+}
+
+pub(crate) mod pages {
+    use std::ops::Deref;
+
+    use crate::error::Result;
+    use crate::sync::atomic::AtomicU64;
+
+    /// Words in a vector, since loom's atomics are not plain memory.
+    #[derive(Debug)]
+    pub(crate) struct PagedWords(Vec<AtomicU64>);
+
+    impl PagedWords {
+        pub(crate) fn new(count: usize) -> Result<PagedWords> {
+            Ok(PagedWords((0..count).map(|_| AtomicU64::new(0)).collect()))
+        }
+    }
+
+    impl Deref for PagedWords {
+        type Target = [AtomicU64];
+
+        fn deref(&self) -> &[AtomicU64] {
+            &self.0
         }
     }
 }

@@ -1,6 +1,9 @@
-//! Anonymous memory mappings: page-aligned, zeroed, pre-faulted on request up to a limit, in huge pages from 2 MiB on.
+//! Anonymous memory mappings: page-aligned, zeroed, pre-faulted on request up to a limit, in huge pages from 2 MiB on; and atomic
+//! words on such pages.
 
+use std::ops::Deref;
 use std::ptr::{NonNull, null_mut};
+use std::sync::atomic::AtomicU64;
 
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
@@ -50,6 +53,40 @@ impl Drop for Pages {
         // SAFETY: owned, and unmapped once.
         let unmapped = unsafe { munmap(self.data.as_ptr().cast(), self.mapped) };
         debug_assert!(unmapped.is_ok());
+    }
+}
+
+/// Words on pages of their own, which are faulted in when it is made and go back to the system when it is dropped. Memory that is
+/// as large and lives as long as its object would leave gaps in the heap.
+#[derive(Debug)]
+pub(crate) struct PagedWords {
+    words: NonNull<[AtomicU64]>,
+    /// None if there are no words.
+    _pages: Option<Pages>,
+}
+
+// SAFETY: atomics, and memory with one owner.
+unsafe impl Send for PagedWords {}
+// SAFETY: atomics.
+unsafe impl Sync for PagedWords {}
+
+impl PagedWords {
+    /// `count` zeros.
+    pub(crate) fn new(count: usize) -> Result<PagedWords> {
+        let bytes = count.saturating_mul(size_of::<AtomicU64>());
+        let pages = if count > 0 { Some(Pages::new(bytes, true)?) } else { None };
+        let first = pages.as_ref().map_or(NonNull::dangling(), |pages| pages.data().cast::<AtomicU64>());
+        Ok(PagedWords { words: NonNull::slice_from_raw_parts(first, count), _pages: pages })
+    }
+}
+
+impl Deref for PagedWords {
+    type Target = [AtomicU64];
+
+    #[inline(always)]
+    fn deref(&self) -> &[AtomicU64] {
+        // SAFETY: as many zeroed words as the pages hold, aligned to a page, and never given out for writing.
+        unsafe { self.words.as_ref() }
     }
 }
 
@@ -118,6 +155,8 @@ fn map_huge(bytes: usize) -> Option<NonNull<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering::Relaxed;
+
     use super::*;
 
     #[test]
@@ -134,5 +173,17 @@ mod tests {
         for bytes in [usize::MAX, usize::MAX - 4096] {
             assert_eq!(Pages::new(bytes, true).unwrap_err().status(), Status::OutOfMemory);
         }
+    }
+
+    #[test]
+    fn words_are_zero_and_separate() {
+        for count in [0, 1, 511, 513] {
+            let words = PagedWords::new(count).unwrap();
+            assert!(words.len() == count && words.iter().all(|word| word.load(Relaxed) == 0));
+            words.iter().enumerate().for_each(|(at, word)| word.store(at as u64, Relaxed));
+            assert!(words.iter().enumerate().all(|(at, word)| word.load(Relaxed) == at as u64));
+        }
+        assert_eq!(PagedWords::new(usize::MAX / 8).unwrap_err().status(), Status::OutOfMemory);
+        assert_eq!(PagedWords::new(usize::MAX).unwrap_err().status(), Status::OutOfMemory);
     }
 }

@@ -10,13 +10,13 @@
 
 use std::ops::Range;
 
-use crate::alloc::try_vec;
 use crate::error::Result;
 use crate::manager::copies::dirty_set::{DirtySet, Interval};
 use crate::manager::copies::range_union::{
     FEW, MANY, PackedRange, RunUnion, SpreadUnion, end, join_nearest, pack, start,
 };
 use crate::sync::atomic::{AtomicU64, Ordering::*, fence};
+use crate::sys::pages::PagedWords;
 
 /// A record has a range for that many bytes of the state, so that the history is not larger than the state itself.
 const BYTES_OF_A_RANGE: usize = 1024;
@@ -34,7 +34,7 @@ pub(crate) const MOST_RANGES: usize = MANY / 2;
 #[derive(Debug)]
 pub(crate) struct ChangeHistory {
     /// `epochs` records of `stride` words.
-    words: Vec<AtomicU64>,
+    words: PagedWords,
     epochs: usize,
     stride: usize,
     /// The record that is written next. Only the role holder uses it.
@@ -88,8 +88,7 @@ impl ChangeHistory {
     /// A history of that many epochs, which may be none, of a state of `bytes` bytes.
     pub(crate) fn new(epochs: usize, bytes: usize) -> Result<ChangeHistory> {
         let stride = HEADER + (bytes / BYTES_OF_A_RANGE).clamp(LEAST_RANGES, MOST_RANGES);
-        let mut words = try_vec(epochs * stride)?;
-        words.resize_with(epochs * stride, || AtomicU64::new(0));
+        let words = PagedWords::new(epochs * stride)?;
         let shift = DirtySet::shift_for(bytes);
         Ok(ChangeHistory { words, epochs, stride, next: AtomicU64::new(0), bytes, shift })
     }
