@@ -517,6 +517,60 @@ static void a_failure_while_a_manager_is_made_leaves_nothing(void) {
     }
 }
 
+typedef struct waiting {
+    bb_device *device;
+    bb_dynamic *ring;
+    bb_status status;
+    atomic_bool waits;
+} waiting;
+
+/* Runs inside of the call that waits for space: holds it until the device has ended, and somewhat longer. */
+static int32_t until_the_device_has_ended(void *user_data) {
+    waiting *const w = user_data;
+    atomic_store(&w->waits, true);
+    while (bb_device_wait_fence(w->device, 1, 0) == BB_E_TIMEOUT) {
+        nap();
+    }
+    for (int i = 0; i < 200; i++) {
+        nap();
+    }
+    return 0;
+}
+
+static void *wait_for_space(void *argument) {
+    waiting *const w = argument;
+    bb_dynamic_slice slice;
+    THREAD_OK(bb_set_wait_check(until_the_device_has_ended, w, NULL));
+    w->status = bb_dynamic_update(w->ring, "0123456", 8, &slice);
+    THREAD_OK(bb_set_wait_check(NULL, NULL, NULL));
+    return NULL;
+}
+
+static void a_call_that_uses_mapped_bytes_does_not_keep_the_driver(void) {
+    static host_driver d;
+    host_init(&d);
+    const bb_driver table = host_table(&d);
+    static waiting w;
+    bb_dynamic_slice slice;
+    bb_dynamic_config config;
+    OK(bb_device_create_driver(0, NULL, &table, &w.device));
+    OK(bb_dynamic_config_init(&config));
+    config.size = 8, config.frames = 1, config.usage = BB_USAGE_COPY_SRC;
+    config.policy = BB_RING_BLOCK, config.timeout_ns = BB_SEC(HANG_SECONDS);
+    OK(bb_dynamic_create(w.device, &config, &w.ring));
+    OK(bb_dynamic_update(w.ring, "0123456", 8, &slice));
+    atomic_store(&d.held, true);
+    OK(bb_dynamic_end_frame(w.ring));
+    const pthread_t thread = start(wait_for_space, &w);
+    EVENTUALLY(atomic_load(&w.waits));
+    OK(bb_device_destroy(w.device));
+    join(thread);
+    TEST_ASSERT_EQUAL_INT(BB_E_DEVICE_LOST, w.status);
+    TEST_ASSERT_EQUAL_INT(1, atomic_load(&d.closes));
+    TEST_ASSERT_EQUAL_INT(1, atomic_load(&d.drops));
+    OK(bb_dynamic_destroy(w.ring));
+}
+
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(a_device_reports_what_its_driver_wrote);
@@ -535,5 +589,6 @@ int main(void) {
     RUN_TEST(a_config_names_the_device_of_a_manager);
     RUN_TEST(a_failure_of_any_call_of_a_publish_loses_nothing);
     RUN_TEST(a_failure_while_a_manager_is_made_leaves_nothing);
+    RUN_TEST(a_call_that_uses_mapped_bytes_does_not_keep_the_driver);
     return UNITY_END();
 }

@@ -10,6 +10,14 @@ use crate::log::{self, Level};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use crate::sync::event::Event;
 use crate::sync::wait_check::Stop;
+use crate::sys::clock::{Deadline, Timeout};
+
+/// How long an ending device waits for calls of other threads to return mapped bytes. Long enough for a thread that is not running
+/// to get its turn; a borrow that its caller keeps must not hold up the end of the device.
+const RETURN_TIMEOUT: Timeout = Timeout::nanos(1_000_000_000);
+
+/// Added to the number of borrows by [`Lifecycle::keep_mapped`].
+const FOR_GOOD: u64 = 1 << 32;
 
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
@@ -122,7 +130,7 @@ impl Lifecycle {
     /// Keeps the memory of mapped buffers until [`Lifecycle::return_mapped`], also beyond the end of the device.
     pub(crate) fn borrow_mapped(&self) -> Result<()> {
         self.mapped_borrows.fetch_add(1, SeqCst);
-        // SeqCst, here and in `end` and `has_mapped_borrows`: the owner thread stores `ended`, then reads the count; this thread
+        // SeqCst, here and in `end` and `stays_borrowed`: the owner thread stores `ended`, then reads the count; this thread
         // adds to the count, then reads `ended`. At least one of the two sees the other.
         if self.ended.load(SeqCst) || self.check_alive().is_err() {
             self.return_mapped();
@@ -133,15 +141,29 @@ impl Lifecycle {
 
     /// Keeps the memory of mapped buffers for good: pointers to it may still be in use.
     pub(crate) fn keep_mapped(&self) {
-        self.mapped_borrows.fetch_add(1, SeqCst);
+        self.mapped_borrows.fetch_add(FOR_GOOD, SeqCst);
     }
 
     pub(crate) fn return_mapped(&self) {
-        self.mapped_borrows.fetch_sub(1, Release);
+        // SeqCst: as in `borrow_mapped`, this thread sees `ended`, or the owner thread sees the new count.
+        self.mapped_borrows.fetch_sub(1, SeqCst);
+        if self.ended.load(SeqCst) {
+            self.work.signal();
+        }
     }
 
-    pub(crate) fn has_mapped_borrows(&self) -> bool {
-        self.mapped_borrows.load(SeqCst) > 0
+    /// Whether mapped bytes stay borrowed beyond the end of the device. Calls that borrow them while they copy or wait for the
+    /// device return them soon, since the device has ended; `work` runs while they do. A longer borrow is its caller's.
+    pub(crate) fn stays_borrowed(&self, mut work: impl FnMut()) -> bool {
+        let known = || {
+            work();
+            match self.mapped_borrows.load(SeqCst) {
+                0 => Some(false),
+                1..FOR_GOOD => None,
+                FOR_GOOD.. => Some(true),
+            }
+        };
+        self.work.wait_through(Deadline::after(RETURN_TIMEOUT), known).unwrap_or(true)
     }
 
     /// The error of a wait that ended without its condition: the state of the device first, then `stop`.

@@ -317,7 +317,8 @@ impl DeviceShared {
         self.driver.timeline.run_all(lifecycle);
         // SAFETY: this is the owner thread, outside of a driver call.
         let take = || unsafe { self.driver.take() };
-        if lifecycle.has_mapped_borrows() {
+        lifecycle.wake_all();
+        if lifecycle.stays_borrowed(|| while self.run_one() {}) {
             self.log(
                 Level::Warn,
                 format_args!("destroyed while mapped ranges are borrowed: its driver is kept for ever"),
