@@ -1677,7 +1677,8 @@ typedef struct {
     void *user_data;
     /**
      * Releases `user_data` when the device has ended, after `close`, on the owner thread; may be NULL. Not called if the
-     * device could not be created: `user_data` then stays the caller's.
+     * device could not be created: `user_data` then stays the caller's. Nor is it called, as `close`, if a program still
+     * holds a mapped range one second after the end of the device: that memory then stays for ever.
      */
     bb_drop_fn drop;
     /**

@@ -16,8 +16,8 @@ use crate::sys::clock::{Deadline, Timeout};
 /// to get its turn; a borrow that its caller keeps must not hold up the end of the device.
 const RETURN_TIMEOUT: Timeout = Timeout::nanos(1_000_000_000);
 
-/// Added to the number of borrows by [`Lifecycle::keep_mapped`].
-const FOR_GOOD: u64 = 1 << 32;
+/// What [`Lifecycle::keep_mapped`] adds to the number of borrows: it is never returned.
+const NEVER_RETURNED: u64 = 1 << 32;
 
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
@@ -139,9 +139,9 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// Keeps the memory of mapped buffers for good: pointers to it may still be in use.
+    /// Keeps the memory of mapped buffers for ever: pointers to it may still be in use.
     pub(crate) fn keep_mapped(&self) {
-        self.mapped_borrows.fetch_add(FOR_GOOD, SeqCst);
+        self.mapped_borrows.fetch_add(NEVER_RETURNED, SeqCst);
     }
 
     pub(crate) fn return_mapped(&self) {
@@ -159,8 +159,8 @@ impl Lifecycle {
             work();
             match self.mapped_borrows.load(SeqCst) {
                 0 => Some(false),
-                1..FOR_GOOD => None,
-                FOR_GOOD.. => Some(true),
+                1..NEVER_RETURNED => None,
+                NEVER_RETURNED.. => Some(true),
             }
         };
         self.work.wait_through(Deadline::after(RETURN_TIMEOUT), known).unwrap_or(true)
