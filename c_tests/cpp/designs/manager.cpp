@@ -34,6 +34,7 @@ static void a_chunk_of_a_ring_is_data() {
 static void several_synchronize_at_once() {
     Manager<int> manager({4});
     std::vector<std::thread> threads;
+    threads.reserve(4);
     for (int thread = 0; thread < 4; thread++)
         threads.emplace_back([&manager, thread] {
             for (int turn = 1; turn <= 1000; turn++) {
