@@ -575,7 +575,8 @@ static void compare(void) {
 }
 
 static void random_updates_do_what_a_plain_array_does(void) {
-    seed = getenv("BACKBUF_SEED") != NULL ? strtoull(getenv("BACKBUF_SEED"), NULL, 10) : now_ns();
+    const char *given = getenv("BACKBUF_SEED");
+    seed = given != NULL ? strtoull(given, NULL, 10) : now_ns();
     (void)printf("BACKBUF_SEED=%" PRIu64 "\n", seed);
     seed |= 1;
     for (int round = 0; round < rounds(200); round++) {
