@@ -241,20 +241,6 @@ static void an_empty_state_has_no_ranges(void) {
     OK(bb_manager_destroy(m));
 }
 
-static void a_forked_child_is_refused(void) {
-    bb_manager *m = make_u32(100, NULL);
-    const bb_front front = PUBLISH(m, 1, 5);
-    const pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        changes c;
-        _exit(find(&front, 0, MOST, &c) == BB_E_FORKED ? 0 : 1);
-    }
-    TEST_ASSERT_EQUAL_INT(0, child_exit_code(child));
-    OK(bb_lease_release(front.lease));
-    OK(bb_manager_destroy(m));
-}
-
 /* --- several threads --- */
 
 enum { WORDS = 512 };
@@ -377,7 +363,6 @@ int main(void) {
     RUN_TEST(a_bad_argument_is_named_and_writes_nothing);
     RUN_TEST(a_field_has_the_ranges_within_it);
     RUN_TEST(an_empty_state_has_no_ranges);
-    RUN_TEST(a_forked_child_is_refused);
     RUN_TEST(queries_that_race_publishes_miss_nothing);
     RUN_TEST(a_release_during_a_query_waits_for_it);
     return UNITY_END();
