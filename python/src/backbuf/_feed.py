@@ -122,7 +122,9 @@ class Feed(Unique):
         _errors.check(self._loan.end())
 
     def __del__(self) -> None:
-        self._loan.end()
+        loan = getattr(self, "_loan", None)  # missing if __init__ did not begin
+        if loan is not None:
+            loan.end()
 
     def __enter__(self) -> Feed:
         return self
