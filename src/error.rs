@@ -393,7 +393,7 @@ impl Error {
         Error::new(status, ErrorContext::Driver { step, code, text: Label::new(text) })
     }
 
-    /// `what`, a call of a system or a driver, failed with a message, of which the first 44 bytes are kept.
+    /// `what`, a call of a system or a driver, failed with a message; its first 44 bytes are kept.
     ///
     /// ```
     /// use backbuf::{Error, Status};

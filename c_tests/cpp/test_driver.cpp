@@ -127,14 +127,14 @@ void a_refused_driver_stays_with_its_caller() {
     EXPECT(driver != nullptr && record.opens == 0); // NOLINT: it was not moved
     record.throws = "open", record.thrower = [] { throw DriverError(BB_E_UNSUPPORTED, "no adapter"); };
     try {
-        const auto device = Device::driver(std::move(driver)); // NOLINT
+        const auto device = Device::driver(std::move(driver)); // NOLINT: a refused call moves nothing
         TEST_FAIL_MESSAGE("it was created");
     } catch (const Error &e) {
         EXPECT(e.status() == BB_E_UNSUPPORTED && std::strstr(e.what(), "driver.open: no adapter") != nullptr);
     }
-    EXPECT(driver != nullptr && record.ends == 0 && record.closes == 0); // NOLINT
+    EXPECT(driver != nullptr && record.ends == 0 && record.closes == 0); // NOLINT: as above
     auto device = Device::driver(std::move(driver));                     // NOLINT: and may be used again
-    EXPECT(driver == nullptr && record.opens == 1);                      // NOLINT
+    EXPECT(driver == nullptr && record.opens == 1);                      // NOLINT: an accepted call moves it
     device.destroy();
     EXPECT(record.ends == 1);
 }

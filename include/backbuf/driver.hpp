@@ -17,7 +17,7 @@ namespace backbuf {
 #if BACKBUF_EXCEPTIONS
 
 /**
- * @brief What a Driver throws: a status and a text for error messages, of which 44 bytes are kept.
+ * @brief What a Driver throws: a status and a text for error messages; its first 44 bytes are kept.
  *
  * @code
  * throw backbuf::DriverError(BB_E_DEVICE_LOST, "the queue hangs");

@@ -2,8 +2,8 @@
 """Draws a turning galaxy from an OpenGL manager with ModernGL, without a window.
 
 An engine thread moves the stars of one ring after the other, and publishes every step. The renderer draws the newest front,
-counting the stars in each pixel, and compares each picture with the state of the same epoch, of which it reads only what has
-changed. The last picture is saved; the exit status is 1 if a picture is wrong. Needs ModernGL and Pillow.
+counting the stars in each pixel, and compares each picture with the state of the same epoch. It reads only what has changed.
+The last picture is saved; the exit status is 1 if a picture is wrong. Needs ModernGL and Pillow.
 """
 
 from __future__ import annotations

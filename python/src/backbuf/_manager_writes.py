@@ -38,7 +38,7 @@ class Field(ArrayWrites, HotBase, Unique):
         return self
 
     def _holder(self) -> ManagerWrites:
-        return self._manager  # type: ignore[no-any-return]
+        return self._manager  # type: ignore[no-any-return]  # the extension's attribute has no type
 
     def _fail(self, status: int) -> NoReturn:
         self._holder()._fail(status)

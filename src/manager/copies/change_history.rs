@@ -152,7 +152,7 @@ impl ChangeHistory {
         runs.div_ceil(group)
     }
 
-    /// Calls `visit` for each ascending run of a dirty set, of which adjacent pieces are one.
+    /// Calls `visit` for each ascending run of a dirty set; adjacent pieces are one run.
     fn for_each_run(&self, dirty: &DirtySet, mut visit: impl FnMut((u32, u32))) {
         let round = (1 << self.shift) - 1;
         let mut last = (0, 0);
