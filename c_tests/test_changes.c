@@ -319,7 +319,6 @@ static void *query_until_stale(void *argument) {
             (void)sched_yield();
             continue;
         }
-        seen = turn;
         const bb_front front = r->front;
         bb_status status = BB_OK;
         atomic_fetch_add(&r->turn, 1);

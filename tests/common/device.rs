@@ -44,6 +44,9 @@ pub fn check_device_copy(manager: &Manager) {
         if bytes.is_empty() {
             return Ok(true);
         }
+        // The upload of this front, or a copy from it into a later one, may be pending.
+        let fence = driver.submit()?;
+        assert!(driver.wait(fence, Timeout::FOREVER)?, "a wait without a limit ends with its fence");
         let data = driver.map(native, MapMode::Read, 0, bytes.len() as u64)?;
         // SAFETY: mapped for reading, and the front is leased.
         let same = bytes == unsafe { std::slice::from_raw_parts(data.as_ptr(), bytes.len()) };

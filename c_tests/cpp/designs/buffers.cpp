@@ -2,6 +2,8 @@
 // of every frame, results read back; and an application that keeps its buffers as IBuffer pointers.
 #include "check.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <type_traits>
 
@@ -13,9 +15,6 @@ struct FrameData {
 using ResultType = float;
 
 static float vertices[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
-static std::vector<char> large(2 << 20, 7);
-static const char *const meshData = large.data();
-static const std::size_t meshSize = large.size();
 
 // --- the interfaces, by type ---
 
@@ -54,10 +53,15 @@ static void mesh(IBufferFactory *factory) {
         auto buffer = factory->createMappableBuffer(desc);
         memcpy(buffer->getMappedData(), vertices, sizeof(vertices));
         buffer->unmap();
-        CHECK(memcmp(read_back(*buffer, factory).data(), vertices, sizeof(vertices)) == 0);
+        float uploaded[9];
+        memcpy(uploaded, read_back(*buffer, factory).data(), sizeof(uploaded));
+        CHECK(std::equal(std::begin(uploaded), std::end(uploaded), vertices));
     }
     {
         // Large mesh (> 1MB): staging buffer
+        const std::vector<char> large(2 << 20, 7);
+        const char *const meshData = large.data();
+        const std::size_t meshSize = large.size();
         BufferDesc desc{meshSize, BufferUsage::Vertex | BufferUsage::CopySrc, true};
         ImmediateStagingBuffer staging(desc, factory);
         staging.write(meshData, meshSize);
