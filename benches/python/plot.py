@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws target/bench/report.json: the ratio of backbuf to each peer and limit, row by row."""
+"""Draws target/bench/report.json: the ratio of backbuf to each peer and limit, row by row, one chart per module."""
 
 from __future__ import annotations
 
@@ -48,24 +48,20 @@ def draw(axes: Axes, part: str, rows: list[dict[str, Any]]) -> None:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where report.json lies and comparison.svg goes")
+    parser.add_argument("folder", type=Path, help="where report.json lies and the charts go, as MODULE.svg")
     folder = parser.parse_args().folder
     rows = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     parts: dict[str, list[dict[str, Any]]] = {}
     for row in reversed(rows):
         if row["ours"] and row["peers"]:
             parts.setdefault(row["name"].partition(".")[0], []).append(row)
-    if parts:
+    for part, lines in parts.items():
         # The height of a row; a legend needs at least as many rows.
-        heights = [1.2 + 0.28 * max(len(lines), 10) for lines in parts.values()]
-        size = (10, sum(heights))
-        figure, panels = plt.subplots(
-            len(parts), figsize=size, layout="constrained", squeeze=False, gridspec_kw={"height_ratios": heights}
-        )
-        for axes, (part, lines) in zip(panels[:, 0], parts.items(), strict=True):
-            draw(axes, part, lines)
-        figure.savefig(folder / "comparison.svg")
-        print(f"drawn: {folder / 'comparison.svg'}")
+        figure, axes = plt.subplots(figsize=(10, 1.2 + 0.28 * max(len(lines), 10)), layout="constrained")
+        draw(axes, part, lines)
+        figure.savefig(folder / f"{part}.svg")
+        plt.close(figure)
+    print(f"drawn in {folder}: {', '.join(f'{part}.svg' for part in parts) or 'nothing'}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures one row of manager.python or spsc.asyncio and prints it as one line of JSON."""
+"""Measures one row of manager.python, spsc.asyncio, registry.plan or demo and prints it as one line of JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import argparse
 import importlib
 import json
 
-PARTS = {"manager.python": "manager_rows", "spsc.asyncio": "ring_rows"}
+PARTS = {
+    "manager.python": "manager_rows",
+    "spsc.asyncio": "ring_rows",
+    "registry.plan": "plan_rows",
+    "demo": "demo_rows",
+}
 
 
 def main() -> None:

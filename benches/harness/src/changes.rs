@@ -1,8 +1,8 @@
 //! The rows of changes: the query of a front, and what the history adds to a publish. There are no peers.
 
 use crate::backbuf::{Api, ByteRange, FOREVER, Front, U64, Update};
+use crate::figures::Figures;
 use crate::measure::{Burst, Entry, alternate};
-use crate::report::Figures;
 use crate::{Bench, NO_LIBRARY};
 use std::ffi::c_void;
 use std::time::Instant;

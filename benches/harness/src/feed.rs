@@ -1,8 +1,8 @@
 //! The rows of feeds: records of 64 bytes from a ring into the state of a manager, against the same bytes through the ring alone.
 
 use crate::backbuf::{Api, FOREVER, Front, U64};
+use crate::figures::Figures;
 use crate::measure::{Burst, Entry, alternate};
-use crate::report::Figures;
 use crate::spsc::scenario::{Scenario, Throughput, send_all};
 use crate::spsc::subject::{OurSender, Ours, Publish};
 use crate::{Bench, NO_LIBRARY};

@@ -1,4 +1,4 @@
-//! Limits of the machine: memcpy, futex wake-ups, cache-line transfers and copies between cores, without a ring's bookkeeping.
+//! Limits of the machine: memcpy, compare-and-swap, futex wake-ups, cache-line transfers and copies between cores, without a ring's bookkeeping.
 
 use crate::measure::Burst;
 use crate::spsc::subject::Subject;
@@ -29,6 +29,33 @@ impl Memcpy {
             for (to, from) in slices {
                 to.copy_from_slice(from);
                 std::hint::black_box(to);
+            }
+        }
+        Burst { time: started.elapsed(), units: cycles }
+    }
+}
+
+/// A compare-and-swap of a position and a store of a word: what a slot in a shared log needs at least.
+pub struct CasAndStore {
+    position: AtomicU64,
+    slots: [AtomicU64; 64],
+}
+
+impl Default for CasAndStore {
+    fn default() -> CasAndStore {
+        CasAndStore { position: AtomicU64::new(0), slots: [const { AtomicU64::new(0) }; 64] }
+    }
+}
+
+impl CasAndStore {
+    pub fn burst(&mut self, cycles: u64) -> Burst {
+        let CasAndStore { position, slots } = std::hint::black_box(self);
+        let slots: &[AtomicU64; 64] = slots;
+        let started = Instant::now();
+        for _ in 0..cycles {
+            let at = position.load(Relaxed);
+            if position.compare_exchange(at, at + 1, AcqRel, Relaxed).is_ok() {
+                slots[at as usize % slots.len()].store(at, Release);
             }
         }
         Burst { time: started.elapsed(), units: cycles }

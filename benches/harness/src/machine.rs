@@ -1,5 +1,6 @@
 //! The machine: CPUs of caller and worker, and its description in the report (without the host name).
 
+use crate::facts::Facts;
 use peer::worker::pin;
 use serde_json::{Value, json};
 use std::fs::read_to_string;
@@ -69,7 +70,7 @@ pub fn go_first() {
 }
 
 /// Properties of the machine that matter for the figures.
-pub fn describe(cores: &Cores, build_info: Option<String>) -> Value {
+pub fn describe(cores: &Cores, build_info: Option<String>, facts: &Facts) -> Value {
     let first = |path: &str, key: &str| {
         let text = read_to_string(path).unwrap_or_default();
         let line = text.lines().find(|line| line.starts_with(key))?;
@@ -83,6 +84,7 @@ pub fn describe(cores: &Cores, build_info: Option<String>) -> Value {
         "kernel": trimmed("/proc/sys/kernel/osrelease"),
         "huge_pages": trimmed("/sys/kernel/mm/transparent_hugepage/enabled"),
         "load": load(),
+        "facts": facts,
         "library": build_info,
     })
 }

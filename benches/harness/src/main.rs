@@ -3,7 +3,9 @@
 mod backbuf;
 mod buffers;
 mod changes;
+mod facts;
 mod feed;
+mod figures;
 mod gl;
 mod limits;
 mod machine;
@@ -30,13 +32,16 @@ struct Arguments {
     /// A fifth of the time per row, for a quick check
     #[arg(long)]
     quick: bool,
+    /// Measures all rows N times, one whole run after the other, and reports the medians and the bands
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    repeat: u32,
     /// The shared library to measure
     #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/release/libbackbuf.so"))]
     library: PathBuf,
     /// The Python with the package backbuf installed
     #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/venv/bin/python"))]
     python: PathBuf,
-    /// Folder for report.json, report.md, machine.json and comparison.svg
+    /// Folder for report.json, report.md, machine.json and one chart per module
     #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/bench"))]
     output: PathBuf,
     /// In a child process: prints the peak memory of one subject
@@ -55,7 +60,7 @@ pub const NO_LIBRARY: &str = "the shared library is not built";
 
 const GOALS: &str = include_str!("../../goals.json");
 /// Prefixes of the rows that a Python script measures.
-const PYTHON_PARTS: [&str; 2] = ["manager.python.", "spsc.asyncio."];
+const PYTHON_PARTS: [&str; 4] = ["manager.python.", "spsc.asyncio.", "registry.plan.total", "demo."];
 const PYTHON_ROWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../python/rows.py");
 const PYTHON_PLOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../python/plot.py");
 
@@ -87,15 +92,14 @@ fn main() -> std::io::Result<()> {
     let wanted =
         |name: &str| arguments.row.is_empty() || arguments.row.iter().any(|part| name.contains(part));
     let goals: Vec<_> = all.iter().filter(|goals| wanted(&goals.name)).collect();
-    let bar = ProgressBar::new(goals.len() as u64).with_style(
+    let bar = ProgressBar::new(u64::from(arguments.repeat) * goals.len() as u64).with_style(
         ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}").expect("a valid template"),
     );
-    let mut rows = Vec::new();
-    for goals in goals {
-        bar.set_message(goals.name.clone());
+    let facts = facts::Facts::measure(&bench.cores, &effort);
+    let measure = |goals: &report::Goals| {
         // A row's child processes must not inherit the CPU affinity of the previous row.
         bench.cores.place(false);
-        let figures = match goals.name.split_once('.') {
+        match goals.name.split_once('.') {
             _ if PYTHON_PARTS.iter().any(|part| goals.name.starts_with(part)) => {
                 python::measure(&arguments.python, Path::new(PYTHON_ROWS), &goals.name, effort.row)
             }
@@ -108,19 +112,27 @@ fn main() -> std::io::Result<()> {
             Some(("gl", row)) => gl.measure(row),
             Some(("buffers", row)) => buffers.measure(row),
             _ => Err("no such row in the harness".into()),
-        };
-        rows.push(goals.report(figures));
-        bar.inc(1);
+        }
+    };
+    let mut runs: Vec<Vec<_>> = goals.iter().map(|_| Vec::new()).collect();
+    for _ in 0..arguments.repeat {
+        for (goals, runs) in goals.iter().zip(&mut runs) {
+            bar.set_message(goals.name.clone());
+            runs.push(measure(goals));
+            bar.inc(1);
+        }
     }
     bar.finish_and_clear();
+    bench.cores.place(false);
 
-    let table = report::table(&rows);
+    let rows: Vec<_> = goals.iter().zip(runs).map(|(goals, runs)| goals.report(runs)).collect();
+    let table = report::table(&rows) + &facts.to_string();
     println!("{table}");
     std::fs::create_dir_all(&arguments.output)?;
     let write = |file: &str, text: &str| std::fs::write(arguments.output.join(file), text);
     write("report.json", &serde_json::to_string_pretty(&rows)?)?;
     write("report.md", &table)?;
-    let machine = machine::describe(&bench.cores, bench.api.map(|api| api.build_info()));
+    let machine = machine::describe(&bench.cores, bench.api.map(|api| api.build_info()), &facts);
     write("machine.json", &serde_json::to_string_pretty(&machine)?)?;
     python::plot(&arguments.python, Path::new(PYTHON_PLOT), &arguments.output);
     Ok(())

@@ -1,6 +1,6 @@
 //! Rows that Python scripts measure, and the plot.
 
-use crate::report::Figures;
+use crate::figures::Figures;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -35,7 +35,7 @@ pub fn measure(interpreter: &Path, script: &Path, row: &str, time: Duration) -> 
     })?;
     match answer {
         Answer::Figures { ours, peers, spread, missing } => {
-            Ok(Figures { ours: Some(ours), peers, spread, wrong: Vec::new(), missing, renderer: None })
+            Ok(Figures { ours: Some(ours), peers, spread, missing, ..Figures::default() })
         }
         Answer::NotRun { not_run } => Err(not_run),
     }

@@ -1,6 +1,6 @@
 //! Rows, goals, and the report as JSON, as a Markdown table, and as a summary line.
 
-use crate::measure::Entry;
+use crate::figures::{Band, Figures, Runs};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,29 +29,6 @@ enum Goal {
     AtLeast { at_least: f64 },
 }
 
-/// Measurements of a row, in seconds per unit.
-pub struct Figures {
-    pub ours: Option<f64>,
-    pub peers: BTreeMap<String, f64>,
-    pub spread: f64,
-    /// Entries with wrong results, which are not timed.
-    pub wrong: Vec<String>,
-    /// Peers that are not installed on this machine.
-    pub missing: Vec<String>,
-    /// The driver behind the figures, if relevant.
-    pub renderer: Option<String>,
-}
-
-impl Figures {
-    /// The medians in seconds; `Goals::report` converts them into the row's unit.
-    pub fn of(entries: &[Entry], wrong: Vec<String>) -> Figures {
-        let mut peers: BTreeMap<_, _> = entries.iter().map(|e| (e.name.clone(), e.median())).collect();
-        let ours = peers.remove("ours");
-        let spread = entries.iter().find(|e| e.name == "ours").map_or(0.0, Entry::spread);
-        Figures { ours, peers, spread, wrong, missing: Vec::new(), renderer: None }
-    }
-}
-
 #[derive(Serialize)]
 pub struct Row {
     pub name: String,
@@ -63,6 +40,9 @@ pub struct Row {
     ratio_best_peer: Option<f64>,
     ratio_limit: Option<f64>,
     spread: f64,
+    /// Of our figure, if the row was measured several times.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    band: Option<Band>,
     goals: Vec<Verdict>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     wrong: Vec<String>,
@@ -81,6 +61,8 @@ struct Verdict {
     goal: Goal,
     reached: Option<f64>,
     met: Option<bool>,
+    /// The number of runs that meet the goal, and of all runs that can be judged.
+    met_in: (usize, usize),
 }
 
 /// Entries that do not count as peers: limits, the naive managers, and other ways through this library.
@@ -89,49 +71,18 @@ const NO_PEER: [&str; 5] = ["limit.", "naive_", "spsc.", "manager.", "backbuf_"]
 const NO_BYTE_RING: [&str; 2] = ["_typed", "_vec"];
 
 impl Goals {
-    pub fn report(&self, figures: Result<Figures, String>) -> Row {
-        let (figures, not_run) = match figures {
-            Ok(figures) => (figures, None),
-            Err(reason) => (Figures::of(&[], Vec::new()), Some(reason)),
+    /// The row's report: medians over its runs, and the verdict on each goal.
+    pub fn report(&self, runs: Vec<Result<Figures, String>>) -> Row {
+        let (runs, not_run) = match Runs::new(runs) {
+            Ok(runs) => (runs.converted(|seconds| self.in_unit(seconds)), None),
+            Err(reason) => (Runs::default(), Some(reason)),
         };
-        let unit = |value: &f64| match self.unit.as_str() {
-            "ns" => value * 1e9,
-            "us" => value * 1e6,
-            "GB/s" => 1e-9 / value,
-            "updates/s" | "msg/s" => 1.0 / value,
-            _ => *value,
-        };
-        let ours = figures.ours.as_ref().map(unit);
-        let peers: BTreeMap<_, _> = figures.peers.iter().map(|(n, v)| (n.clone(), unit(v))).collect();
-        let best = |wanted: &dyn Fn(&str) -> bool| {
-            let values = peers.iter().filter(|(name, _)| wanted(name)).map(|(_, value)| *value);
-            values.reduce(|a, b| if (self.better == Better::Lower) == (a < b) { a } else { b })
-        };
-        let ratio = |other: Option<f64>| match self.better {
-            Better::Lower => Some(other? / ours?),
-            Better::Higher => Some(ours? / other?),
-        };
-        // A Rust peer counts with its figure behind the C ABI, if there is one.
-        let is_peer = |name: &str| {
-            !NO_PEER.iter().any(|prefix| name.starts_with(prefix))
-                && !peers.contains_key(&format!("{name}_c_abi"))
-        };
-        let is_ring = |name: &str| is_peer(name) && !NO_BYTE_RING.iter().any(|ending| name.ends_with(ending));
-        let best_peer = ratio(best(&is_peer));
+        let figures = runs.combined();
         let judge = |goal: &Goal| {
-            let (reached, met) = match goal {
-                Goal::Ratio { versus, ratio: wanted } => {
-                    let reached = match versus.as_str() {
-                        "best_peer" => best_peer,
-                        "best_byte_ring" => ratio(best(&is_ring)),
-                        name => ratio(peers.get(name).copied()),
-                    };
-                    (reached, reached.map(|reached| reached >= *wanted))
-                }
-                Goal::AtMost { at_most } => (ours, ours.map(|ours| ours <= *at_most)),
-                Goal::AtLeast { at_least } => (ours, ours.map(|ours| ours >= *at_least)),
-            };
-            Verdict { goal: goal.clone(), reached, met }
+            let (reached, met) = self.judge(goal, &figures);
+            let each: Vec<bool> = runs.each().iter().filter_map(|run| self.judge(goal, run).1).collect();
+            let met_in = (each.iter().filter(|met| **met).count(), each.len());
+            Verdict { goal: goal.clone(), reached, met, met_in }
         };
         Row {
             name: self.name.clone(),
@@ -139,15 +90,67 @@ impl Goals {
             better: self.better,
             what: self.what.clone(),
             goals: self.goals.iter().map(judge).collect(),
-            ratio_best_peer: best_peer,
-            ratio_limit: ratio(best(&|name| name.starts_with("limit."))),
-            ours,
-            peers,
+            ratio_best_peer: self.versus("best_peer", &figures),
+            ratio_limit: self.ratio(&figures, self.best(&figures, |name| name.starts_with("limit."))),
+            band: runs.band(),
+            ours: figures.ours,
+            peers: figures.peers,
             spread: figures.spread,
             wrong: figures.wrong,
             missing: figures.missing,
             renderer: figures.renderer,
             not_run,
+        }
+    }
+
+    fn in_unit(&self, seconds: f64) -> f64 {
+        match self.unit.as_str() {
+            "ns" => seconds * 1e9,
+            "us" => seconds * 1e6,
+            "GB/s" => 1e-9 / seconds,
+            "updates/s" | "msg/s" => 1.0 / seconds,
+            _ => seconds,
+        }
+    }
+
+    /// What a goal asks for, and whether it is met.
+    fn judge(&self, goal: &Goal, figures: &Figures) -> (Option<f64>, Option<bool>) {
+        let ours = figures.ours;
+        match goal {
+            Goal::Ratio { versus, ratio } => {
+                let reached = self.versus(versus, figures);
+                (reached, reached.map(|reached| reached >= *ratio))
+            }
+            Goal::AtMost { at_most } => (ours, ours.map(|ours| ours <= *at_most)),
+            Goal::AtLeast { at_least } => (ours, ours.map(|ours| ours >= *at_least)),
+        }
+    }
+
+    /// How many times as good as `name` we are: a peer, a limit, another row, or the best of the peers or byte rings.
+    fn versus(&self, name: &str, figures: &Figures) -> Option<f64> {
+        // A Rust peer counts with its figure behind the C ABI, if there is one.
+        let is_peer = |name: &str| {
+            !NO_PEER.iter().any(|prefix| name.starts_with(prefix))
+                && !figures.peers.contains_key(&format!("{name}_c_abi"))
+        };
+        let is_ring = |name: &str| is_peer(name) && !NO_BYTE_RING.iter().any(|ending| name.ends_with(ending));
+        let other = match name {
+            "best_peer" => self.best(figures, is_peer),
+            "best_byte_ring" => self.best(figures, is_ring),
+            name => figures.peers.get(name).copied(),
+        };
+        self.ratio(figures, other)
+    }
+
+    fn best(&self, figures: &Figures, wanted: impl Fn(&str) -> bool) -> Option<f64> {
+        let values = figures.peers.iter().filter(|(name, _)| wanted(name)).map(|(_, value)| *value);
+        values.reduce(|a, b| if (self.better == Better::Lower) == (a < b) { a } else { b })
+    }
+
+    fn ratio(&self, figures: &Figures, other: Option<f64>) -> Option<f64> {
+        match self.better {
+            Better::Lower => Some(other? / figures.ours?),
+            Better::Higher => Some(figures.ours? / other?),
         }
     }
 }
@@ -156,7 +159,7 @@ impl Goals {
 type Column = (&'static str, &'static [&'static str]);
 
 /// One table per module, with the columns that have figures.
-const PARTS: [(&str, &[Column]); 8] = [
+const PARTS: [(&str, &[Column]); 9] = [
     ("fields.", &[("without fields", &["manager.enqueue.8.same"])]),
     ("changes.", &[("publish", &["backbuf_history"]), ("without history", &["backbuf_no_history"])]),
     ("feed.", &[("ring alone", &["spsc.throughput.64.64k"])]),
@@ -169,7 +172,16 @@ const PARTS: [(&str, &[Column]); 8] = [
             ("arc-swap", &["channel_arc_swap"]),
             ("naive", &["naive_c", "naive_python"]),
             ("naive + copy", &["naive_c_correct"]),
-            ("limit", &["limit.memcpy", "limit.futex_wake", "limit.cffi_call", "limit.cffi_from_buffer"]),
+            (
+                "limit",
+                &[
+                    "limit.memcpy",
+                    "limit.futex_wake",
+                    "limit.cas_and_store",
+                    "limit.cffi_call",
+                    "limit.cffi_from_buffer",
+                ],
+            ),
         ],
     ),
     (
@@ -203,7 +215,10 @@ const PARTS: [(&str, &[Column]); 8] = [
         &[
             ("fence", &["limit.gl_fence"]),
             ("best", &["limit.gl_best_readback", "limit.gl_best_upload"]),
-            ("SubData", &["limit.glBufferSubData", "limit.glGetBufferSubData"]),
+            (
+                "SubData",
+                &["limit.glBufferSubData", "limit.glBufferSubData_and_fence", "limit.glGetBufferSubData"],
+            ),
             ("mapped", &["limit.glMapBufferRange"]),
             ("orphaned", &["limit.gl_orphan"]),
             ("copied, mapped", &["limit.gl_copy_and_map"]),
@@ -225,7 +240,8 @@ const PARTS: [(&str, &[Column]); 8] = [
             ("writes", &["writes"]),
         ],
     ),
-    ("registry.", &[]),
+    ("registry.", &[("omnimalloc", &["omnimalloc"])]),
+    ("demo.", &[]),
 ];
 
 /// The measured rows as one Markdown table per module, followed by remarks and the summary.
@@ -248,11 +264,16 @@ fn part_table(rows: &[&Row], columns: &[Column]) -> String {
     let columns: Vec<_> = columns.iter().filter(filled).collect();
     let mut cells = vec![["row", "unit", "ours"].map(String::from).to_vec()];
     cells[0].extend(columns.iter().map(|(title, _)| String::from(*title)));
-    cells[0].extend(["spread", "goals: reached / wanted"].map(String::from));
+    let repeated = rows.iter().any(|row| row.band.is_some());
+    cells[0].push(String::from(if repeated { "band" } else { "spread" }));
+    cells[0].push(String::from("goals: reached / wanted"));
     for row in rows {
         let mut line = vec![row.name.clone(), row.unit.clone(), row.ours.map_or("-".into(), number)];
         line.extend(columns.iter().map(|(_, names)| value(row, names).map_or(String::new(), number)));
-        line.push(format!("{:.0} %", 100.0 * row.spread));
+        line.push(match row.band {
+            Some(Band { low, high }) => format!("{} to {}", number(low), number(high)),
+            None => format!("{:.0} %", 100.0 * row.spread),
+        });
         line.push(row.goals.iter().map(Verdict::text).collect::<Vec<_>>().join("; "));
         cells.push(line);
     }
@@ -314,10 +335,14 @@ impl Verdict {
             None => "unknown",
         };
         let reached = self.reached.map_or("?".into(), number);
-        match &self.goal {
+        let text = match &self.goal {
             Goal::Ratio { versus, ratio } => format!("{mark} {reached} / {} x {versus}", number(*ratio)),
             Goal::AtMost { at_most } => format!("{mark} {reached} <= {}", number(*at_most)),
             Goal::AtLeast { at_least } => format!("{mark} {reached} >= {}", number(*at_least)),
+        };
+        match self.met_in {
+            (0 | 1, 0 | 1) => text,
+            (met, runs) => format!("{text} ({met} of {runs} runs)"),
         }
     }
 }

@@ -3,9 +3,9 @@
 mod subject;
 mod webgpu;
 
+use crate::figures::Figures;
 use crate::gl::{Bare, Buffer};
 use crate::measure::{Burst, Entry, alternate, quantile};
-use crate::report::Figures;
 use crate::{Bench, NO_LIBRARY};
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -2,8 +2,8 @@
 
 use super::{SIZE, alone, bytes, pages};
 use crate::Bench;
+use crate::figures::Figures;
 use crate::measure::{Burst, Entry, alternate};
-use crate::report::Figures;
 use ::backbuf::buffers::*;
 use ::backbuf::device::{Device, Usage, WgpuConfig, WgpuHandles};
 use ::backbuf::{Status, Timeout};

@@ -3,8 +3,8 @@
 mod bare;
 mod subject;
 
+use crate::figures::Figures;
 use crate::measure::{Burst, Entry, alternate};
-use crate::report::Figures;
 use crate::{Bench, NO_LIBRARY};
 pub use bare::{Bare, Buffer};
 use std::cell::Cell;
@@ -41,8 +41,10 @@ impl<'a> Gl<'a> {
         let row = Row { gl: self, bare: &bare, ours: &ours, buffer: &buffer };
         row.check()?;
         let figures = match name {
-            "update.4096" | "update.gpu.4096" => row.updates(PER_SYNC, PER_SYNC as u64),
-            "publish.4096" => row.updates(1, 1),
+            "update.4096" | "update.gpu.4096" => {
+                row.updates(PER_SYNC, PER_SYNC as u64, "limit.glBufferSubData")
+            }
+            "publish.4096" => row.updates(1, 1, "limit.glBufferSubData_and_fence"),
             "sync" => row.empty(),
             "readback.8m" => row.readback(),
             "upload.8m" => row.upload(),
@@ -87,13 +89,13 @@ impl Row<'_> {
     }
 
     /// `count` updates at random offsets, then a wait for them.
-    fn updates(&self, count: usize, units: u64) -> Figures {
+    fn updates(&self, count: usize, units: u64, limit: &'static str) -> Figures {
         let (places, theirs, data) = (Places::new(), Places::new(), [7; UPDATE]);
         let ours = timed("ours", units, || {
             (0..count).for_each(|_| self.ours.enqueue(places.next(), &data));
             self.ours.synchronize();
         });
-        let limit = timed("limit.glBufferSubData", units, || {
+        let limit = timed(limit, units, || {
             (0..count).for_each(|_| self.buffer.write(theirs.next(), &data));
             self.bare.finish();
         });

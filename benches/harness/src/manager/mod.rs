@@ -4,9 +4,9 @@ mod probe;
 mod scenario;
 mod subject;
 
-use crate::limits::{Futex, Memcpy};
-use crate::measure::{Effort, Entry, alternate};
-use crate::report::Figures;
+use crate::figures::Figures;
+use crate::limits::{CasAndStore, Futex, Memcpy};
+use crate::measure::{Burst, Effort, Entry, alternate};
 use crate::spsc::scenario::{Scenario as _, Wake};
 use crate::{Bench, NO_LIBRARY};
 use peer::worker::pin;
@@ -226,6 +226,18 @@ impl Run<'_> {
 
     fn limit(&self, state: &State) -> Option<Entry<'static>> {
         match self.name {
+            "enqueue.8.same" => {
+                let mut cas = CasAndStore::default();
+                Some(Entry::new("limit.cas_and_store", move |cycles| cas.burst(cycles)))
+            }
+            "stream.65536.10000.split" => {
+                let mut memcpy = Memcpy::new(state.bytes as usize, SLICE);
+                let slices = state.bytes / SLICE as u64;
+                Some(Entry::new("limit.memcpy", move |updates| {
+                    let burst = memcpy.burst(updates.div_ceil(slices));
+                    Burst { units: burst.units * slices, ..burst }
+                }))
+            }
             "rewrite.1m.cycle" => {
                 let mut memcpy = Memcpy::new(state.bytes as usize, SLICE);
                 Some(Entry::new("limit.memcpy", move |cycles| memcpy.burst(cycles)))

@@ -3,7 +3,7 @@
 use super::subject::{Any, Maker, State, Subject};
 use crate::NO_LIBRARY;
 use crate::backbuf::Api;
-use crate::report::Figures;
+use crate::figures::Figures;
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -27,14 +27,7 @@ pub fn memory(makers: impl Iterator<Item = Maker>) -> Result<Figures, String> {
         ratios.insert(maker.name().to_owned(), peak);
     }
     let ours = ratios.remove("ours").ok_or(NO_LIBRARY)?;
-    Ok(Figures {
-        ours: Some(ours),
-        peers: ratios,
-        spread: 0.0,
-        wrong: Vec::new(),
-        missing: Vec::new(),
-        renderer: None,
-    })
+    Ok(Figures { peers: ratios, ..Figures::single(ours, Vec::new()) })
 }
 
 /// In the child process: uses all memory of a state, and prints the peak relative to the state's size.
@@ -103,14 +96,7 @@ pub fn viewers(api: Api, row: Duration) -> Result<Figures, String> {
         ended.store(true, Relaxed);
     });
     ratios.sort_by(f64::total_cmp);
-    Ok(Figures {
-        ours: Some(ratios[ROUNDS / 2]),
-        peers: BTreeMap::new(),
-        spread: 0.0,
-        wrong: Vec::new(),
-        missing: Vec::new(),
-        renderer: None,
-    })
+    Ok(Figures::single(ratios[ROUNDS / 2], Vec::new()))
 }
 
 /// A step does some work, rewrites the state and publishes it.
@@ -140,14 +126,7 @@ pub fn idle(api: Api, row: Duration) -> Result<Figures, String> {
     let (from, started) = (cpu_seconds(), Instant::now());
     std::thread::sleep((row * 2).min(Duration::from_secs(5)));
     let percent = 100.0 * (cpu_seconds() - from) / started.elapsed().as_secs_f64();
-    Ok(Figures {
-        ours: Some(percent),
-        peers: BTreeMap::new(),
-        spread: 0.0,
-        wrong: Vec::new(),
-        missing: Vec::new(),
-        renderer: None,
-    })
+    Ok(Figures::single(percent, Vec::new()))
 }
 
 fn cpu_seconds() -> f64 {

@@ -2,13 +2,12 @@
 
 mod subject;
 
+use crate::figures::Figures;
 use crate::measure::{Burst, Entry, alternate};
-use crate::report::Figures;
 use crate::{Bench, NO_LIBRARY};
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use subject::{Api, Scratch};
+use subject::{Api, Planned, Scratch};
 
 pub struct Registry<'a> {
     bench: &'a Bench,
@@ -22,8 +21,8 @@ const PARENTS: u64 = 1000;
 /// Capacity of the planner's instances.
 const CAPACITY: u64 = 1 << 20;
 const INSTANCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/minimalloc");
-/// Time limit of one instance.
-const INSTANCE_LIMIT: Duration = Duration::from_secs(60);
+/// Buffers of real models.
+const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/models");
 
 impl<'a> Registry<'a> {
     pub fn new(bench: &'a Bench, library: &Path) -> Registry<'a> {
@@ -69,8 +68,8 @@ impl<'a> Registry<'a> {
                     Burst { time, units: cycles }
                 }
             }),
-            "plan.total" => plan_total(api),
-            "plan.heuristic" => plan_heuristic(api),
+            "plan.heuristic" => mean_height(api, INSTANCES, |plan| plan.heuristic as f64 / CAPACITY as f64),
+            "plan.quick" => mean_height(api, MODELS, |plan| plan.height as f64 / plan.lower_bound as f64),
             _ => Err("no such row in the harness".into()),
         }
     }
@@ -97,9 +96,9 @@ fn full(api: &Api) -> Scratch<'_> {
 }
 
 /// Each instance as a parent of its own registry.
-fn instances(api: &Api) -> Result<Vec<Scratch<'_>>, String> {
-    let folder = std::fs::read_dir(INSTANCES).map_err(|error| format!("{INSTANCES}: {error}"))?;
-    let files = folder.filter_map(|entry| entry.ok()).map(|entry| entry.path());
+fn instances<'a>(api: &'a Api, folder: &str) -> Result<Vec<Scratch<'a>>, String> {
+    let entries = std::fs::read_dir(folder).map_err(|error| format!("{folder}: {error}"))?;
+    let files = entries.filter_map(|entry| entry.ok()).map(|entry| entry.path());
     let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|name| name == "csv")).collect();
     files.sort();
     files.iter().map(|path| instance(api, path)).collect()
@@ -120,31 +119,9 @@ fn instance<'a>(api: &'a Api, path: &Path) -> Result<Scratch<'a>, String> {
     Ok(scratch)
 }
 
-fn single(ours: f64, wrong: Vec<String>) -> Figures {
-    Figures {
-        ours: Some(ours),
-        peers: BTreeMap::new(),
-        spread: 0.0,
-        wrong,
-        missing: Vec::new(),
-        renderer: None,
-    }
-}
-
-/// Seconds until the plans of all instances are within the capacity.
-fn plan_total(api: &Api) -> Result<Figures, String> {
-    let all = instances(api)?;
-    let started = Instant::now();
-    let fit =
-        all.iter().all(|scratch| scratch.plan(1, INSTANCE_LIMIT, u64::MAX, CAPACITY).height <= CAPACITY);
-    let time = started.elapsed().as_secs_f64();
-    Ok(single(time, if fit { Vec::new() } else { vec!["ours".into()] }))
-}
-
-/// The mean height of the heuristic alone, divided by the capacity.
-fn plan_heuristic(api: &Api) -> Result<Figures, String> {
-    let all = instances(api)?;
-    let height = |scratch: &Scratch| scratch.plan(1, INSTANCE_LIMIT, 0, 0).heuristic as f64;
-    let mean = all.iter().map(height).sum::<f64>() / all.len().max(1) as f64;
-    Ok(single(mean / CAPACITY as f64, Vec::new()))
+/// The mean of a property of the quick plans, which take no search, of the instances in a folder.
+fn mean_height(api: &Api, folder: &str, of: impl Fn(Planned) -> f64) -> Result<Figures, String> {
+    let all = instances(api, folder)?;
+    let sum: f64 = all.iter().map(|scratch| of(scratch.plan(1))).sum();
+    Ok(Figures::single(sum / all.len().max(1) as f64, Vec::new()))
 }

@@ -4,7 +4,6 @@ use libloading::Library;
 use std::ffi::{CStr, c_char, c_void};
 use std::ops::Range;
 use std::path::Path;
-use std::time::Duration;
 
 const SHARED: u32 = 1;
 const F32: u32 = 11;
@@ -93,6 +92,7 @@ impl Api {
 pub struct Planned {
     pub height: u64,
     pub heuristic: u64,
+    pub lower_bound: u64,
 }
 
 /// A registry through the C ABI.
@@ -148,22 +148,26 @@ impl<'a> Scratch<'a> {
         std::hint::black_box(found);
     }
 
-    /// Plans with at most `nodes` search steps, until the height is within `target`; 0 minimises.
-    pub fn plan(&self, parent: u64, budget: Duration, nodes: u64, target: u64) -> Planned {
+    /// The quick plan, without a search.
+    pub fn plan(&self, parent: u64) -> Planned {
         let config = PlanConfig {
             struct_size: size_of::<PlanConfig>() as u32,
             threads: 1,
-            budget_ns: budget.as_nanos() as u64,
+            budget_ns: 0,
             seed: 0,
-            nodes,
-            target,
+            nodes: 0,
+            target: 0,
             cancelled: None,
             cancelled_user_data: std::ptr::null_mut(),
         };
         let (mut plan, size) = (Plan::default(), size_of::<Plan>() as u32);
         // SAFETY: the config is valid, and the output has the given size.
         done(unsafe { (self.api.plan)(self.handle, parent, &config, size, &mut plan) });
-        Planned { height: plan.shared_height, heuristic: plan.shared_heuristic_height }
+        Planned {
+            height: plan.shared_height,
+            heuristic: plan.shared_heuristic_height,
+            lower_bound: plan.shared_lower_bound,
+        }
     }
 }
 

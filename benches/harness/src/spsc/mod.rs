@@ -4,9 +4,9 @@ pub mod scenario;
 pub mod subject;
 
 use crate::Bench;
+use crate::figures::Figures;
 use crate::limits::{CrossCoreCopy, Futex, TwoLineBounce};
 use crate::measure::{Effort, Entry, alternate};
-use crate::report::Figures;
 use rings::{bbqueue::Bbqueue, gil::Gil, ringbuf::Ringbuf, rtrb::Rtrb};
 use scenario::{Idle, RoundTrip, Scenario, Throughput, Timed, Wake, check};
 use std::time::Duration;
