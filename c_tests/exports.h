@@ -41,6 +41,7 @@ EXPORT(bb_manager_wait, bb_manager_wait(h, 0, BB_MS(1), NULL))
 EXPORT(bb_manager_poll_ticket, bb_manager_poll_ticket(h, 0, &(bb_ticket_poll){0}, NULL))
 EXPORT(bb_manager_wait_epoch, bb_manager_wait_epoch(h, UINT64_MAX, BB_MS(1), &(uint64_t){0}))
 EXPORT(bb_manager_trim, bb_manager_trim(h, BB_MS(1)))
+EXPORT(bb_manager_read, bb_manager_read(h, 0, 0, &(uint32_t){0}, 4, NULL, NULL))
 EXPORT(bb_manager_epoch, bb_manager_epoch(h, &(uint64_t){0}))
 EXPORT(bb_manager_info_get, bb_manager_info_get(h, sizeof(bb_manager_info), &(bb_manager_info){0}))
 EXPORT(bb_manager_field, bb_manager_field(h, "state", sizeof(bb_field_info), &(bb_field_info){0}))
@@ -290,6 +291,7 @@ static const export_case exports[] = {
     CASE(bb_manager_acquire_front_device, MANAGER),
     CASE(bb_manager_acquire_front_gl, MANAGER),
     CASE(bb_manager_trim, MANAGER),
+    CASE(bb_manager_read, MANAGER),
     CASE(bb_manager_epoch, MANAGER),
     CASE(bb_manager_info_get, MANAGER),
     CASE(bb_manager_field, MANAGER),

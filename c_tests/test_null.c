@@ -87,6 +87,7 @@ static void of_the_back_in_hand(void) {
 static void of_waits_and_queries(void) {
     NULL_NAMES("ticket", bb_manager_synchronize_async(m, NULL));
     NULL_NAMES("front", bb_manager_acquire_front(m, NULL));
+    NULL_NAMES("dst", bb_manager_read(m, 0, 0, NULL, 4, NULL, NULL));
     NULL_NAMES("epoch", bb_manager_epoch(m, NULL));
     NULL_NAMES("epoch", bb_manager_wait_epoch(m, 0, 0, NULL));
     NULL_NAMES("info", bb_manager_info_get(m, sizeof(bb_manager_info), NULL));
@@ -241,6 +242,7 @@ static void as_the_handle_leaves_outputs_alone(void) {
     EXPECT(BB_E_NULL, bb_manager_synchronize_async(NULL, &number));
     EXPECT(BB_E_NULL, bb_manager_wait(NULL, 0, 0, &number));
     EXPECT(BB_E_NULL, bb_manager_wait_epoch(NULL, 0, 0, &number));
+    EXPECT(BB_E_NULL, bb_manager_read(NULL, 0, 0, &number, sizeof number, NULL, NULL));
     EXPECT(BB_E_NULL, bb_manager_epoch(NULL, &number));
     EXPECT(BB_E_NULL, bb_manager_info_get(NULL, sizeof info, &info));
     EXPECT(BB_E_NULL, bb_manager_stats_get(NULL, sizeof stats, &stats));

@@ -101,6 +101,8 @@ static void query_a_manager(void) {
     bb_manager_stats stats;
     bb_ticket_poll poll = {0};
     uint64_t epoch;
+    unsigned char byte;
+    DONE(bb_manager_read(m, 0, 0, &byte, 1, &epoch, NULL));
     DONE(bb_manager_epoch(m, &epoch));
     DONE(bb_manager_info_get(m, sizeof info, &info));
     DONE(bb_manager_stats_get(m, sizeof stats, &stats));

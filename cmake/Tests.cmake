@@ -65,7 +65,7 @@ target_link_options(backbuf_listed_statuses INTERFACE @${wrapper_options})
 
 file(GLOB files CONFIGURE_DEPENDS ${sources}/c_tests/test_*.c)
 if(BACKBUF_SANITIZE STREQUAL thread)
-  list(FILTER files INCLUDE REGEX "(changes|request|stress)\\.c$")
+  list(FILTER files INCLUDE REGEX "(changes|read|request|stress)\\.c$")
 elseif(BACKBUF_SANITIZE STREQUAL address)
   # A child forked while a driver thread is in gcc's AddressSanitizer inherits a locked allocator.
   list(FILTER files EXCLUDE REGEX "gl_fork\\.c$")

@@ -3548,6 +3548,32 @@ BB_API BB_MUST_USE bb_status bb_manager_acquire_front(bb_manager *m, bb_front *f
 BB_API bb_status bb_front_changes(const bb_front *front, uint64_t since_epoch, uint32_t field, bb_byte_range *ranges, uint64_t capacity, uint64_t *count, bool *complete);
 
 /**
+ * Copies bytes of the newest epoch, without a lease to release. All of them are of one epoch, which is no older than that of any
+ * front or read before. For states of up to some KiB that several threads read often: the copy of 64 bytes costs less than a front.
+ *
+ * It never waits. For a state of at most 4096 bytes it takes no lease, unless it is the first read of its epoch; readers then
+ * write nothing that they share. For a larger state, and while more than `copies` copies are in use, it takes a lease for as long
+ * as it copies, and costs as much as acquiring a front and copying from it. A publish never waits for a read without a lease; for
+ * one with a lease, only if `copies` is 2.
+ *
+ * Every manager has its state in host memory, also one on a device: that is what is read.
+ *
+ * @param m the manager
+ * @param field the index of a field, for an offset from its start, or `BB_ALL_FIELDS`
+ * @param byte_offset the first byte, of any alignment
+ * @param dst destination of `bytes` bytes, of any alignment, outside of the state; may be NULL if `bytes` is 0. It may be
+ *            written more than once during the call.
+ * @param bytes the number of bytes
+ * @param epoch the epoch that the bytes are of is written here; may be NULL
+ * @param tag the newest tag enqueued before the publish of that epoch is written here, 0 if there is none; may be NULL
+ * @return BB_OK, BB_E_NULL, BB_E_RANGE (`field`, or the end of the bytes), or a handle status
+ * @realtime wait-free, may make a system call, no allocation; wait-free, no system call, no allocation if no thread waits
+ *           for a free copy
+ * @threadsafety safe to call from any thread; any number of reads at once
+ */
+BB_API BB_MUST_USE bb_status bb_manager_read(bb_manager *m, uint32_t field, uint64_t byte_offset, void *dst, uint64_t bytes, uint64_t *epoch, uint64_t *tag);
+
+/**
  * Releases a lease. The memory must not be used any more.
  *
  * @param lease from `bb_front.lease`

@@ -30,6 +30,10 @@ static void each_field_is_an_array_of_its_own() {
     EXPECT(seen(0, 0) == 5 && seen(0, 3) == 1 && seen(1, 3) == 2 && seen(1, 0) == 9);
     EXPECT(front.field<double>("qpos")[0] == 1 && front.field<double>("qpos")[2] == 8);
     EXPECT(front.field<std::uint64_t>("step")[0] == 42 && front.epoch() == 1);
+    EXPECT(m.field<std::uint64_t>("step").read() == 42 && depth.read(4) == 9);
+    std::uint16_t last[2] = {};
+    EXPECT(depth.read_into(6, last).epoch == 1 && last[0] == 5 && last[1] == 2);
+    EXPECT_STATUS(BB_E_RANGE, depth.try_read_into(7, last).status());
 }
 
 static void a_batch_mixes_fields() {

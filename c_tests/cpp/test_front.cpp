@@ -177,6 +177,34 @@ static void names_the_elements_that_have_changed() {
     EXPECT(!all.complete() && all.size() == 1 && all[0].first == 0 && all[0].count == 8);
 }
 
+static void elements_are_copied_without_a_front() {
+    const Manager<int> m({2, 3});
+    m.enqueue_fill({}, 5);
+    m.enqueue(4, 7);
+    m.enqueue_tag(9);
+    m.synchronize();
+    for (int again = 0; again < 2; again++) {
+        int two[2] = {};
+        const backbuf::ReadEpoch is = m.read_into(3, two);
+        EXPECT(is.epoch == 1 && is.tag == 9 && two[0] == 5 && two[1] == 7);
+        EXPECT(m.read() == 5 && m.read(m.shape().flat(1, 1)) == 7);
+        std::vector<int> all(m.size());
+        m.read_into(0, all);
+        EXPECT(std::accumulate(all.begin(), all.end(), 0) == 32);
+    }
+    std::vector<int> more(7);
+    EXPECT_STATUS(BB_E_RANGE, m.try_read_into(0, more).status());
+    EXPECT_STATUS(BB_E_RANGE, m.try_read(6).status());
+    EXPECT_THROWS(BB_E_RANGE, m.read(UINT64_MAX));
+    EXPECT_STATUS(BB_E_NULL, Manager<int>().try_read().status());
+
+    const Manager<Particle> one(backbuf::Shape{});
+    one.enqueue(0, Particle{{1, 2, 3}, 4});
+    one.synchronize();
+    const Particle p = one.read();
+    EXPECT(p.position[2] == 3 && p.cell == 4);
+}
+
 int main() {
     UNITY_BEGIN();
     RUN(is_indexed_by_position);
@@ -186,5 +214,6 @@ int main() {
     RUN(back_is_written_in_place);
     RUN(back_is_undone_unless_committed);
     RUN(names_the_elements_that_have_changed);
+    RUN(elements_are_copied_without_a_front);
     return UNITY_END();
 }

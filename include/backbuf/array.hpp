@@ -18,6 +18,12 @@ struct pointee<C,
 };
 /// The element type of a contiguous container.
 template <class C> using pointee_t = typename pointee<C>::type;
+
+/// Positions in elements as offsets in bytes. Overflow saturates beyond every state, and is refused by the library.
+template <class T> constexpr std::uint64_t bytes(std::uint64_t elements) noexcept {
+    constexpr std::uint64_t most = UINT64_MAX / sizeof(T);
+    return (elements < most ? elements : most) * sizeof(T);
+}
 } // namespace detail
 
 /**

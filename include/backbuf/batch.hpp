@@ -24,12 +24,6 @@ constexpr KernelFlags operator|(KernelFlags a, KernelFlags b) noexcept {
 
 namespace detail {
 
-/// Positions in elements as offsets in bytes. Overflow saturates beyond every state, and is refused by the library.
-template <class T> constexpr std::uint64_t bytes(std::uint64_t elements) noexcept {
-    constexpr std::uint64_t most = UINT64_MAX / sizeof(T);
-    return (elements < most ? elements : most) * sizeof(T);
-}
-
 /// Properties of the manager that a batch needs: the owner of exceptions, and the sizes that C does not check.
 struct Target {
     const bb_manager *manager = nullptr;

@@ -157,7 +157,15 @@ template <class T> class Field {
             return bb_manager_enqueue_kernel(manager(), raw, timeout.nanoseconds());
         });
     }
+    /// Copies elements of the field at the newest epoch; see Manager::try_read_into.
+    Result<ReadEpoch> try_read_into(std::uint64_t first, span<T> to) const noexcept {
+        return detail::read(manager(), index(), first, to);
+    }
+    /// A copy of one element of the field at the newest epoch.
+    Result<T> try_read(std::uint64_t at = 0) const noexcept { return detail::read<T>(manager(), index(), at); }
 #if BACKBUF_EXCEPTIONS
+    ReadEpoch read_into(std::uint64_t first, span<T> to) const { return try_read_into(first, to).value(); }
+    T read(std::uint64_t at = 0) const { return try_read(at).value(); }
     void enqueue(std::uint64_t first, const Data<T> &data, Timeout timeout = forever) const {
         detail::check(try_enqueue(first, data, timeout));
     }

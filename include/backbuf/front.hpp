@@ -18,6 +18,33 @@ enum class BackMode : std::uint32_t {
     discard = BB_BACK_DISCARD, ///< unspecified: all of it will be overwritten
 };
 
+/// The epoch whose elements a read has copied, and the newest tag enqueued before its publish.
+struct ReadEpoch {
+    std::uint64_t epoch = 0;
+    std::uint64_t tag = 0;
+};
+
+namespace detail {
+/// Copies elements of a field of the newest epoch, from that one on.
+template <class T>
+Result<ReadEpoch> read(bb_manager *manager, std::uint32_t field, std::uint64_t first, span<T> to) noexcept {
+    ReadEpoch is;
+    if (const Status status =
+            bb_manager_read(manager, field, bytes<T>(first), to.data(), to.size_bytes(), &is.epoch, &is.tag);
+        !status)
+        return status;
+    return is;
+}
+/// A copy of one element of a field.
+template <class T> Result<T> read(bb_manager *manager, std::uint32_t field, std::uint64_t index) noexcept {
+    T element{};
+    const auto is = read(manager, field, index, span<T>(&element, 1));
+    if (!is)
+        return is.status();
+    return element;
+}
+} // namespace detail
+
 /**
  * @brief A stable front: the whole state at one epoch, read-only, during the lifetime of this object.
  *

@@ -174,6 +174,7 @@ class Config {
  * m.enqueue(m.shape().flat(0, 64, 64), 1.f);
  * m.synchronize(5ms);
  * assert(m.front()(0, 64, 64) == 1.f);
+ * assert(m.read(m.shape().flat(0, 64, 64)) == 1.f); // a copy of one element
  * @endcode
  */
 template <class T> class Manager : public Handle<bb_manager, detail::destroy_manager, detail::MaybeBorrowed> {
@@ -345,6 +346,13 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
             return status;
         return Front<T>(raw, shape_);
     }
+    /// Copies elements of the newest epoch, from the flat index `first` on, without a lease to hold: cheaper than a front for a
+    /// state of up to some KiB. All of them are of the epoch that is returned.
+    Result<ReadEpoch> try_read_into(std::uint64_t first, span<T> to) const noexcept {
+        return detail::read(this->handle(), 0, first, to);
+    }
+    /// A copy of one element of the newest epoch.
+    Result<T> try_read(std::uint64_t index = 0) const noexcept { return detail::read<T>(this->handle(), 0, index); }
     /// Leases the newest front and its buffer on the manager's device (Config::device).
     Result<DeviceFront> try_front_device() const noexcept {
         bb_device_front raw{};
@@ -470,6 +478,8 @@ template <class T> class Manager : public Handle<bb_manager, detail::destroy_man
         detail::check(bb_manager_acquire_front(this->handle(), &raw));
         return Front<T>(raw, shape_);
     }
+    ReadEpoch read_into(std::uint64_t first, span<T> to) const { return try_read_into(first, to).value(); }
+    T read(std::uint64_t index = 0) const { return try_read(index).value(); }
     DeviceFront front_device() const { return try_front_device().value(); }
     std::uint64_t epoch() const { return try_epoch().value(); }
     bb_manager_info info() const { return try_info().value(); }

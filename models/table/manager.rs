@@ -148,6 +148,61 @@ pub const MODELS: &[Model] = &[
         ],
     },
     Model {
+        name: "reads",
+        files: &["manager/copies/read_cells.rs", "manager/copies/front_count.rs"],
+        // Fewer words, each of which the model checker keeps a history of.
+        given: &[("const GAP: usize = 16;", "const GAP: usize = 1;")],
+        scenarios: &[
+            "a_read_is_whole",
+            "reads_and_fronts_do_not_go_back",
+            "readers_of_one_epoch_may_store_at_once",
+        ],
+        mutants: &[
+            Mutant {
+                name: "a_new_epoch_keeps_the_old_bytes",
+                breaks: "reads_and_fronts_do_not_go_back",
+                file: "manager/copies/read_cells.rs",
+                changes: &[("stamp.store(EMPTY, Relaxed);", "")],
+            },
+            Mutant {
+                name: "stamp_stored_relaxed",
+                breaks: "a_read_is_whole",
+                file: "manager/copies/read_cells.rs",
+                changes: &[("stamp.store(is.epoch, Release);", "stamp.store(is.epoch, Relaxed);")],
+            },
+            Mutant {
+                name: "stamp_loaded_relaxed",
+                breaks: "a_read_is_whole",
+                file: "manager/copies/read_cells.rs",
+                changes: &[("let epoch = stamp.load(Acquire);", "let epoch = stamp.load(Relaxed);")],
+            },
+            Mutant {
+                name: "stamp_stored_before_the_words",
+                breaks: "a_read_is_whole",
+                file: "manager/copies/read_cells.rs",
+                changes: &[("tag.store(is.tag, Relaxed);", "stamp.store(is.epoch, Release); tag.store(is.tag, Relaxed);")],
+            },
+            Mutant {
+                name: "store_without_fence",
+                breaks: "a_read_is_whole",
+                file: "manager/copies/read_cells.rs",
+                changes: &[("fence(Release);", "")],
+            },
+            Mutant {
+                name: "load_without_fence",
+                breaks: "a_read_is_whole",
+                file: "manager/copies/read_cells.rs",
+                changes: &[("fence(Acquire);", "")],
+            },
+            Mutant {
+                name: "stamp_not_loaded_again",
+                breaks: "a_read_is_whole",
+                file: "manager/copies/read_cells.rs",
+                changes: &[("(stamp.load(Relaxed) == epoch).then_some(", "true.then_some(")],
+            },
+        ],
+    },
+    Model {
         name: "fronts",
         files: &["manager/copies/front_count.rs", "sync/event.rs"],
         given: &[],

@@ -120,6 +120,12 @@ impl SlotCache {
                 return Some(FreeSlot { index: u64::from(index), slot, thread: self.thread.get() });
             }
         }
+        self.refill_and_pop()
+    }
+
+    #[cold]
+    #[inline(never)] // so that `pop` is short enough to be inlined
+    fn refill_and_pop(&self) -> Option<FreeSlot> {
         self.refill().ok().and_then(|()| self.pop())
     }
 

@@ -15,6 +15,7 @@ use crate::manager::config::{Config, Flush, WorkerMode};
 use crate::manager::copies::copies::StateCopies;
 use crate::manager::copies::copy_forward::CopyForward;
 use crate::manager::copies::device_copies::{DeviceCopies, DeviceDirty};
+use crate::manager::copies::read_cells::ReadCells;
 use crate::manager::core::applier::Applier;
 use crate::manager::core::back_reservation;
 use crate::manager::core::callback::{self, RetiredCallback};
@@ -121,8 +122,10 @@ impl Manager {
             .device
             .map(|device| DeviceCopies::new(device, config.label, fields.bytes, settings.max_copies))
             .transpose()?;
+        let cells = ReadCells::new(fields.bytes as usize, config.copies as usize)?;
         let history = config.history as usize;
-        let copies = StateCopies::new(Arc::clone(&fields), settings.max_copies, number, history, on_device)?;
+        let copies =
+            StateCopies::new(Arc::clone(&fields), settings.max_copies, number, cells, history, on_device)?;
         let parts = || -> Result<_> {
             // SAFETY: just created; retired below if this fails.
             let applier = applier(unsafe { copies.as_ref() }, initial, config, settings.max_copies, number)?;

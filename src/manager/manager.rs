@@ -139,7 +139,7 @@ impl<T> Manager<T> {
     }
 
     /// The first field.
-    fn first(&self) -> Field<'_> {
+    pub(crate) fn first(&self) -> Field<'_> {
         Field::of(&self.shared, 0, self.shared.fields.first())
     }
 

@@ -20,6 +20,7 @@ pub(crate) mod field_access;
 pub(crate) mod front;
 #[expect(clippy::module_inception, reason = "the noun of this module")]
 pub(crate) mod manager;
+pub(crate) mod read;
 pub(crate) mod region;
 pub(crate) mod shape;
 pub(crate) mod statistics;
@@ -33,6 +34,7 @@ pub use back::{Back, BackMode};
 pub use batch::{Batch, BatchField};
 pub use changes::Changes;
 pub use config::{Config, EXTRA_COPIES, Flush, MAX_HISTORY, Priority, WorkerMode};
+pub use copies::read_cells::ReadEpoch;
 pub use core::progress::{ManagerState, Ticket, TicketPoll};
 pub use field::FieldSpec;
 pub use field_access::{Field, FieldView};

@@ -78,6 +78,15 @@ type FrontChanges = unsafe extern "C" fn(
     count: *mut u64,
     complete: *mut bool,
 ) -> Status;
+type Read = unsafe extern "C" fn(
+    Manager,
+    field: u32,
+    byte_offset: u64,
+    dst: *mut c_void,
+    bytes: u64,
+    epoch: *mut u64,
+    tag: *mut u64,
+) -> Status;
 type Send = unsafe extern "C" fn(Sender, data: *const u8, bytes: u64, sent: *mut u64) -> Status;
 
 /// The library's functions, resolved once.
@@ -89,6 +98,7 @@ pub struct Api {
     pub enqueue: unsafe extern "C" fn(Manager, *const Update, u64) -> Status,
     pub synchronize: unsafe extern "C" fn(Manager, u64) -> Status,
     pub acquire_front: unsafe extern "C" fn(Manager, *mut Front) -> Status,
+    pub read: Read,
     pub front_changes: FrontChanges,
     pub lease_release: unsafe extern "C" fn(*mut c_void) -> Status,
     pub destroy: unsafe extern "C" fn(Manager) -> Status,
@@ -119,6 +129,7 @@ impl Api {
                 enqueue: *library.get(b"bb_manager_enqueue_update")?,
                 synchronize: *library.get(b"bb_manager_synchronize")?,
                 acquire_front: *library.get(b"bb_manager_acquire_front")?,
+                read: *library.get(b"bb_manager_read")?,
                 front_changes: *library.get(b"bb_front_changes")?,
                 lease_release: *library.get(b"bb_lease_release")?,
                 destroy: *library.get(b"bb_manager_destroy")?,

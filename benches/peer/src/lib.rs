@@ -1,6 +1,7 @@
 //! The interface of the manager's peers: the same C functions in separate libraries, so that they are not inlined into the
 //! harness, just as in a C program.
 
+pub mod small_state;
 pub mod update;
 pub mod worker;
 

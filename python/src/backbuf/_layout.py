@@ -116,6 +116,10 @@ class Layout:
         """Size in bytes."""
         return self.elements * self.itemsize
 
+    def within(self, state: Array) -> Array:
+        """The array in all bytes of a state."""
+        return state[self.byte_offset : self.byte_offset + self.nbytes].view(self.dtype).reshape(self.shape)
+
     @property
     def noun(self) -> str:
         """What error texts call it."""

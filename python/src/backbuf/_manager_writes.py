@@ -17,7 +17,8 @@ from ._batch import Batch, Task
 from ._feed import Feed
 from ._layout import Layout
 from ._library import lib, use_extension
-from ._manager_handle import ManagerHandle
+from ._manager_handle import ManagerHandle, read_field
+from ._memory import Array
 from ._owner import Unique
 from ._ring import SPSCReceiver
 
@@ -25,7 +26,7 @@ from ._ring import SPSCReceiver
 class Field(ArrayWrites, HotBase, Unique):
     """One array of a manager with fields, for writes: `m["qpos"][2:4] = values`, `m["qpos"].enqueue(values)`.
 
-    Reading is by fronts: `f["qpos"]`. It keeps its manager alive.
+    Reading is by fronts, `f["qpos"]`, or by a copy, `m["qpos"].read()`. It keeps its manager alive.
     """
 
     _copy_hint = "copy the state by m.snapshot()"
@@ -82,6 +83,15 @@ class Field(ArrayWrites, HotBase, Unique):
     def byte_offset(self) -> int:
         """Where the field begins in the state, in bytes: for native code that reads fronts."""
         return self._layout.byte_offset
+
+    def read(self, out: Array | None = None) -> Array:
+        """A copy of the field at the newest epoch, in `out` or in a new array; see `CBufferManager.read`.
+
+        >>> m = backbuf.CBufferManager(fields={"qpos": (2, "f8"), "step": ((), "u4")})
+        >>> m["qpos"].read()
+        array([0., 0.])
+        """
+        return read_field(self._holder(), self._layout, out)
 
     def __getitem__(self, index: Any) -> NoReturn:
         raise TypeError(f"a field cannot be read by index (writes are queued): use m.front()[{self.name!r}]")

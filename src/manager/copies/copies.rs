@@ -13,6 +13,7 @@ use crate::handle::lease::{self, Ending, LeaseId, Lessor, UsedLease};
 use crate::manager::copies::change_history::ChangeHistory;
 use crate::manager::copies::device_copies::DeviceCopies;
 use crate::manager::copies::front_count::{FrontCount, MAX_COPIES, Released};
+use crate::manager::copies::read_cells::{ReadCells, ReadEpoch};
 use crate::manager::field::FieldTable;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use crate::sync::event::Event;
@@ -105,6 +106,7 @@ pub(crate) struct StateCopies {
     bytes: usize,
     fields: Arc<FieldTable>,
     number: u64,
+    cells: ReadCells,
     changes: ChangeHistory,
     /// The copies on the manager's device, if it has one.
     on_device: Option<DeviceCopies>,
@@ -187,6 +189,7 @@ impl StateCopies {
         fields: Arc<FieldTable>,
         count: usize,
         number: u64,
+        cells: ReadCells,
         history: usize,
         on_device: Option<DeviceCopies>,
     ) -> Result<NonNull<StateCopies>> {
@@ -206,6 +209,7 @@ impl StateCopies {
             bytes,
             fields,
             number,
+            cells,
             changes: ChangeHistory::new(history, bytes)?,
             on_device,
             unfreed: AtomicU32::new(count as u32),
@@ -360,8 +364,46 @@ impl StateCopies {
         Ok((front, index % MAX_COPIES))
     }
 
+    /// Copies `length` bytes at `offset` of the newest epoch to `to`, and returns which that is.
+    ///
+    /// # Safety
+    /// `offset + length` lies within the state; `to` is writable for `length`, and no part of the state.
+    #[inline(always)]
+    pub(crate) unsafe fn read(&self, offset: usize, length: usize, to: *mut u8) -> ReadEpoch {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.cells.load(&self.fronts, offset, length, to) {
+                Some(read) => read,
+                None => self.read_otherwise(offset, length, to),
+            }
+        }
+    }
+
+    /// As [`StateCopies::read`], after the first attempt has failed: by further ones, or under a lease, which needs no slot since it
+    /// ends here. The next reads find the bytes in a cell.
+    #[cold]
+    #[inline(never)]
+    unsafe fn read_otherwise(&self, offset: usize, length: usize, to: *mut u8) -> ReadEpoch {
+        // SAFETY: the caller's promise.
+        if let Some(read) = unsafe { self.cells.load_again(&self.fronts, offset, length, to) } {
+            return read;
+        }
+        let index = self.fronts.acquire();
+        let copy = &self.copies[index % MAX_COPIES];
+        let data = copy.data.load(Relaxed).cast_const();
+        let read = ReadEpoch { epoch: copy.epoch.load(Relaxed), tag: copy.tag.load(Relaxed) };
+        // SAFETY: the caller's promise; the lease keeps the copy, unchanged, until it is released here, once.
+        unsafe {
+            data.add(offset).copy_to_nonoverlapping(to, length);
+            self.cells.store(index % MAX_COPIES, read, data);
+            release_front_lease((&raw const *self).cast_mut().cast(), index as u32);
+        }
+        read
+    }
+
     /// Makes `copy` the front of that epoch, with that tag. Requires the applier role.
     pub(crate) fn publish(&self, copy: usize, epoch: u64, tag: u64) {
+        self.cells.clear(copy);
         self.copies[copy].epoch.store(epoch, Relaxed);
         self.copies[copy].tag.store(tag, Relaxed);
         self.fronts.publish(copy);

@@ -9,3 +9,4 @@ pub(crate) mod dirty_bitmap;
 pub(crate) mod dirty_set;
 pub(crate) mod front_count;
 pub(crate) mod range_union;
+pub(crate) mod read_cells;

@@ -2,6 +2,7 @@
 
 mod probe;
 mod scenario;
+mod small_state;
 mod subject;
 
 use crate::figures::Figures;
@@ -81,6 +82,7 @@ impl<'a> Manager<'a> {
             "stream.8.starved" => run.starved(),
             "two_producers.64" => run.two_producers(),
             "front" => run.fronts(),
+            "read.64" => small_state::measure(self.bench),
             "memory.64m" => probe::memory(self.makers()),
             "viewers.3" => probe::viewers(self.bench.api.ok_or(NO_LIBRARY)?, self.bench.effort.row),
             "idle_cpu" => probe::idle(self.bench.api.ok_or(NO_LIBRARY)?, self.bench.effort.row),
