@@ -521,54 +521,81 @@ typedef struct waiting {
     bb_device *device;
     bb_dynamic *ring;
     bb_status status;
-    atomic_bool waits;
+    atomic_bool waits, may_go_on;
 } waiting;
 
-/* Runs inside of the call that waits for space: holds it until the device has ended, and somewhat longer. */
-static int32_t until_the_device_has_ended(void *user_data) {
+/* A full ring whose only frame does not complete: an update waits for space. */
+static void fill_ring(waiting *w, uint32_t flags, host_driver *d) {
+    bb_dynamic_slice slice;
+    bb_dynamic_config config;
+    *w = (waiting){.device = open_driver(flags, d)};
+    OK(bb_dynamic_config_init(&config));
+    config.size = 8, config.frames = 1, config.usage = BB_USAGE_COPY_SRC;
+    config.policy = BB_RING_BLOCK, config.timeout_ns = BB_SEC(HANG_SECONDS);
+    OK(bb_dynamic_create(w->device, &config, &w->ring));
+    OK(bb_dynamic_update(w->ring, "0123456", 8, &slice));
+    atomic_store(&d->held, true);
+    OK(bb_dynamic_end_frame(w->ring));
+}
+
+static void wait_for_space(waiting *w, int32_t (*check)(void *)) {
+    bb_dynamic_slice slice;
+    THREAD_OK(bb_set_wait_check(check, w, NULL));
+    w->status = bb_dynamic_update(w->ring, "0123456", 8, &slice);
+    THREAD_OK(bb_set_wait_check(NULL, NULL, NULL));
+}
+
+static void ended_while_a_call_waits(waiting *w, const host_driver *d) {
+    TEST_ASSERT_EQUAL_INT(BB_E_DEVICE_LOST, w->status);
+    TEST_ASSERT_EQUAL_INT(1, atomic_load(&d->drops));
+    OK(bb_dynamic_destroy(w->ring));
+}
+
+/* Runs inside of the call that waits for space. */
+static int32_t until_the_test_goes_on(void *user_data) {
     waiting *const w = user_data;
     atomic_store(&w->waits, true);
-    while (bb_device_wait_fence(w->device, 1, 0) == BB_E_TIMEOUT) {
-        nap();
-    }
-    for (int i = 0; i < 200; i++) {
+    while (!atomic_load(&w->may_go_on)) {
         nap();
     }
     return 0;
 }
 
-static void *wait_for_space(void *argument) {
-    waiting *const w = argument;
-    bb_dynamic_slice slice;
-    THREAD_OK(bb_set_wait_check(until_the_device_has_ended, w, NULL));
-    w->status = bb_dynamic_update(w->ring, "0123456", 8, &slice);
-    THREAD_OK(bb_set_wait_check(NULL, NULL, NULL));
+static void *wait_for_space_elsewhere(void *w) {
+    wait_for_space(w, until_the_test_goes_on);
     return NULL;
 }
 
-static void a_call_that_uses_mapped_bytes_does_not_keep_the_driver(void) {
+static void a_call_that_waits_for_space_does_not_keep_the_driver(void) {
     static host_driver d;
-    host_init(&d);
-    const bb_driver table = host_table(&d);
     static waiting w;
-    bb_dynamic_slice slice;
-    bb_dynamic_config config;
-    OK(bb_device_create_driver(0, NULL, &table, &w.device));
-    OK(bb_dynamic_config_init(&config));
-    config.size = 8, config.frames = 1, config.usage = BB_USAGE_COPY_SRC;
-    config.policy = BB_RING_BLOCK, config.timeout_ns = BB_SEC(HANG_SECONDS);
-    OK(bb_dynamic_create(w.device, &config, &w.ring));
-    OK(bb_dynamic_update(w.ring, "0123456", 8, &slice));
-    atomic_store(&d.held, true);
-    OK(bb_dynamic_end_frame(w.ring));
-    const pthread_t thread = start(wait_for_space, &w);
+    fill_ring(&w, 0, &d);
+    const pthread_t thread = start(wait_for_space_elsewhere, &w);
     EVENTUALLY(atomic_load(&w.waits));
-    OK(bb_device_destroy(w.device));
+    destroy(w.device, &d); /* the other thread is inside of its call until after this */
+    atomic_store(&w.may_go_on, true);
     join(thread);
-    TEST_ASSERT_EQUAL_INT(BB_E_DEVICE_LOST, w.status);
-    TEST_ASSERT_EQUAL_INT(1, atomic_load(&d.closes));
-    TEST_ASSERT_EQUAL_INT(1, atomic_load(&d.drops));
-    OK(bb_dynamic_destroy(w.ring));
+    ended_while_a_call_waits(&w, &d);
+}
+
+static int32_t destroy_the_device(void *user_data) {
+    waiting *const w = user_data;
+    if (!atomic_exchange(&w->waits, true)) {
+        THREAD_OK(bb_device_destroy(w->device));
+    }
+    return 0;
+}
+
+static void a_device_is_destroyed_inside_of_a_call_that_waits_for_space(void) {
+    for (uint32_t flags = 0; flags <= BB_DEVICE_HOST_DRIVEN; flags += BB_DEVICE_HOST_DRIVEN) {
+        static host_driver d;
+        static waiting w;
+        fill_ring(&w, flags, &d);
+        wait_for_space(&w, destroy_the_device);
+        TEST_ASSERT_TRUE(atomic_load(&w.waits));
+        TEST_ASSERT_EQUAL_INT(1, atomic_load(&d.closes));
+        ended_while_a_call_waits(&w, &d);
+    }
 }
 
 int main(void) {
@@ -589,6 +616,7 @@ int main(void) {
     RUN_TEST(a_config_names_the_device_of_a_manager);
     RUN_TEST(a_failure_of_any_call_of_a_publish_loses_nothing);
     RUN_TEST(a_failure_while_a_manager_is_made_leaves_nothing);
-    RUN_TEST(a_call_that_uses_mapped_bytes_does_not_keep_the_driver);
+    RUN_TEST(a_call_that_waits_for_space_does_not_keep_the_driver);
+    RUN_TEST(a_device_is_destroyed_inside_of_a_call_that_waits_for_space);
     return UNITY_END();
 }

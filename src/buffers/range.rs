@@ -84,9 +84,9 @@ impl BufferInner {
 
 impl<'a> RawRange<'a> {
     fn open(buffer: &'a BufferInner, offset: u64, size: Option<u64>, writable: bool) -> Result<RawRange<'a>> {
-        buffer.device.borrow_mapped()?;
-        let opened = buffer.open_range(offset, size, writable);
-        let (data, bytes, number) = opened.inspect_err(|_| buffer.device.return_mapped())?;
+        let mapped = buffer.device.use_mapped()?;
+        let (data, bytes, number) = buffer.open_range(offset, size, writable)?;
+        mapped.hold();
         Ok(RawRange { buffer, data, bytes, number })
     }
 }

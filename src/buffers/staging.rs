@@ -37,7 +37,7 @@ impl StagingBuffer {
             return Err(Error::beyond("offset + data", end, self.size, "bytes of the staging buffer"));
         }
         let inner = self.inner();
-        inner.device.borrow_mapped()?;
+        let _mapped = inner.device.use_mapped()?;
         // SeqCst, before the state of the mapping is read: an upload, which ends the mapping under the same lock, either sees
         // this writer or is seen by it.
         self.writers.fetch_add(1, SeqCst);
@@ -46,7 +46,6 @@ impl StagingBuffer {
             unsafe { bytes.add(offset as usize).copy_from_nonoverlapping(data.as_ptr(), data.len()) };
         });
         self.writers.fetch_sub(1, Release);
-        inner.device.return_mapped();
         written
     }
 

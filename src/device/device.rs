@@ -3,6 +3,7 @@
 use crate::alloc::{Arc, try_arc};
 use crate::device::call::OwnedDriver;
 use crate::device::driver::{DeviceInfo, Driver, Fence, Foreign, Native, Renderer};
+use crate::device::lifecycle::MappedUse;
 use crate::device::owner::DeviceShared;
 use crate::device::timeline::Completion;
 use crate::device::tracker::{DeviceStatistics, TrackedBuffer};
@@ -309,11 +310,13 @@ impl Device {
         Ok(())
     }
 
-    /// Keeps the memory of mapped buffers until [`Device::return_mapped`], also beyond the end of the device.
-    pub(crate) fn borrow_mapped(&self) -> Result<()> {
-        self.shared().lifecycle().borrow_mapped()
+    /// Keeps the memory of mapped buffers, also beyond the end of the device, until the result is dropped. The caller neither waits
+    /// nor calls the program before.
+    pub(crate) fn use_mapped(&self) -> Result<MappedUse<'_>> {
+        self.shared().lifecycle().use_mapped()
     }
 
+    /// Ends what [`MappedUse::hold`] began.
     pub(crate) fn return_mapped(&self) {
         self.shared().lifecycle().return_mapped();
     }

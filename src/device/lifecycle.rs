@@ -1,4 +1,8 @@
-//! Lifecycle of a device: alive, lost or ended, and the events that its threads wait on.
+//! Lifecycle of a device: alive, lost or ended, the uses of its mapped bytes, and the events that its threads wait on.
+//!
+//! Mapped bytes are the driver's, and an ending device drops its driver. Two things keep it from that. A [`MappedUse`] is a section of
+//! a library call that copies such bytes: it ends by itself, and the end of the device waits for it. A range is held by the program
+//! for as long as it likes: the end does not wait for it, and the driver is kept for ever.
 
 use std::any::Any;
 use std::fmt;
@@ -12,12 +16,9 @@ use crate::sync::event::Event;
 use crate::sync::wait_check::Stop;
 use crate::sys::clock::{Deadline, Timeout};
 
-/// How long an ending device waits for calls of other threads to return mapped bytes. Long enough for a thread that is not running
-/// to get its turn; a borrow that its caller keeps must not hold up the end of the device.
-const RETURN_TIMEOUT: Timeout = Timeout::nanos(1_000_000_000);
-
-/// What [`Lifecycle::keep_mapped`] adds to the number of borrows: it is never returned.
-const NEVER_RETURNED: u64 = 1 << 32;
+/// The watchdog of [`Lifecycle::stays_mapped`]: a use of mapped bytes neither waits nor calls the program, so it ends as soon as its
+/// thread runs.
+const USE_TIMEOUT: Timeout = Timeout::nanos(30_000_000_000);
 
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
@@ -34,8 +35,31 @@ pub(crate) struct Lifecycle {
     ended: AtomicBool,
     /// The driver has been dropped.
     driver_gone: AtomicBool,
-    /// How many borrows of mapped bytes there are. While there are any, an ending device keeps its driver.
-    mapped_borrows: AtomicU64,
+    /// How many [`MappedUse`]s there are.
+    mapped_uses: AtomicU64,
+    /// How many ranges of mapped bytes the program holds.
+    mapped_ranges: AtomicU64,
+}
+
+/// A use of mapped bytes by a library call, which neither waits nor calls the program before it drops this.
+#[derive(Debug)]
+pub(crate) struct MappedUse<'a>(&'a Lifecycle);
+
+impl MappedUse<'_> {
+    /// Counts a range that the program holds from now on, until [`Lifecycle::return_mapped`].
+    pub(crate) fn hold(self) {
+        self.0.hold_mapped();
+    }
+}
+
+impl Drop for MappedUse<'_> {
+    fn drop(&mut self) {
+        // SeqCst: as in `use_mapped`, this thread sees `ended`, or the owner thread sees the new count.
+        self.0.mapped_uses.fetch_sub(1, SeqCst);
+        if self.0.has_ended() {
+            self.0.work.signal();
+        }
+    }
 }
 
 impl Lifecycle {
@@ -48,7 +72,8 @@ impl Lifecycle {
             loss: OnceLock::new(),
             ended: AtomicBool::new(false),
             driver_gone: AtomicBool::new(false),
-            mapped_borrows: AtomicU64::new(0),
+            mapped_uses: AtomicU64::new(0),
+            mapped_ranges: AtomicU64::new(0),
         }
     }
 
@@ -108,12 +133,13 @@ impl Lifecycle {
 
     /// Whether the device was destroyed, or ended with its owner thread.
     pub(crate) fn has_ended(&self) -> bool {
-        self.ended.load(Acquire)
+        // SeqCst: see `use_mapped`.
+        self.ended.load(SeqCst)
     }
 
     /// Stops the device: no call begins any more.
     pub(crate) fn end(&self) {
-        // SeqCst: see `borrow_mapped`.
+        // SeqCst: see `use_mapped`.
         self.ended.store(true, SeqCst);
     }
 
@@ -127,43 +153,33 @@ impl Lifecycle {
         self.wake_all();
     }
 
-    /// Keeps the memory of mapped buffers until [`Lifecycle::return_mapped`], also beyond the end of the device.
-    pub(crate) fn borrow_mapped(&self) -> Result<()> {
-        self.mapped_borrows.fetch_add(1, SeqCst);
-        // SeqCst, here and in `end` and `stays_borrowed`: the owner thread stores `ended`, then reads the count; this thread
-        // adds to the count, then reads `ended`. At least one of the two sees the other.
-        if self.ended.load(SeqCst) || self.check_alive().is_err() {
-            self.return_mapped();
-            self.check_alive()?;
-        }
-        Ok(())
+    /// Keeps the memory of mapped buffers, also beyond the end of the device, until the result is dropped. Fails if the device is not
+    /// alive.
+    pub(crate) fn use_mapped(&self) -> Result<MappedUse<'_>> {
+        self.mapped_uses.fetch_add(1, SeqCst);
+        let mapped = MappedUse(self);
+        // SeqCst, here and in `has_ended`, `end` and `stays_mapped`: the owner thread stores `ended`, then reads the count; this
+        // thread adds to the count, then reads `ended`. At least one of the two sees the other.
+        self.check_alive()?;
+        Ok(mapped)
     }
 
-    /// Keeps the memory of mapped buffers for ever: pointers to it may still be in use.
-    pub(crate) fn keep_mapped(&self) {
-        self.mapped_borrows.fetch_add(NEVER_RETURNED, SeqCst);
+    /// Keeps the memory of mapped buffers until [`Lifecycle::return_mapped`]: pointers to it are in use.
+    pub(crate) fn hold_mapped(&self) {
+        self.mapped_ranges.fetch_add(1, Relaxed);
     }
 
+    /// The program no longer holds a range.
     pub(crate) fn return_mapped(&self) {
-        // SeqCst: as in `borrow_mapped`, this thread sees `ended`, or the owner thread sees the new count.
-        self.mapped_borrows.fetch_sub(1, SeqCst);
-        if self.ended.load(SeqCst) {
-            self.work.signal();
-        }
+        // Release: the accesses through the range are over when `stays_mapped` sees the count.
+        self.mapped_ranges.fetch_sub(1, Release);
     }
 
-    /// Whether mapped bytes stay borrowed beyond the end of the device. Calls that borrow them while they copy or wait for the
-    /// device return them soon, since the device has ended; `work` runs while they do. A longer borrow is its caller's.
-    pub(crate) fn stays_borrowed(&self, mut work: impl FnMut()) -> bool {
-        let known = || {
-            work();
-            match self.mapped_borrows.load(SeqCst) {
-                0 => Some(false),
-                1..NEVER_RETURNED => None,
-                NEVER_RETURNED.. => Some(true),
-            }
-        };
-        self.work.wait_through(Deadline::after(RETURN_TIMEOUT), known).unwrap_or(true)
+    /// Whether the program holds mapped bytes of the device, which has ended. Waits for the uses by calls, which may become ranges.
+    pub(crate) fn stays_mapped(&self) -> bool {
+        let unused = || (self.mapped_uses.load(SeqCst) == 0).then_some(());
+        let waited = self.work.wait_through(Deadline::after(USE_TIMEOUT), unused);
+        waited.is_err() || self.mapped_ranges.load(Acquire) != 0
     }
 
     /// The error of a wait that ended without its condition: the state of the device first, then `stop`.

@@ -304,7 +304,7 @@ impl DeviceShared {
         lifecycle.lose(Error::text(Status::DeviceLost, reason), format_args!("its owner thread has ended"));
         if self.driver.tracker.is_any_mapped() {
             // C and Python code may still use pointers to mapped bytes.
-            lifecycle.keep_mapped();
+            lifecycle.hold_mapped();
         }
         self.finish();
     }
@@ -318,11 +318,9 @@ impl DeviceShared {
         // SAFETY: this is the owner thread, outside of a driver call.
         let take = || unsafe { self.driver.take() };
         lifecycle.wake_all();
-        if lifecycle.stays_borrowed(|| while self.run_one() {}) {
-            self.log(
-                Level::Warn,
-                format_args!("destroyed while mapped ranges are borrowed: its driver is kept for ever"),
-            );
+        if lifecycle.stays_mapped() {
+            let text = "destroyed while the program holds mapped ranges: its driver is kept for ever";
+            self.log(Level::Warn, format_args!("{text}"));
             take().into_iter().for_each(keep);
         }
         let _ = self.driver.with_driver(|driver| {

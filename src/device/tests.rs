@@ -138,6 +138,51 @@ fn the_driver_is_dropped_with_its_device() {
 }
 
 #[test]
+fn the_end_of_a_device_waits_for_uses_of_mapped_bytes_and_not_for_ranges() {
+    let faults = Faults::new().unwrap();
+    // The thread that uses mapped bytes sets `over`, and holds a range or not, after the device has ended.
+    for holds in [false, true] {
+        let device = host(&faults, true);
+        let (lifecycle, over) = (device.shared().lifecycle(), AtomicBool::new(false));
+        let used = lifecycle.use_mapped().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !lifecycle.has_ended() {
+                    std::thread::yield_now();
+                }
+                over.store(true, SeqCst);
+                if holds { used.hold() } else { drop(used) }
+            });
+            lifecycle.end();
+            assert_eq!(lifecycle.stays_mapped(), holds);
+            assert!(over.load(SeqCst));
+        });
+        assert_eq!(lifecycle.use_mapped().unwrap_err().status(), Status::DeviceLost);
+        assert_eq!(lifecycle.stays_mapped(), holds);
+        if holds {
+            lifecycle.return_mapped();
+        }
+    }
+}
+
+#[test]
+fn a_driver_is_kept_for_a_range_that_the_program_holds() {
+    for (host_driven, holds) in [(false, false), (false, true), (true, false), (true, true)] {
+        let faults = Faults::new().unwrap();
+        let device = host(&faults, host_driven);
+        let used = device.use_mapped().unwrap();
+        if holds {
+            used.hold()
+        } else {
+            drop(used)
+        }
+        device.destroy().unwrap();
+        // The driver keeps a clone.
+        assert_eq!(Arc::downgrade(&faults.0).strong_count(), if holds { 2 } else { 1 });
+    }
+}
+
+#[test]
 fn a_host_device_has_no_renderer() {
     assert!(host(&Faults::new().unwrap(), false).renderer().is_none());
 }

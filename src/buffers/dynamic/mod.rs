@@ -66,14 +66,15 @@ impl DynamicBuffer {
     /// Begins an update: room for `bytes` bytes of this frame, aligned as the usage requires. They hold leftovers of earlier
     /// frames. An update larger than the ring gets a buffer of its own until the device has finished the frame.
     pub fn begin_update(&self, bytes: u64) -> Result<DynamicSlice<'_>> {
-        self.ring.device.borrow_mapped()?;
-        match self.ring.begin(bytes) {
-            Ok(slice) => Ok(DynamicSlice { ring: &self.ring, slice }),
+        let slice = self.ring.begin(bytes)?;
+        match self.ring.device.use_mapped() {
+            Ok(mapped) => mapped.hold(),
             Err(error) => {
-                self.ring.device.return_mapped();
-                Err(error)
+                self.ring.finish(slice.native(), slice.offset, slice.frame)?;
+                return Err(error);
             }
         }
+        Ok(DynamicSlice { ring: &self.ring, slice })
     }
 
     /// Copies finished updates to the device, and makes the draws of this thread's context wait for them. For draws of the

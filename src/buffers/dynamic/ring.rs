@@ -132,30 +132,25 @@ impl DynamicRing {
 
     /// A whole update. A small one that finds room is written under one lock.
     pub(crate) fn update(&self, data: &[u8]) -> Result<RawSlice> {
-        self.device.lost().map_or(Ok(()), Err)?;
-        self.device.borrow_mapped()?;
-        let result = self.write(data);
-        self.device.return_mapped();
-        result
-    }
-
-    /// [`DynamicRing::update`], while the device is held.
-    fn write(&self, data: &[u8]) -> Result<RawSlice> {
         let bytes = data.len() as u64;
         if data.len() <= SMALL {
+            let _mapped = self.device.use_mapped()?;
             let mut state = self.state.lock();
             if let Some(slice) = state.claim(bytes, self.align)? {
-                // SAFETY: the room belongs to this update, and the device is held.
+                // SAFETY: the room belongs to this update, and its memory stays while it is in use.
                 unsafe { slice.data().copy_from_nonoverlapping(data.as_ptr(), data.len()) };
                 state.finish(slice.native(), slice.offset);
                 return Ok(slice);
             }
         }
+        // This may wait for room, and so it uses no mapped bytes: the end of the device does not wait for it.
         let slice = self.begin(bytes)?;
-        // SAFETY: as above.
-        unsafe { slice.data().copy_from_nonoverlapping(data.as_ptr(), data.len()) };
+        let written = self.device.use_mapped().map(|_mapped| {
+            // SAFETY: as above.
+            unsafe { slice.data().copy_from_nonoverlapping(data.as_ptr(), data.len()) };
+        });
         self.finish(slice.native(), slice.offset, slice.frame)?;
-        Ok(slice)
+        written.map(|()| slice)
     }
 
     /// Room for an update of this frame, by the policy.
@@ -286,7 +281,8 @@ impl DynamicRing {
         if frame == state.frame {
             return Ok(state);
         }
-        Err(Error::value(Status::Stale, "slice.frame", frame, "has ended; begin an update of this frame"))
+        let reason = "has ended, or is of another dynamic buffer; begin an update of this frame";
+        Err(Error::value(Status::Stale, "slice.frame", frame, reason))
     }
 
     /// The storage of an update. Fails unless its frame is the current one.
