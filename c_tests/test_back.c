@@ -317,6 +317,59 @@ static void a_back_that_has_ended_is_neither_leased_nor_replaced(void) {
     OK(bb_manager_destroy(m));
 }
 
+/* Every call that takes a reservation refuses this one; nothing ends, and no output is written. */
+static void refused_back(bb_status want, bb_manager *m, bb_back back, const char *part, UNITY_LINE_TYPE line) {
+    const bb_back before = back;
+    const bb_back_field_view none = {0};
+    bb_back_field_view view = {0};
+    bb_lease *lease = NULL;
+    const bb_status found[] = {bb_manager_lease_back(m, &back, &lease), bb_manager_replace_back(m, &back, &back),
+                               bb_manager_back_field(m, &back, "state", &view), bb_manager_commit_back(m, &back, 1),
+                               bb_manager_cancel_back(m, &back)};
+    expect_message(part, line);
+    for (size_t i = 0; i < LENGTH(found); i++) {
+        UNITY_TEST_ASSERT_EQUAL_INT(want, found[i], line, "the number of the call is not said");
+    }
+    CHECK(lease == NULL);
+    TEST_ASSERT_EQUAL_MEMORY(&none, &view, sizeof view);
+    TEST_ASSERT_EQUAL_MEMORY(&before, &back, sizeof back);
+}
+
+static void a_back_of_another_manager_is_refused(void) {
+    bb_manager *const m = make_u32(COUNT, NULL), *const other = make_u32(COUNT, NULL);
+    const bb_back back = reserve(m, BB_BACK_KEEP), back_of_other = reserve(other, BB_BACK_KEEP);
+    CHECK(back.token != back_of_other.token);
+    refused_back(BB_E_STATE, m, back_of_other, "not reserved", __LINE__);
+    refused_back(BB_E_STATE, other, back, "not reserved", __LINE__);
+    ((uint32_t *)back.data)[5] = 6;
+    OK(bb_manager_commit_back(m, &back, 1));
+    OK(bb_manager_cancel_back(other, &back_of_other));
+    OK(bb_manager_synchronize(m, BB_FOREVER));
+    TEST_ASSERT_EQUAL_UINT32(6, get_u32(m, 5));
+    OK(bb_manager_destroy(m));
+    OK(bb_manager_destroy(other));
+}
+
+static void a_back_that_was_changed_is_refused_by_name(void) {
+    bb_manager *const m = make_u32(COUNT, NULL);
+    bb_back back = reserve(m, BB_BACK_KEEP), changed = back;
+    bb_lease *lease = NULL;
+    changed.data = NULL;
+    refused_back(BB_E_ARGUMENT, m, changed, "back.data", __LINE__);
+    changed = back, changed.front = back.data;
+    refused_back(BB_E_ARGUMENT, m, changed, "back.front", __LINE__);
+    changed = back, changed.bytes = UINT64_MAX;
+    refused_back(BB_E_ARGUMENT, m, changed, "back.bytes = 18446744073709551615", __LINE__);
+    changed = back;
+    OK(bb_manager_lease_back(m, &back, &lease));
+    OK(bb_manager_replace_back(m, &back, &back));
+    refused_back(BB_E_ARGUMENT, m, changed, "back.data", __LINE__); /* that of the memory before */
+    OK(bb_lease_release(lease));
+    OK(bb_manager_cancel_back(m, &back));
+    refused_back(BB_E_STATE, m, back, "not reserved", __LINE__);
+    OK(bb_manager_destroy(m));
+}
+
 typedef struct waiter {
     bb_manager *m;
     bb_status status;
@@ -366,6 +419,8 @@ int main(void) {
     RUN_TEST(a_lease_of_the_back_blocks_no_call);
     RUN_TEST(a_replaced_back_is_out_of_reach);
     RUN_TEST(a_back_that_has_ended_is_neither_leased_nor_replaced);
+    RUN_TEST(a_back_of_another_manager_is_refused);
+    RUN_TEST(a_back_that_was_changed_is_refused_by_name);
     RUN_TEST(destroy_ends_a_wait_for_the_back);
     return UNITY_END();
 }

@@ -272,6 +272,13 @@ static void updates_belong_to_their_frame(void) {
     memcpy(slice.data, "hello", 5);
     OK(bb_dynamic_end_update(dynamic, &slice));
     EXPECT(BB_E_STATE, bb_dynamic_end_update(dynamic, &slice));
+    bb_dynamic *another = NULL; /* its updates may have the same buffer and offset, on another device */
+    OK(bb_dynamic_create(buffer_device(), &config, &another));
+    OK(bb_dynamic_update(another, "other", 5, &other));
+    CHECK(other.frame != slice.frame);
+    EXPECT(BB_E_STALE, bb_dynamic_end_update(dynamic, &other));
+    EXPECT(BB_E_STALE, bb_encoder_copy_update(encoder, dynamic, &other, target, 3));
+    OK(bb_dynamic_destroy(another));
     OK(bb_dynamic_flush(dynamic));
     OK(bb_encoder_copy_update(encoder, dynamic, &slice, target, 3));
     other = slice, other.buffer ^= 1u << 20;

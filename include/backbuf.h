@@ -1677,8 +1677,8 @@ typedef struct {
     void *user_data;
     /**
      * Releases `user_data` when the device has ended, after `close`, on the owner thread; may be NULL. Not called if the
-     * device could not be created: `user_data` then stays the caller's. Nor is it called, as `close`, if a program still
-     * holds a mapped range one second after the end of the device: that memory then stays for ever.
+     * device could not be created: `user_data` then stays the caller's. Neither it nor `close` is called if the program
+     * holds a mapped range of the device when it ends (in Rust): that memory then stays for ever.
      */
     bb_drop_fn drop;
     /**
@@ -1938,7 +1938,7 @@ typedef struct {
      */
     uint64_t offset;
     /**
-     * The frame.
+     * The frame: a number that no other frame of any dynamic buffer has.
      */
     uint64_t frame;
 } bb_dynamic_slice;
@@ -3674,8 +3674,8 @@ BB_API BB_MUST_USE bb_status bb_manager_reserve_back(bb_manager *m, uint32_t fla
  * @param m the manager
  * @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
  * @param lease the handle is written here; `bb_lease_release()` ends it
- * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_LIMIT (too many leases),
- *         BB_E_OUT_OF_MEMORY, or a handle status
+ * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_ARGUMENT (`back` was changed),
+ *         BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle status
  * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread, not only the one that reserved it
  */
@@ -3688,21 +3688,22 @@ BB_API BB_MUST_USE bb_status bb_manager_lease_back(bb_manager *m, const bb_back 
  * @param m the manager
  * @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
  * @param replaced the same reservation in its new memory is written here; may be `back` itself
- * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_OUT_OF_MEMORY, or a handle status
+ * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_ARGUMENT (`back` was changed),
+ *         BB_E_OUT_OF_MEMORY, or a handle status
  * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread, not only the one that reserved it
  */
 BB_API BB_MUST_USE bb_status bb_manager_replace_back(bb_manager *m, const bb_back *back, bb_back *replaced);
 
 /**
- * Commits the reserved back copy: the next synchronize publishes it. Every result but BB_E_STATE ends the
- * reservation. After BB_E_CLOSED or BB_E_STALE nothing is published, and the memory must not be used any more.
+ * Commits the reserved back copy: the next synchronize publishes it. Every result but BB_E_STATE and BB_E_ARGUMENT ends
+ * the reservation. After BB_E_CLOSED or BB_E_STALE nothing is published, and the memory must not be used any more.
  *
  * @param m the manager
  * @param back as `bb_manager_reserve_back()` wrote it
  * @param tag a number of the caller, such as a step; it is returned with the front
- * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_CLOSED, BB_E_POISONED, or a handle
- *         status
+ * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_ARGUMENT (`back` was changed),
+ *         BB_E_CLOSED, BB_E_POISONED, or a handle status
  * @realtime may block, may make a system call, no allocation
  * @threadsafety safe to call from any thread, not only the one that reserved it
  */
@@ -3714,8 +3715,8 @@ BB_API bb_status bb_manager_commit_back(bb_manager *m, const bb_back *back, uint
  *
  * @param m the manager
  * @param back as `bb_manager_reserve_back()` wrote it
- * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_CLOSED, BB_E_POISONED, or a handle
- *         status
+ * @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_ARGUMENT (`back` was changed),
+ *         BB_E_CLOSED, BB_E_POISONED, or a handle status
  * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread, not only the one that reserved it
  */
@@ -4435,8 +4436,9 @@ BB_API bb_status bb_encoder_write(bb_encoder *encoder, bb_device_buffer *to, uin
  * @param slice an update of the current frame
  * @param to the device buffer, or a `bb_buffer` with `BB_USAGE_COPY_DST`
  * @param offset offset in the device buffer
- * @return BB_OK, BB_E_STALE (the update's frame has ended), BB_E_RANGE, BB_E_ARGUMENT (usage, another device),
- *         BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses it), or a handle status
+ * @return BB_OK, BB_E_STALE (the update's frame has ended, or it is of another dynamic buffer), BB_E_RANGE,
+ *         BB_E_ARGUMENT (usage, another device, or `slice` was changed), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread
+ *         uses it), or a handle status
  * @realtime may block, may make a system call, may allocate
  * @threadsafety one thread at a time
  */
@@ -4813,7 +4815,8 @@ BB_API BB_MUST_USE bb_status bb_dynamic_begin_update(bb_dynamic *dynamic, uint64
  *
  * @param dynamic the dynamic buffer
  * @param slice the update
- * @return BB_OK, BB_E_STALE (its frame has ended), BB_E_STATE (it has been ended before), or a handle status
+ * @return BB_OK, BB_E_STALE (its frame has ended, or it is of another dynamic buffer), BB_E_STATE (it has been ended
+ *         before), or a handle status
  * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_dynamic_end_update(bb_dynamic *dynamic, const bb_dynamic_slice *slice);
@@ -6053,8 +6056,8 @@ BB_API bb_status bb_front_field(const bb_front *front, const char *name, bb_fiel
  * @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
  * @param name the field's name
  * @param view output
- * @return BB_OK, BB_E_NULL, BB_E_NO_NAME (no such field), BB_E_ARGUMENT (not UTF-8), BB_E_STATE (not reserved, or
- *         committed or cancelled before), or a handle status
+ * @return BB_OK, BB_E_NULL, BB_E_NO_NAME (no such field), BB_E_ARGUMENT (a name that is not UTF-8, or `back` was
+ *         changed), BB_E_STATE (not reserved, or committed or cancelled before), or a handle status
  * @realtime wait-free, no system call, no allocation
  * @threadsafety safe to call from any thread, not only the one that reserved it
  */

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use crate::error::{Error, Status};
+use crate::error::{Error, Result, Status};
 use crate::ffi::guard::on;
 use crate::ffi::handle::{bb_lease, bb_manager};
 use crate::ffi::status::bb_status;
@@ -87,6 +87,24 @@ impl From<RawBack> for bb_back {
     }
 }
 
+/// The current reservation of a manager, if that is what the caller has passed, unchanged.
+///
+/// # Safety
+/// NULL, or a back.
+pub(super) unsafe fn reserved(m: &Manager, back: *const bb_back) -> Result<RawBack> {
+    // SAFETY: promised by the caller.
+    let back = unsafe { input::required(back, "back") }?;
+    let back = RawBack {
+        data: back.data.cast(),
+        front: back.front.cast(),
+        bytes: back.bytes,
+        epoch: back.epoch,
+        token: back.token,
+    };
+    m.shared.check_back(&back)?;
+    Ok(back)
+}
+
 /// Leases the memory of the reserved back copy: it stays mapped until the lease is released, even after the commit
 /// and after the manager is destroyed. For bindings of languages that may keep views of it.
 ///
@@ -96,8 +114,8 @@ impl From<RawBack> for bb_back {
 /// @param m the manager
 /// @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
 /// @param lease the handle is written here; `bb_lease_release()` ends it
-/// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_LIMIT (too many leases),
-///         BB_E_OUT_OF_MEMORY, or a handle status
+/// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_ARGUMENT (`back` was changed),
+///         BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle status
 /// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread, not only the one that reserved it
 #[must_use]
@@ -109,7 +127,7 @@ pub unsafe extern "C" fn bb_manager_lease_back(
 ) -> bb_status {
     on("bb_manager_lease_back", m, |own: &Manager| {
         // SAFETY: the header requires what `bb_manager_reserve_back` wrote, and memory for a handle.
-        let (back, out) = unsafe { (input::required(back, "back")?, input::output(lease, "lease")?) };
+        let (back, out) = unsafe { (reserved(own, back)?, input::output(lease, "lease")?) };
         out.set(handle::of_lease(own.shared.lease_back(back.token)?, m as u64) as *mut bb_lease)
     })
 }
@@ -120,7 +138,8 @@ pub unsafe extern "C" fn bb_manager_lease_back(
 /// @param m the manager
 /// @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
 /// @param replaced the same reservation in its new memory is written here; may be `back` itself
-/// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_OUT_OF_MEMORY, or a handle status
+/// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_ARGUMENT (`back` was changed),
+///         BB_E_OUT_OF_MEMORY, or a handle status
 /// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread, not only the one that reserved it
 #[must_use]
@@ -132,20 +151,19 @@ pub unsafe extern "C" fn bb_manager_replace_back(
 ) -> bb_status {
     on("bb_manager_replace_back", m, |m: &Manager| {
         // SAFETY: the header requires what `bb_manager_reserve_back` wrote, and memory for a back.
-        let (token, out) =
-            unsafe { (input::required(back, "back")?.token, input::output(replaced, "replaced")?) };
-        out.set(m.shared.replace_back(token)?.into())
+        let (back, out) = unsafe { (reserved(m, back)?, input::output(replaced, "replaced")?) };
+        out.set(m.shared.replace_back(back.token)?.into())
     })
 }
 
-/// Commits the reserved back copy: the next synchronize publishes it. Every result but BB_E_STATE ends the
-/// reservation. After BB_E_CLOSED or BB_E_STALE nothing is published, and the memory must not be used any more.
+/// Commits the reserved back copy: the next synchronize publishes it. Every result but BB_E_STATE and BB_E_ARGUMENT ends
+/// the reservation. After BB_E_CLOSED or BB_E_STALE nothing is published, and the memory must not be used any more.
 ///
 /// @param m the manager
 /// @param back as `bb_manager_reserve_back()` wrote it
 /// @param tag a number of the caller, such as a step; it is returned with the front
-/// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_CLOSED, BB_E_POISONED, or a handle
-///         status
+/// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_ARGUMENT (`back` was changed),
+///         BB_E_CLOSED, BB_E_POISONED, or a handle status
 /// @realtime may block, may make a system call, no allocation
 /// @threadsafety safe to call from any thread, not only the one that reserved it
 #[unsafe(no_mangle)]
@@ -156,7 +174,7 @@ pub unsafe extern "C" fn bb_manager_commit_back(
 ) -> bb_status {
     let status = on("bb_manager_commit_back", m, |m: &Manager| {
         // SAFETY: the header requires what `bb_manager_reserve_back` wrote.
-        m.shared.commit_back(unsafe { input::required(back, "back") }?.token, tag)
+        m.shared.commit_back(unsafe { reserved(m, back) }?.token, tag)
     });
     // SAFETY: as above.
     unsafe { ended(status, back) }
@@ -179,15 +197,15 @@ unsafe fn ended(status: bb_status, back: *const bb_back) -> bb_status {
 ///
 /// @param m the manager
 /// @param back as `bb_manager_reserve_back()` wrote it
-/// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_CLOSED, BB_E_POISONED, or a handle
-///         status
+/// @return BB_OK, BB_E_STATE (not reserved, or committed or cancelled before), BB_E_ARGUMENT (`back` was changed),
+///         BB_E_CLOSED, BB_E_POISONED, or a handle status
 /// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread, not only the one that reserved it
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_cancel_back(m: *mut bb_manager, back: *const bb_back) -> bb_status {
     let status = on("bb_manager_cancel_back", m, |m: &Manager| {
         // SAFETY: the header requires what `bb_manager_reserve_back` wrote.
-        m.shared.cancel_back(unsafe { input::required(back, "back") }?.token)
+        m.shared.cancel_back(unsafe { reserved(m, back) }?.token)
     });
     // SAFETY: as above.
     unsafe { ended(status, back) }

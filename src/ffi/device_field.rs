@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use crate::device::driver::DeviceKind;
 use crate::error::{Error, Result, Status};
-use crate::ffi::field::{axes, copies_of, pinned};
+use crate::ffi::field::{RawArray, write_view};
 use crate::ffi::front::{bb_device_front, bb_gl_front};
 use crate::ffi::guard::guard;
 use crate::ffi::input;
@@ -74,23 +74,14 @@ pub unsafe extern "C" fn bb_gl_front_field(
 ) -> bb_status {
     // SAFETY: the header requires a front, a name, and memory for a view.
     guard("bb_gl_front_field", || unsafe {
-        let lease = pinned(input::required(front, "front")?.lease)?;
-        let (name, out) = (input::required_name(name, "name")?, input::output(view, "view")?);
-        let (on_device, copy) = device_copies_of(&lease)?;
-        if on_device.device().info().kind != DeviceKind::Gl {
-            return Err(Error::param(Status::Argument, "front.lease", "is not of an OpenGL front"));
-        }
-        let field = copies_of(&lease)?.0.fields().named(name)?;
-        let (shape, strides) = axes(&field.shape);
-        out.set(bb_gl_field_view {
-            buffer: on_device.published(copy).native.0 as u32,
-            dtype: field.shape.dtype.code(),
-            offset: field.offset,
-            bytes: field.shape.bytes,
-            ndim: field.shape.ndim as u32,
-            reserved: 0,
-            shape,
-            strides,
+        write_view(input::required(front, "front")?.lease, name, view, |(copies, copy), lease, field| {
+            let on_device = device_copies_of(copies, lease)?;
+            if on_device.device().info().kind != DeviceKind::Gl {
+                return Err(Error::param(Status::Argument, "front.lease", "is not of an OpenGL front"));
+            }
+            let (buffer, offset) = (on_device.published(copy).native.0 as u32, field.offset);
+            let RawArray { bytes, dtype, ndim, shape, strides } = RawArray::of(field);
+            Ok(bb_gl_field_view { buffer, dtype, offset, bytes, ndim, reserved: 0, shape, strides })
         })
     })
 }
@@ -113,31 +104,19 @@ pub unsafe extern "C" fn bb_device_front_field(
 ) -> bb_status {
     // SAFETY: the header requires a front, a name, and memory for a view.
     guard("bb_device_front_field", || unsafe {
-        let lease = pinned(input::required(front, "front")?.lease)?;
-        let (name, out) = (input::required_name(name, "name")?, input::output(view, "view")?);
-        let (on_device, copy) = device_copies_of(&lease)?;
-        let field = copies_of(&lease)?.0.fields().named(name)?;
-        let (shape, strides) = axes(&field.shape);
-        out.set(bb_device_field_view {
-            native: on_device.published(copy).native.0,
-            offset: field.offset,
-            bytes: field.shape.bytes,
-            dtype: field.shape.dtype.code(),
-            ndim: field.shape.ndim as u32,
-            shape,
-            strides,
+        write_view(input::required(front, "front")?.lease, name, view, |(copies, copy), lease, field| {
+            let native = device_copies_of(copies, lease)?.published(copy).native.0;
+            let RawArray { bytes, dtype, ndim, shape, strides } = RawArray::of(field);
+            Ok(bb_device_field_view { native, offset: field.offset, bytes, dtype, ndim, shape, strides })
         })
     })
 }
 
-/// The device copies of a front that was leased with its device copy, and the index of its own.
-fn device_copies_of(lease: &UsedLease) -> Result<(&DeviceCopies, usize)> {
-    let (copies, copy) = copies_of(lease)?;
+/// The device copies of a front, if it was leased with its device copy.
+fn device_copies_of<'a>(copies: &'a StateCopies, lease: &UsedLease) -> Result<&'a DeviceCopies> {
     let other = || {
         let reason = "is of a front in host memory; acquire one of the manager's device";
         Error::param(Status::Argument, "front.lease", reason)
     };
-    let on_device =
-        copies.on_device().filter(|_| StateCopies::is_with_device_copy(lease)).ok_or_else(other)?;
-    Ok((on_device, copy))
+    copies.on_device().filter(|_| StateCopies::is_with_device_copy(lease)).ok_or_else(other)
 }

@@ -55,8 +55,8 @@ pub struct bb_driver {
     /// The driver's own state: the first argument of every function.
     pub user_data: *mut c_void,
     /// Releases `user_data` when the device has ended, after `close`, on the owner thread; may be NULL. Not called if the
-    /// device could not be created: `user_data` then stays the caller's. Nor is it called, as `close`, if a program still
-    /// holds a mapped range one second after the end of the device: that memory then stays for ever.
+    /// device could not be created: `user_data` then stays the caller's. Neither it nor `close` is called if the program
+    /// holds a mapped range of the device when it ends (in Rust): that memory then stays for ever.
     pub drop: bb_drop_fn,
     /// Prepares the driver on the owner thread and describes the device. The first call, made once. A failure is the
     /// result of `bb_device_create_driver()`, which may also be BB_E_UNSUPPORTED or BB_E_LIMIT.

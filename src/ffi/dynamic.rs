@@ -58,7 +58,7 @@ pub struct bb_dynamic_slice {
     pub buffer: u64,
     /// Offset of the update in that buffer.
     pub offset: u64,
-    /// The frame.
+    /// The frame: a number that no other frame of any dynamic buffer has.
     pub frame: u64,
 }
 
@@ -213,7 +213,8 @@ pub unsafe extern "C" fn bb_dynamic_begin_update(
 ///
 /// @param dynamic the dynamic buffer
 /// @param slice the update
-/// @return BB_OK, BB_E_STALE (its frame has ended), BB_E_STATE (it has been ended before), or a handle status
+/// @return BB_OK, BB_E_STALE (its frame has ended, or it is of another dynamic buffer), BB_E_STATE (it has been ended
+///         before), or a handle status
 /// @realtime may block, may make a system call, may allocate
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_dynamic_end_update(

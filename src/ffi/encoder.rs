@@ -148,8 +148,9 @@ pub unsafe extern "C" fn bb_encoder_write(
 /// @param slice an update of the current frame
 /// @param to the device buffer, or a `bb_buffer` with `BB_USAGE_COPY_DST`
 /// @param offset offset in the device buffer
-/// @return BB_OK, BB_E_STALE (the update's frame has ended), BB_E_RANGE, BB_E_ARGUMENT (usage, another device),
-///         BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread uses it), or a handle status
+/// @return BB_OK, BB_E_STALE (the update's frame has ended, or it is of another dynamic buffer), BB_E_RANGE,
+///         BB_E_ARGUMENT (usage, another device, or `slice` was changed), BB_E_OUT_OF_MEMORY, BB_E_BUSY (another thread
+///         uses it), or a handle status
 /// @realtime may block, may make a system call, may allocate
 /// @threadsafety one thread at a time
 #[unsafe(no_mangle)]

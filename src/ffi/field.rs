@@ -6,7 +6,7 @@ use std::ffi::{c_char, c_void};
 use crate::alloc::try_vec;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorList, Result, Status};
-use crate::ffi::back::bb_back;
+use crate::ffi::back::{bb_back, reserved};
 use crate::ffi::front::bb_front;
 use crate::ffi::guard::{guard, on, outside};
 use crate::ffi::handle::{bb_lease, bb_manager, bb_registry};
@@ -304,32 +304,43 @@ pub unsafe extern "C" fn bb_manager_field_at(
 }
 
 fn info_of(field: &FieldLayout, index: u32, struct_size: u32) -> bb_field_info {
-    let (shape, _) = axes(&field.shape);
+    let RawArray { bytes, dtype, ndim, shape, .. } = RawArray::of(field);
     bb_field_info {
         struct_size,
         index,
-        dtype: field.shape.dtype.code(),
+        dtype,
         element_size: field.shape.element as u32,
-        bytes: field.shape.bytes,
+        bytes,
         byte_offset: field.offset,
-        ndim: field.shape.ndim as u32,
+        ndim,
         reserved: 0,
         shape,
         name: input::chars(&field.name),
     }
 }
 
-/// Shape and row-major strides, filled up with zeros.
-pub(crate) fn axes(shape: &Shape) -> ([u64; BB_MAX_DIMS], [i64; BB_MAX_DIMS]) {
-    let (mut lengths, mut strides) = ([0; BB_MAX_DIMS], [0; BB_MAX_DIMS]);
-    let mut stride = shape.element as i64;
-    let axes = lengths.iter_mut().zip(&mut strides).zip(shape.lengths());
-    for ((length, step), &given) in axes.rev() {
-        (*length, *step) = (given, stride);
-        // At most the address space, unless the field is empty: then no stride is used.
-        stride = stride.saturating_mul(given as i64);
+/// What all views of a field have in common.
+pub(super) struct RawArray {
+    pub(super) bytes: u64,
+    pub(super) dtype: u32,
+    pub(super) ndim: u32,
+    pub(super) shape: [u64; BB_MAX_DIMS],
+    pub(super) strides: [i64; BB_MAX_DIMS],
+}
+
+impl RawArray {
+    /// Shape and row-major strides are filled up with zeros.
+    pub(super) fn of(field: &FieldLayout) -> RawArray {
+        let given = &field.shape;
+        let (mut shape, mut strides) = ([0; BB_MAX_DIMS], [0; BB_MAX_DIMS]);
+        let mut stride = given.element as i64;
+        for ((length, step), &of_axis) in shape.iter_mut().zip(&mut strides).zip(given.lengths()).rev() {
+            (*length, *step) = (of_axis, stride);
+            // At most the address space, unless the field is empty: then no stride is used.
+            stride = stride.saturating_mul(of_axis as i64);
+        }
+        RawArray { bytes: given.bytes, dtype: given.dtype.code(), ndim: given.ndim as u32, shape, strides }
     }
-    (lengths, strides)
 }
 
 /// Gets a field of a front as an array of its own. It is the same memory as in `front->data`.
@@ -350,31 +361,33 @@ pub unsafe extern "C" fn bb_front_field(
 ) -> bb_status {
     // SAFETY: the header requires a front, a name, and memory for a view.
     guard("bb_front_field", || unsafe {
-        let lease = pinned(input::required(front, "front")?.lease)?;
-        let (name, out) = (input::required_name(name, "name")?, input::output(view, "view")?);
-        let (copies, copy) = copies_of(&lease)?;
-        let field = copies.fields().named(name)?;
-        let (shape, strides) = axes(&field.shape);
-        out.set(bb_field_view {
-            data: copies.data(copy).wrapping_add(field.offset as usize).cast_const().cast(),
-            bytes: field.shape.bytes,
-            dtype: field.shape.dtype.code(),
-            ndim: field.shape.ndim as u32,
-            shape,
-            strides,
+        write_view(input::required(front, "front")?.lease, name, view, |(copies, copy), _, field| {
+            let RawArray { bytes, dtype, ndim, shape, strides } = RawArray::of(field);
+            let data = copies.data(copy).wrapping_add(field.offset as usize).cast_const().cast();
+            Ok(bb_field_view { data, bytes, dtype, ndim, shape, strides })
         })
     })
 }
 
-/// The lease, which cannot be released before the returned value is dropped.
-pub(crate) fn pinned(lease: *mut bb_lease) -> Result<UsedLease> {
-    lease::pin(object::to_lease(lease as u64)?)
-}
-
-pub(crate) fn copies_of(lease: &UsedLease) -> Result<(&StateCopies, usize)> {
+/// Writes the view that `view_of` makes of a field of a leased copy.
+///
+/// # Safety
+///
+/// NULL or a string, and NULL or memory for a view.
+pub(super) unsafe fn write_view<V>(
+    lease: *mut bb_lease,
+    name: *const c_char,
+    view: *mut V,
+    view_of: impl FnOnce((&StateCopies, usize), &UsedLease, &FieldLayout) -> Result<V>,
+) -> Result<()> {
+    // The lease cannot be released before this is dropped.
+    let lease = lease::pin(object::to_lease(lease as u64)?)?;
+    // SAFETY: promised by the caller.
+    let (name, out) = unsafe { (input::required_name(name, "name")?, input::output(view, "view")?) };
     let other =
         || Error::param(Status::Argument, "front.lease", "is not of a front; pass a front as acquired");
-    StateCopies::of_front(lease).ok_or_else(other)
+    let front = StateCopies::of_front(&lease).ok_or_else(other)?;
+    out.set(view_of(front, &lease, front.0.fields().named(name)?)?)
 }
 
 /// Gets a field of the reserved back copy, and the same field of the front that it follows.
@@ -383,8 +396,8 @@ pub(crate) fn copies_of(lease: &UsedLease) -> Result<(&StateCopies, usize)> {
 /// @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
 /// @param name the field's name
 /// @param view output
-/// @return BB_OK, BB_E_NULL, BB_E_NO_NAME (no such field), BB_E_ARGUMENT (not UTF-8), BB_E_STATE (not reserved, or
-///         committed or cancelled before), or a handle status
+/// @return BB_OK, BB_E_NULL, BB_E_NO_NAME (no such field), BB_E_ARGUMENT (a name that is not UTF-8, or `back` was
+///         changed), BB_E_STATE (not reserved, or committed or cancelled before), or a handle status
 /// @realtime wait-free, no system call, no allocation
 /// @threadsafety safe to call from any thread, not only the one that reserved it
 #[unsafe(no_mangle)]
@@ -396,20 +409,12 @@ pub unsafe extern "C" fn bb_manager_back_field(
 ) -> bb_status {
     // SAFETY: the header requires a reservation, a name, and memory for a view.
     on("bb_manager_back_field", m, |m: &Manager| unsafe {
-        let (back, name) = (input::required(back, "back")?, input::required_name(name, "name")?);
-        let out = input::output(view, "view")?;
-        m.shared.reservation.check(back.token)?;
+        let (name, out) = (input::required_name(name, "name")?, input::output(view, "view")?);
+        let back = reserved(m, back)?;
         let field = m.shared.fields.named(name)?;
-        let (shape, strides) = axes(&field.shape);
+        let RawArray { bytes, dtype, ndim, shape, strides } = RawArray::of(field);
         let start = field.offset as usize;
-        out.set(bb_back_field_view {
-            data: back.data.cast::<u8>().wrapping_add(start).cast(),
-            front: back.front.cast::<u8>().wrapping_add(start).cast(),
-            bytes: field.shape.bytes,
-            dtype: field.shape.dtype.code(),
-            ndim: field.shape.ndim as u32,
-            shape,
-            strides,
-        })
+        let (data, front) = (back.data.wrapping_add(start).cast(), back.front.wrapping_add(start).cast());
+        out.set(bb_back_field_view { data, front, bytes, dtype, ndim, shape, strides })
     })
 }

@@ -108,16 +108,20 @@ impl Shared {
         if mode == BackMode::Discard {
             applier.forward.mark_all_rewritten();
         }
-        applier.reservations += 1;
         self.tasks.begin_work(BackendWork::new("the reserved back copy", self.label, 0));
-        self.reservation.begin(applier.reservations);
-        Ok(RawBack {
-            data: applier.forward.back_data(),
-            front: applier.forward.front_data(),
-            bytes: self.fields.bytes,
-            epoch: applier.epoch,
-            token: applier.reservations,
-        })
+        let (data, front) = (applier.forward.back_data(), applier.forward.front_data());
+        let token = self.reservation.begin(data, front);
+        Ok(RawBack { data, front, bytes: self.fields.bytes, epoch: applier.epoch, token })
+    }
+
+    /// Fails unless `back` is the current reservation, as `reserve_back` or `replace_back` returned it.
+    pub(crate) fn check_back(&self, back: &RawBack) -> Result<()> {
+        self.reservation.check(back.token, back.data, back.front)?;
+        if back.bytes != self.fields.bytes {
+            let reason = "is not that of the state; pass back as it was written";
+            return Err(Error::value(Status::Argument, "back.bytes", back.bytes, reason));
+        }
+        Ok(())
     }
 
     /// Leases the memory of the reserved back copy.
@@ -138,6 +142,7 @@ impl Shared {
         let result = self.copies().replace_memory(applier.forward.back()).map(|data| {
             applier.forward.relocate_back(data);
             let (front, epoch) = (applier.forward.front_data(), applier.epoch);
+            self.reservation.set_copies(data, front);
             RawBack { data, front, bytes: self.fields.bytes, epoch, token }
         });
         self.reservation.put_back(token);

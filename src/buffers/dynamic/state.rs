@@ -1,7 +1,7 @@
 //! The state of a dynamic buffer: its memory, and the frames whose updates use it.
 //!
-//! Plain data, under the lock of the ring. Frames count from 1. The updates of a frame take room one behind the other; the room
-//! is freed when the fence of the frame has passed.
+//! Plain data, under the lock of the ring. The updates of a frame take room one behind the other; the room is freed when the fence of
+//! the frame has passed.
 
 use std::collections::VecDeque;
 
@@ -11,6 +11,11 @@ use crate::device::device::Device;
 use crate::device::driver::{Fence, Native, Usage};
 use crate::device::frame_ring::FrameRing;
 use crate::error::Result;
+use crate::sync::atomic::{AtomicU64, Ordering::*};
+
+/// The number of rings so far. Each counts its frames from another number, so that it refuses the updates of other rings: their
+/// buffers may have equal handles on another device.
+static RINGS: AtomicU64 = AtomicU64::new(0);
 
 /// Statistics of a dynamic buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,7 +109,7 @@ impl RingState {
         RingState {
             storage,
             room: FrameRing::new(bytes),
-            frame: 1,
+            frame: (RINGS.fetch_add(1, Relaxed) << 32) + 1,
             open: Vec::new(),
             used: false,
             ended: VecDeque::new(),

@@ -36,8 +36,6 @@ pub(crate) struct Applier {
     pub(crate) device_dirty: Option<DeviceDirty>,
     /// What a cancel of the reserved back copy restores.
     pub(crate) undo: BackUndo,
-    /// Reservations of the back copy so far.
-    pub(crate) reservations: u64,
     /// Times that another copy became the back because a lease held the next one.
     pub(crate) replaced: u64,
     /// Bit k: copy k became the back copy since the last `withdraw_unused`.
@@ -78,7 +76,6 @@ impl Applier {
             flush: None,
             device_dirty,
             undo: BackUndo::default(),
-            reservations: 0,
             replaced: 0,
             used: 0,
             blocked_by_leases: false,

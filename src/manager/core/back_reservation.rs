@@ -9,20 +9,35 @@ use crate::manager::copies::copy_forward::CopyForward;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use crate::sys::thread::thread_id;
 
+/// The last token of this process: no two managers ever have reservations with the same one.
+static LAST_TOKEN: AtomicU64 = AtomicU64::new(0);
+
 /// The current reservation of a manager's back copy. Its token stands for the applier role.
 #[derive(Debug, Default)]
 pub(crate) struct BackReservation {
     /// 0 without a reservation, and while a call works on it.
     token: AtomicU64,
+    /// The reserved copy, and the front that it follows.
+    copies: [AtomicPtr<u8>; 2],
     /// The thread that reserved.
     thread: AtomicU32,
 }
 
 impl BackReservation {
-    /// Begins a reservation of the calling thread, which holds the role.
-    pub(crate) fn begin(&self, token: u64) {
+    /// Begins a reservation of the calling thread, which holds the role, and returns its token.
+    pub(crate) fn begin(&self, back: *mut u8, front: *const u8) -> u64 {
+        let token = LAST_TOKEN.fetch_add(1, Relaxed) + 1;
         self.thread.store(thread_id(), Relaxed);
+        self.set_copies(back, front);
         self.token.store(token, Release);
+        token
+    }
+
+    /// Sets the copies of a reservation that is taken, or about to begin.
+    pub(crate) fn set_copies(&self, back: *mut u8, front: *const u8) {
+        // Release: see `check`.
+        self.copies[0].store(back, Release);
+        self.copies[1].store(front.cast_mut(), Release);
     }
 
     /// The current token, or 0.
@@ -43,9 +58,23 @@ impl BackReservation {
         Ok(())
     }
 
-    /// An error unless that is the token of the current reservation.
-    pub(crate) fn check(&self, token: u64) -> Result<()> {
-        if token == 0 || self.token() != token { Err(not_reserved()) } else { Ok(()) }
+    /// Fails unless that is the token of the current reservation, of these copies. Never waits.
+    pub(crate) fn check(&self, token: u64, back: *const u8, front: *const u8) -> Result<()> {
+        // Acquire: a thread that sees the copies of another reservation or of a replaced one also sees that the token was taken.
+        // Tokens are never used twice, so that the copies belong to the token if it is read before and after them.
+        let is_current = || token != 0 && self.token() == token;
+        let before = is_current();
+        let [own_back, own_front] = self.copies.each_ref().map(|copy| copy.load(Acquire).cast_const());
+        if !before || !is_current() {
+            return Err(not_reserved());
+        }
+        let reason = "is not that of the reservation; pass back as it was written";
+        let changed = |param| Err(Error::param(Status::Argument, param, reason));
+        match () {
+            () if back != own_back => changed("back.data"),
+            () if front != own_front => changed("back.front"),
+            () => Ok(()),
+        }
     }
 
     /// Puts back a reservation that was taken.
