@@ -115,6 +115,11 @@ static void fronts_are_drawn_from() {
            f.slot() < 3);
     EXPECT((seen(f) == std::vector<float>{-1.f, 0.5f, 0.5f, 0.5f, 2.f, 0.5f}));
     EXPECT(m.front()(0, 0) == -1.f && m.front()(1, 1) == 2.f); // the same state in host memory
+    const bb_gl_field_view state = f.field("state");
+    EXPECT(state.buffer == f.buffer() && state.offset == 0 && state.bytes == 24 && state.ndim == 2 &&
+           state.shape[1] == 3);
+    EXPECT_STATUS(BB_E_NO_NAME, f.try_field("depth").status());
+    EXPECT_STATUS(BB_E_NULL, GLFront().try_field("state").status());
     const auto changes = f.changed_since(0);
     EXPECT(changes.complete() && changes.size() == 1 && changes[0].count == 24); // the kernel's range
     EXPECT(f.changed_since(1).empty());

@@ -225,41 +225,18 @@ inline Config &Config::device(const Device &device) noexcept { return raw_.devic
  * f.end(); // or the end of the scope, which reports no error if it cannot fence
  * @endcode
  */
-class GLFront {
+class GLFront : public detail::BufferFront<bb_gl_front> {
   public:
     GLFront() noexcept = default;
-    GLFront(GLFront &&other) noexcept : lease_(std::move(other.lease_)), raw_(std::exchange(other.raw_, {})) {}
-    GLFront &operator=(GLFront &&other) noexcept {
-        lease_ = std::move(other.lease_);
-        raw_ = std::exchange(other.raw_, {});
-        return *this;
-    }
 
     /// Name of the OpenGL buffer.
     std::uint32_t buffer() const noexcept { return raw_.buffer; }
-    /// Index of the manager's copy. The buffer of a slot never changes: vertex array objects may be kept by slot.
-    std::uint32_t slot() const noexcept { return raw_.slot; }
     /// Offset of the state in the buffer, in bytes.
     std::uint64_t offset() const noexcept { return raw_.offset; }
-    /// Size in bytes.
-    std::uint64_t bytes() const noexcept { return raw_.bytes; }
-    /// Its epoch; 0 is the initial state.
-    std::uint64_t epoch() const noexcept { return raw_.epoch; }
-    /// The newest tag enqueued before that publish.
-    std::uint64_t tag() const noexcept { return raw_.tag; }
-
-    /// The bytes in which this front may differ from the front of `epoch`, in at most `N` ranges; see Front::changed_since.
-    template <std::size_t N = 64> Result<Changes<N>> try_changed_since(std::uint64_t epoch) const noexcept {
-        return detail::changed_since<N>(lease_.handle(), epoch, 1);
+    /// A field's range in the buffer, its dtype and its shape. A manager made without fields has one, `"state"`.
+    Result<bb_gl_field_view> try_field(const char *name) const noexcept {
+        return view_of<bb_gl_field_view>(bb_gl_front_field, name);
     }
-#if BACKBUF_EXCEPTIONS
-    template <std::size_t N = 64> Changes<N> changed_since(std::uint64_t epoch) const {
-        return try_changed_since<N>(epoch).value();
-    }
-#endif
-
-    explicit operator bool() const noexcept { return static_cast<bool>(lease_); }
-    bb_lease *handle() const noexcept { return lease_.handle(); }
     /// Inserts a fence after the draws and releases the front. Empty afterwards, unless refused.
     Status try_end() noexcept {
         const Status status = bb_lease_release_gl(lease_.handle());
@@ -267,20 +244,14 @@ class GLFront {
             static_cast<void>(release());
         return status;
     }
-    /// Releases the lease now. Empty afterwards.
-    void reset() noexcept { *this = GLFront(); }
-    /// Gives up the ownership of the lease, for `bb_lease_release_gl`. Empty afterwards.
-    [[nodiscard]] bb_lease *release() noexcept { return raw_ = {}, lease_.release(); }
 #if BACKBUF_EXCEPTIONS
+    bb_gl_field_view field(const char *name) const { return try_field(name).value(); }
     void end() { detail::check(try_end()); }
 #endif
 
   private:
     template <class T> friend class GLBufferManager;
-    explicit GLFront(const bb_gl_front &raw) noexcept : lease_(raw.lease), raw_(raw) {}
-
-    Handle<bb_lease, detail::release_gl_front> lease_;
-    bb_gl_front raw_{};
+    explicit GLFront(const bb_gl_front &raw) noexcept : BufferFront(raw) {}
 };
 
 /**

@@ -315,23 +315,10 @@ class FieldFront : public Handle<bb_lease, bb_lease_release> {
  * back.commit(step);
  * @endcode
  */
-class FieldBack {
+class FieldBack : public detail::Reservation {
   public:
     FieldBack() noexcept = default;
-    FieldBack(FieldBack &&other) noexcept { swap(other); }
-    FieldBack &operator=(FieldBack &&other) noexcept {
-        FieldBack(std::move(other)).swap(*this);
-        return *this;
-    }
-    ~FieldBack() { static_cast<void>(try_cancel()); }
-    void swap(FieldBack &other) noexcept {
-        std::swap(manager_, other.manager_);
-        std::swap(raw_, other.raw_);
-    }
 
-    /// The epoch of the front that it follows.
-    std::uint64_t epoch() const noexcept { return raw_.epoch; }
-    explicit operator bool() const noexcept { return manager_ != nullptr; }
     /// A field of the back copy. Its elements must be T.
     template <class T> Result<Grid<T>> try_field(const char *name) const noexcept {
         auto view = view_of<T>(name);
@@ -348,31 +335,14 @@ class FieldBack {
         return Grid<const T>(static_cast<const T *>(view->front),
                              Shape(backbuf::span<const std::uint64_t>(view->shape, view->ndim)));
     }
-    /// Commits the back copy: the next publish contains it, with this tag. Empty afterwards, unless refused.
-    Status try_commit(std::uint64_t tag) noexcept {
-        const Status status = bb_manager_commit_back(manager_, &raw_, tag);
-        if (status)
-            clear();
-        return status;
-    }
-    /// Undoes what was written. Empty afterwards; no effect if it is empty.
-    Status try_cancel() noexcept {
-        if (manager_ == nullptr)
-            return BB_OK;
-        const Status status = bb_manager_cancel_back(manager_, &raw_);
-        clear();
-        return status;
-    }
 #if BACKBUF_EXCEPTIONS
     template <class T> Grid<T> field(const char *name) const { return try_field<T>(name).value(); }
     template <class T> Grid<const T> front_field(const char *name) const { return try_front_field<T>(name).value(); }
-    void commit(std::uint64_t tag) { detail::check(try_commit(tag)); }
-    void cancel() { detail::check(try_cancel()); }
 #endif
 
   private:
     friend class FieldManager;
-    FieldBack(bb_manager *manager, const bb_back &raw) noexcept : manager_(manager), raw_(raw) {}
+    FieldBack(bb_manager *manager, const bb_back &raw) noexcept : Reservation(manager, raw) {}
     template <class T> Result<bb_back_field_view> view_of(const char *name) const noexcept {
         bb_back_field_view view{};
         if (const Status status = bb_manager_back_field(manager_, &raw_, name, &view); !status)
@@ -381,14 +351,6 @@ class FieldBack {
             return Status(BB_E_ARGUMENT, detail::LocalError::dtype);
         return view;
     }
-
-    void clear() noexcept {
-        manager_ = nullptr;
-        raw_ = {};
-    }
-
-    bb_manager *manager_ = nullptr;
-    bb_back raw_{};
 };
 
 /**

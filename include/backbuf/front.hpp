@@ -111,51 +111,18 @@ inline bb_status release_gl_front(bb_lease *lease) noexcept {
     const bb_status status = bb_lease_release_gl(lease);
     return status == BB_OK ? status : bb_lease_release(lease);
 }
-} // namespace detail
 
-/**
- * @brief A stable front in a buffer of its manager's device: the whole state at one epoch, valid during the lifetime of this
- * object.
- *
- * Keep it until the last work that reads the buffer is done, or is queued before later work of the device.
- *
- * @code
- * backbuf::Manager<float> m({100000, 3}, backbuf::Config().device(device));
- * auto f = m.front_device();
- * use(f.native(), f.bytes());
- * const bb_device_field_view state = f.field("state"); // of a FieldManager: each field
- * @endcode
- */
-class DeviceFront {
+/// What fronts in a buffer of a device have in common. Raw is `bb_device_front` or `bb_gl_front`.
+template <class Raw> class BufferFront {
   public:
-    DeviceFront() noexcept = default;
-    DeviceFront(DeviceFront &&other) noexcept : lease_(std::move(other.lease_)), raw_(std::exchange(other.raw_, {})) {}
-    DeviceFront &operator=(DeviceFront &&other) noexcept {
-        lease_ = std::move(other.lease_);
-        raw_ = std::exchange(other.raw_, {});
-        return *this;
-    }
-
-    /// The backend's handle of the buffer.
-    std::uint64_t native() const noexcept { return raw_.native; }
     /// Index of the manager's copy. The buffer of a slot never changes: objects made from it may be kept by slot.
     std::uint32_t slot() const noexcept { return raw_.slot; }
-    /// Size in bytes, from the buffer's start.
+    /// Size in bytes.
     std::uint64_t bytes() const noexcept { return raw_.bytes; }
     /// Its epoch; 0 is the initial state.
     std::uint64_t epoch() const noexcept { return raw_.epoch; }
     /// The newest tag enqueued before that publish.
     std::uint64_t tag() const noexcept { return raw_.tag; }
-    /// A field's range in the buffer, its dtype and its shape. A manager made without fields has one, `"state"`.
-    Result<bb_device_field_view> try_field(const char *name) const noexcept {
-        bb_device_field_view view{};
-        if (const Status status = bb_device_front_field(&raw_, name, &view); !status)
-            return status;
-        return view;
-    }
-#if BACKBUF_EXCEPTIONS
-    bb_device_field_view field(const char *name) const { return try_field(name).value(); }
-#endif
 
     /// The bytes in which this front may differ from the front of `epoch`, in at most `N` ranges; see Front::changed_since.
     template <std::size_t N = 64> Result<Changes<N>> try_changed_since(std::uint64_t epoch) const noexcept {
@@ -170,47 +137,36 @@ class DeviceFront {
     explicit operator bool() const noexcept { return static_cast<bool>(lease_); }
     bb_lease *handle() const noexcept { return lease_.handle(); }
     /// Releases the lease now. Empty afterwards.
-    void reset() noexcept { *this = DeviceFront(); }
+    void reset() noexcept { *this = BufferFront(); }
     /// Gives up the ownership of the lease. Empty afterwards.
     [[nodiscard]] bb_lease *release() noexcept { return raw_ = {}, lease_.release(); }
 
-  private:
-    template <class T> friend class Manager;
-    explicit DeviceFront(const bb_device_front &raw) noexcept : lease_(raw.lease), raw_(raw) {}
-
-    Handle<bb_lease, detail::release_gl_front> lease_;
-    bb_device_front raw_{};
-};
-
-/**
- * @brief The reserved back copy, written in place. Updates of other threads queue meanwhile, so do not keep it long.
- * Leaving the scope without commit() undoes what was written. It must not outlive its manager.
- *
- * @code
- * auto back = m.back(backbuf::BackMode::discard);
- * for (std::size_t i = 0; i < back.size(); i++) back[i] = 0.99f * back.front()[i] + 0.01f;
- * back.commit(step);
- * m.synchronize();
- * @endcode
- */
-template <class T> class Back : public Grid<T> {
-  public:
-    Back() noexcept = default;
-    Back(Back &&other) noexcept : Back() { swap(other); }
-    Back &operator=(Back &&other) noexcept {
-        Back(std::move(other)).swap(*this);
+  protected:
+    BufferFront() noexcept = default;
+    explicit BufferFront(const Raw &raw) noexcept : lease_(raw.lease), raw_(raw) {}
+    BufferFront(BufferFront &&other) noexcept : lease_(std::move(other.lease_)), raw_(std::exchange(other.raw_, {})) {}
+    BufferFront &operator=(BufferFront &&other) noexcept {
+        lease_ = std::move(other.lease_);
+        raw_ = std::exchange(other.raw_, {});
         return *this;
     }
-    ~Back() { static_cast<void>(try_cancel()); }
-    void swap(Back &other) noexcept {
-        std::swap(static_cast<Grid<T> &>(*this), static_cast<Grid<T> &>(other));
-        std::swap(manager_, other.manager_);
-        std::swap(raw_, other.raw_);
+    ~BufferFront() = default;
+
+    template <class View, class F> Result<View> view_of(F &&field, const char *name) const noexcept {
+        View view{};
+        if (const Status status = field(&raw_, name, &view); !status)
+            return status;
+        return view;
     }
 
-    /// The newest published state, next to the copy that is written.
-    Grid<const T> front() const noexcept { return {static_cast<const T *>(raw_.front), this->shape()}; }
-    /// The epoch of front().
+    Handle<bb_lease, release_gl_front> lease_;
+    Raw raw_{};
+};
+
+/// A reservation of the back copy. The end of this object cancels it.
+class Reservation {
+  public:
+    /// The epoch of the front that it follows.
     std::uint64_t epoch() const noexcept { return raw_.epoch; }
     explicit operator bool() const noexcept { return manager_ != nullptr; }
 
@@ -230,6 +186,100 @@ template <class T> class Back : public Grid<T> {
         return status;
     }
 #if BACKBUF_EXCEPTIONS
+    void commit(std::uint64_t tag) { check(try_commit(tag)); }
+    void cancel() { check(try_cancel()); }
+#endif
+
+  protected:
+    Reservation() noexcept = default;
+    Reservation(bb_manager *manager, const bb_back &raw) noexcept : manager_(manager), raw_(raw) {}
+    Reservation(Reservation &&other) noexcept { swap(other); }
+    Reservation &operator=(Reservation &&other) noexcept {
+        Reservation(std::move(other)).swap(*this);
+        return *this;
+    }
+    ~Reservation() { static_cast<void>(try_cancel()); }
+    void swap(Reservation &other) noexcept {
+        std::swap(manager_, other.manager_);
+        std::swap(raw_, other.raw_);
+    }
+
+    bb_manager *manager_ = nullptr;
+    bb_back raw_{};
+
+  private:
+    void clear() noexcept {
+        manager_ = nullptr;
+        raw_ = {};
+    }
+};
+} // namespace detail
+
+/**
+ * @brief A stable front in a buffer of its manager's device: the whole state at one epoch, valid during the lifetime of this
+ * object.
+ *
+ * Keep it until the last work that reads the buffer is done, or is queued before later work of the device.
+ *
+ * @code
+ * backbuf::Manager<float> m({100000, 3}, backbuf::Config().device(device));
+ * auto f = m.front_device();
+ * use(f.native(), f.bytes());
+ * const bb_device_field_view state = f.field("state"); // of a FieldManager: each field
+ * @endcode
+ */
+class DeviceFront : public detail::BufferFront<bb_device_front> {
+  public:
+    DeviceFront() noexcept = default;
+
+    /// The backend's handle of the buffer, which begins with the state.
+    std::uint64_t native() const noexcept { return raw_.native; }
+    /// A field's range in the buffer, its dtype and its shape. A manager made without fields has one, `"state"`.
+    Result<bb_device_field_view> try_field(const char *name) const noexcept {
+        return view_of<bb_device_field_view>(bb_device_front_field, name);
+    }
+#if BACKBUF_EXCEPTIONS
+    bb_device_field_view field(const char *name) const { return try_field(name).value(); }
+#endif
+
+  private:
+    template <class T> friend class Manager;
+    explicit DeviceFront(const bb_device_front &raw) noexcept : BufferFront(raw) {}
+};
+
+/**
+ * @brief The reserved back copy, written in place. Updates of other threads queue meanwhile, so do not keep it long.
+ * Leaving the scope without commit() undoes what was written. It must not outlive its manager.
+ *
+ * @code
+ * auto back = m.back(backbuf::BackMode::discard);
+ * for (std::size_t i = 0; i < back.size(); i++) back[i] = 0.99f * back.front()[i] + 0.01f;
+ * back.commit(step);
+ * m.synchronize();
+ * @endcode
+ */
+template <class T> class Back : public Grid<T>, public detail::Reservation {
+  public:
+    Back() noexcept = default;
+    Back(Back &&other) noexcept : Back() { swap(other); }
+    Back &operator=(Back &&other) noexcept {
+        Back(std::move(other)).swap(*this);
+        return *this;
+    }
+    ~Back() = default;
+    void swap(Back &other) noexcept {
+        std::swap(static_cast<Grid<T> &>(*this), static_cast<Grid<T> &>(other));
+        Reservation::swap(other);
+    }
+
+    /// The newest published state, next to the copy that is written.
+    Grid<const T> front() const noexcept { return {static_cast<const T *>(raw_.front), this->shape()}; }
+
+    /// Commits the back copy: the next publish contains it, with this tag. Empty afterwards, unless refused.
+    Status try_commit(std::uint64_t tag) noexcept { return ended(Reservation::try_commit(tag)); }
+    /// Undoes what was written. Empty afterwards; no effect if it is empty.
+    Status try_cancel() noexcept { return ended(Reservation::try_cancel()); }
+#if BACKBUF_EXCEPTIONS
     void commit(std::uint64_t tag) { detail::check(try_commit(tag)); }
     void cancel() { detail::check(try_cancel()); }
 #endif
@@ -237,15 +287,12 @@ template <class T> class Back : public Grid<T> {
   private:
     friend Manager<T>;
     Back(bb_manager *manager, const bb_back &raw, const Shape &shape) noexcept
-        : Grid<T>(static_cast<T *>(raw.data), shape), manager_(manager), raw_(raw) {}
-    void clear() noexcept {
-        static_cast<Grid<T> &>(*this) = {};
-        manager_ = nullptr;
-        raw_ = {};
+        : Grid<T>(static_cast<T *>(raw.data), shape), Reservation(manager, raw) {}
+    Status ended(Status status) noexcept {
+        if (manager_ == nullptr)
+            static_cast<Grid<T> &>(*this) = {};
+        return status;
     }
-
-    bb_manager *manager_ = nullptr;
-    bb_back raw_{};
 };
 
 } // namespace backbuf

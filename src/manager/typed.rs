@@ -5,14 +5,14 @@
 
 use bytemuck::Pod;
 
-use crate::alloc::{boxed, try_vec};
+use crate::alloc::try_vec;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorList, Result, Status};
 use crate::manager::back::{Back, BackMode};
 use crate::manager::batch::Batch;
 use crate::manager::config::{Config, Flush};
-use crate::manager::core::callback::Release;
 use crate::manager::field::FieldLayout;
+use crate::manager::field_access::Field;
 use crate::manager::front::Front;
 use crate::manager::manager::Manager;
 use crate::manager::region::Region;
@@ -199,23 +199,7 @@ impl<T: Pod> Manager<T> {
         data: D,
         timeout: Timeout,
     ) -> Result<()> {
-        // In a box, so that the elements do not move even if they lie within the value.
-        let data = boxed(data)?;
-        let elements: &[T] = (*data).as_ref();
-        let (count, pointer) = (elements.len() as u64, elements.as_ptr().cast());
-        let byte_offset = self.shared.fast_shape.byte_offset_of::<T>(offset, count)?;
-        let release: Release = boxed(move || drop(data))?;
-        // SAFETY: the elements are in the box, which the release drops.
-        Ok(unsafe {
-            self.shared.enqueue_borrowed(
-                self.shared.fields.first(),
-                byte_offset,
-                count,
-                pointer,
-                release,
-                timeout,
-            )
-        }?)
+        Field::<T>::of(&self.shared, 0, self.shared.fields.first()).enqueue_borrowed(offset, data, timeout)
     }
 
     /// A kernel on `count` elements from `offset` on, for [`Manager::enqueue_kernel`] and [`Batch::kernel`]; see [`Kernel`].
