@@ -4,6 +4,8 @@
 #include "soak.h"
 /* The library's own functions, not those of on_device.h. */
 #undef bb_manager_create
+#undef bb_manager_create_fields
+#undef bb_manager_create_from_group
 #undef bb_manager_acquire_front
 #include <stddef.h>
 

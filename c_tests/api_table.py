@@ -40,7 +40,7 @@ class Table:
         self.kinds, self.structs, self.callbacks = read_types(without_comments(header.read_text(encoding="utf-8")))
 
     def member(self, struct: str, declaration: str) -> str:
-        pointer = re.match(r"(?:void|int32_t|const char \*) ?\(\*(\w+)\)", declaration)
+        pointer = re.match(r"(?:void|bool|int32_t|uint64_t|const char \*) ?\(\*(\w+)\)", declaration)
         if pointer:
             return self.row("FUNCTION", pointer[1], f"{struct}.{pointer[1]}", "8", struct)
         match = re.fullmatch(r"(.*?[\s*])(\w+)(\[\w+\])?", declaration)

@@ -111,6 +111,33 @@ static const char *driver_error_text(void *user_data) {
     return driver_lies() ? "\xff not UTF-8, and longer than the message has space for, whatever it says" : "no text";
 }
 
+static uint64_t driver_native_calls(void *user_data) {
+    cell_called(user_data);
+    return atomic_load(&driver_calls);
+}
+
+static int32_t driver_new_fence(void *user_data, uint64_t *fence) {
+    *fence = driver_lies() ? 0 : 7;
+    return driver_status(user_data);
+}
+
+static int32_t driver_import_fence(void *user_data, uint64_t fence) {
+    (void)fence;
+    return driver_status(user_data);
+}
+
+static void driver_end_fence(void *user_data, uint64_t fence) {
+    (void)fence;
+    cell_called(user_data);
+}
+
+static int32_t driver_check_renderer(void *user_data) { return driver_lies() ? BB_E_STATE : driver_status(user_data); }
+
+static bool driver_renderer_reap(void *user_data, uint64_t fence) {
+    driver_end_fence(user_data, fence);
+    return driver_lies();
+}
+
 static uint64_t driver_function(const char *type) {
     static const struct {
         const char *type;
@@ -129,6 +156,14 @@ static uint64_t driver_function(const char *type) {
         {"bb_driver.submit", (uintptr_t)driver_submit},
         {"bb_driver.wait", (uintptr_t)driver_wait},
         {"bb_driver.error_text", (uintptr_t)driver_error_text},
+        {"bb_driver.native_calls", (uintptr_t)driver_native_calls},
+        {"bb_driver.export_fence", (uintptr_t)driver_new_fence},
+        {"bb_driver.import_fence", (uintptr_t)driver_import_fence},
+        {"bb_driver.discard_fence", (uintptr_t)driver_end_fence},
+        {"bb_driver.check_renderer", (uintptr_t)driver_check_renderer},
+        {"bb_driver.renderer_wait", (uintptr_t)driver_end_fence},
+        {"bb_driver.renderer_fence", (uintptr_t)driver_new_fence},
+        {"bb_driver.renderer_reap", (uintptr_t)driver_renderer_reap},
     };
     for (size_t i = 0; i < LENGTH(functions_of_drivers); i++) {
         if (strcmp(type, functions_of_drivers[i].type) == 0) {

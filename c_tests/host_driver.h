@@ -33,11 +33,15 @@ typedef struct host_task {
     host_memory *from, *to; /* from: NULL for a write */
     uint64_t from_offset, to_offset, bytes;
     uint64_t fence; /* 0: recorded, not yet submitted */
+    uint64_t drawn; /* not 0: not before the work of renderers is done */
     uint32_t delay; /* polls until it may be done; the last task of a submit */
     bool last;
     struct host_task *next;
     unsigned char data[];
 } host_task;
+
+/* Fences between the device and renderers are numbers: of a submit, or of renderers' work with the lowest bit set. */
+enum { HOST_OF_RENDERER = 1 };
 
 typedef struct host_driver {
     host_memory *buffers;
@@ -50,13 +54,19 @@ typedef struct host_driver {
     _Atomic uint64_t fail_at; /* the number of calls until one fails, that one included; 0: none */
     _Atomic int32_t fail_with;
     _Atomic host_lie lie;
-    atomic_bool held; /* nothing completes */
-    atomic_bool says; /* failures have a text */
+    atomic_bool held;       /* nothing completes */
+    atomic_bool says;       /* failures have a text */
+    atomic_bool draws;      /* the work of renderers does not complete */
+    atomic_bool no_context; /* no thread can use the buffers */
 
     /* Read by tests. */
     atomic_int opens, closes, drops, late, live;
     atomic_int left; /* buffers that were not deleted before close */
     _Atomic uint64_t calls;
+    _Atomic uint64_t works; /* writes and copies */
+    /* Renderers: fences that exist, uploads that they have waited for, and their own work. */
+    atomic_int fences, waits;
+    _Atomic uint64_t drawn;
 } host_driver;
 
 static inline bool host_lies(host_driver *d, host_lie lie) {
@@ -189,9 +199,15 @@ static inline bb_status host_record(host_driver *d, const host_task *task, const
     return BB_OK;
 }
 
+static inline int32_t host_work(host_driver *d, const host_task *task, const void *data) {
+    const bb_status status = host_record(d, task, data);
+    atomic_fetch_add(&d->works, status == BB_OK);
+    return status;
+}
+
 static inline int32_t host_write(void *self, uint64_t native, uint64_t offset, const void *data, uint64_t bytes) {
     host_memory *const to = (host_memory *)(uintptr_t)native;
-    return host_record(self, &(host_task){.to = to, .to_offset = offset, .bytes = bytes}, data);
+    return host_work(self, &(host_task){.to = to, .to_offset = offset, .bytes = bytes}, data);
 }
 
 static inline int32_t host_copy(void *self, uint64_t from, uint64_t from_offset, uint64_t to, uint64_t to_offset,
@@ -201,7 +217,7 @@ static inline int32_t host_copy(void *self, uint64_t from, uint64_t from_offset,
                             .from_offset = from_offset,
                             .to_offset = to_offset,
                             .bytes = bytes};
-    return host_record(self, &task, NULL);
+    return host_work(self, &task, NULL);
 }
 
 static inline int32_t host_map(void *self, uint64_t native, uint32_t mode, uint64_t offset, uint64_t bytes,
@@ -260,8 +276,15 @@ static inline void host_poll(host_driver *d) {
     }
     while (d->completed < d->submitted) {
         host_task *end = d->first;
-        while (!end->last) {
-            end = end->next;
+        bool waits = false;
+        for (;; end = end->next) {
+            waits = waits || (end->drawn != 0 && atomic_load(&d->draws));
+            if (end->last) {
+                break;
+            }
+        }
+        if (waits) {
+            break;
         }
         if (end->delay != 0) {
             end->delay--;
@@ -300,6 +323,67 @@ static inline int32_t host_wait(void *self, uint64_t fence, uint64_t timeout, ui
                  : host_lies(d, HOST_COMPLETED_BEYOND)                ? d->submitted + 1
                                                                       : d->completed;
     return d->completed >= fence ? BB_OK : BB_E_TIMEOUT;
+}
+
+static inline uint64_t host_native_calls(void *self) { return atomic_load(&((host_driver *)self)->works); }
+
+/* --- renderers: fences are counted, so that a test sees each of them end --- */
+
+static inline int32_t host_export_fence(void *self, uint64_t *fence) {
+    host_driver *const d = self;
+    const bb_status status = host_step(d);
+    if (status == BB_OK) {
+        atomic_fetch_add(&d->fences, 1);
+        *fence = (d->submitted + 1) << 1;
+    }
+    return status;
+}
+
+static inline void host_discard_fence(void *self, uint64_t fence) {
+    host_driver *const d = self;
+    (void)fence;
+    atomic_fetch_add(&d->calls, 1);
+    atomic_fetch_sub(&d->fences, 1);
+}
+
+static inline int32_t host_import_fence(void *self, uint64_t fence) {
+    host_driver *const d = self;
+    /* One of the device itself has passed by then: work is done in order. */
+    const bb_status status = host_record(d, &(host_task){.drawn = fence & HOST_OF_RENDERER}, NULL);
+    atomic_fetch_sub(&d->fences, status == BB_OK);
+    return status;
+}
+
+/* On threads of renderers: not after close. */
+static inline int32_t host_check_renderer(void *self) {
+    host_driver *const d = self;
+    atomic_fetch_add(&d->late, atomic_load(&d->closes) != 0);
+    return atomic_load(&d->no_context) ? BB_E_STATE : BB_OK;
+}
+
+static inline void host_renderer_wait(void *self, uint64_t fence) {
+    host_driver *const d = self;
+    if ((fence & HOST_OF_RENDERER) != 0) {
+        abort(); /* renderers wait for the device alone */
+    }
+    atomic_fetch_add(&d->late, atomic_load(&d->closes) != 0);
+    atomic_fetch_add(&d->waits, 1);
+}
+
+static inline int32_t host_renderer_fence(void *self, uint64_t *fence) {
+    host_driver *const d = self;
+    atomic_fetch_add(&d->late, atomic_load(&d->closes) != 0);
+    atomic_fetch_add(&d->fences, 1);
+    *fence = (atomic_fetch_add(&d->drawn, 1) + 1) << 1 | HOST_OF_RENDERER;
+    return BB_OK;
+}
+
+static inline bool host_renderer_reap(void *self, uint64_t fence) {
+    host_driver *const d = self;
+    (void)fence;
+    const bool passed = !atomic_load(&d->draws);
+    atomic_fetch_sub(&d->fences, passed);
+    return passed;
 }
 
 static inline const char *host_error_text(void *self) {
@@ -350,7 +434,15 @@ static inline bb_driver host_table(host_driver *d) {
                        .unmap = host_unmap,
                        .submit = host_submit,
                        .wait = host_wait,
-                       .error_text = host_error_text};
+                       .error_text = host_error_text,
+                       .native_calls = host_native_calls,
+                       .export_fence = host_export_fence,
+                       .import_fence = host_import_fence,
+                       .discard_fence = host_discard_fence,
+                       .check_renderer = host_check_renderer,
+                       .renderer_wait = host_renderer_wait,
+                       .renderer_fence = host_renderer_fence,
+                       .renderer_reap = host_renderer_reap};
 }
 
 #endif

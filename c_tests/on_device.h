@@ -86,6 +86,19 @@ static inline bb_device *test_device(void) {
 /* A watchdog short enough to wait for. On a busy machine it must still be longer than the upload of a publish. */
 static inline uint64_t short_watchdog(void) { return test_device() == NULL ? BB_MS(10) : BB_SEC(1); }
 
+/* The config with the test's device, in `with_device`; the same one if it has a device, or if it is not to be read. */
+static inline const bb_manager_config *config_on_device(const bb_manager_config *config,
+                                                        bb_manager_config *with_device) {
+    OK(bb_manager_config_init(with_device));
+    if (test_device() == NULL ||
+        (config != NULL && (config->struct_size != sizeof *with_device || config->device != NULL))) {
+        return config;
+    }
+    *with_device = config == NULL ? *with_device : *config;
+    with_device->device = test_device();
+    return with_device;
+}
+
 static inline bb_status create_on_device(uint32_t dtype, uint32_t ndim, const uint64_t *shape,
                                          const bb_manager_config *config, bb_manager **manager) {
     bb_device *device = test_device();
@@ -93,14 +106,19 @@ static inline bb_status create_on_device(uint32_t dtype, uint32_t ndim, const ui
         return bb_manager_create_gl(device, dtype, ndim, shape, config, manager);
     }
     bb_manager_config with_device;
-    OK(bb_manager_config_init(&with_device));
-    if (config != NULL && config->struct_size == sizeof with_device) {
-        with_device = *config;
-    } else if (config != NULL || device == NULL) {
-        return bb_manager_create(dtype, ndim, shape, config, manager);
-    }
-    with_device.device = device;
-    return bb_manager_create(dtype, ndim, shape, &with_device, manager);
+    return bb_manager_create(dtype, ndim, shape, config_on_device(config, &with_device), manager);
+}
+
+static inline bb_status create_fields_on_device(const bb_field *fields, uint64_t count, const bb_manager_config *config,
+                                                bb_manager **manager) {
+    bb_manager_config with_device;
+    return bb_manager_create_fields(fields, count, config_on_device(config, &with_device), manager);
+}
+
+static inline bb_status create_group_on_device(bb_registry *r, uint64_t parent, uint32_t space,
+                                               const bb_manager_config *config, bb_manager **manager) {
+    bb_manager_config with_device;
+    return bb_manager_create_from_group(r, parent, space, config_on_device(config, &with_device), manager);
 }
 
 /* Larger fronts are not compared: reading them back takes too long. */
@@ -145,6 +163,8 @@ static inline bb_status acquire_on_device(bb_manager *m, bb_front *front) {
 
 /* The tests call the functions by their usual names. */
 #define bb_manager_create create_on_device
+#define bb_manager_create_fields create_fields_on_device
+#define bb_manager_create_from_group create_group_on_device
 #define bb_manager_acquire_front acquire_on_device
 
 #endif

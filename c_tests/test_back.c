@@ -328,7 +328,7 @@ static void refused_back(bb_status want, bb_manager *m, bb_back back, const char
                                bb_manager_cancel_back(m, &back)};
     expect_message(part, line);
     for (size_t i = 0; i < LENGTH(found); i++) {
-        UNITY_TEST_ASSERT_EQUAL_INT(want, found[i], line, "the number of the call is not said");
+        UNITY_TEST_ASSERT_EQUAL_INT(want, found[i], line, "a reservation that is not this manager's");
     }
     CHECK(lease == NULL);
     TEST_ASSERT_EQUAL_MEMORY(&none, &view, sizeof view);

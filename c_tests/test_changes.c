@@ -168,7 +168,7 @@ static void a_bad_argument_is_named_and_writes_nothing(void) {
     other.lease = (bb_lease *)m;
     EXPECT(BB_E_KIND, find(&other, 0, MOST, &c));
     bb_back back;
-    OK(bb_manager_reserve_back(m, BB_BACK_KEEP, 0, &back));
+    OK(bb_manager_reserve_back(m, BB_BACK_KEEP, BB_FOREVER, &back));
     OK(bb_manager_lease_back(m, &back, &other.lease));
     EXPECT(BB_E_ARGUMENT, find(&other, 0, MOST, &c));
     MESSAGE_HAS("lease");

@@ -1,39 +1,5 @@
 /* Drivers in C: life cycle, refused tables, wrong results, and failures of each call. Nothing crashes and no state is lost. */
-#include "support.h"
-/* The library's own functions, not those of on_device.h. */
-#undef bb_manager_create
-#undef bb_manager_acquire_front
-#include <stddef.h>
-
-static bb_device *open_driver(uint32_t flags, host_driver *d) {
-    bb_device *device = NULL;
-    host_init(d);
-    const bb_driver table = host_table(d);
-    OK(bb_device_create_driver(flags, "tested", &table, &device));
-    return device;
-}
-
-static void destroy(bb_device *device, const host_driver *d) {
-    OK(bb_device_destroy(device));
-    TEST_ASSERT_EQUAL_INT(1, atomic_load(&d->opens));
-    TEST_ASSERT_EQUAL_INT(1, atomic_load(&d->closes));
-    TEST_ASSERT_EQUAL_INT(1, atomic_load(&d->drops));
-    TEST_ASSERT_EQUAL_INT_MESSAGE(0, atomic_load(&d->late), "calls before open or after close");
-    TEST_ASSERT_EQUAL_INT_MESSAGE(0, atomic_load(&d->left), "buffers are deleted before close");
-    TEST_ASSERT_EQUAL_INT(0, atomic_load(&d->live));
-}
-
-/* Refused with a message that has this part; nothing is kept. */
-static void refused(bb_status want, const bb_driver *table, const char *part, UNITY_LINE_TYPE line) {
-    bb_device *device = NULL;
-    host_driver *const d = table->user_data;
-    expect_status(want, bb_device_create_driver(0, "refused", table, &device), "bb_device_create_driver", line);
-    expect_message(part, line);
-    TEST_ASSERT_NULL(device);
-    TEST_ASSERT_EQUAL_INT_MESSAGE(0, atomic_load(&d->drops), "user_data stays the caller's");
-    TEST_ASSERT_EQUAL_INT(0, atomic_load(&d->late));
-}
-#define REFUSED(want, table, part) refused(want, table, part, __LINE__)
+#include "driver.h"
 
 /* --- life cycle --- */
 
@@ -118,11 +84,7 @@ static void a_driver_cannot_use_its_own_device(void) {
 
 static void every_required_function_is_named_if_it_is_null(void) {
     static host_driver d;
-    static const struct {
-        const char *name;
-        size_t offset;
-    } functions[] = {
-#define ROW(function) {"driver." #function " is NULL", offsetof(bb_driver, function)}
+    static const driver_function functions[] = {
         ROW(open), ROW(create_buffer), ROW(delete_buffer), ROW(write), ROW(copy),
         ROW(map),  ROW(unmap),         ROW(submit),        ROW(wait),
     };
@@ -151,7 +113,8 @@ static void optional_functions_may_be_null(void) {
     host_init(&d);
     bb_driver table = host_table(&d);
     table.drop = NULL, table.close = NULL, table.create_mapped = NULL, table.create_persistent = NULL;
-    table.error_text = NULL;
+    table.error_text = NULL, table.native_calls = NULL;
+    without_renderers(&table);
     bb_device *device = NULL;
     bb_buffer *buffer = NULL;
     OK(bb_device_create_driver(0, NULL, &table, &device));
@@ -504,13 +467,13 @@ static void a_failure_of_any_call_of_a_publish_loses_nothing(void) {
 }
 
 static void a_failure_while_a_manager_is_made_leaves_nothing(void) {
-    for (uint64_t call = 1; call <= 4; call++) { /* create, write, submit, wait */
+    for (uint64_t call = 1; call <= 5; call++) { /* create, write, submit, export_fence, wait */
         static host_driver d;
         bb_device *device = open_driver(0, &d);
         atomic_store(&d.fail_at, call);
-        make_manager(device, call == 4 ? BB_E_DEVICE_LOST : BB_E_BACKEND);
+        make_manager(device, call == 5 ? BB_E_DEVICE_LOST : BB_E_BACKEND);
         MESSAGE_HAS("driver.");
-        if (call != 4) {
+        if (call != 5) {
             OK(bb_manager_destroy(make_manager(device, BB_OK)));
         }
         destroy(device, &d);

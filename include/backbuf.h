@@ -1210,7 +1210,8 @@ typedef struct {
      */
     uint32_t reserved;
     /**
-     * Release it with `bb_lease_release()`; on OpenGL with `bb_lease_release_gl()`.
+     * Release it with `bb_lease_release()`; where renderers draw from it on the device (on OpenGL, and on a driver with the
+     * functions of renderers), with `bb_lease_release_gl()`.
      */
     bb_lease *lease;
 } bb_device_front;
@@ -1604,6 +1605,10 @@ typedef struct {
      * Waits for fences that had not been signalled yet.
      */
     uint64_t waits;
+    /**
+     * Calls of the native API for writes and copies, up to the last submit; 0 if the backend does not count them.
+     */
+    uint64_t native_calls;
 } bb_device_stats;
 
 /**
@@ -1648,8 +1653,9 @@ typedef struct {
  * A device backend as a table of functions: what the program implements to run managers and buffers on an engine's
  * own memory and queue. Zero it, set `struct_size` to `sizeof(bb_driver)`, and set the functions.
  *
- * - Thread: every function runs on the device's owner thread, one call at a time: a thread of the library, or with
- *   `BB_DEVICE_HOST_DRIVEN` the thread that creates the device. A driver needs no locks.
+ * - Thread: every function but those of renderers runs on the device's owner thread, one call at a time: a thread of the
+ *   library, or with `BB_DEVICE_HOST_DRIVEN` the thread that creates the device. A driver without renderers needs no
+ *   locks.
  * - Work: `write` and `copy` take effect in the order of their calls. A driver may collect them until `submit`.
  * - Arguments are checked before a call: buffers exist, ranges lie inside of them and have at least one byte, mapped
  *   buffers get no work. A driver need not check them again.
@@ -1743,9 +1749,54 @@ typedef struct {
     int32_t (*wait)(void *user_data, uint64_t fence, uint64_t timeout, uint64_t *completed);
     /**
      * Returns why the last call has failed: NUL-terminated text for error messages, valid until the next call, or NULL.
-     * Called at once after a failure, on the same thread. May be NULL.
+     * Called at once after a failure on the owner thread, and not for the functions of renderers. May be NULL.
      */
     const char *(*error_text)(void *user_data);
+    /**
+     * Returns how many calls of the native API the driver has made for writes and copies:
+     * `bb_device_stats.native_calls`. May be NULL.
+     */
+    uint64_t (*native_calls)(void *user_data);
+    /**
+     * Writes a fence that passes when all work so far is done, for the queues or contexts of renderers that use the
+     * device's buffers; 0 if there is nothing to wait for. `discard_fence` ends it.
+     *
+     * This function and the six below are the side of the renderers: all of them, or all NULL. With them, a front of a
+     * manager waits on the device for its upload and not on the CPU, and a buffer is not written before the renderers'
+     * fences have passed. Fences that exist when the device ends are not discarded: `close` ends them.
+     */
+    int32_t (*export_fence)(void *user_data, uint64_t *fence);
+    /**
+     * Makes later work of the device wait, on the device, for a fence of `renderer_fence` or `export_fence`, and ends
+     * that fence. After a failure it still exists.
+     */
+    int32_t (*import_fence)(void *user_data, uint64_t fence);
+    /**
+     * Ends a fence of `export_fence` or `renderer_fence` that nothing will wait for.
+     */
+    void (*discard_fence)(void *user_data, uint64_t fence);
+    /**
+     * Returns BB_OK if the calling thread can use the device's buffers: for example, if a context that shares them is
+     * current on it. Otherwise BB_E_STATE, which is the result of the call that acquires or releases a front.
+     *
+     * This function and the three below run on the program's threads, also several at once and beside the functions of
+     * the owner thread. None begins after `close`, which waits for them.
+     */
+    int32_t (*check_renderer)(void *user_data);
+    /**
+     * Makes later work of the calling thread's queue or context wait, on the device, for a fence of `export_fence`. The
+     * fence stays.
+     */
+    void (*renderer_wait)(void *user_data, uint64_t fence);
+    /**
+     * Writes a fence that passes when all work of the calling thread's queue or context so far is done; 0 if there is
+     * nothing to wait for. Also BB_E_STATE, as `check_renderer`.
+     */
+    int32_t (*renderer_fence)(void *user_data, uint64_t *fence);
+    /**
+     * Ends a fence of `renderer_fence` if it has passed, and returns whether it has. It never waits.
+     */
+    bool (*renderer_reap)(void *user_data, uint64_t fence);
 } bb_driver;
 
 /**
@@ -3592,10 +3643,11 @@ BB_API bb_status bb_lease_release(bb_lease *lease);
  * @param m a manager on a device
  * @param front output
  * @return BB_OK, BB_E_STATE (a manager on host memory; on OpenGL, no context that shares the device's objects is
- *         current on this thread), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle
- *         status
+ *         current on this thread; the driver's `check_renderer`), BB_E_BACKEND (the driver), BB_E_DEVICE_LOST,
+ *         BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle status
  * @realtime may block, may make a system call, may allocate; wait-free, no system call, no allocation if the
- *           device is not on OpenGL, and the thread releases the leases that it acquires and holds at most 8
+ *           device has no functions of renderers (OpenGL has), and the thread releases the leases that it acquires and
+ *           holds at most 8
  * @threadsafety safe to call from any thread; on OpenGL, with a context that shares the device's objects
  */
 BB_API bb_status bb_manager_acquire_front_device(bb_manager *m, bb_device_front *front);
@@ -3635,11 +3687,13 @@ BB_API BB_MUST_USE bb_status bb_manager_acquire_front_gl(bb_manager *m, bb_gl_fr
 
 /**
  * Releases a front once the draws so far are done: a fence is inserted into the context that is current on this
- * thread, and the buffer is not written before that fence is signalled. The CPU does not wait.
+ * thread, and the buffer is not written before that fence is signalled. The CPU does not wait. On other devices it
+ * works the same way with the driver's `renderer_fence`, and without that as `bb_lease_release()`.
  *
- * @param lease from `bb_gl_front.lease`
- * @return BB_OK, BB_E_ARGUMENT (not a lease of a `bb_gl_front`), BB_E_STATE (no context that shares the device's objects
- *         is current on this thread), BB_E_STALE (released before), BB_E_OUT_OF_MEMORY, or a handle status
+ * @param lease from `bb_gl_front.lease` or `bb_device_front.lease`
+ * @return BB_OK, BB_E_ARGUMENT (a lease of another front), BB_E_STATE (no context that shares the device's objects is
+ *         current on this thread, or the driver's `check_renderer`), BB_E_BACKEND (the driver), BB_E_STALE (released
+ *         before), BB_E_OUT_OF_MEMORY, or a handle status
  * @realtime may block, may make a system call, may allocate
  * @threadsafety on any thread with a context that shares the device's objects
  */
@@ -4082,8 +4136,8 @@ BB_API bb_status bb_device_destroy(bb_device *device);
 /**
  * Creates a device on a driver of the program's.
  *
- * `open` runs before the call returns. All functions that are not documented as optional are required. If the call
- * fails, `user_data` stays the caller's: `drop` is not called.
+ * `open` runs before the call returns. All functions that are not documented as optional are required; those of
+ * renderers are given all or not at all. If the call fails, `user_data` stays the caller's: `drop` is not called.
  *
  * @param flags 0, or `BB_DEVICE_HOST_DRIVEN`
  * @param label label in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none

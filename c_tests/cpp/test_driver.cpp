@@ -242,10 +242,57 @@ void buffers_work_on_a_driver() {
     }
 }
 
+// Counts the calls of renderers; all of them come from the test's thread, or while that waits.
+class Shared final : public Memory {
+  public:
+    struct Calls {
+        int exports = 0, imports = 0, discards = 0, checks = 0, waits = 0, fences = 0;
+    };
+    Shared(Record &record, Calls &calls) : Memory(record), calls_(calls) {}
+
+    std::uint64_t native_calls() const noexcept override { return 9; }
+    bool has_renderer() const noexcept override { return true; }
+    std::uint64_t export_fence() override { return calls_.exports++, 2; }
+    void import_fence(std::uint64_t fence) override {
+        EXPECT(fence == 3);
+        calls_.imports++;
+    }
+    void discard_fence(std::uint64_t) noexcept override { calls_.discards++; }
+    void check_renderer() override {
+        if (calls_.checks++ == 0)
+            throw DriverError(BB_E_STATE, "no context");
+    }
+    void renderer_wait(std::uint64_t fence) noexcept override { calls_.waits += fence == 2; }
+    std::uint64_t renderer_fence() override { return calls_.fences++, 3; }
+
+  private:
+    Calls &calls_;
+};
+
+void renderers_and_uploads_wait_for_each_other() {
+    Record record;
+    Shared::Calls calls;
+    auto device = Device::driver(std::make_unique<Shared>(record, calls));
+    Manager<int> m({64}, Config().device(device).copies(2));
+    EXPECT_THROWS(BB_E_STATE, m.front_device());
+    EXPECT(std::strstr(bb_last_error(), "driver.check_renderer") != nullptr && calls.waits == 0);
+    m.front_device().reset();
+    EXPECT(calls.waits == 1 && calls.fences == 1 && calls.imports == 0);
+    for (int step = 1; step <= 2; step++) { // the second one writes the copy that was drawn from
+        m.enqueue(1, step);
+        m.synchronize(forever);
+    }
+    EXPECT(calls.imports == 1 && calls.exports == 3 && device.stats().native_calls == 9);
+    m.reset();
+    device.destroy();
+    EXPECT(record.buffers == 0 && record.ends == 1);
+}
+
 } // namespace
 
 int main() {
     UNITY_BEGIN();
+    RUN(renderers_and_uploads_wait_for_each_other);
     RUN(a_device_owns_its_driver);
     RUN(a_refused_driver_stays_with_its_caller);
     RUN(what_a_function_throws_is_a_status_with_its_text);

@@ -25,7 +25,8 @@ namespace backbuf {
  */
 class BACKBUF_SHARED DriverError : public std::runtime_error {
   public:
-    /// `BB_E_OUT_OF_MEMORY`, `BB_E_BACKEND` or `BB_E_DEVICE_LOST`; from Driver::open also `BB_E_UNSUPPORTED` or `BB_E_LIMIT`.
+    /// `BB_E_OUT_OF_MEMORY`, `BB_E_BACKEND` or `BB_E_DEVICE_LOST`; from Driver::open also `BB_E_UNSUPPORTED` or `BB_E_LIMIT`, and from
+    /// Driver::check_renderer and Driver::renderer_fence `BB_E_STATE`.
     DriverError(bb_status status, const std::string &text) : std::runtime_error(text), status_(status) {}
     bb_status status() const noexcept { return status_; }
 
@@ -36,8 +37,9 @@ class BACKBUF_SHARED DriverError : public std::runtime_error {
 /**
  * @brief A device backend: what a program implements to run managers and buffers on an engine's own memory and queue.
  *
- * Derive from it and give an object to Device::driver. Every function is called on the device's owner thread, one at a time,
- * and so is the destructor: a driver needs no locks. The rules of each function are those of `bb_driver` in backbuf.h.
+ * Derive from it and give an object to Device::driver. Every function but those of renderers is called on the device's owner
+ * thread, one at a time, and so is the destructor: a driver without renderers needs no locks. The rules of each function are
+ * those of `bb_driver` in backbuf.h.
  *
  * A function fails by an exception, which never crosses into the library: DriverError and Error give their status,
  * `std::bad_alloc` is `BB_E_OUT_OF_MEMORY`, everything else is `BB_E_BACKEND`; the text of the exception becomes part of
@@ -102,6 +104,29 @@ class Driver {
         throw DriverError(BB_E_BACKEND, "create_persistent is not implemented");
     }
 
+    /// How many calls of the native API the driver has made for writes and copies.
+    virtual std::uint64_t native_calls() const noexcept { return 0; }
+
+    /// Whether the driver has the functions below: renderers with queues or contexts of their own draw from its buffers. Asked for
+    /// once, at creation.
+    virtual bool has_renderer() const noexcept { return false; }
+    /// Returns a fence that passes when all work so far is done, for renderers; 0 if there is nothing to wait for.
+    virtual std::uint64_t export_fence() { return 0; }
+    /// Makes later work of the device wait for a fence of renderer_fence or export_fence, and ends that fence.
+    virtual void import_fence(std::uint64_t fence) { static_cast<void>(fence); }
+    /// Ends a fence that nothing will wait for.
+    virtual void discard_fence(std::uint64_t fence) noexcept { static_cast<void>(fence); }
+
+    /// Fails with `BB_E_STATE` unless the calling thread can use the device's buffers. This function and those below are called on
+    /// threads of the program, also several at once, but not after close.
+    virtual void check_renderer() {}
+    /// Makes later work of the calling thread's queue or context wait for a fence of export_fence, which stays.
+    virtual void renderer_wait(std::uint64_t fence) noexcept { static_cast<void>(fence); }
+    /// Returns a fence that passes when all work of the calling thread's queue or context so far is done; 0 for none.
+    virtual std::uint64_t renderer_fence() { return 0; }
+    /// Ends a fence of renderer_fence if it has passed, and returns whether it has.
+    virtual bool renderer_reap(std::uint64_t fence) noexcept { return static_cast<void>(fence), true; }
+
   private:
     friend class Device;
 
@@ -148,34 +173,58 @@ class Driver {
             return of(self)->caught([&](Driver &driver) { *completed = driver.wait(fence, timeout); });
         };
         table.error_text = [](void *self) -> const char * { return of(self)->text_; };
+        table.native_calls = [](void *self) { return of(self)->native_calls(); };
+        if (has_renderer())
+            add_renderer(table);
         return table;
+    }
+
+    static void add_renderer(bb_driver &table) noexcept {
+        table.export_fence = [](void *self, std::uint64_t *fence) {
+            return of(self)->caught([&](Driver &driver) { *fence = driver.export_fence(); });
+        };
+        table.import_fence = [](void *self, std::uint64_t fence) {
+            return of(self)->caught([&](Driver &driver) { driver.import_fence(fence); });
+        };
+        table.discard_fence = [](void *self, std::uint64_t fence) { of(self)->discard_fence(fence); };
+        table.check_renderer = [](void *self) {
+            return of(self)->caught<false>([](Driver &driver) { driver.check_renderer(); });
+        };
+        table.renderer_wait = [](void *self, std::uint64_t fence) { of(self)->renderer_wait(fence); };
+        table.renderer_fence = [](void *self, std::uint64_t *fence) {
+            return of(self)->caught<false>([&](Driver &driver) { *fence = driver.renderer_fence(); });
+        };
+        table.renderer_reap = [](void *self, std::uint64_t fence) { return of(self)->renderer_reap(fence); };
     }
 
     static Driver *of(void *self) noexcept { return static_cast<Driver *>(self); }
 
-    /// Runs a function, and turns what it throws into a status and a text.
-    template <class F> std::int32_t caught(F &&function) noexcept {
+    /// Runs a function, and turns what it throws into a status and, on the owner thread, a text.
+    template <bool keeps_text = true, class F> std::int32_t caught(F &&function) noexcept {
         try {
             return function(*this), BB_OK;
         } catch (const DriverError &e) {
-            return failed(e.status(), e.what());
+            return failed<keeps_text>(e.status(), e.what());
         } catch (const Error &e) {
-            return failed(e.status(), e.what());
+            return failed<keeps_text>(e.status(), e.what());
         } catch (const std::bad_alloc &) {
-            return failed(BB_E_OUT_OF_MEMORY, "out of memory");
+            return failed<keeps_text>(BB_E_OUT_OF_MEMORY, "out of memory");
         } catch (const std::exception &e) {
-            return failed(BB_E_BACKEND, e.what());
+            return failed<keeps_text>(BB_E_BACKEND, e.what());
         } catch (...) {
-            return failed(BB_E_BACKEND, "an exception without a text");
+            return failed<keeps_text>(BB_E_BACKEND, "an exception without a text");
         }
     }
 
-    std::int32_t failed(bb_status status, const char *text) noexcept {
-        std::strncpy(text_, text, sizeof(text_) - 1);
+    template <bool keeps_text> std::int32_t failed(bb_status status, const char *text) noexcept {
+        if constexpr (keeps_text)
+            std::strncpy(text_, text, sizeof(text_) - 1);
+        else
+            static_cast<void>(text);
         return status == BB_OK ? BB_E_BACKEND : status;
     }
 
-    /// Of the last failure; the last byte stays 0.
+    /// Of the last failure on the owner thread; the last byte stays 0.
     char text_[64] = {};
 };
 

@@ -293,6 +293,8 @@ pub struct bb_device_stats {
     pub submits: u64,
     /// Waits for fences that had not been signalled yet.
     pub waits: u64,
+    /// Calls of the native API for writes and copies, up to the last submit; 0 if the backend does not count them.
+    pub native_calls: u64,
 }
 
 impl Object for Device {
@@ -452,6 +454,7 @@ fn count(device: &Device, struct_size: u32) -> bb_device_stats {
     let stats = device.statistics();
     copy_fields! {
         bb_device_stats { struct_size: struct_size, lost: u32::from(device.lost().is_some()) } from stats:
-        buffers_created, buffers_deleted, live_bytes, calls, writes, bytes_written, copies, bytes_copied, maps, submits, waits
+        buffers_created, buffers_deleted, live_bytes, calls, writes, bytes_written, copies, bytes_copied, maps, submits, waits,
+        native_calls
     }
 }

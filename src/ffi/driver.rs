@@ -11,10 +11,13 @@ use std::ptr::{NonNull, null_mut};
 
 use crate::alloc::{Arc, boxed, try_arc};
 use crate::device::device::Device;
-use crate::device::driver::{DeviceInfo, Driver, Fence, MapMode, Native, Usage, create_and_map};
+use crate::device::driver::{
+    DeviceInfo, Driver, Fence, Foreign, MapMode, Native, Renderer, Usage, create_and_map,
+};
 use crate::error::{Error, Result, Status};
 use crate::ffi::callback::{Running, UserData};
 use crate::ffi::device::host_driven;
+use crate::ffi::driver_renderer::{RendererSide, TableRenderer};
 use crate::ffi::driver_table::{
     CreateMapped, Functions, NO_DRIVER, bb_driver, checked_info, default_info, raw_info, required,
 };
@@ -29,8 +32,8 @@ use crate::text::Text;
 
 /// Creates a device on a driver of the program's.
 ///
-/// `open` runs before the call returns. All functions that are not documented as optional are required. If the call
-/// fails, `user_data` stays the caller's: `drop` is not called.
+/// `open` runs before the call returns. All functions that are not documented as optional are required; those of
+/// renderers are given all or not at all. If the call fails, `user_data` stays the caller's: `drop` is not called.
 ///
 /// @param flags 0, or `BB_DEVICE_HOST_DRIVEN`
 /// @param label label in messages, logs and dumps: UTF-8, cut at 63 bytes; NULL for none
@@ -103,6 +106,7 @@ pub(super) struct TableDriver {
     buffers: HashMap<u64, TableBuffer>,
     submitted: u64,
     completed: u64,
+    renderer: Option<Arc<RendererSide>>,
 }
 
 impl fmt::Debug for TableDriver {
@@ -122,6 +126,7 @@ impl TableDriver {
             buffers: HashMap::new(),
             submitted: 0,
             completed: 0,
+            renderer: None,
         }
     }
 
@@ -135,6 +140,9 @@ impl TableDriver {
         self.check(status, "driver.open", &allowed)?;
         self.opened = true;
         self.info = checked_info(&info)?;
+        if let Some(functions) = self.functions.renderer {
+            self.renderer = Some(try_arc(RendererSide::new(functions, self.user_data.get())?)?);
+        }
         Ok(())
     }
 
@@ -381,6 +389,41 @@ unsafe impl Driver for TableDriver {
         };
         Err(Error::value(Status::DeviceLost, "driver.wait: completed", completed, reason))
     }
+
+    fn export(&mut self) -> Result<Foreign> {
+        let Some(functions) = self.functions.renderer else { return Ok(Foreign(0)) };
+        let mut fence = 0;
+        let _running = self.enter()?;
+        // SAFETY: the caller's function and data, on the owner thread.
+        let status = unsafe { (functions.export_fence)(self.user_data.get(), &raw mut fence) };
+        self.check(status, "driver.export_fence", &[])?;
+        Ok(Foreign(fence))
+    }
+
+    fn import(&mut self, fence: Foreign) -> Result<()> {
+        let Some(functions) = self.functions.renderer else { return Ok(()) };
+        let _running = self.enter()?;
+        // SAFETY: the caller's function and data, on the owner thread; a fence of a renderer that has not ended.
+        let status = unsafe { (functions.import_fence)(self.user_data.get(), fence.0) };
+        self.check(status, "driver.import_fence", &[])
+    }
+
+    fn discard(&mut self, fence: Foreign) {
+        if let (Some(functions), Ok(_running)) = (self.functions.renderer, self.enter()) {
+            // SAFETY: the caller's function and data, on the owner thread; a fence that has not ended.
+            unsafe { (functions.discard_fence)(self.user_data.get(), fence.0) };
+        }
+    }
+
+    fn renderer(&mut self) -> Option<Box<dyn Renderer>> {
+        self.renderer.clone().map(|side| Box::new(TableRenderer(side)) as Box<dyn Renderer>)
+    }
+
+    fn native_calls(&self) -> u64 {
+        let (Some(count), Ok(_running)) = (self.functions.native_calls, self.enter()) else { return 0 };
+        // SAFETY: the caller's function and data, on the owner thread.
+        unsafe { count(self.user_data.get()) }
+    }
 }
 
 impl TableDriver {
@@ -393,6 +436,10 @@ impl TableDriver {
 
 impl Drop for TableDriver {
     fn drop(&mut self) {
+        if self.renderer.as_ref().is_some_and(|side| !side.end()) {
+            // Destroyed inside of a function of its own: what that still uses stays for ever.
+            return;
+        }
         if self.opened
             && let (Some(close), Ok(_running)) = (self.functions.close, self.enter())
         {
@@ -418,6 +465,8 @@ fn status_of(function: &'static str) -> &'static str {
         "driver.map" => "driver.map: status",
         "driver.unmap" => "driver.unmap: status",
         "driver.submit" => "driver.submit: status",
+        "driver.export_fence" => "driver.export_fence: status",
+        "driver.import_fence" => "driver.import_fence: status",
         _ => "driver.wait: status",
     }
 }

@@ -32,8 +32,9 @@ pub struct bb_driver_info {
 /// A device backend as a table of functions: what the program implements to run managers and buffers on an engine's
 /// own memory and queue. Zero it, set `struct_size` to `sizeof(bb_driver)`, and set the functions.
 ///
-/// - Thread: every function runs on the device's owner thread, one call at a time: a thread of the library, or with
-///   `BB_DEVICE_HOST_DRIVEN` the thread that creates the device. A driver needs no locks.
+/// - Thread: every function but those of renderers runs on the device's owner thread, one call at a time: a thread of the
+///   library, or with `BB_DEVICE_HOST_DRIVEN` the thread that creates the device. A driver without renderers needs no
+///   locks.
 /// - Work: `write` and `copy` take effect in the order of their calls. A driver may collect them until `submit`.
 /// - Arguments are checked before a call: buffers exist, ranges lie inside of them and have at least one byte, mapped
 ///   buffers get no work. A driver need not check them again.
@@ -149,8 +150,37 @@ pub struct bb_driver {
         unsafe extern "C" fn(user_data: *mut c_void, fence: u64, timeout: u64, completed: *mut u64) -> i32,
     >,
     /// Returns why the last call has failed: NUL-terminated text for error messages, valid until the next call, or NULL.
-    /// Called at once after a failure, on the same thread. May be NULL.
+    /// Called at once after a failure on the owner thread, and not for the functions of renderers. May be NULL.
     pub error_text: Option<unsafe extern "C" fn(user_data: *mut c_void) -> *const c_char>,
+    /// Returns how many calls of the native API the driver has made for writes and copies:
+    /// `bb_device_stats.native_calls`. May be NULL.
+    pub native_calls: Option<unsafe extern "C" fn(user_data: *mut c_void) -> u64>,
+    /// Writes a fence that passes when all work so far is done, for the queues or contexts of renderers that use the
+    /// device's buffers; 0 if there is nothing to wait for. `discard_fence` ends it.
+    ///
+    /// This function and the six below are the side of the renderers: all of them, or all NULL. With them, a front of a
+    /// manager waits on the device for its upload and not on the CPU, and a buffer is not written before the renderers'
+    /// fences have passed. Fences that exist when the device ends are not discarded: `close` ends them.
+    pub export_fence: Option<unsafe extern "C" fn(user_data: *mut c_void, fence: *mut u64) -> i32>,
+    /// Makes later work of the device wait, on the device, for a fence of `renderer_fence` or `export_fence`, and ends
+    /// that fence. After a failure it still exists.
+    pub import_fence: Option<unsafe extern "C" fn(user_data: *mut c_void, fence: u64) -> i32>,
+    /// Ends a fence of `export_fence` or `renderer_fence` that nothing will wait for.
+    pub discard_fence: Option<unsafe extern "C" fn(user_data: *mut c_void, fence: u64)>,
+    /// Returns BB_OK if the calling thread can use the device's buffers: for example, if a context that shares them is
+    /// current on it. Otherwise BB_E_STATE, which is the result of the call that acquires or releases a front.
+    ///
+    /// This function and the three below run on the program's threads, also several at once and beside the functions of
+    /// the owner thread. None begins after `close`, which waits for them.
+    pub check_renderer: Option<unsafe extern "C" fn(user_data: *mut c_void) -> i32>,
+    /// Makes later work of the calling thread's queue or context wait, on the device, for a fence of `export_fence`. The
+    /// fence stays.
+    pub renderer_wait: Option<unsafe extern "C" fn(user_data: *mut c_void, fence: u64)>,
+    /// Writes a fence that passes when all work of the calling thread's queue or context so far is done; 0 if there is
+    /// nothing to wait for. Also BB_E_STATE, as `check_renderer`.
+    pub renderer_fence: Option<unsafe extern "C" fn(user_data: *mut c_void, fence: *mut u64) -> i32>,
+    /// Ends a fence of `renderer_fence` if it has passed, and returns whether it has. It never waits.
+    pub renderer_reap: Option<unsafe extern "C" fn(user_data: *mut c_void, fence: u64) -> bool>,
 }
 
 pub(super) const NO_DRIVER: bb_driver = bb_driver {
@@ -171,6 +201,14 @@ pub(super) const NO_DRIVER: bb_driver = bb_driver {
     submit: None,
     wait: None,
     error_text: None,
+    native_calls: None,
+    export_fence: None,
+    import_fence: None,
+    discard_fence: None,
+    check_renderer: None,
+    renderer_wait: None,
+    renderer_fence: None,
+    renderer_reap: None,
 };
 
 pub(super) type Create = unsafe extern "C" fn(*mut c_void, u64, u32, *const c_char, *mut u64) -> i32;
@@ -193,6 +231,45 @@ pub(super) struct Functions {
     pub(super) submit: unsafe extern "C" fn(*mut c_void, u64) -> i32,
     pub(super) wait: unsafe extern "C" fn(*mut c_void, u64, u64, *mut u64) -> i32,
     pub(super) error_text: Option<unsafe extern "C" fn(*mut c_void) -> *const c_char>,
+    pub(super) native_calls: Option<unsafe extern "C" fn(*mut c_void) -> u64>,
+    pub(super) renderer: Option<RendererFunctions>,
+}
+
+/// The side of the renderers, if a table has it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RendererFunctions {
+    pub(super) export_fence: unsafe extern "C" fn(*mut c_void, *mut u64) -> i32,
+    pub(super) import_fence: unsafe extern "C" fn(*mut c_void, u64) -> i32,
+    pub(super) discard_fence: unsafe extern "C" fn(*mut c_void, u64),
+    pub(super) check_renderer: unsafe extern "C" fn(*mut c_void) -> i32,
+    pub(super) renderer_wait: unsafe extern "C" fn(*mut c_void, u64),
+    pub(super) renderer_fence: unsafe extern "C" fn(*mut c_void, *mut u64) -> i32,
+    pub(super) renderer_reap: unsafe extern "C" fn(*mut c_void, u64) -> bool,
+}
+
+/// The functions of renderers: all of them, or none.
+fn renderer_functions(table: &bb_driver) -> Result<Option<RendererFunctions>> {
+    let given = [
+        table.export_fence.is_some(),
+        table.import_fence.is_some(),
+        table.discard_fence.is_some(),
+        table.check_renderer.is_some(),
+        table.renderer_wait.is_some(),
+        table.renderer_fence.is_some(),
+        table.renderer_reap.is_some(),
+    ];
+    if !given.contains(&true) {
+        return Ok(None);
+    }
+    Ok(Some(RendererFunctions {
+        export_fence: input::function(table.export_fence, "driver.export_fence")?,
+        import_fence: input::function(table.import_fence, "driver.import_fence")?,
+        discard_fence: input::function(table.discard_fence, "driver.discard_fence")?,
+        check_renderer: input::function(table.check_renderer, "driver.check_renderer")?,
+        renderer_wait: input::function(table.renderer_wait, "driver.renderer_wait")?,
+        renderer_fence: input::function(table.renderer_fence, "driver.renderer_fence")?,
+        renderer_reap: input::function(table.renderer_reap, "driver.renderer_reap")?,
+    }))
 }
 
 /// The functions of a table that has all the required ones.
@@ -211,6 +288,8 @@ pub(super) fn required(table: &bb_driver) -> Result<Functions> {
         submit: input::function(table.submit, "driver.submit")?,
         wait: input::function(table.wait, "driver.wait")?,
         error_text: table.error_text,
+        native_calls: table.native_calls,
+        renderer: renderer_functions(table)?,
     })
 }
 

@@ -210,7 +210,8 @@ pub struct bb_device_front {
     pub slot: u32,
     /// 0.
     pub reserved: u32,
-    /// Release it with `bb_lease_release()`; on OpenGL with `bb_lease_release_gl()`.
+    /// Release it with `bb_lease_release()`; where renderers draw from it on the device (on OpenGL, and on a driver with the
+    /// functions of renderers), with `bb_lease_release_gl()`.
     pub lease: *mut bb_lease,
 }
 
@@ -221,10 +222,11 @@ pub struct bb_device_front {
 /// @param m a manager on a device
 /// @param front output
 /// @return BB_OK, BB_E_STATE (a manager on host memory; on OpenGL, no context that shares the device's objects is
-///         current on this thread), BB_E_DEVICE_LOST, BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle
-///         status
+///         current on this thread; the driver's `check_renderer`), BB_E_BACKEND (the driver), BB_E_DEVICE_LOST,
+///         BB_E_LIMIT (too many leases), BB_E_OUT_OF_MEMORY, or a handle status
 /// @realtime may block, may make a system call, may allocate; wait-free, no system call, no allocation if the
-///           device is not on OpenGL, and the thread releases the leases that it acquires and holds at most 8
+///           device has no functions of renderers (OpenGL has), and the thread releases the leases that it acquires and
+///           holds at most 8
 /// @threadsafety safe to call from any thread; on OpenGL, with a context that shares the device's objects
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_acquire_front_device(
@@ -340,11 +342,13 @@ pub unsafe extern "C" fn bb_manager_acquire_front_gl(
 }
 
 /// Releases a front once the draws so far are done: a fence is inserted into the context that is current on this
-/// thread, and the buffer is not written before that fence is signalled. The CPU does not wait.
+/// thread, and the buffer is not written before that fence is signalled. The CPU does not wait. On other devices it
+/// works the same way with the driver's `renderer_fence`, and without that as `bb_lease_release()`.
 ///
-/// @param lease from `bb_gl_front.lease`
-/// @return BB_OK, BB_E_ARGUMENT (not a lease of a `bb_gl_front`), BB_E_STATE (no context that shares the device's objects
-///         is current on this thread), BB_E_STALE (released before), BB_E_OUT_OF_MEMORY, or a handle status
+/// @param lease from `bb_gl_front.lease` or `bb_device_front.lease`
+/// @return BB_OK, BB_E_ARGUMENT (a lease of another front), BB_E_STATE (no context that shares the device's objects is
+///         current on this thread, or the driver's `check_renderer`), BB_E_BACKEND (the driver), BB_E_STALE (released
+///         before), BB_E_OUT_OF_MEMORY, or a handle status
 /// @realtime may block, may make a system call, may allocate
 /// @threadsafety on any thread with a context that shares the device's objects
 #[unsafe(no_mangle)]

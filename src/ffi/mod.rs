@@ -27,6 +27,7 @@ mod device;
 mod device_buffer;
 mod device_field;
 mod driver;
+mod driver_renderer;
 mod driver_table;
 mod dynamic;
 mod encoder;

@@ -207,7 +207,8 @@ pub(crate) fn acquire_device_front(copies: &StateCopies) -> Result<RawDeviceFron
         return Err(error);
     }
     let renderer = device.renderer();
-    renderer.map_or(Ok(()), |renderer| renderer.check())?;
+    let refused = |error| device.lost().unwrap_or(error);
+    renderer.map_or(Ok(()), |renderer| renderer.check()).map_err(refused)?;
     let (front, copy) = copies.acquire_with_device_copy()?;
     let published = on_device.published(copy);
     if let Some(renderer) = renderer {
@@ -242,11 +243,13 @@ fn fence_renderer(copies: &StateCopies, copy: usize) -> Result<()> {
     let Some(on_device) = copies.on_device() else { return Ok(()) };
     let device = on_device.device();
     match device.renderer() {
-        // A lost device draws no more.
         Some(renderer) if device.lost().is_none() => {
-            renderer.check()?;
-            on_device.fence(copy, renderer)
+            match renderer.check().and_then(|()| on_device.fence(copy, renderer)) {
+                Err(error) if device.lost().is_none() => Err(error),
+                _ => Ok(()),
+            }
         }
+        // A lost device draws no more.
         _ => Ok(()),
     }
 }

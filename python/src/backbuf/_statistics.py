@@ -126,6 +126,8 @@ class DeviceStatistics(HtmlFields):
     """Submits; each has a fence."""
     waits: int
     """Waits for fences that had not passed yet."""
+    native_calls: int
+    """Calls of the native API for writes and copies, up to the last submit; 0 if the backend does not count them."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@
 use crate::alloc::{Arc, boxed};
 use crate::buffers::dynamic::state::{DynamicStatistics, RawSlice, RingState, UpdateStorage};
 use crate::device::device::Device;
-use crate::device::driver::{Driver, Fence, Foreign, Native, Usage};
+use crate::device::driver::{Driver, Fence, Native, Usage};
 use crate::error::{Error, Label, Result, Status};
 use crate::log::{self, Level};
 use crate::sync::mutex::{Mutex, MutexGuard};
@@ -337,14 +337,17 @@ impl DynamicRing {
             (frame, unflushed, state.room.bytes() > this.base && state.idle >= IDLE_FRAMES)
         };
         let renderer = this.device.renderer().filter(|renderer| renderer.check().is_ok());
-        let drawn = renderer.map(|renderer| renderer.fence()).transpose()?;
+        if let Some(renderer) = renderer {
+            let drawn = renderer.fence()?;
+            this.state.lock().drawn.push(drawn);
+        }
         if this.device.is_owner() {
-            this.submit_frame(frame, &unflushed, drawn)?;
+            this.submit_frame(frame, &unflushed)?;
         } else {
             // A rendering thread does not wait for the owner thread.
             let ring = this.clone();
             let submit = boxed(move || {
-                if let Err(error) = ring.submit_frame(frame, &unflushed, drawn) {
+                if let Err(error) = ring.submit_frame(frame, &unflushed) {
                     let text = format_args!("frame {frame} is freed with the next frame: {error}");
                     log::record(Level::Warn, "buffers", ring.label.as_str(), text);
                 }
@@ -360,16 +363,13 @@ impl DynamicRing {
     }
 
     /// Submits a fence behind the work that uses a frame. If that fails, the fence of the next frame frees this one as well.
-    fn submit_frame(
-        &self,
-        frame: u64,
-        unflushed: &[Arc<UpdateStorage>],
-        drawn: Option<Foreign>,
-    ) -> Result<()> {
+    fn submit_frame(&self, frame: u64, unflushed: &[Arc<UpdateStorage>]) -> Result<()> {
         let fence = self.device.call_untimed(|driver| {
             flush(unflushed, driver)?;
-            if let Some(drawn) = drawn {
-                driver.import(drawn)?;
+            loop {
+                let Some(drawn) = self.state.lock().drawn.pop() else { break };
+                // One that was not imported is still to be waited for, by the next submit.
+                driver.import(drawn).inspect_err(|_| self.state.lock().drawn.push(drawn))?;
             }
             let fence = driver.submit()?;
             self.device.poll_fence(driver, fence)?;
@@ -388,6 +388,12 @@ impl DynamicRing {
     /// Size of the ring in bytes.
     pub(crate) fn capacity(&self) -> u64 {
         self.state.lock().room.bytes()
+    }
+}
+
+impl Drop for DynamicRing {
+    fn drop(&mut self) {
+        self.state.get_mut().drawn.drain(..).for_each(|fence| self.device.discard(fence));
     }
 }
 

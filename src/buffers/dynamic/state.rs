@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use crate::alloc::Arc;
 use crate::buffers::buffer::{Buffer, BufferDesc, BufferInner, HostPtr};
 use crate::device::device::Device;
-use crate::device::driver::{Fence, Native, Usage};
+use crate::device::driver::{Fence, Foreign, Native, Usage};
 use crate::device::frame_ring::FrameRing;
 use crate::error::Result;
 use crate::sync::atomic::{AtomicU64, Ordering::*};
@@ -97,6 +97,8 @@ pub(super) struct RingState {
     pub(super) used: bool,
     /// Frames that have ended, and the fence of each once it is known.
     pub(super) ended: VecDeque<(u64, Option<Fence>)>,
+    /// Fences of renderers that drew updates of ended frames, for which the device does not wait yet.
+    pub(super) drawn: Vec<Foreign>,
     /// Replaced storage, and storage for a single update, with the last frame that uses it.
     retired: VecDeque<(u64, Arc<UpdateStorage>)>,
     /// How many frames in a row would have fitted into the ring's first size.
@@ -113,6 +115,7 @@ impl RingState {
             open: Vec::new(),
             used: false,
             ended: VecDeque::new(),
+            drawn: Vec::new(),
             retired: VecDeque::new(),
             idle: 0,
             statistics: DynamicStatistics::default(),

@@ -36,6 +36,9 @@ void fill(bb_driver *driver, uint32_t delay) {
     driver->drop = free_driver;
     if (delay > 1) {
         driver->create_mapped = NULL, driver->create_persistent = NULL;
+        driver->export_fence = NULL, driver->import_fence = NULL, driver->discard_fence = NULL;
+        driver->check_renderer = NULL, driver->renderer_wait = NULL, driver->renderer_fence = NULL;
+        driver->renderer_reap = NULL;
     }
 }
 "#;

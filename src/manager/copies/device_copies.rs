@@ -113,8 +113,10 @@ impl DeviceCopies {
 impl DeviceCopy {
     /// Makes the buffer writable: creates it if needed, and orders writes after the renderers' reads.
     fn open(&self, driver: &mut dyn Driver, copies: &DeviceCopies) -> Result<Native> {
-        while let Some(fence) = self.released.lock().pop() {
-            driver.import(fence)?;
+        loop {
+            let Some(fence) = self.released.lock().pop() else { break };
+            // A fence that was not imported is still to be waited for. Its place on the list is free.
+            driver.import(fence).inspect_err(|_| self.released.lock().push(fence))?;
         }
         match self.native.load(Relaxed) {
             0 => {
