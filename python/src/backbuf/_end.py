@@ -21,6 +21,7 @@ if TYPE_CHECKING or hot is None:
         """The attributes of the extension's base type, without the extension."""
 
         _handle: int = 0
+        _is_awaited: bool = False
 
 else:
     _Base = hot.End
@@ -205,10 +206,11 @@ class End(_Base, SpanOwner, Unique):
 
     async def _until_readable(self, deadline: Deadline) -> None:
         self._waiter = asyncio.get_running_loop().create_future()
+        self._is_awaited = True
         try:
             await wait_readable(self.fileno(), self._waiter, deadline.seconds())
         finally:
-            self._waiter = None
+            self._waiter, self._is_awaited = None, False
             self._destroy_ended()
 
     def _destroy_ended(self) -> None:

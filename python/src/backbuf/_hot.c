@@ -109,18 +109,6 @@ int elements_of(PyObject *object, const PyObject *dtype, const void **data, uint
     return 1;
 }
 
-/* Whether there are `wanted` arguments and optionally one more, by position or by this name; *last is the optional one. */
-static inline int arguments(PyObject *const *args, Py_ssize_t count, PyObject *names, Py_ssize_t wanted,
-                            const char *name, PyObject **last) {
-    if (names) {
-        *last = args[count];
-        return count == wanted && PyTuple_Size(names) == 1 &&
-               PyUnicode_CompareWithASCIIString(PyTuple_GetItem(names, 0), name) == 0;
-    }
-    *last = count > wanted ? args[wanted] : NULL;
-    return count >= wanted && count <= wanted + 1;
-}
-
 static PyObject *hot_enqueue(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     const Hot *hot = (const Hot *)self;
     Element element;
@@ -183,8 +171,7 @@ static PyObject *hot_tag(PyObject *self, PyObject *const *args, Py_ssize_t count
     return call_python(self, "_tag", args, count, names);
 }
 
-/* Whether the timeout is valid; a call that does not wait needs no more of it. */
-static int is_timeout(PyObject *seconds) {
+int is_timeout(PyObject *seconds) {
     if (!seconds || seconds == Py_None)
         return 1;
     if (PyFloat_CheckExact(seconds))

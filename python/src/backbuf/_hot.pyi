@@ -20,6 +20,7 @@ class Exporter:
 
 class End:
     _handle: int
+    _is_awaited: bool
 
 class ManagedBuffer:
     released: bool

@@ -9,6 +9,7 @@
 static struct {
     bb_status (*send)(bb_sender *, const void *, uint64_t, uint64_t *);
     bb_status (*feed)(bb_sender *, const void *, uint64_t, uint64_t *);
+    bb_status (*send_whole)(bb_sender *, const void *, uint64_t, uint64_t, uint64_t *);
     bb_status (*recv)(bb_receiver *, void *, uint64_t, uint64_t *);
     bb_status (*peek)(bb_receiver *, uint64_t, bb_const_span *);
     bb_status (*consume)(bb_receiver *, uint64_t);
@@ -138,11 +139,14 @@ PyObject *ring_chunk(PyObject *module, PyObject *args) {
 typedef struct {
     PyObject base;
     unsigned long long handle; /* 0: closed; all calls go to the Python methods */
+    char is_awaited;           /* a task waits on this end: calls that may wait are refused, by the Python methods */
 } End;
 
 #define HANDLE(self, type) ((type *)(uintptr_t)((const End *)(self))->handle)
 
-static PyMemberDef end_members[] = {{"_handle", T_ULONGLONG, offsetof(End, handle), 0, NULL}, {NULL, 0, 0, 0, NULL}};
+static PyMemberDef end_members[] = {{"_handle", T_ULONGLONG, offsetof(End, handle), 0, NULL},
+                                    {"_is_awaited", T_BOOL, offsetof(End, is_awaited), 0, NULL},
+                                    {NULL, 0, 0, 0, NULL}};
 static void end_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
@@ -157,11 +161,9 @@ static PyObject *byte_count(PyObject *self, bb_status status, uint64_t bytes) {
     return status == BB_OK ? PyLong_FromUnsignedLongLong(bytes) : fail(self, status);
 }
 
-/* Gets the buffer of a single positional argument that is short enough to be copied with the GIL held. */
-static int short_buffer(PyObject *const *args, Py_ssize_t count, PyObject *names, int flags, Py_buffer *data) {
-    if (names || count != 1)
-        return 0;
-    if (PyObject_GetBuffer(args[0], data, flags) < 0) {
+/* Gets the buffer of an object if it is short enough to be copied with the GIL held. */
+static int short_buffer(PyObject *object, int flags, Py_buffer *data) {
+    if (PyObject_GetBuffer(object, data, flags) < 0) {
         PyErr_Clear();
         return 0;
     }
@@ -175,7 +177,7 @@ static PyObject *sender_send(PyObject *self, PyObject *const *args, Py_ssize_t c
     Py_buffer data;
     uint64_t sent = 0;
     bb_status status;
-    if (!short_buffer(args, count, names, PyBUF_SIMPLE, &data))
+    if (names || count != 1 || !short_buffer(args[0], PyBUF_SIMPLE, &data))
         return call_python(self, "_send", args, count, names);
     status = library.send(HANDLE(self, bb_sender), data.buf, (uint64_t)data.len, &sent);
     PyBuffer_Release(&data);
@@ -186,42 +188,90 @@ static PyObject *sender_feed(PyObject *self, PyObject *const *args, Py_ssize_t c
     Py_buffer data;
     uint64_t sent = 0;
     bb_status status;
-    if (!short_buffer(args, count, names, PyBUF_SIMPLE, &data))
+    if (names || count != 1 || !short_buffer(args[0], PyBUF_SIMPLE, &data))
         return call_python(self, "_feed", args, count, names);
     status = library.feed(HANDLE(self, bb_sender), data.buf, (uint64_t)data.len, &sent);
     PyBuffer_Release(&data);
     return byte_count(self, status, sent);
 }
 
-static PyObject *receiver_recv(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+/* Sends all of the data if there is space for it: returns the number of bytes, or NULL without an exception if the Python
+ * method must wait, convert or refuse something. */
+static PyObject *send_at_once(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    Py_buffer data;
+    uint64_t sent = 0;
+    bb_status status;
+    PyObject *timeout;
+    if (!arguments(args, count, names, 1, "timeout", &timeout) || !is_timeout(timeout) ||
+        !short_buffer(args[0], PyBUF_SIMPLE, &data)) /* may run Python code, so the other checks come later */
+        return NULL;
+    status = BB_E_BUSY;
+    if (!((const End *)self)->is_awaited)
+        status = library.send_whole(HANDLE(self, bb_sender), data.buf, (uint64_t)data.len, 0, &sent);
+    PyBuffer_Release(&data);
+    return status == BB_OK ? PyLong_FromUnsignedLongLong(sent) : NULL;
+}
+
+static PyObject *sender_write(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    PyObject *sent = send_at_once(self, args, count, names);
+    return sent || PyErr_Occurred() ? sent : call_python(self, "_write", args, count, names);
+}
+
+/* _send_at_once(data, timeout): the number of bytes if there was space for all of them, otherwise None. */
+static PyObject *sender_send_at_once(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    PyObject *sent = send_at_once(self, args, count, names);
+    if (sent || PyErr_Occurred())
+        return sent;
+    Py_RETURN_NONE;
+}
+
+/* Receives at most `most` bytes into a new bytearray or bytes object. Returns NULL without an exception if the Python method
+ * must take whole records; *status is that of the ring, and after BB_E_EMPTY nothing is returned. */
+static PyObject *take(PyObject *self, uint64_t most, PyObject *(*make)(const char *, Py_ssize_t), bb_status *status) {
     bb_const_span span;
+    PyObject *data;
+    *status = library.peek(HANDLE(self, bb_receiver), 1, &span);
+    if (*status != BB_OK)
+        return NULL;
+    if (most > span.bytes)
+        most = span.bytes;
+    data = make(span.data, (Py_ssize_t)most);
+    if (library.consume(HANDLE(self, bb_receiver), data ? most : 0) == BB_E_ALIGN) { /* part of a record */
+        Py_CLEAR(data);
+        library.consume(HANDLE(self, bb_receiver), 0);
+    }
+    return data;
+}
+
+static PyObject *receiver_recv(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     bb_status status;
     PyObject *data;
     uint64_t most;
     if (names || count != 1 || !unsigned_of(args[0], &most) || most == 0 || most > LONG_BYTES)
         return call_python(self, "_recv", args, count, names);
-    status = library.peek(HANDLE(self, bb_receiver), 1, &span);
+    data = take(self, most, PyByteArray_FromStringAndSize, &status);
+    if (data || PyErr_Occurred())
+        return data;
     if (status == BB_E_EMPTY)
         return PyByteArray_FromStringAndSize(NULL, 0);
-    if (status != BB_OK)
-        return fail(self, status);
-    if (most > span.bytes)
-        most = span.bytes;
-    data = PyByteArray_FromStringAndSize(span.data, (Py_ssize_t)most);
-    status = library.consume(HANDLE(self, bb_receiver), data ? most : 0);
-    if (status == BB_E_ALIGN) { /* part of a record: the Python method takes whole records */
-        Py_CLEAR(data);
-        library.consume(HANDLE(self, bb_receiver), 0);
-        return call_python(self, "_recv", args, count, names);
-    }
-    return data;
+    return status == BB_OK ? call_python(self, "_recv", args, count, names) : fail(self, status);
+}
+
+static PyObject *receiver_read(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    bb_status status;
+    PyObject *data = NULL, *timeout;
+    uint64_t most;
+    if (arguments(args, count, names, 1, "timeout", &timeout) && is_timeout(timeout) && unsigned_of(args[0], &most) &&
+        most > 0 && most <= LONG_BYTES)
+        data = take(self, most, PyBytes_FromStringAndSize, &status);
+    return data || PyErr_Occurred() ? data : call_python(self, "_read", args, count, names);
 }
 
 static PyObject *receiver_recv_into(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     Py_buffer data;
     uint64_t got = 0;
     bb_status status;
-    if (!short_buffer(args, count, names, PyBUF_WRITABLE, &data))
+    if (names || count != 1 || !short_buffer(args[0], PyBUF_WRITABLE, &data))
         return call_python(self, "_recv_into", args, count, names);
     status = library.recv(HANDLE(self, bb_receiver), data.buf, (uint64_t)data.len, &got);
     PyBuffer_Release(&data);
@@ -268,15 +318,19 @@ static PyObject *stream_take(PyObject *self, PyObject *const *args, Py_ssize_t c
     return status == BB_OK ? list_of(chunks, got) : fail(self, status);
 }
 
-PyMethodDef sender_methods[] = {HOT_METHOD(send, sender_send), HOT_METHOD(feed, sender_feed), HOT_END};
-PyMethodDef receiver_methods[] = {HOT_METHOD(recv, receiver_recv), HOT_METHOD(recv_into, receiver_recv_into), HOT_END};
+PyMethodDef sender_methods[] = {HOT_METHOD(send, sender_send), HOT_METHOD(feed, sender_feed),
+                                HOT_METHOD(write, sender_write), HOT_METHOD(_send_at_once, sender_send_at_once),
+                                HOT_END};
+PyMethodDef receiver_methods[] = {HOT_METHOD(recv, receiver_recv), HOT_METHOD(recv_into, receiver_recv_into),
+                                  HOT_METHOD(read, receiver_read), HOT_END};
 PyMethodDef stream_methods[] = {HOT_METHOD(_next, stream_next), HOT_METHOD(_take, stream_take), HOT_END};
 
 /* bind_ring(addresses, released error): like bind. */
 PyObject *ring_bind(PyObject *module, PyObject *args) {
-    unsigned long long a[8];
+    unsigned long long a[9];
     (void)module;
-    if (!PyArg_ParseTuple(args, "(KKKKKKKK)O", &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &a[6], &a[7], &released_error))
+    if (!PyArg_ParseTuple(args, "(KKKKKKKKK)O", &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &a[6], &a[7], &a[8],
+                          &released_error))
         return NULL;
     Py_INCREF(released_error);
     memcpy(&library, a, sizeof library);

@@ -71,6 +71,7 @@ if hot is not None:
         addresses(
             "bb_sender_send",
             "bb_sender_feed",
+            "bb_sender_send_whole",
             "bb_receiver_recv",
             "bb_receiver_peek",
             "bb_receiver_consume",

@@ -195,6 +195,14 @@ class SPSCSender(RingEnd):
 
     async def send_async(self, data: Any, timeout: float | None = None, *, whole: bool = False) -> int:
         """Like `write`, in an event loop: other tasks run while it waits. Also CancelledError has the attribute `sent`."""
+        try:
+            if self._yield_timer.should_yield():
+                await self._yield_timer.yield_now()
+            if (sent := self._send_at_once(data, timeout)) is not None:
+                return sent
+        except BaseException as error:
+            _record_sent(error, 0)
+            raise
         return await self._send_all(self.send, data, timeout, whole)
 
     def into_sink(self) -> SPSCSink:
@@ -238,6 +246,12 @@ class SPSCSender(RingEnd):
         except BaseException as error:
             _record_sent(error, sent)
             raise
+
+    def _send_at_once(self, data: Any, timeout: float | None) -> int | None:
+        """Sends all of `data` if there is space for it now and returns the number of bytes; otherwise None. The extension
+        replaces it.
+        """
+        return None
 
     def _transfer(self, call: Callable[..., int], data: Any) -> int:
         sent = ffi.new("uint64_t *")
@@ -482,5 +496,5 @@ class SPSCReceiver(RingEnd):
         return make(memoryview(buffer)[:got])
 
 
-use_extension(SPSCSender, "send", "feed")
-use_extension(SPSCReceiver, "recv", "recv_into")
+use_extension(SPSCSender, "send", "feed", "write", "_send_at_once")
+use_extension(SPSCReceiver, "recv", "recv_into", "read")
