@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import gc
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -22,7 +23,7 @@ import uvloop
 from hypothesis import settings
 
 import backbuf
-from backbuf import CBufferManager, Device, Front, GLBufferManager
+from backbuf import CBufferManager, Device, Front, GLBufferManager, _errors
 
 # The tests leave no files in their folder.
 settings.register_profile("backbuf", database=None, deadline=None)
@@ -38,23 +39,38 @@ import c_api  # noqa: E402  (its folder is put on the path above)
 _FUNCTIONS = c_api.functions()
 _STATUS_NAMES = {value: name for name, value in c_api.status_values().items()}
 _unlisted: list[str] = []
-_init = backbuf.BackbufError.__init__
+_init, _translate = backbuf.BackbufError.__init__, _errors.in_python_terms
+_last = threading.local()
+
+
+def _note_message(message: str) -> str:
+    """Keeps the library's own message, which names the C function."""
+    _last.message = message
+    return _translate(message)
 
 
 def _note_unlisted(self: backbuf.BackbufError, message: str, status: int) -> None:
-    """Notes an error that names a function which does not list its status. Runs on any thread, so it raises nothing itself."""
+    """Notes an error of a function which does not list its status, and one with a name of the C API. Runs on any thread, so it
+    raises nothing itself.
+    """
     _init(self, message, status)
-    function, name = _FUNCTIONS.get(message.partition(":")[0]), _STATUS_NAMES.get(status)
-    if function is not None and name not in function.statuses and c_api.UNLISTED.get(name or "", "\0") not in message:
-        _unlisted.append(f"{function.name} does not list {name or status}: {message}")
+    own = _last.__dict__.pop("message", "")
+    function, name = _FUNCTIONS.get(own.partition(":")[0]), _STATUS_NAMES.get(status)
+    if function is not None and name not in function.statuses and c_api.UNLISTED.get(name or "", "\0") not in own:
+        _unlisted.append(f"{function.name} does not list {name or status}: {own}")
+    if re.search(r"\b(bb|BB)_(?!E_)", message):
+        _unlisted.append(f"an error of Python has a name of C: {message}")
 
 
+_errors.in_python_terms = _note_message
 backbuf.BackbufError.__init__ = _note_unlisted  # type: ignore[method-assign]  # observes every error
 
 
 @pytest.fixture(autouse=True)
 def listed_statuses() -> Iterator[None]:
-    """Fails a test in which a call raised a status that include/backbuf.h does not list for its function."""
+    """Fails a test in which a call raised a status that include/backbuf.h does not list for its function, or an error that
+    names a function or a constant of C.
+    """
     _unlisted.clear()
     yield
     assert not _unlisted, "\n".join(_unlisted)

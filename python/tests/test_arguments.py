@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import backbuf
-from backbuf import BufferUsage, CBufferManager, Device
+from backbuf import BufferUsage, CBufferManager, Device, _errors
 
 
 class Odd:
@@ -190,3 +190,34 @@ def test_texts_with_nul_or_surrogates_are_refused() -> None:
     for label in ("a\0b", "a\ud800"):
         with pytest.raises(backbuf.ArgumentError, match="label is"):
             CBufferManager(2, label=label)
+
+
+def test_messages_have_pythons_names_of_parameters_and_remedies() -> None:
+    tx, rx = backbuf.spsc_buffer(1024)
+    records = backbuf.spsc_buffer(1024, overwrite_record_size=8)
+    records[0].send(bytes(16))
+    device = backbuf.Device.host()
+    fixed = backbuf.DeviceBuffer(device, 16, backbuf.BufferUsage.STORAGE)
+    m = backbuf.CBufferManager(4)
+    for call, text in (
+        (lambda: tx.write(bytes(2000), whole=True), r"^out of bounds: data ends at 2000, beyond 1024"),
+        (lambda: records[0].send(b"123"), r"^data = 3: this ring moves whole records"),
+        (lambda: records[1].read(7), r"^size = 7: this ring moves whole records"),
+        (lambda: tx.commit(1), r"^no span is reserved"),
+        (lambda: backbuf.Buffer(device, 1 << 62, backbuf.BufferUsage.STORAGE), r"^size = 4611686018427387904: more memory"),
+        (lambda: backbuf.GrowableBuffer.reserve(fixed, 32), r"create it with backbuf\.GrowableBuffer$"),  # type: ignore[arg-type]
+        (lambda: backbuf.attach(12345), r"^handle = 0x3039: not a handle of this library"),
+        (lambda: m.enqueue(np.zeros(2), 4), r"^misaligned: byte_offset = 4 is not a multiple of 8"),
+        (lambda: m.front().changed_since(9), r"^epoch = 9: is later"),
+        (lambda: backbuf.CBufferManager(4, worker_priority=5000), r"101 to 199 for the real-time priorities"),
+        (lambda: rx.into_stream(pool_size=1), r"^pool_size = 1: "),
+    ):
+        with pytest.raises(backbuf.BackbufError, match=text):
+            call()
+
+
+def test_other_messages_are_unchanged() -> None:
+    for message in ("", "plain text", "not bb_first: bytes = 3", "bytes = 3: of no function"):
+        assert _errors.in_python_terms(message) == message
+    assert _errors.in_python_terms("bb_sender_send: megabytes = 3") == "megabytes = 3"
+    assert _errors.in_python_terms("bb_unknown: bytes = 3") == "bytes = 3"

@@ -89,7 +89,7 @@ def test_a_front_keeps_its_changes_after_its_manager() -> None:
 def test_bad_epochs_are_refused_by_name() -> None:
     m = CBufferManager(8, "f8")
     with m.front() as f:
-        with pytest.raises(backbuf.ArgumentError, match="since_epoch = 1"):
+        with pytest.raises(backbuf.ArgumentError, match=r"^epoch = 1"):
             f.changed_since(1)
         with pytest.raises(ValueError, match="epoch is -1"):
             f.changed_since(-1)

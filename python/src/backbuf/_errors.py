@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from errno import EPIPE
 from typing import Any, NoReturn
 
@@ -142,10 +143,54 @@ _CLASSES: dict[int, type[BackbufError]] = {
 }
 
 
+_C_FUNCTION = re.compile(r"(bb_\w+): ")
+_PARAMETERS = {
+    **dict.fromkeys(("sender_send", "sender_send_all", "sender_send_whole", "sender_feed"), ("bytes", "data")),
+    "sender_reserve": ("bytes", "least"),
+    "sender_commit": ("bytes", "count"),
+    "receiver_recv": ("bytes", "size"),
+    "receiver_peek": ("bytes", "least"),
+    "receiver_consume": ("bytes", "count"),
+    "buffer_create": ("bytes", "size"),
+    "device_buffer_create": ("bytes", "size"),
+    "device_buffer_create_growable": ("bytes", "size"),
+    "front_changes": ("since_epoch", "epoch"),
+    "manager_info_get": ("manager", "handle"),
+    "sender_stats_get": ("sender", "handle"),
+    "receiver_stats_get": ("receiver", "handle"),
+    "stream_stats_get": ("stream", "handle"),
+}
+"""Parameters whose names in C differ from those in Python: by the C function, without `bb_`."""
+_REMEDIES = {
+    "bb_device_buffer_create_growable()": "backbuf.GrowableBuffer",
+    "bb_device_create_gl()": "backbuf.Device()",
+    "bb_lease_release()": "release()",
+    "bb_set_log()": "backbuf.forward_log()",
+    "BB_MAP_READ or BB_MAP_WRITE": "MapMode.READ or MapMode.WRITE",
+    "BB_REALTIME(1 to 99)": "101 to 199 for the real-time priorities 1 to 99",
+    "BB_MAX_DIMS": str(lib.BB_MAX_DIMS),
+}
+"""Names of C in the library's messages, and what replaces them in Python."""
+
+
+def in_python_terms(message: str) -> str:
+    """A message of the library without its C function, and with Python's names of parameters and remedies."""
+    function = _C_FUNCTION.match(message)
+    if function is None:
+        return message
+    message = message[function.end() :]
+    c_name, name = _PARAMETERS.get(function[1].removeprefix("bb_"), ("", ""))
+    if c_name:
+        message = re.sub(rf"(^|: ){c_name}\b", rf"\1{name}", message, count=1)
+    for c_remedy, remedy in _REMEDIES.items():
+        message = message.replace(c_remedy, remedy)
+    return message
+
+
 def error(status: int, message: str | None = None) -> BackbufError:
     """The exception for a status: with `message`, or with the library's message for this thread's last call."""
     if message is None:
-        message = text(lib.bb_last_error()) or text(lib.bb_status_string(status))
+        message = in_python_terms(text(lib.bb_last_error())) or text(lib.bb_status_string(status))
     return _CLASSES.get(status, BackbufError)(message, status)
 
 
