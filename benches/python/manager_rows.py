@@ -1,4 +1,4 @@
-"""Bench rows of manager.python: seconds per call."""
+"""Bench rows of manager.python and manager.column.python: seconds per call."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ ELEMENTS = 32 * 1024
 SMALL = 16
 SLICE = 8
 MANY = 1000
+TABLE = (20_000, 30)
 WHOLE = 512  # elements of a state that is assigned as a whole
 
 
@@ -171,6 +172,23 @@ def measure(row: str, seconds: float) -> dict[str, object]:
                 "ours": assign_loop(whole, ..., data),
                 "limit.numpy_copy": assign_loop(np.empty(WHOLE), ..., data),
             }
+        elif row == "column.python":
+            table = stack.enter_context(backbuf.CBufferManager(TABLE, dtype="f8"))
+            other = stack.enter_context(backbuf.CBufferManager(TABLE, dtype="f8"))
+            data, column = np.zeros(TABLE), np.arange(TABLE[0], dtype="f8")
+
+            def assign_column() -> None:
+                table[:, 7] = column
+                table.synchronize()
+
+            def enqueue_table() -> None:
+                other.enqueue(data)
+                other.synchronize()
+
+            assign_column()
+            data[:, 7] = column
+            right = bool((table.snapshot() == data).all())
+            loops = {"ours": loop(assign_column), "whole_table": loop(enqueue_table)}
         elif row == "sync_empty":
             epoch = m.synchronize()
             right = m.synchronize() == epoch

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures one row of manager.python, spsc.asyncio, registry.plan or demo and prints it as one line of JSON."""
+"""Measures one row that needs Python, by the parts below, and prints it as one line of JSON."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import importlib
 import json
 
 PARTS = {
-    "manager.python": "manager_rows",
-    "spsc.asyncio": "ring_rows",
-    "registry.plan": "plan_rows",
-    "demo": "demo_rows",
+    "manager.python": ("manager_rows", ""),
+    "manager.column": ("manager_rows", "column."),
+    "spsc.python": ("call_rows", ""),
+    "spsc.asyncio": ("ring_rows", ""),
+    "registry.plan": ("plan_rows", ""),
+    "demo": ("demo_rows", ""),
 }
+"""The module of each part, and what its names of rows begin with."""
 
 
 def main() -> None:
@@ -23,8 +26,9 @@ def main() -> None:
     arguments = parser.parse_args()
     part, _, row = arguments.row.rpartition(".")
     if part not in PARTS:
-        parser.error(f'no row "{arguments.row}": they begin with {" or ".join(PARTS)}')
-    print(json.dumps(importlib.import_module(PARTS[part]).measure(row, arguments.seconds)))
+        parser.error(f'no row "{arguments.row}": they begin with {", ".join(PARTS)}')
+    module, prefix = PARTS[part]
+    print(json.dumps(importlib.import_module(module).measure(prefix + row, arguments.seconds)))
 
 
 if __name__ == "__main__":

@@ -172,6 +172,7 @@ const PARTS: [(&str, &[Column]); 9] = [
             ("arc-swap", &["channel_arc_swap"]),
             ("naive", &["naive_c", "naive_python"]),
             ("naive + copy", &["naive_c_correct"]),
+            ("whole table", &["whole_table"]),
             (
                 "limit",
                 &[
@@ -204,7 +205,8 @@ const PARTS: [(&str, &[Column]); 9] = [
             ("sockets", &["socketpair_streams"]),
             ("protocol", &["socketpair_protocol"]),
             ("pipe", &["pipe_streams"]),
-            ("queue", &["asyncio_queue"]),
+            ("queue", &["asyncio_queue", "simple_queue", "queue_copy"]),
+            ("send", &["send"]),
             ("janus", &["janus"]),
             ("culsans", &["culsans"]),
             ("limit", &["limit.cross_core_copy", "limit.two_line_bounce", "limit.futex_wake"]),
