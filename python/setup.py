@@ -154,7 +154,7 @@ setup(
     ext_modules=[
         Extension(
             "backbuf._hot",
-            [f"src/backbuf/_hot{part}.c" for part in ("", "_index", "_ring", "_update")],
+            [f"src/backbuf/_hot{part}.c" for part in ("", "_batch", "_index", "_ring", "_update")],
             depends=["src/backbuf/_hot.h", "src/backbuf/_hot_manager.h"],
             include_dirs=[str(HEADER.parent), numpy.get_include()],
             define_macros=[("Py_LIMITED_API", "0x030B0000")] if limited else [],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import weakref
 from typing import Any
@@ -145,3 +146,96 @@ def test_the_interpreter_ends_with_borrowed_data(owner: str, script: Script) -> 
         """
     out = script(text, *(["-W", "ignore"] if owner == "native" else []))
     assert out == ""
+
+
+def test_done_is_called_once_after_the_release(manager: Manager) -> None:
+    m = manager(1000, "u1", worker="only")
+    stop, calls = threading.Event(), []
+    m.enqueue_kernel(lambda back, front: stop.wait(30))
+    data = bytearray(b"x" * 1000)
+
+    def done() -> None:
+        data.append(1)  # the export of the buffer has ended
+        calls.append(threading.current_thread())
+
+    m.enqueue_borrowed(data, done=done)
+    m.enqueue_borrowed(np.zeros(10, "u1"), 0, 1.0, done=lambda: calls.append(threading.current_thread()))
+    assert calls == []
+    stop.set()
+    assert state(m)[:11].tolist() == [0] * 10 + [ord("x")]
+    until(lambda: len(calls) == 2)
+    m.destroy()
+    assert len(calls) == 2
+    assert threading.main_thread() not in calls
+    assert len(data) == 1001
+
+
+def test_done_of_a_field_and_of_a_destroyed_manager() -> None:
+    m = CBufferManager(fields={"a": (8, "f4"), "b": (8, "f4")}, worker="only")
+    stop, calls = threading.Event(), []
+    m["a"].enqueue_kernel(lambda back, front: stop.wait(30))
+    for name in ("a", "b"):
+        m[name].enqueue_borrowed(np.ones(8, "f4"), done=lambda name=name: calls.append(name))  # type: ignore[misc]
+    threading.Timer(0.05, stop.set).start()
+    m.destroy()
+    until(lambda: sorted(calls) == ["a", "b"])
+
+
+def test_done_is_not_called_for_a_refused_update(manager: Manager) -> None:
+    m = manager(8, "f4")
+    calls: list[int] = []
+    done = lambda: calls.append(1)  # noqa: E731  (its references are counted)
+    before = sys.getrefcount(done)
+    for offset, error in ((24, IndexError), (3, ValueError), (-4, ValueError)):
+        with pytest.raises(error):
+            m.enqueue_borrowed(np.ones(4, "f4"), offset, done=done)
+    with pytest.raises(TypeError, match="done is a int: give a function"):
+        m.enqueue_borrowed(np.ones(4, "f4"), done=5)  # type: ignore[arg-type]
+    m.close()
+    with pytest.raises(backbuf.ClosedError):
+        m.enqueue_borrowed(np.ones(4, "f4"), done=done)
+    m.destroy()
+    gc.collect()
+    assert calls == []
+    assert sys.getrefcount(done) == before
+
+
+@pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt])
+def test_an_exception_of_done_is_reported(manager: Manager, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]) -> None:
+    reported: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda report: reported.append((report.exc_type, str(report.exc_value))))
+
+    def done() -> None:
+        raise kind("from done")
+
+    m = manager(8, "f4")
+    m.enqueue_borrowed(np.ones(8, "f4"), done=done)
+    assert state(m).tolist() == [1] * 8
+    until(lambda: reported)
+    assert reported == [(kind, "from done")]
+    m.enqueue(2.0)
+    assert state(m)[0] == 2
+
+
+@pytest.mark.parametrize("owner", ["python", "native"])
+def test_the_interpreter_ends_before_done(owner: str, script: Script) -> None:
+    text = f"""
+        import numpy as np, backbuf
+        from backbuf._library import ffi, lib
+        made = ffi.new("bb_manager **")
+        shape = ffi.new("uint64_t[]", [1 << 20])
+        assert lib.bb_manager_create(lib.BB_F32, 1, shape, ffi.NULL, made) == 0
+        m = backbuf.attach(made[0]) if {owner == "native"} else backbuf.CBufferManager(1 << 20, "f4")
+        task = m.task("pending")
+        back = m.back()
+        back.__enter__()
+        calls = []
+        class Owner:
+            def done(self):
+                calls.append(self)
+                print("done", flush=True)
+        for step in range(20):
+            m.enqueue_borrowed(np.full(1 << 20, step, "f4"), done=Owner().done)
+        """
+    out = script(text, *(["-W", "ignore"] if owner == "native" else []))
+    assert out == ("" if owner == "native" else "done\n" * 20)

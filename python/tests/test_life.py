@@ -143,7 +143,7 @@ def test_attach_borrows(manager: Manager) -> None:
 def test_bad_handles() -> None:
     m = CBufferManager(4)
     batch = m.batch()
-    for handle in (0, 1, 0xDEAD_BEEF_0000, batch._batch, -1 & 0xFFFF_FFFF_FFFF_FFFF):
+    for handle in (0, 1, 0xDEAD_BEEF_0000, batch._target, -1 & 0xFFFF_FFFF_FFFF_FFFF):
         with pytest.raises(backbuf.BackbufError):
             backbuf.attach(handle)
     for handle in (None, "x", 1.5, True):

@@ -214,6 +214,7 @@ ON_OPENGL = ["_device", "_gl"]
     "name",
     [
         "_manager",
+        "_manager_handle",
         "_manager_writes",
         "_feed",
         "_feed_writer",

@@ -60,8 +60,14 @@ pub const NO_LIBRARY: &str = "the shared library is not built";
 
 const GOALS: &str = include_str!("../../goals.json");
 /// Prefixes of the rows that a Python script measures.
-const PYTHON_PARTS: [&str; 6] =
-    ["manager.python.", "manager.column.python", "spsc.python.", "spsc.asyncio.", "registry.plan.total", "demo."];
+const PYTHON_PARTS: [&str; 6] = [
+    "manager.python.",
+    "manager.column.python",
+    "spsc.python.",
+    "spsc.asyncio.",
+    "registry.plan.total",
+    "demo.",
+];
 const PYTHON_ROWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../python/rows.py");
 const PYTHON_PLOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../python/plot.py");
 

@@ -25,6 +25,7 @@ from ._batch import Batch, Task
 from ._buffers import Buffer, BufferState, BufferUsage, DeviceBuffer, Encoder, GrowableBuffer, MapMode
 from ._changes import Changes
 from ._device import Device, DeviceInfo
+from ._device_front import DeviceField, DeviceFront
 from ._errors import (
     ArgumentError,
     BackbufError,
@@ -109,6 +110,8 @@ __all__ = [
     "DeferredStagingBuffer",
     "Device",
     "DeviceBuffer",
+    "DeviceField",
+    "DeviceFront",
     "DeviceInfo",
     "DeviceLostError",
     "DeviceStatistics",

@@ -20,11 +20,15 @@ if TYPE_CHECKING or hot is None:
 
         _fast_synchronize: bool
         _manager: Any = None
+        _target = 0
 
         def _set_target(
-            self, manager: int, dtype: object, kind: str, size: int, shape: tuple[int, ...], field: int, owner: object, /
+            self, handle: int, dtype: object, kind: str, size: int, shape: tuple[int, ...], field: int, owner: object, /
         ) -> None:
-            self._manager = owner
+            self._target, self._manager = handle, owner
+
+        def _begin(self, manager: object, /) -> bool:
+            return False
 
         def __setitem__(self, index: Any, value: Any) -> None:
             self._assign(index, value)  # type: ignore[attr-defined]  # of ArrayWrites
@@ -77,7 +81,14 @@ class ArrayWrites:
         update = update_of(self._layout, data, byte_offset)
         self._call(lib.bb_manager_enqueue_update, timeout, update.struct)
 
-    def enqueue_borrowed(self, data: Any, byte_offset: int = 0, timeout: float | None = None) -> None:
+    def enqueue_borrowed(
+        self,
+        data: Any,
+        byte_offset: int = 0,
+        timeout: float | None = None,
+        *,
+        done: Callable[[], object] | None = None,
+    ) -> None:
         """Queues a write without copying the data before the call returns, for large arrays that do not change.
 
         The data is used in place and kept alive until the manager has copied it into the state and its worker has released
@@ -88,9 +99,13 @@ class ArrayWrites:
             data: A contiguous array of the state's dtype, or a buffer of raw bytes.
             byte_offset: As for `enqueue`.
             timeout: As for `enqueue`.
+            done: Called once without arguments when the library no longer reads the data, on the manager's worker, also if
+                the manager is destroyed before it has applied the update. It must not wait for the manager. An exception goes
+                to `sys.unraisablehook`. It is not called if this call fails, nor for an update that a manager of another
+                owner still has at the interpreter's end.
 
         Raises:
-            TypeError: The dtype of `data` differs from the state's.
+            TypeError: The dtype of `data` differs from the state's, or `done` is not a function.
             BufferError: The data cannot be used in place.
 
         The other errors are those of `enqueue`.
@@ -101,11 +116,13 @@ class ArrayWrites:
         >>> m.snapshot().sum()
         np.float32(1000000.0)
         """
+        if done is not None and not callable(done):
+            raise TypeError(f"done is a {type(done).__name__}: give a function without parameters, or None")
         array, owner = self._layout.borrowed(data), self._holder()
         manager = owner._pointer()
         update = UpdateStruct(self._layout, array, byte_offset).struct
         release = ffi.cast("bb_release_fn", _callbacks.drop_function())
-        key = _callbacks.retain(_callbacks.Borrowed(array))
+        key = _callbacks.retain(_callbacks.Borrowed(array, done))
         owner._has_python_callbacks = True
         status = lib.BB_E_STATE
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _errors
 from ._arguments import c_text, unsigned
+from ._array_writes import HotBase
 from ._layout import Layout, PutStructs, RegionStruct, fill_of, pointer, update_of, updates_of
-from ._library import ffi, lib
+from ._library import address, ffi, lib, use_extension
 from ._owner import Unique
 from ._wait import interruptible
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ._manager_writes import ManagerWrites
 
 
-class BatchWrites(Unique):
+class BatchWrites(HotBase, Unique):
     """The writing methods of a batch for one array; base class of `Batch`, and the type of `batch["name"]`.
 
     Each write is checked at once; a rejected write leaves the others in the batch.
@@ -27,6 +28,9 @@ class BatchWrites(Unique):
     def _batched(self) -> Batch:
         """The batch."""
         raise NotImplementedError
+
+    def _fail(self, status: int) -> NoReturn:
+        _errors.fail(status)
 
     def enqueue(self, data: Any, byte_offset: int = 0) -> None:
         """Adds a write; see `CBufferManager.enqueue`."""
@@ -46,7 +50,8 @@ class BatchWrites(Unique):
         for number in range(puts.count):
             _errors.check(lib.bb_batch_update(self._batched()._batch, puts.structs + number))
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def _assign(self, index: Any, value: Any) -> None:
+        """`self[index] = value`, which the base type calls."""
         region = RegionStruct(self._layout, index, value)
         _errors.check(lib.bb_batch_region(self._batched()._batch, region.struct))
 
@@ -63,7 +68,7 @@ class BatchWrites(Unique):
         """Adds a kernel; see `CBufferManager.enqueue_kernel`."""
         batch = self._batched()
         how = (user_data, byte_offset, count, any_thread, overwrites)
-        with batch._manager._kernel(self._layout, kernel, *how) as struct:
+        with batch._parent._kernel(self._layout, kernel, *how) as struct:
             _errors.check(lib.bb_batch_kernel(batch._batch, struct))
 
 
@@ -72,6 +77,7 @@ class BatchField(BatchWrites):
 
     def __init__(self, batch: Batch, layout: Layout) -> None:
         self._of, self._layout = batch, layout
+        self._set_target(0, layout.dtype, layout.kind, layout.itemsize, layout.shape, layout.field, batch)
 
     def _batched(self) -> Batch:
         return self._of
@@ -84,27 +90,33 @@ class Batch(BatchWrites):
     """
 
     def __init__(self, manager: ManagerWrites, timeout: float | None) -> None:
-        self._batch = ffi.NULL
-        self._manager, self._layout, self._timeout = manager, manager._layout, timeout
-        batch = ffi.new("bb_batch **")
-        _errors.check(lib.bb_batch_begin(manager._pointer(), batch))
-        self._batch = batch[0]
+        self._parent, self._layout, self._timeout = manager, manager._layout, timeout
+        if not self._begin(manager):
+            batch = ffi.new("bb_batch **")
+            _errors.check(lib.bb_batch_begin(manager._pointer(), batch))
+            self._target = address(batch[0])
 
     def _batched(self) -> Batch:
         return self
+
+    @property
+    def _batch(self) -> Any:
+        if not self._target:
+            raise _errors.closed("the batch", "it was committed or cancelled: begin another one by batch()")
+        return ffi.cast("bb_batch *", self._target)
 
     def __getitem__(self, name: str) -> BatchField:
         """The field of this name, for writes."""
         if not isinstance(name, str):
             raise TypeError(f"index {name!r}: a batch cannot be read; a name gives a field, for writes")
-        return BatchField(self, self._manager._table.layout(name))
+        return BatchField(self, self._parent._table.layout(name))
 
-    def __setitem__(self, index: Any, value: Any) -> None:
-        table = self._manager._table
+    def _assign(self, index: Any, value: Any) -> None:
+        table = self._parent._table
         if isinstance(index, str) and (table.array is None or index in table.layouts):
             self[index][...] = value
         else:
-            super().__setitem__(index, value)
+            super()._assign(index, value)
 
     def tag(self, tag: int) -> None:
         """Adds a tag; see `CBufferManager.tag`."""
@@ -123,12 +135,13 @@ class Batch(BatchWrites):
             WaitTimeoutError: The queue had no space within the timeout.
         """
         _errors.check(interruptible(timeout, lambda left: int(lib.bb_batch_commit(self._batch, left))))
-        self._batch = ffi.NULL
+        self._target = 0
 
     def cancel(self) -> None:
         """Discards the batch. Repeated calls are allowed."""
-        batch, self._batch = self.__dict__.get("_batch", ffi.NULL), ffi.NULL
-        lib.bb_batch_cancel(batch)
+        if self._target:
+            batch, self._target = self._batch, 0
+            lib.bb_batch_cancel(batch)
 
     __del__ = cancel
 
@@ -137,7 +150,7 @@ class Batch(BatchWrites):
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         try:
-            if kind is None and self._batch:
+            if kind is None and self._target:
                 self.commit(self._timeout)
         finally:
             self.cancel()
@@ -164,3 +177,7 @@ class Task(Unique):
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.end()
+
+
+use_extension(BatchField, "enqueue", "put")
+use_extension(Batch, "enqueue", "put", "commit")

@@ -39,17 +39,24 @@ def retain(thing: object, user_data: int | None = None) -> Any:
     return ffi.cast("void *", key)
 
 
-def release(user_data: Any) -> None:
-    """Undoes one `retain`. Also called after the library has refused a callback, since it drops nothing then."""
+def release(user_data: Any) -> object:
+    """Undoes one `retain` and returns the object. Also called after the library has refused a callback, since it drops nothing
+    then.
+    """
     key = address(user_data)
     with _lock:
         things = _retained.get(key)
         if things and len(things) > 1:
-            things.pop()
-        else:
-            things = _retained.pop(key, None)
-    # The objects' finalizers run here, outside the lock.
-    del things
+            return things.pop()
+        things = _retained.pop(key, None)
+    return things[0] if things else None
+
+
+def _drop(user_data: Any) -> None:
+    """The library's release of a callback. The object's finalizer runs here, outside the lock."""
+    thing = release(user_data)
+    if isinstance(thing, Borrowed):
+        thing.released()
 
 
 def call_once(make: Callable[[], Any]) -> Callable[[], Any]:
@@ -72,7 +79,7 @@ def call_once(make: Callable[[], Any]) -> Callable[[], Any]:
 
 @call_once
 def _drop_function() -> Any:
-    return ffi.callback("bb_drop_fn", release)
+    return ffi.callback("bb_drop_fn", _drop)
 
 
 @functools.cache
@@ -103,13 +110,34 @@ class CallbackErrors:
             raise self.kernels.popleft()
 
 
+class _CallAtEnd:
+    """Calls a function when it is destroyed: exceptions of a finalizer go to `sys.unraisablehook`."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self.function = function
+
+    def __del__(self) -> None:
+        self.function()
+
+
 class Borrowed:
-    """Data that the library uses in place. The reference, and the export of its buffer, end with its release."""
+    """Data that the library uses in place. The reference, and the export of its buffer, end with its release; then `done` is
+    called.
+    """
 
-    __slots__ = ("array",)
+    __slots__ = ("array", "done")
 
-    def __init__(self, array: Array) -> None:
-        self.array = array
+    def __init__(self, array: Array, done: Callable[[], object] | None) -> None:
+        self.array: Array | None = array
+        self.done = done
+
+    def released(self) -> None:
+        """Called by the library, on the manager's worker."""
+        self.array = None
+        if self.done is not None:
+            _CallAtEnd(self.done)
 
 
 class Flush:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
 from typing import Any, NoReturn
 
@@ -13,26 +12,16 @@ import numpy.typing as npt
 from . import _errors
 from ._changes import Changes, changes_of
 from ._device import Device
+from ._device_front import DeviceField
 from ._fields import GroupFields, NewFields
 from ._layout import Layout
 from ._library import ffi, lib
 from ._manager import CBufferManager
 from ._owner import Unique
-from ._wait import call_blocking
 
 
-@dataclass(frozen=True)
-class GLField:
+class GLField(DeviceField):
     """A field of an OpenGL front: a range of its buffer."""
-
-    offset: int
-    """Begin in the buffer, in bytes."""
-    nbytes: int
-    """Size in bytes."""
-    shape: tuple[int, ...]
-    """Number of elements along each axis."""
-    dtype: np.dtype[Any]
-    """Type of an element."""
 
 
 class GLFront(Unique):
@@ -154,22 +143,14 @@ class GLBufferManager(CBufferManager):
     def _create(self, code: int, layout: Layout, config: Any, made: Any) -> int:
         assert self._device is not None
         device, shape = self._device._pointer(), layout.shape
-        try:
-            return int(call_blocking(lib.bb_manager_create_gl, device, code, len(shape), shape or [0], config, made))
-        except BaseException:
-            lib.bb_manager_destroy(made[0])  # Ctrl-C may end a call that has created the manager
-            raise
+        return self._create_by(made, lib.bb_manager_create_gl, device, code, len(shape), shape or [0], config)
 
     def _create_fields(self, source: NewFields | GroupFields, config: Any, made: Any) -> int:
         assert self._device is not None
         if self._device.info().kind != "gl":
             raise _errors.ArgumentError(f"device = {self._device!r}: a GLBufferManager needs OpenGL", lib.BB_E_ARGUMENT)
         config.device = self._device._pointer()
-        try:
-            return int(call_blocking(source.function, *source.arguments, config, made))
-        except BaseException:
-            lib.bb_manager_destroy(made[0])  # Ctrl-C may end a call that has created the manager
-            raise
+        return super()._create_fields(source, config, made)
 
     @classmethod
     def attach(cls, handle: Any, dtype: npt.DTypeLike | None = None) -> GLBufferManager:

@@ -8,8 +8,7 @@
 #define MANY_UPDATES 4096
 
 struct manager_calls manager_calls;
-PyTypeObject *array_type, *update_type;
-static PyTypeObject *hot_type;
+PyTypeObject *array_type, *update_type, *hot_type;
 static PyObject *index_dtype; /* compared by address only; Python keeps it alive */
 
 PyObject *call_python(PyObject *self, const char *name, PyObject *const *args, Py_ssize_t count, PyObject *names) {
@@ -109,34 +108,36 @@ int elements_of(PyObject *object, const PyObject *dtype, const void **data, uint
     return 1;
 }
 
-static PyObject *hot_enqueue(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+PyObject *hot_enqueue(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     const Hot *hot = (const Hot *)self;
     Element element;
     bb_update update = {0, 1, element, hot->field, 0};
-    bb_manager *manager = target_of(hot);
+    const Target to = target_of(hot);
     PyObject *offset;
-    if (manager && !names && count == 1 && (Py_IS_TYPE(args[0], update_type) || PyList_CheckExact(args[0]))) {
+    if (to.handle && !names && count == 1 && (Py_IS_TYPE(args[0], update_type) || PyList_CheckExact(args[0]))) {
         PyObject *result = enqueue_updates(self, args[0]);
         if (result || PyErr_Occurred())
             return result;
-    } else if (manager && arguments(args, count, names, 1, "byte_offset", &offset) &&
+    } else if (to.handle && arguments(args, count, names, 1, "byte_offset", &offset) &&
                (!offset || unsigned_of(offset, &update.byte_offset)) &&
                (element_of(hot, args[0], element) || (elements_of(args[0], hot->dtype, &update.data, &update.count) &&
                                                       update.count <= LONG_BYTES / hot->size))) {
-        PyObject *result = done(self, manager_calls.enqueue(manager, &update, 0));
+        PyObject *result = done(self, write_update(to, &update));
+        count_bytes(self, update.count * hot->size);
         if (result || PyErr_Occurred())
             return result;
     }
+    count_bytes(self, UINT64_MAX);
     return call_python(self, "_enqueue", args, count, names);
 }
 
-static PyObject *hot_put(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+PyObject *hot_put(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     const Hot *hot = (const Hot *)self;
     const int64_t elements = (int64_t)hot->elements;
-    bb_manager *manager = target_of(hot);
+    const Target to = target_of(hot);
     const void *indices, *values;
     uint64_t many, given, i;
-    if (manager && !names && count == 2 && elements_of(args[0], index_dtype, &indices, &many) &&
+    if (to.handle && !names && count == 2 && elements_of(args[0], index_dtype, &indices, &many) &&
         elements_of(args[1], hot->dtype, &values, &given) && many == given && many <= MANY_UPDATES) {
         bb_update *updates = PyMem_Malloc((many + 1) * sizeof *updates);
         PyObject *result = NULL;
@@ -152,19 +153,21 @@ static PyObject *hot_put(PyObject *self, PyObject *const *args, Py_ssize_t count
                 (bb_update){(uint64_t)index * hot->size, 1, (const char *)values + i * hot->size, hot->field, 0};
         }
         if (i == many)
-            result = done(self, manager_calls.enqueue_updates(manager, updates, many, 0));
+            result = done(self, write_updates(to, updates, many));
         PyMem_Free(updates);
+        count_bytes(self, many * hot->size);
         if (result || PyErr_Occurred())
             return result;
     }
+    count_bytes(self, UINT64_MAX);
     return call_python(self, "_put", args, count, names);
 }
 
 static PyObject *hot_tag(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     const Hot *hot = (const Hot *)self;
     uint64_t tag;
-    if (hot->manager && !names && count == 1 && unsigned_of(args[0], &tag)) {
-        PyObject *result = done(self, manager_calls.enqueue_tag(hot->manager, tag, 0));
+    if (hot->handle && !names && count == 1 && unsigned_of(args[0], &tag)) {
+        PyObject *result = done(self, manager_calls.enqueue_tag(MANAGER(hot), tag, 0));
         if (result || PyErr_Occurred())
             return result;
     }
@@ -184,9 +187,9 @@ static PyObject *hot_synchronize(PyObject *self, PyObject *const *args, Py_ssize
     const Hot *hot = (const Hot *)self;
     uint64_t epoch;
     PyObject *timeout;
-    if (hot->manager && hot->fast_synchronize && arguments(args, count, names, 0, "timeout", &timeout) &&
-        is_timeout(timeout) && manager_calls.synchronize(hot->manager, 0) == BB_OK &&
-        manager_calls.epoch(hot->manager, &epoch) == BB_OK)
+    if (hot->handle && hot->fast_synchronize && arguments(args, count, names, 0, "timeout", &timeout) &&
+        is_timeout(timeout) && manager_calls.synchronize(MANAGER(hot), 0) == BB_OK &&
+        manager_calls.epoch(MANAGER(hot), &epoch) == BB_OK)
         return PyLong_FromUnsignedLongLong(epoch);
     return call_python(self, "_synchronize", args, count, names);
 }
@@ -219,15 +222,15 @@ static PyType_Spec exporter_spec = {"backbuf._hot.Exporter", sizeof(PyObject), 0
 static PyMethodDef manager_methods[] = {HOT_METHOD(enqueue, hot_enqueue), HOT_METHOD(put, hot_put),
                                         HOT_METHOD(tag, hot_tag), HOT_METHOD(synchronize, hot_synchronize), HOT_END};
 
-/* _set_target(manager, dtype, kind, size, shape, field, owner): sets the array of the fast paths; manager 0 without an owner
+/* _set_target(handle, dtype, kind, size, shape, field, owner): sets the array of the fast paths; handle 0 without an owner
  * turns them off. */
 static PyObject *hot_set_target(PyObject *self, PyObject *args) {
     Hot *hot = (Hot *)self;
-    unsigned long long manager;
+    unsigned long long handle;
     unsigned int size, field;
     PyObject *dtype, *shape, *owner;
     int kind;
-    if (!PyArg_ParseTuple(args, "KOCIO!IO", &manager, &dtype, &kind, &size, &PyTuple_Type, &shape, &field, &owner))
+    if (!PyArg_ParseTuple(args, "KOCIO!IO", &handle, &dtype, &kind, &size, &PyTuple_Type, &shape, &field, &owner))
         return NULL;
     if (owner != Py_None && !PyObject_TypeCheck(owner, hot_type))
         return PyErr_Format(PyExc_TypeError, "owner is not a manager");
@@ -251,7 +254,7 @@ static PyObject *hot_set_target(PyObject *self, PyObject *args) {
         Py_INCREF(owner);
         hot->owner = (Hot *)owner;
     }
-    hot->manager = (bb_manager *)(uintptr_t)manager; /* a handle is a number, never an address */
+    hot->handle = handle;
     Py_RETURN_NONE;
 }
 
@@ -280,9 +283,11 @@ static void hot_dealloc(PyObject *self) {
 
 static PyMethodDef field_methods[] = {HOT_METHOD(enqueue, hot_enqueue), HOT_METHOD(put, hot_put), HOT_END};
 
-static PyMethodDef type_methods[] = {{"_set_target", hot_set_target, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
+static PyMethodDef type_methods[] = {
+    {"_set_target", hot_set_target, METH_VARARGS, NULL}, {"_begin", hot_begin, METH_O, NULL}, {NULL, NULL, 0, NULL}};
 static PyMemberDef type_members[] = {{"_fast_synchronize", T_BOOL, offsetof(Hot, fast_synchronize), 0, NULL},
                                      {"_manager", T_OBJECT, offsetof(Hot, owner), READONLY, NULL},
+                                     {"_target", T_ULONGLONG, offsetof(Hot, handle), 0, NULL},
                                      {NULL, 0, 0, 0, NULL}};
 static PyType_Slot type_slots[] = {{Py_tp_dealloc, hot_dealloc},
                                    {Py_tp_traverse, hot_traverse},
@@ -297,10 +302,10 @@ static PyType_Spec type_spec = {"backbuf._hot.Hot", sizeof(Hot), 0,
 /* bind(addresses, ndarray, BufferUpdate, dtype of indices): the addresses come from cffi, so that both call the same copy
  * of the library. */
 static PyObject *module_bind(PyObject *module, PyObject *args) {
-    unsigned long long a[7];
+    unsigned long long a[12];
     (void)module;
-    if (!PyArg_ParseTuple(args, "(KKKKKKK)OOO", &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &a[6], &array_type,
-                          &update_type, &index_dtype))
+    if (!PyArg_ParseTuple(args, "(KKKKKKKKKKKK)OOO", &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &a[6], &a[7], &a[8],
+                          &a[9], &a[10], &a[11], &array_type, &update_type, &index_dtype))
         return NULL;
     Py_INCREF((PyObject *)array_type);
     Py_INCREF((PyObject *)update_type);
@@ -314,11 +319,10 @@ static PyMethodDef *methods_of(PyObject *cls) {
     const struct {
         const char *name;
         PyMethodDef *methods;
-    } classes[] = {{"CBufferManager", manager_methods},
-                   {"Field", field_methods},
-                   {"SPSCSender", sender_methods},
-                   {"SPSCReceiver", receiver_methods},
-                   {"SPSCReceiverStream", stream_methods}};
+    } classes[] = {
+        {"CBufferManager", manager_methods},   {"Field", field_methods},       {"Batch", batch_methods},
+        {"BatchField", batch_field_methods},   {"SPSCSender", sender_methods}, {"SPSCReceiver", receiver_methods},
+        {"SPSCReceiverStream", stream_methods}};
     PyMethodDef *found = NULL;
     PyObject *name = PyObject_GetAttrString(cls, "__name__");
     if (!name)

@@ -4,8 +4,10 @@ from typing import Any
 class Hot:
     _fast_synchronize: bool
     _manager: Any
+    _target: int
+    def _begin(self, manager: object, /) -> bool: ...
     def _set_target(
-        self, manager: int, dtype: object, kind: str, size: int, shape: tuple[int, ...], field: int, owner: object, /
+        self, handle: int, dtype: object, kind: str, size: int, shape: tuple[int, ...], field: int, owner: object, /
     ) -> None: ...
     def __setitem__(self, index: Any, value: Any, /) -> None: ...
 

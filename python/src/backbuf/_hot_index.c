@@ -123,14 +123,11 @@ static Extent extent_of(const Hot *hot, const Selection *to) {
     return found;
 }
 
-static bb_status assign(bb_manager *manager, const Extent *extent, uint32_t size, int is_number,
-                        const bb_region *region) {
+static bb_status assign(Target to, const Extent *extent, uint32_t size, int is_number, const bb_region *region) {
+    const bb_update range = {extent->first * size, extent->count, region->data, region->field, 0};
     if (extent->is_one_piece && extent->is_packed)
-        return manager_calls.enqueue(
-            manager, &(bb_update){extent->first * size, extent->count, region->data, region->field, 0}, 0);
-    if (extent->is_one_piece && is_number)
-        return manager_calls.enqueue_fill(manager, region->field, extent->first * size, extent->count, region->data, 0);
-    return manager_calls.enqueue_region(manager, region, 0);
+        return write_update(to, &range);
+    return extent->is_one_piece && is_number ? write_fill(to, &range) : write_region(to, region);
 }
 
 /* Returns as `done` does; also NULL without an exception if the Python method must convert or refuse something. */
@@ -141,10 +138,11 @@ static PyObject *try_assign(PyObject *self, PyObject *index, PyObject *value) {
     Extent extent;
     bb_region region = {
         .start = to.start, .extent = to.extent, .step = to.step, .strides = to.stride, .field = hot->field};
-    bb_manager *manager;
+    Target target;
     bb_status status;
     int is_number;
-    if (!select_index(hot, index, &to) || !(manager = target_of(hot))) /* the index may run Python code, so first */
+    if (!select_index(hot, index, &to) ||
+        !(target = target_of(hot)).handle) /* the index may run Python code, so first */
         return NULL;
     memset(to.stride, 0, sizeof to.stride);
     if ((is_number = element_of(hot, value, element)))
@@ -155,12 +153,13 @@ static PyObject *try_assign(PyObject *self, PyObject *index, PyObject *value) {
         return NULL;
     extent = extent_of(hot, &to);
     if (extent.count <= LONG_BYTES / hot->size) {
-        status = assign(manager, &extent, hot->size, is_number, &region);
+        status = assign(target, &extent, hot->size, is_number, &region);
     } else {
         const uint32_t size = hot->size;
-        Py_BEGIN_ALLOW_THREADS status = assign(manager, &extent, size, is_number, &region);
+        Py_BEGIN_ALLOW_THREADS status = assign(target, &extent, size, is_number, &region);
         Py_END_ALLOW_THREADS
     }
+    count_bytes(self, extent.count * hot->size);
     return done(self, status);
 }
 
@@ -170,10 +169,12 @@ int hot_assign(PyObject *self, PyObject *index, PyObject *value) {
         PyErr_SetString(PyExc_TypeError, "elements of a state cannot be deleted: assign to them");
         return -1;
     }
-    if (target_of((const Hot *)self))
+    if (target_of((const Hot *)self).handle)
         result = try_assign(self, index, value);
-    if (!result && !PyErr_Occurred())
+    if (!result && !PyErr_Occurred()) {
+        count_bytes(self, UINT64_MAX);
         result = PyObject_CallMethod(self, "_assign", "OO", index, value);
+    }
     Py_XDECREF(result);
     return result ? 0 : -1;
 }

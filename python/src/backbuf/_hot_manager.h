@@ -1,5 +1,5 @@
 /* Declarations shared by the manager's fast paths: _hot.c (methods), _hot_update.c (BufferUpdate), _hot_index.c (assignment
- * by index). */
+ * by index), _hot_batch.c (batches). */
 
 #ifndef BACKBUF_HOT_MANAGER_H
 #define BACKBUF_HOT_MANAGER_H
@@ -22,17 +22,23 @@ extern struct manager_calls {
     bb_status (*enqueue_tag)(bb_manager *, uint64_t, uint64_t);
     bb_status (*synchronize)(bb_manager *, uint64_t);
     bb_status (*epoch)(bb_manager *, uint64_t *);
+    bb_status (*batch_begin)(bb_manager *, bb_batch **);
+    bb_status (*batch_update)(bb_batch *, const bb_update *);
+    bb_status (*batch_region)(bb_batch *, const bb_region *);
+    bb_status (*batch_fill)(bb_batch *, uint32_t, uint64_t, uint64_t, const void *);
+    bb_status (*batch_commit)(bb_batch *, uint64_t);
 } manager_calls;
 
 /* Compared by address only; Python keeps them alive. */
-extern PyTypeObject *array_type, *update_type;
+extern PyTypeObject *array_type, *update_type, *hot_type;
 
-/* The base type of managers and of their fields. */
+/* The base type of managers, batches and the fields of both. */
 typedef struct Hot {
-    PyObject base;       /* PyObject_HEAD, for the limited API */
-    bb_manager *manager; /* NULL: all calls go to the Python methods */
-    struct Hot *owner;   /* of a field: its manager, which has the handle */
-    PyObject *dtype;     /* of the array that is written */
+    PyObject base;        /* PyObject_HEAD, for the limited API */
+    uint64_t handle;      /* of a manager or a batch; 0: all calls go to the Python methods */
+    struct Hot *owner;    /* of a field: its manager or batch, which has the handle */
+    PyObject *dtype;      /* of the array that is written */
+    uint64_t batch_bytes; /* of a batch: the data that it contains; UINT64_MAX if it is not counted */
     uint64_t elements;
     uint64_t shape[MAX_DIMS];
     int ndim;
@@ -40,14 +46,33 @@ typedef struct Hot {
     uint32_t size;         /* bytes of an element; 0 for a manager whose fields are written by themselves */
     char kind;             /* NumPy's kind of the dtype */
     char fast_synchronize; /* no Python callback can raise in a synchronize */
+    char is_batch;
 } Hot;
 
-/* The manager to which an array is written, or NULL if the Python method must refuse the call. */
-static inline bb_manager *target_of(const Hot *hot) {
-    if (hot->size == 0)
-        return NULL;
-    return hot->owner ? hot->owner->manager : hot->manager;
+#define MANAGER(hot) ((bb_manager *)(uintptr_t)(hot)->handle)
+
+/* A manager or a batch to which an array is written. A field may lose it while the GIL is released, so the handle is a copy. */
+typedef struct {
+    uint64_t handle; /* 0: the Python method must refuse the call */
+    int is_batch;
+} Target;
+
+static inline Target target_of(const Hot *hot) {
+    const Hot *root = hot->owner ? hot->owner : hot;
+    return (Target){hot->size ? root->handle : 0, root->is_batch};
 }
+
+/* Writes without waiting. Several updates are one batch of a manager. */
+bb_status write_update(Target to, const bb_update *update);
+bb_status write_updates(Target to, const bb_update *updates, uint64_t count);
+bb_status write_fill(Target to, const bb_update *range);
+bb_status write_region(Target to, const bb_region *region);
+/* Adds to the data that a batch contains. */
+void count_bytes(PyObject *self, uint64_t bytes);
+extern PyMethodDef batch_methods[], batch_field_methods[];
+PyObject *hot_begin(PyObject *self, PyObject *manager);
+PyObject *hot_enqueue(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names);
+PyObject *hot_put(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names);
 
 /* Memory for one element of a number. */
 typedef uint64_t Element[2];

@@ -114,13 +114,14 @@ static int update_of(const Hot *hot, PyObject *object, bb_update *update, Elemen
 
 static PyObject *enqueue_one(PyObject *self, PyObject *object) {
     const Hot *hot = (const Hot *)self;
-    bb_update update;
+    bb_update update = {0};
     Element element;
     Py_buffer view;
     int views = 0;
     PyObject *result = NULL;
     if (update_of(hot, object, &update, element, &view, &views) && update.count <= LONG_BYTES / hot->size)
-        result = done(self, manager_calls.enqueue(target_of(hot), &update, 0));
+        result = done(self, write_update(target_of(hot), &update));
+    count_bytes(self, update.count * hot->size);
     if (views)
         PyBuffer_Release(&view);
     return result;
@@ -136,7 +137,7 @@ typedef struct {
 PyObject *enqueue_updates(PyObject *self, PyObject *data) {
     const Hot *hot = (const Hot *)self;
     PyObject *items, *result = NULL;
-    bb_manager *manager;
+    Target to;
     bb_update *updates;
     Source *sources;
     uint64_t bytes = 0;
@@ -162,13 +163,14 @@ PyObject *enqueue_updates(PyObject *self, PyObject *data) {
         }
         bytes += updates[i].count * hot->size;
     }
-    manager = target_of(hot);
+    to = target_of(hot);
     if (bytes <= LONG_BYTES) {
-        status = manager_calls.enqueue_updates(manager, updates, (uint64_t)count, 0);
+        status = write_updates(to, updates, (uint64_t)count);
     } else {
-        Py_BEGIN_ALLOW_THREADS status = manager_calls.enqueue_updates(manager, updates, (uint64_t)count, 0);
+        Py_BEGIN_ALLOW_THREADS status = write_updates(to, updates, (uint64_t)count);
         Py_END_ALLOW_THREADS
     }
+    count_bytes(self, bytes);
     result = done(self, status);
 out:
     while (i-- > 0)

@@ -13,13 +13,14 @@ import numpy.typing as npt
 
 from . import _callbacks, _errors
 from ._arguments import c_text, dtype_from, instance_of, unsigned, whole_number
+from ._device import Device
 from ._fields import FieldsLike, FieldTable, GroupFields, NewFields
 from ._front import Fronts
 from ._layout import BufferUpdate, Layout, dtype_code, pointer, shape_of
 from ._library import address, addresses, collect, ffi, hot, lib, text, use_extension
 from ._manager_writes import ManagerWrites
 from ._owner import Owner
-from ._wait import Deadline, interruptible
+from ._wait import Deadline, call_blocking, interruptible
 from ._watch import Waiters
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class CBufferManager(ManagerWrites):
         worker_affinity: CPUs, from 0 to 63, that the worker may run on.
         max_extra_copies: Copies that may be added while fronts hold all others; 24 by default, 0 with `copies=2`.
         history: The last epochs whose changes `Front.changed_since` can name; 64 by default, 0 for none, at most 1024.
+        device: The device that gets a copy of each front, before it is published: `front_device` leases its buffer. It stays
+            open as long as the manager. For OpenGL a `GLBufferManager` has more.
 
     Raises:
         OutOfMemoryError: The copies or the queue could not be allocated.
@@ -93,6 +96,7 @@ class CBufferManager(ManagerWrites):
         worker_affinity: Iterable[int] | None = None,
         max_extra_copies: int | None = None,
         history: int | None = None,
+        device: Device | None = None,
     ) -> None:
         if (shape is None) == (fields is None):
             raise TypeError("shape, fields: give one of them")
@@ -118,6 +122,10 @@ class CBufferManager(ManagerWrites):
             raise ValueError(f"worker is {worker!r}: it must be 'shared' or 'only'")
         config.worker = _WORKERS[worker]
         config.worker_affinity = _cpu_mask(worker_affinity)
+        if device is not None:
+            self._device = instance_of(device, Device, "device")
+            self._backend = device._backend
+            config.device = device._pointer()
         self._callback_errors = _callbacks.CallbackErrors()
         if flush is not None:
             if not callable(flush):
@@ -149,10 +157,19 @@ class CBufferManager(ManagerWrites):
         self._fast_synchronize = flush is None and worker == "shared"
 
     def _create(self, code: int, layout: Layout, config: Any, made: Any) -> int:
-        return int(lib.bb_manager_create(code, len(layout.shape), layout.shape or [0], config, made))
+        shape = layout.shape
+        return self._create_by(made, lib.bb_manager_create, code, len(shape), shape or [0], config)
 
     def _create_fields(self, source: NewFields | GroupFields, config: Any, made: Any) -> int:
-        return int(source.function(*source.arguments, config, made))
+        return self._create_by(made, source.function, *source.arguments, config)
+
+    def _create_by(self, made: Any, function: Callable[..., int], *arguments: Any) -> int:
+        """Calls a function that creates a manager, and may wait for its device."""
+        try:
+            return int(call_blocking(function, *arguments, made))
+        except BaseException:
+            lib.bb_manager_destroy(made[0])  # Ctrl-C may end a call that has created the manager
+            raise
 
     @classmethod
     def from_array(cls: type[Self], array: npt.ArrayLike, **config: Any) -> Self:
@@ -426,5 +443,7 @@ def dump() -> str:
 
 if hot is not None:
     verbs = ("enqueue_update", "enqueue_updates", "enqueue_region", "enqueue_fill", "enqueue_tag", "synchronize", "epoch")
-    hot.bind(addresses(*(f"bb_manager_{verb}" for verb in verbs)), np.ndarray, BufferUpdate, np.dtype(np.int64))
+    of_batch = ("begin", "update", "region", "fill", "commit")
+    functions = [*(f"bb_manager_{verb}" for verb in verbs), *(f"bb_batch_{verb}" for verb in of_batch)]
+    hot.bind(addresses(*functions), np.ndarray, BufferUpdate, np.dtype(np.int64))
 use_extension(CBufferManager, "enqueue", "put", "tag", "synchronize")

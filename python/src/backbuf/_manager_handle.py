@@ -10,6 +10,7 @@ import numpy as np
 
 from . import _callbacks, _errors, _html
 from ._array_writes import HotBase
+from ._device_front import DeviceFront
 from ._fields import FieldTable
 from ._front import Front
 from ._layout import Layout, pointer
@@ -151,6 +152,23 @@ class ManagerHandle(HotBase, Unique):
             self._check(lib.bb_manager_read(self._pointer(), lib.BB_ALL_FIELDS, 0, pointer(state), len(state), _NULL, _NULL))
             return {name: layout.within(state) for name, layout in self._table.layouts.items()}
         return read_field(self, self._layout, out)
+
+    def front_device(self) -> DeviceFront:
+        """Acquires the newest front in a buffer of the manager's device, for code that reads the device's memory.
+
+        Raises:
+            StateError: The manager has no device; or, on OpenGL, no context that shares the device's buffers is current.
+            DeviceLostError: The device is lost or closed.
+
+        >>> import ctypes
+        >>> m = backbuf.CBufferManager((2, 3), "f4", device=backbuf.Device.host())
+        >>> m.enqueue(1.5)
+        >>> _ = m.synchronize()
+        >>> with m.front_device() as f:  # on a host device the buffer is memory of this process
+        ...     print(f.epoch, f.nbytes, np.ctypeslib.as_array((ctypes.c_float * 6).from_address(f.native)))
+        1 24 [1.5 0.  0.  0.  0.  0. ]
+        """
+        return DeviceFront(self)
 
     def snapshot(self) -> Any:
         """A copy of the newest front: a writable array with the manager's shape and dtype, or a dict of arrays by the names of
