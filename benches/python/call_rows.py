@@ -16,9 +16,9 @@ RECORD = bytes(range(100))
 RING = 1 << 20
 FRAME = (1080, 1920, 3)
 FRAME_BYTES = 1080 * 1920 * 3
-FRAME_RING = 1 << 25
-QUEUED = 5
-"""The capacity of a queue in frames: as many as the ring holds."""
+FRAME_RING = 1 << 24
+QUEUED = 2
+"""The capacity of a queue in frames: as many as the ring holds. More frames than fit into the cache cost both more."""
 FRAME_BURST = 0.1
 
 
