@@ -141,6 +141,11 @@ static inline int rounds(int count) { return under_valgrind() ? count / 50 + 1 :
 
 /* --- threads --- */
 
+/* Lost wake-ups are looked for with each policy, from BB_WAIT_POLICY_ADAPTIVE to BB_WAIT_POLICY_SPIN. */
+static inline void use_wait_policy(uint32_t policy) {
+    OK(bb_set_wait_policy(policy, policy == BB_WAIT_POLICY_SLEEP ? 0 : BB_WAIT_MAX_SPIN_NS));
+}
+
 static inline pthread_t start(void *(*function)(void *), void *argument) {
     pthread_t thread;
     TEST_ASSERT_EQUAL_INT(0, pthread_create(&thread, NULL, function, argument));

@@ -201,6 +201,20 @@ static void unknown_flags_and_levels(void) {
         }
     }
     OK(bb_set_wait_flags(0));
+    EXPECT(BB_E_ARGUMENT, bb_set_wait_policy(3, 0));
+    MESSAGE_HAS("policy");
+    EXPECT(BB_E_ARGUMENT, bb_set_wait_policy(UINT32_MAX, UINT64_MAX));
+    MESSAGE_HAS("policy");
+    EXPECT(BB_E_ARGUMENT, bb_set_wait_policy(BB_WAIT_POLICY_SLEEP, 1));
+    MESSAGE_HAS("max_spin_ns");
+    EXPECT(BB_E_RANGE, bb_set_wait_policy(BB_WAIT_POLICY_SPIN, BB_WAIT_MAX_SPIN_NS + 1));
+    MESSAGE_HAS("max_spin_ns");
+    EXPECT(BB_E_RANGE, bb_set_wait_policy(BB_WAIT_POLICY_ADAPTIVE, UINT64_MAX));
+    MESSAGE_HAS("max_spin_ns");
+    OK(bb_set_wait_policy(BB_WAIT_POLICY_SPIN, BB_WAIT_MAX_SPIN_NS));
+    OK(bb_set_wait_policy(BB_WAIT_POLICY_SPIN, 0));
+    OK(bb_set_wait_policy(BB_WAIT_POLICY_SLEEP, 0));
+    OK(bb_set_wait_policy(BB_WAIT_POLICY_ADAPTIVE, BB_WAIT_MAX_SPIN_NS));
     EXPECT(BB_E_ARGUMENT, bb_set_log(5, NULL, NULL, NULL));
     MESSAGE_HAS("level");
     EXPECT(BB_E_ARGUMENT, bb_set_log(UINT32_MAX, NULL, NULL, NULL));

@@ -522,6 +522,7 @@ static void *make_calls(void *argument_) {
         }
         (void)bb_set_wait_flags(0);
         (void)bb_set_wait_check(NULL, NULL, NULL);
+        (void)bb_set_wait_policy(BB_WAIT_POLICY_ADAPTIVE, BB_WAIT_MAX_SPIN_NS);
     }
     free(c);
     free(memory);

@@ -1,5 +1,5 @@
 /* Two threads on a ring whose bytes follow from their position, with random sizes, pauses and hand-offs.
- * BACKBUF_SOAK=1 runs the long forms: 10^10 bytes, 20 million hand-offs. */
+ * BACKBUF_SOAK=1 runs the long forms: 10^10 bytes, 24 million hand-offs. */
 #include "soak.h"
 
 static void pause_at_random(uint64_t *state) {
@@ -210,25 +210,33 @@ static void *pong(void *argument) {
     return NULL;
 }
 
-static void no_wake_up_is_lost_in_hand_offs(void) {
+static void hand_offs(uint32_t policy) {
+    use_wait_policy(policy);
     memset(&h, 0, sizeof h);
     h.there = make_ring(8); /* so small that the sender waits, too */
     h.back = make_ring(8);
-    h.count = amount(50000, 10000000); /* two hand-offs a round */
+    h.count = amount(20000, 4000000); /* two hand-offs a round */
     const pthread_t threads[] = {start(ping, NULL), start(pong, NULL)};
     watch_until(&h.finished, 2);
     join(threads[0]);
     join(threads[1]);
     TEST_ASSERT_EQUAL_UINT64(8 * h.count, receiver_stats(h.back.rx).bytes);
-    printf("%" PRIu64 " hand-offs, %" PRIu64 " and %" PRIu64 " waits\n", 2 * h.count, receiver_stats(h.there.rx).waits,
-           receiver_stats(h.back.rx).waits);
+    printf("%" PRIu64 " hand-offs, policy %" PRIu32 ": %" PRIu64 " and %" PRIu64 " waits\n", 2 * h.count, policy,
+           receiver_stats(h.there.rx).waits, receiver_stats(h.back.rx).waits);
     end_ring(h.there);
     end_ring(h.back);
+    use_wait_policy(BB_WAIT_POLICY_ADAPTIVE);
 }
+
+static void no_wake_up_is_lost_in_hand_offs(void) { hand_offs(BB_WAIT_POLICY_ADAPTIVE); }
+static void no_wake_up_is_lost_where_waits_sleep_at_once(void) { hand_offs(BB_WAIT_POLICY_SLEEP); }
+static void no_wake_up_is_lost_where_waits_always_spin(void) { hand_offs(BB_WAIT_POLICY_SPIN); }
 
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(every_byte_arrives_in_its_place);
     RUN_TEST(no_wake_up_is_lost_in_hand_offs);
+    RUN_TEST(no_wake_up_is_lost_where_waits_sleep_at_once);
+    RUN_TEST(no_wake_up_is_lost_where_waits_always_spin);
     return UNITY_END();
 }

@@ -116,18 +116,26 @@ static void expect_served(scene *s) {
     }
 }
 
+static void serve_waiters(wait_kind kind) {
+    for (int round = 0; round < rounds(100); round++) {
+        scene s;
+        begin(&s, kind);
+        const pthread_t thread = start_waiter(&s, round % 2 == 0);
+        serve(&s);
+        join(thread);
+        expect_served(&s);
+        end(&s);
+    }
+}
+
 static void a_waiter_is_woken_by_what_it_waits_for(void) {
-    for (wait_kind kind = 0; kind < WAIT_KINDS; kind++) {
-        for (int round = 0; round < rounds(200); round++) {
-            scene s;
-            begin(&s, kind);
-            const pthread_t thread = start_waiter(&s, round % 2 == 0);
-            serve(&s);
-            join(thread);
-            expect_served(&s);
-            end(&s);
+    for (uint32_t policy = BB_WAIT_POLICY_ADAPTIVE; policy <= BB_WAIT_POLICY_SPIN; policy++) {
+        use_wait_policy(policy);
+        for (wait_kind kind = 0; kind < WAIT_KINDS; kind++) {
+            serve_waiters(kind);
         }
     }
+    use_wait_policy(BB_WAIT_POLICY_ADAPTIVE);
 }
 
 static void a_waiter_for_more_than_there_is_waits_on(void) {

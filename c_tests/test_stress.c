@@ -140,7 +140,7 @@ static void *reader(void *argument) {
     return NULL;
 }
 
-static void run(uint32_t copies, uint32_t worker, uint64_t queue_bytes, uint64_t nanoseconds) {
+static void run_once(uint32_t copies, uint32_t worker, uint64_t queue_bytes, uint64_t nanoseconds) {
     bb_manager_config config = defaults("stress");
     config.copies = copies;
     config.worker = worker;
@@ -175,6 +175,14 @@ static void run(uint32_t copies, uint32_t worker, uint64_t queue_bytes, uint64_t
            copies, worker == BB_WORKER_ONLY ? "worker only" : "shared role", stats.updates, stats.epochs,
            atomic_load(&s.fronts), atomic_load(&s.pinned), atomic_load(&s.full));
     OK(bb_manager_destroy(s.m));
+}
+
+static void run(uint32_t copies, uint32_t worker, uint64_t queue_bytes, uint64_t nanoseconds) {
+    for (uint32_t policy = BB_WAIT_POLICY_ADAPTIVE; policy <= BB_WAIT_POLICY_SPIN; policy++) {
+        use_wait_policy(policy);
+        run_once(copies, worker, queue_bytes, nanoseconds / 3);
+    }
+    use_wait_policy(BB_WAIT_POLICY_ADAPTIVE);
 }
 
 static uint64_t third_of_the_soak(void) {

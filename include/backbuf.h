@@ -108,6 +108,26 @@ typedef struct bb_registry BufferRegistry;
 #define BB_WAIT_INTERRUPTIBLE 1
 
 /**
+ * `bb_set_wait_policy()`: a wait spins for as long as a sleep would cost, and sleeps at once where that did not help. The default.
+ */
+#define BB_WAIT_POLICY_ADAPTIVE 0
+
+/**
+ * `bb_set_wait_policy()`: a wait sleeps at once.
+ */
+#define BB_WAIT_POLICY_SLEEP 1
+
+/**
+ * `bb_set_wait_policy()`: a wait spins for the given time before it sleeps.
+ */
+#define BB_WAIT_POLICY_SPIN 2
+
+/**
+ * The longest spin of a wait, in nanoseconds.
+ */
+#define BB_WAIT_MAX_SPIN_NS 100000
+
+/**
  * Log nothing.
  */
 #define BB_LOG_OFF 0
@@ -3221,6 +3241,27 @@ BB_API bb_status bb_log_next(uint64_t timeout, uint32_t struct_size, bb_log_reco
  * @threadsafety safe to call from any thread; applies to the calling thread
  */
 BB_API bb_status bb_set_wait_flags(uint32_t flags);
+
+/**
+ * Sets how the waits of the process pass the time until they sleep, for all waits that begin later.
+ *
+ * A thread that sleeps must be woken, which takes 10 to 100 us. By default (`BB_WAIT_POLICY_ADAPTIVE`) a wait therefore
+ * first polls for as long as a wake costs, as measured in the waits of this process. A waiter that was not answered in
+ * that time polls ever shorter and soon not at all, and beside threads that compete for its CPU it sleeps at once.
+ * `BB_WAIT_POLICY_SLEEP` never polls; `BB_WAIT_POLICY_SPIN` always polls for `max_spin_ns`, for programs whose threads
+ * have CPUs of their own.
+ *
+ * Whatever the policy, a wait never polls for longer than `BB_WAIT_MAX_SPIN_NS`, on a thread with real-time priority,
+ * or in a process that may use one CPU only.
+ *
+ * @param policy `BB_WAIT_POLICY_ADAPTIVE`, `BB_WAIT_POLICY_SLEEP` or `BB_WAIT_POLICY_SPIN`
+ * @param max_spin_ns the longest spin in nanoseconds, at most `BB_WAIT_MAX_SPIN_NS`; 0 with `BB_WAIT_POLICY_SLEEP`
+ * @return BB_OK, BB_E_ARGUMENT (unknown policy, or a spin of one that never spins), BB_E_RANGE (a longer spin)
+ * @realtime wait-free, no system call, no allocation
+ * @threadsafety safe to call from any thread; applies to the process
+ * @since 0.1
+ */
+BB_API bb_status bb_set_wait_policy(uint32_t policy, uint64_t max_spin_ns);
 
 /**
  * Sets a function that all later waits of the calling thread call to decide whether to continue.

@@ -62,6 +62,7 @@ pub use error::{Error, Label, Result, Status};
 pub use manager::manager::Manager;
 pub use planner::plan::plan;
 pub use sync::wait_check::{set_interruptible, with_wait_check};
+pub use sync::wait_policy::{WaitPolicy, set_wait_policy};
 pub use sys::clock::Timeout;
 
 // Unit tests of `ffi` run the suites of `tests/common`, which name the crate.

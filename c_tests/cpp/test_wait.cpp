@@ -197,6 +197,24 @@ static void a_signal_ends_the_waits_of_a_thread_that_asks_for_it() {
     EXPECT_STATUS(BB_OK, backbuf::try_set_wait_flags(backbuf::WaitFlags::none));
 }
 
+static void the_wait_policy_is_of_the_process() {
+    EXPECT_STATUS(BB_E_RANGE, backbuf::try_set_wait_policy(backbuf::WaitPolicy::spin, 1s));
+    EXPECT_STATUS(BB_E_RANGE, backbuf::try_set_wait_policy(backbuf::WaitPolicy::adaptive, backbuf::forever));
+    EXPECT_STATUS(BB_E_ARGUMENT, backbuf::try_set_wait_policy(backbuf::WaitPolicy::sleep, 1us));
+    for (const auto policy : {backbuf::WaitPolicy::spin, backbuf::WaitPolicy::sleep, backbuf::WaitPolicy::adaptive}) {
+        backbuf::set_wait_policy(policy);
+        const Manager<int> m({4});
+        std::thread producer([&] {
+            m.enqueue(0, 1);
+            m.synchronize();
+        });
+        EXPECT(m.wait_epoch(0) == 1);
+        producer.join();
+    }
+    backbuf::set_wait_policy(backbuf::WaitPolicy::spin, 20us);
+    backbuf::set_wait_policy(backbuf::WaitPolicy::adaptive);
+}
+
 int main() {
     UNITY_BEGIN();
     RUN(a_timeout_that_is_no_number_is_a_try);
@@ -209,6 +227,7 @@ int main() {
     RUN(a_watch_moves_and_ends);
     RUN(a_check_is_asked_while_a_wait_lasts);
     RUN(destroying_wakes_the_waiters);
+    RUN(the_wait_policy_is_of_the_process);
     RUN(a_signal_ends_the_waits_of_a_thread_that_asks_for_it);
     return UNITY_END();
 }

@@ -64,6 +64,21 @@ enum class WaitFlags : std::uint32_t {
 inline Status try_set_wait_flags(WaitFlags flags) noexcept {
     return bb_set_wait_flags(static_cast<std::uint32_t>(flags));
 }
+/// How the waits of the process pass the time until they sleep.
+enum class WaitPolicy : std::uint32_t {
+    adaptive = BB_WAIT_POLICY_ADAPTIVE, ///< they spin for as long as a sleep would cost, where that helps
+    sleep = BB_WAIT_POLICY_SLEEP,       ///< they sleep at once
+    spin = BB_WAIT_POLICY_SPIN,         ///< they spin for the given time first
+};
+/// Sets the policy of all later waits of the process. `WaitPolicy::sleep` takes a spin of 0.
+inline Status try_set_wait_policy(WaitPolicy policy, Timeout max_spin) noexcept {
+    return bb_set_wait_policy(static_cast<std::uint32_t>(policy), max_spin.nanoseconds());
+}
+/// The same with the longest spin that the policy permits.
+inline Status try_set_wait_policy(WaitPolicy policy) noexcept {
+    return bb_set_wait_policy(static_cast<std::uint32_t>(policy),
+                              policy == WaitPolicy::sleep ? 0 : BB_WAIT_MAX_SPIN_NS);
+}
 /**
  * @brief During its lifetime the waits of this thread call `check()` every 50 ms and after each handled signal.
  *
@@ -103,6 +118,10 @@ inline std::string dump() {
 }
 inline void dump_fd(int fd) { detail::check(try_dump_fd(fd)); }
 inline void set_wait_flags(WaitFlags flags) { detail::check(try_set_wait_flags(flags)); }
+inline void set_wait_policy(WaitPolicy policy) { detail::check(try_set_wait_policy(policy)); }
+inline void set_wait_policy(WaitPolicy policy, Timeout max_spin) {
+    detail::check(try_set_wait_policy(policy, max_spin));
+}
 #endif
 
 } // namespace backbuf

@@ -31,12 +31,17 @@ impl Tickets {
     }
 }
 
+/// A wait as the library's: it polls, if the exploration says so, and then sleeps.
+fn wait<T>(event: &Event, deadline: Deadline, ready: impl FnMut() -> Option<T>) -> Result<T, Stop> {
+    event.spinner().wait(event.stamp(), deadline, ready, |ready| event.park(deadline, false, ready))
+}
+
 /// A waiter is woken, however going to sleep and the signal interleave.
 pub fn a_wake_up_is_not_lost() {
     explore(4, || {
         let tickets = Arc::new(Tickets::default());
         let waiter = tickets.clone();
-        let waiter = thread::spawn(move || waiter.progress.park(Deadline::NEVER, false, || waiter.done(1)));
+        let waiter = thread::spawn(move || wait(&waiter.progress, Deadline::NEVER, || waiter.done(1)));
         tickets.complete(1);
         assert_eq!(waiter.join().unwrap(), Ok(()));
     });
@@ -48,7 +53,7 @@ pub fn several_tickets_share_an_event() {
         let tickets = Arc::new(Tickets::default());
         let wait_for = |ticket| {
             let tickets = tickets.clone();
-            thread::spawn(move || tickets.progress.park(Deadline::NEVER, false, || tickets.done(ticket)))
+            thread::spawn(move || wait(&tickets.progress, Deadline::NEVER, || tickets.done(ticket)))
         };
         let (first, second) = (wait_for(1), wait_for(2));
         tickets.complete(1);
@@ -64,12 +69,12 @@ pub fn the_worker_is_asked_and_answers() {
         let worker = tickets.clone();
         let worker = thread::spawn(move || {
             let wanted = || Some(worker.requested.load(Acquire)).filter(|&ticket| ticket > 0);
-            let ticket = worker.work.park(Deadline::NEVER, false, wanted).unwrap();
+            let ticket = wait(&worker.work, Deadline::NEVER, wanted).unwrap();
             worker.complete(ticket);
         });
         tickets.requested.fetch_max(1, AcqRel);
         tickets.work.signal();
-        assert_eq!(tickets.progress.park(Deadline::NEVER, false, || tickets.done(1)), Ok(()));
+        assert_eq!(wait(&tickets.progress, Deadline::NEVER, || tickets.done(1)), Ok(()));
         worker.join().unwrap();
     });
 }
@@ -80,9 +85,9 @@ pub fn a_timeout_does_not_poison_the_next_wait() {
         let tickets = Arc::new(Tickets::default());
         let waiter = tickets.clone();
         let waiter = thread::spawn(move || {
-            let first = waiter.progress.park(Deadline::SOON, false, || waiter.done(1));
+            let first = wait(&waiter.progress, Deadline::SOON, || waiter.done(1));
             assert!(matches!(first, Ok(()) | Err(Stop::TimedOut)));
-            waiter.progress.park(Deadline::NEVER, false, || waiter.done(1))
+            wait(&waiter.progress, Deadline::NEVER, || waiter.done(1))
         });
         let clock = thread::spawn(futex::expire);
         tickets.complete(1);

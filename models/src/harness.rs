@@ -1,20 +1,29 @@
 //! Runs scenarios under loom, and checks that mutants fail them.
 
 use std::process::Command;
+use std::sync::Arc;
+
+use crate::sync::spinner::set_polls;
 
 /// Whether the environment requests the long form.
 pub fn soak() -> bool {
     std::env::var_os("BACKBUF_SOAK").is_some_and(|value| !value.is_empty() && value != "0")
 }
 
-/// Runs a scenario in every interleaving with at most `preemptions` forced switches between threads (one more in the long form), and
+/// Runs a scenario with each form of waiting, in every interleaving with at most `preemptions` forced switches between threads (one more in the long form), and
 /// with every value that the memory model permits a load to return.
 pub fn explore(preemptions: usize, scenario: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions + usize::from(soak()));
     builder.max_branches = 20_000;
     // Boxed, so that the checker is compiled once.
-    builder.check(Box::new(scenario) as Box<dyn Fn() + Send + Sync>);
+    let scenario: Arc<dyn Fn() + Send + Sync> = Arc::new(scenario);
+    // Each wait sleeps at once, or polls first: the wait policies.
+    for polls in [0, 1] {
+        let scenario = scenario.clone();
+        set_polls(polls);
+        builder.check(move || scenario());
+    }
 }
 
 /// Lets the other threads run first when the exploration begins. loom does not notice that a thread's write matters to loads before it

@@ -17,10 +17,47 @@ pub(crate) mod barrier {
     }
 }
 
-pub(crate) mod wait {
-    /// Does not spin, so that a waiter sleeps at once.
-    pub(crate) fn spin<T>(_ready: impl FnMut() -> Option<T>) -> Option<T> {
-        None
+pub(crate) mod spinner {
+    use std::cell::Cell;
+
+    use crate::sys::clock::Deadline;
+
+    thread_local! {
+        /// How often a wait polls before it sleeps: the wait policies, without a clock. loom runs all threads of a model on one.
+        static POLLS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Sets how often later waits poll.
+    pub(crate) fn set_polls(polls: usize) {
+        POLLS.set(polls);
+    }
+
+    /// Orders nothing, and is left out.
+    #[derive(Debug, Default)]
+    pub(crate) struct WakeStamp;
+
+    impl WakeStamp {
+        pub(crate) fn record(&self) {}
+    }
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Spinner;
+
+    impl Spinner {
+        pub(crate) fn wait<T, E, R: FnMut() -> Option<T>>(
+            &self,
+            _stamp: &WakeStamp,
+            _deadline: Deadline,
+            mut ready: R,
+            sleep: impl FnOnce(R) -> Result<T, E>,
+        ) -> Result<T, E> {
+            for _ in 0..POLLS.get() {
+                if let Some(value) = ready() {
+                    return Ok(value);
+                }
+            }
+            sleep(ready)
+        }
     }
 }
 

@@ -283,8 +283,8 @@ pub const MODELS: &[Model] = &[
                 breaks: "one_waiter_a_side",
                 file: "spsc/wait_side.rs",
                 changes: &[(
-                    "self.has_waiter.compare_exchange(false, true, Acquire, Relaxed).is_ok()",
-                    "!self.has_waiter.load(Acquire) && { self.has_waiter.store(true, Release); true }",
+                    "self.own.has_waiter.compare_exchange(false, true, Acquire, Relaxed).is_ok()",
+                    "!self.own.has_waiter.load(Acquire) && { self.own.has_waiter.store(true, Release); true }",
                 )],
             },
             Mutant {

@@ -474,3 +474,36 @@ def test_an_awaited_manager_is_destroyed_with_its_last_reference(run: Run) -> No
         assert "awaited" not in backbuf.dump()
 
     run(main())
+
+
+@pytest.mark.parametrize("policy", ["adaptive", "sleep", "spin"])
+def test_every_policy_wakes_the_waiters(policy: str) -> None:
+    sender, receiver = backbuf.spsc_buffer(64)
+
+    def echo() -> None:
+        for number in range(200):
+            sender.write(bytes([number]))
+
+    backbuf.set_wait_policy(policy)
+    try:
+        thread = threading.Thread(target=echo, daemon=True)
+        thread.start()
+        for number in range(200):
+            assert receiver.read(1, NEVER) == bytes([number])
+        thread.join(NEVER)
+    finally:
+        backbuf.set_wait_policy("adaptive")
+
+
+def test_a_wrong_policy_is_refused() -> None:
+    with pytest.raises(ValueError, match="policy = 'busy'"):
+        backbuf.set_wait_policy("busy")
+    for spin in (-1e-9, 101e-6, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="max_spin"):
+            backbuf.set_wait_policy("spin", max_spin=spin)
+    with pytest.raises(backbuf.ArgumentError, match="max_spin_ns"):
+        backbuf.set_wait_policy("sleep", max_spin=1e-6)
+    backbuf.set_wait_policy("sleep", max_spin=0)
+    backbuf.set_wait_policy("spin", max_spin=100e-6)
+    backbuf.set_wait_policy("adaptive", max_spin=20e-6)
+    backbuf.set_wait_policy("adaptive")

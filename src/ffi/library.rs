@@ -1,6 +1,7 @@
 //! Functions of the library as a whole: version, errors, log, waits, dumps and handle checks.
 
 use std::ffi::{CStr, c_char, c_void};
+use std::time::Duration;
 
 use bitflags::bitflags;
 
@@ -13,6 +14,7 @@ use crate::ffi::{input, object, status};
 use crate::log::{Level, queue, sink};
 use crate::sync::wait_check;
 use crate::sync::wait_check::Check;
+use crate::sync::wait_policy::{self, WaitPolicy, set_wait_policy};
 use crate::sys::clock::{Deadline, Timeout};
 
 /// The longest timeout: waits without limit. Timeouts are nanoseconds on the monotonic clock; 0 does not wait.
@@ -21,6 +23,17 @@ pub const BB_FOREVER: u64 = u64::MAX;
 
 /// `bb_set_wait_flags()`: a wait of the thread ends with `BB_E_INTERRUPTED` when the thread handles a signal.
 pub const BB_WAIT_INTERRUPTIBLE: u32 = 1;
+
+/// `bb_set_wait_policy()`: a wait spins for as long as a sleep would cost, and sleeps at once where that did not help. The default.
+pub const BB_WAIT_POLICY_ADAPTIVE: u32 = 0;
+/// `bb_set_wait_policy()`: a wait sleeps at once.
+pub const BB_WAIT_POLICY_SLEEP: u32 = 1;
+/// `bb_set_wait_policy()`: a wait spins for the given time before it sleeps.
+pub const BB_WAIT_POLICY_SPIN: u32 = 2;
+
+/// The longest spin of a wait, in nanoseconds.
+pub const BB_WAIT_MAX_SPIN_NS: u64 = 100_000;
+const _: () = assert!(BB_WAIT_MAX_SPIN_NS == wait_policy::MAX_SPIN_NS);
 
 bitflags! {
     struct WaitFlags: u32 {
@@ -263,6 +276,43 @@ pub extern "C" fn bb_set_wait_flags(flags: u32) -> bb_status {
         let flags: WaitFlags = input::flags(flags, "flags")?;
         crate::sync::wait_check::set_interruptible(flags.contains(WaitFlags::INTERRUPTIBLE));
         Ok(())
+    })
+}
+
+/// Sets how the waits of the process pass the time until they sleep, for all waits that begin later.
+///
+/// A thread that sleeps must be woken, which takes 10 to 100 us. By default (`BB_WAIT_POLICY_ADAPTIVE`) a wait therefore
+/// first polls for as long as a wake costs, as measured in the waits of this process. A waiter that was not answered in
+/// that time polls ever shorter and soon not at all, and beside threads that compete for its CPU it sleeps at once.
+/// `BB_WAIT_POLICY_SLEEP` never polls; `BB_WAIT_POLICY_SPIN` always polls for `max_spin_ns`, for programs whose threads
+/// have CPUs of their own.
+///
+/// Whatever the policy, a wait never polls for longer than `BB_WAIT_MAX_SPIN_NS`, on a thread with real-time priority,
+/// or in a process that may use one CPU only.
+///
+/// @param policy `BB_WAIT_POLICY_ADAPTIVE`, `BB_WAIT_POLICY_SLEEP` or `BB_WAIT_POLICY_SPIN`
+/// @param max_spin_ns the longest spin in nanoseconds, at most `BB_WAIT_MAX_SPIN_NS`; 0 with `BB_WAIT_POLICY_SLEEP`
+/// @return BB_OK, BB_E_ARGUMENT (unknown policy, or a spin of one that never spins), BB_E_RANGE (a longer spin)
+/// @realtime wait-free, no system call, no allocation
+/// @threadsafety safe to call from any thread; applies to the process
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn bb_set_wait_policy(policy: u32, max_spin_ns: u64) -> bb_status {
+    guard("bb_set_wait_policy", || {
+        let max_spin = Duration::from_nanos(max_spin_ns);
+        set_wait_policy(match policy {
+            BB_WAIT_POLICY_ADAPTIVE => WaitPolicy::Adaptive { max_spin },
+            BB_WAIT_POLICY_SPIN => WaitPolicy::Spin { max_spin },
+            BB_WAIT_POLICY_SLEEP if max_spin_ns == 0 => WaitPolicy::Sleep,
+            BB_WAIT_POLICY_SLEEP => {
+                let reason = "give 0: BB_WAIT_POLICY_SLEEP never spins";
+                return Err(Error::value(Status::Argument, "max_spin_ns", max_spin_ns, reason));
+            }
+            _ => {
+                let reason = "use BB_WAIT_POLICY_ADAPTIVE, BB_WAIT_POLICY_SLEEP or BB_WAIT_POLICY_SPIN";
+                return Err(Error::value(Status::Argument, "policy", policy, reason));
+            }
+        })
     })
 }
 

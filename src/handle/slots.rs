@@ -14,6 +14,7 @@ use crate::error::{Error, Result, Status};
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, fence};
 use crate::sync::barrier;
 use crate::sync::mutex::FutexMutex;
+use crate::sys::scheduling::record_quota;
 
 /// Types that are empty when all their bytes are zero.
 ///
@@ -192,6 +193,7 @@ pub(crate) fn current() -> Option<Instance> {
 fn make_instance(is_others: impl Fn(u16) -> bool) -> Result<Instance> {
     let page = PAGE.get()?;
     barrier::init();
+    record_quota();
     // Outside of the lock: `is_others` may wait for the loader's lock, whose holder may call the library.
     let tag = fresh_tag(is_others);
     let _locked = page.lock.lock();

@@ -193,7 +193,7 @@ impl<T> Manager<T> {
 
     /// Waits for an epoch beyond `after`, and returns it.
     pub fn wait_epoch(&self, after: u64, timeout: Timeout) -> Result<u64> {
-        self.shared.wait_epoch(after, timeout, || false)
+        self.shared.wait_epoch(after, timeout, None, || false)
     }
 
     /// Takes a lease of the published state on the manager's device, for a renderer on this thread.

@@ -82,7 +82,8 @@ impl Watch {
     pub fn wait(&self, timeout: Timeout) -> Result<u64> {
         let shared = self.shared()?;
         let after = self.subscription.after();
-        let result = shared.wait_epoch(after, timeout, || self.subscription.is_closed());
+        let closed = || self.subscription.is_closed();
+        let result = shared.wait_epoch(after, timeout, Some(self.subscription.spinner()), closed);
         if let Ok(epoch) = result {
             self.subscription.seen(epoch);
         }

@@ -2,8 +2,8 @@
 //!
 //! [`ring`] makes the two ends. Each belongs to one thread at a time and may move to another. Sending and receiving copy;
 //! [`Sender::reserve`] and [`Receiver::peek`] lend the ring's own memory, always as one contiguous span, because the ring is
-//! mapped twice in a row. The plain path makes no system call and allocates nothing. A side that waits spins for at most 2 µs,
-//! then sleeps, and is woken once. A ring delivers every byte, unless [`RingConfig::overwrite_record_size`] lets it overwrite its
+//! mapped twice in a row. The plain path makes no system call and allocates nothing. A side that waits spins where that costs less
+//! than a sleep, then sleeps, and is woken once. A ring delivers every byte, unless [`RingConfig::overwrite_record_size`] lets it overwrite its
 //! oldest records. [`Receiver::into_stream`] makes a stream of chunks, buffers that the caller keeps as long as it likes.
 //!
 //! Modules, lowest first: `copy`, `indices` (how bytes are handed over), `flow` (outcomes of calls), `statistics`, `wait_side` (how a side

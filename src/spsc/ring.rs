@@ -12,6 +12,7 @@ use crate::sync::atomic::AtomicPtr;
 use crate::sync::barrier;
 use crate::sys::mirrored_mapping::Mirror;
 use crate::sys::pages::check_available;
+use crate::sys::scheduling::record_quota;
 
 /// Configuration of a ring.
 ///
@@ -116,6 +117,7 @@ impl Ring {
         }
         check_available(indices.capacity(), size, "more memory than is available")?;
         barrier::init();
+        record_quota();
         let ring = Ring {
             receiver: WaitSide::default(),
             sender: WaitSide::default(),

@@ -19,7 +19,7 @@ use crate::spsc::statistics::EndCounters;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 use crate::sync::barrier::{heavy, light};
 use crate::sync::mutex::Mutex;
-use crate::sync::wait::spin;
+use crate::sync::spinner::{Spinner, WakeStamp};
 use crate::sync::wait_check::{Stop, in_slices};
 use crate::sys::clock::{Deadline, now};
 use crate::sys::eventfd::Descriptor;
@@ -43,15 +43,25 @@ const DESTROYED: u32 = 8;
 #[repr(align(128))]
 pub(crate) struct WaitSide {
     word: AtomicU32,
-    /// A thread is in a wait of this side.
-    has_waiter: AtomicBool,
     asleep_for: AtomicU64,
     armed_for: AtomicU64,
     called_for: AtomicU64,
+    /// When the waiting thread was woken last.
+    stamp: WakeStamp,
     /// Made when first asked for.
     descriptor: Mutex<Option<Descriptor>>,
     /// Taken by the thread that calls it.
     waker: Mutex<Option<Waker>>,
+    own: WaiterState,
+}
+
+/// What only the side's own threads use, on a cache line that the other side's signals do not read.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct WaiterState {
+    /// A thread is in a wait of this side.
+    has_waiter: AtomicBool,
+    spinner: Spinner,
 }
 
 /// The right to wait on a side. One thread has it at a time.
@@ -84,7 +94,7 @@ impl WaitSide {
             word if word & DESTROYED != 0 => "destroyed",
             word if word & CLOSED != 0 => "closed",
             word if word & LENT != 0 => "lent to a feed",
-            _ if self.has_waiter.load(Relaxed) => "waiting",
+            _ if self.own.has_waiter.load(Relaxed) => "waiting",
             _ => "open",
         }
     }
@@ -146,6 +156,7 @@ impl WaitSide {
         let (asleep, armed) = (take(ASLEEP, &self.asleep_for), take(ARMED, &self.armed_for));
         let called = take(CALLED, &self.called_for);
         if asleep {
+            self.stamp.record();
             futex::wake(&self.word, 1);
         }
         if armed {
@@ -159,8 +170,8 @@ impl WaitSide {
 
     /// Takes the right to wait. None while another thread has it.
     pub(crate) fn try_wait(&self) -> Option<SoleWaiter<'_>> {
-        let taken = self.has_waiter.compare_exchange(false, true, Acquire, Relaxed).is_ok();
-        taken.then(|| SoleWaiter(&self.has_waiter))
+        let taken = self.own.has_waiter.compare_exchange(false, true, Acquire, Relaxed).is_ok();
+        taken.then(|| SoleWaiter(&self.own.has_waiter))
     }
 
     /// Waits until `ready` returns a flow, which it does when the other index has reached `needed`.
@@ -183,10 +194,9 @@ impl WaitSide {
         }
         counters.waits.add(1);
         let start = now();
-        let ended = match spin(&ready) {
-            Some(flow) => Ok(flow),
-            None => in_slices(deadline, |limit, listens| self.park(needed, limit, listens, &ready)),
-        };
+        let ended = self.own.spinner.wait(&self.stamp, deadline, ready, |ready| {
+            in_slices(deadline, |limit, listens| self.park(needed, limit, listens, &ready))
+        });
         counters.waited.count(now() - start);
         Ok(match ended {
             Ok(flow) => flow,

@@ -6,6 +6,7 @@
 
 use crate::sync::atomic::{AtomicU32, Ordering::*};
 use crate::sync::barrier::{heavy, light};
+use crate::sync::spinner::{Spinner, WakeStamp};
 use crate::sync::wait_check::Stop;
 use crate::sys::clock::Deadline;
 use crate::sys::futex;
@@ -15,13 +16,21 @@ use crate::sys::futex;
 pub(crate) struct Event {
     sequence: AtomicU32,
     sleepers: AtomicU32,
+    stamp: WakeStamp,
+    /// Of the waits that have none of their own.
+    spinner: Spinner,
 }
 
 impl Event {
     /// An event without waiters.
     #[cfg(not(loom))]
     pub(crate) const fn new() -> Event {
-        Event { sequence: AtomicU32::new(0), sleepers: AtomicU32::new(0) }
+        Event {
+            sequence: AtomicU32::new(0),
+            sleepers: AtomicU32::new(0),
+            stamp: WakeStamp::new(),
+            spinner: Spinner::new(),
+        }
     }
 
     /// Makes every waiter check its condition again. Call it after the change.
@@ -36,9 +45,20 @@ impl Event {
     #[cold]
     #[inline(never)]
     fn wake(&self) {
+        self.stamp.record();
         // Release: a waiter that reads the new sequence also sees the change.
         self.sequence.fetch_add(1, Release);
         futex::wake(&self.sequence, u32::MAX);
+    }
+
+    /// When the last wake began.
+    pub(crate) fn stamp(&self) -> &WakeStamp {
+        &self.stamp
+    }
+
+    /// The spinner of the waits that have none of their own.
+    pub(crate) fn spinner(&self) -> &Spinner {
+        &self.spinner
     }
 
     /// Sleeps until `ready` returns a value; calls it again after every wake-up. With `listens`, a signal that the thread handles

@@ -1,38 +1,26 @@
-//! Waits on an event: a spin of at most 2 µs, then sleep on a futex, cut into slices for the wait check.
+//! Waits on an event: an adaptive spin, then a sleep on a futex, cut into slices for the wait check.
 
 use crate::sync::event::Event;
+use crate::sync::spinner::Spinner;
 use crate::sync::wait_check::{Stop, in_slices};
-use crate::sys::clock::{Deadline, now};
-
-/// How long a wait spins before it sleeps.
-const SPIN_NS: u64 = 2_000;
-
-/// Polls `ready` for at most 2 µs.
-pub(crate) fn spin<T>(mut ready: impl FnMut() -> Option<T>) -> Option<T> {
-    let end = now() + SPIN_NS;
-    loop {
-        for _ in 0..16 {
-            if let Some(value) = ready() {
-                return Some(value);
-            }
-            std::hint::spin_loop();
-        }
-        if now() >= end {
-            return None;
-        }
-    }
-}
+use crate::sys::clock::Deadline;
 
 impl Event {
-    /// Waits until `ready` returns a value: spins briefly, then sleeps.
-    pub(crate) fn wait<T>(
+    /// Waits until `ready` returns a value: spins while that is worthwhile, then sleeps.
+    pub(crate) fn wait<T>(&self, deadline: Deadline, ready: impl FnMut() -> Option<T>) -> Result<T, Stop> {
+        self.wait_with(self.spinner(), deadline, ready)
+    }
+
+    /// [`Event::wait`] of a waiter that learns apart from the others.
+    pub(crate) fn wait_with<T>(
         &self,
+        spinner: &Spinner,
         deadline: Deadline,
         mut ready: impl FnMut() -> Option<T>,
     ) -> Result<T, Stop> {
-        match self.spin(deadline, &mut ready) {
-            None => self.sleep(deadline, ready),
+        match self.known(deadline, &mut ready) {
             Some(known) => known,
+            None => spinner.wait(self.stamp(), deadline, ready, |ready| self.sleep(deadline, ready)),
         }
     }
 
@@ -51,20 +39,20 @@ impl Event {
         deadline: Deadline,
         mut ready: impl FnMut() -> Option<T>,
     ) -> Result<T, Stop> {
-        match self.spin(deadline, &mut ready) {
-            None => self.park(deadline, false, ready),
+        match self.known(deadline, &mut ready) {
             Some(known) => known,
+            None => {
+                let sleep = |ready| self.park(deadline, false, ready);
+                self.spinner().wait(self.stamp(), deadline, ready, sleep)
+            }
         }
     }
 
-    /// The result if it is known without a sleep.
-    fn spin<T>(&self, deadline: Deadline, mut ready: impl FnMut() -> Option<T>) -> Option<Result<T, Stop>> {
-        if let Some(value) = ready() {
-            return Some(Ok(value));
+    /// The result if it is known without a wait.
+    fn known<T>(&self, deadline: Deadline, mut ready: impl FnMut() -> Option<T>) -> Option<Result<T, Stop>> {
+        match ready() {
+            Some(value) => Some(Ok(value)),
+            None => (deadline == Deadline::PAST).then_some(Err(Stop::TimedOut)),
         }
-        if deadline == Deadline::PAST {
-            return Some(Err(Stop::TimedOut));
-        }
-        spin(ready).map(Ok)
     }
 }

@@ -1,7 +1,6 @@
 //! Memory available to this process: what the machine has left, limited by its control groups.
 
-use std::fs::File;
-use std::io::{Read, Write};
+use crate::sys::control_group::{self, Version, read, read_in};
 
 /// Files of a control group: the limit, the usage, and the lines of `memory.stat` that count reclaimable file pages.
 struct Names {
@@ -25,35 +24,11 @@ pub(super) fn available_memory() -> Option<u64> {
     let mut buffer = [0; 4096];
     let text = read("/proc/meminfo", &mut buffer)?;
     let kib = field(text, "MemAvailable:")?.saturating_add(field(text, "SwapFree:").unwrap_or(0));
-    Some(kib.saturating_mul(1024).min(left_by_groups()))
-}
-
-/// Bytes left under the limits of this process's control groups; `u64::MAX` without a limit.
-fn left_by_groups() -> u64 {
-    let mut buffer = [0; 4096];
-    let text = read("/proc/self/cgroup", &mut buffer).unwrap_or("");
-    let left = text.lines().filter_map(|line| {
-        let mut parts = line.splitn(3, ':').skip(1);
-        let (controllers, group) = (parts.next()?, parts.next()?);
-        if controllers.is_empty() {
-            Some(left_by_group("/sys/fs/cgroup", group, &V2))
-        } else {
-            let memory = controllers.split(',').any(|controller| controller == "memory");
-            memory.then(|| left_by_group("/sys/fs/cgroup/memory", group, &V1))
-        }
+    let left = control_group::least("memory", "/sys/fs/cgroup/memory", |root, group, version| {
+        let names = if version == Version::V1 { &V1 } else { &V2 };
+        left(root, group, names)
     });
-    left.min().unwrap_or(u64::MAX)
-}
-
-/// The fewest bytes left in a group and its parents. In a container, only the upper part of the path may be visible.
-fn left_by_group(root: &str, group: &str, names: &Names) -> u64 {
-    let mut group = group.trim_end_matches('/');
-    let mut least = u64::MAX;
-    loop {
-        least = least.min(left(root, group, names).unwrap_or(u64::MAX));
-        let Some(above) = group.rfind('/') else { return least };
-        group = &group[..above];
-    }
+    Some(kib.saturating_mul(1024).min(left.unwrap_or(u64::MAX)))
 }
 
 /// Bytes left under one group's own limit.
@@ -73,30 +48,10 @@ fn field(text: &str, name: &str) -> Option<u64> {
     rest.split_whitespace().next()?.parse().ok()
 }
 
-fn read_in<'a>(root: &str, group: &str, name: &str, buffer: &'a mut [u8]) -> Option<&'a str> {
-    let mut path = [0; 512];
-    let mut rest = &mut path[..];
-    write!(rest, "{root}{group}/{name}").ok()?;
-    let unused = rest.len();
-    read(std::str::from_utf8(&path[..path.len() - unused]).ok()?, buffer)
-}
-
-/// The start of a file, as much as the buffer holds. Allocates nothing.
-fn read<'a>(path: &str, buffer: &'a mut [u8]) -> Option<&'a str> {
-    let mut file = File::open(path).ok()?;
-    let mut length = 0;
-    while length < buffer.len() {
-        match file.read(&mut buffer[length..]).ok()? {
-            0 => break,
-            more => length += more,
-        }
-    }
-    std::str::from_utf8(&buffer[..length]).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::control_group::least_above;
 
     #[test]
     fn the_machine_reports_what_is_available() {
@@ -118,12 +73,13 @@ mod tests {
         write("a/b", "memory.max", "max\n");
         write("a/c", "memory.max", "500\n");
         write("a/c", "memory.current", "600\n");
-        let left = |group| left_by_group(root.to_str().unwrap(), group, &V2);
-        assert_eq!(left("/"), u64::MAX);
-        assert_eq!(left("/a"), 650, "file pages can be reclaimed");
-        assert_eq!(left("/a/b"), 650, "the limit is of the group above");
-        assert_eq!(left("/a/c"), 0);
-        assert_eq!(left("/elsewhere/a"), u64::MAX);
-        std::fs::remove_dir_all(&root).unwrap();
+        let root = root.to_str().unwrap();
+        let left = |group| least_above(group, |group| left(root, group, &V2));
+        assert_eq!(left("/"), None);
+        assert_eq!(left("/a"), Some(650), "file pages can be reclaimed");
+        assert_eq!(left("/a/b"), Some(650), "the limit is of the group above");
+        assert_eq!(left("/a/c"), Some(0));
+        assert_eq!(left("/elsewhere/a"), None);
+        std::fs::remove_dir_all(root).unwrap();
     }
 }

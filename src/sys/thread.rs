@@ -101,6 +101,11 @@ extern "C" fn record_cpus() {
     }
 }
 
+/// How many CPUs the process could use when the library was loaded; 1 if that is unknown.
+pub(crate) fn cpus_at_load() -> u32 {
+    CPUS.iter().map(|word| word.load(Relaxed).count_ones()).sum::<u32>().max(1)
+}
+
 /// Calls `create` with attributes that give a new thread normal scheduling from its start. Without them it would inherit the
 /// policy and the CPUs of its creator, and beside a real-time thread on one CPU it would never run to change that itself.
 fn with_normal_scheduling<T>(

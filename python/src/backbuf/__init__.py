@@ -73,6 +73,7 @@ from ._statistics import (
 )
 from ._stream import Batches, ManagedBuffer, SPSCReceiverStream
 from ._transfers import DeferredStagingBuffer, DynamicBuffer, ImmediateStagingBuffer, ReadbackBuffer
+from ._wait import set_wait_policy
 from .registry import (
     Banks,
     BufferGroup,
@@ -176,6 +177,7 @@ __all__ = [
     "get_include",
     "get_library",
     "plan",
+    "set_wait_policy",
     "spsc_buffer",
 ]
 

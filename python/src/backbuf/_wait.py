@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from ._arguments import FOREVER, nanoseconds
-from ._errors import WaitTimeoutError
+from ._errors import WaitTimeoutError, check
 from ._library import ffi, lib
 
 
@@ -92,6 +92,42 @@ async def wait_readable(descriptor: int, waiter: asyncio.Future[None], timeout: 
     finally:
         if not loop.is_closed():
             loop.remove_reader(descriptor)
+
+
+_POLICIES = {
+    "adaptive": lib.BB_WAIT_POLICY_ADAPTIVE,
+    "sleep": lib.BB_WAIT_POLICY_SLEEP,
+    "spin": lib.BB_WAIT_POLICY_SPIN,
+}
+
+
+def set_wait_policy(policy: str, max_spin: float | None = None) -> None:
+    """Sets how the waits of the process pass the time until they sleep, for all waits that begin later.
+
+    A wait never spins while its thread holds the GIL, on a thread with real-time priority, or where the process may use one CPU
+    only. Any thread may call this.
+
+    Args:
+        policy: `"adaptive"`, the library's default: a wait spins for as long as a sleep would cost, as measured, and sleeps at
+            once where that did not help. `"sleep"`: it sleeps at once. `"spin"`: it spins for `max_spin` before it sleeps.
+        max_spin: The longest spin in seconds, at most 100e-6; None for that, or for the spin of 0 that `"sleep"` takes.
+
+    Raises:
+        ValueError: The policy is unknown, or `max_spin` is out of range.
+
+    >>> backbuf.set_wait_policy("adaptive", max_spin=20e-6)
+    >>> backbuf.set_wait_policy("adaptive")
+    """
+    number = _POLICIES.get(policy)
+    if number is None:
+        raise ValueError(f"policy = {policy!r}: use one of {', '.join(map(repr, _POLICIES))}")
+    if max_spin is None:
+        limit = 0 if policy == "sleep" else lib.BB_WAIT_MAX_SPIN_NS
+    elif not 0 <= max_spin <= lib.BB_WAIT_MAX_SPIN_NS / 1e9:
+        raise ValueError(f"max_spin = {max_spin!r}: give seconds, from 0 to {lib.BB_WAIT_MAX_SPIN_NS / 1e9}")
+    else:
+        limit = round(max_spin * 1e9)
+    check(lib.bb_set_wait_policy(number, limit))
 
 
 class YieldTimer:

@@ -9,7 +9,6 @@ use crate::manager::core::drain::Blocked;
 use crate::manager::core::progress::TicketPoll;
 use crate::manager::core::shared::Shared;
 use crate::manager::core::tasks::StallCheck;
-use crate::sync::wait::spin;
 use crate::sync::wait_check::{self, Stop, in_slices};
 use crate::sys::clock::Timeout;
 use crate::sys::clock::{Deadline, nap, now};
@@ -173,13 +172,8 @@ impl<'a> CallWait<'a> {
                 shared.copies().released().wait(self.limit(), || any_free().then_some(()))
             }
             _ => {
-                let mut news = || (ready() || ended()).then_some(());
-                // Linked only for a sleep: most waits for the worker end while this spins.
-                if spin(&mut news).is_some() {
-                    return Ok(());
-                }
-                let _listed = shared.waiters.enter(what);
-                shared.waiters.sleep(self.limit(), news)
+                let news = || (ready() || ended()).then_some(());
+                shared.waiters.wait_for_work(what, self.limit(), news)
             }
         };
         match stop {

@@ -7,7 +7,7 @@
 
 use crate::sync::atomic::{AtomicU32, Ordering::*};
 use crate::sync::barrier::{heavy, light};
-use crate::sync::wait::spin;
+use crate::sync::spinner::{Spinner, WakeStamp};
 use crate::sync::wait_check::{Stop, listens};
 use crate::sys::clock::Deadline;
 use crate::sys::futex;
@@ -19,6 +19,8 @@ pub(crate) struct Role {
     wanted: AtomicU32,
     turn: AtomicU32,
     ended: AtomicU32,
+    stamp: WakeStamp,
+    spinner: Spinner,
 }
 
 const FREE: u32 = 0;
@@ -55,6 +57,7 @@ impl Role {
     #[cold]
     #[inline(never)]
     fn wake_waiter(&self) {
+        self.stamp.record();
         self.turn.fetch_add(1, Release);
         futex::wake(&self.turn, 1);
     }
@@ -75,9 +78,12 @@ impl Role {
         if deadline == Deadline::PAST {
             return Err(Stop::TimedOut);
         }
-        if spin(|| self.grab().then_some(())).is_some() {
-            return Ok(());
-        }
+        let grab = || self.grab().then_some(());
+        self.spinner.wait(&self.stamp, deadline, grab, |_| self.sleep(deadline))
+    }
+
+    /// Waits for the role without a spin.
+    fn sleep(&self, deadline: Deadline) -> Result<(), Stop> {
         self.wanted.fetch_add(1, Relaxed);
         heavy();
         let result = loop {

@@ -10,6 +10,7 @@ use crate::manager::core::call_wait::CallWait;
 use crate::manager::core::drain::{Blocked, RoleHolder};
 use crate::manager::core::progress::{ManagerState, Ticket, TicketPoll};
 use crate::manager::core::shared::Shared;
+use crate::sync::spinner::Spinner;
 use crate::sync::wait_check::Stop;
 use crate::sys::clock::Timeout;
 use crate::sys::clock::{Deadline, now};
@@ -208,7 +209,13 @@ impl Shared {
     }
 
     /// Waits for an epoch beyond `after`, or until `stop` holds.
-    pub(crate) fn wait_epoch(&self, after: u64, timeout: Timeout, stop: impl Fn() -> bool) -> Result<u64> {
+    pub(crate) fn wait_epoch(
+        &self,
+        after: u64,
+        timeout: Timeout,
+        spinner: Option<&Spinner>,
+        stop: impl Fn() -> bool,
+    ) -> Result<u64> {
         let newer = || Some(self.progress.epoch()).filter(|&epoch| epoch > after);
         if let Some(epoch) = newer() {
             return Ok(epoch);
@@ -222,7 +229,10 @@ impl Shared {
         let _listed = self.waiters.enter("wait for an epoch");
         let result = match self.device_to_drive() {
             Some(device) => self.drive(device, deadline, &|| newer().is_some() || ended()).map(|()| newer()),
-            None => self.waiters.wait(deadline, || newer().map(Some).or_else(|| ended().then_some(None))),
+            None => {
+                let news = || newer().map(Some).or_else(|| ended().then_some(None));
+                self.waiters.wait(spinner, deadline, news)
+            }
         };
         match result {
             Ok(Some(epoch)) => Ok(epoch),

@@ -15,6 +15,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 use crate::sync::barrier::{heavy, light};
 use crate::sync::event::Event;
 use crate::sync::mutex::{FutexMutex, Mutex};
+use crate::sync::spinner::Spinner;
 use crate::sync::wait_check::Stop;
 use crate::sys::clock::{Deadline, now};
 use crate::sys::eventfd::Descriptor;
@@ -41,6 +42,8 @@ struct WaiterList {
 #[derive(Debug)]
 pub(crate) struct Waiters {
     event: Event,
+    /// Of calls that wait for their own work. Waits for epochs have others, since these come when another thread publishes.
+    calls: Spinner,
     list: FutexMutex<WaiterList>,
 }
 
@@ -55,6 +58,7 @@ impl Waiters {
     pub(crate) const fn new() -> Waiters {
         Waiters {
             event: Event::new(),
+            calls: Spinner::new(),
             list: FutexMutex::new(WaiterList { waiters: [None; MAX_LISTED], unlisted: 0 }),
         }
     }
@@ -65,22 +69,27 @@ impl Waiters {
         self.event.signal();
     }
 
-    /// Waits until `ready` returns a value: spins briefly, then sleeps.
+    /// Waits for an epoch: until `ready` returns a value. `spinner` is the waiter's own, if it has one.
     pub(crate) fn wait<T>(
         &self,
+        spinner: Option<&Spinner>,
         deadline: Deadline,
         ready: impl FnMut() -> Option<T>,
     ) -> std::result::Result<T, Stop> {
-        self.event.wait(deadline, ready)
+        self.event.wait_with(spinner.unwrap_or(self.event.spinner()), deadline, ready)
     }
 
-    /// `wait` without the spin.
-    pub(crate) fn sleep<T>(
+    /// A call waits until `ready` returns a value. It is listed while it sleeps.
+    pub(crate) fn wait_for_work<T>(
         &self,
+        what: &'static str,
         deadline: Deadline,
         ready: impl FnMut() -> Option<T>,
     ) -> std::result::Result<T, Stop> {
-        self.event.sleep(deadline, ready)
+        self.calls.wait(self.event.stamp(), deadline, ready, |ready| {
+            let _listed = self.enter(what);
+            self.event.sleep(deadline, ready)
+        })
     }
 
     /// Lists the calling thread as a waiter.
@@ -125,11 +134,17 @@ pub(crate) struct Subscription {
     descriptor: Mutex<Option<Descriptor>>,
     /// Of the task that has polled the watch last, until it is called.
     waker: Mutex<Option<Waker>>,
+    spinner: Spinner,
     /// Whether publishers notify it: it has a descriptor, or a task has polled it.
     notified: AtomicBool,
 }
 
 impl Subscription {
+    /// What the watch has learnt from its waits.
+    pub(crate) fn spinner(&self) -> &Spinner {
+        &self.spinner
+    }
+
     /// The last epoch that the watch has returned.
     pub(crate) fn after(&self) -> u64 {
         self.after.load(Acquire)
@@ -225,6 +240,7 @@ impl Subscribers {
             closed: AtomicU32::new(0),
             descriptor: Mutex::new(None),
             waker: Mutex::new(None),
+            spinner: Spinner::new(),
             notified: AtomicBool::new(false),
         })?;
         let mut list = self.list.lock();

@@ -12,7 +12,7 @@ use crate::manager::core::drain::{Blocked, RoleHolder};
 use crate::manager::core::progress::ManagerState;
 use crate::manager::core::shared::Shared;
 use crate::manager::core::worker_state::duty;
-use crate::sync::wait::spin;
+use crate::sync::spinner::spin_briefly;
 use crate::sync::wait_check::Stop;
 use crate::sys::clock::{Deadline, nap, now};
 use crate::sys::thread::{self, Thread};
@@ -260,7 +260,7 @@ impl<'a> Worker<'a> {
         }
         let before = shared.feeds.committed();
         let more = || (shared.feeds.committed() != before || self.has_work()).then_some(());
-        if has_more || spin(more).is_some() || shared.feeds.any_ready_or_all_wake() {
+        if has_more || spin_briefly(more).is_some() || shared.feeds.any_ready_or_all_wake() {
             shared.worker.add(duty::FEED);
         }
     }
