@@ -303,6 +303,8 @@ endfunction()
 
 backbuf_header_test(backbuf.h ${CMAKE_C_COMPILER} twice.c c99 c11 c17)
 backbuf_header_test(backbuf.h ${CMAKE_CXX_COMPILER} twice.cpp c++11 c++17 c++20)
+backbuf_header_test(backbuf/inline.h ${CMAKE_C_COMPILER} twice.c c99 c11 c17)
+backbuf_header_test(backbuf/inline.h ${CMAKE_CXX_COMPILER} twice.cpp c++11 c++17 c++20)
 file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${sources}/include ${sources}/include/backbuf.hpp ${sources}/include/backbuf/*.hpp)
 list(FILTER headers EXCLUDE REGEX "macros_(push|pop)\\.hpp$")
 foreach(header IN LISTS headers)
@@ -317,7 +319,7 @@ set_tests_properties(header.must_use PROPERTIES LABELS header
 
 # --- and after headers with common macro names; backbuf.hpp includes nearly all the others ---
 
-foreach(header IN ITEMS backbuf.h backbuf.hpp backbuf/std_future.hpp)
+foreach(header IN ITEMS backbuf.h backbuf.hpp backbuf/inline.h backbuf/inline.hpp backbuf/std_future.hpp)
   add_test(NAME header.${header}.macros COMMAND ${CMAKE_CXX_COMPILER} -std=c++20 -fsyntax-only -pedantic -Wall -Wextra -Werror
     -I ${sources}/include -DHEADER=<${header}> ${sources}/c_tests/header/macros.cpp)
   set_tests_properties(header.${header}.macros PROPERTIES LABELS header)

@@ -2277,6 +2277,110 @@ typedef struct {
 } bb_end_stats;
 
 /**
+ * A writer of small records: a long claim on the free space of a ring. Made by `bb_sender_open_writer()`, used by the
+ * inline functions of `backbuf/inline.h`. Code in other languages writes at `next`, moves `next` behind the record, and
+ * calls `bb_writer_publish()` when `next` has come to `due`, or there is too little room before `end`.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct in the version that made it.
+     */
+    uint32_t struct_size;
+    /**
+     * The bits of `*waits` that are set while the receiver waits.
+     */
+    uint32_t wait_bits;
+    /**
+     * The sender; NULL after `bb_writer_close()`.
+     */
+    bb_sender *sender;
+    /**
+     * The next record goes here.
+     */
+    void *next;
+    /**
+     * The end of the room.
+     */
+    void *end;
+    /**
+     * A publish is due when `next` comes here.
+     */
+    void *due;
+    /**
+     * Bytes after which a publish is due; 0: when the room is used up.
+     */
+    uint64_t every;
+    /**
+     * `*written` is `next` minus this.
+     */
+    uint64_t shift;
+    /**
+     * Stored after each record, for a receiver that is about to sleep.
+     */
+    uint64_t *written;
+    /**
+     * Loaded after `*written` was stored.
+     */
+    const uint32_t *waits;
+    /**
+     * Whether a compiler fence between the two suffices; if not, a full fence is needed.
+     */
+    const bool *light;
+} bb_writer;
+
+/**
+ * A reader of small records: a long claim on the bytes of a ring. Made by `bb_receiver_open_reader()`, used by the
+ * inline functions of `backbuf/inline.h`. Code in other languages reads at `next`, moves `next` behind the record, and
+ * calls `bb_reader_give_back()` when `next` has come to `due`, or there are too few bytes before `end`.
+ */
+typedef struct {
+    /**
+     * Bytes of this struct in the version that made it.
+     */
+    uint32_t struct_size;
+    /**
+     * The bits of `*waits` that are set while the sender waits.
+     */
+    uint32_t wait_bits;
+    /**
+     * The receiver; NULL after `bb_reader_close()`.
+     */
+    bb_receiver *receiver;
+    /**
+     * The next record is here.
+     */
+    const void *next;
+    /**
+     * The end of the bytes.
+     */
+    const void *end;
+    /**
+     * Giving back is due when `next` comes here.
+     */
+    const void *due;
+    /**
+     * Bytes after which giving back is due; 0: when all are read.
+     */
+    uint64_t every;
+    /**
+     * `*read` is `next` minus this.
+     */
+    uint64_t shift;
+    /**
+     * Stored after each record, for a sender that is about to sleep.
+     */
+    uint64_t *read;
+    /**
+     * Loaded after `*read` was stored.
+     */
+    const uint32_t *waits;
+    /**
+     * Whether a compiler fence between the two suffices; if not, a full fence is needed.
+     */
+    const bool *light;
+} bb_reader;
+
+/**
  * State of a feed.
  */
 typedef struct {
@@ -5372,6 +5476,114 @@ BB_API bb_status bb_receiver_stats_get(bb_receiver *rx, uint32_t struct_size, bb
  * @realtime may block, may make a system call, may allocate
  */
 BB_API bb_status bb_receiver_destroy(bb_receiver *rx);
+
+/**
+ * Opens a writer: claims the free space of the ring for many small records. `bb_writer_put()` of `backbuf/inline.h`
+ * writes a record by plain stores; the receiver sees the records when `every` bytes are written, when the space that is
+ * known is used up, when the receiver waits, after `bb_writer_publish()`, and when the writer or the sender is closed.
+ *
+ * A writer is an open span: there is one at a time, and other calls that send return BB_E_STATE until
+ * `bb_writer_close()`. It belongs to the thread that uses the sender. If the sender is destroyed, the memory stays valid
+ * until `bb_writer_close()`. A ring that is full gives a writer without room.
+ *
+ * @param tx the sender
+ * @param every bytes after which a publish is due; 0: when the space that is known is used up
+ * @param struct_size `sizeof(bb_writer)`
+ * @param writer output; one copy of it is used
+ * @return BB_OK, BB_E_CLOSED (the receiver has been destroyed, or this end is closed), BB_E_STATE (a span or a writer is
+ *         open), BB_E_UNSUPPORTED (the ring overwrites its oldest records), BB_E_VERSION (struct_size), BB_E_BUSY (another
+ *         thread uses this end; checked rings only), or a handle status
+ * @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the
+ *           receiver only polls
+ * @threadsafety one thread at a time
+ */
+BB_API BB_MUST_USE bb_status bb_sender_open_writer(bb_sender *tx, uint64_t every, uint32_t struct_size, bb_writer *writer);
+
+/**
+ * Publishes the records of a writer, and gives it more room if there is less than `min`.
+ *
+ * The struct is updated also with BB_E_FULL and BB_E_CLOSED.
+ *
+ * @param writer the writer
+ * @param min the minimum room in bytes; may be 0
+ * @return BB_OK, BB_E_FULL (published, and less than `min` bytes are free: `bb_sender_wait_writable()` waits for them),
+ *         BB_E_CLOSED (the receiver has been destroyed, or the sender is closed or destroyed: the records are discarded),
+ *         BB_E_STATE (`next` is outside of the room, or no writer is open; nothing is published, nothing changes),
+ *         BB_E_RANGE (more than the ring holds), BB_E_VERSION (the struct was not opened), BB_E_BUSY (another thread uses
+ *         the sender; checked rings only), or a handle status
+ * @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the ring
+ *           has `BB_SPSC_NO_BACKOFF` and the receiver only polls
+ * @threadsafety one thread at a time
+ */
+BB_API bb_status bb_writer_publish(bb_writer *writer, uint64_t min);
+
+/**
+ * Publishes the records of a writer and ends its claim. Inline calls on the struct return BB_E_NULL afterwards.
+ *
+ * @param writer the writer
+ * @return BB_OK, BB_E_CLOSED (the receiver has been destroyed, or the sender is closed or destroyed: the writer is closed,
+ *         its records are discarded), BB_E_STATE (`next` is outside of the room, or no writer is open; nothing changes),
+ *         BB_E_VERSION (the struct was not opened), BB_E_BUSY (another thread uses the sender; checked rings only), or a
+ *         handle status
+ * @realtime may block, may make a system call, may allocate; wait-free, no system call, no allocation if the
+ *           receiver only polls
+ * @threadsafety one thread at a time
+ */
+BB_API bb_status bb_writer_close(bb_writer *writer);
+
+/**
+ * Opens a reader: claims the bytes of the ring for reading many small records. `bb_reader_get()` of `backbuf/inline.h`
+ * reads a record by plain loads; the sender gets the space back when `every` bytes are read, when all known bytes are
+ * read, when the sender waits, after `bb_reader_give_back()`, and when the reader or the receiver is closed.
+ *
+ * A reader is an open span: there is one at a time, and other calls that receive return BB_E_STATE until
+ * `bb_reader_close()`. It belongs to the thread that uses the receiver. If the receiver is destroyed, the memory stays
+ * valid until `bb_reader_close()`. An empty ring gives a reader without bytes.
+ *
+ * @param rx the receiver
+ * @param every bytes after which giving back is due; 0: when all known bytes are read
+ * @param struct_size `sizeof(bb_reader)`
+ * @param reader output; one copy of it is used
+ * @return BB_OK, BB_E_CLOSED (this end is closed), BB_E_STATE (a span or a reader is open), BB_E_UNSUPPORTED (the ring
+ *         overwrites its oldest records), BB_E_VERSION (struct_size), BB_E_BUSY (the receiver feeds a manager, or another
+ *         thread uses this end of a checked ring), or a handle status
+ * @realtime wait-free, no system call, no allocation
+ * @threadsafety one thread at a time
+ */
+BB_API BB_MUST_USE bb_status bb_receiver_open_reader(bb_receiver *rx, uint64_t every, uint32_t struct_size, bb_reader *reader);
+
+/**
+ * Gives the records that a reader has read back to the sender, and gives the reader more bytes if it has fewer than
+ * `min`.
+ *
+ * The struct is updated also with BB_E_EMPTY and BB_E_CLOSED.
+ *
+ * @param reader the reader
+ * @param min the minimum number of bytes; may be 0
+ * @return BB_OK, BB_E_EMPTY (given back, and fewer than `min` bytes are available: `bb_receiver_wait_readable()` waits for
+ *         them), BB_E_CLOSED (so many can no longer arrive, or the receiver is closed or destroyed), BB_E_STATE (`next` is
+ *         outside of the bytes, or no reader is open; nothing is given back, nothing changes), BB_E_RANGE (more than the
+ *         ring holds), BB_E_VERSION (the struct was not opened), BB_E_BUSY (the receiver feeds a manager, or another
+ *         thread uses the receiver of a checked ring), or a handle status
+ * @realtime may block, may make a system call, no allocation; wait-free, no system call, no allocation if the ring
+ *           has `BB_SPSC_NO_BACKOFF` and the sender only polls
+ * @threadsafety one thread at a time
+ */
+BB_API bb_status bb_reader_give_back(bb_reader *reader, uint64_t min);
+
+/**
+ * Gives the records that a reader has read back to the sender and ends its claim. What was not read is received again.
+ * Inline calls on the struct return BB_E_NULL afterwards.
+ *
+ * @param reader the reader
+ * @return BB_OK, BB_E_CLOSED (the receiver is closed or destroyed: the reader is closed), BB_E_STATE (`next` is outside of
+ *         the bytes, or no reader is open; nothing changes), BB_E_VERSION (the struct was not opened), BB_E_BUSY (the
+ *         receiver feeds a manager, or another thread uses the receiver of a checked ring), or a handle status
+ * @realtime may block, may make a system call, may allocate; wait-free, no system call, no allocation if the
+ *           sender only polls
+ * @threadsafety one thread at a time
+ */
+BB_API bb_status bb_reader_close(bb_reader *reader);
 
 /**
  * Feeds a manager from a ring: records that are written to the ring's sender are applied like updates, without a call

@@ -19,7 +19,7 @@ BEGIN, END = "<!-- Written by tools/real_time.py: begin -->\n", "<!-- Written by
 GROUPS = {
     "Manager": ("bb_manager_", "bb_batch_", "bb_task_", "bb_watch_"),
     "Front": ("bb_manager_acquire_front", "bb_front_", "bb_gl_front_", "bb_lease_"),
-    "Ring": ("bb_spsc_", "bb_sender_", "bb_receiver_"),
+    "Ring": ("bb_spsc_", "bb_sender_", "bb_receiver_", "bb_writer_", "bb_reader_"),
     "Stream and its pool": ("bb_stream_",),
     "Feed": ("bb_feed_", "bb_manager_feed"),
     "Device and buffers": (

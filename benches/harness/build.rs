@@ -29,6 +29,10 @@ fn main() {
         let status = command.args(["-shared", "-o"]).arg(library(name)).args(given(define)).status();
         assert!(status.is_ok_and(|status| status.success()), "{command:?} failed");
     }
+    println!("cargo::rerun-if-changed=../../include");
+    let mut command = compiler("../rings/native/inline.c");
+    let status = command.args(["-I../../include", "-shared", "-o"]).arg(library("inline")).status();
+    assert!(status.is_ok_and(|status| status.success()), "{command:?} failed");
     for (name, source, define, header, link) in RINGS {
         let _ = std::fs::remove_file(library(name));
         if !has(source, header) {

@@ -42,6 +42,7 @@ cat >"$work/examples.cpp" <<'TEXT'
 #include <vector>
 #include <poll.h>
 #include <backbuf.hpp>
+#include <backbuf/inline.hpp>
 using namespace std::chrono_literals;
 namespace my { struct half { unsigned short bits; }; }
 namespace {

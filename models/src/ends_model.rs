@@ -6,10 +6,12 @@ use loom::thread;
 pub(crate) use crate::spsc::{copy, statistics};
 
 use super::flow::{Flow, Moved};
-use super::indices::Indices;
+use super::indices::{ClaimCursor, Indices};
+use super::reader::InlineReader;
 use super::rx::Rx;
 use super::tx::Tx;
 use super::wait_side::WaitSide;
+use super::writer::InlineWriter;
 use crate::harness::explore;
 use crate::alloc;
 use crate::sys::clock::Deadline;
@@ -17,7 +19,7 @@ use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sys::{eventfd, futex};
 
 pub(crate) mod ring {
-    use super::super::indices::Indices;
+    use super::super::indices::{ClaimCursor, Indices};
     use super::super::wait_side::WaitSide;
     use crate::spsc::Mirror;
 
@@ -27,6 +29,8 @@ pub(crate) mod ring {
         pub(crate) indices: Indices,
         pub(crate) receiver: WaitSide,
         pub(crate) sender: WaitSide,
+        pub(crate) writer: ClaimCursor,
+        pub(crate) reader: ClaimCursor,
         pub(crate) memory: Mirror,
         pub(crate) backoff: bool,
         pub(crate) checked: bool,
@@ -58,6 +62,8 @@ fn overwriting(full: u8) -> (Arc<Tx>, Arc<Rx>) {
 
 fn ends_of(indices: Indices, record: u64, full: u8) -> (Arc<Tx>, Arc<Rx>) {
     let ring = ring::Ring {
+        writer: ClaimCursor::new(u64::MAX - 1),
+        reader: ClaimCursor::new(u64::MAX - 1),
         memory: crate::spsc::Mirror::new(indices.capacity()),
         indices,
         receiver: WaitSide::default(),
@@ -475,4 +481,72 @@ pub fn an_open_span_holds_the_sender_back() {
             assert_eq!(tx.statistics().lost, rx.statistics().lost);
         });
     }
+}
+
+/// A receiver that waits gets a record that its inline writer has not published and never publishes, however that interleaves.
+pub fn a_waiting_receiver_gets_what_an_inline_writer_keeps() {
+    explore(3, || {
+        let (tx, rx) = ends(2, 0);
+        let receiver = thread::spawn(move || {
+            assert_eq!(rx.wait_readable(1, Deadline::NEVER), Ok(Flow::Done));
+            assert_eq!(recv(&rx, 1, 1), moved(1, Flow::Done));
+            rx
+        });
+        let mut writer = InlineWriter::open(&tx, 0).unwrap();
+        writer.put(&[1]).unwrap();
+        // Only then is the writer used again.
+        receiver.join().unwrap();
+    });
+}
+
+/// The same for a sender that waits for bytes that an inline reader has read and never gives back.
+pub fn a_waiting_sender_gets_what_an_inline_reader_keeps() {
+    explore(3, || {
+        let (tx, rx) = ends(2, 2);
+        let sender = thread::spawn(move || {
+            assert_eq!(tx.wait_writable(1, Deadline::NEVER), Ok(Flow::Done));
+            assert_eq!(tx.send(&[3]), Ok(moved(1, Flow::Done)));
+            tx
+        });
+        let mut reader = InlineReader::open(&rx, 0).unwrap();
+        let mut byte = [0];
+        reader.get(&mut byte).unwrap();
+        assert_eq!(byte, [1]);
+        sender.join().unwrap();
+    });
+}
+
+/// What a waiting receiver takes and what the writer publishes at the same time is received once, in order.
+pub fn an_inline_writer_publishes_beside_a_waiting_receiver() {
+    explore(3, || {
+        let (tx, rx) = ends(2, 0);
+        let sender = thread::spawn(move || {
+            let mut writer = InlineWriter::open(&tx, 0).unwrap();
+            writer.put(&[1]).unwrap();
+            writer.put(&[2]).unwrap();
+            drop(writer);
+            tx
+        });
+        let first = rx.wait_readable(1, Deadline::NEVER);
+        assert_eq!(first, Ok(Flow::Done));
+        assert_eq!(recv(&rx, 1, 1), moved(1, Flow::Done));
+        assert_eq!(rx.wait_readable(1, Deadline::NEVER), Ok(Flow::Done));
+        assert_eq!(recv(&rx, 2, 1), moved(1, Flow::Done));
+        let tx = sender.join().unwrap();
+        assert_eq!(tx.send(&[3, 4]), Ok(moved(2, Flow::Done)));
+        assert_eq!(recv(&rx, 3, 2), moved(2, Flow::Done));
+    });
+}
+
+/// What an inline writer has written is received after its sender was closed by another thread.
+pub fn a_closed_sender_leaves_what_its_inline_writer_kept() {
+    explore(3, || {
+        let (tx, rx) = ends(2, 0);
+        let mut writer = InlineWriter::open(&tx, 0).unwrap();
+        writer.put(&[1]).unwrap();
+        let closer = tx.clone();
+        let closer = thread::spawn(move || closer.close());
+        assert_eq!(recv_all(&rx, 1, 2), moved(1, Flow::Closed));
+        closer.join().unwrap();
+    });
 }

@@ -116,6 +116,8 @@ pub const MODELS: &[Model] = &[
             "spsc/backoff.rs",
             "spsc/tx.rs",
             "spsc/rx.rs",
+            "spsc/writer.rs",
+            "spsc/reader.rs",
         ],
         given: &[],
         scenarios: &[
@@ -138,8 +140,75 @@ pub const MODELS: &[Model] = &[
             "the_oldest_records_are_overwritten",
             "the_newest_record_stays",
             "an_open_span_holds_the_sender_back",
+            "a_waiting_receiver_gets_what_an_inline_writer_keeps",
+            "a_waiting_sender_gets_what_an_inline_reader_keeps",
+            "an_inline_writer_publishes_beside_a_waiting_receiver",
+            "a_closed_sender_leaves_what_its_inline_writer_kept",
         ],
         mutants: &[
+            Mutant {
+                name: "a_writer_checks_without_a_fence",
+                breaks: "a_waiting_receiver_gets_what_an_inline_writer_keeps",
+                file: "spsc/writer.rs",
+                changes: &[("light(); if self.next", "if self.next")],
+            },
+            Mutant {
+                name: "a_writer_does_not_check_for_waits",
+                breaks: "a_waiting_receiver_gets_what_an_inline_writer_keeps",
+                file: "spsc/writer.rs",
+                changes: &[("|| self.tx.ring.receiver.is_awaited()", "")],
+            },
+            Mutant {
+                name: "a_receiver_takes_nothing_before_it_sleeps",
+                breaks: "a_waiting_receiver_gets_what_an_inline_writer_keeps",
+                file: "spsc/rx.rs",
+                changes: &[("self.ring.indices.pull_tail(&self.ring.writer);", "")],
+            },
+            Mutant {
+                name: "a_reader_checks_without_a_fence",
+                breaks: "a_waiting_sender_gets_what_an_inline_reader_keeps",
+                file: "spsc/reader.rs",
+                changes: &[("light(); if self.next", "if self.next")],
+            },
+            Mutant {
+                name: "a_reader_does_not_check_for_waits",
+                breaks: "a_waiting_sender_gets_what_an_inline_reader_keeps",
+                file: "spsc/reader.rs",
+                changes: &[("|| self.rx.ring.sender.is_awaited()", "")],
+            },
+            Mutant {
+                name: "a_sender_takes_nothing_before_it_sleeps",
+                breaks: "a_waiting_sender_gets_what_an_inline_reader_keeps",
+                file: "spsc/tx.rs",
+                changes: &[("self.ring.indices.pull_head(&self.ring.reader);", "")],
+            },
+            Mutant {
+                name: "a_cursor_advances_relaxed",
+                breaks: "a_waiting_receiver_gets_what_an_inline_writer_keeps",
+                file: "spsc/indices.rs",
+                changes: &[("self.at.store(index, Release);", "self.at.store(index, Relaxed);")],
+            },
+            Mutant {
+                name: "a_cursor_is_read_relaxed",
+                breaks: "a_waiting_receiver_gets_what_an_inline_writer_keeps",
+                file: "spsc/indices.rs",
+                changes: &[("let at = self.at.load(Acquire);", "let at = self.at.load(Relaxed);")],
+            },
+            Mutant {
+                name: "a_tail_is_pulled_by_store",
+                breaks: "an_inline_writer_publishes_beside_a_waiting_receiver",
+                file: "spsc/indices.rs",
+                changes: &[(
+                    "let _ = self.tail.compare_exchange(tail, written, Release, Relaxed);",
+                    "self.tail.swap(written, Release);",
+                )],
+            },
+            Mutant {
+                name: "a_closed_sender_keeps_what_its_writer_kept",
+                breaks: "a_closed_sender_leaves_what_its_inline_writer_kept",
+                file: "spsc/tx.rs",
+                changes: &[("self.ring.indices.pull_tail(&self.ring.writer);", "")],
+            },
             Mutant {
                 name: "hold_by_load",
                 breaks: "the_oldest_records_are_overwritten",
@@ -207,7 +276,7 @@ pub const MODELS: &[Model] = &[
                 name: "signal_without_light",
                 breaks: "a_receiver_is_woken",
                 file: "spsc/wait_side.rs",
-                changes: &[("light(); self.word.load(Relaxed)", "self.word.load(Relaxed)")],
+                changes: &[("light(); self.is_awaited()", "self.is_awaited()")],
             },
             Mutant {
                 name: "park_without_heavy",
@@ -418,7 +487,7 @@ pub const MODELS: &[Model] = &[
                 name: "signal_ignores_the_waker",
                 breaks: "a_waker_is_called",
                 file: "spsc/wait_side.rs",
-                changes: &[("(ASLEEP | ARMED | CALLED)", "(ASLEEP | ARMED)")],
+                changes: &[("= ASLEEP | ARMED | CALLED;", "= ASLEEP | ARMED;")],
             },
             Mutant {
                 name: "wait_without_being_the_sole_waiter",

@@ -37,6 +37,7 @@ mod foreign;
 mod front;
 mod guard;
 mod handle;
+mod inline;
 mod library;
 mod manager;
 mod manager_info;

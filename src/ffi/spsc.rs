@@ -1,5 +1,6 @@
 //! Creation of byte rings; the ends are in `sender` and `receiver`.
 
+use std::cell::Cell;
 use std::ffi::{c_char, c_void};
 
 use bitflags::bitflags;
@@ -225,21 +226,38 @@ fn keep(handle: u64, span: OrphanedSpan) {
     }
 }
 
+/// Whether a destroyed end has an open span.
+pub(super) fn has_span(handle: u64) -> bool {
+    let found = Cell::new(false);
+    let seek = || {
+        // Takes nothing from the list.
+        KEPT.take(|kept| {
+            found.set(found.get() || kept.handle == handle);
+            false
+        });
+        found.get().then_some(())
+    };
+    after_closing(handle, seek).is_some()
+}
+
 /// Ends the open span of a destroyed end. Returns false if there is none.
 pub(super) fn end_span(handle: u64) -> bool {
+    let kept = after_closing(handle, || KEPT.take(|kept| kept.handle == handle));
+    // SAFETY: leaked by `keep`, and removed from the list by this call only.
+    kept.map(|kept| drop(unsafe { Box::from_raw(kept.cast_mut()) })).is_some()
+}
+
+/// What `seek` finds in the list of kept spans. While a thread is destroying the end, this waits for it.
+fn after_closing<T>(handle: u64, seek: impl Fn() -> Option<T>) -> Option<T> {
     // Bounded, since a slot with no generation left stays in the closing state.
     for _ in 0..1000 {
         // Read before the list: a thread that is destroying the end keeps the span before it finishes.
         let closing = object::is_closing(handle);
-        if let Some(kept) = KEPT.take(|kept| kept.handle == handle) {
-            // SAFETY: leaked by `keep`, and removed from the list by this call only.
-            drop(unsafe { Box::from_raw(kept.cast_mut()) });
-            return true;
-        }
-        if !closing {
-            return false;
+        let found = seek();
+        if found.is_some() || !closing {
+            return found;
         }
         crate::sys::clock::nap(1000);
     }
-    false
+    None
 }

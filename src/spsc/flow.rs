@@ -141,12 +141,15 @@ pub(crate) fn piece_of_records(record: u64) -> u64 {
 /// The span of memory that an end has lent and that has not ended yet, in the C API; or the mark that the end itself is lent.
 #[derive(Debug)]
 pub(crate) struct OpenSpan(
-    /// Its bytes plus one; 0 while no span is open; [`LENT`].
+    /// Its bytes plus one, with [`INLINE`] if it is the claim of an inline writer or reader; 0 while no span is open; [`LENT`].
     AtomicU64,
 );
 
 /// The end is lent to another object, which moves its bytes. Stands where a span would, so that the short paths check one word.
 const LENT: u64 = u64::MAX;
+
+/// Above the bytes of every span.
+const INLINE: u64 = 1 << 62;
 
 impl OpenSpan {
     pub(crate) fn new() -> OpenSpan {
@@ -177,19 +180,43 @@ impl OpenSpan {
         self.0.store(bytes + 1, Release);
     }
 
+    /// Opens the claim of an inline writer or reader, or continues it with other bytes.
+    #[inline(always)]
+    pub(crate) fn open_inline(&self, bytes: u64) {
+        self.0.store((bytes + 1) | INLINE, Release);
+    }
+
     pub(crate) fn end(&self) {
         self.0.store(0, Release);
+    }
+
+    /// Refuses `bytes` of an inline claim with one of the two messages: if none is open, or if it has fewer.
+    #[inline(always)]
+    pub(crate) fn check_inline(&self, bytes: u64, none: &'static str, beyond: &'static str) -> Result<()> {
+        let word = self.0.load(Acquire);
+        if bytes < word & !INLINE && word & INLINE != 0 && word != LENT {
+            return Ok(());
+        }
+        let open = word & INLINE != 0 && word != LENT;
+        Err(if open {
+            Error::value(Status::State, "next", bytes, beyond)
+        } else {
+            Error::text(Status::State, none)
+        })
     }
 
     /// Refuses with one of the two messages: if no span is open, or if it has fewer than `bytes`.
     pub(crate) fn check(&self, bytes: u64, none: &'static str, fewer: &'static str) -> Result<()> {
         match self.0.load(Acquire).checked_sub(1) {
             None => Err(Error::text(Status::State, none)),
+            Some(open) if open >= INLINE => Err(Error::text(Status::State, INLINE_IS_OPEN)),
             Some(open) if bytes > open => Err(Error::value(Status::State, "bytes", bytes, fewer)),
             Some(_) => Ok(()),
         }
     }
 }
+
+const INLINE_IS_OPEN: &str = "an inline writer or reader has the claim; close it";
 
 #[cold]
 pub(crate) fn is_lent() -> Error {
@@ -198,5 +225,5 @@ pub(crate) fn is_lent() -> Error {
 
 #[cold]
 pub(crate) fn span_is_open() -> Error {
-    Error::text(Status::State, "a peeked span is open; consume it first, 0 bytes to leave all")
+    Error::text(Status::State, "a peeked span or an inline reader is open; consume or close it first")
 }

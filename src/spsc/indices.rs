@@ -77,11 +77,80 @@ impl Indices {
         self.head.load(Acquire)
     }
 
+    /// Publishes what an inline writer has written, as far as it has come. Legal on any thread.
+    pub(crate) fn pull_tail(&self, writer: &ClaimCursor) {
+        let tail = self.tail.load(Relaxed);
+        if let Some(written) = writer.beyond(tail) {
+            // A failure means that the writer has published at least as much. It moves `tail` by plain stores, never back.
+            let _ = self.tail.compare_exchange(tail, written, Release, Relaxed);
+        }
+    }
+
+    /// Gives back what an inline reader has read, as far as it has come. Legal on any thread.
+    pub(crate) fn pull_head(&self, reader: &ClaimCursor) {
+        // Such a ring has no inline readers, and its `head` is not a plain index.
+        if self.overwrites() {
+            return;
+        }
+        let head = self.head.load(Relaxed);
+        if let Some(read) = reader.beyond(head) {
+            let _ = self.head.compare_exchange(head, read, Release, Relaxed);
+        }
+    }
+
     /// Bytes that have been sent and not received.
     pub(crate) fn used(&self) -> u64 {
         let head = self.head.load(Acquire);
         let tail = self.tail.load(Acquire);
         if self.overwrites() { bytes_from(head, tail) } else { tail.wrapping_sub(head) }.min(self.capacity)
+    }
+}
+
+/// How far an inline writer or reader has come in its claim. Its thread stores `at` after each record; a thread of the other side
+/// that is about to sleep takes the records that are not published, or not given back, from here.
+///
+/// The thread of the claim stores `at`, passes the frequent side of the asymmetric barrier and checks whether the other side has
+/// announced a wait. The other side announces, passes the rare side and reads `at`. One of the two sees the other.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct ClaimCursor {
+    at: AtomicU64,
+    /// Where the claim ends. `at` is memory of the caller's program, which may store anything: what is beyond this is ignored.
+    end: AtomicU64,
+}
+
+impl ClaimCursor {
+    /// The cursor of a ring whose indices begin at `start`, without a claim.
+    pub(crate) fn new(start: u64) -> ClaimCursor {
+        ClaimCursor { at: AtomicU64::new(start), end: AtomicU64::new(start) }
+    }
+
+    /// The claim is from `next` to `end`. Called by the thread of the claim.
+    pub(crate) fn set(&self, next: u64, end: u64) {
+        // Release: a thread that sees an index beyond the old end sees the new end.
+        self.end.store(end, Release);
+        self.at.store(next, Release);
+    }
+
+    /// The records before `index` are complete: written, or read.
+    #[inline(always)]
+    pub(crate) fn advance_to(&self, index: u64) {
+        // Release: a thread of the other side that sees the index accesses the bytes before it.
+        self.at.store(index, Release);
+    }
+
+    /// The word that [`ClaimCursor::advance_to`] stores.
+    #[cfg(not(loom))]
+    pub(crate) fn word(&self) -> &AtomicU64 {
+        &self.at
+    }
+
+    /// How far the claim has come, if that is beyond `index`.
+    fn beyond(&self, index: u64) -> Option<u64> {
+        // Acquire: as above.
+        let at = self.at.load(Acquire);
+        let (ahead, most) = (at.wrapping_sub(index), self.end.load(Acquire).wrapping_sub(index));
+        (ahead != 0 && ahead <= most && most <= u64::MAX / 2).then_some(at)
     }
 }
 
@@ -150,10 +219,18 @@ impl ProducerIndex {
         self.next.store(self.next().wrapping_add(bytes), Release);
     }
 
+    /// Bytes of an inline writer that the other side has published by [`Indices::pull_tail`].
+    #[inline(always)]
+    pub(crate) fn pulled(&self, indices: &Indices) -> u64 {
+        let ahead = indices.tail.load(Relaxed).wrapping_sub(self.next());
+        if ahead as i64 > 0 { ahead } else { 0 }
+    }
+
     /// Whether bytes are written and not published.
     #[inline(always)]
     pub(crate) fn has_unpublished(&self, indices: &Indices) -> bool {
-        indices.tail.load(Relaxed) != self.next()
+        // An inline writer's bytes may be published beyond `next`.
+        self.next().wrapping_sub(indices.tail.load(Relaxed)) as i64 > 0
     }
 
     /// Publishes all that is written; the new `tail`.
@@ -283,6 +360,13 @@ impl ConsumerIndex {
     pub(crate) fn resume(&self, indices: &Indices) {
         self.next.store(indices.head.load(Acquire), Relaxed);
         self.tail.store(indices.tail.load(Acquire), Relaxed);
+    }
+
+    /// Bytes of an inline reader that the other side has given back by [`Indices::pull_head`].
+    #[inline(always)]
+    pub(crate) fn pulled(&self, indices: &Indices) -> u64 {
+        let ahead = indices.head.load(Relaxed).wrapping_sub(self.next());
+        if ahead as i64 > 0 { ahead } else { 0 }
     }
 
     /// Bytes that can be received by the cached indices. Never more than the capacity.

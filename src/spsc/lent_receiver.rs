@@ -81,6 +81,9 @@ impl LentReceiver {
     /// [`WaitSide::set_waker`](crate::spsc::wait_side::WaitSide::set_waker).
     pub(crate) fn is_ready_or_wakes(&self, bytes: u64, waker: &Waker) -> bool {
         let ready = || {
+            if self.ring.receiver.is_awaited() {
+                self.ring.indices.pull_tail(&self.ring.writer);
+            }
             let ended = self.has_ended();
             match self.consumer.fresh_available(&self.ring.indices) >= bytes {
                 true => Some(Flow::Done),

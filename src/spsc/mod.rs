@@ -20,6 +20,7 @@ pub(crate) mod futures;
 pub(crate) mod indices;
 pub(crate) mod lent_receiver;
 pub(crate) mod pool;
+pub(crate) mod reader;
 pub(crate) mod receiver;
 pub(crate) mod ring;
 pub(crate) mod rx;
@@ -31,13 +32,16 @@ pub(crate) mod stream;
 mod stress;
 pub(crate) mod tx;
 pub(crate) mod wait_side;
+pub(crate) mod writer;
 
+pub use reader::InlineReader;
 pub use receiver::{IntoStreamError, Peek, Receiver};
 pub use ring::RingConfig;
 pub use sender::{Reservation, Sender};
 pub use source::StreamConfig;
 pub use statistics::{EndStatistics, StreamStatistics};
 pub use stream::{Chunk, Chunks, Stream};
+pub use writer::InlineWriter;
 
 use crate::alloc::boxed;
 use crate::error::Result;

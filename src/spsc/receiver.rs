@@ -11,6 +11,7 @@ use crate::alloc::boxed;
 use crate::error::{Error, Result, Status};
 use crate::spsc::flow::check_whole;
 use crate::spsc::pool::BufferPool;
+use crate::spsc::reader::InlineReader;
 use crate::spsc::rx::Rx;
 use crate::spsc::source::{ChunkSource, StreamConfig};
 use crate::spsc::statistics::EndStatistics;
@@ -84,6 +85,24 @@ impl Receiver {
             Ok((data, bytes)) => Ok(Peek { receiver: self, data, bytes: bytes as usize, consumed: 0 }),
             Err(flow) => Err(Error::of(flow.status().unwrap_or(Status::Empty))),
         }
+    }
+
+    /// An [`InlineReader`]: for small records, each of which costs a few loads. It gives what was read back to the sender every `every`
+    /// bytes (0: only when all known bytes are read), when the sender waits, and when it is dropped. Fails with
+    /// [`Status::Closed`] if this end is closed, with [`Status::Unsupported`] for a ring that overwrites its oldest records.
+    ///
+    /// ```
+    /// let (mut sender, mut receiver) = backbuf::spsc::ring(8)?;
+    /// sender.send(b"12345678")?;
+    /// let mut reader = receiver.reader(4)?;
+    /// reader.get(&mut [0; 3])?;
+    /// assert!(sender.send(b"9").is_err(), "giving back is not due yet");
+    /// reader.get(&mut [0; 1])?;
+    /// assert_eq!(sender.send(b"90123")?, 4);
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn reader(&mut self, every: usize) -> Result<InlineReader<'_>> {
+        InlineReader::open(&self.0, every as u64)
     }
 
     /// Waits until `bytes` are available, or as many as the ring holds if that is less. Fails with [`Status::Closed`] if so many can

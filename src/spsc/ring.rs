@@ -6,7 +6,7 @@ use crate::alloc::{Arc, try_arc};
 use crate::error::{Error, Label, Result, Status};
 use crate::handle::live_list::{self, Linked, LiveList};
 use crate::log::{self, Level};
-use crate::spsc::indices::Indices;
+use crate::spsc::indices::{ClaimCursor, Indices};
 use crate::spsc::wait_side::WaitSide;
 use crate::sync::atomic::AtomicPtr;
 use crate::sync::barrier;
@@ -64,6 +64,10 @@ pub(crate) struct Ring {
     pub(crate) receiver: WaitSide,
     /// Where the sender waits. The receiver signals it each time it gives bytes back.
     pub(crate) sender: WaitSide,
+    /// How far an inline writer has come.
+    pub(crate) writer: ClaimCursor,
+    /// How far an inline reader has come.
+    pub(crate) reader: ClaimCursor,
     pub(crate) memory: Mirror,
     pub(crate) backoff: bool,
     /// Whether an end refuses a second thread.
@@ -121,6 +125,8 @@ impl Ring {
         let ring = Ring {
             receiver: WaitSide::default(),
             sender: WaitSide::default(),
+            writer: ClaimCursor::new(start),
+            reader: ClaimCursor::new(start),
             memory: Mirror::new(indices.capacity() as usize)?,
             indices,
             backoff: config.backoff,

@@ -15,7 +15,7 @@ use crate::spsc::flow::{
     records_in, span_is_open,
 };
 use crate::spsc::indices::ConsumerIndex;
-use crate::spsc::ring::{OrphanedSpan, Ring};
+use crate::spsc::ring::Ring;
 use crate::spsc::statistics::{EndCounters, EndStatistics};
 use crate::sync::atomic::{AtomicBool, Ordering::*};
 use crate::sys::clock::{Deadline, Timeout};
@@ -24,10 +24,10 @@ use crate::sys::clock::{Deadline, Timeout};
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Rx {
-    consumer: ConsumerIndex,
+    pub(super) consumer: ConsumerIndex,
     backoff: Backoff,
     pub(super) span: OpenSpan,
-    closed: AtomicBool,
+    pub(super) closed: AtomicBool,
     pub(super) check: ThreadCheck,
     /// Checked, or overwriting: the short path is not taken.
     slow_only: bool,
@@ -35,8 +35,8 @@ pub(crate) struct Rx {
     data: *mut u8,
     mask: u64,
     first: u64,
-    counters: EndCounters,
-    ring: Arc<Ring>,
+    pub(super) counters: EndCounters,
+    pub(super) ring: Arc<Ring>,
 }
 
 // SAFETY: atomics, and memory that the indices hand over.
@@ -253,6 +253,9 @@ impl Rx {
             if self.is_closed() {
                 return Some(Flow::Closed);
             }
+            if self.ring.receiver.is_awaited() {
+                self.ring.indices.pull_tail(&self.ring.writer);
+            }
             let ended = self.ring.sender.is_closed();
             match self.fresh_available() >= bytes {
                 true => Some(Flow::Done),
@@ -277,6 +280,7 @@ impl Rx {
         if self.closed.swap(true, AcqRel) {
             return;
         }
+        self.ring.indices.pull_head(&self.ring.reader);
         self.ring.receiver.close();
         self.ring.sender.wake_all();
         self.ring.receiver.wake_all();
@@ -293,11 +297,6 @@ impl Rx {
         self.consumer.resume(&self.ring.indices);
         self.span.end();
         Ok(())
-    }
-
-    /// The span that is still open when the end is destroyed.
-    pub(crate) fn orphaned_span(&self) -> Option<OrphanedSpan> {
-        self.span.is_open().then(|| OrphanedSpan { ring: self.ring.clone(), side: |ring| &ring.receiver })
     }
 
     pub(crate) fn statistics(&self) -> EndStatistics {
@@ -457,14 +456,14 @@ impl Rx {
     }
 
     #[inline(always)]
-    fn refresh(&self) -> u64 {
+    pub(super) fn refresh(&self) -> u64 {
         let available = self.consumer.refresh(&self.ring.indices);
         self.counters.saw(available);
         available
     }
 
     #[inline(always)]
-    fn refresh_with_backoff(&self, before: u64) -> u64 {
+    pub(super) fn refresh_with_backoff(&self, before: u64) -> u64 {
         if !self.ring.backoff {
             return self.refresh();
         }

@@ -9,6 +9,7 @@ use crate::error::{Error, Result, Status};
 use crate::spsc::flow::{Flow, check_whole};
 use crate::spsc::statistics::EndStatistics;
 use crate::spsc::tx::Tx;
+use crate::spsc::writer::InlineWriter;
 use crate::sys::clock::Timeout;
 
 /// The sending end of a ring. Dropping it publishes what was fed and closes it.
@@ -107,6 +108,23 @@ impl Sender {
             Ok((data, bytes)) => Ok(Reservation { sender: self, data, bytes: bytes as usize }),
             Err(flow) => Err(Error::of(flow.status().unwrap_or(Status::Full))),
         }
+    }
+
+    /// An [`InlineWriter`]: for small records, each of which costs a few stores. It publishes them every `every` bytes (0: only when the
+    /// known room is used up), when the receiver waits, and when it is dropped. Fails with [`Status::Closed`] if the receiver is closed,
+    /// with [`Status::Unsupported`] for a ring that overwrites its oldest records.
+    ///
+    /// ```
+    /// let (mut sender, mut receiver) = backbuf::spsc::ring(64)?;
+    /// let mut writer = sender.writer(16)?;
+    /// writer.put(b"0123456789")?;
+    /// assert!(receiver.peek(1).is_err(), "a publish is not due yet");
+    /// writer.put(b"abcdef")?;
+    /// assert_eq!(&receiver.peek(1)?[..], b"0123456789abcdef");
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn writer(&mut self, every: usize) -> Result<InlineWriter<'_>> {
+        InlineWriter::open(&self.0, every as u64)
     }
 
     /// Waits until there is room for `bytes`, or for all that the ring holds if that is less.

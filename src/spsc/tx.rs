@@ -15,7 +15,7 @@ use crate::spsc::flow::{
     Flow, Moved, OpenSpan, ThreadCheck, bytes_to_await, check_min, check_whole, piece_of_records, records_in,
 };
 use crate::spsc::indices::ProducerIndex;
-use crate::spsc::ring::{OrphanedSpan, Ring};
+use crate::spsc::ring::Ring;
 use crate::spsc::statistics::{EndCounters, EndStatistics};
 use crate::sync::atomic::{AtomicBool, Ordering::*};
 use crate::sys::clock::{Deadline, Timeout};
@@ -24,19 +24,19 @@ use crate::sys::clock::{Deadline, Timeout};
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Tx {
-    producer: ProducerIndex,
+    pub(super) producer: ProducerIndex,
     backoff: Backoff,
-    span: OpenSpan,
+    pub(super) span: OpenSpan,
     closed: AtomicBool,
-    check: ThreadCheck,
+    pub(super) check: ThreadCheck,
     /// Checked, or overwriting: the short path is not taken.
     slow_only: bool,
     /// The ring's memory, and the mask that makes an offset of an index.
     data: *mut u8,
     mask: u64,
     first: u64,
-    counters: EndCounters,
-    ring: Arc<Ring>,
+    pub(super) counters: EndCounters,
+    pub(super) ring: Arc<Ring>,
 }
 
 // SAFETY: atomics, and memory that the indices hand over.
@@ -249,6 +249,9 @@ impl Tx {
             if self.is_closed() {
                 return Some(Flow::Closed);
             }
+            if self.ring.sender.is_awaited() {
+                self.ring.indices.pull_head(&self.ring.reader);
+            }
             let room = match self.ring.record {
                 0 => self.producer.fresh_room(&self.ring.indices),
                 _ => self.producer.fresh_room_overwriting(&self.ring.indices),
@@ -266,15 +269,11 @@ impl Tx {
         if self.closed.swap(true, AcqRel) {
             return;
         }
+        self.ring.indices.pull_tail(&self.ring.writer);
         self.producer.publish_from_any_thread(&self.ring.indices);
         self.ring.sender.close();
         self.ring.receiver.wake_all();
         self.ring.sender.wake_all();
-    }
-
-    /// The span that is still open when the end is destroyed.
-    pub(crate) fn orphaned_span(&self) -> Option<OrphanedSpan> {
-        self.span.is_open().then(|| OrphanedSpan { ring: self.ring.clone(), side: |ring| &ring.sender })
     }
 
     pub(crate) fn statistics(&self) -> EndStatistics {
@@ -290,9 +289,9 @@ impl Tx {
 
     /// What keeps a call from sending: an open span is refused, a closed side ends it.
     #[inline(always)]
-    fn obstacle(&self) -> Result<Option<Flow>> {
+    pub(super) fn obstacle(&self) -> Result<Option<Flow>> {
         if self.span.bits() != 0 {
-            let message = "a reserved span is open; commit it first, 0 bytes to drop it";
+            let message = "a reserved span or an inline writer is open; commit or close it first";
             return Err(Error::text(Status::State, message));
         }
         Ok(self.is_closed().then_some(Flow::Closed))
@@ -417,7 +416,7 @@ impl Tx {
     }
 
     /// The current room. If that is less than `bytes`, what was fed is published.
-    fn refresh_room(&self, bytes: u64) -> u64 {
+    pub(super) fn refresh_room(&self, bytes: u64) -> u64 {
         let room = self.producer.refresh(&self.ring.indices);
         if room >= bytes {
             return room;
@@ -449,7 +448,7 @@ impl Tx {
     }
 
     #[inline(always)]
-    fn refresh_with_backoff(&self, before: u64) -> u64 {
+    pub(super) fn refresh_with_backoff(&self, before: u64) -> u64 {
         if !self.ring.backoff {
             return self.producer.refresh(&self.ring.indices);
         }
@@ -460,7 +459,7 @@ impl Tx {
     }
 
     #[inline(always)]
-    fn write_ptr(&self) -> *mut u8 {
+    pub(super) fn write_ptr(&self) -> *mut u8 {
         // SAFETY: within the first period of the mapping.
         unsafe { self.data.add((self.producer.next() & self.mask) as usize) }
     }

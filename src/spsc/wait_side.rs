@@ -31,6 +31,8 @@ const ASLEEP: u32 = 1;
 const ARMED: u32 = 2;
 /// The waker is called when the other index reaches `called_for`.
 const CALLED: u32 = 16;
+/// Something waits for the other index.
+pub(crate) const ANNOUNCED: u32 = ASLEEP | ARMED | CALLED;
 /// Another object moves the bytes of the end of this side.
 const LENT: u32 = 32;
 /// The side moves no more bytes.
@@ -87,6 +89,18 @@ impl WaitSide {
         u64::from(self.word.load(Acquire) & CLOSED)
     }
 
+    /// The word whose [`ANNOUNCED`] bits are set while something waits on the side.
+    #[inline(always)]
+    pub(crate) fn word(&self) -> &AtomicU32 {
+        &self.word
+    }
+
+    /// Whether something waits on the side: a thread, the descriptor or a waker.
+    #[inline(always)]
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.word.load(Relaxed) & ANNOUNCED != 0
+    }
+
     /// The state as a word of the dump.
     #[cfg(not(loom))]
     pub(crate) fn state(&self) -> &'static str {
@@ -136,7 +150,7 @@ impl WaitSide {
     #[inline(always)]
     pub(crate) fn signal(&self, index: u64) -> bool {
         light();
-        self.word.load(Relaxed) & (ASLEEP | ARMED | CALLED) != 0 && self.wake(|needed| reached(index, needed))
+        self.is_awaited() && self.wake(|needed| reached(index, needed))
     }
 
     /// Wakes what waits on the side whatever its threshold: one of the two sides has closed.

@@ -34,6 +34,11 @@ pub(crate) fn light() {
     }
 }
 
+/// The flag by which code outside of the library decides, as [`light`] does, between a compiler fence and a full one.
+pub(crate) fn is_asymmetric() -> &'static AtomicBool {
+    &ASYMMETRIC
+}
+
 /// The rare side: after it, each thread's stores before its `light` are visible here, or that thread sees ours.
 pub(crate) fn heavy() {
     fence(SeqCst);

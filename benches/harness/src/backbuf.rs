@@ -1,5 +1,6 @@
 //! The functions and structs of `backbuf.h` that the benches use, loaded from the shared library as in a C program.
 
+use crate::spsc::inline::InlineFunctions;
 use libloading::Library;
 use std::ffi::{CStr, c_char, c_void};
 use std::path::Path;
@@ -110,6 +111,8 @@ pub struct Api {
     pub recv: unsafe extern "C" fn(Receiver, data: *mut u8, bytes: u64, got: *mut u64) -> Status,
     pub wait_readable: unsafe extern "C" fn(Receiver, bytes: u64, timeout: u64) -> Status,
     pub receiver_destroy: unsafe extern "C" fn(Receiver) -> Status,
+    /// None in a library without them.
+    pub inline: Option<InlineFunctions>,
     pub manager_feed: unsafe extern "C" fn(Manager, Receiver, *mut *mut c_void) -> Status,
     pub feed_destroy: unsafe extern "C" fn(*mut c_void) -> Status,
     last_error: unsafe extern "C" fn() -> *const c_char,
@@ -141,6 +144,7 @@ impl Api {
                 recv: *library.get(b"bb_receiver_recv")?,
                 wait_readable: *library.get(b"bb_receiver_wait_readable")?,
                 receiver_destroy: *library.get(b"bb_receiver_destroy")?,
+                inline: InlineFunctions::of(library),
                 manager_feed: *library.get(b"bb_manager_feed")?,
                 feed_destroy: *library.get(b"bb_feed_destroy")?,
                 last_error: *library.get(b"bb_last_error")?,

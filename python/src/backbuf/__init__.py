@@ -54,6 +54,7 @@ from ._feed import Feed, FeedStatus
 from ._feed_writer import FeedBatch, FeedWriter
 from ._front import Front, Fronts
 from ._gl import GLBufferManager, GLField, GLFront
+from ._inline import InlineReader, InlineWriter
 from ._layout import BufferUpdate
 from ._library import __version__, get_cmake_dir, get_include, get_library
 from ._log import forward_log
@@ -136,6 +137,8 @@ __all__ = [
     "GrowableBuffer",
     "HandleError",
     "ImmediateStagingBuffer",
+    "InlineReader",
+    "InlineWriter",
     "LayoutInfo",
     "LimitError",
     "Limits",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _errors
 from ._arguments import c_text, contiguous_bytes, flag, size_of
+from ._inline import ReaderOwner, WriterOwner
 from ._library import ffi, lib, use_extension
 from ._ring_end import RingEnd, RingReader, RingWriter
 from ._wait import Deadline
@@ -81,7 +82,7 @@ def _record_sent(error: BaseException, sent: int) -> None:
     error.sent = sent  # type: ignore[attr-defined]  # any exception may end a call, also asyncio's
 
 
-class SPSCSender(RingEnd):
+class SPSCSender(WriterOwner, RingEnd):
     """The sending end of a ring, used by one thread or task at a time."""
 
     _kind = "sender"
@@ -118,9 +119,7 @@ class SPSCSender(RingEnd):
         return self._transfer(lib.bb_sender_send, data)
 
     def feed(self, data: Any) -> int:
-        """Like `send`, but the bytes become visible to the receiver later: at the next `flush`, `send` or `close`, or when a
-        call finds too little space. Small pieces cost less this way.
-        """
+        """Like `send`, but the receiver sees the bytes at the next `flush`, `send` or `close`, or when a call lacks space."""
         return self._transfer(lib.bb_sender_feed, data)
 
     def flush(self) -> None:
@@ -260,7 +259,7 @@ class SPSCSender(RingEnd):
         return int(sent[0])
 
 
-class SPSCReceiver(RingEnd):
+class SPSCReceiver(ReaderOwner, RingEnd):
     """The receiving end of a ring, used by one thread or task at a time."""
 
     _kind = "receiver"

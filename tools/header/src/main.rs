@@ -71,7 +71,7 @@ fn generate(root: &Path) -> Result<String, Box<dyn Error>> {
 }
 
 /// The files of src/ffi with C declarations, in the order of the header.
-const PARTS: [&str; 37] = [
+const PARTS: [&str; 38] = [
     "handle",
     "status",
     "callback",
@@ -99,6 +99,7 @@ const PARTS: [&str; 37] = [
     "spsc",
     "sender",
     "receiver",
+    "inline",
     "feed",
     "stream",
     "registry_buffer",

@@ -1,5 +1,6 @@
 //! The rows of the ring: transfers between two cores, through ours and the peers.
 
+pub mod inline;
 pub mod scenario;
 pub mod subject;
 
@@ -7,6 +8,7 @@ use crate::Bench;
 use crate::figures::Figures;
 use crate::limits::{CrossCoreCopy, Futex, TwoLineBounce};
 use crate::measure::{Effort, Entry, alternate};
+use inline::InlineTransfer;
 use rings::{bbqueue::Bbqueue, gil::Gil, ringbuf::Ringbuf, rtrb::Rtrb};
 use scenario::{Idle, RoundTrip, Scenario, Throughput, Timed, Wake, check};
 use std::time::Duration;
@@ -37,6 +39,8 @@ impl<'a> Spsc<'a> {
             "throughput.1.64k" => self.throughput(1, 64 * KIB, Each),
             "throughput.8.64k" => self.throughput(8, 64 * KIB, Each),
             "feed.8.64k" => self.throughput(8, 64 * KIB, Every(32)),
+            "writer.8.64k" => self.writer(8),
+            "writer.64.64k" => self.writer(64),
             "throughput.64.64k" => self.throughput(64, 64 * KIB, Each),
             "throughput.64.1m" => self.throughput(64, MIB, Each),
             "throughput.512.64k" => self.throughput(512, 64 * KIB, Each),
@@ -67,6 +71,20 @@ impl<'a> Spsc<'a> {
         if chunk >= BOUND_BY_COPIES {
             row.time("limit.cross_core_copy", &CrossCoreCopy, scenario);
         }
+        Ok(self.alternate(row, self.bench.effort.burst))
+    }
+
+    /// Records through the inline writer and reader; the peers as in `throughput`.
+    fn writer(&self, record: usize) -> Result<Figures, String> {
+        let scenario = Throughput { capacity: 64 * KIB, chunk: record, second_cpu: self.second_cpu()? };
+        let mut row = self.peers(scenario, Peers::Polling);
+        if let Some(transfer) = self.bench.api.and_then(InlineTransfer::open) {
+            row.entries.push(Entry::new("ours", transfer.prepare(scenario)));
+        }
+        row.add("rtrb", &Inlined::<Rtrb>::NEW);
+        row.add("ringbuf", &Inlined::<Ringbuf>::NEW);
+        row.add("bbqueue", &Inlined::<Bbqueue>::NEW);
+        row.add("gil", &Inlined::<Gil>::NEW);
         Ok(self.alternate(row, self.bench.effort.burst))
     }
 
@@ -106,11 +124,17 @@ impl<'a> Spsc<'a> {
 
     /// Ours and the peers behind C functions.
     fn row<S: Scenario>(&self, scenario: S, peers: Peers, publish: Publish) -> Row<S> {
-        self.bench.cores.place(true);
-        let mut row = Row { scenario, entries: Vec::new(), wrong: Vec::new() };
+        let mut row = self.peers(scenario, peers);
         if let Some(api) = self.bench.api {
             row.add("ours", &Ours { api, publish });
         }
+        row
+    }
+
+    /// The peers behind C functions.
+    fn peers<S: Scenario>(&self, scenario: S, peers: Peers) -> Row<S> {
+        self.bench.cores.place(true);
+        let mut row = Row { scenario, entries: Vec::new(), wrong: Vec::new() };
         for foreign in &self.foreign.all {
             match peers {
                 Peers::Polling if foreign.polls() => row.add(foreign.name_of(scenario.shape().1), foreign),

@@ -81,6 +81,18 @@ impl Subject for Ours {
     }
 }
 
+impl OurSender {
+    pub fn handle(&self) -> *mut c_void {
+        self.tx
+    }
+}
+
+impl OurReceiver {
+    pub fn handle(&self) -> *mut c_void {
+        self.rx
+    }
+}
+
 impl Sender for OurSender {
     #[inline(always)]
     fn send(&mut self, data: &[u8]) -> usize {
