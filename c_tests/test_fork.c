@@ -156,6 +156,91 @@ static void the_parent_goes_on(void) {
     TEST_ASSERT_EQUAL_UINT32(one_u32, value);
 }
 
+/* --- a fork while a feed runs --- */
+
+/* A manager whose feed a thread of the parent writes to while children are forked. */
+static struct {
+    bb_manager *m;
+    bb_sender *tx;
+    bb_receiver *rx;
+    bb_feed *feed;
+    atomic_bool stop;
+    uint32_t last; /* the number that was written last */
+} fed;
+
+static bb_status send_number(bb_sender *tx, uint32_t number) {
+    struct {
+        bb_feed_record header;
+        uint32_t number, padding;
+    } record = {.number = number};
+    const bb_status status = bb_feed_record_init(BB_FEED_WRITE, 0, 0, sizeof number, &record.header, NULL);
+    return status == BB_OK ? bb_sender_send_whole(tx, &record, sizeof record, BB_FOREVER, &(uint64_t){0}) : status;
+}
+
+static void *send_numbers(void *unused) {
+    (void)unused;
+    for (uint32_t number = 1; !atomic_load(&fed.stop) && THREAD_CHECK(send_number(fed.tx, number) == BB_OK); number++) {
+        fed.last = number;
+    }
+    return NULL;
+}
+
+static void in_the_child_the_feed_is_refused_and_a_new_one_works(objects *o) {
+    (void)o;
+    bb_manager *m = NULL;
+    bb_sender *tx = NULL;
+    bb_receiver *rx = NULL;
+    bb_feed *feed = NULL;
+    bb_feed_info info = {.records = 1234};
+    bb_front front;
+    uint64_t n = 5678;
+    uint32_t value = 0;
+    CHILD_CHECK(bb_feed_status(fed.feed, sizeof info, &info) == BB_E_FORKED && info.records == 1234);
+    CHILD_CHECK(bb_feed_destroy(fed.feed) == BB_E_FORKED);
+    CHILD_CHECK(bb_handle_check(fed.feed) == BB_E_FORKED);
+    CHILD_CHECK(bb_manager_synchronize(fed.m, 0) == BB_E_FORKED);
+    CHILD_CHECK(send_number(fed.tx, 1) == BB_E_FORKED);
+    CHILD_CHECK(bb_receiver_recv(fed.rx, &value, sizeof value, &n) == BB_E_FORKED);
+    CHILD_CHECK(bb_spsc_create(64, NULL, &tx, &rx) == BB_OK);
+    CHILD_CHECK(bb_manager_feed(fed.m, rx, &feed) == BB_E_FORKED && feed == NULL);
+    CHILD_CHECK(bb_manager_create(BB_U32, 1, SHAPE(8), NULL, &m) == BB_OK);
+    CHILD_CHECK(bb_manager_feed(m, fed.rx, &feed) == BB_E_FORKED && feed == NULL);
+    CHILD_CHECK(bb_manager_feed(m, rx, &feed) == BB_OK);
+    for (uint32_t number = 1; number <= 100; number++) {
+        CHILD_CHECK(send_number(tx, number) == BB_OK);
+    }
+    CHILD_CHECK(bb_manager_synchronize(m, BB_FOREVER) == BB_OK);
+    CHILD_CHECK(bb_manager_acquire_front(m, &front) == BB_OK);
+    CHILD_CHECK(*(const uint32_t *)front.data == 100);
+    CHILD_CHECK(bb_lease_release(front.lease) == BB_OK);
+    CHILD_CHECK(bb_feed_destroy(feed) == BB_OK);
+    CHILD_CHECK(bb_receiver_destroy(rx) == BB_OK && bb_sender_destroy(tx) == BB_OK);
+    CHILD_CHECK(bb_manager_destroy(m) == BB_OK);
+}
+
+static void a_fork_while_a_feed_runs(void) {
+    bb_feed_info info;
+    fed.m = make_u32(8, NULL);
+    OK(bb_spsc_create(256, NULL, &fed.tx, &fed.rx));
+    OK(bb_manager_feed(fed.m, fed.rx, &fed.feed));
+    const pthread_t writer = start(send_numbers, NULL);
+    for (int i = 0; i < rounds(20); i++) {
+        in_child(in_the_child_the_feed_is_refused_and_a_new_one_works, &o);
+        OK(bb_feed_status(fed.feed, sizeof info, &info));
+        TEST_ASSERT_EQUAL_INT(BB_OK, info.status);
+    }
+    atomic_store(&fed.stop, true);
+    join(writer);
+    OK(bb_manager_synchronize(fed.m, BB_FOREVER));
+    TEST_ASSERT_EQUAL_UINT32(fed.last, get_u32(fed.m, 0));
+    OK(bb_feed_status(fed.feed, sizeof info, &info));
+    TEST_ASSERT_EQUAL_UINT64(fed.last, info.records);
+    OK(bb_feed_destroy(fed.feed));
+    OK(bb_sender_destroy(fed.tx));
+    OK(bb_receiver_destroy(fed.rx));
+    OK(bb_manager_destroy(fed.m));
+}
+
 /* --- a fork while threads contend on the library's locks: the child does not wait for a lock that was held at the fork --- */
 
 enum { PARENT_THREADS = 8, CHILD_THREADS = 2 };
@@ -266,6 +351,7 @@ int main(void) {
     RUN_TEST(a_grandchild_works_too);
     RUN_TEST(in_the_child_queries_work);
     RUN_TEST(the_parent_goes_on);
+    RUN_TEST(a_fork_while_a_feed_runs);
     RUN_TEST(a_fork_while_eight_threads_contend);
     destroy_objects(o);
     return UNITY_END();

@@ -220,12 +220,13 @@ fn refusals_name_their_reason() {
     let header =
         |record_type, bytes| FeedHeader { record_type, field: 0, offset: 0, bytes }.encode().to_vec();
     let batch = |records: &[u8]| record(RecordType::Batch, 0, 0, records);
-    let mut newer = write(0, &[1]);
+    let mut newer = write(0, &[1; 4]);
     newer[2] = VERSION + 1;
-    let cases: [(Vec<u8>, Status, &str); 14] = [
+    let cases: [(Vec<u8>, Status, &str); 15] = [
         (vec![0; 24], Status::Argument, "magic = 0: the bytes are not a record"),
         (newer, Status::Version, "version = 2: a newer version"),
         (write(16, &[0; 4]), Status::Range, "ends at 20, beyond 16"),
+        (write(0, &[0; 20]), Status::Range, "ends at 20, beyond 16"),
         (write(u64::MAX - 3, &[0; 4]), Status::Range, "out of bounds"),
         (write(2, &[0; 4]), Status::Align, "not a multiple of 4"),
         (write(0, &[0; 3]), Status::Align, "bytes = 3"),
@@ -249,6 +250,21 @@ fn refusals_name_their_reason() {
         assert_eq!(reason, Some(status), "{message}");
         assert!(message.contains(text), "{message}");
         assert_eq!((feed.status().records, manager.front().unwrap().as_slice()), (0, &[0; 4][..]));
+    }
+}
+
+/// Records are not written into the copy that a lease holds.
+#[test]
+fn a_held_front_does_not_change() {
+    let (manager, mut sender, _feed) = feeding(8, 256);
+    let mut held = Vec::new();
+    for round in 0..3 {
+        sender.send_all(&record(RecordType::Write, 0, 0, &[round; 8]), FOREVER).unwrap();
+        manager.synchronize(FOREVER).unwrap();
+        held.push(manager.front().unwrap());
+        for (front, value) in held.iter().zip(0..) {
+            assert_eq!(front[..], [value; 8], "round {round}");
+        }
     }
 }
 

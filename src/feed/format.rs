@@ -126,6 +126,25 @@ impl FeedHeader {
     }
 }
 
+/// The header of a complete record of this version that is a write, and the size of the record. None for others, and for what
+/// [`FeedHeader::parse`] refuses.
+#[inline(always)]
+pub(crate) fn complete_write(header: &[u8; HEADER_BYTES], there: u64) -> Option<(FeedHeader, u64)> {
+    const BEGINNING: u32 = MAGIC as u32 | (VERSION as u32) << 16 | (RecordType::Write as u32) << 24;
+    let &[b0, b1, b2, b3, f0, f1, f2, f3, ref rest @ ..] = header;
+    let (offset, bytes) = rest.split_at(8);
+    let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap_or_default());
+    let (field, offset, bytes) = (u32::from_le_bytes([f0, f1, f2, f3]), number(offset), number(bytes));
+    let left = there.checked_sub(HEADER_BYTES as u64)?;
+    if u32::from_le_bytes([b0, b1, b2, b3]) != BEGINNING || bytes > left {
+        return None;
+    }
+    // No overflow: the payload is there.
+    let size = (HEADER_BYTES as u64 + bytes).next_multiple_of(ALIGNMENT);
+    let header = FeedHeader { record_type: RecordType::Write, field, offset, bytes };
+    (size <= there).then_some((header, size))
+}
+
 /// Reads the header at the beginning of `bytes`. None if they are fewer than a header.
 ///
 /// # Safety

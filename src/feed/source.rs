@@ -10,7 +10,7 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use crate::alloc::{Arc, Weak, try_arc};
 use crate::error::{Error, Result, Status};
-use crate::feed::format::{FeedHeader, HEADER_BYTES, RecordType, header_at};
+use crate::feed::format::{FeedHeader, HEADER_BYTES, RecordType, complete_write, header_at};
 use crate::handle::live_list;
 use crate::manager::core::feeds::{FeedSource, FeedTarget, FeedUpdate, Postponed, Readiness};
 use crate::manager::core::op::Op;
@@ -91,7 +91,30 @@ impl RingSource {
     }
 
     /// Applies the first record of `there` bytes, and returns its size. None if it is not complete.
+    #[inline(always)]
     fn apply_first(
+        &mut self,
+        data: *const u8,
+        there: u64,
+        target: &mut FeedTarget<'_>,
+    ) -> Result<Option<std::result::Result<u64, Postponed>>> {
+        // Most records are writes: one copy of the header, the same checks, and no room for an error.
+        if there >= HEADER_BYTES as u64 {
+            // SAFETY: so many bytes are the receiver's.
+            let header = unsafe { data.cast::<[u8; HEADER_BYTES]>().read() };
+            if let Some((FeedHeader { field, offset, bytes, .. }, size)) = complete_write(&header, there)
+                // SAFETY: the record is complete.
+                && unsafe { target.write_if_plain(size, field, offset, bytes, data.add(HEADER_BYTES)) }
+            {
+                return Ok(Some(Ok(size)));
+            }
+        }
+        self.apply_any(data, there, target)
+    }
+
+    /// The same for any record.
+    #[inline(never)]
+    fn apply_any(
         &mut self,
         data: *const u8,
         there: u64,

@@ -149,6 +149,13 @@ impl FieldLayout {
         Ok(Op::Write { offset: self.offset + byte_offset, length, data })
     }
 
+    /// The fast check of a write: its place in the state, if it has bytes and lies within the field. None otherwise, and for some
+    /// legal writes: then [`FieldLayout::write`] decides.
+    #[inline(always)]
+    pub(crate) fn place_if_plain(&self, byte_offset: u64, bytes: u64) -> Option<u64> {
+        self.shape.holds_plainly(byte_offset, bytes).then(|| self.offset + byte_offset)
+    }
+
     /// A checked fill.
     pub(crate) fn fill(&self, byte_offset: u64, count: u64, element: *const u8) -> Result<Op> {
         let length = self.check(byte_offset, count)?;
@@ -260,6 +267,12 @@ impl FieldTable {
     #[inline]
     pub(crate) fn get(&self, index: u32) -> Result<&FieldLayout> {
         self.fields.get(index as usize).ok_or_else(|| self.no_such_index(index))
+    }
+
+    /// The same, without the reason.
+    #[inline(always)]
+    pub(crate) fn find_index(&self, index: u32) -> Option<&FieldLayout> {
+        self.fields.get(index as usize)
     }
 
     #[cold]

@@ -89,6 +89,15 @@ impl Shape {
         plain.then_some(length)
     }
 
+    /// Whether whole elements of so many bytes, but not 0, lie within the state. False for some legal ranges, too: then `check`
+    /// decides.
+    #[inline(always)]
+    pub(crate) fn holds_plainly(&self, byte_offset: u64, bytes: u64) -> bool {
+        (byte_offset | bytes) & self.mask == 0
+            && bytes.wrapping_sub(1) < self.bytes
+            && byte_offset <= self.bytes - bytes
+    }
+
     /// The bytes of `count` elements at `byte_offset`, which must lie within the state; `data` is not null unless that is 0.
     #[cold]
     pub(crate) fn check_data(&self, byte_offset: u64, count: u64, data: *const u8) -> Result<u64> {

@@ -38,6 +38,17 @@ pub struct Front {
     pub lease: *mut c_void,
 }
 
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct FeedInfo {
+    pub struct_size: u32,
+    pub status: i32,
+    pub records: u64,
+    pub batches: u64,
+    pub bytes: u64,
+    pub message: [c_char; 256],
+}
+
 #[derive(Clone, Copy, Default)]
 #[repr(C)]
 pub struct ByteRange {
@@ -114,6 +125,7 @@ pub struct Api {
     /// None in a library without them.
     pub inline: Option<InlineFunctions>,
     pub manager_feed: unsafe extern "C" fn(Manager, Receiver, *mut *mut c_void) -> Status,
+    pub feed_status: unsafe extern "C" fn(*mut c_void, struct_size: u32, *mut FeedInfo) -> Status,
     pub feed_destroy: unsafe extern "C" fn(*mut c_void) -> Status,
     last_error: unsafe extern "C" fn() -> *const c_char,
     build_info: unsafe extern "C" fn() -> *const c_char,
@@ -146,6 +158,7 @@ impl Api {
                 receiver_destroy: *library.get(b"bb_receiver_destroy")?,
                 inline: InlineFunctions::of(library),
                 manager_feed: *library.get(b"bb_manager_feed")?,
+                feed_status: *library.get(b"bb_feed_status")?,
                 feed_destroy: *library.get(b"bb_feed_destroy")?,
                 last_error: *library.get(b"bb_last_error")?,
                 build_info: *library.get(b"bb_build_info")?,

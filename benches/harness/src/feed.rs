@@ -1,6 +1,6 @@
 //! The rows of feeds: records of 64 bytes from a ring into the state of a manager, against the same bytes through the ring alone.
 
-use crate::backbuf::{Api, FOREVER, Front, U64};
+use crate::backbuf::{Api, FOREVER, FeedInfo, Front, U64};
 use crate::figures::Figures;
 use crate::measure::{Burst, Entry, alternate};
 use crate::spsc::scenario::{Scenario, Throughput, send_all};
@@ -8,6 +8,7 @@ use crate::spsc::subject::{OurSender, Ours, Publish};
 use crate::{Bench, NO_LIBRARY};
 use rings::Sender;
 use std::ffi::c_void;
+use std::hint::spin_loop;
 use std::time::Instant;
 
 /// Capacity of the ring.
@@ -79,13 +80,35 @@ impl Fed {
         Fed { api, manager, feed, rx, tx, sent: 0 }
     }
 
-    /// Sends records, and waits until they are published.
-    fn burst(&mut self, cycles: u64) -> Burst {
-        let started = Instant::now();
-        for _ in 0..cycles {
-            send_all(&mut self.tx, Record::number(self.sent).bytes());
-            self.sent += 1;
+    fn send(&mut self) {
+        send_all(&mut self.tx, Record::number(self.sent).bytes());
+        self.sent += 1;
+    }
+
+    /// Waits until the worker has applied every record: it is awake then.
+    fn wake_worker(&mut self) {
+        self.send();
+        self.tx.flush();
+        let mut info = std::mem::MaybeUninit::<FeedInfo>::uninit();
+        // SAFETY: the feed is live, and there is room for its state.
+        while unsafe {
+            self.api.expect((self.api.feed_status)(
+                self.feed,
+                size_of::<FeedInfo>() as u32,
+                info.as_mut_ptr(),
+            ));
+            info.assume_init().records < self.sent
+        } {
+            spin_loop();
         }
+    }
+
+    /// Sends records, and waits until they are published. The worker runs when the clock starts, as the receiver of the ring
+    /// alone does.
+    fn burst(&mut self, cycles: u64) -> Burst {
+        self.wake_worker();
+        let started = Instant::now();
+        (0..cycles).for_each(|_| self.send());
         self.tx.flush();
         // SAFETY: the manager is live.
         self.api.expect(unsafe { (self.api.synchronize)(self.manager, FOREVER) });

@@ -108,6 +108,35 @@ impl FeedTarget<'_> {
         Ok(())
     }
 
+    /// Checks and applies a write of a record of `size` bytes, if that needs nothing else. False if it does, or if the write is bad:
+    /// then nothing has changed, and [`FeedTarget::check`] decides.
+    ///
+    /// # Safety
+    /// `bytes` bytes of `data` are readable.
+    #[inline(always)]
+    pub(crate) unsafe fn write_if_plain(
+        &mut self,
+        size: u64,
+        field: u32,
+        offset: u64,
+        bytes: u64,
+        data: *const u8,
+    ) -> bool {
+        let Some(place) = self.fields.find_index(field).and_then(|field| field.place_if_plain(offset, bytes))
+        else {
+            return false;
+        };
+        if *self.budget == 0 || !self.applier.ready {
+            return false;
+        }
+        *self.budget = self.budget.saturating_sub(size);
+        self.updates += 1;
+        self.bytes += bytes;
+        // SAFETY: checked to be at least one byte, within the field; the caller's promise.
+        unsafe { self.applier.forward.write(place as usize, data, bytes as usize) };
+        true
+    }
+
     /// Applies a checked update. The back copy is prepared.
     ///
     /// # Safety
