@@ -125,6 +125,7 @@ static void fronts_are_drawn_from() {
     EXPECT(f.changed_since(1).empty());
     EXPECT_THROWS(BB_E_ARGUMENT, f.changed_since(2));
     EXPECT_STATUS(BB_E_NULL, GLFront().try_changed_since(0).status());
+    EXPECT_STATUS(BB_E_NULL, GLFront().try_changed_since(backbuf::Field<float>(), 0).status());
     EXPECT(device.stats().live_bytes >= 24 && device.leak_report().find("points") != std::string::npos);
     f.end();
     EXPECT(!f && f.buffer() == 0);

@@ -84,6 +84,31 @@ static void borrowed_data_is_released() {
     EXPECT(done);
 }
 
+static void names_the_elements_of_a_field_that_have_changed() {
+    FieldManager m = robot();
+    const auto depth = m.field<std::uint16_t>("depth");
+    const auto qpos = m.field<double>("qpos");
+    depth.enqueue(5, std::uint16_t{1});
+    qpos.enqueue(2, 4.0);
+    m.synchronize();
+    qpos.enqueue(0, 5.0);
+    m.synchronize();
+    const FieldFront front = m.front();
+    const auto pixels = front.changed_since(depth, 0);
+    EXPECT(pixels.complete() && pixels.size() == 1 && pixels[0].first == 5 && pixels[0].count == 1);
+    EXPECT(front.changed_since(depth, 1).empty());
+    const auto joints = front.changed_since(qpos, 0);
+    EXPECT(joints.size() == 2 && joints[0].first == 0 && joints[0].count == 1 && joints[1].first == 2);
+    EXPECT(front.changed_since<1>(qpos, 0)[0].count == 3);
+    const auto bytes = front.changed_since(0);
+    EXPECT(bytes.size() == 3 && bytes[1].first == 16 && bytes[2].first == 64 + 10 && bytes[2].count == 2);
+    EXPECT(front.changed_since(1).size() == 1);
+    EXPECT_THROWS(BB_E_ARGUMENT, front.changed_since(depth, 3));
+    EXPECT_THROWS(BB_E_ARGUMENT, front.changed_since(3));
+    EXPECT_STATUS(BB_E_NULL, FieldFront().try_changed_since(depth, 0).status());
+    EXPECT_STATUS(BB_E_NULL, FieldFront().try_changed_since(0).status());
+}
+
 static void wrong_names_and_types_are_refused() {
     FieldManager m = robot();
     EXPECT_THROWS(BB_E_NO_NAME, m.field<double>("qvel"));
@@ -123,6 +148,9 @@ static void a_device_front_gives_buffer_and_offset() {
     std::uint16_t last = 0;
     std::memcpy(&last, reinterpret_cast<const char *>(depth.native) + depth.offset + 14, sizeof(last));
     EXPECT(last == 3);
+    const auto pixels = front.changed_since(m.field<std::uint16_t>("depth"), 0);
+    EXPECT(pixels.size() == 1 && pixels[0].first == 7 && pixels[0].count == 1);
+    EXPECT(front.changed_since(m.field<double>("qpos"), 0).empty() && front.changed_since(0)[0].first == 64 + 14);
     EXPECT_THROWS(BB_E_NO_NAME, front.field("qvel"));
     EXPECT_STATUS(BB_E_NULL, DeviceFront().try_field("depth").status());
 }
@@ -133,6 +161,7 @@ int main() {
     RUN(a_batch_mixes_fields);
     RUN(the_back_is_written_in_place_or_undone);
     RUN(borrowed_data_is_released);
+    RUN(names_the_elements_of_a_field_that_have_changed);
     RUN(wrong_names_and_types_are_refused);
     RUN(a_group_gives_the_layout);
     RUN(a_device_front_gives_buffer_and_offset);

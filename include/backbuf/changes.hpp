@@ -8,16 +8,18 @@
 
 namespace backbuf {
 
+template <class T> class Field;
+
 namespace detail {
 template <std::size_t N> struct ByteRanges {
     bb_byte_range ranges[N];
     std::uint64_t count;
     bool complete;
 
-    Status find(bb_lease *lease, std::uint64_t since) noexcept {
+    Status find(bb_lease *lease, std::uint64_t since, std::uint32_t field) noexcept {
         bb_front front{};
         front.lease = lease;
-        return bb_front_changes(&front, since, BB_ALL_FIELDS, ranges, N, &count, &complete);
+        return bb_front_changes(&front, since, field, ranges, N, &count, &complete);
     }
 };
 } // namespace detail
@@ -75,11 +77,12 @@ template <std::size_t N = 64> class Changes {
 };
 
 namespace detail {
-/// The changes of a leased front in elements of `size` bytes.
+/// The changes of a leased front, or of one of its fields, in elements of `size` bytes.
 template <std::size_t N>
-Result<Changes<N>> changed_since(bb_lease *lease, std::uint64_t epoch, std::uint64_t size) noexcept {
+Result<Changes<N>> changed_since(bb_lease *lease, std::uint64_t epoch, std::uint64_t size,
+                                 std::uint32_t field = BB_ALL_FIELDS) noexcept {
     ByteRanges<N> found;
-    if (const Status status = found.find(lease, epoch); !status)
+    if (const Status status = found.find(lease, epoch, field); !status)
         return status;
     return Changes<N>(found, size);
 }

@@ -277,6 +277,16 @@ class FieldBatch : public Handle<bb_batch, bb_batch_cancel> {
 
 /**
  * @brief A stable front of all fields at one epoch, during the lifetime of this object. It may outlive its manager.
+ *
+ * @code
+ * backbuf::FieldManager fields(backbuf::Fields().add<float>("depth", {480, 640}));
+ * const auto depth = fields.field<float>("depth");
+ * const backbuf::FieldFront front = fields.front();
+ * const auto seen = front.field<float>("depth");
+ * std::vector<float> mirror(seen.size());
+ * for (backbuf::Range r : front.changed_since(depth, 0)) // since epoch 0
+ *     std::copy_n(seen.begin() + r.first, r.count, mirror.begin() + r.first);
+ * @endcode
  */
 class FieldFront : public Handle<bb_lease, bb_lease_release> {
   public:
@@ -294,8 +304,24 @@ class FieldFront : public Handle<bb_lease, bb_lease_release> {
         return Grid<const T>(static_cast<const T *>(view.data),
                              Shape(backbuf::span<const std::uint64_t>(view.shape, view.ndim)));
     }
+    /// The elements of a field of this manager in which this front may differ from the front of `epoch`, in at most `N` ranges.
+    /// Also after the manager's end. See Front::changed_since.
+    template <std::size_t N = 64, class T>
+    Result<Changes<N>> try_changed_since(const Field<T> &field, std::uint64_t epoch) const noexcept {
+        return detail::changed_since<N>(handle(), epoch, sizeof(T), field.index());
+    }
+    /// The same of all fields, in bytes from the start of the state.
+    template <std::size_t N = 64> Result<Changes<N>> try_changed_since(std::uint64_t epoch) const noexcept {
+        return detail::changed_since<N>(handle(), epoch, 1);
+    }
 #if BACKBUF_EXCEPTIONS
     template <class T> Grid<const T> field(const char *name) const { return try_field<T>(name).value(); }
+    template <std::size_t N = 64, class T> Changes<N> changed_since(const Field<T> &field, std::uint64_t epoch) const {
+        return try_changed_since<N>(field, epoch).value();
+    }
+    template <std::size_t N = 64> Changes<N> changed_since(std::uint64_t epoch) const {
+        return try_changed_since<N>(epoch).value();
+    }
 #endif
 
   private:

@@ -128,9 +128,17 @@ template <class Raw> class BufferFront {
     template <std::size_t N = 64> Result<Changes<N>> try_changed_since(std::uint64_t epoch) const noexcept {
         return detail::changed_since<N>(lease_.handle(), epoch, 1);
     }
+    /// The same of one field of the manager, in its elements.
+    template <std::size_t N = 64, class T>
+    Result<Changes<N>> try_changed_since(const Field<T> &field, std::uint64_t epoch) const noexcept {
+        return detail::changed_since<N>(lease_.handle(), epoch, sizeof(T), field.index());
+    }
 #if BACKBUF_EXCEPTIONS
     template <std::size_t N = 64> Changes<N> changed_since(std::uint64_t epoch) const {
         return try_changed_since<N>(epoch).value();
+    }
+    template <std::size_t N = 64, class T> Changes<N> changed_since(const Field<T> &field, std::uint64_t epoch) const {
+        return try_changed_since<N>(field, epoch).value();
     }
 #endif
 
