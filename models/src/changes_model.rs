@@ -36,8 +36,14 @@ impl World {
         let epoch = self.front.load(Acquire);
         let since = epoch.saturating_sub(epochs);
         let query = ChangeQuery { since, epoch, within: &(0..BYTES as u64), capacity: 4 };
-        let (complete, ranges) =
-            self.history.query(query, |changed| (changed.complete, changed.iter().collect::<Vec<_>>()));
+        let mut ranges = Vec::new();
+        let complete = self.history.query(query, |changed| {
+            changed.for_each(|at, start, end| {
+                ranges.truncate(at);
+                ranges.push((start, end));
+            });
+            changed.complete
+        });
         if complete {
             let expected: Vec<_> = (since + 1..=epoch).map(|epoch| (epoch * 10, epoch * 10 + 1)).collect();
             assert_eq!(ranges, expected, "up to epoch {epoch}");

@@ -321,7 +321,7 @@ pub const MODELS: &[Model] = &[
                 name: "the_reader_does_not_validate",
                 breaks: "a_torn_record_is_not_returned",
                 file: "manager/copies/change_history.rs",
-                changes: &[("if number.load(Relaxed) != epoch {", "if false {")],
+                changes: &[("if number.load(Relaxed) != before + 1 {", "if false {")],
             },
         ],
     },

@@ -116,13 +116,14 @@ pub unsafe extern "C" fn bb_front_changes(
         };
         let part = if field == BB_ALL_FIELDS { ChangedPart::All } else { ChangedPart::Field(field) };
         changes(object::to_lease(lease)?, since_epoch, part, capacity, |changed, _| {
-            let ranges = changed
-                .iter()
-                .map(|(start, end)| bb_byte_range { offset: start, bytes: end.wrapping_sub(start) });
-            // SAFETY: the header requires memory for `capacity` ranges, and there are no more.
-            unsafe { to.set_all(ranges) };
+            // By value: its address in memory would be read again for each range.
+            let to = to;
+            let ranges = changed.for_each(|at, start, end| {
+                // SAFETY: the header requires memory for `capacity` ranges, and there are no more.
+                unsafe { to.set_at(at, bb_byte_range { offset: start, bytes: end.wrapping_sub(start) }) }
+            });
             complete.set(changed.complete)?;
-            count.set(changed.len() as u64)
+            count.set(ranges as u64)
         })
     })
 }

@@ -128,15 +128,15 @@ impl<T> Out<T> {
         Ok(())
     }
 
-    /// Writes as many values, one after another.
+    /// Writes one value of an array.
     ///
     /// # Safety
     ///
-    /// Memory for all of them.
+    /// Memory for more than `at` values.
     #[inline(always)]
-    pub(super) unsafe fn set_all(self, values: impl Iterator<Item = T>) {
+    pub(super) unsafe fn set_at(&self, at: usize, value: T) {
         // SAFETY: promised by the caller.
-        values.enumerate().for_each(|(at, value)| unsafe { self.0.add(at).write(value) });
+        unsafe { self.0.add(at).write(value) };
     }
 }
 

@@ -61,15 +61,15 @@ pub(crate) fn changed_since(
 ) -> Result<Changes> {
     changes(lease, since, part, u64::MAX, |changed, element| {
         let size = element.unwrap_or(size);
-        let mut ranges: Vec<Range<usize>> = try_vec(changed.len())?;
-        for (start, end) in changed.iter() {
+        let mut ranges: Vec<Range<usize>> = try_vec(changed.most())?;
+        changed.for_each(|_, start, end| {
             let (start, end) = (start as usize / size, (end as usize).div_ceil(size));
             match ranges.last_mut() {
-                // Ranges that end in one element, or in neighbouring ones, are one.
+                // Ranges that end in one element, or in neighbouring ones, are one; and so is one that is set again.
                 Some(last) if start <= last.end => last.end = end,
                 _ => ranges.push(start..end),
             }
-        }
+        });
         Ok(Changes { ranges, complete: changed.complete })
     })
 }

@@ -61,26 +61,47 @@ pub(crate) struct ChangeQuery<'a> {
 /// The answer: ascending, disjoint ranges.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChangedRanges<'a> {
-    ranges: &'a [PackedRange],
-    shift: u32,
-    within: &'a Range<u64>,
+    union: Union<'a>,
     /// Whether the history covers all epochs of the query. If not, the only range is everything.
     pub(crate) complete: bool,
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Union<'a> {
+    /// As many ranges as were inserted, or fewer. Units are bytes, and all of the state is asked for.
+    Spread(&'a SpreadUnion, usize),
+    /// In units of 2^shift bytes; the first and the last may be larger than what is asked for.
+    Sorted { ranges: &'a [PackedRange], shift: u32, within: &'a Range<u64> },
+}
+
 impl ChangedRanges<'_> {
-    pub(crate) fn len(&self) -> usize {
-        self.ranges.len()
+    /// At least the number of ranges.
+    pub(crate) fn most(&self) -> usize {
+        match self.union {
+            Union::Spread(_, inserted) => inserted,
+            Union::Sorted { ranges, .. } => ranges.len(),
+        }
     }
 
-    /// Start and end of each range, in bytes from the start of the bytes that were asked for.
+    /// Calls `set` with the index, start and end of each range, in bytes from the start of the bytes that were asked for. A range
+    /// may be set again, with another end that is not before the first. Returns the number of ranges.
     #[inline(always)]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
-        let Range { start: first, end: last } = *self.within;
-        self.ranges.iter().map(move |&range| {
-            let (low, high) = (u64::from(start(range)) << self.shift, u64::from(end(range)) << self.shift);
-            (low.max(first) - first, high.min(last) - first)
-        })
+    pub(crate) fn for_each(&self, mut set: impl FnMut(usize, u64, u64)) -> usize {
+        let mut count = 0;
+        match self.union {
+            Union::Spread(union, _) => union.for_each(|at, low, high| {
+                set(at, low.into(), high.into());
+                count = at + 1;
+            }),
+            Union::Sorted { ranges, shift, within } => {
+                for (at, &range) in ranges.iter().enumerate() {
+                    let (low, high) = (u64::from(start(range)) << shift, u64::from(end(range)) << shift);
+                    set(at, low.max(within.start) - within.start, high.min(within.end) - within.start);
+                }
+                count = ranges.len();
+            }
+        }
+        count
     }
 }
 
@@ -196,13 +217,39 @@ impl ChangeHistory {
             return self.query_many(query, work);
         }
         let mut union = SpreadUnion::new(low.min(high), high);
+        let mut room = FEW;
         let complete = self.for_each_record(query, |_, ranges| {
-            ranges.iter().fold(true, |all, range| all & union.insert(range.load(Relaxed)))
+            // More ranges than before: the record has been overwritten.
+            let Some(left) = room.checked_sub(ranges.len()) else { return false };
+            room = left;
+            ranges.iter().for_each(|range| union.insert(range.load(Relaxed)));
+            true
         });
         if !complete {
             return self.everything(query, work);
         }
-        self.finish(query, union.finish(&mut [0; FEW]), work)
+        let inserted = FEW - room;
+        if self.is_whole(query.within) && self.shift == 0 && inserted <= query.capacity {
+            return work(ChangedRanges { union: Union::Spread(&union, inserted), complete: true });
+        }
+        self.sort(&union, query, work)
+    }
+
+    /// Answers by a union that must be reduced to what was asked for.
+    #[cold]
+    #[inline(never)]
+    fn sort<R>(
+        &self,
+        union: &SpreadUnion,
+        query: ChangeQuery<'_>,
+        work: impl FnOnce(ChangedRanges<'_>) -> R,
+    ) -> R {
+        let (mut ranges, mut count) = ([0; FEW], 0);
+        union.for_each(|at, low, high| {
+            ranges[at] = pack(low, high);
+            count = at + 1;
+        });
+        self.finish(query, &mut ranges[..count], work)
     }
 
     #[cold]
@@ -223,16 +270,25 @@ impl ChangeHistory {
     fn everything<R>(&self, query: ChangeQuery<'_>, work: impl FnOnce(ChangedRanges<'_>) -> R) -> R {
         let all = [pack(0, u32::MAX)];
         let ranges = if query.within.is_empty() { &[][..] } else { &all[..] };
-        work(ChangedRanges {
-            ranges,
-            shift: self.shift,
-            within: query.within,
-            complete: query.within.is_empty(),
-        })
+        work(self.sorted(query, ranges, query.within.is_empty()))
     }
 
-    /// Reduces a union to what was asked for.
-    #[inline(always)]
+    fn sorted<'a>(
+        &self,
+        query: ChangeQuery<'a>,
+        ranges: &'a [PackedRange],
+        complete: bool,
+    ) -> ChangedRanges<'a> {
+        let union = Union::Sorted { ranges, shift: self.shift, within: query.within };
+        ChangedRanges { union, complete }
+    }
+
+    /// Whether these bytes are all of the state.
+    fn is_whole(&self, within: &Range<u64>) -> bool {
+        within.start == 0 && within.end == self.bytes as u64
+    }
+
+    /// Reduces sorted ranges to what was asked for.
     fn finish<R>(
         &self,
         query: ChangeQuery<'_>,
@@ -240,14 +296,11 @@ impl ChangeHistory {
         work: impl FnOnce(ChangedRanges<'_>) -> R,
     ) -> R {
         let within = query.within;
-        if within.start == 0 && within.end == self.bytes as u64 && union.len() <= query.capacity {
-            return work(ChangedRanges { ranges: union, shift: self.shift, within, complete: true });
-        }
         let first = union.partition_point(|&range| u64::from(end(range)) << self.shift <= within.start);
         let last = union.partition_point(|&range| u64::from(start(range)) << self.shift < within.end);
         let ranges = union.get_mut(first..last).unwrap_or_default();
         let ranges = if ranges.len() > query.capacity { reduce(ranges, query.capacity) } else { ranges };
-        work(ChangedRanges { ranges, shift: self.shift, within, complete: true })
+        work(self.sorted(query, ranges, true))
     }
 
     /// Calls `read` with the extent and the ranges of every epoch of the query. False if `read` returns false, or if one of the
@@ -260,10 +313,12 @@ impl ChangeHistory {
     ) -> bool {
         // Epochs are recorded in order, without a gap, from 1 on.
         let mut at = (query.since % self.epochs as u64) as usize;
-        for epoch in query.since + 1..=query.epoch {
-            let record = &self.words[at * self.stride..(at + 1) * self.stride];
+        for before in query.since..query.epoch {
+            // A count that is being written may reach into the next record, whose words are atomics as well.
+            let Some([number, count, extent, ranges @ ..]) = self.words.get(at * self.stride..) else {
+                return false;
+            };
             at = if at + 1 == self.epochs { 0 } else { at + 1 };
-            let [number, count, extent, ranges @ ..] = record else { return false };
             let Some(ranges) = ranges.get(..count.load(Relaxed) as usize) else { return false };
             if !read(extent, ranges) {
                 return false;
@@ -271,7 +326,7 @@ impl ChangeHistory {
             // What was read is of this epoch or newer. Acquire: pairs with the fence of the thread that wrote one of these
             // words later, if one did; then the number is not this epoch any more.
             fence(Acquire);
-            if number.load(Relaxed) != epoch {
+            if number.load(Relaxed) != before + 1 {
                 return false;
             }
         }

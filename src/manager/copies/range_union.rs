@@ -30,7 +30,8 @@ pub(crate) fn end(range: PackedRange) -> u32 {
 /// The most ranges of a [`SpreadUnion`].
 pub(crate) const FEW: usize = 64;
 const BUCKETS: usize = 256;
-const SLOTS: usize = BUCKETS + FEW;
+/// At least `BUCKETS + FEW`, and a power of two: an index is masked, which costs less than a check.
+const SLOTS: usize = 512;
 
 /// A union of few ranges: a table by their starts, with ordered linear probing. The bucket of a start ascends with it, and
 /// inserting keeps each cluster sorted, so that the slots in order are the ranges in order.
@@ -45,25 +46,27 @@ pub(crate) struct SpreadUnion {
 }
 
 impl SpreadUnion {
-    /// For at most [`FEW`] ranges within `low .. high`.
+    /// For at most [`FEW`] ranges within `low .. high`. Of ranges beyond, the union is wrong.
     #[inline(always)]
     pub(crate) fn new(low: u32, high: u32) -> SpreadUnion {
         let shift = (u32::BITS - (high - low).leading_zeros()).saturating_sub(BUCKETS.trailing_zeros());
         SpreadUnion { slots: [const { MaybeUninit::uninit() }; SLOTS], occupied: [0; SLOTS / 64], low, shift }
     }
 
-    /// Adds a range. False if it does not lie within the bounds.
+    /// Adds one of at most [`FEW`] ranges.
     #[inline(always)]
-    pub(crate) fn insert(&mut self, mut range: PackedRange) -> bool {
-        let mut at = (start(range).wrapping_sub(self.low) >> self.shift) as usize;
+    pub(crate) fn insert(&mut self, mut range: PackedRange) {
+        let mut at = (start(range).wrapping_sub(self.low) >> self.shift) as usize % SLOTS;
+        // There are more slots than ranges, so one of them is free.
         loop {
-            let (Some(slot), Some(word)) = (self.slots.get_mut(at), self.occupied.get_mut(at / 64)) else {
-                return false;
-            };
-            if *word >> (at % 64) & 1 == 0 {
-                *word |= 1 << (at % 64);
+            let word = &mut self.occupied[at / 64];
+            let occupied = *word >> (at % 64) & 1 != 0;
+            // Set in any case: beside the test, both are one instruction each.
+            *word |= 1 << (at % 64);
+            let slot = &mut self.slots[at];
+            if !occupied {
                 slot.write(range);
-                return true;
+                return;
             }
             // SAFETY: occupied, so it is initialised.
             let slot = unsafe { slot.assume_init_mut() };
@@ -71,34 +74,36 @@ impl SpreadUnion {
             let (least, most) = (range.min(*slot), range.max(*slot));
             if start(most) <= end(least) {
                 *slot = pack(start(least), end(least).max(end(most)));
-                return true;
+                return;
             }
             (*slot, range) = (least, most);
-            at += 1;
+            at = (at + 1) % SLOTS;
         }
     }
 
-    /// The union as ascending ranges that neither overlap nor touch.
+    /// Calls `set` with index, start and end of each range of the union: ascending ranges that neither overlap nor touch. A range
+    /// that grows is set again.
     #[inline(always)]
-    pub(crate) fn finish<'a>(&self, to: &'a mut [PackedRange; FEW]) -> &'a mut [PackedRange] {
-        let (mut kept, mut last) = (0, 0);
+    pub(crate) fn for_each(&self, mut set: impl FnMut(usize, u32, u32)) {
+        // The start of the last range, and the first start that does not touch it.
+        let (mut count, mut low, mut apart) = (0, 0, 0);
         for (word, &bits) in self.occupied.iter().enumerate() {
             let mut left = bits;
             while left != 0 {
                 // SAFETY: occupied, so it is initialised.
                 let range = unsafe { self.slots[word * 64 + left.trailing_zeros() as usize].assume_init() };
                 left &= left - 1;
-                // The first range is of its own even if it touches the 0 that `last` begins with.
-                if start(range) > end(last) || kept == 0 {
-                    kept += 1;
-                    last = range;
+                let mut high = u64::from(end(range));
+                if u64::from(start(range)) >= apart {
+                    count += 1;
+                    low = start(range);
                 } else {
-                    last = pack(start(last), end(last).max(end(range)));
+                    high = high.max(apart - 1);
                 }
-                to[(kept - 1) % FEW] = last;
+                apart = high + 1;
+                set(count - 1, low, high as u32);
             }
         }
-        &mut to[..kept]
     }
 }
 
@@ -253,6 +258,15 @@ mod tests {
         units
     }
 
+    fn ranges_of(union: &SpreadUnion) -> Vec<PackedRange> {
+        let mut ranges = Vec::new();
+        union.for_each(|at, low, high| {
+            ranges.truncate(at);
+            ranges.push(pack(low, high));
+        });
+        ranges
+    }
+
     fn gaps(ranges: &[PackedRange]) -> Vec<u32> {
         let mut gaps: Vec<u32> = ranges.windows(2).map(|pair| start(pair[1]) - end(pair[0])).collect();
         gaps.sort_unstable();
@@ -290,10 +304,9 @@ mod tests {
                 for (factor, high) in [(1, UNITS), (1000, UNITS * 1000), (1, u32::MAX)] {
                     let wide = |range| pack(start(range) * factor, end(range) * factor);
                     let mut few = SpreadUnion::new(0, high);
-                    prop_assert!(flat.iter().all(|&range| few.insert(wide(range))));
+                    flat.iter().for_each(|&range| few.insert(wide(range)));
                     let wide: Vec<_> = all.iter().copied().map(wide).collect();
-                    let mut to = [0; FEW];
-                    prop_assert_eq!(few.finish(&mut to), &wide[..]);
+                    prop_assert_eq!(ranges_of(&few), wide);
                 }
             }
         }
@@ -317,6 +330,16 @@ mod tests {
         }
     }
 
+    /// A reader that has read a torn record inserts such ranges, and then discards the union.
+    #[test]
+    fn ranges_out_of_their_bounds_do_no_harm() {
+        let mut few = SpreadUnion::new(1000, 1200);
+        for at in 0..FEW as u32 {
+            few.insert(pack(at.wrapping_mul(0x9fff_fff1), at.wrapping_mul(0x7654_3210)));
+        }
+        assert!(ranges_of(&few).len() <= FEW);
+    }
+
     #[test]
     fn a_union_of_nothing_is_empty_and_one_range_may_be_all() {
         let mut union = RunUnion::new();
@@ -327,9 +350,9 @@ mod tests {
         union.add(0);
         assert_eq!(union.finish(1), [pack(0, u32::MAX)]);
         let mut few = SpreadUnion::new(0, u32::MAX);
-        assert!(few.finish(&mut [0; FEW]).is_empty());
-        assert!(few.insert(pack(0, u32::MAX)) && few.insert(pack(u32::MAX - 1, u32::MAX)));
-        assert_eq!(few.finish(&mut [0; FEW]), [pack(0, u32::MAX)]);
-        assert!(!SpreadUnion::new(100, 200).insert(pack(3_000_000, 3_000_001)), "out of its bounds");
+        assert!(ranges_of(&few).is_empty());
+        few.insert(pack(0, u32::MAX));
+        few.insert(pack(u32::MAX - 1, u32::MAX));
+        assert_eq!(ranges_of(&few), [pack(0, u32::MAX)]);
     }
 }
