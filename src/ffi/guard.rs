@@ -38,11 +38,44 @@ pub(crate) fn on<T: Object, H, S: Into<bb_status>>(
         }
         Err(error) => refused_by(call, object, &error),
     };
-    let enter = || match object::with_pin(handle, run) {
+    enter(call, handle, run)
+}
+
+/// As [`on`]. First `fast` tries to do all of it, and returns whether it has. Otherwise `work` does it, out of line: the fast way
+/// then holds what it needs in registers.
+#[inline(always)]
+pub(crate) fn on_fast<T: Object, H>(
+    call: &'static str,
+    handle: *const H,
+    fast: impl FnOnce(&T) -> bool,
+    work: impl FnOnce(&T) -> Result<()>,
+) -> bb_status {
+    enter(
+        call,
+        handle as u64,
+        |object: &T| {
+            if fast(object) { bb_status::BB_OK } else { slow(call, object, work) }
+        },
+    )
+}
+
+#[cold]
+#[inline(never)]
+fn slow<T: Object>(call: &'static str, object: &T, work: impl FnOnce(&T) -> Result<()>) -> bb_status {
+    match work(object) {
+        Ok(()) => bb_status::BB_OK,
+        Err(error) => refused_by(call, object, &error),
+    }
+}
+
+/// Runs `run` on the object of a handle, without a panic.
+#[inline(always)]
+fn enter<T: Object>(call: &'static str, handle: u64, run: impl FnOnce(&T) -> bb_status) -> bb_status {
+    let pinned = || match object::with_pin(handle, run) {
         Ok(status) => status,
         Err(entering) => refused_handle(call, handle, &object::error::<T>(handle, entering)),
     };
-    catch_unwind(AssertUnwindSafe(enter)).unwrap_or_else(|payload| poisoned::<T>(call, handle, payload))
+    catch_unwind(AssertUnwindSafe(pinned)).unwrap_or_else(|payload| poisoned::<T>(call, handle, payload))
 }
 
 /// Gets from the object what a call needs, and runs `work` while the call is not inside the object: callbacks that `work` runs,

@@ -110,9 +110,8 @@ pub(crate) fn with_pin<T: Object, R>(
     if handle & KIND_MASK != T::KIND as u64 {
         return Err(EnterError::Dead);
     }
-    let (Some(record), Some(slot)) = (pin_record::own(), SLOTS.get(handle::index(handle))) else {
-        return Err(EnterError::Dead);
-    };
+    let Some(record) = pin_record::own() else { return Err(EnterError::Dead) };
+    let Some(slot) = SLOTS.get(handle::index(handle)) else { return Err(EnterError::Dead) };
     let _pin = record.enter(&slot.word, handle)?;
     // SAFETY: a live slot has its object, and the pin keeps a thread that closes the slot from removing it.
     Ok(unsafe { T::with(slot.object.load(Relaxed), work) })

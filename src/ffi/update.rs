@@ -8,7 +8,7 @@ use bitflags::bitflags;
 use crate::alloc::boxed;
 use crate::error::Result;
 use crate::ffi::callback::{UserData, bb_drop_fn, bb_release_fn, boxed_callback, discard};
-use crate::ffi::guard::on;
+use crate::ffi::guard::{on, on_fast};
 use crate::ffi::handle::bb_manager;
 use crate::ffi::input;
 use crate::ffi::status::bb_status;
@@ -123,11 +123,15 @@ pub unsafe extern "C" fn bb_manager_enqueue_update(
     update: *const bb_update,
     timeout: u64,
 ) -> bb_status {
-    // SAFETY: the header requires an update whose data is that long.
-    on("bb_manager_enqueue_update", m, |m: &Manager| unsafe {
-        let update = input::required(update.cast::<RawUpdate>(), "update")?;
-        m.shared.enqueue_update(update, Timeout::nanos(timeout))
-    })
+    let update = update.cast::<RawUpdate>();
+    on_fast(
+        "bb_manager_enqueue_update",
+        m,
+        // SAFETY: the header requires an update whose data is that long.
+        |m: &Manager| unsafe { update.as_ref().is_some_and(|update| m.shared.update_in_place(update)) },
+        // SAFETY: as above.
+        |m| unsafe { m.shared.enqueue_update(input::required(update, "update")?, Timeout::nanos(timeout)) },
+    )
 }
 
 /// Enqueues several updates as one batch: all of them in one epoch, or none.

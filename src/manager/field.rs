@@ -11,7 +11,7 @@ use crate::dtype::DType;
 use crate::error::{Error, ErrorList, Result, Status};
 use crate::manager::core::op::Op;
 use crate::manager::region::{RawRegion, Region, RegionRuns};
-use crate::manager::shape::Shape;
+use crate::manager::shape::{Limits, Shape};
 use crate::manager::update::RawUpdate;
 
 /// The maximum number of fields.
@@ -127,7 +127,7 @@ impl FieldLayout {
     /// As [`FieldLayout::check`]; `data` is not null unless that is 0.
     #[inline]
     pub(crate) fn check_data(&self, byte_offset: u64, count: u64, data: *const u8) -> Result<u64> {
-        match self.shape.length_if_plain(byte_offset, count, data) {
+        match self.shape.limits().length_if_plain(byte_offset, count, data) {
             Some(length) => Ok(length),
             None => self.shape.check_data(byte_offset, count, data).map_err(|error| self.refusal(error)),
         }
@@ -182,6 +182,43 @@ impl fmt::Display for FieldLayout {
         let FieldLayout { name, offset, shape, .. } = self;
         let (dtype, lengths, bytes) = (shape.dtype, shape.lengths(), shape.bytes);
         write!(f, "'{name}': {dtype:?} {lengths:?}, {bytes} bytes at offset {offset}")
+    }
+}
+
+/// The number of fields that have a [`FastField`].
+const FAST_FIELDS: usize = 32;
+
+/// The fast check of the updates of a field. Fills a cache line, so that its address is a shift and a sum.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+pub(crate) struct FastField {
+    pub(crate) limits: Limits,
+    offset: u64,
+}
+
+impl FastField {
+    /// Where an update lies in the state: offset and length. None for an update that must be checked in full.
+    #[inline(always)]
+    pub(crate) fn place(&self, byte_offset: u64, count: u64, data: *const u8) -> Option<(u64, u64)> {
+        let length = self.limits.length_if_plain(byte_offset, count, data)?;
+        Some((self.offset + byte_offset, length))
+    }
+}
+
+/// The first fields of a state, as part of the manager itself: what is read through pointers delays each update. Where there is no
+/// field, there is one without elements.
+#[derive(Debug)]
+pub(crate) struct FastFields([FastField; FAST_FIELDS]);
+
+impl FastFields {
+    #[inline(always)]
+    pub(crate) fn first(&self) -> &FastField {
+        &self.0[0]
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self, index: u32) -> Option<&FastField> {
+        self.0.get(index as usize)
     }
 }
 
@@ -256,11 +293,13 @@ impl FieldTable {
         &self.fields[0]
     }
 
-    /// The shape of the first field for the fast path, whose offsets are those of the state. Every update of an empty shape
-    /// takes the ordinary path.
-    pub(crate) fn fast_shape(&self) -> Shape {
-        let first = self.first();
-        if first.offset == 0 { first.shape } else { first.shape.emptied() }
+    /// The first fields for the fast path.
+    pub(crate) fn fast_fields(&self) -> FastFields {
+        let mut fast = [FastField::default(); FAST_FIELDS];
+        for (fast, FieldLayout { offset, shape, .. }) in fast.iter_mut().zip(&self.fields) {
+            *fast = FastField { limits: shape.limits(), offset: *offset };
+        }
+        FastFields(fast)
     }
 
     /// The field with that index.

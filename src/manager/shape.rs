@@ -34,6 +34,31 @@ pub(crate) struct Shape {
     mask: u64,
 }
 
+/// The numbers of a shape that the fast check of an update needs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits {
+    /// As in [`Shape`], in each of them.
+    pub(crate) element: u64,
+    pub(crate) elements: u64,
+    bytes: u64,
+    mask: u64,
+}
+
+impl Limits {
+    /// The bytes of an update, if it has elements and data and lies within the shape. None otherwise, and for some legal updates:
+    /// then `check_data` decides.
+    #[inline(always)]
+    pub(crate) fn length_if_plain(&self, byte_offset: u64, count: u64, data: *const u8) -> Option<u64> {
+        // At most `elements`, so this does not overflow where it matters.
+        let length = count.wrapping_mul(self.element);
+        let plain = byte_offset & self.mask == 0
+            && count.wrapping_sub(1) < self.elements
+            && byte_offset <= self.bytes - length
+            && !data.is_null();
+        plain.then_some(length)
+    }
+}
+
 impl Shape {
     /// Checks that the state's bytes fit the address space.
     pub(crate) fn new(dtype: DType, lengths: &[u64]) -> Result<Shape> {
@@ -67,26 +92,15 @@ impl Shape {
         })
     }
 
-    /// The same without elements: [`Shape::length_if_plain`] accepts no update of it.
-    pub(crate) fn emptied(self) -> Shape {
-        Shape { elements: 0, bytes: 0, ..self }
-    }
-
     pub(crate) fn lengths(&self) -> &[u64] {
         &self.lengths[..self.ndim]
     }
 
-    /// The fast check of an update: its bytes, if it has elements and data and lies within the state. None otherwise, and
-    /// for some legal updates: then `check_data` decides.
+    /// The numbers of the fast check.
     #[inline(always)]
-    pub(crate) fn length_if_plain(&self, byte_offset: u64, count: u64, data: *const u8) -> Option<u64> {
-        // At most `elements`, so this does not overflow where it matters.
-        let length = count.wrapping_mul(self.element);
-        let plain = byte_offset & self.mask == 0
-            && count.wrapping_sub(1) < self.elements
-            && byte_offset <= self.bytes - length
-            && !data.is_null();
-        plain.then_some(length)
+    pub(crate) fn limits(&self) -> Limits {
+        let Shape { element, elements, bytes, mask, .. } = *self;
+        Limits { element, elements, bytes, mask }
     }
 
     /// Whether whole elements of so many bytes, but not 0, lie within the state. False for some legal ranges, too: then `check`

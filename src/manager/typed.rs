@@ -16,7 +16,7 @@ use crate::manager::field_access::Field;
 use crate::manager::front::Front;
 use crate::manager::manager::Manager;
 use crate::manager::region::Region;
-use crate::manager::shape::{MAX_DIMS, Shape, elements, elements_mut};
+use crate::manager::shape::{Limits, MAX_DIMS, elements, elements_mut};
 use crate::manager::update::{Kernel, RawUpdate, Refused};
 use crate::sys::clock::Timeout;
 
@@ -69,11 +69,11 @@ impl FieldLayout {
     /// The byte offset of an element of the field, from which on `count` elements must lie within it.
     #[inline]
     pub(crate) fn byte_offset_of<T>(&self, offset: u64, count: u64) -> Result<u64> {
-        self.shape.byte_offset_of::<T>(offset, count).map_err(|error| self.refusal(error))
+        self.shape.limits().byte_offset_of::<T>(offset, count).map_err(|error| self.refusal(error))
     }
 }
 
-impl Shape {
+impl Limits {
     /// The byte offset of an element, from which on `count` elements must lie within the state. `T` has the size of an element.
     #[inline(always)]
     fn byte_offset_of<T>(&self, offset: u64, count: u64) -> Result<u64> {
@@ -131,7 +131,7 @@ impl<T: Pod> Manager<T> {
     #[inline]
     pub fn enqueue(&self, offset: u64, data: &[T], timeout: Timeout) -> Result<()> {
         let count = data.len() as u64;
-        let byte_offset = self.shared.fast_shape.byte_offset_of::<T>(offset, count)?;
+        let byte_offset = self.shared.fast_fields.first().limits.byte_offset_of::<T>(offset, count)?;
         // SAFETY: the slice is readable.
         unsafe { self.shared.enqueue_write(byte_offset, count, data.as_ptr().cast(), timeout) }
     }
@@ -151,7 +151,7 @@ impl<T: Pod> Manager<T> {
         let mut raw = try_vec(updates.len())?;
         for (index, &(offset, data)) in updates.iter().enumerate() {
             let count = data.len() as u64;
-            let byte_offset = self.shared.fast_shape.byte_offset_of::<T>(offset, count);
+            let byte_offset = self.shared.fast_fields.first().limits.byte_offset_of::<T>(offset, count);
             let byte_offset = byte_offset.map_err(|error| error.of_item(ErrorList::Updates, index))?;
             raw.push(RawUpdate { byte_offset, count, data: data.as_ptr().cast(), field: 0, reserved: 0 });
         }
@@ -161,7 +161,7 @@ impl<T: Pod> Manager<T> {
 
     /// Sets `count` elements from `offset` on to `element`.
     pub fn enqueue_fill(&self, offset: u64, count: u64, element: T, timeout: Timeout) -> Result<()> {
-        let byte_offset = self.shared.fast_shape.byte_offset_of::<T>(offset, count)?;
+        let byte_offset = self.shared.fast_fields.first().limits.byte_offset_of::<T>(offset, count)?;
         // SAFETY: the element is readable.
         unsafe {
             self.shared.enqueue_fill(
@@ -217,7 +217,7 @@ impl<T: Pod> Manager<T> {
     where
         F: FnMut(&mut [T], &[T]) + Send + 'static,
     {
-        let byte_offset = self.shared.fast_shape.byte_offset_of::<T>(offset, count)?;
+        let byte_offset = self.shared.fast_fields.first().limits.byte_offset_of::<T>(offset, count)?;
         let run = move |back: &mut [u8], front: &[u8]| {
             run(elements_mut(back), elements(front));
         };
@@ -291,7 +291,7 @@ impl<T: Pod> Batch<T> {
     /// Adds an update: `data` for the element at `offset` and those behind it.
     pub fn update(&mut self, offset: u64, data: &[T]) -> Result<()> {
         let count = data.len() as u64;
-        let byte_offset = self.fields().first().shape.byte_offset_of::<T>(offset, count)?;
+        let byte_offset = self.fields().first().shape.limits().byte_offset_of::<T>(offset, count)?;
         // SAFETY: the slice is readable.
         unsafe {
             self.update_raw(&RawUpdate {
@@ -306,7 +306,7 @@ impl<T: Pod> Batch<T> {
 
     /// Adds a fill: `count` times `element` from `offset` on.
     pub fn fill(&mut self, offset: u64, count: u64, element: T) -> Result<()> {
-        let byte_offset = self.fields().first().shape.byte_offset_of::<T>(offset, count)?;
+        let byte_offset = self.fields().first().shape.limits().byte_offset_of::<T>(offset, count)?;
         // SAFETY: the element is readable.
         unsafe { self.fill_raw(0, byte_offset, count, (&raw const element).cast()) }
     }

@@ -39,9 +39,9 @@ impl Shared {
         data: *const u8,
         timeout: Timeout,
     ) -> Result<()> {
-        match self.fast_shape.length_if_plain(byte_offset, count, data) {
-            // SAFETY: checked: the first field begins at offset 0; readable by the caller's promise.
-            Some(length) => unsafe { self.write_checked(byte_offset, length, data, timeout) },
+        match self.fast_fields.first().place(byte_offset, count, data) {
+            // SAFETY: checked; readable by the caller's promise.
+            Some((offset, length)) => unsafe { self.write_checked(offset, length, data, timeout) },
             // SAFETY: the caller's promise.
             None => unsafe { self.enqueue_write_to(self.fields.first(), byte_offset, count, data, timeout) },
         }
@@ -67,38 +67,28 @@ impl Shared {
         }
     }
 
-    /// Writes an update as C passes it: the fast path of all fields.
+    /// Writes an update as C passes it, if that can be done at once: the fast path of the first fields. False if it was not done;
+    /// then [`Shared::enqueue_update`] does it or refuses it.
     ///
     /// # Safety
     /// Its data is readable.
     #[inline(always)]
-    pub(crate) unsafe fn enqueue_update(&self, update: &RawUpdate, timeout: Timeout) -> Result<()> {
-        // One number, which is no index if `reserved` is set.
-        let index = u64::from(update.field) | u64::from(update.reserved) << 32;
-        let RawUpdate { byte_offset, count, data, .. } = *update;
-        // Each branch has its own copy of the write: the offset of a field costs updates of the first one nothing.
-        if index == 0 {
-            if let Some(length) = self.fast_shape.length_if_plain(byte_offset, count, data) {
-                // SAFETY: checked; readable by the caller's promise.
-                return unsafe { self.write_checked(byte_offset, length, data, timeout) };
-            }
-        } else if let Some(field) = self.fields.all().get(index as usize)
-            && let Some(length) = field.shape.length_if_plain(byte_offset, count, data)
-        {
-            // SAFETY: as above.
-            return unsafe { self.write_checked(field.offset + byte_offset, length, data, timeout) };
+    pub(crate) unsafe fn update_in_place(&self, update: &RawUpdate) -> bool {
+        let RawUpdate { byte_offset, count, data, field, reserved } = *update;
+        // Not one load of both: the caller has just stored each by itself, so a load of both would wait for the cache.
+        if reserved != 0 {
+            return false;
         }
-        // SAFETY: the caller's promise.
-        unsafe { self.enqueue_checked(update, timeout) }
+        let placed = self.fast_fields.get(field).and_then(|field| field.place(byte_offset, count, data));
+        // SAFETY: checked; readable by the caller's promise.
+        placed.is_some_and(|(offset, length)| unsafe { self.write_in_place(offset, length, data) })
     }
 
-    /// Checks an update in full and writes it.
+    /// Writes an update as C passes it.
     ///
     /// # Safety
     /// Its data is readable.
-    #[cold]
-    #[inline(never)]
-    unsafe fn enqueue_checked(&self, update: &RawUpdate, timeout: Timeout) -> Result<()> {
+    pub(crate) unsafe fn enqueue_update(&self, update: &RawUpdate, timeout: Timeout) -> Result<()> {
         let field = self.fields.of_update(update)?;
         // SAFETY: the caller's promise.
         unsafe { self.enqueue_write_to(field, update.byte_offset, update.count, update.data, timeout) }
@@ -116,21 +106,35 @@ impl Shared {
         data: *const u8,
         timeout: Timeout,
     ) -> Result<()> {
-        if !self.settings.worker_only && self.role.try_take() {
-            // SAFETY: the role is held.
-            let applier = unsafe { self.applier() };
-            let first = self.log.open_and_ends_at(applier.head);
-            if first && (applier.ready || self.prepare(applier)) {
-                // SAFETY: checked; readable by the caller's promise.
-                unsafe { applier.forward.write(offset as usize, data, length as usize) };
-                self.counters.count_in_place(1, length);
-                self.role.release();
+        // SAFETY: the caller's promise, in both.
+        unsafe {
+            if self.write_in_place(offset, length, data) {
                 return Ok(());
             }
-            self.role.release();
+            self.enqueue(Op::Write { offset, length, data }, timeout)
         }
-        // SAFETY: checked; readable by the caller's promise.
-        unsafe { self.enqueue(Op::Write { offset, length, data }, timeout) }
+    }
+
+    /// Writes a checked range of the state, if nothing is queued and the back copy is writable.
+    ///
+    /// # Safety
+    /// As for [`Shared::write_checked`].
+    #[inline(always)]
+    unsafe fn write_in_place(&self, offset: u64, length: u64, data: *const u8) -> bool {
+        if self.settings.worker_only || !self.role.try_take() {
+            return false;
+        }
+        // SAFETY: the role is held.
+        let applier = unsafe { self.applier() };
+        if self.log.open_and_ends_at(applier.head) && (applier.ready || self.prepare(applier)) {
+            // SAFETY: checked; readable by the caller's promise.
+            unsafe { applier.forward.write(offset as usize, data, length as usize) };
+            self.counters.count_in_place(1, length);
+            self.role.release();
+            return true;
+        }
+        self.role.release();
+        false
     }
 
     /// Writes several updates as one element of the order: all of them or none.

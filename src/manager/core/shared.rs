@@ -22,8 +22,7 @@ use crate::manager::core::tasks::Tasks;
 use crate::manager::core::update_log::UpdateLog;
 use crate::manager::core::waiters::{Subscribers, Waiters};
 use crate::manager::core::worker_state::WorkerState;
-use crate::manager::field::FieldTable;
-use crate::manager::shape::Shape;
+use crate::manager::field::{FastFields, FieldTable};
 use crate::manager::statistics::ManagerCounters;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, UnsafeCell};
 use ::log::Level;
@@ -54,8 +53,7 @@ pub(crate) struct Settings {
 pub(crate) struct Shared {
     pub(crate) role: Role,
     pub(crate) settings: Settings,
-    /// [`FieldTable::fast_shape`].
-    pub(crate) fast_shape: Shape,
+    pub(crate) fast_fields: FastFields,
     applier: UnsafeCell<Applier>,
     pub(crate) counters: ManagerCounters,
     pub(crate) log: UpdateLog,
@@ -124,7 +122,7 @@ impl Shared {
         Shared {
             role: Role::default(),
             settings,
-            fast_shape: fields.fast_shape(),
+            fast_fields: fields.fast_fields(),
             applier: UnsafeCell::new(applier),
             counters: ManagerCounters::new(),
             log,
