@@ -92,10 +92,11 @@ impl World {
                     self.hold();
                 }
             }
-            Step::Scatter { at, length, gap, seed } => {
-                for turn in 0..800 {
+            Step::Scatter { at, count, length, gap, seed } => {
+                let noise = script::noise(seed, 256 + length);
+                for turn in 0..count {
                     let (at, length) = self.range(at + turn * gap, length);
-                    self.write(at, &script::noise(seed.wrapping_add(turn as u8), length));
+                    self.write(at, &noise[turn % 256..][..length]);
                 }
             }
             Step::Change { at, length } => {

@@ -14,9 +14,10 @@ pub(crate) enum Step {
         length: usize,
         seed: u8,
     },
-    /// Many separate small writes: more than the interval log of a small state holds.
+    /// Many separate small writes: more than the interval log of a small state holds, or of any.
     Scatter {
         at: usize,
+        count: usize,
         length: usize,
         gap: usize,
         seed: u8,
@@ -62,7 +63,9 @@ fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => write(),
         1 => (at(), 1..9usize, 65..200usize, any::<u8>())
-            .prop_map(|(at, length, gap, seed)| Step::Scatter { at, length, gap, seed }),
+            .prop_map(|(at, length, gap, seed)| Step::Scatter { at, count: 800, length, gap, seed }),
+        1 => (at(), 9_000..17_000usize, 1..70usize, 1..700usize, any::<u8>())
+            .prop_map(|(at, count, length, gap, seed)| Step::Scatter { at, count, length, gap, seed }),
         2 => (at(), length()).prop_map(|(at, length)| Step::Change { at, length }),
         2 => (1..100_000usize).prop_map(|most| Step::CatchUp { most }),
         3 => Just(Step::Publish),
@@ -84,7 +87,7 @@ pub(crate) fn noise(seed: u8, length: usize) -> Vec<u8> {
 /// Runs scripts on states of many sizes with several copies. The scripts are the same every time.
 pub(crate) fn check(run: impl Fn(usize, usize, &[Step])) {
     // Within an interval log, within a bitmap, and beyond one step.
-    let bytes = prop_oneof![4 => 1..400usize, 2 => 400..6000usize, 3 => 66_000..200_000usize];
+    let bytes = prop_oneof![4 => 1..400usize, 2 => 400..6000usize, 3 => 66_000..200_000usize, 1 => 260_000..400_000usize];
     let scripts = (bytes, 2..=5usize, vec(steps(), 1..40));
     let cases = if soak() { 200_000 } else { 4000 };
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 500, ..Config::default() };

@@ -340,13 +340,13 @@ pub const MODELS: &[Model] = &[
                 name: "the_first_granule_is_not_copied",
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/copies/copy_forward.rs",
-                changes: &[("if !start.is_multiple_of(GRANULE) {", "if false {")],
+                changes: &[("for part in [from, to] {", "for part in [to] {")],
             },
             Mutant {
                 name: "the_last_granule_is_not_copied",
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/copies/copy_forward.rs",
-                changes: &[("if !end.is_multiple_of(GRANULE) && end != self.bytes {", "if false {")],
+                changes: &[("for part in [from, to] {", "for part in [from] {")],
             },
             Mutant {
                 name: "the_third_copy_is_skipped",
@@ -401,6 +401,57 @@ pub const MODELS: &[Model] = &[
                 breaks: "copies_agree_with_a_flat_state",
                 file: "manager/copies/dirty_set.rs",
                 changes: &[("self.bitmap.union(&other.bitmap);", "")],
+            },
+            Mutant {
+                name: "gaps_are_closed_after_a_write",
+                breaks: "copies_agree_with_a_flat_state",
+                file: "manager/copies/copy_forward.rs",
+                changes: &[(
+                    "(ranges, bytes) = (ranges + 1, bytes + (end - start) as u64); }); self.copies_forward += ranges; self.copied_bytes += bytes; } /// Copies the stale granules",
+                    "(ranges, bytes) = (ranges + 1, bytes + (end - start) as u64); }); self.stale[self.back].granules().widen(); self.copies_forward += ranges; self.copied_bytes += bytes; } /// Copies the stale granules",
+                )],
+            },
+            Mutant {
+                name: "a_dense_log_is_not_copied",
+                breaks: "copies_agree_with_a_flat_state",
+                file: "manager/copies/copy_forward.rs",
+                changes: &[("self.copy_range(0, self.bytes);", "")],
+            },
+            Mutant {
+                name: "a_dense_log_is_copied_over_new_bytes",
+                breaks: "copies_agree_with_a_flat_state",
+                file: "manager/copies/copy_forward.rs",
+                changes: &[(
+                    "self.stale[self.back].is_dense_log() && !self.is_dirty()",
+                    "self.stale[self.back].is_dense_log()",
+                )],
+            },
+            Mutant {
+                name: "a_run_of_the_next_word_is_dropped",
+                breaks: "copies_agree_with_a_flat_state",
+                file: "manager/copies/dirty_bitmap.rs",
+                changes: &[("let left = bits & !run_mask(start, length);", "let left = 0;")],
+            },
+            Mutant {
+                name: "the_last_word_is_not_merged",
+                breaks: "copies_agree_with_a_flat_state",
+                file: "manager/copies/dirty_bitmap.rs",
+                changes: &[(
+                    "visit(at, self.words[at]);",
+                    "if at + 1 < self.words.len() { visit(at, self.words[at]); }",
+                )],
+            },
+            Mutant {
+                name: "a_cleared_word_keeps_its_bits",
+                breaks: "copies_agree_with_a_flat_state",
+                file: "manager/copies/dirty_bitmap.rs",
+                changes: &[("self.words[group * 64 + left.trailing_zeros() as usize] = 0;", "")],
+            },
+            Mutant {
+                name: "all_is_not_set",
+                breaks: "copies_agree_with_a_flat_state",
+                file: "manager/copies/dirty_set.rs",
+                changes: &[("self.clear(); self.mode = Mode::All;", "self.clear();")],
             },
             Mutant {
                 name: "the_rest_of_a_long_interval_is_dropped",

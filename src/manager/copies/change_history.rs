@@ -11,6 +11,7 @@
 use std::ops::Range;
 
 use crate::error::Result;
+use crate::manager::copies::dirty_bitmap::GRANULE;
 use crate::manager::copies::dirty_set::{DirtySet, Interval};
 use crate::manager::copies::range_union::{
     FEW, MANY, PackedRange, RunUnion, SpreadUnion, end, join_nearest, pack, start,
@@ -155,42 +156,30 @@ impl ChangeHistory {
         number.store(epoch, Relaxed);
     }
 
-    /// Stores the runs of a dirty set that is not a list, joined in groups if there are too many. Returns the number of ranges.
+    /// Stores the runs of a dirty set that is not a list, joined if there are too many. Returns the number of ranges.
     #[cold]
     #[inline(never)]
     fn store_runs(&self, to: &[AtomicU64], dirty: &DirtySet) -> usize {
-        let mut runs = 0;
-        self.for_each_run(dirty, |_| runs += 1);
-        let group = usize::max(runs, 1).div_ceil(to.len());
-        let (mut at, mut low) = (0, 0);
-        self.for_each_run(dirty, |(start, end)| {
-            if at % group == 0 {
-                low = start;
-            }
-            to[at / group].store(pack(low, end), Relaxed);
-            at += 1;
-        });
-        runs.div_ceil(group)
-    }
-
-    /// Calls `visit` for each ascending run of a dirty set; adjacent pieces are one run.
-    fn for_each_run(&self, dirty: &DirtySet, mut visit: impl FnMut((u32, u32))) {
-        let round = (1 << self.shift) - 1;
-        let mut last = (0, 0);
-        dirty.for_each(|start, end| {
+        let (mut stored, mut last) = (0, (0, 0));
+        let mut add = |start: usize, end: usize| {
+            let round = (1 << self.shift) - 1;
             let (start, end) = ((start >> self.shift) as u32, ((end + round) >> self.shift) as u32);
-            if start == last.1 && last.0 < last.1 {
+            // Adjacent pieces are one range.
+            if stored > 0 && start <= last.1 {
                 last.1 = end;
-                return;
+            } else {
+                last = (start, end);
+                stored += 1;
             }
-            if last.0 < last.1 {
-                visit(last);
-            }
-            last = (start, end);
-        });
-        if last.0 < last.1 {
-            visit(last);
+            to[stored - 1].store(pack(last.0, last.1), Relaxed);
+        };
+        match dirty.as_bitmap() {
+            Some(bitmap) if bitmap.runs() > to.len() => bitmap.for_each_span(to.len(), |first, count| {
+                add(first * GRANULE, ((first + count) * GRANULE).min(self.bytes));
+            }),
+            _ => dirty.for_each(add),
         }
+        stored
     }
 
     /// The ranges that differ between two epochs, for `work`.

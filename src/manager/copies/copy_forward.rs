@@ -18,6 +18,9 @@ pub(crate) const COPY_AT_ONCE: usize = 64 << 10;
 /// Bytes of one step of a longer copy.
 pub(crate) const COPY_STEP: usize = 256 << 10;
 
+/// A write of fewer bytes may be one of many, see [`CopyForward::copy_before_write`].
+const SMALL_WRITE: usize = 16 * GRANULE;
+
 /// The value of `low` and `high` without an interval. No offset reaches it, so `mark` needs no further test.
 const NOWHERE: usize = usize::MAX;
 
@@ -44,6 +47,10 @@ pub(crate) struct CopyForward {
     pub(crate) copied_bytes: u64,
     /// Stale granules of this epoch that were overwritten before they were copied.
     overwritten: usize,
+    /// Whether the stale set of the back copy has been widened in this epoch.
+    widened: bool,
+    /// Small writes of this epoch that covered a stale granule in part.
+    small_writes: u32,
 }
 
 /// Copies bytes; the most frequent sizes of updates need no call.
@@ -87,6 +94,8 @@ impl CopyForward {
             copies_forward: 0,
             copied_bytes: 0,
             overwritten: 0,
+            widened: false,
+            small_writes: 0,
         })
     }
 
@@ -155,6 +164,7 @@ impl CopyForward {
         self.back = copy;
         self.back_data = self.data[copy];
         self.back_stale = !self.stale[copy].is_empty();
+        (self.widened, self.small_writes) = (false, 0);
     }
 
     /// Whether anything was written in this epoch.
@@ -226,13 +236,30 @@ impl CopyForward {
         let stale = &mut self.stale[self.back];
         let bytes = stale.bytes();
         if bytes <= COPY_AT_ONCE || (bytes <= COPY_STEP && stale.is_scattered()) {
-            self.copy_all();
+            if self.bytes <= COPY_STEP && self.stale[self.back].is_dense_log() && !self.is_dirty() {
+                self.copy_whole();
+            } else {
+                self.copy_all();
+            }
         }
         !self.back_stale
     }
 
+    /// Copies the whole state, of which nothing has been written in this epoch.
+    #[inline(never)]
+    fn copy_whole(&mut self) {
+        self.stale[self.back].clear();
+        self.back_stale = false;
+        self.copy_range(0, self.bytes);
+    }
+
     /// Prepares a stale back copy for a write of `start .. end`: removes covered granules from the stale set and copies those
     /// that are covered in part.
+    ///
+    /// A granule that is copied alone costs ten times its share of a long copy. So with a granule that a small write covers in part,
+    /// its neighbours are copied as well, twice as many with every such write of an epoch, up to `COPY_AT_ONCE`: an epoch of
+    /// scattered writes copies the state at most once, in long pieces. Writes that follow one another are no such case: what they
+    /// will overwrite need not be copied, unless each granule is covered in part first.
     #[cold]
     #[inline(never)]
     fn copy_before_write(&mut self, start: usize, end: usize) {
@@ -246,28 +273,57 @@ impl CopyForward {
                 return;
             }
         }
+        self.copy_granules_before_write(start, end);
+    }
+
+    /// `copy_before_write` for a set of granules.
+    #[inline(never)]
+    fn copy_granules_before_write(&mut self, start: usize, end: usize) {
         self.convert_stale_to_bitmap();
         let (from, to) = (start / GRANULE, (end - 1) / GRANULE);
-        if !start.is_multiple_of(GRANULE) {
-            self.copy_granules(from, from);
+        if self.stale[self.back].granules().overlaps(from, to) {
+            self.copy_parts(start, end, from, to);
         }
-        if !end.is_multiple_of(GRANULE) && end != self.bytes {
-            self.copy_granules(to, to);
-        }
-        let granules = self.stale[self.back].granules();
-        let before = granules.count();
-        granules.remove(from, to);
-        self.overwritten += before - granules.count();
-        if granules.count() * GRANULE <= COPY_AT_ONCE {
+        if self.stale[self.back].granules().count() * GRANULE <= COPY_AT_ONCE {
             self.copy_step(usize::MAX);
         }
     }
 
+    /// `copy_before_write` for the granules `from ..= to`, some of which are stale.
+    #[inline(never)]
+    fn copy_parts(&mut self, start: usize, end: usize, from: usize, to: usize) {
+        let granules = self.stale[self.back].granules();
+        let whole = start.div_ceil(GRANULE)..if end == self.bytes { to + 1 } else { end / GRANULE };
+        if !whole.is_empty() {
+            let before = granules.count();
+            granules.remove(whole.start, whole.end - 1);
+            self.overwritten += before - granules.count();
+        }
+        let small = end - start < SMALL_WRITE && (start != self.high || end - start < GRANULE);
+        for part in [from, to] {
+            // A granule that is stale still is covered in part.
+            if self.stale[self.back].granules().overlaps(part, part) {
+                let mut others = 0;
+                if small {
+                    others = (1 << self.small_writes) - 1;
+                    self.small_writes += u32::from(others < COPY_AT_ONCE / GRANULE - 1);
+                }
+                self.copy_granules(part & !others, part | others);
+            }
+        }
+    }
+
     /// Converts the stale set of the back copy to granules. Bytes written in this epoch may share a granule with stale ones
-    /// and must not become stale again, so such partial granules are copied here.
+    /// and must not become stale again, so such partial granules are copied here. If nothing has been written, the set is widened:
+    /// outside of it the back copy equals the front, so more of it may be copied.
     fn convert_stale_to_bitmap(&mut self) {
         if !self.is_dirty() {
-            return self.stale[self.back].convert_to_bitmap();
+            self.stale[self.back].convert_to_bitmap();
+            if !self.widened {
+                self.widened = true;
+                self.stale[self.back].granules().widen();
+            }
+            return;
         }
         let (from, to) = (self.data[self.front], self.back_data);
         let (mut ranges, mut bytes) = (0, 0);
@@ -314,8 +370,17 @@ impl CopyForward {
     }
 
     /// Copies about `most` stale bytes. True if nothing is stale any more.
+    #[inline(always)]
     pub(crate) fn copy_step(&mut self, most: usize) -> bool {
+        !self.back_stale || self.copy_stale(most)
+    }
+
+    #[inline(never)]
+    fn copy_stale(&mut self, most: usize) -> bool {
         let mut left = most;
+        if !self.stale[self.back].is_log() && !self.is_dirty() {
+            self.convert_stale_to_bitmap();
+        }
         while self.back_stale && left > 0 {
             match self.stale[self.back].pop(left.min(COPY_STEP)) {
                 Some((start, end)) => {
@@ -387,5 +452,6 @@ impl CopyForward {
         self.back_data = self.data[old];
         self.back_stale = !self.stale[old].is_empty();
         self.overwritten = 0;
+        (self.widened, self.small_writes) = (false, 0);
     }
 }

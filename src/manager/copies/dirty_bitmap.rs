@@ -1,10 +1,16 @@
-//! A two-level bitmap of 64-byte granules: inserting a small range is O(1), iteration visits only what is set.
+//! A two-level bitmap of 64-byte granules: inserting a small range is O(1), iteration visits only what is set, a word at a time.
 
 use crate::alloc::try_vec;
 use crate::error::{Error, Result, Status};
 
 /// Bytes of a granule.
 pub(crate) const GRANULE: usize = 64;
+
+/// What one more run of a scattered copy costs, in granules of a long copy, by measurement.
+const RUN_COST: usize = 24;
+
+/// The shifts that together close gaps of up to 15 granules, fewer than [`RUN_COST`].
+const GAP_SHIFTS: [u32; 4] = [1, 2, 4, 8];
 
 /// Level 0 (`words`) has one bit per granule, level 1 (`summary`) one bit per non-zero word of level 0.
 #[derive(Debug)]
@@ -13,7 +19,7 @@ pub(crate) struct DirtyBitmap {
     summary: Vec<u64>,
     /// Bits set in `words`.
     count: usize,
-    /// No bit is set in a summary word below this one.
+    /// No bit is set in a word below this one.
     first: usize,
     granules: usize,
 }
@@ -72,7 +78,7 @@ impl DirtyBitmap {
                 self.words[word] |= bit;
                 self.summary[word / 64] |= 1 << (word % 64);
                 self.count += 1;
-                self.first = self.first.min(from / 4096);
+                self.first = self.first.min(from / 64);
             }
             return;
         }
@@ -82,7 +88,16 @@ impl DirtyBitmap {
             self.words[word] |= mask;
             self.summary[word / 64] |= 1 << (word % 64);
         }
-        self.first = self.first.min(from / 4096);
+        self.first = self.first.min(from / 64);
+    }
+
+    /// Whether any of the granules `from ..= to` is in the set.
+    #[inline(always)]
+    pub(crate) fn overlaps(&self, from: usize, to: usize) -> bool {
+        if from / 64 == to / 64 {
+            return self.words[from / 64] & bits(from, to) != 0;
+        }
+        self.find(from).is_some_and(|first| first <= to)
     }
 
     /// Removes the granules `from ..= to`.
@@ -111,31 +126,106 @@ impl DirtyBitmap {
 
     /// Adds another set over the same bytes.
     pub(crate) fn union(&mut self, other: &DirtyBitmap) {
-        other.for_each_run(|first, count| self.insert(first * GRANULE, (first + count) * GRANULE));
+        other.for_each_word(|at, bits| self.add(at, bits));
+        self.first = self.first.min(other.first);
     }
 
-    /// Calls `visit` for every run: (first granule, count).
-    pub(crate) fn for_each_run(&self, mut visit: impl FnMut(usize, usize)) {
-        for (group, &summary) in self.summary.iter().enumerate() {
-            let mut left = summary;
+    /// Adds bits to a word.
+    #[inline(always)]
+    fn add(&mut self, at: usize, bits: u64) {
+        self.count += (bits & !self.words[at]).count_ones() as usize;
+        self.words[at] |= bits;
+        self.summary[at / 64] |= 1 << (at % 64);
+    }
+
+    /// Adds what a copy of the set had better include: gaps of up to 15 granules within a word, or everything, if that costs less than
+    /// single runs.
+    pub(crate) fn widen(&mut self) {
+        self.close_gaps();
+        if self.count + self.runs() * RUN_COST > self.granules {
+            self.insert_all();
+        }
+    }
+
+    fn close_gaps(&mut self) {
+        for group in 0..self.summary.len() {
+            let mut left = self.summary[group];
             while left != 0 {
-                let word = group * 64 + left.trailing_zeros() as usize;
+                let at = group * 64 + left.trailing_zeros() as usize;
                 left &= left - 1;
-                let mut bits = self.words[word];
-                while bits != 0 {
-                    let start = bits.trailing_zeros() as usize;
-                    let length = (!(bits >> start)).trailing_zeros() as usize;
-                    visit(word * 64 + start, length);
-                    bits = if start + length == 64 { 0 } else { bits & (!0 << (start + length)) };
-                }
+                self.add(at, with_gaps_closed(self.words[at]));
             }
         }
     }
 
+    /// Calls `visit` for every word that is not 0, in order.
+    #[inline(always)]
+    fn for_each_word(&self, mut visit: impl FnMut(usize, u64)) {
+        for (group, &summary) in self.summary.iter().enumerate() {
+            let mut left = summary;
+            while left != 0 {
+                let at = group * 64 + left.trailing_zeros() as usize;
+                left &= left - 1;
+                visit(at, self.words[at]);
+            }
+        }
+    }
+
+    /// The number of runs.
+    pub(crate) fn runs(&self) -> usize {
+        let (mut runs, mut next, mut open) = (0, 0, 0);
+        self.for_each_word(|at, bits| {
+            // Bit 0 begins a run unless the word before ends with one.
+            let before = if at == next { open } else { 0 };
+            runs += (bits & !(bits << 1 | before)).count_ones() as usize;
+            (next, open) = (at + 1, bits >> 63);
+        });
+        runs
+    }
+
+    /// Calls `visit` with at most `most > 0` ascending, disjoint ranges that together contain the set, each (first granule, count):
+    /// from the first to the last granule of as many words each. One operation a word, however many runs there are.
+    pub(crate) fn for_each_span(&self, most: usize, mut visit: impl FnMut(usize, usize)) {
+        let words: usize = self.summary.iter().map(|summary| summary.count_ones() as usize).sum();
+        let group = words.div_ceil(most).max(1);
+        let (mut number, mut start, mut end) = (0, 0, 0);
+        self.for_each_word(|at, bits| {
+            if number % group == 0 {
+                if number > 0 {
+                    visit(start, end - start);
+                }
+                start = at * 64 + bits.trailing_zeros() as usize;
+            }
+            end = at * 64 + 64 - bits.leading_zeros() as usize;
+            number += 1;
+        });
+        if number > 0 {
+            visit(start, end - start);
+        }
+    }
+
+    /// Calls `visit` for every run within a word: (first granule, count).
+    pub(crate) fn for_each_run(&self, mut visit: impl FnMut(usize, usize)) {
+        self.for_each_word(|at, mut bits| {
+            while bits != 0 {
+                let (start, length) = first_run(bits);
+                visit(at * 64 + start, length);
+                bits &= !run_mask(start, length);
+            }
+        });
+    }
+
     /// Empties the set.
     pub(crate) fn clear(&mut self) {
-        while self.count > 0 {
-            self.pop_run(usize::MAX);
+        if self.count > 0 {
+            for (group, summary) in self.summary.iter_mut().enumerate() {
+                let mut left = std::mem::take(summary);
+                while left != 0 {
+                    self.words[group * 64 + left.trailing_zeros() as usize] = 0;
+                    left &= left - 1;
+                }
+            }
+            self.count = 0;
         }
     }
 
@@ -182,10 +272,46 @@ impl DirtyBitmap {
         if self.count == 0 {
             return None;
         }
-        let run = self.take_run(self.first * 4096, self.granules - 1, most)?;
-        self.first = run.0 / 4096;
-        Some(run)
+        let mut at = self.first;
+        if self.words[at] == 0 {
+            at = self.find(at * 64)? / 64;
+            self.first = at;
+        }
+        let bits = self.words[at];
+        let (start, length) = first_run(bits);
+        if start + length == 64 || length > most {
+            // It may continue in the next word.
+            return self.take_run(at * 64 + start, self.granules - 1, most);
+        }
+        let left = bits & !run_mask(start, length);
+        self.words[at] = left;
+        self.count -= length;
+        if left == 0 {
+            self.summary[at / 64] &= !(1 << (at % 64));
+        }
+        Some((at * 64 + start, length))
     }
+}
+
+/// The first run of a word that is not 0: (first bit, count).
+#[inline(always)]
+fn first_run(bits: u64) -> (usize, usize) {
+    let start = bits.trailing_zeros() as usize;
+    (start, (!(bits >> start)).trailing_zeros() as usize)
+}
+
+/// The bits of a run that lies within one word.
+#[inline(always)]
+fn run_mask(start: usize, length: usize) -> u64 {
+    (!0 >> (64 - length)) << start
+}
+
+/// A word with its gaps of up to 15 bits between set bits filled: each bit is spread upwards over such a gap, and what then has no set
+/// bit above it is removed.
+#[inline(always)]
+fn with_gaps_closed(bits: u64) -> u64 {
+    let spread = GAP_SHIFTS.iter().fold(bits, |spread, shift| spread | spread << shift);
+    bits | GAP_SHIFTS.iter().fold(spread, |closed, shift| closed & closed >> shift)
 }
 
 #[cfg(test)]
@@ -193,6 +319,36 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
+
+    fn set(map: &DirtyBitmap) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        map.for_each_run(|first, count| found.extend(first..first + count));
+        found
+    }
+
+    fn check_runs(map: &DirtyBitmap, plain: &BTreeSet<usize>) {
+        assert_eq!(&set(map), plain);
+        let begins = |granule: &&usize| **granule == 0 || !plain.contains(&(**granule - 1));
+        assert_eq!(map.runs(), plain.iter().filter(begins).count());
+        for most in [1, 2, 7, 10_000] {
+            let (mut spans, mut end, mut covered) = (0, 0, 0);
+            map.for_each_span(most, |first, count| {
+                assert!(
+                    count > 0
+                        && first >= end
+                        && plain.contains(&first)
+                        && plain.contains(&(first + count - 1))
+                );
+                (spans, end) = (spans + 1, first + count);
+                covered += plain.range(first..end).count();
+            });
+            assert!(
+                spans <= most && covered == plain.len(),
+                "{spans} spans of {most}, {covered} of {}",
+                plain.len()
+            );
+        }
+    }
 
     proptest! {
         #[test]
@@ -212,7 +368,29 @@ mod tests {
                 }
                 prop_assert_eq!(map.count(), plain.len());
                 prop_assert_eq!(map.find(from), plain.range(from..).next().copied());
+                prop_assert_eq!(map.overlaps(from, to), plain.range(from..=to).next().is_some());
             }
+            check_runs(&map, &plain);
+            let mut sum = DirtyBitmap::new(bytes).unwrap();
+            sum.insert(0, 1);
+            sum.union(&map);
+            prop_assert_eq!(set(&sum), plain.iter().copied().chain([0]).collect::<BTreeSet<_>>());
+            prop_assert_eq!(sum.count(), set(&sum).len());
+            sum.widen();
+            let wide = set(&sum);
+            prop_assert!(sum.count() == wide.len() && wide.is_superset(&plain));
+            if wide.len() < sum.granules {
+                let near = |&granule: &usize| {
+                    let within = granule / 64 * 64;
+                    let before = (within..=granule).rev().find(|at| *at == 0 || plain.contains(at));
+                    let after = (granule..within + 64).find(|at| plain.contains(at));
+                    plain.contains(&granule) || granule == 0
+                        || matches!((before, after), (Some(before), Some(after)) if after - before <= 16)
+                };
+                prop_assert!(wide.iter().all(near), "only gaps of up to 15");
+            }
+            sum.clear();
+            prop_assert!(set(&sum).is_empty() && sum.pop_run(1).is_none());
             let mut popped = BTreeSet::new();
             while let Some((first, length)) = map.pop_run(100) {
                 prop_assert!((1..=100).contains(&length));

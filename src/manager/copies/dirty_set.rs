@@ -147,13 +147,19 @@ impl DirtySet {
         self.mode = Mode::Log;
     }
 
-    /// Bytes in the set; overlapping intervals count twice.
+    /// Bytes in the set; overlapping intervals count twice, up to the whole state.
     pub(crate) fn bytes(&self) -> usize {
         match self.mode {
             Mode::All => self.bytes,
             Mode::Bitmap => self.bitmap.count() * GRANULE,
-            Mode::Log => self.logged,
+            Mode::Log => self.logged.min(self.bytes),
         }
+    }
+
+    /// Whether copying the whole state is cheaper than copying each interval of this log: an interval costs at least as much as a
+    /// granule.
+    pub(crate) fn is_dense_log(&self) -> bool {
+        self.is_scattered() && self.logged.max(self.log.len() * GRANULE) >= self.bytes
     }
 
     /// Whether the set is a log of many intervals: tracking each costs more than it saves.
@@ -268,7 +274,13 @@ impl DirtySet {
         self.convert_to_bitmap();
     }
 
+    /// The set as a bitmap, if it is one.
+    pub(crate) fn as_bitmap(&self) -> Option<&DirtyBitmap> {
+        (self.mode == Mode::Bitmap).then_some(&self.bitmap)
+    }
+
     /// The granules of a set in bitmap form.
+    #[inline(always)]
     pub(crate) fn granules(&mut self) -> &mut DirtyBitmap {
         debug_assert_eq!(self.mode, Mode::Bitmap);
         &mut self.bitmap
