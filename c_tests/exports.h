@@ -31,6 +31,8 @@ EXPORT(bb_manager_enqueue_region, bb_manager_enqueue_region(h, &one_region, 0))
 EXPORT(bb_manager_enqueue_borrowed, bb_manager_enqueue_borrowed(h, &one_update, release_nothing, NULL, 0))
 EXPORT(bb_manager_enqueue_kernel, bb_manager_enqueue_kernel(h, &one_kernel, 0))
 EXPORT(bb_manager_enqueue_tag, bb_manager_enqueue_tag(h, 1, 0))
+EXPORT(bb_manager_mark_written,
+       bb_manager_mark_written(h, &(bb_back){.token = UINT64_MAX}, 0, &(bb_byte_range){0, 0}, 1))
 EXPORT(bb_manager_commit_back, bb_manager_commit_back(h, &(bb_back){.token = UINT64_MAX}, 0))
 EXPORT(bb_manager_cancel_back, bb_manager_cancel_back(h, &(bb_back){.token = UINT64_MAX}))
 EXPORT(bb_manager_lease_back, bb_manager_lease_back(h, &(bb_back){.token = UINT64_MAX}, &(bb_lease *){NULL}))
@@ -280,6 +282,7 @@ static const export_case exports[] = {
     CASE(bb_manager_enqueue_kernel, MANAGER),
     CASE(bb_manager_enqueue_tag, MANAGER),
     CASE(bb_manager_reserve_back, MANAGER),
+    CASE(bb_manager_mark_written, MANAGER),
     CASE(bb_manager_commit_back, MANAGER),
     CASE(bb_manager_cancel_back, MANAGER),
     CASE(bb_manager_lease_back, MANAGER),

@@ -104,6 +104,67 @@ static void a_back_is_given_back_once(void) {
     OK(bb_manager_destroy(m));
 }
 
+/* Which bytes may differ between two epochs. */
+static uint64_t changes_since(bb_manager *m, uint64_t epoch, bb_byte_range *first) {
+    bb_byte_range ranges[8];
+    uint64_t count = 0;
+    bool complete = false;
+    bb_front front;
+    OK(bb_manager_acquire_front(m, &front));
+    OK(bb_front_changes(&front, epoch, BB_ALL_FIELDS, ranges, 8, &count, &complete));
+    OK(bb_lease_release(front.lease));
+    TEST_ASSERT_TRUE(complete);
+    *first = ranges[0];
+    return count;
+}
+
+/* A commit takes the marked ranges as changed, and the next epoch copies only those. */
+static void marked_ranges_are_all_that_changes(void) {
+    enum { BYTES = COUNT * sizeof(uint32_t) };
+    bb_manager *m = make_u32(COUNT, NULL);
+    bb_byte_range changed;
+    bb_manager_stats s;
+    bb_back back = reserve(m, BB_BACK_KEEP);
+    memset((char *)back.data + 8192, 1, 4096);
+    const bb_byte_range ranges[] = {{8192, 1024}, {9216, 0}, {9000, 3288}};
+    const bb_byte_range beyond[] = {{0, BYTES}, {BYTES - 4, 5}};
+    EXPECT(BB_E_RANGE, bb_manager_mark_written(m, &back, BB_ALL_FIELDS, beyond, 2));
+    TEST_ASSERT_NOT_NULL(strstr(bb_last_error(), "range.offset + range.bytes"));
+    EXPECT(BB_E_RANGE, bb_manager_mark_written(m, &back, 0, &(bb_byte_range){8, UINT64_MAX}, 1));
+    EXPECT(BB_E_RANGE, bb_manager_mark_written(m, &back, 1, ranges, 1));
+    EXPECT(BB_E_NULL, bb_manager_mark_written(m, &back, 0, NULL, 1));
+    OK(bb_manager_mark_written(m, &back, 0, ranges, 3));
+    OK(bb_manager_commit_back(m, &back, 1));
+    EXPECT(BB_E_STATE, bb_manager_mark_written(m, &back, 0, ranges, 3));
+    OK(bb_manager_synchronize(m, BB_FOREVER));
+    TEST_ASSERT_EQUAL_UINT64(1, changes_since(m, 0, &changed));
+    TEST_ASSERT_EQUAL_UINT64(8192, changed.offset);
+    TEST_ASSERT_EQUAL_UINT64(4096, changed.bytes);
+    for (uint32_t turn = 0; turn < 3; turn++) {
+        OK(put_u32(m, 0, turn, 0));
+        OK(bb_manager_synchronize(m, BB_FOREVER));
+        TEST_ASSERT_EQUAL_UINT32(0x01010101, get_u32(m, 8192 / 4));
+    }
+    OK(bb_manager_stats_get(m, sizeof s, &s));
+    TEST_ASSERT_LESS_THAN_UINT64(16384, s.copied_forward_bytes);
+    /* No range at all: the commit sets the tag. */
+    back = reserve(m, BB_BACK_KEEP);
+    OK(bb_manager_mark_written(m, &back, BB_ALL_FIELDS, NULL, 0));
+    OK(bb_manager_commit_back(m, &back, 2));
+    const uint64_t before = epoch_of(m);
+    OK(bb_manager_synchronize(m, BB_FOREVER));
+    TEST_ASSERT_EQUAL_UINT64(0, changes_since(m, before, &changed));
+    /* With unspecified content all of it counts as written. */
+    back = reserve(m, BB_BACK_DISCARD);
+    EXPECT(BB_E_STATE, bb_manager_mark_written(m, &back, BB_ALL_FIELDS, ranges, 1));
+    memset(back.data, 0, BYTES);
+    OK(bb_manager_commit_back(m, &back, 3));
+    OK(bb_manager_synchronize(m, BB_FOREVER));
+    TEST_ASSERT_EQUAL_UINT64(1, changes_since(m, before + 1, &changed));
+    TEST_ASSERT_EQUAL_UINT64(BYTES, changed.bytes);
+    OK(bb_manager_destroy(m));
+}
+
 static void *try_to_reserve(void *m) {
     bb_back back;
     const bb_status status = bb_manager_reserve_back(m, BB_BACK_KEEP, 0, &back);
@@ -406,6 +467,7 @@ static void destroy_ends_a_wait_for_the_back(void) {
 int main(void) {
     UNITY_BEGIN();
     RUN_TEST(an_engine_steps_from_front_to_back);
+    RUN_TEST(marked_ranges_are_all_that_changes);
     RUN_TEST(keep_shows_the_state_with_every_earlier_update);
     RUN_TEST(cancel_undoes_what_was_written);
     RUN_TEST(a_cancel_with_nothing_else_is_no_epoch);

@@ -551,6 +551,11 @@ static void write_the_back_in_place(void) {
     OK(bb_manager_back_field(m, &back, plain[r.field].name, &view));
     TEST_ASSERT_EQUAL_UINT64(plain[r.field].elements * plain[r.field].element, view.bytes);
     memcpy((char *)view.data + r.first * plain[r.field].element, noise, r.bytes);
+    const bb_byte_range written = {r.first * plain[r.field].element, r.bytes};
+    if (below(2) == 0) {
+        EXPECT(BB_E_RANGE, bb_manager_mark_written(m, &back, r.field, &(bb_byte_range){view.bytes, 1}, 1));
+        OK(bb_manager_mark_written(m, &back, r.field, &written, 1));
+    }
     if (below(2) == 0) {
         OK(bb_manager_cancel_back(m, &back));
     } else {

@@ -76,6 +76,8 @@ static void of_kernels(void) {
 
 static void of_the_back_in_hand(void) {
     NULL_NAMES("back", bb_manager_reserve_back(m, BB_BACK_KEEP, 0, NULL));
+    NULL_NAMES("back", bb_manager_mark_written(m, NULL, 0, NULL, 0));
+    NULL_NAMES("ranges", bb_manager_mark_written(m, &(bb_back){0}, 0, NULL, 1));
     NULL_NAMES("back", bb_manager_commit_back(m, NULL, 0));
     NULL_NAMES("back", bb_manager_cancel_back(m, NULL));
     bb_back back;

@@ -3895,8 +3895,32 @@ BB_API BB_MUST_USE bb_status bb_manager_lease_back(bb_manager *m, const bb_back 
 BB_API BB_MUST_USE bb_status bb_manager_replace_back(bb_manager *m, const bb_back *back, bb_back *replaced);
 
 /**
+ * Reports which bytes of the reserved back copy were written. May be called several times before the commit.
+ *
+ * After the first report, `bb_manager_commit_back()` takes only reported ranges as changed: the next epochs copy no
+ * more than those to the other copy, and `bb_front_changes()` names no more. Without a report all of the state
+ * counts as changed. What is written outside of the reported ranges may be in some fronts and not in others. The
+ * ranges may overlap, and may have 0 bytes. A refused call reports nothing.
+ *
+ * @param m the manager
+ * @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
+ * @param field the index of a field, for offsets from its start, or `BB_ALL_FIELDS`
+ * @param ranges `count` ranges; may be NULL if `count` is 0
+ * @param count the number of ranges; 0 reports that nothing was written so far
+ * @return BB_OK, BB_E_NULL, BB_E_RANGE (`field`, or a range that ends beyond the field or the state), BB_E_STATE (not
+ *         reserved, or committed or cancelled before, or reserved with `BB_BACK_DISCARD`), BB_E_ARGUMENT (`back` was
+ *         changed), or a handle status
+ * @realtime wait-free, no system call, no allocation
+ * @threadsafety safe to call from any thread, not only the one that reserved it
+ */
+BB_API bb_status bb_manager_mark_written(bb_manager *m, const bb_back *back, uint32_t field, const bb_byte_range *ranges, uint64_t count);
+
+/**
  * Commits the reserved back copy: the next synchronize publishes it. Every result but BB_E_STATE and BB_E_ARGUMENT ends
  * the reservation. After BB_E_CLOSED or BB_E_STALE nothing is published, and the memory must not be used any more.
+ *
+ * All of the state counts as changed, and is copied to the other copy in a later epoch, unless
+ * `bb_manager_mark_written()` has reported what was written.
  *
  * @param m the manager
  * @param back as `bb_manager_reserve_back()` wrote it

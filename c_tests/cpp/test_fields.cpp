@@ -59,6 +59,11 @@ static void the_back_is_written_in_place_or_undone() {
     back.field<std::uint16_t>("depth")(1, 2) = 4;
     EXPECT_THROWS(BB_E_ARGUMENT, back.field<float>("qpos"));
     EXPECT_THROWS(BB_E_NO_NAME, back.field<double>("qvel"));
+    EXPECT_THROWS(BB_E_ARGUMENT, back.mark_written<float>("qpos", 0, 1));
+    EXPECT_THROWS(BB_E_NO_NAME, back.mark_written<double>("qvel", 0, 1));
+    EXPECT_THROWS(BB_E_RANGE, back.mark_written<double>("qpos", 1, UINT64_MAX));
+    back.mark_written<double>("qpos", 1, 1);
+    back.mark_written<std::uint16_t>("depth", 0, back.field<std::uint16_t>("depth").size());
     back.commit(3);
     EXPECT(!back);
     EXPECT_STATUS(BB_E_NULL, back.try_field<double>("qpos").status());

@@ -120,6 +120,23 @@ static void back_is_written_in_place() {
     EXPECT(sum(m.front()) == 41.f);
 }
 
+static void marked_ranges_of_the_back_are_what_changes() {
+    const Manager<float> m({100, 4});
+    const std::uint64_t before = m.epoch();
+    auto back = m.back();
+    back(7, 2) = 6.f;
+    EXPECT_THROWS(BB_E_RANGE, back.mark_written(399, 2));
+    EXPECT_THROWS(BB_E_RANGE, back.mark_written(UINT64_MAX / 2, 1));
+    back.mark_written(30, 1);
+    back.commit(1);
+    m.synchronize();
+    const auto front = m.front();
+    const auto changes = front.changed_since(before);
+    EXPECT(changes.size() == 1 && changes[0].first == 30 && changes[0].count == 1 && front(7, 2) == 6.f);
+    auto discarded = m.back(BackMode::discard);
+    EXPECT_STATUS(BB_E_STATE, discarded.try_mark_written(0, 1));
+}
+
 static void back_is_undone_unless_committed() {
     const Manager<int> m({3});
     m.enqueue_fill({}, 1);
@@ -212,6 +229,7 @@ int main() {
     RUN(moves_and_stays_empty_behind);
     RUN(elements_may_be_structs_and_complex);
     RUN(back_is_written_in_place);
+    RUN(marked_ranges_of_the_back_are_what_changes);
     RUN(back_is_undone_unless_committed);
     RUN(names_the_elements_that_have_changed);
     RUN(elements_are_copied_without_a_front);

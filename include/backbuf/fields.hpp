@@ -361,9 +361,20 @@ class FieldBack : public detail::Reservation {
         return Grid<const T>(static_cast<const T *>(view->front),
                              Shape(backbuf::span<const std::uint64_t>(view->shape, view->ndim)));
     }
+    /// Reports that `count` elements of a field, whose elements are T, were written from `first` on; see Back::try_mark_written.
+    template <class T> Status try_mark_written(const char *name, std::uint64_t first, std::uint64_t count) noexcept {
+        Shape shape;
+        const auto field = detail::find_field<T>(manager_, name, shape);
+        if (!field)
+            return field.status();
+        return mark(field->index, first, count, sizeof(T));
+    }
 #if BACKBUF_EXCEPTIONS
     template <class T> Grid<T> field(const char *name) const { return try_field<T>(name).value(); }
     template <class T> Grid<const T> front_field(const char *name) const { return try_front_field<T>(name).value(); }
+    template <class T> void mark_written(const char *name, std::uint64_t first, std::uint64_t count) {
+        detail::check(try_mark_written<T>(name, first, count));
+    }
 #endif
 
   private:

@@ -178,7 +178,8 @@ class Reservation {
     std::uint64_t epoch() const noexcept { return raw_.epoch; }
     explicit operator bool() const noexcept { return manager_ != nullptr; }
 
-    /// Commits the back copy: the next publish contains it, with this tag. Empty afterwards, unless refused.
+    /// Commits the back copy: the next publish contains it, with this tag. Empty afterwards, unless refused. All of it counts as
+    /// changed and is copied in a later epoch, unless ranges were reported.
     Status try_commit(std::uint64_t tag) noexcept {
         const Status status = bb_manager_commit_back(manager_, &raw_, tag);
         if (status)
@@ -210,6 +211,15 @@ class Reservation {
     void swap(Reservation &other) noexcept {
         std::swap(manager_, other.manager_);
         std::swap(raw_, other.raw_);
+    }
+    /// Marks `count` elements of `size` bytes as written.
+    Status mark(std::uint32_t field, std::uint64_t first, std::uint64_t count, std::uint64_t size) noexcept {
+        // A product that overflows lies beyond the state in any case.
+        const auto bytes = [size](std::uint64_t elements) {
+            return elements > UINT64_MAX / size ? UINT64_MAX : elements * size;
+        };
+        const bb_byte_range range{bytes(first), bytes(count)};
+        return bb_manager_mark_written(manager_, &raw_, field, &range, 1);
     }
 
     bb_manager *manager_ = nullptr;
@@ -283,11 +293,18 @@ template <class T> class Back : public Grid<T>, public detail::Reservation {
     /// The newest published state, next to the copy that is written.
     Grid<const T> front() const noexcept { return {static_cast<const T *>(raw_.front), this->shape()}; }
 
+    /// Reports that `count` elements from `first` on were written. After the first report, commit() takes only reported ranges as
+    /// changed, so that the next epochs copy no more than those; without one, all of it counts as changed. What is written
+    /// outside of the reported ranges may be in some fronts and not in others. BB_E_STATE after BackMode::discard.
+    Status try_mark_written(std::uint64_t first, std::uint64_t count) noexcept {
+        return this->mark(BB_ALL_FIELDS, first, count, sizeof(T));
+    }
     /// Commits the back copy: the next publish contains it, with this tag. Empty afterwards, unless refused.
     Status try_commit(std::uint64_t tag) noexcept { return ended(Reservation::try_commit(tag)); }
     /// Undoes what was written. Empty afterwards; no effect if it is empty.
     Status try_cancel() noexcept { return ended(Reservation::try_cancel()); }
 #if BACKBUF_EXCEPTIONS
+    void mark_written(std::uint64_t first, std::uint64_t count) { detail::check(try_mark_written(first, count)); }
     void commit(std::uint64_t tag) { detail::check(try_commit(tag)); }
     void cancel() { detail::check(try_cancel()); }
 #endif

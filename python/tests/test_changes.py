@@ -125,3 +125,34 @@ def test_threads_ask_and_release_one_front() -> None:
         for thread in threads:
             thread.join()
         assert all(result is True or result == [slice(3, 4)] for result in results)
+
+
+def test_marked_parts_of_the_back_copy_are_what_changes(manager: Manager) -> None:
+    m = manager((10, 6), "f4")
+
+    def changed(*indices: object, write: object = ...) -> list[tuple[int, int]]:
+        since, back = m.epoch, m.back()
+        with back as a:
+            a[write] += 1
+            for index in indices:
+                back.mark_written(index)
+        m.synchronize()
+        return [(part.start, part.stop) for part in m.front().changed_since(since)]
+
+    assert changed() == [(0, 60)]
+    assert changed(3, write=3) == [(18, 24)]
+    assert changed((3, 2), (-1, -1), write=(3, 2)) == [(20, 21), (59, 60)]
+    assert changed(np.s_[8:4:-2, ::-2]) == [(37, 54)]
+    assert changed(np.s_[:, 1], write=np.s_[:, 1]) == [(1, 56)]
+    assert changed(np.s_[3:3], write=np.s_[3:3]) == []
+    with pytest.raises(TypeError, match="integers and slices"):
+        changed([1, 2])
+    with pytest.raises(IndexError):
+        changed(10)
+    with pytest.raises(ValueError, match="block"):
+        m.back().mark_written()
+    back = m.back(discard=True)
+    with back as a:
+        a[:] = 0
+        with pytest.raises(backbuf.StateError, match="unspecified"):
+            back.mark_written(1)

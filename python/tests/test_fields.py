@@ -131,6 +131,14 @@ def test_the_back_copy_has_an_array_for_each_field(make: Any) -> None:
         raise ZeroDivisionError
     with pytest.raises(backbuf.NotRegisteredError, match="'c'"), m.back() as fields:
         fields["c"] = 1
+    back = m.back()
+    with back as fields:
+        fields["b"][1:] = [8, 7]
+        back.mark_written(np.s_[1:], field="b")
+        with pytest.raises(TypeError, match="m.'a'."):
+            back.mark_written(0)
+        with pytest.raises(backbuf.NotRegisteredError, match="'c'"):
+            back.mark_written(field="c")
     m["b"][2] = 1
     got = state(m)
     assert (got["a"].tolist(), got["b"].tolist()) == ([4, 3, 2, 1], [8, 7, 1])

@@ -3,6 +3,7 @@
 use std::ffi::c_void;
 
 use crate::error::{Error, Result, Status};
+use crate::ffi::front::{BB_ALL_FIELDS, bb_byte_range};
 use crate::ffi::guard::on;
 use crate::ffi::handle::{bb_lease, bb_manager};
 use crate::ffi::status::bb_status;
@@ -156,8 +157,44 @@ pub unsafe extern "C" fn bb_manager_replace_back(
     })
 }
 
+/// Reports which bytes of the reserved back copy were written. May be called several times before the commit.
+///
+/// After the first report, `bb_manager_commit_back()` takes only reported ranges as changed: the next epochs copy no
+/// more than those to the other copy, and `bb_front_changes()` names no more. Without a report all of the state
+/// counts as changed. What is written outside of the reported ranges may be in some fronts and not in others. The
+/// ranges may overlap, and may have 0 bytes. A refused call reports nothing.
+///
+/// @param m the manager
+/// @param back as `bb_manager_reserve_back()` wrote it, not yet committed or cancelled
+/// @param field the index of a field, for offsets from its start, or `BB_ALL_FIELDS`
+/// @param ranges `count` ranges; may be NULL if `count` is 0
+/// @param count the number of ranges; 0 reports that nothing was written so far
+/// @return BB_OK, BB_E_NULL, BB_E_RANGE (`field`, or a range that ends beyond the field or the state), BB_E_STATE (not
+///         reserved, or committed or cancelled before, or reserved with `BB_BACK_DISCARD`), BB_E_ARGUMENT (`back` was
+///         changed), or a handle status
+/// @realtime wait-free, no system call, no allocation
+/// @threadsafety safe to call from any thread, not only the one that reserved it
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bb_manager_mark_written(
+    m: *mut bb_manager,
+    back: *const bb_back,
+    field: u32,
+    ranges: *const bb_byte_range,
+    count: u64,
+) -> bb_status {
+    on("bb_manager_mark_written", m, |m: &Manager| {
+        // SAFETY: the header requires what `bb_manager_reserve_back` wrote, and that many ranges.
+        let (ranges, back) = unsafe { (input::many(ranges, count, "ranges")?, reserved(m, back)?) };
+        let field = if field == BB_ALL_FIELDS { None } else { Some(m.shared.fields.get(field)?) };
+        m.shared.mark_written(back.token, field, ranges.iter().map(|range| (range.offset, range.bytes)))
+    })
+}
+
 /// Commits the reserved back copy: the next synchronize publishes it. Every result but BB_E_STATE and BB_E_ARGUMENT ends
 /// the reservation. After BB_E_CLOSED or BB_E_STALE nothing is published, and the memory must not be used any more.
+///
+/// All of the state counts as changed, and is copied to the other copy in a later epoch, unless
+/// `bb_manager_mark_written()` has reported what was written.
 ///
 /// @param m the manager
 /// @param back as `bb_manager_reserve_back()` wrote it

@@ -1,12 +1,14 @@
 //! Reserving the back copy: its holder has the applier role and writes the state in place.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use bytemuck::Pod;
 
 use crate::error::{Error, Result, Status};
 use crate::handle::lease::LeaseId;
 use crate::manager::copies::copy_forward::COPY_STEP;
+use crate::manager::core::back_reservation::BackWritten;
 use crate::manager::core::call_wait::CallWait;
 use crate::manager::core::drain::Blocked;
 use crate::manager::core::shared::Shared;
@@ -105,8 +107,10 @@ impl Shared {
             }
         }
         applier.undo.save(&mut applier.forward)?;
+        applier.written = BackWritten::All;
         if mode == BackMode::Discard {
             applier.forward.mark_all_rewritten();
+            applier.written = BackWritten::Discarded;
         }
         self.tasks.begin_work(BackendWork::new("the reserved back copy", self.label, 0));
         let (data, front) = (applier.forward.back_data(), applier.forward.front_data());
@@ -149,6 +153,44 @@ impl Shared {
         result
     }
 
+    /// Marks ranges of the reserved back copy as written: (offset, length) in bytes from the start of `field`, or of the state if there
+    /// is none. After the first call a commit takes only marked ranges as changed. A refused call marks nothing.
+    pub(crate) fn mark_written(
+        &self,
+        token: u64,
+        field: Option<&FieldLayout>,
+        ranges: impl Iterator<Item = (u64, u64)> + Clone,
+    ) -> Result<()> {
+        let (start, bytes, of) = match field {
+            Some(field) => (field.offset, field.shape.bytes, "bytes of the field"),
+            None => (0, self.fields.bytes, "bytes of the state"),
+        };
+        for (offset, length) in ranges.clone() {
+            let end = u128::from(offset) + u128::from(length);
+            if end > u128::from(bytes) {
+                return Err(Error::beyond("range.offset + range.bytes", end, bytes, of));
+            }
+        }
+        self.reservation.take(token)?;
+        // SAFETY: the token stands for the role, and is this call's until it is put back.
+        let applier = unsafe { self.applier() };
+        let marked = match applier.written {
+            BackWritten::All => Some(0),
+            BackWritten::Marked(bytes) => Some(bytes),
+            BackWritten::Discarded => None,
+        };
+        if let Some(marked) = marked {
+            let mut sum = marked;
+            for (offset, length) in ranges.filter(|&(_, length)| length > 0) {
+                applier.forward.begin_overwrite((start + offset) as usize, length as usize);
+                sum += length;
+            }
+            applier.written = BackWritten::Marked(sum);
+        }
+        self.reservation.put_back(token);
+        if marked.is_some() { Ok(()) } else { Err(discarded()) }
+    }
+
     /// Makes the back copy as it is now the state, with that tag.
     pub(crate) fn commit_back(&self, token: u64, tag: u64) -> Result<()> {
         if let Err(error) = self.progress.check_alive() {
@@ -160,9 +202,15 @@ impl Shared {
         self.tasks.end_work();
         // SAFETY: the token stands for the role.
         let applier = unsafe { self.applier() };
-        applier.forward.mark_all_rewritten();
+        let bytes = match applier.written {
+            BackWritten::Marked(bytes) => bytes,
+            BackWritten::All | BackWritten::Discarded => {
+                applier.forward.mark_all_rewritten();
+                self.fields.bytes
+            }
+        };
         (applier.tag, applier.tagged) = (tag, true);
-        self.counters.count_in_place(1, self.fields.bytes);
+        self.counters.count_in_place(1, bytes);
         self.role.release();
         self.waiters.signal();
         Ok(())
@@ -179,6 +227,13 @@ impl Shared {
         self.waiters.signal();
         Ok(())
     }
+}
+
+#[cold]
+fn discarded() -> Error {
+    let reason = "back was reserved with unspecified content, so all of it counts as written; reserve it with the state to mark \
+                  ranges";
+    Error::text(Status::State, reason)
 }
 
 /// The reserved back copy, as a slice of elements; of an [untyped](crate::dtype::Untyped) manager, as a slice of bytes. Dropping
@@ -258,7 +313,46 @@ impl<'a, T> Back<'a, T> {
         self.raw.epoch
     }
 
+    /// Reports that this range of elements was written. After the first report, [`Back::commit`] takes only reported ranges as
+    /// changed, so that the next epochs copy no more than those forward, and
+    /// [`Front::changed_since`](super::front::Front::changed_since) names no more. Without a report all of it counts as changed.
+    /// Readers may or may not see what is written outside of the reported ranges.
+    ///
+    /// [`Status::Range`] beyond the state, and [`Status::State`] if it was reserved with [`BackMode::Discard`]; then nothing is
+    /// reported.
+    ///
+    /// ```
+    /// use backbuf::{Manager, Timeout, manager::BackMode};
+    /// let manager = Manager::<f64>::new(&[1000])?;
+    /// let old = manager.front()?;
+    /// let mut back = manager.reserve_back(BackMode::Keep, Timeout::FOREVER)?;
+    /// back.as_mut_slice()[10..13].fill(1.5);
+    /// back.mark_written(10..13)?;
+    /// back.commit(1)?;
+    /// manager.synchronize(Timeout::FOREVER)?;
+    /// assert_eq!(manager.front()?.changed_since(old.epoch())?.ranges(), [10..13]);
+    /// # Ok::<(), backbuf::Error>(())
+    /// ```
+    pub fn mark_written(&mut self, range: Range<usize>) -> Result<()> {
+        self.mark(None, range, size_of::<T>())
+    }
+
+    /// [`Back::mark_written`] for a range of elements of a field: [`Status::NoName`] if there is none.
+    pub fn mark_field_written(&mut self, name: &str, range: Range<usize>) -> Result<()> {
+        let field = self.layout(name)?;
+        self.mark(Some(field), range, field.shape.element as usize)
+    }
+
+    fn mark(&mut self, field: Option<&FieldLayout>, range: Range<usize>, element: usize) -> Result<()> {
+        // A product that overflows lies beyond the state in any case.
+        let bytes = |elements: usize| (elements as u64).saturating_mul(element as u64);
+        let range = (bytes(range.start), bytes(range.end.saturating_sub(range.start)));
+        self.shared.mark_written(self.raw.token, field, std::iter::once(range))
+    }
+
     /// Makes the back copy as it is now the state, with that tag. The next synchronize publishes it.
+    ///
+    /// All of it counts as changed, and is copied to the other copy in a later epoch, unless [`Back::mark_written`] was called.
     pub fn commit(self, tag: u64) -> Result<()> {
         let result = self.shared.commit_back(self.raw.token, tag);
         std::mem::forget(self);

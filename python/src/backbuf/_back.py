@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from . import _errors
 from ._arguments import flag, unsigned
 from ._fields import FieldTable
@@ -87,6 +89,21 @@ class _BackFields:
         return self._memory() is not None  # an array or a view exists
 
 
+def _extent(array: Array, index: Any) -> tuple[int, int]:
+    """First byte and bytes of the part of an array that a basic index selects, from its first to its last element."""
+    key = index if isinstance(index, tuple) else (index,)
+    if not any(part is ... for part in key):
+        key = (*key, ...)  # so that an element is a view as well
+    part = array[key]
+    if part.size == 0:
+        return 0, 0
+    if not np.may_share_memory(part, array):
+        raise TypeError(f"index = {index!r}: use integers and slices, which select a view of the array")
+    steps = [(length - 1) * stride for length, stride in zip(part.shape, part.strides, strict=True)]
+    first = part.ctypes.data - array.ctypes.data + sum(step for step in steps if step < 0)
+    return first, sum(map(abs, steps)) + part.itemsize
+
+
 class Back(Unique):
     """The back copy, reserved for one `with` block. Created by `CBufferManager.back`."""
 
@@ -108,6 +125,41 @@ class Back(Unique):
             raise ValueError("front is available only inside the `with` block")
         front = self._manager.front()  # nothing is published while the back copy is reserved
         return front.fields if self._table.array is None else front.array
+
+    def mark_written(self, index: Any = ..., *, field: str | None = None) -> None:
+        """Reports what the block has written. After the first report the commit takes only reported parts as changed, so that the
+        next epochs copy no more than those and `changed_since` names no more; without one, all of the state counts as changed.
+
+        What is written outside of the reported parts may be in some fronts and not in others.
+
+        Args:
+            index: Integers and slices, as in `a[index]`: all bytes from the first to the last element that they select.
+            field: The field, if the state has fields.
+
+        Raises:
+            StateError: The back copy was reserved with `discard=True`, so that all of it counts as written.
+
+        >>> m = backbuf.CBufferManager(100, "f8")
+        >>> back = m.back()
+        >>> with back as a:
+        ...     a[7:9] = 1
+        ...     back.mark_written(slice(7, 9))
+        >>> _ = m.synchronize()
+        >>> list(m.front().changed_since(0))
+        [slice(7, 9, None)]
+        """
+        back, lent = self._back, self._lent
+        if back is None or lent is None:
+            raise ValueError("mark_written is available only inside the `with` block")
+        if field is None:
+            number, array = self._table.single.number, lent.lend()
+        else:
+            number = self._table.layout(field).number
+            arrays = lent.lend()
+            array = arrays[field] if isinstance(arrays, BackFields) else arrays
+        first, size = _extent(array, index)
+        ranges = ffi.new("bb_byte_range *", (first, size))
+        self._manager._check(lib.bb_manager_mark_written(self._handle, back, number, ranges, 1))
 
     def __enter__(self) -> Any:
         if self._back is not None:

@@ -148,7 +148,8 @@ class ManagerWrites(ArrayWrites, ManagerHandle):
     def back(self, discard: bool = False, tag: int = 0, timeout: float | None = None) -> Back:
         """Reserves the back copy as a writable array for a `with` block, for loops that compute a step from the front.
 
-        The end of the block commits; an exception undoes all changes. Other writers queue meanwhile.
+        The end of the block commits; an exception undoes all changes. Other writers queue meanwhile. All of the state counts as
+        changed and is copied in a later epoch, unless the block reports what it has written by `Back.mark_written`.
 
         After the block the array is read-only, and its content is unspecified. A view that outlives the block (a slice, a
         memoryview, a tensor) keeps its content and stays writable, but no longer refers to the state: the end of the block

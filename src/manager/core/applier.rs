@@ -7,7 +7,7 @@ use crate::manager::copies::copies::{CopyMemory, StateCopies};
 use crate::manager::copies::copy_forward::CopyForward;
 use crate::manager::copies::device_copies::DeviceDirty;
 use crate::manager::copies::front_count::MAX_COPIES;
-use crate::manager::core::back_reservation::BackUndo;
+use crate::manager::core::back_reservation::{BackUndo, BackWritten};
 use crate::manager::core::callback::{self, RetiredCallback};
 use crate::manager::core::op::Op;
 use crate::manager::region::RegionRuns;
@@ -36,6 +36,8 @@ pub(crate) struct Applier {
     pub(crate) device_dirty: Option<DeviceDirty>,
     /// What a cancel of the reserved back copy restores.
     pub(crate) undo: BackUndo,
+    /// What has been written to the reserved back copy.
+    pub(crate) written: BackWritten,
     /// Times that another copy became the back because a lease held the next one.
     pub(crate) replaced: u64,
     /// Bit k: copy k became the back copy since the last `withdraw_unused`.
@@ -76,6 +78,7 @@ impl Applier {
             flush: None,
             device_dirty,
             undo: BackUndo::default(),
+            written: BackWritten::All,
             replaced: 0,
             used: 0,
             blocked_by_leases: false,

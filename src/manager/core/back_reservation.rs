@@ -1,5 +1,5 @@
-//! Reservations of the back copy, for `manager/back.rs`: the current token, the undo data for a cancel, and reservations that outlive
-//! their manager.
+//! Reservations of the back copy, for `manager/back.rs`: the current token, what its owner has written, the undo data for a cancel, and
+//! reservations that outlive their manager.
 
 use crate::alloc::try_vec;
 use crate::error::{Error, Result, Status};
@@ -87,6 +87,18 @@ impl BackReservation {
 fn not_reserved() -> Error {
     let reason = "back is not reserved: it was committed or cancelled before, or never reserved";
     Error::text(Status::State, reason)
+}
+
+/// What the owner of the reserved back copy has written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum BackWritten {
+    /// Anything, as far as is known.
+    #[default]
+    All,
+    /// The ranges that were marked, of that many bytes together. They are in the dirty set.
+    Marked(u64),
+    /// All of it: the copy was reserved with unspecified content.
+    Discarded,
 }
 
 /// Updates that were applied in this epoch before the back copy was reserved, to restore them after a cancel. The tag does
