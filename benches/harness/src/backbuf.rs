@@ -56,6 +56,16 @@ pub struct ByteRange {
     pub bytes: u64,
 }
 
+/// A reservation of the back copy.
+#[repr(C)]
+pub struct Back {
+    pub data: *mut u8,
+    pub front: *const u8,
+    pub bytes: u64,
+    pub epoch: u64,
+    pub token: u64,
+}
+
 #[repr(C)]
 pub struct Config {
     pub struct_size: u32,
@@ -99,6 +109,8 @@ type Read = unsafe extern "C" fn(
     epoch: *mut u64,
     tag: *mut u64,
 ) -> Status;
+pub type MarkWritten =
+    unsafe extern "C" fn(Manager, *const Back, field: u32, *const ByteRange, count: u64) -> Status;
 type Send = unsafe extern "C" fn(Sender, data: *const u8, bytes: u64, sent: *mut u64) -> Status;
 
 /// The library's functions, resolved once.
@@ -114,6 +126,10 @@ pub struct Api {
     pub front_changes: FrontChanges,
     pub lease_release: unsafe extern "C" fn(*mut c_void) -> Status,
     pub destroy: unsafe extern "C" fn(Manager) -> Status,
+    pub reserve_back: unsafe extern "C" fn(Manager, flags: u32, timeout: u64, *mut Back) -> Status,
+    /// None in libraries before it.
+    pub mark_written: Option<MarkWritten>,
+    pub commit_back: unsafe extern "C" fn(Manager, *const Back, tag: u64) -> Status,
     spsc_create: unsafe extern "C" fn(u64, config: *const c_void, *mut Sender, *mut Receiver) -> Status,
     pub send: Send,
     pub feed: Send,
@@ -148,6 +164,9 @@ impl Api {
                 front_changes: *library.get(b"bb_front_changes")?,
                 lease_release: *library.get(b"bb_lease_release")?,
                 destroy: *library.get(b"bb_manager_destroy")?,
+                reserve_back: *library.get(b"bb_manager_reserve_back")?,
+                mark_written: library.get(b"bb_manager_mark_written").ok().map(|function| *function),
+                commit_back: *library.get(b"bb_manager_commit_back")?,
                 spsc_create: *library.get(b"bb_spsc_create")?,
                 send: *library.get(b"bb_sender_send")?,
                 feed: *library.get(b"bb_sender_feed")?,

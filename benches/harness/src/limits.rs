@@ -1,6 +1,6 @@
 //! Limits of the machine: memcpy, compare-and-swap, futex wake-ups, cache-line transfers and copies between cores, without a ring's bookkeeping.
 
-use crate::measure::Burst;
+use crate::measure::{Burst, processor_time};
 use crate::spsc::subject::Subject;
 use rings::{Receiver, Sender};
 use std::cell::UnsafeCell;
@@ -59,6 +59,37 @@ impl CasAndStore {
             }
         }
         Burst { time: started.elapsed(), units: cycles }
+    }
+}
+
+/// Writes words at given offsets into one of two copies of a state, then copies all of it to the other; CPU time.
+pub struct WriteAndMemcpy {
+    copies: [Box<[u8]>; 2],
+    offsets: Box<[u32]>,
+    per_cycle: usize,
+    next: usize,
+}
+
+impl WriteAndMemcpy {
+    /// `offsets` are a power of two.
+    pub fn new(bytes: usize, offsets: Box<[u32]>, per_cycle: usize) -> WriteAndMemcpy {
+        let filled = |byte| vec![byte; bytes].into_boxed_slice();
+        WriteAndMemcpy { copies: [filled(1), filled(2)], offsets, per_cycle, next: 0 }
+    }
+
+    pub fn burst(&mut self, cycles: u64) -> Burst {
+        let started = processor_time();
+        for _ in 0..cycles {
+            let [from, to] = &mut self.copies;
+            for _ in 0..self.per_cycle {
+                let offset = self.offsets[self.next & (self.offsets.len() - 1)] as usize;
+                from[offset..offset + 8].copy_from_slice(&self.next.to_ne_bytes());
+                self.next += 1;
+            }
+            to.copy_from_slice(from);
+            std::hint::black_box(to);
+        }
+        Burst { time: processor_time() - started, units: cycles }
     }
 }
 

@@ -81,6 +81,14 @@ pub fn quantile(samples: &[f64], q: f64) -> f64 {
     low + (high - low) * position.fract()
 }
 
+/// CPU time of all threads of this process.
+pub fn processor_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes the structure.
+    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) }, 0);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 /// The cost of two consecutive readings of the clock.
 pub fn clock_overhead() -> Duration {
     let times = 10_000;

@@ -107,6 +107,7 @@ impl Goals {
         match self.unit.as_str() {
             "ns" => seconds * 1e9,
             "us" => seconds * 1e6,
+            "ms" => seconds * 1e3,
             "GB/s" => 1e-9 / seconds,
             "updates/s" | "msg/s" => 1.0 / seconds,
             _ => seconds,

@@ -6,16 +6,16 @@ mod small_state;
 mod subject;
 
 use crate::figures::Figures;
-use crate::limits::{CasAndStore, Futex, Memcpy};
+use crate::limits::{CasAndStore, Futex, Memcpy, WriteAndMemcpy};
 use crate::measure::{Burst, Effort, Entry, alternate};
 use crate::spsc::scenario::{Scenario as _, Wake};
 use crate::{Bench, NO_LIBRARY};
 use peer::worker::pin;
-use scenario::{Fronts, Places, Scenario, Timed, TwoProducers, Workload, check};
+use scenario::{Fronts, Places, Scenario, Timed, TwoProducers, Workload, check, offsets};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
-use std::time::Duration;
-use subject::{Any, Maker, Ours, State};
+use std::time::{Duration, Instant};
+use subject::{Any, Maker, Ours, State, Subject as _};
 
 pub struct Manager<'a> {
     bench: &'a Bench,
@@ -79,6 +79,9 @@ impl<'a> Manager<'a> {
             "rewrite.1m.cycle" => run.work(MIB, SLICE, MIB as usize / SLICE, InOrder, Cycle),
             "rewrite.1m.sync" => run.work(MIB, SLICE, MIB as usize / SLICE, InOrder, Synchronize),
             "publish.64m.64" => run.work(64 * MIB, 64, 1, Random, Cycle),
+            "scatter.16000" => run.work(16 * MIB, 8, 16_000, Scattered, Processor),
+            "scatter.64000" => run.work(16 * MIB, 8, 64_000, Scattered, Processor),
+            "back.range.64m" => run.back_range(),
             "stream.8.starved" => run.starved(),
             "two_producers.64" => run.two_producers(),
             "front" => run.fronts(),
@@ -162,6 +165,42 @@ impl Run<'_> {
         self.compare(&state, &TwoProducers::new(STATE, 64, second), (64, 500), self.bench.effort)
     }
 
+    /// An epoch of one element after one row of the reserved back copy was written and marked.
+    fn back_range(&self) -> Result<Figures, String> {
+        const ROW: u64 = 4 * KIB;
+        let state = State { bytes: 64 * MIB, worker_cpu: Some(self.bench.cores.caller), flush: None };
+        let ours = Ours::create(self.bench.api.ok_or(NO_LIBRARY)?, &state);
+        if !ours.marks_ranges() {
+            return Err("the library has no bb_manager_mark_written".into());
+        }
+        self.bench.cores.place(true);
+        let (mut row, mut value) = (0, 0_u8);
+        let mut entries = [Entry::new("ours", |cycles| {
+            let mut time = Duration::ZERO;
+            for _ in 0..cycles {
+                row = (row + 977) % (state.bytes / ROW);
+                value = value.wrapping_add(1);
+                ours.write_back(row * ROW, ROW, value);
+                ours.synchronize();
+                let started = Instant::now();
+                ours.enqueue(8 * row, &[value; 8]);
+                ours.synchronize();
+                time += started.elapsed();
+                ours.front(|data| {
+                    // SAFETY: a byte of the front, which is held.
+                    assert_eq!(
+                        unsafe { *data.add((row * ROW + ROW - 1) as usize) },
+                        value,
+                        "the row is lost"
+                    );
+                });
+            }
+            Burst { time, units: cycles }
+        })];
+        alternate(&mut entries, &self.bench.effort);
+        Ok(Figures::of(&entries, Vec::new()))
+    }
+
     fn fronts(&self) -> Result<Figures, String> {
         self.compare(&self.state(STATE)?, &Fronts, (8, 100), self.bench.effort)
     }
@@ -243,6 +282,12 @@ impl Run<'_> {
             "rewrite.1m.cycle" => {
                 let mut memcpy = Memcpy::new(state.bytes as usize, SLICE);
                 Some(Entry::new("limit.memcpy", move |cycles| memcpy.burst(cycles)))
+            }
+            "scatter.16000" | "scatter.64000" => {
+                let updates = if self.name == "scatter.16000" { 16_000 } else { 64_000 };
+                let offsets = offsets(state.bytes, 8, Places::Scattered);
+                let mut limit = WriteAndMemcpy::new(state.bytes as usize, offsets, updates);
+                Some(Entry::new("limit.write_and_memcpy", move |cycles| limit.burst(cycles)))
             }
             "sync_worker.cold.split" => {
                 let wake = Wake { pause: PAUSE, second_cpu: state.worker_cpu? };

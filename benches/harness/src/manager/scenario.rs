@@ -2,7 +2,7 @@
 
 use super::subject::{Any, Subject};
 use crate::machine::start;
-use crate::measure::{Burst, clock_overhead};
+use crate::measure::{Burst, clock_overhead, processor_time};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering::*};
 use std::time::{Duration, Instant};
@@ -26,6 +26,8 @@ pub enum Timed {
     Cycle,
     /// The synchronize alone.
     Synchronize,
+    /// Updates and synchronize, per synchronize, in CPU time of all threads.
+    Processor,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -33,6 +35,8 @@ pub enum Places {
     /// Ascending offsets, from a source as large as the state.
     InOrder,
     Random,
+    /// Random, and so many that the places of an epoch do not recur in the next ones.
+    Scattered,
 }
 
 /// `per_sync` updates of `size` bytes, then a synchronize: one cycle.
@@ -51,6 +55,9 @@ pub struct Workload {
 
 /// Number of precomputed offsets: a power of two, so that the index wraps by a mask.
 const OFFSETS: usize = 1 << 14;
+
+/// The same for [`Places::Scattered`].
+pub const SCATTERED: usize = 1 << 20;
 
 impl Workload {
     pub fn new(state: u64, size: usize, per_sync: usize, places: Places, timed: Timed) -> Workload {
@@ -75,8 +82,9 @@ impl Workload {
     #[inline(always)]
     fn updates<S: Subject>(&self, subject: &S) {
         let mut next = self.next.get();
+        let offsets = &*self.offsets;
         for _ in 0..self.per_sync {
-            let offset = self.offsets[next & (OFFSETS - 1)];
+            let offset = offsets[next & (offsets.len() - 1)];
             next += 1;
             let from = if self.places == Places::InOrder { offset as usize } else { 0 };
             subject.enqueue(offset.into(), &self.source[from..from + self.size]);
@@ -88,6 +96,14 @@ impl Workload {
 impl Scenario for Workload {
     fn burst<S: Subject>(&self, subject: &S, cycles: u64) -> Burst {
         let units = if self.timed == Timed::Update { cycles * self.per_sync as u64 } else { cycles };
+        if self.timed == Timed::Processor {
+            let started = processor_time();
+            for _ in 0..cycles {
+                self.updates(subject);
+                subject.synchronize();
+            }
+            return Burst { time: processor_time() - started, units };
+        }
         if self.timed != Timed::Synchronize {
             let started = Instant::now();
             for _ in 0..cycles {
@@ -110,17 +126,19 @@ impl Scenario for Workload {
     }
 }
 
-fn offsets(state: u64, size: usize, places: Places) -> Box<[u32]> {
+/// The offsets of updates.
+pub fn offsets(state: u64, size: usize, places: Places) -> Box<[u32]> {
     let slots = state / size as u64;
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     let slot = |index: u64| match places {
         Places::InOrder => index % slots,
-        Places::Random => {
+        Places::Random | Places::Scattered => {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (random >> 33) % slots
         }
     };
-    (0..OFFSETS as u64).map(slot).map(|slot| (slot * size as u64) as u32).collect()
+    let count = if places == Places::Scattered { SCATTERED } else { OFFSETS };
+    (0..count as u64).map(slot).map(|slot| (slot * size as u64) as u32).collect()
 }
 
 /// Two threads enqueue at once, then one synchronize; per update.

@@ -51,6 +51,26 @@ impl Ours {
 }
 
 impl Ours {
+    /// Whether ranges of the reserved back copy can be marked.
+    pub fn marks_ranges(&self) -> bool {
+        self.api.mark_written.is_some()
+    }
+
+    /// Writes a range of the reserved back copy and commits only that.
+    pub fn write_back(&self, offset: u64, bytes: u64, value: u8) {
+        let mut back = std::mem::MaybeUninit::<backbuf::Back>::uninit();
+        let range = backbuf::ByteRange { offset, bytes };
+        let mark = self.api.mark_written.expect("checked by marks_ranges");
+        // SAFETY: the manager is live; the back copy is written on success, and is this thread's until the commit.
+        unsafe {
+            self.api.expect((self.api.reserve_back)(self.manager, 0, backbuf::FOREVER, back.as_mut_ptr()));
+            let back = back.assume_init();
+            back.data.add(offset as usize).write_bytes(value, bytes as usize);
+            self.api.expect(mark(self.manager, &back, self.field, &range, 1));
+            self.api.expect((self.api.commit_back)(self.manager, &back, 1));
+        }
+    }
+
     /// Acquires a front, which is released when the result is dropped.
     pub fn hold(&self) -> Held<'_> {
         let mut front = std::mem::MaybeUninit::<backbuf::Front>::uninit();
