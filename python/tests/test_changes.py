@@ -142,7 +142,7 @@ def test_marked_parts_of_the_back_copy_are_what_changes(manager: Manager) -> Non
     assert changed() == [(0, 60)]
     assert changed(3, write=3) == [(18, 24)]
     assert changed((3, 2), (-1, -1), write=(3, 2)) == [(20, 21), (59, 60)]
-    assert changed(np.s_[8:4:-2, ::-2]) == [(37, 54)]
+    assert changed(np.s_[8:4:-2, ::-2], write=np.s_[8:4:-2, ::-2]) == [(37, 54)]
     assert changed(np.s_[:, 1], write=np.s_[:, 1]) == [(1, 56)]
     assert changed(np.s_[3:3], write=np.s_[3:3]) == []
     with pytest.raises(TypeError, match="integers and slices"):

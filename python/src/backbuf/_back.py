@@ -152,9 +152,9 @@ class Back(Unique):
         if back is None or lent is None:
             raise ValueError("mark_written is available only inside the `with` block")
         if field is None:
-            number, array = self._table.single.number, lent.lend()
+            number, array = self._table.single.field, lent.lend()
         else:
-            number = self._table.layout(field).number
+            number = self._table.layout(field).field
             arrays = lent.lend()
             array = arrays[field] if isinstance(arrays, BackFields) else arrays
         first, size = _extent(array, index)
