@@ -135,7 +135,7 @@ def test_the_back_copy_has_an_array_for_each_field(make: Any) -> None:
     with back as fields:
         fields["b"][1:] = [7, 7]
         back.mark_written(np.s_[1:], field="b")
-        with pytest.raises(TypeError, match="m.'a'."):
+        with pytest.raises(TypeError, match=r"m.'a'."):
             back.mark_written(0)
         with pytest.raises(backbuf.NotRegisteredError, match="'c'"):
             back.mark_written(field="c")

@@ -127,8 +127,10 @@ class Back(Unique):
         return front.fields if self._table.array is None else front.array
 
     def mark_written(self, index: Any = ..., *, field: str | None = None) -> None:
-        """Reports what the block has written. After the first report the commit takes only reported parts as changed, so that the
-        next epochs copy no more than those and `changed_since` names no more; without one, all of the state counts as changed.
+        """Reports what the block has written.
+
+        After the first report the commit takes only reported parts as changed, so that the next epochs copy no more than those
+        and `changed_since` names no more; without one, all of the state counts as changed.
 
         What is written outside of the reported parts may be in some fronts and not in others.
 
