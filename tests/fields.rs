@@ -1,32 +1,20 @@
 //! Typed fields: every form of update against plain arrays, conversions, refusals by name, and fields on a device.
 
+#[path = "common/cell.rs"]
+mod cell;
+
+use backbuf::bytemuck::Zeroable;
 use backbuf::device::{Device, HostConfig};
 use backbuf::manager::{BackMode, Config, FieldSpec, Kernel, Region};
-use backbuf::{DType, Manager, Status, Timeout, bytemuck};
-use bytemuck::{Pod, Zeroable};
+use backbuf::{DType, Manager, Status, Timeout};
 use proptest::prelude::*;
+
+use cell::{Cell, cell};
 
 const NOW: Timeout = Timeout::FOREVER;
 const ROWS: usize = 3;
 const COLUMNS: usize = 5;
 const CELLS: usize = ROWS * COLUMNS;
-
-/// An element that is no number: its size is no power of two.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[repr(C)]
-struct Cell {
-    depth: f32,
-    flow: [i16; 4],
-}
-
-// SAFETY: plain data without padding, for which zero is a legal value.
-unsafe impl Zeroable for Cell {}
-// SAFETY: as above.
-unsafe impl Pod for Cell {}
-
-fn cell(number: u16) -> Cell {
-    Cell { depth: f32::from(number), flow: [number as i16, 1, 2, 3] }
-}
 
 fn specs() -> [FieldSpec<'static>; 4] {
     const SHAPE: &[u64] = &[ROWS as u64, COLUMNS as u64];

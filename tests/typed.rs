@@ -1,5 +1,8 @@
 //! Typed managers: every form of update against a plain array, conversions, and refusals.
 
+#[path = "common/cell.rs"]
+mod cell;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -8,22 +11,11 @@ use backbuf::{DType, Manager, Status, Timeout, bytemuck};
 use bytemuck::{Pod, Zeroable};
 use proptest::prelude::*;
 
+use cell::{Cell, cell};
+
 const ROWS: usize = 5;
 const COLUMNS: usize = 7;
 const ELEMENTS: usize = ROWS * COLUMNS;
-
-/// An element that is no number: a size that is no power of two.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[repr(C)]
-struct Cell {
-    depth: f32,
-    flow: [i16; 4],
-}
-
-// SAFETY: plain data without padding, for which zero is a legal value.
-unsafe impl Zeroable for Cell {}
-// SAFETY: as above.
-unsafe impl Pod for Cell {}
 
 trait Numbered: Pod + PartialEq + std::fmt::Debug + Send + Sync {
     fn numbered(number: u16) -> Self;
@@ -43,7 +35,7 @@ impl Numbered for u8 {
 
 impl Numbered for Cell {
     fn numbered(number: u16) -> Cell {
-        Cell { depth: f32::from(number), flow: [number as i16, 1, 2, 3] }
+        cell(number)
     }
 }
 
