@@ -111,7 +111,7 @@ endif()
 # --- OpenGL: the tests of devices and of managers with device copies, on each driver that renders on the CPU;
 # on llvmpipe also as plain OpenGL 3.3, with all optional features hidden ---
 
-set(on_device back backend backpressure bounds buffer callbacks changes designs ends feed fields fuzz leases log manager persistence
+set(on_device back backend backpressure bounds buffer callbacks changes designs ends feed fields fields_model fuzz leases log manager persistence
   regressions request roles stress updates watch)
 set(drivers llvmpipe plain softpipe zink)
 if(BACKBUF_SANITIZE)
