@@ -67,9 +67,7 @@ LIMITS: tuple[tuple[str, int], ...] = (
 
 TEST_LIMIT = 700
 
-LARGE_FILES: dict[str, str] = {
-    "tests/gl.rs": "its tests run each other in processes with another environment, which needs a single program",
-}
+LARGE_FILES: dict[str, str] = {}
 """Files that may exceed their limit, each with the reason."""
 
 SHARED_NAMES: dict[str, str] = {}
