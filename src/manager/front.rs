@@ -13,7 +13,6 @@ use crate::manager::changes::{self, ChangedPart, Changes};
 use crate::manager::copies::copies::{RawFront, StateCopies};
 use crate::manager::field::FieldTable;
 use crate::manager::field_access::FieldView;
-use crate::manager::shape::elements;
 use crate::manager::update::Refused;
 use ::log::Level;
 
@@ -44,7 +43,7 @@ unsafe impl<T: Sync> Send for Front<T> {}
 unsafe impl<T: Sync> Sync for Front<T> {}
 
 impl<T> Front<T> {
-    /// A front of a state whose elements have the size of `T`.
+    /// A front of a state whose elements have the size of `T`, which is aligned to at most 64 bytes.
     pub(crate) fn new(raw: RawFront) -> Front<T> {
         Front { raw, element: PhantomData }
     }
@@ -141,7 +140,10 @@ impl<T: Pod> Front<T> {
     /// The state's elements, row-major.
     #[inline]
     pub fn as_slice(&self) -> &[T] {
-        elements(self.bytes())
+        let bytes = self.bytes();
+        // SAFETY: `T` was checked when the manager got its type: it has the size of the state's elements, and is aligned to at most
+        // 64 bytes. Copies begin at a page, even those without elements. Any bytes are a value of `T`.
+        unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / size_of::<T>()) }
     }
 }
 

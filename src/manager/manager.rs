@@ -113,6 +113,7 @@ impl Manager {
     }
 
     /// Takes a lease of the published state. Never waits.
+    #[inline]
     pub fn front(&self) -> Result<Front> {
         self.shared.copies().acquire().map(Front::new)
     }

@@ -235,6 +235,7 @@ impl<T: Pod> Manager<T> {
     }
 
     /// Takes a lease of the published state. Never waits.
+    #[inline]
     pub fn front(&self) -> Result<Front<T>> {
         self.shared.copies().acquire().map(Front::new)
     }
