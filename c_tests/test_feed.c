@@ -168,8 +168,8 @@ static void a_sender_that_ends_inside_a_record_is_reported(void) {
     TEST_ASSERT_EQUAL_UINT32(11, published(f.m, 1));
     TEST_ASSERT_EQUAL_UINT32(0, published(f.m, 2));
     const bb_feed_info info = feed_info(f.feed);
-    TEST_ASSERT_EQUAL_INT(BB_E_CLOSED, info.status);
-    TEST_ASSERT_NOT_NULL(strstr(info.message, "bytes = 24: of a record were sent"));
+    TEST_ASSERT_EQUAL_INT(BB_E_RANGE, info.status);
+    TEST_ASSERT_NOT_NULL(strstr(info.message, "bytes = 24: are a part of a record"));
     TEST_ASSERT_EQUAL_UINT64(1, info.records);
     (void)bb_sender_commit(f.tx, 0);
     OK(bb_feed_destroy(f.feed));

@@ -2390,7 +2390,7 @@ typedef struct {
     uint32_t struct_size;
     /**
      * BB_OK while the feed applies records; BB_E_CLOSED after the sender's last record, or once the manager has ended;
-     * else the reason why the record at `bytes` was refused.
+     * else the reason why the record at `bytes` was refused: BB_E_RANGE if the sender ended inside of it.
      */
     bb_status status;
     /**
@@ -4463,7 +4463,7 @@ BB_API bb_status bb_buffer_unmap(bb_buffer *buffer);
  *         BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, or a handle status
  * @realtime may block, may make a system call, may allocate
  */
-BB_API bb_status bb_buffer_map_async(bb_buffer *buffer, uint32_t mode, uint64_t offset, uint64_t size, const bb_map_callback *callback, bb_request **request);
+BB_API BB_MUST_USE bb_status bb_buffer_map_async(bb_buffer *buffer, uint32_t mode, uint64_t offset, uint64_t size, const bb_map_callback *callback, bb_request **request);
 
 /**
  * Gets the outcome of a request, if it has completed. It does not run the device's work.
@@ -4784,7 +4784,7 @@ BB_API BB_MUST_USE bb_status bb_deferred_staging_create(bb_device *device, uint6
  * @return BB_OK, BB_E_STATE (mapped or pending), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, or a handle status
  * @realtime may block, may make a system call, may allocate
  */
-BB_API bb_status bb_deferred_staging_map_async(bb_deferred_staging *staging, const bb_map_callback *callback, bb_request **request);
+BB_API BB_MUST_USE bb_status bb_deferred_staging_map_async(bb_deferred_staging *staging, const bb_map_callback *callback, bb_request **request);
 
 /**
  * Writes bytes to a staging buffer.
@@ -5629,7 +5629,7 @@ BB_API bb_status bb_reader_close(bb_reader *reader);
  * @realtime may block, may make a system call, may allocate
  * @threadsafety safe to call from any thread that may use the receiver
  */
-BB_API bb_status bb_manager_feed(bb_manager *m, bb_receiver *rx, bb_feed **feed);
+BB_API BB_MUST_USE bb_status bb_manager_feed(bb_manager *m, bb_receiver *rx, bb_feed **feed);
 
 /**
  * Gets the state of a feed: what it has applied, and why it applies nothing more.
@@ -5708,7 +5708,7 @@ BB_API BB_MUST_USE bb_status bb_spsc_into_stream(bb_receiver *rx, const bb_strea
  * @realtime may block, may make a system call, may allocate
  * @threadsafety one thread at a time
  */
-BB_API bb_status bb_stream_next(bb_stream *s, uint64_t timeout, bb_chunk *chunk);
+BB_API BB_MUST_USE bb_status bb_stream_next(bb_stream *s, uint64_t timeout, bb_chunk *chunk);
 
 /**
  * Gets exactly `count` chunks; fewer only at the end of the stream. After a timeout the chunks received so far are
@@ -5723,7 +5723,7 @@ BB_API bb_status bb_stream_next(bb_stream *s, uint64_t timeout, bb_chunk *chunk)
  * @realtime may block, may make a system call, may allocate
  * @threadsafety one thread at a time
  */
-BB_API bb_status bb_stream_chunks(bb_stream *s, uint64_t count, uint64_t timeout, bb_chunk *chunks, uint64_t *got);
+BB_API BB_MUST_USE bb_status bb_stream_chunks(bb_stream *s, uint64_t count, uint64_t timeout, bb_chunk *chunks, uint64_t *got);
 
 /**
  * Gets the available chunks: waits for the first, and returns at most `count`.
@@ -5737,7 +5737,7 @@ BB_API bb_status bb_stream_chunks(bb_stream *s, uint64_t count, uint64_t timeout
  * @realtime may block, may make a system call, may allocate
  * @threadsafety one thread at a time
  */
-BB_API bb_status bb_stream_ready_chunks(bb_stream *s, uint64_t count, uint64_t timeout, bb_chunk *chunks, uint64_t *got);
+BB_API BB_MUST_USE bb_status bb_stream_ready_chunks(bb_stream *s, uint64_t count, uint64_t timeout, bb_chunk *chunks, uint64_t *got);
 
 /**
  * Gets a file descriptor for event loops. It becomes readable (POLLIN, level-triggered) when the condition of

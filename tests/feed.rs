@@ -237,7 +237,7 @@ fn refusals_name_their_reason() {
         (header(RecordType::Write, 1 << 20), Status::Range, "larger than the ring"),
         (header(RecordType::Write, u64::MAX), Status::Range, "overflows"),
         (batch(&batch(&[])), Status::Argument, "a batch within a batch"),
-        (write(0, &[0; 4])[..30].to_vec(), Status::Closed, "bytes = 30: of a record were sent"),
+        (write(0, &[0; 4])[..30].to_vec(), Status::Range, "bytes = 30: are a part of a record"),
     ];
     for (bytes, status, text) in cases {
         let manager = Manager::<u32>::new(&[4]).unwrap();

@@ -159,7 +159,8 @@ impl Decoder {
     /// The sender has closed. Whether the feed stops at a bad record: one of which a part was sent counts.
     fn close(&mut self, stream: &[u8]) -> bool {
         let stopped = self.end.is_some() || self.at < stream.len();
-        self.end.get_or_insert(Status::Closed);
+        let end = if self.at < stream.len() { Status::Range } else { Status::Closed };
+        self.end.get_or_insert(end);
         stopped
     }
 }

@@ -175,7 +175,9 @@ static void every_role() {
         encoder.write(mesh, one);
         encoder.copyBufferToBuffer(mesh, readback);
         encoder.write(mesh, two);
-        encoder.copyBufferToBuffer(mesh, readback);
+        const IBuffer &source = mesh; // a program may keep its buffers by their interface
+        IBuffer &target = readback;
+        encoder.copyBufferToBuffer(source, target);
         encoder.submit();
         EXPECT(readback.readAsync().get().as<float>()[9] == 1.f); // each as it was at its step
         EXPECT(readback.readAsync().get().as<float>()[9] == 2.f);

@@ -144,13 +144,13 @@ inline bb_buffer_desc raw(const BufferDesc &desc) noexcept {
     return made;
 }
 
-/// The C handle of a copy's source or destination.
-inline bb_device_buffer *copy_handle(const IBuffer &buffer) {
+/// The C handle of a copy's source or destination, the parameter `name`.
+inline bb_device_buffer *copy_handle(const IBuffer &buffer, const char *name) {
     bb_device_buffer *handle = buffer.getCopyHandle();
     if (handle == nullptr)
-        throw StoredError(BB_E_ARGUMENT,
-                          "this buffer is empty, or neither the source nor the destination of copies: use a "
-                          "DeviceBuffer, a Buffer, or what a factory makes");
+        throw StoredError(BB_E_ARGUMENT, std::string(name) +
+                                             " is empty, or neither the source nor the destination of copies: use a "
+                                             "DeviceBuffer, a Buffer, or what a factory makes");
     return handle;
 }
 

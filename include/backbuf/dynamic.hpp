@@ -134,7 +134,7 @@ class DynamicBuffer : public detail::Described<IBuffer, bb_dynamic, bb_dynamic_d
 
 inline void Encoder::copyUpdate(const DynamicBuffer &src, const bb_dynamic_slice &update, IBuffer &dst,
                                 std::uint64_t dstOffset) {
-    detail::check(bb_encoder_copy_update(handle(), src.handle(), &update, detail::copy_handle(dst), dstOffset));
+    detail::check(bb_encoder_copy_update(handle(), src.handle(), &update, detail::copy_handle(dst, "dst"), dstOffset));
 }
 
 } // namespace backbuf

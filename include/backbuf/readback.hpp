@@ -91,7 +91,7 @@ class ReadbackBuffer : public detail::Described<IBuffer, bb_readback, bb_readbac
     /// Reads the current content of the buffer.
     [[nodiscard]] Reading readAsync(const IBuffer &from, std::uint64_t offset, std::uint64_t bytes) {
         bb_reading *reading = nullptr;
-        detail::check(bb_readback_read(handle(), detail::copy_handle(from), offset, bytes, &reading));
+        detail::check(bb_readback_read(handle(), detail::copy_handle(from, "from"), offset, bytes, &reading));
         return Reading(reading, device_);
     }
     /// Reads all of it, or as much as the ring holds.
@@ -131,10 +131,16 @@ class ReadbackBuffer : public detail::Described<IBuffer, bb_readback, bb_readbac
     std::deque<Reading> recorded_;
 };
 
+inline void Encoder::copyBufferToBuffer(const IBuffer &src, IBuffer &dst) {
+    if (auto *readback = dynamic_cast<ReadbackBuffer *>(&dst))
+        return copyBufferToBuffer(src, *readback);
+    copyBufferToBuffer(src, 0, dst, 0, src.getSize());
+}
+
 inline void Encoder::copyBufferToBuffer(const IBuffer &src, ReadbackBuffer &dst) {
     bb_reading *reading = nullptr;
     const std::uint64_t bytes = std::min(dst.size_, src.getSize());
-    detail::check(bb_readback_read_in(dst.handle(), handle(), detail::copy_handle(src), 0, bytes, &reading));
+    detail::check(bb_readback_read_in(dst.handle(), handle(), detail::copy_handle(src, "src"), 0, bytes, &reading));
     dst.recorded_.emplace_back(reading, dst.device_);
 }
 

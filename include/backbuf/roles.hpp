@@ -30,11 +30,11 @@ class Encoder : public Handle<bb_encoder, bb_encoder_destroy> {
     /// Copies bytes from one buffer to another. Between two objects of class Buffer, offsets and size are multiples of 4.
     void copyBufferToBuffer(const IBuffer &src, std::uint64_t srcOffset, IBuffer &dst, std::uint64_t dstOffset,
                             std::uint64_t bytes) {
-        detail::check(bb_encoder_copy_bytes(handle(), detail::copy_handle(src), srcOffset, detail::copy_handle(dst),
-                                            dstOffset, bytes));
+        detail::check(bb_encoder_copy_bytes(handle(), detail::copy_handle(src, "src"), srcOffset,
+                                            detail::copy_handle(dst, "dst"), dstOffset, bytes));
     }
-    /// Copies the whole buffer.
-    void copyBufferToBuffer(const IBuffer &src, IBuffer &dst) { copyBufferToBuffer(src, 0, dst, 0, src.getSize()); }
+    /// Copies the whole buffer; to a ReadbackBuffer as much as its ring holds.
+    inline void copyBufferToBuffer(const IBuffer &src, IBuffer &dst);
     void copyBufferToBuffer(const Buffer &src, std::uint64_t srcOffset, Buffer &dst, std::uint64_t dstOffset,
                             std::uint64_t bytes) {
         detail::check(bb_encoder_copy(handle(), src.handle(), srcOffset, dst.handle(), dstOffset, bytes));
@@ -50,7 +50,7 @@ class Encoder : public Handle<bb_encoder, bb_encoder_destroy> {
     /// Writes bytes of the caller, which must stay valid until the submit. The buffer needs BufferUsage::CopyDst, which a
     /// DeviceBuffer always has.
     void write(IBuffer &to, std::uint64_t offset, const void *data, std::uint64_t bytes) {
-        detail::check(bb_encoder_write(handle(), detail::copy_handle(to), offset, data, bytes));
+        detail::check(bb_encoder_write(handle(), detail::copy_handle(to, "to"), offset, data, bytes));
     }
     template <class C, class P = decltype(std::data(std::declval<const C &>()))>
     void write(IBuffer &to, const C &data, std::uint64_t offset = 0) {
@@ -93,7 +93,7 @@ class Staging : public Described<Interface, Raw, Close, Info> {
     }
     /// Records the upload of all bytes, and unmaps them.
     void uploadTo(Encoder &encoder, IBuffer &to, std::uint64_t offset = 0) {
-        check(Upload(this->handle(), encoder.handle(), copy_handle(to), offset));
+        check(Upload(this->handle(), encoder.handle(), copy_handle(to, "to"), offset));
     }
     void uploadTo(Encoder &, ReadbackBuffer &, std::uint64_t = 0) = delete; // it is read, not written
 

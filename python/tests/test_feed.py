@@ -160,8 +160,8 @@ def test_the_ends() -> None:
         tx.close()
         assert state(m).tolist() == [97, 98, 0, 0]
         error = feed.status().error
-        assert isinstance(error, backbuf.ClosedError)
-        assert "of a record were sent" in str(error)
+        assert isinstance(error, backbuf.OutOfRangeError)
+        assert "are a part of a record" in str(error)
     assert feed.closed
     assert repr(feed).endswith(", closed>")
     feed.close()

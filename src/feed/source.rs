@@ -253,8 +253,8 @@ impl FeedSource for RingSource {
             Err(Ok(postponed)) => return Err(postponed),
             Err(Err(error)) => self.stop(FeedEnd::Record(error), target),
             Ok(Some(part)) if closed => {
-                let reason = "of a record were sent before the ring was closed; the rest never comes";
-                self.stop(FeedEnd::Record(Error::value(Status::Closed, "bytes", part, reason)), target);
+                let reason = "are a part of a record; the ring was closed before its rest";
+                self.stop(FeedEnd::Record(Error::value(Status::Range, "bytes", part, reason)), target);
             }
             Ok(None) if closed => self.stop(FeedEnd::Sender, target),
             Ok(Some(_)) => {}

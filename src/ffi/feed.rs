@@ -59,7 +59,7 @@ pub struct bb_feed_info {
     /// Bytes of this struct that were written.
     pub struct_size: u32,
     /// BB_OK while the feed applies records; BB_E_CLOSED after the sender's last record, or once the manager has ended;
-    /// else the reason why the record at `bytes` was refused.
+    /// else the reason why the record at `bytes` was refused: BB_E_RANGE if the sender ended inside of it.
     pub status: bb_status,
     /// Records applied; a batch counts once.
     pub records: u64,
@@ -97,6 +97,7 @@ impl Object for FeedHandle {
 ///         BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_CLOSED (the manager or the receiver), BB_E_POISONED, or a handle status
 /// @realtime may block, may make a system call, may allocate
 /// @threadsafety safe to call from any thread that may use the receiver
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_manager_feed(
     m: *mut bb_manager,

@@ -145,6 +145,7 @@ pub(super) unsafe fn request_map(
 /// @return BB_OK, BB_E_STATE (not ready: the message names the state), BB_E_ARGUMENT (mode, or not in the usage),
 ///         BB_E_ALIGN, BB_E_RANGE, BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, or a handle status
 /// @realtime may block, may make a system call, may allocate
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_buffer_map_async(
     buffer: *mut bb_buffer,

@@ -216,6 +216,7 @@ pub unsafe extern "C" fn bb_deferred_staging_create(
 /// @param request a handle for poll, wait and cancel is written here; NULL for none
 /// @return BB_OK, BB_E_STATE (mapped or pending), BB_E_OUT_OF_MEMORY, BB_E_LIMIT, BB_E_DEVICE_LOST, or a handle status
 /// @realtime may block, may make a system call, may allocate
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_deferred_staging_map_async(
     staging: *mut bb_deferred_staging,

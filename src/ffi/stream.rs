@@ -205,6 +205,7 @@ fn gather(
 ///         thread uses it), or a handle status
 /// @realtime may block, may make a system call, may allocate
 /// @threadsafety one thread at a time
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_stream_next(s: *mut bb_stream, timeout: u64, chunk: *mut bb_chunk) -> bb_status {
     on("bb_stream_next", s, |s: &ChunkSource| {
@@ -227,6 +228,7 @@ pub unsafe extern "C" fn bb_stream_next(s: *mut bb_stream, timeout: u64, chunk: 
 /// @return what `bb_stream_next()` returns
 /// @realtime may block, may make a system call, may allocate
 /// @threadsafety one thread at a time
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_stream_chunks(
     s: *mut bb_stream,
@@ -249,6 +251,7 @@ pub unsafe extern "C" fn bb_stream_chunks(
 /// @return what `bb_stream_next()` returns
 /// @realtime may block, may make a system call, may allocate
 /// @threadsafety one thread at a time
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bb_stream_ready_chunks(
     s: *mut bb_stream,

@@ -316,7 +316,7 @@ impl FieldTable {
 
     #[cold]
     fn no_such_index(&self, index: u32) -> Error {
-        Error::beyond("field", u128::from(index) + 1, self.fields.len() as u64, "number of fields")
+        Error::value(Status::Range, "field", u64::from(index), "no such field; bb_manager_field_at() lists them")
     }
 
     /// The index of the field with that name.
@@ -324,7 +324,7 @@ impl FieldTable {
         let found =
             self.by_name.binary_search_by(|&index| self.fields[index as usize].name.as_str().cmp(name));
         let missing = |_| {
-            let reason = "no such field; the manager's statistics list its fields";
+            let reason = "no such field; bb_manager_field_at() and the dump list the fields";
             Error::named(Status::NoName, "name", name, reason)
         };
         found.map(|at| self.by_name[at]).map_err(missing)

@@ -28,8 +28,8 @@ class FeedStatus(HtmlFields):
     bytes: int
     """Bytes of these records: the position of the next record, or of the refused one."""
     error: _errors.BackbufError | None
-    """None while the feed applies records; a ClosedError after the sender's last record, or once the manager has ended;
-    otherwise the reason why the record at `bytes` was refused.
+    """None while the feed applies records; a ClosedError after the sender's last record, or once the manager has ended; else
+    the reason why the record at `bytes` was refused: an OutOfRangeError if the sender ended inside of it.
     """
 
 
