@@ -59,7 +59,11 @@ static unsigned most_lives(unsigned kind) {
 
 /* The next function: any, but rather one whose object is there, and not one more of what there is enough of. */
 static unsigned next_function(caller *c) {
-    unsigned found = 0;
+    unsigned found = (unsigned)random_between(&c->random, 0, FUNCTIONS - 1);
+    /* Some handles rarely live: a function that has not been called yet has its turn in any case. */
+    if (chance(c, 5) && atomic_load(&coverage.calls[found]) == 0) {
+        return found;
+    }
     for (unsigned tries = 0; tries < 8; tries++) {
         found = (unsigned)random_between(&c->random, 0, FUNCTIONS - 1);
         const api_function *const f = &functions[found];

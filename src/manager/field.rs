@@ -316,7 +316,12 @@ impl FieldTable {
 
     #[cold]
     fn no_such_index(&self, index: u32) -> Error {
-        Error::value(Status::Range, "field", u64::from(index), "no such field; bb_manager_field_at() lists them")
+        Error::value(
+            Status::Range,
+            "field",
+            u64::from(index),
+            "no such field; bb_manager_field_at() lists them",
+        )
     }
 
     /// The index of the field with that name.
