@@ -85,8 +85,6 @@ EXPORT(bb_sender_close, bb_sender_close(h))
 EXPORT(bb_sender_attach_receiver, bb_sender_attach_receiver(h, &(bb_receiver *){NULL}))
 EXPORT(bb_sender_stats_get, bb_sender_stats_get(h, sizeof(bb_end_stats), &(bb_end_stats){0}))
 EXPORT(bb_sender_destroy, bb_sender_destroy(h))
-EXPORT(bb_sender_open_writer, bb_sender_open_writer(h, 0, sizeof(bb_writer), &(bb_writer){0}))
-EXPORT(bb_receiver_open_reader, bb_receiver_open_reader(h, 0, sizeof(bb_reader), &(bb_reader){0}))
 EXPORT(bb_receiver_recv, bb_receiver_recv(h, &(uint32_t){0}, 4, &(uint64_t){0}))
 EXPORT(bb_receiver_recv_all, bb_receiver_recv_all(h, &(uint32_t){0}, 4, BB_MS(1), &(uint64_t){0}))
 EXPORT(bb_receiver_consume, bb_receiver_consume(h, 0))
@@ -207,6 +205,16 @@ static inline bb_status call_bb_manager_feed(void *h) {
     return status;
 }
 
+static inline bb_status call_bb_sender_open_writer(void *h) {
+    bb_writer writer;
+    const bb_status status = bb_sender_open_writer(h, 0, sizeof writer, &writer);
+    return status == BB_OK ? bb_writer_close(&writer) : status;
+}
+static inline bb_status call_bb_receiver_open_reader(void *h) {
+    bb_reader reader;
+    const bb_status status = bb_receiver_open_reader(h, 0, sizeof reader, &reader);
+    return status == BB_OK ? bb_reader_close(&reader) : status;
+}
 static inline bb_status call_bb_sender_reserve(void *h) {
     bb_span span;
     const bb_status status = bb_sender_reserve(h, 1, &span);
@@ -332,6 +340,7 @@ static const export_case exports[] = {
     CASE(bb_sender_feed, SENDER),
     CASE(bb_sender_flush, SENDER),
     CASE(bb_sender_reserve, SENDER),
+    CASE(bb_sender_open_writer, SENDER),
     CASE(bb_sender_commit, SENDER),
     CASE(bb_sender_wait_writable, SENDER),
     CASE(bb_sender_fd, SENDER),
@@ -343,6 +352,7 @@ static const export_case exports[] = {
     CASE(bb_receiver_recv, RECEIVER),
     CASE(bb_receiver_recv_all, RECEIVER),
     CASE(bb_receiver_peek, RECEIVER),
+    CASE(bb_receiver_open_reader, RECEIVER),
     CASE(bb_receiver_consume, RECEIVER),
     CASE(bb_receiver_wait_readable, RECEIVER),
     CASE(bb_receiver_fd, RECEIVER),
