@@ -327,6 +327,21 @@ static void what_a_waiting_receiver_took_is_not_sent_again(void) {
     end_ring(r);
 }
 
+/* The same if the writer ends with the receiver: the sender continues behind what was taken. */
+static void a_sender_continues_behind_what_a_receiver_took(void) {
+    ring r = make_ring(64);
+    bb_writer w;
+    OK(bb_writer_open(&w, r.tx, 0));
+    OK(put_next(&w, &r, 4));
+    OK(bb_receiver_wait_readable(r.rx, 1, BB_FOREVER));
+    OK(bb_receiver_destroy(r.rx));
+    EXPECT(BB_E_CLOSED, bb_writer_close(&w));
+    OK(bb_sender_attach_receiver(r.tx, &r.rx));
+    SEND(BB_OK, &r, 8, 8);
+    RECV(BB_OK, &r, 64, 12);
+    end_ring(r);
+}
+
 static void a_reader_gets_everything_then_closed(void) {
     ring r = make_ring(64);
     bb_reader reader;
@@ -566,6 +581,7 @@ int main(void) {
     RUN_TEST(a_reader_outlives_its_receiver);
     RUN_TEST(a_writer_continues_with_a_new_receiver);
     RUN_TEST(what_a_waiting_receiver_took_is_not_sent_again);
+    RUN_TEST(a_sender_continues_behind_what_a_receiver_took);
     RUN_TEST(a_reader_gets_everything_then_closed);
     RUN_TEST(a_program_of_an_older_header_works);
     RUN_TEST(a_program_of_a_newer_header_works);
