@@ -305,7 +305,7 @@ pub extern "C" fn bb_set_wait_policy(policy: u32, max_spin_ns: u64) -> bb_status
             BB_WAIT_POLICY_SPIN => WaitPolicy::Spin { max_spin },
             BB_WAIT_POLICY_SLEEP if max_spin_ns == 0 => WaitPolicy::Sleep,
             BB_WAIT_POLICY_SLEEP => {
-                let reason = "give 0: BB_WAIT_POLICY_SLEEP never spins";
+                let reason = "give 0: this policy never spins";
                 return Err(Error::value(Status::Argument, "max_spin_ns", max_spin_ns, reason));
             }
             _ => {

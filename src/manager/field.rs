@@ -320,7 +320,7 @@ impl FieldTable {
             Status::Range,
             "field",
             u64::from(index),
-            "no such field; bb_manager_field_at() lists them",
+            "no such field; list the manager's fields first",
         )
     }
 
@@ -329,7 +329,7 @@ impl FieldTable {
         let found =
             self.by_name.binary_search_by(|&index| self.fields[index as usize].name.as_str().cmp(name));
         let missing = |_| {
-            let reason = "no such field; bb_manager_field_at() and the dump list the fields";
+            let reason = "no such field; list the manager's fields first";
             Error::named(Status::NoName, "name", name, reason)
         };
         found.map(|at| self.by_name[at]).map_err(missing)
