@@ -201,6 +201,7 @@ impl State {
 
 /// Creates a subject.
 #[derive(Clone, Copy)]
+#[expect(clippy::large_enum_variant, reason = "there are a handful, and none moves while a row is measured")]
 pub enum Maker {
     Ours(Api),
     Foreign(&'static str, &'static Functions),
@@ -233,6 +234,7 @@ impl Maker {
 }
 
 /// A subject of either kind; scenarios branch on it once per burst, not per call.
+#[expect(clippy::large_enum_variant, reason = "there are a handful, and a box would add a load to each call")]
 pub enum Any {
     Ours(Ours),
     Foreign(Foreign),
