@@ -153,12 +153,10 @@ class Back(Unique):
         back, lent = self._back, self._lent
         if back is None or lent is None:
             raise ValueError("mark_written is available only inside the `with` block")
-        if field is None:
-            number, array = self._table.single.field, lent.lend()
-        else:
-            number = self._table.layout(field).field
-            arrays = lent.lend()
-            array = arrays[field] if isinstance(arrays, BackFields) else arrays
+        number = (self._table.single if field is None else self._table.layout(field)).field
+        lent_to = lent.lend()
+        # A state with fields has no single one, so that a name was given.
+        array = lent_to[str(field)] if isinstance(lent_to, BackFields) else lent_to
         first, size = _extent(array, index)
         ranges = ffi.new("bb_byte_range *", (first, size))
         self._manager._check(lib.bb_manager_mark_written(self._handle, back, number, ranges, 1))
