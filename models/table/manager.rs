@@ -180,7 +180,10 @@ pub const MODELS: &[Model] = &[
                 name: "stamp_stored_before_the_words",
                 breaks: "a_read_is_whole",
                 file: "manager/copies/read_cells.rs",
-                changes: &[("tag.store(is.tag, Relaxed);", "stamp.store(is.epoch, Release); tag.store(is.tag, Relaxed);")],
+                changes: &[(
+                    "tag.store(is.tag, Relaxed);",
+                    "stamp.store(is.epoch, Release); tag.store(is.tag, Relaxed);",
+                )],
             },
             Mutant {
                 name: "store_without_fence",
