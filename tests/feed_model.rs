@@ -156,7 +156,7 @@ impl Decoder {
         Ok(Some(size))
     }
 
-    /// The sender has closed. Whether the feed stops at a bad record: one of which a part was sent counts.
+    /// The sender has closed. Whether the feed stops at a bad record: one that was sent in part counts.
     fn close(&mut self, stream: &[u8]) -> bool {
         let stopped = self.end.is_some() || self.at < stream.len();
         let end = if self.at < stream.len() { Status::Range } else { Status::Closed };

@@ -79,7 +79,7 @@ def write_loops(backbuf: Any) -> dict[str, Loop]:
 
 
 def number_of(frame: np.ndarray) -> int:
-    """The number of a frame: the sum of some of its rows, of which only the first pixel is not 0."""
+    """The number of a frame: the sum of some of its rows; only the first pixel of each is not 0."""
     return int(frame[::64].sum())
 
 

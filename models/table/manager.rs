@@ -150,7 +150,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "reads",
         files: &["manager/copies/read_cells.rs", "manager/copies/front_count.rs"],
-        // Fewer words, each of which the model checker keeps a history of.
+        // Fewer words: the model checker keeps a history of each.
         given: &[("const GAP: usize = 16;", "const GAP: usize = 1;")],
         scenarios: &[
             "a_read_is_whole",

@@ -205,7 +205,7 @@ def test_messages_have_pythons_names_of_parameters_and_remedies() -> None:
         (lambda: records[1].read(7), r"^size = 7: this ring moves whole records"),
         (lambda: tx.commit(1), r"^no span is reserved"),
         (lambda: backbuf.Buffer(device, 1 << 62, backbuf.BufferUsage.STORAGE), r"^size = 4611686018427387904: more memory"),
-        (lambda: backbuf.GrowableBuffer.reserve(fixed, 32), r"create it with backbuf\.GrowableBuffer$"),  # type: ignore[arg-type]
+        (lambda: backbuf.GrowableBuffer.reserve(fixed, 32), r"create it with backbuf\.GrowableBuffer$"),  # type: ignore[arg-type]  # wrong on purpose
         (lambda: backbuf.attach(12345), r"^handle = 0x3039: not a handle of this library"),
         (lambda: m.enqueue(np.zeros(2), 4), r"^misaligned: byte_offset = 4 is not a multiple of 8"),
         (lambda: m.front().changed_since(9), r"^epoch = 9: is later"),

@@ -175,7 +175,7 @@ def test_done_of_a_field_and_of_a_destroyed_manager() -> None:
     stop, calls = threading.Event(), []
     m["a"].enqueue_kernel(lambda back, front: stop.wait(30))
     for name in ("a", "b"):
-        m[name].enqueue_borrowed(np.ones(8, "f4"), done=lambda name=name: calls.append(name))  # type: ignore[misc]
+        m[name].enqueue_borrowed(np.ones(8, "f4"), done=lambda name=name: calls.append(name))  # type: ignore[misc]  # a lambda of one type
     threading.Timer(0.05, stop.set).start()
     m.destroy()
     until(lambda: sorted(calls) == ["a", "b"])
@@ -190,7 +190,7 @@ def test_done_is_not_called_for_a_refused_update(manager: Manager) -> None:
         with pytest.raises(error):
             m.enqueue_borrowed(np.ones(4, "f4"), offset, done=done)
     with pytest.raises(TypeError, match="done is a int: give a function"):
-        m.enqueue_borrowed(np.ones(4, "f4"), done=5)  # type: ignore[arg-type]
+        m.enqueue_borrowed(np.ones(4, "f4"), done=5)  # type: ignore[arg-type]  # wrong on purpose
     m.close()
     with pytest.raises(backbuf.ClosedError):
         m.enqueue_borrowed(np.ones(4, "f4"), done=done)

@@ -100,7 +100,7 @@ def test_a_held_front_does_not_change() -> None:
 
 def test_misuse() -> None:
     with pytest.raises(TypeError, match="device is a str"):
-        CBufferManager(4, device="host")  # type: ignore[arg-type]
+        CBufferManager(4, device="host")  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(backbuf.StateError):
         CBufferManager(4).front_device()
     closed = Device.host()

@@ -59,7 +59,7 @@ def test_arguments_are_checked_with_space_and_bytes_available() -> None:
             tx.write(data)
     for size in (1.5, -1, None):
         with pytest.raises((TypeError, ValueError), match="size is"):
-            rx.read(size)  # type: ignore[arg-type]
+            rx.read(size)  # type: ignore[arg-type]  # wrong on purpose
     for call in (lambda: tx.write(), lambda: tx.write(b"x", 1, 2), lambda: rx.read(), lambda: rx.read(1, time=1)):
         with pytest.raises(TypeError):
             call()

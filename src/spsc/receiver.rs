@@ -87,7 +87,7 @@ impl Receiver {
         }
     }
 
-    /// An [`InlineReader`]: for small records, each of which costs a few loads. It gives what was read back to the sender every `every`
+    /// An [`InlineReader`]: for small records, which cost a few loads each. It gives what was read back to the sender every `every`
     /// bytes (0: only when all known bytes are read), when the sender waits, and when it is dropped. Fails with
     /// [`Status::Closed`] if this end is closed, with [`Status::Unsupported`] for a ring that overwrites its oldest records.
     ///

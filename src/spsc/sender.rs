@@ -110,7 +110,7 @@ impl Sender {
         }
     }
 
-    /// An [`InlineWriter`]: for small records, each of which costs a few stores. It publishes them every `every` bytes (0: only when the
+    /// An [`InlineWriter`]: for small records, which cost a few stores each. It publishes them every `every` bytes (0: only when the
     /// known room is used up), when the receiver waits, and when it is dropped. Fails with [`Status::Closed`] if the receiver is closed,
     /// with [`Status::Unsupported`] for a ring that overwrites its oldest records.
     ///

@@ -62,7 +62,7 @@ fn learn_answer(late: u32, in_time: bool) -> u32 {
     if in_time { late / 2 } else { (late + 1).min(MAX_LATE) }
 }
 
-/// When, and on which CPU, the last wake began of those who sleep on one word. It orders nothing.
+/// When, and on which CPU, the last wake of the sleepers on one word began. It orders nothing.
 #[derive(Debug, Default)]
 pub(crate) struct WakeStamp {
     at: AtomicU64,
@@ -116,8 +116,8 @@ impl Spinner {
         Spinner { late: AtomicU32::new(0) }
     }
 
-    /// Waits until `ready` returns a value: polls it for as long as that is worthwhile, then calls `sleep`. Those who wake the
-    /// sleeper record the `stamp`.
+    /// Waits until `ready` returns a value: polls it for as long as that is worthwhile, then calls `sleep`. A thread that
+    /// wakes the sleeper records the `stamp`.
     pub(crate) fn wait<T, E, R: FnMut() -> Option<T>>(
         &self,
         stamp: &WakeStamp,
@@ -276,7 +276,7 @@ mod tests {
         }
     }
 
-    /// How often a wait that nobody answers polls.
+    /// How often a wait polls that gets no answer.
     fn polls(event: &Event, spinner: &Spinner, timeout: u64) -> u64 {
         let polls = Cell::new(0);
         let ready = || {

@@ -245,7 +245,7 @@ impl CopyForward {
         !self.back_stale
     }
 
-    /// Copies the whole state, of which nothing has been written in this epoch.
+    /// Copies the whole state; nothing of it has been written in this epoch.
     #[inline(never)]
     fn copy_whole(&mut self) {
         self.stale[self.back].clear();
@@ -289,7 +289,7 @@ impl CopyForward {
         }
     }
 
-    /// `copy_before_write` for the granules `from ..= to`, some of which are stale.
+    /// `copy_before_write` for the granules `from ..= to`; some are stale.
     #[inline(never)]
     fn copy_parts(&mut self, start: usize, end: usize, from: usize, to: usize) {
         let granules = self.stale[self.back].granules();

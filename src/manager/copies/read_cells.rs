@@ -90,7 +90,7 @@ impl ReadCells {
     #[inline]
     pub(crate) fn clear(&self, copy: usize) {
         if let Some([stamp, ..]) = self.cell(copy)
-            // Relaxed: whoever stored a stamp held a lease of the copy, whose end the publisher has seen.
+            // Relaxed: a stamp is stored under a lease of the copy, and the publisher has seen the lease's end.
             && stamp.load(Relaxed) != EMPTY
         {
             // Relaxed: the publish that follows releases it.
